@@ -1,0 +1,171 @@
+"""The ``debias`` command. Heavy libraries are imported by the command that needs them."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from debias.errors import PipelineError
+
+if TYPE_CHECKING:
+    from debias.stages.run import Advance
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="""Find and mitigate representation bias in face data sets, without group labels.
+
+Start with `debias run`: it draws its own faces, so it needs no data. Then point a copy of
+configs/folder.yaml at your own folder. `debias ui` opens the recorded runs.""",
+)
+console = Console()
+errors = Console(stderr=True)
+
+DEMO = Path("configs/demo.yaml")
+
+
+@app.callback()
+def debias() -> None:
+    """Keep `run` a subcommand while there are few of them."""
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="Recipe, for example configs/utkface.yaml. Without one: the demo."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeat."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; by default runs/NAME. Continued if it exists.")
+    ] = None,
+) -> None:
+    """Train, weigh, retrain and compare; writes report.html and report.json.
+
+    A second run of the same recipe into the same folder reuses every finished stage.
+    """
+    with _explained():
+        from debias.config import load_config
+        from debias.recording import choose_tracking
+        from debias.stages import mitigate, open_run
+
+        recipe = load_config(config or DEMO, set_ or [])
+        folder = out or Path("runs") / recipe.name
+        with Bars() as bars:
+            opened = open_run(recipe, folder, progress=bars)
+            tracking = choose_tracking(recipe.tracking, folder.parent)
+            document = mitigate(opened.with_tracking(tracking))
+        _show(document, folder, bars.kept)
+
+
+@app.command()
+def ui(
+    folder: Annotated[
+        Path, typer.Option(help="Folder that holds mlflow.db, as `debias run` made it.")
+    ] = Path("runs"),
+    experiment: Annotated[str, typer.Option(help="MLflow experiment to link to.")] = "debias",
+    port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5055,
+    prefect: Annotated[bool, typer.Option("--prefect", help="Start Prefect's server too.")] = False,
+) -> None:
+    """Start the local MLflow server and print the links that open the right pages."""
+    with _explained():
+        from debias.ui import serve
+
+        serve(folder, experiment, port, _say, prefect=prefect)
+
+
+class Bars:
+    """Progress bars of a run, one per stage at work."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+        )
+        self.bars = Progress(*columns, console=console)
+        self.kept: list[str] = []
+
+    def __enter__(self) -> "Bars":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.bars.stop()
+
+    def start(self, title: str, total: int) -> "Advance":
+        task = self.bars.add_task(title, total=total, note="")
+
+        def advance(note: str) -> None:
+            self.bars.update(task, advance=1, note=note)
+
+        return advance
+
+    def reused(self, title: str) -> None:
+        self.kept.append(title)
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn an expected problem into one paragraph and its exit code."""
+    try:
+        yield
+    except PipelineError as error:
+        errors.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+        errors.print(str(error), markup=False, highlight=False)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        errors.print("Interrupted. Finished stages are kept: run the same command to continue.")
+        raise typer.Exit(130) from error
+
+
+def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
+    if kept:
+        console.print(f"Reused {len(kept)} finished stages: {', '.join(kept)}.", highlight=False)
+    console.print(_arms_table(document))
+    for sentence in document["concluded"]:
+        console.print("* " + sentence, markup=False, highlight=False)
+    console.print(f"\nReport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"Numbers: {folder / 'report.json'}", highlight=False, soft_wrap=True)
+    if document["run"]["mlflow"]:
+        console.print(f"MLflow: {document['run']['mlflow']}", highlight=False, soft_wrap=True)
+
+
+def _arms_table(document: Mapping[str, Any]) -> Table:
+    seeds = document["run"]["seeds"]
+    table = Table(title=f"{document['name']}: mean over {seeds} seed(s), sd in brackets")
+    for heading in ("arm", "accuracy", "worst group", "gap", "weakest group"):
+        table.add_column(heading, justify="left" if "arm" in heading else "right")
+    for arm, found in document["arms"].items():
+        mean, spread = found["mean"]["accuracy"], found["mean"]["sd"]["accuracy"]
+        cells = [_cell(mean[name], spread[name]) for name in ("overall", "worst_group", "gap")]
+        table.add_row(arm, *cells, found["mean"]["extremes"].get("worst_group", "undefined"))
+    return table
+
+
+def _cell(mean: float | None, spread: float | None) -> str:
+    if mean is None:
+        return "undefined"
+    return f"{mean:.1%}" + ("" if spread is None else f" ({spread:.1%})")
+
+
+def main() -> None:
+    """Run the command with the process settings it needs."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    app()

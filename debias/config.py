@@ -1,0 +1,185 @@
+"""The recipe of a run: one frozen tree, read from one YAML file, unknown keys refused."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from debias.augmentation import Augmentation
+from debias.datasets import DATASETS, Dataset, SyntheticFaces
+from debias.density import DENSITIES, DensityEstimator, HistogramDensity
+from debias.device import Device, Precision
+from debias.errors import ConfigError
+from debias.ingest import Selection
+from debias.models import CLASSIFIERS, REPRESENTATIONS, ConvClassifier, ConvVAE
+from debias.registry import OneOf
+from debias.settings import Settings
+from debias.training import Training
+from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, Uniform, Weighting
+
+BASELINE = "uniform"
+
+
+class RepresentationRecipe(Settings):
+    """How the latent space is learned."""
+
+    model: Annotated[ConvVAE, OneOf("representation", REPRESENTATIONS)] = Field(
+        default=ConvVAE(), description="The network."
+    )
+    training: Training = Field(default=Training(epochs=12), description="Its optimisation.")
+    augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
+
+
+class ClassifierRecipe(Settings):
+    """How every arm's classifier is trained; the same for all arms."""
+
+    model: Annotated[ConvClassifier, OneOf("classifier", CLASSIFIERS)] = Field(
+        default=ConvClassifier(), description="The network."
+    )
+    training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
+    augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
+
+
+class ReportOptions(Settings):
+    """What the report and the tracker may show."""
+
+    show_faces: bool = Field(
+        default=False,
+        description="Whether images of real people may appear; drawn faces always appear.",
+    )
+
+
+class TrackingOptions(Settings):
+    """Where metrics go. MLFLOW_TRACKING_URI in the environment decides when uri is empty."""
+
+    enabled: bool = Field(default=True, description="Whether to record in MLflow at all.")
+    uri: str | None = Field(
+        default=None, description="MLflow address; empty: the environment, else a local file."
+    )
+    experiment: str = Field(default="debias", min_length=1, description="MLflow experiment.")
+
+    @field_validator("uri")
+    @classmethod
+    def _no_password(cls, uri: str | None) -> str | None:
+        """Configs are stored in clear by orchestrators and trackers alike."""
+        if uri and "@" in uri.split("://", 1)[-1].split("/", 1)[0]:
+            raise ValueError(
+                "must not hold a user name or password; give the full address in the environment "
+                "variable MLFLOW_TRACKING_URI"
+            )
+        return uri
+
+
+class RunConfig(Settings):
+    """Everything that decides the result of a run."""
+
+    name: str = Field(
+        default="demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of every random stream.")
+    device: Device = Field(default="auto", description="Where to compute.")
+    precision: Precision = Field(default="auto", description="How networks multiply.")
+    data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
+        default=SyntheticFaces(), description="Where the faces come from."
+    )
+    label: str = Field(default="smiling", description="Column that the classifier predicts.")
+    positive: str | None = Field(
+        default=None, description="Label value that counts as positive; empty: the last by name."
+    )
+    attributes: tuple[str, ...] = Field(
+        default=("skin_tone_group",),
+        description="Annotated columns by which results are broken down; never seen by a model.",
+    )
+    image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
+    selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
+    representation: RepresentationRecipe = RepresentationRecipe()
+    density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
+        default=HistogramDensity(), description="How the latent space is measured."
+    )
+    arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS)]] = Field(
+        default={"uniform": Uniform(), "latent": LatentRarity(), "groups": GroupBalance()},
+        min_length=1,
+        description="Weightings to compare, by name; 'uniform' is the baseline.",
+    )
+    seeds: int = Field(default=3, ge=1, le=100, description="Trainings of every arm.")
+    classifier: ClassifierRecipe = ClassifierRecipe()
+    report: ReportOptions = ReportOptions()
+    tracking: TrackingOptions = TrackingOptions()
+
+    @field_validator("arms")
+    @classmethod
+    def _named_plainly(cls, arms: dict[str, Weighting]) -> dict[str, Weighting]:
+        bad = [name for name in arms if not name.replace("_", "").replace("-", "").isalnum()]
+        if bad:
+            raise ValueError(f"arm names hold letters, digits, '-' and '_' only, got {bad}")
+        return arms
+
+
+def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a YAML recipe and apply ``section.key=value`` overrides.
+
+    Relative paths inside ``data`` count from the current directory.
+
+    Raises:
+        ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
+    """
+    tree = _read(path) if path is not None else {}
+    for override in overrides:
+        _apply(tree, override)
+    return parse_config(tree, str(path) if path else "the built-in configuration")
+
+
+def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
+    """Validate a configuration tree.
+
+    Raises:
+        ConfigError: Listing every problem with its place and what would be valid.
+    """
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        problems = "; ".join(_problem(detail) for detail in error.errors())
+        raise ConfigError(f"{source}: {problems}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the config {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings, got {type(tree).__name__}")
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    place, separator, text = override.partition("=")
+    keys = place.strip().split(".")
+    if not separator or not all(keys):
+        raise ConfigError(f"--set needs section.key=value, got {override!r}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {place}: {text!r} is not a valid YAML value") from error
+    node = tree
+    for key in keys[:-1]:
+        child = node.setdefault(key, {})
+        if isinstance(child, str):  # the short form `density: histogram`
+            child = node[key] = {"name": child}
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {place}: {key!r} holds a value, not a section")
+        node = child
+    node[keys[-1]] = value
+
+
+def _problem(detail: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: unknown key"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    shown = detail["type"] not in {"unknown_name", "missing", "value_error"}
+    return f"{place}: {message}" + (f", got {detail['input']!r}" if shown else "")

@@ -1,0 +1,64 @@
+"""The one place that picks the device and the precision, from the config."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from debias.errors import ConfigError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where tensors live and in which precision networks multiply."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Run networks in the chosen precision; losses are reduced in float32 all the same."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def place(self, module: torch.nn.Module) -> torch.nn.Module:
+        """Move to the device, channels last: convolutions run faster and batches come that way."""
+        return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def describe(self) -> dict[str, object]:
+        return {
+            "device": str(self.device),
+            "precision": str(self.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def choose(device: Device = "auto", precision: Precision = "auto") -> Compute:
+    """Resolve ``auto`` and check that what was asked for exists on this machine."""
+    name = _best_device() if device == "auto" else device
+    _require(name)
+    fast = precision == "bfloat16" or (precision == "auto" and _multiplies_bfloat16(name))
+    return Compute(torch.device(name), torch.bfloat16 if fast else torch.float32)
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _require(name: str) -> None:
+    present = {"cpu": True, "cuda": torch.cuda.is_available()}
+    if not present.get(name, torch.backends.mps.is_available()):
+        raise ConfigError(f"device {name!r} is not available on this machine; use 'auto' or 'cpu'")
+
+
+def _multiplies_bfloat16(name: str) -> bool:
+    """Whether the hardware multiplies bfloat16 itself; emulation would be slower than float32."""
+    if name == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return name == "cpu" and torch.cpu._is_avx512_bf16_supported()

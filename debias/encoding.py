@@ -1,0 +1,136 @@
+"""Trained model and faces to latents, predictions and figures; nothing here trains."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64, UInt8
+from torch import Tensor, nn
+
+from debias.batches import Batch
+from debias.density import active_dimensions
+from debias.device import Compute
+from debias.errors import DivergedLossError, PosteriorCollapseError
+from debias.models import ConvVAENetwork
+from debias.models.classifiers import probabilities
+
+MOST_SATURATED = 0.05
+
+
+def posterior(
+    network: ConvVAENetwork, batches: Iterable[Batch], compute: Compute
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
+    """Mean and log-variance of every image, float32."""
+    _require_eval(network)
+    parts = []
+    with torch.inference_mode(), compute.autocast():
+        parts = [network.encode(batch.image) for batch in batches]
+    mean = torch.cat([part.mean for part in parts]).cpu().numpy()
+    return mean, torch.cat([part.log_var for part in parts]).cpu().numpy()
+
+
+def scores(
+    network: nn.Module, batches: Iterable[Batch], compute: Compute
+) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Class indices and the probability of the last class."""
+    _require_eval(network)
+    with torch.inference_mode(), compute.autocast():
+        found = [(batch.label, probabilities(network(batch.image))[:, -1]) for batch in batches]
+    labels, score = zip(*found, strict=True)
+    return torch.cat(labels).cpu().numpy(), torch.cat(score).cpu().numpy()
+
+
+def mean_losses(network: nn.Module, batches: Iterable[Batch], compute: Compute) -> dict[str, float]:
+    """The model's own losses, averaged over images."""
+    _require_eval(network)
+    total: dict[str, float] = {}
+    count = 0
+    with torch.inference_mode(), compute.autocast():
+        for batch in batches:
+            losses: Mapping[str, Tensor] = network.loss(batch)  # type: ignore[operator]
+            size = len(batch.label)
+            count += size
+            for name, value in losses.items():
+                total[name] = total.get(name, 0.0) + float(value) * size
+    return {name: value / count for name, value in total.items()}
+
+
+def vae_figures(
+    losses: Mapping[str, float], mean: Float[np.ndarray, "n k"], pixels: int, sigma: float | None
+) -> dict[str, float | int | None]:
+    """What is always reported of a VAE: nats per image, bits per dimension, active units.
+
+    Bits per dimension count 256 grey levels: a density over [0, 1] is log2(256) = 8 bits above
+    the probability of a level.
+    """
+    elbo = -(losses["reconstruction"] + losses["kl"])
+    continuous = sigma is not None
+    return {
+        "elbo": elbo,
+        "reconstruction": losses["reconstruction"],
+        "kl": losses["kl"],
+        "bits_per_dimension": -elbo / (pixels * np.log(2)) + (8 if continuous else 0),
+        "active_units": int(active_dimensions(mean).sum()),
+        "latent_dim": mean.shape[1],
+        "saturated_log_var": losses["saturated"],
+        "sigma": sigma,
+    }
+
+
+def check_vae(figures: Mapping[str, float | int | None]) -> None:
+    """Refuse a network whose loss is finite but which learned nothing.
+
+    Raises:
+        PosteriorCollapseError: No latent dimension is active.
+        DivergedLossError: More than 5 % of the log-variances stand at their bound.
+    """
+    if not figures["active_units"]:
+        raise PosteriorCollapseError(
+            f"0 of {figures['latent_dim']} latent dimensions are active (variance of the mean "
+            "above 0.01): the latents say nothing about the images; lower representation.model.beta"
+            " or train longer"
+        )
+    saturated = figures["saturated_log_var"] or 0.0
+    if saturated > MOST_SATURATED:
+        raise DivergedLossError(
+            f"{saturated:.1%} of the log-variances stand at their bound (limit "
+            f"{MOST_SATURATED:.0%}): training has diverged; lower the learning rate"
+        )
+
+
+def reconstruct(
+    network: ConvVAENetwork, images: Float[Tensor, "B C H W"], compute: Compute
+) -> UInt8[np.ndarray, "B H W C"]:
+    """Decoded posterior means."""
+    _require_eval(network)
+    with torch.inference_mode(), compute.autocast():
+        return _pixels(network.decode(network.encode(images).mean))
+
+
+def traverse(
+    network: ConvVAENetwork,
+    mean: Float[np.ndarray, "n k"],
+    dimensions: Iterable[int],
+    compute: Compute,
+    steps: int = 7,
+) -> UInt8[np.ndarray, "d steps H W C"]:
+    """Decode along single dimensions, from the 1st to the 99th percentile, others at their mean."""
+    _require_eval(network)
+    centre, rows = mean.mean(axis=0), []
+    for dimension in dimensions:
+        low, high = np.percentile(mean[:, dimension], [1, 99]).tolist()
+        z = np.tile(centre, (steps, 1))
+        z[:, dimension] = np.linspace(low, high, steps)
+        rows.append(torch.from_numpy(z.astype(np.float32)).to(compute.device))
+    with torch.inference_mode(), compute.autocast():
+        return np.stack([_pixels(network.decode(z)) for z in rows])
+
+
+def _pixels(images: Float[Tensor, "B C H W"]) -> UInt8[np.ndarray, "B H W C"]:
+    scaled = (images.float() * 255).round().clamp(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _require_eval(network: nn.Module) -> None:
+    if network.training:
+        raise ValueError("the network is in training mode; call .eval() before encoding")

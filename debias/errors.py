@@ -1,0 +1,109 @@
+"""The errors a user can meet, each with the exit code of its family."""
+
+
+class PipelineError(Exception):
+    """An expected problem: the message says what was wrong, the value, the limit, what to do."""
+
+    exit_code = 1
+
+
+class ConfigError(PipelineError):
+    """A setting is unknown, of the wrong type, out of range, or contradicts another."""
+
+    exit_code = 2
+
+
+class DataError(PipelineError):
+    """The data cannot be used as they are."""
+
+    exit_code = 3
+
+
+class EmptyDatasetError(DataError):
+    """No usable sample is left."""
+
+
+class LabelError(DataError):
+    """A label column is missing, or holds a missing or unknown value."""
+
+
+class SingleClassError(LabelError):
+    """Every sample has the same label: nothing can be learned."""
+
+
+class GroupSchemaError(DataError):
+    """An attribute column is missing or holds a value that was not declared."""
+
+
+class DatasetSmallerThanBatchError(DataError):
+    """Fewer training images than one batch."""
+
+
+class NonFiniteLatentError(DataError):
+    """A latent mean or log-variance is NaN or infinite."""
+
+
+class QuarantineLimitExceededError(DataError):
+    """More items were set aside than the configured share allows."""
+
+
+class ArtifactError(PipelineError):
+    """A saved value is missing, incomplete or altered, or cannot be written."""
+
+    exit_code = 4
+
+
+class ArtifactCorruptError(ArtifactError):
+    """A file differs from what its manifest says."""
+
+
+class StorageError(ArtifactError):
+    """The output folder cannot be written."""
+
+
+class TrainingError(PipelineError):
+    """Training cannot go on."""
+
+    exit_code = 5
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss is NaN or infinite."""
+
+
+class DivergedLossError(TrainingError):
+    """The loss is finite but has left the range in which training means anything."""
+
+
+class PosteriorCollapseError(TrainingError):
+    """No latent dimension carries information about the image."""
+
+
+class WeightError(PipelineError):
+    """Weights cannot be built, or are not usable."""
+
+    exit_code = 6
+
+
+class NonFiniteWeightError(WeightError):
+    """A weight or its density is NaN or infinite."""
+
+
+class WeightDegeneracyError(WeightError):
+    """The weights rest on too few samples."""
+
+
+class AllDimensionsInactiveError(WeightError):
+    """Every latent dimension is constant: there is no density to estimate."""
+
+
+class EvaluationError(PipelineError):
+    """Predictions cannot be evaluated as they are."""
+
+    exit_code = 7
+
+
+class TrackingError(PipelineError):
+    """The tracking configuration cannot be used. An outage is never fatal."""
+
+    exit_code = 8

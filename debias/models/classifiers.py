@@ -1,0 +1,75 @@
+"""Classifiers: images in, one logit per class out."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+from debias.batches import Batch
+from debias.settings import Settings
+
+
+class Classifier(nn.Module):
+    """A network and the loss it is trained with."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B classes"]:
+        """Logits."""
+        # Centred intensities: the first layer should not have to learn the offset.
+        return self.network((images - 0.5) / 0.25)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy in nats and accuracy, means over the batch."""
+        logits = self(batch.image).float()
+        accuracy = (logits.argmax(1) == batch.label).float().mean()
+        return {"loss": nn.functional.cross_entropy(logits, batch.label), "accuracy": accuracy}
+
+
+class ConvClassifier(Settings):
+    """Four strided convolutions, average pooling, one dense layer."""
+
+    name: Literal["conv"] = "conv"
+    width: int = Field(default=16, ge=2, description="Filters of the first convolution.")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="Share of features dropped.")
+
+    def build(self, classes: int) -> Classifier:
+        width = self.width
+        network = nn.Sequential(
+            *_block(3, width, 5),
+            *_block(width, 2 * width, 3),
+            *_block(2 * width, 4 * width, 3),
+            *_block(4 * width, 8 * width, 3),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(self.dropout),
+            nn.Linear(4 * 8 * width, classes),
+        )
+        return Classifier(network)
+
+
+class ResNet18(Settings):
+    """torchvision's ResNet-18 without pretrained weights.
+
+    Reference:
+        He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition.
+    """
+
+    name: Literal["resnet18"] = "resnet18"
+
+    def build(self, classes: int) -> Classifier:
+        return Classifier(resnet18(weights=None, num_classes=classes))
+
+
+def probabilities(logits: Float[Tensor, "B classes"]) -> Float[Tensor, "B classes"]:
+    return torch.softmax(logits.double(), dim=1)
+
+
+def _block(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

@@ -1,0 +1,46 @@
+"""A name in a config becomes the settings class that a room registered under it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from debias.settings import Settings
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotation for a config field that holds one member of a registry, chosen by ``name``.
+
+    ``density: {name: histogram, bins: 10}`` and the short form ``density: histogram`` both
+    validate to ``HistogramDensity``; an unknown name is refused with the known ones.
+    """
+
+    kind: str
+    registry: Mapping[str, type[Settings]]
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        choices = {name: handler.generate_schema(cls) for name, cls in self.registry.items()}
+        tagged = core_schema.tagged_union_schema(choices, discriminator="name")
+        return core_schema.no_info_before_validator_function(self._named, tagged)
+
+    def _named(self, value: Any) -> Any:  # noqa: ANN401 (raw configuration)
+        if isinstance(value, str):
+            value = {"name": value}
+        name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)
+        if name not in self.registry:
+            raise PydanticCustomError("unknown_name", "{reason}", {"reason": self._unknown(name)})
+        return value
+
+    def _unknown(self, name: object) -> str:
+        known = ", ".join(sorted(self.registry))
+        if name is None:
+            return f"{self.kind} needs a name; known: {known}"
+        close = get_close_matches(str(name), list(self.registry), n=1)
+        guess = f" (did you mean {close[0]!r}?)" if close else ""
+        return f"unknown {self.kind} {name!r}{guess}; known: {known}"
