@@ -1,0 +1,30 @@
+"""Measures how a classifier treats each group, with counts and intervals.
+
+Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
+"""
+
+from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
+from debias.metrics.disparities import DISPARITIES, Disparity
+from debias.metrics.evaluation import FairnessReport, evaluate_predictions
+from debias.metrics.intervals import clopper_pearson
+from debias.metrics.overall import expected_calibration_error
+from debias.metrics.ranking import auc_by_group
+from debias.metrics.rates import RATES, Rate
+from debias.metrics.seeds import summarise
+
+__all__ = [
+    "DISPARITIES",
+    "QUANTITIES",
+    "RATES",
+    "SEEDS_NEEDED",
+    "Change",
+    "Disparity",
+    "FairnessReport",
+    "Rate",
+    "auc_by_group",
+    "clopper_pearson",
+    "evaluate_predictions",
+    "expected_calibration_error",
+    "paired_change",
+    "summarise",
+]

@@ -1,0 +1,233 @@
+"""Two arms -> what changed between them, paired by seed.
+
+``s`` seeds.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import stdtrit
+
+from debias.errors import EvaluationError
+from debias.metrics.evaluation import FairnessReport, plain
+from debias.metrics.seeds import check_one_arm, check_same_images, spread
+
+Reading = Literal["difference_found", "cannot_tell"]
+Reason = Literal[
+    "", "not_estimable", "too_small", "single_run", "too_few_seeds", "insufficient_evidence"
+]
+
+# Fewer seeds give numbers, but no verdict: single runs are noise.
+SEEDS_NEEDED = 5
+QUANTITIES = ("accuracy", "worst_group_accuracy", "accuracy_gap", "equalized_odds_difference")
+_GROUP_ACCURACY = "accuracy/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Change of one quantity from one arm to another, over seeds.
+
+    The interval is about retraining with other seeds on these test images; it says nothing about
+    other images. It is not adjusted for the number of quantities looked at.
+
+    Attributes:
+        quantity: One of ``QUANTITIES``, or ``accuracy/<group>``.
+        baseline: Name of the arm compared with.
+        arm: Name of the arm.
+        baseline_mean: Mean over seeds, in [0, 1]; NaN when undefined in a seed.
+        arm_mean: Likewise.
+        seeds: (s,) ascending.
+        differences: (s,) arm minus baseline, by seed.
+        mean: Mean difference.
+        sd: Standard deviation of the differences, divisor s - 1; NaN for one seed.
+        low: Lower limit of the t-interval of the mean difference; NaN for one seed, and when
+            all differences are equal, because then nothing tells how much they would vary.
+        high: Upper limit.
+        level: Level of the interval.
+        n_seeds: s.
+        reading: ``difference_found`` only with five seeds or more and an interval without 0.
+        reason: Why it cannot be told; empty when a difference was found.
+    """
+
+    quantity: str
+    baseline: str
+    arm: str
+    baseline_mean: float
+    arm_mean: float
+    seeds: tuple[int, ...]
+    differences: tuple[float, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+    level: float
+    n_seeds: int
+    reading: Reading
+    reason: Reason
+
+    def sentence(self) -> str:
+        """The change in plain English; enough decimals that no non-zero number shows as zero."""
+        name = _spoken(self.quantity)
+        seeds = f"{self.n_seeds} seed" + ("s" if self.n_seeds > 1 else "")
+        if not np.isfinite(self.mean):
+            return f"{name}: undefined, over {seeds}: {self._verdict()}"
+        decimals = _decimals(self.mean, self.low, self.high)
+        change = f"change {self.mean:+.{decimals}f}"
+        if np.isfinite(self.low):
+            change += f" [{self.low:+.{decimals}f}, {self.high:+.{decimals}f}]"
+        levels = f"{self.baseline_mean:.{decimals}f} -> {self.arm_mean:.{decimals}f}"
+        return f"{name}: {levels}, {change} over {seeds}: {self._verdict()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, None where undefined, with the sentence."""
+        return plain({**asdict(self), "sentence": self.sentence()})
+
+    def _verdict(self) -> str:
+        if self.reading == "difference_found":
+            return "difference found"
+        return f"cannot tell ({self._because()})"
+
+    def _because(self) -> str:
+        reasons = {
+            "not_estimable": "not estimable in every seed",
+            "too_small": "too few images in the group",
+            "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
+            "too_few_seeds": f"{self.n_seeds} seeds; at least {SEEDS_NEEDED} are needed",
+            "insufficient_evidence": "INSUFFICIENT EVIDENCE",
+        }
+        return reasons[self.reason]
+
+
+def paired_change(
+    baseline: Sequence[FairnessReport],
+    arm: Sequence[FairnessReport],
+    quantity: str,
+    level: float = 0.95,
+) -> Change:
+    """Compare two arms by the mean of their differences, seed by seed.
+
+    Args:
+        baseline: One report per seed.
+        arm: One report per seed, of the same seeds and the same images.
+        quantity: One of ``QUANTITIES``, or ``accuracy/<group>`` such as ``accuracy/race:Black``.
+        level: Of the t-interval, in (0, 1).
+
+    Raises:
+        EvaluationError: An unknown quantity or group, seeds or images that differ.
+        ValueError: The level is outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level}")
+    seeds = _common_seeds(baseline, arm)
+    before, after = _by_seed(baseline, quantity), _by_seed(arm, quantity)
+    differences = after - before
+    sd, low, high = _spread_and_interval(differences, level)
+    reading, reason = _read(differences, low, high, _size_of_group(arm[0], quantity))
+    return Change(
+        quantity=quantity,
+        baseline=baseline[0].arm,
+        arm=arm[0].arm,
+        baseline_mean=float(before.mean()),
+        arm_mean=float(after.mean()),
+        seeds=seeds,
+        differences=tuple(differences.tolist()),
+        mean=float(differences.mean()),
+        sd=sd,
+        low=low,
+        high=high,
+        level=level,
+        n_seeds=len(seeds),
+        reading=reading,
+        reason=reason,
+    )
+
+
+def _common_seeds(
+    baseline: Sequence[FairnessReport], arm: Sequence[FairnessReport]
+) -> tuple[int, ...]:
+    check_one_arm(baseline)
+    check_one_arm(arm)
+    check_same_images([baseline[0], arm[0]])
+    before, after = ({report.seed for report in reports} for reports in (baseline, arm))
+    if before != after:
+        raise EvaluationError(
+            f"both arms need the same seeds to be paired, got {sorted(before)} and {sorted(after)}"
+        )
+    return tuple(sorted(before))
+
+
+def _by_seed(reports: Sequence[FairnessReport], quantity: str) -> Float64[np.ndarray, " s"]:
+    ordered = sorted(reports, key=lambda report: report.seed)
+    return np.array([_value(report, quantity) for report in ordered], dtype=np.float64)
+
+
+def _value(report: FairnessReport, quantity: str) -> float:
+    if quantity.startswith(_GROUP_ACCURACY):
+        return float(_group_row(report, quantity)["value"])
+    if quantity not in QUANTITIES:
+        known = ", ".join(QUANTITIES)
+        raise EvaluationError(f"unknown quantity {quantity!r}; known: {known}, accuracy/<group>")
+    return float(
+        report.overall["accuracy"] if quantity == "accuracy" else report.disparities[quantity]
+    )
+
+
+def _group_row(report: FairnessReport, quantity: str) -> Mapping[Hashable, Any]:
+    group = quantity.removeprefix(_GROUP_ACCURACY)
+    rows = report.by_group[report.by_group["metric"] == "accuracy"].set_index("group")
+    if group not in rows.index:
+        raise EvaluationError(f"unknown group {group!r}; known: {', '.join(rows.index)}")
+    return rows.loc[group].to_dict()
+
+
+def _size_of_group(report: FairnessReport, quantity: str) -> Reason:
+    is_group = quantity.startswith(_GROUP_ACCURACY)
+    return "too_small" if is_group and _group_row(report, quantity)["state"] == "too_small" else ""
+
+
+def _spread_and_interval(
+    differences: Float64[np.ndarray, " s"], level: float
+) -> tuple[float, float, float]:
+    """Standard deviation and Student's t limits of the mean."""
+    s, mean, sd = (
+        len(differences),
+        float(differences.mean()),
+        float(spread(differences[:, None])[0]),
+    )
+    # Below 1e-12 the differences are equal but for rounding: no interval can be formed.
+    if not sd > 1e-12:
+        return sd, float("nan"), float("nan")
+    half = float(stdtrit(s - 1, (1 + level) / 2)) * sd / np.sqrt(s)
+    return sd, float(mean - half), float(mean + half)
+
+
+def _read(
+    differences: Float64[np.ndarray, " s"], low: float, high: float, size: Reason
+) -> tuple[Reading, Reason]:
+    if not np.isfinite(differences).all():
+        return "cannot_tell", "not_estimable"
+    if size:
+        return "cannot_tell", size
+    if len(differences) == 1:
+        return "cannot_tell", "single_run"
+    if len(differences) < SEEDS_NEEDED:
+        return "cannot_tell", "too_few_seeds"
+    if low > 0 or high < 0:
+        return "difference_found", ""
+    return "cannot_tell", "insufficient_evidence"
+
+
+def _spoken(quantity: str) -> str:
+    if quantity.startswith(_GROUP_ACCURACY):
+        return f"accuracy of {quantity.removeprefix(_GROUP_ACCURACY)}"
+    return quantity.replace("_", " ")
+
+
+def _decimals(*numbers: float) -> int:
+    """Three, or as many more (up to nine) as it takes to show the sign of each number."""
+    shown = [number for number in numbers if np.isfinite(number) and number != 0]
+    enough = (d for d in range(3, 9) if all(round(number, d) != 0 for number in shown))
+    return next(enough, 9)
