@@ -1,0 +1,175 @@
+"""Names and numbers as a reader sees them; everything foreign is cleaned here first."""
+
+import math
+import re
+from calendar import month_name
+from datetime import datetime
+from numbers import Real
+from typing import Any, TypeGuard
+
+import numpy as np
+
+UNDEFINED = "undefined"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def clean(text: str) -> str:
+    """Make foreign text printable: no control, bidi or unpaired surrogate characters."""
+    text = re.sub(r"[\ud800-\udfff]", "\ufffd", text)
+    text = re.sub(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]", "", text)
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+
+
+def escape_label(text: object, limit: int = 80) -> str:
+    r"""Make foreign text safe as a matplotlib label.
+
+    Matplotlib reads ``$...$`` as mathematics, hides legend entries that start with ``_`` and
+    fails on unpaired surrogates.
+
+    Args:
+        text: Any name.
+        limit: Longest result, in characters, the backslashes of ``\$`` included.
+    """
+    label = " ".join(clean(str(text)).split()).replace("$", r"\$")
+    if label.startswith("_"):
+        label = f" {label}"
+    if len(label) > limit:
+        label = f"{label[: limit - 1].rstrip(chr(92))}…"
+    return label
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether there is a finite number to print."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of the document)
+    """Print a number in fixed English notation; anything else is "undefined", never 0.
+
+    Args:
+        value: A number, None or NaN.
+        kind: ``percent`` (0.823 -> 82.3%), ``points`` and ``change`` (0.043 -> 4.3, the second
+            always signed), ``signed`` (+0.0123), ``count`` (1,000), ``times`` (9.1x),
+            ``seconds``, ``auc`` (0.93) or ``plain`` (four significant digits).
+    """
+    if not is_number(value):
+        return UNDEFINED
+    value = float(value)
+    printed = {
+        "percent": lambda: f"{100 * value:.1f}%",
+        "points": lambda: f"{100 * value:.1f}",
+        "change": lambda: f"{100 * value:+.1f}" if value else "0.0",
+        "signed": lambda: f"{value:+.3g}",
+        "count": lambda: f"{value:,.0f}" if value == round(value) else f"{value:,.1f}",
+        "times": lambda: f"{value:.3g}{TIMES}",
+        "seconds": lambda: duration(value),
+        "auc": lambda: f"{value:.2f}",
+        "plain": lambda: f"{value:.4g}",
+    }[kind]()
+    return printed.replace("-", "\N{MINUS SIGN}")
+
+
+def duration(seconds: float) -> str:
+    """Print seconds the way people say them."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def day(moment: str) -> str:
+    """Print an ISO moment as a date and a time; anything else as it is."""
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError:
+        return moment
+    month = month_name[parsed.month]
+    return f"{parsed.day} {month} {parsed.year}, {parsed:%H:%M} {parsed.tzname() or ''}".rstrip()
+
+
+def words(name: str) -> str:
+    """Turn an identifier into words."""
+    return name.replace("_", " ")
+
+
+def arm_name(arm: str) -> str:
+    known = {"uniform": "Plain training", "latent": "Latent weights", "groups": "Group weights"}
+    return known.get(arm, arm)
+
+
+def arm_meaning(arm: str, uses_groups: bool | None) -> str:
+    """Say in half a sentence what an arm does."""
+    if arm == "uniform":
+        return "every training image is drawn equally often"
+    if uses_groups is None:
+        return "another way of drawing the training images"
+    if uses_groups:
+        return "uses the group annotations: what weights could do if groups were known"
+    return "rare faces are drawn more often; no group annotation is used"
+
+
+def attribute_name(attribute: str) -> str:
+    """Turn ``a x b`` into words with a proper sign."""
+    return f" {TIMES} ".join(words(part) for part in attribute.split(" x "))
+
+
+def group_name(attribute: str, group: str) -> str:
+    """Shorten ``a:x x b:y`` to ``x`` times ``y``; a name of another form is kept whole."""
+    separators = [f"{part}:" for part in attribute.split(" x ")]
+    pattern = " x ".join(f"{re.escape(separator)}(.+?)" for separator in separators)
+    found = re.fullmatch(pattern, group, flags=re.DOTALL)
+    return f" {TIMES} ".join(found.groups()) if found else group
+
+
+def full_group_name(group: str) -> str:
+    """Print a group together with its attributes, for a sentence."""
+    return f" {TIMES} ".join(
+        f"{words(attribute)}: {value}" if value else attribute
+        for attribute, _, value in (part.partition(":") for part in group.split(" x "))
+    )
+
+
+def quantity_name(quantity: str) -> str:
+    known = {
+        "accuracy": "overall accuracy",
+        "accuracy_gap": "accuracy gap, best to worst group",
+        "worst_group_accuracy": "accuracy of the worst group",
+        "auroc": "area under the ROC curve",
+    }
+    if quantity.startswith("accuracy/"):
+        return f"accuracy of {full_group_name(quantity.removeprefix('accuracy/'))}"
+    return known.get(quantity, words(quantity))
+
+
+def is_share(quantity: str) -> bool:
+    """Whether a quantity is read in percent and percentage points."""
+    shares = ("accuracy", "gap", "rate", "difference", "error", "worst", "overall", "selection")
+    return any(part in quantity for part in shares) and "variance" not in quantity
+
+
+def reading_name(reading: str, reason: str | None) -> str:
+    """Print a verdict of the fixed vocabulary with its reason."""
+    if not reason:
+        return words(reading)
+    loud = reason.upper() if reason == "insufficient_evidence" else reason
+    return f"{words(reading)} ({words(loud)})"
+
+
+def why_undefined(metric: str, denominator: object) -> str:
+    """Say why a rate has no value, where that is known."""
+    if not is_number(denominator) or denominator != 0:
+        return UNDEFINED
+    missing = {
+        "true_positive_rate": "positives",
+        "false_negative_rate": "positives",
+        "false_positive_rate": "negatives",
+        "true_negative_rate": "negatives",
+    }.get(metric, "test images")
+    return f"{UNDEFINED} (no {missing})"
+
+
+def plain_value(value: Any) -> Any:  # noqa: ANN401 (raw configuration)
+    """Turn a configuration into what JSON can hold."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)

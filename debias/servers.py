@@ -1,0 +1,158 @@
+"""Local MLflow and Prefect servers: how they are started, waited for and stopped.
+
+Nothing here imports MLflow or Prefect; their command lines run as processes of their own, and
+both listen on the loopback address only.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+from debias.errors import PipelineError
+
+LOOPBACK = "127.0.0.1"
+
+
+def local_store(folder: Path) -> str:
+    """Tracking URI of the SQLite store that lives in ``folder``."""
+    return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+
+
+def local_artifacts(folder: Path) -> Path:
+    """Where the SQLite store in ``folder`` keeps images, tables and models."""
+    return folder.resolve() / "mlartifacts"
+
+
+def client_environment() -> dict[str, str]:
+    """Settings for a process that talks to MLflow: no telemetry, and an outage is noticed soon.
+
+    By default one call to a dead server blocks for four minutes; with these for a few seconds.
+    """
+    return {
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    }
+
+
+def server_environment() -> dict[str, str]:
+    """Settings under which both servers start fast, stay small and call nobody."""
+    return {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Seven more processes and 0.8 GB, for features that are not used here.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def mlflow_command(folder: Path, port: int) -> list[str]:
+    """Command line of an MLflow server over the SQLite store in ``folder``."""
+    where = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", local_store(folder)]
+    artifacts = ["--artifacts-destination", local_artifacts(folder).as_uri()]
+    return [sys.executable, "-m", "mlflow", "server", *where, *store, *artifacts]
+
+
+def prefect_command(port: int) -> list[str]:
+    """Command line of a Prefect server with its database in ``PREFECT_HOME``."""
+    return [
+        *(sys.executable, "-m", "prefect", "server", "start"),
+        *("--host", LOOPBACK, "--port", str(port)),
+    ]
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        return int(listener.getsockname()[1])
+
+
+def start(
+    command: Sequence[str], env: Mapping[str, str], log_path: Path
+) -> subprocess.Popen[bytes]:
+    """Start a server in a process group of its own, its output going to ``log_path``.
+
+    Args:
+        command: Program and arguments.
+        env: Added to the environment of this process.
+        log_path: Appended to; its folder is made.
+    """
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            list(command),
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_until_ready(
+    url: str, timeout: float, process: subprocess.Popen[bytes] | None = None
+) -> None:
+    """Return once ``url`` answers with success.
+
+    Args:
+        url: ``.../health`` of MLflow, ``.../api/health`` of Prefect.
+        timeout: Seconds.
+        process: Given up on as soon as it has ended.
+
+    Raises:
+        PipelineError: The server ended, or did not answer in time.
+    """
+    deadline = time.monotonic() + timeout
+    while not _answers(url):
+        if process is not None and process.poll() is not None:
+            raise PipelineError(
+                f"the server for {url} ended with exit code {process.returncode} before it "
+                "answered; its log says why"
+            )
+        if time.monotonic() > deadline:
+            raise PipelineError(f"{url} did not answer within {timeout:g} s; see the server's log")
+        time.sleep(0.2)
+
+
+def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
+    """End a started server and everything it started: politely, after ``patience`` s by force."""
+    _signal_group(process, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    # Also when the leader is gone: a worker of it may have outlived the request.
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _answers(url: str) -> bool:
+    # A proxy from the environment would be asked for the loopback address, too.
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    # The group carries the number of its first process, which started it.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)

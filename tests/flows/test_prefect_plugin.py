@@ -1,0 +1,80 @@
+import asyncio
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect.client.orchestration import PrefectClient, SyncPrefectClient
+
+from flows.prefect_plugin import qualified, setup_environment
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("debias-faces", "debias-faces/debias-faces"),
+        ("debias-faces/debias-faces", "debias-faces/debias-faces"),
+        ("flow/nightly", "flow/nightly"),
+    ],
+)
+def test_a_name_without_a_slash_is_its_own_flow(given, meant):
+    assert qualified(given) == meant
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Names that reach Prefect's own look-up, by client."""
+    names: dict[str, list[str]] = {"async": [], "sync": []}
+
+    async def look_up(self, name):
+        names["async"].append(name)
+        return "deployment"
+
+    def look_up_sync(self, name):
+        names["sync"].append(name)
+        return "deployment"
+
+    look_up.__name__ = look_up_sync.__name__ = "read_deployment_by_name"
+    monkeypatch.setattr(PrefectClient, "read_deployment_by_name", look_up)
+    monkeypatch.setattr(SyncPrefectClient, "read_deployment_by_name", look_up_sync)
+    return names
+
+
+def test_both_clients_ask_for_the_qualified_name(asked):
+    setup_environment(ctx=None)
+    assert asyncio.run(PrefectClient.read_deployment_by_name(None, "debias-faces")) == "deployment"
+    assert SyncPrefectClient.read_deployment_by_name(None, name="debias-faces") == "deployment"
+    assert asked == {"async": ["debias-faces/debias-faces"], "sync": ["debias-faces/debias-faces"]}
+
+
+def test_patching_twice_is_patching_once(asked):
+    setup_environment(ctx=None)
+    once = PrefectClient.read_deployment_by_name, SyncPrefectClient.read_deployment_by_name
+    setup_environment(ctx=None)
+    assert once == (
+        PrefectClient.read_deployment_by_name,
+        SyncPrefectClient.read_deployment_by_name,
+    )
+
+
+def test_prefect_finds_the_plugin():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["entry-points"]["prefect.plugins"]["debias"] == "flows.prefect_plugin"
+    assert project["tool"]["prefect"]["plugins"]["enabled"] is True
+
+
+def test_the_deployment_is_called_like_its_flow_and_runs_once_at_a_time():
+    project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    assert "pull" not in project  # Prefect takes the folder it deploys from
+    (deployment,) = project["deployments"]
+    assert deployment["name"] == "debias-faces"
+    assert deployment["entrypoint"] == "flows/debias_faces.py:debias_faces"
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    (schedule,) = deployment["schedules"]
+    assert (schedule["slug"], schedule["cron"], schedule["active"]) == (
+        "nightly",
+        "0 3 * * *",
+        True,
+    )

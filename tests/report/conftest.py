@@ -1,0 +1,48 @@
+import pytest
+from fake_run import fake_document, fake_pictures
+
+from debias.report import figures
+from debias.report.page import render
+
+
+@pytest.fixture(scope="session")
+def document():
+    return fake_document()
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    return fake_pictures(m=12, size=16)
+
+
+STUB = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """Pages with an empty picture for each chart; drawing has its own tests."""
+    names = (
+        "accuracy_by_group",
+        "accuracy_change",
+        "weight_share",
+        "weight_distribution",
+        "latent_dimensions",
+        "training_curves",
+    )
+
+    def page_of(document, pictures):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("debias.report.page.figures", lambda *_: dict.fromkeys(names, STUB))
+            return render(document, pictures)
+
+    return page_of
+
+
+@pytest.fixture(scope="session")
+def page(document, pictures, quick):
+    return quick(document, pictures)
+
+
+@pytest.fixture(scope="session")
+def charts(document, pictures):
+    return figures(document, pictures)

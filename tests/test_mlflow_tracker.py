@@ -1,0 +1,577 @@
+import base64
+import json
+import logging
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+import zlib
+from io import StringIO
+from pathlib import Path
+from urllib.parse import unquote
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.utils.validation import _validate_metric_name, _validate_param_name
+from torch import nn
+
+from debias import servers
+from debias.errors import TrackingError
+from debias.mlflow_tracker import FILE_NAMES, NAMES, MlflowTracking, slug
+from debias.tracking import NullTracking, RecordingTracking, Tracking
+
+KEY = "demo-1/classifier/latent/0"
+TAGS = {"debias.stage": "classifier", "debias.arm": "latent", "debias.flow_run": "demo-1"}
+TABLE = pd.DataFrame({"group": ["a", "b"], "accuracy": [0.5, float("nan")], "n": [4, 0]})
+IMAGE = np.full((4, 6, 3), 7, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """One store for all tests, which keep to experiments of their own: making one takes 2 s."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def tracking(folder, request) -> MlflowTracking:
+    return MlflowTracking(servers.local_store(folder), request.node.name)
+
+
+@pytest.fixture
+def client(tracking) -> MlflowClient:
+    return MlflowClient(tracking.uri)
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU()
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
+
+
+def publish(tracking: Tracking, folder: Path, key: str = KEY) -> None:
+    """Everything a stage may tell a tracker."""
+    file = folder / "network.safetensors"
+    file.write_bytes(b"weights")
+    with tracking.open(key, "latent seed 0", TAGS) as tracker:
+        tracker.params({"arm": "latent", "optimizer": {"lr": 0.001, "name": "adam"}})
+        for step in range(3):
+            tracker.metrics({"train/loss": 1.0 / (step + 1), "val/loss": 2.0}, step)
+        tracker.metrics({"accuracy/overall": 0.9, "fairness/undefined": float("nan")})
+        tracker.tags({"note": "synthetic"})
+        tracker.image("reconstructions", IMAGE, 2)
+        tracker.image("traversals/first", IMAGE)
+        tracker.table("by_group", TABLE)
+        tracker.artifact(file, "network")
+        tracker.figure("latents", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+        tracker.model("classifier", net(), np.ones((1, 3, 16, 16), dtype=np.float32))
+
+
+def only_run(client: MlflowClient, tracking: MlflowTracking):
+    (run_id,) = tracking.run_ids()
+    return client.get_run(run_id)
+
+
+def files(client: MlflowClient, run_id: str, folder: str | None = None) -> list[str]:
+    found = client.list_artifacts(run_id, folder)
+    return [f for e in found for f in (files(client, run_id, e.path) if e.is_dir else [e.path])]
+
+
+@pytest.mark.parametrize("kind", ["null", "recording", "mlflow"])
+def test_every_tracking_takes_the_same_calls(kind, tracking, tmp_path):
+    kinds: dict[str, Tracking] = {
+        "null": NullTracking(),
+        "recording": RecordingTracking(),
+        "mlflow": tracking,
+    }
+    publish(kinds[kind], tmp_path)
+    assert kinds[kind].finished(KEY)
+    assert isinstance(kinds[kind].link(), str | None)
+
+
+def test_a_run_holds_what_the_tracker_was_told(tracking, client, tmp_path):
+    publish(tracking, tmp_path)
+    run = only_run(client, tracking)
+    assert run.info.run_name == "latent seed 0"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"arm": "latent", "optimizer.lr": "0.001", "optimizer.name": "adam"}
+    assert run.data.metrics == {"train/loss": 1 / 3, "val/loss": 2.0, "accuracy/overall": 0.9}
+    assert run.data.tags.items() >= {**TAGS, "note": "synthetic", "debias.run_key": KEY}.items()
+    assert run.data.tags["debias.owner"] == f"{socket.gethostname()}:{os.getpid()}"
+    losses = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [(m.step, m.value) for m in losses] == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
+    stored = files(client, run.info.run_id)
+    assert {"network/network.safetensors", "figures/latents.svg"} <= set(stored)
+    assert "mlflow.parentRunId" not in run.data.tags  # nested runs are collapsed in the pages
+
+
+def test_files_lie_beside_the_store(tracking, folder, tmp_path):
+    publish(tracking, tmp_path)
+    assert list((folder / "mlartifacts").rglob("network.safetensors"))
+    assert tracking.link() == str(folder / "mlflow.db")
+
+
+def test_publishing_again_stores_nothing_twice(tracking, client, tmp_path):
+    publish(tracking, tmp_path)
+    first = files(client, only_run(client, tracking).info.run_id)
+    publish(tracking, tmp_path)
+    run = only_run(client, tracking)
+    assert run.data.tags["debias.attempt"] == "2"
+    assert run.info.status == "FINISHED"
+    assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
+    assert files(client, run.info.run_id) == first
+    assert len(client.search_logged_models([tracking.experiment_id])) == 1
+    table = (Path(client.download_artifacts(run.info.run_id, "tables/by_group.json"))).read_text()
+    assert len(pd.read_json(StringIO(table), orient="split")) == len(TABLE)
+
+
+def test_another_process_continues_the_run_of_a_key(tracking, client, tmp_path):
+    publish(tracking, tmp_path)
+    publish(MlflowTracking(tracking.uri, tracking.experiment), tmp_path)
+    assert only_run(client, tracking).data.tags["debias.attempt"] == "2"
+
+
+def test_undefined_metrics_are_named_and_not_stored(tracking, client):
+    with tracking.open(KEY, "run", {}) as tracker:
+        tracker.metrics({"b": float("nan"), "a": float("inf"), "c": 0.0})
+        tracker.metrics({"d": float("nan"), "b": float("nan")})
+    run = only_run(client, tracking)
+    assert run.data.metrics == {"c": 0.0}
+    assert run.data.tags["debias.not_estimable"] == "a,b,d"
+    with tracking.open(KEY, "run", {}) as tracker:
+        tracker.metrics({"b": 1.0})
+    assert "debias.not_estimable" not in only_run(client, tracking).data.tags
+
+
+def test_more_metrics_than_one_call_takes(tracking, client):
+    values = {f"group/{number}": float(number) for number in range(1203)}
+    with tracking.open(KEY, "run", {}) as tracker:
+        tracker.metrics(values)
+        tracker.params({f"p{number}": number for number in range(203)})
+    run = only_run(client, tracking)
+    assert run.data.metrics == values
+    assert len(run.data.params) == 203
+
+
+def test_a_changed_parameter_keeps_the_first_value_and_is_reported(tracking, client, caplog):
+    for value in ("first", "second"):
+        with tracking.open(KEY, "run", {}) as tracker:
+            tracker.params({"rule": value, "long": "x" * 7000})
+    run = only_run(client, tracking)
+    assert run.data.params == {"rule": "first", "long": "x" * 6000}
+    assert run.info.status == "FINISHED"
+    assert "parameter rule is first in MLflow and stays so; this attempt has second" in caplog.text
+
+
+def test_names_that_mlflow_refuses_are_replaced_and_listed(tracking, client):
+    with tracking.open(KEY, "run", {}) as tracker:
+        tracker.metrics({"group_accuracy/skin=dark": 0.5, "größe": 1.0, "gruße": 2.0})
+    run = only_run(client, tracking)
+    shown = json.loads(run.data.tags["debias.metric_names"])
+    assert shown["group_accuracy/skin:dark"] == "group_accuracy/skin=dark"
+    assert sorted(shown.values()) == ["group_accuracy/skin=dark", "gruße", "größe"]
+    assert {shown.get(name): v for name, v in run.data.metrics.items()} == {
+        "group_accuracy/skin=dark": 0.5,
+        "größe": 1.0,
+        "gruße": 2.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("accuracy/worst_group", "accuracy/worst_group"),
+        ("skin=dark x sex=f", "skin:dark x sex:f"),
+        ("a" * 250, "a" * 250),
+    ],
+)
+def test_names_that_mlflow_takes_stay_readable(name, accepted):
+    assert slug(name, NAMES) == accepted
+
+
+@given(st.text(max_size=300))
+def test_every_name_becomes_one_that_mlflow_takes(name):
+    accepted = slug(name, NAMES)
+    _validate_metric_name(accepted)
+    _validate_param_name(accepted)
+    assert len(accepted) <= 250
+    assert not FILE_NAMES.search(slug(name, FILE_NAMES))
+
+
+def test_similar_names_stay_apart():
+    assert len({slug(name, NAMES) for name in ("a|b", "a?b", "a_b", "a" * 251, "a" * 252)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")]
+)
+def test_an_interrupted_run_says_so_and_can_be_finished(tracking, client, error, status):
+    def interrupted() -> None:
+        with tracking.open(KEY, "run", {}) as tracker:
+            tracker.metrics({"a": 1.0}, 0)
+            assert only_run(client, tracking).info.status == "RUNNING"
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert only_run(client, tracking).info.status == status
+    assert not tracking.finished(KEY)
+    with tracking.open(KEY, "run", {}):
+        pass
+    assert tracking.finished(KEY)
+    assert only_run(client, tracking).info.status == "FINISHED"
+
+
+def test_only_finished_keys_are_finished(tracking):
+    assert not tracking.finished(KEY)
+    with tracking.open(KEY, "run", {}):
+        assert not tracking.finished(KEY)
+    assert tracking.finished(KEY)
+    assert not tracking.finished(KEY + "/other")
+
+
+def test_a_missing_file_is_the_callers_mistake(tracking, tmp_path):
+    with tracking.open(KEY, "run", {}) as tracker, pytest.raises(FileNotFoundError, match="absent"):
+        tracker.artifact(tmp_path / "absent")
+
+
+def test_a_folder_is_stored_with_its_name(tracking, client, tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.html").write_text("<html></html>")
+    with tracking.open(KEY, "run", {}) as tracker:
+        tracker.artifact(tmp_path / "report")
+    assert files(client, only_run(client, tracking).info.run_id) == ["report/report.html"]
+
+
+class TestModel:
+    @pytest.fixture
+    def log(self, tracking, client):
+        def log(module: nn.Module) -> str:
+            example = np.ones((1, 3, 16, 16), dtype=np.float32)
+            with tracking.open(KEY, "run", {}) as tracker:
+                tracker.model("classifier", module, example)
+            (model,) = client.search_logged_models([tracking.experiment_id])
+            return model.model_id
+
+        mlflow.set_tracking_uri(tracking.uri)
+        yield log
+        mlflow.set_tracking_uri(None)
+
+    def test_it_loads_and_computes_the_same_for_any_batch(self, log, tracking):
+        module = net()
+        log(module)
+        batch = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+        expected = module.eval()(batch).detach().numpy()
+        uri = f"runs:/{tracking.run_ids()[0]}/classifier"
+        loaded = mlflow.pytorch.load_model(uri)
+        np.testing.assert_allclose(loaded(batch).detach().numpy(), expected, atol=1e-5)
+        predicted = mlflow.pyfunc.load_model(uri).predict(batch.numpy())
+        np.testing.assert_allclose(predicted, expected, atol=1e-5)
+
+    def test_the_module_is_left_as_it_was(self, log):
+        module = net().train()
+        log(module)
+        assert module.training
+
+    def test_no_pixel_is_stored(self, log, client):
+        where = Path(client.get_logged_model(log(net())).artifact_location.removeprefix("file://"))
+        stored = json.loads((where / "input_example.json").read_text())
+        assert np.asarray(stored).shape == (2, 3, 16, 16)
+        assert not np.asarray(stored).any()
+
+    def test_requirements_can_be_installed_by_anybody(self, log, client):
+        where = Path(client.get_logged_model(log(net())).artifact_location.removeprefix("file://"))
+        stated = (where / "requirements.txt").read_text().splitlines()
+        assert [line.split("==")[0] for line in stated] == ["mlflow", "numpy", "torch"]
+        assert "+" not in "".join(stated)
+
+    def test_the_same_weights_are_stored_once_and_others_replace_them(self, log):
+        module = net()
+        first = log(module)
+        assert log(module) == first
+        with torch.no_grad():
+            module[-1].bias += 1
+        assert log(module) != first
+
+    def test_the_active_run_of_the_thread_is_not_touched(self, log, tracking):
+        other = mlflow.set_experiment(experiment_id=tracking.experiment_id)
+        with mlflow.start_run(experiment_id=other.experiment_id) as mine:
+            log(net())
+            assert mlflow.active_run().info.run_id == mine.info.run_id
+            assert MlflowClient(tracking.uri).get_run(mine.info.run_id).outputs.model_outputs == []
+
+
+class TestOutage:
+    def test_a_server_that_is_not_there_costs_seconds_and_one_warning(self, tmp_path, caplog):
+        start = time.monotonic()
+        with caplog.at_level(logging.WARNING, "debias"):
+            away = MlflowTracking(f"http://127.0.0.1:{servers.free_port()}", "faces")
+            publish(away, tmp_path)
+            away.provision_views()
+        assert time.monotonic() - start < 5
+        assert not away.finished(KEY)
+        assert away.run_ids() == away.reconcile() == []
+        assert away.link() is None
+        assert away.links("http://127.0.0.1:1") == {}
+        ours = [r.getMessage() for r in caplog.records if r.name.startswith("debias")]
+        assert len(ours) == 1
+        assert "run the same command again when the server is back to publish them" in ours[0]
+
+    def test_a_server_that_hangs_costs_two_waits(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen(8)
+            start = time.monotonic()
+            publish(MlflowTracking(f"http://127.0.0.1:{silent.getsockname()[1]}", "x"), tmp_path)
+        assert time.monotonic() - start < 4
+
+    @pytest.mark.parametrize("error", [ConnectionError("gone"), MlflowException("500")])
+    def test_an_outage_in_mid_run_is_made_up_for_later(
+        self, tracking, client, tmp_path, monkeypatch, error
+    ):
+        calls = []
+
+        def away(*arguments, **keywords):
+            calls.append(arguments)
+            raise error
+
+        with monkeypatch.context() as broken:
+            broken.setattr(MlflowClient, "log_image", away)
+            publish(tracking, tmp_path)
+        assert len(calls) == 1
+        assert not tracking.finished(KEY)
+        again = MlflowTracking(tracking.uri, tracking.experiment)
+        assert only_run(client, again).info.status == "RUNNING"
+        assert not again.finished(KEY)
+        publish(again, tmp_path)
+        run = only_run(client, again)
+        assert run.info.status == "FINISHED"
+        assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
+        assert len(files(client, run.info.run_id, "images")) == 4
+
+    def test_a_refused_value_is_left_out_alone(self, tracking, client, monkeypatch, caplog):
+        def refuse(*arguments, **keywords):
+            raise MlflowException.invalid_parameter_value("not like this")
+
+        with tracking.open(KEY, "run", {}) as tracker:
+            with monkeypatch.context() as picky:
+                picky.setattr(MlflowClient, "log_image", refuse)
+                tracker.image("face", IMAGE)
+            tracker.metrics({"a": 1.0})
+        assert only_run(client, tracking).data.metrics == {"a": 1.0}
+        assert "MLflow refused a value, which is left out: not like this" in caplog.text
+        assert tracking.finished(KEY)
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        "uri",
+        ["ftp://host/x", "file:///tmp/mlruns", "mlruns", "", "sqlite://", "sqlite:///:memory:"],
+    )
+    def test_an_address_that_cannot_work_is_refused(self, uri):
+        with pytest.raises(TrackingError, match="tracking address"):
+            MlflowTracking(uri, "faces")
+
+    def test_a_password_is_not_repeated(self):
+        with pytest.raises(TrackingError) as raised:
+            MlflowTracking("ftp://me:secret@host/x", "faces")
+        assert "secret" not in str(raised.value)
+
+    def test_a_store_in_a_place_that_is_no_folder_is_refused(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(TrackingError, match="cannot be used"):
+            MlflowTracking(f"sqlite:///{tmp_path}/file/mlflow.db", "faces")
+
+    def test_a_file_that_is_no_database_is_refused(self, tmp_path):
+        (tmp_path / "mlflow.db").write_text("not a database, but long enough to be looked at" * 9)
+        with pytest.raises(TrackingError, match="cannot be used"):
+            MlflowTracking(servers.local_store(tmp_path), "faces")
+
+    def test_a_deleted_experiment_is_refused(self, tracking, client):
+        client.delete_experiment(tracking.experiment_id)
+        with pytest.raises(TrackingError, match="has been deleted"):
+            MlflowTracking(tracking.uri, tracking.experiment)
+
+    def test_an_experiment_whose_files_a_server_keeps_is_refused(self, tracking, client):
+        client.create_experiment("served", "mlflow-artifacts:/7")
+        with pytest.raises(TrackingError, match="belong to an MLflow server"):
+            MlflowTracking(tracking.uri, "served")
+
+    def test_quotes_in_a_key_are_refused(self, tracking):
+        with pytest.raises(ValueError, match="quotes"):
+            tracking.finished("it's")
+
+
+def race(uri: str, key: str, start, told) -> None:
+    start.wait()
+    try:
+        with MlflowTracking(uri, "faces").open(key, "run", {}) as tracker:
+            tracker.metrics({"a": 1.0})
+        told.put("")
+    except Exception as error:
+        told.put(repr(error))
+
+
+def test_four_processes_may_start_on_an_empty_store_at_once(tmp_path):
+    uri = servers.local_store(tmp_path / "made later")
+    forked = multiprocessing.get_context("fork")
+    start, told = forked.Barrier(4), forked.Queue()
+    racers = [forked.Process(target=race, args=(uri, f"key/{n}", start, told)) for n in range(4)]
+    for racer in racers:
+        racer.start()
+    assert [told.get(timeout=60) for _ in racers] == ["", "", "", ""]
+    for racer in racers:
+        racer.join()
+    tracking = MlflowTracking(uri, "faces")
+    assert len(tracking.run_ids()) == 4
+    assert all(tracking.finished(f"key/{n}") for n in range(4))
+
+
+def test_runs_of_dead_processes_are_ended(tracking, client):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = socket.gethostname()
+    owners = {
+        "dead": f"{host}:{dead.pid}",
+        "alive": f"{host}:{os.getpid()}",
+        "elsewhere": f"another{host}:{dead.pid}",
+    }
+    runs = {
+        name: client.create_run(tracking.experiment_id, tags={"debias.owner": owner}).info.run_id
+        for name, owner in owners.items()
+    }
+    assert tracking.reconcile() == [runs["dead"]]
+    status = {name: client.get_run(run_id).info.status for name, run_id in runs.items()}
+    assert status == {"dead": "KILLED", "alive": "RUNNING", "elsewhere": "RUNNING"}
+
+
+class TestPages:
+    def test_run_ids_are_those_of_the_stage_and_the_flow_run(self, tracking):
+        for number, stage in enumerate(["classifier", "weights", "classifier"]):
+            tags = {"debias.stage": stage, "debias.flow_run": f"flow-{number}"}
+            with tracking.open(f"key/{number}", stage, tags):
+                pass
+        everything = tracking.run_ids()
+        assert len(everything) == 3
+        assert tracking.run_ids("classifier") == [everything[0], everything[2]]
+        assert tracking.run_ids("classifier", "flow-2") == [everything[2]]
+        assert tracking.run_ids(flow_run="flow-1") == [everything[1]]
+
+    def test_links_name_the_experiment_and_the_runs(self, tracking):
+        links = tracking.links("http://127.0.0.1:5001/", ["abc", "def"], flow_run="flow-1")
+        page = f"http://127.0.0.1:5001/#/experiments/{tracking.experiment_id}/runs?"
+        assert links["runs"] == page + "workflowType=machine_learning"
+        assert links["classifier bias"].startswith(page)
+        assert "viewStateShareKey=classifier-bias-by-arm" in links["classifier bias"]
+        assert "compareRunsMode=CHART" in links["charts"]
+        assert "compareRunsMode=ARTIFACT" in links["tables"]
+        assert "tags.`debias.flow_run` = 'flow-1'" in unquote(links["tables"])
+        runs, experiments = links["comparison"].split("?")[1].split("&")
+        assert json.loads(unquote(runs.removeprefix("runs="))) == ["abc", "def"]
+        assert json.loads(unquote(experiments.removeprefix("experiments="))) == [
+            tracking.experiment_id
+        ]
+        assert not any(set(" \"'`") & set(link) for link in links.values())
+
+    def test_without_runs_there_is_no_comparison(self, tracking):
+        assert "comparison" not in tracking.links("http://127.0.0.1:5001")
+
+    def test_every_linked_view_is_saved(self, tracking, client):
+        tracking.provision_views("flow-1")
+        tags = client.get_experiment(tracking.experiment_id).tags
+        links = tracking.links("http://127.0.0.1:5001").values()
+        keys = {
+            part.removeprefix("viewStateShareKey=")
+            for link in links
+            for part in link.split("?")[1].split("&")
+            if part.startswith("viewStateShareKey=")
+        }
+        assert keys == {"classifier-bias", "classifier-bias-by-arm"}
+        view = json.loads(tags["mlflow.sharedViewState.classifier-bias-by-arm"])
+        method, packed = view["state"].split(";")
+        state = json.loads(zlib.decompress(base64.b64decode(packed)))
+        assert method == "deflate"
+        assert "tags.`debias.flow_run` = 'flow-1'" in state["searchFilter"]
+        assert state["orderByKey"] == "metrics.`accuracy/worst_group`"
+        assert "metrics.`fairness/equalized_odds_difference`" in state["selectedColumns"]
+        assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "debias.arm"}]
+
+
+class Served:
+    """An MLflow server of this test, which can be away for a while."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = servers.free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        command = servers.mlflow_command(self.folder, self.port)
+        settings, log = servers.server_environment(), self.folder / "log"
+        self.process = servers.start(command, settings, log)
+        servers.wait_until_ready(f"{self.address}/health", 90.0, self.process)
+
+    def stop(self) -> None:
+        servers.stop(self.process)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    served = Served(tmp_path_factory.mktemp("served"))
+    yield served
+    served.stop()
+
+
+@pytest.mark.server
+class TestServer:
+    def test_everything_is_found_there(self, served, tmp_path):
+        tracking, client = MlflowTracking(served.address, "faces"), MlflowClient(served.address)
+        publish(tracking, tmp_path)
+        assert tracking.finished(KEY)
+        run = only_run(client, tracking)
+        assert run.data.metrics["accuracy/overall"] == 0.9
+        assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
+        assert len(files(client, run.info.run_id, "images")) == 4
+        assert "tables/by_group.json" in files(client, run.info.run_id)
+        assert tracking.link() == tracking.links(served.address)["runs"]
+
+    def test_the_model_loads_from_there(self, served):
+        client = MlflowClient(served.address)
+        experiment = client.get_experiment_by_name("faces").experiment_id
+        (model,) = client.search_logged_models([experiment])
+        assert (model.name, str(model.status)) == ("classifier", "READY")
+        mlflow.set_tracking_uri(served.address)
+        loaded = mlflow.pytorch.load_model(f"models:/{model.model_id}")
+        mlflow.set_tracking_uri(None)
+        batch = torch.zeros(3, 3, 16, 16)
+        expected = net().eval()(batch).detach().numpy()
+        np.testing.assert_allclose(loaded(batch).detach().numpy(), expected, atol=1e-5)
+
+    def test_what_an_outage_left_out_is_made_up_for(self, served):
+        before = MlflowTracking(served.address, "faces")
+        with before.open("key/2", "run", {}) as tracker:
+            tracker.metrics({"a": 1.0}, 0)
+            served.stop()
+            tracker.metrics({"a": 2.0}, 1)
+        assert not before.finished(KEY)  # nobody can tell while it is away
+        served.start()
+        after = MlflowTracking(served.address, "faces")
+        assert after.finished(KEY)
+        assert not after.finished("key/2")
+        with after.open("key/2", "run", {}) as tracker:
+            tracker.metrics({"a": 1.0}, 0)
+            tracker.metrics({"a": 2.0}, 1)
+        assert after.finished("key/2")
+        again = after.run_ids()[-1]
+        history = MlflowClient(served.address).get_metric_history(again, "a")
+        assert [(m.step, m.value) for m in history] == [(0, 1.0), (1, 2.0)]

@@ -1,0 +1,149 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from debias import servers
+from debias.errors import PipelineError
+
+
+def python(code: str, log: Path) -> subprocess.Popen[bytes]:
+    return servers.start([sys.executable, "-c", code], {}, log)
+
+
+def eventually(claim) -> bool:
+    deadline = time.monotonic() + 10
+    while not claim() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return claim()
+
+
+def gone(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        # A child whose parent was killed is reaped by whoever adopts it; until then a zombie.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+def test_both_servers_listen_on_loopback_only():
+    for command in (servers.mlflow_command(Path("runs"), 5001), servers.prefect_command(4201)):
+        assert command[command.index("--host") + 1] == "127.0.0.1"
+        assert command[0] == sys.executable
+    assert "5001" in servers.mlflow_command(Path("runs"), 5001)
+    assert "4201" in servers.prefect_command(4201)
+
+
+def test_mlflow_serves_the_store_that_a_local_run_writes(tmp_path):
+    command = servers.mlflow_command(tmp_path / "my runs", 5001)
+    store = command[command.index("--backend-store-uri") + 1]
+    assert store == f"sqlite:///{tmp_path}/my runs/mlflow.db"
+    assert command[command.index("--artifacts-destination") + 1].endswith("my%20runs/mlartifacts")
+
+
+def test_nobody_is_told_about_a_run():
+    server, client = servers.server_environment(), servers.client_environment()
+    assert server["DO_NOT_TRACK"] == client["DO_NOT_TRACK"] == "1"
+    assert server["MLFLOW_DISABLE_TELEMETRY"] == client["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert server["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+
+
+def test_importing_servers_stays_light():
+    code = "import sys, debias.servers; print(*{'mlflow', 'prefect', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_a_free_port_can_be_listened_on():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", servers.free_port()))
+
+
+def test_a_started_server_gets_its_settings_and_writes_its_log(tmp_path):
+    code = "import os; print(os.environ['ADDED'], os.environ['PATH'] != '')"
+    log = tmp_path / "logs" / "server.log"
+    process = servers.start([sys.executable, "-c", code], {"ADDED": "here"}, log)
+    assert process.wait(10) == 0
+    assert log.read_text() == "here True\n"
+
+
+def test_stopping_ends_the_children_too(tmp_path):
+    log = tmp_path / "log"
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    process = python(code, log)
+    assert eventually(lambda: log.read_text().endswith("\n"))
+    servers.stop(process)
+    assert process.returncode == -signal.SIGTERM
+    assert eventually(lambda: gone(int(log.read_text())))
+
+
+def test_a_server_that_will_not_stop_is_killed(tmp_path):
+    log = tmp_path / "log"
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('deaf', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    process = python(code, log)
+    assert eventually(lambda: log.read_text() == "deaf\n")
+    servers.stop(process, patience=0.3)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_stopping_twice_is_harmless(tmp_path):
+    process = python("", tmp_path / "log")
+    process.wait(10)
+    servers.stop(process)
+    servers.stop(process)
+
+
+def test_waiting_ends_when_the_server_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    port = servers.free_port()
+    process = servers.start(
+        [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"],
+        {},
+        tmp_path / "log",
+    )
+    try:
+        servers.wait_until_ready(f"http://127.0.0.1:{port}/", 20.0, process)
+    finally:
+        servers.stop(process)
+
+
+def test_waiting_is_given_up_in_time():
+    url = f"http://127.0.0.1:{servers.free_port()}/health"
+    with pytest.raises(PipelineError, match=r"did not answer within 0\.5 s"):
+        servers.wait_until_ready(url, 0.5)
+
+
+def test_waiting_is_given_up_when_the_server_has_ended(tmp_path):
+    process = python("raise SystemExit(3)", tmp_path / "log")
+    url = f"http://127.0.0.1:{servers.free_port()}/health"
+    with pytest.raises(PipelineError, match="exit code 3"):
+        servers.wait_until_ready(url, 60.0, process)
+
+
+@pytest.mark.server
+def test_prefect_server_starts_and_stops(tmp_path):
+    port = servers.free_port()
+    settings = servers.server_environment() | {"PREFECT_HOME": str(tmp_path)}
+    process = servers.start(servers.prefect_command(port), settings, tmp_path / "log")
+    try:
+        servers.wait_until_ready(f"http://127.0.0.1:{port}/api/health", 90.0, process)
+    finally:
+        servers.stop(process)
+    with socket.socket() as listener:
+        assert listener.connect_ex(("127.0.0.1", port)) != 0
