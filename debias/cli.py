@@ -1,6 +1,5 @@
 """The ``debias`` command. Heavy libraries are imported by the command that needs them."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +26,6 @@ configs/folder.yaml at your own folder. `debias ui` opens the recorded runs.""",
 )
 console = Console()
 errors = Console(stderr=True)
-
-DEMO = Path("configs/demo.yaml")
 
 
 @app.callback()
@@ -59,7 +56,7 @@ def run(
         from debias.recording import choose_tracking
         from debias.stages import mitigate, open_run
 
-        recipe = load_config(config or DEMO, set_ or [])
+        recipe = load_config(config, set_ or [])
         folder = out or Path("runs") / recipe.name
         with Bars() as bars:
             opened = open_run(recipe, folder, progress=bars)
@@ -138,6 +135,10 @@ def _explained() -> Iterator[None]:
 def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
     if kept:
         console.print(f"Reused {len(kept)} finished stages: {', '.join(kept)}.", highlight=False)
+    set_aside = document["data"]["set_aside"]["count"]
+    if set_aside:
+        files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
+        console.print(f"{files} set aside; the report says why.", highlight=False)
     console.print(_arms_table(document))
     for sentence in document["concluded"]:
         console.print("* " + sentence, markup=False, highlight=False)
@@ -165,7 +166,5 @@ def _cell(mean: float | None, spread: float | None) -> str:
     return f"{mean:.1%}" + ("" if spread is None else f" ({spread:.1%})")
 
 
-def main() -> None:
-    """Run the command with the process settings it needs."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+if __name__ == "__main__":
     app()

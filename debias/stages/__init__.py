@@ -1,0 +1,27 @@
+"""The stages of a run: each loads values, calls one room, saves and publishes what it made.
+
+A stage that finds its content key among the finished artifacts does nothing. ``flows/`` wraps
+these functions in tasks; ``mitigate`` calls them one after another.
+"""
+
+from debias.stages.classifier import build_classifier
+from debias.stages.faces import build_faces
+from debias.stages.mitigate import mitigate
+from debias.stages.report import Stages, build_report
+from debias.stages.representation import build_representation
+from debias.stages.run import Progress, Run, Silence, open_run
+from debias.stages.weights import build_weights
+
+__all__ = [
+    "Progress",
+    "Run",
+    "Silence",
+    "Stages",
+    "build_classifier",
+    "build_faces",
+    "build_report",
+    "build_representation",
+    "build_weights",
+    "mitigate",
+    "open_run",
+]

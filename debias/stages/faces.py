@@ -1,0 +1,124 @@
+"""Stage 1: from a data set to a store of decoded faces."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import pandas as pd
+
+from debias import ingest
+from debias.artifacts import Artifact, load_faces, save_faces, write_json
+from debias.config import RunConfig
+from debias.errors import DataError, DatasetSmallerThanBatchError, SingleClassError
+from debias.seeding import numpy_generator
+from debias.stages.run import Run, dump
+from debias.types import SPLITS, Collection, FaceStore, ImageOrRejected, ReadImages, Rejected
+
+STAGE = "faces"
+
+
+def build_faces(run: Run) -> Artifact:
+    """List, filter, split and decode the faces, or find them decoded.
+
+    Raises:
+        DataError: The data cannot be used; the message says why.
+    """
+    config, start = run.config, time.monotonic()
+    collection = _collect(config)
+    samples, rejected, content = _listed(config, collection)
+    settings = {
+        "selection": dump(config.selection),
+        "seed": config.seed,
+        "label": config.label,
+        "positive": config.positive,
+        "attributes": config.attributes,
+        "image_size": config.image_size,
+    }
+    key, found = run.find(STAGE, settings, {"content": content})
+    if found is not None:
+        run.progress.reused("Faces")
+        _check(load_faces(found), config)
+        return found
+    classes = ingest.classes_of(samples, config.label, config.positive)
+    samples = ingest.encoded(samples, config.label, classes, config.attributes)
+    generator = numpy_generator(config.seed, "split")
+    samples = ingest.split(samples, config.selection, config.attributes, generator)
+    read = _with_progress(run, _reader(collection), len(samples))
+    with run.create(STAGE, key, start) as folder:
+        decoded = ingest.write_shards(folder, samples, read, config.image_size)
+        about = {"classes": classes, "attributes": config.attributes, "label": config.label}
+        save_faces(folder, decoded.samples, about)
+        write_json(folder / "set_aside.json", _set_aside(rejected + decoded.rejected))
+    finished = run.finished(STAGE, key)
+    _check(load_faces(finished), config)
+    return finished
+
+
+def _collect(config: RunConfig) -> Collection:
+    try:
+        return config.data.collect(config.seed)
+    except (FileNotFoundError, PermissionError) as error:
+        raise DataError(str(error)) from error
+
+
+def _listed(config: RunConfig, collection: Collection) -> tuple[pd.DataFrame, list[Rejected], str]:
+    """Filtered samples, what was set aside so far, and a fingerprint of the content."""
+    samples = ingest.keep(collection.samples, config.selection.filters)
+    rejected: list[Rejected] = []
+    if collection.draw is None:
+        samples, unreadable = ingest.hash_files(samples)
+        samples, repeated = ingest.without_duplicates(samples)
+        rejected = unreadable + repeated
+        if samples.empty:
+            raise DataError(f"none of {len(rejected)} files is readable: {rejected[0].detail}")
+    table = samples.drop(columns="path", errors="ignore")
+    hashes = pd.util.hash_pandas_object(table.astype(str), index=False)
+    return samples, rejected, f"{collection.fingerprint}{hashes.sum():x}{len(samples)}"
+
+
+def _reader(collection: Collection) -> ReadImages:
+    draw = collection.draw
+    if draw is None:
+        return ingest.read_files
+
+    def read(samples: pd.DataFrame, size: int) -> Iterator[ImageOrRejected]:
+        for start in range(0, len(samples), 1024):
+            yield from draw(samples.iloc[start : start + 1024], size)
+
+    return read
+
+
+def _with_progress(run: Run, read: ReadImages, total: int) -> ReadImages:
+    def watched(samples: pd.DataFrame, size: int) -> Iterator[ImageOrRejected]:
+        advance = run.progress.start("Faces", total)
+        for image in read(samples, size):
+            yield image
+            advance("")
+
+    return watched
+
+
+def _set_aside(rejected: list[Rejected]) -> dict[str, object]:
+    return {"count": len(rejected), "items": [asdict(item) for item in rejected]}
+
+
+def _check(faces: FaceStore, config: RunConfig) -> None:
+    """Refuse a store that cannot be trained or tested on."""
+    for split in SPLITS:
+        labels = faces.labels(faces.rows(split))
+        if not len(labels):
+            raise DataError(f"no image is left for {split}; see selection in the config")
+        if split != "validation" and len(set(labels.tolist())) < 2:
+            only = faces.classes[labels[0]]
+            raise SingleClassError(f"every {split} image has {faces.label} = {only!r}")
+    size = len(faces.rows("train"))
+    for part, recipe in (
+        ("representation", config.representation),
+        ("classifier", config.classifier),
+    ):
+        if size < recipe.training.batch_size:
+            raise DatasetSmallerThanBatchError(
+                f"there are {size} training images, fewer than one batch of "
+                f"{recipe.training.batch_size}; set {part}.training.batch_size to "
+                f"{max(2, size // 4)} or less, or use more images"
+            )

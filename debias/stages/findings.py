@@ -1,0 +1,89 @@
+"""What may be concluded from a comparison of arms, in words, and what may not."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from debias.metrics import SEEDS_NEEDED, Change
+
+
+def concluded(weights: Mapping[str, Any], changes: Sequence[Change]) -> list[str]:
+    """Sentences that the figures of this run support; harm comes first."""
+    found = [change for change in changes if change.reading == "difference_found"]
+    harms = [change for change in found if _is_harm(change)]
+    gains = [change for change in found if not _is_harm(change)]
+    sentences = [
+        f"Arm {change.arm!r} against plain training, harm: {change.sentence()}." for change in harms
+    ]
+    sentences += [
+        f"Arm {change.arm!r} against plain training: {change.sentence()}." for change in gains
+    ]
+    for arm, figures in weights.items():
+        if figures["rule"] == "latent_rarity":
+            sentences += _of_weights(arm, figures)
+    return sentences or ["Nothing beyond the figures themselves: see the reasons below."]
+
+
+def not_concluded(seeds: int, subjects: bool, changes: Sequence[Change]) -> list[str]:
+    """Sentences that limit what the figures say."""
+    sentences = []
+    if seeds < SEEDS_NEEDED:
+        runs = "a single run" if seeds == 1 else f"{seeds} seeds"
+        sentences.append(
+            f"Whether a change would come back in another training: it rests on {runs}, and at "
+            f"least {SEEDS_NEEDED} are needed."
+        )
+    open_questions = [c for c in changes if c.reason == "insufficient_evidence"]
+    sentences += [f"Arm {c.arm!r}: {c.sentence()}." for c in open_questions]
+    if not subjects:
+        sentences.append(
+            "How exact the intervals are if people repeat: no one says who is shown, so images "
+            "count as independent, and the intervals are too narrow if one person appears often."
+        )
+    sentences += [
+        "That a difference is absent: no margin was set beforehand, so a small or uncertain "
+        "difference is not a ruled-out one.",
+        "Anything about groups that are not annotated here, about other images, or about people: "
+        "the annotations say how faces were labelled, not who the people are.",
+    ]
+    return sentences
+
+
+def headline_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Changes as plain values, in the order in which they were made."""
+    return [
+        change.to_dict()
+        | {"before": _defined(change.baseline_mean), "after": _defined(change.arm_mean)}
+        for change in changes
+    ]
+
+
+def _defined(value: float) -> float | None:
+    return value if value == value else None
+
+
+def _is_harm(change: Change) -> bool:
+    """More of a gap, or less of an accuracy, than before."""
+    is_gap = change.quantity.endswith(("gap", "difference"))
+    return change.mean > 0 if is_gap else change.mean < 0
+
+
+def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
+    """Which groups latent rarity reaches, against weights dealt out at random."""
+    shares = {g: s for g, s in figures["share_by_group"].items() if " x " not in g}
+    reached = [g for g, s in shares.items() if s["after"] > s["random_high"]]
+    missed = [g for g, s in shares.items() if s["random_low"] <= s["after"] <= s["random_high"]]
+    sentences = []
+    if reached:
+        each = ", ".join(
+            f"{g} ({shares[g]['before']:.1%} to {shares[g]['after']:.1%})" for g in reached
+        )
+        sentences.append(
+            f"The weights of arm {arm!r} raise the share of {each}, more than equally uneven "
+            "random weights would; no group label was used."
+        )
+    if missed:
+        sentences.append(
+            f"The weights of arm {arm!r} do no better than random weights of equal effective "
+            f"sample size for {', '.join(missed)}: they do not target these groups."
+        )
+    return sentences

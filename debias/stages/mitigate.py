@@ -1,0 +1,26 @@
+"""The whole job, one stage after another."""
+
+from typing import Any
+
+from debias.stages.classifier import build_classifier
+from debias.stages.faces import build_faces
+from debias.stages.report import Stages, build_report
+from debias.stages.representation import build_representation
+from debias.stages.run import Run
+from debias.stages.weights import build_weights
+
+
+def mitigate(run: Run) -> dict[str, Any]:
+    """Faces, latent space, weights, classifiers of every arm and seed, report.
+
+    Returns:
+        The document that ``report.json`` holds.
+    """
+    faces = build_faces(run)
+    latents = build_representation(run, faces)
+    weights = {arm: build_weights(run, faces, latents, arm) for arm in run.config.arms}
+    classifiers = {
+        arm: [build_classifier(run, faces, found, arm, seed) for seed in range(run.config.seeds)]
+        for arm, found in weights.items()
+    }
+    return build_report(run, Stages(faces, latents, weights, classifiers))

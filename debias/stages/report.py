@@ -1,0 +1,227 @@
+"""Stage 5: the numbers of all arms in one document, the page, and the comparison in the tracker."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from debias import __version__, metrics, report
+from debias.artifacts import Artifact, load_array, load_faces, load_latents, write_json
+from debias.config import BASELINE
+from debias.density import active_dimensions
+from debias.metrics import Change, FairnessReport
+from debias.seeding import numpy_generator
+from debias.stages import findings
+from debias.stages.classifier import measure
+from debias.stages.representation import faces_may_be_shown
+from debias.stages.run import Run, dump
+from debias.stages.weights import load_multiples
+from debias.types import SPLITS, FaceStore
+
+STAGE = "comparison"
+SHOWN = 24  # faces per contact sheet
+EXAMPLES = 20  # set-aside items named in the report; the store lists all
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The finished artifacts of a run, by what they are."""
+
+    faces: Artifact
+    representation: Artifact
+    weights: Mapping[str, Artifact]
+    classifiers: Mapping[str, Sequence[Artifact]]
+
+
+def build_report(run: Run, stages: Stages) -> dict[str, Any]:
+    """Write ``report.json`` and ``report.html`` into the run folder; returns the document."""
+    advance = run.progress.start("Report", 1)
+    faces = load_faces(stages.faces)
+    reports = {
+        arm: [measure(faces, artifact) for artifact in artifacts]
+        for arm, artifacts in stages.classifiers.items()
+    }
+    document = _document(run, stages, faces, reports)
+    pictures = _pictures(run, stages, faces)
+    write_json(run.folder.path / "report.json", document)
+    report.write_report(run.folder.path / "report.html", document, pictures)
+    _publish(run, stages, document, pictures)
+    advance("")
+    return document
+
+
+def _document(
+    run: Run,
+    stages: Stages,
+    faces: FaceStore,
+    reports: Mapping[str, list[FairnessReport]],
+) -> dict[str, Any]:
+    weights = {arm: found.read_json("figures.json") for arm, found in stages.weights.items()}
+    changes = _changes(reports)
+    return {
+        "schema": 1,
+        "name": run.config.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+        "run": _about_run(run, stages),
+        "data": _about_data(run, stages, faces),
+        "representation": _about_representation(run, stages),
+        "weights": weights,
+        "arms": {
+            arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
+            for arm, found in reports.items()
+        },
+        "changes": findings.headline_changes(changes),
+        "concluded": findings.concluded(weights, changes),
+        "not_concluded": findings.not_concluded(
+            run.config.seeds, "subject_id" in faces.samples, changes
+        ),
+    }
+
+
+def _changes(reports: Mapping[str, list[FairnessReport]]) -> list[Change]:
+    """Every other arm against plain training: the summary figures, then every finest group."""
+    if BASELINE not in reports:
+        return []
+    baseline = reports[BASELINE]
+    table = baseline[0].by_group
+    cells = table[(table["metric"] == "accuracy") & (table["attribute"] == baseline[0].finest)]
+    quantities = [*metrics.QUANTITIES, *("accuracy/" + cells["group"])]
+    return [
+        metrics.paired_change(baseline, found, quantity)
+        for arm, found in reports.items()
+        if arm != BASELINE
+        for quantity in quantities
+    ]
+
+
+def _about_run(run: Run, stages: Stages) -> dict[str, Any]:
+    made = {
+        "faces": [stages.faces],
+        "representation": [stages.representation],
+        "weights": list(stages.weights.values()),
+        "classifiers": [one for found in stages.classifiers.values() for one in found],
+    }
+    seconds = {
+        name: round(sum(one.read_json("manifest.json")["seconds"] for one in found), 2)
+        for name, found in made.items()
+    }
+    return {
+        "config": dump(run.config),
+        **run.compute.describe(),
+        "seconds": seconds,
+        "seeds": run.config.seeds,
+        "folder": str(run.folder.path),
+        "mlflow": run.tracking.link(),
+    }
+
+
+def _about_data(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
+    counts = {split: len(faces.rows(split)) for split in SPLITS}
+    set_aside = stages.faces.read_json("set_aside.json")
+    groups = []
+    for attribute in faces.attributes:
+        train, test = (
+            faces.groups(faces.rows(split))[attribute].value_counts() for split in ("train", "test")
+        )
+        for value in sorted(set(train.index) | set(test.index)):
+            size = int(train.get(value, 0))
+            groups.append(
+                {
+                    "attribute": attribute,
+                    "group": f"{attribute}:{value}",
+                    "train": size,
+                    "train_share": size / counts["train"],
+                    "test": int(test.get(value, 0)),
+                }
+            )
+    return {
+        "name": run.config.data.name,
+        "label": faces.label,
+        "classes": list(faces.classes),
+        "attributes": list(faces.attributes),
+        "image_size": run.config.image_size,
+        "n": counts,
+        "annotation": run.config.data.annotation,
+        "groups": groups,
+        "set_aside": {"count": set_aside["count"], "examples": set_aside["items"][:EXAMPLES]},
+    }
+
+
+def _about_representation(run: Run, stages: Stages) -> dict[str, Any]:
+    figures: dict[str, Any] = stages.representation.read_json("figures.json")
+    recipe = run.config.representation
+    return {"name": recipe.model.name, "epochs": recipe.training.epochs} | figures
+
+
+def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:
+    shown = faces_may_be_shown(run)
+    latents = load_latents(stages.representation)
+    multiples = {
+        arm: load_multiples(found)
+        for arm, found in stages.weights.items()
+        if run.config.arms[arm].name != BASELINE
+    }
+    return report.Pictures(
+        faces_shown=shown,
+        latent_mean=latents.mean,
+        active=active_dimensions(latents.mean),
+        weights=multiples,
+        training_curves={
+            "representation": _curves([stages.representation]),
+            **{f"classifier {arm}": _curves(found) for arm, found in stages.classifiers.items()},
+        },
+        **(_faces(run, stages, faces) if shown else {}),
+    )
+
+
+def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
+    """Pictures of faces, for a run that may show them."""
+    train, validation = faces.rows("train"), faces.rows("validation")
+    generator = numpy_generator(run.config.seed, "report/samples")
+    some = np.sort(generator.choice(train, min(SHOWN, len(train)), replace=False))
+    reconstructions = load_array(stages.representation, "reconstructions")[-1]
+    found = {
+        "samples": faces.images[some],
+        "originals": faces.images[validation[: len(reconstructions)]],
+        "reconstructions": reconstructions,
+        "traversals": load_array(stages.representation, "traversals"),
+        "traversed_dimensions": tuple(load_array(stages.representation, "traversed").tolist()),
+    }
+    rarity = next((a for a, rule in run.config.arms.items() if rule.needs_density), None)
+    if rarity is not None:
+        order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
+        found["least_represented"] = faces.images[train[order[:SHOWN]]]
+        found["most_represented"] = faces.images[train[order[::-1][:SHOWN]]]
+    return found
+
+
+def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
+    """Mean over the artifacts of every quantity, epoch by epoch."""
+    histories = [artifact.read_json("history.json")["epochs"] for artifact in artifacts]
+    return {
+        name: np.mean(
+            [[epoch[name] for epoch in history] for history in histories], axis=0
+        ).tolist()
+        for name in histories[0][0]
+    }
+
+
+def _publish(
+    run: Run, stages: Stages, document: Mapping[str, Any], pictures: report.Pictures
+) -> None:
+    keys = [one.key for found in stages.classifiers.values() for one in found]
+    key = "-".join(key[:4] for key in keys)[:64]
+    if run.published(STAGE, key, "comparison"):
+        return
+    run.tracking.provision_views(run.id)
+    with run.tracked(STAGE, key, "comparison") as tracker:
+        for arm, found in document["arms"].items():
+            values = {name: found["mean"]["accuracy"][name] for name in found["mean"]["accuracy"]}
+            tracker.metrics({f"{arm}/{k}": v for k, v in values.items() if v is not None})
+        for name in ("report.html", "report.json"):
+            tracker.artifact(run.folder.path / name)
+        for name, svg in report.figures(document, pictures).items():
+            tracker.figure(name, svg)

@@ -1,0 +1,131 @@
+"""What every stage of a run needs to know: recipe, folder, device, who listens."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from debias.artifacts import Artifact, RunFolder, content_key
+from debias.config import RunConfig
+from debias.device import Compute, choose
+from debias.settings import Settings
+from debias.tracking import NullTracking, Tracker, Tracking
+
+Advance = Callable[[str], None]
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Somebody who watches a run."""
+
+    def start(self, title: str, total: int) -> Advance:
+        """A stage with ``total`` steps begins; call the result after each, with a short note."""
+
+    def reused(self, title: str) -> None:
+        """A stage was found finished."""
+
+
+class Silence:
+    """Nobody watches."""
+
+    def start(self, title: str, total: int) -> Advance:
+        return lambda note: None
+
+    def reused(self, title: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: the recipe and everything around it.
+
+    Attributes:
+        id: Lasting identity of the run folder; tracked runs are found again by it.
+        tags: Tags of every tracked run, such as the flow run that started this one.
+    """
+
+    config: RunConfig
+    folder: RunFolder
+    compute: Compute
+    id: str
+    tracking: Tracking = field(default_factory=NullTracking)
+    progress: Progress = field(default_factory=Silence)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def with_tracking(self, tracking: Tracking) -> "Run":
+        return replace(self, tracking=tracking)
+
+    def find(
+        self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> tuple[str, Artifact | None]:
+        """Content key of a stage, and its artifact if it is finished."""
+        key = content_key(stage, settings, inputs)
+        return key, self.folder.find(stage, key)
+
+    @contextmanager
+    def create(self, stage: str, key: str, start: float) -> Iterator[Path]:
+        """A folder to fill for a stage that began at ``start`` (monotonic seconds).
+
+        Seconds and device go into its manifest.
+        """
+        about: dict[str, Any] = self.compute.describe()
+        with self.folder.create(stage, key, about) as path:
+            yield path
+            about["seconds"] = round(time.monotonic() - start, 3)
+
+    def finished(self, stage: str, key: str) -> Artifact:
+        """The artifact that was just created, read back and checked."""
+        artifact = self.folder.find(stage, key)
+        if artifact is None:
+            raise FileNotFoundError(f"{stage}/{key} was not written")
+        return artifact
+
+    @contextmanager
+    def tracked(self, stage: str, key: str, name: str, **tags: str) -> Iterator[Tracker]:
+        """A tracked run of this stage; the same content continues the same tracked run."""
+        own = {f"debias.{tag}": value for tag, value in ({"stage": stage} | tags).items()}
+        about = {"debias.flow_run": self.id, "debias.name": self.config.name, "debias.key": key}
+        with self.tracking.open(
+            self.tracking_key(stage, key, name), name, {**about, **own, **self.tags}
+        ) as tracker:
+            yield tracker
+
+    def published(self, stage: str, key: str, name: str) -> bool:
+        """Whether the tracker already has everything about this stage."""
+        return self.tracking.finished(self.tracking_key(stage, key, name))
+
+    def tracking_key(self, stage: str, key: str, name: str) -> str:
+        return f"{self.id}/{stage}/{name}/{key}"
+
+
+def open_run(
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Run:
+    """Create or continue the run folder ``out``.
+
+    Raises:
+        StorageError: The folder cannot be written.
+        ConfigError: The device does not exist on this machine.
+    """
+    folder = RunFolder(out)
+    about = folder.open({"name": config.name, "config": dump(config), "pid": os.getpid()})
+    return Run(
+        config=config,
+        folder=folder,
+        compute=choose(config.device, config.precision),
+        id=about["id"],
+        progress=progress or Silence(),
+        tags=tags or {},
+    )
+
+
+def dump(settings: object) -> dict[str, Any]:
+    """Plain values of a settings tree; plug-ins keep all their own fields."""
+    assert isinstance(settings, Settings)  # every registered plug-in is one
+    return settings.model_dump(mode="json", serialize_as_any=True)

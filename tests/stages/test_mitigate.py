@@ -1,0 +1,194 @@
+"""The whole job at the smallest size that still exercises every stage."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from debias.artifacts import load_predictions, load_weights
+from debias.config import load_config
+from debias.stages import mitigate, open_run
+from debias.tracking import RecordingTracking
+
+SMALL = [
+    "image_size=32", "seeds=2", "data.n_train=240", "data.n_validation=40", "data.n_test=160",
+    "data.population.dark_share=0.2",
+    "representation.model={name: conv_vae, latent_dim: 4, width: 4, hidden: 32}",
+    "representation.training={epochs: 3, batch_size: 16, learning_rate: 0.003}",
+    "density={name: histogram, components: 2}",
+    "arms.latent={name: latent_rarity, allow_degenerate: true}",
+    "arms.groups={name: group_balance, allow_degenerate: true}",
+    "classifier.model={name: conv, width: 4}",
+    "classifier.training={epochs: 2, batch_size: 16}",
+    "device=cpu", "precision=float32",
+]  # fmt: skip
+
+
+class Counting:
+    """Notes which stages ran and which were found finished."""
+
+    def __init__(self):
+        self.started, self.kept = [], []
+
+    def start(self, title, total):
+        self.started.append(title)
+        return lambda note: None
+
+    def reused(self, title):
+        self.kept.append(title)
+
+
+def small_run(folder, *overrides, tracking=None):
+    progress = Counting()
+    run = open_run(load_config(None, [*SMALL, *overrides]), folder, progress=progress)
+    if tracking is not None:
+        run = run.with_tracking(tracking)
+    return run, progress
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder, tracking = tmp_path_factory.mktemp("run"), RecordingTracking()
+    run, progress = small_run(folder, tracking=tracking)
+    return folder, mitigate(run), tracking, progress
+
+
+def test_the_report_holds_what_it_promises(finished):
+    folder, document, _, _ = finished
+    assert json.loads((folder / "report.json").read_text()) == json.loads(json.dumps(document))
+    for arm in ("uniform", "latent", "groups"):
+        found = document["arms"][arm]
+        assert [one["seed"] for one in found["seeds"]] == [0, 1]
+        for figures in [*found["seeds"], found["mean"]]:
+            accuracy = figures["accuracy"]
+            assert 0 <= accuracy["worst_group"] <= accuracy["overall"] <= 1
+            assert accuracy["gap"] >= 0
+            row = next(r for r in figures["by_group"] if r["metric"] == "accuracy")
+            assert row["low"] <= row["value"] <= row["high"]
+            assert row["numerator"] <= row["denominator"]
+        weights = document["weights"][arm]
+        for share in weights["share_by_group"].values():
+            assert 0 <= share["after"] <= 1
+        assert weights["dropped_dimensions"] == [] or arm == "latent"
+    assert document["weights"]["uniform"]["ess"] == pytest.approx(1)
+    assert document["weights"]["latent"]["ess"] == pytest.approx(0.5, rel=0.01)
+    assert document["weights"]["latent"]["tau"] > 0
+    assert document["weights"]["latent"]["alpha"] == 0.01
+    shares = document["weights"]["groups"]["share_by_group"]
+    assert shares["skin_tone_group:dark"]["after"] == pytest.approx(0.5)
+
+
+def test_figures_agree_with_the_stored_predictions(finished):
+    folder, document, _, _ = finished
+    for path in (folder / "classifier").glob("*/predictions.json"):
+        artifact = type("A", (), {"path": path.parent, "read_json": lambda s, n: json.loads(
+            (s.path / n).read_text())})()  # fmt: skip
+        predictions = load_predictions(artifact)
+        expected = (predictions.y_pred == predictions.y_true).mean()
+        found = document["arms"][predictions.arm]["seeds"][predictions.seed]["accuracy"]["overall"]
+        assert found == pytest.approx(expected)
+        assert len(predictions.y_true) == 160
+
+
+def test_the_report_page_stands_alone(finished):
+    page = (finished[0] / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "skin_tone_group:dark" in page
+
+
+def test_every_arm_and_seed_is_a_tracked_run_of_its_own(finished):
+    _, document, tracking, _ = finished
+    by_stage = {}
+    for tracker in tracking.runs.values():
+        by_stage.setdefault(tracker.logged_tags["debias.stage"], []).append(tracker)
+    sizes = {stage: len(trackers) for stage, trackers in by_stage.items()}
+    assert sizes == {"representation": 1, "weights": 3, "classifier": 6, "comparison": 1}
+    for tracker in by_stage["classifier"]:
+        names = {name for name, _, _ in tracker.logged_metrics}
+        assert {"accuracy/overall", "accuracy/worst_group", "accuracy/gap", "train/loss",
+                "val/loss", "fairness/equalized_odds_difference",
+                "group_accuracy/skin_tone_group:dark"} <= names  # fmt: skip
+        steps = [step for name, _, step in tracker.logged_metrics if name == "train/loss"]
+        assert steps == [0, 1]
+        assert tracker.logged_models == ["classifier"]
+        assert "by_group" in tracker.logged_tables
+        arm, seed = tracker.logged_params["arm"], tracker.logged_params["seed"]
+        logged = {name: value for name, value, _ in tracker.logged_metrics}
+        expected = document["arms"][arm]["seeds"][seed]["accuracy"]["overall"]
+        assert logged["accuracy/overall"] == expected
+    images = {name for name, _ in by_stage["representation"][0].logged_images}
+    assert images == {"reconstructions", "traversals"}
+    assert by_stage["representation"][0].logged_models == ["encoder"]
+
+
+def test_a_second_run_reuses_everything_and_says_the_same(finished):
+    folder, document, tracking, first = finished
+    run, progress = small_run(folder, tracking=tracking)
+    again = mitigate(run)
+    assert progress.started == ["Report"]
+    assert len(progress.kept) == len(first.started) - 1
+    assert again["arms"] == document["arms"]
+    assert again["weights"] == document["weights"]
+
+
+def test_one_changed_setting_rebuilds_only_what_depends_on_it(finished, tmp_path):
+    import shutil
+
+    folder = tmp_path / "copy"  # a run folder can be copied and continued
+    shutil.copytree(finished[0], folder)
+    run, progress = small_run(folder, "arms.latent.ess=0.6")
+    mitigate(run)
+    assert progress.started == [
+        "Weights latent", "Classifier latent, seed 0", "Classifier latent, seed 1", "Report",
+    ]  # fmt: skip
+
+
+def test_the_same_seed_gives_the_same_numbers_bit_by_bit(finished, tmp_path):
+    folder, document, _, _ = finished
+    run, _ = small_run(tmp_path)
+    again = mitigate(run)
+    assert again["arms"] == document["arms"]
+    assert again["weights"] == document["weights"]
+
+
+def test_groups_reach_no_weight_that_does_not_declare_them(finished, tmp_path):
+    """The latent arm's weights stay bit for bit the same when the annotation is shuffled."""
+    folder, *_ = finished
+    run, _ = small_run(tmp_path, "attributes=[presentation]")
+    mitigate(run)
+
+    def latent(root):
+        for path in (root / "weights").iterdir():
+            artifact = type("A", (), {"path": path, "read_json": lambda s, n: json.loads(
+                (s.path / n).read_text())})()  # fmt: skip
+            weights = load_weights(artifact)
+            if weights.origin["rule"] == "latent_rarity":
+                return weights.probability
+        raise AssertionError("no latent weights")
+
+    np.testing.assert_array_equal(latent(folder), latent(tmp_path))
+
+
+def test_real_faces_are_shown_only_on_request(tmp_path):
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    rows = []
+    for row in range(120):
+        pixels = generator.integers(0, 60, (32, 32, 3)) + 120 * (row % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{row}.png")
+        rows.append({"path": f"{row}.png", "bright": "yn"[row % 2], "group": "ab"[row % 3 == 0]})
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    source = f"data={{name: folder, root: {tmp_path}, table: {tmp_path}/t.csv}}"
+    # The synthetic settings do not belong to a folder: start from the others alone.
+    settings = [setting for setting in SMALL if not setting.startswith("data.")]
+    settings += [source, "label=bright", "attributes=[group]", "seeds=1"]
+    for shown in (False, True):
+        config = load_config(None, [*settings, f"report.show_faces={shown}".lower()])
+        tracking = RecordingTracking()
+        folder = tmp_path / f"run-{shown}"
+        mitigate(open_run(config, folder).with_tracking(tracking))
+        images = [name for run in tracking.runs.values() for name, _ in run.logged_images]
+        assert bool(images) == shown
+        assert ("data:image/png" in (folder / "report.html").read_text()) == shown

@@ -1,0 +1,173 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from debias.artifacts import (
+    RunFolder,
+    content_key,
+    load_array,
+    load_latents,
+    load_network,
+    load_predictions,
+    load_weights,
+    save_arrays,
+    save_latents,
+    save_network,
+    save_predictions,
+    save_weights,
+    write_json,
+)
+from debias.errors import ArtifactCorruptError, StorageError
+from debias.models import ConvClassifier
+from debias.types import Latents, Predictions, SamplingWeights
+
+IDS = np.array(["a", "b", "c"])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path / "run")
+
+
+def saved(folder, save, *values):
+    with folder.create("stage", "key", {}) as path:
+        save(path, *values)
+    return folder.find("stage", "key")
+
+
+def test_every_value_comes_back_as_it_was(folder):
+    latents = Latents(
+        sample_ids=IDS, mean=np.eye(3, 2), log_var=np.ones((3, 2)), encoder="someone else"
+    )
+    back = load_latents(saved(folder, save_latents, latents))
+    np.testing.assert_array_equal(back.mean, latents.mean)
+    assert back.encoder == "key"
+
+    folder = RunFolder(folder.path / "2")
+    weights = SamplingWeights(
+        sample_ids=IDS, probability=np.array([0.2, 0.3, 0.5]), origin={"tau": 0.25}
+    )
+    back = load_weights(saved(folder, save_weights, weights))
+    np.testing.assert_array_equal(back.probability, weights.probability)
+    assert back.origin == {"tau": 0.25}
+
+    folder = RunFolder(folder.path / "3")
+    predictions = Predictions(
+        sample_ids=IDS, y_true=np.array([0, 1, 1]), score=np.array([0.1, 0.5, 0.9]),
+        threshold=0.5, arm="latent", seed=3, split="test",
+    )  # fmt: skip
+    back = load_predictions(saved(folder, save_predictions, predictions))
+    np.testing.assert_array_equal(back.y_pred, [0, 1, 1])
+    assert (back.arm, back.seed, back.split) == ("latent", 3, "test")
+
+    folder = RunFolder(folder.path / "4")
+    network = ConvClassifier(width=2).build(2)
+    back = load_network(saved(folder, save_network, network), ConvClassifier(width=2).build(2))
+    for name, tensor in network.state_dict().items():
+        np.testing.assert_array_equal(back.state_dict()[name], tensor)
+
+
+def test_an_unfinished_folder_does_not_exist(folder):
+    def fail():
+        with folder.create("stage", "key", {}) as path:
+            save_arrays(path, z=np.zeros(3))
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        fail()
+    assert folder.find("stage", "key") is None
+    assert list((folder.path / "stage").iterdir()) == []
+
+
+def test_any_flipped_bit_is_noticed(folder):
+    artifact = saved(folder, lambda path: save_arrays(path, z=np.arange(50.0)))
+    file = artifact.path / "z.npy"
+    content = bytearray(file.read_bytes())
+    for position in np.random.default_rng(0).integers(0, len(content), 40):
+        flipped = bytearray(content)
+        flipped[position] ^= 1
+        file.write_bytes(flipped)
+        with pytest.raises(ArtifactCorruptError, match=r"z\.npy does not match its manifest"):
+            RunFolder(folder.path).find("stage", "key")
+    file.write_bytes(content)
+    assert RunFolder(folder.path).find("stage", "key") is not None
+    file.unlink()
+    with pytest.raises(ArtifactCorruptError, match="found missing"):
+        RunFolder(folder.path).find("stage", "key")
+
+
+def test_the_second_of_two_builders_keeps_what_the_first_finished(folder):
+    with folder.create("stage", "key", {}) as mine:
+        saved(RunFolder(folder.path), lambda path: save_arrays(path, z=np.ones(2)))
+        save_arrays(mine, z=np.ones(2))
+    np.testing.assert_array_equal(load_array(folder.find("stage", "key"), "z"), 1)
+    assert len(list((folder.path / "stage").iterdir())) == 1
+
+
+def test_a_killed_writer_leaves_nothing_that_counts(folder):
+    code = textwrap.dedent("""
+        import os, sys, signal
+        from pathlib import Path
+        import numpy as np
+        from debias.artifacts import RunFolder, save_arrays
+        with RunFolder(Path(sys.argv[1])).create("stage", "key", {}) as path:
+            save_arrays(path, z=np.zeros(1000))
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run([sys.executable, "-c", code, str(folder.path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert folder.find("stage", "key") is None
+    assert len(list((folder.path / "stage").iterdir())) == 1  # abandoned
+    saved(folder, lambda path: save_arrays(path, z=np.zeros(2)))
+    assert [path.name for path in (folder.path / "stage").iterdir()] == ["key"]
+
+
+def test_an_unwritable_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"file/run cannot be written.*--out"):
+        RunFolder(tmp_path / "file" / "run").open({})
+
+
+def test_a_full_disk_leaves_no_half_file(folder, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    def save():
+        with folder.create("stage", "key", {}) as path:
+            save_arrays(path, z=np.zeros(2))
+            monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(StorageError, match="No space left"):
+        save()
+    monkeypatch.undo()
+    assert folder.find("stage", "key") is None
+
+
+def test_a_run_keeps_its_identity(folder):
+    first = folder.open({"name": "x"})
+    again = RunFolder(folder.path).open({"name": "y"})
+    assert again["id"] == first["id"]
+    assert json.loads((folder.path / "run.json").read_text())["name"] == "y"
+
+
+def test_json_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"value": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"value": float("nan")})
+    assert json.loads(path.read_text()) == {"value": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_content_key_depends_on_settings_inputs_and_nothing_else():
+    base = content_key("stage", {"a": 1, "b": 2}, {"in": "x"})
+    assert content_key("stage", {"b": 2, "a": 1}, {"in": "x"}) == base
+    assert content_key("stage", {"a": 1, "b": 3}, {"in": "x"}) != base
+    assert content_key("stage", {"a": 1, "b": 2}, {"in": "y"}) != base
+    assert content_key("other", {"a": 1, "b": 2}, {"in": "x"}) != base

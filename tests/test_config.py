@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from debias.config import RunConfig, load_config
+from debias.density import HistogramDensity
+from debias.errors import ConfigError
+from debias.stages.run import dump
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_recipe_is_valid_and_survives_a_round_trip(path):
+    config = load_config(path)
+    assert RunConfig.model_validate(dump(config)) == config
+
+
+def test_the_defaults_are_the_demo():
+    assert load_config(CONFIGS[0].parent / "demo.yaml") == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("densty.bins=3", "densty: unknown key"),
+        ("density.bin=3", "bin: unknown key"),
+        ("density=histgram", "unknown density 'histgram' (did you mean 'histogram'?); known: histogram"),
+        ("density={bins: 3}", "density needs a name; known: histogram"),
+        ("density.bins=1", "greater than or equal to 2"),
+        ("arms.latent={name: latent_rarity, ess: 1.5}", "ess must lie in (0, 1]"),
+        ("arms.latent={name: latent_rarity, combine: sum}", "'product' or 'max'"),
+        ("arms={}", "at least 1 item"),
+        ("tracking.uri='http://me:secret@host'", "must not hold a user name or password"),
+        ("seeds=0", "greater than or equal to 1"),
+        ("name=../up", "should match pattern"),
+        ("seeds", "--set needs section.key=value, got 'seeds'"),
+        ("seeds.x=1", "seeds"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_says_what_is_wrong(override, message):
+    with pytest.raises(ConfigError) as error:
+        load_config(CONFIGS[0].parent / "demo.yaml", [override])
+    assert message in str(error.value)
+    assert "secret" not in str(error.value) or "uri" not in override
+
+
+def test_all_problems_are_listed_at_once():
+    with pytest.raises(ConfigError, match=r"image_size.*; seeds"):
+        load_config(None, ["seeds=0", "image_size=1"])
+
+
+def test_an_override_reaches_into_a_short_form():
+    config = load_config(None, ["density=histogram", "density.bins=7"])
+    assert config.density == HistogramDensity(bins=7)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        load_config(tmp_path / "nowhere.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(broken)
+    broken.write_text("- 1")
+    with pytest.raises(ConfigError, match="mapping of settings, got list"):
+        load_config(broken)
