@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV := .venv/bin/uv
 BIN := .venv/bin
 READY := .venv/ready
+# Threads that spin while they wait make a busy machine crawl.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: demo test test-slow lint bench constraints clean
 

@@ -1,5 +1,6 @@
 """The ``debias`` command. Heavy libraries are imported by the command that needs them."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,8 @@ def run(
 
     A second run of the same recipe into the same folder reuses every finished stage.
     """
+    # Set before torch is loaded: threads that spin while they wait make a busy machine crawl.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _explained():
         from debias.config import load_config
         from debias.recording import choose_tracking

@@ -6,7 +6,6 @@ tables and models are recognised by name. An outage never stops the pipeline: fr
 on nothing more is sent, and the same command publishes everything when the server is back.
 """
 
-import base64
 import copy
 import fcntl
 import hashlib
@@ -20,13 +19,11 @@ import re
 import socket
 import tempfile
 import threading
-import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
@@ -38,6 +35,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
+from debias import mlflow_pages as pages
 from debias.errors import TrackingError
 from debias.servers import client_environment
 from debias.tracking import NullTracker, Tracker
@@ -336,7 +334,7 @@ class MlflowTracking:
         """Ids of the stored runs, oldest first, optionally of one stage and one flow run."""
         wanted = {"debias.stage": stage, "debias.flow_run": flow_run}
         tags = {name: value for name, value in wanted.items() if value is not None}
-        runs = self._connection.attempt(lambda: self._search(_having(tags)), [])
+        runs = self._connection.attempt(lambda: self._search(pages.having(tags)), [])
         return [run.info.run_id for run in runs]
 
     def reconcile(self) -> list[str]:
@@ -354,7 +352,7 @@ class MlflowTracking:
         Args:
             flow_run: The latest flow run, which the view by arm then shows alone.
         """
-        for key, view in saved_views(flow_run).items():
+        for key, view in pages.saved_views(flow_run).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{key}", view)
 
     def links(
@@ -372,29 +370,7 @@ class MlflowTracking:
         """
         if not self.experiment_id:
             return {}
-        wanted = {"debias.stage": "classifier"} | (
-            {"debias.flow_run": flow_run} if flow_run else {}
-        )
-        page = f"{base_url.rstrip('/')}/#/experiments/{self.experiment_id}/runs"
-        runs = f"{page}?workflowType=machine_learning"
-        by_arm = f"{runs}&viewStateShareKey=classifier-bias-by-arm"
-        ours = f"{runs}&searchFilter={quote(_having(wanted), safe='')}"
-        links = {
-            "runs": runs,
-            "classifier bias": f"{by_arm}&compareRunsMode=CHART",
-            "classifier bias, table": by_arm,
-            "classifier bias, each run": f"{runs}&viewStateShareKey=classifier-bias",
-            "charts": f"{ours}&compareRunsMode=CHART",
-            "tables": f"{ours}&compareRunsMode=ARTIFACT",
-        }
-        if run_ids:
-            links["comparison"] = self._comparison(base_url, run_ids)
-        return links
-
-    def _comparison(self, base_url: str, run_ids: Sequence[str]) -> str:
-        runs, experiments = json.dumps(list(run_ids)), json.dumps([self.experiment_id])
-        query = f"runs={quote(runs, safe='')}&experiments={quote(experiments, safe='')}"
-        return f"{base_url.rstrip('/')}/#/compare-runs?{query}"
+        return pages.links(base_url, self.experiment_id, run_ids, flow_run)
 
     def _end(self, run_id: str, status: str) -> None:
         self._connection.attempt(lambda: self._client.set_terminated(run_id, status), None)
@@ -464,7 +440,7 @@ class MlflowTracking:
         return tracker
 
     def _find(self, key: str) -> Run | None:
-        found = self._search(_having({KEY: key}))
+        found = self._search(pages.having({KEY: key}))
         return found[0] if found else None
 
     def _search(self, condition: str) -> list[Run]:
@@ -499,100 +475,6 @@ def slug(name: str, refused: re.Pattern[str]) -> str:
     return f"{accepted[: NAME_LENGTH - 7]}-{digest}"
 
 
-# What a reader should see first.
-COMPARED = (
-    "accuracy/worst_group",
-    "accuracy/gap",
-    "fairness/equalized_odds_difference",
-    "accuracy/overall",
-)
-
-
-def saved_views(flow_run: str | None = None) -> dict[str, str]:
-    """Values of the experiment tags under which MLflow keeps saved views, by key.
-
-    Args:
-        flow_run: The view that averages over seeds is limited to it; runs of different settings
-            have no common mean.
-    """
-    classifiers = {"debias.stage": "classifier"}
-    latest = classifiers | ({"debias.flow_run": flow_run} if flow_run else {})
-    by_arm = {
-        "aggregateFunction": "average",
-        "groupByKeys": [{"mode": "tag", "groupByData": "debias.arm"}],
-    }
-    return {
-        "classifier-bias": _view("classifier bias, all runs", _having(classifiers), None),
-        "classifier-bias-by-arm": _view("classifier bias by arm", _having(latest), by_arm),
-    }
-
-
-def _view(name: str, condition: str, group_by: Mapping[str, object] | None) -> str:
-    metrics = [f"metrics.`{metric}`" for metric in COMPARED]
-    arms = ["tags.`debias.arm`", "tags.`debias.seed`"]
-    state = {
-        "searchFilter": condition,
-        "orderByKey": metrics[0],
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": [*metrics, *arms],
-        "columnOrder": [*metrics, *arms],
-        "columnWidths": dict.fromkeys(metrics, 150) | dict.fromkeys(arms, 100),
-        "runsHiddenMode": "FIRST_20_RUNS",
-        "viewMaximized": False,
-        "runListHidden": False,
-        "useGroupedValuesInCharts": True,
-        "hideEmptyCharts": True,
-        "groupBy": group_by,
-        "groupsExpanded": {},
-        "globalLineChartConfig": {
-            "xAxisKey": "step",
-            "lineSmoothness": 0,
-            "selectedXAxisMetricKey": "",
-        },
-        **_charts(),
-    }
-    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    now = int(time.time() * 1000)
-    view = {"name": name, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"}
-    return json.dumps(view)
-
-
-def _charts() -> dict[str, object]:
-    """The compared metrics in a section of their own; MLflow adds sections for all others."""
-    section = "classifier-bias"
-    charts = [
-        {
-            "uuid": f"{section}-{metric}",
-            "type": "BAR",
-            "metricKey": metric,
-            "metricSectionId": section,
-            "runsCountToCompare": 20,
-            "isGenerated": False,
-            "deleted": False,
-        }
-        for metric in COMPARED
-    ]
-    # Two columns of low cards: four charts without scrolling, titles in full.
-    # Marked as arranged by hand, or the sections are sorted by name.
-    shown = {
-        "uuid": section,
-        "name": "classifier bias",
-        "display": True,
-        "isReordered": True,
-        "columns": 2,
-        "cardHeight": 260,
-    }
-    return {
-        "compareRunCharts": charts,
-        "compareRunSections": [shown],
-        "isAccordionReordered": True,
-    }
-
-
 def _checked(uri: str) -> str:
     scheme = urlsplit(uri).scheme.split("+")[0]
     known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
@@ -621,13 +503,6 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _having(tags: Mapping[str, str]) -> str:
-    """Search condition: all these tags have these values."""
-    if any("'" in value or "\\" in value for value in tags.values()):
-        raise ValueError(f"tags to search for must not contain quotes or backslashes: {tags}")
-    return " AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
 
 
 def _resumed(run: Run) -> bool:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from debias import servers
 from debias.config import TrackingOptions
 from debias.tracking import NullTracking, Tracking
 
@@ -17,9 +18,13 @@ def choose_tracking(options: TrackingOptions, folder: Path) -> Tracking:
     """
     if not options.enabled:
         return NullTracking()
+    for name, value in servers.client_environment().items():
+        os.environ.setdefault(name, value)  # before the import, which would set up telemetry
     from debias.mlflow_tracker import MlflowTracking  # four seconds that not every run needs
 
-    local = f"sqlite:///{folder.absolute() / 'mlflow.db'}"
+    local = servers.local_store(folder)
     uri = options.uri or os.environ.get(ADDRESS) or local
-    artifacts = folder.absolute() / "mlartifacts" if uri == local else None
-    return MlflowTracking(uri, options.experiment, artifacts)
+    artifacts = servers.local_artifacts(folder) if uri == local else None
+    tracking = MlflowTracking(uri, options.experiment, artifacts)
+    tracking.reconcile()
+    return tracking

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 from pydantic import Field
 
 from debias.errors import DataError, EmptyDatasetError, GroupSchemaError
@@ -84,7 +84,7 @@ def split(
     """
     if "split" in samples:
         return samples
-    samples = samples.iloc[generator.permutation(len(samples))]
+    samples = samples.iloc[_random_order(samples, generator)]
     test = _test_rows(samples, selection, attributes)
     rest = ~test & ~_shares_person(samples, test)
     train, validation = _capped(samples, rest, selection)
@@ -103,6 +103,21 @@ def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
     if column not in samples:
         known = ", ".join(name for name in samples.columns if name not in {"sample_id", "path"})
         raise GroupSchemaError(f"{setting}: there is no column {column!r}; columns: {known}")
+
+
+def _random_order(
+    samples: pd.DataFrame, generator: np.random.Generator
+) -> Int64[np.ndarray, " n"]:
+    """Random order of the rows, or of people with all their images side by side.
+
+    Splits cut this order, so at most one person stands across a cut and loses images by it.
+    """
+    if "subject_id" not in samples:
+        return generator.permutation(len(samples))
+    alone = samples["subject_id"].isna()  # images of nobody in particular
+    person = samples["subject_id"].astype(str).where(~alone, samples["sample_id"])
+    code, people = pd.factorize(person)
+    return np.argsort(generator.permutation(len(people))[code], kind="stable")
 
 
 def _test_rows(
