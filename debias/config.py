@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from debias.augmentation import Augmentation
-from debias.datasets import DATASETS, Dataset, SyntheticFaces
+from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.device import Device, Precision
 from debias.errors import ConfigError
@@ -73,7 +73,7 @@ class TrackingOptions(Settings):
 
 
 class RunConfig(Settings):
-    """Everything that decides the result of a run."""
+    """Everything that decides the result of a run. The defaults are the demo."""
 
     name: str = Field(
         default="demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run."
@@ -82,7 +82,8 @@ class RunConfig(Settings):
     device: Device = Field(default="auto", description="Where to compute.")
     precision: Precision = Field(default="auto", description="How networks multiply.")
     data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
-        default=SyntheticFaces(), description="Where the faces come from."
+        default=SyntheticFaces(population=Population(dark_share=0.05)),
+        description="Where the faces come from.",
     )
     label: str = Field(default="smiling", description="Column that the classifier predicts.")
     positive: str | None = Field(
@@ -94,9 +95,11 @@ class RunConfig(Settings):
     )
     image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
     selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
-    representation: RepresentationRecipe = RepresentationRecipe()
+    representation: RepresentationRecipe = RepresentationRecipe(
+        model=ConvVAE(latent_dim=16), training=Training(epochs=8)
+    )
     density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
-        default=HistogramDensity(), description="How the latent space is measured."
+        default=HistogramDensity(components=8), description="How the latent space is measured."
     )
     arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS)]] = Field(
         default={"uniform": Uniform(), "latent": LatentRarity(), "groups": GroupBalance()},
@@ -104,7 +107,9 @@ class RunConfig(Settings):
         description="Weightings to compare, by name; 'uniform' is the baseline.",
     )
     seeds: int = Field(default=3, ge=1, le=100, description="Trainings of every arm.")
-    classifier: ClassifierRecipe = ClassifierRecipe()
+    classifier: ClassifierRecipe = ClassifierRecipe(
+        training=Training(epochs=3, learning_rate=2e-3), augmentation=Augmentation(flip=True)
+    )
     report: ReportOptions = ReportOptions()
     tracking: TrackingOptions = TrackingOptions()
 

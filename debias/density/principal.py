@@ -1,19 +1,22 @@
 """Leading principal components of latents, most informative direction first."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Float64
-from sklearn.decomposition import PCA
 
 from debias.errors import WeightError
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 
 @dataclass(frozen=True, eq=False)
 class PrincipalComponents:
     """A fitted, whitened projection."""
 
-    pca: PCA
+    pca: "PCA"
 
     @staticmethod
     def fit(z: Float[np.ndarray, "n k"], components: int) -> "PrincipalComponents":
@@ -22,6 +25,8 @@ class PrincipalComponents:
         Raises:
             WeightError: There are fewer dimensions or samples than components.
         """
+        from sklearn.decomposition import PCA  # seconds that a plain histogram does not need
+
         limit = min(z.shape)
         if components > limit:
             raise WeightError(

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from debias.batches import Batch
 from debias.settings import Settings
@@ -63,6 +62,8 @@ class ResNet18(Settings):
     name: Literal["resnet18"] = "resnet18"
 
     def build(self, classes: int) -> Classifier:
+        from torchvision.models import resnet18  # four seconds that only this model needs
+
         return Classifier(resnet18(weights=None, num_classes=classes))
 
 

@@ -88,7 +88,8 @@ def test_grain_has_unit_variance_and_differs_between_faces():
 
 
 @pytest.mark.parametrize(
-    ("hue", "display"), [(0.0, (1, 0, 0)), (1 / 3, (0, 1, 0)), (2 / 3, (0, 0, 1)), (1 / 6, (1, 1, 0))]
+    ("hue", "display"),
+    [(0.0, (1, 0, 0)), (1 / 3, (0, 1, 0)), (2 / 3, (0, 0, 1)), (1 / 6, (1, 1, 0))],
 )
 def test_hues_run_from_red_over_green_to_blue(hue, display):
     colour = drawing.hue_colour(np.array([hue]), np.array([1.0]), np.array([1.0]))
