@@ -108,7 +108,9 @@ class RunConfig(Settings):
     )
     seeds: int = Field(default=3, ge=1, le=100, description="Trainings of every arm.")
     classifier: ClassifierRecipe = ClassifierRecipe(
-        training=Training(epochs=3, learning_rate=2e-3), augmentation=Augmentation(flip=True)
+        model=ConvClassifier(width=8),
+        training=Training(epochs=4, learning_rate=3e-3),
+        augmentation=Augmentation(flip=True),
     )
     report: ReportOptions = ReportOptions()
     tracking: TrackingOptions = TrackingOptions()

@@ -7,12 +7,12 @@ A stage that is finished in the run folder is found there by its content, so a r
 flow run continues where the last one stopped; Prefect's own result cache is off.
 """
 
-import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -28,6 +28,10 @@ from debias.stages import Run, Stages
 from debias.stages.run import Advance
 from debias.summary import as_markdown
 
+P = ParamSpec("P")
+R = TypeVar("R")
+DEMO = RunConfig()
+
 
 def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Only what may pass by itself: storage and input/output, never bad data or bad settings."""
@@ -35,40 +39,49 @@ def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
     return isinstance(error, OSError | ArtifactError)
 
 
-# Arguments are a recipe, a folder and content keys: small, and safe to show in the server.
-stage = functools.partial(
-    task,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=worth_a_retry,
-)
+def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task without Prefect's own cache: the run folder knows what is finished.
+
+    Arguments are a recipe, a folder and content keys: small, and safe to show in the server.
+    """
+
+    def wrap(function: Callable[P, R]) -> Task[P, R]:
+        return Task(
+            function,
+            task_run_name=name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=2,
+            retry_delay_seconds=5,
+            retry_condition_fn=worth_a_retry,
+        )
+
+    return wrap
 
 
-@stage(task_run_name="faces")
+@stage("faces")
 def faces(config: RunConfig, out: str) -> Artifact:
     return stages.build_faces(opened(config, out))
 
 
-@stage(task_run_name="representation")
+@stage("representation")
 def representation(config: RunConfig, out: str, store: Artifact) -> Artifact:
     return stages.build_representation(opened(config, out), store)
 
 
-@stage(task_run_name="weights {arm}")
+@stage("weights {arm}")
 def weights(config: RunConfig, out: str, store: Artifact, latents: Artifact, arm: str) -> Artifact:
     return stages.build_weights(opened(config, out), store, latents, arm)
 
 
-@stage(task_run_name="classifier {arm} seed {seed}")
+@stage("classifier {arm} seed {seed}")
 def classifier(
     config: RunConfig, out: str, store: Artifact, arm_weights: Artifact, arm: str, seed: int
 ) -> Artifact:
     return stages.build_classifier(opened(config, out), store, arm_weights, arm, seed)
 
 
-@stage(task_run_name="report")
+@stage("report")
 def report(config: RunConfig, out: str, finished: Stages) -> dict[str, Any]:
     document = stages.build_report(opened(config, out), finished)
     create_markdown_artifact(as_markdown(document), key="debias-faces", description="Comparison")
@@ -76,7 +89,7 @@ def report(config: RunConfig, out: str, finished: Stages) -> dict[str, Any]:
 
 
 @flow(name="debias-faces", persist_result=False)
-def debias_faces(config: RunConfig = RunConfig(), out: str = "") -> dict[str, Any]:
+def debias_faces(config: RunConfig = DEMO, out: str = "") -> dict[str, Any]:
     """Train, weigh, retrain and compare; the report lies in the run folder.
 
     Args:
@@ -119,4 +132,4 @@ def opened(config: RunConfig, out: str) -> Run:
 
 
 if __name__ == "__main__":
-    debias_faces(load_config(Path(sys.argv[1])) if len(sys.argv) > 1 else RunConfig())
+    debias_faces(load_config(Path(sys.argv[1])) if len(sys.argv) > 1 else DEMO)

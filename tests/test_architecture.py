@@ -45,7 +45,9 @@ def test_only_named_files_import_prefect_mlflow_and_torch(file):
 
 
 @pytest.mark.parametrize(
-    "file", [f for f in FILES if top(f) in ROOMS - {"stages"}], ids=lambda f: str(f.relative_to(ROOT))
+    "file",
+    [f for f in FILES if top(f) in ROOMS - {"stages"}],
+    ids=lambda f: str(f.relative_to(ROOT)),
 )
 def test_no_room_imports_a_sibling_room(file):
     others = ROOMS - {top(file)}

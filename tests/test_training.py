@@ -109,7 +109,9 @@ def test_a_finite_loss_far_above_the_first_epoch_has_diverged():
         guard.check(0, loss, {})
     guard.end_epoch()
     guard.check(3, 90_000.0, {})
-    with pytest.raises(DivergedLossError, match=r"loss is 1e\+05 at step 4, but -1000 in the first"):
+    with pytest.raises(
+        DivergedLossError, match=r"loss is 1e\+05 at step 4, but -1000 in the first"
+    ):
         guard.check(4, 100_000.0, {})
 
 
@@ -157,7 +159,9 @@ def test_order_and_batch_size_do_not_matter_to_the_scores(store):
     model = network(ConvClassifier(width=4), 2).eval()
     rows = store.rows("test")
     _, whole = encoding.scores(model, Batches(store, 64, CPU.device).evaluate(rows), CPU)
-    _, turned = encoding.scores(model, Batches(store, 5, CPU.device).evaluate(rows[::-1].copy()), CPU)
+    _, turned = encoding.scores(
+        model, Batches(store, 5, CPU.device).evaluate(rows[::-1].copy()), CPU
+    )
     np.testing.assert_allclose(whole, turned[::-1], atol=1e-5)
 
 

@@ -202,7 +202,7 @@ class SyntheticFaces(Settings):
     @property
     def annotation(self) -> str:
         """Where label and attributes come from."""
-        return "known by construction: the factors from which each face was drawn"
+        return "The faces are drawn: label and attributes are the factors they were drawn from."
 
     def collect(self, seed: int) -> Collection:
         """Draw up the faces of all splits; the test's own shares are met exactly."""

@@ -105,9 +105,7 @@ def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
         raise GroupSchemaError(f"{setting}: there is no column {column!r}; columns: {known}")
 
 
-def _random_order(
-    samples: pd.DataFrame, generator: np.random.Generator
-) -> Int64[np.ndarray, " n"]:
+def _random_order(samples: pd.DataFrame, generator: np.random.Generator) -> Int64[np.ndarray, " n"]:
     """Random order of the rows, or of people with all their images side by side.
 
     Splits cut this order, so at most one person stands across a cut and loses images by it.

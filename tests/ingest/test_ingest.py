@@ -175,7 +175,9 @@ class TestSelection:
         assert len(chosen) == 400
 
     def test_a_cell_that_is_too_small_is_named(self):
-        with pytest.raises(DataError, match=r"test_per_group is 100, but B x . has only \d+ images"):
+        with pytest.raises(
+            DataError, match=r"test_per_group is 100, but B x . has only \d+ images"
+        ):
             self.split(test_per_group=100)
 
     def test_caps_plant_an_imbalance_and_validation_follows_it(self):

@@ -145,7 +145,7 @@ def test_one_changed_setting_rebuilds_only_what_depends_on_it(finished, tmp_path
 
 
 def test_the_same_seed_gives_the_same_numbers_bit_by_bit(finished, tmp_path):
-    folder, document, _, _ = finished
+    document = finished[1]
     run, _ = small_run(tmp_path)
     again = mitigate(run)
     assert again["arms"] == document["arms"]
