@@ -147,8 +147,10 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
         console.print("* " + sentence, markup=False, highlight=False)
     console.print(f"\nReport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"Numbers: {folder / 'report.json'}", highlight=False, soft_wrap=True)
-    if document["run"]["mlflow"]:
-        console.print(f"MLflow: {document['run']['mlflow']}", highlight=False, soft_wrap=True)
+    link = document["run"]["mlflow"]
+    if link:
+        there = link if link.startswith("http") else f"debias ui --folder {folder.parent}"
+        console.print(f"MLflow: {there}", highlight=False, soft_wrap=True)
 
 
 def _arms_table(document: Mapping[str, Any]) -> Table:

@@ -323,11 +323,11 @@ class MlflowTracking:
         return run is not None and run.info.status == "FINISHED"
 
     def link(self) -> str | None:
-        """Address of the experiment, or path of the SQLite store."""
+        """Address of the page that compares the arms, or path of the SQLite store."""
         if not self.experiment_id:
             return None
         if self.uri.startswith("http"):
-            return self.links(_without_password(self.uri))["runs"]
+            return self.links(_without_password(self.uri))["classifier bias"]
         return _without_password(self.uri).removeprefix("sqlite:///")
 
     def run_ids(self, stage: str | None = None, flow_run: str | None = None) -> list[str]:

@@ -7,6 +7,7 @@ A stage that is finished in the run folder is found there by its content, so a r
 flow run continues where the last one stopped; Prefect's own result cache is off.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -128,7 +129,11 @@ def opened(config: RunConfig, out: str) -> Run:
     """The run, with the tracker told which flow run it belongs to."""
     tags = {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": flow_run.ui_url or ""}
     run = stages.open_run(config, Path(out), progress=Log(), tags=tags)
-    return run.with_tracking(choose_tracking(config.tracking, Path(out).parent))
+    return run.with_tracking(connected(config.tracking, Path(out).parent))
+
+
+# Connecting takes seconds, and every task of a flow run asks.
+connected = functools.cache(choose_tracking)
 
 
 if __name__ == "__main__":

@@ -543,7 +543,7 @@ class TestServer:
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
         assert len(files(client, run.info.run_id, "images")) == 4
         assert "tables/by_group.json" in files(client, run.info.run_id)
-        assert tracking.link() == tracking.links(served.address)["runs"]
+        assert tracking.link() == tracking.links(served.address)["classifier bias"]
 
     def test_the_model_loads_from_there(self, served):
         client = MlflowClient(served.address)
