@@ -144,7 +144,7 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
         console.print(f"{files} set aside; the report says why.", highlight=False)
     console.print(_arms_table(document))
     for sentence in document["concluded"]:
-        console.print("* " + sentence, markup=False, highlight=False)
+        _say("* " + sentence)
     console.print(f"\nReport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"Numbers: {folder / 'report.json'}", highlight=False, soft_wrap=True)
     link = document["run"]["mlflow"]
@@ -156,8 +156,9 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
 def _arms_table(document: Mapping[str, Any]) -> Table:
     seeds = document["run"]["seeds"]
     table = Table(title=f"{document['name']}: mean over {seeds} seed(s), sd in brackets")
-    for heading in ("arm", "accuracy", "worst group", "gap", "weakest group"):
-        table.add_column(heading, justify="left" if "arm" in heading else "right")
+    for heading in ("arm", "accuracy", "worst group", "gap"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
+    table.add_column("weakest group", overflow="fold")
     for arm, found in document["arms"].items():
         mean, spread = found["mean"]["accuracy"], found["mean"]["sd"]["accuracy"]
         cells = [_cell(mean[name], spread[name]) for name in ("overall", "worst_group", "gap")]

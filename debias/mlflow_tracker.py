@@ -19,6 +19,7 @@ import re
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -194,7 +195,9 @@ class MlflowTracker:
         entry = self._connection.attempt(lambda: self._new_model(name, digest), None)
         if entry is None:
             return
-        with _exporting:
+        with _exporting, warnings.catch_warnings():
+            # torch's exporter about itself; nothing a reader could act on.
+            warnings.filterwarnings("ignore", "No complete tensor found")
             mlflow.pytorch.save_model(
                 module,
                 path,

@@ -39,6 +39,11 @@ def not_concluded(seeds: int, subjects: bool, changes: Sequence[Change]) -> list
             "How exact the intervals are if people repeat: no one says who is shown, so images "
             "count as independent, and the intervals are too narrow if one person appears often."
         )
+    if changes:
+        sentences.append(
+            f"A single change picked out of the {len(changes)} that were looked at: for that, "
+            "their intervals are widened (Bonferroni), so that all together hold with 95 %."
+        )
     sentences += [
         "That a difference is absent: no margin was set beforehand, so a small or uncertain "
         "difference is not a ruled-out one.",
@@ -69,7 +74,12 @@ def _is_harm(change: Change) -> bool:
 
 def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
     """Which groups latent rarity reaches, against weights dealt out at random."""
-    shares = {g: s for g, s in figures["share_by_group"].items() if " x " not in g}
+    areas = figures["auc_by_group"]  # undefined where a group is a whole class: its share is kept
+    shares = {
+        group: share
+        for group, share in figures["share_by_group"].items()
+        if " x " not in group and areas[group]["auc"] is not None
+    }
     reached = [g for g, s in shares.items() if s["after"] > s["random_high"]]
     missed = [g for g, s in shares.items() if s["random_low"] <= s["after"] <= s["random_high"]]
     sentences = []

@@ -1,5 +1,6 @@
 """Stage 5: the numbers of all arms in one document, the page, and the comparison in the tracker."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from debias import __version__, metrics, report
-from debias.artifacts import Artifact, load_array, load_faces, load_latents, write_json
+from debias.artifacts import Artifact, content_key, load_array, load_faces, load_latents, write_json
 from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.metrics import Change, FairnessReport
@@ -22,6 +23,7 @@ from debias.types import SPLITS, FaceStore
 
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
+LEVEL = 0.95
 EXAMPLES = 20  # set-aside items named in the report; the store lists all
 
 
@@ -36,20 +38,54 @@ class Stages:
 
 
 def build_report(run: Run, stages: Stages) -> dict[str, Any]:
-    """Write ``report.json`` and ``report.html`` into the run folder; returns the document."""
+    """Write ``report.json`` and ``report.html`` into the run folder; returns the document.
+
+    A report of the same artifacts that is already there is left as it is.
+    """
+    key = _key(run, stages)
+    written = _written(run, key)
+    if written is not None:
+        run.progress.reused("Report")
+        return written
     advance = run.progress.start("Report", 1)
     faces = load_faces(stages.faces)
     reports = {
         arm: [measure(faces, artifact) for artifact in artifacts]
         for arm, artifacts in stages.classifiers.items()
     }
-    document = _document(run, stages, faces, reports)
+    document = {"key": key} | _document(run, stages, faces, reports)
     pictures = _pictures(run, stages, faces)
     write_json(run.folder.path / "report.json", document)
     report.write_report(run.folder.path / "report.html", document, pictures)
-    _publish(run, stages, document, pictures)
+    _publish(run, key, document, pictures)
     advance("")
     return document
+
+
+def _key(run: Run, stages: Stages) -> str:
+    """Content of everything the report is made of."""
+    arms = [*stages.weights.items(), *_numbered(stages.classifiers)]
+    inputs = {name: artifact.key for name, artifact in arms}
+    inputs |= {"faces": stages.faces.key, "representation": stages.representation.key}
+    return content_key(STAGE, {"config": dump(run.config), "version": __version__}, inputs)
+
+
+def _numbered(classifiers: Mapping[str, Sequence[Artifact]]) -> list[tuple[str, Artifact]]:
+    return [
+        (f"{arm}/{seed}", artifact)
+        for arm, artifacts in classifiers.items()
+        for seed, artifact in enumerate(artifacts)
+    ]
+
+
+def _written(run: Run, key: str) -> dict[str, Any] | None:
+    """The finished report of this content, if the tracker has it as well."""
+    document = run.folder.path / "report.json"
+    page = run.folder.path / "report.html"
+    if not (document.exists() and page.exists() and run.published(STAGE, key, "comparison")):
+        return None
+    found: dict[str, Any] = json.loads(document.read_text(encoding="utf-8"))
+    return found if found.get("key") == key else None
 
 
 def _document(
@@ -82,17 +118,22 @@ def _document(
 
 
 def _changes(reports: Mapping[str, list[FairnessReport]]) -> list[Change]:
-    """Every other arm against plain training: the summary figures, then every finest group."""
+    """Every other arm against plain training: the summary figures, then every finest group.
+
+    Intervals are widened to the Bonferroni level of everything compared, so that all of them hold
+    together with 95 %: among two dozen unadjusted ones, one would exclude zero by chance.
+    """
     if BASELINE not in reports:
         return []
     baseline = reports[BASELINE]
     table = baseline[0].by_group
     cells = table[(table["metric"] == "accuracy") & (table["attribute"] == baseline[0].finest)]
     quantities = [*metrics.QUANTITIES, *("accuracy/" + cells["group"])]
+    arms = [arm for arm in reports if arm != BASELINE]
+    level = 1 - (1 - LEVEL) / max(1, len(arms) * len(quantities))
     return [
-        metrics.paired_change(baseline, found, quantity)
-        for arm, found in reports.items()
-        if arm != BASELINE
+        metrics.paired_change(baseline, reports[arm], quantity, level)
+        for arm in arms
         for quantity in quantities
     ]
 
@@ -209,13 +250,7 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
     }
 
 
-def _publish(
-    run: Run, stages: Stages, document: Mapping[str, Any], pictures: report.Pictures
-) -> None:
-    keys = [one.key for found in stages.classifiers.values() for one in found]
-    key = "-".join(key[:4] for key in keys)[:64]
-    if run.published(STAGE, key, "comparison"):
-        return
+def _publish(run: Run, key: str, document: Mapping[str, Any], pictures: report.Pictures) -> None:
     run.tracking.provision_views(run.id)
     with run.tracked(STAGE, key, "comparison") as tracker:
         for arm, found in document["arms"].items():
