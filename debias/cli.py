@@ -149,7 +149,11 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
     console.print(f"Numbers: {folder / 'report.json'}", highlight=False, soft_wrap=True)
     link = document["run"]["mlflow"]
     if link:
-        there = link if link.startswith("http") else f"debias ui --folder {folder.parent}"
+        experiment = document["run"]["config"]["tracking"]["experiment"]
+        named = "" if experiment == "debias" else f" --experiment {experiment}"
+        there = (
+            link if link.startswith("http") else f"debias ui --folder {Path(link).parent}{named}"
+        )
         console.print(f"MLflow: {there}", highlight=False, soft_wrap=True)
 
 

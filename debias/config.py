@@ -26,9 +26,9 @@ class RepresentationRecipe(Settings):
     """How the latent space is learned."""
 
     model: Annotated[ConvVAE, OneOf("representation", REPRESENTATIONS)] = Field(
-        default=ConvVAE(), description="The network."
+        default=ConvVAE(latent_dim=16), description="The network."
     )
-    training: Training = Field(default=Training(epochs=12), description="Its optimisation.")
+    training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
     augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
 
 
@@ -36,10 +36,12 @@ class ClassifierRecipe(Settings):
     """How every arm's classifier is trained; the same for all arms."""
 
     model: Annotated[ConvClassifier, OneOf("classifier", CLASSIFIERS)] = Field(
-        default=ConvClassifier(), description="The network."
+        default=ConvClassifier(width=8), description="The network."
     )
-    training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
-    augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
+    training: Training = Field(
+        default=Training(epochs=4, learning_rate=3e-3), description="Its optimisation."
+    )
+    augmentation: Augmentation = Field(default=Augmentation(flip=True), description="Random views.")
 
 
 class ReportOptions(Settings):
@@ -95,9 +97,7 @@ class RunConfig(Settings):
     )
     image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
     selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
-    representation: RepresentationRecipe = RepresentationRecipe(
-        model=ConvVAE(latent_dim=16), training=Training(epochs=8)
-    )
+    representation: RepresentationRecipe = RepresentationRecipe()
     density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
         default=HistogramDensity(components=8), description="How the latent space is measured."
     )
@@ -107,11 +107,7 @@ class RunConfig(Settings):
         description="Weightings to compare, by name; 'uniform' is the baseline.",
     )
     seeds: int = Field(default=3, ge=1, le=100, description="Trainings of every arm.")
-    classifier: ClassifierRecipe = ClassifierRecipe(
-        model=ConvClassifier(width=8),
-        training=Training(epochs=4, learning_rate=3e-3),
-        augmentation=Augmentation(flip=True),
-    )
+    classifier: ClassifierRecipe = ClassifierRecipe()
     report: ReportOptions = ReportOptions()
     tracking: TrackingOptions = TrackingOptions()
 
@@ -125,14 +121,14 @@ class RunConfig(Settings):
 
 
 def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a YAML recipe and apply ``section.key=value`` overrides.
+    """Read a YAML recipe (without one: the demo) and apply ``section.key=value`` overrides.
 
     Relative paths inside ``data`` count from the current directory.
 
     Raises:
         ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
     """
-    tree = _read(path) if path is not None else {}
+    tree = _read(path) if path is not None else demo()
     for override in overrides:
         _apply(tree, override)
     return parse_config(tree, str(path) if path else "the built-in configuration")
@@ -149,6 +145,11 @@ def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
     except ValidationError as error:
         problems = "; ".join(_problem(detail) for detail in error.errors())
         raise ConfigError(f"{source}: {problems}") from error
+
+
+def demo() -> dict[str, Any]:
+    """The built-in recipe as a tree of plain values."""
+    return RunConfig().model_dump(mode="json", serialize_as_any=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -35,6 +35,10 @@ class GroupSchemaError(DataError):
     """An attribute column is missing or holds a value that was not declared."""
 
 
+class SplitLeakageError(DataError):
+    """One person stands on two sides of a split."""
+
+
 class DatasetSmallerThanBatchError(DataError):
     """Fewer training images than one batch."""
 
@@ -44,7 +48,7 @@ class NonFiniteLatentError(DataError):
 
 
 class QuarantineLimitExceededError(DataError):
-    """More items were set aside than the configured share allows."""
+    """More items were set aside than the share that is allowed."""
 
 
 class ArtifactError(PipelineError):

@@ -17,7 +17,7 @@ COMPARED = (
 
 
 def links(
-    base_url: str, experiment_id: str, run_ids: Sequence[str] = (), flow_run: str | None = None
+    base_url: str, experiment_id: str, run_ids: Sequence[str] = (), comparison: str | None = None
 ) -> dict[str, str]:
     """Addresses of the pages that compare the classifiers, by what they show.
 
@@ -25,9 +25,11 @@ def links(
         base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
         experiment_id: Experiment that holds the runs.
         run_ids: Runs of the comparison page; without any there is no such page.
-        flow_run: Shows only the classifiers of this flow run in charts and tables.
+        comparison: Shows only the classifiers of this comparison in charts and tables.
     """
-    wanted = {"debias.stage": "classifier"} | ({"debias.flow_run": flow_run} if flow_run else {})
+    wanted = {"debias.stage": "classifier"} | (
+        {"debias.comparison": comparison} if comparison else {}
+    )
     page = f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs"
     runs = f"{page}?workflowType=machine_learning"
     by_arm = f"{runs}&viewStateShareKey=classifier-bias-by-arm"
@@ -45,15 +47,15 @@ def links(
     return links
 
 
-def saved_views(flow_run: str | None = None) -> dict[str, str]:
+def saved_views(comparison: str | None = None) -> dict[str, str]:
     """Values of the experiment tags under which MLflow keeps saved views, by key.
 
     Args:
-        flow_run: The view that averages over seeds is limited to it; runs of different settings
+        comparison: The view that averages over seeds is limited to it; runs of different settings
             have no common mean.
     """
     classifiers = {"debias.stage": "classifier"}
-    latest = classifiers | ({"debias.flow_run": flow_run} if flow_run else {})
+    latest = classifiers | ({"debias.comparison": comparison} if comparison else {})
     by_arm = {
         "aggregateFunction": "average",
         "groupByKeys": [{"mode": "tag", "groupByData": "debias.arm"}],

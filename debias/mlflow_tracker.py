@@ -8,6 +8,7 @@ on nothing more is sent, and the same command publishes everything when the serv
 
 import copy
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -48,6 +49,7 @@ D = TypeVar("D")
 
 KEY = "debias.run_key"
 ATTEMPT = "debias.attempt"
+COMPARISON = "debias.comparison"
 OWNER = "debias.owner"
 NOT_ESTIMABLE = "debias.not_estimable"
 RENAMED = "debias.metric_names"
@@ -333,9 +335,9 @@ class MlflowTracking:
             return self.links(_without_password(self.uri))["classifier bias"]
         return _without_password(self.uri).removeprefix("sqlite:///")
 
-    def run_ids(self, stage: str | None = None, flow_run: str | None = None) -> list[str]:
-        """Ids of the stored runs, oldest first, optionally of one stage and one flow run."""
-        wanted = {"debias.stage": stage, "debias.flow_run": flow_run}
+    def run_ids(self, stage: str | None = None, comparison: str | None = None) -> list[str]:
+        """Ids of the stored runs, oldest first, optionally of one stage and one comparison."""
+        wanted = {"debias.stage": stage, "debias.comparison": comparison}
         tags = {name: value for name, value in wanted.items() if value is not None}
         runs = self._connection.attempt(lambda: self._search(pages.having(tags)), [])
         return [run.info.run_id for run in runs]
@@ -349,31 +351,39 @@ class MlflowTracking:
             self._end(run_id, "KILLED")
         return dead
 
-    def provision_views(self, flow_run: str | None = None) -> None:
+    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
         """Save the views that :meth:`links` opens. Best effort: the format is MLflow's own.
 
         Args:
-            flow_run: The latest flow run, which the view by arm then shows alone.
+            comparison: The latest comparison, which the view by arm then shows alone.
+            keys: Runs that belong to it, trained now or reused; they are tagged with it.
         """
-        for key, view in pages.saved_views(flow_run).items():
+        for key in keys:
+            self._connection.attempt(functools.partial(self._join, key, comparison), None)
+        for key, view in pages.saved_views(comparison).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{key}", view)
 
     def links(
-        self, base_url: str, run_ids: Sequence[str] = (), flow_run: str | None = None
+        self, base_url: str, run_ids: Sequence[str] = (), comparison: str | None = None
     ) -> dict[str, str]:
         """Addresses of the pages that compare the classifiers, by what they show.
 
         Args:
             base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
             run_ids: Runs of the comparison page; without any there is no such page.
-            flow_run: Shows only the classifiers of this flow run in charts and tables.
+            comparison: Shows only the classifiers of this comparison in charts and tables.
 
         Returns:
             Empty when the experiment was never reached.
         """
         if not self.experiment_id:
             return {}
-        return pages.links(base_url, self.experiment_id, run_ids, flow_run)
+        return pages.links(base_url, self.experiment_id, run_ids, comparison)
+
+    def _join(self, key: str, comparison: str | None) -> None:
+        run = self._find(key)
+        if run is not None and run.data.tags.get(COMPARISON) != comparison:
+            self._client.set_tag(run.info.run_id, COMPARISON, comparison)
 
     def _end(self, run_id: str, status: str) -> None:
         self._connection.attempt(lambda: self._client.set_terminated(run_id, status), None)

@@ -121,7 +121,7 @@ def wait_until_ready(
         PipelineError: The server ended, or did not answer in time.
     """
     deadline = time.monotonic() + timeout
-    while not _answers(url):
+    while not answers(url):
         if process is not None and process.poll() is not None:
             raise PipelineError(
                 f"the server for {url} ended with exit code {process.returncode} before it "
@@ -142,7 +142,8 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
     process.wait()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server at ``url`` answers with success."""
     # A proxy from the environment would be asked for the loopback address, too.
     opener = build_opener(ProxyHandler({}))
     try:

@@ -1,6 +1,6 @@
 """What the pipeline tells an experiment tracker, without knowing which one listens."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,8 +39,8 @@ class Tracking(Protocol):
     def finished(self, key: str) -> bool:
         """Whether everything about this run has already been stored."""
 
-    def provision_views(self, flow_run: str | None = None) -> None:
-        """Save the views in which a reader compares the arms, best effort."""
+    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
+        """Save the views in which a reader compares the arms of one comparison, best effort."""
 
     def link(self) -> str | None:
         """Address or path under which a person finds the tracked runs."""
@@ -71,7 +71,7 @@ class NullTracking:
     def finished(self, key: str) -> bool:
         return True
 
-    def provision_views(self, flow_run: str | None = None) -> None: ...
+    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None: ...
 
     def link(self) -> str | None:
         return None
@@ -131,7 +131,7 @@ class RecordingTracking:
     def finished(self, key: str) -> bool:
         return key in self.complete
 
-    def provision_views(self, flow_run: str | None = None) -> None: ...
+    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None: ...
 
     def link(self) -> str | None:
         return None

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8
 
-from debias.errors import EmptyDatasetError, NonFiniteLatentError, NonFiniteWeightError
+from debias.errors import DataError, EmptyDatasetError, NonFiniteLatentError, NonFiniteWeightError
 
 SPLITS = ("train", "validation", "test")
 
@@ -37,11 +37,13 @@ class Collection:
         draw: Renders rows of ``samples`` at a given size to ``uint8 (n, H, W, 3)``; None when
             the images are files named by ``path``.
         fingerprint: Identifies the content when there are no files to hash.
+        rejected: What the listing itself had to set aside.
     """
 
     samples: pd.DataFrame
     draw: Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]] | None = None
     fingerprint: str = ""
+    rejected: tuple[Rejected, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples.empty:
@@ -49,7 +51,9 @@ class Collection:
         repeated = self.samples["sample_id"][self.samples["sample_id"].duplicated()]
         if len(repeated):
             first = ", ".join(repeated.head(10))
-            raise ValueError(f"{len(repeated)} sample ids occur more than once, first: {first}")
+            raise DataError(
+                f"{len(repeated)} images are listed more than once or have no path, first: {first}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,6 +46,8 @@ def serve(
 
 
 def _start(stack: ExitStack, command: list[str], log: Path, health: str) -> "Popen[bytes]":
+    if servers.answers(health):
+        raise TrackingError(f"something already answers at {health}; stop it, or choose --port")
     process = servers.start(command, servers.server_environment(), log)
     stack.callback(servers.stop, process)
     servers.wait_until_ready(health, PATIENCE, process)

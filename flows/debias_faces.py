@@ -23,7 +23,7 @@ from prefect.tasks import Task
 from debias import stages
 from debias.artifacts import Artifact
 from debias.config import RunConfig, load_config
-from debias.errors import ArtifactError
+from debias.errors import ArtifactCorruptError, ArtifactError
 from debias.recording import choose_tracking
 from debias.stages import Run, Stages
 from debias.stages.run import Advance
@@ -37,7 +37,8 @@ DEMO = RunConfig()
 def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Only what may pass by itself: storage and input/output, never bad data or bad settings."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, OSError | ArtifactError)
+    lasting = FileNotFoundError | PermissionError | ArtifactCorruptError
+    return isinstance(error, OSError | ArtifactError) and not isinstance(error, lasting)
 
 
 def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:

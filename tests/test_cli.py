@@ -85,7 +85,8 @@ def test_a_broken_image_among_good_ones_is_set_aside_and_listed(faces):
         (["classifier.training.batch_size=500"], 3, "fewer than one batch of 500"),
         (["representation.training.batch_size=500"], 3, "fewer than one batch of 500"),
         (["arms.latent={name: latent_rarity}"], 6, "rest on too few samples"),
-        (["device=cuda"], 2, "not available on this machine"),
+        (["attributes=[path]"], 3, "is a name the store needs for itself"),
+        (["selection.test_per_group=90"], 3, "lower it or filter that group out"),
     ],
 )
 def test_wrong_input_is_explained_in_one_paragraph(faces, overrides, code, message):
@@ -94,6 +95,21 @@ def test_wrong_input_is_explained_in_one_paragraph(faces, overrides, code, messa
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
     assert not (faces / "out" / "report.html").exists()
+
+
+def test_missing_files_beyond_one_percent_stop_the_run(faces):
+    for row in range(20):
+        (faces / "faces" / f"{row}.png").unlink()
+    result = run(faces)
+    assert result.exit_code == 3
+    assert "20 of 120 files could not be read" in " ".join(result.output.split())
+
+
+def test_a_device_that_is_not_there(faces, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = run(faces, "device=cuda")
+    assert result.exit_code == 2
+    assert "not available on this machine" in " ".join(result.output.split())
 
 
 def test_an_empty_folder_and_an_unwritable_output(faces):

@@ -30,7 +30,7 @@ from debias.mlflow_tracker import FILE_NAMES, NAMES, MlflowTracking, slug
 from debias.tracking import NullTracking, RecordingTracking, Tracking
 
 KEY = "demo-1/classifier/latent/0"
-TAGS = {"debias.stage": "classifier", "debias.arm": "latent", "debias.flow_run": "demo-1"}
+TAGS = {"debias.stage": "classifier", "debias.arm": "latent", "debias.comparison": "demo-1"}
 TABLE = pd.DataFrame({"group": ["a", "b"], "accuracy": [0.5, float("nan")], "n": [4, 0]})
 IMAGE = np.full((4, 6, 3), 7, dtype=np.uint8)
 
@@ -455,26 +455,26 @@ def test_runs_of_dead_processes_are_ended(tracking, client):
 
 
 class TestPages:
-    def test_run_ids_are_those_of_the_stage_and_the_flow_run(self, tracking):
+    def test_run_ids_are_those_of_the_stage_and_the_comparison(self, tracking):
         for number, stage in enumerate(["classifier", "weights", "classifier"]):
-            tags = {"debias.stage": stage, "debias.flow_run": f"flow-{number}"}
+            tags = {"debias.stage": stage, "debias.comparison": f"flow-{number}"}
             with tracking.open(f"key/{number}", stage, tags):
                 pass
         everything = tracking.run_ids()
         assert len(everything) == 3
         assert tracking.run_ids("classifier") == [everything[0], everything[2]]
         assert tracking.run_ids("classifier", "flow-2") == [everything[2]]
-        assert tracking.run_ids(flow_run="flow-1") == [everything[1]]
+        assert tracking.run_ids(comparison="flow-1") == [everything[1]]
 
     def test_links_name_the_experiment_and_the_runs(self, tracking):
-        links = tracking.links("http://127.0.0.1:5001/", ["abc", "def"], flow_run="flow-1")
+        links = tracking.links("http://127.0.0.1:5001/", ["abc", "def"], comparison="flow-1")
         page = f"http://127.0.0.1:5001/#/experiments/{tracking.experiment_id}/runs?"
         assert links["runs"] == page + "workflowType=machine_learning"
         assert links["classifier bias"].startswith(page)
         assert "viewStateShareKey=classifier-bias-by-arm" in links["classifier bias"]
         assert "compareRunsMode=CHART" in links["charts"]
         assert "compareRunsMode=ARTIFACT" in links["tables"]
-        assert "tags.`debias.flow_run` = 'flow-1'" in unquote(links["tables"])
+        assert "tags.`debias.comparison` = 'flow-1'" in unquote(links["tables"])
         runs, experiments = links["comparison"].split("?")[1].split("&")
         assert json.loads(unquote(runs.removeprefix("runs="))) == ["abc", "def"]
         assert json.loads(unquote(experiments.removeprefix("experiments="))) == [
@@ -500,7 +500,7 @@ class TestPages:
         method, packed = view["state"].split(";")
         state = json.loads(zlib.decompress(base64.b64decode(packed)))
         assert method == "deflate"
-        assert "tags.`debias.flow_run` = 'flow-1'" in state["searchFilter"]
+        assert "tags.`debias.comparison` = 'flow-1'" in state["searchFilter"]
         assert state["orderByKey"] == "metrics.`accuracy/worst_group`"
         assert "metrics.`fairness/equalized_odds_difference`" in state["selectedColumns"]
         assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "debias.arm"}]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import make_store
+from small_store import make_store
 from torch import nn
 
 from debias import encoding

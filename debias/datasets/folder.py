@@ -17,6 +17,8 @@ from debias.errors import DataError, EmptyDatasetError
 from debias.settings import Settings
 from debias.types import SPLITS, Collection
 
+OURS = ("path", "subject_id", "split", "sample_id", "sha256")
+
 
 class Folder(Settings):
     """A folder of images and a table with one row per image."""
@@ -44,14 +46,17 @@ class Folder(Settings):
             DataError: A named column is missing or a split has an unknown name.
         """
         require_folder(self.root, "the owner of the data")
+        asked = {self.path_column, self.subject_column, self.split_column}
         samples = _read(self.table)
+        # A column that only happens to bear one of our names must not decide anything.
+        samples = samples.drop(columns=[n for n in OURS if n in samples and n not in asked])
         samples = _renamed(samples, self.path_column, "path", self.table)
         if self.subject_column:
             samples = _renamed(samples, self.subject_column, "subject_id", self.table)
         if self.split_column:
             samples = _renamed(samples, self.split_column, "split", self.table)
             _check_splits(samples["split"])
-        names = samples["path"].astype(str)
+        names = samples["path"].fillna("").astype(str)
         samples["sample_id"] = [hashlib.sha256(name.encode()).hexdigest()[:16] for name in names]
         samples["path"] = [str(self.root / name) for name in names]
         return Collection(samples=samples)

@@ -21,7 +21,7 @@ from pydantic import Field
 from debias.datasets.folder import require_folder
 from debias.errors import EmptyDatasetError
 from debias.settings import Settings
-from debias.types import Collection
+from debias.types import Collection, Rejected
 
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "Others")
@@ -47,7 +47,7 @@ class UTKFace(Settings):
         )
 
     def collect(self, seed: int) -> Collection:
-        """One row per image whose name can be read; files with other names are passed over.
+        """One row per image whose name can be read; files with other names are set aside.
 
         Raises:
             FileNotFoundError: The folder does not exist.
@@ -61,7 +61,15 @@ class UTKFace(Settings):
                 f"{self.root} holds {len(files)} .jpg files but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
             )
-        return Collection(samples=pd.DataFrame(rows))
+        others = tuple(_other(path) for path in files if not NAME.match(path.name))
+        return Collection(samples=pd.DataFrame(rows), rejected=others)
+
+
+def _other(path: Path) -> Rejected:
+    detail = "the name does not follow age_gender_race_datetime"
+    return Rejected(
+        sample_id=path.name, path=str(path), reason="name not understood", detail=detail
+    )
 
 
 def _row(path: Path) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """From what a data set lists to decoded faces in memory-mapped shards."""
 
-from debias.ingest.build import Decoded, without_duplicates, write_shards
+from debias.ingest.build import Decoded, check_share, without_duplicates, write_shards
 from debias.ingest.decode import hash_files, read_files
 from debias.ingest.labels import classes_of, encoded
 from debias.ingest.selection import Selection, keep, split
@@ -8,6 +8,7 @@ from debias.ingest.selection import Selection, keep, split
 __all__ = [
     "Decoded",
     "Selection",
+    "check_share",
     "classes_of",
     "encoded",
     "hash_files",

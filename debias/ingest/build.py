@@ -57,17 +57,23 @@ def write_shards(folder: Path, samples: pd.DataFrame, read: ReadImages, size: in
             writer.add(image)
             kept.append(row)
     writer.close()
-    _check(len(samples), rejected)
+    check_share(len(samples), rejected)
     return Decoded(samples=samples.iloc[kept].reset_index(drop=True), rejected=rejected)
 
 
-def _check(total: int, rejected: list[Rejected]) -> None:
+def check_share(total: int, rejected: list[Rejected]) -> None:
+    """Stop when what was set aside may have changed what the data represent.
+
+    Raises:
+        EmptyDatasetError: Nothing is left.
+        QuarantineLimitExceededError: More than 1 % of the files (and more than 10) failed.
+    """
     first = f"; first: {rejected[0].path}: {rejected[0].detail}" if rejected else ""
     if len(rejected) == total:
-        raise EmptyDatasetError(f"none of {total} images could be decoded{first}")
+        raise EmptyDatasetError(f"none of {total} files could be read{first}")
     if len(rejected) > max(FEW_REJECTED, MOST_REJECTED_SHARE * total):
         raise QuarantineLimitExceededError(
-            f"{len(rejected)} of {total} images could not be decoded, more than "
+            f"{len(rejected)} of {total} files could not be read, more than "
             f"{MOST_REJECTED_SHARE:.0%}: what is left may not represent the data{first}"
         )
 

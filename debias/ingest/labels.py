@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from debias.errors import LabelError, SingleClassError
+from debias.errors import GroupSchemaError, LabelError, SingleClassError
 from debias.ingest.selection import require_column
 
 UNKNOWN = "unknown"
+RESERVED = ("label", "sample_id", "split", "path", "sha256", "subject_id")
 
 
 def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple[str, ...]:
@@ -50,6 +51,11 @@ def encoded(
     codes = np.array([classes.index(value) for value in samples[label].astype(str)])
     texts = {}
     for attribute in attributes:
+        if attribute in RESERVED:
+            raise GroupSchemaError(
+                f"attributes: {attribute!r} is a name the store needs for itself "
+                f"({', '.join(RESERVED)}); rename the column"
+            )
         require_column(samples, attribute, "attributes")
         texts[attribute] = samples[attribute].astype("object").fillna(UNKNOWN).astype(str)
     return samples.assign(label=codes.astype(np.int64), **texts)

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Int64
 from pydantic import Field
 
-from debias.errors import DataError, EmptyDatasetError, GroupSchemaError
+from debias.errors import DataError, EmptyDatasetError, GroupSchemaError, SplitLeakageError
 from debias.settings import Settings
 
 
@@ -80,9 +80,11 @@ def split(
     validation, nor one of a person in training the validation set.
 
     Raises:
-        DataError: A cell holds fewer images than ``test_per_group``.
+        DataError: A cell holds fewer images than ``test_per_group``, or a given split puts one
+            person on two sides or stands beside settings that draw one.
     """
     if "split" in samples:
+        _check_given(samples, selection)
         return samples
     samples = samples.iloc[_random_order(samples, generator)]
     test = _test_rows(samples, selection, attributes)
@@ -103,6 +105,22 @@ def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
     if column not in samples:
         known = ", ".join(name for name in samples.columns if name not in {"sample_id", "path"})
         raise GroupSchemaError(f"{setting}: there is no column {column!r}; columns: {known}")
+
+
+def _check_given(samples: pd.DataFrame, selection: Selection) -> None:
+    if selection.caps or selection.test_per_group:
+        raise DataError(
+            "the data bring their own split, so selection.caps and selection.test_per_group have "
+            "no effect; drop them, or leave out data.split_column"
+        )
+    if "subject_id" in samples:
+        sides = samples.groupby("subject_id")["split"].nunique()
+        both = sides[sides > 1].index
+        if len(both):
+            raise SplitLeakageError(
+                f"{len(both)} people stand on more than one side of the split, first: {both[0]}; "
+                "repair the table, or leave out data.split_column to have the split drawn"
+            )
 
 
 def _random_order(samples: pd.DataFrame, generator: np.random.Generator) -> Int64[np.ndarray, " n"]:

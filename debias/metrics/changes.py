@@ -31,7 +31,7 @@ class Change:
     """Change of one quantity from one arm to another, over seeds.
 
     The interval is about retraining with other seeds on these test images; it says nothing about
-    other images. It is not adjusted for the number of quantities looked at.
+    other images. Whoever looks at several changes passes an adjusted level.
 
     Attributes:
         quantity: One of ``QUANTITIES``, or ``accuracy/<group>``.

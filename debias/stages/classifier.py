@@ -49,7 +49,7 @@ def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, see
     settings = dump(recipe) | {"seed": [config.seed, seed], "arm": arm}
     settings |= {"device": about["device"], "precision": about["precision"]}
     key, found = run.find(STAGE, settings, {"faces": faces.key, "weights": weights.key})
-    name = f"{arm} seed {seed}"
+    name = classifier_name(arm, seed)
     if found is not None:
         run.progress.reused(f"Classifier {name}")
         if run.published(STAGE, key, name):
@@ -63,6 +63,11 @@ def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, see
                 tracker.metrics(metrics, epoch)
         _publish(run, found, store, tracker)
     return found
+
+
+def classifier_name(arm: str, seed: int) -> str:
+    """Name of the tracked run of one classifier."""
+    return f"{arm} seed {seed}"
 
 
 def measure(faces: FaceStore, artifact: Artifact) -> FairnessReport:

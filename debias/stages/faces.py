@@ -1,5 +1,7 @@
 """Stage 1: from a data set to a store of decoded faces."""
 
+import hashlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -64,16 +66,21 @@ def _collect(config: RunConfig) -> Collection:
 def _listed(config: RunConfig, collection: Collection) -> tuple[pd.DataFrame, list[Rejected], str]:
     """Filtered samples, what was set aside so far, and a fingerprint of the content."""
     samples = ingest.keep(collection.samples, config.selection.filters)
-    rejected: list[Rejected] = []
+    rejected = list(collection.rejected)
     if collection.draw is None:
         samples, unreadable = ingest.hash_files(samples)
+        ingest.check_share(len(samples) + len(unreadable), unreadable)
         samples, repeated = ingest.without_duplicates(samples)
-        rejected = unreadable + repeated
-        if samples.empty:
-            raise DataError(f"none of {len(rejected)} files is readable: {rejected[0].detail}")
-    table = samples.drop(columns="path", errors="ignore")
-    hashes = pd.util.hash_pandas_object(table.astype(str), index=False)
-    return samples, rejected, f"{collection.fingerprint}{hashes.sum():x}{len(samples)}"
+        rejected += unreadable + repeated
+    return samples, rejected, fingerprint(samples, collection.fingerprint)
+
+
+def fingerprint(samples: pd.DataFrame, drawn: str) -> str:
+    """Names of the columns and every row in order, file contents by hash; paths do not count."""
+    table = samples.drop(columns="path", errors="ignore").astype(str)
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    names = json.dumps([drawn, *table.columns])
+    return hashlib.sha256(names.encode() + rows.tobytes()).hexdigest()
 
 
 def _reader(collection: Collection) -> ReadImages:

@@ -34,15 +34,15 @@ def not_concluded(seeds: int, subjects: bool, changes: Sequence[Change]) -> list
         )
     open_questions = [c for c in changes if c.reason == "insufficient_evidence"]
     sentences += [f"Arm {c.arm!r}: {c.sentence()}." for c in open_questions]
-    if not subjects:
-        sentences.append(
-            "How exact the intervals are if people repeat: no one says who is shown, so images "
-            "count as independent, and the intervals are too narrow if one person appears often."
-        )
+    known = "people repeat in these data" if subjects else "nobody says who is shown"
+    sentences.append(
+        f"How exact the intervals of groups are: {known}, but images count as independent, and "
+        "the intervals are too narrow where one person appears often."
+    )
     if changes:
         sentences.append(
-            f"A single change picked out of the {len(changes)} that were looked at: for that, "
-            "their intervals are widened (Bonferroni), so that all together hold with 95 %."
+            f"Anything from an unadjusted interval: {len(changes)} changes were looked at, so each "
+            f"interval is widened to {changes[0].level:.2%} (Bonferroni) for all to hold with 95 %."
         )
     sentences += [
         "That a difference is absent: no margin was set beforehand, so a small or uncertain "
@@ -80,9 +80,23 @@ def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
         for group, share in figures["share_by_group"].items()
         if " x " not in group and areas[group]["auc"] is not None
     }
-    reached = [g for g, s in shares.items() if s["after"] > s["random_high"]]
+    lowered = [
+        group
+        for group, share in shares.items()
+        if share["after"] < share["random_low"] and share["before"] < 1 / len(shares)
+    ]
+    reached = [
+        group
+        for group, share in shares.items()
+        if share["after"] > share["random_high"] and areas[group]["low"] > 0.5
+    ]
     missed = [g for g, s in shares.items() if s["random_low"] <= s["after"] <= s["random_high"]]
     sentences = []
+    if lowered:
+        each = ", ".join(
+            f"{g} ({shares[g]['before']:.1%} to {shares[g]['after']:.1%})" for g in lowered
+        )
+        sentences.append(f"Harm: the weights of arm {arm!r} lower the share of {each}.")
     if reached:
         each = ", ".join(
             f"{g} ({shares[g]['before']:.1%} to {shares[g]['after']:.1%})" for g in reached

@@ -12,10 +12,11 @@ from debias import __version__, metrics, report
 from debias.artifacts import Artifact, content_key, load_array, load_faces, load_latents, write_json
 from debias.config import BASELINE
 from debias.density import active_dimensions
+from debias.errors import StorageError
 from debias.metrics import Change, FairnessReport
 from debias.seeding import numpy_generator
 from debias.stages import findings
-from debias.stages.classifier import measure
+from debias.stages.classifier import classifier_name, measure
 from debias.stages.representation import faces_may_be_shown
 from debias.stages.run import Run, dump
 from debias.stages.weights import load_multiples
@@ -43,6 +44,7 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     A report of the same artifacts that is already there is left as it is.
     """
     key = _key(run, stages)
+    _arrange(run, key, stages)
     written = _written(run, key)
     if written is not None:
         run.progress.reused("Report")
@@ -55,8 +57,11 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     }
     document = {"key": key} | _document(run, stages, faces, reports)
     pictures = _pictures(run, stages, faces)
-    write_json(run.folder.path / "report.json", document)
-    report.write_report(run.folder.path / "report.html", document, pictures)
+    try:
+        report.write_report(run.folder.path / "report.html", document, pictures)
+        write_json(run.folder.path / "report.json", document)  # last: its key says both are done
+    except OSError as error:
+        raise StorageError(f"cannot write the report: {error}") from error
     _publish(run, key, document, pictures)
     advance("")
     return document
@@ -68,6 +73,16 @@ def _key(run: Run, stages: Stages) -> str:
     inputs = {name: artifact.key for name, artifact in arms}
     inputs |= {"faces": stages.faces.key, "representation": stages.representation.key}
     return content_key(STAGE, {"config": dump(run.config), "version": __version__}, inputs)
+
+
+def _arrange(run: Run, key: str, stages: Stages) -> None:
+    """Let the saved views show the classifiers of this report, reused ones included."""
+    names = [
+        run.tracking_key("classifier", artifact.key, classifier_name(arm, seed))
+        for arm, artifacts in stages.classifiers.items()
+        for seed, artifact in enumerate(artifacts)
+    ]
+    run.tracking.provision_views(key, names)
 
 
 def _numbered(classifiers: Mapping[str, Sequence[Artifact]]) -> list[tuple[str, Artifact]]:
@@ -85,7 +100,10 @@ def _written(run: Run, key: str) -> dict[str, Any] | None:
     if not (document.exists() and page.exists() and run.published(STAGE, key, "comparison")):
         return None
     found: dict[str, Any] = json.loads(document.read_text(encoding="utf-8"))
-    return found if found.get("key") == key else None
+    if found.get("key") != key:
+        return None
+    found["run"] |= {"folder": str(run.folder.path), "mlflow": run.tracking.link()}
+    return found
 
 
 def _document(
@@ -251,7 +269,6 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
 
 
 def _publish(run: Run, key: str, document: Mapping[str, Any], pictures: report.Pictures) -> None:
-    run.tracking.provision_views(run.id)
     with run.tracked(STAGE, key, "comparison") as tracker:
         for arm, found in document["arms"].items():
             values = {name: found["mean"]["accuracy"][name] for name in found["mean"]["accuracy"]}

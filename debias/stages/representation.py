@@ -42,11 +42,13 @@ def build_representation(run: Run, faces: Artifact) -> Artifact:
     recipe = run.config.representation
     settings = dump(recipe) | {"seed": run.config.seed} | _precision(run)
     key, found = run.find(STAGE, settings, {"faces": faces.key})
+    # Showing faces later publishes anew.
+    name = "representation" if faces_may_be_shown(run) else "representation, no faces"
     if found is not None:
         run.progress.reused("Representation")
-        if run.published(STAGE, key, "representation"):
+        if run.published(STAGE, key, name):
             return found
-    with run.tracked(STAGE, key, "representation") as tracker:
+    with run.tracked(STAGE, key, name) as tracker:
         if found is None:
             found = _train(run, key, load_faces(faces), tracker)
         else:

@@ -86,7 +86,7 @@ class Run:
     def tracked(self, stage: str, key: str, name: str, **tags: str) -> Iterator[Tracker]:
         """A tracked run of this stage; the same content continues the same tracked run."""
         own = {f"debias.{tag}": value for tag, value in ({"stage": stage} | tags).items()}
-        about = {"debias.flow_run": self.id, "debias.name": self.config.name, "debias.key": key}
+        about = {"debias.run": self.id, "debias.name": self.config.name, "debias.key": key}
         with self.tracking.open(
             self.tracking_key(stage, key, name), name, {**about, **own, **self.tags}
         ) as tracker:

@@ -63,7 +63,7 @@ def _dealt(
 
 
 def describe(weights: SamplingWeights) -> dict[str, float]:
-    """Concentration of the weights; every figure is 1, n or 0.01 for plain sampling."""
+    """Concentration of the weights; plain sampling has 1, 0.632 n, 0.01 and 1."""
     probability = weights.probability
     return {
         "ess": weights.ess,

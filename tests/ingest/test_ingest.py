@@ -15,6 +15,7 @@ from debias.errors import (
     LabelError,
     QuarantineLimitExceededError,
     SingleClassError,
+    SplitLeakageError,
 )
 from debias.ingest.decode import decode
 from debias.ingest.selection import Caps, Range, Selection
@@ -118,7 +119,7 @@ class TestFiles:
 
         with pytest.raises(QuarantineLimitExceededError, match=r"20 of 100.*first: /s0: d"):
             ingest.write_shards(tmp_path, samples, read, 8)
-        with pytest.raises(EmptyDatasetError, match="none of 2 images"):
+        with pytest.raises(EmptyDatasetError, match="none of 2 files"):
             ingest.write_shards(
                 tmp_path,
                 samples[:2],
@@ -205,6 +206,13 @@ class TestSelection:
     def test_a_given_split_is_respected(self):
         samples = people().assign(split="train")
         assert self.split(samples) is samples
+
+    def test_a_given_split_must_not_divide_a_person_or_meet_settings_that_draw_one(self):
+        samples = people().assign(split=["train", "test"] * 200)
+        with pytest.raises(SplitLeakageError, match=r"\d+ people stand on more than one side"):
+            self.split(samples)
+        with pytest.raises(DataError, match="bring their own split"):
+            self.split(samples, test_per_group=5)
 
 
 class TestLabels:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from debias.artifacts import load_predictions, load_weights
+from debias.artifacts import Artifact, load_predictions, load_weights
 from debias.config import load_config
 from debias.stages import mitigate, open_run
+from debias.stages.faces import fingerprint
 from debias.tracking import RecordingTracking
 
 SMALL = [
@@ -82,8 +83,7 @@ def test_the_report_holds_what_it_promises(finished):
 def test_figures_agree_with_the_stored_predictions(finished):
     folder, document, _, _ = finished
     for path in (folder / "classifier").glob("*/predictions.json"):
-        artifact = type("A", (), {"path": path.parent, "read_json": lambda s, n: json.loads(
-            (s.path / n).read_text())})()  # fmt: skip
+        artifact = Artifact("classifier", path.parent.name, path.parent)
         predictions = load_predictions(artifact)
         expected = (predictions.y_pred == predictions.y_true).mean()
         found = document["arms"][predictions.arm]["seeds"][predictions.seed]["accuracy"]["overall"]
@@ -152,15 +152,14 @@ def test_the_same_seed_gives_the_same_numbers_bit_by_bit(finished, tmp_path):
 
 
 def test_groups_reach_no_weight_that_does_not_declare_them(finished, tmp_path):
-    """The latent arm's weights stay bit for bit the same when the annotation is shuffled."""
+    """The latent arm's weights stay bit for bit the same under another annotation."""
     folder, *_ = finished
     run, _ = small_run(tmp_path, "attributes=[presentation]")
     mitigate(run)
 
     def latent(root):
         for path in (root / "weights").iterdir():
-            artifact = type("A", (), {"path": path, "read_json": lambda s, n: json.loads(
-                (s.path / n).read_text())})()  # fmt: skip
+            artifact = Artifact("weights", path.name, path)
             weights = load_weights(artifact)
             if weights.origin["rule"] == "latent_rarity":
                 return weights.probability
@@ -191,3 +190,17 @@ def test_real_faces_are_shown_only_on_request(tmp_path):
         images = [name for run in tracking.runs.values() for name, _ in run.logged_images]
         assert bool(images) == shown
         assert ("data:image/png" in (folder / "report.html").read_text()) == shown
+
+
+def test_a_column_with_another_name_is_another_data_set():
+    """Swapped headers or a newly named subject column must never find the old store."""
+    table = pd.DataFrame({"sample_id": ["a", "b"], "smile": ["y", "n"], "glasses": ["n", "n"]})
+    swapped = table.rename(columns={"smile": "glasses", "glasses": "smile"})
+    turned = table.iloc[::-1]
+    moved = table.assign(path=["/x/a", "/x/b"])
+    known = fingerprint(table, "")
+    assert fingerprint(moved, "") == known
+    assert (
+        len({known, fingerprint(swapped, ""), fingerprint(turned, ""), fingerprint(table, "v2")})
+        == 4
+    )
