@@ -36,10 +36,10 @@ class ClassifierRecipe(Settings):
     """How every arm's classifier is trained; the same for all arms."""
 
     model: Annotated[ConvClassifier, OneOf("classifier", CLASSIFIERS)] = Field(
-        default=ConvClassifier(width=12), description="The network."
+        default=ConvClassifier(width=8), description="The network."
     )
     training: Training = Field(
-        default=Training(epochs=4, learning_rate=2e-3), description="Its optimisation."
+        default=Training(epochs=3, learning_rate=3e-3), description="Its optimisation."
     )
     augmentation: Augmentation = Field(default=Augmentation(flip=True), description="Random views.")
 

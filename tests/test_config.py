@@ -59,9 +59,9 @@ def test_an_override_without_a_recipe_changes_the_demo_and_nothing_else():
     changed = load_config(None, ["classifier.model.width=4", "arms.latent.ess=0.3"])
     assert changed.classifier.model.width == 4
     assert changed.arms["latent"].ess == 0.3
-    restored = load_config(None, ["classifier.model.width=12", "arms.latent.ess=0.5"])
+    restored = load_config(None, ["classifier.model.width=8", "arms.latent.ess=0.5"])
     assert restored == RunConfig()
-    partly = RunConfig.model_validate({"classifier": {"training": {"epochs": 4}}})
+    partly = RunConfig.model_validate({"classifier": {"training": {"epochs": 3}}})
     assert partly.classifier.augmentation == RunConfig().classifier.augmentation
 
 
