@@ -29,12 +29,12 @@ class Compute:
         """Move to the device, channels last: convolutions run faster and batches come that way."""
         return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def identity(self) -> dict[str, object]:
+        """What changes the numbers of a training, and so belongs to its content key."""
+        return {"device": str(self.device), "precision": str(self.dtype).removeprefix("torch.")}
+
     def describe(self) -> dict[str, object]:
-        return {
-            "device": str(self.device),
-            "precision": str(self.dtype).removeprefix("torch."),
-            "threads": torch.get_num_threads(),
-        }
+        return self.identity() | {"threads": torch.get_num_threads()}
 
 
 def choose(device: Device = "auto", precision: Precision = "auto") -> Compute:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from debias.errors import GroupSchemaError, LabelError, SingleClassError
-from debias.ingest.selection import require_column
+from debias.ingest.selection import no_column, require_column
 
 UNKNOWN = "unknown"
 RESERVED = ("label", "sample_id", "split", "path", "sha256", "subject_id")
@@ -20,8 +20,7 @@ def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple
         SingleClassError: It has one value only.
     """
     if label not in samples:
-        known = ", ".join(name for name in samples.columns if name not in {"sample_id", "path"})
-        raise LabelError(f"label: there is no column {label!r}; columns: {known}")
+        raise LabelError(no_column(samples, label, "label"))
     missing = samples["sample_id"][samples[label].isna()]
     if len(missing):
         first = ", ".join(missing.head(5))

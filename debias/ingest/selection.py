@@ -103,8 +103,13 @@ def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
         GroupSchemaError: ``column`` is not one of them.
     """
     if column not in samples:
-        known = ", ".join(name for name in samples.columns if name not in {"sample_id", "path"})
-        raise GroupSchemaError(f"{setting}: there is no column {column!r}; columns: {known}")
+        raise GroupSchemaError(no_column(samples, column, setting))
+
+
+def no_column(samples: pd.DataFrame, column: str, setting: str) -> str:
+    """The message about a column that does not exist, with those that do."""
+    known = ", ".join(name for name in samples.columns if name not in {"sample_id", "path"})
+    return f"{setting}: there is no column {column!r}; columns: {known}"
 
 
 def _check_given(samples: pd.DataFrame, selection: Selection) -> None:

@@ -4,6 +4,7 @@ Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIE
 """
 
 from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
+from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
 from debias.metrics.evaluation import FairnessReport, evaluate_predictions
 from debias.metrics.intervals import clopper_pearson
@@ -13,6 +14,7 @@ from debias.metrics.rates import RATES, Rate
 from debias.metrics.seeds import summarise
 
 __all__ = [
+    "CROSS",
     "DISPARITIES",
     "QUANTITIES",
     "RATES",

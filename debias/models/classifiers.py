@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from debias.batches import Batch
+from debias.models.blocks import strided
 from debias.settings import Settings
 
 
@@ -40,10 +41,10 @@ class ConvClassifier(Settings):
     def build(self, classes: int) -> Classifier:
         width = self.width
         network = nn.Sequential(
-            *_block(3, width, 5),
-            *_block(width, 2 * width, 3),
-            *_block(2 * width, 4 * width, 3),
-            *_block(4 * width, 8 * width, 3),
+            *strided(3, width, 5),
+            *strided(width, 2 * width, 3),
+            *strided(2 * width, 4 * width, 3),
+            *strided(4 * width, 8 * width, 3),
             nn.AdaptiveAvgPool2d(2),
             nn.Flatten(),
             nn.Dropout(self.dropout),
@@ -69,8 +70,3 @@ class ResNet18(Settings):
 
 def probabilities(logits: Float[Tensor, "B classes"]) -> Float[Tensor, "B classes"]:
     return torch.softmax(logits.double(), dim=1)
-
-
-def _block(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

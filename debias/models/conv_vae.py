@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from debias.batches import Batch
 from debias.errors import ConfigError
+from debias.models.blocks import strided
 from debias.settings import Settings
 
 LOG_VAR_LIMIT = 15.0
@@ -72,10 +73,10 @@ class ConvVAENetwork(nn.Module):
         width, side = settings.width, image_size // 16
         flat = 6 * width * side * side
         self.encoder = nn.Sequential(
-            *_down(3, width, 5),
-            *_down(width, 2 * width, 5),
-            *_down(2 * width, 4 * width, 3),
-            *_down(4 * width, 6 * width, 3),
+            *strided(3, width, 5),
+            *strided(width, 2 * width, 5),
+            *strided(2 * width, 4 * width, 3),
+            *strided(4 * width, 6 * width, 3),
             nn.Flatten(),
             nn.Linear(flat, settings.hidden),
             nn.ReLU(),
@@ -157,11 +158,6 @@ def kl_to_standard_normal(posterior: Posterior) -> Float[Tensor, " B"]:
     """KL(q(z|x) || N(0, I)) in nats, summed over dimensions (Kingma & Welling 2014, app. B)."""
     mean, log_var = posterior
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
-
-
-def _down(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 def _up(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:

@@ -21,7 +21,7 @@ from debias.report.text import clean, day, is_number, number, plain_value, words
 COLUMNS = 6
 
 
-def write_report(path: Path, document: Mapping[str, Any], pictures: Pictures) -> None:
+def write_report(path: Path, document: Mapping[str, Any], pictures: Pictures) -> dict[str, bytes]:
     """Write the report as one self-contained HTML file, or leave what was there untouched.
 
     Args:
@@ -29,10 +29,15 @@ def write_report(path: Path, document: Mapping[str, Any], pictures: Pictures) ->
         document: Numbers of the run, as in ``report.json``; None and NaN print as "undefined".
         pictures: What is not a number.
 
+    Returns:
+        The charts of the page, SVG by name, as :func:`figures` draws them.
+
     Raises:
         OSError: The folder cannot be written.
     """
-    replace_file(path, render(document, pictures).encode())
+    drawn = figures(document, pictures)
+    replace_file(path, _page(document, pictures, drawn).encode())
+    return drawn
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -51,6 +56,11 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def render(document: Mapping[str, Any], pictures: Pictures) -> str:
+    """The page as text, its charts drawn for it."""
+    return _page(document, pictures, figures(document, pictures))
+
+
+def _page(document: Mapping[str, Any], pictures: Pictures, drawn: Mapping[str, bytes]) -> str:
     """Fill the template."""
     environment = Environment(
         autoescape=True,
@@ -64,7 +74,7 @@ def render(document: Mapping[str, Any], pictures: Pictures) -> str:
     template = environment.from_string(
         files("debias.report").joinpath("report.html").read_text(encoding="utf-8")
     )
-    return template.render(_view(document, pictures))
+    return template.render(_view(document, pictures, drawn))
 
 
 def _printable(value: object) -> object:
@@ -74,7 +84,9 @@ def _printable(value: object) -> object:
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _view(document: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+def _view(
+    document: Mapping[str, Any], pictures: Pictures, drawn: Mapping[str, bytes]
+) -> dict[str, Any]:
     return {
         "document": document,
         "created": day(document["created"]),
@@ -104,7 +116,7 @@ def _view(document: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "configuration": json.dumps(
             document["run"]["config"], indent=2, ensure_ascii=False, default=plain_value
         ),
-        "charts": _charts(document, pictures),
+        "charts": _embedded(drawn),
         "faces": _faces(pictures),
         "faces_shown": pictures.faces_shown,
     }
@@ -118,11 +130,11 @@ def _link(place: str | None) -> dict[str, Any]:
     }
 
 
-def _charts(document: Mapping[str, Any], pictures: Pictures) -> dict[str, str]:
+def _embedded(drawn: Mapping[str, bytes]) -> dict[str, str]:
     """Embed each chart as an image: its markup never becomes part of the page."""
     return {
         name: f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
-        for name, content in figures(document, pictures).items()
+        for name, content in drawn.items()
     }
 
 

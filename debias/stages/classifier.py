@@ -14,13 +14,13 @@ from debias.artifacts import (
     load_weights,
     save_network,
     save_predictions,
-    write_json,
 )
 from debias.batches import Batch, Batches
 from debias.metrics import FairnessReport, evaluate_predictions
 from debias.models import Classifier
 from debias.sampling import WeightedSampler
 from debias.seeding import stream_seed, torch_generator, torch_stream
+from debias.stages.history import epoch_record, example_batch, replay, save_history
 from debias.stages.run import Run, dump
 from debias.tracking import Tracker
 from debias.training import EpochMetrics, fit
@@ -45,9 +45,7 @@ def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, see
         TrainingError: Training diverged.
     """
     recipe, config = run.config.classifier, run.config
-    about = run.compute.describe()
-    settings = dump(recipe) | {"seed": [config.seed, seed], "arm": arm}
-    settings |= {"device": about["device"], "precision": about["precision"]}
+    settings = dump(recipe) | {"seed": [config.seed, seed], "arm": arm} | run.compute.identity()
     key, found = run.find(STAGE, settings, {"faces": faces.key, "weights": weights.key})
     name = classifier_name(arm, seed)
     if found is not None:
@@ -59,8 +57,7 @@ def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, see
         if found is None:
             found = _train(run, key, store, load_weights(weights), (arm, seed), tracker)
         else:
-            for epoch, metrics in enumerate(found.read_json("history.json")["epochs"]):
-                tracker.metrics(metrics, epoch)
+            replay(found, tracker)
         _publish(run, found, store, tracker)
     return found
 
@@ -90,15 +87,12 @@ def _train(
     if not np.array_equal(weights.sample_ids, faces.ids(train)):
         raise ValueError("weights and training faces are not of the same samples")
     advance = run.progress.start(f"Classifier {arm}, seed {seed}", recipe.training.epochs)
-    history: list[EpochMetrics] = []
+    history: list[dict[str, float]] = []
 
     def on_epoch(epoch: int, means: EpochMetrics) -> None:
         network.eval()
         held_out = encoding.mean_losses(network, batches.evaluate(validation), compute)
-        history.append(
-            {f"train/{name}": value for name, value in means.items()}
-            | {f"val/{name}": value for name, value in held_out.items()}
-        )
+        history.append(epoch_record(means, held_out))
         tracker.metrics(history[-1], epoch)
         advance(f"validation accuracy {held_out['accuracy']:.1%}")
 
@@ -113,7 +107,7 @@ def _train(
     with run.create(STAGE, key, start) as folder:
         save_network(folder, network)
         save_predictions(folder, predictions)
-        write_json(folder / "history.json", {"epochs": history})
+        save_history(folder, history)
     return run.finished(STAGE, key)
 
 
@@ -162,8 +156,7 @@ def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -
     tracker.table("by_group", report.by_group)
     network = run.config.classifier.model.build(len(faces.classes))
     load_network(artifact, network)
-    example = faces.images[faces.rows("validation")[:2]].transpose(0, 3, 1, 2)
-    tracker.model("classifier", network, example.astype(np.float32) / 255)
+    tracker.model("classifier", network, example_batch(faces))
 
 
 def _metrics(report: FairnessReport) -> dict[str, float]:

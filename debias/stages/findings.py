@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from debias.metrics import SEEDS_NEEDED, Change
+from debias.metrics import CROSS, SEEDS_NEEDED, Change
 
 
 def concluded(weights: Mapping[str, Any], changes: Sequence[Change]) -> list[str]:
@@ -78,7 +78,7 @@ def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
     shares = {
         group: share
         for group, share in figures["share_by_group"].items()
-        if " x " not in group and areas[group]["auc"] is not None
+        if CROSS not in group and areas[group]["auc"] is not None
     }
     lowered = [
         group

@@ -17,6 +17,7 @@ from debias.metrics import Change, FairnessReport
 from debias.seeding import numpy_generator
 from debias.stages import findings
 from debias.stages.classifier import classifier_name, measure
+from debias.stages.history import load_history
 from debias.stages.representation import faces_may_be_shown
 from debias.stages.run import Run, dump
 from debias.stages.weights import load_multiples
@@ -58,19 +59,19 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     document = {"key": key} | _document(run, stages, faces, reports)
     pictures = _pictures(run, stages, faces)
     try:
-        report.write_report(run.folder.path / "report.html", document, pictures)
+        charts = report.write_report(run.folder.path / "report.html", document, pictures)
         write_json(run.folder.path / "report.json", document)  # last: its key says both are done
     except OSError as error:
         raise StorageError(f"cannot write the report: {error}") from error
-    _publish(run, key, document, pictures)
+    _publish(run, key, document, charts)
     advance("")
     return document
 
 
 def _key(run: Run, stages: Stages) -> str:
     """Content of everything the report is made of."""
-    arms = [*stages.weights.items(), *_numbered(stages.classifiers)]
-    inputs = {name: artifact.key for name, artifact in arms}
+    inputs = {arm: artifact.key for arm, artifact in stages.weights.items()}
+    inputs |= {f"{arm}/{seed}": one.key for arm, seed, one in _trained(stages)}
     inputs |= {"faces": stages.faces.key, "representation": stages.representation.key}
     return content_key(STAGE, {"config": dump(run.config), "version": __version__}, inputs)
 
@@ -78,17 +79,17 @@ def _key(run: Run, stages: Stages) -> str:
 def _arrange(run: Run, key: str, stages: Stages) -> None:
     """Let the saved views show the classifiers of this report, reused ones included."""
     names = [
-        run.tracking_key("classifier", artifact.key, classifier_name(arm, seed))
-        for arm, artifacts in stages.classifiers.items()
-        for seed, artifact in enumerate(artifacts)
+        run.tracking_key("classifier", one.key, classifier_name(arm, seed))
+        for arm, seed, one in _trained(stages)
     ]
     run.tracking.provision_views(key, names)
 
 
-def _numbered(classifiers: Mapping[str, Sequence[Artifact]]) -> list[tuple[str, Artifact]]:
+def _trained(stages: Stages) -> list[tuple[str, int, Artifact]]:
+    """Arm, seed and artifact of every classifier."""
     return [
-        (f"{arm}/{seed}", artifact)
-        for arm, artifacts in classifiers.items()
+        (arm, seed, artifact)
+        for arm, artifacts in stages.classifiers.items()
         for seed, artifact in enumerate(artifacts)
     ]
 
@@ -259,7 +260,7 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
 
 def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
     """Mean over the artifacts of every quantity, epoch by epoch."""
-    histories = [artifact.read_json("history.json")["epochs"] for artifact in artifacts]
+    histories = [load_history(artifact) for artifact in artifacts]
     return {
         name: np.mean(
             [[epoch[name] for epoch in history] for history in histories], axis=0
@@ -268,12 +269,12 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
     }
 
 
-def _publish(run: Run, key: str, document: Mapping[str, Any], pictures: report.Pictures) -> None:
+def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[str, bytes]) -> None:
     with run.tracked(STAGE, key, "comparison") as tracker:
         for arm, found in document["arms"].items():
-            values = {name: found["mean"]["accuracy"][name] for name in found["mean"]["accuracy"]}
+            values = found["mean"]["accuracy"]
             tracker.metrics({f"{arm}/{k}": v for k, v in values.items() if v is not None})
         for name in ("report.html", "report.json"):
             tracker.artifact(run.folder.path / name)
-        for name, svg in report.figures(document, pictures).items():
+        for name, svg in charts.items():
             tracker.figure(name, svg)

@@ -23,6 +23,7 @@ from debias.density import active_dimensions
 from debias.models import ConvVAENetwork
 from debias.sampling import shuffled
 from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.stages.history import epoch_record, example_batch, named, replay, save_history
 from debias.stages.run import Run, dump
 from debias.tracking import Tracker
 from debias.training import EpochMetrics, fit
@@ -40,7 +41,7 @@ def build_representation(run: Run, faces: Artifact) -> Artifact:
         TrainingError: Training diverged or the posterior collapsed.
     """
     recipe = run.config.representation
-    settings = dump(recipe) | {"seed": run.config.seed} | _precision(run)
+    settings = dump(recipe) | {"seed": run.config.seed} | run.compute.identity()
     key, found = run.find(STAGE, settings, {"faces": faces.key})
     # Showing faces later publishes anew.
     name = "representation" if faces_may_be_shown(run) else "representation, no faces"
@@ -52,8 +53,7 @@ def build_representation(run: Run, faces: Artifact) -> Artifact:
         if found is None:
             found = _train(run, key, load_faces(faces), tracker)
         else:
-            for epoch, metrics in enumerate(found.read_json("history.json")["epochs"]):
-                tracker.metrics(metrics, epoch)
+            replay(found, tracker)
         _publish(run, found, load_faces(faces), tracker)
     return found
 
@@ -73,14 +73,14 @@ def _train(run: Run, key: str, faces: FaceStore, tracker: Tracker) -> Artifact:
     train, validation = faces.rows("train"), faces.rows("validation")
     shown = next(iter(batches.evaluate(validation[:SHOWN]))).image
     advance = run.progress.start("Representation", recipe.training.epochs)
-    history: list[EpochMetrics] = []
+    history: list[dict[str, float]] = []
     snapshots: list[np.ndarray] = []
     every = max(1, recipe.training.epochs // SNAPSHOTS)
 
     def on_epoch(epoch: int, means: EpochMetrics) -> None:
         network.eval()
         held_out = encoding.mean_losses(network, batches.evaluate(validation), compute)
-        history.append(_named("train", means) | _named("val", held_out))
+        history.append(epoch_record(means, held_out))
         tracker.metrics(history[-1], epoch)
         if (epoch + 1) % every == 0 or epoch + 1 == recipe.training.epochs:
             snapshots.append(encoding.reconstruct(network, shown, compute))
@@ -110,7 +110,7 @@ def _epochs(run: Run, batches: Batches, train: np.ndarray) -> Callable[[int], It
 @dataclass(frozen=True)
 class _Trained:
     network: ConvVAENetwork
-    history: list[EpochMetrics]
+    history: list[dict[str, float]]
     snapshots: np.ndarray
 
 
@@ -130,7 +130,7 @@ def _save(run: Run, key: str, start: float, faces: FaceStore, trained: _Trained)
         save_network(folder, network)
         latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var, encoder=key)
         save_latents(folder, latents)
-        write_json(folder / "history.json", {"epochs": trained.history})
+        save_history(folder, trained.history)
         write_json(folder / "figures.json", figures)
         save_arrays(
             folder,
@@ -151,7 +151,7 @@ def _most_active(mean: np.ndarray, most: int = 8) -> list[int]:
 def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
     tracker.params(dump(run.config.representation))
     figures: dict[str, Any] = artifact.read_json("figures.json")
-    tracker.metrics(_named("representation", {k: v for k, v in figures.items() if v is not None}))
+    tracker.metrics(named("representation", {k: v for k, v in figures.items() if v is not None}))
     tracker.artifact(artifact.path / "network.safetensors", "network")
     if faces_may_be_shown(run):
         originals = faces.images[faces.rows("validation")[:SHOWN]]
@@ -161,8 +161,7 @@ def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -
         traversals = load_array(artifact, "traversals")
         tracker.image("traversals", _tiled(np.concatenate(traversals), len(traversals)), 0)
     network = load_representation(run, artifact, run.config.image_size)
-    example = faces.images[faces.rows("validation")[:2]].transpose(0, 3, 1, 2)
-    tracker.model("encoder", network.to("cpu"), example.astype(np.float32) / 255)
+    tracker.model("encoder", network.to("cpu"), example_batch(faces))
 
 
 def _tiled(images: np.ndarray, rows: int) -> np.ndarray:
@@ -174,13 +173,3 @@ def _tiled(images: np.ndarray, rows: int) -> np.ndarray:
 def faces_may_be_shown(run: Run) -> bool:
     """Drawn faces always; real ones only when the config says so."""
     return run.config.data.name == "synthetic" or run.config.report.show_faces
-
-
-def _named(prefix: str, values: EpochMetrics) -> dict[str, float]:
-    return {f"{prefix}/{name}": float(value) for name, value in values.items()}
-
-
-def _precision(run: Run) -> dict[str, object]:
-    """Device and precision change the numbers, so they belong to the content."""
-    about = run.compute.describe()
-    return {"device": about["device"], "precision": about["precision"]}

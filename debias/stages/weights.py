@@ -22,7 +22,6 @@ from debias.tracking import Tracker
 from debias.types import FaceStore, LogFactors, SamplingWeights, TrainingTable
 
 STAGE = "weights"
-CROSS = " x "
 
 
 def build_weights(run: Run, faces: Artifact, latents: Artifact, arm: str) -> Artifact:
@@ -92,7 +91,7 @@ def crossed(faces: FaceStore) -> np.ndarray:
     groups = faces.groups(faces.rows("train"))
     if groups.empty:
         return np.full(len(groups), "all")
-    return groups.agg(CROSS.join, axis=1).to_numpy(dtype=str)
+    return groups.agg(metrics.CROSS.join, axis=1).to_numpy(dtype=str)
 
 
 def _figures(
@@ -106,7 +105,7 @@ def _figures(
     figures |= {"share_by_group": {}, "auc_by_group": {}}
     columns = {str(name): str(name) + ":" + values for name, values in faces.groups(rows).items()}
     if len(columns) > 1:
-        columns[CROSS.join(columns)] = _cells(faces)
+        columns[metrics.CROSS.join(columns)] = _cells(faces)
     for column in columns.values():
         groups = column.to_numpy(dtype=str)
         generator = numpy_generator(run.config.seed, "weights/random")
@@ -119,7 +118,7 @@ def _figures(
 
 def _cells(faces: FaceStore) -> "pd.Series[str]":
     groups = faces.groups(faces.rows("train"))
-    return groups.apply(lambda column: column.name + ":" + column).agg(CROSS.join, axis=1)
+    return groups.apply(lambda column: column.name + ":" + column).agg(metrics.CROSS.join, axis=1)
 
 
 def _publish(run: Run, artifact: Artifact, arm: str, tracker: Tracker) -> None:
