@@ -1,4 +1,47 @@
-"""Find and mitigate representation bias in face data sets without group labels."""
+"""Find and mitigate representation bias in face data sets without group labels.
+
+    weights = debias.latent_weights(z, labels)      # z: (n, k), anybody's embeddings
+    sampler = debias.WeightedSampler(weights, len(z), seed=0)
+
+Names are loaded when they are first used: importing the package loads no library.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from debias.api import latent_weights
+    from debias.estimators import LatentWeights
+    from debias.imblearn_sampler import LatentResampler
+    from debias.sampling import WeightedSampler
+    from debias.types import Latents, SamplingWeights
 
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+__all__ = [
+    "LatentResampler",
+    "LatentWeights",
+    "Latents",
+    "SamplingWeights",
+    "WeightedSampler",
+    "__version__",
+    "latent_weights",
+]
+
+_HOMES = {
+    "LatentResampler": "debias.imblearn_sampler",
+    "LatentWeights": "debias.estimators",
+    "Latents": "debias.types",
+    "SamplingWeights": "debias.types",
+    "WeightedSampler": "debias.sampling",
+    "latent_weights": "debias.api",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

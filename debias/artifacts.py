@@ -221,12 +221,19 @@ def load_array(artifact: Artifact, name: str) -> np.ndarray:
 
 
 def save_latents(folder: Path, latents: Latents) -> None:
-    save_arrays(folder, ids=latents.sample_ids, mean=latents.mean, log_var=latents.log_var)
+    """Ids, points and, where samples have one, their spread."""
+    spread = {} if latents.log_var is None else {"log_var": latents.log_var}
+    save_arrays(folder, ids=latents.sample_ids, mean=latents.mean, **spread)
 
 
 def load_latents(artifact: Artifact) -> Latents:
-    ids, mean, log_var = (load_array(artifact, name) for name in ("ids", "mean", "log_var"))
-    return Latents(sample_ids=ids, mean=mean, log_var=log_var, encoder=artifact.key)
+    """Latents whose arrays are memory-mapped: they may be larger than memory."""
+    mapped = {
+        name: np.load(artifact.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in ("mean", "log_var")
+        if (artifact.path / f"{name}.npy").exists()
+    }
+    return Latents(sample_ids=load_array(artifact, "ids"), encoder=artifact.key, **mapped)
 
 
 def save_weights(folder: Path, weights: SamplingWeights) -> None:

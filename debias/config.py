@@ -2,18 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from debias.augmentation import Augmentation
 from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.device import Device, Precision
 from debias.errors import ConfigError
-from debias.ingest import Selection
-from debias.models import CLASSIFIERS, REPRESENTATIONS, ConvClassifier, ConvVAE
+from debias.ingest import Range, Selection
+from debias.models import (
+    CLASSIFIERS,
+    REPRESENTATIONS,
+    ConvClassifier,
+    ConvVAE,
+    PooledClassifier,
+    Pretrained,
+)
 from debias.registry import OneOf
 from debias.settings import Settings
 from debias.training import Training
@@ -25,8 +32,9 @@ BASELINE = "uniform"
 class RepresentationRecipe(Settings):
     """How the latent space is learned."""
 
-    model: Annotated[ConvVAE, OneOf("representation", REPRESENTATIONS)] = Field(
-        default=ConvVAE(latent_dim=16), description="The network."
+    model: Annotated[ConvVAE | Pretrained, OneOf("representation", REPRESENTATIONS)] = Field(
+        default=ConvVAE(latent_dim=16),
+        description="A network to train, or an encoder or embeddings that exist already.",
     )
     training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
     augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
@@ -42,6 +50,55 @@ class ClassifierRecipe(Settings):
         default=Training(epochs=3, learning_rate=3e-3), description="Its optimisation."
     )
     augmentation: Augmentation = Field(default=Augmentation(flip=True), description="Random views.")
+
+
+class ReferenceRecipe(Settings):
+    """An unlabelled set of faces that says what the training set should look like.
+
+    Faces that are also in the main data set (any split) are left out, by content.
+    """
+
+    data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
+        description="Where the reference faces come from; their labels are never read."
+    )
+    filters: dict[str, list[str] | Range] = Field(
+        default={}, description="Column: list of values to keep, or {min, max}."
+    )
+    even_over: tuple[str, ...] = Field(
+        default=(),
+        description="Columns in whose crossed cells equally many faces are drawn; empty: any.",
+    )
+    most: int | None = Field(
+        default=None, ge=20, description="Faces drawn, evenly over those cells; empty: all."
+    )
+
+
+class DiscriminatorRecipe(Settings):
+    """How small networks learn, from images, what one set has more of than another.
+
+    Used by arms that set ``estimate_on: images``.
+    """
+
+    model: Annotated[PooledClassifier, OneOf("classifier", CLASSIFIERS)] = Field(
+        default=PooledClassifier(), description="The network."
+    )
+    training: Training = Field(
+        default=Training(epochs=12, weight_decay=0.01), description="Its optimisation."
+    )
+    augmentation: Augmentation = Field(
+        default=Augmentation(flip=True, shift=0.05, scale=0.1, rotation=10, brightness=0.2),
+        description="Random views.",
+    )
+    side: int = Field(
+        default=32, ge=16, le=256, description="Side to which images are shrunk first, pixels."
+    )
+    folds: int = Field(default=4, ge=2, le=20, description="Parts of the cross-fitting.")
+    repeats: int = Field(default=3, ge=1, le=50, description="Repetitions of the folds, averaged.")
+    style: Literal["as_is", "matched"] = Field(
+        default="as_is",
+        description="'matched' evens out colour, contrast and sharpness between the data and the "
+        "reference first, for a reference from another camera.",
+    )
 
 
 class ReportOptions(Settings):
@@ -108,8 +165,31 @@ class RunConfig(Settings):
     )
     seeds: int = Field(default=3, ge=1, le=100, description="Trainings of every arm.")
     classifier: ClassifierRecipe = ClassifierRecipe()
+    reference: ReferenceRecipe | None = Field(
+        default=None, description="Unlabelled reference set, for arms that aim at one."
+    )
+    discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     report: ReportOptions = ReportOptions()
     tracking: TrackingOptions = TrackingOptions()
+
+    @model_validator(mode="after")
+    def _reference_given(self) -> "RunConfig":
+        missing = [name for name, rule in self.arms.items() if rule.needs_reference]
+        if missing and self.reference is None:
+            raise ValueError(f"arm {missing[0]!r} needs a second data set under 'reference'")
+        unknown = [
+            (name, column)
+            for name, rule in self.arms.items()
+            for column in getattr(rule, "by", ())
+            if column not in self.attributes
+        ]
+        if unknown:
+            name, column = unknown[0]
+            raise ValueError(
+                f"arm {name!r} balances by {column!r}, which is not one of the attributes "
+                f"{list(self.attributes)}"
+            )
+        return self
 
     @field_validator("arms")
     @classmethod

@@ -8,25 +8,25 @@ from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor, nn
 
 from debias.batches import Batch
-from debias.density import active_dimensions
+from debias.density import ACTIVE_VARIANCE
 from debias.device import Compute
 from debias.errors import DivergedLossError, PosteriorCollapseError
-from debias.models import ConvVAENetwork
+from debias.models import ConvVAENetwork, ImageEncoder
 from debias.models.classifiers import probabilities
 
 MOST_SATURATED = 0.05
 
 
 def posterior(
-    network: ConvVAENetwork, batches: Iterable[Batch], compute: Compute
-) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
-    """Mean and log-variance of every image, float32."""
+    network: ImageEncoder, batches: Iterable[Batch], compute: Compute
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"] | None]:
+    """Mean and log-variance of every image, float32; None where the network gives points only."""
     _require_eval(network)
-    parts = []
     with torch.inference_mode(), compute.autocast():
         parts = [network.encode(batch.image) for batch in batches]
-    mean = torch.cat([part.mean for part in parts]).cpu().numpy()
-    return mean, torch.cat([part.log_var for part in parts]).cpu().numpy()
+    mean = torch.cat([mean for mean, _ in parts]).cpu().numpy()
+    spreads = [log_var for _, log_var in parts if log_var is not None]
+    return mean, torch.cat(spreads).cpu().numpy() if spreads else None
 
 
 def scores(
@@ -70,7 +70,7 @@ def vae_figures(
         "reconstruction": losses["reconstruction"],
         "kl": losses["kl"],
         "bits_per_dimension": -elbo / (pixels * np.log(2)) + (8 if continuous else 0),
-        "active_units": int(active_dimensions(mean).sum()),
+        "active_units": int((np.var(mean, axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum()),
         "latent_dim": mean.shape[1],
         "saturated_log_var": losses["saturated"],
         "sigma": sigma,
@@ -131,6 +131,6 @@ def _pixels(images: Float[Tensor, "B C H W"]) -> UInt8[np.ndarray, "B H W C"]:
     return scaled.permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _require_eval(network: nn.Module) -> None:
-    if network.training:
+def _require_eval(network: object) -> None:
+    if isinstance(network, nn.Module) and network.training:
         raise ValueError("the network is in training mode; call .eval() before encoding")

@@ -1,6 +1,6 @@
 """A name in a config becomes the settings class that a room registered under it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -38,9 +38,14 @@ class OneOf:
         return value
 
     def _unknown(self, name: object) -> str:
-        known = ", ".join(sorted(self.registry))
         if name is None:
-            return f"{self.kind} needs a name; known: {known}"
-        close = get_close_matches(str(name), list(self.registry), n=1)
-        guess = f" (did you mean {close[0]!r}?)" if close else ""
-        return f"unknown {self.kind} {name!r}{guess}; known: {known}"
+            return f"{self.kind} needs a name; known: {', '.join(sorted(self.registry))}"
+        return unknown(self.kind, name, self.registry)
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that a name is not known, which one comes closest, and which there are."""
+    names = sorted(known)
+    close = get_close_matches(str(name), names, n=1)
+    guess = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown {kind} {name!r}{guess}; known: {', '.join(names)}"

@@ -12,8 +12,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8
 
+from debias import concentration
 from debias.errors import DataError, EmptyDatasetError, NonFiniteLatentError, NonFiniteWeightError
+from debias.ranking import auc_by_group
 
+ROWS_AT_ONCE = 65_536
 SPLITS = ("train", "validation", "test")
 
 
@@ -61,7 +64,7 @@ class ShardedImages:
     """Images in memory-mapped shards, read by row.
 
     Attributes:
-        shards: ``uint8 (rows, H, W, C)`` each; all but the last hold the same number of rows.
+        shards: ``uint8 (rows, H, W, C)`` each.
     """
 
     shards: Sequence[UInt8[np.ndarray, "_ H W C"]]
@@ -77,11 +80,12 @@ class ShardedImages:
         """Copy the given rows, in the given order."""
         if len(self.shards) == 1:
             return self.shards[0][rows]
-        shard, offset = np.divmod(rows, len(self.shards[0]))
+        first = np.cumsum([0, *map(len, self.shards)])  # row at which each shard starts
+        shard = np.searchsorted(first, rows, side="right") - 1
         images = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
         for number in np.unique(shard):
             here = shard == number
-            images[here] = self.shards[number][offset[here]]
+            images[here] = self.shards[number][rows[here] - first[number]]
         return images
 
 
@@ -126,45 +130,62 @@ class FaceStore:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Latents:
-    """Posterior of every encoded sample.
+    """Where every encoded sample lies in the latent space.
 
     Attributes:
         sample_ids: (n,)
-        mean: (n, k)
-        log_var: (n, k), natural log of the posterior variance.
+        mean: (n, k), may be memory-mapped.
+        log_var: (n, k), natural log of the posterior variance; None for embeddings that are
+            points without a spread.
         encoder: Content key of the encoder that made them.
     """
 
     sample_ids: Shaped[np.ndarray, " n"]
     mean: Float[np.ndarray, "n k"]
-    log_var: Float[np.ndarray, "n k"]
-    encoder: str
+    log_var: Float[np.ndarray, "n k"] | None = None
+    encoder: str = ""
 
     def __post_init__(self) -> None:
-        finite = np.isfinite(self.mean).all(axis=1) & np.isfinite(self.log_var).all(axis=1)
-        if not finite.all():
-            bad = self.sample_ids[~finite]
-            raise NonFiniteLatentError(
-                f"{len(bad)} of {len(finite)} latents are not finite, first sample id {bad[0]}"
-            )
+        if len(self.sample_ids) != len(self.mean):
+            sizes = len(self.sample_ids), len(self.mean)
+            raise DataError(f"sample_ids and latents have {sizes} rows; they must agree")
+        for array in (self.mean, self.log_var):
+            if array is not None:
+                _require_finite(array, self.sample_ids)
+
+
+def _require_finite(array: Float[np.ndarray, "n k"], ids: Shaped[np.ndarray, " n"]) -> None:
+    """Look at the rows in pieces: the array may be larger than memory."""
+    count, first = 0, None
+    for start in range(0, len(array), ROWS_AT_ONCE):
+        piece = array[start : start + ROWS_AT_ONCE]
+        # The sum of a piece is finite only if every value is, short of an overflow.
+        if np.isfinite(piece.sum(dtype=np.float64)):
+            continue
+        bad = np.flatnonzero(~np.isfinite(piece).all(axis=1))
+        count += len(bad)
+        if len(bad) and first is None:
+            first = ids[start + bad[0]]
+    if count:
+        raise NonFiniteLatentError(
+            f"{count} of {len(array)} latents are not finite, first sample id {first}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LogFactors:
-    """How densely populated the surroundings of each sample are, per density factor.
+class Rarity:
+    """How thinly populated the surroundings of each sample are, beside others of its class.
 
     Attributes:
         sample_ids: (n,)
-        values: (n, f), natural log of the bin mass (or density) of each factor; f = k for one
-            density per dimension, 1 for a joint one.
-        dropped_dimensions: Latent dimensions left out as inactive.
-        outside: Values that fell outside the range seen when the density was fitted.
+        score: (n,), log-rarity in nats up to a constant: larger is rarer, or more wanted by the
+            reference.
+        about: What was found on the way: dropped dimensions, directions kept, values outside.
     """
 
     sample_ids: Shaped[np.ndarray, " n"]
-    values: Float64[np.ndarray, "n f"]
-    dropped_dimensions: tuple[int, ...] = ()
-    outside: int = 0
+    score: Float64[np.ndarray, " n"]
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,14 +195,18 @@ class TrainingTable:
     Attributes:
         sample_ids: (n,)
         labels: (n,), class index.
-        log_factors: (n, f) or None, see :class:`LogFactors`.
-        groups: (n,) text or None; only given to a weighting that declares ``uses_groups``.
+        score: (n,) or None, see :class:`Rarity`.
+        groups: (n,) text, empty where nobody said; or None. Only given to a weighting that
+            declares ``uses_groups``.
+        membership: (n, g) probability of each known group, in sorted order; or None. Needed
+            where some groups are empty.
     """
 
     sample_ids: Shaped[np.ndarray, " n"]
     labels: Int64[np.ndarray, " n"]
-    log_factors: Float64[np.ndarray, "n f"] | None = None
+    score: Float64[np.ndarray, " n"] | None = None
     groups: Shaped[np.ndarray, " n"] | None = None
+    membership: Float64[np.ndarray, "n g"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -202,13 +227,13 @@ class SamplingWeights:
         if len(self.sample_ids) != len(self.probability):
             sizes = len(self.sample_ids), len(self.probability)
             raise ValueError(f"sample_ids and probability have {sizes} rows; they must agree")
-        bad = ~np.isfinite(self.probability) | (self.probability < 0)
-        if bad.any():
+        total = float(self.probability.sum())
+        if not np.isfinite(total) or self.probability.min() < 0:
+            bad = ~np.isfinite(self.probability) | (self.probability < 0)
             first = self.sample_ids[bad][0]
             raise NonFiniteWeightError(
                 f"{bad.sum()} of {len(bad)} weights are negative or not finite, first {first}"
             )
-        total = float(self.probability.sum())
         if abs(total - 1.0) > 1e-9:
             raise ValueError(f"probability must sum to 1, got {total!r}")
 
@@ -221,6 +246,44 @@ class SamplingWeights:
     def ess(self) -> float:
         """Effective sample size as a share of n, in (0, 1]."""
         return self.effective_sample_size / len(self.probability)
+
+    def describe(
+        self,
+        groups: Shaped[np.ndarray, " n"] | None = None,
+        labels: Int64[np.ndarray, " n"] | None = None,
+        *,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """How concentrated the weights are, and what they do to known groups.
+
+        Args:
+            groups: (n,) text; adds the key ``by_group``.
+            labels: (n,), class index: groups are compared within classes; None for one class.
+            seed: Of the random control.
+
+        Returns:
+            ``ess``; ``effective_samples``; ``unique_per_epoch``, distinct samples expected among n
+            draws; ``top_1_percent``, the share of the weight held by the heaviest hundredth;
+            ``largest``, in multiples of the mean weight; and, with groups, ``by_group``: one row
+            a group with ``group, count, before, after`` (shares of the samples and of the weight),
+            ``random_low, random_high`` (where equally uneven weights dealt out at random put the
+            share in 95 % of cases) and ``auc, low, high`` (area under the ROC curve of weight
+            against membership; NaN where a group is a whole class).
+
+        Raises:
+            DataError: Groups or labels of another length.
+        """
+        figures = concentration.describe(self.probability)
+        if groups is None:
+            return figures
+        labels = np.zeros(len(self.probability), dtype=np.int64) if labels is None else labels
+        sizes = len(self.probability), len(groups), len(labels)
+        if len(set(sizes)) > 1:
+            raise DataError(f"weights, groups and labels have {sizes} rows; they must agree")
+        generator = np.random.default_rng(seed)
+        shares = concentration.share_by_group(self.probability, groups, labels, generator)
+        areas = auc_by_group(self.probability, labels, groups)
+        return figures | {"by_group": shares.merge(areas.drop(columns="n"), on="group")}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

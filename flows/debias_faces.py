@@ -71,9 +71,21 @@ def representation(config: RunConfig, out: str, store: Artifact) -> Artifact:
     return stages.build_representation(opened(config, out), store)
 
 
+@stage("reference")
+def reference(config: RunConfig, out: str, store: Artifact) -> Artifact | None:
+    return stages.build_reference(opened(config, out), store)
+
+
 @stage("weights {arm}")
-def weights(config: RunConfig, out: str, store: Artifact, latents: Artifact, arm: str) -> Artifact:
-    return stages.build_weights(opened(config, out), store, latents, arm)
+def weights(
+    config: RunConfig,
+    out: str,
+    store: Artifact,
+    latents: Artifact,
+    wanted: Artifact | None,
+    arm: str,
+) -> Artifact:
+    return stages.build_weights(opened(config, out), store, latents, wanted, arm)
 
 
 @stage("classifier {arm} seed {seed}")
@@ -101,12 +113,13 @@ def debias_faces(config: RunConfig = DEMO, out: str = "") -> dict[str, Any]:
     out = out or str(Path("runs") / config.name)
     store = faces(config, out)
     latents = representation(config, out, store)
-    arms = {arm: weights(config, out, store, latents, arm) for arm in config.arms}
+    wanted = reference(config, out, store) if config.reference else None
+    arms = {arm: weights(config, out, store, latents, wanted, arm) for arm in config.arms}
     classifiers = {
         arm: [classifier(config, out, store, found, arm, seed) for seed in range(config.seeds)]
         for arm, found in arms.items()
     }
-    return report(config, out, Stages(store, latents, arms, classifiers))
+    return report(config, out, Stages(store, latents, wanted, arms, classifiers))
 
 
 class Log:

@@ -1,38 +1,76 @@
 """How densely each region of the latent space is populated.
 
-A density is fitted to latent means and answers with log factors (n, f): f = k for one density per
-dimension, f = 1 for a joint one, so that one weighting serves them all.
+A density is fitted to latent points and answers with log factors (n, f), f = k for one density
+per dimension and f = 1 for a joint one, and with the log-rarity (n,) that weights are made of.
+Grow the room by one file and one line in ``DENSITIES``; the contract battery then covers it.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
+from debias.density.aggregate import AggregateDensity
 from debias.density.histogram import FittedHistogram, HistogramDensity
-from debias.errors import AllDimensionsInactiveError
-from debias.types import Latents, LogFactors
+from debias.density.knn import NeighbourDensity
+from debias.density.mixture import MixtureDensity
+from debias.density.points import Points
+from debias.density.ratio import RatioDensity
+from debias.errors import AllDimensionsInactiveError, DataError, WeightError
+from debias.types import Latents, Rarity
 
-DENSITIES = {"histogram": HistogramDensity}
+DENSITIES = {
+    "histogram": HistogramDensity,
+    "aggregate": AggregateDensity,
+    "knn": NeighbourDensity,
+    "mixture": MixtureDensity,
+    "ratio": RatioDensity,
+}
 ACTIVE_VARIANCE = 0.01
+Across = Literal["class", "all"]
+Combine = Literal["product", "max"]
 
 __all__ = [
     "DENSITIES",
+    "AggregateDensity",
     "DensityEstimator",
     "FittedDensity",
     "FittedHistogram",
     "HistogramDensity",
+    "MixtureDensity",
+    "NeighbourDensity",
+    "Points",
+    "RatioDensity",
     "active_dimensions",
-    "estimate",
+    "log_ratio",
+    "rarity",
 ]
 
 
 @runtime_checkable
 class FittedDensity(Protocol):
-    """A density that has seen its training data."""
+    """A density that has seen its training data.
 
-    def log_factors(self, z: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]: ...
-    def outside(self, z: Float[np.ndarray, "n k"]) -> int: ...
+    ``about`` holds plain values worth reporting, such as the directions kept.
+    """
+
+    @property
+    def about(self) -> dict[str, object]: ...
+
+    def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
+        """Natural log of the bin mass of each factor, or of the joint density."""
+
+    def log_rarity(
+        self, z: Points | Float[np.ndarray, "n k"], *, alpha: float, combine: Combine = "product"
+    ) -> Float64[np.ndarray, " n"]:
+        """-sum_j log(q_j + alpha), or the largest summand; see :mod:`debias.density.smoothing`."""
+
+    def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedDensity":
+        """The same bins, directions and scale, filled with other points."""
+
+    def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
+        """How many values lie outside the range seen when the density was fitted."""
 
 
 @runtime_checkable
@@ -41,55 +79,171 @@ class DensityEstimator(Protocol):
 
     @property
     def name(self) -> str: ...
-    def fit(self, z: Float[np.ndarray, "n k"]) -> FittedDensity: ...
+    def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedDensity: ...
 
 
-def active_dimensions(mean: Float[np.ndarray, "n k"]) -> Bool[np.ndarray, " k"]:
-    """Dimensions whose posterior mean varies over the data by more than 0.01.
+def active_dimensions(latents: Latents) -> Bool[np.ndarray, " k"]:
+    """Dimensions that say something about the samples.
+
+    With a posterior, those whose mean varies over the data by more than 0.01, which is small
+    beside the prior's variance of 1. Points without a posterior have no such scale: there a
+    dimension is active unless it is constant.
 
     Reference:
         Burda, Grosse, Salakhutdinov 2016, Importance Weighted Autoencoders, section 5.2.
     """
-    return np.var(mean, axis=0, dtype=np.float64) > ACTIVE_VARIANCE
+    if latents.log_var is not None:
+        return np.var(latents.mean, axis=0, dtype=np.float64) > ACTIVE_VARIANCE
+    low, high = np.full((2, latents.mean.shape[1]), np.nan)
+    for chunk in Points(mean=latents.mean).chunks():
+        low, high = np.fmin(low, chunk.mean.min(axis=0)), np.fmax(high, chunk.mean.max(axis=0))
+    return high > low
 
 
-def estimate(
+def rarity(
     estimator: DensityEstimator,
     latents: Latents,
     labels: Int64[np.ndarray, " n"],
-    across: Literal["class", "all"] = "class",
-) -> LogFactors:
-    """Fit the density to the active dimensions and evaluate it at the same samples.
+    *,
+    alpha: float,
+    combine: Combine = "product",
+    across: Across = "class",
+) -> Rarity:
+    """Fit the density to the active dimensions and say how rare each sample is.
 
     Args:
         estimator: Density settings.
         latents: Training latents.
         labels: (n,), class index.
+        alpha: Smoothing, see :mod:`debias.density.smoothing`.
+        combine: How the factors are combined.
         across: "class" fits one density to each class, "all" one to everything.
 
     Raises:
         AllDimensionsInactiveError: No latent dimension is active.
     """
-    active = active_dimensions(latents.mean)
+
+    def score(part: Points) -> tuple[Float64[np.ndarray, " m"], FittedDensity]:
+        fitted = estimator.fit(part)
+        return fitted.log_rarity(part, alpha=alpha, combine=combine), fitted
+
+    return _by_part(score, latents, labels, across)
+
+
+def log_ratio(
+    estimator: DensityEstimator,
+    latents: Latents,
+    reference: Float[np.ndarray, "m k"],
+    labels: Int64[np.ndarray, " n"],
+    *,
+    alpha: float,
+    across: Across = "class",
+) -> Rarity:
+    """How much more the reference has of each sample's surroundings: log target(z) - log q(z).
+
+    ``ratio`` asks a cross-fitted classifier; every other estimator is fitted twice, to the samples
+    and, in the same bins and directions, to the reference. The reference carries no labels.
+
+    Raises:
+        DataError: The reference has another width, no row or values that are not finite.
+        AllDimensionsInactiveError: No latent dimension is active.
+    """
+    _check_reference(latents, reference)
+    wanted = Points(mean=reference, columns=_columns(latents))
+    if isinstance(estimator, RatioDensity):
+        # The reference has no classes, so one classifier sees all samples.
+        points = Points(mean=latents.mean, log_var=latents.log_var, columns=wanted.columns)
+        score = estimator.log_ratio(points, wanted)
+        return Rarity(sample_ids=latents.sample_ids, score=score, about=_dropped(latents))
+
+    def score_part(part: Points) -> tuple[Float64[np.ndarray, " m"], FittedDensity]:
+        fitted = estimator.fit(part)
+        other = fitted.refit(wanted)
+        thin = fitted.log_rarity(part, alpha=alpha) - other.log_rarity(part, alpha=alpha)
+        return thin, fitted
+
+    return _by_part(score_part, latents, labels, across)
+
+
+def _by_part(
+    score: Callable[[Points], tuple[Float64[np.ndarray, " m"], FittedDensity]],
+    latents: Latents,
+    labels: Int64[np.ndarray, " n"],
+    across: Across,
+) -> Rarity:
+    columns = _columns(latents)
+    found = np.empty(len(latents.mean))
+    about: list[dict[str, object]] = []
+    outside = 0
+    for rows in _parts(labels, across):
+        part = Points(mean=latents.mean, log_var=latents.log_var, rows=rows, columns=columns)
+        if rows is not None and _alike(part):
+            found[rows] = 0.0  # no sample of this class is rarer than another
+            continue
+        values, fitted = score(part)
+        found[slice(None) if rows is None else rows] = values
+        about.append(fitted.about)
+        outside += fitted.outside(part)
+    if not about:
+        raise AllDimensionsInactiveError(
+            f"in each of the {len(np.unique(labels))} classes all samples are the same point: "
+            "there is no density to estimate; check the labels"
+        )
+    every = {name: [part[name] for part in about] for name in about[0]}
+    return Rarity(
+        sample_ids=latents.sample_ids,
+        score=found,
+        about=_dropped(latents) | {"outside": outside} | every,
+    )
+
+
+def _parts(
+    labels: Int64[np.ndarray, " n"], across: Across
+) -> Iterator[Int64[np.ndarray, " m"] | None]:
+    """Rows of each class; None for all rows, which spares a copy of each chunk."""
+    classes = np.unique(labels)
+    if across == "all" or len(classes) == 1:
+        yield None
+        return
+    for label in classes:
+        yield np.flatnonzero(labels == label)
+
+
+def _alike(part: Points) -> bool:
+    first = part.of(np.zeros(1, dtype=np.int64)).array()
+    return all((chunk.mean == first).all() for chunk in part.chunks())
+
+
+def _columns(latents: Latents) -> Int64[np.ndarray, " k"] | None:
+    """Active columns; None if all are.
+
+    Raises:
+        AllDimensionsInactiveError: None is.
+    """
+    active = active_dimensions(latents)
     if not active.any():
         raise AllDimensionsInactiveError(
-            f"none of {len(active)} latent dimensions varies over the data (variance of the mean "
-            f"above {ACTIVE_VARIANCE}): train the representation longer or lower beta"
+            f"none of {len(active)} latent dimensions varies over the {len(latents.mean)} samples "
+            f"(with a posterior: variance of the mean above {ACTIVE_VARIANCE}): there is no "
+            "density to estimate; check the embeddings, or train the representation longer or "
+            "with a lower beta"
         )
-    z = latents.mean[:, active]
-    parts = labels if across == "class" else np.zeros_like(labels)
-    values, outside = None, 0
-    for part in np.unique(parts):
-        here = parts == part
-        fitted = estimator.fit(z[here])
-        factors = fitted.log_factors(z[here])
-        values = np.empty((len(z), factors.shape[1])) if values is None else values
-        values[here] = factors
-        outside += fitted.outside(z[here])
-    assert values is not None  # labels are never empty here
-    return LogFactors(
-        sample_ids=latents.sample_ids,
-        values=values,
-        dropped_dimensions=tuple(np.flatnonzero(~active).tolist()),
-        outside=outside,
-    )
+    return None if active.all() else np.flatnonzero(active)
+
+
+def _dropped(latents: Latents) -> dict[str, object]:
+    return {"dropped_dimensions": np.flatnonzero(~active_dimensions(latents)).tolist()}
+
+
+def _check_reference(latents: Latents, reference: Float[np.ndarray, "m k"]) -> None:
+    width = latents.mean.shape[1]
+    if reference.ndim != 2 or reference.shape[1] != width:
+        raise DataError(
+            f"the reference has shape {reference.shape}, the samples have {width} dimensions: "
+            "both must come from the same encoder"
+        )
+    if len(reference) < 2:
+        raise WeightError(f"the reference holds {len(reference)} samples; at least 2 are needed")
+    if not np.isfinite(reference).all():
+        bad = (~np.isfinite(reference).all(axis=1)).sum()
+        raise DataError(f"{bad} of {len(reference)} reference samples are not finite")

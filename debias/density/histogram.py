@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from pydantic import Field
 
+from debias.density import smoothing
+from debias.density.points import Points, as_points
 from debias.density.principal import PrincipalComponents
 from debias.errors import AllDimensionsInactiveError
 from debias.settings import Settings
@@ -35,13 +37,14 @@ class HistogramDensity(Settings):
         description="Leading principal components to look at; empty: every dimension by itself.",
     )
 
-    def fit(self, z: Float[np.ndarray, "n k"]) -> "FittedHistogram":
+    def fit(self, z: Points | Float[np.ndarray, "n k"]) -> "FittedHistogram":
         """Estimate from latent means of training data.
 
         Raises:
             AllDimensionsInactiveError: Every column of ``z`` is constant.
         """
         projection = None
+        z = as_points(z).array()
         if self.components is not None:
             projection = PrincipalComponents.fit(z, self.components)
             z = projection(z)
@@ -77,11 +80,31 @@ class FittedHistogram:
     mass: tuple[Float64[np.ndarray, " _"], ...]
     projection: PrincipalComponents | None = None
 
-    def log_factors(self, z: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
+    @property
+    def about(self) -> dict[str, object]:
+        return {"factors": len(self.mass)}
+
+    def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
+        z = as_points(z).array()
+        columns = (z if self.projection is None else self.projection(z)).T
+        mass = tuple(_counts(c, e) / len(z) for c, e in zip(columns, self.edges, strict=True))
+        return FittedHistogram(edges=self.edges, mass=mass, projection=self.projection)
+
+    def log_rarity(
+        self,
+        z: Points | Float[np.ndarray, "n k"],
+        *,
+        alpha: float,
+        combine: Literal["product", "max"] = "product",
+    ) -> Float64[np.ndarray, " n"]:
+        return smoothing.of_factors(self.log_factors(z), alpha, combine)
+
+    def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
         """Natural log of the mass of the bin each value falls in; -inf for an empty bin.
 
         Values outside the fitted range count into the outer bin.
         """
+        z = as_points(z).array()
         if self.projection is not None:
             z = self.projection(z)
         columns = np.asarray(z, dtype=np.float64).T
@@ -92,8 +115,9 @@ class FittedHistogram:
             ]
         return np.stack(logs, axis=1)
 
-    def outside(self, z: Float[np.ndarray, "n k"]) -> int:
+    def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
         """How many values lie outside the fitted range."""
+        z = as_points(z).array()
         if self.projection is not None:
             z = self.projection(z)
         low = np.array([edges[0] for edges in self.edges])

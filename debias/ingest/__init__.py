@@ -2,14 +2,17 @@
 
 from debias.ingest.build import Decoded, check_share, without_duplicates, write_shards
 from debias.ingest.decode import hash_files, read_files
-from debias.ingest.labels import classes_of, encoded
-from debias.ingest.selection import Selection, keep, split
+from debias.ingest.labels import UNKNOWN, classes_of, encoded
+from debias.ingest.selection import Range, Selection, drawn_evenly, keep, split
 
 __all__ = [
+    "UNKNOWN",
     "Decoded",
+    "Range",
     "Selection",
     "check_share",
     "classes_of",
+    "drawn_evenly",
     "encoded",
     "hash_files",
     "keep",

@@ -96,6 +96,32 @@ def split(
     return chosen.sort_values("sample_id", kind="stable")
 
 
+def drawn_evenly(
+    samples: pd.DataFrame, columns: Sequence[str], most: int, generator: np.random.Generator
+) -> pd.DataFrame:
+    """At most ``most`` rows, equally many from every crossed cell of ``columns``.
+
+    Raises:
+        GroupSchemaError: A column does not exist.
+        DataError: A cell holds fewer rows than its even share.
+    """
+    for column in columns:
+        require_column(samples, column, "reference.even_over")
+    shuffled = samples.iloc[generator.permutation(len(samples))]
+    cells = pd.Series("all", index=shuffled.index)
+    if columns:
+        cells = shuffled[list(columns)].astype(str).agg(" x ".join, axis=1)
+    sizes = cells.value_counts()
+    share = most // len(sizes)
+    if sizes.min() < share and columns:
+        raise DataError(
+            f"reference.most is {most}, {share} for each of {len(sizes)} cells, but "
+            f"{sizes.idxmin()} has only {sizes.min()} faces; lower it or filter that cell out"
+        )
+    chosen = shuffled[(cells.groupby(cells, sort=False).cumcount() < share).to_numpy()]
+    return chosen.sort_values("sample_id", kind="stable")
+
+
 def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
     """Fail with the columns that exist.
 

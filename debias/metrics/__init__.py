@@ -3,15 +3,16 @@
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
 
+from debias.metrics.association import Association, association
 from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
 from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
 from debias.metrics.evaluation import FairnessReport, evaluate_predictions
 from debias.metrics.intervals import clopper_pearson
 from debias.metrics.overall import expected_calibration_error
-from debias.metrics.ranking import auc_by_group
 from debias.metrics.rates import RATES, Rate
 from debias.metrics.seeds import summarise
+from debias.ranking import auc_by_group
 
 __all__ = [
     "CROSS",
@@ -19,10 +20,12 @@ __all__ = [
     "QUANTITIES",
     "RATES",
     "SEEDS_NEEDED",
+    "Association",
     "Change",
     "Disparity",
     "FairnessReport",
     "Rate",
+    "association",
     "auc_by_group",
     "clopper_pearson",
     "evaluate_predictions",

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from debias.metrics.ranking import area_under_curve
 from debias.metrics.rates import RATES, confusion, ratio
+from debias.ranking import area_under_curve
 
 CALIBRATION_BINS = 15
 

@@ -1,10 +1,13 @@
 """Representations and classifiers, by the name used in a config."""
 
-from debias.models.classifiers import Classifier, ConvClassifier, ResNet18
+from debias.models.classifiers import Classifier, ConvClassifier, PooledClassifier, ResNet18
 from debias.models.conv_vae import ConvVAE, ConvVAENetwork, Posterior
+from debias.models.embeddings import Embeddings
+from debias.models.encoder import Encoder
+from debias.models.pretrained import ImageEncoder, Pretrained, SampleIndex
 
-REPRESENTATIONS = {"conv_vae": ConvVAE}
-CLASSIFIERS = {"conv": ConvClassifier, "resnet18": ResNet18}
+REPRESENTATIONS = {"conv_vae": ConvVAE, "embeddings": Embeddings, "encoder": Encoder}
+CLASSIFIERS = {"conv": ConvClassifier, "pooled": PooledClassifier, "resnet18": ResNet18}
 
 __all__ = [
     "CLASSIFIERS",
@@ -13,6 +16,12 @@ __all__ = [
     "ConvClassifier",
     "ConvVAE",
     "ConvVAENetwork",
+    "Embeddings",
+    "Encoder",
+    "ImageEncoder",
+    "PooledClassifier",
     "Posterior",
+    "Pretrained",
     "ResNet18",
+    "SampleIndex",
 ]

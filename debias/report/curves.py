@@ -32,20 +32,20 @@ def weight_distribution(
     def draw(figure: Figure) -> None:
         grid = figure.subplots(len(drawn), sharex=True, squeeze=False)[:, 0]
         for axes, arm in zip(grid, drawn, strict=True):
-            _weight_panel(axes, weights[arm], bins, arm_style(arm, arms)[0])
+            weight_panel(axes, weights[arm], bins, arm_style(arm, arms)[0])
             axes.set_title(f"{escape_label(arm_name(arm), 30)}, share of images")
         grid[-1].xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True))
-        grid[-1].xaxis.set_major_formatter(FuncFormatter(_times))
+        grid[-1].xaxis.set_major_formatter(FuncFormatter(times))
         grid[-1].set_xlabel("how often an image is drawn, compared with plain training")
 
     return draw, 0.6 + 1.35 * len(drawn)
 
 
-def _times(exponent: float, _: object) -> str:
+def times(exponent: float, _: object) -> str:
     return f"{2**exponent:g}{TIMES}" if exponent >= 0 else f"1/{2**-exponent:g}{TIMES}"
 
 
-def _weight_panel(
+def weight_panel(
     axes: Axes, weights: Float[np.ndarray, " n"], bins: Float[np.ndarray, " b"], colour: str
 ) -> None:
     positive = weights[weights > 0]

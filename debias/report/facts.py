@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report.story import auc_reading, weight_sentences
+from debias.report.story import auc_reading, ratio_sentences, weight_sentences
 from debias.report.tables import Document, View, arms, paged
 from debias.report.text import (
     TIMES,
@@ -54,6 +54,18 @@ def _train_size(row: View) -> float:
     return float(row["train"]) if is_number(row["train"]) else -1.0
 
 
+def how_described(facts: Mapping[str, Any]) -> str:
+    """Where the numbers come from by which faces are compared."""
+    known = {
+        "encoder": "An encoder made elsewhere described the faces; what it was trained on, and "
+        "with which labels, is not known here.",
+        "embeddings": "The faces are described by embeddings made elsewhere; what these were "
+        "trained on, and with which labels, is not known here.",
+    }
+    learned = "A model first learned to describe the faces without being told anything about them."
+    return known.get(str(facts.get("name")), learned)
+
+
 def representation_facts(facts: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
     """Label, value and kind of each figure of the representation."""
     listed = (
@@ -74,7 +86,8 @@ def weights(document: Document) -> list[View]:
     return [
         {
             **arm,
-            "uses_groups": bool(facts.get("uses_groups")),
+            "uses_groups": bool(facts.get("uses_groups")) and not facts.get("estimated"),
+            "ratio": ratio_sentences(facts.get("ratio")),
             "rule": words(str(facts.get("rule"))),
             "said": weight_sentences(facts, train),
             "settings": _settings(facts),

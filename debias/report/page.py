@@ -101,8 +101,10 @@ def _view(
         "group_counts": facts.group_counts(document),
         "set_aside": document["data"].get("set_aside") or {"count": 0, "examples": []},
         "representation": document.get("representation") or {},
+        "described": facts.how_described(document.get("representation") or {}),
         "representation_facts": facts.representation_facts(document.get("representation") or {}),
         "weights": facts.weights(document),
+        "situations": document.get("situations") or [],
         "unreadable": tables.unreadable(document),
         "scalars": [label for _, label, _ in tables.SCALARS],
         "seed_rows": tables.seed_rows(document),
@@ -146,6 +148,11 @@ def _faces(pictures: Pictures) -> dict[str, Any]:
         "samples": sheets(pictures.samples, COLUMNS, parts=2),
         "least": sheets(pictures.least_represented, COLUMNS, most=24),
         "most": sheets(pictures.most_represented, COLUMNS, most=24),
+        "wanted": {
+            arm: [sheets(images, COLUMNS, most=24) for images in both]
+            for arm, both in pictures.wanted.items()
+        },
+        "reference": sheets(pictures.reference, COLUMNS, parts=2),
         "pairs": _pairs(pictures),
         "traversals": _traversals(pictures),
     }

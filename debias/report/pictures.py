@@ -18,6 +18,9 @@ class Pictures:
         samples: ``uint8 (m, H, W, 3)``, training images drawn at random.
         least_represented: ``uint8 (m, H, W, 3)``, lowest density, rarest first.
         most_represented: ``uint8 (m, H, W, 3)``, highest density, most common first.
+        wanted: Arm to two sets ``uint8 (m, H, W, 3)``, the training images its weights favour
+            most and least, for arms that aim at a target other than rarity.
+        reference: ``uint8 (m, H, W, 3)``, images of the unlabelled reference.
         originals: ``uint8 (m, H, W, 3)``
         reconstructions: ``uint8 (m, H, W, 3)``, in the order of ``originals``.
         traversals: ``uint8 (d, steps, H, W, 3)``, one latent dimension a row.
@@ -33,6 +36,10 @@ class Pictures:
     samples: UInt8[np.ndarray, "_ H W 3"] | None = None
     least_represented: UInt8[np.ndarray, "_ H W 3"] | None = None
     most_represented: UInt8[np.ndarray, "_ H W 3"] | None = None
+    wanted: Mapping[str, tuple[UInt8[np.ndarray, "_ H W 3"], UInt8[np.ndarray, "_ H W 3"]]] = field(
+        default_factory=dict
+    )
+    reference: UInt8[np.ndarray, "_ H W 3"] | None = None
     originals: UInt8[np.ndarray, "m H W 3"] | None = None
     reconstructions: UInt8[np.ndarray, "m H W 3"] | None = None
     traversals: UInt8[np.ndarray, "d steps H W 3"] | None = None

@@ -50,7 +50,7 @@ def arms(document: Document) -> list[View]:
         {
             "arm": arm,
             "title": arm_name(arm),
-            "meaning": arm_meaning(arm, weights.get(arm, {}).get("uses_groups")),
+            "meaning": arm_meaning(arm, weights.get(arm, {})),
             "colour": arm_style(arm, list(document["arms"]))[0],
         }
         for arm in document["arms"]

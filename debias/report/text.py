@@ -3,6 +3,7 @@
 import math
 import re
 from calendar import month_name
+from collections.abc import Mapping
 from datetime import datetime
 from numbers import Real
 from typing import Any, TypeGuard
@@ -93,17 +94,27 @@ def words(name: str) -> str:
 
 
 def arm_name(arm: str) -> str:
-    known = {"uniform": "Plain training", "latent": "Latent weights", "groups": "Group weights"}
+    known = {
+        "uniform": "Plain training",
+        "latent": "Latent weights",
+        "reference": "Reference weights",
+        "partial": "Partial groups",
+        "groups": "Group weights",
+    }
     return known.get(arm, arm)
 
 
-def arm_meaning(arm: str, uses_groups: bool | None) -> str:
-    """Say in half a sentence what an arm does."""
-    if arm == "uniform":
+def arm_meaning(arm: str, weights: Mapping[str, Any]) -> str:
+    """Say in half a sentence what an arm does, given the figures of its weights."""
+    if arm == "uniform" or weights.get("rule") == "uniform":
         return "every training image is drawn equally often"
-    if uses_groups is None:
+    if weights.get("rule") == "reference_ratio":
+        return "drawn to look like an unlabelled reference set; no group annotation is used"
+    if weights.get("estimated"):
+        return f"{number(weights['annotated'], 'count')} annotated images; other groups estimated"
+    if weights.get("uses_groups") is None:
         return "another way of drawing the training images"
-    if uses_groups:
+    if weights["uses_groups"]:
         return "uses the group annotations: what weights could do if groups were known"
     return "rare faces are drawn more often; no group annotation is used"
 

@@ -7,6 +7,7 @@ these functions in tasks; ``mitigate`` calls them one after another.
 from debias.stages.classifier import build_classifier
 from debias.stages.faces import build_faces
 from debias.stages.mitigate import mitigate
+from debias.stages.reference import build_reference
 from debias.stages.report import Stages, build_report
 from debias.stages.representation import build_representation
 from debias.stages.run import Progress, Run, Silence, open_run
@@ -19,6 +20,7 @@ __all__ = [
     "Stages",
     "build_classifier",
     "build_faces",
+    "build_reference",
     "build_report",
     "build_representation",
     "build_weights",

@@ -3,20 +3,24 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from debias import ingest
 from debias.artifacts import Artifact, load_faces, save_faces, write_json
 from debias.config import RunConfig
+from debias.datasets import Dataset
 from debias.errors import DataError, DatasetSmallerThanBatchError, SingleClassError
 from debias.seeding import numpy_generator
 from debias.stages.run import Run, dump
 from debias.types import SPLITS, Collection, FaceStore, ImageOrRejected, ReadImages, Rejected
 
 STAGE = "faces"
+Filters = dict[str, list[str] | ingest.Range]
 
 
 def build_faces(run: Run) -> Artifact:
@@ -26,8 +30,8 @@ def build_faces(run: Run) -> Artifact:
         DataError: The data cannot be used; the message says why.
     """
     config, start = run.config, time.monotonic()
-    collection = _collect(config)
-    samples, rejected, content = _listed(config, collection)
+    collection = collect(config.data, config.seed)
+    samples, rejected, content = listed(collection, config.selection.filters)
     settings = {
         "selection": dump(config.selection),
         "seed": config.seed,
@@ -45,27 +49,32 @@ def build_faces(run: Run) -> Artifact:
     samples = ingest.encoded(samples, config.label, classes, config.attributes)
     generator = numpy_generator(config.seed, "split")
     samples = ingest.split(samples, config.selection, config.attributes, generator)
-    read = _with_progress(run, _reader(collection), len(samples))
+    about = {"classes": classes, "attributes": config.attributes, "label": config.label}
     with run.create(STAGE, key, start) as folder:
-        decoded = ingest.write_shards(folder, samples, read, config.image_size)
-        about = {"classes": classes, "attributes": config.attributes, "label": config.label}
-        save_faces(folder, decoded.samples, about)
-        write_json(folder / "set_aside.json", _set_aside(rejected + decoded.rejected))
+        read = with_progress(run, "Faces", collection, len(samples))
+        write_store(folder, samples, read, about, rejected, config.image_size)
     finished = run.finished(STAGE, key)
     _check(load_faces(finished), config)
     return finished
 
 
-def _collect(config: RunConfig) -> Collection:
+def collect(data: Dataset, seed: int) -> Collection:
+    """List a data set.
+
+    Raises:
+        DataError: Its files are not there or cannot be read.
+    """
     try:
-        return config.data.collect(config.seed)
+        return data.collect(seed)
     except (FileNotFoundError, PermissionError) as error:
         raise DataError(str(error)) from error
 
 
-def _listed(config: RunConfig, collection: Collection) -> tuple[pd.DataFrame, list[Rejected], str]:
+def listed(
+    collection: Collection, filters: Filters
+) -> tuple[pd.DataFrame, list[Rejected], str]:
     """Filtered samples, what was set aside so far, and a fingerprint of the content."""
-    samples = ingest.keep(collection.samples, config.selection.filters)
+    samples = ingest.keep(collection.samples, filters)
     rejected = list(collection.rejected)
     if collection.draw is None:
         samples, unreadable = ingest.hash_files(samples)
@@ -73,6 +82,20 @@ def _listed(config: RunConfig, collection: Collection) -> tuple[pd.DataFrame, li
         samples, repeated = ingest.without_duplicates(samples)
         rejected += unreadable + repeated
     return samples, rejected, fingerprint(samples, collection.fingerprint)
+
+
+def write_store(
+    folder: Path,
+    samples: pd.DataFrame,
+    read: ReadImages,
+    about: Mapping[str, Any],
+    rejected: list[Rejected],
+    size: int,
+) -> None:
+    """Decode the samples into shards, with their table and the list of what was set aside."""
+    decoded = ingest.write_shards(folder, samples, read, size)
+    save_faces(folder, decoded.samples, about)
+    write_json(folder / "set_aside.json", _set_aside(rejected + decoded.rejected))
 
 
 def fingerprint(samples: pd.DataFrame, drawn: str) -> str:
@@ -95,9 +118,12 @@ def _reader(collection: Collection) -> ReadImages:
     return read
 
 
-def _with_progress(run: Run, read: ReadImages, total: int) -> ReadImages:
+def with_progress(run: Run, title: str, collection: Collection, total: int) -> ReadImages:
+    """A reader of the collection's images that moves a progress bar."""
+    read = _reader(collection)
+
     def watched(samples: pd.DataFrame, size: int) -> Iterator[ImageOrRejected]:
-        advance = run.progress.start("Faces", total)
+        advance = run.progress.start(title, total)
         for image in read(samples, size):
             yield image
             advance("")

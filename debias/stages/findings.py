@@ -5,6 +5,8 @@ from typing import Any
 
 from debias.metrics import CROSS, SEEDS_NEEDED, Change
 
+ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
+
 
 def concluded(weights: Mapping[str, Any], changes: Sequence[Change]) -> list[str]:
     """Sentences that the figures of this run support; harm comes first."""
@@ -18,7 +20,7 @@ def concluded(weights: Mapping[str, Any], changes: Sequence[Change]) -> list[str
         f"Arm {change.arm!r} against plain training: {change.sentence()}." for change in gains
     ]
     for arm, figures in weights.items():
-        if figures["rule"] == "latent_rarity":
+        if figures["rule"] in ESTIMATED or figures.get("estimated"):
             sentences += _of_weights(arm, figures)
     return sentences or ["Nothing beyond the figures themselves: see the reasons below."]
 
@@ -73,7 +75,7 @@ def _is_harm(change: Change) -> bool:
 
 
 def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
-    """Which groups latent rarity reaches, against weights dealt out at random."""
+    """Which groups the weights reach, against equally uneven weights dealt out at random."""
     areas = figures["auc_by_group"]  # undefined where a group is a whole class: its share is kept
     shares = {
         group: share
@@ -93,21 +95,37 @@ def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
     missed = [g for g, s in shares.items() if s["random_low"] <= s["after"] <= s["random_high"]]
     sentences = []
     if lowered:
-        each = ", ".join(
-            f"{g} ({shares[g]['before']:.1%} to {shares[g]['after']:.1%})" for g in lowered
-        )
-        sentences.append(f"Harm: the weights of arm {arm!r} lower the share of {each}.")
-    if reached:
-        each = ", ".join(
-            f"{g} ({shares[g]['before']:.1%} to {shares[g]['after']:.1%})" for g in reached
-        )
         sentences.append(
-            f"The weights of arm {arm!r} raise the share of {each}, more than equally uneven "
-            "random weights would; no group label was used."
+            f"Harm: the weights of arm {arm!r} lower the share of {_moved(lowered, shares)}."
+        )
+    if reached:
+        source = "" if figures.get("uses_groups") else "; no group label was used"
+        sentences.append(
+            f"The weights of arm {arm!r} raise the share of {_moved(reached, shares)}, more than "
+            f"equally uneven random weights would{source}."
         )
     if missed:
         sentences.append(
             f"The weights of arm {arm!r} do no better than random weights of equal effective "
             f"sample size for {', '.join(missed)}: they do not target these groups."
         )
-    return sentences
+    return sentences + _of_ratio(arm, figures.get("ratio"))
+
+
+def _moved(groups: Sequence[str], shares: Mapping[str, Mapping[str, float]]) -> str:
+    return ", ".join(
+        f"{group} ({shares[group]['before']:.1%} to {shares[group]['after']:.1%})"
+        for group in groups
+    )
+
+
+def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:
+    """Whether a reference is told apart by its style rather than by its people."""
+    if ratio is None or not ratio["telltale"]:
+        return []
+    return [
+        f"Arm {arm!r} cannot be trusted: the reference is told apart from the training faces almost "
+        f"perfectly (area under the curve {ratio['separability']:.2f}), so the ratio sees another "
+        "camera or framing rather than other people. Use a reference of the same kind of "
+        "photograph, or set discriminator.style to 'matched' and compare."
+    ]

@@ -4,6 +4,7 @@ from typing import Any
 
 from debias.stages.classifier import build_classifier
 from debias.stages.faces import build_faces
+from debias.stages.reference import build_reference
 from debias.stages.report import Stages, build_report
 from debias.stages.representation import build_representation
 from debias.stages.run import Run
@@ -11,16 +12,17 @@ from debias.stages.weights import build_weights
 
 
 def mitigate(run: Run) -> dict[str, Any]:
-    """Faces, latent space, weights, classifiers of every arm and seed, report.
+    """Faces, latent space, reference, weights, classifiers of every arm and seed, report.
 
     Returns:
         The document that ``report.json`` holds.
     """
     faces = build_faces(run)
     latents = build_representation(run, faces)
-    weights = {arm: build_weights(run, faces, latents, arm) for arm in run.config.arms}
+    reference = build_reference(run, faces)
+    weights = {arm: build_weights(run, faces, latents, reference, arm) for arm in run.config.arms}
     classifiers = {
         arm: [build_classifier(run, faces, found, arm, seed) for seed in range(run.config.seeds)]
         for arm, found in weights.items()
     }
-    return build_report(run, Stages(faces, latents, weights, classifiers))
+    return build_report(run, Stages(faces, latents, reference, weights, classifiers))

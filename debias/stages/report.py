@@ -14,12 +14,15 @@ from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.errors import StorageError
 from debias.metrics import Change, FairnessReport
+from debias.models import Pretrained
 from debias.seeding import numpy_generator
 from debias.stages import findings
 from debias.stages.classifier import classifier_name, measure
 from debias.stages.history import load_history
-from debias.stages.representation import faces_may_be_shown
+from debias.stages.representation import faces_may_be_shown, is_trained
+from debias.stages.reference import SPLIT as REFERENCE
 from debias.stages.run import Run, dump
+from debias.stages.situation import sentence, situations
 from debias.stages.weights import load_multiples
 from debias.types import SPLITS, FaceStore
 
@@ -35,6 +38,7 @@ class Stages:
 
     faces: Artifact
     representation: Artifact
+    reference: Artifact | None
     weights: Mapping[str, Artifact]
     classifiers: Mapping[str, Sequence[Artifact]]
 
@@ -72,6 +76,7 @@ def _key(run: Run, stages: Stages) -> str:
     """Content of everything the report is made of."""
     inputs = {arm: artifact.key for arm, artifact in stages.weights.items()}
     inputs |= {f"{arm}/{seed}": one.key for arm, seed, one in _trained(stages)}
+    inputs |= {"reference": stages.reference.key} if stages.reference else {}
     inputs |= {"faces": stages.faces.key, "representation": stages.representation.key}
     return content_key(STAGE, {"config": dump(run.config), "version": __version__}, inputs)
 
@@ -124,6 +129,7 @@ def _document(
         "data": _about_data(run, stages, faces),
         "representation": _about_representation(run, stages),
         "weights": weights,
+        "situations": [sentence(entry) for entry in situations(faces, weights)],
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in reports.items()
@@ -161,6 +167,7 @@ def _about_run(run: Run, stages: Stages) -> dict[str, Any]:
     made = {
         "faces": [stages.faces],
         "representation": [stages.representation],
+        "reference": [stages.reference] if stages.reference else [],
         "weights": list(stages.weights.values()),
         "classifiers": [one for found in stages.classifiers.values() for one in found],
     }
@@ -213,6 +220,8 @@ def _about_data(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
 def _about_representation(run: Run, stages: Stages) -> dict[str, Any]:
     figures: dict[str, Any] = stages.representation.read_json("figures.json")
     recipe = run.config.representation
+    if isinstance(recipe.model, Pretrained):
+        return {"name": recipe.model.name, "file": recipe.model.file.name} | figures
     return {"name": recipe.model.name, "epochs": recipe.training.epochs} | figures
 
 
@@ -227,35 +236,65 @@ def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:
     return report.Pictures(
         faces_shown=shown,
         latent_mean=latents.mean,
-        active=active_dimensions(latents.mean),
+        active=active_dimensions(latents),
         weights=multiples,
-        training_curves={
-            "representation": _curves([stages.representation]),
-            **{f"classifier {arm}": _curves(found) for arm, found in stages.classifiers.items()},
-        },
+        training_curves=_training_curves(run, stages),
         **(_faces(run, stages, faces) if shown else {}),
     )
 
 
 def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     """Pictures of faces, for a run that may show them."""
-    train, validation = faces.rows("train"), faces.rows("validation")
+    train = faces.rows("train")
     generator = numpy_generator(run.config.seed, "report/samples")
     some = np.sort(generator.choice(train, min(SHOWN, len(train)), replace=False))
-    reconstructions = load_array(stages.representation, "reconstructions")[-1]
-    found = {
-        "samples": faces.images[some],
-        "originals": faces.images[validation[: len(reconstructions)]],
-        "reconstructions": reconstructions,
-        "traversals": load_array(stages.representation, "traversals"),
-        "traversed_dimensions": tuple(load_array(stages.representation, "traversed").tolist()),
-    }
+    found: dict[str, Any] = {"samples": faces.images[some]}
+    if is_trained(run):
+        found |= _drawn_by_the_model(stages.representation, faces)
     rarity = next((a for a, rule in run.config.arms.items() if rule.needs_density), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]
         found["most_represented"] = faces.images[train[order[::-1][:SHOWN]]]
-    return found
+    return found | _wanted(run, stages, faces)
+
+
+def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
+    """What arms that aim at something other than rarity draw most and least."""
+    train, found = faces.rows("train"), {}
+    for arm, weights in stages.weights.items():
+        rule = run.config.arms[arm]
+        if rule.needs_reference or weights.read_json("figures.json").get("estimated"):
+            order = np.argsort(-load_multiples(weights), kind="stable")
+            ends = order[:SHOWN], order[::-1][:SHOWN]
+            found[arm] = tuple(faces.images[train[end]] for end in ends)
+    if stages.reference is None:
+        return {"wanted": found}
+    reference = load_faces(stages.reference)
+    rows = reference.rows(REFERENCE)
+    generator = numpy_generator(run.config.seed, "report/reference")
+    some = np.sort(generator.choice(rows, min(SHOWN, len(rows)), replace=False))
+    return {"wanted": found, "reference": reference.images[some]}
+
+
+def _drawn_by_the_model(representation: Artifact, faces: FaceStore) -> dict[str, Any]:
+    """Faces redrawn from their latents, and single dimensions moved."""
+    reconstructions = load_array(representation, "reconstructions")[-1]
+    return {
+        "originals": faces.images[faces.rows("validation")[: len(reconstructions)]],
+        "reconstructions": reconstructions,
+        "traversals": load_array(representation, "traversals"),
+        "traversed_dimensions": tuple(load_array(representation, "traversed").tolist()),
+    }
+
+
+def _training_curves(run: Run, stages: Stages) -> dict[str, dict[str, list[float]]]:
+    """Of everything that was trained in this run."""
+    trained: dict[str, Sequence[Artifact]] = {}
+    if is_trained(run):
+        trained["representation"] = [stages.representation]
+    trained |= {f"classifier {arm}": found for arm, found in stages.classifiers.items()}
+    return {name: _curves(found) for name, found in trained.items()}
 
 
 def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:

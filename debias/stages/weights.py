@@ -7,37 +7,44 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias import density, metrics, weighting
+from debias import metrics
 from debias.artifacts import (
     Artifact,
     load_faces,
-    load_latents,
     load_weights,
     save_weights,
     write_json,
 )
-from debias.seeding import numpy_generator
+from debias.seeding import stream_seed
+from debias.stages.history import named
 from debias.stages.run import Run, dump
+from debias.stages.targets import Given, Inputs, score_of
 from debias.tracking import Tracker
-from debias.types import FaceStore, LogFactors, SamplingWeights, TrainingTable
+from debias.types import FaceStore, SamplingWeights
 
 STAGE = "weights"
 
 
-def build_weights(run: Run, faces: Artifact, latents: Artifact, arm: str) -> Artifact:
+def build_weights(
+    run: Run, faces: Artifact, latents: Artifact, reference: Artifact | None, arm: str
+) -> Artifact:
     """Weights of one arm for every training face, or find them built.
+
+    Args:
+        run: The run.
+        faces: Store of faces.
+        latents: The representation.
+        reference: Store of the unlabelled reference; None without one.
+        arm: Name of the arm in the recipe.
 
     Raises:
         WeightError: The weights cannot be built or rest on too few samples.
     """
-    rule = run.config.arms[arm]
-    settings: dict[str, Any] = {"rule": dump(rule)}
+    rule, start = run.config.arms[arm], time.monotonic()
+    given = score_of(run, rule, Inputs(faces, latents, reference))
+    settings: dict[str, Any] = {"rule": dump(rule), **given.settings}
     settings |= {"attributes": run.config.attributes, "seed": run.config.seed}
-    inputs = {"faces": faces.key}
-    if rule.needs_density:
-        settings["density"] = dump(run.config.density)
-        inputs["latents"] = latents.key
-    key, found = run.find(STAGE, settings, inputs)
+    key, found = run.find(STAGE, settings, {"faces": faces.key, **given.inputs})
     name = f"weights {arm}"
     if found is not None:
         run.progress.reused(f"Weights {arm}")
@@ -45,29 +52,23 @@ def build_weights(run: Run, faces: Artifact, latents: Artifact, arm: str) -> Art
             return found
     with run.tracked(STAGE, key, name, arm=arm) as tracker:
         if found is None:
-            found = _build(run, key, load_faces(faces), latents, arm)
+            found = _build(run, key, load_faces(faces), given, (arm, start))
         _publish(run, found, arm, tracker)
     return found
 
 
-def _build(run: Run, key: str, faces: FaceStore, latents: Artifact, arm: str) -> Artifact:
+def _build(
+    run: Run, key: str, faces: FaceStore, given: Given, which: tuple[str, float]
+) -> Artifact:
+    """``which``: the arm, and when its work began, networks for its target included."""
+    arm, start = which
     advance = run.progress.start(f"Weights {arm}", 1)
-    start = time.monotonic()
-    rule, factors = run.config.arms[arm], None
-    rows = faces.rows("train")
+    rule = run.config.arms[arm]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        if rule.needs_density:
-            factors = _log_factors(run, faces, latents, arm)
-        weights = rule.weights(
-            TrainingTable(
-                sample_ids=faces.ids(rows),
-                labels=faces.labels(rows),
-                log_factors=None if factors is None else factors.values,
-                groups=crossed(faces) if rule.uses_groups else None,
-            )
-        )
-    figures = _figures(run, faces, weights, factors)
+        table, about = given.table()
+        weights = rule.weights(table)
+    figures = _figures(run, faces, weights) | about
     figures["warnings"] = [str(warning.message) for warning in caught]
     with run.create(STAGE, key, start) as folder:
         save_weights(folder, weights)
@@ -76,43 +77,24 @@ def _build(run: Run, key: str, faces: FaceStore, latents: Artifact, arm: str) ->
     return run.finished(STAGE, key)
 
 
-def _log_factors(run: Run, faces: FaceStore, latents: Artifact, arm: str) -> LogFactors:
-    found = load_latents(latents)
-    rows = faces.rows("train")
-    if not np.array_equal(found.sample_ids, faces.ids(rows)):
-        raise ValueError("latents and training faces are not of the same samples")
-    by_class = getattr(run.config.arms[arm], "across", "class") == "class"
-    labels = faces.labels(rows)
-    return density.estimate(run.config.density, found, labels, "class" if by_class else "all")
-
-
-def crossed(faces: FaceStore) -> np.ndarray:
-    """Group of every training face: its attribute values, crossed."""
-    groups = faces.groups(faces.rows("train"))
-    if groups.empty:
-        return np.full(len(groups), "all")
-    return groups.agg(metrics.CROSS.join, axis=1).to_numpy(dtype=str)
-
-
-def _figures(
-    run: Run, faces: FaceStore, weights: SamplingWeights, factors: LogFactors | None
-) -> dict[str, Any]:
+def _figures(run: Run, faces: FaceStore, weights: SamplingWeights) -> dict[str, Any]:
     """Concentration of the weights, and their relation to every annotated group."""
     rows = faces.rows("train")
     labels = faces.labels(rows)
-    figures: dict[str, Any] = dict(weights.origin) | weighting.describe(weights)
-    figures |= {"dropped_dimensions": list(factors.dropped_dimensions) if factors else []}
-    figures |= {"share_by_group": {}, "auc_by_group": {}}
+    figures: dict[str, Any] = dict(weights.origin) | weights.describe()
+    figures |= {"dropped_dimensions": [], "share_by_group": {}, "auc_by_group": {}}
     columns = {str(name): str(name) + ":" + values for name, values in faces.groups(rows).items()}
     if len(columns) > 1:
         columns[metrics.CROSS.join(columns)] = _cells(faces)
     for column in columns.values():
         groups = column.to_numpy(dtype=str)
-        generator = numpy_generator(run.config.seed, "weights/random")
-        figures["share_by_group"] |= weighting.share_by_group(weights, groups, labels, generator)
-        table = metrics.auc_by_group(weights.probability, labels, groups)
-        areas = table.set_index("group").astype(object)
-        figures["auc_by_group"] |= areas.where(areas.notna(), None).to_dict("index")
+        seed = stream_seed(run.config.seed, "weights/random")
+        table = weights.describe(groups, labels, seed=seed)["by_group"].set_index("group")
+        shares = table[["before", "after", "random_low", "random_high"]]
+        figures["share_by_group"] |= shares.to_dict("index")
+        areas = table[["auc", "low", "high"]].astype(object)
+        areas = areas.where(areas.notna(), None).assign(n=table["count"])
+        figures["auc_by_group"] |= areas.to_dict("index")
     return figures
 
 
@@ -126,6 +108,10 @@ def _publish(run: Run, artifact: Artifact, arm: str, tracker: Tracker) -> None:
     tracker.params({"arm": arm, "weighting": dump(run.config.arms[arm])})
     if run.config.arms[arm].needs_density:
         tracker.params({"density": dump(run.config.density)})
+    if figures.get("ratio"):
+        tracker.params({"discriminator": dump(run.config.discriminator)})
+        ratio = {name: float(value) for name, value in figures["ratio"].items() if name != "style"}
+        tracker.metrics(named("ratio", ratio))
     names = ("ess", "tau", "alpha", "unique_per_epoch", "top_1_percent", "largest", "capped")
     values = {f"weights/{name}": figures[name] for name in names if name in figures}
     for group, share in figures["share_by_group"].items():

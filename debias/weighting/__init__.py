@@ -3,13 +3,15 @@
 from typing import ClassVar, Protocol, runtime_checkable
 
 from debias.types import SamplingWeights, TrainingTable
-from debias.weighting.figures import describe, share_by_group
+from debias.weighting.group_balance import GroupBalance
 from debias.weighting.latent_rarity import LatentRarity
-from debias.weighting.simple import GroupBalance, Uniform
+from debias.weighting.reference_ratio import ReferenceRatio
+from debias.weighting.uniform import Uniform
 
 WEIGHTINGS = {
     "uniform": Uniform,
     "latent_rarity": LatentRarity,
+    "reference_ratio": ReferenceRatio,
     "group_balance": GroupBalance,
 }
 
@@ -17,18 +19,22 @@ __all__ = [
     "WEIGHTINGS",
     "GroupBalance",
     "LatentRarity",
+    "ReferenceRatio",
     "Uniform",
     "Weighting",
-    "describe",
-    "share_by_group",
 ]
 
 
 @runtime_checkable
 class Weighting(Protocol):
-    """A rule; ``uses_groups`` opens the door to annotated groups, ``needs_density`` to latents."""
+    """A rule and what it must be given.
+
+    ``needs_density`` asks for the log-rarity of every sample, ``needs_reference`` for its log
+    ratio to a reference set; ``uses_groups`` opens the door to annotated groups.
+    """
 
     needs_density: ClassVar[bool]
+    needs_reference: ClassVar[bool]
     uses_groups: ClassVar[bool]
 
     @property

@@ -2,9 +2,9 @@
 
 import warnings
 
+from debias.concentration import expected_distinct
 from debias.errors import WeightDegeneracyError
 from debias.types import SamplingWeights
-from debias.weighting.figures import expected_distinct
 
 LEAST_SHARE = 0.01
 LEAST_SAMPLES = 1000

@@ -13,7 +13,8 @@ from scipy.special import expit, logit, ndtri, stdtrit
 from scipy.stats import rankdata
 
 from debias.errors import EvaluationError
-from debias.metrics.disaggregation import UNKNOWN
+
+UNKNOWN = "unknown"
 
 _HALVINGS = 40  # of [0, 1]: down to 1e-12
 

@@ -1,9 +1,8 @@
-"""Figures that say what weights do to a data set."""
+"""How concentrated sampling weights are, and on whom."""
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float64, Int64, Shaped
-
-from debias.types import SamplingWeights
 
 PERMUTATIONS = 200
 
@@ -21,32 +20,50 @@ def top_share(probability: Float64[np.ndarray, " n"], part: float = 0.01) -> flo
     return float(np.sort(probability)[-count:].sum())
 
 
+def describe(probability: Float64[np.ndarray, " n"]) -> dict[str, float]:
+    """Concentration of weights that sum to 1; plain sampling has 1, n, 0.632 n, 0.01 and 1."""
+    effective = float(1 / np.square(probability).sum())
+    return {
+        "ess": effective / len(probability),
+        "effective_samples": effective,
+        "unique_per_epoch": expected_distinct(probability),
+        "top_1_percent": top_share(probability),
+        "largest": float(probability.max() * len(probability)),
+    }
+
+
 def share_by_group(
-    weights: SamplingWeights,
+    probability: Float64[np.ndarray, " n"],
     groups: Shaped[np.ndarray, " n"],
     labels: Int64[np.ndarray, " n"],
     generator: np.random.Generator,
-) -> dict[str, dict[str, float]]:
+) -> pd.DataFrame:
     """Share of the samples and of the weight held by each group, beside a random control.
 
     ``random_low`` and ``random_high`` enclose 95 % of the shares that equally uneven weights give
     a group when they are dealt out at random within each class: the same effective sample size
     without any knowledge. A share inside says nothing about the group.
+
+    Returns:
+        Columns group, count, before, after, random_low, random_high; sorted by group.
     """
-    names, code = np.unique(groups, return_inverse=True)
+    names, code = np.unique(groups.astype(str), return_inverse=True)
     size = len(names)
-    before = np.bincount(code, minlength=size) / len(code)
-    after = np.bincount(code, weights.probability, size)
+    count = np.bincount(code, minlength=size)
     dealt = [
-        np.bincount(code, _dealt(weights.probability, labels, generator), size)
-        for _ in range(PERMUTATIONS)
+        np.bincount(code, _dealt(probability, labels, generator), size) for _ in range(PERMUTATIONS)
     ]
     low, high = np.quantile(dealt, [0.025, 0.975], axis=0)
-    rows = np.stack([before, after, low, high], axis=1).tolist()
-    kinds = ("before", "after", "random_low", "random_high")
-    return {
-        str(name): dict(zip(kinds, row, strict=True)) for name, row in zip(names, rows, strict=True)
-    }
+    return pd.DataFrame(
+        {
+            "group": names,
+            "count": count,
+            "before": count / len(code),
+            "after": np.bincount(code, probability, size),
+            "random_low": low,
+            "random_high": high,
+        }
+    )
 
 
 def _dealt(
@@ -60,14 +77,3 @@ def _dealt(
         here = np.flatnonzero(labels == label)
         shuffled[here] = probability[generator.permutation(here)]
     return shuffled
-
-
-def describe(weights: SamplingWeights) -> dict[str, float]:
-    """Concentration of the weights; plain sampling has 1, 0.632 n, 0.01 and 1."""
-    probability = weights.probability
-    return {
-        "ess": weights.ess,
-        "unique_per_epoch": expected_distinct(probability),
-        "top_1_percent": top_share(probability),
-        "largest": float(probability.max() * len(probability)),
-    }

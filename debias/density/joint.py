@@ -1,0 +1,152 @@
+"""What joint densities have in common: they live in a whitened space of few dimensions.
+
+``n`` samples, ``k`` latent dimensions, ``f`` directions. In the whitened space every direction has
+variance 1, so distances and covariances mean the same whatever the scale of the latents.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+
+from debias.density import smoothing
+from debias.density.points import Points, as_points
+from debias.density.principal import PrincipalComponents
+from debias.errors import AllDimensionsInactiveError, WeightError
+
+ENOUGH_FOR_A_MEDIAN = 20_000
+Components = int | Literal["auto"]
+
+
+class JointModel(Protocol):
+    """A density in the whitened space."""
+
+    @property
+    def about(self) -> dict[str, object]: ...
+
+    def log_density(self, w: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, " n"]:
+        """Natural log of the density per unit of whitened volume; finite everywhere."""
+
+    def refit(self, w: Float64[np.ndarray, "m f"]) -> "JointModel":
+        """The same choices, made for other points."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedJoint:
+    """A joint density: whitened directions and a model of the samples along them.
+
+    Attributes:
+        projection: From latents (n, k) to the whitened space (n, f).
+        low: (f,), smallest coordinate of the samples first fitted.
+        high: (f,), largest.
+        typical: Natural log of the density that counts as 1: the median over those samples.
+        model: The density.
+    """
+
+    projection: PrincipalComponents
+    low: Float64[np.ndarray, " f"]
+    high: Float64[np.ndarray, " f"]
+    typical: float
+    model: JointModel
+
+    @staticmethod
+    def fit(
+        points: Points, components: Components, learn: Callable[[np.ndarray], JointModel]
+    ) -> "FittedJoint":
+        """Choose directions, then learn the density along them.
+
+        Args:
+            points: At least two distinct points of equal weight.
+            components: Directions to keep.
+            learn: From whitened points (n, f) to a model.
+
+        Raises:
+            AllDimensionsInactiveError: Every column is constant.
+            WeightError: Fewer than 2 samples, weighted samples, or fewer dimensions than
+                components.
+        """
+        require_equal_weights(points)
+        points = points.of(canonical_order(points))
+        projection = PrincipalComponents.fit(points, components)
+        w = _whitened(projection, points)
+        low, high = w.min(axis=0), w.max(axis=0)
+        if not (high > low).any():
+            raise AllDimensionsInactiveError(
+                f"all {points.width} dimensions are constant over {len(points)} samples: "
+                "there is no density to estimate"
+            )
+        model = learn(w)
+        # Evenly spaced in the canonical order, hence spread over the whole space.
+        some = w[:: -(-len(w) // ENOUGH_FOR_A_MEDIAN)]
+        typical = float(np.median(model.log_density(some)))
+        return FittedJoint(projection=projection, low=low, high=high, typical=typical, model=model)
+
+    @property
+    def about(self) -> dict[str, object]:
+        return {"directions": len(self.low)} | self.model.about
+
+    def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedJoint":
+        points = as_points(z)
+        require_equal_weights(points)
+        w = _whitened(self.projection, points.of(canonical_order(points)))
+        return FittedJoint(
+            projection=self.projection,
+            low=self.low,
+            high=self.high,
+            typical=self.typical,
+            model=self.model.refit(w),
+        )
+
+    def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n 1"]:
+        """Natural log of the joint density, per unit of whitened volume."""
+        found = [
+            self.model.log_density(self.projection(chunk.array()))
+            for chunk in as_points(z).chunks()
+        ]
+        return np.concatenate(found)[:, None]
+
+    def log_rarity(
+        self,
+        z: Points | Float[np.ndarray, "n k"],
+        *,
+        alpha: float,
+        combine: Literal["product", "max"] = "product",
+    ) -> Float64[np.ndarray, " n"]:
+        """Rarity beside the typical sample; one factor, so both ways to combine are the same."""
+        log_density = self.log_factors(z)[:, 0]
+        return smoothing.of_joint(log_density, self.typical, len(self.low), alpha)
+
+    def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
+        """How many coordinates in the whitened space lie outside the fitted range."""
+        w = _whitened(self.projection, as_points(z))
+        return int(((w < self.low) | (w > self.high)).sum())
+
+
+def canonical_order(points: Points) -> Int64[np.ndarray, " n"]:
+    """An order of the rows that depends on their values only.
+
+    Random starts and folds pick rows by position; taken in this order, they pick the same rows
+    however the input is sorted. The order is that along a fixed random direction, in which
+    different rows practically never tie.
+    """
+    direction = np.random.default_rng(0).normal(size=points.width)
+    # Not a matrix product: its last bits may depend on where a row stands.
+    along = [(chunk.array() * direction).sum(axis=1) for chunk in points.chunks()]
+    return np.argsort(np.concatenate(along), kind="stable").astype(np.int64)
+
+
+def require_equal_weights(points: Points) -> None:
+    """Raise WeightError for weighted points, or fewer than two."""
+    if len(points) < 2:
+        raise WeightError(f"a density needs at least 2 samples, got {len(points)}")
+    if points.weight is not None:
+        raise WeightError(
+            "this density counts every sample once and got weighted samples; repeat rows "
+            "instead, or use the density 'histogram' or 'aggregate'"
+        )
+
+
+def _whitened(projection: PrincipalComponents, points: Points) -> Float64[np.ndarray, "n f"]:
+    return np.concatenate([projection(chunk.array()) for chunk in points.chunks()])

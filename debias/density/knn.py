@@ -1,0 +1,110 @@
+"""Joint density from the distance to the m-th nearest neighbour."""
+
+from dataclasses import dataclass, replace
+from math import ceil, log, pi, sqrt
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from jaxtyping import Float, Float64
+from pydantic import Field
+
+from debias.density.joint import Components, FittedJoint
+from debias.density.points import Points, as_points
+from debias.settings import Settings
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
+
+SAME = 1e-6  # share of the m-th distance below which the nearest neighbour is the point itself
+CLOSEST = 1e-3
+
+
+class NeighbourDensity(Settings):
+    """Density q(w) = m / (n * volume of the ball that reaches the m-th neighbour of w).
+
+    Taken over whitened principal components, few enough for distances to differ. Every sample is
+    looked up among all others: in more than some ten directions the time grows with n^2.
+
+    Reference:
+        Loftsgaarden and Quesenberry 1965, A Nonparametric Estimate of a Multivariate Density
+        Function, Annals of Mathematical Statistics 36(3). Deviations: m instead of m - 1; a
+        fitted sample is not its own neighbour; a distance below 1/1000 of the typical one counts
+        as that, so that copies are not infinitely dense.
+    """
+
+    name: Literal["knn"] = "knn"
+    neighbours: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default="auto", description="Which neighbour's distance is taken, or 'auto': sqrt(n)."
+    )
+    components: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        default="auto",
+        description="Leading principal components to look at, or 'auto': those above noise.",
+    )
+
+    def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:
+        """Remember the training latents, whitened.
+
+        Raises:
+            AllDimensionsInactiveError: Every column of ``z`` is constant.
+            WeightError: Fewer than 2 samples, weighted samples, or fewer dimensions than
+                ``components``.
+        """
+        return FittedJoint.fit(as_points(z), self.components, self._learn)
+
+    def _learn(self, w: Float64[np.ndarray, "n f"]) -> "Neighbours":
+        wanted = ceil(sqrt(len(w))) if self.neighbours == "auto" else self.neighbours
+        return Neighbours.around(w, wanted)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Neighbours:
+    """Fitted points, searchable.
+
+    Attributes:
+        index: The points.
+        m: Which neighbour's distance is taken.
+        closest: Distance below which points count as this far apart.
+    """
+
+    index: "NearestNeighbors"
+    m: int
+    closest: float = 0.0
+
+    @staticmethod
+    def around(w: Float64[np.ndarray, "n f"], wanted: int) -> "Neighbours":
+        from sklearn.neighbors import NearestNeighbors  # seconds that a histogram does not need
+
+        index = NearestNeighbors().fit(w)
+        found = Neighbours(index=index, m=min(wanted, len(w) - 1))
+        distance = found._distance(w[:: ceil(len(w) / 1000)])[0]
+        apart = distance[distance > 0]
+        return replace(found, closest=CLOSEST * float(np.median(apart)) if len(apart) else 1.0)
+
+    @property
+    def about(self) -> dict[str, object]:
+        return {"neighbours": self.m}
+
+    def refit(self, w: Float64[np.ndarray, "m f"]) -> "Neighbours":
+        return replace(Neighbours.around(w, self.m), closest=self.closest)
+
+    def log_density(self, w: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, " n"]:
+        distance, others = self._distance(w)
+        radius = np.maximum(distance, self.closest)
+        return log(self.m) - np.log(others) - _log_ball(w.shape[1]) - w.shape[1] * np.log(radius)
+
+    def _distance(
+        self, w: Float64[np.ndarray, "n f"]
+    ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+        """Distance to the m-th neighbour, and among how many others it was looked for."""
+        distance = self.index.kneighbors(w, self.m + 1)[0]
+        # A place can be told from a sample only by its distance, which is rounded.
+        itself = distance[:, 0] <= SAME * distance[:, -1]
+        others = self.index.n_samples_fit_ - itself
+        return np.where(itself, distance[:, self.m], distance[:, self.m - 1]), others.astype(float)
+
+
+def _log_ball(dimensions: int) -> float:
+    """Natural log of the volume of the unit ball."""
+    from scipy.special import gammaln
+
+    return 0.5 * dimensions * log(pi) - float(gammaln(0.5 * dimensions + 1))

@@ -1,0 +1,154 @@
+"""Density ratio to a reference set, by a classifier that tells the two sets apart."""
+
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+from pydantic import Field
+
+from debias.density.joint import canonical_order, require_equal_weights
+from debias.density.points import Points
+from debias.errors import AllDimensionsInactiveError, WeightError
+from debias.settings import Settings
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import FeatureUnion
+
+Features = Literal["linear", "squares", "landmarks"]
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+LANDMARKS = 300
+
+
+class RatioDensity(Settings):
+    """log target(z) - log q(z), the log odds for "from the reference" less the prior log odds.
+
+    Logistic regression on standardised latents, cross-fitted: every sample is scored by models
+    that never saw it, and the scores are averaged over repetitions of the folds. What the
+    regression looks at and how closely it fits are chosen by log loss on samples left out, hence
+    without any group label. There is no density to look at, only the ratio.
+
+    Reference:
+        Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4;
+        landmarks: Williams and Seeger 2001, Using the Nyström Method to Speed Up Kernel Machines.
+    """
+
+    name: Literal["ratio"] = "ratio"
+    folds: int = Field(default=5, ge=2, description="Parts, each scored by a model of the others.")
+    repeats: int = Field(default=3, ge=1, description="Repetitions of the folds to average over.")
+    features: Features | Literal["auto"] = Field(
+        default="auto",
+        description="What the regression looks at: the latents ('linear'), also their 'squares', "
+        "or also similarities to 300 samples ('landmarks'); 'auto': what predicts best.",
+    )
+    strength: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="C of the logistic regression, larger fits closer; 'auto': what predicts best.",
+    )
+    seed: int = Field(default=0, ge=0, description="Of the folds and of the landmarks.")
+
+    def fit(self, z: Points | Float[np.ndarray, "n k"]) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            WeightError: Always: a ratio needs a second set.
+        """
+        raise WeightError(
+            "density 'ratio' compares the samples with a reference set and got none: name a "
+            "reference (target 'reference'), or choose another density"
+        )
+
+    def log_ratio(self, points: Points, reference: Points) -> Float64[np.ndarray, " n"]:
+        """How much more likely each point is in the reference than among the points.
+
+        Args:
+            points: (n, k), held in memory with the reference.
+            reference: (m, k).
+
+        Returns:
+            Nats; 0 where both sets are equally dense.
+
+        Raises:
+            AllDimensionsInactiveError: Every column is constant over the points.
+            WeightError: Fewer than 2 rows in one of the sets, or weighted ones.
+        """
+        for part in (points, reference):
+            require_equal_weights(part)
+        order = canonical_order(points)
+        own = points.of(order).array()
+        if not np.ptp(own, axis=0).any():
+            raise AllDimensionsInactiveError(
+                f"all {own.shape[1]} dimensions are constant over {len(own)} samples: "
+                "there is nothing to compare with the reference"
+            )
+        x = np.concatenate([own, reference.of(canonical_order(reference)).array()])
+        wanted = np.arange(len(x)) >= len(own)
+        ratio = np.empty(len(own))
+        ratio[order] = self._left_out_scores(x, wanted)[: len(own)]
+        return ratio - np.log(len(reference) / len(own))
+
+    def _left_out_scores(
+        self, x: Float64[np.ndarray, "rows k"], wanted: Bool[np.ndarray, " rows"]
+    ) -> Float64[np.ndarray, " rows"]:
+        """Log odds of every row for being ``wanted``, averaged over the repetitions."""
+        from scipy.special import expit
+        from sklearn.metrics import log_loss
+
+        tried = list(product(self._features(), self._strengths()))
+        first = [self._once(x, wanted, *choice, repeat=0) for choice in tried]
+        best = int(np.argmin([log_loss(wanted, expit(scores)) for scores in first]))
+        others = range(1, self.repeats)
+        rest = [self._once(x, wanted, *tried[best], repeat=repeat) for repeat in others]
+        return np.mean([first[best], *rest], axis=0)
+
+    def _features(self) -> tuple[Features, ...]:
+        return get_args(Features) if self.features == "auto" else (self.features,)
+
+    def _strengths(self) -> tuple[float, ...]:
+        return STRENGTHS if self.strength == "auto" else (self.strength,)
+
+    def _once(
+        self,
+        x: Float64[np.ndarray, "rows k"],
+        wanted: Bool[np.ndarray, " rows"],
+        features: Features,
+        strength: float,
+        *,
+        repeat: int,
+    ) -> Float64[np.ndarray, " rows"]:
+        """Log odds of every row by models of the other folds."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import StratifiedKFold, cross_val_predict
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        seeds = np.random.default_rng([self.seed, repeat]).integers(2**31, size=2).tolist()
+        folds = min(self.folds, int(wanted.sum()), int((~wanted).sum()))
+        model = make_pipeline(
+            StandardScaler(),
+            _seen(features, x.shape, seeds[0]),
+            LogisticRegression(C=strength, max_iter=1000),
+        )
+        parts = StratifiedKFold(folds, shuffle=True, random_state=seeds[1])
+        return cross_val_predict(model, x, wanted, cv=parts, method="decision_function")
+
+
+def _seen(features: Features, shape: tuple[int, int], seed: int) -> "FeatureUnion":
+    """z; and z^2; or and exp(-|z - landmark|^2 / (2 k)), all standardised."""
+    from sklearn.kernel_approximation import Nystroem
+    from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    rows, width = shape
+    added = {
+        "linear": (),
+        "squares": (FunctionTransformer(np.square),),
+        # A quarter of the rows at most: the smallest training part holds half of them.
+        "landmarks": (
+            Nystroem(
+                gamma=0.5 / width, n_components=min(LANDMARKS, -(-rows // 4)), random_state=seed
+            ),
+        ),
+    }
+    more = (make_pipeline(step, StandardScaler()) for step in added[features])
+    return make_union(FunctionTransformer(), *more)

@@ -1,0 +1,228 @@
+"""From a few annotated samples to everybody's probable group.
+
+``n`` samples, ``k`` latent dimensions, ``g`` groups, ``m`` some of the samples.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int64, Shaped
+from scipy.special import log_softmax, softmax
+
+from debias.errors import DataError, WeightError
+from debias.types import ROWS_AT_ONCE
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+STRENGTHS = tuple(np.logspace(-4, 1, 6).tolist())  # inverse penalties, flattest model first
+SHARE_ROWS = 100_000  # a handful of shares need no more
+
+
+def cross_fitted_membership(
+    z: Float[np.ndarray, "n k"],
+    groups: Shaped[np.ndarray, " n"],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+) -> Float64[np.ndarray, "n g"]:
+    """Probability that each sample belongs to each group, learned from the annotated ones.
+
+    Logistic regression on latents that are standardised over all samples, with the penalty that
+    predicts left-out samples best. Annotated samples are scored by the model that did not see
+    them, the others by the mean of all fold models; one temperature and one offset a group, fitted
+    to the left-out predictions, make them probabilities that can be taken at their word. Who was
+    annotated need not be who is there: the shares of the groups in the whole data set are
+    estimated, and all probabilities hold under them.
+
+    Args:
+        z: (n, k), finite, may be memory-mapped.
+        groups: (n,) text, empty where nobody said.
+        folds: Left-out parts; fewer when a group has fewer annotated samples.
+        seed: Of the folds.
+
+    Returns:
+        Columns in sorted order of the group names; each row sums to 1.
+
+    Raises:
+        DataError: Latents and groups of different lengths.
+        WeightError: Fewer than two groups, or a group with a single annotated sample.
+
+    Reference:
+        Saerens, Latinne, Decaestecker 2002, Adjusting the Outputs of a Classifier to New a Priori
+        Probabilities, for the shares (EM). Alexandari, Kundaje, Shrikumar 2020, Maximum Likelihood
+        with Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation, for temperature
+        and offsets. Deviation: annotated samples count for their own group in the shares.
+    """
+    known = groups != ""
+    annotated = _annotated(z, groups, known)
+    scaler = _scaler(z)
+    parts = min(folds, int(annotated.counts.min()))
+    fitted = _fit(scaler.transform(z[known]), annotated.codes, parts, seed)
+    logits = np.empty((len(z), len(annotated.counts)))
+    logits[known] = fitted.held_out
+    for rows in _pieces(np.flatnonzero(~known)):
+        scaled = scaler.transform(z[rows])
+        logits[rows] = np.mean([m.predict_log_proba(scaled) for m in fitted.models], axis=0)
+    return calibrated_membership(logits, groups, seed=seed)
+
+
+def calibrated_membership(
+    logits: Float64[np.ndarray, "n g"], groups: Shaped[np.ndarray, " n"], *, seed: int = 0
+) -> Float64[np.ndarray, "n g"]:
+    """Probability of each group from scores that no model gave to a sample it had seen.
+
+    One temperature and one offset a group, fitted to the annotated samples, make the scores
+    probabilities; the shares of the groups in the whole data set are then estimated from all.
+
+    Args:
+        logits: (n, g), larger for likelier groups, columns in sorted order of the group names.
+        groups: (n,) text, empty where nobody said.
+        seed: Picks samples when there are very many.
+
+    Returns:
+        As :func:`cross_fitted_membership`, whose sources and errors apply.
+    """
+    known = groups != ""
+    annotated = _annotated(logits, groups, known)
+    member = softmax(_calibrated(logits, _calibration(logits[known], annotated.codes)), axis=1)
+    shares = _shares(member[~known], annotated.counts, np.random.default_rng(seed))
+    return _under(member, annotated.counts, shares)
+
+
+@dataclass(frozen=True, eq=False)
+class _Annotated:
+    """Group numbers (m,) of the annotated samples, and how many each group has (g,)."""
+
+    codes: Int64[np.ndarray, " m"]
+    counts: Int64[np.ndarray, " g"]
+
+
+def _annotated(
+    z: Float[np.ndarray, "_ k"], groups: Shaped[np.ndarray, " n"], known: Bool[np.ndarray, " n"]
+) -> _Annotated:
+    if len(z) != len(groups):
+        raise DataError(f"latents and groups have {(len(z), len(groups))} rows; they must agree")
+    names, codes, counts = np.unique(groups[known], return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        raise WeightError(
+            f"the {known.sum()} annotated samples belong to {len(names)} group(s); at least 2 are "
+            "needed to tell them apart: annotate samples of the others"
+        )
+    if counts.min() < 2:
+        raise WeightError(
+            f"group {str(names[counts.argmin()])!r} has a single annotated sample; at least 2 are "
+            "needed, and some dozens advisable"
+        )
+    return _Annotated(codes.astype(np.int64), counts.astype(np.int64))
+
+
+def _pieces(rows: Int64[np.ndarray, " m"]) -> Iterator[Int64[np.ndarray, " _"]]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]
+
+
+def _scaler(z: Float[np.ndarray, "n k"]) -> "StandardScaler":
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler()
+    for start in range(0, len(z), ROWS_AT_ONCE):
+        scaler.partial_fit(np.asarray(z[start : start + ROWS_AT_ONCE], dtype=np.float64))
+    return scaler
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """One model per fold and the log-probabilities (m, g) they give to what they did not see."""
+
+    models: tuple["LogisticRegression", ...]
+    held_out: Float64[np.ndarray, "m g"]
+
+    def loss(self, codes: Int64[np.ndarray, " m"]) -> float:
+        return -float(self.held_out[np.arange(len(codes)), codes].mean())
+
+
+def _fit(
+    scaled: Float[np.ndarray, "m k"], codes: Int64[np.ndarray, " m"], folds: int, seed: int
+) -> _Fitted:
+    """Fold models of the penalty with the lowest log loss on left-out samples."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
+    parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(scaled, codes))
+
+    def fit(strength: float) -> _Fitted:
+        held_out = np.empty((len(codes), codes.max() + 1))
+        models = []
+        for seen, left_out in parts:
+            model = LogisticRegression(C=strength, max_iter=500).fit(scaled[seen], codes[seen])
+            held_out[left_out] = model.predict_log_proba(scaled[left_out])
+            models.append(model)
+        # A probability of zero would make the loss infinite and the calibration undefined.
+        return _Fitted(tuple(models), np.maximum(held_out, np.log(np.finfo(float).tiny)))
+
+    return min((fit(strength) for strength in STRENGTHS), key=lambda fitted: fitted.loss(codes))
+
+
+def _calibration(
+    logits: Float64[np.ndarray, "m g"], codes: Int64[np.ndarray, " m"]
+) -> Float64[np.ndarray, " _"]:
+    """Slope (>= 0) and one offset a group with the lowest log loss."""
+    from scipy.optimize import minimize
+
+    truth = np.eye(logits.shape[1])[codes]
+
+    def loss(values: Float64[np.ndarray, " _"]) -> tuple[float, Float64[np.ndarray, " _"]]:
+        log_member = log_softmax(_calibrated(logits, values), axis=1)
+        excess = np.exp(log_member) - truth
+        slopes = [np.sum(excess * logits, axis=1).mean(), *excess.mean(axis=0)]
+        return -float(np.sum(log_member * truth, axis=1).mean()), np.array(slopes)
+
+    groups = logits.shape[1]
+    start = np.array([1.0, *np.zeros(groups)])
+    bounds = [(0, 10), *[(-10, 10)] * groups]  # perfect separation has no finite optimum
+    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+
+
+def _calibrated(
+    logits: Float64[np.ndarray, "m g"], values: Float64[np.ndarray, " _"]
+) -> Float64[np.ndarray, "m g"]:
+    return np.maximum(logits, np.log(np.finfo(float).tiny)) * values[0] + values[1:]
+
+
+def _shares(
+    member: Float64[np.ndarray, "m g"],
+    annotated: Int64[np.ndarray, " g"],
+    generator: np.random.Generator,
+) -> Float64[np.ndarray, " g"]:
+    """Share of each group in the whole data set, by expectation maximisation.
+
+    Args:
+        member: Of the unknown samples, as if the shares were those among the annotated ones.
+        annotated: Annotated samples of each group, who belong to it for certain.
+        generator: Picks the samples to look at when there are very many.
+    """
+    size = len(member)
+    if size > SHARE_ROWS:
+        member = member[generator.choice(size, SHARE_ROWS, replace=False)]
+    scale = size / max(len(member), 1)
+    shares = annotated / annotated.sum()
+    for _ in range(1000):
+        counts = annotated + scale * _under(member, annotated, shares).sum(axis=0)
+        before, shares = shares, counts / counts.sum()
+        if np.abs(shares - before).max() < 1e-7:
+            break
+    return shares
+
+
+def _under(
+    member: Float64[np.ndarray, "m g"],
+    before: Int64[np.ndarray, " g"],
+    shares: Float64[np.ndarray, " g"],
+) -> Float64[np.ndarray, "m g"]:
+    """Bayes' rule: probabilities that held under the counts ``before``, now under ``shares``."""
+    odds = member * (shares / before)
+    return odds / odds.sum(axis=1, keepdims=True)

@@ -1,0 +1,63 @@
+"""Whether a label goes together with a group: the other way in which data can be one-sided."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int64, Shaped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Association:
+    """How closely two columns go together.
+
+    Attributes:
+        cramers_v: In [0, 1]: 0 when one column says nothing about the other; NaN when a column
+            has a single value.
+        p_value: Of independence (chi-square); NaN likewise.
+        rarest_cell: Label and group whose combination falls furthest short of independence.
+        rarest_count: Samples in it.
+        expected_count: Samples it would hold under independence.
+    """
+
+    cramers_v: float
+    p_value: float
+    rarest_cell: tuple[str, str]
+    rarest_count: int
+    expected_count: float
+
+
+def association(
+    labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]
+) -> Association:
+    """Cramér's V with Bergsma's correction for its upward bias.
+
+    Reference:
+        Bergsma 2013, A bias-correction for Cramér's V and Tschuprow's T, Journal of the Korean
+        Statistical Society 42.
+    """
+    from scipy.stats import chi2_contingency
+
+    table = pd.crosstab(pd.Series(labels), pd.Series(groups))  # (classes, g)
+    result = chi2_contingency(table.to_numpy(), correction=False)
+    short = table.to_numpy() / result.expected_freq
+    row, column = np.unravel_index(np.argmin(short), short.shape)
+    single = min(table.shape) < 2
+    return Association(
+        cramers_v=np.nan if single else _corrected(result.statistic, table),
+        p_value=np.nan if single else float(result.pvalue),
+        rarest_cell=(str(table.index[row]), str(table.columns[column])),
+        rarest_count=int(table.iat[row, column]),
+        expected_count=float(result.expected_freq[row, column]),
+    )
+
+
+def _corrected(statistic: float, table: pd.DataFrame) -> float:
+    size, (rows, columns) = int(table.to_numpy().sum()), table.shape
+    if size < 2:
+        return np.nan
+    phi = max(0.0, statistic / size - (rows - 1) * (columns - 1) / (size - 1))
+    corrected_rows = rows - (rows - 1) ** 2 / (size - 1)
+    corrected_columns = columns - (columns - 1) ** 2 / (size - 1)
+    widest = min(corrected_rows, corrected_columns) - 1
+    return float(np.sqrt(phi / widest)) if widest > 0 else np.nan

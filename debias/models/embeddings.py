@@ -1,0 +1,132 @@
+"""A file of embeddings in place of a network: samples are found by id, never by position.
+
+``n`` samples, ``k`` dimensions.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64, Shaped
+from pydantic import Field
+
+from debias.embeddings_file import read_embeddings
+from debias.errors import DataError
+from debias.models.pretrained import digest
+from debias.settings import Settings
+
+NAMED = 5  # examples in a message
+
+
+class Embeddings(Settings):
+    """Embeddings made elsewhere, one row per sample; see :mod:`debias.embeddings_file`.
+
+    An id of the file is the ``sample_id`` of a sample or the path of its image: in full, relative
+    to the data folder, or any ending of it that still tells all samples apart.
+    """
+
+    name: Literal["embeddings"] = "embeddings"
+    file: Path = Field(description="A .npy, .npz, .parquet or .csv file with one row per sample.")
+    ids: Path | None = Field(
+        default=None,
+        description="Ids of the rows, needed with .npy: text with one id a line, or .npy.",
+    )
+    beside: tuple[str, ...] = Field(
+        default=(), description="Columns of numbers that are not part of the embedding."
+    )
+
+    def identity(self) -> dict[str, object]:
+        """Contents of the files.
+
+        Raises:
+            DataError: A file is missing.
+        """
+        return {
+            "name": self.name,
+            "file": digest(self.file, "representation.model.file"),
+            "ids": self.ids and digest(self.ids, "representation.model.ids"),
+            "beside": self.beside,
+        }
+
+    def open(self, device: torch.device) -> "EmbeddingIndex":
+        """Read the file; nothing goes to the device.
+
+        Raises:
+            DataError: It cannot be read, or nothing says which row is which sample.
+        """
+        table = read_embeddings(self.file, ids=self.ids, columns=self.beside)
+        if table.ids is None:
+            raise DataError(
+                f"{self.file} does not say which row is which sample: give a table a column "
+                "sample_id or path, give .npz an array ids, or set representation.model.ids to a "
+                "file with one id per row"
+            )
+        return EmbeddingIndex(self.file, table.ids, table.values)
+
+
+class EmbeddingIndex:
+    """Rows of a file of embeddings, by sample."""
+
+    def __init__(
+        self, file: Path, ids: Shaped[np.ndarray, " n"], values: Float[np.ndarray, "n k"]
+    ) -> None:
+        self.file, self.values = file, values
+        self.ids = pd.Index(ids.tolist())
+
+    def find(self, samples: pd.DataFrame) -> Float[np.ndarray, "n k"]:
+        """The embeddings of these samples, in their order.
+
+        Args:
+            samples: A table with ``sample_id`` and, where images are files, ``path``.
+
+        Raises:
+            DataError: A sample has no row, or its row holds values that are not finite.
+        """
+        rows = self._rows(samples)
+        names = samples["sample_id"].to_numpy(dtype=str)
+        lost = names[rows < 0]
+        if len(lost):
+            raise DataError(
+                f"{self.file} holds no embedding for {len(lost)} of {len(names)} samples, first "
+                f"sample_id: {_first(lost)}; its own ids read {self.ids[0]}, ...: use "
+                "sample_id or path as in samples.parquet of the run's faces, one row per sample"
+            )
+        values = np.asarray(self.values[rows])
+        bad = names[~np.isfinite(values).all(axis=1)]
+        if len(bad):
+            raise DataError(
+                f"{self.file} holds values that are not finite for {len(bad)} of {len(names)} "
+                f"samples, first sample_id: {_first(bad)}; compute these embeddings again or "
+                "leave the samples out"
+            )
+        return values
+
+    def _rows(self, samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
+        """Row of each sample, -1 for none, under the naming that finds the most."""
+        best = np.full(len(samples), -1)
+        for names in _namings(samples):
+            rows = self.ids.get_indexer(pd.Index(names))
+            best = max(best, rows, key=lambda found: (found >= 0).sum())
+            if (best >= 0).all():
+                break
+        return best.astype(np.int64)
+
+
+def _namings(samples: pd.DataFrame) -> Iterator[list[str]]:
+    """Names of all samples, each different: the id, then shorter and shorter endings of paths."""
+    yield samples["sample_id"].astype(str).tolist()
+    if "path" not in samples:
+        return
+    paths = [PurePosixPath(path) for path in samples["path"]]
+    yield [str(path) for path in paths]
+    for depth in range(1, min(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            yield names
+
+
+def _first(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:NAMED])

@@ -1,0 +1,320 @@
+"""What ``debias weigh`` does: embeddings in a file become weights in a file, and a picture."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float64, Int64, Shaped
+
+from debias.api import latent_weights
+from debias.density import Points
+from debias.density.principal import PrincipalComponents
+from debias.embeddings_file import ID_COLUMNS, EmbeddingTable, read_embeddings
+from debias.errors import ConfigError, DataError, StorageError
+from debias.types import Latents, SamplingWeights
+
+POINTS_DRAWN = 20_000
+UNKNOWN = "unknown"
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command was asked for.
+
+    Attributes:
+        embeddings: File of embeddings, see :mod:`debias.embeddings_file`.
+        labels: Class of each sample: a column of the embeddings, or a file (see ``_from_file``).
+        groups: Group of each sample, likewise. They enter the weights only with target ``groups``;
+            otherwise they show whom the weights reach.
+        reference: File of embeddings of the reference set.
+        ids: File of one sample id per row, for embeddings that hold none.
+        target: None for ``reference`` where one is given, else ``uniform``.
+        settings: The other arguments of :func:`debias.latent_weights`.
+        out: Where the weights go; the suffix says as what.
+    """
+
+    embeddings: Path
+    out: Path
+    labels: str | None = None
+    groups: str | None = None
+    reference: Path | None = None
+    ids: Path | None = None
+    target: str | None = None
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """Weights, what they do to known groups (or None), what to tell, and the files written."""
+
+    weights: SamplingWeights
+    by_group: pd.DataFrame | None
+    sentences: list[str]
+    picture: Path
+
+
+def weigh(request: Request) -> Outcome:
+    """Read, weigh, write, draw.
+
+    Raises:
+        PipelineError: A file or a setting cannot be used; nothing has been written then.
+    """
+    if request.out.suffix.lower() not in WRITERS:
+        raise ConfigError(
+            f"weights are written as {' or '.join(WRITERS)}, got --out {request.out}; change its "
+            "ending"
+        )
+    named = [name for name in (request.labels, request.groups) if name and not _file(name)[0]]
+    table = read_embeddings(request.embeddings, ids=request.ids, columns=named)
+    ids = np.arange(len(table.values)).astype(str) if table.ids is None else table.ids
+    latents = Latents(sample_ids=ids, mean=table.values)
+    labels, groups = _column(table, request.labels), _column(table, request.groups)
+    weights, notes = _weights(request, latents, labels, groups)
+    classes = _codes(labels, len(ids))
+    by_group = None
+    if groups is not None:
+        named_groups = np.where(pd.isna(groups) | (groups == ""), UNKNOWN, groups).astype(str)
+        by_group = weights.describe(named_groups, classes)["by_group"]
+    _write(request.out, lambda path: _save(weights, path))
+    picture = request.out.with_suffix(".svg")
+    _draw(picture, latents, weights, by_group)
+    sentences = _found(latents, weights, classes) + notes + readings(by_group)
+    return Outcome(weights=weights, by_group=by_group, sentences=sentences, picture=picture)
+
+
+def _weights(
+    request: Request,
+    latents: Latents,
+    labels: Shaped[np.ndarray, " n"] | None,
+    groups: Shaped[np.ndarray, " n"] | None,
+) -> tuple[SamplingWeights, list[str]]:
+    """The weights, and what was warned about on the way."""
+    reference = None if request.reference is None else read_embeddings(request.reference).values
+    target = request.target or ("uniform" if reference is None else "reference")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        weights = latent_weights(
+            latents,
+            labels,
+            target=target,
+            reference=reference,
+            groups=groups if target == "groups" else None,
+            **request.settings,
+        )
+    texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
+    return weights, [f"Note: {text}." for text in dict.fromkeys(texts)]
+
+
+def _file(source: str) -> tuple[Path | None, str | None]:
+    """``FILE`` or ``FILE:COLUMN`` taken apart; no file if it must be the name of a column."""
+    if Path(source).suffix.lower() in READERS:
+        return Path(source), None
+    name, _, column = source.rpartition(":")
+    return (Path(name), column) if Path(name).suffix.lower() in READERS else (None, None)
+
+
+def _column(table: EmbeddingTable, source: str | None) -> Shaped[np.ndarray, " n"] | None:
+    """One value a sample, from a column beside the embedding or from a file of its own."""
+    if source is None:
+        return None
+    file, column = _file(source)
+    if file is None:
+        return table.columns[source].to_numpy(dtype=object)
+    frame = _read(file)
+    known = next((name for name in ID_COLUMNS if name in frame), None)
+    values = frame[_chosen(file, frame.columns.drop(known or []), column)]
+    if known is None:
+        return _in_order(file, values, len(table.values))
+    if table.ids is None:
+        raise DataError(
+            f"{file} says which sample each value belongs to, but the embeddings have no ids; "
+            "give them with --ids, or drop that column to go by row"
+        )
+    return _by_id(file, values.set_axis(frame[known].astype(str)), table.ids)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    if not file.is_file():
+        raise DataError(f"the file {file.absolute()} does not exist; correct the path")
+    try:
+        return READERS[file.suffix.lower()](file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": lambda file: pd.read_csv(file, dtype=str),
+    ".parquet": pd.read_parquet,
+    ".npy": lambda file: pd.DataFrame(np.load(file, allow_pickle=False)),
+    ".txt": lambda file: pd.DataFrame(file.read_text(encoding="utf-8").splitlines()),
+}
+
+
+def _chosen(file: Path, columns: Sequence[str], wanted: str | None) -> str:
+    names = list(columns)
+    if wanted is None and len(names) != 1:
+        raise DataError(
+            f"{file} has {len(names)} columns: {', '.join(map(str, names[:8]))}; say which one "
+            f"as {file}:COLUMN"
+        )
+    if wanted is not None and wanted not in names:
+        raise DataError(f"{file} has no column {wanted!r}; columns: {', '.join(names[:8])}")
+    return names[0] if wanted is None else wanted
+
+
+def _in_order(file: Path, values: "pd.Series[Any]", rows: int) -> Shaped[np.ndarray, " n"]:
+    if len(values) != rows:
+        raise DataError(
+            f"{file} holds {len(values)} values for {rows} rows of embeddings; without ids there "
+            "must be one for each row, in order"
+        )
+    return values.to_numpy(dtype=object)
+
+
+def _by_id(
+    file: Path, values: "pd.Series[Any]", ids: Shaped[np.ndarray, " n"]
+) -> Shaped[np.ndarray, " n"]:
+    repeated = values.index[values.index.duplicated()]
+    if len(repeated):
+        raise DataError(f"{file} names {repeated[0]!r} more than once; keep one row per sample")
+    if not values.index.isin(ids).any():
+        raise DataError(
+            f"{file} names none of the samples of the embeddings: {values.index[0]!r} there, "
+            f"{str(ids[0])!r} here"
+        )
+    return values.reindex(ids).to_numpy(dtype=object)
+
+
+def _codes(labels: Shaped[np.ndarray, " n"] | None, rows: int) -> Int64[np.ndarray, " n"]:
+    return np.zeros(rows, np.int64) if labels is None else pd.factorize(labels)[0].astype(np.int64)
+
+
+def _save(weights: SamplingWeights, path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "sample_id": weights.sample_ids,
+            "weight": weights.probability * len(weights.probability),
+            "probability": weights.probability,
+        }
+    )
+    WRITERS[path.suffix](frame, path)
+
+
+def _write(path: Path, save: Callable[[Path], object]) -> None:
+    """Give the file its name only when all of it is there.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix.lower(), dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        save(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path.absolute()} ({error}); choose another place with --out"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _draw(
+    path: Path, latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None
+) -> None:
+    from debias.report.weighing import Weighed, picture
+
+    every = weights.probability * len(weights.probability)
+    size = len(every)
+    # Which samples are drawn decides nothing, so the picture has a seed of its own.
+    rows = np.random.default_rng(0).choice(size, min(size, POINTS_DRAWN), replace=False)
+    shown = Weighed(
+        points=_plane(latents.mean, rows), multiple=every[rows], every=every, by_group=by_group
+    )
+    drawn = picture(shown)
+    _write(path, lambda file: file.write_bytes(drawn))
+
+
+def _plane(
+    mean: Float[np.ndarray, "n k"], rows: Int64[np.ndarray, " m"]
+) -> Float64[np.ndarray, "m 2"]:
+    """Two leading principal components; zeros where there is only one direction."""
+    points = Points(mean=mean)
+    varying = int((np.ptp(mean[rows], axis=0) > 0).sum())
+    found = PrincipalComponents.fit(points, max(1, min(2, varying)))(mean[rows])
+    return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+
+
+def _found(
+    latents: Latents, weights: SamplingWeights, classes: Int64[np.ndarray, " n"]
+) -> list[str]:
+    size, width = latents.mean.shape
+    about, figures = weights.origin, weights.describe()
+    dropped = len(about.get("dropped_dimensions", ()))
+    left_out = f" ({dropped} constant, left out)" if dropped else ""
+    kinds = len(np.unique(classes))
+    sentences = [
+        f"{size:,} samples, {width:,} dimensions{left_out}, "
+        f"{kinds} {'class' if kinds == 1 else 'classes'}.",
+        f"Effective sample size {figures['ess']:.1%} ({figures['effective_samples']:,.0f} "
+        f"samples); the largest weight is {figures['largest']:.1f} times the mean, and the "
+        f"heaviest hundredth of the samples holds {figures['top_1_percent']:.1%} of the weight.",
+    ]
+    if "factors" in about:
+        kept = ", ".join(str(count) for count in about["factors"])
+        sentences.insert(1, f"Density {about['density']!r} over {kept} directions.")
+    return sentences
+
+
+def readings(by_group: pd.DataFrame | None) -> list[str]:
+    """What shares and areas of known groups say about the weights, in words.
+
+    A group is reached when its share of the weight exceeds what equally uneven random weights
+    give it in 95 % of cases and the interval of its area under the curve lies above one half.
+    """
+    if by_group is None:
+        return [
+            "No groups were given, so nothing here says whom the weights reach. With --groups, "
+            "annotations of some samples show it; they do not enter the weights."
+        ]
+    table = by_group[by_group["group"] != UNKNOWN]
+    slack = 1e-9
+    reached = (table["after"] > table["random_high"] + slack) & (table["low"] > 0.5)
+    lowered = (table["after"] < table["random_low"] - slack) & (table["before"] < 1 / len(table))
+    inside = table["after"].between(table["random_low"] - slack, table["random_high"] + slack)
+    sentences = []
+    if lowered.any():
+        sentences.append(f"Harm: the weights lower the share of {_moved(table[lowered])}.")
+    if reached.any():
+        sentences.append(
+            f"The weights raise the share of {_moved(table[reached])}, more than equally uneven "
+            "random weights would."
+        )
+    if inside.any():
+        sentences.append(
+            "The weights do no better than random weights of equal effective sample size for "
+            f"{', '.join(table['group'][inside])}: they do not target these groups."
+        )
+    return sentences
+
+
+def _moved(table: pd.DataFrame) -> str:
+    rows = table[["group", "before", "after"]].itertuples(index=False)
+    return ", ".join(f"{group} ({before:.1%} to {after:.1%})" for group, before, after in rows)

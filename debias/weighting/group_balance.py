@@ -1,0 +1,105 @@
+"""Weights by annotated group, complete or partial."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from pydantic import Field
+
+from debias.errors import WeightError
+from debias.settings import Settings
+from debias.types import SamplingWeights, TrainingTable
+from debias.weighting.gate import check
+
+
+class GroupBalance(Settings):
+    """Weights 1 / n_g: every annotated group gets the same total weight.
+
+    With the annotation of every training image it is the upper bound that weights without group
+    labels are compared with. Where some groups are empty, each image gets the expected weight
+    sum_g p(g | image) / n_g under the membership probabilities, n_g being the expected counts; an
+    annotated image belongs to its group for certain.
+    """
+
+    needs_density: ClassVar[bool] = False
+    needs_reference: ClassVar[bool] = False
+    uses_groups: ClassVar[bool] = True
+
+    name: Literal["group_balance"] = "group_balance"
+    within_class: bool = Field(
+        default=True, description="Balance the groups inside each class and keep the class shares."
+    )
+    estimate_on: Literal["images", "latents"] = Field(
+        default="images",
+        description="How empty groups are estimated from the annotated images: on 'images', by a "
+        "small cross-fitted network (see 'discriminator'), or on 'latents', by logistic "
+        "regression.",
+    )
+    by: tuple[str, ...] = Field(
+        default=(), description="Attributes to balance, crossed; empty: all attributes."
+    )
+    annotated_per_group: int | None = Field(
+        default=None,
+        ge=2,
+        description="Use only so many annotated training images of each group, drawn at random, "
+        "and treat the others as unknown: what would a small effort of annotation buy?",
+    )
+    allow_degenerate: bool = Field(
+        default=False, description="Go on although the weights rest on very few samples."
+    )
+
+    def weights(self, table: TrainingTable) -> SamplingWeights:
+        """Weights of the training samples.
+
+        Raises:
+            WeightError: The table has no groups, or some are empty and nobody estimated them.
+            WeightDegeneracyError: The weights rest on too few samples.
+        """
+        if table.groups is None:
+            raise WeightError("group_balance needs group annotations; set 'attributes'")
+        member = _membership(table)  # (n, g)
+        classes = np.unique(table.labels, return_inverse=True)[1].astype(np.int64)
+        classes = classes if self.within_class else np.zeros_like(classes)
+        probability = _expected(member, classes)
+        weights = SamplingWeights(
+            sample_ids=table.sample_ids,
+            probability=probability / probability.sum(),
+            origin={"rule": self.name, "annotated": int((table.groups != "").sum())},
+        )
+        return check(weights, allow_degenerate=self.allow_degenerate)
+
+
+def _membership(table: TrainingTable) -> Float64[np.ndarray, "n g"]:
+    """Probability of each known group, certain where the group is annotated."""
+    groups = table.groups
+    assert groups is not None  # checked by the caller
+    known = groups != ""
+    if not known.any():
+        raise WeightError("group_balance needs annotated images; every group is empty")
+    names = np.unique(groups[known])
+    if known.all():
+        return (groups[:, None] == names).astype(np.float64)
+    if table.membership is None:
+        raise WeightError(
+            f"{(~known).sum()} of {len(groups)} groups are empty and their membership was not "
+            "estimated"
+        )
+    if table.membership.shape != (len(groups), len(names)):
+        raise WeightError(
+            f"membership has shape {table.membership.shape}, expected {(len(groups), len(names))}"
+        )
+    return np.where(known[:, None], groups[:, None] == names, table.membership)
+
+
+def _expected(
+    member: Float64[np.ndarray, "n g"], classes: Int64[np.ndarray, " n"]
+) -> Float64[np.ndarray, " n"]:
+    """sum_g p(g | i) / n_g within each class; the share of each class is kept."""
+    probability = np.empty(len(member))
+    for value in np.unique(classes):
+        here = classes == value
+        count = member[here].sum(axis=0)
+        present = count > 0
+        share = here.mean() / present.sum()
+        probability[here] = member[here][:, present] @ (share / count[present])
+    return probability
