@@ -23,6 +23,7 @@ from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio
 
 TARGETS = {"uniform": LatentRarity, "reference": ReferenceRatio, "groups": GroupBalance}
 FEW = 1000  # effective samples below which a training set is thin
+SHARPENED = 10  # exponent of a ratio beyond which chance may decide
 
 
 def latent_weights(  # noqa: PLR0913 (one call is the point)
@@ -49,7 +50,8 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
             or not, or ``Latents``. Constant columns say nothing and are left out.
         labels: (n,) class of each sample, text or numbers; None for a single class.
         density: How crowdedness is measured: a name in ``debias.density.DENSITIES`` or settings
-            such as ``HistogramDensity(bins=20)``.
+            such as ``HistogramDensity(bins=20)``. For target ``reference``, ``ratio`` takes
+            seconds longer and ranks samples better than two histograms. Not used by ``groups``.
         target: What the weighted data should look like. ``uniform``: every region of the latent
             space as populated as every other. ``reference``: like the reference set. ``groups``:
             every group the same weight within a class.
@@ -81,7 +83,7 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
         estimator = _estimator(density, seed)
         settings = {"ess": ess, "cap": cap, "alpha": alpha}
         found = _tempered(latents, labels, estimator, reference, settings)
-    _warn_if_few(found)
+    _warn(found)
     return replace(found, origin={"target": target, **found.origin})
 
 
@@ -227,11 +229,20 @@ def _balanced(
     return GroupBalance(allow_degenerate=True, estimate_on="latents").weights(table)
 
 
-def _warn_if_few(weights: SamplingWeights) -> None:
-    effective = weights.effective_sample_size
-    if effective < FEW * (1 - 1e-9) and len(weights.probability) >= FEW:
+def _warn(weights: SamplingWeights) -> None:
+    """Say what a library must not refuse."""
+    size, effective = len(weights.probability), weights.effective_sample_size
+    if effective < FEW * (1 - 1e-9) and size >= FEW:
         warnings.warn(
-            f"the weights count for {effective:.0f} samples of {len(weights.probability)}, fewer "
-            f"than {FEW}; raise ess for steadier training",
+            f"the weights count for {effective:.0f} samples of {size}, fewer than {FEW}; raise ess "
+            "for steadier training",
+            stacklevel=3,
+        )
+    tau = weights.origin.get("tau", 0.0)
+    if weights.origin["rule"] == "reference_ratio" and tau > SHARPENED:
+        warnings.warn(
+            f"the reference hardly differs from the samples: the ratio had to be taken to the "
+            f"power {tau:.0f} to reach the effective sample size, which turns small differences, "
+            "chance among them, into large weights; check them on known groups, or raise ess",
             stacklevel=3,
         )

@@ -106,7 +106,7 @@ def _read_npz(path: Path, columns: Sequence[str]) -> Parts:
 
 def _read_csv(path: Path, columns: Sequence[str]) -> Parts:
     text = dict.fromkeys([*ID_COLUMNS, *columns], str)  # an id 007 must not become 7
-    table = pd.read_csv(path, dtype=text, float_precision="round_trip")
+    table = pd.read_csv(path, dtype=text)
     if len(table.columns) and all(_looks_like_a_value(name) for name in table.columns):
         raise DataError(
             f"the first line of {path} holds numbers where names of columns are expected; add a "

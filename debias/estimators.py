@@ -3,18 +3,18 @@
 ``n`` samples, ``k`` features.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from debias.api import latent_weights
-from debias.density import DensityEstimator
-from debias.types import Latents, SamplingWeights
+from debias.types import SamplingWeights
+
+Given = Any  # taken as it comes: scikit-learn wants wrong values refused by ``fit``, in its words
 
 
 class LatentWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -47,13 +47,13 @@ class LatentWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
     def __init__(  # noqa: PLR0913 (settings of one call)
         self,
         *,
-        density: str | DensityEstimator = "histogram",
-        target: str = "uniform",
-        reference: ArrayLike | Latents | None = None,
-        ess: float | Literal["published"] = 0.5,
-        alpha: float = 0.01,
-        cap: float = 20.0,
-        random_state: int | np.random.RandomState | None = 0,
+        density: Given = "histogram",
+        target: Given = "uniform",
+        reference: Given = None,
+        ess: Given = 0.5,
+        alpha: Given = 0.01,
+        cap: Given = 20.0,
+        random_state: Given = 0,
     ) -> None:
         self.density = density
         self.target = target
@@ -63,9 +63,7 @@ class LatentWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
         self.cap = cap
         self.random_state = random_state
 
-    def fit(
-        self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> "LatentWeights":
+    def fit(self, X: Given, y: Given = None, groups: Given = None) -> "LatentWeights":
         """Weigh the rows of ``X`` (n, k) within the classes ``y`` (n,).
 
         ``groups`` (n,), for target ``groups``, may be partly unknown (None, NaN or ""). In a
@@ -84,14 +82,12 @@ class LatentWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
         self.sample_weight_ = self.weights_.probability * len(self.weights_.probability)
         return self
 
-    def _weigh(
-        self, X: np.ndarray, y: ArrayLike | None, groups: ArrayLike | None
-    ) -> SamplingWeights:
+    def _weigh(self, X: np.ndarray, y: np.ndarray | None, groups: Given) -> SamplingWeights:
         settings: dict[str, Any] = self.get_params(deep=False)
         random = check_random_state(settings.pop("random_state"))
         return latent_weights(X, y, groups=groups, seed=random.randint(2**31 - 1), **settings)
 
-    def transform(self, X: ArrayLike) -> np.ndarray:
+    def transform(self, X: Given) -> np.ndarray:
         """Return the features as they are, (n, k)."""
         check_is_fitted(self)
         return validate_data(self, X, reset=False)

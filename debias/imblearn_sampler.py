@@ -1,15 +1,13 @@
 """The weights as an imbalanced-learn sampler; needs ``pip install 'debias[imblearn]'``."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 
 from debias.api import latent_weights
-from debias.density import DensityEstimator
-from debias.types import Latents
+from debias.estimators import Given
 
 try:
     from imblearn.base import BaseSampler  # type: ignore[import-untyped]
@@ -48,14 +46,14 @@ class LatentResampler(BaseSampler):  # type: ignore[misc]
     def __init__(  # noqa: PLR0913 (settings of one call)
         self,
         *,
-        n_samples: int | None = None,
-        density: str | DensityEstimator = "histogram",
-        target: str = "uniform",
-        reference: ArrayLike | Latents | None = None,
-        ess: float | Literal["published"] = 0.5,
-        alpha: float = 0.01,
-        cap: float = 20.0,
-        random_state: int | np.random.RandomState | None = None,
+        n_samples: Given = None,
+        density: Given = "histogram",
+        target: Given = "uniform",
+        reference: Given = None,
+        ess: Given = 0.5,
+        alpha: Given = 0.01,
+        cap: Given = 20.0,
+        random_state: Given = None,
     ) -> None:
         super().__init__()
         self.n_samples = n_samples
@@ -68,11 +66,8 @@ class LatentResampler(BaseSampler):  # type: ignore[misc]
         self.random_state = random_state
 
     def _fit_resample(
-        self,
-        X: Any,  # noqa: ANN401 (an array or a sparse one)
-        y: np.ndarray,
-        groups: ArrayLike | None = None,
-    ) -> tuple[Any, np.ndarray]:
+        self, X: Given, y: np.ndarray, groups: Given = None
+    ) -> tuple[Given, np.ndarray]:
         settings = self.get_params(deep=False)
         random = check_random_state(settings.pop("random_state"))
         size = settings.pop("n_samples")

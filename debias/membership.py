@@ -24,7 +24,7 @@ SHARE_ROWS = 100_000  # a handful of shares need no more
 
 def cross_fitted_membership(
     z: Float[np.ndarray, "n k"],
-    groups: Shaped[np.ndarray, " n"],
+    groups: Shaped[np.ndarray, " _"],
     *,
     folds: int = 5,
     seed: int = 0,

@@ -39,6 +39,8 @@ class Request:
         reference: File of embeddings of the reference set.
         ids: File of one sample id per row, for embeddings that hold none.
         target: None for ``reference`` where one is given, else ``uniform``.
+        density: None for ``ratio``, which ranks best, where a reference is aimed at, else
+            ``histogram``.
         settings: The other arguments of :func:`debias.latent_weights`.
         out: Where the weights go; the suffix says as what.
     """
@@ -50,6 +52,7 @@ class Request:
     reference: Path | None = None
     ids: Path | None = None
     target: str | None = None
+    density: str | None = None
     settings: dict[str, Any]
 
 
@@ -88,7 +91,14 @@ def weigh(request: Request) -> Outcome:
     _write(request.out, lambda path: _save(weights, path))
     picture = request.out.with_suffix(".svg")
     _draw(picture, latents, weights, by_group)
-    sentences = _found(latents, weights, classes) + notes + readings(by_group)
+    sentences = _found(latents, weights, classes) + notes
+    if weights.origin["target"] == "groups":
+        sentences.append(
+            "These annotations made the weights: shares and areas of annotated samples show what "
+            "was asked for, not what was found."
+        )
+    else:
+        sentences += readings(by_group)
     return Outcome(weights=weights, by_group=by_group, sentences=sentences, picture=picture)
 
 
@@ -101,11 +111,13 @@ def _weights(
     """The weights, and what was warned about on the way."""
     reference = None if request.reference is None else read_embeddings(request.reference).values
     target = request.target or ("uniform" if reference is None else "reference")
+    density = request.density or ("ratio" if target == "reference" else "histogram")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         weights = latent_weights(
             latents,
             labels,
+            density=density,
             target=target,
             reference=reference,
             groups=groups if target == "groups" else None,
@@ -130,9 +142,9 @@ def _column(table: EmbeddingTable, source: str | None) -> Shaped[np.ndarray, " n
     file, column = _file(source)
     if file is None:
         return table.columns[source].to_numpy(dtype=object)
-    frame = _read(file)
+    frame = _read(file).rename(columns=str)
     known = next((name for name in ID_COLUMNS if name in frame), None)
-    values = frame[_chosen(file, frame.columns.drop(known or []), column)]
+    values = frame[_chosen(file, [str(name) for name in frame if name != known], column)]
     if known is None:
         return _in_order(file, values, len(table.values))
     if table.ids is None:
@@ -140,7 +152,7 @@ def _column(table: EmbeddingTable, source: str | None) -> Shaped[np.ndarray, " n
             f"{file} says which sample each value belongs to, but the embeddings have no ids; "
             "give them with --ids, or drop that column to go by row"
         )
-    return _by_id(file, values.set_axis(frame[known].astype(str)), table.ids)
+    return _by_id(file, values.set_axis(pd.Index(frame[known].astype(str))), table.ids)
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -160,8 +172,7 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
-def _chosen(file: Path, columns: Sequence[str], wanted: str | None) -> str:
-    names = list(columns)
+def _chosen(file: Path, names: Sequence[str], wanted: str | None) -> str:
     if wanted is None and len(names) != 1:
         raise DataError(
             f"{file} has {len(names)} columns: {', '.join(map(str, names[:8]))}; say which one "
@@ -256,9 +267,11 @@ def _plane(
     mean: Float[np.ndarray, "n k"], rows: Int64[np.ndarray, " m"]
 ) -> Float64[np.ndarray, "m 2"]:
     """Two leading principal components; zeros where there is only one direction."""
-    points = Points(mean=mean)
-    varying = int((np.ptp(mean[rows], axis=0) > 0).sum())
-    found = PrincipalComponents.fit(points, max(1, min(2, varying)))(mean[rows])
+    drawn = mean[rows]
+    varying = int((np.ptp(drawn, axis=0) > 0).sum())
+    if not varying:
+        return np.zeros((len(rows), 2))
+    found = PrincipalComponents.fit(Points(mean=drawn), min(2, varying))(drawn)
     return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
 
 
@@ -278,7 +291,7 @@ def _found(
         f"heaviest hundredth of the samples holds {figures['top_1_percent']:.1%} of the weight.",
     ]
     if "factors" in about:
-        kept = ", ".join(str(count) for count in about["factors"])
+        kept = ", ".join(dict.fromkeys(str(count) for count in about["factors"]))
         sentences.insert(1, f"Density {about['density']!r} over {kept} directions.")
     return sentences
 
@@ -295,12 +308,18 @@ def readings(by_group: pd.DataFrame | None) -> list[str]:
             "annotations of some samples show it; they do not enter the weights."
         ]
     table = by_group[by_group["group"] != UNKNOWN]
+    partly = len(table) < len(by_group)
     slack = 1e-9
     reached = (table["after"] > table["random_high"] + slack) & (table["low"] > 0.5)
     lowered = (table["after"] < table["random_low"] - slack) & (table["before"] < 1 / len(table))
     inside = table["after"].between(table["random_low"] - slack, table["random_high"] + slack)
     sentences = []
-    if lowered.any():
+    if partly:
+        sentences.append(
+            f"{table['count'].sum():,} of {by_group['count'].sum():,} samples are annotated; the "
+            "others are a group of their own here, so shares tell less than areas do."
+        )
+    if lowered.any() and not partly:  # who is a minority, partial annotation cannot tell
         sentences.append(f"Harm: the weights lower the share of {_moved(table[lowered])}.")
     if reached.any():
         sentences.append(

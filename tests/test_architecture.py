@@ -16,7 +16,7 @@ ROOMS = {
 FILES = sorted(ROOT.rglob("*.py"))
 TORCH = {
     "models", "training.py", "encoding.py", "sampling.py", "seeding.py", "artifacts.py",
-    "device.py", "augmentation.py", "batches.py",
+    "device.py", "augmentation.py", "batches.py", "discriminator.py",
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def test_the_defaults_are_the_demo():
         ("densty.bins=3", "densty: unknown key"),
         ("density.bin=3", "bin: unknown key"),
         ("density=histgram", "unknown density 'histgram' (did you mean 'histogram'?); known: "),
-        ("density={bins: 3}", "density needs a name; known: histogram"),
+        ("density={bins: 3}", "density needs a name; known: aggregate"),
         ("density.bins=1", "greater than or equal to 2"),
         ("arms.latent={name: latent_rarity, ess: 1.5}", "ess must lie in (0, 1]"),
         ("arms.latent={name: latent_rarity, combine: sum}", "'product' or 'max'"),

@@ -4,22 +4,27 @@
 variance 1, so distances and covariances mean the same whatever the scale of the latents.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from debias.density import smoothing
 from debias.density.points import Points, as_points
-from debias.density.principal import PrincipalComponents
-from debias.errors import AllDimensionsInactiveError, WeightError
+from debias.density.principal import (
+    VALUES_AT_ONCE,
+    Components,
+    PrincipalComponents,
+    limits_of,
+)
+from debias.errors import WeightError
 
 ENOUGH_FOR_A_MEDIAN = 20_000
-Components = int | Literal["auto"]
 
 
+@runtime_checkable
 class JointModel(Protocol):
     """A density in the whitened space."""
 
@@ -71,17 +76,17 @@ class FittedJoint:
         points = points.of(canonical_order(points))
         projection = PrincipalComponents.fit(points, components)
         w = _whitened(projection, points)
-        low, high = w.min(axis=0), w.max(axis=0)
-        if not (high > low).any():
-            raise AllDimensionsInactiveError(
-                f"all {points.width} dimensions are constant over {len(points)} samples: "
-                "there is no density to estimate"
-            )
         model = learn(w)
         # Evenly spaced in the canonical order, hence spread over the whole space.
         some = w[:: -(-len(w) // ENOUGH_FOR_A_MEDIAN)]
         typical = float(np.median(model.log_density(some)))
-        return FittedJoint(projection=projection, low=low, high=high, typical=typical, model=model)
+        return FittedJoint(
+            projection=projection,
+            low=w.min(axis=0),
+            high=w.max(axis=0),
+            typical=typical,
+            model=model,
+        )
 
     @property
     def about(self) -> dict[str, object]:
@@ -101,10 +106,8 @@ class FittedJoint:
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n 1"]:
         """Natural log of the joint density, per unit of whitened volume."""
-        found = [
-            self.model.log_density(self.projection(chunk.array()))
-            for chunk in as_points(z).chunks()
-        ]
+        pieces = _pieces(as_points(z))
+        found = [self.model.log_density(self.projection(piece.array())) for piece in pieces]
         return np.concatenate(found)[:, None]
 
     def log_rarity(
@@ -125,15 +128,17 @@ class FittedJoint:
 
 
 def canonical_order(points: Points) -> Int64[np.ndarray, " n"]:
-    """An order of the rows that depends on their values only.
+    """An order of the rows that depends on where they lie, not on how the input is sorted.
 
     Random starts and folds pick rows by position; taken in this order, they pick the same rows
-    however the input is sorted. The order is that along a fixed random direction, in which
-    different rows practically never tie.
+    whatever the input's order and the scale of its dimensions. It is the order along a random
+    direction, always the same one, in which different rows practically never tie.
     """
-    direction = np.random.default_rng(0).normal(size=points.width)
+    limits = limits_of(points)
+    span = np.where(limits.varies, limits.high - limits.low, 1.0)
+    direction = np.random.default_rng(0).normal(size=points.width) / span
     # Not a matrix product: its last bits may depend on where a row stands.
-    along = [(chunk.array() * direction).sum(axis=1) for chunk in points.chunks()]
+    along = [((piece.array() - limits.low) * direction).sum(axis=1) for piece in _pieces(points)]
     return np.argsort(np.concatenate(along), kind="stable").astype(np.int64)
 
 
@@ -149,4 +154,8 @@ def require_equal_weights(points: Points) -> None:
 
 
 def _whitened(projection: PrincipalComponents, points: Points) -> Float64[np.ndarray, "n f"]:
-    return np.concatenate([projection(chunk.array()) for chunk in points.chunks()])
+    return np.concatenate([projection(piece.array()) for piece in _pieces(points)])
+
+
+def _pieces(points: Points) -> Iterator[Points]:
+    return points.chunks(max(1, VALUES_AT_ONCE // points.width))

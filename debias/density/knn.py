@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import Field
 
-from debias.density.joint import Components, FittedJoint
+from debias.density.joint import FittedJoint
 from debias.density.points import Points, as_points
 from debias.settings import Settings
 

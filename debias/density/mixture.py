@@ -106,8 +106,8 @@ class Mixture:
         return self.fitted.score_samples(w)
 
 
-def _affordable(w: Float64[np.ndarray, "n f"]) -> float:
+def _affordable(w: Float64[np.ndarray, "n f"]) -> int:
     """Most Gaussians worth trying: each has a mean, a covariance and a share to learn."""
     rows, dimensions = w.shape
     parameters = 1 + dimensions + dimensions * (dimensions + 1) / 2
-    return min(LARGEST, rows / (ROWS_PER_PARAMETER * parameters))
+    return min(LARGEST, int(rows / (ROWS_PER_PARAMETER * parameters)))

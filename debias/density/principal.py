@@ -1,40 +1,248 @@
-"""Leading principal components of latents, most informative direction first."""
+"""Leading principal components of latents, most informative direction first.
 
+``n`` samples, ``k`` latent dimensions, ``f`` components. Everything comes from sums, which are
+taken chunk by chunk and merge across shards.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
 
-from debias.errors import WeightError
+from debias.density.limits import Limits
+from debias.density.points import Points
+from debias.errors import AllDimensionsInactiveError, WeightError
 
-if TYPE_CHECKING:
-    from sklearn.decomposition import PCA
+VALUES_AT_ONCE = 2**21  # 16 MiB of float64, whatever the number of dimensions
+NO_VARIANCE = 1e-10  # of the largest: what rounding leaves of a direction without any
+TIED = 1 - 1e-6
+LARGEST_BY_CHANCE = 2.02  # 99 % quantile of the Tracy-Widom law of order 1
+
+Components = int | Literal["auto"]
 
 
-@dataclass(frozen=True, eq=False)
-class PrincipalComponents:
-    """A fitted, whitened projection."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Moments:
+    """Weight, mean and scatter of points, each dimension from ``low`` in units of ``span``.
 
-    pca: "PCA"
+    In these units every value lies in [0, 1], so no offset and no scale of the input is too large.
+
+    Attributes:
+        low: (k,), smallest value of each dimension.
+        span: (k,), largest less smallest; 1 where they are equal.
+        total: Sum of the weights: n without any.
+        mean: (k,)
+        scatter: (k, k), weighted sum of the products of deviations from the mean.
+
+    Reference:
+        Chan, Golub, LeVeque 1983, Algorithms for Computing the Sample Variance, The American
+        Statistician 37(3), eq. 2.1; here for vectors.
+    """
+
+    low: Float64[np.ndarray, " k"]
+    span: Float64[np.ndarray, " k"]
+    total: float
+    mean: Float64[np.ndarray, " k"]
+    scatter: Float64[np.ndarray, "k k"]
 
     @staticmethod
-    def fit(z: Float[np.ndarray, "n k"], components: int) -> "PrincipalComponents":
+    def of(points: Points, limits: Limits) -> "Moments":
+        """Moments of some points, at least one with a weight; ``limits`` enclose every shard."""
+        return reduce(Moments.merge, (_of_chunk(chunk, limits) for chunk in chunks(points)))
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Moments of the points of both, measured with the same limits."""
+        total = self.total + other.total
+        share = other.total / total
+        apart = other.mean - self.mean
+        return Moments(
+            low=self.low,
+            span=self.span,
+            total=total,
+            mean=self.mean + share * apart,
+            scatter=self.scatter + other.scatter + self.total * share * np.outer(apart, apart),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PrincipalComponents:
+    """A whitened projection: over the points it was fitted to, each component has variance 1.
+
+    Attributes:
+        low: (k,), see :class:`Moments`.
+        span: (k,), see :class:`Moments`.
+        directions: (k, f), from units of ``span`` to whitened components.
+        origin: (f,), components of the mean, taken off.
+    """
+
+    low: Float64[np.ndarray, " k"]
+    span: Float64[np.ndarray, " k"]
+    directions: Float64[np.ndarray, "k f"]
+    origin: Float64[np.ndarray, " f"]
+
+    @staticmethod
+    def fit(points: Points, components: Components) -> "PrincipalComponents":
         """Fit to training latents.
 
-        Raises:
-            WeightError: There are fewer dimensions or samples than components.
-        """
-        from sklearn.decomposition import PCA  # seconds that a plain histogram does not need
+        Every dimension is standardised first, so that rescaling one changes nothing. Points with
+        a posterior come with a unit, the variance 1 of the prior, and are only centred. Constant
+        dimensions are ignored.
 
-        limit = min(z.shape)
-        if components > limit:
-            raise WeightError(
-                f"density.components is {components}, but {z.shape[0]} samples with {z.shape[1]} "
-                f"active dimensions have at most {limit}; lower it"
+        Args:
+            points: Training latents; a weight counts as that many repetitions.
+            components: Components to keep; "auto": those that stand out from noise, see
+                :func:`noise_edge`, and at least one.
+
+        Raises:
+            AllDimensionsInactiveError: Every dimension is constant.
+            WeightError: The points do not spread in as many directions as were asked for.
+        """
+        limits = limits_of(points)
+        if not limits.varies.any():
+            raise AllDimensionsInactiveError(
+                f"all {points.width} dimensions are constant over {len(points)} samples: "
+                "there is no density to estimate"
             )
-        pca = PCA(components, whiten=True, svd_solver="full")
-        return PrincipalComponents(pca.fit(np.asarray(z, dtype=np.float64)))
+        standardise = points.log_var is None
+        if len(points) < points.width:
+            return _of_few(points, limits, components, standardise=standardise)
+        moments = Moments.of(points, limits)
+        return PrincipalComponents.of_moments(moments, components, standardise=standardise)
+
+    @staticmethod
+    def of_moments(
+        moments: Moments, components: Components, *, standardise: bool = True
+    ) -> "PrincipalComponents":
+        """Fit to the merged moments of shards; see :meth:`fit`."""
+        covariance = moments.scatter / moments.total
+        variance = np.diag(covariance)
+        unit = _unit(variance, moments.span, standardise=standardise)
+        covariance = covariance / np.outer(unit, unit)
+        values, vectors = _leading(covariance, components, moments.total, variance)
+        directions = _signed(vectors) / unit[:, None] / np.sqrt(values)
+        return PrincipalComponents(
+            low=moments.low,
+            span=moments.span,
+            origin=moments.mean @ directions,
+            directions=directions,
+        )
 
     def __call__(self, z: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
-        return self.pca.transform(np.asarray(z, dtype=np.float64))
+        """Whitened components of latents."""
+        x = np.subtract(z, self.low, dtype=np.float64)
+        x /= self.span
+        return x @ self.directions - self.origin
+
+
+def noise_edge(samples: float, dimensions: int) -> float:
+    """Eigenvalue of a covariance above which a direction is more than noise of variance 1.
+
+    (1 + sqrt(k/n))^2, where the eigenvalues of pure noise end in the limit, moved out to where
+    the largest of them ends up in one of a hundred sets of n samples.
+
+    Reference:
+        Marchenko and Pastur 1967, Distribution of Eigenvalues for Some Sets of Random Matrices;
+        Johnstone 2001, On the Distribution of the Largest Eigenvalue in Principal Components
+        Analysis, Annals of Statistics 29(2), theorem 1.1.
+    """
+    rows, columns = np.sqrt(max(samples - 1, 1)), np.sqrt(dimensions)
+    scatter = (rows + columns) ** 2
+    deviation = (rows + columns) * np.cbrt(1 / rows + 1 / columns)
+    return float((scatter + LARGEST_BY_CHANCE * deviation) / rows**2)
+
+
+def chunks(points: Points) -> Iterator[Points]:
+    """Pieces of about equal memory, without the points of weight 0."""
+    for chunk in points.chunks(max(1, VALUES_AT_ONCE // max(1, points.width))):
+        if chunk.weight is None or chunk.weight.all():
+            yield chunk
+        elif chunk.weight.any():
+            there = chunk.weight > 0
+            yield Points(mean=chunk.mean[there], weight=chunk.weight[there])
+
+
+def limits_of(points: Points) -> Limits:
+    """Limits of the points that have a weight."""
+    return Limits.of((chunk.mean for chunk in chunks(points)), points.width)
+
+
+def _of_few(
+    points: Points, limits: Limits, components: Components, *, standardise: bool
+) -> PrincipalComponents:
+    """With fewer points than dimensions, the products of points are the smaller matrix."""
+    (chunk,) = points.chunks(len(points))
+    total, mean, x = _deviations(chunk, limits)
+    variance = np.square(x).sum(axis=0) / total
+    unit = _unit(variance, _span(limits), standardise=standardise)
+    x /= unit * np.sqrt(total)
+    values, vectors = _leading(x @ x.T, components, total, variance)
+    directions = _signed(x.T @ vectors / np.sqrt(values)) / unit[:, None] / np.sqrt(values)
+    return PrincipalComponents(
+        low=limits.low, span=_span(limits), origin=mean @ directions, directions=directions
+    )
+
+
+def _of_chunk(chunk: Points, limits: Limits) -> Moments:
+    total, mean, x = _deviations(chunk, limits)
+    return Moments(low=limits.low, span=_span(limits), total=total, mean=mean, scatter=x.T @ x)
+
+
+def _deviations(
+    chunk: Points, limits: Limits
+) -> tuple[float, Float64[np.ndarray, " k"], Float64[np.ndarray, "m k"]]:
+    """Total weight, mean, and deviations from it times the root of the weight."""
+    x = np.subtract(chunk.mean, limits.low, dtype=np.float64)
+    x /= _span(limits)
+    weight = np.ones(len(x)) if chunk.weight is None else chunk.weight
+    total = float(weight.sum())
+    mean = weight @ x / total
+    x -= mean
+    x *= np.sqrt(weight)[:, None]
+    return total, mean, x
+
+
+def _span(limits: Limits) -> Float64[np.ndarray, " k"]:
+    return np.where(limits.varies, limits.high - limits.low, 1.0)
+
+
+def _unit(
+    variance: Float64[np.ndarray, " k"], span: Float64[np.ndarray, " k"], *, standardise: bool
+) -> Float64[np.ndarray, " k"]:
+    """The deviation that counts as 1: the standard deviation, or that of the prior."""
+    return np.sqrt(np.where(variance > 0, variance, 1.0)) if standardise else 1 / span
+
+
+def _leading(
+    matrix: Float64[np.ndarray, "d d"],
+    components: Components,
+    samples: float,
+    variance: Float64[np.ndarray, " k"],
+) -> tuple[Float64[np.ndarray, " f"], Float64[np.ndarray, "d f"]]:
+    """Largest eigenvalues of a covariance, falling, and their vectors."""
+    from scipy.linalg import eigh
+
+    size, dimensions = len(matrix), int((variance > 0).sum())
+    values = np.empty(0)
+    if components == "auto":
+        edge = noise_edge(samples, dimensions)
+        values, vectors = eigh(matrix, subset_by_value=(edge, np.inf))
+    if not len(values):
+        wanted = 1 if components == "auto" else min(components, size)
+        values, vectors = eigh(matrix, subset_by_index=(size - wanted, size - 1))
+    spread = int((values > NO_VARIANCE * values[-1]).sum())
+    if components != "auto" and spread < components:
+        raise WeightError(
+            f"density.components is {components}, but {samples:.0f} samples with {dimensions} "
+            f"active dimensions spread in at most {spread} directions; lower it, or use 'auto'"
+        )
+    return values[::-1], vectors[:, ::-1]
+
+
+def _signed(vectors: Float64[np.ndarray, "k f"]) -> Float64[np.ndarray, "k f"]:
+    """Eigenvectors have no sign of their own: let the first of the largest entries be positive."""
+    size = np.abs(vectors)
+    first = np.argmax(size >= TIED * size.max(axis=0), axis=0)
+    return vectors * np.sign(vectors[first, np.arange(vectors.shape[1])])

@@ -1,6 +1,6 @@
 """Density ratio to a reference set, by a classifier that tells the two sets apart."""
 
-from itertools import product
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
 
 import numpy as np
@@ -13,7 +13,7 @@ from debias.errors import AllDimensionsInactiveError, WeightError
 from debias.settings import Settings
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import FeatureUnion
+    from sklearn.base import TransformerMixin
 
 Features = Literal["linear", "squares", "landmarks"]
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -91,15 +91,29 @@ class RatioDensity(Settings):
         self, x: Float64[np.ndarray, "rows k"], wanted: Bool[np.ndarray, " rows"]
     ) -> Float64[np.ndarray, " rows"]:
         """Log odds of every row for being ``wanted``, averaged over the repetitions."""
+        features, strength, first = self._chosen(x, wanted)
+        others = range(1, self.repeats)
+        rest = [self._once(x, wanted, features, strength, repeat=repeat) for repeat in others]
+        return np.mean([first, *rest], axis=0)
+
+    def _chosen(
+        self, x: Float64[np.ndarray, "rows k"], wanted: Bool[np.ndarray, " rows"]
+    ) -> tuple[Features, float, Float64[np.ndarray, " rows"]]:
+        """Features and strength that predict rows left out best, and those predictions."""
         from scipy.special import expit
         from sklearn.metrics import log_loss
 
-        tried = list(product(self._features(), self._strengths()))
-        first = [self._once(x, wanted, *choice, repeat=0) for choice in tried]
-        best = int(np.argmin([log_loss(wanted, expit(scores)) for scores in first]))
-        others = range(1, self.repeats)
-        rest = [self._once(x, wanted, *tried[best], repeat=repeat) for repeat in others]
-        return np.mean([first[best], *rest], axis=0)
+        tried: list[tuple[float, Features, float, Float64[np.ndarray, " rows"]]] = []
+        for features in self._features():
+            lowest = np.inf
+            for strength in self._strengths():
+                scores = self._once(x, wanted, features, strength, repeat=0)
+                loss = float(log_loss(wanted, expit(scores)))
+                if loss > lowest:
+                    break  # fits ever more closely and ever more slowly from here on
+                lowest = loss
+                tried.append((loss, features, strength, scores))
+        return min(tried, key=itemgetter(0))[1:]
 
     def _features(self) -> tuple[Features, ...]:
         return get_args(Features) if self.features == "auto" else (self.features,)
@@ -133,22 +147,18 @@ class RatioDensity(Settings):
         return cross_val_predict(model, x, wanted, cv=parts, method="decision_function")
 
 
-def _seen(features: Features, shape: tuple[int, int], seed: int) -> "FeatureUnion":
-    """z; and z^2; or and exp(-|z - landmark|^2 / (2 k)), all standardised."""
+def _seen(features: Features, shape: tuple[int, int], seed: int) -> "TransformerMixin":
+    """z; with it z^2, or exp(-|z - landmark|^2 / (2 k)); everything standardised."""
     from sklearn.kernel_approximation import Nystroem
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    rows, width = shape
-    added = {
-        "linear": (),
-        "squares": (FunctionTransformer(np.square),),
-        # A quarter of the rows at most: the smallest training part holds half of them.
-        "landmarks": (
-            Nystroem(
-                gamma=0.5 / width, n_components=min(LANDMARKS, -(-rows // 4)), random_state=seed
-            ),
-        ),
-    }
-    more = (make_pipeline(step, StandardScaler()) for step in added[features])
-    return make_union(FunctionTransformer(), *more)
+    if features == "linear":
+        return FunctionTransformer()
+    more = FunctionTransformer(np.square)
+    if features == "landmarks":
+        rows, width = shape
+        # No more than a quarter of all rows: with two folds, half of them are there to choose from.
+        count = min(LANDMARKS, -(-rows // 4))
+        more = Nystroem(gamma=0.5 / width, n_components=count, random_state=seed)
+    return make_union(FunctionTransformer(), make_pipeline(more, StandardScaler()))

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Int64, Shaped
 
 
@@ -27,9 +26,7 @@ class Association:
     expected_count: float
 
 
-def association(
-    labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]
-) -> Association:
+def association(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> Association:
     """Cramér's V with Bergsma's correction for its upward bias.
 
     Reference:
@@ -38,22 +35,25 @@ def association(
     """
     from scipy.stats import chi2_contingency
 
-    table = pd.crosstab(pd.Series(labels), pd.Series(groups))  # (classes, g)
-    result = chi2_contingency(table.to_numpy(), correction=False)
-    short = table.to_numpy() / result.expected_freq
-    row, column = np.unravel_index(np.argmin(short), short.shape)
-    single = min(table.shape) < 2
+    values, row = np.unique(labels, return_inverse=True)
+    names, column = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(values), len(names)), dtype=np.int64)  # (classes, g)
+    np.add.at(counts, (row, column), 1)
+    result = chi2_contingency(counts, correction=False)
+    rarest = int(np.argmin(counts / result.expected_freq))
+    label, group = divmod(rarest, len(names))
+    single = min(counts.shape) < 2
     return Association(
-        cramers_v=np.nan if single else _corrected(result.statistic, table),
+        cramers_v=np.nan if single else _corrected(float(result.statistic), counts),
         p_value=np.nan if single else float(result.pvalue),
-        rarest_cell=(str(table.index[row]), str(table.columns[column])),
-        rarest_count=int(table.iat[row, column]),
-        expected_count=float(result.expected_freq[row, column]),
+        rarest_cell=(str(values[label]), str(names[group])),
+        rarest_count=int(counts.flat[rarest]),
+        expected_count=float(result.expected_freq.flat[rarest]),
     )
 
 
-def _corrected(statistic: float, table: pd.DataFrame) -> float:
-    size, (rows, columns) = int(table.to_numpy().sum()), table.shape
+def _corrected(statistic: float, counts: Int64[np.ndarray, "classes g"]) -> float:
+    size, (rows, columns) = int(counts.sum()), counts.shape
     if size < 2:
         return np.nan
     phi = max(0.0, statistic / size - (rows - 1) * (columns - 1) / (size - 1))

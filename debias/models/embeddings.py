@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -86,20 +86,20 @@ class EmbeddingIndex:
             DataError: A sample has no row, or its row holds values that are not finite.
         """
         rows = self._rows(samples)
-        names = samples["sample_id"].to_numpy(dtype=str)
+        names = samples["path" if "path" in samples else "sample_id"].to_numpy(dtype=str)
         lost = names[rows < 0]
         if len(lost):
             raise DataError(
-                f"{self.file} holds no embedding for {len(lost)} of {len(names)} samples, first "
-                f"sample_id: {_first(lost)}; its own ids read {self.ids[0]}, ...: use "
-                "sample_id or path as in samples.parquet of the run's faces, one row per sample"
+                f"{self.file} holds no embedding for {len(lost)} of {len(names)} samples, first: "
+                f"{_first(lost)}; its ids read {self.ids[0]}, ...: they must be paths of images, "
+                "or sample_id as in samples.parquet of the run's faces, one row per sample"
             )
         values = np.asarray(self.values[rows])
         bad = names[~np.isfinite(values).all(axis=1)]
         if len(bad):
             raise DataError(
                 f"{self.file} holds values that are not finite for {len(bad)} of {len(names)} "
-                f"samples, first sample_id: {_first(bad)}; compute these embeddings again or "
+                f"samples, first: {_first(bad)}; compute these embeddings again or "
                 "leave the samples out"
             )
         return values
@@ -118,14 +118,11 @@ class EmbeddingIndex:
 def _namings(samples: pd.DataFrame) -> Iterator[list[str]]:
     """Names of all samples, each different: the id, then shorter and shorter endings of paths."""
     yield samples["sample_id"].astype(str).tolist()
-    if "path" not in samples:
-        return
-    paths = [PurePosixPath(path) for path in samples["path"]]
-    yield [str(path) for path in paths]
-    for depth in range(1, min(len(path.parts) for path in paths)):
-        names = ["/".join(path.parts[depth:]) for path in paths]
+    names = samples["path"].astype(str).tolist() if "path" in samples else []
+    while names and all(names):
         if len(set(names)) == len(names):
             yield names
+        names = [name.partition("/")[2] for name in names]
 
 
 def _first(names: Iterable[str]) -> str:

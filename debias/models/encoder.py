@@ -13,7 +13,7 @@ from typing import Literal, TypeGuard
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,7 +21,6 @@ from debias.errors import DataError
 from debias.models.pretrained import digest, require_file
 from debias.settings import Settings
 
-Channels = tuple[float, float, float]
 Network = Callable[[Tensor], object]
 EXPORTED = ".pt2"
 # Parts of an exported program that torch would run or unpickle while it loads.
@@ -32,7 +31,8 @@ class Encoder(Settings):
     """A network made elsewhere, called on float RGB images (B, 3, H, W) in [0, 1].
 
     ``.pt2`` files are read as ``torch.export.save`` wrote them, all others as ``torch.jit.save``
-    did. It computes in float32, in whatever mode (training or evaluation) it was exported in.
+    did. It computes in float32. TorchScript is put into evaluation mode; an exported program stays
+    in the mode in which it was exported.
 
     An encoder is a program: use files that you trust. Pickled Python objects and compiled
     libraries are refused, but torch itself evaluates the shape expressions of an exported program.
@@ -47,8 +47,12 @@ class Encoder(Settings):
     image_size: int | None = Field(
         default=None, ge=8, le=2048, description="Side it wants, pixels; empty: that of the run."
     )
-    mean: Channels = Field(default=(0.0, 0.0, 0.0), description="Subtracted from R, G and B.")
-    std: Channels = Field(default=(1.0, 1.0, 1.0), description="R, G and B are divided by it.")
+    mean: tuple[float, float, float] = Field(
+        default=(0.0, 0.0, 0.0), description="Subtracted from R, G and B."
+    )
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        default=(1.0, 1.0, 1.0), description="R, G and B are divided by it."
+    )
     batch_size: int = Field(default=64, ge=1, description="Images at once.")
 
     def identity(self) -> dict[str, object]:

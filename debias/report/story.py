@@ -138,14 +138,14 @@ def ratio_sentences(ratio: Mapping[str, Any] | None) -> list[str]:
     if not ratio:
         return []
     apart, other = ratio["separability"], ratio["separability_other_style"]
+    agreement = number(ratio["style_agreement"], "auc")
     kind = "as it is" if ratio["style"] == "matched" else "matched in colour and sharpness"
     return [
         f"Networks tell reference from training images with an area under the curve of "
         f"{number(apart, 'auc')} (0.5: not at all; near 1: almost always, which means another "
         "camera or framing rather than other people).",
         f"With the style {kind} the area is {number(other, 'auc')}, and the two rankings of the "
-        f"training images agree with a rank correlation of {number(ratio['style_agreement'], 'auc')}"
-        ": the lower, the more of this ratio is style.",
+        f"training images agree with a rank correlation of {agreement}: the lower, the more of this ratio is style.",
     ]
 
 

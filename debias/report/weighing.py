@@ -1,14 +1,14 @@
 """One picture of what weights do to embeddings: where they go, how uneven they are, to whom."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -27,6 +27,7 @@ from debias.report.text import escape_label, number
 
 COLOUR, MARK = ARM_STYLES[0]
 GROUPS_DRAWN = 24
+REACH = 3  # the colours go from 1/8 to 8 times
 WIDTH = 7.6  # inches
 
 
@@ -64,29 +65,31 @@ def picture(found: Weighed) -> bytes:
     return svg(draw, WIDTH, 3.3 + low)
 
 
-def _halves(figure: Figure, low: float) -> tuple[Figure, Figure | None]:
+def _halves(figure: Figure, low: float) -> tuple[FigureBase, FigureBase | None]:
     if not low:
         return figure, None
-    upper, lower = figure.subfigures(2, 1, height_ratios=[3.3, low])
-    return upper, lower
+    halves = figure.subfigures(2, 1, height_ratios=[3.3, low], squeeze=False)
+    return halves[0, 0], halves[1, 0]
 
 
-def _map(figure: Figure, axes: Axes, found: Weighed) -> None:
-    """Heaviest on top, in colours that stay apart without red and green."""
-    order = np.argsort(found.multiple, kind="stable")
-    exponent = np.log2(np.maximum(found.multiple[order], 2.0**-10))
-    reach = max(float(np.abs(exponent).max()), 1e-3)
+def _map(figure: FigureBase, axes: Axes, found: Weighed) -> None:
+    """Drawn in the order given, so that neither heavy nor light samples hide the others."""
+    exponent = np.log2(np.maximum(found.multiple, 2.0**-REACH))
+    x, y = found.points.T
     marks = axes.scatter(
-        *found.points[order].T, c=exponent, s=5, cmap="cividis", linewidths=0,
-        norm=TwoSlopeNorm(0, -reach, reach), rasterized=len(order) > 2000,
+        x, y, c=exponent, s=5, cmap="cividis", linewidths=0,
+        vmin=-REACH, vmax=REACH, rasterized=len(x) > 2000,
     )  # fmt: skip
-    bar = figure.colorbar(marks, ax=axes, location="bottom", aspect=40, pad=0.02)
-    bar.ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    bar = figure.colorbar(
+        marks, ax=axes, location="bottom", aspect=40, pad=0.02, extend="both", extendfrac=0.03
+    )
+    bar.set_ticks(list(range(-REACH, REACH + 1)))
     bar.ax.xaxis.set_major_formatter(FuncFormatter(times))
     bar.outline.set_visible(False)
     bar.set_label("weight, compared with plain sampling")
     axes.set_xticks([])
     axes.set_yticks([])
+    axes.spines["bottom"].set_visible(False)
     axes.set_title("The two directions that vary most")
 
 
@@ -98,16 +101,15 @@ def _distribution(axes: Axes, multiple: Float64[np.ndarray, " n"]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(times))
     axes.set_xlabel("weight, compared with plain sampling")
-    axes.set_title("Share of the samples")
+    axes.set_title("How uneven: share of the samples")
 
 
-def _shares(figure: Figure, rows: Sequence[dict[str, object]]) -> None:
+def _shares(figure: FigureBase, rows: Sequence[Mapping[Hashable, Any]]) -> None:
     axes = figure.subplots()
     row_axes(axes, [str(row["group"]) for row in rows])
     for y, row in enumerate(rows):
-        before, after = float(str(row["before"])), float(str(row["after"]))
-        control = float(str(row["random_low"])), float(str(row["random_high"]))
-        axes.hlines(y, *control, color=FAINT, linewidth=9, zorder=1)
+        before, after = row["before"], row["after"]
+        axes.hlines(y, row["random_low"], row["random_high"], color=FAINT, linewidth=9, zorder=1)
         axes.hlines(y, before, after, color=COLOUR, linewidth=1.6, zorder=2)
         axes.scatter([before], [y], s=30, facecolors="white", edgecolors=MUTED, zorder=3)
         axes.scatter([after], [y], s=36, color=COLOUR, marker=MARK, zorder=4)

@@ -29,9 +29,7 @@ def build_reference_ratio(run: Run, faces: Artifact, reference: Artifact) -> Art
     matches): a ranking that survives the change does not rest on colour and sharpness.
     """
     recipe = run.config.discriminator
-    key, found = run.find(
-        STAGE, _settings(run), {"faces": faces.key, "reference": reference.key}
-    )
+    key, found = run.find(STAGE, _settings(run), {"faces": faces.key, "reference": reference.key})
     if found is not None:
         run.progress.reused("Reference ratio")
         return found
@@ -52,12 +50,12 @@ def build_reference_ratio(run: Run, faces: Artifact, reference: Artifact) -> Art
     return run.finished(STAGE, key)
 
 
-def build_group_ratio(
-    run: Run, faces: Artifact, groups: Shaped[np.ndarray, " n"]
-) -> Artifact:
+def build_group_ratio(run: Run, faces: Artifact, groups: Shaped[np.ndarray, " n"]) -> Artifact:
     """Log ratio of every annotated group to all training faces, image by image.
 
     Args:
+        run: The run.
+        faces: Store of faces.
         groups: (n,) group of each training face, empty where it is unknown.
     """
     digest = {"groups": groups.tolist()}

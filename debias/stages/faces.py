@@ -15,6 +15,7 @@ from debias.artifacts import Artifact, load_faces, save_faces, write_json
 from debias.config import RunConfig
 from debias.datasets import Dataset
 from debias.errors import DataError, DatasetSmallerThanBatchError, SingleClassError
+from debias.models.pretrained import Pretrained
 from debias.seeding import numpy_generator
 from debias.stages.run import Run, dump
 from debias.types import SPLITS, Collection, FaceStore, ImageOrRejected, ReadImages, Rejected
@@ -70,9 +71,7 @@ def collect(data: Dataset, seed: int) -> Collection:
         raise DataError(str(error)) from error
 
 
-def listed(
-    collection: Collection, filters: Filters
-) -> tuple[pd.DataFrame, list[Rejected], str]:
+def listed(collection: Collection, filters: Filters) -> tuple[pd.DataFrame, list[Rejected], str]:
     """Filtered samples, what was set aside so far, and a fingerprint of the content."""
     samples = ingest.keep(collection.samples, filters)
     rejected = list(collection.rejected)
@@ -145,13 +144,13 @@ def _check(faces: FaceStore, config: RunConfig) -> None:
             only = faces.classes[labels[0]]
             raise SingleClassError(f"every {split} image has {faces.label} = {only!r}")
     size = len(faces.rows("train"))
-    for part, recipe in (
-        ("representation", config.representation),
-        ("classifier", config.classifier),
-    ):
-        if size < recipe.training.batch_size:
+    trained = [("classifier", config.classifier.training)]
+    if not isinstance(config.representation.model, Pretrained):
+        trained.append(("representation", config.representation.training))
+    for part, training in trained:
+        if size < training.batch_size:
             raise DatasetSmallerThanBatchError(
                 f"there are {size} training images, fewer than one batch of "
-                f"{recipe.training.batch_size}; set {part}.training.batch_size to "
+                f"{training.batch_size}; set {part}.training.batch_size to "
                 f"{max(2, size // 4)} or less, or use more images"
             )

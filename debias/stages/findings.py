@@ -124,8 +124,8 @@ def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:
     if ratio is None or not ratio["telltale"]:
         return []
     return [
-        f"Arm {arm!r} cannot be trusted: the reference is told apart from the training faces almost "
-        f"perfectly (area under the curve {ratio['separability']:.2f}), so the ratio sees another "
-        "camera or framing rather than other people. Use a reference of the same kind of "
+        f"Arm {arm!r} cannot be trusted: the reference is told apart from the training faces "
+        f"almost perfectly (area under the curve {ratio['separability']:.2f}), so the ratio sees "
+        "another camera or framing rather than other people. Use a reference of the same kind of "
         "photograph, or set discriminator.style to 'matched' and compare."
     ]

@@ -19,8 +19,8 @@ from debias.seeding import numpy_generator
 from debias.stages import findings
 from debias.stages.classifier import classifier_name, measure
 from debias.stages.history import load_history
-from debias.stages.representation import faces_may_be_shown, is_trained
 from debias.stages.reference import SPLIT as REFERENCE
+from debias.stages.representation import faces_may_be_shown, is_trained
 from debias.stages.run import Run, dump
 from debias.stages.situation import sentence, situations
 from debias.stages.weights import load_multiples

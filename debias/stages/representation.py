@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64, Shaped
 
 from debias import encoding
-from debias.artifacts import Artifact, load_faces, save_latents, write_json
+from debias.artifacts import Artifact, load_faces, load_latents, save_latents, write_json
 from debias.batches import Batch, Batches
 from debias.density import active_dimensions
+from debias.errors import DataError
 from debias.models import ConvVAE, ConvVAENetwork, ImageEncoder, Pretrained, SampleIndex
 from debias.stages import vae
 from debias.stages.history import named, replay
@@ -54,14 +55,32 @@ def encode_store(
     """Place rows of a store in the latent space of this run: of its own store, or of a second one.
 
     Images must have the size of the run. A file of embeddings must hold the samples of every store
-    that is asked for, and no id may stand for different images in two stores.
+    that is asked for.
 
     Raises:
         DataError: The encoder or the embeddings do not say where these faces lie.
     """
     opened = load_representation(run, artifact)
     mean, log_var = _placed(run, opened, faces, rows)
+    if isinstance(opened, SampleIndex):
+        others = faces.samples["split"].to_numpy()[rows] != "train"
+        _require_own_rows(artifact, faces.ids(rows)[others], mean[others])
     return Latents(sample_ids=faces.ids(rows), mean=mean, log_var=log_var, encoder=artifact.key)
+
+
+def _require_own_rows(
+    artifact: Artifact, ids: Shaped[np.ndarray, " m"], mean: Float[np.ndarray, "m k"]
+) -> None:
+    """Faces of a second store that are named like training faces must not get their embeddings."""
+    known = load_latents(artifact)
+    shared, mine, theirs = np.intersect1d(ids, known.sample_ids, return_indices=True)
+    taken = shared[(mean[mine] == known.mean[theirs]).all(axis=1)]
+    if len(taken):
+        raise DataError(
+            f"{len(taken)} of {len(ids)} faces have the sample_id and the embedding of a training "
+            f"face, first: {', '.join(taken[:5])}; a file of embeddings needs another id or path "
+            "for every image of both data sets"
+        )
 
 
 def load_representation(
@@ -142,7 +161,8 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
 
 def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
     figures: dict[str, Any] = artifact.read_json("figures.json")
-    tracker.metrics(named("representation", {k: v for k, v in figures.items() if v is not None}))
+    defined = {name: float(value) for name, value in figures.items() if value is not None}
+    tracker.metrics(named("representation", defined))
     recipe = dump(run.config.representation)
     model = run.config.representation.model
     if isinstance(model, Pretrained):

@@ -1,0 +1,133 @@
+"""Nearest neighbours and mixtures, by hand and against densities that are known."""
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from debias.density import MixtureDensity, NeighbourDensity, Points
+from debias.density.joint import canonical_order
+from debias.errors import AllDimensionsInactiveError, WeightError
+
+GENERATOR = np.random.default_rng(0)
+COVARIANCE = np.array([[1.0, 0.6], [0.6, 2.0]])
+CLOUD = GENERATOR.multivariate_normal([3, -1], COVARIANCE, size=4000)
+CLUSTERS = np.vstack([CLOUD[:3200], 0.5 * GENERATOR.normal(size=(800, 2)) + [12, 4]])
+BOTH = [NeighbourDensity(components=2), MixtureDensity(components=2)]
+
+
+def log_volume(fitted) -> float:
+    """Natural log of the whitened volume of a unit cube of the latent space."""
+    corner = fitted.projection(np.zeros((1, 2)))
+    return float(np.linalg.slogdet(fitted.projection(np.eye(2)) - corner)[1])
+
+
+def log_density(fitted, z) -> np.ndarray:
+    return fitted.log_factors(z)[:, 0] + log_volume(fitted)
+
+
+@pytest.mark.parametrize("estimator", BOTH, ids=lambda chosen: chosen.name)
+@pytest.mark.parametrize("z", [CLOUD, CLUSTERS], ids=["cloud", "clusters"])
+def test_it_integrates_to_about_one(estimator, z):
+    fitted = estimator.fit(z)
+    low, high = z.min(axis=0) - 2, z.max(axis=0) + 2
+    (x, dx), (y, dy) = (
+        np.linspace(*ends, 200, retstep=True) for ends in zip(low, high, strict=True)
+    )
+    total = np.exp(log_density(fitted, np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))).sum()
+    # The tails of nearest neighbours are too heavy: 1 / r^f never ends.
+    assert total * dx * dy == pytest.approx(1, abs=0.25 if estimator.name == "knn" else 0.01)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "error"),
+    [(BOTH[0], 0.2), (BOTH[1], 0.05), (NeighbourDensity(neighbours=200, components=2), 0.2)],
+)
+def test_it_is_near_a_known_density(estimator, error):
+    fitted = estimator.fit(CLOUD)
+    fresh = np.random.default_rng(2).multivariate_normal([3, -1], COVARIANCE, size=500)
+    known = multivariate_normal([3, -1], COVARIANCE).logpdf(fresh)
+    common = known > np.quantile(known, 0.1)
+    difference = log_density(fitted, fresh) - known
+    assert np.sqrt(np.mean(difference[common] ** 2)) < error
+
+
+def test_three_points_and_their_nearest_neighbours_by_hand():
+    # Distances 1, 1 and 2: the last point lies in a region half as dense, which is 1/2 of typical.
+    z = np.array([[0.0], [1.0], [3.0]])
+    fitted = NeighbourDensity(neighbours=1, components=1).fit(z)
+    np.testing.assert_allclose(
+        fitted.log_rarity(z, alpha=0.25), -np.log([1.25, 1.25, 0.75]), atol=1e-9
+    )
+    # 1 / (2 others * ball of length 2 r), r in whitened units.
+    r = np.diff(fitted.projection(z)[:2, 0])[0]
+    np.testing.assert_allclose(np.exp(fitted.log_factors(z)[0, 0]), 1 / (2 * 2 * abs(r)))
+
+
+def test_only_a_fitted_point_is_left_out_of_its_own_neighbours():
+    z = np.array([[0.0], [1.0], [3.0]])
+    fitted = NeighbourDensity(neighbours=1, components=1).fit(z)
+    # Half-way between two points: 3 others, the nearest at 0.5; at a point: 2 others, 1 away.
+    between, at = np.exp(fitted.log_factors(np.array([[0.5], [1.0]]))[:, 0])
+    assert between / at == pytest.approx((1 / 3 / 0.5) / (1 / 2 / 1))
+
+
+def test_copies_are_dense_but_not_infinitely_so():
+    z = np.vstack([CLOUD[:300], np.repeat(CLOUD[:1], 60, axis=0)])
+    fitted = NeighbourDensity(neighbours=5, components=2).fit(z)
+    factors = fitted.log_factors(z)[:, 0]
+    assert np.isfinite(factors).all()
+    assert factors[-1] == factors[0] == factors.max()
+    # A thousandth of the typical distance, in two dimensions.
+    assert factors[0] - np.median(factors) == pytest.approx(2 * np.log(1000), abs=0.5)
+
+
+@pytest.mark.parametrize(("z", "found"), [(CLOUD, 1), (CLUSTERS, 2)])
+def test_the_number_of_gaussians_follows_from_the_samples(z, found):
+    assert MixtureDensity(components=2).fit(z).about["gaussians"] == found
+    assert MixtureDensity(components=2, gaussians=3).fit(z).about["gaussians"] == 3
+
+
+def test_a_rare_cluster_is_rarer_for_the_mixture():
+    fitted = MixtureDensity(components=2).fit(CLUSTERS)
+    small = np.vstack([CLUSTERS[:3200], CLUSTERS[3200:3230]])
+    middle = np.array([[12.0, 4.0]])
+    moved = fitted.refit(small)
+    assert moved.about["gaussians"] == 2
+    assert moved.log_rarity(middle, alpha=0.01) > fitted.log_rarity(middle, alpha=0.01)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_seed_of_the_mixture_hardly_matters(seed):
+    found = MixtureDensity(components=2, seed=seed).fit(CLUSTERS).log_factors(CLUSTERS)
+    expected = MixtureDensity(components=2, seed=9).fit(CLUSTERS).log_factors(CLUSTERS)
+    np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_more_neighbours_than_others_are_lowered():
+    assert NeighbourDensity(neighbours=50).fit(CLOUD[:10]).about["neighbours"] == 9
+    assert NeighbourDensity().fit(CLOUD[:100]).about["neighbours"] == 10
+
+
+@pytest.mark.parametrize("estimator", BOTH, ids=lambda chosen: chosen.name)
+def test_a_query_far_away_is_finite_and_as_rare_as_alpha_allows(estimator):
+    fitted = estimator.fit(CLOUD)
+    found = fitted.log_rarity(np.array([[1e9, -1e9]]), alpha=0.01)
+    np.testing.assert_allclose(found, -np.log(0.01), rtol=1e-3)
+
+
+@pytest.mark.parametrize("estimator", BOTH, ids=lambda chosen: chosen.name)
+def test_bad_input_is_named(estimator):
+    with pytest.raises(WeightError, match="at least 2 samples, got 1"):
+        estimator.fit(CLOUD[:1])
+    with pytest.raises(AllDimensionsInactiveError, match="all 2 dimensions are constant"):
+        estimator.fit(np.ones((9, 2)))
+    with pytest.raises(WeightError, match="at least 2 samples, got 1"):
+        estimator.fit(CLOUD).refit(CLOUD[:1])
+
+
+def test_the_canonical_order_depends_on_neither_sorting_nor_scale():
+    z = GENERATOR.normal(size=(1000, 40))
+    shuffle = np.random.default_rng(1).permutation(len(z))
+    scaled = 1e6 + z[shuffle] * 10.0 ** np.linspace(-3, 9, 40)
+    first, second = (canonical_order(Points(mean=array)) for array in (z, scaled))
+    np.testing.assert_array_equal(first, shuffle[second])

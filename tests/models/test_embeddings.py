@@ -1,0 +1,380 @@
+"""Files of embeddings and encoders of the user's: what is read, what is refused and how."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from debias.embeddings_file import read_embeddings
+from debias.errors import DataError
+from debias.models import Embeddings, Encoder
+
+VALUES = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+IDS = np.array(list("fbdace"))
+CPU = torch.device("cpu")
+
+
+def table(**columns) -> pd.DataFrame:
+    return pd.DataFrame({"sample_id": IDS} | dict(zip("xyz", VALUES.T, strict=True)) | columns)
+
+
+def as_npy(folder: Path) -> dict[str, Path]:
+    np.save(folder / "e.npy", VALUES)
+    (folder / "ids.txt").write_text("\n".join(IDS) + "\n")
+    return {"file": folder / "e.npy", "ids": folder / "ids.txt"}
+
+
+def as_npy_with_npy_ids(folder: Path) -> dict[str, Path]:
+    np.save(folder / "ids.npy", IDS)
+    return as_npy(folder) | {"ids": folder / "ids.npy"}
+
+
+def as_npz(folder: Path) -> dict[str, Path]:
+    np.savez(folder / "e.npz", ids=IDS, embeddings=VALUES)
+    return {"file": folder / "e.npz"}
+
+
+def as_csv(folder: Path) -> dict[str, Path]:
+    table(name="n", age=range(6)).to_csv(folder / "e.csv", index=False)
+    return {"file": folder / "e.csv"}
+
+
+def as_parquet(folder: Path) -> dict[str, Path]:
+    table(name="n", age=range(6), glasses=True).to_parquet(folder / "e.parquet")
+    return {"file": folder / "e.parquet"}
+
+
+def as_lists(folder: Path) -> dict[str, Path]:
+    frame = pd.DataFrame({"sample_id": IDS, "vector": list(VALUES), "score": np.arange(6.0)})
+    frame.to_parquet(folder / "e.parquet")
+    return {"file": folder / "e.parquet"}
+
+
+FORMS = [as_npy, as_npy_with_npy_ids, as_npz, as_csv, as_parquet, as_lists]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_rows_to_the_same_samples(tmp_path, form):
+    index = Embeddings(**form(tmp_path)).open(CPU)
+    samples = pd.DataFrame({"sample_id": list("abcd")})
+    order = [list(IDS).index(name) for name in "abcd"]
+    np.testing.assert_allclose(index.find(samples), VALUES[order], rtol=1e-6)
+    np.testing.assert_allclose(index.find(samples[::-1]), VALUES[order[::-1]], rtol=1e-6)
+
+
+def test_an_array_is_mapped_and_not_read(tmp_path):
+    found = read_embeddings(as_npy(tmp_path)["file"])
+    assert isinstance(found.values, np.memmap)
+    assert found.ids is None
+    assert found.columns.shape == (6, 0)
+
+
+def test_whole_numbers_beside_fractions_are_not_dimensions(tmp_path):
+    found = read_embeddings(as_csv(tmp_path)["file"])
+    assert found.values.shape == (6, 3)
+    assert list(found.columns) == ["name", "age"]
+    assert found.columns["age"].tolist() == list(range(6))
+    table()[["sample_id"]].assign(x=range(6), y=range(6)).to_csv(tmp_path / "i.csv", index=False)
+    whole = read_embeddings(tmp_path / "i.csv")  # nothing but whole numbers: those are it
+    assert whole.values.dtype == np.float64
+    assert whole.values[:, 0].tolist() == list(range(6))
+
+
+def test_named_columns_stay_beside_the_embedding(tmp_path):
+    table(quality=np.linspace(0, 1, 6)).to_csv(tmp_path / "e.csv", index=False)
+    assert read_embeddings(tmp_path / "e.csv").values.shape == (6, 4)
+    found = read_embeddings(tmp_path / "e.csv", columns=["quality"])
+    assert found.values.shape == (6, 3)
+    assert list(found.columns) == ["quality"]
+
+
+def test_ids_keep_their_leading_zeros(tmp_path):
+    (tmp_path / "e.csv").write_text("sample_id,x\n007,0.5\n7,0.25\n")
+    assert read_embeddings(tmp_path / "e.csv").ids.tolist() == ["007", "7"]
+
+
+def test_half_precision_is_widened(tmp_path):
+    np.save(tmp_path / "e.npy", VALUES.astype(np.float16))
+    assert read_embeddings(tmp_path / "e.npy").values.dtype == np.float32
+
+
+def test_other_arrays_of_an_archive_stand_beside(tmp_path):
+    np.savez(tmp_path / "e.npz", z=VALUES, smiling=np.arange(6), note=np.arange(2))
+    found = read_embeddings(tmp_path / "e.npz")
+    assert found.values.shape == (6, 3)
+    assert list(found.columns) == ["smiling"]
+
+
+@pytest.mark.parametrize("ending", ["absolute", "relative", "name"])
+def test_paths_in_a_file_find_images_below_any_root(tmp_path, ending):
+    names = ["a/1.png", "a/2.png", "b/3.png"]
+    stored = {
+        "absolute": [f"/data/faces/{name}" for name in names],
+        "relative": names,
+        "name": [Path(name).name for name in names],
+    }
+    frame = pd.DataFrame({"path": stored[ending], "x": [0.1, 0.2, 0.3]})
+    frame.to_csv(tmp_path / "e.csv", index=False)
+    samples = pd.DataFrame({"sample_id": list("321"), "path": stored["absolute"][::-1]})
+    found = Embeddings(file=tmp_path / "e.csv").open(CPU).find(samples)
+    np.testing.assert_allclose(found[:, 0], [0.3, 0.2, 0.1])
+
+
+def test_an_ending_that_names_two_images_is_not_used(tmp_path):
+    pd.DataFrame({"path": ["1.png"], "x": [0.5]}).to_csv(tmp_path / "e.csv", index=False)
+    samples = pd.DataFrame({"sample_id": list("ab"), "path": ["/f/a/1.png", "/f/b/1.png"]})
+    with pytest.raises(DataError, match="no embedding for 2 of 2 samples"):
+        Embeddings(file=tmp_path / "e.csv").open(CPU).find(samples)
+
+
+def test_content_decides_the_identity_and_the_path_does_not(tmp_path):
+    first = Embeddings(**as_npz(tmp_path)).identity()
+    (tmp_path / "elsewhere.npz").write_bytes((tmp_path / "e.npz").read_bytes())
+    assert Embeddings(file=tmp_path / "elsewhere.npz").identity() == first
+    np.savez(tmp_path / "e.npz", ids=IDS, embeddings=VALUES + 1)
+    assert Embeddings(file=tmp_path / "e.npz").identity() != first
+
+
+def broken_csv(folder, text):
+    (folder / "e.csv").write_text(text)
+    return {"path": folder / "e.csv"}
+
+
+def broken_npy(folder, array, **more):
+    np.save(folder / "e.npy", array)
+    return {"path": folder / "e.npy"} | more
+
+
+BROKEN = {
+    "missing": (lambda f: {"path": f / "no.npy"}, "do not exist"),
+    "another kind": (lambda f: {"path": Path(__file__)}, "are read from .npy, "),
+    "garbage": (lambda f: broken_csv(f, ""), "cannot be read as embeddings"),
+    "no numbers": (lambda f: broken_csv(f, "sample_id,name\na,b\n"), "no column of numbers"),
+    "no header": (lambda f: broken_csv(f, "0.5,1.5\n0.1,0.2\n"), "names of columns are expected"),
+    "repeated": (
+        lambda f: broken_csv(f, "sample_id,x\na,.5\na,.2\nb,.1\n"), "1 ids stand for more than one",
+    ),
+    "unnamed": (lambda f: broken_csv(f, "sample_id,x\na,.5\n,.2\n"), "1 of 2 rows have no id"),
+    "a word": (
+        lambda f: broken_csv(f, "sample_id,x,y\na,.5,1.5\nb,.2,oops\nc,.1,2.5\n"),
+        "1 of 3 values of column 'y' are not numbers, first 'oops' in row 1",
+    ),
+    "flat": (lambda f: broken_npy(f, np.zeros(4)), r"shape \(4,\); embeddings are"),
+    "text": (lambda f: broken_npy(f, np.array([["a"]])), "embeddings are real numbers"),
+    "too few ids": (
+        lambda f: broken_npy(f, VALUES, ids=as_npy(f)["ids"]) | {"path": _long(f)},
+        r"ids of shape \(6,\) for 7 rows",
+    ),
+    "no such column": (
+        lambda f: broken_csv(f, "sample_id,x\na,.5\n") | {"columns": ["label"]},
+        "no column 'label'; columns: ",
+    ),
+}  # fmt: skip
+
+
+def _long(folder):
+    np.save(folder / "long.npy", np.zeros((7, 2)))
+    return folder / "long.npy"
+
+
+@pytest.mark.parametrize(("made", "message"), BROKEN.values(), ids=BROKEN)
+def test_what_is_wrong_with_a_file_is_said(tmp_path, made, message):
+    arguments = made(tmp_path)
+    with pytest.raises(DataError, match=message):
+        read_embeddings(arguments.pop("path"), **arguments)
+
+
+def test_missing_and_unusable_samples_are_counted_and_named(tmp_path):
+    with pytest.raises(DataError, match=r"2 of 3 samples, first: y, z; its ids read f"):
+        Embeddings(**as_npz(tmp_path)).open(CPU).find(pd.DataFrame({"sample_id": list("yaz")}))
+    holed = VALUES.copy()
+    holed[[0, 1], [1, 2]] = np.nan, np.inf
+    np.savez(tmp_path / "e.npz", ids=IDS, embeddings=holed)
+    index = Embeddings(file=tmp_path / "e.npz").open(CPU)
+    assert index.find(pd.DataFrame({"sample_id": list("ac")})).shape == (2, 3)  # others do no harm
+    with pytest.raises(DataError, match="not finite for 2 of 3 samples, first: b, f"):
+        index.find(pd.DataFrame({"sample_id": list("baf")}))
+
+
+def test_rows_without_ids_are_not_matched_by_position(tmp_path):
+    with pytest.raises(DataError, match="does not say which row is which sample"):
+        Embeddings(file=as_npy(tmp_path)["file"]).open(CPU)
+
+
+class Flattened(nn.Module):
+    """Three linear features of the image; optionally log-variances."""
+
+    def __init__(self, side=16, spread=False):
+        super().__init__()
+        self.linear = nn.Linear(3 * side * side, 3)
+        self.spread = spread
+
+    def forward(self, images):
+        mean = self.linear(images.flatten(1))
+        return (mean, 0 * mean - 1) if self.spread else mean
+
+
+class Unpooled(nn.Module):
+    def forward(self, images):
+        return images[:, :, ::4, ::4] * 1.0
+
+
+class Infinite(nn.Module):
+    def forward(self, images):
+        return 1 / (images.flatten(1)[:, :4] * 0)
+
+
+def saved(folder: Path, network: nn.Module, kind: str, side=16, dynamic=True) -> Path:
+    """Write the network the way its user would."""
+    example = torch.rand(2, 3, side, side)
+    if kind == "pt2":
+        shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+        program = torch.export.export(network.eval(), (example,), dynamic_shapes=shapes)
+        torch.export.save(program, folder / "encoder.pt2")
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.save(torch.jit.trace(network.eval(), example), folder / "encoder.pt")
+    return folder / f"encoder.{kind}"
+
+
+@pytest.fixture
+def images():
+    faces = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    return faces.to(memory_format=torch.channels_last)
+
+
+KINDS = pytest.mark.parametrize("kind", ["pt", "pt2"])
+
+
+@KINDS
+def test_an_encoder_gives_what_its_network_gives(tmp_path, images, kind):
+    network = Flattened()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a run must not talk about torch's plans
+        opened = Encoder(file=saved(tmp_path, network, kind), batch_size=2).open(CPU)
+    with torch.inference_mode():
+        found, spread = opened.encode(images)
+    assert spread is None
+    torch.testing.assert_close(found, network(images).detach())
+
+
+@KINDS
+def test_an_encoder_may_give_a_posterior(tmp_path, images, kind):
+    file = saved(tmp_path, Flattened(spread=True), kind)
+    with torch.inference_mode():
+        mean, spread = Encoder(file=file, output="posterior").open(CPU).encode(images)
+        assert mean.shape == spread.shape == (5, 3)
+        assert (spread == -1).all()
+        with pytest.raises(DataError, match=r"one tensor of shape \(5, k\) for 5 images, got"):
+            Encoder(file=file).open(CPU).encode(images)
+
+
+def test_images_are_resized_and_normalised_as_asked(tmp_path, images):
+    network = Flattened(side=8)
+    settings = Encoder(
+        file=saved(tmp_path, network, "pt2", side=8), image_size=8,
+        mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1),
+    )  # fmt: skip
+    small = nn.functional.interpolate(images, (8, 8), mode="bilinear", antialias=True)
+    centre = torch.tensor([0.5, 0.4, 0.3]).view(1, 3, 1, 1)
+    scale = torch.tensor([0.2, 0.2, 0.1]).view(1, 3, 1, 1)
+    found, _ = settings.open(CPU).encode(images)
+    torch.testing.assert_close(found, network((small - centre) / scale))
+
+
+@KINDS
+def test_images_that_do_not_fit_are_refused_with_their_shape(tmp_path, images, kind):
+    opened = Encoder(file=saved(tmp_path, Flattened(side=8), kind, side=8)).open(CPU)
+    with pytest.raises(DataError, match=r"fails on images of shape \(5, 3, 16, 16\)"):
+        opened.encode(images)
+
+
+def test_a_program_for_one_batch_size_says_how_to_go_on(tmp_path, images):
+    file = saved(tmp_path, Flattened(), "pt2", dynamic=False)
+    with pytest.raises(DataError, match="dynamic batch dimension or set batch_size"):
+        Encoder(file=file).open(CPU).encode(images)
+    even, _ = Encoder(file=file, batch_size=2).open(CPU).encode(images[:4])
+    assert even.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [(Unpooled(), r"got shape \(5, 3, 4, 4\); pool or flatten"), (Infinite(), "5 of 5 images")],
+)
+def test_what_an_encoder_may_not_return(tmp_path, images, network, message):
+    opened = Encoder(file=saved(tmp_path, network, "pt")).open(CPU)
+    with pytest.raises(DataError, match=message):
+        opened.encode(images)
+
+
+class Touch:
+    """Leaves a trace when it is unpickled."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return (Path.touch, (self.trace,))
+
+
+def test_files_that_are_no_programs_are_refused_and_not_run(tmp_path):
+    torch.save({"model": Touch(tmp_path / "ran")}, tmp_path / "pickled.pt")
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "state.pt")
+    (tmp_path / "garbage.pt").write_bytes(b"garbage")
+    (tmp_path / "garbage.pt2").write_bytes(b"garbage")
+    scripted = saved(tmp_path, Flattened(), "pt").rename(tmp_path / "scripted.pt2")
+    for name in ("pickled.pt", "state.pt", "garbage.pt"):
+        with pytest.raises(DataError, match="is no TorchScript file"):
+            Encoder(file=tmp_path / name).open(CPU)
+    for file in (tmp_path / "garbage.pt2", scripted):
+        with pytest.raises(DataError, match="is no exported program"):
+            Encoder(file=file).open(CPU)
+    with pytest.raises(DataError, match=r"does not exist; correct representation\.model\.file"):
+        Encoder(file=tmp_path / "none.pt2").open(CPU)
+    assert not (tmp_path / "ran").exists()
+
+
+def rewritten(source: Path, target: Path, replaced: dict[str, bytes]) -> Path:
+    """A copy of an archive with some members exchanged or added."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        root = old.namelist()[0].partition("/")[0]
+        names = {name: old.read(name) for name in old.namelist()}
+        for name, content in (names | {f"{root}/{n}": c for n, c in replaced.items()}).items():
+            new.writestr(name, content)
+    return target
+
+
+def test_code_inside_an_exported_program_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", raising=False)
+    torch.save((Touch(tmp_path / "ran"),), tmp_path / "inputs.pt")
+    program = saved(tmp_path, Flattened(), "pt2")
+    evil = {"data/sample_inputs/model.pt": (tmp_path / "inputs.pt").read_bytes()}
+    pickled = rewritten(program, tmp_path / "pickled.pt2", evil)
+    with pytest.raises(DataError, match="cannot be loaded"):
+        Encoder(file=pickled).open(CPU)
+    for part in ("data/aotinductor/model/model.so", "data/constants/opaque_obj_0"):
+        compiled = rewritten(program, tmp_path / "compiled.pt2", {part: b"code"})
+        with pytest.raises(DataError, match=f"compiled code or pickled objects .*{part}"):
+            Encoder(file=compiled).open(CPU)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_settings_that_change_the_numbers_change_the_identity(tmp_path):
+    file = saved(tmp_path, Flattened(), "pt")
+    known = Encoder(file=file).identity()
+    copy = tmp_path / "copy.pt"
+    copy.write_bytes(file.read_bytes())
+    assert Encoder(file=copy, batch_size=7).identity() == known
+    others = [{"mean": (0.5, 0.5, 0.5)}, {"image_size": 32}, {"output": "posterior"}]
+    assert all(Encoder(file=file, **other).identity() != known for other in others)
+
+
+def test_a_spread_of_zero_is_refused():
+    with pytest.raises(ValueError, match="greater than 0"):
+        Encoder(file=Path("e.pt"), std=(1.0, 0.0, 1.0))

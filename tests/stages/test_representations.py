@@ -1,0 +1,217 @@
+"""What all representations have in common, and a whole run with each that is not trained here."""
+
+import shutil
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from debias.artifacts import load_faces, load_latents
+from debias.config import load_config
+from debias.errors import DataError
+from debias.models import REPRESENTATIONS
+from debias.stages import build_faces, build_representation, mitigate, open_run
+from debias.stages.representation import encode_store, is_trained
+from debias.tracking import RecordingTracking
+from debias.types import FaceStore
+
+SMALL = [
+    "image_size=32", "seeds=1", "data.n_train=160", "data.n_validation=24", "data.n_test=80",
+    "data.population.dark_share=0.2",
+    "representation.training={epochs: 4, batch_size: 16, learning_rate: 0.003}",
+    "density={name: histogram, bins: 8}",
+    "arms={uniform: uniform, latent: {name: latent_rarity, allow_degenerate: true}}",
+    "classifier.model={name: conv, width: 4}", "classifier.training={epochs: 1, batch_size: 16}",
+    "device=cpu", "precision=float32",
+]  # fmt: skip
+
+
+def opened(folder, model, *overrides):
+    text = yaml.safe_dump(model, default_flow_style=True).strip()
+    return open_run(load_config(None, [*SMALL, f"representation.model={text}", *overrides]), folder)
+
+
+class Quarters(torch.nn.Module):
+    """Mean intensity of each quarter of the image, by channel: 12 numbers."""
+
+    def forward(self, images):
+        return torch.nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
+
+
+def as_conv_vae(folder, faces):
+    return {"name": "conv_vae", "latent_dim": 3, "width": 4, "hidden": 16}
+
+
+def as_embeddings(folder, faces):
+    """Rows in an order of their own, more of them than are asked for."""
+    every = np.random.default_rng(0).permutation(len(faces.samples))
+    points = Quarters()(as_tensor(faces, every)).numpy()
+    np.savez(folder / "points.npz", ids=faces.ids(every), embeddings=points)
+    return {"name": "embeddings", "file": str(folder / "points.npz")}
+
+
+def as_encoder(folder, faces):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(Quarters(), as_tensor(faces, np.arange(2)))
+        torch.jit.save(traced, folder / "quarters.pt")
+    return {"name": "encoder", "file": str(folder / "quarters.pt")}
+
+
+MAKERS = {"conv_vae": as_conv_vae, "embeddings": as_embeddings, "encoder": as_encoder}
+
+
+def as_tensor(faces, rows):
+    pixels = faces.images[np.asarray(rows, dtype=np.int64)].transpose(0, 3, 1, 2)
+    return torch.from_numpy(pixels.astype(np.float32) / 255)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A run folder in which the faces are drawn already."""
+    folder = tmp_path_factory.mktemp("drawn")
+    run = opened(folder, {"name": "conv_vae"})
+    return folder, load_faces(build_faces(run))
+
+
+@pytest.fixture(scope="module", params=REPRESENTATIONS)
+def placed(request, drawn, tmp_path_factory):
+    """Run, store and finished representation of every kind."""
+    source, faces = drawn
+    folder = tmp_path_factory.mktemp(request.param)
+    shutil.copytree(source, folder / "run")
+    model = MAKERS[request.param](folder, faces)
+    run = opened(folder / "run", model).with_tracking(RecordingTracking())
+    return run, faces, build_representation(run, build_faces(run)), model
+
+
+class TestRepresentationContract:
+    def test_every_training_face_is_placed_once(self, placed):
+        _, faces, artifact, _ = placed
+        latents = load_latents(artifact)
+        np.testing.assert_array_equal(latents.sample_ids, faces.ids(faces.rows("train")))
+        assert latents.encoder == artifact.key
+        assert latents.mean.dtype.kind == "f"
+        figures = artifact.read_json("figures.json")
+        assert figures["latent_dim"] == latents.mean.shape[1]
+        assert 1 <= figures["active_units"] <= figures["latent_dim"]
+
+    def test_a_store_is_placed_where_its_training_faces_were(self, placed):
+        run, faces, artifact, _ = placed
+        again = encode_store(run, artifact, faces, faces.rows("train"))
+        known = load_latents(artifact)
+        np.testing.assert_allclose(again.mean, known.mean, atol=1e-5)
+        assert (again.log_var is None) == (known.log_var is None)
+
+    def test_the_order_of_rows_does_not_matter(self, placed):
+        run, faces, artifact, _ = placed
+        rows = faces.rows("test")
+        forward, backward = (
+            encode_store(run, artifact, faces, chosen) for chosen in (rows, rows[::-1].copy())
+        )
+        np.testing.assert_allclose(forward.mean, backward.mean[::-1], atol=1e-5)
+        np.testing.assert_array_equal(forward.sample_ids, backward.sample_ids[::-1])
+
+    def test_it_is_found_again_by_content(self, placed, tmp_path):
+        run, _, artifact, model = placed
+        moved = dict(model)
+        if "file" in model:
+            moved["file"] = shutil.copy(model["file"], tmp_path)
+        again = opened(run.folder.path, moved)
+        assert build_representation(again, build_faces(again)).key == artifact.key
+
+    def test_its_settings_survive_a_yaml_file(self, placed):
+        run, _, _, model = placed
+        settings = run.config.representation.model
+        text = yaml.safe_dump(settings.model_dump(mode="json"))
+        assert type(settings).model_validate(yaml.safe_load(text)) == settings
+        assert settings.name == model["name"]
+
+    def test_the_tracker_hears_what_there_is(self, placed):
+        run, _, _, model = placed
+        (tracker,) = run.tracking.runs.values()
+        assert tracker.logged_params["model"]["name"] == model["name"]
+        assert {"representation/latent_dim", "representation/active_units"} <= {
+            name for name, _, _ in tracker.logged_metrics
+        }
+        assert bool(tracker.logged_models) == bool(tracker.logged_images) == is_trained(run)
+        assert ("training" in tracker.logged_params) == is_trained(run)
+
+
+def test_an_encoder_and_its_own_embeddings_agree(drawn, tmp_path):
+    """The same network once called and once looked up."""
+    source, faces = drawn
+    found = []
+    for name in ("encoder", "embeddings"):
+        shutil.copytree(source, tmp_path / name / "run")
+        run = opened(tmp_path / name / "run", MAKERS[name](tmp_path, faces))
+        found.append(load_latents(build_representation(run, build_faces(run))))
+    np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-6)
+
+
+def second_store(faces: FaceStore, prefix: str) -> FaceStore:
+    """The test faces as another collection."""
+    rows = faces.rows("test")
+    samples = faces.samples.iloc[rows].assign(split="reference")
+    train = faces.ids(faces.rows("train"))
+    names = train[: len(rows)] if not prefix else np.char.add(prefix, faces.ids(rows))
+    images = type(faces.images)([faces.images[rows]])
+    return FaceStore(
+        images=images, samples=samples.assign(sample_id=names), classes=faces.classes,
+        attributes=faces.attributes, label=faces.label,
+    )  # fmt: skip
+
+
+def test_a_second_store_needs_rows_of_its_own(drawn, tmp_path):
+    source, faces = drawn
+    other = second_store(faces, "other-")
+    as_embeddings(tmp_path, faces)
+    with np.load(tmp_path / "points.npz") as known:
+        ids = np.concatenate([known["ids"], other.samples["sample_id"]]).astype(str)
+        more = 5 + np.arange(12 * len(other.samples)).reshape(-1, 12)
+        np.savez(
+            tmp_path / "both.npz", ids=ids, embeddings=np.concatenate([known["embeddings"], more])
+        )
+    shutil.copytree(source, tmp_path / "run")
+    model = {"name": "embeddings", "file": str(tmp_path / "both.npz")}
+    run = opened(tmp_path / "run", model)
+    artifact = build_representation(run, build_faces(run))
+    rows = other.rows("reference")
+    np.testing.assert_array_equal(encode_store(run, artifact, other, rows).mean, more)
+    absent, taken = second_store(faces, "absent-"), second_store(faces, "")
+    with pytest.raises(DataError, match="no embedding for 80 of 80 samples"):
+        encode_store(run, artifact, absent, rows)
+    with pytest.raises(DataError, match="80 of 80 faces have the sample_id and the embedding"):
+        encode_store(run, artifact, taken, rows)
+
+
+def test_a_missing_training_face_stops_the_run(drawn, tmp_path):
+    source, faces = drawn
+    names = faces.ids(faces.rows("train"))[1:]
+    frame = pd.DataFrame({"sample_id": names, "x": np.linspace(0, 1, len(names))})
+    frame.to_csv(tmp_path / "e.csv", index=False)
+    shutil.copytree(source, tmp_path / "run")
+    run = opened(tmp_path / "run", {"name": "embeddings", "file": str(tmp_path / "e.csv")})
+    with pytest.raises(DataError, match="no embedding for 1 of 160 samples, first: synthetic-"):
+        build_representation(run, build_faces(run))
+
+
+@pytest.mark.parametrize("name", ["embeddings", "encoder"])
+def test_a_whole_run_without_a_network_of_its_own(drawn, tmp_path, name):
+    source, faces = drawn
+    shutil.copytree(source, tmp_path / "run")
+    model = MAKERS[name](tmp_path, faces)
+    document = mitigate(opened(tmp_path / "run", model))
+    about = document["representation"]
+    file = model["file"].rpartition("/")[2]
+    assert about == {"name": name, "file": file, "latent_dim": 12, "active_units": 12}
+    assert document["weights"]["latent"]["ess"] == pytest.approx(0.5, rel=0.01)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"from <code>{file}</code>" in page
+    assert "A model first learned" not in page
+    assert "epochs of training" not in page
+    assert "What single dimensions mean" not in page
+    assert "How the training images spread over each dimension" in page

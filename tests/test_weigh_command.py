@@ -1,0 +1,219 @@
+"""``debias weigh``: files in, files out, sentences a person can act on."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import debias
+from debias.cli import app
+
+ROWS = 2400
+
+
+@pytest.fixture
+def embeddings(tmp_path, monkeypatch) -> pd.DataFrame:
+    """A table of embeddings in the working directory: a shifted minority, a label, ids."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    member = generator.random(ROWS) < 0.08
+    z = generator.normal(size=(ROWS, 6)).astype(np.float32)
+    z[member, :2] += 3
+    table = pd.DataFrame(z, columns=[f"d{column}" for column in range(6)])
+    table.insert(0, "sample_id", [f"face{row:04}" for row in range(ROWS)])
+    table["smiles"] = generator.integers(0, 2, ROWS)
+    table["skin"] = np.where(member, "dark", "light")
+    table["coin"] = generator.choice(["heads", "tails"], ROWS)
+    table.to_parquet("z.parquet")
+    table.to_csv("z.csv", index=False)
+    np.save("z.npy", z)
+    np.savez("z.npz", embeddings=z, ids=table["sample_id"].to_numpy(str), skin=table["skin"])
+    return table
+
+
+def weigh(*arguments):
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["weigh", *map(str, arguments)])
+    return result.exit_code, " ".join(result.output.split()), result
+
+
+def expected(table, **settings):
+    z = table[[f"d{column}" for column in range(6)]].to_numpy()
+    return debias.latent_weights(z, **settings).probability
+
+
+@pytest.mark.parametrize("name", ["z.parquet", "z.csv", "z.npz", "z.npy"])
+def test_every_format_gives_the_same_weights_under_its_own_ids(embeddings, name):
+    code, said, _ = weigh(name, "--out", "w.parquet")
+    assert code == 0, said
+    found = pd.read_parquet("w.parquet")
+    assert list(found) == ["sample_id", "weight", "probability"]
+    ids = [str(row) for row in range(ROWS)] if name == "z.npy" else list(embeddings["sample_id"])
+    assert list(found["sample_id"]) == ids
+    np.testing.assert_allclose(found["probability"], expected(embeddings), rtol=1e-6)
+    np.testing.assert_allclose(found["weight"], found["probability"] * ROWS)
+    assert f"{ROWS:,} samples, 6 dimensions, 1 class" in said
+    assert "Weights: w.parquet" in said
+    assert "Next:" in said
+
+
+def test_labels_and_groups_from_columns(embeddings):
+    code, said, _ = weigh("z.csv", "--labels", "smiles", "--groups", "skin", "--out", "w.csv")
+    assert code == 0, said
+    found = pd.read_csv("w.csv")
+    labels = embeddings["smiles"].to_numpy()
+    np.testing.assert_allclose(found["probability"], expected(embeddings, labels=labels), rtol=1e-6)
+    assert "2 classes" in said
+    assert "The weights raise the share of dark (" in said
+    assert "no group label" not in said
+
+
+def test_groups_that_the_weights_do_not_follow_are_named(embeddings):
+    code, said, _ = weigh("z.parquet", "--groups", "coin")
+    assert code == 0, said
+    assert "no better than random weights of equal effective sample size for heads, tails" in said
+
+
+def test_without_groups_it_says_that_nobody_knows_whom_the_weights_reach(embeddings):
+    code, said, _ = weigh("z.npy")
+    assert code == 0, said
+    assert "No groups were given" in said
+    assert Path("weights.parquet").exists()
+
+
+def test_labels_in_a_file_are_joined_by_id_in_any_order(embeddings):
+    shuffled = embeddings[["sample_id", "smiles", "coin"]].sample(frac=1, random_state=0)
+    shuffled.to_csv("labels.csv", index=False)
+    code, said, _ = weigh("z.parquet", "--labels", "labels.csv:smiles")
+    assert code == 0, said
+    labels = embeddings["smiles"].to_numpy()
+    found = pd.read_parquet("weights.parquet")
+    np.testing.assert_allclose(found["probability"], expected(embeddings, labels=labels), rtol=1e-6)
+
+
+@pytest.mark.parametrize("ending", [".npy", ".txt"])
+def test_labels_in_a_plain_list_go_by_row(embeddings, ending):
+    labels = embeddings["smiles"].to_numpy()
+    path = Path(f"labels{ending}")
+    if ending == ".npy":
+        np.save(path, labels)
+    else:
+        path.write_text("\n".join(map(str, labels)))
+    code, said, _ = weigh("z.npy", "--labels", path)
+    assert code == 0, said
+    found = pd.read_parquet("weights.parquet")
+    np.testing.assert_allclose(found["probability"], expected(embeddings, labels=labels), rtol=1e-6)
+
+
+def test_a_reference_decides_what_is_wanted(embeddings):
+    member = embeddings["skin"] == "dark"
+    z = embeddings[[f"d{column}" for column in range(6)]].to_numpy()
+    np.save("wanted.npy", np.concatenate([z[member], z[~member][: member.sum()]]))
+    code, said, _ = weigh(
+        "z.parquet", "--reference", "wanted.npy", "--groups", "skin", "--density", "histogram"
+    )
+    assert code == 0, said
+    found = pd.read_parquet("weights.parquet")
+    assert found["probability"][member].sum() > 2.5 * member.mean()
+    assert "The weights raise the share of dark" in said
+
+
+def test_a_few_annotated_samples_are_enough_for_target_groups(embeddings):
+    some = embeddings[["sample_id", "skin"]].groupby("skin").head(40)
+    some.to_csv("some.csv", index=False)
+    code, said, _ = weigh("z.parquet", "--groups", "some.csv", "--target", "groups")
+    assert code == 0, said
+    found = pd.read_parquet("weights.parquet")
+    member = embeddings["skin"] == "dark"
+    assert found["probability"][member].sum() == pytest.approx(0.5, abs=0.12)
+    assert "These annotations made the weights" in said
+
+
+def test_ids_come_from_a_file_of_their_own(embeddings):
+    Path("ids.txt").write_text("\n".join(embeddings["sample_id"]))
+    code, said, _ = weigh("z.npy", "--ids", "ids.txt")
+    assert code == 0, said
+    assert pd.read_parquet("weights.parquet")["sample_id"][7] == "face0007"
+
+
+def test_settings_are_passed_on_and_the_seed_repeats_the_file(embeddings):
+    arguments = ("z.npy", "--ess", 0.8, "--alpha", 0.1, "--cap", 5, "--density", "mixture")
+    weigh(*arguments, "--seed", 3, "--out", "a.csv")
+    weigh(*arguments, "--seed", 3, "--out", "b.csv")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    assert Path("a.svg").read_bytes() == Path("b.svg").read_bytes()
+    probability = pd.read_csv("a.csv")["probability"]
+    assert 1 / (ROWS * (probability**2).sum()) == pytest.approx(0.8, rel=0.01)
+    assert probability.max() * ROWS <= 5 * (1 + 1e-9)
+
+
+def test_the_picture_is_an_image_that_names_the_groups(embeddings):
+    embeddings["skin"] = embeddings["skin"].replace("dark", "$x_1$ <b>&")
+    embeddings.to_parquet("z.parquet")
+    code, said, _ = weigh("z.parquet", "--groups", "skin")
+    assert code == 0, said
+    root = ElementTree.parse("weights.svg").getroot()
+    assert root.tag.endswith("svg")
+    text = " ".join("".join(node.itertext()) for node in root.iter() if node.tag.endswith("text"))
+    for shown in ("$x_1$ <b>&", "light", "AUC", "The two directions that vary most"):
+        assert shown in text
+
+
+@pytest.mark.parametrize("arguments", [("--ess", 1.0), ("--target", "groups", "--groups", "coin")])
+def test_a_single_direction_and_uniform_weights_can_be_drawn(embeddings, arguments):
+    embeddings[["d0", "coin"]].to_parquet("narrow.parquet")
+    code, said, _ = weigh("narrow.parquet", *arguments)
+    assert code == 0, said
+    assert Path("weights.svg").stat().st_size > 1000
+
+
+def test_what_was_dropped_and_what_was_warned_about_is_said(embeddings):
+    embeddings.insert(3, "d9", 1.5)
+    embeddings.to_parquet("z.parquet")
+    code, said, _ = weigh("z.parquet", "--ess", 0.1)
+    assert code == 0, said
+    assert "7 dimensions (1 constant, left out)" in said
+    assert "Note: the weights are uneven" in said
+    assert "Warning" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["none.npy"], 3, "none.npy do not exist"),
+        (["z.parquet", "--labels", "smile"], 3, "has no column 'smile'"),
+        (["z.parquet", "--labels", "none.csv"], 3, "none.csv does not exist; correct the path"),
+        (["z.parquet", "--labels", "z.csv"], 3, "has 9 columns: d0, d1"),
+        (["z.parquet", "--labels", "z.csv:smile"], 3, "has no column 'smile'"),
+        (["z.npy", "--labels", "z.csv:smiles"], 3, "the embeddings have no ids; give them with"),
+        (["z.parquet", "--labels", "few.txt"], 3, "holds 2 values for 2400 rows"),
+        (["z.parquet", "--labels", "other.csv"], 3, "names none of the samples"),
+        (["z.parquet", "--labels", "twice.csv"], 3, "names 'face0001' more than once"),
+        (["z.parquet", "--labels", "one.csv"], 3, "2399 of 2400 labels are missing"),
+        (["z.npy", "--ess", "1.5"], 2, "ess must lie in (0, 1]"),
+        (["z.npy", "--density", "histgram"], 2, "did you mean 'histogram'?"),
+        (["z.npy", "--density", "ratio"], 6, "needs|reference"),
+        (["z.npy", "--target", "group"], 2, "did you mean 'groups'?"),
+        (["z.npy", "--target", "groups"], 2, "needs its data: give groups=..."),
+        (["z.npy", "--out", "w.txt"], 2, "weights are written as .parquet or .csv"),
+        (["z.npy", "--reference", "narrow.npy"], 3, "both must come from the same encoder"),
+        (["nan.npy"], 3, "1 of 9 latents are not finite, first sample id 4"),
+        (["constant.npy"], 6, "none of 3 latent dimensions varies"),
+        (["z.npy", "--out", "z.npy/w.csv"], 4, "choose another place with --out"),
+    ],
+)
+def test_wrong_input_is_explained_in_one_paragraph(embeddings, arguments, code, message):
+    Path("few.txt").write_text("a\nb\n")
+    Path("other.csv").write_text("sample_id,smiles\nx,1\n")
+    Path("one.csv").write_text("sample_id,smiles\nface0001,1\n")
+    Path("twice.csv").write_text("sample_id,smiles\nface0001,1\nface0001,0\n")
+    np.save("narrow.npy", np.eye(5))
+    np.save("constant.npy", np.ones((9, 3)))
+    np.save("nan.npy", np.where(np.arange(9)[:, None] == 4, np.nan, np.eye(9, 3)))
+    found, said, result = weigh(*arguments)
+    assert (found, "Traceback" in said) == (code, False), said
+    assert any(part in said for part in message.split("|")), said
+    assert not list(Path().glob("weights.*"))
+    assert result.exception is None or isinstance(result.exception, SystemExit)
