@@ -1,29 +1,198 @@
-"""Compiled loops, for what NumPy would need many passes or arrays of the size of the input.
+"""Compiled loops, where NumPy would need many passes or arrays of the size of the input.
 
-Import this file inside the function that needs it: loading the compiler takes a few tenths of a
+Import this file inside the function that needs it: loading the compiler takes some tenths of a
 second, and the first call on a machine compiles for some seconds more. Every loop lets other
 threads run.
 
-The loops over latents see ``m`` rows of ``k`` columns. A value x of column j falls in the bin
-``floor((x * unit - start) * density + NUDGE)``, kept within the first and the last; the rows of
-``grid`` (4, k) are unit, start, density and the last bin. The loops over draws are those of
-:func:`debias.sampling.draw`.
+The loops over latents see ``m`` rows of ``f`` columns. The bins of all columns lie side by side in
+flat arrays, and ``grid`` (5, f) says where: a value x of a column falls in the bin
+
+    first + floor(between(0, (x * unit - start) * density + NUDGE, last))
+
+where ``unit, start, density, last, first`` are its rows.
 """
 
-from collections.abc import Callable
-from typing import no_type_check
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar, no_type_check
 
 import numba
 import numpy as np
+from jaxtyping import Float, Float64, Int32, Int64, Real, UInt8
 
-# A value on an edge belongs to the bin above, also if rounding puts it a little below: whole
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+# A value on an edge belongs to the bin above, also where rounding puts it a little below: whole
 # numbers stay in their bins whatever their unit.
 NUDGE = 1e-6
 
 
-def compiled[**P, R](loop: Callable[P, R]) -> Callable[P, R]:
-    """Compile on the first call; keep the result for later processes where a folder allows it."""
+def compiled(loop: Callable[P, R]) -> Callable[P, R]:
+    """Compile on the first call, and keep the result where a folder can be written."""
     try:
-        return numba.njit(loop, nogil=True, error_model="numpy", cache=True)
-    except RuntimeError:  # neither this folder nor the user's can be written
-        return numba.njit(loop, nogil=True, error_model="numpy")
+        return numba.njit(nogil=True, error_model="numpy", cache=True)(loop)
+    except RuntimeError:  # neither the folder of the package nor the user's
+        return numba.njit(nogil=True, error_model="numpy")(loop)
+
+
+def in_threads(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
+    """Results in the order of the pieces, of which only a few are held at a time."""
+    threads = numba.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[R]] = deque()
+        for piece in pieces:
+            waiting.append(pool.submit(work, piece))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@compiled
+@no_type_check
+def extend_limits(
+    z: Float[np.ndarray, "m f"], low: Float[np.ndarray, " f"], high: Float[np.ndarray, " f"]
+) -> None:
+    """Lower ``low`` (f,) and raise ``high`` (f,) to the values of z (m, f)."""
+    for i in range(z.shape[0]):
+        row = z[i]
+        for j in range(row.shape[0]):
+            low[j] = min(row[j], low[j])
+            high[j] = max(row[j], high[j])
+
+
+@compiled
+@no_type_check
+def find_bins(
+    row: Float[np.ndarray, " f"], grid: Float64[np.ndarray, "5 f"], found: Int32[np.ndarray, " f"]
+) -> None:
+    """Bin of each value of one row, written to ``found`` (f,)."""
+    unit, start, density, last, first = grid[0], grid[1], grid[2], grid[3], grid[4]
+    for j in range(row.shape[0]):
+        t = (row[j] * unit[j] - start[j]) * density[j] + NUDGE
+        t = t if t > 0.0 else 0.0
+        t = t if t < last[j] else last[j]
+        found[j] = np.int32(t) + np.int32(first[j])
+
+
+@compiled
+@no_type_check
+def count(
+    z: Float[np.ndarray, "m f"],
+    grid: Float64[np.ndarray, "5 f"],
+    weight: Real[np.ndarray, " m"],
+    counts: Real[np.ndarray, " bins"],
+) -> None:
+    """Add the weight (m,) of each row of z (m, f) to the bins of its values."""
+    found = np.empty(z.shape[1], np.int32)
+    for i in range(z.shape[0]):
+        find_bins(z[i], grid, found)
+        for j in range(found.shape[0]):
+            counts[np.uint32(found[j])] += weight[i]
+
+
+@compiled
+@no_type_check
+def look_up(
+    z: Float[np.ndarray, "m f"],
+    grid: Float64[np.ndarray, "5 f"],
+    table: Float64[np.ndarray, " bins"],
+    out: Float64[np.ndarray, "m f"],
+) -> None:
+    """Write the entry of the bin of each value to ``out`` (m, f)."""
+    found = np.empty(z.shape[1], np.int32)
+    for i in range(z.shape[0]):
+        find_bins(z[i], grid, found)
+        for j in range(found.shape[0]):
+            out[i, j] = table[np.uint32(found[j])]
+
+
+@compiled
+@no_type_check
+def add_up(
+    z: Float[np.ndarray, "m f"],
+    grid: Float64[np.ndarray, "5 f"],
+    table: Float64[np.ndarray, " bins"],
+    out: Float64[np.ndarray, " m"],
+) -> None:
+    """Write the sum over the columns of the entries of the bins to ``out`` (m,)."""
+    found = np.empty(z.shape[1], np.int32)
+    for i in range(z.shape[0]):
+        find_bins(z[i], grid, found)
+        total = 0.0
+        for j in range(found.shape[0]):
+            total += table[np.uint32(found[j])]
+        out[i] = total
+
+
+@compiled
+@no_type_check
+def take_largest(
+    z: Float[np.ndarray, "m f"],
+    grid: Float64[np.ndarray, "5 f"],
+    table: Float64[np.ndarray, " bins"],
+    out: Float64[np.ndarray, " m"],
+) -> None:
+    """Write the largest over the columns of the entries of the bins to ``out`` (m,)."""
+    found = np.empty(z.shape[1], np.int32)
+    for i in range(z.shape[0]):
+        find_bins(z[i], grid, found)
+        largest = -np.inf
+        for j in range(found.shape[0]):
+            largest = max(largest, table[np.uint32(found[j])])
+        out[i] = largest
+
+
+@compiled
+@no_type_check
+def walk(
+    probability: Float64[np.ndarray, " n"],
+    spacings: Float64[np.ndarray, " m+1"],
+    bucket: UInt8[np.ndarray, " m"],
+    end: Int64[np.ndarray, " buckets"],
+) -> Int64[np.ndarray, " m"]:
+    """Rows drawn by rising uniforms, dealt into buckets.
+
+    Args:
+        probability: (n,), unnormalised.
+        spacings: (m + 1,), the uniforms are their running sums over the total.
+        bucket: (m,), the bucket of each draw.
+        end: (buckets,), where each bucket starts; where it ends on return.
+
+    Returns:
+        (m,), the rows, bucket by bucket.
+    """
+    rows = np.empty(bucket.shape[0], np.int64)
+    total, last = 0.0, 0
+    for row in range(probability.shape[0]):
+        total += probability[row]
+        last = row if probability[row] > 0.0 else last
+    per_spacing = total / spacings.sum()
+    row, at, below = 0, 0.0, probability[0]
+    for i in range(bucket.shape[0]):
+        at += spacings[i] * per_spacing
+        while below <= at and row < last:
+            row += 1
+            below += probability[row]
+        rows[end[bucket[i]]] = row
+        end[bucket[i]] += 1
+    return rows
+
+
+@compiled
+@no_type_check
+def shuffle_buckets(
+    rows: Int64[np.ndarray, " m"],
+    end: Int64[np.ndarray, " buckets"],
+    uniform: Float64[np.ndarray, " m"],
+) -> None:
+    """Shuffle each bucket of ``rows`` (m,) in place by uniforms (m,) in [0, 1)."""
+    start = 0
+    for stop in end:
+        for i in range(stop - 1, start, -1):
+            j = start + int(uniform[i] * (i - start + 1))
+            rows[i], rows[j] = rows[j], rows[i]
+        start = stop

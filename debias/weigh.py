@@ -17,10 +17,13 @@ from debias.density import Points
 from debias.density.principal import PrincipalComponents
 from debias.embeddings_file import ID_COLUMNS, EmbeddingTable, read_embeddings
 from debias.errors import ConfigError, DataError, StorageError
+from debias.metrics import association
+from debias.ranking import UNKNOWN
 from debias.types import Latents, SamplingWeights
 
 POINTS_DRAWN = 20_000
-UNKNOWN = "unknown"
+TIED = 0.1  # Cramér's V from which a label counts as going with a group
+SIGNIFICANT = 0.01
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
@@ -84,10 +87,8 @@ def weigh(request: Request) -> Outcome:
     labels, groups = _column(table, request.labels), _column(table, request.groups)
     weights, notes = _weights(request, latents, labels, groups)
     classes = _codes(labels, len(ids))
-    by_group = None
-    if groups is not None:
-        named_groups = np.where(pd.isna(groups) | (groups == ""), UNKNOWN, groups).astype(str)
-        by_group = weights.describe(named_groups, classes)["by_group"]
+    names = None if groups is None else _named(groups)
+    by_group = None if names is None else weights.describe(names, classes)["by_group"]
     _write(request.out, lambda path: _save(weights, path))
     picture = request.out.with_suffix(".svg")
     _draw(picture, latents, weights, by_group)
@@ -99,7 +100,13 @@ def weigh(request: Request) -> Outcome:
         )
     else:
         sentences += readings(by_group)
+    if labels is not None and names is not None:
+        sentences += correlation(labels, names)
     return Outcome(weights=weights, by_group=by_group, sentences=sentences, picture=picture)
+
+
+def _named(groups: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
+    return np.where(pd.isna(groups) | (groups == ""), UNKNOWN, groups).astype(str)
 
 
 def _weights(
@@ -302,7 +309,7 @@ def readings(by_group: pd.DataFrame | None) -> list[str]:
     A group is reached when its share of the weight exceeds what equally uneven random weights
     give it in 95 % of cases and the interval of its area under the curve lies above one half.
     """
-    if by_group is None:
+    if by_group is None or set(by_group["group"]) == {UNKNOWN}:
         return [
             "No groups were given, so nothing here says whom the weights reach. With --groups, "
             "annotations of some samples show it; they do not enter the weights."
@@ -332,6 +339,24 @@ def readings(by_group: pd.DataFrame | None) -> list[str]:
             f"{', '.join(table['group'][inside])}: they do not target these groups."
         )
     return sentences
+
+
+def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> list[str]:
+    """Say if a label goes with a group: such data are one-sided without anything being rare."""
+    known = groups != UNKNOWN
+    codes, values = pd.factorize(labels)
+    if len(np.unique(codes[known])) < 2 or len(np.unique(groups[known])) < 2:
+        return []
+    found = association(codes[known].astype(np.int64), groups[known])
+    if found.cramers_v < TIED or found.p_value >= SIGNIFICANT:
+        return []
+    label, group = found.rarest_cell
+    return [
+        f"The label goes with the group (Cramér's V {found.cramers_v:.2f}): {group} with label "
+        f"{values[int(label)]} has {found.rarest_count:,} samples, {found.expected_count:,.0f} if "
+        "they were independent. A correlation is not a rarity: use a reference, or --target groups "
+        "with some samples annotated."
+    ]
 
 
 def _moved(table: pd.DataFrame) -> str:

@@ -30,7 +30,12 @@ def embeddings(tmp_path, monkeypatch) -> pd.DataFrame:
     table.to_parquet("z.parquet")
     table.to_csv("z.csv", index=False)
     np.save("z.npy", z)
-    np.savez("z.npz", embeddings=z, ids=table["sample_id"].to_numpy(str), skin=table["skin"])
+    np.savez(
+        "z.npz",
+        embeddings=z,
+        ids=table["sample_id"].to_numpy(str),
+        skin=table["skin"].to_numpy(str),
+    )
     return table
 
 
@@ -81,6 +86,28 @@ def test_without_groups_it_says_that_nobody_knows_whom_the_weights_reach(embeddi
     assert code == 0, said
     assert "No groups were given" in said
     assert Path("weights.parquet").exists()
+
+
+def test_a_label_that_goes_with_a_group_is_called_a_correlation(embeddings):
+    even = weigh("z.parquet", "--labels", "smiles", "--groups", "coin")[1]
+    assert "A correlation is not a rarity" not in even
+    same = np.random.default_rng(1).random(ROWS) < 0.9
+    embeddings["smiles"] = np.where(same, embeddings["coin"] == "heads", embeddings["smiles"])
+    embeddings["smiles"] = embeddings["smiles"].map({0: "no", 1: "yes"})
+    embeddings.to_parquet("tied.parquet")
+    tied = weigh("tied.parquet", "--labels", "smiles", "--groups", "coin")[1]
+    assert "The label goes with the group" in tied
+    assert "A correlation is not a rarity" in tied
+    rarest = embeddings.groupby(["coin", "smiles"]).size().idxmin()
+    assert f"{rarest[0]} with label {rarest[1]} has" in tied
+
+
+def test_groups_that_nobody_knows_are_as_good_as_none(embeddings):
+    embeddings["skin"] = ""
+    embeddings.to_parquet("z.parquet")
+    code, said, _ = weigh("z.parquet", "--groups", "skin")
+    assert code == 0, said
+    assert "No groups were given" in said
 
 
 def test_labels_in_a_file_are_joined_by_id_in_any_order(embeddings):

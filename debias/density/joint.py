@@ -5,7 +5,7 @@ variance 1, so distances and covariances mean the same whatever the scale of the
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,6 +22,7 @@ from debias.density.principal import (
 from debias.errors import WeightError
 
 ENOUGH_FOR_A_MEDIAN = 20_000
+ROUNDING = 1e-9  # of 1 in the whitened space: a product differs a little in other company
 
 
 @runtime_checkable
@@ -96,13 +97,7 @@ class FittedJoint:
         points = as_points(z)
         require_equal_weights(points)
         w = _whitened(self.projection, points.of(canonical_order(points)))
-        return FittedJoint(
-            projection=self.projection,
-            low=self.low,
-            high=self.high,
-            typical=self.typical,
-            model=self.model.refit(w),
-        )
+        return replace(self, model=self.model.refit(w))
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n 1"]:
         """Natural log of the joint density, per unit of whitened volume."""
@@ -124,7 +119,7 @@ class FittedJoint:
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
         """How many coordinates in the whitened space lie outside the fitted range."""
         w = _whitened(self.projection, as_points(z))
-        return int(((w < self.low) | (w > self.high)).sum())
+        return int(((w < self.low - ROUNDING) | (w > self.high + ROUNDING)).sum())
 
 
 def canonical_order(points: Points) -> Int64[np.ndarray, " n"]:

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from sklearn.neighbors import NearestNeighbors
 
 SAME = 1e-6  # share of the m-th distance below which the nearest neighbour is the point itself
-CLOSEST = 1e-3
+CLOSEST = 1e-3  # share of the typical distance below which points count as that far apart
+SEEN_FOR_TYPICAL = 1000
+TREE_DIRECTIONS = 5  # measured, 20,000 points: a tree is as fast as brute force at 6
 
 
 class NeighbourDensity(Settings):
     """Density q(w) = m / (n * volume of the ball that reaches the m-th neighbour of w).
 
-    Taken over whitened principal components, few enough for distances to differ. Every sample is
-    looked up among all others: in more than some ten directions the time grows with n^2.
+    Taken over whitened principal components, few enough for distances to differ. Beyond five
+    directions every sample is compared with all others: the time grows with n^2.
 
     Reference:
         Loftsgaarden and Quesenberry 1965, A Nonparametric Estimate of a Multivariate Density
@@ -74,9 +76,11 @@ class Neighbours:
     def around(w: Float64[np.ndarray, "n f"], wanted: int) -> "Neighbours":
         from sklearn.neighbors import NearestNeighbors  # seconds that a histogram does not need
 
-        index = NearestNeighbors().fit(w)
+        search = "kd_tree" if w.shape[1] <= TREE_DIRECTIONS else "brute"
+        index = NearestNeighbors(algorithm=search).fit(w)
         found = Neighbours(index=index, m=min(wanted, len(w) - 1))
-        distance = found._distance(w[:: ceil(len(w) / 1000)])[0]
+        # Evenly spaced in the canonical order in which the rows come.
+        distance = found._distance(w[:: ceil(len(w) / SEEN_FOR_TYPICAL)])[0]
         apart = distance[distance > 0]
         return replace(found, closest=CLOSEST * float(np.median(apart)) if len(apart) else 1.0)
 

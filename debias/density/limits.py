@@ -1,11 +1,15 @@
-"""The smallest and the largest value of every dimension, over any number of shards."""
+"""Reading points piece by piece, and the first thing to know about them: their range."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
+
+from debias.density.points import Points
+
+VALUES_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,21 +24,45 @@ class Limits:
     low: Float64[np.ndarray, " k"]
     high: Float64[np.ndarray, " k"]
 
-    @staticmethod
-    def of(pieces: Iterable[Float[np.ndarray, "_ k"]], width: int) -> "Limits":
-        """Limits over the pieces of an array (n, k), ``width`` being k."""
-        none = Limits(low=np.full(width, np.inf), high=np.full(width, -np.inf))
-        return reduce(Limits.merge, map(_of_piece, pieces), none)
-
     def merge(self, other: "Limits") -> "Limits":
         """Limits of the points of both."""
-        return Limits(low=np.minimum(self.low, other.low), high=np.maximum(self.high, other.high))
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return Limits(low=low, high=high)
 
     @property
     def varies(self) -> Bool[np.ndarray, " k"]:
         return self.high > self.low
 
 
-def _of_piece(piece: Float[np.ndarray, "m k"]) -> Limits:
-    low = piece.min(axis=0, initial=np.inf).astype(np.float64)
-    return Limits(low=low, high=piece.max(axis=0, initial=-np.inf).astype(np.float64))
+def limits_of(points: Points) -> Limits:
+    """Limits of the points that have a weight."""
+    from debias.kernels import in_threads
+
+    found = in_threads(lambda piece: limits_of_array(piece.mean), with_weight(points))
+    none = np.full(points.width, np.inf)
+    return reduce(Limits.merge, found, Limits(low=none, high=-none))
+
+
+def limits_of_array(z: Float[np.ndarray, "n k"]) -> Limits:
+    """Limits of values in memory."""
+    from debias.kernels import extend_limits
+
+    low = np.full(z.shape[1], np.inf, dtype=z.dtype)
+    high = -low
+    extend_limits(np.ascontiguousarray(z), low, high)
+    return Limits(low=low.astype(np.float64), high=high.astype(np.float64))
+
+
+def in_pieces(points: Points) -> Iterator[Points]:
+    """Pieces of about equal memory, whatever the number of dimensions."""
+    return points.chunks(max(1, VALUES_AT_ONCE // max(1, points.width)))
+
+
+def with_weight(points: Points) -> Iterator[Points]:
+    """Pieces without the points of weight 0, which count for nothing."""
+    for piece in in_pieces(points):
+        if piece.weight is None or piece.weight.all():
+            yield piece
+        elif piece.weight.any():
+            there = piece.weight > 0
+            yield Points(mean=piece.mean[there], weight=piece.weight[there])

@@ -4,7 +4,6 @@
 taken chunk by chunk and merge across shards.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -12,11 +11,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float64
 
-from debias.density.limits import Limits
+from debias.density.limits import VALUES_AT_ONCE as VALUES_AT_ONCE
+from debias.density.limits import Limits, with_weight
+from debias.density.limits import limits_of as limits_of
 from debias.density.points import Points
 from debias.errors import AllDimensionsInactiveError, WeightError
 
-VALUES_AT_ONCE = 2**21  # 16 MiB of float64, whatever the number of dimensions
 NO_VARIANCE = 1e-10  # of the largest: what rounding leaves of a direction without any
 TIED = 1 - 1e-6
 LARGEST_BY_CHANCE = 2.02  # 99 % quantile of the Tracy-Widom law of order 1
@@ -51,7 +51,10 @@ class Moments:
     @staticmethod
     def of(points: Points, limits: Limits) -> "Moments":
         """Moments of some points, at least one with a weight; ``limits`` enclose every shard."""
-        return reduce(Moments.merge, (_of_chunk(chunk, limits) for chunk in chunks(points)))
+        from debias.kernels import in_threads
+
+        found = in_threads(lambda chunk: _of_chunk(chunk, limits), with_weight(points))
+        return reduce(Moments.merge, found)
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of the points of both, measured with the same limits."""
@@ -152,21 +155,6 @@ def noise_edge(samples: float, dimensions: int) -> float:
     scatter = (rows + columns) ** 2
     deviation = (rows + columns) * np.cbrt(1 / rows + 1 / columns)
     return float((scatter + LARGEST_BY_CHANCE * deviation) / rows**2)
-
-
-def chunks(points: Points) -> Iterator[Points]:
-    """Pieces of about equal memory, without the points of weight 0."""
-    for chunk in points.chunks(max(1, VALUES_AT_ONCE // max(1, points.width))):
-        if chunk.weight is None or chunk.weight.all():
-            yield chunk
-        elif chunk.weight.any():
-            there = chunk.weight > 0
-            yield Points(mean=chunk.mean[there], weight=chunk.weight[there])
-
-
-def limits_of(points: Points) -> Limits:
-    """Limits of the points that have a weight."""
-    return Limits.of((chunk.mean for chunk in chunks(points)), points.width)
 
 
 def _of_few(

@@ -145,7 +145,8 @@ def ratio_sentences(ratio: Mapping[str, Any] | None) -> list[str]:
         f"{number(apart, 'auc')} (0.5: not at all; near 1: almost always, which means another "
         "camera or framing rather than other people).",
         f"With the style {kind} the area is {number(other, 'auc')}, and the two rankings of the "
-        f"training images agree with a rank correlation of {agreement}: the lower, the more of this ratio is style.",
+        f"training images agree with a rank correlation of {agreement}: the "
+        "lower, the more of this ratio is style.",
     ]
 
 

@@ -83,7 +83,7 @@ def _map(figure: FigureBase, axes: Axes, found: Weighed) -> None:
     bar = figure.colorbar(
         marks, ax=axes, location="bottom", aspect=40, pad=0.02, extend="both", extendfrac=0.03
     )
-    bar.set_ticks(list(range(-REACH, REACH + 1)))
+    bar.set_ticks(np.linspace(-REACH, REACH, 2 * REACH + 1).tolist())
     bar.ax.xaxis.set_major_formatter(FuncFormatter(times))
     bar.outline.set_visible(False)
     bar.set_label("weight, compared with plain sampling")

@@ -103,6 +103,18 @@ def test_the_seed_of_the_mixture_hardly_matters(seed):
     np.testing.assert_allclose(found, expected, atol=0.1)
 
 
+def test_brute_force_in_many_directions_leaves_the_point_itself_out_too():
+    z = np.random.default_rng(4).normal(size=(300, 8))
+    fitted = NeighbourDensity(neighbours=1, components=8).fit(z)
+    w = fitted.projection(z)
+    apart = np.linalg.norm(w[:, None] - w, axis=2)
+    nearest = np.sort(apart, axis=1)[:, 1]
+    factors = fitted.log_factors(z)[:, 0]
+    np.testing.assert_allclose(
+        factors - factors[0], -8 * (np.log(nearest) - np.log(nearest[0])), atol=1e-6
+    )
+
+
 def test_more_neighbours_than_others_are_lowered():
     assert NeighbourDensity(neighbours=50).fit(CLOUD[:10]).about["neighbours"] == 9
     assert NeighbourDensity().fit(CLOUD[:100]).about["neighbours"] == 10

@@ -8,31 +8,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias.density import HistogramDensity, estimate
-from debias.errors import NonFiniteWeightError, WeightDegeneracyError, WeightError
+from debias import concentration
+from debias.density import HistogramDensity, rarity, smoothing
+from debias.errors import DataError, NonFiniteWeightError, WeightDegeneracyError, WeightError
 from debias.types import Latents, SamplingWeights, TrainingTable
-from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, Uniform
-from debias.weighting.figures import describe, expected_distinct, share_by_group, top_share
+from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, ReferenceRatio, Uniform
 
 
-def table(log_factors, labels=None, groups=None) -> TrainingTable:
-    size = len(log_factors)
+def table(score, labels=None, groups=None, membership=None) -> TrainingTable:
+    size = len(score)
     return TrainingTable(
         sample_ids=np.array([f"s{row}" for row in range(size)]),
         labels=np.zeros(size, dtype=np.int64) if labels is None else np.asarray(labels),
-        log_factors=np.asarray(log_factors, dtype=float),
+        score=np.asarray(score, dtype=float),
         groups=np.full(size, "a") if groups is None else np.asarray(groups),
+        membership=membership,
     )
 
 
-def rarity(**settings) -> LatentRarity:
+def latent(**settings) -> LatentRarity:
     return LatentRarity(allow_degenerate=True, **settings)
 
 
-def random_table(size=2000, factors=5, seed=0) -> TrainingTable:
+def random_table(size=2000, seed=0) -> TrainingTable:
     generator = np.random.default_rng(seed)
     return table(
-        -generator.exponential(3, (size, factors)),
+        generator.exponential(3, size),
         generator.integers(0, 2, size),
         generator.choice(["a", "b"], size, p=[0.9, 0.1]),
     )
@@ -53,7 +54,7 @@ class TestContract:
         other = TrainingTable(
             sample_ids=one.sample_ids[order],
             labels=one.labels[order],
-            log_factors=one.log_factors[order],
+            score=one.score[order],
             groups=one.groups[order],
         )
         expected = rule(**allowed(rule)).weights(one).probability[order]
@@ -69,9 +70,9 @@ class TestContract:
 
     def test_input_is_left_alone(self, rule):
         given_table = random_table()
-        before = given_table.log_factors.copy()
+        before = given_table.score.copy()
         rule(**allowed(rule)).weights(given_table)
-        np.testing.assert_array_equal(given_table.log_factors, before)
+        np.testing.assert_array_equal(given_table.score, before)
 
     def test_settings_survive_a_round_trip(self, rule):
         assert rule.model_validate(rule().model_dump(mode="json")) == rule()
@@ -83,47 +84,45 @@ def allowed(rule) -> dict[str, bool]:
 
 def test_published_formula_by_hand():
     # Masses 3/4, 3/4, 3/4, 1/4 without smoothing: weights 4/3, 4/3, 4/3, 4 of 8.
-    weights = rarity(alpha=1e-300, ess="published").weights(table(np.log([[0.75]] * 3 + [[0.25]])))
+    score = smoothing.of_factors(np.log([[0.75]] * 3 + [[0.25]]), 1e-300, "product")
+    weights = latent(alpha=1e-300, ess="published").weights(table(score))
     np.testing.assert_allclose(weights.probability, [1 / 6, 1 / 6, 1 / 6, 1 / 2])
     assert weights.origin["tau"] == 1
 
 
 def test_product_and_max_by_hand():
     factors = np.log([[0.5, 0.5], [0.5, 0.1]])
-    product = rarity(alpha=0.1, ess="published").weights(table(factors)).probability
-    largest = rarity(alpha=0.1, ess="published", combine="max").weights(table(factors)).probability
-    # 1/(.6*.6) against 1/(.6*.2), and 1/.6 against 1/.2: both 1 to 3.
-    np.testing.assert_allclose(product, [0.25, 0.75])
-    np.testing.assert_allclose(largest, [0.25, 0.75])
-    one = table(factors[:, 1:])
+    for combine in ("product", "max"):
+        score = smoothing.of_factors(factors, 0.1, combine)
+        found = latent(ess="published").weights(table(score)).probability
+        # 1/(.6*.6) against 1/(.6*.2), and 1/.6 against 1/.2: both 1 to 3.
+        np.testing.assert_allclose(found, [0.25, 0.75])
     np.testing.assert_allclose(
-        rarity(ess="published", combine="max").weights(one).probability,
-        rarity(ess="published").weights(one).probability,
+        smoothing.of_factors(factors[:, 1:], 0.1, "max"),
+        smoothing.of_factors(factors[:, 1:], 0.1, "product"),
     )
 
 
 @given(
     size=st.integers(50, 300),
-    factors=st.sampled_from([1, 2, 30, 200, 2048]),
     ess=st.floats(0.05, 0.99),
-    combine=st.sampled_from(["product", "max"]),
+    scale=st.floats(1e-6, 1e6),
     seed=st.integers(0, 2**16),
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_any_continuous_rarity_reaches_the_declared_effective_sample_size(
-    size, factors, ess, combine, seed
-):
-    given_table = random_table(size, factors, seed)
+def test_any_continuous_score_reaches_the_declared_effective_sample_size(size, ess, scale, seed):
+    given_table = random_table(size, seed)
+    scaled = table(given_table.score * scale, given_table.labels)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "the weights are uneven")
-        weights = rarity(ess=ess, combine=combine, alpha=1e-9, cap=1e9).weights(given_table)
+        weights = latent(ess=ess, cap=1e9).weights(scaled)
     assert np.isfinite(weights.probability).all()
     assert weights.ess == pytest.approx(ess, rel=0.01)
 
 
 def test_no_weight_exceeds_the_cap():
-    weights = rarity(ess=0.1, cap=5, alpha=1e-12).weights(random_table())
+    weights = latent(ess=0.1, cap=5).weights(random_table())
     assert weights.probability.max() * 2000 <= 5 * (1 + 1e-9)
     assert weights.origin["capped"] == (weights.probability * 2000 > 5 * (1 - 1e-9)).sum()
     assert weights.ess == pytest.approx(0.1, rel=0.01) or weights.ess > 0.1
@@ -131,8 +130,7 @@ def test_no_weight_exceeds_the_cap():
 
 def test_a_rarer_sample_never_gets_less():
     given_table = random_table()
-    rule = rarity(ess=0.3)
-    weights, score = rule.weights(given_table).probability, rule.log_rarity(given_table)
+    weights, score = latent(ess=0.3).weights(given_table).probability, given_table.score
     for label in (0, 1):
         here = given_table.labels == label
         order = np.argsort(score[here])
@@ -141,26 +139,27 @@ def test_a_rarer_sample_never_gets_less():
 
 def test_large_alpha_and_constant_density_give_plain_sampling():
     uniform = np.full(2000, 1 / 2000)
-    even = rarity(alpha=1e12, ess="published").weights(random_table()).probability
-    np.testing.assert_allclose(even, uniform, rtol=1e-6)
+    factors = -np.random.default_rng(0).exponential(3, (2000, 5))
+    even = smoothing.of_factors(factors, 1e12, "product")
+    found = latent(ess="published").weights(table(even)).probability
+    np.testing.assert_allclose(found, uniform, rtol=1e-6)
     with pytest.warns(UserWarning, match="every sample is equally rare"):
-        constant = rarity().weights(table(np.full((2000, 3), -2.0))).probability
+        constant = latent().weights(table(np.full(2000, -2.0))).probability
     np.testing.assert_allclose(constant, uniform)
 
 
 def test_ties_that_leave_nothing_closer_are_said():
     # One rare sample in 100: the effective sample size has little to choose from.
-    factors = np.log(np.array([[0.99]] * 99 + [[0.01]]))
     with pytest.warns(UserWarning, match="effective sample size"):
-        rarity(ess=0.5, cap=2).weights(table(factors))
+        latent(ess=0.5, cap=2).weights(table([0.0] * 99 + [5.0]))
 
 
 def test_degenerate_weights_are_refused_unless_allowed_by_name():
     with pytest.raises(WeightDegeneracyError, match=r"250 of 500 .*distinct.*allow_degenerate"):
         LatentRarity().weights(random_table(500))
-    assert rarity().weights(random_table(500)).ess == pytest.approx(0.5, rel=0.01)
+    assert latent().weights(random_table(500)).ess == pytest.approx(0.5, rel=0.01)
     with pytest.raises(WeightDegeneracyError, match="at least 1% and 1000 samples"):
-        LatentRarity(ess=0.005, cap=1e9).weights(random_table(200_000, 1))
+        LatentRarity(ess=0.005, cap=1e9).weights(random_table(200_000))
 
 
 def test_uneven_but_allowed_weights_warn():
@@ -169,27 +168,66 @@ def test_uneven_but_allowed_weights_warn():
 
 
 def test_what_cannot_be_weighed_says_why():
-    with pytest.raises(WeightError, match="needs the density"):
-        LatentRarity().weights(
-            TrainingTable(sample_ids=np.array(["a"]), labels=np.zeros(1, dtype=np.int64))
-        )
-    with pytest.raises(NonFiniteWeightError, match="NaN"):
-        rarity().weights(table([[np.nan], [0.0]]))
+    bare = TrainingTable(sample_ids=np.array(["a"]), labels=np.zeros(1, dtype=np.int64))
+    with pytest.raises(WeightError, match="latent_rarity needs a score"):
+        LatentRarity().weights(bare)
+    with pytest.raises(WeightError, match="reference_ratio needs a score"):
+        ReferenceRatio().weights(bare)
+    with pytest.raises(NonFiniteWeightError, match="1 samples are not finite, first s0"):
+        latent().weights(table([np.nan, 0.0]))
+    with pytest.raises(NonFiniteWeightError, match="first s1"):
+        latent().weights(table([0.0, np.inf]))
     with pytest.raises(WeightError, match="group_balance needs group annotations"):
-        GroupBalance().weights(
-            TrainingTable(sample_ids=np.array(["a"]), labels=np.zeros(1, dtype=np.int64))
-        )
+        GroupBalance().weights(bare)
+    with pytest.raises(WeightError, match="every group is empty"):
+        GroupBalance().weights(table([0.0, 0.0], groups=["", ""]))
+    with pytest.raises(WeightError, match="1 of 2 groups are empty"):
+        GroupBalance().weights(table([0.0, 0.0], groups=["a", ""]))
+    with pytest.raises(WeightError, match=r"membership has shape \(2, 3\), expected \(2, 1\)"):
+        GroupBalance().weights(table([0.0, 0.0], groups=["a", ""], membership=np.ones((2, 3))))
 
 
 def test_group_balance_by_hand():
     # Class 0: a a a b, class 1: a b. Each group gets half of its class.
     given_table = table(
-        np.zeros((6, 1)), np.array([0, 0, 0, 0, 1, 1]), np.array(["a", "a", "a", "b", "a", "b"])
+        np.zeros(6), np.array([0, 0, 0, 0, 1, 1]), np.array(["a", "a", "a", "b", "a", "b"])
     )
     weights = GroupBalance(allow_degenerate=True).weights(given_table).probability
     np.testing.assert_allclose(weights, [1 / 9, 1 / 9, 1 / 9, 1 / 3, 1 / 6, 1 / 6])
     across = GroupBalance(allow_degenerate=True, within_class=False).weights(given_table)
     np.testing.assert_allclose(across.probability, [1 / 8, 1 / 8, 1 / 8, 1 / 4, 1 / 8, 1 / 4])
+
+
+def test_partly_annotated_groups_by_hand():
+    # a, a, b annotated; the fourth is b with probability 0.8. Expected counts: a 2.2, b 1.8.
+    groups = ["a", "a", "b", ""]
+    membership = np.array([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.2, 0.8]])
+    given_table = table(np.zeros(4), groups=groups, membership=membership)
+    weights = GroupBalance(allow_degenerate=True).weights(given_table)
+    fourth = 0.2 / 2.2 + 0.8 / 1.8
+    np.testing.assert_allclose(
+        weights.probability, np.array([1 / 2.2, 1 / 2.2, 1 / 1.8, fourth]) / 2
+    )
+    assert weights.origin["annotated"] == 3
+
+
+def test_certain_membership_is_annotation():
+    given_table = random_table()
+    certain = (given_table.groups[:, None] == np.array(["a", "b"])).astype(float)
+    hidden = np.where(np.arange(2000) < 300, given_table.groups, "")
+    partial = table(given_table.score, given_table.labels, hidden, certain)
+    rule = GroupBalance(allow_degenerate=True)
+    np.testing.assert_allclose(
+        rule.weights(partial).probability, rule.weights(given_table).probability
+    )
+
+
+def test_reference_ratio_with_a_true_ratio_gives_the_shares_of_the_target():
+    # 5 % of the samples and half of the target: ratios 0.5 / 0.05 and 0.5 / 0.95.
+    rare = np.arange(2000) < 100
+    score = np.where(rare, np.log(0.5 / 0.05), np.log(0.5 / 0.95))
+    weights = ReferenceRatio(ess="published", allow_degenerate=True).weights(table(score))
+    assert weights.probability[rare].sum() == pytest.approx(0.5)
 
 
 def test_a_planted_minority_gains_weight_without_a_label():
@@ -198,17 +236,12 @@ def test_a_planted_minority_gains_weight_without_a_label():
     z = generator.normal(size=(20_000, 100))
     minority = np.arange(20_000) < 1000
     z[minority, :3] += 2
-    latents = Latents(
-        sample_ids=np.array([f"s{row}" for row in range(20_000)]),
-        mean=z,
-        log_var=np.zeros_like(z),
-        encoder="test",
-    )
+    latents = Latents(sample_ids=np.array([f"s{row}" for row in range(20_000)]), mean=z)
     labels = np.zeros(20_000, dtype=np.int64)
     shares = {}
     for components in (None, 1):
-        factors = estimate(HistogramDensity(components=components), latents, labels)
-        weights = LatentRarity(ess=0.5).weights(table(factors.values, labels))
+        found = rarity(HistogramDensity(components=components), latents, labels, alpha=0.01)
+        weights = LatentRarity(ess=0.5).weights(table(found.score, labels))
         shares[components] = weights.probability[minority].sum()
     assert shares[None] > 0.07  # published here: product, tempered: 0.078
     assert shares[1] > 0.15  # first component: 0.184
@@ -218,13 +251,13 @@ def test_figures_of_plain_sampling_and_of_one_heavy_sample():
     size = 10_000
     ids = np.array([f"s{row}" for row in range(size)])
     plain = Uniform().weights(TrainingTable(sample_ids=ids, labels=np.zeros(size, dtype=np.int64)))
-    figures = describe(plain)
+    figures = plain.describe()
     assert figures["ess"] == pytest.approx(1)
     assert figures["largest"] == pytest.approx(1)
     assert figures["top_1_percent"] == pytest.approx(0.01)
     assert figures["unique_per_epoch"] == pytest.approx(size * (1 - math.exp(-1)), rel=1e-3)
-    assert expected_distinct(np.array([1.0, 0.0])) == 1
-    assert top_share(np.array([0.7, 0.1, 0.1, 0.1]), 0.25) == pytest.approx(0.7)
+    assert concentration.expected_distinct(np.array([1.0, 0.0])) == 1
+    assert concentration.top_share(np.array([0.7, 0.1, 0.1, 0.1]), 0.25) == pytest.approx(0.7)
 
 
 def test_random_weights_of_equal_effective_size_stay_inside_their_own_control():
@@ -238,14 +271,32 @@ def test_random_weights_of_equal_effective_size_stay_inside_their_own_control():
         weights = SamplingWeights(
             sample_ids=np.arange(4000).astype(str), probability=draw / draw.sum()
         )
-        share = share_by_group(weights, groups, labels, generator)["rare"]
+        share = rare_share(weights, groups, labels)
         inside += share["random_low"] <= share["after"] <= share["random_high"]
     assert inside >= 16
     targeted = np.where(groups == "rare", 3.0, 1.0)
     weights = SamplingWeights(
         sample_ids=np.arange(4000).astype(str), probability=targeted / targeted.sum()
     )
-    share = share_by_group(weights, groups, labels, generator)["rare"]
+    share = rare_share(weights, groups, labels)
     assert share["before"] == pytest.approx(0.05)
     assert share["after"] == pytest.approx(600 / 4400)
     assert share["after"] > share["random_high"]
+
+
+def rare_share(weights, groups, labels):
+    return weights.describe(groups, labels)["by_group"].set_index("group").loc["rare"]
+
+
+def test_describe_says_whether_weights_find_a_group():
+    generator = np.random.default_rng(0)
+    groups = np.where(np.arange(4000) < 200, "rare", "common")
+    draw = np.where(groups == "rare", 3.0, 1.0) * generator.uniform(0.5, 1.5, 4000)
+    weights = SamplingWeights(sample_ids=np.arange(4000).astype(str), probability=draw / draw.sum())
+    rows = weights.describe(groups)["by_group"].set_index("group")
+    assert list(rows["count"]) == [3800, 200]
+    assert rows.loc["rare", "low"] > 0.9 > 0.5 > rows.loc["common", "high"]
+    assert rows["before"].sum() == pytest.approx(1)
+    assert rows["after"].sum() == pytest.approx(1)
+    with pytest.raises(DataError, match="they must agree"):
+        weights.describe(groups[:10])
