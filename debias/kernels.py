@@ -12,6 +12,7 @@ flat arrays, and ``grid`` (5, f) says where: a value x of a column falls in the 
 where ``unit, start, density, last, first`` are its rows.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,7 +41,7 @@ def compiled(loop: Callable[P, R]) -> Callable[P, R]:
 
 def in_threads(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
     """Results in the order of the pieces, of which only a few are held at a time."""
-    threads = numba.get_num_threads()
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[R]] = deque()
         for piece in pieces:

@@ -297,9 +297,11 @@ def _found(
         f"samples); the largest weight is {figures['largest']:.1f} times the mean, and the "
         f"heaviest hundredth of the samples holds {figures['top_1_percent']:.1%} of the weight.",
     ]
-    if "factors" in about:
-        kept = ", ".join(dict.fromkeys(str(count) for count in about["factors"]))
-        sentences.insert(1, f"Density {about['density']!r} over {kept} directions.")
+    counts = about.get("directions", about.get("factors"))
+    if counts is not None:
+        kept = ", ".join(dict.fromkeys(str(count) for count in counts))
+        ending = "" if kept == "1" else "s"
+        sentences.insert(1, f"Density {about['density']!r} over {kept} direction{ending}.")
     return sentences
 
 

@@ -44,10 +44,10 @@ def planted(rows=4000, columns=20, share=0.05, shift=2.0, seed=0):
 
 
 class TestLaws:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(
         rows=st.integers(2, 80),
-        columns=st.sampled_from([1, 2, 3, 17, 300, 2048]),
+        columns=st.sampled_from([1, 2, 17, 2048]),
         exponent=st.integers(-12, 12),
         classes=st.integers(1, 3),
         seed=st.integers(0, 2**32 - 1),
@@ -329,20 +329,17 @@ class TestWarnings:
 
 
 class TestDoor:
-    def test_importing_the_package_loads_no_library(self):
-        code = "import sys, debias; print(*{name.partition('.')[0] for name in sys.modules})"
-        command = [sys.executable, "-c", code]
-        loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        assert not {"numpy", "pandas", "torch", "sklearn", "numba", "imblearn"} & set(loaded)
-
-    def test_weighing_loads_no_torch(self):
+    def test_importing_loads_no_library_and_weighing_no_heavy_one(self):
         code = (
-            "import sys, numpy, debias; debias.latent_weights(numpy.eye(4)[:, :2]);"
-            "print([m for m in ('torch', 'mlflow', 'imblearn', 'prefect') if m in sys.modules])"
+            "import sys, debias; print(*{name.partition('.')[0] for name in sys.modules});"
+            "debias.latent_weights([[1.0], [2.0]]);"
+            "print(*{name.partition('.')[0] for name in sys.modules})"
         )
         command = [sys.executable, "-W", "ignore", "-c", code]
-        loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert loaded.strip() == "[]"
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        imported, weighed = (set(line.split()) for line in found.splitlines())
+        assert not {"numpy", "pandas", "torch", "sklearn", "numba", "imblearn"} & imported
+        assert not {"torch", "mlflow", "prefect", "imblearn", "matplotlib"} & weighed
 
     def test_every_public_name_is_there_and_others_are_not(self):
         assert set(debias.__all__) <= set(dir(debias))

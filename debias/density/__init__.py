@@ -5,7 +5,7 @@ per dimension and f = 1 for a joint one, and with the log-rarity (n,) that weigh
 Grow the room by one file and one line in ``DENSITIES``; the contract battery then covers it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -43,6 +43,7 @@ __all__ = [
     "Points",
     "RatioDensity",
     "active_dimensions",
+    "combined",
     "log_ratio",
     "rarity",
 ]
@@ -163,6 +164,36 @@ def log_ratio(
         return thin, fitted
 
     return _by_part(score_part, latents, labels, across)
+
+
+def combined(
+    rarities: Mapping[str, Rarity], labels: Int64[np.ndarray, " n"], across: Across = "class"
+) -> Rarity:
+    """One score from the rarity of the same samples in several views.
+
+    Each view gives a sample its rank among those of its class, as a share; the shares are added.
+    Ranks make views comparable whose densities live in spaces of different size and scale.
+    A single view keeps its score.
+
+    Reference:
+        Edgington 1972, An Additive Method for Combining Probability Values from Independent
+        Experiments, Journal of Psychology 80: a rank is the share of samples at least as common.
+    """
+    from scipy.stats import rankdata
+
+    first, *others = rarities.values()
+    if not others:
+        return first
+    score = np.zeros(len(labels))
+    for found in rarities.values():
+        for rows in _parts(labels, across):
+            here = slice(None) if rows is None else rows
+            score[here] += rankdata(found.score[here]) / len(score[here])
+    about = {
+        f"{view} {key}": value for view, f in rarities.items() for key, value in f.about.items()
+    }
+    dropped = {"dropped_dimensions": first.about.get("dropped_dimensions", [])}
+    return Rarity(sample_ids=first.sample_ids, score=score, about=about | dropped)
 
 
 def _by_part(

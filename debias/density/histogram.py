@@ -1,22 +1,33 @@
-"""One equal-width histogram per latent dimension, or per leading principal component.
+"""One equal-width histogram per leading principal component, or per latent dimension.
+
+Everything is a sum over the samples. Points are read in pieces, several at a time, and nothing of
+their size is kept; shards are counted anywhere and merged:
+
+    empty = HistogramDensity().empty(shards)
+    whole = reduce(FittedHistogram.merge, map(empty.partial_fit, shards))
 
 ``n`` samples, ``k`` latent dimensions, ``f`` density factors.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Annotated, Literal
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64, Real
 from pydantic import Field
 
-from debias.density import smoothing
+from debias.density.limits import Limits, in_pieces, limits_of, plain, rows_at_once, with_weight
 from debias.density.points import Points, as_points
-from debias.density.principal import PrincipalComponents
-from debias.errors import AllDimensionsInactiveError
+from debias.density.principal import Moments, PrincipalComponents
+from debias.errors import AllDimensionsInactiveError, WeightError
 from debias.settings import Settings
 
-AUTO_LIMIT = 200  # numpy's rules can ask for millions of bins when one value lies far away
+FINE = 1024  # cells in which the quartiles are looked for
+AUTO_LIMIT = 200  # the rules ask for millions of bins when one value lies far away
+ROUNDING = 1e-9  # of the range: a component differs a little in other company
 
 
 class HistogramDensity(Settings):
@@ -24,17 +35,18 @@ class HistogramDensity(Settings):
 
     Reference:
         Amini et al. 2019, section 3.3: Q(z) = prod_j Q_j(z_j). Deviations: masses instead of
-        densities, and optionally the histogram of whitened principal components.
+        densities, and by default the histograms of those whitened principal components that stand
+        out from noise.
     """
 
     name: Literal["histogram"] = "histogram"
     bins: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
         default=10, description="Equal-width bins per factor, or 'auto' for numpy's rule."
     )
-    components: int | None = Field(
-        default=None,
-        ge=1,
-        description="Leading principal components to look at; empty: every dimension by itself.",
+    components: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        default="auto",
+        description="Leading principal components to look at, 'auto': those that stand out from "
+        "noise; empty: every dimension by itself.",
     )
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> "FittedHistogram":
@@ -42,53 +54,125 @@ class HistogramDensity(Settings):
 
         Raises:
             AllDimensionsInactiveError: Every column of ``z`` is constant.
+            WeightError: The points do not spread in as many directions as ``components``.
         """
-        projection = None
-        z = as_points(z).array()
-        if self.components is not None:
-            projection = PrincipalComponents.fit(z, self.components)
-            z = projection(z)
-        z = np.asarray(z, dtype=np.float64)
-        if not np.ptp(z, axis=0).any():
+        points = as_points(z)
+        return self.empty([points]).partial_fit(points)
+
+    def empty(self, shards: Sequence[Points]) -> "FittedHistogram":
+        """Directions and bins that suit all of the shards, which are read but not counted.
+
+        Raises:
+            AllDimensionsInactiveError: Every column is constant.
+            WeightError: The points do not spread in as many directions as ``components``.
+        """
+        projection = self._projection(shards)
+        limits = reduce(Limits.merge, (limits_of(shard, projection) for shard in shards))
+        if not limits.varies.any():
             raise AllDimensionsInactiveError(
-                f"all {z.shape[1]} dimensions are constant over {len(z)} samples: "
-                "there is no density to estimate"
+                f"all {len(limits.low)} dimensions are constant over {sum(map(len, shards))} "
+                "samples: there is no density to estimate"
             )
-        edges = [self._edges(column) for column in z.T]
-        mass = [_counts(column, edge) / len(z) for column, edge in zip(z.T, edges, strict=True)]
-        return FittedHistogram(edges=tuple(edges), mass=tuple(mass), projection=projection)
-
-    def _edges(self, column: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " edges"]:
-        """Bin edges; a constant column has one bin, whose mass is 1 and says nothing."""
-        low, high = column.min(), column.max()
-        edges = np.linspace(low, high, self._bins(column, low, high) + 1)
-        distinct = (np.diff(edges) > 0).all()
-        return edges if distinct else np.array([low, high])
-
-    def _bins(self, column: Float64[np.ndarray, " n"], low: float, high: float) -> int:
         if self.bins != "auto":
-            return self.bins
-        spread = (column - low) / (high - low) if high > low else column
-        return min(len(np.histogram_bin_edges(spread, "auto")) - 1, AUTO_LIMIT)
+            return FittedHistogram.on(limits, np.full(len(limits.low), self.bins), projection)
+        fine = FittedHistogram.on(limits, np.full(len(limits.low), FINE), projection)
+        fine = reduce(FittedHistogram.partial_fit, shards, fine)
+        return FittedHistogram.on(limits, np.array([*map(_enough, fine.counts)]), projection)
+
+    def _projection(self, shards: Sequence[Points]) -> PrincipalComponents | None:
+        if self.components is None:
+            return None
+        if len(shards) == 1:
+            return PrincipalComponents.fit(shards[0], self.components)
+        limits = reduce(Limits.merge, map(limits_of, shards))
+        moments = reduce(Moments.merge, (Moments.of(shard, limits) for shard in shards))
+        standardise = shards[0].log_var is None
+        return PrincipalComponents.of_moments(moments, self.components, standardise=standardise)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FittedHistogram:
-    """Bin edges (bins + 1,) and masses (bins,) of each factor; masses sum to 1."""
+    """Bins and how many samples are in them.
 
-    edges: tuple[Float64[np.ndarray, " _"], ...]
-    mass: tuple[Float64[np.ndarray, " _"], ...]
+    A bin holds its lower edge, and the last also its upper edge. Values beyond the outer edges
+    count into the outer bins.
+
+    Attributes:
+        limits: Outer edges of each factor.
+        counts: (bins,) for each factor: samples, or their weight. One bin for a constant column,
+            whose mass of 1 says nothing.
+        projection: From latents to the factors; None if these are the latents.
+    """
+
+    limits: Limits
+    counts: tuple[Real[np.ndarray, " _"], ...]
     projection: PrincipalComponents | None = None
+
+    @staticmethod
+    def on(
+        limits: Limits,
+        bins: Int64[np.ndarray, " f"],
+        projection: PrincipalComponents | None = None,
+    ) -> "FittedHistogram":
+        """Empty bins of equal width between the limits."""
+        counts = (np.zeros(size, dtype=np.int64) for size in np.where(limits.varies, bins, 1))
+        return FittedHistogram(limits=limits, counts=tuple(counts), projection=projection)
+
+    def partial_fit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
+        """The same bins with more samples in them."""
+        from debias.kernels import count, in_threads
+
+        grid, bins = self._grid(), sum(map(len, self.counts))
+
+        def counted(piece: Points) -> Real[np.ndarray, " _"]:
+            weight = np.ones(len(piece), np.int64) if piece.weight is None else piece.weight
+            found = np.zeros(bins, dtype=weight.dtype)
+            count(self._factors(piece), grid, weight, found)
+            return found
+
+        found = in_threads(counted, with_weight(as_points(z)))
+        return self._with(reduce(np.add, found, np.concatenate(self.counts)))
+
+    def merge(self, other: "FittedHistogram") -> "FittedHistogram":
+        """The same bins with the samples of both.
+
+        Raises:
+            WeightError: The other has other bins.
+        """
+        if not self._same_bins(other):
+            raise WeightError(
+                "histograms of different bins cannot be merged: fill them from the same empty one, "
+                "see HistogramDensity.empty"
+            )
+        return self._with(np.concatenate(self.counts) + np.concatenate(other.counts))
+
+    def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
+        bins = np.array([*map(len, self.counts)])
+        return FittedHistogram.on(self.limits, bins, self.projection).partial_fit(z)
 
     @property
     def about(self) -> dict[str, object]:
-        return {"factors": len(self.mass)}
+        return {"factors": len(self.counts), "bins": max(map(len, self.counts))}
 
-    def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
-        z = as_points(z).array()
-        columns = (z if self.projection is None else self.projection(z)).T
-        mass = tuple(_counts(c, e) / len(z) for c, e in zip(columns, self.edges, strict=True))
-        return FittedHistogram(edges=self.edges, mass=mass, projection=self.projection)
+    @property
+    def mass(self) -> tuple[Float64[np.ndarray, " _"], ...]:
+        """(bins,) for each factor, the share of the samples in each bin."""
+        return tuple(counts / counts.sum() for counts in self.counts)
+
+    @property
+    def edges(self) -> tuple[Float64[np.ndarray, " _"], ...]:
+        """(bins + 1,) for each factor, rising."""
+        ends = zip(self.limits.low, self.limits.high, self.counts, strict=True)
+        return tuple(np.linspace(low, high, len(counts) + 1) for low, high, counts in ends)
+
+    def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
+        """Natural log of the mass of the bin each value falls in; -inf for an empty bin."""
+        from debias.kernels import look_up
+
+        with np.errstate(divide="ignore"):
+            table = np.log(np.concatenate(self.mass))
+        points = as_points(z)
+        return self._scan(points, look_up, table, np.empty((len(points), len(self.counts))))
 
     def log_rarity(
         self,
@@ -97,43 +181,86 @@ class FittedHistogram:
         alpha: float,
         combine: Literal["product", "max"] = "product",
     ) -> Float64[np.ndarray, " n"]:
-        return smoothing.of_factors(self.log_factors(z), alpha, combine)
+        """-sum_j log(q_j + alpha), or the largest summand; see :mod:`debias.density.smoothing`."""
+        from debias.kernels import add_up, take_largest
 
-    def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
-        """Natural log of the mass of the bin each value falls in; -inf for an empty bin.
-
-        Values outside the fitted range count into the outer bin.
-        """
-        z = as_points(z).array()
-        if self.projection is not None:
-            z = self.projection(z)
-        columns = np.asarray(z, dtype=np.float64).T
-        with np.errstate(divide="ignore"):
-            logs = [
-                np.log(mass)[_bin(column, edges)]
-                for column, edges, mass in zip(columns, self.edges, self.mass, strict=True)
-            ]
-        return np.stack(logs, axis=1)
+        points = as_points(z)
+        table = -np.log(np.concatenate(self.mass) + alpha)
+        loop = add_up if combine == "product" else take_largest
+        return self._scan(points, loop, table, np.empty(len(points)))
 
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
-        """How many values lie outside the fitted range."""
-        z = as_points(z).array()
-        if self.projection is not None:
-            z = self.projection(z)
-        low = np.array([edges[0] for edges in self.edges])
-        high = np.array([edges[-1] for edges in self.edges])
-        return int(((z < low) | (z > high)).sum())
+        """How many values lie outside the range of the bins."""
+        from debias.kernels import in_threads
+
+        margin = ROUNDING * (self.limits.high - self.limits.low)
+        low, high = self.limits.low - margin, self.limits.high + margin
+
+        def beyond(piece: Points) -> int:
+            x = self._factors(piece)
+            return int(((x < low) | (x > high)).sum())
+
+        return sum(in_threads(beyond, in_pieces(as_points(z))))
+
+    def _scan(
+        self,
+        points: Points,
+        loop: Callable[..., None],
+        table: Float64[np.ndarray, " bins"],
+        out: Float64[np.ndarray, "n ..."],
+    ) -> Float64[np.ndarray, "n ..."]:
+        """Fill ``out`` with what a loop finds for each sample in a table of all bins."""
+        from debias.kernels import in_threads
+
+        grid = self._grid()
+
+        def fill(task: tuple[Points, Float64[np.ndarray, "m ..."]]) -> None:
+            loop(self._factors(task[0]), grid, table, task[1])
+
+        rows = rows_at_once(points)
+        parts = (out[start : start + rows] for start in range(0, len(out), rows))
+        deque(in_threads(fill, zip(in_pieces(points), parts, strict=True)), maxlen=0)
+        return out
+
+    def _factors(self, piece: Points) -> Float[np.ndarray, "m f"]:
+        return plain(piece.mean if self.projection is None else self.projection(piece.mean))
+
+    def _grid(self) -> Float64[np.ndarray, "5 f"]:
+        """Where a value falls, see :mod:`debias.kernels`.
+
+        ``unit`` is a power of 2 near 1 / range, by which numbers of any size are multiplied
+        without rounding and without leaving the range of floats.
+        """
+        bins = np.array([*map(len, self.counts)])
+        span = np.where(self.limits.varies, self.limits.high - self.limits.low, 1.0)
+        unit = np.ldexp(1.0, np.clip(-np.frexp(span)[1], -1022, 1022))
+        density = np.where(self.limits.varies, bins / (span * unit), 0.0)
+        return np.stack([unit, self.limits.low * unit, density, bins - 1, np.cumsum(bins) - bins])
+
+    def _with(self, counts: Real[np.ndarray, " bins"]) -> "FittedHistogram":
+        ends = np.cumsum([*map(len, self.counts)])[:-1]
+        return replace(self, counts=tuple(np.split(counts, ends)))
+
+    def _same_bins(self, other: "FittedHistogram") -> bool:
+        sizes = [*map(len, self.counts)] == [*map(len, other.counts)]
+        same = np.array_equal(self.limits.low, other.limits.low)
+        return sizes and same and np.array_equal(self.limits.high, other.limits.high)
 
 
-def _bin(
-    column: Float64[np.ndarray, " n"], edges: Float64[np.ndarray, " _"]
-) -> Int64[np.ndarray, " n"]:
-    """Index of the half-open bin [edge, next edge); the last bin includes its upper edge."""
-    found = np.searchsorted(edges, column, side="right") - 1
-    return np.clip(found, 0, len(edges) - 2).astype(np.int64)
+def _enough(counts: Real[np.ndarray, " fine"]) -> int:
+    """Bins for a factor: the rule of Freedman and Diaconis or that of Sturges, the finer one.
 
+    The quartiles are read off the cells of a fine histogram, so that a pass over the samples is
+    enough and shards merge; the rest is numpy's rule "auto".
 
-def _counts(
-    column: Float64[np.ndarray, " n"], edges: Float64[np.ndarray, " _"]
-) -> Int64[np.ndarray, " _"]:
-    return np.bincount(_bin(column, edges), minlength=len(edges) - 1).astype(np.int64)
+    Reference:
+        Freedman and Diaconis 1981, On the Histogram as a Density Estimator; Sturges 1926, The
+        Choice of a Class Interval.
+    """
+    below = np.concatenate([[0.0], np.cumsum(counts)])
+    total = below[-1]
+    quartiles = np.interp([0.25 * total, 0.75 * total], below, np.arange(len(below)) / len(counts))
+    sturges = np.log2(total) + 1
+    freedman_diaconis = total ** (1 / 3) / (2 * np.ptp(quartiles))
+    finer = max(sturges, min(freedman_diaconis, 2 * np.sqrt(total)))
+    return max(2, min(int(np.ceil(finer)), AUTO_LIMIT))

@@ -4,7 +4,7 @@
 variance 1, so distances and covariances mean the same whatever the scale of the latents.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
@@ -12,13 +12,9 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from debias.density import smoothing
+from debias.density.limits import in_pieces, limits_of
 from debias.density.points import Points, as_points
-from debias.density.principal import (
-    VALUES_AT_ONCE,
-    Components,
-    PrincipalComponents,
-    limits_of,
-)
+from debias.density.principal import Components, PrincipalComponents
 from debias.errors import WeightError
 
 ENOUGH_FOR_A_MEDIAN = 20_000
@@ -101,7 +97,7 @@ class FittedJoint:
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n 1"]:
         """Natural log of the joint density, per unit of whitened volume."""
-        pieces = _pieces(as_points(z))
+        pieces = in_pieces(as_points(z))
         found = [self.model.log_density(self.projection(piece.array())) for piece in pieces]
         return np.concatenate(found)[:, None]
 
@@ -133,7 +129,7 @@ def canonical_order(points: Points) -> Int64[np.ndarray, " n"]:
     span = np.where(limits.varies, limits.high - limits.low, 1.0)
     direction = np.random.default_rng(0).normal(size=points.width) / span
     # Not a matrix product: its last bits may depend on where a row stands.
-    along = [((piece.array() - limits.low) * direction).sum(axis=1) for piece in _pieces(points)]
+    along = [((piece.array() - limits.low) * direction).sum(axis=1) for piece in in_pieces(points)]
     return np.argsort(np.concatenate(along), kind="stable").astype(np.int64)
 
 
@@ -149,8 +145,4 @@ def require_equal_weights(points: Points) -> None:
 
 
 def _whitened(projection: PrincipalComponents, points: Points) -> Float64[np.ndarray, "n f"]:
-    return np.concatenate([projection(piece.array()) for piece in _pieces(points)])
-
-
-def _pieces(points: Points) -> Iterator[Points]:
-    return points.chunks(max(1, VALUES_AT_ONCE // points.width))
+    return np.concatenate([projection(piece.array()) for piece in in_pieces(points)])

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64
 from pydantic import Field
 
 from debias.density.joint import FittedJoint
+from debias.density.limits import VALUES_AT_ONCE
 from debias.density.points import Points, as_points
 from debias.settings import Settings
 
@@ -100,7 +101,14 @@ class Neighbours:
         self, w: Float64[np.ndarray, "n f"]
     ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
         """Distance to the m-th neighbour, and among how many others it was looked for."""
-        distance = self.index.kneighbors(w, self.m + 1)[0]
+        slabs = np.array_split(w, ceil(len(w) * (self.m + 1) / VALUES_AT_ONCE))
+        distance, others = zip(*map(self._distance_in_memory, slabs), strict=True)
+        return np.concatenate(distance), np.concatenate(others)
+
+    def _distance_in_memory(
+        self, w: Float64[np.ndarray, "n f"]
+    ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+        distance = self.index.kneighbors(w, self.m + 1)[0]  # (n, m + 1)
         # A place can be told from a sample only by its distance, which is rounded.
         itself = distance[:, 0] <= SAME * distance[:, -1]
         others = self.index.n_samples_fit_ - itself

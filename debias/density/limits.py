@@ -1,6 +1,6 @@
 """Reading points piece by piece, and the first thing to know about them: their range."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float64
 from debias.density.points import Points
 
 VALUES_AT_ONCE = 2**20
+Project = Callable[[Float[np.ndarray, "m k"]], Float64[np.ndarray, "m f"]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,8 +18,8 @@ class Limits:
     """Range of each dimension over some points; ``merge`` extends it by that of others.
 
     Attributes:
-        low: (k,), inf where no point was seen.
-        high: (k,), -inf where no point was seen.
+        low: (k,), the smallest values.
+        high: (k,), the largest values.
     """
 
     low: Float64[np.ndarray, " k"]
@@ -34,28 +35,23 @@ class Limits:
         return self.high > self.low
 
 
-def limits_of(points: Points) -> Limits:
-    """Limits of the points that have a weight."""
+def limits_of(points: Points, project: Project | None = None) -> Limits:
+    """Limits of the points that have a weight, or of what they are projected to."""
     from debias.kernels import in_threads
 
-    found = in_threads(lambda piece: limits_of_array(piece.mean), with_weight(points))
-    none = np.full(points.width, np.inf)
-    return reduce(Limits.merge, found, Limits(low=none, high=-none))
+    def limits(piece: Points) -> Limits:
+        return _of_array(plain(piece.mean if project is None else project(piece.mean)))
+
+    return reduce(Limits.merge, in_threads(limits, with_weight(points)))
 
 
-def limits_of_array(z: Float[np.ndarray, "n k"]) -> Limits:
-    """Limits of values in memory."""
-    from debias.kernels import extend_limits
-
-    low = np.full(z.shape[1], np.inf, dtype=z.dtype)
-    high = -low
-    extend_limits(np.ascontiguousarray(z), low, high)
-    return Limits(low=low.astype(np.float64), high=high.astype(np.float64))
+def rows_at_once(points: Points) -> int:
+    """Rows of a piece: its memory is about the same whatever the number of dimensions."""
+    return max(1, VALUES_AT_ONCE // max(1, points.width))
 
 
 def in_pieces(points: Points) -> Iterator[Points]:
-    """Pieces of about equal memory, whatever the number of dimensions."""
-    return points.chunks(max(1, VALUES_AT_ONCE // max(1, points.width)))
+    return points.chunks(rows_at_once(points))
 
 
 def with_weight(points: Points) -> Iterator[Points]:
@@ -66,3 +62,16 @@ def with_weight(points: Points) -> Iterator[Points]:
         elif piece.weight.any():
             there = piece.weight > 0
             yield Points(mean=piece.mean[there], weight=piece.weight[there])
+
+
+def plain(z: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m k"]:
+    """The layout and the number types that compiled loops know; a copy only where needed."""
+    return np.ascontiguousarray(z, dtype=np.float32 if z.dtype == np.float32 else np.float64)
+
+
+def _of_array(z: Float[np.ndarray, "m k"]) -> Limits:
+    from debias.kernels import extend_limits
+
+    low, high = np.full((2, z.shape[1]), [[np.inf], [-np.inf]], dtype=z.dtype)
+    extend_limits(z, low, high)
+    return Limits(low=low.astype(np.float64), high=high.astype(np.float64))

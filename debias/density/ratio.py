@@ -25,8 +25,8 @@ class RatioDensity(Settings):
 
     Logistic regression on standardised latents, cross-fitted: every sample is scored by models
     that never saw it, and the scores are averaged over repetitions of the folds. What the
-    regression looks at and how closely it fits are chosen by log loss on samples left out, hence
-    without any group label. There is no density to look at, only the ratio.
+    regression looks at and how closely it fits is one choice for all samples, by the log loss on
+    those left out, hence without any group label. There is no density, only the ratio.
 
     Reference:
         Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4;

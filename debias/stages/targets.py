@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 from debias import density, metrics
 from debias.artifacts import Artifact, load_faces, load_latents
 from debias.density import DensityEstimator, RatioDensity
+from debias.descriptors import describe
 from debias.errors import ConfigError
 from debias.ingest import UNKNOWN
 from debias.membership import calibrated_membership, cross_fitted_membership
@@ -93,17 +94,29 @@ def _latents(inputs: Inputs, faces: FaceStore) -> Latents:
 
 def _rarity(run: Run, rule: LatentRarity, inputs: Inputs, faces: FaceStore) -> Given:
     def table() -> Table:
-        found = density.rarity(
-            run.config.density,
-            _latents(inputs, faces),
-            faces.labels(faces.rows("train")),
-            alpha=rule.alpha,
-            combine=rule.combine,
-            across=rule.across,
-        )
-        return _scored(faces, found)
+        labels = faces.labels(faces.rows("train"))
+        found = {
+            view: density.rarity(
+                run.config.density,
+                _view(view, inputs, faces),
+                labels,
+                alpha=rule.alpha,
+                combine=rule.combine,
+                across=rule.across,
+            )
+            for view in rule.views
+        }
+        return _scored(faces, density.combined(found, labels, rule.across))
 
     return Given(table, {"density": dump(run.config.density)}, {"latents": inputs.latents.key})
+
+
+def _view(view: str, inputs: Inputs, faces: FaceStore) -> Latents:
+    """Where the training faces lie, in the latent space or in a plain description of the image."""
+    if view == "latents":
+        return _latents(inputs, faces)
+    rows = faces.rows("train")
+    return Latents(sample_ids=faces.ids(rows), mean=describe(view, faces.images, rows))
 
 
 def _reference(inputs: Inputs) -> Artifact:

@@ -28,6 +28,12 @@ class LatentRarity(TemperedRule):
     combine: Literal["product", "max"] = Field(
         default="product", description="How the rarities of the factors are combined."
     )
+    views: tuple[Literal["latents", "colour", "structure"], ...] = Field(
+        default=("latents",),
+        min_length=1,
+        description="In what a sample may be rare: the latents, and plain descriptions of the "
+        "colour and the structure of the image. Of several, the ranks are added.",
+    )
     alpha: float = Field(
         default=0.01, gt=0, description="Smoothing added to each bin mass; larger is more even."
     )
@@ -40,4 +46,5 @@ class LatentRarity(TemperedRule):
             NonFiniteWeightError: A score is not finite.
             WeightDegeneracyError: The weights rest on too few samples.
         """
-        return self.tempered(table, {"combine": self.combine, "alpha": self.alpha})
+        origin = {"combine": self.combine, "alpha": self.alpha, "views": list(self.views)}
+        return self.tempered(table, origin)

@@ -1,12 +1,23 @@
-"""From a score of rarity to weights with a declared effective sample size."""
+"""From a score of rarity to weights with a declared effective sample size.
 
+Only the few samples that could stand at the cap are sorted; the others enter by sums, taken anew
+for each of the handful of exponents that are tried.
+"""
+
+import math
+import sys
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-LARGEST_TAU = 1e12
+VALUES_AT_ONCE = 2**16  # stay in the cache
+ENOUGH_FOR_A_GUESS = 2**15
+NEARLY = 1 + 1e-4  # the least effective sample size itself would take an infinite tau
+EXACT = 1e-12
+LARGEST_LOG = math.log(sys.float_info.max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,34 +44,23 @@ def temper(
 ) -> Tempered:
     """Solve tau so that the effective sample size is the declared share of n.
 
-    Kish's effective sample size falls monotonically in tau, so bisection finds it. Every part (a
-    class) keeps the share of the total weight that it has among the samples.
+    Kish's effective sample size falls continuously in tau, down to what ties and the cap allow. A
+    target below that is approached as far as possible, with a warning that says what is in the
+    way. Every part (a class) keeps the share of the total weight that it has among the samples.
 
     Args:
-        score: Log-rarity.
+        score: Log-rarity, finite and of any size.
         parts: Part of each sample, coded 0, 1, ...
         ess: Target, as a share of n in (0, 1].
         cap: Largest weight, as a multiple of the mean; > 1.
     """
-    shares = _Shares(score, parts, cap)
-    if ess >= 1 or shares.constant:
-        if ess < 1:
-            warnings.warn("every sample is equally rare: the weights stay uniform", stacklevel=2)
-        return shares.at(0.0)
-    low, high = 0.0, 1.0
-    while shares.ess(high) > ess and high < LARGEST_TAU:
-        low, high = high, 2 * high
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if shares.ess(middle) > ess else (low, middle)
-    found = shares.at(low)
-    reached = _ess(found.probability)
+    whole = _Whole(score, parts, cap)
+    aim = max(ess, NEARLY * whole.least_ess())
+    found = whole.at(_solve(whole, aim) if aim < 1 else 0.0)
+    reached = float(1 / (len(score) * (found.probability @ found.probability)))
     if abs(reached - ess) > 0.01 * ess:
         warnings.warn(
-            f"effective sample size {reached:.3f} instead of {ess:.3f}: ties in the rarity or the "
-            f"cap of {cap} times the mean leave nothing closer",
+            f"effective sample size {reached:.3f} instead of {ess:.3f}: {whole.obstacle(ess)}",
             stacklevel=2,
         )
     return found
@@ -70,56 +70,187 @@ def apply(
     score: Float64[np.ndarray, " n"], parts: Int64[np.ndarray, " n"], *, tau: float, cap: float
 ) -> Tempered:
     """Weights for a given tau; tau = 1 is the published formula."""
-    return _Shares(score, parts, cap).at(tau)
+    whole = _Whole(score, parts, cap)
+    return whole.at(tau * whole.span)
 
 
-def _ess(probability: Float64[np.ndarray, " n"]) -> float:
-    return float(1 / (len(probability) * np.square(probability).sum()))
+class _Whole:
+    """Weights of all samples as a function of tau.
 
-
-class _Shares:
-    """Weights of every part as a function of tau; sorted once, since tau keeps the order."""
+    Scores are taken in units of their ``span`` and tau per span: so their product neither
+    overflows nor vanishes, whatever the size of the scores.
+    """
 
     def __init__(
         self, score: Float64[np.ndarray, " n"], parts: Int64[np.ndarray, " n"], cap: float
     ) -> None:
-        self.size, self.cap = len(score), cap
-        self.rows = [np.flatnonzero(parts == part) for part in np.unique(parts)]
-        self.rows = [rows[np.argsort(-score[rows], kind="stable")] for rows in self.rows]
-        self.falling = [score[rows] - score[rows[0]] for rows in self.rows]  # from 0 downwards
-        self.constant = all(fall[-1] == 0 for fall in self.falling)
+        self.score, self.labels, self.cap = score, parts, cap
+        codes = np.flatnonzero(np.bincount(parts))
+        several = len(codes) > 1
+        self.rows = [np.flatnonzero(parts == code) if several else slice(None) for code in codes]
+        self.parts = [_Part(score[rows], cap) for rows in self.rows]
+        self.span = max(part.span for part in self.parts) or 1.0
+        for part in self.parts:
+            part.measure_in(self.span)
 
     def at(self, tau: float) -> Tempered:
-        probability = np.empty(self.size)
-        capped = 0
-        for rows, fall in zip(self.rows, self.falling, strict=True):
-            share, count = _capped(tau * fall, self.cap)
-            probability[rows] = share * (len(rows) / self.size)
-            capped += count
-        return Tempered(probability / probability.sum(), tau, capped)
+        """Weights for a tau per span."""
+        levels = [part.level(tau) for part in self.parts]
+        probability = np.empty(len(self.score))
+        for rows, part, level in zip(self.rows, self.parts, levels, strict=True):
+            probability[rows] = part.weights(tau, level) * (part.size / len(self.score))
+        probability /= probability.sum()
+        plain = min(tau / self.span, sys.float_info.max)
+        return Tempered(probability, plain, sum(level.capped for level in levels))
 
     def ess(self, tau: float) -> float:
-        return _ess(self.at(tau).probability)
+        return self._ess([part.level(tau).square for part in self.parts])
+
+    def least_ess(self) -> float:
+        """What an infinite tau would come to."""
+        return self._ess([part.least_square() for part in self.parts])
+
+    def obstacle(self, ess: float) -> str:
+        """What keeps the effective sample size from falling to ``ess``."""
+        ties = self._ess([1 / part.largest_ties() for part in self.parts])
+        if ties == 1:
+            return "every sample is equally rare, so the weights stay uniform"
+        if ties > ess:
+            return "ties among the rarest samples leave nothing closer"
+        return f"the cap of {self.cap:g} times the mean leaves nothing closer; raise 'cap'"
+
+    def _ess(self, squares: list[float]) -> float:
+        """Kish's, as a share of n, from the sum of squared weights within each part."""
+        pairs = zip(self.parts, squares, strict=True)
+        return len(self.score) / sum(part.size**2 * square for part, square in pairs)
 
 
-def _capped(
-    log_weight: Float64[np.ndarray, " m"], cap: float
-) -> tuple[Float64[np.ndarray, " m"], int]:
-    """Normalise falling weights to sum 1 with none above ``cap`` times the mean.
+@dataclass(frozen=True)
+class _Level:
+    """Where the weights of a part stand: exp(tau * score - log_total), but at most the cap."""
 
-    What is cut off the largest goes to the others in proportion; how many stand at the cap is
-    the smallest number for which the next one stays below it.
+    log_total: float
+    capped: int
+    square: float
+
+
+class _Part:
+    """Weights of one part, which sum to 1.
+
+    No more than ``size / cap`` weights can stand at the cap, so only as many of the largest scores
+    are kept in order, ``top``; ``rest`` are the others. All count from the largest of the rest:
+    from a single score far above they would all look the same.
     """
-    size = len(log_weight)
-    limit = cap / size
-    weight = np.exp(log_weight)  # the first is 1
-    if limit * weight.sum() >= 1:
-        return weight / weight.sum(), 0
-    # In logarithms: beside a capped weight all others may be too small for a float.
-    log_rest = np.logaddexp.accumulate(log_weight[::-1])[::-1]  # what is left from here on
-    with np.errstate(divide="ignore"):
-        log_free = np.log(np.maximum(1 - np.arange(size) * limit, 0))
-    count = int(np.argmax(log_weight + log_free <= np.log(limit) + log_rest))
-    share = np.full(size, limit)
-    share[count:] = np.exp(log_weight[count:] - log_rest[count] + log_free[count])
-    return share, count
+
+    def __init__(self, score: Float64[np.ndarray, " m"], cap: float) -> None:
+        self.score, self.size, self.limit = score, len(score), cap / len(score)
+        first = self.size - int(self.size / cap) - 1
+        split = np.partition(score, first)
+        self.origin = float(split[:first].max() if first else split[0])
+        self.rest = split[:first] - self.origin
+        self.top = np.sort(split[first:])[::-1] - self.origin
+        self.span = float(self.top[0] - min(self.top[-1], self.rest.min(initial=0.0)))
+
+    def measure_in(self, span: float) -> None:
+        self.unit = span
+        self.rest /= span
+        self.top /= span
+
+    def level(self, tau: float) -> _Level:
+        log_top, (plain, squared) = tau * self.top, self._sums(tau)
+        log_rest = math.log(plain) if plain else -math.inf
+        head = float(log_top[0])
+        log_total = head + math.log(np.exp(log_top - head).sum() + math.exp(log_rest - head))
+        capped = 0
+        if head - log_total > math.log(self.limit):
+            log_total, capped = self._cut(log_top, log_rest)
+        free = np.exp(2 * (log_top[capped:] - log_total)).sum() + squared * np.exp(-2 * log_total)
+        return _Level(log_total, capped, float(capped * self.limit**2 + free))
+
+    def _cut(self, log_top: Float64[np.ndarray, " few"], log_rest: float) -> tuple[float, int]:
+        """What is cut off the largest weights goes to the others in proportion.
+
+        How many stand at the cap is the smallest number for which the next one stays below it.
+        All in logarithms: beside a capped weight the others may be too small for a float.
+        """
+        rising = np.append(log_top, log_rest)[::-1]
+        log_left = np.logaddexp.accumulate(rising)[:0:-1]  # of each one and all after it
+        log_free = np.log(np.maximum(1 - np.arange(len(log_top)) * self.limit, sys.float_info.min))
+        fits = log_top + log_free <= math.log(self.limit) + log_left + EXACT
+        capped = int(np.argmax(fits))
+        return float(log_left[capped] - log_free[capped]), capped
+
+    def weights(self, tau: float, level: _Level) -> Float64[np.ndarray, " m"]:
+        found, log_limit = np.empty(self.size), math.log(self.limit)
+        for out, score in zip(_pieces(found), _pieces(self.score), strict=True):
+            np.subtract(score, self.origin, out=out)
+            out *= tau / self.unit
+            out -= level.log_total
+            np.exp(np.minimum(out, log_limit, out=out), out=out)
+        return found
+
+    def least_square(self) -> float:
+        """Sum of squares for an infinite tau: the largest at the cap, the rest on the next ties."""
+        next_one = self.top[math.ceil(1 / self.limit) - 1]
+        above = int((self.top > next_one).sum())
+        return above * self.limit**2 + (1 - above * self.limit) ** 2 / self._ties(next_one)
+
+    def largest_ties(self) -> int:
+        return self._ties(self.top[0])
+
+    def _ties(self, value: float) -> int:
+        return int((self.top == value).sum() + (self.rest == value).sum())
+
+    def _sums(self, tau: float) -> tuple[float, float]:
+        """Sum of exp(tau * rest) and of its square."""
+        plain = squared = 0.0
+        for rest in _pieces(self.rest):
+            weight = rest * tau
+            np.exp(weight, out=weight)
+            plain += float(weight.sum())
+            squared += float(weight @ weight)
+        return plain, squared
+
+
+def _pieces(array: Float64[np.ndarray, " m"]) -> Iterator[Float64[np.ndarray, " piece"]]:
+    for start in range(0, len(array), VALUES_AT_ONCE):
+        yield array[start : start + VALUES_AT_ONCE]
+
+
+def _solve(whole: _Whole, aim: float) -> float:
+    """Tau per span for an effective sample size that can be reached, or nearly."""
+    from scipy.optimize import brentq
+
+    known: dict[float, float] = {}
+
+    def excess(log_tau: float) -> float:
+        if log_tau not in known:
+            difference = math.log(whole.ess(math.exp(log_tau)) / aim)
+            known[log_tau] = 0.0 if abs(difference) < EXACT else difference
+        return known[log_tau]
+
+    low, high = _bracket(excess, *_guess(whole, aim))
+    if excess(high) > 0:  # scores that differ by less than floats can tell
+        return math.exp(high)
+    return math.exp(brentq(excess, low, high, xtol=EXACT))
+
+
+def _guess(whole: _Whole, aim: float) -> tuple[float, float]:
+    """Log tau by a part of the samples, and how far it may be off."""
+    step = len(whole.score) // ENOUGH_FOR_A_GUESS
+    if step < 2:
+        return 0.0, 1.0
+    some = _Whole(whole.score[::step], whole.labels[::step], whole.cap)
+    if aim <= NEARLY * some.least_ess():
+        return 0.0, 1.0
+    return math.log(_solve(some, aim) * (whole.span / some.span)), 0.02
+
+
+def _bracket(excess: Callable[[float], float], start: float, step: float) -> tuple[float, float]:
+    """Two places with the root of a falling function between them, unless it lies too far up."""
+    low = high = start
+    while excess(low) < 0:
+        low, high, step = low - step, low, 2 * step
+    while excess(high) > 0 and high < LARGEST_LOG:
+        low, high, step = high, min(high + step, LARGEST_LOG), 2 * step
+    return low, high

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import debias.density.aggregate as room
 from debias.density import AggregateDensity, HistogramDensity, Points
 from debias.errors import AllDimensionsInactiveError, WeightError
 
@@ -25,10 +24,11 @@ def test_three_posteriors_in_two_bins_by_hand():
 
 @pytest.mark.parametrize("log_var", [-40.0, -2000.0])
 @pytest.mark.parametrize("bins", [2, 7, "auto"])
-def test_without_spread_it_is_the_histogram(log_var, bins):
+@pytest.mark.parametrize("components", [None, 2])
+def test_without_spread_it_is_the_histogram(log_var, bins, components):
     known = Points(mean=Z, log_var=np.full(Z.shape, log_var))
-    found = AggregateDensity(bins=bins).fit(known).log_factors(Z)
-    expected = HistogramDensity(bins=bins).fit(Z).log_factors(Z)
+    found = AggregateDensity(bins=bins, components=components).fit(known).log_factors(Z)
+    expected = HistogramDensity(bins=bins, components=components).fit(known).log_factors(Z)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
@@ -58,21 +58,37 @@ def test_what_lies_outside_belongs_to_the_outer_bins():
     np.testing.assert_allclose(masses.sum(axis=0), 1)
 
 
-def test_merged_shards_equal_the_whole():
+@pytest.mark.parametrize("components", [None, 2])
+def test_merged_shards_equal_the_whole(components):
     weight = np.random.default_rng(3).uniform(0, 2, size=len(Z))
     known = spread(Z, 0.3, weight=weight)
-    whole = AggregateDensity().fit(known)
+    whole = AggregateDensity(components=components).fit(known)
     shards = [known.of(np.arange(start, len(Z), 3)) for start in range(3)]
-    first, second, third = (whole.refit(shard) for shard in shards)
+    empty = AggregateDensity(components=components).empty(shards)
+    first, second, third = map(empty.partial_fit, shards)
     merged = first.merge(second).merge(third)
-    np.testing.assert_allclose(merged.log_factors(Z), whole.log_factors(Z), rtol=1e-12)
-    assert merged.total == pytest.approx(whole.total)
+    np.testing.assert_allclose(merged.log_factors(Z), whole.log_factors(Z), rtol=1e-9)
+    again = empty.partial_fit(shards[0]).partial_fit(shards[1]).partial_fit(shards[2])
+    np.testing.assert_allclose(again.log_factors(Z), whole.log_factors(Z), rtol=1e-9)
     assert not np.allclose(first.log_factors(Z), whole.log_factors(Z))
+    with pytest.raises(WeightError, match="different bins"):
+        first.merge(AggregateDensity(bins=3, components=components).fit(known))
+
+
+def test_the_spread_is_turned_with_the_directions():
+    # Draws from the posteriors, projected, fall where the projected posteriors say.
+    deviation = np.array([0.1, 0.8, 0.3])
+    known = Points(mean=Z, log_var=np.broadcast_to(2 * np.log(deviation), Z.shape))
+    fitted = AggregateDensity(bins=5, components=1).fit(known)
+    draws = Z + deviation * np.random.default_rng(2).normal(size=(500, *Z.shape))
+    drawn = fitted.histogram.refit(draws.reshape(-1, 3))
+    np.testing.assert_allclose(fitted.histogram.mass[0], drawn.mass[0], atol=0.005)
+    assert np.abs(fitted.histogram.mass[0] - fitted.histogram.refit(Z).mass[0]).max() > 0.02
 
 
 def test_it_is_filled_piece_by_piece(monkeypatch):
     whole = AggregateDensity().fit(spread(Z, 0.3)).log_factors(Z)
-    monkeypatch.setattr(room, "VALUES_AT_ONCE", 100)
+    monkeypatch.setattr("debias.density.limits.VALUES_AT_ONCE", 100)
     pieces = AggregateDensity().fit(spread(Z, 0.3)).log_factors(Z)
     np.testing.assert_allclose(pieces, whole, rtol=1e-12)
 

@@ -115,6 +115,13 @@ def test_brute_force_in_many_directions_leaves_the_point_itself_out_too():
     )
 
 
+def test_neighbours_are_looked_up_piece_by_piece(monkeypatch):
+    whole = NeighbourDensity(components=2).fit(CLOUD).log_factors(CLOUD)
+    monkeypatch.setattr("debias.density.knn.VALUES_AT_ONCE", 20_000)
+    pieces = NeighbourDensity(components=2).fit(CLOUD).log_factors(CLOUD)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-12)
+
+
 def test_more_neighbours_than_others_are_lowered():
     assert NeighbourDensity(neighbours=50).fit(CLOUD[:10]).about["neighbours"] == 9
     assert NeighbourDensity().fit(CLOUD[:100]).about["neighbours"] == 10

@@ -1,0 +1,76 @@
+"""Two plain descriptions of a photograph, beside the one that a network learns.
+
+The latents of an autoencoder describe most what varies most in the pixels: light, background,
+framing. Colour and structure of the middle of the image, each with the overall light taken out,
+describe less of that and more of who is shown. Nothing is learned and no label is used.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64, UInt8
+
+from debias.types import ShardedImages
+
+MARGIN = 8  # of the side: an eighth is cut off at every edge
+COLOUR_CELLS, STRUCTURE_CELLS = 6, 12
+DARKEST, FLATTEST = 0.05, 0.02  # of full intensity: what noise makes of a dark or a flat image
+
+Pixels = UInt8[np.ndarray, "n H W 3"]
+
+
+def colour(images: Pixels) -> Float32[np.ndarray, "n 72"]:
+    """Red against green and yellow against blue, in 6 x 6 cells of the middle of the image.
+
+    Differences of logarithms: more or less light of the same colour changes nothing.
+
+    Reference:
+        van de Sande, Gevers, Snoek 2010, Evaluating Color Descriptors for Object and Scene
+        Recognition (opponent colours). Deviation: logarithms.
+    """
+    red, green, blue = np.moveaxis(np.log(_middle(images) + DARKEST), -1, 0)
+    opponent = np.stack([red - green, (red + green) / 2 - blue], axis=-1)
+    return _cells(opponent, COLOUR_CELLS)
+
+
+def structure(images: Pixels) -> Float32[np.ndarray, "n 144"]:
+    """Brightness in 12 x 12 cells of the middle, every image brought to mean 0 and contrast 1."""
+    grey = _middle(images).mean(axis=-1)
+    centred = grey - grey.mean(axis=(1, 2), keepdims=True)
+    contrast = grey.std(axis=(1, 2), keepdims=True) + FLATTEST
+    return _cells((centred / contrast)[..., None], STRUCTURE_CELLS)
+
+
+DESCRIPTORS: Mapping[str, Callable[[Pixels], np.ndarray]] = {
+    "colour": colour,
+    "structure": structure,
+}
+
+
+def describe(
+    name: str, images: ShardedImages, rows: Int64[np.ndarray, " n"]
+) -> Float32[np.ndarray, "n d"]:
+    """One descriptor of the given rows, read piece by piece."""
+    found = DESCRIPTORS[name]
+    starts = range(0, len(rows), 4096)
+    return np.concatenate([found(images[rows[start : start + 4096]]) for start in starts])
+
+
+def _middle(images: Pixels) -> Float64[np.ndarray, "n h w 3"]:
+    """Intensities in [0, 1] without the margins."""
+    top, left = images.shape[1] // MARGIN, images.shape[2] // MARGIN
+    return images[:, top : images.shape[1] - top, left : images.shape[2] - left] / 255.0
+
+
+def _cells(values: Float64[np.ndarray, "n h w c"], cells: int) -> Float32[np.ndarray, "n _"]:
+    """Means over ``cells`` x ``cells`` parts of about equal size."""
+    for axis in (1, 2):
+        size = values.shape[axis]
+        if size < cells:
+            values = values.repeat(-(-cells // size), axis=axis)
+            size = values.shape[axis]
+        start = np.linspace(0, size, cells, endpoint=False).astype(int)
+        length = np.diff(start, append=size)
+        sums = np.add.reduceat(values, start, axis=axis)
+        values = sums / np.expand_dims(length, tuple(i for i in range(4) if i != axis))
+    return values.reshape(len(values), -1).astype(np.float32)
