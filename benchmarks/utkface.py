@@ -42,13 +42,17 @@ HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "utkface.yaml"
 MINORITIES = ("Black", "Asian", "Indian")
 # Rows of the table: name, arm of the config with what it changes.
+VIEWS = "[latents, colour, structure]"
 RARITY = {
-    "histogram, every dimension": {"name": "histogram", "components": None},
-    "histogram, principal components": {"name": "histogram", "components": "auto"},
-    "aggregated posterior": {"name": "aggregate"},
-    "divergence from the aggregated posterior": {"name": "divergence"},
-    "nearest neighbours": {"name": "knn"},
-    "Gaussian mixture": {"name": "mixture"},
+    "histogram, every dimension": ("{name: histogram, components: null}", "[latents]"),
+    "histogram, principal components": ("{name: histogram, components: auto}", "[latents]"),
+    "aggregated posterior": ("aggregate", "[latents]"),
+    "Gaussian mixture": ("mixture", "[latents]"),
+    "nearest neighbours": ("knn", "[latents]"),
+    "nearest neighbours, colour": ("knn", "[colour]"),
+    "nearest neighbours, structure": ("knn", "[structure]"),
+    "histogram, three views": ("{name: histogram, components: auto}", VIEWS),
+    "nearest neighbours, three views": ("knn", VIEWS),
 }
 TARGETS = {
     "reference, ratio of densities": "{name: reference_ratio, estimate_on: density}",
@@ -77,8 +81,9 @@ def rows(root: str, seed: int, out: Path) -> Iterator[tuple[str, dict[str, float
     run = opened(root, seed, out, f"arms={{latent: latent_rarity, {arms}}}")
     faces = build_faces(run)
     latents, reference = build_representation(run, faces), build_reference(run, faces)
-    for name, density in RARITY.items():
-        rarity = opened(root, seed, out, "arms={latent: latent_rarity}", f"density={density}")
+    for name, (density, views) in RARITY.items():
+        arm = f"arms={{latent: {{name: latent_rarity, views: {views}}}}}"
+        rarity = opened(root, seed, out, arm, f"density={density}")
         yield name, areas(run, faces, build_weights(rarity, faces, latents, reference, "latent"))
     for number, name in enumerate(TARGETS):
         found = build_weights(run, faces, latents, reference, str(number))
@@ -94,7 +99,7 @@ def opened(root: str, seed: int, out: Path, *overrides: str) -> Run:
         f"reference.data.root={root}",
         "tracking.enabled=false",
     ]
-    config = load_config(CONFIG, [*settings, *(text.replace("None", "null") for text in overrides)])
+    config = load_config(CONFIG, [*settings, *overrides])
     return open_run(config, out / f"seed-{seed}", progress=Lines())
 
 

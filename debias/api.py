@@ -23,7 +23,6 @@ from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio
 
 TARGETS = {"uniform": LatentRarity, "reference": ReferenceRatio, "groups": GroupBalance}
 FEW = 1000  # effective samples below which a training set is thin
-SHARPENED = 10  # exponent of a ratio beyond which chance may decide
 
 
 def latent_weights(  # noqa: PLR0913 (one call is the point)
@@ -176,7 +175,7 @@ def _tempered(
     if reference is None:
         found = rarity(estimator, latents, labels, alpha=rule.alpha)
     else:
-        wanted = as_latents(reference, "reference samples").mean
+        wanted = as_latents(reference, "reference samples")
         found = log_ratio(estimator, latents, wanted, labels, alpha=rule.alpha)
     table = TrainingTable(sample_ids=latents.sample_ids, labels=labels, score=found.score)
     weights = rule.weights(table)
@@ -236,13 +235,5 @@ def _warn(weights: SamplingWeights) -> None:
         warnings.warn(
             f"the weights count for {effective:.0f} samples of {size}, fewer than {FEW}; raise ess "
             "for steadier training",
-            stacklevel=3,
-        )
-    tau = weights.origin.get("tau", 0.0)
-    if weights.origin["rule"] == "reference_ratio" and tau > SHARPENED:
-        warnings.warn(
-            f"the reference hardly differs from the samples: the ratio had to be taken to the "
-            f"power {tau:.0f} to reach the effective sample size, which turns small differences, "
-            "chance among them, into large weights; check them on known groups, or raise ess",
             stacklevel=3,
         )

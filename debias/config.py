@@ -156,7 +156,7 @@ class RunConfig(Settings):
     selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
     representation: RepresentationRecipe = RepresentationRecipe()
     density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
-        default=HistogramDensity(components=8), description="How the latent space is measured."
+        default=HistogramDensity(), description="How the latent space is measured."
     )
     arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS)]] = Field(
         default={"uniform": Uniform(), "latent": LatentRarity(), "groups": GroupBalance()},

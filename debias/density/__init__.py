@@ -134,7 +134,7 @@ def rarity(
 def log_ratio(
     estimator: DensityEstimator,
     latents: Latents,
-    reference: Float[np.ndarray, "m k"],
+    reference: Latents,
     labels: Int64[np.ndarray, " n"],
     *,
     alpha: float,
@@ -150,7 +150,7 @@ def log_ratio(
         AllDimensionsInactiveError: No latent dimension is active.
     """
     _check_reference(latents, reference)
-    wanted = Points(mean=reference, columns=_columns(latents))
+    wanted = Points(mean=reference.mean, log_var=reference.log_var, columns=_columns(latents))
     if isinstance(estimator, RatioDensity):
         # The reference has no classes, so one classifier sees all samples.
         points = Points(mean=latents.mean, log_var=latents.log_var, columns=wanted.columns)
@@ -266,15 +266,15 @@ def _dropped(latents: Latents) -> dict[str, object]:
     return {"dropped_dimensions": np.flatnonzero(~active_dimensions(latents)).tolist()}
 
 
-def _check_reference(latents: Latents, reference: Float[np.ndarray, "m k"]) -> None:
-    width = latents.mean.shape[1]
-    if reference.ndim != 2 or reference.shape[1] != width:
+def _check_reference(latents: Latents, reference: Latents) -> None:
+    """Latents are finite matrices by themselves; here they must also go together."""
+    own, other = latents.mean.shape[1], reference.mean.shape[1]
+    if own != other:
         raise DataError(
-            f"the reference has shape {reference.shape}, the samples have {width} dimensions: "
-            "both must come from the same encoder"
+            f"the reference has {other} dimensions, the samples have {own}: both must come from "
+            "the same encoder"
         )
-    if len(reference) < 2:
-        raise WeightError(f"the reference holds {len(reference)} samples; at least 2 are needed")
-    if not np.isfinite(reference).all():
-        bad = (~np.isfinite(reference).all(axis=1)).sum()
-        raise DataError(f"{bad} of {len(reference)} reference samples are not finite")
+    if len(reference.mean) < 2:
+        raise WeightError(
+            f"the reference holds {len(reference.mean)} samples; at least 2 are needed"
+        )

@@ -95,7 +95,7 @@ def _latents(inputs: Inputs, faces: FaceStore) -> Latents:
 def _rarity(run: Run, rule: LatentRarity, inputs: Inputs, faces: FaceStore) -> Given:
     def table() -> Table:
         labels = faces.labels(faces.rows("train"))
-        found = {
+        found: dict[str, Rarity] = {
             view: density.rarity(
                 run.config.density,
                 _view(view, inputs, faces),
@@ -159,7 +159,7 @@ def _between_latents(
         found = density.log_ratio(
             estimator,
             _latents(inputs, faces),
-            encode_store(run, inputs.latents, wanted, wanted.rows(SPLIT)).mean,
+            encode_store(run, inputs.latents, wanted, wanted.rows(SPLIT)),
             faces.labels(faces.rows("train")),
             alpha=rule.alpha,
             across=rule.across,

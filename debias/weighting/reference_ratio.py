@@ -1,11 +1,14 @@
 """Weights that make the training set look like an unlabelled reference set."""
 
+import warnings
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from debias.types import SamplingWeights, TrainingTable
 from debias.weighting.tempered import TemperedRule
+
+SHARPENED = 10  # exponent of a ratio beyond which chance may decide
 
 
 class ReferenceRatio(TemperedRule):
@@ -43,4 +46,14 @@ class ReferenceRatio(TemperedRule):
             NonFiniteWeightError: A score is not finite.
             WeightDegeneracyError: The weights rest on too few samples.
         """
-        return self.tempered(table, {"estimate_on": self.estimate_on})
+        weights = self.tempered(table, {"estimate_on": self.estimate_on})
+        tau = weights.origin["tau"]
+        if tau > SHARPENED:
+            warnings.warn(
+                f"the reference hardly differs from the samples: the ratio had to be taken to the "
+                f"power {tau:.0f} to reach the effective sample size, which turns small "
+                "differences, chance among them, into large weights; check them on known groups, "
+                "or raise ess",
+                stacklevel=2,
+            )
+        return weights

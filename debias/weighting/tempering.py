@@ -17,6 +17,7 @@ VALUES_AT_ONCE = 2**16  # stay in the cache
 ENOUGH_FOR_A_GUESS = 2**15
 NEARLY = 1 + 1e-4  # the least effective sample size itself would take an infinite tau
 EXACT = 1e-12
+TINY = 1e-150  # its square is still a float
 LARGEST_LOG = math.log(sys.float_info.max)
 
 
@@ -98,7 +99,9 @@ class _Whole:
         levels = [part.level(tau) for part in self.parts]
         probability = np.empty(len(self.score))
         for rows, part, level in zip(self.rows, self.parts, levels, strict=True):
-            probability[rows] = part.weights(tau, level) * (part.size / len(self.score))
+            share = part.weights(tau, level)
+            share *= part.size / len(self.score)
+            probability[rows] = share
         probability /= probability.sum()
         plain = min(tau / self.span, sys.float_info.max)
         return Tempered(probability, plain, sum(level.capped for level in levels))
@@ -127,10 +130,16 @@ class _Whole:
 
 @dataclass(frozen=True)
 class _Level:
-    """Where the weights of a part stand: exp(tau * score - log_total), but at most the cap."""
+    """Where the weights of a part stand at some tau.
 
-    log_total: float
+    Attributes:
+        capped: How many are at the cap.
+        weight: Of the first sample below the cap.
+        square: Sum of the squares of all.
+    """
+
     capped: int
+    weight: float
     square: float
 
 
@@ -138,18 +147,18 @@ class _Part:
     """Weights of one part, which sum to 1.
 
     No more than ``size / cap`` weights can stand at the cap, so only as many of the largest scores
-    are kept in order, ``top``; ``rest`` are the others. All count from the largest of the rest:
-    from a single score far above they would all look the same.
+    are kept in order, ``top``; ``rest`` are the others. All count from the last of the top, which
+    never is at the cap: from a single score far above they would all look the same.
     """
 
     def __init__(self, score: Float64[np.ndarray, " m"], cap: float) -> None:
         self.score, self.size, self.limit = score, len(score), cap / len(score)
         first = self.size - int(self.size / cap) - 1
         split = np.partition(score, first)
-        self.origin = float(split[:first].max() if first else split[0])
-        self.rest = split[:first] - self.origin
-        self.top = np.sort(split[first:])[::-1] - self.origin
-        self.span = float(self.top[0] - min(self.top[-1], self.rest.min(initial=0.0)))
+        self.rest, self.largest = split[:first], np.sort(split[first:])[::-1]
+        self.rest -= self.largest[-1]
+        self.top = self.largest - self.largest[-1]
+        self.span = float(self.top[0] - self.rest.min(initial=0.0))
 
     def measure_in(self, span: float) -> None:
         self.unit = span
@@ -157,36 +166,40 @@ class _Part:
         self.top /= span
 
     def level(self, tau: float) -> _Level:
-        log_top, (plain, squared) = tau * self.top, self._sums(tau)
-        log_rest = math.log(plain) if plain else -math.inf
-        head = float(log_top[0])
-        log_total = head + math.log(np.exp(log_top - head).sum() + math.exp(log_rest - head))
-        capped = 0
-        if head - log_total > math.log(self.limit):
-            log_total, capped = self._cut(log_top, log_rest)
-        free = np.exp(2 * (log_top[capped:] - log_total)).sum() + squared * np.exp(-2 * log_total)
-        return _Level(log_total, capped, float(capped * self.limit**2 + free))
-
-    def _cut(self, log_top: Float64[np.ndarray, " few"], log_rest: float) -> tuple[float, int]:
-        """What is cut off the largest weights goes to the others in proportion.
+        """Cut the largest weights to the cap and give what is cut off to the others in proportion.
 
         How many stand at the cap is the smallest number for which the next one stays below it.
-        All in logarithms: beside a capped weight the others may be too small for a float.
+        Beside a capped weight all others may be too small for a float; then the search goes on
+        from the first of these, as if it were 1.
         """
-        rising = np.append(log_top, log_rest)[::-1]
-        log_left = np.logaddexp.accumulate(rising)[:0:-1]  # of each one and all after it
-        log_free = np.log(np.maximum(1 - np.arange(len(log_top)) * self.limit, sys.float_info.min))
-        fits = log_top + log_free <= math.log(self.limit) + log_left + EXACT
-        capped = int(np.argmax(fits))
-        return float(log_left[capped] - log_free[capped]), capped
+        plain, squared = self._sums(tau)
+        free = np.maximum(1 - np.arange(len(self.top)) * self.limit, 0.0)
+        start = 0
+        while True:
+            weight = np.exp(tau * (self.top[start:] - self.top[start]))
+            rest = math.exp(-tau * self.top[start])
+            total = np.cumsum(weight[::-1])[::-1] + plain * rest  # of each and all after it
+            fits = weight * free[start:] <= self.limit * total * (1 + EXACT)
+            first = int(np.argmax(fits | (weight < TINY)))
+            if weight[first] >= TINY:
+                break
+            start += first
+        scale = free[start + first] / total[first]
+        square = weight[first:] @ weight[first:] + squared * rest**2
+        capped = start + first
+        return _Level(
+            capped, float(weight[first] * scale), capped * self.limit**2 + float(square) * scale**2
+        )
 
     def weights(self, tau: float, level: _Level) -> Float64[np.ndarray, " m"]:
-        found, log_limit = np.empty(self.size), math.log(self.limit)
+        found, limit = np.empty(self.size), math.log(self.limit)
+        reference = math.log(level.weight)
         for out, score in zip(_pieces(found), _pieces(self.score), strict=True):
-            np.subtract(score, self.origin, out=out)
-            out *= tau / self.unit
-            out -= level.log_total
-            np.exp(np.minimum(out, log_limit, out=out), out=out)
+            np.subtract(score, self.largest[level.capped], out=out)
+            out /= self.unit
+            out *= tau
+            out += reference
+            np.exp(np.minimum(out, limit, out=out), out=out)
         return found
 
     def least_square(self) -> float:

@@ -1,0 +1,67 @@
+"""Plain descriptors: what they see, and what they are blind to."""
+
+import numpy as np
+import pytest
+
+from debias.descriptors import DESCRIPTORS, colour, describe, structure
+from debias.types import ShardedImages
+
+
+def scenes(size=6, side=64, seed=0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    coarse = generator.uniform(60, 160, (size, 8, 8, 3))
+    return coarse.repeat(side // 8, axis=1).repeat(side // 8, axis=2)
+
+
+def pixels(levels) -> np.ndarray:
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+
+
+def test_shapes_and_any_side():
+    for side in (16, 20, 64, 100):
+        images = np.random.default_rng(0).integers(0, 255, (3, side, side, 3)).astype(np.uint8)
+        assert colour(images).shape == (3, 72)
+        assert structure(images).shape == (3, 144)
+        assert np.isfinite(colour(images)).all()
+        assert np.isfinite(structure(images)).all()
+
+
+def test_a_flat_image_by_hand():
+    flat = np.full((1, 64, 64, 3), (204, 102, 51), dtype=np.uint8)  # 0.8, 0.4, 0.2
+    red, green, blue = np.log(np.array([0.8, 0.4, 0.2]) + 0.05)
+    found = colour(flat).reshape(6, 6, 2)
+    np.testing.assert_allclose(found[..., 0], red - green, rtol=1e-5)
+    np.testing.assert_allclose(found[..., 1], (red + green) / 2 - blue, rtol=1e-5)
+    np.testing.assert_allclose(structure(flat), 0, atol=1e-6)
+
+
+def test_structure_is_blind_to_light_and_contrast_and_colour_nearly_to_light():
+    scene = scenes()
+    bright = pixels(1.4 * scene + 10)
+    np.testing.assert_allclose(structure(bright), structure(pixels(scene)), atol=0.2)
+    brighter = np.abs(colour(pixels(1.4 * scene)) - colour(pixels(scene))).mean()
+    other = np.abs(colour(pixels(scenes(seed=1))) - colour(pixels(scene))).mean()
+    assert brighter < 0.15 * other
+
+
+def test_the_margins_are_not_looked_at():
+    inside = pixels(scenes())
+    framed = inside.copy()
+    framed[:, :8] = 255
+    framed[:, -8:] = 0
+    framed[:, :, :8] = 255
+    framed[:, :, -8:] = 0
+    for descriptor in DESCRIPTORS.values():
+        np.testing.assert_array_equal(descriptor(framed), descriptor(inside))
+
+
+def test_rows_come_in_the_order_asked_for():
+    images = pixels(scenes())
+    store = ShardedImages([images[:2], images[2:]])
+    rows = np.array([5, 0, 3])
+    np.testing.assert_array_equal(describe("colour", store, rows), colour(images[rows]))
+
+
+def test_an_unknown_descriptor_is_a_key_error():
+    with pytest.raises(KeyError):
+        describe("texture", ShardedImages([pixels(scenes())]), np.array([0]))
