@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from debias.descriptors import DESCRIPTORS, colour, describe, structure
+from debias.descriptors import DESCRIPTORS, colour, describe, gradients, structure
 from debias.types import ShardedImages
 
 
@@ -22,6 +22,8 @@ def test_shapes_and_any_side():
         images = np.random.default_rng(0).integers(0, 255, (3, side, side, 3)).astype(np.uint8)
         assert colour(images).shape == (3, 72)
         assert structure(images).shape == (3, 144)
+        assert gradients(images).shape == (3, 512)
+        assert np.isfinite(gradients(images)).all()
         assert np.isfinite(colour(images)).all()
         assert np.isfinite(structure(images)).all()
 
@@ -42,6 +44,19 @@ def test_structure_is_blind_to_light_and_contrast_and_colour_nearly_to_light():
     brighter = np.abs(colour(pixels(1.4 * scene)) - colour(pixels(scene))).mean()
     other = np.abs(colour(pixels(scenes(seed=1))) - colour(pixels(scene))).mean()
     assert brighter < 0.15 * other
+
+
+def test_stripes_have_one_direction():
+    """Upright stripes: brightness changes to the right, direction 0; half of a step each way."""
+    upright = np.zeros((1, 64, 64, 3), dtype=np.uint8)
+    upright[:, :, ::4] = upright[:, :, 1::4] = 200
+    level = upright.transpose(0, 2, 1, 3)
+    right, down = gradients(upright).reshape(64, 8), gradients(level).reshape(64, 8)
+    assert (right.argmax(axis=1) == 0).all()
+    assert (down.argmax(axis=1) == 4).all()
+    np.testing.assert_allclose(right.sum(axis=1), right[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(right[:, 0], 1 / 1.5, rtol=0.06)  # one-sided at borders
+    assert (gradients(np.full((1, 64, 64, 3), 90, dtype=np.uint8)) == 0).all()
 
 
 def test_the_margins_are_not_looked_at():

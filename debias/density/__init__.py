@@ -14,8 +14,10 @@ from jaxtyping import Bool, Float, Float64, Int64
 from debias.density.aggregate import AggregateDensity
 from debias.density.histogram import FittedHistogram, HistogramDensity
 from debias.density.knn import NeighbourDensity
+from debias.density.limits import limits_of
 from debias.density.mixture import MixtureDensity
 from debias.density.points import Points
+from debias.density.principal import Moments
 from debias.density.ratio import RatioDensity
 from debias.errors import AllDimensionsInactiveError, DataError, WeightError
 from debias.types import Latents, Rarity
@@ -93,12 +95,11 @@ def active_dimensions(latents: Latents) -> Bool[np.ndarray, " k"]:
     Reference:
         Burda, Grosse, Salakhutdinov 2016, Importance Weighted Autoencoders, section 5.2.
     """
-    if latents.log_var is not None:
-        return np.var(latents.mean, axis=0, dtype=np.float64) > ACTIVE_VARIANCE
-    low, high = np.full((2, latents.mean.shape[1]), np.nan)
-    for chunk in Points(mean=latents.mean).chunks():
-        low, high = np.fmin(low, chunk.mean.min(axis=0)), np.fmax(high, chunk.mean.max(axis=0))
-    return high > low
+    points = Points(mean=latents.mean)
+    limits = limits_of(points)
+    if latents.log_var is None:
+        return limits.varies
+    return Moments.of(points, limits).variance > ACTIVE_VARIANCE
 
 
 def rarity(

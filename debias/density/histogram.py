@@ -22,7 +22,7 @@ from pydantic import Field
 from debias.density.limits import Limits, in_pieces, limits_of, plain, rows_at_once, with_weight
 from debias.density.points import Points, as_points
 from debias.density.principal import Moments, PrincipalComponents
-from debias.errors import AllDimensionsInactiveError, WeightError
+from debias.errors import AllDimensionsInactiveError, EmptyDatasetError, WeightError
 from debias.settings import Settings
 
 FINE = 1024  # cells in which the quartiles are looked for
@@ -54,6 +54,7 @@ class HistogramDensity(Settings):
 
         Raises:
             AllDimensionsInactiveError: Every column of ``z`` is constant.
+            EmptyDatasetError: There is no point with a weight.
             WeightError: The points do not spread in as many directions as ``components``.
         """
         points = as_points(z)
@@ -64,8 +65,12 @@ class HistogramDensity(Settings):
 
         Raises:
             AllDimensionsInactiveError: Every column is constant.
+            EmptyDatasetError: There is no point with a weight.
             WeightError: The points do not spread in as many directions as ``components``.
         """
+        shards = [shard for shard in shards if shard.total > 0]
+        if not shards:
+            raise EmptyDatasetError("there is no sample to estimate a density from")
         projection = self._projection(shards)
         limits = reduce(Limits.merge, (limits_of(shard, projection) for shard in shards))
         if not limits.varies.any():

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float64
 
 from debias.density.points import Points
 
-VALUES_AT_ONCE = 2**20
+VALUES_AT_ONCE = 2**19
 Project = Callable[[Float[np.ndarray, "m k"]], Float64[np.ndarray, "m f"]]
 
 
@@ -54,9 +54,9 @@ def in_pieces(points: Points) -> Iterator[Points]:
     return points.chunks(rows_at_once(points))
 
 
-def with_weight(points: Points) -> Iterator[Points]:
+def with_weight(points: Points, rows: int | None = None) -> Iterator[Points]:
     """Pieces without the points of weight 0, which count for nothing."""
-    for piece in in_pieces(points):
+    for piece in points.chunks(rows or rows_at_once(points)):
         if piece.weight is None or piece.weight.all():
             yield piece
         elif piece.weight.any():

@@ -11,9 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float64
 
-from debias.density.limits import VALUES_AT_ONCE as VALUES_AT_ONCE
-from debias.density.limits import Limits, with_weight
-from debias.density.limits import limits_of as limits_of
+from debias.density.limits import Limits, limits_of, rows_at_once, with_weight
 from debias.density.points import Points
 from debias.errors import AllDimensionsInactiveError, WeightError
 
@@ -53,7 +51,8 @@ class Moments:
         """Moments of some points, at least one with a weight; ``limits`` enclose every shard."""
         from debias.kernels import in_threads
 
-        found = in_threads(lambda chunk: _of_chunk(chunk, limits), with_weight(points))
+        rows = max(rows_at_once(points), 2 * points.width)  # or the matrices outweigh the rows
+        found = in_threads(lambda chunk: _of_chunk(chunk, limits), with_weight(points, rows))
         return reduce(Moments.merge, found)
 
     def merge(self, other: "Moments") -> "Moments":
@@ -68,6 +67,11 @@ class Moments:
             mean=self.mean + share * apart,
             scatter=self.scatter + other.scatter + self.total * share * np.outer(apart, apart),
         )
+
+    @property
+    def variance(self) -> Float64[np.ndarray, " k"]:
+        """In the units of the input, squared."""
+        return np.diag(self.scatter) / self.total * self.span**2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

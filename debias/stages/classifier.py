@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from debias import encoding
+from debias import encoding, sampling
 from debias.artifacts import (
     Artifact,
     load_faces,
@@ -46,6 +46,7 @@ def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, see
     """
     recipe, config = run.config.classifier, run.config
     settings = dump(recipe) | {"seed": [config.seed, seed], "arm": arm} | run.compute.identity()
+    settings |= {"sampler": sampling.VERSION}
     key, found = run.find(STAGE, settings, {"faces": faces.key, "weights": weights.key})
     name = classifier_name(arm, seed)
     if found is not None:

@@ -31,8 +31,8 @@ class ReferenceRatio(TemperedRule):
     estimate_on: Literal["images", "latents", "density"] = Field(
         default="images",
         description="How the ratio is estimated: on 'images' by small cross-fitted networks (see "
-        "'discriminator'), on 'latents' by a cross-fitted logistic regression, or as the ratio of "
-        "two fits of the recipe's 'density'.",
+        "'discriminator') and a logistic regression on plain descriptors, on 'latents' by a "
+        "cross-fitted logistic regression, or as the ratio of two fits of the recipe's 'density'.",
     )
     alpha: float = Field(
         default=0.01, gt=0, description="Smoothing of both densities, with estimate_on 'density'."

@@ -7,18 +7,24 @@ for each of the handful of exponents that are tried.
 import math
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 VALUES_AT_ONCE = 2**16  # stay in the cache
 ENOUGH_FOR_A_GUESS = 2**15
+MANY = 2**20
 NEARLY = 1 + 1e-4  # the least effective sample size itself would take an infinite tau
 EXACT = 1e-12
+ROUNDING = 1e-9  # of 1 less many times the cap
 TINY = 1e-150  # its square is still a float
 LARGEST_LOG = math.log(sys.float_info.max)
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +64,7 @@ def temper(
     whole = _Whole(score, parts, cap)
     aim = max(ess, NEARLY * whole.least_ess())
     found = whole.at(_solve(whole, aim) if aim < 1 else 0.0)
-    reached = float(1 / (len(score) * (found.probability @ found.probability)))
+    reached = float(1 / (len(score) * np.square(found.probability).sum()))
     if abs(reached - ess) > 0.01 * ess:
         warnings.warn(
             f"effective sample size {reached:.3f} instead of {ess:.3f}: {whole.obstacle(ess)}",
@@ -97,11 +103,8 @@ class _Whole:
     def at(self, tau: float) -> Tempered:
         """Weights for a tau per span."""
         levels = [part.level(tau) for part in self.parts]
-        probability = np.empty(len(self.score))
-        for rows, part, level in zip(self.rows, self.parts, levels, strict=True):
-            share = part.weights(tau, level)
-            share *= part.size / len(self.score)
-            probability[rows] = share
+        found = [part.weights(tau, level) for part, level in zip(self.parts, levels, strict=True)]
+        probability = found[0] if len(found) == 1 else self._put_together(found)
         probability /= probability.sum()
         plain = min(tau / self.span, sys.float_info.max)
         return Tempered(probability, plain, sum(level.capped for level in levels))
@@ -121,6 +124,13 @@ class _Whole:
         if ties > ess:
             return "ties among the rarest samples leave nothing closer"
         return f"the cap of {self.cap:g} times the mean leaves nothing closer; raise 'cap'"
+
+    def _put_together(self, found: list[Float64[np.ndarray, " _"]]) -> Float64[np.ndarray, " n"]:
+        """Weights of the parts, each with its share of the samples."""
+        whole = np.empty(len(self.score))
+        for rows, weights in zip(self.rows, found, strict=True):
+            whole[rows] = weights * (len(weights) / len(whole))
+        return whole
 
     def _ess(self, squares: list[float]) -> float:
         """Kish's, as a share of n, from the sum of squared weights within each part."""
@@ -147,23 +157,17 @@ class _Part:
     """Weights of one part, which sum to 1.
 
     No more than ``size / cap`` weights can stand at the cap, so only as many of the largest scores
-    are kept in order, ``top``; ``rest`` are the others. All count from the last of the top, which
-    never is at the cap: from a single score far above they would all look the same.
+    are kept in order, ``top``; ``rest`` are the others. Differences are taken between scores that
+    matter together: from one far above, the others look all the same.
     """
 
     def __init__(self, score: Float64[np.ndarray, " m"], cap: float) -> None:
         self.score, self.size, self.limit = score, len(score), cap / len(score)
-        first = self.size - int(self.size / cap) - 1
-        split = np.partition(score, first)
-        self.rest, self.largest = split[:first], np.sort(split[first:])[::-1]
-        self.rest -= self.largest[-1]
-        self.top = self.largest - self.largest[-1]
-        self.span = float(self.top[0] - self.rest.min(initial=0.0))
+        self.top = _largest(score, int(self.size / cap) + 1)
+        self.span = float(self.top[0] - score.min())
 
     def measure_in(self, span: float) -> None:
         self.unit = span
-        self.rest /= span
-        self.top /= span
 
     def level(self, tau: float) -> _Level:
         """Cut the largest weights to the cap and give what is cut off to the others in proportion.
@@ -172,34 +176,36 @@ class _Part:
         Beside a capped weight all others may be too small for a float; then the search goes on
         from the first of these, as if it were 1.
         """
-        plain, squared = self._sums(tau)
+        plain, squared = self._rest(tau)
         free = np.maximum(1 - np.arange(len(self.top)) * self.limit, 0.0)
         start = 0
         while True:
-            weight = np.exp(tau * (self.top[start:] - self.top[start]))
-            rest = math.exp(-tau * self.top[start])
-            total = np.cumsum(weight[::-1])[::-1] + plain * rest  # of each and all after it
-            fits = weight * free[start:] <= self.limit * total * (1 + EXACT)
+            weight = np.exp(tau * ((self.top[start:] - self.top[start]) / self.unit))
+            total = np.cumsum(weight[::-1])[::-1] + plain * weight[-1]  # of each and all after it
+            fits = weight * free[start:] <= self.limit * total * (1 + ROUNDING)
             first = int(np.argmax(fits | (weight < TINY)))
             if weight[first] >= TINY:
                 break
             start += first
-        scale = free[start + first] / total[first]
-        square = weight[first:] @ weight[first:] + squared * rest**2
         capped = start + first
-        return _Level(
-            capped, float(weight[first] * scale), capped * self.limit**2 + float(square) * scale**2
-        )
+        scale = free[capped] / total[first]
+        square = np.square(weight[first:]).sum() + squared * weight[-1] ** 2
+        square = capped * self.limit**2 + square * scale**2
+        return _Level(capped, float(weight[first] * scale), float(square))
 
     def weights(self, tau: float, level: _Level) -> Float64[np.ndarray, " m"]:
         found, limit = np.empty(self.size), math.log(self.limit)
-        reference = math.log(level.weight)
-        for out, score in zip(_pieces(found), _pieces(self.score), strict=True):
-            np.subtract(score, self.largest[level.capped], out=out)
+        reference = math.log(max(level.weight, sys.float_info.min))
+
+        def fill(piece: slice) -> None:
+            out = found[piece]
+            np.subtract(self.score[piece], self.top[level.capped], out=out)
             out /= self.unit
             out *= tau
             out += reference
             np.exp(np.minimum(out, limit, out=out), out=out)
+
+        deque(_for_each_piece(fill, self.size), maxlen=0)
         return found
 
     def least_square(self) -> float:
@@ -212,22 +218,46 @@ class _Part:
         return self._ties(self.top[0])
 
     def _ties(self, value: float) -> int:
-        return int((self.top == value).sum() + (self.rest == value).sum())
+        return int((self.score == value).sum())
 
-    def _sums(self, tau: float) -> tuple[float, float]:
-        """Sum of exp(tau * rest) and of its square."""
-        plain = squared = 0.0
-        for rest in _pieces(self.rest):
-            weight = rest * tau
+    def _rest(self, tau: float) -> tuple[float, float]:
+        """Sum of weights and of their squares over the rest, in units of the last of the top."""
+
+        def sums(piece: slice) -> tuple[float, float]:
+            weight = np.minimum(self.score[piece], self.top[-1])  # each of the top will count 1
+            weight -= self.top[-1]
+            weight /= self.unit
+            weight *= tau
             np.exp(weight, out=weight)
-            plain += float(weight.sum())
-            squared += float(weight @ weight)
-        return plain, squared
+            return float(weight.sum()), float(np.square(weight, out=weight).sum())
+
+        plain, squared = zip(*_for_each_piece(sums, self.size), strict=True)
+        return max(sum(plain) - len(self.top), 0.0), max(sum(squared) - len(self.top), 0.0)
 
 
-def _pieces(array: Float64[np.ndarray, " m"]) -> Iterator[Float64[np.ndarray, " piece"]]:
-    for start in range(0, len(array), VALUES_AT_ONCE):
-        yield array[start : start + VALUES_AT_ONCE]
+def _largest(score: Float64[np.ndarray, " m"], count: int) -> Float64[np.ndarray, " count"]:
+    """The largest scores, falling.
+
+    In a long array, a sample tells a value that safely lies below them, which most others do not
+    reach.
+    """
+    some = score[:: max(1, len(score) // ENOUGH_FOR_A_GUESS)]
+    wanted = len(some) * count / len(score)
+    safe = len(some) - math.ceil(wanted + 4 * math.sqrt(wanted) + 4)
+    if safe > 0 and len(some) < len(score):
+        above = score[score >= np.partition(some, safe)[safe]]
+        score = above if len(above) >= count else score
+    return np.sort(np.partition(score, len(score) - count)[len(score) - count :])[::-1]
+
+
+def _for_each_piece(work: Callable[[slice], R], size: int) -> Iterator[R]:
+    """Results in order; several pieces at a time where there are many."""
+    pieces = (slice(start, start + VALUES_AT_ONCE) for start in range(0, size, VALUES_AT_ONCE))
+    if size < MANY:
+        return map(work, pieces)
+    from debias.kernels import in_threads  # tenths of a second that few samples do not need
+
+    return in_threads(work, pieces)
 
 
 def _solve(whole: _Whole, aim: float) -> float:

@@ -30,6 +30,7 @@ REFERENCE = (
     "reference={data: {name: synthetic, n_train: 300, n_validation: 8, n_test: 8, "
     "population: {dark_share: 0.5}}, most: 160, even_over: [skin_tone_group]}"
 )
+ANOTHER = REFERENCE.replace("dark_share: 0.5", "dark_share: 0.2").replace("[skin_tone_group]", "[]")
 ARMS = (
     "arms={uniform: uniform, latent: {name: latent_rarity, allow_degenerate: true}, "
     "reference: {name: reference_ratio, allow_degenerate: true}, "
@@ -124,7 +125,7 @@ def test_reference_faces_are_not_those_of_the_data(finished):
 
 
 def test_weights_of_another_reference_are_other_weights(finished, tmp_path):
-    run, _ = opened(finished[0], REFERENCE.replace("dark_share: 0.5", "dark_share: 0.2"), ARMS)
+    run, _ = opened(finished[0], ANOTHER, ARMS)
     faces = build_faces(run)
     other = build_reference(run, faces)
     latents = run.finished("representation", next((finished[0] / "representation").iterdir()).name)

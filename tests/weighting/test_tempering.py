@@ -75,7 +75,7 @@ scores = st.lists(
 ).map(np.array)
 
 
-@settings(max_examples=8000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     scores,
     st.floats(0.01, 1.0),
