@@ -123,6 +123,7 @@ def main() -> None:
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "load_average_before": round(os.getloadavg()[0], 1),
         "versions": {
             "python": platform.python_version(),
             **{module.__name__: module.__version__ for module in (np, numba, torch)},

@@ -223,7 +223,9 @@ def _balanced(
         sample_ids=latents.sample_ids,
         labels=labels,
         groups=groups,
-        membership=None if complete else cross_fitted_membership(latents.mean, groups, seed=seed),
+        membership=None
+        if complete
+        else cross_fitted_membership(latents.mean, groups, labels, seed=seed),
     )
     return GroupBalance(allow_degenerate=True, estimate_on="latents").weights(table)
 

@@ -149,7 +149,7 @@ def _folds(sets: Sets, folds: int, seed: int, repeat: int) -> Iterator[np.ndarra
     population = _dealt(sets.strata, folds, generator)
     examples = _dealt(sets.target, folds, generator)
     here = sets.twin >= 0
-    examples[here] = population[sets.twin[here]]
+    population[sets.twin[here]] = examples[here]  # not the reverse: each fold has every target
     fold = np.concatenate([population, examples])
     for number in range(folds):
         yield fold == number

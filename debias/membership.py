@@ -25,6 +25,7 @@ SHARE_ROWS = 100_000  # a handful of shares need no more
 def cross_fitted_membership(
     z: Float[np.ndarray, "n k"],
     groups: Shaped[np.ndarray, " _"],
+    labels: Int64[np.ndarray, " n"] | None = None,
     *,
     folds: int = 5,
     seed: int = 0,
@@ -41,6 +42,7 @@ def cross_fitted_membership(
     Args:
         z: (n, k), finite, may be memory-mapped.
         groups: (n,) text, empty where nobody said.
+        labels: (n,), class index; None for a single class.
         folds: Left-out parts; fewer when a group has fewer annotated samples.
         seed: Of the folds.
 
@@ -67,20 +69,27 @@ def cross_fitted_membership(
     for rows in _pieces(np.flatnonzero(~known)):
         scaled = scaler.transform(z[rows])
         logits[rows] = np.mean([m.predict_log_proba(scaled) for m in fitted.models], axis=0)
-    return calibrated_membership(logits, groups, seed=seed)
+    return calibrated_membership(logits, groups, labels, seed=seed)
 
 
 def calibrated_membership(
-    logits: Float64[np.ndarray, "n g"], groups: Shaped[np.ndarray, " n"], *, seed: int = 0
+    logits: Float64[np.ndarray, "n g"],
+    groups: Shaped[np.ndarray, " n"],
+    labels: Int64[np.ndarray, " n"] | None = None,
+    *,
+    seed: int = 0,
 ) -> Float64[np.ndarray, "n g"]:
     """Probability of each group from scores that no model gave to a sample it had seen.
 
     One temperature and one offset a group, fitted to the annotated samples, make the scores
-    probabilities; the shares of the groups in the whole data set are then estimated from all.
+    probabilities; the shares of the groups are then estimated from all samples of each class. A
+    group of which a class has no annotated sample has no share in it.
 
     Args:
         logits: (n, g), larger for likelier groups, columns in sorted order of the group names.
         groups: (n,) text, empty where nobody said.
+        labels: (n,), class index; None for a single class. Where a label goes with a group, the
+            shares differ between classes, and the class says much about the group.
         seed: Picks samples when there are very many.
 
     Returns:
@@ -89,8 +98,19 @@ def calibrated_membership(
     known = groups != ""
     annotated = _annotated(logits, groups, known)
     member = softmax(_calibrated(logits, _calibration(logits[known], annotated.codes)), axis=1)
-    shares = _shares(member[~known], annotated.counts, np.random.default_rng(seed))
-    return _under(member, annotated.counts, shares)
+    classes = np.zeros(len(groups), dtype=np.int64) if labels is None else labels
+    generator = np.random.default_rng(seed)
+    found = np.empty_like(member)
+    for value in np.unique(classes):
+        here = classes == value
+        size = len(annotated.counts)
+        certain = np.bincount(annotated.codes[here[known]], minlength=size).astype(np.int64)
+        if not certain.any():  # nobody was annotated in this class: what holds elsewhere must do
+            certain = annotated.counts
+        unknown = _under(member[here & ~known], annotated.counts, np.ones(size))
+        shares = _shares(unknown, certain, generator)
+        found[here] = _under(member[here], annotated.counts, shares)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,24 +214,25 @@ def _calibrated(
 
 
 def _shares(
-    member: Float64[np.ndarray, "m g"],
-    annotated: Int64[np.ndarray, " g"],
+    even: Float64[np.ndarray, "m g"],
+    certain: Int64[np.ndarray, " g"],
     generator: np.random.Generator,
 ) -> Float64[np.ndarray, " g"]:
-    """Share of each group in the whole data set, by expectation maximisation.
+    """Share of each group among samples of one class, by expectation maximisation.
 
     Args:
-        member: Of the unknown samples, as if the shares were those among the annotated ones.
-        annotated: Annotated samples of each group, who belong to it for certain.
+        even: Membership of the unknown samples, as if all groups were equally frequent.
+        certain: Annotated samples of each group, who belong to it for certain.
         generator: Picks the samples to look at when there are very many.
     """
-    size = len(member)
+    size = len(even)
     if size > SHARE_ROWS:
-        member = member[generator.choice(size, SHARE_ROWS, replace=False)]
-    scale = size / max(len(member), 1)
-    shares = annotated / annotated.sum()
+        even = even[generator.choice(size, SHARE_ROWS, replace=False)]
+    scale = size / max(len(even), 1)
+    ones = np.ones(len(certain))
+    shares = certain / certain.sum()
     for _ in range(1000):
-        counts = annotated + scale * _under(member, annotated, shares).sum(axis=0)
+        counts = certain + scale * _under(even, ones, shares).sum(axis=0)
         before, shares = shares, counts / counts.sum()
         if np.abs(shares - before).max() < 1e-7:
             break
@@ -220,9 +241,10 @@ def _shares(
 
 def _under(
     member: Float64[np.ndarray, "m g"],
-    before: Int64[np.ndarray, " g"],
+    before: Float64[np.ndarray, " g"] | Int64[np.ndarray, " g"],
     shares: Float64[np.ndarray, " g"],
 ) -> Float64[np.ndarray, "m g"]:
-    """Bayes' rule: probabilities that held under the counts ``before``, now under ``shares``."""
-    odds = member * (shares / before)
+    """Bayes' rule: probabilities that held under the frequencies ``before``, now under others."""
+    # Where every group with a share is out of the question, the shares are all that is known.
+    odds = (member + np.finfo(float).tiny) * (shares / before)
     return odds / odds.sum(axis=1, keepdims=True)

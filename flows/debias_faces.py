@@ -112,8 +112,8 @@ def debias_faces(config: RunConfig = DEMO, out: str = "") -> dict[str, Any]:
     """
     out = out or str(Path("runs") / config.name)
     store = faces(config, out)
-    latents = representation(config, out, store)
     wanted = reference(config, out, store) if config.reference else None
+    latents = representation(config, out, store)
     arms = {arm: weights(config, out, store, latents, wanted, arm) for arm in config.arms}
     classifiers = {
         arm: [classifier(config, out, store, found, arm, seed) for seed in range(config.seeds)]

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float64
 
 from debias.density.points import Points
 
-VALUES_AT_ONCE = 2**19
+VALUES_AT_ONCE = 2**20
 Project = Callable[[Float[np.ndarray, "m k"]], Float64[np.ndarray, "m f"]]
 
 

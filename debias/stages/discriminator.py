@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 from scipy.stats import spearmanr
 
+from debias import sampling
 from debias.artifacts import Artifact, load_array, load_faces, save_arrays, write_json
 from debias.config import DiscriminatorRecipe
 from debias.discriminator import LogRatios, Sets, cross_fitted_log_ratios, shrunk
@@ -80,7 +81,8 @@ def load_log_ratios(artifact: Artifact) -> LogRatios:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    return dump(run.config.discriminator) | {"seed": run.config.seed} | run.compute.identity()
+    settings = dump(run.config.discriminator) | {"seed": run.config.seed}
+    return settings | {"sampler": sampling.VERSION} | run.compute.identity()
 
 
 def _against_reference(train: FaceStore, wanted: FaceStore, recipe: DiscriminatorRecipe) -> Sets:

@@ -18,8 +18,8 @@ def mitigate(run: Run) -> dict[str, Any]:
         The document that ``report.json`` holds.
     """
     faces = build_faces(run)
+    reference = build_reference(run, faces)  # first: it can fail, and takes seconds
     latents = build_representation(run, faces)
-    reference = build_reference(run, faces)
     weights = {arm: build_weights(run, faces, latents, reference, arm) for arm in run.config.arms}
     classifiers = {
         arm: [build_classifier(run, faces, found, arm, seed) for seed in range(run.config.seeds)]

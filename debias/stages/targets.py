@@ -133,7 +133,7 @@ def _ratio_on_images(run: Run, rule: ReferenceRatio, inputs: Inputs, faces: Face
         networks = load_log_ratios(found).population[:, 0]
         wanted = load_faces(_reference(inputs))
         plain = density.log_ratio(
-            RatioDensity(),
+            RatioDensity(seed=run.config.seed),
             _described(faces, "train"),
             _described(wanted, SPLIT),
             faces.labels(faces.rows("train")),
@@ -154,7 +154,7 @@ def _described(faces: FaceStore, split: str) -> Latents:
 
 def _ratio_on_latents(run: Run, rule: ReferenceRatio, inputs: Inputs, faces: FaceStore) -> Given:
     own = isinstance(run.config.density, RatioDensity)
-    estimator = run.config.density if own else RatioDensity()
+    estimator = run.config.density if own else RatioDensity(seed=run.config.seed)
     return _between_latents(run, rule, inputs, faces, estimator)
 
 
@@ -192,18 +192,19 @@ def _groups(run: Run, rule: GroupBalance, inputs: Inputs, faces: FaceStore) -> G
     about = {"annotated": int((groups != "").sum()), "estimated": bool((groups == "").any())}
     if (groups != "").all():
         return Given(table=lambda: (_table(faces, groups=groups), about))
+    labels = faces.labels(faces.rows("train"))
     if rule.estimate_on == "images":
         ratio = build_group_ratio(run, inputs.faces, groups)
 
         def on_images() -> Table:
-            member = calibrated_membership(load_log_ratios(ratio).population, groups)
+            member = calibrated_membership(load_log_ratios(ratio).population, groups, labels)
             return _table(faces, groups=groups, membership=member), about
 
         return Given(on_images, inputs={"ratio": ratio.key})
 
     def on_latents() -> Table:
         mean = _latents(inputs, faces).mean
-        member = cross_fitted_membership(mean, groups, seed=run.config.seed)
+        member = cross_fitted_membership(mean, groups, labels, seed=run.config.seed)
         return _table(faces, groups=groups, membership=member), about
 
     return Given(on_latents, inputs={"latents": inputs.latents.key})

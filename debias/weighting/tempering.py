@@ -19,7 +19,7 @@ VALUES_AT_ONCE = 2**16  # stay in the cache
 ENOUGH_FOR_A_GUESS = 2**15
 MANY = 2**20
 NEARLY = 1 + 1e-4  # the least effective sample size itself would take an infinite tau
-EXACT = 1e-12
+EXACT = 1e-9
 ROUNDING = 1e-9  # of 1 less many times the cap
 TINY = 1e-150  # its square is still a float
 LARGEST_LOG = math.log(sys.float_info.max)
@@ -167,7 +167,7 @@ class _Part:
         self.span = float(self.top[0] - score.min())
 
     def measure_in(self, span: float) -> None:
-        self.unit = span
+        self.per_span = 1 / max(span, 4 * sys.float_info.min)
 
     def level(self, tau: float) -> _Level:
         """Cut the largest weights to the cap and give what is cut off to the others in proportion.
@@ -180,7 +180,7 @@ class _Part:
         free = np.maximum(1 - np.arange(len(self.top)) * self.limit, 0.0)
         start = 0
         while True:
-            weight = np.exp(tau * ((self.top[start:] - self.top[start]) / self.unit))
+            weight = np.exp(tau * ((self.top[start:] - self.top[start]) * self.per_span))
             total = np.cumsum(weight[::-1])[::-1] + plain * weight[-1]  # of each and all after it
             fits = weight * free[start:] <= self.limit * total * (1 + ROUNDING)
             first = int(np.argmax(fits | (weight < TINY)))
@@ -200,7 +200,7 @@ class _Part:
         def fill(piece: slice) -> None:
             out = found[piece]
             np.subtract(self.score[piece], self.top[level.capped], out=out)
-            out /= self.unit
+            out *= self.per_span
             out *= tau
             out += reference
             np.exp(np.minimum(out, limit, out=out), out=out)
@@ -226,7 +226,7 @@ class _Part:
         def sums(piece: slice) -> tuple[float, float]:
             weight = np.minimum(self.score[piece], self.top[-1])  # each of the top will count 1
             weight -= self.top[-1]
-            weight /= self.unit
+            weight *= self.per_span
             weight *= tau
             np.exp(weight, out=weight)
             return float(weight.sum()), float(np.square(weight, out=weight).sum())

@@ -182,7 +182,7 @@ def test_many_samples_meet_the_target_as_exactly(target):
     score, parts = generator.standard_exponential(200_000), generator.integers(0, 2, 200_000)
     found, warned = solve(score, parts, target=target, cap=200.0)
     assert not warned
-    assert ess(found.probability) == pytest.approx(target, rel=1e-9)
+    assert ess(found.probability) == pytest.approx(target, rel=1e-8)
 
 
 def test_a_guess_from_samples_that_all_tie_still_ends_well():
@@ -191,4 +191,4 @@ def test_a_guess_from_samples_that_all_tie_still_ends_well():
     score[:: 200_000 // 2**15] = 0.0  # exactly those that the guess looks at
     found, warned = solve(score)
     assert not warned
-    assert ess(found.probability) == pytest.approx(0.5, rel=1e-9)
+    assert ess(found.probability) == pytest.approx(0.5, rel=1e-8)
