@@ -18,7 +18,7 @@ from debias.density import DENSITIES, DensityEstimator, RatioDensity, log_ratio,
 from debias.errors import ConfigError, DataError, EmptyDatasetError, LabelError
 from debias.membership import cross_fitted_membership
 from debias.registry import OneOf, unknown
-from debias.types import Latents, SamplingWeights, TrainingTable
+from debias.types import Latents, SamplingWeights, TrainingTable, group_names
 from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio
 
 TARGETS = {"uniform": LatentRarity, "reference": ReferenceRatio, "groups": GroupBalance}
@@ -73,6 +73,8 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
         DataError: Arrays of the wrong shape, type or length, or with values that are not finite.
         WeightError: There is nothing to estimate: every column is constant, or too few groups.
     """
+    if seed < 0:
+        raise ConfigError(f"seed must be 0 or more, got {seed}")
     latents = as_latents(z)
     labels = _class_numbers(labels, len(latents.mean))
     _check_target(target, {"reference": reference, "groups": groups})
@@ -92,12 +94,10 @@ def as_latents(z: ArrayLike | Latents, what: str = "latents") -> Latents:
     Raises:
         DataError: It is no matrix of real, finite numbers with at least two rows.
     """
-    if isinstance(z, Latents):
-        return z
-    mean = _real(np.asarray(z), what)
+    mean = _real(z.mean if isinstance(z, Latents) else np.asarray(z), what)
     if len(mean) < 2:
         raise DataError(f"there is 1 row of {what}: nothing to compare it with; give at least 2")
-    return Latents(sample_ids=np.arange(len(mean)), mean=mean)
+    return z if isinstance(z, Latents) else Latents(sample_ids=np.arange(len(mean)), mean=mean)
 
 
 def _real(values: Shaped[np.ndarray, "..."], what: str) -> Float[np.ndarray, "n k"]:
@@ -127,12 +127,13 @@ def _class_numbers(labels: ArrayLike | None, size: int) -> Int64[np.ndarray, " n
 
 def _group_names(groups: ArrayLike, size: int) -> Shaped[np.ndarray, " n"]:
     """Groups as text, empty where unknown."""
-    column = pd.Series(_column(groups, "groups", size), dtype=object)
-    return column.where(column.notna(), "").astype(str).to_numpy(dtype=str)
+    return group_names(_column(groups, "groups", size), "")
 
 
 def _column(values: ArrayLike, what: str, size: int) -> Shaped[np.ndarray, " n"]:
-    column = np.asarray(values)
+    # A list of text and NaN would become text, NaN included.
+    array = isinstance(values, np.ndarray | pd.Series)
+    column = np.asarray(values) if array else np.asarray(values, dtype=object)
     if column.shape != (size,):
         raise DataError(f"{what} have shape {column.shape}, expected ({size},): one for each row")
     return column

@@ -191,6 +191,22 @@ class RunConfig(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _density_suits(self) -> "RunConfig":
+        rarity = [name for name, rule in self.arms.items() if rule.needs_density]
+        if rarity and self.density.name == "ratio":
+            raise ValueError(
+                f"density 'ratio' compares with a reference, but arm {rarity[0]!r} asks for "
+                "rarity; choose another density, or the weighting reference_ratio"
+            )
+        views = {view for name in rarity for view in getattr(self.arms[name], "views", ())}
+        if self.density.name == "aggregate" and views - {"latents"}:
+            raise ValueError(
+                "density 'aggregate' needs the posterior variance of every sample, which the views "
+                f"{sorted(views - {'latents'})} do not have; choose another density"
+            )
+        return self
+
     @field_validator("arms")
     @classmethod
     def _named_plainly(cls, arms: dict[str, Weighting]) -> dict[str, Weighting]:

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64, Int64, UInt8
 
 from debias.types import ShardedImages
 
+VALUES_AT_ONCE = 2**23  # floats of a piece: 64 MiB
 MARGIN = 8  # of the side: an eighth is cut off at every edge
 COLOUR_CELLS, STRUCTURE_CELLS, GRADIENT_CELLS = 6, 12, 8
 DIRECTIONS = 8  # of a gradient, over half a turn
@@ -82,8 +83,9 @@ def describe(
 ) -> Float32[np.ndarray, "n d"]:
     """One descriptor of the given rows, read piece by piece."""
     found = DESCRIPTORS[name]
-    starts = range(0, len(rows), 1024)
-    return np.concatenate([found(images[rows[start : start + 1024]]) for start in starts])
+    at_once = max(1, VALUES_AT_ONCE // int(np.prod(images.shape[1:])))
+    starts = range(0, len(rows), at_once)
+    return np.concatenate([found(images[rows[start : start + at_once]]) for start in starts])
 
 
 def _middle(images: Pixels) -> Float64[np.ndarray, "n h w 3"]:

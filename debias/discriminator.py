@@ -12,6 +12,7 @@ Reference:
     Deviations: draws are balanced between the sets, so the prior odds drop out of the logits.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -31,6 +32,7 @@ from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_
 from debias.training import Training, fit
 from debias.types import FaceStore, SamplingWeights, ShardedImages
 
+VALUES_AT_ONCE = 2**24  # floats of a piece
 Images = UInt8[np.ndarray, "_ H W 3"]
 
 
@@ -216,8 +218,9 @@ def shrunk(images: ShardedImages, rows: Int64[np.ndarray, " n"], side: int) -> I
     At 32 pixels, 3 kB an image: a million take 3 GB.
     """
     parts = []
-    for start in range(0, len(rows), 4096):
-        pixels = torch.from_numpy(images[rows[start : start + 4096]]).permute(0, 3, 1, 2)
+    at_once = max(1, VALUES_AT_ONCE // math.prod(images.shape[1:]))
+    for start in range(0, len(rows), at_once):
+        pixels = torch.from_numpy(images[rows[start : start + at_once]]).permute(0, 3, 1, 2)
         if pixels.shape[-1] > side:
             small = torch.nn.functional.adaptive_avg_pool2d(pixels.float(), side)
             pixels = small.round().to(torch.uint8)

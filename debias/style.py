@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.ndimage import uniform_filter
 
+ENOUGH = 2048  # images
 MEAN, SPREAD = 128.0, 56.0  # grey levels; about those of photographs of faces
 
 
@@ -21,10 +22,24 @@ def match_style(
     image's channel means alike, so some of what is taken out is about people: compare the result
     with the one without matching before trusting either.
     """
-    one, two = _standardised(first), _standardised(second)
-    sharp_one, sharp_two = sharpness(one), sharpness(two)
-    one, two = _softened(one, sharp_one, sharp_two), _softened(two, sharp_two, sharp_one)
-    return _pixels(one), _pixels(two)
+    sharp_one, sharp_two = (sharpness(_standardised(_some(images))) for images in (first, second))
+    return _matched(first, sharp_one, sharp_two), _matched(second, sharp_two, sharp_one)
+
+
+def _some(images: UInt8[np.ndarray, "n H W 3"]) -> UInt8[np.ndarray, "m H W 3"]:
+    """Evenly spread images, enough for a median."""
+    return images[:: -(-len(images) // ENOUGH)]
+
+
+def _matched(
+    images: UInt8[np.ndarray, "n H W 3"], own: float, other: float
+) -> UInt8[np.ndarray, "n H W 3"]:
+    """Slab by slab: floats take several times the memory of pixels."""
+    found = np.empty_like(images)
+    for start in range(0, len(images), ENOUGH):
+        slab = slice(start, start + ENOUGH)
+        found[slab] = _pixels(_softened(_standardised(images[slab]), own, other))
+    return found
 
 
 def sharpness(images: Float[np.ndarray, "n H W 3"]) -> float:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8
+from numpy.typing import ArrayLike
 
 from debias import concentration
 from debias.errors import DataError, EmptyDatasetError, NonFiniteLatentError, NonFiniteWeightError
-from debias.ranking import auc_by_group
+from debias.ranking import UNKNOWN, auc_by_group
 
 ROWS_AT_ONCE = 65_536
 SPLITS = ("train", "validation", "test")
@@ -146,6 +147,8 @@ class Latents:
     encoder: str = ""
 
     def __post_init__(self) -> None:
+        if self.mean.ndim != 2:
+            raise DataError(f"latents must be a matrix (n, k), got shape {self.mean.shape}")
         if len(self.sample_ids) != len(self.mean):
             sizes = len(self.sample_ids), len(self.mean)
             raise DataError(f"sample_ids and latents have {sizes} rows; they must agree")
@@ -249,7 +252,7 @@ class SamplingWeights:
 
     def describe(
         self,
-        groups: Shaped[np.ndarray, " n"] | None = None,
+        groups: ArrayLike | None = None,
         labels: Int64[np.ndarray, " n"] | None = None,
         *,
         seed: int = 0,
@@ -257,7 +260,7 @@ class SamplingWeights:
         """How concentrated the weights are, and what they do to known groups.
 
         Args:
-            groups: (n,) text; adds the key ``by_group``.
+            groups: (n,) text or numbers, None, NaN or "" where unknown; adds the key ``by_group``.
             labels: (n,), class index: groups are compared within classes; None for one class.
             seed: Of the random control.
 
@@ -276,14 +279,22 @@ class SamplingWeights:
         figures = concentration.describe(self.probability)
         if groups is None:
             return figures
+        names = group_names(groups, UNKNOWN)
         labels = np.zeros(len(self.probability), dtype=np.int64) if labels is None else labels
-        sizes = len(self.probability), len(groups), len(labels)
+        sizes = len(self.probability), len(names), len(labels)
         if len(set(sizes)) > 1:
             raise DataError(f"weights, groups and labels have {sizes} rows; they must agree")
         generator = np.random.default_rng(seed)
-        shares = concentration.share_by_group(self.probability, groups, labels, generator)
-        areas = auc_by_group(self.probability, labels, groups)
+        shares = concentration.share_by_group(self.probability, names, labels, generator)
+        areas = auc_by_group(self.probability, labels, names)
         return figures | {"by_group": shares.merge(areas.drop(columns="n"), on="group")}
+
+
+def group_names(groups: ArrayLike, unknown: str) -> Shaped[np.ndarray, " n"]:
+    """Groups as text; None, NaN and empty text become ``unknown``."""
+    column = pd.Series(list(np.asarray(groups, dtype=object)), dtype=object)
+    text = column.where(column.notna(), "").astype(str).str.strip()
+    return text.where(text != "", unknown).to_numpy(dtype=str)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

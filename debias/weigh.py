@@ -4,6 +4,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from debias.api import latent_weights
 from debias.density import Points
 from debias.density.principal import PrincipalComponents
 from debias.embeddings_file import ID_COLUMNS, EmbeddingTable, read_embeddings
-from debias.errors import ConfigError, DataError, StorageError
+from debias.errors import ConfigError, DataError, StorageError, WeightError
 from debias.metrics import association
 from debias.ranking import UNKNOWN
+from debias.reach import reach, readings
 from debias.types import Latents, SamplingWeights
 
 POINTS_DRAWN = 20_000
@@ -89,9 +91,10 @@ def weigh(request: Request) -> Outcome:
     classes = _codes(labels, len(ids))
     names = None if groups is None else _named(groups)
     by_group = None if names is None else weights.describe(names, classes)["by_group"]
-    _write(request.out, lambda path: _save(weights, path))
     picture = request.out.with_suffix(".svg")
-    _draw(picture, latents, weights, by_group)
+    drawn = _drawn(latents, weights, by_group)
+    _write(request.out, lambda path: _save(weights, path))
+    _write(picture, lambda path: path.write_bytes(drawn))
     sentences = _found(latents, weights, classes) + notes
     if weights.origin["target"] == "groups":
         sentences.append(
@@ -99,7 +102,7 @@ def weigh(request: Request) -> Outcome:
             "was asked for, not what was found."
         )
     else:
-        sentences += readings(by_group)
+        sentences += readings_of(by_group)
     if labels is not None and names is not None:
         sentences += correlation(labels, names)
     return Outcome(weights=weights, by_group=by_group, sentences=sentences, picture=picture)
@@ -254,9 +257,7 @@ def _write(path: Path, save: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _draw(
-    path: Path, latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None
-) -> None:
+def _drawn(latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None) -> bytes:
     from debias.report.weighing import Weighed, picture
 
     every = weights.probability * len(weights.probability)
@@ -266,8 +267,7 @@ def _draw(
     shown = Weighed(
         points=_plane(latents.mean, rows), multiple=every[rows], every=every, by_group=by_group
     )
-    drawn = picture(shown)
-    _write(path, lambda file: file.write_bytes(drawn))
+    return picture(shown)
 
 
 def _plane(
@@ -275,11 +275,11 @@ def _plane(
 ) -> Float64[np.ndarray, "m 2"]:
     """Two leading principal components; zeros where there is only one direction."""
     drawn = mean[rows]
-    varying = int((np.ptp(drawn, axis=0) > 0).sum())
-    if not varying:
-        return np.zeros((len(rows), 2))
-    found = PrincipalComponents.fit(Points(mean=drawn), min(2, varying))(drawn)
-    return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+    for directions in (2, 1):
+        with suppress(WeightError):  # the points spread in fewer directions
+            found = PrincipalComponents.fit(Points(mean=drawn), directions)(drawn)
+            return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+    return np.zeros((len(rows), 2))
 
 
 def _found(
@@ -305,42 +305,22 @@ def _found(
     return sentences
 
 
-def readings(by_group: pd.DataFrame | None) -> list[str]:
-    """What shares and areas of known groups say about the weights, in words.
-
-    A group is reached when its share of the weight exceeds what equally uneven random weights
-    give it in 95 % of cases and the interval of its area under the curve lies above one half.
-    """
+def readings_of(by_group: pd.DataFrame | None) -> list[str]:
+    """What shares and areas of known groups say about the weights, in words."""
     if by_group is None or set(by_group["group"]) == {UNKNOWN}:
         return [
             "No groups were given, so nothing here says whom the weights reach. With --groups, "
             "annotations of some samples show it; they do not enter the weights."
         ]
-    table = by_group[by_group["group"] != UNKNOWN]
-    partly = len(table) < len(by_group)
-    slack = 1e-9
-    reached = (table["after"] > table["random_high"] + slack) & (table["low"] > 0.5)
-    lowered = (table["after"] < table["random_low"] - slack) & (table["before"] < 1 / len(table))
-    inside = table["after"].between(table["random_low"] - slack, table["random_high"] + slack)
-    sentences = []
-    if partly:
-        sentences.append(
-            f"{table['count'].sum():,} of {by_group['count'].sum():,} samples are annotated; the "
-            "others are a group of their own here, so shares tell less than areas do."
-        )
-    if lowered.any() and not partly:  # who is a minority, partial annotation cannot tell
-        sentences.append(f"Harm: the weights lower the share of {_moved(table[lowered])}.")
-    if reached.any():
-        sentences.append(
-            f"The weights raise the share of {_moved(table[reached])}, more than equally uneven "
-            "random weights would."
-        )
-    if inside.any():
-        sentences.append(
-            "The weights do no better than random weights of equal effective sample size for "
-            f"{', '.join(table['group'][inside])}: they do not target these groups."
-        )
-    return sentences
+    found = reach(by_group)
+    if not found.partly:
+        return readings(found)
+    known = by_group["count"][by_group["group"] != UNKNOWN].sum()
+    return [
+        f"{known:,} of {by_group['count'].sum():,} samples are annotated; the others are a group "
+        "of their own here, so shares tell less than areas do.",
+        *readings(found),
+    ]
 
 
 def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> list[str]:
@@ -349,6 +329,8 @@ def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n
     codes, values = pd.factorize(labels)
     if len(np.unique(codes[known])) < 2 or len(np.unique(groups[known])) < 2:
         return []
+    if all(len(np.unique(codes[groups == name])) == 1 for name in np.unique(groups[known])):
+        return ["The groups say what the labels say: there is nothing to weigh within a class."]
     found = association(codes[known].astype(np.int64), groups[known])
     if found.cramers_v < TIED or found.p_value >= SIGNIFICANT:
         return []
@@ -359,8 +341,3 @@ def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n
         "they were independent. A correlation is not a rarity: use a reference, or --target groups "
         "with some samples annotated."
     ]
-
-
-def _moved(table: pd.DataFrame) -> str:
-    rows = table[["group", "before", "after"]].itertuples(index=False)
-    return ", ".join(f"{group} ({before:.1%} to {after:.1%})" for group, before, after in rows)

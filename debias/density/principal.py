@@ -188,12 +188,11 @@ def _deviations(
     """Total weight, mean, and deviations from it times the root of the weight."""
     x = np.subtract(chunk.mean, limits.low, dtype=np.float64)
     x /= _span(limits)
-    weight = np.ones(len(x)) if chunk.weight is None else chunk.weight
-    total = float(weight.sum())
-    mean = weight @ x / total
+    mean = np.average(x, axis=0, weights=chunk.weight)
     x -= mean
-    x *= np.sqrt(weight)[:, None]
-    return total, mean, x
+    if chunk.weight is not None:
+        x *= np.sqrt(chunk.weight)[:, None]
+    return chunk.total, mean, x
 
 
 def _span(limits: Limits) -> Float64[np.ndarray, " k"]:

@@ -56,5 +56,6 @@ def encoded(
                 f"({', '.join(RESERVED)}); rename the column"
             )
         require_column(samples, attribute, "attributes")
-        texts[attribute] = samples[attribute].astype("object").fillna(UNKNOWN).astype(str)
+        text = samples[attribute].astype("object").fillna(UNKNOWN).astype(str).str.strip()
+        texts[attribute] = text.where(text != "", UNKNOWN)
     return samples.assign(label=codes.astype(np.int64), **texts)

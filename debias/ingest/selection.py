@@ -97,13 +97,18 @@ def split(
 
 
 def drawn_evenly(
-    samples: pd.DataFrame, columns: Sequence[str], most: int, generator: np.random.Generator
+    samples: pd.DataFrame,
+    columns: Sequence[str],
+    most: int | None,
+    generator: np.random.Generator,
 ) -> pd.DataFrame:
     """At most ``most`` rows, equally many from every crossed cell of ``columns``.
 
+    Without ``most``, as many from every cell as the smallest one has, or all without columns.
+
     Raises:
         GroupSchemaError: A column does not exist.
-        DataError: A cell holds fewer rows than its even share.
+        DataError: A cell holds fewer rows than its even share, or the share is none.
     """
     for column in columns:
         require_column(samples, column, "reference.even_over")
@@ -112,7 +117,9 @@ def drawn_evenly(
     if columns:
         cells = shuffled[list(columns)].astype(str).agg(" x ".join, axis=1)
     sizes = cells.value_counts()
-    share = most // len(sizes)
+    share = sizes.min() if most is None else most // len(sizes)
+    if not share:
+        raise DataError(f"reference.most is {most}, fewer than the {len(sizes)} cells; raise it")
     if sizes.min() < share and columns:
         raise DataError(
             f"reference.most is {most}, {share} for each of {len(sizes)} cells, but "

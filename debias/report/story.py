@@ -144,9 +144,10 @@ def ratio_sentences(ratio: Mapping[str, Any] | None) -> list[str]:
         f"Networks tell reference from training images with an area under the curve of "
         f"{number(apart, 'auc')} (0.5: not at all; near 1: almost always, which means another "
         "camera or framing rather than other people).",
-        f"With the style {kind} the area is {number(other, 'auc')}, and the two rankings of the "
-        f"training images agree with a rank correlation of {agreement}: the "
-        "lower, the more of this ratio is style.",
+        f"With the style {kind}, in a single repetition, the area is {number(other, 'auc')}, and "
+        f"the rankings of the training images agree with a rank correlation of {agreement}. "
+        "A single repetition is noisy, so 1 is out of reach; a low value means that the ratio "
+        "rests on style.",
     ]
 
 

@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from debias.metrics import CROSS, SEEDS_NEEDED, Change
+from debias.ranking import UNKNOWN
+from debias.reach import reach, readings
 
 ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
 
@@ -75,48 +79,29 @@ def _is_harm(change: Change) -> bool:
 
 
 def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
-    """Which groups the weights reach, against equally uneven weights dealt out at random."""
-    areas = figures["auc_by_group"]  # undefined where a group is a whole class: its share is kept
-    shares = {
-        group: share
+    """Which groups the weights reach, attribute by attribute."""
+    whose = f"the weights of arm {arm!r}"
+    source = "" if figures.get("uses_groups") else "; no group label was used"
+    found = [reach(table) for table in tables_by_attribute(figures)]
+    sentences = [sentence for one in found for sentence in readings(one, whose, source)]
+    harm_first = sorted(sentences, key=lambda sentence: not sentence.startswith("Harm"))
+    return harm_first + _of_ratio(arm, figures.get("ratio"))
+
+
+def tables_by_attribute(figures: Mapping[str, Any]) -> list[pd.DataFrame]:
+    """Shares and areas of the groups of each single attribute, with their full names."""
+    rows = [
+        {"group": group, **share, **figures["auc_by_group"][group]}
         for group, share in figures["share_by_group"].items()
-        if CROSS not in group and areas[group]["auc"] is not None
-    }
-    lowered = [
-        group
-        for group, share in shares.items()
-        if share["after"] < share["random_low"] and share["before"] < 1 / len(shares)
+        if CROSS not in group
     ]
-    reached = [
-        group
-        for group, share in shares.items()
-        if share["after"] > share["random_high"] and areas[group]["low"] > 0.5
-    ]
-    missed = [g for g, s in shares.items() if s["random_low"] <= s["after"] <= s["random_high"]]
-    sentences = []
-    if lowered:
-        sentences.append(
-            f"Harm: the weights of arm {arm!r} lower the share of {_moved(lowered, shares)}."
-        )
-    if reached:
-        source = "" if figures.get("uses_groups") else "; no group label was used"
-        sentences.append(
-            f"The weights of arm {arm!r} raise the share of {_moved(reached, shares)}, more than "
-            f"equally uneven random weights would{source}."
-        )
-    if missed:
-        sentences.append(
-            f"The weights of arm {arm!r} do no better than random weights of equal effective "
-            f"sample size for {', '.join(missed)}: they do not target these groups."
-        )
-    return sentences + _of_ratio(arm, figures.get("ratio"))
-
-
-def _moved(groups: Sequence[str], shares: Mapping[str, Mapping[str, float]]) -> str:
-    return ", ".join(
-        f"{group} ({shares[group]['before']:.1%} to {shares[group]['after']:.1%})"
-        for group in groups
-    )
+    if not rows:
+        return []
+    table = pd.DataFrame(rows)
+    attribute = table["group"].str.partition(":")[0]
+    unknown = table["group"] == attribute + ":" + UNKNOWN
+    table["group"] = table["group"].where(~unknown, UNKNOWN)
+    return [part for _, part in table.groupby(attribute, sort=False)]
 
 
 def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:

@@ -66,7 +66,6 @@ def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:
 
 
 def _chosen(run: Run, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.DataFrame:
-    most = len(samples) if recipe.most is None else recipe.most
     generator = numpy_generator(run.config.seed, "reference/draw")
-    chosen = ingest.drawn_evenly(samples, recipe.even_over, most, generator)
+    chosen = ingest.drawn_evenly(samples, recipe.even_over, recipe.most, generator)
     return chosen.assign(split=SPLIT, label=0)

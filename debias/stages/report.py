@@ -268,7 +268,9 @@ def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
             order = np.argsort(-load_multiples(weights), kind="stable")
             ends = order[:SHOWN], order[::-1][:SHOWN]
             found[arm] = tuple(faces.images[train[end]] for end in ends)
-    if stages.reference is None:
+    recipe = run.config.reference
+    drawn = recipe is not None and recipe.data.name == "synthetic"
+    if stages.reference is None or not (drawn or run.config.report.show_faces):
         return {"wanted": found}
     reference = load_faces(stages.reference)
     rows = reference.rows(REFERENCE)

@@ -6,7 +6,12 @@ Latent rarity answers the first if the rare group looks different; it does not a
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int64, Shaped
+
 from debias.metrics import CROSS, association
+from debias.reach import reach
+from debias.stages.findings import tables_by_attribute
 from debias.stages.targets import crossed
 from debias.types import FaceStore
 
@@ -31,26 +36,29 @@ def _of_attribute(
     known = groups != ""
     labels = faces.labels(faces.rows("train"))
     found = association(labels[known], groups[known]) if known.any() else None
-    shares = _shares(attribute, weights)
-    rare = [group for group, share in shares.items() if share < 0.5 / len(shares)]
-    reached = _reached(rare, weights)
-    # A group that is a whole class has no V below 1, and rarity within a class says nothing of it.
-    tied = found is not None and found.cramers_v >= TIED and found.p_value < SIGNIFICANT
-    entry: dict[str, Any] = {
-        "attribute": attribute,
+    entry: dict[str, Any] = {"attribute": attribute, "rare": [], "reached": None, "cramers_v": None}
+    if found is None or not known.all():
+        return entry | {"kind": "partly_known"}
+    if _is_the_label(labels, groups):
+        return entry | {"kind": "label"}
+    rare = _rare(attribute, groups)
+    reached = _reached(attribute, weights)
+    tied = found.cramers_v >= TIED and found.p_value < SIGNIFICANT
+    label, group = found.rarest_cell
+    return entry | {
         "rare": rare,
         "reached": reached,
-        "cramers_v": None if found is None else _defined(found.cramers_v),
+        "cramers_v": _defined(found.cramers_v),
+        "rarest_cell": f"{faces.label}:{faces.classes[int(label)]}{CROSS}{attribute}:{group}",
+        "rarest_count": found.rarest_count,
+        "expected_count": found.expected_count,
         "kind": _kind(tied=tied, rare=rare, reached=reached),
     }
-    if found is not None:
-        label, group = found.rarest_cell
-        entry |= {
-            "rarest_cell": f"{faces.label}:{faces.classes[int(label)]}{CROSS}{attribute}:{group}",
-            "rarest_count": found.rarest_count,
-            "expected_count": found.expected_count,
-        }
-    return entry
+
+
+def _is_the_label(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> bool:
+    """Whether every group stands in one class only: then it says what the label says."""
+    return all(len(np.unique(labels[groups == group])) == 1 for group in np.unique(groups))
 
 
 def _kind(*, tied: bool, rare: list[str], reached: list[str] | None) -> str:
@@ -60,32 +68,24 @@ def _kind(*, tied: bool, rare: list[str], reached: list[str] | None) -> str:
         return "even"
     if reached is None:
         return "rare_unmeasured"
-    return "rare_reached" if set(reached) == set(rare) else "rare_missed"
+    return "rare_reached" if set(rare) <= set(reached) else "rare_missed"
 
 
-def _shares(attribute: str, weights: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Share of the training faces of each group of one attribute, whichever arm tells it."""
-    every = next(iter(weights.values()))["share_by_group"]
-    prefix = f"{attribute}:"
-    return {
-        group: share["before"]
-        for group, share in every.items()
-        if group.startswith(prefix) and CROSS not in group
-    }
+def _rare(attribute: str, groups: Shaped[np.ndarray, " n"]) -> list[str]:
+    """Groups with less than half of an even share."""
+    names, counts = np.unique(groups, return_counts=True)
+    few = counts < 0.5 * len(groups) / len(names)
+    return [f"{attribute}:{name}" for name in names[few]]
 
 
-def _reached(rare: list[str], weights: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
-    """Rare groups that the latent weights raise beyond chance; None without such weights."""
+def _reached(attribute: str, weights: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
+    """Groups that the latent weights raise beyond chance; None without such weights."""
     latent = [figures for figures in weights.values() if figures["rule"] == "latent_rarity"]
     if not latent:
         return None
-    shares, areas = latent[0]["share_by_group"], latent[0]["auc_by_group"]
-    return [
-        group
-        for group in rare
-        if shares[group]["after"] > shares[group]["random_high"]
-        and (areas[group]["low"] or 0) > 0.5
-    ]
+    tables = [reach(table).reached for table in tables_by_attribute(latent[0])]
+    names = [name for table in tables for name in table["group"]]
+    return [name for name in names if name.startswith(f"{attribute}:")]
 
 
 def _defined(value: float) -> float | None:
@@ -103,6 +103,10 @@ def sentence(entry: Mapping[str, Any]) -> str:
             "independent). A correlation is not a rarity: use a reference set or annotate some "
             "images, and do not expect latent rarity to find it."
         )
+    if entry["kind"] == "label":
+        return f"Groups of {attribute} say what the label says: neither rarity nor correlation."
+    if entry["kind"] == "partly_known":
+        return f"Who is rare cannot be told for {attribute}: not every training face is annotated."
     if entry["kind"] == "even":
         return f"Neither: no group of {attribute} is rare, and the label does not go with it."
     if entry["kind"] == "rare_reached":

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 
 from debias import density, metrics
 from debias.artifacts import Artifact, load_faces, load_latents
-from debias.density import DensityEstimator, RatioDensity
+from debias.density import DensityEstimator, MixtureDensity, RatioDensity
 from debias.descriptors import DESCRIPTORS, describe
 from debias.errors import ConfigError
 from debias.ingest import UNKNOWN
@@ -76,6 +76,14 @@ def crossed(faces: FaceStore, columns: tuple[str, ...] = ()) -> Shaped[np.ndarra
     return np.where((groups == UNKNOWN).any(axis=1), "", text)
 
 
+def _estimator(run: Run) -> DensityEstimator:
+    """The recipe's density; one that draws at random does so by the seed of the run."""
+    chosen = run.config.density
+    if not isinstance(chosen, MixtureDensity | RatioDensity) or "seed" in chosen.model_fields_set:
+        return chosen
+    return chosen.model_copy(update={"seed": run.config.seed})
+
+
 def _table(faces: FaceStore, **known: Any) -> TrainingTable:  # noqa: ANN401 (fields of the table)
     rows = faces.rows("train")
     return TrainingTable(sample_ids=faces.ids(rows), labels=faces.labels(rows), **known)
@@ -93,11 +101,13 @@ def _latents(inputs: Inputs, faces: FaceStore) -> Latents:
 
 
 def _rarity(run: Run, rule: LatentRarity, inputs: Inputs, faces: FaceStore) -> Given:
+    estimator = _estimator(run)
+
     def table() -> Table:
         labels = faces.labels(faces.rows("train"))
         found: dict[str, Rarity] = {
             view: density.rarity(
-                run.config.density,
+                estimator,
                 _view(view, inputs, faces),
                 labels,
                 alpha=rule.alpha,
@@ -108,7 +118,7 @@ def _rarity(run: Run, rule: LatentRarity, inputs: Inputs, faces: FaceStore) -> G
         }
         return _scored(faces, density.combined(found, labels, rule.across))
 
-    return Given(table, {"density": dump(run.config.density)}, {"latents": inputs.latents.key})
+    return Given(table, {"density": dump(estimator)}, {"latents": inputs.latents.key})
 
 
 def _view(view: str, inputs: Inputs, faces: FaceStore) -> Latents:
@@ -153,13 +163,13 @@ def _described(faces: FaceStore, split: str) -> Latents:
 
 
 def _ratio_on_latents(run: Run, rule: ReferenceRatio, inputs: Inputs, faces: FaceStore) -> Given:
-    own = isinstance(run.config.density, RatioDensity)
-    estimator = run.config.density if own else RatioDensity(seed=run.config.seed)
-    return _between_latents(run, rule, inputs, faces, estimator)
+    own = _estimator(run)
+    ratio = own if isinstance(own, RatioDensity) else RatioDensity(seed=run.config.seed)
+    return _between_latents(run, rule, inputs, faces, ratio)
 
 
 def _ratio_of_densities(run: Run, rule: ReferenceRatio, inputs: Inputs, faces: FaceStore) -> Given:
-    return _between_latents(run, rule, inputs, faces, run.config.density)
+    return _between_latents(run, rule, inputs, faces, _estimator(run))
 
 
 def _between_latents(

@@ -24,7 +24,12 @@ class TemperedRule(Settings):
     ess: float | Literal["published"] = Field(
         default=0.5, description="Effective sample size as a share of n, or 'published' (tau = 1)."
     )
-    cap: float = Field(default=20.0, gt=1, description="Largest weight, times the mean weight.")
+    cap: float = Field(
+        default=20.0,
+        gt=1,
+        allow_inf_nan=False,
+        description="Largest weight, times the mean weight.",
+    )
     across: Literal["class", "all"] = Field(
         default="class", description="Weigh within each class, or over all samples."
     )
