@@ -1,6 +1,6 @@
 """Speed of weighing and drawing, against what one writes first with NumPy and torch.
 
-    make bench-weights      (or: .venv/bin/python benchmarks/weights.py [--rows 10000000])
+    make bench      (or: .venv/bin/python benchmarks/weights.py [--rows 10000000])
 
 Weighing: fit, score and weights for float32 latents of 32 dimensions. "loop" is the way of the
 teaching code: for each dimension `numpy.histogram`, then `numpy.digitize`, then the largest inverse

@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar, no_type_check
 import numba
 import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64, Real, UInt8
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -279,7 +279,7 @@ class TestInput:
     @pytest.mark.parametrize(
         ("reference", "error", "message"),
         [
-            (normal(50, 3), DataError, r"shape \(50, 3\), the samples have 4 dimensions"),
+            (normal(50, 3), DataError, "reference has 3 dimensions, the samples have 4"),
             (normal(1), DataError, "1 row of reference samples"),
             (normal(0), EmptyDatasetError, "no reference samples"),
             (np.full((5, 4), np.nan), NonFiniteLatentError, "5 of 5"),
