@@ -22,6 +22,7 @@ from debias.errors import (
     WeightError,
 )
 from debias.ranking import auc_by_group
+from debias.types import Latents
 
 # How uneven small samples come out, and that they are small, is said by warnings tested below.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -354,3 +355,41 @@ class TestDoor:
         sampler = debias.WeightedSampler(weights, 40_000, seed=0)
         drawn = member[np.fromiter(sampler, dtype=np.int64)].mean()
         assert drawn == pytest.approx(weights.probability[member].sum(), abs=0.01)
+
+
+def test_a_list_of_text_and_nothing_is_partly_known():
+    """NumPy would make text of None and NaN."""
+    z = np.random.default_rng(0).normal(size=(200, 4))
+    listed = [("a" if row % 2 else "b") if row < 60 else (None, float("nan"))[row % 2]
+              for row in range(200)]  # fmt: skip
+    weights = debias.latent_weights(z, target="groups", groups=listed)
+    assert weights.origin["annotated"] == 60
+    with pytest.raises(LabelError, match="100 of 200 labels are missing"):
+        debias.latent_weights(z, ["a", None] * 100)
+
+
+def test_describe_takes_groups_of_any_kind():
+    weights = debias.latent_weights(np.random.default_rng(0).normal(size=(90, 3)))
+    for groups in (list(range(3)) * 30, np.arange(90) % 3, ["a", None, "c"] * 30):
+        rows = weights.describe(groups)["by_group"]
+        assert rows["count"].tolist() == [30, 30, 30]
+    assert "unknown" in set(rows["group"])
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"cap": float("inf")}, ConfigError, "cap"),
+        ({"seed": -1}, ConfigError, "seed must be 0 or more, got -1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(given, error, words):
+    with pytest.raises(error, match=words):
+        debias.latent_weights(np.random.default_rng(0).normal(size=(20, 2)), **given)
+
+
+def test_latents_that_are_no_matrix_are_refused():
+    with pytest.raises(DataError, match="must be a matrix"):
+        Latents(sample_ids=np.arange(3), mean=np.zeros(3))
+    with pytest.raises(EmptyDatasetError, match="no latents"):
+        debias.latent_weights(Latents(sample_ids=np.arange(0), mean=np.zeros((0, 3))))

@@ -75,3 +75,10 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     broken.write_text("- 1")
     with pytest.raises(ConfigError, match="mapping of settings, got list"):
         load_config(broken)
+
+
+def test_a_density_that_does_not_suit_the_arms_is_refused():
+    with pytest.raises(ConfigError, match="density 'ratio' compares with a reference"):
+        load_config(None, ["density=ratio"])
+    with pytest.raises(ConfigError, match=r"needs the posterior variance.*'colour'"):
+        load_config(None, ["density=aggregate", "arms.latent.views=[latents, colour]"])

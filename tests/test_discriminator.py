@@ -111,6 +111,7 @@ def test_an_image_in_two_roles_stays_in_one_fold():
     masks = list(_folds(given, 5, 0, 0))
     assert (np.sum(masks, axis=0) == 1).all()
     for mask in masks:
+        assert set(given.target[mask[50:]]) == {0, 1}  # and each fold holds every target
         np.testing.assert_array_equal(mask[50:], mask[twin])
         assert abs(mask[:50].sum() - 10) <= 2
 

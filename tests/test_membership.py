@@ -100,3 +100,38 @@ def test_scores_of_another_model_are_calibrated():
 def test_what_cannot_be_learned_from_is_refused(groups, error, message):
     with pytest.raises(error, match=message):
         cross_fitted_membership(np.eye(4), np.array(groups))
+
+
+def test_a_label_that_goes_with_the_group_is_used():
+    """Shares differ between classes: a rare combination is found only if classes are apart."""
+    generator = np.random.default_rng(0)
+    size = 3000
+    labels = generator.integers(0, 2, size)
+    member = np.where(generator.random(size) < 0.05, 1 - labels, labels)  # tied to 95 %
+    z = generator.normal(size=(size, 8)) + 1.5 * member[:, None] * (np.arange(8) < 1)
+    groups = np.full(size, "", dtype="<U1")
+    for label in (0, 1):
+        for value in (0, 1):
+            rows = np.flatnonzero((labels == label) & (member == value))[:20]
+            groups[rows] = "ab"[value]
+    apart = cross_fitted_membership(z, groups, labels)
+    together = cross_fitted_membership(z, groups)
+    unknown = groups == ""
+
+    def error(found) -> float:
+        return float(np.mean(np.abs(found[unknown, 1] - member[unknown])))
+
+    assert error(apart) < 0.8 * error(together)
+    shares = [apart[labels == label, 1].mean() for label in (0, 1)]
+    assert shares[0] < 0.2 < 0.8 < shares[1]
+
+
+def test_a_group_without_annotation_in_a_class_has_no_share_there():
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=(200, 3))
+    labels = (np.arange(200) % 2).astype(np.int64)
+    groups = np.full(200, "", dtype="<U1")
+    groups[:40] = np.where(labels[:40] == 0, "a", np.where(np.arange(40) % 4 == 1, "b", "c"))
+    found = cross_fitted_membership(z, groups, labels)
+    np.testing.assert_allclose(found[labels == 0], [[1, 0, 0]] * 100)
+    assert (found[labels == 1, 0] == 0).all()

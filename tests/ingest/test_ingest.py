@@ -18,7 +18,7 @@ from debias.errors import (
     SplitLeakageError,
 )
 from debias.ingest.decode import decode
-from debias.ingest.selection import Caps, Range, Selection
+from debias.ingest.selection import Caps, Range, Selection, drawn_evenly
 from debias.types import Rejected, ShardedImages
 
 
@@ -249,3 +249,19 @@ class TestLabels:
         assert done["label"].tolist() == [1, 0, 1]
         with pytest.raises(GroupSchemaError, match="attributes: there is no column 'race'"):
             ingest.encoded(samples, "smile", ("no", "yes"), ["race"])
+
+
+def test_drawing_evenly_without_a_number_takes_what_the_smallest_cell_has():
+    samples = pd.DataFrame(
+        {"sample_id": [f"s{row:03d}" for row in range(100)], "tone": ["a"] * 70 + ["b"] * 30}
+    )
+    generator = np.random.default_rng(0)
+    assert drawn_evenly(samples, ["tone"], None, generator)["tone"].value_counts().to_dict() == {
+        "a": 30, "b": 30,
+    }  # fmt: skip
+    assert len(drawn_evenly(samples, [], None, generator)) == 100
+    assert len(drawn_evenly(samples, [], 40, generator)) == 40
+    with pytest.raises(DataError, match="40 for each of 2 cells, but b has only 30"):
+        drawn_evenly(samples, ["tone"], 80, generator)
+    with pytest.raises(DataError, match="fewer than the 100 cells"):
+        drawn_evenly(samples, ["sample_id"], 20, generator)

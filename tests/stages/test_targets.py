@@ -1,11 +1,13 @@
 """Arms that aim at a reference or at partly annotated groups, through the whole job."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from small_store import make_store
 
 from debias.artifacts import load_faces, load_weights
 from debias.config import load_config
@@ -206,3 +208,16 @@ def test_situations_tell_a_correlation_from_a_rarity(finished):
     assert "A correlation is not a rarity" in sentence(tied | {"expected_count": 20.0})
     without = {arm: w for arm, w in document["weights"].items() if arm != "latent"}
     assert situations(faces, without)[0]["kind"] == "rare_unmeasured"
+
+
+def test_the_label_itself_and_unknown_groups_are_no_situation():
+    faces = make_store(attributes=("group", "same"))
+    samples = faces.samples.assign(same=faces.samples["label"].map({0: "no", 1: "yes"}))
+    weights = {"uniform": {"rule": "uniform"}}
+    known = replace(faces, samples=samples)
+    kinds = {entry["attribute"]: entry["kind"] for entry in situations(known, weights)}
+    assert kinds == {"group": "rare_unmeasured", "same": "label"} or kinds["same"] == "label"
+    some = samples.assign(group=samples["group"].where(samples.index % 3 > 0, "unknown"))
+    (entry, _) = situations(replace(faces, samples=some), weights)
+    assert entry["kind"] == "partly_known"
+    assert "cannot be told" in sentence(entry)
