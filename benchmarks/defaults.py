@@ -42,8 +42,12 @@ CANDIDATES = {
 }
 
 
-def planted(size, width, share, moved, variances, seed):
+Setting = tuple[int, int, float, tuple[int, float], str]
+
+
+def planted(setting: Setting, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Latents and who belongs to the minority."""
+    size, width, share, moved, variances = setting
     generator = np.random.default_rng(seed)
     scale = np.ones(width) if variances == "equal" else np.linspace(3, 0.3, width)
     z = scale * generator.normal(size=(size, width))
@@ -54,7 +58,9 @@ def planted(size, width, share, moved, variances, seed):
     return z.astype(np.float32), minority
 
 
-def growth(z, minority, density, components, alpha):
+def growth(z: np.ndarray, minority: np.ndarray, candidate: tuple[str, object, float]) -> float:
+    """Share of the minority in the weight, in multiples of its share of the samples."""
+    density, components, alpha = candidate
     latents = Latents(sample_ids=np.arange(len(z)), mean=z)
     labels = np.zeros(len(z), dtype=np.int64)
     estimator = DENSITIES[density](components=components)
@@ -67,9 +73,9 @@ def growth(z, minority, density, components, alpha):
 def main() -> None:
     factors: dict[str, list[float]] = {name: [] for name in CANDIDATES}
     for number, setting in enumerate(SETTINGS):
-        z, minority = planted(*setting, seed=number)
+        z, minority = planted(setting, seed=number)
         for name, candidate in CANDIDATES.items():
-            factors[name].append(growth(z, minority, *candidate))
+            factors[name].append(growth(z, minority, candidate))
         print(f"{number + 1} of {len(SETTINGS)} settings", end="\r", flush=True)
     table = {
         name: {
