@@ -3,8 +3,8 @@
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
 
-from debias.metrics.association import Association, association
 from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
+from debias.metrics.dependence import Association, association
 from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
 from debias.metrics.evaluation import FairnessReport, evaluate_predictions
