@@ -287,7 +287,7 @@ def _shares(
 def _under(
     member: Float64[np.ndarray, "m g"],
     before: Float64[np.ndarray, " g"] | Int64[np.ndarray, " g"],
-    shares: Float64[np.ndarray, " g"],
+    shares: Float64[np.ndarray, "*_ g"],
 ) -> Float64[np.ndarray, "m g"]:
     """Bayes' rule: probabilities that held under the frequencies ``before``, now under others."""
     # Where every group with a share is out of the question, the shares are all that is known.

@@ -78,7 +78,7 @@ def test_a_broken_image_among_good_ones_is_set_aside_and_listed(faces):
     [
         (["data.root=/no/such/folder"], 3, "the data folder /no/such/folder does not exist"),
         (["densty.name=histogram"], 2, "densty: unknown key"),
-        (["density.name=histgram"], 2, "known: histogram"),
+        (["density.name=histgram"], 2, "known: aggregate"),
         (["label=smile"], 3, "there is no column 'smile'; columns: bright, group"),
         (["attributes=[race]"], 3, "there is no column 'race'"),
         (["selection.filters={bright: [y]}"], 3, "every one of 60 samples has bright = 'y'"),

@@ -36,7 +36,8 @@ def _of_attribute(
     known = groups != ""
     labels = faces.labels(faces.rows("train"))
     found = association(labels[known], groups[known]) if known.any() else None
-    entry: dict[str, Any] = {"attribute": attribute, "rare": [], "reached": None, "cramers_v": None}
+    entry: dict[str, Any] = {"attribute": attribute, "rare": [], "reached": None}
+    entry |= {"cramers_v": None, "tied": False}
     if found is None or not known.all():
         return entry | {"kind": "partly_known"}
     if _is_the_label(labels, groups):
@@ -52,7 +53,8 @@ def _of_attribute(
         "rarest_cell": f"{faces.label}:{faces.classes[int(label)]}{CROSS}{attribute}:{group}",
         "rarest_count": found.rarest_count,
         "expected_count": found.expected_count,
-        "kind": _kind(tied=tied, rare=rare, reached=reached),
+        "tied": tied,
+        "kind": _kind(rare, reached),
     }
 
 
@@ -61,9 +63,7 @@ def _is_the_label(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " 
     return all(len(np.unique(labels[groups == group])) == 1 for group in np.unique(groups))
 
 
-def _kind(*, tied: bool, rare: list[str], reached: list[str] | None) -> str:
-    if tied:
-        return "correlation"
+def _kind(rare: list[str], reached: list[str] | None) -> str:
     if not rare:
         return "even"
     if reached is None:
@@ -93,16 +93,21 @@ def _defined(value: float) -> float | None:
 
 
 def sentence(entry: Mapping[str, Any]) -> str:
-    """What the situation means, and what to do."""
+    """What the situation means, and what to do; a group can be rare and tied to the label."""
+    if not entry["tied"]:
+        return _of_rarity(entry)
+    correlation = (
+        f"Correlation: the label goes with {entry['attribute']} (Cramér's V "
+        f"{entry['cramers_v']:.2f}). What is missing most is a combination, "
+        f"{entry['rarest_cell']} ({entry['rarest_count']} images, {entry['expected_count']:.0f} "
+        "if they were independent). A correlation is not a rarity: use a reference set or annotate "
+        "some images, and do not expect latent rarity to find it."
+    )
+    return f"{_of_rarity(entry)} {correlation}" if entry["rare"] else correlation
+
+
+def _of_rarity(entry: Mapping[str, Any]) -> str:
     attribute, rare = entry["attribute"], ", ".join(entry["rare"])
-    if entry["kind"] == "correlation":
-        return (
-            f"Correlation: the label goes with {attribute} (Cramér's V "
-            f"{entry['cramers_v']:.2f}). What is missing is a combination, {entry['rarest_cell']} "
-            f"({entry['rarest_count']} images, {entry['expected_count']:.0f} if they were "
-            "independent). A correlation is not a rarity: use a reference set or annotate some "
-            "images, and do not expect latent rarity to find it."
-        )
     if entry["kind"] == "label":
         return f"Groups of {attribute} say what the label says: neither rarity nor correlation."
     if entry["kind"] == "partly_known":

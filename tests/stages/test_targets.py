@@ -204,8 +204,12 @@ def test_situations_tell_a_correlation_from_a_rarity(finished):
     assert entry["rare"] == ["skin_tone_group:dark"]
     assert entry["kind"] in {"rare_reached", "rare_missed"}
     assert "skin_tone_group:dark" in sentence(entry)
-    tied = dict(entry, kind="correlation", cramers_v=0.42, rarest_cell="x", rarest_count=3)
-    assert "A correlation is not a rarity" in sentence(tied | {"expected_count": 20.0})
+    tied = dict(entry, tied=True, cramers_v=0.42, rarest_cell="x", rarest_count=3)
+    both = sentence(tied | {"expected_count": 20.0})
+    assert both.startswith("Rarity")
+    assert "A correlation is not a rarity" in both
+    alone = sentence(tied | {"expected_count": 20.0, "rare": [], "kind": "even"})
+    assert alone.startswith("Correlation")
     without = {arm: w for arm, w in document["weights"].items() if arm != "latent"}
     assert situations(faces, without)[0]["kind"] == "rare_unmeasured"
 
