@@ -32,6 +32,7 @@ DENSITIES = {
 ACTIVE_VARIANCE = 0.01
 Across = Literal["class", "all"]
 Combine = Literal["product", "max"]
+Active = tuple[Int64[np.ndarray, " k"] | None, dict[str, object]]
 
 __all__ = [
     "DENSITIES",
@@ -129,7 +130,7 @@ def rarity(
         fitted = estimator.fit(part)
         return fitted.log_rarity(part, alpha=alpha, combine=combine), fitted
 
-    return _by_part(score, latents, labels, across)
+    return _by_part(score, latents, labels, across, _columns(latents))
 
 
 def log_ratio(
@@ -151,12 +152,13 @@ def log_ratio(
         AllDimensionsInactiveError: No latent dimension is active.
     """
     _check_reference(latents, reference)
-    wanted = Points(mean=reference.mean, log_var=reference.log_var, columns=_columns(latents))
+    columns, dropped = _columns(latents)
+    wanted = Points(mean=reference.mean, log_var=reference.log_var, columns=columns)
     if isinstance(estimator, RatioDensity):
         # The reference has no classes, so one classifier sees all samples.
-        points = Points(mean=latents.mean, log_var=latents.log_var, columns=wanted.columns)
+        points = Points(mean=latents.mean, log_var=latents.log_var, columns=columns)
         score = estimator.log_ratio(points, wanted)
-        return Rarity(sample_ids=latents.sample_ids, score=score, about=_dropped(latents))
+        return Rarity(sample_ids=latents.sample_ids, score=score, about=dropped)
 
     def score_part(part: Points) -> tuple[Float64[np.ndarray, " m"], FittedDensity]:
         fitted = estimator.fit(part)
@@ -164,7 +166,7 @@ def log_ratio(
         thin = fitted.log_rarity(part, alpha=alpha) - other.log_rarity(part, alpha=alpha)
         return thin, fitted
 
-    return _by_part(score_part, latents, labels, across)
+    return _by_part(score_part, latents, labels, across, (columns, dropped))
 
 
 def combined(
@@ -202,8 +204,9 @@ def _by_part(
     latents: Latents,
     labels: Int64[np.ndarray, " n"],
     across: Across,
+    active: Active,
 ) -> Rarity:
-    columns = _columns(latents)
+    columns, dropped = active
     found = np.empty(len(latents.mean))
     about: list[dict[str, object]] = []
     outside = 0
@@ -225,7 +228,7 @@ def _by_part(
     return Rarity(
         sample_ids=latents.sample_ids,
         score=found,
-        about=_dropped(latents) | {"outside": outside} | every,
+        about=dropped | {"outside": outside} | every,
     )
 
 
@@ -246,8 +249,10 @@ def _alike(part: Points) -> bool:
     return all((chunk.mean == first).all() for chunk in part.chunks())
 
 
-def _columns(latents: Latents) -> Int64[np.ndarray, " k"] | None:
-    """Active columns; None if all are.
+def _columns(latents: Latents) -> Active:
+    """Active columns, None if all are; and which were dropped, to be reported.
+
+    Finding out takes a pass over the latents, so it is done once a call.
 
     Raises:
         AllDimensionsInactiveError: None is.
@@ -260,11 +265,8 @@ def _columns(latents: Latents) -> Int64[np.ndarray, " k"] | None:
             "density to estimate; check the embeddings, or train the representation longer or "
             "with a lower beta"
         )
-    return None if active.all() else np.flatnonzero(active)
-
-
-def _dropped(latents: Latents) -> dict[str, object]:
-    return {"dropped_dimensions": np.flatnonzero(~active_dimensions(latents)).tolist()}
+    dropped: dict[str, object] = {"dropped_dimensions": np.flatnonzero(~active).tolist()}
+    return (None if active.all() else np.flatnonzero(active)), dropped
 
 
 def _check_reference(latents: Latents, reference: Latents) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,10 @@ def build_reference_ratio(run: Run, faces: Artifact, reference: Artifact) -> Art
     opposite = "as_is" if recipe.style == "matched" else "matched"
     control = recipe.model_copy(update={"repeats": 1, "style": opposite})
     advance = run.progress.start("Reference ratio", recipe.folds * (recipe.repeats + 1))
+    as_is = _against_reference(train, wanted, recipe.side)
     ratios = [
         cross_fitted_log_ratios(
-            _against_reference(train, wanted, one), one, run.config.seed, run.compute, advance
+            _in_style(as_is, one.style), one, run.config.seed, run.compute, advance
         )
         for one in (recipe, control)
     ]
@@ -85,19 +87,23 @@ def _settings(run: Run) -> dict[str, Any]:
     return settings | {"sampler": sampling.VERSION} | run.compute.identity()
 
 
-def _against_reference(train: FaceStore, wanted: FaceStore, recipe: DiscriminatorRecipe) -> Sets:
+def _against_reference(train: FaceStore, wanted: FaceStore, side: int) -> Sets:
     rows, others = train.rows("train"), wanted.rows(SPLIT)
-    population = shrunk(train.images, rows, recipe.side)
-    examples = shrunk(wanted.images, others, recipe.side)
-    if recipe.style == "matched":
-        population, examples = match_style(population, examples)
     return Sets(
-        population=population,
+        population=shrunk(train.images, rows, side),
         strata=train.labels(rows),
-        examples=examples,
+        examples=shrunk(wanted.images, others, side),
         target=np.zeros(len(others), dtype=np.int64),
         twin=np.full(len(others), -1, dtype=np.int64),
     )
+
+
+def _in_style(sets: Sets, style: str) -> Sets:
+    """The same images as they are, or with their style matched."""
+    if style == "as_is":
+        return sets
+    population, examples = match_style(sets.population, sets.examples)
+    return replace(sets, population=population, examples=examples)
 
 
 def _against_groups(
