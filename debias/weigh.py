@@ -24,8 +24,6 @@ from debias.reach import reach, readings
 from debias.types import Latents, SamplingWeights
 
 POINTS_DRAWN = 20_000
-TIED = 0.1  # Cramér's V from which a label counts as going with a group
-SIGNIFICANT = 0.01
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
@@ -329,10 +327,10 @@ def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n
     codes, values = pd.factorize(labels)
     if len(np.unique(codes[known])) < 2 or len(np.unique(groups[known])) < 2:
         return []
-    if all(len(np.unique(codes[groups == name])) == 1 for name in np.unique(groups[known])):
-        return ["The groups say what the labels say: there is nothing to weigh within a class."]
     found = association(codes[known].astype(np.int64), groups[known])
-    if found.cramers_v < TIED or found.p_value >= SIGNIFICANT:
+    if found.nested:
+        return ["The groups say what the labels say: there is nothing to weigh within a class."]
+    if not found.tied:
         return []
     label, group = found.rarest_cell
     return [

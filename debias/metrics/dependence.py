@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64, Shaped
 
+TIED = 0.1  # Cramér's V: "small" for two values
+SIGNIFICANT = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class Association:
@@ -17,6 +20,7 @@ class Association:
         rarest_cell: Label and group whose combination falls furthest short of independence.
         rarest_count: Samples in it.
         expected_count: Samples it would hold under independence.
+        nested: Whether every group stands with one label only, and says what the label says.
     """
 
     cramers_v: float
@@ -24,6 +28,12 @@ class Association:
     rarest_cell: tuple[str, str]
     rarest_count: int
     expected_count: float
+    nested: bool
+
+    @property
+    def tied(self) -> bool:
+        """Whether the label counts as going with the group; False where nothing is defined."""
+        return self.cramers_v >= TIED and self.p_value < SIGNIFICANT
 
 
 def association(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> Association:
@@ -49,6 +59,7 @@ def association(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"
         rarest_cell=(str(values[label]), str(names[group])),
         rarest_count=int(counts.flat[rarest]),
         expected_count=float(result.expected_freq.flat[rarest]),
+        nested=bool(((counts > 0).sum(axis=0) == 1).all()),
     )
 
 

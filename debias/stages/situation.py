@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, Shaped
+from jaxtyping import Shaped
 
 from debias.metrics import CROSS, association
 from debias.reach import reach
 from debias.stages.findings import tables_by_attribute
 from debias.stages.targets import crossed
 from debias.types import FaceStore
-
-TIED = 0.1  # Cramér's V from which a label counts as going with a group ("small" for two values)
-SIGNIFICANT = 0.01
 
 
 def situations(faces: FaceStore, weights: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -40,11 +37,10 @@ def _of_attribute(
     entry |= {"cramers_v": None, "tied": False}
     if found is None or not known.all():
         return entry | {"kind": "partly_known"}
-    if _is_the_label(labels, groups):
+    if found.nested:
         return entry | {"kind": "label"}
     rare = _rare(attribute, groups)
     reached = _reached(attribute, weights)
-    tied = found.cramers_v >= TIED and found.p_value < SIGNIFICANT
     label, group = found.rarest_cell
     return entry | {
         "rare": rare,
@@ -53,14 +49,9 @@ def _of_attribute(
         "rarest_cell": f"{faces.label}:{faces.classes[int(label)]}{CROSS}{attribute}:{group}",
         "rarest_count": found.rarest_count,
         "expected_count": found.expected_count,
-        "tied": tied,
+        "tied": found.tied,
         "kind": _kind(rare, reached),
     }
-
-
-def _is_the_label(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> bool:
-    """Whether every group stands in one class only: then it says what the label says."""
-    return all(len(np.unique(labels[groups == group])) == 1 for group in np.unique(groups))
 
 
 def _kind(rare: list[str], reached: list[str] | None) -> str:
