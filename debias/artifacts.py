@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from debias.errors import ArtifactCorruptError, StorageError
+from debias.files import replace_file, sync
 from debias.types import FaceStore, Latents, Predictions, SamplingWeights, ShardedImages
 
 MANIFEST = "manifest.json"
@@ -135,17 +136,7 @@ def verify(path: Path) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON under its final name only when it is complete; NaN is refused."""
     text = json.dumps(value, indent=2, allow_nan=False, default=str)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    replace_file(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def _fingerprint(file: Path) -> str:
@@ -158,10 +149,10 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
     """Bring every file to disk, then write the manifest."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     for path in [*files, folder]:
-        _sync(path)
+        sync(path)
     about["files"] = {path.name: _fingerprint(path) for path in files}
     write_json(folder / MANIFEST, about)
-    _sync(folder)
+    sync(folder)
 
 
 def _publish(temporary: Path, final: Path) -> None:
@@ -172,15 +163,7 @@ def _publish(temporary: Path, final: Path) -> None:
         if not (final / MANIFEST).exists():
             raise
         verify(final)  # somebody finished the same content first: theirs stays
-    _sync(final.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(final.parent)
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -1,7 +1,5 @@
 """What ``debias weigh`` does: embeddings in a file become weights in a file, and a picture."""
 
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +16,7 @@ from debias.density import Points
 from debias.density.principal import PrincipalComponents
 from debias.embeddings_file import ID_COLUMNS, EmbeddingTable, read_embeddings
 from debias.errors import ConfigError, DataError, StorageError, WeightError
+from debias.files import replace_file
 from debias.metrics import association
 from debias.ranking import UNKNOWN
 from debias.reach import reach, readings
@@ -235,24 +234,13 @@ def _write(path: Path, save: Callable[[Path], object]) -> None:
     Raises:
         StorageError: It cannot be written.
     """
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix.lower(), dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        save(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        replace_file(path, save)
     except OSError as error:
         raise StorageError(
             f"cannot write {path.absolute()} ({error}); choose another place with --out"
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _drawn(latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None) -> bytes:

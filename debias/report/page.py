@@ -2,10 +2,7 @@
 
 import base64
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from debias.files import replace_file
 from debias.report import facts, story, tables
 from debias.report.charts import figures
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, png, sheets, shrink
@@ -36,23 +34,10 @@ def write_report(path: Path, document: Mapping[str, Any], pictures: Pictures) ->
         OSError: The folder cannot be written.
     """
     drawn = figures(document, pictures)
-    replace_file(path, _page(document, pictures, drawn).encode())
+    page = _page(document, pictures, drawn)
+    # Faces may be on it: nobody else's to read unless the owner says so.
+    replace_file(path, lambda file: file.write_text(page, encoding="utf-8"), mode=0o600)
     return drawn
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put content in place of a file in one step: a reader sees the old one or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
 
 
 def render(document: Mapping[str, Any], pictures: Pictures) -> str:
