@@ -12,7 +12,7 @@ from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.device import Device, Precision
 from debias.errors import ConfigError
-from debias.ingest import Range, Selection
+from debias.ingest import Filters, Selection
 from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
@@ -61,7 +61,7 @@ class ReferenceRecipe(Settings):
     data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
         description="Where the reference faces come from; their labels are never read."
     )
-    filters: dict[str, list[str] | Range] = Field(
+    filters: Filters = Field(
         default={}, description="Column: list of values to keep, or {min, max}."
     )
     even_over: tuple[str, ...] = Field(

@@ -3,12 +3,12 @@
 from debias.ingest.build import Decoded, check_share, without_duplicates, write_shards
 from debias.ingest.decode import hash_files, read_files
 from debias.ingest.labels import UNKNOWN, classes_of, encoded
-from debias.ingest.selection import Range, Selection, drawn_evenly, keep, split
+from debias.ingest.selection import Filters, Selection, drawn_evenly, keep, split
 
 __all__ = [
     "UNKNOWN",
     "Decoded",
-    "Range",
+    "Filters",
     "Selection",
     "check_share",
     "classes_of",

@@ -18,6 +18,9 @@ class Range(Settings):
     max: float | None = Field(default=None, description="Largest value kept.")
 
 
+Filters = dict[str, list[str] | Range]
+
+
 class Caps(Settings):
     """Most training images per value of one column; plants or evens out an imbalance."""
 
@@ -28,7 +31,7 @@ class Caps(Settings):
 class Selection(Settings):
     """Filters, then a test set, then caps on what is left for training."""
 
-    filters: dict[str, list[str] | Range] = Field(
+    filters: Filters = Field(
         default={}, description="Column: list of values to keep, or {min, max}."
     )
     test_per_group: int | None = Field(
@@ -45,7 +48,7 @@ class Selection(Settings):
     caps: Caps | None = Field(default=None, description="Most training images per group.")
 
 
-def keep(samples: pd.DataFrame, filters: dict[str, list[str] | Range]) -> pd.DataFrame:
+def keep(samples: pd.DataFrame, filters: Filters) -> pd.DataFrame:
     """Rows that pass every filter.
 
     Raises:

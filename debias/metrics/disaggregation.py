@@ -15,8 +15,8 @@ from jaxtyping import Int64, Shaped
 from debias.errors import EvaluationError
 from debias.metrics.intervals import clopper_pearson
 from debias.metrics.rates import RATES, confusion, ratio
+from debias.ranking import UNKNOWN
 
-UNKNOWN = "unknown"
 CROSS = " x "
 # A crossing beyond this could not be read by a person, and 40 attributes would not fit in memory.
 MOST_CELLS = 10_000

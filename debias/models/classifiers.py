@@ -1,5 +1,6 @@
 """Classifiers: images in, one logit per class out."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -40,17 +41,13 @@ class ConvClassifier(Settings):
 
     def build(self, classes: int) -> Classifier:
         width = self.width
-        network = nn.Sequential(
+        blocks = (
             *strided(3, width, 5),
             *strided(width, 2 * width, 3),
             *strided(2 * width, 4 * width, 3),
             *strided(4 * width, 8 * width, 3),
-            nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(),
-            nn.Dropout(self.dropout),
-            nn.Linear(4 * 8 * width, classes),
         )
-        return Classifier(network)
+        return _headed(blocks, 8 * width, self.dropout, classes)
 
 
 class PooledClassifier(Settings):
@@ -65,17 +62,13 @@ class PooledClassifier(Settings):
 
     def build(self, classes: int) -> Classifier:
         width = self.width
-        network = nn.Sequential(
+        blocks = (
             *pooled(3, width),
             *pooled(width, 2 * width),
             *pooled(2 * width, 4 * width),
             *pooled(4 * width, 4 * width),
-            nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(),
-            nn.Dropout(self.dropout),
-            nn.Linear(4 * 4 * width, classes),
         )
-        return Classifier(network)
+        return _headed(blocks, 4 * width, self.dropout, classes)
 
 
 class ResNet18(Settings):
@@ -91,6 +84,13 @@ class ResNet18(Settings):
         from torchvision.models import resnet18  # four seconds that only this model needs
 
         return Classifier(resnet18(weights=None, num_classes=classes))
+
+
+def _headed(blocks: Iterable[nn.Module], filters: int, dropout: float, classes: int) -> Classifier:
+    """Convolutions and, on averages over quarters of their ``filters`` maps, one dense layer."""
+    pooling, flatten = nn.AdaptiveAvgPool2d(2), nn.Flatten()
+    head = nn.Dropout(dropout), nn.Linear(4 * filters, classes)
+    return Classifier(nn.Sequential(*blocks, pooling, flatten, *head))
 
 
 def probabilities(logits: Float[Tensor, "B classes"]) -> Float[Tensor, "B classes"]:

@@ -21,7 +21,6 @@ from debias.stages.run import Run, dump
 from debias.types import SPLITS, Collection, FaceStore, ImageOrRejected, ReadImages, Rejected
 
 STAGE = "faces"
-Filters = dict[str, list[str] | ingest.Range]
 
 
 def build_faces(run: Run) -> Artifact:
@@ -71,7 +70,9 @@ def collect(data: Dataset, seed: int) -> Collection:
         raise DataError(str(error)) from error
 
 
-def listed(collection: Collection, filters: Filters) -> tuple[pd.DataFrame, list[Rejected], str]:
+def listed(
+    collection: Collection, filters: ingest.Filters
+) -> tuple[pd.DataFrame, list[Rejected], str]:
     """Filtered samples, what was set aside so far, and a fingerprint of the content."""
     samples = ingest.keep(collection.samples, filters)
     rejected = list(collection.rejected)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from counting import Counting
 
 from debias.artifacts import Artifact, load_predictions, load_weights
 from debias.config import load_config
@@ -24,20 +25,6 @@ SMALL = [
     "classifier.training={epochs: 2, batch_size: 16}",
     "device=cpu", "precision=float32",
 ]  # fmt: skip
-
-
-class Counting:
-    """Notes which stages ran and which were found finished."""
-
-    def __init__(self):
-        self.started, self.kept = [], []
-
-    def start(self, title, total):
-        self.started.append(title)
-        return lambda note: None
-
-    def reused(self, title):
-        self.kept.append(title)
 
 
 def small_run(folder, *overrides, tracking=None):

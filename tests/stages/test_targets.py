@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from counting import Counting
 from PIL import Image
 from small_store import make_store
 
@@ -42,18 +43,6 @@ ARMS = (
     "partial_latents: {name: group_balance, annotated_per_group: 12, estimate_on: latents, "
     "allow_degenerate: true}}"
 )
-
-
-class Counting:
-    def __init__(self):
-        self.started, self.kept = [], []
-
-    def start(self, title, total):
-        self.started.append(title)
-        return lambda note: None
-
-    def reused(self, title):
-        self.kept.append(title)
 
 
 def opened(folder, *overrides):
