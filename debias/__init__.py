@@ -13,26 +13,35 @@ if TYPE_CHECKING:
     from debias.api import latent_weights
     from debias.estimators import LatentWeights
     from debias.imblearn_sampler import LatentResampler
+    from debias.metrics import ComparisonReport, FairnessReport, compare, evaluate
     from debias.sampling import WeightedSampler
     from debias.types import Latents, SamplingWeights
 
 __version__ = "0.1.0"
 __all__ = [
+    "ComparisonReport",
+    "FairnessReport",
     "LatentResampler",
     "LatentWeights",
     "Latents",
     "SamplingWeights",
     "WeightedSampler",
     "__version__",
+    "compare",
+    "evaluate",
     "latent_weights",
 ]
 
 _HOMES = {
+    "ComparisonReport": "debias.metrics",
+    "FairnessReport": "debias.metrics",
     "LatentResampler": "debias.imblearn_sampler",
     "LatentWeights": "debias.estimators",
     "Latents": "debias.types",
     "SamplingWeights": "debias.types",
     "WeightedSampler": "debias.sampling",
+    "compare": "debias.metrics",
+    "evaluate": "debias.metrics",
     "latent_weights": "debias.api",
 }
 

@@ -147,6 +147,154 @@ def weigh(  # noqa: PLR0913 (the options of one command)
 
 
 @app.command()
+def evaluate(  # noqa: PLR0913 (the options of one command)
+    predictions: Annotated[
+        Path, typer.Argument(help="One row per image: .csv or .parquet, of any classifier.")
+    ],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="True class.")],
+    prediction: Annotated[str, typer.Option(metavar="COLUMN", help="Predicted class.")],
+    groups: Annotated[
+        str, typer.Option(metavar="COLUMN,...", help="Annotated attributes; also crossed.")
+    ],
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Who is shown: widens intervals where people repeat."),
+    ] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Probability of the positive class: calibration."),
+    ] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Name of the image, by which tables are joined."),
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Class that the rates are about. [default: the last]")
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=VALUE",
+            help="Group that the others are compared with; repeat. [default: all pairs]",
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Largest difference that does not matter; 0.05 is 5 points."),
+    ] = None,
+    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Rates to compare. [default: all]")
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(help="Who says which group: self-reported, annotated, inferred, not stated."),
+    ] = "not stated",
+    declare: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=VALUE|VALUE",
+            help="Allowed groups; one without images is shown; repeat.",
+        ),
+    ] = None,
+    noise: Annotated[
+        bool, typer.Option("--noise", help="Shuffle some group labels to test the gaps.")
+    ] = False,
+    minimum: Annotated[int, typer.Option(help="Fewer images take no part in a verdict.")] = 30,
+    suppress_below: Annotated[
+        int, typer.Option(help="Counts from 1 to below this are withheld; 1: none.")
+    ] = 11,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the page and the JSON. [default: NAME-evaluation]"),
+    ] = None,
+) -> None:
+    """Measure how any classifier treats each group, from a table of its predictions."""
+    with _explained():
+        from debias.evaluating import Columns, Request, write_evaluation
+        from debias.report.terminal import evaluation_lines
+
+        columns = Columns(
+            label=label, prediction=prediction, groups=tuple(_list(groups)), score=score,
+            subject=subject, sample=sample,
+        )  # fmt: skip
+        settings: dict[str, Any] = {
+            "margin": margin, "level": level, "noise": noise, "minimum": minimum,
+            "suppress_below": suppress_below, "positive": positive,
+            "reference": _pairs("--reference", reference) or None,
+            "metrics": _list(metrics) if metrics else None,
+            "sources": dict.fromkeys(_list(groups), source),
+            "declared": {
+                name: values.split("|") for name, values in _pairs("--declare", declare).items()
+            },
+        }  # fmt: skip
+        folder = out or Path(f"{predictions.stem}-evaluation")
+        request = Request(table=predictions, columns=columns, settings=settings)
+        found = write_evaluation(request, folder)
+        for line in evaluation_lines(found.to_dict()):
+            console.print(line, highlight=False, soft_wrap=isinstance(line, str))
+        _say(f"\nPage: {folder / 'evaluation.html'}")
+        _say(f"Numbers: {folder / 'evaluation.json'}")
+        _say(f"Next: open the page; compare a later version with: debias compare {folder} FOLDER")
+
+
+@app.command()
+def compare(
+    before: Annotated[
+        str, typer.Argument(help="Folder of `debias evaluate`, or a run folder, or RUN:ARM.")
+    ],
+    after: Annotated[
+        str | None,
+        typer.Argument(help="Likewise. Without it: every arm of BEFORE with its plain training."),
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=VALUE", help="Group that the others are compared with; repeat."
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Largest change that does not matter; 0.05 is 5 points.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    out: Annotated[Path, typer.Option(help="Folder for the pages and the JSON.")] = Path(
+        "comparison"
+    ),
+) -> None:
+    """Before and after on the same images: what changed, for whom, and who was harmed."""
+    with _explained():
+        from debias.comparing import NUMBERS, compare_places, write_comparison
+        from debias.report.terminal import comparison_lines
+
+        settings = {
+            "reference": _pairs("--reference", reference) or None, "margin": margin, "level": level,
+        }  # fmt: skip
+        found = compare_places(before, after, settings)
+        pages = write_comparison(found, out)
+        for name, one in found.items():
+            for line in comparison_lines(name, one.to_dict()):
+                console.print(line, highlight=False, soft_wrap=isinstance(line, str))
+        for page in pages:
+            _say(f"Page: {page}")
+        _say(f"Numbers: {out / NUMBERS}")
+        _say("Next: open the page; it begins with the groups that were harmed, if there are any.")
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    """Read ``NAME=VALUE`` options."""
+    from debias.errors import ConfigError
+
+    broken = [text for text in given or [] if "=" not in text]
+    if broken:
+        raise ConfigError(f"{option} takes COLUMN=VALUE, got {broken[0]!r}")
+    return {name: value for name, _, value in (text.partition("=") for text in given or [])}
+
+
+@app.command()
 def ui(
     folder: Annotated[
         Path, typer.Option(help="Folder that holds mlflow.db, as `debias run` made it.")

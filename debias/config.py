@@ -13,6 +13,7 @@ from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.device import Device, Precision
 from debias.errors import ConfigError
 from debias.ingest import Filters, Selection
+from debias.metrics import Rules
 from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
@@ -169,6 +170,7 @@ class RunConfig(Settings):
         default=None, description="Unlabelled reference set, for arms that aim at one."
     )
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
+    evaluation: Rules = Rules()
     report: ReportOptions = ReportOptions()
     tracking: TrackingOptions = TrackingOptions()
 

@@ -14,11 +14,16 @@ __all__ = ["DATASETS", "Dataset", "Folder", "Population", "SyntheticFaces", "UTK
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A source of faces; ``annotation`` says who annotated the attributes and how."""
+    """A source of faces; ``annotation`` says who annotated the attributes and how.
+
+    ``source`` is the same in a word: self-reported, annotated, inferred or not stated.
+    """
 
     @property
     def name(self) -> str: ...
     @property
     def annotation(self) -> str: ...
+    @property
+    def source(self) -> str: ...
 
     def collect(self, seed: int) -> Collection: ...

@@ -37,6 +37,9 @@ class Folder(Settings):
         default="The table does not say who annotated the attributes or how.",
         description="Who annotated the attributes and how; printed in the report.",
     )
+    source: Literal["self-reported", "annotated", "inferred", "not stated"] = Field(
+        default="not stated", description="The same in a word; machine guesses get a warning."
+    )
 
     def collect(self, seed: int) -> Collection:
         """One row per row of the table, every column kept as text or number.

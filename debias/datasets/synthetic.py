@@ -204,6 +204,10 @@ class SyntheticFaces(Settings):
         """Where label and attributes come from."""
         return "The faces are drawn: label and attributes are the factors they were drawn from."
 
+    @property
+    def source(self) -> str:
+        return "annotated"
+
     def collect(self, seed: int) -> Collection:
         """Draw up the faces of all splits; the test's own shares are met exactly."""
         splits = {

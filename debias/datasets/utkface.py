@@ -46,6 +46,10 @@ class UTKFace(Settings):
             "they say how people are perceived, not how they describe themselves."
         )
 
+    @property
+    def source(self) -> str:
+        return "annotated"
+
     def collect(self, seed: int) -> Collection:
         """One row per image whose name can be read; files with other names are set aside.
 

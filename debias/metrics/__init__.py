@@ -3,15 +3,21 @@
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
 
+from debias.metrics.cells import hidden_counts
 from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
+from debias.metrics.comparison import ComparisonReport, compare, compare_arms
 from debias.metrics.dependence import Association, association
 from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
-from debias.metrics.evaluation import FairnessReport, evaluate_predictions
+from debias.metrics.evaluation import FairnessReport, evaluate, report_on
 from debias.metrics.intervals import clopper_pearson
+from debias.metrics.multiplicity import bonferroni_level
+from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
 from debias.metrics.overall import expected_calibration_error
 from debias.metrics.rates import RATES, Rate
+from debias.metrics.rules import Rules
 from debias.metrics.seeds import summarise
+from debias.metrics.trainings import TrainingReport, evaluate_predictions
 from debias.ranking import auc_by_group
 
 __all__ = [
@@ -22,14 +28,25 @@ __all__ = [
     "SEEDS_NEEDED",
     "Association",
     "Change",
+    "ComparisonReport",
     "Disparity",
     "FairnessReport",
+    "Outcomes",
     "Rate",
+    "Rules",
+    "TrainingReport",
     "association",
     "auc_by_group",
+    "bonferroni_level",
     "clopper_pearson",
+    "compare",
+    "compare_arms",
+    "evaluate",
     "evaluate_predictions",
+    "hidden_counts",
     "expected_calibration_error",
+    "outcomes_of_trainings",
     "paired_change",
+    "report_on",
     "summarise",
 ]

@@ -12,8 +12,8 @@ from jaxtyping import Float64
 from scipy.special import stdtrit
 
 from debias.errors import EvaluationError
-from debias.metrics.evaluation import FairnessReport, plain
 from debias.metrics.seeds import check_one_arm, check_same_images, spread
+from debias.metrics.trainings import TrainingReport, plain
 
 Reading = Literal["difference_found", "cannot_tell"]
 Reason = Literal[
@@ -102,8 +102,8 @@ class Change:
 
 
 def paired_change(
-    baseline: Sequence[FairnessReport],
-    arm: Sequence[FairnessReport],
+    baseline: Sequence[TrainingReport],
+    arm: Sequence[TrainingReport],
     quantity: str,
     level: float = 0.95,
 ) -> Change:
@@ -124,7 +124,7 @@ def paired_change(
     seeds = _common_seeds(baseline, arm)
     before, after = _by_seed(baseline, quantity), _by_seed(arm, quantity)
     differences = after - before
-    sd, low, high = _spread_and_interval(differences, level)
+    sd, low, high = (float(part[0]) for part in seed_limits(differences[:, None], level))
     reading, reason = _read(differences, low, high, _size_of_group(arm[0], quantity))
     return Change(
         quantity=quantity,
@@ -146,7 +146,7 @@ def paired_change(
 
 
 def _common_seeds(
-    baseline: Sequence[FairnessReport], arm: Sequence[FairnessReport]
+    baseline: Sequence[TrainingReport], arm: Sequence[TrainingReport]
 ) -> tuple[int, ...]:
     check_one_arm(baseline)
     check_one_arm(arm)
@@ -159,12 +159,12 @@ def _common_seeds(
     return tuple(sorted(before))
 
 
-def _by_seed(reports: Sequence[FairnessReport], quantity: str) -> Float64[np.ndarray, " s"]:
+def _by_seed(reports: Sequence[TrainingReport], quantity: str) -> Float64[np.ndarray, " s"]:
     ordered = sorted(reports, key=lambda report: report.seed)
     return np.array([_value(report, quantity) for report in ordered], dtype=np.float64)
 
 
-def _value(report: FairnessReport, quantity: str) -> float:
+def _value(report: TrainingReport, quantity: str) -> float:
     if quantity.startswith(_GROUP_ACCURACY):
         return float(_group_row(report, quantity)["value"])
     if quantity not in QUANTITIES:
@@ -175,7 +175,7 @@ def _value(report: FairnessReport, quantity: str) -> float:
     )
 
 
-def _group_row(report: FairnessReport, quantity: str) -> Mapping[Hashable, Any]:
+def _group_row(report: TrainingReport, quantity: str) -> Mapping[Hashable, Any]:
     group = quantity.removeprefix(_GROUP_ACCURACY)
     rows = report.by_group[report.by_group["metric"] == "accuracy"].set_index("group")
     if group not in rows.index:
@@ -183,25 +183,24 @@ def _group_row(report: FairnessReport, quantity: str) -> Mapping[Hashable, Any]:
     return rows.loc[group].to_dict()
 
 
-def _size_of_group(report: FairnessReport, quantity: str) -> Reason:
+def _size_of_group(report: TrainingReport, quantity: str) -> Reason:
     is_group = quantity.startswith(_GROUP_ACCURACY)
     return "too_small" if is_group and _group_row(report, quantity)["state"] == "too_small" else ""
 
 
-def _spread_and_interval(
-    differences: Float64[np.ndarray, " s"], level: float
-) -> tuple[float, float, float]:
-    """Standard deviation and Student's t limits of the mean."""
-    s, mean, sd = (
-        len(differences),
-        float(differences.mean()),
-        float(spread(differences[:, None])[0]),
-    )
+def seed_limits(
+    differences: Float64[np.ndarray, "s rows"], level: float
+) -> tuple[Float64[np.ndarray, " rows"], ...]:
+    """Standard deviation over seeds, and Student's t limits of the mean.
+
+    The limits are NaN for one seed, and when all differences are equal, because then nothing tells
+    how much they would vary.
+    """
+    s, mean, sd = len(differences), differences.mean(axis=0), spread(differences)
     # Below 1e-12 the differences are equal but for rounding: no interval can be formed.
-    if not sd > 1e-12:
-        return sd, float("nan"), float("nan")
-    half = float(stdtrit(s - 1, (1 + level) / 2)) * sd / np.sqrt(s)
-    return sd, float(mean - half), float(mean + half)
+    known = np.where(sd > 1e-12, sd, np.nan)
+    half = stdtrit(max(s - 1, 1), (1 + level) / 2) * known / np.sqrt(s)
+    return sd, mean - half, mean + half
 
 
 def _read(

@@ -1,25 +1,27 @@
 """Samples -> cells: every value of every attribute, and the full crossing of all attributes.
 
-``n`` samples, ``g`` cells, ``m`` rates.
+``n`` samples, ``g`` cells.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Int64, Shaped
 
-from debias.errors import EvaluationError
-from debias.metrics.intervals import clopper_pearson
-from debias.metrics.rates import RATES, confusion, ratio
+from debias.errors import EvaluationError, GroupSchemaError
 from debias.ranking import UNKNOWN
 
 CROSS = " x "
 # A crossing beyond this could not be read by a person, and 40 attributes would not fit in memory.
 MOST_CELLS = 10_000
+
+Source = Literal["self-reported", "annotated", "inferred", "not stated"]
+WEAKEST_FIRST = ("inferred", "not stated", "annotated", "self-reported")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,11 +32,19 @@ class Grouping:
         attribute: ``race``, or ``race x gender`` for a crossing.
         cells: (g,) names, such as ``race:Black`` or ``race:Black x gender:Female``.
         codes: (n,) cell of each sample; a cell without samples has no code.
+        source: Who says so; of a crossing, the weakest source of its attributes.
     """
 
     attribute: str
     cells: tuple[str, ...]
     codes: Int64[np.ndarray, " n"]
+    source: Source = "not stated"
+    is_crossing: bool = False
+
+    @property
+    def sizes(self) -> Int64[np.ndarray, " g"]:
+        """Samples in each cell."""
+        return np.bincount(self.codes, minlength=len(self.cells)).astype(np.int64)
 
 
 def join_groups(groups: pd.DataFrame, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
@@ -58,77 +68,112 @@ def join_groups(groups: pd.DataFrame, sample_ids: Shaped[np.ndarray, " n"]) -> p
     return groups.iloc[rows]
 
 
-def groupings(groups: pd.DataFrame) -> list[Grouping]:
+def as_groups(groups: object, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
+    """One column per attribute, in the order of the samples.
+
+    Args:
+        groups: A table (one row a sample, in order), a mapping of columns, or one column.
+        sample_ids: (n,) become the index.
+
+    Raises:
+        EvaluationError: Another number of rows, or no attribute.
+    """
+    if isinstance(groups, pd.DataFrame):
+        frame = groups
+    elif isinstance(groups, pd.Series):
+        frame = groups.to_frame(groups.name or "group")
+    elif isinstance(groups, Mapping):
+        sizes = {str(name): len(column) for name, column in groups.items()}
+        if len(set(sizes.values())) > 1:
+            raise EvaluationError(f"the columns of groups differ in length: {sizes}")
+        frame = pd.DataFrame(dict(groups))
+    else:
+        frame = pd.DataFrame({"group": list(np.asarray(groups, dtype=object))})
+    if len(frame) != len(sample_ids):
+        raise EvaluationError(
+            f"groups have {len(frame)} rows for {len(sample_ids)} predictions; they must agree"
+        )
+    if not len(frame.columns):
+        raise EvaluationError("groups have no column; name at least one attribute")
+    return frame.set_axis(pd.Index(sample_ids))
+
+
+def groupings(
+    groups: pd.DataFrame,
+    sources: Mapping[str, Source] | None = None,
+    declared: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Grouping, ...]:
     """One grouping per attribute, then their crossing when there are two or more.
 
     Args:
         groups: One row a sample, one text column per attribute. Missing and blank values become
-            the group ``unknown``, so that every sample is counted in every grouping.
+            the group ``unknown``, so that every sample is counted in every grouping. The
+            categories of a categorical column are its declared values.
+        sources: Who says so, by attribute.
+        declared: Allowed values by attribute; one that no sample has stays a group, without items.
 
     Raises:
         EvaluationError: A column is repeated or holds something else than text, the crossing has
-            more than 10,000 cells, or two cells have the same name.
+            more than 10,000 cells, two cells have the same name, a source of unknown kind, or an
+            attribute that is no column.
+        GroupSchemaError: A value that was not declared.
     """
     if not groups.columns.is_unique:
         raise EvaluationError(f"an attribute is listed twice: {', '.join(groups.columns)}")
-    single = [_single(str(name), groups[name]) for name in groups.columns]
+    _check_names(groups, sources or {}, declared or {})
+    single = [
+        _single(str(name), groups[name], (declared or {}).get(str(name)), sources or {})
+        for name in groups.columns
+    ]
     found = [*single, _crossing(single)] if len(single) > 1 else single
     names = pd.Series([cell for grouping in found for cell in grouping.cells], dtype=object)
     if names.duplicated().any():
         raise EvaluationError(f"two groups are both called {names[names.duplicated()].iloc[0]!r}")
-    return found
+    return tuple(found)
 
 
-def disaggregate(
-    grouping: Grouping,
-    y_true: Int64[np.ndarray, " n"],
-    y_pred: Int64[np.ndarray, " n"],
-    level: float,
-    min_denominator: int,
-) -> pd.DataFrame:
-    """Every rate in every cell, one row each, cells in order and rates in the registry's order.
+def _check_names(
+    groups: pd.DataFrame, sources: Mapping[str, str], declared: Mapping[str, Sequence[str]]
+) -> None:
+    known = [str(name) for name in groups.columns]
+    strange = [name for name in {**sources, **declared} if name not in known]
+    if strange:
+        raise EvaluationError(f"no attribute {strange[0]!r}; there are: {', '.join(known)}")
+    wrong = [source for source in sources.values() if source not in get_args(Source)]
+    if wrong:
+        kinds = ", ".join(get_args(Source))
+        raise EvaluationError(f"unknown source of groups {wrong[0]!r}; known: {kinds}")
 
-    Args:
-        grouping: The cells.
-        y_true: (n,) in {0, 1}.
-        y_pred: (n,) in {0, 1}.
-        level: Of the Clopper-Pearson interval, in (0, 1).
-        min_denominator: Below this a cell is ``too_small``; it is shown but takes no part in gaps.
 
-    Returns:
-        Columns attribute, group, metric, value, numerator, denominator, low, high, state.
-    """
-    n_cells = len(grouping.cells)
-    table = confusion(y_true, y_pred, grouping.codes, n_cells)
-    numerator = np.stack([rate.numerator(table) for rate in RATES.values()], axis=1).ravel()
-    denominator = np.stack([rate.denominator(table) for rate in RATES.values()], axis=1).ravel()
-    low, high = clopper_pearson(numerator, denominator, level)
-    return pd.DataFrame(
-        {
-            "attribute": grouping.attribute,
-            "group": np.repeat(np.array(grouping.cells, dtype=object), len(RATES)),
-            "metric": list(RATES) * n_cells,
-            "value": ratio(numerator, denominator),
-            "numerator": numerator,
-            "denominator": denominator,
-            "low": low,
-            "high": high,
-            "state": _state(denominator, min_denominator),
-        }
+def _single(
+    name: str,
+    column: pd.Series,
+    declared: Sequence[str] | None,
+    sources: Mapping[str, Source],
+) -> Grouping:
+    if declared is None and isinstance(column.dtype, pd.CategoricalDtype):
+        declared = column.cat.categories.tolist()
+    text = _as_text(name, column)
+    values = sorted(text.unique()) if declared is None else _declared(name, text, declared)
+    codes = pd.Index(values, dtype=object).get_indexer(pd.Index(text))
+    return Grouping(
+        attribute=name,
+        cells=tuple(f"{name}:{value}" for value in values),
+        codes=codes.astype(np.int64),
+        source=sources.get(name, "not stated"),
     )
 
 
-def _state(
-    denominator: Int64[np.ndarray, " rows"], min_denominator: int
-) -> Shaped[np.ndarray, " rows"]:
-    conditions = [denominator == 0, denominator < min_denominator]
-    return np.select(conditions, ["not_estimable", "too_small"], "estimated").astype(object)
-
-
-def _single(name: str, column: pd.Series) -> Grouping:
-    codes, values = pd.factorize(_as_text(name, column), sort=True)
-    cells = tuple(f"{name}:{value}" for value in values)
-    return Grouping(attribute=name, cells=cells, codes=codes.astype(np.int64))
+def _declared(name: str, text: pd.Series, declared: Sequence[str]) -> list[str]:
+    """Declared values, and the unknown ones if there are any."""
+    strange = sorted(set(text.unique()) - set(declared) - {UNKNOWN})
+    if strange:
+        raise GroupSchemaError(
+            f"attribute {name!r} holds {strange[0]!r}, which was not declared; declared are: "
+            f"{', '.join(map(str, declared))}"
+        )
+    missing = [UNKNOWN] if (text == UNKNOWN).any() and UNKNOWN not in declared else []
+    return [*map(str, declared), *missing]
 
 
 def _as_text(name: str, column: pd.Series) -> pd.Series:
@@ -136,7 +181,10 @@ def _as_text(name: str, column: pd.Series) -> pd.Series:
     kind = pd.api.types.infer_dtype(text, skipna=True)
     if kind not in ("string", "empty"):
         # 1 and "1" would silently be two groups, or NO the group "False".
-        raise EvaluationError(f"attribute {name!r} holds {kind} values; groups must be text")
+        raise EvaluationError(
+            f"attribute {name!r} holds {kind} values; groups must be text, for example "
+            f"groups[{name!r}].map({{0: 'light', 1: 'dark'}})"
+        )
     known = text.notna() & (text.astype(str).str.strip() != "")
     return text.where(known, UNKNOWN)
 
@@ -155,4 +203,6 @@ def _crossing(single: Sequence[Grouping]) -> Grouping:
         attribute=CROSS.join(grouping.attribute for grouping in single),
         cells=tuple(CROSS.join(name) for name in names),
         codes=codes.astype(np.int64),
+        source=min((grouping.source for grouping in single), key=WEAKEST_FIRST.index),
+        is_crossing=True,
     )

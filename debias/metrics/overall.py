@@ -1,9 +1,9 @@
 """What a classifier does over all samples, whatever their group."""
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
-from debias.metrics.rates import RATES, confusion, ratio
+from debias.metrics.rates import RATES, confusion, counted, measures, ratio
 from debias.ranking import area_under_curve
 
 CALIBRATION_BINS = 15
@@ -16,12 +16,9 @@ def overall(
 ) -> dict[str, float]:
     """Every registered rate, the area under the ROC curve, the calibration error and n."""
     table = confusion(y_true, y_pred, np.zeros(len(y_true), dtype=np.int64), 1)
-    rates = {
-        name: float(ratio(rate.numerator(table), rate.denominator(table))[0])
-        for name, rate in RATES.items()
-    }
+    rates = dict(zip(RATES, ratio(*counted(table, measures(("0", "1"), "1")))[0], strict=True))
     return {
-        **rates,
+        **{name: float(value) for name, value in rates.items()},
         "auroc": area_under_curve(score[y_true == 1], score[y_true == 0]).value,
         "expected_calibration_error": expected_calibration_error(y_true, y_pred, score),
         "n": float(len(y_true)),
@@ -52,7 +49,15 @@ def expected_calibration_error(
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 3.
     """
-    confidence = np.where(y_pred == 1, score, 1 - score)
+    return calibration_error(y_true == y_pred, np.where(y_pred == 1, score, 1 - score), bins)
+
+
+def calibration_error(
+    correct: Bool[np.ndarray, " n"],
+    confidence: Float64[np.ndarray, " n"],
+    bins: int = CALIBRATION_BINS,
+) -> float:
+    """The same, of the probability given to the predicted class among any number of classes."""
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    excess = np.bincount(index, weights=(y_true == y_pred) - confidence, minlength=bins)
-    return float(np.abs(excess).sum() / len(score))
+    excess = np.bincount(index, weights=correct - confidence, minlength=bins)
+    return float(np.abs(excess).sum() / len(confidence))

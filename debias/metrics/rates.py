@@ -1,13 +1,121 @@
-"""Counts -> rates. Every rate is a numerator over a denominator, both read from a 2 x 2 table.
+"""Counts -> rates. Every rate is a numerator over a denominator, both sums of confusion counts.
 
-``n`` samples, ``g`` cells. Class 1 is the positive class.
+``n`` samples, ``s`` trainings, ``g`` cells, ``c`` classes, ``m`` measures.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Real
+
+from debias.errors import EvaluationError
+
+Mask = tuple[tuple[int, int], tuple[int, int]]
+_ALL: Mask = ((1, 1), (1, 1))
+_NEGATIVES: Mask = ((1, 1), (0, 0))
+_POSITIVES: Mask = ((0, 0), (1, 1))
+_SELECTED: Mask = ((0, 1), (0, 1))
+_TRUE_POSITIVES: Mask = ((0, 0), (0, 1))
+_FALSE_POSITIVES: Mask = ((0, 1), (0, 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """One rate of a two-class table.
+
+    Attributes:
+        numerator: Which of the four counts are summed, indexed [true class, predicted class].
+        denominator: Likewise.
+        counted: What the denominator counts, as printed when there is none of it.
+    """
+
+    numerator: Mask
+    denominator: Mask
+    counted: str
+
+
+RATES = {
+    "accuracy": Rate(numerator=((1, 0), (0, 1)), denominator=_ALL, counted="images"),
+    "true_positive_rate": Rate(
+        numerator=_TRUE_POSITIVES, denominator=_POSITIVES, counted="positives"
+    ),
+    "false_positive_rate": Rate(
+        numerator=_FALSE_POSITIVES, denominator=_NEGATIVES, counted="negatives"
+    ),
+    "selection_rate": Rate(numerator=_SELECTED, denominator=_ALL, counted="images"),
+    "precision": Rate(
+        numerator=_TRUE_POSITIVES, denominator=_SELECTED, counted="predicted positives"
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measure:
+    """A rate of the classes at hand.
+
+    Attributes:
+        name: ``accuracy``; with more than two classes ``true_positive_rate[cat]``, one against
+            the rest.
+        numerator: (c, c) of 0 and 1, indexed [true class, predicted class].
+        denominator: Likewise.
+        counted: What the denominator counts.
+    """
+
+    name: str
+    numerator: Int64[np.ndarray, "c c"]
+    denominator: Int64[np.ndarray, "c c"]
+    counted: str
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether the denominator is the same images whatever was predicted."""
+        return bool((self.denominator == self.denominator[:, :1]).all())
+
+
+def measures(
+    classes: Sequence[str], positive: str | None, names: Sequence[str] | None = None
+) -> tuple[Measure, ...]:
+    """The rates of a task.
+
+    Args:
+        classes: At least two.
+        positive: The class that the rates other than accuracy are about; None for each class
+            against the rest.
+        names: Registered rates, in any order; None for all.
+
+    Raises:
+        EvaluationError: An unknown rate.
+    """
+    chosen = list(RATES) if names is None else list(names)
+    unknown = [name for name in chosen if name not in RATES]
+    if unknown:
+        raise EvaluationError(f"unknown metric {unknown[0]!r}; known: {', '.join(RATES)}")
+    about = [positive] if positive is not None else list(classes)
+    found = []
+    for name in dict.fromkeys(chosen):
+        if name == "accuracy":
+            found.append(_accuracy(len(classes)))
+        else:
+            found += [_one_against_rest(name, classes, one, positive is None) for one in about]
+    return tuple(found)
+
+
+def _accuracy(c: int) -> Measure:
+    ones, eye = np.ones((c, c), dtype=np.int64), np.eye(c, dtype=np.int64)
+    return Measure(name="accuracy", numerator=eye, denominator=ones, counted="images")
+
+
+def _one_against_rest(name: str, classes: Sequence[str], one: str, named: bool) -> Measure:
+    rate = RATES[name]
+    is_one = (np.array(classes, dtype=object) == one).astype(np.int64)
+    place = np.ix_(is_one, is_one)
+    return Measure(
+        name=f"{name}[{one}]" if named else name,
+        numerator=np.array(rate.numerator, dtype=np.int64)[place],
+        denominator=np.array(rate.denominator, dtype=np.int64)[place],
+        counted=rate.counted,
+    )
 
 
 def confusion(
@@ -15,80 +123,38 @@ def confusion(
     y_pred: Int64[np.ndarray, " n"],
     codes: Int64[np.ndarray, " n"],
     n_cells: int,
-) -> Int64[np.ndarray, "g 2 2"]:
+    n_classes: int = 2,
+) -> Int64[np.ndarray, "g c c"]:
     """Count the samples of every cell by true and predicted class.
 
     Args:
-        y_true: (n,) in {0, 1}.
-        y_pred: (n,) in {0, 1}.
+        y_true: (n,) in [0, n_classes).
+        y_pred: (n,) likewise.
         codes: (n,) cell of each sample, in [0, n_cells).
         n_cells: How many cells there are, the empty ones included.
+        n_classes: c.
 
     Returns:
-        (g, 2, 2), indexed [cell, true class, predicted class].
+        (g, c, c), indexed [cell, true class, predicted class].
     """
-    flat = (codes * 2 + y_true) * 2 + y_pred
-    return np.bincount(flat, minlength=4 * n_cells).reshape(n_cells, 2, 2).astype(np.int64)
+    flat = (codes * n_classes + y_true) * n_classes + y_pred
+    counts = np.bincount(flat, minlength=n_cells * n_classes**2)
+    return counts.reshape(n_cells, n_classes, n_classes).astype(np.int64)
+
+
+def counted(
+    table: Real[np.ndarray, "g c c"], found: Sequence[Measure]
+) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
+    """Numerator and denominator of every measure in every cell."""
+    flat = table.reshape(len(table), -1).astype(np.float64)
+    above = np.stack([one.numerator.ravel() for one in found], axis=1)  # (c * c, m)
+    below = np.stack([one.denominator.ravel() for one in found], axis=1)
+    return flat @ above, flat @ below
 
 
 def ratio(
-    numerator: Int64[np.ndarray, "*cells"], denominator: Int64[np.ndarray, "*cells"]
+    numerator: Real[np.ndarray, "*cells"], denominator: Real[np.ndarray, "*cells"]
 ) -> Float64[np.ndarray, "*cells"]:
     """Divide; NaN, never 0, where the denominator is 0."""
     undefined = np.full(numerator.shape, np.nan)
     return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """One rate.
-
-    Attributes:
-        numerator: (g, 2, 2) table -> (g,) counts.
-        denominator: (g, 2, 2) table -> (g,) counts.
-        counted: What the denominator counts, as printed when there is none of it.
-    """
-
-    numerator: Callable[[Int64[np.ndarray, "g 2 2"]], Int64[np.ndarray, " g"]]
-    denominator: Callable[[Int64[np.ndarray, "g 2 2"]], Int64[np.ndarray, " g"]]
-    counted: str
-
-
-def _correct(table: Int64[np.ndarray, "g 2 2"]) -> Int64[np.ndarray, " g"]:
-    return table[:, 0, 0] + table[:, 1, 1]
-
-
-def _images(table: Int64[np.ndarray, "g 2 2"]) -> Int64[np.ndarray, " g"]:
-    return table.sum(axis=(1, 2))
-
-
-def _positives(table: Int64[np.ndarray, "g 2 2"]) -> Int64[np.ndarray, " g"]:
-    return table[:, 1].sum(axis=1)
-
-
-def _negatives(table: Int64[np.ndarray, "g 2 2"]) -> Int64[np.ndarray, " g"]:
-    return table[:, 0].sum(axis=1)
-
-
-def _true_positives(table: Int64[np.ndarray, "g 2 2"]) -> Int64[np.ndarray, " g"]:
-    return table[:, 1, 1]
-
-
-def _false_positives(table: Int64[np.ndarray, "g 2 2"]) -> Int64[np.ndarray, " g"]:
-    return table[:, 0, 1]
-
-
-def _selected(table: Int64[np.ndarray, "g 2 2"]) -> Int64[np.ndarray, " g"]:
-    return table[:, :, 1].sum(axis=1)
-
-
-RATES = {
-    "accuracy": Rate(numerator=_correct, denominator=_images, counted="images"),
-    "true_positive_rate": Rate(
-        numerator=_true_positives, denominator=_positives, counted="positives"
-    ),
-    "false_positive_rate": Rate(
-        numerator=_false_positives, denominator=_negatives, counted="negatives"
-    ),
-    "selection_rate": Rate(numerator=_selected, denominator=_images, counted="images"),
-}

@@ -12,20 +12,22 @@ from jaxtyping import Float64
 
 from debias.errors import EvaluationError
 from debias.metrics.disparities import extremes
-from debias.metrics.evaluation import FairnessReport, plain
 from debias.metrics.intervals import clopper_pearson
+from debias.metrics.rates import measures
+from debias.metrics.trainings import TrainingReport, plain
 
+_FIXED = [one.name for one in measures(("0", "1"), "1") if one.is_paired]
 OverSeeds = Callable[[Float64[np.ndarray, " s"]], float]
 
 
-def summarise(reports: Sequence[FairnessReport]) -> dict[str, Any]:
+def summarise(reports: Sequence[TrainingReport]) -> dict[str, Any]:
     """Mean and spread of one arm over its seeds, as plain values for JSON.
 
     Args:
         reports: One per seed, of one arm and the same images.
 
     Returns:
-        The layout of ``FairnessReport.to_dict`` with ``seeds`` in place of ``seed``, means in
+        The layout of ``TrainingReport.to_dict`` with ``seeds`` in place of ``seed``, means in
         place of values, and ``sd``: the same nesting of standard deviations (divisor s - 1; None
         for one seed). What is undefined in a seed is undefined (None). ``accuracy.worst_group``
         and every gap are means of the seeds' own worst groups and gaps, which may be different
@@ -64,7 +66,7 @@ def spread(values: Float64[np.ndarray, "s rows"]) -> Float64[np.ndarray, " rows"
     return (values - values[0]).std(axis=0, ddof=1)
 
 
-def check_one_arm(reports: Sequence[FairnessReport]) -> None:
+def check_one_arm(reports: Sequence[TrainingReport]) -> None:
     """Refuse reports that are not one arm's seeds on the same images.
 
     Raises:
@@ -81,35 +83,44 @@ def check_one_arm(reports: Sequence[FairnessReport]) -> None:
     check_same_images(reports)
 
 
-def check_same_images(reports: Sequence[FairnessReport]) -> None:
+def check_same_images(reports: Sequence[TrainingReport]) -> None:
     """Refuse reports whose groups or denominators differ: they cannot be of the same images.
 
     Raises:
         EvaluationError: They differ.
     """
-    cells = [_cells(report) for report in reports]
-    for report, found in zip(reports, cells, strict=True):
-        if report.n != reports[0].n or found != cells[0]:
+    first = _cells(reports[0])
+    for report in reports:
+        found = _cells(report)
+        same = report.n == reports[0].n and found.keys() == first.keys()
+        # What is withheld in one of them cannot be compared.
+        if not (same and all(np.isnan(v) or np.isnan(first[k]) or v == first[k]
+                             for k, v in found.items())):  # fmt: skip
             raise EvaluationError(
                 f"arm {report.arm!r} seed {report.seed} was evaluated on other images than arm "
                 f"{reports[0].arm!r} seed {reports[0].seed}: their groups or sizes differ"
             )
 
 
-def _cells(report: FairnessReport) -> list[tuple[Any, ...]]:
-    columns = ("group", "metric", "denominator", "state")
-    return list(zip(*(report.by_group[column].tolist() for column in columns), strict=True))
+def _cells(report: TrainingReport) -> dict[tuple[str, str], float]:
+    """What depends on the images alone: the denominators of precision depend on predictions."""
+    fixed = report.by_group[report.by_group["metric"].isin(_FIXED)]
+    keys = zip(fixed["group"].tolist(), fixed["metric"].tolist(), strict=True)
+    return dict(zip(keys, fixed["denominator"].astype(float).tolist(), strict=True))
 
 
-def _by_group(reports: Sequence[FairnessReport]) -> pd.DataFrame:
+def _by_group(reports: Sequence[TrainingReport]) -> pd.DataFrame:
     first = reports[0].by_group
     numerator = np.stack([report.by_group["numerator"].to_numpy(float) for report in reports])
     values = np.stack([report.by_group["value"].to_numpy(float) for report in reports])  # (s, rows)
-    mean, denominator = numerator.mean(axis=0), first["denominator"].to_numpy(float)
-    low, high = clopper_pearson(mean, denominator, reports[0].level)
+    denominators = np.stack([report.by_group["denominator"].to_numpy(float) for report in reports])
+    mean, denominator = numerator.mean(axis=0), denominators.mean(axis=0)
+    hidden = np.isnan(mean)
+    low, high = clopper_pearson(np.nan_to_num(mean), np.nan_to_num(denominator), reports[0].level)
     return first.assign(
-        value=values.mean(axis=0), sd=spread(values), numerator=mean, low=low, high=high
-    )
+        value=values.mean(axis=0), sd=spread(values), numerator=mean, denominator=denominator,
+        low=low, high=high, state=np.where(hidden, "suppressed", first["state"]),
+    )  # fmt: skip
 
 
 def _mean(values: Float64[np.ndarray, " s"]) -> float:

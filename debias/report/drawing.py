@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from debias.report.text import arm_name, escape_label
 
@@ -30,6 +33,8 @@ ARM_STYLES = (
 # The page's reader has these fonts; the widths are measured with matplotlib's own, which is
 # wider than each of them and the same on every machine.
 PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+Label = str | tuple[str, str]  # a pair is broken between its two parts
 
 STYLE: Mapping[Any, Any] = MappingProxyType(
     {
@@ -123,12 +128,63 @@ def wrapped(label: str, width: int = 26) -> str:
     return f"{label[:cut].rstrip()}\n{rest if len(rest) <= width else rest[: width - 1] + '…'}"
 
 
-def row_axes(axes: Axes, labels: Sequence[str]) -> None:
+def row_axes(axes: Axes, labels: Sequence[Label]) -> None:
     """Give each group a row, first at the top."""
-    texts = [wrapped(escape_label(label, 60)) for label in labels]
+    texts = [_in_lines(label) for label in labels]
     axes.set_yticks(range(len(labels)), labels=texts)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.grid(axis="x", color=FAINT, linewidth=0.7)
+
+
+def _in_lines(label: Label) -> str:
+    if isinstance(label, str):
+        return wrapped(escape_label(label, 60))
+    whole = " ".join(escape_label(part, 30) for part in label)
+    return whole if len(whole) <= 26 else "\n".join(escape_label(part, 30) for part in label)
+
+
+def stack(
+    figure: Figure, panels: Sequence[tuple[str, Sequence[Label]]], columns: int = 1
+) -> NDArray[np.object_]:
+    """One panel of labelled rows below the other, each column on a common axis.
+
+    Args:
+        figure: To draw on.
+        panels: Title and the labels of its rows.
+        columns: Drawings side by side of the same rows; the left one carries the labels.
+
+    Returns:
+        (panels, columns) of axes.
+    """
+    grid: NDArray[np.object_] = figure.subplots(
+        len(panels), columns, sharex="col", squeeze=False,
+        gridspec_kw={"height_ratios": [len(labels) + 0.2 for _, labels in panels]},
+    )  # fmt: skip
+    for line, (title, labels) in zip(grid, panels, strict=True):
+        line[0].set_title(escape_label(title, 80))
+        for axes in line:
+            row_axes(axes, labels)
+        for axes in line[1:]:
+            axes.set_yticklabels([])
+    for axes in grid[-1]:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=max(4, 7 // columns)))
+    return grid
+
+
+def offsets(count: int) -> list[float]:
+    """Vertical places of several marks within a row."""
+    spread = min(0.56, 0.2 * (count - 1))
+    return [float(place) for place in np.linspace(-spread / 2, spread / 2, count)]
+
+
+def percent(share: float, _: object) -> str:
+    """Tick label of a share."""
+    return f"{100 * share:.0f}%"
+
+
+def signed(points: float, _: object) -> str:
+    """Tick label of percentage points gained or lost."""
+    return f"{points:+g}".replace("-", "\N{MINUS SIGN}") if points else "0"
 
 
 def beside(axes: Axes, row: int, text: str) -> None:

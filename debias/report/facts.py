@@ -43,7 +43,7 @@ def group_counts(document: Document) -> list[View]:
     found: dict[str, list[View]] = {}
     for row in document["data"]["groups"]:
         short = group_name(row["attribute"], row["group"])
-        found.setdefault(row["attribute"], []).append({**row, "short": short})
+        found.setdefault(row["attribute"], []).append({"withheld": False, **row, "short": short})
     return [
         {"title": attribute_name(name), "pages": list(paged(sorted(rows, key=_train_size)))}
         for name, rows in found.items()

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from debias.report.drawing import (
     FAINT,
@@ -17,16 +16,13 @@ from debias.report.drawing import (
     dotted_key,
     hollow_key,
     legend,
-    row_axes,
+    offsets,
+    percent,
+    signed,
+    stack,
 )
 from debias.report.groups import Attribute, Group, attributes, baseline_arm
-from debias.report.text import (
-    attribute_name,
-    escape_label,
-    group_name,
-    is_number,
-    number,
-)
+from debias.report.text import attribute_name, group_name, is_number, number
 
 GROUPS_DRAWN = 24  # in one panel; the tables hold all of them
 PANELS_DRAWN = 8
@@ -49,7 +45,7 @@ def accuracy_by_group(document: Mapping[str, Any]) -> Drawing | None:
         if is_number(overall):
             axes.axvline(overall, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
         for row, group in enumerate(groups):
-            for arm, offset in zip(arms, _offsets(len(arms)), strict=True):
+            for arm, offset in zip(arms, offsets(len(arms)), strict=True):
                 _accuracy_mark(axes, row + offset, group, arm, arms)
             size = f"n = {number(group.test, 'count')}" if is_number(group.test) else ""
             beside(axes, row, size)
@@ -61,7 +57,7 @@ def accuracy_by_group(document: Mapping[str, Any]) -> Drawing | None:
         legend(figure, arms, arms, extra)
         last = _stack(figure, panels, panel)
         last.set_xlabel("accuracy on the test images")
-        last.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}%"))
+        last.xaxis.set_major_formatter(FuncFormatter(percent))
 
     return draw, _height(panels, 0.17 + 0.115 * len(arms))
 
@@ -78,14 +74,14 @@ def accuracy_change(document: Mapping[str, Any]) -> Drawing | None:
     def panel(axes: Axes, groups: Sequence[Group]) -> None:
         axes.axvline(0, color=INK, linewidth=1, zorder=1)
         for row, group in enumerate(groups):
-            for arm, offset in zip(others, _offsets(len(others)), strict=True):
+            for arm, offset in zip(others, offsets(len(others)), strict=True):
                 _change_mark(axes, row + offset, group, (baseline, arm), arms)
 
     def draw(figure: Figure) -> None:
         legend(figure, others, arms)
         last = _stack(figure, panels, panel)
         last.set_xlabel("percentage points of accuracy gained (right) or lost (left)")
-        last.xaxis.set_major_formatter(FuncFormatter(_signed))
+        last.xaxis.set_major_formatter(FuncFormatter(signed))
 
     return draw, _height(panels, 0.2 + 0.115 * len(others))
 
@@ -101,7 +97,7 @@ def weight_share(document: Mapping[str, Any]) -> Drawing | None:
 
     def panel(axes: Axes, groups: Sequence[Group]) -> None:
         for row, group in enumerate(groups):
-            for arm, offset in zip(drawn, _offsets(len(drawn)), strict=True):
+            for arm, offset in zip(drawn, offsets(len(drawn)), strict=True):
                 if arm in shares[group.full]:
                     _dumbbell(axes, row + offset, shares[group.full][arm], arm_style(arm, arms))
 
@@ -110,7 +106,7 @@ def weight_share(document: Mapping[str, Any]) -> Drawing | None:
         last = _stack(figure, panels, panel)
         last.set_xlim(left=0)
         last.set_xlabel("share of the training images (hollow) and of the training draws (filled)")
-        last.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}%"))
+        last.xaxis.set_major_formatter(FuncFormatter(percent))
 
     return draw, _height(panels, 0.2 + 0.115 * len(drawn))
 
@@ -151,23 +147,12 @@ def _height(panels: Sequence[Attribute], row: float) -> float:
 
 def _stack(figure: Figure, panels: Sequence[Attribute], draw: DrawPanel) -> Axes:
     """Draw one panel an attribute on a common axis; return the lowest."""
-    heights = [len(attribute.groups) + 0.2 for attribute in panels]
-    grid = figure.subplots(
-        len(panels), sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
-    )
+    named = [(one.title, [group.short for group in one.groups]) for one in panels]
+    grid = stack(figure, named)
     for axes, attribute in zip(grid[:, 0], panels, strict=True):
-        axes.set_title(escape_label(attribute.title, 80))
-        row_axes(axes, [group.short for group in attribute.groups])
         draw(axes, attribute.groups)
     last: Axes = grid[-1, 0]
-    last.xaxis.set_major_locator(MaxNLocator(nbins=7))
     return last
-
-
-def _offsets(count: int) -> list[float]:
-    """Vertical places of the arms within a row."""
-    spread = min(0.56, 0.2 * (count - 1))
-    return [float(place) for place in np.linspace(-spread / 2, spread / 2, count)]
 
 
 def _too_small(group: Group) -> bool:
@@ -224,10 +209,6 @@ def _dumbbell(axes: Axes, y: float, share: Mapping[str, Any], style: tuple[str, 
         axes.scatter([before], [y], s=26, facecolors="white", edgecolors=MUTED, zorder=2)
     if is_number(after):
         axes.scatter([after], [y], s=34, marker=mark, color=colour, zorder=3)
-
-
-def _signed(points: float, _: object) -> str:
-    return f"{points:+g}".replace("-", "\N{MINUS SIGN}") if points else "0"
 
 
 def _shares(document: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:

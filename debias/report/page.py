@@ -1,20 +1,15 @@
 """The page itself: a template filled once and put in place in one step."""
 
-import base64
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
-from debias.files import replace_file
-from debias.report import facts, story, tables
+from debias.report import answers, facts, story, tables
 from debias.report.charts import figures
+from debias.report.filling import embedded, fill, put
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, png, sheets, shrink
-from debias.report.text import clean, day, is_number, number, plain_value, words
+from debias.report.text import day, plain_value
 
 COLUMNS = 6
 
@@ -34,46 +29,24 @@ def write_report(path: Path, document: Mapping[str, Any], pictures: Pictures) ->
         OSError: The folder cannot be written.
     """
     drawn = figures(document, pictures)
-    page = _page(document, pictures, drawn)
-    # Faces may be on it: nobody else's to read unless the owner says so.
-    replace_file(path, lambda file: file.write_text(page, encoding="utf-8"), mode=0o600)
+    put(path, fill("report.html", _view(document, pictures, drawn)))
     return drawn
 
 
 def render(document: Mapping[str, Any], pictures: Pictures) -> str:
     """The page as text, its charts drawn for it."""
-    return _page(document, pictures, figures(document, pictures))
-
-
-def _page(document: Mapping[str, Any], pictures: Pictures, drawn: Mapping[str, bytes]) -> str:
-    """Fill the template."""
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number, words=words)
-    environment.tests["number"] = is_number
-    template = environment.from_string(
-        files("debias.report").joinpath("report.html").read_text(encoding="utf-8")
-    )
-    return template.render(_view(document, pictures, drawn))
-
-
-def _printable(value: object) -> object:
-    """Clean all text on its way out, and never print None."""
-    if value is None or (isinstance(value, float) and not is_number(value)):
-        return "undefined"
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return fill("report.html", _view(document, pictures, figures(document, pictures)))
 
 
 def _view(
     document: Mapping[str, Any], pictures: Pictures, drawn: Mapping[str, bytes]
 ) -> dict[str, Any]:
+    fairness, comparisons = answers.measured(document)
+    document = answers.with_withheld(document, fairness)
     return {
         "document": document,
+        "answers": answers.fairness_sections(fairness, comparisons),
+        "compared": bool(fairness and comparisons),
         "created": day(document["created"]),
         "headline": story.headline(document),
         "lead": story.lead(document),
@@ -103,7 +76,7 @@ def _view(
         "configuration": json.dumps(
             document["run"]["config"], indent=2, ensure_ascii=False, default=plain_value
         ),
-        "charts": _embedded(drawn),
+        "charts": embedded(drawn),
         "faces": _faces(pictures),
         "faces_shown": pictures.faces_shown,
     }
@@ -114,14 +87,6 @@ def _link(place: str | None) -> dict[str, Any]:
     return {
         "text": place,
         "is_address": place is not None and place.startswith(("http://", "https://")),
-    }
-
-
-def _embedded(drawn: Mapping[str, bytes]) -> dict[str, str]:
-    """Embed each chart as an image: its markup never becomes part of the page."""
-    return {
-        name: f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
-        for name, content in drawn.items()
     }
 
 

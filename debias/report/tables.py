@@ -6,6 +6,7 @@ from typing import Any
 from debias.report.drawing import arm_style
 from debias.report.group_charts import GROUPS_DRAWN, PANELS_DRAWN
 from debias.report.groups import Attribute, Group, attributes, baseline_arm
+from debias.report.readings import metric_name
 from debias.report.story import (
     QUANTITIES,
     difference,
@@ -151,7 +152,7 @@ def rates(document: Document) -> list[View]:
         {
             "title": attribute.title,
             "count": len(attribute.groups),
-            "metrics": [words(metric) for metric in metrics],
+            "metrics": [metric_name(metric) for metric in metrics],
             "pages": [
                 [_rate_rows(group, styled, metrics) for group in page]
                 for page in paged(attribute.groups)
@@ -166,16 +167,23 @@ def _rate_rows(group: Group, styled: Sequence[View], metrics: Sequence[str]) -> 
         {**arm, "cells": [_rate(group.rows.get(arm["arm"], {}).get(m), m) for m in metrics]}
         for arm in styled
     ]
-    return {"short": group.short, "full": group.full, "test": group.test, "rows": rows}
+    accuracy = (found.get("accuracy", {}) for found in group.rows.values())
+    return {
+        "short": group.short,
+        "full": group.full,
+        "test": group.test,
+        "withheld": any(row.get("state") == "suppressed" for row in accuracy),
+        "rows": rows,
+    }
 
 
 def _rate(row: Mapping[str, Any] | None, metric: str) -> View:
     row = row or {}
-    fields = ("value", "numerator", "denominator", "low", "high", "sd")
+    fields = ("value", "numerator", "denominator", "identities", "low", "high", "sd")
     return {
         **{name: row.get(name) for name in fields},
         "state": row.get("state", "not_estimable"),
-        "why": why_undefined(metric, row.get("denominator")),
+        "why": row.get("why") or why_undefined(metric, row.get("denominator")),
     }
 
 

@@ -51,7 +51,9 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
         value: A number, None or NaN.
         kind: ``percent`` (0.823 -> 82.3%), ``points`` and ``change`` (0.043 -> 4.3, the second
             always signed), ``signed`` (+0.0123), ``count`` (1,000), ``times`` (9.1x),
-            ``seconds``, ``auc`` (0.93) or ``plain`` (four significant digits).
+            ``seconds``, ``auc`` (0.93), ``plain`` (four significant digits), ``gap`` (-0.0496 ->
+            -4.96), ``reach`` (the same without a sign), ``margin`` (0.05 -> 5), ``level`` (0.99934
+            -> 99.93%) or ``p`` (a probability; < 0.001).
     """
     if not is_number(value):
         return UNDEFINED
@@ -66,6 +68,11 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
         "seconds": lambda: duration(value),
         "auc": lambda: f"{value:.2f}",
         "plain": lambda: f"{value:.4g}",
+        "gap": lambda: f"{100 * value:+.2f}" if value else "0.00",
+        "reach": lambda: f"{100 * value:.2f}",
+        "margin": lambda: f"{100 * value:.4g}",
+        "level": lambda: f"{100 * value:.6g}%",
+        "p": lambda: f"{value:.3f}" if value >= 0.001 else "< 0.001",
     }[kind]()
     return printed.replace("-", "\N{MINUS SIGN}")
 

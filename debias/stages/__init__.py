@@ -7,8 +7,9 @@ these functions in tasks; ``mitigate`` calls them one after another.
 from debias.stages.classifier import build_classifier
 from debias.stages.faces import build_faces
 from debias.stages.mitigate import mitigate
+from debias.stages.parts import Stages
 from debias.stages.reference import build_reference
-from debias.stages.report import Stages, build_report
+from debias.stages.report import build_report
 from debias.stages.representation import build_representation
 from debias.stages.run import Progress, Run, Silence, open_run
 from debias.stages.weights import build_weights

@@ -16,7 +16,7 @@ from debias.artifacts import (
     save_predictions,
 )
 from debias.batches import Batch, Batches
-from debias.metrics import FairnessReport, evaluate_predictions
+from debias.metrics import TrainingReport, evaluate_predictions
 from debias.models import Classifier
 from debias.sampling import WeightedSampler
 from debias.seeding import stream_seed, torch_generator, torch_stream
@@ -68,9 +68,10 @@ def classifier_name(arm: str, seed: int) -> str:
     return f"{arm} seed {seed}"
 
 
-def measure(faces: FaceStore, artifact: Artifact) -> FairnessReport:
+def measure(run: Run, faces: FaceStore, artifact: Artifact) -> TrainingReport:
     """Rates of one trained classifier on the test faces, by annotated group."""
-    return evaluate_predictions(load_predictions(artifact), faces.groups(faces.rows("test")))
+    groups = faces.groups(faces.rows("test"))
+    return evaluate_predictions(load_predictions(artifact), groups, rules=run.config.evaluation)
 
 
 def _train(
@@ -147,7 +148,7 @@ def _predict(
 
 def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
     predictions = load_predictions(artifact)
-    report = measure(faces, artifact)
+    report = measure(run, faces, artifact)
     rule = run.config.arms[predictions.arm]
     tracker.params({"arm": predictions.arm, "seed": predictions.seed, "label": faces.label})
     tracker.params({"weighting": dump(rule), "classifier": dump(run.config.classifier)})
@@ -160,7 +161,7 @@ def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -
     tracker.model("classifier", network, example_batch(faces))
 
 
-def _metrics(report: FairnessReport) -> dict[str, float]:
+def _metrics(report: TrainingReport) -> dict[str, float]:
     """Slash-named: the part before the slash is a section of charts."""
     found = report.disparities
     values = {

@@ -5,20 +5,38 @@ from typing import Any
 
 import pandas as pd
 
-from debias.metrics import CROSS, SEEDS_NEEDED, Change
+from debias.config import BASELINE
+from debias.metrics import CROSS, SEEDS_NEEDED, Change, ComparisonReport, FairnessReport
 from debias.ranking import UNKNOWN
 from debias.reach import reach, readings
 
 ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
 
 
-def concluded(weights: Mapping[str, Any], changes: Sequence[Change]) -> list[str]:
+def concluded(
+    weights: Mapping[str, Any],
+    changes: Sequence[Change],
+    fairness: Mapping[str, FairnessReport],
+    comparisons: Mapping[str, ComparisonReport],
+) -> list[str]:
     """Sentences that the figures of this run support; harm comes first."""
     found = [change for change in changes if change.reading == "difference_found"]
     harms = [change for change in found if _is_harm(change)]
     gains = [change for change in found if not _is_harm(change)]
     sentences = [
+        f"Arm {arm!r} against plain training, harm: {harm}."
+        for arm, one in comparisons.items()
+        for harm in one.verdict["harms"]
+    ]
+    sentences += [
         f"Arm {change.arm!r} against plain training, harm: {change.sentence()}." for change in harms
+    ]
+    if BASELINE in fairness and len(fairness[BASELINE].gaps):
+        sentences.append(f"Plain training: {fairness[BASELINE].verdict.sentence}")
+    sentences += [
+        f"Arm {arm!r} against plain training: {one.verdict['sentence']}"
+        for arm, one in comparisons.items()
+        if one.verdict["reading"] != "cannot_tell"
     ]
     sentences += [
         f"Arm {change.arm!r} against plain training: {change.sentence()}." for change in gains
@@ -29,8 +47,10 @@ def concluded(weights: Mapping[str, Any], changes: Sequence[Change]) -> list[str
     return sentences or ["Nothing beyond the figures themselves: see the reasons below."]
 
 
-def not_concluded(seeds: int, subjects: bool, changes: Sequence[Change]) -> list[str]:
-    """Sentences that limit what the figures say."""
+def not_concluded(
+    seeds: int, changes: Sequence[Change], comparisons: Mapping[str, ComparisonReport]
+) -> list[str]:
+    """Sentences that limit what the figures say; the banners of each report say more."""
     sentences = []
     if seeds < SEEDS_NEEDED:
         runs = "a single run" if seeds == 1 else f"{seeds} seeds"
@@ -40,19 +60,19 @@ def not_concluded(seeds: int, subjects: bool, changes: Sequence[Change]) -> list
         )
     open_questions = [c for c in changes if c.reason == "insufficient_evidence"]
     sentences += [f"Arm {c.arm!r}: {c.sentence()}." for c in open_questions]
-    known = "people repeat in these data" if subjects else "nobody says who is shown"
-    sentences.append(
-        f"How exact the intervals of groups are: {known}, but images count as independent, and "
-        "the intervals are too narrow where one person appears often."
-    )
+    sentences += [
+        f"Arm {arm!r} against plain training, group by group: {one.verdict['sentence']}"
+        for arm, one in comparisons.items()
+        if one.verdict["reading"] == "cannot_tell"
+    ]
     if changes:
+        made = sum(one.comparisons for one in list(comparisons.values())[:1])
         sentences.append(
-            f"Anything from an unadjusted interval: {len(changes)} changes were looked at, so each "
-            f"interval is widened to {changes[0].level:.2%} (Bonferroni) for all to hold with 95 %."
+            f"Anything from an unadjusted interval: {made:,} changes of groups and gaps, and "
+            f"{len(changes)} of summary figures ({changes[0].level:.2%} each), were looked at; "
+            "intervals and p-values of each family are adjusted to hold together."
         )
     sentences += [
-        "That a difference is absent: no margin was set beforehand, so a small or uncertain "
-        "difference is not a ruled-out one.",
         "Anything about groups that are not annotated here, about other images, or about people: "
         "the annotations say how faces were labelled, not who the people are.",
     ]

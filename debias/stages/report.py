@@ -2,45 +2,36 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from debias import __version__, metrics, report
 from debias.artifacts import Artifact, content_key, load_array, load_faces, load_latents, write_json
 from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Change, FairnessReport
-from debias.models import Pretrained
+from debias.metrics import Change, ComparisonReport, FairnessReport, TrainingReport
 from debias.seeding import numpy_generator
 from debias.stages import findings
+from debias.stages.about import about_data, about_representation, about_run
 from debias.stages.classifier import classifier_name, measure
+from debias.stages.fairness import arm_comparisons, arm_reports
 from debias.stages.history import load_history
+from debias.stages.parts import Stages
 from debias.stages.reference import SPLIT as REFERENCE
 from debias.stages.representation import faces_may_be_shown, is_trained
 from debias.stages.run import Run, dump
 from debias.stages.situation import sentence, situations
 from debias.stages.weights import load_multiples
-from debias.types import SPLITS, FaceStore
+from debias.stages.withholding import small_training_groups, without
+from debias.types import FaceStore
 
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 LEVEL = 0.95
-EXAMPLES = 20  # set-aside items named in the report; the store lists all
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The finished artifacts of a run, by what they are."""
-
-    faces: Artifact
-    representation: Artifact
-    reference: Artifact | None
-    weights: Mapping[str, Artifact]
-    classifiers: Mapping[str, Sequence[Artifact]]
 
 
 def build_report(run: Run, stages: Stages) -> dict[str, Any]:
@@ -57,10 +48,13 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     advance = run.progress.start("Report", 1)
     faces = load_faces(stages.faces)
     reports = {
-        arm: [measure(faces, artifact) for artifact in artifacts]
+        arm: [measure(run, faces, artifact) for artifact in artifacts]
         for arm, artifacts in stages.classifiers.items()
     }
+    fairness = arm_reports(run, faces, stages.classifiers)
+    comparisons = arm_comparisons(run, fairness)
     document = {"key": key} | _document(run, stages, faces, reports)
+    document |= _judged(run, document["weights"], reports, fairness, comparisons)
     pictures = _pictures(run, stages, faces)
     try:
         charts = report.write_report(run.folder.path / "report.html", document, pictures)
@@ -116,113 +110,65 @@ def _document(
     run: Run,
     stages: Stages,
     faces: FaceStore,
-    reports: Mapping[str, list[FairnessReport]],
+    reports: Mapping[str, list[TrainingReport]],
 ) -> dict[str, Any]:
-    weights = {arm: found.read_json("figures.json") for arm, found in stages.weights.items()}
-    changes = _changes(reports)
+    below = run.config.evaluation.suppress_below
+    small = small_training_groups(faces, below)
+    weights = {
+        arm: without(found.read_json("figures.json"), small)
+        for arm, found in stages.weights.items()
+    }
     return {
         "schema": 1,
         "name": run.config.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
-        "run": _about_run(run, stages),
-        "data": _about_data(run, stages, faces),
-        "representation": _about_representation(run, stages),
+        "run": about_run(run, stages),
+        "data": about_data(run, stages, faces, small),
+        "representation": about_representation(run, stages),
         "weights": weights,
-        "situations": [sentence(entry) for entry in situations(faces, weights)],
+        "situations": [sentence(entry) for entry in situations(faces, weights, below)],
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in reports.items()
         },
-        "changes": findings.headline_changes(changes),
-        "concluded": findings.concluded(weights, changes),
-        "not_concluded": findings.not_concluded(
-            run.config.seeds, "subject_id" in faces.samples, changes
-        ),
     }
 
 
-def _changes(reports: Mapping[str, list[FairnessReport]]) -> list[Change]:
-    """Every other arm against plain training: the summary figures, then every finest group.
+def _judged(
+    run: Run,
+    weights: Mapping[str, Any],
+    reports: Mapping[str, list[TrainingReport]],
+    fairness: Mapping[str, FairnessReport],
+    comparisons: Mapping[str, ComparisonReport],
+) -> dict[str, Any]:
+    """How every arm treats each group, what changed, and what may be said of it."""
+    changes = _changes(reports)
+    return {
+        "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
+        "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
+        "changes": findings.headline_changes(changes),
+        "concluded": findings.concluded(weights, changes, fairness, comparisons),
+        "not_concluded": findings.not_concluded(run.config.seeds, changes, comparisons),
+    }
+
+
+def _changes(reports: Mapping[str, list[TrainingReport]]) -> list[Change]:
+    """The summary figures of every other arm against plain training, over seeds.
 
     Intervals are widened to the Bonferroni level of everything compared, so that all of them hold
-    together with 95 %: among two dozen unadjusted ones, one would exclude zero by chance.
+    together with 95 %.
     """
     if BASELINE not in reports:
         return []
     baseline = reports[BASELINE]
-    table = baseline[0].by_group
-    cells = table[(table["metric"] == "accuracy") & (table["attribute"] == baseline[0].finest)]
-    quantities = [*metrics.QUANTITIES, *("accuracy/" + cells["group"])]
     arms = [arm for arm in reports if arm != BASELINE]
-    level = 1 - (1 - LEVEL) / max(1, len(arms) * len(quantities))
+    level = metrics.bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
     return [
         metrics.paired_change(baseline, reports[arm], quantity, level)
         for arm in arms
-        for quantity in quantities
+        for quantity in metrics.QUANTITIES
     ]
-
-
-def _about_run(run: Run, stages: Stages) -> dict[str, Any]:
-    made = {
-        "faces": [stages.faces],
-        "representation": [stages.representation],
-        "reference": [stages.reference] if stages.reference else [],
-        "weights": list(stages.weights.values()),
-        "classifiers": [one for found in stages.classifiers.values() for one in found],
-    }
-    seconds = {
-        name: round(sum(one.read_json("manifest.json")["seconds"] for one in found), 2)
-        for name, found in made.items()
-    }
-    return {
-        "config": dump(run.config),
-        **run.compute.describe(),
-        "seconds": seconds,
-        "seeds": run.config.seeds,
-        "folder": str(run.folder.path),
-        "mlflow": run.tracking.link(),
-    }
-
-
-def _about_data(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
-    counts = {split: len(faces.rows(split)) for split in SPLITS}
-    set_aside = stages.faces.read_json("set_aside.json")
-    groups = []
-    for attribute in faces.attributes:
-        train, test = (
-            faces.groups(faces.rows(split))[attribute].value_counts() for split in ("train", "test")
-        )
-        for value in sorted(set(train.index) | set(test.index)):
-            size = int(train.get(value, 0))
-            groups.append(
-                {
-                    "attribute": attribute,
-                    "group": f"{attribute}:{value}",
-                    "train": size,
-                    "train_share": size / counts["train"],
-                    "test": int(test.get(value, 0)),
-                }
-            )
-    return {
-        "name": run.config.data.name,
-        "label": faces.label,
-        "classes": list(faces.classes),
-        "attributes": list(faces.attributes),
-        "image_size": run.config.image_size,
-        "n": counts,
-        "annotation": run.config.data.annotation,
-        "groups": groups,
-        "set_aside": {"count": set_aside["count"], "examples": set_aside["items"][:EXAMPLES]},
-    }
-
-
-def _about_representation(run: Run, stages: Stages) -> dict[str, Any]:
-    figures: dict[str, Any] = stages.representation.read_json("figures.json")
-    recipe = run.config.representation
-    if isinstance(recipe.model, Pretrained):
-        return {"name": recipe.model.name, "file": recipe.model.file.name} | figures
-    return {"name": recipe.model.name, "epochs": recipe.training.epochs} | figures
 
 
 def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:
@@ -315,7 +261,34 @@ def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[st
         for arm, found in document["arms"].items():
             values = found["mean"]["accuracy"]
             tracker.metrics({f"{arm}/{k}": v for k, v in values.items() if v is not None})
+            tracker.metrics(_counted(arm, document))
+        for name, table in _side_by_side(document).items():
+            tracker.table(name, table)
         for name in ("report.html", "report.json"):
             tracker.artifact(run.folder.path / name)
         for name, svg in charts.items():
             tracker.figure(name, svg)
+
+
+def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
+    """How many differences were found in an arm, and how many groups it harmed."""
+    gaps = document["fairness"][arm]["gaps"]
+    found = {f"{arm}/gaps_found": float(sum(g["verdict"] == "difference_found" for g in gaps))}
+    if arm in document["comparisons"]:
+        verdict = document["comparisons"][arm]["verdict"]
+        found[f"{arm}/harms"] = float(len(verdict["harms"]))
+    return found
+
+
+def _side_by_side(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Groups, gaps and changes of all arms, one table each, the arm in the first column."""
+    parts = {
+        "groups_by_arm": (document["fairness"], "by_group"),
+        "gaps_by_arm": (document["fairness"], "gaps"),
+        "changes_by_arm": (document["comparisons"], "groups"),
+    }
+    tables = {
+        name: pd.DataFrame([{"arm": arm, **row} for arm, one in of.items() for row in one[key]])
+        for name, (of, key) in parts.items()
+    }
+    return {name: table for name, table in tables.items() if len(table)}

@@ -13,21 +13,25 @@ from debias.metrics import CROSS, association
 from debias.reach import reach
 from debias.stages.findings import tables_by_attribute
 from debias.stages.targets import crossed
+from debias.stages.withholding import count_or_none
 from debias.types import FaceStore
 
 
-def situations(faces: FaceStore, weights: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def situations(
+    faces: FaceStore, weights: Mapping[str, Mapping[str, Any]], below: int = 1
+) -> list[dict[str, Any]]:
     """One entry per annotated attribute: rare groups, tie to the label, and what that means.
 
     Args:
         faces: The store; only its training faces are looked at.
         weights: Figures of every arm's weights.
+        below: Counts from 1 to below this are withheld.
     """
-    return [_of_attribute(faces, attribute, weights) for attribute in faces.attributes]
+    return [_of_attribute(faces, attribute, weights, below) for attribute in faces.attributes]
 
 
 def _of_attribute(
-    faces: FaceStore, attribute: str, weights: Mapping[str, Mapping[str, Any]]
+    faces: FaceStore, attribute: str, weights: Mapping[str, Mapping[str, Any]], below: int
 ) -> dict[str, Any]:
     groups = crossed(faces, (attribute,))
     known = groups != ""
@@ -47,7 +51,7 @@ def _of_attribute(
         "reached": reached,
         "cramers_v": _defined(found.cramers_v),
         "rarest_cell": f"{faces.label}:{faces.classes[int(label)]}{CROSS}{attribute}:{group}",
-        "rarest_count": found.rarest_count,
+        "rarest_count": count_or_none(found.rarest_count, below),
         "expected_count": found.expected_count,
         "tied": found.tied,
         "kind": _kind(rare, reached),
@@ -90,11 +94,15 @@ def sentence(entry: Mapping[str, Any]) -> str:
     correlation = (
         f"Correlation: the label goes with {entry['attribute']} (Cramér's V "
         f"{entry['cramers_v']:.2f}). What is missing most is a combination, "
-        f"{entry['rarest_cell']} ({entry['rarest_count']} images, {entry['expected_count']:.0f} "
+        f"{entry['rarest_cell']} ({_few(entry['rarest_count'])}, {entry['expected_count']:.0f} "
         "if they were independent). A correlation is not a rarity: use a reference set or annotate "
         "some images, and do not expect latent rarity to find it."
     )
     return f"{_of_rarity(entry)} {correlation}" if entry["rare"] else correlation
+
+
+def _few(count: int | None) -> str:
+    return "a few images, number withheld" if count is None else f"{count} images"
 
 
 def _of_rarity(entry: Mapping[str, Any]) -> str:

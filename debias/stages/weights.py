@@ -19,6 +19,7 @@ from debias.seeding import stream_seed
 from debias.stages.history import named
 from debias.stages.run import Run, dump
 from debias.stages.targets import Given, Inputs, score_of
+from debias.stages.withholding import small_training_groups, without
 from debias.tracking import Tracker
 from debias.types import FaceStore, SamplingWeights
 
@@ -53,7 +54,7 @@ def build_weights(
     with run.tracked(STAGE, key, name, arm=arm) as tracker:
         if found is None:
             found = _build(run, key, load_faces(faces), given, (arm, start))
-        _publish(run, found, arm, tracker)
+        _publish(run, load_faces(faces), found, arm, tracker)
     return found
 
 
@@ -103,7 +104,7 @@ def _cells(faces: FaceStore) -> "pd.Series[str]":
     return groups.apply(lambda column: column.name + ":" + column).agg(metrics.CROSS.join, axis=1)
 
 
-def _publish(run: Run, artifact: Artifact, arm: str, tracker: Tracker) -> None:
+def _publish(run: Run, faces: FaceStore, artifact: Artifact, arm: str, tracker: Tracker) -> None:
     figures = artifact.read_json("figures.json")
     tracker.params({"arm": arm, "weighting": dump(run.config.arms[arm])})
     if run.config.arms[arm].needs_density:
@@ -114,6 +115,8 @@ def _publish(run: Run, artifact: Artifact, arm: str, tracker: Tracker) -> None:
         tracker.metrics(named("ratio", ratio))
     names = ("ess", "tau", "alpha", "unique_per_epoch", "top_1_percent", "largest", "capped")
     values = {f"weights/{name}": figures[name] for name in names if name in figures}
+    hidden = small_training_groups(faces, run.config.evaluation.suppress_below)
+    figures = without(figures, hidden)
     for group, share in figures["share_by_group"].items():
         values[f"share_before/{group}"] = share["before"]
         values[f"share_after/{group}"] = share["after"]

@@ -7,10 +7,16 @@ import pandas as pd
 import pytest
 from fake_predictions import cell, groups_of, predictions_of, random_case, two_groups
 from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
+from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 
 from debias.errors import EvaluationError
-from debias.metrics import DISPARITIES, RATES, evaluate_predictions, expected_calibration_error
+from debias.metrics import (
+    DISPARITIES,
+    RATES,
+    Rules,
+    evaluate_predictions,
+    expected_calibration_error,
+)
 
 
 def by_hand():
@@ -74,7 +80,7 @@ def test_a_small_cell_is_never_the_worst_group():
     assert report.extremes["worst_group"] == "tone:b"
     assert report.disparities["worst_group_accuracy"] == 60 / 61
     wider = evaluate_predictions(
-        predictions, groups_of(predictions.sample_ids, tone=tones), min_denominator=29
+        predictions, groups_of(predictions.sample_ids, tone=tones), rules=Rules(minimum=29)
     )
     assert wider.extremes["worst_group"] == "tone:c"
 
@@ -98,6 +104,7 @@ def test_every_cell_agrees_with_masking():
             "true_positive_rate": recall_score(y_true, y_pred),
             "false_positive_rate": 1 - recall_score(y_true, y_pred, pos_label=0),
             "selection_rate": y_pred.mean(),
+            "precision": precision_score(y_true, y_pred),
         }
         found = {metric: cell(report, group, metric)["value"] for metric in expected}
         assert found == pytest.approx(expected, abs=1e-12)
@@ -129,6 +136,7 @@ def test_overall_numbers_agree_with_scikit_learn():
         "true_positive_rate": recall_score(y_true, y_pred),
         "false_positive_rate": 1 - recall_score(y_true, y_pred, pos_label=0),
         "selection_rate": y_pred.mean(),
+        "precision": precision_score(y_true, y_pred),
         "auroc": roc_auc_score(y_true, predictions.score),
         "expected_calibration_error": expected_calibration_error(y_true, y_pred, predictions.score),
         "n": 1200,
@@ -138,7 +146,7 @@ def test_overall_numbers_agree_with_scikit_learn():
 
 def test_a_group_without_positives_is_undefined_and_makes_no_number():
     y_true = [0, 1] * 40 + [0] * 40
-    predictions = predictions_of(y_true, [0, 1] * 40 + [0, 0, 0, 1] * 10)
+    predictions = predictions_of(y_true, [0, 1] * 40 + [0, 1] * 20)
     tones = ["a"] * 80 + ["b"] * 40
     report = evaluate_predictions(predictions, groups_of(predictions.sample_ids, tone=tones))
     row = cell(report, "tone:b", "true_positive_rate")
@@ -289,6 +297,7 @@ def test_the_plain_form_is_json_without_nan():
         "true_positive_rate",
         "false_positive_rate",
         "selection_rate",
+        "precision",
         "disparities",
         "disparities_by_attribute",
         "extremes",

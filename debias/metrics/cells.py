@@ -1,0 +1,164 @@
+"""Outcomes -> counts of every measure in every cell of one grouping, with what they are worth.
+
+``g`` cells, ``m`` measures, ``s`` trainings, ``u`` units (the images of one person in one cell).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float64, Shaped
+
+from debias.metrics.clusters import Clusters, Units, bootstrap
+from debias.metrics.disaggregation import CROSS, Grouping, groupings
+from debias.metrics.intervals import clopper_pearson
+from debias.metrics.outcomes import Outcomes
+from debias.metrics.rates import Measure, confusion, counted, ratio
+from debias.metrics.suppression import withheld
+from debias.ranking import UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """The cells of one grouping.
+
+    Attributes:
+        grouping: Names and codes.
+        table: (g, c, c) confusion counts, the mean over trainings.
+        above: (g, m) numerators.
+        below: (g, m) denominators.
+        clusters: What the people behind the images say; None where nobody says who is shown.
+        hidden: (g, m) whether the numbers are withheld.
+        state: (g, m) ``estimated``, ``too_small``, ``not_estimable``, ``suppressed``, ``unknown``.
+    """
+
+    grouping: Grouping
+    table: Float64[np.ndarray, "g c c"]
+    above: Float64[np.ndarray, "g m"]
+    below: Float64[np.ndarray, "g m"]
+    clusters: Clusters | None
+    hidden: Bool[np.ndarray, "g m"]
+    state: Shaped[np.ndarray, "g m"]
+
+    @property
+    def value(self) -> Float64[np.ndarray, "g m"]:
+        return ratio(self.above, self.below)
+
+    def effective(self, level: float) -> Float64[np.ndarray, "g m"]:
+        """Independent images that the denominators are worth."""
+        return self.below if self.clusters is None else self.clusters.effective(self.below, level)
+
+    def limits(self, level: float) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
+        """Interval of each rate that covers it with at least the stated probability.
+
+        Clopper-Pearson for independent images. With people that repeat, the outer limits of
+        Clopper-Pearson on the images, Clopper-Pearson on the effective number of images, and
+        the bootstrap over people: the first two for rates at an end, the last for skewed ones.
+        """
+        low, high = clopper_pearson(self.above, self.below, level)
+        if self.clusters is None:
+            return low, high
+        size = self.effective(level)
+        fewer = clopper_pearson(np.nan_to_num(self.value) * size, size, level)
+        below = np.fmin(np.fmin(low, fewer[0]), self.clusters.low)
+        above = np.fmax(np.fmax(high, fewer[1]), self.clusters.high)
+        return np.where(self.below > 0, below, np.nan), np.where(self.below > 0, above, np.nan)
+
+
+def confusion_of(outcomes: Outcomes, grouping: Grouping) -> Float64[np.ndarray, "g c c"]:
+    """Confusion counts of every cell, the mean over trainings."""
+    c, g = len(outcomes.classes), len(grouping.cells)
+    tables = [confusion(outcomes.y_true, y, grouping.codes, g, c) for y in outcomes.y_pred]
+    return np.mean(tables, axis=0)
+
+
+def cells_of(
+    outcomes: Outcomes,
+    grouping: Grouping,
+    found: Sequence[Measure],
+    level: float,
+    generator: np.random.Generator,
+) -> Cells:
+    """Count every measure in every cell; nothing is withheld and no state is given yet."""
+    table = confusion_of(outcomes, grouping)
+    above, below = counted(table, found)
+    units = units_of(outcomes, grouping)
+    return Cells(
+        grouping=grouping,
+        table=table,
+        above=above,
+        below=below,
+        clusters=None if units is None else bootstrap(units, found, level, generator),
+        hidden=np.zeros(above.shape, dtype=bool),
+        state=np.full(above.shape, "estimated", dtype=object),
+    )
+
+
+def units_of(outcomes: Outcomes, grouping: Grouping) -> Units | None:
+    """Confusion counts of each person in each cell; None where nobody says who is shown."""
+    if outcomes.subjects is None:
+        return None
+    c, people = len(outcomes.classes), int(outcomes.subjects.max()) + 1
+    pairs, unit = np.unique(grouping.codes * people + outcomes.subjects, return_inverse=True)
+    tables = [confusion(outcomes.y_true, y, unit, len(pairs), c) for y in outcomes.y_pred]
+    return Units(
+        table=np.sum(tables, axis=0),
+        codes=pairs // people,
+        n_cells=len(grouping.cells),
+        trainings=len(outcomes.y_pred),
+    )
+
+
+def states(
+    cells: Cells, hidden: Bool[np.ndarray, "g m"], minimum: int
+) -> Shaped[np.ndarray, "g m"]:
+    """Which numbers may be read, and why not."""
+    unlabelled = np.array([is_unknown(name) for name in cells.grouping.cells])[:, None]
+    # Below 1e-9 a mean over trainings is 0 but for rounding.
+    conditions = [hidden, cells.below < 1e-9, cells.below < minimum, unlabelled & ~hidden]
+    kinds = ["suppressed", "not_estimable", "too_small", "unknown"]
+    return np.select(conditions, kinds, "estimated").astype(object)
+
+
+def hidden_cells(
+    tables: Sequence[Float64[np.ndarray, "_ c c"]], found: Sequence[Measure], below: int
+) -> list[Bool[np.ndarray, "_ m"]]:
+    """Which numbers of each grouping are withheld.
+
+    Args:
+        tables: Confusion counts of the single attributes, then of their crossing; or of the only
+            attribute.
+        found: The measures.
+        below: Denominators from 1 to below this are withheld.
+    """
+    singles, finest = tables[:-1], tables[-1]
+    shape = [len(table) for table in singles]
+    cells = np.arange(len(finest))
+    # The crossing names its cells with the last attribute varying fastest.
+    parents = np.array(np.unravel_index(cells, shape)) if shape else np.zeros((0, len(cells)))
+    result = withheld(finest, parents.astype(np.int64), found, below)
+    return [*result.singles, result.finest]
+
+
+def hidden_counts(groups: pd.DataFrame, below: int) -> dict[str, bool]:
+    """Which numbers of images, by group and crossing, are withheld from a table of sizes."""
+    found = groupings(groups)
+    images = Measure(
+        name="images",
+        numerator=np.ones((1, 1), dtype=np.int64),
+        denominator=np.ones((1, 1), dtype=np.int64),
+        counted="images",
+    )
+    tables = [grouping.sizes.astype(np.float64).reshape(-1, 1, 1) for grouping in found]
+    masks = hidden_cells(tables, [images], below)
+    return {
+        name: bool(withheld)
+        for grouping, mask in zip(found, masks, strict=True)
+        for name, withheld in zip(grouping.cells, mask[:, 0], strict=True)
+    }
+
+
+def is_unknown(cell: str) -> bool:
+    """Whether a cell holds images without a group label."""
+    return any(part.partition(":")[2] == UNKNOWN for part in cell.split(CROSS))

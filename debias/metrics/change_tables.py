@@ -1,0 +1,277 @@
+"""One arm and its baseline -> what changed in each group and each gap, as tables.
+
+``cells``: one for each group and paired measure. ``gaps``: pairs of cells of one measure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64, Shaped
+
+from debias.errors import EvaluationError
+from debias.metrics.cells import is_unknown
+from debias.metrics.change_verdicts import Question, Reference, read_changes, sign_of
+from debias.metrics.changes import seed_limits
+from debias.metrics.evaluation import FairnessReport
+from debias.metrics.gaps import pairs, references
+from debias.metrics.outcomes import Outcomes
+from debias.metrics.paired import PairedCounts, change_p_value, paired_counts, stacked
+from debias.metrics.paired_intervals import (
+    Changes,
+    change_limits,
+    gap_limits,
+    gap_p_value,
+    measured,
+)
+from debias.metrics.pairing import common_seeds, paired_outcomes
+from debias.metrics.rates import Measure, measures
+
+GROUP_COLUMNS = (
+    "metric", "attribute", "group", "n", "identities", "before", "after", "change", "low", "high",
+    "fixed", "broken", "p_value", "p_adjusted", "seed_low", "seed_high", "state", "verdict",
+    "reason", "harm",
+)  # fmt: skip
+GAP_COLUMNS = (
+    "metric", "attribute", "group", "other", "before", "after", "change", "low", "high", "p_value",
+    "p_adjusted", "direction", "seed_low", "seed_high", "verdict", "reason", "harm",
+)  # fmt: skip
+_NUMBERS = GROUP_COLUMNS[3:16]
+# The graver first: of two states of one cell, the first in this list counts.
+_STATES = ("suppressed", "not_estimable", "too_small", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArmChanges:
+    """What changed from the baseline to one arm, before it is known what else is compared.
+
+    Attributes:
+        before: The baseline.
+        after: The arm.
+        outcomes: Of both, on the same images, trainings paired.
+        seeds: (s,) common ones; empty for two single classifiers.
+        labels: (cells,) rows of ``metric, attribute, group, state``.
+        counts: Of each cell.
+        changes: Of each cell.
+        first: (gaps,) cell of the group.
+        second: (gaps,) cell of the group it is compared with.
+        p_cells: (cells,) NaN where not tested.
+        p_gaps: (gaps,) likewise.
+    """
+
+    before: FairnessReport
+    after: FairnessReport
+    outcomes: tuple[Outcomes, Outcomes]
+    seeds: tuple[int, ...]
+    labels: pd.DataFrame
+    counts: PairedCounts
+    changes: Changes
+    first: Int64[np.ndarray, " gaps"]
+    second: Int64[np.ndarray, " gaps"]
+    p_cells: Float64[np.ndarray, " cells"]
+    p_gaps: Float64[np.ndarray, " gaps"]
+
+
+def arm_changes(before: FairnessReport, after: FairnessReport, question: Question) -> ArmChanges:
+    """Count, measure and test every cell and every gap.
+
+    Raises:
+        EvaluationError: The reports cannot be compared.
+    """
+    outcomes = paired_outcomes(before, after)
+    found = _paired_measures(before, after, outcomes[0])
+    counts = _counts(outcomes, found)
+    labels = _labels(outcomes[0], found, _states(before, after))
+    changes = measured(counts, np.random.default_rng(question.seed))
+    first, second = _gaps(before, after, outcomes[0], question.reference, len(found))
+    tested = labels["state"].to_numpy() == "estimated"
+    both = tested[first] & tested[second]
+    p_gaps = np.full(len(first), np.nan)
+    p_gaps[both] = gap_p_value(changes.take(first[both]), changes.take(second[both]))
+    return ArmChanges(
+        before=before,
+        after=after,
+        outcomes=outcomes,
+        seeds=common_seeds(*outcomes),
+        labels=labels,
+        counts=counts,
+        changes=changes,
+        first=first,
+        second=second,
+        p_cells=np.where(tested, change_p_value(counts), np.nan),
+        p_gaps=p_gaps,
+    )
+
+
+def _paired_measures(
+    before: FairnessReport, after: FairnessReport, outcomes: Outcomes
+) -> list[Measure]:
+    """Measures of both reports whose denominator does not depend on predictions."""
+    common = set(before.metrics) & set(after.metrics)
+    every = measures(outcomes.classes, outcomes.positive)
+    found = [one for one in every if one.is_paired and one.name in common]
+    if not found:
+        raise EvaluationError(
+            "the two reports have no metric in common whose denominator is the same images "
+            f"before and after: {', '.join(before.metrics)} and {', '.join(after.metrics)}"
+        )
+    return found
+
+
+def _counts(outcomes: tuple[Outcomes, Outcomes], found: Sequence[Measure]) -> PairedCounts:
+    """Grouping by grouping, measure by measure, group by group; the order of everything here."""
+    first, second = outcomes
+    parts = [
+        paired_counts(
+            measure, first.y_true, (first.y_pred, second.y_pred), grouping.codes,
+            len(grouping.cells), first.subjects,
+        )
+        for grouping in first.groupings
+        for measure in found
+    ]  # fmt: skip
+    return stacked(parts, len(first.y_pred))
+
+
+def _labels(
+    outcomes: Outcomes, found: Sequence[Measure], states: Mapping[tuple[str, str], str]
+) -> pd.DataFrame:
+    rows = [
+        (measure.name, grouping.attribute, name, states[measure.name, name])
+        for grouping in outcomes.groupings
+        for measure in found
+        for name in grouping.cells
+    ]
+    return pd.DataFrame(rows, columns=["metric", "attribute", "group", "state"], dtype=object)
+
+
+def _states(before: FairnessReport, after: FairnessReport) -> dict[tuple[str, str], str]:
+    """The graver of the two states, by metric and group."""
+    if not len(before.by_group):
+        return {}
+    columns = ["metric", "group", "state"]
+    both = before.by_group[columns].merge(after.by_group[columns], on=["metric", "group"])
+    one, other = both["state_x"], both["state_y"]
+    state = np.select([(one == s) | (other == s) for s in _STATES], _STATES, "estimated")
+    return dict(zip(zip(both["metric"], both["group"], strict=True), state.tolist(), strict=True))
+
+
+def _gaps(
+    before: FairnessReport,
+    after: FairnessReport,
+    outcomes: Outcomes,
+    reference: Reference | None,
+    n_measures: int,
+) -> tuple[Int64[np.ndarray, " gaps"], Int64[np.ndarray, " gaps"]]:
+    """Cells compared with each other: two of one attribute and one measure."""
+    declared = [{one["reference"] for one in report.attributes} for report in (before, after)]
+    common = sorted(name for name in declared[0] & declared[1] if name)
+    chosen = references(common if reference is None else reference, outcomes.groupings)
+    first, second, start = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    for grouping in outcomes.groupings:
+        unknown = np.array([is_unknown(name) for name in grouping.cells], dtype=bool)
+        pair = pairs(grouping, chosen.get(grouping.attribute), unknown)
+        for _ in range(n_measures):
+            first.append(pair.first + start)
+            second.append(pair.second + start)
+            start += len(grouping.cells)
+    return np.concatenate(first), np.concatenate(second)
+
+
+def group_table(
+    arm: ArmChanges, question: Question, adjusted: Float64[np.ndarray, " cells"], level: float
+) -> pd.DataFrame:
+    counts, changes = arm.counts, arm.changes
+    low, high = change_limits(changes, question.level)
+    people = counts.units.astype(float) if arm.before.identities is not None else np.nan
+    is_better = sign_of(arm.labels["metric"]) >= 0
+    table = arm.labels.assign(
+        n=counts.images.astype(float),
+        identities=people,
+        before=counts.before,
+        after=counts.after,
+        change=changes.value,
+        low=low,
+        high=high,
+        fixed=np.where(is_better, counts.gained, counts.lost),
+        broken=np.where(is_better, counts.lost, counts.gained),
+        p_value=arm.p_cells,
+        p_adjusted=adjusted,
+        **_over_seeds(arm, counts.by_training, level),
+    )
+    within = change_limits(changes, level)
+    table = read_changes(table, within, arm.labels["state"].to_numpy(), arm.seeds, question)
+    table.loc[table["state"] == "suppressed", list(_NUMBERS)] = np.nan
+    return _harm_first(table)[list(GROUP_COLUMNS)]
+
+
+def gap_table(
+    arm: ArmChanges, question: Question, adjusted: Float64[np.ndarray, " gaps"], level: float
+) -> pd.DataFrame:
+    first, second, counts = arm.first, arm.second, arm.counts
+    untested = _graver(arm.labels["state"].to_numpy(), first, second)
+    tested = untested == "estimated"
+
+    def gap(values: Float64[np.ndarray, " cells"]) -> Float64[np.ndarray, " gaps"]:
+        return np.where(tested, values[first] - values[second], np.nan)
+
+    before, after = gap(counts.before), gap(counts.after)
+    low, high = gap_limits(arm.changes.take(first), arm.changes.take(second), level)
+    limits = np.where(tested, low, np.nan), np.where(tested, high, np.nan)
+    by_training = np.stack([gap(row) for row in counts.by_training])
+    names = arm.labels[["metric", "attribute", "group"]].iloc[first].reset_index(drop=True)
+    table = names.assign(
+        other=arm.labels["group"].to_numpy()[second],
+        before=before,
+        after=after,
+        change=gap(arm.changes.value),
+        low=limits[0],
+        high=limits[1],
+        p_value=arm.p_gaps,
+        p_adjusted=adjusted,
+        direction=_direction(before, after),
+        **_over_seeds(arm, by_training, level),
+    )
+    table = read_changes(table, limits, untested, arm.seeds, question)
+    return _harm_first(table)[list(GAP_COLUMNS)]
+
+
+def _over_seeds(
+    arm: ArmChanges, by_training: Float64[np.ndarray, "s rows"], level: float
+) -> dict[str, Float64[np.ndarray, " rows"]]:
+    """Paired interval over seeds; NaN where the seeds are not known."""
+    if not arm.seeds:
+        unknown = np.full(by_training.shape[1], np.nan)
+        return {"seed_low": unknown, "seed_high": unknown}
+    _, low, high = seed_limits(by_training, level)
+    return {"seed_low": low, "seed_high": high}
+
+
+def _graver(
+    state: Shaped[np.ndarray, " cells"],
+    first: Int64[np.ndarray, " gaps"],
+    second: Int64[np.ndarray, " gaps"],
+) -> Shaped[np.ndarray, " gaps"]:
+    conditions = [(state[first] == one) | (state[second] == one) for one in _STATES]
+    return np.select(conditions, _STATES, "estimated").astype(object)
+
+
+def _direction(
+    before: Float64[np.ndarray, " gaps"], after: Float64[np.ndarray, " gaps"]
+) -> Shaped[np.ndarray, " gaps"]:
+    """What became of a gap, as numbers go; whether it is more than chance is in the verdict."""
+    conditions = [
+        np.isnan(before),
+        before == after,
+        before * after < 0,
+        np.abs(after) > np.abs(before),
+    ]
+    words = ["", "unchanged", "reversed", "wider"]
+    return np.select(conditions, words, "narrower").astype(object)
+
+
+def _harm_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Harm first, the largest change foremost; then the order of the report."""
+    harm, size = table["harm"].to_numpy(dtype=bool), table["change"].abs().to_numpy()
+    order = np.lexsort([np.where(harm, -size, 0.0), ~harm])
+    return table.iloc[order].reset_index(drop=True)

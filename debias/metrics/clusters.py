@@ -1,0 +1,210 @@
+"""Images of one person are not independent: how many independent images they are worth.
+
+``g`` cells, ``m`` measures, ``u`` units (the images of one person in one cell), ``k`` patterns
+(distinct confusion counts of a unit), ``b`` replicates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+from scipy.special import ndtri, stdtrit
+
+from debias.metrics.rates import Measure, counted, ratio
+
+REPLICATES = 2_000
+# With fewer people on either side of a rate (some image right, some image wrong) neither the
+# bootstrap nor its standard error can be trusted, and each person counts as one image.
+FEW = 20
+_CELLS_AT_ONCE = 128
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Units:
+    """The images of each person in each cell.
+
+    Attributes:
+        table: (u, c, c) confusion counts, summed over the trainings of the classifier.
+        codes: (u,) cell of each unit, ascending.
+        n_cells: g.
+        trainings: s, the number of trainings that were summed.
+    """
+
+    table: Int64[np.ndarray, "u c c"]
+    codes: Int64[np.ndarray, " u"]
+    n_cells: int
+    trainings: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Clusters:
+    """What a bootstrap over people says about the rates of some cells.
+
+    Attributes:
+        people: (g, m) people with at least one image in the denominator.
+        kish: (g, m) independent images if each person's were all alike: (sum d)^2 / sum d^2 over
+            the d images of each person.
+        value: (g, m) the rates.
+        variance: (g, m) of the rates over replicates.
+        few: (g, m) whether too few people stand on one side of the rate.
+        low: (g, m) lower percentile over replicates.
+        high: (g, m) upper percentile.
+    """
+
+    people: Float64[np.ndarray, "g m"]
+    kish: Float64[np.ndarray, "g m"]
+    value: Float64[np.ndarray, "g m"]
+    variance: Float64[np.ndarray, "g m"]
+    few: Bool[np.ndarray, "g m"]
+    low: Float64[np.ndarray, "g m"]
+    high: Float64[np.ndarray, "g m"]
+
+    def effective(
+        self, denominator: Float64[np.ndarray, "g m"], level: float
+    ) -> Float64[np.ndarray, "g m"]:
+        """Independent images that would leave the same uncertainty at this level.
+
+        Reference:
+            Korn and Graubard 1998, Confidence intervals for proportions with small expected
+            number of positive counts estimated from survey data, Survey Methodology 24.
+            Deviations: the variance is the bootstrap's, and with few people on one side each
+            person counts as one image.
+        """
+        quantile = (1 + level) / 2
+        student = stdtrit(np.maximum(self.people - 1, 1), quantile)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            size = self.value * (1 - self.value) / self.variance
+            size = size * np.square(ndtri(quantile) / student)
+        size = np.where(self.few | ~np.isfinite(size), self.kish, size)
+        return np.minimum(size, denominator)
+
+
+def bootstrap(
+    units: Units,
+    found: Sequence[Measure],
+    level: float,
+    generator: np.random.Generator,
+    replicates: int = REPLICATES,
+) -> Clusters:
+    """Draw people with replacement within each cell, so that every replicate holds every cell.
+
+    People with equal counts are interchangeable, so a replicate is one multinomial draw over the
+    distinct counts of a cell rather than a list of people.
+
+    Args:
+        units: The images of each person.
+        found: The rates to form.
+        level: Of the percentile limits, in (0, 1).
+        generator: Of the draws.
+        replicates: b.
+    """
+    above, below = counted(units.table, found)  # (u, m)
+    people, kish = _sizes(units, below)
+    hits, misses = (_summed(units, (part > 0).astype(float)) for part in (above, below - above))
+    value = ratio(_summed(units, above), _summed(units, below))
+    parts = [
+        _replicated(units, found, (start, level, replicates), generator)
+        for start in range(0, units.n_cells, _CELLS_AT_ONCE)
+    ]
+    variance, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Clusters(
+        people=people,
+        kish=kish,
+        value=value,
+        variance=variance,
+        few=np.minimum(hits, misses) < FEW,
+        low=low,
+        high=high,
+    )
+
+
+def _sizes(
+    units: Units, below: Float64[np.ndarray, "u m"]
+) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
+    people = _summed(units, (below > 0).astype(float))
+    return people, ratio(np.square(_summed(units, below)), _summed(units, np.square(below)))
+
+
+def _summed(units: Units, values: Float64[np.ndarray, "u m"]) -> Float64[np.ndarray, "g m"]:
+    """Sum over the units of each cell."""
+    columns = [
+        np.bincount(units.codes, weights=column, minlength=units.n_cells) for column in values.T
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _replicated(
+    units: Units,
+    found: Sequence[Measure],
+    how: tuple[int, float, int],
+    generator: np.random.Generator,
+) -> list[Float64[np.ndarray, "g m"]]:
+    """Variance and percentiles of the rates of a block of cells."""
+    start, level, replicates = how
+    stop = min(start + _CELLS_AT_ONCE, units.n_cells)
+    first, last = np.searchsorted(units.codes, [start, stop])
+    table, codes = units.table[first:last], units.codes[first:last] - start
+    multiple, above, below = _patterns(table, codes, stop - start, found)
+    total_above = np.zeros((replicates, stop - start, len(found)))
+    total_below = np.zeros_like(total_above)
+    left = np.tile(multiple.sum(axis=1), (replicates, 1))  # people still to be drawn
+    unseen = multiple.sum(axis=1)
+    for k in range(multiple.shape[1]):
+        share = ratio(multiple[:, k], unseen)
+        drawn = generator.binomial(left, np.nan_to_num(share))
+        total_above += drawn[:, :, None] * above[:, k]
+        total_below += drawn[:, :, None] * below[:, k]
+        left, unseen = left - drawn, unseen - multiple[:, k]
+    rates = ratio(total_above, total_below)  # (b, cells, m)
+    return [_variance(rates), *_percentiles(rates, level)]
+
+
+def _patterns(
+    table: Int64[np.ndarray, "u c c"],
+    codes: Int64[np.ndarray, " u"],
+    n_cells: int,
+    found: Sequence[Measure],
+) -> tuple[Int64[np.ndarray, "g k"], Float64[np.ndarray, "g k m"], Float64[np.ndarray, "g k m"]]:
+    """How many people have which counts: multiplicity, numerators and denominators by cell."""
+    rows = np.column_stack([codes, table.reshape(len(table), -1)])
+    distinct, multiple = np.unique(rows, axis=0, return_counts=True)
+    cell = distinct[:, 0]
+    # The most frequent first: most draws are done after a few of them.
+    order = np.lexsort([-multiple, cell])
+    distinct, multiple, cell = distinct[order], multiple[order], cell[order]
+    rank = np.arange(len(cell)) - np.searchsorted(cell, cell)
+    c = table.shape[1]
+    above, below = counted(distinct[:, 1:].reshape(-1, c, c), found)
+    width = int(rank.max(initial=-1)) + 1
+    spread = np.zeros((n_cells, width), dtype=np.int64)
+    spread[cell, rank] = multiple
+    placed = [np.zeros((n_cells, width, len(found))) for _ in range(2)]
+    placed[0][cell, rank], placed[1][cell, rank] = above, below
+    return spread, placed[0], placed[1]
+
+
+def _variance(rates: Float64[np.ndarray, "b g m"]) -> Float64[np.ndarray, "g m"]:
+    """Over the replicates in which the rate is defined; NaN where it is in none."""
+    defined = ~np.isnan(rates)
+    count = defined.sum(axis=0)
+    mean = ratio(np.nansum(rates, axis=0), count)
+    return ratio(np.nansum(np.square(rates - mean), axis=0), np.maximum(count - 1, 0))
+
+
+def _percentiles(
+    rates: Float64[np.ndarray, "b g m"], level: float
+) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
+    """Linear between order statistics; NaN where the rate is defined in no replicate."""
+    ordered = np.sort(rates, axis=0)  # NaN last
+    last = (~np.isnan(rates)).sum(axis=0) - 1
+    limits = []
+    for quantile in ((1 - level) / 2, (1 + level) / 2):
+        place = np.maximum(last, 0) * quantile
+        whole = np.floor(place).astype(np.int64)
+        below, above = (
+            np.take_along_axis(ordered, np.minimum(index, np.maximum(last, 0))[None], axis=0)[0]
+            for index in (whole, whole + 1)
+        )
+        limits.append(below + (place - whole) * (above - below))
+    return limits[0], limits[1]

@@ -1,0 +1,219 @@
+"""Two classifiers on the same images -> which groups changed, how sure that is, and who was harmed.
+
+``cells`` and ``gaps`` as in ``change_tables``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from debias.errors import EvaluationError
+from debias.metrics.change_tables import (
+    GAP_COLUMNS,
+    GROUP_COLUMNS,
+    ArmChanges,
+    arm_changes,
+    gap_table,
+    group_table,
+)
+from debias.metrics.change_verdicts import Question, Reference
+from debias.metrics.change_words import conclude, notes, scope
+from debias.metrics.evaluation import FairnessReport
+from debias.metrics.multiplicity import bonferroni_level, holm
+from debias.metrics.trade import sizes_table, trade_table
+from debias.metrics.trainings import plain
+
+_TABLES = ("groups", "gaps", "trade", "sizes")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ComparisonReport:
+    """What changed for each group from one classifier to another, on the same images.
+
+    Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero. Rows with harm
+    come first in both tables.
+
+    Attributes:
+        before: Name of the classifier compared with; may be empty.
+        after: Name of the other.
+        n: Images.
+        identities: People; None where nobody says who is shown.
+        seeds: Of the trainings that were paired; empty for two single classifiers.
+        level: Of the intervals of groups, and of all comparisons together.
+        comparisons: Changes that were tested, in groups and gaps, of all arms together.
+        adjusted_level: Of a single comparison.
+        margin: Largest change that does not matter, or None.
+        groups: One row a group and measure, columns ``GROUP_COLUMNS``. ``low`` and ``high`` hold
+            at ``level`` for other images under these trainings; ``seed_low`` and ``seed_high`` at
+            the adjusted level for other trainings on these images.
+        gaps: One row a pair of groups and measure, columns ``GAP_COLUMNS``; differences are
+            ``group`` minus ``other``, ``low`` and ``high`` hold at the adjusted level.
+        trade: ``attribute, group, metric, before, after, change``, without verdict.
+        verdict: ``reading, reason, sentence, harms, gains``.
+        notes: What a reader must know before reading any number.
+        scope: What was compared on whom, and what was not.
+        sizes: ``attribute, group, before, after``: images of each group.
+    """
+
+    before: str
+    after: str
+    n: int
+    identities: int | None
+    seeds: tuple[int, ...]
+    level: float
+    comparisons: int
+    adjusted_level: float
+    margin: float | None
+    groups: pd.DataFrame
+    gaps: pd.DataFrame
+    trade: pd.DataFrame
+    verdict: Mapping[str, Any]
+    notes: tuple[str, ...]
+    scope: tuple[str, ...]
+    sizes: pd.DataFrame
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, None where undefined or withheld; no image is listed."""
+        values: dict[str, Any] = {"kind": "comparison", "schema": 1}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            rows = isinstance(value, pd.DataFrame)
+            values[one.name] = plain(value.to_dict("records") if rows else value)
+        return values
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "ComparisonReport":
+        """Read back what ``to_dict`` wrote.
+
+        Raises:
+            EvaluationError: It is no such document.
+        """
+        if values.get("kind") != "comparison" or values.get("schema") != 1:
+            raise EvaluationError("this is no comparison of this version of debias")
+        known = {one.name: values[one.name] for one in fields(ComparisonReport)}
+        columns = {"groups": GROUP_COLUMNS, "gaps": GAP_COLUMNS}
+        tables = {
+            name: pd.DataFrame(known[name], columns=columns.get(name) if not known[name] else None)
+            for name in _TABLES
+        }
+        listed = {name: tuple(known[name]) for name in ("seeds", "notes", "scope")}
+        return ComparisonReport(**{**known, **tables, **listed})
+
+    @staticmethod
+    def from_json(text: str) -> "ComparisonReport":
+        """Read back what ``to_json`` wrote."""
+        return ComparisonReport.from_dict(json.loads(text))
+
+
+def compare(
+    before: FairnessReport,
+    after: FairnessReport,
+    *,
+    reference: Reference | None = None,
+    margin: float | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> ComparisonReport:
+    """Compare two classifiers, or two arms over seeds, on the same images.
+
+    Each group's change is tested image against image, or person against person where identities
+    are known (``change_p_value``), and so is the change of each gap (``gap_p_value``); Holm over
+    all of them. Where the trainings are known, a difference is found only with five seeds or more
+    whose own paired interval leaves out 0, too.
+
+    Args:
+        before: Report with its images, as made by ``evaluate``.
+        after: Likewise, of the same images.
+        reference: Group that the others are compared with; by default what both declared, or all
+            pairs.
+        margin: Largest change that does not matter, in (0, 1). Without one, a change can never be
+            ruled out.
+        level: Of the intervals of groups, and of all comparisons together.
+        seed: Of the bootstrap.
+
+    Raises:
+        EvaluationError: A report read from a file; images, labels, groups, classes, people or
+            seeds that differ; a level or margin outside (0, 1).
+    """
+    question = Question(reference=reference, margin=margin, level=level, seed=seed)
+    return _compared(before, {"": after}, question)[""]
+
+
+def compare_arms(
+    baseline: FairnessReport,
+    arms: Mapping[str, FairnessReport],
+    *,
+    reference: Reference | None = None,
+    margin: float | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, ComparisonReport]:
+    """Compare several arms with one baseline, as one family of comparisons.
+
+    Args:
+        baseline: Compared with every arm.
+        arms: By name, none of them the baseline.
+        reference: As in ``compare``, and so are the others.
+        margin: Likewise.
+        level: Likewise.
+        seed: Likewise.
+
+    Raises:
+        EvaluationError: As in ``compare``.
+    """
+    question = Question(reference=reference, margin=margin, level=level, seed=seed)
+    return _compared(baseline, arms, question)
+
+
+def _compared(
+    baseline: FairnessReport, arms: Mapping[str, FairnessReport], question: Question
+) -> dict[str, ComparisonReport]:
+    found = {name: arm_changes(baseline, report, question) for name, report in arms.items()}
+    p = [part for arm in found.values() for part in (arm.p_cells, arm.p_gaps)]
+    adjusted = holm(np.concatenate([*p, np.zeros(0)]))
+    family = int((~np.isnan(adjusted)).sum()), len(arms)
+    parts = iter(np.split(adjusted, np.cumsum([len(part) for part in p])))
+    return {
+        name: _report(arm, question, (next(parts), next(parts)), family)
+        for name, arm in found.items()
+    }
+
+
+def _report(
+    arm: ArmChanges,
+    question: Question,
+    adjusted: tuple[Float64[np.ndarray, " cells"], Float64[np.ndarray, " gaps"]],
+    family: tuple[int, int],
+) -> ComparisonReport:
+    level = bonferroni_level(question.level, family[0])
+    groups = group_table(arm, question, adjusted[0], level)
+    gaps = gap_table(arm, question, adjusted[1], level)
+    trade = trade_table(arm.before, arm.after, arm.outcomes)
+    reports, metrics = (arm.before, arm.after), list(dict.fromkeys(arm.labels["metric"]))
+    return ComparisonReport(
+        before=arm.before.name,
+        after=arm.after.name,
+        n=arm.before.n,
+        identities=arm.before.identities,
+        seeds=arm.seeds,
+        level=question.level,
+        comparisons=family[0],
+        adjusted_level=level,
+        margin=question.margin,
+        groups=groups,
+        gaps=gaps,
+        trade=trade,
+        verdict=conclude(groups, gaps, arm.seeds, question),
+        notes=tuple(notes(arm.before, arm.seeds, groups, trade)),
+        scope=tuple(scope(reports, metrics, family, level, question)),
+        sizes=sizes_table(arm.before, arm.after, arm.outcomes[0]),
+    )

@@ -1,0 +1,292 @@
+"""What classifiers said about images, checked once: the input of every measure and comparison.
+
+``n`` images, ``s`` trainings of one classifier (1 for a single one), ``c`` classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64, Shaped
+from numpy.typing import ArrayLike
+
+from debias.errors import EvaluationError
+from debias.metrics.disaggregation import Grouping, Source, as_groups, groupings, join_groups
+from debias.types import Predictions
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcomes:
+    """What one classifier, trained once or several times, said about each image.
+
+    Attributes:
+        sample_ids: (n,) unique, ascending.
+        classes: At least two, in the order of the indices below.
+        positive: The class that rates such as recall are about; None for more than two classes.
+        y_true: (n,) index into ``classes``.
+        y_pred: (s, n) likewise, one row a training.
+        score: (s, n, c) probability of each class, or None.
+        groupings: One per attribute, then their crossing; see ``groupings``.
+        subjects: (n,) identity of each image as a number from 0, or None where nobody says.
+        unnamed: Images without identity, each counted as a person of its own.
+        seeds: (s,) seed of each training; empty for a classifier of unknown training.
+    """
+
+    sample_ids: Shaped[np.ndarray, " n"]
+    classes: tuple[str, ...]
+    positive: str | None
+    y_true: Int64[np.ndarray, " n"]
+    y_pred: Int64[np.ndarray, "s n"]
+    score: Float64[np.ndarray, "s n c"] | None
+    groupings: tuple[Grouping, ...]
+    subjects: Int64[np.ndarray, " n"] | None
+    unnamed: int = 0
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is declared about classes and groups, rather than read from the data.
+
+    Attributes:
+        classes: All classes; by default those of ``y_true``, and 0 and 1 if there is no other.
+        positive: Class that the rates are about, of two; by default the last.
+        sources: Who says which group a person belongs to, by attribute.
+        declared: Allowed values by attribute.
+    """
+
+    classes: Sequence[object] | None = None
+    positive: object | None = None
+    sources: Mapping[str, Source] | None = None
+    declared: Mapping[str, Sequence[str]] | None = None
+
+
+def read_outcomes(  # noqa: PLR0913 (the columns of one table)
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    score: ArrayLike | None,
+    groups: object,
+    subject_id: ArrayLike | None,
+    sample_id: ArrayLike | None,
+    task: Task,
+) -> Outcomes:
+    """Check the columns of one classifier's predictions, all in the same order.
+
+    Raises:
+        EvaluationError: Lengths that disagree, missing values, predictions that look like
+            probabilities or lie outside the classes, scores that are no probabilities.
+        GroupSchemaError: A group that was not declared.
+    """
+    truth, guess = _labels("y_true", y_true), _labels("y_pred", y_pred)
+    if len(truth) != len(guess):
+        raise EvaluationError(f"y_true has {len(truth)} rows and y_pred {len(guess)}")
+    if not len(truth):
+        raise EvaluationError("there is no prediction to evaluate")
+    values, classes = _classes(truth, task)
+    positive = _positive(classes, task)
+    ids = _ids(sample_id, len(truth))
+    order = np.argsort(ids, kind="stable")
+    subjects, unnamed = _subjects(subject_id, len(truth))
+    found = groupings(
+        as_groups(groups, ids).iloc[order], sources=task.sources, declared=task.declared
+    )
+    return Outcomes(
+        sample_ids=ids[order],
+        classes=classes,
+        positive=positive,
+        y_true=_indices("y_true", truth, values)[order],
+        y_pred=_indices("y_pred", guess, values)[order][None],
+        score=_scores(score, len(truth), len(classes), order),
+        groupings=found,
+        subjects=None if subjects is None else subjects[order],
+        unnamed=unnamed,
+    )
+
+
+def outcomes_of_trainings(
+    trainings: Sequence[Predictions],
+    groups: pd.DataFrame,
+    classes: tuple[str, str],
+    sources: Mapping[str, Source] | None = None,
+    subjects: pd.Series | None = None,
+) -> Outcomes:
+    """The trainings of one arm, joined by sample id.
+
+    Args:
+        trainings: One per seed, of the same images, in any order of images.
+        groups: Indexed by sample id.
+        classes: Names of class 0 and 1.
+        sources: Who says which group, by attribute.
+        subjects: Identity, indexed by sample id; None where nobody says.
+
+    Raises:
+        EvaluationError: No training, images that differ between trainings, ids without groups.
+    """
+    if not trainings:
+        raise EvaluationError("there is no prediction to evaluate")
+    ordered = [_sorted(one) for one in sorted(trainings, key=lambda one: one.seed)]
+    first = ordered[0]
+    for one in ordered[1:]:
+        same = np.array_equal(one.sample_ids, first.sample_ids)
+        if not (same and np.array_equal(one.y_true, first.y_true)):
+            raise EvaluationError(
+                f"seeds {first.seed} and {one.seed} of arm {one.arm!r} predicted different images"
+            )
+    positive = np.stack([one.score for one in ordered])
+    of_ids = None if subjects is None else subjects.loc[first.sample_ids].to_numpy()
+    codes, unnamed = _subjects(of_ids, len(first.sample_ids))
+    return Outcomes(
+        sample_ids=first.sample_ids,
+        classes=classes,
+        positive=classes[1],
+        y_true=first.y_true,
+        y_pred=np.stack([one.y_pred for one in ordered]),
+        score=np.stack([1 - positive, positive], axis=2),
+        groupings=groupings(join_groups(groups, first.sample_ids), sources=sources),
+        subjects=codes,
+        unnamed=unnamed,
+        seeds=tuple(one.seed for one in ordered),
+    )
+
+
+def _sorted(one: Predictions) -> Predictions:
+    order = np.argsort(one.sample_ids, kind="stable")
+    return Predictions(
+        sample_ids=one.sample_ids[order], y_true=one.y_true[order], score=one.score[order],
+        threshold=one.threshold, arm=one.arm, seed=one.seed, split=one.split,
+    )  # fmt: skip
+
+
+def _labels(name: str, values: ArrayLike) -> Shaped[np.ndarray, " n"]:
+    """One column of class labels: whole numbers or text, nothing missing."""
+    column = np.asarray(values)
+    if column.ndim != 1:
+        raise EvaluationError(f"{name} must be one column of classes, got shape {column.shape}")
+    missing = pd.isna(column)
+    if missing.any():
+        raise EvaluationError(
+            f"{missing.sum()} of {len(column)} values of {name} are missing, first in row "
+            f"{int(np.argmax(missing))}; leave these rows out or label them"
+        )
+    if column.dtype == object:
+        kind = pd.api.types.infer_dtype(column)
+        if kind not in ("string", "integer", "boolean", "floating"):
+            raise EvaluationError(f"{name} holds {kind} values; use whole numbers or text alone")
+        column = column.astype(str) if kind == "string" else np.array(column.tolist())
+    if np.issubdtype(column.dtype, np.floating):
+        return _whole(name, column)
+    return column.astype(np.int64) if column.dtype.kind in "biu" else column.astype(str)
+
+
+def _whole(name: str, column: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    broken = ~np.isfinite(column) | (column != np.round(column))
+    if not broken.any():
+        return column.astype(np.int64)
+    first = column[broken][0]
+    if ((column >= 0) & (column <= 1)).all():
+        raise EvaluationError(
+            f"{name} holds {first:g}: these look like probabilities. Pass them as score, and as "
+            f"{name} the class they lead to, for example (score >= 0.5)"
+        )
+    raise EvaluationError(f"{name} holds {first:g}, which is no class; use whole numbers or text")
+
+
+def _classes(truth: Shaped[np.ndarray, " n"], task: Task) -> tuple[list[Any], tuple[str, ...]]:
+    """The raw value of each class, and its name."""
+    numeric = truth.dtype.kind == "i"
+    if task.classes is not None:
+        values = [int(str(one)) if numeric else str(one) for one in task.classes]
+    else:
+        values = np.unique(truth).tolist()
+        if numeric and set(values) <= {0, 1}:
+            values = [0, 1]
+    names = tuple(str(one) for one in values)
+    if len(set(names)) < max(2, len(names)):
+        raise EvaluationError(
+            f"two different classes are needed, got {', '.join(names)}; declare them with classes"
+        )
+    return values, names
+
+
+def _positive(classes: tuple[str, ...], task: Task) -> str | None:
+    if len(classes) > 2:
+        if task.positive is not None:
+            raise EvaluationError(f"a positive class is one of two; there are {len(classes)}")
+        return None
+    positive = classes[-1] if task.positive is None else str(task.positive)
+    if positive not in classes:
+        raise EvaluationError(f"positive class {positive!r} is none of {', '.join(classes)}")
+    return positive
+
+
+def _indices(
+    name: str, column: Shaped[np.ndarray, " n"], values: list[Any]
+) -> Int64[np.ndarray, " n"]:
+    numeric = column.dtype.kind == "i"
+    if numeric != isinstance(values[0], int):
+        kinds = "whole numbers" if numeric else "text"
+        raise EvaluationError(f"{name} holds {kinds}, the classes are {values[:10]}: not the same")
+    codes = pd.Index(values).get_indexer(pd.Index(column)).astype(np.int64)
+    outside = codes < 0
+    if outside.any():
+        strange = sorted({str(value) for value in column[outside]})[:5]
+        raise EvaluationError(
+            f"{outside.sum()} of {len(column)} values of {name} lie outside the classes "
+            f"{', '.join(map(str, values[:10]))}: {', '.join(strange)}; declare all classes"
+        )
+    return codes
+
+
+def _scores(
+    score: ArrayLike | None, n: int, n_classes: int, order: Int64[np.ndarray, " n"]
+) -> Float64[np.ndarray, "1 n c"] | None:
+    if score is None:
+        return None
+    values = np.asarray(score, dtype=np.float64)
+    if n_classes == 2 and values.ndim == 1:
+        values = np.stack([1 - values, values], axis=1)
+    if values.shape != (n, n_classes):
+        raise EvaluationError(
+            f"score must have shape ({n}, {n_classes}), or ({n},) for two classes; got "
+            f"{np.asarray(score).shape}"
+        )
+    outside = ~((values >= 0) & (values <= 1)).all(axis=1)  # True for NaN, too
+    if outside.any():
+        raise EvaluationError(
+            f"{outside.sum()} of {n} scores are not probabilities in [0, 1], first in row "
+            f"{int(np.argmax(outside))}"
+        )
+    far = np.abs(values.sum(axis=1) - 1) > 1e-4
+    if far.any():
+        raise EvaluationError(f"{far.sum()} of {n} rows of score do not sum to 1")
+    return values[order][None]
+
+
+def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Int64[np.ndarray, " n"] | None, int]:
+    """Identities as numbers; an image without one is a person of its own."""
+    if subject_id is None:
+        return None, 0
+    column = pd.Series(list(np.asarray(subject_id, dtype=object)), dtype=object)
+    if len(column) != n:
+        raise EvaluationError(f"subject_id has {len(column)} rows for {n} predictions")
+    if pd.api.types.infer_dtype(column, skipna=True).startswith("mixed"):
+        raise EvaluationError("subject_id mixes text and numbers: 1 and '1' would be two people")
+    codes, known = pd.factorize(column)
+    unnamed = codes < 0
+    codes[unnamed] = len(known) + np.arange(unnamed.sum())
+    return codes.astype(np.int64), int(unnamed.sum())
+
+
+def _ids(sample_id: ArrayLike | None, n: int) -> Shaped[np.ndarray, " n"]:
+    if sample_id is None:
+        return np.arange(n)
+    ids = np.asarray(sample_id)
+    ids = ids.astype(str) if ids.dtype == object else ids
+    if ids.shape != (n,):
+        raise EvaluationError(f"sample_id has shape {ids.shape} for {n} predictions")
+    repeated = n - len(np.unique(ids))
+    if repeated:
+        raise EvaluationError(f"{repeated} predictions repeat a sample id")
+    return ids

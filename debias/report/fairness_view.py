@@ -1,0 +1,240 @@
+"""Rows and sentences of a fairness document, in the order in which a reader asks for them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from debias.report.group_charts import GROUPS_DRAWN, PANELS_DRAWN
+from debias.report.panels import STATES, Row, largest_gap_first, of
+from debias.report.readings import (
+    counted,
+    metric_meaning,
+    metric_name,
+    reading_of,
+    source_name,
+    verdict_name,
+    why_no_number,
+)
+from debias.report.tables import View, paged
+from debias.report.text import TIMES, attribute_name, group_name, is_number, number
+
+Document = Mapping[str, Any]
+GAPS_FIRST = 15  # largest gaps, above the complete table
+ROWS_SHOWN = 600  # of a complete table; a browser has to hold them
+KINDS_SHOWN = 4  # columns of sizes
+
+
+def attributes(document: Document) -> list[View]:
+    """Which groups there are, who assigned them, and what they are compared with."""
+    return [
+        {
+            "title": attribute_name(found["attribute"]),
+            "source": source_name(found["source"]),
+            "groups": [group_name(found["attribute"], group) for group in found["groups"]],
+            "reference": group_name(found["attribute"], found["reference"])
+            if found.get("reference")
+            else None,
+        }
+        for found in document["attributes"]
+    ]
+
+
+def sizes(document: Document) -> View:
+    """How many images and people each group has, and what they are too few for."""
+    kinds: dict[str, str] = {}
+    for metric in document["metrics"]:
+        kinds.setdefault(counted(metric), metric)
+    metrics = sorted(kinds.values(), key=lambda metric: counted(metric) != "images")[:KINDS_SHOWN]
+    tables = {metric: {_cell(row): row for row in of(document, "by_group", metric)}
+              for metric in metrics}  # fmt: skip
+    return {
+        "kinds": [counted(metric) for metric in metrics],
+        "people": is_number(document["identities"]),
+        "attributes": [
+            {
+                "title": attribute_name(found["attribute"]),
+                "pages": list(paged(_size_rows(document, found, tables))),
+            }
+            for found in document["attributes"]
+        ],
+    }
+
+
+def _cell(row: Row) -> tuple[str, str]:
+    return row["attribute"], row["group"]
+
+
+def _size_rows(document: Document, found: Row, tables: Mapping[str, Any]) -> list[View]:
+    measured = {group for table in tables.values() for name, group in table
+                if name == found["attribute"]}  # fmt: skip
+    groups = [*found["groups"], *sorted(measured - set(found["groups"]))]
+    rows = []
+    for group in groups:
+        cells = [
+            _size(metric, table.get((found["attribute"], group), {}), document)
+            for metric, table in tables.items()
+        ]
+        rows.append({"full": group, "short": group_name(found["attribute"], group),
+                     "cells": cells, "people": cells[0]["people"]})  # fmt: skip
+    return rows
+
+
+def _size(metric: str, row: Row, document: Document) -> View:
+    n = row.get("denominator")
+    is_shown = is_number(n) and row.get("state") != "suppressed"
+    return {
+        "n": n if is_shown else None,
+        "people": row.get("identities") if is_shown else None,
+        "why": why_no_number(metric, row, document["suppress_below"]),
+        "needed": document["minimum"] if row.get("state") == "too_small" else None,
+    }
+
+
+def gaps(document: Document) -> list[View]:
+    """Every gap with the two rates, their sizes and the verdict, largest first."""
+    values = {(*_cell(row), row["metric"]): row for row in document["by_group"]}
+    rows = sorted(document["gaps"], key=largest_gap_first)
+    return [_gap(row, values, document.get("margin")) for row in rows]
+
+
+def _gap(row: Row, values: Mapping[tuple[str, str, str], Row], margin: object) -> View:
+    ends = [
+        values.get((row["attribute"], row[end], row["metric"]), {}) for end in ("group", "other")
+    ]
+    return {
+        **row,
+        "title": metric_name(row["metric"]),
+        "over": attribute_name(row["attribute"]),
+        "ends": [
+            {
+                "short": group_name(row["attribute"], row[end]),
+                "value": found.get("value"),
+                "n": found.get("denominator"),
+            }
+            for end, found in zip(("group", "other"), ends, strict=True)
+        ],
+        "said": verdict_name(row["verdict"], row["reason"], margin),
+    }
+
+
+def largest(found: Sequence[View]) -> list[View]:
+    """The largest gap of each measure and attribute, those that were found first."""
+    estimated = [row for row in found if is_number(row["difference"])]
+    judged = [row for row in estimated if row["reason"] not in STATES]
+    first: dict[tuple[str, str], View] = {}
+    for row in judged or estimated:
+        first.setdefault((row["metric"], row["attribute"]), row)
+    return list(first.values())[:GAPS_FIRST]
+
+
+def tally(rows: Iterable[Row], margin: object) -> list[tuple[str, int]]:
+    """How many comparisons came to which verdict."""
+    counts: dict[str, int] = {}
+    for row in sorted(rows, key=largest_gap_first):
+        said = verdict_name(row["verdict"], row["reason"], margin)
+        counts[said] = counts.get(said, 0) + 1
+    return list(counts.items())
+
+
+def verdict(document: Document) -> View:
+    """The verdict as a whole and by attribute, as the document states it."""
+    margin = document.get("margin")
+    found = document["verdict"]
+    return {
+        "reading": reading_of(found, margin),
+        "sentence": found["sentence"],
+        "by_attribute": [
+            {
+                "title": attribute_name(row["attribute"]),
+                "reading": reading_of(row, margin),
+                "sentence": row["sentence"],
+            }
+            for row in found.get("by_attribute") or ()
+        ],
+    }
+
+
+def titled(rows: Iterable[Row]) -> list[View]:
+    """Rows of a measure over an attribute, with both names printed."""
+    return [
+        {**row, "title": metric_name(row["metric"]), "over": attribute_name(row["attribute"])}
+        for row in rows
+    ]
+
+
+def ratios(document: Document) -> list[View]:
+    """Ratios of the lowest to the highest group, as a rule of thumb."""
+    return [
+        {
+            **row,
+            "low_group": group_name(row["attribute"], row["group"]),
+            "high_group": group_name(row["attribute"], row["other"]),
+        }
+        for row in titled(document["ratios"])
+    ]
+
+
+def by_measure(document: Document, part: str, drawn: Mapping[str, str]) -> list[View]:
+    """Measures that have a picture, with the number of differences found in each."""
+    return [
+        {
+            "metric": metric,
+            "title": metric_name(metric),
+            "meaning": metric_meaning(metric, document.get("positive")),
+            "chart": name,
+            "tally": tally_text(of(document, part, metric)),
+        }
+        for metric, name in drawn.items()
+    ]
+
+
+def tally_text(rows: Sequence[Row]) -> str:
+    """Say how many of the comparisons of a measure found a difference."""
+    found = sum(row["verdict"] == "difference_found" for row in rows)
+    return f"{number(found, 'count')} found in {number(len(rows), 'count')} comparisons"
+
+
+def complete(rows: Sequence[View], what: str) -> View:
+    """A complete table, by attribute, as far as a browser can hold it."""
+    kept: dict[str, list[View]] = {}
+    for row in rows[:ROWS_SHOWN]:
+        kept.setdefault(row["over"], []).append(row)
+    over = len(rows) - ROWS_SHOWN
+    said = (
+        f"The first {number(ROWS_SHOWN, 'count')} {what} are listed; the JSON file holds "
+        f"{number(over, 'count')} more."
+    )
+    parts = sorted(kept.items(), key=lambda part: TIMES in part[0])
+    return {"parts": parts, "limit": said if over > 0 else ""}
+
+
+def rate_rows(documents: Mapping[str, Document]) -> View:
+    """Fairness documents in the shape in which the tables of rates read a run."""
+    return {
+        "arms": {
+            name: {"mean": {"by_group": _with_reasons(document)}, "seeds": []}
+            for name, document in documents.items()
+        },
+        "data": {"groups": []},
+    }
+
+
+def _with_reasons(document: Document) -> list[View]:
+    below = document["suppress_below"]
+    return [
+        {**row, "why": why_no_number(row["metric"], row, below)} for row in document["by_group"]
+    ]
+
+
+def chart_limit(document: Document, measures: int) -> str:
+    """Say what the pictures leave out, if they leave out anything."""
+    groups: dict[str, set[str]] = {}
+    for row in document["by_group"]:
+        groups.setdefault(row["attribute"], set()).add(row["group"])
+    said = []
+    if any(len(found) > GROUPS_DRAWN for found in groups.values()):
+        said.append(f"the {GROUPS_DRAWN} worst groups of an attribute")
+    if len(groups) > PANELS_DRAWN:
+        said.append(f"{PANELS_DRAWN} attributes")
+    if len(document["metrics"]) > measures:
+        said.append(f"{measures} measures")
+    return f"The pictures show {', '.join(said)}; the tables hold the others." if said else ""

@@ -1,0 +1,103 @@
+"""What a terminal shows of an evaluation and of a comparison: the verdict, then the groups."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+ROWS = 20
+Document = Mapping[str, Any]
+
+
+def evaluation_lines(document: Document) -> Iterator[str | Table]:
+    """The verdict, banners, and the accuracy of every group, worst first."""
+    yield _bold(document["verdict"]["sentence"])
+    for note in document["notes"]:
+        yield escape(f"* {note}")
+    yield _groups(document)
+
+
+def comparison_lines(name: str, document: Document) -> Iterator[str | Table]:
+    """Harms first, the verdict, banners, and the change of every group."""
+    yield _bold(f"{name}: {document['verdict']['sentence']}")
+    for note in document["notes"]:
+        yield escape(f"* {note}")
+    yield _changes(document)
+
+
+def _bold(text: str) -> str:
+    return f"[bold]{escape(text)}[/]"
+
+
+def _groups(document: Document) -> Table:
+    metric = document["metrics"][0]
+    rows = [row for row in document["by_group"] if row["metric"] == metric]
+    rows = sorted(rows, key=lambda row: (row["value"] is None, row["value"] or 0.0))
+    table = _table(f"{metric.replace('_', ' ')} by group, worst first", ("group", "images", "value",
+                   f"{100 * document['level']:g} % interval", "state"), len(rows))  # fmt: skip
+    for row in rows[:ROWS]:
+        table.add_row(
+            escape(row["group"]), _count(row["denominator"], document), _share(row["value"]),
+            _between(row["low"], row["high"]), row["state"].replace("_", " "),
+        )  # fmt: skip
+    return table
+
+
+def _changes(document: Document) -> Table:
+    rows = [row for row in document["groups"] if row["metric"] == "accuracy"]
+    headings = (
+        "group",
+        "images",
+        "before",
+        "after",
+        "change, points",
+        "fixed",
+        "broken",
+        "verdict",
+    )
+    table = _table("accuracy by group, harmed groups first", headings, len(rows))
+    for row in rows[:ROWS]:
+        verdict = row["verdict"].replace("_", " ") + (" (harm)" if row["harm"] else "")
+        table.add_row(
+            escape(row["group"]), _count(row["n"], document), _share(row["before"]),
+            _share(row["after"]), _points(row), _number(row["fixed"]), _number(row["broken"]),
+            verdict if not row["reason"] else f"{verdict}: {row['reason'].replace('_', ' ')}",
+        )  # fmt: skip
+    return table
+
+
+def _table(title: str, headings: Sequence[str], count: int) -> Table:
+    left = {"group", "state", "verdict"}
+    table = Table(
+        title=title,
+        caption=f"{ROWS} of {count} groups; the page has all" if count > ROWS else None,
+    )
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
+    return table
+
+
+def _count(value: float | None, document: Document) -> str:
+    return "withheld" if value is None else _number(value)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.1%}"
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.1%} to {high:.1%}"
+
+
+def _points(row: Document) -> str:
+    if row["change"] is None:
+        return "undefined"
+    limits = "" if row["low"] is None else f" [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+    return f"{100 * row['change']:+.1f}{limits}"

@@ -1,0 +1,84 @@
+"""What a run was made of: its parts, its data and its representation, as plain values."""
+
+from typing import Any
+
+from debias import metrics
+from debias.models import Pretrained
+from debias.stages.parts import Stages
+from debias.stages.run import Run, dump
+from debias.types import SPLITS, FaceStore
+
+EXAMPLES = 20  # set-aside items named in the report; the store lists all
+
+
+def about_run(run: Run, stages: Stages) -> dict[str, Any]:
+    made = {
+        "faces": [stages.faces],
+        "representation": [stages.representation],
+        "reference": [stages.reference] if stages.reference else [],
+        "weights": list(stages.weights.values()),
+        "classifiers": [one for found in stages.classifiers.values() for one in found],
+    }
+    seconds = {
+        name: round(sum(one.read_json("manifest.json")["seconds"] for one in found), 2)
+        for name, found in made.items()
+    }
+    return {
+        "config": dump(run.config),
+        **run.compute.describe(),
+        "seconds": seconds,
+        "artifacts": {
+            "faces": stages.faces.key,
+            "classifiers": {
+                arm: [one.key for one in found] for arm, found in stages.classifiers.items()
+            },
+        },
+        "seeds": run.config.seeds,
+        "folder": str(run.folder.path),
+        "mlflow": run.tracking.link(),
+    }
+
+
+def about_data(run: Run, stages: Stages, faces: FaceStore, small: frozenset[str]) -> dict[str, Any]:
+    counts = {split: len(faces.rows(split)) for split in SPLITS}
+    set_aside = stages.faces.read_json("set_aside.json")
+    groups: list[dict[str, Any]] = []
+    few = metrics.hidden_counts(
+        faces.groups(faces.rows("test")), run.config.evaluation.suppress_below
+    )
+    for attribute in faces.attributes:
+        train, test = (
+            faces.groups(faces.rows(split))[attribute].value_counts() for split in ("train", "test")
+        )
+        for value in sorted(set(train.index) | set(test.index)):
+            name, size = f"{attribute}:{value}", int(train.get(value, 0))
+            withheld = name in small
+            groups.append(
+                {
+                    "attribute": attribute,
+                    "group": name,
+                    "train": None if withheld else size,
+                    "train_share": None if withheld else size / counts["train"],
+                    "test": None if few.get(name) else int(test.get(value, 0)),
+                }
+            )
+    return {
+        "name": run.config.data.name,
+        "label": faces.label,
+        "classes": list(faces.classes),
+        "attributes": list(faces.attributes),
+        "image_size": run.config.image_size,
+        "n": counts,
+        "annotation": run.config.data.annotation,
+        "source": run.config.data.source,
+        "groups": groups,
+        "set_aside": {"count": set_aside["count"], "examples": set_aside["items"][:EXAMPLES]},
+    }
+
+
+def about_representation(run: Run, stages: Stages) -> dict[str, Any]:
+    figures: dict[str, Any] = stages.representation.read_json("figures.json")
+    recipe = run.config.representation
+    if isinstance(recipe.model, Pretrained):
+        return {"name": recipe.model.name, "file": recipe.model.file.name} | figures
+    return {"name": recipe.model.name, "epochs": recipe.training.epochs} | figures

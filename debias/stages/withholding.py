@@ -1,0 +1,33 @@
+"""Training groups of a few images: their counts stay out of every report and tracker."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from debias.metrics import hidden_counts
+from debias.types import FaceStore
+
+TABLES = ("share_by_group", "auc_by_group")
+
+
+def small_training_groups(faces: FaceStore, below: int) -> frozenset[str]:
+    """Names of the groups and crossings whose number of training images is withheld."""
+    groups = faces.groups(faces.rows("train"))
+    if not len(groups.columns):
+        return frozenset()
+    hidden = hidden_counts(groups, below)
+    return frozenset(name for name, withheld in hidden.items() if withheld)
+
+
+def without(figures: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
+    """Figures of weights without the groups whose counts could be read from them."""
+    tables = {
+        name: {group: row for group, row in figures[name].items() if group not in hidden}
+        for name in TABLES
+        if name in figures
+    }
+    return {**figures, **tables}
+
+
+def count_or_none(count: int, below: int) -> int | None:
+    """A count that may be shown; None for 1 to below."""
+    return None if 0 < count < below else count
