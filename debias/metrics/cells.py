@@ -42,6 +42,16 @@ class Cells:
     state: Shaped[np.ndarray, "g m"]
 
     @property
+    def says_the_label(self) -> bool:
+        """Whether each cell holds images of one true class only, as when gender is the label.
+
+        Then only accuracy can be compared: other rates differ because the labels do.
+        """
+        classes = (self.table.sum(axis=2) > 0).sum(axis=1)  # (g,)
+        held = self.table.sum(axis=(0, 2)) > 0
+        return bool((classes <= 1).all() and held.sum() > 1)
+
+    @property
     def value(self) -> Float64[np.ndarray, "g m"]:
         return ratio(self.above, self.below)
 
@@ -59,7 +69,7 @@ class Cells:
         low, high = clopper_pearson(self.above, self.below, level)
         if self.clusters is None:
             return low, high
-        size = self.effective(level)
+        size = np.nan_to_num(self.effective(level))
         fewer = clopper_pearson(np.nan_to_num(self.value) * size, size, level)
         below = np.fmin(np.fmin(low, fewer[0]), self.clusters.low)
         above = np.fmax(np.fmax(high, fewer[1]), self.clusters.high)

@@ -21,6 +21,7 @@ from debias.metrics.paired import PairedCounts, change_p_value, paired_counts, s
 from debias.metrics.paired_intervals import (
     Changes,
     change_limits,
+    change_limits_p_value,
     gap_limits,
     gap_p_value,
     measured,
@@ -84,7 +85,7 @@ def arm_changes(before: FairnessReport, after: FairnessReport, question: Questio
     counts = _counts(outcomes, found)
     labels = _labels(outcomes[0], found, _states(before, after))
     changes = measured(counts, np.random.default_rng(question.seed))
-    first, second = _gaps(before, after, outcomes[0], question.reference, len(found))
+    first, second = _gaps(before, after, outcomes[0], question.reference, found)
     tested = labels["state"].to_numpy() == "estimated"
     both = tested[first] & tested[second]
     p_gaps = np.full(len(first), np.nan)
@@ -99,15 +100,26 @@ def arm_changes(before: FairnessReport, after: FairnessReport, question: Questio
         changes=changes,
         first=first,
         second=second,
-        p_cells=np.where(tested, change_p_value(counts), np.nan),
+        p_cells=np.where(tested, _p_of_cells(counts, changes), np.nan),
         p_gaps=p_gaps,
     )
 
 
+def _p_of_cells(counts: PairedCounts, changes: Changes) -> Float64[np.ndarray, " cells"]:
+    """The exact test; where people repeat, the interval must say so, too.
+
+    Flipping the signs of people takes gains and losses as spread alike over people. If a few
+    people have all the gains and many the losses (50 people with 20 images, correlation 0.3, 2 %
+    each), it alone finds a change at 5 % in 12 % of cases where there is none.
+    """
+    exact = change_p_value(counts)
+    return np.where(counts.people_repeat, np.fmax(exact, change_limits_p_value(changes)), exact)
+
+
 def _paired_measures(
     before: FairnessReport, after: FairnessReport, outcomes: Outcomes
-) -> list[Measure]:
-    """Measures of both reports whose denominator does not depend on predictions."""
+) -> dict[str, list[Measure]]:
+    """By attribute, the measures of both reports whose denominator no prediction changes."""
     common = set(before.metrics) & set(after.metrics)
     every = measures(outcomes.classes, outcomes.positive)
     found = [one for one in every if one.is_paired and one.name in common]
@@ -116,10 +128,20 @@ def _paired_measures(
             "the two reports have no metric in common whose denominator is the same images "
             f"before and after: {', '.join(before.metrics)} and {', '.join(after.metrics)}"
         )
-    return found
+    compared = {one["attribute"]: set(one["metrics"]) for one in after.attributes}
+    return {
+        one["attribute"]: [
+            measure
+            for measure in found
+            if measure.name in compared[one["attribute"]] & set(one["metrics"])
+        ]
+        for one in before.attributes
+    }
 
 
-def _counts(outcomes: tuple[Outcomes, Outcomes], found: Sequence[Measure]) -> PairedCounts:
+def _counts(
+    outcomes: tuple[Outcomes, Outcomes], found: Mapping[str, Sequence[Measure]]
+) -> PairedCounts:
     """Grouping by grouping, measure by measure, group by group; the order of everything here."""
     first, second = outcomes
     parts = [
@@ -128,18 +150,20 @@ def _counts(outcomes: tuple[Outcomes, Outcomes], found: Sequence[Measure]) -> Pa
             len(grouping.cells), first.subjects,
         )
         for grouping in first.groupings
-        for measure in found
+        for measure in found[grouping.attribute]
     ]  # fmt: skip
     return stacked(parts, len(first.y_pred))
 
 
 def _labels(
-    outcomes: Outcomes, found: Sequence[Measure], states: Mapping[tuple[str, str], str]
+    outcomes: Outcomes,
+    found: Mapping[str, Sequence[Measure]],
+    states: Mapping[tuple[str, str], str],
 ) -> pd.DataFrame:
     rows = [
         (measure.name, grouping.attribute, name, states[measure.name, name])
         for grouping in outcomes.groupings
-        for measure in found
+        for measure in found[grouping.attribute]
         for name in grouping.cells
     ]
     return pd.DataFrame(rows, columns=["metric", "attribute", "group", "state"], dtype=object)
@@ -161,7 +185,7 @@ def _gaps(
     after: FairnessReport,
     outcomes: Outcomes,
     reference: Reference | None,
-    n_measures: int,
+    found: Mapping[str, Sequence[Measure]],
 ) -> tuple[Int64[np.ndarray, " gaps"], Int64[np.ndarray, " gaps"]]:
     """Cells compared with each other: two of one attribute and one measure."""
     declared = [{one["reference"] for one in report.attributes} for report in (before, after)]
@@ -171,7 +195,7 @@ def _gaps(
     for grouping in outcomes.groupings:
         unknown = np.array([is_unknown(name) for name in grouping.cells], dtype=bool)
         pair = pairs(grouping, chosen.get(grouping.attribute), unknown)
-        for _ in range(n_measures):
+        for _ in found[grouping.attribute]:
             first.append(pair.first + start)
             second.append(pair.second + start)
             start += len(grouping.cells)

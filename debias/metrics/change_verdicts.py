@@ -111,15 +111,18 @@ def too_few(seeds: Sequence[int]) -> str:
 
 
 def benefit(table: pd.DataFrame) -> Float64[np.ndarray, " rows"]:
-    """Above 0 for a change for the better: a better rate, or a narrower gap."""
+    """Above 0 for a change for the better: a better rate, or a narrower gap of such a rate."""
+    sign = sign_of(table["metric"])
     if "other" in table:
-        return (table["before"].abs() - table["after"].abs()).to_numpy(dtype=float)
-    return sign_of(table["metric"]) * table["change"].to_numpy(dtype=float)
+        narrower = (table["before"].abs() - table["after"].abs()).to_numpy(dtype=float)
+        return np.abs(sign) * narrower
+    return sign * table["change"].to_numpy(dtype=float)
 
 
 def sign_of(metric: pd.Series) -> Float64[np.ndarray, " rows"]:
     """1 where a higher rate is better for the group, -1 where a lower is, 0 where neither is."""
-    return metric.str.partition("[")[0].map(_BETTER).fillna(0).to_numpy(dtype=np.float64)
+    signs = [_BETTER.get(name.partition("[")[0], 0) for name in metric]
+    return np.array(signs, dtype=np.float64)
 
 
 def overall_reading(

@@ -15,6 +15,7 @@ from debias.metrics.change_verdicts import (
 from debias.metrics.changes import SEEDS_NEEDED
 from debias.metrics.evaluation import FairnessReport
 from debias.metrics.trade import paid_for
+from debias.metrics.verdicts import points, spoken
 
 _NAMED = 3  # harms named in the verdict's own sentence
 _UNTESTED = ("suppressed", "not_estimable", "too_small")
@@ -50,7 +51,7 @@ def _sentence(
         found = int((rows["verdict"] == "difference_found").sum())
         text = f"Difference found in {found} of {tested} comparisons"
     elif reading == "difference_ruled_out":
-        text = f"Difference ruled out beyond the margin of {_points(question.margin or 0.0)}"
+        text = f"Difference ruled out beyond the margin of {points(question.margin or 0.0)}"
     else:
         name = reason.replace("_", " ")
         loud = name.upper() if reason == "insufficient_evidence" else name
@@ -91,7 +92,8 @@ def _told(tables: Sequence[pd.DataFrame], seeds: Sequence[int]) -> list[str]:
 def _of_group(row: Mapping[Hashable, Any]) -> str:
     verb = "rose" if row["change"] > 0 else "fell"
     return (
-        f"{_spoken(row['metric'])} of {row['group']} {verb} by {_points(abs(row['change']))}, "
+        f"{spoken(row['metric'])} of {spoken(row['group'])} {verb} by "
+        f"{points(abs(row['change']))}, "
         f"{_percent(row['before'])} to {_percent(row['after'])} {_limits(row)}, n = {row['n']:,.0f}"
     )
 
@@ -99,7 +101,8 @@ def _of_group(row: Mapping[Hashable, Any]) -> str:
 def _of_gap(row: Mapping[Hashable, Any]) -> str:
     verb = {"wider": "widened", "narrower": "narrowed"}.get(row["direction"], row["direction"])
     return (
-        f"gap in {_spoken(row['metric'])} of {row['group']} to {row['other']} {verb} from "
+        f"gap in {spoken(row['metric'])} of {spoken(row['group'])} to {spoken(row['other'])} "
+        f"{verb} from "
         f"{100 * row['before']:+.1f} to {100 * row['after']:+.1f} percentage points {_limits(row)}"
     )
 
@@ -108,18 +111,8 @@ def _limits(row: Mapping[Hashable, Any]) -> str:
     return f"[change {100 * row['low']:+.1f} to {100 * row['high']:+.1f}]"
 
 
-def _spoken(metric: str) -> str:
-    return metric.replace("_", " ")
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _points(share: float) -> str:
-    """Percentage points; enough decimals that no change shows as zero."""
-    decimals = next((d for d in range(1, 6) if round(100 * share, d) != 0), 6)
-    return f"{100 * share:.{decimals}f} percentage points"
 
 
 def notes(
@@ -197,12 +190,12 @@ def scope(
     before, after = reports
     groups = "; ".join(f"{one['attribute']} ({one['source']})" for one in before.attributes)
     arms = f" of {family[1]} arms together" if family[1] > 1 else ""
-    margin = "none" if question.margin is None else _points(question.margin)
+    margin = "none" if question.margin is None else points(question.margin)
     return [
         f"Compared: {after.name or 'after'} with {before.name or 'before'}, on the same "
         f"{before.n:,} images{f' of the {before.split} split' if before.split else ''}.",
         f"Groups: {groups or 'none annotated'}.",
-        f"Tested: {', '.join(map(_spoken, metrics))}; {family[0]:,} comparisons{arms}, p-values by "
+        f"Tested: {', '.join(map(spoken, metrics))}; {family[0]:,} comparisons{arms}, p-values by "
         f"Holm, intervals of gaps at {100 * adjusted_level:.5g} %, so that all hold together with "
         f"{100 * question.level:g} %. Margin: {margin}.",
         "Shown without test: precision, the quality of scores, and all figures over all images.",

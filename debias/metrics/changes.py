@@ -3,7 +3,7 @@
 ``s`` seeds.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,14 +16,11 @@ from debias.metrics.seeds import check_one_arm, check_same_images, spread
 from debias.metrics.trainings import TrainingReport, plain
 
 Reading = Literal["difference_found", "cannot_tell"]
-Reason = Literal[
-    "", "not_estimable", "too_small", "single_run", "too_few_seeds", "insufficient_evidence"
-]
+Reason = Literal["", "not_estimable", "single_run", "too_few_seeds", "insufficient_evidence"]
 
 # Fewer seeds give numbers, but no verdict: single runs are noise.
 SEEDS_NEEDED = 5
 QUANTITIES = ("accuracy", "worst_group_accuracy", "accuracy_gap", "equalized_odds_difference")
-_GROUP_ACCURACY = "accuracy/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +31,7 @@ class Change:
     other images. Whoever looks at several changes passes an adjusted level.
 
     Attributes:
-        quantity: One of ``QUANTITIES``, or ``accuracy/<group>``.
+        quantity: One of ``QUANTITIES``.
         baseline: Name of the arm compared with.
         arm: Name of the arm.
         baseline_mean: Mean over seeds, in [0, 1]; NaN when undefined in a seed.
@@ -70,7 +67,7 @@ class Change:
 
     def sentence(self) -> str:
         """The change in plain English; enough decimals that no non-zero number shows as zero."""
-        name = _spoken(self.quantity)
+        name = self.quantity.replace("_", " ")
         seeds = f"{self.n_seeds} seed" + ("s" if self.n_seeds > 1 else "")
         if not np.isfinite(self.mean):
             return f"{name}: undefined, over {seeds}: {self._verdict()}"
@@ -93,7 +90,6 @@ class Change:
     def _because(self) -> str:
         reasons = {
             "not_estimable": "not estimable in every seed",
-            "too_small": "too few images in the group",
             "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
             "too_few_seeds": f"{self.n_seeds} seeds; at least {SEEDS_NEEDED} are needed",
             "insufficient_evidence": "INSUFFICIENT EVIDENCE",
@@ -112,11 +108,11 @@ def paired_change(
     Args:
         baseline: One report per seed.
         arm: One report per seed, of the same seeds and the same images.
-        quantity: One of ``QUANTITIES``, or ``accuracy/<group>`` such as ``accuracy/race:Black``.
+        quantity: One of ``QUANTITIES``.
         level: Of the t-interval, in (0, 1).
 
     Raises:
-        EvaluationError: An unknown quantity or group, seeds or images that differ.
+        EvaluationError: An unknown quantity, seeds or images that differ.
         ValueError: The level is outside (0, 1).
     """
     if not 0 < level < 1:
@@ -125,7 +121,7 @@ def paired_change(
     before, after = _by_seed(baseline, quantity), _by_seed(arm, quantity)
     differences = after - before
     sd, low, high = (float(part[0]) for part in seed_limits(differences[:, None], level))
-    reading, reason = _read(differences, low, high, _size_of_group(arm[0], quantity))
+    reading, reason = _read(differences, low, high)
     return Change(
         quantity=quantity,
         baseline=baseline[0].arm,
@@ -165,27 +161,12 @@ def _by_seed(reports: Sequence[TrainingReport], quantity: str) -> Float64[np.nda
 
 
 def _value(report: TrainingReport, quantity: str) -> float:
-    if quantity.startswith(_GROUP_ACCURACY):
-        return float(_group_row(report, quantity)["value"])
     if quantity not in QUANTITIES:
         known = ", ".join(QUANTITIES)
-        raise EvaluationError(f"unknown quantity {quantity!r}; known: {known}, accuracy/<group>")
+        raise EvaluationError(f"unknown quantity {quantity!r}; known: {known}")
     return float(
         report.overall["accuracy"] if quantity == "accuracy" else report.disparities[quantity]
     )
-
-
-def _group_row(report: TrainingReport, quantity: str) -> Mapping[Hashable, Any]:
-    group = quantity.removeprefix(_GROUP_ACCURACY)
-    rows = report.by_group[report.by_group["metric"] == "accuracy"].set_index("group")
-    if group not in rows.index:
-        raise EvaluationError(f"unknown group {group!r}; known: {', '.join(rows.index)}")
-    return rows.loc[group].to_dict()
-
-
-def _size_of_group(report: TrainingReport, quantity: str) -> Reason:
-    is_group = quantity.startswith(_GROUP_ACCURACY)
-    return "too_small" if is_group and _group_row(report, quantity)["state"] == "too_small" else ""
 
 
 def seed_limits(
@@ -204,12 +185,10 @@ def seed_limits(
 
 
 def _read(
-    differences: Float64[np.ndarray, " s"], low: float, high: float, size: Reason
+    differences: Float64[np.ndarray, " s"], low: float, high: float
 ) -> tuple[Reading, Reason]:
     if not np.isfinite(differences).all():
         return "cannot_tell", "not_estimable"
-    if size:
-        return "cannot_tell", size
     if len(differences) == 1:
         return "cannot_tell", "single_run"
     if len(differences) < SEEDS_NEEDED:
@@ -217,12 +196,6 @@ def _read(
     if low > 0 or high < 0:
         return "difference_found", ""
     return "cannot_tell", "insufficient_evidence"
-
-
-def _spoken(quantity: str) -> str:
-    if quantity.startswith(_GROUP_ACCURACY):
-        return f"accuracy of {quantity.removeprefix(_GROUP_ACCURACY)}"
-    return quantity.replace("_", " ")
 
 
 def _decimals(*numbers: float) -> int:

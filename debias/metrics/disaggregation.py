@@ -38,7 +38,7 @@ class Grouping:
     attribute: str
     cells: tuple[str, ...]
     codes: Int64[np.ndarray, " n"]
-    source: Source = "not stated"
+    source: str = "not stated"
     is_crossing: bool = False
 
     @property
@@ -100,7 +100,7 @@ def as_groups(groups: object, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFr
 
 def groupings(
     groups: pd.DataFrame,
-    sources: Mapping[str, Source] | None = None,
+    sources: Mapping[str, str] | None = None,
     declared: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Grouping, ...]:
     """One grouping per attribute, then their crossing when there are two or more.
@@ -149,7 +149,7 @@ def _single(
     name: str,
     column: pd.Series,
     declared: Sequence[str] | None,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, str],
 ) -> Grouping:
     if declared is None and isinstance(column.dtype, pd.CategoricalDtype):
         declared = column.cat.categories.tolist()

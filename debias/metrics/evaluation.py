@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from debias.errors import EvaluationError
 from debias.metrics.cells import Cells, cells_of, hidden_cells, is_unknown, states
 from debias.metrics.curves import calibration_table, confusion_table, score_table
-from debias.metrics.disaggregation import Grouping, Source
-from debias.metrics.gaps import Pairs, gap_table, pairs, references
+from debias.metrics.disaggregation import Grouping
+from debias.metrics.gaps import Pairs, compared_metrics, gap_table, pairs, references
 from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.noise import label_noise
 from debias.metrics.outcomes import Outcomes, Task, read_outcomes
@@ -53,7 +53,9 @@ class FairnessReport:
         margin: Largest difference that does not matter, or None.
         minimum: Denominators below this take no part in a verdict.
         suppress_below: Denominators from 1 to below this are withheld.
-        attributes: One entry an attribute: ``attribute, source, groups, reference``.
+        attributes: One entry an attribute: ``attribute, source, groups, reference`` and
+            ``metrics``, in which its groups are compared: accuracy alone where groups say what
+            the label says. ``empty`` lists the cells of a crossing without images.
         overall: One row a measure: ``metric, value, numerator, denominator, identities,
             effective, low, high, state``.
         quality: ``auroc``, ``expected_calibration_error`` and ``calibration_bias`` (share of
@@ -155,7 +157,7 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
     classes: Sequence[object] | None = None,
     positive: object | None = None,
     sample_id: ArrayLike | None = None,
-    sources: Mapping[str, Source] | None = None,
+    sources: Mapping[str, str] | None = None,
     declared: Mapping[str, Sequence[str]] | None = None,
     minimum: int = MINIMUM,
     suppress_below: int = SUPPRESS_BELOW,
@@ -217,7 +219,7 @@ def report_on(
     compared = [(cells, _pairs(cells, chosen)) for cells in every]
     gaps, comparisons = gap_table(compared, found, rules.level, rules.margin)
     by_group = _tables([_table(cells, found, rules.level) for cells in every])
-    attributes = _attributes(outcomes.groupings, chosen)
+    attributes = _attributes(every, found, chosen)
     report = FairnessReport(
         name=name,
         split=split,
@@ -241,7 +243,7 @@ def report_on(
         spread=spread_table(every, found, rules.level),
         ratios=ratio_table(every, found, rules.level),
         noise=_noise(every, found, rules),
-        verdict=conclude(by_group, gaps, [one["attribute"] for one in attributes], rules.margin),
+        verdict=conclude(by_group, gaps, attributes, rules.margin),
         notes=(),
         scope=(),
         confusion=_curves(confusion_table, outcomes, every),
@@ -318,16 +320,27 @@ def _overall(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.D
     return _table(cells, found, rules.level).drop(columns=["attribute", "group"])
 
 
-def _attributes(found: Sequence[Grouping], chosen: Mapping[str, str]) -> Rows:
+def _attributes(
+    every: Sequence[Cells], found: Sequence[Measure], chosen: Mapping[str, str]
+) -> Rows:
     return [
         {
-            "attribute": grouping.attribute,
-            "source": grouping.source,
-            "groups": list(grouping.cells),
-            "reference": chosen.get(grouping.attribute),
+            "attribute": cells.grouping.attribute,
+            "source": cells.grouping.source,
+            "groups": list(cells.grouping.cells),
+            "reference": chosen.get(cells.grouping.attribute),
+            "metrics": compared_metrics(cells, found),
+            "empty": _empty(cells.grouping),
         }
-        for grouping in found
+        for cells in every
     ]
+
+
+def _empty(grouping: Grouping) -> list[str]:
+    """Cells of a crossing that nobody declared and no image falls into."""
+    if not grouping.is_crossing:
+        return []
+    return [name for name, n in zip(grouping.cells, grouping.sizes, strict=True) if n == 0]
 
 
 def _noise(every: Sequence[Cells], found: Sequence[Measure], rules: Rules) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int64, Shaped
 from debias.errors import EvaluationError
 from debias.metrics.cells import Cells
 from debias.metrics.disaggregation import CROSS, Grouping
-from debias.metrics.intervals import newcombe, newcombe_p_value
+from debias.metrics.intervals import difference_limits, difference_p_value
 from debias.metrics.multiplicity import bonferroni_level, holm
 from debias.metrics.power import detectable_gap
 from debias.metrics.rates import Measure
@@ -105,7 +105,7 @@ def gap_table(
 ) -> tuple[pd.DataFrame, int]:
     """Every pair and measure with its difference, and the number of comparisons.
 
-    Newcombe intervals at the Bonferroni level of everything compared, so that all of them hold
+    Intervals at the Bonferroni level of everything compared, so that all of them hold
     together with ``level``; p-values by inverting the interval, adjusted by Holm.
 
     Args:
@@ -118,22 +118,35 @@ def gap_table(
     Returns:
         Columns ``GAP_COLUMNS``, one row a pair and measure; how many rows carry an interval.
     """
-    testable = [_testable(cells, chosen) for cells, chosen in compared]
+    testable = [_testable(cells, chosen, found) for cells, chosen in compared]
     comparisons = int(sum(part.sum() for part in testable))
     adjusted = bonferroni_level(level, comparisons)
     parts = [
         _rows(cells, chosen, found, tested, adjusted)
         for (cells, chosen), tested in zip(compared, testable, strict=True)
     ]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=GAP_COLUMNS)
+    parts = [
+        part[part["metric"].isin(compared_metrics(cells, found))]
+        for part, (cells, _) in zip(parts, compared, strict=True)
+    ]
+    if not parts:
+        return pd.DataFrame(columns=list(GAP_COLUMNS)), 0
+    table = pd.concat(parts, ignore_index=True)
     table["p_adjusted"] = holm(table["p_value"].to_numpy(dtype=np.float64))
     verdict, reason = read_gaps(table, margin)
     table = table.assign(verdict=verdict, reason=reason)
     return table[list(GAP_COLUMNS)], comparisons
 
 
-def _testable(cells: Cells, chosen: Pairs) -> Bool[np.ndarray, "p m"]:
-    estimated = cells.state == "estimated"
+def compared_metrics(cells: Cells, found: Sequence[Measure]) -> list[str]:
+    """The measures in which the groups of a grouping are compared."""
+    names = [one.name for one in found]
+    return [name for name in names if name == "accuracy"] if cells.says_the_label else names
+
+
+def _testable(cells: Cells, chosen: Pairs, found: Sequence[Measure]) -> Bool[np.ndarray, "p m"]:
+    compared = compared_metrics(cells, found)
+    estimated = (cells.state == "estimated") & [one.name in compared for one in found]
     return estimated[chosen.first] & estimated[chosen.second]
 
 
@@ -151,7 +164,7 @@ def _rows(
         for which in (chosen.first, chosen.second)
         for part in (value, size)
     )
-    low, high = newcombe(first, first_size, second, second_size, level)
+    low, high = difference_limits(first, first_size, second, second_size, level)
     names = np.array(cells.grouping.cells, dtype=object)
     state = [cells.state[which].T.ravel() for which in (chosen.first, chosen.second)]
     return pd.DataFrame(
@@ -163,7 +176,7 @@ def _rows(
             "difference": first - second,
             "low": low,
             "high": high,
-            "p_value": newcombe_p_value(first, first_size, second, second_size),
+            "p_value": difference_p_value(first, first_size, second, second_size),
             "detectable": detectable_gap(second, first_size, second_size, level),
             "untested": _obstacle(state[0], state[1]),
         }

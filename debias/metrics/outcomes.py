@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int64, Shaped
 from numpy.typing import ArrayLike
 
 from debias.errors import EvaluationError
-from debias.metrics.disaggregation import Grouping, Source, as_groups, groupings, join_groups
+from debias.metrics.disaggregation import Grouping, as_groups, groupings, join_groups
 from debias.types import Predictions
 
 
@@ -59,7 +59,7 @@ class Task:
 
     classes: Sequence[object] | None = None
     positive: object | None = None
-    sources: Mapping[str, Source] | None = None
+    sources: Mapping[str, str] | None = None
     declared: Mapping[str, Sequence[str]] | None = None
 
 
@@ -98,7 +98,7 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
         positive=positive,
         y_true=_indices("y_true", truth, values)[order],
         y_pred=_indices("y_pred", guess, values)[order][None],
-        score=_scores(score, len(truth), len(classes), order),
+        score=_scores(score, (classes, positive), order),
         groupings=found,
         subjects=None if subjects is None else subjects[order],
         unnamed=unnamed,
@@ -109,7 +109,7 @@ def outcomes_of_trainings(
     trainings: Sequence[Predictions],
     groups: pd.DataFrame,
     classes: tuple[str, str],
-    sources: Mapping[str, Source] | None = None,
+    sources: Mapping[str, str] | None = None,
     subjects: pd.Series | None = None,
 ) -> Outcomes:
     """The trainings of one arm, joined by sample id.
@@ -240,13 +240,17 @@ def _indices(
 
 
 def _scores(
-    score: ArrayLike | None, n: int, n_classes: int, order: Int64[np.ndarray, " n"]
+    score: ArrayLike | None,
+    task: tuple[tuple[str, ...], str | None],
+    order: Int64[np.ndarray, " n"],
 ) -> Float64[np.ndarray, "1 n c"] | None:
     if score is None:
         return None
-    values = np.asarray(score, dtype=np.float64)
+    (classes, positive), n = task, len(order)
+    n_classes, values = len(classes), np.asarray(score, dtype=np.float64)
     if n_classes == 2 and values.ndim == 1:
-        values = np.stack([1 - values, values], axis=1)
+        both = [1 - values, values]  # one column is about the positive class
+        values = np.stack(both if positive == classes[1] else both[::-1], axis=1)
     if values.shape != (n, n_classes):
         raise EvaluationError(
             f"score must have shape ({n}, {n_classes}), or ({n},) for two classes; got "

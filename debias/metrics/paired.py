@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Real
 from scipy.special import bdtr
 
 from debias.metrics.rates import Measure, ratio
@@ -35,7 +35,8 @@ class PairedCounts:
         lost: (cells,) images that go from 1 to 0, likewise.
         by_training: (s, cells) change of the share in each training.
         cell: (r,) cell of each kind of unit, ascending.
-        change: (r,) after minus before, summed over the unit's images and over trainings.
+        up: (r,) steps from 0 to 1, summed over the unit's images and over trainings.
+        down: (r,) steps from 1 to 0, likewise.
         size: (r,) images of the unit.
         count: (r,) units of that kind.
     """
@@ -48,13 +49,24 @@ class PairedCounts:
     lost: Float64[np.ndarray, " cells"]
     by_training: Float64[np.ndarray, "s cells"]
     cell: Int64[np.ndarray, " r"]
-    change: Int64[np.ndarray, " r"]
+    up: Int64[np.ndarray, " r"]
+    down: Int64[np.ndarray, " r"]
     size: Int64[np.ndarray, " r"]
     count: Int64[np.ndarray, " r"]
 
+    @property
+    def change(self) -> Int64[np.ndarray, " r"]:
+        """After minus before, summed over the images and trainings of each kind of unit."""
+        return self.up - self.down
+
+    @property
+    def people_repeat(self) -> Bool[np.ndarray, " cells"]:
+        """Whether a person has several images in the cell."""
+        return self.units < self.images
+
     def summed(self, values: Float64[np.ndarray, " r"]) -> Float64[np.ndarray, " cells"]:
         """Sum of a value of each kind of unit over the units of each cell."""
-        return np.bincount(self.cell, weights=values * self.count, minlength=len(self.images))
+        return _summed(self.cell, values * self.count, len(self.images))
 
 
 def paired_counts(
@@ -81,42 +93,54 @@ def paired_counts(
     s, moved = len(first), second - first
     people = None if subjects is None else subjects[inside]
     images = np.bincount(codes, minlength=n_cells)
-    cell, change, size, count = _kinds(codes, people, moved.sum(axis=0))
+    cell, up, down, size, count = _kinds(codes, people, moved)
 
     def share(values: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " cells"]:
-        return ratio(np.bincount(codes, weights=values, minlength=n_cells), images)
+        return ratio(_summed(codes, values, n_cells), images)
 
     return PairedCounts(
         images=images.astype(np.int64),
         units=np.bincount(cell, weights=count, minlength=n_cells).astype(np.int64),
         before=share(first.sum(axis=0)) / s,
         after=share(second.sum(axis=0)) / s,
-        gained=np.bincount(codes, weights=(moved > 0).sum(axis=0), minlength=n_cells) / s,
-        lost=np.bincount(codes, weights=(moved < 0).sum(axis=0), minlength=n_cells) / s,
+        gained=_summed(codes, (moved > 0).sum(axis=0), n_cells) / s,
+        lost=_summed(codes, (moved < 0).sum(axis=0), n_cells) / s,
         by_training=np.stack([share(row) for row in moved]),
         cell=cell,
-        change=change,
+        up=up,
+        down=down,
         size=size,
         count=count,
     )
 
 
+def _summed(
+    cell: Int64[np.ndarray, " rows"], values: Real[np.ndarray, " rows"], n_cells: int
+) -> Float64[np.ndarray, " cells"]:
+    # Without rows, bincount forgets that it was to sum floats.
+    return np.bincount(cell, weights=values, minlength=n_cells).astype(np.float64)
+
+
 def _kinds(
     codes: Int64[np.ndarray, " n"],
     people: Int64[np.ndarray, " n"] | None,
-    moved: Int64[np.ndarray, " n"],
+    moved: Int64[np.ndarray, "s n"],
 ) -> tuple[Int64[np.ndarray, " r"], ...]:
-    """Images -> units -> kinds of unit: cell, change, size, count."""
-    cell, change, size = codes, moved, np.ones_like(codes)
+    """Images -> units -> kinds of unit: cell, up, down, size, count."""
+    cell, size = codes, np.ones_like(codes)
+    up, down = (moved > 0).sum(axis=0), (moved < 0).sum(axis=0)
     if people is not None:
         key = codes * (people.max(initial=0) + 1) + people
-        _, first, unit = np.unique(key, return_index=True, return_inverse=True)
-        cell, change = codes[first], np.bincount(unit, weights=moved).astype(np.int64)
-        size = np.bincount(unit).astype(np.int64)
-    shift, width = np.abs(change).max(initial=0), size.max(initial=0) + 1
-    key = (cell * (2 * shift + 1) + change + shift) * width + size
+        _, first, unit, size = np.unique(
+            key, return_index=True, return_inverse=True, return_counts=True
+        )
+        cell = codes[first]
+        up, down = (np.bincount(unit, weights=part).astype(np.int64) for part in (up, down))
+    key = cell
+    for part in (up, down, size):
+        key = key * (part.max(initial=0) + 1) + part
     _, first, count = np.unique(key, return_index=True, return_counts=True)
-    return cell[first], change[first], size[first], count.astype(np.int64)
+    return cell[first], up[first], down[first], size[first], count
 
 
 def stacked(parts: Sequence[PairedCounts], trainings: int) -> PairedCounts:
@@ -136,7 +160,8 @@ def _no_cells(trainings: int) -> PairedCounts:
     counts, shares = np.zeros(0, dtype=np.int64), np.zeros(0)
     return PairedCounts(
         images=counts, units=counts, before=shares, after=shares, gained=shares, lost=shares,
-        by_training=np.zeros((trainings, 0)), cell=counts, change=counts, size=counts, count=counts,
+        by_training=np.zeros((trainings, 0)), cell=counts, up=counts, down=counts, size=counts,
+        count=counts,
     )  # fmt: skip
 
 
@@ -158,7 +183,7 @@ def change_p_value(counts: PairedCounts) -> Float64[np.ndarray, " cells"]:
     """
     cell, size, times = _sizes_of_change(counts)
     observed = np.abs(counts.summed(counts.change.astype(np.float64)))
-    reach = np.bincount(cell, weights=size * times, minlength=len(observed))
+    reach = _summed(cell, size * times, len(observed))
     sizes = np.bincount(cell, minlength=len(observed))
     p = np.ones(len(observed))
     one = sizes[cell] == 1

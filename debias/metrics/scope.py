@@ -53,12 +53,19 @@ def _groups(report: "FairnessReport") -> str:
 
 def _of_groups(report: "FairnessReport") -> list[str]:
     guessed = [one["attribute"] for one in report.attributes if one["source"] == "inferred"]
-    if not guessed:
-        return []
-    return [
-        f"Groups are machine guesses ({', '.join(guessed)}): a gap may be one of the guesses "
-        "rather than of the classifier."
-    ]
+    labels = [one["attribute"] for one in report.attributes if one["metrics"] == ["accuracy"]]
+    found = []
+    if guessed:
+        found.append(
+            f"Groups are machine guesses ({', '.join(guessed)}): a gap may be one of the guesses "
+            "rather than of the classifier."
+        )
+    if labels and report.metrics != ("accuracy",):
+        found.append(
+            f"Groups of {', '.join(labels)} hold one true class each: only accuracy is compared "
+            "between them, because other rates differ where labels do."
+        )
+    return found
 
 
 def _of_people(report: "FairnessReport") -> list[str]:

@@ -5,17 +5,18 @@ of the report could not tell from the real ones, though the small count differs.
 the two differ is withheld; a linear program finds the other images for which these are fewest.
 
 ``g`` finest cells, ``p`` published cells (the finest, then those of each single attribute), ``c``
-classes, ``e`` entries of a cell's table, ``m`` measures, ``q`` sums of entries that measures
-publish, ``v`` entries of all finest cells.
+classes, ``m`` measures, ``e`` entries of a cell's table (by true class ``c``, by predicted class
+too ``c * c``), ``v = g * e`` unknowns, ``q`` sums of entries that measures publish.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from debias.errors import EvaluationError
 from debias.metrics.rates import Measure
@@ -23,10 +24,13 @@ from debias.metrics.rates import Measure
 MOST_SMALL = 1_000
 # Accuracy and selection rate together fix whether a class count is odd; two images keep that.
 STEP = 2.0
-# Less than any figure costs: moves no more images than it must.
+# Far less than any figure costs: of equal choices the one that moves fewest images.
 IDLE = 1e-3
-# Bounds the search for whole images; what it then lacks is only the cheapest choice.
+# Bounds the search for whole images, by work and not by time: the answer must not vary.
 NODES = 200
+
+Hidden = Bool[np.ndarray, "p m"]
+Move = Float64[np.ndarray, " v"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,27 +54,28 @@ def withheld(
 ) -> Withheld:
     """Choose what to withhold so that no small count can be worked out.
 
-    A reader is assumed to know, of every figure that is not withheld, the numerator and the
-    denominator, the confusion table of all images, and which finest cells are empty. A count is
-    small if it is the size of a cell or the denominator of a measure there, and in 1..below-1.
+    A count is small if it is the size of a cell or the denominator of a measure there, and lies in
+    1..below-1. A reader is taken to know the numerator and the denominator of every figure that is
+    not withheld, the confusion table of all images, and which finest cells are empty.
 
-    Promised, for every small count: there are other counts, non-negative (and whole, if those of
-    ``finest`` are), that give the same published figures and another value of that count. No total
-    minus its published parts is a small count either. For small sizes and numbers of a true class
-    both hold for any number of reports together that differ in the predictions alone: the other
-    images are chosen from labels and groups, and every report must admit the same ones.
+    Promised, for every small count: there are other non-negative counts that give the same
+    published figures and another value of that count, by whole images unless ``finest`` holds
+    means or the bounded search for them fails. No total minus its published parts is small either.
+    For sizes and numbers of a true class this holds for any number of reports together that differ
+    in their predictions alone (and are made with one version of SciPy): the other images are chosen
+    from labels and groups, and every report must admit the same ones.
 
-    Not promised: that a small count cannot be narrowed down (its range may be two values); for
-    predicted classes, anything about several reports together; reports with other images, groups,
-    measures or limits; and a count that the table of all images gives away, because no other cell
-    of its grouping has images. Then that whole grouping is withheld.
+    Not promised: that a small count cannot be narrowed down (two values may be left); for numbers
+    of a predicted class, anything about several reports together; anything about reports with
+    other images, groups, measures or limits; and a count that the table of all images gives away,
+    as no other cell of its grouping has images. Then that whole grouping is withheld.
 
     Args:
         finest: (g, c, c) confusion counts of the finest cells, the empty ones included; the mean
             over the trainings if there are several.
         parents: (a, g) the cell of each single attribute that a finest cell belongs to. No rows
             if there is one attribute, whose cells are the finest ones.
-        found: The measures, the ones worth most first.
+        found: The measures, those to keep first in front.
         below: The least count that need not be protected, at least 1; 1 withholds nothing.
 
     Raises:
@@ -78,28 +83,31 @@ def withheld(
 
     Reference:
         Fischetti and Salazar, "Models and Algorithms for Optimizing Cell Suppression in Tabular
-        Data with Linear Constraints", 2000. Deviations: a withheld figure may keep others of its
-        cell; one set of other images serves many counts; the cost is per image moved.
+        Data with Linear Constraints", 2000. Deviations: withheld are measures of a cell instead of
+        cells; one set of other images serves many counts; the cost is per image moved.
     """
     if below < 1:
         raise EvaluationError(f"counts are withheld below {below}; the limit must be at least 1")
     report = _Report(finest=finest, parents=parents, found=tuple(found), below=below)
     hidden = report.small_ones()
-    n_small = int(hidden[: len(finest)].any(axis=1).sum())
-    if n_small > MOST_SMALL:
-        raise EvaluationError(
-            f"{n_small:,} groups hold a count of 1 to {below - 1}, more than {MOST_SMALL:,} "
-            "can be withheld safely; list fewer attributes"
-        )
+    _check_number(int(hidden[: len(finest)].any(axis=1).sum()), below)
     if hidden.any():
-        true_classes = _Counts(report, by_prediction=False)
-        moves = _protect(true_classes, hidden)
-        both_classes = _Counts(report, by_prediction=True)
+        # Without a look at the predictions, so that these cannot sway it.
+        moves = _protect(_Counts(report, by_prediction=False), hidden)
+        predicted = _Counts(report, by_prediction=True)
         for move in moves:
-            _admit(both_classes, hidden, move)
-        _protect(both_classes, hidden)
+            _admit(predicted, hidden, move)
+        _protect(predicted, hidden)
     first, *others = np.split(hidden, report.starts[1:])
     return Withheld(finest=first, singles=tuple(others))
+
+
+def _check_number(n_small: int, below: int) -> None:
+    if n_small > MOST_SMALL:
+        raise EvaluationError(
+            f"{n_small:,} groups hold a count of 1 to {below - 1}, more than the {MOST_SMALL:,} "
+            "that can be protected; list fewer attributes"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,15 +122,13 @@ class _Report:
     @cached_property
     def starts(self) -> list[int]:
         """First published cell of each grouping."""
-        sizes = [self.finest.shape[0], *(int(cells.max()) + 1 for cells in self.parents)]
+        sizes = [len(self.finest), *(int(cells.max()) + 1 for cells in self.parents)]
         return [0, *np.cumsum(sizes)[:-1].tolist()]
 
     @cached_property
-    def member(self) -> Any:
-        """(p, g) sparse: 1 where a published cell contains a finest cell."""
-        from scipy import sparse
-
-        g = self.finest.shape[0]
+    def member(self) -> sparse.csr_array:
+        """(p, g) 1 where a published cell contains a finest cell."""
+        g = len(self.finest)
         blocks = [sparse.csr_array((np.ones(g), (cells, np.arange(g)))) for cells in self.parents]
         return sparse.vstack([sparse.eye_array(g), *blocks], format="csr")
 
@@ -131,7 +137,7 @@ class _Report:
         ends = [*self.starts[1:], self.member.shape[0]]
         return next(slice(*ab) for ab in zip(self.starts, ends, strict=True) if cell < ab[1])
 
-    def is_small(self, count: Float64[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
+    def is_small(self, count: Float64[np.ndarray, "*cells"]) -> Bool[np.ndarray, "*cells"]:
         """Whether a count must not become known; means over trainings are no whole numbers."""
         return (count > 1e-9) & (count < self.below - 1e-9)
 
@@ -144,282 +150,268 @@ class _Report:
 
 
 class _Counts:
-    """The unknowns of a reader, and the published sums of them.
+    """What a reader does not know, and the published sums of it.
 
     Attributes:
-        counts: (v,) true values.
-        lines: (p * q, v) sparse: the sums, of every published cell in turn.
+        counts: (v,) the true values.
+        lines: (p * q, v) the sums, of one published cell after the other.
+        sums: (q, e) the sums within a cell.
         uses: (m, q) whether a measure publishes a sum.
         guarded: (q,) whether a small value of it must not become known.
-        fixed: (e, v) sparse: what the table of all images tells.
+        fixed: (e, v) what the table of all images tells.
+        values: (p, q) the sums of the true values.
+        size: (p,) images in a published cell.
+        has_images: (g,) whether a finest cell has any.
+        is_whole: Whether the true values are whole numbers, as those of one training are.
     """
 
     def __init__(self, report: _Report, by_prediction: bool) -> None:
-        from scipy import sparse
-
-        self.report = report
         table = report.finest if by_prediction else np.rint(report.finest.sum(axis=2))
-        self.counts = table.ravel()
-        self.is_whole = bool(np.array_equal(self.counts, np.rint(self.counts)))
-        g, e = len(table), table[0].size
-        sums, self.uses, self.guarded = _sums(report.found, by_prediction)
-        self.sums = sums
-        self.lines = sparse.kron(report.member, sparse.csr_array(sums), format="csr")
-        self.fixed = sparse.kron(np.ones((1, g)), sparse.eye_array(e), format="csr")
-        self.shape = (report.member.shape[0], len(sums))
-        self.values = (self.lines @ self.counts).reshape(self.shape)
-        size = report.member @ table.reshape(g, e).sum(axis=1)
-        # A count of 0 is known to exist nowhere: the last one that should stand in for another.
-        self.size = np.where(self.values > 0, size[:, None], size.max() * 2 + 1)
-        self.can_grow = np.repeat(table.reshape(g, e).sum(axis=1) > 0, e)
+        flat = table.reshape(len(table), -1)
+        self.report, self.counts = report, table.ravel()
+        self.is_whole = bool((self.counts == np.rint(self.counts)).all())
+        self.has_images = flat.sum(axis=1) > 0
+        self.sums, self.uses, self.guarded = _sums(report.found, by_prediction)
+        self.lines = sparse.kron(report.member, sparse.csr_array(self.sums), format="csr")
+        entries = sparse.eye_array(flat.shape[1])
+        self.fixed = sparse.kron(np.ones((1, len(flat))), entries, format="csr")
+        self.values = report.member @ flat @ self.sums.T
+        self.size = report.member @ flat.sum(axis=1)
 
-    def published(self, hidden: Bool[np.ndarray, "p m"]) -> Bool[np.ndarray, "p q"]:
+    def published(self, hidden: Hidden) -> Bool[np.ndarray, "p q"]:
         return ~hidden @ self.uses
 
-    def cost(self, hidden: Bool[np.ndarray, "p m"]) -> Float64[np.ndarray, "p q"]:
-        """Price of a changed sum: images of the cell, more for the measures listed first."""
+    def cost(self, hidden: Hidden) -> Float64[np.ndarray, "p q"]:
+        """Price of a changed sum: images of the cell, times more the earlier a measure stands."""
         worth = np.arange(len(self.uses), 0, -1.0)
-        price = (~hidden * worth) @ self.uses * self.size
-        return price / max(price[price > 0].min(initial=np.inf), 1e-9)
+        price = (~hidden * worth) @ self.uses * self.size[:, None]
+        return price / price[price > 0].min(initial=np.inf)
 
-    def withhold_changed(self, hidden: Bool[np.ndarray, "p m"], move: np.ndarray) -> None:
-        changed = np.abs(self.lines @ move).reshape(self.shape) > 1e-6
+    def withhold_changed(self, hidden: Hidden, move: Move) -> None:
+        changed = np.abs(self.lines @ move).reshape(self.values.shape) > 1e-6
         hidden |= changed @ self.uses.T
 
 
 def _sums(
     found: Sequence[Measure], by_prediction: bool
 ) -> tuple[Int64[np.ndarray, "q e"], Bool[np.ndarray, "m q"], Bool[np.ndarray, " q"]]:
-    """The distinct sums that measures publish, the size of the cell first."""
-    c = len(found[0].denominator)
-    rows: dict[bytes, np.ndarray] = {}
-    uses, guarded = [], []
+    """The distinct sums that measures publish, who publishes them, and which are guarded."""
+    rows: dict[tuple[int, ...], int] = {}
 
-    def place(mask: np.ndarray) -> int:
-        flat = mask.ravel() if by_prediction else mask[:, 0].copy()
-        rows.setdefault(flat.tobytes(), flat)
-        return list(rows).index(flat.tobytes())
+    def place(mask: Int64[np.ndarray, "c c"]) -> int:
+        row = mask if by_prediction else mask[:, 0]
+        return rows.setdefault(tuple(row.ravel().tolist()), len(rows))
 
-    guarded.append(place(np.ones((c, c), dtype=np.int64)))
-    for one in found:
-        used = [place(one.denominator)] if by_prediction or one.is_paired else []
-        if one.is_paired != by_prediction:
-            guarded += used
-        uses.append([*used, place(one.numerator)] if by_prediction else used)
-    sums = np.stack(list(rows.values()))
-    table = np.array([[j in used for j in range(len(sums))] for used in uses])
-    # The size is settled before predictions are looked at.
-    wanted = guarded[1:] if by_prediction else guarded
-    return sums, table, np.isin(np.arange(len(sums)), wanted)
+    # Sizes and true classes are settled before predictions are looked at.
+    guarded = set() if by_prediction else {place(np.ones_like(found[0].denominator))}
+    guarded |= {place(one.denominator) for one in found if one.is_paired != by_prediction}
+    if by_prediction:
+        used = [{place(one.numerator), place(one.denominator)} for one in found]
+    else:
+        used = [{place(one.denominator)} if one.is_paired else set() for one in found]
+    uses = np.array([[j in one for j in range(len(rows))] for one in used])
+    return np.array(list(rows)), uses, np.array([j in guarded for j in range(len(rows))])
 
 
-def _protect(known: _Counts, hidden: Bool[np.ndarray, "p m"]) -> list[np.ndarray]:
-    """Withhold more, in place, until every guarded small count could be another.
+def _protect(known: _Counts, hidden: Hidden) -> list[Move]:
+    """Withhold more, in place, until no guarded count that is small can be worked out.
 
     Returns:
-        Moves, each (v,): what added to the true counts gives other images.
+        What was added to the true counts to get other images, (v,) each.
     """
     small = known.report.is_small(known.values) & known.guarded
     _close_cells(known, hidden, small)
     todo, moves = np.flatnonzero(small), []
-    signs = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     while len(todo):
         lines = known.lines[todo]
-        move = _shuffle(known, hidden, lines, signs.choice([-1.0, 1.0], size=len(todo)))
-        if not _is_moved(lines, move).any():
-            move = _cheapest(known, hidden, known.lines[todo[:1]])
-            if move is None:
-                hidden[known.report.grouping_of(int(todo[0]) // known.shape[1])] = True
-                todo = todo[1:]
-                continue
-        known.withhold_changed(hidden, move)
-        moves.append(move)
-        todo = todo[~_is_moved(lines, move)]
+        move = _shuffle(known, hidden, lines, generator.choice([-1.0, 1.0], size=len(todo)))
+        if move is None or not _is_moved(lines, move).any():
+            move = _cheapest(known, hidden, lines[:1])
+        if move is None:
+            hidden[known.report.grouping_of(int(todo[0]) // len(known.sums))] = True
+            todo = todo[1:]
+        else:
+            known.withhold_changed(hidden, move)
+            moves.append(move)
+            todo = todo[~_is_moved(lines, move)]
     return moves + _protect_remainders(known, hidden)
 
 
-def _close_cells(
-    known: _Counts, hidden: Bool[np.ndarray, "p m"], small: Bool[np.ndarray, "p q"]
-) -> None:
+def _is_moved(lines: sparse.csr_array, move: Move) -> Bool[np.ndarray, " k"]:
+    return np.abs(lines @ move) > 0.01
+
+
+def _close_cells(known: _Counts, hidden: Hidden, small: Bool[np.ndarray, "p q"]) -> None:
     """Withhold, in place, what gives a small count away within its own cell.
 
-    A sum is known if it is a combination of published ones. Measures are kept in their order.
+    Nothing here that the search would not find; but cells have few patterns, and are many.
     """
-    pattern = np.concatenate([hidden, small], axis=1)
-    kinds, which = np.unique(pattern, axis=0, return_inverse=True)
-    for number, kind in enumerate(kinds):
-        closed, secret = kind[: len(known.uses)].copy(), kind[len(known.uses) :]
-        if not secret.any():
-            continue
-        kept = np.zeros(known.shape[1], dtype=bool)
-        for measure in np.flatnonzero(~closed):
-            tried = kept | known.uses[measure]
-            closed[measure] = _tells(known.sums[tried], known.sums[secret])
-            kept = kept if closed[measure] else tried
-        hidden[which == number] |= closed
+    patterns, which = np.unique(np.hstack([hidden, small]), axis=0, return_inverse=True)
+    m = hidden.shape[1]
+    for number, pattern in enumerate(patterns):
+        if pattern[m:].any():
+            hidden[which.ravel() == number] = _closed(known, pattern[:m], pattern[m:])
+
+
+def _closed(
+    known: _Counts, hidden: Bool[np.ndarray, " m"], secret: Bool[np.ndarray, " q"]
+) -> Bool[np.ndarray, " m"]:
+    """Keep the measures in their order as long as no secret is a combination of their sums."""
+    closed, kept = hidden.copy(), np.zeros(len(secret), dtype=bool)
+    for measure in np.flatnonzero(~hidden):
+        tried = kept | known.uses[measure]
+        closed[measure] = _tells(known.sums[tried], known.sums[secret])
+        kept = kept if closed[measure] else tried
+    return closed
 
 
 def _tells(published: Int64[np.ndarray, "k e"], secret: Int64[np.ndarray, "l e"]) -> bool:
-    """Whether a secret sum is a linear combination of the published ones."""
     rank = np.linalg.matrix_rank
     known = rank(published) if len(published) else 0
     return any(rank(np.vstack([published, one])) == known for one in secret)
 
 
-def _is_moved(lines: Any, move: np.ndarray) -> Bool[np.ndarray, " k"]:
-    return np.abs(lines @ move) > 0.01
-
-
-def _protect_remainders(known: _Counts, hidden: Bool[np.ndarray, "p m"]) -> list[np.ndarray]:
-    """Withhold more until no total minus its published parts is a small count."""
-    whole, parts = _equations(known)
-    lost = np.zeros(whole.shape, dtype=bool)
-    moves: list[np.ndarray] = []
+def _protect_remainders(known: _Counts, hidden: Hidden) -> list[Move]:
+    """Withhold more, in place, until no total minus its published parts is a small count."""
+    parts = _equations(known.report)
+    moves: list[Move] = []
+    g, n_groupings = len(known.report.finest), len(known.report.starts)
+    # A small total of all images is known anyway, and what is left of it no smaller secret.
+    is_large = ~known.report.is_small(parts[:n_groupings] @ known.values)
+    lost = np.zeros((parts.shape[0], len(known.sums)), dtype=bool)
     while True:
         secret = ~known.published(hidden)
-        left = known.report.is_small(parts @ (known.values * secret)) & known.guarded & ~lost
-        # Beyond all images there is nothing to hide: their table is always published.
-        left[: len(known.report.starts)] &= ~known.report.is_small(whole)[: len(known.report.starts)]
-        left[len(known.report.starts) :] &= ~secret[len(known.report.finest) :]
+        is_told = np.vstack([is_large, ~secret[g:]]) & known.guarded & ~lost
+        left = is_told & known.report.is_small(parts @ (known.values * secret))
         if not left.any():
             return moves
-        equation, total = np.argwhere(left)[0]
-        chosen = np.zeros(known.shape)
-        chosen[:, total] = parts[[equation]].toarray()[0] * secret[:, total]
-        move = _cheapest(known, hidden, (known.lines.T @ chosen.ravel())[None])
+        equation, kind = np.argwhere(left)[0]
+        cells = np.flatnonzero(parts[[equation]].toarray()[0] * secret[:, kind])
+        line = known.lines[cells * len(known.sums) + kind].sum(axis=0)
+        move = _cheapest(known, hidden, sparse.csr_array(line[None]))
         if move is None:
-            lost[equation, total] = True
-            hidden[known.report.grouping_of(int(chosen.any(axis=1).argmax()))] = True
-            continue
-        known.withhold_changed(hidden, move)
-        moves.append(move)
+            lost[equation, kind] = True
+            hidden[known.report.grouping_of(int(cells[0]))] = True
+        else:
+            known.withhold_changed(hidden, move)
+            moves.append(move)
 
 
-def _equations(known: _Counts) -> tuple[Float64[np.ndarray, "E q"], Any]:
-    """Every total whose parts are published: all images by each grouping, a parent by its cells.
-
-    Returns:
-        (E, q) the totals, and (E, p) sparse 1 where a published cell is a part.
-    """
-    from scipy import sparse
-
-    report, (p, _) = known.report, known.shape
+def _equations(report: _Report) -> sparse.csr_array:
+    """(n_groupings + p - g, p) the parts of all images by each grouping, then of each parent."""
+    p, g = report.member.shape
     by_grouping = np.zeros((len(report.starts), p))
     for row, start in zip(by_grouping, report.starts, strict=True):
         row[report.grouping_of(start)] = 1
-    g = len(report.finest)
-    by_parent = report.member[g:]
-    padded = sparse.hstack([by_parent, sparse.csr_array((p - g, p - g))])
-    parts = sparse.vstack([sparse.csr_array(by_grouping), padded], format="csr")
-    return parts @ known.values, parts
+    by_parent = sparse.hstack([report.member[g:], sparse.csr_array((p - g, p - g))])
+    return sparse.vstack([sparse.csr_array(by_grouping), by_parent], format="csr")
 
 
 def _shuffle(
-    known: _Counts, hidden: Bool[np.ndarray, "p m"], lines: Any, signs: np.ndarray
-) -> np.ndarray:
+    known: _Counts, hidden: Hidden, lines: sparse.csr_array, signs: Float64[np.ndarray, " k"]
+) -> Move | None:
     """Move as many counts as possible at once without withholding more."""
+    cells = np.any(~known.published(hidden)[: len(known.report.finest)], axis=1)
     limit = np.full(len(signs), STEP)
-    move = _other_images(known, hidden, (lines, -limit, limit), reward=lines.T @ signs)
-    return np.zeros(known.counts.size) if move is None else move
+    return _other_images(known, hidden, _Wanted(lines, -limit, limit), cells, lines.T @ signs)
 
 
-def _cheapest(known: _Counts, hidden: Bool[np.ndarray, "p m"], line: Any) -> np.ndarray | None:
+def _cheapest(known: _Counts, hidden: Hidden, line: sparse.csr_array) -> Move | None:
     """Move one count, up or else down, changing as few published figures as possible."""
-    down = min(STEP, float((line @ known.counts)[0]))
-    up = _other_images(known, hidden, (line, np.array([STEP]), np.array([np.inf])))
+    cells = np.ones(len(known.report.finest), dtype=bool)
+    endless, down = np.array([np.inf]), np.minimum(STEP, line @ known.counts)
+    up = _other_images(known, hidden, _Wanted(line, np.array([STEP]), endless), cells)
     if up is not None:
         return up
-    return _other_images(known, hidden, (line, np.array([-np.inf]), np.array([-down])))
+    return _other_images(known, hidden, _Wanted(line, -endless, -down), cells)
 
 
-def _admit(known: _Counts, hidden: Bool[np.ndarray, "p m"], move: np.ndarray) -> None:
-    """Withhold more until the report allows a move of true classes, whatever was predicted."""
-    from scipy import sparse
-
-    c = known.report.finest.shape[1]
-    by_class = sparse.kron(sparse.eye_array(len(move)), np.ones((1, c)), format="csr")
-    found = _other_images(known, hidden, (by_class, move, move))
+def _admit(known: _Counts, hidden: Hidden, move: Float64[np.ndarray, " w"]) -> None:
+    """Withhold more, in place, until a move of true classes (g * c,) leaves what is published."""
+    g, c = known.report.finest.shape[:2]
+    by_class = sparse.kron(sparse.eye_array(g * c), np.ones((1, c)), format="csr")
+    cells = np.any(np.hstack([~known.published(hidden)[:g], move.reshape(g, c) != 0]), axis=1)
+    found = _other_images(known, hidden, _Wanted(by_class, move, move), cells)
     assert found is not None  # each image moved takes what was predicted for it along
     known.withhold_changed(hidden, found)
 
 
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Sums (k, v) of a move, and the least and the greatest value (k,) of each."""
+
+    sums: sparse.csr_array
+    low: Float64[np.ndarray, " k"]
+    high: Float64[np.ndarray, " k"]
+
+
 def _other_images(
     known: _Counts,
-    hidden: Bool[np.ndarray, "p m"],
-    wanted: tuple[Any, np.ndarray, np.ndarray],
-    reward: np.ndarray | None = None,
-) -> np.ndarray | None:
+    hidden: Hidden,
+    wanted: _Wanted,
+    cells: Bool[np.ndarray, " g"],
+    gain: Float64[np.ndarray, " v"] | None = None,
+) -> Move | None:
     """Find the move that changes published figures least.
 
     Args:
         known: The counts.
         hidden: (p, m) what is withheld already, and may change freely.
-        wanted: Sums (k, v) of the move, and the least and greatest value (k,) of each.
-        reward: (v,) gain of every image added to an entry. If given, nothing published changes.
+        wanted: What the move must do.
+        cells: (g,) where images may move.
+        gain: (v,) worth of an image added to an entry. If given, nothing published changes.
 
     Returns:
         (v,) the move, or None if there is none.
     """
-    from scipy import sparse
-
-    published = known.published(hidden).ravel()
-    lines, v = known.lines[published], known.counts.size
-    price = known.cost(hidden).ravel()[published] if reward is None else np.zeros(0)
+    columns = np.flatnonzero(np.repeat(cells & known.has_images, known.fixed.shape[0]))
+    n, lines = len(columns), known.lines[:, columns]
+    published = known.published(hidden).ravel() & (np.diff(lines.indptr) > 0)
+    price = known.cost(hidden).ravel()[published] if gain is None else np.zeros(0)
+    worth = np.zeros(n) if gain is None else gain[columns]
+    fixed, lines, sums = known.fixed[:, columns], lines[published], wanted.sums[:, columns]
     slack = sparse.eye_array(lines.shape[0], len(price))
-    rows = sparse.vstack([known.fixed, lines, wanted[0]])
-    exact = np.zeros(known.fixed.shape[0] + lines.shape[0])
-    gain = np.zeros(v) if reward is None else reward
-    filler = sparse.vstack(
-        [
-            sparse.csr_array((known.fixed.shape[0], len(price))),
-            slack,
-            sparse.csr_array((wanted[0].shape[0], len(price))),
-        ]
-    )
+    # Columns: images added, images taken away, published sums that rise, those that fall.
+    rows = [[fixed, -fixed, None, None], [lines, -lines, -slack, slack], [sums, -sums, None, None]]
+    same = np.zeros(fixed.shape[0] + lines.shape[0])
+    low, high = np.concatenate([same, wanted.low]), np.concatenate([same, wanted.high])
     step = _least(
-        cost=np.concatenate([IDLE - gain, IDLE + gain, price, price]),
-        rows=sparse.hstack([rows, -rows, -filler, filler], format="csr"),
-        between=(np.concatenate([exact, wanted[1]]), np.concatenate([exact, wanted[2]])),
-        most=np.concatenate(
-            [np.where(known.can_grow, np.inf, 0), known.counts, np.full(2 * len(price), np.inf)]
+        np.concatenate([IDLE - worth, IDLE + worth, price, price]),
+        LinearConstraint(sparse.block_array(rows, format="csr"), low, high),
+        np.concatenate(
+            [np.full(n, np.inf), known.counts[columns], np.full(2 * len(price), np.inf)]
         ),
-        whole=np.arange(2 * v + 2 * len(price)) < 2 * v * known.is_whole,
+        n_whole=2 * n if known.is_whole else 0,
     )
     if step is None:
         return None
-    move = step[:v] - step[v : 2 * v]
+    move = np.zeros(len(known.counts))
+    move[columns] = step[:n] - step[n : 2 * n]
     return np.where(np.abs(move - np.rint(move)) < 1e-6, np.rint(move), move)
 
 
 def _least(
-    cost: np.ndarray,
-    rows: Any,
-    between: tuple[np.ndarray, np.ndarray],
-    most: np.ndarray,
-    whole: np.ndarray,
-) -> np.ndarray | None:
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    cost: Float64[np.ndarray, " w"],
+    rows: LinearConstraint,
+    most: Float64[np.ndarray, " w"],
+    n_whole: int,
+) -> Float64[np.ndarray, " w"] | None:
+    """Minimise the cost of numbers in 0..most, the first of them whole if that can be found."""
+    whole = (np.arange(len(cost)) < n_whole).astype(np.int64)
 
-    def solve(most: np.ndarray, integrality: np.ndarray) -> np.ndarray | None:
-        limits = LinearConstraint(rows, *between)
+    def solve(most: Float[np.ndarray, " w"], kind: Int64[np.ndarray, " w"]) -> np.ndarray | None:
         options = {"node_limit": NODES}
-        bounds = Bounds(0, most)
-        return milp(
-            cost, constraints=limits, bounds=bounds, integrality=integrality, options=options
-        ).x
+        box = Bounds(0, most)
+        return milp(cost, constraints=rows, bounds=box, integrality=kind, options=options).x
 
-    relaxed = solve(most, np.zeros(len(cost)))
+    relaxed = solve(most, np.zeros_like(whole))
     # Mostly whole already, as in problems of transport, and whole numbers are dear to insist on.
-    if relaxed is None or not whole.any() or _is_whole(relaxed[whole]):
+    if relaxed is None or (np.abs(relaxed - np.rint(relaxed))[:n_whole] < 1e-6).all():
         return relaxed
     # The same figures nearly always suffice for whole images, which is quick to find out.
-    same = np.where(whole | (relaxed > 1e-7), most, 0)
-    for limit in (same, most):
-        exact = solve(limit, whole.astype(np.int64))
+    for limit in (np.where((whole > 0) | (relaxed > 1e-7), most, 0), most):
+        exact = solve(limit, whole)
         if exact is not None:
             return exact
     return relaxed
-
-
-def _is_whole(values: np.ndarray) -> bool:
-    return bool((np.abs(values - np.rint(values)) < 1e-6).all())

@@ -49,7 +49,10 @@ class Verdict:
 
 
 def conclude(
-    by_group: pd.DataFrame, gaps: pd.DataFrame, attributes: Sequence[str], margin: float | None
+    by_group: pd.DataFrame,
+    gaps: pd.DataFrame,
+    attributes: Sequence[Mapping[str, Any]],
+    margin: float | None,
 ) -> Verdict:
     """The verdict on each attribute, and on all of them.
 
@@ -57,12 +60,7 @@ def conclude(
     a group that could not be tested leaves a difference found between others standing, marked
     incomplete.
     """
-    parts = tuple(
-        _of_attribute(
-            name, by_group[by_group["attribute"] == name], gaps[gaps["attribute"] == name], margin
-        )
-        for name in attributes
-    )
+    parts = tuple(_of_attribute(one, by_group, gaps, margin) for one in attributes)
     reading, reason = _together(parts)
     return Verdict(
         reading=reading,
@@ -74,8 +72,14 @@ def conclude(
 
 
 def _of_attribute(
-    name: str, cells: pd.DataFrame, gaps: pd.DataFrame, margin: float | None
+    attribute: Mapping[str, Any], by_group: pd.DataFrame, every: pd.DataFrame, margin: float | None
 ) -> Verdict:
+    name = attribute["attribute"]
+    cells = by_group[by_group["attribute"] == name]
+    cells = cells[
+        cells["metric"].isin(attribute["metrics"]) & ~cells["group"].isin(attribute["empty"])
+    ]
+    gaps = every[every["attribute"] == name]
     untested = cells[cells["state"].isin(["not_estimable", "too_small", "suppressed"])]
     incomplete = len(untested) > 0 or len(gaps) == 0
     reading, reason = _read(gaps, incomplete, margin)
@@ -119,7 +123,7 @@ def _sentence(
         listed = _listed(found)
         text = f"Difference found in {len(found)} of {len(tested)} comparisons: {listed}"
     elif reading == "difference_ruled_out":
-        text = f"Difference ruled out beyond the margin of {_points(margin or 0.0)}"
+        text = f"Difference ruled out beyond the margin of {points(margin or 0.0)}"
     elif reason == "no_margin":
         text = (
             f"Cannot tell: none of {len(tested)} comparisons shows a difference, which is not "
@@ -158,22 +162,27 @@ def _lacking(gaps: pd.DataFrame, tested: pd.DataFrame) -> str:
 def _listed(found: pd.DataFrame) -> str:
     """The largest differences by name."""
     order = found["difference"].abs().sort_values(ascending=False, kind="stable").index
-    named = [_spoken(row) for row in found.loc[order[:_NAMED]].to_dict("records")]
+    named = [_told(row) for row in found.loc[order[:_NAMED]].to_dict("records")]
     more = len(found) - len(named)
     return "; ".join(named) + (f"; and {more} more" if more else "")
 
 
-def _spoken(row: Mapping[Any, Any]) -> str:
+def _told(row: Mapping[Any, Any]) -> str:
     direction = "below" if row["difference"] < 0 else "above"
     low, high = sorted((abs(row["low"]), abs(row["high"])))
     return (
-        f"{row['metric'].replace('_', ' ')} of {row['group']} is "
-        f"{_points(abs(row['difference']))} {direction} {row['other']} "
+        f"{spoken(row['metric'])} of {spoken(row['group'])} is "
+        f"{points(abs(row['difference']))} {direction} {spoken(row['other'])} "
         f"[{100 * low:.1f} to {100 * high:.1f}]"
     )
 
 
-def _points(share: float) -> str:
+def spoken(name: str) -> str:
+    """Name of a measure or a group as a reader says it: ``annotated race Black``."""
+    return name.replace("_", " ").replace(":", " ")
+
+
+def points(share: float) -> str:
     """Percentage points; enough decimals that no difference shows as zero."""
     decimals = next((d for d in range(1, 6) if round(100 * share, d) != 0), 6)
     return f"{100 * share:.{decimals}f} percentage points"

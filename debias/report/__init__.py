@@ -1,7 +1,17 @@
 """One HTML file that a person without programming wants to look at, and its charts."""
 
 from debias.report.charts import figures
+from debias.report.fairness_charts import comparison_figures, fairness_figures
+from debias.report.fairness_page import write_comparison, write_fairness
 from debias.report.page import write_report
 from debias.report.pictures import Pictures
 
-__all__ = ["Pictures", "figures", "write_report"]
+__all__ = [
+    "Pictures",
+    "comparison_figures",
+    "fairness_figures",
+    "figures",
+    "write_comparison",
+    "write_fairness",
+    "write_report",
+]

@@ -6,6 +6,7 @@ from typing import Any
 from debias.report import comparison_view, fairness_view
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, chart_names, run_change_names
 from debias.report.groups import baseline_arm
+from debias.report.readings import opened
 from debias.report.tables import View
 from debias.report.text import arm_name
 
@@ -73,8 +74,7 @@ def _compared(arm: str, document: Document) -> View:
     changes, gaps = comparison_view.changes(document), comparison_view.gap_changes(document)
     return {
         "title": arm_name(arm),
-        "reading": comparison_view.reading(document),
-        "sentence": document["verdict"]["sentence"],
+        "opened": opened(document["verdict"], document.get("margin")),
         "document": document,
         "harm": comparison_view.harmed(document),
         "directions": comparison_view.directions(document),

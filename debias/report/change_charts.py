@@ -77,13 +77,12 @@ def _pairs(rows: Sequence[Row], quantity: str, remark: Remark, most: int) -> Dra
                 _before_after(left, place, row)
                 _change(right, place, row)
                 beside(right, place, f"{remark(row)}{', harmed' if row['harm'] else ''}")
-        _label(grid[-1], quantity, is_gap=is_gap)
+        _label(grid[-1, 0], grid[-1, 1], quantity, is_gap=is_gap)
 
     return draw, height(found, 0.36 if is_gap else 0.29) + 0.1
 
 
-def _label(last: Sequence[Axes], quantity: str, *, is_gap: bool) -> None:
-    left, right = last
+def _label(left: Axes, right: Axes, quantity: str, *, is_gap: bool) -> None:
     left.set_xlabel(f"{quantity},\nbefore and after")
     left.xaxis.set_major_formatter(FuncFormatter(_points if is_gap else percent))
     right.set_xlabel("change, percentage points")

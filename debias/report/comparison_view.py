@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from debias.report.panels import STATES, Row, harm_first
-from debias.report.readings import metric_name, reading_of, verdict_name, why_no_number
+from debias.report.readings import metric_name, verdict_name, why_no_number
 from debias.report.tables import View
 from debias.report.text import attribute_name, full_group_name, group_name, is_number, number, words
 
@@ -80,11 +80,6 @@ def harmed(document: Document) -> View:
         "gaps": [row for row in rows if row["harm"] and "state" not in row],
         "unseen": _unseen(len(open_), len(unread), len(rows)),
     }
-
-
-def reading(document: Document) -> str:
-    """Print the verdict of a comparison."""
-    return reading_of(document["verdict"], document.get("margin"))
 
 
 def tally(document: Document) -> list[tuple[str, int]]:

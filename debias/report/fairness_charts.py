@@ -10,6 +10,7 @@ from debias.report.change_charts import change_by_group, gap_change
 from debias.report.drawing import svg
 from debias.report.interval_charts import detectable, intervals_by_group
 from debias.report.outcome_charts import calibration, confusion, scores
+from debias.report.readings import usual_place
 
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]
@@ -106,8 +107,9 @@ def run_change_names(arm: str, document: Document) -> dict[str, str]:
 
 
 def compared_metrics(document: Document) -> list[str]:
-    """Measures of a comparison, in the order of the document."""
-    return list(dict.fromkeys(row["metric"] for row in document["groups"]))
+    """Measures of a comparison in their usual order: its rows begin with the harms."""
+    found = dict.fromkeys(row["metric"] for row in document["groups"])
+    return sorted(found, key=usual_place)
 
 
 def _drawn(drawings: Mapping[str, Drawing | None]) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from debias.report.fairness_charts import (
 )
 from debias.report.filling import embedded, fill, put
 from debias.report.panels import Row
-from debias.report.readings import metric_meaning
+from debias.report.readings import metric_meaning, opened
 from debias.report.tables import View
 from debias.report.text import arm_name, attribute_name, group_name, is_number
 
@@ -120,9 +120,9 @@ def _comparison(document: Document, drawn: Mapping[str, bytes]) -> dict[str, Any
     changes = comparison_view.changes(document)
     return {
         "document": document,
-        "before": arm_name(document["before"]),
-        "after": arm_name(document["after"]),
-        "reading": comparison_view.reading(document),
+        "before": arm_name(document["before"]) or "the first classifier",
+        "after": arm_name(document["after"]) or "the second classifier",
+        "opened": opened(document["verdict"], document.get("margin")),
         "harm": comparison_view.harmed(document),
         "attributes": _compared_groups(document),
         "size_changes": comparison_view.size_changes(document),
@@ -150,4 +150,5 @@ def _compared_groups(document: Document) -> list[tuple[str, list[str]]]:
     for row in document["groups"]:
         short = group_name(row["attribute"], row["group"])
         found.setdefault(row["attribute"], {})[short] = None
-    return [(attribute_name(name), list(groups)) for name, groups in found.items()]
+    names = sorted(found, key=lambda name: " x " in name)
+    return [(attribute_name(name), list(found[name])) for name in names]

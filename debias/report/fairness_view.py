@@ -9,6 +9,7 @@ from debias.report.readings import (
     counted,
     metric_meaning,
     metric_name,
+    opened,
     reading_of,
     source_name,
     verdict_name,
@@ -142,11 +143,11 @@ def verdict(document: Document) -> View:
     return {
         "reading": reading_of(found, margin),
         "sentence": found["sentence"],
+        "opened": opened(found, margin),
         "by_attribute": [
             {
                 "title": attribute_name(row["attribute"]),
-                "reading": reading_of(row, margin),
-                "sentence": row["sentence"],
+                "opened": opened(row, margin),
             }
             for row in found.get("by_attribute") or ()
         ],

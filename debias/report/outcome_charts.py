@@ -104,7 +104,7 @@ def calibration(document: Document) -> Drawing | None:
         tiles = _tiles(figure, list(found))
         for axes, (cell, rows) in zip(tiles, found.items(), strict=True):
             _calibration_tile(axes, rows)
-            _title(axes, cell, sum(row["n"] for row in rows))
+            _title(axes, cell, float(sum(row["n"] for row in rows)))
         figure.supxlabel("mean score of the images in a bin", size=9, color=MUTED)
         figure.supylabel("share of them that are positive", size=9, color=MUTED)
 

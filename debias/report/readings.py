@@ -62,6 +62,12 @@ def is_worse_high(metric: str) -> bool:
     return _parts(metric)[0] == "false_positive_rate"
 
 
+def usual_place(metric: str) -> int:
+    """Place of a measure in a row of them; unknown ones come last."""
+    rate, _ = _parts(metric)
+    return list(_COUNTED).index(rate) if rate in _COUNTED else len(_COUNTED)
+
+
 def _parts(metric: str) -> tuple[str, str]:
     rate, bracket, about = metric.partition("[")
     return (rate, about.removesuffix("]")) if bracket else (rate, "")
@@ -107,3 +113,13 @@ def reading_of(verdict: Mapping[str, Any], margin: object) -> str:
     """Print the verdict of a report or of an attribute, with what it leaves out."""
     said = verdict_name(verdict["reading"], verdict.get("reason"), margin)
     return f"{said}, incomplete" if verdict.get("incomplete") else said
+
+
+def opened(verdict: Mapping[str, Any], margin: object) -> tuple[str, str]:
+    """The verdict in two parts, the first to be set off; a sentence that says it is not doubled."""
+    said = verdict_name(verdict["reading"], verdict.get("reason"), margin)
+    sentence = str(verdict["sentence"])
+    for start in (said, "harm"):
+        if sentence.lower().startswith(start.lower()):
+            return sentence[: len(start)], sentence[len(start) :]
+    return f"{reading_of(verdict, margin)}.", f" {sentence}"

@@ -154,8 +154,6 @@ def quantity_name(quantity: str) -> str:
         "worst_group_accuracy": "accuracy of the worst group",
         "auroc": "area under the ROC curve",
     }
-    if quantity.startswith("accuracy/"):
-        return f"accuracy of {full_group_name(quantity.removeprefix('accuracy/'))}"
     return known.get(quantity, words(quantity))
 
 

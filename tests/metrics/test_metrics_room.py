@@ -1,4 +1,3 @@
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -27,19 +26,6 @@ def test_the_room_works_without_torch_and_without_fairlearn():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert found.returncode == 0, found.stderr
-
-
-def test_generated_text_promises_nothing():
-    forbidden = {"fair", "unfair", "unbiased", "solved", "compliant", "bias-free"}
-    for file in ROOM.glob("*.py"):
-        tree = ast.parse(file.read_text())
-        texts = [
-            n.value
-            for n in ast.walk(tree)
-            if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        ]
-        words = {word.strip(".,;:()'\"`").lower() for text in texts for word in text.split()}
-        assert not words & forbidden, file.name
 
 
 def _files():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.metrics.intervals import newcombe
+from debias.metrics.intervals import difference_limits
 from debias.metrics.power import detectable_gap, size_needed
 
 GAPS = np.array([0.02, 0.05, 0.10, 0.20])
@@ -29,7 +29,9 @@ def test_the_gap_is_found_in_four_of_five_samples(rate, n1, n2):
     generator = np.random.default_rng(5)
     first = generator.binomial(n1, rate, 4000) / n1
     second = generator.binomial(n2, rate + gap if rate < 0.5 else rate - gap, 4000) / n2
-    low, high = newcombe(first, np.full(4000, float(n1)), second, np.full(4000, float(n2)), 0.95)
+    low, high = difference_limits(
+        first, np.full(4000, float(n1)), second, np.full(4000, float(n2)), 0.95
+    )
     assert ((low > 0) | (high < 0)).mean() == pytest.approx(0.8, abs=0.06)
 
 

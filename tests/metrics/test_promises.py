@@ -12,7 +12,7 @@ from debias.metrics import evaluate
 from debias.metrics.cells import Cells
 from debias.metrics.clusters import Units, bootstrap
 from debias.metrics.disaggregation import Grouping
-from debias.metrics.intervals import clopper_pearson, newcombe, wilson
+from debias.metrics.intervals import clopper_pearson, difference_limits, wilson
 from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.rates import RATES, counted, measures, ratio
 
@@ -126,7 +126,7 @@ def _compared(value, size, tested, level=0.95):
     for count in np.unique(comparisons):
         of = comparisons == count
         sides = (part[of][:, which] for which in (one, two) for part in (value, size))
-        low[of], high[of] = newcombe(*sides, bonferroni_level(level, int(count)))
+        low[of], high[of] = difference_limits(*sides, bonferroni_level(level, int(count)))
     return np.where(pairs, low, -np.inf), np.where(pairs, high, np.inf)
 
 

@@ -46,3 +46,16 @@ def page(document, pictures, quick):
 @pytest.fixture(scope="session")
 def charts(document, pictures):
     return figures(document, pictures)
+
+
+@pytest.fixture(scope="session")
+def sketch():
+    """Pages about classifiers with an empty picture for each chart."""
+
+    def page_of(render, *arguments):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("debias.report.fairness_charts.svg", lambda *_: STUB)
+            patch.setattr("debias.report.charts.svg", lambda *_: STUB)
+            return render(*arguments)
+
+    return page_of

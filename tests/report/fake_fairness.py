@@ -397,3 +397,16 @@ def fake_comparison(
             for (attribute, group), (n, _, _, secret) in cells().items() if not secret and n >= 11
         ],
     }  # fmt: skip
+
+
+def small(document):
+    """The same without the crossing and with two measures: quick to print."""
+    kept, metrics = {**document}, METRICS[:2]
+    for part, rows in document.items():
+        if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+            kept[part] = [
+                row for row in rows
+                if row.get("attribute") != CROSS
+                and (part == "trade" or row.get("metric", metrics[0]) in metrics)
+            ]  # fmt: skip
+    return kept | ({"metrics": list(metrics)} if "metrics" in document else {})

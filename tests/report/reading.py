@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 VOID = {"meta", "img", "br", "link", "input"}
-FORBIDDEN = re.compile(r"\b(fair|unfair|unbiased|solved|compliant|bias-free)\b", re.IGNORECASE)
+FORBIDDEN = re.compile(
+    r"\b(fair|unfair|fairly|unfairly|unbiased|solved|compliant|bias-free)\b", re.IGNORECASE
+)
 
 
 @dataclass
@@ -17,6 +19,7 @@ class Page(HTMLParser):
     text: list = field(default_factory=list)
     numbers: list = field(default_factory=list)  # (exact, printed)
     tables: list = field(default_factory=list)  # (class, rows of cells)
+    rows: list = field(default_factory=list)  # (class, cells) of every table
     open: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -33,6 +36,7 @@ class Page(HTMLParser):
             self.tables.append((attributes.get("class"), []))
         elif tag == "tr":
             self.tables[-1][1].append([])
+            self.rows.append((attributes.get("class"), self.tables[-1][1][-1]))
         elif tag in ("td", "th"):
             cell = {"title": attributes.get("title"), "text": "", "numbers": []}
             self.tables[-1][1][-1].append(cell)

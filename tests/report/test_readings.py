@@ -1,0 +1,115 @@
+import pytest
+
+from debias.report.readings import (
+    counted,
+    is_worse_high,
+    metric_meaning,
+    metric_name,
+    opened,
+    reading_of,
+    size,
+    source_name,
+    verdict_name,
+    why_no_number,
+)
+from debias.report.text import number
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "what"),
+    [
+        ("accuracy", "accuracy", "images"),
+        ("precision", "precision", "predicted positives"),
+        ("true_positive_rate[cat]", "true positive rate of “cat”", "positives of “cat”"),
+        ("selection_rate[a]b]", "selection rate of “a]b”", "images"),
+    ],
+)
+def test_measures_in_words(metric, name, what):
+    assert metric_name(metric) == name
+    assert counted(metric) == what
+
+
+def test_meanings_name_the_class():
+    assert "“Female”" in metric_meaning("true_positive_rate", "Female")
+    assert "“cat”" in metric_meaning("precision[cat]", None)
+    assert "the positive class" in metric_meaning("precision", None)
+    assert metric_meaning("home made", "x") == ""
+
+
+def test_only_false_alarms_are_worse_when_high():
+    assert is_worse_high("false_positive_rate[cat]")
+    assert not is_worse_high("true_positive_rate")
+
+
+@pytest.mark.parametrize(
+    ("state", "n", "said"),
+    [
+        ("estimated", 1200, "n = 1,200"),
+        ("estimated", 12.4, "n = 12.4"),
+        ("too_small", 12, "n = 12, too small"),
+        ("not_estimable", 0, "no positives"),
+        ("suppressed", None, "withheld (< 11)"),
+        ("not_estimable", None, "not estimable"),
+    ],
+)
+def test_what_stands_beside_a_row(state, n, said):
+    assert size("true_positive_rate", {"state": state, "denominator": n}, 11) == said
+
+
+def test_withheld_without_a_known_limit():
+    assert why_no_number("accuracy", {"state": "suppressed", "n": None}, None) == "withheld"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "margin", "said"),
+    [
+        ("difference_found", "", None, "difference found"),
+        ("difference_ruled_out", "", 0.05, "difference ruled out beyond the margin of 5 pp"),
+        ("difference_ruled_out", "", 0.025, "difference ruled out beyond the margin of 2.5 pp"),
+        ("cannot_tell", "insufficient_evidence", 0.05, "cannot tell (INSUFFICIENT EVIDENCE)"),
+        ("cannot_tell", "too_few_seeds", None, "cannot tell (too few seeds)"),
+        ("cannot_tell", "suppressed", None, "cannot tell (withheld)"),
+    ],
+)
+def test_verdicts_in_the_fixed_vocabulary(verdict, reason, margin, said):
+    assert verdict_name(verdict, reason, margin) == said
+
+
+def test_an_incomplete_verdict_says_so():
+    found = {"reading": "difference_found", "reason": "", "incomplete": True}
+    assert reading_of(found, None) == "difference found, incomplete"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "parts"),
+    [
+        ("Difference found in 3 of 9.", ("Difference found", " in 3 of 9.")),
+        ("Harm: recall fell.", ("Harm", ": recall fell.")),
+        ("Recall differs.", ("difference found, incomplete.", " Recall differs.")),
+    ],
+)
+def test_a_sentence_that_says_the_verdict_is_not_doubled(sentence, parts):
+    found = {"reading": "difference_found", "reason": "", "incomplete": True, "sentence": sentence}
+    assert opened(found, None) == parts
+
+
+def test_sources_in_words():
+    assert source_name("inferred") == "guessed by a machine"
+    assert source_name("a_census") == "a census"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "printed"),
+    [
+        (-0.0496, "gap", "\N{MINUS SIGN}4.96"),
+        (0.0504, "gap", "+5.04"),
+        (0.0, "gap", "0.00"),
+        (0.0504, "reach", "5.04"),
+        (0.999107, "level", "99.9107%"),
+        (0.0004, "p", "< 0.001"),
+        (0.0312, "p", "0.031"),
+        (None, "gap", "undefined"),
+    ],
+)
+def test_numbers_of_differences(value, kind, printed):
+    assert number(value, kind) == printed

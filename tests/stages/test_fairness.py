@@ -1,0 +1,43 @@
+"""The reports of a run's arms, read from its folder again, and what is kept out of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_store import make_store
+
+from debias.metrics import hidden_counts
+from debias.stages.withholding import count_or_none, small_training_groups, without
+
+
+def test_a_small_group_takes_a_second_one_with_it():
+    groups = pd.DataFrame({"race": ["W"] * 200 + ["B"] * 50 + ["A"] * 5})
+    assert hidden_counts(groups, 11) == {"race:A": True, "race:B": True, "race:W": False}
+    assert not any(hidden_counts(groups, 1).values())
+
+
+def test_training_groups_of_a_few_images_are_found():
+    store = make_store()
+    attribute = store.attributes[0]
+    sizes = store.groups(store.rows("train"))[attribute].value_counts()
+    names = {f"{attribute}:{value}" for value in sizes.index}
+    assert not small_training_groups(store, 1)
+    assert names <= small_training_groups(store, int(sizes.max()) + 1)
+
+
+def test_figures_lose_the_rows_that_would_tell():
+    figures = {"ess": 0.5, "share_by_group": {"a": 1, "b": 2}, "auc_by_group": {"a": 3, "b": 4}}
+    assert without(figures, frozenset({"a"})) == {
+        "ess": 0.5, "share_by_group": {"b": 2}, "auc_by_group": {"b": 4}
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, None), (10, None), (11, 11)])
+def test_counts_at_the_limits(count, shown):
+    assert count_or_none(count, 11) == shown
+
+
+def test_counts_are_not_recoverable_from_totals():
+    rng = np.random.default_rng(0)
+    race = rng.choice(["W", "B", "A", "I"], 500, p=[0.7, 0.2, 0.09, 0.01])
+    hidden = hidden_counts(pd.DataFrame({"race": race}), 11)
+    assert sum(hidden.values()) != 1
