@@ -90,7 +90,7 @@ def write_evaluation(request: Request, out: Path) -> FairnessReport:
         PipelineError: The table cannot be evaluated, or the folder not be written.
     """
     found = evaluate_table(request)
-    document = {
+    document: dict[str, Any] = {
         "kind": "evaluation",
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

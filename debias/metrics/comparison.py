@@ -26,7 +26,7 @@ from debias.metrics.change_words import conclude, notes, scope
 from debias.metrics.evaluation import FairnessReport
 from debias.metrics.multiplicity import bonferroni_level, holm
 from debias.metrics.trade import sizes_table, trade_table
-from debias.metrics.trainings import plain
+from debias.metrics.trainings import plain, table_of
 
 _TABLES = ("groups", "gaps", "trade", "sizes")
 
@@ -48,6 +48,8 @@ class ComparisonReport:
         comparisons: Changes that were tested, in groups and gaps, of all arms together.
         adjusted_level: Of a single comparison.
         margin: Largest change that does not matter, or None.
+        positive: The class that the rates are about; None with more than two.
+        suppress_below: Counts from 1 to below this are withheld.
         groups: One row a group and measure, columns ``GROUP_COLUMNS``. ``low`` and ``high`` hold
             at ``level`` for other images under these trainings; ``seed_low`` and ``seed_high`` at
             the adjusted level for other trainings on these images.
@@ -69,6 +71,8 @@ class ComparisonReport:
     comparisons: int
     adjusted_level: float
     margin: float | None
+    positive: str | None
+    suppress_below: int
     groups: pd.DataFrame
     gaps: pd.DataFrame
     trade: pd.DataFrame
@@ -102,7 +106,7 @@ class ComparisonReport:
         known = {one.name: values[one.name] for one in fields(ComparisonReport)}
         columns = {"groups": GROUP_COLUMNS, "gaps": GAP_COLUMNS}
         tables = {
-            name: pd.DataFrame(known[name], columns=columns.get(name) if not known[name] else None)
+            name: table_of(known[name]) if known[name] else pd.DataFrame(columns=columns.get(name))
             for name in _TABLES
         }
         listed = {name: tuple(known[name]) for name in ("seeds", "notes", "scope")}
@@ -209,6 +213,8 @@ def _report(
         comparisons=family[0],
         adjusted_level=level,
         margin=question.margin,
+        positive=arm.before.positive,
+        suppress_below=max(arm.before.suppress_below, arm.after.suppress_below),
         groups=groups,
         gaps=gaps,
         trade=trade,

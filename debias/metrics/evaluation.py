@@ -25,7 +25,7 @@ from debias.metrics.rates import Measure, measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scope import notes, scope
 from debias.metrics.spread import ratio_table, spread_table
-from debias.metrics.trainings import plain
+from debias.metrics.trainings import plain, table_of
 from debias.metrics.verdicts import Verdict, conclude
 
 Rows = list[dict[str, Any]]
@@ -130,7 +130,7 @@ class FairnessReport:
         if values.get("kind") != "fairness" or values.get("schema") != 2:
             raise EvaluationError("this is no evaluation of this version of debias")
         known = {one.name: values[one.name] for one in fields(FairnessReport) if one.name in values}
-        tables = {name: pd.DataFrame(known[name]) for name in _TABLES}
+        tables = {name: table_of(known[name]) for name in _TABLES}
         listed = {name: tuple(known[name]) for name in ("classes", "metrics", "notes", "scope")}
         numbers = {k: np.nan if v is None else v for k, v in known["quality"].items()}
         verdict = Verdict.from_dict(known["verdict"])

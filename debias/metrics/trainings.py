@@ -212,6 +212,12 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any nesting of plain values)
     return value
 
 
+def table_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows that ``plain`` wrote as a table again; a column of None alone is one of NaN."""
+    table = pd.DataFrame(rows)
+    return table.astype({name: float for name in table if table[name].isna().all()})
+
+
 def _prefixed(found: Mapping[str, tuple[Mapping[str, float], Mapping[str, str]]]) -> dict[str, str]:
     return {
         f"{attribute}/{name}": reason
