@@ -54,20 +54,22 @@ def withheld(
 ) -> Withheld:
     """Choose what to withhold so that no small count can be worked out.
 
-    A count is small if it is the size of a cell or the denominator of a measure there, and lies in
-    1..below-1. A reader is taken to know the numerator and the denominator of every figure that is
+    A count is small if it is the size of a cell or the number of its images of a true class that a
+    measure divides by, and lies in 1..below-1. A measure that divides by a number of predictions,
+    such as precision, is withheld where that number is small, but nothing is withheld to protect
+    it: it says something about the classifier, not about people, and is the numerator of another
+    rate. A reader is taken to know the numerator and the denominator of every figure that is
     not withheld, the confusion table of all images, and which finest cells are empty.
 
     Promised, for every small count: there are other non-negative counts that give the same
     published figures and another value of that count, by whole images unless ``finest`` holds
     means or the bounded search for them fails. No total minus its published parts is small either.
-    For sizes and numbers of a true class this holds for any number of reports together that differ
-    in their predictions alone (and are made with one version of SciPy): the other images are chosen
-    from labels and groups, and every report must admit the same ones.
+    This holds for any number of reports together that differ in their predictions alone (and are
+    made with one version of SciPy): the other images are chosen from labels and groups, and every
+    report must admit the same ones.
 
-    Not promised: that a small count cannot be narrowed down (two values may be left); for numbers
-    of a predicted class, anything about several reports together; anything about reports with
-    other images, groups, measures or limits; and a count that the table of all images gives away,
+    Not promised: that a small count cannot be narrowed down (two values may be left); anything
+    about reports with other images, groups, measures or limits; and a count that the table of all images gives away,
     as no other cell of its grouping has images. Then that whole grouping is withheld.
 
     Args:
@@ -97,7 +99,10 @@ def withheld(
         predicted = _Counts(report, by_prediction=True)
         for move in moves:
             _admit(predicted, hidden, move)
-        _protect(predicted, hidden)
+        # A cell whose size is hidden has no figure left, so that siblings hide its predictions.
+        paired = np.array([one.is_paired for one in found])
+        if paired.any():
+            hidden |= hidden[:, paired].all(axis=1, keepdims=True)
     first, *others = np.split(hidden, report.starts[1:])
     return Withheld(finest=first, singles=tuple(others))
 
@@ -202,12 +207,12 @@ def _sums(
         row = mask if by_prediction else mask[:, 0]
         return rows.setdefault(tuple(row.ravel().tolist()), len(rows))
 
-    # Sizes and true classes are settled before predictions are looked at.
-    guarded = set() if by_prediction else {place(np.ones_like(found[0].denominator))}
-    guarded |= {place(one.denominator) for one in found if one.is_paired != by_prediction}
+    guarded = set()
     if by_prediction:
         used = [{place(one.numerator), place(one.denominator)} for one in found]
     else:
+        guarded = {place(np.ones_like(found[0].denominator))}
+        guarded |= {place(one.denominator) for one in found if one.is_paired}
         used = [{place(one.denominator)} if one.is_paired else set() for one in found]
     uses = np.array([[j in one for j in range(len(rows))] for one in used])
     return np.array(list(rows)), uses, np.array([j in guarded for j in range(len(rows))])

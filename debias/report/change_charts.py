@@ -12,16 +12,16 @@ from matplotlib.ticker import FuncFormatter
 from debias.report.drawing import (
     ARM_STYLES,
     FAINT,
+    GROUPS_DRAWN,
     INK,
     MUTED,
+    TOO_SMALL,
     beside,
     percent,
     signed,
     stack,
 )
-from debias.report.group_charts import GROUPS_DRAWN, TOO_SMALL
-from debias.report.interval_charts import height
-from debias.report.panels import GAPS_DRAWN, Row, harm_first, of, panels
+from debias.report.panels import GAPS_DRAWN, Row, harm_first, height, of, panels
 from debias.report.readings import metric_name, size
 from debias.report.text import is_number, number
 
@@ -42,7 +42,7 @@ def change_by_group(document: Document, metric: str) -> Drawing | None:
     rows = of(document, "groups", metric)
 
     def remark(row: Row) -> str:
-        return size(metric, row, document.get("suppress_below"))
+        return size(metric, row, document["suppress_below"])
 
     return _pairs(rows, metric_name(metric), remark, GROUPS_DRAWN)
 
@@ -97,7 +97,7 @@ def _style(row: Row) -> tuple[str, str, bool]:
     """Colour, mark and whether it is filled; each tells harm apart alone."""
     if row["harm"]:
         return HARM, "X", True
-    if row.get("state") == "too_small" or row["reason"] == "too_small":
+    if row["reason"] in ("too_small", "unknown"):
         return TOO_SMALL, "o", False
     return COLOUR, "o", row["verdict"] != "cannot_tell"
 
@@ -139,7 +139,7 @@ def _legend(figure: Figure, rows: Sequence[Row]) -> None:
         (HARM, "X", True): "harmed: became worse",
         (COLOUR, "o", True): "change found",
         (COLOUR, "o", False): "cannot tell",
-        (TOO_SMALL, "o", False): "too small to judge",
+        (TOO_SMALL, "o", False): "too small, or no group label",
     }
     for style, name in names.items():
         if style in styles:

@@ -5,12 +5,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from debias.report.answers import measured
+from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.curves import latent_dimensions, training_curves, weight_distribution
 from debias.report.drawing import svg
 from debias.report.fairness_charts import run_figures
-from debias.report.group_charts import accuracy_by_group, accuracy_change, weight_share
 from debias.report.pictures import Pictures
+from debias.report.weight_charts import weight_share
 
 Drawing = tuple[Callable[[Figure], None], float]
 WIDTH = 7.6  # inches
@@ -24,17 +24,12 @@ def figures(document: Mapping[str, Any], pictures: Pictures) -> dict[str, bytes]
         pictures: Arrays behind the distributions.
 
     Returns:
-        Name to SVG: ``accuracy_by_group``, ``accuracy_change``, ``weight_share``,
-        ``weight_distribution``, ``latent_dimensions``, ``training_curves``. Where the document
-        holds fairness documents and comparisons, :func:`run_figures` of these takes the place of
-        the first two. The same input gives the same bytes.
+        Name to SVG: ``weight_share``, ``weight_distribution``, ``latent_dimensions``,
+        ``training_curves``, and those of :func:`run_figures`. The same input gives the same bytes.
     """
-    fairness, comparisons = measured(document)
     drawings: dict[str, Drawing | None] = {
-        "accuracy_by_group": None if fairness else accuracy_by_group(document),
-        "accuracy_change": None if fairness and comparisons else accuracy_change(document),
         "weight_share": weight_share(document),
-        "weight_distribution": weight_distribution(list(document["arms"]), pictures.weights),
+        "weight_distribution": weight_distribution(arms_of(document), pictures.weights),
         "latent_dimensions": latent_dimensions(pictures.latent_mean, pictures.active),
         "training_curves": training_curves(pictures.training_curves),
     }
@@ -43,4 +38,4 @@ def figures(document: Mapping[str, Any], pictures: Pictures) -> dict[str, bytes]
         for name, drawing in drawings.items()
         if drawing is not None
     }
-    return drawn | run_figures(fairness, comparisons)
+    return drawn | run_figures(fairness_of(document), comparisons_of(document))

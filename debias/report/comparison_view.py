@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from debias.report.panels import STATES, Row, harm_first
-from debias.report.readings import metric_name, verdict_name, why_no_number
-from debias.report.tables import View
+from debias.report.board import View
+from debias.report.panels import UNJUDGED, Row, harm_first
+from debias.report.readings import metric_name, verdict_name, why_no_number, withheld
 from debias.report.text import attribute_name, full_group_name, group_name, is_number, number, words
 
 Document = Mapping[str, Any]
@@ -19,7 +19,7 @@ QUALITIES = {
 
 def changes(document: Document) -> list[View]:
     """Every rate before and after, harmed groups first."""
-    below = document.get("suppress_below")
+    below = document["suppress_below"]
     return [
         {
             **row,
@@ -27,7 +27,8 @@ def changes(document: Document) -> list[View]:
             "over": attribute_name(row["attribute"]),
             "short": group_name(row["attribute"], row["group"]),
             "why": why_no_number(row["metric"], row, below),
-            "small": row["state"] == "too_small",
+            "size": size(row["metric"], row, below),
+            "is_grey": row["reason"] in ("too_small", "unknown"),
             "said": _said(row, document),
         }
         for row in sorted(document["groups"], key=harm_first)
@@ -50,6 +51,7 @@ def gap_changes(document: Document) -> list[View]:
                 }
                 for end in ("group", "other")
             ],
+            "why": no_difference(row, document),
             "said": _said(row, document),
         }
         for row in sorted(document["gaps"], key=harm_first)
@@ -64,7 +66,7 @@ def _said(row: Row, document: Document) -> str:
 
 def first(rows: Iterable[View]) -> list[View]:
     """Changes to look at first: harms, other changes that were found, then the largest losses."""
-    judged = [row for row in rows if is_number(row["change"]) and row["reason"] not in STATES]
+    judged = [row for row in rows if is_number(row["change"]) and row["reason"] not in UNJUDGED]
     return judged[:CHANGES_FIRST]
 
 
@@ -72,7 +74,7 @@ def harmed(document: Document) -> View:
     """Who became worse, in the words of the document, and where harm could go unseen."""
     rows = [*changes(document), *gap_changes(document)]
     open_ = [row for row in rows if not row["harm"] and row["verdict"] == "cannot_tell"]
-    unread = [row for row in open_ if row["reason"] in STATES]
+    unread = [row for row in open_ if row["reason"] in UNJUDGED]
     return {
         "sentences": list(document["verdict"].get("harms") or ()),
         "gains": list(document["verdict"].get("gains") or ()),
@@ -100,8 +102,8 @@ def _unseen(open_: int, unread: int, every: int) -> str:
     )
     if unread:
         said += (
-            f" {number(unread, 'count')} of them concern groups that are too small, empty or "
-            "withheld."
+            f" {number(unread, 'count')} of them concern groups that are too small, empty, withheld "
+            "or without a label."
         )
     return said
 

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from debias.report.text import arm_name, escape_label
 
 INK, MUTED, FAINT = "#1d2126", "#5f6670", "#dcdfe3"
+TOO_SMALL = "#9aa0a6"
+GROUPS_DRAWN = 24  # in one panel; the tables hold all of them
+PANELS_DRAWN = 8
 
 # Okabe and Ito's palette, told apart under all common forms of colour blindness; grey is kept
 # for what is too small to read anything into. The mark repeats what the colour says.

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from debias.report.arms import BASELINE, arms_of
+from debias.report.board import Document, View, arms
 from debias.report.story import auc_reading, ratio_sentences, weight_sentences
-from debias.report.tables import Document, View, arms, paged
+from debias.report.tables import paged
 from debias.report.text import (
     TIMES,
     arm_name,
@@ -30,7 +32,7 @@ def run_facts(document: Document) -> list[tuple[str, str]]:
         ("Images", sizes),
         ("Task", f"{words(data['label'])}: {' or '.join(map(str, data['classes']))}"),
         ("Attributes", ", ".join(map(words, data["attributes"])) or "none annotated"),
-        ("Compared", ", ".join(arm_name(arm) for arm in document["arms"])),
+        ("Compared", ", ".join(arm_name(arm) for arm in arms_of(document))),
         ("Seeds", f"{run['seeds']} for each"),
         ("Machine", f"{run['device']}, {run['precision']}, {threads}"),
         ("Time", number(spent, "seconds") if seconds else "not recorded"),
@@ -43,7 +45,7 @@ def group_counts(document: Document) -> list[View]:
     found: dict[str, list[View]] = {}
     for row in document["data"]["groups"]:
         short = group_name(row["attribute"], row["group"])
-        found.setdefault(row["attribute"], []).append({"withheld": False, **row, "short": short})
+        found.setdefault(row["attribute"], []).append({**row, "short": short})
     return [
         {"title": attribute_name(name), "pages": list(paged(sorted(rows, key=_train_size)))}
         for name, rows in found.items()
@@ -96,7 +98,7 @@ def weights(document: Document) -> list[View]:
             "warnings": facts.get("warnings") or [],
         }
         for arm in arms(document)
-        if arm["arm"] != "uniform" and (facts := (document.get("weights") or {}).get(arm["arm"]))
+        if arm["arm"] != BASELINE and (facts := (document.get("weights") or {}).get(arm["arm"]))
     ]
 
 

@@ -12,8 +12,10 @@ from matplotlib.ticker import FuncFormatter
 from debias.report.drawing import (
     ARM_STYLES,
     FAINT,
+    GROUPS_DRAWN,
     INK,
     MUTED,
+    TOO_SMALL,
     Label,
     arm_style,
     beside,
@@ -24,8 +26,7 @@ from debias.report.drawing import (
     percent,
     stack,
 )
-from debias.report.group_charts import GROUPS_DRAWN, TOO_SMALL
-from debias.report.panels import Panel, Row, of, panels, worst_rate_first
+from debias.report.panels import Panel, Row, height, of, panels, worst_rate_first
 from debias.report.readings import SMALL, counted, metric_name, size, withheld
 from debias.report.text import group_name, is_number, number
 
@@ -37,15 +38,15 @@ VERDICT_MARKS = {
     "difference_ruled_out": ("s", True, "difference ruled out"),
     "cannot_tell": ("o", False, "cannot tell"),
 }
-
-
-def height(found: Sequence[Panel], row: float) -> float:
-    """Inches of a chart with these panels."""
-    return 0.95 + sum(0.38 + row * len(panel.rows) for panel in found)
+# States that have a number but no part in a verdict, drawn grey and hollow.
+UNJUDGED_NAMES = {"too_small": "too small to judge", "unknown": "no group label"}
 
 
 def intervals_by_group(documents: Mapping[str, Document], metric: str) -> Drawing | None:
     """A rate of each group with its interval, worst group first, n beside every row.
+
+    An attribute whose groups are not compared in this measure is left out, and so is a crossing
+    into which no image falls.
 
     Args:
         documents: Name of a classifier to its fairness document; the first one gives the order
@@ -54,14 +55,14 @@ def intervals_by_group(documents: Mapping[str, Document], metric: str) -> Drawin
     """
     names = list(documents)
     baseline = documents[names[0]]
-    found = panels(of(baseline, "by_group", metric), worst_rate_first)
+    found = panels(_compared(baseline, metric), worst_rate_first)
     if not any(is_number(row["value"]) for panel in found for row in panel.rows):
         return None
     tables = {name: _by_group(documents[name], metric) for name in names}
     overall = next((row["value"] for row in of(baseline, "overall", metric)), None)
 
     def draw(figure: Figure) -> None:
-        _rate_legend(figure, names, tables, overall)
+        _rate_legend(figure, names, found, overall)
         grid = stack(figure, [(panel.title, panel.labels) for panel in found])
         for axes, panel in zip(grid[:, 0], found, strict=True):
             if is_number(overall):
@@ -76,6 +77,13 @@ def intervals_by_group(documents: Mapping[str, Document], metric: str) -> Drawin
     return draw, height(found, 0.17 + 0.115 * len(names))
 
 
+def _compared(document: Document, metric: str) -> list[Row]:
+    compared = {one["attribute"] for one in document["attributes"] if metric in one["metrics"]}
+    empty = {(one["attribute"], group) for one in document["attributes"] for group in one["empty"]}
+    rows = of(document, "by_group", metric)
+    return [row for row in rows if row["attribute"] in compared and _key(row) not in empty]
+
+
 def _key(row: Row) -> tuple[str, str]:
     return row["attribute"], row["group"]
 
@@ -85,11 +93,12 @@ def _by_group(document: Document, metric: str) -> dict[tuple[str, str], Row]:
 
 
 def _rate_legend(
-    figure: Figure, names: Sequence[str], tables: Mapping[str, Any], overall: object
+    figure: Figure, names: Sequence[str], found: Sequence[Panel], overall: object
 ) -> None:
-    states = {row["state"] for table in tables.values() for row in table.values()}
+    states = {row["state"] for panel in found for row in panel.rows}
+    unjudged = [said for state, said in UNJUDGED_NAMES.items() if state in states]
     extra = [dotted_key("all images", MUTED)] if is_number(overall) else []
-    extra += [hollow_key("too small to judge", TOO_SMALL)] if "too_small" in states else []
+    extra += [hollow_key(" or ".join(unjudged), TOO_SMALL)] if unjudged else []
     if len(names) > 1:
         legend(figure, names, names, extra)
     elif extra:
@@ -105,11 +114,11 @@ def _rate_marks(axes: Axes, place: int, rows: Mapping[str, Row]) -> None:
         if not is_number(row["value"]):
             continue
         colour, mark = arm_style(name, names)
-        small = row["state"] == "too_small"
-        colour = TOO_SMALL if small else colour
+        is_grey = row["state"] in UNJUDGED_NAMES
+        colour = TOO_SMALL if is_grey else colour
         if is_number(row["low"]) and is_number(row["high"]):
             axes.hlines(place + offset, row["low"], row["high"], color=colour, linewidth=1.6)
-        face = "white" if small else colour
+        face = "white" if is_grey else colour
         axes.scatter(
             [row["value"]], [place + offset], s=34, marker=mark, facecolors=face,
             edgecolors=colour, zorder=4,

@@ -9,10 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from debias.report.drawing import ARM_STYLES, INK, MUTED, beside, offsets, percent, stack
-from debias.report.group_charts import GROUPS_DRAWN
-from debias.report.interval_charts import height
-from debias.report.panels import Row, of, panels, worst_rate_first
+from debias.report.drawing import (
+    ARM_STYLES,
+    GROUPS_DRAWN,
+    INK,
+    MUTED,
+    beside,
+    offsets,
+    percent,
+    stack,
+)
+from debias.report.panels import Row, height, of, panels, worst_rate_first
 from debias.report.text import escape_label, group_name, number
 
 Document = Mapping[str, Any]

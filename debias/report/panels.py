@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from debias.report.drawing import Label
-from debias.report.group_charts import GROUPS_DRAWN, PANELS_DRAWN
+from debias.report.drawing import GROUPS_DRAWN, PANELS_DRAWN, Label
 from debias.report.readings import is_worse_high
 from debias.report.text import attribute_name, group_name, is_number
 
 Row = Mapping[str, Any]
 Key = Callable[[Row], tuple[Any, ...]]
-STATES = ("estimated", "too_small", "not_estimable", "suppressed")
+STATES = ("estimated", "too_small", "unknown", "not_estimable", "suppressed")
+UNJUDGED = STATES[1:]
 GAPS_DRAWN = 12  # pairs grow with the square of the groups
 
 
@@ -24,26 +24,27 @@ class Panel:
         title: Name as printed.
         labels: What stands to the left of each row.
         rows: Worst first.
-        left_out: Rows that a chart has no room for.
     """
 
     attribute: str
     title: str
     labels: tuple[Label, ...]
     rows: tuple[Row, ...]
-    left_out: int = 0
 
 
 def panels(
-    rows: Iterable[Row], key: Key, most: int = GROUPS_DRAWN, panels_drawn: int = PANELS_DRAWN
+    rows: Iterable[Row],
+    key: Key,
+    most: int | None = GROUPS_DRAWN,
+    panels_drawn: int | None = PANELS_DRAWN,
 ) -> list[Panel]:
     """Gather rows by attribute, single attributes before crossings, each in the order of ``key``.
 
     Args:
         rows: Of one measure.
         key: Sorts the rows of an attribute.
-        most: Rows kept of an attribute.
-        panels_drawn: Attributes kept.
+        most: Rows kept of an attribute; None keeps all.
+        panels_drawn: Attributes kept; None keeps all.
     """
     found: dict[str, list[Row]] = {}
     for row in rows:
@@ -52,14 +53,13 @@ def panels(
     return [_panel(name, sorted(found[name], key=key), most) for name in names]
 
 
-def _panel(attribute: str, rows: Sequence[Row], most: int) -> Panel:
+def _panel(attribute: str, rows: Sequence[Row], most: int | None) -> Panel:
     kept = tuple(rows[:most])
     return Panel(
         attribute=attribute,
         title=attribute_name(attribute),
         labels=tuple(label(row) for row in kept),
         rows=kept,
-        left_out=len(rows) - len(kept),
     )
 
 
@@ -71,13 +71,18 @@ def label(row: Row) -> Label:
     return one, f"minus {group_name(row['attribute'], row['other'])}"
 
 
+def height(found: Sequence[Panel], row: float) -> float:
+    """Inches of a chart with these panels, given the inches of a row."""
+    return 0.95 + sum(0.38 + row * len(panel.rows) for panel in found)
+
+
 def of(document: Mapping[str, Any], part: str, metric: str) -> list[Row]:
     """Rows of one measure."""
     return [row for row in document[part] if row["metric"] == metric]
 
 
 def worst_rate_first(row: Row) -> tuple[Any, ...]:
-    """Worst group first, then what is too small, not estimable and withheld."""
+    """Worst group first, then what is too small, has no label, is not estimable or withheld."""
     value = row["value"]
     if not is_number(value):
         return STATES.index(row["state"]), 0.0
@@ -90,8 +95,7 @@ def largest_gap_first(row: Row) -> tuple[Any, ...]:
     if not is_number(difference):
         return 3, 0.0
     order = {"difference_found": 0, "cannot_tell": 1, "difference_ruled_out": 2}
-    unread = row["reason"] in ("too_small", "suppressed", "not_estimable")
-    return 2 if unread else order.get(row["verdict"], 1), -abs(difference)
+    return 2 if row["reason"] in UNJUDGED else order.get(row["verdict"], 1), -abs(difference)
 
 
 def harm_first(row: Row) -> tuple[Any, ...]:
@@ -99,7 +103,7 @@ def harm_first(row: Row) -> tuple[Any, ...]:
     change = row["change"]
     if not is_number(change):
         return 4, 0.0
-    if row.get("state") == "too_small" or row["reason"] == "too_small":
+    if row["reason"] in UNJUDGED:
         return 3, -abs(change)
     return 0 if row["harm"] else 1 + (row["verdict"] != "difference_found"), _gain(row, change)
 

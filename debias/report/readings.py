@@ -7,6 +7,7 @@ from debias.report.text import is_number, number, reading_name, words
 
 Row = Mapping[str, Any]
 SMALL = ", too small"
+UNLABELLED = ", in no verdict"
 
 _MEANINGS = {
     "accuracy": "share of the images that are classified correctly",
@@ -29,6 +30,7 @@ _SOURCES = {
     "inferred": "guessed by a machine",
     "not stated": "source not stated",
 }
+_REASONS = {"suppressed": "withheld", "unknown": "no group label"}
 
 
 def metric_name(metric: str) -> str:
@@ -96,8 +98,8 @@ def size(metric: str, row: Row, below: object) -> str:
     n = row.get("denominator", row.get("n"))
     if row.get("state") in ("suppressed", "not_estimable") or not is_number(n):
         return why_no_number(metric, row, below)
-    small = SMALL if row.get("state") == "too_small" else ""
-    return f"n = {number(n, 'count')}{small}"
+    remark = {"too_small": SMALL, "unknown": UNLABELLED}.get(row.get("state", ""), "")
+    return f"n = {number(n, 'count')}{remark}"
 
 
 def verdict_name(verdict: str, reason: str | None, margin: object) -> str:
@@ -106,7 +108,7 @@ def verdict_name(verdict: str, reason: str | None, margin: object) -> str:
         return f"difference ruled out beyond the margin of {number(margin, 'margin')} pp"
     if verdict == "difference_found" or not reason:
         return reading_name(verdict, "")
-    return reading_name(verdict, "withheld" if reason == "suppressed" else reason)
+    return reading_name(verdict, _REASONS.get(reason, reason))
 
 
 def reading_of(verdict: Mapping[str, Any], margin: object) -> str:

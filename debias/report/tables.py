@@ -3,32 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from debias.report.arms import fairness_of
+from debias.report.board import arms
 from debias.report.drawing import arm_style
-from debias.report.group_charts import GROUPS_DRAWN, PANELS_DRAWN
-from debias.report.groups import Attribute, Group, attributes, baseline_arm
-from debias.report.readings import metric_name
-from debias.report.story import (
-    QUANTITIES,
-    difference,
-    extreme,
-    verdict,
-)
-from debias.report.text import (
-    arm_meaning,
-    arm_name,
-    attribute_name,
-    full_group_name,
-    is_number,
-    is_share,
-    number,
-    quantity_name,
-    reading_name,
-    why_undefined,
-    words,
-)
+from debias.report.panels import Panel, Row, of, panels, worst_rate_first
+from debias.report.readings import metric_name, size, why_no_number
+from debias.report.text import arm_name, group_name, is_share, quantity_name, reading_name
 
 GROUPS_ON_A_PAGE = 60
-METRICS = ("accuracy", "true_positive_rate", "false_positive_rate", "selection_rate")
 SCALARS = (
     (("accuracy", "overall"), "overall accuracy", "percent"),
     (("accuracy", "worst_group"), "worst group", "percent"),
@@ -42,52 +24,7 @@ SCALARS = (
 )
 Document = Mapping[str, Any]
 View = dict[str, Any]
-
-
-def arms(document: Document) -> list[View]:
-    """Name, meaning and colour of each arm."""
-    weights = document.get("weights") or {}
-    return [
-        {
-            "arm": arm,
-            "title": arm_name(arm),
-            "meaning": arm_meaning(arm, weights.get(arm, {})),
-            "colour": arm_style(arm, list(document["arms"]))[0],
-        }
-        for arm in document["arms"]
-    ]
-
-
-def scores(document: Document) -> list[View]:
-    """The three big numbers of each arm with their change from the baseline."""
-    return [{**arm, "scores": _scores(document, arm["arm"])} for arm in arms(document)]
-
-
-def _scores(document: Document, arm: str) -> list[View]:
-    baseline = baseline_arm(document)
-    mean = document["arms"][arm]["mean"]
-    worst = extreme(mean, "worst")
-    reasons = mean.get("reasons") or {}
-    before = document["arms"][baseline]["mean"]["accuracy"] if baseline else {}
-    described = (
-        ("overall", "overall accuracy", "percent", ""),
-        ("worst_group", "worst group", "percent", full_group_name(worst) if worst else ""),
-        ("gap", "gap, best to worst", "points", "percentage points"),
-    )
-    return [
-        {
-            "label": label,
-            "kind": kind,
-            "value": mean["accuracy"].get(key),
-            "note": note,
-            "why": reasons.get(QUANTITIES[key], ""),
-            "change": None
-            if arm == baseline
-            else difference(before.get(key), mean["accuracy"].get(key)),
-            "reading": None if arm == baseline else verdict(document, arm, key),
-        }
-        for key, label, kind, note in described
-    ]
+Key = tuple[str, str, str]  # attribute, group, measure
 
 
 def paged(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -111,10 +48,10 @@ def seed_rows(document: Document) -> list[View]:
 
 
 def _scalars(record: Mapping[str, Any]) -> list[tuple[Any, str]]:
-    return [(dig(record, *keys), kind) for keys, _, kind in SCALARS]
+    return [(_dig(record, *keys), kind) for keys, _, kind in SCALARS]
 
 
-def dig(record: Mapping[str, Any], *keys: str) -> Any:  # noqa: ANN401 (a field of the document)
+def _dig(record: Mapping[str, Any], *keys: str) -> Any:  # noqa: ANN401 (a field of the document)
     """Follow keys into nested mappings; None where one is missing."""
     value: Any = record
     for key in keys:
@@ -122,108 +59,84 @@ def dig(record: Mapping[str, Any], *keys: str) -> Any:  # noqa: ANN401 (a field 
     return value
 
 
-def disparity_rows(document: Document) -> list[View]:
-    """Named disparities, over all groups and by attribute, one column an arm."""
-    names: dict[tuple[str, ...], None] = {}
-    for arm in document["arms"].values():
-        names |= dict.fromkeys(("disparities", key) for key in arm["mean"].get("disparities") or {})
-        for attribute, found in (arm["mean"].get("disparities_by_attribute") or {}).items():
-            names |= dict.fromkeys(("disparities_by_attribute", attribute, key) for key in found)
-    return [
-        {
-            "name": words(path[-1]),
-            "over": attribute_name(path[1]) if len(path) == 3 else "all groups",
-            "cells": [
-                (dig(arm["mean"], *path), dig(arm["mean"], "reasons", "/".join(path[1:])))
-                for arm in document["arms"].values()
-            ],
-        }
-        for path in names
-    ]
+def run_rates(document: Document) -> list[View]:
+    """Every rate of every group under every arm, with its standard deviation over seeds."""
+    deviations = {
+        arm: {_key(row): row.get("sd") for row in record["mean"]["by_group"]}
+        for arm, record in document["arms"].items()
+    }
+    return rates(fairness_of(document), deviations)
 
 
-def rates(document: Document) -> list[View]:
-    """Every rate of every group under every arm, worst group first, in pages."""
-    found = attributes(document)
-    known = {row["metric"] for arm in document["arms"].values() for row in arm["mean"]["by_group"]}
-    metrics = [name for name in METRICS if name in known] + sorted(known - set(METRICS))
-    styled = arms(document)
-    return [
-        {
-            "title": attribute.title,
-            "count": len(attribute.groups),
-            "metrics": [metric_name(metric) for metric in metrics],
-            "pages": [
-                [_rate_rows(group, styled, metrics) for group in page]
-                for page in paged(attribute.groups)
-            ],
-        }
-        for attribute in found
-    ]
+def rates(
+    documents: Mapping[str, Document], deviations: Mapping[str, Mapping[Key, Any]] | None = None
+) -> list[View]:
+    """Every rate of every group, worst group first, in pages.
+
+    Args:
+        documents: Name of a classifier to its fairness document, all about the same groups; the
+            first one gives the order.
+        deviations: Name of a classifier to the standard deviations of its rates over seeds.
+    """
+    first = next(iter(documents.values()))
+    rows = of(first, "by_group", first["metrics"][0])
+    cells = {
+        name: _cells(document, (deviations or {}).get(name, {}))
+        for name, document in documents.items()
+    }
+    every = panels(rows, worst_rate_first, most=None, panels_drawn=None)
+    return [_rates(panel, first, cells) for panel in every]
 
 
-def _rate_rows(group: Group, styled: Sequence[View], metrics: Sequence[str]) -> View:
-    rows = [
-        {**arm, "cells": [_rate(group.rows.get(arm["arm"], {}).get(m), m) for m in metrics]}
-        for arm in styled
-    ]
-    accuracy = (found.get("accuracy", {}) for found in group.rows.values())
+def _key(row: Row) -> Key:
+    return row["attribute"], row["group"], row["metric"]
+
+
+def _cells(document: Document, deviations: Mapping[Key, Any]) -> dict[Key, View]:
+    below = document["suppress_below"]
     return {
-        "short": group.short,
-        "full": group.full,
-        "test": group.test,
-        "withheld": any(row.get("state") == "suppressed" for row in accuracy),
-        "rows": rows,
+        _key(row): {
+            **row,
+            "sd": deviations.get(_key(row)),
+            "why": why_no_number(row["metric"], row, below),
+        }
+        for row in document["by_group"]
     }
 
 
-def _rate(row: Mapping[str, Any] | None, metric: str) -> View:
-    row = row or {}
-    fields = ("value", "numerator", "denominator", "identities", "low", "high", "sd")
+def _rates(
+    panel: Panel, document: Document, cells: Mapping[str, Mapping[Key, View]]
+) -> View:
+    groups = [_group_rates(row, document, cells) for row in panel.rows]
     return {
-        **{name: row.get(name) for name in fields},
-        "state": row.get("state", "not_estimable"),
-        "why": row.get("why") or why_undefined(metric, row.get("denominator")),
+        "title": panel.title,
+        "count": len(groups),
+        "metrics": [metric_name(metric) for metric in document["metrics"]],
+        "pages": list(paged(groups)),
     }
 
 
-def unreadable(document: Document) -> View:
-    """Groups whose accuracy is undefined or rests on too few images, in words."""
-    listed: View = {"undefined": [], "too_small": []}
-    for attribute in attributes(document):
-        for group in attribute.groups:
-            name = _named(attribute, group)
-            states = [group.rows.get(arm, {}).get("accuracy", {}) for arm in document["arms"]]
-            if all(not is_number(row.get("value")) for row in states):
-                why = why_undefined("accuracy", states[0].get("denominator") if states else None)
-                listed["undefined"].append(f"{name}: {why}")
-            elif any(row.get("state") == "too_small" for row in states):
-                listed["too_small"].append(f"{name} (n = {number(group.test, 'count')})")
-    return listed
-
-
-def comparisons(document: Document) -> int:
-    """Number of rates on the page."""
-    return sum(len(arm["mean"]["by_group"]) for arm in document["arms"].values())
-
-
-def chart_limits(document: Document) -> str | None:
-    """Say what the charts leave out, if they do."""
-    sizes = [len(attribute.groups) for attribute in attributes(document)]
-    if len(sizes) <= PANELS_DRAWN and all(size <= GROUPS_DRAWN for size in sizes):
-        return None
-    return (
-        f"The charts show the {GROUPS_DRAWN} groups that plain training serves worst of each "
-        f"attribute, for {PANELS_DRAWN} attributes at most; the tables hold all of them."
-    )
-
-
-def _named(attribute: Attribute, group: Group) -> str:
-    return f"{attribute.title}: {group.short}"
+def _group_rates(
+    row: Row, document: Document, cells: Mapping[str, Mapping[Key, View]]
+) -> View:
+    attribute, group, names = row["attribute"], row["group"], list(cells)
+    return {
+        "short": group_name(attribute, group),
+        "full": group,
+        "size": size(row["metric"], row, document["suppress_below"]),
+        "rows": [
+            {
+                "title": arm_name(name),
+                "colour": arm_style(name, names)[0],
+                "cells": [table[attribute, group, metric] for metric in document["metrics"]],
+            }
+            for name, table in cells.items()
+        ],
+    }
 
 
 def changes(document: Document) -> list[View]:
-    """Change of each quantity from the baseline, with its interval and reading."""
+    """Change of each summary figure from plain training, with its interval and reading."""
     rows = []
     for change in document.get("changes") or ():
         share = is_share(change["quantity"])
@@ -232,7 +145,6 @@ def changes(document: Document) -> list[View]:
                 **change,
                 "title": quantity_name(change["quantity"]),
                 "arm_title": arm_name(change["arm"]),
-                "baseline_title": arm_name(change["baseline"]),
                 "kind": "percent" if share else "plain",
                 "change_kind": "change" if share else "signed",
                 "reading_title": reading_name(change["reading"], change.get("reason")),

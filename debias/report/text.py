@@ -10,6 +10,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from debias.ranking import UNKNOWN
+
 UNDEFINED = "undefined"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -136,15 +138,19 @@ def group_name(attribute: str, group: str) -> str:
     separators = [f"{part}:" for part in attribute.split(" x ")]
     pattern = " x ".join(f"{re.escape(separator)}(.+?)" for separator in separators)
     found = re.fullmatch(pattern, group, flags=re.DOTALL)
-    return f" {TIMES} ".join(found.groups()) if found else group
+    return f" {TIMES} ".join(map(_value, found.groups())) if found else group
 
 
 def full_group_name(group: str) -> str:
     """Print a group together with its attributes, for a sentence."""
     return f" {TIMES} ".join(
-        f"{words(attribute)}: {value}" if value else attribute
+        f"{words(attribute)}: {_value(value)}" if value else attribute
         for attribute, _, value in (part.partition(":") for part in group.split(" x "))
     )
+
+
+def _value(value: str) -> str:
+    return "no group label" if value == UNKNOWN else value
 
 
 def quantity_name(quantity: str) -> str:
@@ -169,19 +175,6 @@ def reading_name(reading: str, reason: str | None) -> str:
         return words(reading)
     loud = reason.upper() if reason == "insufficient_evidence" else reason
     return f"{words(reading)} ({words(loud)})"
-
-
-def why_undefined(metric: str, denominator: object) -> str:
-    """Say why a rate has no value, where that is known."""
-    if not is_number(denominator) or denominator != 0:
-        return UNDEFINED
-    missing = {
-        "true_positive_rate": "positives",
-        "false_negative_rate": "positives",
-        "false_positive_rate": "negatives",
-        "true_negative_rate": "negatives",
-    }.get(metric, "test images")
-    return f"{UNDEFINED} (no {missing})"
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 (raw configuration)

@@ -84,10 +84,10 @@ class Attacker:
         full[k * size : (k + 1) * size] = np.kron(cells, np.ravel(mask))
         return full
 
-    def secrets(self, below, k=0, paired_only=False):
+    def secrets(self, below, k=0):
         """Small sizes and denominators that the table of all images alone does not give away."""
         masks = [np.ones((self.c, self.c))]
-        masks += [one.denominator for one in self.found if one.is_paired or not paired_only]
+        masks += [one.denominator for one in self.found if one.is_paired]
         for cells in self.groupings():
             sizes = cells @ self.truth.reshape(-1, self.g, self.c**2)[0].sum(axis=1)
             if (sizes > 0).sum() > 1:
@@ -168,11 +168,11 @@ def test_predictions_all_negative_do_not_tell_the_small_class():
     assert answer.finest[0, [ACCURACY, TPR, FPR]].all()
 
 
-def test_few_selected_images_leave_accuracy_alone():
-    """Beside accuracy, either rate of a true class gives the table and so the selected images."""
+def test_few_selected_images_hide_precision_there_and_nothing_else():
+    """How many a classifier selects is the numerator of another rate, and no fact about people."""
     answer = hide(table(cell(500, 50, 2, 45), cell(100, 40), cell(200, 80)))
     expected = np.zeros((3, 5), dtype=bool)
-    expected[:2, 1:] = True
+    expected[0, PRECISION] = True
     np.testing.assert_array_equal(answer.finest, expected)
 
 
@@ -228,10 +228,10 @@ def test_an_empty_crossing_cell_is_no_hiding_place():
     assert not answer.finest[3].any()
 
 
-def test_precision_alone_protects_the_predicted_classes():
+def test_precision_alone_is_hidden_where_few_are_selected():
     found = measures(("no", "yes"), "yes", ["precision"])
-    answer = hide(table(cell(5, 2), cell(100, 40), cell(90, 30), cell(200, 9)), found=found)
-    assert answer.finest[:, 0].tolist() == [True, False, True, False]
+    answer = hide(table(cell(5, 2), cell(100, 40), cell(90, 30), cell(200, 9, 1, 4)), found=found)
+    assert answer.finest[:, 0].tolist() == [True, False, False, True]
 
 
 def test_a_limit_of_one_hides_nothing():
@@ -257,9 +257,9 @@ def test_more_than_a_thousand_small_cells_are_refused():
 
 
 def test_means_over_trainings_are_protected_too():
-    """Selected images 0.5 on average: below 11, though no whole number."""
-    counts = table([99.5, 0.5, 40, 0], cell(100, 40), cell(200, 80))
-    assert hide(counts).finest[0, [SELECTION, PRECISION]].all()
+    """Predictions need not be whole numbers; the images of a class are."""
+    counts = table([99.5, 0.5, 4.75, 1.25], cell(100, 40), cell(200, 80))
+    assert hide(counts).finest[0, [TPR, PRECISION]].all()
     attack(counts, np.zeros((0, 3), dtype=np.int64), FOUND, 11, whole=False)
 
 
@@ -344,7 +344,7 @@ def test_several_reports_of_the_same_images_tell_no_more(data, shape, n_reports)
     parents = crossing(*shape)
     answers = [hide(counts, parents) for counts in reports]
     attacker = Attacker(reports, parents, FOUND, answers)
-    for line in attacker.secrets(11, paired_only=True):
+    for line in attacker.secrets(11):
         assert not attacker.solves(line)
         low, high = attacker.range(line)
         assert high - low > 0.01
@@ -356,7 +356,8 @@ def test_no_total_minus_its_published_parts_is_small(data, shape):
     counts, parents = data.draw(tables(int(np.prod(shape)))), crossing(*shape)
     for whole, parts, hidden in equations(counts, parents, hide(counts, parents)):
         left = whole - np.where(hidden, 0, parts).sum(axis=0)
-        assert not ((left > 0) & (left < 11) & (whole >= 11)).any()
+        small = (left > 0) & (left < 11) & (whole >= 11)
+        assert not small[[one.is_paired for one in FOUND][: len(small)]].any()
 
 
 def equations(counts, parents, answer):
