@@ -15,7 +15,7 @@ from debias.metrics.change_verdicts import (
 from debias.metrics.changes import SEEDS_NEEDED
 from debias.metrics.evaluation import FairnessReport
 from debias.metrics.trade import paid_for
-from debias.metrics.verdicts import points, spoken
+from debias.metrics.verdicts import decimals_of, points, spoken
 
 _NAMED = 3  # harms named in the verdict's own sentence
 _UNTESTED = ("suppressed", "not_estimable", "too_small")
@@ -108,7 +108,8 @@ def _of_gap(row: Mapping[Hashable, Any]) -> str:
 
 
 def _limits(row: Mapping[Hashable, Any]) -> str:
-    return f"[change {100 * row['low']:+.1f} to {100 * row['high']:+.1f}]"
+    decimals = max(decimals_of(row["low"]), decimals_of(row["high"]))
+    return f"[change {100 * row['low']:+.{decimals}f} to {100 * row['high']:+.{decimals}f}]"
 
 
 def _percent(share: float) -> str:

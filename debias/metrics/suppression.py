@@ -69,8 +69,9 @@ def withheld(
     report must admit the same ones.
 
     Not promised: that a small count cannot be narrowed down (two values may be left); anything
-    about reports with other images, groups, measures or limits; and a count that the table of all images gives away,
-    as no other cell of its grouping has images. Then that whole grouping is withheld.
+    about reports with other images, groups, measures or limits; and a count that the table of all
+    images gives away, as no other cell of its grouping has images. Then that whole grouping is
+    withheld.
 
     Args:
         finest: (g, c, c) confusion counts of the finest cells, the empty ones included; the mean

@@ -170,10 +170,11 @@ def _listed(found: pd.DataFrame) -> str:
 def _told(row: Mapping[Any, Any]) -> str:
     direction = "below" if row["difference"] < 0 else "above"
     low, high = sorted((abs(row["low"]), abs(row["high"])))
+    decimals = decimals_of(low)
     return (
         f"{spoken(row['metric'])} of {spoken(row['group'])} is "
         f"{points(abs(row['difference']))} {direction} {spoken(row['other'])} "
-        f"[{100 * low:.1f} to {100 * high:.1f}]"
+        f"[{100 * low:.{decimals}f} to {100 * high:.{decimals}f}]"
     )
 
 
@@ -184,5 +185,9 @@ def spoken(name: str) -> str:
 
 def points(share: float) -> str:
     """Percentage points; enough decimals that no difference shows as zero."""
-    decimals = next((d for d in range(1, 6) if round(100 * share, d) != 0), 6)
-    return f"{100 * share:.{decimals}f} percentage points"
+    return f"{100 * share:.{decimals_of(share)}f} percentage points"
+
+
+def decimals_of(share: float) -> int:
+    """Decimals of percentage points at which a share does not show as zero, one at least."""
+    return next((d for d in range(1, 6) if round(100 * share, d) != 0), 6)

@@ -4,46 +4,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report import comparison_view, fairness_view
+from debias.report.arms import comparisons_of, fairness_of
+from debias.report.banners import arm_notes, banners
+from debias.report.board import View
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, chart_names, run_change_names
-from debias.report.groups import baseline_arm
-from debias.report.readings import opened
-from debias.report.tables import View
+from debias.report.readings import opened, reading_of
 from debias.report.text import arm_name
 
 Document = Mapping[str, Any]
 GAPS_OF_A_RUN = 6
 
 
-def fairness_sections(
-    fairness: Mapping[str, Document], comparisons: Mapping[str, Document]
-) -> View | None:
-    """What the answers on a run's page print; None where no arm was measured this way.
+def answers(document: Document) -> View:
+    """What the answers on a run's page print.
 
     Args:
-        fairness: Arm to its fairness document, the baseline first.
-        comparisons: Arm to its comparison with the baseline; may be empty.
+        document: A run. Its first arm stands for the run where only one can be shown; that is
+            plain training, if there is any.
     """
-    if not fairness:
-        return None
-    baseline = next(iter(fairness.values()))
+    fairness, comparisons = fairness_of(document), comparisons_of(document)
+    name, baseline = next(iter(fairness.items()))
     gaps = fairness_view.gaps(baseline)
     return {
-        "baseline": arm_name(next(iter(fairness))),
+        "baseline": arm_name(name),
         "document": baseline,
         "attributes": fairness_view.attributes(baseline),
         "sizes": fairness_view.sizes(baseline),
         "intervals": _intervals(baseline),
         "chart_limit": fairness_view.chart_limit(baseline, MEASURES_OF_A_RUN),
         "largest": fairness_view.largest(gaps)[:GAPS_OF_A_RUN],
-        "arms": [_arm(arm, document) for arm, document in fairness.items()],
-        "spread": _spread(fairness),
-        "tables": {
-            arm_name(arm): fairness_view.complete(fairness_view.gaps(document), "differences")
-            for arm, document in fairness.items()
-        },
-        "compared": [_compared(arm, document) for arm, document in comparisons.items()],
-        "notes": list(dict.fromkeys(_notes(fairness, comparisons))),
+        "arms": [_arm(arm, found) for arm, found in fairness.items()],
+        "by_chance": _by_chance(baseline),
+        "ratios": fairness_view.ratios(baseline),
+        "noise": fairness_view.titled(baseline["noise"]),
+        "compared": [
+            {**_compared(arm, found), "notes": arm_notes(arm, fairness, comparisons)}
+            for arm, found in comparisons.items()
+        ],
+        "banners": banners(fairness, comparisons),
         "scope": list(baseline["scope"]),
+        "scope_of_changes": _scope_of_changes(comparisons),
     }
 
 
@@ -56,26 +56,24 @@ def _arm(arm: str, document: Document) -> View:
     return {
         "title": arm_name(arm),
         "verdict": fairness_view.verdict(document),
-        "tally": fairness_view.tally(document["gaps"], document.get("margin")),
+        "tally": fairness_view.tally(document["gaps"], document["margin"]),
+        "gaps": fairness_view.complete(fairness_view.gaps(document), "differences"),
+        "spread": fairness_view.titled(document["spread"]),
     }
 
 
-def _spread(fairness: Mapping[str, Document]) -> list[View]:
-    """The first measure of every arm: the others are on the pages of single classifiers."""
-    return [
-        {**row, "name": arm_name(arm)}
-        for arm, document in fairness.items()
-        for row in fairness_view.titled(document["spread"])
-        if row["metric"] == document["metrics"][0]
-    ]
+def _by_chance(document: Document) -> list[View]:
+    """The largest gap in the first measure that equal groups would show, by attribute."""
+    rows = fairness_view.titled(document["spread"])
+    return [row for row in rows if row["metric"] == document["metrics"][0]]
 
 
 def _compared(arm: str, document: Document) -> View:
     changes, gaps = comparison_view.changes(document), comparison_view.gap_changes(document)
     return {
         "title": arm_name(arm),
-        "opened": opened(document["verdict"], document.get("margin")),
-        "document": document,
+        "reading": reading_of(document["verdict"], document["margin"]),
+        "opened": opened(document["verdict"], document["margin"]),
         "harm": comparison_view.harmed(document),
         "directions": comparison_view.directions(document),
         "charts": fairness_view.by_measure(document, "groups", run_change_names(arm, document)),
@@ -86,40 +84,6 @@ def _compared(arm: str, document: Document) -> View:
     }
 
 
-def _notes(fairness: Mapping[str, Document], comparisons: Mapping[str, Document]) -> list[str]:
-    every = [*fairness.values(), *comparisons.values()]
-    return [note for document in every for note in document["notes"]]
-
-
-def measured(document: Document) -> tuple[dict[str, Document], dict[str, Document]]:
-    """Fairness documents and comparisons of a run, the baseline first; empty in older runs."""
-    fairness = dict(document.get("fairness") or {})
-    baseline = baseline_arm(document)
-    if baseline in fairness:
-        fairness = {baseline: fairness[baseline], **fairness}
-    return fairness, dict(document.get("comparisons") or {})
-
-
-def with_withheld(document: Document, fairness: Mapping[str, Document]) -> Document:
-    """The run with the rates of its fairness documents, so that nothing withheld is printed."""
-    if not fairness:
-        return document
-    rows = fairness_view.rate_rows(fairness)["arms"]
-    hidden = {
-        (row["attribute"], row["group"])
-        for found in fairness.values()
-        for row in found["by_group"]
-        if row["state"] == "suppressed" and row["metric"] == found["metrics"][0]
-    }
-    arms = {
-        arm: record | {"mean": record["mean"] | rows[arm]["mean"]} if arm in rows else record
-        for arm, record in document["arms"].items()
-    }
-    groups = [_without_test(row, hidden) for row in document["data"]["groups"]]
-    return {**document, "arms": arms, "data": {**document["data"], "groups": groups}}
-
-
-def _without_test(row: Mapping[str, Any], hidden: set[tuple[str, str]]) -> View:
-    if (row["attribute"], row["group"]) in hidden:
-        return {**row, "test": None, "withheld": True}
-    return dict(row)
+def _scope_of_changes(comparisons: Mapping[str, Document]) -> list[str]:
+    every = (sentence for document in comparisons.values() for sentence in document["scope"])
+    return list(dict.fromkeys(every))

@@ -15,7 +15,7 @@ QUANTITIES = {"overall": "accuracy", "worst_group": "worst_group_accuracy", "gap
 
 def arms(document: Document) -> list[View]:
     """Name, meaning and colour of each arm."""
-    weights, names = document.get("weights") or {}, arms_of(document)
+    weights, names = document["weights"], arms_of(document)
     return [
         {
             "arm": arm,
@@ -65,7 +65,7 @@ def _change(document: Document, arm: str, key: str) -> float | None:
 
 def _reading(document: Document, arm: str, key: str) -> str | None:
     """Reading of the change, if the document holds it."""
-    for change in document.get("changes") or ():
+    for change in document["changes"]:
         if change["arm"] == arm and change["quantity"] == QUANTITIES[key]:
             return reading_name(change["reading"], None)
     return None

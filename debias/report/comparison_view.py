@@ -5,7 +5,7 @@ from typing import Any
 
 from debias.report.board import View
 from debias.report.panels import UNJUDGED, Row, harm_first
-from debias.report.readings import metric_name, verdict_name, why_no_number, withheld
+from debias.report.readings import metric_name, no_difference, remark, verdict_name, why_no_number
 from debias.report.text import attribute_name, full_group_name, group_name, is_number, number, words
 
 Document = Mapping[str, Any]
@@ -27,8 +27,7 @@ def changes(document: Document) -> list[View]:
             "over": attribute_name(row["attribute"]),
             "short": group_name(row["attribute"], row["group"]),
             "why": why_no_number(row["metric"], row, below),
-            "size": size(row["metric"], row, below),
-            "is_grey": row["reason"] in ("too_small", "unknown"),
+            "remark": remark(row),
             "said": _said(row, document),
         }
         for row in sorted(document["groups"], key=harm_first)
@@ -51,7 +50,7 @@ def gap_changes(document: Document) -> list[View]:
                 }
                 for end in ("group", "other")
             ],
-            "why": no_difference(row, document),
+            "why": no_difference(row["reason"], document["suppress_below"]),
             "said": _said(row, document),
         }
         for row in sorted(document["gaps"], key=harm_first)
@@ -61,7 +60,7 @@ def gap_changes(document: Document) -> list[View]:
 def _said(row: Row, document: Document) -> str:
     if row["harm"]:
         return "HARM: became worse"
-    return verdict_name(row["verdict"], row["reason"], document.get("margin"))
+    return verdict_name(row["verdict"], row["reason"], document["margin"])
 
 
 def first(rows: Iterable[View]) -> list[View]:
@@ -76,8 +75,8 @@ def harmed(document: Document) -> View:
     open_ = [row for row in rows if not row["harm"] and row["verdict"] == "cannot_tell"]
     unread = [row for row in open_ if row["reason"] in UNJUDGED]
     return {
-        "sentences": list(document["verdict"].get("harms") or ()),
-        "gains": list(document["verdict"].get("gains") or ()),
+        "sentences": list(document["verdict"]["harms"]),
+        "gains": list(document["verdict"]["gains"]),
         "rates": [row for row in rows if row["harm"] and "state" in row],
         "gaps": [row for row in rows if row["harm"] and "state" not in row],
         "unseen": _unseen(len(open_), len(unread), len(rows)),
@@ -132,7 +131,7 @@ def size_changes(document: Document) -> list[View]:
     """Groups whose number of images differs between the two."""
     return [
         {**row, "short": full_group_name(row["group"])}
-        for row in document.get("sizes") or ()
+        for row in document["sizes"]
         if row["before"] != row["after"]
     ]
 
@@ -140,7 +139,7 @@ def size_changes(document: Document) -> list[View]:
 def group_sizes(document: Document) -> list[View]:
     """Images of each group, as far as they may be shown."""
     found: dict[str, list[View]] = {}
-    for row in document.get("sizes") or ():
+    for row in document["sizes"]:
         short = group_name(row["attribute"], row["group"])
         found.setdefault(row["attribute"], []).append({**row, "short": short})
     return [{"title": attribute_name(name), "rows": rows} for name, rows in found.items()]

@@ -25,7 +25,7 @@ def run_facts(document: Document) -> list[tuple[str, str]]:
     size = data["image_size"]
     threads = f"{run['threads']} thread{'' if run['threads'] == 1 else 's'}"
     sizes = ", ".join(f"{number(count, 'count')} {split}" for split, count in data["n"].items())
-    seconds = run.get("seconds") or {}
+    seconds = run["seconds"]
     spent = sum(value for value in seconds.values() if is_number(value))
     return [
         ("Data set", f"{data['name']}, {size} {TIMES} {size} pixels"),
@@ -98,7 +98,7 @@ def weights(document: Document) -> list[View]:
             "warnings": facts.get("warnings") or [],
         }
         for arm in arms(document)
-        if arm["arm"] != BASELINE and (facts := (document.get("weights") or {}).get(arm["arm"]))
+        if arm["arm"] != BASELINE and (facts := document["weights"].get(arm["arm"]))
     ]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from debias.report import comparison_view, fairness_view, tables
+from debias.report.board import View
 from debias.report.fairness_charts import (
     MEASURES_DRAWN,
     chart_names,
@@ -15,7 +16,6 @@ from debias.report.fairness_charts import (
 from debias.report.filling import embedded, fill, put
 from debias.report.panels import Row
 from debias.report.readings import metric_meaning, opened
-from debias.report.tables import View
 from debias.report.text import arm_name, attribute_name, group_name, is_number
 
 Document = Mapping[str, Any]
@@ -82,13 +82,13 @@ def _fairness(document: Document, drawn: Mapping[str, bytes]) -> dict[str, Any]:
         "largest": fairness_view.largest(gaps),
         "gap_count": len(gaps),
         "gaps": fairness_view.complete(gaps, "differences"),
-        "tally": fairness_view.tally(document["gaps"], document.get("margin")),
+        "tally": fairness_view.tally(document["gaps"], document["margin"]),
         "spread": fairness_view.titled(document["spread"]),
         "ratios": fairness_view.ratios(document),
         "noise": fairness_view.titled(document["noise"]),
         "overall": _overall(document),
         "qualities": _qualities(document),
-        "rates": tables.rates(fairness_view.rate_rows({title: document})),
+        "rates": tables.rates({title: document}),
         "charts": embedded(drawn),
     }
 
@@ -108,11 +108,11 @@ def _overall(document: Document) -> list[Row]:
 
 
 def _qualities(document: Document) -> list[tuple[str, Any, str]]:
-    known = document.get("quality") or {}
+    known = document["quality"]
     return [
-        (title, known.get(name), "plain")
+        (title, known[name], "plain")
         for name, title in comparison_view.QUALITIES.items()
-        if is_number(known.get(name))
+        if is_number(known[name])
     ]
 
 
@@ -122,7 +122,7 @@ def _comparison(document: Document, drawn: Mapping[str, bytes]) -> dict[str, Any
         "document": document,
         "before": arm_name(document["before"]) or "the first classifier",
         "after": arm_name(document["after"]) or "the second classifier",
-        "opened": opened(document["verdict"], document.get("margin")),
+        "opened": opened(document["verdict"], document["margin"]),
         "harm": comparison_view.harmed(document),
         "attributes": _compared_groups(document),
         "size_changes": comparison_view.size_changes(document),

@@ -3,19 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from debias.report.group_charts import GROUPS_DRAWN, PANELS_DRAWN
-from debias.report.panels import STATES, Row, largest_gap_first, of
+from debias.ranking import UNKNOWN
+from debias.report.board import View
+from debias.report.drawing import GROUPS_DRAWN, PANELS_DRAWN
+from debias.report.panels import UNJUDGED, Row, largest_gap_first, of
 from debias.report.readings import (
     counted,
     metric_meaning,
     metric_name,
+    no_difference,
     opened,
     reading_of,
     source_name,
     verdict_name,
     why_no_number,
 )
-from debias.report.tables import View, paged
+from debias.report.tables import paged
 from debias.report.text import TIMES, attribute_name, group_name, is_number, number
 
 Document = Mapping[str, Any]
@@ -30,13 +33,31 @@ def attributes(document: Document) -> list[View]:
         {
             "title": attribute_name(found["attribute"]),
             "source": source_name(found["source"]),
-            "groups": [group_name(found["attribute"], group) for group in found["groups"]],
+            "groups": _names(found, [group for group in found["groups"] if _is_group(found, group)]),
+            "empty": _names(found, found["empty"]),
+            "alone": _alone(found, document),
             "reference": group_name(found["attribute"], found["reference"])
-            if found.get("reference")
+            if found["reference"]
             else None,
         }
         for found in document["attributes"]
     ]
+
+
+def _names(found: Row, groups: Iterable[str]) -> list[str]:
+    return [group_name(found["attribute"], group) for group in groups]
+
+
+def _is_group(found: Row, group: str) -> bool:
+    """Not images without a label, and no combination that nobody belongs to."""
+    values = [part.partition(":")[2] for part in group.split(" x ")]
+    return UNKNOWN not in values and group not in found["empty"]
+
+
+def _alone(found: Row, document: Document) -> str:
+    """The only measures in which the groups are compared; empty where it is all of them."""
+    compared = [metric for metric in document["metrics"] if metric in found["metrics"]]
+    return "" if compared == document["metrics"] else ", ".join(map(metric_name, compared))
 
 
 def sizes(document: Document) -> View:
@@ -94,10 +115,10 @@ def gaps(document: Document) -> list[View]:
     """Every gap with the two rates, their sizes and the verdict, largest first."""
     values = {(*_cell(row), row["metric"]): row for row in document["by_group"]}
     rows = sorted(document["gaps"], key=largest_gap_first)
-    return [_gap(row, values, document.get("margin")) for row in rows]
+    return [_gap(row, values, document) for row in rows]
 
 
-def _gap(row: Row, values: Mapping[tuple[str, str, str], Row], margin: object) -> View:
+def _gap(row: Row, values: Mapping[tuple[str, str, str], Row], document: Document) -> View:
     ends = [
         values.get((row["attribute"], row[end], row["metric"]), {}) for end in ("group", "other")
     ]
@@ -113,14 +134,15 @@ def _gap(row: Row, values: Mapping[tuple[str, str, str], Row], margin: object) -
             }
             for end, found in zip(("group", "other"), ends, strict=True)
         ],
-        "said": verdict_name(row["verdict"], row["reason"], margin),
+        "why": no_difference(row["reason"], document["suppress_below"]),
+        "said": verdict_name(row["verdict"], row["reason"], document["margin"]),
     }
 
 
 def largest(found: Sequence[View]) -> list[View]:
     """The largest gap of each measure and attribute, those that were found first."""
     estimated = [row for row in found if is_number(row["difference"])]
-    judged = [row for row in estimated if row["reason"] not in STATES]
+    judged = [row for row in estimated if row["reason"] not in UNJUDGED]
     first: dict[tuple[str, str], View] = {}
     for row in judged or estimated:
         first.setdefault((row["metric"], row["attribute"]), row)
@@ -138,7 +160,7 @@ def tally(rows: Iterable[Row], margin: object) -> list[tuple[str, int]]:
 
 def verdict(document: Document) -> View:
     """The verdict as a whole and by attribute, as the document states it."""
-    margin = document.get("margin")
+    margin = document["margin"]
     found = document["verdict"]
     return {
         "reading": reading_of(found, margin),
@@ -149,7 +171,7 @@ def verdict(document: Document) -> View:
                 "title": attribute_name(row["attribute"]),
                 "opened": opened(row, margin),
             }
-            for row in found.get("by_attribute") or ()
+            for row in found["by_attribute"]
         ],
     }
 
@@ -180,7 +202,7 @@ def by_measure(document: Document, part: str, drawn: Mapping[str, str]) -> list[
         {
             "metric": metric,
             "title": metric_name(metric),
-            "meaning": metric_meaning(metric, document.get("positive")),
+            "meaning": metric_meaning(metric, document["positive"]),
             "chart": name,
             "tally": tally_text(of(document, part, metric)),
         }
@@ -189,9 +211,12 @@ def by_measure(document: Document, part: str, drawn: Mapping[str, str]) -> list[
 
 
 def tally_text(rows: Sequence[Row]) -> str:
-    """Say how many of the comparisons of a measure found a difference."""
+    """Say how many of the comparisons of a measure found a difference, and how many were made."""
     found = sum(row["verdict"] == "difference_found" for row in rows)
-    return f"{number(found, 'count')} found in {number(len(rows), 'count')} comparisons"
+    tested = sum(is_number(row["p_value"]) for row in rows)
+    untested = len(rows) - tested
+    said = f"{number(found, 'count')} found in {number(tested, 'count')} comparisons"
+    return f"{said}; {number(untested, 'count')} could not be made" if untested else said
 
 
 def complete(rows: Sequence[View], what: str) -> View:
@@ -206,24 +231,6 @@ def complete(rows: Sequence[View], what: str) -> View:
     )
     parts = sorted(kept.items(), key=lambda part: TIMES in part[0])
     return {"parts": parts, "limit": said if over > 0 else ""}
-
-
-def rate_rows(documents: Mapping[str, Document]) -> View:
-    """Fairness documents in the shape in which the tables of rates read a run."""
-    return {
-        "arms": {
-            name: {"mean": {"by_group": _with_reasons(document)}, "seeds": []}
-            for name, document in documents.items()
-        },
-        "data": {"groups": []},
-    }
-
-
-def _with_reasons(document: Document) -> list[View]:
-    below = document["suppress_below"]
-    return [
-        {**row, "why": why_no_number(row["metric"], row, below)} for row in document["by_group"]
-    ]
 
 
 def chart_limit(document: Document, measures: int) -> str:

@@ -145,7 +145,7 @@ def detectable(document: Document, metric: str) -> Drawing | None:
     if not found:
         return None
     sizes = _by_group(document, metric)
-    margin = document.get("margin")
+    margin = document["margin"]
     colour = ARM_STYLES[0][0]
 
     def draw(figure: Figure) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.report import answers, facts, story, tables
+from debias.report import facts, tables
+from debias.report.answers import answers
+from debias.report.board import scores
 from debias.report.charts import figures
 from debias.report.filling import embedded, fill, put
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, png, sheets, shrink
@@ -41,38 +43,27 @@ def render(document: Mapping[str, Any], pictures: Pictures) -> str:
 def _view(
     document: Mapping[str, Any], pictures: Pictures, drawn: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    fairness, comparisons = answers.measured(document)
-    document = answers.with_withheld(document, fairness)
     return {
         "document": document,
-        "answers": answers.fairness_sections(fairness, comparisons),
-        "compared": bool(fairness and comparisons),
+        "answers": answers(document),
         "created": day(document["created"]),
-        "headline": story.headline(document),
-        "lead": story.lead(document),
-        "cautions": story.cautions(document),
-        "arms": tables.arms(document),
-        "scores": tables.scores(document),
+        "scores": scores(document),
         "run_facts": facts.run_facts(document),
-        "mlflow": _link(document["run"].get("mlflow")),
-        "seconds": document["run"].get("seconds") or {},
+        "mlflow": _link(document["run"]["mlflow"]),
+        "seconds": document["run"]["seconds"],
         "group_counts": facts.group_counts(document),
-        "set_aside": document["data"].get("set_aside") or {"count": 0, "examples": []},
-        "representation": document.get("representation") or {},
-        "described": facts.how_described(document.get("representation") or {}),
-        "representation_facts": facts.representation_facts(document.get("representation") or {}),
+        "set_aside": document["data"]["set_aside"],
+        "representation": document["representation"],
+        "described": facts.how_described(document["representation"]),
+        "representation_facts": facts.representation_facts(document["representation"]),
         "weights": facts.weights(document),
-        "situations": document.get("situations") or [],
-        "unreadable": tables.unreadable(document),
+        "situations": document["situations"],
         "scalars": [label for _, label, _ in tables.SCALARS],
         "seed_rows": tables.seed_rows(document),
-        "disparities": tables.disparity_rows(document),
-        "rates": tables.rates(document),
-        "comparisons": tables.comparisons(document),
-        "chart_limits": tables.chart_limits(document),
+        "rates": tables.run_rates(document),
         "changes": tables.changes(document),
-        "concluded": document.get("concluded") or [],
-        "not_concluded": document.get("not_concluded") or [],
+        "concluded": document["concluded"],
+        "not_concluded": document["not_concluded"],
         "configuration": json.dumps(
             document["run"]["config"], indent=2, ensure_ascii=False, default=plain_value
         ),

@@ -7,7 +7,6 @@ from debias.report.text import is_number, number, reading_name, words
 
 Row = Mapping[str, Any]
 SMALL = ", too small"
-UNLABELLED = ", in no verdict"
 
 _MEANINGS = {
     "accuracy": "share of the images that are classified correctly",
@@ -98,8 +97,17 @@ def size(metric: str, row: Row, below: object) -> str:
     n = row.get("denominator", row.get("n"))
     if row.get("state") in ("suppressed", "not_estimable") or not is_number(n):
         return why_no_number(metric, row, below)
-    remark = {"too_small": SMALL, "unknown": UNLABELLED}.get(row.get("state", ""), "")
-    return f"n = {number(n, 'count')}{remark}"
+    return f"n = {number(n, 'count')}{remark(row)}"
+
+
+def remark(row: Row) -> str:
+    """Why a number takes no part in a verdict, to stand behind its size; empty if it does."""
+    return {"too_small": SMALL, "unknown": ", in no verdict"}.get(row.get("state", ""), "")
+
+
+def no_difference(reason: str, below: object) -> str:
+    """What stands in the place of a difference that has no value."""
+    return withheld(below) if reason == "suppressed" else "undefined"
 
 
 def verdict_name(verdict: str, reason: str | None, margin: object) -> str:

@@ -138,7 +138,7 @@ def _group_rates(
 def changes(document: Document) -> list[View]:
     """Change of each summary figure from plain training, with its interval and reading."""
     rows = []
-    for change in document.get("changes") or ():
+    for change in document["changes"]:
         share = is_share(change["quantity"])
         rows.append(
             {

@@ -52,7 +52,7 @@ def weight_share(document: Document) -> Drawing | None:
 def _rows(document: Document) -> list[Row]:
     """Each group with its shares under the arms whose weights differ from plain training."""
     shares: dict[str, dict[str, Any]] = {}
-    for arm, weights in (document.get("weights") or {}).items():
+    for arm, weights in document["weights"].items():
         for group, share in (weights.get("share_by_group") or {}).items():
             if arm in document["arms"] and arm != BASELINE:
                 shares.setdefault(group, {})[arm] = share
