@@ -1,4 +1,17 @@
-"""Measures how a classifier treats each group, with counts and intervals.
+"""Measures how a classifier treats each group, and what may be said about it.
+
+Where to look, in the order in which numbers travel:
+
+- columns in: ``outcomes`` (checked), ``disaggregation`` (groups and crossings), ``rules`` (what was
+  decided beforehand)
+- counts: ``rates``, ``cells``, ``clusters`` (people who repeat), ``suppression`` (what is withheld;
+  ``other_images`` finds it)
+- uncertainty: ``intervals``, ``multiplicity``, ``power``
+- one classifier: ``gaps``, ``spread`` and ``ratios``, ``noise``, ``curves``, ``quality``,
+  ``verdicts``, ``scope``, put together in ``evaluation``
+- before and after: ``pairing``, ``paired``, ``paired_intervals``, ``change_tables``,
+  ``change_verdicts``, ``change_words``, ``trade``, put together in ``comparison``
+- each training of an arm: ``trainings``, ``overall``, ``disparities``, ``seeds``, ``changes``
 
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """

@@ -101,8 +101,8 @@ def _unseen(open_: int, unread: int, every: int) -> str:
     )
     if unread:
         said += (
-            f" {number(unread, 'count')} of them concern groups that are too small, empty, withheld "
-            "or without a label."
+            f" {number(unread, 'count')} of them concern groups that are too small, empty or "
+            "withheld, or images without a label."
         )
     return said
 

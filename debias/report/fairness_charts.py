@@ -87,8 +87,6 @@ def run_figures(
         Name to SVG: ``intervals_by_group``, ``change_by_group_<arm>``, each also followed by the
         other measures, and ``detectable`` of the baseline.
     """
-    if not fairness:
-        return {}
     baseline = next(iter(fairness.values()))
     metrics = baseline["metrics"]
     drawings: dict[str, Drawing | None] = {}

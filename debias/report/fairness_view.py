@@ -33,7 +33,9 @@ def attributes(document: Document) -> list[View]:
         {
             "title": attribute_name(found["attribute"]),
             "source": source_name(found["source"]),
-            "groups": _names(found, [group for group in found["groups"] if _is_group(found, group)]),
+            "groups": _names(
+                found, [group for group in found["groups"] if _is_group(found, group)]
+            ),
             "empty": _names(found, found["empty"]),
             "alone": _alone(found, document),
             "reference": group_name(found["attribute"], found["reference"])
@@ -71,6 +73,7 @@ def sizes(document: Document) -> View:
     return {
         "kinds": [counted(metric) for metric in metrics],
         "people": is_number(document["identities"]),
+        "rows": sum(len(found["groups"]) for found in document["attributes"]),
         "attributes": [
             {
                 "title": attribute_name(found["attribute"]),
@@ -86,13 +89,10 @@ def _cell(row: Row) -> tuple[str, str]:
 
 
 def _size_rows(document: Document, found: Row, tables: Mapping[str, Any]) -> list[View]:
-    measured = {group for table in tables.values() for name, group in table
-                if name == found["attribute"]}  # fmt: skip
-    groups = [*found["groups"], *sorted(measured - set(found["groups"]))]
     rows = []
-    for group in groups:
+    for group in found["groups"]:
         cells = [
-            _size(metric, table.get((found["attribute"], group), {}), document)
+            _size(metric, table[found["attribute"], group], document)
             for metric, table in tables.items()
         ]
         rows.append({"full": group, "short": group_name(found["attribute"], group),
@@ -101,13 +101,11 @@ def _size_rows(document: Document, found: Row, tables: Mapping[str, Any]) -> lis
 
 
 def _size(metric: str, row: Row, document: Document) -> View:
-    n = row.get("denominator")
-    is_shown = is_number(n) and row.get("state") != "suppressed"
     return {
-        "n": n if is_shown else None,
-        "people": row.get("identities") if is_shown else None,
+        "n": row["denominator"],
+        "people": row["identities"],
         "why": why_no_number(metric, row, document["suppress_below"]),
-        "needed": document["minimum"] if row.get("state") == "too_small" else None,
+        "needed": document["minimum"] if row["state"] == "too_small" else None,
     }
 
 

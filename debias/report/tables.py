@@ -7,7 +7,7 @@ from debias.report.arms import fairness_of
 from debias.report.board import arms
 from debias.report.drawing import arm_style
 from debias.report.panels import Panel, Row, of, panels, worst_rate_first
-from debias.report.readings import metric_name, size, why_no_number
+from debias.report.readings import metric_name, remark, size, why_no_number
 from debias.report.text import arm_name, group_name, is_share, quantity_name, reading_name
 
 GROUPS_ON_A_PAGE = 60
@@ -99,14 +99,13 @@ def _cells(document: Document, deviations: Mapping[Key, Any]) -> dict[Key, View]
             **row,
             "sd": deviations.get(_key(row)),
             "why": why_no_number(row["metric"], row, below),
+            "remark": remark(row),
         }
         for row in document["by_group"]
     }
 
 
-def _rates(
-    panel: Panel, document: Document, cells: Mapping[str, Mapping[Key, View]]
-) -> View:
+def _rates(panel: Panel, document: Document, cells: Mapping[str, Mapping[Key, View]]) -> View:
     groups = [_group_rates(row, document, cells) for row in panel.rows]
     return {
         "title": panel.title,
@@ -116,9 +115,7 @@ def _rates(
     }
 
 
-def _group_rates(
-    row: Row, document: Document, cells: Mapping[str, Mapping[Key, View]]
-) -> View:
+def _group_rates(row: Row, document: Document, cells: Mapping[str, Mapping[Key, View]]) -> View:
     attribute, group, names = row["attribute"], row["group"], list(cells)
     return {
         "short": group_name(attribute, group),

@@ -6,6 +6,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from debias.report.text import group_name
+
 ROWS = 20
 Document = Mapping[str, Any]
 
@@ -34,37 +36,50 @@ def _groups(document: Document) -> Table:
     metric = document["metrics"][0]
     rows = [row for row in document["by_group"] if row["metric"] == metric]
     rows = sorted(rows, key=lambda row: (row["value"] is None, row["value"] or 0.0))
-    table = _table(f"{metric.replace('_', ' ')} by group, worst first", ("group", "images", "value",
-                   f"{100 * document['level']:g} % interval", "state"), len(rows))  # fmt: skip
+    interval = f"{100 * document['level']:g} % interval"
+    headings = ("group", "images", "value", interval, "state")
+    table = _table(f"{metric.replace('_', ' ')} by group, lowest first", headings, len(rows))
     for row in rows[:ROWS]:
         table.add_row(
-            escape(row["group"]), _count(row["denominator"], document), _share(row["value"]),
+            _name(row), _count(row["denominator"]), _share(row["value"]),
             _between(row["low"], row["high"]), row["state"].replace("_", " "),
         )  # fmt: skip
     return table
 
 
 def _changes(document: Document) -> Table:
-    rows = [row for row in document["groups"] if row["metric"] == "accuracy"]
-    headings = (
-        "group",
-        "images",
-        "before",
-        "after",
-        "change, points",
-        "fixed",
-        "broken",
-        "verdict",
-    )
-    table = _table("accuracy by group, harmed groups first", headings, len(rows))
+    metric = next((row["metric"] for row in document["groups"]), "accuracy")
+    metric = "accuracy" if any(_is_accuracy(row) for row in document["groups"]) else metric
+    rows = [row for row in document["groups"] if row["metric"] == metric]
+    headings = ("group", "images", "before", "after", "change, points", "fixed, broken", "verdict")
+    title = f"{metric.replace('_', ' ')} by group, harmed groups first"
+    table = _table(title, headings, len(rows))
     for row in rows[:ROWS]:
-        verdict = row["verdict"].replace("_", " ") + (" (harm)" if row["harm"] else "")
         table.add_row(
-            escape(row["group"]), _count(row["n"], document), _share(row["before"]),
-            _share(row["after"]), _points(row), _number(row["fixed"]), _number(row["broken"]),
-            verdict if not row["reason"] else f"{verdict}: {row['reason'].replace('_', ' ')}",
+            _name(row), _count(row["n"]), _share(row["before"]), _share(row["after"]),
+            _points(row), _flips(row), _verdict(row),
         )  # fmt: skip
     return table
+
+
+def _is_accuracy(row: Document) -> bool:
+    return bool(row["metric"] == "accuracy")
+
+
+def _name(row: Document) -> str:
+    """The group without its attributes, which the values usually tell."""
+    return escape(group_name(row["attribute"], row["group"]))
+
+
+def _verdict(row: Document) -> str:
+    verdict = row["verdict"].replace("_", " ") + (" (harm)" if row["harm"] else "")
+    return f"{verdict}: {row['reason'].replace('_', ' ')}" if row["reason"] else verdict
+
+
+def _flips(row: Document) -> str:
+    if row["fixed"] is None:
+        return ""
+    return f"{_number(row['fixed'])}, {_number(row['broken'])}"
 
 
 def _table(title: str, headings: Sequence[str], count: int) -> Table:
@@ -78,7 +93,7 @@ def _table(title: str, headings: Sequence[str], count: int) -> Table:
     return table
 
 
-def _count(value: float | None, document: Document) -> str:
+def _count(value: float | None) -> str:
     return "withheld" if value is None else _number(value)
 
 

@@ -7,7 +7,7 @@ from scipy.stats import beta, norm
 
 TONE, GENDER = "skin_tone_group", "perceived_gender"
 CROSS = f"{TONE} x {GENDER}"
-IMAGES = {"deep": 7, "dark": 62, "brown": 420, "tan": 640, "light": 1800, "unknown": 24, "pale": 0}
+IMAGES = {"deep": 7, "dark": 62, "brown": 420, "tan": 640, "light": 1800, "unknown": 72, "pale": 0}
 RIGHT = {
     "deep": 0.7, "dark": 0.79, "brown": 0.93, "tan": 0.95, "light": 0.965, "unknown": 0.9,
     "pale": 0.0,
@@ -18,20 +18,20 @@ LEVEL, MINIMUM, BELOW = 0.95, 30, 11
 
 
 def cells(scale=1.0):
-    """(attribute, group) to images, positives, share right, whether the row must be withheld."""
+    """(attribute, group) to images, positives, share right."""
     found = {}
     for tone, n in IMAGES.items():
         n = round(n * scale)
-        found[TONE, f"{TONE}:{tone}"] = (n, n // 2, RIGHT[tone], tone == "unknown")
+        found[TONE, f"{TONE}:{tone}"] = (n, n // 2, RIGHT[tone])
     for gender, right in (("feminine", 0.945), ("masculine", 0.955)):
         n = round(sum(IMAGES.values()) * scale) // 2
-        found[GENDER, f"{GENDER}:{gender}"] = (n, n // 2, right, False)
+        found[GENDER, f"{GENDER}:{gender}"] = (n, n // 2, right)
     for tone, gender in product(IMAGES, ("feminine", "masculine")):
         n = round(IMAGES[tone] * scale) // 2
         positives = 0 if (tone, gender) == ("brown", "masculine") else n // 2
         right = RIGHT[tone] - (0.05 if gender == "feminine" else 0)
         group = f"{TONE}:{tone} x {GENDER}:{gender}"
-        found[CROSS, group] = (n, positives, max(right, 0.0), tone == "unknown")
+        found[CROSS, group] = (n, positives, max(right, 0.0))
     return found
 
 
@@ -56,13 +56,13 @@ def exact(numerator, denominator, level=LEVEL):
     return float(low), float(high)
 
 
-def rate_row(metric, about, people):
-    n, positives, right, secret = about
+def rate_row(metric, about, people, group=""):
+    n, positives, right = about
     numerator, denominator = counts(metric, n, positives, right)
     empty = dict.fromkeys(
         ("value", "numerator", "denominator", "identities", "effective", "low", "high")
     )
-    if 0 < denominator < BELOW or (secret and denominator):
+    if 0 < denominator < BELOW:
         return {"metric": metric, **empty, "state": "suppressed"}
     if denominator == 0:
         zero = {"numerator": 0, "denominator": 0, "identities": 0 if people else None}
@@ -72,8 +72,14 @@ def rate_row(metric, about, people):
         "metric": metric, "value": numerator / denominator, "numerator": numerator,
         "denominator": denominator, "identities": -(-denominator // 3) if people else None,
         "effective": denominator / 1.4 if people else float(denominator), "low": low, "high": high,
-        "state": "too_small" if denominator < MINIMUM else "estimated",
+        "state": state_of(denominator, group),
     }  # fmt: skip
+
+
+def state_of(denominator, group):
+    if denominator < MINIMUM:
+        return "too_small"
+    return "unknown" if ":unknown" in group else "estimated"
 
 
 def newcombe(one, other):
@@ -122,7 +128,7 @@ def gap_rows(rows, reference, margin, metrics):
     found = []
     for attribute, metric in product((TONE, GENDER, CROSS), metrics):
         same = [r for r in rows if (r["attribute"], r["metric"]) == (attribute, metric)]
-        same = [r for r in same if not r["group"].endswith("unknown")]
+        same = [r for r in same if ":unknown" not in r["group"]]
         pairs = list(combinations(same, 2))
         if reference and attribute == TONE:
             other = next(r for r in same if r["group"] == reference)
@@ -172,8 +178,8 @@ def spread_rows(rows, metrics):
 
 def confusion_rows(classes, share):
     found = []
-    for (attribute, group), (n, positives, right, secret) in cells().items():
-        if secret or n < 4 * BELOW:
+    for (attribute, group), (n, positives, right) in cells().items():
+        if n < 4 * BELOW:
             continue
         for true, size in ((classes[1], positives), (classes[0], n - positives)):
             hits = round(size * right)
@@ -187,8 +193,8 @@ def confusion_rows(classes, share):
 
 def calibration_rows(rng):
     found = []
-    for (attribute, group), (n, _, _, secret) in cells().items():
-        bins = 0 if secret else min(10, n // 30)
+    for (attribute, group), (n, _, _) in cells().items():
+        bins = min(10, n // 30)
         for place in range(bins):
             score = (place + 0.5) / bins
             observed = float(np.clip(score + rng.normal(0, 0.05), 0.01, 0.99))
@@ -203,9 +209,9 @@ def calibration_rows(rng):
 
 def score_rows(classes):
     found = []
-    for (attribute, group), (n, positives, right, secret) in cells().items():
+    for (attribute, group), (n, positives, right) in cells().items():
         for true, size in ((classes[0], n - positives), (classes[1], positives)):
-            if secret or size < BELOW:
+            if size < BELOW:
                 continue
             centre = right if true == classes[1] else 1 - right
             steps = np.clip(centre + np.array([-0.3, -0.12, 0.0, 0.1, 0.2]), 0.01, 0.99)
@@ -231,17 +237,18 @@ def fake_fairness(  # noqa: PLR0913
     rows = []
     for (attribute, group), about in cells().items():
         if "dark" in group:
-            about = (*about[:2], min(about[2] + better, 1.0), about[3])
+            about = (*about[:2], min(about[2] + better, 1.0))
         for metric in metrics:
-            row = rate_row(metric.partition("[")[0], about, people)
+            row = rate_row(metric.partition("[")[0], about, people, group)
             rows.append({**row, "attribute": attribute, "group": group, "metric": metric})
     gaps = gap_rows(rows, reference, margin, metrics)
     family = sum(g["low"] is not None for g in gaps)
-    total = (2951, 1475, 0.951, False)
+    total = (2951, 1475, 0.951)
     overall = [rate_row(m.partition("[")[0], total, people) | {"metric": m} for m in metrics]
     by_attribute = attribute_verdicts((TONE, GENDER, CROSS), gaps)
     rng = np.random.default_rng(5)
     binary = len(classes) == 2
+    shared = {"metrics": list(metrics), "empty": []}
     return {
         "kind": "fairness", "schema": 2, "name": name, "split": "test", "seeds": list(seeds),
         "n": 2951, "identities": 984 if people else None, "classes": list(classes),
@@ -250,11 +257,12 @@ def fake_fairness(  # noqa: PLR0913
         "minimum": MINIMUM, "suppress_below": BELOW,
         "attributes": [
             {"attribute": TONE, "source": "annotated", "reference": reference,
-             "groups": [f"{TONE}:{tone}" for tone in IMAGES]},
+             "groups": [f"{TONE}:{tone}" for tone in IMAGES], **shared},
             {"attribute": GENDER, "source": "inferred", "reference": None,
-             "groups": [f"{GENDER}:feminine", f"{GENDER}:masculine"]},
+             "groups": [f"{GENDER}:feminine", f"{GENDER}:masculine"], **shared},
             {"attribute": CROSS, "source": "inferred", "reference": None,
-             "groups": [group for attribute, group in cells() if attribute == CROSS]},
+             "groups": [group for attribute, group in cells() if attribute == CROSS],
+             **shared, "empty": [group for _, group in cells() if "pale x" in group]},
         ],
         "overall": overall,
         "quality": {"auroc": 0.981 if scores and binary else None,
@@ -341,7 +349,7 @@ def change_gap(one, other):
 def changed(about, group, shifts):
     """Move the share right of every group whose name holds a key."""
     moved = sum(shift for part, shift in shifts.items() if part in group)
-    return (*about[:2], float(np.clip(about[2] + moved, 0, 1)), about[3])
+    return (*about[:2], float(np.clip(about[2] + moved, 0, 1)))
 
 
 def fake_comparison(
@@ -355,7 +363,7 @@ def fake_comparison(
         later = changed(about, group, shifts)
         for metric in PAIRED:
             first, second = (
-                rate_row(metric, one, people) | {"attribute": attribute, "group": group}
+                rate_row(metric, one, people, group) | {"attribute": attribute, "group": group}
                 for one in (about, later)
             )
             worse = second["value"] is not None and (
@@ -364,7 +372,8 @@ def fake_comparison(
             groups.append(change_row(first, second, worse and metric != "selection_rate"))
     gaps = []
     for attribute, metric in product((TONE, GENDER, CROSS), PAIRED):
-        same = [g for g in groups if (g["attribute"], g["metric"]) == (attribute, metric)]
+        same = [g for g in groups if (g["attribute"], g["metric"]) == (attribute, metric)
+                and ":unknown" not in g["group"]]  # fmt: skip
         gaps += [change_gap(*pair) for pair in combinations(same, 2)]
     harms = [f"{g['metric']} of {g['group']} fell." for g in groups if g["harm"]][:3]
     family = sum(g["low"] is not None for g in [*groups, *gaps])
@@ -383,6 +392,7 @@ def fake_comparison(
         "kind": "comparison", "schema": 1, "before": before, "after": after, "n": 2951,
         "identities": 984 if people else None, "seeds": list(seeds), "level": LEVEL,
         "comparisons": family, "adjusted_level": 1 - (1 - LEVEL) / family, "margin": None,
+        "positive": "smiling", "suppress_below": BELOW,
         "groups": groups, "gaps": gaps, "trade": trade,
         "verdict": {
             "reading": "difference_found", "reason": "", "harms": harms,
@@ -394,7 +404,7 @@ def fake_comparison(
         "sizes": [
             {"attribute": attribute, "group": group, "before": n,
              "after": n + 40 if sizes_changed and "light" in group else n}
-            for (attribute, group), (n, _, _, secret) in cells().items() if not secret and n >= 11
+            for (attribute, group), (n, _, _) in cells().items() if n >= 11
         ],
     }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+from fake_fairness import fake_comparison, fake_fairness, small
 
 from debias.report import Pictures
 
@@ -68,17 +69,10 @@ def scalars(rows, rng):
         },
         "auroc": 0.981, "expected_calibration_error": 0.0213,
         "true_positive_rate": 0.93, "false_positive_rate": 0.052, "selection_rate": 0.497,
-        "disparities": {
-            "demographic_parity_difference": 0.08, "equal_opportunity_difference": gap,
-            "equalized_odds_difference": gap,
-        },
-        "disparities_by_attribute": {
-            "skin_tone_group": {"equalized_odds_difference": gap},
-        } if accuracy else {},
         "extremes": {
-            "worst": next(r["group"] for r in rows if r["value"] == worst),
-            "best": next(r["group"] for r in rows if r["value"] == max(accuracy)),
-        } if accuracy else {"worst": None, "best": None},
+            "worst_group": next(r["group"] for r in rows if r["value"] == worst),
+            "best_group": next(r["group"] for r in rows if r["value"] == max(accuracy)),
+        } if accuracy else {"worst_group": None, "best_group": None},
     }  # fmt: skip
 
 
@@ -152,6 +146,17 @@ ARMS = ("uniform", "latent", "groups")
 ATTRIBUTES = ("skin_tone_group", "perceived_gender")
 
 
+def only(document, attributes):
+    """The same about some attributes alone."""
+    rows = {
+        part: [row for row in value if row.get("attribute", "") in ("", *attributes)]
+        for part, value in document.items()
+        if part not in ("overall",) and isinstance(value, list) and value
+        and isinstance(value[0], dict)
+    }  # fmt: skip
+    return {**document, **rows}
+
+
 def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
     rng = np.random.default_rng(7)
     groups = [
@@ -159,6 +164,8 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
          "train_share": SHARES[t] if t else 0.5, "test": n}
         for (a, g), (t, n) in group_sizes(attributes).items() if " x " not in a
     ]  # fmt: skip
+    better = {"uniform": 0.0, "latent": 0.1, "groups": 0.12}
+    every = tuple(range(seeds))
     return {
         "schema": 1, "name": "demo", "created": "2026-01-31T12:00:00+00:00", "version": "0.1.0",
         "run": {
@@ -184,7 +191,16 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
         },
         "weights": {arm: weight_record(arm, attributes) for arm in arms if arm != "uniform"},
         "arms": {arm: arm_record(arm, attributes, seeds, rng) for arm in arms},
-        "changes": change_records(arms),
+        "changes": change_records(arms) if "uniform" in arms else [],
+        "fairness": {
+            arm: only(small(fake_fairness(arm, better=better[arm], seeds=every)), attributes)
+            for arm in arms
+        },
+        "comparisons": {
+            arm: only(small(fake_comparison(after=arm, seeds=every)), attributes)
+            for arm in arms if arm != "uniform" and "uniform" in arms
+        },
+        "situations": [],
         "concluded": ["On this test set, plain training was right less often for the dark group "
                       "than for the light group in every seed."],
         "not_concluded": ["Whether the smaller gap under latent weights is more than chance: "
