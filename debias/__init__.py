@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from debias.api import latent_weights
+    from debias.comparing import compare
     from debias.estimators import LatentWeights
     from debias.imblearn_sampler import LatentResampler
-    from debias.metrics import ComparisonReport, FairnessReport, compare, evaluate
+    from debias.metrics import ComparisonReport, FairnessReport, evaluate
     from debias.sampling import WeightedSampler
     from debias.types import Latents, SamplingWeights
 
@@ -40,7 +41,7 @@ _HOMES = {
     "Latents": "debias.types",
     "SamplingWeights": "debias.types",
     "WeightedSampler": "debias.sampling",
-    "compare": "debias.metrics",
+    "compare": "debias.comparing",
     "evaluate": "debias.metrics",
     "latent_weights": "debias.api",
 }

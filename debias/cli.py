@@ -291,7 +291,12 @@ def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
     broken = [text for text in given or [] if "=" not in text]
     if broken:
         raise ConfigError(f"{option} takes COLUMN=VALUE, got {broken[0]!r}")
-    return {name: value for name, _, value in (text.partition("=") for text in given or [])}
+    found = [text.partition("=") for text in given or []]
+    names = [name for name, _, _ in found]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ConfigError(f"{option} names {repeated[0]!r} twice; each column has one")
+    return {name: value for name, _, value in found}
 
 
 @app.command()

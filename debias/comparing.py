@@ -4,7 +4,7 @@ A classifier is named by a folder of ``debias evaluate`` or by ``RUN:ARM``.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ from debias.errors import DataError, EvaluationError, StorageError
 from debias.evaluating import NUMBERS as EVALUATION
 from debias.evaluating import read_evaluation
 from debias.files import replace_file
-from debias.metrics import ComparisonReport, FairnessReport, bonferroni_level, compare, compare_arms
+from debias.metrics import ComparisonReport, FairnessReport, compare_arms, compare_pairs
+from debias.metrics import compare as compare_reports
 
 BASELINE = "uniform"
 NUMBERS = "comparison.json"
@@ -66,8 +67,46 @@ def compare_places(
     second = read_reports(Place.parse(after))
     if len(first) == len(second) == 1:
         (one,), (other,) = first.values(), second.values()
-        return {f"{one.name} to {other.name}": compare(one, other, **settings)}
+        return {f"{one.name} to {other.name}": compare_reports(one, other, **settings)}
     return _arm_by_arm(first, second, settings)
+
+
+def compare(
+    before: FairnessReport | str | Path,
+    after: FairnessReport | str | Path,
+    *,
+    reference: str | Mapping[str, str] | Sequence[str] | None = None,
+    margin: float | None = None,
+    level: float = 0.95,
+) -> ComparisonReport:
+    """Compare two classifiers, or two arms over seeds, on the same images.
+
+    Args:
+        before: Report of ``evaluate``; or a folder of ``debias evaluate``, or ``RUN:ARM``.
+        after: Likewise.
+        reference: Group that the others are compared with; by default what both declared, or all
+            pairs.
+        margin: Largest change that does not matter, in (0, 1). Without one, a change can never be
+            ruled out.
+        level: Of the intervals of groups, and of all comparisons together.
+
+    Raises:
+        DataError: A folder is not what it should be.
+        EvaluationError: Images, labels, groups, classes, people or seeds that differ; a run
+            folder with several arms, none of which was named.
+    """
+    return compare_reports(
+        _one(before), _one(after), reference=reference, margin=margin, level=level
+    )
+
+
+def _one(place: FairnessReport | str | Path) -> FairnessReport:
+    if isinstance(place, FairnessReport):
+        return place
+    found = read_reports(Place.parse(str(place)))
+    if len(found) > 1:
+        raise EvaluationError(f"{place} has several arms; name one: {place}:{next(iter(found))}")
+    return next(iter(found.values()))
 
 
 def _arm_by_arm(
@@ -81,9 +120,7 @@ def _arm_by_arm(
             f"no arm is in both: {', '.join(first)} and {', '.join(second)}; name them as "
             "FOLDER:ARM"
         )
-    # All arms together are one family: each comparison gets its part of the error.
-    level = bonferroni_level(settings.get("level", 0.95), len(common))
-    return {arm: compare(first[arm], second[arm], **{**settings, "level": level}) for arm in common}
+    return compare_pairs({arm: (first[arm], second[arm]) for arm in common}, **settings)
 
 
 def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[Path]:
@@ -93,24 +130,33 @@ def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[P
         StorageError: The folder cannot be written.
     """
     comparisons = {name: one.to_dict() for name, one in found.items()}
-    document = {
+    document: dict[str, Any] = {
         "kind": "comparisons",
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "comparisons": comparisons,
     }
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     names = ["comparison"] if len(found) == 1 else [f"comparison-{name}" for name in found]
     pages = [out / f"{name}.html" for name in names]
+    document["pages"] = [page.name for page in pages]
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        _remove_stale(out, pages)
         for page, comparison in zip(pages, comparisons.values(), strict=True):
             report.write_comparison(page, comparison)
         replace_file(out / NUMBERS, lambda file: file.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise StorageError(f"cannot write into {out} ({error}); choose another --out") from error
     return pages
+
+
+def _remove_stale(out: Path, pages: Sequence[Path]) -> None:
+    """Pages that an earlier comparison wrote here and this one does not."""
+    for old in out.glob("comparison*.html"):
+        if old not in pages:
+            old.unlink()
 
 
 def read_reports(place: Place) -> dict[str, FairnessReport]:

@@ -84,7 +84,7 @@ def evaluate_table(request: Request) -> FairnessReport:
 
 
 def write_evaluation(request: Request, out: Path) -> FairnessReport:
-    """Write ``evaluation.html`` and ``evaluation.json`` into a folder; both or neither is new.
+    """Write ``evaluation.html`` and ``evaluation.json`` into a folder, the numbers last.
 
     Raises:
         PipelineError: The table cannot be evaluated, or the folder not be written.
@@ -114,7 +114,13 @@ def read_evaluation(folder: Path) -> FairnessReport:
     Raises:
         DataError: The table is gone or has changed since.
     """
-    document = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    try:
+        document = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+        known = document["kind"] == "evaluation" and document["schema"] == SCHEMA
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / NUMBERS} is no evaluation: {error!r}") from error
+    if not known:
+        raise DataError(f"{folder / NUMBERS} was written by another version; evaluate again")
     given = document["input"]
     table = Path(given["file"])
     if not table.exists():
@@ -197,4 +203,8 @@ def _subjects(column: pd.Series) -> Any:  # noqa: ANN401 (text, None where missi
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 (a field of a table)
+    if not pd.api.types.is_scalar(value):
+        raise DataError(f"a group or identity must be one value, got {value!r:.80}")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # whole numbers beside missing ones are stored as floats
     return None if pd.isna(value) else str(value).strip()

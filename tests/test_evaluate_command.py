@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import debias
+import debias.errors
 from debias.cli import app
 from debias.evaluating import Columns, Request, evaluate_table
 
@@ -80,7 +81,7 @@ def evaluated(name="before.csv", *more):
 def test_writes_a_page_and_numbers_and_says_where(table, tmp_path):
     code, said = evaluated("before.csv", "--score", "score", "--subject", "person")
     assert code == 0, said
-    assert "skin:dark" in said
+    assert "skin dark" in said
     assert "Difference found" in said
     assert "before-evaluation/evaluation.html" in said
     page = (tmp_path / "before-evaluation/evaluation.html").read_text(encoding="utf-8")
@@ -151,6 +152,7 @@ def test_a_table_that_changed_since_is_refused(evaluations, tmp_path):
         (("before.txt",), 3, "must be a .csv or .parquet"),
         (("before.csv", "--subject", "nobody"), 3, "no column 'nobody'"),
         (("before.csv", "--reference", "skin"), 2, "takes COLUMN=VALUE"),
+        (("before.csv", "--reference", "skin=a", "--reference", "skin=b"), 2, "'skin' twice"),
         (("before.csv", "--reference", "skin=purple"), 7, "'skin:purple' is no group"),
         (("before.csv", "--margin", "5"), 7, "margin"),
         (("before.csv", "--metrics", "beauty"), 7, "unknown metric 'beauty'"),
@@ -179,3 +181,24 @@ def test_a_folder_that_is_neither_run_nor_evaluation(table, tmp_path):
     code, said = run("compare", str(tmp_path), str(tmp_path))
     assert code == 3
     assert "neither a folder of debias evaluate" in said
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"kind": "evaluation", "schema": 0}'])
+def test_a_broken_evaluation_is_one_paragraph(evaluations, tmp_path, content):
+    (tmp_path / "evaluation.json").write_text(content)
+    code, said = run("compare", evaluations / "before", tmp_path)
+    assert code == 3, said
+    assert "Traceback" not in said
+
+
+def test_pages_of_an_earlier_comparison_do_not_stay_behind(evaluations, tmp_path):
+    (tmp_path / "comparison-latent.html").write_text("old")
+    run("compare", evaluations / "before", evaluations / "after", "--out", tmp_path)
+    assert [page.name for page in tmp_path.glob("*.html")] == ["comparison.html"]
+
+
+def test_the_function_takes_folders_as_well(evaluations):
+    found = debias.compare(evaluations / "before", str(evaluations / "after"))
+    assert found.verdict["reading"] == "difference_found"
+    with pytest.raises(debias.errors.DataError, match="neither a folder"):
+        debias.compare(evaluations, evaluations)

@@ -28,7 +28,8 @@ class Cells:
         table: (g, c, c) confusion counts, the mean over trainings.
         above: (g, m) numerators.
         below: (g, m) denominators.
-        clusters: What the people behind the images say; None where nobody says who is shown.
+        units: The images of each person; None where nobody says who is shown.
+        clusters: What a bootstrap over them says; None likewise.
         hidden: (g, m) whether the numbers are withheld.
         state: (g, m) ``estimated``, ``too_small``, ``not_estimable``, ``suppressed``, ``unknown``.
     """
@@ -37,6 +38,7 @@ class Cells:
     table: Float64[np.ndarray, "g c c"]
     above: Float64[np.ndarray, "g m"]
     below: Float64[np.ndarray, "g m"]
+    units: Units | None
     clusters: Clusters | None
     hidden: Bool[np.ndarray, "g m"]
     state: Shaped[np.ndarray, "g m"]
@@ -99,6 +101,7 @@ def cells_of(
         table=table,
         above=above,
         below=below,
+        units=units,
         clusters=None if units is None else bootstrap(units, found, level, generator),
         hidden=np.zeros(above.shape, dtype=bool),
         state=np.full(above.shape, "estimated", dtype=object),
@@ -116,18 +119,24 @@ def units_of(outcomes: Outcomes, grouping: Grouping) -> Units | None:
         table=np.sum(tables, axis=0),
         codes=pairs // people,
         n_cells=len(grouping.cells),
-        trainings=len(outcomes.y_pred),
+        people=pairs % people,
     )
 
 
 def states(
-    cells: Cells, hidden: Bool[np.ndarray, "g m"], minimum: int
+    cells: Cells, hidden: Bool[np.ndarray, "g m"], minimum: int, level: float
 ) -> Shaped[np.ndarray, "g m"]:
-    """Which numbers may be read, and why not."""
+    """Which numbers may be read, and why not.
+
+    A cell is too small if it has, or is worth, fewer independent images than ``minimum``: a
+    thousand photographs of one person say little about a group.
+    """
     unlabelled = np.array([is_unknown(name) for name in cells.grouping.cells])[:, None]
     # Below 1e-9 a mean over trainings is 0 but for rounding.
-    conditions = [hidden, cells.below < 1e-9, cells.below < minimum, unlabelled & ~hidden]
-    kinds = ["suppressed", "not_estimable", "too_small", "unknown"]
+    nothing = cells.below < 1e-9
+    few = np.minimum(cells.below, np.nan_to_num(cells.effective(level))) < minimum
+    conditions = [hidden, nothing, np.broadcast_to(unlabelled, few.shape), few]
+    kinds = ["suppressed", "not_estimable", "unknown", "too_small"]
     return np.select(conditions, kinds, "estimated").astype(object)
 
 

@@ -11,6 +11,7 @@ from debias.errors import EvaluationError
 from debias.metrics.changes import SEEDS_NEEDED
 
 Reference = str | Mapping[str, str] | Sequence[str]
+UNTESTED = ("suppressed", "not_estimable", "too_small")
 # 1 where more of it is better for the group; selecting more people is neither.
 _BETTER = {"accuracy": 1, "true_positive_rate": 1, "false_positive_rate": -1}
 
@@ -115,7 +116,11 @@ def benefit(table: pd.DataFrame) -> Float64[np.ndarray, " rows"]:
     sign = sign_of(table["metric"])
     if "other" in table:
         narrower = (table["before"].abs() - table["after"].abs()).to_numpy(dtype=float)
-        return np.abs(sign) * narrower
+        # A gap that changes sides may be as wide as before: beyond chance only if its width
+        # changed by more than the interval of the change reaches.
+        reach = (table["high"] - table["low"]).to_numpy(dtype=float) / 2
+        turned = (table["direction"] == "reversed").to_numpy() & (np.abs(narrower) <= reach)
+        return np.where(turned, 0.0, np.abs(sign) * narrower)
     return sign * table["change"].to_numpy(dtype=float)
 
 
@@ -138,5 +143,6 @@ def overall_reading(
         return "difference_found", ""
     if (rows["verdict"] == "difference_ruled_out").all():
         return "difference_ruled_out", ""
-    no_margin = margin is None and (rows["reason"] != "insufficient_evidence").all()
+    evidence = rows["reason"].isin(["insufficient_evidence", *UNTESTED])
+    no_margin = margin is None and not evidence.any()
     return "cannot_tell", "no_margin" if no_margin else "insufficient_evidence"

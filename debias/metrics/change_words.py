@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from debias.metrics.change_verdicts import (
+    UNTESTED,
     Question,
     benefit,
     is_seen,
@@ -18,7 +19,6 @@ from debias.metrics.trade import paid_for
 from debias.metrics.verdicts import decimals_of, points, spoken
 
 _NAMED = 3  # harms named in the verdict's own sentence
-_UNTESTED = ("suppressed", "not_estimable", "too_small")
 
 
 def conclude(
@@ -56,7 +56,7 @@ def _sentence(
         name = reason.replace("_", " ")
         loud = name.upper() if reason == "insufficient_evidence" else name
         text = f"Cannot tell ({loud}): {_why(reason, tested, len(seeds))}"
-    untested = rows["reason"].isin(_UNTESTED).any()
+    untested = rows["reason"].isin(UNTESTED).any()
     return f"{text}.{' Incomplete: some groups could not be tested.' if untested else ''}"
 
 
@@ -117,13 +117,18 @@ def _percent(share: float) -> str:
 
 
 def notes(
-    report: FairnessReport, seeds: Sequence[int], groups: pd.DataFrame, trade: pd.DataFrame
+    reports: tuple[FairnessReport, FairnessReport],
+    seeds: Sequence[int],
+    groups: pd.DataFrame,
+    trade: pd.DataFrame,
 ) -> list[str]:
     """Banners, the gravest first."""
-    guessed = [one["attribute"] for one in report.attributes if one["source"] == "inferred"]
+    report = reports[0]
+    every = [one for found in reports for one in found.attributes]
+    guessed = list(dict.fromkeys(one["attribute"] for one in every if one["source"] == "inferred"))
     named = f"Groups are machine guesses ({', '.join(guessed)})." if guessed else ""
     found = [_about_trainings(seeds), named, _about_people(report), paid_for(trade)]
-    return [note for note in [*found, _about_sizes(report, groups)] if note]
+    return [note for note in [*found, _about_sizes(reports, groups)] if note]
 
 
 def _about_trainings(seeds: Sequence[int]) -> str:
@@ -160,10 +165,11 @@ def _about_people(report: FairnessReport) -> str:
     )
 
 
-def _about_sizes(report: FairnessReport, groups: pd.DataFrame) -> str:
+def _about_sizes(reports: tuple[FairnessReport, FairnessReport], groups: pd.DataFrame) -> str:
+    minimum = max(report.minimum for report in reports)
     words = {
         "suppressed": "are withheld",
-        "too_small": f"rest on fewer than {report.minimum} images and take no part in the verdict",
+        "too_small": f"rest on fewer than {minimum} images and take no part in the verdict",
         "not_estimable": "are not estimable",
         "unknown": "are of images without a group label",
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
+from scipy import sparse
 from scipy.special import ndtri, stdtrit
 
 from debias.metrics.rates import Measure, counted, ratio
@@ -28,13 +29,13 @@ class Units:
         table: (u, c, c) confusion counts, summed over the trainings of the classifier.
         codes: (u,) cell of each unit, ascending.
         n_cells: g.
-        trainings: s, the number of trainings that were summed.
+        people: (u,) number of the person; one who stands in two cells has two units.
     """
 
     table: Int64[np.ndarray, "u c c"]
     codes: Int64[np.ndarray, " u"]
     n_cells: int
-    trainings: int
+    people: Int64[np.ndarray, " u"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,6 +118,49 @@ def bootstrap(
         low=low,
         high=high,
     )
+
+
+def shared_people(
+    units: Units,
+    found: Sequence[Measure],
+    first: Int64[np.ndarray, " p"],
+    second: Int64[np.ndarray, " p"],
+) -> Float64[np.ndarray, "p m"]:
+    """How much wider the interval of a difference must be because of people in both cells.
+
+    Someone who is always taken for smiling is right where that is true and wrong where it is not:
+    two cells then move apart together, and are less certain than two independent ones. Where
+    people make two cells alike, nothing is gained: the factor is never below 1.
+
+    Args:
+        units: The images of each person.
+        found: The rates.
+        first: (p,) one cell of each pair.
+        second: (p,) the other.
+
+    Returns:
+        (p, m) factors of the standard error, from 1 to the root of 2, by linearised rates.
+    """
+    factors = np.ones((len(first), len(found)))
+    if len(np.unique(units.people)) == len(units.people):
+        return factors
+    above, below = counted(units.table, found)
+    total, value = _summed(units, below), ratio(_summed(units, above), _summed(units, below))
+    scores = ratio(above - np.nan_to_num(value)[units.codes] * below, total[units.codes])
+    shape = int(units.people.max()) + 1, units.n_cells
+    for m, score in enumerate(np.nan_to_num(scores).T):
+        by_person = sparse.csc_array((score, (units.people, units.codes)), shape=shape)
+        together = (by_person.T @ by_person).tocsr()
+        apart = -2 * np.asarray(together[first, second]).ravel()
+        alone = together.diagonal()
+        factors[:, m] = np.sqrt(1 + np.clip(_share(apart, alone[first] + alone[second]), 0, 1))
+    return factors
+
+
+def _share(
+    above: Float64[np.ndarray, " p"], below: Float64[np.ndarray, " p"]
+) -> Float64[np.ndarray, " p"]:
+    return np.nan_to_num(ratio(above, below))
 
 
 def _sizes(

@@ -149,7 +149,7 @@ def compare(
             seeds that differ; a level or margin outside (0, 1).
     """
     question = Question(reference=reference, margin=margin, level=level, seed=seed)
-    return _compared(before, {"": after}, question)[""]
+    return _compared({"": (before, after)}, question)[""]
 
 
 def compare_arms(
@@ -174,17 +174,41 @@ def compare_arms(
     Raises:
         EvaluationError: As in ``compare``.
     """
+    pairs = {name: (baseline, arm) for name, arm in arms.items()}
+    return compare_pairs(pairs, reference=reference, margin=margin, level=level, seed=seed)
+
+
+def compare_pairs(
+    pairs: Mapping[str, tuple[FairnessReport, FairnessReport]],
+    *,
+    reference: Reference | None = None,
+    margin: float | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, ComparisonReport]:
+    """Compare several classifiers with what each was before, as one family of comparisons.
+
+    Args:
+        pairs: Before and after, by name.
+        reference: As in ``compare``, and so are the others.
+        margin: Likewise.
+        level: Likewise.
+        seed: Likewise.
+
+    Raises:
+        EvaluationError: As in ``compare``.
+    """
     question = Question(reference=reference, margin=margin, level=level, seed=seed)
-    return _compared(baseline, arms, question)
+    return _compared(pairs, question)
 
 
 def _compared(
-    baseline: FairnessReport, arms: Mapping[str, FairnessReport], question: Question
+    pairs: Mapping[str, tuple[FairnessReport, FairnessReport]], question: Question
 ) -> dict[str, ComparisonReport]:
-    found = {name: arm_changes(baseline, report, question) for name, report in arms.items()}
+    found = {name: arm_changes(*pair, question) for name, pair in pairs.items()}
     p = [part for arm in found.values() for part in (arm.p_cells, arm.p_gaps)]
     adjusted = holm(np.concatenate([*p, np.zeros(0)]))
-    family = int((~np.isnan(adjusted)).sum()), len(arms)
+    family = int((~np.isnan(adjusted)).sum()), len(pairs)
     parts = iter(np.split(adjusted, np.cumsum([len(part) for part in p])))
     return {
         name: _report(arm, question, (next(parts), next(parts)), family)
@@ -219,7 +243,7 @@ def _report(
         gaps=gaps,
         trade=trade,
         verdict=conclude(groups, gaps, arm.seeds, question),
-        notes=tuple(notes(arm.before, arm.seeds, groups, trade)),
+        notes=tuple(notes((arm.before, arm.after), arm.seeds, groups, trade)),
         scope=tuple(scope(reports, metrics, family, level, question)),
         sizes=sizes_table(arm.before, arm.after, arm.outcomes[0]),
     )

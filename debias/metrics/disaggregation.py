@@ -86,9 +86,11 @@ def as_groups(groups: object, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFr
         sizes = {str(name): len(column) for name, column in groups.items()}
         if len(set(sizes.values())) > 1:
             raise EvaluationError(f"the columns of groups differ in length: {sizes}")
-        frame = pd.DataFrame(dict(groups))
+        # By position: columns with indexes of their own would be put into another order.
+        columns = {name: pd.Series(column) for name, column in groups.items()}
+        frame = pd.DataFrame({name: c.reset_index(drop=True) for name, c in columns.items()})
     else:
-        frame = pd.DataFrame({"group": list(np.asarray(groups, dtype=object))})
+        frame = pd.DataFrame({"group": _listed(groups)})
     if len(frame) != len(sample_ids):
         raise EvaluationError(
             f"groups have {len(frame)} rows for {len(sample_ids)} predictions; they must agree"
@@ -96,6 +98,15 @@ def as_groups(groups: object, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFr
     if not len(frame.columns):
         raise EvaluationError("groups have no column; name at least one attribute")
     return frame.set_axis(pd.Index(sample_ids))
+
+
+def _listed(groups: object) -> list[object]:
+    column = np.asarray(groups, dtype=object)
+    if column.ndim != 1:
+        raise EvaluationError(
+            f"groups must be a table, a mapping of columns or one column, got {groups!r:.80}"
+        )
+    return list(column)
 
 
 def groupings(
@@ -136,6 +147,11 @@ def _check_names(
     groups: pd.DataFrame, sources: Mapping[str, str], declared: Mapping[str, Sequence[str]]
 ) -> None:
     known = [str(name) for name in groups.columns]
+    for name, values in declared.items():
+        if isinstance(values, str) or len(set(values)) < len(values):
+            raise EvaluationError(
+                f"declared values of {name!r} must be a list without repeats, got {values!r:.80}"
+            )
     strange = [name for name in {**sources, **declared} if name not in known]
     if strange:
         raise EvaluationError(f"no attribute {strange[0]!r}; there are: {', '.join(known)}")
@@ -185,8 +201,8 @@ def _as_text(name: str, column: pd.Series) -> pd.Series:
             f"attribute {name!r} holds {kind} values; groups must be text, for example "
             f"groups[{name!r}].map({{0: 'light', 1: 'dark'}})"
         )
-    known = text.notna() & (text.astype(str).str.strip() != "")
-    return text.where(known, UNKNOWN)
+    trimmed = text.astype(str).str.strip()  # "dark " is no group of its own
+    return trimmed.where(text.notna() & (trimmed != ""), UNKNOWN).astype(object)
 
 
 def _crossing(single: Sequence[Grouping]) -> Grouping:

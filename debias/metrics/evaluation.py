@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
 from debias.errors import EvaluationError
@@ -218,7 +219,7 @@ def report_on(
     every = _all_cells(outcomes, found, rules)
     compared = [(cells, _pairs(cells, chosen)) for cells in every]
     gaps, comparisons = gap_table(compared, found, rules.level, rules.margin)
-    by_group = _tables([_table(cells, found, rules.level) for cells in every])
+    by_group = _tables([_table(cells, found, rules.level, rules.suppress_below) for cells in every])
     attributes = _attributes(every, found, chosen)
     report = FairnessReport(
         name=name,
@@ -267,9 +268,13 @@ def _all_cells(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> li
     ]
     if not every:
         return []
-    hidden = hidden_cells([cells.table for cells in every], found, rules.suppress_below)
+    # Over all rates, whichever are asked for: two reports must not give away what one withholds.
+    full = measures(outcomes.classes, outcomes.positive)
+    columns = [[one.name for one in full].index(one.name) for one in found]
+    tables = [cells.table for cells in every]
+    hidden = [mask[:, columns] for mask in hidden_cells(tables, full, rules.suppress_below)]
     return [
-        replace(cells, hidden=mask, state=states(cells, mask, rules.minimum))
+        replace(cells, hidden=mask, state=states(cells, mask, rules.minimum, rules.level))
         for cells, mask in zip(every, hidden, strict=True)
     ]
 
@@ -279,11 +284,13 @@ def _pairs(cells: Cells, chosen: Mapping[str, str]) -> Pairs:
     return pairs(cells.grouping, chosen.get(cells.grouping.attribute), unknown)
 
 
-def _table(cells: Cells, found: Sequence[Measure], level: float) -> pd.DataFrame:
+def _table(cells: Cells, found: Sequence[Measure], level: float, below: int) -> pd.DataFrame:
     """One row a cell and measure, cells in order; what is withheld is NaN."""
     low, high = cells.limits(level)
     people = cells.below if cells.clusters is None else cells.clusters.people
-    identities = np.full(people.shape, np.nan) if cells.clusters is None else people
+    identities = np.full(people.shape, np.nan)
+    if cells.clusters is not None:
+        identities = np.where(_few_people(people, below), np.nan, people)
     numbers = {
         "value": cells.value,
         "numerator": cells.above,
@@ -306,6 +313,15 @@ def _table(cells: Cells, found: Sequence[Measure], level: float) -> pd.DataFrame
     )
 
 
+def _few_people(people: Float64[np.ndarray, "g m"], below: int) -> Bool[np.ndarray, "g m"]:
+    """Numbers of people that are withheld: small ones, and with a single one the next larger."""
+    hidden = (people > 0) & (people < below)
+    rest = np.where(hidden | (people == 0), np.inf, people)
+    alone = (hidden.sum(axis=0) == 1) & np.isfinite(rest).any(axis=0)
+    hidden[np.argmin(rest, axis=0)[alone], np.flatnonzero(alone)] = True
+    return hidden
+
+
 def _tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -316,8 +332,9 @@ def _overall(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.D
     everyone = Grouping(attribute="", cells=("all",), codes=codes)
     generator = np.random.default_rng([rules.seed, 1])
     cells = cells_of(outcomes, everyone, found, rules.level, generator)
-    cells = replace(cells, state=states(cells, cells.hidden, rules.minimum))
-    return _table(cells, found, rules.level).drop(columns=["attribute", "group"])
+    cells = replace(cells, state=states(cells, cells.hidden, rules.minimum, rules.level))
+    table = _table(cells, found, rules.level, rules.suppress_below)
+    return table.drop(columns=["attribute", "group"])
 
 
 def _attributes(
@@ -352,8 +369,10 @@ def _noise(every: Sequence[Cells], found: Sequence[Measure], rules: Rules) -> pd
     for cells in every:
         readable = (cells.grouping.sizes > 0) & ~cells.hidden.any(axis=1)
         if readable.sum() > 1:
+            names = compared_metrics(cells, found)
+            asked = [one for one in found if one.name in names]
             table = label_noise(
-                cells.table[readable], found, minimum=rules.minimum, generator=generator
+                cells.table[readable], asked, minimum=rules.minimum, generator=generator
             )
             parts.append(table.assign(attribute=cells.grouping.attribute))
     return _tables(parts)[columns] if parts else pd.DataFrame(columns=columns)

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int64, Shaped
 
 from debias.errors import EvaluationError
 from debias.metrics.cells import Cells
+from debias.metrics.clusters import shared_people
 from debias.metrics.disaggregation import CROSS, Grouping
 from debias.metrics.intervals import difference_limits, difference_p_value
 from debias.metrics.multiplicity import bonferroni_level, holm
@@ -164,7 +165,10 @@ def _rows(
         for which in (chosen.first, chosen.second)
         for part in (value, size)
     )
-    low, high = difference_limits(first, first_size, second, second_size, level)
+    wider = np.ones(len(first))
+    if cells.units is not None:
+        wider = shared_people(cells.units, found, chosen.first, chosen.second).T.ravel()
+    low, high = difference_limits(first, first_size, second, second_size, level, wider)
     names = np.array(cells.grouping.cells, dtype=object)
     state = [cells.state[which].T.ravel() for which in (chosen.first, chosen.second)]
     return pd.DataFrame(
@@ -176,7 +180,7 @@ def _rows(
             "difference": first - second,
             "low": low,
             "high": high,
-            "p_value": difference_p_value(first, first_size, second, second_size),
+            "p_value": difference_p_value(first, first_size, second, second_size, wider),
             "detectable": detectable_gap(second, first_size, second_size, level),
             "untested": _obstacle(state[0], state[1]),
         }

@@ -110,8 +110,9 @@ def difference_limits(
     second: Float64[np.ndarray, "*cells"],
     second_size: Float64[np.ndarray, "*cells"],
     level: float,
+    wider: float | Float64[np.ndarray, "*cells"] = 1.0,
 ) -> tuple[Float64[np.ndarray, "*cells"], Float64[np.ndarray, "*cells"]]:
-    """Interval of ``first - second`` for two independent groups.
+    """Interval of ``first - second`` for two groups.
 
     Args:
         first: Proportion in [0, 1].
@@ -119,6 +120,7 @@ def difference_limits(
         second: Likewise.
         second_size: Likewise.
         level: In (0, 1), already adjusted for the number of comparisons.
+        wider: Factor of the interval, at least 1, where the groups are not independent.
 
     Reference:
         Newcombe 1998, Interval estimation for the difference between independent proportions,
@@ -130,7 +132,8 @@ def difference_limits(
         (second, *group_limits(second, second_size, z)),
     )
     difference = first - second
-    return difference - below, difference + above
+    low, high = difference - wider * below, difference + wider * above
+    return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
 def difference_p_value(
@@ -138,6 +141,7 @@ def difference_p_value(
     first_size: Float64[np.ndarray, " pairs"],
     second: Float64[np.ndarray, " pairs"],
     second_size: Float64[np.ndarray, " pairs"],
+    wider: Float64[np.ndarray, " pairs"] | None = None,
 ) -> Float64[np.ndarray, " pairs"]:
     """One less the level at which ``difference_limits`` just touches 0; NaN where a rate is.
 
@@ -147,15 +151,18 @@ def difference_p_value(
     """
     defined = np.flatnonzero(~np.isnan(first + second + first_size + second_size))
     p = np.full(len(first), np.nan)
+    factors = np.ones(len(first)) if wider is None else wider
     if len(defined):
         value = np.concatenate([first[defined], second[defined]])
         size = np.concatenate([first_size[defined], second_size[defined]])
-        p[defined] = 2 * ndtr(-_touching(value, size))
+        p[defined] = 2 * ndtr(-_touching(value, size, factors[defined]))
     return p
 
 
 def _touching(
-    value: Float64[np.ndarray, " both"], size: Float64[np.ndarray, " both"]
+    value: Float64[np.ndarray, " both"],
+    size: Float64[np.ndarray, " both"],
+    wider: Float64[np.ndarray, " pairs"],
 ) -> Float64[np.ndarray, " pairs"]:
     """The z at which the interval of each pair touches 0; first halves are the first groups."""
     groups, which = np.unique(np.stack([value, size]), axis=1, return_inverse=True)
@@ -170,7 +177,7 @@ def _touching(
         below, above = _reach(
             (first, low[one, step], high[one, step]), (second, low[other, step], high[other, step])
         )
-        return np.where(difference > 0, difference - below, -difference - above)
+        return np.where(difference > 0, difference - wider * below, -difference - wider * above)
 
     under, over = np.zeros_like(rows), np.full_like(rows, len(_LADDER) - 1)
     while (over - under > 1).any():

@@ -181,7 +181,8 @@ def _labels(name: str, values: ArrayLike) -> Shaped[np.ndarray, " n"]:
 
 
 def _whole(name: str, column: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
-    broken = ~np.isfinite(column) | (column != np.round(column))
+    # Beyond 2^53 neighbouring whole numbers are one float.
+    broken = ~np.isfinite(column) | (column != np.round(column)) | (np.abs(column) > 2**53)
     if not broken.any():
         return column.astype(np.int64)
     first = column[broken][0]
@@ -247,7 +248,11 @@ def _scores(
     if score is None:
         return None
     (classes, positive), n = task, len(order)
-    n_classes, values = len(classes), np.asarray(score, dtype=np.float64)
+    n_classes = len(classes)
+    try:
+        values = np.asarray(score, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"score must be numbers: {error}") from error
     if n_classes == 2 and values.ndim == 1:
         both = [1 - values, values]  # one column is about the positive class
         values = np.stack(both if positive == classes[1] else both[::-1], axis=1)
@@ -272,9 +277,12 @@ def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Int64[np.ndarray, "
     """Identities as numbers; an image without one is a person of its own."""
     if subject_id is None:
         return None, 0
-    column = pd.Series(list(np.asarray(subject_id, dtype=object)), dtype=object)
-    if len(column) != n:
-        raise EvaluationError(f"subject_id has {len(column)} rows for {n} predictions")
+    given = np.asarray(subject_id, dtype=object)
+    if given.shape != (n,):
+        raise EvaluationError(f"subject_id has shape {given.shape} for {n} predictions")
+    column = pd.Series(list(given), dtype=object)
+    blank = column.map(lambda one: isinstance(one, str) and not one.strip())
+    column = column.mask(blank, None)
     if pd.api.types.infer_dtype(column, skipna=True).startswith("mixed"):
         raise EvaluationError("subject_id mixes text and numbers: 1 and '1' would be two people")
     codes, known = pd.factorize(column)
@@ -287,6 +295,9 @@ def _ids(sample_id: ArrayLike | None, n: int) -> Shaped[np.ndarray, " n"]:
     if sample_id is None:
         return np.arange(n)
     ids = np.asarray(sample_id)
+    missing = int(pd.isna(ids).sum())
+    if missing:
+        raise EvaluationError(f"{missing} of {n} sample ids are missing; give each image a name")
     ids = ids.astype(str) if ids.dtype == object else ids
     if ids.shape != (n,):
         raise EvaluationError(f"sample_id has shape {ids.shape} for {n} predictions")

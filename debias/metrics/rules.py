@@ -28,7 +28,9 @@ class Rules(Settings):
         default=0.95, gt=0, lt=1, description="Of the intervals, and of all gaps together."
     )
     metrics: tuple[str, ...] | None = Field(
-        default=None, description="Rates to compare; empty: all. Each one adds comparisons."
+        default=None,
+        min_length=1,
+        description="Rates to compare; empty: all. Each one adds comparisons.",
     )
     minimum: int = Field(
         default=MINIMUM, ge=1, description="Smaller denominators take no part in a verdict."

@@ -40,7 +40,10 @@ def scope(report: "FairnessReport") -> list[str]:
 def _withholding(report: "FairnessReport") -> str:
     if report.suppress_below <= 1:
         return "nothing is withheld."
-    return f"counts from 1 to {report.suppress_below - 1} are withheld, with what they follow from."
+    return (
+        f"counts of images from 1 to {report.suppress_below - 1} in a group are withheld, with "
+        "what they follow from. Figures over all images are shown."
+    )
 
 
 def _groups(report: "FairnessReport") -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from debias.metrics.cells import Cells
+from debias.metrics.gaps import compared_metrics
 from debias.metrics.rates import Measure, ratio
 from debias.metrics.ratios import chance_below, corrected_variance, expected_gap, lowest_to_highest
 
@@ -78,7 +79,10 @@ def _estimated(
 ) -> Iterator[tuple[Measure, Float64[np.ndarray, " k"], Float64[np.ndarray, " k"], np.ndarray]]:
     """Each measure with the rates and effective sizes of its estimated cells, and their indices."""
     value, size = cells.value, cells.effective(level)
+    names = compared_metrics(cells, found)
     for column, measure in enumerate(found):
+        if measure.name not in names:
+            continue
         where = np.flatnonzero(cells.state[:, column] == "estimated")
         if len(where) > 1:
             yield measure, value[where, column], size[where, column], where

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from debias.metrics.cells import is_unknown
+
 Reading = Literal["difference_found", "difference_ruled_out", "cannot_tell"]
 _NAMED = 3  # pairs named in a sentence
 
@@ -80,6 +82,7 @@ def _of_attribute(
         cells["metric"].isin(attribute["metrics"]) & ~cells["group"].isin(attribute["empty"])
     ]
     gaps = every[every["attribute"] == name]
+    cells = cells[~cells["group"].map(is_unknown)]  # images without a label are no group
     untested = cells[cells["state"].isin(["not_estimable", "too_small", "suppressed"])]
     incomplete = len(untested) > 0 or len(gaps) == 0
     reading, reason = _read(gaps, incomplete, margin)

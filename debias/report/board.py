@@ -34,7 +34,7 @@ def scores(document: Document) -> list[View]:
 
 def _scores(document: Document, arm: str) -> list[View]:
     mean = document["arms"][arm]["mean"]
-    worst = mean["extremes"]["worst_group"]
+    worst = mean["extremes"].get("worst_group")  # absent with fewer than two groups
     reasons = mean.get("reasons") or {}
     described = (
         ("overall", "overall accuracy", "percent", ""),

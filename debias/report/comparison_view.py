@@ -152,6 +152,6 @@ def directions(document: Document) -> str:
         if row["verdict"] == "difference_found":
             counts[row["direction"]] = counts.get(row["direction"], 0) + 1
     if not counts:
-        return "No change of a gap could be told from chance."
+        return "For no gap between two groups was a change found."
     said = ", ".join(f"{number(n, 'count')} {words(name)}" for name, n in counts.items())
     return f"Changes of a gap that were found: {said}."

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from debias.ranking import UNKNOWN
 from debias.report.board import View
 from debias.report.drawing import GROUPS_DRAWN, PANELS_DRAWN
 from debias.report.panels import UNJUDGED, Row, largest_gap_first, of
@@ -19,7 +18,7 @@ from debias.report.readings import (
     why_no_number,
 )
 from debias.report.tables import paged
-from debias.report.text import TIMES, attribute_name, group_name, is_number, number
+from debias.report.text import TIMES, UNKNOWN, attribute_name, group_name, is_number, number
 
 Document = Mapping[str, Any]
 GAPS_FIRST = 15  # largest gaps, above the complete table
@@ -213,7 +212,10 @@ def tally_text(rows: Sequence[Row]) -> str:
     found = sum(row["verdict"] == "difference_found" for row in rows)
     tested = sum(is_number(row["p_value"]) for row in rows)
     untested = len(rows) - tested
-    said = f"{number(found, 'count')} found in {number(tested, 'count')} comparisons"
+    if rows and not tested:
+        return f"none of {number(untested, 'count')} comparisons could be made"
+    plural = "" if tested == 1 else "s"
+    said = f"{number(found, 'count')} found in {number(tested, 'count')} comparison{plural}"
     return f"{said}; {number(untested, 'count')} could not be made" if untested else said
 
 

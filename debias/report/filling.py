@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,7 @@ from debias.report.text import clean, is_number, number, words
 
 def fill(template: str, view: Mapping[str, Any]) -> str:
     """Fill one of the templates of this folder; a name that the view lacks is an error."""
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=FunctionLoader(_source),
-    )
-    environment.filters.update(number=number, words=words)
-    environment.tests["number"] = is_number
-    return environment.get_template(template).render(view)
+    return _environment().get_template(template).render(view)
 
 
 def put(path: Path, page: str) -> None:
@@ -41,6 +32,22 @@ def embedded(drawn: Mapping[str, bytes]) -> dict[str, str]:
         name: f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
         for name, content in drawn.items()
     }
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, each read and compiled once."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_source),
+    )
+    environment.filters.update(number=number, words=words)
+    environment.tests["number"] = is_number
+    return environment
 
 
 def _source(name: str) -> str:

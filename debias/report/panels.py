@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from debias.report.drawing import GROUPS_DRAWN, PANELS_DRAWN, Label
-from debias.report.readings import is_worse_high
+from debias.report.readings import is_neutral, is_worse_high
 from debias.report.text import attribute_name, group_name, is_number
 
 Row = Mapping[str, Any]
@@ -111,4 +111,6 @@ def harm_first(row: Row) -> tuple[Any, ...]:
 def _gain(row: Row, change: float) -> float:
     if "direction" in row:  # a gap: no sign of its change is good in itself
         return -abs(change)
+    if is_neutral(row["metric"]):
+        return 0.0
     return -change if is_worse_high(row["metric"]) else change

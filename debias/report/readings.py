@@ -63,6 +63,11 @@ def is_worse_high(metric: str) -> bool:
     return _parts(metric)[0] == "false_positive_rate"
 
 
+def is_neutral(metric: str) -> bool:
+    """Whether neither a high nor a low value is bad in itself."""
+    return _parts(metric)[0] == "selection_rate"
+
+
 def usual_place(metric: str) -> int:
     """Place of a measure in a row of them; unknown ones come last."""
     rate, _ = _parts(metric)

@@ -10,10 +10,9 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from debias.ranking import UNKNOWN
-
 UNDEFINED = "undefined"
 TIMES = "\N{MULTIPLICATION SIGN}"
+UNKNOWN = "unknown"  # how a document names the images without a group label
 
 
 def clean(text: str) -> str:
@@ -53,9 +52,9 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
         value: A number, None or NaN.
         kind: ``percent`` (0.823 -> 82.3%), ``points`` and ``change`` (0.043 -> 4.3, the second
             always signed), ``signed`` (+0.0123), ``count`` (1,000), ``times`` (9.1x),
-            ``seconds``, ``auc`` (0.93), ``plain`` (four significant digits), ``gap`` (-0.0496 ->
-            -4.96), ``reach`` (the same without a sign), ``margin`` (0.05 -> 5), ``level`` (0.99934
-            -> 99.93%) or ``p`` (a probability; < 0.001).
+            ``seconds``, ``auc`` (0.93), ``plain`` (four significant digits), ``variance``
+            (-0.00006), ``gap`` (-0.0496 -> -4.96), ``reach`` (the same without a sign),
+            ``margin`` (0.05 -> 5), ``level`` (0.99934 -> 99.93%) or ``p`` (a probability; < 0.001).
     """
     if not is_number(value):
         return UNDEFINED
@@ -70,6 +69,7 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
         "seconds": lambda: duration(value),
         "auc": lambda: f"{value:.2f}",
         "plain": lambda: f"{value:.4g}",
+        "variance": lambda: f"{value:.5f}",
         "gap": lambda: f"{100 * value:+.2f}" if value else "0.00",
         "reach": lambda: f"{100 * value:.2f}",
         "margin": lambda: f"{100 * value:.4g}",

@@ -480,3 +480,23 @@ def test_generated_text_promises_nothing():
     texts = [json.dumps(one.to_dict()) for one in found.values()]
     words = {word.strip(".,;:()[]'\"").lower() for text in texts for word in text.split()}
     assert not words & {"fair", "unfair", "unbiased", "solved", "compliant", "bias-free", "pass"}
+
+
+def test_a_gap_that_only_changes_sides_is_no_harm():
+    """Both groups improve; the gap is as wide as before, the other way round."""
+    n = 20_000
+    tone = np.repeat(["a", "b"], n)
+    y = np.ones(2 * n, dtype=int)
+    y[::2] = 0
+
+    def predicted(right_a, right_b):
+        place = np.tile(np.arange(n), 2)
+        right = place < np.where(tone == "a", right_a, right_b)
+        return np.where(right, y, 1 - y)
+
+    before = evaluate(y, predicted(16_000, 16_800), groups={"tone": tone}, metrics=["accuracy"])
+    after = evaluate(y, predicted(18_040, 17_190), groups={"tone": tone}, metrics=["accuracy"])
+    found = compare(before, after)
+    assert found.gaps.iloc[0]["direction"] == "reversed"
+    assert found.verdict["harms"] == []
+    assert not found.gaps["harm"].any()

@@ -228,10 +228,16 @@ def test_a_value_that_was_not_declared_is_refused():
         ({"score": np.full(700, 1.5)}, "700 of 700 scores"),
         ({"score": np.full(3, 0.5)}, "score must have shape"),
         ({"subject_id": [1, "1"] * 350}, "would be two people"),
-        ({"subject_id": [1]}, "subject_id has 1 rows for 700"),
+        ({"subject_id": [1]}, "subject_id has shape"),
         ({"sample_id": ["x"] * 700}, "699 predictions repeat a sample id"),
         ({"classes": [1]}, "two different classes"),
         ({"positive": 7}, "positive class '7'"),
+        ({"metrics": []}, "metrics"),
+        ({"score": ["a"] * 700}, "score must be numbers"),
+        ({"subject_id": [[1, 2]] * 700}, "subject_id has shape"),
+        ({"sample_id": [None, *range(699)]}, "1 of 700 sample ids are missing"),
+        ({"declared": {"tone": ["a", "b", "a"]}}, "without repeats"),
+        ({"declared": {"tone": "ab"}}, "must be a list"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):
@@ -281,3 +287,75 @@ def test_a_ratio_never_comes_without_its_interval_sizes_and_chance():
     assert ratio["low"] <= ratio["ratio"] <= ratio["high"]
     assert (ratio["n_group"], ratio["n_other"]) == (60, 60)
     assert 0 < ratio["chance_if_equal"] < 1
+
+
+def test_columns_of_groups_are_matched_by_position_whatever_their_index():
+    y, yhat, groups = sample({"a": 400, "b": 300}, {"a": 0.9, "b": 0.7})
+    order = np.random.default_rng(0).permutation(700)
+    columns = {
+        "tone": pd.Series(groups["tone"].to_numpy(), index=order),
+        "sex": pd.Series(np.tile(["f", "m"], 350), index=order[::-1]),
+    }
+    found = evaluate(y, yhat, groups=columns)
+    expected = evaluate(y, yhat, groups=groups.assign(sex=np.tile(["f", "m"], 350)))
+    assert found.to_json() == expected.to_json()
+    with pytest.raises(EvaluationError, match="groups must be a table"):
+        evaluate(y, yhat, groups="tone")
+
+
+@pytest.mark.parametrize("missing", [20, 40, 600])
+def test_images_without_a_group_do_not_sway_the_verdict(missing):
+    y, yhat, groups = sample({"a": 3000, "b": 3000}, {"a": 0.9, "b": 0.9})
+    groups.iloc[:missing] = None
+    found = evaluate(y, yhat, groups=groups, margin=0.3, metrics=["accuracy"])
+    assert (found.verdict.reading, found.verdict.incomplete) == ("difference_ruled_out", False)
+    assert row(found, "tone:unknown")["state"] == "unknown"
+
+
+def test_many_images_of_a_few_people_are_too_small_a_group():
+    people = np.where(np.arange(2000) < 1000, 0, np.arange(2000))
+    found = report({"a": 1000, "b": 1000}, subject_id=people, metrics=["accuracy"])
+    assert row(found, "tone:a")["state"] == "too_small"
+    assert found.comparisons == 0
+    # The number of people is a count of people; the other one would tell it.
+    assert np.isnan(found.by_group["identities"]).all()
+
+
+def test_blank_identities_are_missing_ones():
+    people = np.where(np.arange(700) < 10, " ", np.arange(700).astype(str).astype(object))
+    assert report({"a": 400, "b": 300}, subject_id=people).identities == 700
+
+
+def test_people_in_two_groups_do_not_raise_false_alarms():
+    """One who is always taken for smiling is right in one group and wrong in the other."""
+    generator = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(60):
+        lean = np.repeat(generator.beta(2, 2, 100), 20)
+        y = np.tile([0, 1], 1000)
+        yhat = (generator.random(2000) < lean).astype(int)
+        found = evaluate(
+            y, yhat, groups={"face": np.where(y == 1, "smile", "rest")}, metrics=["accuracy"],
+            subject_id=np.arange(2000) // 20,
+        )  # fmt: skip
+        alarms += found.verdict.reading == "difference_found"
+    assert alarms <= 8  # the 99 % point of a binomial of 60 at 5 %
+
+
+def test_what_is_withheld_does_not_depend_on_the_rates_that_are_asked_for():
+    sizes = {"a": 400, "b": 300, "c": 5}
+    one = report(sizes, metrics=["accuracy"])
+    every = report(sizes)
+    for name in one.attributes[0]["groups"]:
+        assert (row(one, name)["state"] == "suppressed") == (
+            row(every, name)["state"] == "suppressed"
+        )
+
+
+def test_groups_that_say_the_label_have_no_gap_in_selection():
+    y, yhat, groups = sample({"a": 1000, "b": 1000}, {"a": 0.9, "b": 0.9})
+    groups["gender"] = np.where(y == 1, "f", "m")
+    found = evaluate(y, yhat, groups=groups, noise=True)
+    for table in (found.spread, found.ratios, found.noise):
+        of_gender = table[table["attribute"] == "gender"]
+        assert set(of_gender["metric"]) <= {"accuracy"}

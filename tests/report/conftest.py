@@ -22,8 +22,9 @@ STUB = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 def quick():
     """Pages with an empty picture for each chart; drawing has its own tests."""
     names = (
-        "accuracy_by_group",
-        "accuracy_change",
+        "intervals_by_group",
+        "detectable",
+        "change_by_group_latent",
         "weight_share",
         "weight_distribution",
         "latent_dimensions",

@@ -72,7 +72,7 @@ def scalars(rows, rng):
         "extremes": {
             "worst_group": next(r["group"] for r in rows if r["value"] == worst),
             "best_group": next(r["group"] for r in rows if r["value"] == max(accuracy)),
-        } if accuracy else {"worst_group": None, "best_group": None},
+        } if accuracy else {},
     }  # fmt: skip
 
 

@@ -2,15 +2,16 @@ import pytest
 
 from debias.report.readings import (
     counted,
+    is_neutral,
     is_worse_high,
     metric_meaning,
     metric_name,
+    no_difference,
     opened,
     reading_of,
     size,
     source_name,
     verdict_name,
-    why_no_number,
 )
 from debias.report.text import number
 
@@ -39,6 +40,8 @@ def test_meanings_name_the_class():
 def test_only_false_alarms_are_worse_when_high():
     assert is_worse_high("false_positive_rate[cat]")
     assert not is_worse_high("true_positive_rate")
+    assert is_neutral("selection_rate[cat]")
+    assert not is_neutral("precision")
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,7 @@ def test_only_false_alarms_are_worse_when_high():
         ("estimated", 1200, "n = 1,200"),
         ("estimated", 12.4, "n = 12.4"),
         ("too_small", 12, "n = 12, too small"),
+        ("unknown", 40, "n = 40, in no verdict"),
         ("not_estimable", 0, "no positives"),
         ("suppressed", None, "withheld (< 11)"),
         ("not_estimable", None, "not estimable"),
@@ -56,8 +60,9 @@ def test_what_stands_beside_a_row(state, n, said):
     assert size("true_positive_rate", {"state": state, "denominator": n}, 11) == said
 
 
-def test_withheld_without_a_known_limit():
-    assert why_no_number("accuracy", {"state": "suppressed", "n": None}, None) == "withheld"
+def test_a_difference_without_value_is_withheld_or_undefined():
+    assert no_difference("suppressed", 11) == "withheld (< 11)"
+    assert no_difference("not_estimable", 11) == "undefined"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,7 @@ def test_withheld_without_a_known_limit():
         ("cannot_tell", "insufficient_evidence", 0.05, "cannot tell (INSUFFICIENT EVIDENCE)"),
         ("cannot_tell", "too_few_seeds", None, "cannot tell (too few seeds)"),
         ("cannot_tell", "suppressed", None, "cannot tell (withheld)"),
+        ("cannot_tell", "unknown", None, "cannot tell (no group label)"),
     ],
 )
 def test_verdicts_in_the_fixed_vocabulary(verdict, reason, margin, said):
@@ -107,6 +113,7 @@ def test_sources_in_words():
         (0.0504, "reach", "5.04"),
         (0.999107, "level", "99.9107%"),
         (0.0004, "p", "< 0.001"),
+        (-0.0000567, "variance", "\N{MINUS SIGN}0.00006"),
         (0.0312, "p", "0.031"),
         (None, "gap", "undefined"),
     ],

@@ -71,14 +71,10 @@ def test_templates_promise_nothing(file):
 
 
 def test_rendered_pages_promise_nothing(sketch):
-    run = fake_document(arms=("uniform", "latent"))
-    run |= {"fairness": {"uniform": small(fake_fairness())}}
-    run |= {"comparisons": {"latent": small(fake_comparison())}}
     pages = [
         sketch(render_fairness, small(fake_fairness())),
         sketch(render_comparison, small(fake_comparison())),
         sketch(render_comparison, small(fake_comparison(harm=False, seeds=()))),
-        sketch(render, run, Pictures()),
         sketch(render, fake_document(), Pictures()),
     ]
     for page in pages:
