@@ -25,6 +25,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/train_vae.py
 	$(BIN)/python benchmarks/weights.py
+	$(BIN)/python benchmarks/evaluate.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; set PYTHON=...')"

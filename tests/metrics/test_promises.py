@@ -66,7 +66,7 @@ def _people(shape, p, cells, generator, replicates):
     table[:, 1, 1] = generator.binomial(images, right)
     table[:, 1, 0] = images - table[:, 1, 1]
     codes = np.repeat(np.arange(cells), people)
-    units = Units(table=table, codes=codes, n_cells=cells, trainings=1)
+    units = Units(table=table, codes=codes, n_cells=cells, people=np.arange(len(codes)))
     summed = table.reshape(cells, people, 2, 2).sum(axis=1).astype(np.float64)
     above, below = counted(summed, ACCURACY)
     return Cells(
@@ -74,6 +74,7 @@ def _people(shape, p, cells, generator, replicates):
         table=summed,
         above=above,
         below=below,
+        units=units,
         clusters=bootstrap(units, ACCURACY, 0.95, generator, replicates),
         hidden=np.zeros(above.shape, dtype=bool),
         state=np.full(above.shape, "estimated", dtype=object),
