@@ -221,7 +221,7 @@ def group_table(
         broken=np.where(is_better, counts.lost, counts.gained),
         p_value=arm.p_cells,
         p_adjusted=adjusted,
-        **_over_seeds(arm, counts.by_training, level),
+        **_over_seeds(arm, counts.by_training, level, 1.0),
     )
     within = change_limits(changes, level)
     table = read_changes(table, within, arm.labels["state"].to_numpy(), arm.seeds, question)
@@ -254,21 +254,21 @@ def gap_table(
         p_value=arm.p_gaps,
         p_adjusted=adjusted,
         direction=_direction(before, after),
-        **_over_seeds(arm, by_training, level),
+        **_over_seeds(arm, by_training, level, 2.0),
     )
     table = read_changes(table, limits, untested, arm.seeds, question)
     return _harm_first(table)[list(GAP_COLUMNS)]
 
 
 def _over_seeds(
-    arm: ArmChanges, by_training: Float64[np.ndarray, "s rows"], level: float
+    arm: ArmChanges, by_training: Float64[np.ndarray, "s rows"], level: float, most: float
 ) -> dict[str, Float64[np.ndarray, " rows"]]:
-    """Paired interval over seeds; NaN where the seeds are not known."""
+    """Paired interval over seeds, as far as a change can go; NaN where seeds are not known."""
     if not arm.seeds:
         unknown = np.full(by_training.shape[1], np.nan)
         return {"seed_low": unknown, "seed_high": unknown}
     _, low, high = seed_limits(by_training, level)
-    return {"seed_low": low, "seed_high": high}
+    return {"seed_low": np.maximum(low, -most), "seed_high": np.minimum(high, most)}
 
 
 def _graver(
