@@ -129,8 +129,8 @@ def _sentence(
         text = f"Difference ruled out beyond the margin of {points(margin or 0.0)}"
     elif reason == "no_margin":
         text = (
-            f"Cannot tell: none of {len(tested)} comparisons shows a difference, which is not "
-            "evidence that there is none; no margin was set beforehand"
+            f"Cannot tell (no margin): none of {len(tested)} comparisons shows a difference, "
+            "which is not evidence that there is none; no margin was set beforehand"
         )
     else:
         text = f"Cannot tell (INSUFFICIENT EVIDENCE): {_lacking(gaps, tested)}"
