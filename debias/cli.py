@@ -386,9 +386,12 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
             link if link.startswith("http") else f"debias ui --folder {Path(link).parent}{named}"
         )
         console.print(f"MLflow: {there}", highlight=False, soft_wrap=True)
+    _say(f"Next: open the report; group by group: debias compare {folder}")
 
 
 def _arms_table(document: Mapping[str, Any]) -> Table:
+    from debias.report.text import full_group_name
+
     seeds = document["run"]["seeds"]
     table = Table(title=f"{document['name']}: mean over {seeds} seed(s), sd in brackets")
     for heading in ("arm", "accuracy", "worst group", "gap"):
@@ -397,7 +400,8 @@ def _arms_table(document: Mapping[str, Any]) -> Table:
     for arm, found in document["arms"].items():
         mean, spread = found["mean"]["accuracy"], found["mean"]["sd"]["accuracy"]
         cells = [_cell(mean[name], spread[name]) for name in ("overall", "worst_group", "gap")]
-        table.add_row(arm, *cells, found["mean"]["extremes"].get("worst_group", "undefined"))
+        weakest = found["mean"]["extremes"].get("worst_group", "undefined")
+        table.add_row(arm, *cells, escape(full_group_name(weakest)))
     return table
 
 

@@ -4,6 +4,7 @@ A classifier is named by a folder of ``debias evaluate`` or by ``RUN:ARM``.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -137,7 +138,7 @@ def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[P
         "version": __version__,
         "comparisons": comparisons,
     }
-    names = ["comparison"] if len(found) == 1 else [f"comparison-{name}" for name in found]
+    names = ["comparison"] if len(found) == 1 else [f"comparison-{_slug(name)}" for name in found]
     pages = [out / f"{name}.html" for name in names]
     document["pages"] = [page.name for page in pages]
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
@@ -150,6 +151,11 @@ def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[P
     except OSError as error:
         raise StorageError(f"cannot write into {out} ({error}); choose another --out") from error
     return pages
+
+
+def _slug(name: str) -> str:
+    """An arm may bear any name; a file may not."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
 def _remove_stale(out: Path, pages: Sequence[Path]) -> None:

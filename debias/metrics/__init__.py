@@ -8,7 +8,7 @@ Where to look, in the order in which numbers travel:
   ``other_images`` finds it)
 - uncertainty: ``intervals``, ``multiplicity``, ``power``
 - one classifier: ``gaps``, ``spread`` and ``ratios``, ``noise``, ``curves``, ``quality``,
-  ``verdicts``, ``scope``, put together in ``evaluation``
+  ``verdicts``, ``scope``, put together in ``evaluation`` as a ``fairness_report``
 - before and after: ``pairing``, ``paired``, ``paired_intervals``, ``change_tables``,
   ``change_verdicts``, ``change_words``, ``trade``, put together in ``comparison``
 - each training of an arm: ``trainings``, ``overall``, ``disparities``, ``seeds``, ``changes``
@@ -22,7 +22,8 @@ from debias.metrics.comparison import ComparisonReport, compare, compare_arms, c
 from debias.metrics.dependence import Association, association
 from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
-from debias.metrics.evaluation import FairnessReport, evaluate, report_on
+from debias.metrics.evaluation import evaluate, report_on
+from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.intervals import clopper_pearson
 from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings

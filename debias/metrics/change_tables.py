@@ -14,7 +14,7 @@ from debias.errors import EvaluationError
 from debias.metrics.cells import is_unknown
 from debias.metrics.change_verdicts import Question, Reference, read_changes, sign_of
 from debias.metrics.changes import seed_limits
-from debias.metrics.evaluation import FairnessReport
+from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.gaps import pairs, references
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.paired import PairedCounts, change_p_value, paired_counts, stacked

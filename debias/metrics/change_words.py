@@ -14,7 +14,7 @@ from debias.metrics.change_verdicts import (
     too_few,
 )
 from debias.metrics.changes import SEEDS_NEEDED
-from debias.metrics.evaluation import FairnessReport
+from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.trade import paid_for
 from debias.metrics.verdicts import decimals_of, points, spoken
 

@@ -23,7 +23,7 @@ from debias.metrics.change_tables import (
 )
 from debias.metrics.change_verdicts import Question, Reference
 from debias.metrics.change_words import conclude, notes, scope
-from debias.metrics.evaluation import FairnessReport
+from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.multiplicity import bonferroni_level, holm
 from debias.metrics.trade import sizes_table, trade_table
 from debias.metrics.trainings import plain, table_of

@@ -3,9 +3,8 @@
 ``n`` images, ``g`` cells, ``m`` measures.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,10 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
-from debias.errors import EvaluationError
 from debias.metrics.cells import Cells, cells_of, hidden_cells, is_unknown, states
 from debias.metrics.curves import calibration_table, confusion_table, score_table
 from debias.metrics.disaggregation import Grouping
+from debias.metrics.fairness_report import FairnessReport, Rows
 from debias.metrics.gaps import Pairs, compared_metrics, gap_table, pairs, references
 from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.noise import label_noise
@@ -26,122 +25,8 @@ from debias.metrics.rates import Measure, measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scope import notes, scope
 from debias.metrics.spread import ratio_table, spread_table
-from debias.metrics.trainings import plain, table_of
-from debias.metrics.verdicts import Verdict, conclude
-
-Rows = list[dict[str, Any]]
-_TABLES = ("overall", "by_group", "gaps", "spread", "ratios", "noise")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FairnessReport:
-    """How a classifier treats each group, and what may be concluded from it.
-
-    Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero.
-
-    Attributes:
-        name: Arm, file or model; may be empty.
-        split: Split that was predicted; may be empty.
-        seeds: Of the trainings; empty for one classifier of unknown training.
-        n: Images.
-        identities: People; None where nobody says who is shown.
-        classes: Names of the classes.
-        positive: The class that the rates are about; None with more than two.
-        metrics: Names of the measures.
-        level: Of the intervals of groups, and of all gaps together.
-        comparisons: Gaps that carry an interval.
-        adjusted_level: Of the interval of a single gap.
-        margin: Largest difference that does not matter, or None.
-        minimum: Denominators below this take no part in a verdict.
-        suppress_below: Denominators from 1 to below this are withheld.
-        attributes: One entry an attribute: ``attribute, source, groups, reference`` and
-            ``metrics``, in which its groups are compared: accuracy alone where groups say what
-            the label says. ``empty`` lists the cells of a crossing without images.
-        overall: One row a measure: ``metric, value, numerator, denominator, identities,
-            effective, low, high, state``.
-        quality: ``auroc``, ``expected_calibration_error`` and ``calibration_bias`` (share of
-            positives minus mean score) over all images; NaN where undefined.
-        by_group: The columns of ``overall`` with ``attribute`` and ``group``. ``state`` is
-            ``estimated``, ``not_estimable``, ``too_small``, ``suppressed`` or ``unknown``.
-            ``effective`` is the number of independent images that the denominator is worth.
-        gaps: ``metric, attribute, group, other, difference, low, high, p_value, p_adjusted,
-            detectable, verdict, reason``: group minus other.
-        spread: Highest minus lowest rate, which is biased upwards, with what equal groups would
-            show: ``metric, attribute, groups, gap, expected_if_equal, variance``.
-        ratios: Lowest over highest rate, a rule of thumb, with its interval.
-        noise: Range of the largest gap when some group labels are wrong; empty unless asked for.
-        verdict: On each attribute and on all of them.
-        notes: What a reader must know before reading any number.
-        scope: What was measured on whom, and what was not.
-        confusion: Counts by group, for groups of which nothing is withheld.
-        calibration: Observed share of positives by score, likewise.
-        scores: Quantiles of the score by true class, likewise.
-        outcomes: The images behind it, for comparisons; None when read from a file.
-    """
-
-    name: str
-    split: str
-    seeds: tuple[int, ...]
-    n: int
-    identities: int | None
-    classes: tuple[str, ...]
-    positive: str | None
-    metrics: tuple[str, ...]
-    level: float
-    comparisons: int
-    adjusted_level: float
-    margin: float | None
-    minimum: int
-    suppress_below: int
-    attributes: Rows
-    overall: pd.DataFrame
-    quality: Mapping[str, float]
-    by_group: pd.DataFrame
-    gaps: pd.DataFrame
-    spread: pd.DataFrame
-    ratios: pd.DataFrame
-    noise: pd.DataFrame
-    verdict: Verdict
-    notes: tuple[str, ...]
-    scope: tuple[str, ...]
-    confusion: Rows
-    calibration: Rows
-    scores: Rows
-    outcomes: Outcomes | None = field(default=None, repr=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None where undefined or withheld; no image is listed."""
-        values: dict[str, Any] = {"kind": "fairness", "schema": 2}
-        for one in fields(self):
-            values[one.name] = _plain_field(getattr(self, one.name))
-        del values["outcomes"]
-        return values
-
-    def to_json(self) -> str:
-        """The report as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "FairnessReport":
-        """Read back what ``to_dict`` wrote; the images behind it are not in it.
-
-        Raises:
-            EvaluationError: It is no such document.
-        """
-        if values.get("kind") != "fairness" or values.get("schema") != 2:
-            raise EvaluationError("this is no evaluation of this version of debias")
-        known = {one.name: values[one.name] for one in fields(FairnessReport) if one.name in values}
-        tables = {name: table_of(known[name]) for name in _TABLES}
-        listed = {name: tuple(known[name]) for name in ("classes", "metrics", "notes", "scope")}
-        numbers = {k: np.nan if v is None else v for k, v in known["quality"].items()}
-        verdict = Verdict.from_dict(known["verdict"])
-        own = {"seeds": tuple(known["seeds"]), "quality": numbers, "verdict": verdict}
-        return FairnessReport(**{**known, **tables, **listed, **own})
-
-    @staticmethod
-    def from_json(text: str) -> "FairnessReport":
-        """Read back what ``to_json`` wrote."""
-        return FairnessReport.from_dict(json.loads(text))
+from debias.metrics.trainings import plain
+from debias.metrics.verdicts import conclude
 
 
 def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided beforehand)
@@ -382,11 +267,3 @@ def _curves(draw: Any, outcomes: Outcomes, every: Sequence[Cells]) -> Rows:  # n
     """Rows of a table of curves, for the groups of which nothing is withheld."""
     tables = [draw(outcomes, cells.grouping, ~cells.hidden.any(axis=1)) for cells in every]
     return [plain(row) for table in tables for row in table.to_dict("records")]
-
-
-def _plain_field(value: Any) -> Any:  # noqa: ANN401 (any field of a report)
-    if isinstance(value, pd.DataFrame):
-        return [plain(row) for row in value.to_dict("records")]
-    if isinstance(value, Verdict):
-        return plain(value.to_dict())
-    return plain(value)

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Shaped
 
 from debias.errors import EvaluationError
-from debias.metrics.evaluation import FairnessReport
+from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes
 
 

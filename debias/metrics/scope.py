@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from debias.metrics.changes import SEEDS_NEEDED
 
 if TYPE_CHECKING:
-    from debias.metrics.evaluation import FairnessReport
+    from debias.metrics.fairness_report import FairnessReport
 
 
 def notes(report: "FairnessReport") -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from debias.metrics.disaggregation import Grouping
-from debias.metrics.evaluation import FairnessReport
+from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.quality import QUALITIES, quality
 from debias.metrics.rates import measures
