@@ -2,14 +2,40 @@
 
 from typing import Protocol, runtime_checkable
 
+from debias.datasets.celeba import CelebA
+from debias.datasets.fairface import FairFace
 from debias.datasets.folder import Folder
+from debias.datasets.image_folder import ImageFolder
+from debias.datasets.lfw import LFW
+from debias.datasets.listed import ListedFaces
 from debias.datasets.synthetic import Population, SyntheticFaces
 from debias.datasets.utkface import UTKFace
 from debias.types import Collection
 
-DATASETS = {"synthetic": SyntheticFaces, "utkface": UTKFace, "folder": Folder}
+DATASETS = {
+    "synthetic": SyntheticFaces,
+    "utkface": UTKFace,
+    "celeba": CelebA,
+    "fairface": FairFace,
+    "lfw": LFW,
+    "listed": ListedFaces,
+    "image_folder": ImageFolder,
+    "folder": Folder,
+}
 
-__all__ = ["DATASETS", "Dataset", "Folder", "Population", "SyntheticFaces", "UTKFace"]
+__all__ = [
+    "DATASETS",
+    "LFW",
+    "CelebA",
+    "Dataset",
+    "FairFace",
+    "Folder",
+    "ImageFolder",
+    "ListedFaces",
+    "Population",
+    "SyntheticFaces",
+    "UTKFace",
+]
 
 
 @runtime_checkable

@@ -152,7 +152,7 @@ def _check_given(samples: pd.DataFrame, selection: Selection) -> None:
     if selection.caps or selection.test_per_group:
         raise DataError(
             "the data bring their own split, so selection.caps and selection.test_per_group have "
-            "no effect; drop them, or leave out data.split_column"
+            "no effect; drop them, or leave out data.split_column (data.split: drawn for a public set)"
         )
     if "subject_id" in samples:
         sides = samples.groupby("subject_id")["split"].nunique()
@@ -160,7 +160,8 @@ def _check_given(samples: pd.DataFrame, selection: Selection) -> None:
         if len(both):
             raise SplitLeakageError(
                 f"{len(both)} people stand on more than one side of the split, first: {both[0]}; "
-                "repair the table, or leave out data.split_column to have the split drawn"
+                "repair the table, or leave out data.split_column (data.split: drawn for a public "
+                "set) to have the split drawn"
             )
 
 

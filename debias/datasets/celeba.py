@@ -1,0 +1,216 @@
+"""CelebA: faces of celebrities with forty yes-or-no attributes, identities and a split.
+
+Images: 202,599 aligned and cropped photographs, 178 x 218, of 10,177 people (the owner's count).
+Labels: forty attributes, each present or absent, by a professional labelling company, in a way that
+    was not described; none is self-reported. "Male", "Young" and "Attractive" are judgements.
+Splits: train, validation and test, made by person according to the paper; a person on two sides
+    stops the run.
+Source: mmlab.ie.cuhk.edu.hk/projects/CelebA.html, folders Anno, Eval and Img or all in one; the
+    same tables as CSV files (Kaggle) are read too, but come without identities.
+Citation: Liu, Luo, Wang, Tang 2015, Deep Learning Face Attributes in the Wild.
+Licence: non-commercial research only; no redistribution; the images belong to others.
+Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 attributes, and
+    thousands of duplicate faces carry attributes that contradict each other (Wu et al. 2023,
+    Consistency and Accuracy of CelebA Attribute Values); some identities are wrong; skin tone is
+    only labelled as "pale_skin"; celebrities, mostly light-skinned, made up and smiling.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Shaped
+from pydantic import Field
+
+from debias.datasets.folder import require_folder
+from debias.datasets.owners_lists import (
+    SplitBy,
+    first_lines,
+    matched,
+    read_bytes,
+    read_rows,
+    regular_files,
+    require_columns,
+    require_one_side,
+    require_paths,
+    require_unique,
+    unread_rows,
+)
+from debias.errors import DataError
+from debias.settings import Settings
+from debias.types import Collection, Rejected
+
+WHERE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (aligned images, Anno, Eval)"
+ANSWERS = {"-1": "no", "1": "yes"}
+GENDERS = {"-1": "female", "1": "male"}
+PARTS = {"0": "train", "1": "validation", "2": "test"}
+FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
+
+
+class CelebA(Settings):
+    """CelebA as its owner distributes it, or the same tables as CSV files.
+
+    Columns: ``perceived_gender`` (male, female), every other attribute in lower case ("yes" or
+    "no": ``smiling``, ``young``, ``eyeglasses``, ``blond_hair``, ...) and, where their files are
+    there, ``x_1``, ``y_1``, ``width``, ``height`` (face box in the *original* image, which is not
+    the aligned one) and ``lefteye_x`` to ``rightmouth_y`` (landmarks in the aligned image, pixels).
+    """
+
+    name: Literal["celeba"] = "celeba"
+    root: Path = Field(description="Folder that holds the tables and img_align_celeba.")
+    split: SplitBy = Field(
+        default="owner",
+        description="'owner': the owner's partition; 'drawn': a split drawn by selection, by "
+        "person where identity_CelebA.txt is there.",
+    )
+
+    @property
+    def annotation(self) -> str:
+        return (
+            "The attributes of CelebA were annotated by a labelling company, looking at the "
+            "photographs, in a way that was not described: they say how people are perceived, not "
+            "how they describe themselves."
+        )
+
+    @property
+    def source(self) -> str:
+        return "annotated"
+
+    def collect(self, seed: int) -> Collection:
+        """One row per image that the attribute list names and the folder holds.
+
+        Raises:
+            FileNotFoundError: The folder, a table or the images do not exist.
+            DataError: A table is cut off, names an image twice or is no CelebA table.
+            SplitLeakageError: The owner's split puts one person on two sides.
+            QuarantineLimitExceededError: Too many rows or images are unreadable or missing.
+        """
+        require_folder(self.root, WHERE)
+        images = next((self.root / name for name in FOLDERS if (self.root / name).is_dir()), None)
+        needed = [self._table("list_attr_celeba"), images or self.root / "img_align_celeba"]
+        if self.split == "owner":
+            needed.append(self._table("list_eval_partition"))
+        require_paths(needed, WHERE)
+        rows, rejected = _attributes(needed[0])
+        rows, unnamed = _with_people(rows, self._table("identity_CelebA"))
+        rejected += unnamed
+        if self.split == "owner":
+            rows, unlisted = _with_split(rows, needed[2])
+            rejected += unlisted
+        rows = self._with_positions(rows)
+        found = matched(rows, regular_files(needed[1]), needed[1], rejected)
+        return Collection(samples=found.samples, rejected=found.rejected)
+
+    def _table(self, stem: str) -> Path:
+        """Where a table lies; its path in one flat folder when it lies nowhere."""
+        places = [
+            self.root / folder / f"{stem}{suffix}"
+            for suffix in (".txt", ".csv")
+            for folder in ("", "Anno", "Eval")
+        ]
+        return next((place for place in places if place.is_file()), places[0])
+
+    def _with_positions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        for stem in ("list_bbox_celeba", "list_landmarks_align_celeba"):
+            path = self._table(stem)
+            if path.is_file():
+                table = _looked_up(_read(path)[0], rows["file"])
+                rows = rows.assign(**{str(name): _numbers(table[name]) for name in table})
+        return rows
+
+
+def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Every attribute as text; rows with anything but -1 and 1 are set aside."""
+    table, rejected = _read(path)
+    if not {"male", "smiling"} <= set(table.columns):
+        raise DataError(f"{path} has no attributes Male and Smiling: {list(table.columns)[:8]}")
+    known = np.ones(len(table), dtype=bool)
+    texts = {"file": table["file"].to_numpy(dtype=object)}
+    for name in table.columns.drop("file"):
+        words = GENDERS if name == "male" else ANSWERS
+        column = "perceived_gender" if name == "male" else name
+        texts[column] = _texts(table[name], words)
+        known &= table[name].isin(_meant(table[name], words)).to_numpy()
+    rows = pd.DataFrame(texts)
+    odd = unread_rows(rows["file"][~known], path, "an attribute is neither -1 nor 1")
+    return rows[known], rejected + odd
+
+
+def _with_people(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Who is shown, where a table says so: somebody unknown could stand on two sides of a split."""
+    if not path.is_file():
+        return rows, []
+    table, _ = _read(path, ["identity"])
+    require_columns(table, ["identity"], path)
+    people = _texts(_looked_up(table, rows["file"])["identity"])
+    rows = rows.assign(subject_id=people)
+    known = rows["subject_id"].notna().to_numpy()
+    return rows[known], unread_rows(rows["file"][~known], path, "no identity is listed")
+
+
+def _with_split(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
+    table, _ = _read(path, ["partition"])
+    require_columns(table, ["partition"], path)
+    parts = _looked_up(table, rows["file"])["partition"]
+    known = parts.isin(_meant(parts, PARTS)).to_numpy()
+    rows = rows.assign(split=_texts(parts, PARTS))
+    unlisted = unread_rows(rows["file"][~known], path, "no partition 0, 1 or 2 is listed")
+    if "subject_id" in rows:
+        require_one_side(rows[known])
+    return rows[known], unlisted
+
+
+def _looked_up(table: pd.DataFrame, files: "pd.Series[str]") -> pd.DataFrame:
+    """The rows of one table in the order of another, missing where it does not name the file."""
+    return table.set_index("file").reindex(files).set_axis(files.index)
+
+
+def _meant(column: pd.Series, words: Mapping[str, str]) -> list[str]:
+    return [value for value in column.cat.categories if value.strip() in words]
+
+
+def _texts(column: pd.Series, words: Mapping[str, str] | None = None) -> Shaped[np.ndarray, " n"]:
+    """Words for categories, or the categories themselves; None where there is no word."""
+    values = [value.strip() for value in column.cat.categories.to_numpy(dtype=object)]
+    named = values if words is None else [words.get(value) for value in values]
+    # The code of a missing value is -1: the last entry.
+    return np.array([*named, None], dtype=object)[column.cat.codes.to_numpy()]
+
+
+def _numbers(column: pd.Series) -> Float64[np.ndarray, " n"]:
+    values = pd.to_numeric(pd.Series(column.cat.categories, dtype=object), errors="coerce")
+    return np.append(values.to_numpy(dtype=np.float64), np.nan)[column.cat.codes.to_numpy()]
+
+
+def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, list[Rejected]]:
+    """A table of the owner: ``file`` and the other columns in lower case, as categories.
+
+    Args:
+        path: A text file in columns of blanks, or a CSV file with a header.
+        names: Columns of a text file that has no header; else a count and a header are read.
+
+    Raises:
+        DataError: The file holds another number of rows than it says, or an image twice.
+    """
+    separator = "," if path.suffix == ".csv" else " "
+    content = read_bytes(path, separator)
+    skip, count = 0, None
+    if separator == ",":
+        names, skip = first_lines(content, 1)[0].split(",")[1:], 1
+    elif names is None:
+        (stated, header), skip = first_lines(content, 2), 2
+        if not stated.isdigit():
+            raise DataError(f"{path} must begin with the number of images, got {stated[:40]!r}")
+        count, names = int(stated), [name for name in header.split() if name != "image_id"]
+    columns = ["file", *(name.strip().lower() for name in names)]
+    rows, rejected = read_rows(path, content, columns, separator, skip)
+    if count is not None and count != len(rows) + len(rejected):
+        raise DataError(
+            f"{path} says {count} images but has {len(rows) + len(rejected)} rows; it may be cut "
+            f"off: get it again from {WHERE}"
+        )
+    rows["file"] = [name.strip() for name in rows["file"].to_numpy(dtype=object)]
+    require_unique(rows["file"], str(path))
+    return rows, rejected

@@ -1,0 +1,662 @@
+"""Loaders of public sets, on tiny sets in exactly the layouts that their owners distribute."""
+
+import inspect
+import os
+import shutil
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from debias import ingest
+from debias.config import parse_config
+from debias.datasets import DATASETS, LFW, CelebA, Dataset, FairFace, ImageFolder, ListedFaces
+from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
+from debias.errors import (
+    DataError,
+    EmptyDatasetError,
+    QuarantineLimitExceededError,
+    SplitLeakageError,
+)
+from debias.ingest import build
+
+HEADER = (
+    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "
+    "Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee "
+    "Gray_Hair Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard "
+    "Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair "
+    "Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young"
+)
+ATTRIBUTES = HEADER.split()
+LANDMARKS = [
+    f"{part}_{axis}"
+    for part in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
+    for axis in "xy"
+]
+
+
+def image(path, shade=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (shade % 256, shade // 256, 0)).save(path)
+
+
+def reasons(found):
+    return Counter(item.reason for item in found.rejected)
+
+
+# CelebA -----------------------------------------------------------------------------------------
+
+
+def answers(number):
+    """Attributes of an image: male if even, smiling if divisible by 3, young if by 5."""
+    on = {"Male": number % 2 == 0, "Smiling": number % 3 == 0, "Young": number % 5 == 0}
+    return ["1" if on.get(name, False) else "-1" for name in ATTRIBUTES]
+
+
+def celeba(root, count=20, newline="\n"):
+    """The owner's text files: a count, a header that ends in a blank, values two wide."""
+    names = [f"{number:06d}.jpg" for number in range(1, count + 1)]
+    for number, name in enumerate(names, start=1):
+        image(root / "img_align_celeba" / name, number)
+    lines = {
+        "list_attr_celeba.txt": [
+            str(count),
+            HEADER + " ",
+            *(
+                f"{name} {' '.join(f'{v:>2}' for v in answers(n))}"
+                for n, name in enumerate(names, 1)
+            ),
+        ],
+        "identity_CelebA.txt": [f"{name} {2880 + n // 2}" for n, name in enumerate(names)],
+        "list_eval_partition.txt": [
+            f"{name} {0 if n < count - 4 else 1 if n < count - 2 else 2}"
+            for n, name in enumerate(names)
+        ],
+        "list_bbox_celeba.txt": [
+            str(count),
+            "image_id x_1 y_1 width height",
+            *(f"{name}    95  71 226 313" for name in names),
+        ],
+        "list_landmarks_align_celeba.txt": [
+            str(count),
+            " ".join(LANDMARKS) + " ",
+            *(f"{name} 69  109  106  113   77  142   73  152  108  154" for name in names),
+        ],
+    }
+    for name, text in lines.items():
+        (root / name).write_bytes(newline.join([*text, ""]).encode())
+    return root
+
+
+def as_kaggle(root):
+    """The same tables as CSV files, with the doubled folder of images and without identities."""
+    shutil.move(root / "img_align_celeba", root / "moved")
+    shutil.move(root / "moved", root / "img_align_celeba" / "img_align_celeba")
+    headers = {
+        "list_attr_celeba": ["image_id", *ATTRIBUTES],
+        "list_eval_partition": ["image_id", "partition"],
+        "list_bbox_celeba": ["image_id", "x_1", "y_1", "width", "height"],
+        "list_landmarks_align_celeba": ["image_id", *LANDMARKS],
+    }
+    for stem, header in headers.items():
+        lines = (root / f"{stem}.txt").read_text().splitlines()
+        rows = [line.split() for line in lines if ".jpg" in line]
+        (root / f"{stem}.csv").write_text("\n".join(map(",".join, [header, *rows])) + "\n")
+        (root / f"{stem}.txt").unlink()
+    (root / "identity_CelebA.txt").unlink()
+    return root
+
+
+def edit(path, old, new, count=1):
+    text = path.read_bytes().decode()
+    assert old in text
+    path.write_bytes(text.replace(old, new, count).encode())
+
+
+def test_celeba_reads_attributes_people_and_the_split_of_the_owner(tmp_path):
+    found = CelebA(root=celeba(tmp_path)).collect(0)
+    samples = found.samples
+    assert found.rejected == ()
+    assert samples["sample_id"].tolist() == [f"{n:06d}" for n in range(1, 21)]
+    assert samples["path"].iloc[0] == str(tmp_path / "img_align_celeba" / "000001.jpg")
+    numbers = np.arange(1, 21)
+    for column, word, other, divisor in [
+        ("perceived_gender", "male", "female", 2),
+        ("smiling", "yes", "no", 3),
+        ("young", "yes", "no", 5),
+    ]:
+        expected = np.where(numbers % divisor == 0, word, other)
+        assert samples[column].tolist() == expected.tolist()
+    assert set(samples["5_o_clock_shadow"]) == {"no"}
+    assert "male" not in samples
+    assert samples["split"].tolist() == ["train"] * 16 + ["validation"] * 2 + ["test"] * 2
+    assert samples["subject_id"].tolist() == [str(2880 + n // 2) for n in range(20)]
+    assert samples[["x_1", "height", "lefteye_x", "rightmouth_y"]].iloc[3].tolist() == [
+        95, 313, 69, 154,
+    ]  # fmt: skip
+    assert len(samples.columns) == 2 + 40 + 1 + 4 + 10 + 1
+
+
+def test_celeba_is_the_same_with_other_line_endings_blanks_and_folders(tmp_path):
+    plain = CelebA(root=celeba(tmp_path / "plain")).collect(0).samples
+    odd = celeba(tmp_path / "odd one", newline=" \r\n")
+    for folder, stems in {
+        "Anno": ("list_a", "list_b", "list_l", "id"),
+        "Eval": ("list_e",),
+    }.items():
+        (odd / folder).mkdir()
+        for path in [p for p in odd.glob("*.txt") if p.name.startswith(stems)]:
+            shutil.move(path, odd / folder / path.name)
+    (odd / "Img").mkdir()
+    shutil.move(odd / "img_align_celeba", odd / "Img" / "img_align_celeba")
+    other = CelebA(root=odd).collect(0).samples
+    pd.testing.assert_frame_equal(plain.drop(columns="path"), other.drop(columns="path"))
+
+
+def test_celeba_as_csv_says_the_same_but_who_is_shown(tmp_path):
+    text = CelebA(root=celeba(tmp_path / "a")).collect(0).samples
+    table = CelebA(root=as_kaggle(celeba(tmp_path / "b"))).collect(0).samples
+    columns = text.columns.drop(["path", "subject_id"])
+    pd.testing.assert_frame_equal(text[columns], table[columns])
+    assert "subject_id" not in table
+    assert table["path"].iloc[0].endswith("img_align_celeba/img_align_celeba/000001.jpg")
+
+
+def test_celeba_without_the_owners_split_needs_no_partition_and_keeps_people_apart(tmp_path):
+    root = celeba(tmp_path)
+    (root / "list_eval_partition.txt").unlink()
+    samples = CelebA(root=root, split="drawn").collect(0).samples
+    assert "split" not in samples
+    drawn = ingest.split(samples, ingest.Selection(), (), np.random.default_rng(0))
+    assert drawn.groupby("subject_id")["split"].nunique().max() == 1
+
+
+def test_celeba_names_everything_that_is_missing_and_where_to_get_it(tmp_path):
+    (tmp_path / "readme.txt").write_text("nothing here")
+    with pytest.raises(FileNotFoundError, match=r"mmlab\.ie\.cuhk") as error:
+        CelebA(root=tmp_path).collect(0)
+    for name in ("list_attr_celeba.txt", "list_eval_partition.txt", "img_align_celeba"):
+        assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "message"),
+    [
+        ("list_attr_celeba.txt", "20\n", "202599\n", r"says 202599 images but has 20 rows"),
+        ("list_attr_celeba.txt", "20\n", "image\n", r"must begin with the number of images"),
+        ("list_attr_celeba.txt", "000002.jpg", "000001.jpg", r"1 images more than once.*000001"),
+        ("list_attr_celeba.txt", "Bald", "Male", r"names the columns \['male'\] more than once"),
+        ("list_attr_celeba.txt", "Smiling", "Grinning", r"no attributes Male and Smiling"),
+        ("identity_CelebA.txt", "000002.jpg", "000001.jpg", r"more than once, first: 000001"),
+        ("list_eval_partition.txt", "000002.jpg", "000001.jpg", r"more than once"),
+    ],
+)
+def test_celeba_refuses_tables_that_are_cut_off_or_say_two_things(
+    tmp_path, table, old, new, message
+):
+    edit(celeba(tmp_path) / table, old, new)
+    with pytest.raises(DataError, match=message):
+        CelebA(root=tmp_path).collect(0)
+
+
+def test_celeba_refuses_a_split_with_a_person_on_two_sides(tmp_path):
+    edit(celeba(tmp_path) / "list_eval_partition.txt", "000001.jpg 0", "000001.jpg 2")
+    with pytest.raises(SplitLeakageError, match=r"1 people .* first: 2880; set data.split to 'dra"):
+        CelebA(root=tmp_path).collect(0)
+    assert len(CelebA(root=tmp_path, split="drawn").collect(0).samples) == 20
+
+
+def test_celeba_sets_aside_what_it_cannot_read_find_or_place(tmp_path):
+    root = celeba(tmp_path)
+    edit(root / "list_attr_celeba.txt", "000003.jpg -1", "000003.jpg  7")
+    edit(root / "list_attr_celeba.txt", "000004.jpg -1", "000004.jpg")
+    edit(root / "list_eval_partition.txt", "000005.jpg 0", "000005.jpg 9")
+    edit(root / "list_eval_partition.txt", "000006.jpg 0\n", "")
+    (root / "img_align_celeba" / "000007.jpg").unlink()
+    image(root / "img_align_celeba" / "900000.jpg", 999)
+    os.symlink(root / "img_align_celeba" / "000001.jpg", root / "img_align_celeba" / "link.jpg")
+    found = CelebA(root=root).collect(0)
+    assert len(found.samples) == 15
+    # The row of 000004 has lost a field, so nobody can say which image it was about.
+    assert reasons(found) == {"row not understood": 4, "file missing": 1, "not listed": 2}
+    by_id = {item.sample_id: item for item in found.rejected if item.reason != "not listed"}
+    assert by_id["000007.jpg"].path == str(root / "img_align_celeba" / "000007.jpg")
+    assert "neither -1 nor 1" in by_id["000003.jpg"].detail
+    assert by_id["list_attr_celeba.txt:6"].detail == "line 6: 40 fields, not 41"
+
+
+def test_celeba_with_more_than_the_usual_share_missing_stops(tmp_path):
+    root = celeba(tmp_path, 30)
+    for path in sorted((root / "img_align_celeba").iterdir())[:11]:
+        path.unlink()
+    message = rf"11 of 30 listed images are missing .* {root}/img_align_celeba/000001\.jpg"
+    with pytest.raises(QuarantineLimitExceededError, match=message):
+        CelebA(root=root).collect(0)
+    shutil.rmtree(root / "img_align_celeba")
+    (root / "img_align_celeba").mkdir()
+    with pytest.raises(EmptyDatasetError, match="none of 30 listed images is in"):
+        CelebA(root=root).collect(0)
+
+
+def test_celeba_with_a_list_of_people_that_is_cut_off_stops(tmp_path):
+    root = celeba(tmp_path, 30)
+    people = (root / "identity_CelebA.txt").read_text().splitlines(keepends=True)
+    (root / "identity_CelebA.txt").write_text("".join(people[:-11]))
+    with pytest.raises(QuarantineLimitExceededError, match="no identity is listed"):
+        CelebA(root=root).collect(0)
+
+
+def test_the_limits_of_a_list_are_those_of_the_ingest():
+    assert (MOST_LOST_SHARE, FEW_LOST) == (build.MOST_REJECTED_SHARE, build.FEW_REJECTED)
+
+
+def test_celeba_works_in_a_recipe(tmp_path):
+    """From a config through filters, labels and the owner's split to decoded images."""
+    config = parse_config(
+        {
+            "data": {"name": "celeba", "root": str(celeba(tmp_path))},
+            "label": "smiling",
+            "attributes": ["perceived_gender", "young"],
+            "selection": {"filters": {"bald": ["no"], "lefteye_x": {"min": 60, "max": 80}}},
+        },
+        "a test",
+    )
+    samples = ingest.keep(config.data.collect(0).samples, config.selection.filters)
+    samples, unreadable = ingest.hash_files(samples)
+    classes = ingest.classes_of(samples, config.label, config.positive)
+    rows = ingest.encoded(samples, config.label, classes, config.attributes)
+    rows = ingest.split(rows, config.selection, config.attributes, np.random.default_rng(0))
+    assert (unreadable, classes) == ([], ("no", "yes"))
+    assert rows["label"].tolist() == [int(n % 3 == 0) for n in range(1, 21)]
+    assert rows["split"].value_counts().to_dict() == {"train": 16, "validation": 2, "test": 2}
+    images = list(ingest.read_files(rows, 16))
+    assert all(isinstance(pixels, np.ndarray) for pixels in images)
+
+
+# FairFace ---------------------------------------------------------------------------------------
+
+RACES = [
+    "White", "Black", "Indian", "East Asian", "Southeast Asian", "Middle Eastern",
+    "Latino_Hispanic",
+]  # fmt: skip
+AGES = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"]
+
+
+def fairface(root, images=None, newline="\n"):
+    for part, count in {"train": 40, "val": 10}.items():
+        lines = ["file,age,gender,race,service_test"]
+        for n in range(1, count + 1):
+            image((images or root) / part / f"{n}.jpg", n + 100 * (part == "val"))
+            gender, test = ("Male", "Female")[n % 2], ("True", "False")[n % 2]
+            lines.append(f"{part}/{n}.jpg,{AGES[n % 9]},{gender},{RACES[n % 7]},{test}")
+        (root / f"fairface_label_{part}.csv").write_bytes(newline.join([*lines, ""]).encode())
+    return root
+
+
+def test_fairface_reads_both_label_files_and_tests_on_val(tmp_path):
+    found = FairFace(root=fairface(tmp_path)).collect(0)
+    samples = found.samples.set_index("sample_id")
+    assert found.rejected == ()
+    assert len(samples) == 50
+    assert samples["split"].value_counts().to_dict() == {"train": 36, "test": 10, "validation": 4}
+    assert {name[:3] for name in samples.index[samples["split"] == "test"]} == {"val"}
+    row = samples.loc["train-9"]
+    assert row["path"] == str(tmp_path / "train" / "9.jpg")
+    assert row[["perceived_gender", "annotated_race", "age_range", "service_test"]].tolist() == [
+        "female", "Indian", "0-2", "False",
+    ]  # fmt: skip
+    assert set(samples["age_range"]) == set(AGES)
+    assert "subject_id" not in samples
+
+
+def test_fairface_is_the_same_with_other_line_endings_and_inside_the_owners_archive(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plain = FairFace(root=fairface(tmp_path / "a"), split="drawn").collect(0).samples
+    archive = tmp_path / "b" / "fairface-img-margin025-trainval"
+    odd = FairFace(root=fairface(tmp_path / "b", archive, "  \r\n"), split="drawn").collect(0)
+    pd.testing.assert_frame_equal(plain.drop(columns="path"), odd.samples.drop(columns="path"))
+    assert "split" not in plain
+
+
+def test_the_validation_images_depend_on_the_seed_alone(tmp_path):
+    data = FairFace(root=fairface(tmp_path))
+    splits = [data.collect(seed).samples["split"].tolist() for seed in (0, 0, 1)]
+    assert splits[0] == splits[1]
+    assert splits[0] != splits[2]
+
+
+def test_fairface_refuses_what_a_spreadsheet_did_to_the_ages(tmp_path):
+    table = fairface(tmp_path) / "fairface_label_train.csv"
+    edit(table, ",3-9,", ",9-Mar,", -1)
+    edit(table, ",10-19,", ",19-Oct,", -1)
+    with pytest.raises(DataError, match=r"10 dates for ages, first: '9-Mar'; a spreadsheet"):
+        FairFace(root=tmp_path).collect(0)
+
+
+def test_fairface_sets_aside_rows_and_files_it_does_not_know(tmp_path):
+    root = fairface(tmp_path)
+    edit(root / "fairface_label_train.csv", "train/1.jpg,3-9", "train/1.jpg,old")
+    edit(root / "fairface_label_train.csv", "train/2.jpg", "train/../../secret.jpg")
+    edit(root / "fairface_label_val.csv", "val/3.jpg", f"{root}/val/3.jpg")
+    found = FairFace(root=root).collect(0)
+    assert len(found.samples) == 47
+    assert reasons(found) == {"row not understood": 1, "file missing": 2, "not listed": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda root: (root / "fairface_label_val.csv").unlink(), FileNotFoundError, "val.csv"),
+        (lambda root: shutil.rmtree(root / "val"), FileNotFoundError, r"val; get .*joojs/fairface"),
+        (
+            lambda root: edit(root / "fairface_label_val.csv", "race", "origin"),
+            DataError,
+            r"has no column \['race'\]",
+        ),
+        (
+            lambda root: edit(root / "fairface_label_val.csv", "val/2.jpg", "val/1.jpg"),
+            DataError,
+            r"1 images more than once, first: val/1\.jpg",
+        ),
+    ],
+)
+def test_fairface_explains_what_does_not_fit(tmp_path, change, error, message):
+    change(fairface(tmp_path))
+    with pytest.raises(error, match=message):
+        FairFace(root=tmp_path).collect(0)
+
+
+# LFW --------------------------------------------------------------------------------------------
+
+PEOPLE = {f"Person_{letter}": 1 + number % 3 for number, letter in enumerate("ABCDEFGHIJKLMNOP")}
+
+
+def lfw(root, newline="\n", folder="lfw"):
+    for place, (person, count) in enumerate(PEOPLE.items()):
+        for n in range(1, count + 1):
+            image(root / folder / person / f"{person}_{n:04d}.jpg", 10 * place + n)
+    sides = {"DevTrain": list(PEOPLE)[:12], "DevTest": list(PEOPLE)[12:]}
+    for name, people in sides.items():
+        lines = [str(len(people)), *(f"{person}\t{PEOPLE[person]}" for person in people)]
+        (root / f"people{name}.txt").write_bytes(newline.join([*lines, ""]).encode())
+    folds = [list(PEOPLE)[fold::4] for fold in range(4)]
+    lines = ["4"]
+    for people in folds:
+        lines += [str(len(people)), *(f"{person}\t{PEOPLE[person]}" for person in people)]
+    (root / "people.txt").write_bytes(newline.join([*lines, ""]).encode())
+    return root
+
+
+@pytest.mark.parametrize(("newline", "folder"), [("\n", "lfw"), ("\r\n", "lfw_funneled")])
+def test_lfw_reads_people_from_folders_and_view_1_from_the_lists(tmp_path, newline, folder):
+    found = LFW(root=lfw(tmp_path, newline, folder)).collect(0)
+    samples = found.samples
+    assert found.rejected == ()
+    assert len(samples) == sum(PEOPLE.values())
+    assert samples.groupby("subject_id").size().to_dict() == PEOPLE
+    assert samples.groupby("subject_id")["split"].nunique().max() == 1
+    assert set(samples["subject_id"][samples["split"] == "test"]) == set(list(PEOPLE)[12:])
+    assert set(samples["split"]) == {"train", "validation", "test"}
+    first = samples[samples["subject_id"] == "Person_C"].iloc[1]
+    assert first["path"] == str(tmp_path / folder / "Person_C" / "Person_C_0002.jpg")
+    assert (first["images_of_person"], first["fold"]) == (3, "3")
+    assert not samples["sample_id"].str.contains("Person").any()
+
+
+def test_lfw_without_lists_is_drawn_by_person(tmp_path):
+    root = lfw(tmp_path)
+    for path in root.glob("*.txt"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{root}/peopleDevTrain.txt, .*vis-www"):
+        LFW(root=root).collect(0)
+    samples = LFW(root=root, split="drawn").collect(0).samples
+    assert "split" not in samples
+    assert "fold" not in samples
+    drawn = ingest.split(samples, ingest.Selection(), (), np.random.default_rng(0))
+    assert drawn.groupby("subject_id")["split"].nunique().max() == 1
+
+
+def test_lfw_takes_the_sides_of_people_from_lists_of_pairs_where_there_are_no_others(tmp_path):
+    root = lfw(tmp_path)
+    for path in root.glob("people*.txt"):
+        path.unlink()
+    pairs = {
+        "Train": "1\nPerson_B\t1\t2\nPerson_C\t1\tPerson_D\t1\n",
+        "Test": "1\nPerson_E\t1\t2\n",
+    }
+    pairs["Test"] += "Person_H\t1\tPerson_A\t1\n"
+    for name, text in pairs.items():
+        (root / f"pairsDev{name}.txt").write_text(text)
+    found = LFW(root=root).collect(0)
+    sides = found.samples.groupby("subject_id")["split"].first()
+    assert sorted(sides.index) == [f"Person_{letter}" for letter in "ABCDEH"]
+    assert (sides[["Person_A", "Person_E", "Person_H"]] == "test").all()
+    assert reasons(found) == {"not listed": sum(PEOPLE.values()) - len(found.samples)}
+
+
+def test_lfw_refuses_lists_that_share_a_person_or_contradict_themselves(tmp_path):
+    root = lfw(tmp_path)
+    edit(root / "peopleDevTest.txt", "Person_M", "Person_A")
+    with pytest.raises(SplitLeakageError, match=r"1 people are on the lists .* first: Person_A"):
+        LFW(root=root).collect(0)
+    for name, old, new, message in [
+        ("peopleDevTest.txt", "4\n", "5\n", "says 5 people but has 4"),
+        ("peopleDevTest.txt", "Person_N", "Person_M", "Person_M is named twice"),
+        ("peopleDevTest.txt", "Person_N\t2", "Person_N", "line 3: neither a count nor"),
+        ("people.txt", "4\n", "5\n", "says 5 folds but has 4"),
+        ("people.txt", "Person_B", "Person_A", "1 people in two folds, first: Person_A"),
+    ]:
+        edit(lfw(root) / name, old, new)
+        with pytest.raises(DataError, match=message):
+            LFW(root=root).collect(0)
+
+
+def test_lfw_sets_aside_odd_names_people_on_no_list_and_images_that_should_be_there(tmp_path):
+    root = lfw(tmp_path)
+    image(root / "lfw" / "Van der Sar" / "Van der Sar_0001.jpg", 900)
+    image(root / "lfw" / "Person_A" / "scan.jpg", 901)
+    (root / "lfw" / "Person_C" / "Person_C_0003.jpg").unlink()
+    found = LFW(root=root).collect(0)
+    assert reasons(found) == {"not listed": 1, "name not understood": 1, "file missing": 1}
+    assert str(root / "lfw" / "Person_C" / "Person_C_0003.jpg") in {i.path for i in found.rejected}
+    assert "Van der Sar" in set(LFW(root=root, split="drawn").collect(0).samples["subject_id"])
+
+
+# Lists like that of the Pilot Parliaments Benchmark ----------------------------------------------
+
+TYPES = [1, 2, 3, 4, 5, 6]
+
+
+def ppb(root, newline="\r"):
+    """The owner's list has the line endings of old Macintoshes and none at its end."""
+    lines = ["image_id,filename,gender,fitzpatrick skin type category,bi.fitz,country"]
+    for n in range(1, 13):
+        kind, gender = TYPES[n % 6], ("Female", "Male")[n % 2]
+        name = f"{n:04d}_{kind}_{gender[0].lower()}_SA.jpg"
+        image(root / "imgs" / name, n)
+        group = "lighter" if kind < 4 else "darker"
+        lines.append(f"{n},{name},{gender},{kind},{group},South Africa")
+    (root / "PPB-2017-metadata.csv").write_bytes(newline.join(lines).encode())
+    return root
+
+
+@pytest.mark.parametrize("newline", ["\r", "\n", "\r\n"])
+def test_the_list_of_the_pilot_parliaments_benchmark(tmp_path, newline):
+    data = ListedFaces(root=ppb(tmp_path, newline))
+    found = data.collect(0)
+    assert found.rejected == ()
+    assert found.samples.iloc[3].to_dict() == {
+        "sample_id": "0004_5_f_SA",
+        "path": str(tmp_path / "imgs" / "0004_5_f_SA.jpg"),
+        "country": "South Africa",
+        "perceived_gender": "female",
+        "skin_type_fitzpatrick": "5",
+        "skin_type_group": "darker",
+    }
+    assert data.source == "annotated"
+
+
+def test_another_list_with_other_columns_and_hostile_names(tmp_path):
+    names = ["a b.jpg", "ünï <b>.jpg", "c,d.jpg", "../out.jpg", "none.jpg", "e.jpg", "f.jpg"]
+    for n, name in enumerate(names):
+        if name != "none.jpg":
+            image(tmp_path / "faces" / name, n)
+    quoted = [f'"{name}"' for name in names]
+    kinds = ["I", "vi", "IV", "1", "2", "", "nine"]
+    rows = [f"{name}, f ,{kind}" for name, kind in zip(quoted, kinds, strict=True)]
+    table = tmp_path / "my list.csv"
+    table.write_bytes("\r\n".join(["\ufeffImage File,sex,Skin Type", *rows, "x"]).encode())
+    data = ListedFaces(
+        root=tmp_path, table=table, images="faces", file_column="Image File",
+        gender_column="sex", skin_type_column="Skin Type",
+    )  # fmt: skip
+    found = data.collect(0)
+    assert found.samples["skin_type_fitzpatrick"].tolist() == ["1", "6", "4", ""]
+    assert found.samples["skin_type_group"].tolist() == ["lighter", "darker", "darker", ""]
+    assert set(found.samples["perceived_gender"]) == {"f"}
+    assert found.samples["sample_id"].str.fullmatch("[0-9a-f]{16}|e").all()
+    assert reasons(found) == {"row not understood": 2, "file missing": 2}
+    assert data.source == "not stated"
+    assert "does not say" in data.annotation
+
+
+def test_a_list_that_contradicts_itself_is_refused(tmp_path):
+    edit(ppb(tmp_path) / "PPB-2017-metadata.csv", ",2,lighter", ",2,darker")
+    with pytest.raises(DataError, match=r"1 rows contradict themselves, first 0001_2_m_SA\.jpg"):
+        ListedFaces(root=tmp_path).collect(0)
+
+
+def test_a_list_in_another_encoding_loses_the_rows_it_cannot_name(tmp_path):
+    root = ppb(tmp_path)
+    content = (root / "PPB-2017-metadata.csv").read_bytes()
+    name = b"0001_2_m_SA.jpg"
+    (root / "PPB-2017-metadata.csv").write_bytes(content.replace(name, b"\xe9.jpg"))
+    assert reasons(ListedFaces(root=root).collect(0)) == {"file missing": 1, "not listed": 1}
+
+
+# Folders of classes ------------------------------------------------------------------------------
+
+
+def test_an_image_folder_has_a_class_a_folder(tmp_path):
+    for n, name in enumerate(["cat's eye/1.jpg", "cat's eye/deep/2.PNG", "dög/1.jpeg"]):
+        image(tmp_path / name, n)
+    image(tmp_path / "loose.jpg")
+    (tmp_path / "dög" / "notes.txt").write_text("hello")
+    (tmp_path / ".hidden").write_text("")
+    os.symlink(tmp_path, tmp_path / "dög" / "loop")
+    os.mkfifo(tmp_path / "dög" / "pipe.jpg")
+    found = ImageFolder(root=tmp_path).collect(0)
+    assert found.samples["class"].tolist() == ["cat's eye", "cat's eye", "dög"]
+    assert found.samples["path"].iloc[1] == str(tmp_path / "cat's eye" / "deep" / "2.PNG")
+    assert "split" not in found.samples
+    assert reasons(found) == {
+        "in no class folder": 1, "not an image file": 1, "not a regular file": 2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (["train", "val", "test"], {"train": 40, "validation": 40, "test": 40}),
+        (["train", "val"], {"train": 36, "validation": 4, "test": 40}),
+        (["train", "test"], {"train": 36, "validation": 4, "test": 40}),
+        (["train", "valid", "test"], {"train": 40, "validation": 40, "test": 40}),
+    ],
+)
+def test_an_image_folder_may_hold_splits(tmp_path, folders, expected):
+    for n in range(40 * len(folders)):
+        path = tmp_path / folders[n // 40] / ("a", "b")[n % 2] / f"{n}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    samples = ImageFolder(root=tmp_path).collect(0).samples
+    assert samples["split"].value_counts().to_dict() == expected
+    assert set(samples["class"]) == {"a", "b"}
+    assert "split" not in ImageFolder(root=tmp_path, split="drawn").collect(0).samples
+
+
+def test_an_image_folder_without_classes_is_explained(tmp_path):
+    image(tmp_path / "1.jpg")
+    with pytest.raises(
+        EmptyDatasetError, match=rf"{tmp_path} holds no image in a folder per class"
+    ):
+        ImageFolder(root=tmp_path).collect(0)
+
+
+def test_a_file_name_that_is_no_text_is_set_aside(tmp_path):
+    image(tmp_path / "a" / "1.jpg")
+    with open(os.fsencode(tmp_path / "a") + b"/\xff.jpg", "wb"):
+        pass
+    found = ImageFolder(root=tmp_path).collect(0)
+    assert reasons(found) == {"name not understood": 1}
+    found.rejected[0].path.encode()
+
+
+# What every source promises ----------------------------------------------------------------------
+
+
+def utkface(root):
+    image(root / "25_0_0_20170103.jpg.chip.jpg")
+
+
+def class_folder(root):
+    image(root / "a" / "1.jpg")
+
+
+def folder(root):
+    image(root / "1.jpg")
+    (root / "t.csv").write_text("path\n1.jpg\n")
+    return {"table": root / "t.csv"}
+
+
+WRITTEN = {
+    "celeba": celeba, "fairface": fairface, "lfw": lfw, "listed": ppb, "utkface": utkface,
+    "image_folder": class_folder,
+}  # fmt: skip
+
+
+@pytest.fixture(params=list(DATASETS))
+def source(request, tmp_path):
+    """Every registered source, on a tiny set of its own."""
+    if request.param == "synthetic":
+        return DATASETS["synthetic"]()
+    root = tmp_path / "the data"
+    root.mkdir()
+    if request.param == "folder":
+        return DATASETS["folder"](root=root, **folder(root))
+    WRITTEN[request.param](root)
+    return DATASETS[request.param](root=root)
+
+
+def test_every_source_says_what_it_is(source):
+    assert isinstance(source, Dataset)
+    assert len(source.annotation) > 20
+    assert source.source in {"self-reported", "annotated", "inferred", "not stated"}
+    about = f"{inspect.getmodule(type(source)).__doc__}\n{type(source).__doc__}".lower()
+    assert "licen" in about
+    if source.name not in {"synthetic", "folder"}:
+        assert "citation" in about
+        assert "known problems" in about
+
+
+def test_every_source_lists_unique_samples_the_same_way_twice(source):
+    first, second = source.collect(0), source.collect(0)
+    pd.testing.assert_frame_equal(first.samples, second.samples)
+    assert first.rejected == second.rejected
+    assert first.samples["sample_id"].is_unique
+    assert first.samples["sample_id"].map(type).eq(str).all()
+    if "path" in first.samples:
+        assert first.samples["path"].map(os.path.isfile).all()
+    if "split" in first.samples:
+        assert set(first.samples["split"]) <= {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
+def test_a_missing_root_is_named_in_full_with_where_to_get_the_data(name, tmp_path):
+    fields = {
+        key: tmp_path / "x" for key in ("root", "table") if key in DATASETS[name].model_fields
+    }
+    with pytest.raises(FileNotFoundError, match=rf"{tmp_path}/x .* or get the data from \S+"):
+        DATASETS[name](**fields).collect(0)
