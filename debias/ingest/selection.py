@@ -152,7 +152,8 @@ def _check_given(samples: pd.DataFrame, selection: Selection) -> None:
     if selection.caps or selection.test_per_group:
         raise DataError(
             "the data bring their own split, so selection.caps and selection.test_per_group have "
-            "no effect; drop them, or leave out data.split_column (data.split: drawn for a public set)"
+            "no effect; drop them, or leave out data.split_column (data.split: drawn for a public "
+            "set)"
         )
     if "subject_id" in samples:
         sides = samples.groupby("subject_id")["split"].nunique()
