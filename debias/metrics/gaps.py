@@ -23,6 +23,8 @@ GAP_COLUMNS = (
     "metric", "attribute", "group", "other", "difference", "low", "high", "p_value", "p_adjusted",
     "detectable", "verdict", "reason",
 )  # fmt: skip
+# All pairs of more groups would be a list that nobody reads, and that hides every difference.
+MOST_GROUPS, MOST_CROSSED = 200, 64
 # Words that ask for a reference which the data would choose.
 _CHOSEN_BY_DATA = ("best", "worst", "max", "min", "highest", "lowest", "largest", "majority")
 
@@ -87,6 +89,7 @@ def pairs(grouping: Grouping, reference: str | None, unknown: Bool[np.ndarray, "
     """All pairs of groups, or each group against the reference.
 
     Images without a label are no group; a cell of the crossing that holds no image is no pair.
+    Without a reference, too many groups for all pairs are not compared at all.
     """
     takes_part = ~unknown & ((grouping.sizes > 0) | (not grouping.is_crossing))
     members = np.flatnonzero(takes_part)
@@ -94,6 +97,8 @@ def pairs(grouping: Grouping, reference: str | None, unknown: Bool[np.ndarray, "
         other = grouping.cells.index(reference)
         first = members[members != other]
         return Pairs(first=first, second=np.full(len(first), other))
+    if len(members) > (MOST_CROSSED if grouping.is_crossing else MOST_GROUPS):
+        members = members[:0]
     one, two = np.triu_indices(len(members), k=1)
     return Pairs(first=members[one], second=members[two])
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from debias.metrics.cells import is_unknown
 from debias.metrics.changes import SEEDS_NEEDED
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ def _of_groups(report: "FairnessReport") -> list[str]:
             f"Groups of {', '.join(labels)} hold one true class each: only accuracy is compared "
             "between them, because other rates differ where labels do."
         )
+    compared = set(report.gaps["attribute"])
+    for one in report.attributes:
+        count = sum(not is_unknown(group) for group in one["groups"]) - len(one["empty"])
+        if count > 1 and one["attribute"] not in compared:
+            found.append(
+                f"The {count:,} groups of {one['attribute']} were not compared with each other: "
+                "pairs would be too many. Name a reference."
+            )
     return found
 
 

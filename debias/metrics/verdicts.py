@@ -152,7 +152,10 @@ def _overall_sentence(
 
 def _lacking(gaps: pd.DataFrame, tested: pd.DataFrame) -> str:
     if not len(gaps):
-        return "there is only one group, so there is nothing to compare"
+        return (
+            "no two groups were compared; there is a single one, or there are too many for all "
+            "pairs and no reference"
+        )
     if not len(tested):
         return "no pair of groups has enough images to be compared"
     if len(tested) < len(gaps):

@@ -359,3 +359,17 @@ def test_groups_that_say_the_label_have_no_gap_in_selection():
     for table in (found.spread, found.ratios, found.noise):
         of_gender = table[table["attribute"] == "gender"]
         assert set(of_gender["metric"]) <= {"accuracy"}
+
+
+def test_too_many_groups_are_compared_with_a_reference_or_not_at_all():
+    generator = np.random.default_rng(0)
+    groups = pd.DataFrame(
+        {name: generator.choice(list("abcdefghi"), 9000) for name in ("one", "two")}
+    )
+    y = generator.integers(0, 2, 9000)
+    found = evaluate(y, y, groups=groups, metrics=["accuracy"])
+    assert "one x two" not in set(found.gaps["attribute"])
+    assert any("81 groups of one x two were not compared" in note for note in found.notes)
+    assert found.verdict.incomplete
+    named = evaluate(y, y, groups=groups, metrics=["accuracy"], reference={"one": "a", "two": "a"})
+    assert (named.gaps["attribute"] == "one x two").sum() == 80
