@@ -359,7 +359,7 @@ def _explained() -> Iterator[None]:
         yield
     except PipelineError as error:
         errors.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        errors.print(str(error), markup=False, highlight=False)
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
         errors.print("Interrupted. Finished stages are kept: run the same command to continue.")
