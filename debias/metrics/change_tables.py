@@ -14,8 +14,10 @@ from debias.errors import EvaluationError
 from debias.metrics.cells import is_unknown
 from debias.metrics.change_verdicts import Question, Reference, read_changes, sign_of
 from debias.metrics.changes import seed_limits
+from debias.metrics.clusters import people_by_cell, widening
+from debias.metrics.disaggregation import Grouping
 from debias.metrics.fairness_report import FairnessReport
-from debias.metrics.gaps import pairs, references
+from debias.metrics.gaps import Pairs, pairs, references
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.paired import PairedCounts, change_p_value, paired_counts, stacked
 from debias.metrics.paired_intervals import (
@@ -27,7 +29,7 @@ from debias.metrics.paired_intervals import (
     measured,
 )
 from debias.metrics.pairing import common_seeds, paired_outcomes
-from debias.metrics.rates import Measure, measures
+from debias.metrics.rates import Measure, measures, ratio
 
 GROUP_COLUMNS = (
     "metric", "attribute", "group", "n", "identities", "before", "after", "change", "low", "high",
@@ -57,6 +59,8 @@ class ArmChanges:
         changes: Of each cell.
         first: (gaps,) cell of the group.
         second: (gaps,) cell of the group it is compared with.
+        wider: (gaps,) factor of the interval, above 1 where people stand in both cells and one
+            gains where the other loses.
         p_cells: (cells,) NaN where not tested.
         p_gaps: (gaps,) likewise.
     """
@@ -70,6 +74,7 @@ class ArmChanges:
     changes: Changes
     first: Int64[np.ndarray, " gaps"]
     second: Int64[np.ndarray, " gaps"]
+    wider: Float64[np.ndarray, " gaps"]
     p_cells: Float64[np.ndarray, " cells"]
     p_gaps: Float64[np.ndarray, " gaps"]
 
@@ -85,11 +90,11 @@ def arm_changes(before: FairnessReport, after: FairnessReport, question: Questio
     counts = _counts(outcomes, found)
     labels = _labels(outcomes[0], found, _states(before, after))
     changes = measured(counts, np.random.default_rng(question.seed))
-    first, second = _gaps(before, after, outcomes[0], question.reference, found)
+    first, second, wider = _gaps((before, after), outcomes, question.reference, found)
     tested = labels["state"].to_numpy() == "estimated"
     both = tested[first] & tested[second]
     p_gaps = np.full(len(first), np.nan)
-    p_gaps[both] = gap_p_value(changes.take(first[both]), changes.take(second[both]))
+    p_gaps[both] = gap_p_value(changes.take(first[both]), changes.take(second[both]), wider[both])
     return ArmChanges(
         before=before,
         after=after,
@@ -100,6 +105,7 @@ def arm_changes(before: FairnessReport, after: FairnessReport, question: Questio
         changes=changes,
         first=first,
         second=second,
+        wider=wider,
         p_cells=np.where(tested, _p_of_cells(counts, changes), np.nan),
         p_gaps=p_gaps,
     )
@@ -181,25 +187,44 @@ def _states(before: FairnessReport, after: FairnessReport) -> dict[tuple[str, st
 
 
 def _gaps(
-    before: FairnessReport,
-    after: FairnessReport,
-    outcomes: Outcomes,
+    reports: tuple[FairnessReport, FairnessReport],
+    outcomes: tuple[Outcomes, Outcomes],
     reference: Reference | None,
     found: Mapping[str, Sequence[Measure]],
-) -> tuple[Int64[np.ndarray, " gaps"], Int64[np.ndarray, " gaps"]]:
-    """Cells compared with each other: two of one attribute and one measure."""
-    declared = [{one["reference"] for one in report.attributes} for report in (before, after)]
+) -> tuple[Int64[np.ndarray, " gaps"], Int64[np.ndarray, " gaps"], Float64[np.ndarray, " gaps"]]:
+    """Cells compared with each other, two of one attribute and one measure, and ``wider``."""
+    declared = [{one["reference"] for one in report.attributes} for report in reports]
     common = sorted(name for name in declared[0] & declared[1] if name)
-    chosen = references(common if reference is None else reference, outcomes.groupings)
-    first, second, start = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
-    for grouping in outcomes.groupings:
+    chosen = references(common if reference is None else reference, outcomes[0].groupings)
+    first, second, wider = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
+    start = 0
+    for grouping in outcomes[0].groupings:
         unknown = np.array([is_unknown(name) for name in grouping.cells], dtype=bool)
         pair = pairs(grouping, chosen.get(grouping.attribute), unknown)
-        for _ in found[grouping.attribute]:
+        for measure in found[grouping.attribute]:
             first.append(pair.first + start)
             second.append(pair.second + start)
+            wider.append(_wider(outcomes, grouping, measure, pair))
             start += len(grouping.cells)
-    return np.concatenate(first), np.concatenate(second)
+    return np.concatenate(first), np.concatenate(second), np.concatenate(wider)
+
+
+def _wider(
+    outcomes: tuple[Outcomes, Outcomes], grouping: Grouping, measure: Measure, pair: Pairs
+) -> Float64[np.ndarray, " gaps"]:
+    """How much wider each interval must be because of people in both cells."""
+    before, after = outcomes
+    if before.subjects is None:
+        return np.ones(len(pair.first))
+    inside = measure.denominator[before.y_true, 0] > 0
+    truth, codes = before.y_true[inside], grouping.codes[inside]
+    guessed = (part.y_pred[:, inside] for part in (before, after))
+    one, other = (measure.numerator[truth, guess].mean(axis=0) for guess in guessed)
+    images = np.bincount(codes, minlength=len(grouping.cells))
+    change = ratio(np.bincount(codes, other - one, len(images)), images)
+    score = (other - one - change[codes]) / images[codes]
+    people = before.subjects[inside]
+    return widening(people_by_cell(score, people, codes, len(images)), pair.first, pair.second)
 
 
 def group_table(
@@ -240,7 +265,7 @@ def gap_table(
         return np.where(tested, values[first] - values[second], np.nan)
 
     before, after = gap(counts.before), gap(counts.after)
-    low, high = gap_limits(arm.changes.take(first), arm.changes.take(second), level)
+    low, high = gap_limits(arm.changes.take(first), arm.changes.take(second), level, arm.wider)
     limits = np.where(tested, low, np.nan), np.where(tested, high, np.nan)
     by_training = np.stack([gap(row) for row in counts.by_training])
     names = arm.labels[["metric", "attribute", "group"]].iloc[first].reset_index(drop=True)

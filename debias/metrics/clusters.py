@@ -147,20 +147,32 @@ def shared_people(
     above, below = counted(units.table, found)
     total, value = _summed(units, below), ratio(_summed(units, above), _summed(units, below))
     scores = ratio(above - np.nan_to_num(value)[units.codes] * below, total[units.codes])
-    shape = int(units.people.max()) + 1, units.n_cells
     for m, score in enumerate(np.nan_to_num(scores).T):
-        by_person = sparse.csc_array((score, (units.people, units.codes)), shape=shape)
-        together = (by_person.T @ by_person).tocsr()
-        apart = -2 * np.asarray(together[first, second]).ravel()
-        alone = together.diagonal()
-        factors[:, m] = np.sqrt(1 + np.clip(_share(apart, alone[first] + alone[second]), 0, 1))
+        by_person = people_by_cell(score, units.people, units.codes, units.n_cells)
+        factors[:, m] = widening(by_person, first, second)
     return factors
 
 
-def _share(
-    above: Float64[np.ndarray, " p"], below: Float64[np.ndarray, " p"]
+def people_by_cell(
+    score: Float64[np.ndarray, " u"],
+    people: Int64[np.ndarray, " u"],
+    codes: Int64[np.ndarray, " u"],
+    n_cells: int,
+) -> sparse.csc_array:
+    """(people, g) what each person adds to the error of each cell's figure, linearised."""
+    shape = int(people.max(initial=0)) + 1, n_cells
+    return sparse.csc_array((score, (people, codes)), shape=shape)  # sums what repeats
+
+
+def widening(
+    by_person: sparse.csc_array, first: Int64[np.ndarray, " p"], second: Int64[np.ndarray, " p"]
 ) -> Float64[np.ndarray, " p"]:
-    return np.nan_to_num(ratio(above, below))
+    """Standard error of each difference over that of independent cells, from 1 to the root of 2."""
+    together = (by_person.T @ by_person).tocsr()
+    apart = -2 * np.asarray(together[first, second]).ravel()
+    alone = together.diagonal()
+    share = np.nan_to_num(ratio(apart, alone[first] + alone[second]))
+    return np.sqrt(1 + np.clip(share, 0, 1))
 
 
 def _sizes(

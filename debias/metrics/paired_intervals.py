@@ -196,17 +196,23 @@ def change_limits_p_value(changes: Changes) -> Float64[np.ndarray, " cells"]:
     return np.fmax(p, _student_p_value(changes.value, changes.deviation, freedom))
 
 
-def gap_limits(first: Changes, second: Changes, level: float) -> Limits:
+def gap_limits(
+    first: Changes,
+    second: Changes,
+    level: float,
+    wider: float | Float64[np.ndarray, " gaps"] = 1.0,
+) -> Limits:
     """Interval of the change of each gap: that of the first cell less that of the second.
 
     The outer limits of two: the intervals of ``change_limits`` joined as for independent cells,
     and Student's t about the root of the two squared standard errors, with Welch's degrees of
-    freedom. People who stand in both cells are taken for different ones.
+    freedom.
 
     Args:
         first: (gaps,) first cells.
         second: (gaps,) second cells.
         level: In (0, 1), already adjusted for the number of comparisons.
+        wider: Factor of the interval, at least 1, where people stand in both cells.
 
     Returns:
         Lower and upper limits in [-2, 2].
@@ -215,13 +221,15 @@ def gap_limits(first: Changes, second: Changes, level: float) -> Limits:
     deviation, freedom = _welch(first, second)
     half = _student(freedom, level) * deviation
     value = first.value - second.value
-    low, high = value - np.fmax(below, half), value + np.fmax(above, half)
+    low, high = value - wider * np.fmax(below, half), value + wider * np.fmax(above, half)
     return np.maximum(low, -2.0), np.minimum(high, 2.0)
 
 
-def gap_p_value(first: Changes, second: Changes) -> Float64[np.ndarray, " gaps"]:
+def gap_p_value(
+    first: Changes, second: Changes, wider: float | Float64[np.ndarray, " gaps"] = 1.0
+) -> Float64[np.ndarray, " gaps"]:
     """One less the highest level at which ``gap_limits`` leaves out 0."""
-    value = first.value - second.value
+    value = (first.value - second.value) / wider
     p = _p_value(value, lambda z: _gap_reach(first, second, z))
     return np.fmax(p, _student_p_value(value, *_welch(first, second)))
 

@@ -500,3 +500,20 @@ def test_a_gap_that_only_changes_sides_is_no_harm():
     assert found.gaps.iloc[0]["direction"] == "reversed"
     assert found.verdict["harms"] == []
     assert not found.gaps["harm"].any()
+
+
+def test_people_who_gain_in_one_group_and_lose_in_the_other_raise_no_false_alarms():
+    """A new habit of calling some people smiling: right in one group, wrong in the other."""
+    generator = np.random.default_rng(5)
+    face = np.tile(["smile", "rest"], 1000)
+    y, who = (face == "smile").astype(int), np.arange(2000) // 20
+    alarms = 0
+    for _ in range(80):
+        habits = generator.beta(1.5, 1.5, (2, 100))  # of each person, before and after
+        guesses = [(generator.random(2000) < habit[who]).astype(int) for habit in habits]
+        before, after = (
+            evaluate(y, guess, groups={"face": face}, metrics=["accuracy"], subject_id=who)
+            for guess in guesses
+        )
+        alarms += (compare(before, after).gaps["p_value"] <= 0.05).sum()
+    assert alarms <= 10  # the 99 % point of a binomial of 80 at 5 %
