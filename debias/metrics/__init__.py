@@ -28,6 +28,7 @@ from debias.metrics.intervals import clopper_pearson
 from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
 from debias.metrics.overall import expected_calibration_error
+from debias.metrics.power import detectable_gap, size_needed
 from debias.metrics.rates import RATES, Rate
 from debias.metrics.rules import Rules
 from debias.metrics.seeds import summarise
@@ -56,6 +57,7 @@ __all__ = [
     "compare",
     "compare_arms",
     "compare_pairs",
+    "detectable_gap",
     "evaluate",
     "evaluate_predictions",
     "expected_calibration_error",
@@ -63,5 +65,6 @@ __all__ = [
     "outcomes_of_trainings",
     "paired_change",
     "report_on",
+    "size_needed",
     "summarise",
 ]

@@ -6,6 +6,7 @@ alone. They answer for one planned comparison; what is found depends on the data
 
 import numpy as np
 from jaxtyping import Float64, Real
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 
@@ -50,10 +51,7 @@ def detectable_gap(
 
 
 def size_needed(
-    rate: Real[np.ndarray, "*gaps"],
-    gap: Real[np.ndarray, "*gaps"],
-    level: float,
-    power: float = 0.8,
+    rate: ArrayLike, gap: ArrayLike, level: float, power: float = 0.8
 ) -> Float64[np.ndarray, "*gaps"]:
     """Independent images that each of two groups needs to show a gap with this probability.
 
@@ -70,6 +68,7 @@ def size_needed(
         ValueError: ``level`` or ``power`` is outside (0, 1), or a gap is negative.
     """
     z = _standard_errors(level, power)
+    rate, gap = np.asarray(rate, dtype=np.float64), np.asarray(gap, dtype=np.float64)
     if (gap < 0).any():
         raise ValueError(f"a gap must not be negative, got {gap.min()}")
     near = np.minimum(rate, 1 - rate)
