@@ -15,7 +15,7 @@ test: $(READY)
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --numprocesses 2
 
 lint: $(READY)
 	$(BIN)/ruff check .

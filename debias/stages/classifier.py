@@ -1,9 +1,11 @@
 """Stage 4: one classifier of one arm and seed, trained, predicted and measured."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from debias import encoding, sampling
 from debias.artifacts import (
@@ -155,10 +157,32 @@ def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -
     if rule.needs_density:
         tracker.params({"density": dump(run.config.density)})
     tracker.metrics(_metrics(report))
-    tracker.table("by_group", report.by_group)
+    tracker.table("by_group", side_by_side(report.by_group))
     network = run.config.classifier.model.build(len(faces.classes))
     load_network(artifact, network)
     tracker.model("classifier", network, example_batch(faces))
+
+
+def side_by_side(by_group: pd.DataFrame) -> pd.DataFrame:
+    """Rates by group with two columns in front by which MLflow lays runs side by side.
+
+    Its table of several runs groups by the first column and compares the second.
+    """
+    said = [_said(row) for row in by_group.to_dict("records")]
+    named = by_group["metric"] + " of " + by_group["group"]
+    front = pd.DataFrame({"rate": named, "measured": said})
+    return pd.concat([front, by_group], axis=1)
+
+
+def _said(row: Mapping[Hashable, Any]) -> str:
+    """A rate in one cell; never a number without its interval and its size."""
+    if row["state"] in ("suppressed", "not_estimable"):
+        return str(row["state"]).replace("_", " ")
+    small = ", too small" if row["state"] == "too_small" else ""
+    return (
+        f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}], "
+        f"n = {row['denominator']:,.0f}{small}"
+    )
 
 
 def _metrics(report: TrainingReport) -> dict[str, float]:

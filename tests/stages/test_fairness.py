@@ -6,6 +6,7 @@ import pytest
 from small_store import make_store
 
 from debias.metrics import hidden_counts
+from debias.stages.classifier import side_by_side
 from debias.stages.withholding import count_or_none, small_training_groups, without
 
 
@@ -41,3 +42,24 @@ def test_counts_are_not_recoverable_from_totals():
     race = rng.choice(["W", "B", "A", "I"], 500, p=[0.7, 0.2, 0.09, 0.01])
     hidden = hidden_counts(pd.DataFrame({"race": race}), 11)
     assert sum(hidden.values()) != 1
+
+
+def test_runs_lie_side_by_side_by_rate_and_each_cell_says_how_sure():
+    table = pd.DataFrame(
+        {
+            "attribute": "race",
+            "group": ["race:A", "race:B", "race:C"],
+            "metric": "accuracy",
+            "value": [0.9, np.nan, 0.5],
+            "low": [0.8, np.nan, 0.2],
+            "high": [0.95, np.nan, 0.8],
+            "denominator": [1200.0, np.nan, 12.0],
+            "state": ["estimated", "suppressed", "too_small"],
+        }
+    )
+    found = side_by_side(table)
+    assert found.columns[:2].tolist() == ["rate", "measured"]
+    assert found["rate"].tolist() == [f"accuracy of race:{name}" for name in "ABC"]
+    assert found["measured"].tolist() == [
+        "90.0% [80.0%, 95.0%], n = 1,200", "suppressed", "50.0% [20.0%, 80.0%], n = 12, too small"
+    ]  # fmt: skip
