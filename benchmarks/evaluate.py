@@ -23,7 +23,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from fairlearn.metrics import (
     true_positive_rate,
 )
 from sklearn.metrics import accuracy_score, precision_score
+from turns import ratio, take_turns
 
 from debias import evaluate
 
@@ -81,21 +81,6 @@ def fairlearn_intervals(columns: dict[str, object]) -> object:
         random_state=0,
     )
     return frame.by_group_ci
-
-
-def take_turns(sides: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Seconds of each side, turn by turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(turns):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def ratio(slow: list[float], fast: list[float]) -> float:
-    return round(statistics.median(s / f for s, f in zip(slow, fast, strict=True)), 1)
 
 
 def speed(turns: int) -> dict[str, object]:

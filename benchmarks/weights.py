@@ -21,8 +21,6 @@ import json
 import os
 import platform
 import statistics
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +30,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numba
 import numpy as np
 import torch
+from turns import ratio, take_turns
 
 from debias.density import HistogramDensity
 from debias.sampling import draw
@@ -55,21 +54,6 @@ def weigh_in_a_loop(z: np.ndarray) -> np.ndarray:
         rarity = 1 / (mass / mass.sum())[np.digitize(column, edges) - 1]
         weight = np.maximum(weight, rarity / rarity.sum())
     return weight / weight.sum()
-
-
-def take_turns(sides: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Seconds of each side, turn by turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(turns):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def ratio(slow: list[float], fast: list[float]) -> float:
-    return round(statistics.median(s / f for s, f in zip(slow, fast, strict=True)), 1)
 
 
 def weighing(rows: int, turns: int) -> dict[str, object]:

@@ -3,7 +3,6 @@
 A classifier is named by a folder of ``debias evaluate`` or by ``RUN:ARM``.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from debias.errors import DataError, EvaluationError, StorageError
 from debias.evaluating import NUMBERS as EVALUATION
 from debias.evaluating import read_evaluation
 from debias.files import replace_file
-from debias.metrics import ComparisonReport, FairnessReport, compare_arms, compare_pairs
+from debias.metrics import ComparisonReport, FairnessReport, compare_arms, compare_pairs, json_text
 from debias.metrics import compare as compare_reports
 
 BASELINE = "uniform"
@@ -141,7 +140,7 @@ def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[P
     names = ["comparison"] if len(found) == 1 else [f"comparison-{_slug(name)}" for name in found]
     pages = [out / f"{name}.html" for name in names]
     document["pages"] = [page.name for page in pages]
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    text = json_text(document)
     try:
         out.mkdir(parents=True, exist_ok=True)
         _remove_stale(out, pages)

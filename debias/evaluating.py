@@ -16,7 +16,7 @@ import pandas as pd
 from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
 from debias.files import replace_file
-from debias.metrics import FairnessReport, evaluate
+from debias.metrics import FairnessReport, evaluate, json_text
 
 PAGE, NUMBERS = "evaluation.html", "evaluation.json"
 SCHEMA = 1
@@ -98,7 +98,7 @@ def write_evaluation(request: Request, out: Path) -> FairnessReport:
         "input": _described(request),
         "fairness": found.to_dict(),
     }
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    text = json_text(document)
     try:
         out.mkdir(parents=True, exist_ok=True)
         report.write_fairness(out / PAGE, document["fairness"])

@@ -11,6 +11,7 @@ Where to look, in the order in which numbers travel:
   ``verdicts``, ``scope``, put together in ``evaluation`` as a ``fairness_report``
 - before and after: ``pairing``, ``paired``, ``paired_intervals``, ``change_tables``,
   ``change_verdicts``, ``change_words``, ``trade``, put together in ``comparison``
+- into files: ``documents``
 - each training of an arm: ``trainings``, ``overall``, ``disparities``, ``seeds``, ``changes``
 
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
@@ -22,6 +23,7 @@ from debias.metrics.comparison import ComparisonReport, compare, compare_arms, c
 from debias.metrics.dependence import Association, association
 from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
+from debias.metrics.documents import json_text
 from debias.metrics.evaluation import evaluate, report_on
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.intervals import clopper_pearson
@@ -62,6 +64,7 @@ __all__ = [
     "evaluate_predictions",
     "expected_calibration_error",
     "hidden_counts",
+    "json_text",
     "outcomes_of_trainings",
     "paired_change",
     "report_on",

@@ -11,12 +11,11 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from debias.metrics.clusters import Clusters, Units, bootstrap
-from debias.metrics.disaggregation import CROSS, Grouping, groupings
+from debias.metrics.disaggregation import Grouping, groupings
 from debias.metrics.intervals import clopper_pearson
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import Measure, confusion, counted, ratio
 from debias.metrics.suppression import withheld
-from debias.ranking import UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +130,7 @@ def states(
     A cell is too small if it has, or is worth, fewer independent images than ``minimum``: a
     thousand photographs of one person say little about a group.
     """
-    unlabelled = np.array([is_unknown(name) for name in cells.grouping.cells])[:, None]
+    unlabelled = cells.grouping.unlabelled[:, None]
     # Below 1e-9 a mean over trainings is 0 but for rounding.
     nothing = cells.below < 1e-9
     few = np.minimum(cells.below, np.nan_to_num(cells.effective(level))) < minimum
@@ -176,8 +175,3 @@ def hidden_counts(groups: pd.DataFrame, below: int) -> dict[str, bool]:
         for grouping, mask in zip(found, masks, strict=True)
         for name, withheld in zip(grouping.cells, mask[:, 0], strict=True)
     }
-
-
-def is_unknown(cell: str) -> bool:
-    """Whether a cell holds images without a group label."""
-    return any(part.partition(":")[2] == UNKNOWN for part in cell.split(CROSS))

@@ -11,7 +11,6 @@ import pandas as pd
 from jaxtyping import Float64, Int64, Shaped
 
 from debias.errors import EvaluationError
-from debias.metrics.cells import is_unknown
 from debias.metrics.change_verdicts import Question, Reference, read_changes, sign_of
 from debias.metrics.changes import seed_limits
 from debias.metrics.clusters import people_by_cell, widening
@@ -199,8 +198,7 @@ def _gaps(
     first, second, wider = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
     start = 0
     for grouping in outcomes[0].groupings:
-        unknown = np.array([is_unknown(name) for name in grouping.cells], dtype=bool)
-        pair = pairs(grouping, chosen.get(grouping.attribute), unknown)
+        pair = pairs(grouping, chosen.get(grouping.attribute))
         for measure in found[grouping.attribute]:
             first.append(pair.first + start)
             second.append(pair.second + start)

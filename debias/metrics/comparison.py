@@ -23,10 +23,10 @@ from debias.metrics.change_tables import (
 )
 from debias.metrics.change_verdicts import Question, Reference
 from debias.metrics.change_words import conclude, notes, scope
+from debias.metrics.documents import json_text, plain, table_of
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.multiplicity import bonferroni_level, holm
 from debias.metrics.trade import sizes_table, trade_table
-from debias.metrics.trainings import plain, table_of
 
 _TABLES = ("groups", "gaps", "trade", "sizes")
 
@@ -92,7 +92,7 @@ class ComparisonReport:
 
     def to_json(self) -> str:
         """The report as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
+        return json_text(self.to_dict())
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "ComparisonReport":

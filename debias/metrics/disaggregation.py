@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64, Shaped
+from jaxtyping import Bool, Int64, Shaped
 
 from debias.errors import EvaluationError, GroupSchemaError
 from debias.ranking import UNKNOWN
@@ -42,9 +42,19 @@ class Grouping:
     is_crossing: bool = False
 
     @property
+    def unlabelled(self) -> Bool[np.ndarray, " g"]:
+        """(g,) cells of images without a group label, which are no group."""
+        return np.array([is_unknown(cell) for cell in self.cells], dtype=bool)
+
+    @property
     def sizes(self) -> Int64[np.ndarray, " g"]:
         """Samples in each cell."""
         return np.bincount(self.codes, minlength=len(self.cells)).astype(np.int64)
+
+
+def is_unknown(cell: str) -> bool:
+    """Whether a cell holds images without a group label."""
+    return any(part.partition(":")[2] == UNKNOWN for part in cell.split(CROSS))
 
 
 def join_groups(groups: pd.DataFrame, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFrame:

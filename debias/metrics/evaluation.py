@@ -12,11 +12,12 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
-from debias.metrics.cells import Cells, cells_of, hidden_cells, is_unknown, states
+from debias.metrics.cells import Cells, cells_of, hidden_cells, states
 from debias.metrics.curves import calibration_table, confusion_table, score_table
 from debias.metrics.disaggregation import Grouping
+from debias.metrics.documents import plain
 from debias.metrics.fairness_report import FairnessReport, Rows
-from debias.metrics.gaps import Pairs, compared_metrics, gap_table, pairs, references
+from debias.metrics.gaps import compared_metrics, gap_table, pairs, references
 from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.noise import label_noise
 from debias.metrics.outcomes import Outcomes, Task, read_outcomes
@@ -25,7 +26,6 @@ from debias.metrics.rates import Measure, measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scope import notes, scope
 from debias.metrics.spread import ratio_table, spread_table
-from debias.metrics.trainings import plain
 from debias.metrics.verdicts import conclude
 
 
@@ -102,7 +102,9 @@ def report_on(
     found = measures(outcomes.classes, outcomes.positive, rules.metrics)
     chosen = references(rules.reference, outcomes.groupings)
     every = _all_cells(outcomes, found, rules)
-    compared = [(cells, _pairs(cells, chosen)) for cells in every]
+    compared = [
+        (cells, pairs(cells.grouping, chosen.get(cells.grouping.attribute))) for cells in every
+    ]
     gaps, comparisons = gap_table(compared, found, rules.level, rules.margin)
     by_group = _tables([_table(cells, found, rules.level, rules.suppress_below) for cells in every])
     attributes = _attributes(every, found, chosen)
@@ -162,11 +164,6 @@ def _all_cells(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> li
         replace(cells, hidden=mask, state=states(cells, mask, rules.minimum, rules.level))
         for cells, mask in zip(every, hidden, strict=True)
     ]
-
-
-def _pairs(cells: Cells, chosen: Mapping[str, str]) -> Pairs:
-    unknown = np.array([is_unknown(name) for name in cells.grouping.cells], dtype=bool)
-    return pairs(cells.grouping, chosen.get(cells.grouping.attribute), unknown)
 
 
 def _table(cells: Cells, found: Sequence[Measure], level: float, below: int) -> pd.DataFrame:

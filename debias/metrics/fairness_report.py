@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from debias.errors import EvaluationError
+from debias.metrics.documents import json_text, plain, table_of
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.trainings import plain, table_of
 from debias.metrics.verdicts import Verdict
 
 Rows = list[dict[str, Any]]
@@ -103,7 +103,7 @@ class FairnessReport:
 
     def to_json(self) -> str:
         """The report as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
+        return json_text(self.to_dict())
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "FairnessReport":

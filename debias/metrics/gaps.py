@@ -85,13 +85,13 @@ def _names(reference: str | Mapping[str, str] | Sequence[str] | None) -> list[st
     return list(reference)
 
 
-def pairs(grouping: Grouping, reference: str | None, unknown: Bool[np.ndarray, " g"]) -> Pairs:
+def pairs(grouping: Grouping, reference: str | None) -> Pairs:
     """All pairs of groups, or each group against the reference.
 
     Images without a label are no group; a cell of the crossing that holds no image is no pair.
     Without a reference, too many groups for all pairs are not compared at all.
     """
-    takes_part = ~unknown & ((grouping.sizes > 0) | (not grouping.is_crossing))
+    takes_part = ~grouping.unlabelled & ((grouping.sizes > 0) | (not grouping.is_crossing))
     members = np.flatnonzero(takes_part)
     if reference is not None:
         other = grouping.cells.index(reference)

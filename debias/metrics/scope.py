@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from debias.metrics.cells import is_unknown
 from debias.metrics.changes import SEEDS_NEEDED
+from debias.metrics.disaggregation import is_unknown
 
 if TYPE_CHECKING:
     from debias.metrics.fairness_report import FairnessReport

@@ -16,6 +16,7 @@ from debias.errors import EvaluationError
 from debias.metrics.cells import hidden_cells
 from debias.metrics.disaggregation import Grouping, groupings, join_groups
 from debias.metrics.disparities import disparities, extremes
+from debias.metrics.documents import plain
 from debias.metrics.intervals import clopper_pearson
 from debias.metrics.overall import overall
 from debias.metrics.rates import RATES, confusion, counted, measures, ratio
@@ -199,23 +200,6 @@ def _rows(
             "state": np.select(conditions, kinds, "estimated").astype(object),
         }
     )
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401 (any nesting of plain values)
-    """Copy a nesting of mappings and sequences with None in place of NaN, as JSON needs it."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else float(value)
-    return value
-
-
-def table_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows that ``plain`` wrote as a table again; a column of None alone is one of NaN."""
-    table = pd.DataFrame(rows)
-    return table.astype({name: float for name in table if table[name].isna().all()})
 
 
 def _prefixed(found: Mapping[str, tuple[Mapping[str, float], Mapping[str, str]]]) -> dict[str, str]:

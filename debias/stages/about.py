@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from debias import metrics
 from debias.models import Pretrained
 from debias.stages.parts import Stages
 from debias.stages.run import Run, dump
@@ -39,13 +38,20 @@ def about_run(run: Run, stages: Stages) -> dict[str, Any]:
     }
 
 
-def about_data(run: Run, stages: Stages, faces: FaceStore, small: frozenset[str]) -> dict[str, Any]:
+def about_data(
+    run: Run,
+    stages: Stages,
+    faces: FaceStore,
+    small: frozenset[str],
+    few: frozenset[str],
+) -> dict[str, Any]:
+    """The data of a run; ``small`` and ``few`` name the groups of which counts are withheld.
+
+    ``small`` are groups among the training faces, ``few`` among the test faces.
+    """
     counts = {split: len(faces.rows(split)) for split in SPLITS}
     set_aside = stages.faces.read_json("set_aside.json")
     groups: list[dict[str, Any]] = []
-    few = metrics.hidden_counts(
-        faces.groups(faces.rows("test")), run.config.evaluation.suppress_below
-    )
     for attribute in faces.attributes:
         train, test = (
             faces.groups(faces.rows(split))[attribute].value_counts() for split in ("train", "test")
@@ -59,7 +65,7 @@ def about_data(run: Run, stages: Stages, faces: FaceStore, small: frozenset[str]
                     "group": name,
                     "train": None if withheld else size,
                     "train_share": None if withheld else size / counts["train"],
-                    "test": None if few.get(name) else int(test.get(value, 0)),
+                    "test": None if name in few else int(test.get(value, 0)),
                 }
             )
     return {

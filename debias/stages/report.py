@@ -26,7 +26,7 @@ from debias.stages.representation import faces_may_be_shown, is_trained
 from debias.stages.run import Run, dump
 from debias.stages.situation import sentence, situations
 from debias.stages.weights import load_multiples
-from debias.stages.withholding import small_training_groups, without
+from debias.stages.withholding import small_test_groups, small_training_groups, without
 from debias.types import FaceStore
 
 STAGE = "comparison"
@@ -53,7 +53,7 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     }
     fairness = arm_reports(run, faces, stages.classifiers)
     comparisons = arm_comparisons(run, fairness)
-    document = {"key": key} | _document(run, stages, faces, reports)
+    document = {"key": key} | _document(run, stages, faces, reports, fairness)
     document |= _judged(run, document["weights"], reports, fairness, comparisons)
     pictures = _pictures(run, stages, faces)
     try:
@@ -111,6 +111,7 @@ def _document(
     stages: Stages,
     faces: FaceStore,
     reports: Mapping[str, list[TrainingReport]],
+    fairness: Mapping[str, FairnessReport],
 ) -> dict[str, Any]:
     below = run.config.evaluation.suppress_below
     small = small_training_groups(faces, below)
@@ -124,7 +125,7 @@ def _document(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "run": about_run(run, stages),
-        "data": about_data(run, stages, faces, small),
+        "data": about_data(run, stages, faces, small, small_test_groups(fairness)),
         "representation": about_representation(run, stages),
         "weights": weights,
         "situations": [sentence(entry) for entry in situations(faces, weights, below)],

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.metrics import hidden_counts
+import pandas as pd
+
+from debias.metrics import FairnessReport, hidden_counts
 from debias.types import FaceStore
 
 TABLES = ("share_by_group", "auc_by_group")
@@ -16,6 +18,22 @@ def small_training_groups(faces: FaceStore, below: int) -> frozenset[str]:
         return frozenset()
     hidden = hidden_counts(groups, below)
     return frozenset(name for name, withheld in hidden.items() if withheld)
+
+
+def small_test_groups(fairness: Mapping[str, FairnessReport]) -> frozenset[str]:
+    """Names of the groups and crossings of which an evaluation withholds something.
+
+    Taken from the evaluations rather than decided again: two patterns of what is withheld could
+    give away together what each of them keeps.
+    """
+    tables = [report.by_group for report in fairness.values() if len(report.by_group)]
+    hidden = [table.loc[_of_people(table), "group"] for table in tables]
+    return frozenset(name for names in hidden for name in names)
+
+
+def _of_people(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Rows withheld for a count of images; the denominator of precision counts predictions."""
+    return (table["state"] == "suppressed") & ~table["metric"].str.startswith("precision")
 
 
 def without(figures: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:

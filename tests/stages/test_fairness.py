@@ -5,9 +5,14 @@ import pandas as pd
 import pytest
 from small_store import make_store
 
-from debias.metrics import hidden_counts
+from debias.metrics import evaluate, hidden_counts
 from debias.stages.classifier import side_by_side
-from debias.stages.withholding import count_or_none, small_training_groups, without
+from debias.stages.withholding import (
+    count_or_none,
+    small_test_groups,
+    small_training_groups,
+    without,
+)
 
 
 def test_a_small_group_takes_a_second_one_with_it():
@@ -63,3 +68,16 @@ def test_runs_lie_side_by_side_by_rate_and_each_cell_says_how_sure():
     assert found["measured"].tolist() == [
         "90.0% [80.0%, 95.0%], n = 1,200", "suppressed", "50.0% [20.0%, 80.0%], n = 12, too small"
     ]  # fmt: skip
+
+
+def test_test_counts_are_withheld_where_the_evaluation_withholds_them():
+    """Two patterns of what is withheld could give away together what each of them keeps."""
+    sizes = {"a": 400, "b": 300, "c": 5}
+    tone = np.repeat(list(sizes), list(sizes.values()))
+    y = np.tile([0, 1], len(tone))[: len(tone)]
+    report = evaluate(y, y, groups={"tone": tone})
+    assert small_test_groups({"uniform": report}) == {"tone:b", "tone:c"}
+    few_selected = np.where((tone == "a") & (np.arange(len(tone)) > 4), 0, y)
+    found = evaluate(y[tone != "c"], few_selected[tone != "c"], groups={"tone": tone[tone != "c"]})
+    assert "suppressed" in set(found.by_group["state"])  # precision of a
+    assert small_test_groups({"uniform": found}) == frozenset()
