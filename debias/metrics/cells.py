@@ -162,6 +162,8 @@ def hidden_cells(
 def hidden_counts(groups: pd.DataFrame, below: int) -> dict[str, bool]:
     """Which numbers of images, by group and crossing, are withheld from a table of sizes."""
     found = groupings(groups)
+    if not found:
+        return {}
     images = Measure(
         name="images",
         numerator=np.ones((1, 1), dtype=np.int64),

@@ -168,9 +168,9 @@ def side_by_side(by_group: pd.DataFrame) -> pd.DataFrame:
 
     Its table of several runs groups by the first column and compares the second.
     """
-    said = [_said(row) for row in by_group.to_dict("records")]
-    named = by_group["metric"] + " of " + by_group["group"]
-    front = pd.DataFrame({"rate": named, "measured": said})
+    rows = by_group.to_dict("records")
+    named = [f"{row['metric']} of {row['group']}" for row in rows]
+    front = pd.DataFrame({"rate": named, "measured": [_said(row) for row in rows]})
     return pd.concat([front, by_group], axis=1)
 
 

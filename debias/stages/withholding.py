@@ -13,10 +13,7 @@ TABLES = ("share_by_group", "auc_by_group")
 
 def small_training_groups(faces: FaceStore, below: int) -> frozenset[str]:
     """Names of the groups and crossings whose number of training images is withheld."""
-    groups = faces.groups(faces.rows("train"))
-    if not len(groups.columns):
-        return frozenset()
-    hidden = hidden_counts(groups, below)
+    hidden = hidden_counts(faces.groups(faces.rows("train")), below)
     return frozenset(name for name, withheld in hidden.items() if withheld)
 
 

@@ -81,3 +81,11 @@ def test_test_counts_are_withheld_where_the_evaluation_withholds_them():
     found = evaluate(y[tone != "c"], few_selected[tone != "c"], groups={"tone": tone[tone != "c"]})
     assert "suppressed" in set(found.by_group["state"])  # precision of a
     assert small_test_groups({"uniform": found}) == frozenset()
+
+
+def test_without_groups_there_is_a_table_without_rows():
+    columns = ["attribute", "group", "metric", "value", "low", "high", "denominator", "state"]
+    found = side_by_side(pd.DataFrame({name: [] for name in columns}))
+    assert found.columns.tolist() == ["rate", "measured", *columns]
+    assert len(found) == 0
+    assert hidden_counts(pd.DataFrame(index=range(3)), 11) == {}
