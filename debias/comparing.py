@@ -15,7 +15,7 @@ from debias.errors import DataError, EvaluationError, StorageError
 from debias.evaluating import NUMBERS as EVALUATION
 from debias.evaluating import read_evaluation
 from debias.files import replace_file
-from debias.metrics import ComparisonReport, FairnessReport, compare_arms, compare_pairs, json_text
+from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, json_text
 from debias.metrics import compare as compare_reports
 
 BASELINE = "uniform"
@@ -62,8 +62,8 @@ def compare_places(
             raise EvaluationError(
                 f"{before} has no arm {BASELINE!r} and another to compare; name two classifiers"
             )
-        others = {arm: found for arm, found in first.items() if arm != BASELINE}
-        return compare_arms(first[BASELINE], others, **settings)
+        plain = first.pop(BASELINE)
+        return compare_pairs({arm: (plain, found) for arm, found in first.items()}, **settings)
     second = read_reports(Place.parse(after))
     if len(first) == len(second) == 1:
         (one,), (other,) = first.values(), second.values()

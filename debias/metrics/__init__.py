@@ -19,7 +19,7 @@ Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIE
 
 from debias.metrics.cells import hidden_counts
 from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
-from debias.metrics.comparison import ComparisonReport, compare, compare_arms, compare_pairs
+from debias.metrics.comparison import ComparisonReport, compare, compare_pairs
 from debias.metrics.dependence import Association, association
 from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
@@ -57,7 +57,6 @@ __all__ = [
     "bonferroni_level",
     "clopper_pearson",
     "compare",
-    "compare_arms",
     "compare_pairs",
     "detectable_gap",
     "evaluate",

@@ -152,32 +152,6 @@ def compare(
     return _compared({"": (before, after)}, question)[""]
 
 
-def compare_arms(
-    baseline: FairnessReport,
-    arms: Mapping[str, FairnessReport],
-    *,
-    reference: Reference | None = None,
-    margin: float | None = None,
-    level: float = 0.95,
-    seed: int = 0,
-) -> dict[str, ComparisonReport]:
-    """Compare several arms with one baseline, as one family of comparisons.
-
-    Args:
-        baseline: Compared with every arm.
-        arms: By name, none of them the baseline.
-        reference: As in ``compare``, and so are the others.
-        margin: Likewise.
-        level: Likewise.
-        seed: Likewise.
-
-    Raises:
-        EvaluationError: As in ``compare``.
-    """
-    pairs = {name: (baseline, arm) for name, arm in arms.items()}
-    return compare_pairs(pairs, reference=reference, margin=margin, level=level, seed=seed)
-
-
 def compare_pairs(
     pairs: Mapping[str, tuple[FairnessReport, FairnessReport]],
     *,

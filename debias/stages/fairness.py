@@ -25,10 +25,10 @@ def arm_comparisons(run: Run, reports: Mapping[str, FairnessReport]) -> dict[str
     """Every other arm against plain training, as one family of comparisons."""
     if BASELINE not in reports:
         return {}
-    others = {arm: report for arm, report in reports.items() if arm != BASELINE}
-    rules = run.config.evaluation
-    return metrics.compare_arms(
-        reports[BASELINE], others, reference=rules.reference, margin=rules.margin, level=rules.level
+    plain, rules = reports[BASELINE], run.config.evaluation
+    pairs = {arm: (plain, report) for arm, report in reports.items() if arm != BASELINE}
+    return metrics.compare_pairs(
+        pairs, reference=rules.reference, margin=rules.margin, level=rules.level
     )
 
 

@@ -14,7 +14,7 @@ from debias.metrics import (
     FairnessReport,
     Rules,
     compare,
-    compare_arms,
+    compare_pairs,
     evaluate,
     outcomes_of_trainings,
     report_on,
@@ -385,14 +385,14 @@ def test_people_make_the_comparison_more_careful():
 
 def test_arms_are_one_family():
     arms = {"a": report(wrong(range(10, 40)), "a"), "b": report(wrong(range(8)), "b")}
-    together = compare_arms(BEFORE, arms)
+    together = compare_pairs({name: (BEFORE, one) for name, one in arms.items()})
     alone = compare(BEFORE, arms["a"])
     assert [one.comparisons for one in together.values()] == [6, 6]
     assert alone.comparisons == 3
     assert together["a"].adjusted_level == pytest.approx(1 - 0.05 / 6)
     assert (together["a"].groups["p_adjusted"] >= alone.groups["p_adjusted"]).all()
     assert "2 arms together" in " ".join(together["a"].scope)
-    assert compare_arms(BEFORE, {}) == {}
+    assert compare_pairs({}) == {}
 
 
 def test_the_number_printed_is_the_number_made():
@@ -476,7 +476,7 @@ def test_without_groups_there_is_nothing_to_compare():
 
 
 def test_generated_text_promises_nothing():
-    found = compare_arms(arm(5), {"a": arm(5, "latent", harmed=60), "b": arm(5)})
+    found = compare_pairs({"a": (arm(5), arm(5, "latent", harmed=60)), "b": (arm(5), arm(5))})
     texts = [json.dumps(one.to_dict()) for one in found.values()]
     words = {word.strip(".,;:()[]'\"").lower() for text in texts for word in text.split()}
     assert not words & {"fair", "unfair", "unbiased", "solved", "compliant", "bias-free", "pass"}
