@@ -6,7 +6,7 @@ READY := .venv/ready
 # Threads that spin while they wait make a busy machine crawl.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-slow lint bench constraints clean
+.PHONY: demo test test-slow fuzz chaos lint bench constraints clean
 
 demo: $(READY)
 	$(BIN)/debias run
@@ -16,6 +16,13 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow --numprocesses 2
+
+# Ingest under attack: 200,000 damaged images, and 200 builders killed at random times.
+fuzz: $(READY)
+	DEBIAS_FUZZ=200000 $(BIN)/pytest tests/decoding/test_fuzz.py
+
+chaos: $(READY)
+	DEBIAS_KILLS=200 $(BIN)/pytest tests/ingest/test_chaos.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -7,10 +7,8 @@ without a manifest does not exist; a file that differs from its manifest is refu
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +19,10 @@ import pandas as pd
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from debias.errors import ArtifactCorruptError, StorageError
-from debias.files import replace_file, sync
+from debias.errors import StorageError
+from debias.sealed import is_sealed, sealing, verify, write_json
 from debias.types import FaceStore, Latents, Predictions, SamplingWeights, ShardedImages
 
-MANIFEST = "manifest.json"
 SCHEMA = 1  # raised whenever a saved value changes its meaning or its layout
 
 
@@ -85,7 +82,7 @@ class RunFolder:
             ArtifactCorruptError: A file differs from the manifest.
         """
         path = self.path / stage / key
-        if not (path / MANIFEST).exists():
+        if not is_sealed(path):
             return None
         if path not in self._verified:
             verify(path)
@@ -99,80 +96,10 @@ class RunFolder:
         Raises:
             StorageError: The disk is full or not writable; nothing is left under the final name.
         """
-        parent = self.path / stage
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(parent)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{key}-{os.getpid()}-", dir=parent))
-        except OSError as error:
-            raise StorageError(f"cannot write below {parent}: {error}") from error
-        try:
+        manifest: dict[str, Any] = {"stage": stage, "key": key, "schema": SCHEMA}
+        with sealing(self.path / stage / key, manifest) as temporary:
             yield temporary
-            _seal(temporary, {"stage": stage, "key": key, "schema": SCHEMA} | dict(about))
-            _publish(temporary, parent / key)
-        except OSError as error:
-            raise StorageError(f"cannot write {stage} below {parent}: {error}") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def verify(path: Path) -> None:
-    """Compare every file with the manifest.
-
-    Raises:
-        ArtifactCorruptError: A file is missing or differs; says which and what to do.
-    """
-    manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    for name, expected in manifest["files"].items():
-        file = path / name
-        found = _fingerprint(file) if file.exists() else "missing"
-        if found != expected:
-            raise ArtifactCorruptError(
-                f"{file} does not match its manifest (expected {expected}, found {found}); "
-                f"delete the folder {path} and run again to rebuild it"
-            )
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON under its final name only when it is complete; NaN is refused."""
-    text = json.dumps(value, indent=2, allow_nan=False, default=str)
-    replace_file(path, lambda file: file.write_text(text, encoding="utf-8"))
-
-
-def _fingerprint(file: Path) -> str:
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return f"{file.stat().st_size}:{digest}"
-
-
-def _seal(folder: Path, about: dict[str, Any]) -> None:
-    """Bring every file to disk, then write the manifest."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    for path in [*files, folder]:
-        sync(path)
-    about["files"] = {path.name: _fingerprint(path) for path in files}
-    write_json(folder / MANIFEST, about)
-    sync(folder)
-
-
-def _publish(temporary: Path, final: Path) -> None:
-    temporary.chmod(0o755)
-    try:
-        temporary.rename(final)
-    except OSError:
-        if not (final / MANIFEST).exists():
-            raise
-        verify(final)  # somebody finished the same content first: theirs stays
-    sync(final.parent)
-
-
-def _remove_abandoned(parent: Path) -> None:
-    """Delete temporary folders whose process is gone."""
-    for folder in parent.glob(".*-*-*"):
-        owner = folder.name.rsplit("-", 2)[1]
-        if owner.isdigit() and not Path("/proc", owner).exists() and Path("/proc").exists():
-            with suppress(OSError):
-                shutil.rmtree(folder)
+            manifest |= about  # what was found out while the folder was filled counts too
 
 
 def save_faces(folder: Path, samples: pd.DataFrame, about: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from debias.augmentation import Augmentation
@@ -59,8 +59,13 @@ class Batches:
             yield self._batch(rows[start : start + self.batch_size])
 
     def _batch(self, rows: Int64[np.ndarray, " B"]) -> Batch:
-        pixels = torch.from_numpy(self.store.images[rows]).to(self.device)  # (B, H, W, C)
+        pixels = self._moved(torch.from_numpy(self.store.images[rows]))  # (B, H, W, C)
         # Permuting (B, H, W, C) gives (B, C, H, W) that is channels last already: no copy.
         image = pixels.permute(0, 3, 1, 2).float().div_(255)
         label = torch.from_numpy(self.store.labels(rows)).to(self.device)
         return Batch(image=image, label=label, index=torch.from_numpy(rows).to(self.device))
+
+    def _moved(self, pixels: UInt8[Tensor, "B H W C"]) -> UInt8[Tensor, "B H W C"]:
+        # Pinned memory is copied to a GPU while the GPU still works on the batch before.
+        pinned = pixels.pin_memory() if self.device.type == "cuda" else pixels
+        return pinned.to(self.device, non_blocking=True)

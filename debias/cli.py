@@ -17,7 +17,7 @@ from debias.errors import PipelineError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from debias.stages.run import Advance
+    from debias.progress import Advance
 
 app = typer.Typer(
     add_completion=False,
@@ -69,6 +69,71 @@ def run(
             tracking = choose_tracking(recipe.tracking, folder.parent)
             document = mitigate(opened.with_tracking(tracking))
         _show(document, folder, bars.kept)
+
+
+@app.command()
+def ingest(  # noqa: PLR0913 (the options of one command)
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of images, a public data set, .tar shards, an .h5 file, or a recipe."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Store to make or continue. [default: stores/NAME]")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file, one row per image, column `path`.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Layout of SOURCE. [default: recognised]")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="What a classifier is to predict.")
+    ] = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN,...", help="Annotated groups: who was set aside, by group."),
+    ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Who is shown (with --table); kept in one split."),
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images, pixels.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeat."),
+    ] = None,
+    retry: Annotated[
+        bool,
+        typer.Option("--retry", help="Read again what took too long or ran out of memory."),
+    ] = False,
+) -> None:
+    """Decode a collection of faces once, safely, and account for everything left out.
+
+    Stopped at any time, the same command goes on; after a change it decodes only what is new.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with _explained():
+        from debias import ingesting
+        from debias.report.ingest_terminal import ingest_lines
+
+        given = {"name": data, "table": table and str(table), "subject_column": subject}
+        recipe = {
+            "label": label, "attributes": _list(attributes) if attributes else None,
+            "image_size": size,
+        }  # fmt: skip
+        request = ingesting.Request(
+            source=source, data=_named(given), recipe=_named(recipe), overrides=set_ or [],
+            out=out, retry=retry,
+        )  # fmt: skip
+        with Bars() as bars:
+            found = ingesting.ingest(request, bars)
+        for line in ingest_lines(found.document):
+            console.print(line, highlight=False, soft_wrap=isinstance(line, str))
+        _say(f"\nPage: {found.folder / ingesting.PAGE}")
+        _say(f"Numbers: {found.folder / ingesting.NUMBERS}")
+        _say(f"Next: open the page; {ingesting.next_step(found)}")
 
 
 @app.command()
@@ -280,6 +345,11 @@ def compare(
         _say("Next: open the page; it begins with the groups that were harmed, if there are any.")
 
 
+def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -339,8 +409,8 @@ class Bars:
     def start(self, title: str, total: int) -> "Advance":
         task = self.bars.add_task(title, total=total, note="")
 
-        def advance(note: str) -> None:
-            self.bars.update(task, advance=1, note=note)
+        def advance(note: str, steps: int = 1) -> None:
+            self.bars.update(task, advance=steps, note=note)
 
         return advance
 

@@ -1,5 +1,6 @@
 """The recipe of a run: one frozen tree, read from one YAML file, unknown keys refused."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +13,7 @@ from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.device import Device, Precision
 from debias.errors import ConfigError
-from debias.ingest import Filters, Selection
+from debias.ingest import Filters, IngestRules, Selection
 from debias.metrics import Rules
 from debias.models import (
     CLASSIFIERS,
@@ -132,13 +133,38 @@ class TrackingOptions(Settings):
         return uri
 
 
-class RunConfig(Settings):
+class FacesRecipe(Settings):
+    """From a collection of images to a store of faces."""
+
+    name: str = Field(
+        default="faces", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of every random stream.")
+    data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
+        description="Where the faces come from."
+    )
+    label: str | None = Field(
+        default=None, description="Column that a classifier predicts; empty: none yet."
+    )
+    positive: str | None = Field(
+        default=None, description="Label value that counts as positive; empty: the last by name."
+    )
+    attributes: tuple[str, ...] = Field(
+        default=(),
+        description="Annotated columns by which results are broken down; never seen by a model.",
+    )
+    image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
+    selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
+    ingest: IngestRules = Field(default=IngestRules(), description="Framing, limits, duplicates.")
+    report: ReportOptions = ReportOptions()
+
+
+class RunConfig(FacesRecipe):
     """Everything that decides the result of a run. The defaults are the demo."""
 
     name: str = Field(
         default="demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of every random stream.")
     device: Device = Field(default="auto", description="Where to compute.")
     precision: Precision = Field(default="auto", description="How networks multiply.")
     data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
@@ -146,15 +172,10 @@ class RunConfig(Settings):
         description="Where the faces come from.",
     )
     label: str = Field(default="smiling", description="Column that the classifier predicts.")
-    positive: str | None = Field(
-        default=None, description="Label value that counts as positive; empty: the last by name."
-    )
     attributes: tuple[str, ...] = Field(
         default=("skin_tone_group",),
         description="Annotated columns by which results are broken down; never seen by a model.",
     )
-    image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
-    selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
     representation: RepresentationRecipe = RepresentationRecipe()
     density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
         default=HistogramDensity(), description="How the latent space is measured."
@@ -171,7 +192,6 @@ class RunConfig(Settings):
     )
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     evaluation: Rules = Rules()
-    report: ReportOptions = ReportOptions()
     tracking: TrackingOptions = TrackingOptions()
 
     @model_validator(mode="after")
@@ -232,6 +252,21 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
     return parse_config(tree, str(path) if path else "the built-in configuration")
 
 
+def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> FacesRecipe:
+    """Validate the recipe of a store, with ``section.key=value`` applied first.
+
+    Raises:
+        ConfigError: Listing every problem with its place and what would be valid.
+    """
+    changed = copy.deepcopy(dict(tree))
+    for override in overrides:
+        _apply(changed, override)
+    try:
+        return FacesRecipe.model_validate(changed)
+    except ValidationError as error:
+        raise _refused(error, "the settings of the store") from error
+
+
 def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
     """Validate a configuration tree.
 
@@ -241,8 +276,12 @@ def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        problems = "; ".join(_problem(detail) for detail in error.errors())
-        raise ConfigError(f"{source}: {problems}") from error
+        raise _refused(error, source) from error
+
+
+def _refused(error: ValidationError, source: str) -> ConfigError:
+    problems = "; ".join(_problem(detail) for detail in error.errors())
+    return ConfigError(f"{source}: {problems}")
 
 
 def demo() -> dict[str, Any]:

@@ -23,6 +23,14 @@ class EmptyDatasetError(DataError):
     """No usable sample is left."""
 
 
+class DuplicateIdError(DataError):
+    """Two rows, or two members of an archive, speak of one image."""
+
+
+class UnsafePathError(DataError):
+    """The place of the data itself is not a path that can be opened."""
+
+
 class LabelError(DataError):
     """A label column is missing, or holds a missing or unknown value."""
 
@@ -63,6 +71,14 @@ class ArtifactCorruptError(ArtifactError):
 
 class StorageError(ArtifactError):
     """The output folder cannot be written."""
+
+
+class StorageFullError(StorageError):
+    """The disk, a quota or a file size limit is exhausted."""
+
+
+class DecodingError(PipelineError):
+    """The processes that read image files do not start."""
 
 
 class TrainingError(PipelineError):
@@ -111,3 +127,13 @@ class TrackingError(PipelineError):
     """The tracking configuration cannot be used. An outage is never fatal."""
 
     exit_code = 8
+
+
+class SecurityError(PipelineError):
+    """Something was refused because reading it could do harm."""
+
+    exit_code = 9
+
+
+class UnsafeArchiveError(SecurityError):
+    """An archive is built to exhaust or mislead whoever lists it."""

@@ -1,9 +1,16 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from debias.errors import StorageError, StorageFullError
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+HEADROOM = 1.2  # of what is needed must be free: tables and temporary files come on top
 
 
 def replace_file(path: Path, save: Callable[[Path], object], *, mode: int = 0o644) -> None:
@@ -39,3 +46,37 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def storage_error(error: OSError, folder: Path) -> StorageError:
+    """What to tell about a failed write below ``folder``."""
+    # NumPy counts what it could write and does not say why it could not write more.
+    if error.errno in FULL or (error.errno is None and "written" in str(error)):
+        return StorageFullError(
+            f"no space left to write below {folder.absolute()} ({error}; "
+            f"{free_bytes(folder) / 2**20:,.0f} MiB free); nothing was left half-written: make "
+            "space, or choose another folder with --out, and run the same command again"
+        )
+    return StorageError(f"cannot write below {folder.absolute()}: {error}")
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Fail before the work rather than after it.
+
+    Args:
+        folder: Existing folder that will be written.
+        needed: Bytes.
+
+    Raises:
+        StorageFullError: Less than that, and a fifth more, is free.
+    """
+    free = free_bytes(folder)
+    if free < HEADROOM * needed:
+        raise StorageFullError(
+            f"about {HEADROOM * needed / 2**20:,.0f} MiB are needed below {folder.absolute()}, "
+            f"{free / 2**20:,.0f} MiB are free; make space or choose another folder with --out"
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

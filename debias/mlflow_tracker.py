@@ -32,7 +32,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, LoggedModel, LoggedModelOutput, Metric, Param, Run, RunTag
+from mlflow.entities import (
+    Experiment,
+    LoggedModel,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
@@ -468,6 +477,56 @@ class MlflowTracking:
             token = page.token
             if not token:
                 return runs
+
+
+def published_files(uri: str, run: str) -> dict[str, str]:
+    """Where MLflow keeps the files of everything that one run folder published.
+
+    Args:
+        uri: Of a store that exists; it is looked at, and nothing is made in it.
+        run: Lasting identity of the run folder, as in its ``run.json``.
+
+    Returns:
+        MLflow run id to the address of its files; deleted runs, too, as long as they are kept.
+
+    Raises:
+        TrackingError: The store cannot be read.
+    """
+    try:
+        client = MlflowClient(_checked(uri))
+        every = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
+        condition = pages.having({"debias.run": run})
+        found: dict[str, str] = {}
+        token = None
+        while True:
+            page = client.search_runs(every, condition, ViewType.ALL, page_token=token)
+            found |= {one.info.run_id: one.info.artifact_uri for one in page}
+            token = page.token
+            if not token:
+                return found
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(
+            f"{_without_password(uri)} cannot be read ({str(error)[:300]}), so it is not known "
+            "what was published there; repair it and run the same command again"
+        ) from error
+
+
+def publish_again(uri: str, run_ids: Iterable[str]) -> None:
+    """Mark runs as not complete: the next attempt at them stores what is missing.
+
+    Raises:
+        TrackingError: The store cannot be written.
+    """
+    try:
+        client = MlflowClient(_checked(uri))
+        for run_id in run_ids:
+            if client.get_run(run_id).info.lifecycle_stage == "active":
+                client.set_terminated(run_id, "KILLED")
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(
+            f"{_without_password(uri)} cannot be written: {str(error)[:300]}; run the same "
+            "command again"
+        ) from error
 
 
 NAMES = re.compile(r"[^A-Za-z0-9_\-. :/]")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float64, Int64, Shaped, UInt8
+from jaxtyping import Float, Float64, Int64, Shaped, UInt8, UInt64
 from numpy.typing import ArrayLike
 
 from debias import concentration
@@ -23,12 +23,26 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """Why one item was set aside."""
+    """Why one item was set aside, and what is known of it.
+
+    Attributes:
+        path: As text that can be written anywhere, whatever bytes the name is made of.
+        reason: One of a few plain words, by which items are counted.
+        detail: One sentence about this item.
+        sha256: Of the content; empty where it could not be read.
+        size: In bytes; None where there is no such file.
+        format: What the content says it is (JPEG, PNG, ...); empty where it says nothing.
+        dimensions: Width and height in pixels as the header says; None where there is none.
+    """
 
     sample_id: str
     path: str
     reason: str
     detail: str
+    sha256: str = ""
+    size: int | None = None
+    format: str = ""
+    dimensions: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,17 +51,20 @@ class Collection:
 
     Attributes:
         samples: One row a sample with ``sample_id``, label and attribute columns, optionally
-            ``path`` (file), ``subject_id`` and ``split``.
+            ``path`` (file), ``offset`` and ``length`` (the bytes of the file that hold the image;
+            without them, all), ``subject_id`` and ``split``.
         draw: Renders rows of ``samples`` at a given size to ``uint8 (n, H, W, 3)``; None when
             the images are files named by ``path``.
         fingerprint: Identifies the content when there are no files to hash.
         rejected: What the listing itself had to set aside.
+        distinct: No two samples show the same, however alike they look: drawn faces.
     """
 
     samples: pd.DataFrame
     draw: Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]] | None = None
     fingerprint: str = ""
     rejected: tuple[Rejected, ...] = ()
+    distinct: bool = False
 
     def __post_init__(self) -> None:
         if self.samples.empty:
@@ -60,18 +77,43 @@ class Collection:
             )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReadBlock:
+    """What became of some consecutive samples when their pixels were read.
+
+    Attributes:
+        images: ``uint8 (m, H, W, 3)`` RGB of those that could be read, in order.
+        found: One row an image: ``sample_id``, ``sha256`` of the content that was read, ``notes``
+            (what was converted on the way, plain words joined by ", "; empty for nothing).
+        perceptual: (m, 4) 256-bit perceptual hash of each image, most significant word first.
+        rejected: Those that could not be read.
+    """
+
+    images: UInt8[np.ndarray, "m H W 3"]
+    found: pd.DataFrame
+    perceptual: UInt64[np.ndarray, "m 4"]
+    rejected: tuple[Rejected, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = len(self.images), len(self.found), len(self.perceptual)
+        if len(set(sizes)) > 1:
+            raise ValueError(f"images, found and perceptual have {sizes} rows; they must agree")
+
+
 @dataclass(frozen=True, eq=False)
 class ShardedImages:
     """Images in memory-mapped shards, read by row.
 
     Attributes:
         shards: ``uint8 (rows, H, W, C)`` each.
+        chosen: Rows of the shards, put one behind another, that count here; None for all.
     """
 
     shards: Sequence[UInt8[np.ndarray, "_ H W C"]]
+    chosen: Int64[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
-        return sum(len(shard) for shard in self.shards)
+        return sum(map(len, self.shards)) if self.chosen is None else len(self.chosen)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -79,6 +121,7 @@ class ShardedImages:
 
     def __getitem__(self, rows: Int64[np.ndarray, " B"]) -> UInt8[np.ndarray, "B H W C"]:
         """Copy the given rows, in the given order."""
+        rows = rows if self.chosen is None else self.chosen[rows]
         if len(self.shards) == 1:
             return self.shards[0][rows]
         first = np.cumsum([0, *map(len, self.shards)])  # row at which each shard starts
@@ -325,5 +368,4 @@ class Predictions:
         return (self.score >= self.threshold).astype(np.int64)
 
 
-ImageOrRejected = UInt8[np.ndarray, "H W 3"] | Rejected
-ReadImages = Callable[[pd.DataFrame, int], Iterator[ImageOrRejected]]
+ReadImages = Callable[[pd.DataFrame, int], Iterator[ReadBlock]]

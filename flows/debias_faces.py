@@ -24,9 +24,9 @@ from debias import stages
 from debias.artifacts import Artifact
 from debias.config import RunConfig, load_config
 from debias.errors import ArtifactCorruptError, ArtifactError
+from debias.progress import Advance
 from debias.recording import choose_tracking
 from debias.stages import Run, Stages
-from debias.stages.run import Advance
 from debias.summary import as_markdown
 
 P = ParamSpec("P")
@@ -128,8 +128,8 @@ class Log:
     def start(self, title: str, total: int) -> Advance:
         logger, left = get_run_logger(), [total]
 
-        def advance(note: str) -> None:
-            left[0] -= 1
+        def advance(note: str, steps: int = 1) -> None:
+            left[0] -= steps
             if left[0] == 0:
                 logger.info("%s done. %s", title, note)
 

@@ -21,10 +21,10 @@ from debias.artifacts import (
     save_network,
     save_predictions,
     save_weights,
-    write_json,
 )
 from debias.errors import ArtifactCorruptError, StorageError
 from debias.models import ConvClassifier
+from debias.sealed import write_json
 from debias.types import Latents, Predictions, SamplingWeights
 
 IDS = np.array(["a", "b", "c"])

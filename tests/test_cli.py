@@ -15,7 +15,7 @@ from debias.cli import app
 
 TINY = {
     "name": "tiny", "image_size": 32, "seeds": 1, "device": "cpu", "label": "bright",
-    "attributes": ["group"], "density": {"name": "histogram", "components": 2},
+    "attributes": ["group"], "density": {"name": "histogram", "components": 1},
     "representation": {
         "model": {"name": "conv_vae", "latent_dim": 4, "width": 4, "hidden": 32},
         "training": {"epochs": 3, "batch_size": 16, "learning_rate": 0.003},
@@ -102,7 +102,7 @@ def test_missing_files_beyond_one_percent_stop_the_run(faces):
         (faces / "faces" / f"{row}.png").unlink()
     result = run(faces)
     assert result.exit_code == 3
-    assert "20 of 120 files could not be read" in " ".join(result.output.split())
+    assert "20 of 120 items were set aside" in " ".join(result.output.split())
 
 
 def test_a_device_that_is_not_there(faces, monkeypatch):

@@ -5,10 +5,14 @@ from typing import Protocol, runtime_checkable
 from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
 from debias.datasets.folder import Folder
+from debias.datasets.hdf5 import Hdf5Faces
 from debias.datasets.image_folder import ImageFolder
+from debias.datasets.images import Images
 from debias.datasets.lfw import LFW
 from debias.datasets.listed import ListedFaces
+from debias.datasets.store import Store
 from debias.datasets.synthetic import Population, SyntheticFaces
+from debias.datasets.tar_shards import TarShards
 from debias.datasets.utkface import UTKFace
 from debias.types import Collection
 
@@ -20,7 +24,11 @@ DATASETS = {
     "lfw": LFW,
     "listed": ListedFaces,
     "image_folder": ImageFolder,
+    "images": Images,
     "folder": Folder,
+    "tar": TarShards,
+    "hdf5": Hdf5Faces,
+    "store": Store,
 }
 
 __all__ = [
@@ -30,10 +38,14 @@ __all__ = [
     "Dataset",
     "FairFace",
     "Folder",
+    "Hdf5Faces",
     "ImageFolder",
+    "Images",
     "ListedFaces",
     "Population",
+    "Store",
     "SyntheticFaces",
+    "TarShards",
     "UTKFace",
 ]
 

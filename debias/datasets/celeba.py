@@ -8,11 +8,14 @@ Splits: train, validation and test, made by person according to the paper; a per
 Source: mmlab.ie.cuhk.edu.hk/projects/CelebA.html, folders Anno, Eval and Img or all in one; the
     same tables as CSV files (Kaggle) are read too, but come without identities.
 Citation: Liu, Luo, Wang, Tang 2015, Deep Learning Face Attributes in the Wild.
-Licence: non-commercial research only; no redistribution; the images belong to others.
-Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 attributes, and
-    thousands of duplicate faces carry attributes that contradict each other (Wu et al. 2023,
+Licence: the owner's agreement: non-commercial research only; no copy, sale or publication of any
+    portion of the images or of derived data; identities on request, for research; the images belong
+    to others.
+Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 attributes; of 5,068
+    faces that stand there twice, 10 to 860 contradict each other in an attribute (Wu et al. 2023,
     Consistency and Accuracy of CelebA Attribute Values); some identities are wrong; skin tone is
-    only labelled as "pale_skin"; celebrities, mostly light-skinned, made up and smiling.
+    only labelled as "pale_skin"; celebrities, mostly light-skinned, made up and smiling; the boxes
+    of faces are in pixels of the original photographs, of no use for the aligned images.
 """
 
 from collections.abc import Mapping
@@ -24,17 +27,21 @@ import pandas as pd
 from jaxtyping import Float64, Shaped
 from pydantic import Field
 
-from debias.datasets.folder import require_folder
+from debias.datasets.listing import (
+    regular_files,
+    require_folder,
+    require_paths,
+)
 from debias.datasets.owners_lists import (
     SplitBy,
-    first_lines,
     matched,
+    require_one_side,
+)
+from debias.datasets.tables import (
+    first_lines,
     read_bytes,
     read_rows,
-    regular_files,
     require_columns,
-    require_one_side,
-    require_paths,
     require_unique,
     unread_rows,
 )

@@ -1,7 +1,7 @@
 """FairFace: faces chosen so that seven annotated races are about equally many.
 
-Images: 97,698 face photographs (86,744 and 10,954), mostly from Flickr (YFCC-100M), cropped with a
-    margin of 0.25 or 1.25.
+Images: 97,698 face photographs (86,744 and 10,954), mostly from Flickr (YFCC-100M), cropped
+    and aligned by dlib with a margin of 0.25 or 1.25.
 Labels: perceived gender, annotated race and a range of ages, by three crowd workers (Amazon
     Mechanical Turk) an image: two of three had to agree, else three others were asked; labels that
     a model trained on them disputed were looked at again. None is self-reported.
@@ -21,15 +21,19 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.folder import require_folder
+from debias.datasets.listing import (
+    regular_files,
+    require_folder,
+    require_paths,
+)
 from debias.datasets.owners_lists import (
     SplitBy,
     completed_split,
     matched,
+)
+from debias.datasets.tables import (
     read_csv,
-    regular_files,
     require_columns,
-    require_paths,
     unread_rows,
 )
 from debias.errors import DataError

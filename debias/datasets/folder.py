@@ -3,21 +3,24 @@
 Images: JPEG, PNG, WebP or BMP below a root folder.
 Labels and attributes: columns of a CSV or Parquet file; who annotated them is for its owner to say.
 Splits: a column that says train, validation or test, or none (then they are drawn).
-Licence: that of the folder's owner.
+Source, citation, licence: those of the folder's owner.
+Known problems: the table is believed in all but its paths: a row whose path leaves the root is set
+    aside. A column named ``sample_id``, ``sha256``, ``duplicate_cluster``, ``offset`` or ``length``
+    is left out, and so are ``subject_id`` and ``split`` unless a setting names them.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from pydantic import Field
 
-from debias.errors import DataError, EmptyDatasetError
+from debias.datasets.listing import hashed_ids, require_folder, require_path, shown
+from debias.datasets.safe_paths import path_problems, plain_paths, rejected_paths
+from debias.datasets.tables import OURS, read_table
+from debias.errors import DataError, DuplicateIdError, EmptyDatasetError
 from debias.settings import Settings
 from debias.types import SPLITS, Collection
-
-OURS = ("path", "subject_id", "split", "sample_id", "sha256")
 
 
 class Folder(Settings):
@@ -46,61 +49,69 @@ class Folder(Settings):
 
         Raises:
             FileNotFoundError: The folder or the table does not exist.
+            UnsafePathError: Root or table is not a path that can be opened.
             DataError: A named column is missing or a split has an unknown name.
+            DuplicateIdError: Two rows name one path.
+            EmptyDatasetError: No row names a path below the root.
         """
         require_folder(self.root, "the owner of the data")
-        asked = {self.path_column, self.subject_column, self.split_column}
-        samples = _read(self.table)
-        # A column that only happens to bear one of our names must not decide anything.
-        samples = samples.drop(columns=[n for n in OURS if n in samples and n not in asked])
-        samples = _renamed(samples, self.path_column, "path", self.table)
-        if self.subject_column:
-            samples = _renamed(samples, self.subject_column, "subject_id", self.table)
+        require_path(self.table)
+        if not self.table.exists():
+            raise FileNotFoundError(
+                f"the table {self.table.absolute()} does not exist; set data.table"
+            )
+        samples, unread = read_table(self.table)
+        samples = self._named(samples)
+        given = samples["path"].astype(object)
+        names = plain_paths(given.where(given.notna(), "").astype(str))
+        problems = path_problems(names, self.root)
+        unsafe = rejected_paths(names, problems, self.table)
+        if len(unsafe) == len(samples):
+            first = f", first: {shown(unsafe[0].path)}: {unsafe[0].detail}" if unsafe else ""
+            raise EmptyDatasetError(
+                f"none of {len(samples)} rows of {self.table} names an image below {self.root}"
+                f"{first}"
+            )
+        kept = problems == ""
+        names = names[kept]
+        _require_one_row_each(names, self.table)
+        samples = samples[kept].reset_index(drop=True)
+        samples["sample_id"] = hashed_ids(names)
+        samples["path"] = (f"{self.root}/" + names).to_numpy()
+        return Collection(samples=samples, rejected=(*unread, *unsafe))
+
+    def _named(self, samples: pd.DataFrame) -> pd.DataFrame:
+        """The table under our names for path, person and split."""
+        asked = {
+            "path": self.path_column, "subject_id": self.subject_column, "split": self.split_column,
+        }  # fmt: skip
+        named = {role: column for role, column in asked.items() if column is not None}
+        for role, column in named.items():
+            if column not in samples:
+                raise DataError(
+                    f"{self.table} has no column {column!r} (used as {role}); columns: "
+                    f"{list(samples.columns)}"
+                )
+        columns = {role: samples[column] for role, column in named.items()}
+        samples = samples.drop(columns={*OURS, *named.values()}.intersection(samples.columns))
         if self.split_column:
-            samples = _renamed(samples, self.split_column, "split", self.table)
-            _check_splits(samples["split"])
-        names = samples["path"].fillna("").astype(str)
-        samples["sample_id"] = [hashlib.sha256(name.encode()).hexdigest()[:16] for name in names]
-        samples["path"] = [str(self.root / name) for name in names]
-        return Collection(samples=samples)
-
-
-def require_folder(root: Path, where: str) -> None:
-    """Fail with the full path and where to get the data."""
-    if not root.exists():
-        raise FileNotFoundError(
-            f"the data folder {root.absolute()} does not exist; "
-            f"set data.root to the folder, or get the data from {where}"
-        )
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root.absolute()} is a file, not a folder of images")
-    if next(root.iterdir(), None) is None:
-        raise EmptyDatasetError(f"the data folder {root.absolute()} is empty")
-
-
-def _read(table: Path) -> pd.DataFrame:
-    if not table.exists():
-        raise FileNotFoundError(f"the table {table.absolute()} does not exist; set data.table")
-    try:
-        if table.suffix == ".parquet":
-            return pd.read_parquet(table)
-        # Text stays text: a group called NO or 01 must not become False or 1.
-        return pd.read_csv(table, dtype=str, keep_default_na=False, na_values=[""])
-    except (ValueError, OSError) as error:
-        raise DataError(f"{table} cannot be read as a table: {error}") from error
-
-
-def _renamed(samples: pd.DataFrame, column: str, role: str, table: Path) -> pd.DataFrame:
-    if column not in samples:
-        raise DataError(
-            f"{table} has no column {column!r} (used as {role}); columns: {list(samples.columns)}"
-        )
-    return samples.rename(columns={column: role})
+            _check_splits(columns["split"])
+        return samples.assign(**columns)
 
 
 def _check_splits(split: "pd.Series[str]") -> None:
-    unknown = sorted(set(split.dropna()) - set(SPLITS))
+    unknown = sorted(set(split.dropna().astype(str)) - set(SPLITS))
     if unknown or split.isna().any():
         raise DataError(
             f"splits must be one of {SPLITS} in every row, got also {unknown or 'none'}"
+        )
+
+
+def _require_one_row_each(names: "pd.Series[str]", table: Path) -> None:
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        first = ", ".join(map(shown, repeated.unique()[:10]))
+        raise DuplicateIdError(
+            f"{len(repeated)} images are listed more than once in {table}, first: {first}; rows "
+            "about one image may contradict each other, so none is chosen: repair the table"
         )

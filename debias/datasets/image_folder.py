@@ -7,24 +7,24 @@ Source, citation, licence: those of the folder's owner.
 Known problems: nothing says who is shown, so one person can fall on both sides of a split.
 """
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.folder import require_folder
-from debias.datasets.owners_lists import SUFFIXES, SplitBy, completed_split, hashed_ids, safe_text
+from debias.datasets.listing import (
+    Entry,
+    hashed_ids,
+    image_problem,
+    require_folder,
+    set_aside,
+    walk,
+)
+from debias.datasets.owners_lists import SPLIT_NAMES, SplitBy, completed_split
 from debias.errors import EmptyDatasetError
 from debias.settings import Settings
-from debias.types import Collection, Rejected
-
-SPLIT_NAMES = {
-    "train": "train", "val": "validation", "valid": "validation", "validation": "validation",
-    "test": "test",
-}  # fmt: skip
+from debias.types import Collection
 
 
 class ImageFolder(Settings):
@@ -57,10 +57,10 @@ class ImageFolder(Settings):
             EmptyDatasetError: No class folder holds an image.
         """
         require_folder(self.root, "the owner of the data")
-        files = sorted(_walk(self.root), key=lambda file: file.name)
-        tops = {file.name.partition("/")[0].lower() for file in files if "/" in file.name}
+        entries = sorted(walk(self.root))
+        tops = {entry.name.partition("/")[0].lower() for entry in entries if "/" in entry.name}
         depth = 2 if "train" in tops and tops <= set(SPLIT_NAMES) else 1
-        wrong = {file.name: _problem(file, depth) for file in files}
+        wrong = {entry.name: _problem(entry, depth) for entry in entries}
         names = [name for name, problem in wrong.items() if not problem]
         if not names:
             raise EmptyDatasetError(
@@ -70,58 +70,19 @@ class ImageFolder(Settings):
         samples = pd.DataFrame(
             {
                 "sample_id": hashed_ids(names),
-                "path": [f"{self.root}{os.sep}{name}" for name in names],
+                "path": [f"{self.root}/{name}" for name in names],
                 "class": [name.split("/")[depth - 1] for name in names],
             }
         )
         if depth == 2 and self.split == "owner":
             samples["split"] = [SPLIT_NAMES[name.partition("/")[0].lower()] for name in names]
             samples = completed_split(samples, seed)
-        rejected = [_set_aside(self.root, name, why) for name, why in wrong.items() if why]
+        rejected = [
+            set_aside(name, f"{self.root}/{name}", why) for name, why in wrong.items() if why
+        ]
         return Collection(samples=samples, rejected=tuple(rejected))
 
 
-class _File(NamedTuple):
-    name: str  # below the root, with "/" between folders
-    regular: bool
-
-
-def _walk(root: Path) -> Iterator[_File]:
-    """Everything below a folder but hidden names; links are named and not followed."""
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
-        with os.scandir(root / folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(name)
-                else:
-                    yield _File(name, entry.is_file(follow_symlinks=False))
-
-
-def _problem(file: _File, depth: int) -> str:
-    if not file.regular:
-        return "not a regular file"
-    if not file.name.lower().endswith(SUFFIXES):
-        return "not an image file"
-    if file.name.count("/") < depth:
-        return "in no class folder"
-    return "" if safe_text(file.name) == file.name else "name not understood"
-
-
-def _set_aside(root: Path, name: str, reason: str) -> Rejected:
-    details = {
-        "not a regular file": "a link, pipe or device; links are not followed",
-        "not an image file": f"the name ends in none of {', '.join(SUFFIXES)}",
-        "in no class folder": "images count where a folder names their class",
-        "name not understood": "the name is not valid text",
-    }
-    return Rejected(
-        sample_id=safe_text(name),
-        path=safe_text(str(root / name)),
-        reason=reason,
-        detail=details[reason],
-    )
+def _problem(entry: Entry, depth: int) -> str:
+    problem = image_problem(entry)
+    return problem or ("in no class folder" if entry.name.count("/") < depth else "")

@@ -9,10 +9,12 @@ Splits: "view 1" (peopleDevTrain.txt, peopleDevTest.txt), for development, disjo
 Source: vis-www.cs.umass.edu/lfw.
 Citation: Huang, Ramesh, Berg, Learned-Miller 2007, Labeled Faces in the Wild: A Database for
     Studying Face Recognition in Unconstrained Environments.
-Licence: none stated; distributed for research; the photographs belong to news agencies.
-Known problems: mostly men, mostly light-skinned, few children; some people very often (George W.
-    Bush 530 times); a few people under a wrong or under two names (errata on the owner's page);
-    only faces that a detector of 2001 found.
+Licence: none stated; distributed for research on face verification, and not meant, its owners say,
+    to vet commercial algorithms; the photographs belong to news agencies.
+Known problems: few women, few children, no babies, very few people over 80, many groups hardly or
+    not at all (the owners' words); some people very often (George W. Bush 530 times); a few people
+    under a wrong or under two names (errata on the owner's page); only faces that a detector of
+    2001 found.
 """
 
 import os
@@ -24,16 +26,22 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.folder import require_folder
+from debias.datasets.listing import (
+    hashed_ids,
+    is_text,
+    regular_files,
+    require_folder,
+    require_paths,
+    set_aside,
+)
 from debias.datasets.owners_lists import (
     SplitBy,
     completed_split,
-    hashed_ids,
     matched,
-    read_bytes,
-    regular_files,
-    require_paths,
     unlisted_files,
+)
+from debias.datasets.tables import (
+    read_bytes,
 )
 from debias.errors import DataError, EmptyDatasetError, SplitLeakageError
 from debias.settings import Settings
@@ -43,7 +51,7 @@ WHERE = "http://vis-www.cs.umass.edu/lfw (images, and the lists of people of vie
 FOLDERS = (
     "lfw", "lfw_funneled", "lfw-deepfunneled/lfw-deepfunneled", "lfw-deepfunneled",
 )  # fmt: skip
-NAME = re.compile(r"(?P<person>.+)_\d{4}\.jpg")
+NAME = re.compile(r"(?P<person>.+)_\d{4}\.jpg", re.ASCII | re.DOTALL)
 SIDES = {"DevTrain": "train", "DevTest": "test"}
 
 
@@ -152,20 +160,18 @@ def _found(folder: Path) -> tuple[pd.DataFrame, list[Rejected]]:
     rows = pd.DataFrame(fit, columns=["subject_id", "file"])
     rows["file"] = rows["subject_id"] + "/" + rows["file"]
     rows["images_of_person"] = rows.groupby("subject_id")["file"].transform("size")
-    odd = [_odd(folder / person / name) for person, name in files if _person_of(name) != person]
-    return rows, odd
-
-
-def _odd(path: Path) -> Rejected:
     detail = "the name does not follow PERSON/PERSON_0001.jpg"
-    return Rejected(
-        sample_id=path.name, path=str(path), reason="name not understood", detail=detail
-    )
+    odd = [
+        set_aside(name, f"{folder}/{person}/{name}", "name not understood", detail)
+        for person, name in files
+        if _person_of(name) != person
+    ]
+    return rows, odd
 
 
 def _person_of(name: str) -> str:
     match = NAME.fullmatch(name)
-    return match["person"] if match else ""
+    return match["person"] if match and is_text(name) else ""
 
 
 def _folds(path: Path) -> dict[str, str]:

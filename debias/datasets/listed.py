@@ -23,14 +23,18 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, model_validator
 
-from debias.datasets.folder import require_folder
+from debias.datasets.listing import (
+    regular_files,
+    require_folder,
+    require_paths,
+)
 from debias.datasets.owners_lists import (
     matched,
+)
+from debias.datasets.tables import (
     plain_name,
     read_csv,
-    regular_files,
     require_columns,
-    require_paths,
     unread_rows,
 )
 from debias.errors import (

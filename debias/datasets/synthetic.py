@@ -226,7 +226,7 @@ class SyntheticFaces(Settings):
         samples.insert(0, "sample_id", [f"synthetic-{row:06d}" for row in range(len(samples))])
         content = f"{self.model_dump_json()}/{seed}/{RENDERER_VERSION}"
         fingerprint = hashlib.sha256(content.encode()).hexdigest()
-        return Collection(samples=samples, draw=render, fingerprint=fingerprint)
+        return Collection(samples=samples, draw=render, fingerprint=fingerprint, distinct=True)
 
 
 SAMPLED = tuple(name for name in FACTORS if name != "noise_seed")

@@ -8,9 +8,11 @@ Source: the data set's page, susanqq.github.io/UTKFace; "Aligned&Cropped Faces".
 Citation: Zhang, Song, Qi 2017, Age Progression/Regression by Conditional Adversarial Autoencoder.
 Licence: non-commercial research only; copyright stays with the original owners of the images.
 Known problems: duplicates, some with conflicting labels; a few wrong labels and malformed names;
-    no identities, so one person can fall on both sides of a split; labels of babies mean little.
+    no identities, so one person can fall on both sides of a split; "Others" stands for several
+    groups; labels of babies mean little.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -18,14 +20,19 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.folder import require_folder
+from debias.datasets.listing import SUFFIXES, Entry, image_problem, require_folder, set_aside
+from debias.datasets.tables import require_unique
 from debias.errors import EmptyDatasetError
 from debias.settings import Settings
-from debias.types import Collection, Rejected
+from debias.types import Collection
 
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "Others")
-NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_(?P<taken>\d+)\.jpg")
+NAME = re.compile(
+    r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)\.jpg(\.chip\.jpg)?", re.ASCII
+)
+IRREGULAR, ODD = "not a regular file", "name not understood"
+DETAIL = "the name is not text that follows age_gender_race_datetime"
 WHERE = "https://susanqq.github.io/UTKFace (the aligned and cropped version)"
 
 
@@ -56,32 +63,42 @@ class UTKFace(Settings):
         Raises:
             FileNotFoundError: The folder does not exist.
             EmptyDatasetError: It holds no image named the way UTKFace names them.
+            DuplicateIdError: It holds one image with and without ".chip" in its name.
         """
         require_folder(self.root, WHERE)
-        files = sorted(path for path in self.root.iterdir() if path.suffix == ".jpg")
-        rows = [_row(path) for path in files if NAME.match(path.name)]
-        if not rows:
+        with os.scandir(self.root) as entries:
+            named = sorted(
+                Entry(entry.name, "" if entry.is_file(follow_symlinks=False) else IRREGULAR)
+                for entry in entries
+                if entry.name.lower().endswith(SUFFIXES)
+            )
+        problems = [_problem(entry) for entry in named]
+        files = [entry.name for entry, why in zip(named, problems, strict=True) if not why]
+        if not files:
             raise EmptyDatasetError(
-                f"{self.root} holds {len(files)} .jpg files but none named like "
+                f"{self.root.absolute()} holds {len(named)} images but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
             )
-        others = tuple(_other(path) for path in files if not NAME.match(path.name))
-        return Collection(samples=pd.DataFrame(rows), rejected=others)
+        rejected = [
+            set_aside(entry.name, f"{self.root}/{entry.name}", why, DETAIL if why == ODD else "")
+            for entry, why in zip(named, problems, strict=True)
+            if why
+        ]
+        samples = pd.DataFrame([_row(name, self.root) for name in files])
+        require_unique(samples["sample_id"], f"{self.root} (with and without .chip)")
+        return Collection(samples=samples, rejected=tuple(rejected))
 
 
-def _other(path: Path) -> Rejected:
-    detail = "the name does not follow age_gender_race_datetime"
-    return Rejected(
-        sample_id=path.name, path=str(path), reason="name not understood", detail=detail
-    )
+def _problem(entry: Entry) -> str:
+    return image_problem(entry) or ("" if NAME.fullmatch(entry.name) else ODD)
 
 
-def _row(path: Path) -> dict[str, object]:
-    match = NAME.match(path.name)
+def _row(name: str, root: Path) -> dict[str, object]:
+    match = NAME.fullmatch(name)
     assert match is not None  # filtered by the caller
     return {
-        "sample_id": path.name.partition(".jpg")[0],
-        "path": str(path),
+        "sample_id": match[1],
+        "path": f"{root}/{name}",
         "perceived_gender": GENDERS[int(match["gender"])],
         "annotated_race": RACES[int(match["race"])],
         "age": int(match["age"]),

@@ -1,23 +1,71 @@
-"""From what a data set lists to decoded faces in memory-mapped shards."""
+"""From what a data set lists to decoded faces in memory-mapped shards, with a full account.
 
-from debias.ingest.build import Decoded, check_share, without_duplicates, write_shards
-from debias.ingest.decode import hash_files, read_files
-from debias.ingest.labels import UNKNOWN, classes_of, encoded
-from debias.ingest.selection import Filters, Selection, drawn_evenly, keep, split
+Where to look, in the order in which samples travel:
+
+- ``rules`` (what a user decides), ``selection`` (filters), ``framing`` (which part of the image)
+- ``parts`` (decoded images on disk, resumable), ``known`` (decoded before)
+- ``quarantine`` with ``rejection_rates`` (what was set aside, and whether that hit some groups
+  more than others)
+- ``duplicates`` (copies, clusters, contradicting labels); ``near``, with ``details``,
+  ``lookalikes`` and ``neighbours`` (the same photograph in another file)
+- ``labels`` with ``columns`` (classes and attribute texts)
+- ``splitting`` with ``units`` (people and duplicates on one side), ``leakage`` (the last check)
+- ``shards`` (the chosen rows)
+"""
+
+from debias.ingest.duplicates import clusters, conflicts, exact_pairs, kept_rows
+from debias.ingest.framing import framed
+from debias.ingest.known import Known, Source, known
+from debias.ingest.labels import attribute_texts, classes_of, encoded
+from debias.ingest.leakage import leaks, require_no_leak
+from debias.ingest.near import RULE as NEAR_RULE
+from debias.ingest.near import near_pairs
+from debias.ingest.neighbours import latent_candidates
+from debias.ingest.parts import BAD_LUCK, Decoded, Listing, decode_parts
+from debias.ingest.quarantine import (
+    read_quarantine,
+    require_within,
+    summarise,
+    write_quarantine,
+)
+from debias.ingest.rejection_rates import LEAKS
+from debias.ingest.rules import IngestRules
+from debias.ingest.selection import Filters, Selection, drawn_evenly, keep
+from debias.ingest.shards import write_shards
+from debias.ingest.splitting import split, without_leaks
 
 __all__ = [
-    "UNKNOWN",
+    "BAD_LUCK",
+    "LEAKS",
+    "NEAR_RULE",
     "Decoded",
     "Filters",
+    "IngestRules",
+    "Known",
+    "Listing",
     "Selection",
-    "check_share",
+    "Source",
+    "attribute_texts",
     "classes_of",
+    "clusters",
+    "conflicts",
+    "decode_parts",
     "drawn_evenly",
     "encoded",
-    "hash_files",
+    "exact_pairs",
+    "framed",
     "keep",
-    "read_files",
+    "kept_rows",
+    "known",
+    "latent_candidates",
+    "leaks",
+    "near_pairs",
+    "read_quarantine",
+    "require_no_leak",
+    "require_within",
     "split",
-    "without_duplicates",
+    "summarise",
+    "without_leaks",
+    "write_quarantine",
     "write_shards",
 ]

@@ -27,7 +27,6 @@ from debias.metrics.documents import json_text
 from debias.metrics.evaluation import evaluate, report_on
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.intervals import clopper_pearson
-from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
 from debias.metrics.overall import expected_calibration_error
 from debias.metrics.power import detectable_gap, size_needed
@@ -35,6 +34,7 @@ from debias.metrics.rates import RATES, Rate
 from debias.metrics.rules import Rules
 from debias.metrics.seeds import summarise
 from debias.metrics.trainings import TrainingReport, evaluate_predictions
+from debias.multiplicity import bonferroni_level
 from debias.ranking import auc_by_group
 
 __all__ = [

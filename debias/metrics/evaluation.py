@@ -18,7 +18,6 @@ from debias.metrics.disaggregation import Grouping
 from debias.metrics.documents import plain
 from debias.metrics.fairness_report import FairnessReport, Rows
 from debias.metrics.gaps import compared_metrics, gap_table, pairs, references
-from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.noise import label_noise
 from debias.metrics.outcomes import Outcomes, Task, read_outcomes
 from debias.metrics.quality import quality
@@ -27,6 +26,7 @@ from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scope import notes, scope
 from debias.metrics.spread import ratio_table, spread_table
 from debias.metrics.verdicts import conclude
+from debias.multiplicity import bonferroni_level
 
 
 def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided beforehand)

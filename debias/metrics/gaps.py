@@ -15,9 +15,9 @@ from debias.metrics.cells import Cells
 from debias.metrics.clusters import shared_people
 from debias.metrics.disaggregation import CROSS, Grouping
 from debias.metrics.intervals import difference_limits, difference_p_value
-from debias.metrics.multiplicity import bonferroni_level, holm
 from debias.metrics.power import detectable_gap
 from debias.metrics.rates import Measure
+from debias.multiplicity import bonferroni_level, holm
 
 GAP_COLUMNS = (
     "metric", "attribute", "group", "other", "difference", "low", "high", "p_value", "p_adjusted",

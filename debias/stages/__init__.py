@@ -4,6 +4,7 @@ A stage that finds its content key among the finished artifacts does nothing. ``
 these functions in tasks; ``mitigate`` calls them one after another.
 """
 
+from debias.progress import Progress, Silence
 from debias.stages.classifier import build_classifier
 from debias.stages.faces import build_faces
 from debias.stages.mitigate import mitigate
@@ -11,7 +12,7 @@ from debias.stages.parts import Stages
 from debias.stages.reference import build_reference
 from debias.stages.report import build_report
 from debias.stages.representation import build_representation
-from debias.stages.run import Progress, Run, Silence, open_run
+from debias.stages.run import Run, open_run
 from debias.stages.weights import build_weights
 
 __all__ = [

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from debias.ingest import read_quarantine
 from debias.models import Pretrained
+from debias.stages.faces import QUARANTINE
 from debias.stages.parts import Stages
 from debias.stages.run import Run, dump
 from debias.types import SPLITS, FaceStore
@@ -50,7 +52,7 @@ def about_data(
     ``small`` are groups among the training faces, ``few`` among the test faces.
     """
     counts = {split: len(faces.rows(split)) for split in SPLITS}
-    set_aside = stages.faces.read_json("set_aside.json")
+    rejected = read_quarantine(stages.faces.path / QUARANTINE)
     groups: list[dict[str, Any]] = []
     for attribute in faces.attributes:
         train, test = (
@@ -78,7 +80,7 @@ def about_data(
         "annotation": run.config.data.annotation,
         "source": run.config.data.source,
         "groups": groups,
-        "set_aside": {"count": set_aside["count"], "examples": set_aside["items"][:EXAMPLES]},
+        "set_aside": {"count": len(rejected), "examples": rejected[:EXAMPLES]},
     }
 
 

@@ -1,138 +1,184 @@
-"""Stage 1: from a data set to a store of decoded faces."""
+"""Stage 1: from a data set to a store of decoded faces, with an account of what is not in it."""
 
-import hashlib
-import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from debias import ingest
-from debias.artifacts import Artifact, load_faces, save_faces, write_json
-from debias.config import RunConfig
-from debias.datasets import Dataset
+from debias.artifacts import Artifact, RunFolder, content_key, load_faces, save_faces
+from debias.config import FacesRecipe, RunConfig
 from debias.errors import DataError, DatasetSmallerThanBatchError, SingleClassError
+from debias.locks import locked
 from debias.models.pretrained import Pretrained
-from debias.seeding import numpy_generator
+from debias.progress import Progress, Silence
+from debias.sealed import is_sealed, read_manifest, write_json
+from debias.stages import decoded as decoding
+from debias.stages.account import Ingested, account
+from debias.stages.alike import trained_on
+from debias.stages.choosing import Chosen, choose, labelled
 from debias.stages.run import Run, dump
-from debias.types import SPLITS, Collection, FaceStore, ImageOrRejected, ReadImages, Rejected
+from debias.types import SPLITS, FaceStore, Rejected
 
 STAGE = "faces"
+QUARANTINE, ACCOUNT, PAIRS = "quarantine.jsonl", "account.json", "duplicates.parquet"
 
 
 def build_faces(run: Run) -> Artifact:
-    """List, filter, split and decode the faces, or find them decoded.
+    """List, filter, decode and split the faces, or find them decoded.
 
     Raises:
         DataError: The data cannot be used; the message says why.
     """
-    config, start = run.config, time.monotonic()
-    collection = collect(config.data, config.seed)
-    samples, rejected, content = listed(collection, config.selection.filters)
-    settings = {
-        "selection": dump(config.selection),
-        "seed": config.seed,
-        "label": config.label,
-        "positive": config.positive,
-        "attributes": config.attributes,
-        "image_size": config.image_size,
-    }
-    key, found = run.find(STAGE, settings, {"content": content})
-    if found is not None:
-        run.progress.reused("Faces")
-        _check(load_faces(found), config)
-        return found
-    classes = ingest.classes_of(samples, config.label, config.positive)
-    samples = ingest.encoded(samples, config.label, classes, config.attributes)
-    generator = numpy_generator(config.seed, "split")
-    samples = ingest.split(samples, config.selection, config.attributes, generator)
-    about = {"classes": classes, "attributes": config.attributes, "label": config.label}
-    with run.create(STAGE, key, start) as folder:
-        read = with_progress(run, "Faces", collection, len(samples))
-        write_store(folder, samples, read, about, rejected, config.image_size)
-    finished = run.finished(STAGE, key)
-    _check(load_faces(finished), config)
-    return finished
+    artifact = ingest_faces(run.config, run.folder, run.progress, about=run.compute.describe())
+    _check(load_faces(artifact), run.config)
+    return artifact
 
 
-def collect(data: Dataset, seed: int) -> Collection:
-    """List a data set.
+def ingest_faces(
+    recipe: FacesRecipe,
+    place: RunFolder,
+    progress: Progress | None = None,
+    *,
+    about: Mapping[str, Any] | None = None,
+    retry: bool = False,
+) -> Artifact:
+    """Make the store of a recipe below ``place``, or find it.
+
+    Stopped at any time, it goes on where it was. What was decoded before, for this store or for an
+    earlier one in the same place, is not decoded again.
+
+    Args:
+        recipe: Data, selection, rules.
+        place: Folder of the run or store; one builder at a time works there.
+        progress: Watches.
+        about: Goes into the manifest.
+        retry: Read again what failed by bad luck (it took too long, or ran out of memory).
 
     Raises:
-        DataError: Its files are not there or cannot be read.
+        DataError: The data cannot be used; the message says why.
+        StorageError: The folder cannot be written.
     """
-    try:
-        return data.collect(seed)
-    except (FileNotFoundError, PermissionError) as error:
-        raise DataError(str(error)) from error
+    progress, start = progress or Silence(), time.monotonic()
+    listed = decoding.list_samples(
+        recipe.data, recipe.seed, recipe.selection.filters, recipe.image_size, recipe.ingest
+    )
+    labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
+    stage = place.path / STAGE
+    with locked(stage, waiting=lambda owner: _tell(progress, owner)):
+        if decoding.is_begun(stage):
+            listed = decoding.hashed(listed)
+        found = _find(place, _base(recipe, listed), retry=retry)
+        if found is not None:
+            progress.reused("Faces")
+            decoding.forget_parts(place, STAGE)  # of a builder that was killed at the very end
+            return found
+        decoded = decoding.decode(listed, place, STAGE, progress, retry=retry)
+        listed = decoding.content_of(listed, decoded)
+        rejected = listed.rejected + decoded.rejected
+        judge(rejected, listed.samples, recipe.attributes, recipe.ingest, stage)
+        chosen = choose(listed, decoded, recipe, progress)
+        ingested = Ingested(
+            recipe=recipe, listed=listed, chosen=chosen, rejected=[*rejected, *chosen.rejected]
+        )
+        written = _write(place, ingested, decoded, dict(about or {}), start)
+        decoding.forget_parts(place, STAGE)
+    return written
 
 
-def listed(
-    collection: Collection, filters: ingest.Filters
-) -> tuple[pd.DataFrame, list[Rejected], str]:
-    """Filtered samples, what was set aside so far, and a fingerprint of the content."""
-    samples = ingest.keep(collection.samples, filters)
-    rejected = list(collection.rejected)
-    if collection.draw is None:
-        samples, unreadable = ingest.hash_files(samples)
-        ingest.check_share(len(samples) + len(unreadable), unreadable)
-        samples, repeated = ingest.without_duplicates(samples)
-        rejected += unreadable + repeated
-    return samples, rejected, fingerprint(samples, collection.fingerprint)
-
-
-def write_store(
-    folder: Path,
-    samples: pd.DataFrame,
-    read: ReadImages,
-    about: Mapping[str, Any],
-    rejected: list[Rejected],
-    size: int,
+def judge(
+    rejected: Sequence[Rejected],
+    listed: pd.DataFrame,
+    attributes: Sequence[str],
+    rules: ingest.IngestRules,
+    stage: Path,
 ) -> None:
-    """Decode the samples into shards, with their table and the list of what was set aside."""
-    decoded = ingest.write_shards(folder, samples, read, size)
-    save_faces(folder, decoded.samples, about)
-    write_json(folder / "set_aside.json", _set_aside(rejected + decoded.rejected))
+    """Stop where too much was set aside, or one group too often; the list of it stays.
+
+    Raises:
+        QuarantineLimitExceededError: With numbers, limit and where the list is.
+        EmptyDatasetError: Nothing could be read.
+    """
+    where = stage / QUARANTINE
+    where.unlink(missing_ok=True)
+    summary = ingest.summarise(rejected, listed, attributes, rules)
+    try:
+        ingest.require_within(summary, rules, where)
+    except DataError:
+        ingest.write_quarantine(where, rejected, listed, attributes)
+        raise
 
 
-def fingerprint(samples: pd.DataFrame, drawn: str) -> str:
-    """Names of the columns and every row in order, file contents by hash; paths do not count."""
-    table = samples.drop(columns="path", errors="ignore").astype(str)
-    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
-    names = json.dumps([drawn, *table.columns])
-    return hashlib.sha256(names.encode() + rows.tobytes()).hexdigest()
+def _tell(progress: Progress, owner: str) -> None:
+    progress.start(f"Waiting for process {owner}, which builds here", 1)
 
 
-def _reader(collection: Collection) -> ReadImages:
-    draw = collection.draw
-    if draw is None:
-        return ingest.read_files
-
-    def read(samples: pd.DataFrame, size: int) -> Iterator[ImageOrRejected]:
-        for start in range(0, len(samples), 1024):
-            yield from draw(samples.iloc[start : start + 1024], size)
-
-    return read
-
-
-def with_progress(run: Run, title: str, collection: Collection, total: int) -> ReadImages:
-    """A reader of the collection's images that moves a progress bar."""
-    read = _reader(collection)
-
-    def watched(samples: pd.DataFrame, size: int) -> Iterator[ImageOrRejected]:
-        advance = run.progress.start(title, total)
-        for image in read(samples, size):
-            yield image
-            advance("")
-
-    return watched
+def _base(recipe: FacesRecipe, listed: decoding.Listed) -> str:
+    """Content key of a store in which nothing failed by bad luck."""
+    settings = {
+        "selection": dump(recipe.selection),
+        "seed": recipe.seed,
+        "label": recipe.label,
+        "positive": recipe.positive,
+        "attributes": recipe.attributes,
+        "image_size": recipe.image_size,
+        "ingest": recipe.ingest.lasting(),
+    }
+    inputs = {"content": listed.content}
+    if recipe.ingest.latents_of is not None:
+        inputs["latents_of"] = trained_on(recipe.ingest.latents_of)[1].key
+    return content_key(STAGE, settings, inputs)
 
 
-def _set_aside(rejected: list[Rejected]) -> dict[str, object]:
-    return {"count": len(rejected), "items": [asdict(item) for item in rejected]}
+def _find(place: RunFolder, base: str, *, retry: bool) -> Artifact | None:
+    """The finished store of this content; after bad luck, the one that lost least."""
+    found = place.find(STAGE, base)
+    if found is not None or retry:
+        return found
+    folders = [path for path in (place.path / STAGE).glob("*") if is_sealed(path)]
+    manifests = {path.name: read_manifest(path) for path in folders}
+    others = [(x["unlucky"], key) for key, x in manifests.items() if x.get("base") == base]
+    return place.find(STAGE, min(others)[1]) if others else None
+
+
+def _write(
+    place: RunFolder,
+    ingested: Ingested,
+    decoded: ingest.Decoded,
+    about: dict[str, Any],
+    start: float,
+) -> Artifact:
+    """Seal the store; after bad luck under a key of its own, so that a later one may be better."""
+    recipe, listed, rejected = ingested.recipe, ingested.listed, ingested.rejected
+    base, unlucky = _base(recipe, listed), decoding.unlucky(decoded)
+    key = content_key(STAGE, {"base": base}, {"unlucky": " ".join(unlucky)}) if unlucky else base
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    about |= {"base": base, "unlucky": len(unlucky), "created": now}
+    with place.create(STAGE, key, about) as folder:
+        ingest.write_shards(folder, decoded, ingested.chosen.rows)
+        save_faces(folder, ingested.chosen.samples, _described(recipe, ingested.chosen))
+        ingest.write_quarantine(folder / QUARANTINE, rejected, listed.samples, recipe.attributes)
+        ingested.chosen.pairs.to_parquet(folder / PAIRS, index=False)
+        write_json(folder / ACCOUNT, account(ingested))
+        about["seconds"] = round(time.monotonic() - start, 3)
+    artifact = place.find(STAGE, key)
+    assert artifact is not None  # sealed just now
+    return artifact
+
+
+def _described(recipe: FacesRecipe, chosen: Chosen) -> dict[str, Any]:
+    return {
+        "classes": chosen.classes,
+        "attributes": recipe.attributes,
+        "label": recipe.label or "none",
+        "data": recipe.data.name,
+        "annotation": recipe.data.annotation,
+        "source": recipe.data.source,
+        "framing": dump(recipe.ingest.framing),
+    }
 
 
 def _check(faces: FaceStore, config: RunConfig) -> None:

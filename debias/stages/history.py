@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from debias.artifacts import Artifact, write_json
+from debias.artifacts import Artifact
+from debias.sealed import write_json
 from debias.tracking import Tracker
 from debias.training import EpochMetrics
 from debias.types import FaceStore

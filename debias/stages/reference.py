@@ -1,15 +1,19 @@
 """The unlabelled reference set: faces that say what the training set should look like."""
 
 import time
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from debias import ingest
-from debias.artifacts import Artifact, load_faces
+from debias.artifacts import Artifact, load_faces, save_faces
 from debias.config import ReferenceRecipe
 from debias.errors import EmptyDatasetError
+from debias.locks import locked
 from debias.seeding import numpy_generator, stream_seed
-from debias.stages.faces import collect, listed, with_progress, write_store
+from debias.stages import decoded as decoding
+from debias.stages.faces import QUARANTINE, judge
 from debias.stages.run import Run, dump
 
 STAGE = "reference"
@@ -30,23 +34,33 @@ def build_reference(run: Run, faces: Artifact) -> Artifact | None:
     if recipe is None:
         return None
     # Another seed: drawn faces must not be those of the main set once more.
-    collection = collect(recipe.data, stream_seed(run.config.seed, "reference"))
-    samples, rejected, content = listed(collection, recipe.filters)
+    seed = stream_seed(run.config.seed, "reference")
+    size, rules = run.config.image_size, run.config.ingest
+    listed = decoding.list_samples(recipe.data, seed, recipe.filters, size, rules)
+    listed = decoding.hashed(listed)
     settings = {
         "even_over": recipe.even_over,
         "most": recipe.most,
-        "image_size": run.config.image_size,
+        "image_size": size,
+        "ingest": rules.lasting(),
         "seed": run.config.seed,
         "data": dump(recipe.data)["name"],
     }
-    key, found = run.find(STAGE, settings, {"content": content, "faces": faces.key})
+    key, found = run.find(STAGE, settings, {"content": listed.content, "faces": faces.key})
     if found is not None:
         run.progress.reused("Reference")
         return found
-    chosen = _chosen(run, recipe, _new(samples, faces))
-    with run.create(STAGE, key, start) as folder:
-        read = with_progress(run, "Reference", collection, len(chosen))
-        write_store(folder, chosen, read, ABOUT, rejected, run.config.image_size)
+    chosen = _chosen(run, recipe, _new(listed.samples, faces))
+    listed = replace(listed, samples=chosen.sort_values("sample_id", ignore_index=True))
+    with locked(run.folder.path / STAGE):
+        decoded = decoding.decode(listed, run.folder, STAGE, run.progress)
+        rejected = listed.rejected + decoded.rejected
+        judge(rejected, listed.samples, (), rules, run.folder.path / STAGE)
+        with run.create(STAGE, key, start) as folder:
+            ingest.write_shards(folder, decoded, np.arange(len(decoded.samples)))
+            save_faces(folder, decoded.samples, ABOUT)
+            ingest.write_quarantine(folder / QUARANTINE, rejected, listed.samples, ())
+        decoding.forget_parts(run.folder, STAGE)
     return run.finished(STAGE, key)
 
 
@@ -54,9 +68,10 @@ def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:
     """Samples that are not in the main data set, and not meant for a test of their own."""
     if "split" in samples:
         samples = samples[samples["split"] == "train"]
-    known = load_faces(faces).samples
-    if "sha256" in samples and "sha256" in known:
-        samples = samples[~samples["sha256"].isin(known["sha256"])]
+    if "sha256" in samples:
+        known = load_faces(faces).samples["sha256"]
+        repeated = samples["sha256"].duplicated() & (samples["sha256"] != "")
+        samples = samples[~samples["sha256"].isin(known) & ~repeated]
     if samples.empty:
         raise EmptyDatasetError(
             "no reference face is left: every one of them is also in the main data set (or none "

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from debias import __version__, metrics, report
-from debias.artifacts import Artifact, content_key, load_array, load_faces, load_latents, write_json
+from debias.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.errors import StorageError
 from debias.metrics import Change, ComparisonReport, FairnessReport, TrainingReport
+from debias.sealed import write_json
 from debias.seeding import numpy_generator
 from debias.stages import findings
 from debias.stages.about import about_data, about_representation, about_run

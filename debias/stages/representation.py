@@ -11,14 +11,16 @@ import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
 from debias import encoding
-from debias.artifacts import Artifact, load_faces, load_latents, save_latents, write_json
+from debias.artifacts import Artifact, load_faces, load_latents, save_latents
 from debias.batches import Batch, Batches
 from debias.density import active_dimensions
 from debias.errors import DataError
 from debias.models import ConvVAE, ConvVAENetwork, ImageEncoder, Pretrained, SampleIndex
+from debias.progress import Advance, silent
+from debias.sealed import write_json
 from debias.stages import vae
 from debias.stages.history import named, replay
-from debias.stages.run import Advance, Run, dump
+from debias.stages.run import Run, dump
 from debias.stages.vae import AT_ONCE, STAGE
 from debias.tracking import Tracker
 from debias.types import FaceStore, Latents
@@ -132,16 +134,12 @@ def _take(run: Run, key: str, model: Pretrained, faces: FaceStore) -> Artifact:
     return run.finished(STAGE, key)
 
 
-def _silent(note: str) -> None:
-    """Nobody watches."""
-
-
 def _placed(
     run: Run,
     opened: ImageEncoder | SampleIndex,
     faces: FaceStore,
     rows: Int64[np.ndarray, " n"],
-    advance: Advance = _silent,
+    advance: Advance = silent,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean and, where there is a posterior, log-variance of every row, (n, k)."""
     if isinstance(opened, SampleIndex):

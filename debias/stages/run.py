@@ -2,39 +2,18 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from debias.artifacts import Artifact, RunFolder, content_key
 from debias.config import RunConfig
 from debias.device import Compute, choose
+from debias.progress import Progress, Silence
 from debias.settings import Settings
 from debias.tracking import NullTracking, Tracker, Tracking
-
-Advance = Callable[[str], None]
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """Somebody who watches a run."""
-
-    def start(self, title: str, total: int) -> Advance:
-        """A stage with ``total`` steps begins; call the result after each, with a short note."""
-
-    def reused(self, title: str) -> None:
-        """A stage was found finished."""
-
-
-class Silence:
-    """Nobody watches."""
-
-    def start(self, title: str, total: int) -> Advance:
-        return lambda note: None
-
-    def reused(self, title: str) -> None: ...
 
 
 @dataclass(frozen=True)

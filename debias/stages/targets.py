@@ -12,8 +12,8 @@ from debias.artifacts import Artifact, load_faces, load_latents
 from debias.density import DensityEstimator, MixtureDensity, RatioDensity
 from debias.descriptors import DESCRIPTORS, describe
 from debias.errors import ConfigError
-from debias.ingest import UNKNOWN
 from debias.membership import calibrated_membership, cross_fitted_membership
+from debias.ranking import UNKNOWN
 from debias.stages.discriminator import (
     annotated,
     build_group_ratio,

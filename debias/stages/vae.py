@@ -15,12 +15,12 @@ from debias.artifacts import (
     save_arrays,
     save_latents,
     save_network,
-    write_json,
 )
 from debias.batches import Batch, Batches
 from debias.density import active_dimensions
 from debias.models import ConvVAE, ConvVAENetwork
 from debias.sampling import shuffled
+from debias.sealed import write_json
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.stages.history import epoch_record, example_batch, save_history
 from debias.stages.run import Run

@@ -13,8 +13,8 @@ from debias.artifacts import (
     load_faces,
     load_weights,
     save_weights,
-    write_json,
 )
+from debias.sealed import write_json
 from debias.seeding import stream_seed
 from debias.stages.history import named
 from debias.stages.run import Run, dump

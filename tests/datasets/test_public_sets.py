@@ -3,14 +3,16 @@
 import inspect
 import os
 import shutil
+import tarfile
 from collections import Counter
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from small_faces_store import write_store
 
-from debias import ingest
 from debias.config import parse_config
 from debias.datasets import DATASETS, LFW, CelebA, Dataset, FairFace, ImageFolder, ListedFaces
 from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
@@ -20,7 +22,6 @@ from debias.errors import (
     QuarantineLimitExceededError,
     SplitLeakageError,
 )
-from debias.ingest import build
 
 HEADER = (
     "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "
@@ -164,13 +165,12 @@ def test_celeba_as_csv_says_the_same_but_who_is_shown(tmp_path):
     assert table["path"].iloc[0].endswith("img_align_celeba/img_align_celeba/000001.jpg")
 
 
-def test_celeba_without_the_owners_split_needs_no_partition_and_keeps_people_apart(tmp_path):
+def test_celeba_without_the_owners_split_needs_no_partition_but_says_who_is_shown(tmp_path):
     root = celeba(tmp_path)
     (root / "list_eval_partition.txt").unlink()
     samples = CelebA(root=root, split="drawn").collect(0).samples
     assert "split" not in samples
-    drawn = ingest.split(samples, ingest.Selection(), (), np.random.default_rng(0))
-    assert drawn.groupby("subject_id")["split"].nunique().max() == 1
+    assert samples["subject_id"].nunique() == 10
 
 
 def test_celeba_names_everything_that_is_missing_and_where_to_get_it(tmp_path):
@@ -249,30 +249,25 @@ def test_celeba_with_a_list_of_people_that_is_cut_off_stops(tmp_path):
 
 
 def test_the_limits_of_a_list_are_those_of_the_ingest():
-    assert (MOST_LOST_SHARE, FEW_LOST) == (build.MOST_REJECTED_SHARE, build.FEW_REJECTED)
+    from debias.ingest.quarantine import QuarantineLimits
+
+    limits = QuarantineLimits()
+    assert (limits.most_rejected, limits.few) == (MOST_LOST_SHARE, FEW_LOST)
 
 
 def test_celeba_works_in_a_recipe(tmp_path):
-    """From a config through filters, labels and the owner's split to decoded images."""
     config = parse_config(
         {
             "data": {"name": "celeba", "root": str(celeba(tmp_path))},
             "label": "smiling",
             "attributes": ["perceived_gender", "young"],
-            "selection": {"filters": {"bald": ["no"], "lefteye_x": {"min": 60, "max": 80}}},
         },
         "a test",
     )
-    samples = ingest.keep(config.data.collect(0).samples, config.selection.filters)
-    samples, unreadable = ingest.hash_files(samples)
-    classes = ingest.classes_of(samples, config.label, config.positive)
-    rows = ingest.encoded(samples, config.label, classes, config.attributes)
-    rows = ingest.split(rows, config.selection, config.attributes, np.random.default_rng(0))
-    assert (unreadable, classes) == ([], ("no", "yes"))
-    assert rows["label"].tolist() == [int(n % 3 == 0) for n in range(1, 21)]
-    assert rows["split"].value_counts().to_dict() == {"train": 16, "validation": 2, "test": 2}
-    images = list(ingest.read_files(rows, 16))
-    assert all(isinstance(pixels, np.ndarray) for pixels in images)
+    samples = config.data.collect(0).samples
+    assert {config.label, *config.attributes} <= set(samples.columns)
+    with Image.open(samples["path"].iloc[2]) as picture:
+        assert picture.getpixel((0, 0))[0] < 20  # the third image is all but black
 
 
 # FairFace ---------------------------------------------------------------------------------------
@@ -406,7 +401,7 @@ def test_lfw_reads_people_from_folders_and_view_1_from_the_lists(tmp_path, newli
     assert not samples["sample_id"].str.contains("Person").any()
 
 
-def test_lfw_without_lists_is_drawn_by_person(tmp_path):
+def test_lfw_without_lists_says_who_is_shown(tmp_path):
     root = lfw(tmp_path)
     for path in root.glob("*.txt"):
         path.unlink()
@@ -415,8 +410,7 @@ def test_lfw_without_lists_is_drawn_by_person(tmp_path):
     samples = LFW(root=root, split="drawn").collect(0).samples
     assert "split" not in samples
     assert "fold" not in samples
-    drawn = ingest.split(samples, ingest.Selection(), (), np.random.default_rng(0))
-    assert drawn.groupby("subject_id")["split"].nunique().max() == 1
+    assert samples.groupby("subject_id").size().to_dict() == PEOPLE
 
 
 def test_lfw_takes_the_sides_of_people_from_lists_of_pairs_where_there_are_no_others(tmp_path):
@@ -611,9 +605,23 @@ def folder(root):
     return {"table": root / "t.csv"}
 
 
+def tar(root):
+    with tarfile.open(root / "shard-0.tar", "w") as archive:
+        archive.add(root.parent / "1.jpg", "1.jpg")
+    return {"root": root / "shard-0.tar"}
+
+
+def hdf5(root):
+    with h5py.File(root / "faces.h5", "w") as file:
+        file["images"] = np.zeros((3, 4, 4, 3), np.uint8)
+        file["labels"] = np.array([[0.0], [1.0], [1.0]])
+    return {"file": root / "faces.h5"}
+
+
 WRITTEN = {
     "celeba": celeba, "fairface": fairface, "lfw": lfw, "listed": ppb, "utkface": utkface,
-    "image_folder": class_folder,
+    "image_folder": class_folder, "images": class_folder, "folder": folder,
+    "tar": tar, "hdf5": hdf5, "store": write_store,
 }  # fmt: skip
 
 
@@ -624,10 +632,12 @@ def source(request, tmp_path):
         return DATASETS["synthetic"]()
     root = tmp_path / "the data"
     root.mkdir()
-    if request.param == "folder":
-        return DATASETS["folder"](root=root, **folder(root))
-    WRITTEN[request.param](root)
-    return DATASETS[request.param](root=root)
+    image(tmp_path / "1.jpg")
+    fields = WRITTEN[request.param](root)
+    fields = fields if isinstance(fields, dict) else {}
+    if "root" in DATASETS[request.param].model_fields:
+        fields = {"root": root, **fields}
+    return DATASETS[request.param](**fields)
 
 
 def test_every_source_says_what_it_is(source):
@@ -636,7 +646,7 @@ def test_every_source_says_what_it_is(source):
     assert source.source in {"self-reported", "annotated", "inferred", "not stated"}
     about = f"{inspect.getmodule(type(source)).__doc__}\n{type(source).__doc__}".lower()
     assert "licen" in about
-    if source.name not in {"synthetic", "folder"}:
+    if source.name != "synthetic":
         assert "citation" in about
         assert "known problems" in about
 
@@ -656,7 +666,9 @@ def test_every_source_lists_unique_samples_the_same_way_twice(source):
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
 def test_a_missing_root_is_named_in_full_with_where_to_get_the_data(name, tmp_path):
     fields = {
-        key: tmp_path / "x" for key in ("root", "table") if key in DATASETS[name].model_fields
+        key: tmp_path / "x"
+        for key in ("root", "table", "file")
+        if key in DATASETS[name].model_fields
     }
     with pytest.raises(FileNotFoundError, match=rf"{tmp_path}/x .* or get the data from \S+"):
         DATASETS[name](**fields).collect(0)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from debias import ingest
 from debias.datasets import UTKFace
 
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data" / "utkface"
@@ -17,17 +17,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_every_real_file_name_is_read_and_a_sample_decodes(tmp_path):
+def test_every_real_file_name_is_read_and_a_sample_decodes():
     found = UTKFace(root=FACES).collect(0)
     samples, files = found.samples, sum(1 for path in FACES.iterdir() if path.suffix == ".jpg")
     assert len(samples) + len(found.rejected) == files
     assert len(found.rejected) < 0.001 * files
     assert samples["age"].between(0, 116).all()
     assert set(samples["perceived_gender"]) == {"male", "female"}
-    some, unreadable = ingest.hash_files(samples.sample(200, random_state=0))
-    assert not unreadable
-    done = ingest.write_shards(tmp_path, some, ingest.read_files, 64)
-    assert not done.rejected
-    images = np.load(tmp_path / "images-00000.npy")
-    assert images.shape == (200, 64, 64, 3)
-    assert images.std() > 30  # faces, not blanks
+    for path in samples["path"].sample(50, random_state=0):
+        with Image.open(path) as image:
+            assert np.asarray(image).std() > 10  # a face, not a blank

@@ -1,8 +1,12 @@
+import os
+from collections import Counter
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from debias.datasets import DATASETS, Folder, UTKFace
-from debias.errors import DataError, EmptyDatasetError
+from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafePathError
 
 
 def utk(tmp_path, names):
@@ -23,7 +27,7 @@ def test_utkface_reads_labels_from_names(tmp_path):
 
 
 def test_utkface_without_a_single_readable_name(tmp_path):
-    with pytest.raises(EmptyDatasetError, match=r"holds 1 \.jpg files but none named like"):
+    with pytest.raises(EmptyDatasetError, match=r"holds 1 images but none named like"):
         utk(tmp_path, ["portrait.jpg"])
 
 
@@ -74,7 +78,94 @@ def test_a_table_that_does_not_fit_is_explained(tmp_path, text, settings, messag
         folder(tmp_path, text, **settings)
 
 
+def test_columns_with_our_names_decide_nothing_unless_a_setting_names_them(tmp_path):
+    text = "path,split,subject_id,offset,length,sample_id,sha256,smile\na.png,dev,p,9,9,x,y,yes\n"
+    assert set(folder(tmp_path, text)) == {"sample_id", "path", "smile"}
+    samples = folder(tmp_path, text, subject_column="subject_id", path_column="path")
+    assert samples["subject_id"].tolist() == ["p"]
+    swapped = folder(tmp_path, "file,path\na.png,Ann\n", path_column="file", subject_column="path")
+    assert swapped[["path", "subject_id"]].iloc[0].tolist() == [str(tmp_path / "a.png"), "Ann"]
+
+
+def test_a_path_that_leaves_the_root_is_set_aside_and_the_others_stay(tmp_path):
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for place in (root / "a", outside):
+        place.mkdir(parents=True)
+        (place / "1.png").touch()
+    os.symlink(outside, root / "out")
+    os.symlink(root / "a", root / "within")
+    os.symlink(outside / "1.png", root / "a" / "link.png")
+    os.symlink(root / "a" / "1.png", root / "a" / "2.png")
+    os.mkfifo(root / "a" / "pipe.png")
+    wrong = {
+        "unsafe path": [
+            "/etc/passwd", "../outside/1.png", "a/../../outside/1.png", "out/1.png",
+            "a/link.png", "C:/1.png", "\\\\host\\1.png", "a\\..\\1.png", "x/.././a/1.png",
+            "a/" + "x" * 4096, "..",
+        ],
+        "not a regular file": ["a/2.png", "a/pipe.png"],
+        "row not understood": [""],
+    }  # fmt: skip
+    right = ["a/1.png", "within/1.png", "missing/1.png", "a..b.png"]
+    rows = [*right, *(name for names in wrong.values() for name in names)]
+    table = tmp_path / "t.csv"
+    table.write_text("path,n\n" + "".join(f'"{name}",{n}\n' for n, name in enumerate(rows)))
+    found = Folder(root=root, table=table).collect(0)
+    assert found.samples["path"].tolist() == [f"{root}/{name}" for name in right]
+    assert found.samples["n"].tolist() == ["0", "1", "2", "3"]
+    assert Counter(item.reason for item in found.rejected) == {
+        reason: len(names) for reason, names in wrong.items()
+    }
+    assert found.rejected[0].sample_id == "t.csv:row 5"
+
+
+def test_one_file_has_one_row_however_its_path_is_written(tmp_path):
+    samples = folder(tmp_path, "path\n./a//b.png\nc/./d.png\ne.png\n")
+    assert samples["path"].tolist() == [str(tmp_path / n) for n in ("a/b.png", "c/d.png", "e.png")]
+    rows = "".join(f"{n}.png\n./{n}.png\n" for n in range(12))
+    with pytest.raises(
+        DuplicateIdError, match=r"12 images are listed .* first: 0\.png, .* 9\.png;"
+    ):
+        folder(tmp_path, f"path\n{rows}")
+
+
+def test_a_table_without_a_single_safe_path_is_explained(tmp_path):
+    with pytest.raises(
+        EmptyDatasetError, match=r"none of 2 rows .* first: \.\./a\.png: the path is"
+    ):
+        folder(tmp_path, "path\n../a.png\n/b.png\n")
+
+
+@pytest.mark.parametrize("source", [UTKFace, lambda root: Folder(root=root, table=root / "t.csv")])
+def test_a_root_that_no_system_can_name_ends_the_run(source):
+    with pytest.raises(UnsafePathError, match=r"the data path a\\x00b cannot be opened"):
+        source(root=Path("a\0b")).collect(0)
+    with pytest.raises(UnsafePathError, match="too long"):
+        source(root=Path("x" * 5000)).collect(0)
+
+
+def test_utkface_takes_regular_files_alone_and_accounts_for_the_others(tmp_path):
+    (tmp_path / "25_0_0_2017.jpg.chip.jpg").touch()
+    os.symlink(tmp_path / "25_0_0_2017.jpg.chip.jpg", tmp_path / "26_0_0_2017.jpg")
+    os.mkfifo(tmp_path / "27_0_0_2017.jpg")
+    (tmp_path / "28_0_0_2017.jpg").mkdir()
+    (tmp_path / "29_0_0_2017.png").touch()
+    (tmp_path / "٢٥_0_0_2017.jpg").touch()  # digits, but not those of the owners
+    with open(os.fsencode(tmp_path) + b"/30_0_0_\xff.jpg", "wb"):
+        pass
+    found = UTKFace(root=tmp_path).collect(0)
+    assert found.samples["sample_id"].tolist() == ["25_0_0_2017"]
+    reasons = Counter(item.reason for item in found.rejected)
+    assert reasons == {"not a regular file": 3, "name not understood": 3}
+    assert all(item.path.encode().isascii() or "٢" in item.path for item in found.rejected)
+
+
+def test_utkface_with_one_image_in_both_forms_is_refused(tmp_path):
+    with pytest.raises(DuplicateIdError, match="with and without"):
+        utk(tmp_path, ["25_0_0_2017.jpg.chip.jpg", "25_0_0_2017.jpg"])
+
+
 @pytest.mark.parametrize("source", DATASETS.values(), ids=DATASETS)
 def test_every_source_says_who_annotated(source, tmp_path):
-    fields = {name: tmp_path for name in ("root", "table") if name in source.model_fields}
+    fields = {name: tmp_path for name in ("root", "table", "file") if name in source.model_fields}
     assert len(source(**fields).annotation) > 20

@@ -1,11 +1,11 @@
-import hashlib
-import io
-import os
+import json
+import unicodedata
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from debias import ingest
 from debias.errors import (
@@ -13,132 +13,13 @@ from debias.errors import (
     EmptyDatasetError,
     GroupSchemaError,
     LabelError,
-    QuarantineLimitExceededError,
     SingleClassError,
-    SplitLeakageError,
 )
-from debias.ingest.decode import decode
-from debias.ingest.selection import Caps, Range, Selection, drawn_evenly
-from debias.types import Rejected, ShardedImages
+from debias.ingest.columns import clean_text, coded, crossed
+from debias.ingest.selection import Range, drawn_evenly
 
 
-def encoded_image(colour=(200, 100, 50), size=(40, 30), kind="PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    mode = options.pop("mode", "RGB")
-    Image.new("RGB", size, colour).convert(mode).save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def listed(tmp_path, contents: dict[str, bytes]) -> pd.DataFrame:
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    paths = [str(tmp_path / name) for name in contents]
-    return pd.DataFrame({"sample_id": list(contents), "path": paths})
-
-
-class TestDecode:
-    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
-    def test_allowed_formats_become_rgb_squares(self, kind):
-        pixels = decode(encoded_image(kind=kind), 16)
-        assert pixels.shape == (16, 16, 3)
-        assert pixels.dtype == np.uint8
-        np.testing.assert_allclose(pixels.mean(axis=(0, 1)), [200, 100, 50], atol=4)
-
-    @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA"])
-    def test_other_colour_modes_become_rgb(self, mode):
-        kind = "JPEG" if mode == "CMYK" else "PNG"
-        assert decode(encoded_image(mode=mode, kind=kind), 16).shape == (16, 16, 3)
-
-    @pytest.mark.parametrize("kind", ["GIF", "TIFF"])
-    def test_other_formats_are_refused(self, kind):
-        with pytest.raises(Exception, match="cannot identify"):
-            decode(encoded_image(kind=kind), 16)
-
-    def test_exif_orientation_is_applied(self):
-        image = Image.new("RGB", (32, 32))
-        image.paste((255, 0, 0), (0, 0, 32, 16))  # red above black
-        exif = Image.Exif()
-        exif[0x0112] = 6  # shown turned by 90 degrees clockwise
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG", exif=exif)
-        pixels = decode(buffer.getvalue(), 32)
-        assert pixels[:, 20:, 0].mean() > 250  # red on the right
-        assert pixels[:, :12, 0].mean() < 5
-
-    def test_a_bomb_is_refused_by_its_header(self):
-        bomb = encoded_image(size=(9000, 9000), mode="1")
-        with pytest.raises(ValueError, match="9000 x 9000 pixels"):
-            decode(bomb, 16)
-
-
-class TestFiles:
-    def test_a_broken_file_is_set_aside_and_the_rest_goes_on(self, tmp_path):
-        good = encoded_image()
-        samples = listed(
-            tmp_path,
-            {"a.png": good, "cut.png": good[:60], "text.png": b"hello", "b.png": good + b"\0"},
-        )
-        samples, rejected = ingest.hash_files(samples)
-        assert not rejected
-        done = ingest.write_shards(tmp_path, samples, ingest.read_files, 16)
-        assert done.samples["sample_id"].tolist() == ["a.png", "b.png"]
-        assert [(item.sample_id, item.reason) for item in done.rejected] == [
-            ("cut.png", "not decodable"),
-            ("text.png", "not decodable"),
-        ]
-        assert np.load(tmp_path / "images-00000.npy").shape == (2, 16, 16, 3)
-
-    def test_missing_files_folders_and_pipes_are_set_aside(self, tmp_path):
-        samples = listed(tmp_path, {"a.png": encoded_image()})
-        (tmp_path / "folder.png").mkdir()
-        os.mkfifo(tmp_path / "pipe.png")
-        names = ["a.png", "gone.png", "folder.png", "pipe.png"]
-        samples = pd.DataFrame({"sample_id": names, "path": [str(tmp_path / n) for n in names]})
-        kept, rejected = ingest.hash_files(samples)
-        assert kept["sample_id"].tolist() == ["a.png"]
-        assert {item.reason for item in rejected} == {"unreadable"}
-        assert len(rejected) == 3
-        assert kept["sha256"][0] == hashlib.sha256(encoded_image()).hexdigest()
-
-    def test_equal_content_is_kept_once(self, tmp_path):
-        samples = listed(
-            tmp_path, {"a.png": encoded_image(), "b.png": encoded_image((0, 0, 0)),
-                       "again.png": encoded_image()}
-        )  # fmt: skip
-        kept, repeated = ingest.without_duplicates(ingest.hash_files(samples)[0])
-        assert kept["sample_id"].tolist() == ["a.png", "b.png"]
-        assert repeated[0].detail == "same content as a.png"
-
-    def test_too_many_broken_files_stop_the_run(self, tmp_path):
-        samples = pd.DataFrame({"sample_id": [f"s{i}" for i in range(100)]})
-
-        def read(rows, size):
-            for row, name in enumerate(rows["sample_id"]):
-                failed = Rejected(sample_id=name, path=f"/{name}", reason="r", detail="d")
-                yield failed if row % 5 == 0 else np.zeros((size, size, 3), np.uint8)
-
-        with pytest.raises(QuarantineLimitExceededError, match=r"20 of 100.*first: /s0: d"):
-            ingest.write_shards(tmp_path, samples, read, 8)
-        with pytest.raises(EmptyDatasetError, match="none of 2 files"):
-            ingest.write_shards(
-                tmp_path,
-                samples[:2],
-                lambda rows, size: iter(
-                    Rejected(sample_id=n, path=n, reason="r", detail="d") for n in rows["sample_id"]
-                ),
-                8,
-            )
-
-
-def test_shards_read_like_one_array():
-    whole = np.random.default_rng(0).integers(0, 256, (25, 4, 4, 3)).astype(np.uint8)
-    images = ShardedImages([whole[:10], whole[10:20], whole[20:]])
-    rows = np.array([24, 0, 10, 9, 9, 19], dtype=np.int64)
-    np.testing.assert_array_equal(images[rows], whole[rows])
-    assert images.shape == (25, 4, 4, 3)
-
-
-def people(size=400, seed=0) -> pd.DataFrame:
+def faces(size=400, seed=0) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     return pd.DataFrame(
         {
@@ -146,73 +27,78 @@ def people(size=400, seed=0) -> pd.DataFrame:
             "race": generator.choice(["A", "B"], size, p=[0.8, 0.2]),
             "gender": generator.choice(["f", "m"], size),
             "age": generator.integers(1, 90, size).astype(str),
-            "subject_id": generator.integers(0, 150, size).astype(str),
         }
     )
 
 
-class TestSelection:
+class TestCleanText:
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (" dark ", "dark"),
+            (3, "3"),
+            (3.0, "3"),
+            (2.5, "2.5"),
+            (True, "True"),
+            ("e\u0301", "\u00e9"),
+            ("\u202eabc", "\u202eabc"),  # the direction mark stays: it is a character
+            ("a\x00b\nc", r"a\x00b\nc"),
+            ("x\ud800", r"x\ud800"),
+            ("<b>$x^$", "<b>$x^$"),
+        ],
+    )
+    def test_by_hand(self, value, text):
+        assert clean_text(value) == text
+
+    @given(st.text(st.characters(codec=None, exclude_categories=[])))
+    def test_every_text_can_be_written_and_cleaning_twice_changes_nothing(self, value):
+        text = clean_text(value)
+        text.encode()
+        assert not {unicodedata.category(c) for c in text} & {"Cc", "Cs"}
+        assert clean_text(text) == text
+
+    def test_cells_are_numbered_by_clean_text(self):
+        column = pd.Series(["b", " b", None, "", "a", "e\u0301", "\u00e9"], dtype=object)
+        codes, names = coded(column)
+        assert (codes.tolist(), names) == ([0, 0, -1, -1, 1, 2, 2], ["b", "a", "\u00e9"])
+        codes, names = coded(column, "unknown")
+        assert (codes.tolist(), names[1]) == ([0, 0, 1, 1, 2, 3, 3], "unknown")
+
+    def test_crossing_many_columns_does_not_overflow(self):
+        wide = pd.DataFrame({f"c{i}": np.arange(2000) for i in range(12)})
+        assert crossed(wide, list(wide)).tolist() == list(range(2000))
+
+
+class TestFilters:
     def test_filters_keep_values_and_ranges(self):
-        kept = ingest.keep(people(), {"race": ["B"], "age": Range(min=18, max=60)})
+        kept = ingest.keep(faces(), {"race": ["B"], "age": Range(min=18, max=60)})
         assert set(kept["race"]) == {"B"}
         assert kept["age"].astype(int).between(18, 60).all()
 
+    @pytest.mark.parametrize(
+        ("column", "rule", "kept"),
+        [
+            ([1, 2, None], ["1"], [0]),  # pandas makes 1.0 of it
+            ([1, 2, None], Range(max=1.5), [0]),
+            ([1, 2, 3], Range(min=2, max=2), [1]),
+            (["x", None, "nan"], ["nan"], [2]),  # an empty cell is no text "nan"
+            (["7", "n/a", ""], Range(), [0]),
+            ([True, False, True], ["True"], [0, 2]),
+            (pd.Categorical(["u", "v", "u"]), ["u"], [0, 2]),
+            (["e\u0301", "e", ""], ["\u00e9"], [0]),
+        ],
+    )
+    def test_types_of_columns(self, column, rule, kept):
+        table = pd.DataFrame({"sample_id": ["a", "b", "c"], "c": column})
+        assert ingest.keep(table, {"c": rule}).index.tolist() == kept
+
     def test_filters_that_cannot_work_are_refused(self):
         with pytest.raises(GroupSchemaError, match=r"no column 'skin'; columns: race, gender"):
-            ingest.keep(people(), {"skin": ["x"]})
+            ingest.keep(faces(), {"skin": ["x"]})
         with pytest.raises(EmptyDatasetError, match="no sample of 400 passes"):
-            ingest.keep(people(), {"race": ["Z"]})
-
-    def split(self, samples=None, **settings):
-        samples = people().drop(columns="subject_id") if samples is None else samples
-        selection = Selection(**settings)
-        generator = np.random.default_rng(1)
-        return ingest.split(samples, selection, ["race", "gender"], generator)
-
-    def test_equal_test_cells(self):
-        chosen = self.split(test_per_group=20)
-        test = chosen[chosen["split"] == "test"]
-        assert test.groupby(["race", "gender"]).size().tolist() == [20] * 4
-        assert len(chosen) == 400
-
-    def test_a_cell_that_is_too_small_is_named(self):
-        with pytest.raises(
-            DataError, match=r"test_per_group is 100, but B x . has only \d+ images"
-        ):
-            self.split(test_per_group=100)
-
-    def test_caps_plant_an_imbalance_and_validation_follows_it(self):
-        caps = Caps(column="race", most={"A": 100, "B": 10})
-        chosen = self.split(test_per_group=10, caps=caps, validation_fraction=0.2)
-        counts = chosen.groupby(["split", "race"]).size()
-        assert counts["train"].to_dict() == {"A": 100, "B": 10}
-        assert counts["validation"].to_dict() == {"A": 20, "B": 2}
-
-    def test_fractions_without_caps(self):
-        sizes = self.split(test_fraction=0.25)["split"].value_counts()
-        assert sizes["test"] == 100
-        assert sizes["validation"] == pytest.approx(0.1 * sizes["train"], abs=1)
-        assert sizes.sum() == 400
-
-    def test_nobody_is_on_two_sides(self):
-        chosen = self.split(people(), test_fraction=0.3)
-        by_person = chosen.groupby("subject_id")["split"].nunique()
-        assert by_person.max() == 1
-        assert {"train", "validation", "test"} == set(chosen["split"])
-
-    def test_the_same_seed_gives_the_same_split(self):
-        pd.testing.assert_frame_equal(self.split(), self.split())
-
-    def test_a_given_split_is_respected(self):
-        samples = people().assign(split="train")
-        assert self.split(samples) is samples
-
-    def test_a_given_split_must_not_divide_a_person_or_meet_settings_that_draw_one(self):
-        samples = people().assign(split=["train", "test"] * 200)
-        with pytest.raises(SplitLeakageError, match=r"\d+ people stand on more than one side"):
-            self.split(samples)
-        with pytest.raises(DataError, match="bring their own split"):
-            self.split(samples, test_per_group=5)
+            ingest.keep(faces(), {"race": ["Z"]})
+        with pytest.raises(DataError, match="column 'boxes' holds values that are no text"):
+            ingest.keep(faces(2).assign(boxes=[[1], [2]]), {"boxes": ["1"]})
 
 
 class TestLabels:
@@ -239,16 +125,131 @@ class TestLabels:
     def test_a_single_class_and_missing_labels(self):
         with pytest.raises(SingleClassError, match="every one of 2 samples has smile = 'yes'"):
             ingest.classes_of(self.samples[self.samples["smile"] == "yes"], "smile", None)
-        with pytest.raises(LabelError, match="1 samples have no 'smile', first: b"):
+        with pytest.raises(LabelError, match=r"1 samples have no 'smile', first: b \(row 1\)"):
             ingest.classes_of(self.samples.replace({"no": None}), "smile", None)
 
+    def test_everything_wrong_is_said_at_once(self):
+        samples = pd.DataFrame(
+            {"sample_id": list("abcdef"), "smile": ["yes", " ", "no", "maybe", None, "NO"]},
+            index=range(10, 16),
+        )
+        with pytest.raises(LabelError) as caught:
+            ingest.classes_of(samples, "smile", "Yes")
+        message = str(caught.value)
+        assert "2 samples have no 'smile', first: b (row 11), e (row 14)" in message
+        assert "has 4 values (NO, maybe, no, yes)" in message
+        assert "positive is 'Yes'" in message
+        with pytest.raises(LabelError) as caught:
+            ingest.encoded(samples, "smile", ("no", "yes"), [])
+        message = str(caught.value)
+        assert "first: b (row 11), e (row 14)" in message
+        assert "2 samples have a 'smile' that is none of ['no', 'yes']" in message
+        assert "d (row 13), f (row 15); values: ['maybe', 'NO']" in message
+
+    def test_no_more_than_ten_rows_are_named(self):
+        samples = pd.DataFrame({"sample_id": [f"s{i}" for i in range(50)], "smile": [None] * 50})
+        with pytest.raises(LabelError, match=r"50 samples.*s9 \(row 9\)$"):
+            ingest.classes_of(samples, "smile", None)
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ([1, "1", 0], "holds mixed-integer values, such as 1 and '1'"),
+            ([False, "NO", "yes"], "holds mixed values, such as False and 'NO'"),
+            ([1, True, 0], "holds mixed-integer values"),
+            ([0.0, 1.0, 1.0000001], "holds the fractions 1.0000001"),
+            ([1, 1.0, 0], "holds mixed-integer-float values"),
+            ([[1], [0], [1]], "holds mixed values"),
+            ([b"y", b"n", b"y"], "holds bytes values"),
+        ],
+    )
+    def test_kinds_that_could_be_confused_are_refused(self, values, message):
+        samples = self.samples.assign(smile=pd.Series(values, dtype=object))
+        with pytest.raises(LabelError, match=message):
+            ingest.classes_of(samples, "smile", None)
+        with pytest.raises(LabelError, match=message):
+            ingest.encoded(samples, "smile", ("0", "1"), [])
+
+    @pytest.mark.parametrize(
+        ("values", "classes"),
+        [
+            ([1, 0, 1], ("0", "1")),
+            ([1.0, 0.0, 1.0], ("0", "1")),
+            ([True, False, True], ("False", "True")),
+            ([" yes", "no", "yes "], ("no", "yes")),
+            (pd.Categorical(["y", "n", "y"]), ("n", "y")),
+            (pd.array([1, 0, 1], dtype="Int64"), ("0", "1")),
+            (["e\u0301", "x", "\u00e9"], ("x", "\u00e9")),
+        ],
+    )
+    def test_kinds_that_are_clear(self, values, classes):
+        samples = self.samples.assign(smile=values)
+        assert ingest.classes_of(samples, "smile", None) == classes
+        assert ingest.encoded(samples, "smile", classes, [])["label"].tolist() == [1, 0, 1]
+
+
+class TestAttributes:
+    samples = TestLabels.samples
+
     def test_attributes_become_text_and_gaps_say_unknown(self):
-        samples = self.samples.assign(group=["x", None, 3])
-        done = ingest.encoded(samples, "smile", ("no", "yes"), ["group"])
-        assert done["group"].tolist() == ["x", "unknown", "3"]
+        samples = self.samples.assign(group=["x", None, " "], n=[1, None, 2])
+        done = ingest.encoded(samples, "smile", ("no", "yes"), ["group", "n"])
+        assert done["group"].tolist() == ["x", "unknown", "unknown"]
+        assert done["n"].tolist() == ["1", "unknown", "2"]
         assert done["label"].tolist() == [1, 0, 1]
-        with pytest.raises(GroupSchemaError, match="attributes: there is no column 'race'"):
-            ingest.encoded(samples, "smile", ("no", "yes"), ["race"])
+        assert samples["n"].tolist()[0] == 1  # the input is untouched
+
+    def test_all_attributes_that_cannot_be_used_are_named(self):
+        samples = self.samples.assign(tone=pd.Series([1, "1", None], dtype=object))
+        with pytest.raises(GroupSchemaError) as caught:
+            ingest.encoded(samples, "smile", ("no", "yes"), ["race", "tone", "split", "n"])
+        message = str(caught.value)
+        assert "attributes: there is no column 'race'" in message
+        assert "column 'tone' holds mixed-integer values, such as 1 and '1'" in message
+        assert "'split' is a name the store needs for itself" in message
+        assert "'n'" not in message
+
+    def test_hostile_names_and_values(self):
+        values = pd.Series(["\ud800", "<script>", "a" * 4096], dtype=object)
+        samples = self.samples.assign(**{"<b>": values})
+        samples["self"] = ["p", "q", "p"]
+        done = ingest.encoded(samples, "smile", ("no", "yes"), ["<b>", "self"])
+        assert done["<b>"].tolist() == [r"\ud800", "<script>", "a" * 4096]
+        assert done["self"].tolist() == ["p", "q", "p"]
+
+
+CELLS = st.one_of(
+    st.none(), st.booleans(), st.just(float("nan")), st.just(pd.NA),
+    st.sampled_from(["yes", "no", "NO", "False", "1", "0", "1.0", "", " ", "yes ", "e\u0301"]),
+    st.sampled_from([0, 1, 1.0, 0.0, 1.0000001, -1, float("inf"), 2**70]),
+    st.text(st.characters(codec=None, exclude_categories=[]), max_size=6),
+    st.sampled_from([b"yes", pd.Timestamp("2020-01-01"), 1 + 0j]),
+    st.lists(st.integers(), max_size=2), st.tuples(st.integers()),
+)  # fmt: skip
+FEW = st.lists(CELLS, min_size=1, max_size=3).flatmap(
+    lambda values: st.lists(st.sampled_from(values), min_size=1, max_size=12)
+)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(label=FEW, group=FEW)
+def test_any_table_is_encoded_correctly_or_refused_by_name(label, group):
+    size = min(len(label), len(group))
+    samples = pd.DataFrame({"sample_id": [f"s{row}" for row in range(size)]})
+    samples["label column"] = pd.Series(label[:size], dtype=object)
+    samples["group"] = pd.Series(group[:size], dtype=object)
+    try:
+        classes = ingest.classes_of(samples, "label column", None)
+        done = ingest.encoded(samples, "label column", classes, ["group"])
+    except DataError as error:
+        str(error).encode(errors="backslashreplace")
+        return
+    assert [classes[code] for code in done["label"]] == [clean_text(one) for one in label[:size]]
+    assert len({type(one) for one in label[:size]}) == 1  # nothing else could be told apart
+    for raw, text in zip(group[:size], done["group"], strict=True):
+        empty = raw is None or raw is pd.NA or raw != raw or clean_text(raw) == ""
+        assert text == ("unknown" if empty else clean_text(raw))
+    json.loads(json.dumps(done["group"].tolist(), ensure_ascii=False).encode())
 
 
 def test_drawing_evenly_without_a_number_takes_what_the_smallest_cell_has():

@@ -13,8 +13,8 @@ from debias.metrics.cells import Cells
 from debias.metrics.clusters import Units, bootstrap
 from debias.metrics.disaggregation import Grouping
 from debias.metrics.intervals import clopper_pearson, difference_limits, wilson
-from debias.metrics.multiplicity import bonferroni_level
 from debias.metrics.rates import RATES, counted, measures, ratio
+from debias.multiplicity import bonferroni_level
 
 PROMISED_COVER = 0.94
 MINIMUM = 30

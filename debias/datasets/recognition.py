@@ -1,0 +1,79 @@
+"""Which data set a folder or file holds, told by names alone."""
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from debias.datasets.listing import SUFFIXES, require_folder
+from debias.datasets.utkface import NAME
+from debias.errors import DataError
+
+LOOKED_AT = 200  # entries of a folder
+
+
+def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the data set at ``source``.
+
+    Args:
+        source: Folder or file.
+        given: Settings that the user named; ``name`` decides what they name, a ``table`` says
+            that there is one.
+
+    Raises:
+        DataError: Nothing is there, or it is a file of no known kind.
+        EmptyDatasetError: The folder is empty.
+    """
+    if not source.exists():
+        raise DataError(
+            f"{source.absolute()} does not exist; give a folder, an archive or a recipe"
+        )
+    name = given.get("name") or ("folder" if given.get("table") else _name(source))
+    place = "file" if name == "hdf5" else "root"
+    return {"name": name, place: str(source)} | dict(given) | {"name": name}
+
+
+def _name(source: Path) -> str:
+    if source.is_file():
+        return _file(source)
+    require_folder(source, "the owner of the data")
+    return next(name for name, holds in FOLDERS.items() if holds(source))
+
+
+def _file(source: Path) -> str:
+    kinds = {".h5": "hdf5", ".hdf5": "hdf5", ".tar": "tar"}
+    if source.suffix.lower() not in kinds:
+        raise DataError(
+            f"{source} is a file of no known kind; known: a recipe (.yaml), {', '.join(kinds)}, or "
+            "a folder; images listed in a table are read with --table"
+        )
+    return kinds[source.suffix.lower()]
+
+
+def _has(*patterns: str) -> Callable[[Path], bool]:
+    return lambda folder: any(next(folder.glob(pattern), None) for pattern in patterns)
+
+
+def _is_utkface(folder: Path) -> bool:
+    names = [path.name for path in islice(folder.glob("*.jpg"), LOOKED_AT)]
+    return sum(bool(NAME.match(name)) for name in names) > len(names) / 2
+
+
+def _is_sorted(folder: Path) -> bool:
+    """Whether the images lie in folders of their own and none beside them."""
+    entries = list(islice(folder.iterdir(), LOOKED_AT))
+    beside = any(entry.name.lower().endswith(SUFFIXES) for entry in entries)
+    return not beside and any(entry.is_dir() and not entry.is_symlink() for entry in entries)
+
+
+# In this order: the first that fits.
+FOLDERS: dict[str, Callable[[Path], bool]] = {
+    "store": _has("store.json"),
+    "celeba": _has("list_attr_celeba.*"),
+    "fairface": _has("fairface_label_train.csv", "*/fairface_label_train.csv"),
+    "lfw": _has("peopleDevTrain.txt", "lfw/*/*_0001.jpg"),
+    "tar": _has("*.tar"),
+    "utkface": _is_utkface,
+    "image_folder": _is_sorted,
+    "images": lambda folder: True,
+}

@@ -1,0 +1,236 @@
+"""Tables as people keep them: CSV, Parquet and columns of blanks, every cell as text.
+
+Text stays text: a group called NO or 01 must not become False or 1. Rows that do not fit are set
+aside with their line, and a table that cannot be understood is refused as a whole.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
+
+from debias.datasets.listing import safe_text, shown
+from debias.errors import DataError, DuplicateIdError
+from debias.types import Rejected
+
+# A column that only happens to bear one of these names must not decide anything.
+OURS = (
+    "path", "offset", "length", "subject_id", "split", "sample_id", "sha256", "duplicate_cluster",
+)  # fmt: skip
+Rows = tuple[pd.DataFrame, list[Rejected]]
+
+
+def read_table(path: Path) -> Rows:
+    """A CSV or Parquet file with a header; cells without a value are missing.
+
+    Raises:
+        DataError: It is no table, is not UTF-8, names a column twice, or has a column that is no
+            text, number, date or truth value.
+    """
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path), []
+    content = read_bytes(path, errors="strict")
+    names = _header(path, content)
+    options = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+    )
+    return _parsed(path, content, names, 1, options)
+
+
+def read_csv(path: Path) -> Rows:
+    """A table with a header, every cell as text without spaces around it, empty where it is."""
+    content = read_bytes(path)
+    rows, rejected = read_rows(path, content, _header(path, content), skip=1)
+    return rows.apply(lambda column: column.astype(object).str.strip()), rejected
+
+
+def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace") -> bytes:
+    """A text file with one kind of line ending and, in columns of blanks, one blank between two.
+
+    Args:
+        path: A file that exists.
+        separator: Of the columns.
+        errors: What becomes of bytes that are no UTF-8: "strict" refuses them, "backslashreplace"
+            keeps names that differ different; such a name matches no file.
+
+    Raises:
+        DataError: It is a pipe, a device or a folder, or not UTF-8.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file")
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        if errors == "strict":
+            line = content.count(b"\n", 0, error.start) + 1
+            raise DataError(f"{path} is not UTF-8 (line {line}): save it as UTF-8") from error
+        content = content.decode(errors=errors).encode()
+    # The PPB list has the line endings of old Macintoshes.
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if separator == " ":
+        content = content.replace(b"\t", b" ")
+        while b"  " in content:
+            content = content.replace(b"  ", b" ")
+        content = content.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
+    return content
+
+
+def first_lines(content: bytes, count: int) -> list[str]:
+    """The first lines of a list, empty where there are fewer."""
+    lines = [line.decode().strip() for line in content.split(b"\n", count)[:count]]
+    return lines + [""] * (count - len(lines))
+
+
+def read_rows(
+    path: Path, content: bytes, names: Sequence[str], separator: str = ",", skip: int = 0
+) -> Rows:
+    """Rows of a list as text, all but the first column as categories.
+
+    Rows with another number of fields are set aside.
+
+    Raises:
+        DataError: The content is no table, or a column name stands there twice.
+    """
+    few = pa.dictionary(pa.int32(), pa.string())  # a million rows of few values fit in memory
+    types = dict.fromkeys(names, few) | {names[0]: pa.string()}
+    options = pa_csv.ConvertOptions(column_types=types, null_values=[])
+    return _parsed(path, content, names, skip, options, separator)
+
+
+def require_columns(rows: pd.DataFrame, names: Sequence[str], table: Path) -> None:
+    missing = [name for name in names if name not in rows]
+    if missing:
+        raise DataError(f"{table} has no column {missing}; columns: {list(rows.columns)}")
+
+
+def require_unique(names: "pd.Series[str]", place: str) -> None:
+    """Refuse a list that says two things about one image, even if they agree.
+
+    Raises:
+        DuplicateIdError: With the first ten names.
+    """
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        first = ", ".join(shown(str(name)) for name in repeated.unique()[:10])
+        raise DuplicateIdError(
+            f"{place} names {len(repeated)} images more than once, first: {first}; "
+            "duplicate rows may contradict each other, so none is chosen: repair the list"
+        )
+
+
+def unread_rows(files: "pd.Series[str]", table: Path, detail: str) -> list[Rejected]:
+    return [unread_row(name, table, detail) for name in files]
+
+
+def unread_row(sample_id: str, table: Path, detail: str) -> Rejected:
+    return Rejected(
+        sample_id=safe_text(sample_id),
+        path=safe_text(str(table)),
+        reason="row not understood",
+        detail=detail,
+    )
+
+
+def plain_name(column: str) -> str:
+    """A column name in lower case with underscores."""
+    return re.sub(r"\W+", "_", column.strip().lower()).strip("_")
+
+
+def _header(path: Path, content: bytes) -> list[str]:
+    """Column names; those without one are numbered."""
+    try:
+        names = next(csv.reader(first_lines(content, 1), strict=True), [])
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a table: the header: {error}") from error
+    return [name.strip() or f"unnamed_{place}" for place, name in enumerate(names)]
+
+
+def _parsed(
+    path: Path,
+    content: bytes,
+    names: Sequence[str],
+    skip: int,
+    options: pa_csv.ConvertOptions,
+    separator: str = ",",
+) -> Rows:
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    if twice:
+        raise DataError(f"{path} names the columns {twice} more than once")
+    bad: list[Rejected] = []
+
+    def put_aside(row: Any) -> str:  # noqa: ANN401 (an untyped library)
+        detail = f"line {row.number}: {row.actual_columns} fields, not {row.expected_columns}"
+        bad.append(unread_row(f"{path.name}:{row.number}", path, detail))
+        return "skip"
+
+    try:
+        table = pa_csv.read_csv(
+            io.BytesIO(content),
+            pa_csv.ReadOptions(column_names=list(names), skip_rows=skip, use_threads=False),
+            pa_csv.ParseOptions(
+                delimiter=separator,
+                quote_char='"' if separator == "," else False,
+                newlines_in_values=separator == ",",
+                invalid_row_handler=put_aside,
+            ),
+            options,
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
+    return table.to_pandas(), bad
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    from pyarrow import parquet
+
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file")
+    try:
+        # Whatever index or types pandas once noted in the file decides nothing here.
+        table = parquet.ParquetFile(path).read(use_pandas_metadata=False)
+        table.validate(full=True)
+        columns = {name: _plain(table[name]) for name in table.column_names}
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}") from error
+    if len(columns) != table.num_columns:
+        raise DataError(f"{path} names a column more than once: {table.column_names}")
+    odd = {name: str(table[name].type) for name, column in columns.items() if column is None}
+    if odd:
+        raise DataError(
+            f"{path} has columns that hold neither text, numbers, dates nor truth values: {odd}; "
+            "write them as text, or leave them out"
+        )
+    return pd.DataFrame({name: _series(column) for name, column in columns.items()})
+
+
+def _plain(column: Any) -> Any:  # noqa: ANN401 (an untyped library)
+    """A column of text, numbers or truth values; None for anything else."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _plain(column.cast(kind.value_type))
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind):
+        return column
+    textual = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    if textual or pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
+        return column.cast(pa.string())
+    return None
+
+
+def _series(column: Any) -> pd.Series:  # noqa: ANN401 (an untyped library)
+    """Whole numbers stay whole where some are missing: as floats, long ids would merge."""
+    series = column.to_pandas()
+    if pa.types.is_integer(column.type) and column.null_count:
+        return column.to_pandas(types_mapper={column.type: pd.Int64Dtype()}.get)
+    if pa.types.is_boolean(column.type) and column.null_count:
+        return column.to_pandas(types_mapper={column.type: pd.BooleanDtype()}.get)
+    return series

@@ -1,0 +1,158 @@
+"""From the members of tar archives to a table of samples: keys, slices and attributes."""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from debias.datasets.listing import SUFFIXES, hashed_ids, is_text, set_aside, shown
+from debias.datasets.sidecars import Columns, Scalar, read_attributes, read_class
+from debias.datasets.tables import OURS
+from debias.datasets.tar_members import Archive, Member
+from debias.errors import DataError, DuplicateIdError, UnsafeArchiveError
+from debias.types import Rejected
+
+LARGEST_SIDECAR = 1 << 20  # bytes
+
+
+@dataclass
+class TarSamples:
+    """What has been found in the archives so far, in a few bytes a sample.
+
+    Attributes:
+        rejected: What was set aside.
+        names: Key of each sample, after the side of the split that its archive states.
+        shards: Number of the archive that holds each sample.
+        offsets: First byte of each image in its archive.
+        lengths: Bytes of each image.
+        columns: What the notes beside the images say.
+        count: Archives listed.
+    """
+
+    rejected: list[Rejected]
+    names: list[str] = field(default_factory=list)
+    shards: "array[int]" = field(default_factory=lambda: array("q"))
+    offsets: "array[int]" = field(default_factory=lambda: array("q"))
+    lengths: "array[int]" = field(default_factory=lambda: array("q"))
+    columns: Columns = field(default_factory=Columns)
+    count: int = 0
+
+    def add(self, path: Path, side: str) -> None:
+        """List one archive; its keys are told from those of other sides of the split."""
+        with Archive(path) as archive:
+            for key, group in groupby(self._safe(archive, path), key=lambda member: member[0]):
+                parts = _parts(key, [(ending, member) for _, ending, member in group], path)
+                try:
+                    image = _image(parts)
+                    self.columns.add(_attributes(parts, archive, path))
+                except ValueError as error:
+                    reason = "row not understood" if _has_image(parts) else "not an image file"
+                    self.rejected.append(set_aside(key, f"{path}/{key}", reason, str(error)))
+                    continue
+                self.names.append(f"{side}/{key}" if side else key)
+                self.shards.append(self.count)
+                self.offsets.append(image.offset)
+                self.lengths.append(image.length)
+        self.count += 1
+
+    def frame(self, shards: list[Path], subject: str | None) -> pd.DataFrame:
+        """One row a sample, in the order in which they were found."""
+        names = pd.Series(self.names)
+        _require_once(names)
+        attributes = self.columns.frame()
+        if subject is not None and subject not in attributes:
+            raise DataError(
+                f"no sample has the attribute {subject!r} (data.subject_column); attributes: "
+                f"{list(attributes.columns)}"
+            )
+        people = {} if subject is None else {"subject_id": attributes[subject]}
+        paths = np.array([str(shard) for shard in shards], dtype=object)
+        samples = pd.DataFrame(
+            {
+                "sample_id": hashed_ids(self.names),
+                "path": paths[np.array(self.shards)],
+                "offset": np.array(self.offsets),
+                "length": np.array(self.lengths),
+            }
+        )
+        others = attributes.drop(columns={*OURS, subject}.intersection(attributes.columns))
+        return pd.concat([samples, others.assign(**people)], axis=1)
+
+    def _safe(self, archive: Archive, path: Path) -> Iterator[tuple[str, str, Member]]:
+        """Key, ending and member of whatever may be read and has a name and an ending."""
+        for member in archive:
+            folder, slash, base = member.name.rpartition("/")
+            stem, dot, ending = base.partition(".")
+            if member.problem:
+                self._set_aside(member, path, "unsafe archive member", member.problem)
+            elif not is_text(member.name):
+                self._set_aside(member, path, "name not understood")
+            elif not stem or not dot:
+                self._set_aside(member, path, "not an image file", "the name has no key or ending")
+            else:
+                yield f"{folder}{slash}{stem}", ending.lower(), member
+
+    def _set_aside(self, member: Member, path: Path, reason: str, detail: str = "") -> None:
+        self.rejected.append(set_aside(member.name, f"{path}/{member.name}", reason, detail))
+
+
+Parts = dict[str, Member]
+
+
+def _parts(key: str, group: list[tuple[str, Member]], path: Path) -> Parts:
+    """Members of one key by their ending."""
+    parts = dict(group)
+    images = [ending for ending in parts if f".{ending}" in SUFFIXES]
+    if len(parts) < len(group) or len(images) > 1:
+        raise DuplicateIdError(
+            f"{path} holds two images or two notes named '{shown(key)}'; nothing says which one "
+            "counts: pack it again with one of each"
+        )
+    for ending in ("json", "cls"):
+        if ending in parts and parts[ending].length > LARGEST_SIDECAR:
+            raise UnsafeArchiveError(
+                f"{path}: {shown(key)}.{ending} has {parts[ending].length} bytes; at most "
+                f"{LARGEST_SIDECAR} are read beside an image"
+            )
+    return parts
+
+
+def _has_image(parts: Parts) -> bool:
+    return any(f".{ending}" in SUFFIXES for ending in parts)
+
+
+def _image(parts: Parts) -> Member:
+    for ending, member in parts.items():
+        if f".{ending}" in SUFFIXES:
+            return member
+    raise ValueError(f"no image of this key, only .{', .'.join(sorted(parts))}")
+
+
+def _attributes(parts: Parts, archive: Archive, path: Path) -> dict[str, Scalar]:
+    """What the notes beside an image say.
+
+    Raises:
+        ValueError: They cannot be read, or contradict each other.
+    """
+    row: dict[str, Scalar] = {}
+    if "json" in parts:
+        row = read_attributes(archive.read(parts["json"]))
+    if "cls" in parts:
+        name = read_class(archive.read(parts["cls"]))
+        if str(row.setdefault("class", name)) != name:
+            raise ValueError("the class file and the JSON object name different classes")
+    return row
+
+
+def _require_once(names: "pd.Series[str]") -> None:
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        first = ", ".join(map(shown, repeated.unique()[:10]))
+        raise DuplicateIdError(
+            f"{len(repeated)} keys stand in more than one place, first: {first}; all members of a "
+            "key must stand side by side (tar --sort=name), and no key may be used twice"
+        )

@@ -1,0 +1,142 @@
+"""The bytes of one image file to a square of RGB."""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from debias.decoding import cropping
+from debias.decoding.colour import stored_as, to_rgb
+from debias.decoding.cropping import Square
+from debias.decoding.formats import READERS, format_of
+from debias.decoding.limits import Limits
+from debias.decoding.notes import (
+    ANIMATED,
+    BEYOND_EDGE,
+    ENLARGED,
+    PROFILE_IGNORED,
+    SEVERAL,
+)
+from debias.decoding.reasons import (
+    IMAGE_TOO_LARGE,
+    NOT_DECODABLE,
+    OUT_OF_MEMORY,
+    RefusedError,
+)
+from debias.decoding.turning import SIDEWAYS, turn_of
+
+LONGEST_DETAIL = 200  # characters
+
+
+class DecodedImage(NamedTuple):
+    """What became of one file.
+
+    Attributes:
+        pixels: ``uint8 (size, size, 3)`` RGB.
+        notes: What was done on the way.
+        format: JPEG, PNG, WEBP or BMP.
+        dimensions: Width and height in pixels as the header says.
+    """
+
+    pixels: np.ndarray
+    notes: tuple[str, ...]
+    format: str
+    dimensions: tuple[int, int]
+
+
+def decode(
+    content: bytes, size: int, limits: Limits | None = None, crop: Square | None = None
+) -> DecodedImage:
+    """First frame, upright by EXIF, RGB on white, resampled (bicubic); metadata are dropped.
+
+    Args:
+        content: A whole JPEG, PNG, WebP or BMP file.
+        size: Side of the result, pixels.
+        limits: How many pixels are decoded at most, by the header.
+        crop: In pixels of the upright image; None for the largest centred square.
+
+    Raises:
+        RefusedError: There is no image, or none that can be used; nothing else is raised,
+            whatever the content.
+    """
+    image: ImageFile | None = None
+    try:
+        image = _opened(content)
+        _check_size(image.size, limits or Limits())
+        return _decoded(image, size, crop)
+    except Exception as error:  # decoders fail in every way there is
+        refused = as_refused(error)
+        refused.dimensions = image.size if image else None
+        raise refused from error
+
+
+def as_refused(error: Exception) -> RefusedError:
+    """The reason that an exception of a decoder stands for, in text that is safe to print."""
+    if isinstance(error, RefusedError):
+        return error
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = text.encode("ascii", "backslashreplace").decode()
+    text = "".join(letter for letter in text if letter.isprintable())[:LONGEST_DETAIL]
+    if isinstance(error, MemoryError):
+        return RefusedError(OUT_OF_MEMORY, text)
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return RefusedError(IMAGE_TOO_LARGE, text)
+    return RefusedError(NOT_DECODABLE, text)
+
+
+def _opened(content: bytes) -> ImageFile:
+    if not content:
+        raise RefusedError(NOT_DECODABLE, "the file is empty")
+    kind = format_of(content)
+    if kind not in READERS:
+        found = f"{kind} files are not read" if kind else "this is no image file"
+        raise RefusedError(NOT_DECODABLE, f"{found}; JPEG, PNG, WebP and BMP are")
+    return READERS[kind](io.BytesIO(content))
+
+
+def _check_size(dimensions: tuple[int, int], limits: Limits) -> None:
+    width, height = dimensions
+    if width * height > limits.most_pixels:
+        raise RefusedError(
+            IMAGE_TOO_LARGE,
+            f"{width} x {height} pixels; at most {limits.most_pixels} are decoded",
+        )
+
+
+def _decoded(image: ImageFile, size: int, crop: Square | None) -> DecodedImage:
+    kind, dimensions, stored = str(image.format), image.size, stored_as(image)
+    if kind == "PNG":
+        image.load()  # its metadata may stand behind the pixels
+    turn, turned = turn_of(image)
+    width, height = reversed(dimensions) if turn in SIDEWAYS else dimensions
+    square = crop or cropping.centred(width, height)
+    if crop:
+        cropping.check(crop, width, height)
+    # A mirrored image whose last pixel is a part of one would be mirrored about another axis.
+    exact = turn is None or not (width % 8 or height % 8)
+    scale = _draft(image, square.side / size) if kind == "JPEG" and exact else 1
+    rgb, converted = to_rgb(image, stored)
+    upright = rgb if turn is None else rgb.transpose(turn)
+    face, beyond = cropping.cut(upright, square.scaled(1 / scale), size)
+    facts = {
+        ANIMATED: getattr(image, "is_animated", False),
+        SEVERAL: "mp" in image.info,
+        PROFILE_IGNORED: image.info.get("icc_profile"),
+        ENLARGED: square.side < size,
+        BEYOND_EDGE: beyond,
+    }
+    notes = (*turned, *converted, *(note for note, true in facts.items() if true))
+    return DecodedImage(np.asarray(face), notes, kind, dimensions)
+
+
+def _draft(image: ImageFile, shrink: float) -> int:
+    """Have a JPEG decoded at 1/2, 1/4 or 1/8 of its size if no less than wanted is left.
+
+    The transform of its blocks yields the smaller image at once, which is most of the time saved.
+    """
+    scale = next((scale for scale in (8, 4, 2) if shrink >= scale), 1)
+    if scale > 1:
+        image.draft(None, (image.width // scale, image.height // scale))
+    return scale

@@ -1,0 +1,44 @@
+"""What a user decides about ingest."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from debias.ingest.framing import FRAMINGS, Centre, Framing
+from debias.ingest.quarantine import QuarantineLimits
+from debias.registry import OneOf
+
+
+class IngestRules(QuarantineLimits):
+    """Which part of an image counts, what is too much, and what is looked for."""
+
+    framing: Annotated[Framing, OneOf("framing", FRAMINGS)] = Field(
+        default=Centre(), description="Part of the image: its centre, a face box, or by the eyes."
+    )
+    near_duplicates: bool = Field(
+        default=True,
+        description="Whether to look for the same photograph in another file, so that its copies "
+        "stay on one side of the split.",
+    )
+    latents_of: Path | None = Field(
+        default=None,
+        description="Run folder whose autoencoder proposes more pairs to compare: photographs that "
+        "were cropped or moved further. Up to some 200,000 images.",
+    )
+    most_megapixels: float = Field(
+        default=50.0, gt=0, le=178, description="Larger images are set aside before decoding."
+    )
+    most_megabytes: float = Field(
+        default=64.0, gt=0, le=1024, description="Larger files are set aside unread."
+    )
+    seconds: float = Field(
+        default=10.0, gt=0, le=3600, description="Longest time one file may take to decode."
+    )
+    workers: int | None = Field(
+        default=None, ge=1, le=256, description="Decoding processes; empty: one a core."
+    )
+
+    def lasting(self) -> dict[str, Any]:
+        """What decides the content of a store, not how many processes work or where things are."""
+        return self.model_dump(mode="json", exclude={"workers", "latents_of"})

@@ -1,0 +1,40 @@
+"""From decoded parts to the shards of a store: only the chosen rows, in order."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from debias.ingest.parts import IMAGES, Decoded
+
+
+def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> None:
+    """Write ``images-*.npy``, ``uint8 (rows, size, size, 3)`` each, and ``perceptual.npy``.
+
+    Args:
+        folder: To fill, on the file system of the parts.
+        decoded: All images.
+        rows: Those wanted, ascending.
+    """
+    start, number = 0, 0
+    for part, shard in zip(decoded.parts, decoded.images.shards, strict=True):
+        wanted = rows[(rows >= start) & (rows < start + len(shard))] - start
+        start += len(shard)
+        if not len(wanted):
+            continue
+        target = folder / f"images-{number:05d}.npy"
+        if len(wanted) == len(shard):
+            _link(part / IMAGES, target)
+        else:
+            np.save(target, shard[wanted], allow_pickle=False)
+        number += 1
+    np.save(folder / "perceptual.npy", decoded.perceptual[rows], allow_pickle=False)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # some file systems have no links
+        shutil.copyfile(source, target)

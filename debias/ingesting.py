@@ -1,0 +1,147 @@
+"""``debias ingest``: from whatever a user points at to a store, and a page that accounts for it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from debias.artifacts import Artifact, RunFolder, load_faces
+from debias.config import FacesRecipe, load_config, parse_faces
+from debias.datasets.recognition import recognised
+from debias.errors import ConfigError
+from debias.progress import Progress
+from debias.report.ingest_page import write_ingest_page
+from debias.sealed import read_manifest, write_json
+from debias.stages.faces import ACCOUNT, STAGE, ingest_faces
+
+PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for.
+
+    Attributes:
+        source: Recipe (``.yaml``), or a folder or file of images.
+        data: Settings of the data set beyond its place: ``name``, ``table``, columns.
+        recipe: Other settings of a store: ``label``, ``attributes``, ``image_size``.
+        overrides: ``section.key=value``, applied last.
+        out: Folder of the store; None for ``stores/NAME``.
+        retry: Read again what failed by bad luck.
+    """
+
+    source: Path
+    data: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+    out: Path | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ingest:
+    """A finished store.
+
+    Attributes:
+        folder: Where it is.
+        recipe: What was asked for.
+        document: The account of it; ``reused`` says whether it was there before.
+    """
+
+    folder: Path
+    recipe: FacesRecipe
+    document: dict[str, Any]
+
+
+def ingest(request: Request, progress: Progress | None = None) -> Ingest:
+    """Make a store, or find it finished, and write its page.
+
+    Raises:
+        PipelineError: The recipe, the data or the folder cannot be used; nothing is half-written.
+    """
+    recipe = recipe_of(request)
+    folder = request.out or Path("stores") / recipe.name
+    before = {path.parent.name for path in (folder / STAGE).glob("*/manifest.json")}
+    artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=request.retry)
+    document = _document(recipe, artifact, folder) | {"reused": artifact.key in before}
+    write_json(folder / NUMBERS, document, mode=0o600)
+    write_ingest_page(document, _pictures(recipe, artifact, document), folder / PAGE)
+    # Last: who follows the pointer finds a store with its account.
+    write_json(folder / POINTER, {"faces": artifact.key, "name": recipe.name})
+    return Ingest(folder=folder, recipe=recipe, document=document)
+
+
+def recipe_of(request: Request) -> FacesRecipe:
+    """The recipe that was named, or one for the layout that the source has.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        DataError: The source does not exist, or its layout is not known.
+    """
+    if request.source.suffix in {".yaml", ".yml"}:
+        _require_plain(request)
+        config = load_config(request.source, request.overrides)
+        given = {name: getattr(config, name) for name in FacesRecipe.model_fields}
+        return FacesRecipe.model_validate(given)
+    found = recognised(request.source, request.data)
+    tree = {"name": _plain(request.source), "data": found} | dict(request.recipe)
+    return parse_faces(tree, request.overrides)
+
+
+def _require_plain(request: Request) -> None:
+    given = [*request.data, *request.recipe]
+    if given:
+        raise ConfigError(
+            f"{request.source} is a recipe and says itself what {', '.join(given)} are; change "
+            "them there or with --set"
+        )
+
+
+def _plain(source: Path) -> str:
+    """A name for a store, from that of its source."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.resolve().stem).strip("-._")
+    return name or "faces"
+
+
+def _document(recipe: FacesRecipe, artifact: Artifact, folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(artifact.path)
+    return {
+        "name": recipe.name,
+        "source": {
+            "name": recipe.data.name,
+            "place": str(getattr(recipe.data, "root", getattr(recipe.data, "file", ""))),
+            "annotation": recipe.data.annotation,
+            "source": recipe.data.source,
+        },
+        "store": str(folder),
+        "key": artifact.key,
+        "created": manifest["created"],
+        "seconds": manifest["seconds"],
+        "image_size": recipe.image_size,
+    } | artifact.read_json(ACCOUNT)
+
+
+def _pictures(
+    recipe: FacesRecipe, artifact: Artifact, document: Mapping[str, Any]
+) -> dict[str, UInt8[np.ndarray, "H W 3"]]:
+    """Pixels of the pairs on the page, if the recipe allows faces; drawn ones always may."""
+    if not (recipe.report.show_faces or recipe.data.name == "synthetic"):
+        return {}
+    faces = load_faces(artifact)
+    pairs = document["duplicates"]["pairs"]
+    wanted = {pair[side] for pair in pairs for side in ("first", "second")}
+    rows = np.flatnonzero(faces.samples["sample_id"].isin(wanted).to_numpy()).astype(np.int64)
+    return dict(zip(faces.ids(rows).tolist(), faces.images[rows], strict=True))
+
+
+def next_step(found: Ingest) -> str:
+    """What to do with the store."""
+    use = f"--set data.name=store --set data.root={found.folder}"
+    if found.recipe.label is None:
+        return f"use it in a recipe: debias run my.yaml {use}"
+    named = f"--set label={found.recipe.label}"
+    return f"train on it: debias run configs/folder.yaml {use} {named}"

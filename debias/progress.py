@@ -1,0 +1,34 @@
+"""Somebody who watches long work."""
+
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Advance(Protocol):
+    """Tells that steps are done, with a short note."""
+
+    def __call__(self, note: str, steps: int = 1) -> None: ...
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Somebody who watches a run."""
+
+    def start(self, title: str, total: int) -> Advance:
+        """A stage with ``total`` steps begins; call the result as they are done."""
+
+    def reused(self, title: str) -> None:
+        """A stage was found finished."""
+
+
+class Silence:
+    """Nobody watches."""
+
+    def start(self, title: str, total: int) -> Advance:
+        return silent
+
+    def reused(self, title: str) -> None: ...
+
+
+def silent(note: str, steps: int = 1) -> None:
+    """Nobody counts."""

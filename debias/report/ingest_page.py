@@ -1,0 +1,85 @@
+"""The page about an ingest: what came in, what became of it, and whom that hit."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from debias.report import contact_sheet, ingest_view
+from debias.report.contact_sheet import FacePictures
+from debias.report.drawing import GROUPS_DRAWN
+from debias.report.filling import embedded, fill, put
+from debias.report.ingest_charts import ingest_figures
+from debias.report.text import day
+
+Document = Mapping[str, Any]
+
+
+def write_ingest_page(document: Document, pictures: FacePictures, path: Path) -> None:
+    """Write the page about an ingest, or leave what was there untouched.
+
+    Every number and verdict is printed as the document states it. ``None`` in the place of a
+    number of a group means withheld, unless said otherwise; shares are in [0, 1].
+
+    Args:
+        document: An ingest document, plain values only:
+
+            - ``name``, ``store``, ``key``, ``created`` (ISO 8601), ``image_size`` (pixels a
+              side), ``seconds``, ``reused`` (whether an earlier store was taken as it was),
+              ``framing`` and ``identities`` (a sentence each), ``concluded`` (sentences).
+            - ``source``: ``name``, ``place``, ``annotation`` (who assigned the groups and how),
+              ``source`` (``annotated``, ``estimated``, ...).
+            - ``counts``: ``listed`` = ``kept`` + ``rejected`` + ``exact_duplicates`` +
+              ``not_selected`` (filters, caps, leaks); ``near_pairs``, ``mirrored_pairs``,
+              ``clusters``, ``clustered_images``, ``conflicts`` (pairs whose labels disagree),
+              ``people`` (None: nobody says). Parts that do not add up are reported on the page.
+            - ``reasons``: ``reason``, ``count``, ``examples`` of ``sample_id``, ``path``,
+              ``detail``, ``format`` (may be empty), ``dimensions`` (width and height, or None).
+              They add up to ``counts.rejected``: exact duplicates are none of them.
+            - ``notes``: ``note``, ``count``: what was converted on the way.
+            - ``groups``: ``attribute``, ``group`` (with or without ``attribute:``), ``listed``,
+              ``rejected``, ``share``, ``times_overall``, ``p`` and ``p_adjusted`` (None beside a
+              number in ``rejected``: not tested), ``flagged``, ``duplicates``.
+            - ``limits``: ``most_rejected``, ``most_group_ratio``, ``level``.
+            - ``duplicates``: ``rule`` (a sentence) and ``pairs`` of ``first`` and ``second``
+              (sample ids), ``kind`` (``near``, ``mirrored``, ``exact`` or ``latent``), ``bits``
+              and ``correlation`` (None: not compared so), ``conflict`` (names of attributes
+              joined by ", ", or empty), ``splits`` (of both; empty text: not in the store).
+            - ``splits``: ``split``, ``images``, ``people`` (None: nobody says), ``share`` of the
+              kept images, ``by_group`` of ``attribute``, ``group``, ``images``, ``share`` of the
+              split.
+            - ``leaks``: ``checked`` (some of ``people``, ``duplicates``, ``content``) and
+              ``removed``.
+        pictures: Sample id to its pixels, ``uint8 (H, W, 3)``; empty unless the configuration
+            allows faces. Only those that stand on the page are embedded.
+        path: File to write, readable by its owner alone; its folder must exist.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    put(path, render_ingest(document, pictures))
+
+
+def render_ingest(document: Document, pictures: FacePictures) -> str:
+    """The page about an ingest as text."""
+    return fill("ingest.html", _view(document, pictures))
+
+
+def _view(document: Document, pictures: FacePictures) -> dict[str, Any]:
+    return {
+        "document": document,
+        "counts": document["counts"],
+        "name": ingest_view.shown(document["name"]),
+        "created": day(document["created"]),
+        "outcome": ingest_view.outcome(document),
+        "cautions": ingest_view.cautions(document),
+        "groups": ingest_view.groups(document),
+        "groups_drawn": GROUPS_DRAWN,
+        "tested": ingest_view.tested(document),
+        "rejects": contact_sheet.rejects(document, pictures),
+        "duplicates": contact_sheet.duplicates(document, pictures),
+        "split_groups": ingest_view.split_groups(document),
+        "leak_check": ingest_view.leak_check(document),
+        "provenance": ingest_view.provenance(document),
+        "faces_shown": bool(pictures),
+        "charts": embedded(ingest_figures(document)),
+    }

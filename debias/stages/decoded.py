@@ -1,0 +1,200 @@
+"""From a listed data set to decoded images: what was decoded before is not decoded again."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from debias import ingest
+from debias.artifacts import RunFolder
+from debias.datasets import Dataset
+from debias.decoding.drawn import read_drawn
+from debias.decoding.hashing import hash_files
+from debias.decoding.limits import Limits
+from debias.decoding.pool import read_files
+from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
+from debias.files import require_space
+from debias.ingest.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
+from debias.progress import Progress
+from debias.sealed import verify
+from debias.types import Collection, ReadImages, Rejected
+
+PARTS = ".parts"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Listed:
+    """What is to be decoded, before and after its files were hashed.
+
+    Attributes:
+        collection: What the data set offers.
+        samples: Rows that pass the filters, by ``sample_id``.
+        rejected: What the listing and the framing had to set aside.
+        size: Side of the images, pixels.
+        rules: Framing and limits.
+    """
+
+    collection: Collection
+    samples: pd.DataFrame
+    rejected: list[Rejected]
+    size: int
+    rules: ingest.IngestRules
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for the content of a data set without files; empty where files are hashed."""
+        if self.collection.draw is None:
+            return ""
+        table = self.samples.drop(columns="path", errors="ignore").astype(str)
+        return _digest([self.collection.fingerprint, *table.columns], table)
+
+    @property
+    def content(self) -> str:
+        """Names of the columns and every row in order, file contents by hash; no paths."""
+        places = ["path", "offset", "length"]
+        table = self.samples.drop(columns=places, errors="ignore").astype(str)
+        return _digest([self.collection.fingerprint, *table.columns], table)
+
+
+def list_samples(
+    data: Dataset, seed: int, filters: ingest.Filters, size: int, rules: ingest.IngestRules
+) -> Listed:
+    """List a data set.
+
+    Raises:
+        DataError: Its files are not there or cannot be read.
+        EmptyDatasetError: No sample passes the filters.
+    """
+    try:
+        collection = data.collect(seed)
+    except (FileNotFoundError, PermissionError) as error:
+        raise DataError(str(error)) from error
+    samples = ingest.keep(collection.samples, filters).sort_values("sample_id", ignore_index=True)
+    samples, unplaced = ingest.framed(samples, rules.framing)
+    if samples.empty:
+        raise EmptyDatasetError(f"no sample is left; first: {unplaced[0].detail}")
+    return Listed(
+        collection=collection,
+        samples=samples,
+        rejected=[*collection.rejected, *unplaced],
+        size=size,
+        rules=rules,
+    )
+
+
+def hashed(listed: Listed) -> Listed:
+    """With ``sha256`` of every file, empty where it cannot be read; drawn faces as they are."""
+    if listed.collection.draw is not None:
+        return listed
+    found, _ = hash_files(listed.samples)
+    digests = dict(zip(found["sample_id"], found["sha256"], strict=True))
+    known = listed.samples["sample_id"].map(digests).fillna("").astype(str)
+    return replace(listed, samples=listed.samples.assign(sha256=known))
+
+
+def is_begun(stage: Path) -> bool:
+    """Whether anything was decoded there before, so that hashing first may save the decoding."""
+    return next(stage.glob("*/manifest.json"), None) is not None or bool(
+        next((stage / PARTS).glob("part-*"), None)
+    )
+
+
+def decode(
+    listed: Listed, place: RunFolder, stage: str, progress: Progress, *, retry: bool = False
+) -> ingest.Decoded:
+    """Decode what is not there yet into parts below the stage's folder.
+
+    Args:
+        listed: What to decode.
+        place: Folder of the run or store; the caller holds its lock.
+        stage: Folder of the artifacts below it.
+        progress: Watches.
+        retry: Read again what failed by bad luck.
+
+    Raises:
+        StorageError: There is no space, or the folder cannot be written.
+    """
+    folder = place.path / stage / PARTS
+    folder.mkdir(parents=True, exist_ok=True)
+    require_space(folder, len(listed.samples) * listed.size**2 * 3)
+    listing = ingest.Listing(
+        samples=listed.samples,
+        size=listed.size,
+        fingerprint=listed.fingerprint,
+        known=_known(place.path / stage, listed),
+        retry=retry,
+    )
+    advance = progress.start(stage.capitalize(), len(listed.samples))
+    return ingest.decode_parts(folder, listing, _reader(listed), advance)
+
+
+def forget_parts(place: RunFolder, stage: str) -> None:
+    """Delete the parts; the finished store has links to what it needs."""
+    shutil.rmtree(place.path / stage / PARTS, ignore_errors=True)
+
+
+def content_of(listed: Listed, decoded: ingest.Decoded) -> Listed:
+    """With the ``sha256`` of what was in fact decoded."""
+    if listed.collection.draw is not None:
+        return listed
+    digests = dict(zip(decoded.samples["sample_id"], decoded.samples["sha256"], strict=True))
+    digests |= {item.sample_id: item.sha256 for item in decoded.rejected}
+    known = listed.samples["sample_id"].map(digests).fillna("").astype(str)
+    return replace(listed, samples=listed.samples.assign(sha256=known))
+
+
+def unlucky(decoded: ingest.Decoded) -> list[str]:
+    """Samples that failed but may be readable another time."""
+    return sorted(item.sample_id for item in decoded.rejected if item.reason in ingest.BAD_LUCK)
+
+
+def _reader(listed: Listed) -> ReadImages:
+    if listed.collection.draw is not None:
+        return read_drawn(listed.collection.draw)
+    rules = listed.rules
+    limits = Limits(
+        most_bytes=int(rules.most_megabytes * 2**20),
+        most_pixels=int(rules.most_megapixels * 1e6),
+        seconds=rules.seconds,
+    )
+    return partial(read_files, limits=limits, workers=rules.workers)
+
+
+def _known(stage: Path, listed: Listed) -> ingest.Known | None:
+    """Images of finished stores and of unfinished parts, if they have the right size."""
+    if listed.collection.draw is not None or "sha256" not in listed.samples:
+        return None
+    folders = [path.parent for path in sorted(stage.glob("*/manifest.json"))]
+    sources = [_store(folder) for folder in folders] + [
+        _part(folder) for folder in parts_in(stage / PARTS)
+    ]
+    return ingest.known(
+        [x for x in sources if x is not None and x.shards and x.shards[0].shape[1] == listed.size]
+    )
+
+
+def _store(folder: Path) -> ingest.Source | None:
+    try:
+        verify(folder)
+    except ArtifactCorruptError:
+        return None
+    samples = pd.read_parquet(folder / "samples.parquet")
+    if "notes" not in samples or "sha256" not in samples:
+        return None
+    shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
+    return ingest.Source(samples, shards, np.load(folder / "perceptual.npy"))
+
+
+def _part(folder: Path) -> ingest.Source:
+    shard = np.load(folder / IMAGES, mmap_mode="r")
+    return ingest.Source(pd.read_parquet(folder / FOUND), [shard], np.load(folder / PERCEPTUAL))
+
+
+def _digest(head: list[str], table: pd.DataFrame) -> str:
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    return hashlib.sha256(json.dumps(head).encode() + rows.tobytes()).hexdigest()

@@ -1,0 +1,396 @@
+"""Tar archives in the layout of WebDataset, and archives that mean harm."""
+
+import gzip
+import io
+import json
+import os
+import tarfile
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from debias.datasets import TarShards, tar_members
+from debias.errors import (
+    DataError,
+    DuplicateIdError,
+    EmptyDatasetError,
+    PipelineError,
+    UnsafeArchiveError,
+)
+
+JPEG = b"\xff\xd8 pixels"
+
+
+def archived(path, members, **settings):
+    """Write members given as name: bytes, text, a JSON value or a header of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w", **settings) as archive:
+        for name, content in members.items() if isinstance(members, dict) else members:
+            if isinstance(content, tarfile.TarInfo):
+                archive.addfile(content)
+                continue
+            if not isinstance(content, bytes):
+                text = content if isinstance(content, str) else json.dumps(content)
+                content = text.encode()
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+    return path
+
+
+def header(name, kind, **fields):
+    made = tarfile.TarInfo(name)
+    made.type = kind
+    for field, value in fields.items():
+        setattr(made, field, value)
+    return made
+
+
+def reasons(found):
+    return Counter(item.reason for item in found.rejected)
+
+
+def listed(path, **settings):
+    return TarShards(root=path, **settings).collect(0)
+
+
+# What is read ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_slices_of_the_archive_are_the_images(tmp_path, layout):
+    members = {
+        "a/1.jpg": JPEG + b"1", "a/1.json": {"smile": "yes", "age": 30}, "a/1.txt": "ignored",
+        "a/2.JSON": {"smile": "no", "age": 31}, "a/2.PNG": JPEG + b"two",
+        "./3.webp": JPEG,
+    }  # fmt: skip
+    found = listed(archived(tmp_path / "x.tar", members, format=layout))
+    assert found.rejected == ()
+    content = (tmp_path / "x.tar").read_bytes()
+    samples = found.samples
+    slices = [
+        content[offset : offset + length]
+        for offset, length in zip(samples["offset"], samples["length"], strict=True)
+    ]
+    assert slices == [JPEG + b"1", JPEG + b"two", JPEG]
+    assert set(samples["path"]) == {str(tmp_path / "x.tar")}
+    assert samples["smile"].fillna("-").tolist() == ["yes", "no", "-"]
+    assert samples["age"].tolist()[:2] == [30, 31]
+    assert samples["age"].isna().tolist() == [False, False, True]
+    assert "split" not in samples
+
+
+def test_a_key_ends_at_the_first_dot_after_the_last_slash(tmp_path):
+    members = {"v1.0/a.b.jpg": JPEG, "v1.0/a.jpg": JPEG, "v1.0/a.cls": " 7\n", ".hidden.jpg": JPEG}
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert found.samples["class"].tolist() == ["7"]
+    assert found.samples["length"].tolist() == [len(JPEG)]
+    assert reasons(found) == {"not an image file": 1}
+
+
+def test_values_become_numbers_where_all_are_and_else_text(tmp_path):
+    values = [
+        {"n": 1, "x": 0.5, "mixed": "a", "known": True, "big": 2**53 + 1, "text": "01"},
+        {"n": 2, "x": 3, "mixed": 1, "known": False, "big": None, "text": "NO"},
+        {"n": 3, "x": -1, "mixed": None, "big": 2**53, "text": ""},
+    ]
+    members = []
+    for key, value in enumerate(values):
+        members += [(f"{key}.jpg", JPEG), (f"{key}.json", value)]
+    samples = listed(archived(tmp_path / "x.tar", members)).samples
+    assert samples["n"].tolist() == [1, 2, 3]
+    assert samples["x"].tolist() == [0.5, 3.0, -1.0]
+    assert samples["mixed"].tolist()[:2] == ["a", "1"]
+    assert samples["known"].tolist()[:2] == ["true", "false"]
+    assert samples[["mixed", "known"]].iloc[2].isna().all()
+    assert samples["big"].iloc[0] - samples["big"].iloc[2] == 1  # as floats they would be equal
+    assert samples["text"].tolist() == ["01", "NO", ""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]", "3", "{", "", '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": [1]}',
+        '{"a": {"b": 1}}', '{"a": 1, "a": 2}', '{"a": "\\ud800"}', '{"\\udfff": 1}',
+        '{"a": 9223372036854775808}', '{"a": 1' + "0" * 5000 + "}", "[" * 100_000, b"\xff{}",
+    ],
+)  # fmt: skip
+def test_a_note_that_is_no_flat_object_sets_its_sample_aside(tmp_path, text):
+    members = {"1.jpg": JPEG, "1.json": text, "2.jpg": JPEG, "2.json": {"a": 1}}
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert len(found.samples) == 1
+    assert reasons(found) == {"row not understood": 1}
+    assert found.rejected[0].path == str(tmp_path / "x.tar" / "1")
+
+
+def test_two_notes_must_agree_on_the_class(tmp_path):
+    members = {
+        "1.jpg": JPEG, "1.cls": "3", "1.json": {"class": 3},
+        "2.jpg": JPEG, "2.cls": "3", "2.json": {"class": 4},
+        "3.jpg": JPEG, "3.cls": "two\nlines", "4.jpg": JPEG, "4.cls": b"\xff",
+    }  # fmt: skip
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert len(found.samples) == 1
+    assert reasons(found) == {"row not understood": 3}
+
+
+def test_notes_without_an_image_are_accounted_for(tmp_path):
+    members = {"1.jpg": JPEG, "2.json": {"a": 1}, "README.md": "hello", "3.mask.png": JPEG}
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert reasons(found) == {"not an image file": 3}
+    assert {item.sample_id for item in found.rejected} == {"2", "README", "3"}
+
+
+def test_columns_with_our_names_decide_nothing_unless_a_setting_names_them(tmp_path):
+    note = {"path": "/etc/passwd", "offset": 0, "length": 9, "split": "test", "who": "Ann", "a": 1}
+    path = archived(tmp_path / "x.tar", {"1.jpg": JPEG, "1.json": note})
+    samples = listed(path, subject_column="who").samples
+    assert set(samples) == {"sample_id", "path", "offset", "length", "a", "subject_id"}
+    assert samples["path"].iloc[0] == str(path)
+    assert samples["subject_id"].iloc[0] == "Ann"
+    with pytest.raises(DataError, match=r"no sample has the attribute 'person'"):
+        listed(path, subject_column="person")
+
+
+# Archives and splits -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["train-0", "train-1", "val-0", "test-0"], {"train": 40, "validation": 20, "test": 20}),
+        (["train-0", "val-0"], {"train": 18, "validation": 2, "test": 20}),
+        (["train/0", "Validation/0", "test/0"], {"train": 20, "validation": 20, "test": 20}),
+    ],
+)
+def test_names_of_archives_and_folders_may_state_a_split(tmp_path, names, expected):
+    for place, name in enumerate(names):
+        first = 100 * place if name == "train-1" else 0  # keys begin anew in every split
+        members = {f"{first + n:04d}.jpg": JPEG for n in range(20)}
+        archived(tmp_path / f"{name}.tar", members)
+    samples = listed(tmp_path).samples
+    assert samples["split"].value_counts().to_dict() == expected
+    assert samples["sample_id"].is_unique
+    assert "split" not in listed(tmp_path, split="drawn").samples
+
+
+def test_ids_depend_on_keys_and_not_on_archives(tmp_path):
+    everything = {f"{n}.jpg": JPEG for n in range(4)}
+    one = listed(archived(tmp_path / "one.tar", everything)).samples
+    archived(tmp_path / "two" / "a.tar", dict(list(everything.items())[:1]))
+    archived(tmp_path / "two" / "b.tar", dict(list(everything.items())[1:]))
+    assert listed(tmp_path / "two").samples["sample_id"].tolist() == one["sample_id"].tolist()
+
+
+def test_archives_of_which_only_some_state_a_split_are_refused(tmp_path):
+    archived(tmp_path / "train-0.tar", {"1.jpg": JPEG})
+    archived(tmp_path / "training-0.tar", {"2.jpg": JPEG})
+    with pytest.raises(DataError, match=r"1 of 2 archives .* first: training-0\.tar"):
+        listed(tmp_path)
+    assert len(listed(tmp_path, split="drawn").samples) == 2
+
+
+def test_other_files_beside_the_archives_are_accounted_for(tmp_path):
+    archived(tmp_path / "x.tar", {"1.jpg": JPEG})
+    (tmp_path / "x.idx").touch()
+    os.symlink(tmp_path / "x.tar", tmp_path / "y.tar")
+    os.mkfifo(tmp_path / "z.tar")
+    found = listed(tmp_path)
+    assert len(found.samples) == 1
+    assert reasons(found) == {"not an image file": 1, "not a regular file": 2}
+    assert listed(tmp_path / "y.tar").samples["path"].tolist() == [str(tmp_path / "x.tar")]
+
+
+def test_compressed_archives_are_refused_with_what_to_do(tmp_path):
+    path = archived(tmp_path / "x.tar", {"1.jpg": JPEG})
+    (tmp_path / "zipped.tar").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match="unpack it with gunzip"):
+        listed(tmp_path / "zipped.tar")
+    (tmp_path / "zipped.tar").rename(tmp_path / "zipped.tar.gz")
+    with pytest.raises(DataError, match=r"zipped\.tar\.gz is compressed"):
+        listed(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("1.jpg", JPEG), ("1.jpg", JPEG)],
+        [("1.jpg", JPEG), ("1.png", JPEG)],
+        [("1.jpg", JPEG), ("2.jpg", JPEG), ("1.jpg", JPEG)],
+    ],
+)
+def test_a_key_in_two_places_is_refused(tmp_path, members):
+    with pytest.raises(DuplicateIdError, match="1"):
+        listed(archived(tmp_path / "x.tar", members))
+
+
+def test_an_archive_without_images_is_explained(tmp_path):
+    with pytest.raises(EmptyDatasetError, match=r"hold no image beside a key.*first: .*x\.tar/1"):
+        listed(archived(tmp_path / "x.tar", {"1.json": {}}))
+    (tmp_path / "x.tar").unlink()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(EmptyDatasetError, match=r"holds no \.tar archive, only 1 other files"):
+        listed(tmp_path)
+
+
+# Archives that are damaged -----------------------------------------------------------------------
+
+
+def test_an_archive_cut_off_anywhere_is_named_with_the_byte(tmp_path):
+    content = archived(
+        tmp_path / "x.tar", {f"{n}.jpg": bytes(600 * n) for n in range(1, 5)}
+    ).read_bytes()
+    end = content.rindex(b"ustar") + 255 + 5 * 512  # where the two blocks of zeros begin
+    cut = tmp_path / "cut.tar"
+    for length in [1, 100, 511, 512, 513, *range(1000, end, 700), end]:
+        cut.write_bytes(content[:length])
+        with pytest.raises(DataError, match=r"cut\.tar is (no tar|cut off or damaged at byte \d+)"):
+            listed(cut)
+    cut.write_bytes(content[: end + 1024])
+    assert len(listed(cut).samples) == 4
+
+
+def test_a_damaged_header_does_not_end_the_list_silently(tmp_path):
+    path = archived(tmp_path / "x.tar", {f"{n}.jpg": JPEG for n in range(4)})
+    content = bytearray(path.read_bytes())
+    content[1024] ^= 1  # in the name of the second member
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cut off or damaged at byte 1024: there is neither"):
+        listed(path)
+
+
+def test_archives_that_were_joined_are_refused(tmp_path):
+    first = archived(tmp_path / "1.tar", {"1.jpg": JPEG}).read_bytes()
+    (tmp_path / "1.tar").write_bytes(first + first)
+    with pytest.raises(DataError, match="goes on after its end"):
+        listed(tmp_path / "1.tar")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"x" * 10_000])
+def test_a_file_that_is_no_archive_is_named(tmp_path, content):
+    (tmp_path / "x.tar").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.tar is no tar archive"):
+        listed(tmp_path / "x.tar")
+
+
+# Archives that mean harm -------------------------------------------------------------------------
+
+
+def test_members_that_lead_elsewhere_are_set_aside(tmp_path):
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    members = [
+        ("", header("1.jpg", tarfile.SYMTYPE, linkname=str(tmp_path / "secret.jpg"))),
+        ("", header("2.jpg", tarfile.LNKTYPE, linkname="9.jpg")),
+        ("", header("3.jpg", tarfile.FIFOTYPE)),
+        ("", header("4.jpg", tarfile.CHRTYPE)),
+        ("", header("5.jpg", tarfile.BLKTYPE)),
+        ("", header("6.jpg", b"V")),
+        ("", header("folder.jpg", tarfile.DIRTYPE)),
+        ("/etc/7.jpg", JPEG),
+        ("a/../../8.jpg", JPEG),
+        ("C:\\8.jpg", JPEG),
+        ("..\\8.jpg", JPEG),
+        ("9.jpg", JPEG),
+    ]
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert len(found.samples) == 1
+    assert reasons(found) == {"unsafe archive member": 10}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.jpg", "x.tar"]
+
+
+def test_sparse_members_are_set_aside(tmp_path):
+    sparse = header("1.jpg", tarfile.REGTYPE)
+    sparse.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1000000000000"}
+    found = listed(archived(tmp_path / "x.tar", [("", sparse), ("2.jpg", JPEG)]))
+    assert [item.detail for item in found.rejected] == ["a sparse file"]
+
+
+def raw(name, size, kind=b"0"):
+    """A header of 512 bytes with any size, even one below zero."""
+    made = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
+    made[156:157] = kind
+    made[124:136] = b"\xff" * 4 + size.to_bytes(8, "big", signed=True) if size < 0 else (
+        f"{size:011o} ".encode()
+    )  # fmt: skip
+    made[148:156] = b" " * 8
+    made[148:156] = f"{sum(made):06o}\0 ".encode()
+    return bytes(made)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (raw("1.jpg", -512), "holds -512 bytes"),
+        (raw("1.jpg", 0) + raw("2.jpg", -1024), "byte 512: it says that it holds -1024"),
+        (raw("x", 8 * 10**9, b"x"), "attributes of 8000000000 bytes"),
+        (raw("x", 20_000, b"L") + bytes(20_480), "a name or attributes of 20000 bytes"),
+        (raw("x", 0, b"x") * 5000, "recursion"),
+    ],
+)
+def test_headers_that_would_exhaust_the_reader_are_refused(tmp_path, content, message):
+    (tmp_path / "x.tar").write_bytes(content + bytes(1024))
+    with pytest.raises(UnsafeArchiveError, match=message) as error:
+        listed(tmp_path / "x.tar")
+    assert error.value.exit_code == 9
+
+
+def test_attributes_that_make_a_size_negative_do_not_go_round_in_circles(tmp_path):
+    member = header("1.jpg", tarfile.REGTYPE)
+    member.pax_headers = {"size": "-2048"}
+    path = archived(tmp_path / "x.tar", [("0.jpg", JPEG), ("", member), ("2.jpg", JPEG)])
+    with pytest.raises(UnsafeArchiveError, match=r"x\.tar, header at byte"):
+        listed(path)
+
+
+def test_too_many_members_or_too_long_notes_are_refused(tmp_path, monkeypatch):
+    path = archived(tmp_path / "x.tar", {"1.jpg": JPEG, "1.json": " " * (1 << 20) + "{}"})
+    with pytest.raises(UnsafeArchiveError, match=r"1\.json has 1048578 bytes; at most 1048576"):
+        listed(path)
+    path = archived(tmp_path / "x.tar", {f"{n}.jpg": JPEG for n in range(11)})
+    monkeypatch.setattr(tar_members, "MOST_MEMBERS", 10)
+    with pytest.raises(UnsafeArchiveError, match="more than 10 members"):
+        listed(path)
+
+
+def test_notes_with_ever_new_names_do_not_make_columns_without_end(tmp_path):
+    members = []
+    for key in range(3):
+        note = {f"{key}-{n}": 0 for n in range(400)}
+        members += [(f"{key}.jpg", JPEG), (f"{key}.json", note)]
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert len(found.samples) == 2
+    assert reasons(found) == {"row not understood": 1}
+
+
+def test_an_archive_damaged_in_any_way_is_listed_or_ends_in_one_of_our_errors(tmp_path):
+    seeds = []
+    for layout in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        members = []
+        for key in range(3):
+            name = f"{'long' * 40 * (key == 1)}{key}\u00e9"
+            members += [(f"{name}.jpg", JPEG * 50 * key), (f"{name}.json", {"a": key})]
+        path = archived(tmp_path / "seed.tar", members, format=layout)
+        seeds.append(path.read_bytes())
+    generator, path = np.random.default_rng(0), tmp_path / "x.tar"
+    outcomes = Counter()
+    for _ in range(400):
+        content = bytearray(seeds[generator.integers(2)])
+        block = 512 * int(generator.integers(len(content) // 512))
+        place = block + int(generator.integers(100, 512))
+        if generator.random() < 0.2:
+            del content[place : place + int(generator.integers(1, 2000))]
+        else:
+            content[place : place + 8] = generator.bytes(int(generator.integers(1, 8)))
+        if generator.random() < 0.7:  # an attacker's header has the right sum
+            content[block + 148 : block + 156] = b" " * 8
+            total = sum(content[block : block + 512])
+            content[block + 148 : block + 156] = f"{total:06o}\0 ".encode()
+        path.write_bytes(content)
+        try:
+            listed(path)
+            outcomes["listed"] += 1
+        except PipelineError as error:
+            outcomes[type(error).__name__] += 1
+    assert outcomes["listed"] > 10
+    assert outcomes["DataError"] > 100

@@ -1,0 +1,397 @@
+"""What the doctor says about machines, servers and folders that the tests make."""
+
+import hashlib
+import importlib.metadata as metadata
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from debias import doctor_machine, doctor_servers, doctor_storage, janitor
+from debias.doctor import Finding, examine, exit_code
+from debias.janitor import Leftover
+from debias.sealed import sealing
+
+KEY = hashlib.sha256(b"content").hexdigest()[:20]
+DEAD = 999_999_999
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in (*doctor_servers.SERVICES, *doctor_machine.TELEMETRY, "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A finished run of one artifact."""
+    with sealing(tmp_path / "run" / "faces" / KEY, {"stage": "faces"}) as path:
+        np.save(path / "images-00000.npy", np.arange(12))
+        (path / "quarantine.jsonl").write_text("{}\n")
+        (path / "quarantine.jsonl").chmod(0o600)
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"pid": DEAD}))
+    (tmp_path / "run" / "report.json").write_text("{}")
+    return tmp_path / "run"
+
+
+def texts(findings, area, *states):
+    wanted = states or ("ok", "warning", "problem")
+    return [one.text for one in findings if one.area == area and one.state in wanted]
+
+
+def worse(findings):
+    return [(one.area, one.state) for one in findings if one.state != "ok"]
+
+
+def test_a_sound_machine_and_folder_have_no_problem(root):
+    found = examine(root)
+    assert exit_code(found) == 0
+    areas = {"versions", "disk", "file system", "compute", "servers", "telemetry", "integrity"}
+    assert areas <= {one.area for one in found}
+    assert worse(one for one in found if one.area in ("integrity", "runs", "permissions")) == []
+    assert texts(found, "integrity") == ["1 of 1 artifacts agree with their manifest"]
+    assert texts(found, "runs") == ["1 runs: 1 finished"]
+
+
+def test_every_complaint_comes_with_advice(root, monkeypatch):
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    (root / "faces" / KEY / "images-00000.npy").write_bytes(b"other")
+    (root / "faces" / ".parts").mkdir()
+    complaints = [one for one in examine(root, images=10**12) if one.state != "ok"]
+    assert len(complaints) >= 5
+    assert all(one.advice for one in complaints)
+
+
+def test_only_problems_change_the_exit_code():
+    ok, warning = Finding("a", "ok", "x"), Finding("a", "warning", "x", "y")
+    assert exit_code([ok, warning]) == 0
+    assert exit_code([ok, Finding("a", "problem", "x", "y"), warning]) == 4
+
+
+def test_without_a_folder_it_is_quick_and_loads_nothing_heavy():
+    code = (
+        "import sys, time; start = time.perf_counter()\n"
+        "from debias.doctor import examine; examine()\n"
+        "print([m for m in ('torch', 'pandas', 'numpy', 'mlflow') if m in sys.modules])\n"
+        "print(time.process_time())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, seconds = done.stdout.strip().splitlines()
+    assert loaded == "[]"
+    assert float(seconds) < 2
+
+
+def installed(monkeypatch, **versions):
+    real = metadata.version
+
+    def version(name):
+        if name not in versions:
+            return real(name)
+        if versions[name] is None:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+
+
+def test_versions_are_held_against_what_the_package_asks_for(monkeypatch):
+    installed(monkeypatch, fastapi="0.159.1", mlflow="3.16.1", torch=None)
+    problems = texts(doctor_machine.versions(), "versions", "problem")
+    assert [text.split()[0] for text in problems] == ["fastapi", "mlflow", "torch"]
+    assert "Prefect's server does not start" in problems[0]
+    assert "outside <4,>=3.17" in problems[1]
+    assert problems[2] == "torch is not installed"
+
+
+def test_a_package_that_is_not_installed_says_so():
+    (found,) = doctor_machine.versions("no-such-package-here")
+    assert (found.state, "not installed" in found.text) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_warned"),
+    [((3, 11, 12), True), ((3, 11, 13), False), ((3, 13, 3), True), ((3, 14, 0), False)],
+)
+def test_python_versions_that_unpack_anything_are_warned_of(version, is_warned):
+    assert bool(list(doctor_machine._python(version))) == is_warned
+
+
+def test_the_disk_is_measured_in_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor_storage, "free_bytes", lambda place: 12_288_000 * 12 // 10)
+    (found,) = doctor_storage.disk(tmp_path / "not" / "there")  # 64 * 64 * 3 = 12,288 bytes each
+    assert "room for 1,000 images of 64 px" in found.text
+    assert found.state == "warning"
+    assert worse(doctor_storage.disk(tmp_path, images=1001))[0] == ("disk", "problem")
+    monkeypatch.setattr(doctor_storage, "free_bytes", lambda place: 2**40)
+    assert worse(doctor_storage.disk(tmp_path, images=10**6)) == []
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *asked: False)  # as root everything can be written
+    assert ("disk", "problem") in worse(doctor_storage.disk(tmp_path))
+    assert list(doctor_storage.file_system(tmp_path)) == []
+
+
+def test_a_file_system_is_tried_and_left_as_it_was(tmp_path, monkeypatch):
+    assert worse(doctor_storage.file_system(tmp_path)) == []
+    monkeypatch.setitem(doctor_storage.TRIALS, "locks", lambda scratch: False)
+    assert texts(doctor_storage.file_system(tmp_path), "file system", "problem")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_file_system_is_named(tmp_path, monkeypatch):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x {tmp_path}/my\\040data nfs4 rw 0 0\n")
+    monkeypatch.setattr(janitor, "MOUNTS", mounts)
+    (tmp_path / "my data").mkdir()
+    assert janitor.file_system(tmp_path / "my data" / "runs") == "nfs4"
+    assert janitor.file_system(tmp_path / "my datasets") == "ext4"
+    (warning, _) = doctor_storage.file_system(tmp_path / "my data")
+    assert warning.state == "warning"
+    assert "nfs4" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("threads", "state"), [("", "ok"), ("1", "ok"), ("100000", "warning"), ("many", "ok")]
+)
+def test_more_threads_than_cores_are_warned_of(monkeypatch, threads, state):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    (found,) = doctor_machine.compute()
+    assert found.state == state
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("150000 100000", 1.5), ("max 100000", 8.0)])
+def test_a_containers_share_of_the_cores_counts(tmp_path, monkeypatch, quota, cores):
+    (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(doctor_machine, "LIMITS", (tmp_path / "cpu.max",))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8))
+    assert doctor_machine._cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "state"),
+    [
+        ("DO_NOT_TRACK", "1", "ok"),
+        ("DO_NOT_TRACK", "0", "warning"),
+        ("MLFLOW_DISABLE_TELEMETRY", "false", "warning"),
+        ("PREFECT_SERVER_ANALYTICS_ENABLED", "true", "warning"),
+        ("PREFECT_SERVER_ANALYTICS_ENABLED", "false", "ok"),
+    ],
+)
+def test_telemetry_that_was_switched_on_is_warned_of(monkeypatch, variable, value, state):
+    monkeypatch.setenv(variable, value)
+    assert [one.state for one in doctor_machine.telemetry()] == [state]
+
+
+class Fake(BaseHTTPRequestHandler):
+    """Answers as the test says, and notes what it was asked."""
+
+    listing, version, asked, elsewhere, pause = 200, "3.17.2", (), "", 0.0
+
+    def do_GET(self):
+        self.answer(200, self.version)
+
+    def do_POST(self):
+        self.answer(self.listing, "[]")
+
+    def answer(self, status, text):
+        type(self).asked += ((self.path, self.headers.get("Authorization")),)
+        time.sleep(self.pause)
+        self.send_response(302 if self.elsewhere else status)
+        if self.elsewhere:
+            self.send_header("Location", self.elsewhere)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *said):
+        pass
+
+
+@pytest.fixture
+def server():
+    """Address of a server on the loopback, and the class that decides its answers."""
+    handler = type("Answers", (Fake,), {})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{http.server_port}", handler
+        http.shutdown()
+
+
+@pytest.mark.parametrize("variable", doctor_servers.SERVICES)
+def test_an_open_server_is_fine_on_this_machine_alone(server, monkeypatch, variable):
+    place, handler = server
+    monkeypatch.setenv(variable, f"http://{place}")
+    found = list(doctor_servers.servers())
+    assert worse(found) == []
+    assert sum("anybody who asks on this machine" in one.text for one in found) == 1
+    assert len(handler.asked) == 3
+    monkeypatch.setattr(doctor_servers, "LOCAL", ())
+    assert worse(doctor_servers.servers()) == [("servers", "warning")]
+
+
+def test_a_server_that_asks_for_a_login_is_fine_and_gets_none(server, monkeypatch):
+    place, handler = server
+    handler.listing = 401
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:canary-7@{place}")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "canary-8")
+    monkeypatch.setattr(doctor_servers, "LOCAL", ())
+    found = list(doctor_servers.servers())
+    assert any("asks for a login" in one.text for one in found)
+    assert texts(found, "servers", "warning") == [
+        f"the password for MLflow at http://{place} travels in clear"
+    ]
+    assert "canary" not in str(found)
+    assert {login for _, login in handler.asked} == {None}
+
+
+def test_an_old_server_is_named(server, monkeypatch):
+    place, handler = server
+    handler.version = "3.16.1"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{place}")
+    assert "3.16.1" in texts(doctor_servers.servers(), "servers", "warning")[0]
+
+
+def test_nobody_else_is_asked(server, monkeypatch):
+    """Neither where a server sends us, nor a proxy."""
+    place, handler = server
+    other = type("Other", (Fake,), {})
+    with ThreadingHTTPServer(("127.0.0.1", 0), other) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        handler.elsewhere = f"http://127.0.0.1:{http.server_port}/"
+        monkeypatch.setenv("http_proxy", handler.elsewhere)
+        monkeypatch.setenv("PREFECT_API_URL", f"http://{place}/api")
+        list(doctor_servers.servers())
+        http.shutdown()
+    assert other.asked == ()
+    assert handler.asked[0] == ("/api/health", None)
+
+
+def test_a_server_that_hangs_or_is_away_is_given_up(server, monkeypatch):
+    place, handler = server
+    monkeypatch.setattr(doctor_servers, "PATIENCE", 0.2)
+    handler.pause = 1.0
+    start = time.perf_counter()
+    for address in (f"http://{place}", "http://127.0.0.1:9"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert worse(doctor_servers.servers()) == [("servers", "problem")]
+    assert time.perf_counter() - start < 1.0
+
+
+def test_a_server_that_listens_everywhere_is_warned_of(tmp_path, monkeypatch):
+    head = "  sl  local_address rem_address   st\n"
+    for name, place in (("tcp", "0100007F:1388"), ("tcp6", f"{'0' * 32}:1389")):
+        (tmp_path / name).write_text(f"{head} 0: {place} 00000000:0000 0A rest\n")
+    monkeypatch.setattr(doctor_servers, "CONNECTIONS", tmp_path)
+    assert not doctor_servers._listens_everywhere(5000)
+    assert doctor_servers._listens_everywhere(5001)
+
+
+def test_a_database_address_is_shown_without_its_password(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:canary-7@host/db")
+    (found, _) = doctor_servers.servers()
+    assert "postgresql://host/db" in found.text
+    assert "canary" not in found.text
+
+
+def test_an_altered_missing_or_added_file_is_a_problem(root):
+    artifact = root / "faces" / KEY
+    (artifact / "more.json").write_text("{}")
+    (text,) = texts(examine(root), "integrity", "problem")
+    assert "more.json" in text
+    (artifact / "more.json").unlink()
+    (artifact / "manifest.json").write_text("{")
+    found = examine(root)
+    assert exit_code(found) == 4
+    assert texts(found, "integrity", "ok") == ["0 of 1 artifacts agree with their manifest"]
+
+
+def test_leftovers_of_the_dead_are_deleted_on_request_only(root):
+    stage, old = root / "faces", time.time() - 2 * janitor.DAY
+    dead, alive = (stage / f".{KEY}-{owner}-abcd_123" for owner in (DEAD, os.getpid()))
+    forgotten, fresh = root / ".report-abcd_123.json", root / ".report-abcd_456.json"
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "images.npy").write_bytes(b"pixels")
+    for file in (forgotten, fresh):
+        file.write_text("{")
+    os.utime(forgotten, (old, old))
+    found = examine(root)
+    assert texts(found, "leftovers", "warning")[0].startswith("2 (")
+    assert dead.exists()
+    assert exit_code(found) == 0
+    assert worse(one for one in examine(root, repair=True) if one.area == "leftovers") == []
+    assert not dead.exists()
+    assert not forgotten.exists()
+    assert alive.exists()
+    assert fresh.exists()
+    assert len(texts(examine(root), "integrity", "ok")) == 1
+
+
+def test_on_a_network_a_process_number_says_nothing(tmp_path, monkeypatch):
+    """The process may live on another machine: only a day without a change decides."""
+    folder = tmp_path / f".{KEY}-{DEAD}-abcd_123"
+    folder.mkdir()
+    left = Leftover(folder, DEAD)
+    assert not left.at_work
+    monkeypatch.setattr(janitor, "is_over_a_network", lambda path: True)
+    assert left.at_work
+    old = time.time() - 2 * janitor.DAY
+    os.utime(folder, (old, old))
+    assert not left.at_work
+
+
+def test_unfinished_work_is_named(root):
+    parts = root / "faces" / ".parts" / "part-00000"
+    parts.mkdir(parents=True)
+    (parts / "images.npy").write_bytes(bytes(3 * 2**20))
+    (root / "faces" / ".purged-0123.old").mkdir()
+    found = examine(root)
+    assert "3 MiB" in texts(found, "builds", "warning")[0]
+    assert "debias purge" in next(one.advice for one in found if one.area == "purge")
+    assert exit_code(found) == 4
+
+
+def test_who_can_read_and_write_is_looked_at(root):
+    private = root / "faces" / KEY / "quarantine.jsonl"
+    private.chmod(0o644)
+    root.chmod(0o777)
+    states = worse(one for one in examine(root) if one.area == "permissions")
+    assert states == [("permissions", "problem"), ("permissions", "warning")]
+
+
+@pytest.mark.parametrize(
+    ("about", "is_done", "state"),
+    [
+        ({"pid": DEAD}, True, "finished"),
+        ({"pid": DEAD}, False, "unfinished"),
+        ({"pid": os.getpid()}, False, "perhaps at work"),
+        ({}, False, "unfinished"),
+        ([], False, "unreadable"),
+    ],
+)
+def test_states_of_runs(root, about, is_done, state):
+    (root / "run.json").write_text(json.dumps(about))
+    if not is_done:
+        (root / "report.json").unlink()
+    assert texts(examine(root), "runs", "ok") == [f"1 runs: 1 {state}"]
+
+
+def test_nothing_is_changed_by_looking(root):
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    examine(root)
+    assert {p: p.stat().st_mtime_ns for p in root.rglob("*") if p.is_file()} == before
+
+
+def test_a_folder_that_is_not_there_is_a_problem(tmp_path):
+    assert exit_code(examine(tmp_path / "nowhere")) == 4
+
+
+def test_a_deep_examination_asks_torch():
+    assert any("torch computes" in one.text for one in doctor_machine.compute(deep=True))
