@@ -129,6 +129,7 @@ def ingest(  # noqa: PLR0913 (the options of one command)
         )  # fmt: skip
         with Bars() as bars:
             found = ingesting.ingest(request, bars)
+        _say(f"{source} was read as data set {found.recipe.data.name!r} (--data names another).")
         for line in ingest_lines(found.document):
             console.print(line, highlight=False, soft_wrap=isinstance(line, str))
         _say(f"\nPage: {found.folder / ingesting.PAGE}")
@@ -343,6 +344,57 @@ def compare(
             _say(f"Page: {page}")
         _say(f"Numbers: {out / NUMBERS}")
         _say("Next: open the page; it begins with the groups that were harmed, if there are any.")
+
+
+@app.command()
+def purge(
+    subject: Annotated[str, typer.Argument(help="A subject_id, as the data set names people.")],
+    folders: Annotated[list[Path], typer.Argument(help="Run folders, stores, or folders of them.")],
+    sample: Annotated[
+        bool, typer.Option("--sample", help="SUBJECT is a sample_id: only this image goes.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed; change nothing.")
+    ] = False,
+) -> None:
+    """Take a person out of stores, latents, weights, predictions, pages and tracked runs."""
+    with _explained():
+        from debias.purging import purge as purge_person
+
+        found = purge_person(subject, folders, sample=sample, dry_run=dry_run)
+        for line in found.lines():
+            _say(line)
+        if not (found.complete or dry_run):
+            raise typer.Exit(4)
+
+
+STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+@app.command()
+def doctor(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of runs or stores, whose files are verified.")
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Load torch, too.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Delete what dead processes left behind in FOLDER.")
+    ] = False,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Images that are to be put into a store.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=1, help="Side of these images, pixels.")] = 64,
+) -> None:
+    """Examine versions, disk, permissions, servers, and a folder of runs or stores."""
+    with _explained():
+        from debias.doctor import examine, exit_code
+
+        found = examine(folder, deep=deep, repair=repair, images=images, size=size)
+        for one in found:
+            console.print(f"[{STYLES[one.state]}]{one.state:8}[/] {one.area}: ", end="")
+            _say(one.text + (f"\n         -> {one.advice}" if one.advice else ""))
+        if exit_code(found):
+            raise typer.Exit(exit_code(found))
 
 
 def _named(settings: Mapping[str, Any]) -> dict[str, Any]:

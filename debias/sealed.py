@@ -25,7 +25,8 @@ def sealing(final: Path, about: Mapping[str, Any]) -> Iterator[Path]:
 
     Args:
         final: Folder to make. If somebody else finished it meanwhile, theirs stays.
-        about: Goes into the manifest, read when the folder is sealed.
+        about: Goes into the manifest, read when the folder is sealed. ``files`` in it holds the
+            fingerprints of files that are known already: links to those of a sealed folder.
 
     Raises:
         StorageError: The disk is full or not writable; nothing is left under the final name.
@@ -105,7 +106,8 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
     files = sorted(path for path in folder.iterdir() if path.is_file())
     for path in [*files, folder]:
         sync(path)
-    about["files"] = {path.name: fingerprint(path) for path in files}
+    known = about.get("files", {})
+    about["files"] = {path.name: known.get(path.name) or fingerprint(path) for path in files}
     write_json(folder / MANIFEST, about)
     sync(folder)
 

@@ -11,7 +11,8 @@ import debias
 
 ROOT = Path(debias.__file__).parent
 ROOMS = {
-    "datasets", "ingest", "models", "density", "weighting", "metrics", "report", "stages",
+    "datasets", "decoding", "ingest", "models", "density", "weighting", "metrics", "report",
+    "stages", "purging", "doctor",
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 TORCH = {

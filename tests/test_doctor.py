@@ -13,8 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from debias import doctor_machine, doctor_servers, doctor_storage, janitor
-from debias.doctor import Finding, examine, exit_code
+from debias import janitor
+from debias.doctor import machine as doctor_machine
+from debias.doctor import servers as doctor_servers
+from debias.doctor import storage as doctor_storage
+from debias.doctor.examination import Finding, examine, exit_code
 from debias.janitor import Leftover
 from debias.sealed import sealing
 
@@ -78,7 +81,7 @@ def test_only_problems_change_the_exit_code():
 def test_without_a_folder_it_is_quick_and_loads_nothing_heavy():
     code = (
         "import sys, time; start = time.perf_counter()\n"
-        "from debias.doctor import examine; examine()\n"
+        "from debias.doctor.examination import examine; examine()\n"
         "print([m for m in ('torch', 'pandas', 'numpy', 'mlflow') if m in sys.modules])\n"
         "print(time.process_time())"
     )

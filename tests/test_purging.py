@@ -32,15 +32,15 @@ from debias.artifacts import (
     save_weights,
 )
 from debias.errors import ArtifactCorruptError, DataError, StorageError
-from debias.holdings import places_in, traces_in
 from debias.janitor import JOURNAL, finish_swaps
-from debias.journal import begin
 from debias.locks import locked
-from debias.published import _local
-from debias.purging import purge
-from debias.scrubbing import names_person, without, without_in_json
+from debias.purging.holdings import places_in, traces_in
+from debias.purging.journal import begin
+from debias.purging.published import _local
+from debias.purging.removal import purge
+from debias.purging.scrubbing import names_person, without, without_in_json
+from debias.purging.traces import Traces
 from debias.sealed import read_manifest, verify, write_json
-from debias.traces import Traces
 from debias.types import Latents, Predictions, SamplingWeights
 
 PEOPLE = ("Ann_Lee", "Bob_Ray", "Cho_Kim", "Dee_Fox")
@@ -428,8 +428,8 @@ KILLED_AT = """
     import os, signal, sys
     from pathlib import Path
     import debias.janitor as janitor
-    import debias.rewriting as rewriting
-    from debias.purging import purge
+    import debias.purging.rewriting as rewriting
+    from debias.purging.removal import purge
 
     left, real = int(sys.argv[2]), janitor.swap
 

@@ -64,6 +64,6 @@ def _row_cosines(width: int) -> np.ndarray:
 
 @cache
 def _cosines(length: int) -> np.ndarray:
-    """(length, waves): whole numbers in [-64, 64]; a column is its own mirror image, up to the sign."""
+    """(length, waves): whole numbers in [-64, 64]; a column mirrored is itself, up to the sign."""
     place = (2 * np.arange(length) + 1) / (2 * length)
     return np.round(STEPS * np.cos(np.pi * np.outer(place, np.arange(1, WAVES + 1))))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8, UInt64
+from jaxtyping import Bool, Int64, UInt8, UInt64
 
 from debias.errors import ArtifactCorruptError
 from debias.ingest.framing import CROP
@@ -179,7 +179,7 @@ def _build(
             pending.result()
 
 
-def _known(part: pd.DataFrame, listing: Listing) -> np.ndarray:
+def _known(part: pd.DataFrame, listing: Listing) -> Bool[np.ndarray, " n"]:
     if listing.known is None or "sha256" not in part:
         return np.zeros(len(part), dtype=bool)
     return listing.known.rows(part) >= 0
@@ -196,12 +196,13 @@ class _Stream:
         """Blocks until every one of these samples, which come next, has been seen."""
         left = len(ids)
         while left:
-            block = self.rest or next(self.blocks)
-            mine, self.rest = _cut(block, ids)
-            done = len(mine.found) + len(mine.rejected)
+            block, self.rest = self.rest or next(self.blocks), None
+            if _samples(block) > left:
+                block, self.rest = _cut(block, ids)
+            done = _samples(block)
             left -= done
             self.advance("", done)
-            yield mine
+            yield block
 
     def close(self) -> None:
         close = getattr(self.blocks, "close", None)
@@ -209,12 +210,14 @@ class _Stream:
             close()
 
 
-def _cut(block: ReadBlock, ids: set[str]) -> tuple[ReadBlock, ReadBlock | None]:
+def _samples(block: ReadBlock) -> int:
+    return len(block.found) + len(block.rejected)
+
+
+def _cut(block: ReadBlock, ids: set[str]) -> tuple[ReadBlock, ReadBlock]:
     """The samples of a block that are among ``ids``, and the others."""
-    inside = block.found["sample_id"].isin(ids).to_numpy()
+    inside = np.array([name in ids for name in block.found["sample_id"]], dtype=bool)
     others = tuple(item for item in block.rejected if item.sample_id not in ids)
-    if inside.all() and not others:
-        return block, None
     mine = tuple(item for item in block.rejected if item.sample_id in ids)
     return _part_of(block, inside, mine), _part_of(block, ~inside, others)
 
@@ -234,17 +237,25 @@ def _filled(
     """All samples of one part: those decoded before, and those of the stream."""
     images = np.empty((len(part), listing.size, listing.size, 3), dtype=np.uint8)
     perceptual = np.empty((len(part), 4), dtype=np.uint64)
-    place = pd.Series(np.arange(len(part)), index=part["sample_id"])
-    found = [_copied(part, listing, images, perceptual)]
+    known = _known(part, listing)
+    found = [_copied(part, known, listing, images, perceptual)]
     rejected: list[Rejected] = []
-    for block in stream.take(set(fresh["sample_id"])):
-        rows = place[block.found["sample_id"]].to_numpy()
-        images[rows], perceptual[rows] = block.images, block.perceptual
+    places, names, done = np.flatnonzero(~known), fresh["sample_id"].tolist(), 0
+    kept = [np.flatnonzero(known)]
+    for block in stream.take(set(names)):
+        rows = places[done : done + _samples(block)]
+        if block.rejected:
+            lost = {item.sample_id for item in block.rejected}
+            rows = rows[[name not in lost for name in names[done : done + len(rows)]]]
+        _put(images, rows, block.images)
+        perceptual[rows] = block.perceptual
+        done += _samples(block)
         found.append(block.found)
+        kept.append(rows)
         rejected += block.rejected
-    table = pd.concat(found) if len(found) > 1 else found[0]
-    order = np.sort(place[table["sample_id"]].to_numpy())
-    table = table.set_index("sample_id").loc[part["sample_id"].iloc[order]].reset_index()
+    order = np.concatenate(kept)
+    table = pd.concat(found, ignore_index=True).iloc[np.argsort(order)]
+    order = np.sort(order)
     # The square belongs to what these pixels are.
     table = table.assign(**{name: part[name].to_numpy()[order] for name in CROP if name in part})
     if len(order) < len(part):
@@ -252,14 +263,26 @@ def _filled(
     return ReadBlock(images=images, found=table, perceptual=perceptual, rejected=tuple(rejected))
 
 
+def _put(
+    images: UInt8[np.ndarray, "n H W 3"],
+    rows: Int64[np.ndarray, " m"],
+    block: UInt8[np.ndarray, "m H W 3"],
+) -> None:
+    """Copy, in one go where the rows follow one another."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+        images[rows[0] : rows[-1] + 1] = block
+    else:
+        images[rows] = block
+
+
 def _copied(
     part: pd.DataFrame,
+    known: Bool[np.ndarray, " n"],
     listing: Listing,
     images: UInt8[np.ndarray, "n H W 3"],
     perceptual: UInt64[np.ndarray, "n 4"],
 ) -> pd.DataFrame:
     """Copy in what was decoded before; returns its rows."""
-    known = _known(part, listing)
     table = pd.DataFrame({"sample_id": part["sample_id"][known]})
     if listing.known is None or not known.any():
         return table.assign(sha256="", notes="").iloc[:0]
@@ -298,7 +321,8 @@ def _remove(place: Path) -> None:
 def _opened(places: Sequence[Path], listing: Listing) -> Decoded:
     found = pd.concat([pd.read_parquet(place / FOUND) for place in places], ignore_index=True)
     samples = listing.samples
-    samples = samples[samples["sample_id"].isin(found["sample_id"]).to_numpy()]
+    if len(found) < len(samples):
+        samples = samples[samples["sample_id"].isin(found["sample_id"]).to_numpy()]
     # A store hands over pixels, but knows of which files they are.
     told = ("sha256", "notes") if listing.fingerprint else ()
     read = {name: found[name].to_numpy() for name in ("sha256", "notes")}

@@ -8,17 +8,21 @@ import numpy as np
 from jaxtyping import Int64
 
 from debias.ingest.parts import IMAGES, Decoded
+from debias.sealed import read_manifest
 
 
-def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> None:
+def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> dict[str, str]:
     """Write ``images-*.npy``, ``uint8 (rows, size, size, 3)`` each, and ``perceptual.npy``.
 
     Args:
         folder: To fill, on the file system of the parts.
         decoded: All images.
         rows: Those wanted, ascending.
+
+    Returns:
+        Fingerprints of the files that are links to a part: they need not be read again.
     """
-    start, number = 0, 0
+    start, number, known = 0, 0, {}
     for part, shard in zip(decoded.parts, decoded.images.shards, strict=True):
         wanted = rows[(rows >= start) & (rows < start + len(shard))] - start
         start += len(shard)
@@ -27,10 +31,12 @@ def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) 
         target = folder / f"images-{number:05d}.npy"
         if len(wanted) == len(shard):
             _link(part / IMAGES, target)
+            known[target.name] = read_manifest(part)["files"][IMAGES]
         else:
             np.save(target, shard[wanted], allow_pickle=False)
         number += 1
     np.save(folder / "perceptual.npy", decoded.perceptual[rows], allow_pickle=False)
+    return known
 
 
 def _link(source: Path, target: Path) -> None:

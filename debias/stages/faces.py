@@ -158,7 +158,7 @@ def _write(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     about |= {"base": base, "unlucky": len(unlucky), "created": now}
     with place.create(STAGE, key, about) as folder:
-        ingest.write_shards(folder, decoded, ingested.chosen.rows)
+        about["files"] = ingest.write_shards(folder, decoded, ingested.chosen.rows)
         save_faces(folder, ingested.chosen.samples, _described(recipe, ingested.chosen))
         ingest.write_quarantine(folder / QUARANTINE, rejected, listed.samples, recipe.attributes)
         ingested.chosen.pairs.to_parquet(folder / PAIRS, index=False)

@@ -80,9 +80,10 @@ def load_vae(run: Run, artifact: Artifact, model: ConvVAE) -> ConvVAENetwork:
 
 def publish_pictures(artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
     """Reconstructions over the course of training, and what single dimensions move."""
-    originals = faces.images[faces.rows("validation")[:SHOWN]]
-    for step, sheet in enumerate(load_array(artifact, "reconstructions")):
-        pair = np.concatenate([originals, sheet[: len(originals)]])
+    sheets = load_array(artifact, "reconstructions")  # (epochs, faces, H, W, 3); fewer if purged
+    originals = faces.images[faces.rows("validation")[: sheets.shape[1]]]
+    for step, sheet in enumerate(sheets):
+        pair = np.concatenate([originals, sheet])
         tracker.image("reconstructions", _tiled(pair, 2), step)
     traversals = load_array(artifact, "traversals")
     tracker.image("traversals", _tiled(np.concatenate(traversals), len(traversals)), 0)

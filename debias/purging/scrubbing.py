@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from debias.traces import Traces, contents, is_id
+from debias.purging.traces import Traces, contents, is_id
 
 CLUSTER = "duplicate_cluster"
 GONE = object()

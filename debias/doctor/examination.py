@@ -7,13 +7,11 @@ servers.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from debias.doctor_folder import examine_folder
-from debias.doctor_machine import compute, telemetry, versions
-from debias.doctor_servers import servers
-from debias.doctor_storage import disk, file_system
-from debias.finding import Finding, exit_code
-
-__all__ = ["Finding", "examine", "exit_code"]
+from debias.doctor.finding import Finding
+from debias.doctor.folder import examine_folder
+from debias.doctor.machine import compute, telemetry, versions
+from debias.doctor.servers import servers
+from debias.doctor.storage import disk, file_system
 
 
 def examine(
@@ -34,7 +32,7 @@ def examine(
         size: Side of these images, pixels.
 
     Returns:
-        In the order in which they are to be read; :func:`exit_code` sums them up.
+        In the order in which they are to be read; ``exit_code`` sums them up.
     """
     place = folder or Path()
     parts: list[Callable[[], Iterator[Finding]]] = [

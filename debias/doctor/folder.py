@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from debias import janitor
+from debias.doctor.finding import Finding
 from debias.errors import ArtifactCorruptError
-from debias.finding import Finding
 from debias.sealed import verify
 
 PRIVATE = "quarantine.jsonl"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from debias.addresses import MLFLOW, PREFECT, without_password
-from debias.finding import Finding
+from debias.doctor.finding import Finding
 
 PATIENCE = 3.0  # seconds a question may take, all in all
 MOST = 65_536  # bytes of an answer that are read

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from debias.finding import Finding
+from debias.doctor.finding import Finding
 
 NAMED = ("torch", "torchvision", "pillow", "numpy", "pandas", "mlflow", "prefect", "h5py")
 REASONS = {

@@ -15,14 +15,14 @@ from pathlib import Path
 from debias import janitor
 from debias.errors import StorageError
 from debias.files import replace_file, storage_error
-from debias.holdings import Place, is_held, places_in, traces_in
-from debias.journal import begin, end
 from debias.locks import LOCK, locked
-from debias.published import Published, published
-from debias.rewriting import rewriting
-from debias.scrubbing import names_person, without
-from debias.traces import Traces, combined, is_shown_in
-from debias.unreached import unreached_in
+from debias.purging.holdings import Place, is_held, places_in, traces_in
+from debias.purging.journal import begin, end
+from debias.purging.published import Published, published
+from debias.purging.rewriting import rewriting
+from debias.purging.scrubbing import names_person, without
+from debias.purging.traces import Traces, combined, is_shown_in
+from debias.purging.unreached import unreached_in
 
 PATIENCE = 10.0  # seconds for which another process is waited for
 EDITED = (".parquet", ".json", ".jsonl")  # loose files that may be changed
@@ -76,7 +76,8 @@ class Purged:
             what = "whole" if step.removed is None else f"{step.removed:,} rows or entries"
             yield f"{step.path}: {what}"
         verb = "Would remove" if self.dry_run else "Removed"
-        yield f"{verb} from {len(self.steps):,} files and folders, images from stores: {self.images:,}"
+        places = f"{len(self.steps):,} files and folders"
+        yield f"{verb} from {places}, images from stores: {self.images:,}"
         yield from (f"Not reached: {text}." for text in self.unreached)
         yield from (f"Still names the person: {path}" for path in self.remaining or ())
         for folder in self.pages:

@@ -13,9 +13,9 @@ from jaxtyping import Shaped
 
 from debias.errors import DataError
 from debias.janitor import artifacts_below, walk
-from debias.journal import resume
+from debias.purging.journal import resume
+from debias.purging.traces import OWN, SUBJECT, Traces, as_text
 from debias.sealed import fingerprint, is_sealed, read_manifest, verify
-from debias.traces import OWN, SUBJECT, Traces, as_text
 
 SAMPLES = "samples.parquet"
 SET_ASIDE = ("quarantine.jsonl", "set_aside.json")

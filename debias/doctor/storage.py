@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from debias.doctor.finding import Finding
 from debias.files import HEADROOM, free_bytes
-from debias.finding import Finding
 from debias.janitor import file_system as kind_of
 from debias.janitor import is_over_a_network
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 
 from debias import janitor
-from debias.holdings import Place
-from debias.traces import Traces
+from debias.purging.holdings import Place
+from debias.purging.traces import Traces
 
 
 def unreached_in(place: Place, traces: Traces) -> Iterator[str]:

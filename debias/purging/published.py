@@ -9,10 +9,10 @@ from urllib.request import url2pathname
 
 from debias import servers
 from debias.addresses import MLFLOW, without_password
-from debias.holdings import Place
 from debias.janitor import walk
-from debias.scrubbing import names_person
-from debias.traces import Traces
+from debias.purging.holdings import Place
+from debias.purging.scrubbing import names_person
+from debias.purging.traces import Traces
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 REPORTS = ("report.html", "report.json")

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from debias.files import sync
-from debias.holdings import Store
 from debias.janitor import NEW, delete, swap
-from debias.scrubbing import Edit, without, without_in_json, without_rows
+from debias.purging.holdings import Store
+from debias.purging.scrubbing import Edit, without, without_in_json, without_rows
+from debias.purging.traces import Traces, is_shown_in
 from debias.sealed import MANIFEST, fingerprint, read_manifest, verify, write_json
-from debias.traces import Traces, is_shown_in
 
 IDS, WEIGHTS, ORIGIN, DRAWN = "ids.npy", "weights.parquet", "origin.json", "reconstructions.npy"
 # Arrays in the order of the training faces, without ids: they are made again by the next run.

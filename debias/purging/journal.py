@@ -10,7 +10,7 @@ from pathlib import Path
 
 from debias.files import replace_file
 from debias.janitor import JOURNAL
-from debias.traces import Traces
+from debias.purging.traces import Traces
 
 
 def begin(folder: Path, traces: Traces) -> None:
