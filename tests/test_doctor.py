@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from debias import janitor
+from debias.doctor import examine
 from debias.doctor import machine as doctor_machine
 from debias.doctor import servers as doctor_servers
 from debias.doctor import storage as doctor_storage
-from debias.doctor.examination import Finding, examine, exit_code
+from debias.doctor.finding import Finding, exit_code
 from debias.janitor import Leftover
 from debias.sealed import sealing
 

@@ -390,7 +390,7 @@ def test_an_altered_artifact_is_refused_before_anything_is_changed(root, name):
 
 
 def test_nothing_is_changed_while_somebody_writes(root, monkeypatch):
-    monkeypatch.setattr("debias.purging.PATIENCE", 0.0)
+    monkeypatch.setattr("debias.purging.removal.PATIENCE", 0.0)
     before = snapshot(root)
     with locked(root / "faces"), pytest.raises(StorageError, match="has been building"):
         purge("Ann_Lee", [root])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8, UInt64
+from jaxtyping import UInt8
 
 import debias
 from debias.decoding.limits import Limits
@@ -59,12 +59,10 @@ class Answer(NamedTuple):
     Attributes:
         records: One an item.
         images: RGB of those that were kept.
-        perceptual: Their perceptual hashes.
     """
 
     records: list[Record]
     images: UInt8[np.ndarray, "m H W 3"]
-    perceptual: UInt64[np.ndarray, "m 4"]
 
 
 class Child:
@@ -101,8 +99,7 @@ class Child:
     def nothing(self, death: ChildDiedError) -> Answer:
         """The answer about an item that killed the process."""
         images = np.empty((0, self.size, self.size, 3), dtype=np.uint8)
-        refused = Refused(death.reason, death.detail)
-        return Answer([refused], images, np.empty((0, 4), dtype=np.uint64))
+        return Answer([Refused(death.reason, death.detail)], images)
 
     def end(self) -> None:
         """End it for good, also while another thread waits for its answer."""
@@ -147,10 +144,8 @@ class Child:
         records = records_of(pipes.read_json(MOST_A_RECORD * (count + 1)), count)
         kept = sum(isinstance(record, Kept) for record in records)
         images = np.empty((kept, self.size, self.size, 3), dtype=np.uint8)
-        perceptual = np.empty((kept, 4), dtype=np.uint64)
-        for array in (images, perceptual):
-            pipes.read_into(array.reshape(-1).view(np.uint8).data)
-        return Answer(records, images, perceptual)
+        pipes.read_into(images.reshape(-1).data)
+        return Answer(records, images)
 
     def _death(self, error: Exception) -> ChildDiedError:
         self.deaths += 1

@@ -8,6 +8,7 @@ import pandas as pd
 
 from debias.decoding.child import Answer
 from debias.decoding.cropping import Square
+from debias.decoding.perceptual import perceptual_hash
 from debias.decoding.protocol import Item, Kept, Refused
 from debias.decoding.reading import Place
 from debias.types import ReadBlock, Rejected
@@ -53,7 +54,7 @@ def block_of(chunk: Chunk, answer: Answer) -> ReadBlock:
     return ReadBlock(
         images=answer.images,
         found=pd.DataFrame({"sample_id": ids, "sha256": digests, "notes": notes}, dtype=str),
-        perceptual=answer.perceptual,
+        perceptual=perceptual_hash(answer.images),
         rejected=tuple(rejected),
     )
 

@@ -18,7 +18,6 @@ F and any other        refused
 =====================  =========================================================================
 """
 
-import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
@@ -97,6 +96,8 @@ def to_rgb(image: Image.Image, stored: str = "") -> tuple[Image.Image, tuple[str
 
 
 def _from_sixteen_bits(image: Image.Image) -> tuple[Image.Image, bool]:
+    import numpy as np  # only the few images that need it pay for loading it
+
     values = np.asarray(image)
     if image.mode == "I" and (values.min() < 0 or values.max() > 65535):
         raise RefusedError(
@@ -112,6 +113,8 @@ def _from_sixteen_bits(image: Image.Image) -> tuple[Image.Image, bool]:
 
 def _without_key(image: Image.Image, stored: str) -> tuple[Image.Image, bool]:
     """White for the one colour that stands for transparent."""
+    import numpy as np
+
     given = image.info["transparency"]
     key = [int(value * _KEY_SCALE.get(stored, 1)) for value in np.broadcast_to(given, 3)]
     plain = image.copy()

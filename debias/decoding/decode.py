@@ -1,9 +1,8 @@
 """The bytes of one image file to a square of RGB."""
 
 import io
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
@@ -27,6 +26,9 @@ from debias.decoding.reasons import (
 )
 from debias.decoding.turning import SIDEWAYS, turn_of
 
+if TYPE_CHECKING:
+    import numpy as np
+
 LONGEST_DETAIL = 200  # characters
 
 
@@ -34,16 +36,23 @@ class DecodedImage(NamedTuple):
     """What became of one file.
 
     Attributes:
-        pixels: ``uint8 (size, size, 3)`` RGB.
+        face: RGB, ``size`` pixels wide and high.
         notes: What was done on the way.
         format: JPEG, PNG, WEBP or BMP.
         dimensions: Width and height in pixels as the header says.
     """
 
-    pixels: np.ndarray
+    face: Image.Image
     notes: tuple[str, ...]
     format: str
     dimensions: tuple[int, int]
+
+    @property
+    def pixels(self) -> "np.ndarray":
+        """``uint8 (size, size, 3)`` RGB."""
+        import numpy as np
+
+        return np.asarray(self.face)
 
 
 def decode(
@@ -128,7 +137,7 @@ def _decoded(image: ImageFile, size: int, crop: Square | None) -> DecodedImage:
         BEYOND_EDGE: beyond,
     }
     notes = (*turned, *converted, *(note for note, true in facts.items() if true))
-    return DecodedImage(np.asarray(face), notes, kind, dimensions)
+    return DecodedImage(face, notes, kind, dimensions)
 
 
 def _draft(image: ImageFile, shrink: float) -> int:

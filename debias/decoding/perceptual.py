@@ -1,19 +1,19 @@
 """A short fingerprint of what an image looks like, so that lookalikes can be found without pixels.
 
-``m`` images, ``H, W`` pixels. Arrays are annotated in words: the children that decode load nothing
-but NumPy and Pillow, to start quickly.
+``m`` images, ``H, W`` pixels.
 """
 
 from functools import cache
 
 import numpy as np
+from jaxtyping import UInt8, UInt64
 
 WAVES = 16  # along each axis; 16 x 16 = 256 bits
 CHANNELS = (1, 2, 1)  # luminance as a whole number: red + 2 green + blue
 STEPS = 64  # cosines are rounded to 1/64
 
 
-def perceptual_hash(images: np.ndarray) -> np.ndarray:
+def perceptual_hash(images: UInt8[np.ndarray, "m H W 3"]) -> UInt64[np.ndarray, "m 4"]:
     """Signs of the 256 slowest waves of the luminance, most significant word first.
 
     bit(u, v) = [sum over y, x of L(y, x) cos(pi v (2y + 1) / 2H) cos(pi u (2x + 1) / 2W) > 0]
@@ -26,10 +26,7 @@ def perceptual_hash(images: np.ndarray) -> np.ndarray:
     image stands in nor the machine makes a difference.
 
     Args:
-        images: uint8 (m, H, W, 3) RGB, at least 8 pixels high and wide.
-
-    Returns:
-        uint64 (m, 4).
+        images: (m, H, W, 3) RGB, at least 8 pixels high and wide.
 
     Reference:
         The frequencies are those of PDQ (Facebook, "The TMK+PDQF Video-Hashing Algorithm and the

@@ -125,7 +125,6 @@ def _answer(child: Child, chunk: Chunk) -> Answer:
     return Answer(
         [record for answer in answers for record in answer.records],
         np.concatenate([answer.images for answer in answers]),
-        np.concatenate([answer.perceptual for answer in answers]),
     )
 
 

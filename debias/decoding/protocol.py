@@ -5,7 +5,7 @@ length, count and type is compared with what was asked for.
 
     parent -> child   settings {size, limits}; then lists of items
     child -> parent   "ready"; then a list of records, one an item, followed without any gap by the
-                      pixels and by the hashes of those that succeeded
+                      pixels of those that succeeded
     item              [path as Latin-1 text of its bytes, offset, length, square], the last two null
                       for all and for the largest centred square
     record            [sha256, notes] or [reason, detail, sha256, size, format, width and height]

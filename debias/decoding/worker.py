@@ -13,13 +13,11 @@ import sys
 import warnings
 from typing import IO
 
-import numpy as np
 from PIL import Image
 
 from debias.decoding.decode import as_refused, decode
 from debias.decoding.formats import format_of
 from debias.decoding.limits import Limits
-from debias.decoding.perceptual import perceptual_hash
 from debias.decoding.protocol import READY, Item, message, received, unpacked
 from debias.decoding.reading import read
 
@@ -52,38 +50,35 @@ def confine(limits: Limits) -> None:
     gc.freeze()  # what was imported stays, and need not be looked at again and again
 
 
-def answer(items: list[Item], size: int, limits: Limits) -> tuple[bytes, memoryview, bytes]:
-    """Records, pixels and perceptual hashes of one request."""
-    pixels = np.empty((len(items), size, size, 3), dtype=np.uint8)
+def answer(items: list[Item], size: int, limits: Limits) -> tuple[bytes, ...]:
+    """Records of one request, then the pixels of each image."""
     records: list[tuple[object, ...]] = []
-    kept = 0
+    pixels: list[bytes] = []
     for item in items:
         signal.setitimer(signal.ITIMER_REAL, limits.seconds)
-        record = _into(pixels[kept], item, size, limits)
+        record, face = _read(item, size, limits)
         signal.setitimer(signal.ITIMER_REAL, 0)
         records.append(record)
-        kept += len(record) == 2
-    found = pixels[:kept]
-    hashes = perceptual_hash(found) if kept else np.empty((0, 4), dtype=np.uint64)
-    return message(records), found.reshape(-1).data, hashes.tobytes()
+        pixels.append(face)
+    return message(records), b"".join(pixels)
 
 
-def _into(pixels: np.ndarray, item: Item, size: int, limits: Limits) -> tuple[object, ...]:
-    """Fill ``pixels``, ``uint8 (size, size, 3)``, or say why not."""
+def _read(item: Item, size: int, limits: Limits) -> tuple[tuple[object, ...], bytes]:
+    """The record of an image and its pixels, or why there are none."""
     try:
         content = read(item.place, limits.most_bytes)
     except Exception as error:  # one file never ends the others
         refused = as_refused(error)
-        return refused.reason, refused.detail, "", refused.size, "", None
+        return (refused.reason, refused.detail, "", refused.size, "", None), b""
     digest = hashlib.sha256(content).hexdigest()
     try:
         found = decode(content, size, limits, item.crop)
-        pixels[:] = found.pixels
+        return (digest, ", ".join(found.notes)), found.face.tobytes()
     except Exception as error:
         refused = as_refused(error)
         kind, dimensions = format_of(content), refused.dimensions
-        return refused.reason, refused.detail, digest, len(content), kind, dimensions
-    return digest, ", ".join(found.notes)
+        record = refused.reason, refused.detail, digest, len(content), kind, dimensions
+        return record, b""
 
 
 def _lower(what: int, most: int) -> None:
