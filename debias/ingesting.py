@@ -140,8 +140,9 @@ def _pictures(
 
 def next_step(found: Ingest) -> str:
     """What to do with the store."""
-    use = f"--set data.name=store --set data.root={found.folder}"
+    use = f"--set 'data={{name: store, root: {found.folder}}}'"
     if found.recipe.label is None:
-        return f"use it in a recipe: debias run my.yaml {use}"
-    named = f"--set label={found.recipe.label}"
+        return f"use it in a recipe of yours: debias run my.yaml {use}"
+    groups = ", ".join(found.recipe.attributes)
+    named = f"--set label={found.recipe.label} --set 'attributes=[{groups}]'"
     return f"train on it: debias run configs/folder.yaml {use} {named}"

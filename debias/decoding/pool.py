@@ -16,7 +16,7 @@ from debias.decoding.limits import Limits
 from debias.decoding.protocol import Item
 from debias.types import ReadBlock
 
-ITEMS_AT_ONCE = 64
+ITEMS_AT_ONCE = 256
 BYTES_AT_ONCE = 8 * 2**20  # pixels of one answer
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,11 +184,7 @@ def _identities(samples: pd.DataFrame) -> str:
 
 def _concluded(document: dict[str, Any]) -> list[str]:
     counts = document["counts"]
-    found = [
-        f"{counts['kept']:,} of {counts['listed']:,} images are in the store; "
-        f"{counts['rejected']:,} were set aside, {counts['exact_duplicates']:,} more are copies "
-        "of another file."
-    ]
+    found = [_left_out(counts)]
     flagged = [row["group"] for row in document["groups"] if row["flagged"]]
     if flagged:
         found.append(f"Set aside more often than the others: {', '.join(flagged)}.")
@@ -204,3 +200,13 @@ def _concluded(document: dict[str, Any]) -> list[str]:
             "some of them must be wrong."
         )
     return found
+
+
+def _left_out(counts: Mapping[str, Any]) -> str:
+    parts = {
+        "could not be used": counts["rejected"],
+        "are copies of another file": counts["exact_duplicates"],
+        "were not selected": counts["not_selected"],
+    }
+    named = [f"{count:,} {what}" for what, count in parts.items() if count]
+    return f"Left out: {', '.join(named)}." if named else "Nothing was left out."

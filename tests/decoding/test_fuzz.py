@@ -136,7 +136,7 @@ def test_no_broken_image_ends_anything_or_is_lost(tmp_path):
             number = min(A_ROUND, MUTANTS - A_ROUND * seed)
             samples = packed(tmp_path / "mutants", list(mutants(number, seed)))
             if seed == 0:
-                read_all(pool, samples.iloc[:256])
+                read_all(pool, samples.iloc[:1024])
                 memory = memory_of(pool, "VmRSS")
             read += read_all(pool, samples)
             slowest.append(seconds_each(pool, samples.iloc[::10]))
