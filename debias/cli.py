@@ -28,8 +28,9 @@ app = typer.Typer(
 Start with `debias run`: it draws its own faces, so it needs no data. Then point a copy of
 configs/folder.yaml at your own folder. `debias ui` opens the recorded runs.""",
 )
-console = Console()
-errors = Console(stderr=True)
+# Names of files and groups are printed as they are: ":b:" is no picture.
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 
 @app.callback()

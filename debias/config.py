@@ -252,6 +252,18 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
     return parse_config(tree, str(path) if path else "the built-in configuration")
 
 
+def load_faces_recipe(path: Path, overrides: Sequence[str] = ()) -> FacesRecipe:
+    """The part of a YAML recipe that makes a store; what only a run needs is left alone.
+
+    Raises:
+        ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
+    """
+    tree = _read(path)
+    only_runs = set(RunConfig.model_fields) - set(FacesRecipe.model_fields)
+    kept = {name: value for name, value in tree.items() if name not in only_runs}
+    return parse_faces({"name": path.stem} | kept, overrides)
+
+
 def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> FacesRecipe:
     """Validate the recipe of a store, with ``section.key=value`` applied first.
 

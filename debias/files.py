@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from pathlib import Path
 from debias.errors import StorageError, StorageFullError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# Of temporary files and folders: nobody else uses such names, so what a dead process left can be
+# told from what belongs to somebody.
+TEMPORARY = re.compile(r"\.debias-(?P<owner>[1-9][0-9]*)-[a-z0-9_]{8}(\.[^.]*)?")
 HEADROOM = 1.2  # of what is needed must be free: tables and temporary files come on top
 
 
@@ -24,9 +28,7 @@ def replace_file(path: Path, save: Callable[[Path], object], *, mode: int = 0o64
     Raises:
         OSError: The folder cannot be written; what was there stays.
     """
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix.lower(), dir=path.parent
-    )
+    handle, name = tempfile.mkstemp(path.suffix.lower(), temporary_prefix(), path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -37,6 +39,11 @@ def replace_file(path: Path, save: Callable[[Path], object], *, mode: int = 0o64
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def temporary_prefix() -> str:
+    """How the names of this process's temporary files and folders begin; random letters follow."""
+    return f".debias-{os.getpid()}-"
 
 
 def sync(path: Path) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from debias.artifacts import Artifact, RunFolder, load_faces
-from debias.config import FacesRecipe, load_config, parse_faces
+from debias.config import FacesRecipe, load_faces_recipe, parse_faces
 from debias.datasets.recognition import recognised
 from debias.errors import ConfigError
 from debias.progress import Progress
 from debias.report.ingest_page import write_ingest_page
-from debias.sealed import read_manifest, write_json
+from debias.sealed import read_manifest, sealed_in, write_json
 from debias.stages.faces import ACCOUNT, STAGE, ingest_faces
 
 PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
@@ -65,7 +65,7 @@ def ingest(request: Request, progress: Progress | None = None) -> Ingest:
     """
     recipe = recipe_of(request)
     folder = request.out or Path("stores") / recipe.name
-    before = {path.parent.name for path in (folder / STAGE).glob("*/manifest.json")}
+    before = {path.name for path in sealed_in(folder / STAGE)}
     artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=request.retry)
     document = _document(recipe, artifact, folder) | {"reused": artifact.key in before}
     write_json(folder / NUMBERS, document, mode=0o600)
@@ -84,9 +84,7 @@ def recipe_of(request: Request) -> FacesRecipe:
     """
     if request.source.suffix in {".yaml", ".yml"}:
         _require_plain(request)
-        config = load_config(request.source, request.overrides)
-        given = {name: getattr(config, name) for name in FacesRecipe.model_fields}
-        return FacesRecipe.model_validate(given)
+        return load_faces_recipe(request.source, request.overrides)
     found = recognised(request.source, request.data)
     tree = {"name": _plain(request.source), "data": found} | dict(request.recipe)
     return parse_faces(tree, request.overrides)

@@ -5,22 +5,22 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from debias.files import sync
-from debias.sealed import MANIFEST, is_sealed
+from debias.files import TEMPORARY
+from debias.sealed import MANIFEST, PROCESSES
 
 KEY = re.compile(r"[0-9a-f]{20}")  # of content, as artifacts are named
-# As tempfile names them: in folders the process number stands before the random part.
-FOLDER = re.compile(r"\..+-(?P<owner>\d+)-[a-z0-9_]{8}")
-FILE = re.compile(r"\..+-[a-z0-9_]{8}(\.[a-z0-9]+)?")
-PARTS = ".parts*"  # of a build that goes on when the same command is run again
-PURGED = ".purged-*"
+STAGES = ("faces", "reference")  # that read images of people
+POINTER = "store.json"  # says which faces of a folder are the store
+PARTS = ".parts"  # of a build that goes on when the same command is run again
 JOURNAL = ".purging.json"
-NEW, OLD = ".new", ".old"
+# What a purge puts aside for a moment, under names that nobody else uses.
+SWAPPED = re.compile(r"\.purged-(?P<key>[0-9a-f]{20})\.(new|old)")
+HIDDEN = f".purged-{POINTER}"
 DAY = 24 * 3600.0
-PROCESSES = Path("/proc")
 MOUNTS = PROCESSES / "mounts"
 OVER_A_NETWORK = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "gpfs", "9p",
@@ -33,21 +33,22 @@ class Leftover:
     """A temporary file or folder.
 
     Attributes:
-        owner: Number of the process that made it; None where its name does not say.
+        owner: Number of the process that made it.
     """
 
     path: Path
-    owner: int | None
+    owner: int
 
     @property
     def at_work(self) -> bool:
         """Whether the process that made it may still need it.
 
-        The number of a process says something on its own machine only, and a file has none: there
-        a day without a change decides.
+        The number of a process says something on its own machine only: elsewhere a day without a
+        change decides.
         """
-        if self.owner is None or is_over_a_network(self.path) or not PROCESSES.exists():
-            return time.time() - self.path.stat().st_mtime < DAY
+        if is_over_a_network(self.path) or not PROCESSES.exists():
+            about = status(self.path)
+            return about is not None and time.time() - about.st_mtime < DAY
         return self.owner == os.getpid() or (PROCESSES / str(self.owner)).exists()
 
 
@@ -62,22 +63,34 @@ def artifacts_below(folder: Path) -> list[Path]:
 
 def leftovers_below(folder: Path) -> list[Leftover]:
     """Temporary files and folders, wherever they lie."""
-    found: list[Leftover] = []
-    for place, folders, files in walk(folder):
-        for name in folders:
-            match = FOLDER.fullmatch(name)
-            if match:
-                found.append(Leftover(Path(place, name), int(match["owner"])))
-        found += [Leftover(Path(place, name), None) for name in files if FILE.fullmatch(name)]
-    return found
+    return [
+        Leftover(Path(place, name), int(match["owner"]))
+        for place, folders, files in walk(folder)
+        for name in [*folders, *files]
+        if (match := TEMPORARY.fullmatch(name))
+    ]
 
 
-def matching(folder: Path, pattern: str) -> list[Path]:
-    """Folders below whose names match, such as :data:`PARTS`."""
+def parts_below(folder: Path) -> list[Path]:
+    """Parts of unfinished builds; ``folder`` may be the stage's own."""
+    places = (Path(place) for place, folders, _ in walk(folder) if PARTS in folders)
+    return [place / PARTS for place in places if place.resolve().name in STAGES]
+
+
+def interrupted_swaps(folder: Path) -> list[Path]:
+    """What a purge that was killed had put aside, by name."""
     found = []
-    for place, folders, _ in walk(folder):
-        found += [path for path in map(Path(place).joinpath, folders) if path.match(pattern)]
+    for place, folders, files in walk(folder):
+        found += [Path(place, name) for name in folders if SWAPPED.fullmatch(name)]
+        found += [Path(place, name) for name in files if name == HIDDEN]
     return sorted(found)
+
+
+def status(path: Path) -> os.stat_result | None:
+    """Of a file or link itself; None once it is gone: others work here, too."""
+    with suppress(OSError):
+        return path.lstat()
+    return None
 
 
 def walk(folder: Path, *, hidden: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -94,35 +107,11 @@ def delete(paths: Iterable[Path]) -> None:
         OSError: One of them cannot be deleted.
     """
     for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def finish_swaps(folder: Path) -> int:
-    """Bring interrupted swaps to an end; returns how many there were.
-
-    A complete new artifact takes the place of an old one that had been moved aside; what is left
-    of either is deleted. Whoever swaps holds the folder's lock meanwhile, and so must the caller.
-    """
-    found = matching(folder, PURGED)
-    for path in found:
-        final = path.with_name(path.stem.removeprefix(".purged-"))
-        # The new one sorts before the old one, which only stays where nothing replaced it.
-        if is_sealed(path) and not final.exists():
-            path.rename(final)
-    delete(path for path in found if path.exists())
-    return len(found)
-
-
-def swap(fresh: Path, final: Path) -> None:
-    """Put a sealed folder in the place of another one of the same name."""
-    old = final.with_name(f".purged-{final.name}{OLD}")
-    final.rename(old)
-    fresh.rename(final)
-    sync(final.parent)
-    delete([old])
+        with suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def file_system(path: Path) -> str:

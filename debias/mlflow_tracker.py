@@ -47,6 +47,7 @@ from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
 from debias import mlflow_pages as pages
+from debias.addresses import without_password
 from debias.errors import TrackingError
 from debias.servers import client_environment
 from debias.tracking import NullTracker, Tracker
@@ -102,7 +103,7 @@ class Connection:
             log.warning(
                 "MLflow cannot be reached (%.200s). The results are complete in the run folder; "
                 "run the same command again when the server is back to publish them.",
-                _without_password(str(error)),
+                without_password(str(error)),
             )
 
 
@@ -341,8 +342,8 @@ class MlflowTracking:
         if not self.experiment_id:
             return None
         if self.uri.startswith("http"):
-            return self.links(_without_password(self.uri))["classifier bias"]
-        return _without_password(self.uri).removeprefix("sqlite:///")
+            return self.links(without_password(self.uri))["classifier bias"]
+        return without_password(self.uri).removeprefix("sqlite:///")
 
     def run_ids(self, stage: str | None = None, comparison: str | None = None) -> list[str]:
         """Ids of the stored runs, oldest first, optionally of one stage and one comparison."""
@@ -506,8 +507,8 @@ def published_files(uri: str, run: str) -> dict[str, str]:
                 return found
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(
-            f"{_without_password(uri)} cannot be read ({str(error)[:300]}), so it is not known "
-            "what was published there; repair it and run the same command again"
+            f"{without_password(uri)} cannot be read ({without_password(str(error))[:300]}), so it "
+            "is not known what was published there; repair it and run the same command again"
         ) from error
 
 
@@ -524,8 +525,8 @@ def publish_again(uri: str, run_ids: Iterable[str]) -> None:
                 client.set_terminated(run_id, "KILLED")
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(
-            f"{_without_password(uri)} cannot be written: {str(error)[:300]}; run the same "
-            "command again"
+            f"{without_password(uri)} cannot be written: {without_password(str(error))[:300]}; "
+            "run the same command again"
         ) from error
 
 
@@ -552,7 +553,7 @@ def _checked(uri: str) -> str:
     known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
     if scheme not in known:
         raise TrackingError(
-            f"the tracking address {_without_password(uri)!r} is not supported; it begins with "
+            f"the tracking address {without_password(uri)!r} is not supported; it begins with "
             f"one of {', '.join(known)}, such as sqlite:///mlflow.db"
         )
     return _absolute(uri) if scheme == "sqlite" else uri.rstrip("/")
@@ -632,7 +633,3 @@ def _alive(owner: str) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"://[^/@\s]*@", "://", text)

@@ -1,11 +1,11 @@
 """Folders that are there whole or not at all: a manifest, written last, lists every file.
 
-A folder without a manifest does not exist; a file that differs from its manifest is refused.
+A folder without a manifest does not exist; a file that differs from its manifest is refused. Faces
+and names are personal data, so nobody but their owner can read what is sealed.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from debias.errors import ArtifactCorruptError
-from debias.files import replace_file, storage_error, sync
+from debias.files import TEMPORARY, replace_file, storage_error, sync, temporary_prefix
 
 MANIFEST = "manifest.json"
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+PROCESSES = Path("/proc")
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def sealing(final: Path, about: Mapping[str, Any]) -> Iterator[Path]:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(parent)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}-{os.getpid()}-", dir=parent))
+        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=parent))
     except OSError as error:
         raise storage_error(error, parent) from error
     try:
@@ -51,6 +53,12 @@ def sealing(final: Path, about: Mapping[str, Any]) -> Iterator[Path]:
 
 def is_sealed(path: Path) -> bool:
     return (path / MANIFEST).exists()
+
+
+def sealed_in(folder: Path) -> list[Path]:
+    """Sealed folders right below a folder, by name; hidden ones are somebody's work in progress."""
+    found = (path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -104,16 +112,18 @@ def fingerprint(file: Path) -> str:
 def _seal(folder: Path, about: dict[str, Any]) -> None:
     """Bring every file to disk, then write the manifest."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
+    for path in files:
+        path.chmod(PRIVATE_FILE)
     for path in [*files, folder]:
         sync(path)
     known = about.get("files", {})
     about["files"] = {path.name: known.get(path.name) or fingerprint(path) for path in files}
-    write_json(folder / MANIFEST, about)
+    write_json(folder / MANIFEST, about, mode=PRIVATE_FILE)
     sync(folder)
 
 
 def _publish(temporary: Path, final: Path) -> None:
-    temporary.chmod(0o755)
+    temporary.chmod(PRIVATE_FOLDER)
     try:
         temporary.rename(final)
     except OSError:
@@ -125,8 +135,8 @@ def _publish(temporary: Path, final: Path) -> None:
 
 def remove_abandoned(parent: Path) -> None:
     """Delete temporary folders whose process is gone."""
-    for folder in parent.glob(".*-*-*"):
-        owner = folder.name.rsplit("-", 2)[1]
-        if owner.isdigit() and not Path("/proc", owner).exists() and Path("/proc").exists():
-            with suppress(OSError):
+    for folder in parent.iterdir():
+        name = TEMPORARY.fullmatch(folder.name)
+        if name and PROCESSES.exists() and not (PROCESSES / name["owner"]).exists():
+            with suppress(OSError):  # a file of this name stays, and so does a link
                 shutil.rmtree(folder)

@@ -57,6 +57,8 @@ class Collection:
             the images are files named by ``path``.
         fingerprint: Identifies the content when there are no files to hash.
         rejected: What the listing itself had to set aside.
+        lost: What the data say of samples that are among ``rejected``: columns as in ``samples``,
+            by ``sample_id``. Who was left out must be known to tell whether a group was.
         distinct: No two samples show the same, however alike they look: drawn faces.
     """
 
@@ -64,6 +66,7 @@ class Collection:
     draw: Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]] | None = None
     fingerprint: str = ""
     rejected: tuple[Rejected, ...] = ()
+    lost: pd.DataFrame | None = None
     distinct: bool = False
 
     def __post_init__(self) -> None:

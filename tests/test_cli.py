@@ -70,7 +70,11 @@ def test_a_broken_image_among_good_ones_is_set_aside_and_listed(faces):
     result = run(faces)
     assert result.exit_code == 0, result.output
     assert "1 file was set aside" in result.output
-    assert "7.png" in (faces / "out" / "report.html").read_text()
+    page = (faces / "out" / "report.html").read_text()
+    assert "not decodable" in page
+    assert "7.png" not in page  # names of files may be names of people
+    (records,) = (faces / "out").glob("faces/*/quarantine.jsonl")
+    assert "7.png" in records.read_text()
 
 
 @pytest.mark.parametrize(

@@ -317,15 +317,14 @@ def test_an_altered_missing_or_added_file_is_a_problem(root):
 
 
 def test_leftovers_of_the_dead_are_deleted_on_request_only(root):
-    stage, old = root / "faces", time.time() - 2 * janitor.DAY
-    dead, alive = (stage / f".{KEY}-{owner}-abcd_123" for owner in (DEAD, os.getpid()))
-    forgotten, fresh = root / ".report-abcd_123.json", root / ".report-abcd_456.json"
+    stage = root / "faces"
+    dead, alive = (stage / f".debias-{owner}-abcd_123" for owner in (DEAD, os.getpid()))
+    forgotten, fresh = (root / f".debias-{x}-abcd_456.json" for x in (DEAD, os.getpid()))
     for folder in (dead, alive):
         folder.mkdir()
         (folder / "images.npy").write_bytes(b"pixels")
     for file in (forgotten, fresh):
         file.write_text("{")
-    os.utime(forgotten, (old, old))
     found = examine(root)
     assert texts(found, "leftovers", "warning")[0].startswith("2 (")
     assert dead.exists()
@@ -340,7 +339,7 @@ def test_leftovers_of_the_dead_are_deleted_on_request_only(root):
 
 def test_on_a_network_a_process_number_says_nothing(tmp_path, monkeypatch):
     """The process may live on another machine: only a day without a change decides."""
-    folder = tmp_path / f".{KEY}-{DEAD}-abcd_123"
+    folder = tmp_path / f".debias-{DEAD}-abcd_123"
     folder.mkdir()
     left = Leftover(folder, DEAD)
     assert not left.at_work
@@ -355,7 +354,7 @@ def test_unfinished_work_is_named(root):
     parts = root / "faces" / ".parts" / "part-00000"
     parts.mkdir(parents=True)
     (parts / "images.npy").write_bytes(bytes(3 * 2**20))
-    (root / "faces" / ".purged-0123.old").mkdir()
+    (root / "faces" / f".purged-{KEY}.old").mkdir()
     found = examine(root)
     assert "3 MiB" in texts(found, "builds", "warning")[0]
     assert "debias purge" in next(one.advice for one in found if one.area == "purge")

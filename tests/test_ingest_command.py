@@ -3,7 +3,9 @@
 import html
 import json
 import os
+import shlex
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 from debias.artifacts import RunFolder, load_faces
 from debias.cli import app
+from debias.config import load_config
 from debias.datasets.recognition import recognised
 from debias.errors import DataError
 from debias.ingest import read_quarantine
@@ -134,6 +137,31 @@ def test_a_recipe_cannot_be_contradicted(hostile):
     result = ingest(hostile / "my.yaml", "--label", "x")
     assert result.exit_code == 2
     assert "is a recipe" in result.output
+
+
+def test_a_recipe_of_a_run_or_of_a_store_alone_will_do(hostile):
+    recipe = hostile / "my.yaml"
+    root = f"data: {{name: images, root: {hostile / 'in'}}}\nimage_size: 32\n"
+    recipe.write_text(root + "ingest: {most_rejected: 0.1}\nseeds: 7\narms: {uniform: uniform}\n")
+    result = ingest(recipe, "--out", hostile / "store")
+    assert result.exit_code == 0, result.output
+    recipe.write_text(root + "framing: box\n")
+    assert "framing: unknown key" in ingest(recipe, "--out", hostile / "store").output
+
+
+def test_the_command_that_is_named_next_runs(hostile, monkeypatch):
+    result = ingest(
+        hostile / "in", "--table", hostile / "table.csv", "--label", "smiles",
+        "--attributes", "group", "--size", 32, "--out", hostile / "store",
+    )  # fmt: skip
+    (line,) = [line for line in result.output.splitlines() if line.startswith("Next:")]
+    named = shlex.split(line.partition("debias run ")[2])
+    monkeypatch.chdir(Path(__file__).parents[1])
+    config = load_config(Path(named[0]), named[2::2])
+    assert config.data.name == "store"
+    assert config.label == "smiles"
+    assert config.attributes == ("group",)
+    assert len(config.data.collect(0).samples) == 8 * len(NAMES)
 
 
 def test_known_layouts_are_recognised_by_names(tmp_path):

@@ -32,13 +32,14 @@ from debias.artifacts import (
     save_weights,
 )
 from debias.errors import ArtifactCorruptError, DataError, StorageError
-from debias.janitor import JOURNAL, finish_swaps
+from debias.janitor import JOURNAL
 from debias.locks import locked
 from debias.purging.holdings import places_in, traces_in
 from debias.purging.journal import begin
 from debias.purging.published import _local
 from debias.purging.removal import purge
 from debias.purging.scrubbing import names_person, without, without_in_json
+from debias.purging.swapping import finish_swaps
 from debias.purging.traces import Traces
 from debias.sealed import read_manifest, verify, write_json
 from debias.types import Latents, Predictions, SamplingWeights
@@ -394,7 +395,7 @@ def test_nothing_is_changed_while_somebody_writes(root, monkeypatch):
     before = snapshot(root)
     with locked(root / "faces"), pytest.raises(StorageError, match="has been building"):
         purge("Ann_Lee", [root])
-    busy = root / "weights" / f".0123-{os.getpid()}-abcdefgh"
+    busy = root / "weights" / f".debias-{os.getpid()}-abcdefgh"
     busy.mkdir()
     with pytest.raises(StorageError, match="is writing"):
         purge("Ann_Lee", [root])
@@ -403,10 +404,10 @@ def test_nothing_is_changed_while_somebody_writes(root, monkeypatch):
 
 
 def test_what_a_dead_builder_left_goes_too(root):
-    dead = root / "faces" / ".0123-999999999-abcdefgh"
+    dead = root / "faces" / ".debias-999999999-abcdefgh"
     dead.mkdir()
     (dead / "samples.json").write_text('["img_0000"]')
-    half = root / ".report-abcd1234.json"
+    half = root / ".debias-999999999-abcd1234.json"
     half.write_text('{"ids": ["img_0000"')
     assert purge("Ann_Lee", [root]).complete
     assert not dead.exists()
@@ -427,11 +428,10 @@ def test_other_files_of_the_user_are_named_and_not_touched(root):
 KILLED_AT = """
     import os, signal, sys
     from pathlib import Path
-    import debias.janitor as janitor
     import debias.purging.rewriting as rewriting
     from debias.purging.removal import purge
 
-    left, real = int(sys.argv[2]), janitor.swap
+    left, real = int(sys.argv[2]), rewriting.swap
 
     def swap(fresh, final):
         global left
@@ -487,11 +487,11 @@ def test_the_names_that_a_killed_purge_had_found_are_not_forgotten(root):
 
 
 def test_a_swap_that_never_began_leaves_the_old_one(tmp_path):
-    old = tmp_path / "faces" / "0123"
-    old.mkdir(parents=True)
-    (tmp_path / "faces" / ".purged-0123.new").mkdir()
+    key = "0123456789abcdef0123"
+    (tmp_path / "faces" / key).mkdir(parents=True)
+    (tmp_path / "faces" / f".purged-{key}.new").mkdir()
     assert finish_swaps(tmp_path) == 1
-    assert [path.name for path in (tmp_path / "faces").iterdir()] == ["0123"]
+    assert [path.name for path in (tmp_path / "faces").iterdir()] == [key]
 
 
 TRACES = Traces(

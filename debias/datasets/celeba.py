@@ -31,6 +31,7 @@ from debias.datasets.listing import (
     regular_files,
     require_folder,
     require_paths,
+    shown,
 )
 from debias.datasets.owners_lists import (
     SplitBy,
@@ -38,12 +39,13 @@ from debias.datasets.owners_lists import (
     require_one_side,
 )
 from debias.datasets.tables import (
+    PROBLEM,
     first_lines,
+    marked,
     read_bytes,
     read_rows,
     require_columns,
     require_unique,
-    unread_rows,
 )
 from debias.errors import DataError
 from debias.settings import Settings
@@ -101,14 +103,12 @@ class CelebA(Settings):
             needed.append(self._table("list_eval_partition"))
         require_paths(needed, WHERE)
         rows, rejected = _attributes(needed[0])
-        rows, unnamed = _with_people(rows, self._table("identity_CelebA"))
-        rejected += unnamed
+        rows = _with_people(rows, self._table("identity_CelebA"))
         if self.split == "owner":
-            rows, unlisted = _with_split(rows, needed[2])
-            rejected += unlisted
+            rows = _with_split(rows, needed[2])
         rows = self._with_positions(rows)
         found = matched(rows, regular_files(needed[1]), needed[1], rejected)
-        return Collection(samples=found.samples, rejected=found.rejected)
+        return Collection(samples=found.samples, rejected=found.rejected, lost=found.lost)
 
     def _table(self, stem: str) -> Path:
         """Where a table lies; its path in one flat folder when it lies nowhere."""
@@ -129,10 +129,12 @@ class CelebA(Settings):
 
 
 def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Every attribute as text; rows with anything but -1 and 1 are set aside."""
+    """Every attribute as text; rows with anything but -1 and 1 are marked."""
     table, rejected = _read(path)
     if not {"male", "smiling"} <= set(table.columns):
-        raise DataError(f"{path} has no attributes Male and Smiling: {list(table.columns)[:8]}")
+        raise DataError(
+            f"{shown(path)} has no attributes Male and Smiling: {list(table.columns)[:8]}"
+        )
     known = np.ones(len(table), dtype=bool)
     texts = {"file": table["file"].to_numpy(dtype=object)}
     for name in table.columns.drop("file"):
@@ -140,33 +142,30 @@ def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
         column = "perceived_gender" if name == "male" else name
         texts[column] = _texts(table[name], words)
         known &= table[name].isin(_meant(table[name], words)).to_numpy()
-    rows = pd.DataFrame(texts)
-    odd = unread_rows(rows["file"][~known], path, "an attribute is neither -1 nor 1")
-    return rows[known], rejected + odd
+    return marked(pd.DataFrame(texts), known, path, "an attribute is neither -1 nor 1"), rejected
 
 
-def _with_people(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
+def _with_people(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Who is shown, where a table says so: somebody unknown could stand on two sides of a split."""
     if not path.is_file():
-        return rows, []
+        return rows
     table, _ = _read(path, ["identity"])
     require_columns(table, ["identity"], path)
     people = _texts(_looked_up(table, rows["file"])["identity"])
     rows = rows.assign(subject_id=people)
-    known = rows["subject_id"].notna().to_numpy()
-    return rows[known], unread_rows(rows["file"][~known], path, "no identity is listed")
+    return marked(rows, rows["subject_id"].notna().to_numpy(), path, "no identity is listed")
 
 
-def _with_split(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
+def _with_split(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     table, _ = _read(path, ["partition"])
     require_columns(table, ["partition"], path)
     parts = _looked_up(table, rows["file"])["partition"]
     known = parts.isin(_meant(parts, PARTS)).to_numpy()
     rows = rows.assign(split=_texts(parts, PARTS))
-    unlisted = unread_rows(rows["file"][~known], path, "no partition 0, 1 or 2 is listed")
+    rows = marked(rows, known, path, "no partition 0, 1 or 2 is listed")
     if "subject_id" in rows:
-        require_one_side(rows[known])
-    return rows[known], unlisted
+        require_one_side(rows[rows[PROBLEM] == ""])
+    return rows
 
 
 def _looked_up(table: pd.DataFrame, files: "pd.Series[str]") -> pd.DataFrame:
@@ -209,15 +208,17 @@ def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, lis
     elif names is None:
         (stated, header), skip = first_lines(content, 2), 2
         if not stated.isdigit():
-            raise DataError(f"{path} must begin with the number of images, got {stated[:40]!r}")
+            raise DataError(
+                f"{shown(path)} must begin with the number of images, got {stated[:40]!r}"
+            )
         count, names = int(stated), [name for name in header.split() if name != "image_id"]
     columns = ["file", *(name.strip().lower() for name in names)]
     rows, rejected = read_rows(path, content, columns, separator, skip)
     if count is not None and count != len(rows) + len(rejected):
         raise DataError(
-            f"{path} says {count} images but has {len(rows) + len(rejected)} rows; it may be cut "
-            f"off: get it again from {WHERE}"
+            f"{shown(path)} says {count} images but has {len(rows) + len(rejected)} rows; it may "
+            f"be cut off: get it again from {WHERE}"
         )
     rows["file"] = [name.strip() for name in rows["file"].to_numpy(dtype=object)]
-    require_unique(rows["file"], str(path))
+    require_unique(rows["file"], shown(path))
     return rows, rejected

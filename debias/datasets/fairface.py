@@ -25,6 +25,7 @@ from debias.datasets.listing import (
     regular_files,
     require_folder,
     require_paths,
+    shown,
 )
 from debias.datasets.owners_lists import (
     SplitBy,
@@ -32,16 +33,16 @@ from debias.datasets.owners_lists import (
     matched,
 )
 from debias.datasets.tables import (
+    marked,
     read_csv,
     require_columns,
-    unread_rows,
 )
 from debias.errors import DataError
 from debias.settings import Settings
 from debias.types import Collection, Rejected
 
 WHERE = "https://github.com/joojs/fairface (label files and one of the two image archives)"
-PARTS = {"train": "train", "val": "validation"}
+PARTS = {"train": "train", "val": "test"}  # others report their results on val
 ARCHIVES = ("", "fairface-img-margin025-trainval", "fairface-img-margin125-trainval")
 VALUES = {
     "age": ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"),
@@ -98,13 +99,11 @@ class FairFace(Settings):
         rows = pd.concat([rows for rows, _ in read], ignore_index=True)
         rejected = [item for _, items in read for item in items]
         present = {f"{part}/{name}" for part in PARTS for name in regular_files(images / part)}
-        found = matched(rows, present, images, rejected)
-        samples = found.samples
         if self.split == "drawn":
-            samples = samples.drop(columns="split")
-        else:
-            samples = completed_split(samples, seed)
-        return Collection(samples=samples, rejected=found.rejected)
+            rows = rows.drop(columns="split")
+        found = matched(rows, present, images, rejected)
+        samples = found.samples if self.split == "drawn" else completed_split(found.samples, seed)
+        return Collection(samples=samples, rejected=found.rejected, lost=found.lost)
 
 
 def _labelled(table: Path, split: str) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -113,20 +112,21 @@ def _labelled(table: Path, split: str) -> tuple[pd.DataFrame, list[Rejected]]:
     dates = rows["age"][rows["age"].str.contains(r"^\d+-[A-Za-z]{3}$|^[A-Za-z]{3}-\d+$")]
     if len(dates):
         raise DataError(
-            f"{table} has {len(dates)} dates for ages, first: {dates.iloc[0]!r}; a spreadsheet "
-            f"changed 3-9 and 10-19 when it saved the file: get it again from {WHERE}"
+            f"{shown(table)} has {len(dates)} dates for ages, first: {dates.iloc[0]!r}; a "
+            f"spreadsheet changed 3-9 and 10-19 when it saved the file: get it again from {WHERE}"
         )
-    known = pd.DataFrame({name: rows[name].isin(VALUES[name]) for name in VALUES}).all(axis=1)
+    known = pd.DataFrame({name: rows[name].isin(VALUES[name]) for name in VALUES})
+    said = rows[list(VALUES)].where(known, "")  # what is no value is no group either
     labelled = pd.DataFrame(
         {
             "file": rows["file"],
             "split": split,
-            "perceived_gender": rows["gender"].str.lower(),
-            "annotated_race": rows["race"],
-            "age_range": rows["age"],
+            "perceived_gender": said["gender"].str.lower(),
+            "annotated_race": said["race"],
+            "age_range": said["age"],
         }
     )
     if "service_test" in rows:
         labelled["service_test"] = rows["service_test"]
-    odd = unread_rows(rows["file"][~known], table, "age, gender or race is not one of FairFace's")
-    return labelled[known], rejected + odd
+    odd = "age, gender or race is not one of FairFace's"
+    return marked(labelled, known.all(axis=1).to_numpy(), table, odd), rejected

@@ -58,7 +58,7 @@ class Folder(Settings):
         require_path(self.table)
         if not self.table.exists():
             raise FileNotFoundError(
-                f"the table {self.table.absolute()} does not exist; set data.table"
+                f"the table {shown(self.table.absolute())} does not exist; set data.table"
             )
         samples, unread = read_table(self.table)
         samples = self._named(samples)
@@ -67,18 +67,21 @@ class Folder(Settings):
         problems = path_problems(names, self.root)
         unsafe = rejected_paths(names, problems, self.table)
         if len(unsafe) == len(samples):
-            first = f", first: {shown(unsafe[0].path)}: {unsafe[0].detail}" if unsafe else ""
+            first = f", first: {shown(Path(unsafe[0].path))}: {unsafe[0].detail}" if unsafe else ""
             raise EmptyDatasetError(
-                f"none of {len(samples)} rows of {self.table} names an image below {self.root}"
-                f"{first}"
+                f"none of {len(samples)} rows of {shown(self.table)} names an image below "
+                f"{shown(self.root)}{first}"
             )
         kept = problems == ""
+        lost = samples[~kept].drop(columns="path").reset_index(drop=True)
+        lost["sample_id"] = [item.sample_id for item in unsafe]
         names = names[kept]
         _require_one_row_each(names, self.table)
         samples = samples[kept].reset_index(drop=True)
         samples["sample_id"] = hashed_ids(names)
         samples["path"] = (f"{self.root}/" + names).to_numpy()
-        return Collection(samples=samples, rejected=(*unread, *unsafe))
+        rejected = (*unread, *unsafe)
+        return Collection(samples=samples, rejected=rejected, lost=lost if unsafe else None)
 
     def _named(self, samples: pd.DataFrame) -> pd.DataFrame:
         """The table under our names for path, person and split."""
@@ -89,7 +92,7 @@ class Folder(Settings):
         for role, column in named.items():
             if column not in samples:
                 raise DataError(
-                    f"{self.table} has no column {column!r} (used as {role}); columns: "
+                    f"{shown(self.table)} has no column {column!r} (used as {role}); columns: "
                     f"{list(samples.columns)}"
                 )
         columns = {role: samples[column] for role, column in named.items()}
@@ -112,6 +115,6 @@ def _require_one_row_each(names: "pd.Series[str]", table: Path) -> None:
     if len(repeated):
         first = ", ".join(map(shown, repeated.unique()[:10]))
         raise DuplicateIdError(
-            f"{len(repeated)} images are listed more than once in {table}, first: {first}; rows "
-            "about one image may contradict each other, so none is chosen: repair the table"
+            f"{len(repeated)} images are listed more than once in {shown(table)}, first: {first}; "
+            "rows about one image may contradict each other, so none is chosen: repair the table"
         )

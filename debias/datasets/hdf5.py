@@ -21,6 +21,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +33,7 @@ import pandas as pd
 from jaxtyping import Int64, UInt8
 from pydantic import Field, field_validator
 
-from debias.datasets.listing import require_regular, safe_text
+from debias.datasets.listing import require_regular, shown
 from debias.datasets.pixels import fitted
 from debias.datasets.tables import OURS
 from debias.errors import DataError
@@ -39,6 +41,7 @@ from debias.settings import Settings
 from debias.types import Collection
 
 WHERE = "https://github.com/aamini/introtodeeplearning (lab 2, train_face.h5)"
+AGAIN = f"get it again from {WHERE}, or write it again"
 PROBE = Path(__file__).with_name("hdf5_probe.py")
 LONGEST_PROBE = 30.0  # seconds
 BLOCK = 64 << 20  # bytes of pixels read at once
@@ -123,20 +126,39 @@ class _Pixels:
     order: str
 
     def __call__(self, samples: pd.DataFrame, size: int) -> UInt8[np.ndarray, "n size size 3"]:
-        """Rows named by ``sample_id``, in this order, RGB, resized to ``size`` pixels a side."""
+        """Rows named by ``sample_id``, in this order, RGB, resized to ``size`` pixels a side.
+
+        Raises:
+            DataError: The file changed, or is damaged where these rows lie.
+        """
         rows = samples["sample_id"].str.removeprefix("row-").astype(np.int64).to_numpy()
-        images = _opened(self.file, self.identity, os.getpid())["images"]
+        with self._readable("the images"):
+            images = _opened(self.file, self.identity, os.getpid())["images"]
         drawn = np.empty((len(rows), size, size, 3), dtype=np.uint8)
         step = max(1, BLOCK // (SPREAD * int(np.prod(images.shape[1:]))))
         for start in range(0, len(rows), step):
-            block = _read(images, rows[start : start + step])
+            wanted = rows[start : start + step]
+            with self._readable(f"rows {wanted.min()} to {wanted.max()} of the images"):
+                block = _read(images, wanted)
             block = block[..., ::-1] if self.order == "bgr" else block
             drawn[start : start + step] = fitted(block, size)
         return drawn
 
     def labels(self) -> Int64[np.ndarray, " n"]:
-        file = _opened(self.file, self.identity, os.getpid())
-        return file["labels"][...].reshape(-1).astype(np.int64)
+        with self._readable("the labels"):
+            file = _opened(self.file, self.identity, os.getpid())
+            return file["labels"][...].reshape(-1).astype(np.int64)
+
+    @contextmanager
+    def _readable(self, what: str) -> Iterator[None]:
+        """Turn what the library raises about a damaged file into our error."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                f"{shown(self.file)}: {what} cannot be read ({shown(str(error))}); the file is "
+                f"damaged: {AGAIN}"
+            ) from error
 
 
 def _read(images: Any, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n H W 3"]:  # noqa: ANN401
@@ -158,7 +180,9 @@ def _opened(path: Path, identity: Identity, process: int) -> Any:  # noqa: ANN40
     import h5py  # type: ignore[import-untyped]
 
     if _identity(path) != identity:
-        raise DataError(f"{path} changed while it was being read; run again when it is complete")
+        raise DataError(
+            f"{shown(path)} changed while it was being read; run again when it is complete"
+        )
     return h5py.File(path, "r", locking=False)  # nobody writes; some network disks cannot lock
 
 
@@ -174,21 +198,20 @@ def _probe(path: Path) -> None:
         DataError: It took too long, died, or found something that was not expected.
     """
     command = [sys.executable, "-P", str(PROBE), str(path.absolute())]
-    again = f"get it again from {WHERE}, or write it again"
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=LONGEST_PROBE, check=False, text=True
         )
     except subprocess.TimeoutExpired as error:
         raise DataError(
-            f"{path} could not be looked through within {LONGEST_PROBE:.0f} s, as damaged HDF5 "
-            f"files cannot; {again}"
+            f"{shown(path)} could not be looked through within {LONGEST_PROBE:.0f} s, as damaged "
+            f"HDF5 files cannot; {AGAIN}"
         ) from error
     if done.returncode:
-        last = safe_text((done.stderr.strip().splitlines() or [""])[-1])[:200]
+        last = shown((done.stderr.strip().splitlines() or [""])[-1])
         raise DataError(
-            f"the HDF5 library died of {path} (exit code {done.returncode}) {last}; {again}"
+            f"the HDF5 library died of {shown(path)} (exit code {done.returncode}) {last}; {AGAIN}"
         )
-    problem = safe_text(json.loads(done.stdout)["problem"])
+    problem = shown(json.loads(done.stdout)["problem"])
     if problem:
-        raise DataError(f"{path}: {problem}; {again}")
+        raise DataError(f"{shown(path)}: {problem}; {AGAIN}")

@@ -2,11 +2,13 @@
 
 Images: JPEG, PNG, WebP or BMP, ``root/CLASS/...`` or ``root/SPLIT/CLASS/...``.
 Labels: the name of the folder; who sorted the images is for their owner to say.
-Splits: folders named train, val (valid, validation) and test, or none (then they are drawn).
+Splits: folders named train, val (valid, validation) and test, or none (then they are drawn). They
+    are splits and no classes where there is train and another, or train holds no image itself.
 Source, citation, licence: those of the folder's owner.
 Known problems: nothing says who is shown, so one person can fall on both sides of a split.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,7 @@ from debias.datasets.listing import (
     image_problem,
     require_folder,
     set_aside,
+    shown,
     walk,
 )
 from debias.datasets.owners_lists import SPLIT_NAMES, SplitBy, completed_split
@@ -58,14 +61,13 @@ class ImageFolder(Settings):
         """
         require_folder(self.root, "the owner of the data")
         entries = sorted(walk(self.root))
-        tops = {entry.name.partition("/")[0].lower() for entry in entries if "/" in entry.name}
-        depth = 2 if "train" in tops and tops <= set(SPLIT_NAMES) else 1
+        depth = 2 if _has_splits(entries) else 1
         wrong = {entry.name: _problem(entry, depth) for entry in entries}
         names = [name for name, problem in wrong.items() if not problem]
         if not names:
             raise EmptyDatasetError(
-                f"{self.root.absolute()} holds no image in a folder per class, like class/1.jpg "
-                "or train/class/1.jpg"
+                f"{shown(self.root.absolute())} holds no image in a folder per class, like "
+                "class/1.jpg or train/class/1.jpg"
             )
         samples = pd.DataFrame(
             {
@@ -75,14 +77,38 @@ class ImageFolder(Settings):
             }
         )
         if depth == 2 and self.split == "owner":
-            samples["split"] = [SPLIT_NAMES[name.partition("/")[0].lower()] for name in names]
+            samples["split"] = [SPLIT_NAMES[_top(name)] for name in names]
             samples = completed_split(samples, seed)
         rejected = [
-            set_aside(name, f"{self.root}/{name}", why) for name, why in wrong.items() if why
+            set_aside(name, f"{self.root}/{name}", why, _detail(name, why, depth))
+            for name, why in wrong.items()
+            if why
         ]
         return Collection(samples=samples, rejected=tuple(rejected))
 
 
+def _top(name: str) -> str:
+    """The first folder of a path in lower case; empty for what lies in none."""
+    return name.rpartition("/")[0].partition("/")[0].lower()
+
+
+def _has_splits(entries: Sequence[Entry]) -> bool:
+    """Whether the first folders are splits, whatever else was unpacked beside them."""
+    images = [entry.name for entry in entries if not image_problem(entry)]
+    splits = {_top(name) for name in images}.intersection(SPLIT_NAMES)
+    only_folders = all(name.count("/") > 1 for name in images if _top(name) == "train")
+    return "train" in splits and (len(splits) > 1 or only_folders)
+
+
 def _problem(entry: Entry, depth: int) -> str:
     problem = image_problem(entry)
-    return problem or ("in no class folder" if entry.name.count("/") < depth else "")
+    in_place = entry.name.count("/") >= depth and (depth == 1 or _top(entry.name) in SPLIT_NAMES)
+    return problem or ("" if in_place else "in no class folder")
+
+
+def _detail(name: str, reason: str, depth: int) -> str:
+    """One sentence where the usual one does not say enough; else empty."""
+    top = name.partition("/")[0]
+    if reason != "in no class folder" or depth == 1 or _top(name) in {"", *SPLIT_NAMES}:
+        return ""
+    return f"the folder '{shown(top)}' is no split: none of {', '.join(SPLIT_NAMES)}"

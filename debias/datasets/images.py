@@ -12,7 +12,14 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import hashed_ids, image_problem, require_folder, set_aside, walk
+from debias.datasets.listing import (
+    hashed_ids,
+    image_problem,
+    require_folder,
+    set_aside,
+    shown,
+    walk,
+)
 from debias.errors import EmptyDatasetError
 from debias.settings import Settings
 from debias.types import Collection
@@ -48,7 +55,7 @@ class Images(Settings):
         names = [name for name, problem in wrong.items() if not problem]
         if not names:
             raise EmptyDatasetError(
-                f"{self.root.absolute()} holds {len(entries)} files, none of them an image"
+                f"{shown(self.root.absolute())} holds {len(entries)} files, none of them an image"
             )
         samples = pd.DataFrame(
             {

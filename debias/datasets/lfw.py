@@ -20,6 +20,7 @@ Known problems: few women, few children, no babies, very few people over 80, man
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,7 @@ from debias.datasets.listing import (
     require_folder,
     require_paths,
     set_aside,
+    shown,
 )
 from debias.datasets.owners_lists import (
     SplitBy,
@@ -103,8 +105,9 @@ class LFW(Settings):
         sides, counts = self._sides()
         rows["split"] = rows["subject_id"].map(sides)
         unlisted = unlisted_files(rows["file"][rows["split"].isna()].tolist(), images)
-        found = self._collected(rows[rows["split"].notna()], images, counts, [*odd, *unlisted])
-        return Collection(samples=completed_split(found.samples, seed), rejected=found.rejected)
+        listed = rows[rows["split"].notna()]
+        found = self._collected(listed, images, counts, [*odd, *unlisted])
+        return replace(found, samples=completed_split(found.samples, seed))
 
     def _sides(self) -> tuple[dict[str, str], dict[str, int]]:
         """Split of every person of view 1 and, from the lists of people, how many images."""
@@ -119,8 +122,9 @@ class LFW(Settings):
         both = sorted(set(people["DevTrain"]) & set(people["DevTest"]))
         if both:
             raise SplitLeakageError(
-                f"{len(both)} people are on the lists of both training and testing in {self.root}, "
-                f"first: {both[0]}; set data.split to 'drawn', or get the lists from {WHERE}"
+                f"{len(both)} people are on the lists of both training and testing in "
+                f"{shown(self.root)}, first: {shown(both[0])}; set data.split to 'drawn', or get "
+                f"the lists from {WHERE}"
             )
         sides = {person: SIDES[name] for name in SIDES for person in people[name]}
         return sides, people["DevTrain"] | people["DevTest"]
@@ -131,18 +135,20 @@ class LFW(Settings):
         """Rows with ids, and what is set aside: images that a list counts but are not there."""
         present = set(rows["file"])
         expected = [
-            f"{person}/{person}_{number:04d}.jpg"
+            (person, f"{person}/{person}_{number:04d}.jpg")
             for person, count in counts.items()
             for number in range(1, count + 1)
         ]
-        absent = [name for name in expected if name not in present]
-        files = rows["file"].tolist()
+        absent = [(person, name) for person, name in expected if name not in present]
         if absent:
-            rows = pd.concat([rows, pd.DataFrame({"file": absent})], ignore_index=True)
-        found = matched(rows, present, folder, [])
+            known = rows.drop_duplicates("subject_id").set_index("subject_id").drop(columns="file")
+            more = pd.DataFrame(absent, columns=["subject_id", "file"])
+            rows = pd.concat([rows, more.join(known, on="subject_id")], ignore_index=True)
+            rows["images_of_person"] = rows["images_of_person"].fillna(0).astype("int64")
         # Names of people have no place in ids, which reports may show.
-        samples = found.samples.assign(sample_id=hashed_ids(files))
-        return Collection(samples=samples, rejected=(*odd, *found.rejected))
+        found = matched(rows, present, folder, named=hashed_ids)
+        rejected = (*odd, *found.rejected)
+        return Collection(samples=found.samples, rejected=rejected, lost=found.lost)
 
 
 def _found(folder: Path) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -154,7 +160,7 @@ def _found(folder: Path) -> tuple[pd.DataFrame, list[Rejected]]:
     fit = [(person, name) for person, name in files if _person_of(name) == person]
     if not fit:
         raise EmptyDatasetError(
-            f"{folder} holds {len(files)} images in {len(people)} folders but none like "
+            f"{shown(folder)} holds {len(files)} images in {len(people)} folders but none like "
             f"'Aaron_Peirsol/Aaron_Peirsol_0001.jpg'; get LFW from {WHERE}"
         )
     rows = pd.DataFrame(fit, columns=["subject_id", "file"])
@@ -180,13 +186,17 @@ def _folds(path: Path) -> dict[str, str]:
         return {}
     (stated, loose), *sections = _sections(path)
     if loose or stated != len(sections):
-        raise DataError(f"{path} says {stated} folds but has {len(sections)}; get it from {WHERE}")
+        raise DataError(
+            f"{shown(path)} says {stated} folds but has {len(sections)}; get it from {WHERE}"
+        )
     folds: dict[str, str] = {}
     for number, section in enumerate(sections, start=1):
         people = _full(section, path)
         twice = sorted(set(people) & set(folds))
         if twice:
-            raise DataError(f"{path} puts {len(twice)} people in two folds, first: {twice[0]}")
+            raise DataError(
+                f"{shown(path)} puts {len(twice)} people in two folds, first: {shown(twice[0])}"
+            )
         folds |= dict.fromkeys(people, str(number))
     return folds
 
@@ -194,7 +204,9 @@ def _folds(path: Path) -> dict[str, str]:
 def _only_section(path: Path) -> dict[str, int]:
     sections = _sections(path)
     if len(sections) != 1:
-        raise DataError(f"{path} must be one count and a list of people, got {len(sections)} lists")
+        raise DataError(
+            f"{shown(path)} must be one count and a list of people, got {len(sections)} lists"
+        )
     return _full(sections[0], path)
 
 
@@ -202,8 +214,8 @@ def _full(section: tuple[int, dict[str, int]], path: Path) -> dict[str, int]:
     stated, people = section
     if stated != len(people):
         raise DataError(
-            f"{path} says {stated} people but has {len(people)}; it may be cut off: get it again "
-            f"from {WHERE}"
+            f"{shown(path)} says {stated} people but has {len(people)}; it may be cut off: get it "
+            f"again from {WHERE}"
         )
     return people
 
@@ -218,15 +230,17 @@ def _sections(path: Path) -> list[tuple[int, dict[str, int]]]:
     for number, line in enumerate(_lines(path), start=1):
         person, _, count = line.rpartition(" ")
         if not count.isdigit() or (person and not sections):
-            raise DataError(f"{path}, line {number}: neither a count nor a person and a count")
+            raise DataError(
+                f"{shown(path)}, line {number}: neither a count nor a person and a count"
+            )
         if not person:
             sections.append((int(count), {}))
         elif person in sections[-1][1]:
-            raise DataError(f"{path}, line {number}: {person} is named twice")
+            raise DataError(f"{shown(path)}, line {number}: {shown(person)} is named twice")
         else:
             sections[-1][1][person] = int(count)
     if not sections:
-        raise DataError(f"{path} is empty; get it again from {WHERE}")
+        raise DataError(f"{shown(path)} is empty; get it again from {WHERE}")
     return sections
 
 

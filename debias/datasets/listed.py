@@ -27,21 +27,23 @@ from debias.datasets.listing import (
     regular_files,
     require_folder,
     require_paths,
+    shown,
 )
 from debias.datasets.owners_lists import (
     matched,
 )
 from debias.datasets.tables import (
+    OURS,
+    marked,
     plain_name,
     read_csv,
     require_columns,
-    unread_rows,
 )
 from debias.errors import (
     DataError,
 )
 from debias.settings import Settings
-from debias.types import Collection, Rejected
+from debias.types import Collection
 
 WHERE = "the Algorithmic Justice League, https://www.ajl.org (by request; see gendershades.org)"
 TYPES = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5", "VI": "6"}
@@ -104,35 +106,42 @@ class ListedFaces(Settings):
         rows, rejected = read_csv(table)
         needed = (self.file_column, self.gender_column, self.skin_type_column)
         require_columns(rows, needed, table)
-        rows = rows.rename(columns={self.file_column: "file"})
-        rows, unread = self._labelled(rows, table)
-        found = matched(rows, regular_files(images), images, rejected + unread)
-        return Collection(samples=found.samples, rejected=found.rejected)
+        found = matched(self._labelled(rows, table), regular_files(images), images, rejected)
+        return Collection(samples=found.samples, rejected=found.rejected, lost=found.lost)
 
-    def _labelled(self, rows: pd.DataFrame, table: Path) -> tuple[pd.DataFrame, list[Rejected]]:
+    def _labelled(self, rows: pd.DataFrame, table: Path) -> pd.DataFrame:
         given = rows[self.skin_type_column].str.upper().replace(TYPES)
         known = given.isin([*TYPES.values(), ""]).to_numpy()
+        given = given.where(known, "")  # what is no type is no group either
         group = given.isin(LIGHTER).map({True: "lighter", False: "darker"}).where(given != "", "")
         if self.group_column in rows:
-            _require_agreement(rows, group.where(known, ""), self.group_column, table)
-        used = [self.gender_column, self.skin_type_column, self.group_column, "image_id"]
-        others = rows.drop(columns=[name for name in used if name in rows])
-        labelled = others.rename(columns=plain_name).assign(
+            _require_agreement(rows, group, (self.file_column, self.group_column), table)
+        used = {
+            self.file_column, self.gender_column, self.skin_type_column, self.group_column,
+            "image_id",
+        }  # fmt: skip
+        others = rows.drop(columns=used.intersection(rows.columns)).rename(columns=plain_name)
+        mistakable = others.columns.isin([*OURS, "file"]) | others.columns.duplicated()
+        labelled = others.loc[:, ~mistakable].assign(
+            file=rows[self.file_column],
             perceived_gender=rows[self.gender_column].str.lower(),
             skin_type_fitzpatrick=given,
             skin_type_group=group,
         )
-        return labelled[known], unread_rows(rows["file"][~known], table, "skin type is not 1 to 6")
+        return marked(labelled, known, table, "skin type is not 1 to 6")
 
 
 def _require_agreement(
-    rows: pd.DataFrame, group: "pd.Series[str]", column: str, table: Path
+    rows: pd.DataFrame, group: "pd.Series[str]", columns: tuple[str, str], table: Path
 ) -> None:
+    """Refuse a list whose groups (of the second column) are not those of its skin types."""
+    files, column = columns
     stated = rows[column].str.lower()
     odd = (stated != group) & (stated != "") & (group != "")
     if odd.any():
-        first = rows["file"][odd].iloc[0]
+        first = rows[files][odd].iloc[0]
         raise DataError(
-            f"{table}: {odd.sum()} rows contradict themselves, first {first}: {column} does not go "
-            "with the skin type (lighter is 1 to 3, darker 4 to 6); repair the list"
+            f"{shown(table)}: {odd.sum()} rows contradict themselves, first {shown(first)}: "
+            f"{shown(column)} does not go with the skin type (lighter is 1 to 3, darker 4 to 6); "
+            "repair the list"
         )

@@ -18,13 +18,15 @@ from debias.errors import EmptyDatasetError, UnsafePathError
 from debias.types import Rejected
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-LONGEST_SHOWN = 200  # characters of a name in a message
+LONGEST_NAME, LONGEST_PATH = 200, 4096  # characters in a message
 DETAILS = {
     "not a regular file": "a link, pipe, device or folder; links are not followed",
     "not an image file": f"the name ends in none of {', '.join(SUFFIXES)}",
     "in no class folder": "images count where a folder names their class",
     "name not understood": "the name is not valid text",
     "folder not listed": "the folder cannot be listed",
+    "hidden": "the name begins with a dot; hidden files and folders are not looked at",
+    "in a subfolder": "images count where they lie in the folder itself",
 }
 
 
@@ -41,7 +43,10 @@ class Entry(NamedTuple):
 
 
 def walk(root: Path) -> Iterator[Entry]:
-    """Everything below a folder but hidden names and the folders that could be listed."""
+    """Everything below a folder but the folders that could be listed.
+
+    Of a hidden folder the name is told, and nothing below it.
+    """
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -53,10 +58,10 @@ def walk(root: Path) -> Iterator[Entry]:
             yield Entry(folder, "folder not listed")
             continue
         for name, is_folder, is_regular in found:
-            if name.startswith("."):
-                continue
             below = f"{folder}/{name}" if folder else name
-            if is_folder:
+            if name.startswith("."):
+                yield Entry(below, "hidden")
+            elif is_folder:
                 waiting.append(below)
             else:
                 yield Entry(below, "" if is_regular else "not a regular file")
@@ -71,10 +76,18 @@ def image_problem(entry: Entry) -> str:
     return "" if is_text(entry.name) else "name not understood"
 
 
-def set_aside(name: str, path: str, reason: str, detail: str = "") -> Rejected:
-    """A record of a file, its name written so that any file or page can hold it."""
+def set_aside(name: str, path: str, reason: str, detail: str = "", sample_id: str = "") -> Rejected:
+    """A record of a file, its name written so that any file or page can hold it.
+
+    Args:
+        name: Stands for the file where it has no other id.
+        path: Of the file.
+        reason: A few plain words.
+        detail: One sentence; empty where ``DETAILS`` has one for the reason.
+        sample_id: The id that the sample would have had.
+    """
     return Rejected(
-        sample_id=safe_text(name),
+        sample_id=sample_id or safe_text(name),
         path=safe_text(path),
         reason=reason,
         detail=detail or DETAILS[reason],
@@ -86,13 +99,13 @@ def require_folder(root: Path, where: str) -> None:
     require_path(root)
     if not root.exists():
         raise FileNotFoundError(
-            f"the data folder {root.absolute()} does not exist; "
+            f"the data folder {shown(root.absolute())} does not exist; "
             f"set data.root to the folder, or get the data from {where}"
         )
     if not root.is_dir():
-        raise FileNotFoundError(f"{root.absolute()} is a file, not a folder of images")
+        raise FileNotFoundError(f"{shown(root.absolute())} is a file, not a folder of images")
     if next(root.iterdir(), None) is None:
-        raise EmptyDatasetError(f"the data folder {root.absolute()} is empty")
+        raise EmptyDatasetError(f"the data folder {shown(root.absolute())} is empty")
 
 
 def require_path(path: Path) -> None:
@@ -121,16 +134,16 @@ def require_regular(path: Path, where: str) -> None:
     require_path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"the data file {path.absolute()} does not exist; set its path in data, or get the "
-            f"data from {where}"
+            f"the data file {shown(path.absolute())} does not exist; set its path in data, or get "
+            f"the data from {where}"
         )
     if not stat.S_ISREG(path.stat().st_mode):
-        raise FileNotFoundError(f"{path.absolute()} is not a regular file")
+        raise FileNotFoundError(f"{shown(path.absolute())} is not a regular file")
 
 
 def require_paths(paths: Sequence[Path], where: str) -> None:
     """Fail with the full path of everything that is missing, and where to get it."""
-    missing = [str(path.absolute()) for path in paths if not path.exists()]
+    missing = [shown(path.absolute()) for path in paths if not path.exists()]
     if missing:
         raise FileNotFoundError(f"missing: {', '.join(missing)}; get the data from {where}")
 
@@ -155,11 +168,12 @@ def safe_text(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def shown(text: str) -> str:
-    """A name for a message: what a terminal would obey or hide is written out."""
+def shown(name: str | Path) -> str:
+    """A name or path for a message: what a terminal would obey or hide is written out."""
+    longest = LONGEST_PATH if isinstance(name, Path) else LONGEST_NAME
     written = (
         mark if mark.isprintable() else mark.encode("unicode_escape").decode()
-        for mark in text[:LONGEST_SHOWN]
+        for mark in str(name)[:longest]
     )
     return "".join(written)
 

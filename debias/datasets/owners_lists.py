@@ -5,7 +5,7 @@ name with ``..`` or an absolute path matches no listed file.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from debias.datasets.listing import sample_ids, set_aside, shown
-from debias.datasets.tables import require_unique
+from debias.datasets.tables import PROBLEM, require_unique
 from debias.errors import EmptyDatasetError, QuarantineLimitExceededError, SplitLeakageError
 from debias.seeding import numpy_generator
 from debias.types import Rejected
@@ -30,47 +30,81 @@ SPLIT_NAMES = {
 
 
 class Matched(NamedTuple):
-    """Rows of a list whose image exists, and what was set aside."""
+    """Rows of a list whose image exists, and what was set aside.
+
+    Attributes:
+        samples: With ``sample_id`` and ``path``.
+        rejected: Rows that cannot be used, images that are missing or on no list.
+        lost: What the list says of the first two, by ``sample_id``; None where it lost nothing.
+    """
 
     samples: pd.DataFrame
     rejected: tuple[Rejected, ...]
+    lost: pd.DataFrame | None
 
 
 def matched(
-    rows: pd.DataFrame, present: set[str], folder: Path, rejected: Sequence[Rejected]
+    rows: pd.DataFrame,
+    present: set[str],
+    folder: Path,
+    rejected: Sequence[Rejected] = (),
+    named: Callable[["pd.Series[str]"], Iterable[str]] = sample_ids,
 ) -> Matched:
     """Turn the column ``file`` into ``sample_id`` and ``path``, without images that are missing.
 
     Args:
-        rows: One row an image; ``file`` is its path below ``folder``.
+        rows: One row an image; ``file`` is its path below ``folder``; the column ``PROBLEM``, where
+            there is one, says which cannot be used.
         present: Files that are there, found by listing folders: a name with ``..`` or an absolute
             path is never among them, so nothing outside ``folder`` is opened.
         folder: Where the images are.
-        rejected: Rows that were set aside before.
+        rejected: Rows of which nothing is known.
+        named: Makes ids from all listed files: what is missing changes the id of no other.
 
     Raises:
         DataError: An image is listed twice.
         EmptyDatasetError: No listed image is there.
         QuarantineLimitExceededError: More than 1 % of the list (and more than 10) is lost.
     """
-    require_unique(rows["file"], f"the list of images in {folder}")
-    here = np.array([name in present for name in rows["file"].to_numpy(dtype=object)], dtype=bool)
-    lost = [*rejected, *missing_files(rows["file"][~here], folder)]
-    _check_lost(len(rows) + len(rejected), lost, folder)
-    named = {item.sample_id for item in rejected}  # their rows say something, if not enough
-    extra = unlisted_files(sorted(present.difference(rows["file"], named)), folder)
-    kept = rows[here].reset_index(drop=True)
-    files = kept.pop("file")
-    kept.insert(0, "sample_id", sample_ids(files))
-    kept.insert(1, "path", [f"{folder}{os.sep}{name}" for name in files])
-    return Matched(kept, (*lost, *extra))
+    require_unique(rows["file"], f"the list of images in {shown(folder)}")
+    rows = rows.reset_index(drop=True)
+    files = rows.pop("file")
+    here = np.array([name in present for name in files.to_numpy(dtype=object)], dtype=bool)
+    problems = rows.pop(PROBLEM) if PROBLEM in rows else pd.Series("", index=rows.index)
+    rows.insert(0, "sample_id", np.asarray(named(files), dtype=object))
+    fit = here & (problems == "").to_numpy()
+    told = [*rejected, *_lost(rows["sample_id"][~fit], files[~fit], problems[~fit], folder)]
+    _check_lost(len(rows) + len(rejected), told, folder)
+    extra = unlisted_files(sorted(present.difference(files)), folder)
+    kept = rows[fit].reset_index(drop=True)
+    kept.insert(1, "path", [f"{folder}{os.sep}{name}" for name in files[fit]])
+    lost = None if fit.all() else rows[~fit].reset_index(drop=True)
+    return Matched(kept, (*told, *extra), lost)
+
+
+def _lost(
+    ids: "pd.Series[str]", files: "pd.Series[str]", problems: "pd.Series[str]", folder: Path
+) -> list[Rejected]:
+    """A record of every row that cannot be used or whose image is missing."""
+    place = f"{folder.absolute()}{os.sep}"  # not joined: an absolute name would replace the folder
+    missing = "listed, but no regular file of this name is there"
+    return [
+        set_aside(
+            file,
+            place + file,
+            "row not understood" if problem else "file missing",
+            problem or missing,
+            sample_id,
+        )
+        for sample_id, file, problem in zip(ids, files, problems, strict=True)
+    ]
 
 
 def _check_lost(total: int, lost: Sequence[Rejected], folder: Path) -> None:
-    first = f"first: {shown(lost[0].path)}: {lost[0].detail}" if lost else ""
+    first = f"first: {shown(Path(lost[0].path))}: {lost[0].detail}" if lost else "none listed"
     if len(lost) == total:
         raise EmptyDatasetError(
-            f"none of {total} listed images is in {folder.absolute()}, {first or 'none listed'}"
+            f"none of {total} listed images is in {shown(folder.absolute())}, {first}"
         )
     if len(lost) > max(FEW_LOST, MOST_LOST_SHARE * total):
         raise QuarantineLimitExceededError(
@@ -117,12 +151,6 @@ def _drawn(
     count = max(1, round(VALIDATION_SHARE * len(people))) if len(people) > 1 else 0
     chosen = numpy_generator(seed, "data/validation").permutation(len(people))[:count]
     return np.isin(codes, chosen)
-
-
-def missing_files(files: "pd.Series[str]", folder: Path) -> list[Rejected]:
-    detail = "listed, but no regular file of this name is there"
-    place = f"{folder.absolute()}{os.sep}"  # not joined: an absolute name would replace the folder
-    return [set_aside(name, place + name, "file missing", detail) for name in files]
 
 
 def unlisted_files(names: Sequence[str], folder: Path) -> list[Rejected]:

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from debias.datasets.listing import SUFFIXES, require_folder
+from debias.datasets.listing import SUFFIXES, image_problem, require_folder, shown, walk
 from debias.datasets.utkface import NAME
 from debias.errors import DataError
 
@@ -21,12 +21,12 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
             that there is one.
 
     Raises:
-        DataError: Nothing is there, or it is a file of no known kind.
+        DataError: Nothing is there, it is a file of no known kind, or archives lie beside images.
         EmptyDatasetError: The folder is empty.
     """
     if not source.exists():
         raise DataError(
-            f"{source.absolute()} does not exist; give a folder, an archive or a recipe"
+            f"{shown(source.absolute())} does not exist; give a folder, an archive or a recipe"
         )
     name = given.get("name") or ("folder" if given.get("table") else _name(source))
     place = "file" if name == "hdf5" else "root"
@@ -44,14 +44,33 @@ def _file(source: Path) -> str:
     kinds = {".h5": "hdf5", ".hdf5": "hdf5", ".tar": "tar"}
     if source.suffix.lower() not in kinds:
         raise DataError(
-            f"{source} is a file of no known kind; known: a recipe (.yaml), {', '.join(kinds)}, or "
-            "a folder; images listed in a table are read with --table"
+            f"{shown(source)} is a file of no known kind; known: a recipe (.yaml), "
+            f"{', '.join(kinds)}, or a folder; images listed in a table are read with --table"
         )
     return kinds[source.suffix.lower()]
 
 
 def _has(*patterns: str) -> Callable[[Path], bool]:
     return lambda folder: any(next(folder.glob(pattern), None) for pattern in patterns)
+
+
+def _is_tar(folder: Path) -> bool:
+    """Whether archives lie here, and no image beside them that would be passed over.
+
+    Raises:
+        DataError: There are both: one archive that lies about must not decide.
+    """
+    archive = next(folder.glob("*.tar"), None)
+    if archive is None:
+        return False
+    image = next((entry.name for entry in walk(folder) if not image_problem(entry)), None)
+    if image is not None:
+        raise DataError(
+            f"{shown(folder.absolute())} holds archives ({shown(archive.name)}) and images "
+            f"({shown(image)}): say what to read, the archives with --data tar, the images with "
+            "--data image_folder, images or another layout"
+        )
+    return True
 
 
 def _is_utkface(folder: Path) -> bool:
@@ -72,7 +91,7 @@ FOLDERS: dict[str, Callable[[Path], bool]] = {
     "celeba": _has("list_attr_celeba.*"),
     "fairface": _has("fairface_label_train.csv", "*/fairface_label_train.csv"),
     "lfw": _has("peopleDevTrain.txt", "lfw/*/*_0001.jpg"),
-    "tar": _has("*.tar"),
+    "tar": _is_tar,
     "utkface": _is_utkface,
     "image_folder": _is_sorted,
     "images": lambda folder: True,

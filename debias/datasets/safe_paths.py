@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Shaped
 
+from debias.datasets.listing import hashed_ids, safe_text
 from debias.types import Rejected
 
 DETAILS = {
@@ -66,16 +67,25 @@ def path_problems(names: "pd.Series[str]", root: Path) -> Shaped[np.ndarray, " n
 def rejected_paths(
     names: "pd.Series[str]", problems: Shaped[np.ndarray, " n"], table: Path
 ) -> list[Rejected]:
-    """A record of every row that may not be opened; the path is the one that the table names."""
-    lines = np.flatnonzero(problems != "")
+    """A record of every row that may not be opened; the path is the one that the table names.
+
+    Its id is the one that the sample would have had, and where the row names no path, or names one
+    again, its place in the table.
+    """
+    odd = problems != ""
+    wrong = names[odd]
+    unnamed = (wrong == "") | wrong.duplicated()
+    places = [f"{names.index.name} {number}" for number in wrong.index]
     return [
         Rejected(
-            sample_id=f"{table.name}:row {line + 1}",
-            path=_shown(names.iloc[line]) or str(table),
-            reason=problems[line],
-            detail=DETAILS[problems[line]],
+            sample_id=safe_text(f"{table.name}:{place}") if no_name else sample_id,
+            path=_shown(name) or safe_text(str(table)),
+            reason=reason,
+            detail=f"{place}: {DETAILS[reason]}",
         )
-        for line in lines
+        for place, name, no_name, sample_id, reason in zip(
+            places, wrong, unnamed, hashed_ids(wrong), problems[odd], strict=True
+        )
     ]
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 from jaxtyping import UInt8
 from pydantic import Field
 
-from debias.datasets.listing import require_folder
+from debias.datasets.listing import require_folder, shown
 from debias.datasets.pixels import fitted
 from debias.errors import ArtifactCorruptError, DataError
 from debias.settings import Settings
@@ -68,18 +68,22 @@ class Store(Settings):
         folder = self._faces()
         if not is_sealed(folder):
             raise DataError(
-                f"{self.root.absolute()} names faces that are not there ({folder}); make the store "
-                "again with debias ingest"
+                f"{shown(self.root.absolute())} names faces that are not there ({shown(folder)}); "
+                "make the store again with debias ingest"
             )
         verify(folder)
         faces = _opened(folder)
         samples = faces.samples.drop(
             columns=[name for name in MADE_OF_COLUMNS if name in faces.samples]
-        )
+        ).rename(columns={"label_text": "label"})
+        if self._about().get("near_duplicates") is False:  # nobody looked for them
+            samples = samples.drop(columns="duplicate_cluster", errors="ignore")
         if self.split == "drawn":
             samples = samples.drop(columns="split", errors="ignore")
         elif "split" in samples and not samples["split"].isin(SPLITS).all():
-            raise DataError(f"{folder}: a split is none of {SPLITS}; set data.split to 'drawn'")
+            raise DataError(
+                f"{shown(folder)}: a split is none of {SPLITS}; set data.split to 'drawn'"
+            )
         return Collection(samples=samples, draw=_Faces(folder), fingerprint=folder.name)
 
     def _faces(self) -> Path:
@@ -93,11 +97,11 @@ class Store(Settings):
             key = json.loads(pointer.read_text(encoding="utf-8"))["faces"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
-                f"{self.root.absolute()} is no store: {pointer.name} cannot be read ({error}); "
-                "make one with debias ingest SOURCE --out STORE"
+                f"{shown(self.root.absolute())} is no store: {pointer.name} cannot be read "
+                f"({shown(str(error))}); make one with debias ingest SOURCE --out STORE"
             ) from error
         if not isinstance(key, str) or not KEY.fullmatch(key):
-            raise DataError(f"{pointer.absolute()} names no faces: {key!r:.60}")
+            raise DataError(f"{shown(pointer.absolute())} names no faces: {key!r:.60}")
         return self.root / "faces" / key
 
     def _about(self) -> dict[str, Any]:
@@ -125,14 +129,14 @@ class _Faces:
         side = faces.images.shape[1]
         if size > side:
             raise DataError(
-                f"image_size is {size}, but the images in {self.folder} have {side} pixels a side "
-                f"and enlarging adds no detail; set image_size to {side} or less, or make the "
-                "store again with a larger one"
+                f"image_size is {size}, but the images in {shown(self.folder)} have {side} pixels "
+                f"a side and enlarging adds no detail; set image_size to {side} or less, or make "
+                "the store again with a larger one"
             )
         rows = faces.index.get_indexer(pd.Index(samples["sample_id"])).astype(np.int64)
         if (rows < 0).any():
             missing = samples["sample_id"].to_numpy()[rows < 0][0]
-            raise DataError(f"the store {self.folder} holds no sample {missing}")
+            raise DataError(f"the store {shown(self.folder)} holds no sample {shown(str(missing))}")
         return fitted(faces.images[rows], size)
 
 
@@ -154,7 +158,7 @@ def _opened(folder: Path) -> _Opened:
     samples = pd.read_parquet(folder / "samples.parquet")
     if sum(map(len, shards)) != len(samples):
         raise ArtifactCorruptError(
-            f"{folder} has {sum(map(len, shards))} images and {len(samples)} rows; delete the "
-            "folder and run debias ingest again"
+            f"{shown(folder)} has {sum(map(len, shards))} images and {len(samples)} rows; delete "
+            "the folder and run debias ingest again"
         )
     return _Opened(ShardedImages(shards), samples, pd.Index(samples["sample_id"]))

@@ -1,7 +1,8 @@
 """Tables as people keep them: CSV, Parquet and columns of blanks, every cell as text.
 
 Text stays text: a group called NO or 01 must not become False or 1. Rows that do not fit are set
-aside with their line, and a table that cannot be understood is refused as a whole.
+aside with their line, and a table that cannot be understood is refused as a whole. Lines are those
+of the file: the header is line 1, and blank lines and line breaks within a cell count.
 """
 
 import csv
@@ -9,11 +10,13 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
+from jaxtyping import Bool, Int64
 
 from debias.datasets.listing import safe_text, shown
 from debias.errors import DataError, DuplicateIdError
@@ -23,11 +26,16 @@ from debias.types import Rejected
 OURS = (
     "path", "offset", "length", "subject_id", "split", "sample_id", "sha256", "duplicate_cluster",
 )  # fmt: skip
+PROBLEM = "row problem"  # column with why a row cannot be used, empty where it can
 Rows = tuple[pd.DataFrame, list[Rejected]]
 
 
 def read_table(path: Path) -> Rows:
     """A CSV or Parquet file with a header; cells without a value are missing.
+
+    Returns:
+        The rows by the line of the file at which they begin, or by their number in a Parquet file,
+        which has no lines (the index is named "line" or "row"); rows that were set aside.
 
     Raises:
         DataError: It is no table, is not UTF-8, names a column twice, or has a column that is no
@@ -66,14 +74,16 @@ def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace
         DataError: It is a pipe, a device or a folder, or not UTF-8.
     """
     if not path.is_file():
-        raise DataError(f"{path} is not a regular file")
+        raise DataError(f"{shown(path)} is not a regular file")
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
         content.decode()
     except UnicodeDecodeError as error:
         if errors == "strict":
             line = content.count(b"\n", 0, error.start) + 1
-            raise DataError(f"{path} is not UTF-8 (line {line}): save it as UTF-8") from error
+            raise DataError(
+                f"{shown(path)} is not UTF-8 (line {line}): save it as UTF-8"
+            ) from error
         content = content.decode(errors=errors).encode()
     # The PPB list has the line endings of old Macintoshes.
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -110,7 +120,7 @@ def read_rows(
 def require_columns(rows: pd.DataFrame, names: Sequence[str], table: Path) -> None:
     missing = [name for name in names if name not in rows]
     if missing:
-        raise DataError(f"{table} has no column {missing}; columns: {list(rows.columns)}")
+        raise DataError(f"{shown(table)} has no column {missing}; columns: {list(rows.columns)}")
 
 
 def require_unique(names: "pd.Series[str]", place: str) -> None:
@@ -128,16 +138,27 @@ def require_unique(names: "pd.Series[str]", place: str) -> None:
         )
 
 
-def unread_rows(files: "pd.Series[str]", table: Path, detail: str) -> list[Rejected]:
-    return [unread_row(name, table, detail) for name in files]
+def marked(
+    rows: pd.DataFrame, usable: Bool[np.ndarray, " n"], table: Path, detail: str
+) -> pd.DataFrame:
+    """Note in the column ``PROBLEM`` which rows cannot be used; an earlier note stays.
+
+    Such rows are not left out at once: other tables may still say who they are about.
+    """
+    problem = np.full(len(rows), "", dtype=object)
+    if PROBLEM in rows:
+        problem[:] = rows[PROBLEM]
+    problem[~usable & (problem == "")] = f"{shown(table.name)}: {detail}"
+    return rows.assign(**{PROBLEM: problem})
 
 
-def unread_row(sample_id: str, table: Path, detail: str) -> Rejected:
+def unread_row(line: int, fields: tuple[int, int], table: Path) -> Rejected:
+    """A record of a row that has another number of fields than it should (found, expected)."""
     return Rejected(
-        sample_id=safe_text(sample_id),
+        sample_id=safe_text(f"{table.name}:line {line}"),
         path=safe_text(str(table)),
         reason="row not understood",
-        detail=detail,
+        detail=f"line {line}: {fields[0]} fields, not {fields[1]}",
     )
 
 
@@ -151,7 +172,9 @@ def _header(path: Path, content: bytes) -> list[str]:
     try:
         names = next(csv.reader(first_lines(content, 1), strict=True), [])
     except csv.Error as error:
-        raise DataError(f"{path} cannot be read as a table: the header: {error}") from error
+        raise DataError(
+            f"{shown(path)} cannot be read as a table: the header: {shown(str(error))}"
+        ) from error
     return [name.strip() or f"unnamed_{place}" for place, name in enumerate(names)]
 
 
@@ -165,12 +188,11 @@ def _parsed(
 ) -> Rows:
     twice = sorted({name for name in names if list(names).count(name) > 1})
     if twice:
-        raise DataError(f"{path} names the columns {twice} more than once")
-    bad: list[Rejected] = []
+        raise DataError(f"{shown(path)} names the columns {twice} more than once")
+    bad: dict[int, tuple[int, int]] = {}  # by number of the row, blank lines not counted
 
     def put_aside(row: Any) -> str:  # noqa: ANN401 (an untyped library)
-        detail = f"line {row.number}: {row.actual_columns} fields, not {row.expected_columns}"
-        bad.append(unread_row(f"{path.name}:{row.number}", path, detail))
+        bad[row.number] = row.actual_columns, row.expected_columns
         return "skip"
 
     try:
@@ -186,31 +208,55 @@ def _parsed(
             options,
         )
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
-    return table.to_pandas(), bad
+        raise DataError(f"{shown(path)} cannot be read as a table: {shown(str(error))}") from error
+    rows = table.to_pandas()
+    lines = _first_lines_of_rows(content, skip + len(rows) + len(bad), separator)
+    rejected = [unread_row(int(lines[number - 1]), bad[number], path) for number in sorted(bad)]
+    good = np.delete(lines, [*range(skip), *(number - 1 for number in bad)])
+    return rows.set_axis(pd.Index(good, name="line")), rejected
+
+
+def _first_lines_of_rows(content: bytes, count: int, separator: str) -> Int64[np.ndarray, " n"]:
+    """Line at which each of ``count`` rows begins, those of the header among them."""
+    plain = np.arange(1, count + 1)
+    if content.count(b"\n") + (not content.endswith(b"\n")) == count:
+        return plain  # no blank line, and no line break within a cell
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
+    rows = csv.reader(io.StringIO(content.decode(), newline="\n"), quoting=quoting)
+    found: list[int] = []
+    before = 0
+    try:
+        for row in rows:
+            if row:  # a blank line is none
+                found.append(before + 1)
+            before = rows.line_num
+    except csv.Error:  # a cell that is longer than that reader takes
+        return plain
+    return np.array(found, dtype=np.int64) if len(found) == count else plain
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     from pyarrow import parquet
 
     if not path.is_file():
-        raise DataError(f"{path} is not a regular file")
+        raise DataError(f"{shown(path)} is not a regular file")
     try:
         # Whatever index or types pandas once noted in the file decides nothing here.
         table = parquet.ParquetFile(path).read(use_pandas_metadata=False)
         table.validate(full=True)
         columns = {name: _plain(table[name]) for name in table.column_names}
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from error
+        raise DataError(f"{shown(path)} cannot be read as a table: {shown(str(error))}") from error
     if len(columns) != table.num_columns:
-        raise DataError(f"{path} names a column more than once: {table.column_names}")
+        raise DataError(f"{shown(path)} names a column more than once: {table.column_names}")
     odd = {name: str(table[name].type) for name, column in columns.items() if column is None}
     if odd:
         raise DataError(
-            f"{path} has columns that hold neither text, numbers, dates nor truth values: {odd}; "
-            "write them as text, or leave them out"
+            f"{shown(path)} has columns that hold neither text, numbers, dates nor truth values: "
+            f"{odd}; write them as text, or leave them out"
         )
-    return pd.DataFrame({name: _series(column) for name, column in columns.items()})
+    rows = pd.DataFrame({name: _series(column) for name, column in columns.items()})
+    return rows.set_axis(pd.RangeIndex(1, len(rows) + 1, name="row"))
 
 
 def _plain(column: Any) -> Any:  # noqa: ANN401 (an untyped library)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from debias.datasets.listing import shown
 from debias.errors import DataError, UnsafeArchiveError
 
 MOST_MEMBERS = 10_000_000
@@ -52,7 +53,7 @@ class Archive:
         Raises:
             DataError: It is compressed or no tar archive.
         """
-        self._path = path
+        self._named = shown(path)
         self._content = path.open("rb")
         try:
             self._archive = self._opened()
@@ -76,15 +77,15 @@ class Archive:
 
         Raises:
             DataError: The archive is cut off, damaged, or goes on after its end.
-            UnsafeArchiveError: It has more than ten million members, or a header with a negative
-                size or of more than 16 KiB.
+            UnsafeArchiveError: It has more than ten million members, a member with a negative
+                size, or a header of more than 16 KiB.
         """
         count = 0
         while (member := self._next()) is not None:
             count += 1
             if count > MOST_MEMBERS:
                 raise UnsafeArchiveError(
-                    f"{self._path} has more than {MOST_MEMBERS:,} members; split it into several "
+                    f"{self._named} has more than {MOST_MEMBERS:,} members; split it into several "
                     "archives"
                 )
             if not member.isdir():
@@ -97,11 +98,14 @@ class Archive:
 
         Raises:
             DataError: The archive ends before it does.
+            UnsafeArchiveError: Its length is negative, which would mean all that follows.
         """
+        if member.length < 0:
+            raise self._refused(member.offset, _negative(member.length))
         self._content.seek(member.offset)
         content = self._content.read(member.length)
         if len(content) < member.length:
-            raise DataError(f"{self._path} is cut off within {member.name!a}; {AGAIN}")
+            raise DataError(f"{self._named} is cut off within '{shown(member.name)}'; {AGAIN}")
         return content
 
     def _opened(self) -> tarfile.TarFile:
@@ -110,13 +114,15 @@ class Archive:
         for magic, program in COMPRESSED.items():
             if start.startswith(magic):
                 raise DataError(
-                    f"{self._path} is compressed, so its images cannot be read one by one: unpack "
+                    f"{self._named} is compressed, so its images cannot be read one by one: unpack "
                     f"it with {program}, or pack it again without compression"
                 )
         try:
             return tarfile.open(fileobj=self._content, mode="r:", tarinfo=_Header)
         except tarfile.TarError as error:
-            raise DataError(f"{self._path} is no tar archive: {error}; {AGAIN}") from error
+            raise DataError(
+                f"{self._named} is no tar archive: {shown(str(error))}; {AGAIN}"
+            ) from error
         except (_HeaderRefused, RecursionError) as error:
             raise self._refused(0, error) from error
 
@@ -125,21 +131,25 @@ class Archive:
             member = self._archive.next()
         except tarfile.TarError as error:
             raise DataError(
-                f"{self._path} is cut off or damaged at byte {self._archive.offset}: {error}; "
-                f"{AGAIN}"
+                f"{self._named} is cut off or damaged at byte {self._archive.offset}: "
+                f"{shown(str(error))}; {AGAIN}"
             ) from error
         except (_HeaderRefused, RecursionError, ValueError, OverflowError) as error:
             raise self._refused(self._archive.offset, error) from error
         self._archive.members = []  # type: ignore[attr-defined]  # else each stays in memory
-        if member is not None and self._archive.offset <= member.offset:
+        if member is None:
+            return None
+        if member.size < 0:  # extended attributes replace what the header said
+            raise self._refused(member.offset, _negative(member.size))
+        if self._archive.offset <= member.offset:
             # Reading on would go round in circles.
             raise self._refused(member.offset, ValueError("it says that it ends before it begins"))
         return member
 
     def _refused(self, offset: int, error: Exception) -> UnsafeArchiveError:
         return UnsafeArchiveError(
-            f"{self._path}, header at byte {offset}: {error}; do not use this archive, "
-            "or pack its images again"
+            f"{self._named}, header at byte {offset}: {shown(str(error))}; do not use this "
+            "archive, or pack its images again"
         )
 
     def _require_end(self) -> None:
@@ -149,19 +159,23 @@ class Archive:
         block = self._content.read(tarfile.BLOCKSIZE)
         if len(block) < tarfile.BLOCKSIZE or any(block):
             raise DataError(
-                f"{self._path} is cut off or damaged at byte {offset}: there is neither another "
+                f"{self._named} is cut off or damaged at byte {offset}: there is neither another "
                 f"member nor the mark of the end; {AGAIN}"
             )
         while block := self._content.read(1 << 20):
             if block.count(0) != len(block):
                 raise DataError(
-                    f"{self._path} goes on after its end at byte {offset}, like archives that were "
-                    "joined; pack it again as one archive"
+                    f"{self._named} goes on after its end at byte {offset}, like archives that "
+                    "were joined; pack it again as one archive"
                 )
 
 
 class _HeaderRefused(Exception):
     """A header that must not be followed."""
+
+
+def _negative(size: int) -> _HeaderRefused:
+    return _HeaderRefused(f"it says that it holds {size} bytes")
 
 
 class _Header(tarfile.TarInfo):
@@ -171,7 +185,7 @@ class _Header(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
         header = super().frombuf(buf, encoding, errors)
         if header.size < 0:
-            raise _HeaderRefused(f"it says that it holds {header.size} bytes")
+            raise _negative(header.size)
         if header.type in EXTENDED and header.size > LARGEST_HEADER:
             raise _HeaderRefused(
                 f"a name or attributes of {header.size} bytes; at most {LARGEST_HEADER} are read"

@@ -72,18 +72,25 @@ class TarShards(Settings):
         listing = TarSamples(rejected)
         for shard, side in zip(shards, sides, strict=True):
             listing.add(shard, side)
-        if not listing.names:
-            first = f", first: {shown(rejected[0].path)}: {rejected[0].detail}" if rejected else ""
+        if len(listing.names) == len(listing.lost):
+            named = Path(rejected[0].path) if rejected else self.root
+            first = f", first: {shown(named)}: {rejected[0].detail}" if rejected else ""
             raise EmptyDatasetError(
-                f"{len(shards)} archives in {self.root.absolute()} hold no image beside a key, "
-                f"like 000001.jpg{first}"
+                f"{len(shards)} archives in {shown(self.root.absolute())} hold no image beside a "
+                f"key, like 000001.jpg{first}"
             )
-        samples = listing.frame(shards, self.subject_column)
-        if self.split == "owner" and "train" in sides:
+        everyone = listing.frame(shards, self.subject_column)
+        split = self.split == "owner" and "train" in sides
+        if split:
             _require_sides(shards, sides, self.root)
-            samples["split"] = np.array(sides, dtype=object)[np.array(listing.shards)]
-            samples = completed_split(samples, seed)
-        return Collection(samples=samples, rejected=tuple(rejected))
+            everyone["split"] = np.array(sides, dtype=object)[np.array(listing.shards)]
+        kept = ~np.isin(np.arange(len(everyone)), listing.lost)
+        samples = everyone[kept].reset_index(drop=True)
+        samples = completed_split(samples, seed) if split else samples
+        lost = everyone[~kept].drop(columns=["path", "offset", "length"]).reset_index(drop=True)
+        return Collection(
+            samples=samples, rejected=tuple(rejected), lost=lost if len(lost) else None
+        )
 
 
 def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
@@ -94,21 +101,25 @@ def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
         return [root.resolve()], []  # a link is followed here, where a person named it
     shards, rejected = [], []
     for entry in sorted(walk(root)):
-        path = f"{root}/{entry.name}"
-        if COMPRESSED.search(entry.name):
+        path = root / entry.name
+        if not entry.problem and COMPRESSED.search(entry.name):
             raise DataError(
-                f"{path} is compressed, so its images cannot be read one by one: unpack it, or "
-                "pack it again without compression"
+                f"{shown(path)} is compressed, so its images cannot be read one by one: unpack it, "
+                "or pack it again without compression"
             )
-        if not entry.name.lower().endswith(".tar"):
-            rejected.append(set_aside(entry.name, path, "not an image file", "no .tar archive"))
-        elif entry.problem or not is_text(entry.name):
-            rejected.append(set_aside(entry.name, path, entry.problem or "name not understood"))
+        problem, detail = entry.problem, ""
+        if not problem and not entry.name.lower().endswith(".tar"):
+            problem, detail = "not an image file", "no .tar archive"
+        elif not problem and not is_text(entry.name):
+            problem = "name not understood"
+        if problem:
+            rejected.append(set_aside(entry.name, str(path), problem, detail))
         else:
-            shards.append(Path(path))
+            shards.append(path)
     if not shards:
-        raise EmptyDatasetError(f"{root.absolute()} holds no .tar archive, only {len(rejected)} "
-                                "other files")  # fmt: skip
+        raise EmptyDatasetError(
+            f"{shown(root.absolute())} holds no .tar archive, only {len(rejected)} other files"
+        )
     return shards, rejected
 
 
@@ -123,7 +134,7 @@ def _require_sides(shards: list[Path], sides: list[str], root: Path) -> None:
     silent = [shard for shard, side in zip(shards, sides, strict=True) if not side]
     if silent:
         raise DataError(
-            f"{len(silent)} of {len(shards)} archives in {root.absolute()} do not begin with "
-            f"{', '.join(SPLIT_NAMES)} as the others do, first: {silent[0].name}; rename or move "
-            "them, or set data.split to 'drawn'"
+            f"{len(silent)} of {len(shards)} archives in {shown(root.absolute())} do not begin "
+            f"with {', '.join(SPLIT_NAMES)} as the others do, first: {shown(silent[0].name)}; "
+            "rename or move them, or set data.split to 'drawn'"
         )

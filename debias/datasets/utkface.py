@@ -12,15 +12,24 @@ Known problems: duplicates, some with conflicting labels; a few wrong labels and
     groups; labels of babies mean little.
 """
 
-import os
 import re
+from collections.abc import Collection as Container
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import SUFFIXES, Entry, image_problem, require_folder, set_aside
+from debias.datasets.listing import (
+    SUFFIXES,
+    Entry,
+    image_problem,
+    require_folder,
+    set_aside,
+    shown,
+    walk,
+)
 from debias.datasets.tables import require_unique
 from debias.errors import EmptyDatasetError
 from debias.settings import Settings
@@ -58,7 +67,7 @@ class UTKFace(Settings):
         return "annotated"
 
     def collect(self, seed: int) -> Collection:
-        """One row per image whose name can be read; files with other names are set aside.
+        """One row per image whose name can be read; everything else that lies there is set aside.
 
         Raises:
             FileNotFoundError: The folder does not exist.
@@ -66,31 +75,41 @@ class UTKFace(Settings):
             DuplicateIdError: It holds one image with and without ".chip" in its name.
         """
         require_folder(self.root, WHERE)
-        with os.scandir(self.root) as entries:
-            named = sorted(
-                Entry(entry.name, "" if entry.is_file(follow_symlinks=False) else IRREGULAR)
-                for entry in entries
-                if entry.name.lower().endswith(SUFFIXES)
-            )
-        problems = [_problem(entry) for entry in named]
-        files = [entry.name for entry, why in zip(named, problems, strict=True) if not why]
+        wrong = {entry.name: _problem(entry) for entry in sorted(walk(self.root))}
+        files = [name for name, why in wrong.items() if not why]
         if not files:
+            count = sum(name.lower().endswith(SUFFIXES) for name in wrong)
             raise EmptyDatasetError(
-                f"{self.root.absolute()} holds {len(named)} images but none named like "
+                f"{shown(self.root.absolute())} holds {count} images but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
             )
-        rejected = [
-            set_aside(entry.name, f"{self.root}/{entry.name}", why, DETAIL if why == ODD else "")
-            for entry, why in zip(named, problems, strict=True)
-            if why
-        ]
         samples = pd.DataFrame([_row(name, self.root) for name in files])
-        require_unique(samples["sample_id"], f"{self.root} (with and without .chip)")
-        return Collection(samples=samples, rejected=tuple(rejected))
+        require_unique(samples["sample_id"], f"{shown(self.root)} (with and without .chip)")
+        known = _known(wrong, set(samples["sample_id"]))
+        rejected = tuple(
+            set_aside(
+                name, f"{self.root}/{name}", why, DETAIL if why == ODD else "", known.get(name, "")
+            )
+            for name, why in wrong.items()
+            if why
+        )
+        lost = pd.DataFrame([_row(name, self.root) for name in known]) if known else None
+        return Collection(samples=samples, rejected=rejected, lost=lost)
 
 
 def _problem(entry: Entry) -> str:
-    return image_problem(entry) or ("" if NAME.fullmatch(entry.name) else ODD)
+    problem = image_problem(entry) or ("in a subfolder" if "/" in entry.name else "")
+    return problem or ("" if NAME.fullmatch(entry.name) else ODD)
+
+
+def _known(wrong: Mapping[str, str], taken: Container[str]) -> dict[str, str]:
+    """Ids of links and the like whose name says who is shown, unless an image has the same id."""
+    names: dict[str, str] = {}
+    for name, why in wrong.items():
+        match = NAME.fullmatch(name)
+        if match and why == IRREGULAR and match[1] not in taken:
+            names.setdefault(match[1], name)
+    return {name: sample_id for sample_id, name in names.items()}
 
 
 def _row(name: str, root: Path) -> dict[str, object]:

@@ -96,10 +96,10 @@ class Child:
         except (OSError, EOFError, NonsenseError) as error:
             raise self._death(error) from error
 
-    def nothing(self, death: ChildDiedError) -> Answer:
-        """The answer about an item that killed the process."""
+    def nothing(self, death: ChildDiedError, sha256: str) -> Answer:
+        """The answer about an item, of this content, that killed the process."""
         images = np.empty((0, self.size, self.size, 3), dtype=np.uint8)
-        return Answer([Refused(death.reason, death.detail)], images)
+        return Answer([Refused(death.reason, death.detail, sha256)], images)
 
     def end(self) -> None:
         """End it for good, also while another thread waits for its answer."""

@@ -43,6 +43,12 @@ def hash_files(
     return samples.assign(sha256=digests)[readable], rejected
 
 
+def digest_of(item: Item, most_bytes: int) -> str:
+    """SHA-256 of the content; empty where it cannot be read."""
+    found = _digest(item, most_bytes)
+    return found if isinstance(found, str) else ""
+
+
 def _digest(item: Item, most_bytes: int) -> str | Refused:
     try:
         return hashlib.sha256(read(item.place, most_bytes)).hexdigest()

@@ -12,6 +12,7 @@ import pandas as pd
 
 from debias.decoding.child import WORKER, Answer, Child, ChildDiedError
 from debias.decoding.chunks import COLUMNS, Chunk, block_of, chunk_of
+from debias.decoding.hashing import digest_of
 from debias.decoding.limits import Limits
 from debias.decoding.protocol import Item
 from debias.types import ReadBlock
@@ -132,4 +133,5 @@ def _alone(child: Child, item: Item) -> Answer:
     try:
         return child.ask([item])
     except ChildDiedError as death:
-        return child.nothing(death)
+        # Reading it is safe; its content tells whether it is the same file another time.
+        return child.nothing(death, digest_of(item, child.limits.most_bytes))

@@ -1,18 +1,15 @@
-"""A folder of runs or stores: whether what is there is whole, and who can read it."""
+"""A folder of runs or stores: whether what is there is whole, and what was left behind."""
 
 import json
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from debias import janitor
-from debias.doctor.finding import Finding
+from debias.doctor.finding import Finding, some
+from debias.doctor.permissions import permissions
 from debias.errors import ArtifactCorruptError
-from debias.sealed import verify
-
-PRIVATE = "quarantine.jsonl"
-NAMED = 3  # examples in a sentence
+from debias.sealed import is_sealed, verify
 
 
 def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
@@ -28,9 +25,10 @@ def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
         )
         return
     yield from _artifacts(janitor.artifacts_below(folder))
+    yield from _stores(folder)
     yield from _leftovers(folder, repair=repair)
     yield from _unfinished(folder)
-    yield from _permissions(folder)
+    yield from permissions(folder)
     yield from _runs(folder)
 
 
@@ -44,7 +42,41 @@ def _artifacts(paths: Sequence[Path]) -> Iterator[Finding]:
             advice = f"delete {path} and run the same command again: it is built anew"
             yield Finding("integrity", "problem", str(error).split(";")[0], advice)
     whole = len(paths) - broken
+    if not paths:
+        yield Finding(
+            "integrity", "warning", "no artifact of a run or store lies there, so none was checked",
+            "name a run folder or store, or run the recipe that makes one",
+        )  # fmt: skip
+        return
     yield Finding("integrity", "ok", f"{whole} of {len(paths)} artifacts agree with their manifest")
+
+
+def _stores(folder: Path) -> Iterator[Finding]:
+    """What is named as faces and is none: a store that points nowhere, artifacts cut short."""
+    for here, folders, names in janitor.walk(folder, hidden=False):
+        place = Path(here)
+        if janitor.POINTER in names and not is_sealed(place / "faces" / _pointed_to(place)):
+            yield Finding(
+                "integrity", "problem", f"{place / janitor.POINTER} names faces that are not there",
+                "purge again if a purge was interrupted; otherwise make the store again with "
+                "debias ingest",
+            )  # fmt: skip
+        keys = [place / name for name in folders if janitor.KEY.fullmatch(name)]
+        for path in keys:
+            if not is_sealed(path):
+                yield Finding(
+                    "integrity", "problem", f"{path} has no manifest, so it counts as nothing",
+                    "delete it and run the same command again",
+                )  # fmt: skip
+
+
+def _pointed_to(store: Path) -> str:
+    """Key of the faces; one that nothing can have where none is named."""
+    try:
+        key = json.loads((store / janitor.POINTER).read_text(encoding="utf-8"))["faces"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "none"
+    return key if isinstance(key, str) and janitor.KEY.fullmatch(key) else "none"
 
 
 def _leftovers(folder: Path, *, repair: bool) -> Iterator[Finding]:
@@ -56,54 +88,40 @@ def _leftovers(folder: Path, *, repair: bool) -> Iterator[Finding]:
     if not dead:
         yield Finding("leftovers", "ok", "no temporary file of a dead process")
     elif repair:
-        janitor.delete(dead)
-        yield Finding("leftovers", "ok", f"{_some(dead)} of dead processes: deleted")
+        yield _deleted(dead)
     else:
         yield Finding(
-            "leftovers", "warning", f"{_some(dead)} of dead processes",
+            "leftovers", "warning", f"{some(dead)} of dead processes",
             "delete them with: debias doctor FOLDER --repair",
         )  # fmt: skip
 
 
+def _deleted(dead: Sequence[Path]) -> Finding:
+    try:
+        janitor.delete(dead)
+    except OSError as error:
+        text = f"temporary files of dead processes cannot be deleted: {error}"
+        return Finding("leftovers", "problem", text, "ask the owner of the folder")
+    return Finding("leftovers", "ok", f"{some(dead)} of dead processes: deleted")
+
+
 def _unfinished(folder: Path) -> Iterator[Finding]:
-    swaps = janitor.matching(folder, janitor.PURGED)
+    swaps = janitor.interrupted_swaps(folder)
     swaps += [Path(here) for here, _, names in janitor.walk(folder) if janitor.JOURNAL in names]
     if swaps:
         yield Finding(
-            "purge", "problem", f"a purge was interrupted: {_some(swaps)} may still name somebody",
+            "purge", "problem", f"a purge was interrupted: {some(swaps)} may still name somebody",
             "run the same debias purge again",
         )  # fmt: skip
-    parts = janitor.matching(folder, janitor.PARTS)
+    parts = janitor.parts_below(folder)
     if parts:
-        held = sum(file.stat().st_size for path in parts for file in path.rglob("*.npy"))
+        found = [janitor.status(file) for path in parts for file in path.rglob("*.npy")]
+        held = sum(about.st_size for about in found if about is not None)
         yield Finding(
             "builds", "warning",
-            f"{_some(parts)} of unfinished builds take {held / 2**20:,.0f} MiB",
+            f"{some(parts)} of unfinished builds take {held / 2**20:,.0f} MiB",
             "run the same command again, which goes on from there; or delete them",
         )  # fmt: skip
-
-
-def _permissions(folder: Path) -> Iterator[Finding]:
-    readable, writable = [], []
-    for here, _, names in janitor.walk(folder):
-        place = Path(here)
-        mode = place.stat().st_mode
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            writable.append(place)
-        if PRIVATE in names and (place / PRIVATE).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            readable.append(place / PRIVATE)
-    if writable:
-        yield Finding(
-            "permissions", "problem", f"anybody on this machine can change {_some(writable)}",
-            f"chmod -R o-w {folder}",
-        )  # fmt: skip
-    if readable:
-        yield Finding(
-            "permissions", "warning", f"others can read who was rejected: {_some(readable)}",
-            "chmod 600 each of them",
-        )  # fmt: skip
-    if not writable and not readable:
-        yield Finding("permissions", "ok", "nobody else can write, nor read who was rejected")
 
 
 def _runs(folder: Path) -> Iterator[Finding]:
@@ -126,7 +144,7 @@ def _state(run: Path) -> str:
     try:
         about = json.loads((run / "run.json").read_text(encoding="utf-8"))
         owner = int(about.get("pid", 0))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return "unreadable"
     if (run / "report.json").exists():
         return "finished"
@@ -136,14 +154,8 @@ def _state(run: Path) -> str:
 def _is_alive(owner: int) -> bool:
     try:
         os.kill(owner, 0) if owner else None
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # gone, or no number of a process
         return False
     except PermissionError:
         return True
     return bool(owner)
-
-
-def _some(paths: Sequence[Path]) -> str:
-    named = ", ".join(str(path) for path in paths[:NAMED])
-    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-    return f"{len(paths)} ({named}{more})"

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -75,11 +76,17 @@ def servers() -> Iterator[Finding]:
         if not address:
             text = f"{variable} is not set: {NOT_SET[variable]}"
             yield Finding("servers", "ok", text)
-        elif address.startswith(("http://", "https://")):
-            yield from _server(service, address)
-        else:
+        elif address.lower().startswith(("http://", "https://")):
+            yield from _server(service, address, variable)
+        elif _is_file(address):
             text = f"{service.name} writes to {without_password(address)}, without a server"
             yield Finding("servers", "ok", text)
+        else:
+            yield Finding(
+                "servers", "warning",
+                f"{service.name} writes to {without_password(address)}: not examined",
+                "see for yourself that it answers, and who can read what is there",
+            )  # fmt: skip
 
 
 NOT_SET = {
@@ -88,9 +95,34 @@ NOT_SET = {
 }
 
 
-def _server(service: Service, address: str) -> Iterator[Finding]:
-    shown = without_password(address)
-    # Asked as a stranger would ask: without the credentials in the address.
+def _is_file(address: str) -> bool:
+    """Whether MLflow takes it for a file or a folder on this machine."""
+    scheme, separator, _ = address.partition(":")
+    return scheme in ("sqlite", "file") if separator else not address.startswith("databricks")
+
+
+def _asked(address: str) -> str | None:
+    """Where a stranger would ask: without credentials and question; None if it is no address."""
+    try:
+        parts = urlsplit(address)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return None
+    if "@" in parts.path + parts.query + parts.fragment:  # of a password, perhaps
+        return None
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}" if host else None
+
+
+def _server(service: Service, address: str, variable: str) -> Iterator[Finding]:
+    shown = _asked(address)
+    if shown is None:
+        yield Finding(
+            "servers", "problem", f"{variable} is no address ({without_password(address)})",
+            "set it to that of a server, such as http://127.0.0.1:5000; in a password, write @ as "
+            "%40 and / as %2F",
+        )  # fmt: skip
+        return
     status, _ = _ask(shown + service.health)
     if status is None:
         yield Finding(
@@ -100,7 +132,7 @@ def _server(service: Service, address: str) -> Iterator[Finding]:
         return
     yield _openness(service, shown)
     yield from _age(service, shown)
-    if address != shown and address.startswith("http:") and not _is_local(address):
+    if "@" in urlsplit(address).netloc and shown.startswith("http:") and not _is_local(address):
         yield Finding(
             "servers", "warning", f"the password for {service.name} at {shown} travels in clear",
             "serve it over https",
@@ -165,7 +197,7 @@ def _within(seconds: float, action: Callable[[], Any], otherwise: Any) -> Any:  
     found = [otherwise]
 
     def run() -> None:
-        with suppress(URLError, OSError, ValueError):
+        with suppress(URLError, OSError, ValueError, HTTPException):
             found[0] = action()
 
     thread = threading.Thread(target=run, daemon=True)

@@ -21,23 +21,28 @@ from debias.ingest.leakage import leaks, require_no_leak
 from debias.ingest.near import RULE as NEAR_RULE
 from debias.ingest.near import near_pairs
 from debias.ingest.neighbours import latent_candidates
-from debias.ingest.parts import BAD_LUCK, Decoded, Listing, decode_parts
+from debias.ingest.parts import BAD_LUCK, NOTES, Decoded, Listing, decode_parts
 from debias.ingest.quarantine import (
     read_quarantine,
     require_within,
     summarise,
     write_quarantine,
 )
-from debias.ingest.rejection_rates import LEAKS
+from debias.ingest.rejection_rates import DUPLICATE, LEAKS, NO_FAILURES, STRANGERS
 from debias.ingest.rules import IngestRules
 from debias.ingest.selection import Filters, Selection, drawn_evenly, keep
 from debias.ingest.shards import write_shards
 from debias.ingest.splitting import split, without_leaks
+from debias.ingest.units import linked_people
 
 __all__ = [
     "BAD_LUCK",
+    "DUPLICATE",
     "LEAKS",
     "NEAR_RULE",
+    "NOTES",
+    "NO_FAILURES",
+    "STRANGERS",
     "Decoded",
     "Filters",
     "IngestRules",
@@ -59,6 +64,7 @@ __all__ = [
     "known",
     "latent_candidates",
     "leaks",
+    "linked_people",
     "near_pairs",
     "read_quarantine",
     "require_no_leak",

@@ -102,6 +102,8 @@ def framed(samples: pd.DataFrame, framing: Framing) -> tuple[pd.DataFrame, list[
     Raises:
         DataError: A column does not exist.
     """
+    # Columns of these names in the data would be obeyed although nobody asked for them.
+    samples = samples.drop(columns=[name for name in CROP if name in samples])
     if isinstance(framing, Centre):
         return samples, []
     missing = [name for name in framing.columns if name not in samples]

@@ -8,17 +8,21 @@ import pandas as pd
 from jaxtyping import Int64
 
 from debias.errors import SplitLeakageError
-from debias.ingest.columns import clean_text
+from debias.ingest.columns import clean_text, coded
+from debias.ranking import UNKNOWN
 
 COLUMNS = {
     "person": "subject_id",
     "duplicate cluster": "duplicate_cluster",
     "file content": "sha256",
+    "people with one photograph": "linked_people",
 }
+NUMBERED = ("duplicate_cluster", "linked_people")  # -1: none
 PLURALS = {
     "person": "people",
     "duplicate cluster": "duplicate clusters",
     "file content": "file contents",
+    "people with one photograph": "sets of people with one photograph",
 }
 SHOWN = 3  # examples of each kind
 ADVICE = "have the split drawn anew, by unit"
@@ -35,12 +39,14 @@ def members(samples: pd.DataFrame, kind: str) -> Int64[np.ndarray, " n"]:
     if column not in samples:
         return np.full(len(samples), -1)
     values = samples[column]
-    if kind == "duplicate cluster":
+    if column in NUMBERED:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         return pd.factorize(np.where(numbers < 0, np.nan, numbers))[0].astype(np.int64)
-    if not pd.api.types.is_numeric_dtype(values):
-        values = values.where(values.str.strip() != "")
-    return pd.factorize(values)[0].astype(np.int64)
+    if kind == "file content":
+        return pd.factorize(values.where(values != ""))[0].astype(np.int64)
+    codes, names = coded(values)
+    nobody = np.array([*(name == UNKNOWN for name in names), True])  # -1 finds the last entry
+    return np.where(nobody[codes], -1, codes)
 
 
 def leaks(samples: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,7 @@ import pandas as pd
 from jaxtyping import Bool, Int64, UInt8, UInt64
 
 from debias.errors import ArtifactCorruptError
+from debias.files import require_space
 from debias.ingest.framing import CROP
 from debias.ingest.known import Known
 from debias.progress import Advance, silent
@@ -26,12 +27,9 @@ from debias.types import ReadBlock, ReadImages, Rejected, ShardedImages
 
 PART_BYTES = 64 * 2**20  # of pixels; what a build holds in memory is a small multiple of it
 ROWS_MULTIPLE = 64
-IMAGES, PERCEPTUAL, FOUND, REJECTED = (
-    "images.npy",
-    "perceptual.npy",
-    "found.parquet",
-    "rejected.json",
-)
+IMAGES, PERCEPTUAL = "images.npy", "perceptual.npy"
+FOUND, REJECTED = "found.parquet", "rejected.json"
+NOTES = "decode_notes"  # in tables beside columns of other people, who may have notes of their own
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +37,7 @@ class Decoded:
     """Every image that could be read, in the order of the listing.
 
     Attributes:
-        samples: The listing's rows of those images, with ``sha256`` and ``notes``.
+        samples: The listing's rows of those images, with ``sha256`` and ``decode_notes``.
         images: Their pixels, one memory-mapped shard a part.
         perceptual: (n, 4) perceptual hashes.
         rejected: What could not be read.
@@ -64,6 +62,7 @@ class Listing:
         fingerprint: Stands for the content where there are no files to hash.
         known: Images that were decoded before.
         retry: Read again what failed by bad luck.
+        decoded_by: Version of the rules by which files become pixels.
     """
 
     samples: pd.DataFrame
@@ -71,6 +70,7 @@ class Listing:
     fingerprint: str = ""
     known: Known | None = None
     retry: bool = False
+    decoded_by: str = ""
 
     @property
     def ranges(self) -> list[slice]:
@@ -103,12 +103,15 @@ def decode_parts(
         StorageError: The folder cannot be written.
     """
     places = [folder / f"part-{number:05d}" for number in range(len(listing.ranges))]
-    waiting = []
+    waiting: list[tuple[Path, slice]] = []
     for place, rows in zip(places, listing.ranges, strict=True):
         if _is_usable(place, listing, rows):
             advance("", len(listing.samples.iloc[rows]))
         else:
             waiting.append((place, rows))
+    missing = sum(len(listing.samples.iloc[rows]) for _, rows in waiting)
+    folder.mkdir(parents=True, exist_ok=True)
+    require_space(folder, missing * listing.size**2 * 3)
     _build(waiting, listing, read, advance)
     return _opened(places, listing)
 
@@ -149,7 +152,7 @@ def _content(listing: Listing, rows: slice) -> str | None:
 
 def _digest(table: pd.DataFrame, listing: Listing) -> str:
     hashed = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy()
-    head = f"{listing.fingerprint} {listing.size} {list(table.columns)}"
+    head = f"{listing.decoded_by} {listing.fingerprint} {listing.size} {list(table.columns)}"
     return hashlib.sha256(head.encode() + hashed.tobytes()).hexdigest()
 
 
@@ -294,7 +297,7 @@ def _copied(
 
 def _write(place: Path, part: pd.DataFrame, block: ReadBlock, listing: Listing) -> None:
     _remove(place)
-    about: dict[str, object] = {"rows": len(part)}
+    about: dict[str, object] = {"rows": len(part), "decoded_by": listing.decoded_by}
     with sealing(place, about) as folder:
         np.save(folder / IMAGES, block.images, allow_pickle=False)
         np.save(folder / PERCEPTUAL, block.perceptual, allow_pickle=False)
@@ -324,8 +327,8 @@ def _opened(places: Sequence[Path], listing: Listing) -> Decoded:
     if len(found) < len(samples):
         samples = samples[samples["sample_id"].isin(found["sample_id"]).to_numpy()]
     # A store hands over pixels, but knows of which files they are.
-    told = ("sha256", "notes") if listing.fingerprint else ()
-    read = {name: found[name].to_numpy() for name in ("sha256", "notes")}
+    told = ("sha256", NOTES) if listing.fingerprint else ()
+    read = {"sha256": found["sha256"].to_numpy(), NOTES: found["notes"].to_numpy()}
     samples = samples.assign(
         **{name: x for name, x in read.items() if not (name in told and name in samples)}
     )

@@ -34,12 +34,14 @@ class QuarantineLimits(Settings):
         default=0.01, ge=0, le=1, description="Largest share of the items that may be set aside."
     )
     few: int = Field(
-        default=10, ge=0, description="So many items may be set aside whatever their share is."
+        default=10,
+        ge=0,
+        description="So many items may be set aside whatever their share is, but at most a tenth.",
     )
     most_group_ratio: float = Field(
         default=2.0,
         ge=1,
-        description="A group may be set aside so many times as often as all items; more stops the "
+        description="A group may be set aside so many times as often as all others; more stops the "
         "run where chance is no explanation (adjusted p below 0.05).",
     )
 
@@ -175,7 +177,8 @@ def require_within(
     listing = f"; all are listed in {where}" if where else ""
     if count >= listed:
         raise EmptyDatasetError(f"none of {listed} items could be used; {example}{listing}")
-    if count > max(limits.few, limits.most_rejected * listed):
+    few = min(limits.few, max(1, listed // 10))  # ten broken files of twenty are not few
+    if count > max(few, limits.most_rejected * listed):
         raise QuarantineLimitExceededError(
             f"{count} of {listed} items were set aside, {count / listed:.1%}, more than "
             f"{limits.most_rejected:.1%}: what is left may not represent the data; "
@@ -192,15 +195,16 @@ def _require_equal(by_group: pd.DataFrame, limits: QuarantineLimits, listing: st
     others = f" (and {len(hit) - 1} other groups)" if len(hit) > 1 else ""
     raise QuarantineLimitExceededError(
         f"{worst['rejected']} of {worst['listed']} items of {worst['group']}{others} were set "
-        f"aside, {worst['share']:.1%}, {worst['times_overall']:.1f} times as many as overall, more "
-        f"than {limits.most_group_ratio:g} times and beyond chance (adjusted p = "
-        f"{worst['p_adjusted']:.2g}): what is left may not represent this group; first: "
-        f"{worst['example']}{listing}; repair them, or raise ingest.most_group_ratio"
+        f"aside, {worst['share']:.1%}, {worst['times_overall']:.1f} times as many as overall and "
+        f"more than {limits.most_group_ratio:g} times as many as of the others, beyond chance "
+        f"(adjusted p = {worst['p_adjusted']:.2g}): what is left may not represent this group; "
+        f"first: {worst['example']}{listing}; repair them, or raise ingest.most_group_ratio"
     )
 
 
 def _is_hit(by_group: pd.DataFrame, limits: QuarantineLimits) -> Bool[np.ndarray, " g"]:
-    often = by_group["times_overall"].to_numpy(dtype=np.float64) > limits.most_group_ratio
+    # Beside all items a group of half of them could never fail more than twice as often.
+    often = by_group["times_others"].to_numpy(dtype=np.float64) > limits.most_group_ratio
     return often & (by_group["p_adjusted"].to_numpy(dtype=np.float64) < LEVEL)
 
 

@@ -18,8 +18,10 @@ from debias.types import Rejected
 
 DUPLICATE = "exact duplicate"
 LEAKS = ("also in the test set", "also in the validation set")
+# Files that lie there and were never part of the data.
+STRANGERS = ("not listed", "not an image file", "in no class folder")
 # Left out on purpose, or never part of the data: no sign that something is broken.
-NO_FAILURES = (DUPLICATE, *LEAKS, "not listed")
+NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
 MOST_CELLS = 10_000  # a larger crossing could not be read, and would drown the tests
 FAILED, COPY, LEAK, OTHER = 1, 2, 3, 4
 COUNTED = ("attribute", "group", "listed", "rejected", "duplicates", "leaks", "example")
@@ -45,7 +47,9 @@ def by_group(
 
     Returns:
         One row a group: ``attribute``, ``group``, ``listed``, ``rejected``, ``share`` (in [0, 1]),
-        ``times_overall`` (share over that of the whole table; NaN when nothing failed), ``p``
+        ``times_overall`` (share over that of the whole table; NaN when nothing failed),
+        ``times_others`` (over that of all other items, one of which more is taken to have failed),
+        ``p``
         (:func:`fisher`), ``p_adjusted`` (Holm over all rows), ``duplicates`` and ``leaks`` (left
         out on purpose), ``example`` (the first failure, empty without one).
 
@@ -168,6 +172,8 @@ def _with_rates(table: pd.DataFrame, listed: int, failed: int) -> pd.DataFrame:
     return table.assign(
         share=share,
         times_overall=share / (failed / listed) if failed else np.nan,
+        # One imagined failure among the others keeps the ratio finite.
+        times_others=share * (listed - size + 1) / (failed - hit + 1),
         p=p,
         p_adjusted=holm(p),
     )

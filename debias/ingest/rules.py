@@ -40,5 +40,5 @@ class IngestRules(QuarantineLimits):
     )
 
     def lasting(self) -> dict[str, Any]:
-        """What decides the content of a store, not how many processes work or where things are."""
-        return self.model_dump(mode="json", exclude={"workers", "latents_of"})
+        """What decides the content of a store, not how fast it is made or where things are."""
+        return self.model_dump(mode="json", exclude={"workers", "seconds", "latents_of"})

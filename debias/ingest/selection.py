@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from debias.errors import DataError, EmptyDatasetError, GroupSchemaError
 from debias.ingest.columns import cell_name, clean_text, coded, crossed, place_in_cell
@@ -27,7 +27,9 @@ class Caps(Settings):
     """Most training images per value of one column; plants or evens out an imbalance."""
 
     column: str = Field(description="Attribute column.")
-    most: dict[str, int] = Field(description="Value: most training images; others are not capped.")
+    most: dict[str, NonNegativeInt] = Field(
+        description="Value: most training images; others are not capped."
+    )
 
 
 class Selection(Settings):

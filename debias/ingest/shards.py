@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from debias.files import require_space
 from debias.ingest.parts import IMAGES, Decoded
 from debias.sealed import read_manifest
 
@@ -23,6 +24,7 @@ def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) 
         Fingerprints of the files that are links to a part: they need not be read again.
     """
     start, number, known = 0, 0, {}
+    require_space(folder, _copied_bytes(decoded, rows))
     for part, shard in zip(decoded.parts, decoded.images.shards, strict=True):
         wanted = rows[(rows >= start) & (rows < start + len(shard))] - start
         start += len(shard)
@@ -37,6 +39,14 @@ def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) 
         number += 1
     np.save(folder / "perceptual.npy", decoded.perceptual[rows], allow_pickle=False)
     return known
+
+
+def _copied_bytes(decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> int:
+    """What has to be written because some rows of a part are not wanted."""
+    ends = np.cumsum([len(shard) for shard in decoded.images.shards])
+    wanted = np.diff(np.searchsorted(rows, [0, *ends]))
+    shards = zip(decoded.images.shards, wanted, strict=True)
+    return sum(int(count) * shard[:1].nbytes for shard, count in shards if 0 < count < len(shard))
 
 
 def _link(source: Path, target: Path) -> None:

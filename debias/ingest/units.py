@@ -44,6 +44,20 @@ def units(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
     return pd.factorize(component[: len(samples)])[0].astype(np.int64)
 
 
+def linked_people(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
+    """Number of the people who share a photograph, through chains; -1 for all others.
+
+    Args:
+        samples: Copies included, with ``subject_id`` and ``sha256`` where they are known.
+    """
+    person = members(samples, "person")
+    unit = units(samples[[name for name in ("subject_id", "sha256") if name in samples]])
+    known = np.flatnonzero(person >= 0)
+    pairs = np.unique(np.stack([unit[known], person[known]], axis=1), axis=0)
+    people = np.bincount(pairs[:, 0], minlength=unit.max(initial=-1) + 1)
+    return np.where(people[unit] > 1, unit, -1)
+
+
 @dataclass(frozen=True, eq=False)
 class Units:
     """What stays together, and the stratum each of them counts for.

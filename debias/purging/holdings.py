@@ -1,7 +1,7 @@
 """Where a person stands: run folders, the stores in them, and the names they go by."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Shaped
 
-from debias.errors import DataError
-from debias.janitor import artifacts_below, walk
+from debias.errors import ArtifactCorruptError, DataError
+from debias.janitor import JOURNAL, STAGES, artifacts_below, walk
 from debias.purging.journal import resume
-from debias.purging.traces import OWN, SUBJECT, Traces, as_text
+from debias.purging.traces import OWN, SUBJECT, Traces, as_text, combined, paths_of
 from debias.sealed import fingerprint, is_sealed, read_manifest, verify
 
 SAMPLES = "samples.parquet"
 SET_ASIDE = ("quarantine.jsonl", "set_aside.json")
-READ = (*OWN, "split", "duplicate_cluster")
-STAGES = ("faces", "reference")  # that read images of people
+READ = (*OWN, "path", "split", "duplicate_cluster")
 PAGES = ("evaluation.json", "comparison.json")  # the numbers that lie beside pages
 
 
@@ -84,7 +83,8 @@ class Store:
         mine = self.samples[traces.rows(self.samples)]
         items = [item for item in self.set_aside if _is_of(item, traces)]
         ids = [*mine["sample_id"].astype(str), *(str(item.get("sample_id", "")) for item in items)]
-        contents = [str(item.get("sha256") or "") for item in items]
+        # All empty files have the same content, whoever they were meant to show.
+        contents = [str(item.get("sha256") or "") for item in items if item.get("bytes") != 0]
         if "sha256" in mine:
             contents.extend(as_text(mine["sha256"]))
         return replace(
@@ -92,6 +92,16 @@ class Store:
             ids=(traces.ids | set(ids)) - {""},
             sha256=(traces.sha256 | set(contents)) - {""},
         )
+
+    def paths(self, traces: Traces) -> tuple["pd.Series[str]", "pd.Series[str]"]:
+        """Of the person's files, and of all others."""
+        mine = np.append(
+            traces.rows(self.samples), [_is_of(item, traces) for item in self.set_aside]
+        ).astype(bool)
+        column = self.samples.get("path", pd.Series("", index=self.samples.index))
+        listed = pd.Series([_path(item) for item in self.set_aside], dtype=str)
+        every = pd.concat([as_text(column), listed], ignore_index=True)
+        return every[mine], every[~mine]
 
     def lookalikes(self, traces: Traces) -> list[str]:
         """Images that stay although they are near duplicates of some that go."""
@@ -139,6 +149,13 @@ class Place:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def setting(self, *names: str) -> Any:  # noqa: ANN401 (JSON)
+        """A value of the run's configuration; None where it has none of this name."""
+        found: Any = self.about.get("config")
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found
+
     def loose_files(self) -> list[Path]:
         """Files of its own outside of artifacts, temporary ones included.
 
@@ -147,7 +164,9 @@ class Place:
         """
         folders = (self.root, *self.stages, *self.pages)
         found = [path for folder in folders for path in sorted(folder.iterdir())]
-        return [path for path in found if path.is_file() and not path.is_symlink()]
+        found = [path for path in found if path.is_file() and not path.is_symlink()]
+        # The names that an interrupted purge noted are needed until this one is done.
+        return [path for path in found if path.name != JOURNAL]
 
 
 def places_in(folders: Sequence[Path]) -> list[Place]:
@@ -210,17 +229,23 @@ def traces_in(places: Sequence[Place], name: str, *, sample: bool) -> dict[Path,
     own = {place.root: _named(place, replace(own[place.root], sha256=contents)) for place in places}
     if not any(begun.values()) and not any(is_held(place, own[place.root]) for place in places):
         raise DataError(_unknown(places, name, sample=sample))
-    every = frozenset[str]().union(*(traces.ids for traces in own.values()))
-    return {
-        place.root: own[place.root] if place.stores else replace(own[place.root], ids=every)
-        for place in places
-    }
+    own = {place.root: _with_paths(place, own[place.root]) for place in places}
+    every = combined([start, *own.values()])
+    return {place.root: own[place.root] if place.stores else every for place in places}
 
 
 def _named(place: Place, traces: Traces) -> Traces:
     for store in place.stores:
         traces = store.add_to(traces)
     return traces
+
+
+def _with_paths(place: Place, traces: Traces) -> Traces:
+    sides = [store.paths(traces) for store in place.stores]
+    if not sides:
+        return traces
+    gone, staying = (pd.concat(side, ignore_index=True) for side in zip(*sides, strict=True))
+    return replace(traces, paths=traces.paths | paths_of(gone, staying))
 
 
 def is_held(place: Place, traces: Traces) -> bool:
@@ -245,16 +270,31 @@ def _unknown(places: Sequence[Place], name: str, *, sample: bool) -> str:
     return f"no subject {name!r} is in {held} of {people} people; it is the subject_id"
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".json":
-        return iter(json.loads(text).get("items", []))
-    return (json.loads(line) for line in text.split("\n") if line.strip())
+def _records(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            found = json.loads(text)["items"]
+        else:
+            found = [json.loads(line) for line in text.split("\n") if line.strip()]
+        if all(isinstance(record, dict) for record in found):
+            return list(found)
+        raise ValueError("an entry is no record")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArtifactCorruptError(
+            f"{path} cannot be read ({error}), so it is not known who was set aside; delete it and "
+            "run the same command again"
+        ) from error
 
 
 def _is_of(item: Mapping[str, Any], traces: Traces) -> bool:
     mine = _said(item, "sample_id") in traces.ids or _said(item, "sha256") in traces.sha256
     return mine or traces.is_person(str(_said(item, SUBJECT)))
+
+
+def _path(item: Mapping[str, Any]) -> str:
+    # Bytes that are no text cannot be searched for in a table.
+    return str(item.get("path") or "").encode(errors="backslashreplace").decode()
 
 
 def _said(item: Mapping[str, Any], name: str) -> object:

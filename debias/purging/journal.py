@@ -8,9 +8,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from debias.errors import ArtifactCorruptError
 from debias.files import replace_file
 from debias.janitor import JOURNAL
 from debias.purging.traces import Traces
+
+LISTS = ("ids", "sha256", "paths")
 
 
 def begin(folder: Path, traces: Traces) -> None:
@@ -19,29 +22,33 @@ def begin(folder: Path, traces: Traces) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    about = {
-        "asked": traces.asked,
-        "subject": traces.subject,
-        "ids": sorted(traces.ids),
-        "sha256": sorted(traces.sha256),
-    }
-    text = json.dumps(about)
+    about = {"asked": traces.asked, "subject": traces.subject}
+    text = json.dumps(about | {name: sorted(getattr(traces, name)) for name in LISTS})
     replace_file(folder / JOURNAL, lambda file: file.write_text(text, "utf-8"), mode=0o600)
 
 
 def resume(folder: Path, traces: Traces) -> Traces | None:
-    """The names with those that an interrupted purge of the same person had found, if one did."""
+    """The names with those that an interrupted purge of the same person had found, if one did.
+
+    Raises:
+        ArtifactCorruptError: The note cannot be read.
+    """
     path = folder / JOURNAL
     if not path.exists():
         return None
-    about = json.loads(path.read_text(encoding="utf-8"))
-    if (about["asked"], about["subject"]) != (traces.asked, traces.subject):
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        whose = (about["asked"], about["subject"])
+        noted = {name: frozenset(map(str, about[name])) for name in LISTS}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArtifactCorruptError(
+            f"{path} cannot be read ({error}); it said what an interrupted purge still had to "
+            "remove: delete it and purge the same person again, and their images one by one, with "
+            "--sample, if their names are gone from the store already"
+        ) from error
+    if whose != (traces.asked, traces.subject):
         return None
-    return replace(
-        traces,
-        ids=traces.ids | frozenset(about["ids"]),
-        sha256=traces.sha256 | frozenset(about["sha256"]),
-    )
+    return replace(traces, **{name: getattr(traces, name) | noted[name] for name in LISTS})
 
 
 def end(folder: Path) -> None:

@@ -74,12 +74,11 @@ def _stores(place: Place) -> tuple[dict[str, Path], list[str]]:
     """SQLite stores with their folders, and what lies elsewhere."""
     local = place.root.parent
     stores = {servers.local_store(local): local} if (local / "mlflow.db").exists() else {}
-    options = place.about.get("config", {}).get("tracking", {})
-    named = options.get("uri") or os.environ.get(MLFLOW)
-    if not named or not options.get("enabled", True):
+    named = str(place.setting("tracking", "uri") or os.environ.get(MLFLOW) or "")
+    if not named or place.setting("tracking", "enabled") is False:
         return stores, []
-    path = Path(urlsplit(named).path.removeprefix("/")).resolve()
     if named.startswith("sqlite:"):
+        path = Path(named.removeprefix("sqlite:///").partition("?")[0]).resolve()
         return stores | ({f"sqlite:///{path}": path.parent} if path.exists() else {}), []
     shown = without_password(named)
     return stores, [f"tracked runs at {shown}: delete them there, with their files"]

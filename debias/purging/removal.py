@@ -14,13 +14,14 @@ from pathlib import Path
 
 from debias import janitor
 from debias.errors import StorageError
-from debias.files import replace_file, storage_error
+from debias.files import TEMPORARY, replace_file, storage_error
 from debias.locks import LOCK, locked
 from debias.purging.holdings import Place, is_held, places_in, traces_in
 from debias.purging.journal import begin, end
 from debias.purging.published import Published, published
 from debias.purging.rewriting import rewriting
 from debias.purging.scrubbing import names_person, without
+from debias.purging.swapping import finish_swaps
 from debias.purging.traces import Traces, combined, is_shown_in
 from debias.purging.unreached import unreached_in
 
@@ -110,7 +111,7 @@ def purge(
             held.enter_context(locked(folder, PATIENCE))
         for run in runs:
             _require_silence(run)
-            janitor.finish_swaps(run)
+            finish_swaps(run)
         return _planned(folders, name, sample=sample).result(dry_run=False)
 
 
@@ -189,12 +190,14 @@ class _Purge:
         """Parts of unfinished builds and abandoned temporary folders hold pixels and tables."""
         for place in self.held:
             left = [one.path for one in janitor.leftovers_below(place.root) if one.path.is_dir()]
-            for path in [*janitor.matching(place.root, janitor.PARTS), *left]:
+            for path in [*janitor.parts_below(place.root), *left]:
                 yield Step(path, None, _deleting([path]))
 
     def _artifacts(self) -> Iterator[Step]:
         """Stores last: what belongs to them is read from them until then."""
         for one in sorted(self.rewritings, key=lambda one: one.is_store):
+            if one.edits is None:
+                yield from _pointing_to(one.path)
             yield Step(one.path, None if one.edits is None else one.removed, one.apply)
 
     def _unreached(self) -> Iterator[str]:
@@ -228,6 +231,13 @@ def _still_naming(folder: Path, traces: Traces, apart: Sequence[Path]) -> Iterat
                 yield path
 
 
+def _pointing_to(artifact: Path) -> Iterator[Step]:
+    """What says that a store of which nothing is left is the store."""
+    pointer = artifact.parent.parent / janitor.POINTER
+    if janitor.status(pointer) is not None and artifact.name.encode() in pointer.read_bytes():
+        yield Step(pointer, None, _deleting([pointer]))
+
+
 def _page_or_table(path: Path, place: Place, traces: Traces) -> Iterator[Step]:
     if _is_page_of(path, place, traces):
         yield Step(path, None, _deleting([path]))
@@ -241,7 +251,7 @@ def _is_page_of(path: Path, place: Place, traces: Traces) -> bool:
     """Whether a page, the numbers beside it or half a file names the person or may show them."""
     if place.stores and path.name in REPORTS:
         return True
-    if janitor.FILE.fullmatch(path.name):  # of a file that was never finished
+    if TEMPORARY.fullmatch(path.name):  # of a file that was never finished
         return names_person(path, traces) or is_shown_in(path)
     page = path.with_suffix(".html")
     if path.suffix not in (".html", ".json") or not page.exists():
@@ -267,8 +277,11 @@ def _edit(path: Path, traces: Traces) -> Step | None:
 def _runs_in(folders: Sequence[Path]) -> list[Path]:
     """Run folders that the given folders are in or hold; one may be known by its swap alone."""
     runs = {place.root for place in places_in(folders) if place.stages or place.artifacts}
-    swaps = {path for folder in folders for path in janitor.matching(folder, janitor.PURGED)}
-    return sorted(runs | {path.parent.parent for path in swaps})
+    left = {path for folder in folders for path in janitor.interrupted_swaps(folder)}
+    # An artifact lies in the folder of its stage, what points to it in that of the run.
+    return sorted(
+        runs | {path.parent if path.name == janitor.HIDDEN else path.parent.parent for path in left}
+    )
 
 
 def _locks(folder: Path) -> list[Path]:
@@ -278,11 +291,7 @@ def _locks(folder: Path) -> list[Path]:
 
 
 def _require_silence(folder: Path) -> None:
-    busy = [
-        one
-        for one in janitor.leftovers_below(folder)
-        if one.owner is not None and one.path.is_dir() and one.at_work
-    ]
+    busy = [one for one in janitor.leftovers_below(folder) if one.at_work]
     if busy:
         raise StorageError(
             f"process {busy[0].owner} is writing {busy[0].path}: what it writes could name the "

@@ -12,11 +12,21 @@ import numpy as np
 from jaxtyping import Bool
 
 from debias.files import sync
-from debias.janitor import NEW, delete, swap
+from debias.janitor import delete
 from debias.purging.holdings import Store
+from debias.purging.recounting import ACCOUNT, recounted
 from debias.purging.scrubbing import Edit, without, without_in_json, without_rows
+from debias.purging.swapping import discard, fresh_name, swap
 from debias.purging.traces import Traces, is_shown_in
-from debias.sealed import MANIFEST, fingerprint, read_manifest, verify, write_json
+from debias.sealed import (
+    MANIFEST,
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    fingerprint,
+    read_manifest,
+    verify,
+    write_json,
+)
 
 IDS, WEIGHTS, ORIGIN, DRAWN = "ids.npy", "weights.parquet", "origin.json", "reconstructions.npy"
 # Arrays in the order of the training faces, without ids: they are made again by the next run.
@@ -44,18 +54,18 @@ class Rewriting:
     def apply(self) -> None:
         """Write what is left beside the artifact, and swap the two."""
         if self.edits is None:
-            delete([self.path])
+            discard(self.path)
             return
-        fresh = self.path.with_name(f".purged-{self.path.name}{NEW}")
-        delete([fresh] if fresh.exists() else [])
-        fresh.mkdir(mode=0o700)
+        fresh = fresh_name(self.path)
+        delete([fresh])
+        fresh.mkdir(mode=PRIVATE_FOLDER)
         manifest = read_manifest(self.path)
-        for name in list(manifest["files"]):
+        # The account last: it is counted from the other files.
+        for name in sorted(manifest["files"], key=lambda name: (name == ACCOUNT, name)):
             manifest["files"][name] = _carry_over(self.path / name, fresh, self.edits.get(name))
         manifest["files"] = {k: v for k, v in manifest["files"].items() if v}
         manifest["purged"] = manifest.get("purged", 0) + self.removed
-        write_json(fresh / MANIFEST, manifest)
-        shutil.copymode(self.path, fresh)
+        write_json(fresh / MANIFEST, manifest, mode=PRIVATE_FILE)
         sync(fresh)
         swap(fresh, self.path)
 
@@ -83,6 +93,8 @@ def rewriting(path: Path, traces: Traces, stores: Sequence[Store]) -> Rewriting 
     images = int(rows.sum()) if store else 0
     if _is_emptied(rows, edits):
         return Rewriting(path, removed, None, store is not None, images)
+    if store is not None and (path / ACCOUNT).exists():
+        edits[ACCOUNT] = _accounted(path, traces, removed)
     if WEIGHTS in edits and (path / ORIGIN).exists():
         edits[ORIGIN] = _noted(path / ORIGIN, traces, removed)
     return Rewriting(path, removed, edits, store is not None, images)
@@ -175,17 +187,22 @@ def _noted(path: Path, traces: Traces, removed: int) -> Edit:
     return Edit(1, lambda target: write_json(target, origin))
 
 
+def _accounted(path: Path, traces: Traces, removed: int) -> Edit:
+    return Edit(removed, lambda target: write_json(target, recounted(path, target.parent, traces)))
+
+
 def _carry_over(file: Path, folder: Path, edit: Edit | None) -> str:
     """Bring one file into the new folder; returns its fingerprint, empty if it goes."""
     target = folder / file.name
     if edit is None:
         recorded: str = read_manifest(file.parent)["files"][file.name]
         _link(file, target)
+        target.chmod(PRIVATE_FILE)
         return recorded
     if edit.save is None:
         return ""
     edit.save(target)
-    shutil.copymode(file, target)
+    target.chmod(PRIVATE_FILE)
     sync(target)
     return fingerprint(target)
 

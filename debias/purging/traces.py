@@ -33,16 +33,18 @@ class Traces:
         subject: Who it is; empty if only single images are meant.
         ids: Sample ids of the images.
         sha256: Of the image files' contents.
+        paths: Of the image files, whole and their last parts; none that stands for others, too.
     """
 
     asked: str = ""
     subject: str = ""
     ids: frozenset[str] = frozenset()
     sha256: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
-        return (self.ids | self.sha256 | {self.subject}) - {""}
+        return (self.ids | self.sha256 | self.paths | {self.subject}) - {""}
 
     @cached_property
     def searchable(self) -> frozenset[str]:
@@ -145,6 +147,22 @@ def combined(several: Iterable[Traces]) -> Traces:
         found[0].subject,
         ids=frozenset[str]().union(*(traces.ids for traces in found)),
         sha256=frozenset[str]().union(*(traces.sha256 for traces in found)),
+        paths=frozenset[str]().union(*(traces.paths for traces in found)),
+    )
+
+
+def paths_of(gone: "pd.Series[str]", staying: "pd.Series[str]") -> frozenset[str]:
+    """Paths of removed images by which they can be told from those that stay.
+
+    An archive is the path of all its images, and every person's folder may have a ``1.jpg``.
+    """
+    whole = set(gone.unique()) - {""}
+    names = whole | {re.split(r"[/\\]", path)[-1] for path in whole}
+    found = [Traces(paths=frozenset({name})) for name in names if _is_distinct(name)]
+    together = Traces(paths=frozenset(name for one in found for name in one.paths))
+    others = staying[together.texts(staying)].unique()
+    return frozenset[str]().union(
+        *(one.paths for one in found if not any(one.in_text(other) for other in others))
     )
 
 

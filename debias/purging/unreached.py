@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
-from debias import janitor
 from debias.purging.holdings import Place
 from debias.purging.traces import Traces
+from debias.sealed import PROCESSES
 
 
 def unreached_in(place: Place, traces: Traces) -> Iterator[str]:
@@ -18,8 +20,7 @@ def unreached_in(place: Place, traces: Traces) -> Iterator[str]:
             "nobody can take them out of a network; delete "
             f"{', '.join(sorted({path.parent.name for path in trained}))} there and run again"
         )
-    config = place.about.get("config", {})
-    file = config.get("representation", {}).get("model", {}).get("file")
+    file = place.setting("representation", "model", "file")
     if file:
         yield f"{file}, which {place.root} takes embeddings or an encoder from"
     alike = [name for store in place.stores for name in store.lookalikes(traces)]
@@ -39,9 +40,14 @@ def unreached_in(place: Place, traces: Traces) -> Iterator[str]:
 def _at_work(place: Place) -> Iterator[str]:
     """The run's own process: between two stages it has nothing on disk by which it is seen."""
     owner = place.about.get("pid")
-    command = janitor.PROCESSES / str(owner) / "cmdline"
-    if owner != os.getpid() and command.exists() and b"debias" in command.read_bytes():
+    if isinstance(owner, int) and owner != os.getpid() and b"debias" in _command(owner):
         yield (
             f"process {owner}, which opened {place.root} last and is still there: if it is at "
             "work, run this command once more when it has ended"
         )
+
+
+def _command(process: int) -> bytes:
+    with suppress(OSError):  # it has ended, or belongs to somebody else
+        return Path(PROCESSES, str(process), "cmdline").read_bytes()
+    return b""

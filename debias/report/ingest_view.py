@@ -42,8 +42,15 @@ def outcome(document: Document) -> str:
     """How many of the images listed are in the store."""
     counts = document["counts"]
     listed, kept = counts["listed"], counts["kept"]
-    share = f" ({number(kept / listed, 'percent')})" if listed else ""
+    share = f" ({_never_all(kept / listed)})" if listed else ""
     return f"{number(kept, 'count')} of {number(listed, 'count')} images are in the store{share}."
+
+
+def _never_all(share: float) -> str:
+    """A share in per cent that is 100 only where nothing is missing."""
+    text = number(share, "percent")
+    whole = number(1, "percent")
+    return f"more than {number(0.999, 'percent')}" if text == whole and share < 1 else text
 
 
 def overall_share(document: Document) -> float | None:
@@ -150,8 +157,9 @@ def tested(document: Document) -> str:
         f"Tested: whether each of {number(count, 'count')} groups lost a larger or smaller share "
         "of its images than all other images did (Fisher exact test, two-sided; p adjusted "
         "after Holm for all groups together). A group is flagged where its share is over "
-        f"{number(limits['most_group_ratio'], 'times')} the overall share of "
-        f"{number(share, 'reach')}% and its adjusted p is below {number(limits['level'])}."
+        f"{number(limits['most_group_ratio'], 'times')} the share of all other images and its "
+        f"adjusted p is below {number(limits['level'])}; of all images {number(share, 'reach')}% "
+        "were rejected."
     )
 
 

@@ -1,5 +1,6 @@
 """What a run was made of: its parts, its data and its representation, as plain values."""
 
+from collections import Counter
 from typing import Any
 
 from debias.ingest import read_quarantine
@@ -8,8 +9,6 @@ from debias.stages.faces import QUARANTINE
 from debias.stages.parts import Stages
 from debias.stages.run import Run, dump
 from debias.types import SPLITS, FaceStore
-
-EXAMPLES = 20  # set-aside items named in the report; the store lists all
 
 
 def about_run(run: Run, stages: Stages) -> dict[str, Any]:
@@ -53,6 +52,8 @@ def about_data(
     """
     counts = {split: len(faces.rows(split)) for split in SPLITS}
     rejected = read_quarantine(stages.faces.path / QUARANTINE)
+    # The records name files and people: they stay in the store, their number does not tell who.
+    reasons = Counter(record["reason"] for record in rejected)
     groups: list[dict[str, Any]] = []
     for attribute in faces.attributes:
         train, test = (
@@ -80,7 +81,11 @@ def about_data(
         "annotation": run.config.data.annotation,
         "source": run.config.data.source,
         "groups": groups,
-        "set_aside": {"count": len(rejected), "examples": rejected[:EXAMPLES]},
+        "set_aside": {
+            "count": len(rejected),
+            "reasons": [{"reason": name, "count": count} for name, count in reasons.most_common()],
+            "list": str(stages.faces.path / QUARANTINE),
+        },
     }
 
 

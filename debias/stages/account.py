@@ -16,7 +16,6 @@ from debias.types import SPLITS, Rejected
 
 EXAMPLES = 12  # of each reason
 PAIRS = 200
-COPY = "exact duplicate"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,14 +38,14 @@ class Ingested:
 def account(found: Ingested) -> dict[str, Any]:
     """Counts by reason, by group and by split, and the pairs that look alike."""
     summary = ingest.summarise(
-        found.rejected, found.listed.samples, found.recipe.attributes, found.recipe.ingest
+        found.rejected, found.listed.table, found.recipe.attributes, found.recipe.ingest
     )
-    failures = [item for item in found.rejected if item.reason not in (COPY, *ingest.LEAKS)]
+    failures = [item for item in found.rejected if item.reason not in ingest.NO_FAILURES]
     document = {
         "counts": _counts(found, len(failures)),
         "reasons": _reasons(failures),
-        "notes": _notes(found.chosen.samples["notes"]),
-        "groups": _plain(summary.by_group),
+        "notes": _notes(found.chosen.samples[ingest.NOTES]),
+        "groups": _plain(summary.by_group.drop(columns=["example", "times_others"])),
         "limits": _limits(found.recipe.ingest),
         "duplicates": {"pairs": _pairs(found.chosen), "rule": ingest.NEAR_RULE},
         "splits": [_split(found, name) for name in SPLITS],
@@ -54,13 +53,16 @@ def account(found: Ingested) -> dict[str, Any]:
         "framing": _framing(found.recipe.ingest),
         "identities": _identities(found.chosen.samples),
     }
-    return document | {"concluded": _concluded(document)}
+    strangers = sum(item.reason in ingest.STRANGERS for item in found.rejected)
+    return document | {"concluded": _concluded(document, strangers)}
 
 
 def _counts(found: Ingested, failed: int) -> dict[str, int | None]:
     samples, pairs = found.chosen.samples, found.chosen.pairs
-    listed = len(found.listed.collection.samples) + len(found.listed.collection.rejected)
-    copies = sum(item.reason == COPY for item in found.rejected)
+    collection = found.listed.collection
+    failed_early = sum(item.reason not in ingest.NO_FAILURES for item in collection.rejected)
+    listed = len(collection.samples) + failed_early
+    copies = sum(item.reason == ingest.DUPLICATE for item in found.rejected)
     kinds = pairs["kind"].value_counts()
     clustered = samples["duplicate_cluster"][samples["duplicate_cluster"] >= 0]
     return {
@@ -182,23 +184,31 @@ def _identities(samples: pd.DataFrame) -> str:
     return f"People are kept on one side of the split{rest}."
 
 
-def _concluded(document: dict[str, Any]) -> list[str]:
+def _concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
     counts = document["counts"]
     found = [_left_out(counts)]
+    if strangers:
+        found.append(
+            f"{strangers:,} more files lie there that are no part of the data (no images, or on no "
+            "list); quarantine.jsonl names them."
+        )
     flagged = [row["group"] for row in document["groups"] if row["flagged"]]
     if flagged:
         found.append(f"Set aside more often than the others: {', '.join(flagged)}.")
     alike = counts["near_pairs"] + counts["mirrored_pairs"]
     if alike:
         found.append(
-            f"{alike:,} pairs of files show the same photograph, {counts['clustered_images']:,} "
-            "images in all; those of one photograph stand on one side of the split."
+            f"{alike:,} pairs of files, {counts['clustered_images']:,} images in all, appear to "
+            "show the same photograph; each pair stands on one side of the split."
         )
     if counts["conflicts"]:
         found.append(
-            f"{counts['conflicts']:,} pairs of the same photograph carry different annotations: "
-            "some of them must be wrong."
+            f"{counts['conflicts']:,} of the pairs carry different annotations: where both are one "
+            "photograph, some of them must be wrong."
         )
+    empty = [row["split"] for row in document["splits"] if not row["images"]]
+    if empty:
+        found.append(f"No image is left for {' and '.join(empty)}.")
     return found
 
 

@@ -15,12 +15,14 @@ from debias.device import choose as choose_device
 from debias.errors import DataError
 from debias.models import ConvVAE
 from debias.progress import Progress
-from debias.sealed import is_sealed
+from debias.sealed import sealed_in
 from debias.stages.decoded import Listed
 from debias.stages.run import Run
 from debias.stages.vae import AT_ONCE, load_vae
 from debias.stages.vae import STAGE as REPRESENTATION
 from debias.types import FaceStore, ShardedImages
+
+_NO_HASHES = np.empty((0, 4), dtype=np.uint64)
 
 
 def near_pairs(
@@ -36,7 +38,7 @@ def near_pairs(
         DataError: ``ingest.latents_of`` names no run with a trained autoencoder for this size.
     """
     if not _wanted(listed, recipe):
-        rows = rows[:0]
+        return ingest.near_pairs(ShardedImages(decoded.images.shards, rows[:0]), _NO_HASHES)
     images = ShardedImages(decoded.images.shards, rows)
     also = None
     if recipe.ingest.latents_of is not None and len(rows) > 1:
@@ -53,23 +55,36 @@ def _wanted(listed: Listed, recipe: FacesRecipe) -> bool:
     return recipe.ingest.near_duplicates and not listed.collection.distinct and not known
 
 
-def trained_on(folder: Path) -> tuple[RunConfig, Artifact]:
-    """Recipe and trained autoencoder of a run.
+def trained_on(folder: Path, size: int) -> tuple[RunConfig, Artifact]:
+    """Recipe and trained autoencoder of a run, for images of ``size`` pixels.
 
     Raises:
-        DataError: It is no run folder, or its representation was not trained there.
+        DataError: It is no run folder, its representation was not trained there, on images of
+            another size, or more than once.
     """
     about = folder / "run.json"
     if not about.exists():
         raise DataError(f"ingest.latents_of: {folder.absolute()} is no run folder")
-    config = parse_config(json.loads(about.read_text(encoding="utf-8"))["config"], str(about))
+    try:
+        tree = json.loads(about.read_text(encoding="utf-8"))["config"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"ingest.latents_of: {about} is damaged ({error!r})") from error
+    config = parse_config(tree, str(about))
+    if config.image_size != size:
+        raise DataError(
+            f"ingest.latents_of: {folder} was trained on images of {config.image_size} pixels, "
+            f"these have {size}; set image_size to that of the run"
+        )
     if not isinstance(config.representation.model, ConvVAE):
         raise DataError(f"ingest.latents_of: {folder} took its representation from elsewhere")
-    sealed = [path for path in (folder / REPRESENTATION).glob("*") if is_sealed(path)]
-    newest = max(sealed, key=lambda path: (path / "manifest.json").stat().st_mtime, default=None)
-    found = newest and RunFolder(folder).find(REPRESENTATION, newest.name)
-    if not found:
-        raise DataError(f"ingest.latents_of: {folder} has trained no autoencoder yet")
+    sealed = sealed_in(folder / REPRESENTATION)
+    if len(sealed) != 1:
+        raise DataError(
+            f"ingest.latents_of: {folder} has trained {len(sealed) or 'no'} autoencoders; name the "
+            "folder of a run that has trained one"
+        )
+    found = RunFolder(folder).find(REPRESENTATION, sealed[0].name)
+    assert found is not None  # sealed
     return config, found
 
 
@@ -77,14 +92,9 @@ def latent_neighbours(folder: Path, images: ShardedImages) -> Int64[np.ndarray, 
     """Pairs of images that lie close in the latent space of a run; to be compared, not believed.
 
     Raises:
-        DataError: The run's images have another size.
+        DataError: As :func:`trained_on`.
     """
-    config, artifact = trained_on(folder)
-    if config.image_size != images.shape[1]:
-        raise DataError(
-            f"ingest.latents_of: {folder} was trained on images of {config.image_size} pixels, "
-            f"these have {images.shape[1]}; set image_size to that of the run"
-        )
+    config, artifact = trained_on(folder, images.shape[1])
     model = config.representation.model
     assert isinstance(model, ConvVAE)  # refused otherwise
     run = Run(config, RunFolder(folder), choose_device(config.device, config.precision), id="")

@@ -15,6 +15,10 @@ from debias.stages.decoded import Listed
 from debias.types import Rejected
 
 UNLABELLED = ("unlabelled",)
+GIVEN = (
+    "repair the table, set selection.leaks to 'drop', or leave out data.split_column (data.split: "
+    "drawn for a public set) to have it drawn"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +49,8 @@ def choose(
         SplitLeakageError: A given split puts one person or photograph on two sides.
         LabelError, GroupSchemaError: A column cannot be used.
     """
+    if "split" in decoded.samples and recipe.selection.leaks == "refuse":
+        ingest.require_no_leak(decoded.samples, GIVEN)  # copies on two sides are a leak as well
     kept, copies = ingest.kept_rows(decoded.samples, _annotated(recipe))
     rows = np.flatnonzero(kept)
     samples = decoded.samples.iloc[rows].reset_index(drop=True)
@@ -53,6 +59,10 @@ def choose(
         samples["duplicate_cluster"] = ingest.clusters(len(rows), near)
     exact = ingest.exact_pairs(decoded.samples["sha256"].to_numpy(dtype=str))
     pairs = [_named(exact, decoded.samples, recipe), _named(near, samples, recipe)]
+    # A copy that is dropped may be all that tells of two people with one photograph.
+    samples["linked_people"] = ingest.linked_people(decoded.samples)[rows]
+    if "label" in samples:
+        samples["label_text"] = samples["label"]  # ours is the index of a class
     samples, classes = labelled(samples, recipe)
     generator = numpy_generator(recipe.seed, "split")
     leaked: tuple[Rejected, ...] = ()

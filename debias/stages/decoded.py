@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,11 @@ from debias.decoding.drawn import read_drawn
 from debias.decoding.hashing import hash_files
 from debias.decoding.limits import Limits
 from debias.decoding.pool import read_files
+from debias.decoding.version import decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
-from debias.files import require_space
 from debias.ingest.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
 from debias.progress import Progress
-from debias.sealed import verify
+from debias.sealed import read_manifest, sealed_in, verify
 from debias.types import Collection, ReadImages, Rejected
 
 PARTS = ".parts"
@@ -33,17 +34,40 @@ class Listed:
 
     Attributes:
         collection: What the data set offers.
-        samples: Rows that pass the filters, by ``sample_id``.
+        table: Rows that pass the filters, those among them that the listing lost.
+        samples: By ``sample_id``, those that have a file and say where the face is: to be decoded.
         rejected: What the listing and the framing had to set aside.
         size: Side of the images, pixels.
         rules: Framing and limits.
     """
 
     collection: Collection
+    table: pd.DataFrame
     samples: pd.DataFrame
     rejected: list[Rejected]
     size: int
     rules: ingest.IngestRules
+
+    @property
+    def name(self) -> str:
+        """Of the parts' folder: the same for the same samples, whatever their content is."""
+        head = [str(self.size), str(self.rules.framing), self.fingerprint]
+        return _digest(head, self.samples[["sample_id"]])[:12]
+
+    @property
+    def left_out(self) -> str:
+        """Stands for what was set aside before anything was decoded."""
+        found = sorted((item.sample_id, item.reason) for item in self.rejected)
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+    @property
+    def limits(self) -> Limits:
+        """What one file may cost."""
+        return Limits(
+            most_bytes=int(self.rules.most_megabytes * 2**20),
+            most_pixels=int(self.rules.most_megapixels * 1e6),
+            seconds=self.rules.seconds,
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -75,11 +99,18 @@ def list_samples(
     except (FileNotFoundError, PermissionError) as error:
         raise DataError(str(error)) from error
     samples = ingest.keep(collection.samples, filters).sort_values("sample_id", ignore_index=True)
+    table = samples if collection.lost is None else _with_lost(samples, collection.lost, filters)
+    if collection.draw is not None and rules.framing.name != "centre":
+        raise DataError(
+            f"ingest.framing is {rules.framing.name!r}, but data set {data.name!r} hands over "
+            "finished squares; leave it out"
+        )
     samples, unplaced = ingest.framed(samples, rules.framing)
     if samples.empty:
         raise EmptyDatasetError(f"no sample is left; first: {unplaced[0].detail}")
     return Listed(
         collection=collection,
+        table=table,
         samples=samples,
         rejected=[*collection.rejected, *unplaced],
         size=size,
@@ -87,11 +118,20 @@ def list_samples(
     )
 
 
+def _with_lost(samples: pd.DataFrame, lost: pd.DataFrame, filters: ingest.Filters) -> pd.DataFrame:
+    """With the rows that were meant to be there, as far as the filters would have kept them."""
+    try:
+        wanted = ingest.keep(lost, filters)
+    except EmptyDatasetError:
+        return samples
+    return pd.concat([samples, wanted], ignore_index=True)
+
+
 def hashed(listed: Listed) -> Listed:
     """With ``sha256`` of every file, empty where it cannot be read; drawn faces as they are."""
     if listed.collection.draw is not None:
         return listed
-    found, _ = hash_files(listed.samples)
+    found, _ = hash_files(listed.samples, listed.limits)
     digests = dict(zip(found["sample_id"], found["sha256"], strict=True))
     known = listed.samples["sample_id"].map(digests).fillna("").astype(str)
     return replace(listed, samples=listed.samples.assign(sha256=known))
@@ -99,9 +139,7 @@ def hashed(listed: Listed) -> Listed:
 
 def is_begun(stage: Path) -> bool:
     """Whether anything was decoded there before, so that hashing first may save the decoding."""
-    return next(stage.glob("*/manifest.json"), None) is not None or bool(
-        next((stage / PARTS).glob("part-*"), None)
-    )
+    return bool(sealed_in(stage)) or any((stage / PARTS).glob("*/part-*"))
 
 
 def decode(
@@ -119,23 +157,30 @@ def decode(
     Raises:
         StorageError: There is no space, or the folder cannot be written.
     """
-    folder = place.path / stage / PARTS
-    folder.mkdir(parents=True, exist_ok=True)
-    require_space(folder, len(listed.samples) * listed.size**2 * 3)
     listing = ingest.Listing(
         samples=listed.samples,
         size=listed.size,
         fingerprint=listed.fingerprint,
         known=_known(place.path / stage, listed),
         retry=retry,
+        decoded_by=decoded_by(),
     )
     advance = progress.start(stage.capitalize(), len(listed.samples))
+    folder = place.path / stage / PARTS / listed.name
     return ingest.decode_parts(folder, listing, _reader(listed), advance)
 
 
-def forget_parts(place: RunFolder, stage: str) -> None:
-    """Delete the parts; the finished store has links to what it needs."""
-    shutil.rmtree(place.path / stage / PARTS, ignore_errors=True)
+def has_parts(listed: Listed, place: RunFolder, stage: str) -> bool:
+    """Whether a builder of this listing left some."""
+    return (place.path / stage / PARTS / listed.name).exists()
+
+
+def forget_parts(listed: Listed, place: RunFolder, stage: str) -> None:
+    """Delete the parts of a listing; its finished store has links to what it needs."""
+    folder = place.path / stage / PARTS
+    shutil.rmtree(folder / listed.name, ignore_errors=True)
+    with suppress(OSError):  # parts of another listing, which was refused or stopped
+        folder.rmdir()
 
 
 def content_of(listed: Listed, decoded: ingest.Decoded) -> Listed:
@@ -156,22 +201,15 @@ def unlucky(decoded: ingest.Decoded) -> list[str]:
 def _reader(listed: Listed) -> ReadImages:
     if listed.collection.draw is not None:
         return read_drawn(listed.collection.draw)
-    rules = listed.rules
-    limits = Limits(
-        most_bytes=int(rules.most_megabytes * 2**20),
-        most_pixels=int(rules.most_megapixels * 1e6),
-        seconds=rules.seconds,
-    )
-    return partial(read_files, limits=limits, workers=rules.workers)
+    return partial(read_files, limits=listed.limits, workers=listed.rules.workers)
 
 
 def _known(stage: Path, listed: Listed) -> ingest.Known | None:
     """Images of finished stores and of unfinished parts, if they have the right size."""
     if listed.collection.draw is not None or "sha256" not in listed.samples:
         return None
-    folders = [path.parent for path in sorted(stage.glob("*/manifest.json"))]
-    sources = [_store(folder) for folder in folders] + [
-        _part(folder) for folder in parts_in(stage / PARTS)
+    sources = [_store(folder) for folder in sealed_in(stage)] + [
+        _part(folder) for parts in sorted((stage / PARTS).glob("*")) for folder in parts_in(parts)
     ]
     return ingest.known(
         [x for x in sources if x is not None and x.shards and x.shards[0].shape[1] == listed.size]
@@ -183,14 +221,16 @@ def _store(folder: Path) -> ingest.Source | None:
         verify(folder)
     except ArtifactCorruptError:
         return None
-    samples = pd.read_parquet(folder / "samples.parquet")
-    if "notes" not in samples or "sha256" not in samples:
-        return None
+    if read_manifest(folder).get("decoded_by") != decoded_by():
+        return None  # by other rules, or by a version that did not say
+    samples = pd.read_parquet(folder / "samples.parquet").rename(columns={ingest.NOTES: "notes"})
     shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
     return ingest.Source(samples, shards, np.load(folder / "perceptual.npy"))
 
 
-def _part(folder: Path) -> ingest.Source:
+def _part(folder: Path) -> ingest.Source | None:
+    if read_manifest(folder).get("decoded_by") != decoded_by():
+        return None
     shard = np.load(folder / IMAGES, mmap_mode="r")
     return ingest.Source(pd.read_parquet(folder / FOUND), [shard], np.load(folder / PERCEPTUAL))
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,17 @@ import pandas as pd
 from debias import ingest
 from debias.artifacts import Artifact, RunFolder, content_key, load_faces, save_faces
 from debias.config import FacesRecipe, RunConfig
-from debias.errors import DataError, DatasetSmallerThanBatchError, SingleClassError
+from debias.decoding.version import decoded_by
+from debias.errors import (
+    ArtifactCorruptError,
+    DataError,
+    DatasetSmallerThanBatchError,
+    SingleClassError,
+)
 from debias.locks import locked
 from debias.models.pretrained import Pretrained
 from debias.progress import Progress, Silence
-from debias.sealed import is_sealed, read_manifest, write_json
+from debias.sealed import read_manifest, sealed_in, write_json
 from debias.stages import decoded as decoding
 from debias.stages.account import Ingested, account
 from debias.stages.alike import trained_on
@@ -68,30 +75,34 @@ def ingest_faces(
     )
     labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
     stage = place.path / STAGE
+    if decoding.is_begun(stage):
+        listed = decoding.hashed(listed)
+    found = _find(place, _base(recipe, listed), retry=retry)
+    if found is not None and not decoding.has_parts(listed, place, STAGE):
+        progress.reused("Faces")
+        return found  # reading needs no lock, and no right to write
     with locked(stage, waiting=lambda owner: _tell(progress, owner)):
-        if decoding.is_begun(stage):
-            listed = decoding.hashed(listed)
         found = _find(place, _base(recipe, listed), retry=retry)
         if found is not None:
             progress.reused("Faces")
-            decoding.forget_parts(place, STAGE)  # of a builder that was killed at the very end
+            decoding.forget_parts(listed, place, STAGE)  # of a builder killed at the very end
             return found
         decoded = decoding.decode(listed, place, STAGE, progress, retry=retry)
         listed = decoding.content_of(listed, decoded)
         rejected = listed.rejected + decoded.rejected
-        judge(rejected, listed.samples, recipe.attributes, recipe.ingest, stage)
+        judge(rejected, listed.table, recipe.attributes, recipe.ingest, stage)
         chosen = choose(listed, decoded, recipe, progress)
         ingested = Ingested(
             recipe=recipe, listed=listed, chosen=chosen, rejected=[*rejected, *chosen.rejected]
         )
         written = _write(place, ingested, decoded, dict(about or {}), start)
-        decoding.forget_parts(place, STAGE)
+        decoding.forget_parts(listed, place, STAGE)
     return written
 
 
 def judge(
     rejected: Sequence[Rejected],
-    listed: pd.DataFrame,
+    table: pd.DataFrame,
     attributes: Sequence[str],
     rules: ingest.IngestRules,
     stage: Path,
@@ -104,11 +115,11 @@ def judge(
     """
     where = stage / QUARANTINE
     where.unlink(missing_ok=True)
-    summary = ingest.summarise(rejected, listed, attributes, rules)
+    summary = ingest.summarise(rejected, table, attributes, rules)
     try:
         ingest.require_within(summary, rules, where)
     except DataError:
-        ingest.write_quarantine(where, rejected, listed, attributes)
+        ingest.write_quarantine(where, rejected, table, attributes)
         raise
 
 
@@ -126,10 +137,12 @@ def _base(recipe: FacesRecipe, listed: decoding.Listed) -> str:
         "attributes": recipe.attributes,
         "image_size": recipe.image_size,
         "ingest": recipe.ingest.lasting(),
+        "annotation": [recipe.data.annotation, recipe.data.source],
+        "decoded_by": decoded_by(),
     }
-    inputs = {"content": listed.content}
+    inputs = {"content": listed.content, "left_out": listed.left_out}
     if recipe.ingest.latents_of is not None:
-        inputs["latents_of"] = trained_on(recipe.ingest.latents_of)[1].key
+        inputs["latents_of"] = trained_on(recipe.ingest.latents_of, recipe.image_size)[1].key
     return content_key(STAGE, settings, inputs)
 
 
@@ -138,9 +151,12 @@ def _find(place: RunFolder, base: str, *, retry: bool) -> Artifact | None:
     found = place.find(STAGE, base)
     if found is not None or retry:
         return found
-    folders = [path for path in (place.path / STAGE).glob("*") if is_sealed(path)]
-    manifests = {path.name: read_manifest(path) for path in folders}
-    others = [(x["unlucky"], key) for key, x in manifests.items() if x.get("base") == base]
+    others = []
+    for folder in sealed_in(place.path / STAGE):
+        with suppress(ArtifactCorruptError):  # another store's damage is none of ours
+            manifest = read_manifest(folder)
+            if manifest.get("base") == base:
+                others.append((manifest["unlucky"], folder.name))
     return place.find(STAGE, min(others)[1]) if others else None
 
 
@@ -156,11 +172,11 @@ def _write(
     base, unlucky = _base(recipe, listed), decoding.unlucky(decoded)
     key = content_key(STAGE, {"base": base}, {"unlucky": " ".join(unlucky)}) if unlucky else base
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    about |= {"base": base, "unlucky": len(unlucky), "created": now}
+    about |= {"base": base, "unlucky": len(unlucky), "created": now, "decoded_by": decoded_by()}
     with place.create(STAGE, key, about) as folder:
         about["files"] = ingest.write_shards(folder, decoded, ingested.chosen.rows)
         save_faces(folder, ingested.chosen.samples, _described(recipe, ingested.chosen))
-        ingest.write_quarantine(folder / QUARANTINE, rejected, listed.samples, recipe.attributes)
+        ingest.write_quarantine(folder / QUARANTINE, rejected, listed.table, recipe.attributes)
         ingested.chosen.pairs.to_parquet(folder / PAIRS, index=False)
         write_json(folder / ACCOUNT, account(ingested))
         about["seconds"] = round(time.monotonic() - start, 3)
@@ -178,6 +194,7 @@ def _described(recipe: FacesRecipe, chosen: Chosen) -> dict[str, Any]:
         "annotation": recipe.data.annotation,
         "source": recipe.data.source,
         "framing": dump(recipe.ingest.framing),
+        "near_duplicates": recipe.ingest.near_duplicates,
     }
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from debias import ingest
-from debias.artifacts import Artifact, load_faces, save_faces
+from debias.artifacts import Artifact, content_key, load_faces, save_faces
 from debias.config import ReferenceRecipe
+from debias.decoding.version import decoded_by
 from debias.errors import EmptyDatasetError
 from debias.locks import locked
 from debias.seeding import numpy_generator, stream_seed
@@ -36,32 +37,43 @@ def build_reference(run: Run, faces: Artifact) -> Artifact | None:
     # Another seed: drawn faces must not be those of the main set once more.
     seed = stream_seed(run.config.seed, "reference")
     size, rules = run.config.image_size, run.config.ingest
-    listed = decoding.list_samples(recipe.data, seed, recipe.filters, size, rules)
-    listed = decoding.hashed(listed)
-    settings = {
-        "even_over": recipe.even_over,
-        "most": recipe.most,
-        "image_size": size,
-        "ingest": rules.lasting(),
-        "seed": run.config.seed,
-        "data": dump(recipe.data)["name"],
-    }
-    key, found = run.find(STAGE, settings, {"content": listed.content, "faces": faces.key})
-    if found is not None:
-        run.progress.reused("Reference")
-        return found
-    chosen = _chosen(run, recipe, _new(listed.samples, faces))
-    listed = replace(listed, samples=chosen.sort_values("sample_id", ignore_index=True))
-    with locked(run.folder.path / STAGE):
-        decoded = decoding.decode(listed, run.folder, STAGE, run.progress)
-        rejected = listed.rejected + decoded.rejected
-        judge(rejected, listed.samples, (), rules, run.folder.path / STAGE)
+    listed = decoding.hashed(decoding.list_samples(recipe.data, seed, recipe.filters, size, rules))
+    stage = run.folder.path / STAGE
+    with locked(stage):
+        found = run.folder.find(STAGE, _key(run, listed, faces, []))
+        if found is not None:
+            run.progress.reused("Reference")
+            return found
+        judge(listed.rejected, listed.table, (), rules, stage)
+        chosen = _chosen(run, recipe, _new(listed.samples, faces))
+        drawn = replace(listed, samples=chosen.sort_values("sample_id", ignore_index=True))
+        decoded = decoding.decode(drawn, run.folder, STAGE, run.progress)
+        judge(decoded.rejected, drawn.samples, (), rules, stage)
+        # What failed by bad luck is in the key: another time it may be there.
+        key = _key(run, listed, faces, decoding.unlucky(decoded))
         with run.create(STAGE, key, start) as folder:
             ingest.write_shards(folder, decoded, np.arange(len(decoded.samples)))
             save_faces(folder, decoded.samples, ABOUT)
-            ingest.write_quarantine(folder / QUARANTINE, rejected, listed.samples, ())
-        decoding.forget_parts(run.folder, STAGE)
+            rejected = listed.rejected + decoded.rejected
+            ingest.write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
+        decoding.forget_parts(drawn, run.folder, STAGE)
     return run.finished(STAGE, key)
+
+
+def _key(run: Run, listed: decoding.Listed, faces: Artifact, unlucky: list[str]) -> str:
+    recipe = run.config.reference
+    assert recipe is not None  # asked before
+    settings = {
+        "even_over": recipe.even_over,
+        "most": recipe.most,
+        "image_size": listed.size,
+        "ingest": listed.rules.lasting(),
+        "decoded_by": decoded_by(),
+        "seed": run.config.seed,
+        "data": dump(recipe.data)["name"],
+        "unlucky": unlucky,
+    }
+    return content_key(STAGE, settings, {"content": listed.content, "faces": faces.key})
 
 
 def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:

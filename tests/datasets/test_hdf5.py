@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from debias.datasets import Hdf5Faces, hdf5
+from debias.datasets.hdf5_probe import MOST_BYTES, MOST_LOOKED_AT, spread
 from debias.errors import DataError
 
 BLUE_FIRST = np.arange(5 * 6 * 6 * 3, dtype=np.uint64).reshape(5, 6, 6, 3) * 97 % 251
@@ -162,6 +163,45 @@ def test_a_file_damaged_anywhere_ends_in_a_data_error_or_is_read(tmp_path):
             outcomes.add(str(tmp_path / "f.h5") in str(error))
     assert outcomes <= {True, 5}
     assert True in outcomes
+
+
+def damaged(path, chunks, bad, count=400):
+    """A file of compressed chunks of which one cannot be unpacked."""
+    images = np.zeros((count, 4, 4, 3), dtype=np.uint8)
+    written(path, images, np.zeros(count), chunks=(chunks, 4, 4, 3), compression="gzip")
+    with h5py.File(path, "r+") as file:
+        file["images"].id.write_direct_chunk((bad, 0, 0, 0), b"not compressed")
+    return path
+
+
+def test_a_damaged_chunk_is_met_by_the_probe_where_chunks_are_few(tmp_path):
+    for bad in (0, 70, 390):
+        path = damaged(tmp_path / "f.h5", 10, bad)
+        with pytest.raises(DataError, match=r"f\.h5: it cannot be read as HDF5 \(OSError"):
+            Hdf5Faces(file=path).collect(0)
+
+
+def test_a_damaged_chunk_that_the_probe_does_not_meet_ends_in_a_data_error(tmp_path):
+    path = damaged(tmp_path / "f.h5", 1, 3)
+    with h5py.File(path) as file:
+        looked_at = spread(file["images"])
+    assert 3 not in looked_at
+    assert (looked_at[0], looked_at[-1], len(looked_at)) == (0, 399, MOST_LOOKED_AT)
+    assert max(np.diff(looked_at)) <= 7  # evenly
+    found = Hdf5Faces(file=path).collect(0)
+    assert found.draw(found.samples.iloc[10:], 4).shape == (390, 4, 4, 3)
+    with pytest.raises(DataError, match=r"f\.h5: rows 2 to 5 of the images .* is damaged: get it"):
+        found.draw(found.samples.iloc[[5, 2, 3]], 4)
+
+
+def test_the_probe_does_not_read_more_than_it_has_time_for(tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        images = file.create_dataset("images", (90, 4096, 4096, 3), np.uint8, chunks=True)
+        images_of_one_chunk = file.create_dataset(
+            "x", (90, 9, 9, 3), np.uint8, chunks=(90, 9, 9, 3)
+        )
+        assert 2 <= len(spread(images)) <= MOST_BYTES / (4096 * 4096 * 3)
+        assert spread(one_chunk) == [0]
 
 
 @pytest.mark.parametrize(

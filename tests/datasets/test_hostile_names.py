@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from debias.datasets import Folder, ImageFolder, ListedFaces, TarShards
+from debias.datasets import DATASETS, Folder, ImageFolder, ListedFaces, TarShards
 from debias.errors import PipelineError
 
 PLAIN = r"[0-9A-Za-z_-]+"
@@ -207,6 +207,45 @@ def test_messages_show_what_a_terminal_would_obey(tmp_path):
     with pytest.raises(PipelineError) as error:
         Folder(root=tmp_path, table=tmp_path / "t.parquet").collect(0)
     assert r"esc\x1b[31m\u202e\x07.png" in str(error.value)
+    assert str(error.value).isprintable()
+
+
+ODD = "esc\x1b[31m\u202e\x07"
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "synthetic"])
+@pytest.mark.parametrize("what", ["nothing", "empty folder", "nonsense"])
+def test_no_message_about_a_hostile_place_reaches_the_terminal_unwritten(tmp_path, name, what):
+    root = tmp_path / ODD
+    if what != "nothing":
+        root.mkdir()
+    for file in ["x.csv", "file", "store.json", "peopleDevTrain.txt", "peopleDevTest.txt", "a.tar",
+                 "list_attr_celeba.txt", "list_eval_partition.txt", "img_align_celeba/1.jpg",
+                 "fairface_label_train.csv", "fairface_label_val.csv", "train/1", "val/1",
+                 "PPB-2017-metadata.csv", "imgs/1", "lfw/P/P_0001.jpg"]:  # fmt: skip
+        if what == "nonsense":
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_text(f"{ODD},{ODD}\n{ODD}\n")
+    places = {"root": root, "table": root / "x.csv", "file": root / "file"}
+    fields = {key: places[key] for key in DATASETS[name].model_fields if key in places}
+    message = ""
+    try:
+        DATASETS[name](**fields).collect(0)
+    except (PipelineError, FileNotFoundError) as error:
+        message = str(error)
+    assert message.isprintable()
+    readable = what == "nonsense" and name in {"images", "image_folder"}
+    assert (r"\x1b" in message) != readable
+
+
+def test_hostile_names_of_members_are_written_out_in_messages(tmp_path):
+    with tarfile.open(tmp_path / f"{ODD}.tar", "w") as archive:
+        for ending in ("jpg", "json", ODD):
+            header = tarfile.TarInfo(f"{ODD}.{ending}")
+            header.size = 2_000_000 if ending == "json" else 0
+            archive.addfile(header, io.BytesIO(bytes(header.size)))
+    with pytest.raises(PipelineError, match=r"\\x1b.*json has 2000000 bytes") as error:
+        TarShards(root=tmp_path / f"{ODD}.tar").collect(0)
     assert str(error.value).isprintable()
 
 

@@ -14,7 +14,16 @@ from PIL import Image
 from small_faces_store import write_store
 
 from debias.config import parse_config
-from debias.datasets import DATASETS, LFW, CelebA, Dataset, FairFace, ImageFolder, ListedFaces
+from debias.datasets import (
+    DATASETS,
+    LFW,
+    CelebA,
+    Dataset,
+    FairFace,
+    ImageFolder,
+    Images,
+    ListedFaces,
+)
 from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import (
     DataError,
@@ -222,9 +231,51 @@ def test_celeba_sets_aside_what_it_cannot_read_find_or_place(tmp_path):
     # The row of 000004 has lost a field, so nobody can say which image it was about.
     assert reasons(found) == {"row not understood": 4, "file missing": 1, "not listed": 2}
     by_id = {item.sample_id: item for item in found.rejected if item.reason != "not listed"}
-    assert by_id["000007.jpg"].path == str(root / "img_align_celeba" / "000007.jpg")
-    assert "neither -1 nor 1" in by_id["000003.jpg"].detail
-    assert by_id["list_attr_celeba.txt:6"].detail == "line 6: 40 fields, not 41"
+    assert by_id["000007"].path == str(root / "img_align_celeba" / "000007.jpg")
+    assert by_id["000003"].path == str(root / "img_align_celeba" / "000003.jpg")
+    assert by_id["000003"].detail == "list_attr_celeba.txt: an attribute is neither -1 nor 1"
+    assert by_id["list_attr_celeba.txt:line 6"].detail == "line 6: 40 fields, not 41"
+
+
+def lost(found):
+    """What is known of the samples that were lost, by id; they are among the rejected, once."""
+    ids = [item.sample_id for item in found.rejected]
+    assert found.lost["sample_id"].is_unique
+    assert all(ids.count(name) == 1 for name in found.lost["sample_id"])
+    assert not set(found.lost["sample_id"]) & set(found.samples["sample_id"])
+    assert set(found.samples.columns) - set(found.lost.columns) <= {"path", "offset", "length"}
+    assert set(found.lost.columns) <= set(found.samples.columns)
+    return found.lost.set_index("sample_id")
+
+
+def test_celeba_knows_whom_it_lost(tmp_path):
+    root = celeba(tmp_path)
+    edit(root / "list_attr_celeba.txt", "000003.jpg -1", "000003.jpg  7")
+    edit(root / "list_eval_partition.txt", "000005.jpg 0", "000005.jpg 9")
+    edit(root / "identity_CelebA.txt", "000006.jpg 2882\n", "")
+    (root / "img_align_celeba" / "000008.jpg").unlink()
+    known = lost(CelebA(root=root).collect(0))
+    assert sorted(known.index) == ["000003", "000005", "000006", "000008"]
+    # Male where even, smiling where divisible by three, two images a person from 2880 on.
+    assert known.loc["000003", ["perceived_gender", "smiling", "subject_id", "split"]].tolist() == [
+        "female", "yes", "2881", "train",
+    ]  # fmt: skip
+    assert known["5_o_clock_shadow"].isna().tolist() == [True, False, False, False]
+    assert known.loc["000008", ["perceived_gender", "subject_id"]].tolist() == ["male", "2883"]
+    assert known["subject_id"].isna().tolist() == [False, False, True, False]
+    assert known["split"].isna().tolist() == [False, True, False, False]
+    assert CelebA(root=celeba(tmp_path / "whole")).collect(0).lost is None
+
+
+def test_an_id_does_not_depend_on_what_is_missing(tmp_path):
+    root = ppb(tmp_path)
+    for table, old, new in [("PPB-2017-metadata.csv", "0002_3_f_SA.jpg", "0001_2_m_SA.png")]:
+        edit(root / table, old, new)
+    before = ListedFaces(root=root).collect(0)
+    image(root / "imgs" / "0001_2_m_SA.png")
+    after = ListedFaces(root=root).collect(0)
+    both = {before.samples["sample_id"].iloc[0], lost(before).index[0]}
+    assert both == set(after.samples["sample_id"].iloc[:2])
 
 
 def test_celeba_with_more_than_the_usual_share_missing_stops(tmp_path):
@@ -339,6 +390,16 @@ def test_fairface_sets_aside_rows_and_files_it_does_not_know(tmp_path):
     found = FairFace(root=root).collect(0)
     assert len(found.samples) == 47
     assert reasons(found) == {"row not understood": 1, "file missing": 2, "not listed": 2}
+    known = lost(found)
+    assert known.loc["train-1"].to_dict() == {
+        "split": "train", "perceived_gender": "female", "annotated_race": "Black", "age_range": "",
+        "service_test": "False",
+    }  # fmt: skip
+    others = known.drop("train-1")
+    assert others[["split", "annotated_race", "age_range"]].to_numpy().tolist() == [
+        ["train", "Indian", "10-19"], ["test", "East Asian", "20-29"],
+    ]  # fmt: skip
+    assert "split" not in FairFace(root=root, split="drawn").collect(0).lost
 
 
 @pytest.mark.parametrize(
@@ -457,6 +518,12 @@ def test_lfw_sets_aside_odd_names_people_on_no_list_and_images_that_should_be_th
     assert reasons(found) == {"not listed": 1, "name not understood": 1, "file missing": 1}
     assert str(root / "lfw" / "Person_C" / "Person_C_0003.jpg") in {i.path for i in found.rejected}
     assert "Van der Sar" in set(LFW(root=root, split="drawn").collect(0).samples["subject_id"])
+    known = lost(found)
+    assert not known.index.str.contains("Person").any()
+    assert known[["subject_id", "split", "images_of_person", "fold"]].to_numpy().tolist() == [
+        ["Person_C", "train", 2, "3"]
+    ]
+    assert found.samples["images_of_person"].dtype == np.int64
 
 
 # Lists like that of the Pilot Parliaments Benchmark ----------------------------------------------
@@ -515,6 +582,23 @@ def test_another_list_with_other_columns_and_hostile_names(tmp_path):
     assert reasons(found) == {"row not understood": 2, "file missing": 2}
     assert data.source == "not stated"
     assert "does not say" in data.annotation
+    known = lost(found)[["perceived_gender", "skin_type_fitzpatrick", "skin_type_group"]]
+    assert sorted(known.to_numpy().tolist()) == [
+        ["f", "", ""], ["f", "1", "lighter"], ["f", "2", "lighter"],
+    ]  # fmt: skip
+
+
+def test_columns_of_a_list_that_bear_our_names_decide_nothing(tmp_path):
+    image(tmp_path / "imgs" / "1.jpg")
+    (tmp_path / "PPB-2017-metadata.csv").write_text(
+        "File,filename,gender,fitzpatrick skin type category,path,split,sample_id,a b,A B\n"
+        "9.jpg,1.jpg,f,1,/etc/passwd,dev,x,first,second\n"
+    )
+    samples = ListedFaces(root=tmp_path).collect(0).samples
+    assert samples.iloc[0].to_dict() == {
+        "sample_id": "1", "path": str(tmp_path / "imgs" / "1.jpg"), "a_b": "first",
+        "perceived_gender": "f", "skin_type_fitzpatrick": "1", "skin_type_group": "lighter",
+    }  # fmt: skip
 
 
 def test_a_list_that_contradicts_itself_is_refused(tmp_path):
@@ -547,7 +631,7 @@ def test_an_image_folder_has_a_class_a_folder(tmp_path):
     assert found.samples["path"].iloc[1] == str(tmp_path / "cat's eye" / "deep" / "2.PNG")
     assert "split" not in found.samples
     assert reasons(found) == {
-        "in no class folder": 1, "not an image file": 1, "not a regular file": 2,
+        "in no class folder": 1, "not an image file": 1, "not a regular file": 2, "hidden": 1,
     }  # fmt: skip
 
 
@@ -569,6 +653,41 @@ def test_an_image_folder_may_hold_splits(tmp_path, folders, expected):
     assert samples["split"].value_counts().to_dict() == expected
     assert set(samples["class"]) == {"a", "b"}
     assert "split" not in ImageFolder(root=tmp_path, split="drawn").collect(0).samples
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "odd"),
+    [
+        (["train/a/1.jpg", "test/a/2.jpg", "__MACOSX/1.jpg"], ["a", "a"], "__MACOSX"),
+        (["train/a/1.jpg", "val/b/2.jpg", "x/b/3.jpg", "train/4.jpg"], ["a", "b"], "x"),
+        (["train/a/1.jpg", "train/b/2.jpg", "__MACOSX/1.jpg"], ["a", "b"], "__MACOSX"),
+        (["train/1.jpg", "plane/2.jpg"], ["plane", "train"], None),
+        (["train/a/1.jpg", "train/2.jpg"], ["train", "train"], None),
+        (["Train/a/1.jpg", "TEST/b/2.jpg"], ["b", "a"], None),
+    ],
+)
+def test_a_stray_folder_does_not_turn_splits_into_classes(tmp_path, names, classes, odd):
+    for name in names:
+        image(tmp_path / name)
+    found = ImageFolder(root=tmp_path).collect(0)
+    assert sorted(found.samples["class"]) == sorted(classes)
+    assert len(found.samples) + len(found.rejected) == len(names)
+    details = {item.path: item.detail for item in found.rejected}
+    if odd:
+        where = next(name for name in names if name.startswith(f"{odd}/"))
+        assert details[f"{tmp_path}/{where}"].startswith(f"the folder '{odd}' is no split")
+    assert ("split" in found.samples) == (set(classes) <= {"a", "b"})
+
+
+def test_hidden_names_are_accounted_for_once_and_not_looked_into(tmp_path):
+    for name in ("a/1.jpg", "a/._1.jpg", "a/.git/1.jpg", "a/.git/2.jpg", ".hidden/a/1.jpg"):
+        image(tmp_path / name)
+    for source in (ImageFolder, Images):
+        found = source(root=tmp_path).collect(0)
+        assert len(found.samples) == 1
+        assert reasons(found) == {"hidden": 3}
+        paths = sorted(item.path for item in found.rejected)
+        assert paths == [f"{tmp_path}/{name}" for name in (".hidden", "a/._1.jpg", "a/.git")]
 
 
 def test_an_image_folder_without_classes_is_explained(tmp_path):

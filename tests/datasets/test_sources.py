@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from debias.datasets import DATASETS, Folder, UTKFace
+from debias.datasets.listing import hashed_ids
+from debias.datasets.recognition import recognised
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafePathError
 
 
@@ -116,7 +118,42 @@ def test_a_path_that_leaves_the_root_is_set_aside_and_the_others_stay(tmp_path):
     assert Counter(item.reason for item in found.rejected) == {
         reason: len(names) for reason, names in wrong.items()
     }
-    assert found.rejected[0].sample_id == "t.csv:row 5"
+    lines = [item.detail.partition(":")[0] for item in found.rejected]
+    assert lines == [f"line {number}" for number in range(6, 6 + len(found.rejected))]
+    # Whom a row was about is known although its image must not be read.
+    assert found.lost["n"].tolist() == [str(n) for n in range(4, len(rows))]
+    assert found.lost["sample_id"].tolist() == [item.sample_id for item in found.rejected]
+    by_id = {item.sample_id: item.path for item in found.rejected}
+    assert by_id[hashed_ids(["/etc/passwd"])[0]] == "/etc/passwd"
+    assert by_id["t.csv:line 19"] == str(table)  # the row that names nothing
+
+
+def test_rows_that_repeat_an_unsafe_path_are_told_apart(tmp_path):
+    (tmp_path / "t.csv").write_text("path,who\na.png,A\n../b.png,B\n../b.png,C\n,D\n,E\n")
+    data = Folder(root=tmp_path, table=tmp_path / "t.csv", subject_column="who")
+    found = data.collect(0)
+    assert found.lost["subject_id"].tolist() == ["B", "C", "D", "E"]
+    assert found.lost["sample_id"].tolist() == [
+        *hashed_ids(["../b.png"]), "t.csv:line 4", "t.csv:line 5", "t.csv:line 6",
+    ]  # fmt: skip
+    assert set(found.lost) == set(found.samples) - {"path"}
+    (tmp_path / "t.csv").write_text("path,who\na.png,A\n")
+    assert data.collect(0).lost is None
+
+
+def test_both_kinds_of_bad_rows_are_told_by_the_line_of_the_file(tmp_path):
+    text = 'path,who\n\na.png,"two\nlines"\n../b.png,B\nc.png\n\n../d.png,D\ne.png,E,E\n'
+    (tmp_path / "t.csv").write_text(text)
+    found = Folder(root=tmp_path, table=tmp_path / "t.csv").collect(0)
+    lines = text.split("\n")
+    assert len(found.rejected) == 4
+    for item in found.rejected:
+        number = int(item.detail.split(":")[0].removeprefix("line "))
+        expected = item.path if item.path.startswith("..") else ("c.png", "e.png,E,E")
+        assert lines[number - 1].startswith(expected)
+    pd.DataFrame({"path": ["a.png", "../b.png"]}).to_parquet(tmp_path / "t.parquet")
+    found = Folder(root=tmp_path, table=tmp_path / "t.parquet").collect(0)
+    assert found.rejected[0].detail.startswith("row 2: the path")
 
 
 def test_one_file_has_one_row_however_its_path_is_written(tmp_path):
@@ -131,7 +168,7 @@ def test_one_file_has_one_row_however_its_path_is_written(tmp_path):
 
 def test_a_table_without_a_single_safe_path_is_explained(tmp_path):
     with pytest.raises(
-        EmptyDatasetError, match=r"none of 2 rows .* first: \.\./a\.png: the path is"
+        EmptyDatasetError, match=r"none of 2 rows .* first: \.\./a\.png: line 2: the path"
     ):
         folder(tmp_path, "path\n../a.png\n/b.png\n")
 
@@ -156,8 +193,47 @@ def test_utkface_takes_regular_files_alone_and_accounts_for_the_others(tmp_path)
     found = UTKFace(root=tmp_path).collect(0)
     assert found.samples["sample_id"].tolist() == ["25_0_0_2017"]
     reasons = Counter(item.reason for item in found.rejected)
-    assert reasons == {"not a regular file": 3, "name not understood": 3}
+    assert reasons == {"not a regular file": 2, "name not understood": 3}
     assert all(item.path.encode().isascii() or "٢" in item.path for item in found.rejected)
+
+
+def test_utkface_accounts_for_subfolders_other_endings_and_hidden_names(tmp_path):
+    names = ["25_0_0_2017.jpg", "26_0_0_2017.gif", "readme.txt", ".DS_Store", "part1/27_0_0_2.jpg",
+             "part1/notes.txt", ".git/28_0_0_2017.jpg"]  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = UTKFace(root=tmp_path).collect(0)
+    assert found.samples["sample_id"].tolist() == ["25_0_0_2017"]
+    assert Counter(item.reason for item in found.rejected) == {
+        "not an image file": 3, "in a subfolder": 1, "hidden": 2,
+    }  # fmt: skip
+    assert found.lost is None
+
+
+def test_utkface_knows_whom_a_link_was_to_show(tmp_path):
+    (tmp_path / "25_0_0_2017.jpg").touch()
+    for name in ("26_1_3_2017.jpg", "26_1_3_2017.jpg.chip.jpg", "25_0_0_2017.jpg.chip.jpg"):
+        os.symlink(tmp_path / "nowhere", tmp_path / name)
+    found = UTKFace(root=tmp_path).collect(0)
+    assert found.lost[
+        ["sample_id", "perceived_gender", "annotated_race", "age"]
+    ].to_numpy().tolist() == [["26_1_3_2017", "female", "Indian", 26]]
+    ids = [item.sample_id for item in found.rejected]
+    assert ids == ["25_0_0_2017.jpg.chip.jpg", "26_1_3_2017", "26_1_3_2017.jpg.chip.jpg"]
+
+
+@pytest.mark.parametrize("image", ["1.jpg", "train/a/1.jpg"])
+def test_one_archive_beside_images_does_not_decide_the_layout(tmp_path, image):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "x-0.tar").touch()
+    (tmp_path / "backup\x1b.tar").touch()
+    assert recognised(tmp_path, {})["name"] == "tar"
+    (tmp_path / image).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / image).touch()
+    with pytest.raises(DataError, match=r"archives \(backup\\x1b\.tar\) and images .*--data tar"):
+        recognised(tmp_path, {})
+    assert recognised(tmp_path, {"name": "images"})["name"] == "images"
 
 
 def test_utkface_with_one_image_in_both_forms_is_refused(tmp_path):

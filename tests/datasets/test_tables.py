@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from debias.datasets.tables import read_table
+from debias.datasets.tables import read_bytes, read_rows, read_table
 from debias.errors import DataError
 
 
@@ -39,6 +39,22 @@ def test_rows_of_another_length_are_set_aside_by_line(tmp_path):
     assert [item.detail for item in bad] == [
         "line 3: 1 fields, not 2", "line 4: 3 fields, not 2",
     ]  # fmt: skip
+
+
+def test_lines_are_those_of_the_file_whatever_its_cells_hold(tmp_path):
+    rows, bad = read_table(written(tmp_path, 'a,b\n\n"x\n\ny",2\n3\n\n4,5\n6\n7,8'))
+    assert rows.index.tolist() == [3, 8, 10]
+    assert rows.index.name == "line"
+    assert [item.sample_id for item in bad] == ["t.csv:line 6", "t.csv:line 9"]
+    assert [item.detail[:7] for item in bad] == ["line 6:", "line 9:"]
+
+
+def test_lines_of_columns_of_blanks(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text('2\nb c \n\nx"  1 2\ny 3\n\n  z 4\t5 \n')
+    rows, bad = read_rows(path, read_bytes(path, " "), ["a", "b", "c"], " ", skip=2)
+    assert rows["a"].to_dict() == {4: 'x"', 7: "z"}
+    assert [item.detail for item in bad] == ["line 5: 2 fields, not 3"]
 
 
 def test_columns_without_a_name_are_numbered(tmp_path):
@@ -131,5 +147,5 @@ def test_an_index_that_pandas_noted_decides_nothing(tmp_path):
     frame = pd.DataFrame({"path": ["a", "b"]}, index=[7, 7])
     frame.to_parquet(tmp_path / "t.parquet")
     rows, _ = read_table(tmp_path / "t.parquet")
-    assert rows.index.tolist() == [0, 1]
+    assert (rows.index.name, rows.index.tolist()) == ("row", [1, 2])
     assert rows["path"].tolist() == ["a", "b"]

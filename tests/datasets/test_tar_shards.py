@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from debias.datasets import TarShards, tar_members
+from debias.datasets.listing import hashed_ids
+from debias.datasets.tar_members import Archive
 from debias.errors import (
     DataError,
     DuplicateIdError,
@@ -121,7 +123,7 @@ def test_a_note_that_is_no_flat_object_sets_its_sample_aside(tmp_path, text):
     found = listed(archived(tmp_path / "x.tar", members))
     assert len(found.samples) == 1
     assert reasons(found) == {"row not understood": 1}
-    assert found.rejected[0].path == str(tmp_path / "x.tar" / "1")
+    assert found.rejected[0].path == str(tmp_path / "x.tar" / "1.jpg")
 
 
 def test_two_notes_must_agree_on_the_class(tmp_path):
@@ -194,11 +196,12 @@ def test_archives_of_which_only_some_state_a_split_are_refused(tmp_path):
 def test_other_files_beside_the_archives_are_accounted_for(tmp_path):
     archived(tmp_path / "x.tar", {"1.jpg": JPEG})
     (tmp_path / "x.idx").touch()
+    (tmp_path / "._x.tar.gz").touch()
     os.symlink(tmp_path / "x.tar", tmp_path / "y.tar")
     os.mkfifo(tmp_path / "z.tar")
     found = listed(tmp_path)
     assert len(found.samples) == 1
-    assert reasons(found) == {"not an image file": 1, "not a regular file": 2}
+    assert reasons(found) == {"not an image file": 1, "not a regular file": 2, "hidden": 1}
     assert listed(tmp_path / "y.tar").samples["path"].tolist() == [str(tmp_path / "x.tar")]
 
 
@@ -299,6 +302,27 @@ def test_members_that_lead_elsewhere_are_set_aside(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret.jpg", "x.tar"]
 
 
+def test_whom_an_unsafe_image_was_to_show_is_known_from_its_note(tmp_path):
+    members = [
+        ("", header("1.jpg", tarfile.SYMTYPE, linkname="2.jpg")), ("1.json", {"g": "a", "who": 7}),
+        ("2.jpg", JPEG), ("2.json", {"g": "b", "who": 8}),
+        ("3.jpg", JPEG), ("", header("3.json", tarfile.SYMTYPE, linkname="2.json")),
+        ("", header("4.jpg", tarfile.FIFOTYPE)),
+        ("", header("5.jpg", tarfile.FIFOTYPE)), ("5.json", "no JSON"),
+    ]  # fmt: skip
+    found = listed(archived(tmp_path / "train-0.tar", members), subject_column="who")
+    assert reasons(found) == {"unsafe archive member": 4}
+    assert set(found.lost) == set(found.samples) - {"path", "offset", "length"}
+    assert found.lost[["g", "subject_id", "split"]].to_numpy().tolist() == [["a", 7, "train"]]
+    assert found.samples["subject_id"].fillna(0).tolist() == [8, 0]
+    [item] = [item for item in found.rejected if item.path.endswith("/1.jpg")]
+    assert [item.sample_id] == hashed_ids(["train/1"]) == found.lost["sample_id"].tolist()
+    with pytest.raises(EmptyDatasetError, match="hold no image"):
+        listed(archived(tmp_path / "train-0.tar", members[:2]))
+    with pytest.raises(DuplicateIdError, match="train/1"):
+        listed(archived(tmp_path / "train-0.tar", [*members[:2], *members[2:4], *members[:2]]))
+
+
 def test_sparse_members_are_set_aside(tmp_path):
     sparse = header("1.jpg", tarfile.REGTYPE)
     sparse.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1000000000000"}
@@ -333,6 +357,27 @@ def test_headers_that_would_exhaust_the_reader_are_refused(tmp_path, content, me
     with pytest.raises(UnsafeArchiveError, match=message) as error:
         listed(tmp_path / "x.tar")
     assert error.value.exit_code == 9
+
+
+@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("name", ["1.jpg", "1.json"])
+def test_attributes_that_make_a_length_negative_are_refused(tmp_path, place, name):
+    """A length of -1 would mean: read all that is left, however much."""
+    member = header(name, tarfile.REGTYPE)
+    member.pax_headers = {"size": "-1"}
+    members = [("0.jpg", JPEG), ("0.json", {"a": 1})]
+    members.insert(place, ("", member))
+    path = archived(tmp_path / "x.tar", members)
+    with pytest.raises(UnsafeArchiveError, match=r"x\.tar, header at byte \d+: .* holds -1 bytes"):
+        listed(path)
+
+
+def test_a_negative_length_is_never_read(tmp_path):
+    with Archive(archived(tmp_path / "x.tar", {"0.jpg": JPEG})) as archive:
+        member = next(iter(archive))
+        assert archive.read(member) == JPEG
+        with pytest.raises(UnsafeArchiveError, match="holds -1 bytes"):
+            archive.read(member._replace(length=-1))
 
 
 def test_attributes_that_make_a_size_negative_do_not_go_round_in_circles(tmp_path):

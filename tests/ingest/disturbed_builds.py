@@ -4,6 +4,7 @@ A script, so that everything is imported once and every child is a fork:
 
     disturbed_builds.py killed SOURCE OUT KILLS SEED    killed at random times, then left in peace
     disturbed_builds.py full SOURCE OUT OFFSETS 0       no file may grow beyond so many bytes
+    disturbed_builds.py together SOURCE OUT BUILDERS 0  all at once, one of them killed
 
 Prints one JSON line about what happened.
 """
@@ -102,8 +103,17 @@ def full(source: Path, out: Path, offsets: int, _: int) -> dict[str, object]:
     return {"statuses": statuses}
 
 
+def together(source: Path, out: Path, builders: int, _: int) -> dict[str, object]:
+    longest = undisturbed(source, out / "undisturbed")
+    numbers = [child(source, out / "disturbed-0") for _ in range(builders)]
+    time.sleep(longest / 2)
+    os.kill(numbers[0], signal.SIGKILL)
+    statuses = [os.waitstatus_to_exitcode(status_of(number)) for number in numbers]
+    return {"statuses": statuses[1:]}
+
+
 if __name__ == "__main__":
     mode, source, out, count, seed = sys.argv[1:]
     build(Path(source), Path(out) / "warm")  # what is loaded now, every child finds loaded
-    found = {"killed": killed, "full": full}[mode](Path(source), Path(out), int(count), int(seed))
-    print(json.dumps(found))  # noqa: T201
+    disturb = {"killed": killed, "full": full, "together": together}[mode]
+    print(json.dumps(disturb(Path(source), Path(out), int(count), int(seed))))  # noqa: T201

@@ -75,3 +75,9 @@ def test_a_full_disk_is_named_and_the_next_build_succeeds(source, tmp_path):
     found = disturbed("full", source, tmp_path, OFFSETS)
     assert found["statuses"] == [FULL] * OFFSETS
     require_same_stores(tmp_path)
+
+
+def test_builders_that_start_at_once_make_one_store(source, tmp_path):
+    found = disturbed("together", source, tmp_path, 5)
+    assert found["statuses"] == [0] * 4
+    require_same_stores(tmp_path)

@@ -26,8 +26,17 @@ def square(samples) -> list[float]:
 def test_the_centre_needs_no_column():
     samples = table(a=[1])
     found, rejected = framed(samples, Centre())
-    assert found is samples
+    pd.testing.assert_frame_equal(found, samples)
     assert rejected == []
+
+
+@pytest.mark.parametrize("framing", [Centre(), Box()])
+def test_columns_named_like_ours_decide_nothing(framing):
+    boxes = {"box_x": ["10"], "box_y": ["20"], "box_width": ["40"], "box_height": ["60"]}
+    theirs = table(crop_x=[1.0], crop_angle=[45.0], **boxes)
+    plain = table(**boxes)
+    found, _ = framed(theirs, framing)
+    pd.testing.assert_frame_equal(found, framed(plain, framing)[0])
 
 
 def test_a_box_becomes_a_square_with_a_margin():

@@ -188,7 +188,9 @@ class TestLimits:
         return ingest.summarise([rejected(f"s{i}") for i in failed], listed, ["g"])
 
     def test_a_few_are_always_allowed_and_more_only_as_a_share(self):
-        ingest.require_within(self.summary(20, range(10)), LIMITS)
+        ingest.require_within(self.summary(100, range(10)), LIMITS)
+        with pytest.raises(QuarantineLimitExceededError, match="3 of 20 items"):
+            ingest.require_within(self.summary(20, range(3)), LIMITS)  # few, but not of twenty
         ingest.require_within(self.summary(1100, range(11)), LIMITS)
         with pytest.raises(QuarantineLimitExceededError) as caught:
             ingest.require_within(
@@ -215,7 +217,7 @@ class TestLimits:
             ingest.require_within(summary, LIMITS)
         with pytest.raises(QuarantineLimitExceededError, match=r"raise ingest.most_group_ratio$"):
             ingest.require_within(summary, LIMITS)
-        ingest.require_within(summary, QuarantineLimits(most_group_ratio=20))
+        ingest.require_within(summary, QuarantineLimits(most_group_ratio=100))
 
     def test_an_unequal_rate_that_chance_explains_passes(self):
         groups = ["rare" if i < 300 else "common" for i in range(3000)]

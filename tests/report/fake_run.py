@@ -181,8 +181,10 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
             "annotation": "The faces are drawn by a program that knows each factor, so the "
                           "attributes are exact.",
             "groups": groups,
-            "set_aside": {"count": 1, "examples": [
-                {"path": "faces/0042.png", "reason": "ImageDecodeError", "detail": "truncated"}]},
+            "set_aside": {
+                "count": 1, "list": "runs/fake/faces/0a/quarantine.jsonl",
+                "reasons": [{"reason": "not decodable", "count": 1}],
+            },
         },
         "representation": {
             "name": "convolutional_vae", "latent_dim": 16, "active_units": 14, "elbo": 18211.4,

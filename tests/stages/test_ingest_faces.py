@@ -185,7 +185,7 @@ def test_what_cannot_be_read_is_listed_with_its_group_and_nothing_is_lost(faces,
 
 def test_too_much_set_aside_stops_and_says_where_the_list_is(faces, place):
     for number in range(15):
-        faces.add(f"broken{number}.jpg", b"no")
+        faces.add(f"broken{number}.jpg", b"no", group="b" if number % 4 == 3 else "a")
     with pytest.raises(QuarantineLimitExceededError, match=r"15 of 135.*quarantine\.jsonl"):
         ingest_faces(faces.recipe(), place)
     assert len((place.path / STAGE / QUARANTINE).read_text().splitlines()) == 15
@@ -322,6 +322,22 @@ def test_faces_are_cut_out_where_the_table_says(faces, place):
     assert np.abs(store.images[row][0].astype(int) - expected).mean() < 4
 
 
+def test_faces_that_no_detector_found_count_for_their_group(faces, place):
+    for number, row in enumerate(faces.rows):
+        row |= {"box_x": 16, "box_y": 16, "box_width": 32, "box_height": 32}
+        if number % 16 == 3:  # all of group b
+            row |= {"box_x": "", "box_y": ""}
+    with pytest.raises(QuarantineLimitExceededError, match=r"8 of 30 items of group:b"):
+        ingest_faces(faces.recipe("ingest.framing=box", "ingest.most_rejected=0.5"), place)
+    rules = ("ingest.most_rejected=0.5", "ingest.most_group_ratio=30")
+    artifact = ingest_faces(faces.recipe("ingest.framing=box", *rules), place)
+    records = ingest.read_quarantine(artifact.path / QUARANTINE)
+    assert {record["reason"] for record in records} == {"no position of the face"}
+    assert {record["groups"]["group"] for record in records} == {"b"}
+    counts = artifact.read_json("account.json")["counts"]
+    assert (counts["listed"], counts["kept"], counts["rejected"]) == (120, 112, 8)
+
+
 def test_no_metadata_of_a_photograph_is_in_the_store(faces, place):
     exif = Image.Exif()
     exif[0x010E] = "CANARY-DESCRIPTION"
@@ -392,3 +408,71 @@ def test_the_autoencoder_of_a_run_proposes_pairs(faces, place):
     (place.path.parent / "run" / "representation").rename(place.path.parent / "elsewhere")
     with pytest.raises(DataError, match="has trained no autoencoder"):
         ingest_faces(faces.recipe(f"ingest.latents_of={run.folder.path}"), place)
+
+
+def test_two_people_with_one_photograph_between_them_stay_together(faces, place):
+    """The copy is dropped; that it tied two people must not be forgotten."""
+    content = (faces.root / "000.jpg").read_bytes()
+    faces.add("copy.jpg", content, who="alias")
+    for number in range(3):
+        faces.add(f"alias{number}.jpg", jpeg(picture(700 + number)), who="alias")
+    for seed in range(12):
+        samples = load_faces(ingest_faces(faces.recipe(seed=seed), place)).samples
+        together = samples[samples["subject_id"].isin(["p0", "alias"])]
+        assert len(together) == 6
+        assert together["split"].nunique() == 1
+
+
+def test_a_copy_on_another_side_of_a_given_split_is_a_leak(faces, place):
+    for row in faces.rows:
+        row["side"] = ["train", "train", "validation", "test"][int(row["who"][1:]) % 4]
+    faces.add("copy.jpg", (faces.root / "000.jpg").read_bytes(), who="p0", side="test")
+    data = faces.recipe().data.model_dump(mode="json") | {"split_column": "side"}
+    data["subject_column"] = None
+    with pytest.raises(SplitLeakageError, match=r"selection\.leaks"):
+        ingest_faces(faces.recipe(data=data), place)
+
+
+def test_one_person_spelled_twice_is_one_person(faces, place):
+    for number, row in enumerate(faces.rows):
+        row["who"] = "ann " if number % 2 else "ann"
+        row["who"] = row["who"] if number < 60 else f"p{number}"
+    samples = load_faces(ingest_faces(faces.recipe(), place)).samples
+    ann = samples[samples["subject_id"].str.strip() == "ann"]
+    assert len(ann) == 60
+    assert ann["split"].nunique() == 1
+
+
+def test_more_files_left_out_are_another_store(faces, place):
+    recipe = parse_faces({"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE})
+    first = ingest_faces(recipe, place)
+    (faces.root / "notes.txt").write_text("no image")
+    second = ingest_faces(recipe, place)
+    assert second.key != first.key
+    (record,) = ingest.read_quarantine(second.path / QUARANTINE)
+    assert record["reason"] == "not an image file"
+
+
+def test_a_finished_store_is_read_without_the_right_to_write(faces, place):
+    artifact = ingest_faces(faces.recipe(), place)
+    (place.path / STAGE / ".lock").unlink()
+    assert ingest_faces(faces.recipe(), place).key == artifact.key
+    assert not (place.path / STAGE / ".lock").exists()
+
+
+def test_a_damaged_neighbour_does_not_matter(faces, place):
+    other = ingest_faces(faces.recipe(seed=5), place)
+    (other.path / MANIFEST).write_text("{")
+    assert len(load_faces(ingest_faces(faces.recipe(), place)).images) == 120
+
+
+def test_a_column_called_label_is_kept(faces, place):
+    for row in faces.rows:
+        row["label"] = row.pop("smiling")
+    artifact = ingest_faces(faces.recipe(label=None), place)
+    assert set(load_faces(artifact).samples["label_text"]) == {"yes", "no"}
+    (place.path / "store.json").write_text(json.dumps({"faces": artifact.key}))
+    data = {"name": "store", "root": str(place.path)}
+    recipe = parse_faces({"data": data, "label": "label", "image_size": SIZE})
+    again = load_faces(ingest_faces(recipe, RunFolder(place.path.parent / "again")))
+    assert again.classes == ("no", "yes")

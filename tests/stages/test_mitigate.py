@@ -9,9 +9,11 @@ from counting import Counting
 
 from debias.artifacts import Artifact, load_predictions, load_weights
 from debias.config import load_config
+from debias.ingest import IngestRules
 from debias.stages import mitigate, open_run
-from debias.stages.faces import fingerprint
+from debias.stages.decoded import Listed
 from debias.tracking import RecordingTracking
+from debias.types import Collection
 
 SMALL = [
     "image_size=32", "seeds=2", "data.n_train=240", "data.n_validation=40", "data.n_test=160",
@@ -168,7 +170,7 @@ def test_real_faces_are_shown_only_on_request(tmp_path):
     source = f"data={{name: folder, root: {tmp_path}, table: {tmp_path}/t.csv}}"
     # The synthetic settings do not belong to a folder: start from the others alone.
     settings = [setting for setting in SMALL if not setting.startswith("data.")]
-    settings += [source, "label=bright", "attributes=[group]", "seeds=1"]
+    settings += [source, "label=bright", "attributes=[group]", "seeds=1", "density.components=1"]
     for shown in (False, True):
         config = load_config(None, [*settings, f"report.show_faces={shown}".lower()])
         tracking = RecordingTracking()
@@ -185,9 +187,13 @@ def test_a_column_with_another_name_is_another_data_set():
     swapped = table.rename(columns={"smile": "glasses", "glasses": "smile"})
     turned = table.iloc[::-1]
     moved = table.assign(path=["/x/a", "/x/b"])
-    known = fingerprint(table, "")
-    assert fingerprint(moved, "") == known
-    assert (
-        len({known, fingerprint(swapped, ""), fingerprint(turned, ""), fingerprint(table, "v2")})
-        == 4
-    )
+    known = content(table)
+    assert content(moved) == known
+    assert len({known, content(swapped), content(turned), content(table, "v2")}) == 4
+
+
+def content(table, fingerprint=""):
+    return Listed(
+        collection=Collection(samples=table, fingerprint=fingerprint),
+        table=table, samples=table, rejected=[], size=32, rules=IngestRules(),
+    ).content  # fmt: skip

@@ -13,6 +13,7 @@ from small_store import make_store
 from debias.artifacts import load_faces, load_weights
 from debias.config import load_config
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
+from debias.sealed import sealed_in
 from debias.stages import build_faces, build_reference, build_weights, mitigate, open_run
 from debias.stages.situation import sentence, situations
 from debias.weighting import GroupBalance
@@ -101,7 +102,7 @@ def test_a_second_run_reuses_every_stage(finished):
 
 def test_reference_faces_are_not_those_of_the_data(finished):
     folder, _, _ = finished
-    (path,) = (folder / "reference").iterdir()
+    (path,) = sealed_in(folder / "reference")
     run, _ = opened(folder, REFERENCE, ARMS)
     faces = build_faces(run)
     reference = build_reference(run, faces)

@@ -1,0 +1,349 @@
+"""A person is taken out of a store that ``debias ingest`` made, killed at any point or not."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from debias import ingest as ingest_room
+from debias.artifacts import RunFolder
+from debias.datasets import Store
+from debias.errors import DataError
+from debias.ingesting import Request, ingest, recipe_of
+from debias.purging import purge, recounting, swapping
+from debias.report.ingest_page import render_ingest
+from debias.sealed import verify
+from debias.stages.account import EXAMPLES
+from debias.stages.faces import ingest_faces
+
+PEOPLE = [f"Person_{number:02d}" for number in range(12)]
+ZOE = PEOPLE[0]
+
+
+def picture(seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (7, 7, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC)
+
+
+def source(folder):
+    """Five images of each of twelve people, under the same five names in everybody's folder.
+
+    Of Zoe (the first): a copy, a re-encoded copy, and a broken file; of somebody else a broken
+    file and a pair, too.
+    """
+    rows = []
+
+    def add(who, name, group="a"):
+        path = f"{who.lower()}/{name}"
+        rows.append({"path": path, "smiles": "ny"[len(rows) % 2], "group": group, "who": who})
+        return folder / "in" / path
+
+    for number, who in enumerate(PEOPLE):
+        (folder / "in" / who.lower()).mkdir(parents=True)
+        for image in range(5):
+            picture(5 * number + image).save(add(who, f"image-{image}.png", "ab"[image % 2]))
+    for who, number in ((ZOE, 0), (PEOPLE[5], 25)):
+        picture(number).save(add(who, f"copy-of-{who}.png"))
+        picture(number + 1).save(add(who, f"again-{number}.jpg", "b"), quality=80)
+        add(who, f"broken-{number}.png", "b").write_bytes(b"no image of %d" % number)
+    table = pd.DataFrame(rows)
+    table.loc[table["path"].str.contains("copy-of|again"), "smiles"] = "n"
+    table.to_csv(folder / "table.csv", index=False)
+    return Request(
+        source=folder / "in",
+        data={"table": folder / "table.csv", "subject_column": "who"},
+        recipe={"label": "smiles", "attributes": ["group"], "image_size": 32},
+        out=folder / "store",
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with its pages, made once."""
+    request = source(tmp_path_factory.mktemp("made"))
+    ingest(request)
+    return request
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    """A copy of it to work on."""
+    shutil.copytree(made.out, tmp_path / "store", copy_function=shutil.copy2)
+    return tmp_path / "store"
+
+
+def faces_of(store):
+    return store / "faces" / json.loads((store / "store.json").read_text())["faces"]
+
+
+def account_of(store):
+    return json.loads((faces_of(store) / "account.json").read_text())
+
+
+def naming(store, *needles):
+    """Independent search: files whose bytes or table cells hold one of the needles."""
+    found = []
+    for path in (path for path in store.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if path.suffix == ".parquet":
+            content += pd.read_parquet(path).to_csv().encode()
+        found += [path.name for needle in needles if needle.encode() in content]
+    return found
+
+
+def zoes(store):
+    """Everything by which files could name her, and nothing that others share."""
+    samples = pd.read_parquet(faces_of(store) / "samples.parquet")
+    mine = samples[samples["subject_id"] == ZOE]
+    records = [
+        record
+        for record in ingest_room.read_quarantine(faces_of(store) / "quarantine.jsonl")
+        if record["subject_id"] == ZOE
+    ]
+    assert len(mine) == 6
+    assert len(records) == 2
+    paths = [*mine["path"], *(record["path"] for record in records)]
+    names = [path.rsplit("/", 1)[1] for path in paths]
+    own = [name for name in names if not name.startswith("image-")]
+    assert sorted(own) == ["again-0.jpg", "broken-0.png", f"copy-of-{ZOE}.png"]
+    return [ZOE, f"{ZOE.lower()}/", *own, *mine["sample_id"], *mine["sha256"]]
+
+
+def test_paths_of_the_person_go_and_those_of_others_stay(store):
+    names = zoes(store)
+    purge_page = (store / "ingest.html").exists()
+    assert purge_page
+    assert {"account.json", "ingest.json", "quarantine.jsonl"} <= set(naming(store, "broken-0.png"))
+    result = purge(ZOE, [store])
+    assert result.complete
+    assert naming(store, *names) == []
+    left = pd.read_parquet(faces_of(store) / "samples.parquet")
+    assert left["path"].str.contains("image-|copy-of").sum() == 5 * 11  # all have an image-1.png
+    assert "broken-25.png" in (faces_of(store) / "quarantine.jsonl").read_text()
+
+
+def test_a_page_made_from_a_purged_store_names_nobody(made, store):
+    names = zoes(store)
+    purge(ZOE, [store])
+    again = ingest(Request(**vars(made) | {"out": store}))
+    assert again.document["reused"]
+    assert naming(store, *names) == []
+
+
+def test_the_account_is_counted_again(made, store):
+    before, samples = account_of(store), pd.read_parquet(faces_of(store) / "samples.parquet")
+    purge(ZOE, [store])
+    after = account_of(store)
+    left = samples[samples["subject_id"] != ZOE]
+    assert (
+        before["counts"]
+        | {
+            "listed": before["counts"]["listed"] - 8,
+            "kept": len(left),
+            "rejected": 1,
+            "exact_duplicates": 1,
+            "near_pairs": before["counts"]["near_pairs"] // 2,
+            "conflicts": before["counts"]["conflicts"] // 2,
+            "clusters": 1,
+            "clustered_images": 2,
+            "people": 11,
+        }
+        == after["counts"]
+    )
+    assert before["counts"]["near_pairs"] == 2
+    assert [row["count"] for row in before["reasons"]] == [2]
+    assert [row["count"] for row in after["reasons"]] == [1]
+    assert "broken-25.png" in after["reasons"][0]["examples"][0]["path"]
+    assert set(after["reasons"][0]["examples"][0]) == set(before["reasons"][0]["examples"][0])
+    assert [len(account["duplicates"]["pairs"]) for account in (before, after)] == [4, 2]
+    for row in after["splits"]:
+        part = left[left["split"] == row["split"]]
+        assert (row["images"], row["people"]) == (len(part), part["subject_id"].nunique())
+        assert row["share"] == pytest.approx(len(part) / len(left))
+        counted = {group["group"]: group["images"] for group in row["by_group"]}
+        assert counted == part["group"].value_counts().to_dict()
+    assert after["purged"] == 6
+    assert list(after) == [*before, "purged"]
+
+
+def test_an_untouched_account_counts_the_same_as_the_ingest_did(store):
+    """An oracle: counted again without anybody gone, nothing may change."""
+    before = account_of(store)
+    again = recounting.recounted(faces_of(store), faces_of(store), recounting.Traces())
+    for name in ("counts", "reasons", "notes", "splits", "leaks", "identities", "duplicates"):
+        assert again[name] == before[name], name
+    untested = {"p": None, "p_adjusted": None}
+    assert again["groups"] == [row | untested for row in before["groups"]]
+
+
+def test_groups_lose_what_was_removed(store):
+    before = {row["group"]: row for row in account_of(store)["groups"]}
+    purge(ZOE, [store])
+    after = {row["group"]: row for row in account_of(store)["groups"]}
+    # Of Zoe: three of group a and two of b, a copy (a), a re-encoded copy (b), a broken file (b).
+    lost = {"group:a": (4, 0, 1), "group:b": (4, 1, 0)}
+    for group, (listed, rejected, copies) in lost.items():
+        assert after[group]["listed"] == before[group]["listed"] - listed
+        assert after[group]["rejected"] == before[group]["rejected"] - rejected
+        assert after[group]["duplicates"] == before[group]["duplicates"] - copies
+        share = after[group]["rejected"] / after[group]["listed"]
+        assert after[group]["share"] == pytest.approx(share)
+        assert after[group]["p"] is None  # it was not tested again
+    everybody = after["group:a"]["listed"] + after["group:b"]["listed"]
+    assert after["group:b"]["times_overall"] == pytest.approx(
+        after["group:b"]["share"] / (1 / everybody)
+    )
+
+
+def test_the_page_of_a_recounted_account_adds_up(made, store):
+    purge(ZOE, [store])
+    document = ingest(Request(**vars(made) | {"out": store})).document
+    page = render_ingest(document, {})
+    assert "add up" not in page
+    assert "6 images were taken out" in page
+
+
+def test_a_second_purge_goes_on_counting(store):
+    purge(ZOE, [store])
+    purge(PEOPLE[5], [store])
+    account = account_of(store)
+    assert account["purged"] == 12
+    assert account["reasons"] == []
+    assert (account["counts"]["rejected"], account["counts"]["clusters"]) == (0, 0)
+    assert account["counts"]["people"] == 10
+    assert account["counts"]["listed"] == account["counts"]["kept"] == 50
+
+
+def test_words_are_those_of_the_ingest():
+    """No room imports another, so what they share is written twice."""
+    assert recounting.COPY == ingest_room.DUPLICATE
+    assert recounting.LEAKS == ingest_room.LEAKS
+    assert recounting.NOTES == ingest_room.NOTES
+    assert recounting.EXAMPLES == EXAMPLES
+
+
+def test_a_store_that_goes_whole_is_pointed_to_no_more(store):
+    folder = faces_of(store)
+    for person in PEOPLE:
+        assert purge(person, [store]).complete
+        if (store / "store.json").exists():
+            verify(folder)
+    assert not folder.exists()
+    assert not (store / "store.json").exists()
+
+
+# Every change of a file is an event of the interpreter; at the n-th the process kills itself.
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    import pandas, pyarrow.parquet, scipy.sparse, debias.purging.removal as removal
+    from debias.purging import swapping
+
+    CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.chmod"}
+    person, without_exchange, *folders = sys.argv[1:]
+    if without_exchange == "yes":
+        swapping._exchanged = lambda one, other: False
+
+    def purge(folder, left):
+        count = 0
+
+        def watch(event, arguments):
+            nonlocal count
+            is_write = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            if (event in CHANGES or is_write) and folder in str(arguments[0]):
+                count += 1
+                if count == left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        removal.purge(person, [Path(folder)])
+        return count
+
+    for folder in folders:
+        folder, left = folder.split("=")
+        child = os.fork()
+        if not child:
+            count = purge(folder, int(left))
+            print(count, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+"""
+
+
+def killed(places, exchange=True):
+    """Purge Zoe from several folders, each killed at its own point; how many there were."""
+    named = [f"{folder}={point}" for folder, point in places.items()]
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), ZOE, "no" if exchange else "yes"]
+    done = subprocess.run([*command, *named], capture_output=True, text=True, check=True)
+    return [int(line) for line in done.stdout.split()]
+
+
+def check_healed(folder, made, names):
+    pointer = folder / "store.json"
+    if pointer.exists():  # somebody reads the store, and somebody makes it again
+        Store(root=folder).collect(0)
+    else:
+        with pytest.raises(DataError, match="is no store"):
+            Store(root=folder).collect(0)
+    artifact = ingest_faces(recipe_of(made), RunFolder(folder))
+    verify(artifact.path)
+    with contextlib.suppress(DataError):  # the first purge had got to its end
+        assert purge(ZOE, [folder]).complete
+    assert naming(folder, *names) == []
+    assert not [path for path in folder.rglob(".*") if path.name != ".lock"]
+    assert pointer.exists()
+    assert len(pd.read_parquet(faces_of(folder) / "samples.parquet")) == 62 - 6
+
+
+@pytest.mark.parametrize(
+    ("exchange", "every"),
+    [
+        (True, 9),
+        (False, 9),
+        pytest.param(True, 1, marks=pytest.mark.slow),
+        pytest.param(False, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_purge_killed_at_any_point_is_finished_by_the_next(
+    made, store, tmp_path, exchange, every
+):
+    names = zoes(store)
+    counted = shutil.copytree(store, tmp_path / "counted")
+    (points,) = killed({counted: 10**9}, exchange)
+    assert points > 20
+    places = {tmp_path / f"at-{at}": at for at in range(1, points + 1, every)}
+    for folder in places:
+        shutil.copytree(store, folder)
+    assert killed(places, exchange) == []
+    pointed = [(folder / "store.json").exists() for folder in places]
+    assert all(pointed) or not exchange  # hidden for a moment, where folders cannot be exchanged
+    for folder in places:
+        check_healed(folder, made, names)
+
+
+def test_a_purge_killed_twice_has_not_forgotten_the_names(made, store, tmp_path):
+    names = zoes(store)
+    counted = shutil.copytree(store, tmp_path / "counted")
+    (points,) = killed({counted: 10**9})
+    killed({store: points - 2})
+    killed({store: 12})
+    check_healed(store, made, names)
+
+
+def test_folders_are_exchanged_in_one_go_where_that_is_possible(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    (one / "1").touch()
+    if not swapping._exchanged(one, other):
+        pytest.skip("no exchange of folders on this machine")
+    assert (other / "1").exists()
+    with pytest.raises(OSError, match="No such file"):
+        swapping._exchanged(tmp_path / "none", other)
