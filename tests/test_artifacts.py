@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -23,8 +24,9 @@ from debias.artifacts import (
     save_weights,
 )
 from debias.errors import ArtifactCorruptError, StorageError
+from debias.files import TEMPORARY, replace_file
 from debias.models import ConvClassifier
-from debias.sealed import write_json
+from debias.sealed import sealing, write_json
 from debias.types import Latents, Predictions, SamplingWeights
 
 IDS = np.array(["a", "b", "c"])
@@ -126,6 +128,48 @@ def test_a_killed_writer_leaves_nothing_that_counts(folder):
     assert len(list((folder.path / "stage").iterdir())) == 1  # abandoned
     saved(folder, lambda path: save_arrays(path, z=np.zeros(2)))
     assert [path.name for path in (folder.path / "stage").iterdir()] == ["key"]
+
+
+def test_only_abandoned_folders_of_ours_are_removed(folder):
+    others = [".backup-2024-december", ".a-999999999-abcdefgh", f".debias-{os.getpid()}-abcdefgh"]
+    links = folder.path / "stage" / ".debias-999999998-abcdefgh"
+    dead = folder.path / "stage" / ".debias-999999999-abcdefgh"
+    for name in others:
+        (folder.path / "stage" / name).mkdir(parents=True)
+    dead.mkdir()
+    links.symlink_to(folder.path)
+    saved(folder, lambda path: save_arrays(path, z=np.zeros(2)))
+    left = {path.name for path in (folder.path / "stage").iterdir()}
+    assert left == {"key", links.name, *others}
+
+
+def test_temporary_files_and_folders_say_whose_they_are(tmp_path):
+    seen = []
+    replace_file(tmp_path / "a.JSON", lambda path: seen.append(path) or path.write_text("x"))
+    with sealing(tmp_path / "stage" / "key", {}) as temporary:
+        seen.append(temporary)
+    names = [TEMPORARY.fullmatch(path.name) for path in seen]
+    assert [int(name["owner"]) for name in names] == [os.getpid()] * 2
+    assert seen[0].suffix == ".json"
+
+
+def test_what_is_sealed_is_for_its_owner_alone(folder):
+    """Faces and the names of people: whatever the umask and whatever a part was like."""
+    before = os.umask(0)
+    try:
+        source = folder.path.parent / "shared.npy"
+        np.save(source, np.zeros(2))
+        with folder.create("stage", "key", {}) as path:
+            save_arrays(path, z=np.zeros(2))
+            os.link(source, path / "linked.npy")
+    finally:
+        os.umask(before)
+    sealed = folder.find("stage", "key").path
+    assert stat.S_IMODE(sealed.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in sealed.iterdir()}
+    assert modes == dict.fromkeys(["z.npy", "linked.npy", "manifest.json"], 0o600)
+    write_json(folder.path / "open.json", {}, mode=0o640)
+    assert stat.S_IMODE((folder.path / "open.json").stat().st_mode) == 0o640
 
 
 def test_an_unwritable_folder_is_named(tmp_path):

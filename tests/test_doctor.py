@@ -4,16 +4,21 @@ import hashlib
 import importlib.metadata as metadata
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from debias import janitor
+from debias.addresses import without_password
 from debias.doctor import examine
 from debias.doctor import machine as doctor_machine
 from debias.doctor import servers as doctor_servers
@@ -297,11 +302,57 @@ def test_a_server_that_listens_everywhere_is_warned_of(tmp_path, monkeypatch):
     assert doctor_servers._listens_everywhere(5001)
 
 
-def test_a_database_address_is_shown_without_its_password(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:canary-7@host/db")
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:canary@host/db", "postgresql://host/db"),
+        ("postgresql://me:can/ary@host/db", "postgresql://host/db"),
+        ("http://me:p@canary@h", "http://h"),
+        ("http://h:5/a?password=canary#canary", "http://h:5/a"),
+        ("http://me:can?ary@h/x", "http://"),
+        ("http://me:a@b#canary@h/x", "http://"),
+        ("mysql+pymysql://u:can ary@h/db", "mysql+pymysql://h/db"),
+        ("http://[::1", "http://"),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+        ("sqlite:////home/me@work/m.db?x=canary", "sqlite:////home/me@work/m.db"),
+        ("asked http://u:canary@h/a?b=canary, 'http://u:canary@v' and m@x", "asked http://h/a"),
+        ("postgresql:///db?password=canary", "postgresql:///db"),
+        ("mlruns", "mlruns"),
+    ],
+)
+def test_no_password_is_shown(address, shown):
+    found = without_password(address)
+    assert found.startswith(shown)
+    assert not re.search("can|ary", found)
+    assert found == shown or address.startswith("asked")
+
+
+@pytest.mark.parametrize(
+    ("address", "state"),
+    [
+        ("postgresql://me:can/ary@host/db", "warning"),
+        ("databricks", "warning"),
+        ("databricks://canary-profile", "warning"),
+        ("uc:canary", "warning"),
+        ("sqlite:///mlflow.db", "ok"),
+        ("file:///data/mlruns", "ok"),
+        ("/data/mlruns", "ok"),
+        ("mlruns", "ok"),
+        ("http://[::1", "problem"),
+        ("http://host:port", "problem"),
+        ("http://", "problem"),
+        ("http://me:80/can@ary/x", "problem"),
+        ("HTTP://127.0.0.1:9", "problem"),
+        ("http://a b:9/\n", "problem"),
+    ],
+)
+def test_every_address_is_named_as_what_it_is(monkeypatch, address, state):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     (found, _) = doctor_servers.servers()
-    assert "postgresql://host/db" in found.text
-    assert "canary" not in found.text
+    assert found.state == state
+    assert ("not examined" in found.text) == (state == "warning")
+    assert "me:" not in found.text
+    assert "can@" not in found.text
 
 
 def test_an_altered_missing_or_added_file_is_a_problem(root):
@@ -361,12 +412,129 @@ def test_unfinished_work_is_named(root):
     assert exit_code(found) == 4
 
 
-def test_who_can_read_and_write_is_looked_at(root):
-    private = root / "faces" / KEY / "quarantine.jsonl"
-    private.chmod(0o644)
+@pytest.fixture
+def open_root(root):
+    """The same where everybody could come by; temporary folders of tests are the user's alone."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        yield shutil.copytree(root, Path(place, "run"))
+
+
+def readers(folder):
+    return texts(examine(folder), "permissions", "warning")
+
+
+@pytest.mark.parametrize("name", ["images-00000.npy", "quarantine.jsonl", "manifest.json"])
+def test_who_can_read_faces_is_said_truly(open_root, name):
+    artifact = open_root / "faces" / KEY
+    for folder in (open_root, open_root / "faces", artifact):
+        folder.chmod(0o755)
+    assert readers(open_root) == []
+    (artifact / name).chmod(0o644)
+    (said,) = readers(open_root)
+    assert said.startswith("anybody on this machine can read")
+    assert name in said
+    (artifact / name).chmod(0o640)
+    (said,) = readers(open_root)
+    assert said.startswith("the group ")
+    (artifact / name).chmod(0o644)
+    artifact.chmod(0o700)  # nobody else comes in
+    assert readers(open_root) == []
+    artifact.chmod(0o755)
+    open_root.parent.chmod(0o700)
+    assert readers(open_root) == []
+
+
+def test_what_a_refused_or_unfinished_build_left_is_looked_at(open_root):
+    part = open_root / "faces" / ".parts" / "0123" / "part-00000"
+    part.mkdir(parents=True)
+    for folder in [open_root, *open_root.rglob("*")]:
+        folder.chmod(0o755 if folder.is_dir() else 0o600)
+    for path in (open_root / "faces" / "quarantine.jsonl", part / "images.npy"):
+        path.write_bytes(b"x")
+        path.chmod(0o604)
+        (said,) = readers(open_root)
+        assert path.name in said
+        path.unlink()
+
+
+def test_a_folder_that_anybody_can_change_is_a_problem(root):
     root.chmod(0o777)
     states = worse(one for one in examine(root) if one.area == "permissions")
-    assert states == [("permissions", "problem"), ("permissions", "warning")]
+    assert states == [("permissions", "problem")]
+
+
+def test_links_that_lead_nowhere_stop_nobody(root):
+    os.symlink("nowhere", root / "quarantine.jsonl")
+    os.symlink("nowhere", root / "store.json")
+    (root / "faces" / ".parts").mkdir()
+    os.symlink("nowhere", root / "faces" / ".parts" / "images.npy")
+    os.symlink("nowhere", root / "faces" / KEY / "more.npy")
+    assert {"integrity", "builds"} <= {area for area, _ in worse(examine(root))}
+
+
+def test_files_that_vanish_meanwhile_stop_nobody(root, monkeypatch):
+    gone = root / f".debias-{DEAD}-abcd_123.json"
+    monkeypatch.setattr(janitor, "is_over_a_network", lambda path: True)
+    assert not Leftover(gone, DEAD).at_work
+    janitor.delete([gone, root / "nowhere"])
+    assert janitor.status(gone) is None
+
+
+def test_a_repair_that_is_refused_is_a_problem(root, monkeypatch):
+    (root / f".debias-{DEAD}-abcd_123").mkdir()
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    assert "cannot be deleted" in texts(examine(root, repair=True), "leftovers", "problem")[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".docker-settings.json", ".backup-2024-december", f".{KEY}-{DEAD}-abcd_123", ".debias-notes"],
+)
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_repair_leaves_what_is_not_ours(root, name, is_folder):
+    mine = root / name
+    if is_folder:
+        mine.mkdir()
+    else:
+        mine.write_text("mine")
+    os.utime(mine, (0, 0))
+    assert texts(examine(root, repair=True), "leftovers") == ["no temporary file of a dead process"]
+    assert mine.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_fine"),
+    [
+        (json.dumps({"faces": KEY}), True),
+        (json.dumps({"faces": KEY[::-1]}), False),
+        (json.dumps({"faces": f"../faces/{KEY}"}), False),
+        (json.dumps({"faces": 1}), False),
+        ("{", False),
+        ("[]", False),
+    ],
+)
+def test_a_store_must_have_the_faces_that_it_names(root, text, is_fine):
+    (root / "store.json").write_text(text)
+    found = texts(examine(root), "integrity", "problem")
+    assert [one.split(" names ")[1] for one in found] == ["faces that are not there"] * (
+        not is_fine
+    )
+
+
+def test_artifacts_without_a_manifest_and_folders_without_artifacts_are_said(root, tmp_path):
+    (root / "faces" / KEY / "manifest.json").unlink()
+    (root / "store.json").write_text(json.dumps({"faces": KEY}))
+    found = examine(root)
+    assert [one.split()[0] for one in texts(found, "integrity", "problem")] == [
+        str(root / "store.json"), str(root / "faces" / KEY),
+    ]  # fmt: skip
+    assert texts(found, "integrity", "warning")[0].startswith("no artifact")
+    assert texts(found, "integrity", "ok") == []
 
 
 @pytest.mark.parametrize(
@@ -376,6 +544,7 @@ def test_who_can_read_and_write_is_looked_at(root):
         ({"pid": DEAD}, False, "unfinished"),
         ({"pid": os.getpid()}, False, "perhaps at work"),
         ({}, False, "unfinished"),
+        ({"pid": 10**30}, False, "unfinished"),
         ([], False, "unreadable"),
     ],
 )

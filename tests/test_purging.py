@@ -32,15 +32,16 @@ from debias.artifacts import (
     save_weights,
 )
 from debias.errors import ArtifactCorruptError, DataError, StorageError
-from debias.janitor import JOURNAL
+from debias.janitor import HIDDEN, JOURNAL
 from debias.locks import locked
+from debias.purging import swapping
 from debias.purging.holdings import places_in, traces_in
 from debias.purging.journal import begin
 from debias.purging.published import _local
 from debias.purging.removal import purge
 from debias.purging.scrubbing import names_person, without, without_in_json
 from debias.purging.swapping import finish_swaps
-from debias.purging.traces import Traces
+from debias.purging.traces import Traces, paths_of
 from debias.sealed import read_manifest, verify, write_json
 from debias.types import Latents, Predictions, SamplingWeights
 
@@ -374,10 +375,68 @@ def test_numbers_as_names_are_found_where_they_mean_people(root, tmp_path):
 
 def test_a_store_of_one_person_goes_whole(root, tmp_path):
     folder = RunFolder(tmp_path / "alone")
-    save_store(folder, table("solo", 12).assign(subject_id="Ann_Lee"))
+    made = save_store(folder, table("solo", 12).assign(subject_id="Ann_Lee"))
+    write_json(folder.path / "store.json", {"faces": made.key})
     result = purge("Ann_Lee", [folder.path])
-    assert list((folder.path / "faces").iterdir()) == []
+    assert [path for path in folder.path.rglob("*") if path.name != ".lock"] == [
+        folder.path / "faces"
+    ]  # and nothing says any more that these faces are the store
     assert result.complete
+
+
+def test_an_artifact_half_deleted_does_not_count_as_one(root, monkeypatch):
+    """Killed while a whole artifact goes: what is left of it is neither damaged nor forgotten."""
+    gone = only(root, "discriminator").path
+    monkeypatch.setattr(swapping, "delete", lambda paths: None)
+    swapping.discard(gone)
+    monkeypatch.undo()
+    assert not gone.exists()
+    purge("Ann_Lee", [root])
+    assert list((root / "discriminator").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "", "[]", '"x"', '{"asked": "Ann_Lee"}', '{"asked": 1, "subject": 2, "ids": 3}']
+)
+def test_a_damaged_note_is_named_with_what_to_do(root, text):
+    (root / JOURNAL).write_text(text)
+    with pytest.raises(ArtifactCorruptError, match=r"purging\.json cannot be read.*delete it"):
+        purge("Ann_Lee", [root])
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"config": {"tracking": None, "representation": None}, "id": "x", "pid": None},
+        {"config": None, "pid": "one"},
+        {"config": {"tracking": {"uri": 5}, "representation": {"model": "vae"}}, "pid": -1},
+        [],
+    ],
+)
+def test_a_strange_description_of_a_run_stops_nobody(root, about):
+    (root / "run.json").write_text(json.dumps(about))
+    assert purge("Ann_Lee", [root]).complete
+
+
+@pytest.mark.parametrize("uri", ["http://[::1", "sqlite://[::1", "postgresql://a:b/c@host/d"])
+def test_an_address_that_is_none_is_named_without_what_it_hides(root, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    result = purge("Ann_Lee", [root])
+    assert "b/c" not in str(result)
+
+
+def test_a_list_that_is_none_is_named(root):
+    (root / "faces" / "quarantine.jsonl").write_text("{\n")
+    with pytest.raises(ArtifactCorruptError, match=r"quarantine\.jsonl cannot be read"):
+        purge("Ann_Lee", [root])
+
+
+def test_empty_files_of_others_stay_on_the_list(root):
+    stage, empty = root / "faces", {"sha256": digest(""), "bytes": 0}
+    records = [{"sample_id": "e1", "subject_id": "Ann_Lee"}, {"sample_id": "e2"}]
+    (stage / "quarantine.jsonl").write_text("\n".join(json.dumps(x | empty) for x in records))
+    purge("Ann_Lee", [root])
+    assert "e2" in (stage / "quarantine.jsonl").read_text()
 
 
 @pytest.mark.parametrize("name", ["images-00000.npy", "samples.parquet", "quarantine.jsonl"])
@@ -412,6 +471,24 @@ def test_what_a_dead_builder_left_goes_too(root):
     assert purge("Ann_Lee", [root]).complete
     assert not dead.exists()
     assert not half.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".docker-settings.json", ".backup-2024-december", ".purged-notes", ".purged-0123.old",
+        ".parts-of-my-bike", ".parts", ".debias-notes", "..debias-9-abcdefgh", ".debias-x-abcdefgh",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_hidden_files_of_the_user_stay(root, name, is_folder):
+    mine = root / name
+    if is_folder:
+        mine.mkdir()
+        mine = mine / "samples.txt"
+    mine.write_text("mine")
+    assert purge("Ann_Lee", [root]).complete
+    assert mine.read_text() == "mine"
 
 
 def test_other_files_of_the_user_are_named_and_not_touched(root):
@@ -492,6 +569,49 @@ def test_a_swap_that_never_began_leaves_the_old_one(tmp_path):
     (tmp_path / "faces" / f".purged-{key}.new").mkdir()
     assert finish_swaps(tmp_path) == 1
     assert [path.name for path in (tmp_path / "faces").iterdir()] == [key]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_swap_leaves_one_artifact_and_its_pointer(tmp_path, monkeypatch, exchange):
+    if not exchange:
+        monkeypatch.setattr(swapping, "_exchanged", lambda one, other: False)
+    final = tmp_path / "faces" / "0123456789abcdef0123"
+    fresh = swapping.fresh_name(final)
+    for folder in (final, fresh):
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(folder.name)
+    (tmp_path / "store.json").write_text("{}")
+    swapping.swap(fresh, final)
+    assert (final / "manifest.json").read_text() == fresh.name
+    left = sorted(path.name for path in tmp_path.rglob("*"))
+    assert left == [final.name, "faces", "manifest.json", "store.json"]
+
+
+def test_a_hidden_pointer_is_brought_back(tmp_path):
+    (tmp_path / HIDDEN).write_text("{}")
+    assert finish_swaps(tmp_path) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["store.json"]
+    (tmp_path / HIDDEN).write_text("older")
+    finish_swaps(tmp_path)
+    assert (tmp_path / "store.json").read_text() == "{}"
+
+
+def test_paths_count_that_stand_for_nobody_else():
+    gone = pd.Series(["/d/ann/1.jpg", "/d/ann/ann-2.jpg", "/d/all.tar", "", "C:\\d\\left.png"])
+    staying = pd.Series(["/d/bob/1.jpg", "/d/all.tar", "", "/d/bob/joann-2.jpg"])
+    assert paths_of(gone, staying) == {
+        "/d/ann/1.jpg", "/d/ann/ann-2.jpg", "ann-2.jpg", "C:\\d\\left.png", "left.png",
+    }  # fmt: skip
+
+
+def test_whatever_is_rewritten_is_for_its_owner_alone(root):
+    """Also what an earlier version sealed for everybody."""
+    for path in [*root.glob("*/*"), *root.glob("*/*/*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    purge("Ann_Lee", [root])
+    rewritten = only(root, "faces").path
+    assert stat.S_IMODE(rewritten.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in rewritten.iterdir()} == {0o600}
 
 
 TRACES = Traces(

@@ -229,16 +229,6 @@ def test_words_are_those_of_the_ingest():
     assert recounting.EXAMPLES == EXAMPLES
 
 
-def test_a_store_that_goes_whole_is_pointed_to_no_more(store):
-    folder = faces_of(store)
-    for person in PEOPLE:
-        assert purge(person, [store]).complete
-        if (store / "store.json").exists():
-            verify(folder)
-    assert not folder.exists()
-    assert not (store / "store.json").exists()
-
-
 # Every change of a file is an event of the interpreter; at the n-th the process kills itself.
 KILLED = """
     import os, signal, sys
@@ -305,8 +295,8 @@ def check_healed(folder, made, names):
 @pytest.mark.parametrize(
     ("exchange", "every"),
     [
-        (True, 9),
-        (False, 9),
+        (True, 17),
+        (False, 17),
         pytest.param(True, 1, marks=pytest.mark.slow),
         pytest.param(False, 1, marks=pytest.mark.slow),
     ],

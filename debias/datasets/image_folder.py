@@ -3,7 +3,8 @@
 Images: JPEG, PNG, WebP or BMP, ``root/CLASS/...`` or ``root/SPLIT/CLASS/...``.
 Labels: the name of the folder; who sorted the images is for their owner to say.
 Splits: folders named train, val (valid, validation) and test, or none (then they are drawn). They
-    are splits and no classes where there is train and another, or train holds no image itself.
+    are splits and no classes where there is train and another, or train holds no image itself, or
+    there is nothing else.
 Source, citation, licence: those of the folder's owner.
 Known problems: nothing says who is shown, so one person can fall on both sides of a split.
 """
@@ -95,9 +96,10 @@ def _top(name: str) -> str:
 def _has_splits(entries: Sequence[Entry]) -> bool:
     """Whether the first folders are splits, whatever else was unpacked beside them."""
     images = [entry.name for entry in entries if not image_problem(entry)]
-    splits = {_top(name) for name in images}.intersection(SPLIT_NAMES)
+    tops = {_top(name) for name in images if "/" in name}
+    splits = tops.intersection(SPLIT_NAMES)
     only_folders = all(name.count("/") > 1 for name in images if _top(name) == "train")
-    return "train" in splits and (len(splits) > 1 or only_folders)
+    return "train" in splits and (len(splits) > 1 or splits == tops or only_folders)
 
 
 def _problem(entry: Entry, depth: int) -> str:

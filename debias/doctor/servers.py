@@ -76,7 +76,7 @@ def servers() -> Iterator[Finding]:
         if not address:
             text = f"{variable} is not set: {NOT_SET[variable]}"
             yield Finding("servers", "ok", text)
-        elif address.lower().startswith(("http://", "https://")):
+        elif address.lower().startswith(("http:", "https:")):
             yield from _server(service, address, variable)
         elif _is_file(address):
             text = f"{service.name} writes to {without_password(address)}, without a server"

@@ -19,7 +19,7 @@ from debias.types import Rejected
 DUPLICATE = "exact duplicate"
 LEAKS = ("also in the test set", "also in the validation set")
 # Files that lie there and were never part of the data.
-STRANGERS = ("not listed", "not an image file", "in no class folder")
+STRANGERS = ("not listed", "not an image file", "in no class folder", "hidden")
 # Left out on purpose, or never part of the data: no sign that something is broken.
 NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
 MOST_CELLS = 10_000  # a larger crossing could not be read, and would drown the tests

@@ -197,9 +197,7 @@ def test_a_damaged_chunk_that_the_probe_does_not_meet_ends_in_a_data_error(tmp_p
 def test_the_probe_does_not_read_more_than_it_has_time_for(tmp_path):
     with h5py.File(tmp_path / "f.h5", "w") as file:
         images = file.create_dataset("images", (90, 4096, 4096, 3), np.uint8, chunks=True)
-        images_of_one_chunk = file.create_dataset(
-            "x", (90, 9, 9, 3), np.uint8, chunks=(90, 9, 9, 3)
-        )
+        one_chunk = file.create_dataset("x", (90, 9, 9, 3), np.uint8, chunks=(90, 9, 9, 3))
         assert 2 <= len(spread(images)) <= MOST_BYTES / (4096 * 4096 * 3)
         assert spread(one_chunk) == [0]
 
