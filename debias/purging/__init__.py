@@ -4,9 +4,9 @@ Where to look:
 
 - ``traces`` (what names a person), ``holdings`` (where they stand), ``unreached`` (what nobody here
   can change)
-- ``scrubbing`` (tables and JSON without them), ``rewriting`` (artifacts sealed anew),
-  ``published`` (tracked files)
-- ``removal`` puts it together; ``journal`` lets a purge that was killed be finished
+- ``scrubbing`` (tables and JSON without them), ``recounting`` (the account of a store),
+  ``rewriting`` (artifacts sealed anew), ``published`` (tracked files)
+- ``removal`` puts it together; ``journal`` and ``swapping`` let a purge that was killed be finished
 """
 
 from debias.purging.removal import Purged, purge

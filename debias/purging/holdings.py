@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Shaped
 
 from debias.errors import ArtifactCorruptError, DataError
+from debias.files import TEMPORARY
 from debias.janitor import JOURNAL, STAGES, artifacts_below, walk
 from debias.purging.journal import resume
 from debias.purging.traces import OWN, SUBJECT, Traces, as_text, combined, paths_of
@@ -157,7 +158,7 @@ class Place:
         return found
 
     def loose_files(self) -> list[Path]:
-        """Files of its own outside of artifacts, temporary ones included.
+        """Files of its own outside of artifacts, those aside that were never finished.
 
         Not those of other folders inside: if a run was written into a folder that holds other
         things, too, these are none of ours.
@@ -166,7 +167,7 @@ class Place:
         found = [path for folder in folders for path in sorted(folder.iterdir())]
         found = [path for path in found if path.is_file() and not path.is_symlink()]
         # The names that an interrupted purge noted are needed until this one is done.
-        return [path for path in found if path.name != JOURNAL]
+        return [x for x in found if x.name != JOURNAL and not TEMPORARY.fullmatch(x.name)]
 
 
 def places_in(folders: Sequence[Path]) -> list[Place]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from debias import janitor
 from debias.errors import StorageError
-from debias.files import TEMPORARY, replace_file, storage_error
+from debias.files import replace_file, storage_error
 from debias.locks import LOCK, locked
 from debias.purging.holdings import Place, is_held, places_in, traces_in
 from debias.purging.journal import begin, end
@@ -187,9 +187,9 @@ class _Purge:
                 yield from (Step(path, None, _nothing) for path in paths[1:])
 
     def _unfinished(self) -> Iterator[Step]:
-        """Parts of unfinished builds and abandoned temporary folders hold pixels and tables."""
+        """Parts of unfinished builds and abandoned temporary files hold pixels and tables."""
         for place in self.held:
-            left = [one.path for one in janitor.leftovers_below(place.root) if one.path.is_dir()]
+            left = [one.path for one in janitor.leftovers_below(place.root)]
             for path in [*janitor.parts_below(place.root), *left]:
                 yield Step(path, None, _deleting([path]))
 
@@ -248,11 +248,9 @@ def _page_or_table(path: Path, place: Place, traces: Traces) -> Iterator[Step]:
 
 
 def _is_page_of(path: Path, place: Place, traces: Traces) -> bool:
-    """Whether a page, the numbers beside it or half a file names the person or may show them."""
+    """Whether a page or the numbers beside it name the person or may show them."""
     if place.stores and path.name in REPORTS:
         return True
-    if TEMPORARY.fullmatch(path.name):  # of a file that was never finished
-        return names_person(path, traces) or is_shown_in(path)
     page = path.with_suffix(".html")
     if path.suffix not in (".html", ".json") or not page.exists():
         return False
