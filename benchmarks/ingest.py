@@ -1,6 +1,6 @@
 """Speed of ingest and of batches, against bare decoding and against torchvision's ImageFolder.
 
-    .venv/bin/python benchmarks/ingest.py FOLDER [--copies 1] [--turns 5]
+    .venv/bin/python benchmarks/ingest.py FOLDER [--turns 3]
 
 FOLDER holds UTKFace or any other folder of images. Into the store: wall time of everything that
 `debias ingest` does up to a sealed store with its account (listing, child processes and their
@@ -9,8 +9,7 @@ hashing and syncing what was written, reading it back), once without and once wi
 near duplicates. Bare: the same files read, decoded and resized to the same size, nothing kept, by
 one process a core that is warm before the clock starts: torchvision (`decode_jpeg`, `resize`),
 Pillow (`convert`, `resize`) and Pillow with `draft`, which decodes JPEG at a smaller scale. The
-ratio is to the fastest of the three in the same turn. `--copies 4` lists every file four times
-(under other names, without the search for duplicates), as a larger collection would be.
+ratio is to the fastest of the three in the same turn; another leaves draft out.
 
 Batches: 128 random images as float tensors in [0, 1], from the store (one process) and from
 torchvision's ImageFolder over the same images as files with a DataLoader (a worker a core), which
@@ -83,22 +82,22 @@ def bare(way: str, paths: list[str]) -> None:
         WAYS[way](path)
 
 
-def recipe(folder: Path, copies: int, *, near: bool) -> FacesRecipe:
+def recipe(folder: Path, *, near: bool) -> FacesRecipe:
     data: dict[str, object] = {"name": "images", "root": str(folder)}
     return parse_faces(
         {"name": "bench", "data": data, "image_size": SIZE, "ingest": {"near_duplicates": near}}
     )
 
 
-def store(folder: Path, copies: int, *, near: bool) -> Artifact:
+def store(folder: Path, *, near: bool) -> Artifact:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as out:
-        return ingest_faces(recipe(folder, copies, near=near), RunFolder(Path(out)))
+        return ingest_faces(recipe(folder, near=near), RunFolder(Path(out)))
 
 
-def into_the_store(folder: Path, copies: int, turns: int) -> dict[str, object]:
+def into_the_store(folder: Path, turns: int) -> dict[str, object]:
     """Images per second, and ratios to the fastest bare way."""
     files = sorted(str(path) for path in folder.glob("*.jpg"))
-    halves = [files[start::CORES] * copies for start in range(CORES)]
+    halves = [files[start::CORES] for start in range(CORES)]
     with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
 
         def side(way: str) -> Callable[[], object]:
@@ -108,12 +107,13 @@ def into_the_store(folder: Path, copies: int, turns: int) -> dict[str, object]:
         for way in WAYS:  # every process has loaded everything and met every file
             ways[way]()
         sides: dict[str, Callable[[], object]] = dict(ways)
-        sides["store"] = lambda: store(folder, copies, near=False)
-        sides["store, near duplicates"] = lambda: store(folder, copies, near=True)
+        sides["store"] = lambda: store(folder, near=False)
+        sides["store, near duplicates"] = lambda: store(folder, near=True)
         sides["store"]()
         seconds = take_turns(sides, turns)
     fastest = [min(seconds[way][turn] for way in WAYS) for turn in range(turns)]
-    count = len(files) * copies
+    plain = [min(seconds[way][turn] for way in ("torchvision", "pillow")) for turn in range(turns)]
+    count = len(files)
     return {
         "images": count,
         "size": SIZE,
@@ -124,8 +124,8 @@ def into_the_store(folder: Path, copies: int, turns: int) -> dict[str, object]:
             name: round(statistics.median(np.array(fastest) / seconds[name]), 2)
             for name in ("store", "store, near duplicates")
         },
-        "ratio_to_torchvision": {
-            name: round(statistics.median(np.array(seconds["torchvision"]) / seconds[name]), 2)
+        "ratio_without_draft": {
+            name: round(statistics.median(np.array(plain) / seconds[name]), 2)
             for name in ("store", "store, near duplicates")
         },
     }
@@ -135,7 +135,7 @@ def batches(folder: Path, turns: int) -> dict[str, object]:
     """Images per second as float tensors, and the ratio of the two ways."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as out:
         place = Path(out)
-        faces = load_faces(ingest_faces(recipe(folder, 1, near=False), RunFolder(place / "store")))
+        faces = load_faces(ingest_faces(recipe(folder, near=False), RunFolder(place / "store")))
         (place / "files").mkdir()
         (place / "files" / "one").symlink_to(folder.absolute())
         count = len(faces.images) // BATCH * BATCH
@@ -173,14 +173,13 @@ def drain(stream: object) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--copies", type=int, default=1)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     found = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.processor() or platform.machine()}, {CORES} cores",
         "torchvision": torchvision.__version__,
-        "into_the_store": into_the_store(options.folder, options.copies, options.turns),
+        "into_the_store": into_the_store(options.folder, options.turns),
         "batches": batches(options.folder, options.turns),
     }
     text = json.dumps(found, indent=2) + "\n"
