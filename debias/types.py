@@ -19,6 +19,8 @@ from debias.ranking import UNKNOWN, auc_by_group
 
 ROWS_AT_ONCE = 65_536
 SPLITS = ("train", "validation", "test")
+# Columns of the square that is cut out of an upright image: centre, side (pixels), angle (degrees).
+CROP = ("crop_x", "crop_y", "crop_side", "crop_angle")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,8 @@ from debias.decoding.cropping import Square
 from debias.decoding.perceptual import perceptual_hash
 from debias.decoding.protocol import Item, Kept, Refused
 from debias.decoding.reading import Place
-from debias.types import ReadBlock, Rejected
+from debias.types import CROP, ReadBlock, Rejected
 
-CROP = ("crop_x", "crop_y", "crop_side", "crop_angle")
 COLUMNS = ("sample_id", "path", "offset", "length", *CROP)
 
 

@@ -14,9 +14,8 @@ from pydantic import Field
 
 from debias.errors import DataError
 from debias.settings import Settings
-from debias.types import Rejected
+from debias.types import CROP, Rejected
 
-CROP = ("crop_x", "crop_y", "crop_side", "crop_angle")
 NO_POSITION = "no position of the face"
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64, Shaped, UInt64
 
-from debias.ingest.framing import CROP
-from debias.types import ShardedImages
+from debias.types import CROP, ShardedImages
 
 
 @dataclass(frozen=True, eq=False)

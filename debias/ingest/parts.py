@@ -19,11 +19,10 @@ from jaxtyping import Bool, Int64, UInt8, UInt64
 
 from debias.errors import ArtifactCorruptError
 from debias.files import require_space
-from debias.ingest.framing import CROP
 from debias.ingest.known import Known
 from debias.progress import Advance, silent
 from debias.sealed import MANIFEST, is_sealed, read_manifest, sealing, verify, write_json
-from debias.types import ReadBlock, ReadImages, Rejected, ShardedImages
+from debias.types import CROP, ReadBlock, ReadImages, Rejected, ShardedImages
 
 PART_BYTES = 64 * 2**20  # of pixels; what a build holds in memory is a small multiple of it
 ROWS_MULTIPLE = 64

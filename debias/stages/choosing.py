@@ -89,9 +89,8 @@ def labelled(samples: pd.DataFrame, recipe: FacesRecipe) -> tuple[pd.DataFrame, 
     """
     if recipe.label is None:
         texts = ingest.attribute_texts(samples, recipe.attributes)
-        return samples.assign(
-            label=0, **{name: texts[name] for name in recipe.attributes}
-        ), UNLABELLED
+        columns = {name: texts[name] for name in recipe.attributes}
+        return samples.assign(label=0, **columns), UNLABELLED
     classes = ingest.classes_of(samples, recipe.label, recipe.positive)
     return ingest.encoded(samples, recipe.label, classes, recipe.attributes), classes
 

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,10 @@ class Listed:
     rules: ingest.IngestRules
 
     @property
+    def is_hashed(self) -> bool:
+        return "sha256" in self.samples and "sha256" not in self.collection.samples
+
+    @cached_property
     def name(self) -> str:
         """Of the parts' folder: the same for the same samples, whatever their content is."""
         head = [str(self.size), str(self.rules.framing), self.fingerprint]
@@ -69,7 +74,7 @@ class Listed:
             seconds=self.rules.seconds,
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Stands for the content of a data set without files; empty where files are hashed."""
         if self.collection.draw is None:
@@ -77,7 +82,7 @@ class Listed:
         table = self.samples.drop(columns="path", errors="ignore").astype(str)
         return _digest([self.collection.fingerprint, *table.columns], table)
 
-    @property
+    @cached_property
     def content(self) -> str:
         """Names of the columns and every row in order, file contents by hash; no paths."""
         places = ["path", "offset", "length"]
@@ -129,12 +134,10 @@ def _with_lost(samples: pd.DataFrame, lost: pd.DataFrame, filters: ingest.Filter
 
 def hashed(listed: Listed) -> Listed:
     """With ``sha256`` of every file, empty where it cannot be read; drawn faces as they are."""
-    if listed.collection.draw is not None:
+    if listed.collection.draw is not None or listed.is_hashed:
         return listed
     found, _ = hash_files(listed.samples, listed.limits)
-    digests = dict(zip(found["sample_id"], found["sha256"], strict=True))
-    known = listed.samples["sample_id"].map(digests).fillna("").astype(str)
-    return replace(listed, samples=listed.samples.assign(sha256=known))
+    return _with_digests(listed, dict(zip(found["sample_id"], found["sha256"], strict=True)))
 
 
 def is_begun(stage: Path) -> bool:
@@ -189,6 +192,10 @@ def content_of(listed: Listed, decoded: ingest.Decoded) -> Listed:
         return listed
     digests = dict(zip(decoded.samples["sample_id"], decoded.samples["sha256"], strict=True))
     digests |= {item.sample_id: item.sha256 for item in decoded.rejected}
+    return _with_digests(listed, digests)
+
+
+def _with_digests(listed: Listed, digests: Mapping[str, str]) -> Listed:
     known = listed.samples["sample_id"].map(digests).fillna("").astype(str)
     return replace(listed, samples=listed.samples.assign(sha256=known))
 

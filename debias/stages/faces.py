@@ -75,14 +75,12 @@ def ingest_faces(
     )
     labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
     stage = place.path / STAGE
-    if decoding.is_begun(stage):
-        listed = decoding.hashed(listed)
-    found = _find(place, _base(recipe, listed), retry=retry)
+    listed, found = _look(recipe, listed, place, retry=retry)
     if found is not None and not decoding.has_parts(listed, place, STAGE):
         progress.reused("Faces")
         return found  # reading needs no lock, and no right to write
     with locked(stage, waiting=lambda owner: _tell(progress, owner)):
-        found = _find(place, _base(recipe, listed), retry=retry)
+        listed, found = _look(recipe, listed, place, retry=retry)  # whoever held the lock built it
         if found is not None:
             progress.reused("Faces")
             decoding.forget_parts(listed, place, STAGE)  # of a builder killed at the very end
@@ -144,6 +142,16 @@ def _base(recipe: FacesRecipe, listed: decoding.Listed) -> str:
     if recipe.ingest.latents_of is not None:
         inputs["latents_of"] = trained_on(recipe.ingest.latents_of, recipe.image_size)[1].key
     return content_key(STAGE, settings, inputs)
+
+
+def _look(
+    recipe: FacesRecipe, listed: decoding.Listed, place: RunFolder, *, retry: bool
+) -> tuple[decoding.Listed, Artifact | None]:
+    """The listing, hashed if that can tell anything, and the finished store of its content."""
+    if not decoding.is_begun(place.path / STAGE):
+        return listed, None
+    listed = decoding.hashed(listed)
+    return listed, _find(place, _base(recipe, listed), retry=retry)
 
 
 def _find(place: RunFolder, base: str, *, retry: bool) -> Artifact | None:
