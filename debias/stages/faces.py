@@ -74,6 +74,8 @@ def ingest_faces(
         recipe.data, recipe.seed, recipe.selection.filters, recipe.image_size, recipe.ingest
     )
     labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
+    if recipe.ingest.latents_of is not None:  # nor should a wrong run
+        trained_on(recipe.ingest.latents_of, recipe.image_size)
     stage = place.path / STAGE
     listed, found = _look(recipe, listed, place, retry=retry)
     if found is not None and not decoding.has_parts(listed, place, STAGE):
