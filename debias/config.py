@@ -3,11 +3,12 @@
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from debias.audit.rules import AuditRules
 from debias.augmentation import Augmentation
 from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
@@ -29,6 +30,7 @@ from debias.training import Training
 from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, Uniform, Weighting
 
 BASELINE = "uniform"
+R = TypeVar("R", bound=Settings)
 
 
 class RepresentationRecipe(Settings):
@@ -72,6 +74,20 @@ class ReferenceRecipe(Settings):
     )
     most: int | None = Field(
         default=None, ge=20, description="Faces drawn, evenly over those cells; empty: all."
+    )
+
+
+class EarlierRecipe(Settings):
+    """An earlier version of the data, such as a store that was made last year.
+
+    The images that both versions hold are told by their content. Only an audit looks at it.
+    """
+
+    data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
+        description="Where the earlier faces come from; their labels are never read."
+    )
+    filters: Filters = Field(
+        default={}, description="Column: list of values to keep, or {min, max}."
     )
 
 
@@ -159,14 +175,31 @@ class FacesRecipe(Settings):
     report: ReportOptions = ReportOptions()
 
 
-class RunConfig(FacesRecipe):
+class SpaceRecipe(FacesRecipe):
+    """From a store of faces to its latent space: what a run and an audit share."""
+
+    device: Device = Field(default="auto", description="Where to compute.")
+    precision: Precision = Field(default="auto", description="How networks multiply.")
+    representation: RepresentationRecipe = RepresentationRecipe()
+    density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
+        default=HistogramDensity(), description="How the latent space is measured."
+    )
+    reference: ReferenceRecipe | None = Field(
+        default=None, description="Unlabelled set that says what the data should look like."
+    )
+    earlier: EarlierRecipe | None = Field(
+        default=None, description="An earlier version of the data: what has changed since."
+    )
+    audit: AuditRules = AuditRules()
+    tracking: TrackingOptions = TrackingOptions()
+
+
+class RunConfig(SpaceRecipe):
     """Everything that decides the result of a run. The defaults are the demo."""
 
     name: str = Field(
         default="demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run."
     )
-    device: Device = Field(default="auto", description="Where to compute.")
-    precision: Precision = Field(default="auto", description="How networks multiply.")
     data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
         default=SyntheticFaces(population=Population(dark_share=0.05)),
         description="Where the faces come from.",
@@ -176,10 +209,6 @@ class RunConfig(FacesRecipe):
         default=("skin_tone_group",),
         description="Annotated columns by which results are broken down; never seen by a model.",
     )
-    representation: RepresentationRecipe = RepresentationRecipe()
-    density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
-        default=HistogramDensity(), description="How the latent space is measured."
-    )
     arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS)]] = Field(
         default={"uniform": Uniform(), "latent": LatentRarity(), "groups": GroupBalance()},
         min_length=1,
@@ -187,12 +216,8 @@ class RunConfig(FacesRecipe):
     )
     seeds: int = Field(default=3, ge=1, le=100, description="Trainings of every arm.")
     classifier: ClassifierRecipe = ClassifierRecipe()
-    reference: ReferenceRecipe | None = Field(
-        default=None, description="Unlabelled reference set, for arms that aim at one."
-    )
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     evaluation: Rules = Rules()
-    tracking: TrackingOptions = TrackingOptions()
 
     @model_validator(mode="after")
     def _reference_given(self) -> "RunConfig":
@@ -252,16 +277,35 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
     return parse_config(tree, str(path) if path else "the built-in configuration")
 
 
+def load_space(path: Path, overrides: Sequence[str] = ()) -> SpaceRecipe:
+    """The part of a YAML recipe that an audit needs; what only a run needs is left alone.
+
+    Raises:
+        ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
+    """
+    return parse_space(
+        {"name": path.stem} | _without(_read(path), RunConfig, SpaceRecipe), overrides
+    )
+
+
+def parse_space(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> SpaceRecipe:
+    """Validate the recipe of an audit, with ``section.key=value`` applied first.
+
+    Raises:
+        ConfigError: Listing every problem with its place and what would be valid.
+    """
+    return _parsed(SpaceRecipe, tree, overrides, "the settings of the audit")
+
+
 def load_faces_recipe(path: Path, overrides: Sequence[str] = ()) -> FacesRecipe:
     """The part of a YAML recipe that makes a store; what only a run needs is left alone.
 
     Raises:
         ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
     """
-    tree = _read(path)
-    only_runs = set(RunConfig.model_fields) - set(FacesRecipe.model_fields)
-    kept = {name: value for name, value in tree.items() if name not in only_runs}
-    return parse_faces({"name": path.stem} | kept, overrides)
+    return parse_faces(
+        {"name": path.stem} | _without(_read(path), RunConfig, FacesRecipe), overrides
+    )
 
 
 def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> FacesRecipe:
@@ -270,13 +314,23 @@ def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> Faces
     Raises:
         ConfigError: Listing every problem with its place and what would be valid.
     """
+    return _parsed(FacesRecipe, tree, overrides, "the settings of the store")
+
+
+def _without(tree: dict[str, Any], whole: type[Settings], part: type[Settings]) -> dict[str, Any]:
+    """A tree for ``whole`` without the keys that ``part`` does not have."""
+    others = set(whole.model_fields) - set(part.model_fields)
+    return {name: value for name, value in tree.items() if name not in others}
+
+
+def _parsed(kind: type[R], tree: Mapping[str, Any], overrides: Sequence[str], source: str) -> R:
     changed = copy.deepcopy(dict(tree))
     for override in overrides:
         _apply(changed, override)
     try:
-        return FacesRecipe.model_validate(changed)
+        return kind.model_validate(changed)
     except ValidationError as error:
-        raise _refused(error, "the settings of the store") from error
+        raise _refused(error, source) from error
 
 
 def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:

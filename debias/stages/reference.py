@@ -15,14 +15,14 @@ from debias.locks import locked
 from debias.seeding import numpy_generator, stream_seed
 from debias.stages import decoded as decoding
 from debias.stages.faces import QUARANTINE, judge
-from debias.stages.run import Run, dump
+from debias.stages.run import Job, dump
 
 STAGE = "reference"
 SPLIT = "reference"
 ABOUT = {"classes": ("unlabelled",), "attributes": (), "label": "none"}
 
 
-def build_reference(run: Run, faces: Artifact) -> Artifact | None:
+def build_reference(run: Job, faces: Artifact) -> Artifact | None:
     """List, filter, draw and decode the reference faces, or find them decoded.
 
     Returns:
@@ -60,7 +60,7 @@ def build_reference(run: Run, faces: Artifact) -> Artifact | None:
     return run.finished(STAGE, key)
 
 
-def _key(run: Run, listed: decoding.Listed, faces: Artifact, unlucky: list[str]) -> str:
+def _key(run: Job, listed: decoding.Listed, faces: Artifact, unlucky: list[str]) -> str:
     recipe = run.config.reference
     assert recipe is not None  # asked before
     settings = {
@@ -92,7 +92,7 @@ def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:
     return samples
 
 
-def _chosen(run: Run, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.DataFrame:
+def _chosen(run: Job, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.DataFrame:
     generator = numpy_generator(run.config.seed, "reference/draw")
     chosen = ingest.drawn_evenly(samples, recipe.even_over, recipe.most, generator)
     return chosen.assign(split=SPLIT, label=0)

@@ -20,13 +20,13 @@ from debias.progress import Advance, silent
 from debias.sealed import write_json
 from debias.stages import vae
 from debias.stages.history import named, replay
-from debias.stages.run import Run, dump
+from debias.stages.run import Job, dump
 from debias.stages.vae import AT_ONCE, STAGE
 from debias.tracking import Tracker
 from debias.types import FaceStore, Latents
 
 
-def build_representation(run: Run, faces: Artifact) -> Artifact:
+def build_representation(run: Job, faces: Artifact) -> Artifact:
     """Place the training faces in the latent space, or find them placed.
 
     A VAE is trained first; an encoder or a file of embeddings is used as it is.
@@ -52,7 +52,7 @@ def build_representation(run: Run, faces: Artifact) -> Artifact:
 
 
 def encode_store(
-    run: Run, artifact: Artifact, faces: FaceStore, rows: Int64[np.ndarray, " n"]
+    run: Job, artifact: Artifact, faces: FaceStore, rows: Int64[np.ndarray, " n"]
 ) -> Latents:
     """Place rows of a store in the latent space of this run: of its own store, or of a second one.
 
@@ -86,7 +86,7 @@ def _require_own_rows(
 
 
 def load_representation(
-    run: Run, artifact: Artifact
+    run: Job, artifact: Artifact
 ) -> ConvVAENetwork | ImageEncoder | SampleIndex:
     """What places faces: the trained network on the run's device, or the user's file, opened."""
     model = run.config.representation.model
@@ -95,17 +95,17 @@ def load_representation(
     return vae.load_vae(run, artifact, model)
 
 
-def is_trained(run: Run) -> bool:
+def is_trained(run: Job) -> bool:
     """Whether the representation is learned here, so that it has curves and draws faces."""
     return isinstance(run.config.representation.model, ConvVAE)
 
 
-def faces_may_be_shown(run: Run) -> bool:
+def faces_may_be_shown(run: Job) -> bool:
     """Drawn faces always; real ones only when the config says so."""
     return run.config.data.name == "synthetic" or run.config.report.show_faces
 
 
-def _settings(run: Run) -> dict[str, Any]:
+def _settings(run: Job) -> dict[str, Any]:
     """What decides the latents, beside the faces."""
     recipe = run.config.representation
     if isinstance(recipe.model, Pretrained):
@@ -113,14 +113,14 @@ def _settings(run: Run) -> dict[str, Any]:
     return dump(recipe) | {"seed": run.config.seed} | run.compute.identity()
 
 
-def _build(run: Run, key: str, faces: FaceStore, tracker: Tracker) -> Artifact:
+def _build(run: Job, key: str, faces: FaceStore, tracker: Tracker) -> Artifact:
     model = run.config.representation.model
     if isinstance(model, Pretrained):
         return _take(run, key, model, faces)
     return vae.train_vae(run, key, model, faces, tracker)
 
 
-def _take(run: Run, key: str, model: Pretrained, faces: FaceStore) -> Artifact:
+def _take(run: Job, key: str, model: Pretrained, faces: FaceStore) -> Artifact:
     """Place the training faces with the file that the user gave."""
     start = time.monotonic()
     train = faces.rows("train")
@@ -135,7 +135,7 @@ def _take(run: Run, key: str, model: Pretrained, faces: FaceStore) -> Artifact:
 
 
 def _placed(
-    run: Run,
+    run: Job,
     opened: ImageEncoder | SampleIndex,
     faces: FaceStore,
     rows: Int64[np.ndarray, " n"],
@@ -157,7 +157,7 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
         advance("")
 
 
-def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
+def _publish(run: Job, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
     figures: dict[str, Any] = artifact.read_json("figures.json")
     defined = {name: float(value) for name, value in figures.items() if value is not None}
     tracker.metrics(named("representation", defined))

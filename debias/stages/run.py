@@ -6,26 +6,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from debias.artifacts import Artifact, RunFolder, content_key
-from debias.config import RunConfig
+from debias.config import RunConfig, SpaceRecipe
 from debias.device import Compute, choose
 from debias.progress import Progress, Silence
 from debias.settings import Settings
 from debias.tracking import NullTracking, Tracker, Tracking
 
+J = TypeVar("J", bound="Job")
+
 
 @dataclass(frozen=True)
-class Run:
-    """One run: the recipe and everything around it.
+class Job:
+    """A recipe at work, and everything around it.
 
     Attributes:
         id: Lasting identity of the run folder; tracked runs are found again by it.
         tags: Tags of every tracked run, such as the flow run that started this one.
     """
 
-    config: RunConfig
+    config: SpaceRecipe
     folder: RunFolder
     compute: Compute
     id: str
@@ -33,7 +35,7 @@ class Run:
     progress: Progress = field(default_factory=Silence)
     tags: Mapping[str, str] = field(default_factory=dict)
 
-    def with_tracking(self, tracking: Tracking) -> "Run":
+    def with_tracking(self: J, tracking: Tracking) -> J:
         return replace(self, tracking=tracking)
 
     def find(
@@ -79,6 +81,13 @@ class Run:
         return f"{self.id}/{stage}/{name}/{key}"
 
 
+@dataclass(frozen=True)
+class Run(Job):
+    """A job that trains classifiers and compares them."""
+
+    config: RunConfig
+
+
 def open_run(
     config: RunConfig,
     out: Path,
@@ -92,9 +101,30 @@ def open_run(
         StorageError: The folder cannot be written.
         ConfigError: The device does not exist on this machine.
     """
+    return _opened(Run, config, out, progress, tags)
+
+
+def open_job(
+    config: SpaceRecipe,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Job:
+    """Likewise, for a job that trains no classifier: an audit."""
+    return _opened(Job, config, out, progress, tags)
+
+
+def _opened(
+    kind: type[J],
+    config: SpaceRecipe,
+    out: Path,
+    progress: Progress | None,
+    tags: Mapping[str, str] | None,
+) -> J:
     folder = RunFolder(out)
     about = folder.open({"name": config.name, "config": dump(config), "pid": os.getpid()})
-    return Run(
+    return kind(
         config=config,
         folder=folder,
         compute=choose(config.device, config.precision),
