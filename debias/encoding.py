@@ -1,17 +1,17 @@
-"""Trained model and faces to latents, predictions and figures; nothing here trains."""
+"""Trained model and faces to latents, predictions and figures; nothing here trains or draws."""
 
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from debias.batches import Batch
 from debias.density import ACTIVE_VARIANCE
 from debias.device import Compute
 from debias.errors import DivergedLossError, PosteriorCollapseError
-from debias.models import ConvVAENetwork, ImageEncoder
+from debias.models import ImageEncoder
 from debias.models.classifiers import probabilities
 
 MOST_SATURATED = 0.05
@@ -21,7 +21,7 @@ def posterior(
     network: ImageEncoder, batches: Iterable[Batch], compute: Compute
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"] | None]:
     """Mean and log-variance of every image, float32; None where the network gives points only."""
-    _require_eval(network)
+    require_eval(network)
     with torch.inference_mode(), compute.autocast():
         parts = [network.encode(batch.image) for batch in batches]
     mean = torch.cat([mean for mean, _ in parts]).cpu().numpy()
@@ -33,7 +33,7 @@ def scores(
     network: nn.Module, batches: Iterable[Batch], compute: Compute
 ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """Class indices and the probability of the last class."""
-    _require_eval(network)
+    require_eval(network)
     with torch.inference_mode(), compute.autocast():
         found = [(batch.label, probabilities(network(batch.image))[:, -1]) for batch in batches]
     labels, score = zip(*found, strict=True)
@@ -42,7 +42,7 @@ def scores(
 
 def mean_losses(network: nn.Module, batches: Iterable[Batch], compute: Compute) -> dict[str, float]:
     """The model's own losses, averaged over images."""
-    _require_eval(network)
+    require_eval(network)
     total: dict[str, float] = {}
     count = 0
     with torch.inference_mode(), compute.autocast():
@@ -98,39 +98,11 @@ def check_vae(figures: Mapping[str, float | int | None]) -> None:
         )
 
 
-def reconstruct(
-    network: ConvVAENetwork, images: Float[Tensor, "B C H W"], compute: Compute
-) -> UInt8[np.ndarray, "B H W C"]:
-    """Decoded posterior means."""
-    _require_eval(network)
-    with torch.inference_mode(), compute.autocast():
-        return _pixels(network.decode(network.encode(images).mean))
+def require_eval(network: object) -> None:
+    """Refuse a network whose batch norm and dropout would make one image depend on another.
 
-
-def traverse(
-    network: ConvVAENetwork,
-    mean: Float[np.ndarray, "n k"],
-    dimensions: Iterable[int],
-    compute: Compute,
-    steps: int = 7,
-) -> UInt8[np.ndarray, "d steps H W C"]:
-    """Decode along single dimensions, from the 1st to the 99th percentile, others at their mean."""
-    _require_eval(network)
-    centre, rows = mean.mean(axis=0), []
-    for dimension in dimensions:
-        low, high = np.percentile(mean[:, dimension], [1, 99]).tolist()
-        z = np.tile(centre, (steps, 1))
-        z[:, dimension] = np.linspace(low, high, steps)
-        rows.append(torch.from_numpy(z.astype(np.float32)).to(compute.device))
-    with torch.inference_mode(), compute.autocast():
-        return np.stack([_pixels(network.decode(z)) for z in rows])
-
-
-def _pixels(images: Float[Tensor, "B C H W"]) -> UInt8[np.ndarray, "B H W C"]:
-    scaled = (images.float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).cpu().numpy()
-
-
-def _require_eval(network: object) -> None:
+    Raises:
+        ValueError: It is in training mode.
+    """
     if isinstance(network, nn.Module) and network.training:
         raise ValueError("the network is in training mode; call .eval() before encoding")

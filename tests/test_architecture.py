@@ -12,12 +12,12 @@ import debias
 ROOT = Path(debias.__file__).parent
 ROOMS = {
     "datasets", "decoding", "ingest", "models", "density", "weighting", "metrics", "report",
-    "stages", "purging", "doctor",
+    "stages", "purging", "doctor", "audit",
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 TORCH = {
     "models", "training.py", "encoding.py", "sampling.py", "seeding.py", "artifacts.py",
-    "device.py", "augmentation.py", "batches.py", "discriminator.py",
+    "generation.py", "device.py", "augmentation.py", "batches.py", "discriminator.py",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from debias import encoding
+from debias import encoding, generation
 from debias.artifacts import (
     Artifact,
     load_array,
@@ -23,7 +23,7 @@ from debias.sampling import shuffled
 from debias.sealed import write_json
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.stages.history import epoch_record, example_batch, save_history
-from debias.stages.run import Run
+from debias.stages.run import Job
 from debias.tracking import Tracker
 from debias.training import EpochMetrics, fit
 from debias.types import FaceStore, Latents
@@ -34,7 +34,7 @@ SNAPSHOTS = 4  # reconstruction sheets over the course of training
 AT_ONCE = 256  # faces encoded at once
 
 
-def train_vae(run: Run, key: str, model: ConvVAE, faces: FaceStore, tracker: Tracker) -> Artifact:
+def train_vae(run: Job, key: str, model: ConvVAE, faces: FaceStore, tracker: Tracker) -> Artifact:
     """Train on the training faces and place them in the latent space.
 
     Raises:
@@ -56,7 +56,7 @@ def train_vae(run: Run, key: str, model: ConvVAE, faces: FaceStore, tracker: Tra
         history.append(epoch_record(means, held_out))
         tracker.metrics(history[-1], epoch)
         if (epoch + 1) % every == 0 or epoch + 1 == recipe.training.epochs:
-            snapshots.append(encoding.reconstruct(network, shown, compute))
+            snapshots.append(generation.reconstruct(network, shown, compute))
         advance(f"loss {means['loss']:.0f} nats")
 
     with torch_stream(run.config.seed, "representation/network"):
@@ -70,7 +70,7 @@ def train_vae(run: Run, key: str, model: ConvVAE, faces: FaceStore, tracker: Tra
         return _save(run, key, start, faces, trained)
 
 
-def load_vae(run: Run, artifact: Artifact, model: ConvVAE) -> ConvVAENetwork:
+def load_vae(run: Job, artifact: Artifact, model: ConvVAE) -> ConvVAENetwork:
     """The trained network on the run's device, in evaluation mode."""
     network = model.build(run.config.image_size)
     load_network(artifact, network)
@@ -98,7 +98,7 @@ def publish_network(
 
 
 def _epochs(
-    run: Run, batches: Batches, train: Int64[np.ndarray, " n"]
+    run: Job, batches: Batches, train: Int64[np.ndarray, " n"]
 ) -> Callable[[int], Iterable[Batch]]:
     views = torch_generator(run.config.seed, "representation/augmentation", batches.device)
 
@@ -116,7 +116,7 @@ class _Trained:
     snapshots: np.ndarray
 
 
-def _save(run: Run, key: str, start: float, faces: FaceStore, trained: _Trained) -> Artifact:
+def _save(run: Job, key: str, start: float, faces: FaceStore, trained: _Trained) -> Artifact:
     network = trained.network
     compute = run.compute
     batches = Batches(faces, AT_ONCE, compute.device)
@@ -137,7 +137,7 @@ def _save(run: Run, key: str, start: float, faces: FaceStore, trained: _Trained)
         save_arrays(
             folder,
             reconstructions=trained.snapshots,
-            traversals=encoding.traverse(network, mean, dimensions, compute),
+            traversals=generation.traverse(network, mean, dimensions, compute),
             traversed=np.array(dimensions),
         )
     return run.finished(STAGE, key)
