@@ -1,0 +1,172 @@
+"""The shares that groups should have, as people write them down: a table, or part of a recipe.
+
+A table has one row a group and the columns ``attribute``, ``group`` and either ``share`` (0.25) or
+``percent`` (25). A group is a value such as ``Black``, or a crossing such as
+``race:Black x gender:Female`` of the attribute ``race x gender``. Text stays text: a group called
+NO or 01 must not become False or 1.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from debias.audit.crossings import CROSS
+from debias.errors import ConfigError, DataError, PipelineError
+from debias.ranking import UNKNOWN
+
+SLACK = 0.01  # published shares are rounded
+AMOUNTS = {"share": 1.0, "percent": 100.0}
+
+Table = dict[str, dict[str, float]]
+Row = tuple[str, str, str, float]  # where it stands, attribute, group, share
+
+
+def read_shares(path: Path) -> Table:
+    """Read a CSV or Parquet table of shares.
+
+    Returns:
+        Share in [0, 1] of each group by attribute, in the order of the table.
+
+    Raises:
+        DataError: No such file, another kind of file, a column that is missing, an empty cell, a
+            group twice, a share that is no number in [0, 1], shares of an attribute that do not
+            sum to 1 within 0.01.
+    """
+    lines = _lines(path)
+    if len(lines) < 2:
+        raise DataError(f"{path} declares no share; write a header and a row for each group")
+    (_, header), *rows = lines
+    attribute, group, amount = _columns(path, [name.lower() for name in header])
+    unit = AMOUNTS[header[amount].lower()]
+    return _checked(
+        (
+            (place, cells[attribute], cells[group], _number(place, cells[amount]) / unit)
+            for place, cells in rows
+        ),
+        DataError,
+    )
+
+
+def checked_shares(declared: Mapping[str, Mapping[str, float]]) -> Table:
+    """Check shares that are given in a recipe.
+
+    Raises:
+        ConfigError: An attribute or a group without a name, or twice; a share that is no number in
+            [0, 1]; shares of an attribute that do not sum to 1 within 0.01.
+    """
+    empty = [attribute for attribute, shares in declared.items() if not shares]
+    if empty:
+        raise ConfigError(f"shares: {empty[0]!r} has no groups; declare some, or leave it out")
+    rows = (
+        ("shares", attribute.strip(), group.strip(), share)
+        for attribute, shares in declared.items()
+        for group, share in shares.items()
+    )
+    return _checked(rows, ConfigError)
+
+
+def _checked(rows: Iterable[Row], error: type[PipelineError]) -> Table:
+    table: Table = {}
+    for place, attribute, name, share in rows:
+        group = name.removeprefix(f"{attribute}:")
+        if not attribute or not group:
+            raise error(f"{place} names no {'group' if attribute else 'attribute'}; fill it in")
+        if UNKNOWN in [part.rpartition(":")[2] for part in group.split(CROSS)]:
+            raise error(f"{place}: images without a label are no group; leave out {group!r}")
+        if group in table.setdefault(attribute, {}):
+            raise error(f"{place} declares {group!r} of {attribute!r} a second time; keep one")
+        if not 0 <= share <= 1:  # so is NaN refused
+            hint = "; write 0.25 for 25 %, or name the column percent" if share > 1 else ""
+            raise error(
+                f"{place}: {group!r} of {attribute!r} has the share {share:g}; it must lie "
+                f"between 0 and 1{hint}"
+            )
+        table[attribute][group] = share
+    for attribute, shares in table.items():
+        total = sum(shares.values())
+        if abs(total - 1) > SLACK + 1e-9:
+            raise error(
+                f"the declared shares of {attribute!r} sum to {total:.4g}, not to 1 within "
+                f"{SLACK}; list every group, and correct them"
+            )
+    return table
+
+
+def _lines(path: Path) -> list[tuple[str, list[str]]]:
+    """Where each line stands and its cells, the header first."""
+    if not path.is_file():
+        raise DataError(f"the table of shares {path.absolute()} does not exist; correct the path")
+    try:
+        if path.suffix.lower() == ".csv":
+            return _csv_lines(path)
+        if path.suffix.lower() == ".parquet":
+            return _parquet_lines(path)
+    except (OSError, ValueError, csv.Error) as problem:
+        raise DataError(f"{path} cannot be read as a table of shares: {problem}") from problem
+    raise DataError(f"{path.name}: shares are read from .csv and .parquet files only")
+
+
+def _csv_lines(path: Path) -> list[tuple[str, list[str]]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        found = [
+            (f"line {reader.line_num} of {path.name}", [cell.strip() for cell in cells])
+            for cells in reader
+            if any(cell.strip() for cell in cells)
+        ]
+    for place, cells in found:
+        if len(cells) != len(found[0][1]):
+            raise DataError(
+                f"{place} has {len(cells)} cells, the header {len(found[0][1])}; decimals are "
+                "written with a point, and names with a comma in quotes"
+            )
+    return found
+
+
+def _parquet_lines(path: Path) -> list[tuple[str, list[str]]]:
+    table = pd.read_parquet(path)
+    rows = table.astype(object).where(table.notna(), "").itertuples(index=False, name=None)
+    header = ("header", [str(name).strip() for name in table.columns])
+    return [
+        header,
+        *(
+            (f"row {number} of {path.name}", [_text(cell) for cell in cells])
+            for number, cells in enumerate(rows, start=1)
+        ),
+    ]
+
+
+def _text(value: object) -> str:
+    """A cell as text; a column of whole numbers with a gap holds fractions."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return f"{value:.0f}" if is_whole else str(value).strip()
+
+
+def _columns(path: Path, header: list[str]) -> tuple[int, int, int]:
+    """Where attribute, group and the amount stand."""
+    amounts = [name for name in header if name in AMOUNTS]
+    wanted = ["attribute", "group", *(amounts or ["share"])]
+    missing = [name for name in wanted if name not in header]
+    if missing:
+        raise DataError(
+            f"{path} has no column {missing[0]!r}; columns: {', '.join(header)}; it needs "
+            "attribute, group and share (or percent), with commas in between"
+        )
+    if len(wanted) > 3 or any(header.count(name) > 1 for name in wanted):
+        raise DataError(
+            f"{path} has the columns {', '.join(header)}; keep one attribute, one group, and one "
+            "of share and percent"
+        )
+    return header.index("attribute"), header.index("group"), header.index(amounts[0])
+
+
+def _number(place: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as problem:
+        raise DataError(
+            f"{place} has the share {text!r}, which is no number; write it like 0.25, without a "
+            "percent sign"
+        ) from problem
