@@ -14,10 +14,12 @@ from debias.types import ShardedImages
 
 VALUES_AT_ONCE = 2**23  # floats of a piece: 64 MiB
 MARGIN = 8  # of the side: an eighth is cut off at every edge
-COLOUR_CELLS, STRUCTURE_CELLS, GRADIENT_CELLS = 6, 12, 8
+COLOUR_CELLS, STRUCTURE_CELLS, GRADIENT_CELLS, TONE_CELLS = 6, 12, 8, 16
 DIRECTIONS = 8  # of a gradient, over half a turn
 DARKEST, FLATTEST = 0.05, 0.02  # of full intensity: what noise makes of a dark or a flat image
 SOFTENING = 0.5  # of the typical gradient: cells without any stay near 0
+
+CONDENSED, CONDENSED_FROM = 40, 8000  # components, and images that decide what they are
 
 Pixels = UInt8[np.ndarray, "n H W 3"]
 
@@ -71,6 +73,15 @@ def gradients(images: Pixels) -> Float32[np.ndarray, "n 512"]:
     return found.reshape(len(images), -1)
 
 
+def tones(images: Pixels) -> Float32[np.ndarray, "n 768"]:
+    """Logarithms of red, green and blue in 16 x 16 cells of the whole image, as they are.
+
+    Unlike the others this one keeps light and background, as an autoencoder does. In logarithms a
+    darker exposure moves all cells alike instead of mixing with everything else.
+    """
+    return _cells(np.log(images / 255.0 + DARKEST), TONE_CELLS)
+
+
 DESCRIPTORS: Mapping[str, Callable[[Pixels], np.ndarray]] = {
     "colour": colour,
     "structure": structure,
@@ -78,11 +89,48 @@ DESCRIPTORS: Mapping[str, Callable[[Pixels], np.ndarray]] = {
 }
 
 
+VIEWS: Mapping[str, Callable[[Pixels], np.ndarray]] = {**DESCRIPTORS, "tones": tones}
+
+
+def condensed(
+    name: str,
+    images: ShardedImages,
+    rows: Int64[np.ndarray, " n"],
+    *others: tuple[ShardedImages, Int64[np.ndarray, " _"]],
+) -> list[Float32[np.ndarray, "_ d"]]:
+    """At most 40 principal components of a description, so that any number of images fits.
+
+    Args:
+        name: One of :data:`VIEWS`.
+        images: Those that decide what the components are, by at most 8,000 of them.
+        rows: Of the images, ascending.
+        others: Images and rows that are described by the same components.
+
+    Returns:
+        One array for ``images`` and one for each of the others.
+    """
+    from sklearn.decomposition import PCA
+
+    some = rows[:: -(-len(rows) // CONDENSED_FROM)]
+    seen = describe(name, images, some)
+    width = min(CONDENSED, *seen.shape)
+    fitted = PCA(width, svd_solver="randomized", random_state=0).fit(seen)
+    return [
+        np.concatenate(
+            [
+                fitted.transform(describe(name, whole, which[start : start + CONDENSED_FROM]))
+                for start in range(0, len(which), CONDENSED_FROM)
+            ]
+        )
+        for whole, which in ((images, rows), *others)
+    ]
+
+
 def describe(
     name: str, images: ShardedImages, rows: Int64[np.ndarray, " n"]
 ) -> Float32[np.ndarray, "n d"]:
     """One descriptor of the given rows, read piece by piece."""
-    found = DESCRIPTORS[name]
+    found = VIEWS[name]
     at_once = max(1, VALUES_AT_ONCE // int(np.prod(images.shape[1:])))
     starts = range(0, len(rows), at_once)
     return np.concatenate([found(images[rows[start : start + at_once]]) for start in starts])
