@@ -1,0 +1,114 @@
+"""A subset that covers the latent space as evenly as the images allow; no annotation is used.
+
+``n`` images, ``m`` of them in the subset, ``k`` dimensions, ``c`` cells.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+
+from debias.errors import ConfigError
+
+PER_CELL = 4  # images that a cell holds in the subset, on average
+MOST_CELLS = 1_000
+LOOKED_AT = 50_000  # images among which the centres of cells are looked for
+AT_ONCE = 4_096  # images whose cell is looked up in one step
+
+Points = Float[np.ndarray, "n k"]
+
+
+def even_subset(
+    points: Points, size: int, generator: np.random.Generator
+) -> Int64[np.ndarray, " m"]:
+    """Choose images so that cells of equal reach hold equally many of them.
+
+    Centres of cells are put as far apart as possible, so that every cell covers about as much of
+    the space, however many images it holds; each image belongs to the nearest centre. Each cell
+    gives as many images, drawn at random, as every other; cells with fewer give all they have.
+
+    With a quarter of the subset's size as number of cells, an odd image at the edge of the space
+    gets a cell to itself but no more; farthest-point selection, which has as many cells as images,
+    would take hundreds of them.
+
+    Args:
+        points: Finite, may be memory-mapped; distances are Euclidean, so scale decides.
+        size: m, from 2 to n.
+        generator: Chooses the first centre and the images of each cell.
+
+    Returns:
+        Rows, ascending, each once.
+
+    Raises:
+        ConfigError: The size is not possible.
+
+    Reference:
+        Centres: Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical
+        Computer Science 38, 1985. Deviation: among 50,000 images at most.
+    """
+    if not 2 <= size <= len(points):
+        raise ConfigError(
+            f"a subset of {size:,} images was asked for; from these data choose 2 to "
+            f"{len(points):,}"
+        )
+    centres = far_apart(points, min(MOST_CELLS, max(2, size // PER_CELL)), generator)
+    cell = nearest(points, centres)
+    counts = np.bincount(cell, minlength=len(centres)).astype(np.int64)
+    return _draw(cell, even_shares(counts, size, generator), generator)
+
+
+def far_apart(
+    points: Points, count: int, generator: np.random.Generator
+) -> Float32[np.ndarray, "c k"]:
+    """Up to ``count`` different points, each as far as possible from those before it."""
+    rows = np.arange(len(points))
+    if len(rows) > LOOKED_AT:
+        rows = np.sort(generator.choice(rows, LOOKED_AT, replace=False))
+    seen = np.asarray(points[rows], dtype=np.float32)
+    chosen, distance = [int(generator.integers(len(seen)))], np.full(len(seen), np.inf, np.float32)
+    while len(chosen) < count:
+        latest = np.square(seen - seen[chosen[-1]]).sum(axis=1)
+        distance = np.minimum(distance, latest)
+        farthest = int(distance.argmax())
+        if distance[farthest] == 0:  # the others are copies
+            break
+        chosen.append(farthest)
+    return seen[chosen]
+
+
+def nearest(points: Points, centres: Float32[np.ndarray, "c k"]) -> Int64[np.ndarray, " n"]:
+    """Number of the nearest centre of every point."""
+    origin = centres.mean(axis=0)  # differences of squares are exact only near 0
+    moved = (centres - origin).T
+    half = np.square(moved).sum(axis=0) / 2
+    cell = np.empty(len(points), dtype=np.int64)
+    for start in range(0, len(points), AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        cell[here] = (half - (points[here].astype(np.float32) - origin) @ moved).argmin(axis=1)
+    return cell
+
+
+def even_shares(
+    counts: Int64[np.ndarray, " c"], size: int, generator: np.random.Generator
+) -> Int64[np.ndarray, " c"]:
+    """How many each cell gives, ``size`` in all: the same number, or everything it has.
+
+    What cannot be divided evenly comes from cells drawn at random, one more each.
+    """
+    given = np.zeros_like(counts)
+    while (left := size - int(given.sum())) > 0:
+        able = np.flatnonzero(given < counts)
+        if left < len(able):
+            able = generator.choice(able, left, replace=False)
+        given[able] = np.minimum(counts[able], given[able] + max(1, left // len(able)))
+    return given
+
+
+def _draw(
+    cell: Int64[np.ndarray, " n"], given: Int64[np.ndarray, " c"], generator: np.random.Generator
+) -> Int64[np.ndarray, " m"]:
+    """That many images of each cell, at random."""
+    order = generator.permutation(len(cell))
+    order = order[np.argsort(cell[order], kind="stable")]
+    counts = np.bincount(cell, minlength=len(given))
+    first = np.cumsum(counts) - counts
+    place = np.arange(len(cell)) - first[cell[order]]  # among the images of its cell
+    return np.sort(order[place < given[cell[order]]]).astype(np.int64)

@@ -1,0 +1,134 @@
+"""A finished audit, opened again: its images with their weights and cells, latents, and the store.
+
+``n`` audited images, ``s`` images of the store, ``k`` latent dimensions.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from debias.artifacts import Artifact, RunFolder, load_latents
+from debias.errors import DataError
+from debias.sealed import sealed_in
+
+STAGE, FACES, NUMBERS = "audit", "faces", "audit.json"
+PLACES = ("path", "offset", "length")  # the file of an image, and the part of it that counts
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FinishedAudit:
+    """What an audit left on disk.
+
+    Attributes:
+        folder: Of the audit.
+        key: Of its artifact.
+        images: One row an audited image: ``sample_id``, ``split``, ``cell``, ``weight``, ...
+        cells: Into which the audit divided the latent space.
+        points: (n, k) where each lies in the latent space; memory-mapped.
+        samples: (s) rows of the store, in its order: ``row`` in its shards, ``path`` (absolute, or
+            empty), ``split``, ``label``, annotated columns.
+        store: Folder of the decoded images.
+        about: What the store says of its ``classes``, ``attributes`` and ``label``.
+        below: Counts of annotated groups from 1 to below this are withheld.
+    """
+
+    folder: Path
+    key: str
+    images: pd.DataFrame
+    cells: int
+    points: Float[np.ndarray, "n k"]
+    samples: pd.DataFrame
+    store: Path
+    about: dict[str, Any]
+    below: int
+
+
+def open_audit(folder: Path) -> FinishedAudit:
+    """Open what ``debias audit`` wrote into a folder.
+
+    Raises:
+        DataError: It is no audit folder, or its parts do not belong together.
+        ArtifactCorruptError: A file differs from its manifest.
+    """
+    pointer = _json(folder / NUMBERS)
+    audit = _artifact(folder, STAGE, pointer.get("key"))
+    faces = _artifact(folder, FACES, pointer.get(FACES))
+    run = _json(folder / "run.json").get("config", {})
+    images, latents = pd.read_parquet(audit.path / "images.parquet"), load_latents(audit)
+    samples = _samples(faces, run.get("data", {}))
+    row = pd.Index(samples["sample_id"]).get_indexer(pd.Index(images["sample_id"]))
+    if (row < 0).any() or list(latents.sample_ids) != images["sample_id"].tolist():
+        raise DataError(
+            f"the audit {audit.path.absolute()} speaks of other images than the store "
+            f"{faces.path.absolute()}; run debias audit again into another folder"
+        )
+    return FinishedAudit(
+        folder=folder.absolute(),
+        key=audit.key,
+        images=images.assign(row=row.astype(np.int64)),
+        cells=int(audit.read_json(NUMBERS)["coverage"]["cells"]),
+        points=latents.mean,
+        samples=samples,
+        store=faces.path.absolute(),
+        about=faces.read_json("faces.json"),
+        below=int(run.get("audit", {}).get("suppress_below", 11)),
+    )
+
+
+def _artifact(folder: Path, stage: str, key: str | None) -> Artifact:
+    """The one that is named, else the only one there."""
+    keys = [key] if key else [path.name for path in sealed_in(folder / stage)]
+    if len(keys) > 1:
+        raise DataError(
+            f"{folder.absolute()} holds {len(keys)} finished stages {stage!r} and does not say "
+            "which one counts; run the same debias audit command again, which writes "
+            f"{NUMBERS}, or audit into a folder of its own"
+        )
+    found = RunFolder(folder).find(stage, keys[0]) if keys else None
+    if found is None:
+        raise DataError(
+            f"{folder.absolute()} holds no finished audit (no {stage}/"
+            f"{keys[0] if keys else 'KEY'}); make one with: debias audit --data IMAGES --out "
+            f"{folder}"
+        )
+    return found
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; nothing where there is none.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path.absolute()} cannot be read ({error}); run the same debias audit command again"
+        ) from error
+    return value if isinstance(value, dict) else {}
+
+
+def _samples(faces: Artifact, data: dict[str, Any]) -> pd.DataFrame:
+    samples = pd.read_parquet(faces.path / "samples.parquet")
+    if "path" not in samples and data.get("name") == "store":
+        samples = samples.join(_places(Path(data["root"])), on="sample_id")
+    paths = samples["path"] if "path" in samples else pd.Series("", index=samples.index)
+    # A root may have been given relative to the current directory; a manifest goes anywhere.
+    absolute = [str(Path(path).absolute()) if path else "" for path in paths.fillna("")]
+    return samples.assign(path=absolute, row=np.arange(len(samples)))
+
+
+def _places(store: Path) -> pd.DataFrame:
+    """Files from which an ingested store was made, by sample; nothing if they are not known."""
+    key = _json(store / "store.json").get(FACES)
+    table = store / FACES / str(key) / "samples.parquet"
+    found = pd.read_parquet(table) if table.is_file() else pd.DataFrame({"sample_id": []})
+    return found.set_index("sample_id")[[name for name in PLACES if name in found]]

@@ -1,0 +1,406 @@
+"""``debias export``: an audit folder in, manifests and a short audit out."""
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from debias.artifacts import RunFolder, save_faces, save_latents
+from debias.cli import app
+from debias.errors import ArtifactCorruptError, ConfigError, DataError, WeightError
+from debias.exporting import Request, export
+from debias.metrics import clopper_pearson
+from debias.report.export_terminal import export_lines
+from debias.sealed import write_json
+from debias.types import Latents
+
+ROWS, SIDE, RARE = 240, 8, 24
+KEY, FACES = "a" * 20, "b" * 20
+
+
+def table_of(root: Path) -> pd.DataFrame:
+    """Every tenth image is of people in a far corner of the latent space; every fourth a test."""
+    rare, unnamed = np.arange(ROWS) < RARE, np.arange(ROWS) >= 140
+    split = np.where(np.arange(ROWS) % 4 == 3, "test", "train").astype(object)
+    split[::12] = "validation"
+    return pd.DataFrame(
+        {
+            "sample_id": [f"={row:03}" if row == 5 else f"{row:03}" for row in range(ROWS)],
+            "path": [str(root / f"{row:03}.png") for row in range(ROWS)],
+            "split": split,
+            "label": np.arange(ROWS) % 2,
+            "skin": np.where(rare, "dark", np.where(unnamed, "NA", "light")),
+            "weight": "annotated",
+        }
+    )
+
+
+def make_audit(
+    folder: Path, samples: pd.DataFrame, about: dict | None = None, key: str = KEY, **changed
+) -> Path:
+    """What an audit leaves on disk, as far as an export needs it."""
+    run, generator = RunFolder(folder), np.random.default_rng(0)
+    run.open({"config": {"data": changed.get("data", {"name": "folder"})}})
+    faces = {"classes": ["no", "yes"], "attributes": ["skin", "weight"], "label": "smiles"}
+    if run.find("faces", FACES) is None:
+        with run.create("faces", FACES, {}) as place:
+            images = generator.integers(0, 255, (ROWS, SIDE, SIDE, 3)).astype(np.uint8)
+            np.save(place / "images-00000.npy", images[:100])
+            np.save(place / "images-00001.npy", images[100:])
+            save_faces(place, samples, faces | (about or {}))
+    seen = samples[samples["split"] != "test"]
+    rare = (seen["skin"] == "dark").to_numpy()
+    mean = generator.normal(size=(len(seen), 3)).astype(np.float32)
+    mean[rare] += 9
+    weight = np.where(rare, 4.0, 0.5) if "weight" not in changed else changed["weight"]
+    images = pd.DataFrame(
+        {"sample_id": seen["sample_id"], "split": seen["split"], "cell": rare.astype(int) * 3}
+    ).assign(weight=weight)
+    with run.create("audit", key, {}) as place:
+        images.to_parquet(place / "images.parquet", index=False)
+        save_latents(place, Latents(sample_ids=seen["sample_id"].to_numpy(str), mean=mean))
+        write_json(place / "audit.json", {"coverage": {"cells": 4}})
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    root = tmp_path / "photos"
+    root.mkdir()
+    for row in range(ROWS):
+        Image.new("RGB", (SIDE, SIDE), (row, 100 * (row % 2), 9)).save(root / f"{row:03}.png")
+    return root
+
+
+@pytest.fixture
+def audit(tmp_path, photos) -> Path:
+    return make_audit(tmp_path / "audit", table_of(photos))
+
+
+def ask(audit: Path, kind: str, name: str = "out/found.csv", **settings):
+    return export(Request(folder=audit, kind=kind, out=audit.parent / name, **settings))
+
+
+def read(path: Path) -> pd.DataFrame:
+    text = {"sample_id": str, "skin": str}
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".CSV"])
+def test_weights_are_those_of_the_audit_with_mean_1_over_the_training_images(audit, ending):
+    found = ask(audit, "weights", f"w{ending}")
+    table = read(found.manifest) if ending != ".CSV" else pd.read_csv(found.manifest)
+    samples = table_of(audit.parent / "photos")
+    train = samples[samples["split"] == "train"]
+    assert len(table) == len(train)
+    raw = np.where(train["skin"] == "dark", 4.0, 0.5)
+    np.testing.assert_allclose(table["weight"], raw / raw.mean())
+    np.testing.assert_allclose(table["probability"], raw / raw.sum())
+    assert table["weight_annotated"].eq("annotated").all()  # the user's column of this name
+    assert set(table["split"]) == {"train"}
+
+
+def test_ids_annotations_and_labels_are_written_as_they_are(audit):
+    found = ask(audit, "weights", splits=("train", "validation"))
+    table = read(found.manifest).set_index("sample_id")
+    assert table.loc["=005", "row"] == 5
+    assert table.loc["200", "skin"] == "NA"
+    assert table["smiles"].tolist() == np.where(table["row"] % 2, "yes", "no").tolist()
+    assert (table["label"] == table["row"] % 2).all()
+
+
+def test_a_subset_is_of_the_size_evener_and_without_annotation(audit, tmp_path, photos):
+    found = ask(audit, "subset", size=40)
+    table = read(found.manifest)
+    assert len(table) == table["sample_id"].nunique() == 40
+    assert "weight" not in table
+    train = table_of(photos).query("split == 'train'")
+    assert (table["skin"] == "dark").mean() > 2 * (train["skin"] == "dark").mean()
+    coverage = found.document["coverage"]
+    assert coverage["after"]["effective_cells"] > coverage["before"]["effective_cells"]
+    shuffled = table_of(photos)
+    shuffled["skin"] = shuffled["skin"].sample(frac=1, random_state=0).to_numpy()
+    other = make_audit(tmp_path / "audit2", shuffled)
+    # The latents of the first audit, so that nothing but the annotation differs.
+    shutil.rmtree(other / "audit")
+    shutil.copytree(audit / "audit", other / "audit")
+    again = ask(other, "subset", "other.csv", size=40)
+    assert read(again.manifest)["sample_id"].tolist() == table["sample_id"].tolist()
+
+
+def test_a_resampled_manifest_repeats_what_counts_more(audit):
+    found = ask(audit, "resampled", size=300)
+    table = read(found.manifest)
+    assert table["draw"].tolist() == list(range(300))
+    samples = table_of(audit.parent / "photos").query("split == 'train'")
+    weight = pd.Series(np.where(samples["skin"] == "dark", 4.0, 0.5), samples["sample_id"])
+    expected = 300 * weight / weight.sum()
+    drawn = table["sample_id"].value_counts().reindex(expected.index, fill_value=0)
+    assert (np.abs(drawn - expected) < 1).all()
+    assert found.document["images"]["different"] == table["sample_id"].nunique()
+    assert len(read(ask(audit, "resampled", "all.csv").manifest)) == len(samples)
+
+
+def test_the_other_splits_are_held_out_as_they_are(audit):
+    found = ask(audit, "subset", size=20)
+    held_out, samples = read(found.held_out), table_of(audit.parent / "photos")
+    expected = samples.loc[samples["split"] != "train", "sample_id"]
+    assert held_out["sample_id"].tolist() == expected.tolist()
+    assert not set(held_out["sample_id"]) & set(read(found.manifest)["sample_id"])
+
+
+def test_lines_lead_to_the_photographs_and_to_the_decoded_images_from_anywhere(
+    audit, tmp_path, monkeypatch
+):
+    found = ask(audit, "subset", size=20)
+    monkeypatch.chdir(tmp_path.parent)
+    shards = np.concatenate([np.load(path) for path in found.document["images"]["shards"]])
+    store = np.concatenate(
+        [np.load(path) for path in sorted((audit / "faces" / FACES).glob("images-*.npy"))]
+    )
+    for line in read(found.manifest).to_dict("records"):
+        with Image.open(line["path"]) as photo:
+            assert photo.getpixel((0, 0))[0] == line["row"]
+        np.testing.assert_array_equal(shards[line["row"]], store[line["row"]])
+
+
+def test_relative_paths_become_absolute(tmp_path, photos, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    audit = make_audit(Path("audit"), table_of(Path("photos")))
+    table = read(ask(audit, "weights").manifest)
+    assert table["path"].str.startswith(str(photos)).all()
+
+
+def test_files_that_are_gone_are_named(audit, photos):
+    (photos / "001.png").unlink()
+    said = " ".join(ask(audit, "weights").document["sentences"])
+    assert "1 of 160 files are not where the audit read them" in said
+    assert str(photos / "001.png") in said
+
+
+def test_images_without_files_are_reached_by_row(tmp_path, photos):
+    drawn = make_audit(tmp_path / "drawn", table_of(photos).drop(columns="path"))
+    found = ask(drawn, "weights")
+    assert read(found.manifest)["path"].eq("").all()
+    assert any("by 'row'" in sentence for sentence in found.document["sentences"])
+
+
+def test_parts_of_larger_files_keep_their_place(tmp_path, photos):
+    samples = table_of(photos).assign(offset=512, length=70)
+    found = ask(make_audit(tmp_path / "tar", samples), "weights")
+    assert read(found.manifest)[["offset", "length"]].eq([512, 70]).all().all()
+    assert any("'offset'" in sentence for sentence in found.document["sentences"])
+
+
+def test_an_audit_of_a_store_finds_the_files_that_the_store_was_made_from(tmp_path, photos):
+    store = make_audit(tmp_path / "store", table_of(photos))
+    write_json(store / "store.json", {"faces": FACES})
+    data = {"name": "store", "root": str(store)}
+    samples = table_of(photos).drop(columns="path")
+    table = read(ask(make_audit(tmp_path / "of", samples, data=data), "weights").manifest)
+    assert [Path(path).stem for path in table["path"]] == [f"{row:03}" for row in table["row"]]
+
+
+def test_the_short_audit_counts_groups_before_and_after(audit):
+    found = ask(audit, "subset", size=80)
+    document = json.loads(found.numbers.read_text())
+    rows = {row["group"]: row for row in document["groups"]["rows"]}
+    table = read(found.manifest)
+    dark = int((table["skin"] == "dark").sum())
+    assert rows["skin:dark"]["after"]["count"] == dark
+    low, high = clopper_pearson(np.array([dark]), np.array([80]))
+    after = rows["skin:dark"]["after"]
+    assert (after["low"], after["high"]) == pytest.approx((low[0], high[0]))
+    assert document["files"][found.manifest.name]["columns"]["row"].startswith("position")
+    assert document["audit"]["key"] == KEY
+    assert document["seed"] == 0
+
+
+@pytest.fixture
+def with_one(tmp_path, photos) -> Path:
+    """An audit in which one image alone is of a group."""
+    samples = table_of(photos)
+    samples.loc[100, "skin"] = "one"
+    return make_audit(tmp_path / "with-one", samples)
+
+
+def test_small_groups_are_withheld_before_and_after_and_cannot_be_worked_out(with_one):
+    document = ask(with_one, "subset", size=80, splits=("train", "validation")).document
+    for attribute in ("skin", "skin x weight"):
+        rows = [row for row in document["groups"]["rows"] if row["attribute"] == attribute]
+        hidden = [row for row in rows if row["state"] == "suppressed"]
+        assert any("one" in row["group"] for row in hidden)
+        assert len(hidden) >= 2  # the total minus the others would tell it
+        assert all(set(row[side].values()) == {None} for row in hidden for side in ("before",
+                   "after"))  # fmt: skip
+    evenness = {row["attribute"]: row["after"] for row in document["groups"]["evenness"]}
+    assert evenness["skin"] is None
+
+
+def test_weights_change_shares_and_widen_intervals(audit):
+    rows = {row["group"]: row for row in ask(audit, "weights").document["groups"]["rows"]}
+    before, after = rows["skin:dark"]["before"], rows["skin:dark"]["after"]
+    assert after["share"] > 3 * before["share"]
+    assert after["high"] - after["low"] > before["high"] - before["low"]
+
+
+def test_small_groups_that_shrank_are_said_first(tmp_path, photos):
+    samples = table_of(photos)
+    # Annotation that goes against the latent space: who is common there is rare here.
+    samples["skin"] = np.where(np.arange(ROWS) % 8 < 6, "light", "dark")
+    audit = make_audit(tmp_path / "against", samples, weight=1.0)
+    seen = samples[samples["split"] != "test"]
+    dark = (seen["skin"] == "dark").to_numpy()
+    images = next((audit / "audit").glob("*/images.parquet"))
+    table = pd.read_parquet(images).assign(weight=np.where(dark, 0.01, 1.0))
+    shutil.rmtree(images.parent)
+    audit = make_audit(audit, samples, weight=table["weight"].to_numpy())
+    first = ask(audit, "weights").document["sentences"][0]
+    assert first.startswith("Small groups with a smaller share than before: skin:dark (")
+
+
+def test_without_label_or_annotation_there_is_still_a_manifest(tmp_path, photos):
+    about = {"classes": ["unlabelled"], "attributes": [], "label": "none"}
+    found = ask(make_audit(tmp_path / "plain", table_of(photos), about), "subset", size=10)
+    assert list(read(found.manifest)) == ["sample_id", "path", "row", "split"]
+    assert found.document["groups"] == {"rows": [], "evenness": []}
+    assert "before" in found.document["coverage"]
+
+
+def test_a_seed_decides_and_a_later_export_replaces_an_earlier_one_whole(audit):
+    first = ask(audit, "subset", size=30)
+    content = first.manifest.read_bytes()
+    assert ask(audit, "subset", size=30).manifest.read_bytes() == content
+    assert ask(audit, "subset", size=30, seed=1).manifest.read_bytes() != content
+    assert {path.name for path in first.manifest.parent.iterdir()} == {
+        "found.csv", "found.held-out.csv", "found.audit.json",
+    }  # fmt: skip
+    assert first.manifest.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"kind": "subset", "size": 161}, ConfigError, "choose 2 to 160"),
+        ({"kind": "subset", "size": 1}, ConfigError, "choose 2 to 160"),
+        ({"kind": "subset"}, ConfigError, "--size N"),
+        ({"kind": "weights", "size": 5}, ConfigError, "leave out --size"),
+        ({"kind": "resampled", "size": 1}, ConfigError, "choose 2 or more"),
+        ({"kind": "even"}, ConfigError, "choose weights, resampled, subset"),
+        ({"kind": "weights", "name": "w.xlsx"}, ConfigError, r"\.csv or \.parquet"),
+        ({"kind": "weights", "splits": ("train", "test")}, ConfigError, "test images stay"),
+        ({"kind": "weights", "splits": ()}, ConfigError, "train and validation"),
+    ],
+)
+def test_impossible_wishes_are_refused_and_nothing_is_written(audit, settings, error, said):
+    with pytest.raises(error, match=said):
+        ask(audit, settings.pop("kind"), settings.pop("name", "out/w.csv"), **settings)
+    assert not (audit.parent / "out").exists()
+
+
+def test_a_split_that_was_not_audited_is_named(tmp_path, photos):
+    samples = table_of(photos)
+    samples["split"] = samples["split"].replace("validation", "train")
+    audit = make_audit(tmp_path / "audit", samples)
+    with pytest.raises(DataError, match="the audit looked at: train"):
+        ask(audit, "weights", splits=("validation",))
+
+
+def test_unusable_weights_are_refused_but_a_subset_is_not(tmp_path, photos):
+    audit = make_audit(tmp_path / "audit", table_of(photos), weight=math.nan)
+    with pytest.raises(WeightError, match="--as subset"):
+        ask(audit, "weights")
+    assert len(read(ask(audit, "subset", size=9).manifest)) == 9
+
+
+def test_a_folder_that_is_no_audit_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no finished audit.*debias audit --data"):
+        ask(tmp_path / "nothing", "weights")
+
+
+def test_of_several_audits_the_named_one_counts(audit, photos):
+    other = "c" * 20
+    make_audit(audit, table_of(photos), key=other, weight=1.0)
+    with pytest.raises(DataError, match=r"2 finished stages 'audit'.*run the same"):
+        ask(audit, "weights")
+    write_json(audit / "audit.json", {"key": other})
+    found = ask(audit, "weights")
+    assert found.document["audit"]["key"] == other
+    assert read(found.manifest)["weight"].eq(1).all()
+
+
+def test_of_several_stores_the_named_one_counts(audit):
+    other = audit / "faces" / ("d" * 20)
+    shutil.copytree(audit / "faces" / FACES, other)
+    with pytest.raises(DataError, match=r"2 finished stages 'faces'"):
+        ask(audit, "weights")
+    write_json(audit / "audit.json", {"key": KEY, "faces": FACES})
+    shards = ask(audit, "weights").document["images"]["shards"]
+    assert {Path(path).parent.name for path in shards} == {FACES}
+
+
+def test_a_damaged_audit_is_refused(audit):
+    (audit / "audit.json").write_text("{")
+    with pytest.raises(DataError, match=r"audit\.json cannot be read"):
+        ask(audit, "weights")
+    (audit / "audit.json").unlink()
+    table = audit / "audit" / KEY / "images.parquet"
+    table.write_bytes(table.read_bytes()[:-1])
+    with pytest.raises(ArtifactCorruptError, match="does not match its manifest"):
+        ask(audit, "weights")
+
+
+def test_an_audit_of_other_images_is_refused(audit, photos):
+    shutil.rmtree(audit / "faces")
+    samples = table_of(photos)
+    samples["sample_id"] = samples["sample_id"] + "x"
+    shutil.rmtree(audit / "audit")
+    make_audit(audit, samples)
+    shutil.rmtree(audit / "faces")
+    run = RunFolder(audit)
+    with run.create("faces", FACES, {}) as place:
+        np.save(place / "images-00000.npy", np.zeros((ROWS, 2, 2, 3), np.uint8))
+        save_faces(place, table_of(photos), {"classes": [], "attributes": [], "label": "none"})
+    with pytest.raises(DataError, match="speaks of other images"):
+        ask(audit, "weights")
+
+
+def test_the_terminal_shows_shares_and_no_withheld_one(with_one):
+    document = ask(with_one, "subset", size=80, splits=("train", "validation")).document
+    first, *_, table = export_lines(document)
+    assert "80 of 180 images" in first
+    cells = [list(column.cells) for column in table.columns]
+    assert "withheld" in cells[1]
+    assert cells[2][cells[0].index("skin: one")] == "withheld"
+
+
+def test_the_command_writes_and_says_where(audit, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner(env={"COLUMNS": "200"})
+    result = runner.invoke(app, ["export", str(audit), "--as", "subset", "--size", "30"])
+    assert result.exit_code == 0, result.output
+    assert "Manifest: subset.csv" in result.output
+    assert "Held out, for testing: subset.held-out.csv" in result.output
+    assert len(read(Path("subset.csv"))) == 30
+    result = runner.invoke(app, ["export", str(audit), "--as", "subset"])
+    assert result.exit_code == ConfigError.exit_code
+    assert "--size N" in result.output
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_named(audit):
+    from debias.errors import StorageError
+
+    closed = audit.parent / "closed"
+    closed.mkdir(mode=0o500)
+    with pytest.raises(StorageError, match="closed"):
+        ask(audit, "weights", "closed/w.csv")
