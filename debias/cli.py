@@ -139,6 +139,135 @@ def ingest(  # noqa: PLR0913 (the options of one command)
 
 
 @app.command()
+def audit(  # noqa: PLR0913 (the options of one command)
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="Recipe, one for `debias run` included. Without one: drawn faces."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of images, or store, instead of a recipe."),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Layout of --data. [default: recognised]")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet file, one row per image, column `path`.")
+    ] = None,
+    attributes: Annotated[
+        str | None, typer.Option(metavar="COLUMN,...", help="Annotated groups, if there are any.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Who is shown (with --table).")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Images that say what the data should look like."),
+    ] = None,
+    earlier: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="An earlier version: what has changed.")
+    ] = None,
+    shares: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Declared shares: columns attribute, group, share."),
+    ] = None,
+    show_faces: Annotated[
+        bool, typer.Option("--show-faces", help="Put photographs of real people on the page.")
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeat."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; by default runs/NAME. Continued if it exists.")
+    ] = None,
+) -> None:
+    """Who is missing from a collection, how sure that is, and what to collect; no labels needed.
+
+    Writes audit.html and audit.json. In the folder of a run it reuses what was trained there.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with _explained():
+        from debias import audit_command
+        from debias.recording import choose_tracking
+        from debias.report.audit_terminal import audit_lines
+        from debias.stages import examine, open_job
+
+        given = {"name": layout, "table": table and str(table), "subject_column": subject}
+        recipe = {
+            "attributes": _list(attributes) if attributes else None,
+            "reference.data": reference and audit_command.source_of(reference),
+            "earlier.data": earlier and audit_command.source_of(earlier),
+            "audit.shares_file": shares and str(shares), "report.show_faces": show_faces or None,
+        }  # fmt: skip
+        request = audit_command.Request(
+            config=config, folder=data, data=_named(given), recipe=_named(recipe),
+            overrides=set_ or [],
+        )  # fmt: skip
+        asked = audit_command.recipe_of(request)
+        folder = out or Path("runs") / asked.name
+        with Bars() as bars:
+            job = open_job(asked, folder, progress=bars)
+            document = examine(job.with_tracking(choose_tracking(asked.tracking, folder.parent)))
+        if bars.kept:
+            _say(f"Reused {len(bars.kept)} finished stages: {', '.join(bars.kept)}.")
+        for line in audit_lines(document):
+            console.print(line, highlight=False, soft_wrap=isinstance(line, str))
+        _say(f"\nPage: {folder / 'audit.html'}")
+        _say(f"Numbers: {folder / 'audit.json'}")
+        _say(f"Next: open the page; a rebalanced data set: debias export {folder} --as subset")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder that debias audit wrote.")],
+    as_: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="KIND",
+            help="weights: every image with its weight; resampled: images drawn by these weights, "
+            "for training code without weights; subset: --size images that cover the latent space "
+            "most evenly.",
+        ),
+    ] = "weights",
+    size: Annotated[
+        int | None,
+        typer.Option(help="Images of a subset, or lines of a resampled file. [there: all]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    splits: Annotated[
+        str, typer.Option(metavar="SPLIT,...", help="Choose from these: train, validation.")
+    ] = "train",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .csv or .parquet. [default: KIND.csv]")
+    ] = None,
+) -> None:
+    """Write an audited data set for any other training code, with an audit before and after.
+
+    Test images never move: they are written to a second file, as they are.
+    """
+    with _explained():
+        from debias.exporting import Request
+        from debias.exporting import export as write_export
+        from debias.report.export_terminal import export_lines
+
+        found = write_export(
+            Request(
+                folder=folder, kind=as_, size=size, seed=seed, splits=tuple(_list(splits)),
+                out=out or Path(f"{as_}.csv"),
+            )
+        )  # fmt: skip
+        for line in export_lines(found.document):
+            console.print(line, highlight=False, soft_wrap=isinstance(line, str))
+        _say(f"\nManifest: {found.manifest}")
+        if found.held_out is not None:
+            _say(f"Held out, for testing: {found.held_out}")
+        _say(f"Numbers: {found.numbers} (how it came about, before and after)")
+        _say("Next: train on the manifest, test on the held-out images: Export in the README.")
+
+
+@app.command()
 def weigh(  # noqa: PLR0913 (the options of one command)
     embeddings: Annotated[
         Path, typer.Argument(help="One row per sample: .npy, .npz, .parquet or .csv.")

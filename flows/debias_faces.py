@@ -7,58 +7,21 @@ A stage that is finished in the run folder is found there by its content, so a r
 flow run continues where the last one stopped; Prefect's own result cache is off.
 """
 
-import functools
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.runtime import flow_run
-from prefect.tasks import Task
 
 from debias import stages
 from debias.artifacts import Artifact
 from debias.config import RunConfig, load_config
-from debias.errors import ArtifactCorruptError, ArtifactError
-from debias.progress import Advance
-from debias.recording import choose_tracking
 from debias.stages import Run, Stages
 from debias.summary import as_markdown
+from flows.tasks import Log, connected, flow_tags, stage
 
-P = ParamSpec("P")
-R = TypeVar("R")
 DEMO = RunConfig()
-
-
-def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Only what may pass by itself: storage and input/output, never bad data or bad settings."""
-    error = state.result(raise_on_failure=False)
-    lasting = FileNotFoundError | PermissionError | ArtifactCorruptError
-    return isinstance(error, OSError | ArtifactError) and not isinstance(error, lasting)
-
-
-def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task without Prefect's own cache: the run folder knows what is finished.
-
-    Arguments are a recipe, a folder and content keys: small, and safe to show in the server.
-    """
-
-    def wrap(function: Callable[P, R]) -> Task[P, R]:
-        return Task(
-            function,
-            task_run_name=name,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-            retries=2,
-            retry_delay_seconds=5,
-            retry_condition_fn=worth_a_retry,
-        )
-
-    return wrap
 
 
 @stage("faces")
@@ -122,32 +85,10 @@ def debias_faces(config: RunConfig = DEMO, out: str = "") -> dict[str, Any]:
     return report(config, out, Stages(store, latents, wanted, arms, classifiers))
 
 
-class Log:
-    """Reports progress to the flow run's log."""
-
-    def start(self, title: str, total: int) -> Advance:
-        logger, left = get_run_logger(), [total]
-
-        def advance(note: str, steps: int = 1) -> None:
-            left[0] -= steps
-            if left[0] == 0:
-                logger.info("%s done. %s", title, note)
-
-        return advance
-
-    def reused(self, title: str) -> None:
-        get_run_logger().info("%s reused: finished before with the same content", title)
-
-
 def opened(config: RunConfig, out: str) -> Run:
     """The run, with the tracker told which flow run it belongs to."""
-    tags = {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": flow_run.ui_url or ""}
-    run = stages.open_run(config, Path(out), progress=Log(), tags=tags)
+    run = stages.open_run(config, Path(out), progress=Log(), tags=flow_tags())
     return run.with_tracking(connected(config.tracking, Path(out).parent))
-
-
-# Connecting takes seconds, and every task of a flow run asks.
-connected = functools.cache(choose_tracking)
 
 
 if __name__ == "__main__":

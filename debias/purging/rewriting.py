@@ -29,8 +29,9 @@ from debias.sealed import (
 )
 
 IDS, WEIGHTS, ORIGIN, DRAWN = "ids.npy", "weights.parquet", "origin.json", "reconstructions.npy"
-# Arrays in the order of the training faces, without ids: they are made again by the next run.
-NAMELESS = ("discriminator",)
+# Arrays in the order of faces without ids, or figures that rest on every image: they are made again
+# by the next run.
+REMADE = ("discriminator", "audit")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def rewriting(path: Path, traces: Traces, stores: Sequence[Store]) -> Rewriting 
     Raises:
         ArtifactCorruptError: The artifact differs from its manifest: what is in it is not known.
     """
-    if path.parent.name in NAMELESS:
+    if path.parent.name in REMADE:
         return Rewriting(path, 0, None)
     verify(path)  # before anything is read: what it holds is sealed anew
     store = next((store for store in stores if store.path == path), None)

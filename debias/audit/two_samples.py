@@ -1,0 +1,340 @@
+"""Whether two sets of points differ: as a whole, and point by point.
+
+As a whole, by a distance and what chance makes of it; point by point, by a classifier that tells
+the sets apart and never scores a point that it saw.
+
+``n`` images of the data, ``m`` of the reference, ``k`` latent dimensions, ``f`` features, ``N`` of
+both sets, ``P`` arrangements.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int64
+from scipy.spatial.distance import cdist
+
+from debias.errors import ConfigError, DataError
+from debias.ranking import area_under_curve
+
+FEWEST = 20  # images a side: below, neither a test nor a classifier says anything
+TELLTALE = 0.97  # sets told apart better than this differ in more than their people
+ROWS = 512  # of a block of distances
+ARRANGEMENTS = 1000  # of a block of permutations
+ROUNDING = 1e-12  # equal arrangements of the same points may differ by this
+FOLDS, REPEATS = 5, 3
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse penalties, flattest model first
+
+Verdict = Literal["told_apart", "not_told_apart", "too_few"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoSamples:
+    """How far two sets of points lie apart, and how far two random sets would.
+
+    Attributes:
+        distance: Energy distance, in units of the mean distance between two points of both sets
+            together; 0 for equal sets. NaN, as ``null``, ``noticed`` and ``p``, with too few.
+        null: 2.5 %, 50 % and 97.5 % quantile of the distance between two random sets of the same
+            sizes from both sets together. It is not 0: two finite sets are never equal.
+        noticed: Distance from about which the test tells sets of these sizes apart.
+        p: Chance of such a distance, or a larger one, between two random sets.
+        n: Points of the data that were compared.
+        m: Points of the reference that were compared.
+        level: Chance of a false alarm that is accepted.
+        verdict: ``too_few``: a set has fewer than 20 points.
+    """
+
+    distance: float
+    null: tuple[float, float, float]
+    noticed: float
+    p: float
+    n: int
+    m: int
+    level: float
+    verdict: Verdict
+
+    def sentence(self, first: str = "the data set", second: str = "the reference") -> str:
+        if self.verdict == "too_few":
+            return (
+                f"Too few images for a comparison: {self.n:,} of {first}, {self.m:,} of {second}; "
+                f"it takes at least {FEWEST} of each."
+            )
+        low, _, high = self.null
+        chance = (
+            f"(distance {self.distance:.4f}; two random sets of these sizes: {low:.4f} to "
+            f"{high:.4f}; p = {self.p:.3g})"
+        )
+        if self.verdict == "told_apart":
+            return f"There is a difference between {first} and {second} {chance}."
+        return (
+            f"The test does not tell {first} and {second} apart {chance}. That does not show that "
+            f"they are alike: with {self.n:,} and {self.m:,} images, a distance below about "
+            f"{self.noticed:.4f} goes unnoticed."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, None where undefined."""
+        known = self.verdict != "too_few"
+        return {
+            "distance": self.distance if known else None,
+            "null": list(self.null) if known else None,
+            "p": self.p if known else None,
+            "level": self.level,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contrast:
+    """How much likelier each image is in the reference than in the data.
+
+    Attributes:
+        data: (n,), nats: log density of the reference less that of the data at each image of the
+            data, as a classifier saw it that did not see the image; 0 where both are equal.
+        reference: (m,), the same at each image of the reference.
+        separability: Area under the ROC curve with which the classifier tells the two sets apart;
+            about 0.5 where it cannot.
+    """
+
+    data: Float64[np.ndarray, " n"]
+    reference: Float64[np.ndarray, " m"]
+    separability: float
+
+    @property
+    def telltale(self) -> bool:
+        """Whether the sets are told apart almost without error, as two cameras are."""
+        return self.separability >= TELLTALE
+
+    def swapped(self) -> "Contrast":
+        """The same with the two sets in each other's place."""
+        return Contrast(data=-self.reference, reference=-self.data, separability=self.separability)
+
+
+def two_samples(
+    data: Float[np.ndarray, "n k"],
+    reference: Float[np.ndarray, "m k"],
+    *,
+    permutations: int = 999,
+    most: int = 2000,
+    level: float = 0.01,
+    seed: int = 0,
+) -> TwoSamples:
+    """Compare two sets of points by their energy distance, with a permutation test.
+
+    ``2 E|X - Y| - E|X - X'| - E|Y - Y'|`` over all pairs; every dimension is standardised over
+    both sets. The order of the rows does not matter.
+
+    Args:
+        data: (n, k), finite, may be memory-mapped.
+        reference: (m, k), of other images than the data.
+        permutations: Random divisions of all points that the distance is compared with.
+        most: Points of each set that are looked at; more are drawn from at random.
+        level: Of a false alarm.
+        seed: Of the draw and of the divisions.
+
+    Raises:
+        DataError: The two sets have different dimensions.
+        ConfigError: Too few permutations to reach the level.
+
+    Reference:
+        Székely and Rizzo 2013, Energy statistics: a class of statistics based on distances,
+        Journal of Statistical Planning and Inference 143; p-value as in Phipson and Smyth 2010,
+        Permutation p-values should never be zero.
+    """
+    require_alike(data, reference)
+    fewest = int(np.ceil(1 / level - ROUNDING)) - 1
+    if permutations < fewest:
+        raise ConfigError(
+            f"{permutations} permutations cannot reach the level {level:g}: set permutations to "
+            f"at least {fewest}"
+        )
+    n, m = min(len(data), most), min(len(reference), most)
+    if min(n, m) < FEWEST:
+        return too_few(n, m, level)
+    generator = np.random.default_rng(seed)
+    first, second = (_drawn(points, most, generator) for points in (data, reference))
+    points = _standardised(np.concatenate([first, second]))
+    signs = np.repeat([1 / n, -1 / m], [n, m])
+    observed, unit = _distance(points, signs)
+    null = np.concatenate(list(_null(points, signs, permutations, generator))) / unit
+    p = (1 + int((null >= observed - ROUNDING).sum())) / (1 + permutations)
+    low, median, high, noticed = np.quantile(null, [0.025, 0.5, 0.975, 1 - level]).tolist()
+    return TwoSamples(
+        distance=observed,
+        null=(low, median, high),
+        noticed=noticed,
+        p=p,
+        n=n,
+        m=m,
+        level=level,
+        verdict="told_apart" if p <= level else "not_told_apart",
+    )
+
+
+def contrast(
+    data: Float[np.ndarray, "n f"], reference: Float[np.ndarray, "m f"], *, seed: int = 0
+) -> Contrast:
+    """Tell the reference from the data image by image.
+
+    Logistic regression on standardised features, cross-fitted: every image is scored by models
+    that never saw it, and the scores are averaged over repetitions of the folds. The penalty is
+    the one that predicts images left out best. A slope and an offset, fitted to the left-out
+    scores of all images, make them log ratios that can be taken at their word; scores that say
+    nothing, or the opposite, become 0. The order of the rows does not matter.
+
+    Args:
+        data: (n, f), finite, at least two rows.
+        reference: (m, f), of other images than the data: one that is in both would be scored by
+            a model that saw it.
+        seed: Of the folds.
+
+    Raises:
+        DataError: The two sets have different features.
+
+    Reference:
+        Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
+    """
+    require_alike(data, reference)
+    own, others = by_place(data), by_place(reference)
+    # No set is told which is which when both are standardised together.
+    x = _standardised(np.concatenate([data[own], reference[others]]))
+    wanted = np.arange(len(x)) >= len(own)
+    scores = _left_out(x, wanted, seed)
+    ratio = _calibrated(scores, wanted)
+    here, there = np.empty(len(own)), np.empty(len(others))
+    here[own], there[others] = ratio[~wanted], ratio[wanted]
+    area = area_under_curve(scores[wanted], scores[~wanted]).value
+    return Contrast(data=here, reference=there, separability=area)
+
+
+def too_few(n: int, m: int, level: float) -> TwoSamples:
+    """No comparison at all: fewer than 20 points in one of the sets."""
+    none = np.nan
+    return TwoSamples(
+        distance=none,
+        null=(none, none, none),
+        noticed=none,
+        p=none,
+        n=n,
+        m=m,
+        level=level,
+        verdict="too_few",
+    )
+
+
+def by_place(points: Float[np.ndarray, "n k"]) -> Int64[np.ndarray, " n"]:
+    """An order of the rows by where they lie, so that what is drawn does not depend on theirs.
+
+    It is the order along a direction that is always the same one, in which different points
+    practically never tie.
+    """
+    span = np.ptp(points, axis=0).astype(np.float64)  # exact, whatever the order
+    direction = np.random.default_rng(0).normal(size=points.shape[1])
+    # Not a matrix product: its last bits may depend on where a row stands.
+    along = (points * (direction / np.where(span > 0, span, 1.0))).sum(axis=1)
+    return np.argsort(along, kind="stable").astype(np.int64)
+
+
+def require_alike(data: Float[np.ndarray, "n k"], reference: Float[np.ndarray, "m other"]) -> None:
+    """Raise DataError unless both sets are described by equally many numbers."""
+    if data.shape[1] != reference.shape[1]:
+        raise DataError(
+            f"the data have {data.shape[1]} dimensions and the reference {reference.shape[1]}: "
+            "place both with the same network"
+        )
+
+
+def _drawn(
+    points: Float[np.ndarray, "n k"], most: int, generator: np.random.Generator
+) -> Float64[np.ndarray, "_ k"]:
+    order = by_place(points)
+    if len(order) > most:
+        order = order[np.sort(generator.choice(len(order), most, replace=False))]
+    return points[order].astype(np.float64)
+
+
+def _standardised(points: Float[np.ndarray, "N k"]) -> Float[np.ndarray, "N k"]:
+    spread = points.std(axis=0)
+    return (points - points.mean(axis=0)) / np.where(spread > 0, spread, 1)
+
+
+def _distance(
+    points: Float64[np.ndarray, "N k"], signs: Float64[np.ndarray, " N"]
+) -> tuple[float, float]:
+    """Distance between the two sets, and the mean distance of two points; 1 if all are one."""
+    both = _energies(points, np.stack([signs, np.ones(len(signs))], axis=1))
+    unit = -both[1] / (len(points) * (len(points) - 1)) or 1.0
+    return float(both[0] / unit), float(unit)
+
+
+def _null(
+    points: Float64[np.ndarray, "N k"],
+    signs: Float64[np.ndarray, " N"],
+    permutations: int,
+    generator: np.random.Generator,
+) -> Iterator[Float64[np.ndarray, " _"]]:
+    """Distances between random divisions of the points."""
+    for start in range(0, permutations, ARRANGEMENTS):
+        count = min(ARRANGEMENTS, permutations - start)
+        yield _energies(points, generator.permuted(np.tile(signs, (count, 1)), axis=1).T)
+
+
+def _energies(
+    points: Float64[np.ndarray, "N k"], signs: Float64[np.ndarray, "N P"]
+) -> Float64[np.ndarray, " P"]:
+    """Minus the sum over all pairs of ``sign * sign * distance``, for every arrangement.
+
+    With 1/n for one set and -1/m for the other this is the energy distance.
+    """
+    total = np.zeros(signs.shape[1])
+    for start in range(0, len(points), ROWS):
+        rows = slice(start, start + ROWS)
+        total -= np.einsum("rp,rp->p", signs[rows], cdist(points[rows], points) @ signs)
+    return total
+
+
+def _left_out(
+    x: Float[np.ndarray, "N f"], wanted: Bool[np.ndarray, " N"], seed: int
+) -> Float64[np.ndarray, " N"]:
+    """Log odds of every row for being ``wanted``, by models that did not see it."""
+    from scipy.special import expit
+    from sklearn.metrics import log_loss
+
+    lowest, strength, first = np.inf, STRENGTHS[0], np.zeros(len(x))
+    for tried in STRENGTHS:
+        scores = _once(x, wanted, tried, [seed, 0])
+        loss = log_loss(wanted, expit(scores))
+        if loss >= lowest:
+            break  # fits ever more closely from here on
+        lowest, strength, first = loss, tried, scores
+    rest = [_once(x, wanted, strength, [seed, repeat]) for repeat in range(1, REPEATS)]
+    return np.mean([first, *rest], axis=0)
+
+
+def _once(
+    x: Float[np.ndarray, "N f"], wanted: Bool[np.ndarray, " N"], strength: float, seed: list[int]
+) -> Float64[np.ndarray, " N"]:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    model = LogisticRegression(C=strength, tol=1e-3, max_iter=1000)
+    state = int(np.random.default_rng(seed).integers(2**31))
+    folds = min(FOLDS, int(wanted.sum()), int((~wanted).sum()))
+    parts = StratifiedKFold(folds, shuffle=True, random_state=state)
+    scores = cross_val_predict(model, x, wanted, cv=parts, method="decision_function")
+    return scores.astype(np.float64)
+
+
+def _calibrated(
+    scores: Float64[np.ndarray, " N"], wanted: Bool[np.ndarray, " N"]
+) -> Float64[np.ndarray, " N"]:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    column = StandardScaler().fit_transform(scores[:, None])
+    model = LogisticRegression(tol=1e-6).fit(column, wanted)
+    if model.coef_[0, 0] <= 0:
+        return np.zeros(len(scores))
+    return model.decision_function(column) - np.log(wanted.sum() / (~wanted).sum())

@@ -1,0 +1,417 @@
+"""How representative a data set is: every part of an audit put together, from values to a value.
+
+``n`` audited images, ``m`` of a second set, ``k`` latent dimensions, ``f`` features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float64, Int64, Shaped
+
+from debias.audit import sections, wording
+from debias.audit.audit_report import AuditReport
+from debias.audit.cells import Cells, coverage
+from debias.audit.clusters import clustered
+from debias.audit.directions import uneven_directions
+from debias.audit.drift import Version, drift
+from debias.audit.groups import audit_groups
+from debias.audit.latent_map import latent_map
+from debias.audit.rules import AuditRules
+from debias.audit.shares_file import checked_shares, read_shares
+from debias.audit.shortfall import Shortfall, comparison, shortfall
+from debias.audit.thin import thin_regions
+from debias.audit.two_samples import two_samples
+from debias.density import DensityEstimator, HistogramDensity, active_dimensions, rarity
+from debias.descriptors import DESCRIPTORS, VIEWS, condensed
+from debias.errors import DataError, GroupSchemaError
+from debias.metrics import hidden_counts
+from debias.progress import Advance, silent
+from debias.seeding import stream_seed
+from debias.types import FaceStore, Latents, Rarity, TrainingTable
+from debias.weighting import LatentRarity
+
+ALPHA = 0.01  # smoothing of the density, as the weights have it
+PARTS = 8  # calls of ``advance``
+FEWEST = 50  # images that an audit needs
+# Ids of two sets can be the same: those of a second one say where they are from.
+REFERENCE, EARLIER = "reference/", "earlier/"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Placed:
+    """Images, and where they lie in a latent space.
+
+    Attributes:
+        store: Faces.
+        latents: Of some of them, in any order.
+        name: What a reader calls this set.
+    """
+
+    store: FaceStore
+    latents: Latents
+    name: str = "the reference"
+
+    @cached_property
+    def rows(self) -> Int64[np.ndarray, " n"]:
+        """Rows of the store, in the order of the latents.
+
+        Raises:
+            DataError: A latent belongs to no image of the store.
+        """
+        ids = pd.Index(self.store.samples["sample_id"].astype(str))
+        rows = ids.get_indexer(pd.Index(self.latents.sample_ids.astype(str)))
+        strange = self.latents.sample_ids[rows < 0]
+        if len(strange):
+            raise DataError(
+                f"{len(strange)} of {len(rows)} latents belong to no image of the store, first: "
+                f"{strange[0]}; pass the latents of this store"
+            )
+        return rows.astype(np.int64)
+
+    @property
+    def ids(self) -> Shaped[np.ndarray, " n"]:
+        return self.store.ids(self.rows)
+
+    def column(self, name: str) -> Shaped[np.ndarray, " n"] | None:
+        """One column of the store's table; None where it has none."""
+        if name not in self.store.samples:
+            return None
+        return self.store.samples[name].to_numpy(dtype=object)[self.rows]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Question:
+    """What is audited, and what decides the answer.
+
+    Attributes:
+        data: Images to audit.
+        reference: A second set, placed by the same encoder, that says what the images should look
+            like; none of its images may be among the audited ones.
+        earlier: An earlier version of the audited set; images of both are known by ``sha256``, or
+            by their id where there is none.
+        density: How rarity is measured.
+        rules: What counts, and the shares that annotated groups should have.
+        set_aside: Columns ``attribute, group, listed, rejected``: whose images were lost before.
+        source: Who says to which group a face belongs.
+        nats: (n,) how badly a model explains each image.
+        seed: Of every random choice.
+    """
+
+    data: Placed
+    reference: Placed | None = None
+    earlier: Placed | None = None
+    density: DensityEstimator = field(default_factory=HistogramDensity)
+    rules: AuditRules = field(default_factory=AuditRules)
+    set_aside: pd.DataFrame | None = None
+    source: str = "annotated"
+    nats: Float64[np.ndarray, " n"] | None = None
+    seed: int = 0
+
+    def stream(self, purpose: str) -> int:
+        # scikit-learn takes 32 bits.
+        return stream_seed(self.seed, f"audit/{purpose}") % 2**32
+
+    @cached_property
+    def active(self) -> Bool[np.ndarray, " k"]:
+        """Latent dimensions that say something about the images."""
+        found = active_dimensions(self.data.latents)
+        if not found.any():
+            raise DataError(
+                f"all {len(found)} latent dimensions are constant: the latents say nothing about "
+                "the images; train longer or bring other embeddings"
+            )
+        return found
+
+    def points(self, placed: Placed) -> Float64[np.ndarray, "_ k"]:
+        """Active latents of a set."""
+        return np.asarray(placed.latents.mean[:, self.active], dtype=np.float64)
+
+    @cached_property
+    def views(self) -> Mapping[str, list[np.ndarray]]:
+        """Every description of the audited images, then of the reference, then of the earlier."""
+        sets = [one for one in (self.data, self.reference, self.earlier) if one is not None]
+        pairs = [(one.store.images, one.rows) for one in sets]
+        images, rows = pairs[0]
+        described = {name: condensed(name, images, rows, *pairs[1:]) for name in VIEWS}
+        return {"latents": [self.points(one) for one in sets], **described}
+
+    def features(self, place: int) -> Float64[np.ndarray, "_ f"]:
+        """Latents and plain descriptions of one of the sets, side by side."""
+        names = ("latents", *DESCRIPTORS)
+        return np.concatenate([self.views[name][place] for name in names], axis=1).astype(
+            np.float64
+        )
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        return self.data.store.groups(self.data.rows).reset_index(drop=True)
+
+    @property
+    def subjects(self) -> Shaped[np.ndarray, " n"] | None:
+        return self.data.column("subject_id")
+
+    def explained(self, members: Bool[np.ndarray, " n"]) -> list[dict[str, Any]]:
+        """What annotations tell about some of the images; small counts are withheld."""
+        if not len(self.groups.columns):
+            return []
+        side = pd.Series(np.where(members, "in", "out"), name="region")
+        hidden: set[str] = set()
+        for name, column in self.groups.items():
+            counts = hidden_counts(pd.DataFrame({"region": side, name: column}), self.below)
+            hidden |= {
+                cell.split(" x ", 1)[1] for cell, small in counts.items() if small and " x " in cell
+            }
+        return sections.explains(self.groups, members, frozenset(hidden))
+
+    @property
+    def below(self) -> int:
+        return self.rules.suppress_below
+
+
+def audit(  # noqa: PLR0913 (one call is the point)
+    store: FaceStore,
+    latents: Latents,
+    *,
+    reference: Placed | None = None,
+    earlier: Placed | None = None,
+    rules: AuditRules | None = None,
+    density: DensityEstimator | None = None,
+    seed: int = 0,
+) -> AuditReport:
+    """Say who is missing from a collection of faces, how sure that is, and what to collect.
+
+    No label and no annotation is needed; annotated attributes of the store are counted besides.
+
+    Args:
+        store: Decoded faces.
+        latents: Of the images to audit, (n, k), n >= 50, by any encoder.
+        reference: A second set, ``Placed(store=..., latents=...)`` by the same encoder, that says
+            what the images should look like.
+        earlier: An earlier version of this set, likewise.
+        rules: What counts as found, and the shares that annotated groups should have.
+        density: How rarity is measured; a histogram by default.
+        seed: Of every random choice; the same seed gives the same audit.
+
+    Raises:
+        DataError: Latents, stores and shares that do not belong together, or fewer than 50 images.
+    """
+    question = Question(
+        data=Placed(store=store, latents=latents, name="the data"),
+        reference=reference,
+        earlier=earlier,
+        rules=rules or AuditRules(),
+        density=density or HistogramDensity(),
+        seed=seed,
+    )
+    return answer(question)
+
+
+def answer(question: Question, advance: Advance = silent) -> AuditReport:
+    """The same, with everything that a pipeline knows; ``advance`` is called :data:`PARTS` times.
+
+    Raises:
+        DataError: As :func:`audit`.
+    """
+    size = len(question.data.rows)
+    if size < FEWEST:
+        raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
+    parts = _Parts(question, advance)
+    document = parts.document()
+    document["verdicts"] = wording.verdicts(document)
+    document["limits"] = wording.limits(document, subjects=question.subjects is not None)
+    return AuditReport(
+        document=document,
+        images=parts.images(),
+        latents=question.data.latents,
+        active=question.active,
+        regions=parts.regions,
+        directions=parts.directions,
+        layout=parts.layout,
+    )
+
+
+class _Parts:
+    """Everything that is worked out of a question, each part once and in this order."""
+
+    def __init__(self, question: Question, advance: Advance) -> None:
+        self.question, self.rules = question, question.rules
+        points, data = question.points(question.data), question.data
+        _ = question.views
+        advance("described")
+        self.rarity = _rarity(question)
+        self.weight = _weight(self.rarity)
+        advance("density")
+        self.regions = thin_regions(
+            {name: view[0] for name, view in question.views.items()},
+            most=self.rules.thin_share,
+            level=self.rules.level,
+            seed=question.stream("thin"),
+        )
+        advance("thin regions")
+        self.cell = Cells.fit(points, self.rules.cells).of(points)
+        self.coverage = coverage(points, cells=self.rules.cells, seed=question.stream("bell"))
+        self.directions = uneven_directions(points)
+        self.clusters = clustered(points, self.rules.clusters, question.stream("clusters"))
+        advance("coverage")
+        self.layout = latent_map(
+            points, self.rules.map_method, self.rules.map_points, question.stream("map")
+        )
+        advance("map")
+        self.reference, self.shortfall = _against(question)
+        advance("reference")
+        self.drift = _changed(question)
+        advance("drift")
+        self.groups = _grouped(question, self.rarity, self.weight)
+        advance(f"{len(data.rows):,} images")
+
+    def document(self) -> dict[str, Any]:
+        ids, score = self.question.data.ids, self.rarity.score
+        return {
+            "coverage": sections.of_coverage(self.coverage),
+            "regions": sections.of_regions(self.regions, ids, self.question.explained),
+            "directions": [sections.of_direction(one, ids) for one in self.directions],
+            "clusters": sections.of_clusters(self.clusters, score, ids),
+            "map": sections.of_map(self.layout, len(ids)),
+            "extremes": sections.of_extremes(score, ids),
+            "anomalies": None,
+            "latent_pages": None,
+            "reference": self.reference,
+            "drift": self.drift,
+            "groups": self.groups,
+        }
+
+    def images(self) -> pd.DataFrame:
+        """One row an audited image, see :class:`AuditReport`."""
+        question = self.question
+        size, drawn = len(question.data.rows), self.layout.rows
+        places = np.full((size, 2), np.nan)
+        places[drawn] = self.layout.xy
+        region = np.zeros(size, np.int64)
+        for number, one in reversed(list(enumerate(self.regions.found, 1))):
+            region[one.members] = number
+        short = self.shortfall
+        return pd.DataFrame(
+            {
+                "sample_id": question.data.ids,
+                "split": question.data.column("split"),
+                "cluster": self.clusters.of + 1,
+                "cell": self.cell,
+                "region": region,
+                "rarity": self.rarity.score,
+                "weight": self.weight,
+                "nats": np.nan if question.nats is None else question.nats,
+                "log_ratio": np.nan if short is None else short.contrast.data,
+                "x": places[:, 0],
+                "y": places[:, 1],
+            }
+        )
+
+
+def _rarity(question: Question) -> Rarity:
+    labels = np.zeros(len(question.data.rows), np.int64)
+    return rarity(question.density, question.data.latents, labels, alpha=ALPHA, across="all")
+
+
+def _weight(found: Rarity) -> Float64[np.ndarray, " n"]:
+    """What latent rarity would make of these images in training, with mean 1."""
+    labels = np.zeros(len(found.score), np.int64)
+    table = TrainingTable(sample_ids=found.sample_ids, labels=labels, score=found.score)
+    weights = LatentRarity(allow_degenerate=True).weights(table)
+    return weights.probability * len(weights.probability)
+
+
+def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | None]:
+    """Where the audited images fall short of a reference."""
+    reference, rules = question.reference, question.rules
+    if reference is None:
+        return None, None
+    _require_apart(question.data, reference)
+    test = two_samples(
+        question.points(question.data),
+        question.points(reference),
+        permutations=rules.permutations,
+        level=rules.difference_level,
+        seed=question.stream("two samples"),
+    )
+    found = shortfall(
+        question.features(0), question.features(1),
+        level=rules.level, seed=question.stream("shortfall"),
+    )  # fmt: skip
+    theirs = np.array([f"{REFERENCE}{name}" for name in reference.ids])
+    section = comparison(reference.name, test, found, question.data.ids, theirs)
+    for entry in section["regions"]:
+        entry["explains"] = question.explained(found.region == entry["number"])
+    return section, found
+
+
+def _require_apart(data: Placed, reference: Placed) -> None:
+    """An image of both sets would be told apart from itself."""
+    mine, theirs = data.column("sha256"), reference.column("sha256")
+    if mine is None or theirs is None:
+        return
+    shared = set(mine) & set(theirs) - {""}
+    if shared:
+        raise DataError(
+            f"{len(shared)} images are in both the data and the reference; leave them out of the "
+            "reference, which must show other photographs"
+        )
+
+
+def _changed(question: Question) -> dict[str, Any] | None:
+    """What has changed since an earlier version."""
+    earlier = question.earlier
+    if earlier is None:
+        return None
+    place = 1 if question.reference is None else 2
+    return drift(
+        earlier.name,
+        _version(question, question.data, 0, ""),
+        _version(question, earlier, place, EARLIER),
+        permutations=question.rules.permutations,
+        level=question.rules.difference_level,
+        seed=question.stream("drift"),
+    )
+
+
+def _version(question: Question, placed: Placed, place: int, prefix: str) -> Version:
+    content = placed.column("sha256")
+    if content is None or (content == "").any():
+        content = placed.ids
+    return Version(
+        sample_ids=np.array([f"{prefix}{name}" for name in placed.ids]),
+        content=content.astype(str),
+        latents=question.points(placed),
+        features=question.features(place),
+    )
+
+
+def _grouped(
+    question: Question, found: Rarity, weight: Float64[np.ndarray, " n"]
+) -> dict[str, Any] | None:
+    """What annotations say; None without any."""
+    groups, rules = question.groups, question.rules
+    declared = read_shares(rules.shares_file) if rules.shares_file else checked_shares(rules.shares)
+    if not len(groups.columns):
+        if declared:
+            raise GroupSchemaError(
+                f"audit.shares declares shares of {', '.join(declared)}, but no attribute is "
+                "annotated; name the columns under 'attributes'"
+            )
+        return None
+    hidden = {name for name, small in hidden_counts(groups, rules.suppress_below).items() if small}
+    return audit_groups(
+        groups,
+        declared=declared,
+        rarity=found.score,
+        weight=weight,
+        subjects=question.subjects,
+        set_aside=question.set_aside,
+        hidden=frozenset(hidden),
+        rules=rules,
+        source=question.source,
+        seed=question.stream("groups"),
+    ).to_dict()

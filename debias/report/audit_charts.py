@@ -1,0 +1,50 @@
+"""The charts of an audit, by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from debias.report.audit_comparison_charts import distance, shares_of_regions
+from debias.report.audit_group_charts import group_rarity, group_shares
+from debias.report.audit_map_charts import maps
+from debias.report.audit_pictures import AuditPictures
+from debias.report.audit_space_charts import clusters, coverage, directions
+from debias.report.drawing import svg
+
+Document = Mapping[str, Any]
+Drawing = tuple[Callable[[Figure], None], float]
+WIDTH = 7.6  # inches
+
+
+def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, bytes]:
+    """Draw what there is to draw.
+
+    Args:
+        document: An audit document.
+        pictures: The map; of the faces only the thumbnails are drawn, in ``map_faces`` alone.
+
+    Returns:
+        Name to SVG: ``reference_distance``, ``reference_regions``, ``drift_distance``,
+        ``drift_regions``, ``group_shares``, ``group_rarity``, ``directions``, ``coverage``,
+        ``clusters``, ``map_faces``, ``map_density``, ``map_regions``, ``map_cluster`` and
+        ``map_annotation`` of the first annotation, the same followed by ``_<name>`` of the others.
+        What has nothing to show is left out. The same input gives the same bytes.
+    """
+    drawings: dict[str, Drawing | None] = {
+        "reference_distance": distance(document["reference"]),
+        "reference_regions": shares_of_regions(document["reference"], "in the reference"),
+        "drift_distance": distance(document["drift"]),
+        "drift_regions": shares_of_regions(document["drift"], "in the earlier version"),
+        "group_shares": group_shares(document),
+        "group_rarity": group_rarity(document),
+        "directions": directions(document),
+        "coverage": coverage(document),
+        "clusters": clusters(document),
+    }
+    drawn = {
+        name: svg(drawing[0], WIDTH, drawing[1])
+        for name, drawing in drawings.items()
+        if drawing is not None
+    }
+    return drawn | maps(document, pictures.map)

@@ -1,0 +1,30 @@
+"""The earlier version of the data: decoded as the data themselves are, to see what changed."""
+
+from debias.artifacts import Artifact
+from debias.config import FacesRecipe
+from debias.ingest import Selection
+from debias.stages.faces import ingest_faces
+from debias.stages.run import Job
+
+
+def build_earlier(job: Job) -> Artifact | None:
+    """Decode the earlier version into a store of the same folder, or find it decoded.
+
+    Returns:
+        Its store, of which every split counts; None without an earlier version.
+
+    Raises:
+        DataError: It cannot be used; the message says why.
+    """
+    earlier, config = job.config.earlier, job.config
+    if earlier is None:
+        return None
+    recipe = FacesRecipe(
+        name=config.name,
+        seed=config.seed,
+        data=earlier.data,
+        image_size=config.image_size,
+        selection=Selection(filters=earlier.filters, leaks="drop"),
+        ingest=config.ingest,
+    )
+    return ingest_faces(recipe, job.folder, job.progress, about=job.compute.describe())

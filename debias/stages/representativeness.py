@@ -1,0 +1,47 @@
+"""The whole audit, one stage after another."""
+
+from typing import Any
+
+from debias.artifacts import Artifact, load_faces
+from debias.errors import DataError, DatasetSmallerThanBatchError
+from debias.models.pretrained import Pretrained
+from debias.stages.audit import AuditParts, build_audit
+from debias.stages.earlier import build_earlier
+from debias.stages.faces import ingest_faces
+from debias.stages.reference import build_reference
+from debias.stages.representation import build_representation
+from debias.stages.run import Job
+
+
+def examine(job: Job) -> dict[str, Any]:
+    """Faces, reference, earlier version, latent space, audit.
+
+    Returns:
+        The document that ``audit.json`` holds.
+    """
+    faces = build_audited_faces(job)
+    reference = build_reference(job, faces)  # first: it can fail, and takes seconds
+    earlier = build_earlier(job)
+    latents = build_representation(job, faces)
+    return build_audit(job, AuditParts(faces, latents, reference, earlier))
+
+
+def build_audited_faces(job: Job) -> Artifact:
+    """The store of the data set, in which no label is needed.
+
+    Raises:
+        DataError: The data cannot be used, or are too few to train an autoencoder.
+    """
+    faces = ingest_faces(job.config, job.folder, job.progress, about=job.compute.describe())
+    store, recipe = load_faces(faces), job.config.representation
+    for split in ("train", "validation"):
+        if not len(store.rows(split)):
+            raise DataError(f"no image is left for {split}; see selection in the config")
+    size = len(store.rows("train"))
+    if not isinstance(recipe.model, Pretrained) and size < recipe.training.batch_size:
+        raise DatasetSmallerThanBatchError(
+            f"there are {size} training images, fewer than one batch of "
+            f"{recipe.training.batch_size}; set representation.training.batch_size to "
+            f"{max(2, size // 4)} or less, or use more images"
+        )
+    return faces

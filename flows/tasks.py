@@ -1,0 +1,71 @@
+"""How a stage becomes a Prefect task, and what every task of a flow shares."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import get_run_logger
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+from prefect.tasks import Task
+
+from debias.errors import ArtifactCorruptError, ArtifactError
+from debias.progress import Advance
+from debias.recording import choose_tracking
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Only what may pass by itself: storage and input/output, never bad data or bad settings."""
+    error = state.result(raise_on_failure=False)
+    lasting = FileNotFoundError | PermissionError | ArtifactCorruptError
+    return isinstance(error, OSError | ArtifactError) and not isinstance(error, lasting)
+
+
+def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task without Prefect's own cache: the run folder knows what is finished.
+
+    Arguments are a recipe, a folder and content keys: small, and safe to show in the server.
+    """
+
+    def wrap(function: Callable[P, R]) -> Task[P, R]:
+        return Task(
+            function,
+            task_run_name=name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=2,
+            retry_delay_seconds=5,
+            retry_condition_fn=worth_a_retry,
+        )
+
+    return wrap
+
+
+class Log:
+    """Reports progress to the flow run's log."""
+
+    def start(self, title: str, total: int) -> Advance:
+        logger, left = get_run_logger(), [total]
+
+        def advance(note: str, steps: int = 1) -> None:
+            left[0] -= steps
+            if left[0] == 0:
+                logger.info("%s done. %s", title, note)
+
+        return advance
+
+    def reused(self, title: str) -> None:
+        get_run_logger().info("%s reused: finished before with the same content", title)
+
+
+def flow_tags() -> Mapping[str, str]:
+    """Tags by which a tracked run leads back to its flow run."""
+    return {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": flow_run.ui_url or ""}
+
+
+# Connecting takes seconds, and every task of a flow run asks.
+connected = functools.cache(choose_tracking)

@@ -1,0 +1,56 @@
+import io
+import re
+
+import pytest
+from reading import FORBIDDEN, replaced
+from rich.console import Console
+from test_audit_document import empty_audit, fake_audit
+from test_report_page import HOSTILE
+
+from debias.report.audit_terminal import ROWS, audit_lines
+
+
+def terminal(document):
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    for line in audit_lines(document):
+        console.print(line)
+    return console.file.getvalue()
+
+
+def test_verdicts_come_first_then_what_to_collect_and_where_it_is_thin():
+    document = fake_audit()
+    said = terminal(document)
+    places = [said.index(found["sentence"][:60]) for found in document["verdicts"]]
+    tables = ("To look like the reference", "To reach the declared shares", "of 27 looked at",
+              "annotated groups")  # fmt: skip
+    places += [said.index(title) for title in tables]
+    assert places == sorted(places)
+    assert re.search(r"images like those of region 1\W+240\W+168 to 336", said)
+    assert re.search(r"annotated race: Indian\W+385\W+3.1%", said)
+    assert re.search(r"annotated race: Inuit\W+withheld\W+withheld", said)
+    assert "cannot tell" in said
+    assert FORBIDDEN.findall(said) == []
+
+
+def test_an_audit_of_nothing_says_why_there_is_no_number():
+    said = " ".join(terminal(empty_audit()).split())
+    assert said.startswith("12 images are too few to say anything.")
+    assert "that takes something to compare with" in said
+    assert "None" not in said
+
+
+def test_long_tables_are_cut_and_say_so():
+    document = fake_audit()
+    rows = document["groups"]["attributes"][0]["rows"]
+    document["groups"]["attributes"][0]["rows"] = rows * 10
+    assert f"{ROWS} of 72; the page has all" in terminal(document)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "[bold]red[/] \x1b[31m", "[/]"])
+def test_hostile_names_cannot_steer_a_terminal(name):
+    document = fake_audit()
+    for old in ("Indian", "perceived_gender", "even-faces", "dark"):
+        document = replaced(document, old, name)
+    said = terminal(document)
+    assert "\x1b" not in said
+    said.encode("utf-8")
