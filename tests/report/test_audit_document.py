@@ -182,7 +182,8 @@ def compared(number, count, of, reference_count, missing, found):
         "number": number, "count": count, "reference_count": reference_count, "share": count / of,
         "reference_share": reference_count / 1_200, "share_low": low, "share_high": high,
         "reference_low": reference_low, "reference_high": reference_high, "missing": missing,
-        "missing_together": int(1.05 * missing), "missing_low": int(0.7 * missing), "missing_high": int(1.4 * missing), "p": 1e-6,
+        "missing_together": int(1.05 * missing), "missing_low": int(0.7 * missing),
+        "missing_high": int(1.4 * missing), "p": 1e-6,
         "p_adjusted": 2e-5 if found else 0.61, "found": found,
         "sentence": f"{missing:,} more images like these would bring this region to its share in "
         "the reference.",

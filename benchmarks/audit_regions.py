@@ -1,0 +1,212 @@
+"""How often an audit finds a planted rare part of drawn faces, and how often it finds none rightly.
+
+    python benchmarks/audit_regions.py
+
+Every factor is drawn evenly; then one part of one factor is planted with a share of 1 to 10 %. A
+planting counts as found when one of the first three thin regions that the audit reports as found
+consists of the planted part for at least a half. First it is measured, with the labels, which
+factors show as two heaps in any description of the images when both parts are equally frequent:
+what does not cannot be found without labels, and is reported apart. Writes audit_regions.json.
+"""
+
+import json
+import platform
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import binomtest
+
+from debias import encoding
+from debias.audit.thin import thin_regions
+from debias.audit.valley import confirmed, deepest_valley
+from debias.auditing import Placed, Question
+from debias.batches import Batches
+from debias.datasets.synthetic import Population, render
+from debias.device import choose
+from debias.models import ConvVAE
+from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.training import Training, fit
+from debias.types import FaceStore, Latents, ShardedImages
+
+FACES, SIDE, EPOCHS = 4000, 64, 8
+PLANTINGS, SUBTLE, BALANCED = 20, 12, 20
+FIRST = 3
+# Low and high part of each factor; of eyewear, beard and red hair the low part is "none".
+PARTS = {
+    "skin_tone": ((0.0, 0.4), (0.6, 1.0)),
+    "hair_length": ((0.0, 0.3), (0.7, 1.0)),
+    "hair_lightness": ((0.0, 0.3), (0.7, 1.0)),
+    "hair_redness": ((0.0, 0.0), (0.3, 1.0)),
+    "hair_curl": ((0.0, 0.0), (0.4, 1.0)),
+    "light_azimuth": ((-0.8, -0.2), (0.2, 0.8)),
+    "backdrop_saturation": ((0.03, 0.15), (0.4, 0.6)),
+    "femininity": ((0.0, 0.3), (0.7, 1.0)),
+    "eyewear": ((0.0, 0.0), (0.3, 1.0)),
+    "smile": ((-0.3, 0.05), (0.45, 1.0)),
+    "beard": ((0.0, 0.0), (0.35, 1.0)),
+}
+EVEN = Population(
+    dark_share=0.5, feminine_share=0.5, glasses_share=0.5, smile_share=0.5, beard_share=0.5
+)
+SEEN = 1e-3  # p of the valley between two halves below which a factor shows
+
+
+def main() -> None:
+    with ProcessPoolExecutor(2) as pool:
+        shown = dict(zip(PARTS, pool.map(is_shown, PARTS), strict=True))
+        print("\n".join(f"{name}: p {p:.1e}" for name, p in shown.items()))
+        visible = [name for name, p in shown.items() if p < SEEN]
+        hidden = [name for name in PARTS if name not in visible]
+        planted = list(pool.map(planting, range(PLANTINGS), [visible] * PLANTINGS))
+        subtle = list(pool.map(planting, range(1000, 1000 + SUBTLE), [hidden] * SUBTLE))
+        even = list(pool.map(balanced, range(2000, 2000 + BALANCED)))
+    result = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, 2 processes",
+        "faces": FACES,
+        "shown": shown,
+        "planted_found": rate([one["found"] for one in planted]),
+        "balanced_none_found": rate([not one["regions"] for one in even]),
+        "not_shown_found": rate([one["found"] for one in subtle]),
+        "plantings": planted,
+        "plantings_not_shown": subtle,
+        "balanced": even,
+    }
+    Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    for name in ("planted_found", "balanced_none_found", "not_shown_found"):
+        print(name, result[name])
+
+
+def rate(outcomes: Sequence[bool]) -> dict[str, float]:
+    limits = binomtest(sum(outcomes), len(outcomes)).proportion_ci(0.95, method="exact")
+    return {
+        "of": len(outcomes), "rate": sum(outcomes) / len(outcomes),
+        "low": float(limits.low), "high": float(limits.high),
+    }  # fmt: skip
+
+
+def planting(seed: int, names: Sequence[str]) -> dict[str, Any]:
+    """One random factor, part and share; what the audit made of it."""
+    generator = numpy_generator(seed, "audit regions/planting")
+    name, high = str(generator.choice(names)), bool(generator.integers(2))
+    share = float(generator.uniform(0.01, 0.1))
+    factors, rare = population(generator, name, share if high else 1 - share)
+    rare = rare == high
+    regions = [
+        {
+            "view": one.view,
+            "share": one.share,
+            "p_adjusted": one.p_adjusted,
+            "of_the_part": float(rare[one.members].mean()),
+            "reached": float(one.members[rare].mean()),
+        }
+        for one in audited(factors, seed)
+    ]
+    found = any(one["of_the_part"] >= 0.5 for one in regions[:FIRST])
+    part = "high" if high else "low"
+    print(seed, name, part, f"{share:.3f}", "found" if found else "missed", flush=True)
+    return {
+        "factor": name, "part": part, "share": float(rare.mean()), "found": found,
+        "regions": regions,
+    }  # fmt: skip
+
+
+def balanced(seed: int) -> dict[str, Any]:
+    factors, _ = population(numpy_generator(seed, "audit regions/balanced"))
+    regions = [{"view": one.view, "share": one.share} for one in audited(factors, seed)]
+    print(seed, "balanced", len(regions), "found", flush=True)
+    return {"regions": regions}
+
+
+def is_shown(name: str) -> float:
+    """Chance of a valley between both halves of a factor, along the direction that parts them best."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    factors, high = population(numpy_generator(0, f"audit regions/{name}"), name, 0.5)
+    views = described(factors, 0)
+    first, second = np.arange(0, FACES, 2), np.arange(1, FACES, 2)
+    p = []
+    for view in views.values():
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.02)
+        model.fit(view[first], high[first])
+        position = model.decision_function(view)
+        valley = deepest_valley(position[first], 0.6)
+        p.append(1.0 if valley is None else confirmed(position[second], valley))
+    return min(1.0, len(p) * min(p))
+
+
+def population(
+    generator: np.random.Generator, name: str | None = None, high_share: float = 0.5
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Factors drawn evenly, but for one part of one; and which faces have its high part."""
+    factors = EVEN.sample(FACES, generator)
+    redness = (name, high_share) if name == "hair_redness" else ("hair_redness", 0.5)
+    high = _drawn(factors, *redness, generator)
+    if name is not None and name != "hair_redness":
+        high = _drawn(factors, name, high_share, generator)
+    return factors, high
+
+
+def _drawn(
+    factors: pd.DataFrame, name: str, high_share: float, generator: np.random.Generator
+) -> np.ndarray:
+    low_part, high_part = PARTS[name]
+    high = generator.random(len(factors)) < high_share
+    factors[name] = np.where(
+        high,
+        generator.uniform(*high_part, len(factors)),
+        generator.uniform(*low_part, len(factors)),
+    )
+    if name == "beard":  # only masculine faces have one, and only among them is it rare
+        factors["femininity"] = generator.uniform(0, 0.3, len(factors))
+    return high
+
+
+def audited(factors: pd.DataFrame, seed: int) -> list[Any]:
+    """Thin regions as an audit reports them, those found alone."""
+    return list(thin_regions(described(factors, seed), seed=seed).found)
+
+
+def described(factors: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
+    """Every description that an audit looks at, the latents of a newly trained VAE first."""
+    torch.set_num_threads(1)
+    images = render(factors, SIDE)
+    ids = [f"{row:05d}" for row in range(len(images))]
+    store = FaceStore(
+        images=ShardedImages([images]),
+        samples=pd.DataFrame({"sample_id": ids, "split": "train", "label": 0}),
+        classes=("unlabelled",), attributes=(), label="none",
+    )  # fmt: skip
+    question = Question(data=Placed(store=store, latents=latents_of(store, seed)), seed=seed)
+    return {name: view[0] for name, view in question.views.items()}
+
+
+def latents_of(store: FaceStore, seed: int) -> Latents:
+    compute = choose("cpu", "float32")
+    rows = store.rows("train")
+    batches = Batches(store, 64, compute.device)
+    generator = torch_generator(seed, "audit regions/views", compute.device)
+    with torch_stream(seed, "audit regions/network"):
+        network = ConvVAE(latent_dim=16).build(SIDE)
+        compute.place(network)
+        order = numpy_generator(seed, "audit regions/order")
+        fit(
+            network,
+            lambda _: batches.train(order.permutation(rows), generator),
+            Training(epochs=EPOCHS),
+            len(rows) // 64,
+            compute,
+        )
+    network.eval()
+    mean, log_var = encoding.posterior(network, batches.evaluate(rows), compute)
+    return Latents(sample_ids=store.ids(rows), mean=mean, log_var=log_var)
+
+
+if __name__ == "__main__":
+    main()
