@@ -13,9 +13,12 @@ from debias.errors import ConfigError
 EPOCHS = 12  # of the autoencoder, where no recipe says how many
 # All images of a folder are of interest, and hardly any is needed to watch the training.
 EVERYTHING = {
-    "selection": {"test_fraction": 0.05, "validation_fraction": 0.1},
+    "selection": {"test_fraction": 0.05, "validation_fraction": 0.1, "leaks": "drop"},
     "audit": {"splits": ["train", "validation", "test"]},
 }
+
+
+OPTIONS = {"name": "--layout", "table": "--table", "subject_column": "--subject"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +53,8 @@ def recipe_of(request: Request) -> SpaceRecipe:
             f"both a recipe ({request.config}) and --data {request.folder} are given; name one"
         )
     if request.data and request.folder is None:
-        raise ConfigError(
-            f"{', '.join(request.data)} says how to read a folder, but no --data is given"
-        )
+        given = ", ".join(OPTIONS.get(name, name) for name in request.data)
+        raise ConfigError(f"{given} says how to read a folder, but no --data is given")
     if request.config is not None:
         return load_space(request.config, [*_settings(request.recipe), *request.overrides])
     tree = demo() if request.folder is None else _tree(request.folder, request.data)

@@ -53,11 +53,15 @@ def _shortfall(reference: Mapping[str, Any] | None) -> list[str]:
     rows = [row for row in reference["regions"] if row["found"]] if reference else []
     if reference is None or not rows:
         return []
-    headings = ("region", "images missing", "interval", "share here", "share in the reference")
+    headings = (
+        "region", "images missing, each alone", "interval", "all together", "share here",
+        "share in the reference",
+    )  # fmt: skip
     cells = [
         (
             str(row["number"]), _count(row["missing"]),
-            _span(row["missing_low"], row["missing_high"], _count), _percent(row["share"]),
+            _span(row["missing_low"], row["missing_high"], _count),
+            _count(row.get("missing_together"), "-"), _percent(row["share"]),
             _percent(row["reference_share"]),
         )
         for row in rows

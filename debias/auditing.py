@@ -16,6 +16,7 @@ from debias.audit import sections, wording
 from debias.audit.audit_report import AuditReport
 from debias.audit.cells import Cells, coverage
 from debias.audit.clusters import clustered
+from debias.audit.crossings import groupings
 from debias.audit.directions import uneven_directions
 from debias.audit.drift import Version, drift
 from debias.audit.groups import audit_groups
@@ -76,6 +77,11 @@ class Placed:
     def ids(self) -> Shaped[np.ndarray, " n"]:
         return self.store.ids(self.rows)
 
+    def is_known_by(self, name: str) -> bool:
+        """Whether a column says something about every image."""
+        found = self.column(name)
+        return found is not None and bool((pd.notna(found) & (found != "")).all())
+
     def column(self, name: str) -> Shaped[np.ndarray, " n"] | None:
         """One column of the store's table; None where it has none."""
         if name not in self.store.samples:
@@ -127,8 +133,14 @@ class Question:
         return found
 
     def points(self, placed: Placed) -> Float64[np.ndarray, "_ k"]:
-        """Active latents of a set."""
-        return np.asarray(placed.latents.mean[:, self.active], dtype=np.float64)
+        """Active latents of a set; those without a posterior in units of the data's spread."""
+        found = np.asarray(placed.latents.mean[:, self.active], dtype=np.float64)
+        return found if self.data.latents.log_var is not None else found / self.spread
+
+    @cached_property
+    def spread(self) -> Float64[np.ndarray, " k"]:
+        """Standard deviation of every active dimension: embeddings have no scale of their own."""
+        return np.asarray(self.data.latents.mean[:, self.active], dtype=np.float64).std(axis=0)
 
     @cached_property
     def views(self) -> Mapping[str, list[np.ndarray]]:
@@ -155,21 +167,28 @@ class Question:
         return self.data.column("subject_id")
 
     def explained(self, members: Bool[np.ndarray, " n"]) -> list[dict[str, Any]]:
-        """What annotations tell about some of the images; small counts are withheld."""
-        if not len(self.groups.columns):
-            return []
-        side = pd.Series(np.where(members, "in", "out"), name="region")
-        hidden: set[str] = set()
-        for name, column in self.groups.items():
-            counts = hidden_counts(pd.DataFrame({"region": side, name: column}), self.below)
-            hidden |= {
-                cell.split(" x ", 1)[1] for cell, small in counts.items() if small and " x " in cell
-            }
-        return sections.explains(self.groups, members, frozenset(hidden))
+        """What annotations tell about some of the images.
 
-    @property
-    def below(self) -> int:
-        return self.rules.suppress_below
+        Counts inside and outside of a region add up to those of a group, so one small count of an
+        attribute could be worked out from another region: then nothing is said of that attribute,
+        and where a group is small as a whole, nothing of its attribute anywhere.
+        """
+        told = [name for name in self.groups if name in self.sizable and self._tells(name, members)]
+        return sections.explains(self.groups, members, told)
+
+    def _tells(self, name: str, members: Bool[np.ndarray, " n"]) -> bool:
+        counts = pd.crosstab(self.groups[name], members).to_numpy()
+        return not ((counts > 0) & (counts < self.rules.suppress_below)).any()
+
+    @cached_property
+    def sizable(self) -> frozenset[str]:
+        """Attributes of which every group is large enough to be counted."""
+        below = self.rules.suppress_below
+        return frozenset(
+            str(name)
+            for name, column in self.groups.items()
+            if column.value_counts().min() >= below
+        )
 
 
 def audit(  # noqa: PLR0913 (one call is the point)
@@ -216,9 +235,7 @@ def answer(question: Question, advance: Advance = silent) -> AuditReport:
     Raises:
         DataError: As :func:`audit`.
     """
-    size = len(question.data.rows)
-    if size < FEWEST:
-        raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
+    require_enough(len(question.data.rows))
     parts = _Parts(question, advance)
     document = parts.document()
     document["verdicts"] = wording.verdicts(document)
@@ -232,6 +249,16 @@ def answer(question: Question, advance: Advance = silent) -> AuditReport:
         directions=parts.directions,
         layout=parts.layout,
     )
+
+
+def require_enough(size: int) -> None:
+    """Refuse to speak of a handful of images.
+
+    Raises:
+        DataError: There are fewer than 50.
+    """
+    if size < FEWEST:
+        raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
 
 
 class _Parts:
@@ -363,24 +390,31 @@ def _require_apart(data: Placed, reference: Placed) -> None:
 
 def _changed(question: Question) -> dict[str, Any] | None:
     """What has changed since an earlier version."""
-    earlier = question.earlier
+    earlier, data = question.earlier, question.data
     if earlier is None:
         return None
     place = 1 if question.reference is None else 2
+    by = "sha256" if data.is_known_by("sha256") and earlier.is_known_by("sha256") else "sample_id"
+    now = _version(question, data, 0, ("", by))
+    before = _version(question, earlier, place, (EARLIER, by))
+    # What the data still hold, in a split that is not audited, was not removed.
+    elsewhere = set(data.store.samples[by].astype(str)) - set(now.content)
     return drift(
         earlier.name,
-        _version(question, question.data, 0, ""),
-        _version(question, earlier, place, EARLIER),
+        now,
+        before.of(~np.isin(before.content, list(elsewhere))),
         permutations=question.rules.permutations,
         level=question.rules.difference_level,
+        region_level=question.rules.level,
         seed=question.stream("drift"),
     )
 
 
-def _version(question: Question, placed: Placed, place: int, prefix: str) -> Version:
-    content = placed.column("sha256")
-    if content is None or (content == "").any():
-        content = placed.ids
+def _version(question: Question, placed: Placed, place: int, named: tuple[str, str]) -> Version:
+    """``named``: what stands before ids, and the column by which an image is known again."""
+    prefix, by = named
+    content = placed.column(by)
+    assert content is not None  # looked at before
     return Version(
         sample_ids=np.array([f"{prefix}{name}" for name in placed.ids]),
         content=content.astype(str),
@@ -389,18 +423,38 @@ def _version(question: Question, placed: Placed, place: int, prefix: str) -> Ver
     )
 
 
+def declared_shares(rules: AuditRules) -> dict[str, dict[str, float]]:
+    """Shares from the recipe, or from the file that it names.
+
+    Raises:
+        ConfigError, DataError: They cannot be read, or do not add up.
+    """
+    return read_shares(rules.shares_file) if rules.shares_file else checked_shares(rules.shares)
+
+
+def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str, float]]) -> None:
+    """Refuse shares of attributes or groups that are not annotated, before any work is done.
+
+    Raises:
+        GroupSchemaError: They do not fit.
+    """
+    if declared and not len(groups.columns):
+        raise GroupSchemaError(
+            f"audit.shares declares shares of {', '.join(declared)}, but no attribute is "
+            "annotated; name the columns under 'attributes'"
+        )
+    if len(groups.columns):
+        groupings(groups, declared)
+
+
 def _grouped(
     question: Question, found: Rarity, weight: Float64[np.ndarray, " n"]
 ) -> dict[str, Any] | None:
     """What annotations say; None without any."""
     groups, rules = question.groups, question.rules
-    declared = read_shares(rules.shares_file) if rules.shares_file else checked_shares(rules.shares)
+    declared = declared_shares(rules)
+    require_declarable(groups, declared)
     if not len(groups.columns):
-        if declared:
-            raise GroupSchemaError(
-                f"audit.shares declares shares of {', '.join(declared)}, but no attribute is "
-                "annotated; name the columns under 'attributes'"
-            )
         return None
     hidden = {name for name, small in hidden_counts(groups, rules.suppress_below).items() if small}
     return audit_groups(

@@ -198,7 +198,8 @@ def audit(  # noqa: PLR0913 (the options of one command)
             "attributes": _list(attributes) if attributes else None,
             "reference.data": reference and audit_command.source_of(reference),
             "earlier.data": earlier and audit_command.source_of(earlier),
-            "audit.shares_file": shares and str(shares), "report.show_faces": show_faces or None,
+            "audit.shares": {} if shares else None, "audit.shares_file": shares and str(shares),
+            "report.show_faces": show_faces or None,
         }  # fmt: skip
         request = audit_command.Request(
             config=config, folder=data, data=_named(given), recipe=_named(recipe),
@@ -215,7 +216,7 @@ def audit(  # noqa: PLR0913 (the options of one command)
             console.print(line, highlight=False, soft_wrap=isinstance(line, str))
         _say(f"\nPage: {folder / 'audit.html'}")
         _say(f"Numbers: {folder / 'audit.json'}")
-        _say(f"Next: open the page; a rebalanced data set: debias export {folder} --as subset")
+        _say(f"Next: open the page; a rebalanced data set: debias export {folder} --as weights")
 
 
 @app.command()

@@ -86,8 +86,9 @@ class EarlierRecipe(Settings):
     data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
         description="Where the earlier faces come from; their labels are never read."
     )
-    filters: Filters = Field(
-        default={}, description="Column: list of values to keep, or {min, max}."
+    filters: Filters | None = Field(
+        default=None,
+        description="Column: list of values to keep, or {min, max}; empty: those of the data.",
     )
 
 

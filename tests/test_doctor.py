@@ -554,6 +554,12 @@ def test_states_of_runs(root, about, is_done, state):
     assert texts(examine(root), "runs", "ok") == [f"1 runs: 1 {state}"]
 
 
+def test_a_finished_audit_is_finished(root):
+    (root / "run.json").write_text(json.dumps({"pid": DEAD}))
+    (root / "report.json").rename(root / "audit.json")
+    assert texts(examine(root), "runs", "ok") == ["1 runs: 1 finished"]
+
+
 def test_nothing_is_changed_by_looking(root):
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     examine(root)

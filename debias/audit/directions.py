@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64, Int64
 
 MOST = 8
 RANGE = (1.0, 99.0)  # percentiles between which a direction is looked at
+NO_VARIANCE = 1e-6  # of the largest: what rounding leaves of a direction without any
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,9 +49,11 @@ def uneven_directions(points: Float[np.ndarray, "n k"], most: int = MOST) -> lis
     width = min(most, points.shape[1], len(points) - 1)
     fitted = PCA(width, svd_solver="covariance_eigh").fit(np.asarray(points, np.float64))
     positions = fitted.transform(points)
+    variance = fitted.explained_variance_
     found = [
         _direction(number, positions[:, number], fitted.components_[number], float(share))
         for number, share in enumerate(fitted.explained_variance_ratio_)
+        if variance[number] > NO_VARIANCE * variance[0]
     ]
     return sorted(found, key=lambda one: -abs(one.low_share - 0.5))
 

@@ -31,8 +31,6 @@ from debias.audit.shortfall import (
 from debias.audit.two_samples import FEWEST, TwoSamples, too_few, two_samples
 from debias.multiplicity import holm
 
-LEVEL = 0.05  # of a false alarm among all regions looked at
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Version:
@@ -135,13 +133,14 @@ class Moved:
         )
 
 
-def drift(
+def drift(  # noqa: PLR0913 (two versions, and what counts as found)
     name: str,
     now: Version,
     earlier: Version,
     *,
     permutations: int = 999,
     level: float = 0.01,
+    region_level: float = 0.05,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compare two versions of one data set, the earlier one in the place of the reference.
@@ -152,6 +151,7 @@ def drift(
         earlier: The earlier version.
         permutations: Of each test.
         level: Of a false alarm, be it about what was added or about what was removed.
+        region_level: Of a false alarm among all regions looked at.
         seed: Of draws, folds and groups.
 
     Returns:
@@ -178,7 +178,7 @@ def drift(
     }
     about = {"name": name, "images": len(earlier), "against": len(now)} | counts
     said = f"Added: {counts['added']:,}, removed: {counts['removed']:,}, kept: {counts['kept']:,}."
-    found = _found(compared) if compared else _nothing(changes[0], level)
+    found = _found(compared, region_level) if compared else _nothing(changes[0], level)
     return about | found | {"sentence": f"{said} {found['sentence']}"}
 
 
@@ -206,9 +206,9 @@ def _compared(change: Change, permutations: int, level: float, seed: int) -> Com
     return Compared(change=change, test=test, shrunk=shrunk, grown=grown)
 
 
-def _found(compared: Sequence[Compared]) -> dict[str, Any]:
+def _found(compared: Sequence[Compared], level: float) -> dict[str, Any]:
     """The document's fields, of all changes together."""
-    moved = _judged([one for change in compared for one in _moved(change)])
+    moved = _judged([one for change in compared for one in _moved(change)], level)
     fell = [one for one in moved if one.shrunk and one.region.found]
     shown = min(compared, key=lambda one: one.test.p)
     sentences = [one.test.sentence(*_sides(one.change)) for one in compared]
@@ -290,11 +290,11 @@ def _shares(
     return share_of(int(after.sum()), len(after)), both
 
 
-def _judged(moved: Sequence[Moved]) -> list[Moved]:
+def _judged(moved: Sequence[Moved], level: float) -> list[Moved]:
     """Regions with p-values adjusted over all of them, most missing first, then most changed."""
     adjusted = holm(np.array([one.region.p for one in moved], dtype=np.float64))
     judged = [
-        replace(one, region=replace(one.region, p_adjusted=float(p), found=bool(p < LEVEL)))
+        replace(one, region=replace(one.region, p_adjusted=float(p), found=bool(p < level)))
         for one, p in zip(moved, adjusted, strict=True)
     ]
     return sorted(judged, key=_most_missing_first)

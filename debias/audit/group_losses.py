@@ -12,7 +12,12 @@ LOSSES = ("set_aside", "set_aside_share", "set_aside_overall", "more_set_aside")
 
 
 def losses(
-    account: pd.DataFrame | None, hidden: frozenset[str], *, below: int, level: float
+    account: pd.DataFrame | None,
+    hidden: frozenset[str],
+    *,
+    below: int,
+    minimum: int,
+    level: float,
 ) -> pd.DataFrame:
     """Set aside by group.
 
@@ -21,6 +26,7 @@ def losses(
             ``rejected`` images; None where nothing is known.
         hidden: Names of groups whose numbers are withheld.
         below: Groups of which 1 to below this images were listed are withheld too.
+        minimum: Listed images below which a group has no share and no answer.
         level: Of a false alarm among all groups.
 
     Returns:
@@ -44,10 +50,11 @@ def losses(
     whole = table.groupby("attribute")[["listed", "rejected"]].transform("sum")
     withheld = table["listed"].between(1, below - 1) | table.index.isin(list(hidden))
     # What is withheld must not move the p-values of the others.
-    p = np.where(withheld, 1.0, _so_many(table, whole))
+    few = table["listed"] < minimum
+    p = np.where(withheld | few, 1.0, _so_many(table, whole))
     found = {
         "set_aside": table["rejected"].astype(float),
-        "set_aside_share": table["rejected"] / table["listed"].where(table["listed"] > 0),
+        "set_aside_share": table["rejected"] / table["listed"].where(~few),
         "set_aside_overall": whole["rejected"] / whole["listed"].where(whole["listed"] > 0),
         "more_set_aside": pd.Series(holm(p) < level, index=table.index).astype(object),
     }

@@ -14,8 +14,8 @@ class GroupRow:
 
     Attributes:
         group: ``race:Black``, or ``race:Black x gender:Female``.
-        state: ``estimated``; ``not_estimable``, no images; ``too_small`` for a verdict;
-            ``suppressed``; ``unknown``, images without a label.
+        state: ``estimated``; ``not_estimable``, no images; ``too_small``, one of too few labelled
+            images to judge its share; ``suppressed``; ``unknown``, images without a label.
         count: Images.
         share: Of the images with a label; of all images in the row of those without one.
         low: Lower limit of the share.
@@ -24,13 +24,14 @@ class GroupRow:
         missing: Images to add to this group alone until it has the declared share.
         verdict: ``below``, ``above`` or ``cannot_tell``; None without a comparison.
         p_adjusted: Of the declared share, by Holm over all groups and crossings compared.
-        auc: Area under the ROC curve of rarity against membership.
+        auc: Area under the ROC curve of rarity against membership; None, as everything about
+            weights, in a group of too few images.
         auc_low: Its lower limit.
         auc_high: Its upper limit.
         weight_share: Share of the weight.
         raised: Whether the weights raise the share beyond chance; None if that cannot be told.
         set_aside: Listed images that could not be used.
-        set_aside_share: Of those listed.
+        set_aside_share: Of those listed; None where these are too few.
     """
 
     group: str
@@ -63,6 +64,8 @@ class GroupAudit:
         crossings: Rows of the crossing of all attributes, the worst first.
         sentences: What it means, the worst first.
         comparisons: Groups and crossings with a declared share, over which p-values are adjusted.
+        news: The sentences that a reader must not miss, each with its kind: ``below`` its declared
+            share, ``lowered`` by weights, ``lost`` more of its images on the way.
     """
 
     source: str
@@ -71,6 +74,7 @@ class GroupAudit:
     crossings: tuple[GroupRow, ...]
     sentences: tuple[str, ...]
     comparisons: int
+    news: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as the audit document holds them."""
@@ -87,6 +91,7 @@ class GroupAudit:
             "crossings": [asdict(row) for row in self.crossings],
             "sentences": list(self.sentences),
             "comparisons": self.comparisons,
+            "news": [{"kind": kind, "sentence": sentence} for kind, sentence in self.news],
         }
 
 

@@ -29,13 +29,13 @@ class Facts:
 
     Attributes:
         table: One row a group or crossing: the fields of :class:`GroupRow`, ``attribute``,
-            ``is_crossing``, ``before`` and ``reach`` of weights, ``set_aside_overall``,
-            ``more_set_aside``.
+            ``is_crossing``, ``few`` (images to say more than a share), ``before`` and ``reach`` of
+            weights, ``set_aside_overall``, ``more_set_aside``.
         images: Number of images.
         people: Number of people shown; None where nobody says.
         comparisons: Groups and crossings with a declared share.
         level: Of a false alarm.
-        minimum: Images below which there is no verdict.
+        minimum: Images below which nothing is concluded.
         below: Counts from 1 to below this are withheld.
         source: Who says to which group a face belongs.
     """
@@ -65,11 +65,20 @@ def sentences(facts: Facts) -> list[str]:
         *_open(table),
         *_undeclared(table),
         *_rarity(single),
+        *_few(facts),
         *_weights_reach(single),
         *_withheld(facts),
         *_unlabelled(single),
         *_method(facts),
     ]
+
+
+def bad_news(facts: Facts) -> list[tuple[str, str]]:
+    """What a reader must not miss, by kind, worst first: ``below``, ``lowered``, ``lost``."""
+    table = facts.table
+    single = table[~table["is_crossing"]]
+    kinds = {"below": _short(table), "lowered": _weights_lower(single), "lost": _lost(table)}
+    return [(kind, sentence) for kind, found in kinds.items() for sentence in found]
 
 
 def _short(table: pd.DataFrame) -> list[str]:
@@ -126,8 +135,8 @@ def _too_small(facts: Facts) -> list[str]:
     for attribute, rows in by_attribute(small):
         texts = [f"{short_name(row)} ({row.count:,.0f}{_wanted(row)})" for row in records(rows)]
         found.append(
-            f"{attribute}: no verdict on {listed(texts)}: under {facts.minimum} images, or of so "
-            "few people that they are worth no more."
+            f"{attribute}: no verdict on {listed(texts)}: the images with a label are under "
+            f"{facts.minimum}, or show so few people that they are worth no more."
         )
     return found
 
@@ -194,6 +203,15 @@ def _rarity(single: pd.DataFrame) -> list[str]:
                 "from the others: the interval of the area holds one half."
             )
     return found
+
+
+def _few(facts: Facts) -> list[str]:
+    table = facts.table
+    return [
+        f"{attribute}: whether rarity or weights reach {names(rows)} is not said: under "
+        f"{facts.minimum} images, or of so few people that they are worth no more."
+        for attribute, rows in by_attribute(table[table["few"].eq(True) & ~table["is_crossing"]])
+    ]
 
 
 def _weights_reach(single: pd.DataFrame) -> list[str]:

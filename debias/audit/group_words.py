@@ -13,6 +13,8 @@ def percent(share: float) -> str:
     value = 100 * share
     if 0 < value < 0.01:
         return "under 0.01 %"
+    if 99.95 <= value < 100:
+        return "over 99.9 %"
     return f"{value:.2f} %" if 0 < value < 1 else f"{value:.1f}".removesuffix(".0") + " %"
 
 

@@ -17,14 +17,16 @@ from debias.audit.crossings import Grouping, Shares, groupings
 from debias.audit.group_areas import areas, reached_by
 from debias.audit.group_losses import losses
 from debias.audit.group_rows import GroupAudit, rows_of
-from debias.audit.group_sentences import Facts, sentences
+from debias.audit.group_sentences import Facts, bad_news, sentences
 from debias.audit.group_shares import shares
 from debias.audit.rules import AuditRules
 from debias.errors import DataError
 from debias.multiplicity import holm
 from debias.ranking import UNKNOWN
 
-MINIMUM = 30  # images, below which nothing is concluded about a group
+MINIMUM = 30  # images below which nothing is concluded: of those with a label, for a share
+# What is said about the images of a group themselves takes as many of them.
+OF_ITS_IMAGES = ("auc", "auc_low", "auc_high", "weight_share", "raised")
 # What a row keeps when its numbers are withheld.
 KEPT = ("attribute", "group", "is_crossing", "state", "declared")
 
@@ -90,7 +92,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
     """
     rules = rules or AuditRules()
     images = _checked(groups, rarity, weight, subjects)
-    lost = losses(set_aside, hidden, below=rules.suppress_below, level=rules.level)
+    lost = losses(set_aside, hidden, below=rules.suppress_below, minimum=MINIMUM, level=rules.level)
     found = groupings(groups, declared, _listed(groups, set_aside))
     comparisons = sum(int((~np.isnan(one.declared)).sum()) for one in found)
     asked = _Asked(
@@ -111,6 +113,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         crossings=next((rows[one.attribute] for one in found if one.is_crossing), ()),
         sentences=tuple(sentences(facts)),
         comparisons=comparisons,
+        news=tuple(bad_news(facts)),
     )
 
 
@@ -161,7 +164,7 @@ def _measured(grouping: Grouping, images: _Images, asked: _Asked) -> pd.DataFram
     names = np.where(unlabelled, UNKNOWN, grouping.cells).tolist()
     table = table.join(areas(images.rarity, shown, images.people, level=level))
     table = table.join(reached_by(images.weight, names, codes, of_weight, asked.seed))
-    table = table.join(asked.losses, on="group").assign(
+    table = _without_few(table.join(asked.losses, on="group"), unlabelled).assign(
         state=_states(table, withheld, unlabelled),
         attribute=grouping.attribute,
         is_crossing=grouping.is_crossing,
@@ -173,15 +176,27 @@ def _measured(grouping: Grouping, images: _Images, asked: _Asked) -> pd.DataFram
 def _states(
     table: pd.DataFrame, withheld: Bool[np.ndarray, " g"], unlabelled: Bool[np.ndarray, " g"]
 ) -> "pd.Series[str]":
-    """Whether numbers may be read, and why not.
+    """Whether shares may be judged, and why not.
 
-    A group is also too small if its images are worth too few independent ones: a thousand
-    photographs of one person say little about a group.
+    A share is one of all labelled images: 25 of 500 can be judged, 25 of 29 cannot. Nor can images
+    of so few people that they are worth too few independent ones.
     """
-    few = (table["count"] < MINIMUM) | (table["worth"] < MINIMUM)
+    few = table["basis"] < MINIMUM
     states = pd.Series("estimated", index=table.index, dtype=object).mask(few, "too_small")
     states = states.mask(table["count"] == 0, "not_estimable").mask(unlabelled, "unknown")
     return states.mask(withheld, "suppressed")
+
+
+def _without_few(table: pd.DataFrame, unlabelled: Bool[np.ndarray, " g"]) -> pd.DataFrame:
+    """Without what rests on the images of one group alone where these are too few.
+
+    A thousand photographs of one person are too few as well: they say little about a group.
+    """
+    few = ((table["count"] < MINIMUM) | (table["worth"] < MINIMUM)) & (table["count"] > 0)
+    few &= ~unlabelled
+    table = table.assign(few=few.astype(object), reach=table["reach"].mask(few, ""))
+    table.loc[few, list(OF_ITS_IMAGES)] = None
+    return table
 
 
 def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What a user decides about an audit."""
 
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -63,9 +64,16 @@ class AuditRules(Settings):
     )
 
     @model_validator(mode="after")
-    def _one_source(self) -> "AuditRules":
+    def _fits(self) -> "AuditRules":
         if self.shares and self.shares_file:
             raise ValueError("give either shares or shares_file, not both")
+        # Drift asks two questions and spends half of the level on each.
+        needed = ceil(2 / self.difference_level) - 1
+        if self.permutations < needed:
+            raise ValueError(
+                f"permutations is {self.permutations}, but the difference_level "
+                f"{self.difference_level:g} takes {needed} or more"
+            )
         repeated = [name for name in self.splits if self.splits.count(name) > 1]
         if repeated:
             raise ValueError(f"splits names {repeated[0]!r} twice")

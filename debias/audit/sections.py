@@ -3,7 +3,7 @@
 ``n`` images.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from debias.audit.latent_map import LatentMap
 from debias.audit.thin import ThinRegion, ThinRegions
 
 SHOWN, ENDS = 24, 12  # images named for a region, and for a cluster or an end of a direction
-CANDIDATES = 6  # thin regions listed
+HALF = 0.5
+CANDIDATES = 6  # thin regions listed, if no more were found
 NOTES = {
     "t-SNE": "Neighbours on the map are alike; distances between far places mean nothing.",
     "PCA": "The two directions in which the images differ most.",
@@ -55,9 +56,14 @@ def of_regions(
         "action": action,
         "list": [
             _region(number, region, ids) | {"explains": explained(region.members)}
-            for number, region in enumerate(found.regions[:CANDIDATES], 1)
+            for number, region in enumerate(listed(found), 1)
         ],
     }
+
+
+def listed(found: ThinRegions) -> tuple[ThinRegion, ...]:
+    """All that were found, then the most promising others up to six in all."""
+    return found.regions[: max(CANDIDATES, len(found.found))]
 
 
 def _region(number: int, region: ThinRegion, ids: Ids) -> dict[str, Any]:
@@ -127,37 +133,30 @@ def of_extremes(rarity: Float64[np.ndarray, " n"], ids: Ids) -> dict[str, list[s
     }
 
 
-def explains(
-    groups: pd.DataFrame, members: Members, hidden: frozenset[str]
-) -> list[dict[str, Any]]:
+def explains(groups: pd.DataFrame, members: Members, told: Sequence[str]) -> list[dict[str, Any]]:
     """Share of every annotated group inside and outside of a region, most telling first.
 
     Args:
         groups: One row an image, text columns.
         members: (n,), inside.
-        hidden: Groups ``attribute:value`` of which nothing is said.
+        told: Attributes whose shares may be told; of others, only which group is the most of a
+            region, if one is.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for attribute, column in groups.items():
         inside, outside = (
             column[which].value_counts(normalize=True) for which in (members, ~members)
         )
         for value in sorted(set(inside.index) | set(outside.index)):
-            name = f"{attribute}:{value}"
-            rows.append({"group": name, **_shares(name, value, (inside, outside), hidden)})
+            row: dict[str, Any] = {"group": f"{attribute}:{value}"}
+            row |= {"inside": None, "outside": None}
+            if attribute in told:
+                row |= {"inside": inside.get(value, 0.0), "outside": outside.get(value, 0.0)}
+            rows.append(row | {"most": bool(inside.get(value, 0.0) > HALF)})
     return sorted(rows, key=_least_telling)
 
 
-def _shares(
-    name: str, value: str, counted: tuple["pd.Series[float]", ...], hidden: frozenset[str]
-) -> Mapping[str, float | None]:
-    if name in hidden:
-        return {"inside": None, "outside": None}
-    inside, outside = (float(one.get(value, 0.0)) for one in counted)
-    return {"inside": inside, "outside": outside}
-
-
-def _least_telling(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+def _least_telling(row: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
     if row["inside"] is None:
-        return True, 0.0, row["group"]
-    return False, row["outside"] - row["inside"], row["group"]
+        return True, not row["most"], 0.0, row["group"]
+    return False, False, row["outside"] - row["inside"], row["group"]

@@ -29,6 +29,7 @@ LIKELIER = 0.01  # nats: where the ratio is nearer to 0, the sets are as dense a
 MOST_REGIONS = 6
 DETECTABLE = 2.5  # standard errors by which a region should fall short to be told from chance
 DIRECTIONS = 50  # principal components in which regions are formed
+MOST_FILLED = 0.9  # of the reference: to fill more than that takes numbers without any meaning
 TYPICAL, NEAREST, SHOWN = 24, 12, 24  # ids in a document
 
 
@@ -58,6 +59,9 @@ class Missing:
     count: float
     low: float
     high: float
+
+
+UNKNOWN = Missing(count=np.nan, low=np.nan, high=np.nan)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +100,7 @@ class Region:
         if not self.found:
             return f"Cannot tell whether more like these are needed: {shares}."
         if np.isnan(self.missing.count):
-            return f"No number of images like these would do: {shares}."
+            return f"No number of images like these can be given: {shares}."
         also = f", or {self.together:,.0f} when every region found is filled at once"
         return (
             f"Collect {self.missing.count:,.0f} more like these (95 % interval "
@@ -137,6 +141,16 @@ class Shortfall:
             return (
                 f"In none of the {looked} regions looked at does the data set fall short by more "
                 "than chance explains. Kinds of images that look like the others are not seen."
+            )
+        if self.contrast.telltale:
+            return (
+                f"The two sets hardly overlap (area under the curve "
+                f"{self.contrast.separability:.3f}), so no number of images to collect means much."
+            )
+        if np.isnan(self.total.count):
+            return (
+                f"The data set falls short in {found} of {looked} regions looked at, which make up "
+                "most of the reference: no number of images would fill them all."
             )
         return (
             f"The data set falls short in {found} of {looked} regions looked at; to fill them all "
@@ -208,6 +222,9 @@ def shortfall(
     kind, away = _kinds(data, reference, ratio, seed)
     parts = [_region(kind == number, ratio, away, n) for number in np.unique(kind[kind > 0])]
     regions = _judged(parts, level)
+    if between.telltale:
+        # Another camera is no lack of people, and sets that do not overlap cannot be matched.
+        regions = tuple(replace(one, missing=UNKNOWN, together=np.nan) for one in regions)
     numbers = np.zeros(kind.max() + 1, dtype=np.int64)
     for region in regions:
         numbers[kind[region.typical[0] + n]] = region.number
@@ -216,7 +233,7 @@ def shortfall(
         regions=regions,
         region=numbers[kind[:n]],
         reference_region=numbers[kind[n:]],
-        total=total_missing(regions),
+        total=UNKNOWN if between.telltale else total_missing(regions),
     )
 
 
@@ -228,7 +245,7 @@ def nothing_known(n: int, m: int) -> Shortfall:
         regions=(),
         region=np.zeros(n, dtype=np.int64),
         reference_region=np.zeros(m, dtype=np.int64),
-        total=Missing(count=np.nan, low=np.nan, high=np.nan),
+        total=UNKNOWN,
     )
 
 
@@ -299,7 +316,10 @@ def comparison(
         ids: (n,), of the images of the data.
         reference_ids: (m,), of the images of the reference.
     """
-    sentence = f"{test.sentence()} {found.sentence()}".strip()
+    # What is missing first; without that, whether anything differs.
+    parts = [test.sentence(), found.sentence()]
+    sentence = " ".join(parts[::-1] if found.found and not found.contrast.telltale else parts)
+    sentence = sentence.strip()
     about = {"name": name, "images": len(reference_ids), "against": len(ids)}
     said = {"sentence": sentence, "action": found.action()}
     return about | test.to_dict() | said | found.to_dict(ids, reference_ids)
@@ -308,14 +328,15 @@ def comparison(
 def total_missing(regions: Sequence[Region]) -> Missing:
     """Images to add in all, so that every region found reaches its share at once.
 
-    All of them are one part of the data, which has to reach the sum of their shares.
+    All of them are one part of the data, which has to reach the sum of their shares. NaN where
+    none was found, or where they make up more than nine tenths of the reference.
     """
     found = [region for region in regions if region.found]
     if not found:
-        return Missing(count=0.0, low=0.0, high=0.0)
+        return UNKNOWN
     here = share_of(sum(region.here.count for region in found), found[0].here.size)
     there = share_of(sum(region.there.count for region in found), found[0].there.size)
-    return missing(here, there)
+    return missing(here, there) if there.value <= MOST_FILLED else UNKNOWN
 
 
 def plain_region(

@@ -22,7 +22,6 @@ SEARCHED = 4000  # images of a half on which directions are searched
 COMPONENTS = 40  # most principal components of a view
 LEAST_VARIANCE = 1e-3  # of the largest component: what is less is noise
 TAILS = (0.01, 0.03, 0.08)  # shares from which a search starts
-RESTARTS = 1  # of the search for independent components, for each of two contrasts
 STEPS = 20  # of a refinement
 SHRINKAGE = 0.02  # of the covariance within
 PROMISING = 1e-3  # p on the searched half above which nothing is tried on the other
@@ -44,7 +43,8 @@ class ThinRegion:
         p: Of the half that was not searched, see :func:`debias.audit.valley.confirmed`.
         p_adjusted: By a weighted Bonferroni rule over everything that was tried.
         found: ``p_adjusted`` is below the level.
-        low: Lower 95 % limit of its share (Clopper and Pearson).
+        low: Lower 95 % limit of the share beyond this cut (Clopper and Pearson); that another cut
+            might have been chosen is not in it.
         high: Upper 95 % limit.
     """
 
@@ -194,6 +194,8 @@ def _tried(
     """Regions that look promising on one half, and how much so, with the p of the other half."""
     searched, found = searched[:SEARCHED], []
     for name, view in views.items():
+        if not np.ptp(view[searched], axis=0).any():
+            continue  # this description says the same of every image
         white = _whitened(np.asarray(view, np.float64), searched)
         for direction, valley in _promising(white[searched], most, seed):
             position = white @ direction
@@ -246,8 +248,8 @@ def _starts(white: Float64[np.ndarray, "a d"], seed: int) -> Iterator[Bool[np.nd
     """Both tails along every axis and every independent component."""
     for direction in _axes(white, seed):
         position = white @ direction
-        for share in TAILS:
-            low, high = np.quantile(position, [share, 1 - share])
+        lows, highs = np.split(np.quantile(position, [*TAILS, *(1 - np.array(TAILS))]), 2)
+        for low, high in zip(lows, highs, strict=True):
             yield position < low
             yield position > high
 
@@ -260,16 +262,14 @@ def _axes(white: Float64[np.ndarray, "a d"], seed: int) -> Iterator[Float64[np.n
 
     yield from np.eye(white.shape[1])
     for contrast in ("logcosh", "exp"):
-        for restart in range(RESTARTS):
-            search = FastICA(
-                whiten="unit-variance", fun=contrast, max_iter=200, tol=1e-3,
-                random_state=seed + restart,
-            )  # fmt: skip
-            with warnings.catch_warnings():
-                # A start need not have converged: every one is refined.
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                found = search.fit(white).components_
-            yield from found / np.linalg.norm(found, axis=1, keepdims=True)
+        search = FastICA(
+            whiten="unit-variance", fun=contrast, max_iter=200, tol=1e-3, random_state=seed
+        )
+        with warnings.catch_warnings():
+            # A start need not have converged: every one is refined.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = search.fit(white).components_
+        yield from found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def _refined(

@@ -63,8 +63,8 @@ class TwoSamples:
             )
         low, _, high = self.null
         chance = (
-            f"(distance {self.distance:.4f}; two random sets of these sizes: {low:.4f} to "
-            f"{high:.4f}; p = {self.p:.3g})"
+            f"(distance {self.distance:.4f}; two random sets of {self.n:,} and "
+            f"{self.m:,} of these images: {low:.4f} to {high:.4f}; p = {self.p:.3g})"
         )
         if self.verdict == "told_apart":
             return f"There is a difference between {first} and {second} {chance}."
@@ -81,6 +81,7 @@ class TwoSamples:
             "distance": self.distance if known else None,
             "null": list(self.null) if known else None,
             "p": self.p if known else None,
+            "compared": [self.n, self.m],
             "level": self.level,
             "verdict": self.verdict,
         }

@@ -8,11 +8,11 @@ same width are compared, one in the valley and one in the heap behind it.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from scipy.stats import binom
 
 WIDTHS = (0.2, 0.35, 0.5, 0.75, 1.0)  # of windows, in robust standard deviations
-CORES = (1.0, 0.5, 0.25)  # of windows when a heap is confirmed, in quartile ranges of the heap
+CORES = (2.0, 1.0, 0.5)  # of windows when a heap is confirmed, in quartile ranges of the heap
 FEWEST = 8  # images in a heap
 
 
@@ -60,9 +60,8 @@ def _scan(
         return None
     # Windows overlap by half: the thinnest one so far that does not touch the one looked at.
     thinnest = np.minimum.accumulate(counts)[:-2]
-    place = np.array([np.argmin(counts[: end + 1]) for end in range(len(counts) - 2)])
     heap = counts[2:]
-    cut = edges[place] + width / 2
+    cut = edges[_middle_of_thinnest(counts[:-2], thinnest)] + width / 2
     behind = len(x) - np.searchsorted(x, cut)
     allowed = (heap > thinnest) & (behind <= most * len(x)) & (behind >= FEWEST)
     if not allowed.any():
@@ -70,6 +69,18 @@ def _scan(
     p = np.where(allowed, binom.sf(heap - 1, heap + thinnest, 0.5), 1.0)
     best = int(np.argmin(p))
     return float(p[best]), float(cut[best])
+
+
+def _middle_of_thinnest(
+    counts: Int64[np.ndarray, " w"], thinnest: Int64[np.ndarray, " w"]
+) -> Int64[np.ndarray, " w"]:
+    """Place of the thinnest window so far: the middle of its gap, which is many windows wide."""
+    place, empty = np.arange(len(counts)), counts == thinnest
+    goes_on = empty & np.append(False, empty[:-1] & (thinnest[1:] == thinnest[:-1]))
+    first = np.maximum.accumulate(np.where(empty & ~goes_on, place, 0))
+    last = np.maximum.accumulate(np.where(empty, place, 0))
+    middle: Int64[np.ndarray, " w"] = (first + last) // 2
+    return middle
 
 
 def _valley(x: Float64[np.ndarray, " n"], p: float, cut: float) -> Valley:

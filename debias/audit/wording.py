@@ -4,6 +4,7 @@ from typing import Any
 
 from debias.audit.cells import Coverage
 from debias.audit.directions import Direction
+from debias.audit.group_words import percent
 from debias.audit.thin import ThinRegion, ThinRegions
 
 VIEWS = {
@@ -15,11 +16,6 @@ VIEWS = {
 }
 HALF = 0.5
 UNEVEN = 0.25  # of the images in one half of a direction: then one end is thin
-
-
-def percent(share: float) -> str:
-    """A share with as many digits as it takes not to say 0 % or 100 % of something."""
-    return f"{100 * share:.1f} %" if 0.001 <= share <= 0.999 else f"{100 * share:.2g} %"
 
 
 def of_coverage(found: Coverage) -> tuple[str, str | None]:
@@ -39,9 +35,10 @@ def of_coverage(found: Coverage) -> tuple[str, str | None]:
     if effective >= low:
         return sentence, None
     return (
-        f"{sentence} They are more alike than one heap: most show much the same.",
-        "Look at the most and the least represented images below: they say what there is too "
-        "much and too little of.",
+        f"{sentence} They fill fewer cells than one heap would: most are much alike, or they "
+        "form separate heaps.",
+        "Look at the clusters, and at the most and the least represented images below: they say "
+        "what there is too much and too little of.",
     )
 
 
@@ -106,7 +103,7 @@ def verdicts(document: dict[str, Any]) -> list[dict[str, Any]]:
         *_against("drift", document["drift"]),
         *_of_coverage(document["coverage"]),
     ]
-    if not [one for one in found if one["kind"] not in ("nothing", "caution")]:
+    if all(one["kind"] == "nothing" for one in found):
         found.insert(0, _verdict("nothing", NOTHING, None))
     return sorted(found, key=lambda one: one["kind"] == "nothing" and one["sentence"] != NOTHING)
 
@@ -132,14 +129,27 @@ def _against(kind: str, section: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [_verdict(as_kind, section["sentence"], section["action"])]
 
 
+GROUP_ACTIONS = {
+    "below": "Collect images of the groups named, the first one first.",
+    "lowered": "Do not train with weights by rarity before you know whom they take it from.",
+    "lost": "Find out why these images were set aside before collecting more.",
+}
+
+
 def _of_groups(section: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """One verdict for each kind of bad news, its first sentence."""
     if section is None:
         return []
-    rows = [row for one in section["attributes"] for row in one["rows"]] + section["crossings"]
-    short = any(row["verdict"] == "below" for row in rows)
-    action = "Collect images of the groups named, the first one first." if short else None
-    kind = "group" if short else "nothing"
-    return [_verdict(kind, sentence, action) for sentence in section["sentences"][:1]]
+    found: list[tuple[str, str]] = []
+    for news in section["news"]:
+        if news["kind"] not in {one for one, _ in found}:
+            found.append((news["kind"], news["sentence"]))
+    if not found:
+        return [_verdict("nothing", section["sentences"][0], None)]
+    return [
+        _verdict("caution" if kind == "lowered" else "group", sentence, GROUP_ACTIONS[kind])
+        for kind, sentence in found
+    ]
 
 
 def _of_thin(section: dict[str, Any]) -> list[dict[str, Any]]:
@@ -171,9 +181,11 @@ def limits(document: dict[str, Any], *, subjects: bool) -> list[str]:
         )
     if document["groups"] is None:
         found.append("No group is annotated here, so no group can be named.")
-    if not subjects:
-        found.append(
-            "Nobody says who is shown: images are counted as independent, and intervals are too "
-            "narrow where people repeat."
-        )
+    found.append(
+        "Outside of the annotated groups, images are counted as independent: where people repeat, "
+        "intervals are too narrow and differences are found too easily."
+        if subjects
+        else "Nobody says who is shown: images are counted as independent, and where people "
+        "repeat, intervals are too narrow and differences are found too easily."
+    )
     return found

@@ -67,8 +67,8 @@ def _is_tar(folder: Path) -> bool:
     if image is not None:
         raise DataError(
             f"{shown(folder.absolute())} holds archives ({shown(archive.name)}) and images "
-            f"({shown(image)}): say what to read, the archives with --data tar, the images with "
-            "--data image_folder, images or another layout"
+            f"({shown(image)}): name the layout: tar for the archives; image_folder, images "
+            "or another for the images"
         )
     return True
 

@@ -11,6 +11,8 @@ from debias.doctor.permissions import permissions
 from debias.errors import ArtifactCorruptError
 from debias.sealed import is_sealed, verify
 
+NUMBERS = ("report.json", "audit.json")  # that a finished run or audit leaves
+
 
 def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
     """Artifacts against their manifests, what dead processes left, permissions, states of runs.
@@ -146,7 +148,7 @@ def _state(run: Path) -> str:
         owner = int(about.get("pid", 0))
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return "unreadable"
-    if (run / "report.json").exists():
+    if any((run / name).exists() for name in NUMBERS):
         return "finished"
     return "perhaps at work" if _is_alive(owner) else "unfinished"
 

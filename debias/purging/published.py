@@ -15,7 +15,7 @@ from debias.purging.scrubbing import names_person
 from debias.purging.traces import Traces
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
-REPORTS = ("report.html", "report.json")
+REPORTS = ("report.html", "report.json", "audit.html", "audit.json")
 
 
 @dataclass(frozen=True)

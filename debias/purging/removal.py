@@ -28,7 +28,9 @@ from debias.purging.unreached import unreached_in
 PATIENCE = 10.0  # seconds for which another process is waited for
 EDITED = (".parquet", ".json", ".jsonl")  # loose files that may be changed
 # Whatever a run folder's own pages are called, they were made with the person.
-REPORTS = ("report.html", "report.json", "ingest.html", "ingest.json")
+REPORTS = (
+    "report.html", "report.json", "audit.html", "audit.json", "ingest.html", "ingest.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ class Purged:
         yield from (f"Not reached: {text}." for text in self.unreached)
         yield from (f"Still names the person: {path}" for path in self.remaining or ())
         for folder in self.pages:
-            yield f"Next: write the pages in {folder} again, with debias run or debias ingest."
+            yield (
+                f"Next: write the pages in {folder} again, with debias run, debias audit or "
+                "debias ingest."
+            )
 
 
 def purge(
@@ -201,7 +206,10 @@ class _Purge:
             yield Step(one.path, None if one.edits is None else one.removed, one.apply)
 
     def _unreached(self) -> Iterator[str]:
-        yield "the source of the data, copies, backups and snapshots of any of these folders"
+        yield (
+            "the source of the data, lists of images that debias export wrote elsewhere, copies, "
+            "backups and snapshots of any of these folders"
+        )
         for found in self.tracked.values():
             yield from found.unreached
         for place in self.held:

@@ -63,7 +63,7 @@ def _view(row: Row) -> View:
         **row,
         "short": short_name(row),
         "why": why_no_number(row),
-        "why_set_aside": "withheld" if row["state"] == "suppressed" else "not known",
+        "why_set_aside": _why_no_loss(row),
         "reading": reading(row),
         "raised": {True: "raised", False: "not raised"}.get(row["raised"], "cannot tell"),
     }
@@ -85,10 +85,22 @@ def reading(row: Row) -> str:
 
 
 def why_no_number(row: Row) -> str:
-    """What stands in the place of a number: never 0."""
+    """What stands in the place of a number: never 0.
+
+    Of a group with images only what rarity and weights see of it can lack: it takes images enough,
+    and others to compare them with.
+    """
     if row["state"] == "suppressed" or row["count"] is None:
         return "withheld"
-    return "no images" if row["count"] == 0 else "undefined"
+    if row["count"] == 0:
+        return "no images"
+    return "undefined" if row["share"] == 1 or row["state"] == "unknown" else "too few images"
+
+
+def _why_no_loss(row: Row) -> str:
+    if row["state"] == "suppressed":
+        return "withheld"
+    return "too few images" if is_number(row["set_aside"]) else "not known"
 
 
 def what_is_known(document: Document) -> dict[str, bool]:

@@ -48,7 +48,12 @@ def _region(row: Mapping[str, Any], pictures: AuditPictures) -> View:
 
 def explained(rows: Sequence[Mapping[str, Any]] | None) -> list[View]:
     """What the annotation says of a region: the share of each group inside and outside."""
-    return [{**row, "name": full_group_name(row["group"])} for row in rows or ()]
+    return [{**row, "name": full_group_name(row["group"]), "why": _why(row)} for row in rows or ()]
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """What stands in the place of a share that is not told."""
+    return "more than half" if row.get("most") else "withheld"
 
 
 def directions(document: Document, pictures: AuditPictures) -> list[View]:

@@ -39,10 +39,14 @@ def audit_lines(document: Document) -> Iterator[str | Table]:
 
 def _collect(part: Mapping[str, Any]) -> Table:
     rows = [
-        (one["who"], number(one["missing"], "count"), _span(one["low"], one["high"], "count"))
+        (
+            one["who"], number(one["missing"], "count"), _span(one["low"], one["high"], "count"),
+            number(one["together"], "count") if is_number(one["together"]) else "-",
+        )
         for one in part["rows"]
-    ]
-    return _table(part["title"], ("what to collect", "images", "interval"), rows)
+    ]  # fmt: skip
+    headings = ("what to collect", "images, each alone", "interval", "all together")
+    return _table(part["title"], headings, rows)
 
 
 def _regions(document: Document) -> Table:

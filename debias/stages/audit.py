@@ -12,10 +12,9 @@ from jaxtyping import Float64, Int64
 
 from debias import __version__, generation
 from debias.artifacts import Artifact, load_faces, save_arrays, save_latents
-from debias.audit.shares_file import read_shares
-from debias.auditing import PARTS, Placed, Question, answer
+from debias.auditing import PARTS, Placed, Question, answer, declared_shares
 from debias.batches import Batches
-from debias.density import HistogramDensity
+from debias.density import DensityEstimator, HistogramDensity
 from debias.errors import EmptyDatasetError
 from debias.ingest import read_quarantine
 from debias.models import ConvVAENetwork, Pretrained
@@ -64,11 +63,14 @@ def build_audit(job: Job, parts: AuditParts) -> dict[str, Any]:
         found = _build(job, key, parts)
     else:
         job.progress.reused("Audit")
-    document: dict[str, Any] = found.read_json(NUMBERS) | {"run": _about_run(job, parts, found)}
+    # What was sealed may have been found from another place or under another name.
+    document: dict[str, Any] = found.read_json(NUMBERS) | _about(job, parts)
+    document["run"] = _about_run(job, parts, found)
     pictures = pictures_of(job, vars(parts), found, document)
     folder = job.folder.path
-    write_audit_page(document, pictures, folder / PAGE)
+    (folder / PAGE).unlink(missing_ok=True)  # a page beside other numbers would mislead
     write_json(folder / NUMBERS, document | {"key": key, "faces": parts.faces.key}, mode=0o600)
+    write_audit_page(document, pictures, folder / PAGE)
     shown = "audit" if faces_may_be_shown(job) else "audit, no faces"
     if not job.published(STAGE, key, shown):
         with job.tracked(STAGE, key, shown) as tracker:
@@ -78,10 +80,9 @@ def build_audit(job: Job, parts: AuditParts) -> dict[str, Any]:
 
 def _settings(job: Job) -> dict[str, Any]:
     rules = job.config.audit
-    shares = read_shares(rules.shares_file) if rules.shares_file else rules.shares
     return {
-        "rules": dump(rules) | {"shares_file": None, "shares": shares},
-        "density": dump(job.config.density),
+        "rules": dump(rules) | {"shares_file": None, "shares": declared_shares(rules)},
+        "density": dump(_density(job)),
         "seed": job.config.seed,
     }
 
@@ -90,13 +91,14 @@ def _build(job: Job, key: str, parts: AuditParts) -> Artifact:
     start = time.monotonic()
     advance = job.progress.start("Audit", PARTS + 2)
     store = load_faces(parts.faces)
-    rows = _rows(job, store)
+    rows = audited_rows(job, store)
     latents = encode_store(job, parts.representation, store, rows)
     network = _network(job, parts)
     nats = None if network is None else _nats(job, network, store, rows)
     advance("encoded")
     report = answer(_question(job, parts, Placed(store=store, latents=latents), nats), advance)
-    document = dict(report.to_dict()) | _about(job, parts, store, rows)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    document = report.to_dict() | {"created": now} | _about(job, parts)
     drawn: dict[str, np.ndarray] = {}
     if network is not None:
         assert nats is not None
@@ -113,7 +115,7 @@ def _build(job: Job, key: str, parts: AuditParts) -> Artifact:
     return job.finished(STAGE, key)
 
 
-def _rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
+def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
     """Audited rows of the store, ascending."""
     splits = job.config.audit.splits
     rows = np.sort(np.concatenate([store.rows(split) for split in splits]))
@@ -142,12 +144,11 @@ def _question(
     job: Job, parts: AuditParts, data: Placed, nats: Float64[np.ndarray, " n"] | None
 ) -> Question:
     config = job.config
-    estimator = config.density if config.density.name != "ratio" else HistogramDensity()
     return Question(
         data=data,
         reference=_second(job, parts, parts.reference, "the reference"),
-        earlier=_second(job, parts, parts.earlier, "the earlier version"),
-        density=estimator,
+        earlier=_second(job, parts, parts.earlier, "the earlier version", may_repeat=True),
+        density=_density(job),
         rules=config.audit,
         set_aside=_set_aside(parts.faces),
         source=config.data.source,
@@ -156,15 +157,21 @@ def _question(
     )
 
 
-def _second(job: Job, parts: AuditParts, found: Artifact | None, name: str) -> Placed | None:
+def _density(job: Job) -> DensityEstimator:
+    """That of the recipe; a ratio says nothing about one set alone."""
+    return job.config.density if job.config.density.name != "ratio" else HistogramDensity()
+
+
+def _second(
+    job: Job, parts: AuditParts, found: Artifact | None, name: str, *, may_repeat: bool = False
+) -> Placed | None:
     if found is None:
         return None
     store = load_faces(found)
     rows = store.rows(REFERENCE)
     rows = rows if len(rows) else np.arange(len(store.samples), dtype=np.int64)
-    return Placed(
-        store=store, latents=encode_store(job, parts.representation, store, rows), name=name
-    )
+    latents = encode_store(job, parts.representation, store, rows, may_repeat=may_repeat)
+    return Placed(store=store, latents=latents, name=name)
 
 
 def _set_aside(faces: Artifact) -> pd.DataFrame | None:
@@ -176,10 +183,9 @@ def _set_aside(faces: Artifact) -> pd.DataFrame | None:
     return table.dropna().astype({"listed": np.int64, "rejected": np.int64})
 
 
-def _about(
-    job: Job, parts: AuditParts, store: FaceStore, rows: Int64[np.ndarray, " n"]
-) -> dict[str, Any]:
-    data = job.config.data
+def _about(job: Job, parts: AuditParts) -> dict[str, Any]:
+    data, store = job.config.data, load_faces(parts.faces)
+    rows = audited_rows(job, store)
     rejected = pd.Series(
         [record["reason"] for record in read_quarantine(parts.faces.path / QUARANTINE)], dtype=str
     ).value_counts()
@@ -187,7 +193,6 @@ def _about(
     return {
         "schema": 1,
         "name": job.config.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "data": {
             "name": data.name,
@@ -198,6 +203,7 @@ def _about(
             "splits": {str(name): int(count) for name, count in splits.items()},
             "image_size": job.config.image_size,
             "attributes": list(store.attributes),
+            "suppress_below": job.config.audit.suppress_below,
             "set_aside": {
                 "count": int(rejected.sum()),
                 "reasons": [
@@ -207,6 +213,7 @@ def _about(
             },
         },
         "representation": _about_representation(job, parts),
+        "density": dump(_density(job)),
     }
 
 
@@ -238,7 +245,7 @@ def _publish(
     charts: Mapping[str, bytes],
     tracker: Tracker,
 ) -> None:
-    tracker.params({"audit": dump(job.config.audit), "density": dump(job.config.density)})
+    tracker.params({"audit": dump(job.config.audit), "density": dump(_density(job))})
     tracker.metrics(named(STAGE, figures_of(document)))
     for name, table in tables_of(document).items():
         tracker.table(name, table)

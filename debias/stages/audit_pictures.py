@@ -1,6 +1,6 @@
 """Pictures of an audit: what the model draws, kept with the audit, and faces that may be shown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from jaxtyping import Int64, UInt8
 from debias import generation
 from debias.artifacts import Artifact, load_array, load_faces
 from debias.audit.audit_report import AuditReport
+from debias.audit.sections import listed
 from debias.auditing import EARLIER, REFERENCE, Placed
 from debias.models import ConvVAENetwork
 from debias.report.audit_pictures import AuditMap, AuditPictures
@@ -50,24 +51,18 @@ def drawn_by_the_model(
         seed=job.config.seed, nats=nats,
     )  # fmt: skip
     arrays = {f"page-{name}": picture for name, picture in pages.pictures.items()}
-    for number, region in enumerate(report.regions.regions[: len(_listed(report))], 1):
+    for number, region in enumerate(listed(report.regions), 1):
         strip = generation.walk_into(network, mean, region.members, STEPS, compute)
         arrays[f"region-{number}"] = strip
     for one in report.directions:
         whole = np.zeros(mean.shape[1])
         whole[report.active] = one.vector
         arrays[f"direction-{one.number}"] = generation.along(network, mean, whole, compute, STEPS)
-    of_people = sorted(pages.of_people)
     return Drawn(
-        section={"pages": pages.pages, "of_people": of_people},
+        section={"pages": pages.pages},
         arrays=arrays,
         left_out=pages.left_out,
     )
-
-
-def _listed(report: AuditReport) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = report.document["regions"]["list"]
-    return found
 
 
 def pictures_of(

@@ -2,6 +2,7 @@
 
 from debias.artifacts import Artifact
 from debias.config import FacesRecipe
+from debias.errors import ConfigError
 from debias.ingest import Selection
 from debias.stages.faces import ingest_faces
 from debias.stages.run import Job
@@ -14,17 +15,24 @@ def build_earlier(job: Job) -> Artifact | None:
         Its store, of which every split counts; None without an earlier version.
 
     Raises:
+        ConfigError: The data are capped.
         DataError: It cannot be used; the message says why.
     """
     earlier, config = job.config.earlier, job.config
     if earlier is None:
         return None
+    if config.selection.caps is not None:
+        raise ConfigError(
+            "selection.caps leaves images out at random, so nobody could tell which images were "
+            "removed since the earlier version; leave out one of 'caps' and 'earlier'"
+        )
+    filters = config.selection.filters if earlier.filters is None else earlier.filters
     recipe = FacesRecipe(
         name=config.name,
         seed=config.seed,
         data=earlier.data,
         image_size=config.image_size,
-        selection=Selection(filters=earlier.filters, leaks="drop"),
+        selection=Selection(filters=filters, leaks="drop"),
         ingest=config.ingest,
     )
     return ingest_faces(recipe, job.folder, job.progress, about=job.compute.describe())

@@ -37,14 +37,11 @@ class LatentPages:
         pages: For each page ``name``, ``title``, ``means``, ``do`` and ``rows``, the labels of
             its rows, empty where the picture is one sheet; in reading order.
         pictures: Page name: (rows, columns, H, W, 3).
-        of_people: Names of the pages that hold images of the data set, or what the model draws
-            of single ones: where faces must not be shown, neither must these.
         left_out: One sentence for each page that could not be made.
     """
 
     pages: list[dict[str, Any]]
     pictures: dict[str, UInt8[np.ndarray, "rows columns H W 3"]]
-    of_people: frozenset[str]
     left_out: tuple[str, ...]
 
 
@@ -87,7 +84,6 @@ def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be mi
     return LatentPages(
         pages=[page.entry() for page in pages],
         pictures={page.name: page.picture for page in pages},
-        of_people=frozenset(page.name for page in pages if page.of_people),
         left_out=tuple(source.left_out),
     )
 
@@ -182,7 +178,6 @@ def _manifold(source: LatentSource) -> Iterator[LatentPage]:
         "aside a region for it; see the thin regions.",
         rows=[],
         picture=picture,
-        of_people=False,
     )
 
 
@@ -223,7 +218,6 @@ def _traversals(source: LatentSource) -> Iterator[LatentPage]:
         "the person, a thin region along it lacks photographs of a kind, not people.",
         rows=[_dimension_label(d, information) for d in shown],
         picture=generation.traverse(source.network, mean, shown, source.compute, STEPS),
-        of_people=False,
     )
 
 

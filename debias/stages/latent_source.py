@@ -23,7 +23,6 @@ class LatentPage:
     do: str
     rows: list[str]
     picture: UInt8[np.ndarray, "rows columns H W 3"]
-    of_people: bool = True
 
     def entry(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("name", "title", "means", "do", "rows")}

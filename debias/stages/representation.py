@@ -52,19 +52,25 @@ def build_representation(run: Job, faces: Artifact) -> Artifact:
 
 
 def encode_store(
-    run: Job, artifact: Artifact, faces: FaceStore, rows: Int64[np.ndarray, " n"]
+    run: Job,
+    artifact: Artifact,
+    faces: FaceStore,
+    rows: Int64[np.ndarray, " n"],
+    *,
+    may_repeat: bool = False,
 ) -> Latents:
     """Place rows of a store in the latent space of this run: of its own store, or of a second one.
 
     Images must have the size of the run. A file of embeddings must hold the samples of every store
-    that is asked for.
+    that is asked for. ``may_repeat``: the other store may hold training faces once more, as an
+    earlier version of the same data does.
 
     Raises:
         DataError: The encoder or the embeddings do not say where these faces lie.
     """
     opened = load_representation(run, artifact)
     mean, log_var = _placed(run, opened, faces, rows)
-    if isinstance(opened, SampleIndex):
+    if isinstance(opened, SampleIndex) and not may_repeat:
         others = faces.samples["split"].to_numpy()[rows] != "train"
         _require_own_rows(artifact, faces.ids(rows)[others], mean[others])
     return Latents(sample_ids=faces.ids(rows), mean=mean, log_var=log_var, encoder=artifact.key)

@@ -3,9 +3,10 @@
 from typing import Any
 
 from debias.artifacts import Artifact, load_faces
+from debias.auditing import declared_shares, require_declarable, require_enough
 from debias.errors import DataError, DatasetSmallerThanBatchError
 from debias.models.pretrained import Pretrained
-from debias.stages.audit import AuditParts, build_audit
+from debias.stages.audit import AuditParts, audited_rows, build_audit
 from debias.stages.earlier import build_earlier
 from debias.stages.faces import ingest_faces
 from debias.stages.reference import build_reference
@@ -30,10 +31,14 @@ def build_audited_faces(job: Job) -> Artifact:
     """The store of the data set, in which no label is needed.
 
     Raises:
-        DataError: The data cannot be used, or are too few to train an autoencoder.
+        DataError: The data cannot be used, are too few to audit or to train an autoencoder, or do
+            not fit the declared shares.
     """
     faces = ingest_faces(job.config, job.folder, job.progress, about=job.compute.describe())
     store, recipe = load_faces(faces), job.config.representation
+    rows = audited_rows(job, store)
+    require_enough(len(rows))
+    require_declarable(store.groups(rows), declared_shares(job.config.audit))
     for split in ("train", "validation"):
         if not len(store.rows(split)):
             raise DataError(f"no image is left for {split}; see selection in the config")

@@ -43,12 +43,13 @@ def rows(audit, attribute="race"):
     return {row.group.removeprefix(f"{attribute}:"): row for row in audit.attributes[attribute]}
 
 
-def compared(values, declared, people=None):
+def compared(values, declared, people=None, hidden=()):
     """Counts, p-values and verdicts alone: quick enough to repeat."""
     (grouping,) = groupings(pd.DataFrame({"race": values}), {"race": declared})
     none = np.zeros(len(grouping.cells), dtype=bool)
-    table = shares(grouping, none, people, level=0.05, comparisons=len(declared))
-    table = _judged(table.assign(state=_states(table, none, none)), 0.05)
+    withheld = np.isin(grouping.cells, [f"race:{name}" for name in hidden])
+    table = shares(grouping, withheld, people, level=0.05, comparisons=len(declared))
+    table = _judged(table.assign(state=_states(table, withheld, none)), 0.05)
     return table.assign(group=table["group"].str.removeprefix("race:")).set_index("group")
 
 
@@ -66,9 +67,9 @@ def test_one_attribute_by_hand():
     assert [row.share for row in (a, b, c)] == [0.04, 0.06, 0.9]
     # (0.25 * 500 - 30) / 0.75 = 126.7
     assert [row.missing for row in (a, b, c)] == [140, 127, 0]
-    assert [row.state for row in (a, b, c)] == ["too_small", "estimated", "estimated"]
-    assert [row.verdict for row in (a, b, c)] == [None, "below", "above"]
-    assert a.p_adjusted is None
+    assert [row.state for row in (a, b, c)] == ["estimated"] * 3
+    assert [row.verdict for row in (a, b, c)] == ["below", "below", "above"]
+    assert a.p_adjusted < 1e-30
     assert a.low < 0.04 < a.high
 
 
@@ -103,8 +104,9 @@ def test_missing_is_the_least_number_that_suffices(count, others, declared):
 
 
 def test_p_values_are_adjusted_by_hand_and_groups_without_a_verdict_count():
-    """Of three, the smallest times 3, the next times 2; A is too small and counts as 1."""
-    found = compared(column(A=20, B=290, C=690), {"A": 0.1, "B": 0.26, "C": 0.64})
+    """Of three, the smallest times 3, the next times 2; A is withheld and counts as 1."""
+    shares = {"A": 0.1, "B": 0.26, "C": 0.64}
+    found = compared(column(A=20, B=290, C=690), shares, hidden="A")
     p = found["p"]
     assert p["A"] < 3 * p["C"] < 2 * p["B"] < 0.1
     assert found["p_adjusted"].isna().tolist() == [True, False, False]
@@ -148,13 +150,45 @@ def test_thirty_images_are_needed_to_miss_a_group(n, verdict):
     assert found["A"].verdict == verdict
 
 
-@pytest.mark.parametrize(("count", "state"), [(0, "not_estimable"), (1, "too_small"),
-                         (29, "too_small"), (30, "estimated")])  # fmt: skip
-def test_states_by_size(count, state):
-    assert (
-        rows(audited({"race": column(A=count, B=2000)}, {"race": {"A": 0.5, "B": 0.5}}))["A"].state
-        == state
-    )
+@pytest.mark.parametrize(
+    ("a", "b", "state", "verdict"),
+    [
+        (0, 2000, "not_estimable", "below"), (1, 2000, "estimated", "below"),
+        (29, 2000, "estimated", "below"), (28, 1, "too_small", None), (29, 1, "estimated", "above"),
+        (15, 14, "too_small", None), (15, 15, "estimated", "cannot_tell"),
+    ],
+)  # fmt: skip
+def test_thirty_labelled_images_are_needed_to_judge_a_share(a, b, state, verdict):
+    found = audited({"race": column(A=a, B=b, none=500)}, {"race": {"A": 0.5, "B": 0.5}})
+    assert (rows(found)["A"].state, rows(found)["A"].verdict) == (state, verdict)
+    assert bool(said(found, "no verdict on A (")) == (state == "too_small")
+
+
+def test_a_small_group_of_a_large_set_is_below_its_declared_share():
+    found = audited({"race": column(A=25, B=475)}, {"race": {"A": 0.5, "B": 0.5}})
+    row = rows(found)["A"]
+    assert (row.state, row.verdict, row.missing) == ("estimated", "below", 450)
+    assert row.p_adjusted == pytest.approx(2 * binomtest(25, 500, 0.5).pvalue)
+    assert found.sentences[0].startswith("race: A is below its declared share: 5 % (")
+    assert ("below", found.sentences[0]) in found.news
+    assert not said(found, "no verdict")
+
+
+@pytest.mark.parametrize("images", [29, 30])
+def test_thirty_images_of_a_group_are_needed_to_say_more_than_its_share(images):
+    """Even of one whose rarity and weights stand out as far as they can."""
+    values = column(A=images, B=2000)
+    known = np.where(np.array(values) == "A", 8.0, 1.0)
+    listed = account(A=(images, 20), B=(2020, 20))
+    found = audited({"race": values}, rarity=known, weight=known, set_aside=listed)
+    row, is_enough = rows(found)["A"], images == 30
+    of_its_images = (row.auc, row.auc_low, row.weight_share, row.raised, row.set_aside_share)
+    assert [value is not None for value in of_its_images] == [is_enough] * 5
+    assert (row.state, row.set_aside) == ("estimated", 20)
+    assert bool(said(found, "thinner surroundings", "A (")) == is_enough
+    assert bool(said(found, "weights raise the share of A")) == is_enough
+    assert bool(said(found, "A lost more")) == is_enough
+    assert bool(said(found, "whether rarity or weights reach A is not said")) != is_enough
 
 
 def test_without_declared_shares_there_is_no_verdict():
@@ -370,7 +404,7 @@ def test_losses_of_withheld_groups_do_not_move_the_answers_about_others():
         accounts = [
             account(A=(40, of_a), B=(1000, lost), C=(40, of_c), D=(1000, 5)) for lost in range(80)
         ]
-        tables = [losses(one, hidden, below=11, level=0.05) for one in accounts]
+        tables = [losses(one, hidden, below=11, minimum=30, level=0.05) for one in accounts]
         assert all(table.loc[list(hidden)].isna().all(axis=None) for table in tables)
         answers.append([table.loc["race:B", "more_set_aside"] for table in tables])
     assert answers[0] == answers[1]
@@ -490,7 +524,8 @@ def test_the_document_holds_the_fields_of_the_schema_and_can_be_written():
     document = audited(groups, {"race": {"A": 0.5, "B": 0.5}}, source="inferred").to_dict()
     text = json.dumps(document, allow_nan=False)
     assert json.loads(text) == document
-    assert set(document) == {"source", "attributes", "crossings", "sentences", "comparisons"}
+    wanted = {"source", "attributes", "crossings", "sentences", "comparisons", "news"}
+    assert set(document) == wanted
     assert [one["declared"] for one in document["attributes"]] == [True, False]
     for row in [*document["attributes"][0]["rows"], *document["crossings"]]:
         assert set(row) == FIELDS

@@ -231,7 +231,9 @@ def test_one_archive_beside_images_does_not_decide_the_layout(tmp_path, image):
     assert recognised(tmp_path, {})["name"] == "tar"
     (tmp_path / image).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / image).touch()
-    with pytest.raises(DataError, match=r"archives \(backup\\x1b\.tar\) and images .*--data tar"):
+    with pytest.raises(
+        DataError, match=r"archives \(backup\\x1b\.tar\) and images .*tar for the archives"
+    ):
         recognised(tmp_path, {})
     assert recognised(tmp_path, {"name": "images"})["name"] == "images"
 

@@ -1,4 +1,4 @@
-"""The flow without a server, and deployed to a server with a worker, both on loopback."""
+"""The flows without a server, and deployed to a server with a worker, both on loopback."""
 
 import json
 import os
@@ -27,6 +27,12 @@ SMALL = {
     "classifier": {
         "model": {"name": "conv", "width": 4}, "training": {"epochs": 1, "batch_size": 16}
     },
+}  # fmt: skip
+
+AUDIT = {
+    name: value for name, value in SMALL.items() if name not in ("seeds", "arms", "classifier")
+} | {
+    "label": "smiling", "attributes": ["skin_tone_group"], "audit": {"map_method": "PCA"},
 }  # fmt: skip
 
 
@@ -71,8 +77,8 @@ def test_the_flow_runs_without_a_server(tmp_path):
 
 
 @pytest.mark.server
-def test_prefect_deployment_run_debias_faces(tmp_path):
-    """A Prefect server, an MLflow server and a worker; the bare deployment name; Completed."""
+def test_prefect_deployment_run_debias_faces_and_audit_faces(tmp_path):
+    """A Prefect server, an MLflow server and a worker; bare deployment names; both Completed."""
     prefect_port, mlflow_port = servers.free_port(), servers.free_port()
     api, tracking = f"http://127.0.0.1:{prefect_port}/api", f"http://127.0.0.1:{mlflow_port}"
     env = environment(tmp_path, PREFECT_API_URL=api, MLFLOW_TRACKING_URI=tracking)
@@ -95,6 +101,9 @@ def test_prefect_deployment_run_debias_faces(tmp_path):
         parameters = ["--param", f"config={json.dumps(SMALL)}", "--param", f"out={tmp_path}/run"]
         shown = call([*cli, "deployment", "run", "debias-faces", *parameters, "--watch"], env)
         assert "Completed" in shown or "finished successfully" in shown, shown
+        parameters[1] = f"config={json.dumps(AUDIT)}"  # in the run's folder: its network is used
+        shown = call([*cli, "deployment", "run", "audit-faces", *parameters, "--watch"], env)
+        assert "Completed" in shown or "finished successfully" in shown, shown
     finally:
         for process in reversed(started):
             servers.stop(process)
@@ -104,8 +113,15 @@ def test_prefect_deployment_run_debias_faces(tmp_path):
     experiment = client.get_experiment_by_name("debias")
     runs = client.search_runs([experiment.experiment_id])
     stages = sorted(run.data.tags["debias.stage"] for run in runs)
-    assert stages == ["classifier"] * 2 + ["comparison", "representation"] + ["weights"] * 2
+    made = ["classifier"] * 2 + ["comparison", "representation"] + ["weights"] * 2
+    assert stages == ["audit", *made]  # the audit trained nothing of its own
+    audit = json.loads((tmp_path / "run" / "audit.json").read_text())
+    assert audit["data"]["images"] == 260
+    assert (tmp_path / "run" / "audit.html").exists()
     for run in runs:
+        if run.data.tags["debias.stage"] == "audit":
+            found = run.data.metrics["audit/effective_cells"]
+            assert found == pytest.approx(audit["coverage"]["effective_cells"])
         if run.data.tags["debias.stage"] == "classifier":
             assert "accuracy/worst_group" in run.data.metrics
             assert run.outputs.model_outputs

@@ -25,7 +25,9 @@ def test_verdicts_come_first_then_what_to_collect_and_where_it_is_thin():
               "annotated groups")  # fmt: skip
     places += [said.index(title) for title in tables]
     assert places == sorted(places)
-    assert re.search(r"images like those of region 1\W+240\W+168 to 336", said)
+    assert re.search(r"images like those of region 1\W+240\W+168 to 336\W+252", said)
+    assert re.search(r"images of annotated race: Indian +│ +3,621 │ +│ +- │", said)
+    assert "images, each alone" in said
     assert re.search(r"annotated race: Indian\W+385\W+3.1%", said)
     assert re.search(r"annotated race: Inuit\W+withheld\W+withheld", said)
     assert "cannot tell" in said
@@ -37,6 +39,19 @@ def test_an_audit_of_nothing_says_why_there_is_no_number():
     assert said.startswith("12 images are too few to say anything.")
     assert "that takes something to compare with" in said
     assert "None" not in said
+
+
+@pytest.mark.parametrize(("state", "wording"), [("estimated", "below its declared share"),
+                         ("too_small", "too small to judge")])  # fmt: skip
+def test_a_group_is_too_small_only_without_a_verdict(state, wording):
+    document = fake_audit()
+    row = document["groups"]["attributes"][0]["rows"][0]
+    row |= {"count": 25, "state": state, "verdict": "below" if state == "estimated" else None}
+    row |= dict.fromkeys(("auc", "auc_low", "auc_high", "weight_share", "raised"))
+    (line,) = (one for one in terminal(document).splitlines() if "race: Indian  " in one and
+               "images of" not in one)  # fmt: skip
+    assert wording in line
+    assert ("too small" in line) == (state == "too_small")
 
 
 def test_long_tables_are_cut_and_say_so():

@@ -82,11 +82,6 @@ def test_every_page_has_its_sentences_and_a_label_for_each_row_or_for_none():
     assert not pages.left_out
 
 
-def test_pages_without_images_of_people_are_told_apart():
-    pages = make_pages(make_faces(40, group=["a", "b"] * 20), nats=np.arange(40.0))
-    assert set(pages.pictures) - pages.of_people == {"manifold", "traversals"}
-
-
 def test_the_seed_decides_what_is_shown_and_a_page_less_shifts_no_other():
     faces = make_faces(120, group=["a", "b"] * 60)
     first, again, other = make_pages(faces), make_pages(faces), make_pages(faces, seed=1)

@@ -1,0 +1,71 @@
+"""Directions, clusters and the map of made-up points."""
+
+import numpy as np
+import pytest
+
+from debias.audit.clusters import clustered
+from debias.audit.directions import uneven_directions
+from debias.audit.latent_map import latent_map
+
+
+def test_an_uneven_direction_comes_first_and_its_halves_are_counted():
+    generator = np.random.default_rng(0)
+    points = generator.standard_normal((2000, 4)) * np.array([3.0, 0.5, 0.4, 0.3])
+    points[:, 1] = 8 * (generator.random(2000) ** 6)  # most at one end
+    found = uneven_directions(points)
+    first = found[0]
+    assert abs(first.vector[1]) > 0.9
+    low, high = first.ends
+    below = (first.position < (low + high) / 2).mean()
+    assert first.low_share == pytest.approx(below)
+    assert max(below, 1 - below) > 0.7
+    assert sum(one.variance_share for one in found) == pytest.approx(1)
+    assert {one.number for one in found} == {1, 2, 3, 4}
+
+
+def test_images_at_an_end_lie_there():
+    points = np.random.default_rng(1).standard_normal((500, 3))
+    one = uneven_directions(points)[0]
+    assert (
+        one.position[one.rows(10, high=True)].min() > one.position[one.rows(10, high=False)].max()
+    )
+
+
+def test_clusters_are_counted_smallest_first_with_their_middle_in_front():
+    generator = np.random.default_rng(2)
+    sizes, places = (300, 50, 150), ((0, 0), (20, 0), (0, 20))
+    points = np.concatenate(
+        [generator.standard_normal((n, 2)) + p for n, p in zip(sizes, places, strict=True)]
+    )
+    found = clustered(points, 3, seed=0)
+    assert found.counts.tolist() == [50, 150, 300]
+    assert set(found.of[300:350]) == {0}
+    nearest = found.typical(0, 5)
+    assert np.linalg.norm(points[nearest] - points[300:350].mean(0), axis=1).max() < 1
+    low, high = found.limits(0)
+    assert low < 0.1 < high
+
+
+def test_images_that_coincide_make_fewer_clusters():
+    found = clustered(np.repeat([[0.0, 0.0], [1.0, 1.0]], 50, axis=0), 12, seed=0)
+    assert found.counts.tolist() == [50, 50]
+
+
+def test_the_map_keeps_neighbours_together_and_draws_no_more_than_asked():
+    generator = np.random.default_rng(3)
+    points = generator.standard_normal((240, 8))
+    points[:120] += 12
+    found = latent_map(points, "t-SNE", 200, seed=0)
+    assert found.method == "t-SNE"
+    assert len(found.rows) == len(found.xy) == 200
+    side = found.rows < 120
+    apart = np.linalg.norm(found.xy[side].mean(0) - found.xy[~side].mean(0))
+    assert apart > found.xy[side].std() / 2
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_narrow_spaces_are_drawn_as_they_are(width):
+    points = np.random.default_rng(4).standard_normal((80, width))
+    found = latent_map(points, "t-SNE", 100, seed=0)
+    assert found.method == "PCA"
+    assert found.xy.shape == (80, 2)
