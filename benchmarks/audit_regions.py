@@ -57,7 +57,7 @@ PARTS = {
 EVEN = Population(
     dark_share=0.5, feminine_share=0.5, glasses_share=0.5, smile_share=0.5, beard_share=0.5
 )
-SEEN, SEEN_SHARE = 1e-3, 0.055  # p of the valley before a part of this share, if it shows
+SEEN, SEEN_SHARE = 0.05, 0.055  # p below which a part of this share shows: the level of an audit
 
 
 def main() -> None:

@@ -1,101 +1,192 @@
 """A short audit of an export: the same figures before and after.
 
-``n`` images that could be chosen.
+``a`` audited images, ``n`` of them that could be chosen, ``g`` groups.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from debias.audit.cells import coverage_of
 from debias.audit.crossings import Grouping, groupings
-from debias.metrics import clopper_pearson, hidden_counts
-from debias.ranking import UNKNOWN
+from debias.metrics import clopper_pearson
 
 LEVEL = 0.95
 EVENNESS = ("occupied", "effective_cells", "densest_tenth")
 NUMBERS = ("count", "share", "low", "high")
+DRAWS = 100  # at random, with which an export is compared
 
 
 def compare_coverage(
-    cell: Int64[np.ndarray, " n"], cells: int, weight: Float64[np.ndarray, " n"]
+    cell: Int64[np.ndarray, " n"],
+    cells: int,
+    weight: Float64[np.ndarray, " n"],
+    generator: np.random.Generator,
 ) -> dict[str, Any]:
-    """How evenly all images alike fill the cells of the audit, and how evenly they do by weight."""
-    before, after = coverage_of(cell, cells), coverage_of(cell, cells, weight)
-    sides = {"before": before, "after": after}
-    return {"cells": cells} | {
-        side: {name: getattr(one, name) for name in EVENNESS} for side, one in sides.items()
+    """How evenly the images fill the cells of the audit: all alike, by weight, and at random.
+
+    Fewer images leave more cells empty, however they were chosen, so that the figures after are to
+    be compared with those at random: the same weights, given to the same images in another order.
+    For a subset that is a random draw of its size.
+
+    Returns:
+        ``cells``; ``before`` and ``after`` with ``occupied``, ``effective_cells`` and
+        ``densest_tenth``; ``random`` with ``draws`` and, of each figure, ``mean``, ``low`` and
+        ``high`` (2.5 % and 97.5 % of the draws).
+    """
+    return {
+        "cells": cells,
+        "before": _figures(cell, cells, np.ones(len(cell))),
+        "after": _figures(cell, cells, weight),
+        "random": _at_random(cell, cells, weight, generator),
     }
 
 
+def _figures(
+    cell: Int64[np.ndarray, " n"], cells: int, weight: Float64[np.ndarray, " n"]
+) -> dict[str, Any]:
+    found = coverage_of(cell, cells, weight)
+    return {name: getattr(found, name) for name in EVENNESS}
+
+
+def _at_random(
+    cell: Int64[np.ndarray, " n"],
+    cells: int,
+    weight: Float64[np.ndarray, " n"],
+    generator: np.random.Generator,
+) -> dict[str, Any]:
+    draws = [_figures(cell, cells, generator.permutation(weight)) for _ in range(DRAWS)]
+    found: dict[str, Any] = {"draws": DRAWS}
+    for name in EVENNESS:
+        values = [one[name] for one in draws]
+        low, high = np.percentile(values, [2.5, 97.5])
+        found[name] = {"mean": float(np.mean(values)), "low": float(low), "high": float(high)}
+    return found
+
+
 def compare_groups(
-    groups: pd.DataFrame, weight: Float64[np.ndarray, " n"], below: int
+    groups: pd.DataFrame,
+    able: Int64[np.ndarray, " n"],
+    weight: Float64[np.ndarray, " n"],
+    below: int,
+    withheld: Collection[str] = (),
 ) -> dict[str, Any]:
     """Share of every annotated group and crossing before and after.
 
     Intervals are Clopper and Pearson's and take images as independent; after, they count as many
-    images as the weights are worth (Kish). A group whose number is small before or after is
-    withheld in both, and with it enough others that it cannot be worked out.
+    images as the weights are worth (Kish). What is withheld is so before and after, see
+    :func:`_hidden`.
 
     Args:
-        groups: One row an image, one text column per attribute.
-        weight: (n,) how much each image counts: draws of a manifest, 0 or 1 in a subset.
+        groups: One row an audited image, one text column per attribute.
+        able: (n,) rows of those that could be chosen.
+        weight: (n,) how much each of them counts: draws of a manifest, 0 or 1 in a subset.
         below: Counts from 1 to below this are withheld.
+        withheld: Groups and crossings whose numbers the audit does not show.
 
     Returns:
         ``rows``: ``attribute``, ``group``, ``state`` (``estimated``, ``suppressed`` or, without a
-        label, ``unknown``), ``before`` and ``after`` with ``count`` (of images; after weighting
-        their number times the share), ``share``, ``low``, ``high``. ``evenness``: for each
-        attribute the distance of all groups to equal shares, 0 if they are equal, before and
-        after; None where a group is withheld.
+        label, ``unknown``), ``before`` and ``after`` with ``count`` (of images or lines; the sum
+        of their weights where these are no whole numbers), ``share``, ``low``, ``high``.
+        ``evenness``: for each attribute the distance of all groups to equal shares, 0 if they are
+        equal, before and after; None where a group is withheld.
     """
     if groups.empty or not len(groups.columns):
         return {"rows": [], "evenness": []}
-    hidden = _hidden(groups, weight, below)
     rows: list[dict[str, Any]] = []
     evenness: list[dict[str, Any]] = []
+    any_hidden = False
     for grouping in groupings(groups, {}):
-        found = _rows(grouping, weight, hidden)
+        hidden = _hidden(grouping, _parts(grouping, able, weight > 0), below, withheld)
+        if grouping.is_crossing and (any_hidden or hidden.any()):
+            hidden[:] = True
+        any_hidden |= bool(hidden.any())
+        found = _rows(grouping, grouping.codes[able], weight, hidden)
         rows += found
         evenness.append({"attribute": grouping.attribute, **_evenness(found)})
     return {"rows": rows, "evenness": evenness}
 
 
-def _hidden(groups: pd.DataFrame, weight: Float64[np.ndarray, " n"], below: int) -> set[str]:
-    """Groups withheld before, or among the images that are left."""
-    tables = (groups, groups[weight > 0])
-    found = [hidden_counts(one, below) for one in tables]
-    return {name for one in found for name, small in one.items() if small}
+def _parts(
+    grouping: Grouping, able: Int64[np.ndarray, " n"], chosen: Bool[np.ndarray, " n"]
+) -> Int64[np.ndarray, "5 g"]:
+    """Images of each group in every part that a reader knows or gets by subtraction.
+
+    The audit tells the numbers of all audited images, an export those of the images it could
+    choose and of those it chose; what they differ by are the images in other splits, and those
+    that are left out.
+    """
+    codes = grouping.codes
+    other = np.delete(codes, able)
+    parts = (codes, codes[able], codes[able][chosen], other, codes[able][~chosen])
+    return np.stack([np.bincount(one, minlength=len(grouping.cells)) for one in parts])
+
+
+def _hidden(
+    grouping: Grouping, parts: Int64[np.ndarray, "5 g"], below: int, withheld: Collection[str]
+) -> Bool[np.ndarray, " g"]:
+    """Groups withheld: those small in any part, those the audit withholds, and some more.
+
+    The smallest others join them until no part holds images of a single withheld group, or a
+    small number of all of them together: either would follow from the total. As a crossing adds up
+    to its attributes, it is shown as a whole or not at all.
+    """
+    hidden = np.array([name in withheld for name in grouping.cells], dtype=bool)
+    hidden |= _small(parts, below).any(axis=0)
+    if grouping.is_crossing:
+        return np.full(len(hidden), hidden.any())
+    for place in np.argsort(parts[0], kind="stable"):
+        of_hidden = parts[:, hidden]
+        alone = (of_hidden > 0).sum(axis=1) == 1
+        if not (alone | _small(of_hidden.sum(axis=1), below)).any():
+            break
+        hidden[place] = True
+    return hidden
+
+
+def _small(counts: Int64[np.ndarray, "..."], below: int) -> Bool[np.ndarray, "..."]:
+    return (counts > 0) & (counts < below)
 
 
 def _rows(
-    grouping: Grouping, weight: Float64[np.ndarray, " n"], hidden: set[str]
+    grouping: Grouping,
+    codes: Int64[np.ndarray, " n"],
+    weight: Float64[np.ndarray, " n"],
+    hidden: Bool[np.ndarray, " g"],
 ) -> list[dict[str, Any]]:
-    before = _shares(grouping, np.ones(len(weight)))
-    after = _shares(grouping, weight)
+    size = len(grouping.cells)
+    before = _shares(codes, size, np.ones(len(weight)))
+    after = _shares(codes, size, weight)
     rows = []
-    for place in np.flatnonzero(grouping.sizes):
+    for place in np.unique(codes):
         name, unlabelled = grouping.cells[place], grouping.unlabelled[place]
-        state = "suppressed" if name in hidden else "unknown" if unlabelled else "estimated"
+        state = "suppressed" if hidden[place] else "unknown" if unlabelled else "estimated"
         named = {"attribute": grouping.attribute, "group": name, "state": state}
         sides = {"before": before[place], "after": after[place]}
-        if name in hidden:
+        if hidden[place]:
             sides = {side: dict.fromkeys(NUMBERS) for side in sides}
         rows.append(named | sides)
     return rows
 
 
-def _shares(grouping: Grouping, weight: Float64[np.ndarray, " n"]) -> list[dict[str, Any]]:
-    held = np.bincount(grouping.codes, weights=weight, minlength=len(grouping.cells))
-    share = held.astype(np.float64) / weight.sum()
+def _shares(
+    codes: Int64[np.ndarray, " n"], size: int, weight: Float64[np.ndarray, " n"]
+) -> list[dict[str, Any]]:
+    held = np.bincount(codes, weights=weight, minlength=size).astype(np.float64)
+    share = held / weight.sum()
     worth = weight.sum() ** 2 / np.square(weight).sum()
     # Rounding may lift a share of everything above 1.
-    low, high = clopper_pearson(np.minimum(share, 1.0) * worth, np.full(len(share), worth), LEVEL)
-    columns = (share * weight.sum(), share, low, high)
-    return [dict(zip(NUMBERS, map(float, one), strict=True)) for one in zip(*columns, strict=True)]
+    low, high = clopper_pearson(np.minimum(share, 1.0) * worth, np.full(size, worth), LEVEL)
+    counts = held.astype(np.int64) if _is_whole(weight) else held
+    columns = (counts.tolist(), share.tolist(), low.tolist(), high.tolist())
+    return [dict(zip(NUMBERS, one, strict=True)) for one in zip(*columns, strict=True)]
+
+
+def _is_whole(weight: Float64[np.ndarray, " n"]) -> bool:
+    return bool((weight == np.floor(weight)).all())
 
 
 def _evenness(rows: list[dict[str, Any]]) -> dict[str, float | None]:
@@ -111,51 +202,3 @@ def _distance(rows: list[dict[str, Any]], side: str) -> float | None:
     if len(rows) < 2 or share.sum() == 0:
         return None
     return float(np.abs(share / share.sum() - 1 / len(rows)).sum() / 2)
-
-
-def sentences(document: Mapping[str, Any]) -> list[str]:
-    """What the figures say, losses of small groups first."""
-    coverage_, groups = document["coverage"], document["groups"]
-    told = [_losses(groups["rows"])]
-    told.append(_evenness_told([row for row in groups["evenness"] if row["after"] is not None]))
-    before, after = coverage_["before"], coverage_["after"]
-    told.append(
-        f"Coverage of the latent space: as even as {after['effective_cells']:.1f} equally full "
-        f"cells, before {before['effective_cells']:.1f}, of {coverage_['cells']} cells; the "
-        f"fullest tenth of them holds {after['densest_tenth']:.1%}, before "
-        f"{before['densest_tenth']:.1%}."
-    )
-    return [sentence for sentence in told if sentence]
-
-
-def _losses(rows: list[dict[str, Any]]) -> str:
-    """Groups that are rarer than the others and became rarer still."""
-    lost = [row for row in rows if row["state"] == "estimated" and _lost(row, rows)]
-    lost.sort(key=lambda row: row["after"]["share"] / row["before"]["share"])
-    if not lost:
-        return ""
-    named = [
-        f"{row['group']} ({row['before']['share']:.1%} before, {row['after']['share']:.1%} after)"
-        for row in lost[:5]
-    ]
-    more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-    return f"Small groups with a smaller share than before: {', '.join(named)}{more}."
-
-
-def _lost(row: Mapping[str, Any], rows: list[dict[str, Any]]) -> bool:
-    """Whether the interval after lies below the share before."""
-    among = sum(
-        other["attribute"] == row["attribute"] and other["state"] != UNKNOWN for other in rows
-    )
-    before = row["before"]["share"]
-    return bool(before < 1 / among and row["after"]["high"] < before)
-
-
-def _evenness_told(rows: list[dict[str, Any]]) -> str:
-    if not rows:
-        return ""
-    parts = [f"{row['attribute']} {row['after']:.1%} (before {row['before']:.1%})" for row in rows]
-    return (
-        "Part of the annotated images that would have to belong to another group for equal shares: "
-        f"{', '.join(parts)}. No annotation was used to choose."
-    )

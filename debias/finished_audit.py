@@ -6,15 +6,19 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from pydantic import TypeAdapter, ValidationError
 
 from debias.artifacts import Artifact, RunFolder, load_latents
+from debias.audit import AuditRules
+from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.errors import DataError
+from debias.registry import OneOf
 from debias.sealed import sealed_in
+from debias.types import Latents
 
 STAGE, FACES, NUMBERS = "audit", "faces", "audit.json"
 PLACES = ("path", "offset", "length")  # the file of an image, and the part of it that counts
@@ -22,30 +26,34 @@ PLACES = ("path", "offset", "length")  # the file of an image, and the part of i
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FinishedAudit:
-    """What an audit left on disk.
+    """What an audit left on disk; everything but its folder is of its sealed artifacts.
 
     Attributes:
         folder: Of the audit.
         key: Of its artifact.
-        images: One row an audited image: ``sample_id``, ``split``, ``cell``, ``weight``, ...
+        images: One row an audited image: ``sample_id``, ``split``, ``cell``, ...
         cells: Into which the audit divided the latent space.
-        points: (n, k) where each lies in the latent space; memory-mapped.
+        latents: (n, k) where each lies in the latent space; memory-mapped.
+        density: How the audit measured rarity.
         samples: (s) rows of the store, in its order: ``row`` in its shards, ``path`` (absolute, or
             empty), ``split``, ``label``, annotated columns.
         store: Folder of the decoded images.
         about: What the store says of its ``classes``, ``attributes`` and ``label``.
         below: Counts of annotated groups from 1 to below this are withheld.
+        withheld: Groups and crossings whose numbers the audit does not show.
     """
 
     folder: Path
     key: str
     images: pd.DataFrame
     cells: int
-    points: Float[np.ndarray, "n k"]
+    latents: Latents
+    density: DensityEstimator
     samples: pd.DataFrame
     store: Path
     about: dict[str, Any]
     below: int
+    withheld: frozenset[str]
 
 
 def open_audit(folder: Path) -> FinishedAudit:
@@ -58,9 +66,11 @@ def open_audit(folder: Path) -> FinishedAudit:
     pointer = _json(folder / NUMBERS)
     audit = _artifact(folder, STAGE, pointer.get("key"))
     faces = _artifact(folder, FACES, pointer.get(FACES))
-    run = _json(folder / "run.json").get("config", {})
+    # Not from run.json: a later audit into this folder rewrites it, even one that fails.
+    document = audit.read_json(NUMBERS)
     images, latents = pd.read_parquet(audit.path / "images.parquet"), load_latents(audit)
-    samples = _samples(faces, run.get("data", {}))
+    data = document.get("data", {})
+    samples = _samples(faces, data)
     row = pd.Index(samples["sample_id"]).get_indexer(pd.Index(images["sample_id"]))
     if (row < 0).any() or list(latents.sample_ids) != images["sample_id"].tolist():
         raise DataError(
@@ -71,13 +81,39 @@ def open_audit(folder: Path) -> FinishedAudit:
         folder=folder.absolute(),
         key=audit.key,
         images=images.assign(row=row.astype(np.int64)),
-        cells=int(audit.read_json(NUMBERS)["coverage"]["cells"]),
-        points=latents.mean,
+        cells=int(document["coverage"]["cells"]),
+        latents=latents,
+        density=_density(document.get("density")),
         samples=samples,
         store=faces.path.absolute(),
         about=faces.read_json("faces.json"),
-        below=int(run.get("audit", {}).get("suppress_below", 11)),
+        below=int(data.get("suppress_below", AuditRules().suppress_below)),
+        withheld=_withheld(document.get("groups")),
     )
+
+
+def _density(settings: dict[str, Any] | None) -> DensityEstimator:
+    """As the audit had it, which takes a histogram where the settings only compare two sets."""
+    if settings is None or settings.get("name") == "ratio":
+        return HistogramDensity()
+    try:
+        found: DensityEstimator = TypeAdapter(
+            Annotated[Any, OneOf("density", DENSITIES)]
+        ).validate_python(settings)
+    except ValidationError as error:
+        raise DataError(
+            f"the audit names a density that is not known here ({settings.get('name')!r}); run "
+            "debias audit again with this version"
+        ) from error
+    return found
+
+
+def _withheld(groups: dict[str, Any] | None) -> frozenset[str]:
+    """Names of all groups and crossings that the audit shows without their numbers."""
+    if groups is None:
+        return frozenset()
+    rows = [row for one in groups["attributes"] for row in one["rows"]] + groups["crossings"]
+    return frozenset(row["group"] for row in rows if row["state"] == "suppressed")
 
 
 def _artifact(folder: Path, stage: str, key: str | None) -> Artifact:
@@ -119,7 +155,7 @@ def _json(path: Path) -> dict[str, Any]:
 def _samples(faces: Artifact, data: dict[str, Any]) -> pd.DataFrame:
     samples = pd.read_parquet(faces.path / "samples.parquet")
     if "path" not in samples and data.get("name") == "store":
-        samples = samples.join(_places(Path(data["root"])), on="sample_id")
+        samples = samples.join(_places(Path(data["place"])), on="sample_id")
     paths = samples["path"] if "path" in samples else pd.Series("", index=samples.index)
     # A root may have been given relative to the current directory; a manifest goes anywhere.
     absolute = [str(Path(path).absolute()) if path else "" for path in paths.fillna("")]

@@ -1,7 +1,8 @@
 """Manifests: one line an image, for training code that knows nothing of this package.
 
-Names, paths and annotations are written as they are. A spreadsheet may take a cell that begins
-with ``=`` for a formula: open the CSV there as text, or use Parquet.
+Names, paths and annotations are written as they are: training code must find them again. A
+spreadsheet may take a cell that begins with ``=`` for a formula; a remark says so where there are
+such cells.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from debias.files import replace_file
 from debias.finished_audit import PLACES, FinishedAudit
 
 PRIVATE = 0o600  # names and annotations of people
+FORMULA = ("=", "+", "-", "@")  # the first sign of one
 UNLABELLED = "none"  # what a store without a label calls it
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".csv": lambda table, path: table.to_csv(path, index=False),
@@ -89,6 +91,30 @@ def remarks(manifest: pd.DataFrame, held_out: pd.DataFrame) -> list[str]:
             f"{gone[0]}; run debias export where the audit ran, or take the images by 'row'."
         )
     return told
+
+
+def formulas(table: pd.DataFrame) -> list[str]:
+    """A remark if a spreadsheet may take text of the table for a formula."""
+    found = (text for name in table for text in (str(name), *_texts(table[name])))
+    first = next((text for text in found if text.startswith(FORMULA) and not _is_number(text)), "")
+    if not first:
+        return []
+    return [
+        f"Some cells begin with {' '.join(FORMULA)}, such as {first}: a spreadsheet may run them "
+        "as formulas; import the columns there as text, or write .parquet."
+    ]
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return [value for value in column.unique() if isinstance(value, str)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_manifest(table: pd.DataFrame, path: Path) -> None:

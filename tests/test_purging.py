@@ -735,6 +735,32 @@ def test_what_was_published_is_taken_back(root):
     assert tracking.finished("two/weights")
 
 
+def test_an_audit_that_names_nobody_goes_too_as_it_counted_them(root):
+    """Here and in the tracker; where it lies inside other folders it is none of this place."""
+    from debias.mlflow_tracker import MlflowTracking
+    from debias.servers import local_store
+
+    write_json(root / "audit.json", {"data": {"images": 24}})
+    (root / "audit.html").write_text("<p>24 images, no picture</p>")
+    (root / "mine").mkdir()
+    (root / "mine" / "audit.html").write_text("<p>of the user</p>")
+    with RunFolder(root).create("audit", content_key("a", {}, {}), {}) as path:
+        write_json(path / "audit.json", {"data": {"images": 24}})
+    tracking = MlflowTracking(local_store(root.parent), "debias")
+    about = json.loads((root / "run.json").read_text())
+    with tracking.open("one/audit", "audit", {"debias.run": about["id"]}) as tracker:
+        for name in ("audit.html", "audit.json"):
+            tracker.artifact(root / name)
+    result = purge("img_0005", [root], sample=True)
+    assert list(root.parent.rglob("audit.*")) == [root / "mine" / "audit.html"]
+    assert not list(root.glob("audit/*/manifest.json"))
+    assert not tracking.finished("one/audit")
+    assert root in result.pages
+    told = list(result.lines())
+    assert told[-1].endswith("with debias run, debias audit or debias ingest.")
+    assert any("lists of images that debias export wrote" in line for line in told)
+
+
 def test_trackers_on_other_machines_are_named_and_not_called(root, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:canary-7@tracker.example/mlflow")
     result = purge("Ann_Lee", [root])

@@ -16,7 +16,8 @@ from debias.report.page import render
 
 ROOT = Path(debias.__file__).parent
 PASSED = re.compile(r"\bPASS(?:ED)?\b")
-SOURCES = sorted([*ROOT.glob("report/*.py"), *ROOT.glob("metrics/*.py")])
+SPOKEN = ("report/*.py", "metrics/*.py", "audit/*.py", "stages/latent_*.py", "before_after.py")
+SOURCES = sorted(file for pattern in SPOKEN for file in ROOT.glob(pattern))
 TEMPLATES = sorted(ROOT.glob("report/*.html"))
 
 
