@@ -65,14 +65,20 @@ def test_prefect_finds_the_plugin():
     assert project["tool"]["prefect"]["plugins"]["enabled"] is True
 
 
-def test_the_deployment_is_called_like_its_flow_and_runs_once_at_a_time():
+@pytest.mark.parametrize("name", ["debias-faces", "audit-faces"])
+def test_a_deployment_is_called_like_its_flow_and_runs_once_at_a_time(name):
     project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert "pull" not in project  # Prefect takes the folder it deploys from
-    (deployment,) = project["deployments"]
-    assert deployment["name"] == "debias-faces"
-    assert deployment["entrypoint"] == "flows/debias_faces.py:debias_faces"
+    (deployment,) = [one for one in project["deployments"] if one["name"] == name]
+    flow = name.replace("-", "_")
+    assert deployment["entrypoint"] == f"flows/{flow}.py:{flow}"
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
-    (schedule,) = deployment["schedules"]
+
+
+def test_the_main_job_runs_every_night():
+    project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    schedules = [one for each in project["deployments"] for one in each.get("schedules", ())]
+    (schedule,) = schedules
     assert (schedule["slug"], schedule["cron"], schedule["active"]) == (
         "nightly",
         "0 3 * * *",
