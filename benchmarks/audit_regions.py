@@ -37,8 +37,8 @@ from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.training import Training, fit
 from debias.types import FaceStore, Latents, ShardedImages
 
-FACES, SIDE, EPOCHS = 4000, 64, 5
-PLANTINGS, SUBTLE, BALANCED = 20, 10, 20
+FACES, SIDE, EPOCHS = 4000, 64, 2
+PLANTINGS, SUBTLE, BALANCED = 20, 6, 20
 FIRST = 3
 # Low and high part of each factor; of eyewear, beard and red hair the low part is "none".
 PARTS = {

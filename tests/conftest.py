@@ -12,6 +12,12 @@ from small_store import make_store
 from debias.types import FaceStore
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that wait for servers: last, they would keep one worker waiting."""
+    slow = {item.path for item in items if item.get_closest_marker("server")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def store() -> FaceStore:
     return make_store()
