@@ -13,7 +13,7 @@ all factors beside both. Writes audit_regions.json.
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,35 +61,41 @@ SEEN, SEEN_SHARE = 0.05, 0.055  # p below which a part of this share shows: the 
 
 
 def main() -> None:
-    with ProcessPoolExecutor(2) as pool:
-        shown = dict(zip(PARTS, pool.map(is_shown, PARTS), strict=True))
-        print("\n".join(f"{name}: p {p:.1e}" for name, p in shown.items()))
-        visible = [name for name, p in shown.items() if p < SEEN]
-        hidden = [name for name in PARTS if name not in visible]
-        planted = list(pool.map(planting, range(10_000, 10_000 + PLANTINGS), [visible] * PLANTINGS))
-        subtle = list(pool.map(planting, range(11_000, 11_000 + SUBTLE), [hidden] * SUBTLE))
-        even = list(pool.map(balanced, range(12_000, 12_000 + BALANCED)))
-    result = {
+    result: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, 2 processes",
-        "epochs": EPOCHS,
         "faces": FACES,
-        "shown": shown,
-        "planted_found": rate([one["found"] for one in planted]),
-        "balanced_none_found": rate([not one["regions"] for one in even]),
-        "not_shown_found": rate([one["found"] for one in subtle]),
-        "all_factors_found": (
-            len(visible) * np.mean([one["found"] for one in planted])
-            + len(hidden) * np.mean([one["found"] for one in subtle])
-        )
-        / len(PARTS),
-        "plantings": planted,
-        "plantings_not_shown": subtle,
-        "balanced": even,
+        "epochs": EPOCHS,
     }
+    with ProcessPoolExecutor(2) as pool:
+        shown = dict(zip(PARTS, pool.map(is_shown, PARTS), strict=True))
+        visible = [name for name, p in shown.items() if p < SEEN]
+        hidden = [name for name in PARTS if name not in visible]
+        saved(result | {"shown": shown, "visible": visible})
+        planted = list(pool.map(planting, range(10_000, 10_000 + PLANTINGS), [visible] * PLANTINGS))
+        result |= {"shown": shown, "visible": visible, "plantings": planted}
+        saved(result | {"planted_found": found_rate(planted)})
+        even = list(pool.map(balanced, range(12_000, 12_000 + BALANCED)))
+        result |= {"planted_found": found_rate(planted), "balanced": even}
+        result["balanced_none_found"] = rate([not one["regions"] for one in even])
+        saved(result)
+        subtle = list(pool.map(planting, range(11_000, 11_000 + SUBTLE), [hidden] * SUBTLE))
+    shares = [(len(visible), planted), (len(hidden), subtle)]
+    alike = sum(size * found_rate(arm)["rate"] for size, arm in shares) / len(PARTS)
+    result |= {"plantings_not_shown": subtle, "not_shown_found": found_rate(subtle)}
+    saved(result | {"all_factors_found": alike})
+
+
+def saved(result: Mapping[str, Any]) -> None:
+    """Write what is known so far; the whole takes half an hour."""
     Path(__file__).with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
-    for name in ("planted_found", "balanced_none_found", "not_shown_found", "all_factors_found"):
-        print(name, result[name])
+    for name, value in result.items():
+        if name.endswith("_found"):
+            print(name, value, flush=True)
+
+
+def found_rate(plantings: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return rate([one["found"] for one in plantings])
 
 
 def rate(outcomes: Sequence[bool]) -> dict[str, float]:

@@ -34,11 +34,12 @@ def build_audited_faces(job: Job) -> Artifact:
         DataError: The data cannot be used, are too few to audit or to train an autoencoder, or do
             not fit the declared shares.
     """
+    declared = declared_shares(job.config.audit)  # a wrong file should not cost hours of decoding
     faces = ingest_faces(job.config, job.folder, job.progress, about=job.compute.describe())
     store, recipe = load_faces(faces), job.config.representation
     rows = audited_rows(job, store)
     require_enough(len(rows))
-    require_declarable(store.groups(rows), declared_shares(job.config.audit))
+    require_declarable(store.groups(rows), declared)
     for split in ("train", "validation"):
         if not len(store.rows(split)):
             raise DataError(f"no image is left for {split}; see selection in the config")
