@@ -1,13 +1,13 @@
 """``debias audit``: from whatever a user points at to a page that says who is missing."""
 
-import re
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from debias.config import SpaceRecipe, load_space, parse_space
-from debias.datasets.recognition import recognised
+from debias.datasets.recognition import plain_name, recognised
 from debias.errors import ConfigError
 
 EPOCHS = 12  # of the autoencoder, where no recipe says how many
@@ -72,23 +72,12 @@ def demo() -> dict[str, Any]:
     }
 
 
-def source_of(place: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Settings of the data set at a place, whose layout is recognised.
-
-    Raises:
-        DataError: It does not exist, or its layout is not known.
-    """
-    return dict(recognised(place, settings or {}))
-
-
 def _tree(folder: Path, data: Mapping[str, Any]) -> dict[str, Any]:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().stem).strip("-._") or "faces"
     training = {"representation": {"training": {"epochs": EPOCHS}}}
-    return {"name": f"audit-{name}", "data": source_of(folder, data)} | EVERYTHING | training
+    about = {"name": f"audit-{plain_name(folder)}", "data": recognised(folder, data)}
+    return about | EVERYTHING | training
 
 
 def _settings(recipe: Mapping[str, Any]) -> list[str]:
     """As overrides: each replaces one setting and leaves its neighbours."""
-    import json
-
     return [f"{name}={json.dumps(value)}" for name, value in recipe.items()]

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 
 from debias.audit import sections, wording
 from debias.audit.audit_report import AuditReport
-from debias.audit.cells import Cells, coverage
+from debias.audit.cells import coverage
 from debias.audit.clusters import clustered
 from debias.audit.crossings import groupings
 from debias.audit.directions import uneven_directions
@@ -32,10 +32,9 @@ from debias.errors import DataError, GroupSchemaError
 from debias.metrics import hidden_counts
 from debias.progress import Advance, silent
 from debias.seeding import stream_seed
-from debias.types import FaceStore, Latents, Rarity, TrainingTable
+from debias.types import FaceStore, Latents, Rarity, SamplingWeights, TrainingTable
 from debias.weighting import LatentRarity
 
-ALPHA = 0.01  # smoothing of the density, as the weights have it
 PARTS = 8  # calls of ``advance``
 FEWEST = 50  # images that an audit needs
 # Ids of two sets can be the same: those of a second one say where they are from.
@@ -144,11 +143,14 @@ class Question:
 
     @cached_property
     def views(self) -> Mapping[str, list[np.ndarray]]:
-        """Every description of the audited images, then of the reference, then of the earlier."""
+        """Descriptions of the audited images, then of the reference, then of the earlier."""
         sets = [one for one in (self.data, self.reference, self.earlier) if one is not None]
-        pairs = [(one.store.images, one.rows) for one in sets]
-        images, rows = pairs[0]
-        described = {name: condensed(name, images, rows, *pairs[1:]) for name in VIEWS}
+        (images, rows), *others = [(one.store.images, one.rows) for one in sets]
+        described = {
+            # Other sets are compared in the plain descriptors alone.
+            name: condensed(name, images, rows, *(others if name in DESCRIPTORS else ()))
+            for name in VIEWS
+        }
         return {"latents": [self.points(one) for one in sets], **described}
 
     def features(self, place: int) -> Float64[np.ndarray, "_ f"]:
@@ -269,8 +271,8 @@ class _Parts:
         points, data = question.points(question.data), question.data
         _ = question.views
         advance("described")
-        self.rarity = _rarity(question)
-        self.weight = _weight(self.rarity)
+        self.rarity, weights = rarity_weights(question.density, data.latents)
+        self.weight = weights.probability * len(data.rows)
         advance("density")
         self.regions = thin_regions(
             {name: view[0] for name, view in question.views.items()},
@@ -279,7 +281,6 @@ class _Parts:
             seed=question.stream("thin"),
         )
         advance("thin regions")
-        self.cell = Cells.fit(points, self.rules.cells).of(points)
         self.coverage = coverage(points, cells=self.rules.cells, seed=question.stream("bell"))
         self.directions = uneven_directions(points)
         self.clusters = clustered(points, self.rules.clusters, question.stream("clusters"))
@@ -326,7 +327,7 @@ class _Parts:
                 "sample_id": question.data.ids,
                 "split": question.data.column("split"),
                 "cluster": self.clusters.of + 1,
-                "cell": self.cell,
+                "cell": self.coverage.cell,
                 "region": region,
                 "rarity": self.rarity.score,
                 "weight": self.weight,
@@ -338,17 +339,12 @@ class _Parts:
         )
 
 
-def _rarity(question: Question) -> Rarity:
-    labels = np.zeros(len(question.data.rows), np.int64)
-    return rarity(question.density, question.data.latents, labels, alpha=ALPHA, across="all")
-
-
-def _weight(found: Rarity) -> Float64[np.ndarray, " n"]:
-    """What latent rarity would make of these images in training, with mean 1."""
-    labels = np.zeros(len(found.score), np.int64)
-    table = TrainingTable(sample_ids=found.sample_ids, labels=labels, score=found.score)
-    weights = LatentRarity(allow_degenerate=True).weights(table)
-    return weights.probability * len(weights.probability)
+def rarity_weights(density: DensityEstimator, latents: Latents) -> tuple[Rarity, SamplingWeights]:
+    """How rare images without labels are, and what that would make of them in training."""
+    rule, labels = LatentRarity(allow_degenerate=True), np.zeros(len(latents.mean), np.int64)
+    found = rarity(density, latents, labels, alpha=rule.alpha, across="all")
+    table = TrainingTable(sample_ids=latents.sample_ids, labels=labels, score=found.score)
+    return found, rule.weights(table)
 
 
 def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | None]:

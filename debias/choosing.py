@@ -16,13 +16,12 @@ from jaxtyping import Float64, Int64
 
 from debias.audit.even_subset import even_subset
 from debias.audit.resampling import resample
-from debias.density import rarity
+from debias.auditing import rarity_weights
 from debias.errors import ConfigError
 from debias.finished_audit import FinishedAudit
 from debias.manifests import require_ending
 from debias.seeding import numpy_generator
-from debias.types import Latents, TrainingTable
-from debias.weighting import LatentRarity
+from debias.types import Latents
 
 MOST_LINES = 100_000_000  # of one file, which is put together in memory
 
@@ -163,11 +162,7 @@ KINDS: dict[str, Callable[[FinishedAudit, Int64[np.ndarray, " n"], Request], Cho
 
 def _shares(audit: FinishedAudit, able: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """Chance of each image at a draw: the rule of the audit, fitted to these images alone."""
-    rule, latents = LatentRarity(allow_degenerate=True), _latents(audit, able)
-    labels = np.zeros(len(able), np.int64)
-    found = rarity(audit.density, latents, labels, alpha=rule.alpha, across="all")
-    table = TrainingTable(sample_ids=latents.sample_ids, labels=labels, score=found.score)
-    return rule.weights(table).probability
+    return rarity_weights(audit.density, _latents(audit, able))[1].probability
 
 
 def _latents(audit: FinishedAudit, able: Int64[np.ndarray, " n"]) -> Latents:

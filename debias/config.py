@@ -273,9 +273,8 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
         ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
     """
     tree = _read(path) if path is not None else demo()
-    for override in overrides:
-        _apply(tree, override)
-    return parse_config(tree, str(path) if path else "the built-in configuration")
+    source = str(path) if path else "the built-in configuration"
+    return _parsed(RunConfig, tree, overrides, source)
 
 
 def load_space(path: Path, overrides: Sequence[str] = ()) -> SpaceRecipe:
@@ -284,9 +283,7 @@ def load_space(path: Path, overrides: Sequence[str] = ()) -> SpaceRecipe:
     Raises:
         ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
     """
-    return parse_space(
-        {"name": path.stem} | _without(_read(path), RunConfig, SpaceRecipe), overrides
-    )
+    return parse_space(_part_of(path, SpaceRecipe), overrides)
 
 
 def parse_space(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> SpaceRecipe:
@@ -304,9 +301,7 @@ def load_faces_recipe(path: Path, overrides: Sequence[str] = ()) -> FacesRecipe:
     Raises:
         ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
     """
-    return parse_faces(
-        {"name": path.stem} | _without(_read(path), RunConfig, FacesRecipe), overrides
-    )
+    return parse_faces(_part_of(path, FacesRecipe), overrides)
 
 
 def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> FacesRecipe:
@@ -318,10 +313,11 @@ def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> Faces
     return _parsed(FacesRecipe, tree, overrides, "the settings of the store")
 
 
-def _without(tree: dict[str, Any], whole: type[Settings], part: type[Settings]) -> dict[str, Any]:
-    """A tree for ``whole`` without the keys that ``part`` does not have."""
-    others = set(whole.model_fields) - set(part.model_fields)
-    return {name: value for name, value in tree.items() if name not in others}
+def _part_of(path: Path, part: type[Settings]) -> dict[str, Any]:
+    """The tree in a recipe, without what only a run has; its name is that of the file."""
+    others = set(RunConfig.model_fields) - set(part.model_fields)
+    kept = {name: value for name, value in _read(path).items() if name not in others}
+    return {"name": path.stem} | kept
 
 
 def _parsed(kind: type[R], tree: Mapping[str, Any], overrides: Sequence[str], source: str) -> R:
@@ -331,7 +327,8 @@ def _parsed(kind: type[R], tree: Mapping[str, Any], overrides: Sequence[str], so
     try:
         return kind.model_validate(changed)
     except ValidationError as error:
-        raise _refused(error, source) from error
+        problems = "; ".join(_problem(detail) for detail in error.errors())
+        raise ConfigError(f"{source}: {problems}") from error
 
 
 def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
@@ -340,15 +337,7 @@ def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
     Raises:
         ConfigError: Listing every problem with its place and what would be valid.
     """
-    try:
-        return RunConfig.model_validate(tree)
-    except ValidationError as error:
-        raise _refused(error, source) from error
-
-
-def _refused(error: ValidationError, source: str) -> ConfigError:
-    problems = "; ".join(_problem(detail) for detail in error.errors())
-    return ConfigError(f"{source}: {problems}")
+    return _parsed(RunConfig, tree, (), source)
 
 
 def demo() -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """``debias ingest``: from whatever a user points at to a store, and a page that accounts for it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from jaxtyping import UInt8
 
 from debias.artifacts import Artifact, RunFolder, load_faces
 from debias.config import FacesRecipe, load_faces_recipe, parse_faces
-from debias.datasets.recognition import recognised
+from debias.datasets.recognition import plain_name, recognised
 from debias.errors import ConfigError
 from debias.progress import Progress
 from debias.report.ingest_page import write_ingest_page
@@ -86,7 +85,7 @@ def recipe_of(request: Request) -> FacesRecipe:
         _require_plain(request)
         return load_faces_recipe(request.source, request.overrides)
     found = recognised(request.source, request.data)
-    tree = {"name": _plain(request.source), "data": found} | dict(request.recipe)
+    tree = {"name": plain_name(request.source), "data": found} | dict(request.recipe)
     return parse_faces(tree, request.overrides)
 
 
@@ -97,12 +96,6 @@ def _require_plain(request: Request) -> None:
             f"{request.source} is a recipe and says itself what {', '.join(given)} are; change "
             "them there or with --set"
         )
-
-
-def _plain(source: Path) -> str:
-    """A name for a store, from that of its source."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.resolve().stem).strip("-._")
-    return name or "faces"
 
 
 def _document(recipe: FacesRecipe, artifact: Artifact, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What an audit found, as one value."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Bool
 from debias.audit.directions import Direction
 from debias.audit.latent_map import LatentMap
 from debias.audit.thin import ThinRegions
+from debias.sealed import write_json
 from debias.types import Latents
 
 
@@ -54,5 +54,4 @@ class AuditReport:
 
     def to_json(self, path: str | Path) -> None:
         """Write the document; undefined numbers are null."""
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
-        Path(path).write_text(text, encoding="utf-8")
+        write_json(Path(path), self.document)

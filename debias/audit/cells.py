@@ -3,7 +3,7 @@
 ``n`` images, ``k`` latent dimensions, ``d`` directions.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -60,7 +60,7 @@ def _edges(components: Float64[np.ndarray, "n d"], cells: int) -> Float64[np.nda
     return np.stack([np.linspace(*ends, slices + 1)[1:-1] for ends in zip(low, high, strict=True)])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Coverage:
     """How many cells count, and how much the densest hold.
 
@@ -71,8 +71,9 @@ class Coverage:
             holds everything (the Hill number of order 1).
         densest_tenth: Share of the images in the densest tenth of the cells.
         shares: Of every cell, falling.
+        cell: (n,) number of the cell of every image.
         bell: The same two figures for single bell-shaped clouds of this many images: 2.5 % and
-            97.5 % of 200 of them. Empty where they were not asked for.
+            97.5 % of 200 of them; empty of cells that were given.
 
     Reference:
         Hill 1973, Diversity and Evenness, Ecology 54(2), eq. 4.
@@ -83,19 +84,15 @@ class Coverage:
     effective_cells: float
     densest_tenth: float
     shares: tuple[float, ...]
+    cell: Int64[np.ndarray, " n"]
     bell: dict[str, list[float]] = field(default_factory=dict)
 
 
-def coverage(
-    points: Float[np.ndarray, "n k"], *, cells: int = 64, seed: int = 0, bell: bool = True
-) -> Coverage:
-    """How evenly points populate the cells laid over them."""
+def coverage(points: Float[np.ndarray, "n k"], *, cells: int = 64, seed: int = 0) -> Coverage:
+    """How evenly points populate the cells laid over them, beside single heaps."""
     grid = Cells.fit(points, cells)
-    found = coverage_of(grid.of(points), grid.count)
-    if not bell:
-        return found
     clouds = _clouds(len(points), len(grid.edges), cells, np.random.default_rng(seed))
-    return Coverage(**{**vars(found), "bell": clouds})
+    return replace(coverage_of(grid.of(points), grid.count), bell=clouds)
 
 
 def coverage_of(
@@ -111,6 +108,7 @@ def coverage_of(
         effective_cells=float(np.exp(-(there * np.log(there)).sum())),
         densest_tenth=_leading(shares, DENSEST * count),
         shares=tuple(shares.tolist()),
+        cell=cell,
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
-from scipy.stats import binomtest
+
+from debias.audit.share import share_of
 
 FITTED = 20_000  # images that decide where clusters lie
 
@@ -33,9 +34,8 @@ class Clusters:
 
     def limits(self, number: int) -> tuple[float, float]:
         """95 % interval of its share (Clopper and Pearson)."""
-        count, total = int(self.counts[number]), len(self.of)
-        found = binomtest(count, total).proportion_ci(0.95, method="exact")
-        return float(found.low), float(found.high)
+        found = share_of(int(self.counts[number]), len(self.of))
+        return found.low, found.high
 
 
 def clustered(points: Float[np.ndarray, "n k"], clusters: int, seed: int) -> Clusters:

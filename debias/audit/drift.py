@@ -15,15 +15,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from debias.audit.group_words import percent
+from debias.audit.share import Share, share_of
 from debias.audit.shortfall import (
     NEAREST,
     Region,
-    Share,
     Shortfall,
     missing,
     nothing_known,
     plain_region,
-    share_of,
     shortfall,
     total_missing,
     whole,

@@ -63,15 +63,20 @@ def far_apart(
     if len(rows) > LOOKED_AT:
         rows = np.sort(generator.choice(rows, LOOKED_AT, replace=False))
     seen = np.asarray(points[rows], dtype=np.float32)
-    chosen, distance = [int(generator.integers(len(seen)))], np.full(len(seen), np.inf, np.float32)
+    return seen[farthest_first(seen, count, int(generator.integers(len(seen))))]
+
+
+def farthest_first(points: Points, count: int, first: int) -> Int64[np.ndarray, " c"]:
+    """Rows of up to ``count`` points in memory, each as far as possible from those before it."""
+    chosen, distance = [first], np.full(len(points), np.inf, points.dtype)
     while len(chosen) < count:
-        latest = np.square(seen - seen[chosen[-1]]).sum(axis=1)
+        latest = np.square(points - points[chosen[-1]]).sum(axis=1)
         distance = np.minimum(distance, latest)
         farthest = int(distance.argmax())
         if distance[farthest] == 0:  # the others are copies
             break
         chosen.append(farthest)
-    return seen[chosen]
+    return np.array(chosen, dtype=np.int64)
 
 
 def nearest(points: Points, centres: Float32[np.ndarray, "c k"]) -> Int64[np.ndarray, " n"]:

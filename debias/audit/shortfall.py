@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from debias.audit.group_words import percent
+from debias.audit.share import Share, share_of
 from debias.audit.two_samples import (
     FEWEST,
     Contrast,
@@ -31,22 +32,6 @@ DETECTABLE = 2.5  # standard errors by which a region should fall short to be to
 DIRECTIONS = 50  # principal components in which regions are formed
 MOST_FILLED = 0.9  # of the reference: to fill more than that takes numbers without any meaning
 TYPICAL, NEAREST, SHOWN = 24, 12, 24  # ids in a document
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """A part of a set, with a 95 % interval (Clopper-Pearson).
-
-    Attributes:
-        count: Images of the part.
-        size: Images of the set.
-    """
-
-    count: int
-    size: int
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,18 +258,6 @@ def missing(here: Share, there: Share) -> Missing:
     shares = there.value, there.low, there.high
     count, low, high = (images_missing(here.count, here.size, share) for share in shares)
     return Missing(count=count, low=low, high=high)
-
-
-def share_of(count: int, size: int) -> Share:
-    """A share with its interval.
-
-    Reference:
-        Clopper and Pearson 1934, The use of confidence or fiducial limits illustrated in the case
-        of the binomial, Biometrika 26.
-    """
-    limits = binomtest(count, size).proportion_ci(method="exact")
-    low, high = float(limits.low), float(limits.high)
-    return Share(count=count, size=size, value=count / size, low=low, high=high)
 
 
 def standard_errors(here: Share, there: Share) -> float:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
-from scipy.stats import binomtest
 
+from debias.audit.share import share_of
 from debias.audit.valley import Valley, confirmed, deepest_valley
 
 SEARCHED = 4000  # images of a half on which directions are searched
@@ -158,14 +158,14 @@ def _weighed(tried: list[tuple[float, ThinRegion]]) -> Iterator[tuple[float, Thi
 
 
 def _judged(region: ThinRegion, weight: float, level: float) -> ThinRegion:
-    limits = binomtest(region.count, len(region.position)).proportion_ci(0.95, method="exact")
+    share = share_of(region.count, len(region.position))
     p_adjusted = min(1.0, region.p / weight)
     return replace(
         region,
         p_adjusted=p_adjusted,
         found=p_adjusted < level,
-        low=float(limits.low),
-        high=float(limits.high),
+        low=share.low,
+        high=share.high,
     )
 
 

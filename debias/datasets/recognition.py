@@ -1,5 +1,6 @@
 """Which data set a folder or file holds, told by names alone."""
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,12 @@ from debias.datasets.utkface import NAME
 from debias.errors import DataError
 
 LOOKED_AT = 200  # entries of a folder
+
+
+def plain_name(source: Path) -> str:
+    """A name for a store or an audit, from that of its source."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.resolve().stem).strip("-._")
+    return name or "faces"
 
 
 def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from debias.report.text import day, plain_value, words
 Document = Mapping[str, Any]
 
 
-def write_audit_page(document: Document, pictures: AuditPictures, path: Path) -> None:
+def write_audit_page(document: Document, pictures: AuditPictures, path: Path) -> dict[str, bytes]:
     """Write the page about an audit, or leave what was there untouched.
 
     Every number and sentence is printed as the document states it; nothing is computed again.
@@ -36,15 +36,23 @@ def write_audit_page(document: Document, pictures: AuditPictures, path: Path) ->
             map. Only those of which the document speaks are embedded.
         path: File to write, readable by its owner alone; its folder must exist.
 
+    Returns:
+        The charts on the page by name, as SVG.
+
     Raises:
         OSError: The folder cannot be written.
     """
-    put(path, render_audit(document, pictures))
+    drawn = audit_figures(document, pictures)
+    put(path, _filled(document, pictures, drawn))
+    return drawn
 
 
 def render_audit(document: Document, pictures: AuditPictures) -> str:
     """The page about an audit as text."""
-    drawn = audit_figures(document, pictures)
+    return _filled(document, pictures, audit_figures(document, pictures))
+
+
+def _filled(document: Document, pictures: AuditPictures, drawn: Mapping[str, bytes]) -> str:
     return fill("audit.html", {**_view(document, pictures), "charts": embedded(drawn)})
 
 

@@ -3,11 +3,12 @@
 from collections import Counter
 from typing import Any
 
+from debias.artifacts import Artifact
 from debias.ingest import read_quarantine
 from debias.models import Pretrained
 from debias.stages.faces import QUARANTINE
 from debias.stages.parts import Stages
-from debias.stages.run import Run, dump
+from debias.stages.run import Job, Run, dump
 from debias.types import SPLITS, FaceStore
 
 
@@ -51,9 +52,6 @@ def about_data(
     ``small`` are groups among the training faces, ``few`` among the test faces.
     """
     counts = {split: len(faces.rows(split)) for split in SPLITS}
-    rejected = read_quarantine(stages.faces.path / QUARANTINE)
-    # The records name files and people: they stay in the store, their number does not tell who.
-    reasons = Counter(record["reason"] for record in rejected)
     groups: list[dict[str, Any]] = []
     for attribute in faces.attributes:
         train, test = (
@@ -81,17 +79,29 @@ def about_data(
         "annotation": run.config.data.annotation,
         "source": run.config.data.source,
         "groups": groups,
-        "set_aside": {
-            "count": len(rejected),
-            "reasons": [{"reason": name, "count": count} for name, count in reasons.most_common()],
-            "list": str(stages.faces.path / QUARANTINE),
-        },
+        "set_aside": about_set_aside(stages.faces),
     }
 
 
-def about_representation(run: Run, stages: Stages) -> dict[str, Any]:
-    figures: dict[str, Any] = stages.representation.read_json("figures.json")
-    recipe = run.config.representation
+def about_set_aside(faces: Artifact) -> dict[str, Any]:
+    """How many items are not in a store, and why; the list of them stays in it."""
+    rejected = read_quarantine(faces.path / QUARANTINE)
+    # The records name files and people: their number does not tell who.
+    reasons = Counter(record["reason"] for record in rejected)
+    return {
+        "count": len(rejected),
+        "reasons": [{"reason": name, "count": count} for name, count in reasons.most_common()],
+        "list": str(faces.path / QUARANTINE),
+    }
+
+
+def about_representation(job: Job, representation: Artifact) -> dict[str, Any]:
+    """What places the faces, whether it was trained here, and its figures."""
+    figures: dict[str, Any] = representation.read_json("figures.json")
+    recipe = job.config.representation
+    about: dict[str, Any] = {"name": recipe.model.name}
     if isinstance(recipe.model, Pretrained):
-        return {"name": recipe.model.name, "file": recipe.model.file.name} | figures
-    return {"name": recipe.model.name, "epochs": recipe.training.epochs} | figures
+        about |= {"trained": False, "file": recipe.model.file.name}
+    else:
+        about |= {"trained": True, "epochs": recipe.training.epochs}
+    return about | figures

@@ -16,13 +16,12 @@ from debias.auditing import PARTS, Placed, Question, answer, declared_shares
 from debias.batches import Batches
 from debias.density import DensityEstimator, HistogramDensity
 from debias.errors import EmptyDatasetError
-from debias.ingest import read_quarantine
 from debias.models import ConvVAENetwork, Pretrained
-from debias.report.audit_charts import audit_figures
 from debias.report.audit_page import write_audit_page
 from debias.sealed import write_json
+from debias.stages.about import about_representation, about_set_aside
 from debias.stages.audit_pictures import drawn_by_the_model, pictures_of
-from debias.stages.faces import ACCOUNT, QUARANTINE
+from debias.stages.faces import ACCOUNT
 from debias.stages.history import named
 from debias.stages.latent_pages import anomalies
 from debias.stages.reference import SPLIT as REFERENCE
@@ -70,11 +69,11 @@ def build_audit(job: Job, parts: AuditParts) -> dict[str, Any]:
     folder = job.folder.path
     (folder / PAGE).unlink(missing_ok=True)  # a page beside other numbers would mislead
     write_json(folder / NUMBERS, document | {"key": key, "faces": parts.faces.key}, mode=0o600)
-    write_audit_page(document, pictures, folder / PAGE)
+    charts = write_audit_page(document, pictures, folder / PAGE)
     shown = "audit" if faces_may_be_shown(job) else "audit, no faces"
     if not job.published(STAGE, key, shown):
         with job.tracked(STAGE, key, shown) as tracker:
-            _publish(job, document, found, audit_figures(document, pictures), tracker)
+            _publish(job, document, charts, tracker)
     return document
 
 
@@ -186,9 +185,6 @@ def _set_aside(faces: Artifact) -> pd.DataFrame | None:
 def _about(job: Job, parts: AuditParts) -> dict[str, Any]:
     data, store = job.config.data, load_faces(parts.faces)
     rows = audited_rows(job, store)
-    rejected = pd.Series(
-        [record["reason"] for record in read_quarantine(parts.faces.path / QUARANTINE)], dtype=str
-    ).value_counts()
     splits = store.samples["split"].iloc[rows].value_counts()
     return {
         "schema": 1,
@@ -204,27 +200,11 @@ def _about(job: Job, parts: AuditParts) -> dict[str, Any]:
             "image_size": job.config.image_size,
             "attributes": list(store.attributes),
             "suppress_below": job.config.audit.suppress_below,
-            "set_aside": {
-                "count": int(rejected.sum()),
-                "reasons": [
-                    {"reason": str(name), "count": int(count)} for name, count in rejected.items()
-                ],
-                "list": str(parts.faces.path / QUARANTINE),
-            },
+            "set_aside": about_set_aside(parts.faces),
         },
-        "representation": _about_representation(job, parts),
+        "representation": about_representation(job, parts.representation),
         "density": dump(_density(job)),
     }
-
-
-def _about_representation(job: Job, parts: AuditParts) -> dict[str, Any]:
-    figures: dict[str, Any] = parts.representation.read_json("figures.json")
-    recipe = job.config.representation
-    if isinstance(recipe.model, Pretrained):
-        about: dict[str, Any] = {"name": recipe.model.name, "trained": False}
-    else:
-        about = {"name": recipe.model.name, "trained": True, "epochs": recipe.training.epochs}
-    return about | figures
 
 
 def _about_run(job: Job, parts: AuditParts, found: Artifact) -> dict[str, Any]:
@@ -241,7 +221,6 @@ def _about_run(job: Job, parts: AuditParts, found: Artifact) -> dict[str, Any]:
 def _publish(
     job: Job,
     document: Mapping[str, Any],
-    found: Artifact,
     charts: Mapping[str, bytes],
     tracker: Tracker,
 ) -> None:

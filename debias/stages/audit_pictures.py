@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 
 from debias import generation
 from debias.artifacts import Artifact, load_array, load_faces
 from debias.audit.audit_report import AuditReport
+from debias.audit.even_subset import farthest_first
 from debias.audit.sections import listed
 from debias.auditing import EARLIER, REFERENCE, Placed
 from debias.models import ConvVAENetwork
@@ -134,10 +135,12 @@ def _map(images: pd.DataFrame, store: FaceStore, *, thumbnails: bool) -> AuditMa
     drawn = images[images["x"].notna()].reset_index(drop=True)
     rows = pd.Index(store.samples["sample_id"]).get_indexer(drawn["sample_id"]).astype(np.int64)
     groups = store.groups(rows)
-    some = _spread(drawn[["x", "y"]].to_numpy()) if thumbnails else np.zeros(0, np.int64)
+    # Far from each other, so that thumbnails do not overlap.
+    places = drawn[["x", "y"]].to_numpy()
+    some = farthest_first(places, THUMBNAILS, 0) if thumbnails else np.zeros(0, np.int64)
     pixels = shrink(store.images[rows[some]], THUMBNAIL_SIDE) if thumbnails else None
     return AuditMap(
-        xy=drawn[["x", "y"]].to_numpy(dtype=np.float64),
+        xy=places,
         density=-drawn["rarity"].to_numpy(dtype=np.float64),
         cluster=drawn["cluster"].to_numpy(dtype=np.int64),
         region=drawn["region"].to_numpy(dtype=np.int64),
@@ -145,13 +148,3 @@ def _map(images: pd.DataFrame, store: FaceStore, *, thumbnails: bool) -> AuditMa
         thumbnail_rows=some,
         thumbnails=pixels,
     )
-
-
-def _spread(places: np.ndarray) -> Int64[np.ndarray, " t"]:
-    """Places far apart from each other, one after another, so that thumbnails do not overlap."""
-    chosen = [0]
-    apart = np.linalg.norm(places - places[0], axis=1)
-    while len(chosen) < min(THUMBNAILS, len(places)) and apart.max() > 0:
-        chosen.append(int(apart.argmax()))
-        apart = np.minimum(apart, np.linalg.norm(places - places[chosen[-1]], axis=1))
-    return np.array(chosen, dtype=np.int64)

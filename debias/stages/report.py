@@ -127,7 +127,7 @@ def _document(
         "version": __version__,
         "run": about_run(run, stages),
         "data": about_data(run, stages, faces, small, small_test_groups(fairness)),
-        "representation": about_representation(run, stages),
+        "representation": about_representation(run, stages.representation),
         "weights": weights,
         "situations": [sentence(entry) for entry in situations(faces, weights, below)],
         "arms": {
