@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from debias.cli import app
+from debias.commands import app
 
 TINY = {
     "name": "tiny", "image_size": 32, "seeds": 1, "device": "cpu", "label": "bright",
@@ -140,7 +140,7 @@ def test_the_user_interface_needs_recorded_runs(tmp_path):
 
 def test_help_explains_itself():
     shown = subprocess.run(
-        [sys.executable, "-m", "debias.cli", "--help"],
+        [sys.executable, "-m", "debias", "--help"],
         capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "120"},
     ).stdout  # fmt: skip
     for word in ("run", "ui", "without group labels"):

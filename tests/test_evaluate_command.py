@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import debias
 import debias.errors
-from debias.cli import app
+from debias.commands import app
 from debias.evaluating import Columns, Request, evaluate_table
 
 ROWS = 3000

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from debias.api import latent_weights
 from debias.artifacts import RunFolder, save_faces, save_latents
-from debias.cli import app
+from debias.commands import app
 from debias.density import NeighbourDensity
 from debias.errors import (
     AllDimensionsInactiveError,

@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from debias.artifacts import RunFolder, load_faces
-from debias.cli import app
+from debias.commands import app
 from debias.config import load_config
 from debias.datasets.recognition import recognised
 from debias.errors import DataError

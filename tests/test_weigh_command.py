@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import debias
-from debias.cli import app
+from debias.commands import app
 
 ROWS = 2400
 

@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from debias.audit_command import Request, recipe_of
-from debias.cli import app
+from debias.commands import app
 from debias.config import load_space
 from debias.errors import ConfigError, DataError
 from debias.stages import build_audited_faces, examine, open_job

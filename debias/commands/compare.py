@@ -1,0 +1,49 @@
+"""What ``debias compare`` takes and prints."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from debias.commands.screen import console, explained, pairs, say
+
+
+def compare(
+    before: Annotated[
+        str, typer.Argument(help="Folder of `debias evaluate`, or a run folder, or RUN:ARM.")
+    ],
+    after: Annotated[
+        str | None,
+        typer.Argument(help="Likewise. Without it: every arm of BEFORE with its plain training."),
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=VALUE", help="Group that the others are compared with; repeat."
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Largest change that does not matter; 0.05 is 5 points.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    out: Annotated[Path, typer.Option(help="Folder for the pages and the JSON.")] = Path(
+        "comparison"
+    ),
+) -> None:
+    """Before and after on the same images: what changed, for whom, and who was harmed."""
+    with explained():
+        from debias.comparing import NUMBERS, compare_places, write_comparison
+        from debias.report.terminal import comparison_lines
+
+        settings = {
+            "reference": pairs("--reference", reference) or None, "margin": margin, "level": level,
+        }  # fmt: skip
+        found = compare_places(before, after, settings)
+        pages = write_comparison(found, out)
+        for name, one in found.items():
+            for line in comparison_lines(name, one.to_dict()):
+                console.print(line, highlight=False, soft_wrap=isinstance(line, str))
+        for page in pages:
+            say(f"Page: {page}")
+        say(f"Numbers: {out / NUMBERS}")
+        say("Next: open the page; it begins with the groups that were harmed, if there are any.")

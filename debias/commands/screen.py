@@ -1,0 +1,93 @@
+"""What every command shares: the console, progress bars, errors as one paragraph."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from debias.errors import PipelineError
+
+if TYPE_CHECKING:
+    from debias.progress import Advance
+
+# Names of files and groups are printed as they are: ":b:" is no picture.
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
+
+
+class Bars:
+    """Progress bars of a run, one per stage at work."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+        )
+        self.bars = Progress(*columns, console=console)
+        self.kept: list[str] = []
+
+    def __enter__(self) -> "Bars":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.bars.stop()
+
+    def start(self, title: str, total: int) -> "Advance":
+        task = self.bars.add_task(title, total=total, note="")
+
+        def advance(note: str, steps: int = 1) -> None:
+            self.bars.update(task, advance=steps, note=note)
+
+        return advance
+
+    def reused(self, title: str) -> None:
+        self.kept.append(title)
+
+
+def named(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    """Read ``NAME=VALUE`` options."""
+    from debias.errors import ConfigError
+
+    broken = [text for text in given or [] if "=" not in text]
+    if broken:
+        raise ConfigError(f"{option} takes COLUMN=VALUE, got {broken[0]!r}")
+    found = [text.partition("=") for text in given or []]
+    names = [name for name, _, _ in found]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ConfigError(f"{option} names {repeated[0]!r} twice; each column has one")
+    return {name: value for name, _, value in found}
+
+
+def say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn an expected problem into one paragraph and its exit code."""
+    try:
+        yield
+    except PipelineError as error:
+        errors.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as error:
+        errors.print("Interrupted. Finished stages are kept: run the same command to continue.")
+        raise typer.Exit(130) from error
