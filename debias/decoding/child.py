@@ -1,6 +1,8 @@
 """One decoding process as its parent sees it: started, asked, replaced when it dies."""
 
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -9,15 +11,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from subprocess import Popen
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 import debias
-from debias.decoding.limits import Limits
-from debias.decoding.pipes import Pipes
 from debias.decoding.protocol import (
+    LENGTH,
     MOST_A_RECORD,
     READY,
     Item,
@@ -29,8 +31,76 @@ from debias.decoding.protocol import (
     packed,
     records_of,
 )
-from debias.decoding.reasons import DECODER_DIED, TOOK_TOO_LONG
+from debias.decoding.reasons import DECODER_DIED, TOOK_TOO_LONG, Limits
 from debias.errors import DecodingError
+
+
+class Pipes:
+    """Standard input and output of a process.
+
+    Attributes:
+        deadline: On the monotonic clock; nothing is waited for any longer.
+    """
+
+    def __init__(self, process: Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.input, self.output = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(self.input, False)
+        os.set_blocking(self.output, False)
+        self.deadline = 0.0
+
+    def write(self, data: bytes) -> None:
+        """Say all of it.
+
+        Raises:
+            OSError: Nobody listens any more.
+            TimeoutError: Not everything was taken in time.
+        """
+        left = memoryview(data)
+        while left:
+            self._wait(self.input, select.POLLOUT)
+            left = left[os.write(self.input, left) :]
+
+    def read_into(self, target: memoryview) -> None:
+        """Fill ``target``.
+
+        Raises:
+            EOFError: The process says nothing more.
+            TimeoutError: Not everything came in time.
+        """
+        while target:
+            self._wait(self.output, select.POLLIN)
+            count = os.readv(self.output, [target])
+            if not count:
+                raise EOFError
+            target = target[count:]
+
+    def read_json(self, most: int) -> Any:  # noqa: ANN401 (JSON)
+        """The next message of at most ``most`` bytes.
+
+        Raises:
+            NonsenseError: It is longer, or no JSON.
+        """
+        length = LENGTH.unpack(self._read(LENGTH.size))[0]
+        if length > most:
+            raise NonsenseError(f"a message of {length} bytes; at most {most} were expected")
+        try:
+            return json.loads(self._read(length))
+        except (ValueError, RecursionError) as error:
+            raise NonsenseError("a message that is no JSON") from error
+
+    def _read(self, count: int) -> bytearray:
+        content = bytearray(count)
+        self.read_into(memoryview(content))
+        return content
+
+    def _wait(self, handle: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(handle, event)
+        if not poll.poll(max(0.0, self.deadline - time.monotonic()) * 1000):
+            raise TimeoutError
+
 
 # -P: a folder full of images may also hold a file called numpy.py.
 WORKER = (sys.executable, "-P", "-m", "debias.decoding.worker")

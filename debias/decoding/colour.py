@@ -21,15 +21,16 @@ F and any other        refused
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from debias.decoding.notes import (
+from debias.decoding.reasons import (
     CMYK,
     GREYSCALE,
+    MODE_NOT_SUPPORTED,
     OTHER_COLOURS,
     PALETTE,
     SIXTEEN_BIT,
     TRANSPARENCY,
+    RefusedError,
 )
-from debias.decoding.reasons import MODE_NOT_SUPPORTED, RefusedError
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "RGB": (),

@@ -1,33 +1,110 @@
 """The bytes of one image file to a square of RGB."""
 
 import io
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, NamedTuple
 
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.Image import Transpose
 from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from debias.decoding import cropping
 from debias.decoding.colour import stored_as, to_rgb
 from debias.decoding.cropping import Square
-from debias.decoding.formats import READERS, format_of
-from debias.decoding.limits import Limits
-from debias.decoding.notes import (
+from debias.decoding.reasons import (
     ANIMATED,
     BEYOND_EDGE,
+    BROKEN_METADATA,
     ENLARGED,
-    PROFILE_IGNORED,
-    SEVERAL,
-)
-from debias.decoding.reasons import (
     IMAGE_TOO_LARGE,
     NOT_DECODABLE,
     OUT_OF_MEMORY,
+    PROFILE_IGNORED,
+    SEVERAL,
+    TURNED,
+    Limits,
     RefusedError,
 )
-from debias.decoding.turning import SIDEWAYS, turn_of
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+# The only decoders that ever see a byte. They are called by name: Pillow's own choice would load
+# some fifty others, and read the index of further pictures that some JPEG files carry.
+READERS: dict[str, Callable[[IO[bytes]], ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+}
+
+_SIGNATURES = (  # (where, what stands there, kind)
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"BM", "BMP"),
+    (0, b"GIF8", "GIF"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavi", "AVIF"),
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (0, b"8BPS", "PSD"),
+    (0, b"%PDF", "PDF"),
+    (0, b"%!PS", "EPS"),
+    (0, b"<!DOCTYPE html", "HTML"),
+    (0, b"<!doctype html", "HTML"),
+    (0, b"<html", "HTML"),
+)
+FORMATS = frozenset(kind for _, _, kind in _SIGNATURES)
+
+
+def format_of(content: bytes) -> str:
+    """What the content says it is; empty where it is nothing we know."""
+    for where, signature, kind in _SIGNATURES:
+        if content.startswith(signature, where):
+            return kind
+    return ""
+
+
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset(_TURNS[number] for number in (5, 6, 7, 8))
+_PLACES = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+
+
+def turn_of(image: Image.Image) -> tuple[Transpose | None, tuple[str, ...]]:
+    """The turn that makes the image upright, by EXIF or, without it, XMP orientation 1 to 8.
+
+    Metadata that cannot be read are ignored and noted: pixels are not thrown away for them.
+    """
+    if not any(name in image.info for name in _PLACES):
+        return None, ()
+    try:
+        exif = image.getexif()
+        orientation = exif.get(ExifTags.Base.Orientation, 1)
+        unread = not exif and any(image.info.get(name) for name in _PLACES[:2])
+    except Exception:  # whatever nonsense stands there
+        return None, (BROKEN_METADATA,)
+    if unread or orientation not in range(1, 9):
+        return None, (BROKEN_METADATA,)
+    if orientation == 1:
+        return None, ()
+    return _TURNS[orientation], (TURNED,)
+
 
 LONGEST_DETAIL = 200  # characters
 

@@ -1,21 +1,157 @@
 """Files to pixels on every core: every failure sets one item aside and never ends the run."""
 
+import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from queue import SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import UInt8
 
 from debias.decoding.child import WORKER, Answer, Child, ChildDiedError
-from debias.decoding.chunks import COLUMNS, Chunk, block_of, chunk_of
-from debias.decoding.hashing import digest_of
-from debias.decoding.limits import Limits
-from debias.decoding.protocol import Item
-from debias.types import ReadBlock
+from debias.decoding.cropping import Square
+from debias.decoding.perceptual import perceptual_hash
+from debias.decoding.protocol import Item, Kept, Refused
+from debias.decoding.reading import Place, read
+from debias.decoding.reasons import Limits, RefusedError
+from debias.types import CROP, ReadBlock, ReadImages, Rejected
+
+COLUMNS = ("sample_id", "path", "offset", "length", *CROP)
+
+
+class Chunk(NamedTuple):
+    """Consecutive samples.
+
+    Attributes:
+        ids: ``sample_id`` of each.
+        paths: As text; bytes that are no text stand as lone surrogates.
+        items: What to read.
+    """
+
+    ids: list[str]
+    paths: list[str]
+    items: list[Item]
+
+
+def chunk_of(samples: pd.DataFrame) -> Chunk:
+    """Everything about some rows that a process needs to know."""
+    paths = [os.fsdecode(path) for path in samples["path"].tolist()]
+    starts, lengths = (_whole_numbers(samples, name) for name in ("offset", "length"))
+    items = [
+        Item(Place(_spelled(path), start or 0, length), crop)
+        for path, start, length, crop in zip(paths, starts, lengths, _crops(samples), strict=True)
+    ]
+    return Chunk(samples["sample_id"].tolist(), paths, items)
+
+
+def block_of(chunk: Chunk, answer: Answer) -> ReadBlock:
+    """The answer about a chunk, by sample."""
+    kept, rejected = [], []
+    for sample_id, path, record in zip(chunk.ids, chunk.paths, answer.records, strict=True):
+        if isinstance(record, Kept):
+            kept.append((sample_id, *record))
+        else:
+            rejected.append(rejected_of(sample_id, path, record))
+    ids, digests, notes = zip(*kept, strict=True) if kept else ((), (), ())
+    return ReadBlock(
+        images=answer.images,
+        found=pd.DataFrame({"sample_id": ids, "sha256": digests, "notes": notes}, dtype=str),
+        perceptual=perceptual_hash(answer.images),
+        rejected=tuple(rejected),
+    )
+
+
+def rejected_of(sample_id: str, path: str, refused: Refused) -> Rejected:
+    """With the path as text that can be written anywhere."""
+    writable = path.encode("utf-8", "backslashreplace").decode()
+    return Rejected(sample_id=sample_id, path=writable, **refused._asdict())
+
+
+def _spelled(path: str) -> bytes:
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:  # no file can have this name
+        return b"\0"
+
+
+def _whole_numbers(samples: pd.DataFrame, name: str) -> list[int | None]:
+    if name not in samples:
+        return [None] * len(samples)
+    return [None if pd.isna(value) else int(value) for value in samples[name].tolist()]
+
+
+def _crops(samples: pd.DataFrame) -> list[Square | None]:
+    if CROP[0] not in samples:
+        return [None] * len(samples)
+    squares = samples[list(CROP)].to_numpy(dtype=np.float64)
+    return [None if np.isnan(square).all() else Square(*square.tolist()) for square in squares]
+
+
+ROWS_AT_ONCE = 1024
+
+
+def hash_files(
+    samples: pd.DataFrame, limits: Limits | None = None
+) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Add the column ``sha256`` of what would be decoded; set aside what cannot be read.
+
+    Args:
+        samples: As for :func:`debias.decoding.pool.read_files`.
+        limits: What one file may cost.
+    """
+    most_bytes = (limits or Limits()).most_bytes
+    columns = samples[[name for name in COLUMNS if name in samples]]
+    digests: list[str] = []
+    rejected: list[Rejected] = []
+    with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter lock alone
+        for start in range(0, len(samples), ROWS_AT_ONCE):
+            chunk = chunk_of(columns.iloc[start : start + ROWS_AT_ONCE])
+            found = list(threads.map(lambda item: _digest(item, most_bytes), chunk.items))
+            digests += [value if isinstance(value, str) else "" for value in found]
+            rejected += [
+                rejected_of(sample_id, path, value)
+                for sample_id, path, value in zip(chunk.ids, chunk.paths, found, strict=True)
+                if isinstance(value, Refused)
+            ]
+    readable = np.array([digest != "" for digest in digests], dtype=bool)
+    return samples.assign(sha256=digests)[readable], rejected
+
+
+def digest_of(item: Item, most_bytes: int) -> str:
+    """SHA-256 of the content; empty where it cannot be read."""
+    found = _digest(item, most_bytes)
+    return found if isinstance(found, str) else ""
+
+
+def _digest(item: Item, most_bytes: int) -> str | Refused:
+    try:
+        return hashlib.sha256(read(item.place, most_bytes)).hexdigest()
+    except RefusedError as refused:
+        return Refused(refused.reason, refused.detail, size=refused.size)
+
+
+Draw = Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]]
+ROWS = 1024
+
+
+def read_drawn(draw: Draw) -> ReadImages:
+    """Read a data set that renders its own images; ``sha256`` is that of the pixels."""
+
+    def read(samples: pd.DataFrame, size: int) -> Iterator[ReadBlock]:
+        for start in range(0, len(samples), ROWS):
+            rows = samples.iloc[start : start + ROWS]
+            images = np.ascontiguousarray(draw(rows, size))
+            digests = [hashlib.sha256(image).hexdigest() for image in images]
+            found = pd.DataFrame({"sample_id": rows["sample_id"], "sha256": digests, "notes": ""})
+            yield ReadBlock(images=images, found=found, perceptual=perceptual_hash(images))
+
+    return read
+
 
 ITEMS_AT_ONCE = 256
 BYTES_AT_ONCE = 8 * 2**20  # pixels of one answer

@@ -18,11 +18,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from debias.decoding.cropping import Square
-from debias.decoding.decode import LONGEST_DETAIL
-from debias.decoding.formats import FORMATS
-from debias.decoding.notes import NOTES
+from debias.decoding.decode import FORMATS, LONGEST_DETAIL
 from debias.decoding.reading import Place
-from debias.decoding.reasons import REASONS
+from debias.decoding.reasons import NOTES, REASONS
 
 LENGTH = struct.Struct(">I")
 READY = "ready"

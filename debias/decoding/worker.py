@@ -15,11 +15,10 @@ from typing import IO
 
 from PIL import Image
 
-from debias.decoding.decode import as_refused, decode
-from debias.decoding.formats import format_of
-from debias.decoding.limits import Limits
+from debias.decoding.decode import as_refused, decode, format_of
 from debias.decoding.protocol import READY, Item, message, received, unpacked
 from debias.decoding.reading import read
+from debias.decoding.reasons import Limits
 
 
 def main() -> None:

@@ -15,11 +15,8 @@ import pandas as pd
 from debias import ingest
 from debias.artifacts import RunFolder
 from debias.datasets import Dataset
-from debias.decoding.drawn import read_drawn
-from debias.decoding.hashing import hash_files
-from debias.decoding.limits import Limits
-from debias.decoding.pool import read_files
-from debias.decoding.version import decoded_by
+from debias.decoding.pool import hash_files, read_drawn, read_files
+from debias.decoding.reasons import Limits, decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
 from debias.ingest.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
 from debias.progress import Progress

@@ -12,7 +12,7 @@ import pandas as pd
 from debias import ingest
 from debias.artifacts import Artifact, RunFolder, content_key, load_faces, save_faces
 from debias.config import FacesRecipe, RunConfig
-from debias.decoding.version import decoded_by
+from debias.decoding.reasons import decoded_by
 from debias.errors import (
     ArtifactCorruptError,
     DataError,

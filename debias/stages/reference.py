@@ -9,7 +9,7 @@ import pandas as pd
 from debias import ingest
 from debias.artifacts import Artifact, content_key, load_faces, save_faces
 from debias.config import ReferenceRecipe
-from debias.decoding.version import decoded_by
+from debias.decoding.reasons import decoded_by
 from debias.errors import EmptyDatasetError
 from debias.locks import locked
 from debias.seeding import numpy_generator, stream_seed

@@ -22,10 +22,8 @@ from PIL import Image, JpegImagePlugin
 
 from debias.decoding import decode as module
 from debias.decoding.cropping import Square
-from debias.decoding.decode import decode
-from debias.decoding.formats import format_of
-from debias.decoding.limits import Limits
-from debias.decoding.reasons import RefusedError
+from debias.decoding.decode import decode, format_of
+from debias.decoding.reasons import Limits, RefusedError
 
 
 def refused(content, **options):

@@ -6,9 +6,8 @@ import os
 import pandas as pd
 from encoded_images import encoded, picture
 
-from debias.decoding.hashing import hash_files
-from debias.decoding.limits import Limits
-from debias.decoding.pool import read_files
+from debias.decoding.pool import hash_files, read_files
+from debias.decoding.reasons import Limits
 
 
 def test_the_same_hashes_as_when_decoding(tmp_path):

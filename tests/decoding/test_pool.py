@@ -15,13 +15,11 @@ import pandas as pd
 import pytest
 from encoded_images import bomb, encoded, exif, many_frames, picture, text_bomb, with_text
 
-from debias.decoding.chunks import CROP
 from debias.decoding.cropping import Square
 from debias.decoding.decode import decode
-from debias.decoding.limits import Limits
 from debias.decoding.perceptual import perceptual_hash
-from debias.decoding.pool import ITEMS_AT_ONCE, Pool, read_files
-from debias.decoding.reasons import REASONS
+from debias.decoding.pool import CROP, ITEMS_AT_ONCE, Pool, read_files
+from debias.decoding.reasons import REASONS, Limits
 from debias.errors import DecodingError
 
 SIZE = 16
