@@ -14,9 +14,8 @@ from jaxtyping import Bool, Float, Float64, Int64
 from debias.density.aggregate import AggregateDensity
 from debias.density.histogram import FittedHistogram, HistogramDensity
 from debias.density.knn import NeighbourDensity
-from debias.density.limits import limits_of
 from debias.density.mixture import MixtureDensity
-from debias.density.points import Points
+from debias.density.points import Points, limits_of
 from debias.density.principal import Moments
 from debias.density.ratio import RatioDensity
 from debias.errors import AllDimensionsInactiveError, DataError, WeightError

@@ -14,8 +14,7 @@ from jaxtyping import Float, Float64
 from pydantic import Field
 
 from debias.density.histogram import FittedHistogram, HistogramDensity
-from debias.density.limits import rows_at_once
-from debias.density.points import Points, as_points
+from debias.density.points import Points, as_points, rows_at_once
 from debias.density.principal import PrincipalComponents
 from debias.errors import WeightError
 from debias.settings import Settings

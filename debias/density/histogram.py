@@ -19,8 +19,16 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Real
 from pydantic import Field
 
-from debias.density.limits import Limits, in_pieces, limits_of, plain, rows_at_once, with_weight
-from debias.density.points import Points, as_points
+from debias.density.points import (
+    Limits,
+    Points,
+    as_points,
+    in_pieces,
+    limits_of,
+    plain,
+    rows_at_once,
+    with_weight,
+)
 from debias.density.principal import Moments, PrincipalComponents
 from debias.errors import AllDimensionsInactiveError, EmptyDatasetError, WeightError
 from debias.settings import Settings

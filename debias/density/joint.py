@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from debias.density import smoothing
-from debias.density.limits import in_pieces, limits_of
-from debias.density.points import Points, as_points
+from debias.density.points import Points, as_points, in_pieces, limits_of
 from debias.density.principal import Components, PrincipalComponents
 from debias.errors import WeightError
 

@@ -9,8 +9,7 @@ from jaxtyping import Float, Float64
 from pydantic import Field
 
 from debias.density.joint import FittedJoint
-from debias.density.limits import VALUES_AT_ONCE
-from debias.density.points import Points, as_points
+from debias.density.points import VALUES_AT_ONCE, Points, as_points
 from debias.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float64
 
-from debias.density.limits import Limits, limits_of, rows_at_once, with_weight
-from debias.density.points import Points
+from debias.density.points import Limits, Points, limits_of, rows_at_once, with_weight
 from debias.errors import AllDimensionsInactiveError, WeightError
 
 NO_VARIANCE = 1e-10  # of the largest: what rounding leaves of a direction without any

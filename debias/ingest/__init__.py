@@ -19,8 +19,7 @@ from debias.ingest.known import Known, Source, known
 from debias.ingest.labels import attribute_texts, classes_of, encoded
 from debias.ingest.leakage import leaks, require_no_leak
 from debias.ingest.near import RULE as NEAR_RULE
-from debias.ingest.near import near_pairs
-from debias.ingest.neighbours import latent_candidates
+from debias.ingest.near import latent_candidates, near_pairs
 from debias.ingest.parts import BAD_LUCK, NOTES, Decoded, Listing, decode_parts
 from debias.ingest.quarantine import (
     read_quarantine,

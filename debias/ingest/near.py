@@ -9,10 +9,90 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Int8, Int64, UInt64
+from jaxtyping import Float, Float32, Float64, Int8, Int64, UInt64
 
-from debias.ingest.details import read_details
 from debias.types import ShardedImages
+
+SIDE = 32
+SHARP, SOFT = 0.85, 1.65  # standard deviations of the two blurs, in pixels of the picture
+LIGHT = (0.5, 1.0, 0.5)  # luminance, in halves of a grey level
+AT_ONCE = 64  # images
+
+
+def read_details(images: ShardedImages) -> Int8[np.ndarray, "n side side"]:
+    """Difference of two blurs of the luminance, in halves of a grey level.
+
+    What varies slowly is gone, and with it most of what all faces share under equal light; what
+    varies so fast that a shift by half a pixel would turn it into its opposite is gone, too.
+
+    Returns:
+        (n, 32, 32), 1 KB an image, clipped to [-127, 127].
+    """
+    from debias.kernels import in_threads
+
+    height, width = images.shape[1:3]
+    blurs = [(_blur(height, spread), _blur(width, spread).T) for spread in (SHARP, SOFT)]
+
+    def read(start: int) -> Int8[np.ndarray, "m side side"]:
+        rows = np.arange(start, min(start + AT_ONCE, len(images)))
+        light = images[rows].astype(np.float32) @ np.array(LIGHT, dtype=np.float32)
+        sharp, soft = (down @ light @ across for down, across in blurs)
+        return np.clip(np.rint(sharp - soft), -127, 127).astype(np.int8)
+
+    details = np.empty((len(images), SIDE, SIDE), dtype=np.int8)
+    starts = range(0, len(images), AT_ONCE)
+    for start, piece in zip(starts, in_threads(read, starts), strict=True):
+        details[start : start + len(piece)] = piece
+    return details
+
+
+def _blur(length: int, spread: float) -> Float32[np.ndarray, "side length"]:
+    """Weights of the pixels of a row in each of the 32 pixels that are made of it."""
+    place = (np.arange(length) + 0.5) * SIDE / length
+    distance = (np.arange(SIDE)[:, None] + 0.5 - place) / spread
+    weight = np.exp(-0.5 * distance**2)
+    return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+NEIGHBOURS = 5
+
+
+def latent_candidates(
+    mean: Float[np.ndarray, "n k"], rows: Int64[np.ndarray, " n"] | None = None
+) -> Int64[np.ndarray, "p 2"]:
+    """Pairs among five nearest neighbours, closer than most images are to their nearest one.
+
+    Every dimension counts in units of its standard deviation; "most" is the median. These are
+    candidates for :func:`debias.ingest.near.near_pairs`, not duplicates: half of all images have
+    one, and no distance tells them apart. All pairs of latents are looked at, in blocks; 60,000 of
+    32 dimensions take half a minute.
+
+    Measured on 4,450 faces of UTKFace at 64 x 64 and the latents of a variational autoencoder:
+    94 % of copies shifted by 2 pixels and all but one of 400 cropped by 2 pixels a side are among
+    the candidates, where the hashes alone find 67 % and 89 %; of mirrored copies 15 % are.
+
+    Args:
+        mean: (n, k).
+        rows: (n,), the row in the store of each latent; None where they are the same.
+
+    Returns:
+        (p, 2) rows in the store, each pair once, the smaller first, sorted.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    if len(mean) < 2:
+        return np.empty((0, 2), dtype=np.int64)
+    spread = mean.std(axis=0)
+    points = np.asarray(mean[:, spread > 0] / spread[spread > 0], dtype=np.float32)
+    if points.shape[1] == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(mean) - 1), algorithm="brute")
+    distance, neighbour = search.fit(points).kneighbors()
+    close = distance < np.median(distance[:, 0])
+    found = np.stack([np.nonzero(close)[0], neighbour[close]], axis=1)
+    stored = found if rows is None else rows[found]
+    return np.unique(np.sort(stored, axis=1), axis=0).astype(np.int64)
+
 
 MOST_BITS = 80
 LEAST_CORRELATION = 0.92

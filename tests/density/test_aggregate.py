@@ -88,7 +88,7 @@ def test_the_spread_is_turned_with_the_directions():
 
 def test_it_is_filled_piece_by_piece(monkeypatch):
     whole = AggregateDensity().fit(spread(Z, 0.3)).log_factors(Z)
-    monkeypatch.setattr("debias.density.limits.VALUES_AT_ONCE", 100)
+    monkeypatch.setattr("debias.density.points.VALUES_AT_ONCE", 100)
     pieces = AggregateDensity().fit(spread(Z, 0.3)).log_factors(Z)
     np.testing.assert_allclose(pieces, whole, rtol=1e-12)
 

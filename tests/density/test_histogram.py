@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from debias.density import FittedHistogram, HistogramDensity, Points, rarity
 from debias.density.histogram import AUTO_LIMIT
-from debias.density.limits import limits_of
+from debias.density.points import limits_of
 from debias.density.principal import Moments, PrincipalComponents, noise_edge
 from debias.errors import AllDimensionsInactiveError, EmptyDatasetError, WeightError
 from debias.types import Latents, TrainingTable

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from debias.decoding.perceptual import perceptual_hash
-from debias.ingest.details import read_details
 from debias.ingest.duplicates import clusters, conflicts, exact_pairs, kept_rows
-from debias.ingest.near import near_pairs
-from debias.ingest.neighbours import latent_candidates
+from debias.ingest.near import latent_candidates, near_pairs, read_details
 from debias.types import ShardedImages
 
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data" / "utkface"
