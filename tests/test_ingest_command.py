@@ -120,7 +120,7 @@ def test_the_command_ends_with_where_things_are_and_finds_them_again(hostile):
         (["in", "--size", "7"], 2, "image_size"),
         (["table.csv"], 3, "file of no known kind"),
         (["in", "--set", "ingest.framing=box"], 3, "needs the columns"),
-        (["in", "--set", "ingest.latents_of=in"], 3, "is no run folder"),
+        (["in", "--set", "ingest.latents_of=in"], 2, "latents_of"),
     ],
 )
 def test_wrong_input_is_explained_in_one_paragraph(hostile, monkeypatch, arguments, code, message):

@@ -7,7 +7,7 @@ Where to look, in the order in which samples travel:
 - ``quarantine`` with ``rejection_rates`` (what was set aside, and whether that hit some groups
   more than others)
 - ``duplicates`` (copies, clusters, contradicting labels); ``near``, with ``details``,
-  ``lookalikes`` and ``neighbours`` (the same photograph in another file)
+  ``near`` and ``lookalikes`` (the same photograph in another file)
 - ``labels`` with ``columns`` (classes and attribute texts)
 - ``splitting`` with ``units`` (people and duplicates on one side), ``leakage`` (the last check)
 - ``shards`` (the chosen rows)
@@ -19,7 +19,7 @@ from debias.ingest.known import Known, Source, known
 from debias.ingest.labels import attribute_texts, classes_of, encoded
 from debias.ingest.leakage import leaks, require_no_leak
 from debias.ingest.near import RULE as NEAR_RULE
-from debias.ingest.near import latent_candidates, near_pairs
+from debias.ingest.near import near_pairs
 from debias.ingest.parts import BAD_LUCK, NOTES, Decoded, Listing, decode_parts
 from debias.ingest.quarantine import (
     read_quarantine,
@@ -61,7 +61,6 @@ __all__ = [
     "keep",
     "kept_rows",
     "known",
-    "latent_candidates",
     "leaks",
     "linked_people",
     "near_pairs",

@@ -77,23 +77,6 @@ def find(
 
 @compiled
 @no_type_check
-def confirm(
-    words: UInt64[np.ndarray, "4 n"],
-    details: Int8[np.ndarray, "n side side"],
-    pairs: Int64[np.ndarray, "p 2"],
-) -> tuple[Int64[np.ndarray, "p 2"], Float64[np.ndarray, " p"]]:
-    """For each pair whether it is mirrored, the bits that differ; and the correlation."""
-    found = np.empty((len(pairs), 2), np.int64)
-    agreement = np.empty(len(pairs))
-    for p in range(len(pairs)):
-        mirrored, bits, agreed = compare(words, details, (pairs[p, 0], pairs[p, 1]), 256)
-        found[p] = mirrored, bits
-        agreement[p] = agreed
-    return found, agreement
-
-
-@compiled
-@no_type_check
 def closest(words: UInt64[np.ndarray, "4 n"], rows: tuple[int, int], j: int) -> int:
     """Fewest bits in which a range of hashes differs from that of row ``j``, mirrored or not."""
     low, high = rows

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float32, Float64, Int8, Int64, UInt64
+from jaxtyping import Float32, Float64, Int8, Int64, UInt64
 
 from debias.types import ShardedImages
 
@@ -54,51 +54,11 @@ def _blur(length: int, spread: float) -> Float32[np.ndarray, "side length"]:
     return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-NEIGHBOURS = 5
-
-
-def latent_candidates(
-    mean: Float[np.ndarray, "n k"], rows: Int64[np.ndarray, " n"] | None = None
-) -> Int64[np.ndarray, "p 2"]:
-    """Pairs among five nearest neighbours, closer than most images are to their nearest one.
-
-    Every dimension counts in units of its standard deviation; "most" is the median. These are
-    candidates for :func:`debias.ingest.near.near_pairs`, not duplicates: half of all images have
-    one, and no distance tells them apart. All pairs of latents are looked at, in blocks; 60,000 of
-    32 dimensions take half a minute.
-
-    Measured on 4,450 faces of UTKFace at 64 x 64 and the latents of a variational autoencoder:
-    94 % of copies shifted by 2 pixels and all but one of 400 cropped by 2 pixels a side are among
-    the candidates, where the hashes alone find 67 % and 89 %; of mirrored copies 15 % are.
-
-    Args:
-        mean: (n, k).
-        rows: (n,), the row in the store of each latent; None where they are the same.
-
-    Returns:
-        (p, 2) rows in the store, each pair once, the smaller first, sorted.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    if len(mean) < 2:
-        return np.empty((0, 2), dtype=np.int64)
-    spread = mean.std(axis=0)
-    points = np.asarray(mean[:, spread > 0] / spread[spread > 0], dtype=np.float32)
-    if points.shape[1] == 0:
-        return np.empty((0, 2), dtype=np.int64)
-    search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(mean) - 1), algorithm="brute")
-    distance, neighbour = search.fit(points).kneighbors()
-    close = distance < np.median(distance[:, 0])
-    found = np.stack([np.nonzero(close)[0], neighbour[close]], axis=1)
-    stored = found if rows is None else rows[found]
-    return np.unique(np.sort(stored, axis=1), axis=0).astype(np.int64)
-
-
 MOST_BITS = 80
 LEAST_CORRELATION = 0.92
 RULE = (
-    f"At most {MOST_BITS} of the 256 bits of their perceptual hashes differ, or their latents are "
-    "close; and the details of the one, moved a little and mirrored where that is better, "
+    f"At most {MOST_BITS} of the 256 bits of their perceptual hashes differ, and the details of "
+    "the one, moved a little and mirrored where that is better, "
     f"correlate with those of the other at {LEAST_CORRELATION} or more."
 )
 ROWS = 512  # searched at a time
@@ -108,7 +68,6 @@ def near_pairs(
     images: ShardedImages,
     perceptual: UInt64[np.ndarray, "n 4"],
     *,
-    also: Int64[np.ndarray, "p 2"] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> pd.DataFrame:
     """Pairs that are one photograph: encoded again, mirrored, moved a little, grey, brighter.
@@ -131,7 +90,6 @@ def near_pairs(
     Args:
         images: (n, H, W, 3).
         perceptual: (n, 4), of :func:`debias.decoding.perceptual.perceptual_hash`.
-        also: Pairs of rows to compare whatever their hashes say.
         advance: Told how many more rows have been searched.
 
     Returns:
@@ -146,12 +104,8 @@ def near_pairs(
     if len(images) < 2:
         return pair_table(np.empty((0, 4), dtype=np.int64), np.empty(0))
     words, details = np.ascontiguousarray(perceptual.T), read_details(images)
-    tables = [_searched(words, details, advance or (lambda rows: None))]
-    if also is not None:
-        tables.append(_confirmed(words, details, also))
-    pairs = pd.concat(tables, ignore_index=True)
-    unique = pairs.drop_duplicates(["first", "second"])
-    return unique.sort_values(["first", "second"], ignore_index=True)
+    pairs = _searched(words, details, advance or (lambda rows: None))
+    return pairs.sort_values(["first", "second"], ignore_index=True)
 
 
 def _searched(
@@ -178,19 +132,6 @@ def _searched(
         advance(min(ROWS, total - start))
     numbers, correlation = zip(*pieces, strict=True)
     return pair_table(np.concatenate(numbers), np.concatenate(correlation))
-
-
-def _confirmed(
-    words: UInt64[np.ndarray, "4 n"],
-    details: Int8[np.ndarray, "n side side"],
-    pairs: Int64[np.ndarray, "p 2"],
-) -> pd.DataFrame:
-    from debias.ingest.lookalikes import confirm
-
-    ordered = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
-    found, correlation = confirm(words, details, ordered)
-    enough = correlation >= LEAST_CORRELATION
-    return pair_table(np.hstack([ordered, found])[enough], correlation[enough])
 
 
 def pair_table(

@@ -1,9 +1,9 @@
 """What a user decides about ingest."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from debias.ingest.framing import FRAMINGS, Centre, Framing
 from debias.ingest.quarantine import QuarantineLimits
@@ -21,11 +21,6 @@ class IngestRules(QuarantineLimits):
         description="Whether to look for the same photograph in another file, so that its copies "
         "stay on one side of the split.",
     )
-    latents_of: Path | None = Field(
-        default=None,
-        description="Run folder whose autoencoder proposes more pairs to compare: photographs that "
-        "were cropped or moved further. Up to some 200,000 images.",
-    )
     most_megapixels: float = Field(
         default=50.0, gt=0, le=178, description="Larger images are set aside before decoding."
     )
@@ -39,6 +34,14 @@ class IngestRules(QuarantineLimits):
         default=None, ge=1, le=256, description="Decoding processes; empty: one a core."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_latents(cls, given: object) -> object:
+        """Recipes that earlier versions wrote hold an empty ``latents_of``, which is gone."""
+        if isinstance(given, Mapping) and given.get("latents_of", "") is None:
+            return {name: value for name, value in given.items() if name != "latents_of"}
+        return given
+
     def lasting(self) -> dict[str, Any]:
         """What decides the content of a store, not how fast it is made or where things are."""
-        return self.model_dump(mode="json", exclude={"workers", "seconds", "latents_of"})
+        return self.model_dump(mode="json", exclude={"workers", "seconds"})

@@ -10,11 +10,11 @@ from debias import ingest
 from debias.config import FacesRecipe
 from debias.progress import Progress
 from debias.seeding import numpy_generator
-from debias.stages.alike import near_pairs
 from debias.stages.decoded import Listed
-from debias.types import Rejected
+from debias.types import Rejected, ShardedImages
 
 UNLABELLED = ("unlabelled",)
+_NO_HASHES = np.empty((0, 4), dtype=np.uint64)
 GIVEN = (
     "repair the table, set selection.leaks to 'drop', or leave out data.split_column (data.split: "
     "drawn for a public set) to have it drawn"
@@ -54,7 +54,7 @@ def choose(
     kept, copies = ingest.kept_rows(decoded.samples, _annotated(recipe))
     rows = np.flatnonzero(kept)
     samples = decoded.samples.iloc[rows].reset_index(drop=True)
-    near = near_pairs(listed, decoded, rows, recipe, progress)
+    near = _near_pairs(listed, decoded, rows, recipe, progress)
     if "duplicate_cluster" not in samples:  # a store brings those that were found when it was made
         samples["duplicate_cluster"] = ingest.clusters(len(rows), near)
     exact = ingest.exact_pairs(decoded.samples["sha256"].to_numpy(dtype=str))
@@ -79,6 +79,30 @@ def choose(
         rejected=[*copies, *leaked],
         classes=classes,
     )
+
+
+def _near_pairs(
+    listed: Listed,
+    decoded: ingest.Decoded,
+    rows: Int64[np.ndarray, " n"],
+    recipe: FacesRecipe,
+    progress: Progress,
+) -> pd.DataFrame:
+    """Pairs among ``rows`` of the decoded images; none where nothing is to be looked for."""
+    if not _wanted(listed, recipe):
+        return ingest.near_pairs(ShardedImages(decoded.images.shards, rows[:0]), _NO_HASHES)
+    advance = progress.start("Duplicates", len(rows))
+    return ingest.near_pairs(
+        ShardedImages(decoded.images.shards, rows),
+        decoded.perceptual[rows],
+        advance=lambda steps: advance("", steps),
+    )
+
+
+def _wanted(listed: Listed, recipe: FacesRecipe) -> bool:
+    """Drawn faces look alike and are not; a store brings what was found when it was made."""
+    known = "duplicate_cluster" in listed.samples
+    return recipe.ingest.near_duplicates and not listed.collection.distinct and not known
 
 
 def labelled(samples: pd.DataFrame, recipe: FacesRecipe) -> tuple[pd.DataFrame, tuple[str, ...]]:

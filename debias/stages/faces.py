@@ -25,7 +25,6 @@ from debias.progress import Progress, Silence
 from debias.sealed import read_manifest, sealed_in, write_json
 from debias.stages import decoded as decoding
 from debias.stages.account import Ingested, account
-from debias.stages.alike import trained_on
 from debias.stages.choosing import Chosen, choose, labelled
 from debias.stages.run import Run, dump
 from debias.types import SPLITS, FaceStore, Rejected
@@ -74,8 +73,6 @@ def ingest_faces(
         recipe.data, recipe.seed, recipe.selection.filters, recipe.image_size, recipe.ingest
     )
     labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
-    if recipe.ingest.latents_of is not None:  # nor should a wrong run
-        trained_on(recipe.ingest.latents_of, recipe.image_size)
     stage = place.path / STAGE
     listed, found = _look(recipe, listed, place, retry=retry)
     if found is not None and not decoding.has_parts(listed, place, STAGE):
@@ -141,8 +138,6 @@ def _base(recipe: FacesRecipe, listed: decoding.Listed) -> str:
         "decoded_by": decoded_by(),
     }
     inputs = {"content": listed.content, "left_out": listed.left_out}
-    if recipe.ingest.latents_of is not None:
-        inputs["latents_of"] = trained_on(recipe.ingest.latents_of, recipe.image_size)[1].key
     return content_key(STAGE, settings, inputs)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from debias.decoding.perceptual import perceptual_hash
 from debias.ingest.duplicates import clusters, conflicts, exact_pairs, kept_rows
-from debias.ingest.near import latent_candidates, near_pairs, read_details
+from debias.ingest.near import near_pairs, read_details
 from debias.types import ShardedImages
 
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data" / "utkface"
@@ -164,19 +164,6 @@ def test_blank_images_are_copies_of_each_other_and_of_nothing_else():
     }
 
 
-def test_given_candidates_are_compared_whatever_their_hashes_say():
-    images = scenes(10)
-    hashes = perceptual_hash(images)
-    both, words = np.concatenate([images, images]), np.concatenate([hashes, hashes])
-    words[10] ^= np.uint64(0x5555_5555_5555_5555)  # 128 bits, in either orientation
-    sharded = ShardedImages([both])
-    assert (0, 10) not in {pair[:2] for pair in as_set(near_pairs(sharded, words))}
-    also = np.array([[10, 0], [3, 3], [1, 2], [1, 11]])
-    pairs = near_pairs(sharded, words, also=also)
-    assert as_set(pairs) == {(row, row + 10, "near") for row in range(10)}
-    assert pairs["bits"].tolist() == [128] + [0] * 9
-
-
 def test_progress_adds_up_to_the_number_of_images():
     told = []
     found(scenes(600, size=32), advance=told.append)
@@ -210,32 +197,6 @@ def test_planted_hashes_are_found_among_many():
     assert pairs == set(map(tuple, np.sort(rows.T, axis=1).tolist()))
     assert (which[second, 0, 2] == 50).all()
     np.testing.assert_allclose(correlation[second, 0], 1.0)
-
-
-def test_latent_candidates_are_close_neighbours_each_pair_once():
-    points = np.random.default_rng(0).normal(size=(300, 8))
-    points[40] = points[7] + 1e-3
-    points = np.hstack([points * [1, 1, 1, 1, 1, 1, 1, 1000], np.full((300, 1), 4.0)])
-    pairs = latent_candidates(points)
-    assert [7, 40] in pairs.tolist()
-    assert (pairs[:, 0] < pairs[:, 1]).all()
-    assert len(np.unique(pairs, axis=0)) == len(pairs) < 5 * 300
-    spread = points[:, :8].std(axis=0)
-    gap = np.linalg.norm((points[:, None, :8] - points[:, :8]) / spread, axis=2)
-    np.fill_diagonal(gap, np.inf)
-    assert (gap[tuple(pairs.T)] < np.median(gap.min(axis=1))).all()
-
-
-def test_latent_candidates_name_rows_of_the_store():
-    points = np.array([[0.0], [5.0], [5.01], [9.0]])
-    np.testing.assert_array_equal(
-        latent_candidates(points, np.array([8, 6, 4, 2], dtype=np.int64)), [[4, 6]]
-    )
-
-
-@pytest.mark.parametrize("points", [np.empty((0, 2)), np.zeros((1, 2)), np.ones((9, 2))])
-def test_points_that_say_nothing_have_no_candidates(points):
-    assert latent_candidates(points).shape == (0, 2)
 
 
 def test_each_copy_is_paired_with_the_first_of_its_content():

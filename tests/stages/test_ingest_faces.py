@@ -10,10 +10,9 @@ from PIL import Image
 
 from debias import ingest
 from debias.artifacts import RunFolder, load_faces
-from debias.config import parse_config, parse_faces
+from debias.config import parse_faces
 from debias.errors import (
     ArtifactCorruptError,
-    DataError,
     EmptyDatasetError,
     LabelError,
     QuarantineLimitExceededError,
@@ -21,7 +20,6 @@ from debias.errors import (
 )
 from debias.ingest import parts
 from debias.sealed import MANIFEST
-from debias.stages import build_faces, build_representation, open_run
 from debias.stages import decoded as decoding
 from debias.stages.faces import PAIRS, QUARANTINE, STAGE, ingest_faces
 from debias.types import ReadBlock, Rejected
@@ -377,37 +375,6 @@ def test_a_store_is_data_for_another_recipe(faces, place):
     np.testing.assert_array_equal(again.images[rows], first.images[rows])
     for column in ("sample_id", "split", "label", "sha256", "duplicate_cluster", "group"):
         assert again.samples[column].tolist() == first.samples[column].tolist(), column
-
-
-def test_the_autoencoder_of_a_run_proposes_pairs(faces, place):
-    """Copies cropped so far that their hashes say nothing are compared all the same."""
-    for number in range(0, 120, 10):
-        cropped = picture(number).crop((6, 6, 58, 58)).resize((64, 64), Image.Resampling.BICUBIC)
-        faces.add(f"cropped{number}.jpg", jpeg(cropped))
-    recipe = faces.recipe()
-    config = parse_config(
-        {
-            "name": "small", "image_size": SIZE, "label": "smiling", "attributes": ["group"],
-            "data": recipe.data.model_dump(mode="json"), "device": "cpu",
-            "representation": {
-                "model": {
-                    "name": "conv_vae", "latent_dim": 8, "width": 4, "hidden": 32, "beta": 0.05,
-                },
-                "training": {"epochs": 6, "batch_size": 16, "learning_rate": 0.003},
-            },
-        },
-        "test",
-    )  # fmt: skip
-    run = open_run(config, place.path.parent / "run")
-    build_representation(run, build_faces(run))
-    plain = ingest_faces(recipe, place)
-    helped = ingest_faces(faces.recipe(f"ingest.latents_of={run.folder.path}"), place)
-    assert helped.key != plain.key
-    found = [len(pd.read_parquet(artifact.path / PAIRS)) for artifact in (plain, helped)]
-    assert found[1] >= found[0]
-    (place.path.parent / "run" / "representation").rename(place.path.parent / "elsewhere")
-    with pytest.raises(DataError, match="has trained no autoencoder"):
-        ingest_faces(faces.recipe(f"ingest.latents_of={run.folder.path}"), place)
 
 
 def test_two_people_with_one_photograph_between_them_stay_together(faces, place):
