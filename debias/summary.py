@@ -17,6 +17,7 @@ def as_markdown(document: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|",
         *(_row(arm, found["mean"]) for arm, found in document["arms"].items()),
         "",
+        *(f"- Arm {arm!r} was left out: {why}." for arm, why in _refused(document)),
         *(f"- {sentence}" for sentence in document["concluded"]),
         "",
         *_groups(document),

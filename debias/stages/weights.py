@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from debias.artifacts import (
     load_weights,
     save_weights,
 )
+from debias.errors import WeightError
 from debias.sealed import write_json
 from debias.seeding import stream_seed
 from debias.stages.history import named
@@ -56,6 +58,35 @@ def build_weights(
             found = _build(run, key, load_faces(faces), given, (arm, start))
         _publish(run, load_faces(faces), found, arm, tracker)
     return found
+
+
+def build_arm(
+    run: Run, faces: Artifact, latents: Artifact, reference: Artifact | None, arm: str
+) -> Artifact | str:
+    """As :func:`build_weights`, but weights that cannot be used cost their arm and not the run.
+
+    Returns:
+        The weights, or why there are none.
+    """
+    try:
+        return build_weights(run, faces, latents, reference, arm)
+    except WeightError as error:
+        run.progress.note(f"Arm {arm!r} is left out: {error}.")
+        return str(error)
+
+
+def usable(arms: Mapping[str, Artifact | str]) -> tuple[dict[str, Artifact], dict[str, str]]:
+    """The arms to train, and those that were refused with the reason.
+
+    Raises:
+        WeightError: None is left to train.
+    """
+    refused = {arm: found for arm, found in arms.items() if isinstance(found, str)}
+    kept = {arm: found for arm, found in arms.items() if not isinstance(found, str)}
+    if not kept:
+        reasons = "; ".join(f"{arm}: {reason}" for arm, reason in refused.items())
+        raise WeightError(f"every arm was refused, so there is nothing to train ({reasons})")
+    return kept, refused
 
 
 def _build(
