@@ -49,8 +49,9 @@ def _sections(tree: Mapping[str, Any]) -> Iterator[str]:
     for name, value in tree.items():
         for line in COMMENTS.get(name, "").splitlines():
             yield f"# {line}\n"
+        flow = None if isinstance(value, dict | list) else False  # None: only what is innermost
         yield yaml.safe_dump(
-            {name: value}, default_flow_style=None, sort_keys=False, width=96, allow_unicode=True
+            {name: value}, default_flow_style=flow, sort_keys=False, width=96, allow_unicode=True
         )
 
 

@@ -54,10 +54,10 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
         bool, typer.Option("--noise", help="Shuffle some group labels to test the gaps.")
     ] = False,
     minimum: Annotated[
-        int, typer.Option(min=1, help="Fewer images take no part in a verdict.")
+        int, typer.Option(help="Fewer images, at least 1, take no part in a verdict.")
     ] = 30,
     suppress_below: Annotated[
-        int, typer.Option(min=1, help="Counts from 1 to below this are withheld; 1: none.")
+        int, typer.Option(help="Counts from 1 to below this are withheld; 1: none.")
     ] = 11,
     out: Annotated[
         Path | None,

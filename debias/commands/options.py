@@ -37,13 +37,7 @@ Subject = Annotated[
 ]
 Size = Annotated[
     int | None,
-    typer.Option(
-        "--size",
-        metavar="PIXELS",
-        min=16,
-        max=512,
-        help="Side of the images, pixels. [default: 64]",
-    ),
+    typer.Option("--size", metavar="PIXELS", help="Side of the images, 16 to 512. [default: 64]"),
 ]
 Reference = Annotated[
     Path | None,
@@ -74,11 +68,14 @@ ReferenceGroups = Annotated[
 Margin = Annotated[
     float | None,
     typer.Option(
-        "--margin", min=0, max=1, help="Largest difference that does not matter; 0.05: 5 points."
+        "--margin",
+        metavar="SHARE",
+        help="Largest difference that does not matter, between 0 and 1; 0.05 is 5 points.",
     ),
 ]
 Level = Annotated[
-    float, typer.Option("--level", min=0, max=1, help="Level of the intervals, such as 0.95.")
+    float,
+    typer.Option("--level", metavar="SHARE", help="Level of the intervals, between 0 and 1."),
 ]
 
 

@@ -62,11 +62,11 @@ def weigh(  # noqa: PLR0913 (the options of one command)
             "uneven as the published formula makes them.",
         ),
     ] = "0.5",
-    alpha: Annotated[float, typer.Option(min=0, help="Smoothing of the density; above 0.")] = 0.01,
+    alpha: Annotated[float, typer.Option(help="Smoothing of the density, above 0.")] = 0.01,
     cap: Annotated[
-        float, typer.Option(min=1, help="Largest weight in multiples of the mean.")
+        float, typer.Option(help="Largest weight in multiples of the mean, above 1.")
     ] = 20.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice, 0 or more.")] = 0,
     out: Annotated[
         Path, typer.Option(help="Weights to write: .parquet or .csv; a picture goes beside it.")
     ] = Path("weights.parquet"),

@@ -15,6 +15,7 @@ from debias.artifacts import (
     load_weights,
     save_weights,
 )
+from debias.config import BASELINE
 from debias.errors import WeightError
 from debias.sealed import write_json
 from debias.seeding import stream_seed
@@ -24,8 +25,10 @@ from debias.stages.targets import Given, Inputs, score_of
 from debias.stages.withholding import small_training_groups, without
 from debias.tracking import Tracker
 from debias.types import FaceStore, SamplingWeights
+from debias.weighting.gate import in_an_epoch
 
 STAGE = "weights"
+STEADY = 1000  # effective images below which the report says what that means
 
 
 def build_weights(
@@ -101,12 +104,23 @@ def _build(
         table, about = given.table()
         weights = rule.weights(table)
     figures = _figures(run, faces, weights) | about
-    figures["warnings"] = [str(warning.message) for warning in caught]
+    figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
     with run.create(STAGE, key, start) as folder:
         save_weights(folder, weights)
         write_json(folder / "figures.json", figures | {"uses_groups": rule.uses_groups})
     advance(f"effective sample size {weights.ess:.0%}")
     return run.finished(STAGE, key)
+
+
+def _unsteady(weights: SamplingWeights) -> list[str]:
+    """What weights mean that count for few images, which small sets cannot help."""
+    effective = weights.effective_sample_size
+    if effective >= STEADY * (1 - 1e-9) or weights.origin.get("rule") == BASELINE:
+        return []
+    return [
+        f"results vary from one training to the next about as with {effective:.0f} images: "
+        f"{in_an_epoch(weights)}"
+    ]
 
 
 def _figures(run: Run, faces: FaceStore, weights: SamplingWeights) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def photographs(tmp_path_factory):
 def test_a_folder_is_audited_whole_and_no_face_is_shown(photographs, tmp_path):
     out = tmp_path / "out"
     result = audit(
-        "--data", photographs, "--table", photographs / "table.csv", "--attributes", "tone",
+        photographs, "--table", photographs / "table.csv", "--attributes", "tone",
         "--earlier", photographs, *sets(*TINY, MODEL), "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
