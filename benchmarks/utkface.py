@@ -72,6 +72,7 @@ class Lines:
         return lambda note: None
 
     def reused(self, title: str) -> None: ...
+    def note(self, text: str) -> None: ...
 
 
 def rows(root: str, seed: int, out: Path) -> Iterator[tuple[str, dict[str, float]]]:

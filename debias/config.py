@@ -16,6 +16,7 @@ from debias.device import Device, Precision
 from debias.errors import ConfigError
 from debias.ingest import Filters, IngestRules, Selection
 from debias.metrics import Rules
+from debias.misspelt import problem
 from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
@@ -272,9 +273,9 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunC
     Raises:
         ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
     """
-    tree = _read(path) if path is not None else demo()
-    source = str(path) if path else "the built-in configuration"
-    return _parsed(RunConfig, tree, overrides, source)
+    if path is None:
+        return parse_config(demo(), "the built-in configuration", overrides, defaults=True)
+    return parse_config(read_recipe(path), str(path), overrides)
 
 
 def load_space(path: Path, overrides: Sequence[str] = ()) -> SpaceRecipe:
@@ -283,66 +284,55 @@ def load_space(path: Path, overrides: Sequence[str] = ()) -> SpaceRecipe:
     Raises:
         ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
     """
-    return parse_space(_part_of(path, SpaceRecipe), overrides)
+    return parse_space(read_recipe(path, SpaceRecipe), overrides)
 
 
-def parse_space(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> SpaceRecipe:
-    """Validate the recipe of an audit, with ``section.key=value`` applied first.
+def parse_config(
+    tree: Mapping[str, Any], source: str, overrides: Sequence[str] = (), *, defaults: bool = False
+) -> RunConfig:
+    """Validate the recipe of a run, with ``section.key=value`` applied first.
+
+    Args:
+        tree: Plain values.
+        source: What the messages call it.
+        overrides: Settings that a person gave.
+        defaults: Nobody wrote the tree itself: where an override names another plug-in, the
+            settings of the one in its place go with it.
 
     Raises:
         ConfigError: Listing every problem with its place and what would be valid.
     """
-    return _parsed(SpaceRecipe, tree, overrides, "the settings of the audit")
+    return _parsed(RunConfig, tree, overrides, source, defaults=defaults)
 
 
-def load_faces_recipe(path: Path, overrides: Sequence[str] = ()) -> FacesRecipe:
-    """The part of a YAML recipe that makes a store; what only a run needs is left alone.
-
-    Raises:
-        ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
-    """
-    return parse_faces(_part_of(path, FacesRecipe), overrides)
+def parse_space(
+    tree: Mapping[str, Any], overrides: Sequence[str] = (), *, defaults: bool = False
+) -> SpaceRecipe:
+    """Likewise, for the recipe of an audit."""
+    return _parsed(SpaceRecipe, tree, overrides, "the settings of the audit", defaults=defaults)
 
 
 def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> FacesRecipe:
-    """Validate the recipe of a store, with ``section.key=value`` applied first.
-
-    Raises:
-        ConfigError: Listing every problem with its place and what would be valid.
-    """
+    """Likewise, for the recipe of a store."""
     return _parsed(FacesRecipe, tree, overrides, "the settings of the store")
-
-
-def _part_of(path: Path, part: type[Settings]) -> dict[str, Any]:
-    """The tree in a recipe, without what only a run has; its name is that of the file."""
-    others = set(RunConfig.model_fields) - set(part.model_fields)
-    kept = {name: value for name, value in _read(path).items() if name not in others}
-    return {"name": path.stem} | kept
-
-
-def _parsed(kind: type[R], tree: Mapping[str, Any], overrides: Sequence[str], source: str) -> R:
-    changed = copy.deepcopy(dict(tree))
-    for override in overrides:
-        _apply(changed, override)
-    try:
-        return kind.model_validate(changed)
-    except ValidationError as error:
-        problems = "; ".join(_problem(detail) for detail in error.errors())
-        raise ConfigError(f"{source}: {problems}") from error
-
-
-def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
-    """Validate a configuration tree.
-
-    Raises:
-        ConfigError: Listing every problem with its place and what would be valid.
-    """
-    return _parsed(RunConfig, tree, (), source)
 
 
 def demo() -> dict[str, Any]:
     """The built-in recipe as a tree of plain values."""
     return RunConfig().model_dump(mode="json", serialize_as_any=True)
+
+
+def read_recipe(path: Path, part: type[Settings] = RunConfig) -> dict[str, Any]:
+    """The tree in a YAML file; of a ``part``, without what only a run has, named like the file.
+
+    Raises:
+        ConfigError: The file is missing or no YAML mapping.
+    """
+    tree = _read(path)
+    if part is RunConfig:
+        return tree
+    others = set(RunConfig.model_fields) - set(part.model_fields)
+    return {"name": path.stem} | {key: tree[key] for key in tree if key not in others}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -357,30 +347,64 @@ def _read(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
-    place, separator, text = override.partition("=")
+def _parsed(
+    kind: type[R],
+    tree: Mapping[str, Any],
+    overrides: Sequence[str],
+    source: str,
+    *,
+    defaults: bool = False,
+) -> R:
+    changed = copy.deepcopy(dict(tree))
+    given = [read_override(override) for override in overrides]
+    for keys, value in given:
+        if defaults and keys[1:] and keys[-1] == "name":
+            put(changed, keys[:-1], _switched(changed, keys, value))
+    for keys, value in given:
+        put(changed, keys, value)
+    try:
+        return kind.model_validate(changed)
+    except ValidationError as error:
+        problems = "; ".join(problem(kind, changed, detail) for detail in error.errors())
+        raise ConfigError(f"{source}: {problems}") from error
+
+
+def read_override(text: str) -> tuple[list[str], Any]:
+    """Keys and value of ``section.key=value``.
+
+    Raises:
+        ConfigError: It has another form, or the value is no YAML.
+    """
+    place, separator, value = text.partition("=")
     keys = place.strip().split(".")
     if not separator or not all(keys):
-        raise ConfigError(f"--set needs section.key=value, got {override!r}")
+        raise ConfigError(f"--set needs section.key=value, got {text!r}")
     try:
-        value = yaml.safe_load(text)
+        return keys, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {place}: {text!r} is not a valid YAML value") from error
+        raise ConfigError(f"--set {place}: {value!r} is not a valid YAML value") from error
+
+
+def put(tree: dict[str, Any], keys: Sequence[str], value: object) -> None:
+    """Change one setting of a tree and leave its neighbours.
+
+    Raises:
+        ConfigError: On the way there is a value instead of a section.
+    """
     node = tree
     for key in keys[:-1]:
         child = node.setdefault(key, {})
-        if isinstance(child, str):  # the short form `density: histogram`
-            child = node[key] = {"name": child}
+        if child is None or isinstance(child, str):  # the short form `density: histogram`
+            child = node[key] = {} if child is None else {"name": child}
         if not isinstance(child, dict):
-            raise ConfigError(f"--set {place}: {key!r} holds a value, not a section")
+            raise ConfigError(f"--set {'.'.join(keys)}: {key!r} holds a value, not a section")
         node = child
     node[keys[-1]] = value
 
 
-def _problem(detail: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return f"{place}: unknown key"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    shown = detail["type"] not in {"unknown_name", "missing", "value_error"}
-    return f"{place}: {message}" + (f", got {detail['input']!r}" if shown else "")
+def _switched(tree: Mapping[str, Any], keys: Sequence[str], name: object) -> object:
+    """A section whose ``name`` changes: what its old name meant is gone."""
+    node: Any = tree
+    for key in keys[:-1]:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return {"name": name} if isinstance(node, Mapping) and node.get("name") != name else node

@@ -129,7 +129,7 @@ def _artifact(folder: Path, stage: str, key: str | None) -> Artifact:
     if found is None:
         raise DataError(
             f"{folder.absolute()} holds no finished audit (no {stage}/"
-            f"{keys[0] if keys else 'KEY'}); make one with: debias audit --data IMAGES --out "
+            f"{keys[0] if keys else 'KEY'}); make one with: debias audit IMAGES --out "
             f"{folder}"
         )
     return found

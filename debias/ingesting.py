@@ -1,42 +1,36 @@
 """``debias ingest``: from whatever a user points at to a store, and a page that accounts for it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from debias import source
 from debias.artifacts import Artifact, RunFolder, load_faces
-from debias.config import FacesRecipe, load_faces_recipe, parse_faces
-from debias.datasets.recognition import plain_name, recognised
-from debias.errors import ConfigError
+from debias.config import FacesRecipe
 from debias.progress import Progress
 from debias.report.ingest_page import write_ingest_page
 from debias.sealed import read_manifest, sealed_in, write_json
+from debias.source import store_recipe
 from debias.stages.faces import ACCOUNT, STAGE, ingest_faces
+from debias.stages.foreseen import few_images
 
 PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked for.
+class Request(source.Request):
+    """What was asked for, and where it goes.
 
     Attributes:
-        source: Recipe (``.yaml``), or a folder or file of images.
-        data: Settings of the data set beyond its place: ``name``, ``table``, columns.
-        recipe: Other settings of a store: ``label``, ``attributes``, ``image_size``.
-        overrides: ``section.key=value``, applied last.
         out: Folder of the store; None for ``stores/NAME``.
         retry: Read again what failed by bad luck.
     """
 
-    source: Path
-    data: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    overrides: Sequence[str] = ()
     out: Path | None = None
     retry: bool = False
 
@@ -49,11 +43,13 @@ class Ingest:
         folder: Where it is.
         recipe: What was asked for.
         document: The account of it; ``reused`` says whether it was there before.
+        notes: What a training on it will have to cope with, in sentences.
     """
 
     folder: Path
     recipe: FacesRecipe
     document: dict[str, Any]
+    notes: Sequence[str] = ()
 
 
 def ingest(request: Request, progress: Progress | None = None) -> Ingest:
@@ -62,7 +58,7 @@ def ingest(request: Request, progress: Progress | None = None) -> Ingest:
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used; nothing is half-written.
     """
-    recipe = recipe_of(request)
+    recipe = store_recipe(request)
     folder = request.out or Path("stores") / recipe.name
     before = {path.name for path in sealed_in(folder / STAGE)}
     artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=request.retry)
@@ -71,31 +67,8 @@ def ingest(request: Request, progress: Progress | None = None) -> Ingest:
     write_ingest_page(document, _pictures(recipe, artifact, document), folder / PAGE)
     # Last: who follows the pointer finds a store with its account.
     write_json(folder / POINTER, {"faces": artifact.key, "name": recipe.name})
-    return Ingest(folder=folder, recipe=recipe, document=document)
-
-
-def recipe_of(request: Request) -> FacesRecipe:
-    """The recipe that was named, or one for the layout that the source has.
-
-    Raises:
-        ConfigError: A setting is wrong.
-        DataError: The source does not exist, or its layout is not known.
-    """
-    if request.source.suffix in {".yaml", ".yml"}:
-        _require_plain(request)
-        return load_faces_recipe(request.source, request.overrides)
-    found = recognised(request.source, request.data)
-    tree = {"name": plain_name(request.source), "data": found} | dict(request.recipe)
-    return parse_faces(tree, request.overrides)
-
-
-def _require_plain(request: Request) -> None:
-    given = [*request.data, *request.recipe]
-    if given:
-        raise ConfigError(
-            f"{request.source} is a recipe and says itself what {', '.join(given)} are; change "
-            "them there or with --set"
-        )
+    notes = few_images(load_faces(artifact)) if recipe.label else []
+    return Ingest(folder=folder, recipe=recipe, document=document, notes=notes)
 
 
 def _document(recipe: FacesRecipe, artifact: Artifact, folder: Path) -> dict[str, Any]:
@@ -130,10 +103,10 @@ def _pictures(
 
 
 def next_step(found: Ingest) -> str:
-    """What to do with the store."""
-    use = f"--set 'data={{name: store, root: {found.folder}}}'"
-    if found.recipe.label is None:
-        return f"use it in a recipe of yours: debias run my.yaml {use}"
-    groups = ", ".join(found.recipe.attributes)
-    named = f"--set label={found.recipe.label} --set 'attributes=[{groups}]'"
-    return f"train on it: debias run configs/folder.yaml {use} {named}"
+    """What to do with the store, as a command that works as typed."""
+    recipe, store = found.recipe, shlex.quote(str(found.folder))
+    if recipe.label is None:
+        return f"see who is missing: debias audit {store}"
+    options = {"label": recipe.label, "attributes": ",".join(recipe.attributes)}
+    said = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items() if value)
+    return f"train on it: debias run {store} {said}"

@@ -20,6 +20,9 @@ class Progress(Protocol):
     def reused(self, title: str) -> None:
         """A stage was found finished."""
 
+    def note(self, text: str) -> None:
+        """Something a person should know before they wait for the rest, in a sentence."""
+
 
 class Silence:
     """Nobody watches."""
@@ -28,6 +31,7 @@ class Silence:
         return silent
 
     def reused(self, title: str) -> None: ...
+    def note(self, text: str) -> None: ...
 
 
 def silent(note: str, steps: int = 1) -> None:

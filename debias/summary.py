@@ -17,6 +17,10 @@ def as_markdown(document: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|",
         *(_row(arm, found["mean"]) for arm, found in document["arms"].items()),
         "",
+        *(
+            f"- Arm {arm!r} was left out: {why}."
+            for arm, why in document.get("refused", {}).items()
+        ),
         *(f"- {sentence}" for sentence in document["concluded"]),
         "",
         *_groups(document),

@@ -118,6 +118,7 @@ def _weights(
     """The weights, and what was warned about on the way."""
     reference = None if request.reference is None else read_embeddings(request.reference).values
     target = request.target or ("uniform" if reference is None else "reference")
+    _require_data(target, request)
     density = request.density or ("ratio" if target == "reference" else "histogram")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -132,6 +133,19 @@ def _weights(
         )
     texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
     return weights, [f"Note: {text}." for text in dict.fromkeys(texts)]
+
+
+def _require_data(target: str, request: Request) -> None:
+    """Speak of the command's options where the library would speak of its arguments."""
+    given = {"groups": request.groups, "reference": request.reference}
+    options = {"groups": "--attributes COLUMN|FILE", "reference": "--reference FILE"}
+    if target in given and given[target] is None:
+        raise ConfigError(f"--target {target} needs its data: give {options[target]}")
+    if target != "reference" and request.reference is not None:
+        raise ConfigError(
+            f"--reference is given, but the target is {target!r}; leave out --target, or the "
+            "reference"
+        )
 
 
 def _file(source: str) -> tuple[Path | None, str | None]:
@@ -295,7 +309,7 @@ def readings_of(by_group: pd.DataFrame | None) -> list[str]:
     """What shares and areas of known groups say about the weights, in words."""
     if by_group is None or set(by_group["group"]) == {UNKNOWN}:
         return [
-            "No groups were given, so nothing here says whom the weights reach. With --groups, "
+            "No groups were given, so nothing here says whom the weights reach. With --attributes, "
             "annotations of some samples show it; they do not enter the weights."
         ]
     found = reach(by_group)

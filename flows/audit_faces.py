@@ -14,13 +14,13 @@ from prefect.artifacts import create_markdown_artifact
 
 from debias import stages
 from debias.artifacts import Artifact
-from debias.audit_command import demo
 from debias.audit_summary import as_markdown
 from debias.config import SpaceRecipe, load_space, parse_space
+from debias.source import AUDIT_DEMO
 from debias.stages import AuditParts, Job
 from flows.tasks import Log, connected, flow_tags, stage
 
-DEMO = parse_space(demo())
+DEMO = parse_space(AUDIT_DEMO)
 
 
 @stage("faces")

@@ -47,8 +47,8 @@ def weights(
     latents: Artifact,
     wanted: Artifact | None,
     arm: str,
-) -> Artifact:
-    return stages.build_weights(opened(config, out), store, latents, wanted, arm)
+) -> Artifact | str:
+    return stages.build_arm(opened(config, out), store, latents, wanted, arm)
 
 
 @stage("classifier {arm} seed {seed}")
@@ -77,12 +77,13 @@ def debias_faces(config: RunConfig = DEMO, out: str = "") -> dict[str, Any]:
     store = faces(config, out)
     wanted = reference(config, out, store) if config.reference else None
     latents = representation(config, out, store)
-    arms = {arm: weights(config, out, store, latents, wanted, arm) for arm in config.arms}
+    made = {arm: weights(config, out, store, latents, wanted, arm) for arm in config.arms}
+    arms, refused = stages.usable(made)
     classifiers = {
         arm: [classifier(config, out, store, found, arm, seed) for seed in range(config.seeds)]
         for arm, found in arms.items()
     }
-    return report(config, out, Stages(store, latents, wanted, arms, classifiers))
+    return report(config, out, Stages(store, latents, wanted, arms, classifiers, refused))
 
 
 def opened(config: RunConfig, out: str) -> Run:

@@ -61,6 +61,9 @@ class Log:
     def reused(self, title: str) -> None:
         get_run_logger().info("%s reused: finished before with the same content", title)
 
+    def note(self, text: str) -> None:
+        get_run_logger().warning(text)
+
 
 def flow_tags() -> Mapping[str, str]:
     """Tags by which a tracked run leads back to its flow run."""

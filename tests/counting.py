@@ -5,7 +5,7 @@ class Counting:
     """Which stages ran, and which were found finished."""
 
     def __init__(self):
-        self.started, self.kept = [], []
+        self.started, self.kept, self.notes = [], [], []
 
     def start(self, title, total):
         self.started.append(title)
@@ -13,3 +13,6 @@ class Counting:
 
     def reused(self, title):
         self.kept.append(title)
+
+    def note(self, text):
+        self.notes.append(text)

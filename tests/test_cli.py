@@ -1,5 +1,6 @@
 """The command as a person uses it: results, links, and one paragraph for each wrong input."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,9 +10,13 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from small_store import make_store
 from typer.testing import CliRunner
 
+from debias import __version__
 from debias.commands import app
+from debias.config import load_config
+from debias.stages.foreseen import foreseen
 
 TINY = {
     "name": "tiny", "image_size": 32, "seeds": 1, "device": "cpu", "label": "bright",
@@ -81,14 +86,14 @@ def test_a_broken_image_among_good_ones_is_set_aside_and_listed(faces):
     ("overrides", "code", "message"),
     [
         (["data.root=/no/such/folder"], 3, "the data folder /no/such/folder does not exist"),
-        (["densty.name=histogram"], 2, "densty: unknown key"),
+        (["densty.name=histogram"], 2, "densty: unknown key (did you mean 'density'?)"),
         (["density.name=histgram"], 2, "known: aggregate"),
         (["label=smile"], 3, "there is no column 'smile'; columns: bright, group"),
         (["attributes=[race]"], 3, "there is no column 'race'"),
         (["selection.filters={bright: [y]}"], 3, "every one of 60 samples has bright = 'y'"),
         (["classifier.training.batch_size=500"], 3, "fewer than one batch of 500"),
         (["representation.training.batch_size=500"], 3, "fewer than one batch of 500"),
-        (["arms.latent={name: latent_rarity}"], 6, "rest on too few samples"),
+        (["arms={few: {name: latent_rarity, ess: 0.05}}"], 6, "rest on too few samples"),
         (["attributes=[path]"], 3, "is a name the store needs for itself"),
         (["selection.test_per_group=90"], 3, "lower it or filter that group out"),
     ],
@@ -107,6 +112,143 @@ def test_missing_files_beyond_one_percent_stop_the_run(faces):
     result = run(faces)
     assert result.exit_code == 3
     assert "20 of 120 items were set aside" in " ".join(result.output.split())
+
+
+SMALL = [
+    "seeds=1", "device=cpu", "tracking.enabled=false", "density={name: histogram, components: 1}",
+    *(
+        f"{part}={json.dumps(TINY[section][part.split('.')[1]])}"
+        for section in ("representation", "classifier")
+        for part in (f"{section}.model", f"{section}.training")
+    ),
+    "arms.latent={name: latent_rarity}", "arms.few={name: latent_rarity, ess: 0.05}",
+]  # fmt: skip
+
+
+def debias(*arguments):
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(one) for one in arguments])
+
+
+def sets(settings):
+    return [part for one in settings for part in ("--set", one)]
+
+
+def test_a_folder_will_do_and_a_refused_arm_costs_that_arm_alone(faces):
+    out = faces / "out"
+    source = (faces / "faces", "--table", faces / "table.csv", "--label", "bright",
+              "--attributes", "group", "--size", 32)  # fmt: skip
+    result = debias("run", *source, *sets(SMALL), "--out", out)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "training images are few" in said
+    assert "Arm 'few' is left out: the weights rest on too few samples" in said
+    document = json.loads((out / "report.json").read_text())
+    assert list(document["arms"]) == ["uniform", "latent", "groups"]
+    assert list(document["refused"]) == ["few"]
+    assert "Anything about arm 'few'" in document["not_concluded"][0]
+    assert any(
+        "from one training to the next" in w for w in document["weights"]["latent"]["warnings"]
+    )
+    # The recipe that was made is there to be edited, and is the same.
+    again = debias("run", out / "recipe.yaml", "--out", out)
+    assert again.exit_code == 0, again.output
+    assert "Reused" in again.output
+    assert "is deleted" not in again.output
+    # init writes the same.
+    made = debias("init", *source, *sets(SMALL), "--out", faces / "my.yaml")
+    assert made.exit_code == 0, made.output
+    assert (faces / "my.yaml").read_text() == (out / "recipe.yaml").read_text()
+    assert "exists already" in debias("init", *source, "--out", faces / "my.yaml").output
+    assert load_config(faces / "my.yaml").attributes == ("group",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "give --label COLUMN. Columns of"),
+        (["--label", "smile"], 3, "there is no column 'smile'; columns: bright, group"),
+        (["--label", "many"], 3, "choose another column; columns: bright, group, many"),
+        (["--layout", "images", "--table="], 2, "no column of"),
+        (["--set", "data.path_column=file"], 3, "has no column 'file'"),
+    ],
+)
+def test_a_folder_without_a_usable_label_says_which_columns_there_are(
+    faces, arguments, code, message
+):
+    table = pd.read_csv(faces / "table.csv")
+    table.assign(many=range(len(table))).to_csv(faces / "table.csv", index=False)
+    given = [] if "--table=" in arguments else ["--table", faces / "table.csv"]
+    more = [one for one in arguments if one != "--table="]
+    result = debias("run", faces / "faces", *given, *more, "--out", faces / "out")
+    assert result.exit_code == code, result.output
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sep": ";"}, "separated by ';': save it with commas"),
+        ({"columns": {"path": "filename"}}, "--set data.path_column=filename"),
+    ],
+)
+def test_a_table_of_another_kind_is_told_what_it_lacks(faces, change, message):
+    table = pd.read_csv(faces / "table.csv").rename(columns=change.get("columns", {}))
+    table.to_csv(faces / "table.csv", index=False, sep=change.get("sep", ","))
+    result = run(faces)
+    assert result.exit_code == 3
+    assert message in " ".join(result.output.split())
+
+
+def test_without_plain_training_or_groups_it_is_said_before_anything_is_trained(faces):
+    made = load_config(None, ["attributes=[]", "arms={latent: latent_rarity, g: group_balance}"])
+    store = make_store(attributes=())
+    first, second, third = foreseen(made, store)
+    assert "No arm is called 'uniform'" in first
+    assert "48 training images are few" in second
+    assert "Arm 'g' balances annotated groups and none are named" in third
+
+
+def test_the_template_and_shipped_recipes_are_copied_and_listed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert debias("init").exit_code == 0
+    assert load_config(tmp_path / "my-faces.yaml").data.name == "folder"
+    assert debias("init", "utkface", "--out", "mine.yaml").exit_code == 0
+    assert load_config(tmp_path / "mine.yaml").name == "utkface"
+    unknown = debias("init", "nowhere")
+    assert unknown.exit_code == 3
+    assert "folder, lab, utkface" in " ".join(unknown.output.split())
+
+
+@pytest.mark.parametrize("command", ["run", "audit", "ingest", "init", "purge", "evaluate"])
+def test_the_short_help_shows_flags_without_a_value(command):
+    shown = debias(command, "-h")
+    assert shown.exit_code == 0
+    assert "<bool>" not in shown.output
+
+
+def test_version_and_exit_codes_are_told():
+    for option in ("--version", "-V"):
+        assert __version__ in debias(option).output
+    shown = debias("--help").output
+    assert "<bool>" not in shown
+    for text in ("--install-completion", "2: A setting is unknown", "130: Interrupted"):
+        assert text in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        (["ingest", "nowhere", "--data", "images"], "--data is now called --layout"),
+        (["audit", "--data", "nowhere"], "--data FOLDER is now SOURCE"),
+        (["compare", "a", "--reference", "x=y"], "--reference is now called --reference-group"),
+        (["purge", "x", "nowhere", "--sample"], "--sample is now called --image"),
+    ],
+)
+def test_old_spellings_go_on_working_with_a_note(arguments, note):
+    result = debias(*arguments)
+    assert note in result.stderr
+    assert "No such option" not in result.output
 
 
 def test_a_device_that_is_not_there(faces, monkeypatch):

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from debias.config import RunConfig, load_config
+from debias.datasets import UTKFace
 from debias.density import HistogramDensity
 from debias.errors import ConfigError
 from debias.stages.run import dump
@@ -23,8 +24,15 @@ def test_the_defaults_are_the_demo():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("densty.bins=3", "densty: unknown key"),
-        ("density.bin=3", "bin: unknown key"),
+        ("densty.bins=3", "densty: unknown key (did you mean 'density'?)"),
+        ("sedes=3", "sedes: unknown key (did you mean 'seeds'?)"),
+        ("data.n_trian=3", "did you mean 'data.n_train'?"),
+        ("test_fraction=0.3", "did you mean 'selection.test_fraction'?"),
+        ("epochs=3", "'representation.training.epochs' or 'classifier.training.epochs'"),
+        ("arms.latent.es=1", "did you mean 'arms.latent.ess'?"),
+        ("arms.lates.ess=0.3", "did you mean 'arms.latent'?"),
+        ("zzz=1", "zzz: unknown key"),
+        ("density.bin=3", "density.bin: unknown key (did you mean 'density.bins'?)"),
         ("density=histgram", "unknown density 'histgram' (did you mean 'histogram'?); known: "),
         ("density={bins: 3}", "density needs a name; known: aggregate"),
         ("density.bins=1", "greater than or equal to 2"),
@@ -63,6 +71,15 @@ def test_an_override_without_a_recipe_changes_the_demo_and_nothing_else():
     assert restored == RunConfig()
     partly = RunConfig.model_validate({"classifier": {"training": {"epochs": 3}}})
     assert partly.classifier.augmentation == RunConfig().classifier.augmentation
+
+
+def test_a_new_name_drops_what_nobody_asked_for_and_keeps_what_was_given():
+    for order in (["data.root=x", "data.name=utkface"], ["data.name=utkface", "data.root=x"]):
+        assert load_config(None, order).data == UTKFace(root=Path("x"))
+    same = load_config(None, ["data.name=synthetic", "data.n_train=70"]).data
+    assert same.population == RunConfig().data.population
+    with pytest.raises(ConfigError, match=r"n_train: unknown key"):  # a person wrote it
+        load_config(CONFIGS[0].parent / "demo.yaml", ["data.name=utkface", "data.root=x"])
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):

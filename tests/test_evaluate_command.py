@@ -59,7 +59,7 @@ def evaluations(tmp_path_factory):
         path = folder / f"{name}.csv"
         frame.assign(yhat=guess).to_csv(path, index=False)
         code, said = run(
-            "evaluate", path, "--label", "smiles", "--prediction", "yhat", "--groups", "skin",
+            "evaluate", path, "--label", "smiles", "--prediction", "yhat", "--attributes", "skin",
             "--sample", "image", "--subject", "person", "--metrics", "accuracy",
             "--out", folder / name,
         )  # fmt: skip
@@ -74,7 +74,15 @@ def run(*arguments):
 
 def evaluated(name="before.csv", *more):
     return run(
-        "evaluate", name, "--label", "smiles", "--prediction", "yhat", "--groups", "skin,age", *more
+        "evaluate",
+        name,
+        "--label",
+        "smiles",
+        "--prediction",
+        "yhat",
+        "--attributes",
+        "skin,age",
+        *more,
     )
 
 
@@ -94,7 +102,7 @@ def test_writes_a_page_and_numbers_and_says_where(table, tmp_path):
 
 
 def test_numbers_are_those_of_the_function(table, tmp_path):
-    evaluated("before.csv", "--reference", "skin=light", "--margin", "0.02")
+    evaluated("before.csv", "--reference-group", "skin=light", "--margin", "0.02")
     found = json.loads((tmp_path / "before-evaluation/evaluation.json").read_text())["fairness"]
     expected = debias.evaluate(
         table["smiles"], table["yhat"], groups=table[["skin", "age"]],
@@ -151,9 +159,13 @@ def test_a_table_that_changed_since_is_refused(evaluations, tmp_path):
         (("nowhere.csv",), 3, "there is no file"),
         (("before.txt",), 3, "must be a .csv or .parquet"),
         (("before.csv", "--subject", "nobody"), 3, "no column 'nobody'"),
-        (("before.csv", "--reference", "skin"), 2, "takes COLUMN=VALUE"),
-        (("before.csv", "--reference", "skin=a", "--reference", "skin=b"), 2, "'skin' twice"),
-        (("before.csv", "--reference", "skin=purple"), 7, "'skin:purple' is no group"),
+        (("before.csv", "--reference-group", "skin"), 2, "takes COLUMN=VALUE"),
+        (
+            ("before.csv", "--reference-group", "skin=a", "--reference-group", "skin=b"),
+            2,
+            "'skin' twice",
+        ),
+        (("before.csv", "--reference-group", "skin=purple"), 7, "'skin:purple' is no group"),
         (("before.csv", "--margin", "5"), 7, "margin"),
         (("before.csv", "--metrics", "beauty"), 7, "unknown metric 'beauty'"),
         (("before.csv", "--source", "rumour"), 7, "unknown source of groups"),
@@ -171,7 +183,14 @@ def test_wrong_input_is_one_paragraph(table, tmp_path, arguments, code, message)
 
 def test_probabilities_given_as_predictions_are_refused(table):
     code, said = run(
-        "evaluate", "before.csv", "--label", "smiles", "--prediction", "score", "--groups", "skin"
+        "evaluate",
+        "before.csv",
+        "--label",
+        "smiles",
+        "--prediction",
+        "score",
+        "--attributes",
+        "skin",
     )
     assert code == 7
     assert "look like probabilities" in said

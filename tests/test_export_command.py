@@ -440,7 +440,7 @@ def test_latents_that_say_nothing_give_no_weights(tmp_path, photos):
 
 
 def test_a_folder_that_is_no_audit_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"no finished audit.*debias audit --data"):
+    with pytest.raises(DataError, match=r"no finished audit.*debias audit IMAGES"):
         ask(tmp_path / "nothing", "weights")
 
 

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from debias.artifacts import RunFolder, load_faces
 from debias.commands import app
-from debias.config import load_config
 from debias.datasets.recognition import recognised
 from debias.errors import DataError
 from debias.ingest import read_quarantine
 from debias.sealed import MANIFEST
+from debias.source import Request, run_recipe
 
 NAMES = [
     "plain.png", "<script>alert(1)<script>.png", "a b.png", "$x^$.png", "_hidden.png",
@@ -113,7 +113,7 @@ def test_the_command_ends_with_where_things_are_and_finds_them_again(hostile):
     ("arguments", "code", "message"),
     [
         (["nowhere"], 3, "does not exist"),
-        (["in", "--data", "celebb"], 2, "did you mean 'celeba'"),
+        (["in", "--layout", "celebb"], 2, "did you mean 'celeba'"),
         (["in", "--table", "no.csv"], 3, "no.csv does not exist"),
         (["in", "--table", "table.csv", "--label", "smile"], 3, "no column 'smile'"),
         (["in", "--attributes", "race"], 3, "no column 'race'"),
@@ -134,7 +134,7 @@ def test_wrong_input_is_explained_in_one_paragraph(hostile, monkeypatch, argumen
 
 def test_a_recipe_cannot_be_contradicted(hostile):
     (hostile / "my.yaml").write_text("data: {name: images, root: in}")
-    result = ingest(hostile / "my.yaml", "--label", "x")
+    result = ingest(hostile / "my.yaml", "--table", "x.csv")
     assert result.exit_code == 2
     assert "is a recipe" in result.output
 
@@ -149,15 +149,18 @@ def test_a_recipe_of_a_run_or_of_a_store_alone_will_do(hostile):
     assert "framing: unknown key" in ingest(recipe, "--out", hostile / "store").output
 
 
-def test_the_command_that_is_named_next_runs(hostile, monkeypatch):
+def test_the_command_that_is_named_next_runs(hostile):
     result = ingest(
         hostile / "in", "--table", hostile / "table.csv", "--label", "smiles",
         "--attributes", "group", "--size", 32, "--out", hostile / "store",
     )  # fmt: skip
     (line,) = [line for line in result.output.splitlines() if line.startswith("Next:")]
     named = shlex.split(line.partition("debias run ")[2])
-    monkeypatch.chdir(Path(__file__).parents[1])
-    config = load_config(Path(named[0]), named[2::2])
+    assert named[1::2] == ["--label", "--attributes"]
+    config = run_recipe(
+        Request(source=Path(named[0]), recipe={"label": named[2], "attributes": [named[4]]})
+    )
+    assert config.image_size == 32  # no more than the store has
     assert config.data.name == "store"
     assert config.label == "smiles"
     assert config.attributes == ("group",)

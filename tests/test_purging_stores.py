@@ -16,10 +16,11 @@ from debias import ingest as ingest_room
 from debias.artifacts import RunFolder
 from debias.datasets import Store
 from debias.errors import DataError
-from debias.ingesting import Request, ingest, recipe_of
+from debias.ingesting import Request, ingest
 from debias.purging import purge, recounting, swapping
 from debias.report.ingest_page import render_ingest
 from debias.sealed import verify
+from debias.source import store_recipe
 from debias.stages.account import EXAMPLES
 from debias.stages.faces import ingest_faces
 
@@ -280,7 +281,7 @@ def check_healed(folder, made, names):
     else:
         with pytest.raises(DataError, match="is no store"):
             Store(root=folder).collect(0)
-    artifact = ingest_faces(recipe_of(made), RunFolder(folder))
+    artifact = ingest_faces(store_recipe(made), RunFolder(folder))
     verify(artifact.path)
     with contextlib.suppress(DataError):  # the first purge had got to its end
         assert purge(ZOE, [folder]).complete

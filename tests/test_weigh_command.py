@@ -65,7 +65,7 @@ def test_every_format_gives_the_same_weights_under_its_own_ids(embeddings, name)
 
 
 def test_labels_and_groups_from_columns(embeddings):
-    code, said, _ = weigh("z.csv", "--labels", "smiles", "--groups", "skin", "--out", "w.csv")
+    code, said, _ = weigh("z.csv", "--label", "smiles", "--attributes", "skin", "--out", "w.csv")
     assert code == 0, said
     found = pd.read_csv("w.csv")
     labels = embeddings["smiles"].to_numpy()
@@ -76,7 +76,7 @@ def test_labels_and_groups_from_columns(embeddings):
 
 
 def test_groups_that_the_weights_do_not_follow_are_named(embeddings):
-    code, said, _ = weigh("z.parquet", "--groups", "coin")
+    code, said, _ = weigh("z.parquet", "--attributes", "coin")
     assert code == 0, said
     assert "no better than random weights of equal effective sample size for heads, tails" in said
 
@@ -89,13 +89,13 @@ def test_without_groups_it_says_that_nobody_knows_whom_the_weights_reach(embeddi
 
 
 def test_a_label_that_goes_with_a_group_is_called_a_correlation(embeddings):
-    even = weigh("z.parquet", "--labels", "smiles", "--groups", "coin")[1]
+    even = weigh("z.parquet", "--label", "smiles", "--attributes", "coin")[1]
     assert "A correlation is not a rarity" not in even
     same = np.random.default_rng(1).random(ROWS) < 0.9
     embeddings["smiles"] = np.where(same, embeddings["coin"] == "heads", embeddings["smiles"])
     embeddings["smiles"] = embeddings["smiles"].map({0: "no", 1: "yes"})
     embeddings.to_parquet("tied.parquet")
-    tied = weigh("tied.parquet", "--labels", "smiles", "--groups", "coin")[1]
+    tied = weigh("tied.parquet", "--label", "smiles", "--attributes", "coin")[1]
     assert "The label goes with the group" in tied
     assert "A correlation is not a rarity" in tied
     rarest = embeddings.groupby(["coin", "smiles"]).size().idxmin()
@@ -105,7 +105,7 @@ def test_a_label_that_goes_with_a_group_is_called_a_correlation(embeddings):
 def test_groups_that_nobody_knows_are_as_good_as_none(embeddings):
     embeddings["skin"] = ""
     embeddings.to_parquet("z.parquet")
-    code, said, _ = weigh("z.parquet", "--groups", "skin")
+    code, said, _ = weigh("z.parquet", "--attributes", "skin")
     assert code == 0, said
     assert "No groups were given" in said
 
@@ -113,7 +113,7 @@ def test_groups_that_nobody_knows_are_as_good_as_none(embeddings):
 def test_labels_in_a_file_are_joined_by_id_in_any_order(embeddings):
     shuffled = embeddings[["sample_id", "smiles", "coin"]].sample(frac=1, random_state=0)
     shuffled.to_csv("labels.csv", index=False)
-    code, said, _ = weigh("z.parquet", "--labels", "labels.csv:smiles")
+    code, said, _ = weigh("z.parquet", "--label", "labels.csv:smiles")
     assert code == 0, said
     labels = embeddings["smiles"].to_numpy()
     found = pd.read_parquet("weights.parquet")
@@ -128,7 +128,7 @@ def test_labels_in_a_plain_list_go_by_row(embeddings, ending):
         np.save(path, labels)
     else:
         path.write_text("\n".join(map(str, labels)))
-    code, said, _ = weigh("z.npy", "--labels", path)
+    code, said, _ = weigh("z.npy", "--label", path)
     assert code == 0, said
     found = pd.read_parquet("weights.parquet")
     np.testing.assert_allclose(found["probability"], expected(embeddings, labels=labels), rtol=1e-6)
@@ -139,7 +139,7 @@ def test_a_reference_decides_what_is_wanted(embeddings):
     z = embeddings[[f"d{column}" for column in range(6)]].to_numpy()
     np.save("wanted.npy", np.concatenate([z[member], z[~member][: member.sum()]]))
     code, said, _ = weigh(
-        "z.parquet", "--reference", "wanted.npy", "--groups", "skin", "--density", "histogram"
+        "z.parquet", "--reference", "wanted.npy", "--attributes", "skin", "--density", "histogram"
     )
     assert code == 0, said
     found = pd.read_parquet("weights.parquet")
@@ -150,7 +150,7 @@ def test_a_reference_decides_what_is_wanted(embeddings):
 def test_a_few_annotated_samples_are_enough_for_target_groups(embeddings):
     some = embeddings[["sample_id", "skin"]].groupby("skin").head(40)
     some.to_csv("some.csv", index=False)
-    code, said, _ = weigh("z.parquet", "--groups", "some.csv", "--target", "groups")
+    code, said, _ = weigh("z.parquet", "--attributes", "some.csv", "--target", "groups")
     assert code == 0, said
     found = pd.read_parquet("weights.parquet")
     member = embeddings["skin"] == "dark"
@@ -176,10 +176,23 @@ def test_settings_are_passed_on_and_the_seed_repeats_the_file(embeddings):
     assert probability.max() * ROWS <= 5 * (1 + 1e-9)
 
 
+def test_the_published_formula_can_be_asked_for_and_old_spellings_go_on(embeddings):
+    code, said, result = weigh(
+        "z.csv", "--ess", "published", "--labels", "smiles", "--groups=skin", "--out", "w.csv"
+    )
+    assert code == 0, said
+    labels = embeddings["smiles"].to_numpy()
+    weights = expected(embeddings, labels=labels, ess="published")
+    np.testing.assert_allclose(pd.read_csv("w.csv")["probability"], weights, rtol=1e-6)
+    assert "--labels is now called --label" in result.stderr
+    assert "--groups is now called --attributes" in result.stderr
+    assert "now called" not in result.stdout
+
+
 def test_the_picture_is_an_image_that_names_the_groups(embeddings):
     embeddings["skin"] = embeddings["skin"].replace("dark", "$x_1$ <b>&")
     embeddings.to_parquet("z.parquet")
-    code, said, _ = weigh("z.parquet", "--groups", "skin")
+    code, said, _ = weigh("z.parquet", "--attributes", "skin")
     assert code == 0, said
     root = ElementTree.parse("weights.svg").getroot()
     assert root.tag.endswith("svg")
@@ -188,7 +201,9 @@ def test_the_picture_is_an_image_that_names_the_groups(embeddings):
         assert shown in text
 
 
-@pytest.mark.parametrize("arguments", [("--ess", 1.0), ("--target", "groups", "--groups", "coin")])
+@pytest.mark.parametrize(
+    "arguments", [("--ess", 1.0), ("--target", "groups", "--attributes", "coin")]
+)
 def test_a_single_direction_and_uniform_weights_can_be_drawn(embeddings, arguments):
     embeddings[["d0", "coin"]].to_parquet("narrow.parquet")
     code, said, _ = weigh("narrow.parquet", *arguments)
@@ -210,20 +225,24 @@ def test_what_was_dropped_and_what_was_warned_about_is_said(embeddings):
     ("arguments", "code", "message"),
     [
         (["none.npy"], 3, "none.npy do not exist"),
-        (["z.parquet", "--labels", "smile"], 3, "has no column 'smile'"),
-        (["z.parquet", "--labels", "none.csv"], 3, "none.csv does not exist; correct the path"),
-        (["z.parquet", "--labels", "z.csv"], 3, "has 9 columns: d0, d1"),
-        (["z.parquet", "--labels", "z.csv:smile"], 3, "has no column 'smile'"),
-        (["z.npy", "--labels", "z.csv:smiles"], 3, "the embeddings have no ids; give them with"),
-        (["z.parquet", "--labels", "few.txt"], 3, "holds 2 values for 2400 rows"),
-        (["z.parquet", "--labels", "other.csv"], 3, "names none of the samples"),
-        (["z.parquet", "--labels", "twice.csv"], 3, "names 'face0001' more than once"),
-        (["z.parquet", "--labels", "one.csv"], 3, "2399 of 2400 labels are missing"),
+        (["z.parquet", "--label", "smile"], 3, "has no column 'smile'"),
+        (["z.parquet", "--label", "none.csv"], 3, "none.csv does not exist; correct the path"),
+        (["z.parquet", "--label", "z.csv"], 3, "has 9 columns: d0, d1"),
+        (["z.parquet", "--label", "z.csv:smile"], 3, "has no column 'smile'"),
+        (["z.npy", "--label", "z.csv:smiles"], 3, "the embeddings have no ids; give them with"),
+        (["z.parquet", "--label", "few.txt"], 3, "holds 2 values for 2400 rows"),
+        (["z.parquet", "--label", "other.csv"], 3, "names none of the samples"),
+        (["z.parquet", "--label", "twice.csv"], 3, "names 'face0001' more than once"),
+        (["z.parquet", "--label", "one.csv"], 3, "2399 of 2400 labels are missing"),
         (["z.npy", "--ess", "1.5"], 2, "ess must lie in (0, 1]"),
         (["z.npy", "--density", "histgram"], 2, "did you mean 'histogram'?"),
         (["z.npy", "--density", "ratio"], 6, "needs|reference"),
         (["z.npy", "--target", "group"], 2, "did you mean 'groups'?"),
-        (["z.npy", "--target", "groups"], 2, "needs its data: give groups=..."),
+        (
+            ["z.npy", "--target", "groups"],
+            2,
+            "--target groups needs its data: give --attributes COLUMN|FILE",
+        ),
         (["z.npy", "--out", "w.txt"], 2, "weights are written as .parquet or .csv"),
         (["z.npy", "--reference", "narrow.npy"], 3, "both must come from the same encoder"),
         (["nan.npy"], 3, "1 of 9 latents are not finite, first sample id 4"),

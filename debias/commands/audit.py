@@ -6,34 +6,41 @@ from typing import Annotated
 
 import typer
 
-from debias.commands.screen import Bars, console, explained, listed, named, say
+from debias.commands.options import (
+    Attributes,
+    Label,
+    Layout,
+    Overrides,
+    Reference,
+    Replace,
+    RunOut,
+    Size,
+    Subject,
+    TableFile,
+    columns,
+    images,
+    reading,
+)
+from debias.commands.screen import Bars, console, explained, named, remark, say
+from debias.errors import ConfigError
 
 
 def audit(  # noqa: PLR0913 (the options of one command)
-    config: Annotated[
+    source: Annotated[
         Path | None,
-        typer.Argument(help="Recipe, one for `debias run` included. Without one: drawn faces."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Images, as for `debias run`, or a recipe, one for `debias run` included. Without "
+            "one: drawn faces.",
+        ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Folder of images, or store, instead of a recipe."),
-    ] = None,
-    layout: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layout of --data. [default: recognised]")
-    ] = None,
-    table: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet file, one row per image, column `path`.")
-    ] = None,
-    attributes: Annotated[
-        str | None, typer.Option(metavar="COLUMN,...", help="Annotated groups, if there are any.")
-    ] = None,
-    subject: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Who is shown (with --table).")
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Images that say what the data should look like."),
-    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", hidden=True)] = None,
+    attributes: Attributes = None,
+    table: TableFile = None,
+    subject: Subject = None,
+    layout: Layout = None,
+    label: Label = None,
+    reference: Reference = None,
     earlier: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="An earlier version: what has changed.")
     ] = None,
@@ -44,13 +51,10 @@ def audit(  # noqa: PLR0913 (the options of one command)
     show_faces: Annotated[
         bool, typer.Option("--show-faces", help="Put photographs of real people on the page.")
     ] = False,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeat."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder; by default runs/NAME. Continued if it exists.")
-    ] = None,
+    size: Size = None,
+    set_: Overrides = None,
+    out: RunOut = None,
+    replace: Replace = False,
 ) -> None:
     """Who is missing from a collection, how sure that is, and what to collect; no labels needed.
 
@@ -58,28 +62,25 @@ def audit(  # noqa: PLR0913 (the options of one command)
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with explained():
-        from debias import audit_command
-        from debias.datasets.recognition import recognised
         from debias.recording import choose_tracking
         from debias.report.audit_terminal import audit_lines
+        from debias.source import Request, audit_recipe
         from debias.stages import examine, open_job
 
-        given = {"name": layout, "table": table and str(table), "subject_column": subject}
         recipe = {
-            "attributes": listed(attributes) if attributes else None,
-            "reference.data": reference and recognised(reference, {}),
-            "earlier.data": earlier and recognised(earlier, {}),
+            "label": label, "attributes": columns(attributes), "image_size": size,
+            "reference.data": images(reference), "earlier.data": images(earlier),
             "audit.shares": {} if shares else None, "audit.shares_file": shares and str(shares),
             "report.show_faces": show_faces or None,
         }  # fmt: skip
-        request = audit_command.Request(
-            config=config, folder=data, data=named(given), recipe=named(recipe),
+        request = Request(
+            source=_one(source, data), data=reading(layout, table, subject), recipe=named(recipe),
             overrides=set_ or [],
         )  # fmt: skip
-        asked = audit_command.recipe_of(request)
+        asked = audit_recipe(request)
         folder = out or Path("runs") / asked.name
         with Bars() as bars:
-            job = open_job(asked, folder, progress=bars)
+            job = open_job(asked, folder, progress=bars, replace=replace)
             document = examine(job.with_tracking(choose_tracking(asked.tracking, folder.parent)))
         if bars.kept:
             say(f"Reused {len(bars.kept)} finished stages: {', '.join(bars.kept)}.")
@@ -88,3 +89,12 @@ def audit(  # noqa: PLR0913 (the options of one command)
         say(f"\nPage: {folder / 'audit.html'}")
         say(f"Numbers: {folder / 'audit.json'}")
         say(f"Next: open the page; a rebalanced data set: debias export {folder} --as weights")
+
+
+def _one(source: Path | None, data: Path | None) -> Path | None:
+    """SOURCE, which was once called --data where it is no recipe."""
+    if data is not None:
+        remark("Note: --data FOLDER is now SOURCE: debias audit FOLDER; the old spelling works.")
+    if source is not None and data is not None:
+        raise ConfigError(f"both SOURCE ({source}) and --data {data} are given; name one")
+    return source or data

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from debias.commands.options import Level, Margin, ReferenceGroups
 from debias.commands.screen import console, explained, pairs, say
 
 
@@ -16,16 +17,9 @@ def compare(
         str | None,
         typer.Argument(help="Likewise. Without it: every arm of BEFORE with its plain training."),
     ] = None,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=VALUE", help="Group that the others are compared with; repeat."
-        ),
-    ] = None,
-    margin: Annotated[
-        float | None, typer.Option(help="Largest change that does not matter; 0.05 is 5 points.")
-    ] = None,
-    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    reference_group: ReferenceGroups = None,
+    margin: Margin = None,
+    level: Level = 0.95,
     out: Annotated[Path, typer.Option(help="Folder for the pages and the JSON.")] = Path(
         "comparison"
     ),
@@ -36,7 +30,8 @@ def compare(
         from debias.report.terminal import comparison_lines
 
         settings = {
-            "reference": pairs("--reference", reference) or None, "margin": margin, "level": level,
+            "reference": pairs("--reference-group", reference_group) or None,
+            "margin": margin, "level": level,
         }  # fmt: skip
         found = compare_places(before, after, settings)
         pages = write_comparison(found, out)

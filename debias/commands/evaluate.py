@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from debias.commands.options import Level, Margin, ReferenceGroups
 from debias.commands.screen import console, explained, listed, pairs, say
 
 
@@ -14,8 +15,8 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
     ],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="True class.")],
     prediction: Annotated[str, typer.Option(metavar="COLUMN", help="Predicted class.")],
-    groups: Annotated[
-        str, typer.Option(metavar="COLUMN,...", help="Annotated attributes; also crossed.")
+    attributes: Annotated[
+        str, typer.Option(metavar="COLUMN,...", help="Annotated groups; also crossed.")
     ],
     subject: Annotated[
         str | None,
@@ -32,18 +33,9 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
     positive: Annotated[
         str | None, typer.Option(help="Class that the rates are about. [default: the last]")
     ] = None,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=VALUE",
-            help="Group that the others are compared with; repeat. [default: all pairs]",
-        ),
-    ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(help="Largest difference that does not matter; 0.05 is 5 points."),
-    ] = None,
-    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
+    reference_group: ReferenceGroups = None,
+    margin: Margin = None,
+    level: Level = 0.95,
     metrics: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Rates to compare. [default: all]")
     ] = None,
@@ -61,7 +53,9 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
     noise: Annotated[
         bool, typer.Option("--noise", help="Shuffle some group labels to test the gaps.")
     ] = False,
-    minimum: Annotated[int, typer.Option(help="Fewer images take no part in a verdict.")] = 30,
+    minimum: Annotated[
+        int, typer.Option(help="Fewer images, at least 1, take no part in a verdict.")
+    ] = 30,
     suppress_below: Annotated[
         int, typer.Option(help="Counts from 1 to below this are withheld; 1: none.")
     ] = 11,
@@ -76,15 +70,15 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
         from debias.report.terminal import evaluation_lines
 
         columns = Columns(
-            label=label, prediction=prediction, groups=tuple(listed(groups)), score=score,
+            label=label, prediction=prediction, groups=tuple(listed(attributes)), score=score,
             subject=subject, sample=sample,
         )  # fmt: skip
         settings: dict[str, Any] = {
             "margin": margin, "level": level, "noise": noise, "minimum": minimum,
             "suppress_below": suppress_below, "positive": positive,
-            "reference": pairs("--reference", reference) or None,
+            "reference": pairs("--reference-group", reference_group) or None,
             "metrics": listed(metrics) if metrics else None,
-            "sources": dict.fromkeys(listed(groups), source),
+            "sources": dict.fromkeys(listed(attributes), source),
             "declared": {
                 name: values.split("|") for name, values in pairs("--declare", declare).items()
             },

@@ -11,8 +11,8 @@ from debias.commands.screen import explained, say
 def purge(
     subject: Annotated[str, typer.Argument(help="A subject_id, as the data set names people.")],
     folders: Annotated[list[Path], typer.Argument(help="Run folders, stores, or folders of them.")],
-    sample: Annotated[
-        bool, typer.Option("--sample", help="SUBJECT is a sample_id: only this image goes.")
+    image: Annotated[
+        bool, typer.Option("--image", help="SUBJECT is a sample_id: only this image goes.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be removed; change nothing.")
@@ -22,7 +22,7 @@ def purge(
     with explained():
         from debias.purging import purge as purge_person
 
-        found = purge_person(subject, folders, sample=sample, dry_run=dry_run)
+        found = purge_person(subject, folders, sample=image, dry_run=dry_run)
         for line in found.lines():
             say(line)
         if not (found.complete or dry_run):

@@ -9,40 +9,77 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from debias.commands.screen import Bars, console, explained, say
+from debias.commands.options import (
+    Attributes,
+    Label,
+    Layout,
+    Overrides,
+    Reference,
+    Replace,
+    RunOut,
+    Size,
+    Subject,
+    TableFile,
+    columns,
+    images,
+    reading,
+)
+from debias.commands.screen import Bars, console, explained, named, say
 
 
-def run(
-    config: Annotated[
+def run(  # noqa: PLR0913 (the options of one command)
+    source: Annotated[
         Path | None,
-        typer.Argument(help="Recipe, for example configs/utkface.yaml. Without one: the demo."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Recipe (.yaml), or your images: a folder, a store of `debias ingest`, a public "
+            "data set, .tar shards or an .h5 file. Without one: the demo.",
+        ),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeat."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder; by default runs/NAME. Continued if it exists.")
-    ] = None,
+    label: Label = None,
+    attributes: Attributes = None,
+    table: TableFile = None,
+    subject: Subject = None,
+    layout: Layout = None,
+    reference: Reference = None,
+    size: Size = None,
+    set_: Overrides = None,
+    out: RunOut = None,
+    replace: Replace = False,
 ) -> None:
     """Train, weigh, retrain and compare; writes report.html and report.json.
 
-    A second run of the same recipe into the same folder reuses every finished stage.
+    A second run of the same recipe into the same folder reuses every finished stage. Of images,
+    the recipe that was made for them is written to recipe.yaml in that folder.
     """
     # Set before torch is loaded: threads that spin while they wait make a busy machine crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with explained():
-        from debias.config import load_config
+        from debias.recipe_text import RECIPE, recipe_text
         from debias.recording import choose_tracking
+        from debias.source import Request, run_recipe
         from debias.stages import mitigate, open_run
 
-        recipe = load_config(config, set_ or [])
+        settings = {
+            "label": label, "attributes": columns(attributes), "image_size": size,
+            "reference.data": images(reference),
+        }  # fmt: skip
+        request = Request(
+            source=source, data=reading(layout, table, subject), recipe=named(settings),
+            overrides=set_ or [],
+        )  # fmt: skip
+        recipe = run_recipe(request)
         folder = out or Path("runs") / recipe.name
         with Bars() as bars:
-            opened = open_run(recipe, folder, progress=bars)
+            opened = open_run(recipe, folder, progress=bars, replace=replace)
+            if request.images is not None:
+                (folder / RECIPE).write_text(recipe_text(recipe), encoding="utf-8")
             tracking = choose_tracking(recipe.tracking, folder.parent)
             document = mitigate(opened.with_tracking(tracking))
         _show(document, folder, bars.kept)
+        if request.images is not None:
+            say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
+        say(f"Next: open the report; group by group: debias compare {folder}")
 
 
 def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
@@ -53,6 +90,8 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
         files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
         console.print(f"{files} set aside; the report says why.", highlight=False)
     console.print(_arms_table(document))
+    for arm, reason in document.get("refused", {}).items():
+        say(f"* Arm {arm!r} was left out: {reason}.")
     for sentence in document["concluded"]:
         say("* " + sentence)
     console.print(f"\nReport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
@@ -65,7 +104,6 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
             link if link.startswith("http") else f"debias ui --folder {Path(link).parent}{named}"
         )
         console.print(f"MLflow: {there}", highlight=False, soft_wrap=True)
-    say(f"Next: open the report; group by group: debias compare {folder}")
 
 
 def _arms_table(document: Mapping[str, Any]) -> Table:

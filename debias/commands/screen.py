@@ -50,6 +50,9 @@ class Bars:
     def reused(self, title: str) -> None:
         self.kept.append(title)
 
+    def note(self, text: str) -> None:
+        say(f"Note: {text}")
+
 
 def named(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those that were given."""
@@ -77,6 +80,20 @@ def pairs(option: str, given: list[str] | None) -> dict[str, str]:
 
 def say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def remark(text: str) -> None:
+    """Say something beside the result, which stays alone on the standard output."""
+    errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def exit_codes() -> str:
+    """The exit code of every family of errors, for the help."""
+    found = {kind.exit_code: kind.__doc__ or "" for kind in PipelineError.__subclasses__()}
+    found[PipelineError.exit_code] = "Anything else that was expected; the message says what."
+    found[130] = "Interrupted; finished stages are kept."
+    lines = [f"* {code}: {text.strip()}" for code, text in sorted(found.items())]
+    return "\n".join(["Exit codes:", "", "* 0: Done.", *lines])
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def weigh(  # noqa: PLR0913 (the options of one command)
     embeddings: Annotated[
         Path, typer.Argument(help="One row per sample: .npy, .npz, .parquet or .csv.")
     ],
-    labels: Annotated[
+    label: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN|FILE",
@@ -25,7 +25,7 @@ def weigh(  # noqa: PLR0913 (the options of one command)
             "or a .csv, .parquet, .npy or .txt file; FILE:COLUMN where it has several.",
         ),
     ] = None,
-    groups: Annotated[
+    attributes: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN|FILE",
@@ -43,7 +43,8 @@ def weigh(  # noqa: PLR0913 (the options of one command)
     target: Annotated[
         str | None,
         typer.Option(
-            help="uniform, reference or groups. [default: uniform, or reference if given]"
+            help="uniform, reference, or groups: those of --attributes. [default: uniform, or "
+            "reference if given]"
         ),
     ] = None,
     density: Annotated[
@@ -54,11 +55,18 @@ def weigh(  # noqa: PLR0913 (the options of one command)
         ),
     ] = None,
     ess: Annotated[
-        float, typer.Option(help="Effective sample size as a share of the samples, in (0, 1].")
-    ] = 0.5,
-    alpha: Annotated[float, typer.Option(help="Smoothing of the density.")] = 0.01,
-    cap: Annotated[float, typer.Option(help="Largest weight in multiples of the mean.")] = 20.0,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Effective sample size as a share of the samples, in (0, 1]; or 'published': as "
+            "uneven as the published formula makes them.",
+        ),
+    ] = "0.5",
+    alpha: Annotated[float, typer.Option(help="Smoothing of the density, above 0.")] = 0.01,
+    cap: Annotated[
+        float, typer.Option(help="Largest weight in multiples of the mean, above 1.")
+    ] = 20.0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice, 0 or more.")] = 0,
     out: Annotated[
         Path, typer.Option(help="Weights to write: .parquet or .csv; a picture goes beside it.")
     ] = Path("weights.parquet"),
@@ -68,11 +76,11 @@ def weigh(  # noqa: PLR0913 (the options of one command)
         from debias.weigh import Request
         from debias.weigh import weigh as weigh_file
 
-        settings: dict[str, Any] = {"ess": ess, "alpha": alpha, "cap": cap, "seed": seed}
+        settings: dict[str, Any] = {"ess": _share(ess), "alpha": alpha, "cap": cap, "seed": seed}
         found = weigh_file(
             Request(
-                embeddings=embeddings, labels=labels, groups=groups, reference=reference, ids=ids,
-                target=target, density=density, settings=settings, out=out,
+                embeddings=embeddings, labels=label, groups=attributes, reference=reference,
+                ids=ids, target=target, density=density, settings=settings, out=out,
             )
         )  # fmt: skip
         if found.by_group is not None:
@@ -85,6 +93,14 @@ def weigh(  # noqa: PLR0913 (the options of one command)
             "Next: look at the picture, then give 'weight' to a trainer that takes sample weights, "
             "or draw with debias.WeightedSampler; see the README."
         )
+
+
+def _share(text: str) -> float | str:
+    """A number as one; the settings judge it, and every other word."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _groups_table(by_group: "pd.DataFrame") -> Table:

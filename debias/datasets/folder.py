@@ -9,6 +9,7 @@ Known problems: the table is believed in all but its paths: a row whose path lea
     is left out, and so are ``subject_id`` and ``split`` unless a setting names them.
 """
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -93,13 +94,25 @@ class Folder(Settings):
             if column not in samples:
                 raise DataError(
                     f"{shown(self.table)} has no column {column!r} (used as {role}); columns: "
-                    f"{list(samples.columns)}"
+                    f"{list(samples.columns)}{_hint(list(samples.columns), role)}"
                 )
         columns = {role: samples[column] for role, column in named.items()}
         samples = samples.drop(columns={*OURS, *named.values()}.intersection(samples.columns))
         if self.split_column:
             _check_splits(columns["split"])
         return samples.assign(**columns)
+
+
+def _hint(columns: list[str], role: str) -> str:
+    """What probably went wrong with a table that lacks a column."""
+    used = next((mark for mark in (";", "\t", "|") if any(mark in name for name in columns)), None)
+    if used is not None:
+        return f"; its columns are separated by {used!r}: save it with commas"
+    if role != "path":
+        return ""
+    likely = [name for name in columns if re.search("path|file|image|name", name, re.IGNORECASE)]
+    named = likely[0] if likely else "COLUMN"
+    return f"; name the column of file names with --set data.path_column={named}"
 
 
 def _check_splits(split: "pd.Series[str]") -> None:

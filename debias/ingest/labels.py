@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int64
 
 from debias.errors import GroupSchemaError, LabelError, SingleClassError
 from debias.ingest.columns import clean_text, cleaned, coded
-from debias.ingest.selection import no_column, require_column
+from debias.ingest.selection import columns_of, no_column, require_column
 
 RESERVED = (
     "label", "sample_id", "split", "path", "sha256", "subject_id", "duplicate_cluster",
@@ -32,7 +32,8 @@ def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple
         shown = ", ".join(values[:SHOWN])
         problems.append(
             f"label {label!r} has {len(values)} values ({shown}); two are compared: filter the "
-            "others out with selection.filters or choose another column"
+            "others out with selection.filters or choose another column; columns: "
+            f"{columns_of(samples)}"
         )
     if positive is not None and clean_text(positive) not in values:
         problems.append(f"positive is {positive!r}, but {label} holds {values[:SHOWN]}")

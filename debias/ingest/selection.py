@@ -138,5 +138,9 @@ def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
 
 def no_column(samples: pd.DataFrame, column: str, setting: str) -> str:
     """The message about a column that does not exist, with those that do."""
-    known = ", ".join(str(name) for name in samples.columns if name not in {"sample_id", "path"})
-    return f"{setting}: there is no column {column!r}; columns: {known}"
+    return f"{setting}: there is no column {column!r}; columns: {columns_of(samples)}"
+
+
+def columns_of(samples: pd.DataFrame) -> str:
+    """The columns that a person may name."""
+    return ", ".join(str(name) for name in samples.columns if name not in {"sample_id", "path"})

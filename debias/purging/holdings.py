@@ -267,7 +267,7 @@ def _unknown(places: Sequence[Place], name: str, *, sample: bool) -> str:
     if sample:
         return f"no image {name!r} is in {held}; it is the sample_id that is asked for"
     if not people:
-        return f"nobody is named in {held}: give the images one by one, with --sample"
+        return f"nobody is named in {held}: give the images one by one, with --image"
     return f"no subject {name!r} is in {held} of {people} people; it is the subject_id"
 
 

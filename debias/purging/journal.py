@@ -44,7 +44,7 @@ def resume(folder: Path, traces: Traces) -> Traces | None:
         raise ArtifactCorruptError(
             f"{path} cannot be read ({error}); it said what an interrupted purge still had to "
             "remove: delete it and purge the same person again, and their images one by one, with "
-            "--sample, if their names are gone from the store already"
+            "--image, if their names are gone from the store already"
         ) from error
     if whose != (traces.asked, traces.subject):
         return None

@@ -27,7 +27,7 @@ def unreached_in(place: Place, traces: Traces) -> Iterator[str]:
     if alike:
         yield (
             f"{len(alike)} near duplicates of removed images in {place.root}, which are not said "
-            f"to show the same person: {', '.join(alike[:10])}; remove them with --sample"
+            f"to show the same person: {', '.join(alike[:10])}; remove them with --image"
         )
     short = traces.names - traces.searchable
     if short and place.stores:

@@ -16,7 +16,7 @@ from debias.stages.report import build_report
 from debias.stages.representation import build_representation
 from debias.stages.representativeness import build_audited_faces, examine
 from debias.stages.run import Job, Run, open_job, open_run
-from debias.stages.weights import build_weights
+from debias.stages.weights import build_arm, build_weights, usable
 
 __all__ = [
     "AuditParts",
@@ -25,6 +25,7 @@ __all__ = [
     "Run",
     "Silence",
     "Stages",
+    "build_arm",
     "build_audit",
     "build_audited_faces",
     "build_classifier",
@@ -38,4 +39,5 @@ __all__ = [
     "mitigate",
     "open_job",
     "open_run",
+    "usable",
 ]

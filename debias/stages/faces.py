@@ -26,6 +26,7 @@ from debias.sealed import read_manifest, sealed_in, write_json
 from debias.stages import decoded as decoding
 from debias.stages.account import Ingested, account
 from debias.stages.choosing import Chosen, choose, labelled
+from debias.stages.foreseen import foreseen
 from debias.stages.run import Run, dump
 from debias.types import SPLITS, FaceStore, Rejected
 
@@ -40,7 +41,10 @@ def build_faces(run: Run) -> Artifact:
         DataError: The data cannot be used; the message says why.
     """
     artifact = ingest_faces(run.config, run.folder, run.progress, about=run.compute.describe())
-    _check(load_faces(artifact), run.config)
+    faces = load_faces(artifact)
+    _check(faces, run.config)
+    for sentence in foreseen(run.config, faces):
+        run.progress.note(sentence)
     return artifact
 
 

@@ -79,6 +79,14 @@ def not_concluded(
     return sentences
 
 
+def left_out(refused: Mapping[str, str]) -> list[str]:
+    """A sentence on every arm that was not trained."""
+    return [
+        f"Anything about arm {arm!r}: it was left out, because {reason}."
+        for arm, reason in refused.items()
+    ]
+
+
 def headline_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """Changes as plain values, in the order in which they were made."""
     return [

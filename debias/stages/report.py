@@ -56,6 +56,7 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     comparisons = arm_comparisons(run, fairness)
     document = {"key": key} | _document(run, stages, faces, reports, fairness)
     document |= _judged(run, document["weights"], reports, fairness, comparisons)
+    document["not_concluded"][:0] = findings.left_out(stages.refused)
     pictures = _pictures(run, stages, faces)
     try:
         charts = report.write_report(run.folder.path / "report.html", document, pictures)
@@ -129,6 +130,7 @@ def _document(
         "data": about_data(run, stages, faces, small, small_test_groups(fairness)),
         "representation": about_representation(run, stages.representation),
         "weights": weights,
+        "refused": dict(stages.refused),
         "situations": [sentence(entry) for entry in situations(faces, weights, below)],
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
@@ -199,7 +201,7 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": faces.images[some]}
     if is_trained(run):
         found |= _drawn_by_the_model(stages.representation, faces)
-    rarity = next((a for a, rule in run.config.arms.items() if rule.needs_density), None)
+    rarity = next((arm for arm in stages.weights if run.config.arms[arm].needs_density), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]

@@ -13,6 +13,7 @@ from debias.config import RunConfig, SpaceRecipe
 from debias.device import Compute, choose
 from debias.progress import Progress, Silence
 from debias.settings import Settings
+from debias.stages.finished import AUDIT, REPORT, make_room
 from debias.tracking import NullTracking, Tracker, Tracking
 
 J = TypeVar("J", bound="Job")
@@ -94,13 +95,28 @@ def open_run(
     *,
     progress: Progress | None = None,
     tags: Mapping[str, str] | None = None,
+    replace: bool = False,
 ) -> Run:
     """Create or continue the run folder ``out``.
 
+    Finished stages are found by their content, so changed settings of a recipe go on with them.
+    The report of the former settings is deleted first, so that none lies beside another recipe;
+    whoever goes back to them makes it again from its stages.
+
+    Args:
+        config: The recipe.
+        out: Folder.
+        progress: Watches.
+        tags: Of every tracked run.
+        replace: Take over the finished folder of a recipe of another name.
+
     Raises:
         StorageError: The folder cannot be written.
-        ConfigError: The device does not exist on this machine.
+        ConfigError: A recipe of another name has finished there, or the device does not exist on
+            this machine.
     """
+    progress = progress or Silence()
+    make_room(out, config.name, {REPORT: dump(config)}, progress, replace=replace)
     return _opened(Run, config, out, progress, tags)
 
 
@@ -110,8 +126,11 @@ def open_job(
     *,
     progress: Progress | None = None,
     tags: Mapping[str, str] | None = None,
+    replace: bool = False,
 ) -> Job:
     """Likewise, for a job that trains no classifier: an audit."""
+    progress = progress or Silence()
+    make_room(out, config.name, {AUDIT: dump(config)}, progress, replace=replace)
     return _opened(Job, config, out, progress, tags)
 
 
@@ -119,7 +138,7 @@ def _opened(
     kind: type[J],
     config: SpaceRecipe,
     out: Path,
-    progress: Progress | None,
+    progress: Progress,
     tags: Mapping[str, str] | None,
 ) -> J:
     folder = RunFolder(out)
@@ -129,7 +148,7 @@ def _opened(
         folder=folder,
         compute=choose(config.device, config.precision),
         id=about["id"],
-        progress=progress or Silence(),
+        progress=progress,
         tags=tags or {},
     )
 

@@ -198,6 +198,8 @@ def _between_latents(
 
 
 def _groups(run: Run, rule: GroupBalance, inputs: Inputs, faces: FaceStore) -> Given:
+    if not faces.attributes:
+        return Given(table=lambda: (_table(faces), {}))  # the rule says what is missing
     groups = annotated(run, crossed(faces, rule.by), rule.annotated_per_group)
     about = {"annotated": int((groups != "").sum()), "estimated": bool((groups == "").any())}
     if (groups != "").all():

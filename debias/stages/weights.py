@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from debias.artifacts import (
     load_weights,
     save_weights,
 )
+from debias.config import BASELINE
+from debias.errors import WeightError
 from debias.sealed import write_json
 from debias.seeding import stream_seed
 from debias.stages.history import named
@@ -22,8 +25,10 @@ from debias.stages.targets import Given, Inputs, score_of
 from debias.stages.withholding import small_training_groups, without
 from debias.tracking import Tracker
 from debias.types import FaceStore, SamplingWeights
+from debias.weighting.gate import in_an_epoch
 
 STAGE = "weights"
+STEADY = 1000  # effective images below which the report says what that means
 
 
 def build_weights(
@@ -58,6 +63,35 @@ def build_weights(
     return found
 
 
+def build_arm(
+    run: Run, faces: Artifact, latents: Artifact, reference: Artifact | None, arm: str
+) -> Artifact | str:
+    """As :func:`build_weights`, but weights that cannot be used cost their arm and not the run.
+
+    Returns:
+        The weights, or why there are none.
+    """
+    try:
+        return build_weights(run, faces, latents, reference, arm)
+    except WeightError as error:
+        run.progress.note(f"Arm {arm!r} is left out: {error}.")
+        return str(error)
+
+
+def usable(arms: Mapping[str, Artifact | str]) -> tuple[dict[str, Artifact], dict[str, str]]:
+    """The arms to train, and those that were refused with the reason.
+
+    Raises:
+        WeightError: None is left to train.
+    """
+    refused = {arm: found for arm, found in arms.items() if isinstance(found, str)}
+    kept = {arm: found for arm, found in arms.items() if not isinstance(found, str)}
+    if not kept:
+        reasons = "; ".join(f"{arm}: {reason}" for arm, reason in refused.items())
+        raise WeightError(f"every arm was refused, so there is nothing to train ({reasons})")
+    return kept, refused
+
+
 def _build(
     run: Run, key: str, faces: FaceStore, given: Given, which: tuple[str, float]
 ) -> Artifact:
@@ -70,12 +104,23 @@ def _build(
         table, about = given.table()
         weights = rule.weights(table)
     figures = _figures(run, faces, weights) | about
-    figures["warnings"] = [str(warning.message) for warning in caught]
+    figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
     with run.create(STAGE, key, start) as folder:
         save_weights(folder, weights)
         write_json(folder / "figures.json", figures | {"uses_groups": rule.uses_groups})
     advance(f"effective sample size {weights.ess:.0%}")
     return run.finished(STAGE, key)
+
+
+def _unsteady(weights: SamplingWeights) -> list[str]:
+    """What weights mean that count for few images, which small sets cannot help."""
+    effective = weights.effective_sample_size
+    if effective >= STEADY * (1 - 1e-9) or weights.origin.get("rule") == BASELINE:
+        return []
+    return [
+        f"results vary from one training to the next about as with {effective:.0f} images: "
+        f"{in_an_epoch(weights)}"
+    ]
 
 
 def _figures(run: Run, faces: FaceStore, weights: SamplingWeights) -> dict[str, Any]:

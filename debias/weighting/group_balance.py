@@ -11,6 +11,8 @@ from debias.settings import Settings
 from debias.types import SamplingWeights, TrainingTable
 from debias.weighting.gate import check
 
+REMEDY = "balance fewer attributes ('by'), join small groups, or annotate more images of them"
+
 
 class GroupBalance(Settings):
     """Weights 1 / n_g: every annotated group gets the same total weight.
@@ -56,7 +58,7 @@ class GroupBalance(Settings):
             WeightDegeneracyError: The weights rest on too few samples.
         """
         if table.groups is None:
-            raise WeightError("group_balance needs group annotations; set 'attributes'")
+            raise WeightError("group_balance needs annotated groups; name them in 'attributes'")
         member = _membership(table)  # (n, g)
         classes = np.unique(table.labels, return_inverse=True)[1].astype(np.int64)
         classes = classes if self.within_class else np.zeros_like(classes)
@@ -66,7 +68,7 @@ class GroupBalance(Settings):
             probability=probability / probability.sum(),
             origin={"rule": self.name, "annotated": int((table.groups != "").sum())},
         )
-        return check(weights, allow_degenerate=self.allow_degenerate)
+        return check(weights, allow_degenerate=self.allow_degenerate, remedy=REMEDY)
 
 
 def _membership(table: TrainingTable) -> Float64[np.ndarray, "n g"]:

@@ -68,4 +68,5 @@ class TemperedRule(Settings):
         weights = SamplingWeights(
             sample_ids=table.sample_ids, probability=found.probability, origin=about
         )
-        return check(weights, allow_degenerate=self.allow_degenerate)
+        remedy = "give 'ess' a share" if self.ess == "published" else "raise 'ess'"
+        return check(weights, allow_degenerate=self.allow_degenerate, remedy=remedy)

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from debias.audit_command import Request, recipe_of
 from debias.commands import app
 from debias.config import load_space
 from debias.errors import ConfigError, DataError
+from debias.source import Request, audit_recipe
 from debias.stages import build_audited_faces, examine, open_job
 from debias.tracking import RecordingTracking
 
@@ -36,7 +36,7 @@ def sets(*settings):
 def demo(tmp_path_factory):
     """The drawn demo with its reference; the folder, what was said, what was tracked."""
     folder = tmp_path_factory.mktemp("audit") / "demo"
-    config = recipe_of(Request(overrides=[*DRAWN, "reference.data.n_train=80"]))
+    config = audit_recipe(Request(overrides=[*DRAWN, "reference.data.n_train=80"]))
     tracking = RecordingTracking()
     document = examine(open_job(config, folder).with_tracking(tracking))
     return folder, document, tracking
@@ -99,7 +99,7 @@ def photographs(tmp_path_factory):
 def test_a_folder_is_audited_whole_and_no_face_is_shown(photographs, tmp_path):
     out = tmp_path / "out"
     result = audit(
-        "--data", photographs, "--table", photographs / "table.csv", "--attributes", "tone",
+        photographs, "--table", photographs / "table.csv", "--attributes", "tone",
         "--earlier", photographs, *sets(*TINY, MODEL), "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -140,7 +140,7 @@ def test_wrong_shares_are_refused_before_anything_is_trained(photographs, tmp_pa
 
 
 def test_too_few_images_are_refused_before_anything_is_trained(tmp_path):
-    config = recipe_of(Request(overrides=[*DRAWN, "data.n_train=30", "data.n_validation=8"]))
+    config = audit_recipe(Request(overrides=[*DRAWN, "data.n_train=30", "data.n_validation=8"]))
     with pytest.raises(DataError, match="38 images to audit"):
         build_audited_faces(open_job(config, tmp_path))
 

@@ -101,6 +101,8 @@ class Watched:
     def reused(self, title):
         self.kept.append(title)
 
+    def note(self, text): ...
+
 
 @pytest.fixture
 def decoded_files(monkeypatch):

@@ -155,11 +155,29 @@ def test_ties_that_leave_nothing_closer_are_said():
 
 
 def test_degenerate_weights_are_refused_unless_allowed_by_name():
-    with pytest.raises(WeightDegeneracyError, match=r"250 of 500 .*distinct.*allow_degenerate"):
-        LatentRarity().weights(random_table(500))
+    with pytest.raises(WeightDegeneracyError, match=r"25 of 500 .*distinct.*allow_degenerate"):
+        LatentRarity(ess=0.05, cap=1e9).weights(random_table(500))
     assert latent().weights(random_table(500)).ess == pytest.approx(0.5, rel=0.01)
-    with pytest.raises(WeightDegeneracyError, match="at least 1% and 1000 samples"):
+    with pytest.raises(WeightDegeneracyError, match="at least 2000 are needed"):
         LatentRarity(ess=0.005, cap=1e9).weights(random_table(200_000))
+
+
+def test_a_small_set_is_no_degenerate_one():
+    assert LatentRarity().weights(random_table(436)).effective_sample_size == pytest.approx(
+        218, rel=0.01
+    )
+    assert LatentRarity().weights(random_table(40)).ess == pytest.approx(0.5, rel=0.05)
+
+
+def test_groups_are_not_told_to_raise_an_ess_that_they_do_not_have():
+    size = 1000
+    groups = np.where(np.arange(size) < 1, "b", "a")
+    lone = TrainingTable(
+        sample_ids=np.arange(size).astype(str), labels=np.zeros(size, dtype=np.int64), groups=groups
+    )
+    with pytest.raises(WeightDegeneracyError, match="balance fewer attributes") as refused:
+        GroupBalance().weights(lone)
+    assert "'ess'" not in str(refused.value)
 
 
 def test_uneven_but_allowed_weights_warn():

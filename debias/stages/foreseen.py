@@ -1,0 +1,52 @@
+"""What a store and a recipe let one know before anything is trained."""
+
+from collections.abc import Iterator
+
+from debias.config import BASELINE, RunConfig
+from debias.types import FaceStore
+
+FEW = 2000  # training images
+
+
+def few_images(faces: FaceStore) -> list[str]:
+    """What a small training set means for everything that follows."""
+    count = len(faces.rows("train"))
+    if count >= FEW:
+        return []
+    return [
+        f"{count:,} training images are few (below {FEW:,}): the latent space is coarse, weights "
+        "show the same images again and again, and results vary from training to training. "
+        "Expect wide intervals; many questions will end in 'cannot tell'."
+    ]
+
+
+def foreseen(config: RunConfig, faces: FaceStore) -> list[str]:
+    """Sentences on what this run will not be able to show."""
+    return [*_without_baseline(config), *few_images(faces), *_groups(config, faces)]
+
+
+def _without_baseline(config: RunConfig) -> Iterator[str]:
+    if BASELINE not in config.arms:
+        yield (
+            f"No arm is called {BASELINE!r}, so there is no plain training to compare with: the "
+            "report will describe the arms and judge no change. Add "
+            f"--set arms.{BASELINE}={BASELINE}."
+        )
+
+
+def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
+    """Arms that balance groups where there are none to balance."""
+    groups = faces.groups(faces.rows("train"))
+    for arm, rule in config.arms.items():
+        if rule.uses_groups and not faces.attributes:
+            yield (
+                f"Arm {arm!r} balances annotated groups and none are named, so it will be left "
+                "out: name columns with --attributes, or drop the arm."
+            )
+        elif rule.uses_groups:
+            chosen = groups[list(getattr(rule, "by", ()) or faces.attributes)]
+            if (chosen.nunique() < 2).all():
+                yield (
+                    f"Arm {arm!r} balances {', '.join(chosen)}, but all training images are of "
+                    "one group: it will be plain training."
+                )
