@@ -95,7 +95,7 @@ def _checked(rows: Iterable[Row], error: type[PipelineError]) -> Table:
 
 
 def _advice(table: Table) -> str:
-    """What to do about shares with a wrong sum: many attributes of one group are swapped columns."""
+    """What to do about a wrong sum; several attributes of one group are swapped columns."""
     groups = {group for shares in table.values() for group in shares}
     if len(groups) >= len(table):
         return "list every group, and correct them"
