@@ -8,13 +8,15 @@
 ``.parquet``  the same, or all dimensions as one column of lists.
 ==========  =====================================================================================
 
-In a table every column of numbers is a dimension, with two exceptions: a column that the caller
-names, and a column of whole numbers beside columns of fractions, which is a label, a count or a
-year. Both are kept beside the embedding.
+In a table the dimensions are the columns that are numbered alike, such as ``e0`` to ``e31``, or
+those that the caller names; what the numbers in them look like decides nothing. All other columns
+are kept beside the embedding.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -26,7 +28,15 @@ from jaxtyping import Float, Shaped
 from debias.errors import DataError
 
 ID_COLUMNS = ("sample_id", "path")  # the first that is there holds the ids
+TABLES = (".csv", ".parquet")
 NAMED = 5  # examples in a message
+NUMBERED = re.compile(r"(.*?)(\d+)")
+RANGE = re.compile(r"(.*?)(\d+)-(.*?)(\d+)")
+CLEARLY = 4  # times as many columns as any other family has, and nobody asks which is meant
+WAY_OUT = (
+    "name the dimensions, as a list, e0-e31 or 'e*', with --columns, or with "
+    "representation.model.columns in a recipe"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,15 +48,21 @@ class EmbeddingTable:
             Finiteness is checked by whoever uses them.
         ids: (n,) text, each once; None when the file has none.
         columns: n rows; what stands beside the embedding, such as labels and groups.
+        dimensions: (k,) names of the columns that the embedding was made of; empty for an array.
     """
 
     values: Float[np.ndarray, "n k"]
     ids: Shaped[np.ndarray, " n"] | None
     columns: pd.DataFrame
+    dimensions: tuple[str, ...] = ()
 
 
 def read_embeddings(
-    path: Path, *, ids: Path | None = None, columns: Sequence[str] = ()
+    path: Path,
+    *,
+    ids: Path | None = None,
+    columns: Sequence[str] = (),
+    dimensions: Sequence[str] = (),
 ) -> EmbeddingTable:
     """Read a file of embeddings.
 
@@ -54,10 +70,13 @@ def read_embeddings(
         path: A ``.npy``, ``.npz``, ``.parquet`` or ``.csv`` file.
         ids: A file with one id per row: text, one a line, or ``.npy``. It replaces ids in ``path``.
         columns: Columns of a table that are not part of the embedding although they hold numbers.
+        dimensions: Columns of a table that are: names, ranges such as ``e0-e31`` and patterns such
+            as ``e*``. By default those that are numbered alike.
 
     Raises:
-        DataError: The file is missing, of another kind or unreadable; holds no matrix or no column
-            of numbers; a named column is not there; ids are repeated or not one per row.
+        DataError: The file is missing, of another kind or unreadable; holds no matrix, no column
+            of numbers or none that looks like a dimension; a named column is not there; ids are
+            repeated or not one per row.
     """
     if not path.is_file():
         raise DataError(f"the embeddings {path.absolute()} do not exist; correct the path")
@@ -68,7 +87,7 @@ def read_embeddings(
             f"{path.suffix or 'a file without an ending'}"
         )
     try:
-        values, found, beside = read(path, columns)
+        values, found, beside, chosen = read(path, columns, dimensions)
         found = found if ids is None else _read_ids(ids)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read as embeddings: {error}") from error
@@ -78,18 +97,22 @@ def read_embeddings(
     _check_shape(path, values)
     if found is not None:
         found = _checked_ids(ids or path, found, len(values))
-    return EmbeddingTable(values=_as_floats(values), ids=found, columns=beside)
+    return EmbeddingTable(
+        values=_as_floats(values), ids=found, columns=beside, dimensions=tuple(chosen)
+    )
 
 
-Parts = tuple[np.ndarray, np.ndarray | None, pd.DataFrame]
+Parts = tuple[np.ndarray, np.ndarray | None, pd.DataFrame, list[str]]
 
 
-def _read_npy(path: Path, columns: Sequence[str]) -> Parts:
+def _read_npy(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
+    _refuse_names(path, dimensions)
     values = np.load(path, mmap_mode="r", allow_pickle=False)
-    return values, None, pd.DataFrame(index=range(len(values) if values.ndim else 0))
+    return values, None, pd.DataFrame(index=range(len(values) if values.ndim else 0)), []
 
 
-def _read_npz(path: Path, columns: Sequence[str]) -> Parts:
+def _read_npz(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
+    _refuse_names(path, dimensions)
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     matrices = [name for name, array in arrays.items() if array.ndim == 2]
@@ -101,10 +124,18 @@ def _read_npz(path: Path, columns: Sequence[str]) -> Parts:
     values = arrays.pop(name)
     found = arrays.pop("ids", None)
     beside = {n: a for n, a in arrays.items() if a.ndim == 1 and len(a) == len(values)}
-    return values, found, pd.DataFrame(beside, index=range(len(values)))
+    return values, found, pd.DataFrame(beside, index=range(len(values))), []
 
 
-def _read_csv(path: Path, columns: Sequence[str]) -> Parts:
+def _refuse_names(path: Path, dimensions: Sequence[str]) -> None:
+    if dimensions:
+        raise DataError(
+            f"{path} holds an array, which has no columns to choose ({_listed(dimensions)} is "
+            "asked for); leave the choice out, or save what you want"
+        )
+
+
+def _read_csv(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
     text = dict.fromkeys([*ID_COLUMNS, *columns], str)  # an id 007 must not become 7
     table = pd.read_csv(path, dtype=text)
     if len(table.columns) and all(_looks_like_a_value(name) for name in table.columns):
@@ -112,15 +143,16 @@ def _read_csv(path: Path, columns: Sequence[str]) -> Parts:
             f"the first line of {path} holds numbers where names of columns are expected; add a "
             "header line, or save the array as .npy"
         )
-    return _split(path, table, columns)
+    return _split(path, table, columns, dimensions)
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Parts:
+def _read_parquet(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
     table = pd.read_parquet(path)
-    return _split(path, table if table.index.name is None else table.reset_index(), columns)
+    table = table if table.index.name is None else table.reset_index()
+    return _split(path, table, columns, dimensions)
 
 
-READERS: dict[str, Callable[[Path, Sequence[str]], Parts]] = {
+READERS: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Parts]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".parquet": _read_parquet,
@@ -137,39 +169,99 @@ def _looks_like_a_value(name: str) -> bool:
     return not name.isdigit()
 
 
-def _split(path: Path, table: pd.DataFrame, named: Sequence[str]) -> Parts:
+def _split(path: Path, table: pd.DataFrame, named: Sequence[str], asked: Sequence[str]) -> Parts:
     """Take the table apart into embedding, ids and what is beside them."""
     table.columns = table.columns.astype(str)
     id_column = next((name for name in ID_COLUMNS if name in table), None)
     found = None if id_column is None else table.pop(id_column).to_numpy()
     candidates = table.drop(columns=[n for n in (*named, *ID_COLUMNS) if n in table])
-    chosen = [str(name) for name in candidates if _holds_lists(candidates[name])]
-    if len(chosen) > 1:
-        raise DataError(f"{path} has several columns of lists: {_listed(chosen)}; keep one")
-    if chosen:
-        values = np.stack(table[chosen[0]].tolist())
-    else:
-        chosen = _dimensions(path, candidates)
-        single = (table[chosen].dtypes == np.float32).all()
-        values = table[chosen].to_numpy(np.float32 if single else np.float64, na_value=np.nan)
-    return values, found, table.drop(columns=chosen).reset_index(drop=True)
+    lists = [str(name) for name in candidates if _holds_lists(candidates[name])]
+    if asked:
+        lists = [name for name in lists if name in asked]
+    if len(lists) > 1:
+        raise DataError(
+            f"{path} has several columns of lists: {_listed(lists)}; keep one, or name it with "
+            "--columns"
+        )
+    chosen = lists or _dimensions(path, candidates, asked)
+    beside = table.drop(columns=chosen).reset_index(drop=True)
+    if lists:
+        return np.stack(table[lists[0]].tolist()), found, beside, []
+    single = (table[chosen].dtypes == np.float32).all()
+    values = table[chosen].to_numpy(np.float32 if single else np.float64, na_value=np.nan)
+    return values, found, beside, chosen
 
 
 def _holds_lists(column: "pd.Series[Any]") -> bool:
     return len(column) > 0 and isinstance(column.iloc[0], list | np.ndarray)
 
 
-def _dimensions(path: Path, table: pd.DataFrame) -> list[str]:
+def _dimensions(path: Path, table: pd.DataFrame, asked: Sequence[str]) -> list[str]:
     """Names of the columns that make up the embedding."""
     _refuse_mixed(path, table)
     numbers = [str(name) for name in table.select_dtypes(np.number)]
-    fractions = [str(name) for name in table.select_dtypes(np.floating)]
     if not numbers:
         raise DataError(
             f"{path} has no column of numbers to take as the embedding; columns: "
             f"{_listed(table.columns)}"
         )
-    return fractions or numbers
+    names = [str(name) for name in table]
+    if asked:
+        chosen = list(dict.fromkeys(name for one in asked for name in _meant(path, one, names)))
+    else:
+        chosen = _family(path, names, numbers)
+    wrong = [name for name in chosen if name not in numbers]
+    if wrong:
+        raise DataError(
+            f"{path}: column {wrong[0]!r} should be a dimension, but holds no numbers; correct it, "
+            f"or {WAY_OUT}"
+        )
+    return chosen
+
+
+def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:
+    """Columns that a name, a range or a pattern stands for."""
+    ends = RANGE.fullmatch(one)
+    if one in names:
+        found = [one]
+    elif ends and ends[1] == ends[3]:
+        found = [
+            name
+            for name in names
+            if (match := NUMBERED.fullmatch(name))
+            and match[1] == ends[1]
+            and int(ends[2]) <= int(match[2]) <= int(ends[4])
+        ]
+    else:
+        found = [name for name in names if "*" in one and fnmatchcase(name, one)]
+    if not found:
+        raise DataError(
+            f"{path} has no column {one!r} to take as a dimension; columns: {_listed(names)}"
+        )
+    return found
+
+
+def _family(path: Path, names: Sequence[str], numbers: Sequence[str]) -> list[str]:
+    """The columns that are numbered alike, by their number."""
+    families: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        match = NUMBERED.fullmatch(name)
+        if match:
+            families.setdefault(match[1], []).append((int(match[2]), name))
+    known = [[name for _, name in sorted(one)] for one in families.values()]
+    known = [one for one in known if not set(numbers).isdisjoint(one)]
+    largest, second, *_ = [*sorted(known, key=len, reverse=True), [], []]
+    if len(largest) < min(2, len(numbers)):
+        raise DataError(
+            f"{path} does not look like embeddings: its columns of numbers ({_listed(numbers)}) "
+            f"are not numbered alike, as e0, e1, e2 are; if they are dimensions, {WAY_OUT}"
+        )
+    if len(largest) < CLEARLY * len(second):
+        raise DataError(
+            f"{path} has several sets of numbered columns: {_listed(largest)} and "
+            f"{_listed(second)}; {WAY_OUT}"
+        )
+    return largest
 
 
 def _refuse_mixed(path: Path, table: pd.DataFrame) -> None:

@@ -70,7 +70,13 @@ def evaluate_table(request: Request) -> FairnessReport:
         DataError: The file or a column is missing or cannot be read.
         EvaluationError: The predictions cannot be evaluated as they are.
     """
-    frame, columns = read_table(request.table, request.columns.named()), request.columns
+    columns = request.columns
+    if columns.label == columns.prediction:
+        raise EvaluationError(
+            f"column {columns.label!r} is named as the label and as the prediction: it would agree "
+            "with itself in every row; name the column of the classifier's answers"
+        )
+    frame = read_table(request.table, columns.named())
     return evaluate(
         _classes(frame[columns.label]),
         _classes(frame[columns.prediction]),
@@ -87,9 +93,11 @@ def write_evaluation(request: Request, out: Path) -> FairnessReport:
     """Write ``evaluation.html`` and ``evaluation.json`` into a folder, the numbers last.
 
     Raises:
-        PipelineError: The table cannot be evaluated, or the folder not be written.
+        PipelineError: The table cannot be evaluated, nothing may be shown of any group, or the
+            folder cannot be written.
     """
     found = evaluate_table(request)
+    _require_shown(found)
     document: dict[str, Any] = {
         "kind": "evaluation",
         "schema": SCHEMA,
@@ -106,6 +114,29 @@ def write_evaluation(request: Request, out: Path) -> FairnessReport:
     except OSError as error:
         raise StorageError(f"cannot write into {out} ({error}); choose another --out") from error
     return found
+
+
+def _require_shown(found: FairnessReport) -> None:
+    """Refuse a report in which not one number of one group may be read.
+
+    Raises:
+        EvaluationError: With the way out.
+    """
+    state = found.by_group["state"]
+    if not state.isin(["suppressed", "not_estimable", "unknown"]).all():
+        return
+    below = found.suppress_below
+    raise EvaluationError(
+        f"nothing can be said about any group of {', '.join(_attributes(found))}: "
+        f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because a count from "
+        f"1 to {below - 1} could be read from them, and no other can be computed; join small "
+        "groups, bring more images, or, if single people may be recognised in what is shown, "
+        "give --suppress-below 1"
+    )
+
+
+def _attributes(found: FairnessReport) -> list[str]:
+    return [str(one["attribute"]) for one in found.attributes]
 
 
 def read_evaluation(folder: Path) -> FairnessReport:
@@ -174,8 +205,16 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     if missing:
         raise DataError(
             f"{path} has no column {missing[0]!r}; it has: {', '.join(map(str, frame.columns))}"
+            f"{_delimited(frame)}"
         )
     return frame
+
+
+def _delimited(frame: pd.DataFrame) -> str:
+    """What to do about a table whose header was read as one name."""
+    name = str(frame.columns[0]) if len(frame.columns) == 1 else ""
+    mark = next((mark for mark in (";", "\t", "|") if mark in name), None)
+    return "" if mark is None else f"; it is separated by {mark!r}: write it with commas"
 
 
 def _classes(column: pd.Series) -> Any:  # noqa: ANN401 (numbers if all are, else text)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64, Int64, Shaped
 from debias.api import latent_weights
 from debias.density import Points
 from debias.density.principal import PrincipalComponents
-from debias.embeddings_file import ID_COLUMNS, EmbeddingTable, read_embeddings
+from debias.embeddings_file import ID_COLUMNS, TABLES, EmbeddingTable, read_embeddings
 from debias.errors import ConfigError, DataError, StorageError, WeightError
 from debias.files import replace_file
 from debias.metrics import association
@@ -23,6 +23,8 @@ from debias.reach import reach, readings
 from debias.types import Latents, SamplingWeights
 
 POINTS_DRAWN = 20_000
+NAMED = 8  # columns in a sentence
+WIDE = 4  # times as many dimensions as samples: perhaps the table lies on its side
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
@@ -40,6 +42,7 @@ class Request:
             otherwise they show whom the weights reach.
         reference: File of embeddings of the reference set.
         ids: File of one sample id per row, for embeddings that hold none.
+        dimensions: Columns of a table that are the embedding; empty for those numbered alike.
         target: None for ``reference`` where one is given, else ``uniform``.
         density: None for ``ratio``, which ranks best, where a reference is aimed at, else
             ``histogram``.
@@ -53,6 +56,7 @@ class Request:
     groups: str | None = None
     reference: Path | None = None
     ids: Path | None = None
+    dimensions: tuple[str, ...] = ()
     target: str | None = None
     density: str | None = None
     settings: dict[str, Any]
@@ -80,11 +84,14 @@ def weigh(request: Request) -> Outcome:
             "ending"
         )
     named = [name for name in (request.labels, request.groups) if name and not _file(name)[0]]
-    table = read_embeddings(request.embeddings, ids=request.ids, columns=named)
+    table = read_embeddings(
+        request.embeddings, ids=request.ids, columns=named, dimensions=request.dimensions
+    )
     ids = np.arange(len(table.values)).astype(str) if table.ids is None else table.ids
     latents = Latents(sample_ids=ids, mean=table.values)
     labels, groups = _column(table, request.labels), _column(table, request.groups)
-    weights, notes = _weights(request, latents, labels, groups)
+    reference = _reference(request, table)
+    weights, notes = _weights(request, latents, reference, labels, groups)
     classes = _codes(labels, len(ids))
     names = None if groups is None else _named(groups)
     by_group = None if names is None else weights.describe(names, classes)["by_group"]
@@ -92,7 +99,8 @@ def weigh(request: Request) -> Outcome:
     drawn = _drawn(latents, weights, by_group)
     _write(request.out, lambda path: _save(weights, path))
     _write(picture, lambda path: path.write_bytes(drawn))
-    sentences = _found(latents, weights, classes) + notes
+    told = _columns_told(table, named, asked=bool(request.dimensions))
+    sentences = told + _found(latents, weights, classes) + notes
     if weights.origin["target"] == "groups":
         sentences.append(
             "These annotations made the weights: shares and areas of annotated samples show what "
@@ -109,14 +117,40 @@ def _named(groups: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
     return np.where(pd.isna(groups) | (groups == ""), UNKNOWN, groups).astype(str)
 
 
+def _reference(request: Request, table: EmbeddingTable) -> Float[np.ndarray, "m k"] | None:
+    """Embeddings of the reference, dimension by dimension those of the table."""
+    if request.reference is None:
+        return None
+    is_table = request.reference.suffix.lower() in TABLES
+    found = read_embeddings(request.reference, dimensions=table.dimensions if is_table else ())
+    return found.values
+
+
+def _columns_told(table: EmbeddingTable, named: Sequence[str], *, asked: bool) -> list[str]:
+    """Which columns of a table became dimensions, and which did not and why."""
+    names = table.dimensions
+    if not names:
+        return []
+    kind = "not named by --columns" if asked else "not numbered like them"
+    beside = table.columns.drop(columns=list(named))
+    left = [
+        f"{name} ({kind if pd.api.types.is_numeric_dtype(beside[name]) else 'no numbers'})"
+        for name in beside
+    ]
+    more = ", ..." if len(left) > NAMED else ""
+    ending = f" No dimensions: {', '.join(left[:NAMED])}{more}." if left else ""
+    ends = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return [f"Dimensions: {ends}, {len(names):,} of {len(names) + len(left):,} columns.{ending}"]
+
+
 def _weights(
     request: Request,
     latents: Latents,
+    reference: Float[np.ndarray, "m k"] | None,
     labels: Shaped[np.ndarray, " n"] | None,
     groups: Shaped[np.ndarray, " n"] | None,
 ) -> tuple[SamplingWeights, list[str]]:
     """The weights, and what was warned about on the way."""
-    reference = None if request.reference is None else read_embeddings(request.reference).values
     target = request.target or ("uniform" if reference is None else "reference")
     _require_data(target, request)
     density = request.density or ("ratio" if target == "reference" else "histogram")
@@ -297,6 +331,12 @@ def _found(
         f"samples); the largest weight is {figures['largest']:.1f} times the mean, and the "
         f"heaviest hundredth of the samples holds {figures['top_1_percent']:.1%} of the weight.",
     ]
+    if width > WIDE * size:
+        sentences.insert(
+            1,
+            f"Note: {width:,} dimensions of {size:,} samples are many; if the file holds a sample "
+            "in each column and a dimension in each row, transpose it.",
+        )
     counts = about.get("directions", about.get("factors"))
     if counts is not None:
         kept = ", ".join(dict.fromkeys(str(count) for count in counts))

@@ -367,6 +367,22 @@ def test_an_altered_missing_or_added_file_is_a_problem(root):
     assert texts(found, "integrity", "ok") == ["0 of 1 artifacts agree with their manifest"]
 
 
+@pytest.mark.parametrize("numbers", ["report.json", "audit.json"])
+def test_a_deleted_stage_that_the_report_rests_on_is_a_problem(root, numbers):
+    gone = hashlib.sha256(b"gone").hexdigest()[:20]
+    made = {"faces": KEY, "reference": None, "classifiers": {"uniform": [KEY, gone]}}
+    (root / numbers).write_text(json.dumps({"run": {"artifacts": made}}))
+    found = examine(root)
+    assert exit_code(found) == 4
+    (text,) = texts(found, "runs", "problem")
+    assert text.endswith(f"{numbers} rests on what is not there: classifiers uniform {gone}")
+    with sealing(root / "classifier" / gone, {"stage": "classifier"}) as path:
+        (path / "x.json").write_text("{}")
+    assert texts(examine(root), "runs", "problem") == []
+    shutil.rmtree(root / "faces")
+    assert f"faces {KEY}, classifiers uniform {KEY}" in texts(examine(root), "runs", "problem")[0]
+
+
 def test_leftovers_of_the_dead_are_deleted_on_request_only(root):
     stage = root / "faces"
     dead, alive = (stage / f".debias-{owner}-abcd_123" for owner in (DEAD, os.getpid()))

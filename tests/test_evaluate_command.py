@@ -196,6 +196,47 @@ def test_probabilities_given_as_predictions_are_refused(table):
     assert "look like probabilities" in said
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"--prediction": "smiles"}, "'smiles' is named as the label and as the prediction"),
+        ({"--groups": "image"}, "'image' has 3,000 values on 3,000 images (face0000, face0001, "),
+        ({"--groups": "skin,person"}, "it looks like a number"),
+        ({"--groups": "village"}, "nothing can be said about any group of village: 1500 of 1500"),
+        ({"--prediction": "zero"}, "y_true holds only 1 and y_pred only 0: they have no class in"),
+    ],
+)
+def test_unfit_columns_are_refused_and_nothing_is_written(table, tmp_path, options, message):
+    table["village"] = [f"v{row % 300}" for row in range(ROWS)]
+    table["zero"] = 0
+    if "zero" in options.values():
+        table["smiles"] = 1
+    table.to_csv("before.csv", index=False)
+    columns = {"--label": "smiles", "--prediction": "yhat", "--groups": "skin"} | options
+    code, said = run("evaluate", "before.csv", *[part for pair in columns.items() for part in pair])
+    assert code == 7, said
+    assert message in said
+    assert not (tmp_path / "before-evaluation").exists()
+
+
+def test_numbers_that_are_declared_are_groups(table):
+    table["district"] = [row % 25 for row in range(ROWS)]
+    table.to_csv("before.csv", index=False)
+    asked = ("evaluate", "before.csv", "--label", "smiles", "--prediction", "yhat")
+    code, said = run(*asked, "--groups", "district")
+    assert (code, "looks like a number" in said) == (7, True)
+    values = "|".join(map(str, range(25)))
+    code, said = run(*asked, "--groups", "district", "--declare", f"district={values}")
+    assert code == 0, said
+
+
+def test_another_delimiter_is_named(table):
+    table.to_csv("before.csv", index=False, sep=";")
+    code, said = evaluated()
+    assert code == 3
+    assert "it is separated by ';': write it with commas" in said
+
+
 def test_a_folder_that_is_neither_run_nor_evaluation(table, tmp_path):
     code, said = run("compare", str(tmp_path), str(tmp_path))
     assert code == 3

@@ -75,6 +75,60 @@ def test_labels_and_groups_from_columns(embeddings):
     assert "no group label" not in said
 
 
+def test_columns_become_dimensions_by_their_names_and_it_is_said_which(embeddings):
+    """Whole numbers beside one fraction: quantised embeddings and a quality score."""
+    whole = embeddings.copy()
+    names = [f"d{column}" for column in range(6)]
+    whole[names] = (20 * whole[names]).round().astype(int)
+    whole["quality"] = np.linspace(0, 1, ROWS)
+    whole.to_csv("whole.csv", index=False)
+    code, said, _ = weigh("whole.csv", "--labels", "smiles", "--out", "w.csv")
+    assert code == 0, said
+    assert f"{ROWS:,} samples, 6 dimensions" in said
+    assert "Dimensions: d0 to d5, 6 of 9 columns. No dimensions: skin (no numbers)" in said
+    assert "quality (not numbered like them)" in said
+    labels = embeddings["smiles"].to_numpy()
+    probability = pd.read_csv("w.csv")["probability"]
+    np.testing.assert_allclose(probability, expected(whole, labels=labels), rtol=1e-6)
+
+
+def test_a_table_of_predictions_is_no_embedding_unless_columns_are_named(embeddings):
+    table = pd.DataFrame(
+        {"id": range(ROWS), "y": 1, "p": embeddings["d0"], "age": embeddings["d1"]}
+    )
+    table.to_csv("predictions.csv", index=False)
+    code, said, _ = weigh("predictions.csv")
+    assert code == 3
+    assert "does not look like embeddings: its columns of numbers (id, y, p, age)" in said
+    assert "--columns" in said
+    code, said, _ = weigh("predictions.csv", "--columns", "p,age")
+    assert code == 0, said
+    assert "Dimensions: p to age, 2 of 4 columns" in said
+    assert "y (not named by --columns)" in said
+
+
+def test_a_reference_is_read_by_the_same_columns(embeddings):
+    names = [f"d{column}" for column in range(6)]
+    embeddings[[*reversed(names), "smiles"]].to_csv("wanted.csv", index=False)
+    code, said, _ = weigh("z.csv", "--reference", "wanted.csv", "--out", "a.csv")
+    assert code == 0, said
+    embeddings[names].to_csv("wanted.csv", index=False)
+    assert weigh("z.csv", "--reference", "wanted.csv", "--out", "b.csv")[0] == 0
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    embeddings[names[:5]].to_csv("wanted.csv", index=False)
+    code, said, _ = weigh("z.csv", "--reference", "wanted.csv")
+    assert (code, "has no column 'd5' to take as a dimension" in said) == (3, True)
+
+
+def test_an_array_that_lies_on_its_side_is_remarked_on(embeddings):
+    np.save("side.npy", np.random.default_rng(0).normal(size=(5, 400)))
+    code, said, _ = weigh("side.npy")
+    assert code == 0, said
+    assert "Note: 400 dimensions of 5 samples are many" in said
+    assert "transpose it" in said
+    assert "transpose" not in weigh("z.npy")[1]
+
+
 def test_groups_that_the_weights_do_not_follow_are_named(embeddings):
     code, said, _ = weigh("z.parquet", "--attributes", "coin")
     assert code == 0, said

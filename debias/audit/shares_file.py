@@ -89,9 +89,21 @@ def _checked(rows: Iterable[Row], error: type[PipelineError]) -> Table:
         if abs(total - 1) > SLACK + 1e-9:
             raise error(
                 f"the declared shares of {attribute!r} sum to {total:.4g}, not to 1 within "
-                f"{SLACK}; list every group, and correct them"
+                f"{SLACK}; {_advice(table)}"
             )
     return table
+
+
+def _advice(table: Table) -> str:
+    """What to do about a wrong sum; several attributes of one group are swapped columns."""
+    groups = {group for shares in table.values() for group in shares}
+    if len(groups) >= len(table):
+        return "list every group, and correct them"
+    attribute, group = next((name, *shares) for name, shares in table.items())
+    return (
+        f"{attribute!r} looks like a group and {group!r} like its attribute: the columns attribute "
+        "and group seem to be swapped"
+    )
 
 
 def _lines(path: Path) -> list[tuple[str, list[str]]]:

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from debias.commands.screen import console, explained, say
+from debias.commands.screen import console, explained, listed, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,14 @@ def weigh(  # noqa: PLR0913 (the options of one command)
     ] = None,
     ids: Annotated[
         Path | None, typer.Option(help="One sample id a line, for embeddings without ids.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Columns of a table that are the dimensions: names, e0-e31, 'e*'. [default: those "
+            "that are numbered alike]",
+        ),
     ] = None,
     target: Annotated[
         str | None,
@@ -80,7 +88,8 @@ def weigh(  # noqa: PLR0913 (the options of one command)
         found = weigh_file(
             Request(
                 embeddings=embeddings, labels=label, groups=attributes, reference=reference,
-                ids=ids, target=target, density=density, settings=settings, out=out,
+                ids=ids, dimensions=tuple(listed(columns or "")), target=target, density=density,
+                settings=settings, out=out,
             )
         )  # fmt: skip
         if found.by_group is not None:

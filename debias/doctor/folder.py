@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from debias import janitor
-from debias.doctor.finding import Finding, some
+from debias.doctor.finding import NAMED, Finding, some
 from debias.doctor.permissions import permissions
 from debias.errors import ArtifactCorruptError
-from debias.sealed import is_sealed, verify
+from debias.sealed import MANIFEST, is_sealed, verify
 
 NUMBERS = ("report.json", "audit.json")  # that a finished run or audit leaves
 
@@ -137,9 +137,44 @@ def _runs(folder: Path) -> Iterator[Finding]:
                     "delete it; the next run of the recipe writes it anew",
                 )  # fmt: skip
             states.append(state)
+            yield from _rests_on(Path(here))
     if states:
         counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
         yield Finding("runs", "ok", f"{len(states)} runs: {counted}")
+
+
+def _rests_on(run: Path) -> Iterator[Finding]:
+    """What the numbers of a run were made of and is gone: they cannot be checked any more."""
+    for numbers in (run / name for name in NUMBERS if (run / name).exists()):
+        named = _named_in(_made_of(numbers))
+        gone = [what for what, key in named if not any(run.glob(f"*/{key}/{MANIFEST}"))]
+        if gone:
+            more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
+            yield Finding(
+                "runs", "problem",
+                f"{numbers} rests on what is not there: {', '.join(gone[:NAMED])}{more}",
+                "run the same command again, which makes it anew",
+            )  # fmt: skip
+
+
+def _made_of(numbers: Path) -> object:
+    """What a report says it was made of; None where it does not say so."""
+    try:
+        return json.loads(numbers.read_text(encoding="utf-8"))["run"]["artifacts"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _named_in(artifacts: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every artifact as a person calls it, and its key."""
+    if isinstance(artifacts, dict):
+        for inner, value in artifacts.items():
+            yield from _named_in(value, f"{name}{inner} ")
+    elif isinstance(artifacts, list):
+        for value in artifacts:
+            yield from _named_in(value, name)
+    elif isinstance(artifacts, str) and janitor.KEY.fullmatch(artifacts):
+        yield name + artifacts, artifacts
 
 
 def _state(run: Path) -> str:

@@ -49,6 +49,11 @@ class Selection(Settings):
     validation_fraction: float = Field(
         default=0.1, gt=0, lt=1, description="Validation images, as a share of the training images."
     )
+    even_over: tuple[str, ...] = Field(
+        default=(),
+        description="Annotated columns of which every value gets its share of each split; empty: "
+        "the label alone steers it.",
+    )
     caps: Caps | None = Field(default=None, description="Most training images per group.")
     leaks: Literal["refuse", "drop"] = Field(
         default="refuse",

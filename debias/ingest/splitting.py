@@ -1,4 +1,4 @@
-"""Train, validation and test: no person and no photograph on two sides, every group in its share.
+"""Train, validation and test: no person and no photograph on two sides, every class in its share.
 
 ``n`` samples.
 """
@@ -29,9 +29,12 @@ def split(
     """Add the column ``split``; rows that belong to no split are left out.
 
     Units (:func:`units`) never stand on two sides. A share of the images is drawn by units within
-    strata, the cells of the crossed label and attributes (a unit counts for the cell of most of
-    its images), so that every stratum's share is met to within one unit; strata that are due less
-    than one image are drawn from together. No image is lost by that.
+    strata, the cells of the label crossed with the columns that the selection names (a unit counts
+    for the cell of most of its images), so that every stratum's share is met to within one unit;
+    strata that are due less than one image are drawn from together. No image is lost by that.
+
+    Attributes steer nothing unless the selection asks for it: what a model sees, and every figure
+    that names no group, must not depend on which annotation is listed.
 
     Images are lost only where numbers are asked for: ``test_per_group`` takes exactly as many from
     every cell of the crossed attributes, and caps take at most so many for training; the other
@@ -44,7 +47,7 @@ def split(
         samples: With ``sample_id``, unique, and the attributes; with ``label`` (class index) where
             there is one.
         selection: Shares and numbers.
-        attributes: Columns.
+        attributes: Columns whose cells ``test_per_group`` speaks of.
         generator: Of this split.
 
     Returns:
@@ -53,14 +56,13 @@ def split(
     Raises:
         DataError: A cell holds fewer images than ``test_per_group``, or a given split stands
             beside settings that draw one.
+        GroupSchemaError: A column that the selection names does not exist.
         SplitLeakageError: A given split divides a unit, and ``leaks`` is "refuse".
     """
     if "split" in samples:
         return _given(samples, selection)
     samples = samples.sort_values("sample_id", kind="stable")
-    if selection.caps:
-        require_column(samples, selection.caps.column, "selection.caps")
-    parts = Units.of(samples, _stratified_by(samples, selection.caps, attributes))
+    parts = Units.of(samples, _stratified_by(samples, selection))
     test = _test_rows(samples, parts, selection, attributes, generator)
     rest = ~parts.touched(test)[parts.of_row]
     validation = _validation_rows(samples, parts, rest, selection, generator)
@@ -104,10 +106,10 @@ def without_leaks(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Rejected, 
 
 
 def _given(samples: pd.DataFrame, selection: Selection) -> pd.DataFrame:
-    if selection.caps or selection.test_per_group:
+    if selection.caps or selection.test_per_group or selection.even_over:
         raise DataError(
-            "the data bring their own split, so selection.caps and selection.test_per_group have "
-            f"no effect; drop them, or {DRAWN_INSTEAD}"
+            "the data bring their own split, so selection.caps, selection.test_per_group and "
+            f"selection.even_over have no effect; drop them, or {DRAWN_INSTEAD}"
         )
     if selection.leaks == "drop":
         return without_leaks(samples)[0]
@@ -118,12 +120,15 @@ def _given(samples: pd.DataFrame, selection: Selection) -> pd.DataFrame:
     return samples
 
 
-def _stratified_by(
-    samples: pd.DataFrame, caps: Caps | None, attributes: Sequence[str]
-) -> list[str]:
+def _stratified_by(samples: pd.DataFrame, selection: Selection) -> list[str]:
+    for column in selection.even_over:
+        require_column(samples, column, "selection.even_over")
+    named = [*selection.even_over]
+    if selection.caps:
+        require_column(samples, selection.caps.column, "selection.caps")
+        named.append(selection.caps.column)
     label = ["label"] if "label" in samples else []
-    capped = [caps.column] if caps else []
-    return list(dict.fromkeys([*label, *attributes, *capped]))
+    return list(dict.fromkeys([*label, *named]))
 
 
 def _test_rows(

@@ -19,6 +19,7 @@ from debias.ranking import UNKNOWN
 CROSS = " x "
 # A crossing beyond this could not be read by a person, and 40 attributes would not fit in memory.
 MOST_CELLS = 10_000
+MOST_VALUES = 20  # of a column that nobody declared, before it is asked what they are
 
 Source = Literal["self-reported", "annotated", "inferred", "not stated"]
 WEAKEST_FIRST = ("inferred", "not stated", "annotated", "self-reported")
@@ -151,6 +152,38 @@ def groupings(
     if names.duplicated().any():
         raise EvaluationError(f"two groups are both called {names[names.duplicated()].iloc[0]!r}")
     return tuple(found)
+
+
+def require_groups(grouping: Grouping) -> None:
+    """Refuse an attribute whose values are names of images, or measurements, and no groups.
+
+    Raises:
+        EvaluationError: It has more than 20 values, and they differ from image to image or are all
+            numbers.
+    """
+    values = [cell.partition(":")[2] for cell in grouping.cells if not is_unknown(cell)]
+    if len(values) <= MOST_VALUES:
+        return
+    told = f"attribute {grouping.attribute!r} has {len(values):,} values on {len(grouping.codes):,}"
+    shown = ", ".join(values[:3])
+    if 2 * len(values) > len(grouping.codes):
+        raise EvaluationError(
+            f"{told} images ({shown}, ...): it looks like an identifier. Groups hold many images "
+            "each: name another column; who is shown belongs to subject, the image to sample"
+        )
+    if all(_is_number(value) for value in values):
+        raise EvaluationError(
+            f"{told} images ({shown}, ...): it looks like a number. Make a column of ranges, for "
+            "example with pandas.cut, or declare the values if they are groups"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_names(

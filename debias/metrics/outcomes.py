@@ -13,7 +13,13 @@ from jaxtyping import Float64, Int64, Shaped
 from numpy.typing import ArrayLike
 
 from debias.errors import EvaluationError
-from debias.metrics.disaggregation import Grouping, as_groups, groupings, join_groups
+from debias.metrics.disaggregation import (
+    Grouping,
+    as_groups,
+    groupings,
+    join_groups,
+    require_groups,
+)
 from debias.types import Predictions
 
 
@@ -76,7 +82,8 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
 
     Raises:
         EvaluationError: Lengths that disagree, missing values, predictions that look like
-            probabilities or lie outside the classes, scores that are no probabilities.
+            probabilities, lie outside the classes or have none in common with the truth, scores
+            that are no probabilities, groups that look like identifiers or numbers.
         GroupSchemaError: A group that was not declared.
     """
     truth, guess = _labels("y_true", y_true), _labels("y_pred", y_pred)
@@ -92,12 +99,18 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
     found = groupings(
         as_groups(groups, ids).iloc[order], sources=task.sources, declared=task.declared
     )
+    for grouping in found:
+        if not grouping.is_crossing and grouping.attribute not in (task.declared or {}):
+            require_groups(grouping)
+    y_true, y_pred = _indices("y_true", truth, values), _indices("y_pred", guess, values)
+    if task.classes is None:
+        _require_common(y_true, y_pred, classes)
     return Outcomes(
         sample_ids=ids[order],
         classes=classes,
         positive=positive,
-        y_true=_indices("y_true", truth, values)[order],
-        y_pred=_indices("y_pred", guess, values)[order][None],
+        y_true=y_true[order],
+        y_pred=y_pred[order][None],
         score=_scores(score, (classes, positive), order),
         groupings=found,
         subjects=None if subjects is None else subjects[order],
@@ -238,6 +251,19 @@ def _indices(
             f"{', '.join(map(str, values[:10]))}: {', '.join(strange)}; declare all classes"
         )
     return codes
+
+
+def _require_common(
+    y_true: Int64[np.ndarray, " n"], y_pred: Int64[np.ndarray, " n"], classes: tuple[str, ...]
+) -> None:
+    """Refuse columns of which every value of one is a class that the other never has."""
+    if not np.isin(y_true, y_pred).any():
+        told = [", ".join(classes[code] for code in np.unique(one)) for one in (y_true, y_pred)]
+        raise EvaluationError(
+            f"y_true holds only {told[0]} and y_pred only {told[1]}: they have no class in common. "
+            "Write the same class in the same way in both; if every answer is wrong indeed, "
+            "declare the classes"
+        )
 
 
 def _scores(

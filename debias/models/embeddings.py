@@ -37,6 +37,11 @@ class Embeddings(Settings):
     beside: tuple[str, ...] = Field(
         default=(), description="Columns of numbers that are not part of the embedding."
     )
+    columns: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of a table that are its dimensions: names, e0-e31, e*; empty: those "
+        "that are numbered alike.",
+    )
 
     def identity(self) -> dict[str, object]:
         """Contents of the files.
@@ -49,6 +54,7 @@ class Embeddings(Settings):
             "file": digest(self.file, "representation.model.file"),
             "ids": self.ids and digest(self.ids, "representation.model.ids"),
             "beside": self.beside,
+            "columns": self.columns,
         }
 
     def open(self, device: torch.device) -> "EmbeddingIndex":
@@ -57,7 +63,9 @@ class Embeddings(Settings):
         Raises:
             DataError: It cannot be read, or nothing says which row is which sample.
         """
-        table = read_embeddings(self.file, ids=self.ids, columns=self.beside)
+        table = read_embeddings(
+            self.file, ids=self.ids, columns=self.beside, dimensions=self.columns
+        )
         if table.ids is None:
             raise DataError(
                 f"{self.file} does not say which row is which sample: give a table a column "

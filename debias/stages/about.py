@@ -30,6 +30,9 @@ def about_run(run: Run, stages: Stages) -> dict[str, Any]:
         "seconds": seconds,
         "artifacts": {
             "faces": stages.faces.key,
+            "representation": stages.representation.key,
+            "reference": stages.reference.key if stages.reference else None,
+            "weights": {arm: one.key for arm, one in stages.weights.items()},
             "classifiers": {
                 arm: [one.key for one in found] for arm, found in stages.classifiers.items()
             },

@@ -211,6 +211,7 @@ def _about_run(job: Job, parts: AuditParts, found: Artifact) -> dict[str, Any]:
     made = {name: one for name, one in vars(parts).items() if one is not None} | {STAGE: found}
     return {
         "folder": str(job.folder.path),
+        "artifacts": {name: one.key for name, one in made.items()},
         "seconds": {name: one.read_json("manifest.json")["seconds"] for name, one in made.items()},
         **job.compute.describe(),
         "config": dump(job.config),

@@ -74,6 +74,10 @@ def test_rounded_shares_are_taken_as_they_are():
         ("attribute,group,share\na,b,nan\n", "has the share nan; it must lie between"),
         ("attribute,group,share\na,b,inf\n", "has the share inf"),
         ("attribute,group,share\na,b,.5\na,c,.4\n", "of 'a' sum to 0.9, not to 1 within 0.01"),
+        (
+            "attribute,group,share\nfemale,gender,.5\nmale,gender,.5\n",
+            "'female' looks like a group and 'gender' like its attribute",
+        ),
         ("attribute,group,share\na,b,.9\na,unknown,.1\n", "without a label are no group"),
         ('attribute,group,share\na,"b,1\n', "cannot be read as a table of shares"),
     ],

@@ -121,30 +121,44 @@ class TestShares:
     def test_every_cell_gets_its_share(self, labelled):
         samples = faces(4000) if labelled else faces(4000).drop(columns="label")
         cells = ["label", *ATTRIBUTES] if labelled else ATTRIBUTES
-        chosen = split(samples, test_fraction=0.2, validation_fraction=0.25)
+        chosen = split(
+            samples, test_fraction=0.2, validation_fraction=0.25, even_over=tuple(ATTRIBUTES)
+        )
         for _, cell in chosen.groupby(cells):
             sizes = cell["split"].value_counts()
             assert sizes["test"] == pytest.approx(0.2 * len(cell), abs=1)
             assert sizes["validation"] == pytest.approx(0.16 * len(cell), abs=2)
 
+    @pytest.mark.parametrize("labelled", [True, False])
+    def test_attributes_steer_nothing_unless_the_selection_names_them(self, labelled):
+        samples = chained() if labelled else chained().drop(columns="label")
+        ways = [{}, {"even_over": ("race",)}, {"caps": Caps(column="race", most={"A": 50})}]
+        for chosen in ways:
+            bare, named = split(samples, attributes=[], **chosen), split(samples, **chosen)
+            pd.testing.assert_frame_equal(bare, named)
+
+    def test_a_column_to_be_even_over_that_is_not_there(self):
+        with pytest.raises(GroupSchemaError, match=r"selection.even_over: there is no column 'to"):
+            split(faces(), even_over=("tone",))
+
     def test_strata_too_small_for_a_share_are_drawn_from_together(self):
         samples = faces(400).assign(race=[f"r{row // 2}" for row in range(400)])  # pairs
         for seed in range(5):
-            chosen = split(samples, seed, test_fraction=0.25)
+            chosen = split(samples, seed, test_fraction=0.25, even_over=("race",))
             assert (chosen["split"] == "test").sum() == 100
 
     def test_which_of_the_small_strata_are_drawn_is_left_to_chance(self):
         samples = faces(80).assign(race=[f"r{row // 2:02d}" for row in range(80)], label=0)
         seen = set()
         for seed in range(40):
-            chosen = split(samples, seed, attributes=["race"], test_fraction=0.2)
+            chosen = split(samples, seed, even_over=("race",), test_fraction=0.2)
             seen |= set(chosen["race"][chosen["split"] == "test"])
         assert seen == set(samples["race"])
 
     def test_many_strata_of_odd_size_do_not_add_up_to_another_share(self):
         # Each of 100 strata of 6 is due 1.2 images; rounding each down would lose a sixth.
         samples = faces(600).assign(race=[f"r{row // 6:02d}" for row in range(600)], label=0)
-        chosen = split(samples, attributes=["race"], test_fraction=0.2)
+        chosen = split(samples, even_over=("race",), test_fraction=0.2)
         per_cell = chosen[chosen["split"] == "test"].groupby("race").size()
         assert per_cell.sum() == 120
         assert set(per_cell) == {1, 2}
@@ -162,7 +176,9 @@ class TestShares:
         samples["race"] = np.array(["A", "B", "C"])[person % 3]
         samples["gender"], samples["label"] = "f", 0
         samples["subject_id"] = person.astype(str)
-        chosen = split(samples, seed, test_fraction=test, validation_fraction=validation)
+        chosen = split(
+            samples, seed, test_fraction=test, validation_fraction=validation, even_over=("race",)
+        )
         assert len(chosen) == size  # nothing is lost
         ingest.require_no_leak(chosen)
         sides = chosen["split"]
@@ -293,8 +309,9 @@ class TestGiven:
 
     def test_settings_that_would_draw_one_are_refused(self):
         samples = faces().assign(split=["train", "test"] * 200)
-        with pytest.raises(DataError, match="bring their own split"):
-            split(samples, test_per_group=5)
+        for chosen in [{"test_per_group": 5}, {"even_over": ("race",)}]:
+            with pytest.raises(DataError, match="bring their own split"):
+                split(samples, **chosen)
 
     @pytest.mark.parametrize("column", ["subject_id", "duplicate_cluster", "sha256"])
     def test_a_divided_unit_is_refused(self, column):

@@ -20,7 +20,9 @@ CPU = torch.device("cpu")
 
 
 def table(**columns) -> pd.DataFrame:
-    return pd.DataFrame({"sample_id": IDS} | dict(zip("xyz", VALUES.T, strict=True)) | columns)
+    return pd.DataFrame(
+        {"sample_id": IDS} | dict(zip(("e0", "e1", "e2"), VALUES.T, strict=True)) | columns
+    )
 
 
 def as_npy(folder: Path) -> dict[str, Path]:
@@ -74,27 +76,54 @@ def test_an_array_is_mapped_and_not_read(tmp_path):
     assert found.columns.shape == (6, 0)
 
 
-def test_whole_numbers_beside_fractions_are_not_dimensions(tmp_path):
+def test_columns_are_dimensions_by_their_names_and_not_by_their_numbers(tmp_path):
     found = read_embeddings(as_csv(tmp_path)["file"])
     assert found.values.shape == (6, 3)
+    assert found.dimensions == ("e0", "e1", "e2")
     assert list(found.columns) == ["name", "age"]
     assert found.columns["age"].tolist() == list(range(6))
-    table()[["sample_id"]].assign(x=range(6), y=range(6)).to_csv(tmp_path / "i.csv", index=False)
-    whole = read_embeddings(tmp_path / "i.csv")  # nothing but whole numbers: those are it
+    whole = table(age=np.linspace(0.5, 1, 6))  # fractions beside whole numbers are no dimension
+    for name in ("e0", "e1", "e2"):
+        whole[name] = range(6)
+    whole.to_csv(tmp_path / "i.csv", index=False)
+    whole = read_embeddings(tmp_path / "i.csv")
     assert whole.values.dtype == np.float64
-    assert whole.values[:, 0].tolist() == list(range(6))
+    assert whole.values.tolist() == [[row] * 3 for row in range(6)]
+
+
+def test_dimensions_are_in_the_order_of_their_numbers(tmp_path):
+    names = [f"d{number}" for number in range(12)]
+    frame = pd.DataFrame({name: [float(number)] for number, name in enumerate(names)})
+    frame[sorted(names)].assign(year=2020).to_csv(tmp_path / "e.csv", index=False)
+    assert read_embeddings(tmp_path / "e.csv").values.tolist() == [[*map(float, range(12))]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        (["x", "y"], ["x", "y"]),
+        (["a0-a1", "y"], ["a0", "a1", "y"]),
+        (["a*"], ["a0", "a1", "a2"]),
+        (["b*", "b1"], ["b0", "b1"]),
+    ],
+)
+def test_dimensions_may_be_named(tmp_path, asked, taken):
+    frame = pd.DataFrame({name: [0.5, 1.5] for name in ("x", "y", "a0", "a1", "a2", "b0", "b1")})
+    frame.to_parquet(tmp_path / "e.parquet")
+    found = read_embeddings(tmp_path / "e.parquet", dimensions=asked)
+    assert list(found.dimensions) == taken
 
 
 def test_named_columns_stay_beside_the_embedding(tmp_path):
-    table(quality=np.linspace(0, 1, 6)).to_csv(tmp_path / "e.csv", index=False)
+    table(e3=np.linspace(0, 1, 6)).to_csv(tmp_path / "e.csv", index=False)
     assert read_embeddings(tmp_path / "e.csv").values.shape == (6, 4)
-    found = read_embeddings(tmp_path / "e.csv", columns=["quality"])
+    found = read_embeddings(tmp_path / "e.csv", columns=["e3"])
     assert found.values.shape == (6, 3)
-    assert list(found.columns) == ["quality"]
+    assert list(found.columns) == ["e3"]
 
 
 def test_ids_keep_their_leading_zeros(tmp_path):
-    (tmp_path / "e.csv").write_text("sample_id,x\n007,0.5\n7,0.25\n")
+    (tmp_path / "e.csv").write_text("sample_id,x0\n007,0.5\n7,0.25\n")
     assert read_embeddings(tmp_path / "e.csv").ids.tolist() == ["007", "7"]
 
 
@@ -118,7 +147,7 @@ def test_paths_in_a_file_find_images_below_any_root(tmp_path, ending):
         "relative": names,
         "name": [Path(name).name for name in names],
     }
-    frame = pd.DataFrame({"path": stored[ending], "x": [0.1, 0.2, 0.3]})
+    frame = pd.DataFrame({"path": stored[ending], "x0": [0.1, 0.2, 0.3]})
     frame.to_csv(tmp_path / "e.csv", index=False)
     samples = pd.DataFrame({"sample_id": list("321"), "path": stored["absolute"][::-1]})
     found = Embeddings(file=tmp_path / "e.csv").open(CPU).find(samples)
@@ -126,7 +155,7 @@ def test_paths_in_a_file_find_images_below_any_root(tmp_path, ending):
 
 
 def test_an_ending_that_names_two_images_is_not_used(tmp_path):
-    pd.DataFrame({"path": ["1.png"], "x": [0.5]}).to_csv(tmp_path / "e.csv", index=False)
+    pd.DataFrame({"path": ["1.png"], "x0": [0.5]}).to_csv(tmp_path / "e.csv", index=False)
     samples = pd.DataFrame({"sample_id": list("ab"), "path": ["/f/a/1.png", "/f/b/1.png"]})
     with pytest.raises(DataError, match="no embedding for 2 of 2 samples"):
         Embeddings(file=tmp_path / "e.csv").open(CPU).find(samples)
@@ -157,12 +186,32 @@ BROKEN = {
     "no numbers": (lambda f: broken_csv(f, "sample_id,name\na,b\n"), "no column of numbers"),
     "no header": (lambda f: broken_csv(f, "0.5,1.5\n0.1,0.2\n"), "names of columns are expected"),
     "repeated": (
-        lambda f: broken_csv(f, "sample_id,x\na,.5\na,.2\nb,.1\n"), "1 ids stand for more than one",
+        lambda f: broken_csv(f, "sample_id,x0\na,.5\na,.2\nb,.1\n"),
+        "1 ids stand for more than one",
     ),
-    "unnamed": (lambda f: broken_csv(f, "sample_id,x\na,.5\n,.2\n"), "1 of 2 rows have no id"),
+    "unnamed": (lambda f: broken_csv(f, "sample_id,x0\na,.5\n,.2\n"), "1 of 2 rows have no id"),
     "a word": (
         lambda f: broken_csv(f, "sample_id,x,y\na,.5,1.5\nb,.2,oops\nc,.1,2.5\n"),
         "1 of 3 values of column 'y' are not numbers, first 'oops' in row 1",
+    ),
+    "predictions": (
+        lambda f: broken_csv(f, "id,y,yhat,p,g,age\na,0,1,.5,w,30\nb,1,1,.7,m,40\n"),
+        r"does not look like embeddings: its columns of numbers \(y, yhat, p, age\)",
+    ),
+    "two families": (
+        lambda f: broken_csv(f, "a0,a1,b0,b1\n.5,1.5,2,3\n"),
+        "several sets of numbered columns: a0, a1 and b0, b1; name the dimensions",
+    ),
+    "a family of words and numbers": (
+        lambda f: broken_csv(f, "a0,a1,a2\n.5,1.5,x\n.5,1.5,y\n"),
+        "column 'a2' should be a dimension, but holds no numbers",
+    ),
+    "no such dimension": (
+        lambda f: broken_csv(f, "a0,a1\n.5,1.5\n") | {"dimensions": ["b*"]},
+        r"no column 'b\*' to take as a dimension; columns: a0, a1",
+    ),
+    "dimensions of an array": (
+        lambda f: broken_npy(f, VALUES, dimensions=["e0"]), "an array, which has no columns",
     ),
     "flat": (lambda f: broken_npy(f, np.zeros(4)), r"shape \(4,\); embeddings are"),
     "text": (lambda f: broken_npy(f, np.array([["a"]])), "embeddings are real numbers"),
@@ -171,7 +220,7 @@ BROKEN = {
         r"ids of shape \(6,\) for 7 rows",
     ),
     "no such column": (
-        lambda f: broken_csv(f, "sample_id,x\na,.5\n") | {"columns": ["label"]},
+        lambda f: broken_csv(f, "sample_id,x0\na,.5\n") | {"columns": ["label"]},
         "no column 'label'; columns: ",
     ),
 }  # fmt: skip
