@@ -150,7 +150,7 @@ def test_printed_numbers_are_the_rounded_exact_ones(pages):
     ("verdict", "reason", "said"),
     [
         ("difference_ruled_out", "", "difference ruled out beyond the margin of 5 pp"),
-        ("cannot_tell", "insufficient_evidence", "cannot tell (INSUFFICIENT EVIDENCE)"),
+        ("cannot_tell", "insufficient_evidence", "cannot tell (insufficient evidence)"),
         ("difference_found", "", "difference found"),
     ],
 )

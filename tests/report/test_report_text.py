@@ -98,10 +98,10 @@ def test_full_group_name_keeps_the_attributes():
     assert name == "skin tone: dark \N{MULTIPLICATION SIGN} sex: f"
 
 
-def test_reading_name_prints_insufficient_evidence_in_capitals():
+def test_reading_name_prints_the_reason_in_plain_words():
     assert reading_name("cannot_tell", "too_few_seeds") == "cannot tell (too few seeds)"
-    loud = reading_name("cannot_tell", "insufficient_evidence")
-    assert loud == "cannot tell (INSUFFICIENT EVIDENCE)"
+    plain = reading_name("cannot_tell", "insufficient_evidence")
+    assert plain == "cannot tell (insufficient evidence)"
     assert reading_name("difference_found", "") == "difference found"
 
 
