@@ -16,6 +16,7 @@ from debias.report.text import arm_name, group_name, is_number, number, words
 Document = Mapping[str, Any]
 SEEDS_NEEDED = 5
 LONGER = 4  # times as many epochs for a classifier that learned nothing
+_OPEN = "cannot tell"
 # Of one group and one measure: what is counted of what, and what they are called.
 _SPOKEN = {
     "accuracy": ("{group}", "are answered rightly"),
@@ -121,11 +122,13 @@ def _difference(document: Document, fairness: Document, row: Row) -> str:
     scale = _scale(one, other)
     worse = math.copysign(1, row["difference"])
     low, high = sorted(worse * limit for limit in (row["low"], row["high"]))
+    found = row["verdict"] == "difference_found"
     return (
         f"{arm_name(arms_of(document)[0])}: of {scale:,} images of "
         f"{of.format(_spoken(row['attribute'], row['group']))}, {_of(one, scale)} {called}; of "
         f"{group_name(row['attribute'], row['other'])}, {_of(other, scale)}. "
-        f"They lie {number(abs(row['difference']), 'points')} points apart "
+        f"{'Difference found' if found else 'Difference seen'}: "
+        f"{number(abs(row['difference']), 'points')} percentage points "
         f"({number(low, 'points')} to {number(high, 'points')})."
     )
 
@@ -158,18 +161,32 @@ def _spoken(attribute: str, group: str) -> str:
 
 def _changes(document: Document, row: Row) -> list[str]:
     """What every other arm made of the rate of the group that is served worse."""
-    said, found = [], False
-    for arm, comparison in comparisons_of(document).items():
-        if learned(document, arm) and (change := _change(comparison, row)) is not None:
-            count = _of(change["after"], _scale(change["before"], change["after"]))
-            found |= change["verdict"] != "cannot_tell"
-            said.append(f"{arm_name(arm)}: {count}{_sure(change)}")
-    if not said:
+    found = {
+        _arm(arm): change
+        for arm, comparison in comparisons_of(document).items()
+        if learned(document, arm) and (change := _change(comparison, row)) is not None
+    }
+    if not found:
         return []
+    before = next(iter(found.values()))["before"]
+    scale = max(_scale(before, change["after"]) for change in found.values())
+    is_open = all(_sure(change) == _OPEN for change in found.values())
+    counts = [
+        f"{name} {_of(change['after'], scale)}{'' if is_open else f' ({_sure(change)})'}"
+        for name, change in found.items()
+    ]
+    return [f"Instead of {_of(before, scale)}: {', '.join(counts)}.{_doubt(document) * is_open}"]
+
+
+def _arm(arm: str) -> str:
+    """A name of ours inside a sentence; one that the user chose stays as it is."""
+    return arm if arm_name(arm) == arm else arm_name(arm).lower()
+
+
+def _doubt(document: Document) -> str:
     seeds = document["run"]["seeds"]
-    doubt = "" if found else " Whether that is more than chance cannot be told"
     few = f" from {seeds} training{'s' * (seeds > 1)}" if seeds < SEEDS_NEEDED else ""
-    return [f"{'; '.join(said)}.{f'{doubt}{few}.' if doubt else ''}"]
+    return f" Whether that is more than chance cannot be told{few}."
 
 
 def _change(comparison: Document, row: Row) -> Row | None:
@@ -182,11 +199,11 @@ def _change(comparison: Document, row: Row) -> Row | None:
 
 def _sure(change: Row) -> str:
     if change["harm"]:
-        return " (harm)"
+        return "harm"
     if change["verdict"] != "difference_found":
-        return " (cannot tell)" if change["verdict"] == "cannot_tell" else " (no change)"
+        return _OPEN if change["verdict"] == "cannot_tell" else "difference ruled out"
     better = (change["change"] < 0) == is_worse_high(change["metric"])
-    return " (gain, difference found)" if better else " (loss, difference found)"
+    return f"{'gain' if better else 'loss'}, difference found"
 
 
 def _next(document: Document) -> Iterator[dict[str, Any]]:

@@ -217,8 +217,8 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
 def skill_record(arm, seeds, at_chance=0):
     is_low = 2 * at_chance >= seeds
     return {
-        "n": 2000, "trainings": seeds, "at_chance": at_chance, "accuracy": 0.493 if is_low else 0.95,
-        "learned": not is_low, "guess": "not smiling", "guessed": 0.5,
+        "n": 2000, "trainings": seeds, "at_chance": at_chance, "learned": not is_low,
+        "accuracy": 0.493 if is_low else 0.95, "guess": "not smiling", "guessed": 0.5,
         "sentence": f"{arm} learned nothing in {at_chance} trainings." if at_chance else "",
     }  # fmt: skip
 
