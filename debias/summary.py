@@ -8,10 +8,12 @@ GROUPS = 24  # rows of the table of groups
 
 
 def as_markdown(document: Mapping[str, Any]) -> str:
-    """Arms, findings and where to look further, from the document of ``report.json``."""
+    """Opening, arms, findings and what to do next, from the document of ``report.json``."""
     folder = Path(document["run"]["folder"]).absolute()
     lines = [
-        f"# {document['name']}: {document['data']['label']}",
+        f"# {document['name']}: {document['opening']['headline']}",
+        "",
+        " ".join(document["opening"]["sentences"]),
         "",
         "| arm | accuracy | worst group | gap | weakest group |",
         "|---|---|---|---|---|",
@@ -24,6 +26,11 @@ def as_markdown(document: Mapping[str, Any]) -> str:
         *(f"- {sentence}" for sentence in document["concluded"]),
         "",
         *_groups(document),
+        *(
+            f"- {step['why']} `{step['command'] or step['setting']}`"
+            for step in document["opening"]["next"]
+        ),
+        "",
         f"Report: [{folder / 'report.html'}]({(folder / 'report.html').as_uri()})",
         "",
         f"MLflow: {_linked(document['run']['mlflow'])}",

@@ -1,13 +1,14 @@
 """What ``debias run`` takes and prints."""
 
+import dataclasses
 import os
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from debias.commands.options import (
     Attributes,
@@ -75,7 +76,8 @@ def run(  # noqa: PLR0913 (the options of one command)
             if request.images is not None:
                 (folder / RECIPE).write_text(recipe_text(recipe), encoding="utf-8")
             tracking = choose_tracking(recipe.tracking, folder.parent)
-            document = mitigate(opened.with_tracking(tracking))
+            typed = shlex.join(["debias", *sys.argv[1:]])
+            document = mitigate(dataclasses.replace(opened, command=typed).with_tracking(tracking))
         _show(document, folder, bars.kept)
         if request.images is not None:
             say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
@@ -83,17 +85,16 @@ def run(  # noqa: PLR0913 (the options of one command)
 
 
 def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
+    from debias.report.terminal import run_lines
+
     if kept:
         console.print(f"Reused {len(kept)} finished stages: {', '.join(kept)}.", highlight=False)
     set_aside = document["data"]["set_aside"]["count"]
     if set_aside:
         files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
         console.print(f"{files} set aside; the report says why.", highlight=False)
-    console.print(_arms_table(document))
-    for arm, reason in document.get("refused", {}).items():
-        say(f"* Arm {arm!r} was left out: {reason}.")
-    for sentence in document["concluded"]:
-        say("* " + sentence)
+    for line in run_lines(document):
+        console.print(line, highlight=False, soft_wrap=isinstance(line, str))
     console.print(f"\nReport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"Numbers: {folder / 'report.json'}", highlight=False, soft_wrap=True)
     link = document["run"]["mlflow"]
@@ -104,25 +105,3 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
             link if link.startswith("http") else f"debias ui --folder {Path(link).parent}{named}"
         )
         console.print(f"MLflow: {there}", highlight=False, soft_wrap=True)
-
-
-def _arms_table(document: Mapping[str, Any]) -> Table:
-    from debias.report.text import full_group_name
-
-    seeds = document["run"]["seeds"]
-    table = Table(title=f"{document['name']}: mean over {seeds} seed(s), sd in brackets")
-    for heading in ("arm", "accuracy", "worst group", "gap"):
-        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
-    table.add_column("weakest group", overflow="fold")
-    for arm, found in document["arms"].items():
-        mean, spread = found["mean"]["accuracy"], found["mean"]["sd"]["accuracy"]
-        cells = [_cell(mean[name], spread[name]) for name in ("overall", "worst_group", "gap")]
-        weakest = found["mean"]["extremes"].get("worst_group", "undefined")
-        table.add_row(arm, *cells, escape(full_group_name(weakest)))
-    return table
-
-
-def _cell(mean: float | None, spread: float | None) -> str:
-    if mean is None:
-        return "undefined"
-    return f"{mean:.1%}" + ("" if spread is None else f" ({spread:.1%})")

@@ -12,7 +12,8 @@ Where to look, in the order in which numbers travel:
 - before and after: ``pairing``, ``paired``, ``paired_intervals``, ``change_tables``,
   ``change_verdicts``, ``change_words``, ``trade``, put together in ``comparison``
 - into files: ``documents``
-- each training of an arm: ``trainings``, ``overall``, ``disparities``, ``seeds``, ``changes``
+- each training of an arm: ``trainings``, ``overall``, ``disparities``, ``seeds``, ``changes``;
+  ``skill`` tells whether any of them is better than guessing
 
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
@@ -33,6 +34,7 @@ from debias.metrics.power import detectable_gap, size_needed
 from debias.metrics.rates import RATES, Rate
 from debias.metrics.rules import Rules
 from debias.metrics.seeds import summarise
+from debias.metrics.skill import Skill, skill_of
 from debias.metrics.trainings import TrainingReport, evaluate_predictions
 from debias.multiplicity import bonferroni_level
 from debias.ranking import auc_by_group
@@ -51,6 +53,7 @@ __all__ = [
     "Outcomes",
     "Rate",
     "Rules",
+    "Skill",
     "TrainingReport",
     "association",
     "auc_by_group",
@@ -68,5 +71,6 @@ __all__ = [
     "paired_change",
     "report_on",
     "size_needed",
+    "skill_of",
     "summarise",
 ]

@@ -18,13 +18,13 @@ from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.trade import paid_for
 from debias.metrics.verdicts import decimals_of, points, spoken
 
-_NAMED = 3  # harms named in the verdict's own sentence
+_NAMED = 3  # harms, and gains, named in the verdict's own sentence
 
 
 def conclude(
     groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], question: Question
 ) -> dict[str, Any]:
-    """The verdict on all groups and gaps together, harms first.
+    """The verdict on all groups and gaps together, harms first, then gains.
 
     Returns:
         ``reading, reason, sentence, harms, gains``; the last two hold a sentence a change.
@@ -35,9 +35,10 @@ def conclude(
     harms = _told([table[table["benefit"] < 0] for table in seen], seeds)
     gains = _told([table[table["benefit"] > 0] for table in seen], seeds)
     sentence = _sentence(reading, reason, pd.concat([groups, gaps]), seeds, question)
-    if harms:
-        more = f"; and {len(harms) - _NAMED} more" if len(harms) > _NAMED else ""
-        sentence = f"Harm: {'; '.join(harms[:_NAMED])}{more}. {sentence}"
+    for word, told in (("Gain", gains), ("Harm", harms)):  # so that harm stands first
+        if told:
+            more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+            sentence = f"{word}: {'; '.join(told[:_NAMED])}{more}. {sentence}"
     return {
         "reading": reading, "reason": reason, "sentence": sentence, "harms": harms, "gains": gains,
     }  # fmt: skip
@@ -53,9 +54,7 @@ def _sentence(
     elif reading == "difference_ruled_out":
         text = f"Difference ruled out beyond the margin of {points(question.margin or 0.0)}"
     else:
-        name = reason.replace("_", " ")
-        loud = name.upper() if reason == "insufficient_evidence" else name
-        text = f"Cannot tell ({loud}): {_why(reason, tested, len(seeds))}"
+        text = f"Cannot tell ({spoken(reason)}): {_why(reason, tested, len(seeds))}"
     untested = rows["reason"].isin(UNTESTED).any()
     return f"{text}.{' Incomplete: some groups could not be tested.' if untested else ''}"
 

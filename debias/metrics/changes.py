@@ -93,7 +93,7 @@ class Change:
             "not_estimable": "not estimable in every seed",
             "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
             "too_few_seeds": f"{self.n_seeds} seeds; at least {SEEDS_NEEDED} are needed",
-            "insufficient_evidence": "INSUFFICIENT EVIDENCE",
+            "insufficient_evidence": "insufficient evidence",
         }
         return reasons[self.reason]
 

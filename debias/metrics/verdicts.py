@@ -133,7 +133,7 @@ def _sentence(
             "which is not evidence that there is none; no margin was set beforehand"
         )
     else:
-        text = f"Cannot tell (INSUFFICIENT EVIDENCE): {_lacking(gaps, tested)}"
+        text = f"Cannot tell (insufficient evidence): {_lacking(gaps, tested)}"
     tail = ". Incomplete: some groups could not be tested" if incomplete else ""
     return f"{text}{tail}."
 
@@ -146,7 +146,7 @@ def _overall_sentence(
     parts: Sequence[Verdict],
 ) -> str:
     if not parts:
-        return "Cannot tell (INSUFFICIENT EVIDENCE): no group is annotated."
+        return "Cannot tell (insufficient evidence): no group is annotated."
     return _sentence(reading, reason, gaps, margin, any(part.incomplete for part in parts))
 
 

@@ -3,6 +3,7 @@
 from debias.report.charts import figures
 from debias.report.fairness_charts import comparison_figures, fairness_figures
 from debias.report.fairness_page import write_comparison, write_fairness
+from debias.report.opening import opening
 from debias.report.page import write_report
 from debias.report.pictures import Pictures
 
@@ -11,6 +12,7 @@ __all__ = [
     "comparison_figures",
     "fairness_figures",
     "figures",
+    "opening",
     "write_comparison",
     "write_fairness",
     "write_report",

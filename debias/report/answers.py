@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report import comparison_view, fairness_view
-from debias.report.arms import comparisons_of, fairness_of
+from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.banners import arm_notes, banners
 from debias.report.board import View
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, chart_names, run_change_names
-from debias.report.readings import opened, reading_of
+from debias.report.opening import learned
+from debias.report.readings import opened
 from debias.report.text import arm_name
 
 Document = Mapping[str, Any]
@@ -27,6 +28,7 @@ def answers(document: Document) -> View:
     gaps = fairness_view.gaps(baseline)
     return {
         "baseline": arm_name(name),
+        "failed": [arm_name(arm) for arm in arms_of(document) if not learned(document, arm)],
         "document": baseline,
         "attributes": fairness_view.attributes(baseline),
         "sizes": fairness_view.sizes(baseline),
@@ -38,7 +40,11 @@ def answers(document: Document) -> View:
         "ratios": fairness_view.ratios(baseline),
         "noise": fairness_view.titled(baseline["noise"]),
         "compared": [
-            {**_compared(arm, found), "notes": arm_notes(arm, fairness, comparisons)}
+            {
+                **_compared(arm, found),
+                "notes": arm_notes(arm, fairness, comparisons),
+                "is_finding": learned(document, name) and learned(document, arm),
+            }
             for arm, found in comparisons.items()
         ],
         "banners": banners(fairness, comparisons),
@@ -72,7 +78,6 @@ def _compared(arm: str, document: Document) -> View:
     changes, gaps = comparison_view.changes(document), comparison_view.gap_changes(document)
     return {
         "title": arm_name(arm),
-        "reading": reading_of(document["verdict"], document["margin"]),
         "opened": opened(document["verdict"], document["margin"]),
         "harm": comparison_view.harmed(document),
         "directions": comparison_view.directions(document),

@@ -64,8 +64,9 @@ def _change(document: Document, arm: str, key: str) -> float | None:
 
 
 def _reading(document: Document, arm: str, key: str) -> str | None:
-    """Reading of the change, if the document holds it."""
+    """What was found of the change; None where it cannot be told, or is not in the document."""
     for change in document["changes"]:
-        if change["arm"] == arm and change["quantity"] == QUANTITIES[key]:
+        found = change["reading"] == "difference_found"
+        if found and change["arm"] == arm and change["quantity"] == QUANTITIES[key]:
             return reading_name(change["reading"], None)
     return None

@@ -95,10 +95,10 @@ def tally(document: Document) -> list[tuple[str, int]]:
 def _unseen(open_: int, unread: int, every: int) -> str:
     if not open_:
         return ""
-    said = (
-        f"For {number(open_, 'count')} of {number(every, 'count')} comparisons these data cannot "
-        "tell: a harm could be among them."
-    )
+    those = f"{number(open_, 'count')} of {number(every, 'count')} comparisons"
+    said = f"{those} came to no verdict: a harm could be among them."
+    if open_ == every:
+        said = "No comparison came to a verdict: a harm could be in any of them."
     if unread:
         said += (
             f" {number(unread, 'count')} of them concern groups that are too small, empty or "

@@ -45,6 +45,7 @@ def _view(
 ) -> dict[str, Any]:
     return {
         "document": document,
+        "opening": document["opening"],
         "answers": answers(document),
         "created": day(document["created"]),
         "scores": scores(document),

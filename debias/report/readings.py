@@ -134,7 +134,7 @@ def opened(verdict: Mapping[str, Any], margin: object) -> tuple[str, str]:
     """The verdict in two parts, the first to be set off; a sentence that says it is not doubled."""
     said = verdict_name(verdict["reading"], verdict.get("reason"), margin)
     sentence = str(verdict["sentence"])
-    for start in (said, "harm"):
+    for start in (said, "harm", "gain"):
         if sentence.lower().startswith(start.lower()):
             return sentence[: len(start)], sentence[len(start) :]
     return f"{reading_of(verdict, margin)}.", f" {sentence}"

@@ -1,4 +1,4 @@
-"""What a terminal shows of an evaluation and of a comparison: the verdict, then the groups."""
+"""What a terminal shows of a run, an evaluation and a comparison: the verdict, then the groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,10 +6,24 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from debias.report.text import group_name
+from debias.report.text import full_group_name, group_name, number
 
 ROWS = 20
 Document = Mapping[str, Any]
+
+
+def run_lines(document: Document) -> Iterator[str | Table]:
+    """Who is served worse and what changed, the arms, what may be concluded, what to do next."""
+    opening = document["opening"]
+    yield _bold(opening["headline"])
+    yield escape(" ".join(opening["sentences"]))
+    yield _arms(document)
+    for arm, reason in document.get("refused", {}).items():
+        yield escape(f"* Arm {arm!r} was left out: {reason}.")
+    for sentence in document["concluded"]:
+        yield escape(f"* {sentence}")
+    for step in opening["next"]:
+        yield f"\n{escape(step['why'])}\n  [bold]{escape(step['command'] or step['setting'])}[/]"
 
 
 def evaluation_lines(document: Document) -> Iterator[str | Table]:
@@ -30,6 +44,32 @@ def comparison_lines(name: str, document: Document) -> Iterator[str | Table]:
 
 def _bold(text: str) -> str:
     return f"[bold]{escape(text)}[/]"
+
+
+def _arms(document: Document) -> Table:
+    seeds = document["run"]["seeds"]
+    trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
+    table = Table(title=f"{document['name']}: {trainings}")
+    for heading in ("arm", "accuracy", "worst group", "gap, points"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
+    table.add_column("weakest group", overflow="fold")
+    for arm, found in document["arms"].items():
+        mean, spread = found["mean"]["accuracy"], found["mean"]["sd"]["accuracy"]
+        cells = [
+            _mean(mean[name], spread[name], kind)
+            for name, kind in (
+                ("overall", "percent"),
+                ("worst_group", "percent"),
+                ("gap", "points"),
+            )
+        ]
+        weakest = found["mean"]["extremes"].get("worst_group", "undefined")
+        table.add_row(escape(arm), *cells, escape(full_group_name(weakest)))
+    return table
+
+
+def _mean(mean: float | None, spread: float | None, kind: str) -> str:
+    return number(mean, kind) + ("" if spread is None else f" ({number(spread, 'points')})")
 
 
 def _groups(document: Document) -> Table:
@@ -98,9 +138,7 @@ def _count(value: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    return "" if value is None else number(value, "count")
 
 
 def _share(value: float | None) -> str:

@@ -64,7 +64,7 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
         "points": lambda: f"{100 * value:.1f}",
         "change": lambda: f"{100 * value:+.1f}" if value else "0.0",
         "signed": lambda: f"{value:+.3g}",
-        "count": lambda: f"{value:,.0f}" if value == round(value) else f"{value:,.1f}",
+        "count": lambda: _count(value),
         "times": lambda: f"{value:.3g}{TIMES}",
         "seconds": lambda: duration(value),
         "auc": lambda: f"{value:.2f}",
@@ -77,6 +77,11 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
         "p": lambda: f"{value:.3f}" if value >= 0.001 else "< 0.001",
     }[kind]()
     return printed.replace("-", "\N{MINUS SIGN}")
+
+
+def _count(value: float) -> str:
+    """A mean of counts has decimals only while they matter: there is no third of an image."""
+    return f"{value:,.1f}" if value < 10 and value != round(value) else f"{value:,.0f}"
 
 
 def duration(seconds: float) -> str:
@@ -173,8 +178,7 @@ def reading_name(reading: str, reason: str | None) -> str:
     """Print a verdict of the fixed vocabulary with its reason."""
     if not reason:
         return words(reading)
-    loud = reason.upper() if reason == "insufficient_evidence" else reason
-    return f"{words(reading)} ({words(loud)})"
+    return f"{words(reading)} ({words(reason)})"
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 (raw configuration)

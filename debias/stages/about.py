@@ -39,6 +39,7 @@ def about_run(run: Run, stages: Stages) -> dict[str, Any]:
         },
         "seeds": run.config.seeds,
         "folder": str(run.folder.path),
+        "command": run.command,
         "mlflow": run.tracking.link(),
     }
 

@@ -1,12 +1,12 @@
 """What may be concluded from a comparison of arms, in words, and what may not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from debias.config import BASELINE
-from debias.metrics import CROSS, SEEDS_NEEDED, Change, ComparisonReport, FairnessReport
+from debias.metrics import CROSS, SEEDS_NEEDED, Change, ComparisonReport, FairnessReport, Skill
 from debias.ranking import UNKNOWN
 from debias.reach import reach, readings
 
@@ -18,40 +18,69 @@ def concluded(
     changes: Sequence[Change],
     fairness: Mapping[str, FairnessReport],
     comparisons: Mapping[str, ComparisonReport],
+    failed: Collection[str] = (),
 ) -> list[str]:
-    """Sentences that the figures of this run support; harm comes first."""
-    found = [change for change in changes if change.reading == "difference_found"]
-    harms = [change for change in found if _is_harm(change)]
-    gains = [change for change in found if not _is_harm(change)]
-    sentences = [
-        f"Arm {arm!r} against plain training, harm: {harm}."
-        for arm, one in comparisons.items()
-        for harm in one.verdict["harms"]
+    """Sentences that the figures of this run support; harm comes first, then gains.
+
+    Args:
+        weights: Figures of every arm's weights.
+        changes: Of the summary figures, over seeds.
+        fairness: By arm.
+        comparisons: By arm, with plain training.
+        failed: Arms that learned nothing: what their groups differ in is no finding.
+    """
+    found = [
+        change
+        for change in changes
+        if change.reading == "difference_found" and not {change.arm, BASELINE} & set(failed)
     ]
-    sentences += [
-        f"Arm {change.arm!r} against plain training, harm: {change.sentence()}." for change in harms
-    ]
-    if BASELINE in fairness and len(fairness[BASELINE].gaps):
+    told = {arm: one for arm, one in comparisons.items() if not {arm, BASELINE} & set(failed)}
+    told = {arm: one for arm, one in told.items() if _says_something(one)}
+    sentences = _of_arms({arm: one for arm, one in told.items() if one.verdict["harms"]})
+    sentences += _of_changes("harm", [change for change in found if _is_harm(change)])
+    sentences += _of_arms({arm: one for arm, one in told.items() if not one.verdict["harms"]})
+    sentences += _of_changes("gain", [change for change in found if not _is_harm(change)])
+    if BASELINE in fairness and len(fairness[BASELINE].gaps) and BASELINE not in failed:
         sentences.append(f"Plain training: {fairness[BASELINE].verdict.sentence}")
-    sentences += [
-        f"Arm {arm!r} against plain training: {one.verdict['sentence']}"
-        for arm, one in comparisons.items()
-        if one.verdict["reading"] != "cannot_tell"
-    ]
-    sentences += [
-        f"Arm {change.arm!r} against plain training: {change.sentence()}." for change in gains
-    ]
     for arm, figures in weights.items():
         if figures["rule"] in ESTIMATED or figures.get("estimated"):
             sentences += _of_weights(arm, figures)
     return sentences or ["Nothing beyond the figures themselves: see the reasons below."]
 
 
+def _says_something(comparison: ComparisonReport) -> bool:
+    verdict = comparison.verdict
+    return bool(verdict["reading"] != "cannot_tell" or verdict["harms"] or verdict["gains"])
+
+
+def _of_arms(comparisons: Mapping[str, ComparisonReport]) -> list[str]:
+    return [
+        f"Arm {arm!r} against plain training: {one.verdict['sentence']}"
+        for arm, one in comparisons.items()
+    ]
+
+
+def _of_changes(word: str, changes: Sequence[Change]) -> list[str]:
+    return [f"Arm {one.arm!r} against plain training, {word}: {one.sentence()}." for one in changes]
+
+
+def failed_arms(skill: Mapping[str, Skill | None]) -> list[str]:
+    """Arms whose trainings are no better than guessing."""
+    return [arm for arm, one in skill.items() if one is not None and not one.learned]
+
+
 def not_concluded(
-    seeds: int, changes: Sequence[Change], comparisons: Mapping[str, ComparisonReport]
+    seeds: int,
+    changes: Sequence[Change],
+    comparisons: Mapping[str, ComparisonReport],
+    failed: Collection[str] = (),
 ) -> list[str]:
     """Sentences that limit what the figures say; the banners of each report say more."""
-    sentences = []
+    sentences = [
+        f"Anything about groups under arm {arm!r}, or about changes to or from it: it learned "
+        "nothing, so its groups differ in guesses."
+        for arm in failed
+    ]
     if seeds < SEEDS_NEEDED:
         runs = "a single run" if seeds == 1 else f"{seeds} seeds"
         sentences.append(
@@ -63,7 +92,7 @@ def not_concluded(
     sentences += [
         f"Arm {arm!r} against plain training, group by group: {one.verdict['sentence']}"
         for arm, one in comparisons.items()
-        if one.verdict["reading"] == "cannot_tell"
+        if not _says_something(one)
     ]
     if changes:
         made = sum(one.comparisons for one in list(comparisons.values())[:1])

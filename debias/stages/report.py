@@ -13,7 +13,8 @@ from debias.artifacts import Artifact, content_key, load_array, load_faces, load
 from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Change, ComparisonReport, FairnessReport, TrainingReport
+from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, TrainingReport
+from debias.report.text import arm_name
 from debias.sealed import write_json
 from debias.seeding import numpy_generator
 from debias.stages import findings
@@ -33,6 +34,7 @@ from debias.types import FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 LEVEL = 0.95
+REVISION = 2  # raised whenever a report of the same artifacts says something else
 
 
 def build_report(run: Run, stages: Stages) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     document = {"key": key} | _document(run, stages, faces, reports, fairness)
     document |= _judged(run, document["weights"], reports, fairness, comparisons)
     document["not_concluded"][:0] = findings.left_out(stages.refused)
+    document["opening"] = report.opening(document)
     pictures = _pictures(run, stages, faces)
     try:
         charts = report.write_report(run.folder.path / "report.html", document, pictures)
@@ -74,7 +77,8 @@ def _key(run: Run, stages: Stages) -> str:
     inputs |= {f"{arm}/{seed}": one.key for arm, seed, one in _trained(stages)}
     inputs |= {"reference": stages.reference.key} if stages.reference else {}
     inputs |= {"faces": stages.faces.key, "representation": stages.representation.key}
-    return content_key(STAGE, {"config": dump(run.config), "version": __version__}, inputs)
+    settings = {"config": dump(run.config), "version": __version__, "revision": REVISION}
+    return content_key(STAGE, settings, inputs)
 
 
 def _arrange(run: Run, key: str, stages: Stages) -> None:
@@ -148,13 +152,24 @@ def _judged(
 ) -> dict[str, Any]:
     """How every arm treats each group, what changed, and what may be said of it."""
     changes = _changes(reports)
+    skill = {arm: _skill(one) for arm, one in fairness.items()}
+    failed = findings.failed_arms(skill)
     return {
+        "skill": {arm: _told(arm, one) for arm, one in skill.items()},
         "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
         "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
         "changes": findings.headline_changes(changes),
-        "concluded": findings.concluded(weights, changes, fairness, comparisons),
-        "not_concluded": findings.not_concluded(run.config.seeds, changes, comparisons),
+        "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
+        "not_concluded": findings.not_concluded(run.config.seeds, changes, comparisons, failed),
     }
+
+
+def _skill(fairness: FairnessReport) -> Skill | None:
+    return None if fairness.outcomes is None else metrics.skill_of(fairness.outcomes)
+
+
+def _told(arm: str, skill: Skill | None) -> dict[str, Any] | None:
+    return skill and skill.to_dict() | {"sentence": skill.sentence(arm_name(arm))}
 
 
 def _changes(reports: Mapping[str, list[TrainingReport]]) -> list[Change]:

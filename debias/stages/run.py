@@ -26,6 +26,7 @@ class Job:
     Attributes:
         id: Lasting identity of the run folder; tracked runs are found again by it.
         tags: Tags of every tracked run, such as the flow run that started this one.
+        command: What was typed to start it, for the next steps that a report names; may be empty.
     """
 
     config: SpaceRecipe
@@ -35,6 +36,7 @@ class Job:
     tracking: Tracking = field(default_factory=NullTracking)
     progress: Progress = field(default_factory=Silence)
     tags: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
 
     def with_tracking(self: J, tracking: Tracking) -> J:
         return replace(self, tracking=tracking)

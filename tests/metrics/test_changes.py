@@ -79,7 +79,7 @@ def test_an_interval_with_zero_gives_no_verdict():
     change = paired_change(*arms(after=[31, 29, 31, 30, 33]), "accuracy_gap")
     assert change.low < 0 < change.high
     assert (change.reading, change.reason) == ("cannot_tell", "insufficient_evidence")
-    assert "INSUFFICIENT EVIDENCE" in change.sentence()
+    assert "insufficient evidence" in change.sentence()
 
 
 def test_equal_differences_have_no_interval_and_no_verdict():

@@ -213,7 +213,7 @@ def test_nothing_changed_is_not_proof_of_nothing():
     assert compare(BEFORE, BEFORE, margin=0.1).verdict["reading"] == "difference_ruled_out"
     tight = compare(BEFORE, BEFORE, margin=0.001)
     assert tight.verdict["reason"] == "insufficient_evidence"
-    assert "INSUFFICIENT EVIDENCE" in tight.verdict["sentence"]
+    assert "insufficient evidence" in tight.verdict["sentence"]
 
 
 def test_a_group_that_cannot_be_tested_forbids_ruling_out():

@@ -118,7 +118,7 @@ def test_a_difference_is_ruled_out_only_within_a_margin_and_with_every_group():
         more = report({**sizes, **extra}, margin=0.1, declared={"tone": ["a", "b", "c"]},
                       rates={**rates, "c": 0.9})  # fmt: skip
         assert (more.verdict.reading, more.verdict.incomplete) == ("cannot_tell", True)
-        assert "INSUFFICIENT EVIDENCE" in more.verdict.sentence
+        assert "insufficient evidence" in more.verdict.sentence
 
 
 def test_a_group_that_cannot_be_tested_does_not_hide_a_difference():

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from fake_fairness import fake_comparison, fake_fairness, small
 
-from debias.report import Pictures
+from debias.report import Pictures, opening
 
 TONES = ("dark", "brown", "tan", "light")
 GENDERS = ("feminine", "masculine")
@@ -166,10 +166,12 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
     ]  # fmt: skip
     better = {"uniform": 0.0, "latent": 0.1, "groups": 0.12}
     every = tuple(range(seeds))
-    return {
+    document = {
         "schema": 1, "name": "demo", "created": "2026-01-31T12:00:00+00:00", "version": "0.1.0",
         "run": {
-            "config": {"dataset": {"name": "synthetic", "n": 6000}, "weighting": {"ess": 0.5}},
+            "config": {"dataset": {"name": "synthetic", "n": 6000}, "weighting": {"ess": 0.5},
+                       "classifier": {"training": {"epochs": 3}}},
+            "command": f"debias run configs/demo.yaml --set seeds={seeds} --out runs/demo",
             "device": "cpu", "precision": "float32", "threads": 2, "seeds": seeds,
             "seconds": {"ingest": 6.2, "representation": 71.3, "classifiers": 94.0},
             "folder": "runs/demo", "mlflow": "debias ui runs/demo",
@@ -193,6 +195,7 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
         },
         "weights": {arm: weight_record(arm, attributes) for arm in arms if arm != "uniform"},
         "arms": {arm: arm_record(arm, attributes, seeds, rng) for arm in arms},
+        "skill": {arm: skill_record(arm, seeds) for arm in arms},
         "changes": change_records(arms) if "uniform" in arms else [],
         "fairness": {
             arm: only(small(fake_fairness(arm, better=better[arm], seeds=every)), attributes)
@@ -207,6 +210,16 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
                       "than for the light group in every seed."],
         "not_concluded": ["Whether the smaller gap under latent weights is more than chance: "
                           "three seeds are too few."],
+    }  # fmt: skip
+    return document | {"opening": opening(document)}
+
+
+def skill_record(arm, seeds, at_chance=0):
+    is_low = 2 * at_chance >= seeds
+    return {
+        "n": 2000, "trainings": seeds, "at_chance": at_chance, "learned": not is_low,
+        "accuracy": 0.493 if is_low else 0.95, "guess": "not smiling", "guessed": 0.5,
+        "sentence": f"{arm} learned nothing in {at_chance} trainings." if at_chance else "",
     }  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def test_printed_numbers_are_the_rounded_exact_ones(pages):
     ("verdict", "reason", "said"),
     [
         ("difference_ruled_out", "", "difference ruled out beyond the margin of 5 pp"),
-        ("cannot_tell", "insufficient_evidence", "cannot tell (INSUFFICIENT EVIDENCE)"),
+        ("cannot_tell", "insufficient_evidence", "cannot tell (insufficient evidence)"),
         ("difference_found", "", "difference found"),
     ],
 )
@@ -198,7 +198,7 @@ def test_a_verdict_that_begins_with_the_harms_is_not_said_twice_at_the_top(sketc
     assert "before: the first classifier" in text
     top = text[: text.index("Which groups?", text.index("Somebody"))]
     assert top.count(harms[0]) == 1
-    assert "and 3 more" in top
+    assert "and 6 more" in top
     assert text[len(top) :].count(harms[8]) == 2  # how sure, who was harmed
 
 
@@ -209,7 +209,16 @@ def test_harmed_rows_are_marked_in_words_and_all_of_them_are_listed(pages):
     assert len(rows) >= len(harmed) > 5
     assert all("HARM: became worse" in " ".join(c["text"] for c in row) for row in rows)
     assert not [kind for kind, _ in pages["no harm, single run"].rows if kind == "harmed"]
-    assert "No harm was found; that does not rule it out" in pages["no harm, single run"].visible
+    title = "Somebody is served better than before; no harm was found, which does not rule it out"
+    assert title in pages["no harm, single run"].visible
+
+
+def test_gains_stand_as_plainly_as_harms(pages, run_page):
+    gain = "accuracy of skin_tone_group:dark rose from 79.0% to 91.0%."
+    for page in (pages["harm"], pages["no harm, single run"], run_page):
+        top = page.visible[: page.visible.index("Which groups?", page.visible.index("Gain"))]
+        assert gain in top
+        assert ("div", {"class": "gain"}) in page.tags
 
 
 def test_changed_sizes_are_the_first_section(pages):
@@ -336,10 +345,12 @@ def test_a_run_tells_nothing_twice(run_page):
     assert "Disparities" not in run_page.visible
 
 
-def test_the_lead_has_one_short_line_an_arm(run, run_page):
+def test_the_lead_is_the_opening_and_what_to_do_next(run, run_page):
     top = run_page.visible
     top = top[top.index("fell.") : top.index("Means over")]
-    assert "Latent weights against plain training: harm, as above; difference found" in top
+    assert run["opening"]["headline"] in top
+    assert " ".join(run["opening"]["sentences"]) in top
+    assert all(step["command"] in top for step in run["opening"]["next"])
     assert run["comparisons"]["latent"]["verdict"]["sentence"] not in top
 
 

@@ -48,7 +48,8 @@ def test_only_false_alarms_are_worse_when_high():
     ("state", "n", "said"),
     [
         ("estimated", 1200, "n = 1,200"),
-        ("estimated", 12.4, "n = 12.4"),
+        ("estimated", 497.3, "n = 497"),
+        ("estimated", 2.4, "n = 2.4"),
         ("too_small", 12, "n = 12, too small"),
         ("unknown", 40, "n = 40, in no verdict"),
         ("not_estimable", 0, "no positives"),
@@ -71,7 +72,7 @@ def test_a_difference_without_value_is_withheld_or_undefined():
         ("difference_found", "", None, "difference found"),
         ("difference_ruled_out", "", 0.05, "difference ruled out beyond the margin of 5 pp"),
         ("difference_ruled_out", "", 0.025, "difference ruled out beyond the margin of 2.5 pp"),
-        ("cannot_tell", "insufficient_evidence", 0.05, "cannot tell (INSUFFICIENT EVIDENCE)"),
+        ("cannot_tell", "insufficient_evidence", 0.05, "cannot tell (insufficient evidence)"),
         ("cannot_tell", "too_few_seeds", None, "cannot tell (too few seeds)"),
         ("cannot_tell", "suppressed", None, "cannot tell (withheld)"),
         ("cannot_tell", "unknown", None, "cannot tell (no group label)"),

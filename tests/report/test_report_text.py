@@ -25,7 +25,8 @@ from debias.report.text import (
         (-0.0978, "change", "\N{MINUS SIGN}9.8"),
         (0.0031, "change", "+0.3"),
         (1234567, "count", "1,234,567"),
-        (391.333, "count", "391.3"),
+        (391.333, "count", "391"),
+        (2.333, "count", "2.3"),
         (9.13, "times", "9.13\N{MULTIPLICATION SIGN}"),
         (0.000123456, "plain", "0.0001235"),
         (42.04, "seconds", "42.0 s"),
@@ -98,10 +99,10 @@ def test_full_group_name_keeps_the_attributes():
     assert name == "skin tone: dark \N{MULTIPLICATION SIGN} sex: f"
 
 
-def test_reading_name_prints_insufficient_evidence_in_capitals():
+def test_reading_name_prints_the_reason_in_plain_words():
     assert reading_name("cannot_tell", "too_few_seeds") == "cannot tell (too few seeds)"
-    loud = reading_name("cannot_tell", "insufficient_evidence")
-    assert loud == "cannot tell (INSUFFICIENT EVIDENCE)"
+    plain = reading_name("cannot_tell", "insufficient_evidence")
+    assert plain == "cannot tell (insufficient evidence)"
     assert reading_name("difference_found", "") == "difference found"
 
 

@@ -1,0 +1,200 @@
+"""What is said first of a run, on its page, in the terminal and in the summary."""
+
+import pytest
+from fake_fairness import fake_comparison
+from fake_run import fake_document, skill_record
+from reading import FORBIDDEN, Page
+
+from debias.report import Pictures, opening
+from debias.report.opening import changed
+from debias.report.terminal import run_lines
+from debias.summary import as_markdown
+
+ONE = ("skin_tone_group",)
+
+
+def rate(metric, group, value):
+    return {"metric": metric, "attribute": "tone", "group": f"tone:{group}", "value": value}
+
+
+def gap(metric, difference, verdict="difference_found", attribute="tone"):
+    return {
+        "metric": metric, "attribute": attribute, "group": "tone:dark", "other": "tone:light",
+        "difference": difference, "low": difference - 0.05, "high": difference + 0.05,
+        "verdict": verdict, "reason": "" if verdict == "difference_found" else "no_margin",
+    }  # fmt: skip
+
+
+def change(after, verdict="difference_found", **more):
+    return {
+        **rate("false_positive_rate", "dark", None), "before": 0.46, "after": after,
+        "change": after - 0.46, "verdict": verdict, "harm": False, "p_adjusted": 0.001,
+        "seed_low": -0.5, "seed_high": -0.1,
+        "reason": "" if verdict == "difference_found" else "insufficient_evidence", **more,
+    }  # fmt: skip
+
+
+def small_run(gaps, *, after=None, seeds=5):
+    """Two groups of one attribute under two arms; ``after`` is the change of the dark group."""
+    document = fake_document(arms=("uniform", "latent"), attributes=ONE, seeds=seeds)
+    rates = {"accuracy": (0.65, 0.99), "true_positive_rate": (0.75, 0.99),
+             "false_positive_rate": (0.46, 0.004)}  # fmt: skip
+    document["fairness"]["uniform"] |= {
+        "gaps": gaps,
+        "by_group": [
+            rate(metric, group, value)
+            for metric, values in rates.items()
+            for group, value in zip(("dark", "light"), values, strict=True)
+        ],
+    }
+    document["comparisons"]["latent"] |= {"groups": [after] if after else [], "gaps": []}
+    return document
+
+
+def said(document):
+    found = opening(document)
+    return found["headline"], " ".join(found["sentences"]), found["next"]
+
+
+def test_the_opening_says_who_is_served_worse_in_a_hundred_faces():
+    document = small_run(
+        [gap("accuracy", -0.34), gap("false_positive_rate", 0.456)], after=change(0.05)
+    )
+    headline, text, _ = said(document)
+    assert headline == "Plain training serves tone dark worse than tone light"
+    assert text == (
+        "The classifier guesses smiling: “not smiling” or “smiling”. Plain training: of 100 images "
+        "of tone dark that are “not smiling”, 46 are called “smiling”; of light, fewer than 1. "
+        "Difference found: 45.6 percentage points (40.6 to 50.6). "
+        "Instead of 46: latent weights 5 (gain, difference found)."
+    )
+    assert len(text.split()) <= 60
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "words"),
+    [
+        ("accuracy", 0.34, "images of tone light, 99 are answered rightly; of dark, 65."),
+        ("true_positive_rate", -0.24, "that are “smiling”, 75 are called so; of light, 99."),
+        ("false_positive_rate", -0.456, "images of tone light that are “not smiling”"),
+    ],
+)
+def test_the_group_that_is_served_worse_comes_first(metric, difference, words):
+    assert words in said(small_run([gap(metric, difference)]))[1]
+
+
+def test_a_found_difference_comes_before_a_larger_one_that_was_not_and_before_a_crossing():
+    rows = [
+        gap("accuracy", -0.2), gap("true_positive_rate", -0.5, "cannot_tell"),
+        gap("false_positive_rate", 0.6, attribute="tone x gender"),
+    ]  # fmt: skip
+    assert "answered rightly" in said(small_run(rows))[1]
+
+
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (change(0.6, harm=True), "Instead of 46: latent weights 60 (harm)."),
+        (change(0.6), "60 (loss, difference found)"),
+        (
+            change(0.3, "cannot_tell"),
+            "weights 30. Whether that is more than chance cannot be told.",
+        ),
+        (None, "(40.6 to 50.6)."),
+    ],
+)
+def test_what_the_weights_changed_is_told_with_how_sure_it_is(after, words):
+    assert words in said(small_run([gap("false_positive_rate", 0.456)], after=after))[1]
+
+
+def test_without_a_difference_the_verdict_is_told_as_it_is():
+    headline, text, _ = said(small_run([gap("accuracy", -0.01, "cannot_tell")]))
+    document = fake_document()
+    assert headline == "Plain training: difference found"  # the made-up verdict over all
+    assert document["fairness"]["uniform"]["verdict"]["sentence"] in text
+    assert "Difference seen: 1.0 percentage points" in text
+
+
+def test_without_groups_nothing_is_said_of_any():
+    headline, text, _ = said(fake_document(arms=("uniform",), attributes=(), seeds=1))
+    assert headline == "Plain training: no group is annotated"
+    assert "only figures over all images" in text
+
+
+def at_chance(*arms):
+    document = fake_document(arms=("uniform", "latent"), seeds=5)
+    document["skill"] |= {arm: skill_record(arm, 5, at_chance=5) for arm in arms}
+    return document | {"opening": opening(document)}
+
+
+def test_a_classifier_at_chance_is_said_first_and_gets_no_finding(quick):
+    document = at_chance("uniform")
+    headline, text, steps = said(document)
+    assert headline == "Plain training learned nothing"
+    assert "uniform learned nothing in 5 trainings." in text
+    assert "no finding" in text
+    assert steps[0]["command"].endswith("--set classifier.training.epochs=12")
+    page = Page(quick(document, Pictures())).visible
+    top = page[: page.index("Which groups?", page.index("Means over"))]
+    assert headline in top
+    assert [words for words in ("Harm", "Gain", "serves", "fell.") if words in top] == []
+    assert page.count("are between guesses") == 2  # how different, what changed
+    lines = [line for line in run_lines(document) if isinstance(line, str)]
+    assert headline in lines[0]
+    assert as_markdown(document).startswith(f"# demo: {headline}")
+
+
+def test_another_arm_at_chance_is_said_and_its_changes_are_not_told(quick):
+    document = at_chance("latent")
+    headline, text, _ = said(document)
+    assert "learned nothing" not in headline
+    assert "latent learned nothing in 5 trainings." in text
+    assert "Instead of" not in text
+    assert "Gain under latent weights" not in Page(quick(document, Pictures())).visible
+
+
+def test_too_few_seeds_name_the_command_that_reuses_those_that_are_there():
+    step, other = said(fake_document(seeds=3))[2]
+    assert step["command"] == "debias run configs/demo.yaml --out runs/demo --set seeds=5"
+    assert "3 finished ones are used again" in step["why"]
+    assert other["command"] == "debias compare runs/demo"
+
+
+def test_a_change_that_other_trainings_could_undo_asks_for_more_of_them():
+    after = change(0.3, "cannot_tell", seed_low=-0.3, seed_high=0.1)
+    steps = said(small_run([gap("false_positive_rate", 0.456)], after=after))[2]
+    assert steps[0]["setting"] == "seeds=10"
+    settled = said(small_run([gap("false_positive_rate", 0.456)], after=change(0.05)))[2]
+    assert [step["setting"] for step in settled] == [""]
+
+
+def test_a_run_that_nobody_typed_names_the_setting(quick):
+    document = fake_document(seeds=3)
+    document["run"]["command"] = ""
+    document["opening"] = opening(document)
+    assert document["opening"]["next"][0]["command"] is None
+    assert "again into the same folder: seeds=5" in Page(quick(document, Pictures())).visible
+
+
+@pytest.mark.parametrize(
+    ("command", "result"),
+    [
+        ("debias run", "debias run --set seeds=5"),
+        ("debias run --set seeds=3 --out 'a b'", "debias run --out 'a b' --set seeds=5"),
+        ("debias run --set=seeds=3 --set seed=1", "debias run --set seed=1 --set seeds=5"),
+    ],
+)
+def test_a_setting_takes_the_place_of_an_earlier_one(command, result):
+    assert changed(command, "seeds=5") == result
+
+
+def test_the_terminal_and_the_summary_tell_the_same_and_promise_nothing():
+    document = fake_document(seeds=3)
+    document["comparisons"]["latent"] = fake_comparison()
+    texts = ["\n".join(line for line in run_lines(document) if isinstance(line, str)),
+             as_markdown(document)]  # fmt: skip
+    for text in texts:
+        for part in (document["opening"]["headline"], *document["opening"]["sentences"]):
+            assert part in text
+        assert "debias run configs/demo.yaml --out runs/demo --set seeds=5" in text
+        assert FORBIDDEN.findall(text) == []
