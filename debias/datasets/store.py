@@ -26,7 +26,7 @@ from debias.settings import Settings
 from debias.types import SPLITS, Collection, ShardedImages
 
 UNSTATED = "The store does not say who annotated the attributes or how."
-SOURCES = ("self-reported", "annotated", "inferred", "not stated")
+SOURCES = ("self-reported", "annotated", "inferred", "not stated", "drawn")
 KEY = re.compile(r"[0-9a-f]{8,64}")
 MADE_OF_COLUMNS = ("label", "path", "offset", "length")  # what holds for the store alone
 

@@ -20,8 +20,8 @@ CROSS = " x "
 # A crossing beyond this could not be read by a person, and 40 attributes would not fit in memory.
 MOST_CELLS = 10_000
 
-Source = Literal["self-reported", "annotated", "inferred", "not stated"]
-WEAKEST_FIRST = ("inferred", "not stated", "annotated", "self-reported")
+Source = Literal["self-reported", "annotated", "inferred", "not stated", "drawn"]
+WEAKEST_FIRST = ("inferred", "not stated", "annotated", "self-reported", "drawn")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

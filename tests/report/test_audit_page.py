@@ -266,9 +266,9 @@ def test_what_the_annotation_says_of_a_region_is_withheld_where_it_must_be(full)
 
 
 def test_without_pictures_no_face_is_on_the_page(faceless, empty, full):
-    assert "data:image/png" in full.source
+    assert "data:image/webp" in full.source
     for page in (faceless, empty):
-        assert "image/png" not in page.source
+        assert "image/webp" not in page.source
     assert faceless.visible.count("report.show_faces") >= 6
     assert "report.show_faces" not in full.visible
     assert "odd-0030" in faceless.visible  # who it is can still be looked up
@@ -286,7 +286,7 @@ def test_a_reference_whose_faces_may_not_be_shown_beside_others_says_so(sketch, 
 def test_only_faces_of_which_the_document_speaks_are_embedded(sketch, pictures):
     unspoken = {name: face for name, face in pictures.faces.items() if name == "nobody"}
     one = AuditPictures(faces=unspoken | {"somebody else": next(iter(pictures.faces.values()))})
-    assert "image/png" not in sketch(DOCUMENTS["full"], one)
+    assert "image/webp" not in sketch(DOCUMENTS["full"], one)
 
 
 def test_what_does_not_apply_is_said_in_a_sentence(empty):

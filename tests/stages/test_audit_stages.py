@@ -53,7 +53,7 @@ def test_page_numbers_and_images_lie_in_the_folder(demo):
     assert np.isfinite(table["nats"]).all()
     assert np.isfinite(table["log_ratio"]).all()
     page = (folder / "audit.html").read_text()
-    assert page.count("data:image/png") > 10  # drawn faces are shown
+    assert page.count("data:image/webp") > 10  # drawn faces are shown
     assert (folder / "audit.html").stat().st_mode & 0o777 == 0o600
 
 
@@ -110,7 +110,7 @@ def test_a_folder_is_audited_whole_and_no_face_is_shown(photographs, tmp_path):
     rows = document["groups"]["attributes"][0]["rows"]
     assert {row["count"] for row in rows} == {None}  # five are few, and 85 would tell
     page = (out / "audit.html").read_text()
-    assert "data:image/png" not in page
+    assert "data:image/webp" not in page
     assert "report.show_faces" in page
 
 
