@@ -54,6 +54,11 @@ class Store(Settings):
         stated = self._about().get("source")
         return stated if stated in SOURCES else "not stated"
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Attributes by which the store was made to be broken down."""
+        return tuple(map(str, self._about().get("attributes") or ()))
+
     def collect(self, seed: int) -> Collection:
         """One row per face of the store, once every file agrees with the store's manifest.
 

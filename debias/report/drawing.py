@@ -5,7 +5,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import rc_context
@@ -43,6 +43,7 @@ ARM_STYLES = (
 PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 AXIS_LABEL, ROW_LABEL = 36, 20  # characters of a line
+Place = Literal["outside upper left", "outside lower left"]
 Label = str | tuple[str, str]  # a pair is broken between its two parts
 
 STYLE: Mapping[Any, Any] = MappingProxyType(
@@ -114,7 +115,9 @@ def legend(
     key_above(figure, [*handles, *extra])
 
 
-def key_above(figure: Figure, handles: Sequence[Artist], place: str = "outside upper left") -> None:
+def key_above(
+    figure: Figure, handles: Sequence[Artist], place: Place = "outside upper left"
+) -> None:
     """What the marks mean, in as many columns as fit; each further line makes the figure taller."""
     lengths = [len(str(handle.get_label())) for handle in handles]
     columns = next(
