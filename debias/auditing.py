@@ -103,6 +103,8 @@ class Question:
         set_aside: Columns ``attribute, group, listed, rejected``: whose images were lost before.
         source: Who says to which group a face belongs.
         nats: (n,) how badly a model explains each image.
+        fidelity: Whether a model tells images apart, as plain values; None where that was not
+            measured.
         seed: Of every random choice.
     """
 
@@ -114,6 +116,7 @@ class Question:
     set_aside: pd.DataFrame | None = None
     source: str = "annotated"
     nats: Float64[np.ndarray, " n"] | None = None
+    fidelity: dict[str, Any] | None = None
     seed: int = 0
 
     def stream(self, purpose: str) -> int:
@@ -299,6 +302,7 @@ class _Parts:
     def document(self) -> dict[str, Any]:
         ids, score = self.question.data.ids, self.rarity.score
         return {
+            "fidelity": sections.of_fidelity(self.question.fidelity),
             "coverage": sections.of_coverage(self.coverage),
             "regions": sections.of_regions(self.regions, ids, self.question.explained),
             "directions": [sections.of_direction(one, ids) for one in self.directions],

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from debias.config import (
     put,
     read_recipe,
 )
-from debias.datasets.recognition import plain_name, recognised
+from debias.datasets.recognition import known_groups, plain_name, recognised
 from debias.errors import ConfigError
 from debias.ingest.columns import coded
 from debias.stages.decoded import list_samples
@@ -31,6 +32,8 @@ SIDE = 64
 # Epochs of the autoencoder and of the classifiers, from so many images on: what counts is the
 # number of steps, and a pass over a small set has few.
 EPOCHS = ((10_000, (15, 8)), (3_000, (30, 15)), (1_000, (60, 30)), (0, (100, 40)))
+AUDIT_EPOCHS, LEAST_STEPS, BATCH = 12, 320, 64
+TRAINED_ON = 0.85  # share of the images that trains the autoencoder of an audit
 NEIGHBOURS = 60_000  # images beyond which nearest neighbours take too long
 VIEWS = {"flip": True, "shift": 0.05, "scale": 0.1, "rotation": 10, "brightness": 0.2}
 AUDIT_DEMO = {  # few are dark-skinned, beside an even reference and declared shares
@@ -96,8 +99,10 @@ def audit_recipe(request: Request) -> SpaceRecipe:
         return parse_space(tree, request.overrides, defaults=request.source is None)
     tree = _basis(request, request.images) | EVERYTHING
     tree = _with(tree | {"name": f"audit-{tree['name']}"}, request.recipe)
-    count = len(_listed(parse_space(tree, request.overrides)))
-    tree["representation"] = {"training": {"epochs": _epochs(count)[0]}}
+    first = parse_space(tree, request.overrides)
+    tree["representation"] = {"training": {"epochs": _audit_epochs(len(_listed(first)))}}
+    if "attributes" not in first.model_fields_set:
+        tree["attributes"] = list(known_groups(first.data))
     return parse_space(tree, request.overrides)
 
 
@@ -181,6 +186,11 @@ def _listed(recipe: FacesRecipe) -> pd.DataFrame:
 
 def _epochs(count: int) -> tuple[int, int]:
     return next(epochs for least, epochs in EPOCHS if count >= least)
+
+
+def _audit_epochs(count: int) -> int:
+    """Few images are looked at more often: fewer steps draw one blurred face for everybody."""
+    return max(AUDIT_EPOCHS, math.ceil(LEAST_STEPS * BATCH / (TRAINED_ON * max(count, 1))))
 
 
 def _no_label(images: Path, samples: pd.DataFrame) -> str:

@@ -22,6 +22,7 @@ class AuditReport:
 
     Attributes:
         document: Plain values, the same as in ``audit.json``: ``verdicts`` (worst first),
+            ``fidelity`` (whether the model tells images apart, None where it was not measured),
             ``coverage``, ``regions``, ``directions``, ``clusters``, ``reference``, ``drift``,
             ``groups``, ``limits``.
         images: One row an audited image, in the order of the latents: ``sample_id, split, cluster,

@@ -29,6 +29,14 @@ Ids = Shaped[np.ndarray, " n"]
 Members = Bool[np.ndarray, " n"]
 
 
+def of_fidelity(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """With what it means; None where it was not measured."""
+    if found is None:
+        return None
+    sentence, action = wording.of_fidelity(found)
+    return found | {"sentence": sentence, "action": action}
+
+
 def of_coverage(found: Coverage) -> dict[str, Any]:
     sentence, action = wording.of_coverage(found)
     return {

@@ -6,6 +6,7 @@ from debias.audit.cells import Coverage
 from debias.audit.directions import Direction
 from debias.audit.group_words import percent
 from debias.audit.thin import ThinRegion, ThinRegions
+from debias.ranking import UNKNOWN
 
 VIEWS = {
     "latents": "in what the autoencoder learned",
@@ -22,15 +23,12 @@ def of_coverage(found: Coverage) -> tuple[str, str | None]:
     """Sentence and action."""
     low, high = found.bell["effective_cells"]
     effective = found.effective_cells
-    beside = (
-        f"a single bell-shaped heap of as many images would count {low:.0f} to {high:.0f}"
-        if low != high
-        else f"a single bell-shaped heap would count {low:.0f}"
-    )
+    heap = f"{low:.0f} to {high:.0f}" if low != high else f"{low:.0f}"
     sentence = (
-        f"The images spread over an effective {effective:.1f} of {found.cells} equal cells of the "
-        f"latent space ({beside}), and the densest tenth of the cells holds "
-        f"{percent(found.densest_tenth)} of them."
+        f"Cut into {found.cells} equal cells, the latent space is filled as unevenly as if "
+        f"{effective:.1f} of them held equally many images and the others none (one bell-shaped "
+        f"heap of as many images: {heap}); the fullest tenth of the cells holds "
+        f"{percent(found.densest_tenth)} of the images."
     )
     if effective >= low:
         return sentence, None
@@ -90,28 +88,105 @@ def of_direction(one: Direction) -> str:
     return f"{sentence} The {thin} end is thin." if share >= HALF + UNEVEN else sentence
 
 
-def verdicts(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a reader must know, worst first.
+def of_fidelity(section: dict[str, Any]) -> tuple[str, str | None]:
+    """Sentence and action.
 
     Args:
-        document: Sections ``reference``, ``drift``, ``groups``, ``regions``, ``coverage``.
+        section: A fidelity as plain values, ``epochs`` of the training and ``advised`` beside it.
+    """
+    count, detail = section["images"], section["explained_detail"]
+    if section["verdict"] == "too_few":
+        return f"{count} images are too few to say whether the model tells images apart.", None
+    kept, chance = (percent(section[f"neighbours_{name}"]) for name in ("kept", "by_chance"))
+    measured = (
+        f"Of {count:,} images that it was not trained on, it keeps {_share(detail)} of what tells "
+        f"faces apart and {_share(section['explained'])} of all differences; {kept} of their "
+        f"nearest neighbours stay neighbours ({chance} by chance)."
+    )
+    if section["verdict"] == "tells_apart":
+        return f"The model tells images apart. {measured}", None
+    return (
+        f"The model draws nearly the same face for every image: no figure below that rests on it "
+        f"can be relied on. {measured}",
+        f"Train longer, for example --set representation.training.epochs={section['advised']} "
+        f"(now {section['epochs']}), or bring more images or an encoder.",
+    )
+
+
+def _share(explained: float) -> str:
+    return percent(max(explained, 0.0))
+
+
+def verdicts(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a reader must know: whether to believe it, who is there, who is missing, the rest.
+
+    Args:
+        document: Sections ``fidelity``, ``reference``, ``drift``, ``groups``, ``regions``,
+            ``coverage``.
     """
     found = [
         *_against("shortfall", document["reference"]),
         *_of_groups(document["groups"]),
-        *_of_thin(document["regions"]),
         *_against("drift", document["drift"]),
+        *_of_thin(document["regions"]),
         *_of_coverage(document["coverage"]),
     ]
-    if all(one["kind"] == "nothing" for one in found):
-        found.insert(0, _verdict("nothing", NOTHING, None))
-    return sorted(found, key=lambda one: one["kind"] == "nothing" and one["sentence"] != NOTHING)
+    lead = [*_of_fidelity(document["fidelity"]), *_who(document["groups"])]
+    if not _compared(document):
+        lead.append(_verdict("undeclared", UNDECLARED, DECLARE))
+    elif all(one["kind"] == "nothing" for one in found):
+        lead.append(_verdict("nothing", NOTHING, None))
+    return lead + sorted(found, key=lambda one: one["kind"] == "nothing")
 
 
+UNDECLARED = (
+    "Who is missing cannot be said: nobody declared what this collection should hold, and there "
+    "is no reference."
+)
+DECLARE = (
+    "Compare it: --shares FILE, --reference FOLDER or --earlier FOLDER (in a recipe: audit.shares, "
+    "reference, earlier)."
+)
 NOTHING = (
     "Nothing was found to be missing. That is no proof that nothing is: see what this audit "
     "cannot see, below."
 )
+
+
+def _of_fidelity(section: dict[str, Any] | None) -> list[dict[str, Any]]:
+    if section is None or section["verdict"] != "blurred":
+        return []
+    return [_verdict("fidelity", section["sentence"], section["action"])]
+
+
+def _who(section: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The smallest and the largest group of each attribute."""
+    said = [] if section is None else [_ends(one) for one in section["attributes"]]
+    told = [sentence for sentence in said if sentence]
+    return [_verdict("who", " ".join(told), None)] if told else []
+
+
+def _ends(attribute: dict[str, Any]) -> str:
+    rows = [row for row in attribute["rows"] if row["share"] is not None]
+    rows = sorted((row for row in rows if row["state"] != UNKNOWN), key=lambda row: row["share"])
+    if len(rows) < 2:
+        return ""
+    name = attribute["attribute"]
+    fewest, most = (_group(row, name) for row in (rows[0], rows[-1]))
+    return f"{name.replace('_', ' ').capitalize()}: fewest {fewest}, most {most}."
+
+
+def _group(row: dict[str, Any], attribute: str) -> str:
+    span = f"{percent(row['low'])} to {percent(row['high'])}"
+    return f"{row['group'].removeprefix(f'{attribute}:')}, {percent(row['share'])} ({span})"
+
+
+def _compared(document: dict[str, Any]) -> bool:
+    """Whether anybody said what the collection should look like, or looked."""
+    groups = document["groups"] or {"attributes": [], "crossings": []}
+    rows = [row for one in groups["attributes"] for row in one["rows"]] + groups["crossings"]
+    declared = any(row["declared"] is not None for row in rows)
+    return declared or document["reference"] is not None or document["drift"] is not None
 
 
 def _verdict(kind: str, sentence: str, action: str | None) -> dict[str, Any]:
@@ -145,7 +220,8 @@ def _of_groups(section: dict[str, Any] | None) -> list[dict[str, Any]]:
         if news["kind"] not in {one for one, _ in found}:
             found.append((news["kind"], news["sentence"]))
     if not found:
-        return [_verdict("nothing", section["sentences"][0], None)]
+        known = _compared({"groups": section, "reference": None, "drift": None})
+        return [_verdict("nothing", section["sentences"][0], None)] if known else []
     return [
         _verdict("caution" if kind == "lowered" else "group", sentence, GROUP_ACTIONS[kind])
         for kind, sentence in found
@@ -180,7 +256,7 @@ def limits(document: dict[str, Any], *, subjects: bool) -> list[str]:
             "shares it can be uneven, but not short of anything."
         )
     if document["groups"] is None:
-        found.append("No group is annotated here, so no group can be named.")
+        found.append("No annotated attribute was named, so no group can be named.")
     found.append(
         "Outside of the annotated groups, images are counted as independent: where people repeat, "
         "intervals are too narrow and differences are found too easily."

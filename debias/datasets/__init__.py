@@ -54,7 +54,8 @@ __all__ = [
 class Dataset(Protocol):
     """A source of faces; ``annotation`` says who annotated the attributes and how.
 
-    ``source`` is the same in a word: self-reported, annotated, inferred or not stated.
+    ``source`` is the same in a word: self-reported, annotated, inferred, drawn or not stated. One
+    that always has categorical attributes names them in ``groups``.
     """
 
     @property

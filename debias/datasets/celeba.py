@@ -20,7 +20,7 @@ Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -67,6 +67,7 @@ class CelebA(Settings):
     the aligned one) and ``lefteye_x`` to ``rightmouth_y`` (landmarks in the aligned image, pixels).
     """
 
+    groups: ClassVar[tuple[str, ...]] = ("perceived_gender", "young")
     name: Literal["celeba"] = "celeba"
     root: Path = Field(description="Folder that holds the tables and img_align_celeba.")
     split: SplitBy = Field(

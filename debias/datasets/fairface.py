@@ -16,7 +16,7 @@ Known problems: race and binary gender are judged from looks; ages are ranges; p
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import Field
@@ -63,6 +63,7 @@ class FairFace(Settings):
     owners tested commercial services).
     """
 
+    groups: ClassVar[tuple[str, ...]] = ("perceived_gender", "annotated_race", "age_range")
     name: Literal["fairface"] = "fairface"
     root: Path = Field(description="Folder that holds the two label files, train and val.")
     split: SplitBy = Field(

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from debias.datasets import Dataset
 from debias.datasets.listing import SUFFIXES, image_problem, require_folder, shown, walk
 from debias.datasets.utkface import NAME
 from debias.errors import DataError
@@ -38,6 +39,12 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     name = given.get("name") or ("folder" if given.get("table") else _name(source))
     place = "file" if name == "hdf5" else "root"
     return {"name": name, place: str(source)} | dict(given) | {"name": name}
+
+
+def known_groups(data: Dataset) -> tuple[str, ...]:
+    """Categorical attributes that a data set is known to hold, whoever named any; often none."""
+    found: tuple[str, ...] = getattr(data, "groups", ())
+    return found
 
 
 def _name(source: Path) -> str:

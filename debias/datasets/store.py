@@ -26,7 +26,7 @@ from debias.settings import Settings
 from debias.types import SPLITS, Collection, ShardedImages
 
 UNSTATED = "The store does not say who annotated the attributes or how."
-SOURCES = ("self-reported", "annotated", "inferred", "not stated")
+SOURCES = ("self-reported", "annotated", "inferred", "not stated", "drawn")
 KEY = re.compile(r"[0-9a-f]{8,64}")
 MADE_OF_COLUMNS = ("label", "path", "offset", "length")  # what holds for the store alone
 
@@ -53,6 +53,11 @@ class Store(Settings):
     def source(self) -> str:
         stated = self._about().get("source")
         return stated if stated in SOURCES else "not stated"
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Attributes by which the store was made to be broken down."""
+        return tuple(map(str, self._about().get("attributes") or ()))
 
     def collect(self, seed: int) -> Collection:
         """One row per face of the store, once every file agrees with the store's manifest.

@@ -206,7 +206,7 @@ class SyntheticFaces(Settings):
 
     @property
     def source(self) -> str:
-        return "annotated"
+        return "drawn"
 
     def collect(self, seed: int) -> Collection:
         """Draw up the faces of all splits; the test's own shares are met exactly."""

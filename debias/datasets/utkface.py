@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection as Container
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import Field
@@ -52,6 +52,7 @@ class UTKFace(Settings):
     Others), ``age`` (years).
     """
 
+    groups: ClassVar[tuple[str, ...]] = ("perceived_gender", "annotated_race")
     name: Literal["utkface"] = "utkface"
     root: Path = Field(description="Folder that holds the images.")
 

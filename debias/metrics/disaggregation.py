@@ -21,8 +21,8 @@ CROSS = " x "
 MOST_CELLS = 10_000
 MOST_VALUES = 20  # of a column that nobody declared, before it is asked what they are
 
-Source = Literal["self-reported", "annotated", "inferred", "not stated"]
-WEAKEST_FIRST = ("inferred", "not stated", "annotated", "self-reported")
+Source = Literal["self-reported", "annotated", "inferred", "not stated", "drawn"]
+WEAKEST_FIRST = ("inferred", "not stated", "annotated", "self-reported", "drawn")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,11 +10,10 @@ from debias.report.audit_group_charts import group_rarity, group_shares
 from debias.report.audit_map_charts import maps
 from debias.report.audit_pictures import AuditPictures
 from debias.report.audit_space_charts import clusters, coverage, directions
-from debias.report.drawing import svg
+from debias.report.drawing import WIDTH, svg
 
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]
-WIDTH = 7.6  # inches
 
 
 def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, bytes]:

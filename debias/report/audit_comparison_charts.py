@@ -9,7 +9,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from debias.report.drawing import ARM_STYLES, FAINT, INK, TOO_SMALL, beside, percent, stack
+from debias.report.drawing import (
+    ARM_STYLES,
+    FAINT,
+    INK,
+    TOO_SMALL,
+    beside,
+    key_above,
+    percent,
+    stack,
+)
 from debias.report.panels import Row
 from debias.report.text import is_number, number
 
@@ -25,7 +34,7 @@ def distance(comparison: Row | None) -> Drawing | None:
 
     def draw(figure: Figure) -> None:
         handles = [_distance_mark(comparison), Patch(color=FAINT, label="what chance alone gives")]
-        figure.legend(handles=handles, loc="outside upper left", ncols=2)
+        key_above(figure, handles)
         axes = stack(figure, [("", [""])])[0, 0]
         _band(axes, comparison["null"])
         colour, mark, face = _look(comparison["verdict"])
@@ -74,7 +83,7 @@ def shares_of_regions(comparison: Row | None, there: str) -> Drawing | None:
         return None
 
     def draw(figure: Figure) -> None:
-        figure.legend(handles=_region_keys(rows, there), loc="outside upper left", ncols=3)
+        key_above(figure, _region_keys(rows, there))
         axes = stack(figure, [("", [f"region {row['number']}" for row in rows])])[0, 0]
         for place, row in enumerate(rows):
             _region_marks(axes, place, row)

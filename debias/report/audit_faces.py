@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from debias.report.audit_pictures import AuditPictures
 from debias.report.board import View
 from debias.report.ingest_view import shown
-from debias.report.pictures import contact_sheet, png, shrink
+from debias.report.pictures import contact_sheet, shrink, webp
 
 COLUMNS = 6
 SIDE = 72  # pixels of one face on a sheet
@@ -45,7 +45,7 @@ def lacks_faces(sheets: Iterable[View]) -> bool:
 
 
 def _sheet(images: UInt8[np.ndarray, "m H W 3"], columns: int) -> str:
-    return png(contact_sheet(shrink(images, SIDE), columns))
+    return webp(contact_sheet(shrink(images, SIDE), columns))
 
 
 def tiles(rows: Sequence[Mapping[str, Any]], pictures: AuditPictures) -> list[View]:
@@ -58,7 +58,7 @@ def tiles(rows: Sequence[Mapping[str, Any]], pictures: AuditPictures) -> list[Vi
 
 def _tile(sample_id: str, pictures: AuditPictures) -> str | None:
     face = pictures.faces.get(sample_id)
-    return None if face is None else png(shrink(face[None])[0])
+    return None if face is None else webp(shrink(face[None])[0])
 
 
 def strip(images: Strip | None) -> View | None:
@@ -66,7 +66,7 @@ def strip(images: Strip | None) -> View | None:
     if images is None or not len(images):
         return None
     return {
-        "image": png(contact_sheet(shrink(images), len(images), gap=0)),
+        "image": webp(contact_sheet(shrink(images), len(images), gap=0)),
         "width": f"{STEP_WIDTH * len(images):g}rem",
     }
 
@@ -87,5 +87,5 @@ def _laid_out(page: Mapping[str, Any], found: UInt8[np.ndarray, "rows columns H 
         return {}
     rows, columns = found.shape[:2]
     images = shrink(found.reshape(rows * columns, *found.shape[2:]), SIDE)
-    block = png(contact_sheet(images, columns, gap=1))
+    block = webp(contact_sheet(images, columns, gap=1))
     return {"block": {"image": block, "width": f"{STEP_WIDTH * columns:g}rem"}}

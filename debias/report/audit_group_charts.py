@@ -20,6 +20,7 @@ from debias.report.drawing import (
     beside,
     dotted_key,
     hollow_key,
+    key_above,
     percent,
     stack,
 )
@@ -46,7 +47,7 @@ def group_shares(document: Document) -> Drawing | None:
         return None
 
     def draw(figure: Figure) -> None:
-        figure.legend(handles=_share_keys(rows), loc="outside upper left", ncols=3)
+        key_above(figure, _share_keys(rows))
         grid = stack(figure, [(panel.title, _labels(panel)) for panel in found])
         for axes, panel in zip(grid[:, 0], found, strict=True):
             for place, row in enumerate(panel.rows):
@@ -121,7 +122,7 @@ def group_rarity(document: Document) -> Drawing | None:
         return None
 
     def draw(figure: Figure) -> None:
-        figure.legend(handles=_rarity_keys(), loc="outside upper left", ncols=4)
+        key_above(figure, _rarity_keys())
         grid = stack(figure, [(panel.title, _labels(panel)) for panel in found], columns=2)
         for (left, right), panel in zip(grid, found, strict=True):
             left.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from debias.report.audit_groups_view import every_row, short_name
 from debias.report.audit_pictures import AuditMap
-from debias.report.drawing import ARM_STYLES, INK, svg
+from debias.report.drawing import ARM_STYLES, INK, key_above, svg
 from debias.report.fairness_charts import chart_names
 from debias.report.pictures import shrink
 from debias.report.text import UNKNOWN, escape_label, is_number, words
@@ -22,7 +22,7 @@ from debias.report.text import UNKNOWN, escape_label, is_number, words
 Document = Mapping[str, Any]
 Painted = Callable[[Figure], None]
 WIDTH, HEIGHT = 4.6, 4.5  # inches; two maps stand side by side
-WIDE, TALL = 7.6, 6.2
+WIDE, TALL = 6.2, 5.4
 ANNOTATIONS_DRAWN = 6
 FEW = 11  # images; a group of fewer is not told from the others
 OTHERS = "#d3d7db"
@@ -184,7 +184,7 @@ def _legend(figure: Figure, keys: Sequence[tuple[str, Any, str]]) -> None:
         Line2D([], [], color=colour, marker=mark, linestyle="none", label=escape_label(label, 24))
         for label, colour, mark in keys
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=3, columnspacing=1.2)
+    key_above(figure, handles, "outside lower left")
 
 
 def _faces(found: AuditMap) -> Painted:

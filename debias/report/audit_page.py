@@ -75,8 +75,14 @@ def _view(document: Document, pictures: AuditPictures) -> View:
 
 
 def _findings(document: Document, pictures: AuditPictures) -> View:
+    verdicts = audit_view.verdicts(document)
+    first = audit_view.first(verdicts)
     return {
-        "verdicts": audit_view.verdicts(document),
+        "verdicts": verdicts[:first],
+        "more_verdicts": verdicts[first:],
+        "doubt": audit_view.doubt(document),
+        "unnamed": audit_view.unnamed(document),
+        "no_faces": not (pictures.faces or pictures.pages),
         "figures": audit_view.headline_figures(document),
         "collect": [_with_faces(part, pictures) for part in audit_view.collect(document)],
         "nothing_to_collect": audit_view.why_nothing_to_collect(document),

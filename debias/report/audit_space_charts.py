@@ -15,6 +15,7 @@ from debias.report.drawing import (
     MUTED,
     beside,
     dotted_key,
+    key_above,
     percent,
     row_axes,
     stack,
@@ -39,14 +40,14 @@ def coverage(document: Document) -> Drawing | None:
             dotted_key("all cells equally full", MUTED),
             Patch(color=FAINT, label="a single bell-shaped cloud"),
         ]
-        figure.legend(handles=keys, loc="outside upper left", ncols=3)
+        key_above(figure, keys)
         top, middle, bottom = figure.subplots(3, height_ratios=[4.2, 1, 1])
         _cells(top, found["shares"], found["cells"])
         _summary(middle, found["effective_cells"], found["bell"]["effective_cells"])
         middle.set_title("effective number of cells: more is more even")
         middle.set_xlim(0, found["cells"])
         _summary(bottom, found["densest_tenth"], found["bell"]["densest_tenth"])
-        bottom.set_title("share of the images in the densest tenth of the cells: less is more even")
+        bottom.set_title("share in the densest tenth: less is more even")
         bottom.set_xlim(0, 1)
         bottom.xaxis.set_major_formatter(FuncFormatter(percent))
 
@@ -108,7 +109,7 @@ def clusters(document: Document) -> Drawing | None:
         axes.axvline(even, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
         keys = [Line2D([], [], color=COLOUR, marker=MARK, label="share, with its interval")]
         keys.append(dotted_key("all clusters equally large", MUTED))
-        figure.legend(handles=keys, loc="outside upper left", ncols=2)
+        key_above(figure, keys)
         for place, row in enumerate(rows):
             if is_number(row["low"]) and is_number(row["high"]):
                 axes.hlines(place, row["low"], row["high"], color=COLOUR, linewidth=1.6)

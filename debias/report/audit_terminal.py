@@ -10,6 +10,7 @@ from debias.report.audit_groups_view import every_row, reading, short_name
 from debias.report.audit_space_view import VIEWS
 from debias.report.audit_view import collect, why_nothing_to_collect
 from debias.report.ingest_view import shown
+from debias.report.readings import source_name
 from debias.report.text import attribute_name, is_number, number
 
 ROWS = 20
@@ -22,6 +23,7 @@ def audit_lines(document: Document) -> Iterator[str | Table]:
     Args:
         document: An audit document, as for the page.
     """
+    yield _plain(_read_as(document["data"]))
     for place, found in enumerate(document["verdicts"]):
         yield f"[bold]{_plain(found['sentence'])}[/]" if not place else _plain(found["sentence"])
         if found["action"]:
@@ -35,6 +37,17 @@ def audit_lines(document: Document) -> Iterator[str | Table]:
         yield _regions(document)
     if document["groups"] is not None:
         yield _groups(document)
+
+
+def _read_as(data: Mapping[str, Any]) -> str:
+    """The layout that was recognised, and the groups that are told apart."""
+    read = f"{number(data['images'], 'count')} images, read as {data['name']}"
+    if data["attributes"]:
+        return f"{read}; groups by {', '.join(data['attributes'])} ({source_name(data['source'])})."
+    known = ", ".join(data.get("known") or ())
+    return (
+        f"{read}; annotated columns not named: {known}." if known else f"{read}; no groups named."
+    )
 
 
 def _collect(part: Mapping[str, Any]) -> Table:

@@ -13,6 +13,9 @@ from debias.report.text import full_group_name, is_number, number
 Document = Mapping[str, Any]
 # What a verdict is about, and the section of the page that tells more.
 KINDS = {
+    "fidelity": ("The model", "how"),
+    "who": ("Who is there", "groups"),
+    "undeclared": ("Who is missing", "reference"),
     "shortfall": ("Against the reference", "reference"),
     "group": ("Annotated groups", "groups"),
     "thin": ("Thin regions", "regions"),
@@ -22,9 +25,9 @@ KINDS = {
     "nothing": ("No finding", "limits"),
 }
 NO_NUMBER = (
-    "How many images to collect cannot be said: that takes something to compare with. Set "
-    "reference in the recipe to a collection that looks as this one should, or audit.shares to the "
-    "share that each annotated group should have."
+    "How many images to collect cannot be said: that takes something to compare with. Give "
+    "--reference FOLDER, a collection that looks as this one should, or --shares FILE, the share "
+    "that each annotated group should have (in a recipe: reference, audit.shares)."
 )
 ALIKE = (
     "What counts as alike is what changes pixels most: light, background and framing as much as "
@@ -34,6 +37,10 @@ ALIKE_ELSEWHERE = (
     "What counts as alike was decided elsewhere, where the description was made: it may be people, "
     "but also light, background or framing. Only a look at the pictures tells which of these it is."
 )
+DOUBT = (
+    "This rests on a model that draws nearly the same face for every image: do not rely on it "
+    "before it has been trained for longer, see above."
+)
 NOTHING_SHORT = (
     "Nothing was found to fall short of what this collection was compared with. That is no proof "
     "that nobody is missing."
@@ -41,13 +48,19 @@ NOTHING_SHORT = (
 
 
 def verdicts(document: Document) -> list[View]:
-    """What a reader must know, worst first, with where to read on."""
+    """What a reader must know, in the order of the document, with where to read on."""
     return [_verdict(found) for found in document["verdicts"]]
+
+
+def first(found: list[View]) -> int:
+    """How many verdicts stand before the picture: up to the first about who is missing."""
+    ahead = [one["kind"] in ("fidelity", "who") for one in found]
+    return next((place + 1 for place, is_ahead in enumerate(ahead) if not is_ahead), len(found))
 
 
 def _verdict(found: Mapping[str, Any]) -> View:
     title, section = KINDS.get(found["kind"], ("Finding", "limits"))
-    calm = found["kind"] in ("nothing", "coverage")
+    calm = found["kind"] in ("nothing", "coverage", "who", "undeclared")
     first, rest = opening(found["sentence"])
     return {**found, "first": first, "rest": rest, "title": title, "section": section, "calm": calm}
 
@@ -116,16 +129,15 @@ def why_nothing_to_collect(document: Document) -> str:
 
 
 def headline_figures(document: Document) -> list[View]:
-    """Up to four large numbers: images, evenness, thin regions, images to collect."""
-    coverage, regions, reference = (document[k] for k in ("coverage", "regions", "reference"))
+    """Up to three large numbers: images, thin regions, images to collect."""
+    regions, reference = document["regions"], document["reference"]
     thin = sum(row["found"] for row in regions["list"])
     figures = [
         ("images audited", document["data"]["images"], ""),
-        ("cells in use, effectively", coverage["effective_cells"], f"of {coverage['cells']} cells"),
         ("thin regions found", thin, f"of {number(regions['looked_at'], 'count')} looked at"),
     ]
     if regions["verdict"] == "too_few":
-        figures[2] = ("thin regions found", None, "too few images to look")
+        figures[1] = ("thin regions found", None, "too few images to look")
     if reference is not None:
         beside = "to look like the reference"
         figures.append(("images to collect", reference["missing_total"], beside))
@@ -143,8 +155,29 @@ def how_seen(document: Document) -> list[str]:
         "that look alike have similar numbers, so the collection is like a landscape: where many "
         "images lie close together it is crowded, where few lie it is thin. This page asks where "
         "it is thin, and what would fill the gaps.",
+        *_faithful(document),
         ALIKE_ELSEWHERE if facts["name"] in ("embeddings", "encoder") else ALIKE,
     ]
+
+
+def _faithful(document: Document) -> list[str]:
+    """What the model keeps of an image, with how that was measured."""
+    found = document.get("fidelity")
+    return [] if found is None else [found["sentence"]]
+
+
+def doubt(document: Document) -> str | None:
+    """What stands over every figure that rests on a model that draws one face for everybody."""
+    found = document.get("fidelity")
+    return DOUBT if found is not None and found["verdict"] == "blurred" else None
+
+
+def unnamed(document: Document) -> str:
+    """Why nothing is broken down by group."""
+    known = ", ".join(document["data"].get("known") or ())
+    if known:
+        return f"The data hold annotated columns that were not named ({known})"
+    return "No annotated column was named"
 
 
 def provenance(document: Document) -> list[tuple[str, str]]:
@@ -154,11 +187,11 @@ def provenance(document: Document) -> list[tuple[str, str]]:
     spent = sum(value for value in run["seconds"].values() if is_number(value))
     attributes = ", ".join(shown(name) for name in data["attributes"])
     return [
-        ("Data set", shown(data["name"])),
+        ("Read as", shown(data["name"])),
         ("Place", shown(data["place"], 400)),
         ("Images", splits or number(data["images"], "count")),
-        ("Attributes", attributes or "none annotated"),
-        ("Annotation", data["annotation"] if data["attributes"] else "none"),
+        ("Attributes", attributes or "none named"),
+        ("Annotation", data["annotation"] if data["attributes"] else "not used"),
         ("Pixels", f"{number(data['image_size'], 'count')} a side"),
         ("Described by", _representation(document["representation"])),
         ("Machine", shown(run["device"])),

@@ -17,6 +17,7 @@ from debias.report.drawing import (
     MUTED,
     TOO_SMALL,
     beside,
+    key_above,
     percent,
     signed,
     stack,
@@ -156,4 +157,4 @@ def _legend(figure: Figure, rows: Sequence[Row]) -> None:
     keys.append(Line2D([], [], color=COLOUR, label="interval: other images"))
     if any(is_number(row["seed_low"]) for row in rows):
         keys.append(Patch(color=FAINT, label="interval: training again"))
-    figure.legend(handles=keys, loc="outside upper left", ncols=3, columnspacing=1.4)
+    key_above(figure, keys)

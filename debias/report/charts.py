@@ -7,13 +7,12 @@ from matplotlib.figure import Figure
 
 from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.curves import latent_dimensions, training_curves, weight_distribution
-from debias.report.drawing import svg
+from debias.report.drawing import WIDTH, svg
 from debias.report.fairness_charts import run_figures
 from debias.report.pictures import Pictures
 from debias.report.weight_charts import weight_share
 
 Drawing = tuple[Callable[[Figure], None], float]
-WIDTH = 7.6  # inches
 
 
 def figures(document: Mapping[str, Any], pictures: Pictures) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from debias.report.board import View
 from debias.report.ingest_view import shown
 from debias.report.panels import Row
-from debias.report.pictures import png, shrink
+from debias.report.pictures import shrink, webp
 from debias.report.tables import paged
 from debias.report.text import TIMES, words
 
@@ -61,7 +61,7 @@ def _tile(sample_id: str, pictures: FacePictures) -> View:
     pixels = pictures.get(sample_id)
     return {
         "id": shown(sample_id),
-        "picture": None if pixels is None else png(shrink(pixels[None])[0]),
+        "picture": None if pixels is None else webp(shrink(pixels[None])[0]),
     }
 
 

@@ -65,7 +65,7 @@ def latent_dimensions(
     if mean is None or not mean.size:
         return None
     count = min(mean.shape[1], DIMENSIONS_DRAWN)
-    columns = min(8, count)
+    columns = min(4, count)
     rows = -(-count // columns)
     alive = np.ones(mean.shape[1], bool) if active is None else active
     finite = [column[np.isfinite(column)] for column in mean.T[:count]]
@@ -106,7 +106,7 @@ def training_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Draw
     panels = _curve_panels(curves)
     if not panels:
         return None
-    columns = min(3 if len(panels) <= 6 else 4, len(panels))
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
 
     def draw(figure: Figure) -> None:
@@ -117,7 +117,7 @@ def training_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Draw
             _curve_panel(axes, title, lines)
         grid[0].legend(fontsize=8)
 
-    return draw, 0.2 + 2.1 * rows
+    return draw, 0.2 + 1.8 * rows
 
 
 def _curve_panels(

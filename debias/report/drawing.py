@@ -1,13 +1,15 @@
 """What all charts share: colours, marks, and SVG bytes that do not change between runs."""
 
 import io
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -19,6 +21,9 @@ from debias.report.text import arm_name, escape_label
 
 INK, MUTED, FAINT = "#1d2126", "#5f6670", "#dcdfe3"
 TOO_SMALL = "#9aa0a6"
+# Inches. No wider than a narrow page shows, so that the words stay readable there.
+WIDTH = 4.8
+LINE = 0.17  # inches of a line of text
 GROUPS_DRAWN = 24  # in one panel; the tables hold all of them
 PANELS_DRAWN = 8
 
@@ -37,6 +42,8 @@ ARM_STYLES = (
 # wider than each of them and the same on every machine.
 PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
+AXIS_LABEL, ROW_LABEL = 36, 20  # characters of a line
+Place = Literal["outside upper left", "outside lower left"]
 Label = str | tuple[str, str]  # a pair is broken between its two parts
 
 STYLE: Mapping[Any, Any] = MappingProxyType(
@@ -85,6 +92,7 @@ def svg(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
         layout = ConstrainedLayoutEngine(h_pad=0.07, hspace=0.03)
         figure = Figure(figsize=(width, height), layout=layout)
         draw(figure)
+        _break_long_labels(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue().replace(b"'DejaVu Sans'", PAGE_FONTS.encode())
@@ -104,9 +112,36 @@ def legend(
         colour, mark = arm_style(arm, arms)
         label = escape_label(arm_name(arm), 30)
         handles.append(Line2D([], [], color=colour, marker=mark, linestyle="none", label=label))
-    every = [*handles, *extra]
-    columns = len(every) if len(every) <= 5 else 3
-    figure.legend(handles=every, loc="outside upper left", ncols=columns, columnspacing=1.4)
+    key_above(figure, [*handles, *extra])
+
+
+def key_above(
+    figure: Figure, handles: Sequence[Artist], place: Place = "outside upper left"
+) -> None:
+    """What the marks mean, in as many columns as fit; each further line makes the figure taller."""
+    lengths = [len(str(handle.get_label())) for handle in handles]
+    columns = next(
+        count for count in range(min(4, len(handles)), 0, -1)
+        if count == 1 or _inches(lengths, count) <= figure.get_figwidth()
+    )  # fmt: skip
+    figure.legend(handles=handles, loc=place, ncols=columns, columnspacing=1.4)
+    lines = -(-len(handles) // columns)
+    figure.set_figheight(figure.get_figheight() + LINE * (lines - 1))
+
+
+def _inches(lengths: Sequence[int], columns: int) -> float:
+    """Width of a legend: matplotlib fills it column by column."""
+    parts = np.array_split(np.asarray(lengths), columns)
+    return float(sum(0.5 + 0.075 * part.max() for part in parts if len(part)))
+
+
+def _break_long_labels(figure: Figure) -> None:
+    """Two lines where the name of an axis is longer than a narrow chart."""
+    for axes in figure.axes:
+        label = axes.get_xlabel()
+        if len(label) > AXIS_LABEL:
+            axes.set_xlabel(textwrap.fill(label, AXIS_LABEL))
+            figure.set_figheight(figure.get_figheight() + LINE)
 
 
 def hollow_key(label: str, colour: str) -> Line2D:
@@ -121,7 +156,7 @@ def dotted_key(label: str, colour: str) -> Line2D:
     return Line2D([], [], color=colour, linestyle=":", label=label)
 
 
-def wrapped(label: str, width: int = 26) -> str:
+def wrapped(label: str, width: int = ROW_LABEL) -> str:
     """Break a label into two lines at most."""
     if len(label) <= width:
         return label
@@ -142,8 +177,9 @@ def row_axes(axes: Axes, labels: Sequence[Label]) -> None:
 def _in_lines(label: Label) -> str:
     if isinstance(label, str):
         return wrapped(escape_label(label, 60))
-    whole = " ".join(escape_label(part, 30) for part in label)
-    return whole if len(whole) <= 26 else "\n".join(escape_label(part, 30) for part in label)
+    parts = [escape_label(part, ROW_LABEL + 4) for part in label]
+    whole = " ".join(parts)
+    return whole if len(whole) <= ROW_LABEL else "\n".join(parts)
 
 
 def stack(
@@ -164,13 +200,13 @@ def stack(
         gridspec_kw={"height_ratios": [len(labels) + 0.2 for _, labels in panels]},
     )  # fmt: skip
     for line, (title, labels) in zip(grid, panels, strict=True):
-        line[0].set_title(escape_label(title, 80))
+        line[0].set_title(escape_label(title, 52))
         for axes in line:
             row_axes(axes, labels)
         for axes in line[1:]:
             axes.set_yticklabels([])
     for axes in grid[-1]:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=max(4, 7 // columns)))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=max(3, 5 // columns)))
     return grid
 
 

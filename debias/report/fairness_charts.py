@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from debias.report.change_charts import change_by_group, gap_change
-from debias.report.drawing import svg
+from debias.report.drawing import WIDTH, svg
 from debias.report.interval_charts import detectable, intervals_by_group
 from debias.report.outcome_charts import calibration, confusion, scores
 from debias.report.readings import usual_place
@@ -16,7 +16,6 @@ Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]
 MEASURES_DRAWN = 6
 MEASURES_OF_A_RUN = 3  # a run has a picture of each for every arm
-WIDTH = 7.6  # inches
 
 
 def chart_names(kind: str, metrics: Sequence[str], most: int = MEASURES_DRAWN) -> dict[str, str]:

@@ -24,7 +24,7 @@ COLOURS = {
 LEAVES_DRAWN = 14  # of one outcome
 # Inches: all images together, a line of text, between outcomes, the thinnest band that is seen.
 BODY, LINE, GAP, HAIR = 2.2, 0.21, 0.13, 0.015
-LISTED, OUTCOMES, LEAVES, NODE = 0.0, 0.34, 0.7, 0.013  # of the width
+LISTED, OUTCOMES, LEAVES, NODE = 0.0, 0.27, 0.55, 0.013  # of the width
 
 
 @dataclass(frozen=True, kw_only=True)

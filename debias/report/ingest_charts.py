@@ -13,9 +13,11 @@ from debias.report.drawing import (
     GROUPS_DRAWN,
     MUTED,
     PANELS_DRAWN,
+    WIDTH,
     beside,
     dotted_key,
     hollow_key,
+    key_above,
     stack,
     svg,
 )
@@ -26,7 +28,6 @@ from debias.report.text import TIMES, is_number, number
 
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]
-WIDTH = 7.6  # inches
 NORMAL, FLAGGED = ARM_STYLES[0][0], ARM_STYLES[1]
 
 
@@ -55,7 +56,7 @@ def rejected_by_group(document: Document) -> Drawing | None:
         return None
 
     def draw(figure: Figure) -> None:
-        figure.legend(handles=_keys(_rows(found), most), loc="outside upper left", ncols=4)
+        key_above(figure, _keys(_rows(found), most))
         grid = stack(figure, [(panel.title, list(map(short_name, panel.rows))) for panel in found])
         for axes, panel in zip(grid[:, 0], found, strict=True):
             axes.axvline(overall, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)

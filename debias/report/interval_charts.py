@@ -21,6 +21,7 @@ from debias.report.drawing import (
     beside,
     dotted_key,
     hollow_key,
+    key_above,
     legend,
     offsets,
     percent,
@@ -104,7 +105,7 @@ def _rate_legend(
     elif extra:
         colour, mark = ARM_STYLES[0]
         judged = Line2D([], [], color=colour, marker=mark, label="group, with its interval")
-        figure.legend(handles=[judged, *extra], loc="outside upper left", ncols=3)
+        key_above(figure, [judged, *extra])
 
 
 def _rate_marks(axes: Axes, place: int, rows: Mapping[str, Row]) -> None:
@@ -197,7 +198,7 @@ def _detectable_legend(figure: Figure, rows: Sequence[Row], margin: object) -> N
                        markerfacecolor=colour if filled else "white")
             )  # fmt: skip
     keys += [dotted_key("your margin", MUTED)] if is_number(margin) else []
-    figure.legend(handles=keys, loc="outside upper left", ncols=3, columnspacing=1.4)
+    key_above(figure, keys)
 
 
 def _detectable_marks(axes: Axes, place: int, row: Row, colour: str) -> None:

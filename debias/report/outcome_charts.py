@@ -15,6 +15,7 @@ from debias.report.drawing import (
     INK,
     MUTED,
     beside,
+    key_above,
     offsets,
     percent,
     stack,
@@ -25,7 +26,7 @@ from debias.report.text import escape_label, group_name, number
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]
 Cell = tuple[str, str]
-COLUMNS = 4
+COLUMNS = 3
 CLASSES_DRAWN = 12
 CLASSES_WITH_NUMBERS = 5
 
@@ -183,4 +184,4 @@ def _score_legend(figure: Figure, classes: Sequence[str]) -> None:
     ]  # fmt: skip
     half = Line2D([], [], color=MUTED, linewidth=4, alpha=0.5, label="middle half")
     most = Line2D([], [], color=MUTED, linewidth=1.1, label="middle 90%")
-    figure.legend(handles=[*keys, half, most], loc="outside upper left", ncols=4)
+    key_above(figure, [*keys, half, most])

@@ -10,7 +10,7 @@ from debias.report.answers import answers
 from debias.report.board import scores
 from debias.report.charts import figures
 from debias.report.filling import embedded, fill, put
-from debias.report.pictures import Pictures, contact_sheet, paired_rows, png, sheets, shrink
+from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
 from debias.report.text import day, plain_value
 
 COLUMNS = 6
@@ -107,7 +107,7 @@ def _pairs(pictures: Pictures) -> list[str]:
     above, below = shrink(pictures.originals[:24]), shrink(pictures.reconstructions[:24])
     half = -(-len(above) // 2) if len(above) >= 2 * COLUMNS else len(above)
     return [
-        png(contact_sheet(paired_rows(above[part], below[part], COLUMNS), min(COLUMNS, half)))
+        webp(contact_sheet(paired_rows(above[part], below[part], COLUMNS), min(COLUMNS, half)))
         for part in (slice(0, half), slice(half, None))
         if len(above[part])
     ]
@@ -117,6 +117,6 @@ def _traversals(pictures: Pictures) -> list[dict[str, Any]]:
     if pictures.traversals is None:
         return []
     return [
-        {"dimension": dimension, "image": png(contact_sheet(shrink(row), len(row), gap=0))}
+        {"dimension": dimension, "image": webp(contact_sheet(shrink(row), len(row), gap=0))}
         for dimension, row in zip(pictures.traversed_dimensions, pictures.traversals, strict=True)
     ]

@@ -27,6 +27,7 @@ _SOURCES = {
     "annotated": "annotated by other people",
     "self-reported": "reported by the people shown",
     "inferred": "guessed by a machine",
+    "drawn": "known, because the faces were drawn from it",
     "not stated": "source not stated",
 }
 _REASONS = {"suppressed": "withheld", "unknown": "no group label"}

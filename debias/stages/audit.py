@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from debias import __version__, generation
 from debias.artifacts import Artifact, load_faces, save_arrays, save_latents
 from debias.auditing import PARTS, Placed, Question, answer, declared_shares
 from debias.batches import Batches
+from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity
 from debias.errors import EmptyDatasetError
 from debias.models import ConvVAENetwork, Pretrained
@@ -22,6 +23,7 @@ from debias.sealed import write_json
 from debias.stages.about import about_representation, about_set_aside
 from debias.stages.audit_pictures import drawn_by_the_model, pictures_of
 from debias.stages.faces import ACCOUNT
+from debias.stages.fidelity import fidelity_of
 from debias.stages.history import named
 from debias.stages.latent_pages import anomalies
 from debias.stages.reference import SPLIT as REFERENCE
@@ -33,6 +35,7 @@ from debias.types import FaceStore
 STAGE = "audit"
 PAGE, NUMBERS, IMAGES = "audit.html", "audit.json", "images.parquet"
 AT_ONCE = 256
+KEPT = ("explained", "explained_detail", "neighbours_kept", "neighbours_by_chance")
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,17 @@ def _build(job: Job, key: str, parts: AuditParts) -> Artifact:
     rows = audited_rows(job, store)
     latents = encode_store(job, parts.representation, store, rows)
     network = _network(job, parts)
-    nats = None if network is None else _nats(job, network, store, rows)
+    question = _question(job, parts, Placed(store=store, latents=latents))
+    if network is not None:
+        nats = _nats(job, network, store, rows)
+        kept = fidelity_of(job, network, parts.representation, store)
+        question = replace(question, nats=nats, fidelity=kept)
     advance("encoded")
-    report = answer(_question(job, parts, Placed(store=store, latents=latents), nats), advance)
+    report = answer(question, advance)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     document = report.to_dict() | {"created": now} | _about(job, parts)
     drawn: dict[str, np.ndarray] = {}
     if network is not None:
-        assert nats is not None
         pages = drawn_by_the_model(job, network, Placed(store=store, latents=latents), report, nats)
         drawn = pages.arrays
         document |= {"latent_pages": pages.section, "anomalies": anomalies(store.ids(rows), nats)}
@@ -139,9 +145,7 @@ def _nats(
     return generation.nats(network, batches, job.compute)
 
 
-def _question(
-    job: Job, parts: AuditParts, data: Placed, nats: Float64[np.ndarray, " n"] | None
-) -> Question:
+def _question(job: Job, parts: AuditParts, data: Placed) -> Question:
     config = job.config
     return Question(
         data=data,
@@ -151,7 +155,6 @@ def _question(
         rules=config.audit,
         set_aside=_set_aside(parts.faces),
         source=config.data.source,
-        nats=nats,
         seed=config.seed,
     )
 
@@ -192,6 +195,7 @@ def _about(job: Job, parts: AuditParts) -> dict[str, Any]:
         "version": __version__,
         "data": {
             "name": data.name,
+            "known": list(known_groups(data)),
             "place": str(getattr(data, "root", getattr(data, "file", ""))),
             "annotation": data.annotation,
             "source": data.source,
@@ -242,6 +246,7 @@ def figures_of(document: Mapping[str, Any]) -> dict[str, float]:
         "images": document["data"]["images"],
         "effective_cells": coverage["effective_cells"],
         "densest_tenth": coverage["densest_tenth"],
+        **{name: (document.get("fidelity") or {}).get(name) for name in KEPT},
         "thin_regions": sum(one["found"] for one in regions["list"]),
     }
     for name in ("reference", "drift"):

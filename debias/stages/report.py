@@ -63,7 +63,8 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     pictures = _pictures(run, stages, faces)
     try:
         charts = report.write_report(run.folder.path / "report.html", document, pictures)
-        write_json(run.folder.path / "report.json", document)  # last: its key says both are done
+        # Last: its key says both are done. Read by nobody but its owner, as the page.
+        write_json(run.folder.path / "report.json", document, mode=0o600)
     except OSError as error:
         raise StorageError(f"cannot write the report: {error}") from error
     _publish(run, key, document, charts)

@@ -762,7 +762,7 @@ def source(request, tmp_path):
 def test_every_source_says_what_it_is(source):
     assert isinstance(source, Dataset)
     assert len(source.annotation) > 20
-    assert source.source in {"self-reported", "annotated", "inferred", "not stated"}
+    assert source.source in {"self-reported", "annotated", "inferred", "not stated", "drawn"}
     about = f"{inspect.getmodule(type(source)).__doc__}\n{type(source).__doc__}".lower()
     assert "licen" in about
     if source.name != "synthetic":

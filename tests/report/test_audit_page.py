@@ -8,10 +8,11 @@ from reading import FORBIDDEN, VOID, Page, replaced, without_numbers, without_pi
 from test_audit_document import empty_audit, fake_audit, fake_map, fake_pictures
 from test_report_page import HOSTILE, OUR_TAGS
 
+from debias.audit.sections import of_fidelity
 from debias.report.audit_captions import CAPTIONS
 from debias.report.audit_page import render_audit, write_audit_page
 from debias.report.audit_pictures import AuditPictures
-from debias.report.audit_view import collect, how_seen, opening
+from debias.report.audit_view import collect, how_seen, opening, verdicts
 from debias.report.text import clean
 
 DOCUMENTS = {"full": fake_audit(), "empty": empty_audit()}
@@ -266,10 +267,13 @@ def test_what_the_annotation_says_of_a_region_is_withheld_where_it_must_be(full)
 
 
 def test_without_pictures_no_face_is_on_the_page(faceless, empty, full):
-    assert "data:image/png" in full.source
+    assert "data:image/webp" in full.source
     for page in (faceless, empty):
-        assert "image/png" not in page.source
-    assert faceless.visible.count("report.show_faces") >= 6
+        assert "image/webp" not in page.source
+    for page in (faceless, empty):
+        assert page.visible.count("--show-faces (in a recipe: report.show_faces: true)") == 1
+    for sentence in ("Above, the images", "What is missing below", "The most typical images of"):
+        assert sentence not in faceless.visible
     assert "report.show_faces" not in full.visible
     assert "odd-0030" in faceless.visible  # who it is can still be looked up
 
@@ -286,13 +290,13 @@ def test_a_reference_whose_faces_may_not_be_shown_beside_others_says_so(sketch, 
 def test_only_faces_of_which_the_document_speaks_are_embedded(sketch, pictures):
     unspoken = {name: face for name, face in pictures.faces.items() if name == "nobody"}
     one = AuditPictures(faces=unspoken | {"somebody else": next(iter(pictures.faces.values()))})
-    assert "image/png" not in sketch(DOCUMENTS["full"], one)
+    assert "image/webp" not in sketch(DOCUMENTS["full"], one)
 
 
 def test_what_does_not_apply_is_said_in_a_sentence(empty):
     for sentence in (
         "12 images are too few to say anything.", "No reference was given",
-        "No earlier version was given", "No attribute is annotated",
+        "No earlier version was given", "No annotated column was named",
         "12 images are too few to look for thin regions.", "No direction carries enough variation",
         "No map was drawn.", "The images were not clustered.", "No image was ranked.",
         "There are no drawings", "This was not measured", "No limit was stated.",
@@ -368,3 +372,41 @@ def test_the_page_is_written_whole_and_for_its_owner_alone(tmp_path, monkeypatch
         write_audit_page(DOCUMENTS["empty"] | {"name": "another"}, NO_PICTURES, path)
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+BLURRED = {
+    "images": 60, "explained": 0.6, "explained_detail": 0.07, "neighbours_kept": 0.4,
+    "neighbours_by_chance": 0.02, "verdict": "blurred", "definition": "", "epochs": 12,
+    "advised": 36,
+}  # fmt: skip
+
+
+def test_a_model_that_draws_one_face_for_everybody_is_said_first_and_doubted_everywhere(sketch):
+    section = of_fidelity(BLURRED)
+    first = {"kind": "fidelity", "sentence": section["sentence"], "action": section["action"]}
+    document = altered(fidelity=section, verdicts=[first, *DOCUMENTS["full"]["verdicts"]])
+    page = Page(sketch(document))
+    assert verdicts(document)[0]["kind"] == "fidelity"
+    assert page.visible.index("nearly the same face") < page.visible.index("412 images are missing")
+    assert "--set representation.training.epochs=36 (now 12)" in page.visible
+    assert page.visible.count("This rests on a model that draws nearly the same face") == 8
+    told = altered(fidelity=of_fidelity(BLURRED | {"verdict": "tells_apart"}))
+    assert "The model tells images apart." in Page(sketch(told)).visible
+    assert "This rests on a model" not in Page(sketch(told)).visible
+
+
+def test_the_first_screen_is_short_and_holds_one_picture(sketch):
+    who = {"kind": "who", "sentence": "Race: fewest Indian, 3.1 %.", "action": None}
+    page = sketch(altered(verdicts=[who, *DOCUMENTS["full"]["verdicts"]]))
+    header = page[page.index("<header") : page.index("<figure")]
+    words = re.sub(r"<[^>]*>", " ", header).split()
+    assert "412 images are missing" in header
+    assert "Indian is below its declared share" not in header
+    assert len(words) <= 70
+
+
+def test_annotated_columns_that_were_not_named_are_told(sketch):
+    document = deepcopy(DOCUMENTS["empty"])
+    document["data"]["known"] = ["perceived_gender", "annotated_race"]
+    said = Page(sketch(document, NO_PICTURES, ())).visible
+    assert "hold annotated columns that were not named (perceived_gender, annotated_race)" in said

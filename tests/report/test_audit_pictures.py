@@ -39,7 +39,8 @@ def test_a_sheet_shows_those_that_are_given_and_names_all():
     found = sheet([f"id{place}\u202e" for place in range(20)], AuditPictures(), most=12)
     assert (found["image"], found["shown"], found["of"]) == (None, 12, 20)
     assert found["names"][0] == r"id0\u202e"
-    assert sheet(["a", "b"], AuditPictures(faces={"b": FACE}))["image"].startswith("data:image/png")
+    given = AuditPictures(faces={"b": FACE})
+    assert sheet(["a", "b"], given)["image"].startswith("data:image/webp")
     assert sheet([], AuditPictures(faces={"b": FACE}))["image"] is None
 
 
@@ -57,7 +58,7 @@ def test_a_latent_page_is_rows_with_labels_or_one_block():
     assert labelled["block"] is None
     block = latent_page(page | {"rows": []}, pictures)
     assert block["strips"] == []
-    assert block["block"]["image"].startswith("data:image/png")
+    assert block["block"]["image"].startswith("data:image/webp")
     missing = latent_page(page | {"name": "q"}, pictures)
     assert (missing["strips"], missing["block"]) == ([], None)
 

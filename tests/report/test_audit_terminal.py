@@ -36,9 +36,19 @@ def test_verdicts_come_first_then_what_to_collect_and_where_it_is_thin():
 
 def test_an_audit_of_nothing_says_why_there_is_no_number():
     said = " ".join(terminal(empty_audit()).split())
-    assert said.startswith("12 images are too few to say anything.")
+    assert said.startswith("12 images, read as image_folder; no groups named. 12 images are")
     assert "that takes something to compare with" in said
     assert "None" not in said
+
+
+def test_it_says_what_was_recognised_and_which_annotated_columns_were_not_named():
+    assert terminal(fake_audit()).startswith(
+        "12,400 images, read as image_folder; groups by annotated_race, perceived_gender "
+        "(annotated by other people)."
+    )
+    document = empty_audit()
+    document["data"]["known"] = ["annotated_race"]
+    assert "; annotated, not named: annotated_race." in terminal(document)
 
 
 @pytest.mark.parametrize(("state", "wording"), [("estimated", "below its declared share"),

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from reading import replaced
 
 from debias.report.change_charts import HARM, change_by_group, gap_change
-from debias.report.drawing import svg
+from debias.report.drawing import WIDTH, svg
 from debias.report.fairness_charts import (
     chart_names,
     compared_metrics,
@@ -279,7 +279,7 @@ def test_every_chart_of_every_kind_is_drawn_and_equal_input_gives_equal_bytes(co
     compared = comparison_figures(comparison)
     assert {"change_by_group", "gap_change", "change_by_group_true_positive_rate"} <= set(compared)
     assert all(ElementTree.fromstring(chart).tag.endswith("svg") for chart in compared.values())
-    again = svg(change_by_group(comparison, "accuracy")[0], 7.6,
+    again = svg(change_by_group(comparison, "accuracy")[0], WIDTH,
                 change_by_group(comparison, "accuracy")[1])  # fmt: skip
     assert again == compared["change_by_group"]
 

@@ -141,11 +141,11 @@ def test_numbers_that_do_not_add_up_or_pass_a_limit_are_said(change, said, sketc
 
 
 def test_without_pictures_no_face_is_on_the_page(pages, sketch_page):
-    assert "image/png" not in pages["full"].source
+    assert "image/webp" not in pages["full"].source
     assert "show_faces" in pages["full"].visible
     shown_faces = sketch_page(DOCUMENTS["full"])
     # One for each place on the page, none for a sample that has no place.
-    assert shown_faces.count("data:image/png") == 3
+    assert shown_faces.count("data:image/webp") == 3
     assert "show_faces" not in Page(shown_faces).visible
 
 
@@ -336,5 +336,5 @@ def test_the_page_is_written_whole_and_for_its_owner_alone(tmp_path, monkeypatch
 def test_large_pictures_are_reduced(sketch_page):
     noise = np.random.default_rng(0).integers(0, 256, (700, 500, 3), dtype=np.uint8)
     small = sketch_page(DOCUMENTS["full"], {"face-0": noise})
-    assert small.count("data:image/png") == 1
+    assert small.count("data:image/webp") == 1
     assert len(small) < len(sketch_page(DOCUMENTS["full"], {})) + 60_000

@@ -136,8 +136,8 @@ def test_training_curves_put_splits_of_a_quantity_into_one_panel():
     ("label", "lines"),
     [
         ("short", "short"),
-        ("somewhat longer than one line", "somewhat longer than one\nline"),
-        ("x" * 60, f"{'x' * 26}\n{'x' * 25}…"),
+        ("somewhat longer than one line", "somewhat longer than\none line"),
+        ("x" * 60, f"{'x' * 20}\n{'x' * 19}…"),
     ],
 )
 def test_wrapped_breaks_into_two_lines_at_most(label, lines):

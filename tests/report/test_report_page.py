@@ -222,8 +222,8 @@ def test_a_run_without_plain_training_compares_nothing(quick):
 def test_faces_that_must_not_be_shown_are_not_in_the_file(pictures, document, page, quick):
     fields = {name: getattr(pictures, name) for name in pictures.__dataclass_fields__}
     hidden = quick(document, Pictures(**{**fields, "faces_shown": False}))
-    assert "image/png" in page
-    assert "image/png" not in hidden
+    assert "image/webp" in page
+    assert "image/webp" not in hidden
     assert "does not allow faces" in Page(hidden).visible
 
 

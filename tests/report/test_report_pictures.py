@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from debias.datasets.synthetic import SyntheticFaces, render
 from debias.report import Pictures
-from debias.report.pictures import contact_sheet, paired_rows, png, sheets, shrink
+from debias.report.pictures import contact_sheet, paired_rows, sheets, shrink, webp
 
 
 def tones(count, size=2):
@@ -17,7 +18,7 @@ def tones(count, size=2):
 
 def decoded(address):
     head, _, body = address.partition(",")
-    assert head == "data:image/png;base64"
+    assert head == "data:image/webp;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(body))))
 
 
@@ -41,9 +42,17 @@ def test_paired_rows_of_fewer_than_a_row_keep_all():
     assert order.tolist() == [0, 1, 100, 101]
 
 
-def test_png_returns_the_same_pixels():
-    image = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)
-    assert np.array_equal(decoded(png(image)), image)
+def test_a_face_keeps_its_looks_in_a_fraction_of_the_bytes():
+    faces = render(SyntheticFaces(n_train=12).collect(0).samples.iloc[:12], 64)
+    sheet = contact_sheet(faces, columns=6)
+    address = webp(sheet)
+    read, shown = decoded(address), sheet[..., 3] > 0
+    assert np.array_equal(read[..., 3], sheet[..., 3])  # the gaps let the page show
+    error = read[shown].astype(float) - sheet[shown]
+    assert np.sqrt(np.square(error).mean()) < 6
+    lossless = io.BytesIO()
+    Image.fromarray(sheet).save(lossless, format="PNG", optimize=True)
+    assert len(address) < len(lossless.getvalue()) / 5
 
 
 @pytest.mark.parametrize(("shape", "small"), [((200, 100), (96, 48)), ((64, 64), (64, 64))])
@@ -54,9 +63,9 @@ def test_shrink_keeps_the_ratio_and_small_images(shape, small):
 
 def test_sheets_show_the_first_images_in_order():
     left, right = sheets(tones(30, 16), columns=6, parts=2, most=24)
-    assert decoded(left)[0, 0, 0] == 0
-    assert decoded(right)[0, 0, 0] == 12
-    assert decoded(right)[-1, -1].tolist() == [23, 23, 23, 255]
+    assert decoded(left)[0, 0, 0] == pytest.approx(0, abs=3)
+    assert decoded(right)[0, 0, 0] == pytest.approx(12, abs=3)
+    assert decoded(right)[-1, -1].tolist() == pytest.approx([23, 23, 23, 255], abs=3)
 
 
 def test_pictures_refuse_traversals_without_their_numbers():

@@ -53,7 +53,7 @@ def test_page_numbers_and_images_lie_in_the_folder(demo):
     assert np.isfinite(table["nats"]).all()
     assert np.isfinite(table["log_ratio"]).all()
     page = (folder / "audit.html").read_text()
-    assert page.count("data:image/png") > 10  # drawn faces are shown
+    assert page.count("data:image/webp") > 10  # drawn faces are shown
     assert (folder / "audit.html").stat().st_mode & 0o777 == 0o600
 
 
@@ -62,6 +62,8 @@ def test_what_is_tracked_says_what_the_document_says(demo):
     (key,) = [key for key in tracking.runs if "/audit/" in key]
     logged = {name: value for name, value, _ in tracking.runs[key].logged_metrics}
     assert logged["audit/effective_cells"] == document["coverage"]["effective_cells"]
+    assert logged["audit/explained_detail"] == document["fidelity"]["explained_detail"]
+    assert logged["audit/neighbours_kept"] > logged["audit/neighbours_by_chance"]
     assert "audit_groups" in tracking.runs[key].logged_tables
     assert "audit.html" in tracking.runs[key].logged_artifacts
 
@@ -110,8 +112,33 @@ def test_a_folder_is_audited_whole_and_no_face_is_shown(photographs, tmp_path):
     rows = document["groups"]["attributes"][0]["rows"]
     assert {row["count"] for row in rows} == {None}  # five are few, and 85 would tell
     page = (out / "audit.html").read_text()
-    assert "data:image/png" not in page
-    assert "report.show_faces" in page
+    assert "data:image/webp" not in page
+    assert page.count("--show-faces") == 1
+    assert document["fidelity"]["images"] == 9
+    assert document["fidelity"]["verdict"] == "too_few"
+
+
+def test_annotated_columns_of_a_known_layout_are_used_unless_others_are_named(tmp_path):
+    for number in range(60):
+        (tmp_path / f"{20 + number}_{number % 2}_{number % 5}_2017{number:04d}.jpg").touch()
+    recipe = recipe_of(Request(folder=tmp_path))
+    assert recipe.attributes == ("perceived_gender", "annotated_race")
+    named = recipe_of(Request(folder=tmp_path, recipe={"attributes": ["annotated_race"]}))
+    assert named.attributes == ("annotated_race",)
+    assert recipe_of(Request(folder=tmp_path, overrides=["attributes=[]"])).attributes == ()
+
+
+def test_few_images_are_looked_at_more_often(tmp_path):
+    assert recipe_of(Request()).representation.training.epochs == 8
+    for number in range(60):
+        (tmp_path / f"{number}.jpg").touch()
+    few = recipe_of(Request(folder=tmp_path)).representation.training.epochs
+    for number in range(60, 600):
+        (tmp_path / f"{number}.jpg").touch()
+    more = recipe_of(Request(folder=tmp_path)).representation.training.epochs
+    assert (few, more) == (402, 41)
+    given = Request(folder=tmp_path, overrides=["representation.training.epochs=3"])
+    assert recipe_of(given).representation.training.epochs == 3
 
 
 def test_an_earlier_version_is_the_same_although_a_test_set_is_not_audited(tmp_path, photographs):

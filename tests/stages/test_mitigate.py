@@ -178,7 +178,7 @@ def test_real_faces_are_shown_only_on_request(tmp_path):
         mitigate(open_run(config, folder).with_tracking(tracking))
         images = [name for run in tracking.runs.values() for name, _ in run.logged_images]
         assert bool(images) == shown
-        assert ("data:image/png" in (folder / "report.html").read_text()) == shown
+        assert ("data:image/webp" in (folder / "report.html").read_text()) == shown
 
 
 def test_a_column_with_another_name_is_another_data_set():

@@ -1,0 +1,124 @@
+"""Whether a model tells images apart: what it keeps of images that it was not trained on.
+
+``v`` images held out, ``t`` images of the training, ``k`` latent dimensions, ``H, W`` image.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64, UInt8
+from scipy.ndimage import gaussian_filter
+from sklearn.neighbors import NearestNeighbors
+
+COARSE = 0.1  # of the side: the spread of the blur that leaves light, background and framing
+NEIGHBOURS = 10
+SIDE = 32  # pixels at which neighbours are looked for
+# Of the detail; below it all faces are drawn alike. On photographs of faces 0.06 to 0.1 after 80
+# steps of training, which draw one blurred face, and above 0.2 once single faces are known again.
+LEAST_DETAIL = 0.15
+FEWEST = 10  # images held out, below which nothing is said
+DEFINITION = (
+    "On images that the model was not trained on. explained: 1 minus the squared error of what "
+    "the model draws, over the squared distance to the mean of the training images. "
+    "explained_detail: the same without light, background and framing, which a Gaussian blur with "
+    "a standard deviation of a tenth of the side leaves. neighbours_kept: of the ten training "
+    "images whose pixels are nearest, the share that is among the ten nearest in the latent "
+    "space; neighbours_by_chance: what a random order would keep."
+)
+Images = UInt8[np.ndarray, "n H W 3"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """Images, and where they lie in the latent space.
+
+    Attributes:
+        images: (n, H, W, 3)
+        latents: (n, k), active dimensions.
+    """
+
+    images: Images
+    latents: Float[np.ndarray, "n k"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """See :data:`DEFINITION`; None is undefined.
+
+    Attributes:
+        images: Images held out.
+        explained: At most 1; 0 is no better than the mean image.
+        explained_detail: The same of what tells faces apart.
+        neighbours_kept: In [0, 1].
+        neighbours_by_chance: In [0, 1].
+    """
+
+    images: int
+    explained: float | None
+    explained_detail: float | None
+    neighbours_kept: float
+    neighbours_by_chance: float
+
+    @property
+    def verdict(self) -> str:
+        """``tells_apart``, ``blurred`` or, of too few images, ``too_few``."""
+        if self.images < FEWEST or self.explained_detail is None:
+            return "too_few"
+        return "tells_apart" if self.explained_detail >= LEAST_DETAIL else "blurred"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"verdict": self.verdict, "definition": DEFINITION}
+
+
+def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Fidelity:
+    """What is kept of images, beside what their mean and chance would keep.
+
+    Args:
+        held_out: (v) images that the model was not trained on.
+        drawn: (v, H, W, 3) what the model draws of each.
+        training: (t) images that it was trained on.
+    """
+    away = _centred(held_out.images, training.images)
+    left = held_out.images.astype(np.float32) / 255 - drawn.astype(np.float32) / 255
+    count = min(NEIGHBOURS, len(training.images))
+    alike = _nearest(_small(held_out.images), _small(training.images), count)
+    near = _nearest(held_out.latents, training.latents, count)
+    kept = [len(np.intersect1d(one, other)) / count for one, other in zip(alike, near, strict=True)]
+    return Fidelity(
+        images=len(held_out.images),
+        explained=_explained(left, away),
+        explained_detail=_explained(_detail(left), _detail(away)),
+        neighbours_kept=float(np.mean(kept)),
+        neighbours_by_chance=count / len(training.images),
+    )
+
+
+def _centred(images: Images, others: Images) -> Float32[np.ndarray, "v H W 3"]:
+    mean = others.mean(axis=0, dtype=np.float64) / 255
+    return (images / np.float32(255) - mean.astype(np.float32)).astype(np.float32)
+
+
+def _explained(
+    left: Float32[np.ndarray, "v H W 3"], away: Float32[np.ndarray, "v H W 3"]
+) -> float | None:
+    whole = float(np.square(away, dtype=np.float64).sum())
+    return 1 - float(np.square(left, dtype=np.float64).sum()) / whole if whole else None
+
+
+def _detail(images: Float32[np.ndarray, "v H W 3"]) -> Float32[np.ndarray, "v H W 3"]:
+    height, width = images.shape[1:3]
+    coarse = gaussian_filter(images, (0, COARSE * height, COARSE * width, 0))
+    return np.asarray(images - coarse, dtype=np.float32)
+
+
+def _small(images: Images) -> Float32[np.ndarray, "n p"]:
+    step = max(1, images.shape[1] // SIDE)
+    return images[:, ::step, ::step].reshape(len(images), -1).astype(np.float32)
+
+
+def _nearest(
+    points: Float[np.ndarray, "v f"], among: Float[np.ndarray, "t f"], count: int
+) -> Int64[np.ndarray, "v count"]:
+    finder = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(among)
+    return np.asarray(finder.kneighbors(points, return_distance=False), dtype=np.int64)
