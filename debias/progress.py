@@ -1,5 +1,6 @@
 """Somebody who watches long work."""
 
+import sys
 from typing import Protocol, runtime_checkable
 
 
@@ -19,6 +20,17 @@ class Progress(Protocol):
 
     def reused(self, title: str) -> None:
         """A stage was found finished."""
+
+
+class Lines:
+    """Tells which stage works in one line on standard error."""
+
+    def start(self, title: str, total: int) -> Advance:
+        sys.stderr.write(f"{title} ...\n")
+        return silent
+
+    def reused(self, title: str) -> None:
+        sys.stderr.write(f"{title}: found finished\n")
 
 
 class Silence:

@@ -30,6 +30,7 @@ def about_run(run: Run, stages: Stages) -> dict[str, Any]:
         "seconds": seconds,
         "artifacts": {
             "faces": stages.faces.key,
+            "weights": {arm: one.key for arm, one in stages.weights.items()},
             "classifiers": {
                 arm: [one.key for one in found] for arm, found in stages.classifiers.items()
             },

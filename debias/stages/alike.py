@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64
 
-from debias import encoding, ingest
+from debias import encoding
 from debias.artifacts import Artifact, RunFolder
 from debias.batches import Batches
 from debias.config import FacesRecipe, RunConfig, parse_config
 from debias.device import choose as choose_device
 from debias.errors import DataError
+from debias.ingest import room as ingest
 from debias.models import ConvVAE
 from debias.progress import Progress
 from debias.sealed import sealed_in

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from debias import ingest
 from debias.artifacts import RunFolder
 from debias.datasets import Dataset
 from debias.decoding.drawn import read_drawn
@@ -21,6 +20,7 @@ from debias.decoding.limits import Limits
 from debias.decoding.pool import read_files
 from debias.decoding.version import decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
+from debias.ingest import room as ingest
 from debias.ingest.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
 from debias.progress import Progress
 from debias.sealed import read_manifest, sealed_in, verify
