@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from debias import ingest
+from debias.ingest import room as ingest
 from debias.ingest.selection import Caps, Range, Selection
 from debias.ingest.units import units
 from debias.types import Rejected

@@ -1,13 +1,19 @@
 """Find and mitigate representation bias in face data sets without group labels.
 
     weights = debias.latent_weights(z, labels)      # z: (n, k), anybody's embeddings
-    report = debias.audit(store, latents)           # who is missing from a collection
     sampler = debias.WeightedSampler(weights, len(z), seed=0)
 
-Names are loaded when they are first used: importing the package loads no library.
+    store = debias.ingest("path/to/faces")          # what the commands do, as functions
+    report = debias.audit(store, debias.encode(store))
+    result = debias.run("path/to/faces", label="smiling", attributes=["gender"])
+
+Names are loaded when they are first used: importing the package loads no library, and the first
+use of a name that trains loads torch, which takes seconds.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from debias.estimators import LatentWeights
     from debias.imblearn_sampler import LatentResampler
     from debias.metrics import ComparisonReport, FairnessReport, evaluate
+    from debias.notebook import audit_folder, encode, export, ingest, run
     from debias.sampling import WeightedSampler
     from debias.types import Latents, SamplingWeights
 
@@ -35,9 +42,14 @@ __all__ = [
     "WeightedSampler",
     "__version__",
     "audit",
+    "audit_folder",
     "compare",
+    "encode",
     "evaluate",
+    "export",
+    "ingest",
     "latent_weights",
+    "run",
 ]
 
 _HOMES = {
@@ -52,9 +64,14 @@ _HOMES = {
     "SamplingWeights": "debias.types",
     "WeightedSampler": "debias.sampling",
     "audit": "debias.auditing",
+    "audit_folder": "debias.notebook",
     "compare": "debias.comparing",
+    "encode": "debias.notebook",
     "evaluate": "debias.metrics",
+    "export": "debias.notebook",
+    "ingest": "debias.notebook",
     "latent_weights": "debias.api",
+    "run": "debias.notebook",
 }
 
 
@@ -65,4 +82,16 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """This package, in which ``audit`` and ``ingest`` are the functions and not their rooms."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing a room would put it in the place of the function of the same name.
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

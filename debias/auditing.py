@@ -253,6 +253,8 @@ def answer(question: Question, advance: Advance = silent) -> AuditReport:
         regions=parts.regions,
         directions=parts.directions,
         layout=parts.layout,
+        groups=question.groups,
+        image_size=question.data.store.images.shape[1],
     )
 
 

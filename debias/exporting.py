@@ -5,7 +5,7 @@ Beside the manifest ``NAME.csv`` or ``NAME.parquet``, one line an image to train
 ``NAME.csv.audit.json`` (how the manifest came about, and a short audit before and after).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Export:
     manifest: Path
     held_out: Path | None
     numbers: Path
-    document: dict[str, Any]
+    document: dict[str, Any] = field(repr=False)
 
 
 def export(request: Request) -> Export:

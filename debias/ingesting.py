@@ -58,10 +58,20 @@ def ingest(request: Request, progress: Progress | None = None) -> Ingest:
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used; nothing is half-written.
     """
-    recipe = store_recipe(request)
-    folder = request.out or Path("stores") / recipe.name
+    return make_store(store_recipe(request), request.out, progress, retry=request.retry)
+
+
+def make_store(
+    recipe: FacesRecipe,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    retry: bool = False,
+) -> Ingest:
+    """The same, of a recipe; ``out`` and ``retry`` as in :class:`Request`."""
+    folder = out or Path("stores") / recipe.name
     before = {path.name for path in sealed_in(folder / STAGE)}
-    artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=request.retry)
+    artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=retry)
     document = _document(recipe, artifact, folder) | {"reused": artifact.key in before}
     write_json(folder / NUMBERS, document, mode=0o600)
     write_ingest_page(document, _pictures(recipe, artifact, document), folder / PAGE)

@@ -1,5 +1,6 @@
 """Somebody who watches long work."""
 
+import sys
 from typing import Protocol, runtime_checkable
 
 
@@ -22,6 +23,17 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something a person should know before they wait for the rest, in a sentence."""
+
+
+class Lines:
+    """Tells which stage works in one line on standard error."""
+
+    def start(self, title: str, total: int) -> Advance:
+        sys.stderr.write(f"{title} ...\n")
+        return silent
+
+    def reused(self, title: str) -> None:
+        sys.stderr.write(f"{title}: found finished\n")
 
 
 class Silence:

@@ -74,6 +74,13 @@ class WeightedSampler(Sampler[int]):
         self._rank, self._world_size = rank, world_size
         self._epoch, self._position = 0, 0
 
+    def __repr__(self) -> str:
+        ranks = f", rank {self._rank} of {self._world_size}" if self._world_size > 1 else ""
+        return (
+            f"WeightedSampler of {self._size:,} draws from {len(self._probability):,} rows, "
+            f"seed {self._seed}{ranks}, in epoch {self._epoch}"
+        )
+
     def __len__(self) -> int:
         return len(range(self._rank, self._size, self._world_size))
 

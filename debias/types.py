@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8, UInt64
 from numpy.typing import ArrayLike
 
-from debias import concentration
+from debias import concentration, showing
 from debias.errors import DataError, EmptyDatasetError, NonFiniteLatentError, NonFiniteWeightError
 from debias.ranking import UNKNOWN, auc_by_group
 
@@ -261,7 +261,7 @@ class TrainingTable:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SamplingWeights:
+class SamplingWeights(showing.Shown):
     """Probability of drawing each training sample, with replacement.
 
     Attributes:
@@ -287,6 +287,22 @@ class SamplingWeights:
             )
         if abs(total - 1.0) > 1e-9:
             raise ValueError(f"probability must sum to 1, got {total!r}")
+
+    def __repr__(self) -> str:
+        figures = concentration.describe(self.probability)
+        return (
+            f"SamplingWeights of {len(self.probability):,} samples, worth "
+            f"{figures['effective_samples']:,.0f} ({self.ess:.0%}); the largest is "
+            f"{figures['largest']:.1f} times the mean"
+        )
+
+    def _look(self) -> showing.Look:
+        return showing.of_weights(self.probability, concentration.describe(self.probability))
+
+    @property
+    def weight(self) -> Float64[np.ndarray, " n"]:
+        """(n,), in multiples of plain sampling: mean 1, as trainers take sample weights."""
+        return self.probability * len(self.probability)
 
     @property
     def effective_sample_size(self) -> float:

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias import ingest as ingest_room
 from debias.artifacts import RunFolder
 from debias.datasets import Store
 from debias.errors import DataError
+from debias.ingest import room as ingest_room
 from debias.ingesting import Request, ingest
 from debias.purging import purge, recounting, swapping
 from debias.report.ingest_page import render_ingest

@@ -16,24 +16,7 @@ Where to look:
 ``debias.audit(store, latents)`` puts all of it together, in ``debias/auditing.py``.
 """
 
-import sys
-from types import ModuleType
-from typing import Any
-
 from debias.audit.audit_report import AuditReport
 from debias.audit.rules import AuditRules
 
 __all__ = ["AuditReport", "AuditRules"]
-
-
-class _Audit(ModuleType):
-    """This module, which can be called: the room and what it is for have the same name."""
-
-    def __call__(self, *arguments: Any, **settings: Any) -> AuditReport:  # noqa: ANN401
-        """See :func:`debias.auditing.audit`."""
-        from debias.auditing import audit
-
-        return audit(*arguments, **settings)
-
-
-sys.modules[__name__].__class__ = _Audit

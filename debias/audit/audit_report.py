@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from debias import showing
 from debias.audit.directions import Direction
 from debias.audit.latent_map import LatentMap
 from debias.audit.thin import ThinRegions
@@ -17,7 +18,7 @@ from debias.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AuditReport:
+class AuditReport(showing.Shown):
     """How representative a set of images is, and what that rests on.
 
     Attributes:
@@ -34,6 +35,8 @@ class AuditReport:
         regions: Thin regions, most certain first.
         directions: Of the latent space, most unevenly populated first.
         layout: The map.
+        groups: (n) annotated columns of the images, as text.
+        image_size: Side of the images, pixels.
     """
 
     document: Mapping[str, Any]
@@ -43,6 +46,14 @@ class AuditReport:
     regions: ThinRegions
     directions: Sequence[Direction]
     layout: LatentMap
+    groups: pd.DataFrame
+    image_size: int
+
+    def __repr__(self) -> str:
+        return f"AuditReport of {len(self.images):,} images: {self.verdicts[0]}"
+
+    def _look(self) -> showing.Look:
+        return showing.of_audit(self)
 
     @property
     def verdicts(self) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
+from debias import showing
 from debias.errors import EvaluationError
 from debias.metrics.change_tables import (
     GAP_COLUMNS,
@@ -24,7 +25,7 @@ from debias.metrics.change_tables import (
 from debias.metrics.change_verdicts import Question, Reference
 from debias.metrics.change_words import conclude, notes, scope
 from debias.metrics.documents import json_text, plain, table_of
-from debias.metrics.fairness_report import FairnessReport
+from debias.metrics.fairness_report import FairnessReport, chosen_metric, short_table
 from debias.metrics.trade import sizes_table, trade_table
 from debias.multiplicity import bonferroni_level, holm
 
@@ -32,7 +33,7 @@ _TABLES = ("groups", "gaps", "trade", "sizes")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ComparisonReport:
+class ComparisonReport(showing.Shown):
     """What changed for each group from one classifier to another, on the same images.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero. Rows with harm
@@ -80,6 +81,33 @@ class ComparisonReport:
     notes: tuple[str, ...]
     scope: tuple[str, ...]
     sizes: pd.DataFrame
+
+    def __repr__(self) -> str:
+        harms, gains = (len(self.verdict[name]) for name in ("harms", "gains"))
+        return (
+            f"ComparisonReport {self.before!r} to {self.after!r} on {self.n:,} images, "
+            f"{harms} harmed, {gains} better off: {self.verdict['sentence']}"
+        )
+
+    def _look(self) -> showing.Look:
+        return showing.of_comparison(self.to_dict())
+
+    def table(self, metric: str | None = None) -> pd.DataFrame:
+        """One measure of every group before and after, harmed groups first.
+
+        Args:
+            metric: One that both classifiers were measured by; None for the first.
+
+        Returns:
+            ``attribute, group, n, before, after``, then ``change`` with ``low`` and ``high`` (all
+            in [-1, 1], NaN where undefined or withheld) and ``verdict``, as in ``groups``.
+
+        Raises:
+            EvaluationError: That was not measured.
+        """
+        chosen = chosen_metric(metric, list(dict.fromkeys(self.groups["metric"])))
+        columns = ["n", "before", "after", "change", "low", "high", "verdict"]
+        return short_table(self.groups[self.groups["metric"] == chosen], columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, None where undefined or withheld; no image is listed."""

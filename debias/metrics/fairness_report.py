@@ -1,24 +1,26 @@
 """The report on one classifier: what was measured by group, and what may be concluded."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from debias import showing
 from debias.errors import EvaluationError
 from debias.metrics.documents import json_text, plain, table_of
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.verdicts import Verdict
+from debias.registry import unknown
 
 Rows = list[dict[str, Any]]
 _TABLES = ("overall", "by_group", "gaps", "spread", "ratios", "noise")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FairnessReport:
+class FairnessReport(showing.Shown):
     """How a classifier treats each group, and what may be concluded from it.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero.
@@ -93,6 +95,37 @@ class FairnessReport:
     scores: Rows
     outcomes: Outcomes | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        trained = f", mean of {len(self.seeds)} trainings" if len(self.seeds) > 1 else ""
+        return f"FairnessReport{name} on {self.n:,} images{trained}: {self.verdict.sentence}"
+
+    def _look(self) -> showing.Look:
+        return showing.of_fairness(self.to_dict())
+
+    def table(self, metric: str | None = None) -> pd.DataFrame:
+        """One measure of every group, the lowest rate of an attribute first.
+
+        Args:
+            metric: One of ``metrics``; None for the first.
+
+        Returns:
+            ``attribute``, ``group`` (without the attribute, but for crossings), ``n`` (images
+            that the rate is about; NaN where withheld), ``rate``, ``low`` and
+            ``high`` in [0, 1], and ``state``, as in ``by_group``.
+
+        Raises:
+            EvaluationError: That was not measured.
+        """
+        chosen = chosen_metric(metric, self.metrics)
+        rows = self.by_group[self.by_group["metric"] == chosen].sort_values(
+            ["attribute", "value"], kind="stable"
+        )
+        return short_table(
+            rows.rename(columns={"value": "rate", "denominator": "n"}),
+            ["n", "rate", "low", "high", "state"],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, None where undefined or withheld; no image is listed."""
         values: dict[str, Any] = {"kind": "fairness", "schema": 2}
@@ -126,6 +159,27 @@ class FairnessReport:
     def from_json(text: str) -> "FairnessReport":
         """Read back what ``to_json`` wrote."""
         return FairnessReport.from_dict(json.loads(text))
+
+
+def chosen_metric(metric: str | None, known: Sequence[str]) -> str:
+    """The measure that was asked for, by default the first.
+
+    Raises:
+        EvaluationError: It was not measured.
+    """
+    if metric is None and known:
+        return known[0]
+    if metric not in known:
+        raise EvaluationError(unknown("measure", metric, known))
+    return metric
+
+
+def short_table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns beside attribute and group, a group named as within its attribute."""
+    names = zip(rows["attribute"], rows["group"], strict=True)
+    short = [group.removeprefix(f"{attribute}:") for attribute, group in names]
+    named = rows.assign(group=short)[["attribute", "group", *columns]]
+    return named.reset_index(drop=True)
 
 
 def _plain_field(value: Any) -> Any:  # noqa: ANN401 (any field of a report)

@@ -30,6 +30,14 @@ def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, byte
         ``map_annotation`` of the first annotation, the same followed by ``_<name>`` of the others.
         What has nothing to show is left out. The same input gives the same bytes.
     """
+    drawn = {
+        name: svg(draw, WIDTH, height) for name, (draw, height) in audit_drawings(document).items()
+    }
+    return drawn | maps(document, pictures.map)
+
+
+def audit_drawings(document: Document) -> dict[str, Drawing]:
+    """What :func:`audit_figures` draws beside the maps, not drawn yet."""
     drawings: dict[str, Drawing | None] = {
         "reference_distance": distance(document["reference"]),
         "reference_regions": shares_of_regions(document["reference"], "in the reference"),
@@ -41,9 +49,4 @@ def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, byte
         "coverage": coverage(document),
         "clusters": clusters(document),
     }
-    drawn = {
-        name: svg(drawing[0], WIDTH, drawing[1])
-        for name, drawing in drawings.items()
-        if drawing is not None
-    }
-    return drawn | maps(document, pictures.map)
+    return {name: drawing for name, drawing in drawings.items() if drawing is not None}

@@ -3,7 +3,8 @@
 import io
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -84,18 +85,41 @@ def svg(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
         width: Inches.
         height: Inches.
     """
+    return chart(draw, width, height).svg()
+
+
+def chart(draw: Callable[[Figure], None], width: float, height: float) -> "Chart":
+    """Draw on a fresh figure, as :func:`svg`."""
+    with _styled():
+        layout = ConstrainedLayoutEngine(h_pad=0.07, hspace=0.03)
+        figure = Chart(figsize=(width, height), layout=layout)
+        draw(figure)
+        _break_long_labels(figure)
+    return figure
+
+
+class Chart(Figure):
+    """A figure that a notebook shows as it stands on a page, whatever backend it has."""
+
+    def svg(self) -> bytes:
+        """The figure as SVG, in the fonts of the page."""
+        buffer = io.BytesIO()
+        with _styled():
+            self.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        return buffer.getvalue().replace(b"'DejaVu Sans'", PAGE_FONTS.encode())
+
+    def _repr_svg_(self) -> str:
+        return self.svg().decode()
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
     # The salt of the SVG writer and the defaults of text can be set in no other way than for
     # the process; they are put back at once.
     with rc_context(dict(STYLE)), warnings.catch_warnings():
         # A name in a script that the measuring font lacks is shown by the reader's own font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        layout = ConstrainedLayoutEngine(h_pad=0.07, hspace=0.03)
-        figure = Figure(figsize=(width, height), layout=layout)
-        draw(figure)
-        _break_long_labels(figure)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue().replace(b"'DejaVu Sans'", PAGE_FONTS.encode())
+        yield
 
 
 def arm_style(arm: str, arms: Sequence[str]) -> tuple[str, str]:

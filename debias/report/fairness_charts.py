@@ -39,6 +39,11 @@ def fairness_figures(document: Document) -> dict[str, bytes]:
         followed by ``_<measure>`` of the others, ``confusion``, ``calibration`` and ``scores``.
         What has nothing to show is left out. The same input gives the same bytes.
     """
+    return _drawn(fairness_drawings(document))
+
+
+def fairness_drawings(document: Document) -> dict[str, Drawing]:
+    """What :func:`fairness_figures` draws, not drawn yet."""
     one = {document["name"]: document}
     metrics = document["metrics"]
     drawings: dict[str, Drawing | None] = {}
@@ -51,7 +56,7 @@ def fairness_figures(document: Document) -> dict[str, bytes]:
         "calibration": calibration(document),
         "scores": scores(document),
     }
-    return _drawn(drawings)
+    return _there(drawings)
 
 
 def comparison_figures(document: Document) -> dict[str, bytes]:
@@ -64,13 +69,18 @@ def comparison_figures(document: Document) -> dict[str, bytes]:
         Name to SVG: ``change_by_group`` and ``gap_change`` of the first measure, the same followed
         by ``_<measure>`` of the others.
     """
+    return _drawn(comparison_drawings(document))
+
+
+def comparison_drawings(document: Document) -> dict[str, Drawing]:
+    """What :func:`comparison_figures` draws, not drawn yet."""
     metrics = compared_metrics(document)
     drawings: dict[str, Drawing | None] = {}
     for metric, name in chart_names("change_by_group", metrics).items():
         drawings[name] = change_by_group(document, metric)
     for metric, name in chart_names("gap_change", metrics).items():
         drawings[name] = gap_change(document, metric)
-    return _drawn(drawings)
+    return _there(drawings)
 
 
 def run_figures(
@@ -86,6 +96,13 @@ def run_figures(
         Name to SVG: ``intervals_by_group``, ``change_by_group_<arm>``, each also followed by the
         other measures, and ``detectable`` of the baseline.
     """
+    return _drawn(run_drawings(fairness, comparisons))
+
+
+def run_drawings(
+    fairness: Mapping[str, Document], comparisons: Mapping[str, Document]
+) -> dict[str, Drawing]:
+    """What :func:`run_figures` draws, not drawn yet."""
     baseline = next(iter(fairness.values()))
     metrics = baseline["metrics"]
     drawings: dict[str, Drawing | None] = {}
@@ -95,7 +112,7 @@ def run_figures(
     for arm, document in comparisons.items():
         for metric, name in run_change_names(arm, document).items():
             drawings[name] = change_by_group(document, metric)
-    return _drawn(drawings)
+    return _there(drawings)
 
 
 def run_change_names(arm: str, document: Document) -> dict[str, str]:
@@ -109,9 +126,10 @@ def compared_metrics(document: Document) -> list[str]:
     return sorted(found, key=usual_place)
 
 
-def _drawn(drawings: Mapping[str, Drawing | None]) -> dict[str, bytes]:
-    return {
-        name: svg(drawing[0], WIDTH, drawing[1])
-        for name, drawing in drawings.items()
-        if drawing is not None
-    }
+def _there(drawings: Mapping[str, Drawing | None]) -> dict[str, Drawing]:
+    """Those that show something."""
+    return {name: drawing for name, drawing in drawings.items() if drawing is not None}
+
+
+def _drawn(drawings: Mapping[str, Drawing]) -> dict[str, bytes]:
+    return {name: svg(draw, WIDTH, height) for name, (draw, height) in drawings.items()}

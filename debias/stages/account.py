@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from debias import ingest
 from debias.config import FacesRecipe
+from debias.ingest import room as ingest
 from debias.stages.choosing import Chosen
 from debias.stages.decoded import Listed
 from debias.types import SPLITS, Rejected

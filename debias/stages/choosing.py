@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64
 
-from debias import ingest
 from debias.config import FacesRecipe
+from debias.ingest import room as ingest
 from debias.progress import Progress
 from debias.seeding import numpy_generator
 from debias.stages.decoded import Listed

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from debias import ingest
 from debias.artifacts import RunFolder
 from debias.datasets import Dataset
 from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.reasons import Limits, decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
+from debias.ingest import room as ingest
 from debias.ingest.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
 from debias.progress import Progress
 from debias.sealed import read_manifest, sealed_in, verify

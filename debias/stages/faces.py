@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from debias import ingest
 from debias.artifacts import Artifact, RunFolder, content_key, load_faces, save_faces
 from debias.config import FacesRecipe, RunConfig
 from debias.decoding.reasons import decoded_by
@@ -19,6 +18,7 @@ from debias.errors import (
     DatasetSmallerThanBatchError,
     SingleClassError,
 )
+from debias.ingest import room as ingest
 from debias.locks import locked
 from debias.models.pretrained import Pretrained
 from debias.progress import Progress, Silence

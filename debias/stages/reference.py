@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from debias import ingest
 from debias.artifacts import Artifact, content_key, load_faces, save_faces
 from debias.config import ReferenceRecipe
 from debias.decoding.reasons import decoded_by
 from debias.errors import EmptyDatasetError
+from debias.ingest import room as ingest
 from debias.locks import locked
 from debias.seeding import numpy_generator, stream_seed
 from debias.stages import decoded as decoding

@@ -12,6 +12,7 @@ from debias.stages.faces import ingest_faces
 from debias.stages.reference import build_reference
 from debias.stages.representation import build_representation
 from debias.stages.run import Job
+from debias.types import FaceStore
 
 
 def examine(job: Job) -> dict[str, Any]:
@@ -36,10 +37,21 @@ def build_audited_faces(job: Job) -> Artifact:
     """
     declared = declared_shares(job.config.audit)  # a wrong file should not cost hours of decoding
     faces = ingest_faces(job.config, job.folder, job.progress, about=job.compute.describe())
-    store, recipe = load_faces(faces), job.config.representation
+    store = load_faces(faces)
     rows = audited_rows(job, store)
     require_enough(len(rows))
     require_declarable(store.groups(rows), declared)
+    require_trainable(job, store)
+    return faces
+
+
+def require_trainable(job: Job, store: FaceStore) -> None:
+    """Refuse a store on which the representation of the recipe cannot be trained.
+
+    Raises:
+        DataError: A split is empty, or there are fewer training images than one batch.
+    """
+    recipe = job.config.representation
     for split in ("train", "validation"):
         if not len(store.rows(split)):
             raise DataError(f"no image is left for {split}; see selection in the config")
@@ -50,4 +62,3 @@ def build_audited_faces(job: Job) -> Artifact:
             f"{recipe.training.batch_size}; set representation.training.batch_size to "
             f"{max(2, size // 4)} or less, or use more images"
         )
-    return faces

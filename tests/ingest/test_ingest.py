@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias import ingest
 from debias.errors import (
     DataError,
     EmptyDatasetError,
@@ -15,6 +14,7 @@ from debias.errors import (
     LabelError,
     SingleClassError,
 )
+from debias.ingest import room as ingest
 from debias.ingest.columns import clean_text, coded, crossed
 from debias.ingest.selection import Range, drawn_evenly
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from debias import ingest
 from debias.errors import SplitLeakageError
+from debias.ingest import room as ingest
 
 
 def table(**columns) -> pd.DataFrame:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import debias
-from debias import ingest
 from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import EmptyDatasetError, GroupSchemaError, QuarantineLimitExceededError
+from debias.ingest import room as ingest
 from debias.ingest.quarantine import QuarantineLimits
 from debias.ingest.rejection_rates import fisher
 from debias.multiplicity import holm

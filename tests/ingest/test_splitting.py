@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias import ingest
 from debias.errors import DataError, GroupSchemaError, SplitLeakageError
+from debias.ingest import room as ingest
 from debias.ingest.selection import Caps, Selection
 from debias.ingest.units import Units, units
 

@@ -121,24 +121,24 @@ def test_a_folder_is_audited_whole_and_no_face_is_shown(photographs, tmp_path):
 def test_annotated_columns_of_a_known_layout_are_used_unless_others_are_named(tmp_path):
     for number in range(60):
         (tmp_path / f"{20 + number}_{number % 2}_{number % 5}_2017{number:04d}.jpg").touch()
-    recipe = recipe_of(Request(folder=tmp_path))
+    recipe = audit_recipe(Request(source=tmp_path))
     assert recipe.attributes == ("perceived_gender", "annotated_race")
-    named = recipe_of(Request(folder=tmp_path, recipe={"attributes": ["annotated_race"]}))
+    named = audit_recipe(Request(source=tmp_path, recipe={"attributes": ["annotated_race"]}))
     assert named.attributes == ("annotated_race",)
-    assert recipe_of(Request(folder=tmp_path, overrides=["attributes=[]"])).attributes == ()
+    assert audit_recipe(Request(source=tmp_path, overrides=["attributes=[]"])).attributes == ()
 
 
 def test_few_images_are_looked_at_more_often(tmp_path):
-    assert recipe_of(Request()).representation.training.epochs == 8
+    assert audit_recipe(Request()).representation.training.epochs == 8
     for number in range(60):
         (tmp_path / f"{number}.jpg").touch()
-    few = recipe_of(Request(folder=tmp_path)).representation.training.epochs
+    few = audit_recipe(Request(source=tmp_path)).representation.training.epochs
     for number in range(60, 600):
         (tmp_path / f"{number}.jpg").touch()
-    more = recipe_of(Request(folder=tmp_path)).representation.training.epochs
+    more = audit_recipe(Request(source=tmp_path)).representation.training.epochs
     assert (few, more) == (402, 41)
-    given = Request(folder=tmp_path, overrides=["representation.training.epochs=3"])
-    assert recipe_of(given).representation.training.epochs == 3
+    given = Request(source=tmp_path, overrides=["representation.training.epochs=3"])
+    assert audit_recipe(given).representation.training.epochs == 3
 
 
 def test_an_earlier_version_is_the_same_although_a_test_set_is_not_audited(tmp_path, photographs):

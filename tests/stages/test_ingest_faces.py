@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias import ingest
 from debias.artifacts import RunFolder, load_faces
 from debias.config import parse_faces
 from debias.errors import (
@@ -19,6 +18,7 @@ from debias.errors import (
     SplitLeakageError,
 )
 from debias.ingest import parts
+from debias.ingest import room as ingest
 from debias.sealed import MANIFEST
 from debias.stages import decoded as decoding
 from debias.stages.faces import PAIRS, QUARANTINE, STAGE, ingest_faces
