@@ -42,7 +42,7 @@ def links(
             page = f"{base}/{run_page(experiment_id, run_id)}"
             links[f"{name}, {title}"] = f"{page}/artifacts/{file}"
             if stage == "comparison":
-                links[f"{name}, for whom"] = page
+                links[f"{name}, for whom"] = f"{page}/artifacts/for_whom.html"
     runs_page = f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
     return links | {
         "by arm": f"{runs_page}&viewStateShareKey=classifier-bias-by-arm&compareRunsMode=CHART",
@@ -119,27 +119,25 @@ def _charts(measured: Mapping[str, float]) -> dict[str, object]:
     groups = [name for name in measured if name.startswith(f"{BY_GROUP}/")]
     limits = [n for n in groups if n.endswith(LIMITS) and n.rpartition("_")[0] in measured]
     groups = sorted(set(groups) - set(limits), key=lambda name: (measured[name], name))
-    named = {name: name.removeprefix(f"{BY_GROUP}/").replace("_", " ") for name in groups}
     return {
         "compareRunCharts": [
-            *(_bar(name, BY_GROUP, title) for name, title in named.items()),
-            *(_bar(name, BY_GROUP, name) | {"deleted": True} for name in limits),
-            *(_bar(name, "classifier bias", name) for name in COMPARED),
+            *(_bar(name, BY_GROUP) for name in groups),
+            *(_bar(name, BY_GROUP) | {"deleted": True} for name in limits),
+            *(_bar(name, "classifier bias") for name in COMPARED),
         ],
         "compareRunSections": [
-            *([_section(BY_GROUP, 3)] if groups else []),
-            _section("classifier bias", 2),
+            *([_section(BY_GROUP, 1, 200)] if groups else []),
+            _section("classifier bias", 2, 260),
         ],
         "isAccordionReordered": True,
     }
 
 
-def _bar(metric: str, section: str, title: str) -> dict[str, object]:
+def _bar(metric: str, section: str) -> dict[str, object]:
     return {
         "uuid": f"{section}-{metric}",
         "type": "BAR",
         "metricKey": metric,
-        "displayName": title,
         "metricSectionId": section,
         "runsCountToCompare": 20,
         "isGenerated": False,
@@ -147,7 +145,7 @@ def _bar(metric: str, section: str, title: str) -> dict[str, object]:
     }
 
 
-def _section(name: str, columns: int) -> dict[str, object]:
+def _section(name: str, columns: int, height: int) -> dict[str, object]:
     # Marked as arranged by hand, or the sections are sorted by name.
     return {
         "uuid": name,
@@ -155,7 +153,7 @@ def _section(name: str, columns: int) -> dict[str, object]:
         "display": True,
         "isReordered": True,
         "columns": columns,
-        "cardHeight": 260,
+        "cardHeight": height,
     }
 
 

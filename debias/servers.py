@@ -119,7 +119,7 @@ def wait_until_ready(
         url: ``.../health`` of MLflow, ``.../api/health`` of Prefect.
         timeout: Seconds.
         process: Given up on as soon as it has ended.
-        waiting: Called about every five seconds with the seconds waited so far.
+        waiting: Called about every ten seconds with the seconds waited so far.
 
     Raises:
         PipelineError: The server ended, or did not answer in time.
@@ -134,7 +134,7 @@ def wait_until_ready(
         now = time.monotonic()
         if now > start + timeout:
             raise PipelineError(f"{url} did not answer within {timeout:g} s; see the server's log")
-        if waiting is not None and now > told + 5:
+        if waiting is not None and now > told + 10:
             told = now
             waiting(round(now - start))
         time.sleep(0.2)

@@ -17,7 +17,7 @@ from debias.errors import PipelineError, TrackingError
 if TYPE_CHECKING:
     from debias.mlflow_tracker import MlflowTracking
 
-PATIENCE = 120  # seconds; a first start migrates its database
+PATIENCE = 300  # seconds; a first start migrates its database, and machines are busy
 Say = Callable[[str], None]
 
 

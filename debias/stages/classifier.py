@@ -20,7 +20,7 @@ from debias.artifacts import (
 from debias.batches import Batch, Batches
 from debias.metrics import TrainingReport, evaluate_predictions
 from debias.models import Classifier
-from debias.report.note import arm_title
+from debias.report.for_whom import arm_title
 from debias.sampling import WeightedSampler
 from debias.seeding import stream_seed, torch_generator, torch_stream
 from debias.stages.history import epoch_record, example_batch, replay, save_history

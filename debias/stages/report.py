@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.errors import StorageError
 from debias.metrics import Change, ComparisonReport, FairnessReport, TrainingReport
-from debias.report.note import for_whom, note
+from debias.report import for_whom
 from debias.sealed import write_json
 from debias.seeding import numpy_generator
 from debias.stages import findings
@@ -267,7 +269,7 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
 
 def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[str, bytes]) -> None:
     with run.tracked(STAGE, key, "comparison") as tracker:
-        tracker.note(note(document))
+        tracker.note(for_whom.note(document))
         tracker.dataset(document["data"]["name"], document["run"]["artifacts"]["faces"])
         for arm, found in document["arms"].items():
             values = found["mean"]["accuracy"]
@@ -278,6 +280,10 @@ def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[st
             tracker.table(name, table)
         for name in ("report.html", "report.json"):
             tracker.artifact(run.folder.path / name)
+        with TemporaryDirectory() as scratch:
+            page = Path(scratch) / "for_whom.html"
+            page.write_text(for_whom.page(document), encoding="utf-8")
+            tracker.artifact(page)
         for name, svg in charts.items():
             tracker.figure(name, svg)
 
@@ -314,5 +320,5 @@ def _side_by_side(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         for name, (of, key) in parts.items()
     }
     measures = next(iter(document["fairness"].values()))["metrics"]
-    whom = pd.DataFrame([row for metric in measures for row in for_whom(document, metric)])
+    whom = pd.DataFrame([row for metric in measures for row in for_whom.rates(document, metric)])
     return {name: table for name, table in {"for_whom": whom, **tables}.items() if len(table)}

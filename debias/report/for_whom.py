@@ -1,17 +1,16 @@
-"""For whom what changed, as text beside a tracked run: every group under every arm, worst first."""
+"""For whom what changed, beside a tracked run: every group under every arm, worst first."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from debias.report.arms import comparisons_of, fairness_of
+from debias.report.filling import fill
 from debias.report.panels import Row, of, worst_rate_first
 from debias.report.readings import metric_name, remark, verdict_name, why_no_number
 from debias.report.text import arm_name, clean, full_group_name, is_number, number
 
-GROUPS = 12  # rows of the table in the note
 SENTENCES = 6
-METRIC = "accuracy"
 Document = Mapping[str, Any]
 
 
@@ -22,27 +21,34 @@ def arm_title(arm: str) -> str:
 
 
 def note(document: Document) -> str:
-    """Markdown: the way to the report, what was found, and the accuracy of every group.
+    """Markdown beside a tracked run, of which some show three lines: ways in, then findings.
 
     The target ``artifact:NAME`` of a link stands for an artifact of the run.
     """
-    found, rows = document["concluded"], for_whom(document, METRIC)
-    return "\n".join(
-        [
-            "## [Open the report](artifact:report.html)",
-            "",
-            *(f"- {_escaped(sentence)}" for sentence in found[:SENTENCES]),
-            *([f"- {len(found) - SENTENCES} more in the report"] if found[SENTENCES:] else []),
-            "",
-            *(_table(document, rows[:GROUPS]) if rows else []),
-            "",
-            f"{len(rows) - GROUPS} more groups: " if rows[GROUPS:] else "",
-            "[every rate of every group](artifact:tables/for_whom.json)",
-        ]
-    )
+    ways = "[Open the report](artifact:report.html) · [For whom](artifact:for_whom.html)"
+    return "\n".join([f"## {ways}", "", *(f"- {_escaped(one)}" for one in _findings(document))])
 
 
-def for_whom(document: Document, metric: str) -> list[dict[str, str]]:
+def page(document: Document) -> str:
+    """One HTML page: what was found, then every rate of every group under every arm."""
+    first = next(iter(fairness_of(document).values()))
+    tables = [rates(document, metric) for metric in first["metrics"]]
+    view = {
+        "name": document["name"],
+        "sentences": _findings(document),
+        "tables": [rows for rows in tables if rows],
+        "level": number(first["level"], "level"),
+    }
+    return fill("for_whom.html", view)
+
+
+def _findings(document: Document) -> list[str]:
+    found = document["concluded"]
+    more = [f"{len(found) - SENTENCES} more findings are in the report."]
+    return [*found[:SENTENCES], *(more if found[SENTENCES:] else [])]
+
+
+def rates(document: Document, metric: str) -> list[dict[str, str]]:
     """One row a group, the worst under plain training first: its rate under every arm.
 
     Returns:
@@ -55,7 +61,7 @@ def for_whom(document: Document, metric: str) -> list[dict[str, str]]:
         arm: {row["group"]: row for row in of(one, "groups", metric)}
         for arm, one in comparisons_of(document).items()
     }
-    rates = {
+    tables = {
         arm: {row["group"]: row for row in of(one, "by_group", metric)}
         for arm, one in fairness.items()
     }
@@ -67,7 +73,7 @@ def for_whom(document: Document, metric: str) -> list[dict[str, str]]:
             **{
                 arm_title(arm): _rate(metric, table[row["group"]], first["suppress_below"])
                 + _change(changes.get(arm, {}).get(row["group"]), first["margin"])
-                for arm, table in rates.items()
+                for arm, table in tables.items()
             },
         }
         for row in sorted(of(first, "by_group", metric), key=worst_rate_first)
@@ -100,23 +106,7 @@ def _between(row: Row, kind: str) -> str:
     return f" [{number(row['low'], kind)}, {number(row['high'], kind)}]"
 
 
-def _table(document: Document, rows: Sequence[Mapping[str, str]]) -> list[str]:
-    columns = [name for name in rows[0] if name != "rate"]
-    level = number(next(iter(fairness_of(document).values()))["level"], "level")
-    return [
-        f"### For whom: {rows[0]['rate']} of every group, worst first",
-        "",
-        f"With {level} intervals; below a rate its change in points against plain training, the "
-        "interval of the change, and what may be said of it.",
-        "",
-        f"| {' | '.join(map(_escaped, columns))} |",
-        f"|{'---|' * len(columns)}",
-        *(f"| {' | '.join(_escaped(row[name]) for name in columns)} |" for row in rows),
-    ]
-
-
 def _escaped(text: str) -> str:
-    """Foreign text makes no table, link or HTML."""
-    lines = (" ".join(line.split()) for line in clean(text).split("\n"))
-    marked = (re.sub(r"([|\\`*_\[\]])", r"\\\1", line).replace("<", "&lt;") for line in lines)
-    return "<br>".join(marked)
+    """Foreign text makes no link and no HTML."""
+    line = " ".join(clean(text).split())
+    return re.sub(r"([\\`*_\[\]()])", r"\\\1", line).replace("<", "&lt;")
