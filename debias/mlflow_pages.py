@@ -4,53 +4,61 @@ import base64
 import json
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from urllib.parse import quote
+from collections.abc import Mapping
 
-# What a reader should see first.
+NOTE = "mlflow.note.content"
+# What a reader should see after the groups.
 COMPARED = (
     "accuracy/worst_group",
     "accuracy/gap",
     "fairness/equalized_odds_difference",
     "accuracy/overall",
 )
+BY_GROUP = "accuracy by group"
+LIMITS = ("_low", "_high")
+# Stages that end in a page, and what its link is called.
+OPENED = {"comparison": ("report", "report.html"), "audit": ("audit", "audit.html")}
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """Page of a run, relative to the address of the server."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def links(
-    base_url: str, experiment_id: str, run_ids: Sequence[str] = (), comparison: str | None = None
+    base_url: str, experiment_id: str, latest: Mapping[str, Mapping[str, str]] | None = None
 ) -> dict[str, str]:
-    """Addresses of the pages that compare the classifiers, by what they show.
+    """Addresses of the pages worth opening, by what they show; those of one recipe come first.
 
     Args:
         base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
         experiment_id: Experiment that holds the runs.
-        run_ids: Runs of the comparison page; without any there is no such page.
-        comparison: Shows only the classifiers of this comparison in charts and tables.
+        latest: Of each stage in :data:`OPENED`, name of a recipe -> id of the run to open.
     """
-    wanted = {"debias.stage": "classifier"} | (
-        {"debias.comparison": comparison} if comparison else {}
-    )
-    page = f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs"
-    runs = f"{page}?workflowType=machine_learning"
-    by_arm = f"{runs}&viewStateShareKey=classifier-bias-by-arm"
-    ours = f"{runs}&searchFilter={quote(having(wanted), safe='')}"
-    links = {
-        "runs": runs,
-        "classifier bias": f"{by_arm}&compareRunsMode=CHART",
-        "classifier bias, table": by_arm,
-        "classifier bias, each run": f"{runs}&viewStateShareKey=classifier-bias",
-        "charts": f"{ours}&compareRunsMode=CHART",
-        "tables": f"{ours}&compareRunsMode=ARTIFACT",
+    base, links = base_url.rstrip("/"), {}
+    for stage, runs in (latest or {}).items():
+        title, file = OPENED[stage]
+        for name, run_id in runs.items():
+            page = f"{base}/{run_page(experiment_id, run_id)}"
+            links[f"{name}, {title}"] = f"{page}/artifacts/{file}"
+            if stage == "comparison":
+                links[f"{name}, for whom"] = f"{page}/artifacts/for_whom.html"
+    runs_page = f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    return links | {
+        "by arm": f"{runs_page}&viewStateShareKey=classifier-bias-by-arm&compareRunsMode=CHART",
+        "each training": f"{runs_page}&viewStateShareKey=classifier-bias",
+        "everything": runs_page,
     }
-    if run_ids:
-        links["comparison"] = _comparison(base_url, experiment_id, run_ids)
-    return links
 
 
-def saved_views(comparison: str | None = None) -> dict[str, str]:
+def saved_views(
+    measured: Mapping[str, float] | None = None, comparison: str | None = None
+) -> dict[str, str]:
     """Values of the experiment tags under which MLflow keeps saved views, by key.
 
     Args:
+        measured: Metrics of a classifier of plain training: which groups there are, and which is
+            the worst.
         comparison: The view that averages over seeds is limited to it; runs of different settings
             have no common mean.
     """
@@ -58,17 +66,23 @@ def saved_views(comparison: str | None = None) -> dict[str, str]:
     latest = classifiers | ({"debias.comparison": comparison} if comparison else {})
     by_arm = {
         "aggregateFunction": "average",
-        "groupByKeys": [{"mode": "tag", "groupByData": "debias.arm"}],
+        "groupByKeys": [{"mode": "tag", "groupByData": "debias.arm_title"}],
     }
+    charts = _charts(measured or {})
     return {
-        "classifier-bias": _view("classifier bias, all runs", having(classifiers), None),
-        "classifier-bias-by-arm": _view("classifier bias by arm", having(latest), by_arm),
+        "classifier-bias": _view("classifier bias, all runs", having(classifiers), None, charts),
+        "classifier-bias-by-arm": _view("classifier bias by arm", having(latest), by_arm, charts),
     }
 
 
-def _view(name: str, condition: str, group_by: Mapping[str, object] | None) -> str:
+def _view(
+    name: str,
+    condition: str,
+    group_by: Mapping[str, object] | None,
+    charts: Mapping[str, object],
+) -> str:
     metrics = [f"metrics.`{metric}`" for metric in COMPARED]
-    arms = ["tags.`debias.arm`", "tags.`debias.seed`"]
+    arms = ["tags.`debias.arm_title`", "tags.`debias.seed`"]
     state = {
         "searchFilter": condition,
         "orderByKey": metrics[0],
@@ -92,7 +106,7 @@ def _view(name: str, condition: str, group_by: Mapping[str, object] | None) -> s
             "lineSmoothness": 0,
             "selectedXAxisMetricKey": "",
         },
-        **_charts(),
+        **charts,
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
     now = int(time.time() * 1000)
@@ -100,42 +114,47 @@ def _view(name: str, condition: str, group_by: Mapping[str, object] | None) -> s
     return json.dumps(view)
 
 
-def _charts() -> dict[str, object]:
-    """The compared metrics in a section of their own; MLflow adds sections for all others."""
-    section = "classifier-bias"
-    charts = [
-        {
-            "uuid": f"{section}-{metric}",
-            "type": "BAR",
-            "metricKey": metric,
-            "metricSectionId": section,
-            "runsCountToCompare": 20,
-            "isGenerated": False,
-            "deleted": False,
-        }
-        for metric in COMPARED
-    ]
-    # Two columns of low cards: four charts without scrolling, titles in full.
-    # Marked as arranged by hand, or the sections are sorted by name.
-    shown = {
-        "uuid": section,
-        "name": "classifier bias",
-        "display": True,
-        "isReordered": True,
-        "columns": 2,
-        "cardHeight": 260,
-    }
+def _charts(measured: Mapping[str, float]) -> dict[str, object]:
+    """For whom, the worst group first, then the summary; MLflow adds sections for all others."""
+    groups = [name for name in measured if name.startswith(f"{BY_GROUP}/")]
+    limits = [n for n in groups if n.endswith(LIMITS) and n.rpartition("_")[0] in measured]
+    groups = sorted(set(groups) - set(limits), key=lambda name: (measured[name], name))
     return {
-        "compareRunCharts": charts,
-        "compareRunSections": [shown],
+        "compareRunCharts": [
+            *(_bar(name, BY_GROUP) for name in groups),
+            *(_bar(name, BY_GROUP) | {"deleted": True} for name in limits),
+            *(_bar(name, "classifier bias") for name in COMPARED),
+        ],
+        "compareRunSections": [
+            *([_section(BY_GROUP, 1, 200)] if groups else []),
+            _section("classifier bias", 2, 260),
+        ],
         "isAccordionReordered": True,
     }
 
 
-def _comparison(base_url: str, experiment_id: str, run_ids: Sequence[str]) -> str:
-    runs, experiments = json.dumps(list(run_ids)), json.dumps([experiment_id])
-    query = f"runs={quote(runs, safe='')}&experiments={quote(experiments, safe='')}"
-    return f"{base_url.rstrip('/')}/#/compare-runs?{query}"
+def _bar(metric: str, section: str) -> dict[str, object]:
+    return {
+        "uuid": f"{section}-{metric}",
+        "type": "BAR",
+        "metricKey": metric,
+        "metricSectionId": section,
+        "runsCountToCompare": 20,
+        "isGenerated": False,
+        "deleted": False,
+    }
+
+
+def _section(name: str, columns: int, height: int) -> dict[str, object]:
+    # Marked as arranged by hand, or the sections are sorted by name.
+    return {
+        "uuid": name,
+        "name": name,
+        "display": True,
+        "isReordered": True,
+        "columns": columns,
+        "cardHeight": height,
+    }
 
 
 def having(tags: Mapping[str, str]) -> str:

@@ -33,6 +33,8 @@ import pandas as pd
 from jaxtyping import UInt8
 from mlflow import MlflowClient
 from mlflow.entities import (
+    Dataset,
+    DatasetInput,
     Experiment,
     LoggedModel,
     LoggedModelOutput,
@@ -62,6 +64,7 @@ ATTEMPT = "debias.attempt"
 COMPARISON = "debias.comparison"
 OWNER = "debias.owner"
 NOT_ESTIMABLE = "debias.not_estimable"
+READ_HERE = "debias.read_here"
 RENAMED = "debias.metric_names"
 WEIGHTS = "debias.weights_sha256"
 
@@ -71,6 +74,7 @@ VALUES_PER_CALL = 100
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 NAME_LENGTH = 250
+DIGEST_LENGTH = 36
 
 # torch.export traces through interpreter-wide state.
 _exporting = threading.Lock()
@@ -134,7 +138,7 @@ class MlflowTracker:
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Store numbers; what is not finite is noted by name in ``debias.not_estimable``."""
         at = step or 0
-        finite = {self._name(k): float(v) for k, v in values.items() if math.isfinite(v)}
+        finite = {self._name(k): _shown(v) for k, v in values.items() if math.isfinite(v)}
         # The timestamp depends on the step alone, so sending a point twice stores it once.
         points = [Metric(k, v, self._start + at, at) for k, v in finite.items()]
         for part in _chunks(points, METRICS_PER_CALL):
@@ -145,6 +149,17 @@ class MlflowTracker:
         tags = [RunTag(slug(k, NAMES), str(v)[:TAG_LENGTH]) for k, v in values.items()]
         for part in _chunks(tags, VALUES_PER_CALL):
             self._send(tags=part)
+
+    def note(self, markdown: str) -> None:
+        """Describe the run; the target ``artifact:NAME`` of a link opens that artifact."""
+        page = pages.run_page(self._experiment_id, self.run_id)
+        text = markdown.replace("](artifact:", f"]({page}/artifacts/")
+        self.tags({pages.NOTE: text})
+
+    def dataset(self, name: str, digest: str) -> None:
+        """State the data by name and content, as the column Dataset shows them."""
+        data = Dataset(name, digest[:DIGEST_LENGTH], "local", "{}")
+        self._do(lambda: self._client.log_inputs(self.run_id, [DatasetInput(data)]))
 
     def image(self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None) -> None:
         """Store an image for MLflow's grid, once per name and step."""
@@ -337,13 +352,20 @@ class MlflowTracking:
         run = self._connection.attempt(lambda: self._find(key), None)
         return run is not None and run.info.status == "FINISHED"
 
-    def link(self) -> str | None:
-        """Address of the page that compares the arms, or path of the SQLite store."""
+    def link(self, key: str = "") -> str | None:
+        """Page of the run of this key or, without one, of all arms; or path of the SQLite store.
+
+        The path is relative where the store lies below the working directory.
+        """
         if not self.experiment_id:
             return None
-        if self.uri.startswith("http"):
-            return self.links(without_password(self.uri))["classifier bias"]
-        return without_password(self.uri).removeprefix("sqlite:///")
+        if not self.uri.startswith("http"):
+            return _short(Path(without_password(self.uri).removeprefix("sqlite:///")))
+        base = without_password(self.uri)
+        run = self._connection.attempt(lambda: self._find(key), None) if key else None
+        if run is None:
+            return pages.links(base, self.experiment_id)["by arm"]
+        return f"{base}/{pages.run_page(self.experiment_id, run.info.run_id)}"
 
     def run_ids(self, stage: str | None = None, comparison: str | None = None) -> list[str]:
         """Ids of the stored runs, oldest first, optionally of one stage and one comparison."""
@@ -368,32 +390,49 @@ class MlflowTracking:
             comparison: The latest comparison, which the view by arm then shows alone.
             keys: Runs that belong to it, trained now or reused; they are tagged with it.
         """
-        for key in keys:
+        runs = [
             self._connection.attempt(functools.partial(self._join, key, comparison), None)
-        for key, view in pages.saved_views(comparison).items():
-            self._set_experiment_tag(f"mlflow.sharedViewState.{key}", view)
+            for key in keys
+        ]
+        first = next((run for run in runs if run is not None), None)
+        measured = first.data.metrics if first is not None else {}
+        for name, view in pages.saved_views(measured, comparison).items():
+            self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
 
-    def links(
-        self, base_url: str, run_ids: Sequence[str] = (), comparison: str | None = None
-    ) -> dict[str, str]:
-        """Addresses of the pages that compare the classifiers, by what they show.
+    def links(self, base_url: str) -> dict[str, str]:
+        """Addresses of the pages worth opening, by what they show.
+
+        Report and audit are the latest ones of each recipe.
 
         Args:
             base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
-            run_ids: Runs of the comparison page; without any there is no such page.
-            comparison: Shows only the classifiers of this comparison in charts and tables.
 
         Returns:
             Empty when the experiment was never reached.
         """
         if not self.experiment_id:
             return {}
-        return pages.links(base_url, self.experiment_id, run_ids, comparison)
+        found = {stage: self._latest(stage) for stage in pages.OPENED}
+        return pages.links(base_url, self.experiment_id, found)
 
-    def _join(self, key: str, comparison: str | None) -> None:
+    def leave_word(self, word: str) -> None:
+        """Write down a word by which a server shows that it reads this store."""
+        self._set_experiment_tag(READ_HERE, word)
+
+    def _latest(self, stage: str) -> dict[str, str]:
+        """Name of a recipe -> id of its latest run of this stage, the latest first."""
+        condition = pages.having({"debias.stage": stage})
+        runs = self._connection.attempt(lambda: self._search(condition), [])
+        latest: dict[str, str] = {}
+        for run in reversed(runs):
+            latest.setdefault(run.data.tags.get("debias.name", ""), run.info.run_id)
+        return latest
+
+    def _join(self, key: str, comparison: str | None) -> Run | None:
         run = self._find(key)
         if run is not None and run.data.tags.get(COMPARISON) != comparison:
             self._client.set_tag(run.info.run_id, COMPARISON, comparison)
+        return run
 
     def _end(self, run_id: str, status: str) -> None:
         self._connection.attempt(lambda: self._client.set_terminated(run_id, status), None)
@@ -455,7 +494,7 @@ class MlflowTracking:
             run = self._client.create_run(self.experiment_id, run_name=name)
         else:
             own[ATTEMPT] = str(int(run.data.tags.get(ATTEMPT, "0")) + 1)
-            self._client.update_run(run.info.run_id, status="RUNNING")
+            self._client.update_run(run.info.run_id, status="RUNNING", name=name)
             if NOT_ESTIMABLE in run.data.tags:
                 self._client.delete_tag(run.info.run_id, NOT_ESTIMABLE)
         tracker = MlflowTracker(self._connection, self._client, run)
@@ -618,6 +657,17 @@ def _weights_digest(module: Any) -> str:  # noqa: ANN401 (a torch module, withou
 def _installed(package: str) -> str:
     # Local versions, such as +cpu, cannot be installed by anybody else.
     return f"{package}=={importlib.metadata.version(package).split('+')[0]}"
+
+
+def _shown(value: float) -> float:
+    """Six digits: what floating point adds behind them is nobody's to read."""
+    return float(value) if float(value).is_integer() else float(f"{value:.6g}")
+
+
+def _short(path: Path) -> str:
+    """Relative to the working directory where it lies below; a page need not tell a home folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _host() -> str:

@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from debias.errors import PipelineError
@@ -108,7 +108,10 @@ def start(
 
 
 def wait_until_ready(
-    url: str, timeout: float, process: subprocess.Popen[bytes] | None = None
+    url: str,
+    timeout: float,
+    process: subprocess.Popen[bytes] | None = None,
+    waiting: Callable[[int], None] | None = None,
 ) -> None:
     """Return once ``url`` answers with success.
 
@@ -116,19 +119,24 @@ def wait_until_ready(
         url: ``.../health`` of MLflow, ``.../api/health`` of Prefect.
         timeout: Seconds.
         process: Given up on as soon as it has ended.
+        waiting: Called about every ten seconds with the seconds waited so far.
 
     Raises:
         PipelineError: The server ended, or did not answer in time.
     """
-    deadline = time.monotonic() + timeout
+    start = told = time.monotonic()
     while not answers(url):
         if process is not None and process.poll() is not None:
             raise PipelineError(
                 f"the server for {url} ended with exit code {process.returncode} before it "
                 "answered; its log says why"
             )
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > start + timeout:
             raise PipelineError(f"{url} did not answer within {timeout:g} s; see the server's log")
+        if waiting is not None and now > told + 10:
+            told = now
+            waiting(round(now - start))
         time.sleep(0.2)
 
 
@@ -144,13 +152,45 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
 
 def answers(url: str) -> bool:
     """Whether a server at ``url`` answers with success."""
+    return answer(url) is not None
+
+
+def answer(url: str) -> bytes | None:
+    """What a server at ``url`` answers; None if there is none, or no success."""
     # A proxy from the environment would be asked for the loopback address, too.
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
+        with opener.open(url, timeout=5) as found:
+            return bytes(found.read()) if found.status == 200 else None
+    except (OSError, HTTPException):
+        return None
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on this port of the loopback address."""
+    with socket.socket() as caller:
+        return caller.connect_ex((LOOPBACK, port)) == 0
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, with KeyboardInterrupt.
+
+    Only the first of them: what then stops the servers is not to be interrupted itself.
+    """
+    ended = [signal.SIGTERM, signal.SIGHUP]
+
+    def interrupt(*_: object) -> None:
+        for number in ended:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(number, interrupt) for number in ended]
+    try:
+        yield
+    finally:
+        for number, handler in zip(ended, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -18,6 +18,10 @@ class Tracker(Protocol):
     def params(self, values: Mapping[str, object]) -> None: ...
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
     def tags(self, values: Mapping[str, str]) -> None: ...
+    def note(self, markdown: str) -> None:
+        """Describe the run; the target ``artifact:NAME`` of a link opens that artifact."""
+
+    def dataset(self, name: str, digest: str) -> None: ...
     def image(
         self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None
     ) -> None: ...
@@ -42,8 +46,8 @@ class Tracking(Protocol):
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
         """Save the views in which a reader compares the arms of one comparison, best effort."""
 
-    def link(self) -> str | None:
-        """Address or path under which a person finds the tracked runs."""
+    def link(self, key: str = "") -> str | None:
+        """Address of the tracked run of this key or, without one, of all; or path of the store."""
 
 
 class NullTracker:
@@ -52,6 +56,8 @@ class NullTracker:
     def params(self, values: Mapping[str, object]) -> None: ...
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
     def tags(self, values: Mapping[str, str]) -> None: ...
+    def note(self, markdown: str) -> None: ...
+    def dataset(self, name: str, digest: str) -> None: ...
     def image(
         self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None
     ) -> None: ...
@@ -73,7 +79,7 @@ class NullTracking:
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None: ...
 
-    def link(self) -> str | None:
+    def link(self, key: str = "") -> str | None:
         return None
 
 
@@ -88,6 +94,8 @@ class RecordingTracker:
     logged_tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     logged_artifacts: list[str] = field(default_factory=list)
     logged_models: list[str] = field(default_factory=list)
+    logged_note: str = ""
+    logged_datasets: list[tuple[str, str]] = field(default_factory=list)
 
     def params(self, values: Mapping[str, object]) -> None:
         self.logged_params |= dict(values)
@@ -97,6 +105,12 @@ class RecordingTracker:
 
     def tags(self, values: Mapping[str, str]) -> None:
         self.logged_tags |= dict(values)
+
+    def note(self, markdown: str) -> None:
+        self.logged_note = markdown
+
+    def dataset(self, name: str, digest: str) -> None:
+        self.logged_datasets.append((name, digest))
 
     def image(self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None) -> None:
         self.logged_images.append((name, step))
@@ -133,5 +147,5 @@ class RecordingTracking:
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None: ...
 
-    def link(self) -> str | None:
+    def link(self, key: str = "") -> str | None:
         return None

@@ -10,7 +10,6 @@ import time
 import zlib
 from io import StringIO
 from pathlib import Path
-from urllib.parse import unquote
 
 import mlflow
 import numpy as np
@@ -67,6 +66,8 @@ def publish(tracking: Tracking, folder: Path, key: str = KEY) -> None:
             tracker.metrics({"train/loss": 1.0 / (step + 1), "val/loss": 2.0}, step)
         tracker.metrics({"accuracy/overall": 0.9, "fairness/undefined": float("nan")})
         tracker.tags({"note": "synthetic"})
+        tracker.note("# For whom\n[all](artifact:tables/by_group.json)")
+        tracker.dataset("faces", 64 * "a")
         tracker.image("reconstructions", IMAGE, 2)
         tracker.image("traversals/first", IMAGE)
         tracker.table("by_group", TABLE)
@@ -103,20 +104,55 @@ def test_a_run_holds_what_the_tracker_was_told(tracking, client, tmp_path):
     assert run.info.run_name == "latent seed 0"
     assert run.info.status == "FINISHED"
     assert run.data.params == {"arm": "latent", "optimizer.lr": "0.001", "optimizer.name": "adam"}
-    assert run.data.metrics == {"train/loss": 1 / 3, "val/loss": 2.0, "accuracy/overall": 0.9}
+    assert run.data.metrics == {"train/loss": 0.333333, "val/loss": 2.0, "accuracy/overall": 0.9}
     assert run.data.tags.items() >= {**TAGS, "note": "synthetic", "debias.run_key": KEY}.items()
     assert run.data.tags["debias.owner"] == f"{socket.gethostname()}:{os.getpid()}"
     losses = client.get_metric_history(run.info.run_id, "train/loss")
-    assert [(m.step, m.value) for m in losses] == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
+    assert [(m.step, m.value) for m in losses] == [(0, 1.0), (1, 0.5), (2, 0.333333)]
     stored = files(client, run.info.run_id)
     assert {"network/network.safetensors", "figures/latents.svg"} <= set(stored)
     assert "mlflow.parentRunId" not in run.data.tags  # nested runs are collapsed in the pages
+
+
+def test_a_note_leads_to_the_files_of_its_run(tracking, client, tmp_path):
+    publish(tracking, tmp_path)
+    run = only_run(client, tracking)
+    page = f"#/experiments/{tracking.experiment_id}/runs/{run.info.run_id}"
+    expected = f"# For whom\n[all]({page}/artifacts/tables/by_group.json)"
+    assert run.data.tags["mlflow.note.content"] == expected
+
+
+def test_the_data_are_stated_once(tracking, client, tmp_path):
+    for _ in range(2):
+        publish(tracking, tmp_path)
+    (used,) = only_run(client, tracking).inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("faces", 36 * "a")
+
+
+def test_floating_point_residue_is_not_shown(tracking, client):
+    values = {"gap": 0.04400000000000004, "n": 1234567.0, "variance": 6.1234567e-5}
+    with tracking.open(KEY, "run", {}) as tracker:
+        tracker.metrics(values)
+    shown = {"gap": 0.044, "n": 1234567.0, "variance": 6.12346e-5}
+    assert only_run(client, tracking).data.metrics == shown
+
+
+def test_a_continued_run_takes_the_name_of_the_last_attempt(tracking, client):
+    for name in ("latent seed 0", "tiny: Latent weights (latent), seed 0"):
+        with tracking.open(KEY, name, {}):
+            pass
+    assert only_run(client, tracking).info.run_name == name
 
 
 def test_files_lie_beside_the_store(tracking, folder, tmp_path):
     publish(tracking, tmp_path)
     assert list((folder / "mlartifacts").rglob("network.safetensors"))
     assert tracking.link() == str(folder / "mlflow.db")
+
+
+def test_the_place_below_the_working_directory_is_not_told(tracking, folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert tracking.link() == f"{folder.name}/mlflow.db"
 
 
 def test_publishing_again_stores_nothing_twice(tracking, client, tmp_path):
@@ -466,44 +502,63 @@ class TestPages:
         assert tracking.run_ids("classifier", "flow-2") == [everything[2]]
         assert tracking.run_ids(comparison="flow-1") == [everything[1]]
 
-    def test_links_name_the_experiment_and_the_runs(self, tracking):
-        links = tracking.links("http://127.0.0.1:5001/", ["abc", "def"], comparison="flow-1")
-        page = f"http://127.0.0.1:5001/#/experiments/{tracking.experiment_id}/runs?"
-        assert links["runs"] == page + "workflowType=machine_learning"
-        assert links["classifier bias"].startswith(page)
-        assert "viewStateShareKey=classifier-bias-by-arm" in links["classifier bias"]
-        assert "compareRunsMode=CHART" in links["charts"]
-        assert "compareRunsMode=ARTIFACT" in links["tables"]
-        assert "tags.`debias.comparison` = 'flow-1'" in unquote(links["tables"])
-        runs, experiments = links["comparison"].split("?")[1].split("&")
-        assert json.loads(unquote(runs.removeprefix("runs="))) == ["abc", "def"]
-        assert json.loads(unquote(experiments.removeprefix("experiments="))) == [
-            tracking.experiment_id
-        ]
-        assert not any(set(" \"'`") & set(link) for link in links.values())
-
-    def test_without_runs_there_is_no_comparison(self, tracking):
-        assert "comparison" not in tracking.links("http://127.0.0.1:5001")
-
-    def test_every_linked_view_is_saved(self, tracking, client):
-        tracking.provision_views("flow-1")
-        tags = client.get_experiment(tracking.experiment_id).tags
-        links = tracking.links("http://127.0.0.1:5001").values()
-        keys = {
-            part.removeprefix("viewStateShareKey=")
-            for link in links
-            for part in link.split("?")[1].split("&")
-            if part.startswith("viewStateShareKey=")
+    def test_links_open_the_latest_report_of_each_recipe(self, tracking):
+        runs = {}
+        for recipe, stage in [
+            ("a", "comparison"), ("b", "comparison"), ("a", "audit"), ("a", "comparison"),
+        ]:  # fmt: skip
+            tags = {"debias.stage": stage, "debias.name": recipe}
+            with tracking.open(f"key/{len(runs)}", stage, tags) as tracker:
+                runs[recipe, stage] = tracker.run_id
+        links = tracking.links("http://127.0.0.1:5001/")
+        page = f"http://127.0.0.1:5001/#/experiments/{tracking.experiment_id}/runs"
+        by_arm = "viewStateShareKey=classifier-bias-by-arm&compareRunsMode=CHART"
+        assert links == {
+            "a, report": f"{page}/{runs['a', 'comparison']}/artifacts/report.html",
+            "a, for whom": f"{page}/{runs['a', 'comparison']}/artifacts/for_whom.html",
+            "b, report": f"{page}/{runs['b', 'comparison']}/artifacts/report.html",
+            "b, for whom": f"{page}/{runs['b', 'comparison']}/artifacts/for_whom.html",
+            "a, audit": f"{page}/{runs['a', 'audit']}/artifacts/audit.html",
+            "by arm": f"{page}?workflowType=machine_learning&{by_arm}",
+            "each training": f"{page}?workflowType=machine_learning&"
+            "viewStateShareKey=classifier-bias",
+            "everything": f"{page}?workflowType=machine_learning",
         }
-        assert keys == {"classifier-bias", "classifier-bias-by-arm"}
-        view = json.loads(tags["mlflow.sharedViewState.classifier-bias-by-arm"])
-        method, packed = view["state"].split(";")
-        state = json.loads(zlib.decompress(base64.b64decode(packed)))
-        assert method == "deflate"
+        assert max(map(len, links.values())) < 150
+
+    def test_every_linked_view_is_saved_and_begins_with_the_groups(self, tracking, client):
+        rates = {"accuracy by group/race:a": 0.9, "accuracy by group/race:b": 0.7, "val/loss": 1.0}
+        limits = {f"accuracy by group/race:a_{end}": 0.5 for end in ("low", "high")}
+        with tracking.open(KEY, "run", TAGS) as tracker:
+            tracker.metrics(rates | limits)
+        tracking.provision_views("flow-1", [KEY])
+        tags = client.get_experiment(tracking.experiment_id).tags
+        views = {name: self.unpacked(tags, name) for name in self.linked(tracking)}
+        assert set(views) == {"classifier-bias", "classifier-bias-by-arm"}
+        state = views["classifier-bias-by-arm"]
         assert "tags.`debias.comparison` = 'flow-1'" in state["searchFilter"]
         assert state["orderByKey"] == "metrics.`accuracy/worst_group`"
         assert "metrics.`fairness/equalized_odds_difference`" in state["selectedColumns"]
-        assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "debias.arm"}]
+        (by,) = state["groupBy"]["groupByKeys"]
+        assert by == {"mode": "tag", "groupByData": "debias.arm_title"}
+        for view in views.values():
+            shown = [one["name"] for one in view["compareRunSections"]]
+            assert shown == ["accuracy by group", "classifier bias"]
+            charts = [c["metricKey"] for c in view["compareRunCharts"] if not c["deleted"]]
+            assert charts[:2] == ["accuracy by group/race:b", "accuracy by group/race:a"]
+            assert charts[2:3] == ["accuracy/worst_group"]
+
+    def linked(self, tracking) -> set[str]:
+        links = tracking.links("http://127.0.0.1:5001").values()
+        asked = [part for link in links for part in link.partition("?")[2].split("&")]
+        mark = "viewStateShareKey="
+        return {part.removeprefix(mark) for part in asked if part.startswith(mark)}
+
+    def unpacked(self, tags, name: str) -> dict[str, object]:
+        view = json.loads(tags[f"mlflow.sharedViewState.{name}"])
+        method, packed = view["state"].split(";")
+        assert method == "deflate"
+        return json.loads(zlib.decompress(base64.b64decode(packed)))
 
 
 class Served:
@@ -540,10 +595,13 @@ class TestServer:
         assert tracking.finished(KEY)
         run = only_run(client, tracking)
         assert run.data.metrics["accuracy/overall"] == 0.9
+        assert run.inputs.dataset_inputs[0].dataset.name == "faces"
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
         assert len(files(client, run.info.run_id, "images")) == 4
         assert "tables/by_group.json" in files(client, run.info.run_id)
-        assert tracking.link() == tracking.links(served.address)["classifier bias"]
+        assert tracking.link() == tracking.links(served.address)["by arm"]
+        page = f"{served.address}/#/experiments/{tracking.experiment_id}/runs/{run.info.run_id}"
+        assert tracking.link(KEY) == page
 
     def test_the_model_loads_from_there(self, served):
         client = MlflowClient(served.address)

@@ -1,16 +1,19 @@
+import http.server
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from debias import servers
-from debias.errors import PipelineError
+from debias import servers, ui
+from debias.errors import PipelineError, TrackingError
+from debias.ui import Place, serve
 
 
 def python(code: str, log: Path) -> subprocess.Popen[bytes]:
@@ -134,6 +137,124 @@ def test_waiting_is_given_up_when_the_server_has_ended(tmp_path):
     url = f"http://127.0.0.1:{servers.free_port()}/health"
     with pytest.raises(PipelineError, match="exit code 3"):
         servers.wait_until_ready(url, 60.0, process)
+
+
+def test_waiting_is_reported(monkeypatch):
+    clock = iter(range(0, 100, 3))
+    monkeypatch.setattr(servers.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(servers.time, "sleep", lambda seconds: None)
+    heard: list[int] = []
+    url = f"http://127.0.0.1:{servers.free_port()}/health"
+    with pytest.raises(PipelineError, match="did not answer"):
+        servers.wait_until_ready(url, 20, waiting=heard.append)
+    assert heard == [12]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_block_once(number):
+    before = signal.getsignal(number)
+    with servers.stopped_by_signals():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGTERM)  # while servers are being stopped
+    assert signal.getsignal(number) is before
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Says one thing to everybody."""
+
+    body = b"true"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def stranger():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+class TestUi:
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory) -> Path:
+        """Recorded runs of one comparison."""
+        from debias.mlflow_tracker import MlflowTracking
+
+        folder = tmp_path_factory.mktemp("ui")
+        tracking = MlflowTracking(servers.local_store(folder), "debias")
+        tags = {"debias.stage": "comparison", "debias.name": "tiny"}
+        with tracking.open("key", "tiny: comparison", tags):
+            pass
+        return folder
+
+    def test_a_port_of_a_stranger_is_refused_with_the_option_that_helps(self, folder, stranger):
+        with pytest.raises(TrackingError, match=r"does not show the runs in .* --port"):
+            serve(Place(folder, "debias", stranger), print)
+
+    def test_the_port_of_prefect_has_an_option_of_its_own(self, folder, stranger, monkeypatch):
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        monkeypatch.setattr(Answers, "body", b"<html>")
+        monkeypatch.setattr(ui, "_mlflow", lambda *_: [])
+        with pytest.raises(PipelineError, match=r"no Prefect server.* --prefect-port"):
+            serve(Place(folder, "debias", 1, stranger), print)
+
+    def test_a_prefect_that_is_named_and_away_is_not_replaced(self, folder, monkeypatch):
+        monkeypatch.setenv("PREFECT_API_URL", "http://me:secret@elsewhere.invalid/api")
+        monkeypatch.setattr(ui, "_mlflow", lambda *_: [])
+        with pytest.raises(PipelineError, match="unset the variable") as raised:
+            serve(Place(folder, "debias", 1, servers.free_port()), print)
+        assert "secret" not in str(raised.value)
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_a_prefect_that_runs_is_used(self, folder, stranger, monkeypatch, named):
+        address = f"http://127.0.0.1:{stranger}/api"
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        if named:
+            monkeypatch.setenv("PREFECT_API_URL", address.replace("127.0.0.1", "localhost"))
+        monkeypatch.setattr(ui, "_mlflow", lambda *_: [])
+        said: list[str] = []
+        serve(Place(folder, "debias", 1, 1 if named else stranger), said.append)
+        assert f"Its flows find it with: export PREFECT_API_URL={address}" in said
+        assert said[-1] == "All of it was running already and goes on running."
+
+    def test_a_folder_without_runs_is_refused(self, tmp_path):
+        with pytest.raises(TrackingError, match="no recorded runs"):
+            serve(Place(tmp_path, "debias", 1), print)
+
+    @pytest.mark.server
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_it_stops_on_a_signal_and_shares_a_running_server(self, folder, tmp_path, number):
+        port, log = servers.free_port(), tmp_path / "log"
+        command = [sys.executable, "-m", "debias", "ui", "--folder", str(folder)]
+        first = servers.start([*command, "--port", str(port)], {}, log)
+        try:
+            self.until(first, log, "Ctrl-C stops MLflow again.")
+            assert "tiny, report: http://127.0.0.1:" in log.read_text()
+            if number == signal.SIGTERM:
+                said: list[str] = []
+                serve(Place(folder, "debias", port), said.append)
+                assert said[0] == f"MLflow shows these runs at http://127.0.0.1:{port} already."
+                first.poll()
+                assert first.returncode is None
+            first.send_signal(number)
+            assert first.wait(30) == 0
+        finally:
+            servers.stop(first)
+        assert not servers.is_taken(port)
+
+    def until(self, process: subprocess.Popen[bytes], log: Path, line: str) -> None:
+        deadline = time.monotonic() + 120
+        while line not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 @pytest.mark.server

@@ -15,9 +15,15 @@ def ui(
     experiment: Annotated[str, typer.Option(help="MLflow experiment to link to.")] = "debias",
     port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5055,
     prefect: Annotated[bool, typer.Option("--prefect", help="Start Prefect's server too.")] = False,
+    prefect_port: Annotated[
+        int, typer.Option(help="Its port, unless PREFECT_API_URL names a server.")
+    ] = 4200,
 ) -> None:
-    """Start the local MLflow server and print the links that open the right pages."""
-    with explained():
-        from debias.ui import serve
+    """Start the local MLflow server and print the links that open the right pages.
 
-        serve(folder, experiment, port, say, prefect=prefect)
+    A server that runs already is used as it is.
+    """
+    with explained():
+        from debias.ui import Place, serve
+
+        serve(Place(folder, experiment, port, prefect_port if prefect else None), say)

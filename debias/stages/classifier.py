@@ -20,6 +20,7 @@ from debias.artifacts import (
 from debias.batches import Batch, Batches
 from debias.metrics import TrainingReport, evaluate_predictions
 from debias.models import Classifier
+from debias.report.for_whom import arm_title
 from debias.sampling import WeightedSampler
 from debias.seeding import stream_seed, torch_generator, torch_stream
 from debias.stages.history import epoch_record, example_batch, replay, save_history
@@ -56,11 +57,14 @@ def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, see
         if run.published(STAGE, key, name):
             return found
     store = load_faces(faces)
-    with run.tracked(STAGE, key, name, arm=arm, seed=str(seed)) as tracker:
+    tags = {"arm": arm, "arm_title": arm_title(arm), "seed": str(seed)}
+    title = f"{arm_title(arm)}, seed {seed}"
+    with run.tracked(STAGE, key, name, title=title, **tags) as tracker:
         if found is None:
             found = _train(run, key, store, load_weights(weights), (arm, seed), tracker)
         else:
             replay(found, tracker)
+        tracker.dataset(run.config.data.name, faces.key)
         _publish(run, found, store, tracker)
     return found
 
@@ -201,5 +205,8 @@ def _metrics(report: TrainingReport) -> dict[str, float]:
         for attribute, figures in report.disparities_by_attribute.items():
             values[f"fairness {attribute}/{name}"] = figures[name]
     for row in report.by_group.to_dict("records"):
-        values[f"group_{row['metric']}/{row['group']}"] = float(row["value"])
+        name = f"{row['metric']} by group/{row['group']}"
+        values[name] = float(row["value"])
+        if row["value"] == row["value"]:  # of what is undefined, the value says it
+            values |= {f"{name}_{end}": float(row[end]) for end in ("low", "high")}
     return values

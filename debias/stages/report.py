@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.errors import StorageError
 from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, TrainingReport
+from debias.report import for_whom
 from debias.report.text import arm_name
 from debias.sealed import write_json
 from debias.seeding import numpy_generator
@@ -68,6 +71,7 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
     except OSError as error:
         raise StorageError(f"cannot write the report: {error}") from error
     _publish(run, key, document, charts)
+    document["run"]["mlflow"] = _link(run, key)
     advance("")
     return document
 
@@ -109,8 +113,13 @@ def _written(run: Run, key: str) -> dict[str, Any] | None:
     found: dict[str, Any] = json.loads(document.read_text(encoding="utf-8"))
     if found.get("key") != key:
         return None
-    found["run"] |= {"folder": str(run.folder.path), "mlflow": run.tracking.link()}
+    found["run"] |= {"folder": str(run.folder.path), "mlflow": _link(run, key)}
     return found
+
+
+def _link(run: Run, key: str) -> str | None:
+    """Where the tracker describes this comparison."""
+    return run.tracking.link(run.tracking_key(STAGE, key, "comparison"))
 
 
 def _document(
@@ -278,14 +287,21 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
 
 def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[str, bytes]) -> None:
     with run.tracked(STAGE, key, "comparison") as tracker:
+        tracker.note(for_whom.note(document))
+        tracker.dataset(document["data"]["name"], document["run"]["artifacts"]["faces"])
         for arm, found in document["arms"].items():
             values = found["mean"]["accuracy"]
             tracker.metrics({f"{arm}/{k}": v for k, v in values.items() if v is not None})
             tracker.metrics(_counted(arm, document))
+            tracker.metrics(_accuracies(arm, document["fairness"][arm]))
         for name, table in _side_by_side(document).items():
             tracker.table(name, table)
         for name in ("report.html", "report.json"):
             tracker.artifact(run.folder.path / name)
+        with TemporaryDirectory() as scratch:
+            page = Path(scratch) / "for_whom.html"
+            page.write_text(for_whom.page(document), encoding="utf-8")
+            tracker.artifact(page)
         for name, svg in charts.items():
             tracker.figure(name, svg)
 
@@ -300,8 +316,18 @@ def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+def _accuracies(arm: str, fairness: Mapping[str, Any]) -> dict[str, float]:
+    """Accuracy of every group with its interval, where it is defined."""
+    return {
+        f"{arm}/accuracy {row['group']}{end}": row[column]
+        for row in fairness["by_group"]
+        for column, end in (("value", ""), ("low", "_low"), ("high", "_high"))
+        if row["metric"] == "accuracy" and row[column] is not None
+    }
+
+
 def _side_by_side(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Groups, gaps and changes of all arms, one table each, the arm in the first column."""
+    """For whom, then groups, gaps and changes of all arms with the arm in the first column."""
     parts = {
         "groups_by_arm": (document["fairness"], "by_group"),
         "gaps_by_arm": (document["fairness"], "gaps"),
@@ -311,4 +337,6 @@ def _side_by_side(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         name: pd.DataFrame([{"arm": arm, **row} for arm, one in of.items() for row in one[key]])
         for name, (of, key) in parts.items()
     }
-    return {name: table for name, table in tables.items() if len(table)}
+    measures = next(iter(document["fairness"].values()))["metrics"]
+    whom = pd.DataFrame([row for metric in measures for row in for_whom.rates(document, metric)])
+    return {name: table for name, table in {"for_whom": whom, **tables}.items() if len(table)}

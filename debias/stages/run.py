@@ -67,12 +67,18 @@ class Job:
         return artifact
 
     @contextmanager
-    def tracked(self, stage: str, key: str, name: str, **tags: str) -> Iterator[Tracker]:
-        """A tracked run of this stage; the same content continues the same tracked run."""
+    def tracked(
+        self, stage: str, key: str, name: str, *, title: str = "", **tags: str
+    ) -> Iterator[Tracker]:
+        """A tracked run of this stage; the same content continues the same tracked run.
+
+        People see it under the name of the recipe and ``title`` or, without one, ``name``.
+        """
         own = {f"debias.{tag}": value for tag, value in ({"stage": stage} | tags).items()}
         about = {"debias.run": self.id, "debias.name": self.config.name, "debias.key": key}
+        shown = f"{self.config.name}: {title or name}"
         with self.tracking.open(
-            self.tracking_key(stage, key, name), name, {**about, **own, **self.tags}
+            self.tracking_key(stage, key, name), shown, {**about, **own, **self.tags}
         ) as tracker:
             yield tracker
 

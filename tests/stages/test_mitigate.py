@@ -97,7 +97,7 @@ def test_every_arm_and_seed_is_a_tracked_run_of_its_own(finished):
         names = {name for name, _, _ in tracker.logged_metrics}
         assert {"accuracy/overall", "accuracy/worst_group", "accuracy/gap", "train/loss",
                 "val/loss", "fairness/equalized_odds_difference",
-                "group_accuracy/skin_tone_group:dark"} <= names  # fmt: skip
+                "accuracy by group/skin_tone_group:dark_low"} <= names  # fmt: skip
         steps = [step for name, _, step in tracker.logged_metrics if name == "train/loss"]
         assert steps == [0, 1]
         assert tracker.logged_models == ["classifier"]
