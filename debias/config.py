@@ -331,13 +331,13 @@ def _parsed(kind: type[R], tree: Mapping[str, Any], overrides: Sequence[str], so
         raise ConfigError(f"{source}: {problems}") from error
 
 
-def parse_config(tree: Mapping[str, Any], source: str) -> RunConfig:
-    """Validate a configuration tree.
+def parse_config(tree: Mapping[str, Any], source: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Validate a configuration tree, with ``section.key=value`` applied first.
 
     Raises:
         ConfigError: Listing every problem with its place and what would be valid.
     """
-    return _parsed(RunConfig, tree, (), source)
+    return _parsed(RunConfig, tree, overrides, source)
 
 
 def demo() -> dict[str, Any]:

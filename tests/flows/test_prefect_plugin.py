@@ -6,7 +6,7 @@ import pytest
 import yaml
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
 
-from flows.prefect_plugin import qualified, setup_environment
+from debias.flows.prefect_plugin import qualified, setup_environment
 
 ROOT = Path(__file__).parents[2]
 
