@@ -10,6 +10,7 @@ from debias.commands.export import export
 from debias.commands.ingest import ingest
 from debias.commands.purge import purge
 from debias.commands.run import run
+from debias.commands.schedule import schedule
 from debias.commands.ui import ui
 from debias.commands.weigh import weigh
 
@@ -22,5 +23,7 @@ app = typer.Typer(
 Start with `debias run`: it draws its own faces, so it needs no data. Then point a copy of
 configs/folder.yaml at your own folder. `debias ui` opens the recorded runs.""",
 )
-for command in (run, ingest, audit, export, weigh, evaluate, compare, purge, doctor, ui):
+for command in (
+    run, ingest, audit, export, weigh, evaluate, compare, schedule, purge, doctor, ui
+):  # fmt: skip
     app.command()(command)
