@@ -28,6 +28,7 @@ from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
 from debias.flows.recipes import audit_recipe, run_recipe
 
+SET_FOLDER = "prefect.deployments.steps.set_working_directory"
 POOL = "local"  # made when missing
 START = (
     "start one with `debias ui --prefect` or `prefect server start`, leave it running, and set "
@@ -110,7 +111,9 @@ def _how_it_runs(flow: Flow[..., Any]) -> dict[str, Any]:
         "concurrency_limit": 1,
         "concurrency_options": queue,
         # Threads that spin while they wait make a busy machine crawl.
-        "job_variables": {"working_dir": str(Path.cwd()), "env": {"OMP_WAIT_POLICY": "PASSIVE"}},
+        "job_variables": {"env": {"OMP_WAIT_POLICY": "PASSIVE"}},
+        # Otherwise Prefect copies the folder, faces included, and works in the copy.
+        "pull_steps": [{SET_FOLDER: {"directory": str(Path.cwd())}}],
         "tags": ["debias"],
     }
 
