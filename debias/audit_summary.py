@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from debias.summary import where
+
 ROWS = 24  # of a table
 LONGEST = 600  # characters of one sentence or name
 READINGS = {"below": "below", "above": "above", "cannot_tell": "cannot tell"}
@@ -26,7 +28,6 @@ def as_markdown(document: Document) -> str:
         document: An audit document; what it withholds (None) stays withheld.
     """
     folder = Path(document["run"]["folder"]).absolute()
-    page = folder / "audit.html"
     lines = [
         f"# {_plain(document['name'])}: who is missing?",
         "",
@@ -36,9 +37,7 @@ def as_markdown(document: Document) -> str:
         "",
         *_shortfall(document["reference"]),
         *_groups(document["groups"]),
-        f"Page: [{_plain(str(page))}]({page.as_uri()})",
-        "",
-        f"MLflow: {_linked(document['run']['mlflow'])}",
+        *where(folder / "audit.html", document["run"]["mlflow"]),
     ]
     return "\n".join(lines)
 
@@ -121,9 +120,3 @@ def _plain(text: str) -> str:
     line = " ".join(kept.split())
     line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
     return html.escape(MARKS.sub(r"\\\1", line), quote=False)
-
-
-def _linked(address: str | None) -> str:
-    if address is None:
-        return "not recorded"
-    return f"[audit]({address})" if address.startswith("http") else f"`{address}`"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from debias.settings import Settings
@@ -29,6 +30,13 @@ class OneOf:
         tagged = core_schema.tagged_union_schema(choices, discriminator="name")
         return core_schema.no_info_before_validator_function(self._named, tagged)
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Both forms; the short one only of members that need nothing but their name."""
+        short = sorted(name for name, cls in self.registry.items() if not _needs_more(cls))
+        return {"anyOf": [handler(schema), {"type": "string", "enum": short}]}
+
     def _named(self, value: Any) -> Any:  # noqa: ANN401 (raw configuration)
         if isinstance(value, str):
             value = {"name": value}
@@ -41,6 +49,10 @@ class OneOf:
         if name is None:
             return f"{self.kind} needs a name; known: {', '.join(sorted(self.registry))}"
         return unknown(self.kind, name, self.registry)
+
+
+def _needs_more(cls: type[Settings]) -> bool:
+    return any(field.is_required() for field in cls.model_fields.values())
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """The comparison in a few lines of Markdown, for places that show no HTML page."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,7 @@ def as_markdown(document: Mapping[str, Any]) -> str:
             for step in document["opening"]["next"]
         ),
         "",
-        f"Report: [{folder / 'report.html'}]({(folder / 'report.html').as_uri()})",
-        "",
-        f"MLflow: {_linked(document['run']['mlflow'])}",
+        *where(folder / "report.html", document["run"]["mlflow"]),
     ]
     return "\n".join(lines)
 
@@ -93,7 +92,28 @@ def _percent(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.1%}"
 
 
-def _linked(address: str | None) -> str:
-    if address is None:
-        return "not recorded"
-    return f"[comparison]({address})" if address.startswith("http") else f"`{address}`"
+def where(page: Path, address: str | None) -> list[str]:
+    """Lines that say where a page lies and where the tracker shows it.
+
+    A browser follows no link from a server's page to a file, so a path is there to be copied.
+
+    Args:
+        page: The file, on the machine that wrote it.
+        address: Page of the tracked run, or path of the tracking store; None: not recorded.
+    """
+    if address is None or not address.startswith("http"):
+        there = "not recorded" if address is None else code(address)
+        return [f"{page.stem.capitalize()}: {code(page)}", "", f"MLflow: {there}"]
+    of_one_run = re.fullmatch(r"\w+", address.rpartition("/runs/")[2])
+    opens = f"[{page.name}]({address}/artifacts/{page.name}), " if of_one_run else ""
+    return [
+        f"{page.stem.capitalize()}: {opens}{code(page)}", "", f"MLflow: [recorded run]({address})"
+    ]  # fmt: skip
+
+
+def code(text: object) -> str:
+    """Foreign text on one line, as it is, whatever marks it holds."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in str(text)).split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

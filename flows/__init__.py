@@ -1,1 +1,1 @@
-"""Prefect flows: order, retries and schedules; no arithmetic."""
+"""The flows as Prefect loads them from this folder; their code lies in debias/flows/."""

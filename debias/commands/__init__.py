@@ -15,6 +15,7 @@ from debias.commands.init import init
 from debias.commands.parsing import Command, Group, renaming
 from debias.commands.purge import purge
 from debias.commands.run import run
+from debias.commands.schedule import schedule
 from debias.commands.screen import exit_codes
 from debias.commands.ui import ui
 from debias.commands.weigh import weigh
@@ -38,7 +39,9 @@ RENAMED = {
     compare: renaming(reference="reference-group"),
     purge: renaming(sample="image"),
 }
-for command in (run, init, ingest, audit, export, weigh, evaluate, compare, purge, doctor, ui):
+for command in (
+    run, init, ingest, audit, export, weigh, evaluate, compare, schedule, purge, doctor, ui
+):  # fmt: skip
     app.command(cls=RENAMED.get(command, Command))(command)
 
 

@@ -1,14 +1,17 @@
 import asyncio
+import logging
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from prefect.client.orchestration import PrefectClient, SyncPrefectClient
+from prefect.plugins import HookContext
 
-from flows.prefect_plugin import qualified, setup_environment
+from debias.flows.prefect_plugin import qualified, setup_environment
 
 ROOT = Path(__file__).parents[2]
+CONTEXT = HookContext(prefect_version="3", api_url=None, logger_factory=logging.getLogger)
 
 
 @pytest.mark.parametrize(
@@ -43,16 +46,16 @@ def asked(monkeypatch):
 
 
 def test_both_clients_ask_for_the_qualified_name(asked):
-    setup_environment(ctx=None)
+    setup_environment(ctx=CONTEXT)
     assert asyncio.run(PrefectClient.read_deployment_by_name(None, "debias-faces")) == "deployment"
     assert SyncPrefectClient.read_deployment_by_name(None, name="debias-faces") == "deployment"
     assert asked == {"async": ["debias-faces/debias-faces"], "sync": ["debias-faces/debias-faces"]}
 
 
 def test_patching_twice_is_patching_once(asked):
-    setup_environment(ctx=None)
+    setup_environment(ctx=CONTEXT)
     once = PrefectClient.read_deployment_by_name, SyncPrefectClient.read_deployment_by_name
-    setup_environment(ctx=None)
+    setup_environment(ctx=CONTEXT)
     assert once == (
         PrefectClient.read_deployment_by_name,
         SyncPrefectClient.read_deployment_by_name,
@@ -61,7 +64,8 @@ def test_patching_twice_is_patching_once(asked):
 
 def test_prefect_finds_the_plugin():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["project"]["entry-points"]["prefect.plugins"]["debias"] == "flows.prefect_plugin"
+    plugins = project["project"]["entry-points"]["prefect.plugins"]
+    assert plugins == {"debias": "debias.flows.prefect_plugin"}
     assert project["tool"]["prefect"]["plugins"]["enabled"] is True
 
 

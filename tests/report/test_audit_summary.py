@@ -27,7 +27,7 @@ def test_verdicts_shortfalls_groups_and_links_are_there():
                       "3,621"]  # fmt: skip
     inuit = next(row for row in table if row[0].endswith("Inuit"))
     assert inuit[1:4] == ["withheld", "withheld", ""]
-    assert "(file:///runs/audit-1/audit.html)" in text
+    assert "Audit: `/runs/audit-1/audit.html`" in text
     assert "`sqlite:////runs/mlflow.db`" in text
     assert FORBIDDEN.findall(text) == []
 
@@ -52,7 +52,8 @@ def test_an_audit_of_nothing_is_a_summary_too():
 def test_a_web_address_becomes_a_link():
     document = fake_audit()
     document["run"]["mlflow"] = "http://127.0.0.1:5000/#/experiments/1"
-    assert "MLflow: [audit](http://127.0.0.1:5000/#/experiments/1)" in as_markdown(document)
+    text = as_markdown(document)
+    assert "MLflow: [recorded run](http://127.0.0.1:5000/#/experiments/1)" in text
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "a|b", "[x](http://x)", "line\nbreak", "**x**"])

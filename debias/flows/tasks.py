@@ -1,6 +1,7 @@
 """How a stage becomes a Prefect task, and what every task of a flow shares."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -8,9 +9,10 @@ from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
+from prefect.states import Failed
 from prefect.tasks import Task
 
-from debias.errors import ArtifactCorruptError, ArtifactError
+from debias.errors import ArtifactCorruptError, ArtifactError, PipelineError
 from debias.progress import Advance
 from debias.recording import choose_tracking
 
@@ -43,6 +45,24 @@ def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
         )
 
     return wrap
+
+
+def plainly(function: Callable[P, R]) -> Callable[P, R | State[Any]]:
+    """A flow whose failed runs say in their state what was wrong, in the words of the error."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **settings: P.kwargs) -> R | State[Any]:
+        try:
+            return function(*args, **settings)
+        except PipelineError as error:
+            return Failed(message=f"{type(error).__name__}: {error}", data=error)
+
+    return run
+
+
+def artifact_key(flow: str, recipe: str) -> str:
+    """Where Prefect's page collects the artifacts of one recipe; it allows a-z, 0-9 and dashes."""
+    return f"{flow}-{re.sub('[^a-z0-9]+', '-', recipe.lower()).strip('-')}"
 
 
 class Log:
