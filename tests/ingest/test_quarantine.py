@@ -15,7 +15,7 @@ from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import EmptyDatasetError, GroupSchemaError, QuarantineLimitExceededError
 from debias.ingest.quarantine import QuarantineLimits
 from debias.ingest.rejection_rates import fisher
-from debias.multiplicity import holm
+from debias.statistics.intervals import holm
 from debias.types import Rejected
 
 LIMITS = QuarantineLimits()
