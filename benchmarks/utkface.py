@@ -23,7 +23,6 @@ from scipy.stats import t as student
 
 from debias.artifacts import Artifact, load_faces, load_weights
 from debias.config import load_config
-from debias.ranking import auc_by_group
 from debias.stages import (
     Run,
     build_faces,
@@ -36,6 +35,7 @@ from debias.stages import (
 from debias.stages.discriminator import annotated
 from debias.stages.run import Advance
 from debias.stages.targets import crossed
+from debias.statistics.areas import auc_by_group
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "utkface.yaml"

@@ -18,7 +18,8 @@ from debias.density import DENSITIES, DensityEstimator, RatioDensity, log_ratio,
 from debias.errors import ConfigError, DataError, EmptyDatasetError, LabelError
 from debias.membership import cross_fitted_membership
 from debias.registry import OneOf, unknown
-from debias.types import Latents, SamplingWeights, TrainingTable, group_names
+from debias.statistics.groupings import group_names
+from debias.types import Latents, SamplingWeights, TrainingTable
 from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio
 
 TARGETS = {"uniform": LatentRarity, "reference": ReferenceRatio, "groups": GroupBalance}

@@ -16,7 +16,7 @@ from debias.audit import sections, wording
 from debias.audit.audit_report import AuditReport
 from debias.audit.cells import coverage
 from debias.audit.clusters import clustered
-from debias.audit.crossings import groupings
+from debias.audit.declared import declared_groupings
 from debias.audit.directions import uneven_directions
 from debias.audit.drift import Version, drift
 from debias.audit.groups import audit_groups
@@ -446,7 +446,7 @@ def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str,
             "annotated; name the columns under 'attributes'"
         )
     if len(groups.columns):
-        groupings(groups, declared)
+        declared_groupings(groups, declared)
 
 
 def _grouped(

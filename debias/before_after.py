@@ -11,8 +11,8 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.audit.cells import coverage_of
-from debias.audit.crossings import Grouping, groupings
 from debias.metrics import clopper_pearson
+from debias.statistics.groupings import Grouping, groupings
 
 LEVEL = 0.95
 EVENNESS = ("occupied", "effective_cells", "densest_tenth")
@@ -99,7 +99,7 @@ def compare_groups(
     rows: list[dict[str, Any]] = []
     evenness: list[dict[str, Any]] = []
     any_hidden = False
-    for grouping in groupings(groups, {}):
+    for grouping in groupings(groups):
         hidden = _hidden(grouping, _parts(grouping, able, weight > 0), below, withheld)
         if grouping.is_crossing and (any_hidden or hidden.any()):
             hidden[:] = True

@@ -17,8 +17,8 @@ from debias.evaluating import read_evaluation
 from debias.files import replace_file
 from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, json_text
 from debias.metrics import compare as compare_reports
+from debias.types import BASELINE
 
-BASELINE = "uniform"
 NUMBERS = "comparison.json"
 SCHEMA = 1
 

@@ -30,7 +30,6 @@ from debias.settings import Settings
 from debias.training import Training
 from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, Uniform, Weighting
 
-BASELINE = "uniform"
 R = TypeVar("R", bound=Settings)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import UNKNOWN
 
 
 def sentences(document: Mapping[str, Any]) -> list[str]:

@@ -32,7 +32,7 @@ from debias.manifests import (
 )
 from debias.sealed import fingerprint, write_json
 from debias.seeding import numpy_generator
-from debias.types import group_names
+from debias.statistics.groupings import group_names
 
 SCHEMA = 1
 
@@ -110,7 +110,7 @@ def _measured(
 ) -> dict[str, Any]:
     samples = audit.samples.iloc[audit.images["row"].to_numpy()]
     names = [name for name in audit.about["attributes"] if name in samples]
-    groups = pd.DataFrame({name: group_names(samples[name], "unknown") for name in names})
+    groups = pd.DataFrame({name: group_names(samples[name]) for name in names})
     cell = audit.images["cell"].to_numpy(dtype=np.int64)[able]
     generator = numpy_generator(seed, "export/at random")
     return {

@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from scipy.special import log_softmax, softmax
 
 from debias.errors import DataError, WeightError
+from debias.statistics.crossfit import CrossFit, cross_fitted
 from debias.types import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
 STRENGTHS = tuple(np.logspace(-4, 1, 6).tolist())  # inverse penalties, flattest model first
@@ -67,8 +67,7 @@ def cross_fitted_membership(
     known = groups != ""
     annotated = _annotated(z, groups, known)
     scaler = _scaler(z)
-    parts = min(folds, int(annotated.counts.min()))
-    fitted = _fit(scaler.transform(z[known]), annotated.codes, parts, seed)
+    fitted = _fit(scaler.transform(z[known]), annotated.codes, folds, seed)
     logits = np.empty((len(z), len(annotated.counts)))
     logits[known] = fitted.held_out
     for rows in _pieces(np.flatnonzero(~known)):
@@ -199,37 +198,20 @@ def _scaler(z: Float[np.ndarray, "n k"]) -> "StandardScaler":
     return scaler
 
 
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """One model per fold and the log-probabilities (m, g) they give to what they did not see."""
-
-    models: tuple["LogisticRegression", ...]
-    held_out: Float64[np.ndarray, "m g"]
-
-    def loss(self, codes: Int64[np.ndarray, " m"]) -> float:
-        return -float(self.held_out[np.arange(len(codes)), codes].mean())
-
-
 def _fit(
     scaled: Float[np.ndarray, "m k"], codes: Int64[np.ndarray, " m"], folds: int, seed: int
-) -> _Fitted:
+) -> CrossFit:
     """Fold models of the penalty with the lowest log loss on left-out samples."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
-    parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(scaled, codes))
-
-    def fit(strength: float) -> _Fitted:
-        held_out = np.empty((len(codes), codes.max() + 1))
-        models = []
-        for seen, left_out in parts:
-            model = LogisticRegression(C=strength, max_iter=500).fit(scaled[seen], codes[seen])
-            held_out[left_out] = model.predict_log_proba(scaled[left_out])
-            models.append(model)
-        # A probability of zero would make the loss infinite and the calibration undefined.
-        return _Fitted(tuple(models), np.maximum(held_out, np.log(np.finfo(float).tiny)))
-
-    return min((fit(strength) for strength in STRENGTHS), key=lambda fitted: fitted.loss(codes))
+    fits = (
+        cross_fitted(
+            LogisticRegression(C=strength, max_iter=500),
+            scaled, codes, folds=folds, seed=seed, method="predict_log_proba",
+        )
+        for strength in STRENGTHS
+    )  # fmt: skip
+    return min(fits, key=lambda fitted: fitted.loss(codes))
 
 
 def _calibration(

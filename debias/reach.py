@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import UNKNOWN
 
 SLACK = 1e-9  # rounding must not look like an effect
 

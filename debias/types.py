@@ -13,12 +13,15 @@ import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8, UInt64
 from numpy.typing import ArrayLike
 
-from debias import concentration, showing
+from debias import showing
 from debias.errors import DataError, EmptyDatasetError, NonFiniteLatentError, NonFiniteWeightError
-from debias.ranking import UNKNOWN, auc_by_group
+from debias.statistics import concentration
+from debias.statistics.areas import auc_by_group
+from debias.statistics.groupings import group_names
 
 ROWS_AT_ONCE = 65_536
 SPLITS = ("train", "validation", "test")
+BASELINE = "uniform"  # the arm of plain training, which the others are compared with
 # Columns of the square that is cut out of an upright image: centre, side (pixels), angle (degrees).
 CROP = ("crop_x", "crop_y", "crop_side", "crop_angle")
 
@@ -343,7 +346,7 @@ class SamplingWeights(showing.Shown):
         figures = concentration.describe(self.probability)
         if groups is None:
             return figures
-        names = group_names(groups, UNKNOWN)
+        names = group_names(groups)
         labels = np.zeros(len(self.probability), dtype=np.int64) if labels is None else labels
         sizes = len(self.probability), len(names), len(labels)
         if len(set(sizes)) > 1:
@@ -352,13 +355,6 @@ class SamplingWeights(showing.Shown):
         shares = concentration.share_by_group(self.probability, names, labels, generator)
         areas = auc_by_group(self.probability, labels, names)
         return figures | {"by_group": shares.merge(areas.drop(columns="n"), on="group")}
-
-
-def group_names(groups: ArrayLike, unknown: str) -> Shaped[np.ndarray, " n"]:
-    """Groups as text; None, NaN and empty text become ``unknown``."""
-    column = pd.Series(list(np.asarray(groups, dtype=object)), dtype=object)
-    text = column.where(column.notna(), "").astype(str).str.strip()
-    return text.where(text != "", unknown).to_numpy(dtype=str)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,8 +18,8 @@ from debias.embeddings_file import ID_COLUMNS, TABLES, EmbeddingTable, read_embe
 from debias.errors import ConfigError, DataError, StorageError, WeightError
 from debias.files import replace_file
 from debias.metrics import association
-from debias.ranking import UNKNOWN
 from debias.reach import reach, readings
+from debias.statistics.groupings import UNKNOWN
 from debias.types import Latents, SamplingWeights
 
 POINTS_DRAWN = 20_000

@@ -21,7 +21,7 @@ from debias.errors import (
     NonFiniteLatentError,
     WeightError,
 )
-from debias.ranking import auc_by_group
+from debias.statistics.areas import auc_by_group
 from debias.types import Latents
 
 # How uneven small samples come out, and that they are small, is said by warnings tested below.

@@ -14,6 +14,8 @@ ROOMS = {
     "datasets", "decoding", "ingest", "models", "density", "weighting", "metrics", "report",
     "stages", "purging", "doctor", "audit",
 }  # fmt: skip
+# A floor below all rooms: what they may all import, and what imports none of them.
+BELOW = "statistics"
 FILES = sorted(ROOT.rglob("*.py"))
 TORCH = {
     "models", "training.py", "encoding.py", "sampling.py", "seeding.py", "artifacts.py",
@@ -55,6 +57,12 @@ def test_no_room_imports_a_sibling_room(file):
     used = {name.split(".")[1] for name in imports(file) if name.startswith("debias.")}
     assert not used & others
     assert "config" not in used
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if top(f) == BELOW], ids=lambda f: f.name)
+def test_groups_and_chance_know_no_other_room(file):
+    used = {name.split(".")[1] for name in imports(file) if name.startswith("debias.")}
+    assert used <= {BELOW, "errors"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -10,7 +10,7 @@ from debias.device import choose
 from debias.discriminator import Sets, _folds, cross_fitted_log_ratios, shrunk
 from debias.errors import WeightError
 from debias.models import PooledClassifier
-from debias.ranking import area_under_curve
+from debias.statistics.areas import area_under_curve
 from debias.training import Training
 from debias.types import ShardedImages
 

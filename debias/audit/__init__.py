@@ -7,8 +7,8 @@ Where to look:
   ``latent_map``
 - against a second set: ``two_samples`` (do they differ), ``shortfall`` (where, and by how many
   images), ``drift`` (two versions of one set)
-- where attributes are annotated: ``shares_file``, ``crossings``, ``groups`` (put together from
-  ``group_shares``, ``group_areas``, ``group_losses``; ``group_rows`` is what comes out,
+- where attributes are annotated: ``shares_file``, ``declared``, ``groups`` (put together from
+  ``group_shares``, ``group_losses``; ``group_rows`` is what comes out,
   ``group_sentences`` what it means)
 - what comes out: ``sections`` and ``wording`` of the document, ``audit_report``
 - a rebalanced set: ``even_subset``, ``resampling``

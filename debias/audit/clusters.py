@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from debias.audit.share import share_of
+from debias.statistics.intervals import share_of
 
 FITTED = 20_000  # images that decide where clusters lie
 

@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from debias.audit.group_words import percent
-from debias.audit.share import Share, share_of
 from debias.audit.shortfall import (
     NEAREST,
     Region,
@@ -28,7 +27,7 @@ from debias.audit.shortfall import (
     whole,
 )
 from debias.audit.two_samples import FEWEST, TwoSamples, too_few, two_samples
-from debias.multiplicity import holm
+from debias.statistics.intervals import Share, holm, share_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

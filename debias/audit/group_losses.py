@@ -5,7 +5,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from debias.errors import DataError
-from debias.multiplicity import holm
+from debias.statistics.intervals import holm
 
 NEEDED = ("attribute", "group", "listed", "rejected")
 LOSSES = ("set_aside", "set_aside_share", "set_aside_overall", "more_set_aside")

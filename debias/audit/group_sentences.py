@@ -20,7 +20,7 @@ from debias.audit.group_words import (
     records,
     short_name,
 )
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,6 @@
 """How large each group is, and whether it falls short of the share it should have.
 
-``n`` images, ``g`` cells, ``u`` units (the images of one person in one cell).
+``n`` images, ``g`` cells.
 """
 
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64
-from scipy.special import betainc, betaincinv, ndtri, stdtrit
+from scipy.special import betainc
 
-from debias.audit.crossings import Grouping
-from debias.multiplicity import bonferroni_level
+from debias.audit.declared import Declared
+from debias.statistics.counts import ratio
+from debias.statistics.intervals import bonferroni_level, clopper_pearson
+from debias.statistics.people import Shares
 
 Cells = Float64[np.ndarray, " g"]
-NOTHING = 1e-300
 NEARLY = 1e-9  # a share such as 0.1 is no exact number; rounding must not ask for one more image
 
 
@@ -35,7 +36,7 @@ class Basis:
 
 
 def shares(
-    grouping: Grouping,
+    grouping: Declared,
     withheld: Bool[np.ndarray, " g"],
     people: Int64[np.ndarray, " n"] | None,
     *,
@@ -75,9 +76,9 @@ def shares(
     worth = count
     if people is not None:
         counted = ~grouping.unlabelled | withheld  # as many images as the basis has at most
-        of_people = _People(grouping, people, counted[grouping.codes])
-        shared_level = 1 - bonferroni_level(1 - level, comparisons)
-        fraction = of_people.fraction(shared_level, ~withheld)
+        counted = counted[grouping.codes]
+        of_people = Shares(grouping.codes[counted], people[counted], len(count))
+        fraction = of_people.fraction(bonferroni_level(1 - level, comparisons), ~withheld)
         sizes, worth = np.stack([sizes[0], fraction]), of_people.worth()
     # Those without a label are no group of people whose share could be estimated.
     low, high = np.where(grouping.unlabelled, np.nan, _limits(count, basis, sizes, level))
@@ -85,7 +86,7 @@ def shares(
         {
             "group": grouping.cells,
             "count": count,
-            "share": _ratio(count, basis.most),
+            "share": ratio(count, basis.most),
             "low": low,
             "high": high,
             "declared": grouping.declared,
@@ -97,7 +98,7 @@ def shares(
     )
 
 
-def _basis(grouping: Grouping, withheld: Bool[np.ndarray, " g"]) -> Basis:
+def _basis(grouping: Declared, withheld: Bool[np.ndarray, " g"]) -> Basis:
     sizes, unlabelled = grouping.sizes.astype(np.float64), grouping.unlabelled
     known = sizes.sum() - sizes[unlabelled & ~withheld].sum()
     unsure = sizes[withheld].sum() if (unlabelled & withheld).any() else 0.0
@@ -113,10 +114,9 @@ def _limits(
 ) -> tuple[Cells, Cells]:
     """Outer limits over the given sizes and over what the basis may be."""
     x, most, least = count * sizes, basis.most * sizes, basis.least * sizes
-    with np.errstate(invalid="ignore"):
-        low = np.where(x > 0, betaincinv(x, most - x + 1, level / 2), 0.0)
-        high = np.where(x < least, betaincinv(x + 1, least - x, 1 - level / 2), 1.0)
-    return low.min(axis=0), high.max(axis=0)
+    low, _ = clopper_pearson(x, most, 1 - level)
+    _, high = clopper_pearson(np.minimum(x, least), least, 1 - level)
+    return np.nan_to_num(low).min(axis=0), np.nan_to_num(high, nan=1.0).max(axis=0)
 
 
 def _p_value(
@@ -137,75 +137,3 @@ def _missing(count: Cells, size: Cells, declared: Cells) -> Cells:
         more = np.ceil(wanted / (1 - declared) - NEARLY)
     more = np.where(np.isfinite(more), more, np.nan)
     return np.where(wanted <= NEARLY, 0.0, more) + np.where(np.isnan(declared), np.nan, 0.0)
-
-
-class _People:
-    """The images of each person in each cell."""
-
-    def __init__(
-        self,
-        grouping: Grouping,
-        people: Int64[np.ndarray, " n"],
-        counted: Bool[np.ndarray, " n"],
-    ) -> None:
-        self.g = len(grouping.cells)
-        people, codes = people[counted], grouping.codes[counted]
-        pairs, here = np.unique(people * self.g + codes, return_counts=True)
-        by_person = np.bincount(people).astype(np.float64)
-        self.cell, self.here = pairs % self.g, here.astype(np.float64)  # (u,)
-        self.all = by_person[pairs // self.g]  # (u,) images of that person in any cell
-        self.by_person, self.people = by_person, int((by_person > 0).sum())
-
-    def worth(self) -> Cells:
-        """Independent images if those of one person in a cell are all alike; NaN without images.
-
-        Reference:
-            Kish, "Survey Sampling", 1965: (sum c)^2 / sum c^2 over the c images of each person.
-        """
-        return _ratio(np.square(self._summed(self.here)), self._summed(np.square(self.here)))
-
-    def fraction(self, level: float, shown: Bool[np.ndarray, " g"]) -> Cells:
-        """(g,) independent images that leave the same uncertainty, as a fraction of the images.
-
-        With p the share of a cell, and e = c - p m of a person with m images of which c lie in
-        the cell, the variance of p is sum(e^2) / (sum m)^2 * u / (u - 1) for u people. It is
-        divided by p (1 - p) / sum(m), that of independent images; so is the sum over all cells
-        that are shown, and the larger quotient counts: who appears most often may be missing in a
-        small group by chance. Student's t has sum(e^2)^2 / sum(e^4) - 1 degrees of freedom. A
-        cell with nobody or everybody inside has no variance; there each person counts as one
-        image (Kish).
-
-        Reference:
-            Korn and Graubard 1998, Confidence intervals for proportions with small expected number
-            of positive counts estimated from survey data, Survey Methodology 24; the quotient over
-            all cells is the first-order correction of Rao and Scott 1981, The analysis of
-            categorical data from complex sample surveys, Journal of the American Statistical
-            Association 76. Deviation: the degrees of freedom are estimated.
-        """
-        images = max(1.0, self.by_person.sum())
-        share = self._summed(self.here) / images
-        squares, fourths = (self._errors(share, power) for power in (2, 4))
-        variance = squares / images**2 * self.people / max(1, self.people - 1)
-        alone = share * (1 - share) / images
-        held = alone > 0
-        alike = np.square(self.by_person).sum() / images
-        together = variance[shown].sum() / max(NOTHING, alone[shown].sum())
-        effect = np.maximum(variance / np.maximum(NOTHING, alone), together)
-        effect = np.maximum(1.0, np.where(held, effect, alike))
-        freedom = np.maximum(1.0, np.square(squares) / np.maximum(fourths, NOTHING) - 1)
-        student = ndtri(1 - level / 2) / stdtrit(freedom, 1 - level / 2)
-        return np.square(np.where(held, student, 1.0)) / effect
-
-    def _errors(self, share: Cells, power: int) -> Cells:
-        """Sum over people of (c - p m)^power."""
-        inside = (self.here - share[self.cell] * self.all) ** power
-        outside = (self.by_person**power).sum() - self._summed(self.all**power)
-        return self._summed(inside) + share**power * outside
-
-    def _summed(self, values: Float64[np.ndarray, " u"]) -> Cells:
-        return np.bincount(self.cell, weights=values, minlength=self.g)
-
-
-def _ratio(above: Cells, below: Cells) -> Cells:
-    """Quotient; NaN, never 0, without a denominator."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)

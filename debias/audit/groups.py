@@ -2,9 +2,9 @@
 
 ``n`` images, ``g`` cells: the values of each attribute and the crossings of all attributes.
 
-``crossings`` divides the images, ``group_shares`` counts and compares them with what was declared,
-``group_areas`` asks what rarity and weights see of them, ``group_losses`` who was left out, and
-``group_sentences`` says it. What is withheld is removed here, before anything is said.
+``declared`` divides the images, ``group_shares`` counts and compares them with what was declared,
+``group_losses`` asks who was left out, and ``group_sentences`` says it. What is withheld is removed
+here, before anything is said.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,18 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from debias.audit.crossings import Grouping, Shares, groupings
-from debias.audit.group_areas import areas, reached_by
+from debias.audit.declared import Declared, Shares, declared_groupings
 from debias.audit.group_losses import losses
 from debias.audit.group_rows import GroupAudit, rows_of
 from debias.audit.group_sentences import Facts, bad_news, sentences
 from debias.audit.group_shares import shares
 from debias.audit.rules import AuditRules
 from debias.errors import DataError
-from debias.multiplicity import holm
-from debias.ranking import UNKNOWN
+from debias.reach import SLACK, reach
+from debias.statistics.areas import areas_of_people
+from debias.statistics.concentration import share_by_group
+from debias.statistics.groupings import UNKNOWN
+from debias.statistics.intervals import holm
 
 MINIMUM = 30  # images below which nothing is concluded: of those with a label, for a share
 # What is said about the images of a group themselves takes as many of them.
@@ -93,7 +95,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
     rules = rules or AuditRules()
     images = _checked(groups, rarity, weight, subjects)
     lost = losses(set_aside, hidden, below=rules.suppress_below, minimum=MINIMUM, level=rules.level)
-    found = groupings(groups, declared, _listed(groups, set_aside))
+    found = declared_groupings(groups, declared, _listed(groups, set_aside))
     comparisons = sum(int((~np.isnan(one.declared)).sum()) for one in found)
     asked = _Asked(
         losses=lost, hidden=hidden, level=rules.level, comparisons=comparisons, seed=seed
@@ -154,15 +156,15 @@ def _listed(groups: pd.DataFrame, set_aside: pd.DataFrame | None) -> list[str]:
     return set_aside.loc[set_aside["attribute"].isin(list(groups)), "group"].tolist()
 
 
-def _measured(grouping: Grouping, images: _Images, asked: _Asked) -> pd.DataFrame:
+def _measured(grouping: Declared, images: _Images, asked: _Asked) -> pd.DataFrame:
     """One row a cell, with everything that is measured; of hidden cells nothing."""
     withheld = np.isin(grouping.cells, list(asked.hidden))
     unlabelled, codes, level = grouping.unlabelled, grouping.codes, asked.level
     table = shares(grouping, withheld, images.people, level=level, comparisons=asked.comparisons)
     shown = np.where((withheld | unlabelled)[codes], -1, codes)
-    of_weight = areas(images.weight, shown, images.people, level=level)
+    of_weight = areas_of_people(images.weight, shown, images.people, level=1 - level)
     names = np.where(unlabelled, UNKNOWN, grouping.cells).tolist()
-    table = table.join(areas(images.rarity, shown, images.people, level=level))
+    table = table.join(areas_of_people(images.rarity, shown, images.people, level=1 - level))
     table = table.join(reached_by(images.weight, names, codes, of_weight, asked.seed))
     table = _without_few(table.join(asked.losses, on="group"), unlabelled).assign(
         state=_states(table, withheld, unlabelled),
@@ -171,6 +173,49 @@ def _measured(grouping: Grouping, images: _Images, asked: _Asked) -> pd.DataFram
     )
     table.loc[withheld, table.columns.difference(list(KEPT))] = None
     return table[~unlabelled | (grouping.sizes > 0)]
+
+
+def reached_by(
+    weight: Float64[np.ndarray, " n"],
+    names: list[str],
+    codes: Int64[np.ndarray, " n"],
+    area: pd.DataFrame,
+    seed: int,
+) -> pd.DataFrame:
+    """Which groups weights raise, beside equally uneven weights dealt out at random.
+
+    Args:
+        weight: (n,), at least 0, with a sum above 0.
+        names: Of the cells; ``unknown`` for those that are no group.
+        codes: (n,) cell of each image.
+        area: Of the weight, as :func:`areas_of_people` makes it, of the cells that may be shown.
+        seed: Of the random control.
+
+    Returns:
+        By cell: ``before``, ``weight_share`` (share of the weight), ``raised`` (True, False, or
+        None where it cannot be told) and ``reach`` (``reached``, ``lowered``, ``missed`` or
+        ``unclear`` as in :class:`debias.reach.Reach`, or nothing).
+    """
+    generator = np.random.default_rng(seed)
+    one_class = np.zeros(len(codes), dtype=np.int64)
+    table = share_by_group(weight / weight.sum(), codes, one_class, generator)
+    table = table.set_index(table["group"].astype(int)).drop(columns="group")
+    table = table.join(area.rename(columns={"auc_low": "low", "auc_high": "high"}))
+    table = table.assign(group=[names[code] for code in table.index])
+    found, kind = reach(table), pd.Series("", index=table.index, dtype=object)
+    for name in ("reached", "lowered", "missed", "unclear"):
+        kind[getattr(found, name).index] = name
+    # No answer where a share grew beyond chance but single images do not show it.
+    unsure = table["auc"].isna() | (table["after"] > table["random_high"] + SLACK)
+    raised = (kind == "reached").astype(object).where((kind == "reached") | ~unsure, None)
+    return pd.DataFrame(
+        {
+            "before": table["before"],
+            "weight_share": table["after"].clip(upper=1.0),  # rounding
+            "raised": raised.where(table["group"] != UNKNOWN, None),
+            "reach": kind,
+        }
+    )
 
 
 def _states(

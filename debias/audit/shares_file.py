@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from debias.audit.crossings import CROSS
 from debias.errors import ConfigError, DataError, PipelineError
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import CROSS, UNKNOWN
 
 SLACK = 0.01  # published shares are rounded
 AMOUNTS = {"share": 1.0, "percent": 100.0}

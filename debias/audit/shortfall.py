@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from scipy.stats import norm
 
 from debias.audit.group_words import percent
-from debias.audit.share import Share, share_of
 from debias.audit.two_samples import (
     FEWEST,
     Contrast,
@@ -24,7 +23,7 @@ from debias.audit.two_samples import (
     contrast,
     require_alike,
 )
-from debias.multiplicity import holm
+from debias.statistics.intervals import Share, holm, share_of
 
 LIKELIER = 0.01  # nats: where the ratio is nearer to 0, the sets are as dense as one another
 MOST_REGIONS = 6

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-from debias.audit.share import share_of
 from debias.audit.valley import Valley, confirmed, deepest_valley
+from debias.statistics.intervals import share_of
 
 SEARCHED = 4000  # images of a half on which directions are searched
 COMPONENTS = 40  # most principal components of a view

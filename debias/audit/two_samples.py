@@ -9,14 +9,18 @@ both sets, ``P`` arrangements.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy.spatial.distance import cdist
 
 from debias.errors import ConfigError, DataError
-from debias.ranking import area_under_curve
+from debias.statistics.areas import area_under_curve
+from debias.statistics.crossfit import left_out_log_odds
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 FEWEST = 20  # images a side: below, neither a test nor a classifier says anything
 TELLTALE = 0.97  # sets told apart better than this differ in more than their people
@@ -202,7 +206,9 @@ def contrast(
     # No set is told which is which when both are standardised together.
     x = _standardised(np.concatenate([data[own], reference[others]]))
     wanted = np.arange(len(x)) >= len(own)
-    scores = _left_out(x, wanted, seed)
+    scores = left_out_log_odds(
+        x, wanted, [_classifier], STRENGTHS, folds=FOLDS, repeats=REPEATS, seed=seed
+    )
     ratio = _calibrated(scores, wanted)
     here, there = np.empty(len(own)), np.empty(len(others))
     here[own], there[others] = ratio[~wanted], ratio[wanted]
@@ -296,36 +302,10 @@ def _energies(
     return total
 
 
-def _left_out(
-    x: Float[np.ndarray, "N f"], wanted: Bool[np.ndarray, " N"], seed: int
-) -> Float64[np.ndarray, " N"]:
-    """Log odds of every row for being ``wanted``, by models that did not see it."""
-    from scipy.special import expit
-    from sklearn.metrics import log_loss
-
-    lowest, strength, first = np.inf, STRENGTHS[0], np.zeros(len(x))
-    for tried in STRENGTHS:
-        scores = _once(x, wanted, tried, [seed, 0])
-        loss = log_loss(wanted, expit(scores))
-        if loss >= lowest:
-            break  # fits ever more closely from here on
-        lowest, strength, first = loss, tried, scores
-    rest = [_once(x, wanted, strength, [seed, repeat]) for repeat in range(1, REPEATS)]
-    return np.mean([first, *rest], axis=0)
-
-
-def _once(
-    x: Float[np.ndarray, "N f"], wanted: Bool[np.ndarray, " N"], strength: float, seed: list[int]
-) -> Float64[np.ndarray, " N"]:
+def _classifier(strength: float, _: np.random.Generator) -> "LogisticRegression":
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    model = LogisticRegression(C=strength, tol=1e-3, max_iter=1000)
-    state = int(np.random.default_rng(seed).integers(2**31))
-    folds = min(FOLDS, int(wanted.sum()), int((~wanted).sum()))
-    parts = StratifiedKFold(folds, shuffle=True, random_state=state)
-    scores = cross_val_predict(model, x, wanted, cv=parts, method="decision_function")
-    return scores.astype(np.float64)
+    return LogisticRegression(C=strength, tol=1e-3, max_iter=1000)
 
 
 def _calibrated(

@@ -6,7 +6,7 @@ from debias.audit.cells import Coverage
 from debias.audit.directions import Direction
 from debias.audit.group_words import percent
 from debias.audit.thin import ThinRegion, ThinRegions
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import UNKNOWN
 
 VIEWS = {
     "latents": "in what the autoencoder learned",

@@ -1,19 +1,21 @@
 """Density ratio to a reference set, by a classifier that tells the two sets apart."""
 
-from operator import itemgetter
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float, Float64
 from pydantic import Field
 
 from debias.density.joint import canonical_order, require_equal_weights
 from debias.density.points import Points
 from debias.errors import AllDimensionsInactiveError, WeightError
 from debias.settings import Settings
+from debias.statistics.crossfit import left_out_log_odds
 
 if TYPE_CHECKING:
     from sklearn.base import TransformerMixin
+    from sklearn.pipeline import Pipeline
 
 Features = Literal["linear", "squares", "landmarks"]
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -83,68 +85,33 @@ class RatioDensity(Settings):
             )
         x = np.concatenate([own, reference.of(canonical_order(reference)).array()])
         wanted = np.arange(len(x)) >= len(own)
+        kinds = get_args(Features) if self.features == "auto" else (self.features,)
+        scores = left_out_log_odds(
+            x,
+            wanted,
+            [partial(_classifier, kind, x.shape) for kind in kinds],
+            STRENGTHS if self.strength == "auto" else (self.strength,),
+            folds=self.folds,
+            repeats=self.repeats,
+            seed=self.seed,
+        )
         ratio = np.empty(len(own))
-        ratio[order] = self._left_out_scores(x, wanted)[: len(own)]
+        ratio[order] = scores[: len(own)]
         return ratio - np.log(len(reference) / len(own))
 
-    def _left_out_scores(
-        self, x: Float64[np.ndarray, "rows k"], wanted: Bool[np.ndarray, " rows"]
-    ) -> Float64[np.ndarray, " rows"]:
-        """Log odds of every row for being ``wanted``, averaged over the repetitions."""
-        features, strength, first = self._chosen(x, wanted)
-        others = range(1, self.repeats)
-        rest = [self._once(x, wanted, features, strength, repeat=repeat) for repeat in others]
-        return np.mean([first, *rest], axis=0)
 
-    def _chosen(
-        self, x: Float64[np.ndarray, "rows k"], wanted: Bool[np.ndarray, " rows"]
-    ) -> tuple[Features, float, Float64[np.ndarray, " rows"]]:
-        """Features and strength that predict rows left out best, and those predictions."""
-        from scipy.special import expit
-        from sklearn.metrics import log_loss
+def _classifier(
+    features: Features, shape: tuple[int, int], strength: float, generator: np.random.Generator
+) -> "Pipeline":
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-        tried: list[tuple[float, Features, float, Float64[np.ndarray, " rows"]]] = []
-        for features in self._features():
-            lowest = np.inf
-            for strength in self._strengths():
-                scores = self._once(x, wanted, features, strength, repeat=0)
-                loss = float(log_loss(wanted, expit(scores)))
-                if loss > lowest:
-                    break  # fits ever more closely and ever more slowly from here on
-                lowest = loss
-                tried.append((loss, features, strength, scores))
-        return min(tried, key=itemgetter(0))[1:]
-
-    def _features(self) -> tuple[Features, ...]:
-        return get_args(Features) if self.features == "auto" else (self.features,)
-
-    def _strengths(self) -> tuple[float, ...]:
-        return STRENGTHS if self.strength == "auto" else (self.strength,)
-
-    def _once(
-        self,
-        x: Float64[np.ndarray, "rows k"],
-        wanted: Bool[np.ndarray, " rows"],
-        features: Features,
-        strength: float,
-        *,
-        repeat: int,
-    ) -> Float64[np.ndarray, " rows"]:
-        """Log odds of every row by models of the other folds."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import StratifiedKFold, cross_val_predict
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        seeds = np.random.default_rng([self.seed, repeat]).integers(2**31, size=2).tolist()
-        folds = min(self.folds, int(wanted.sum()), int((~wanted).sum()))
-        model = make_pipeline(
-            StandardScaler(),
-            _seen(features, x.shape, seeds[0]),
-            LogisticRegression(C=strength, max_iter=1000),
-        )
-        parts = StratifiedKFold(folds, shuffle=True, random_state=seeds[1])
-        return cross_val_predict(model, x, wanted, cv=parts, method="decision_function")
+    return make_pipeline(
+        StandardScaler(),
+        _seen(features, shape, int(generator.integers(2**31))),
+        LogisticRegression(C=strength, max_iter=1000),
+    )
 
 
 def _seen(features: Features, shape: tuple[int, int], seed: int) -> "TransformerMixin":

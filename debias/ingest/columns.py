@@ -11,9 +11,7 @@ import pandas as pd
 from jaxtyping import Int64
 
 from debias.errors import DataError
-from debias.ranking import UNKNOWN
-
-CROSS = " x "
+from debias.statistics.groupings import CROSS, UNKNOWN, held_cells
 
 
 def clean_text(value: object) -> str:
@@ -74,12 +72,7 @@ def cleaned(column: pd.Series) -> pd.Series:
 
 def crossed(samples: pd.DataFrame, columns: Sequence[str]) -> Int64[np.ndarray, " n"]:
     """(n,) cell of each row in the crossing of some columns, in the order of first appearance."""
-    cells = np.zeros(len(samples), dtype=np.int64)
-    for column in columns:
-        codes, names = coded(samples[column], UNKNOWN)
-        # Numbered anew each time: the product of many columns would leave the integers.
-        cells = pd.factorize(cells * len(names) + codes)[0].astype(np.int64)
-    return cells
+    return held_cells([coded(samples[column], UNKNOWN)[0] for column in columns], len(samples))
 
 
 def cell_name(samples: pd.DataFrame, columns: Sequence[str], row: int) -> str:

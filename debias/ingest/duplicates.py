@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Int64, Shaped
 
 from debias.ingest.columns import coded
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import UNKNOWN
 from debias.types import Rejected
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from debias.errors import SplitLeakageError
 from debias.ingest.columns import clean_text, coded
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import UNKNOWN
 
 COLUMNS = {
     "person": "subject_id",

@@ -20,8 +20,8 @@ from debias.files import replace_file
 from debias.ingest.columns import cleaned
 from debias.ingest.rejection_rates import NO_FAILURES, by_group, by_reason, rows_of
 from debias.ingest.selection import require_column
-from debias.ranking import UNKNOWN
 from debias.settings import Settings
+from debias.statistics.groupings import UNKNOWN
 from debias.types import Rejected
 
 LEVEL = 0.05

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from debias.ingest.columns import CROSS, coded
+from debias.ingest.columns import coded
 from debias.ingest.selection import require_column
-from debias.multiplicity import holm
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import CROSS, MOST_CELLS, UNKNOWN, held_cells
+from debias.statistics.intervals import holm
 from debias.types import Rejected
 
 DUPLICATE = "exact duplicate"
@@ -22,7 +22,6 @@ LEAKS = ("also in the test set", "also in the validation set")
 STRANGERS = ("not listed", "not an image file", "in no class folder", "hidden")
 # Left out on purpose, or never part of the data: no sign that something is broken.
 NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
-MOST_CELLS = 10_000  # a larger crossing could not be read, and would drown the tests
 FAILED, COPY, LEAK, OTHER = 1, 2, 3, 4
 COUNTED = ("attribute", "group", "listed", "rejected", "duplicates", "leaks", "example")
 TIE = 1e-7  # outcomes whose chances differ by less, relatively, are equally likely, as in R
@@ -148,19 +147,15 @@ def _groupings(
 ) -> list[tuple[str, Int64[np.ndarray, " n"], list[str]]]:
     """Name, (n,) group of each row and names of the groups: every attribute, then all crossed."""
     found = []
-    crossing, cells = np.zeros(len(listed), dtype=np.int64), [""]
     for attribute in attributes:
         require_column(listed, attribute, "attributes")
         codes, values = coded(listed[attribute], UNKNOWN)
-        names = [f"{attribute}:{value}" for value in values]
-        found.append((attribute, codes, names))
-        if len(cells) <= MOST_CELLS:
-            numbers, taken = pd.factorize(crossing * len(names) + codes)
-            crossing = numbers.astype(np.int64)
-            cells = [f"{cells[at // len(names)]}{CROSS}{names[at % len(names)]}" for at in taken]
-    if len(attributes) > 1 and len(cells) <= MOST_CELLS:
-        crossed = [cell.removeprefix(CROSS) for cell in cells]
-        found.append((CROSS.join(attributes), crossing, crossed))
+        found.append((attribute, codes, [f"{attribute}:{value}" for value in values]))
+    cells = held_cells([codes for _, codes, _ in found], len(listed))
+    rows = np.unique(cells, return_index=True)[1]
+    if len(attributes) > 1 and len(rows) <= MOST_CELLS:
+        names = [CROSS.join(names[codes[row]] for _, codes, names in found) for row in rows]
+        found.append((CROSS.join(attributes), cells, names))
     return found
 
 

@@ -14,7 +14,7 @@ from debias.ingest.columns import cell_name, coded, crossed, place_in_cell
 from debias.ingest.leakage import require_no_leak
 from debias.ingest.selection import Caps, Selection, require_column
 from debias.ingest.units import Units, units
-from debias.ranking import UNKNOWN
+from debias.statistics.groupings import UNKNOWN
 from debias.types import SPLITS, Rejected
 
 DRAWN_INSTEAD = "leave out data.split_column (data.split: drawn for a public set) to have it drawn"

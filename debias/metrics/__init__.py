@@ -2,11 +2,9 @@
 
 Where to look, in the order in which numbers travel:
 
-- columns in: ``outcomes`` (checked), ``disaggregation`` (groups and crossings), ``rules`` (what was
-  decided beforehand)
-- counts: ``rates``, ``cells``, ``clusters`` (people who repeat), ``suppression`` (what is withheld;
-  ``other_images`` finds it)
-- uncertainty: ``intervals``, ``multiplicity``, ``power``
+- columns in: ``outcomes`` (checked), ``rules`` (what was decided beforehand)
+- counts: ``rates``, ``cells``
+- groups, intervals, people who repeat and what is withheld: the room ``statistics``
 - one classifier: ``gaps``, ``spread`` and ``ratios``, ``noise``, ``curves``, ``quality``,
   ``verdicts``, ``scope``, put together in ``evaluation`` as a ``fairness_report``
 - before and after: ``pairing``, ``paired``, ``paired_intervals``, ``change_tables``,
@@ -18,26 +16,25 @@ Where to look, in the order in which numbers travel:
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
 
-from debias.metrics.cells import hidden_counts
 from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
 from debias.metrics.comparison import ComparisonReport, compare, compare_pairs
-from debias.metrics.dependence import Association, association
-from debias.metrics.disaggregation import CROSS
 from debias.metrics.disparities import DISPARITIES, Disparity
 from debias.metrics.documents import json_text
 from debias.metrics.evaluation import evaluate, report_on
 from debias.metrics.fairness_report import FairnessReport
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
 from debias.metrics.overall import expected_calibration_error
-from debias.metrics.power import detectable_gap, size_needed
 from debias.metrics.rates import RATES, Rate
 from debias.metrics.rules import Rules
 from debias.metrics.seeds import summarise
 from debias.metrics.skill import Skill, skill_of
 from debias.metrics.trainings import TrainingReport, evaluate_predictions
-from debias.multiplicity import bonferroni_level
-from debias.ranking import auc_by_group
+from debias.statistics.areas import auc_by_group
+from debias.statistics.dependence import Association, association
+from debias.statistics.groupings import CROSS
+from debias.statistics.intervals import bonferroni_level, clopper_pearson
+from debias.statistics.power import detectable_gap, size_needed
+from debias.statistics.withholding import hidden_counts
 
 __all__ = [
     "CROSS",

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
-from debias.metrics.clusters import Clusters, Units, bootstrap
-from debias.metrics.disaggregation import Grouping, groupings
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.rates import Measure, confusion, counted, ratio
-from debias.metrics.suppression import withheld
+from debias.metrics.rates import confusion
+from debias.statistics.counts import Measure, counted, ratio
+from debias.statistics.groupings import Grouping
+from debias.statistics.intervals import clopper_pearson
+from debias.statistics.people import Clusters, Units, bootstrap
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,43 +136,3 @@ def states(
     conditions = [hidden, nothing, np.broadcast_to(unlabelled, few.shape), few]
     kinds = ["suppressed", "not_estimable", "unknown", "too_small"]
     return np.select(conditions, kinds, "estimated").astype(object)
-
-
-def hidden_cells(
-    tables: Sequence[Float64[np.ndarray, "_ c c"]], found: Sequence[Measure], below: int
-) -> list[Bool[np.ndarray, "_ m"]]:
-    """Which numbers of each grouping are withheld.
-
-    Args:
-        tables: Confusion counts of the single attributes, then of their crossing; or of the only
-            attribute.
-        found: The measures.
-        below: Denominators from 1 to below this are withheld.
-    """
-    singles, finest = tables[:-1], tables[-1]
-    shape = [len(table) for table in singles]
-    cells = np.arange(len(finest))
-    # The crossing names its cells with the last attribute varying fastest.
-    parents = np.array(np.unravel_index(cells, shape)) if shape else np.zeros((0, len(cells)))
-    result = withheld(finest, parents.astype(np.int64), found, below)
-    return [*result.singles, result.finest]
-
-
-def hidden_counts(groups: pd.DataFrame, below: int) -> dict[str, bool]:
-    """Which numbers of images, by group and crossing, are withheld from a table of sizes."""
-    found = groupings(groups)
-    if not found:
-        return {}
-    images = Measure(
-        name="images",
-        numerator=np.ones((1, 1), dtype=np.int64),
-        denominator=np.ones((1, 1), dtype=np.int64),
-        counted="images",
-    )
-    tables = [grouping.sizes.astype(np.float64).reshape(-1, 1, 1) for grouping in found]
-    masks = hidden_cells(tables, [images], below)
-    return {
-        name: bool(withheld)
-        for grouping, mask in zip(found, masks, strict=True)
-        for name, withheld in zip(grouping.cells, mask[:, 0], strict=True)
-    }

@@ -27,7 +27,7 @@ from debias.metrics.change_words import conclude, notes, scope
 from debias.metrics.documents import json_text, plain, table_of
 from debias.metrics.fairness_report import FairnessReport, chosen_metric, short_table
 from debias.metrics.trade import sizes_table, trade_table
-from debias.multiplicity import bonferroni_level, holm
+from debias.statistics.intervals import bonferroni_level, holm
 
 _TABLES = ("groups", "gaps", "trade", "sizes")
 

@@ -11,9 +11,9 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.metrics.cells import confusion_of
-from debias.metrics.disaggregation import Grouping
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.outcomes import Outcomes
+from debias.statistics.groupings import Grouping
+from debias.statistics.intervals import clopper_pearson
 
 # Fewer images draw a curve of noise.
 FEWEST = 30

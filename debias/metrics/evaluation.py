@@ -12,21 +12,23 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
-from debias.metrics.cells import Cells, cells_of, hidden_cells, states
+from debias.metrics.cells import Cells, cells_of, states
 from debias.metrics.curves import calibration_table, confusion_table, score_table
-from debias.metrics.disaggregation import Grouping
 from debias.metrics.documents import plain
 from debias.metrics.fairness_report import FairnessReport, Rows
 from debias.metrics.gaps import compared_metrics, gap_table, pairs, references
 from debias.metrics.noise import label_noise
 from debias.metrics.outcomes import Outcomes, Task, read_outcomes
 from debias.metrics.quality import quality
-from debias.metrics.rates import Measure, measures
+from debias.metrics.rates import measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scope import notes, scope
 from debias.metrics.spread import ratio_table, spread_table
 from debias.metrics.verdicts import conclude
-from debias.multiplicity import bonferroni_level
+from debias.statistics.counts import Measure
+from debias.statistics.groupings import Grouping
+from debias.statistics.intervals import bonferroni_level
+from debias.statistics.withholding import hidden_cells
 
 
 def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided beforehand)

@@ -12,12 +12,16 @@ from jaxtyping import Bool, Int64, Shaped
 
 from debias.errors import EvaluationError
 from debias.metrics.cells import Cells
-from debias.metrics.clusters import shared_people
-from debias.metrics.disaggregation import CROSS, Grouping
-from debias.metrics.intervals import difference_limits, difference_p_value
-from debias.metrics.power import detectable_gap
-from debias.metrics.rates import Measure
-from debias.multiplicity import bonferroni_level, holm
+from debias.statistics.counts import Measure
+from debias.statistics.groupings import CROSS, Grouping
+from debias.statistics.intervals import (
+    bonferroni_level,
+    difference_limits,
+    difference_p_value,
+    holm,
+)
+from debias.statistics.people import shared_people
+from debias.statistics.power import detectable_gap
 
 GAP_COLUMNS = (
     "metric", "attribute", "group", "other", "difference", "low", "high", "p_value", "p_adjusted",

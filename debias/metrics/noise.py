@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Real
 
-from debias.metrics.rates import Measure, counted, ratio
+from debias.statistics.counts import Measure, counted, ratio
 
 FLIPPED = (0.05, 0.10)
 DRAWS = 200

@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int64, Shaped
 from numpy.typing import ArrayLike
 
 from debias.errors import EvaluationError
-from debias.metrics.disaggregation import (
+from debias.statistics.groupings import (
     Grouping,
     as_groups,
     groupings,

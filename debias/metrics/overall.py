@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from debias.metrics.rates import RATES, confusion, counted, measures, ratio
-from debias.ranking import area_under_curve
+from debias.metrics.rates import RATES, confusion, measures
+from debias.statistics.areas import area_under_curve
+from debias.statistics.counts import counted, ratio
 
 CALIBRATION_BINS = 15
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Real
+from jaxtyping import Bool, Float64, Int64
 from scipy.special import bdtr
 
-from debias.metrics.rates import Measure, ratio
+from debias.statistics.counts import Measure, ratio
+from debias.statistics.people import summed
 
 _NUMBERS_AT_ONCE = 2_000_000  # of a block of transforms: 32 MB
 _SMALLEST_P = 1e-14  # what a sum of a million rounded probabilities can still tell from 0
@@ -66,7 +67,7 @@ class PairedCounts:
 
     def summed(self, values: Float64[np.ndarray, " r"]) -> Float64[np.ndarray, " cells"]:
         """Sum of a value of each kind of unit over the units of each cell."""
-        return _summed(self.cell, values * self.count, len(self.images))
+        return summed(self.cell, values * self.count, len(self.images))
 
 
 def paired_counts(
@@ -96,15 +97,15 @@ def paired_counts(
     cell, up, down, size, count = _kinds(codes, people, moved)
 
     def share(values: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " cells"]:
-        return ratio(_summed(codes, values, n_cells), images)
+        return ratio(summed(codes, values, n_cells), images)
 
     return PairedCounts(
         images=images.astype(np.int64),
         units=np.bincount(cell, weights=count, minlength=n_cells).astype(np.int64),
         before=share(first.sum(axis=0)) / s,
         after=share(second.sum(axis=0)) / s,
-        gained=_summed(codes, (moved > 0).sum(axis=0), n_cells) / s,
-        lost=_summed(codes, (moved < 0).sum(axis=0), n_cells) / s,
+        gained=summed(codes, (moved > 0).sum(axis=0), n_cells) / s,
+        lost=summed(codes, (moved < 0).sum(axis=0), n_cells) / s,
         by_training=np.stack([share(row) for row in moved]),
         cell=cell,
         up=up,
@@ -112,13 +113,6 @@ def paired_counts(
         size=size,
         count=count,
     )
-
-
-def _summed(
-    cell: Int64[np.ndarray, " rows"], values: Real[np.ndarray, " rows"], n_cells: int
-) -> Float64[np.ndarray, " cells"]:
-    # Without rows, bincount forgets that it was to sum floats.
-    return np.bincount(cell, weights=values, minlength=n_cells).astype(np.float64)
 
 
 def _kinds(
@@ -183,7 +177,7 @@ def change_p_value(counts: PairedCounts) -> Float64[np.ndarray, " cells"]:
     """
     cell, size, times = _sizes_of_change(counts)
     observed = np.abs(counts.summed(counts.change.astype(np.float64)))
-    reach = _summed(cell, size * times, len(observed))
+    reach = summed(cell, size * times, len(observed))
     sizes = np.bincount(cell, minlength=len(observed))
     p = np.ones(len(observed))
     one = sizes[cell] == 1

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from debias.metrics.intervals import wilson
 from debias.metrics.paired import PairedCounts
-from debias.metrics.rates import ratio
+from debias.statistics.counts import ratio
+from debias.statistics.intervals import wilson
+from debias.statistics.people import kish
 
 REPLICATES = 2_000
 # With fewer units that took a step their spread is not known, and each unit counts once.
@@ -149,9 +150,9 @@ def _effective(
     squares = counts.summed(np.square(steps / s - share[counts.cell] * size))
     variance = ratio(squares * counts.units, np.square(counts.images) * (counts.units - 1.0))
     found = np.minimum(ratio(share * (1 - share), variance), counts.images * s)
-    kish = ratio(np.square(counts.summed(size)), counts.summed(np.square(size)))
+    alike = kish(counts.cell, size, len(counts.images), counts.count)
     few = counts.summed((steps > 0).astype(np.float64)) < FEW
-    found = np.where(few | np.isnan(found), kish, found)
+    found = np.where(few | np.isnan(found), alike, found)
     if s > 1:
         return found
     return np.where(counts.people_repeat | (counts.images == 0), found, counts.images)

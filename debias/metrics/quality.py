@@ -5,7 +5,7 @@ from jaxtyping import Bool
 
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.overall import calibration_error
-from debias.ranking import area_under_curve
+from debias.statistics.areas import area_under_curve
 
 QUALITIES = ("auroc", "expected_calibration_error", "calibration_bias")
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, Real
+from jaxtyping import Int64
 
 from debias.errors import EvaluationError
+from debias.statistics.counts import Measure
 
 Mask = tuple[tuple[int, int], tuple[int, int]]
 _ALL: Mask = ((1, 1), (1, 1))
@@ -48,29 +49,6 @@ RATES = {
         numerator=_TRUE_POSITIVES, denominator=_SELECTED, counted="predicted positives"
     ),
 }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Measure:
-    """A rate of the classes at hand.
-
-    Attributes:
-        name: ``accuracy``; with more than two classes ``true_positive_rate[cat]``, one against
-            the rest.
-        numerator: (c, c) of 0 and 1, indexed [true class, predicted class].
-        denominator: Likewise.
-        counted: What the denominator counts.
-    """
-
-    name: str
-    numerator: Int64[np.ndarray, "c c"]
-    denominator: Int64[np.ndarray, "c c"]
-    counted: str
-
-    @property
-    def is_paired(self) -> bool:
-        """Whether the denominator is the same images whatever was predicted."""
-        return bool((self.denominator == self.denominator[:, :1]).all())
 
 
 def measures(
@@ -140,21 +118,3 @@ def confusion(
     flat = (codes * n_classes + y_true) * n_classes + y_pred
     counts = np.bincount(flat, minlength=n_cells * n_classes**2)
     return counts.reshape(n_cells, n_classes, n_classes).astype(np.int64)
-
-
-def counted(
-    table: Real[np.ndarray, "g c c"], found: Sequence[Measure]
-) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
-    """Numerator and denominator of every measure in every cell."""
-    flat = table.reshape(len(table), -1).astype(np.float64)
-    above = np.stack([one.numerator.ravel() for one in found], axis=1)  # (c * c, m)
-    below = np.stack([one.denominator.ravel() for one in found], axis=1)
-    return flat @ above, flat @ below
-
-
-def ratio(
-    numerator: Real[np.ndarray, "*cells"], denominator: Real[np.ndarray, "*cells"]
-) -> Float64[np.ndarray, "*cells"]:
-    """Divide; NaN, never 0, where the denominator is 0."""
-    undefined = np.full(numerator.shape, np.nan)
-    return np.divide(numerator, denominator, out=undefined, where=denominator > 0)

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float64, Int64, Real
 from scipy.special import betainc
 
-from debias.metrics.intervals import clopper_pearson
-from debias.metrics.rates import ratio
+from debias.statistics.counts import ratio
+from debias.statistics.intervals import clopper_pearson
 
 Limits = tuple[Float64[np.ndarray, "*pairs"], Float64[np.ndarray, "*pairs"]]
 

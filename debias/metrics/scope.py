@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from debias.metrics.changes import SEEDS_NEEDED
-from debias.metrics.disaggregation import is_unknown
+from debias.statistics.groupings import is_unknown
 
 if TYPE_CHECKING:
     from debias.metrics.fairness_report import FairnessReport

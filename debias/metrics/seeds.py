@@ -13,9 +13,9 @@ from jaxtyping import Float64
 from debias.errors import EvaluationError
 from debias.metrics.disparities import extremes
 from debias.metrics.documents import plain
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.rates import measures
 from debias.metrics.trainings import TrainingReport
+from debias.statistics.intervals import clopper_pearson
 
 _FIXED = [one.name for one in measures(("0", "1"), "1") if one.is_paired]
 OverSeeds = Callable[[Float64[np.ndarray, " s"]], float]

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float64, Real
 from scipy.special import ndtri
 
 from debias.metrics.documents import plain
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.outcomes import Outcomes
-from debias.ranking import area_under_curve
+from debias.statistics.areas import area_under_curve
+from debias.statistics.intervals import clopper_pearson
 
 
 @dataclass(frozen=True, kw_only=True)

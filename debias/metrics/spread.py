@@ -11,8 +11,8 @@ from jaxtyping import Float64
 
 from debias.metrics.cells import Cells
 from debias.metrics.gaps import compared_metrics
-from debias.metrics.rates import Measure, ratio
 from debias.metrics.ratios import chance_below, corrected_variance, expected_gap, lowest_to_highest
+from debias.statistics.counts import Measure, ratio
 
 _SPREAD = ("metric", "attribute", "groups", "gap", "expected_if_equal", "variance")
 _RATIO = (

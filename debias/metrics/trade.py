@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from debias.metrics.disaggregation import Grouping
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.quality import QUALITIES, quality
 from debias.metrics.rates import measures
+from debias.statistics.groupings import Grouping
 
 _KEYS = ["attribute", "group", "metric"]
 TRADE_COLUMNS = (*_KEYS, "before", "after", "change")

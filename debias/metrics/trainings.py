@@ -13,14 +13,15 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.errors import EvaluationError
-from debias.metrics.cells import hidden_cells
-from debias.metrics.disaggregation import Grouping, groupings, join_groups
 from debias.metrics.disparities import disparities, extremes
 from debias.metrics.documents import plain
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.overall import overall
-from debias.metrics.rates import RATES, confusion, counted, measures, ratio
+from debias.metrics.rates import RATES, confusion, measures
 from debias.metrics.rules import Rules
+from debias.statistics.counts import counted, ratio
+from debias.statistics.groupings import Grouping, groupings, join_groups
+from debias.statistics.intervals import clopper_pearson
+from debias.statistics.withholding import hidden_cells
 from debias.types import Predictions
 
 _COLUMNS = (

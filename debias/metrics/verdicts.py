@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from debias.metrics.disaggregation import is_unknown
+from debias.statistics.groupings import is_unknown
 
 Reading = Literal["difference_found", "difference_ruled_out", "cannot_tell"]
 _NAMED = 3  # pairs named in a sentence

@@ -18,6 +18,7 @@ import pandas as pd
 from debias.purging.holdings import SAMPLES, Store
 from debias.purging.scrubbing import without_in_json
 from debias.purging.traces import SUBJECT, Traces
+from debias.statistics.groupings import CROSS, named_cell
 
 ACCOUNT, PAIRS = "account.json", "duplicates.parquet"
 # As an ingest writes them; no room imports another.
@@ -26,7 +27,6 @@ LEAKS = ("also in the test set", "also in the validation set")
 EXAMPLES = 12  # of each reason
 EXAMPLE = ("sample_id", "path", "detail", "format", "dimensions")
 NOTES = "decode_notes"
-CROSS = " x "
 KINDS = ("listed", "rejected", "duplicates", "leaks")
 
 Document = dict[str, Any]
@@ -189,11 +189,11 @@ class _Change:
         """Group, and what a removed item counted as in it."""
         if set(attributes) <= set(self.removed):
             for values in self.removed[list(attributes)].astype(str).itertuples(index=False):
-                yield _cell(attributes, list(values)), "listed"
+                yield named_cell(attributes, list(values)), "listed"
         for record in self.removed_records:
             groups = record.get("groups") or {}
             if set(attributes) <= set(groups):
-                group = _cell(attributes, [groups[name] for name in attributes])
+                group = named_cell(attributes, [groups[name] for name in attributes])
                 yield group, "listed"
                 yield from ((group, kind) for kind in self._kinds(record["reason"]))
 
@@ -204,11 +204,6 @@ class _Change:
             yield "duplicates"
         elif reason in LEAKS:
             yield "leaks"
-
-
-def _cell(attributes: Sequence[str], values: Sequence[str]) -> str:
-    named = zip(attributes, values, strict=True)
-    return CROSS.join(f"{name}:{value}" for name, value in named)
 
 
 def _people(samples: pd.DataFrame) -> int | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from debias.types import BASELINE
+
 Document = Mapping[str, Any]
-BASELINE = "uniform"
 
 
 def arms_of(document: Document) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 from debias.report.board import View
 from debias.report.panels import Panel, Row, panels
 from debias.report.tables import paged
-from debias.report.text import UNKNOWN, group_name, is_number
+from debias.report.text import group_name, is_number
+from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
 READINGS = {

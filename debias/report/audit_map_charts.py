@@ -17,7 +17,8 @@ from debias.report.audit_pictures import AuditMap
 from debias.report.drawing import ARM_STYLES, INK, key_above, svg
 from debias.report.fairness_charts import chart_names
 from debias.report.pictures import shrink
-from debias.report.text import UNKNOWN, escape_label, is_number, words
+from debias.report.text import escape_label, is_number, words
+from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
 Painted = Callable[[Figure], None]

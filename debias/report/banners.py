@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report.arms import BASELINE
+from debias.types import BASELINE
 
 Document = Mapping[str, Any]
 # How notes begin that hold figures of one arm rather than a warning about all of them.

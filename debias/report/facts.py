@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report.arms import BASELINE, arms_of
+from debias.report.arms import arms_of
 from debias.report.board import Document, View, arms
 from debias.report.story import auc_reading, ratio_sentences, weight_sentences
 from debias.report.tables import paged
@@ -17,6 +17,7 @@ from debias.report.text import (
     number,
     words,
 )
+from debias.types import BASELINE
 
 
 def run_facts(document: Document) -> list[tuple[str, str]]:

@@ -18,7 +18,8 @@ from debias.report.readings import (
     why_no_number,
 )
 from debias.report.tables import paged
-from debias.report.text import TIMES, UNKNOWN, attribute_name, group_name, is_number, number
+from debias.report.text import TIMES, attribute_name, group_name, is_number, number
+from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
 GAPS_FIRST = 15  # largest gaps, above the complete table

@@ -8,7 +8,8 @@ from debias.report.board import View
 from debias.report.panels import Panel, Row, panels
 from debias.report.readings import source_name
 from debias.report.tables import paged
-from debias.report.text import TIMES, UNKNOWN, attribute_name, day, group_name, is_number, number
+from debias.report.text import TIMES, attribute_name, day, group_name, is_number, number
+from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
 NAME_SHOWN = 120  # characters of a file's name; both of its ends tell something

@@ -10,9 +10,10 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from debias.statistics.groupings import UNKNOWN
+
 UNDEFINED = "undefined"
 TIMES = "\N{MULTIPLICATION SIGN}"
-UNKNOWN = "unknown"  # how a document names the images without a group label
 
 
 def clean(text: str) -> str:

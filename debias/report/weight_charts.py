@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from debias.report.arms import BASELINE, arms_of, fairness_of
+from debias.report.arms import arms_of, fairness_of
 from debias.report.drawing import (
     FAINT,
     MUTED,
@@ -20,6 +20,7 @@ from debias.report.drawing import (
 )
 from debias.report.panels import Row, height, panels
 from debias.report.text import is_number
+from debias.types import BASELINE
 
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]

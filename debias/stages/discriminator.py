@@ -13,11 +13,11 @@ from debias import sampling
 from debias.artifacts import Artifact, load_array, load_faces, save_arrays
 from debias.config import DiscriminatorRecipe
 from debias.discriminator import LogRatios, Sets, cross_fitted_log_ratios, shrunk
-from debias.ranking import area_under_curve
 from debias.sealed import write_json
 from debias.seeding import numpy_generator
 from debias.stages.reference import SPLIT
 from debias.stages.run import Run, dump
+from debias.statistics.areas import area_under_curve
 from debias.style import match_style
 from debias.types import FaceStore
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from debias import metrics
 from debias.artifacts import Artifact, RunFolder, load_faces, load_predictions
-from debias.config import BASELINE
 from debias.errors import ArtifactCorruptError, DataError
 from debias.metrics import ComparisonReport, FairnessReport, Rules
 from debias.stages.run import Run
-from debias.types import FaceStore
+from debias.types import BASELINE, FaceStore
 
 
 def arm_reports(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from debias.config import BASELINE
 from debias.metrics import CROSS, SEEDS_NEEDED, Change, ComparisonReport, FairnessReport, Skill
-from debias.ranking import UNKNOWN
 from debias.reach import reach, readings
+from debias.statistics.groupings import UNKNOWN
+from debias.types import BASELINE
 
 ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
 

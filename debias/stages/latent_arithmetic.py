@@ -8,10 +8,9 @@ import pandas as pd
 from jaxtyping import Bool, Int64, Shaped, UInt8
 
 from debias import generation
-from debias.ranking import UNKNOWN
 from debias.report.text import attribute_name, words
 from debias.stages.latent_source import COLUMNS, LatentPage, LatentSource
-from debias.types import group_names
+from debias.statistics.groupings import UNKNOWN, group_names
 
 ENOUGH = 30  # images on each side of a difference
 VALUES = 6  # of one attribute
@@ -22,7 +21,7 @@ def arithmetic(source: LatentSource) -> Iterator[LatentPage]:
     """A page for each annotated attribute that two values or more share well enough."""
     groups = source.faces.groups(source.rows)
     for number, attribute in enumerate(source.faces.attributes, start=1):
-        names = group_names(groups[attribute], UNKNOWN)
+        names = group_names(groups[attribute])
         usable, too_few = _usable(names)
         if usable:
             generator = source.generator(f"arithmetic/{attribute}")

@@ -12,7 +12,6 @@ import pandas as pd
 
 from debias import __version__, metrics, report
 from debias.artifacts import Artifact, content_key, load_array, load_faces, load_latents
-from debias.config import BASELINE
 from debias.density import active_dimensions
 from debias.errors import StorageError
 from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, TrainingReport
@@ -32,7 +31,7 @@ from debias.stages.run import Run, dump
 from debias.stages.situation import sentence, situations
 from debias.stages.weights import load_multiples
 from debias.stages.withholding import small_test_groups, small_training_groups, without
-from debias.types import FaceStore
+from debias.types import BASELINE, FaceStore
 
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet

@@ -13,7 +13,6 @@ from debias.density import DensityEstimator, MixtureDensity, RatioDensity
 from debias.descriptors import DESCRIPTORS, describe
 from debias.errors import ConfigError
 from debias.membership import calibrated_membership, cross_fitted_membership
-from debias.ranking import UNKNOWN
 from debias.stages.discriminator import (
     annotated,
     build_group_ratio,
@@ -23,6 +22,7 @@ from debias.stages.discriminator import (
 from debias.stages.reference import SPLIT
 from debias.stages.representation import encode_store
 from debias.stages.run import Run, dump
+from debias.statistics.groupings import UNKNOWN
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio, Weighting
 

@@ -2,8 +2,8 @@
 
 import warnings
 
-from debias.concentration import expected_distinct
 from debias.errors import WeightDegeneracyError
+from debias.statistics.concentration import expected_distinct
 from debias.types import SamplingWeights
 
 LEAST_SHARE = 0.01

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from debias.audit.crossings import groupings
-from debias.audit.group_areas import areas
+from debias.audit.declared import declared_groupings
 from debias.audit.group_losses import losses
 from debias.audit.group_shares import shares
 from debias.audit.group_words import percent
@@ -18,7 +17,7 @@ from debias.audit.groups import _judged, _states, audit_groups
 from debias.audit.rules import AuditRules
 from debias.errors import DataError, GroupSchemaError
 from debias.metrics import hidden_counts
-from debias.ranking import auc_by_group
+from debias.statistics.areas import areas_of_people, auc_by_group
 
 RACE = {"race": {"A": 0.25, "B": 0.25, "C": 0.5}}
 FIELDS = {
@@ -45,7 +44,7 @@ def rows(audit, attribute="race"):
 
 def compared(values, declared, people=None, hidden=()):
     """Counts, p-values and verdicts alone: quick enough to repeat."""
-    (grouping,) = groupings(pd.DataFrame({"race": values}), {"race": declared})
+    (grouping,) = declared_groupings(pd.DataFrame({"race": values}), {"race": declared})
     none = np.zeros(len(grouping.cells), dtype=bool)
     withheld = np.isin(grouping.cells, [f"race:{name}" for name in hidden])
     table = shares(grouping, withheld, people, level=0.05, comparisons=len(declared))
@@ -333,7 +332,7 @@ def test_an_area_over_everybody_is_undefined():
 
 def test_nobody_else_is_compared_with_images_that_are_masked():
     score, codes = np.array([3.0, 1.0, 2.0, 0.0]), np.array([0, 0, -1, -1])
-    assert areas(score, codes, None, level=0.05)["auc"].to_dict() == {0: 0.75}
+    assert areas_of_people(score, codes, None, level=0.95)["auc"].to_dict() == {0: 0.75}
 
 
 def test_weights_that_know_a_group_raise_it_and_others_do_not():

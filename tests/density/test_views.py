@@ -3,7 +3,7 @@
 import numpy as np
 
 from debias.density import HistogramDensity, combined, rarity
-from debias.ranking import area_under_curve
+from debias.statistics.areas import area_under_curve
 from debias.types import Latents, Rarity
 
 IDS = np.arange(400).astype(str)

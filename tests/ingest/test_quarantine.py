@@ -15,7 +15,7 @@ from debias.errors import EmptyDatasetError, GroupSchemaError, QuarantineLimitEx
 from debias.ingest import room as ingest
 from debias.ingest.quarantine import QuarantineLimits
 from debias.ingest.rejection_rates import fisher
-from debias.multiplicity import holm
+from debias.statistics.intervals import holm
 from debias.types import Rejected
 
 LIMITS = QuarantineLimits()

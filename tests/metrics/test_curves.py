@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from debias.metrics.curves import calibration_table, confusion_table, score_table
-from debias.metrics.disaggregation import Grouping
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.outcomes import Outcomes
+from debias.statistics.groupings import Grouping
+from debias.statistics.intervals import clopper_pearson
 
 CLASSES = ("Male", "Female")
 

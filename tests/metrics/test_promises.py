@@ -10,11 +10,11 @@ from scipy.stats import binom
 
 from debias.metrics import evaluate
 from debias.metrics.cells import Cells
-from debias.metrics.clusters import Units, bootstrap
-from debias.metrics.disaggregation import Grouping
-from debias.metrics.intervals import clopper_pearson, difference_limits, wilson
-from debias.metrics.rates import RATES, counted, measures, ratio
-from debias.multiplicity import bonferroni_level
+from debias.metrics.rates import RATES, measures
+from debias.statistics.counts import counted, ratio
+from debias.statistics.groupings import Grouping
+from debias.statistics.intervals import bonferroni_level, clopper_pearson, difference_limits, wilson
+from debias.statistics.people import Units, bootstrap
 
 PROMISED_COVER = 0.94
 MINIMUM = 30

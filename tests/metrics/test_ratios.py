@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.metrics.intervals import clopper_pearson
 from debias.metrics.ratios import (
     chance_below,
     corrected_variance,
@@ -13,6 +12,7 @@ from debias.metrics.ratios import (
     lowest_to_highest,
     ratio_limits,
 )
+from debias.statistics.intervals import clopper_pearson
 
 
 @pytest.mark.parametrize(("groups", "chance"), [(2, 0.04), (7, 0.26), (14, 0.46), (28, 0.71)])

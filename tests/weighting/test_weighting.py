@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias import concentration
 from debias.density import HistogramDensity, rarity, smoothing
 from debias.errors import DataError, NonFiniteWeightError, WeightDegeneracyError, WeightError
+from debias.statistics import concentration
 from debias.types import Latents, SamplingWeights, TrainingTable
 from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, ReferenceRatio, Uniform
 

@@ -1,24 +1,75 @@
 """Images of one person are not independent: how many independent images they are worth.
 
-``g`` cells, ``m`` measures, ``u`` units (the images of one person in one cell), ``k`` patterns
-(distinct confusion counts of a unit), ``b`` replicates.
+Rates within cells (``bootstrap``), their differences (``shared_people``), and the shares that cells
+have of all images (``Shares``).
+
+``n`` images, ``g`` cells, ``m`` measures, ``u`` units (the images of one person in one cell), ``k``
+patterns (distinct counts of a unit), ``b`` replicates.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Real
 from scipy import sparse
 from scipy.special import ndtri, stdtrit
 
-from debias.metrics.rates import Measure, counted, ratio
+from debias.statistics.counts import Measure, counted, ratio
 
 REPLICATES = 2_000
 # With fewer people on either side of a rate (some image right, some image wrong) neither the
 # bootstrap nor its standard error can be trusted, and each person counts as one image.
 FEW = 20
+NOTHING = 1e-300
 _CELLS_AT_ONCE = 128
+
+
+def summed(
+    codes: Int64[np.ndarray, " u"], values: Real[np.ndarray, " u"], n_cells: int
+) -> Float64[np.ndarray, " g"]:
+    """Sum of a value of each unit over the units of each cell."""
+    # Without rows, bincount forgets that it was to sum floats.
+    return np.bincount(codes, weights=values, minlength=n_cells).astype(np.float64)
+
+
+def kish(
+    codes: Int64[np.ndarray, " u"],
+    size: Real[np.ndarray, " u"],
+    n_cells: int,
+    times: Real[np.ndarray, " u"] | float = 1.0,
+) -> Float64[np.ndarray, " g"]:
+    """Independent images of each cell if those of one unit are all alike; NaN without images.
+
+    Args:
+        codes: (u,) cell of each unit.
+        size: (u,) its images.
+        n_cells: g.
+        times: (u,) how many units there are of its kind.
+
+    Reference:
+        Kish, "Survey Sampling", 1965: (sum c)^2 / sum c^2 over the c images of each unit.
+    """
+    images = summed(codes, size * times, n_cells)
+    return ratio(np.square(images), summed(codes, np.square(size) * times, n_cells))
+
+
+def student(
+    freedom: float | Float64[np.ndarray, "*cells"], level: float
+) -> Float64[np.ndarray, "*cells"]:
+    """How much longer a tail of Student's t is than a normal one; at least 1 degree of freedom."""
+    quantile = (1 + level) / 2
+    return stdtrit(np.maximum(freedom, 1.0), quantile) / ndtri(quantile)
+
+
+def freedom(
+    squares: float | Float64[np.ndarray, "*cells"], fourths: float | Float64[np.ndarray, "*cells"]
+) -> Float64[np.ndarray, "*cells"]:
+    """Degrees of freedom of a variance, by the sums of e^2 and e^4 over the errors e of people.
+
+    They are few where a few people make up most of the variance, and never below 1.
+    """
+    return np.maximum(1.0, np.square(squares) / np.maximum(fourths, NOTHING) - 1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,11 +123,9 @@ class Clusters:
             Deviations: the variance is the bootstrap's, and with few people on one side each
             person counts as one image.
         """
-        quantile = (1 + level) / 2
-        student = stdtrit(np.maximum(self.people - 1, 1), quantile)
+        wider = student(self.people - 1, level)
         with np.errstate(divide="ignore", invalid="ignore"):
-            size = self.value * (1 - self.value) / self.variance
-            size = size * np.square(ndtri(quantile) / student)
+            size = self.value * (1 - self.value) / self.variance / np.square(wider)
         size = np.where(self.few | ~np.isfinite(size), self.kish, size)
         return np.minimum(size, denominator)
 
@@ -101,7 +150,6 @@ def bootstrap(
         replicates: b.
     """
     above, below = counted(units.table, found)  # (u, m)
-    people, kish = _sizes(units, below)
     hits, misses = (_summed(units, (part > 0).astype(float)) for part in (above, below - above))
     value = ratio(_summed(units, above), _summed(units, below))
     parts = [
@@ -110,8 +158,8 @@ def bootstrap(
     ]
     variance, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Clusters(
-        people=people,
-        kish=kish,
+        people=_summed(units, (below > 0).astype(float)),
+        kish=np.stack([kish(units.codes, size, units.n_cells) for size in below.T], axis=1),
         value=value,
         variance=variance,
         few=np.minimum(hits, misses) < FEW,
@@ -175,19 +223,75 @@ def widening(
     return np.sqrt(1 + np.clip(share, 0, 1))
 
 
-def _sizes(
-    units: Units, below: Float64[np.ndarray, "u m"]
-) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
-    people = _summed(units, (below > 0).astype(float))
-    return people, ratio(np.square(_summed(units, below)), _summed(units, np.square(below)))
+class Shares:
+    """Shares that cells have of all images, where each person has several.
+
+    ``u`` units: the images of one person in one cell.
+
+    Args:
+        codes: (n,) cell of each image.
+        people: (n,) who is shown, numbered from 0.
+        n_cells: g.
+    """
+
+    def __init__(
+        self, codes: Int64[np.ndarray, " n"], people: Int64[np.ndarray, " n"], n_cells: int
+    ) -> None:
+        self.g = n_cells
+        pairs, here = np.unique(people * n_cells + codes, return_counts=True)
+        self.by_person = np.bincount(people).astype(np.float64)
+        self.cell, self.here = pairs % n_cells, here.astype(np.float64)  # (u,)
+        self.all = self.by_person[pairs // n_cells]  # (u,) images of that person in any cell
+
+    def worth(self) -> Float64[np.ndarray, " g"]:
+        """Independent images of each cell by :func:`kish`."""
+        return kish(self.cell, self.here, self.g)
+
+    def fraction(self, level: float, shown: Bool[np.ndarray, " g"]) -> Float64[np.ndarray, " g"]:
+        """(g,) independent images that leave the same uncertainty, as a fraction of the images.
+
+        With p the share of a cell, and e = c - p m of a person with m images of which c lie in
+        the cell, the variance of p is sum(e^2) / (sum m)^2 * u / (u - 1) for u people. It is
+        divided by p (1 - p) / sum(m), that of independent images; so is the sum over all cells
+        that are shown, and the larger quotient counts: who appears most often may be missing in a
+        small group by chance. A cell with nobody or everybody inside has no variance; there each
+        person counts as one image (Kish).
+
+        Args:
+            level: Of the interval, in (0, 1).
+            shown: (g,) cells whose number is not withheld.
+
+        Reference:
+            Korn and Graubard 1998, Confidence intervals for proportions with small expected number
+            of positive counts estimated from survey data, Survey Methodology 24; the quotient over
+            all cells is the first-order correction of Rao and Scott 1981, The analysis of
+            categorical data from complex sample surveys, Journal of the American Statistical
+            Association 76. Deviation: the degrees of freedom are estimated.
+        """
+        people, images = int((self.by_person > 0).sum()), max(1.0, self.by_person.sum())
+        share = summed(self.cell, self.here, self.g) / images
+        squares, fourths = (self._errors(share, power) for power in (2, 4))
+        variance = squares / images**2 * people / max(1, people - 1)
+        alone = share * (1 - share) / images
+        held = alone > 0
+        alike = np.square(self.by_person).sum() / images
+        together = variance[shown].sum() / max(NOTHING, alone[shown].sum())
+        effect = np.maximum(variance / np.maximum(NOTHING, alone), together)
+        effect = np.maximum(1.0, np.where(held, effect, alike))
+        wider = np.where(held, student(freedom(squares, fourths), level), 1.0)
+        return 1 / (np.square(wider) * effect)
+
+    def _errors(self, share: Float64[np.ndarray, " g"], power: int) -> Float64[np.ndarray, " g"]:
+        """Sum over people of (c - p m)^power."""
+        inside = (self.here - share[self.cell] * self.all) ** power
+        rest = summed(self.cell, self.all**power, self.g)
+        outside = (self.by_person**power).sum() - rest
+        return summed(self.cell, inside, self.g) + share**power * outside
 
 
 def _summed(units: Units, values: Float64[np.ndarray, "u m"]) -> Float64[np.ndarray, "g m"]:
     """Sum over the units of each cell."""
-    columns = [
-        np.bincount(units.codes, weights=column, minlength=units.n_cells) for column in values.T
-    ]
-    return np.stack(columns, axis=1)
+    return np.stack([summed(units.codes, column, units.n_cells) for column in values.T], axis=1)
 
 
 def _replicated(

@@ -1,4 +1,4 @@
-"""Samples -> cells: every value of every attribute, and the full crossing of all attributes.
+"""Samples -> cells: every value of every attribute, and the crossing of all attributes.
 
 ``n`` samples, ``g`` cells.
 """
@@ -12,10 +12,11 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int64, Shaped
+from numpy.typing import ArrayLike
 
 from debias.errors import EvaluationError, GroupSchemaError
-from debias.ranking import UNKNOWN
 
+UNKNOWN = "unknown"  # the group of samples without a group label
 CROSS = " x "
 # A crossing beyond this could not be read by a person, and 40 attributes would not fit in memory.
 MOST_CELLS = 10_000
@@ -31,9 +32,11 @@ class Grouping:
 
     Attributes:
         attribute: ``race``, or ``race x gender`` for a crossing.
-        cells: (g,) names, such as ``race:Black`` or ``race:Black x gender:Female``.
+        cells: (g,) names, such as ``race:Black`` or ``race:Black x gender:Female``; the last
+            attribute varies fastest.
         codes: (n,) cell of each sample; a cell without samples has no code.
         source: Who says so; of a crossing, the weakest source of its attributes.
+        is_crossing: Whether attributes are crossed.
     """
 
     attribute: str
@@ -45,7 +48,8 @@ class Grouping:
     @property
     def unlabelled(self) -> Bool[np.ndarray, " g"]:
         """(g,) cells of images without a group label, which are no group."""
-        return np.array([is_unknown(cell) for cell in self.cells], dtype=bool)
+        parts = [cell.split(CROSS) if self.is_crossing else [cell] for cell in self.cells]
+        return np.array([any(value_of(part) == UNKNOWN for part in one) for one in parts], bool)
 
     @property
     def sizes(self) -> Int64[np.ndarray, " g"]:
@@ -55,7 +59,36 @@ class Grouping:
 
 def is_unknown(cell: str) -> bool:
     """Whether a cell holds images without a group label."""
-    return any(part.partition(":")[2] == UNKNOWN for part in cell.split(CROSS))
+    return any(value_of(part) == UNKNOWN for part in cell.split(CROSS))
+
+
+def value_of(cell: str) -> str:
+    """``Black`` of ``race:Black``."""
+    return cell.partition(":")[2]
+
+
+def named_cell(attributes: Sequence[str], values: Sequence[str]) -> str:
+    """``race:Black x gender:Female``."""
+    return CROSS.join(map(":".join, zip(attributes, values, strict=True)))
+
+
+def group_names(groups: ArrayLike, unknown: str = UNKNOWN) -> Shaped[np.ndarray, " n"]:
+    """Groups of any kind as text; None, NaN and empty text become ``unknown``."""
+    column = pd.Series(list(np.asarray(groups, dtype=object)), dtype=object)
+    text = column.where(column.notna(), "").astype(str).str.strip()
+    return text.where(text != "", unknown).to_numpy(dtype=str)
+
+
+def held_cells(codes: Sequence[Int64[np.ndarray, " n"]], size: int) -> Int64[np.ndarray, " n"]:
+    """(n,) cell of the crossing of some columns that each of ``size`` samples is in.
+
+    Only cells that hold samples are numbered, in order of first appearance.
+    """
+    cells = np.zeros(size, dtype=np.int64)
+    for one in codes:
+        # Numbered anew each time: the product of many columns would leave the integers.
+        cells = pd.factorize(cells * (one.max(initial=0) + 1) + one)[0].astype(np.int64)
+    return cells
 
 
 def join_groups(groups: pd.DataFrame, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFrame:

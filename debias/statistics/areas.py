@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from scipy.special import expit, logit, ndtri, stdtrit
 from scipy.stats import rankdata
 
 from debias.errors import EvaluationError
-
-UNKNOWN = "unknown"
+from debias.statistics.groupings import UNKNOWN
+from debias.statistics.people import freedom, student
 
 _HALVINGS = 40  # of [0, 1]: down to 1e-12
 
@@ -93,6 +93,70 @@ def auc_by_group(
         areas = [_area_within(score, members, labels == label) for label in np.unique(labels)]
         rows.append((name, *_pooled(areas, level), int(members.sum())))
     return pd.DataFrame(rows, columns=["group", "auc", "low", "high", "n"])
+
+
+def areas_of_people(
+    score: Float64[np.ndarray, " n"],
+    codes: Int64[np.ndarray, " n"],
+    people: Int64[np.ndarray, " n"] | None,
+    *,
+    level: float,
+) -> pd.DataFrame:
+    """Area under the ROC curve of a score against membership of each cell.
+
+    Where people repeat, intervals grow by how much more the area varies between people than
+    between independent images.
+
+    Args:
+        score: (n,), finite; higher is expected for members.
+        codes: (n,) cell, -1 for images that are nobody's members but others to everybody.
+        people: (n,) who is shown, numbered from 0; None where nobody says.
+        level: Of the intervals, in (0, 1).
+
+    Returns:
+        Columns ``auc``, ``auc_low``, ``auc_high`` by cell; cells without images have no row. NaN
+        where everyone is a member.
+    """
+    table = auc_by_group(score, np.zeros(len(score), dtype=np.int64), codes, level=level)
+    table = table.drop(columns="n").set_index("group").drop(index=-1, errors="ignore")
+    table = table.rename(columns={"low": "auc_low", "high": "auc_high"}).astype(np.float64)
+    if people is None:
+        return table
+    wider = np.array([_widening(score, codes == code, people, level) for code in table.index])
+    return table.assign(
+        auc_low=(table["auc"] - wider * (table["auc"] - table["auc_low"])).clip(lower=0),
+        auc_high=(table["auc"] + wider * (table["auc_high"] - table["auc"])).clip(upper=1),
+    )
+
+
+def _widening(
+    score: Float64[np.ndarray, " n"],
+    members: Bool[np.ndarray, " n"],
+    people: Int64[np.ndarray, " n"],
+    level: float,
+) -> float:
+    """Half a width for people that repeat over that for independent images, at least 1.
+
+    With e what the images of one person add to the error of the area, the quotient of the
+    variances is sum(e^2) over people by that over images; Student's t makes it matter if few people
+    make up a group, or most images.
+
+    Reference:
+        Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53, 1997.
+        Deviations: relative to independent images; Student's t, degrees of freedom estimated.
+    """
+    if members.all() or not members.any():
+        return 1.0
+    ranks, influence = rankdata(score), np.empty(len(score))
+    for side, sign in ((members, 1), (~members, -1)):
+        beaten = ranks[side] - rankdata(score[side])  # images of the other side
+        influence[side] = sign * (beaten - beaten.mean())  # a common factor cancels
+    by_person = np.bincount(people, weights=influence)
+    alone, together = np.square(influence).sum(), np.square(by_person).sum()
+    if alone == 0:
+        return 1.0
+    wider = student(freedom(together, (by_person**4).sum()), level)
+    return float(wider * max(1.0, np.sqrt(together / alone)))
 
 
 def _check(

@@ -1,4 +1,6 @@
-"""Intervals for one proportion, and for the difference of two."""
+"""Intervals for one proportion and for the difference of two, and several of them at once."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64, Real
@@ -52,6 +54,28 @@ def clopper_pearson(
     low = np.where(x > 0, betaincinv(np.where(x > 0, x, 1), n - x + 1, tail), 0.0)
     high = np.where(x < n, betaincinv(x + 1, np.where(x < n, n - x, 1), 1 - tail), 1.0)
     return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A part of a set, with a 95 % interval (Clopper-Pearson).
+
+    Attributes:
+        count: Images of the part.
+        size: Images of the set.
+    """
+
+    count: int
+    size: int
+    value: float
+    low: float
+    high: float
+
+
+def share_of(count: int, size: int) -> Share:
+    """A share with its interval; ``size`` is at least 1."""
+    low, high = map(float, clopper_pearson(np.array(count), np.array(size)))
+    return Share(count=count, size=size, value=count / size, low=low, high=high)
 
 
 def wilson(
@@ -157,6 +181,32 @@ def difference_p_value(
         size = np.concatenate([first_size[defined], second_size[defined]])
         p[defined] = 2 * ndtr(-_touching(value, size, factors[defined]))
     return p
+
+
+def holm(p: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
+    """Adjust p-values so that a false alarm among all of them has at most their level.
+
+    Args:
+        p: In [0, 1]; NaN for a comparison that was not made, which stays NaN and does not count.
+
+    Returns:
+        In [0, 1], never below p.
+
+    Reference:
+        Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal
+        of Statistics 6.
+    """
+    adjusted = np.full(len(p), np.nan)
+    made = np.flatnonzero(~np.isnan(p))
+    order = made[np.argsort(p[made], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
+    return adjusted
+
+
+def bonferroni_level(level: float, comparisons: int) -> float:
+    """Level of each of several intervals that hold together with ``level``."""
+    return 1 - (1 - level) / max(1, comparisons)
 
 
 def _touching(

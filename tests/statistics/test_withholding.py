@@ -8,9 +8,10 @@ from scipy import sparse
 from scipy.optimize import LinearConstraint, milp
 
 from debias.errors import EvaluationError
-from debias.metrics import suppression
-from debias.metrics.rates import RATES, counted, measures
-from debias.metrics.suppression import withheld
+from debias.metrics.rates import RATES, measures
+from debias.statistics import withholding
+from debias.statistics.counts import counted
+from debias.statistics.withholding import withheld
 
 FOUND = measures(("no", "yes"), "yes")
 ACCURACY, TPR, FPR, SELECTION, PRECISION = range(5)
@@ -385,7 +386,7 @@ def test_predictions_do_not_sway_the_choice_for_sizes_and_true_classes(data):
     for counts in (first, again):
         moves = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(suppression, "_admit", lambda *given, to=moves: to.append(given[2]))
+            patch.setattr(withholding, "_admit", lambda *given, to=moves: to.append(given[2]))
             hide(counts, crossing(2, 3))
         chosen.append(np.array(moves))
     np.testing.assert_array_equal(*chosen)
