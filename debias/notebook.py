@@ -299,7 +299,7 @@ def _options(
     """How images are read (``data``) and what else a recipe says (``recipe``), where given."""
     data = {"name": layout, "table": table and str(table), "subject_column": subject}
     recipe = {"label": label, "attributes": _listed(attributes) or None, "image_size": size}
-    both = {"data": data, "recipe": recipe}
+    both: dict[str, dict[str, Any]] = {"data": data, "recipe": recipe}
     return {
         part: {name: value for name, value in given.items() if value is not None}
         for part, given in both.items()

@@ -35,6 +35,9 @@ class Lines:
     def reused(self, title: str) -> None:
         sys.stderr.write(f"{title}: found finished\n")
 
+    def note(self, text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+
 
 class Silence:
     """Nobody watches."""

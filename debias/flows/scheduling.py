@@ -81,7 +81,8 @@ def schedule(wish: Wish) -> Deployed:
     """
     flow: Flow[..., Any] = audit_faces if wish.audit else debias_faces
     given = {"recipe": str(wish.recipe.absolute()), "changes": "\n".join(wish.changes)}
-    name = (audit_recipe if wish.audit else run_recipe)(**given).name
+    chosen = audit_recipe if wish.audit else run_recipe
+    name = chosen(given["recipe"], given["changes"]).name
     times = _times(wish)
     with _server() as client:
         _require_pool(client)

@@ -169,7 +169,7 @@ def chosen_metric(metric: str | None, known: Sequence[str]) -> str:
     """
     if metric is None and known:
         return known[0]
-    if metric not in known:
+    if metric is None or metric not in known:
         raise EvaluationError(unknown("measure", metric, known))
     return metric
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from debias.config import BASELINE, RunConfig
-from debias.types import FaceStore
+from debias.config import RunConfig
+from debias.types import BASELINE, FaceStore
 
 FEW = 2000  # training images
 
@@ -47,6 +47,6 @@ def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
             chosen = groups[list(getattr(rule, "by", ()) or faces.attributes)]
             if (chosen.nunique() < 2).all():
                 yield (
-                    f"Arm {arm!r} balances {', '.join(chosen)}, but all training images are of "
+                    f"Arm {arm!r} balances {', '.join(map(str, chosen))}, but all training images are of "
                     "one group: it will be plain training."
                 )

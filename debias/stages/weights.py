@@ -15,7 +15,6 @@ from debias.artifacts import (
     load_weights,
     save_weights,
 )
-from debias.config import BASELINE
 from debias.errors import WeightError
 from debias.sealed import write_json
 from debias.seeding import stream_seed
@@ -24,7 +23,7 @@ from debias.stages.run import Run, dump
 from debias.stages.targets import Given, Inputs, score_of
 from debias.stages.withholding import small_training_groups, without
 from debias.tracking import Tracker
-from debias.types import FaceStore, SamplingWeights
+from debias.types import BASELINE, FaceStore, SamplingWeights
 from debias.weighting.gate import in_an_epoch
 
 STAGE = "weights"
