@@ -47,6 +47,6 @@ def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
             chosen = groups[list(getattr(rule, "by", ()) or faces.attributes)]
             if (chosen.nunique() < 2).all():
                 yield (
-                    f"Arm {arm!r} balances {', '.join(map(str, chosen))}, but all training images are of "
-                    "one group: it will be plain training."
+                    f"Arm {arm!r} balances {', '.join(map(str, chosen))}, but all training images "
+                    "are of one group: it will be plain training."
                 )
