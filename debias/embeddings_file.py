@@ -250,8 +250,7 @@ def _family(path: Path, names: Sequence[str], numbers: Sequence[str]) -> list[st
             families.setdefault(match[1], []).append((int(match[2]), name))
     known = [[name for _, name in sorted(one)] for one in families.values()]
     known = [one for one in known if not set(numbers).isdisjoint(one)]
-    none: list[str] = []
-    largest, second, *_ = [*sorted(known, key=len, reverse=True), none, none]
+    largest, second = [*sorted(known, key=len, reverse=True), [], []][:2]
     if len(largest) < min(2, len(numbers)):
         raise DataError(
             f"{path} does not look like embeddings: its columns of numbers ({_listed(numbers)}) "

@@ -191,7 +191,7 @@ def test_a_second_store_needs_rows_of_its_own(drawn, tmp_path):
 def test_a_missing_training_face_stops_the_run(drawn, tmp_path):
     source, faces = drawn
     names = faces.ids(faces.rows("train"))[1:]
-    frame = pd.DataFrame({"sample_id": names, "x": np.linspace(0, 1, len(names))})
+    frame = pd.DataFrame({"sample_id": names, "x0": np.linspace(0, 1, len(names))})
     frame.to_csv(tmp_path / "e.csv", index=False)
     shutil.copytree(source, tmp_path / "run")
     run = opened(tmp_path / "run", {"name": "embeddings", "file": str(tmp_path / "e.csv")})
