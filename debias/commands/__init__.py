@@ -42,10 +42,11 @@ for command in (run, init, ingest, audit, export, weigh, evaluate, compare, purg
     app.command(cls=RENAMED.get(command, Command))(command)
 
 
-def _tell_version(asked: bool) -> None:
+def _tell_version(asked: bool | None) -> bool:
     if asked:
         typer.echo(f"debias {__version__}")
         raise typer.Exit
+    return bool(asked)
 
 
 @app.callback()
