@@ -1,5 +1,6 @@
 """``debias ingest``: from whatever a user points at to a store, and a page that accounts for it."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -119,4 +120,6 @@ def next_step(found: Ingest) -> str:
         return f"see who is missing: debias audit {store}"
     options = {"label": recipe.label, "attributes": ",".join(recipe.attributes)}
     said = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items() if value)
+    if recipe.positive is not None:
+        said += f" --set {shlex.quote(f'positive={json.dumps(recipe.positive)}')}"
     return f"train on it: debias run {store} {said}"

@@ -45,10 +45,11 @@ for command in (
     app.command(cls=RENAMED.get(command, Command))(command)
 
 
-def _tell_version(asked: bool) -> None:
+def _tell_version(asked: bool | None) -> bool:
     if asked:
         typer.echo(f"debias {__version__}")
         raise typer.Exit
+    return bool(asked)
 
 
 @app.callback()
