@@ -26,7 +26,7 @@ DEFINITION = (
     "images whose pixels are nearest, the share that is among the ten nearest in the latent "
     "space; neighbours_by_chance: what a random order would keep."
 )
-Images = UInt8[np.ndarray, "n H W 3"]
+Images = UInt8[np.ndarray, "_ H W 3"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +38,7 @@ class Encoded:
         latents: (n, k), active dimensions.
     """
 
-    images: Images
+    images: UInt8[np.ndarray, "n H W 3"]
     latents: Float[np.ndarray, "n k"]
 
 
