@@ -136,9 +136,10 @@ def verdicts(document: dict[str, Any]) -> list[dict[str, Any]]:
         lead.append(_verdict("undeclared", UNDECLARED, DECLARE))
     elif all(one["kind"] == "nothing" for one in found):
         lead.append(_verdict("nothing", NOTHING, None))
-    return lead + sorted(found, key=lambda one: one["kind"] == "nothing")
+    return lead + sorted(found, key=lambda one: LAST.get(one["kind"], 0))
 
 
+LAST = {"nothing": 1, "coverage": 2}
 UNDECLARED = (
     "Who is missing cannot be said: nobody declared what this collection should hold, and there "
     "is no reference."

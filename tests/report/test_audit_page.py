@@ -271,7 +271,8 @@ def test_without_pictures_no_face_is_on_the_page(faceless, empty, full):
     for page in (faceless, empty):
         assert "image/webp" not in page.source
     for page in (faceless, empty):
-        assert page.visible.count("--show-faces (in a recipe: report.show_faces: true)") == 1
+        assert page.visible.count("report.show_faces") == 1
+        assert page.visible.count("--show-faces") == 1
     for sentence in ("Above, the images", "What is missing below", "The most typical images of"):
         assert sentence not in faceless.visible
     assert "report.show_faces" not in full.visible

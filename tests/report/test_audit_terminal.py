@@ -48,7 +48,7 @@ def test_it_says_what_was_recognised_and_which_annotated_columns_were_not_named(
     )
     document = empty_audit()
     document["data"]["known"] = ["annotated_race"]
-    assert "; annotated, not named: annotated_race." in terminal(document)
+    assert "; annotated columns not named: annotated_race." in terminal(document)
 
 
 @pytest.mark.parametrize(("state", "wording"), [("estimated", "below its declared share"),
