@@ -18,7 +18,7 @@ from debias.errors import PipelineError, TrackingError
 if TYPE_CHECKING:
     from debias.mlflow_tracker import MlflowTracking
 
-PATIENCE = 300  # seconds; a first start migrates its database, and machines are busy
+PATIENCE = 300.0  # seconds; a first start migrates its database, and machines are busy
 Say = Callable[[str], None]
 
 
@@ -145,7 +145,7 @@ def _start(stack: ExitStack, name: str, command: list[str], log: Path, health: s
 
 def _wait_for(server: Server, say: Say) -> None:
     def waiting(seconds: int) -> None:
-        say(f"{server.name} is starting, {seconds} s (at most {PATIENCE}) ...")
+        say(f"{server.name} is starting, {seconds} s (at most {PATIENCE:g}) ...")
 
     try:
         servers.wait_until_ready(server.health, PATIENCE, server.process, waiting)
