@@ -577,7 +577,7 @@ class Served:
         command = servers.mlflow_command(self.folder, self.port)
         settings, log = servers.server_environment(), self.folder / "log"
         self.process = servers.start(command, settings, log)
-        servers.wait_until_ready(f"{self.address}/health", 90.0, self.process)
+        servers.wait_until_ready(f"{self.address}/health", 300.0, self.process)
 
     def stop(self) -> None:
         servers.stop(self.process)

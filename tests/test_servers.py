@@ -264,7 +264,7 @@ def test_prefect_server_starts_and_stops(tmp_path):
     settings = servers.server_environment() | {"PREFECT_HOME": str(tmp_path)}
     process = servers.start(servers.prefect_command(port), settings, tmp_path / "log")
     try:
-        servers.wait_until_ready(f"http://127.0.0.1:{port}/api/health", 90.0, process)
+        servers.wait_until_ready(f"http://127.0.0.1:{port}/api/health", 300.0, process)
     finally:
         servers.stop(process)
     with socket.socket() as listener:
