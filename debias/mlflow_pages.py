@@ -126,7 +126,7 @@ def _charts(measured: Mapping[str, float]) -> dict[str, object]:
             *(_bar(name, "classifier bias") for name in COMPARED),
         ],
         "compareRunSections": [
-            *([_section(BY_GROUP, 1, 200)] if groups else []),
+            *([_section(BY_GROUP, 1, 240)] if groups else []),
             _section("classifier bias", 2, 260),
         ],
         "isAccordionReordered": True,

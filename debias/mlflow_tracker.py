@@ -61,6 +61,7 @@ D = TypeVar("D")
 
 KEY = "debias.run_key"
 ATTEMPT = "debias.attempt"
+ARM = "debias.arm"
 COMPARISON = "debias.comparison"
 OWNER = "debias.owner"
 NOT_ESTIMABLE = "debias.not_estimable"
@@ -394,8 +395,7 @@ class MlflowTracking:
             self._connection.attempt(functools.partial(self._join, key, comparison), None)
             for key in keys
         ]
-        first = next((run for run in runs if run is not None), None)
-        measured = first.data.metrics if first is not None else {}
+        measured = _of_first_arm([run for run in runs if run is not None])
         for name, view in pages.saved_views(measured, comparison).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
 
@@ -657,6 +657,14 @@ def _weights_digest(module: Any) -> str:  # noqa: ANN401 (a torch module, withou
 def _installed(package: str) -> str:
     # Local versions, such as +cpu, cannot be installed by anybody else.
     return f"{package}=={importlib.metadata.version(package).split('+')[0]}"
+
+
+def _of_first_arm(runs: Sequence[Run]) -> dict[str, float]:
+    """Means over the runs of the same arm as the first."""
+    of_arm = [run for run in runs if run.data.tags.get(ARM) == runs[0].data.tags.get(ARM)]
+    every = [run.data.metrics for run in of_arm]
+    names = dict.fromkeys(name for metrics in every for name in metrics)
+    return {n: float(np.mean([metrics[n] for metrics in every if n in metrics])) for n in names}
 
 
 def _shown(value: float) -> float:

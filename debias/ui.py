@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from subprocess import Popen
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from debias.errors import PipelineError, TrackingError
 if TYPE_CHECKING:
     from debias.mlflow_tracker import MlflowTracking
 
-PATIENCE = 300  # seconds; a first start migrates its database, and machines are busy
+PATIENCE = 300.0  # seconds; a first start migrates its database, and machines are busy
 Say = Callable[[str], None]
 
 
@@ -71,6 +72,7 @@ def serve(place: Place, say: Say) -> None:
 
 def _serve(place: Place, stack: ExitStack, say: Say) -> None:
     started = [*_mlflow(place, stack, say), *_prefect(place, stack, say)]
+    import_module("debias.mlflow_tracker")  # seconds, in which the servers start
     for server in started:
         _wait_for(server, say)
     for name, link in _tracking(place).links(_address(place.port)).items():
@@ -143,7 +145,7 @@ def _start(stack: ExitStack, name: str, command: list[str], log: Path, health: s
 
 def _wait_for(server: Server, say: Say) -> None:
     def waiting(seconds: int) -> None:
-        say(f"{server.name} is starting, {seconds} s (at most {PATIENCE}) ...")
+        say(f"{server.name} is starting, {seconds} s (at most {PATIENCE:g}) ...")
 
     try:
         servers.wait_until_ready(server.health, PATIENCE, server.process, waiting)
@@ -158,7 +160,7 @@ def _raise_if_ended(server: Server) -> None:
 
 
 def _tracking(place: Place) -> "MlflowTracking":
-    from debias.mlflow_tracker import MlflowTracking  # four seconds that --help does not need
+    from debias.mlflow_tracker import MlflowTracking  # seconds that --help does not need
 
     return MlflowTracking(servers.local_store(place.folder), place.experiment)
 

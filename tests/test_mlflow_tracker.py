@@ -531,7 +531,10 @@ class TestPages:
         limits = {f"accuracy by group/race:a_{end}": 0.5 for end in ("low", "high")}
         with tracking.open(KEY, "run", TAGS) as tracker:
             tracker.metrics(rates | limits)
-        tracking.provision_views("flow-1", [KEY])
+        for key, arm in (("seed 1", "latent"), ("other", "groups")):  # b: 0.6, then another arm's
+            with tracking.open(key, key, {"debias.arm": arm}) as tracker:
+                tracker.metrics({"accuracy by group/race:b": 0.5 if arm == "latent" else 1.0})
+        tracking.provision_views("flow-1", [KEY, "seed 1", "other"])
         tags = client.get_experiment(tracking.experiment_id).tags
         views = {name: self.unpacked(tags, name) for name in self.linked(tracking)}
         assert set(views) == {"classifier-bias", "classifier-bias-by-arm"}
@@ -574,7 +577,7 @@ class Served:
         command = servers.mlflow_command(self.folder, self.port)
         settings, log = servers.server_environment(), self.folder / "log"
         self.process = servers.start(command, settings, log)
-        servers.wait_until_ready(f"{self.address}/health", 90.0, self.process)
+        servers.wait_until_ready(f"{self.address}/health", 300.0, self.process)
 
     def stop(self) -> None:
         servers.stop(self.process)

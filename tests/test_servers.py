@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -141,12 +142,12 @@ def test_waiting_is_given_up_when_the_server_has_ended(tmp_path):
 
 def test_waiting_is_reported(monkeypatch):
     clock = iter(range(0, 100, 3))
-    monkeypatch.setattr(servers.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(servers.time, "sleep", lambda seconds: None)
+    hands = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda seconds: None)
+    monkeypatch.setattr(servers, "time", hands)
     heard: list[int] = []
     url = f"http://127.0.0.1:{servers.free_port()}/health"
     with pytest.raises(PipelineError, match="did not answer"):
-        servers.wait_until_ready(url, 20, waiting=heard.append)
+        servers.wait_until_ready(url, 20.0, waiting=heard.append)
     assert heard == [12]
 
 
@@ -250,7 +251,7 @@ class TestUi:
         assert not servers.is_taken(port)
 
     def until(self, process: subprocess.Popen[bytes], log: Path, line: str) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while line not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline
@@ -263,7 +264,7 @@ def test_prefect_server_starts_and_stops(tmp_path):
     settings = servers.server_environment() | {"PREFECT_HOME": str(tmp_path)}
     process = servers.start(servers.prefect_command(port), settings, tmp_path / "log")
     try:
-        servers.wait_until_ready(f"http://127.0.0.1:{port}/api/health", 90.0, process)
+        servers.wait_until_ready(f"http://127.0.0.1:{port}/api/health", 300.0, process)
     finally:
         servers.stop(process)
     with socket.socket() as listener:
