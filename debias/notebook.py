@@ -224,8 +224,7 @@ def audit_folder(  # noqa: PLR0913 (the options of the command)
         "audit.shares_file": shares and str(shares),
         "report.show_faces": show_faces or None,
     }
-    named = {name: value for name, value in asked.items() if value is not None}
-    recipe = _recipe(SpaceRecipe, source, options, named | dict(changes or {}))
+    recipe = _recipe(SpaceRecipe, source, options, _given(asked) | dict(changes or {}))
     folder = Path(out or Path("runs") / recipe.name)
     job = open_job(recipe, folder, progress=progress or Lines())
     tracking = choose_tracking(recipe.tracking, folder.parent)
@@ -294,11 +293,11 @@ def _options(
     """How images are read (``data``) and what else a recipe says (``recipe``), where given."""
     data = {"name": layout, "table": table and str(table), "subject_column": subject}
     recipe = {"label": label, "attributes": _listed(attributes) or None, "image_size": size}
-    both = {"data": data, "recipe": recipe}
-    return {
-        part: {name: value for name, value in given.items() if value is not None}
-        for part, given in both.items()
-    }
+    return {"data": _given(data), "recipe": _given(recipe)}
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _recipe(
@@ -336,12 +335,18 @@ def _of_path(
     named = path.suffix in {".yaml", ".yml"}
     if named:
         _require_plain(str(path), options)
+    data, recipe = options["data"], options["recipe"]
     if kind is FacesRecipe:
-        return ingesting.recipe_of(ingesting.Request(source=path, **options, overrides=overrides))
+        return ingesting.recipe_of(
+            ingesting.Request(source=path, data=data, recipe=recipe, overrides=overrides)
+        )
     if kind is SpaceRecipe:
-        place = {"config": path} if named else {"folder": path}
-        request = audit_command.Request(**place, **options, overrides=overrides)
-        return audit_command.recipe_of(request)
+        config, folder = (path, None) if named else (None, path)
+        return audit_command.recipe_of(
+            audit_command.Request(
+                config=config, folder=folder, data=data, recipe=recipe, overrides=overrides
+            )
+        )
     if named:
         return load_config(path, overrides)
     return _run_on(path, options, overrides)
