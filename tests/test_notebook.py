@@ -121,7 +121,7 @@ class TestRun:
 
 
 class TestFolder:
-    def test_a_folder_becomes_a_store_latents_and_an_audit(self, faces, tmp_path):
+    def test_a_folder_becomes_a_store_latents_and_an_audit(self, result, faces, tmp_path):
         store = debias.ingest(
             faces, table=faces / "table.csv", label="smiling", attributes="tone", size=32,
             changes={"ingest.near_duplicates": False}, out=tmp_path / "store", progress=Silence(),
@@ -133,12 +133,12 @@ class TestFolder:
         report = debias.audit(store, latents, rules=QUICK)
         assert repr(report).startswith("AuditReport of 80 images: ")
         page = report.save_html(tmp_path / "pages" / "audit.html").read_text(encoding="utf-8")
-        assert "80 images" in page
+        assert "Who is missing from this collection?" in page
         assert "data:image/png" not in page  # no photograph
         assert isinstance(report.plot(), Figure)
         other = debias.ingest(store, size=16, out=tmp_path / "small", progress=Silence())
         with pytest.raises(DataError, match="16 pixels, the run was trained on 32"):
-            debias.encode(other, run=tmp_path / "z")
+            debias.encode(other, run=result.folder)
 
     def test_an_audit_in_a_folder_can_be_exported(self, faces, tmp_path):
         rules = {f"audit.{name}": getattr(QUICK, name) for name in ("map_method", "permutations")}
