@@ -229,8 +229,7 @@ def audit_folder(  # noqa: PLR0913 (the options of the command)
         "audit.shares_file": shares and str(shares),
         "report.show_faces": show_faces or None,
     }
-    named = {name: value for name, value in asked.items() if value is not None}
-    recipe = _recipe(SpaceRecipe, source, options, named | dict(changes or {}))
+    recipe = _recipe(SpaceRecipe, source, options, _given(asked) | dict(changes or {}))
     folder = Path(out or Path("runs") / recipe.name)
     job = open_job(recipe, folder, progress=progress or Lines())
     tracking = choose_tracking(recipe.tracking, folder.parent)
@@ -299,11 +298,11 @@ def _options(
     """How images are read (``data``) and what else a recipe says (``recipe``), where given."""
     data = {"name": layout, "table": table and str(table), "subject_column": subject}
     recipe = {"label": label, "attributes": _listed(attributes) or None, "image_size": size}
-    both: dict[str, dict[str, Any]] = {"data": data, "recipe": recipe}
-    return {
-        part: {name: value for name, value in given.items() if value is not None}
-        for part, given in both.items()
-    }
+    return {"data": _given(data), "recipe": _given(recipe)}
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _recipe(

@@ -167,11 +167,10 @@ def chosen_metric(metric: str | None, known: Sequence[str]) -> str:
     Raises:
         EvaluationError: It was not measured.
     """
-    if metric is None and known:
-        return known[0]
-    if metric is None or metric not in known:
-        raise EvaluationError(unknown("measure", metric, known))
-    return metric
+    name = next(iter(known), None) if metric is None else metric
+    if name is None or name not in known:
+        raise EvaluationError(unknown("measure", name, known))
+    return name
 
 
 def short_table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
