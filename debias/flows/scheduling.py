@@ -86,7 +86,7 @@ def schedule(wish: Wish) -> Deployed:
     """
     flow: Flow[..., Any] = audit_faces if wish.audit else debias_faces
     given = {"recipe": os.path.abspath(wish.recipe), "changes": "\n".join(wish.changes)}
-    name = (audit_recipe if wish.audit else run_recipe)(**given).name
+    name = (audit_recipe if wish.audit else run_recipe)(given["recipe"], given["changes"]).name
     times = _times(wish)
     with _server() as client:
         _require_pool(client)
