@@ -1,5 +1,6 @@
 """What ``debias schedule`` takes and prints."""
 
+from os.path import abspath
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def schedule(
             )
         )
         when = f"at {cron!r}, {timezone}" if cron else "whenever somebody asks (--cron fixes times)"
-        say(f"Deployed {made.name}, which runs {recipe.absolute()} {when}, from {Path.cwd()}.")
+        say(f"Deployed {made.name}, which runs {abspath(recipe)} {when}, from {Path.cwd()}.")
         state = "one is running" if made.worker else f"none is running yet. Keep one up: {COMMAND}"
         say(f"Worker: {state}")
         say(f"Run now: prefect deployment run {made.name}")

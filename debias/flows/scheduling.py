@@ -1,5 +1,6 @@
 """A recipe becomes a deployment: a flow that Prefect starts by name, or at fixed times."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
 from debias.flows.recipes import audit_recipe, run_recipe
 
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait make a busy machine crawl
+    "PREFECT_PLUGINS_ENABLED": "false",  # of no use to a run, and a traceback when it is cancelled
+}
 SET_FOLDER = "prefect.deployments.steps.set_working_directory"
 POOL = "local"  # made when missing
 START = (
@@ -80,9 +85,8 @@ def schedule(wish: Wish) -> Deployed:
         PipelineError: No server is named, or it does not answer, or it refuses.
     """
     flow: Flow[..., Any] = audit_faces if wish.audit else debias_faces
-    given = {"recipe": str(wish.recipe.absolute()), "changes": "\n".join(wish.changes)}
-    chosen = audit_recipe if wish.audit else run_recipe
-    name = chosen(given["recipe"], given["changes"]).name
+    given = {"recipe": os.path.abspath(wish.recipe), "changes": "\n".join(wish.changes)}
+    name = (audit_recipe if wish.audit else run_recipe)(given["recipe"], given["changes"]).name
     times = _times(wish)
     with _server() as client:
         _require_pool(client)
@@ -111,8 +115,7 @@ def _how_it_runs(flow: Flow[..., Any]) -> dict[str, Any]:
         # Two runs would write into the same folder: the second one waits.
         "concurrency_limit": 1,
         "concurrency_options": queue,
-        # Threads that spin while they wait make a busy machine crawl.
-        "job_variables": {"env": {"OMP_WAIT_POLICY": "PASSIVE"}},
+        "job_variables": {"env": ENVIRONMENT},
         # Otherwise Prefect copies the folder, faces included, and works in the copy.
         "pull_steps": [{SET_FOLDER: {"directory": str(Path.cwd())}}],
         "tags": ["debias"],

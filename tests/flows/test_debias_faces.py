@@ -1,17 +1,17 @@
 """The flows without a server, and deployed to a server with a worker, both on loopback."""
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
+import yaml
 from mlflow import MlflowClient
+from station import ROOT, call, environment, station
 
 from debias import servers
 
-ROOT = Path(__file__).parents[2]
+SHIPPED = sorted((ROOT / "configs").glob("*.yaml"))
 SMALL = {
     "name": "flow", "image_size": 32, "seeds": 1, "device": "cpu",
     "data": {"name": "synthetic", "n_train": 240, "n_validation": 20, "n_test": 80},
@@ -34,25 +34,6 @@ AUDIT = {
 } | {
     "label": "smiling", "attributes": ["skin_tone_group"], "audit": {"map_method": "PCA"},
 }  # fmt: skip
-
-
-def environment(tmp_path, **more) -> dict[str, str]:
-    return {
-        **os.environ,
-        **servers.server_environment(),
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "NO_PROXY": "127.0.0.1",
-        **more,
-    }
-
-
-def call(command, env, timeout=180) -> str:
-    done = subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.mark.server
@@ -79,34 +60,26 @@ def test_the_flow_runs_without_a_server(tmp_path):
 @pytest.mark.server
 def test_prefect_deployment_run_debias_faces_and_audit_faces(tmp_path):
     """A Prefect server, an MLflow server and a worker; bare deployment names; both Completed."""
-    prefect_port, mlflow_port = servers.free_port(), servers.free_port()
-    api, tracking = f"http://127.0.0.1:{prefect_port}/api", f"http://127.0.0.1:{mlflow_port}"
-    env = environment(tmp_path, PREFECT_API_URL=api, MLFLOW_TRACKING_URI=tracking)
-    (tmp_path / "mlflow").mkdir()
-    started = []
-
-    def start(command, name):
-        started.append(servers.start(command, env, tmp_path / f"{name}.log"))
-        return started[-1]
-
-    try:
-        prefect = start(servers.prefect_command(prefect_port), "prefect")
-        mlflow = start(servers.mlflow_command(tmp_path / "mlflow", mlflow_port), "mlflow")
-        servers.wait_until_ready(f"{api}/health", 120.0, prefect)
-        servers.wait_until_ready(f"{tracking}/health", 120.0, mlflow)
-        cli = [sys.executable, "-m", "prefect"]
-        call([*cli, "work-pool", "create", "local", "--type", "process"], env)
-        call([*cli, "--no-prompt", "deploy", "--all"], env)
-        start([*cli, "worker", "start", "--pool", "local", "--limit", "1"], "worker")
+    with station(tmp_path) as at:
+        at.typed("prefect", "work-pool", "create", "local", "--type", "process")
+        at.typed("prefect", "--no-prompt", "deploy", "--all")
+        accept_every_shipped_recipe(at)
+        scheduled_in_an_empty_folder(at, tmp_path)
+        at.start_worker()
         parameters = ["--param", f"config={json.dumps(SMALL)}", "--param", f"out={tmp_path}/run"]
-        shown = call([*cli, "deployment", "run", "debias-faces", *parameters, "--watch"], env)
+        run = ["deployment", "run", "debias-faces", *parameters, "--watch"]
+        shown = at.typed("prefect", *run)
         assert "Completed" in shown or "finished successfully" in shown, shown
-        parameters[1] = f"config={json.dumps(AUDIT)}"  # in the run's folder: its network is used
-        shown = call([*cli, "deployment", "run", "audit-faces", *parameters, "--watch"], env)
-        assert "Completed" in shown or "finished successfully" in shown, shown
-    finally:
-        for process in reversed(started):
-            servers.stop(process)
+        # In the run's folder: its network is used.
+        (tmp_path / "audit.yaml").write_text(json.dumps(AUDIT))
+        given = {"recipe": f"{tmp_path}/audit.yaml", "out": f"{tmp_path}/run"}
+        ended = at.ended(at.submit("audit-faces/audit-faces", **given))
+        assert (ended["state"]["type"], ended["name"]) == ("COMPLETED", "flow"), ended["state"]
+        ended = at.ended(at.submit("debias-faces/debias-faces", recipe="lost.yaml"))
+        assert ended["name"] == "lost"
+        assert ended["state"]["message"].startswith(f"ConfigError: cannot read the config {ROOT}")
+        keys = {one["key"] for one in at.ask("/artifacts/filter", {})}
+        assert keys >= {"debias-faces-flow", "audit-faces-flow"}
     document = json.loads((tmp_path / "run" / "report.json").read_text())
     assert set(document["arms"]) == {"uniform", "latent"}
     client = MlflowClient(servers.local_store(tmp_path / "mlflow"))
@@ -125,3 +98,37 @@ def test_prefect_deployment_run_debias_faces_and_audit_faces(tmp_path):
         if run.data.tags["debias.stage"] == "classifier":
             assert "accuracy/worst_group" in run.data.metrics
             assert run.outputs.model_outputs
+
+
+def accept_every_shipped_recipe(at):
+    """Without a worker, so that none of them runs; and nonsense is refused."""
+    for name in ("debias-faces/debias-faces", "audit-faces/audit-faces"):
+        for path in SHIPPED:
+            run = at.submit(name, config=yaml.safe_load(path.read_text()))
+            at.ask(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}})
+        with pytest.raises(HTTPError, match="409"):
+            at.submit(name, config={"data": "synthetic", "sedes": 3})
+
+
+def scheduled_in_an_empty_folder(at, tmp_path):
+    """A recipe becomes a deployment, and the same recipe again replaces its schedule."""
+    (tmp_path / "mine.yaml").write_text(json.dumps(SMALL | {"name": "mine"}))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    command = [sys.executable, "-m", "debias", "schedule", "../mine.yaml", "--set", "seeds=1"]
+    env = at.env | {"PYTHONPATH": str(ROOT)}
+    call([*command, "--cron", "0 3 * * *"], env, empty)
+    shown = call([*command, "--cron", "30 4 * * 1", "--timezone", "Europe/Berlin"], env, empty)
+    assert "prefect deployment run debias-faces/mine" in shown
+    assert "prefect worker start --pool local" in shown
+    found = at.deployment("debias-faces/mine")
+    assert found["parameters"] == {
+        "recipe": str(tmp_path / "mine.yaml"),
+        "changes": "seeds=1",
+    }
+    (only,) = found["schedules"]
+    assert only["schedule"]["cron"] == "30 4 * * 1"
+    assert only["schedule"]["timezone"] == "Europe/Berlin"
+    (tmp_path / "mine.yaml").write_text(json.dumps(SMALL | {"name": "other"}))
+    call([*command, "--audit"], env, empty)
+    assert at.deployment("audit-faces/other")["schedules"] == []

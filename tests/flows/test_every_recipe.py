@@ -1,0 +1,46 @@
+"""Every shipped recipe through server, worker and MLflow, on small drawn sets in its layout."""
+
+import pytest
+from drawn_layouts import SHORT_RUN, audit_changes, changes_by_recipe
+from mlflow import MlflowClient
+from station import ROOT, station
+
+from debias import servers
+
+CONFIGS = ROOT / "configs"
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_every_shipped_recipe_completes(tmp_path):
+    changes = {name: [*SHORT_RUN, *own] for name, own in changes_by_recipe(tmp_path).items()}
+    assert {*changes, "audit"} == {path.stem for path in CONFIGS.glob("*.yaml")}
+    with station(tmp_path) as at:
+        at.typed("prefect", "work-pool", "create", "local", "--type", "process")
+        at.typed("prefect", "--no-prompt", "deploy", "--all")
+        at.start_worker()
+        runs = [
+            at.submit("debias-faces/debias-faces", **given(tmp_path, name, lines))
+            for name, lines in changes.items()
+        ]
+        lines = audit_changes(tmp_path)
+        runs.append(at.submit("audit-faces/audit-faces", **given(tmp_path, "audit", lines)))
+        ended = {run["name"]: run["state"] for run in map(at.ended, runs)}
+    assert {name: state["message"] for name, state in ended.items() if not done(state)} == {}
+    assert set(ended) == {*changes, "my-faces", "my-audit"} - {"folder"}
+    store = MlflowClient(servers.local_store(tmp_path / "mlflow"))
+    experiment = store.get_experiment_by_name("debias").experiment_id
+    stages = [run.data.tags["debias.stage"] for run in store.search_runs([experiment])]
+    assert (stages.count("comparison"), stages.count("audit")) == (len(changes), 1)
+
+
+def given(tmp_path, name, lines):
+    return {
+        "recipe": str(CONFIGS / f"{name}.yaml"),
+        "changes": "\n".join(lines),
+        "out": str(tmp_path / "runs" / name),
+    }
+
+
+def done(state):
+    return state["type"] == "COMPLETED"
