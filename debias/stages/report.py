@@ -167,7 +167,9 @@ def _skill(fairness: FairnessReport) -> Skill | None:
 
 
 def _told(arm: str, skill: Skill | None) -> dict[str, Any] | None:
-    return skill and skill.to_dict() | {"sentence": skill.sentence(arm_name(arm))}
+    if skill is None:
+        return None
+    return skill.to_dict() | {"sentence": skill.sentence(arm_name(arm))}
 
 
 def _changes(reports: Mapping[str, list[TrainingReport]]) -> list[Change]:
