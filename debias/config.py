@@ -215,7 +215,7 @@ class RunConfig(SpaceRecipe):
         min_length=1,
         description="Weightings to compare, by name; 'uniform' is the baseline.",
     )
-    seeds: int = Field(default=3, ge=1, le=100, description="Trainings of every arm.")
+    seeds: int = Field(default=5, ge=1, le=100, description="Trainings of every arm.")
     classifier: ClassifierRecipe = ClassifierRecipe()
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     evaluation: Rules = Rules()

@@ -119,7 +119,7 @@ def _change(axes: Axes, place: int, row: Row) -> None:
         return
     colour, mark, filled = _style(row)
     if is_number(row["seed_low"]) and is_number(row["seed_high"]):
-        axes.hlines(place, *_possible(row), color=FAINT, linewidth=10, zorder=1)
+        axes.hlines(place, *possible(row), color=FAINT, linewidth=10, zorder=1)
     if is_number(row["low"]) and is_number(row["high"]):
         axes.hlines(place, 100 * row["low"], 100 * row["high"], color=colour, linewidth=1.6)
     face = colour if filled else "white"
@@ -129,7 +129,7 @@ def _change(axes: Axes, place: int, row: Row) -> None:
     )  # fmt: skip
 
 
-def _possible(row: Row) -> tuple[float, float]:
+def possible(row: Row) -> tuple[float, float]:
     """Interval over trainings, in points, as far as a rate or a gap can go from where it was."""
     least = -1.0 if "direction" in row else 0.0
     low, high = least - row["before"], 1 - row["before"]

@@ -59,8 +59,10 @@ def _told(document: Document, arm: str, fairness: Document) -> tuple[str, list[s
     name = arm_name(arm)
     failed = [said for one in arms_of(document) if (said := _failed(document, one))]
     if not learned(document, arm):
+        others = [_arm(one) for one in arms_of(document)[1:] if not learned(document, one)]
+        same = [f"Neither did: {', '.join(others)}."] if others else []
         after = "What the groups differ in are differences between guesses, and no finding."
-        return f"{name} learned nothing", [*failed, after]
+        return f"{name} learned nothing", [failed[0], *same, after]
     if not fairness["attributes"]:
         said = "No group is annotated: only figures over all images can be given."
         return f"{name}: no group is annotated", [said, *failed]

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from reading import replaced
 
-from debias.report.change_charts import HARM, change_by_group, gap_change
+from debias.report.change_charts import HARM, change_by_group, gap_change, possible
 from debias.report.drawing import WIDTH, svg
 from debias.report.fairness_charts import (
     chart_names,
@@ -324,3 +324,15 @@ def test_hostile_names_are_drawn_as_text(name, fairness):
     assert b"<script" not in chart
     texts = [node.text or "" for node in ElementTree.fromstring(chart).iter() if "text" in node.tag]
     assert any(text.strip().startswith(name[:5].strip()) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("row", "band"),
+    [
+        ({"before": 0.667, "seed_low": -0.75, "seed_high": 1.0}, (-66.7, 33.3)),
+        ({"before": 0.5, "seed_low": -0.1, "seed_high": 0.2}, (-10, 20)),
+        ({"before": -0.4, "seed_low": -2, "seed_high": 2, "direction": "wider"}, (-60, 140)),
+    ],
+)
+def test_training_again_cannot_lead_a_rate_beyond_all_or_nothing(row, band):
+    assert possible(row) == pytest.approx(band)

@@ -144,6 +144,12 @@ def test_a_classifier_at_chance_is_said_first_and_gets_no_finding(quick):
     assert as_markdown(document).startswith(f"# demo: {headline}")
 
 
+def test_arms_that_failed_like_plain_training_are_named_once():
+    text = said(at_chance("uniform", "latent"))[1]
+    assert "Neither did: latent weights." in text
+    assert text.count("learned nothing") == 1
+
+
 def test_another_arm_at_chance_is_said_and_its_changes_are_not_told(quick):
     document = at_chance("latent")
     headline, text, _ = said(document)

@@ -69,6 +69,19 @@ def test_the_report_holds_what_it_promises(finished):
     assert shares["skin_tone_group:dark"]["after"] == pytest.approx(0.5)
 
 
+def test_the_report_begins_with_an_opening_and_knows_what_each_arm_learned(finished):
+    _, document, _, _ = finished
+    assert document["opening"]["sentences"][0].startswith("The classifier guesses smiling")
+    assert "seeds=5" in [step["setting"] for step in document["opening"]["next"]] or any(
+        not skill["learned"] for skill in document["skill"].values()
+    )
+    for arm, skill in document["skill"].items():
+        accuracy = document["arms"][arm]["mean"]["accuracy"]["overall"]
+        assert skill["accuracy"] == pytest.approx(accuracy)
+        assert skill["auroc"] == pytest.approx(document["arms"][arm]["mean"]["auroc"])
+        assert skill["trainings"] == 2
+
+
 def test_figures_agree_with_the_stored_predictions(finished):
     folder, document, _, _ = finished
     for path in (folder / "classifier").glob("*/predictions.json"):

@@ -1,0 +1,71 @@
+"""What a run concludes, and what it leaves open."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from debias.metrics import Change, compare, evaluate
+from debias.stages.findings import concluded, not_concluded
+
+TRUTH = np.arange(200) % 2
+PLAIN = evaluate(TRUTH, TRUTH, groups={"tone": np.repeat(["dark", "light"], 100)})
+COMPARED = compare(PLAIN, PLAIN)
+
+
+def comparison(reading="difference_found", harms=(), gains=()):
+    told = "Harm: x. " if harms else "Gain: y. " if gains else ""
+    verdict = {"reading": reading, "harms": harms, "gains": gains, "sentence": f"{told}Verdict."}
+    return replace(COMPARED, verdict=verdict)
+
+
+def change(arm, mean):
+    return Change(
+        quantity="accuracy", baseline="uniform", arm=arm, baseline_mean=0.8, arm_mean=0.8 + mean,
+        seeds=(0, 1, 2, 3, 4), differences=(mean,) * 5, mean=mean, sd=0.01, low=mean - 0.02,
+        high=mean + 0.02, level=0.99, n_seeds=5, reading="difference_found", reason="",
+    )  # fmt: skip
+
+
+def told(word, one):
+    return f"Arm {one.arm!r} against plain training, {word}: {one.sentence()}."
+
+
+FAIRNESS = {"uniform": PLAIN}
+OF_PLAIN = f"Plain training: {PLAIN.verdict.sentence}"
+ARMS = {"latent": comparison(gains=["y"]), "groups": comparison(harms=["x"])}
+CHANGES = [change("latent", 0.1), change("groups", -0.1)]
+
+
+def test_harm_comes_first_and_gains_are_told_as_plainly():
+    assert concluded({}, CHANGES, FAIRNESS, ARMS) == [
+        "Arm 'groups' against plain training: Harm: x. Verdict.",
+        told("harm", CHANGES[1]),
+        "Arm 'latent' against plain training: Gain: y. Verdict.",
+        told("gain", CHANGES[0]),
+        OF_PLAIN,
+    ]
+
+
+def test_gains_without_a_verdict_are_told_and_silence_is_no_conclusion():
+    few = {"latent": comparison("cannot_tell", gains=["y"]), "groups": comparison("cannot_tell")}
+    assert concluded({}, [], FAIRNESS, few)[0].startswith("Arm 'latent'")
+    left_open = " ".join(not_concluded(3, [], few))
+    assert "Arm 'groups'" in left_open
+    assert "Arm 'latent'" not in left_open
+    assert "3 seeds" in left_open
+
+
+@pytest.mark.parametrize(
+    ("failed", "left"),
+    [
+        (["uniform"], []),
+        (["latent"], ["groups", "groups"]),
+        (["groups"], ["latent", "latent"]),
+    ],
+)
+def test_nothing_is_concluded_from_an_arm_that_learned_nothing(failed, left):
+    said = concluded({}, CHANGES, FAIRNESS, ARMS, failed)
+    assert [text.split("'")[1] for text in said if "against" in text] == left
+    assert (OF_PLAIN in said) == (failed != ["uniform"])
+    assert f"under arm '{failed[0]}'" in not_concluded(5, [], ARMS, failed)[0]
