@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from debias.audit.group_words import percent
@@ -30,6 +31,7 @@ MOST_REGIONS = 6
 DETECTABLE = 2.5  # standard errors by which a region should fall short to be told from chance
 DIRECTIONS = 50  # principal components in which regions are formed
 MOST_FILLED = 0.9  # of the reference: to fill more than that takes numbers without any meaning
+NEARLY = 1e-9  # a share such as 0.1 is no exact number; rounding must not ask for one more image
 TYPICAL, NEAREST, SHOWN = 24, 12, 24  # ids in a document
 
 
@@ -233,7 +235,9 @@ def nothing_known(n: int, m: int) -> Shortfall:
     )
 
 
-def images_missing(count: int, size: int, share: float) -> float:
+def images_missing(
+    count: ArrayLike, size: ArrayLike, share: ArrayLike
+) -> Float64[np.ndarray, "*parts"]:
     """Images to add to a part so that it makes up ``share`` of the enlarged set.
 
     The x of ``(count + x) / (size + x) = share``, which is ``(share * size - count) /
@@ -242,20 +246,19 @@ def images_missing(count: int, size: int, share: float) -> float:
     Args:
         count: Images of the part, at most ``size``.
         size: Images of the set.
-        share: In [0, 1].
+        share: In [0, 1]; NaN where nobody said.
     """
-    lacking = share * size - count
-    if lacking <= 0:
-        return 0.0
-    if share >= 1:
-        return np.nan
-    return float(np.ceil(lacking / (1 - share) - 1e-9))  # 3.0000000001 is 3
+    part, whole, wanted = (np.asarray(one, dtype=np.float64) for one in (count, size, share))
+    lacking = wanted * whole - part
+    with np.errstate(divide="ignore", invalid="ignore"):
+        more = np.ceil(lacking / (1 - wanted) - NEARLY)
+    return np.where(lacking <= NEARLY, 0.0, np.where(wanted < 1, more, np.nan))
 
 
 def missing(here: Share, there: Share) -> Missing:
     """Images that a part lacks for its share in the reference, and for both limits of it."""
     shares = there.value, there.low, there.high
-    count, low, high = (images_missing(here.count, here.size, share) for share in shares)
+    count, low, high = images_missing(here.count, here.size, shares).tolist()
     return Missing(count=count, low=low, high=high)
 
 
