@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
-from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from debias.audit.group_words import percent
@@ -33,6 +32,8 @@ DIRECTIONS = 50  # principal components in which regions are formed
 MOST_FILLED = 0.9  # of the reference: to fill more than that takes numbers without any meaning
 NEARLY = 1e-9  # a share such as 0.1 is no exact number; rounding must not ask for one more image
 TYPICAL, NEAREST, SHOWN = 24, 12, 24  # ids in a document
+
+Amount = int | float | Float64[np.ndarray, "*parts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,9 +236,7 @@ def nothing_known(n: int, m: int) -> Shortfall:
     )
 
 
-def images_missing(
-    count: ArrayLike, size: ArrayLike, share: ArrayLike
-) -> Float64[np.ndarray, "*parts"]:
+def images_missing(count: Amount, size: Amount, share: Amount) -> Float64[np.ndarray, "*parts"]:
     """Images to add to a part so that it makes up ``share`` of the enlarged set.
 
     The x of ``(count + x) / (size + x) = share``, which is ``(share * size - count) /
@@ -258,7 +257,7 @@ def images_missing(
 def missing(here: Share, there: Share) -> Missing:
     """Images that a part lacks for its share in the reference, and for both limits of it."""
     shares = there.value, there.low, there.high
-    count, low, high = images_missing(here.count, here.size, shares).tolist()
+    count, low, high = images_missing(here.count, here.size, np.array(shares)).tolist()
     return Missing(count=count, low=low, high=high)
 
 
