@@ -11,12 +11,12 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.special import betainc
 
 from debias.audit.declared import Declared
+from debias.audit.shortfall import images_missing
 from debias.statistics.counts import ratio
 from debias.statistics.intervals import bonferroni_level, clopper_pearson
 from debias.statistics.people import Shares
 
 Cells = Float64[np.ndarray, " g"]
-NEARLY = 1e-9  # a share such as 0.1 is no exact number; rounding must not ask for one more image
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +90,7 @@ def shares(
             "low": low,
             "high": high,
             "declared": grouping.declared,
-            "missing": _missing(count, basis.least, grouping.declared),
+            "missing": images_missing(count, basis.least, grouping.declared),
             "p": _p_value(count, basis, sizes, grouping.declared),
             "worth": worth,
             "basis": (basis.least * sizes).min(axis=0),
@@ -129,11 +129,3 @@ def _p_value(
         so_many = np.where(x > 0, betainc(x, most - x + 1, declared), 1.0)
     p = np.minimum(1.0, 2 * np.minimum(so_few.max(axis=0), so_many.max(axis=0)))
     return np.where(np.isnan(declared), np.nan, p)
-
-
-def _missing(count: Cells, size: Cells, declared: Cells) -> Cells:
-    wanted = declared * size - count
-    with np.errstate(divide="ignore", invalid="ignore"):
-        more = np.ceil(wanted / (1 - declared) - NEARLY)
-    more = np.where(np.isfinite(more), more, np.nan)
-    return np.where(wanted <= NEARLY, 0.0, more) + np.where(np.isnan(declared), np.nan, 0.0)

@@ -30,7 +30,10 @@ MOST_REGIONS = 6
 DETECTABLE = 2.5  # standard errors by which a region should fall short to be told from chance
 DIRECTIONS = 50  # principal components in which regions are formed
 MOST_FILLED = 0.9  # of the reference: to fill more than that takes numbers without any meaning
+NEARLY = 1e-9  # a share such as 0.1 is no exact number; rounding must not ask for one more image
 TYPICAL, NEAREST, SHOWN = 24, 12, 24  # ids in a document
+
+Amount = int | float | Float64[np.ndarray, "*parts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +236,7 @@ def nothing_known(n: int, m: int) -> Shortfall:
     )
 
 
-def images_missing(count: int, size: int, share: float) -> float:
+def images_missing(count: Amount, size: Amount, share: Amount) -> Float64[np.ndarray, "*parts"]:
     """Images to add to a part so that it makes up ``share`` of the enlarged set.
 
     The x of ``(count + x) / (size + x) = share``, which is ``(share * size - count) /
@@ -242,20 +245,19 @@ def images_missing(count: int, size: int, share: float) -> float:
     Args:
         count: Images of the part, at most ``size``.
         size: Images of the set.
-        share: In [0, 1].
+        share: In [0, 1]; NaN where nobody said.
     """
-    lacking = share * size - count
-    if lacking <= 0:
-        return 0.0
-    if share >= 1:
-        return np.nan
-    return float(np.ceil(lacking / (1 - share) - 1e-9))  # 3.0000000001 is 3
+    part, whole, wanted = (np.asarray(one, dtype=np.float64) for one in (count, size, share))
+    lacking = wanted * whole - part
+    with np.errstate(divide="ignore", invalid="ignore"):
+        more = np.ceil(lacking / (1 - wanted) - NEARLY)
+    return np.where(lacking <= NEARLY, 0.0, np.where(wanted < 1, more, np.nan))
 
 
 def missing(here: Share, there: Share) -> Missing:
     """Images that a part lacks for its share in the reference, and for both limits of it."""
     shares = there.value, there.low, there.high
-    count, low, high = (images_missing(here.count, here.size, share) for share in shares)
+    count, low, high = images_missing(here.count, here.size, np.array(shares)).tolist()
     return Missing(count=count, low=low, high=high)
 
 

@@ -3,7 +3,7 @@
 ``cells`` as in ``paired``, ``gaps`` pairs of cells.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from debias.metrics.paired import PairedCounts
 from debias.statistics.counts import ratio
 from debias.statistics.intervals import wilson
-from debias.statistics.people import kish
+from debias.statistics.people import kinds, kish, resampled
 
 REPLICATES = 2_000
 # With fewer units that took a step their spread is not known, and each unit counts once.
@@ -73,8 +73,7 @@ def bootstrap_deviation(
     """Standard error of the change of every cell, by drawing its units with replacement.
 
     Cells are drawn apart, so every replicate holds every cell, and the change of a gap varies by
-    the root of two squares. Units of one kind are interchangeable: a replicate is one multinomial
-    draw over the kinds of a cell, made of binomial ones, the most frequent kind first.
+    the root of two squares.
 
     Args:
         counts: The cells.
@@ -85,53 +84,18 @@ def bootstrap_deviation(
         Standard deviation over replicates, times root(u / (u - 1)) for u units, because
         replicates vary about the sample and not about what it was drawn from. NaN below two units.
     """
-    cell, *kind = _kinds_of_change(counts)
-    kinds = np.bincount(cell, minlength=len(counts.images))
-    start = np.cumsum(kinds) - kinds
+    rows, count = kinds(np.stack([counts.cell, counts.change, counts.size], axis=1), counts.count)
+    held = np.bincount(rows[:, 0], minlength=len(counts.images))
     wanted = np.flatnonzero(counts.units > 1)
-    # In a block, the cells that have a k-th kind must come first.
-    wanted = wanted[np.argsort(-kinds[wanted], kind="stable")]
-    deviation = np.full(len(kinds), np.nan)
+    wanted = wanted[np.argsort(-held[wanted], kind="stable")]
+    deviation = np.full(len(held), np.nan)
     step = max(1, _DRAWS_AT_ONCE // replicates)
     for first in range(0, len(wanted), step):
         some = wanted[first : first + step]
-        left = np.tile(counts.units[some], (replicates, 1))
-        rows = [start[some[kinds[some] > k]] + k for k in range(int(kinds[some[0]]))]
-        drawn = _drawn([[part[row] for part in kind] for row in rows], left, generator)
-        deviation[some] = drawn.std(axis=0, ddof=1)
+        units = rows[:, 0], count, rows[:, 1:].astype(np.float64)
+        change, images = np.moveaxis(resampled(units, some, replicates, generator), 2, 0)
+        deviation[some] = (change / images).std(axis=0, ddof=1)
     return deviation * np.sqrt(ratio(counts.units, counts.units - 1)) / len(counts.by_training)
-
-
-def _kinds_of_change(counts: PairedCounts) -> tuple[Int64[np.ndarray, " r"], ...]:
-    """Cell, change, size and count of units, by cell, the most frequent kind first."""
-    rows = np.stack([counts.cell, counts.change, counts.size])
-    rows, place = np.unique(rows, axis=1, return_inverse=True)
-    count = np.bincount(place.ravel(), weights=counts.count).astype(np.int64)
-    order = np.lexsort([-count, rows[0]])
-    cell, change, size = rows[:, order]
-    return cell, change, size, count[order]
-
-
-def _drawn(
-    kinds: Sequence[Sequence[Int64[np.ndarray, " _"]]],
-    left: Int64[np.ndarray, "replicates cells"],
-    generator: np.random.Generator,
-) -> Float64[np.ndarray, "replicates cells"]:
-    """Change per image of each replicate.
-
-    ``kinds[k]``: change, size and count of the k-th kind of the first cells. ``left``: units still
-    to be drawn, used up.
-    """
-    total, images = np.zeros(left.shape), np.zeros(left.shape)
-    unseen = left[0].copy()
-    for change, size, count in kinds:
-        here = slice(len(count))
-        drawn = generator.binomial(left[:, here], count / unseen[here])
-        total[:, here] += drawn * change
-        images[:, here] += drawn * size
-        left[:, here] -= drawn
-        unseen[here] -= count
-    return total / images
 
 
 def _effective(

@@ -3,8 +3,8 @@
 Rates within cells (``bootstrap``), their differences (``shared_people``), and the shares that cells
 have of all images (``Shares``).
 
-``n`` images, ``g`` cells, ``m`` measures, ``u`` units (the images of one person in one cell), ``k``
-patterns (distinct counts of a unit), ``b`` replicates.
+``n`` images, ``g`` cells, ``m`` measures, ``u`` units (the images of one person in one cell), ``r``
+kinds of unit (distinct counts), ``b`` replicates.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,8 @@ REPLICATES = 2_000
 FEW = 20
 NOTHING = 1e-300
 _CELLS_AT_ONCE = 128
+
+Figures = float | Float64[np.ndarray, "*cells"]
 
 
 def summed(
@@ -54,17 +56,13 @@ def kish(
     return ratio(np.square(images), summed(codes, np.square(size) * times, n_cells))
 
 
-def student(
-    freedom: float | Float64[np.ndarray, "*cells"], level: float
-) -> Float64[np.ndarray, "*cells"]:
+def student(freedom: Figures, level: float) -> Figures:
     """How much longer a tail of Student's t is than a normal one; at least 1 degree of freedom."""
     quantile = (1 + level) / 2
     return stdtrit(np.maximum(freedom, 1.0), quantile) / ndtri(quantile)
 
 
-def freedom(
-    squares: float | Float64[np.ndarray, "*cells"], fourths: float | Float64[np.ndarray, "*cells"]
-) -> Float64[np.ndarray, "*cells"]:
+def freedom(squares: Figures, fourths: Figures) -> Figures:
     """Degrees of freedom of a variance, by the sums of e^2 and e^4 over the errors e of people.
 
     They are few where a few people make up most of the variance, and never below 1.
@@ -139,9 +137,6 @@ def bootstrap(
 ) -> Clusters:
     """Draw people with replacement within each cell, so that every replicate holds every cell.
 
-    People with equal counts are interchangeable, so a replicate is one multinomial draw over the
-    distinct counts of a cell rather than a list of people.
-
     Args:
         units: The images of each person.
         found: The rates to form.
@@ -152,10 +147,15 @@ def bootstrap(
     above, below = counted(units.table, found)  # (u, m)
     hits, misses = (_summed(units, (part > 0).astype(float)) for part in (above, below - above))
     value = ratio(_summed(units, above), _summed(units, below))
-    parts = [
-        _replicated(units, found, (start, level, replicates), generator)
-        for start in range(0, units.n_cells, _CELLS_AT_ONCE)
-    ]
+    rows, count = kinds(np.column_stack([units.codes, units.table.reshape(len(units.table), -1)]))
+    table = rows[:, 1:].reshape(-1, *units.table.shape[1:])
+    values, m = np.hstack(counted(table, found)), len(found)
+    parts = []
+    for start in range(0, units.n_cells, _CELLS_AT_ONCE):
+        cells = np.arange(start, min(start + _CELLS_AT_ONCE, units.n_cells))
+        sums = resampled((rows[:, 0], count, values), cells, replicates, generator)
+        rates = ratio(sums[..., :m], sums[..., m:])  # (b, cells, m)
+        parts.append([_variance(rates), *_percentiles(rates, level)])
     variance, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Clusters(
         people=_summed(units, (below > 0).astype(float)),
@@ -166,6 +166,55 @@ def bootstrap(
         low=low,
         high=high,
     )
+
+
+def kinds(
+    rows: Int64[np.ndarray, "u w"], times: Int64[np.ndarray, " u"] | None = None
+) -> tuple[Int64[np.ndarray, "r w"], Int64[np.ndarray, " r"]]:
+    """Distinct rows and how often each occurs: by cell, the most frequent of a cell first.
+
+    Args:
+        rows: (u, w) the cell of each unit, and what is counted of it.
+        times: (u,) how many units a row stands for; None for one.
+    """
+    distinct, place = np.unique(rows, axis=0, return_inverse=True)
+    count = np.bincount(place.ravel(), weights=times, minlength=len(distinct)).astype(np.int64)
+    order = np.lexsort([-count, distinct[:, 0]])
+    return distinct[order], count[order]
+
+
+def resampled(
+    units: tuple[Int64[np.ndarray, " r"], Int64[np.ndarray, " r"], Float64[np.ndarray, "r w"]],
+    cells: Int64[np.ndarray, " g"],
+    replicates: int,
+    generator: np.random.Generator,
+) -> Float64[np.ndarray, "b g w"]:
+    """Sums over as many units as each cell has, drawn from it with replacement.
+
+    Units of one kind are interchangeable: a replicate is one multinomial draw over the kinds of a
+    cell, made of binomial ones. Most draws are done after the few most frequent kinds.
+
+    Args:
+        units: Cell, number and values of the units of each kind, in the order of :func:`kinds`.
+        cells: (g,) cells wanted; those of most kinds should come first.
+        replicates: b.
+        generator: Of the draws.
+    """
+    cell, count, values = units
+    first, end = (np.searchsorted(cell, cells, side=side) for side in ("left", "right"))
+    before = np.concatenate([[0], np.cumsum(count)])
+    unseen = before[end] - before[first]
+    left = np.tile(unseen, (replicates, 1))  # units still to be drawn
+    sums = np.zeros((replicates, len(cells), values.shape[1]))
+    for k in range(int((end - first).max(initial=0))):
+        here = slice(int(np.flatnonzero(end - first > k)[-1]) + 1)
+        row = np.minimum(first[here] + k, len(count) - 1)
+        times = np.where(first[here] + k < end[here], count[row], 0)
+        drawn = generator.binomial(left[:, here], times / np.maximum(unseen[here], 1))
+        sums[:, here] += drawn[:, :, None] * values[row]
+        left[:, here] -= drawn
+        unseen[here] -= times
+    return sums
 
 
 def shared_people(
@@ -292,56 +341,6 @@ class Shares:
 def _summed(units: Units, values: Float64[np.ndarray, "u m"]) -> Float64[np.ndarray, "g m"]:
     """Sum over the units of each cell."""
     return np.stack([summed(units.codes, column, units.n_cells) for column in values.T], axis=1)
-
-
-def _replicated(
-    units: Units,
-    found: Sequence[Measure],
-    how: tuple[int, float, int],
-    generator: np.random.Generator,
-) -> list[Float64[np.ndarray, "g m"]]:
-    """Variance and percentiles of the rates of a block of cells."""
-    start, level, replicates = how
-    stop = min(start + _CELLS_AT_ONCE, units.n_cells)
-    first, last = np.searchsorted(units.codes, [start, stop])
-    table, codes = units.table[first:last], units.codes[first:last] - start
-    multiple, above, below = _patterns(table, codes, stop - start, found)
-    total_above = np.zeros((replicates, stop - start, len(found)))
-    total_below = np.zeros_like(total_above)
-    left = np.tile(multiple.sum(axis=1), (replicates, 1))  # people still to be drawn
-    unseen = multiple.sum(axis=1)
-    for k in range(multiple.shape[1]):
-        share = ratio(multiple[:, k], unseen)
-        drawn = generator.binomial(left, np.nan_to_num(share))
-        total_above += drawn[:, :, None] * above[:, k]
-        total_below += drawn[:, :, None] * below[:, k]
-        left, unseen = left - drawn, unseen - multiple[:, k]
-    rates = ratio(total_above, total_below)  # (b, cells, m)
-    return [_variance(rates), *_percentiles(rates, level)]
-
-
-def _patterns(
-    table: Int64[np.ndarray, "u c c"],
-    codes: Int64[np.ndarray, " u"],
-    n_cells: int,
-    found: Sequence[Measure],
-) -> tuple[Int64[np.ndarray, "g k"], Float64[np.ndarray, "g k m"], Float64[np.ndarray, "g k m"]]:
-    """How many people have which counts: multiplicity, numerators and denominators by cell."""
-    rows = np.column_stack([codes, table.reshape(len(table), -1)])
-    distinct, multiple = np.unique(rows, axis=0, return_counts=True)
-    cell = distinct[:, 0]
-    # The most frequent first: most draws are done after a few of them.
-    order = np.lexsort([-multiple, cell])
-    distinct, multiple, cell = distinct[order], multiple[order], cell[order]
-    rank = np.arange(len(cell)) - np.searchsorted(cell, cell)
-    c = table.shape[1]
-    above, below = counted(distinct[:, 1:].reshape(-1, c, c), found)
-    width = int(rank.max(initial=-1)) + 1
-    spread = np.zeros((n_cells, width), dtype=np.int64)
-    spread[cell, rank] = multiple
-    placed = [np.zeros((n_cells, width, len(found))) for _ in range(2)]
-    placed[0][cell, rank], placed[1][cell, rank] = above, below
-    return spread, placed[0], placed[1]
 
 
 def _variance(rates: Float64[np.ndarray, "b g m"]) -> Float64[np.ndarray, "g m"]:

@@ -35,25 +35,12 @@ Hidden = Bool[np.ndarray, "p m"]
 Move = Float64[np.ndarray, " v"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Withheld:
-    """The figures that a report must not show.
-
-    Attributes:
-        finest: (g, m) whether a measure of a finest cell is withheld.
-        singles: (g_k, m) likewise, one per single attribute.
-    """
-
-    finest: Bool[np.ndarray, "g m"]
-    singles: tuple[Bool[np.ndarray, "_ m"], ...]
-
-
 def withheld(
     finest: Float64[np.ndarray, "g c c"],
     parents: Int64[np.ndarray, "a g"],
     found: Sequence[Measure],
     below: int = 11,
-) -> Withheld:
+) -> list[Bool[np.ndarray, "_ m"]]:
     """Choose what to withhold so that no small count can be worked out.
 
     A count is small if it is the size of a cell or the number of its images of a true class that a
@@ -83,6 +70,10 @@ def withheld(
         found: The measures, those to keep first in front.
         below: The least count that need not be protected, at least 1; 1 withholds nothing.
 
+    Returns:
+        (g_k, m) whether a measure of a cell is withheld, for each single attribute, and (g, m)
+        last, for the finest cells.
+
     Raises:
         EvaluationError: ``below`` is under 1, or more than 1,000 finest cells hold a small count.
 
@@ -107,7 +98,7 @@ def withheld(
         if paired.any():
             hidden |= hidden[:, paired].all(axis=1, keepdims=True)
     first, *others = np.split(hidden, report.starts[1:])
-    return Withheld(finest=first, singles=tuple(others))
+    return [*others, first]
 
 
 def hidden_cells(
@@ -126,8 +117,7 @@ def hidden_cells(
     cells = np.arange(len(finest))
     # The crossing names its cells with the last attribute varying fastest.
     parents = np.array(np.unravel_index(cells, shape)) if shape else np.zeros((0, len(cells)))
-    result = withheld(finest, parents.astype(np.int64), found, below)
-    return [*result.singles, result.finest]
+    return withheld(finest, parents.astype(np.int64), found, below)
 
 
 def hidden_counts(groups: pd.DataFrame, below: int) -> dict[str, bool]:

@@ -1,5 +1,7 @@
 """No small count can be worked out, by an attacker who shares no code with the protection."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,7 +33,8 @@ def cell(n, positives, false_positives=None, false_negatives=None):
 
 def hide(counts, parents=None, found=FOUND, below=11):
     none = np.zeros((0, len(counts)), dtype=np.int64)
-    return withheld(counts, none if parents is None else parents, found, below)
+    *singles, finest = withheld(counts, none if parents is None else parents, found, below)
+    return SimpleNamespace(finest=finest, singles=singles)
 
 
 class Attacker:
