@@ -15,8 +15,8 @@ COARSE = 0.1  # of the side: the spread of the blur that leaves light, backgroun
 NEIGHBOURS = 10
 SIDE = 32  # pixels at which neighbours are looked for
 # Of the detail; below it all faces are drawn alike. Of 600 photographs of faces: 0.02 after 84
-# steps of training and 0.09 at 32 pixels, which draw one blurred face in another light; 0.15 after
-# 280 steps, where hair, glasses and a smile are seen.
+# steps of training and 0.09 at 32 pixels, which draw one blurred face in another light; 0.15
+# after 280 steps, where hair, glasses and a smile are seen.
 LEAST_DETAIL = 0.12
 FEWEST = 10  # images held out, below which nothing is said
 DEFINITION = (

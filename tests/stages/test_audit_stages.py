@@ -114,7 +114,7 @@ def test_a_folder_is_audited_whole_and_no_face_is_shown(photographs, tmp_path):
     page = (out / "audit.html").read_text()
     assert "data:image/webp" not in page
     assert page.count("--show-faces") == 1
-    assert document["fidelity"]["images"] == 9
+    assert document["fidelity"]["images"] == document["data"]["splits"]["validation"]
     assert document["fidelity"]["verdict"] == "too_few"
 
 
