@@ -89,7 +89,7 @@ def changes_by_recipe(root):
             "arms.partial.allow_degenerate=true",
             f"reference.data={{name: synthetic, n_train: 120, {loud}}}",
         ],
-        "celeba": [f"data.root={root}/celeba", GROUPS],
+        "celeba": [f"data.root={root}/celeba", "selection.leaks=drop", GROUPS],
         "folder": [f"data.root={root}/folder/images", f"data.table={root}/folder/table.csv"],
         "lab": [f"data.file={root}/lab.h5"],
         "utkface": [
