@@ -22,6 +22,7 @@ SHORT_DISCRIMINATOR = [
     "discriminator.repeats=1", "discriminator.folds=2", "reference.most=64",
     "arms.reference.allow_degenerate=true",
 ]  # fmt: skip
+GROUPS = "arms.groups.allow_degenerate=true"
 FEW = ["data.n_train=240", "data.n_validation=20", "data.n_test=80"]
 
 
@@ -82,13 +83,13 @@ def changes_by_recipe(root):
     celeba(root / "celeba"), folder(root / "folder"), lab(root / "lab.h5"), utkface(root / "utk")
     loud = "population: {dark_share: 0.5, background: loud}"
     return {
-        "demo": FEW,
+        "demo": [*FEW, GROUPS],
         "demo-loud": [
-            *FEW, *SHORT_DISCRIMINATOR, "arms.partial.annotated_per_group=4",
+            *FEW, *SHORT_DISCRIMINATOR, GROUPS, "arms.partial.annotated_per_group=4",
             "arms.partial.allow_degenerate=true",
             f"reference.data={{name: synthetic, n_train: 120, {loud}}}",
         ],
-        "celeba": [f"data.root={root}/celeba"],
+        "celeba": [f"data.root={root}/celeba", "selection.leaks=drop", GROUPS],
         "folder": [f"data.root={root}/folder/images", f"data.table={root}/folder/table.csv"],
         "lab": [f"data.file={root}/lab.h5"],
         "utkface": [

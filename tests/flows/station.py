@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from debias import servers
@@ -63,8 +64,15 @@ class Station:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         request = Request(f"{self.env['PREFECT_API_URL']}{place}", data, headers)
-        with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
-            return json.loads(answer.read())
+        for patience in (1, 2, 4, 8, 0):
+            try:
+                with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
+                    return json.loads(answer.read())
+            except HTTPError as error:
+                if error.code != 503 or not patience:  # its database is busy
+                    raise
+                time.sleep(patience)
+        raise AssertionError(place)
 
     def deployment(self, name):
         return self.ask(f"/deployments/name/{name}")
