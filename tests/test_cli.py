@@ -121,6 +121,7 @@ SMALL = [
         for section in ("representation", "classifier")
         for part in (f"{section}.model", f"{section}.training")
     ),
+    "representation.augmentation={flip: false}",
     "arms.latent={name: latent_rarity}", "arms.few={name: latent_rarity, ess: 0.05}",
 ]  # fmt: skip
 

@@ -44,8 +44,8 @@ def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
                 "out: name columns with --attributes, or drop the arm."
             )
         elif rule.uses_groups:
-            chosen = groups[list(getattr(rule, "by", ()) or faces.attributes)]
-            if (chosen.nunique() < 2).all():
+            chosen = list(getattr(rule, "by", ()) or faces.attributes)
+            if (groups[chosen].nunique() < 2).all():
                 yield (
                     f"Arm {arm!r} balances {', '.join(chosen)}, but all training images are of "
                     "one group: it will be plain training."
