@@ -121,6 +121,7 @@ SMALL = [
         for section in ("representation", "classifier")
         for part in (f"{section}.model", f"{section}.training")
     ),
+    "representation.augmentation={flip: false}",
     "arms.latent={name: latent_rarity}", "arms.few={name: latent_rarity, ess: 0.05}",
 ]  # fmt: skip
 
@@ -207,6 +208,8 @@ def test_without_plain_training_or_groups_it_is_said_before_anything_is_trained(
     assert "No arm is called 'uniform'" in first
     assert "48 training images are few" in second
     assert "Arm 'g' balances annotated groups and none are named" in third
+    named = load_config(None, ["attributes=[group]", "arms={uniform: uniform}"])
+    assert "No verdict can be reached on group a, b" in foreseen(named, make_store())[-1]
 
 
 def test_the_template_and_shipped_recipes_are_copied_and_listed(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from debias.config import RunConfig
 from debias.types import BASELINE, FaceStore
 
 FEW = 2000  # training images
+NAMED = 6  # groups
 
 
 def few_images(faces: FaceStore) -> list[str]:
@@ -22,7 +23,8 @@ def few_images(faces: FaceStore) -> list[str]:
 
 def foreseen(config: RunConfig, faces: FaceStore) -> list[str]:
     """Sentences on what this run will not be able to show."""
-    return [*_without_baseline(config), *few_images(faces), *_groups(config, faces)]
+    found = [*_without_baseline(config), *few_images(faces), *_groups(config, faces)]
+    return [*found, *_untested(config, faces)]
 
 
 def _without_baseline(config: RunConfig) -> Iterator[str]:
@@ -32,6 +34,21 @@ def _without_baseline(config: RunConfig) -> Iterator[str]:
             "report will describe the arms and judge no change. Add "
             f"--set arms.{BASELINE}={BASELINE}."
         )
+
+
+def _untested(config: RunConfig, faces: FaceStore) -> Iterator[str]:
+    """Groups of which the test set holds too few for a verdict."""
+    least, tested = config.evaluation.minimum, faces.groups(faces.rows("test"))
+    for attribute in faces.attributes:
+        counts = tested[attribute].value_counts()
+        small = sorted(str(name) for name in counts.index[counts < least])
+        if small:
+            more = f" and {len(small) - NAMED} more" if len(small) > NAMED else ""
+            yield (
+                f"No verdict can be reached on {attribute} {', '.join(small[:NAMED])}{more}: fewer "
+                f"than {least} test images each. More images of them help, or a larger "
+                "selection.test_fraction."
+            )
 
 
 def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
@@ -44,8 +61,8 @@ def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
                 "out: name columns with --attributes, or drop the arm."
             )
         elif rule.uses_groups:
-            chosen = groups[list(getattr(rule, "by", ()) or faces.attributes)]
-            if (chosen.nunique() < 2).all():
+            chosen = list(getattr(rule, "by", ()) or faces.attributes)
+            if (groups[chosen].nunique() < 2).all():
                 yield (
                     f"Arm {arm!r} balances {', '.join(map(str, chosen))}, but all training images "
                     "are of one group: it will be plain training."

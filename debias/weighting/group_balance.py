@@ -58,7 +58,7 @@ class GroupBalance(Settings):
             WeightDegeneracyError: The weights rest on too few samples.
         """
         if table.groups is None:
-            raise WeightError("group_balance needs annotated groups; name them in 'attributes'")
+            raise WeightError("group_balance needs group annotations; name them in 'attributes'")
         member = _membership(table)  # (n, g)
         classes = np.unique(table.labels, return_inverse=True)[1].astype(np.int64)
         classes = classes if self.within_class else np.zeros_like(classes)
