@@ -182,19 +182,20 @@ def stranger():
         server.shutdown()
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Recorded runs of one comparison."""
+    from debias.mlflow_tracker import MlflowTracking
+
+    folder = tmp_path_factory.mktemp("ui")
+    tracking = MlflowTracking(servers.local_store(folder), "debias")
+    tags = {"debias.stage": "comparison", "debias.name": "tiny"}
+    with tracking.open("key", "tiny: comparison", tags):
+        pass
+    return folder
+
+
 class TestUi:
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory) -> Path:
-        """Recorded runs of one comparison."""
-        from debias.mlflow_tracker import MlflowTracking
-
-        folder = tmp_path_factory.mktemp("ui")
-        tracking = MlflowTracking(servers.local_store(folder), "debias")
-        tags = {"debias.stage": "comparison", "debias.name": "tiny"}
-        with tracking.open("key", "tiny: comparison", tags):
-            pass
-        return folder
-
     def test_a_port_of_a_stranger_is_refused_with_the_option_that_helps(self, folder, stranger):
         with pytest.raises(TrackingError, match=r"does not show the runs in .* --port"):
             serve(Place(folder, "debias", stranger), print)
