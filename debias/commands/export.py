@@ -53,4 +53,4 @@ def export(
         if found.held_out is not None:
             say(f"Held out, for testing: {found.held_out}")
         say(f"Numbers: {found.numbers} (how it came about, before and after)")
-        say("Next: train on the manifest, test on the held-out images: Export in the README.")
+        say("Next: train on the manifest, test on the held-out images (docs/audit.md).")

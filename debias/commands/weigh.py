@@ -100,7 +100,7 @@ def weigh(  # noqa: PLR0913 (the options of one command)
         say(f"Picture: {found.picture}")
         say(
             "Next: look at the picture, then give 'weight' to a trainer that takes sample weights, "
-            "or draw with debias.WeightedSampler; see the README."
+            "or draw with debias.WeightedSampler (docs/weigh.md)."
         )
 
 
