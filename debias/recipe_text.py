@@ -42,7 +42,7 @@ def recipe_text(recipe: RunConfig) -> str:
     for part in (tree, *(tree.get(name) or {} for name in ("reference", "earlier"))):
         part["data"] = _absolute(part["data"]) if part.get("data") else None
     written = {name: value for name, value in tree.items() if value not in (None, {"data": None})}
-    return "".join(["# Recipe of `debias run`; what each does: docs/method.md.\n", *_sections(written)])
+    return "".join(["# Recipe of `debias run` (docs/method.md).\n", *_sections(written)])
 
 
 def _sections(tree: Mapping[str, Any]) -> Iterator[str]:
