@@ -22,8 +22,8 @@ TINY = {
     "name": "tiny", "image_size": 32, "seeds": 1, "device": "cpu", "label": "bright",
     "attributes": ["group"], "density": {"name": "histogram", "components": 1},
     "representation": {
-        "model": {"name": "conv_vae", "latent_dim": 4, "width": 4, "hidden": 32},
-        "training": {"epochs": 3, "batch_size": 16, "learning_rate": 0.003},
+        "model": {"name": "conv_vae", "latent_dim": 4, "width": 4, "hidden": 32, "beta": 0.05},
+        "training": {"epochs": 4, "batch_size": 16, "learning_rate": 0.003},
     },
     "arms": {"uniform": "uniform", "latent": {"name": "latent_rarity", "allow_degenerate": True}},
     "classifier": {

@@ -110,7 +110,7 @@ def is_alive(pid):
         return False
 
 
-def gone(pids, seconds=3.0):
+def gone(pids, seconds=20.0):
     end = time.monotonic() + seconds
     while any(map(is_alive, pids)) and time.monotonic() < end:
         time.sleep(0.02)

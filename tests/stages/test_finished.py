@@ -41,7 +41,7 @@ def test_the_same_recipe_goes_on(finished):
 
 
 def test_a_changed_setting_goes_on_without_the_old_report(finished):
-    (note,) = opened(finished, "seeds=5")
+    (note,) = opened(finished, "seeds=4")
     assert "other settings (seeds) and is deleted" in note
     assert pages(finished) == ["audit.html"]
     assert not (finished / "report.json").exists()

@@ -207,7 +207,8 @@ def test_a_whole_run_without_a_network_of_its_own(drawn, tmp_path, name):
     document = mitigate(opened(tmp_path / "run", model))
     about = document["representation"]
     file = model["file"].rpartition("/")[2]
-    assert about == {"name": name, "file": file, "latent_dim": 12, "active_units": 12}
+    known = {"name": name, "file": file, "latent_dim": 12, "active_units": 12}
+    assert about == known | {"trained": False}
     assert document["weights"]["latent"]["ess"] == pytest.approx(0.5, rel=0.01)
     page = (tmp_path / "run" / "report.html").read_text()
     assert f"from <code>{file}</code>" in page
