@@ -195,7 +195,7 @@ def test_what_cannot_be_weighed_says_why():
         latent().weights(table([np.nan, 0.0]))
     with pytest.raises(NonFiniteWeightError, match="first s1"):
         latent().weights(table([0.0, np.inf]))
-    with pytest.raises(WeightError, match="group_balance needs annotated groups"):
+    with pytest.raises(WeightError, match="group_balance needs group annotations"):
         GroupBalance().weights(bare)
     with pytest.raises(WeightError, match="every group is empty"):
         GroupBalance().weights(table([0.0, 0.0], groups=["", ""]))
