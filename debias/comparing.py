@@ -123,6 +123,12 @@ def _arm_by_arm(
     return compare_pairs({arm: (first[arm], second[arm]) for arm in common}, **settings)
 
 
+def folder_name(before: str, after: str | None) -> str:
+    """Of a comparison, by what is compared, so that no other one is in its way."""
+    names = [_slug(Path(place).name) for place in (before, after) if place]
+    return "-".join([*names, "comparison"])
+
+
 def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[Path]:
     """Write one page a comparison and ``comparison.json`` into a folder; returns the pages.
 

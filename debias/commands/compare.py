@@ -20,13 +20,14 @@ def compare(
     reference_group: ReferenceGroups = None,
     margin: Margin = None,
     level: Level = 0.95,
-    out: Annotated[Path, typer.Option(help="Folder for the pages and the JSON.")] = Path(
-        "comparison"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the pages and the JSON. [default: NAMES-comparison]"),
+    ] = None,
 ) -> None:
     """Before and after on the same images: what changed, for whom, and who was harmed."""
     with explained():
-        from debias.comparing import NUMBERS, compare_places, write_comparison
+        from debias.comparing import NUMBERS, compare_places, folder_name, write_comparison
         from debias.report.terminal import comparison_lines
 
         settings = {
@@ -34,11 +35,12 @@ def compare(
             "margin": margin, "level": level,
         }  # fmt: skip
         found = compare_places(before, after, settings)
-        pages = write_comparison(found, out)
+        folder = out or Path(folder_name(before, after))
+        pages = write_comparison(found, folder)
         for name, one in found.items():
             for line in comparison_lines(name, one.to_dict()):
                 console.print(line, highlight=False, soft_wrap=isinstance(line, str))
         for page in pages:
             say(f"Page: {page}")
-        say(f"Numbers: {out / NUMBERS}")
+        say(f"Numbers: {folder / NUMBERS}")
         say("Next: open the page; it begins with the groups that were harmed, if there are any.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from debias.report.arms import comparisons_of, fairness_of
 from debias.report.filling import fill
-from debias.report.panels import Row, of, worst_rate_first
+from debias.report.panels import Row, is_worse_high, of
 from debias.report.readings import metric_name, remark, verdict_name, why_no_number
 from debias.report.text import arm_name, clean, full_group_name, is_number, number
 
@@ -76,7 +76,7 @@ def rates(document: Document, metric: str) -> list[dict[str, str]]:
                 for arm, table in tables.items()
             },
         }
-        for row in sorted(of(first, "by_group", metric), key=worst_rate_first)
+        for row in sorted(of(first, "by_group", metric), key=_worst_first)
     ]
 
 
@@ -104,6 +104,14 @@ def _between(row: Row, kind: str) -> str:
     if not (is_number(row["low"]) and is_number(row["high"])):
         return ""
     return f" [{number(row['low'], kind)}, {number(row['high'], kind)}]"
+
+
+def _worst_first(row: Row) -> tuple[bool, float]:
+    """By the rate alone: a small group is marked as such, not hidden below the others."""
+    value = row["value"]
+    if not is_number(value):
+        return True, 0.0
+    return False, -value if is_worse_high(row["metric"]) else value
 
 
 def _escaped(text: str) -> str:

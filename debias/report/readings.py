@@ -87,7 +87,7 @@ def source_name(source: str) -> str:
 
 def withheld(below: object) -> str:
     """What stands in the place of a number that is withheld."""
-    return f"withheld (< {number(below, 'count')})" if is_number(below) else "withheld"
+    return f"withheld (counts < {number(below, 'count')})" if is_number(below) else "withheld"
 
 
 def why_no_number(metric: str, row: Row, below: object) -> str:

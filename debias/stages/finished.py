@@ -1,7 +1,7 @@
 """What an earlier recipe left in a run folder: kept, deleted with a word, or a reason to refuse."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ def make_room(
     progress: Progress,
     *,
     replace: bool,
+    check: Callable[[], object],
 ) -> None:
     """See to it that no finished page will lie beside the recipe of another.
 
@@ -27,6 +28,7 @@ def make_room(
         wanted: Its settings, by the page that it is going to write.
         progress: Is told what is deleted.
         replace: Delete the pages of recipes of other names, too.
+        check: Raises if the recipe does not fit its data; called before anything is deleted.
 
     Raises:
         ConfigError: A recipe of another name has finished there, and ``replace`` is not set.
@@ -45,6 +47,7 @@ def make_room(
             )
         changed = _changed(settings, wanted.get(kind, settings))
         if other != name or changed:
+            check()
             _delete(folder, kind)
             what = f"recipe {other!r}" if other != name else f"other settings ({changed})"
             progress.note(

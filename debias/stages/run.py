@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from debias.config import RunConfig, SpaceRecipe
 from debias.device import Compute, choose
 from debias.progress import Progress, Silence
 from debias.settings import Settings
+from debias.stages.choosing import labelled
+from debias.stages.decoded import list_samples
 from debias.stages.finished import AUDIT, REPORT, make_room
 from debias.tracking import NullTracking, Tracker, Tracking
 
@@ -124,7 +127,8 @@ def open_run(
             this machine.
     """
     progress = progress or Silence()
-    make_room(out, config.name, {REPORT: dump(config)}, progress, replace=replace)
+    wanted = {REPORT: dump(config)}
+    make_room(out, config.name, wanted, progress, replace=replace, check=partial(_fits, config))
     return _opened(Run, config, out, progress, tags)
 
 
@@ -138,8 +142,17 @@ def open_job(
 ) -> Job:
     """Likewise, for a job that trains no classifier: an audit."""
     progress = progress or Silence()
-    make_room(out, config.name, {AUDIT: dump(config)}, progress, replace=replace)
+    wanted = {AUDIT: dump(config)}
+    make_room(out, config.name, wanted, progress, replace=replace, check=partial(_fits, config))
     return _opened(Job, config, out, progress, tags)
+
+
+def _fits(config: SpaceRecipe) -> None:
+    """Refuse a label or attribute that the data do not have."""
+    listed = list_samples(
+        config.data, config.seed, config.selection.filters, config.image_size, config.ingest
+    )
+    labelled(listed.samples, config)
 
 
 def _opened(

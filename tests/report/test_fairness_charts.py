@@ -73,7 +73,7 @@ def test_groups_stand_worst_first_with_a_size_or_a_reason_beside_each(fairness):
     axes = drawn(intervals_by_group({"uniform": fairness}, "accuracy")).axes[0]
     assert labels(axes) == ["dark", "brown", "tan", "light", "no group label", "pale", "deep"]
     sizes = ["n = 62", "n = 420", "n = 640", "n = 1,800"]
-    said = [*sizes, "n = 72, in no verdict", "no images", "withheld (< 11)"]
+    said = [*sizes, "n = 72, in no verdict", "no images", "withheld (counts < 11)"]
     assert beside(axes) == dict(enumerate(said))
 
 

@@ -98,7 +98,7 @@ def test_rates_on_the_page_equal_those_of_the_document(name, pages):
         )
         assert cell["numbers"] == expected, row
         if row["state"] == "suppressed":
-            assert cell["text"].strip() == "withheld (< 11)"
+            assert cell["text"].strip() == "withheld (counts < 11)"
         if row["state"] == "not_estimable":
             assert cell["text"].strip().startswith("no ")
 

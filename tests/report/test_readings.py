@@ -53,7 +53,7 @@ def test_only_false_alarms_are_worse_when_high():
         ("too_small", 12, "n = 12, too small"),
         ("unknown", 40, "n = 40, in no verdict"),
         ("not_estimable", 0, "no positives"),
-        ("suppressed", None, "withheld (< 11)"),
+        ("suppressed", None, "withheld (counts < 11)"),
         ("not_estimable", None, "not estimable"),
     ],
 )
@@ -62,7 +62,7 @@ def test_what_stands_beside_a_row(state, n, said):
 
 
 def test_a_difference_without_value_is_withheld_or_undefined():
-    assert no_difference("suppressed", 11) == "withheld (< 11)"
+    assert no_difference("suppressed", 11) == "withheld (counts < 11)"
     assert no_difference("not_estimable", 11) == "undefined"
 
 

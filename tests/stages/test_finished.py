@@ -6,7 +6,7 @@ import pytest
 from counting import Counting
 
 from debias.config import load_config
-from debias.errors import ConfigError
+from debias.errors import ConfigError, LabelError
 from debias.stages import open_job, open_run
 from debias.stages.run import dump
 
@@ -45,6 +45,14 @@ def test_a_changed_setting_goes_on_without_the_old_report(finished):
     assert "other settings (seeds) and is deleted" in note
     assert pages(finished) == ["audit.html"]
     assert not (finished / "report.json").exists()
+
+
+def test_a_recipe_that_does_not_fit_its_data_deletes_nothing(finished):
+    before = (finished / "run.json").read_text()
+    with pytest.raises(LabelError, match="no column 'smilling'"):
+        opened(finished, "label=smilling")
+    assert pages(finished) == ["audit.html", "report.html"]
+    assert (finished / "run.json").read_text() == before
 
 
 def test_an_audit_leaves_the_report_of_the_run(finished):
