@@ -123,7 +123,7 @@ def scheduled_in_an_empty_folder(at, tmp_path):
     found = at.deployment("debias-faces/mine")
     assert found["parameters"] == {
         "recipe": str(tmp_path / "mine.yaml"),
-        "changes": "seeds=1",
+        "changes": "image_size=32",
     }
     (only,) = found["schedules"]
     assert only["schedule"]["cron"] == "30 4 * * 1"
