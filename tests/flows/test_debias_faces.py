@@ -41,8 +41,7 @@ def test_the_flow_runs_without_a_server(tmp_path):
     (tmp_path / "small.yaml").write_text(json.dumps(SMALL))
     code = (
         "import sys; from flows.debias_faces import debias_faces;"
-        "from debias.config import load_config; from pathlib import Path;"
-        "print(debias_faces(config=load_config(Path(sys.argv[1])), out=sys.argv[2]))"
+        "print(debias_faces(recipe=sys.argv[1], out=sys.argv[2]))"
     )
     env = environment(tmp_path)
     env.pop("PREFECT_API_URL", None)
@@ -115,7 +114,7 @@ def scheduled_in_an_empty_folder(at, tmp_path):
     (tmp_path / "mine.yaml").write_text(json.dumps(SMALL | {"name": "mine"}))
     empty = tmp_path / "empty"
     empty.mkdir()
-    command = [sys.executable, "-m", "debias", "schedule", "../mine.yaml", "--set", "seed=1"]
+    command = [sys.executable, "-m", "debias", "schedule", "../mine.yaml", "--set", "image_size=32"]
     env = at.env | {"PYTHONPATH": str(ROOT)}
     call([*command, "--cron", "0 3 * * *"], env, empty)
     shown = call([*command, "--cron", "30 4 * * 1", "--timezone", "Europe/Berlin"], env, empty)
@@ -124,7 +123,7 @@ def scheduled_in_an_empty_folder(at, tmp_path):
     found = at.deployment("debias-faces/mine")
     assert found["parameters"] == {
         "recipe": str(tmp_path / "mine.yaml"),
-        "changes": "seed=1",
+        "changes": "image_size=32",
     }
     (only,) = found["schedules"]
     assert only["schedule"]["cron"] == "30 4 * * 1"

@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from drawn_layouts import FEW, SHORT_RUN
+from drawn_layouts import FEW, GROUPS, SHORT_RUN
 from station import ROOT, call, station
 
 PARTS = ("debias", "configs", "pyproject.toml", "prefect.yaml", "README.md", "LICENSE")
@@ -48,13 +48,15 @@ def test_a_recipe_is_scheduled_and_run_beside_another_package_called_flows(wheel
     (own / "flows").mkdir(parents=True)
     (own / "flows" / "__init__.py").write_text("WHOSE = 'mine'\n")
     (own / "pyproject.toml").write_text("[tool.prefect.plugins]\nenabled = true\n")
-    (own / "mine.yaml").write_text("name: mine\n")
-    settings = [text for line in [*FEW, *SHORT_RUN] for text in ("--set", line)]
+    package = tmp_path / "venv" / site_packages() / "debias"
+    shipped = (package / "configs" / "demo.yaml").read_text()
+    (own / "mine.yaml").write_text(shipped.replace("name: demo", "name: mine"))
+    settings = [text for line in [*FEW, *SHORT_RUN, GROUPS] for text in ("--set", line)]
     with station(tmp_path, python=python, cwd=own) as made:
         at = replace(made, env={k: v for k, v in made.env.items() if k != "PYTHONPATH"})
         place = "import debias, flows; print(debias.__path__[0], flows.WHOSE)"
         assert call([python, "-c", place], at.env, own).split() == [
-            str(tmp_path / "venv" / site_packages() / "debias"), "mine",
+            str(package), "mine",
         ]  # fmt: skip
         at.typed("debias", "schedule", "mine.yaml", *settings)
         at.start_worker()
@@ -73,7 +75,8 @@ def installed(wheel, venv):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     python = str(venv / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
-    call([*pip, "install", "--no-deps", "--no-index", str(wheel)], os.environ)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    call([*pip, "install", "--no-deps", "--no-index", str(wheel)], alone)
     shared = sysconfig.get_paths()["purelib"]
     (venv / site_packages() / "shared.pth").write_text(f"{shared}\n")
     return python
