@@ -6,8 +6,14 @@ from typing import Any
 
 from debias.report.arms import comparisons_of, fairness_of
 from debias.report.filling import fill
-from debias.report.panels import Row, is_worse_high, of
-from debias.report.readings import metric_name, remark, verdict_name, why_no_number
+from debias.report.panels import Row, of
+from debias.report.readings import (
+    is_worse_high,
+    metric_name,
+    remark,
+    verdict_name,
+    why_no_number,
+)
 from debias.report.text import arm_name, clean, full_group_name, is_number, number
 
 SENTENCES = 6
