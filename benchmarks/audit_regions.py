@@ -24,17 +24,17 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 
-from debias import encoding
-from debias.audit.thin import thin_regions
-from debias.audit.valley import confirmed, deepest_valley
-from debias.auditing import Placed, Question
-from debias.batches import Batches
+from debias.models import encoding
+from debias.auditing.thin import thin_regions
+from debias.auditing.valley import confirmed, deepest_valley
+from debias.auditing.audit import Placed, Question
+from debias.training.batches import Batches
 from debias.datasets.synthetic import Population, render
-from debias.descriptors import VIEWS, condensed
-from debias.device import choose
+from debias.density.descriptors import VIEWS, condensed
+from debias.training.device import choose
 from debias.models import ConvVAE
 from debias.seeding import numpy_generator, torch_generator, torch_stream
-from debias.training import Training, fit
+from debias.training.loop import Training, fit
 from debias.types import FaceStore, Latents, ShardedImages
 
 FACES, SIDE, EPOCHS = 4000, 64, 2

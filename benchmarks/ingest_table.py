@@ -31,9 +31,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from debias.ingest import room as ingest
-from debias.ingest.selection import Caps, Range, Selection
-from debias.ingest.units import units
+from debias import ingesting as ingest
+from debias.ingesting.selection import Caps, Range, Selection
+from debias.ingesting.units import units
 from debias.types import Rejected
 
 ATTRIBUTES = ["race", "perceived_gender", "age_group"]

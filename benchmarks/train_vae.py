@@ -23,10 +23,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from debias.batches import Batch
-from debias.device import Compute, choose
+from debias.training.batches import Batch
+from debias.training.device import Compute, choose
 from debias.models import ConvVAE
-from debias.models.conv_vae import ConvVAENetwork
+from debias.models.vae import ConvVAENetwork
 from debias.seeding import torch_stream
 
 BATCH, SIDE, STEPS = 64, 64, 10

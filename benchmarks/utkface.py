@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from debias.artifacts import Artifact, load_faces, load_weights
-from debias.config import load_config
-from debias.stages import (
+from debias.storage.artifacts import Artifact, load_faces, load_weights
+from debias.pipeline.recipe import load_config
+from debias.pipeline import (
     Run,
     build_faces,
     build_reference,
@@ -32,9 +32,9 @@ from debias.stages import (
     mitigate,
     open_run,
 )
-from debias.stages.discriminator import annotated
-from debias.stages.run import Advance
-from debias.stages.targets import crossed
+from debias.pipeline.discriminator import annotated
+from debias.pipeline.step import Advance
+from debias.pipeline.targets import crossed
 from debias.statistics.areas import auc_by_group
 
 HERE = Path(__file__).parent

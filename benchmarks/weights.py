@@ -33,7 +33,7 @@ import torch
 from turns import ratio, take_turns
 
 from debias.density import HistogramDensity
-from debias.sampling import draw
+from debias.weighting.sampling import draw
 from debias.weighting.tempering import temper
 
 WIDTH = 32

@@ -17,15 +17,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from debias.api import latent_weights
-    from debias.audit import AuditReport, AuditRules
-    from debias.auditing import Placed, audit
-    from debias.comparing import compare
-    from debias.estimators import LatentWeights
-    from debias.imblearn_sampler import LatentResampler
+    from debias.weighting.latent_weights import latent_weights
+    from debias.auditing import AuditReport, AuditRules
+    from debias.auditing.audit import Placed, audit
+    from debias.pipeline.comparing import compare
+    from debias.weighting.estimators import LatentWeights
+    from debias.weighting.imblearn_sampler import LatentResampler
     from debias.metrics import ComparisonReport, FairnessReport, evaluate
-    from debias.notebook import audit_folder, encode, export, ingest, run
-    from debias.sampling import WeightedSampler
+    from debias.notebook.functions import audit_folder, encode, export, ingest, run
+    from debias.weighting.sampling import WeightedSampler
     from debias.types import Latents, SamplingWeights
 
 __version__ = "0.1.0"
@@ -57,21 +57,21 @@ _HOMES = {
     "AuditRules": "debias.audit",
     "ComparisonReport": "debias.metrics",
     "FairnessReport": "debias.metrics",
-    "LatentResampler": "debias.imblearn_sampler",
-    "LatentWeights": "debias.estimators",
+    "LatentResampler": "debias.weighting.imblearn_sampler",
+    "LatentWeights": "debias.weighting.estimators",
     "Latents": "debias.types",
-    "Placed": "debias.auditing",
+    "Placed": "debias.auditing.audit",
     "SamplingWeights": "debias.types",
-    "WeightedSampler": "debias.sampling",
-    "audit": "debias.auditing",
-    "audit_folder": "debias.notebook",
-    "compare": "debias.comparing",
-    "encode": "debias.notebook",
+    "WeightedSampler": "debias.weighting.sampling",
+    "audit": "debias.auditing.audit",
+    "audit_folder": "debias.notebook.functions",
+    "compare": "debias.pipeline.comparing",
+    "encode": "debias.notebook.functions",
     "evaluate": "debias.metrics",
-    "export": "debias.notebook",
-    "ingest": "debias.notebook",
-    "latent_weights": "debias.api",
-    "run": "debias.notebook",
+    "export": "debias.notebook.functions",
+    "ingest": "debias.notebook.functions",
+    "latent_weights": "debias.weighting.latent_weights",
+    "run": "debias.notebook.functions",
 }
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8, UInt64
 from numpy.typing import ArrayLike
 
-from debias import showing
+from debias.notebook import views as showing
 from debias.errors import DataError, EmptyDatasetError, NonFiniteLatentError, NonFiniteWeightError
 from debias.statistics import concentration
 from debias.statistics.areas import auc_by_group

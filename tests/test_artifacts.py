@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from debias.artifacts import (
+from debias.storage.artifacts import (
     RunFolder,
     content_key,
     load_array,
@@ -24,9 +24,9 @@ from debias.artifacts import (
     save_weights,
 )
 from debias.errors import ArtifactCorruptError, StorageError
-from debias.files import TEMPORARY, replace_file
+from debias.storage.files import TEMPORARY, replace_file
 from debias.models import ConvClassifier
-from debias.sealed import sealing, write_json
+from debias.storage.sealed import sealing, write_json
 from debias.types import Latents, Predictions, SamplingWeights
 
 IDS = np.array(["a", "b", "c"])
@@ -117,7 +117,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(folder):
         import os, sys, signal
         from pathlib import Path
         import numpy as np
-        from debias.artifacts import RunFolder, save_arrays
+        from debias.storage.artifacts import RunFolder, save_arrays
         with RunFolder(Path(sys.argv[1])).create("stage", "key", {}) as path:
             save_arrays(path, z=np.zeros(1000))
             os.kill(os.getpid(), signal.SIGKILL)

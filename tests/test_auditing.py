@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import debias
-from debias import auditing
-from debias.audit import AuditRules
-from debias.auditing import PARTS, Placed, Question, answer
-from debias.descriptors import colour
+from debias.auditing import audit as auditing
+from debias.auditing import AuditRules
+from debias.auditing.audit import PARTS, Placed, Question, answer
+from debias.density.descriptors import colour
 from debias.errors import DataError, GroupSchemaError
 from debias.types import FaceStore, Latents, ShardedImages
 
@@ -65,10 +65,10 @@ def alone():
 
 def test_the_package_is_called_and_holds_the_parts():
     assert callable(debias.audit)
-    from debias.audit.cells import Cells
+    from debias.auditing.coverage import Cells
 
     assert debias.audit.__name__ in ("audit", "debias.audit")
-    assert Cells.__module__ == "debias.audit.cells"
+    assert Cells.__module__ == "debias.auditing.coverage"
     import debias.audit as room  # what `import as` binds can be called, too
 
     assert callable(room)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias.before_after import compare_coverage, compare_groups
-from debias.export_sentences import sentences
+from debias.auditing.before_after import compare_coverage, compare_groups
+from debias.auditing.export_sentences import sentences
 
 BELOW = 11
 

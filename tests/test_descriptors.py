@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from debias.descriptors import DESCRIPTORS, colour, describe, gradients, structure
+from debias.density.descriptors import DESCRIPTORS, colour, describe, gradients, structure
 from debias.types import ShardedImages
 
 

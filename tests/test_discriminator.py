@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from debias.augmentation import Augmentation
-from debias.config import DiscriminatorRecipe
-from debias.device import choose
-from debias.discriminator import Sets, _folds, cross_fitted_log_ratios, shrunk
+from debias.training.views import Augmentation
+from debias.pipeline.recipe import DiscriminatorRecipe
+from debias.training.device import choose
+from debias.weighting.image_ratio import Sets, _folds, cross_fitted_log_ratios, shrunk
 from debias.errors import WeightError
 from debias.models import PooledClassifier
 from debias.statistics.areas import area_under_curve
-from debias.training import Training
+from debias.training.loop import Training
 from debias.types import ShardedImages
 
 CPU = choose("cpu", "float32")

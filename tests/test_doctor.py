@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from debias import janitor
-from debias.addresses import without_password
-from debias.doctor import examine
-from debias.doctor import machine as doctor_machine
-from debias.doctor import servers as doctor_servers
-from debias.doctor import storage as doctor_storage
-from debias.doctor.finding import Finding, exit_code
-from debias.janitor import Leftover
-from debias.sealed import sealing
+from debias.storage import leftovers as janitor
+from debias.tracking.addresses import without_password
+from debias.commands.examination import examine
+from debias.commands.examination import machine as doctor_machine
+from debias.commands.examination import servers as doctor_servers
+from debias.commands.examination import storage as doctor_storage
+from debias.commands.examination.finding import Finding, exit_code
+from debias.storage.leftovers import Leftover
+from debias.storage.sealed import sealing
 
 KEY = hashlib.sha256(b"content").hexdigest()[:20]
 DEAD = 999_999_999
@@ -87,7 +87,7 @@ def test_only_problems_change_the_exit_code():
 def test_without_a_folder_it_is_quick_and_loads_nothing_heavy():
     code = (
         "import sys, time; start = time.perf_counter()\n"
-        "from debias.doctor.examination import examine; examine()\n"
+        "from debias.commands.examination.examination import examine; examine()\n"
         "print([m for m in ('torch', 'pandas', 'numpy', 'mlflow') if m in sys.modules])\n"
         "print(time.process_time())"
     )

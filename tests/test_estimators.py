@@ -17,8 +17,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import debias
 from debias.errors import ConfigError
-from debias.estimators import LatentWeights
-from debias.imblearn_sampler import LatentResampler
+from debias.weighting.estimators import LatentWeights
+from debias.weighting.imblearn_sampler import LatentResampler
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -158,6 +158,6 @@ class TestResampler:
 
     def test_without_imbalanced_learn_the_error_says_what_to_install(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "imblearn.base", None)
-        monkeypatch.delitem(sys.modules, "debias.imblearn_sampler")
+        monkeypatch.delitem(sys.modules, "debias.weighting.imblearn_sampler")
         with pytest.raises(ImportError, match=r"pip install 'debias\[imblearn\]'"):
             debias.LatentResampler  # noqa: B018 (looking is the test)

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from debias.api import latent_weights
-from debias.artifacts import RunFolder, save_faces, save_latents
+from debias.weighting.latent_weights import latent_weights
+from debias.storage.artifacts import RunFolder, save_faces, save_latents
 from debias.commands import app
 from debias.density import NeighbourDensity
 from debias.errors import (
@@ -21,10 +21,10 @@ from debias.errors import (
     ConfigError,
     DataError,
 )
-from debias.exporting import Request, export
+from debias.pipeline.export import Request, export
 from debias.metrics import clopper_pearson
 from debias.report.export_terminal import export_lines
-from debias.sealed import write_json
+from debias.storage.sealed import write_json
 from debias.types import Latents
 
 ROWS, SIDE, RARE = 240, 8, 24

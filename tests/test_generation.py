@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from small_store import make_store
 from torch import nn
 
-from debias import encoding, generation
-from debias.batches import Batch, Batches
-from debias.device import choose
+from debias.models import encoding, galleries as generation
+from debias.training.batches import Batch, Batches
+from debias.training.device import choose
 from debias.models import ConvVAE
-from debias.training import Training, fit
+from debias.training.loop import Training, fit
 from debias.types import FaceStore, Latents, ShardedImages
 
 CPU = choose("cpu", "float32")

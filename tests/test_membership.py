@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from debias.errors import DataError, WeightError
-from debias.membership import calibrated_membership, cross_fitted_membership
+from debias.weighting.membership import calibrated_membership, cross_fitted_membership
 
 SHARES = np.array([0.85, 0.1, 0.05])
 

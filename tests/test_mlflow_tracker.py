@@ -23,10 +23,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 from torch import nn
 
-from debias import servers
+from debias.tracking import servers
 from debias.errors import TrackingError
-from debias.mlflow_tracker import FILE_NAMES, NAMES, MlflowTracking, slug
-from debias.tracking import NullTracking, RecordingTracking, Tracking
+from debias.tracking.mlflow_tracker import FILE_NAMES, NAMES, MlflowTracking, slug
+from debias.tracking.tracker import NullTracking, RecordingTracking, Tracking
 
 KEY = "demo-1/classifier/latent/0"
 TAGS = {"debias.stage": "classifier", "debias.arm": "latent", "debias.comparison": "demo-1"}

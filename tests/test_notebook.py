@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import debias
-from debias.config import FacesRecipe, RunConfig, SpaceRecipe
+from debias.pipeline.recipe import FacesRecipe, RunConfig, SpaceRecipe
 from debias.errors import ConfigError, DataError, EvaluationError, StorageError
-from debias.notebook import _recipe
-from debias.progress import Silence
+from debias.notebook.functions import _recipe
+from debias.tracking.progress import Silence
 from debias.types import FaceStore
 
 ROOT = Path(debias.__file__).parent.parent

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.artifacts import (
+from debias.storage.artifacts import (
     Artifact,
     RunFolder,
     content_key,
@@ -32,17 +32,17 @@ from debias.artifacts import (
     save_weights,
 )
 from debias.errors import ArtifactCorruptError, DataError, StorageError
-from debias.janitor import HIDDEN, JOURNAL
-from debias.locks import locked
-from debias.purging import swapping
-from debias.purging.holdings import places_in, traces_in
-from debias.purging.journal import begin
-from debias.purging.published import _local
-from debias.purging.removal import purge
-from debias.purging.scrubbing import names_person, without, without_in_json
-from debias.purging.swapping import finish_swaps
-from debias.purging.traces import Traces, paths_of
-from debias.sealed import read_manifest, verify, write_json
+from debias.storage.leftovers import HIDDEN, JOURNAL
+from debias.storage.locks import locked
+from debias.pipeline.purging import swapping
+from debias.pipeline.purging.holdings import places_in, traces_in
+from debias.pipeline.purging.journal import begin
+from debias.pipeline.purging.published import _local
+from debias.pipeline.purging.removal import purge
+from debias.pipeline.purging.scrubbing import names_person, without, without_in_json
+from debias.pipeline.purging.swapping import finish_swaps
+from debias.pipeline.purging.traces import Traces, paths_of
+from debias.storage.sealed import read_manifest, verify, write_json
 from debias.types import Latents, Predictions, SamplingWeights
 
 PEOPLE = ("Ann_Lee", "Bob_Ray", "Cho_Kim", "Dee_Fox")
@@ -450,7 +450,7 @@ def test_an_altered_artifact_is_refused_before_anything_is_changed(root, name):
 
 
 def test_nothing_is_changed_while_somebody_writes(root, monkeypatch):
-    monkeypatch.setattr("debias.purging.removal.PATIENCE", 0.0)
+    monkeypatch.setattr("debias.pipeline.purging.removal.PATIENCE", 0.0)
     before = snapshot(root)
     with locked(root / "faces"), pytest.raises(StorageError, match="has been building"):
         purge("Ann_Lee", [root])
@@ -505,8 +505,8 @@ def test_other_files_of_the_user_are_named_and_not_touched(root):
 KILLED_AT = """
     import os, signal, sys
     from pathlib import Path
-    import debias.purging.rewriting as rewriting
-    from debias.purging.removal import purge
+    import debias.pipeline.purging.rewriting as rewriting
+    from debias.pipeline.purging.removal import purge
 
     left, real = int(sys.argv[2]), rewriting.swap
 
@@ -706,8 +706,8 @@ def test_scrubbed_json_names_nobody_and_stays_as_it_is(value):
 
 def published_run(root):
     """What stages publish of a run: weights with ids, pictures, the page, a table of rates."""
-    from debias.mlflow_tracker import MlflowTracking
-    from debias.servers import local_store
+    from debias.tracking.mlflow_tracker import MlflowTracking
+    from debias.tracking.servers import local_store
 
     tracking = MlflowTracking(local_store(root.parent), "debias")
     about = json.loads((root / "run.json").read_text())
@@ -737,8 +737,8 @@ def test_what_was_published_is_taken_back(root):
 
 def test_an_audit_that_names_nobody_goes_too_as_it_counted_them(root):
     """Here and in the tracker; where it lies inside other folders it is none of this place."""
-    from debias.mlflow_tracker import MlflowTracking
-    from debias.servers import local_store
+    from debias.tracking.mlflow_tracker import MlflowTracking
+    from debias.tracking.servers import local_store
 
     write_json(root / "audit.json", {"data": {"images": 24}})
     (root / "audit.html").write_text("<p>24 images, no picture</p>")
@@ -817,10 +817,10 @@ def real_folder(place):
 
 
 def recorded_run(root, source, *overrides):
-    from debias.config import load_config
-    from debias.mlflow_tracker import MlflowTracking
-    from debias.servers import local_store
-    from debias.stages import mitigate, open_run
+    from debias.pipeline.recipe import load_config
+    from debias.tracking.mlflow_tracker import MlflowTracking
+    from debias.tracking.servers import local_store
+    from debias.pipeline import mitigate, open_run
 
     run = open_run(load_config(None, [*SMALL, source, *overrides]), root)
     tracking = MlflowTracking(local_store(root.parent), "debias")

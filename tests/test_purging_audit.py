@@ -3,11 +3,11 @@
 import pytest
 from test_purging import bytes_with, real_folder
 
-from debias import stages
-from debias.config import parse_space
-from debias.mlflow_tracker import MlflowTracking
-from debias.purging import purge
-from debias.servers import local_store
+from debias import pipeline as stages
+from debias.pipeline.recipe import parse_space
+from debias.tracking.mlflow_tracker import MlflowTracking
+from debias.pipeline.purging import purge
+from debias.tracking.servers import local_store
 
 QUICK = [
     "name=small", "image_size=16", "attributes=[group]", "report.show_faces=true",

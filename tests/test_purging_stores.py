@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias.artifacts import RunFolder
+from debias.storage.artifacts import RunFolder
 from debias.datasets import Store
 from debias.errors import DataError
-from debias.ingest import room as ingest_room
-from debias.ingesting import Request, ingest
-from debias.purging import purge, recounting, swapping
+from debias import ingesting as ingest_room
+from debias.pipeline.ingest import Request, ingest
+from debias.pipeline.purging import purge, recounting, swapping
 from debias.report.ingest_page import render_ingest
-from debias.sealed import verify
-from debias.source import store_recipe
-from debias.stages.account import EXAMPLES
-from debias.stages.faces import ingest_faces
+from debias.storage.sealed import verify
+from debias.pipeline.source import store_recipe
+from debias.ingesting.account import EXAMPLES
+from debias.ingesting.build import ingest_faces
 
 PEOPLE = [f"Person_{number:02d}" for number in range(12)]
 ZOE = PEOPLE[0]
@@ -234,8 +234,8 @@ def test_words_are_those_of_the_ingest():
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    import pandas, pyarrow.parquet, scipy.sparse, debias.purging.removal as removal
-    from debias.purging import swapping
+    import pandas, pyarrow.parquet, scipy.sparse, debias.pipeline.purging.removal as removal
+    from debias.pipeline.purging import swapping
 
     CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.chmod"}
     person, without_exchange, *folders = sys.argv[1:]

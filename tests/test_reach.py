@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from debias.reach import reach, readings
+from debias.weighting.reach import reach, readings
 
 
 def table(rows) -> pd.DataFrame:

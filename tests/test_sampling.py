@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chisquare, kstest
 
 from debias.errors import ArtifactError
-from debias.sampling import WeightedSampler, draw
+from debias.weighting.sampling import WeightedSampler, draw
 from debias.types import SamplingWeights
 
 

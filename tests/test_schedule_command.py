@@ -5,7 +5,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
 from debias.commands import app
-from debias.servers import free_port
+from debias.tracking.servers import free_port
 
 
 @pytest.fixture

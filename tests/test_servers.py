@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from debias import servers, ui
+from debias.tracking import servers, ui
 from debias.errors import PipelineError, TrackingError
-from debias.ui import Place, serve
+from debias.tracking.ui import Place, serve
 
 
 def python(code: str, log: Path) -> subprocess.Popen[bytes]:
@@ -59,7 +59,7 @@ def test_nobody_is_told_about_a_run():
 
 
 def test_importing_servers_stays_light():
-    code = "import sys, debias.servers; print(*{'mlflow', 'prefect', 'torch'} & set(sys.modules))"
+    code = "import sys, debias.tracking.servers; print(*{'mlflow', 'prefect', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -185,7 +185,7 @@ def stranger():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Recorded runs of one comparison."""
-    from debias.mlflow_tracker import MlflowTracking
+    from debias.tracking.mlflow_tracker import MlflowTracking
 
     folder = tmp_path_factory.mktemp("ui")
     tracking = MlflowTracking(servers.local_store(folder), "debias")

@@ -4,10 +4,10 @@ import torch
 from small_store import make_store
 from torch import nn
 
-from debias import encoding
-from debias.augmentation import Augmentation
-from debias.batches import Batches
-from debias.device import Compute, choose
+from debias.models import encoding
+from debias.training.views import Augmentation
+from debias.training.batches import Batches
+from debias.training.device import Compute, choose
 from debias.errors import (
     ConfigError,
     DivergedLossError,
@@ -15,9 +15,9 @@ from debias.errors import (
     PosteriorCollapseError,
 )
 from debias.models import ConvClassifier, ConvVAE
-from debias.sampling import shuffled
+from debias.weighting.sampling import shuffled
 from debias.seeding import numpy_generator, torch_generator, torch_stream
-from debias.training import LossGuard, Training, fit, learning_rate
+from debias.training.loop import LossGuard, Training, fit, learning_rate
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 

@@ -27,7 +27,7 @@ def compare(
 ) -> None:
     """Before and after on the same images: what changed, for whom, and who was harmed."""
     with explained():
-        from debias.comparing import NUMBERS, compare_places, folder_name, write_comparison
+        from debias.pipeline.comparing import NUMBERS, compare_places, folder_name, write_comparison
         from debias.report.terminal import comparison_lines
 
         settings = {

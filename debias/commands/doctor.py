@@ -25,7 +25,7 @@ def doctor(
 ) -> None:
     """Examine versions, disk, permissions, servers, and a folder of runs or stores."""
     with explained():
-        from debias.doctor import examine, exit_code
+        from debias.commands.examination import examine, exit_code
 
         found = examine(folder, deep=deep, repair=repair, images=images, size=size)
         for one in found:

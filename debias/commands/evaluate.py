@@ -66,7 +66,7 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
 ) -> None:
     """Measure how any classifier treats each group, from a table of its predictions."""
     with explained():
-        from debias.evaluating import Columns, Request, write_evaluation
+        from debias.pipeline.evaluating import Columns, Request, write_evaluation
         from debias.report.terminal import evaluation_lines
 
         columns = Columns(

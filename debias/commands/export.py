@@ -37,8 +37,8 @@ def export(
     Test images never move: they are written to a second file, as they are.
     """
     with explained():
-        from debias.exporting import Request
-        from debias.exporting import export as write_export
+        from debias.pipeline.export import Request
+        from debias.pipeline.export import export as write_export
         from debias.report.export_terminal import export_lines
 
         found = write_export(

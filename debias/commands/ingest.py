@@ -50,7 +50,7 @@ def ingest(  # noqa: PLR0913 (the options of one command)
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with explained():
-        from debias import ingesting
+        from debias.pipeline import ingest as ingesting
         from debias.report.ingest_terminal import ingest_lines
 
         recipe = {"label": label, "attributes": columns(attributes), "image_size": size}

@@ -45,8 +45,8 @@ def init(  # noqa: PLR0913 (the options of one command)
 ) -> None:
     """Write a commented recipe that runs as it is, to edit and to schedule."""
     with explained():
-        from debias.recipe_text import write_new
-        from debias.source import Request
+        from debias.pipeline.recipe_text import write_new
+        from debias.pipeline.source import Request
 
         settings = {
             "label": label, "attributes": columns(attributes), "image_size": size,

@@ -20,7 +20,7 @@ def purge(
 ) -> None:
     """Take a person out of stores, latents, weights, predictions, pages and tracked runs."""
     with explained():
-        from debias.purging import purge as purge_person
+        from debias.pipeline.purging import purge as purge_person
 
         found = purge_person(subject, folders, sample=image, dry_run=dry_run)
         for line in found.lines():

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from debias.errors import PipelineError
 
 if TYPE_CHECKING:
-    from debias.progress import Advance
+    from debias.tracking.progress import Advance
 
 # Names of files and groups are printed as they are: ":b:" is no picture.
 console = Console(emoji=False)

@@ -24,6 +24,6 @@ def ui(
     A server that runs already is used as it is.
     """
     with explained():
-        from debias.ui import Place, serve
+        from debias.tracking.ui import Place, serve
 
         serve(Place(folder, experiment, port, prefect_port if prefect else None), say)

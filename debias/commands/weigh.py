@@ -81,8 +81,8 @@ def weigh(  # noqa: PLR0913 (the options of one command)
 ) -> None:
     """Weigh embeddings that exist already, so that training sees more of what is rare."""
     with explained():
-        from debias.weigh import Request
-        from debias.weigh import weigh as weigh_file
+        from debias.pipeline.weigh import Request
+        from debias.pipeline.weigh import weigh as weigh_file
 
         settings: dict[str, Any] = {"ess": _share(ess), "alpha": alpha, "cap": cap, "seed": seed}
         found = weigh_file(

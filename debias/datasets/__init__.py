@@ -12,7 +12,7 @@ from debias.datasets.lfw import LFW
 from debias.datasets.listed import ListedFaces
 from debias.datasets.store import Store
 from debias.datasets.synthetic import Population, SyntheticFaces
-from debias.datasets.tar_shards import TarShards
+from debias.datasets.tar import TarShards
 from debias.datasets.utkface import UTKFace
 from debias.types import Collection
 

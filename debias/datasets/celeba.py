@@ -38,7 +38,7 @@ from debias.datasets.owners_lists import (
     matched,
     require_one_side,
 )
-from debias.datasets.tables import (
+from debias.storage.tables import (
     PROBLEM,
     first_lines,
     marked,

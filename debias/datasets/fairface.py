@@ -32,11 +32,7 @@ from debias.datasets.owners_lists import (
     completed_split,
     matched,
 )
-from debias.datasets.tables import (
-    marked,
-    read_csv,
-    require_columns,
-)
+from debias.storage.tables import marked, read_csv, require_columns
 from debias.errors import DataError
 from debias.settings import Settings
 from debias.types import Collection, Rejected

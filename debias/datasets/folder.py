@@ -18,7 +18,7 @@ from pydantic import Field
 
 from debias.datasets.listing import hashed_ids, require_folder, require_path, shown
 from debias.datasets.safe_paths import path_problems, plain_paths, rejected_paths
-from debias.datasets.tables import OURS, read_table
+from debias.storage.tables import OURS, read_table
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError
 from debias.settings import Settings
 from debias.types import SPLITS, Collection

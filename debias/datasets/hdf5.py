@@ -35,7 +35,7 @@ from pydantic import Field, field_validator
 
 from debias.datasets.listing import require_regular, shown
 from debias.datasets.pixels import fitted
-from debias.datasets.tables import OURS
+from debias.storage.tables import OURS
 from debias.errors import DataError
 from debias.settings import Settings
 from debias.types import Collection

@@ -42,9 +42,7 @@ from debias.datasets.owners_lists import (
     matched,
     unlisted_files,
 )
-from debias.datasets.tables import (
-    read_bytes,
-)
+from debias.storage.tables import read_bytes
 from debias.errors import DataError, EmptyDatasetError, SplitLeakageError
 from debias.settings import Settings
 from debias.types import Collection, Rejected

@@ -32,13 +32,7 @@ from debias.datasets.listing import (
 from debias.datasets.owners_lists import (
     matched,
 )
-from debias.datasets.tables import (
-    OURS,
-    marked,
-    plain_name,
-    read_csv,
-    require_columns,
-)
+from debias.storage.tables import OURS, marked, plain_name, read_csv, require_columns
 from debias.errors import (
     DataError,
 )

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from debias.datasets.listing import sample_ids, set_aside, shown
-from debias.datasets.tables import PROBLEM, require_unique
+from debias.storage.tables import PROBLEM, require_unique
 from debias.errors import EmptyDatasetError, QuarantineLimitExceededError, SplitLeakageError
 from debias.seeding import numpy_generator
 from debias.types import Rejected

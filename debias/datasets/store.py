@@ -67,7 +67,7 @@ class Store(Settings):
             DataError: It is no store.
             ArtifactCorruptError: A file of the store is missing or differs from what was written.
         """
-        from debias.sealed import is_sealed, verify
+        from debias.storage.sealed import is_sealed, verify
 
         require_folder(self.root, "debias ingest")
         folder = self._faces()

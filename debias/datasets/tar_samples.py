@@ -18,7 +18,7 @@ from debias.datasets.listing import (
     shown,
 )
 from debias.datasets.sidecars import Columns, Scalar, read_attributes, read_class
-from debias.datasets.tables import OURS
+from debias.storage.tables import OURS
 from debias.datasets.tar_members import Archive, Member
 from debias.errors import DataError, DuplicateIdError, UnsafeArchiveError
 from debias.types import Rejected

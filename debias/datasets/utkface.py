@@ -30,7 +30,7 @@ from debias.datasets.listing import (
     shown,
     walk,
 )
-from debias.datasets.tables import require_unique
+from debias.storage.tables import require_unique
 from debias.errors import EmptyDatasetError
 from debias.settings import Settings
 from debias.types import Collection

@@ -31,7 +31,7 @@ from debias.decoding.protocol import (
     packed,
     records_of,
 )
-from debias.decoding.reasons import DECODER_DIED, TOOK_TOO_LONG, Limits
+from debias.decoding.rules import DECODER_DIED, TOOK_TOO_LONG, Limits
 from debias.errors import DecodingError
 
 

@@ -21,7 +21,7 @@ F and any other        refused
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from debias.decoding.reasons import (
+from debias.decoding.rules import (
     CMYK,
     GREYSCALE,
     MODE_NOT_SUPPORTED,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from debias.decoding.reasons import OUTSIDE, RefusedError
+from debias.decoding.rules import OUTSIDE, RefusedError
 
 SMALLEST_SIDE = 2.0  # pixels
 LARGEST_SIDE = 4.0  # times the longer side of the image

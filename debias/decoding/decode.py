@@ -15,7 +15,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from debias.decoding import cropping
 from debias.decoding.colour import stored_as, to_rgb
 from debias.decoding.cropping import Square
-from debias.decoding.reasons import (
+from debias.decoding.rules import (
     ANIMATED,
     BEYOND_EDGE,
     BROKEN_METADATA,

@@ -18,7 +18,7 @@ from debias.decoding.cropping import Square
 from debias.decoding.perceptual import perceptual_hash
 from debias.decoding.protocol import Item, Kept, Refused
 from debias.decoding.reading import Place, read
-from debias.decoding.reasons import Limits, RefusedError
+from debias.decoding.rules import Limits, RefusedError
 from debias.types import CROP, ReadBlock, ReadImages, Rejected
 
 COLUMNS = ("sample_id", "path", "offset", "length", *CROP)

@@ -5,7 +5,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from debias.decoding.reasons import (
+from debias.decoding.rules import (
     FILE_MISSING,
     FILE_TOO_LARGE,
     NOT_READABLE,

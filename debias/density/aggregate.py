@@ -75,7 +75,7 @@ class FittedAggregate:
         Raises:
             WeightError: The points have no posterior variance.
         """
-        from debias.kernels import in_threads
+        from debias.loops import in_threads
 
         edges, projection = self.histogram.edges, self.histogram.projection
 
@@ -165,7 +165,7 @@ def _masses(
     """Weight in each bin, summed over the points; the outer bins reach to infinity."""
     from scipy.special import ndtr
 
-    from debias.kernels import NUDGE
+    from debias.loops import NUDGE
 
     inner = edges[1:-1] - NUDGE * np.diff(edges)[1:]  # the histogram rounds values up by as much
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):

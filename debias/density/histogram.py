@@ -133,7 +133,7 @@ class FittedHistogram:
 
     def partial_fit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
         """The same bins with more samples in them."""
-        from debias.kernels import count, in_threads
+        from debias.loops import count, in_threads
 
         grid, bins = self._grid(), sum(map(len, self.counts))
 
@@ -180,7 +180,7 @@ class FittedHistogram:
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
         """Natural log of the mass of the bin each value falls in; -inf for an empty bin."""
-        from debias.kernels import look_up
+        from debias.loops import look_up
 
         with np.errstate(divide="ignore"):
             table = np.log(np.concatenate(self.mass))
@@ -195,7 +195,7 @@ class FittedHistogram:
         combine: Literal["product", "max"] = "product",
     ) -> Float64[np.ndarray, " n"]:
         """-sum_j log(q_j + alpha), or the largest summand; see :mod:`debias.density.smoothing`."""
-        from debias.kernels import add_up, take_largest
+        from debias.loops import add_up, take_largest
 
         points = as_points(z)
         table = -np.log(np.concatenate(self.mass) + alpha)
@@ -204,7 +204,7 @@ class FittedHistogram:
 
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
         """How many values lie outside the range of the bins."""
-        from debias.kernels import in_threads
+        from debias.loops import in_threads
 
         margin = ROUNDING * (self.limits.high - self.limits.low)
         low, high = self.limits.low - margin, self.limits.high + margin
@@ -223,7 +223,7 @@ class FittedHistogram:
         out: Float64[np.ndarray, "n ..."],
     ) -> Float64[np.ndarray, "n ..."]:
         """Fill ``out`` with what a loop finds for each sample in a table of all bins."""
-        from debias.kernels import in_threads
+        from debias.loops import in_threads
 
         grid = self._grid()
 
@@ -239,7 +239,7 @@ class FittedHistogram:
         return plain(piece.mean if self.projection is None else self.projection(piece.mean))
 
     def _grid(self) -> Float64[np.ndarray, "5 f"]:
-        """Where a value falls, see :mod:`debias.kernels`.
+        """Where a value falls, see :mod:`debias.loops`.
 
         ``unit`` is a power of 2 near 1 / range, by which numbers of any size are multiplied
         without rounding and without leaving the range of floats.

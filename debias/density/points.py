@@ -104,7 +104,7 @@ class Limits:
 
 def limits_of(points: Points, project: Project | None = None) -> Limits:
     """Limits of the points that have a weight, or of what they are projected to."""
-    from debias.kernels import in_threads
+    from debias.loops import in_threads
 
     def limits(piece: Points) -> Limits:
         return _of_array(plain(piece.mean if project is None else project(piece.mean)))
@@ -137,7 +137,7 @@ def plain(z: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m k"]:
 
 
 def _of_array(z: Float[np.ndarray, "m k"]) -> Limits:
-    from debias.kernels import extend_limits
+    from debias.loops import extend_limits
 
     low, high = np.full((2, z.shape[1]), [[np.inf], [-np.inf]], dtype=z.dtype)
     extend_limits(z, low, high)

@@ -48,7 +48,7 @@ class Moments:
     @staticmethod
     def of(points: Points, limits: Limits) -> "Moments":
         """Moments of some points, at least one with a weight; ``limits`` enclose every shard."""
-        from debias.kernels import in_threads
+        from debias.loops import in_threads
 
         rows = max(rows_at_once(points), 2 * points.width)  # or the matrices outweigh the rows
         found = in_threads(lambda chunk: _of_chunk(chunk, limits), with_weight(points, rows))

@@ -12,13 +12,13 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from debias import stages
-from debias.artifacts import Artifact
-from debias.audit_summary import as_markdown
-from debias.config import SpaceRecipe
+from debias import pipeline as stages
+from debias.storage.artifacts import Artifact
+from debias.flows.audit_summary import as_markdown
+from debias.pipeline.recipe import SpaceRecipe
 from debias.flows.recipes import AuditedRecipe, audit_recipe, named
 from debias.flows.tasks import Log, artifact_key, connected, flow_tags, plainly, stage
-from debias.stages import AuditParts, Job
+from debias.pipeline import AuditParts, Job
 
 
 @stage("faces")

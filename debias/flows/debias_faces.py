@@ -14,13 +14,13 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from debias import stages
-from debias.artifacts import Artifact
-from debias.config import RunConfig
+from debias import pipeline as stages
+from debias.storage.artifacts import Artifact
+from debias.pipeline.recipe import RunConfig
 from debias.flows.recipes import named, run_recipe
 from debias.flows.tasks import Log, artifact_key, connected, flow_tags, plainly, stage
-from debias.stages import Run, Stages
-from debias.summary import as_markdown
+from debias.pipeline import Run, Stages
+from debias.flows.summary import as_markdown
 
 
 @stage("faces")

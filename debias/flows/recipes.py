@@ -7,16 +7,10 @@ from typing import Any
 from prefect.runtime import flow_run
 from pydantic import ConfigDict, ValidationError, model_validator
 
-from debias import source
-from debias.config import (
-    FacesRecipe,
-    RunConfig,
-    SpaceRecipe,
-    parse_config,
-    parse_space,
-)
+from debias.pipeline import source
+from debias.pipeline.recipe import FacesRecipe, RunConfig, SpaceRecipe, parse_config, parse_space
 from debias.errors import ConfigError, PipelineError
-from debias.stages.run import dump
+from debias.pipeline.step import dump
 
 ONLY_RUNS = sorted(set(RunConfig.model_fields) - set(SpaceRecipe.model_fields))
 

@@ -23,7 +23,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 from pydantic import ValidationError
 
-from debias.addresses import without_password
+from debias.tracking.addresses import without_password
 from debias.errors import ConfigError, PipelineError
 from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from scipy.special import stdtrit
 
 from debias.errors import EvaluationError
-from debias.metrics.documents import plain
+from debias.storage.documents import plain
 from debias.metrics.seeds import check_one_arm, check_same_images, spread
 from debias.metrics.trainings import TrainingReport
 

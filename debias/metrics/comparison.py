@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from debias import showing
+from debias.notebook import views as showing
 from debias.errors import EvaluationError
 from debias.metrics.change_tables import (
     GAP_COLUMNS,
@@ -24,7 +24,7 @@ from debias.metrics.change_tables import (
 )
 from debias.metrics.change_verdicts import Question, Reference
 from debias.metrics.change_words import conclude, notes, scope
-from debias.metrics.documents import json_text, plain, table_of
+from debias.storage.documents import json_text, plain, table_of
 from debias.metrics.fairness_report import FairnessReport, chosen_metric, short_table
 from debias.metrics.trade import sizes_table, trade_table
 from debias.statistics.intervals import bonferroni_level, holm

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias import showing
+from debias.notebook import views as showing
 from debias.errors import EvaluationError
-from debias.metrics.documents import json_text, plain, table_of
+from debias.storage.documents import json_text, plain, table_of
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.verdicts import Verdict
-from debias.registry import unknown
+from debias.plugins import unknown
 
 Rows = list[dict[str, Any]]
 _TABLES = ("overall", "by_group", "gaps", "spread", "ratios", "noise")

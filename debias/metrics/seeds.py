@@ -12,7 +12,7 @@ from jaxtyping import Float64
 
 from debias.errors import EvaluationError
 from debias.metrics.disparities import extremes
-from debias.metrics.documents import plain
+from debias.storage.documents import plain
 from debias.metrics.rates import measures
 from debias.metrics.trainings import TrainingReport
 from debias.statistics.intervals import clopper_pearson

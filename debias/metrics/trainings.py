@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from debias.errors import EvaluationError
 from debias.metrics.disparities import disparities, extremes
-from debias.metrics.documents import plain
+from debias.storage.documents import plain
 from debias.metrics.overall import overall
 from debias.metrics.rates import RATES, confusion, measures
 from debias.metrics.rules import Rules

@@ -1,7 +1,7 @@
 """Representations and classifiers, by the name used in a config."""
 
 from debias.models.classifiers import Classifier, ConvClassifier, PooledClassifier, ResNet18
-from debias.models.conv_vae import ConvVAE, ConvVAENetwork, Posterior
+from debias.models.vae import ConvVAE, ConvVAENetwork, Posterior
 from debias.models.embeddings import Embeddings
 from debias.models.encoder import Encoder
 from debias.models.pretrained import ImageEncoder, Pretrained, SampleIndex

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from debias.batches import Batch
+from debias.training.batches import Batch
 from debias.models.blocks import pooled, strided
 from debias.settings import Settings
 

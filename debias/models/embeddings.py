@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from pydantic import Field
 
-from debias.embeddings_file import read_embeddings
+from debias.storage.embeddings import read_embeddings
 from debias.errors import DataError
 from debias.models.pretrained import digest
 from debias.settings import Settings
@@ -22,7 +22,7 @@ NAMED = 5  # examples in a message
 
 
 class Embeddings(Settings):
-    """Embeddings made elsewhere, one row per sample; see :mod:`debias.embeddings_file`.
+    """Embeddings made elsewhere, one row per sample; see :mod:`debias.storage.embeddings`.
 
     An id of the file is the ``sample_id`` of a sample or the path of its image: in full, relative
     to the data folder, or any ending of it that still tells all samples apart.

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report import comparison_view, fairness_view
+from debias.report import comparison_page as comparison_view, fairness_view
 from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.banners import arm_notes, banners
 from debias.report.board import View
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, chart_names, run_change_names
 from debias.report.opening import learned
 from debias.report.readings import opened
-from debias.report.text import arm_name
+from debias.report.words import arm_name
 
 Document = Mapping[str, Any]
 GAPS_OF_A_RUN = 6

@@ -5,12 +5,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from debias.report.audit_comparison_charts import distance, shares_of_regions
-from debias.report.audit_group_charts import group_rarity, group_shares
-from debias.report.audit_map_charts import maps
-from debias.report.audit_pictures import AuditPictures
-from debias.report.audit_space_charts import clusters, coverage, directions
-from debias.report.drawing import WIDTH, svg
+from debias.report.charts.audit_comparison_charts import distance, shares_of_regions
+from debias.report.charts.audit_group_charts import group_rarity, group_shares
+from debias.report.charts.maps import maps
+from debias.report.pictures_of_audits import AuditPictures
+from debias.report.charts.audit_space_charts import clusters, coverage, directions
+from debias.report.charts.style import WIDTH, svg
 
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from debias.report.audit_pictures import AuditPictures
+from debias.report.pictures_of_audits import AuditPictures
 from debias.report.board import View
 from debias.report.ingest_view import shown
 from debias.report.pictures import contact_sheet, shrink, webp

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from debias.report.audit_faces import lacks_faces, latent_page, sheet, strip, tiles
-from debias.report.audit_pictures import AuditPictures
+from debias.report.pictures_of_audits import AuditPictures
 from debias.report.board import View
-from debias.report.text import full_group_name
+from debias.report.words import full_group_name
 
 Document = Mapping[str, Any]
 VIEWS = {

@@ -11,7 +11,7 @@ from debias.report.audit_space_view import VIEWS
 from debias.report.audit_view import collect, why_nothing_to_collect
 from debias.report.ingest_view import shown
 from debias.report.readings import source_name
-from debias.report.text import attribute_name, is_number, number
+from debias.report.words import attribute_name, is_number, number
 
 ROWS = 20
 Document = Mapping[str, Any]

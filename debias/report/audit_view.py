@@ -8,7 +8,7 @@ from debias.report.audit_groups_view import every_row
 from debias.report.board import View
 from debias.report.facts import how_described
 from debias.report.ingest_view import shown
-from debias.report.text import full_group_name, is_number, number
+from debias.report.words import full_group_name, is_number, number
 
 Document = Mapping[str, Any]
 # What a verdict is about, and the section of the page that tells more.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report.arms import arms_of
-from debias.report.drawing import arm_style
-from debias.report.text import arm_meaning, arm_name, full_group_name, is_number, reading_name
+from debias.report.charts.style import arm_style
+from debias.report.words import arm_meaning, arm_name, full_group_name, is_number, reading_name
 from debias.types import BASELINE
 
 Document = Mapping[str, Any]

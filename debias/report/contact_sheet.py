@@ -8,10 +8,10 @@ from jaxtyping import UInt8
 
 from debias.report.board import View
 from debias.report.ingest_view import shown
-from debias.report.panels import Row
+from debias.report.blocks import Row
 from debias.report.pictures import shrink, webp
 from debias.report.tables import paged
-from debias.report.text import TIMES, words
+from debias.report.words import TIMES, words
 
 Document = Mapping[str, Any]
 FacePictures = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]

@@ -6,7 +6,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from debias.report.text import clean, full_group_name, number
+from debias.report.words import clean, full_group_name, number
 
 ROWS = 20
 Document = Mapping[str, Any]

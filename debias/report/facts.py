@@ -7,7 +7,7 @@ from debias.report.arms import arms_of
 from debias.report.board import Document, View, arms
 from debias.report.story import auc_reading, ratio_sentences, weight_sentences
 from debias.report.tables import paged
-from debias.report.text import (
+from debias.report.words import (
     TIMES,
     arm_name,
     attribute_name,

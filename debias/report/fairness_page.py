@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.report import comparison_view, fairness_view, tables
+from debias.report import comparison_page as comparison_view, fairness_view, tables
 from debias.report.board import View
 from debias.report.fairness_charts import (
     MEASURES_DRAWN,
@@ -13,10 +13,10 @@ from debias.report.fairness_charts import (
     comparison_figures,
     fairness_figures,
 )
-from debias.report.filling import embedded, fill, put
-from debias.report.panels import Row
+from debias.report.html import embedded, fill, put
+from debias.report.blocks import Row
 from debias.report.readings import metric_meaning, opened
-from debias.report.text import arm_name, attribute_name, group_name, is_number
+from debias.report.words import arm_name, attribute_name, group_name, is_number
 
 Document = Mapping[str, Any]
 

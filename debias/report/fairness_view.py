@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from debias.report.board import View
-from debias.report.drawing import GROUPS_DRAWN, PANELS_DRAWN
-from debias.report.panels import UNJUDGED, Row, largest_gap_first, of
+from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
+from debias.report.blocks import UNJUDGED, Row, largest_gap_first, of
 from debias.report.readings import (
     counted,
     metric_meaning,
@@ -18,7 +18,7 @@ from debias.report.readings import (
     why_no_number,
 )
 from debias.report.tables import paged
-from debias.report.text import TIMES, attribute_name, group_name, is_number, number
+from debias.report.words import TIMES, attribute_name, group_name, is_number, number
 from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report.arms import comparisons_of, fairness_of
-from debias.report.filling import fill
-from debias.report.panels import Row, of
+from debias.report.html import fill
+from debias.report.blocks import Row, of
 from debias.report.readings import (
     is_worse_high,
     metric_name,
@@ -14,7 +14,7 @@ from debias.report.readings import (
     verdict_name,
     why_no_number,
 )
-from debias.report.text import arm_name, clean, full_group_name, is_number, number
+from debias.report.words import arm_name, clean, full_group_name, is_number, number
 
 SENTENCES = 6
 Document = Mapping[str, Any]

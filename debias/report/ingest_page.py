@@ -6,10 +6,10 @@ from typing import Any
 
 from debias.report import contact_sheet, ingest_view
 from debias.report.contact_sheet import FacePictures
-from debias.report.drawing import GROUPS_DRAWN
-from debias.report.filling import embedded, fill, put
-from debias.report.ingest_charts import ingest_figures
-from debias.report.text import day
+from debias.report.charts.style import GROUPS_DRAWN
+from debias.report.html import embedded, fill, put
+from debias.report.charts.ingest_charts import ingest_figures
+from debias.report.words import day
 
 Document = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from debias.report.ingest_view import cautions, flagged, full_name, leak_check, outcome, shown
-from debias.report.text import is_number, number
+from debias.report.words import is_number, number
 
 ROWS = 20
 Document = Mapping[str, Any]

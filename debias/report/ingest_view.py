@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from debias.report.board import View
-from debias.report.panels import Panel, Row, panels
+from debias.report.blocks import Panel, Row, panels
 from debias.report.readings import source_name
 from debias.report.tables import paged
-from debias.report.text import TIMES, attribute_name, day, group_name, is_number, number
+from debias.report.words import TIMES, attribute_name, day, group_name, is_number, number
 from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from debias.report.arms import arms_of, comparisons_of, fairness_of
-from debias.report.panels import UNJUDGED, Row
+from debias.report.blocks import UNJUDGED, Row
 from debias.report.readings import is_worse_high
-from debias.report.text import arm_name, group_name, is_number, number, words
+from debias.report.words import arm_name, group_name, is_number, number, words
 
 Document = Mapping[str, Any]
 SEEDS_NEEDED = 5

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report.text import is_number, number, reading_name, words
+from debias.report.words import is_number, number, reading_name, words
 
 Row = Mapping[str, Any]
 SMALL = ", too small"

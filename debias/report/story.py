@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report.text import is_number, number
+from debias.report.words import is_number, number
 
 
 def weight_sentences(weights: Mapping[str, Any], train: object) -> list[str]:

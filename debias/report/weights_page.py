@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from debias.report.drawing import svg
-from debias.report.filling import embedded, fill
+from debias.report.charts.style import svg
+from debias.report.html import embedded, fill
 
 Drawing = tuple[Callable[[Figure], None], float]
 WIDTH = 7.6  # inches

@@ -255,7 +255,7 @@ def _for_each_piece(work: Callable[[slice], R], size: int) -> Iterator[R]:
     pieces = (slice(start, start + VALUES_AT_ONCE) for start in range(0, size, VALUES_AT_ONCE))
     if size < MANY:
         return map(work, pieces)
-    from debias.kernels import in_threads  # tenths of a second that few samples do not need
+    from debias.loops import in_threads  # tenths of a second that few samples do not need
 
     return in_threads(work, pieces)
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from debias.audit.declared import declared_groupings
-from debias.audit.group_losses import losses
-from debias.audit.group_shares import shares
-from debias.audit.group_words import percent
-from debias.audit.groups import _judged, _states, audit_groups
-from debias.audit.rules import AuditRules
+from debias.auditing.declared import declared_groupings
+from debias.auditing.group_losses import losses
+from debias.auditing.shares import shares
+from debias.auditing.group_words import percent
+from debias.auditing.groups import _judged, _states, audit_groups
+from debias.auditing.rules import AuditRules
 from debias.errors import DataError, GroupSchemaError
 from debias.metrics import hidden_counts
 from debias.statistics.areas import areas_of_people, auc_by_group

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from debias.audit.cells import Cells, coverage, coverage_of
+from debias.auditing.coverage import Cells, coverage, coverage_of
 
 
 def test_effective_cells_and_densest_tenth_by_hand():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from debias.audit.even_subset import even_shares, even_subset, far_apart, nearest
+from debias.auditing.subsets import even_shares, even_subset, far_apart, nearest
 from debias.errors import ConfigError
 
 

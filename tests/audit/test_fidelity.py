@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from debias.audit import wording
-from debias.audit.fidelity import Encoded, fidelity
-from debias.audit.sections import of_fidelity
+from debias.auditing import words as wording
+from debias.auditing.fidelity import Encoded, fidelity
+from debias.auditing.sections import of_fidelity
 from debias.datasets.synthetic import SyntheticFaces, render
 
 SIDE = 32

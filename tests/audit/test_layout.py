@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from debias.audit.clusters import clustered
-from debias.audit.directions import uneven_directions
-from debias.audit.latent_map import latent_map
+from debias.auditing.clusters import clustered
+from debias.auditing.directions import uneven_directions
+from debias.auditing.latent_map import latent_map
 
 
 def test_an_uneven_direction_comes_first_and_its_halves_are_counted():

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from debias.audit.shares_file import checked_shares, read_shares
+from debias.auditing.shares_file import checked_shares, read_shares
 from debias.errors import ConfigError, DataError
 
 RACE = {"race": {"White": 0.6, "NO": 0.15, "01": 0.25}}

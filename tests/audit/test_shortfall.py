@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, norm
 
-from debias.audit.shortfall import (
+from debias.auditing.shortfall import (
     Region,
     comparison,
     images_missing,
@@ -17,7 +17,7 @@ from debias.audit.shortfall import (
     standard_errors,
     total_missing,
 )
-from debias.audit.two_samples import two_samples
+from debias.auditing.two_samples import two_samples
 
 FEATURES = 6
 

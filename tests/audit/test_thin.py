@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from debias.audit.thin import FEWEST, ThinRegion, _weighed, thin_regions
+from debias.auditing.thin import FEWEST, ThinRegion, _weighed, thin_regions
 
 
 def cloud(seed=0, size=1200, width=6):

@@ -3,8 +3,8 @@ import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats import energy_distance, kstest
 
-from debias.audit import two_samples as module
-from debias.audit.two_samples import by_place, contrast, require_alike, two_samples
+from debias.auditing import two_samples as module
+from debias.auditing.two_samples import by_place, contrast, require_alike, two_samples
 from debias.errors import ConfigError, DataError
 
 

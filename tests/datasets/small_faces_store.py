@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from debias.sealed import sealing
+from debias.storage.sealed import sealing
 
 KEY = "0123456789abcdef0123"
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from small_faces_store import write_store
 
-from debias.config import parse_config
+from debias.pipeline.recipe import parse_config
 from debias.datasets import (
     DATASETS,
     LFW,
@@ -300,7 +300,7 @@ def test_celeba_with_a_list_of_people_that_is_cut_off_stops(tmp_path):
 
 
 def test_the_limits_of_a_list_are_those_of_the_ingest():
-    from debias.ingest.quarantine import QuarantineLimits
+    from debias.ingesting.quarantine import QuarantineLimits
 
     limits = QuarantineLimits()
     assert (limits.most_rejected, limits.few) == (MOST_LOST_SHARE, FEW_LOST)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from debias.datasets.tables import read_bytes, read_rows, read_table
+from debias.storage.tables import read_bytes, read_rows, read_table
 from debias.errors import DataError
 
 

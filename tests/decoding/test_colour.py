@@ -10,7 +10,7 @@ from PIL import Image
 
 from debias.decoding.colour import to_rgb
 from debias.decoding.decode import decode
-from debias.decoding.reasons import RefusedError
+from debias.decoding.rules import RefusedError
 
 TRANSPARENT = "transparency on white"
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from debias.decoding.cropping import Square, centred, check, cut
 from debias.decoding.decode import decode
-from debias.decoding.reasons import RefusedError
+from debias.decoding.rules import RefusedError
 
 BLACK = "black beyond the edge"
 

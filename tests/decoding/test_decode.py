@@ -23,7 +23,7 @@ from PIL import Image, JpegImagePlugin
 from debias.decoding import decode as module
 from debias.decoding.cropping import Square
 from debias.decoding.decode import decode, format_of
-from debias.decoding.reasons import Limits, RefusedError
+from debias.decoding.rules import Limits, RefusedError
 
 
 def refused(content, **options):

@@ -7,7 +7,7 @@ import pandas as pd
 from encoded_images import encoded, picture
 
 from debias.decoding.pool import hash_files, read_files
-from debias.decoding.reasons import Limits
+from debias.decoding.rules import Limits
 
 
 def test_the_same_hashes_as_when_decoding(tmp_path):

@@ -19,7 +19,7 @@ from debias.decoding.cropping import Square
 from debias.decoding.decode import decode
 from debias.decoding.perceptual import perceptual_hash
 from debias.decoding.pool import CROP, ITEMS_AT_ONCE, Pool, read_files
-from debias.decoding.reasons import REASONS, Limits
+from debias.decoding.rules import REASONS, Limits
 from debias.errors import DecodingError
 
 SIZE = 16

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from debias.decoding.reading import Place, read
-from debias.decoding.reasons import RefusedError
+from debias.decoding.rules import RefusedError
 
 MOST = 1000
 

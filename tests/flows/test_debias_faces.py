@@ -9,7 +9,7 @@ import yaml
 from mlflow import MlflowClient
 from station import ROOT, call, environment, station
 
-from debias import servers
+from debias.tracking import servers
 
 SHIPPED = sorted((ROOT / "configs").glob("*.yaml"))
 SMALL = {

@@ -5,7 +5,7 @@ from drawn_layouts import SHORT_RUN, audit_changes, changes_by_recipe
 from mlflow import MlflowClient
 from station import ROOT, station
 
-from debias import servers
+from debias.tracking import servers
 
 CONFIGS = ROOT / "configs"
 

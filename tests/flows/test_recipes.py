@@ -9,7 +9,7 @@ from prefect.states import State
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
-from debias.config import RunConfig
+from debias.pipeline.recipe import RunConfig
 from debias.errors import ConfigError, WeightError
 from debias.flows import recipes
 from debias.flows.audit_faces import audit_faces

@@ -19,11 +19,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from debias.artifacts import RunFolder
-from debias.config import parse_faces
+from debias.storage.artifacts import RunFolder
+from debias.pipeline.recipe import parse_faces
 from debias.errors import StorageFullError
-from debias.ingest import parts
-from debias.stages.faces import ingest_faces
+from debias.ingesting import parts
+from debias.ingesting.build import ingest_faces
 
 SIZE = 32
 FULL = 4  # exit status

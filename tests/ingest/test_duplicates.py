@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from debias.decoding.perceptual import perceptual_hash
-from debias.ingest.duplicates import clusters, conflicts, exact_pairs, kept_rows
-from debias.ingest.near import near_pairs, read_details
+from debias.ingesting.duplicates import clusters, conflicts, exact_pairs, kept_rows
+from debias.ingesting.near import near_pairs, read_details
 from debias.types import ShardedImages
 
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data" / "utkface"
@@ -114,7 +114,7 @@ def test_bits_and_correlation_are_what_they_say():
 
 
 def test_the_partial_correlation_agrees_with_a_regression_on_the_slopes():
-    from debias.ingest.lookalikes import correlation
+    from debias.ingesting.lookalikes import correlation
 
     a, b = read_details(ShardedImages([scenes(2)]))
     b = (0.8 * a + 0.3 * b).astype(np.int8)
@@ -178,7 +178,7 @@ def test_hashes_of_another_number_are_refused():
 
 def test_planted_hashes_are_found_among_many():
     """One bit in five differs, in hashes of 6,000 images."""
-    from debias.ingest.lookalikes import find
+    from debias.ingesting.lookalikes import find
 
     generator = np.random.default_rng(0)
     count, planted = 6_000, 200

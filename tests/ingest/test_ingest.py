@@ -14,9 +14,9 @@ from debias.errors import (
     LabelError,
     SingleClassError,
 )
-from debias.ingest import room as ingest
-from debias.ingest.columns import clean_text, coded, crossed
-from debias.ingest.selection import Range, drawn_evenly
+from debias import ingesting as ingest
+from debias.ingesting.columns import clean_text, coded, crossed
+from debias.ingesting.selection import Range, drawn_evenly
 
 
 def faces(size=400, seed=0) -> pd.DataFrame:

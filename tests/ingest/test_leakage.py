@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from debias.errors import SplitLeakageError
-from debias.ingest import room as ingest
+from debias import ingesting as ingest
 
 
 def table(**columns) -> pd.DataFrame:

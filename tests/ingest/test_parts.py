@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from debias.ingest import parts
-from debias.ingest.known import Source, known
-from debias.ingest.parts import Listing, decode_parts
-from debias.ingest.shards import write_shards
+from debias.ingesting import parts
+from debias.ingesting.known import Source, known
+from debias.ingesting.parts import Listing, decode_parts
+from debias.ingesting.shards import write_shards
 from debias.types import ReadBlock, Rejected
 
 SIZE = 16

@@ -12,9 +12,9 @@ from scipy import stats
 import debias
 from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import EmptyDatasetError, GroupSchemaError, QuarantineLimitExceededError
-from debias.ingest import room as ingest
-from debias.ingest.quarantine import QuarantineLimits
-from debias.ingest.rejection_rates import fisher
+from debias import ingesting as ingest
+from debias.ingesting.quarantine import QuarantineLimits
+from debias.ingesting.rejection_rates import fisher
 from debias.statistics.intervals import holm
 from debias.types import Rejected
 

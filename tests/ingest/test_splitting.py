@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from debias.errors import DataError, GroupSchemaError, SplitLeakageError
-from debias.ingest import room as ingest
-from debias.ingest.selection import Caps, Selection
-from debias.ingest.units import Units, units
+from debias import ingesting as ingest
+from debias.ingesting.selection import Caps, Selection
+from debias.ingesting.units import Units, units
 
 ATTRIBUTES = ["race", "gender"]
 

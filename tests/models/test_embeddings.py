@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from debias.embeddings_file import read_embeddings
+from debias.storage.embeddings import read_embeddings
 from debias.errors import DataError
 from debias.models import Embeddings, Encoder
 

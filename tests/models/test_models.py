@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from debias.batches import Batch
+from debias.training.batches import Batch
 from debias.errors import ConfigError
 from debias.models import CLASSIFIERS, REPRESENTATIONS, ConvVAE
-from debias.models.conv_vae import LOG_VAR_LIMIT, Posterior, kl_to_standard_normal
+from debias.models.vae import LOG_VAR_LIMIT, Posterior, kl_to_standard_normal
 from debias.seeding import torch_stream
 
 

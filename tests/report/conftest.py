@@ -2,7 +2,7 @@ import pytest
 from fake_run import fake_document, fake_pictures
 
 from debias.report import figures
-from debias.report.page import render
+from debias.report.run_page import render
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def quick():
 
     def page_of(document, pictures):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("debias.report.page.figures", lambda *_: dict.fromkeys(names, STUB))
+            patch.setattr("debias.report.run_page.figures", lambda *_: dict.fromkeys(names, STUB))
             return render(document, pictures)
 
     return page_of
@@ -56,7 +56,7 @@ def sketch():
     def page_of(render, *arguments):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("debias.report.fairness_charts.svg", lambda *_: STUB)
-            patch.setattr("debias.report.charts.svg", lambda *_: STUB)
+            patch.setattr("debias.report.run_charts.svg", lambda *_: STUB)
             return render(*arguments)
 
     return page_of

@@ -8,11 +8,11 @@ from test_audit_document import empty_audit, fake_audit, fake_map
 from test_report_page import HOSTILE
 
 from debias.report.audit_charts import audit_figures
-from debias.report.audit_comparison_charts import distance, shares_of_regions
-from debias.report.audit_group_charts import group_shares
-from debias.report.audit_map_charts import _apart, _countable, maps
-from debias.report.audit_pictures import AuditMap, AuditPictures
-from debias.report.drawing import svg
+from debias.report.charts.audit_comparison_charts import distance, shares_of_regions
+from debias.report.charts.audit_group_charts import group_shares
+from debias.report.charts.maps import _apart, _countable, maps
+from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.charts.style import svg
 
 DOCUMENT = fake_audit()
 

@@ -8,12 +8,12 @@ from reading import FORBIDDEN, VOID, Page, replaced, without_numbers, without_pi
 from test_audit_document import empty_audit, fake_audit, fake_map, fake_pictures
 from test_report_page import HOSTILE, OUR_TAGS
 
-from debias.audit.sections import of_fidelity
+from debias.auditing.sections import of_fidelity
 from debias.report.audit_captions import CAPTIONS
 from debias.report.audit_page import render_audit, write_audit_page
-from debias.report.audit_pictures import AuditPictures
+from debias.report.pictures_of_audits import AuditPictures
 from debias.report.audit_view import collect, how_seen, opening, verdicts
-from debias.report.text import clean
+from debias.report.words import clean
 
 DOCUMENTS = {"full": fake_audit(), "empty": empty_audit()}
 NO_PICTURES = AuditPictures()

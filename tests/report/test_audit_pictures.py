@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from debias.report.audit_faces import latent_page, sheet, strip, tiles
-from debias.report.audit_pictures import AuditMap, AuditPictures
+from debias.report.pictures_of_audits import AuditMap, AuditPictures
 
 FACE = np.zeros((8, 8, 3), dtype=np.uint8)
 

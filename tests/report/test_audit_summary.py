@@ -7,7 +7,7 @@ from reading import FORBIDDEN, replaced
 from test_audit_document import empty_audit, fake_audit
 from test_report_page import HOSTILE
 
-from debias.audit_summary import ROWS, as_markdown
+from debias.flows.audit_summary import ROWS, as_markdown
 
 
 def rows(text):
@@ -72,6 +72,6 @@ def test_hostile_names_stay_text(name):
 
 
 def test_importing_it_needs_neither_matplotlib_nor_torch():
-    code = "import sys, debias.audit_summary; print({'torch', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, debias.flows.audit_summary; print({'torch', 'matplotlib'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"

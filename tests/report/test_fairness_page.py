@@ -8,11 +8,11 @@ from reading import FORBIDDEN, Page, replaced, without_pictures
 from test_report_page import HOSTILE, NO_PICTURES, OUR_TAGS
 
 from debias.report import write_comparison, write_fairness, write_report
-from debias.report.comparison_view import changes, gap_changes
+from debias.report.comparison_page import changes, gap_changes
 from debias.report.fairness_page import render_comparison, render_fairness
 from debias.report.fairness_view import ROWS_SHOWN, tally_text
-from debias.report.page import render
-from debias.report.text import clean
+from debias.report.run_page import render
+from debias.report.words import clean
 
 DOCUMENTS = {
     "full": fake_fairness(),

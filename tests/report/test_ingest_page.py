@@ -11,12 +11,12 @@ from rich.console import Console
 from test_report_page import HOSTILE, OUR_TAGS
 
 from debias.report.contact_sheet import PAIRS_OPEN, TILES_A_REASON
-from debias.report.flow_chart import Outcome, flow
-from debias.report.ingest_charts import ingest_figures, rejected_by_group
+from debias.report.charts.flow import Outcome, flow
+from debias.report.charts.ingest_charts import ingest_figures, rejected_by_group
 from debias.report.ingest_page import render_ingest, write_ingest_page
 from debias.report.ingest_terminal import ingest_lines
 from debias.report.ingest_view import cautions, leak_check, shown
-from debias.report.text import clean, is_number
+from debias.report.words import clean, is_number
 
 DOCUMENTS = {"full": fake_ingest(), "empty": empty_ingest()}
 FACES = fake_faces(["face-31", "face-0", "not decodable-1", "nowhere on the page"])

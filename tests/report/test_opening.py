@@ -8,7 +8,7 @@ from reading import FORBIDDEN, Page
 from debias.report import Pictures, opening
 from debias.report.opening import changed
 from debias.report.terminal import run_lines
-from debias.summary import as_markdown
+from debias.flows.summary import as_markdown
 
 ONE = ("skin_tone_group",)
 

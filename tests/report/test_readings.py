@@ -13,7 +13,7 @@ from debias.report.readings import (
     source_name,
     verdict_name,
 )
-from debias.report.text import number
+from debias.report.words import number
 
 
 @pytest.mark.parametrize(

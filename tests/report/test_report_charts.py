@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from reading import replaced
 
 from debias.report.board import arms
-from debias.report.curves import latent_dimensions, training_curves, weight_distribution
-from debias.report.drawing import ARM_STYLES, svg, wrapped
-from debias.report.text import escape_label
-from debias.report.weight_charts import weight_share
+from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
+from debias.report.charts.style import ARM_STYLES, svg, wrapped
+from debias.report.words import escape_label
+from debias.report.charts.weight_charts import weight_share
 
 NAMES = {
     "weight_share", "weight_distribution", "latent_dimensions", "training_curves",

@@ -7,8 +7,8 @@ from fake_run import fake_document, fake_pictures
 from reading import FORBIDDEN, Page, replaced, without_numbers, without_pictures
 
 from debias.report import Pictures, write_report
-from debias.report.page import render
-from debias.report.text import clean
+from debias.report.run_page import render
+from debias.report.words import clean
 
 OUR_TAGS = {
     "html", "head", "meta", "title", "style", "body", "nav", "ul", "li", "a", "main", "header",
@@ -203,7 +203,7 @@ def test_absent_sections_are_absent(quick):
     document = fake_document(arms=("uniform",), attributes=(), seeds=1)
     document |= {"representation": {}, "weights": {}, "not_concluded": []}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("debias.report.page.figures", lambda *_: {})
+        patch.setattr("debias.report.run_page.figures", lambda *_: {})
         read = Page(render(document, NO_PICTURES))
     assert "No group has a rate that can be shown." in read.visible
     targets = {a.get("id") for _, a in read.tags}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.report.text import (
+from debias.report.words import (
     clean,
     day,
     escape_label,

@@ -12,7 +12,7 @@ from reading import FORBIDDEN, Page
 import debias
 from debias.report import Pictures
 from debias.report.fairness_page import render_comparison, render_fairness
-from debias.report.page import render
+from debias.report.run_page import render
 
 ROOT = Path(debias.__file__).parent
 PASSED = re.compile(r"\bPASS(?:ED)?\b")

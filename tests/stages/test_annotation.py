@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias.artifacts import load_faces, load_latents, load_weights
-from debias.config import parse_config, parse_space
-from debias.stages import (
+from debias.storage.artifacts import load_faces, load_latents, load_weights
+from debias.pipeline.recipe import parse_config, parse_space
+from debias.pipeline import (
     build_faces,
     build_representation,
     build_weights,

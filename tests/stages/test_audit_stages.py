@@ -9,11 +9,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from debias.commands import app
-from debias.config import load_space
+from debias.pipeline.recipe import load_space
 from debias.errors import ConfigError, DataError
-from debias.source import Request, audit_recipe
-from debias.stages import build_audited_faces, examine, open_job
-from debias.tracking import RecordingTracking
+from debias.pipeline.source import Request, audit_recipe
+from debias.pipeline import build_audited_faces, examine, open_job
+from debias.tracking.tracker import RecordingTracking
 
 TINY = [
     "image_size=32", "device=cpu", "tracking.enabled=false", "audit.map_method=PCA",

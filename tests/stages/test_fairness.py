@@ -6,8 +6,8 @@ import pytest
 from small_store import make_store
 
 from debias.metrics import evaluate, hidden_counts
-from debias.stages.classifier import side_by_side
-from debias.stages.withholding import (
+from debias.pipeline.classifier import side_by_side
+from debias.pipeline.withholding import (
     count_or_none,
     small_test_groups,
     small_training_groups,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from debias.metrics import Change, compare, evaluate
-from debias.stages.findings import concluded, not_concluded
+from debias.pipeline.findings import concluded, not_concluded
 
 TRUTH = np.arange(200) % 2
 PLAIN = evaluate(TRUTH, TRUTH, groups={"tone": np.repeat(["dark", "light"], 100)})

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias.artifacts import RunFolder, load_faces
-from debias.config import parse_faces
+from debias.storage.artifacts import RunFolder, load_faces
+from debias.pipeline.recipe import parse_faces
 from debias.errors import (
     ArtifactCorruptError,
     EmptyDatasetError,
@@ -17,11 +17,11 @@ from debias.errors import (
     QuarantineLimitExceededError,
     SplitLeakageError,
 )
-from debias.ingest import parts
-from debias.ingest import room as ingest
-from debias.sealed import MANIFEST
-from debias.stages import decoded as decoding
-from debias.stages.faces import PAIRS, QUARANTINE, STAGE, ingest_faces
+from debias.ingesting import parts
+from debias import ingesting as ingest
+from debias.storage.sealed import MANIFEST
+from debias.ingesting import decoded as decoding
+from debias.ingesting.build import PAIRS, QUARANTINE, STAGE, ingest_faces
 from debias.types import ReadBlock, Rejected
 
 SIZE = 32

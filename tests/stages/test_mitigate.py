@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from counting import Counting
 
-from debias.artifacts import Artifact, load_predictions, load_weights
-from debias.config import load_config
-from debias.ingest import IngestRules
-from debias.stages import mitigate, open_run
-from debias.stages.decoded import Listed
-from debias.tracking import RecordingTracking
+from debias.storage.artifacts import Artifact, load_predictions, load_weights
+from debias.pipeline.recipe import load_config
+from debias.ingesting import IngestRules
+from debias.pipeline import mitigate, open_run
+from debias.ingesting.decoded import Listed
+from debias.tracking.tracker import RecordingTracking
 from debias.types import Collection
 
 SMALL = [

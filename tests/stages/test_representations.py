@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 
-from debias.artifacts import load_faces, load_latents
-from debias.config import load_config
+from debias.storage.artifacts import load_faces, load_latents
+from debias.pipeline.recipe import load_config
 from debias.errors import DataError
 from debias.models import REPRESENTATIONS
-from debias.stages import build_faces, build_representation, mitigate, open_run
-from debias.stages.representation import encode_store, is_trained
-from debias.tracking import RecordingTracking
+from debias.pipeline import build_faces, build_representation, mitigate, open_run
+from debias.pipeline.representation import encode_store, is_trained
+from debias.tracking.tracker import RecordingTracking
 from debias.types import FaceStore
 
 SMALL = [

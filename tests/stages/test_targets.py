@@ -10,12 +10,12 @@ from counting import Counting
 from PIL import Image
 from small_store import make_store
 
-from debias.artifacts import load_faces, load_weights
-from debias.config import load_config
+from debias.storage.artifacts import load_faces, load_weights
+from debias.pipeline.recipe import load_config
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
-from debias.sealed import sealed_in
-from debias.stages import build_faces, build_reference, build_weights, mitigate, open_run
-from debias.stages.situation import sentence, situations
+from debias.storage.sealed import sealed_in
+from debias.pipeline import build_faces, build_reference, build_weights, mitigate, open_run
+from debias.pipeline.situation import sentence, situations
 from debias.weighting import GroupBalance
 
 QUICK = [

@@ -1,0 +1,473 @@
+"""How representative a data set is: every part of an audit put together, from values to a value.
+
+``n`` audited images, ``m`` of a second set, ``k`` latent dimensions, ``f`` features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float64, Int64, Shaped
+
+from debias.auditing import sections, words as wording
+from debias.auditing.audit_report import AuditReport
+from debias.auditing.coverage import coverage
+from debias.auditing.clusters import clustered
+from debias.auditing.declared import declared_groupings
+from debias.auditing.directions import uneven_directions
+from debias.auditing.drift import Version, drift
+from debias.auditing.groups import audit_groups
+from debias.auditing.latent_map import latent_map
+from debias.auditing.rules import AuditRules
+from debias.auditing.shares_file import checked_shares, read_shares
+from debias.auditing.shortfall import Shortfall, comparison, shortfall
+from debias.auditing.thin import thin_regions
+from debias.auditing.two_samples import two_samples
+from debias.density import DensityEstimator, HistogramDensity, active_dimensions, rarity
+from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
+from debias.errors import DataError, GroupSchemaError
+from debias.metrics import hidden_counts
+from debias.tracking.progress import Advance, silent
+from debias.seeding import stream_seed
+from debias.types import FaceStore, Latents, Rarity, SamplingWeights, TrainingTable
+from debias.weighting import LatentRarity
+
+PARTS = 8  # calls of ``advance``
+FEWEST = 50  # images that an audit needs
+# Ids of two sets can be the same: those of a second one say where they are from.
+REFERENCE, EARLIER = "reference/", "earlier/"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Placed:
+    """Images, and where they lie in a latent space.
+
+    Attributes:
+        store: Faces.
+        latents: Of some of them, in any order.
+        name: What a reader calls this set.
+    """
+
+    store: FaceStore
+    latents: Latents
+    name: str = "the reference"
+
+    @cached_property
+    def rows(self) -> Int64[np.ndarray, " n"]:
+        """Rows of the store, in the order of the latents.
+
+        Raises:
+            DataError: A latent belongs to no image of the store.
+        """
+        ids = pd.Index(self.store.samples["sample_id"].astype(str))
+        rows = ids.get_indexer(pd.Index(self.latents.sample_ids.astype(str)))
+        strange = self.latents.sample_ids[rows < 0]
+        if len(strange):
+            raise DataError(
+                f"{len(strange)} of {len(rows)} latents belong to no image of the store, first: "
+                f"{strange[0]}; pass the latents of this store"
+            )
+        return rows.astype(np.int64)
+
+    @property
+    def ids(self) -> Shaped[np.ndarray, " n"]:
+        return self.store.ids(self.rows)
+
+    def is_known_by(self, name: str) -> bool:
+        """Whether a column says something about every image."""
+        found = self.column(name)
+        return found is not None and bool((pd.notna(found) & (found != "")).all())
+
+    def column(self, name: str) -> Shaped[np.ndarray, " n"] | None:
+        """One column of the store's table; None where it has none."""
+        if name not in self.store.samples:
+            return None
+        return self.store.samples[name].to_numpy(dtype=object)[self.rows]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Question:
+    """What is audited, and what decides the answer.
+
+    Attributes:
+        data: Images to audit.
+        reference: A second set, placed by the same encoder, that says what the images should look
+            like; none of its images may be among the audited ones.
+        earlier: An earlier version of the audited set; images of both are known by ``sha256``, or
+            by their id where there is none.
+        density: How rarity is measured.
+        rules: What counts, and the shares that annotated groups should have.
+        set_aside: Columns ``attribute, group, listed, rejected``: whose images were lost before.
+        source: Who says to which group a face belongs.
+        nats: (n,) how badly a model explains each image.
+        fidelity: Whether a model tells images apart, as plain values; None where that was not
+            measured.
+        seed: Of every random choice.
+    """
+
+    data: Placed
+    reference: Placed | None = None
+    earlier: Placed | None = None
+    density: DensityEstimator = field(default_factory=HistogramDensity)
+    rules: AuditRules = field(default_factory=AuditRules)
+    set_aside: pd.DataFrame | None = None
+    source: str = "annotated"
+    nats: Float64[np.ndarray, " n"] | None = None
+    fidelity: dict[str, Any] | None = None
+    seed: int = 0
+
+    def stream(self, purpose: str) -> int:
+        # scikit-learn takes 32 bits.
+        return stream_seed(self.seed, f"audit/{purpose}") % 2**32
+
+    @cached_property
+    def active(self) -> Bool[np.ndarray, " k"]:
+        """Latent dimensions that say something about the images."""
+        found = active_dimensions(self.data.latents)
+        if not found.any():
+            raise DataError(
+                f"all {len(found)} latent dimensions are constant: the latents say nothing about "
+                "the images; train longer or bring other embeddings"
+            )
+        return found
+
+    def points(self, placed: Placed) -> Float64[np.ndarray, "_ k"]:
+        """Active latents of a set; those without a posterior in units of the data's spread."""
+        found = np.asarray(placed.latents.mean[:, self.active], dtype=np.float64)
+        return found if self.data.latents.log_var is not None else found / self.spread
+
+    @cached_property
+    def spread(self) -> Float64[np.ndarray, " k"]:
+        """Standard deviation of every active dimension: embeddings have no scale of their own."""
+        return np.asarray(self.data.latents.mean[:, self.active], dtype=np.float64).std(axis=0)
+
+    @cached_property
+    def views(self) -> Mapping[str, list[np.ndarray]]:
+        """Descriptions of the audited images, then of the reference, then of the earlier."""
+        sets = [one for one in (self.data, self.reference, self.earlier) if one is not None]
+        (images, rows), *others = [(one.store.images, one.rows) for one in sets]
+        described = {
+            # Other sets are compared in the plain descriptors alone.
+            name: condensed(name, images, rows, *(others if name in DESCRIPTORS else ()))
+            for name in VIEWS
+        }
+        return {"latents": [self.points(one) for one in sets], **described}
+
+    def features(self, place: int) -> Float64[np.ndarray, "_ f"]:
+        """Latents and plain descriptions of one of the sets, side by side."""
+        names = ("latents", *DESCRIPTORS)
+        return np.concatenate([self.views[name][place] for name in names], axis=1).astype(
+            np.float64
+        )
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        return self.data.store.groups(self.data.rows).reset_index(drop=True)
+
+    @property
+    def subjects(self) -> Shaped[np.ndarray, " n"] | None:
+        return self.data.column("subject_id")
+
+    def explained(self, members: Bool[np.ndarray, " n"]) -> list[dict[str, Any]]:
+        """What annotations tell about some of the images.
+
+        Counts inside and outside of a region add up to those of a group, so one small count of an
+        attribute could be worked out from another region: then nothing is said of that attribute,
+        and where a group is small as a whole, nothing of its attribute anywhere.
+        """
+        told = [name for name in self.groups if name in self.sizable and self._tells(name, members)]
+        return sections.explains(self.groups, members, told)
+
+    def _tells(self, name: str, members: Bool[np.ndarray, " n"]) -> bool:
+        counts = pd.crosstab(self.groups[name], members).to_numpy()
+        return not ((counts > 0) & (counts < self.rules.suppress_below)).any()
+
+    @cached_property
+    def sizable(self) -> frozenset[str]:
+        """Attributes of which every group is large enough to be counted."""
+        below = self.rules.suppress_below
+        return frozenset(
+            str(name)
+            for name, column in self.groups.items()
+            if column.value_counts().min() >= below
+        )
+
+
+def audit(  # noqa: PLR0913 (one call is the point)
+    store: FaceStore,
+    latents: Latents,
+    *,
+    reference: Placed | None = None,
+    earlier: Placed | None = None,
+    rules: AuditRules | None = None,
+    density: DensityEstimator | None = None,
+    seed: int = 0,
+) -> AuditReport:
+    """Say who is missing from a collection of faces, how sure that is, and what to collect.
+
+    No label and no annotation is needed; annotated attributes of the store are counted besides.
+
+    Args:
+        store: Decoded faces.
+        latents: Of the images to audit, (n, k), n >= 50, by any encoder.
+        reference: A second set, ``Placed(store=..., latents=...)`` by the same encoder, that says
+            what the images should look like.
+        earlier: An earlier version of this set, likewise.
+        rules: What counts as found, and the shares that annotated groups should have.
+        density: How rarity is measured; a histogram by default.
+        seed: Of every random choice; the same seed gives the same audit.
+
+    Raises:
+        DataError: Latents, stores and shares that do not belong together, or fewer than 50 images.
+    """
+    question = Question(
+        data=Placed(store=store, latents=latents, name="the data"),
+        reference=reference,
+        earlier=earlier,
+        rules=rules or AuditRules(),
+        density=density or HistogramDensity(),
+        seed=seed,
+    )
+    return answer(question)
+
+
+def answer(question: Question, advance: Advance = silent) -> AuditReport:
+    """The same, with everything that a pipeline knows; ``advance`` is called :data:`PARTS` times.
+
+    Raises:
+        DataError: As :func:`audit`.
+    """
+    require_enough(len(question.data.rows))
+    parts = _Parts(question, advance)
+    document = parts.document()
+    document["verdicts"] = wording.verdicts(document)
+    document["limits"] = wording.limits(document, subjects=question.subjects is not None)
+    return AuditReport(
+        document=document,
+        images=parts.images(),
+        latents=question.data.latents,
+        active=question.active,
+        regions=parts.regions,
+        directions=parts.directions,
+        layout=parts.layout,
+        groups=question.groups,
+        image_size=question.data.store.images.shape[1],
+    )
+
+
+def require_enough(size: int) -> None:
+    """Refuse to speak of a handful of images.
+
+    Raises:
+        DataError: There are fewer than 50.
+    """
+    if size < FEWEST:
+        raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
+
+
+class _Parts:
+    """Everything that is worked out of a question, each part once and in this order."""
+
+    def __init__(self, question: Question, advance: Advance) -> None:
+        self.question, self.rules = question, question.rules
+        points, data = question.points(question.data), question.data
+        _ = question.views
+        advance("described")
+        self.rarity, weights = rarity_weights(question.density, data.latents)
+        self.weight = weights.probability * len(data.rows)
+        advance("density")
+        self.regions = thin_regions(
+            {name: view[0] for name, view in question.views.items()},
+            most=self.rules.thin_share,
+            level=self.rules.level,
+            seed=question.stream("thin"),
+        )
+        advance("thin regions")
+        self.coverage = coverage(points, cells=self.rules.cells, seed=question.stream("bell"))
+        self.directions = uneven_directions(points)
+        self.clusters = clustered(points, self.rules.clusters, question.stream("clusters"))
+        advance("coverage")
+        self.layout = latent_map(
+            points, self.rules.map_method, self.rules.map_points, question.stream("map")
+        )
+        advance("map")
+        self.reference, self.shortfall = _against(question)
+        advance("reference")
+        self.drift = _changed(question)
+        advance("drift")
+        self.groups = _grouped(question, self.rarity, self.weight)
+        advance(f"{len(data.rows):,} images")
+
+    def document(self) -> dict[str, Any]:
+        ids, score = self.question.data.ids, self.rarity.score
+        return {
+            "fidelity": sections.of_fidelity(self.question.fidelity),
+            "coverage": sections.of_coverage(self.coverage),
+            "regions": sections.of_regions(self.regions, ids, self.question.explained),
+            "directions": [sections.of_direction(one, ids) for one in self.directions],
+            "clusters": sections.of_clusters(self.clusters, score, ids),
+            "map": sections.of_map(self.layout, len(ids)),
+            "extremes": sections.of_extremes(score, ids),
+            "anomalies": None,
+            "latent_pages": None,
+            "reference": self.reference,
+            "drift": self.drift,
+            "groups": self.groups,
+        }
+
+    def images(self) -> pd.DataFrame:
+        """One row an audited image, see :class:`AuditReport`."""
+        question = self.question
+        size, drawn = len(question.data.rows), self.layout.rows
+        places = np.full((size, 2), np.nan)
+        places[drawn] = self.layout.xy
+        region = np.zeros(size, np.int64)
+        for number, one in reversed(list(enumerate(self.regions.found, 1))):
+            region[one.members] = number
+        short = self.shortfall
+        return pd.DataFrame(
+            {
+                "sample_id": question.data.ids,
+                "split": question.data.column("split"),
+                "cluster": self.clusters.of + 1,
+                "cell": self.coverage.cell,
+                "region": region,
+                "rarity": self.rarity.score,
+                "weight": self.weight,
+                "nats": np.nan if question.nats is None else question.nats,
+                "log_ratio": np.nan if short is None else short.contrast.data,
+                "x": places[:, 0],
+                "y": places[:, 1],
+            }
+        )
+
+
+def rarity_weights(density: DensityEstimator, latents: Latents) -> tuple[Rarity, SamplingWeights]:
+    """How rare images without labels are, and what that would make of them in training."""
+    rule, labels = LatentRarity(allow_degenerate=True), np.zeros(len(latents.mean), np.int64)
+    found = rarity(density, latents, labels, alpha=rule.alpha, across="all")
+    table = TrainingTable(sample_ids=latents.sample_ids, labels=labels, score=found.score)
+    return found, rule.weights(table)
+
+
+def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | None]:
+    """Where the audited images fall short of a reference."""
+    reference, rules = question.reference, question.rules
+    if reference is None:
+        return None, None
+    _require_apart(question.data, reference)
+    test = two_samples(
+        question.points(question.data),
+        question.points(reference),
+        permutations=rules.permutations,
+        level=rules.difference_level,
+        seed=question.stream("two samples"),
+    )
+    found = shortfall(
+        question.features(0), question.features(1),
+        level=rules.level, seed=question.stream("shortfall"),
+    )  # fmt: skip
+    theirs = np.array([f"{REFERENCE}{name}" for name in reference.ids])
+    section = comparison(reference.name, test, found, question.data.ids, theirs)
+    for entry in section["regions"]:
+        entry["explains"] = question.explained(found.region == entry["number"])
+    return section, found
+
+
+def _require_apart(data: Placed, reference: Placed) -> None:
+    """An image of both sets would be told apart from itself."""
+    mine, theirs = data.column("sha256"), reference.column("sha256")
+    if mine is None or theirs is None:
+        return
+    shared = set(mine) & set(theirs) - {""}
+    if shared:
+        raise DataError(
+            f"{len(shared)} images are in both the data and the reference; leave them out of the "
+            "reference, which must show other photographs"
+        )
+
+
+def _changed(question: Question) -> dict[str, Any] | None:
+    """What has changed since an earlier version."""
+    earlier, data = question.earlier, question.data
+    if earlier is None:
+        return None
+    place = 1 if question.reference is None else 2
+    by = "sha256" if data.is_known_by("sha256") and earlier.is_known_by("sha256") else "sample_id"
+    now = _version(question, data, 0, ("", by))
+    before = _version(question, earlier, place, (EARLIER, by))
+    # What the data still hold, in a split that is not audited, was not removed.
+    elsewhere = set(data.store.samples[by].astype(str)) - set(now.content)
+    return drift(
+        earlier.name,
+        now,
+        before.of(~np.isin(before.content, list(elsewhere))),
+        permutations=question.rules.permutations,
+        level=question.rules.difference_level,
+        region_level=question.rules.level,
+        seed=question.stream("drift"),
+    )
+
+
+def _version(question: Question, placed: Placed, place: int, named: tuple[str, str]) -> Version:
+    """``named``: what stands before ids, and the column by which an image is known again."""
+    prefix, by = named
+    content = placed.column(by)
+    assert content is not None  # looked at before
+    return Version(
+        sample_ids=np.array([f"{prefix}{name}" for name in placed.ids]),
+        content=content.astype(str),
+        latents=question.points(placed),
+        features=question.features(place),
+    )
+
+
+def declared_shares(rules: AuditRules) -> dict[str, dict[str, float]]:
+    """Shares from the recipe, or from the file that it names.
+
+    Raises:
+        ConfigError, DataError: They cannot be read, or do not add up.
+    """
+    return read_shares(rules.shares_file) if rules.shares_file else checked_shares(rules.shares)
+
+
+def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str, float]]) -> None:
+    """Refuse shares of attributes or groups that are not annotated, before any work is done.
+
+    Raises:
+        GroupSchemaError: They do not fit.
+    """
+    if declared and not len(groups.columns):
+        raise GroupSchemaError(
+            f"audit.shares declares shares of {', '.join(declared)}, but no attribute is "
+            "annotated; name the columns under 'attributes'"
+        )
+    if len(groups.columns):
+        declared_groupings(groups, declared)
+
+
+def _grouped(
+    question: Question, found: Rarity, weight: Float64[np.ndarray, " n"]
+) -> dict[str, Any] | None:
+    """What annotations say; None without any."""
+    groups, rules = question.groups, question.rules
+    declared = declared_shares(rules)
+    require_declarable(groups, declared)
+    if not len(groups.columns):
+        return None
+    hidden = {name for name, small in hidden_counts(groups, rules.suppress_below).items() if small}
+    return audit_groups(
+        groups,
+        declared=declared,
+        rarity=found.score,
+        weight=weight,
+        subjects=question.subjects,
+        set_aside=question.set_aside,
+        hidden=frozenset(hidden),
+        rules=rules,
+        source=question.source,
+        seed=question.stream("groups"),
+    ).to_dict()

@@ -1,0 +1,244 @@
+"""From a listed data set to decoded images: what was decoded before is not decoded again."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from debias.storage.artifacts import RunFolder
+from debias.datasets import Dataset
+from debias.decoding.pool import hash_files, read_drawn, read_files
+from debias.decoding.rules import Limits, decoded_by
+from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
+from debias import ingesting as ingest
+from debias.ingesting.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
+from debias.tracking.progress import Progress
+from debias.storage.sealed import read_manifest, sealed_in, verify
+from debias.types import Collection, ReadImages, Rejected
+
+PARTS = ".parts"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Listed:
+    """What is to be decoded, before and after its files were hashed.
+
+    Attributes:
+        collection: What the data set offers.
+        table: Rows that pass the filters, those among them that the listing lost.
+        samples: By ``sample_id``, those that have a file and say where the face is: to be decoded.
+        rejected: What the listing and the framing had to set aside.
+        size: Side of the images, pixels.
+        rules: Framing and limits.
+    """
+
+    collection: Collection
+    table: pd.DataFrame
+    samples: pd.DataFrame
+    rejected: list[Rejected]
+    size: int
+    rules: ingest.IngestRules
+
+    @property
+    def is_hashed(self) -> bool:
+        return "sha256" in self.samples and "sha256" not in self.collection.samples
+
+    @cached_property
+    def name(self) -> str:
+        """Of the parts' folder: the same for the same samples, whatever their content is."""
+        head = [str(self.size), str(self.rules.framing), self.fingerprint]
+        return _digest(head, self.samples[["sample_id"]])[:12]
+
+    @property
+    def left_out(self) -> str:
+        """Stands for what was set aside before anything was decoded."""
+        found = sorted((item.sample_id, item.reason) for item in self.rejected)
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+    @property
+    def limits(self) -> Limits:
+        """What one file may cost."""
+        return Limits(
+            most_bytes=int(self.rules.most_megabytes * 2**20),
+            most_pixels=int(self.rules.most_megapixels * 1e6),
+            seconds=self.rules.seconds,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Stands for the content of a data set without files; empty where files are hashed."""
+        if self.collection.draw is None:
+            return ""
+        table = self.samples.drop(columns="path", errors="ignore").astype(str)
+        return _digest([self.collection.fingerprint, *table.columns], table)
+
+    @cached_property
+    def content(self) -> str:
+        """Names of the columns and every row in order, file contents by hash; no paths."""
+        places = ["path", "offset", "length"]
+        table = self.samples.drop(columns=places, errors="ignore").astype(str)
+        return _digest([self.collection.fingerprint, *table.columns], table)
+
+
+def list_samples(
+    data: Dataset, seed: int, filters: ingest.Filters, size: int, rules: ingest.IngestRules
+) -> Listed:
+    """List a data set.
+
+    Raises:
+        DataError: Its files are not there or cannot be read.
+        EmptyDatasetError: No sample passes the filters.
+    """
+    try:
+        collection = data.collect(seed)
+    except (FileNotFoundError, PermissionError) as error:
+        raise DataError(str(error)) from error
+    samples = ingest.keep(collection.samples, filters).sort_values("sample_id", ignore_index=True)
+    table = samples if collection.lost is None else _with_lost(samples, collection.lost, filters)
+    if collection.draw is not None and rules.framing.name != "centre":
+        raise DataError(
+            f"ingest.framing is {rules.framing.name!r}, but data set {data.name!r} hands over "
+            "finished squares; leave it out"
+        )
+    samples, unplaced = ingest.framed(samples, rules.framing)
+    if samples.empty:
+        raise EmptyDatasetError(f"no sample is left; first: {unplaced[0].detail}")
+    return Listed(
+        collection=collection,
+        table=table,
+        samples=samples,
+        rejected=[*collection.rejected, *unplaced],
+        size=size,
+        rules=rules,
+    )
+
+
+def _with_lost(samples: pd.DataFrame, lost: pd.DataFrame, filters: ingest.Filters) -> pd.DataFrame:
+    """With the rows that were meant to be there, as far as the filters would have kept them."""
+    try:
+        wanted = ingest.keep(lost, filters)
+    except EmptyDatasetError:
+        return samples
+    return pd.concat([samples, wanted], ignore_index=True)
+
+
+def hashed(listed: Listed) -> Listed:
+    """With ``sha256`` of every file, empty where it cannot be read; drawn faces as they are."""
+    if listed.collection.draw is not None or listed.is_hashed:
+        return listed
+    found, _ = hash_files(listed.samples, listed.limits)
+    return _with_digests(listed, dict(zip(found["sample_id"], found["sha256"], strict=True)))
+
+
+def is_begun(stage: Path) -> bool:
+    """Whether anything was decoded there before, so that hashing first may save the decoding."""
+    return bool(sealed_in(stage)) or any((stage / PARTS).glob("*/part-*"))
+
+
+def decode(
+    listed: Listed, place: RunFolder, stage: str, progress: Progress, *, retry: bool = False
+) -> ingest.Decoded:
+    """Decode what is not there yet into parts below the stage's folder.
+
+    Args:
+        listed: What to decode.
+        place: Folder of the run or store; the caller holds its lock.
+        stage: Folder of the artifacts below it.
+        progress: Watches.
+        retry: Read again what failed by bad luck.
+
+    Raises:
+        StorageError: There is no space, or the folder cannot be written.
+    """
+    listing = ingest.Listing(
+        samples=listed.samples,
+        size=listed.size,
+        fingerprint=listed.fingerprint,
+        known=_known(place.path / stage, listed),
+        retry=retry,
+        decoded_by=decoded_by(),
+    )
+    advance = progress.start(stage.capitalize(), len(listed.samples))
+    folder = place.path / stage / PARTS / listed.name
+    return ingest.decode_parts(folder, listing, _reader(listed), advance)
+
+
+def has_parts(listed: Listed, place: RunFolder, stage: str) -> bool:
+    """Whether a builder of this listing left some."""
+    return (place.path / stage / PARTS / listed.name).exists()
+
+
+def forget_parts(listed: Listed, place: RunFolder, stage: str) -> None:
+    """Delete the parts of a listing; its finished store has links to what it needs."""
+    folder = place.path / stage / PARTS
+    shutil.rmtree(folder / listed.name, ignore_errors=True)
+    with suppress(OSError):  # parts of another listing, which was refused or stopped
+        folder.rmdir()
+
+
+def content_of(listed: Listed, decoded: ingest.Decoded) -> Listed:
+    """With the ``sha256`` of what was in fact decoded."""
+    if listed.collection.draw is not None:
+        return listed
+    digests = dict(zip(decoded.samples["sample_id"], decoded.samples["sha256"], strict=True))
+    digests |= {item.sample_id: item.sha256 for item in decoded.rejected}
+    return _with_digests(listed, digests)
+
+
+def _with_digests(listed: Listed, digests: Mapping[str, str]) -> Listed:
+    known = listed.samples["sample_id"].map(digests).fillna("").astype(str)
+    return replace(listed, samples=listed.samples.assign(sha256=known))
+
+
+def unlucky(decoded: ingest.Decoded) -> list[str]:
+    """Samples that failed but may be readable another time."""
+    return sorted(item.sample_id for item in decoded.rejected if item.reason in ingest.BAD_LUCK)
+
+
+def _reader(listed: Listed) -> ReadImages:
+    if listed.collection.draw is not None:
+        return read_drawn(listed.collection.draw)
+    return partial(read_files, limits=listed.limits, workers=listed.rules.workers)
+
+
+def _known(stage: Path, listed: Listed) -> ingest.Known | None:
+    """Images of finished stores and of unfinished parts, if they have the right size."""
+    if listed.collection.draw is not None or "sha256" not in listed.samples:
+        return None
+    sources = [_store(folder) for folder in sealed_in(stage)] + [
+        _part(folder) for parts in sorted((stage / PARTS).glob("*")) for folder in parts_in(parts)
+    ]
+    return ingest.known(
+        [x for x in sources if x is not None and x.shards and x.shards[0].shape[1] == listed.size]
+    )
+
+
+def _store(folder: Path) -> ingest.Source | None:
+    try:
+        verify(folder)
+    except ArtifactCorruptError:
+        return None
+    if read_manifest(folder).get("decoded_by") != decoded_by():
+        return None  # by other rules, or by a version that did not say
+    samples = pd.read_parquet(folder / "samples.parquet").rename(columns={ingest.NOTES: "notes"})
+    shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
+    return ingest.Source(samples, shards, np.load(folder / "perceptual.npy"))
+
+
+def _part(folder: Path) -> ingest.Source | None:
+    if read_manifest(folder).get("decoded_by") != decoded_by():
+        return None
+    shard = np.load(folder / IMAGES, mmap_mode="r")
+    return ingest.Source(pd.read_parquet(folder / FOUND), [shard], np.load(folder / PERCEPTUAL))
+
+
+def _digest(head: list[str], table: pd.DataFrame) -> str:
+    rows = pd.util.hash_pandas_object(table, index=False).to_numpy()
+    return hashlib.sha256(json.dumps(head).encode() + rows.tobytes()).hexdigest()

@@ -1,0 +1,350 @@
+"""Decoded images on disk, part by part: a build that was killed goes on where it stopped.
+
+Every part covers a fixed range of the listing and is a sealed folder, so what is there is whole.
+What is put together from parts does not depend on where a build was interrupted.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int64, UInt8, UInt64
+
+from debias.errors import ArtifactCorruptError
+from debias.storage.files import require_space
+from debias.ingesting.known import Known
+from debias.tracking.progress import Advance, silent
+from debias.storage.sealed import MANIFEST, is_sealed, read_manifest, sealing, verify, write_json
+from debias.types import CROP, ReadBlock, ReadImages, Rejected, ShardedImages
+
+PART_BYTES = 64 * 2**20  # of pixels; what a build holds in memory is a small multiple of it
+ROWS_MULTIPLE = 64
+IMAGES, PERCEPTUAL = "images.npy", "perceptual.npy"
+FOUND, REJECTED = "found.parquet", "rejected.json"
+NOTES = "decode_notes"  # in tables beside columns of other people, who may have notes of their own
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    """Every image that could be read, in the order of the listing.
+
+    Attributes:
+        samples: The listing's rows of those images, with ``sha256`` and ``decode_notes``.
+        images: Their pixels, one memory-mapped shard a part.
+        perceptual: (n, 4) perceptual hashes.
+        rejected: What could not be read.
+        parts: Folder of each shard.
+    """
+
+    samples: pd.DataFrame
+    images: ShardedImages
+    perceptual: UInt64[np.ndarray, "n 4"]
+    rejected: list[Rejected]
+    parts: tuple[Path, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What is to be decoded.
+
+    Attributes:
+        samples: Sorted by ``sample_id``; with ``sha256`` (empty: unreadable) if the files were
+            hashed before.
+        size: Side of the square images, pixels.
+        fingerprint: Stands for the content where there are no files to hash.
+        known: Images that were decoded before.
+        retry: Read again what failed by bad luck.
+        decoded_by: Version of the rules by which files become pixels.
+    """
+
+    samples: pd.DataFrame
+    size: int
+    fingerprint: str = ""
+    known: Known | None = None
+    retry: bool = False
+    decoded_by: str = ""
+
+    @property
+    def ranges(self) -> list[slice]:
+        """Rows of each part."""
+        rows = rows_per_part(self.size)
+        return [slice(at, at + rows) for at in range(0, len(self.samples), rows)]
+
+
+# What may go well the next time although the file is the same.
+BAD_LUCK = frozenset({"took too long", "decoder died", "out of memory"})
+
+
+def rows_per_part(size: int) -> int:
+    """Images a part, so that it takes at most 64 MiB of pixels."""
+    return max(1, PART_BYTES // (size * size * 3) // ROWS_MULTIPLE) * ROWS_MULTIPLE
+
+
+def decode_parts(
+    folder: Path, listing: Listing, read: ReadImages, advance: Advance = silent
+) -> Decoded:
+    """Decode what is not there yet, and open all of it.
+
+    Args:
+        folder: Of the parts; nobody else may write there meanwhile.
+        listing: What to decode.
+        read: Turns rows into pixels.
+        advance: Told how many samples are done.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    places = [folder / f"part-{number:05d}" for number in range(len(listing.ranges))]
+    waiting: list[tuple[Path, slice]] = []
+    for place, rows in zip(places, listing.ranges, strict=True):
+        if _is_usable(place, listing, rows):
+            advance("", len(listing.samples.iloc[rows]))
+        else:
+            waiting.append((place, rows))
+    missing = sum(len(listing.samples.iloc[rows]) for _, rows in waiting)
+    folder.mkdir(parents=True, exist_ok=True)
+    require_space(folder, missing * listing.size**2 * 3)
+    _build(waiting, listing, read, advance)
+    return _opened(places, listing)
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """Whole parts of an earlier build."""
+    return sorted(path for path in folder.glob("part-*") if _is_whole(path))
+
+
+def _is_usable(place: Path, listing: Listing, rows: slice) -> bool:
+    expected = _content(listing, rows)
+    if expected is None or not _is_whole(place):
+        return False
+    if listing.retry and any(item.reason in BAD_LUCK for item in _rejected(place)):
+        return False
+    return read_manifest(place)["content"] == expected
+
+
+def _is_whole(place: Path) -> bool:
+    if not is_sealed(place):
+        return False
+    try:
+        verify(place)
+    except ArtifactCorruptError:  # it can be made again, so nobody needs to be troubled
+        return False
+    return True
+
+
+def _content(listing: Listing, rows: slice) -> str | None:
+    """Identifies what a part must hold; None if that is not known before it was read."""
+    part = listing.samples.iloc[rows]
+    if listing.fingerprint:
+        return _digest(part.drop(columns="path", errors="ignore"), listing)
+    if "sha256" not in part:
+        return None
+    return _digest(part[_identifying(part)], listing)
+
+
+def _digest(table: pd.DataFrame, listing: Listing) -> str:
+    hashed = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy()
+    head = f"{listing.decoded_by} {listing.fingerprint} {listing.size} {list(table.columns)}"
+    return hashlib.sha256(head.encode() + hashed.tobytes()).hexdigest()
+
+
+def _identifying(part: pd.DataFrame) -> list[str]:
+    return ["sample_id", "sha256", *(name for name in CROP if name in part)]
+
+
+def _build(
+    waiting: Sequence[tuple[Path, slice]], listing: Listing, read: ReadImages, advance: Advance
+) -> None:
+    """Read all missing parts in one stream, so that decoding never pauses between two of them."""
+    if not waiting:
+        return
+    rows = [listing.samples.iloc[rows] for _, rows in waiting]
+    fresh = [part[~_known(part, listing)] for part in rows]
+    with (
+        closing(_Stream(read(pd.concat(fresh), listing.size), advance)) as stream,
+        ThreadPoolExecutor(1) as writer,  # hashing and writing go on beside decoding
+    ):
+        pending: Future[None] | None = None
+        for (place, _), part, new in zip(waiting, rows, fresh, strict=True):
+            filled = _filled(part, new, stream, listing)
+            if pending is not None:
+                pending.result()
+            pending = writer.submit(_write, place, part, filled, listing)
+        if pending is not None:
+            pending.result()
+
+
+def _known(part: pd.DataFrame, listing: Listing) -> Bool[np.ndarray, " n"]:
+    if listing.known is None or "sha256" not in part:
+        return np.zeros(len(part), dtype=bool)
+    return listing.known.rows(part) >= 0
+
+
+class _Stream:
+    """Blocks as they come, handed out by sample."""
+
+    def __init__(self, blocks: Iterator[ReadBlock], advance: Advance) -> None:
+        self.blocks, self.advance = blocks, advance
+        self.rest: ReadBlock | None = None
+
+    def take(self, ids: set[str]) -> Iterator[ReadBlock]:
+        """Blocks until every one of these samples, which come next, has been seen."""
+        left = len(ids)
+        while left:
+            block, self.rest = self.rest or next(self.blocks), None
+            if _samples(block) > left:
+                block, self.rest = _cut(block, ids)
+            done = _samples(block)
+            left -= done
+            self.advance("", done)
+            yield block
+
+    def close(self) -> None:
+        close = getattr(self.blocks, "close", None)
+        if close:
+            close()
+
+
+def _samples(block: ReadBlock) -> int:
+    return len(block.found) + len(block.rejected)
+
+
+def _cut(block: ReadBlock, ids: set[str]) -> tuple[ReadBlock, ReadBlock]:
+    """The samples of a block that are among ``ids``, and the others."""
+    inside = np.array([name in ids for name in block.found["sample_id"]], dtype=bool)
+    others = tuple(item for item in block.rejected if item.sample_id not in ids)
+    mine = tuple(item for item in block.rejected if item.sample_id in ids)
+    return _part_of(block, inside, mine), _part_of(block, ~inside, others)
+
+
+def _part_of(block: ReadBlock, rows: np.ndarray, rejected: tuple[Rejected, ...]) -> ReadBlock:
+    return ReadBlock(
+        images=block.images[rows],
+        found=block.found[rows],
+        perceptual=block.perceptual[rows],
+        rejected=rejected,
+    )
+
+
+def _filled(
+    part: pd.DataFrame, fresh: pd.DataFrame, stream: _Stream, listing: Listing
+) -> ReadBlock:
+    """All samples of one part: those decoded before, and those of the stream."""
+    images = np.empty((len(part), listing.size, listing.size, 3), dtype=np.uint8)
+    perceptual = np.empty((len(part), 4), dtype=np.uint64)
+    known = _known(part, listing)
+    found = [_copied(part, known, listing, images, perceptual)]
+    rejected: list[Rejected] = []
+    places, names, done = np.flatnonzero(~known), fresh["sample_id"].tolist(), 0
+    kept = [np.flatnonzero(known)]
+    for block in stream.take(set(names)):
+        rows = places[done : done + _samples(block)]
+        if block.rejected:
+            lost = {item.sample_id for item in block.rejected}
+            rows = rows[[name not in lost for name in names[done : done + len(rows)]]]
+        _put(images, rows, block.images)
+        perceptual[rows] = block.perceptual
+        done += _samples(block)
+        found.append(block.found)
+        kept.append(rows)
+        rejected += block.rejected
+    order = np.concatenate(kept)
+    table = pd.concat(found, ignore_index=True).iloc[np.argsort(order)]
+    order = np.sort(order)
+    # The square belongs to what these pixels are.
+    table = table.assign(**{name: part[name].to_numpy()[order] for name in CROP if name in part})
+    if len(order) < len(part):
+        images, perceptual = images[order], perceptual[order]
+    return ReadBlock(images=images, found=table, perceptual=perceptual, rejected=tuple(rejected))
+
+
+def _put(
+    images: UInt8[np.ndarray, "n H W 3"],
+    rows: Int64[np.ndarray, " m"],
+    block: UInt8[np.ndarray, "m H W 3"],
+) -> None:
+    """Copy, in one go where the rows follow one another."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+        images[rows[0] : rows[-1] + 1] = block
+    else:
+        images[rows] = block
+
+
+def _copied(
+    part: pd.DataFrame,
+    known: Bool[np.ndarray, " n"],
+    listing: Listing,
+    images: UInt8[np.ndarray, "n H W 3"],
+    perceptual: UInt64[np.ndarray, "n 4"],
+) -> pd.DataFrame:
+    """Copy in what was decoded before; returns its rows."""
+    table = pd.DataFrame({"sample_id": part["sample_id"][known]})
+    if listing.known is None or not known.any():
+        return table.assign(sha256="", notes="").iloc[:0]
+    source = listing.known
+    rows = source.rows(part[known])
+    images[known], perceptual[known] = source.images[rows], source.perceptual[rows]
+    return table.assign(sha256=part["sha256"][known], notes=source.notes[rows])
+
+
+def _write(place: Path, part: pd.DataFrame, block: ReadBlock, listing: Listing) -> None:
+    _remove(place)
+    about: dict[str, object] = {"rows": len(part), "decoded_by": listing.decoded_by}
+    with sealing(place, about) as folder:
+        np.save(folder / IMAGES, block.images, allow_pickle=False)
+        np.save(folder / PERCEPTUAL, block.perceptual, allow_pickle=False)
+        block.found.to_parquet(folder / FOUND, index=False)
+        write_json(folder / REJECTED, {"items": [asdict(item) for item in block.rejected]})
+        about["content"] = _content_found(part, block, listing)
+
+
+def _content_found(part: pd.DataFrame, block: ReadBlock, listing: Listing) -> str:
+    if listing.fingerprint:
+        return _digest(part.drop(columns="path", errors="ignore"), listing)
+    digests = dict(zip(block.found["sample_id"], block.found["sha256"], strict=True))
+    digests |= {item.sample_id: item.sha256 for item in block.rejected}
+    part = part.assign(sha256=part["sample_id"].map(digests))
+    return _digest(part[_identifying(part)], listing)
+
+
+def _remove(place: Path) -> None:
+    # The manifest goes first: half a part without one does not count.
+    (place / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _opened(places: Sequence[Path], listing: Listing) -> Decoded:
+    found = pd.concat([pd.read_parquet(place / FOUND) for place in places], ignore_index=True)
+    samples = listing.samples
+    if len(found) < len(samples):
+        samples = samples[samples["sample_id"].isin(found["sample_id"]).to_numpy()]
+    # A store hands over pixels, but knows of which files they are.
+    told = ("sha256", NOTES) if listing.fingerprint else ()
+    read = {"sha256": found["sha256"].to_numpy(), NOTES: found["notes"].to_numpy()}
+    samples = samples.assign(
+        **{name: x for name, x in read.items() if not (name in told and name in samples)}
+    )
+    shards = [np.load(place / IMAGES, mmap_mode="r", allow_pickle=False) for place in places]
+    perceptual = [np.load(place / PERCEPTUAL, allow_pickle=False) for place in places]
+    return Decoded(
+        samples=samples.reset_index(drop=True),
+        images=ShardedImages(shards),
+        perceptual=np.concatenate(perceptual),
+        rejected=[item for place in places for item in _rejected(place)],
+        parts=tuple(places),
+    )
+
+
+def _rejected(place: Path) -> list[Rejected]:
+    items = json.loads((place / REJECTED).read_text(encoding="utf-8"))["items"]
+    return [
+        Rejected(**item | {"dimensions": item["dimensions"] and tuple(item["dimensions"])})
+        for item in items
+    ]

@@ -1,0 +1,262 @@
+"""From latents back to pictures: what a trained VAE draws; nothing here trains.
+
+Everything is decoded from posterior means or from places between them, so the same network and
+the same latents give the same pictures. ``B`` batch, ``n`` samples, ``k`` latent dimensions,
+``C, H, W`` image.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, UInt8
+from torch import Tensor
+
+from debias.training.batches import Batch
+from debias.training.device import Compute
+from debias.models.encoding import require_eval
+from debias.models import ConvVAENetwork
+from debias.models.vae import kl_to_standard_normal
+from debias.types import Latents
+
+AT_ONCE = 256  # faces decoded at once
+EDGE = 0.05  # share of the points beyond each edge of the manifold grid
+
+
+def decode(
+    network: ConvVAENetwork, z: Float[np.ndarray, "n k"], compute: Compute
+) -> UInt8[np.ndarray, "n H W C"]:
+    """The expected image at each place of the latent space."""
+    require_eval(network)
+    places = torch.from_numpy(np.asarray(z, dtype=np.float32)).to(compute.device)
+    with torch.inference_mode(), compute.autocast():
+        return np.concatenate(
+            [_pixels(network.decode(part)) for part in torch.split(places, AT_ONCE)]
+        )
+
+
+def reconstruct(
+    network: ConvVAENetwork, images: Float[Tensor, "B C H W"], compute: Compute
+) -> UInt8[np.ndarray, "B H W C"]:
+    """Decoded posterior means."""
+    require_eval(network)
+    with torch.inference_mode(), compute.autocast():
+        return _pixels(network.decode(network.encode(images).mean))
+
+
+def prior_samples(
+    network: ConvVAENetwork, count: int, generator: np.random.Generator, compute: Compute
+) -> UInt8[np.ndarray, "count H W C"]:
+    """Decoded draws from the prior N(0, I): what the model makes of pure chance."""
+    return decode(network, generator.standard_normal((count, network.settings.latent_dim)), compute)
+
+
+def posterior_samples(
+    network: ConvVAENetwork,
+    latents: Latents,
+    count: int,
+    generator: np.random.Generator,
+    compute: Compute,
+) -> UInt8[np.ndarray, "count H W C"]:
+    """Decoded draws from the aggregated posterior: an image at random, then its N(mean, var).
+
+    Latents without a spread are points: then the draws are the images' own places.
+
+    Reference:
+        Makhzani et al. 2016, Adversarial Autoencoders, section 2: q(z) is the mean of q(z|x)
+        over the data.
+    """
+    chosen = generator.integers(len(latents.mean), size=count)
+    z = latents.mean[chosen].astype(np.float64)
+    if latents.log_var is not None:
+        z += np.exp(0.5 * latents.log_var[chosen]) * generator.standard_normal(z.shape)
+    return decode(network, z, compute)
+
+
+def walk(
+    network: ConvVAENetwork,
+    start: Float[np.ndarray, " k"],
+    end: Float[np.ndarray, " k"],
+    steps: int,
+    compute: Compute,
+    *,
+    beyond: float = 0.0,
+) -> UInt8[np.ndarray, "steps H W C"]:
+    """Decode a straight line in equal steps, from ``start`` to ``end``.
+
+    Args:
+        network: In evaluation mode.
+        start: (k,), first place.
+        end: (k,), last place unless the walk goes beyond.
+        steps: Pictures, at least 1.
+        compute: Where to decode.
+        beyond: How much further the last picture lies, as a share of the way.
+    """
+    shares = np.linspace(0, 1 + beyond, steps)[:, None]
+    return decode(network, start + shares * (end - start), compute)
+
+
+def walk_into(
+    network: ConvVAENetwork,
+    mean: Float[np.ndarray, "n k"],
+    inside: Bool[np.ndarray, " n"],
+    steps: int,
+    compute: Compute,
+) -> UInt8[np.ndarray, "steps H W C"]:
+    """From the mean of the images outside a region to the mean of those inside, and on by a half.
+
+    Raises:
+        ValueError: All images are inside, or none.
+    """
+    if inside.all() or not inside.any():
+        raise ValueError(f"{inside.sum()} of {len(inside)} images are inside; some must be outside")
+    bulk, region = _centre(mean[~inside]), _centre(mean[inside])
+    return walk(network, bulk, region, steps, compute, beyond=0.5)
+
+
+def along(
+    network: ConvVAENetwork,
+    mean: Float[np.ndarray, "n k"],
+    direction: Float[np.ndarray, " k"],
+    compute: Compute,
+    steps: int = 7,
+) -> UInt8[np.ndarray, "steps H W C"]:
+    """Decode a line through the mean, over the 1st to 99th percentile of the images along it.
+
+    Raises:
+        ValueError: The direction has no length.
+    """
+    length = float(np.linalg.norm(direction))
+    if not length:
+        raise ValueError("a direction of length 0 leads nowhere; give one that is not all zeros")
+    unit, centre = direction / length, _centre(mean)
+    low, high = np.percentile(mean @ unit, [1, 99]) - centre @ unit
+    return decode(network, centre + np.linspace(low, high, steps)[:, None] * unit, compute)
+
+
+def traverse(
+    network: ConvVAENetwork,
+    mean: Float[np.ndarray, "n k"],
+    dimensions: Iterable[int],
+    compute: Compute,
+    steps: int = 7,
+) -> UInt8[np.ndarray, "d steps H W C"]:
+    """Decode along single dimensions, from the 1st to the 99th percentile, others at their mean."""
+    axes = np.eye(mean.shape[1])
+    return np.stack([along(network, mean, axes[d], compute, steps) for d in dimensions])
+
+
+def manifold(
+    network: ConvVAENetwork, mean: Float[np.ndarray, "n k"], side: int, compute: Compute
+) -> UInt8[np.ndarray, "rows side H W C"]:
+    """A sheet of decoded places: columns along the first axis, rows along the second, upwards.
+
+    With two latent dimensions the whole space, in equal parts of the prior; with more, the plane
+    of the first two principal components through the mean, in equal parts of the images along
+    each; with one dimension a single row.
+
+    Reference:
+        Kingma & Welling 2014, Auto-Encoding Variational Bayes, app. A: the Gaussian quantile
+        grid. Deviation: the plane for more than two dimensions.
+    """
+    from scipy.special import ndtri
+
+    quantiles = np.linspace(EDGE, 1 - EDGE, side)
+    if mean.shape[1] <= 2:
+        axes = np.eye(mean.shape[1])
+        ticks, origin = [ndtri(quantiles)] * len(axes), np.zeros(len(axes))
+    else:
+        axes, origin = principal_directions(mean)[0][:2], _centre(mean)
+        ticks = [np.quantile((mean - origin) @ axis, quantiles) for axis in axes]
+    rows = ticks[1][::-1, None, None] * axes[1] if len(axes) > 1 else np.zeros((1, 1, 1))
+    z = origin + rows + ticks[0][:, None] * axes[0]  # (rows, side, k)
+    return _in_rows(decode(network, z.reshape(-1, mean.shape[1]), compute), len(rows))
+
+
+def principal_directions(
+    mean: Float[np.ndarray, "n k"],
+) -> tuple[Float64[np.ndarray, "k k"], Float64[np.ndarray, " k"]]:
+    """Unit directions (rows), the one along which the points vary most first; and variances.
+
+    The largest entry of each is positive: a sign would otherwise be the library's choice.
+    """
+    centred = mean - _centre(mean)
+    variance, columns = np.linalg.eigh(centred.T @ centred / len(mean))
+    axes = columns.T[::-1]
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    return axes * np.sign(largest), np.maximum(variance[::-1], 0.0)
+
+
+def attribute_vector(
+    mean: Float[np.ndarray, "n k"],
+    has: Bool[np.ndarray, " n"],
+    lacks: Bool[np.ndarray, " n"],
+) -> Float64[np.ndarray, " k"]:
+    """Mean of the images with a value less the mean of those without.
+
+    Reference:
+        Larsen et al. 2016, Autoencoding beyond Pixels Using a Learned Similarity Metric,
+        section 4.2.
+    """
+    return _centre(mean[has]) - _centre(mean[lacks])
+
+
+def shifted(
+    network: ConvVAENetwork,
+    mean: Float[np.ndarray, "m k"],
+    vector: Float[np.ndarray, " k"],
+    strengths: Sequence[float],
+    compute: Compute,
+) -> UInt8[np.ndarray, "m s H W C"]:
+    """Decode each place with multiples of a vector added; strength 0 is the reconstruction."""
+    z = mean[:, None] + np.asarray(strengths)[:, None] * vector  # (m, s, k)
+    return _in_rows(decode(network, z.reshape(-1, len(vector)), compute), len(mean))
+
+
+def nats(
+    network: ConvVAENetwork, batches: Iterable[Batch], compute: Compute
+) -> Float64[np.ndarray, " n"]:
+    """Negative ELBO of every image: larger is explained worse. May be negative for a Gaussian.
+
+    -log p(x | mean) summed over pixels and channels, plus KL summed over dimensions, unweighted.
+    Deviation: the expectation over the posterior is taken at its mean, so that an image has one
+    value whatever stands beside it. That leaves out about half a nat per active dimension, where
+    faces differ by thousands.
+    """
+    require_eval(network)
+    with torch.inference_mode(), compute.autocast():
+        parts = [_negative_elbo(network, batch.image) for batch in batches]
+    return torch.cat(parts).cpu().numpy().astype(np.float64)
+
+
+def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
+    """KL to the prior of each dimension, mean over the images; None without a spread.
+
+    0.5 * (mean^2 + var - 1 - log var): what a dimension says about an image, in nats.
+    """
+    if latents.log_var is None:
+        return None
+    spread = latents.log_var.astype(np.float64)
+    terms = np.square(latents.mean, dtype=np.float64) + np.exp(spread) - 1 - spread
+    return 0.5 * terms.mean(axis=0)
+
+
+def _negative_elbo(
+    network: ConvVAENetwork, images: Float[Tensor, "B C H W"]
+) -> Float[Tensor, " B"]:
+    posterior = network.encode(images)
+    unexplained = network.reconstruction(images, network.decode(posterior.mean))
+    return unexplained + kl_to_standard_normal(posterior)
+
+
+def _centre(mean: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, " k"]:
+    return mean.mean(axis=0, dtype=np.float64)
+
+
+def _in_rows(images: UInt8[np.ndarray, "n H W C"], rows: int) -> UInt8[np.ndarray, "r c H W C"]:
+    return images.reshape(rows, -1, *images.shape[1:])
+
+
+def _pixels(images: Float[Tensor, "B C H W"]) -> UInt8[np.ndarray, "B H W C"]:
+    scaled = (images.float() * 255).round().clamp(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy()

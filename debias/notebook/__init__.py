@@ -1,0 +1,1 @@
+"""``import debias`` in a notebook: the commands as functions, values that show themselves."""

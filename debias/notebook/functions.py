@@ -1,0 +1,375 @@
+"""What the commands do, as functions: same names and defaults as their options, values back.
+
+A source is what a command takes (a folder, store, archive or recipe file), or a recipe as a
+mapping or as a value. Stages tell on standard error when they begin; ``debias.tracking.progress.Silence()``
+as ``progress`` keeps them quiet.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import yaml
+
+from debias.pipeline import export as exporting, ingest as ingesting
+from debias.storage.artifacts import RunFolder
+from debias.pipeline.recipe import (
+    FacesRecipe,
+    RunConfig,
+    SpaceRecipe,
+    parse_config,
+    parse_faces,
+    parse_space,
+)
+from debias.datasets.recognition import plain_name, recognised
+from debias.training.device import choose
+from debias.errors import ConfigError, DataError
+from debias.pipeline.export import Export
+from debias.tracking.progress import Lines, Progress
+from debias.tracking.connect import choose_tracking
+from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
+from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
+from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
+from debias.pipeline.representation import encode_store
+from debias.pipeline.representativeness import require_trainable
+from debias.pipeline.step import Job, dump
+from debias.types import FaceStore, Latents
+
+Source = str | Path | Mapping[str, Any] | FacesRecipe | StoredFaces
+Changes = Mapping[str, Any]
+R = TypeVar("R", bound=FacesRecipe)
+MAKERS: dict[type[FacesRecipe], Callable[[Request], FacesRecipe]] = {
+    RunConfig: run_recipe,
+    SpaceRecipe: audit_recipe,
+    FacesRecipe: store_recipe,
+}
+
+
+def run(  # noqa: PLR0913 (the options of the command)
+    source: Source | None = None,
+    *,
+    label: str | None = None,
+    attributes: str | Sequence[str] = (),
+    subject: str | None = None,
+    table: str | Path | None = None,
+    layout: str | None = None,
+    size: int | None = None,
+    changes: Changes | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Train, weigh, retrain and compare, as ``debias run``.
+
+    Args:
+        source: Images or a recipe; None for the demo on drawn faces.
+        label: Column that a classifier predicts. This and the following say how images are read;
+            a recipe says so itself.
+        attributes: Annotated columns by which results are broken down; a list, or text with
+            commas.
+        subject: Column that says who is shown (with ``table``).
+        table: CSV or Parquet file, one row an image, column ``path``.
+        layout: How a folder is read; None for recognised.
+        size: Side of the images, pixels.
+        changes: Settings by their full name, such as ``{"seeds": 1}``, as ``--set``.
+        out: Run folder; None for ``runs/NAME``. Continued if it exists.
+        progress: Who watches.
+
+    Returns:
+        ``report`` (the document), ``folder``, ``store``, and by arm ``fairness``, ``comparisons``
+        and ``weights``.
+
+    Raises:
+        PipelineError: The recipe, the data or the folder cannot be used.
+    """
+    options = _options(label, attributes, subject, table, layout, size)
+    recipe = _recipe(RunConfig, source, options, changes)
+    folder = Path(out or Path("runs") / recipe.name)
+    opened = open_run(recipe, folder, progress=progress or Lines())
+    tracking = choose_tracking(recipe.tracking, folder.parent)
+    return RunResult(folder=folder, report=mitigate(opened.with_tracking(tracking)))
+
+
+def ingest(  # noqa: PLR0913 (the options of the command)
+    source: Source,
+    *,
+    label: str | None = None,
+    attributes: str | Sequence[str] = (),
+    subject: str | None = None,
+    table: str | Path | None = None,
+    layout: str | None = None,
+    size: int | None = None,
+    changes: Changes | None = None,
+    out: str | Path | None = None,
+    retry: bool = False,
+    progress: Progress | None = None,
+) -> StoredFaces:
+    """Decode a collection of faces once, safely, and account for what is left out.
+
+    As ``debias ingest``.
+
+    Args:
+        source: Images or a recipe.
+        label: As in :func:`run`, and so are the following.
+        attributes: Likewise.
+        subject: Likewise.
+        table: Likewise.
+        layout: Likewise.
+        size: Likewise.
+        changes: Likewise.
+        out: Store to make or continue; None for ``stores/NAME``.
+        retry: Read again what took too long or ran out of memory.
+        progress: Who watches.
+
+    Returns:
+        The store, with its ``folder``; ``ingest.html`` in it is the account.
+
+    Raises:
+        PipelineError: The recipe, the data or the folder cannot be used.
+    """
+    options = _options(label, attributes, subject, table, layout, size)
+    recipe = _recipe(FacesRecipe, source, options, changes)
+    folder = None if out is None else Path(out)
+    made = ingesting.make_store(recipe, folder, progress or Lines(), retry=retry)
+    return open_faces(made.folder)
+
+
+def encode(
+    store: FaceStore | str | Path,
+    *,
+    run: str | Path | None = None,
+    changes: Changes | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Latents:
+    """Place every image of a store in a latent space.
+
+    An autoencoder is trained on the store, or found trained; ``run``, or a run or audit folder as
+    ``store``, takes the one that was trained there.
+
+    Args:
+        store: Of :func:`ingest`, or the folder of a store, of a finished run or audit; with
+            ``run`` any store whose images have the size of the run.
+        run: Folder of a finished run or audit.
+        changes: Settings of a new training by their full name, such as
+            ``{"representation.training.epochs": 20}``.
+        out: Folder of a new training; None for ``runs/NAME-latents``. Continued if it exists.
+        progress: Who watches.
+
+    Returns:
+        (n, k) latents in the order of the store.
+
+    Raises:
+        PipelineError: The store is too small to train on, or a folder is not what it should be.
+    """
+    faces = store if isinstance(store, FaceStore) else open_faces(Path(store))
+    place = faces if run is None else open_faces(Path(run))
+    if not isinstance(place, StoredFaces):
+        raise ConfigError(
+            "this store lies in no folder, so nothing can be kept beside it; name the folder of a "
+            "finished run whose autoencoder is to place it: run=..."
+        )
+    there = (place.folder / "run.json").exists()
+    if there and (changes or out):
+        raise ConfigError(
+            f"{place.folder} has a trained representation, which is used as it is; leave out "
+            "changes and out, or encode the store of the faces"
+        )
+    job = _job_in(place.folder, progress) if there else _new_job(place, changes, out, progress)
+    if not there:
+        require_trainable(job, place)
+    _require_size(faces, place)
+    trained = build_representation(job, place.artifact)
+    return encode_store(job, trained, faces, np.arange(len(faces.samples)))
+
+
+def audit_folder(  # noqa: PLR0913 (the options of the command)
+    source: Source | None = None,
+    *,
+    attributes: str | Sequence[str] = (),
+    subject: str | None = None,
+    table: str | Path | None = None,
+    layout: str | None = None,
+    reference: str | Path | None = None,
+    earlier: str | Path | None = None,
+    shares: str | Path | None = None,
+    show_faces: bool = False,
+    changes: Changes | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> AuditResult:
+    """Say who is missing from a collection, as ``debias audit``; :func:`debias.export` takes it.
+
+    Args:
+        source: Images or a recipe; None for drawn faces.
+        attributes: As in :func:`run`, and so are the following.
+        subject: Likewise.
+        table: Likewise.
+        layout: Likewise.
+        reference: Folder of images that say what the data should look like.
+        earlier: Folder of an earlier version: what has changed.
+        shares: File of declared shares: columns attribute, group, share.
+        show_faces: Put photographs of real people on the page.
+        changes: As in :func:`run`.
+        out: Folder; None for ``runs/NAME``. Continued if it exists.
+        progress: Who watches.
+
+    Returns:
+        ``document``, ``verdicts``, ``folder``, ``images``, ``latents`` and ``store``.
+
+    Raises:
+        PipelineError: The recipe, the data or the folder cannot be used.
+    """
+    options = _options(None, attributes, subject, table, layout, None)
+    asked: dict[str, Any] = {
+        "reference.data": reference and recognised(Path(reference), {}),
+        "earlier.data": earlier and recognised(Path(earlier), {}),
+        "audit.shares": {} if shares else None,
+        "audit.shares_file": shares and str(shares),
+        "report.show_faces": show_faces or None,
+    }
+    recipe = _recipe(SpaceRecipe, source, options, _given(asked) | dict(changes or {}))
+    folder = Path(out or Path("runs") / recipe.name)
+    job = open_job(recipe, folder, progress=progress or Lines())
+    tracking = choose_tracking(recipe.tracking, folder.parent)
+    return AuditResult(folder=folder, document=examine(job.with_tracking(tracking)))
+
+
+def export(
+    audit: AuditResult | str | Path,
+    *,
+    as_: str = "weights",
+    size: int | None = None,
+    seed: int = 0,
+    splits: str | Sequence[str] = ("train",),
+    out: str | Path | None = None,
+) -> Export:
+    """Write an audited data set for any other training code, as ``debias export``.
+
+    Args:
+        audit: Of :func:`audit_folder`, or the folder that ``debias audit`` wrote.
+        as_: ``weights``, ``resampled`` or ``subset``.
+        size: Images of a subset, or lines of a resampled file.
+        seed: Of every random choice.
+        splits: Choose from these: train, validation.
+        out: File to write, .csv or .parquet; None for ``KIND.csv``.
+
+    Returns:
+        Paths ``manifest``, ``held_out`` (None without other splits) and ``numbers``; ``document``.
+
+    Raises:
+        PipelineError: A setting is not possible, it is no finished audit, or nothing can be
+            written.
+    """
+    request = exporting.Request(
+        folder=audit.folder if isinstance(audit, AuditResult) else Path(audit),
+        kind=as_,
+        size=size,
+        seed=seed,
+        splits=tuple(_listed(splits)),
+        out=Path(out or f"{as_}.csv"),
+    )
+    return exporting.export(request)
+
+
+def _require_size(faces: FaceStore, place: FaceStore) -> None:
+    sides = [store.images.shape[1] for store in (faces, place)]
+    if sides[0] != sides[1]:
+        raise DataError(
+            f"the store has images of {sides[0]} pixels, the run was trained on {sides[1]}; make a "
+            f"store of that size: debias.ingest(..., size={sides[1]})"
+        )
+
+
+def _listed(names: str | Sequence[str]) -> list[str]:
+    parts = names.split(",") if isinstance(names, str) else names
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _options(
+    label: str | None,
+    attributes: str | Sequence[str],
+    subject: str | None,
+    table: str | Path | None,
+    layout: str | None,
+    size: int | None,
+) -> dict[str, dict[str, Any]]:
+    """How images are read (``data``) and what else a recipe says (``recipe``), where given."""
+    data = {"name": layout, "table": table and str(table), "subject_column": subject}
+    recipe = {"label": label, "attributes": _listed(attributes) or None, "image_size": size}
+    return {"data": _given(data), "recipe": _given(recipe)}
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _recipe(
+    kind: type[R],
+    source: Source | None,
+    options: Mapping[str, Mapping[str, Any]],
+    changes: Changes | None,
+) -> R:
+    """The recipe of a source, as the commands make it."""
+    overrides = [f"{name}={_written(value)}" for name, value in (changes or {}).items()]
+    source = source.folder if isinstance(source, StoredFaces) else source
+    if source is None or isinstance(source, str | Path):
+        place = None if source is None else Path(source)
+        found = MAKERS[kind](Request(source=place, **options, overrides=overrides))
+    else:
+        tree = dump(source) if isinstance(source, FacesRecipe) else dict(source)
+        found = _of_tree(kind, tree, options, overrides)
+    assert isinstance(found, kind)
+    return found
+
+
+def _written(value: object) -> str:
+    """As ``--set`` reads it; ``json`` writes 1e-05, which YAML takes for text."""
+    return yaml.safe_dump(value, default_flow_style=True)
+
+
+def _of_tree(
+    kind: type[R],
+    tree: Mapping[str, Any],
+    options: Mapping[str, Mapping[str, Any]],
+    overrides: Sequence[str],
+) -> FacesRecipe:
+    given = [name for part in options.values() for name in part]
+    if given:
+        raise ConfigError(
+            f"the recipe says itself what {', '.join(given)} are; change them there or with "
+            "changes={...}"
+        )
+    others = set(RunConfig.model_fields) - set(kind.model_fields)
+    own = {name: value for name, value in tree.items() if name not in others}
+    if kind is RunConfig:
+        return parse_config(own, "the recipe", overrides)
+    return (parse_space if kind is SpaceRecipe else parse_faces)(own, overrides)
+
+
+def _job_in(folder: Path, progress: Progress | None) -> Job:
+    """The job of a finished folder, whose ``run.json`` stays as it is."""
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    recipe = _recipe(SpaceRecipe, about["config"], {}, None)
+    return Job(
+        config=recipe,
+        folder=RunFolder(folder),
+        compute=choose(recipe.device, recipe.precision),
+        id=about["id"],
+        progress=progress or Lines(),
+    )
+
+
+def _new_job(
+    store: StoredFaces, changes: Changes | None, out: str | Path | None, progress: Progress | None
+) -> Job:
+    name = plain_name(store.folder)
+    tree = {
+        "name": f"{name}-latents",
+        "data": {"name": "store", "root": str(store.folder)},
+        "image_size": store.images.shape[1],
+        "representation": {"training": {"epochs": AUDIT_EPOCHS}},
+    }
+    recipe = _recipe(SpaceRecipe, tree, {}, changes)
+    return open_job(recipe, Path(out or Path("runs") / recipe.name), progress=progress or Lines())

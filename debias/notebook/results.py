@@ -1,0 +1,166 @@
+"""What the functions of :mod:`debias.notebook.functions` return: finished folders, opened as values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from debias.notebook import views as showing
+from debias.storage.artifacts import Artifact, RunFolder, load_faces, load_weights
+from debias.errors import ArtifactCorruptError, DataError
+from debias.pipeline.finished_audit import open_audit
+from debias.metrics import ComparisonReport, FairnessReport
+from debias.pipeline.fairness import read_run
+from debias.types import FaceStore, Latents, SamplingWeights
+
+# The file of a finished folder that says which faces it is about, and where in it.
+POINTERS = {
+    "store.json": ("faces",),
+    "audit.json": ("faces",),
+    "report.json": ("run", "artifacts", "faces"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredFaces(FaceStore):
+    """Decoded faces, and the folder in which they lie.
+
+    Attributes:
+        folder: Of the store, run or audit; ``ingest.html`` of a store accounts for what was left
+            out.
+        key: Content of the store.
+    """
+
+    folder: Path
+    key: str
+
+    def __repr__(self) -> str:
+        named = f", attributes {', '.join(self.attributes)}" if self.attributes else ""
+        side = self.images.shape[1]
+        return (
+            f"StoredFaces in {self.folder}: {len(self.images):,} images of {side} pixels, label "
+            f"{self.label}{named}"
+        )
+
+    @property
+    def artifact(self) -> Artifact:
+        """The sealed folder of the faces.
+
+        Raises:
+            ArtifactCorruptError: It is gone or was altered.
+        """
+        return _part(self.folder, "faces", self.key)
+
+
+def open_faces(folder: Path) -> StoredFaces:
+    """The faces of a store, of a finished run or of a finished audit.
+
+    Raises:
+        DataError: It is none of them.
+        ArtifactCorruptError: The faces are gone or were altered.
+    """
+    for name, places in POINTERS.items():
+        if (folder / name).exists():
+            key: Any = json.loads((folder / name).read_text(encoding="utf-8"))
+            for place in places:
+                key = key[place]
+            found = load_faces(_part(folder, "faces", key))
+            known = {one.name: getattr(found, one.name) for one in fields(FaceStore)}
+            return StoredFaces(**known, folder=folder, key=key)
+    raise DataError(
+        f"{folder.absolute()} is no store, finished run or finished audit (no "
+        f"{', '.join(POINTERS)}); make a store of images with debias.ingest"
+    )
+
+
+def _part(folder: Path, stage: str, key: str) -> Artifact:
+    found = RunFolder(folder).find(stage, key)
+    if found is None:
+        raise ArtifactCorruptError(f"{folder / stage / key} is missing; make {folder} again")
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunResult(showing.Shown):
+    """A finished run.
+
+    Attributes:
+        folder: Where it lies; ``report.html`` is the page.
+        report: The document, as in ``report.json``.
+    """
+
+    folder: Path
+    report: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        said = "".join(f"\n* {sentence}" for sentence in self.report["concluded"])
+        return f"RunResult {self.report['name']!r} in {self.folder}{said}"
+
+    def _look(self) -> showing.Look:
+        return showing.of_run(self.report, self.folder / "report.html")
+
+    @cached_property
+    def fairness(self) -> dict[str, FairnessReport]:
+        """How the classifiers of each arm treat every group; measured again, images included."""
+        return read_run(self.folder)
+
+    @cached_property
+    def comparisons(self) -> dict[str, ComparisonReport]:
+        """What each other arm changed against plain training."""
+        found = self.report["comparisons"]
+        return {arm: ComparisonReport.from_dict(one) for arm, one in found.items()}
+
+    @cached_property
+    def weights(self) -> dict[str, SamplingWeights]:
+        """Of each arm, one a training image."""
+        keys = self.report["run"]["artifacts"]["weights"]
+        return {arm: load_weights(_part(self.folder, "weights", key)) for arm, key in keys.items()}
+
+    @cached_property
+    def store(self) -> StoredFaces:
+        """The faces."""
+        return open_faces(self.folder)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AuditResult(showing.Shown):
+    """A finished audit in a folder.
+
+    Attributes:
+        folder: Where it lies; ``audit.html`` is the page.
+        document: As in ``audit.json``.
+    """
+
+    folder: Path
+    document: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        said = "".join(f"\n* {sentence}" for sentence in self.verdicts)
+        return f"AuditResult {self.document['name']!r} in {self.folder}{said}"
+
+    def _look(self) -> showing.Look:
+        return showing.of_audit_folder(self.document, self.folder / "audit.html")
+
+    @property
+    def verdicts(self) -> list[str]:
+        """What a reader must know, worst first, one sentence each."""
+        return [one["sentence"] for one in self.document["verdicts"]]
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """One row an audited image, as in :class:`debias.AuditReport`."""
+        return open_audit(self.folder).images
+
+    @cached_property
+    def latents(self) -> Latents:
+        """Where the audited images lie."""
+        return open_audit(self.folder).latents
+
+    @cached_property
+    def store(self) -> StoredFaces:
+        """The faces."""
+        return open_faces(self.folder)

@@ -1,0 +1,111 @@
+"""What a run was made of: its parts, its data and its representation, as plain values."""
+
+from collections import Counter
+from typing import Any
+
+from debias.storage.artifacts import Artifact
+from debias.ingesting import read_quarantine
+from debias.models import Pretrained
+from debias.ingesting.build import QUARANTINE
+from debias.pipeline.parts import Stages
+from debias.pipeline.step import Job, Run, dump
+from debias.types import SPLITS, FaceStore
+
+
+def about_run(run: Run, stages: Stages) -> dict[str, Any]:
+    made = {
+        "faces": [stages.faces],
+        "representation": [stages.representation],
+        "reference": [stages.reference] if stages.reference else [],
+        "weights": list(stages.weights.values()),
+        "classifiers": [one for found in stages.classifiers.values() for one in found],
+    }
+    seconds = {
+        name: round(sum(one.read_json("manifest.json")["seconds"] for one in found), 2)
+        for name, found in made.items()
+    }
+    return {
+        "config": dump(run.config),
+        **run.compute.describe(),
+        "seconds": seconds,
+        "artifacts": {
+            "faces": stages.faces.key,
+            "representation": stages.representation.key,
+            "reference": stages.reference.key if stages.reference else None,
+            "weights": {arm: one.key for arm, one in stages.weights.items()},
+            "classifiers": {
+                arm: [one.key for one in found] for arm, found in stages.classifiers.items()
+            },
+        },
+        "seeds": run.config.seeds,
+        "folder": str(run.folder.path),
+        "command": run.command,
+        "mlflow": run.tracking.link(),
+    }
+
+
+def about_data(
+    run: Run,
+    stages: Stages,
+    faces: FaceStore,
+    small: frozenset[str],
+    few: frozenset[str],
+) -> dict[str, Any]:
+    """The data of a run; ``small`` and ``few`` name the groups of which counts are withheld.
+
+    ``small`` are groups among the training faces, ``few`` among the test faces.
+    """
+    counts = {split: len(faces.rows(split)) for split in SPLITS}
+    groups: list[dict[str, Any]] = []
+    for attribute in faces.attributes:
+        train, test = (
+            faces.groups(faces.rows(split))[attribute].value_counts() for split in ("train", "test")
+        )
+        for value in sorted(set(train.index) | set(test.index)):
+            name, size = f"{attribute}:{value}", int(train.get(value, 0))
+            withheld = name in small
+            groups.append(
+                {
+                    "attribute": attribute,
+                    "group": name,
+                    "train": None if withheld else size,
+                    "train_share": None if withheld else size / counts["train"],
+                    "test": None if name in few else int(test.get(value, 0)),
+                }
+            )
+    return {
+        "name": run.config.data.name,
+        "label": faces.label,
+        "classes": list(faces.classes),
+        "attributes": list(faces.attributes),
+        "image_size": run.config.image_size,
+        "n": counts,
+        "annotation": run.config.data.annotation,
+        "source": run.config.data.source,
+        "groups": groups,
+        "set_aside": about_set_aside(stages.faces),
+    }
+
+
+def about_set_aside(faces: Artifact) -> dict[str, Any]:
+    """How many items are not in a store, and why; the list of them stays in it."""
+    rejected = read_quarantine(faces.path / QUARANTINE)
+    # The records name files and people: their number does not tell who.
+    reasons = Counter(record["reason"] for record in rejected)
+    return {
+        "count": len(rejected),
+        "reasons": [{"reason": name, "count": count} for name, count in reasons.most_common()],
+        "list": str(faces.path / QUARANTINE),
+    }
+
+
+def about_representation(job: Job, representation: Artifact) -> dict[str, Any]:
+    """What places the faces, whether it was trained here, and its figures."""
+    figures: dict[str, Any] = representation.read_json("figures.json")
+    recipe = job.config.representation
+    about: dict[str, Any] = {"name": recipe.model.name}
+    if isinstance(recipe.model, Pretrained):
+        about |= {"trained": False, "file": recipe.model.file.name}
+    else:
+        about |= {"trained": True, "epochs": recipe.training.epochs}
+    return about | figures

@@ -1,0 +1,281 @@
+"""The last stage of an audit: what the stores and their latents say, kept, drawn and published."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64
+
+from debias import __version__
+from debias.models import galleries as generation
+from debias.storage.artifacts import Artifact, load_faces, save_arrays, save_latents
+from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
+from debias.training.batches import Batches
+from debias.datasets.recognition import known_groups
+from debias.density import DensityEstimator, HistogramDensity
+from debias.errors import EmptyDatasetError
+from debias.models import ConvVAENetwork, Pretrained
+from debias.report.audit_page import write_audit_page
+from debias.storage.sealed import write_json
+from debias.pipeline.about import about_representation, about_set_aside
+from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
+from debias.ingesting.build import ACCOUNT
+from debias.pipeline.fidelity import fidelity_of
+from debias.pipeline.history import named
+from debias.auditing.latent_pages import anomalies
+from debias.pipeline.faces import SPLIT as REFERENCE
+from debias.pipeline.representation import encode_store, faces_may_be_shown, load_representation
+from debias.pipeline.step import Job, dump
+from debias.tracking.tracker import Tracker
+from debias.types import FaceStore
+
+STAGE = "audit"
+PAGE, NUMBERS, IMAGES = "audit.html", "audit.json", "images.parquet"
+AT_ONCE = 256
+KEPT = ("explained", "explained_detail", "neighbours_kept", "neighbours_by_chance")
+
+
+@dataclass(frozen=True)
+class AuditParts:
+    """The finished artifacts that an audit rests on."""
+
+    faces: Artifact
+    representation: Artifact
+    reference: Artifact | None = None
+    earlier: Artifact | None = None
+
+    def keys(self) -> dict[str, str]:
+        return {name: one.key for name, one in vars(self).items() if one is not None}
+
+
+def build_audit(job: Job, parts: AuditParts) -> dict[str, Any]:
+    """Audit the faces, or find them audited; write the page and publish.
+
+    Returns:
+        The document that ``audit.json`` holds.
+
+    Raises:
+        DataError: There are too few images, or shares that do not fit the annotation.
+    """
+    key, found = job.find(STAGE, _settings(job), parts.keys())
+    if found is None:
+        found = _build(job, key, parts)
+    else:
+        job.progress.reused("Audit")
+    # What was sealed may have been found from another place or under another name.
+    document: dict[str, Any] = found.read_json(NUMBERS) | _about(job, parts)
+    document["run"] = _about_run(job, parts, found)
+    pictures = pictures_of(job, vars(parts), found, document)
+    folder = job.folder.path
+    (folder / PAGE).unlink(missing_ok=True)  # a page beside other numbers would mislead
+    write_json(folder / NUMBERS, document | {"key": key, "faces": parts.faces.key}, mode=0o600)
+    charts = write_audit_page(document, pictures, folder / PAGE)
+    shown = "audit" if faces_may_be_shown(job) else "audit, no faces"
+    if not job.published(STAGE, key, shown):
+        with job.tracked(STAGE, key, shown) as tracker:
+            _publish(job, document, charts, tracker)
+    return document
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    rules = job.config.audit
+    return {
+        "rules": dump(rules) | {"shares_file": None, "shares": declared_shares(rules)},
+        "density": dump(_density(job)),
+        "seed": job.config.seed,
+    }
+
+
+def _build(job: Job, key: str, parts: AuditParts) -> Artifact:
+    start = time.monotonic()
+    advance = job.progress.start("Audit", PARTS + 2)
+    store = load_faces(parts.faces)
+    rows = audited_rows(job, store)
+    latents = encode_store(job, parts.representation, store, rows)
+    network = _network(job, parts)
+    question = _question(job, parts, Placed(store=store, latents=latents))
+    if network is not None:
+        nats = _nats(job, network, store, rows)
+        kept = fidelity_of(job, network, parts.representation, store)
+        question = replace(question, nats=nats, fidelity=kept)
+    advance("encoded")
+    report = answer(question, advance)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    document = report.to_dict() | {"created": now} | _about(job, parts)
+    drawn: dict[str, np.ndarray] = {}
+    if network is not None:
+        pages = drawn_by_the_model(job, network, Placed(store=store, latents=latents), report, nats)
+        drawn = pages.arrays
+        document |= {"latent_pages": pages.section, "anomalies": anomalies(store.ids(rows), nats)}
+        document["limits"] = [*document["limits"], *pages.left_out]
+    with job.create(STAGE, key, start) as folder:
+        report.images.to_parquet(folder / IMAGES, index=False)
+        save_latents(folder, latents)
+        save_arrays(folder, **drawn)
+        write_json(folder / NUMBERS, document)
+    advance("pictures")
+    return job.finished(STAGE, key)
+
+
+def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
+    """Audited rows of the store, ascending."""
+    splits = job.config.audit.splits
+    rows = np.sort(np.concatenate([store.rows(split) for split in splits]))
+    if not len(rows):
+        raise EmptyDatasetError(f"no image is in the splits {', '.join(splits)}; see audit.splits")
+    return rows
+
+
+def _network(job: Job, parts: AuditParts) -> ConvVAENetwork | None:
+    """The trained VAE; None where latents come from elsewhere."""
+    if isinstance(job.config.representation.model, Pretrained):
+        return None
+    opened = load_representation(job, parts.representation)
+    assert isinstance(opened, ConvVAENetwork)
+    return opened
+
+
+def _nats(
+    job: Job, network: ConvVAENetwork, store: FaceStore, rows: Int64[np.ndarray, " n"]
+) -> Float64[np.ndarray, " n"]:
+    batches = Batches(store, AT_ONCE, job.compute.device).evaluate(rows)
+    return generation.nats(network, batches, job.compute)
+
+
+def _question(job: Job, parts: AuditParts, data: Placed) -> Question:
+    config = job.config
+    return Question(
+        data=data,
+        reference=_second(job, parts, parts.reference, "the reference"),
+        earlier=_second(job, parts, parts.earlier, "the earlier version", may_repeat=True),
+        density=_density(job),
+        rules=config.audit,
+        set_aside=_set_aside(parts.faces),
+        source=config.data.source,
+        seed=config.seed,
+    )
+
+
+def _density(job: Job) -> DensityEstimator:
+    """That of the recipe; a ratio says nothing about one set alone."""
+    return job.config.density if job.config.density.name != "ratio" else HistogramDensity()
+
+
+def _second(
+    job: Job, parts: AuditParts, found: Artifact | None, name: str, *, may_repeat: bool = False
+) -> Placed | None:
+    if found is None:
+        return None
+    store = load_faces(found)
+    rows = store.rows(REFERENCE)
+    rows = rows if len(rows) else np.arange(len(store.samples), dtype=np.int64)
+    latents = encode_store(job, parts.representation, store, rows, may_repeat=may_repeat)
+    return Placed(store=store, latents=latents, name=name)
+
+
+def _set_aside(faces: Artifact) -> pd.DataFrame | None:
+    """Whose images were lost on the way into the store; None where no group is annotated."""
+    groups = faces.read_json(ACCOUNT)["groups"]
+    if not groups:
+        return None
+    table = pd.DataFrame(groups)[["attribute", "group", "listed", "rejected"]]
+    return table.dropna().astype({"listed": np.int64, "rejected": np.int64})
+
+
+def _about(job: Job, parts: AuditParts) -> dict[str, Any]:
+    data, store = job.config.data, load_faces(parts.faces)
+    rows = audited_rows(job, store)
+    splits = store.samples["split"].iloc[rows].value_counts()
+    return {
+        "schema": 1,
+        "name": job.config.name,
+        "version": __version__,
+        "data": {
+            "name": data.name,
+            "known": list(known_groups(data)),
+            "place": str(getattr(data, "root", getattr(data, "file", ""))),
+            "annotation": data.annotation,
+            "source": data.source,
+            "images": len(rows),
+            "splits": {str(name): int(count) for name, count in splits.items()},
+            "image_size": job.config.image_size,
+            "attributes": list(store.attributes),
+            "suppress_below": job.config.audit.suppress_below,
+            "set_aside": about_set_aside(parts.faces),
+        },
+        "representation": about_representation(job, parts.representation),
+        "density": dump(_density(job)),
+    }
+
+
+def _about_run(job: Job, parts: AuditParts, found: Artifact) -> dict[str, Any]:
+    made = {name: one for name, one in vars(parts).items() if one is not None} | {STAGE: found}
+    return {
+        "folder": str(job.folder.path),
+        "artifacts": {name: one.key for name, one in made.items()},
+        "seconds": {name: one.read_json("manifest.json")["seconds"] for name, one in made.items()},
+        **job.compute.describe(),
+        "config": dump(job.config),
+        "mlflow": job.tracking.link(),
+    }
+
+
+def _publish(
+    job: Job,
+    document: Mapping[str, Any],
+    charts: Mapping[str, bytes],
+    tracker: Tracker,
+) -> None:
+    tracker.params({"audit": dump(job.config.audit), "density": dump(_density(job))})
+    tracker.metrics(named(STAGE, figures_of(document)))
+    for name, table in tables_of(document).items():
+        tracker.table(name, table)
+    for file in (PAGE, NUMBERS):
+        tracker.artifact(job.folder.path / file)
+    for name, svg in charts.items():
+        tracker.figure(name, svg)
+
+
+def figures_of(document: Mapping[str, Any]) -> dict[str, float]:
+    """The figures by which audits are compared, those that are defined."""
+    coverage, regions = document["coverage"], document["regions"]
+    found: dict[str, float | None] = {
+        "images": document["data"]["images"],
+        "effective_cells": coverage["effective_cells"],
+        "densest_tenth": coverage["densest_tenth"],
+        **{name: (document.get("fidelity") or {}).get(name) for name in KEPT},
+        "thin_regions": sum(one["found"] for one in regions["list"]),
+    }
+    for name in ("reference", "drift"):
+        section = document[name] or {}
+        for figure in ("distance", "p", "separability", "missing_total"):
+            found[f"{name}_{figure}"] = section.get(figure)
+    groups = document["groups"] or {"attributes": []}
+    for attribute in groups["attributes"]:
+        for row in attribute["rows"]:
+            found[f"share/{row['group']}"] = row["share"]
+            found[f"rarity_auc/{row['group']}"] = row["auc"]
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def tables_of(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Tables of an audit without the ids of images."""
+    groups = document["groups"] or {"attributes": [], "crossings": []}
+    rows = [row for one in groups["attributes"] for row in one["rows"]] + groups["crossings"]
+    parts = {
+        "audit_groups": rows,
+        "audit_thin_regions": document["regions"]["list"],
+        "audit_shortfall": (document["reference"] or {"regions": []})["regions"],
+        "audit_clusters": document["clusters"],
+        "audit_verdicts": document["verdicts"],
+    }
+    plain = {name: [_plain(row) for row in found] for name, found in parts.items() if found}
+    return {name: pd.DataFrame(found) for name, found in plain.items()}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not isinstance(value, list)}

@@ -1,0 +1,150 @@
+"""Pictures of an audit: what the model draws, kept with the audit, and faces that may be shown."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+
+from debias.models import galleries as generation
+from debias.storage.artifacts import Artifact, load_array, load_faces
+from debias.auditing.audit_report import AuditReport
+from debias.auditing.subsets import farthest_first
+from debias.auditing.sections import listed
+from debias.auditing.audit import EARLIER, REFERENCE, Placed
+from debias.models import ConvVAENetwork
+from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.pictures import shrink
+from debias.auditing.latent_pages import latent_pages
+from debias.pipeline.representation import faces_may_be_shown
+from debias.pipeline.step import Job
+from debias.types import FaceStore
+
+STEPS = 7  # of a walk into a thin region
+THUMBNAILS = 60
+THUMBNAIL_SIDE = 32
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Drawn:
+    """What the trained model draws.
+
+    Attributes:
+        section: ``latent_pages`` of the document.
+        arrays: By file name: ``page-NAME``, ``region-N``, ``direction-N``.
+        left_out: One sentence for every page that could not be made.
+    """
+
+    section: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    left_out: tuple[str, ...]
+
+
+def drawn_by_the_model(
+    job: Job, network: ConvVAENetwork, placed: Placed, report: AuditReport, nats: np.ndarray
+) -> Drawn:
+    """Every page, and walks along uneven directions and into thin regions."""
+    compute, mean = job.compute, placed.latents.mean
+    pages = latent_pages(
+        network, placed.store, placed.rows, placed.latents, compute,
+        seed=job.config.seed, nats=nats,
+    )  # fmt: skip
+    arrays = {f"page-{name}": picture for name, picture in pages.pictures.items()}
+    for number, region in enumerate(listed(report.regions), 1):
+        strip = generation.walk_into(network, mean, region.members, STEPS, compute)
+        arrays[f"region-{number}"] = strip
+    for one in report.directions:
+        whole = np.zeros(mean.shape[1])
+        whole[report.active] = one.vector
+        arrays[f"direction-{one.number}"] = generation.along(network, mean, whole, compute, STEPS)
+    return Drawn(
+        section={"pages": pages.pages},
+        arrays=arrays,
+        left_out=pages.left_out,
+    )
+
+
+def pictures_of(
+    job: Job, stores: Mapping[str, Artifact | None], found: Artifact, document: Mapping[str, Any]
+) -> AuditPictures:
+    """Everything that the page may show; without leave, the map alone.
+
+    Args:
+        job: Says whether faces may be shown.
+        stores: ``faces``, ``reference`` and ``earlier``.
+        found: The audit.
+        document: Of it.
+    """
+    images = pd.read_parquet(found.path / "images.parquet")
+    faces = stores["faces"]
+    assert faces is not None  # every audit has some
+    store = load_faces(faces)
+    if not faces_may_be_shown(job):
+        return AuditPictures(map=_map(images, store, thumbnails=False))
+    wanted = set(_ids(document))
+    prefixes = {"faces": "", "reference": REFERENCE, "earlier": EARLIER}
+    shown: dict[str, UInt8[np.ndarray, "_ _ 3"]] = {}
+    for name, prefix in prefixes.items():
+        artifact = stores[name]
+        if artifact is not None and (name == "faces" or _may_be_shown(job, name)):
+            shown |= _faces(load_faces(artifact), prefix, wanted)
+    return AuditPictures(
+        faces=shown,
+        map=_map(images, store, thumbnails=True),
+        pages={str(name): picture for name, picture in _arrays(found, "page-")},
+        regions={int(name): picture for name, picture in _arrays(found, "region-")},
+        directions={int(name): picture for name, picture in _arrays(found, "direction-")},
+    )
+
+
+def _may_be_shown(job: Job, name: str) -> bool:
+    """A drawn data set can have a reference of real people."""
+    recipe = job.config.reference if name == "reference" else job.config.earlier
+    drawn = recipe is not None and recipe.data.name == "synthetic"
+    return drawn or job.config.report.show_faces
+
+
+def _arrays(found: Artifact, prefix: str) -> Iterator[tuple[str, np.ndarray]]:
+    for path in sorted(found.path.glob(f"{prefix}*.npy")):
+        yield path.stem.removeprefix(prefix), load_array(found, path.stem)
+
+
+def _ids(value: Any) -> Iterator[str]:  # noqa: ANN401 (any part of a document)
+    """Every text in a document: those that name an image are among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _ids(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _ids(item)
+
+
+def _faces(
+    store: FaceStore, prefix: str, wanted: set[str]
+) -> dict[str, UInt8[np.ndarray, "_ _ 3"]]:
+    ids = prefix + store.samples["sample_id"].astype(str)
+    rows = np.flatnonzero(ids.isin(wanted).to_numpy()).astype(np.int64)
+    return dict(zip(ids.iloc[rows].tolist(), shrink(store.images[rows]), strict=True))
+
+
+def _map(images: pd.DataFrame, store: FaceStore, *, thumbnails: bool) -> AuditMap:
+    drawn = images[images["x"].notna()].reset_index(drop=True)
+    rows = pd.Index(store.samples["sample_id"]).get_indexer(drawn["sample_id"]).astype(np.int64)
+    groups = store.groups(rows)
+    # Far from each other, so that thumbnails do not overlap.
+    places = drawn[["x", "y"]].to_numpy()
+    some = farthest_first(places, THUMBNAILS, 0) if thumbnails else np.zeros(0, np.int64)
+    pixels = shrink(store.images[rows[some]], THUMBNAIL_SIDE) if thumbnails else None
+    return AuditMap(
+        xy=places,
+        density=-drawn["rarity"].to_numpy(dtype=np.float64),
+        cluster=drawn["cluster"].to_numpy(dtype=np.int64),
+        region=drawn["region"].to_numpy(dtype=np.int64),
+        attributes={str(name): column.to_numpy(dtype=str) for name, column in groups.items()},
+        thumbnail_rows=some,
+        thumbnails=pixels,
+    )

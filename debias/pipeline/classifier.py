@@ -1,0 +1,213 @@
+"""Stage 4: one classifier of one arm and seed, trained, predicted and measured."""
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from debias.models import encoding
+from debias.weighting import sampling
+from debias.storage.artifacts import (
+    Artifact,
+    load_faces,
+    load_network,
+    load_predictions,
+    load_weights,
+    save_network,
+    save_predictions,
+)
+from debias.training.batches import Batch, Batches
+from debias.metrics import TrainingReport, evaluate_predictions
+from debias.models import Classifier
+from debias.report.for_whom import arm_title
+from debias.weighting.sampling import WeightedSampler
+from debias.seeding import stream_seed, torch_generator, torch_stream
+from debias.pipeline.history import epoch_record, example_batch, replay, save_history
+from debias.pipeline.step import Run, dump
+from debias.tracking.tracker import Tracker
+from debias.training.loop import EpochMetrics, fit
+from debias.types import FaceStore, Predictions, SamplingWeights
+
+STAGE = "classifier"
+THRESHOLD = 0.5
+DIFFERENCES = (
+    "demographic_parity_difference",
+    "equal_opportunity_difference",
+    "equalized_odds_difference",
+)
+
+
+def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, seed: int) -> Artifact:
+    """Train one classifier and predict the test faces, or find it trained.
+
+    Network, steps, order of the draws and augmentation depend on the seed alone, so the weights
+    are the only difference between arms of one seed.
+
+    Raises:
+        TrainingError: Training diverged.
+    """
+    recipe, config = run.config.classifier, run.config
+    settings = dump(recipe) | {"seed": [config.seed, seed], "arm": arm} | run.compute.identity()
+    settings |= {"sampler": sampling.VERSION}
+    key, found = run.find(STAGE, settings, {"faces": faces.key, "weights": weights.key})
+    name = classifier_name(arm, seed)
+    if found is not None:
+        run.progress.reused(f"Classifier {name}")
+        if run.published(STAGE, key, name):
+            return found
+    store = load_faces(faces)
+    tags = {"arm": arm, "arm_title": arm_title(arm), "seed": str(seed)}
+    title = f"{arm_title(arm)}, seed {seed}"
+    with run.tracked(STAGE, key, name, title=title, **tags) as tracker:
+        if found is None:
+            found = _train(run, key, store, load_weights(weights), (arm, seed), tracker)
+        else:
+            replay(found, tracker)
+        tracker.dataset(run.config.data.name, faces.key)
+        _publish(run, found, store, tracker)
+    return found
+
+
+def classifier_name(arm: str, seed: int) -> str:
+    """Name of the tracked run of one classifier."""
+    return f"{arm} seed {seed}"
+
+
+def measure(run: Run, faces: FaceStore, artifact: Artifact) -> TrainingReport:
+    """Rates of one trained classifier on the test faces, by annotated group."""
+    groups = faces.groups(faces.rows("test"))
+    return evaluate_predictions(load_predictions(artifact), groups, rules=run.config.evaluation)
+
+
+def _train(
+    run: Run,
+    key: str,
+    faces: FaceStore,
+    weights: SamplingWeights,
+    which: tuple[str, int],
+    tracker: Tracker,
+) -> Artifact:
+    (arm, seed), start = which, time.monotonic()
+    recipe, compute = run.config.classifier, run.compute
+    batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
+    train, validation = faces.rows("train"), faces.rows("validation")
+    if not np.array_equal(weights.sample_ids, faces.ids(train)):
+        raise ValueError("weights and training faces are not of the same samples")
+    advance = run.progress.start(f"Classifier {arm}, seed {seed}", recipe.training.epochs)
+    history: list[dict[str, float]] = []
+
+    def on_epoch(epoch: int, means: EpochMetrics) -> None:
+        network.eval()
+        held_out = encoding.mean_losses(network, batches.evaluate(validation), compute)
+        history.append(epoch_record(means, held_out))
+        tracker.metrics(history[-1], epoch)
+        advance(f"validation accuracy {held_out['accuracy']:.1%}")
+
+    with torch_stream(run.config.seed, f"classifier/{seed}/network"):
+        network: Classifier = recipe.model.build(len(faces.classes))
+        compute.place(network)
+        epochs = _epochs(run, batches, weights, seed)
+        steps = len(train) // recipe.training.batch_size
+        fit(network, epochs, recipe.training, steps, compute, on_epoch)
+    network.eval()
+    predictions = _predict(run, faces, network, (arm, seed))
+    with run.create(STAGE, key, start) as folder:
+        save_network(folder, network)
+        save_predictions(folder, predictions)
+        save_history(folder, history)
+    return run.finished(STAGE, key)
+
+
+def _epochs(
+    run: Run, batches: Batches, weights: SamplingWeights, seed: int
+) -> Callable[[int], Iterable[Batch]]:
+    train = batches.store.rows("train")
+    order = stream_seed(run.config.seed, f"classifier/{seed}/order")
+    sampler = WeightedSampler(weights, len(train), seed=order)
+    views = torch_generator(run.config.seed, f"classifier/{seed}/augmentation", batches.device)
+
+    def epoch(number: int) -> Iterable[Batch]:
+        return batches.train(train[sampler.epoch_rows(number)], views)
+
+    return epoch
+
+
+def _predict(
+    run: Run, faces: FaceStore, network: Classifier, which: tuple[str, int]
+) -> Predictions:
+    """The test set as it is: evaluation is never reweighted."""
+    rows = faces.rows("test")
+    batches = Batches(faces, 256, run.compute.device)
+    labels, score = encoding.scores(network, batches.evaluate(rows), run.compute)
+    arm, seed = which
+    return Predictions(
+        sample_ids=faces.ids(rows),
+        y_true=labels,
+        score=score,
+        threshold=THRESHOLD,
+        arm=arm,
+        seed=seed,
+        split="test",
+    )
+
+
+def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
+    predictions = load_predictions(artifact)
+    report = measure(run, faces, artifact)
+    rule = run.config.arms[predictions.arm]
+    tracker.params({"arm": predictions.arm, "seed": predictions.seed, "label": faces.label})
+    tracker.params({"weighting": dump(rule), "classifier": dump(run.config.classifier)})
+    if rule.needs_density:
+        tracker.params({"density": dump(run.config.density)})
+    tracker.metrics(_metrics(report))
+    tracker.table("by_group", side_by_side(report.by_group))
+    network = run.config.classifier.model.build(len(faces.classes))
+    load_network(artifact, network)
+    tracker.model("classifier", network, example_batch(faces))
+
+
+def side_by_side(by_group: pd.DataFrame) -> pd.DataFrame:
+    """Rates by group with two columns in front by which MLflow lays runs side by side.
+
+    Its table of several runs groups by the first column and compares the second.
+    """
+    rows = by_group.to_dict("records")
+    named = [f"{row['metric']} of {row['group']}" for row in rows]
+    front = pd.DataFrame({"rate": named, "measured": [_said(row) for row in rows]})
+    return pd.concat([front, by_group], axis=1)
+
+
+def _said(row: Mapping[Hashable, Any]) -> str:
+    """A rate in one cell; never a number without its interval and its size."""
+    if row["state"] in ("suppressed", "not_estimable"):
+        return str(row["state"]).replace("_", " ")
+    small = ", too small" if row["state"] == "too_small" else ""
+    return (
+        f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}], "
+        f"n = {row['denominator']:,.0f}{small}"
+    )
+
+
+def _metrics(report: TrainingReport) -> dict[str, float]:
+    """Slash-named: the part before the slash is a section of charts."""
+    found = report.disparities
+    values = {
+        "accuracy/overall": report.overall["accuracy"],
+        "accuracy/worst_group": found["worst_group_accuracy"],
+        "accuracy/gap": found["accuracy_gap"],
+        "accuracy/variance": found["accuracy_variance"],
+        "quality/auroc": report.overall["auroc"],
+        "quality/expected_calibration_error": report.overall["expected_calibration_error"],
+    }
+    for name in DIFFERENCES:
+        values[f"fairness/{name}"] = found[name]
+        for attribute, figures in report.disparities_by_attribute.items():
+            values[f"fairness {attribute}/{name}"] = figures[name]
+    for row in report.by_group.to_dict("records"):
+        name = f"{row['metric']} by group/{row['group']}"
+        values[name] = float(row["value"])
+        if row["value"] == row["value"]:  # of what is undefined, the value says it
+            values |= {f"{name}_{end}": float(row[end]) for end in ("low", "high")}
+    return values

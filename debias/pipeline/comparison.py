@@ -1,0 +1,343 @@
+"""Stage 5: the numbers of all arms in one document, the page, and the comparison in the tracker."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from debias import __version__, metrics, report
+from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
+from debias.density import active_dimensions
+from debias.errors import StorageError
+from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, TrainingReport
+from debias.report import for_whom
+from debias.report.words import arm_name
+from debias.storage.sealed import write_json
+from debias.seeding import numpy_generator
+from debias.pipeline import findings
+from debias.pipeline.about import about_data, about_representation, about_run
+from debias.pipeline.classifier import classifier_name, measure
+from debias.pipeline.fairness import arm_comparisons, arm_reports
+from debias.pipeline.history import load_history
+from debias.pipeline.parts import Stages
+from debias.pipeline.faces import SPLIT as REFERENCE
+from debias.pipeline.representation import faces_may_be_shown, is_trained
+from debias.pipeline.step import Run, dump
+from debias.pipeline.situation import sentence, situations
+from debias.pipeline.weights import load_multiples
+from debias.pipeline.withholding import small_test_groups, small_training_groups, without
+from debias.types import BASELINE, FaceStore
+
+STAGE = "comparison"
+SHOWN = 24  # faces per contact sheet
+LEVEL = 0.95
+REVISION = 2  # raised whenever a report of the same artifacts says something else
+
+
+def build_report(run: Run, stages: Stages) -> dict[str, Any]:
+    """Write ``report.json`` and ``report.html`` into the run folder; returns the document.
+
+    A report of the same artifacts that is already there is left as it is.
+    """
+    key = _key(run, stages)
+    _arrange(run, key, stages)
+    written = _written(run, key)
+    if written is not None:
+        run.progress.reused("Report")
+        return written
+    advance = run.progress.start("Report", 1)
+    faces = load_faces(stages.faces)
+    reports = {
+        arm: [measure(run, faces, artifact) for artifact in artifacts]
+        for arm, artifacts in stages.classifiers.items()
+    }
+    fairness = arm_reports(run, faces, stages.classifiers)
+    comparisons = arm_comparisons(run, fairness)
+    document = {"key": key} | _document(run, stages, faces, reports, fairness)
+    document |= _judged(run, document["weights"], reports, fairness, comparisons)
+    document["not_concluded"][:0] = findings.left_out(stages.refused)
+    document["opening"] = report.opening(document)
+    pictures = _pictures(run, stages, faces)
+    try:
+        charts = report.write_report(run.folder.path / "report.html", document, pictures)
+        # Last: its key says both are done. Read by nobody but its owner, as the page.
+        write_json(run.folder.path / "report.json", document, mode=0o600)
+    except OSError as error:
+        raise StorageError(f"cannot write the report: {error}") from error
+    _publish(run, key, document, charts)
+    document["run"]["mlflow"] = _link(run, key)
+    advance("")
+    return document
+
+
+def _key(run: Run, stages: Stages) -> str:
+    """Content of everything the report is made of."""
+    inputs = {arm: artifact.key for arm, artifact in stages.weights.items()}
+    inputs |= {f"{arm}/{seed}": one.key for arm, seed, one in _trained(stages)}
+    inputs |= {"reference": stages.reference.key} if stages.reference else {}
+    inputs |= {"faces": stages.faces.key, "representation": stages.representation.key}
+    settings = {"config": dump(run.config), "version": __version__, "revision": REVISION}
+    return content_key(STAGE, settings, inputs)
+
+
+def _arrange(run: Run, key: str, stages: Stages) -> None:
+    """Let the saved views show the classifiers of this report, reused ones included."""
+    names = [
+        run.tracking_key("classifier", one.key, classifier_name(arm, seed))
+        for arm, seed, one in _trained(stages)
+    ]
+    run.tracking.provision_views(key, names)
+
+
+def _trained(stages: Stages) -> list[tuple[str, int, Artifact]]:
+    """Arm, seed and artifact of every classifier."""
+    return [
+        (arm, seed, artifact)
+        for arm, artifacts in stages.classifiers.items()
+        for seed, artifact in enumerate(artifacts)
+    ]
+
+
+def _written(run: Run, key: str) -> dict[str, Any] | None:
+    """The finished report of this content, if the tracker has it as well."""
+    document = run.folder.path / "report.json"
+    page = run.folder.path / "report.html"
+    if not (document.exists() and page.exists() and run.published(STAGE, key, "comparison")):
+        return None
+    found: dict[str, Any] = json.loads(document.read_text(encoding="utf-8"))
+    if found.get("key") != key:
+        return None
+    found["run"] |= {"folder": str(run.folder.path), "mlflow": _link(run, key)}
+    return found
+
+
+def _link(run: Run, key: str) -> str | None:
+    """Where the tracker describes this comparison."""
+    return run.tracking.link(run.tracking_key(STAGE, key, "comparison"))
+
+
+def _document(
+    run: Run,
+    stages: Stages,
+    faces: FaceStore,
+    reports: Mapping[str, list[TrainingReport]],
+    fairness: Mapping[str, FairnessReport],
+) -> dict[str, Any]:
+    below = run.config.evaluation.suppress_below
+    small = small_training_groups(faces, below)
+    weights = {
+        arm: without(found.read_json("figures.json"), small)
+        for arm, found in stages.weights.items()
+    }
+    return {
+        "schema": 1,
+        "name": run.config.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+        "run": about_run(run, stages),
+        "data": about_data(run, stages, faces, small, small_test_groups(fairness)),
+        "representation": about_representation(run, stages.representation),
+        "weights": weights,
+        "refused": dict(stages.refused),
+        "situations": [sentence(entry) for entry in situations(faces, weights, below)],
+        "arms": {
+            arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
+            for arm, found in reports.items()
+        },
+    }
+
+
+def _judged(
+    run: Run,
+    weights: Mapping[str, Any],
+    reports: Mapping[str, list[TrainingReport]],
+    fairness: Mapping[str, FairnessReport],
+    comparisons: Mapping[str, ComparisonReport],
+) -> dict[str, Any]:
+    """How every arm treats each group, what changed, and what may be said of it."""
+    changes = _changes(reports)
+    skill = {arm: _skill(one) for arm, one in fairness.items()}
+    failed = findings.failed_arms(skill)
+    return {
+        "skill": {arm: _told(arm, one) for arm, one in skill.items()},
+        "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
+        "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
+        "changes": findings.headline_changes(changes),
+        "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
+        "not_concluded": findings.not_concluded(run.config.seeds, changes, comparisons, failed),
+    }
+
+
+def _skill(fairness: FairnessReport) -> Skill | None:
+    return None if fairness.outcomes is None else metrics.skill_of(fairness.outcomes)
+
+
+def _told(arm: str, skill: Skill | None) -> dict[str, Any] | None:
+    if skill is None:
+        return None
+    return skill.to_dict() | {"sentence": skill.sentence(arm_name(arm))}
+
+
+def _changes(reports: Mapping[str, list[TrainingReport]]) -> list[Change]:
+    """The summary figures of every other arm against plain training, over seeds.
+
+    Intervals are widened to the Bonferroni level of everything compared, so that all of them hold
+    together with 95 %.
+    """
+    if BASELINE not in reports:
+        return []
+    baseline = reports[BASELINE]
+    arms = [arm for arm in reports if arm != BASELINE]
+    level = metrics.bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
+    return [
+        metrics.paired_change(baseline, reports[arm], quantity, level)
+        for arm in arms
+        for quantity in metrics.QUANTITIES
+    ]
+
+
+def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:
+    shown = faces_may_be_shown(run)
+    latents = load_latents(stages.representation)
+    multiples = {
+        arm: load_multiples(found)
+        for arm, found in stages.weights.items()
+        if run.config.arms[arm].name != BASELINE
+    }
+    return report.Pictures(
+        faces_shown=shown,
+        latent_mean=latents.mean,
+        active=active_dimensions(latents),
+        weights=multiples,
+        training_curves=_training_curves(run, stages),
+        **(_faces(run, stages, faces) if shown else {}),
+    )
+
+
+def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
+    """Pictures of faces, for a run that may show them."""
+    train = faces.rows("train")
+    generator = numpy_generator(run.config.seed, "report/samples")
+    some = np.sort(generator.choice(train, min(SHOWN, len(train)), replace=False))
+    found: dict[str, Any] = {"samples": faces.images[some]}
+    if is_trained(run):
+        found |= _drawn_by_the_model(stages.representation, faces)
+    rarity = next((arm for arm in stages.weights if run.config.arms[arm].needs_density), None)
+    if rarity is not None:
+        order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
+        found["least_represented"] = faces.images[train[order[:SHOWN]]]
+        found["most_represented"] = faces.images[train[order[::-1][:SHOWN]]]
+    return found | _wanted(run, stages, faces)
+
+
+def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
+    """What arms that aim at something other than rarity draw most and least."""
+    train, found = faces.rows("train"), {}
+    for arm, weights in stages.weights.items():
+        rule = run.config.arms[arm]
+        if rule.needs_reference or weights.read_json("figures.json").get("estimated"):
+            order = np.argsort(-load_multiples(weights), kind="stable")
+            ends = order[:SHOWN], order[::-1][:SHOWN]
+            found[arm] = tuple(faces.images[train[end]] for end in ends)
+    recipe = run.config.reference
+    drawn = recipe is not None and recipe.data.name == "synthetic"
+    if stages.reference is None or not (drawn or run.config.report.show_faces):
+        return {"wanted": found}
+    reference = load_faces(stages.reference)
+    rows = reference.rows(REFERENCE)
+    generator = numpy_generator(run.config.seed, "report/reference")
+    some = np.sort(generator.choice(rows, min(SHOWN, len(rows)), replace=False))
+    return {"wanted": found, "reference": reference.images[some]}
+
+
+def _drawn_by_the_model(representation: Artifact, faces: FaceStore) -> dict[str, Any]:
+    """Faces redrawn from their latents, and single dimensions moved."""
+    reconstructions = load_array(representation, "reconstructions")[-1]
+    return {
+        "originals": faces.images[faces.rows("validation")[: len(reconstructions)]],
+        "reconstructions": reconstructions,
+        "traversals": load_array(representation, "traversals"),
+        "traversed_dimensions": tuple(load_array(representation, "traversed").tolist()),
+    }
+
+
+def _training_curves(run: Run, stages: Stages) -> dict[str, dict[str, list[float]]]:
+    """Of everything that was trained in this run."""
+    trained: dict[str, Sequence[Artifact]] = {}
+    if is_trained(run):
+        trained["representation"] = [stages.representation]
+    trained |= {f"classifier {arm}": found for arm, found in stages.classifiers.items()}
+    return {name: _curves(found) for name, found in trained.items()}
+
+
+def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
+    """Mean over the artifacts of every quantity, epoch by epoch."""
+    histories = [load_history(artifact) for artifact in artifacts]
+    return {
+        name: np.mean(
+            [[epoch[name] for epoch in history] for history in histories], axis=0
+        ).tolist()
+        for name in histories[0][0]
+    }
+
+
+def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[str, bytes]) -> None:
+    with run.tracked(STAGE, key, "comparison") as tracker:
+        tracker.note(for_whom.note(document))
+        tracker.dataset(document["data"]["name"], document["run"]["artifacts"]["faces"])
+        for arm, found in document["arms"].items():
+            values = found["mean"]["accuracy"]
+            tracker.metrics({f"{arm}/{k}": v for k, v in values.items() if v is not None})
+            tracker.metrics(_counted(arm, document))
+            tracker.metrics(_accuracies(arm, document["fairness"][arm]))
+        for name, table in _side_by_side(document).items():
+            tracker.table(name, table)
+        for name in ("report.html", "report.json"):
+            tracker.artifact(run.folder.path / name)
+        with TemporaryDirectory() as scratch:
+            page = Path(scratch) / "for_whom.html"
+            page.write_text(for_whom.page(document), encoding="utf-8")
+            tracker.artifact(page)
+        for name, svg in charts.items():
+            tracker.figure(name, svg)
+
+
+def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
+    """How many differences were found in an arm, and how many groups it harmed."""
+    gaps = document["fairness"][arm]["gaps"]
+    found = {f"{arm}/gaps_found": float(sum(g["verdict"] == "difference_found" for g in gaps))}
+    if arm in document["comparisons"]:
+        verdict = document["comparisons"][arm]["verdict"]
+        found[f"{arm}/harms"] = float(len(verdict["harms"]))
+    return found
+
+
+def _accuracies(arm: str, fairness: Mapping[str, Any]) -> dict[str, float]:
+    """Accuracy of every group with its interval, where it is defined."""
+    return {
+        f"{arm}/accuracy {row['group']}{end}": row[column]
+        for row in fairness["by_group"]
+        for column, end in (("value", ""), ("low", "_low"), ("high", "_high"))
+        if row["metric"] == "accuracy" and row[column] is not None
+    }
+
+
+def _side_by_side(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """For whom, then groups, gaps and changes of all arms with the arm in the first column."""
+    parts = {
+        "groups_by_arm": (document["fairness"], "by_group"),
+        "gaps_by_arm": (document["fairness"], "gaps"),
+        "changes_by_arm": (document["comparisons"], "groups"),
+    }
+    tables = {
+        name: pd.DataFrame([{"arm": arm, **row} for arm, one in of.items() for row in one[key]])
+        for name, (of, key) in parts.items()
+    }
+    measures = next(iter(document["fairness"].values()))["metrics"]
+    whom = pd.DataFrame([row for metric in measures for row in for_whom.rates(document, metric)])
+    return {name: table for name, table in {"for_whom": whom, **tables}.items() if len(table)}

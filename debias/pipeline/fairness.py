@@ -1,0 +1,84 @@
+"""The arms of a run -> one report each on how it treats every group, and what changed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from debias import metrics
+from debias.storage.artifacts import Artifact, RunFolder, load_faces, load_predictions
+from debias.errors import ArtifactCorruptError, DataError
+from debias.metrics import ComparisonReport, FairnessReport, Rules
+from debias.pipeline.step import Run
+from debias.types import BASELINE, FaceStore
+
+
+def arm_reports(
+    run: Run, faces: FaceStore, classifiers: Mapping[str, Sequence[Artifact]]
+) -> dict[str, FairnessReport]:
+    """One report an arm: the mean over its trainings, on the unweighted test faces."""
+    return _reports(faces, classifiers, run.config.data.source, run.config.evaluation)
+
+
+def arm_comparisons(run: Run, reports: Mapping[str, FairnessReport]) -> dict[str, ComparisonReport]:
+    """Every other arm against plain training, as one family of comparisons."""
+    if BASELINE not in reports:
+        return {}
+    plain, rules = reports[BASELINE], run.config.evaluation
+    pairs = {arm: (plain, report) for arm, report in reports.items() if arm != BASELINE}
+    return metrics.compare_pairs(
+        pairs, reference=rules.reference, margin=rules.margin, level=rules.level
+    )
+
+
+def read_run(folder: Path) -> dict[str, FairnessReport]:
+    """The reports of every arm of a finished run folder, made again from its predictions.
+
+    Raises:
+        DataError: The run was written by another version, which did not name its parts.
+        ArtifactCorruptError: A part of it is missing or altered.
+    """
+    document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    made = document["run"].get("artifacts")
+    if made is None:
+        raise DataError(f"{folder} was written by an older version; run debias run on it again")
+    parts = RunFolder(folder)
+    faces = load_faces(_part(parts, "faces", made["faces"]))
+    classifiers = {
+        arm: [_part(parts, "classifier", key) for key in keys]
+        for arm, keys in made["classifiers"].items()
+    }
+    config = document["run"]["config"]
+    rules = Rules.model_validate(config["evaluation"])
+    return _reports(faces, classifiers, document["data"]["source"], rules)
+
+
+def _part(folder: RunFolder, stage: str, key: str) -> Artifact:
+    found = folder.find(stage, key)
+    if found is None:
+        raise ArtifactCorruptError(f"{folder.path / stage / key} is missing; run debias run again")
+    return found
+
+
+def _reports(
+    faces: FaceStore,
+    classifiers: Mapping[str, Sequence[Artifact]],
+    source: Any,  # noqa: ANN401 (a word of the data set)
+    rules: Rules,
+) -> dict[str, FairnessReport]:
+    test = faces.samples.iloc[faces.rows("test")].set_index("sample_id")
+    sources = dict.fromkeys(faces.attributes, source)
+    subjects = test.get("subject_id")
+    found = {}
+    for arm, artifacts in classifiers.items():
+        predictions = [load_predictions(one) for one in artifacts]
+        outcomes = metrics.outcomes_of_trainings(
+            predictions, test[list(faces.attributes)], _two(faces.classes), sources, subjects
+        )
+        found[arm] = metrics.report_on(outcomes, rules, name=arm, split="test")
+    return found
+
+
+def _two(classes: tuple[str, ...]) -> tuple[str, str]:
+    first, second = classes  # scores are of one positive class
+    return first, second

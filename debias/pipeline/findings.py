@@ -1,0 +1,173 @@
+"""What may be concluded from a comparison of arms, in words, and what may not."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from debias.metrics import CROSS, SEEDS_NEEDED, Change, ComparisonReport, FairnessReport, Skill
+from debias.weighting.reach import reach, readings
+from debias.statistics.groupings import UNKNOWN
+from debias.types import BASELINE
+
+ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
+
+
+def concluded(
+    weights: Mapping[str, Any],
+    changes: Sequence[Change],
+    fairness: Mapping[str, FairnessReport],
+    comparisons: Mapping[str, ComparisonReport],
+    failed: Collection[str] = (),
+) -> list[str]:
+    """Sentences that the figures of this run support; harm comes first, then gains.
+
+    Args:
+        weights: Figures of every arm's weights.
+        changes: Of the summary figures, over seeds.
+        fairness: By arm.
+        comparisons: By arm, with plain training.
+        failed: Arms that learned nothing: what their groups differ in is no finding.
+    """
+    found = [
+        change
+        for change in changes
+        if change.reading == "difference_found" and not {change.arm, BASELINE} & set(failed)
+    ]
+    told = {arm: one for arm, one in comparisons.items() if not {arm, BASELINE} & set(failed)}
+    told = {arm: one for arm, one in told.items() if _says_something(one)}
+    sentences = _of_arms({arm: one for arm, one in told.items() if one.verdict["harms"]})
+    sentences += _of_changes("harm", [change for change in found if _is_harm(change)])
+    sentences += _of_arms({arm: one for arm, one in told.items() if not one.verdict["harms"]})
+    sentences += _of_changes("gain", [change for change in found if not _is_harm(change)])
+    if BASELINE in fairness and len(fairness[BASELINE].gaps) and BASELINE not in failed:
+        sentences.append(f"Plain training: {fairness[BASELINE].verdict.sentence}")
+    for arm, figures in weights.items():
+        if figures["rule"] in ESTIMATED or figures.get("estimated"):
+            sentences += _of_weights(arm, figures)
+    return sentences or ["Nothing beyond the figures themselves: see the reasons below."]
+
+
+def _says_something(comparison: ComparisonReport) -> bool:
+    verdict = comparison.verdict
+    return bool(verdict["reading"] != "cannot_tell" or verdict["harms"] or verdict["gains"])
+
+
+def _of_arms(comparisons: Mapping[str, ComparisonReport]) -> list[str]:
+    return [
+        f"Arm {arm!r} against plain training: {one.verdict['sentence']}"
+        for arm, one in comparisons.items()
+    ]
+
+
+def _of_changes(word: str, changes: Sequence[Change]) -> list[str]:
+    return [f"Arm {one.arm!r} against plain training, {word}: {one.sentence()}." for one in changes]
+
+
+def failed_arms(skill: Mapping[str, Skill | None]) -> list[str]:
+    """Arms whose trainings are no better than guessing."""
+    return [arm for arm, one in skill.items() if one is not None and not one.learned]
+
+
+def not_concluded(
+    seeds: int,
+    changes: Sequence[Change],
+    comparisons: Mapping[str, ComparisonReport],
+    failed: Collection[str] = (),
+) -> list[str]:
+    """Sentences that limit what the figures say; the banners of each report say more."""
+    sentences = [
+        f"Anything about groups under arm {arm!r}, or about changes to or from it: it learned "
+        "nothing, so its groups differ in guesses."
+        for arm in failed
+    ]
+    if seeds < SEEDS_NEEDED:
+        runs = "a single run" if seeds == 1 else f"{seeds} seeds"
+        sentences.append(
+            f"Whether a change would come back in another training: it rests on {runs}, and at "
+            f"least {SEEDS_NEEDED} are needed."
+        )
+    open_questions = [c for c in changes if c.reason == "insufficient_evidence"]
+    sentences += [f"Arm {c.arm!r}: {c.sentence()}." for c in open_questions]
+    sentences += [
+        f"Arm {arm!r} against plain training, group by group: {one.verdict['sentence']}"
+        for arm, one in comparisons.items()
+        if not _says_something(one)
+    ]
+    if changes:
+        made = sum(one.comparisons for one in list(comparisons.values())[:1])
+        sentences.append(
+            f"Anything from an unadjusted interval: {made:,} changes of groups and gaps, and "
+            f"{len(changes)} of summary figures ({changes[0].level:.2%} each), were looked at; "
+            "intervals and p-values of each family are adjusted to hold together."
+        )
+    sentences += [
+        "Anything about groups that are not annotated here, about other images, or about people: "
+        "the annotations say how faces were labelled, not who the people are.",
+    ]
+    return sentences
+
+
+def left_out(refused: Mapping[str, str]) -> list[str]:
+    """A sentence on every arm that was not trained."""
+    return [
+        f"Anything about arm {arm!r}: it was left out, because {reason}."
+        for arm, reason in refused.items()
+    ]
+
+
+def headline_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Changes as plain values, in the order in which they were made."""
+    return [
+        change.to_dict()
+        | {"before": _defined(change.baseline_mean), "after": _defined(change.arm_mean)}
+        for change in changes
+    ]
+
+
+def _defined(value: float) -> float | None:
+    return value if value == value else None
+
+
+def _is_harm(change: Change) -> bool:
+    """More of a gap, or less of an accuracy, than before."""
+    is_gap = change.quantity.endswith(("gap", "difference"))
+    return change.mean > 0 if is_gap else change.mean < 0
+
+
+def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
+    """Which groups the weights reach, attribute by attribute."""
+    whose = f"the weights of arm {arm!r}"
+    source = "" if figures.get("uses_groups") else "; no group label was used"
+    found = [reach(table) for table in tables_by_attribute(figures)]
+    sentences = [sentence for one in found for sentence in readings(one, whose, source)]
+    harm_first = sorted(sentences, key=lambda sentence: not sentence.startswith("Harm"))
+    return harm_first + _of_ratio(arm, figures.get("ratio"))
+
+
+def tables_by_attribute(figures: Mapping[str, Any]) -> list[pd.DataFrame]:
+    """Shares and areas of the groups of each single attribute, with their full names."""
+    rows = [
+        {"group": group, **share, **figures["auc_by_group"][group]}
+        for group, share in figures["share_by_group"].items()
+        if CROSS not in group
+    ]
+    if not rows:
+        return []
+    table = pd.DataFrame(rows)
+    attribute = table["group"].str.partition(":")[0]
+    unknown = table["group"] == attribute + ":" + UNKNOWN
+    table["group"] = table["group"].where(~unknown, UNKNOWN)
+    return [part for _, part in table.groupby(attribute, sort=False)]
+
+
+def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:
+    """Whether a reference is told apart by its style rather than by its people."""
+    if ratio is None or not ratio["telltale"]:
+        return []
+    return [
+        f"Arm {arm!r} cannot be trusted: the reference is told apart from the training faces "
+        f"almost perfectly (area under the curve {ratio['separability']:.2f}), so the ratio sees "
+        "another camera or framing rather than other people. Use a reference of the same kind of "
+        "photograph, or set discriminator.style to 'matched' and compare."
+    ]

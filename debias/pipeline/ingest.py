@@ -1,0 +1,125 @@
+"""``debias ingest``: from whatever a user points at to a store, and a page that accounts for it."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from debias.pipeline import source
+from debias.storage.artifacts import Artifact, RunFolder, load_faces
+from debias.pipeline.recipe import FacesRecipe
+from debias.tracking.progress import Progress
+from debias.report.ingest_page import write_ingest_page
+from debias.storage.sealed import read_manifest, sealed_in, write_json
+from debias.pipeline.source import store_recipe
+from debias.ingesting.build import ACCOUNT, STAGE, ingest_faces
+from debias.pipeline.foreseen import few_images
+
+PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(source.Request):
+    """What was asked for, and where it goes.
+
+    Attributes:
+        out: Folder of the store; None for ``stores/NAME``.
+        retry: Read again what failed by bad luck.
+    """
+
+    out: Path | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ingest:
+    """A finished store.
+
+    Attributes:
+        folder: Where it is.
+        recipe: What was asked for.
+        document: The account of it; ``reused`` says whether it was there before.
+        notes: What a training on it will have to cope with, in sentences.
+    """
+
+    folder: Path
+    recipe: FacesRecipe
+    document: dict[str, Any]
+    notes: Sequence[str] = ()
+
+
+def ingest(request: Request, progress: Progress | None = None) -> Ingest:
+    """Make a store, or find it finished, and write its page.
+
+    Raises:
+        PipelineError: The recipe, the data or the folder cannot be used; nothing is half-written.
+    """
+    return make_store(store_recipe(request), request.out, progress, retry=request.retry)
+
+
+def make_store(
+    recipe: FacesRecipe,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    retry: bool = False,
+) -> Ingest:
+    """The same, of a recipe; ``out`` and ``retry`` as in :class:`Request`."""
+    folder = out or Path("stores") / recipe.name
+    before = {path.name for path in sealed_in(folder / STAGE)}
+    artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=retry)
+    document = _document(recipe, artifact, folder) | {"reused": artifact.key in before}
+    write_json(folder / NUMBERS, document, mode=0o600)
+    write_ingest_page(document, _pictures(recipe, artifact, document), folder / PAGE)
+    # Last: who follows the pointer finds a store with its account.
+    write_json(folder / POINTER, {"faces": artifact.key, "name": recipe.name})
+    notes = few_images(load_faces(artifact)) if recipe.label else []
+    return Ingest(folder=folder, recipe=recipe, document=document, notes=notes)
+
+
+def _document(recipe: FacesRecipe, artifact: Artifact, folder: Path) -> dict[str, Any]:
+    manifest = read_manifest(artifact.path)
+    return {
+        "name": recipe.name,
+        "source": {
+            "name": recipe.data.name,
+            "place": str(getattr(recipe.data, "root", getattr(recipe.data, "file", ""))),
+            "annotation": recipe.data.annotation,
+            "source": recipe.data.source,
+        },
+        "store": str(folder),
+        "key": artifact.key,
+        "created": manifest["created"],
+        "seconds": manifest["seconds"],
+        "image_size": recipe.image_size,
+    } | artifact.read_json(ACCOUNT)
+
+
+def _pictures(
+    recipe: FacesRecipe, artifact: Artifact, document: Mapping[str, Any]
+) -> dict[str, UInt8[np.ndarray, "H W 3"]]:
+    """Pixels of the pairs on the page, if the recipe allows faces; drawn ones always may."""
+    if not (recipe.report.show_faces or recipe.data.name == "synthetic"):
+        return {}
+    faces = load_faces(artifact)
+    pairs = document["duplicates"]["pairs"]
+    wanted = {pair[side] for pair in pairs for side in ("first", "second")}
+    rows = np.flatnonzero(faces.samples["sample_id"].isin(wanted).to_numpy()).astype(np.int64)
+    return dict(zip(faces.ids(rows).tolist(), faces.images[rows], strict=True))
+
+
+def next_step(found: Ingest) -> str:
+    """What to do with the store, as a command that works as typed."""
+    recipe, store = found.recipe, shlex.quote(str(found.folder))
+    if recipe.label is None:
+        return f"see who is missing: debias audit {store}"
+    options = {"label": recipe.label, "attributes": ",".join(recipe.attributes)}
+    said = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items() if value)
+    if recipe.positive is not None:
+        said += f" --set {shlex.quote(f'positive={json.dumps(recipe.positive)}')}"
+    return f"train on it: debias run {store} {said}"

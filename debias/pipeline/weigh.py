@@ -1,0 +1,383 @@
+"""What ``debias weigh`` does: embeddings in a file become weights in a file, and a picture."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float64, Int64, Shaped
+
+from debias.weighting.latent_weights import latent_weights
+from debias.density import Points
+from debias.density.principal import PrincipalComponents
+from debias.storage.embeddings import ID_COLUMNS, TABLES, EmbeddingTable, read_embeddings
+from debias.errors import ConfigError, DataError, StorageError, WeightError
+from debias.storage.files import replace_file
+from debias.metrics import association
+from debias.weighting.reach import reach, readings
+from debias.statistics.groupings import UNKNOWN
+from debias.types import Latents, SamplingWeights
+
+POINTS_DRAWN = 20_000
+NAMED = 8  # columns in a sentence
+WIDE = 4  # times as many dimensions as samples: perhaps the table lies on its side
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command was asked for.
+
+    Attributes:
+        embeddings: File of embeddings, see :mod:`debias.storage.embeddings`.
+        labels: Class of each sample: a column of the embeddings, or a file (see ``_from_file``).
+        groups: Group of each sample, likewise. They enter the weights only with target ``groups``;
+            otherwise they show whom the weights reach.
+        reference: File of embeddings of the reference set.
+        ids: File of one sample id per row, for embeddings that hold none.
+        dimensions: Columns of a table that are the embedding; empty for those numbered alike.
+        target: None for ``reference`` where one is given, else ``uniform``.
+        density: None for ``ratio``, which ranks best, where a reference is aimed at, else
+            ``histogram``.
+        settings: The other arguments of :func:`debias.latent_weights`.
+        out: Where the weights go; the suffix says as what.
+    """
+
+    embeddings: Path
+    out: Path
+    labels: str | None = None
+    groups: str | None = None
+    reference: Path | None = None
+    ids: Path | None = None
+    dimensions: tuple[str, ...] = ()
+    target: str | None = None
+    density: str | None = None
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """Weights, what they do to known groups (or None), what to tell, and the files written."""
+
+    weights: SamplingWeights
+    by_group: pd.DataFrame | None
+    sentences: list[str]
+    picture: Path
+
+
+def weigh(request: Request) -> Outcome:
+    """Read, weigh, write, draw.
+
+    Raises:
+        PipelineError: A file or a setting cannot be used; nothing has been written then.
+    """
+    if request.out.suffix.lower() not in WRITERS:
+        raise ConfigError(
+            f"weights are written as {' or '.join(WRITERS)}, got --out {request.out}; change its "
+            "ending"
+        )
+    named = [name for name in (request.labels, request.groups) if name and not _file(name)[0]]
+    table = read_embeddings(
+        request.embeddings, ids=request.ids, columns=named, dimensions=request.dimensions
+    )
+    ids = np.arange(len(table.values)).astype(str) if table.ids is None else table.ids
+    latents = Latents(sample_ids=ids, mean=table.values)
+    labels, groups = _column(table, request.labels), _column(table, request.groups)
+    reference = _reference(request, table)
+    weights, notes = _weights(request, latents, reference, labels, groups)
+    classes = _codes(labels, len(ids))
+    names = None if groups is None else _named(groups)
+    by_group = None if names is None else weights.describe(names, classes)["by_group"]
+    picture = request.out.with_suffix(".svg")
+    drawn = _drawn(latents, weights, by_group)
+    _write(request.out, lambda path: _save(weights, path))
+    _write(picture, lambda path: path.write_bytes(drawn))
+    told = _columns_told(table, named, asked=bool(request.dimensions))
+    sentences = told + _found(latents, weights, classes) + notes
+    if weights.origin["target"] == "groups":
+        sentences.append(
+            "These annotations made the weights: shares and areas of annotated samples show what "
+            "was asked for, not what was found."
+        )
+    else:
+        sentences += readings_of(by_group)
+    if labels is not None and names is not None:
+        sentences += correlation(labels, names)
+    return Outcome(weights=weights, by_group=by_group, sentences=sentences, picture=picture)
+
+
+def _named(groups: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
+    return np.where(pd.isna(groups) | (groups == ""), UNKNOWN, groups).astype(str)
+
+
+def _reference(request: Request, table: EmbeddingTable) -> Float[np.ndarray, "m k"] | None:
+    """Embeddings of the reference, dimension by dimension those of the table."""
+    if request.reference is None:
+        return None
+    is_table = request.reference.suffix.lower() in TABLES
+    found = read_embeddings(request.reference, dimensions=table.dimensions if is_table else ())
+    return found.values
+
+
+def _columns_told(table: EmbeddingTable, named: Sequence[str], *, asked: bool) -> list[str]:
+    """Which columns of a table became dimensions, and which did not and why."""
+    names = table.dimensions
+    if not names:
+        return []
+    kind = "not named by --columns" if asked else "not numbered like them"
+    beside = table.columns.drop(columns=list(named))
+    left = [
+        f"{name} ({kind if pd.api.types.is_numeric_dtype(beside[name]) else 'no numbers'})"
+        for name in beside
+    ]
+    more = ", ..." if len(left) > NAMED else ""
+    ending = f" No dimensions: {', '.join(left[:NAMED])}{more}." if left else ""
+    ends = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return [f"Dimensions: {ends}, {len(names):,} of {len(names) + len(left):,} columns.{ending}"]
+
+
+def _weights(
+    request: Request,
+    latents: Latents,
+    reference: Float[np.ndarray, "m k"] | None,
+    labels: Shaped[np.ndarray, " n"] | None,
+    groups: Shaped[np.ndarray, " n"] | None,
+) -> tuple[SamplingWeights, list[str]]:
+    """The weights, and what was warned about on the way."""
+    target = request.target or ("uniform" if reference is None else "reference")
+    _require_data(target, request)
+    density = request.density or ("ratio" if target == "reference" else "histogram")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        weights = latent_weights(
+            latents,
+            labels,
+            density=density,
+            target=target,
+            reference=reference,
+            groups=groups if target == "groups" else None,
+            **request.settings,
+        )
+    texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
+    return weights, [f"Note: {text}." for text in dict.fromkeys(texts)]
+
+
+def _require_data(target: str, request: Request) -> None:
+    """Speak of the command's options where the library would speak of its arguments."""
+    given = {"groups": request.groups, "reference": request.reference}
+    options = {"groups": "--attributes COLUMN|FILE", "reference": "--reference FILE"}
+    if target in given and given[target] is None:
+        raise ConfigError(f"--target {target} needs its data: give {options[target]}")
+    if target != "reference" and request.reference is not None:
+        raise ConfigError(
+            f"--reference is given, but the target is {target!r}; leave out --target, or the "
+            "reference"
+        )
+
+
+def _file(source: str) -> tuple[Path | None, str | None]:
+    """``FILE`` or ``FILE:COLUMN`` taken apart; no file if it must be the name of a column."""
+    if Path(source).suffix.lower() in READERS:
+        return Path(source), None
+    name, _, column = source.rpartition(":")
+    return (Path(name), column) if Path(name).suffix.lower() in READERS else (None, None)
+
+
+def _column(table: EmbeddingTable, source: str | None) -> Shaped[np.ndarray, " n"] | None:
+    """One value a sample, from a column beside the embedding or from a file of its own."""
+    if source is None:
+        return None
+    file, column = _file(source)
+    if file is None:
+        return table.columns[source].to_numpy(dtype=object)
+    frame = _read(file).rename(columns=str)
+    known = next((name for name in ID_COLUMNS if name in frame), None)
+    values = frame[_chosen(file, [str(name) for name in frame if name != known], column)]
+    if known is None:
+        return _in_order(file, values, len(table.values))
+    if table.ids is None:
+        raise DataError(
+            f"{file} says which sample each value belongs to, but the embeddings have no ids; "
+            "give them with --ids, or drop that column to go by row"
+        )
+    return _by_id(file, values.set_axis(pd.Index(frame[known].astype(str))), table.ids)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    if not file.is_file():
+        raise DataError(f"the file {file.absolute()} does not exist; correct the path")
+    try:
+        return READERS[file.suffix.lower()](file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": lambda file: pd.read_csv(file, dtype=str),
+    ".parquet": pd.read_parquet,
+    ".npy": lambda file: pd.DataFrame(np.load(file, allow_pickle=False)),
+    ".txt": lambda file: pd.DataFrame(file.read_text(encoding="utf-8").splitlines()),
+}
+
+
+def _chosen(file: Path, names: Sequence[str], wanted: str | None) -> str:
+    if wanted is None and len(names) != 1:
+        raise DataError(
+            f"{file} has {len(names)} columns: {', '.join(map(str, names[:8]))}; say which one "
+            f"as {file}:COLUMN"
+        )
+    if wanted is not None and wanted not in names:
+        raise DataError(f"{file} has no column {wanted!r}; columns: {', '.join(names[:8])}")
+    return names[0] if wanted is None else wanted
+
+
+def _in_order(file: Path, values: "pd.Series[Any]", rows: int) -> Shaped[np.ndarray, " n"]:
+    if len(values) != rows:
+        raise DataError(
+            f"{file} holds {len(values)} values for {rows} rows of embeddings; without ids there "
+            "must be one for each row, in order"
+        )
+    return values.to_numpy(dtype=object)
+
+
+def _by_id(
+    file: Path, values: "pd.Series[Any]", ids: Shaped[np.ndarray, " n"]
+) -> Shaped[np.ndarray, " n"]:
+    repeated = values.index[values.index.duplicated()]
+    if len(repeated):
+        raise DataError(f"{file} names {repeated[0]!r} more than once; keep one row per sample")
+    if not values.index.isin(ids).any():
+        raise DataError(
+            f"{file} names none of the samples of the embeddings: {values.index[0]!r} there, "
+            f"{str(ids[0])!r} here"
+        )
+    return values.reindex(ids).to_numpy(dtype=object)
+
+
+def _codes(labels: Shaped[np.ndarray, " n"] | None, rows: int) -> Int64[np.ndarray, " n"]:
+    return np.zeros(rows, np.int64) if labels is None else pd.factorize(labels)[0].astype(np.int64)
+
+
+def _save(weights: SamplingWeights, path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "sample_id": weights.sample_ids,
+            "weight": weights.probability * len(weights.probability),
+            "probability": weights.probability,
+        }
+    )
+    WRITERS[path.suffix](frame, path)
+
+
+def _write(path: Path, save: Callable[[Path], object]) -> None:
+    """Give the file its name only when all of it is there.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, save)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path.absolute()} ({error}); choose another place with --out"
+        ) from error
+
+
+def _drawn(latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None) -> bytes:
+    from debias.report.charts.weighing import Weighed, picture
+
+    every = weights.probability * len(weights.probability)
+    size = len(every)
+    # Which samples are drawn decides nothing, so the picture has a seed of its own.
+    rows = np.random.default_rng(0).choice(size, min(size, POINTS_DRAWN), replace=False)
+    shown = Weighed(
+        points=_plane(latents.mean, rows), multiple=every[rows], every=every, by_group=by_group
+    )
+    return picture(shown)
+
+
+def _plane(
+    mean: Float[np.ndarray, "n k"], rows: Int64[np.ndarray, " m"]
+) -> Float64[np.ndarray, "m 2"]:
+    """Two leading principal components; zeros where there is only one direction."""
+    drawn = mean[rows]
+    for directions in (2, 1):
+        with suppress(WeightError):  # the points spread in fewer directions
+            found = PrincipalComponents.fit(Points(mean=drawn), directions)(drawn)
+            return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+    return np.zeros((len(rows), 2))
+
+
+def _found(
+    latents: Latents, weights: SamplingWeights, classes: Int64[np.ndarray, " n"]
+) -> list[str]:
+    size, width = latents.mean.shape
+    about, figures = weights.origin, weights.describe()
+    dropped = len(about.get("dropped_dimensions", ()))
+    left_out = f" ({dropped} constant, left out)" if dropped else ""
+    kinds = len(np.unique(classes))
+    sentences = [
+        f"{size:,} samples, {width:,} dimensions{left_out}, "
+        f"{kinds} {'class' if kinds == 1 else 'classes'}.",
+        f"Effective sample size {figures['ess']:.1%} ({figures['effective_samples']:,.0f} "
+        f"samples); the largest weight is {figures['largest']:.1f} times the mean, and the "
+        f"heaviest hundredth of the samples holds {figures['top_1_percent']:.1%} of the weight.",
+    ]
+    if width > WIDE * size:
+        sentences.insert(
+            1,
+            f"Note: {width:,} dimensions of {size:,} samples are many; if the file holds a sample "
+            "in each column and a dimension in each row, transpose it.",
+        )
+    counts = about.get("directions", about.get("factors"))
+    if counts is not None:
+        kept = ", ".join(dict.fromkeys(str(count) for count in counts))
+        ending = "" if kept == "1" else "s"
+        sentences.insert(1, f"Density {about['density']!r} over {kept} direction{ending}.")
+    return sentences
+
+
+def readings_of(by_group: pd.DataFrame | None) -> list[str]:
+    """What shares and areas of known groups say about the weights, in words."""
+    if by_group is None or set(by_group["group"]) == {UNKNOWN}:
+        return [
+            "No groups were given, so nothing here says whom the weights reach. With --attributes, "
+            "annotations of some samples show it; they do not enter the weights."
+        ]
+    found = reach(by_group)
+    if not found.partly:
+        return readings(found)
+    known = by_group["count"][by_group["group"] != UNKNOWN].sum()
+    return [
+        f"{known:,} of {by_group['count'].sum():,} samples are annotated; the others are a group "
+        "of their own here, so shares tell less than areas do.",
+        *readings(found),
+    ]
+
+
+def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> list[str]:
+    """Say if a label goes with a group: such data are one-sided without anything being rare."""
+    known = groups != UNKNOWN
+    codes, values = pd.factorize(labels)
+    if len(np.unique(codes[known])) < 2 or len(np.unique(groups[known])) < 2:
+        return []
+    found = association(codes[known].astype(np.int64), groups[known])
+    if found.nested:
+        return ["The groups say what the labels say: there is nothing to weigh within a class."]
+    if not found.tied:
+        return []
+    label, group = found.rarest_cell
+    return [
+        f"The label goes with the group (Cramér's V {found.cramers_v:.2f}): {group} with label "
+        f"{values[int(label)]} has {found.rarest_count:,} samples, {found.expected_count:,.0f} if "
+        "they were independent. A correlation is not a rarity: use a reference, or --target groups "
+        "with some samples annotated."
+    ]

@@ -1,0 +1,1 @@
+"""Charts as SVG; what they share is in ``style``."""

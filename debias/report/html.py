@@ -1,0 +1,61 @@
+"""Fills a template with a view, and puts the finished page in its place in one step."""
+
+import base64
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from debias.storage.files import replace_file
+from debias.report.words import clean, is_number, number, words
+
+
+def fill(template: str, view: Mapping[str, Any]) -> str:
+    """Fill one of the templates of this folder; a name that the view lacks is an error."""
+    return _environment().get_template(template).render(view)
+
+
+def put(path: Path, page: str) -> None:
+    """Give a page its name when all of it is on disk; only its owner can read it."""
+    # Faces, or what is known about people, may be on it: nobody else's to read unless the
+    # owner says so.
+    replace_file(path, lambda file: file.write_text(page, encoding="utf-8"), mode=0o600)
+
+
+def embedded(drawn: Mapping[str, bytes]) -> dict[str, str]:
+    """Embed each chart as an image: its markup never becomes part of the page."""
+    return {
+        name: f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+        for name, content in drawn.items()
+    }
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, each read and compiled once."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_source),
+    )
+    environment.filters.update(number=number, words=words)
+    environment.tests["number"] = is_number
+    return environment
+
+
+def _source(name: str) -> str:
+    return files("debias.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _printable(value: object) -> object:
+    """Clean all text on its way out, and never print None."""
+    if value is None or (isinstance(value, float) and not is_number(value)):
+        return "undefined"
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,196 @@
+"""Run folders: every value is saved atomically, with a manifest written last.
+
+``RUN/<stage>/<key>/manifest.json`` lists size and SHA-256 of every file beside it. A folder
+without a manifest does not exist; a file that differs from its manifest is refused.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from debias.errors import StorageError
+from debias.storage.sealed import is_sealed, sealing, verify, write_json
+from debias.types import FaceStore, Latents, Predictions, SamplingWeights, ShardedImages
+
+SCHEMA = 1  # raised whenever a saved value changes its meaning or its layout
+
+
+def content_key(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Name of what a stage makes from these settings and inputs; never path, time or host."""
+    text = json.dumps(
+        {"schema": SCHEMA, "stage": stage, "settings": settings, "inputs": inputs},
+        sort_keys=True,
+        default=str,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished, verified stage folder."""
+
+    stage: str
+    key: str
+    path: Path
+
+    def read_json(self, name: str) -> Any:  # noqa: ANN401 (JSON)
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+@dataclass
+class RunFolder:
+    """One run on disk: ``run.json``, one folder per stage and key, the report."""
+
+    path: Path
+    _verified: set[Path] = field(default_factory=set)
+
+    def open(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        """Create the folder, or continue it; returns ``run.json`` with its lasting ``id``.
+
+        Raises:
+            StorageError: The folder cannot be created or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            known = self.path / "run.json"
+            before = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            fresh = {"id": os.urandom(8).hex(), "created": now} | before | dict(run)
+            write_json(known, fresh | {"opened": now})
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"the run folder {self.path.absolute()} cannot be written ({error}); "
+                "choose another with --out"
+            ) from error
+        return fresh
+
+    def find(self, stage: str, key: str) -> Artifact | None:
+        """The finished artifact of this key, checked against its manifest.
+
+        Raises:
+            ArtifactCorruptError: A file differs from the manifest.
+        """
+        path = self.path / stage / key
+        if not is_sealed(path):
+            return None
+        if path not in self._verified:
+            verify(path)
+            self._verified.add(path)
+        return Artifact(stage, key, path)
+
+    @contextmanager
+    def create(self, stage: str, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
+        """A temporary folder to fill; it gets its final name once everything is on disk.
+
+        Raises:
+            StorageError: The disk is full or not writable; nothing is left under the final name.
+        """
+        manifest: dict[str, Any] = {"stage": stage, "key": key, "schema": SCHEMA}
+        with sealing(self.path / stage / key, manifest) as temporary:
+            yield temporary
+            manifest |= about  # what was found out while the folder was filled counts too
+
+
+def save_faces(folder: Path, samples: pd.DataFrame, about: Mapping[str, Any]) -> None:
+    """Table and description beside the image shards that ingest wrote."""
+    samples.to_parquet(folder / "samples.parquet", index=False)
+    write_json(folder / "faces.json", about)
+
+
+def load_faces(artifact: Artifact) -> FaceStore:
+    about = artifact.read_json("faces.json")
+    shards = [np.load(path, mmap_mode="r") for path in sorted(artifact.path.glob("images-*.npy"))]
+    return FaceStore(
+        images=ShardedImages(shards),
+        samples=pd.read_parquet(artifact.path / "samples.parquet"),
+        classes=tuple(about["classes"]),
+        attributes=tuple(about["attributes"]),
+        label=about["label"],
+    )
+
+
+def save_arrays(folder: Path, **arrays: np.ndarray) -> None:
+    """One ``.npy`` file per array."""
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def load_array(artifact: Artifact, name: str) -> np.ndarray:
+    return np.load(artifact.path / f"{name}.npy", allow_pickle=False)
+
+
+def save_latents(folder: Path, latents: Latents) -> None:
+    """Ids, points and, where samples have one, their spread."""
+    spread = {} if latents.log_var is None else {"log_var": latents.log_var}
+    save_arrays(folder, ids=latents.sample_ids, mean=latents.mean, **spread)
+
+
+def load_latents(artifact: Artifact) -> Latents:
+    """Latents whose arrays are memory-mapped: they may be larger than memory."""
+    mapped = {
+        name: np.load(artifact.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in ("mean", "log_var")
+        if (artifact.path / f"{name}.npy").exists()
+    }
+    return Latents(sample_ids=load_array(artifact, "ids"), encoder=artifact.key, **mapped)
+
+
+def save_weights(folder: Path, weights: SamplingWeights) -> None:
+    frame = pd.DataFrame({"sample_id": weights.sample_ids, "probability": weights.probability})
+    frame.to_parquet(folder / "weights.parquet", index=False)
+    write_json(folder / "origin.json", weights.origin)
+
+
+def load_weights(artifact: Artifact) -> SamplingWeights:
+    frame = pd.read_parquet(artifact.path / "weights.parquet")
+    return SamplingWeights(
+        sample_ids=frame["sample_id"].to_numpy(dtype=str),
+        probability=frame["probability"].to_numpy(dtype=np.float64),
+        origin=artifact.read_json("origin.json"),
+    )
+
+
+def save_predictions(folder: Path, predictions: Predictions) -> None:
+    columns = {
+        "sample_id": predictions.sample_ids,
+        "y_true": predictions.y_true,
+        "score": predictions.score,
+    }
+    pd.DataFrame(columns).to_parquet(folder / "predictions.parquet", index=False)
+    names = ("threshold", "arm", "seed", "split")
+    write_json(folder / "predictions.json", {name: getattr(predictions, name) for name in names})
+
+
+def load_predictions(artifact: Artifact) -> Predictions:
+    frame = pd.read_parquet(artifact.path / "predictions.parquet")
+    return Predictions(
+        sample_ids=frame["sample_id"].to_numpy(dtype=str),
+        y_true=frame["y_true"].to_numpy(dtype=np.int64),
+        score=frame["score"].to_numpy(dtype=np.float64),
+        **artifact.read_json("predictions.json"),
+    )
+
+
+def save_network(folder: Path, network: nn.Module) -> None:
+    """Parameters and buffers; safetensors holds no code."""
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
+    save_file(state, folder / "network.safetensors")
+
+
+def load_network(artifact: Artifact, network: nn.Module) -> nn.Module:
+    """Fill a freshly built network; every name and shape must agree."""
+    network.load_state_dict(load_file(artifact.path / "network.safetensors"), strict=True)
+    return network.eval()

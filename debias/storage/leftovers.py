@@ -1,0 +1,132 @@
+"""What interrupted work leaves behind: whose it is, and when it may be deleted."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from debias.storage.files import TEMPORARY
+from debias.storage.sealed import MANIFEST, PROCESSES
+
+KEY = re.compile(r"[0-9a-f]{20}")  # of content, as artifacts are named
+STAGES = ("faces", "reference")  # that read images of people
+POINTER = "store.json"  # says which faces of a folder are the store
+PARTS = ".parts"  # of a build that goes on when the same command is run again
+JOURNAL = ".purging.json"
+# What a purge puts aside for a moment, under names that nobody else uses.
+SWAPPED = re.compile(r"\.purged-(?P<key>[0-9a-f]{20})\.(new|old)")
+HIDDEN = f".purged-{POINTER}"
+DAY = 24 * 3600.0
+MOUNTS = PROCESSES / "mounts"
+OVER_A_NETWORK = (
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "gpfs", "9p",
+    "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.glusterfs", "beegfs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A temporary file or folder.
+
+    Attributes:
+        owner: Number of the process that made it.
+    """
+
+    path: Path
+    owner: int
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the process that made it may still need it.
+
+        The number of a process says something on its own machine only: elsewhere a day without a
+        change decides.
+        """
+        if is_over_a_network(self.path) or not PROCESSES.exists():
+            about = status(self.path)
+            return about is not None and time.time() - about.st_mtime < DAY
+        return self.owner == os.getpid() or (PROCESSES / str(self.owner)).exists()
+
+
+def artifacts_below(folder: Path) -> list[Path]:
+    """Finished artifacts, ``RUN/<stage>/<key>``; parts and temporary folders do not count."""
+    return [
+        Path(place)
+        for place, _, names in walk(folder, hidden=False)
+        if MANIFEST in names and KEY.fullmatch(Path(place).name)
+    ]
+
+
+def leftovers_below(folder: Path) -> list[Leftover]:
+    """Temporary files and folders, wherever they lie."""
+    return [
+        Leftover(Path(place, name), int(match["owner"]))
+        for place, folders, files in walk(folder)
+        for name in [*folders, *files]
+        if (match := TEMPORARY.fullmatch(name))
+    ]
+
+
+def parts_below(folder: Path) -> list[Path]:
+    """Parts of unfinished builds; ``folder`` may be the stage's own."""
+    places = (Path(place) for place, folders, _ in walk(folder) if PARTS in folders)
+    return [place / PARTS for place in places if place.resolve().name in STAGES]
+
+
+def interrupted_swaps(folder: Path) -> list[Path]:
+    """What a purge that was killed had put aside, by name."""
+    found = []
+    for place, folders, files in walk(folder):
+        found += [Path(place, name) for name in folders if SWAPPED.fullmatch(name)]
+        found += [Path(place, name) for name in files if name == HIDDEN]
+    return sorted(found)
+
+
+def status(path: Path) -> os.stat_result | None:
+    """Of a file or link itself; None once it is gone: others work here, too."""
+    with suppress(OSError):
+        return path.lstat()
+    return None
+
+
+def walk(folder: Path, *, hidden: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Every folder below, sorted; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if hidden or not name.startswith("."))
+        yield place, folders, sorted(files)
+
+
+def delete(paths: Iterable[Path]) -> None:
+    """Delete files and folders; one that is gone already is fine.
+
+    Raises:
+        OSError: One of them cannot be deleted.
+    """
+    for path in paths:
+        with suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def file_system(path: Path) -> str:
+    """Kind of file system, such as ext4; empty where the machine does not say."""
+    if not MOUNTS.exists():
+        return ""
+    place = path.absolute()
+    best = ("", "")
+    for line in MOUNTS.read_text(errors="replace").splitlines():
+        _, mounted, kind, *_ = line.split(" ")
+        mounted = mounted.replace("\\040", " ")
+        if place.is_relative_to(mounted) and len(mounted) >= len(best[0]):
+            best = mounted, kind
+    return best[1]
+
+
+def is_over_a_network(path: Path) -> bool:
+    return file_system(path) in OVER_A_NETWORK

@@ -1,0 +1,142 @@
+"""Folders that are there whole or not at all: a manifest, written last, lists every file.
+
+A folder without a manifest does not exist; a file that differs from its manifest is refused. Faces
+and names are personal data, so nobody but their owner can read what is sealed.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from debias.errors import ArtifactCorruptError
+from debias.storage.files import TEMPORARY, replace_file, storage_error, sync, temporary_prefix
+
+MANIFEST = "manifest.json"
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+PROCESSES = Path("/proc")
+
+
+@contextmanager
+def sealing(final: Path, about: Mapping[str, Any]) -> Iterator[Path]:
+    """A temporary folder to fill; it becomes ``final`` once everything is on disk.
+
+    Args:
+        final: Folder to make. If somebody else finished it meanwhile, theirs stays.
+        about: Goes into the manifest, read when the folder is sealed. ``files`` in it holds the
+            fingerprints of files that are known already: links to those of a sealed folder.
+
+    Raises:
+        StorageError: The disk is full or not writable; nothing is left under the final name.
+        ArtifactCorruptError: Somebody else's folder of this name differs from its manifest.
+    """
+    parent = final.parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(parent)
+        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=parent))
+    except OSError as error:
+        raise storage_error(error, parent) from error
+    try:
+        yield temporary
+        _seal(temporary, dict(about))
+        _publish(temporary, final)
+    except OSError as error:
+        raise storage_error(error, parent) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_sealed(path: Path) -> bool:
+    return (path / MANIFEST).exists()
+
+
+def sealed_in(folder: Path) -> list[Path]:
+    """Sealed folders right below a folder, by name; hidden ones are somebody's work in progress."""
+    found = (path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """What the manifest of a sealed folder says.
+
+    Raises:
+        ArtifactCorruptError: It is no manifest.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest["files"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactCorruptError(
+            f"{path / MANIFEST} is damaged ({error}); delete the folder {path} and run again to "
+            "rebuild it"
+        ) from error
+    return manifest
+
+
+def verify(path: Path) -> None:
+    """Compare every file with the manifest, and the list of files with the folder.
+
+    Raises:
+        ArtifactCorruptError: A file is missing, differs, or was added; says which and what to do.
+    """
+    expected = read_manifest(path)["files"]
+    present = {file.name for file in path.iterdir()} - {MANIFEST}
+    for name in sorted(present | set(expected)):
+        found = fingerprint(path / name) if name in present else "missing"
+        if found != expected.get(name, "no such file"):
+            raise ArtifactCorruptError(
+                f"{path / name} does not match its manifest (expected "
+                f"{expected.get(name, 'no such file')}, found {found}); delete the folder {path} "
+                "and run again to rebuild it"
+            )
+
+
+def write_json(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> None:
+    """Write JSON under its final name only when it is complete; NaN is refused."""
+    text = json.dumps(value, indent=2, allow_nan=False, default=str)
+    replace_file(path, lambda file: file.write_text(text, encoding="utf-8"), mode=mode)
+
+
+def fingerprint(file: Path) -> str:
+    """Size and SHA-256 of a file."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return f"{file.stat().st_size}:{digest}"
+
+
+def _seal(folder: Path, about: dict[str, Any]) -> None:
+    """Bring every file to disk, then write the manifest."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    for path in files:
+        path.chmod(PRIVATE_FILE)
+    for path in [*files, folder]:
+        sync(path)
+    known = about.get("files", {})
+    about["files"] = {path.name: known.get(path.name) or fingerprint(path) for path in files}
+    write_json(folder / MANIFEST, about, mode=PRIVATE_FILE)
+    sync(folder)
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    temporary.chmod(PRIVATE_FOLDER)
+    try:
+        temporary.rename(final)
+    except OSError:
+        if not is_sealed(final):
+            raise
+        verify(final)  # somebody finished the same content first: theirs stays
+    sync(final.parent)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Delete temporary folders whose process is gone."""
+    for folder in parent.iterdir():
+        name = TEMPORARY.fullmatch(folder.name)
+        if name and PROCESSES.exists() and not (PROCESSES / name["owner"]).exists():
+            with suppress(OSError):  # a file of this name stays, and so does a link
+                shutil.rmtree(folder)

@@ -1,0 +1,1 @@
+"""Who is told: progress, the tracker, MLflow and its views, local servers."""

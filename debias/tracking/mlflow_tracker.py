@@ -1,0 +1,693 @@
+"""Publishes runs to MLflow: one run per key, safe to retry, resume and replay.
+
+Every call names its run; the active run of MLflow's fluent interface is per thread and is not
+used. What is published twice is stored once: metric timestamps depend on the step alone, images,
+tables and models are recognised by name. An outage never stops the pipeline: from the first one
+on nothing more is sent, and the same command publishes everything when the server is back.
+"""
+
+import copy
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import json
+import logging
+import math
+import os
+import posixpath
+import re
+import socket
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import mlflow
+import numpy as np
+import pandas as pd
+from jaxtyping import UInt8
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    Experiment,
+    LoggedModel,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+from sqlalchemy.exc import SQLAlchemyError
+
+from debias.tracking import views as pages
+from debias.tracking.addresses import without_password
+from debias.errors import TrackingError
+from debias.tracking.servers import client_environment
+from debias.tracking.tracker import NullTracker, Tracker
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+KEY = "debias.run_key"
+ATTEMPT = "debias.attempt"
+ARM = "debias.arm"
+COMPARISON = "debias.comparison"
+OWNER = "debias.owner"
+NOT_ESTIMABLE = "debias.not_estimable"
+READ_HERE = "debias.read_here"
+RENAMED = "debias.metric_names"
+WEIGHTS = "debias.weights_sha256"
+
+# MLflow's own limits.
+METRICS_PER_CALL = 1000
+VALUES_PER_CALL = 100
+PARAM_LENGTH = 6000
+TAG_LENGTH = 8000
+NAME_LENGTH = 250
+DIGEST_LENGTH = 36
+
+# torch.export traces through interpreter-wide state.
+_exporting = threading.Lock()
+
+
+class Connection:
+    """Carries out calls until the first outage; from then on every call is skipped."""
+
+    def __init__(self) -> None:
+        self.lost = False
+        self._reporting = threading.Lock()
+
+    def attempt(self, action: Callable[[], T], otherwise: D) -> T | D:
+        """Return what ``action`` returns, or ``otherwise`` if MLflow is away or refuses."""
+        if self.lost:
+            return otherwise
+        try:
+            return action()
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self._report(error)
+            return otherwise
+
+    def _report(self, error: Exception) -> None:
+        if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+            log.warning("MLflow refused a value, which is left out: %.300s", error)
+            return
+        with self._reporting:
+            first, self.lost = not self.lost, True
+        if first:
+            log.warning(
+                "MLflow cannot be reached (%.200s). The results are complete in the run folder; "
+                "run the same command again when the server is back to publish them.",
+                without_password(str(error)),
+            )
+
+
+class MlflowTracker:
+    """One MLflow run that is being written."""
+
+    def __init__(self, connection: Connection, client: MlflowClient, run: Run) -> None:
+        self.run_id: str = run.info.run_id
+        self._connection = connection
+        self._client = client
+        self._experiment_id: str = run.info.experiment_id
+        self._start: int = run.info.start_time
+        self._params: dict[str, str] = dict(run.data.params)
+        self._tables: list[str] = _tables_in(run)
+        self._images = _images_in(client, self.run_id) if _resumed(run) else set()
+        self._not_estimable: set[str] = set()
+        self._renamed: dict[str, str] = {}
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Store settings; nested ones under dotted names. A stored one is never changed."""
+        flat = {slug(name, NAMES): str(value)[:PARAM_LENGTH] for name, value in _flat(values, "")}
+        self._warn_of_changes(flat)
+        new = {name: value for name, value in flat.items() if name not in self._params}
+        self._params |= new
+        for part in _chunks([Param(*item) for item in new.items()], VALUES_PER_CALL):
+            self._send(params=part)
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Store numbers; what is not finite is noted by name in ``debias.not_estimable``."""
+        at = step or 0
+        finite = {self._name(k): _shown(v) for k, v in values.items() if math.isfinite(v)}
+        # The timestamp depends on the step alone, so sending a point twice stores it once.
+        points = [Metric(k, v, self._start + at, at) for k, v in finite.items()]
+        for part in _chunks(points, METRICS_PER_CALL):
+            self._send(metrics=part)
+        self._note({name for name, value in values.items() if not math.isfinite(value)})
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        tags = [RunTag(slug(k, NAMES), str(v)[:TAG_LENGTH]) for k, v in values.items()]
+        for part in _chunks(tags, VALUES_PER_CALL):
+            self._send(tags=part)
+
+    def note(self, markdown: str) -> None:
+        """Describe the run; the target ``artifact:NAME`` of a link opens that artifact."""
+        page = pages.run_page(self._experiment_id, self.run_id)
+        text = markdown.replace("](artifact:", f"]({page}/artifacts/")
+        self.tags({pages.NOTE: text})
+
+    def dataset(self, name: str, digest: str) -> None:
+        """State the data by name and content, as the column Dataset shows them."""
+        data = Dataset(name, digest[:DIGEST_LENGTH], "local", "{}")
+        self._do(lambda: self._client.log_inputs(self.run_id, [DatasetInput(data)]))
+
+    def image(self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None) -> None:
+        """Store an image for MLflow's grid, once per name and step."""
+        name, at = slug(name, FILE_NAMES), step or 0
+        if (name, at) in self._images:
+            return
+        self._images.add((name, at))
+        self._do(
+            lambda: self._client.log_image(
+                self.run_id, image, key=name, step=at, timestamp=self._start + at
+            )
+        )
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        """Store ``tables/<name>.json``, which MLflow shows side by side over runs."""
+        # Not log_table: it appends to the rows of an earlier attempt.
+        path = f"tables/{slug(name, FILE_NAMES)}.json"
+        self._do(
+            lambda: self._client.log_text(
+                self.run_id, frame.to_json(orient="split", index=False), path
+            )
+        )
+        if path not in self._tables:
+            self._tables.append(path)
+            listed = [{"path": known, "type": "table"} for known in self._tables]
+            self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
+
+    def figure(self, name: str, svg: bytes) -> None:
+        """Store ``figures/<name>.svg``."""
+        path = f"figures/{slug(name, FILE_NAMES)}.svg"
+        self._do(lambda: self._client.log_text(self.run_id, svg.decode(), path))
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Store a file or folder below ``folder``.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        if not path.exists():
+            raise FileNotFoundError(f"cannot publish {path}: there is no such file")
+        self._do(lambda: self._client.log_artifact(self.run_id, str(path), folder or None))
+
+    def model(self, name: str, module: object, example: np.ndarray) -> None:
+        """Store a torch module that maps one float32 batch to one tensor, so that it loads again.
+
+        The batch size stays free. Of ``example`` only shape and type are stored, no pixel.
+        """
+        plain = copy.deepcopy(module).cpu().eval()  # type: ignore[attr-defined]
+        # One row would be exported as a fixed batch size of one.
+        blank = np.zeros((2, *example.shape[1:]), dtype=np.float32)
+        digest = _weights_digest(plain)
+        if not self._connection.attempt(lambda: self._holds_model(name, digest), False):
+            with tempfile.TemporaryDirectory() as scratch:
+                self._publish_model(name, plain, blank, digest, Path(scratch) / "model")
+
+    def _publish_model(
+        self, name: str, module: object, example: np.ndarray, digest: str, path: Path
+    ) -> None:
+        # The steps of mlflow.pytorch.log_model, which works on the active run and global store.
+        entry = self._connection.attempt(lambda: self._new_model(name, digest), None)
+        if entry is None:
+            return
+        with _exporting, warnings.catch_warnings():
+            # torch's exporter about itself; nothing a reader could act on.
+            warnings.filterwarnings("ignore", "No complete tensor found")
+            mlflow.pytorch.save_model(
+                module,
+                path,
+                mlflow_model=Model(
+                    artifact_path=entry.artifact_location,
+                    run_id=self.run_id,
+                    model_uuid=entry.model_id,
+                    model_id=entry.model_id,
+                ),
+                input_example=example,
+                # Stated, or MLflow starts a process to find out.
+                pip_requirements=[_installed(package) for package in ("mlflow", "numpy", "torch")],
+                serialization_format="pt2",
+            )
+        self._do(lambda: self._client.log_model_artifacts(entry.model_id, str(path)))
+        self._do(lambda: self._client.finalize_logged_model(entry.model_id, "READY"))
+
+    def _new_model(self, name: str, digest: str) -> LoggedModel:
+        entry = self._client.create_logged_model(
+            self._experiment_id,
+            name=slug(name, FILE_NAMES).replace("/", "-"),
+            source_run_id=self.run_id,
+            tags={WEIGHTS: digest},
+            params=self._params,
+        )
+        self._client.log_outputs(self.run_id, [LoggedModelOutput(entry.model_id, step=0)])
+        return entry
+
+    def _holds_model(self, name: str, digest: str) -> bool:
+        """Whether an earlier attempt stored this very model; what else it left is removed."""
+        stored = [
+            model
+            for model in self._client.search_logged_models(
+                [self._experiment_id], f"source_run_id = '{self.run_id}'"
+            )
+            if model.name == slug(name, FILE_NAMES).replace("/", "-")
+        ]
+        same = [m for m in stored if m.tags.get(WEIGHTS) == digest and str(m.status) == "READY"]
+        for model in stored:
+            if model not in same:
+                self._client.delete_logged_model(model.model_id)
+        return bool(same)
+
+    def _name(self, name: str) -> str:
+        accepted = slug(name, NAMES)
+        if accepted != name and accepted not in self._renamed:
+            self._renamed[accepted] = name
+            self.tags({RENAMED: json.dumps(self._renamed, ensure_ascii=False)})
+        return accepted
+
+    def _note(self, names: set[str]) -> None:
+        if names - self._not_estimable:
+            self._not_estimable |= names
+            self.tags({NOT_ESTIMABLE: ",".join(sorted(self._not_estimable))})
+
+    def _warn_of_changes(self, params: Mapping[str, str]) -> None:
+        for name, value in params.items():
+            stored = self._params.get(name, value)
+            if stored != value:
+                log.warning(
+                    "parameter %s is %.80s in MLflow and stays so; this attempt has %.80s",
+                    *(name, stored, value),
+                )
+
+    def _send(
+        self,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
+        self._do(lambda: self._client.log_batch(self.run_id, metrics, params, tags))
+
+    def _do(self, action: Callable[[], object]) -> None:
+        self._connection.attempt(action, None)
+
+
+class MlflowTracking:
+    """Opens MLflow runs in one experiment.
+
+    Args:
+        uri: ``http(s)://...``, ``sqlite:///...`` or another database MLflow supports.
+        experiment: Name of the experiment, made when missing.
+        artifact_root: Where a SQLite store keeps files; ``mlartifacts`` beside it by default.
+            A server decides for itself.
+
+    Raises:
+        TrackingError: The address, the store or the experiment cannot be used as configured.
+    """
+
+    def __init__(self, uri: str, experiment: str, artifact_root: Path | None = None) -> None:
+        for name, value in client_environment().items():
+            os.environ.setdefault(name, value)
+        self.uri = _checked(uri)
+        self.experiment = experiment
+        self.experiment_id = ""
+        self._client: MlflowClient
+        self._connection = Connection()
+        if self.uri.startswith("sqlite:"):
+            self._connect_to_file(artifact_root)
+        else:
+            self._connection.attempt(lambda: self._connect(None), None)
+
+    @contextmanager
+    def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
+        """Continue the run of this key, or start it; it ends with the block.
+
+        The run becomes FINISHED, FAILED on an error, KILLED on an interrupt.
+        """
+        tracker = self._connection.attempt(lambda: self._tracker(key, name, tags), None)
+        if tracker is None:
+            yield NullTracker()
+            return
+        ending = "KILLED"
+        try:
+            yield tracker
+            ending = "FINISHED"
+        except Exception:
+            ending = "FAILED"
+            raise
+        finally:
+            self._end(tracker.run_id, ending)
+
+    def finished(self, key: str) -> bool:
+        """Whether everything about this run has already been stored."""
+        run = self._connection.attempt(lambda: self._find(key), None)
+        return run is not None and run.info.status == "FINISHED"
+
+    def link(self, key: str = "") -> str | None:
+        """Page of the run of this key or, without one, of all arms; or path of the SQLite store.
+
+        The path is relative where the store lies below the working directory.
+        """
+        if not self.experiment_id:
+            return None
+        if not self.uri.startswith("http"):
+            return _short(Path(without_password(self.uri).removeprefix("sqlite:///")))
+        base = without_password(self.uri)
+        run = self._connection.attempt(lambda: self._find(key), None) if key else None
+        if run is None:
+            return pages.links(base, self.experiment_id)["by arm"]
+        return f"{base}/{pages.run_page(self.experiment_id, run.info.run_id)}"
+
+    def run_ids(self, stage: str | None = None, comparison: str | None = None) -> list[str]:
+        """Ids of the stored runs, oldest first, optionally of one stage and one comparison."""
+        wanted = {"debias.stage": stage, "debias.comparison": comparison}
+        tags = {name: value for name, value in wanted.items() if value is not None}
+        runs = self._connection.attempt(lambda: self._search(pages.having(tags)), [])
+        return [run.info.run_id for run in runs]
+
+    def reconcile(self) -> list[str]:
+        """End the runs whose process on this machine is gone, and return their ids."""
+        running = f"attributes.status = 'RUNNING' AND tags.`{OWNER}` LIKE '{_host()}:%'"
+        runs = self._connection.attempt(lambda: self._search(running), [])
+        dead = [run.info.run_id for run in runs if not _alive(run.data.tags[OWNER])]
+        for run_id in dead:
+            self._end(run_id, "KILLED")
+        return dead
+
+    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
+        """Save the views that :meth:`links` opens. Best effort: the format is MLflow's own.
+
+        Args:
+            comparison: The latest comparison, which the view by arm then shows alone.
+            keys: Runs that belong to it, trained now or reused; they are tagged with it.
+        """
+        runs = [
+            self._connection.attempt(functools.partial(self._join, key, comparison), None)
+            for key in keys
+        ]
+        measured = _of_first_arm([run for run in runs if run is not None])
+        for name, view in pages.saved_views(measured, comparison).items():
+            self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
+
+    def links(self, base_url: str) -> dict[str, str]:
+        """Addresses of the pages worth opening, by what they show.
+
+        Report and audit are the latest ones of each recipe.
+
+        Args:
+            base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
+
+        Returns:
+            Empty when the experiment was never reached.
+        """
+        if not self.experiment_id:
+            return {}
+        found = {stage: self._latest(stage) for stage in pages.OPENED}
+        return pages.links(base_url, self.experiment_id, found)
+
+    def leave_word(self, word: str) -> None:
+        """Write down a word by which a server shows that it reads this store."""
+        self._set_experiment_tag(READ_HERE, word)
+
+    def _latest(self, stage: str) -> dict[str, str]:
+        """Name of a recipe -> id of its latest run of this stage, the latest first."""
+        condition = pages.having({"debias.stage": stage})
+        runs = self._connection.attempt(lambda: self._search(condition), [])
+        latest: dict[str, str] = {}
+        for run in reversed(runs):
+            latest.setdefault(run.data.tags.get("debias.name", ""), run.info.run_id)
+        return latest
+
+    def _join(self, key: str, comparison: str | None) -> Run | None:
+        run = self._find(key)
+        if run is not None and run.data.tags.get(COMPARISON) != comparison:
+            self._client.set_tag(run.info.run_id, COMPARISON, comparison)
+        return run
+
+    def _end(self, run_id: str, status: str) -> None:
+        self._connection.attempt(lambda: self._client.set_terminated(run_id, status), None)
+
+    def _set_experiment_tag(self, name: str, value: str) -> None:
+        self._connection.attempt(
+            lambda: self._client.set_experiment_tag(self.experiment_id, name, value), None
+        )
+
+    def _connect_to_file(self, artifact_root: Path | None) -> None:
+        path = Path(urlsplit(self.uri).path.removeprefix("/"))
+        root = (artifact_root or path.parent / "mlartifacts").resolve()
+        try:
+            # Of four processes that initialise an empty store at once, three would fail.
+            with _locked(path.with_name(path.name + ".lock")):
+                root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._connect(root.as_uri())
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            raise TrackingError(
+                f"the tracking store {path} cannot be used: {str(error)[:300]}; choose another "
+                "place, or another MLflow version if it was made by a newer one"
+            ) from error
+
+    def _connect(self, artifact_location: str | None) -> None:
+        self._client = MlflowClient(self.uri)
+        known = self._client.get_experiment_by_name(self.experiment)
+        if known is None:
+            known = self._created(artifact_location)
+        if known.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the experiment {self.experiment!r} has been deleted in MLflow; restore it, or "
+                "configure another name"
+            )
+        if artifact_location and known.artifact_location.startswith("mlflow-artifacts:"):
+            raise TrackingError(
+                f"the files of the experiment {self.experiment!r} belong to an MLflow server; set "
+                "MLFLOW_TRACKING_URI to its address, or configure another experiment"
+            )
+        self.experiment_id = known.experiment_id
+
+    def _created(self, artifact_location: str | None) -> Experiment:
+        # The kind decides which page a bare link to the experiment opens.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        try:
+            made = self._client.create_experiment(self.experiment, artifact_location, kind)
+            return self._client.get_experiment(made)
+        except MlflowException:
+            # Another process may have been first.
+            theirs = self._client.get_experiment_by_name(self.experiment)
+            if theirs is None:
+                raise
+            return theirs
+
+    def _tracker(self, key: str, name: str, tags: Mapping[str, str]) -> MlflowTracker:
+        own = {**tags, KEY: key, OWNER: f"{_host()}:{os.getpid()}"}
+        run = self._find(key)
+        if run is None:
+            own[ATTEMPT] = "1"
+            run = self._client.create_run(self.experiment_id, run_name=name)
+        else:
+            own[ATTEMPT] = str(int(run.data.tags.get(ATTEMPT, "0")) + 1)
+            self._client.update_run(run.info.run_id, status="RUNNING", name=name)
+            if NOT_ESTIMABLE in run.data.tags:
+                self._client.delete_tag(run.info.run_id, NOT_ESTIMABLE)
+        tracker = MlflowTracker(self._connection, self._client, run)
+        tracker.tags(own)
+        return tracker
+
+    def _find(self, key: str) -> Run | None:
+        found = self._search(pages.having({KEY: key}))
+        return found[0] if found else None
+
+    def _search(self, condition: str) -> list[Run]:
+        oldest_first = ["attributes.start_time ASC"]
+        runs: list[Run] = []
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment_id], condition, order_by=oldest_first, page_token=token
+            )
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+
+def published_files(uri: str, run: str) -> dict[str, str]:
+    """Where MLflow keeps the files of everything that one run folder published.
+
+    Args:
+        uri: Of a store that exists; it is looked at, and nothing is made in it.
+        run: Lasting identity of the run folder, as in its ``run.json``.
+
+    Returns:
+        MLflow run id to the address of its files; deleted runs, too, as long as they are kept.
+
+    Raises:
+        TrackingError: The store cannot be read.
+    """
+    try:
+        client = MlflowClient(_checked(uri))
+        every = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
+        condition = pages.having({"debias.run": run})
+        found: dict[str, str] = {}
+        token = None
+        while True:
+            page = client.search_runs(every, condition, ViewType.ALL, page_token=token)
+            found |= {one.info.run_id: one.info.artifact_uri for one in page}
+            token = page.token
+            if not token:
+                return found
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(
+            f"{without_password(uri)} cannot be read ({without_password(str(error))[:300]}), so it "
+            "is not known what was published there; repair it and run the same command again"
+        ) from error
+
+
+def publish_again(uri: str, run_ids: Iterable[str]) -> None:
+    """Mark runs as not complete: the next attempt at them stores what is missing.
+
+    Raises:
+        TrackingError: The store cannot be written.
+    """
+    try:
+        client = MlflowClient(_checked(uri))
+        for run_id in run_ids:
+            if client.get_run(run_id).info.lifecycle_stage == "active":
+                client.set_terminated(run_id, "KILLED")
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(
+            f"{without_password(uri)} cannot be written: {without_password(str(error))[:300]}; "
+            "run the same command again"
+        ) from error
+
+
+NAMES = re.compile(r"[^A-Za-z0-9_\-. :/]")
+FILE_NAMES = re.compile(r"[^A-Za-z0-9_\-. /]")
+
+
+def slug(name: str, refused: re.Pattern[str]) -> str:
+    """The name itself where MLflow accepts it, otherwise a similar one.
+
+    ``skin=dark`` becomes ``skin:dark`` in a metric; where letters are lost, six hexadecimal digits
+    of a hash keep two names apart.
+    """
+    wanted = name if refused is FILE_NAMES else name.replace("=", ":")
+    accepted = posixpath.normpath(refused.sub("_", wanted)).lstrip("./")
+    if accepted == wanted and 0 < len(accepted) <= NAME_LENGTH:
+        return accepted
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return f"{accepted[: NAME_LENGTH - 7]}-{digest}"
+
+
+def _checked(uri: str) -> str:
+    scheme = urlsplit(uri).scheme.split("+")[0]
+    known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+    if scheme not in known:
+        raise TrackingError(
+            f"the tracking address {without_password(uri)!r} is not supported; it begins with "
+            f"one of {', '.join(known)}, such as sqlite:///mlflow.db"
+        )
+    return _absolute(uri) if scheme == "sqlite" else uri.rstrip("/")
+
+
+def _absolute(uri: str) -> str:
+    path, mark, options = uri.removeprefix("sqlite:///").partition("?")
+    if not uri.startswith("sqlite:///") or path in ("", ":memory:"):
+        raise TrackingError(
+            f"the tracking address {uri!r} names no file, so nothing would be left to look at; "
+            "write sqlite:/// and a path"
+        )
+    return f"sqlite:///{Path(path).resolve()}{mark}{options}"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with the process, whatever happens to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _resumed(run: Run) -> bool:
+    return ATTEMPT in run.data.tags
+
+
+def _tables_in(run: Run) -> list[str]:
+    listed = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
+    return [entry["path"] for entry in listed]
+
+
+def _images_in(client: MlflowClient, run_id: str) -> set[tuple[str, int]]:
+    """Name and step of the images that are stored in full."""
+    paths = [posixpath.basename(file.path) for file in client.list_artifacts(run_id, "images")]
+    # name+step+3+timestamp+1700000000000+id+compressed.webp, written after the image itself.
+    parts = [path.split("+") for path in paths if path.endswith("+compressed.webp")]
+    return {(name.replace("~", "/"), int(step)) for name, _, step, *_ in parts}
+
+
+def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _chunks(values: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    return (values[at : at + size] for at in range(0, len(values), size))
+
+
+def _weights_digest(module: Any) -> str:  # noqa: ANN401 (a torch module, without importing torch)
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().double().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _installed(package: str) -> str:
+    # Local versions, such as +cpu, cannot be installed by anybody else.
+    return f"{package}=={importlib.metadata.version(package).split('+')[0]}"
+
+
+def _of_first_arm(runs: Sequence[Run]) -> dict[str, float]:
+    """Means over the runs of the same arm as the first."""
+    of_arm = [run for run in runs if run.data.tags.get(ARM) == runs[0].data.tags.get(ARM)]
+    every = [run.data.metrics for run in of_arm]
+    names = dict.fromkeys(name for metrics in every for name in metrics)
+    return {n: float(np.mean([metrics[n] for metrics in every if n in metrics])) for n in names}
+
+
+def _shown(value: float) -> float:
+    """Six digits: what floating point adds behind them is nobody's to read."""
+    return float(value) if float(value).is_integer() else float(f"{value:.6g}")
+
+
+def _short(path: Path) -> str:
+    """Relative to the working directory where it lies below; a page need not tell a home folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _alive(owner: str) -> bool:
+    """Whether the process ``host:pid`` of this machine still exists."""
+    try:
+        os.kill(int(owner.rpartition(":")[2]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

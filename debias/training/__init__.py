@@ -1,0 +1,1 @@
+"""One loop for every model: batches, random views, device and precision, optimiser."""

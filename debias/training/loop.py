@@ -1,0 +1,136 @@
+"""One loop for every model."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Protocol, runtime_checkable
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from debias.training.batches import Batch
+from debias.training.device import Compute
+from debias.errors import DivergedLossError, NonFiniteLossError
+from debias.settings import Settings
+
+
+class Training(Settings):
+    """How a network is optimised: Adam with decoupled weight decay, warm-up and cosine decay."""
+
+    epochs: int = Field(default=10, ge=1, description="Passes over as many draws as images.")
+    batch_size: int = Field(default=64, ge=2, description="Images per step.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(default=1e-4, ge=0, description="Decoupled weight decay.")
+
+
+@runtime_checkable
+class TrainableModel(Protocol):
+    """A network that knows its own loss: a dict of batch means with the key ``loss``."""
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]: ...
+
+
+EpochMetrics = Mapping[str, float]
+OnEpoch = Callable[[int, EpochMetrics], None]
+
+
+def ignore(epoch: int, metrics: EpochMetrics) -> None:
+    """Listen to nothing."""
+
+
+@dataclass
+class LossGuard:
+    """Stops a run whose loss is not finite, or finite and meaningless.
+
+    A loss far above the first epoch's median (by 100 times its size) has diverged: with clamped
+    log-variances it can stay finite for ever.
+    """
+
+    limit: float = 100.0
+    first_epoch: list[float] = field(default_factory=list)
+    median: float | None = None
+
+    def check(self, step: int, loss: float, metrics: Mapping[str, float]) -> None:
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"loss is {loss} at step {step} ({dict(metrics)}); "
+                "check the images for invalid pixels, or lower the learning rate"
+            )
+        if self.median is None:
+            self.first_epoch.append(loss)
+        elif loss - self.median > self.limit * max(abs(self.median), 1.0):
+            raise DivergedLossError(
+                f"loss is {loss:.4g} at step {step}, but {self.median:.4g} in the first epoch; "
+                "lower the learning rate"
+            )
+
+    def end_epoch(self) -> None:
+        if self.median is None:
+            self.median = median(self.first_epoch)
+
+
+def fit(
+    model: nn.Module,
+    epoch_batches: Callable[[int], Iterable[Batch]],
+    settings: Training,
+    steps_per_epoch: int,
+    compute: Compute,
+    on_epoch: OnEpoch = ignore,
+) -> None:
+    """Minimise ``model.loss(batch)["loss"]``, one call of ``on_epoch`` after each epoch.
+
+    Args:
+        model: A :class:`TrainableModel` on ``compute.device``; trained in place.
+        epoch_batches: Batches of a given epoch, counted from 0.
+        settings: Epochs and optimiser.
+        steps_per_epoch: Batches per epoch, for the learning-rate schedule.
+        compute: Device and precision.
+        on_epoch: Receives the epoch and the means over its batches.
+
+    Raises:
+        NonFiniteLossError: The loss stopped being finite.
+        DivergedLossError: The loss left the range of the first epoch.
+    """
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=compute.device.type in {"cpu", "cuda"},
+    )
+    total = settings.epochs * steps_per_epoch
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, total))
+    guard, step = LossGuard(), 0
+    for epoch in range(settings.epochs):
+        model.train()
+        sums: dict[str, float] = {}
+        for batch in epoch_batches(epoch):
+            metrics = _step(model, batch, optimizer, compute)
+            guard.check(step, metrics["loss"], metrics)
+            schedule.step()
+            step += 1
+            sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
+        guard.end_epoch()
+        on_epoch(epoch, {name: value / steps_per_epoch for name, value in sums.items()})
+
+
+def learning_rate(step: int, total: int) -> float:
+    """Share of the peak rate: linear warm-up over the first twentieth, then half a cosine."""
+    warm_up = max(1, total // 20)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, total - warm_up)))
+
+
+def _step(
+    model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer, compute: Compute
+) -> dict[str, float]:
+    with compute.autocast():
+        losses: dict[str, Tensor] = model.loss(batch)  # type: ignore[operator]
+    optimizer.zero_grad(set_to_none=True)
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    # One transfer for all numbers: each .item() waits for the device.
+    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+    return dict(zip(losses, values, strict=True))

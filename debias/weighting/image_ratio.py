@@ -1,0 +1,228 @@
+"""How much more of an image's kind one set holds than another, learned from the images.
+
+Small networks are trained to tell target sets from the population; the log odds they give an image
+estimate log target(x) - log population(x). Every image is scored only by networks that never saw
+it, and the scores are averaged over repetitions of the folds: one network's odds are noisy.
+
+The same question answers two needs. With an unlabelled reference set there is one target. With a
+few annotated images per group there is one target a group.
+
+Reference:
+    Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
+    Deviations: draws are balanced between the sets, so the prior odds drop out of the logits.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float64, Int64, UInt8
+
+from debias.training.views import Augmentation
+from debias.training.batches import Batch, Batches
+from debias.training.device import Compute
+from debias.errors import WeightError
+from debias.models import Classifier
+from debias.weighting.sampling import WeightedSampler
+from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
+from debias.training.loop import Training, fit
+from debias.types import FaceStore, SamplingWeights, ShardedImages
+
+VALUES_AT_ONCE = 2**24  # floats of a piece
+Images = UInt8[np.ndarray, "_ H W 3"]
+
+
+@runtime_checkable
+class ClassifierSettings(Protocol):
+    """Settings of a network with any number of classes."""
+
+    def build(self, classes: int) -> Classifier: ...
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """How the networks are trained and how often the folds are repeated."""
+
+    @property
+    def model(self) -> ClassifierSettings: ...
+    @property
+    def training(self) -> Training: ...
+    @property
+    def augmentation(self) -> Augmentation: ...
+    @property
+    def folds(self) -> int: ...
+    @property
+    def repeats(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sets:
+    """The population and what it is compared with.
+
+    Attributes:
+        population: ``uint8 (n, H, W, 3)``
+        strata: (n,), class index; every fold gets its share of each.
+        examples: ``uint8 (m, H, W, 3)``, images of the target sets.
+        target: (m,), number of the target set of each example: 0, 1, ...
+        twin: (m,), position of the same image in the population, -1 if it is not there: an image
+            must not be scored by a network that saw it in its other role.
+    """
+
+    population: Images
+    strata: Int64[np.ndarray, " n"]
+    examples: Images
+    target: Int64[np.ndarray, " m"]
+    twin: Int64[np.ndarray, " m"]
+
+    @property
+    def targets(self) -> int:
+        return int(self.target.max()) + 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LogRatios:
+    """log target_c(x) - log population(x), up to a constant per target.
+
+    Attributes:
+        population: (n, c)
+        examples: (m, c)
+    """
+
+    population: Float64[np.ndarray, "n c"]
+    examples: Float64[np.ndarray, "m c"]
+
+
+def cross_fitted_log_ratios(
+    sets: Sets, recipe: Recipe, seed: int, compute: Compute, advance: Callable[[str], None]
+) -> LogRatios:
+    """Train ``folds * repeats`` networks and average what they say about images new to them.
+
+    Args:
+        sets: Population and targets.
+        recipe: Network, training, folds, repeats.
+        seed: Of folds, initial weights, draws and augmentation.
+        compute: Device and precision.
+        advance: Called after every network.
+
+    Raises:
+        WeightError: A target has fewer examples than there are folds.
+    """
+    fewest = np.bincount(sets.target).min()
+    if fewest < recipe.folds:
+        raise WeightError(
+            f"a target set holds {fewest} images, fewer than the {recipe.folds} folds; annotate "
+            "more images or lower discriminator.folds"
+        )
+    size = len(sets.population)
+    store = _store(sets)
+    total = np.zeros((size + len(sets.examples), sets.targets))
+    for repeat in range(recipe.repeats):
+        for fold, held_out in enumerate(_folds(sets, recipe.folds, seed, repeat)):
+            purpose = f"discriminator/{repeat}/{fold}"
+            network = _train(store, np.flatnonzero(~held_out), recipe, (seed, purpose), compute)
+            rows = np.flatnonzero(held_out)
+            batches = Batches(store, 256, compute.device)
+            total[rows] += _log_odds(network, batches.evaluate(rows), compute)
+            advance(f"network {repeat * recipe.folds + fold + 1}")
+    mean = total / recipe.repeats
+    return LogRatios(population=mean[:size], examples=mean[size:])
+
+
+def _store(sets: Sets) -> FaceStore:
+    """Population and examples one after another; the label says which set a row stands for."""
+    labels = np.concatenate([np.zeros_like(sets.strata), 1 + sets.target])
+    ids = [f"{row:09d}" for row in range(len(labels))]
+    return FaceStore(
+        images=ShardedImages([sets.population, sets.examples]),
+        samples=pd.DataFrame({"sample_id": ids, "split": "train", "label": labels}),
+        classes=tuple(str(number) for number in range(1 + sets.targets)),
+        attributes=(),
+        label="set",
+    )
+
+
+def _folds(sets: Sets, folds: int, seed: int, repeat: int) -> Iterator[np.ndarray]:
+    """Rows held out, one mask a fold; classes and targets are spread evenly over the folds."""
+    generator = numpy_generator(seed, f"discriminator/folds/{repeat}")
+    population = _dealt(sets.strata, folds, generator)
+    examples = _dealt(sets.target, folds, generator)
+    here = sets.twin >= 0
+    population[sets.twin[here]] = examples[here]  # not the reverse: each fold has every target
+    fold = np.concatenate([population, examples])
+    for number in range(folds):
+        yield fold == number
+
+
+def _dealt(
+    strata: Int64[np.ndarray, " n"], folds: int, generator: np.random.Generator
+) -> Int64[np.ndarray, " n"]:
+    """A fold for every row, dealt out like cards within each stratum."""
+    fold = np.empty_like(strata)
+    for value in np.unique(strata):
+        rows = generator.permutation(np.flatnonzero(strata == value))
+        fold[rows] = np.arange(len(rows)) % folds
+    return fold
+
+
+def _train(
+    store: FaceStore,
+    rows: Int64[np.ndarray, " r"],
+    recipe: Recipe,
+    stream: tuple[int, str],
+    compute: Compute,
+) -> Classifier:
+    """One network on some rows; half of the draws are population, targets share the other half."""
+    seed, purpose = stream
+    labels = store.labels(rows)
+    count = np.bincount(labels, minlength=len(store.classes))
+    share = np.where(np.arange(len(count)) == 0, 0.5, 0.5 / (len(count) - 1))
+    probability = (share / np.maximum(count, 1))[labels]
+    weights = SamplingWeights(
+        sample_ids=store.ids(rows), probability=probability / probability.sum()
+    )
+    sampler = WeightedSampler(weights, len(rows), seed=stream_seed(seed, f"{purpose}/order"))
+    views = torch_generator(seed, f"{purpose}/augmentation", compute.device)
+    size = min(recipe.training.batch_size, len(rows))
+    batches = Batches(store, size, compute.device, recipe.augmentation)
+
+    def epoch(number: int) -> Iterable[Batch]:
+        return batches.train(rows[sampler.epoch_rows(number)], views)
+
+    with torch_stream(seed, f"{purpose}/network"):
+        network = recipe.model.build(len(store.classes))
+        compute.place(network)
+        fit(network, epoch, recipe.training, len(rows) // size, compute)
+    return network.eval()
+
+
+def _log_odds(
+    network: Classifier, batches: Iterable[Batch], compute: Compute
+) -> Float64[np.ndarray, "r c"]:
+    """Logit of every target minus that of the population, averaged over an image and its mirror."""
+    parts = []
+    with torch.inference_mode(), compute.autocast():
+        for batch in batches:
+            logits = network(batch.image) + network(batch.image.flip(-1))
+            parts.append(0.5 * logits.double().cpu().numpy())
+    logits = np.concatenate(parts)
+    return logits[:, 1:] - logits[:, :1]
+
+
+def shrunk(images: ShardedImages, rows: Int64[np.ndarray, " n"], side: int) -> Images:
+    """Copies of at most ``side`` pixels a side, area-averaged; small enough to stay in memory.
+
+    At 32 pixels, 3 kB an image: a million take 3 GB.
+    """
+    parts = []
+    at_once = max(1, VALUES_AT_ONCE // math.prod(images.shape[1:]))
+    for start in range(0, len(rows), at_once):
+        pixels = torch.from_numpy(images[rows[start : start + at_once]]).permute(0, 3, 1, 2)
+        if pixels.shape[-1] > side:
+            small = torch.nn.functional.adaptive_avg_pool2d(pixels.float(), side)
+            pixels = small.round().to(torch.uint8)
+        parts.append(pixels.permute(0, 2, 3, 1).numpy())
+    return np.ascontiguousarray(np.concatenate(parts))
