@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from debias.storage.artifacts import load_faces
+from debias.auditing.audit import Placed, Question
 from debias.auditing.rules import AuditRules
 from debias.auditing.shortfall import shortfall
 from debias.auditing.two_samples import two_samples
-from debias.auditing.audit import Placed, Question
-from debias.pipeline.recipe import load_space
 from debias.pipeline import build_audited_faces, build_reference, build_representation, open_job
 from debias.pipeline.faces import SPLIT
+from debias.pipeline.recipe import load_space
 from debias.pipeline.representation import encode_store
+from debias.storage.artifacts import load_faces
 
 ROOT = Path(__file__).parents[1]
 SPLITS, SPLITS_BY_REGION = 100, 20

@@ -24,16 +24,15 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 
-from debias.models import encoding
+from debias.auditing.audit import Placed, Question
 from debias.auditing.thin import thin_regions
 from debias.auditing.valley import confirmed, deepest_valley
-from debias.auditing.audit import Placed, Question
-from debias.training.batches import Batches
 from debias.datasets.synthetic import Population, render
 from debias.density.descriptors import VIEWS, condensed
-from debias.training.device import choose
-from debias.models import ConvVAE
+from debias.models import ConvVAE, encoding
 from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.training.batches import Batches
+from debias.training.device import choose
 from debias.training.loop import Training, fit
 from debias.types import FaceStore, Latents, ShardedImages
 

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from debias.storage.artifacts import RunFolder, load_faces, load_latents
 from debias.auditing.subsets import even_subset
+from debias.storage.artifacts import RunFolder, load_faces, load_latents
 
 SIZE, SEEDS = 2000, 20
 

@@ -42,10 +42,11 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional
 from turns import ratio, take_turns
 
+from debias.ingesting.build import ingest_faces
+from debias.ingesting.rules import FacesRecipe
+from debias.pipeline.recipe import parse_faces
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.training.batches import Batches
-from debias.pipeline.recipe import FacesRecipe, parse_faces
-from debias.ingesting.build import ingest_faces
 
 SIZE = 64
 BATCH = 128

@@ -23,11 +23,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from debias.training.batches import Batch
-from debias.training.device import Compute, choose
 from debias.models import ConvVAE
 from debias.models.vae import ConvVAENetwork
 from debias.seeding import torch_stream
+from debias.training.batches import Batch
+from debias.training.device import Compute, choose
 
 BATCH, SIDE, STEPS = 64, 64, 10
 

@@ -21,8 +21,6 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from debias.storage.artifacts import Artifact, load_faces, load_weights
-from debias.pipeline.recipe import load_config
 from debias.pipeline import (
     Run,
     build_faces,
@@ -33,9 +31,12 @@ from debias.pipeline import (
     open_run,
 )
 from debias.pipeline.discriminator import annotated
+from debias.pipeline.recipe import load_config
 from debias.pipeline.step import Advance
 from debias.pipeline.targets import crossed
+from debias.pipeline.values import load_weights
 from debias.statistics.areas import auc_by_group
+from debias.storage.artifacts import Artifact, load_faces
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "utkface.yaml"

@@ -11,22 +11,21 @@ Names are loaded when they are first used: importing the package loads no librar
 use of a name that trains loads torch, which takes seconds.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from debias.weighting.latent_weights import latent_weights
     from debias.auditing import AuditReport, AuditRules
     from debias.auditing.audit import Placed, audit
-    from debias.pipeline.comparing import compare
-    from debias.weighting.estimators import LatentWeights
-    from debias.weighting.imblearn_sampler import LatentResampler
     from debias.metrics import ComparisonReport, FairnessReport, evaluate
     from debias.notebook.functions import audit_folder, encode, export, ingest, run
+    from debias.pipeline.comparing import compare
+    from debias.types import Latents
+    from debias.weighting.estimators import LatentWeights
+    from debias.weighting.imblearn_sampler import LatentResampler
+    from debias.weighting.latent_weights import latent_weights
     from debias.weighting.sampling import WeightedSampler
-    from debias.types import Latents, SamplingWeights
+    from debias.weighting.weights import SamplingWeights
 
 __version__ = "0.1.0"
 __all__ = [
@@ -53,15 +52,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AuditReport": "debias.audit",
-    "AuditRules": "debias.audit",
+    "AuditReport": "debias.auditing",
+    "AuditRules": "debias.auditing",
     "ComparisonReport": "debias.metrics",
     "FairnessReport": "debias.metrics",
     "LatentResampler": "debias.weighting.imblearn_sampler",
     "LatentWeights": "debias.weighting.estimators",
     "Latents": "debias.types",
     "Placed": "debias.auditing.audit",
-    "SamplingWeights": "debias.types",
+    "SamplingWeights": "debias.weighting.weights",
     "WeightedSampler": "debias.weighting.sampling",
     "audit": "debias.auditing.audit",
     "audit_folder": "debias.notebook.functions",
@@ -83,15 +82,3 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """This package, in which ``audit`` and ``ingest`` are the functions and not their rooms."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        # Importing a room would put it in the place of the function of the same name.
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

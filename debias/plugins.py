@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from debias.settings import Settings
+
+class Settings(BaseModel):
+    """Values that a person chooses; checked when built, never changed afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     close = get_close_matches(str(name), names, n=1)
     guess = f" (did you mean {close[0]!r}?)" if close else ""
     return f"unknown {kind} {name!r}{guess}; known: {', '.join(names)}"
+
+
+def dump(settings: object) -> dict[str, Any]:
+    """Plain values of a settings tree; plug-ins keep all their own fields."""
+    assert isinstance(settings, Settings)  # every registered plug-in is one
+    return settings.model_dump(mode="json", serialize_as_any=True)

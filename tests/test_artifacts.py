@@ -9,25 +9,23 @@ import textwrap
 import numpy as np
 import pytest
 
+from debias.errors import ArtifactCorruptError, StorageError
+from debias.models import ConvClassifier
+from debias.pipeline.values import load_predictions, load_weights, save_predictions, save_weights
 from debias.storage.artifacts import (
     RunFolder,
     content_key,
     load_array,
     load_latents,
     load_network,
-    load_predictions,
-    load_weights,
     save_arrays,
     save_latents,
     save_network,
-    save_predictions,
-    save_weights,
 )
-from debias.errors import ArtifactCorruptError, StorageError
 from debias.storage.files import TEMPORARY, replace_file
-from debias.models import ConvClassifier
 from debias.storage.sealed import sealing, write_json
-from debias.types import Latents, Predictions, SamplingWeights
+from debias.types import Latents, Predictions
+from debias.weighting.weights import SamplingWeights
 
 IDS = np.array(["a", "b", "c"])
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from debias import __version__
 from debias.commands import app
-from debias.pipeline.recipe import load_config
 from debias.pipeline.foreseen import foreseen
+from debias.pipeline.recipe import load_config
 
 TINY = {
     "name": "tiny", "image_size": 32, "seeds": 1, "device": "cpu", "label": "bright",

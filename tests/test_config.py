@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from debias.pipeline.recipe import RunConfig, load_config
 from debias.datasets import UTKFace
 from debias.density import HistogramDensity
 from debias.errors import ConfigError
-from debias.pipeline.step import dump
+from debias.pipeline.recipe import RunConfig, load_config
+from debias.plugins import dump
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from debias.storage import leftovers as janitor
-from debias.tracking.addresses import without_password
 from debias.commands.examination import examine
 from debias.commands.examination import machine as doctor_machine
 from debias.commands.examination import servers as doctor_servers
 from debias.commands.examination import storage as doctor_storage
 from debias.commands.examination.finding import Finding, exit_code
+from debias.storage import leftovers as janitor
 from debias.storage.leftovers import Leftover
 from debias.storage.sealed import sealing
+from debias.tracking.addresses import without_password
 
 KEY = hashlib.sha256(b"content").hexdigest()[:20]
 DEAD = 999_999_999

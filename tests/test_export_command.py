@@ -11,8 +11,6 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from debias.weighting.latent_weights import latent_weights
-from debias.storage.artifacts import RunFolder, save_faces, save_latents
 from debias.commands import app
 from debias.density import NeighbourDensity
 from debias.errors import (
@@ -21,11 +19,13 @@ from debias.errors import (
     ConfigError,
     DataError,
 )
-from debias.pipeline.export import Request, export
 from debias.metrics import clopper_pearson
+from debias.pipeline.export import Request, export
 from debias.report.export_terminal import export_lines
+from debias.storage.artifacts import RunFolder, save_faces, save_latents
 from debias.storage.sealed import write_json
 from debias.types import Latents
+from debias.weighting.latent_weights import latent_weights
 
 ROWS, SIDE, RARE = 240, 8, 24
 KEY, FACES = "a" * 20, "b" * 20

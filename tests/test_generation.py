@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from small_store import make_store
 from torch import nn
 
-from debias.models import encoding, galleries as generation
+from debias.models import ConvVAE, encoding
+from debias.models import galleries as generation
 from debias.training.batches import Batch, Batches
 from debias.training.device import choose
-from debias.models import ConvVAE
 from debias.training.loop import Training, fit
 from debias.types import FaceStore, Latents, ShardedImages
 

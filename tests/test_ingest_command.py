@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from debias.storage.artifacts import RunFolder, load_faces
 from debias.commands import app
 from debias.datasets.recognition import recognised
 from debias.errors import DataError
 from debias.ingesting import read_quarantine
-from debias.storage.sealed import MANIFEST
 from debias.pipeline.source import Request, run_recipe
+from debias.storage.artifacts import RunFolder, load_faces
+from debias.storage.sealed import MANIFEST
 
 NAMES = [
     "plain.png", "<script>alert(1)<script>.png", "a b.png", "$x^$.png", "_hidden.png",

@@ -23,8 +23,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 from torch import nn
 
-from debias.tracking import servers
 from debias.errors import TrackingError
+from debias.tracking import servers
 from debias.tracking.mlflow_tracker import FILE_NAMES, NAMES, MlflowTracking, slug
 from debias.tracking.tracker import NullTracking, RecordingTracking, Tracking
 

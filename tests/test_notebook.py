@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import debias
-from debias.pipeline.recipe import FacesRecipe, RunConfig, SpaceRecipe
 from debias.errors import ConfigError, DataError, EvaluationError, StorageError
+from debias.ingesting.rules import FacesRecipe
 from debias.notebook.functions import _recipe
+from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.tracking.progress import Silence
 from debias.types import FaceStore
 
@@ -78,9 +79,6 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["audit", "ingest"])
     def test_a_room_does_not_hide_the_function_of_its_name(self, name):
-        import debias.audit.cells
-        import debias.ingest.rules
-
         found = getattr(debias, name)
         assert inspect.isfunction(found)
         assert "source" in str(inspect.signature(found)) or "store" in str(inspect.signature(found))

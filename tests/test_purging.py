@@ -17,23 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.storage.artifacts import (
-    Artifact,
-    RunFolder,
-    content_key,
-    load_faces,
-    load_latents,
-    load_predictions,
-    load_weights,
-    save_arrays,
-    save_faces,
-    save_latents,
-    save_predictions,
-    save_weights,
-)
 from debias.errors import ArtifactCorruptError, DataError, StorageError
-from debias.storage.leftovers import HIDDEN, JOURNAL
-from debias.storage.locks import locked
 from debias.pipeline.purging import swapping
 from debias.pipeline.purging.holdings import places_in, traces_in
 from debias.pipeline.purging.journal import begin
@@ -42,8 +26,22 @@ from debias.pipeline.purging.removal import purge
 from debias.pipeline.purging.scrubbing import names_person, without, without_in_json
 from debias.pipeline.purging.swapping import finish_swaps
 from debias.pipeline.purging.traces import Traces, paths_of
+from debias.pipeline.values import load_predictions, load_weights, save_predictions, save_weights
+from debias.storage.artifacts import (
+    Artifact,
+    RunFolder,
+    content_key,
+    load_faces,
+    load_latents,
+    save_arrays,
+    save_faces,
+    save_latents,
+)
+from debias.storage.leftovers import HIDDEN, JOURNAL
+from debias.storage.locks import locked
 from debias.storage.sealed import read_manifest, verify, write_json
-from debias.types import Latents, Predictions, SamplingWeights
+from debias.types import Latents, Predictions
+from debias.weighting.weights import SamplingWeights
 
 PEOPLE = ("Ann_Lee", "Bob_Ray", "Cho_Kim", "Dee_Fox")
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -817,10 +815,10 @@ def real_folder(place):
 
 
 def recorded_run(root, source, *overrides):
+    from debias.pipeline import mitigate, open_run
     from debias.pipeline.recipe import load_config
     from debias.tracking.mlflow_tracker import MlflowTracking
     from debias.tracking.servers import local_store
-    from debias.pipeline import mitigate, open_run
 
     run = open_run(load_config(None, [*SMALL, source, *overrides]), root)
     tracking = MlflowTracking(local_store(root.parent), "debias")

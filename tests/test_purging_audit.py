@@ -4,9 +4,9 @@ import pytest
 from test_purging import bytes_with, real_folder
 
 from debias import pipeline as stages
+from debias.pipeline.purging import purge
 from debias.pipeline.recipe import parse_space
 from debias.tracking.mlflow_tracker import MlflowTracking
-from debias.pipeline.purging import purge
 from debias.tracking.servers import local_store
 
 QUICK = [

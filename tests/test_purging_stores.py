@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias.storage.artifacts import RunFolder
+from debias import ingesting as ingest_room
 from debias.datasets import Store
 from debias.errors import DataError
-from debias import ingesting as ingest_room
-from debias.pipeline.ingest import Request, ingest
-from debias.pipeline.purging import purge, recounting, swapping
-from debias.report.ingest_page import render_ingest
-from debias.storage.sealed import verify
-from debias.pipeline.source import store_recipe
 from debias.ingesting.account import EXAMPLES
 from debias.ingesting.build import ingest_faces
+from debias.pipeline.ingest import Request, ingest
+from debias.pipeline.purging import purge, recounting, swapping
+from debias.pipeline.source import store_recipe
+from debias.report.ingest_page import render_ingest
+from debias.storage.artifacts import RunFolder
+from debias.storage.sealed import verify
 
 PEOPLE = [f"Person_{number:02d}" for number in range(12)]
 ZOE = PEOPLE[0]

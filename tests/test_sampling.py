@@ -6,7 +6,7 @@ from scipy.stats import chisquare, kstest
 
 from debias.errors import ArtifactError
 from debias.weighting.sampling import WeightedSampler, draw
-from debias.types import SamplingWeights
+from debias.weighting.weights import SamplingWeights
 
 
 def weights(probability) -> SamplingWeights:

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from debias.tracking import servers, ui
 from debias.errors import PipelineError, TrackingError
+from debias.tracking import servers, ui
 from debias.tracking.ui import Place, serve
 
 
@@ -59,7 +59,10 @@ def test_nobody_is_told_about_a_run():
 
 
 def test_importing_servers_stays_light():
-    code = "import sys, debias.tracking.servers; print(*{'mlflow', 'prefect', 'torch'} & set(sys.modules))"
+    code = (
+        "import sys, debias.tracking.servers;"
+        "print(*{'mlflow', 'prefect', 'torch'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

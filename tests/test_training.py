@@ -4,20 +4,19 @@ import torch
 from small_store import make_store
 from torch import nn
 
-from debias.models import encoding
-from debias.training.views import Augmentation
-from debias.training.batches import Batches
-from debias.training.device import Compute, choose
 from debias.errors import (
     ConfigError,
     DivergedLossError,
     NonFiniteLossError,
     PosteriorCollapseError,
 )
-from debias.models import ConvClassifier, ConvVAE
-from debias.weighting.sampling import shuffled
+from debias.models import ConvClassifier, ConvVAE, encoding
 from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.training.batches import Batches
+from debias.training.device import Compute, choose
 from debias.training.loop import LossGuard, Training, fit, learning_rate
+from debias.training.views import Augmentation
+from debias.weighting.sampling import shuffled
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 

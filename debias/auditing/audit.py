@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from debias.auditing import sections, words as wording
+from debias.auditing import sections
+from debias.auditing import words as wording
 from debias.auditing.audit_report import AuditReport
-from debias.auditing.coverage import coverage
 from debias.auditing.clusters import clustered
+from debias.auditing.coverage import coverage
 from debias.auditing.declared import declared_groupings
 from debias.auditing.directions import uneven_directions
 from debias.auditing.drift import Version, drift
@@ -30,10 +31,11 @@ from debias.density import DensityEstimator, HistogramDensity, active_dimensions
 from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
 from debias.errors import DataError, GroupSchemaError
 from debias.metrics import hidden_counts
-from debias.tracking.progress import Advance, silent
 from debias.seeding import stream_seed
-from debias.types import FaceStore, Latents, Rarity, SamplingWeights, TrainingTable
+from debias.tracking.progress import Advance, silent
+from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting import LatentRarity
+from debias.weighting.weights import SamplingWeights
 
 PARTS = 8  # calls of ``advance``
 FEWEST = 50  # images that an audit needs

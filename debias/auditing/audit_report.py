@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from debias.notebook import views as showing
 from debias.auditing.directions import Direction
 from debias.auditing.latent_map import LatentMap
 from debias.auditing.thin import ThinRegions
+from debias.shown import Shown
 from debias.storage.sealed import write_json
 from debias.types import Latents
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AuditReport(showing.Shown):
+class AuditReport(Shown):
     """How representative a set of images is, and what that rests on.
 
     Attributes:
@@ -51,9 +51,6 @@ class AuditReport(showing.Shown):
 
     def __repr__(self) -> str:
         return f"AuditReport of {len(self.images):,} images: {self.verdicts[0]}"
-
-    def _look(self) -> showing.Look:
-        return showing.of_audit(self)
 
     @property
     def verdicts(self) -> list[str]:

@@ -17,14 +17,14 @@ from debias.auditing.declared import Declared, Shares, declared_groupings
 from debias.auditing.group_losses import losses
 from debias.auditing.group_rows import GroupAudit, rows_of
 from debias.auditing.group_sentences import Facts, bad_news, sentences
-from debias.auditing.shares import shares
 from debias.auditing.rules import AuditRules
+from debias.auditing.shares import shares
 from debias.errors import DataError
-from debias.weighting.reach import SLACK, reach
 from debias.statistics.areas import areas_of_people
 from debias.statistics.concentration import share_by_group
 from debias.statistics.groupings import UNKNOWN
 from debias.statistics.intervals import holm
+from debias.weighting.reach import SLACK, reach
 
 MINIMUM = 30  # images below which nothing is concluded: of those with a label, for a share
 # What is said about the images of a group themselves takes as many of them.

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int64, Shaped, UInt8
 
+from debias.auditing.latent_source import COLUMNS, LatentPage, LatentSource
 from debias.models import galleries as generation
 from debias.report.words import attribute_name, words
-from debias.auditing.latent_source import COLUMNS, LatentPage, LatentSource
 from debias.statistics.groupings import UNKNOWN, group_names
 
 ENOUGH = 30  # images on each side of a difference

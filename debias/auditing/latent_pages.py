@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8
 
-from debias.models import galleries as generation
-from debias.density import active_dimensions
-from debias.training.device import Compute
-from debias.models import ConvVAENetwork
 from debias.auditing.latent_arithmetic import arithmetic
 from debias.auditing.latent_source import COLUMNS, LatentPage, LatentSource
+from debias.density import active_dimensions
+from debias.models import ConvVAENetwork
+from debias.models import galleries as generation
+from debias.training.device import Compute
 from debias.types import FaceStore, Latents
 
 BLOCKS = 2  # pairs of rows of originals and reconstructions

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from debias.models import galleries as generation
-from debias.training.device import Compute
 from debias.models import ConvVAENetwork
+from debias.models import galleries as generation
 from debias.seeding import numpy_generator
+from debias.training.device import Compute
 from debias.types import FaceStore, Latents
 
 COLUMNS = 8  # pictures beside each other

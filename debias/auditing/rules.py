@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from debias.settings import Settings
+from debias.plugins import Settings
 
 Split = Literal["train", "validation", "test"]
 

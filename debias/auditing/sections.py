@@ -11,8 +11,8 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from debias.auditing import words as wording
-from debias.auditing.coverage import Coverage
 from debias.auditing.clusters import Clusters
+from debias.auditing.coverage import Coverage
 from debias.auditing.directions import Direction
 from debias.auditing.latent_map import LatentMap
 from debias.auditing.thin import ThinRegion, ThinRegions

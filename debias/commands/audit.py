@@ -62,10 +62,10 @@ def audit(  # noqa: PLR0913 (the options of one command)
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with explained():
-        from debias.tracking.connect import choose_tracking
-        from debias.report.audit_terminal import audit_lines
-        from debias.pipeline.source import Request, audit_recipe
         from debias.pipeline import examine, open_job
+        from debias.pipeline.source import Request, audit_recipe
+        from debias.report.audit_terminal import audit_lines
+        from debias.tracking.connect import choose_tracking
 
         recipe = {
             "label": label, "attributes": columns(attributes), "image_size": size,

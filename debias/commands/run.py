@@ -56,10 +56,10 @@ def run(  # noqa: PLR0913 (the options of one command)
     # Set before torch is loaded: threads that spin while they wait make a busy machine crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with explained():
-        from debias.pipeline.recipe_text import RECIPE, recipe_text
-        from debias.tracking.connect import choose_tracking
-        from debias.pipeline.source import Request, run_recipe
         from debias.pipeline import mitigate, open_run
+        from debias.pipeline.recipe_text import RECIPE, recipe_text
+        from debias.pipeline.source import Request, run_recipe
+        from debias.tracking.connect import choose_tracking
 
         settings = {
             "label": label, "attributes": columns(attributes), "image_size": size,

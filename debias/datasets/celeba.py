@@ -27,17 +27,15 @@ import pandas as pd
 from jaxtyping import Float64, Shaped
 from pydantic import Field
 
-from debias.datasets.listing import (
-    regular_files,
-    require_folder,
-    require_paths,
-    shown,
-)
+from debias.datasets.listing import regular_files, require_folder, require_paths
 from debias.datasets.owners_lists import (
     SplitBy,
     matched,
     require_one_side,
 )
+from debias.errors import DataError
+from debias.plugins import Settings
+from debias.storage.names import shown
 from debias.storage.tables import (
     PROBLEM,
     first_lines,
@@ -47,8 +45,6 @@ from debias.storage.tables import (
     require_columns,
     require_unique,
 )
-from debias.errors import DataError
-from debias.settings import Settings
 from debias.types import Collection, Rejected
 
 WHERE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (aligned images, Anno, Eval)"

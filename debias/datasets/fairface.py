@@ -21,20 +21,16 @@ from typing import ClassVar, Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import (
-    regular_files,
-    require_folder,
-    require_paths,
-    shown,
-)
+from debias.datasets.listing import regular_files, require_folder, require_paths
 from debias.datasets.owners_lists import (
     SplitBy,
     completed_split,
     matched,
 )
-from debias.storage.tables import marked, read_csv, require_columns
 from debias.errors import DataError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
+from debias.storage.tables import marked, read_csv, require_columns
 from debias.types import Collection, Rejected
 
 WHERE = "https://github.com/joojs/fairface (label files and one of the two image archives)"

@@ -16,11 +16,12 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import hashed_ids, require_folder, require_path, shown
+from debias.datasets.listing import hashed_ids, require_folder, require_path
 from debias.datasets.safe_paths import path_problems, plain_paths, rejected_paths
-from debias.storage.tables import OURS, read_table
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
+from debias.storage.tables import OURS, read_table
 from debias.types import SPLITS, Collection
 
 

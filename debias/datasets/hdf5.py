@@ -33,11 +33,12 @@ import pandas as pd
 from jaxtyping import Int64, UInt8
 from pydantic import Field, field_validator
 
-from debias.datasets.listing import require_regular, shown
+from debias.datasets.listing import require_regular
 from debias.datasets.pixels import fitted
-from debias.storage.tables import OURS
 from debias.errors import DataError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
+from debias.storage.tables import OURS
 from debias.types import Collection
 
 WHERE = "https://github.com/aamini/introtodeeplearning (lab 2, train_face.h5)"

@@ -22,12 +22,12 @@ from debias.datasets.listing import (
     image_problem,
     require_folder,
     set_aside,
-    shown,
     walk,
 )
 from debias.datasets.owners_lists import SPLIT_NAMES, SplitBy, completed_split
 from debias.errors import EmptyDatasetError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
 from debias.types import Collection
 
 

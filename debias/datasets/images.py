@@ -12,16 +12,10 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import (
-    hashed_ids,
-    image_problem,
-    require_folder,
-    set_aside,
-    shown,
-    walk,
-)
+from debias.datasets.listing import hashed_ids, image_problem, require_folder, set_aside, walk
 from debias.errors import EmptyDatasetError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
 from debias.types import Collection
 
 

@@ -29,12 +29,10 @@ from pydantic import Field
 
 from debias.datasets.listing import (
     hashed_ids,
-    is_text,
     regular_files,
     require_folder,
     require_paths,
     set_aside,
-    shown,
 )
 from debias.datasets.owners_lists import (
     SplitBy,
@@ -42,9 +40,10 @@ from debias.datasets.owners_lists import (
     matched,
     unlisted_files,
 )
-from debias.storage.tables import read_bytes
 from debias.errors import DataError, EmptyDatasetError, SplitLeakageError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import is_text, shown
+from debias.storage.tables import read_bytes
 from debias.types import Collection, Rejected
 
 WHERE = "http://vis-www.cs.umass.edu/lfw (images, and the lists of people of view 1 and view 2)"

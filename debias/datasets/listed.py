@@ -23,20 +23,16 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, model_validator
 
-from debias.datasets.listing import (
-    regular_files,
-    require_folder,
-    require_paths,
-    shown,
-)
+from debias.datasets.listing import regular_files, require_folder, require_paths
 from debias.datasets.owners_lists import (
     matched,
 )
-from debias.storage.tables import OURS, marked, plain_name, read_csv, require_columns
 from debias.errors import (
     DataError,
 )
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
+from debias.storage.tables import OURS, marked, plain_name, read_csv, require_columns
 from debias.types import Collection
 
 WHERE = "the Algorithmic Justice League, https://www.ajl.org (by request; see gendershades.org)"

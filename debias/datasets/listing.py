@@ -15,10 +15,10 @@ from numpy import ndarray
 from pandas import Series
 
 from debias.errors import EmptyDatasetError, UnsafePathError
+from debias.storage.names import is_text, safe_text, shown
 from debias.types import Rejected
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-LONGEST_NAME, LONGEST_PATH = 200, 4096  # characters in a message
 DETAILS = {
     "not a regular file": "a link, pipe, device or folder; links are not followed",
     "not an image file": f"the name ends in none of {', '.join(SUFFIXES)}",
@@ -156,26 +156,6 @@ def regular_files(folder: Path) -> set[str]:
             for entry in entries
             if entry.name.lower().endswith(SUFFIXES) and entry.is_file(follow_symlinks=False)
         }
-
-
-def is_text(name: str) -> bool:
-    """Whether a name can be written to a file; bytes that are no UTF-8 cannot."""
-    return safe_text(name) == name
-
-
-def safe_text(name: str) -> str:
-    """A file name that can be written as text, whatever bytes it is made of."""
-    return name.encode(errors="backslashreplace").decode()
-
-
-def shown(name: str | Path) -> str:
-    """A name or path for a message: what a terminal would obey or hide is written out."""
-    longest = LONGEST_PATH if isinstance(name, Path) else LONGEST_NAME
-    written = (
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode()
-        for mark in str(name)[:longest]
-    )
-    return "".join(written)
 
 
 def sample_ids(files: "Series[str]") -> Shaped[ndarray, " n"]:

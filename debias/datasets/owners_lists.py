@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from debias.datasets.listing import sample_ids, set_aside, shown
-from debias.storage.tables import PROBLEM, require_unique
+from debias.datasets.listing import sample_ids, set_aside
 from debias.errors import EmptyDatasetError, QuarantineLimitExceededError, SplitLeakageError
 from debias.seeding import numpy_generator
+from debias.storage.names import shown
+from debias.storage.tables import PROBLEM, require_unique
 from debias.types import Rejected
 
 VALIDATION_SHARE = 0.1  # of the training people, where the owner gives no validation set

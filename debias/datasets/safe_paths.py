@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Shaped
 
-from debias.datasets.listing import hashed_ids, safe_text
+from debias.datasets.listing import hashed_ids
+from debias.storage.names import safe_text
 from debias.types import Rejected
 
 DETAILS = {

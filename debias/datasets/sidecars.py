@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from debias.datasets.listing import is_text
+from debias.storage.names import is_text
 
 Scalar = str | int | float | bool | None
 

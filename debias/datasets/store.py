@@ -19,10 +19,11 @@ import pandas as pd
 from jaxtyping import UInt8
 from pydantic import Field
 
-from debias.datasets.listing import require_folder, shown
+from debias.datasets.listing import require_folder
 from debias.datasets.pixels import fitted
 from debias.errors import ArtifactCorruptError, DataError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
 from debias.types import SPLITS, Collection, ShardedImages
 
 UNSTATED = "The store does not say who annotated the attributes or how."

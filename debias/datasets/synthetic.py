@@ -23,8 +23,8 @@ from pydantic import Field, field_validator
 from scipy.special import ndtr
 
 from debias.datasets.portrait import FACTORS, portraits
+from debias.plugins import Settings
 from debias.seeding import numpy_generator
-from debias.settings import Settings
 from debias.types import Collection
 
 RENDERER_VERSION = 1  # part of the fingerprint: raise it when any pixel changes

@@ -20,11 +20,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from debias.datasets.listing import is_text, require_path, require_regular, set_aside, shown, walk
+from debias.datasets.listing import require_path, require_regular, set_aside, walk
 from debias.datasets.owners_lists import SPLIT_NAMES, SplitBy, completed_split
 from debias.datasets.tar_samples import TarSamples
 from debias.errors import DataError, EmptyDatasetError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import is_text, shown
 from debias.types import Collection, Rejected
 
 SIDE = re.compile(rf"({'|'.join(SPLIT_NAMES)})(?![a-z])", re.IGNORECASE)

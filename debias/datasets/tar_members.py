@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from debias.datasets.listing import shown
 from debias.errors import DataError, UnsafeArchiveError
+from debias.storage.names import shown
 
 MOST_MEMBERS = 10_000_000
 LARGEST_HEADER = 16_384  # bytes of a long name or of extended attributes

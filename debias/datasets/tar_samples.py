@@ -9,18 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from debias.datasets.listing import (
-    SUFFIXES,
-    hashed_ids,
-    is_text,
-    safe_text,
-    set_aside,
-    shown,
-)
+from debias.datasets.listing import SUFFIXES, hashed_ids, set_aside
 from debias.datasets.sidecars import Columns, Scalar, read_attributes, read_class
-from debias.storage.tables import OURS
 from debias.datasets.tar_members import Archive, Member
 from debias.errors import DataError, DuplicateIdError, UnsafeArchiveError
+from debias.storage.names import is_text, safe_text, shown
+from debias.storage.tables import OURS
 from debias.types import Rejected
 
 LARGEST_SIDECAR = 1 << 20  # bytes

@@ -21,18 +21,11 @@ from typing import ClassVar, Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import (
-    SUFFIXES,
-    Entry,
-    image_problem,
-    require_folder,
-    set_aside,
-    shown,
-    walk,
-)
-from debias.storage.tables import require_unique
+from debias.datasets.listing import SUFFIXES, Entry, image_problem, require_folder, set_aside, walk
 from debias.errors import EmptyDatasetError
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.names import shown
+from debias.storage.tables import require_unique
 from debias.types import Collection
 
 GENDERS = ("male", "female")

@@ -17,7 +17,7 @@ from debias.density.histogram import FittedHistogram, HistogramDensity
 from debias.density.points import Points, as_points, rows_at_once
 from debias.density.principal import PrincipalComponents
 from debias.errors import WeightError
-from debias.settings import Settings
+from debias.plugins import Settings
 
 
 class AggregateDensity(Settings):

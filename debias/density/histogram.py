@@ -31,7 +31,7 @@ from debias.density.points import (
 )
 from debias.density.principal import Moments, PrincipalComponents
 from debias.errors import AllDimensionsInactiveError, EmptyDatasetError, WeightError
-from debias.settings import Settings
+from debias.plugins import Settings
 
 FINE = 1024  # cells in which the quartiles are looked for
 AUTO_LIMIT = 200  # the rules ask for millions of bins when one value lies far away

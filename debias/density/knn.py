@@ -10,7 +10,7 @@ from pydantic import Field
 
 from debias.density.joint import FittedJoint
 from debias.density.points import VALUES_AT_ONCE, Points, as_points
-from debias.settings import Settings
+from debias.plugins import Settings
 
 if TYPE_CHECKING:
     from sklearn.neighbors import NearestNeighbors

@@ -10,7 +10,7 @@ from pydantic import Field
 from debias.density.joint import canonical_order, require_equal_weights
 from debias.density.points import Points
 from debias.errors import AllDimensionsInactiveError, WeightError
-from debias.settings import Settings
+from debias.plugins import Settings
 from debias.statistics.crossfit import left_out_log_odds
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from debias import pipeline as stages
-from debias.storage.artifacts import Artifact
 from debias.flows.audit_summary import as_markdown
-from debias.pipeline.recipe import SpaceRecipe
 from debias.flows.recipes import AuditedRecipe, audit_recipe, named
 from debias.flows.tasks import Log, artifact_key, connected, flow_tags, plainly, stage
 from debias.pipeline import AuditParts, Job
+from debias.pipeline.recipe import SpaceRecipe
+from debias.storage.artifacts import Artifact
 
 
 @stage("faces")

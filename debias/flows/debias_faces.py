@@ -15,12 +15,12 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from debias import pipeline as stages
-from debias.storage.artifacts import Artifact
-from debias.pipeline.recipe import RunConfig
 from debias.flows.recipes import named, run_recipe
+from debias.flows.summary import as_markdown
 from debias.flows.tasks import Log, artifact_key, connected, flow_tags, plainly, stage
 from debias.pipeline import Run, Stages
-from debias.flows.summary import as_markdown
+from debias.pipeline.recipe import RunConfig
+from debias.storage.artifacts import Artifact
 
 
 @stage("faces")

@@ -7,10 +7,11 @@ from typing import Any
 from prefect.runtime import flow_run
 from pydantic import ConfigDict, ValidationError, model_validator
 
-from debias.pipeline import source
-from debias.pipeline.recipe import FacesRecipe, RunConfig, SpaceRecipe, parse_config, parse_space
 from debias.errors import ConfigError, PipelineError
-from debias.pipeline.step import dump
+from debias.ingesting.rules import FacesRecipe
+from debias.pipeline import source
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, parse_config, parse_space
+from debias.plugins import dump
 
 ONLY_RUNS = sorted(set(RunConfig.model_fields) - set(SpaceRecipe.model_fields))
 

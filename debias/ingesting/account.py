@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from debias.pipeline.recipe import FacesRecipe
 from debias import ingesting as ingest
 from debias.ingesting.choosing import Chosen
 from debias.ingesting.decoded import Listed
+from debias.ingesting.rules import FacesRecipe
 from debias.types import SPLITS, Rejected
 
 EXAMPLES = 12  # of each reason

@@ -9,43 +9,25 @@ from typing import Any
 
 import pandas as pd
 
-from debias.storage.artifacts import Artifact, RunFolder, content_key, load_faces, save_faces
-from debias.pipeline.recipe import FacesRecipe, RunConfig
+from debias import ingesting as ingest
 from debias.decoding.rules import decoded_by
 from debias.errors import (
     ArtifactCorruptError,
     DataError,
-    DatasetSmallerThanBatchError,
-    SingleClassError,
 )
-from debias import ingesting as ingest
-from debias.storage.locks import locked
-from debias.models.pretrained import Pretrained
-from debias.tracking.progress import Progress, Silence
-from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.ingesting import decoded as decoding
 from debias.ingesting.account import Ingested, account
 from debias.ingesting.choosing import Chosen, choose, labelled
-from debias.pipeline.foreseen import foreseen
-from debias.pipeline.step import Run, dump
-from debias.types import SPLITS, FaceStore, Rejected
+from debias.ingesting.rules import FacesRecipe
+from debias.plugins import dump
+from debias.storage.artifacts import Artifact, RunFolder, content_key, save_faces
+from debias.storage.locks import locked
+from debias.storage.sealed import read_manifest, sealed_in, write_json
+from debias.tracking.progress import Progress, Silence
+from debias.types import Rejected
 
 STAGE = "faces"
 QUARANTINE, ACCOUNT, PAIRS = "quarantine.jsonl", "account.json", "duplicates.parquet"
-
-
-def build_faces(run: Run) -> Artifact:
-    """List, filter, decode and split the faces, or find them decoded.
-
-    Raises:
-        DataError: The data cannot be used; the message says why.
-    """
-    artifact = ingest_faces(run.config, run.folder, run.progress, about=run.compute.describe())
-    faces = load_faces(artifact)
-    _check(faces, run.config)
-    for sentence in foreseen(run.config, faces):
-        run.progress.note(sentence)
-    return artifact
 
 
 def ingest_faces(
@@ -205,25 +187,3 @@ def _described(recipe: FacesRecipe, chosen: Chosen) -> dict[str, Any]:
         "framing": dump(recipe.ingest.framing),
         "near_duplicates": recipe.ingest.near_duplicates,
     }
-
-
-def _check(faces: FaceStore, config: RunConfig) -> None:
-    """Refuse a store that cannot be trained or tested on."""
-    for split in SPLITS:
-        labels = faces.labels(faces.rows(split))
-        if not len(labels):
-            raise DataError(f"no image is left for {split}; see selection in the config")
-        if split != "validation" and len(set(labels.tolist())) < 2:
-            only = faces.classes[labels[0]]
-            raise SingleClassError(f"every {split} image has {faces.label} = {only!r}")
-    size = len(faces.rows("train"))
-    trained = [("classifier", config.classifier.training)]
-    if not isinstance(config.representation.model, Pretrained):
-        trained.append(("representation", config.representation.training))
-    for part, training in trained:
-        if size < training.batch_size:
-            raise DatasetSmallerThanBatchError(
-                f"there are {size} training images, fewer than one batch of "
-                f"{training.batch_size}; set {part}.training.batch_size to "
-                f"{max(2, size // 4)} or less, or use more images"
-            )

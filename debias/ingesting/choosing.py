@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64
 
-from debias.pipeline.recipe import FacesRecipe
 from debias import ingesting as ingest
-from debias.tracking.progress import Progress
-from debias.seeding import numpy_generator
 from debias.ingesting.decoded import Listed
+from debias.ingesting.rules import FacesRecipe
+from debias.seeding import numpy_generator
+from debias.tracking.progress import Progress
 from debias.types import Rejected, ShardedImages
 
 UNLABELLED = ("unlabelled",)

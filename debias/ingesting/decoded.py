@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from debias.storage.artifacts import RunFolder
+from debias import ingesting as ingest
 from debias.datasets import Dataset
 from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.rules import Limits, decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
-from debias import ingesting as ingest
 from debias.ingesting.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
-from debias.tracking.progress import Progress
+from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import read_manifest, sealed_in, verify
+from debias.tracking.progress import Progress
 from debias.types import Collection, ReadImages, Rejected
 
 PARTS = ".parts"

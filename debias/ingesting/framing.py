@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from pydantic import Field
 
 from debias.errors import DataError
-from debias.settings import Settings
+from debias.plugins import Settings
 from debias.types import CROP, Rejected
 
 NO_POSITION = "no position of the face"

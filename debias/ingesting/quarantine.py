@@ -16,12 +16,12 @@ from pydantic import Field
 
 from debias import __version__
 from debias.errors import EmptyDatasetError, QuarantineLimitExceededError
-from debias.storage.files import replace_file
 from debias.ingesting.columns import cleaned
 from debias.ingesting.rejection_rates import NO_FAILURES, by_group, by_reason, rows_of
 from debias.ingesting.selection import require_column
-from debias.settings import Settings
+from debias.plugins import Settings
 from debias.statistics.groupings import UNKNOWN
+from debias.storage.files import replace_file
 from debias.types import Rejected
 
 LEVEL = 0.05
@@ -84,8 +84,8 @@ class QuarantineSummary:
         rejected: Those that failed; duplicates and leaks are no failures.
         first: The first that failed.
         by_reason: See :func:`~debias.ingesting.rejection_rates.by_reason`.
-        by_group: See :func:`~debias.ingesting.rejection_rates.by_group`; and ``flagged``, whether the
-            group failed so much more often than all that the run stops.
+        by_group: See :func:`~debias.ingesting.rejection_rates.by_group`; and ``flagged``, whether
+            the group failed so much more often than all that the run stops.
     """
 
     listed: int

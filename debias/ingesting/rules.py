@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from debias.datasets import DATASETS, Dataset
 from debias.ingesting.framing import FRAMINGS, Centre, Framing
 from debias.ingesting.quarantine import QuarantineLimits
-from debias.plugins import OneOf
+from debias.ingesting.selection import Selection
+from debias.plugins import OneOf, Settings
 
 
 class IngestRules(QuarantineLimits):
@@ -45,3 +47,38 @@ class IngestRules(QuarantineLimits):
     def lasting(self) -> dict[str, Any]:
         """What decides the content of a store, not how fast it is made or where things are."""
         return self.model_dump(mode="json", exclude={"workers", "seconds"})
+
+
+class ReportOptions(Settings):
+    """What the report and the tracker may show."""
+
+    show_faces: bool = Field(
+        default=False,
+        description="Whether images of real people may appear; drawn faces always appear.",
+    )
+
+
+class FacesRecipe(Settings):
+    """From a collection of images to a store of faces."""
+
+    name: str = Field(
+        default="faces", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of every random stream.")
+    data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
+        description="Where the faces come from."
+    )
+    label: str | None = Field(
+        default=None, description="Column that a classifier predicts; empty: none yet."
+    )
+    positive: str | None = Field(
+        default=None, description="Label value that counts as positive; empty: the last by name."
+    )
+    attributes: tuple[str, ...] = Field(
+        default=(),
+        description="Annotated columns by which results are broken down; never seen by a model.",
+    )
+    image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
+    selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
+    ingest: IngestRules = Field(default=IngestRules(), description="Framing, limits, duplicates.")
+    report: ReportOptions = ReportOptions()

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt
 
 from debias.errors import DataError, EmptyDatasetError, GroupSchemaError
 from debias.ingesting.columns import cell_name, clean_text, coded, crossed, place_in_cell
-from debias.settings import Settings
+from debias.plugins import Settings
 
 
 class Range(Settings):

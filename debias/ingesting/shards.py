@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from debias.storage.files import require_space
 from debias.ingesting.parts import IMAGES, Decoded
+from debias.storage.files import require_space
 from debias.storage.sealed import read_manifest
 
 

@@ -19,7 +19,6 @@ Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIE
 from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
 from debias.metrics.comparison import ComparisonReport, compare, compare_pairs
 from debias.metrics.disparities import DISPARITIES, Disparity
-from debias.storage.documents import json_text
 from debias.metrics.evaluation import evaluate, report_on
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
@@ -35,6 +34,7 @@ from debias.statistics.groupings import CROSS
 from debias.statistics.intervals import bonferroni_level, clopper_pearson
 from debias.statistics.power import detectable_gap, size_needed
 from debias.statistics.withholding import hidden_counts
+from debias.storage.documents import json_text
 
 __all__ = [
     "CROSS",

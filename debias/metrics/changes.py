@@ -12,9 +12,9 @@ from jaxtyping import Float64
 from scipy.special import stdtrit
 
 from debias.errors import EvaluationError
-from debias.storage.documents import plain
 from debias.metrics.seeds import check_one_arm, check_same_images, spread
 from debias.metrics.trainings import TrainingReport
+from debias.storage.documents import plain
 
 Reading = Literal["difference_found", "cannot_tell"]
 Reason = Literal["", "not_estimable", "single_run", "too_few_seeds", "insufficient_evidence"]

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from debias.notebook import views as showing
 from debias.errors import EvaluationError
 from debias.metrics.change_tables import (
     GAP_COLUMNS,
@@ -24,16 +23,17 @@ from debias.metrics.change_tables import (
 )
 from debias.metrics.change_verdicts import Question, Reference
 from debias.metrics.change_words import conclude, notes, scope
-from debias.storage.documents import json_text, plain, table_of
 from debias.metrics.fairness_report import FairnessReport, chosen_metric, short_table
 from debias.metrics.trade import sizes_table, trade_table
+from debias.shown import Shown
 from debias.statistics.intervals import bonferroni_level, holm
+from debias.storage.documents import json_text, plain, table_of
 
 _TABLES = ("groups", "gaps", "trade", "sizes")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ComparisonReport(showing.Shown):
+class ComparisonReport(Shown):
     """What changed for each group from one classifier to another, on the same images.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero. Rows with harm
@@ -88,9 +88,6 @@ class ComparisonReport(showing.Shown):
             f"ComparisonReport {self.before!r} to {self.after!r} on {self.n:,} images, "
             f"{harms} harmed, {gains} better off: {self.verdict['sentence']}"
         )
-
-    def _look(self) -> showing.Look:
-        return showing.of_comparison(self.to_dict())
 
     def table(self, metric: str | None = None) -> pd.DataFrame:
         """One measure of every group before and after, harmed groups first.

@@ -13,8 +13,6 @@ from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
 from debias.metrics.cells import Cells, cells_of, states
-from debias.metrics.scores import calibration_table, confusion_table, score_table
-from debias.storage.documents import plain
 from debias.metrics.fairness_report import FairnessReport, Rows
 from debias.metrics.gaps import compared_metrics, gap_table, pairs, references
 from debias.metrics.noise import label_noise
@@ -22,13 +20,15 @@ from debias.metrics.outcomes import Outcomes, Task, read_outcomes
 from debias.metrics.quality import quality
 from debias.metrics.rates import measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
-from debias.metrics.words import notes, scope
+from debias.metrics.scores import calibration_table, confusion_table, score_table
 from debias.metrics.spread import ratio_table, spread_table
 from debias.metrics.verdicts import conclude
+from debias.metrics.words import notes, scope
 from debias.statistics.counts import Measure
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import bonferroni_level
 from debias.statistics.withholding import hidden_cells
+from debias.storage.documents import plain
 
 
 def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided beforehand)

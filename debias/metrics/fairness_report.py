@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.notebook import views as showing
 from debias.errors import EvaluationError
-from debias.storage.documents import json_text, plain, table_of
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.verdicts import Verdict
 from debias.plugins import unknown
+from debias.shown import Shown
+from debias.storage.documents import json_text, plain, table_of
 
 Rows = list[dict[str, Any]]
 _TABLES = ("overall", "by_group", "gaps", "spread", "ratios", "noise")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FairnessReport(showing.Shown):
+class FairnessReport(Shown):
     """How a classifier treats each group, and what may be concluded from it.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero.
@@ -99,9 +99,6 @@ class FairnessReport(showing.Shown):
         name = f" {self.name!r}" if self.name else ""
         trained = f", mean of {len(self.seeds)} trainings" if len(self.seeds) > 1 else ""
         return f"FairnessReport{name} on {self.n:,} images{trained}: {self.verdict.sentence}"
-
-    def _look(self) -> showing.Look:
-        return showing.of_fairness(self.to_dict())
 
     def table(self, metric: str | None = None) -> pd.DataFrame:
         """One measure of every group, the lowest rate of an attribute first.

@@ -3,7 +3,7 @@
 from pydantic import Field, ValidationError
 
 from debias.errors import EvaluationError
-from debias.settings import Settings
+from debias.plugins import Settings
 
 MINIMUM = 30  # below this denominator a rate takes no part in a verdict
 SUPPRESS_BELOW = 11  # counts of 1 to 10 are withheld

@@ -12,10 +12,10 @@ from jaxtyping import Float64
 
 from debias.errors import EvaluationError
 from debias.metrics.disparities import extremes
-from debias.storage.documents import plain
 from debias.metrics.rates import measures
 from debias.metrics.trainings import TrainingReport
 from debias.statistics.intervals import clopper_pearson
+from debias.storage.documents import plain
 
 _FIXED = [one.name for one in measures(("0", "1"), "1") if one.is_paired]
 OverSeeds = Callable[[Float64[np.ndarray, " s"]], float]

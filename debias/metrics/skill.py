@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Real
 from scipy.special import ndtri
 
-from debias.storage.documents import plain
 from debias.metrics.outcomes import Outcomes
 from debias.statistics.areas import area_under_curve
 from debias.statistics.intervals import clopper_pearson
+from debias.storage.documents import plain
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float64, Int64
 
 from debias.errors import EvaluationError
 from debias.metrics.disparities import disparities, extremes
-from debias.storage.documents import plain
 from debias.metrics.overall import overall
 from debias.metrics.rates import RATES, confusion, measures
 from debias.metrics.rules import Rules
@@ -22,6 +21,7 @@ from debias.statistics.counts import counted, ratio
 from debias.statistics.groupings import Grouping, groupings, join_groups
 from debias.statistics.intervals import clopper_pearson
 from debias.statistics.withholding import hidden_cells
+from debias.storage.documents import plain
 from debias.types import Predictions
 
 _COLUMNS = (

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from debias.training.batches import Batch
 from debias.models.blocks import pooled, strided
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.training.batches import Batch
 
 
 class Classifier(nn.Module):

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from pydantic import Field
 
-from debias.storage.embeddings import read_embeddings
 from debias.errors import DataError
 from debias.models.pretrained import digest
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.storage.embeddings import read_embeddings
 
 NAMED = 5  # examples in a message
 

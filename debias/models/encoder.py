@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from debias.errors import DataError
 from debias.models.pretrained import digest, require_file
-from debias.settings import Settings
+from debias.plugins import Settings
 
 Network = Callable[[Tensor], object]
 EXPORTED = ".pt2"

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
-from debias.training.batches import Batch
 from debias.density import ACTIVE_VARIANCE
-from debias.training.device import Compute
 from debias.errors import DivergedLossError, PosteriorCollapseError
 from debias.models import ImageEncoder
 from debias.models.classifiers import probabilities
+from debias.training.batches import Batch
+from debias.training.device import Compute
 
 MOST_SATURATED = 0.05
 

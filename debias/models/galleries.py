@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
+from debias.models import ConvVAENetwork
+from debias.models.encoding import require_eval
+from debias.models.vae import kl_to_standard_normal
 from debias.training.batches import Batch
 from debias.training.device import Compute
-from debias.models.encoding import require_eval
-from debias.models import ConvVAENetwork
-from debias.models.vae import kl_to_standard_normal
 from debias.types import Latents
 
 AT_ONCE = 256  # faces decoded at once

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from debias.training.batches import Batch
 from debias.errors import ConfigError
 from debias.models.blocks import strided
-from debias.settings import Settings
+from debias.plugins import Settings
+from debias.training.batches import Batch
 
 LOG_VAR_LIMIT = 15.0
 SMALLEST_VARIANCE = (0.5 / 255) ** 2  # half a grey level: finer differences are rounding

@@ -1,8 +1,8 @@
 """What the commands do, as functions: same names and defaults as their options, values back.
 
 A source is what a command takes (a folder, store, archive or recipe file), or a recipe as a
-mapping or as a value. Stages tell on standard error when they begin; ``debias.tracking.progress.Silence()``
-as ``progress`` keeps them quiet.
+mapping or as a value. Stages tell on standard error when they begin;
+``debias.tracking.progress.Silence()`` as ``progress`` keeps them quiet.
 """
 
 import json
@@ -13,28 +13,24 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from debias.pipeline import export as exporting, ingest as ingesting
-from debias.storage.artifacts import RunFolder
-from debias.pipeline.recipe import (
-    FacesRecipe,
-    RunConfig,
-    SpaceRecipe,
-    parse_config,
-    parse_faces,
-    parse_space,
-)
 from debias.datasets.recognition import plain_name, recognised
-from debias.training.device import choose
 from debias.errors import ConfigError, DataError
-from debias.pipeline.export import Export
-from debias.tracking.progress import Lines, Progress
-from debias.tracking.connect import choose_tracking
+from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
-from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
 from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
+from debias.pipeline import export as exporting
+from debias.pipeline import ingest as ingesting
+from debias.pipeline.export import Export
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, parse_config, parse_faces, parse_space
 from debias.pipeline.representation import encode_store
 from debias.pipeline.representativeness import require_trainable
-from debias.pipeline.step import Job, dump
+from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
+from debias.pipeline.step import Job
+from debias.plugins import dump
+from debias.storage.artifacts import RunFolder
+from debias.tracking.connect import choose_tracking
+from debias.tracking.progress import Lines, Progress
+from debias.training.device import choose
 from debias.types import FaceStore, Latents
 
 Source = str | Path | Mapping[str, Any] | FacesRecipe | StoredFaces

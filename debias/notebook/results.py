@@ -1,4 +1,4 @@
-"""What the functions of :mod:`debias.notebook.functions` return: finished folders, opened as values."""
+"""What :mod:`debias.notebook.functions` return: finished folders, opened as values."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from debias.notebook import views as showing
-from debias.storage.artifacts import Artifact, RunFolder, load_faces, load_weights
 from debias.errors import ArtifactCorruptError, DataError
-from debias.pipeline.finished_audit import open_audit
 from debias.metrics import ComparisonReport, FairnessReport
 from debias.pipeline.fairness import read_run
-from debias.types import FaceStore, Latents, SamplingWeights
+from debias.pipeline.finished_audit import open_audit
+from debias.pipeline.values import load_weights
+from debias.shown import Shown
+from debias.storage.artifacts import Artifact, RunFolder, load_faces
+from debias.types import FaceStore, Latents
+from debias.weighting.weights import SamplingWeights
 
 # The file of a finished folder that says which faces it is about, and where in it.
 POINTERS = {
@@ -85,7 +87,7 @@ def _part(folder: Path, stage: str, key: str) -> Artifact:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RunResult(showing.Shown):
+class RunResult(Shown):
     """A finished run.
 
     Attributes:
@@ -99,9 +101,6 @@ class RunResult(showing.Shown):
     def __repr__(self) -> str:
         said = "".join(f"\n* {sentence}" for sentence in self.report["concluded"])
         return f"RunResult {self.report['name']!r} in {self.folder}{said}"
-
-    def _look(self) -> showing.Look:
-        return showing.of_run(self.report, self.folder / "report.html")
 
     @cached_property
     def fairness(self) -> dict[str, FairnessReport]:
@@ -127,7 +126,7 @@ class RunResult(showing.Shown):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AuditResult(showing.Shown):
+class AuditResult(Shown):
     """A finished audit in a folder.
 
     Attributes:
@@ -141,9 +140,6 @@ class AuditResult(showing.Shown):
     def __repr__(self) -> str:
         said = "".join(f"\n* {sentence}" for sentence in self.verdicts)
         return f"AuditResult {self.document['name']!r} in {self.folder}{said}"
-
-    def _look(self) -> showing.Look:
-        return showing.of_audit_folder(self.document, self.folder / "audit.html")
 
     @property
     def verdicts(self) -> list[str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from debias.errors import ConfigError, DataError
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from debias.auditing.audit_report import AuditReport
+    from debias.weighting.weights import SamplingWeights
 
 Drawing = tuple[Callable[["Figure"], None], float]  # fills a figure; its height in inches
 WIDTH = 7.6  # inches
@@ -33,66 +33,43 @@ class Look:
     drawings: Callable[[], Mapping[str, Drawing]]
 
 
-class Shown:
-    """A value that a notebook shows as a page; made from Python, it shows no photograph."""
+def framed(value: object) -> str:
+    """HTML for a notebook; made from Python, it shows no photograph."""
+    # Framed: the page brings a style of its own, which must not become that of the notebook.
+    page = escape(look(value).page())
+    style = "width: 100%; height: 40rem; border: 1px solid #dcdfe3"
+    return f'<iframe srcdoc="{page}" sandbox title="{type(value).__name__}" style="{style}">'
 
-    def _look(self) -> Look:
-        raise NotImplementedError
 
-    def _repr_html_(self) -> str:
-        # Framed: the page brings a style of its own, which must not become that of the notebook.
-        page = escape(self._look().page())
-        style = "width: 100%; height: 40rem; border: 1px solid #dcdfe3"
-        return f'<iframe srcdoc="{page}" sandbox title="{type(self).__name__}" style="{style}">'
+def save(value: object, path: Path) -> Path:
+    """Write the page; see :meth:`debias.shown.Shown.save_html`."""
+    from debias.report.html import put
+    from debias.storage.files import storage_error
 
-    def save_html(self, path: str | Path) -> Path:
-        """Write the page, one self-contained file that only its owner can read.
+    page = look(value).page()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, page)
+    except OSError as error:
+        raise storage_error(error, path.parent) from error
+    return path
 
-        Args:
-            path: File to write; folders above it are made.
 
-        Raises:
-            StorageError: It cannot be written.
-        """
-        from debias.storage.files import storage_error
-        from debias.report.html import put
+def plot(value: object, chart: str | None) -> "Figure":
+    """Draw one chart; see :meth:`debias.shown.Shown.plot`."""
+    from debias.plugins import unknown
+    from debias.report.charts.style import chart as drawn
 
-        path, page = Path(path), self._look().page()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            put(path, page)
-        except OSError as error:
-            raise storage_error(error, path.parent) from error
-        return path
-
-    @property
-    def charts(self) -> tuple[str, ...]:
-        """Names of the charts that :meth:`plot` draws, the most telling one first."""
-        return tuple(self._look().drawings())
-
-    def plot(self, chart: str | None = None) -> "Figure":
-        """Draw one chart of the page as a matplotlib figure.
-
-        Args:
-            chart: One of ``charts``; None for the first.
-
-        Raises:
-            ConfigError: There is no such chart.
-            DataError: There is nothing to draw.
-        """
-        from debias.plugins import unknown
-        from debias.report.charts.style import chart as drawn
-
-        drawings = self._look().drawings()
-        if not drawings:
-            raise DataError(f"this {type(self).__name__} has nothing to draw; its numbers say why")
-        name = next(iter(drawings)) if chart is None else chart
-        if name not in drawings:
-            raise ConfigError(unknown("chart", name, drawings))
-        draw, height = drawings[name]
-        figure = drawn(draw, WIDTH, height)
-        figure.set_facecolor("white")  # a notebook may stand it on black
-        return figure
+    drawings = look(value).drawings()
+    if not drawings:
+        raise DataError(f"this {type(value).__name__} has nothing to draw; its numbers say why")
+    name = next(iter(drawings)) if chart is None else chart
+    if name not in drawings:
+        raise ConfigError(unknown("chart", name, drawings))
+    draw, height = drawings[name]
+    figure = drawn(draw, WIDTH, height)
+    figure.set_facecolor("white")  # a notebook may stand it on black
+    return figure
 
 
 def of_fairness(document: Mapping[str, Any]) -> Look:
@@ -134,16 +111,16 @@ def of_audit_folder(document: Mapping[str, Any], page: Path) -> Look:
     )
 
 
-def of_weights(probability: Float64[np.ndarray, " n"], figures: Mapping[str, Any]) -> Look:
+def of_weights(weights: "SamplingWeights") -> Look:
     """Weights alone: how uneven they are."""
     from debias.report.charts.curves import weight_distribution
     from debias.report.weights_page import render_weights
 
-    multiples = {"weights": probability * len(probability)}
-    drawing = weight_distribution(["weights"], multiples)
+    drawing = weight_distribution(["weights"], {"weights": weights.weight})
     drawings = {} if drawing is None else {"weight_distribution": drawing}
     return Look(
-        page=partial(render_weights, len(probability), figures, drawings), drawings=lambda: drawings
+        page=partial(render_weights, len(weights.weight), weights.describe(), drawings),
+        drawings=lambda: drawings,
     )
 
 
@@ -204,3 +181,18 @@ def _about(report: "AuditReport") -> dict[str, Any]:
             "mlflow": None,
         },
     }
+
+
+LOOKS: dict[str, Callable[[Any], Look]] = {
+    "FairnessReport": lambda report: of_fairness(report.to_dict()),
+    "ComparisonReport": lambda report: of_comparison(report.to_dict()),
+    "AuditReport": of_audit,
+    "SamplingWeights": of_weights,
+    "RunResult": lambda result: of_run(result.report, result.folder / "report.html"),
+    "AuditResult": lambda result: of_audit_folder(result.document, result.folder / "audit.html"),
+}
+
+
+def look(value: object) -> Look:
+    """What there is to see of a value."""
+    return LOOKS[type(value).__name__](value)

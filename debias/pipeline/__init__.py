@@ -4,19 +4,18 @@ A stage that finds its content key among the finished artifacts does nothing. ``
 these functions in tasks; ``mitigate`` calls them one after another.
 """
 
-from debias.tracking.progress import Progress, Silence
 from debias.pipeline.audit import AuditParts, build_audit
 from debias.pipeline.classifier import build_classifier
-from debias.pipeline.earlier import build_earlier
-from debias.ingesting.build import build_faces
-from debias.pipeline.plans import mitigate
-from debias.pipeline.parts import Stages
-from debias.pipeline.faces import build_reference
 from debias.pipeline.comparison import build_report
+from debias.pipeline.earlier import build_earlier
+from debias.pipeline.faces import build_faces, build_reference
+from debias.pipeline.parts import Stages
+from debias.pipeline.plans import mitigate
 from debias.pipeline.representation import build_representation
 from debias.pipeline.representativeness import build_audited_faces, examine
 from debias.pipeline.step import Job, Run, open_job, open_run
 from debias.pipeline.weights import build_arm, build_weights, usable
+from debias.tracking.progress import Progress, Silence
 
 __all__ = [
     "AuditParts",

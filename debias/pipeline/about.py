@@ -3,12 +3,13 @@
 from collections import Counter
 from typing import Any
 
-from debias.storage.artifacts import Artifact
 from debias.ingesting import read_quarantine
-from debias.models import Pretrained
 from debias.ingesting.build import QUARANTINE
+from debias.models import Pretrained
 from debias.pipeline.parts import Stages
-from debias.pipeline.step import Job, Run, dump
+from debias.pipeline.step import Job, Run
+from debias.plugins import dump
+from debias.storage.artifacts import Artifact
 from debias.types import SPLITS, FaceStore
 
 

@@ -11,26 +11,27 @@ import pandas as pd
 from jaxtyping import Float64, Int64
 
 from debias import __version__
-from debias.models import galleries as generation
-from debias.storage.artifacts import Artifact, load_faces, save_arrays, save_latents
 from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
-from debias.training.batches import Batches
+from debias.auditing.latent_pages import anomalies
 from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity
 from debias.errors import EmptyDatasetError
+from debias.ingesting.build import ACCOUNT
 from debias.models import ConvVAENetwork, Pretrained
-from debias.report.audit_page import write_audit_page
-from debias.storage.sealed import write_json
+from debias.models import galleries as generation
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
-from debias.ingesting.build import ACCOUNT
+from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.fidelity import fidelity_of
 from debias.pipeline.history import named
-from debias.auditing.latent_pages import anomalies
-from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.representation import encode_store, faces_may_be_shown, load_representation
-from debias.pipeline.step import Job, dump
+from debias.pipeline.step import Job
+from debias.plugins import dump
+from debias.report.audit_page import write_audit_page
+from debias.storage.artifacts import Artifact, load_faces, save_arrays, save_latents
+from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
+from debias.training.batches import Batches
 from debias.types import FaceStore
 
 STAGE = "audit"

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
-from debias.models import galleries as generation
-from debias.storage.artifacts import Artifact, load_array, load_faces
-from debias.auditing.audit_report import AuditReport
-from debias.auditing.subsets import farthest_first
-from debias.auditing.sections import listed
 from debias.auditing.audit import EARLIER, REFERENCE, Placed
-from debias.models import ConvVAENetwork
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
-from debias.report.pictures import shrink
+from debias.auditing.audit_report import AuditReport
 from debias.auditing.latent_pages import latent_pages
+from debias.auditing.sections import listed
+from debias.auditing.subsets import farthest_first
+from debias.models import ConvVAENetwork
+from debias.models import galleries as generation
 from debias.pipeline.representation import faces_may_be_shown
 from debias.pipeline.step import Job
+from debias.report.pictures import shrink
+from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.types import FaceStore
 
 STEPS = 7  # of a walk into a thin region

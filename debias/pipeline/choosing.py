@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from debias.auditing.subsets import even_subset
-from debias.auditing.resampling import resample
 from debias.auditing.audit import rarity_weights
+from debias.auditing.resampling import resample
+from debias.auditing.subsets import even_subset
 from debias.errors import ConfigError
 from debias.pipeline.finished_audit import FinishedAudit
 from debias.pipeline.manifests import require_ending

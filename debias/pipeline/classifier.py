@@ -7,28 +7,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.models import encoding
-from debias.weighting import sampling
-from debias.storage.artifacts import (
-    Artifact,
-    load_faces,
-    load_network,
-    load_predictions,
-    load_weights,
-    save_network,
-    save_predictions,
-)
-from debias.training.batches import Batch, Batches
 from debias.metrics import TrainingReport, evaluate_predictions
-from debias.models import Classifier
-from debias.report.for_whom import arm_title
-from debias.weighting.sampling import WeightedSampler
-from debias.seeding import stream_seed, torch_generator, torch_stream
+from debias.models import Classifier, encoding
 from debias.pipeline.history import epoch_record, example_batch, replay, save_history
-from debias.pipeline.step import Run, dump
+from debias.pipeline.step import Run
+from debias.pipeline.values import load_predictions, load_weights, save_predictions
+from debias.plugins import dump
+from debias.report.for_whom import arm_title
+from debias.seeding import stream_seed, torch_generator, torch_stream
+from debias.storage.artifacts import Artifact, load_faces, load_network, save_network
 from debias.tracking.tracker import Tracker
+from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, fit
-from debias.types import FaceStore, Predictions, SamplingWeights
+from debias.types import FaceStore, Predictions
+from debias.weighting import sampling
+from debias.weighting.sampling import WeightedSampler
+from debias.weighting.weights import SamplingWeights
 
 STAGE = "classifier"
 THRESHOLD = 0.5

@@ -12,11 +12,11 @@ from typing import Any
 
 from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
+from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, json_text
+from debias.metrics import compare as compare_reports
 from debias.pipeline.evaluating import NUMBERS as EVALUATION
 from debias.pipeline.evaluating import read_evaluation
 from debias.storage.files import replace_file
-from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, json_text
-from debias.metrics import compare as compare_reports
 from debias.types import BASELINE
 
 NUMBERS = "comparison.json"

@@ -11,26 +11,27 @@ import numpy as np
 import pandas as pd
 
 from debias import __version__, metrics, report
-from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.density import active_dimensions
 from debias.errors import StorageError
 from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, TrainingReport
-from debias.report import for_whom
-from debias.report.words import arm_name
-from debias.storage.sealed import write_json
-from debias.seeding import numpy_generator
 from debias.pipeline import findings
 from debias.pipeline.about import about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name, measure
+from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.fairness import arm_comparisons, arm_reports
 from debias.pipeline.history import load_history
 from debias.pipeline.parts import Stages
-from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.representation import faces_may_be_shown, is_trained
-from debias.pipeline.step import Run, dump
 from debias.pipeline.situation import sentence, situations
+from debias.pipeline.step import Run
 from debias.pipeline.weights import load_multiples
 from debias.pipeline.withholding import small_test_groups, small_training_groups, without
+from debias.plugins import dump
+from debias.report import for_whom
+from debias.report.words import arm_name
+from debias.seeding import numpy_generator
+from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
+from debias.storage.sealed import write_json
 from debias.types import BASELINE, FaceStore
 
 STAGE = "comparison"

@@ -9,17 +9,18 @@ import numpy as np
 from jaxtyping import Shaped
 from scipy.stats import spearmanr
 
-from debias.weighting import sampling
-from debias.storage.artifacts import Artifact, load_array, load_faces, save_arrays
-from debias.pipeline.recipe import DiscriminatorRecipe
-from debias.weighting.image_ratio import LogRatios, Sets, cross_fitted_log_ratios, shrunk
-from debias.storage.sealed import write_json
-from debias.seeding import numpy_generator
 from debias.pipeline.faces import SPLIT
-from debias.pipeline.step import Run, dump
+from debias.pipeline.recipe import DiscriminatorRecipe
+from debias.pipeline.step import Run
+from debias.plugins import dump
+from debias.seeding import numpy_generator
 from debias.statistics.areas import area_under_curve
-from debias.weighting.style import match_style
+from debias.storage.artifacts import Artifact, load_array, load_faces, save_arrays
+from debias.storage.sealed import write_json
 from debias.types import FaceStore
+from debias.weighting import sampling
+from debias.weighting.image_ratio import LogRatios, Sets, cross_fitted_log_ratios, shrunk
+from debias.weighting.style import match_style
 
 STAGE = "discriminator"
 TELLTALE = 0.95  # two sets told apart better than this differ in more than their people

@@ -1,11 +1,11 @@
 """The earlier version of the data: decoded as the data themselves are, to see what changed."""
 
-from debias.storage.artifacts import Artifact
-from debias.pipeline.recipe import FacesRecipe
 from debias.errors import ConfigError
 from debias.ingesting import Selection
 from debias.ingesting.build import ingest_faces
+from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.step import Job
+from debias.storage.artifacts import Artifact
 
 
 def build_earlier(job: Job) -> Artifact | None:

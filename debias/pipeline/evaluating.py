@@ -15,8 +15,8 @@ import pandas as pd
 
 from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
-from debias.storage.files import replace_file
 from debias.metrics import FairnessReport, evaluate, json_text
+from debias.storage.files import replace_file
 
 PAGE, NUMBERS = "evaluation.html", "evaluation.json"
 SCHEMA = 1

@@ -16,10 +16,9 @@ from jaxtyping import Int64
 
 from debias import __version__
 from debias.auditing.before_after import compare_coverage, compare_groups
-from debias.pipeline.choosing import Chosen, Request, check, choose
-from debias.errors import DataError
 from debias.auditing.export_sentences import sentences
-from debias.storage.files import storage_error
+from debias.errors import DataError
+from debias.pipeline.choosing import Chosen, Request, check, choose
 from debias.pipeline.finished_audit import FinishedAudit, open_audit
 from debias.pipeline.manifests import (
     COLUMNS,
@@ -30,9 +29,10 @@ from debias.pipeline.manifests import (
     remarks,
     write_manifest,
 )
-from debias.storage.sealed import fingerprint, write_json
 from debias.seeding import numpy_generator
 from debias.statistics.groupings import group_names
+from debias.storage.files import storage_error
+from debias.storage.sealed import fingerprint, write_json
 
 SCHEMA = 1
 

@@ -6,16 +6,25 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
-from debias.pipeline.recipe import ReferenceRecipe
-from debias.decoding.rules import decoded_by
-from debias.errors import EmptyDatasetError
 from debias import ingesting as ingest
-from debias.storage.locks import locked
-from debias.seeding import numpy_generator, stream_seed
+from debias.decoding.rules import decoded_by
+from debias.errors import (
+    DataError,
+    DatasetSmallerThanBatchError,
+    EmptyDatasetError,
+    SingleClassError,
+)
 from debias.ingesting import decoded as decoding
-from debias.ingesting.build import QUARANTINE, judge
-from debias.pipeline.step import Job, dump
+from debias.ingesting.build import QUARANTINE, ingest_faces, judge
+from debias.models.pretrained import Pretrained
+from debias.pipeline.foreseen import foreseen
+from debias.pipeline.recipe import ReferenceRecipe, RunConfig
+from debias.pipeline.step import Job, Run
+from debias.plugins import dump
+from debias.seeding import numpy_generator, stream_seed
+from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
+from debias.storage.locks import locked
+from debias.types import SPLITS, FaceStore
 
 STAGE = "reference"
 SPLIT = "reference"
@@ -96,3 +105,39 @@ def _chosen(run: Job, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.Data
     generator = numpy_generator(run.config.seed, "reference/draw")
     chosen = ingest.drawn_evenly(samples, recipe.even_over, recipe.most, generator)
     return chosen.assign(split=SPLIT, label=0)
+
+
+def build_faces(run: Run) -> Artifact:
+    """List, filter, decode and split the faces, or find them decoded.
+
+    Raises:
+        DataError: The data cannot be used; the message says why.
+    """
+    artifact = ingest_faces(run.config, run.folder, run.progress, about=run.compute.describe())
+    faces = load_faces(artifact)
+    _check(faces, run.config)
+    for sentence in foreseen(run.config, faces):
+        run.progress.note(sentence)
+    return artifact
+
+
+def _check(faces: FaceStore, config: RunConfig) -> None:
+    """Refuse a store that cannot be trained or tested on."""
+    for split in SPLITS:
+        labels = faces.labels(faces.rows(split))
+        if not len(labels):
+            raise DataError(f"no image is left for {split}; see selection in the config")
+        if split != "validation" and len(set(labels.tolist())) < 2:
+            only = faces.classes[labels[0]]
+            raise SingleClassError(f"every {split} image has {faces.label} = {only!r}")
+    size = len(faces.rows("train"))
+    trained = [("classifier", config.classifier.training)]
+    if not isinstance(config.representation.model, Pretrained):
+        trained.append(("representation", config.representation.training))
+    for part, training in trained:
+        if size < training.batch_size:
+            raise DatasetSmallerThanBatchError(
+                f"there are {size} training images, fewer than one batch of "
+                f"{training.batch_size}; set {part}.training.batch_size to "
+                f"{max(2, size // 4)} or less, or use more images"
+            )

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from debias import metrics
-from debias.storage.artifacts import Artifact, RunFolder, load_faces, load_predictions
 from debias.errors import ArtifactCorruptError, DataError
 from debias.metrics import ComparisonReport, FairnessReport, Rules
 from debias.pipeline.step import Run
+from debias.pipeline.values import load_predictions
+from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.types import BASELINE, FaceStore
 
 

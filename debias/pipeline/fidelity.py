@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from debias.models import galleries as generation
-from debias.storage.artifacts import Artifact, load_latents
 from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import active_dimensions
 from debias.models import ConvVAENetwork
+from debias.models import galleries as generation
 from debias.pipeline.representation import encode_store
 from debias.pipeline.step import Job
+from debias.storage.artifacts import Artifact, load_latents
 from debias.types import FaceStore
 
 MOST_HELD_OUT, MOST_TRAINING = 500, 5000  # images looked at, to keep it within seconds

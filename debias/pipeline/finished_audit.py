@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from debias.storage.artifacts import Artifact, RunFolder, load_latents
 from debias.auditing import AuditRules
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.errors import DataError
 from debias.plugins import OneOf
+from debias.storage.artifacts import Artifact, RunFolder, load_latents
 from debias.storage.sealed import sealed_in
 from debias.types import Latents
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from debias.pipeline import source
-from debias.storage.artifacts import Artifact, RunFolder, load_faces
-from debias.pipeline.recipe import FacesRecipe
-from debias.tracking.progress import Progress
-from debias.report.ingest_page import write_ingest_page
-from debias.storage.sealed import read_manifest, sealed_in, write_json
-from debias.pipeline.source import store_recipe
 from debias.ingesting.build import ACCOUNT, STAGE, ingest_faces
+from debias.ingesting.rules import FacesRecipe
+from debias.pipeline import source
 from debias.pipeline.foreseen import few_images
+from debias.pipeline.source import store_recipe
+from debias.report.ingest_page import write_ingest_page
+from debias.storage.artifacts import Artifact, RunFolder, load_faces
+from debias.storage.sealed import read_manifest, sealed_in, write_json
+from debias.tracking.progress import Progress
 
 PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
 

@@ -13,8 +13,8 @@ import pandas as pd
 from jaxtyping import Int64
 
 from debias.errors import ConfigError
-from debias.storage.files import replace_file
 from debias.pipeline.finished_audit import PLACES, FinishedAudit
+from debias.storage.files import replace_file
 
 PRIVATE = 0o600  # names and annotations of people
 FORMULA = ("=", "+", "-", "@")  # the first sign of one

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from debias.plugins import OneOf
-from debias.settings import Settings
+from debias.plugins import OneOf, Settings
 
 SUGGESTED = 3  # places named at most
 Place = tuple[str, ...]

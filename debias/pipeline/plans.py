@@ -3,10 +3,9 @@
 from typing import Any
 
 from debias.pipeline.classifier import build_classifier
-from debias.ingesting.build import build_faces
-from debias.pipeline.parts import Stages
-from debias.pipeline.faces import build_reference
 from debias.pipeline.comparison import build_report
+from debias.pipeline.faces import build_faces, build_reference
+from debias.pipeline.parts import Stages
 from debias.pipeline.representation import build_representation
 from debias.pipeline.step import Run
 from debias.pipeline.weights import build_arm, usable

@@ -9,14 +9,12 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from debias.auditing.rules import AuditRules
-from debias.training.views import Augmentation
 from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
-from debias.training.device import Device, Precision
 from debias.errors import ConfigError
-from debias.ingesting import Filters, IngestRules, Selection
+from debias.ingesting import Filters
+from debias.ingesting.rules import FacesRecipe
 from debias.metrics import Rules
-from debias.pipeline.misspelt import problem
 from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
@@ -25,9 +23,12 @@ from debias.models import (
     PooledClassifier,
     Pretrained,
 )
-from debias.plugins import OneOf
-from debias.settings import Settings
+from debias.pipeline.misspelt import problem
+from debias.plugins import OneOf, Settings
+from debias.tracking.tracker import TrackingOptions
+from debias.training.device import Device, Precision
 from debias.training.loop import Training
+from debias.training.views import Augmentation
 from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, Uniform, Weighting
 
 R = TypeVar("R", bound=Settings)
@@ -118,62 +119,6 @@ class DiscriminatorRecipe(Settings):
         description="'matched' evens out colour, contrast and sharpness between the data and the "
         "reference first, for a reference from another camera.",
     )
-
-
-class ReportOptions(Settings):
-    """What the report and the tracker may show."""
-
-    show_faces: bool = Field(
-        default=False,
-        description="Whether images of real people may appear; drawn faces always appear.",
-    )
-
-
-class TrackingOptions(Settings):
-    """Where metrics go. MLFLOW_TRACKING_URI in the environment decides when uri is empty."""
-
-    enabled: bool = Field(default=True, description="Whether to record in MLflow at all.")
-    uri: str | None = Field(
-        default=None, description="MLflow address; empty: the environment, else a local file."
-    )
-    experiment: str = Field(default="debias", min_length=1, description="MLflow experiment.")
-
-    @field_validator("uri")
-    @classmethod
-    def _no_password(cls, uri: str | None) -> str | None:
-        """Configs are stored in clear by orchestrators and trackers alike."""
-        if uri and "@" in uri.split("://", 1)[-1].split("/", 1)[0]:
-            raise ValueError(
-                "must not hold a user name or password; give the full address in the environment "
-                "variable MLFLOW_TRACKING_URI"
-            )
-        return uri
-
-
-class FacesRecipe(Settings):
-    """From a collection of images to a store of faces."""
-
-    name: str = Field(
-        default="faces", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run."
-    )
-    seed: int = Field(default=0, ge=0, description="Seed of every random stream.")
-    data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
-        description="Where the faces come from."
-    )
-    label: str | None = Field(
-        default=None, description="Column that a classifier predicts; empty: none yet."
-    )
-    positive: str | None = Field(
-        default=None, description="Label value that counts as positive; empty: the last by name."
-    )
-    attributes: tuple[str, ...] = Field(
-        default=(),
-        description="Annotated columns by which results are broken down; never seen by a model.",
-    )
-    image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
-    selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
-    ingest: IngestRules = Field(default=IngestRules(), description="Framing, limits, duplicates.")
-    report: ReportOptions = ReportOptions()
 
 
 class SpaceRecipe(FacesRecipe):

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from debias.pipeline.recipe import RunConfig
 from debias.errors import ConfigError, DataError, StorageError
+from debias.pipeline.recipe import RunConfig
 from debias.pipeline.source import Request, run_recipe
 
 RECIPE = "recipe.yaml"

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
-from debias.models import encoding
-from debias.storage.artifacts import Artifact, load_faces, load_latents, save_latents
-from debias.training.batches import Batch, Batches
 from debias.density import active_dimensions
 from debias.errors import DataError
-from debias.models import ConvVAE, ConvVAENetwork, ImageEncoder, Pretrained, SampleIndex
-from debias.tracking.progress import Advance, silent
-from debias.storage.sealed import write_json
+from debias.models import ConvVAE, ConvVAENetwork, ImageEncoder, Pretrained, SampleIndex, encoding
 from debias.pipeline import vae
 from debias.pipeline.history import named, replay
-from debias.pipeline.step import Job, dump
+from debias.pipeline.step import Job
 from debias.pipeline.vae import AT_ONCE, STAGE
+from debias.plugins import dump
+from debias.storage.artifacts import Artifact, load_faces, load_latents, save_latents
+from debias.storage.sealed import write_json
+from debias.tracking.progress import Advance, silent
 from debias.tracking.tracker import Tracker
+from debias.training.batches import Batch, Batches
 from debias.types import FaceStore, Latents
 
 

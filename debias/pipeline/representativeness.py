@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from debias.storage.artifacts import Artifact, load_faces
 from debias.auditing.audit import declared_shares, require_declarable, require_enough
 from debias.errors import DataError, DatasetSmallerThanBatchError
+from debias.ingesting.build import ingest_faces
 from debias.models.pretrained import Pretrained
 from debias.pipeline.audit import AuditParts, audited_rows, build_audit
 from debias.pipeline.earlier import build_earlier
-from debias.ingesting.build import ingest_faces
 from debias.pipeline.faces import build_reference
 from debias.pipeline.representation import build_representation
 from debias.pipeline.step import Job
+from debias.storage.artifacts import Artifact, load_faces
 from debias.types import FaceStore
 
 

@@ -11,8 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from debias.datasets.recognition import known_groups, plain_name, recognised
+from debias.errors import ConfigError
+from debias.ingesting.columns import coded
+from debias.ingesting.decoded import list_samples
+from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import (
-    FacesRecipe,
     RunConfig,
     SpaceRecipe,
     demo,
@@ -22,10 +26,6 @@ from debias.pipeline.recipe import (
     put,
     read_recipe,
 )
-from debias.datasets.recognition import known_groups, plain_name, recognised
-from debias.errors import ConfigError
-from debias.ingesting.columns import coded
-from debias.ingesting.decoded import list_samples
 
 OPTIONS = {"name": "--layout", "table": "--table", "subject_column": "--subject"}
 SIDE = 64

@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from debias.storage.artifacts import Artifact, RunFolder, content_key
-from debias.pipeline.recipe import RunConfig, SpaceRecipe
-from debias.training.device import Compute, choose
-from debias.tracking.progress import Progress, Silence
-from debias.settings import Settings
 from debias.ingesting.choosing import labelled
 from debias.ingesting.decoded import list_samples
 from debias.pipeline.finished import AUDIT, REPORT, make_room
+from debias.pipeline.recipe import RunConfig, SpaceRecipe
+from debias.plugins import dump
+from debias.storage.artifacts import Artifact, RunFolder, content_key
+from debias.tracking.progress import Progress, Silence
 from debias.tracking.tracker import NullTracking, Tracker, Tracking
+from debias.training.device import Compute, choose
 
 J = TypeVar("J", bound="Job")
 
@@ -172,9 +172,3 @@ def _opened(
         progress=progress,
         tags=tags or {},
     )
-
-
-def dump(settings: object) -> dict[str, Any]:
-    """Plain values of a settings tree; plug-ins keep all their own fields."""
-    assert isinstance(settings, Settings)  # every registered plug-in is one
-    return settings.model_dump(mode="json", serialize_as_any=True)

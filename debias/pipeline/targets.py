@@ -8,11 +8,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from debias import density, metrics
-from debias.storage.artifacts import Artifact, load_faces, load_latents
 from debias.density import DensityEstimator, MixtureDensity, RatioDensity
 from debias.density.descriptors import DESCRIPTORS, describe
 from debias.errors import ConfigError
-from debias.weighting.membership import calibrated_membership, cross_fitted_membership
 from debias.pipeline.discriminator import (
     annotated,
     build_group_ratio,
@@ -21,10 +19,13 @@ from debias.pipeline.discriminator import (
 )
 from debias.pipeline.faces import SPLIT
 from debias.pipeline.representation import encode_store
-from debias.pipeline.step import Run, dump
+from debias.pipeline.step import Run
+from debias.plugins import dump
 from debias.statistics.groupings import UNKNOWN
+from debias.storage.artifacts import Artifact, load_faces, load_latents
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio, Weighting
+from debias.weighting.membership import calibrated_membership, cross_fitted_membership
 
 Table = tuple[TrainingTable, dict[str, Any]]
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from debias.models import encoding, galleries as generation
+from debias.density import active_dimensions
+from debias.models import ConvVAE, ConvVAENetwork, encoding
+from debias.models import galleries as generation
+from debias.pipeline.history import epoch_record, example_batch, save_history
+from debias.pipeline.step import Job
+from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.storage.artifacts import (
     Artifact,
     load_array,
@@ -16,17 +21,12 @@ from debias.storage.artifacts import (
     save_latents,
     save_network,
 )
-from debias.training.batches import Batch, Batches
-from debias.density import active_dimensions
-from debias.models import ConvVAE, ConvVAENetwork
-from debias.weighting.sampling import shuffled
 from debias.storage.sealed import write_json
-from debias.seeding import numpy_generator, torch_generator, torch_stream
-from debias.pipeline.history import epoch_record, example_batch, save_history
-from debias.pipeline.step import Job
 from debias.tracking.tracker import Tracker
+from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, fit
 from debias.types import FaceStore, Latents
+from debias.weighting.sampling import shuffled
 
 STAGE = "representation"
 SHOWN = 12  # faces per reconstruction sheet

@@ -11,16 +11,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped
 
-from debias.weighting.latent_weights import latent_weights
 from debias.density import Points
 from debias.density.principal import PrincipalComponents
-from debias.storage.embeddings import ID_COLUMNS, TABLES, EmbeddingTable, read_embeddings
 from debias.errors import ConfigError, DataError, StorageError, WeightError
-from debias.storage.files import replace_file
 from debias.metrics import association
-from debias.weighting.reach import reach, readings
 from debias.statistics.groupings import UNKNOWN
-from debias.types import Latents, SamplingWeights
+from debias.storage.embeddings import ID_COLUMNS, TABLES, EmbeddingTable, read_embeddings
+from debias.storage.files import replace_file
+from debias.types import Latents
+from debias.weighting.latent_weights import latent_weights
+from debias.weighting.reach import reach, readings
+from debias.weighting.weights import SamplingWeights
 
 POINTS_DRAWN = 20_000
 NAMED = 8  # columns in a sentence

@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 
 from debias import metrics
-from debias.storage.artifacts import Artifact, load_faces, load_weights, save_weights
 from debias.errors import WeightError
-from debias.storage.sealed import write_json
-from debias.seeding import stream_seed
 from debias.pipeline.history import named
-from debias.pipeline.step import Run, dump
+from debias.pipeline.step import Run
 from debias.pipeline.targets import Given, Inputs, score_of
+from debias.pipeline.values import load_weights, save_weights
 from debias.pipeline.withholding import small_training_groups, without
+from debias.plugins import dump
+from debias.seeding import stream_seed
+from debias.storage.artifacts import Artifact, load_faces
+from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
-from debias.types import BASELINE, FaceStore, SamplingWeights
+from debias.types import BASELINE, FaceStore
 from debias.weighting.gate import in_an_epoch
+from debias.weighting.weights import SamplingWeights
 
 STAGE = "weights"
 STEADY = 1000  # effective images below which the report says what that means

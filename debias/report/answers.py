@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report import comparison_page as comparison_view, fairness_view
+from debias.report import comparison_page as comparison_view
+from debias.report import fairness_view
 from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.banners import arm_notes, banners
 from debias.report.board import View

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 
 from debias.report.charts.audit_comparison_charts import distance, shares_of_regions
 from debias.report.charts.audit_group_charts import group_rarity, group_shares
-from debias.report.charts.maps import maps
-from debias.report.pictures_of_audits import AuditPictures
 from debias.report.charts.audit_space_charts import clusters, coverage, directions
+from debias.report.charts.maps import maps
 from debias.report.charts.style import WIDTH, svg
+from debias.report.pictures_of_audits import AuditPictures
 
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]

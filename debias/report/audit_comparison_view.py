@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report.audit_faces import lacks_faces, sheet
-from debias.report.pictures_of_audits import AuditPictures
 from debias.report.audit_space_view import CARDS_OPEN, MOST, explained
 from debias.report.board import View
 from debias.report.ingest_view import shown
+from debias.report.pictures_of_audits import AuditPictures
 
 Document = Mapping[str, Any]
 ANOTHER_CAMERA = (

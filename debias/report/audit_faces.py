@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from debias.report.pictures_of_audits import AuditPictures
 from debias.report.board import View
 from debias.report.ingest_view import shown
 from debias.report.pictures import contact_sheet, shrink, webp
+from debias.report.pictures_of_audits import AuditPictures
 
 COLUMNS = 6
 SIDE = 72  # pixels of one face on a sheet

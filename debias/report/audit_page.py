@@ -11,12 +11,12 @@ from debias.report.audit_charts import audit_figures
 from debias.report.audit_comparison_view import comparison
 from debias.report.audit_faces import lacks_faces, sheet
 from debias.report.audit_groups_view import group_tables, what_is_known
-from debias.report.charts.maps import map_names
-from debias.report.pictures_of_audits import AuditPictures
 from debias.report.board import View
+from debias.report.charts.maps import map_names
 from debias.report.charts.style import GROUPS_DRAWN
 from debias.report.html import embedded, fill, put
 from debias.report.ingest_view import shown
+from debias.report.pictures_of_audits import AuditPictures
 from debias.report.readings import source_name
 from debias.report.words import day, plain_value, words
 

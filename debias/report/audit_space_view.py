@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from debias.report.audit_faces import lacks_faces, latent_page, sheet, strip, tiles
-from debias.report.pictures_of_audits import AuditPictures
 from debias.report.board import View
+from debias.report.pictures_of_audits import AuditPictures
 from debias.report.words import full_group_name
 
 Document = Mapping[str, Any]

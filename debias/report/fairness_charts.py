@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from debias.report.charts.change_charts import change_by_group, gap_change
-from debias.report.charts.style import WIDTH, svg
 from debias.report.charts.rows import detectable, intervals_by_group
+from debias.report.charts.style import WIDTH, svg
 from debias.report.charts.tiles import calibration, confusion, scores
 from debias.report.readings import usual_place
 

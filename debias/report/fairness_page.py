@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.report import comparison_page as comparison_view, fairness_view, tables
+from debias.report import comparison_page as comparison_view
+from debias.report import fairness_view, tables
+from debias.report.blocks import Row
 from debias.report.board import View
 from debias.report.fairness_charts import (
     MEASURES_DRAWN,
@@ -14,7 +16,6 @@ from debias.report.fairness_charts import (
     fairness_figures,
 )
 from debias.report.html import embedded, fill, put
-from debias.report.blocks import Row
 from debias.report.readings import metric_meaning, opened
 from debias.report.words import arm_name, attribute_name, group_name, is_number
 

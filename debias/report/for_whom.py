@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report.arms import comparisons_of, fairness_of
-from debias.report.html import fill
 from debias.report.blocks import Row, of
+from debias.report.html import fill
 from debias.report.readings import (
     is_worse_high,
     metric_name,

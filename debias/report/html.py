@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from debias.storage.files import replace_file
 from debias.report.words import clean, is_number, number, words
+from debias.storage.files import replace_file
 
 
 def fill(template: str, view: Mapping[str, Any]) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from debias.report import contact_sheet, ingest_view
-from debias.report.contact_sheet import FacePictures
-from debias.report.charts.style import GROUPS_DRAWN
-from debias.report.html import embedded, fill, put
 from debias.report.charts.ingest_charts import ingest_figures
+from debias.report.charts.style import GROUPS_DRAWN
+from debias.report.contact_sheet import FacePictures
+from debias.report.html import embedded, fill, put
 from debias.report.words import day
 
 Document = Mapping[str, Any]

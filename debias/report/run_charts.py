@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
 from debias.report.charts.style import WIDTH, svg
+from debias.report.charts.weight_charts import weight_share
 from debias.report.fairness_charts import run_figures
 from debias.report.pictures import Pictures
-from debias.report.charts.weight_charts import weight_share
 
 Drawing = tuple[Callable[[Figure], None], float]
 

@@ -8,9 +8,9 @@ from typing import Any
 from debias.report import facts, tables
 from debias.report.answers import answers
 from debias.report.board import scores
-from debias.report.run_charts import figures
 from debias.report.html import embedded, fill, put
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
+from debias.report.run_charts import figures
 from debias.report.words import day, plain_value
 
 COLUMNS = 6

@@ -18,8 +18,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
 from jaxtyping import Bool, Int64
 
-from debias.datasets.listing import safe_text, shown
 from debias.errors import DataError, DuplicateIdError
+from debias.storage.names import safe_text, shown
 from debias.types import Rejected
 
 # A column that only happens to bear one of these names must not decide anything.

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 from debias.tracking import servers
-from debias.pipeline.recipe import TrackingOptions
-from debias.tracking.tracker import NullTracking, Tracking
+from debias.tracking.tracker import NullTracking, Tracking, TrackingOptions
 
 ADDRESS = "MLFLOW_TRACKING_URI"
 
@@ -20,7 +19,9 @@ def choose_tracking(options: TrackingOptions, folder: Path) -> Tracking:
         return NullTracking()
     for name, value in servers.client_environment().items():
         os.environ.setdefault(name, value)  # before the import, which would set up telemetry
-    from debias.tracking.mlflow_tracker import MlflowTracking  # four seconds that not every run needs
+    from debias.tracking.mlflow_tracker import (
+        MlflowTracking,  # four seconds that not every run needs
+    )
 
     local = servers.local_store(folder)
     uri = options.uri or os.environ.get(ADDRESS) or local

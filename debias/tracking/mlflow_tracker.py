@@ -48,9 +48,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
+from debias.errors import TrackingError
 from debias.tracking import views as pages
 from debias.tracking.addresses import without_password
-from debias.errors import TrackingError
 from debias.tracking.servers import client_environment
 from debias.tracking.tracker import NullTracker, Tracker
 

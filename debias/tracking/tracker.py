@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
+from pydantic import Field, field_validator
+
+from debias.plugins import Settings
 
 
 @runtime_checkable
@@ -149,3 +152,24 @@ class RecordingTracking:
 
     def link(self, key: str = "") -> str | None:
         return None
+
+
+class TrackingOptions(Settings):
+    """Where metrics go. MLFLOW_TRACKING_URI in the environment decides when uri is empty."""
+
+    enabled: bool = Field(default=True, description="Whether to record in MLflow at all.")
+    uri: str | None = Field(
+        default=None, description="MLflow address; empty: the environment, else a local file."
+    )
+    experiment: str = Field(default="debias", min_length=1, description="MLflow experiment.")
+
+    @field_validator("uri")
+    @classmethod
+    def _no_password(cls, uri: str | None) -> str | None:
+        """Configs are stored in clear by orchestrators and trackers alike."""
+        if uri and "@" in uri.split("://", 1)[-1].split("/", 1)[0]:
+            raise ValueError(
+                "must not hold a user name or password; give the full address in the environment "
+                "variable MLFLOW_TRACKING_URI"
+            )
+        return uri

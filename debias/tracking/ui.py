@@ -11,9 +11,9 @@ from pathlib import Path
 from subprocess import Popen
 from typing import TYPE_CHECKING
 
+from debias.errors import PipelineError, TrackingError
 from debias.tracking import servers
 from debias.tracking.addresses import PREFECT, without_password
-from debias.errors import PipelineError, TrackingError
 
 if TYPE_CHECKING:
     from debias.tracking.mlflow_tracker import MlflowTracking

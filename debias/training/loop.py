@@ -10,10 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from debias.errors import DivergedLossError, NonFiniteLossError
+from debias.plugins import Settings
 from debias.training.batches import Batch
 from debias.training.device import Compute
-from debias.errors import DivergedLossError, NonFiniteLossError
-from debias.settings import Settings
 
 
 class Training(Settings):

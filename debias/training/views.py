@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from debias.settings import Settings
+from debias.plugins import Settings
 
 
 class Augmentation(Settings):

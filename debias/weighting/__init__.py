@@ -2,11 +2,12 @@
 
 from typing import ClassVar, Protocol, runtime_checkable
 
-from debias.types import SamplingWeights, TrainingTable
+from debias.types import TrainingTable
 from debias.weighting.group_balance import GroupBalance
 from debias.weighting.latent_rarity import LatentRarity
 from debias.weighting.reference_ratio import ReferenceRatio
 from debias.weighting.uniform import Uniform
+from debias.weighting.weights import SamplingWeights
 
 WEIGHTINGS = {
     "uniform": Uniform,

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from debias.weighting.latent_weights import latent_weights
-from debias.types import SamplingWeights
+from debias.weighting.weights import SamplingWeights
 
 Given = Any  # taken as it comes: scikit-learn wants wrong values refused by ``fit``, in its words
 

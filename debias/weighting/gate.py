@@ -4,7 +4,7 @@ import warnings
 
 from debias.errors import WeightDegeneracyError
 from debias.statistics.concentration import expected_distinct
-from debias.types import SamplingWeights
+from debias.weighting.weights import SamplingWeights
 
 LEAST_SHARE = 0.01
 LEAST_SAMPLES = 50

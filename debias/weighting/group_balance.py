@@ -7,9 +7,10 @@ from jaxtyping import Float64, Int64
 from pydantic import Field
 
 from debias.errors import WeightError
-from debias.settings import Settings
-from debias.types import SamplingWeights, TrainingTable
+from debias.plugins import Settings
+from debias.types import TrainingTable
 from debias.weighting.gate import check
+from debias.weighting.weights import SamplingWeights
 
 REMEDY = "balance fewer attributes ('by'), join small groups, or annotate more images of them"
 

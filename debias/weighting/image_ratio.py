@@ -22,15 +22,16 @@ import pandas as pd
 import torch
 from jaxtyping import Float64, Int64, UInt8
 
-from debias.training.views import Augmentation
-from debias.training.batches import Batch, Batches
-from debias.training.device import Compute
 from debias.errors import WeightError
 from debias.models import Classifier
-from debias.weighting.sampling import WeightedSampler
 from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
+from debias.training.batches import Batch, Batches
+from debias.training.device import Compute
 from debias.training.loop import Training, fit
-from debias.types import FaceStore, SamplingWeights, ShardedImages
+from debias.training.views import Augmentation
+from debias.types import FaceStore, ShardedImages
+from debias.weighting.sampling import WeightedSampler
+from debias.weighting.weights import SamplingWeights
 
 VALUES_AT_ONCE = 2**24  # floats of a piece
 Images = UInt8[np.ndarray, "_ H W 3"]

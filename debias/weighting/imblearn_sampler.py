@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 
-from debias.weighting.latent_weights import latent_weights
 from debias.weighting.estimators import Given
+from debias.weighting.latent_weights import latent_weights
 
 try:
     from imblearn.base import BaseSampler  # type: ignore[import-untyped]

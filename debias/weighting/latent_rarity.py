@@ -4,8 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from debias.types import SamplingWeights, TrainingTable
+from debias.types import TrainingTable
 from debias.weighting.tempered import TemperedRule
+from debias.weighting.weights import SamplingWeights
 
 
 class LatentRarity(TemperedRule):

@@ -16,11 +16,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from debias.density import DENSITIES, DensityEstimator, RatioDensity, log_ratio, rarity
 from debias.errors import ConfigError, DataError, EmptyDatasetError, LabelError
-from debias.weighting.membership import cross_fitted_membership
 from debias.plugins import OneOf, unknown
 from debias.statistics.groupings import group_names
-from debias.types import Latents, SamplingWeights, TrainingTable
+from debias.types import Latents, TrainingTable
 from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio
+from debias.weighting.membership import cross_fitted_membership
+from debias.weighting.weights import SamplingWeights
 
 TARGETS = {"uniform": LatentRarity, "reference": ReferenceRatio, "groups": GroupBalance}
 FEW = 1000  # effective samples below which a training set is thin

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from debias.types import SamplingWeights, TrainingTable
+from debias.types import TrainingTable
 from debias.weighting.tempered import TemperedRule
+from debias.weighting.weights import SamplingWeights
 
 SHARPENED = 10  # exponent of a ratio beyond which chance may decide
 

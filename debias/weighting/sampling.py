@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from torch.utils.data import Sampler
 
 from debias.errors import ArtifactError
-from debias.types import SamplingWeights
+from debias.weighting.weights import SamplingWeights
 
 VERSION = 2  # raised whenever the same seed draws other rows
 BUCKETS = 256  # as many as one byte can name

@@ -8,10 +8,11 @@ import pandas as pd
 from pydantic import Field
 
 from debias.errors import NonFiniteWeightError, WeightError
-from debias.settings import Settings
-from debias.types import SamplingWeights, TrainingTable
+from debias.plugins import Settings
+from debias.types import TrainingTable
 from debias.weighting.gate import check
 from debias.weighting.tempering import apply, temper
+from debias.weighting.weights import SamplingWeights
 
 
 class TemperedRule(Settings):

@@ -4,8 +4,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from debias.settings import Settings
-from debias.types import SamplingWeights, TrainingTable
+from debias.plugins import Settings
+from debias.types import TrainingTable
+from debias.weighting.weights import SamplingWeights
 
 
 class Uniform(Settings):

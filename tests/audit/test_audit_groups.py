@@ -11,10 +11,10 @@ from scipy.stats import binomtest
 
 from debias.auditing.declared import declared_groupings
 from debias.auditing.group_losses import losses
-from debias.auditing.shares import shares
 from debias.auditing.group_words import percent
 from debias.auditing.groups import _judged, _states, audit_groups
 from debias.auditing.rules import AuditRules
+from debias.auditing.shares import shares
 from debias.errors import DataError, GroupSchemaError
 from debias.metrics import hidden_counts
 from debias.statistics.areas import areas_of_people, auc_by_group

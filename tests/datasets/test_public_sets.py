@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 from small_faces_store import write_store
 
-from debias.pipeline.recipe import parse_config
 from debias.datasets import (
     DATASETS,
     LFW,
@@ -31,6 +30,7 @@ from debias.errors import (
     QuarantineLimitExceededError,
     SplitLeakageError,
 )
+from debias.pipeline.recipe import parse_config
 
 HEADER = (
     "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from debias.storage.tables import read_bytes, read_rows, read_table
 from debias.errors import DataError
+from debias.storage.tables import read_bytes, read_rows, read_table
 
 
 def written(tmp_path, content):

@@ -9,13 +9,13 @@ from prefect.states import State
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
-from debias.pipeline.recipe import RunConfig
 from debias.errors import ConfigError, WeightError
 from debias.flows import recipes
 from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
 from debias.flows.recipes import AuditedRecipe, audit_recipe, named, run_recipe
 from debias.flows.tasks import artifact_key, plainly
+from debias.pipeline.recipe import RunConfig
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 FLOWS = [debias_faces, audit_faces]

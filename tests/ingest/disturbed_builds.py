@@ -19,11 +19,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from debias.storage.artifacts import RunFolder
-from debias.pipeline.recipe import parse_faces
 from debias.errors import StorageFullError
 from debias.ingesting import parts
 from debias.ingesting.build import ingest_faces
+from debias.pipeline.recipe import parse_faces
+from debias.storage.artifacts import RunFolder
 
 SIZE = 32
 FULL = 4  # exit status

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from debias.ingesting.build import STAGE
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import MANIFEST, verify
-from debias.ingesting.build import STAGE
 
 KILLS = int(os.environ.get("DEBIAS_KILLS", "40"))
 OFFSETS = 20

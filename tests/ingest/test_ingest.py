@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from debias import ingesting as ingest
 from debias.errors import (
     DataError,
     EmptyDatasetError,
@@ -14,7 +15,6 @@ from debias.errors import (
     LabelError,
     SingleClassError,
 )
-from debias import ingesting as ingest
 from debias.ingesting.columns import clean_text, coded, crossed
 from debias.ingesting.selection import Range, drawn_evenly
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from debias.errors import SplitLeakageError
 from debias import ingesting as ingest
+from debias.errors import SplitLeakageError
 
 
 def table(**columns) -> pd.DataFrame:

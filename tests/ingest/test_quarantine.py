@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import debias
+from debias import ingesting as ingest
 from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import EmptyDatasetError, GroupSchemaError, QuarantineLimitExceededError
-from debias import ingesting as ingest
 from debias.ingesting.quarantine import QuarantineLimits
 from debias.ingesting.rejection_rates import fisher
 from debias.statistics.intervals import holm

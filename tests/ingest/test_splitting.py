@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias.errors import DataError, GroupSchemaError, SplitLeakageError
 from debias import ingesting as ingest
+from debias.errors import DataError, GroupSchemaError, SplitLeakageError
 from debias.ingesting.selection import Caps, Selection
 from debias.ingesting.units import Units, units
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias.metrics.scores import calibration_table, confusion_table, score_table
 from debias.metrics.outcomes import Outcomes
+from debias.metrics.scores import calibration_table, confusion_table, score_table
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import clopper_pearson
 

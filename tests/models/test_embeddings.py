@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from debias.storage.embeddings import read_embeddings
 from debias.errors import DataError
 from debias.models import Embeddings, Encoder
+from debias.storage.embeddings import read_embeddings
 
 VALUES = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 IDS = np.array(list("fbdace"))

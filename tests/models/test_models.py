@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from debias.training.batches import Batch
 from debias.errors import ConfigError
 from debias.models import CLASSIFIERS, REPRESENTATIONS, ConvVAE
 from debias.models.vae import LOG_VAR_LIMIT, Posterior, kl_to_standard_normal
 from debias.seeding import torch_stream
+from debias.training.batches import Batch
 
 
 def batch(size=4, side=32, seed=0) -> Batch:

@@ -11,8 +11,8 @@ from debias.report.audit_charts import audit_figures
 from debias.report.charts.audit_comparison_charts import distance, shares_of_regions
 from debias.report.charts.audit_group_charts import group_shares
 from debias.report.charts.maps import _apart, _countable, maps
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
 from debias.report.charts.style import svg
+from debias.report.pictures_of_audits import AuditMap, AuditPictures
 
 DOCUMENT = fake_audit()
 

@@ -11,8 +11,8 @@ from test_report_page import HOSTILE, OUR_TAGS
 from debias.auditing.sections import of_fidelity
 from debias.report.audit_captions import CAPTIONS
 from debias.report.audit_page import render_audit, write_audit_page
-from debias.report.pictures_of_audits import AuditPictures
 from debias.report.audit_view import collect, how_seen, opening, verdicts
+from debias.report.pictures_of_audits import AuditPictures
 from debias.report.words import clean
 
 DOCUMENTS = {"full": fake_audit(), "empty": empty_audit()}

@@ -72,6 +72,8 @@ def test_hostile_names_stay_text(name):
 
 
 def test_importing_it_needs_neither_matplotlib_nor_torch():
-    code = "import sys, debias.flows.audit_summary; print({'torch', 'matplotlib'} & set(sys.modules))"
+    code = (
+        "import sys, debias.flows.audit_summary;print({'torch', 'matplotlib'} & set(sys.modules))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"

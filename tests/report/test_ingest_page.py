@@ -10,9 +10,9 @@ from reading import FORBIDDEN, Page, replaced, without_pictures
 from rich.console import Console
 from test_report_page import HOSTILE, OUR_TAGS
 
-from debias.report.contact_sheet import PAIRS_OPEN, TILES_A_REASON
 from debias.report.charts.flow import Outcome, flow
 from debias.report.charts.ingest_charts import ingest_figures, rejected_by_group
+from debias.report.contact_sheet import PAIRS_OPEN, TILES_A_REASON
 from debias.report.ingest_page import render_ingest, write_ingest_page
 from debias.report.ingest_terminal import ingest_lines
 from debias.report.ingest_view import cautions, leak_check, shown

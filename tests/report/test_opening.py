@@ -5,10 +5,10 @@ from fake_fairness import fake_comparison
 from fake_run import fake_document, skill_record
 from reading import FORBIDDEN, Page
 
+from debias.flows.summary import as_markdown
 from debias.report import Pictures, opening
 from debias.report.opening import changed
 from debias.report.terminal import run_lines
-from debias.flows.summary import as_markdown
 
 ONE = ("skin_tone_group",)
 

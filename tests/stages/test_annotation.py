@@ -5,8 +5,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias.storage.artifacts import load_faces, load_latents, load_weights
-from debias.pipeline.recipe import parse_config, parse_space
 from debias.pipeline import (
     build_faces,
     build_representation,
@@ -15,6 +13,9 @@ from debias.pipeline import (
     open_job,
     open_run,
 )
+from debias.pipeline.recipe import parse_config, parse_space
+from debias.pipeline.values import load_weights
+from debias.storage.artifacts import load_faces, load_latents
 
 COUNT, SIZE = 90, 16
 ANNOTATED = ("group", "hat")

@@ -9,10 +9,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from debias.commands import app
-from debias.pipeline.recipe import load_space
 from debias.errors import ConfigError, DataError
-from debias.pipeline.source import Request, audit_recipe
 from debias.pipeline import build_audited_faces, examine, open_job
+from debias.pipeline.recipe import load_space
+from debias.pipeline.source import Request, audit_recipe
 from debias.tracking.tracker import RecordingTracking
 
 TINY = [

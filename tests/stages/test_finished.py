@@ -5,10 +5,10 @@ import json
 import pytest
 from counting import Counting
 
-from debias.pipeline.recipe import load_config
 from debias.errors import ConfigError, LabelError
 from debias.pipeline import open_job, open_run
-from debias.pipeline.step import dump
+from debias.pipeline.recipe import load_config
+from debias.plugins import dump
 
 
 @pytest.fixture

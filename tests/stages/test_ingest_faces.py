@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias.storage.artifacts import RunFolder, load_faces
-from debias.pipeline.recipe import parse_faces
+from debias import ingesting as ingest
 from debias.errors import (
     ArtifactCorruptError,
     EmptyDatasetError,
@@ -17,11 +16,12 @@ from debias.errors import (
     QuarantineLimitExceededError,
     SplitLeakageError,
 )
-from debias.ingesting import parts
-from debias import ingesting as ingest
-from debias.storage.sealed import MANIFEST
 from debias.ingesting import decoded as decoding
+from debias.ingesting import parts
 from debias.ingesting.build import PAIRS, QUARANTINE, STAGE, ingest_faces
+from debias.pipeline.recipe import parse_faces
+from debias.storage.artifacts import RunFolder, load_faces
+from debias.storage.sealed import MANIFEST
 from debias.types import ReadBlock, Rejected
 
 SIZE = 32

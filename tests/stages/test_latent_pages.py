@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from debias.models import encoding, galleries as generation
+from debias.auditing.latent_pages import LatentPages, anomalies, latent_pages
+from debias.models import ConvVAE, encoding
+from debias.models import galleries as generation
 from debias.training.batches import Batches
 from debias.training.device import choose
-from debias.models import ConvVAE
-from debias.auditing.latent_pages import LatentPages, anomalies, latent_pages
 from debias.types import FaceStore, Latents, ShardedImages
 
 CPU = choose("cpu", "float32")

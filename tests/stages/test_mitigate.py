@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from counting import Counting
 
-from debias.storage.artifacts import Artifact, load_predictions, load_weights
-from debias.pipeline.recipe import load_config
 from debias.ingesting import IngestRules
-from debias.pipeline import mitigate, open_run
 from debias.ingesting.decoded import Listed
+from debias.pipeline import mitigate, open_run
+from debias.pipeline.recipe import load_config
+from debias.pipeline.values import load_predictions, load_weights
+from debias.storage.artifacts import Artifact
 from debias.tracking.tracker import RecordingTracking
 from debias.types import Collection
 

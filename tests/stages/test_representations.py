@@ -9,12 +9,12 @@ import pytest
 import torch
 import yaml
 
-from debias.storage.artifacts import load_faces, load_latents
-from debias.pipeline.recipe import load_config
 from debias.errors import DataError
 from debias.models import REPRESENTATIONS
 from debias.pipeline import build_faces, build_representation, mitigate, open_run
+from debias.pipeline.recipe import load_config
 from debias.pipeline.representation import encode_store, is_trained
+from debias.storage.artifacts import load_faces, load_latents
 from debias.tracking.tracker import RecordingTracking
 from debias.types import FaceStore
 

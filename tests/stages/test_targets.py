@@ -10,12 +10,13 @@ from counting import Counting
 from PIL import Image
 from small_store import make_store
 
-from debias.storage.artifacts import load_faces, load_weights
-from debias.pipeline.recipe import load_config
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
-from debias.storage.sealed import sealed_in
 from debias.pipeline import build_faces, build_reference, build_weights, mitigate, open_run
+from debias.pipeline.recipe import load_config
 from debias.pipeline.situation import sentence, situations
+from debias.pipeline.values import load_weights
+from debias.storage.artifacts import load_faces
+from debias.storage.sealed import sealed_in
 from debias.weighting import GroupBalance
 
 QUICK = [

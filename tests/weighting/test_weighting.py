@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from debias.density import HistogramDensity, rarity, smoothing
 from debias.errors import DataError, NonFiniteWeightError, WeightDegeneracyError, WeightError
 from debias.statistics import concentration
-from debias.types import Latents, SamplingWeights, TrainingTable
+from debias.types import Latents, TrainingTable
 from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, ReferenceRatio, Uniform
+from debias.weighting.weights import SamplingWeights
 
 
 def table(score, labels=None, groups=None, membership=None) -> TrainingTable:

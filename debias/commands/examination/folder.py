@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from debias.storage import leftovers as janitor
 from debias.commands.examination.finding import NAMED, Finding, some
 from debias.commands.examination.permissions import permissions
 from debias.errors import ArtifactCorruptError
+from debias.storage import leftovers as janitor
 from debias.storage.sealed import MANIFEST, is_sealed, verify
 
 NUMBERS = ("report.json", "audit.json")  # that a finished run or audit leaves

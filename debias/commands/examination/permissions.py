@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from debias.storage import leftovers as janitor
 from debias.commands.examination.finding import Finding, some
+from debias.storage import leftovers as janitor
 from debias.storage.leftovers import STAGES
 
 PRIVATE = "quarantine.jsonl"  # names people wherever it lies

@@ -13,8 +13,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
-from debias.tracking.addresses import MLFLOW, PREFECT, without_password
 from debias.commands.examination.finding import Finding
+from debias.tracking.addresses import MLFLOW, PREFECT, without_password
 
 PATIENCE = 3.0  # seconds a question may take, all in all
 MOST = 65_536  # bytes of an answer that are read

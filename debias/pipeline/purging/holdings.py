@@ -12,10 +12,10 @@ import pandas as pd
 from jaxtyping import Shaped
 
 from debias.errors import ArtifactCorruptError, DataError
-from debias.storage.files import TEMPORARY
-from debias.storage.leftovers import JOURNAL, STAGES, artifacts_below, walk
 from debias.pipeline.purging.journal import resume
 from debias.pipeline.purging.traces import OWN, SUBJECT, Traces, as_text, combined, paths_of
+from debias.storage.files import TEMPORARY
+from debias.storage.leftovers import JOURNAL, STAGES, artifacts_below, walk
 from debias.storage.sealed import fingerprint, is_sealed, read_manifest, verify
 
 SAMPLES = "samples.parquet"

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from debias.errors import ArtifactCorruptError
+from debias.pipeline.purging.traces import Traces
 from debias.storage.files import replace_file
 from debias.storage.leftovers import JOURNAL
-from debias.pipeline.purging.traces import Traces
 
 LISTS = ("ids", "sha256", "paths")
 

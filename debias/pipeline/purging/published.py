@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from debias.tracking import servers
-from debias.tracking.addresses import MLFLOW, without_password
-from debias.storage.leftovers import walk
 from debias.pipeline.purging.holdings import Place
 from debias.pipeline.purging.scrubbing import names_person
 from debias.pipeline.purging.traces import Traces
+from debias.storage.leftovers import walk
+from debias.tracking import servers
+from debias.tracking.addresses import MLFLOW, without_password
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 REPORTS = ("report.html", "report.json", "audit.html", "audit.json")
@@ -34,7 +34,9 @@ class Published:
 
     def take_back(self, uri: str) -> None:
         """Delete the files; the next run of the recipe publishes what is left of them."""
-        from debias.tracking.mlflow_tracker import publish_again  # seconds that only tracked runs cost
+        from debias.tracking.mlflow_tracker import (
+            publish_again,  # seconds that only tracked runs cost
+        )
 
         # First: a kill in between must not leave a run that counts as complete without its files.
         publish_again(uri, self.files[uri])
@@ -53,7 +55,9 @@ def published(place: Place, traces: Traces) -> Published:
     stores, unreached = _stores(place)
     if not run or not stores:
         return Published(unreached=tuple(unreached))
-    from debias.tracking.mlflow_tracker import published_files  # seconds that only tracked runs cost
+    from debias.tracking.mlflow_tracker import (
+        published_files,  # seconds that only tracked runs cost
+    )
 
     files: dict[str, dict[str, list[Path]]] = {}
     folders: list[Path] = []

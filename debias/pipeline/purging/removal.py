@@ -12,10 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from debias.storage import leftovers as janitor
 from debias.errors import StorageError
-from debias.storage.files import replace_file, storage_error
-from debias.storage.locks import LOCK, locked
 from debias.pipeline.purging.holdings import Place, is_held, places_in, traces_in
 from debias.pipeline.purging.journal import begin, end
 from debias.pipeline.purging.published import Published, published
@@ -24,6 +21,9 @@ from debias.pipeline.purging.scrubbing import names_person, without
 from debias.pipeline.purging.swapping import finish_swaps
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in
 from debias.pipeline.purging.unreached import unreached_in
+from debias.storage import leftovers as janitor
+from debias.storage.files import replace_file, storage_error
+from debias.storage.locks import LOCK, locked
 
 PATIENCE = 10.0  # seconds for which another process is waited for
 EDITED = (".parquet", ".json", ".jsonl")  # loose files that may be changed

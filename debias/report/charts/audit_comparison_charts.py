@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
+from debias.report.blocks import Row
 from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
@@ -19,7 +20,6 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
-from debias.report.blocks import Row
 from debias.report.words import is_number, number
 
 Drawing = tuple[Callable[[Figure], None], float]

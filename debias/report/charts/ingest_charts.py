@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
+from debias.report.blocks import Panel, Row, height
+from debias.report.charts.flow import flow
 from debias.report.charts.style import (
     ARM_STYLES,
     GROUPS_DRAWN,
@@ -21,9 +23,7 @@ from debias.report.charts.style import (
     stack,
     svg,
 )
-from debias.report.charts.flow import flow
 from debias.report.ingest_view import group_panels, overall_share, short_name
-from debias.report.blocks import Panel, Row, height
 from debias.report.words import TIMES, is_number, number
 
 Document = Mapping[str, Any]

@@ -13,10 +13,10 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from scipy.stats import rankdata
 
 from debias.report.audit_groups_view import every_row, short_name
-from debias.report.pictures_of_audits import AuditMap
 from debias.report.charts.style import ARM_STYLES, INK, key_above, svg
 from debias.report.fairness_charts import chart_names
 from debias.report.pictures import shrink
+from debias.report.pictures_of_audits import AuditMap
 from debias.report.words import escape_label, is_number, words
 from debias.statistics.groupings import UNKNOWN
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from debias.report.blocks import Row, height, of, panels, worst_rate_first
 from debias.report.charts.style import (
     ARM_STYLES,
     GROUPS_DRAWN,
@@ -20,7 +21,6 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
-from debias.report.blocks import Row, height, of, panels, worst_rate_first
 from debias.report.words import escape_label, group_name, number
 
 Document = Mapping[str, Any]

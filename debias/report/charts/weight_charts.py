@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from debias.report.arms import arms_of, fairness_of
+from debias.report.blocks import Row, height, panels
 from debias.report.charts.style import (
     FAINT,
     MUTED,
@@ -18,7 +19,6 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
-from debias.report.blocks import Row, height, panels
 from debias.report.words import is_number
 from debias.types import BASELINE
 
