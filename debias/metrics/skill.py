@@ -51,8 +51,8 @@ class Skill:
 
     @property
     def learned(self) -> bool:
-        """Whether more than half of the trainings are better than guessing."""
-        return 2 * self.at_chance < self.trainings
+        """Whether at least half of the trainings are better than guessing."""
+        return 2 * self.at_chance <= self.trainings
 
     def sentence(self, name: str) -> str:
         """What was not learned, in plain English; empty where every training is above chance."""
