@@ -279,7 +279,7 @@ class _Parts:
         _ = question.views
         advance("described")
         self.rarity, weights = rarity_weights(question.density, data.latents)
-        self.weight = weights.probability * len(data.rows)
+        self.weight = weights.weight
         advance("density")
         self.regions = thin_regions(
             {name: view[0] for name, view in question.views.items()},

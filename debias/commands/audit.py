@@ -17,7 +17,7 @@ from debias.commands.options import (
     Size,
     Subject,
     TableFile,
-    columns,
+    asked,
     images,
     reading,
 )
@@ -67,21 +67,22 @@ def audit(  # noqa: PLR0913 (the options of one command)
         from debias.report.audit_terminal import audit_lines
         from debias.tracking.connect import choose_tracking
 
-        recipe = {
-            "label": label, "attributes": columns(attributes), "image_size": size,
-            "reference.data": images(reference), "earlier.data": images(earlier),
+        more = {
+            "earlier.data": images(earlier),
             "audit.shares": {} if shares else None, "audit.shares_file": shares and str(shares),
             "report.show_faces": show_faces or None,
         }  # fmt: skip
         request = Request(
-            source=_one(source, data), data=reading(layout, table, subject), recipe=named(recipe),
+            source=_one(source, data),
+            data=reading(layout, table, subject),
+            recipe=asked(label, attributes, size, reference) | named(more),
             overrides=set_ or [],
-        )  # fmt: skip
-        asked = audit_recipe(request)
-        folder = out or Path("runs") / asked.name
+        )
+        chosen = audit_recipe(request)
+        folder = out or Path("runs") / chosen.name
         with Bars() as bars:
-            job = open_job(asked, folder, progress=bars, replace=replace)
-            document = examine(job.with_tracking(choose_tracking(asked.tracking, folder.parent)))
+            job = open_job(chosen, folder, progress=bars, replace=replace)
+            document = examine(job.with_tracking(choose_tracking(chosen.tracking, folder.parent)))
         if bars.kept:
             say(f"Reused {len(bars.kept)} finished stages: {', '.join(bars.kept)}.")
         for line in audit_lines(document):

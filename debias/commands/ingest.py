@@ -14,10 +14,10 @@ from debias.commands.options import (
     Size,
     Subject,
     TableFile,
-    columns,
+    asked,
     reading,
 )
-from debias.commands.screen import Bars, console, explained, named, say
+from debias.commands.screen import Bars, console, explained, say
 
 
 def ingest(  # noqa: PLR0913 (the options of one command)
@@ -53,11 +53,14 @@ def ingest(  # noqa: PLR0913 (the options of one command)
         from debias.pipeline import ingest as ingesting
         from debias.report.ingest_terminal import ingest_lines
 
-        recipe = {"label": label, "attributes": columns(attributes), "image_size": size}
         request = ingesting.Request(
-            source=source, data=reading(layout, table, subject), recipe=named(recipe),
-            overrides=set_ or [], out=out, retry=retry,
-        )  # fmt: skip
+            source=source,
+            data=reading(layout, table, subject),
+            recipe=asked(label, attributes, size),
+            overrides=set_ or [],
+            out=out,
+            retry=retry,
+        )
         with Bars() as bars:
             found = ingesting.ingest(request, bars)
         say(f"{source} was read as data set {found.recipe.data.name!r} (--layout names another).")

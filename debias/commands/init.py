@@ -15,11 +15,10 @@ from debias.commands.options import (
     Size,
     Subject,
     TableFile,
-    columns,
-    images,
+    asked,
     reading,
 )
-from debias.commands.screen import explained, named, say
+from debias.commands.screen import explained, say
 
 
 def init(  # noqa: PLR0913 (the options of one command)
@@ -48,14 +47,12 @@ def init(  # noqa: PLR0913 (the options of one command)
         from debias.pipeline.recipe_text import write_new
         from debias.pipeline.source import Request
 
-        settings = {
-            "label": label, "attributes": columns(attributes), "image_size": size,
-            "reference.data": images(reference),
-        }  # fmt: skip
         request = Request(
-            source=source, data=reading(layout, table, subject), recipe=named(settings),
+            source=source,
+            data=reading(layout, table, subject),
+            recipe=asked(label, attributes, size, reference),
             overrides=set_ or [],
-        )  # fmt: skip
+        )
         written, ready = write_new(request, out)
         name = shlex.quote(str(written))
         say(f"Recipe: {name}")

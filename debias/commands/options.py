@@ -84,8 +84,17 @@ def reading(layout: str | None, table: Path | None, subject: str | None) -> dict
     return named({"name": layout, "table": table and str(table), "subject_column": subject})
 
 
-def columns(attributes: str | None) -> list[str] | None:
-    return listed(attributes) if attributes is not None else None
+def asked(
+    label: str | None, attributes: str | None, size: int | None, reference: Path | None = None
+) -> dict[str, Any]:
+    """What else the options say, as settings of a recipe by their full name."""
+    settings = {
+        "label": label,
+        "attributes": listed(attributes) if attributes is not None else None,
+        "image_size": size,
+        "reference.data": images(reference),
+    }
+    return named(settings)
 
 
 def images(place: Path | None) -> dict[str, Any] | None:

@@ -21,11 +21,10 @@ from debias.commands.options import (
     Size,
     Subject,
     TableFile,
-    columns,
-    images,
+    asked,
     reading,
 )
-from debias.commands.screen import Bars, console, explained, named, say
+from debias.commands.screen import Bars, console, explained, say
 
 
 def run(  # noqa: PLR0913 (the options of one command)
@@ -61,14 +60,12 @@ def run(  # noqa: PLR0913 (the options of one command)
         from debias.pipeline.source import Request, run_recipe
         from debias.tracking.connect import choose_tracking
 
-        settings = {
-            "label": label, "attributes": columns(attributes), "image_size": size,
-            "reference.data": images(reference),
-        }  # fmt: skip
         request = Request(
-            source=source, data=reading(layout, table, subject), recipe=named(settings),
+            source=source,
+            data=reading(layout, table, subject),
+            recipe=asked(label, attributes, size, reference),
             overrides=set_ or [],
-        )  # fmt: skip
+        )
         recipe = run_recipe(request)
         folder = out or Path("runs") / recipe.name
         with Bars() as bars:

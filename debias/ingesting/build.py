@@ -55,9 +55,7 @@ def ingest_faces(
         StorageError: The folder cannot be written.
     """
     progress, start = progress or Silence(), time.monotonic()
-    listed = decoding.list_samples(
-        recipe.data, recipe.seed, recipe.selection.filters, recipe.image_size, recipe.ingest
-    )
+    listed = decoding.list_recipe(recipe)
     labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
     stage = place.path / STAGE
     listed, found = _look(recipe, listed, place, retry=retry)

@@ -18,6 +18,7 @@ from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.rules import Limits, decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
 from debias.ingesting.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
+from debias.ingesting.rules import FacesRecipe
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import read_manifest, sealed_in, verify
 from debias.tracking.progress import Progress
@@ -85,6 +86,13 @@ class Listed:
         places = ["path", "offset", "length"]
         table = self.samples.drop(columns=places, errors="ignore").astype(str)
         return _digest([self.collection.fingerprint, *table.columns], table)
+
+
+def list_recipe(recipe: FacesRecipe) -> Listed:
+    """List the data set of a recipe, filtered and framed as it says; errors as below."""
+    return list_samples(
+        recipe.data, recipe.seed, recipe.selection.filters, recipe.image_size, recipe.ingest
+    )
 
 
 def list_samples(

@@ -11,8 +11,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from debias.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -132,13 +130,7 @@ def of_audit(report: "AuditReport") -> Look:
 
     drawn = report.images[report.images["x"].notna()]
     groups = report.groups.loc[drawn.index]
-    places = AuditMap(
-        xy=drawn[["x", "y"]].to_numpy(),
-        density=-drawn["rarity"].to_numpy(dtype=np.float64),
-        cluster=drawn["cluster"].to_numpy(dtype=np.int64),
-        region=drawn["region"].to_numpy(dtype=np.int64),
-        attributes={str(name): column.to_numpy(dtype=str) for name, column in groups.items()},
-    )
+    places = AuditMap.of(drawn, groups)
     document = _about(report) | dict(report.document)
     return Look(
         page=lambda: render_audit(document, AuditPictures(map=places)),

@@ -1,7 +1,7 @@
 """Pictures of an audit: what the model draws, kept with the audit, and faces that may be shown."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -134,17 +134,10 @@ def _faces(
 def _map(images: pd.DataFrame, store: FaceStore, *, thumbnails: bool) -> AuditMap:
     drawn = images[images["x"].notna()].reset_index(drop=True)
     rows = pd.Index(store.samples["sample_id"]).get_indexer(drawn["sample_id"]).astype(np.int64)
-    groups = store.groups(rows)
+    plain = AuditMap.of(drawn, store.groups(rows))
+    if not thumbnails:
+        return plain
     # Far from each other, so that thumbnails do not overlap.
-    places = drawn[["x", "y"]].to_numpy()
-    some = farthest_first(places, THUMBNAILS, 0) if thumbnails else np.zeros(0, np.int64)
-    pixels = shrink(store.images[rows[some]], THUMBNAIL_SIDE) if thumbnails else None
-    return AuditMap(
-        xy=places,
-        density=-drawn["rarity"].to_numpy(dtype=np.float64),
-        cluster=drawn["cluster"].to_numpy(dtype=np.int64),
-        region=drawn["region"].to_numpy(dtype=np.int64),
-        attributes={str(name): column.to_numpy(dtype=str) for name, column in groups.items()},
-        thumbnail_rows=some,
-        thumbnails=pixels,
-    )
+    some = farthest_first(plain.xy, THUMBNAILS, 0)
+    pixels = shrink(store.images[rows[some]], THUMBNAIL_SIDE)
+    return replace(plain, thumbnail_rows=some, thumbnails=pixels)

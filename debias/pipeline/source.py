@@ -14,7 +14,7 @@ import pandas as pd
 from debias.datasets.recognition import known_groups, plain_name, recognised
 from debias.errors import ConfigError
 from debias.ingesting.columns import coded
-from debias.ingesting.decoded import list_samples
+from debias.ingesting.decoded import list_recipe
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import (
     RunConfig,
@@ -86,7 +86,7 @@ def run_recipe(request: Request) -> RunConfig:
         return parse_config(tree, said, request.overrides, defaults=request.source is None)
     place = str(request.images)
     first = parse_config(_run_tree(request, 0), place, request.overrides)
-    samples = _listed(first)
+    samples = list_recipe(first).samples
     if "label" not in first.model_fields_set:
         raise ConfigError(_no_label(request.images, samples))
     return parse_config(_run_tree(request, len(samples)), place, request.overrides)
@@ -100,7 +100,8 @@ def audit_recipe(request: Request) -> SpaceRecipe:
     tree = _basis(request, request.images) | EVERYTHING
     tree = _with(tree | {"name": f"audit-{tree['name']}"}, request.recipe)
     first = parse_space(tree, request.overrides)
-    tree["representation"] = {"training": {"epochs": _audit_epochs(len(_listed(first)))}}
+    count = len(list_recipe(first).samples)
+    tree["representation"] = {"training": {"epochs": _audit_epochs(count)}}
     if "attributes" not in first.model_fields_set:
         tree["attributes"] = list(known_groups(first.data))
     return parse_space(tree, request.overrides)
@@ -177,11 +178,6 @@ def _with(tree: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any
     for name, value in settings.items():
         put(changed, name.split("."), value)
     return changed
-
-
-def _listed(recipe: FacesRecipe) -> pd.DataFrame:
-    chosen = recipe.selection.filters
-    return list_samples(recipe.data, recipe.seed, chosen, recipe.image_size, recipe.ingest).samples
 
 
 def _epochs(count: int) -> tuple[int, int]:

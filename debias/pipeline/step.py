@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from debias.ingesting.choosing import labelled
-from debias.ingesting.decoded import list_samples
+from debias.ingesting.decoded import list_recipe
 from debias.pipeline.finished import AUDIT, REPORT, make_room
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.plugins import dump
@@ -149,10 +149,7 @@ def open_job(
 
 def _fits(config: SpaceRecipe) -> None:
     """Refuse a label or attribute that the data do not have."""
-    listed = list_samples(
-        config.data, config.seed, config.selection.filters, config.image_size, config.ingest
-    )
-    labelled(listed.samples, config)
+    labelled(list_recipe(config).samples, config)
 
 
 def _opened(

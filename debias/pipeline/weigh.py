@@ -270,7 +270,7 @@ def _save(weights: SamplingWeights, path: Path) -> None:
     frame = pd.DataFrame(
         {
             "sample_id": weights.sample_ids,
-            "weight": weights.probability * len(weights.probability),
+            "weight": weights.weight,
             "probability": weights.probability,
         }
     )
@@ -295,7 +295,7 @@ def _write(path: Path, save: Callable[[Path], object]) -> None:
 def _drawn(latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None) -> bytes:
     from debias.report.charts.weighing import Weighed, picture
 
-    every = weights.probability * len(weights.probability)
+    every = weights.weight
     size = len(every)
     # Which samples are drawn decides nothing, so the picture has a seed of its own.
     rows = np.random.default_rng(0).choice(size, min(size, POINTS_DRAWN), replace=False)

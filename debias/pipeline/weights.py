@@ -171,5 +171,4 @@ def _publish(run: Run, faces: FaceStore, artifact: Artifact, arm: str, tracker: 
 
 def load_multiples(artifact: Artifact) -> np.ndarray:
     """Weight of every training face, as a multiple of plain sampling."""
-    weights = load_weights(artifact)
-    return weights.probability * len(weights.probability)
+    return load_weights(artifact).weight

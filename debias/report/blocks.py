@@ -83,10 +83,15 @@ def of(document: Mapping[str, Any], part: str, metric: str) -> list[Row]:
 
 def worst_rate_first(row: Row) -> tuple[Any, ...]:
     """Worst group first, then what is too small, has no label, is not estimable or withheld."""
+    return STATES.index(row["state"]), by_rate(row)[1]
+
+
+def by_rate(row: Row) -> tuple[bool, float]:
+    """Worst rate first, whatever its group's size; without a number last."""
     value = row["value"]
     if not is_number(value):
-        return STATES.index(row["state"]), 0.0
-    return STATES.index(row["state"]), -value if is_worse_high(row["metric"]) else value
+        return True, 0.0
+    return False, -value if is_worse_high(row["metric"]) else value
 
 
 def largest_gap_first(row: Row) -> tuple[Any, ...]:

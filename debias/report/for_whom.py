@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report.arms import comparisons_of, fairness_of
-from debias.report.blocks import Row, of
+from debias.report.blocks import Row, by_rate, of
 from debias.report.html import fill
 from debias.report.readings import (
-    is_worse_high,
     metric_name,
     remark,
     verdict_name,
@@ -82,7 +81,7 @@ def rates(document: Document, metric: str) -> list[dict[str, str]]:
                 for arm, table in tables.items()
             },
         }
-        for row in sorted(of(first, "by_group", metric), key=_worst_first)
+        for row in sorted(of(first, "by_group", metric), key=by_rate)
     ]
 
 
@@ -110,14 +109,6 @@ def _between(row: Row, kind: str) -> str:
     if not (is_number(row["low"]) and is_number(row["high"])):
         return ""
     return f" [{number(row['low'], kind)}, {number(row['high'], kind)}]"
-
-
-def _worst_first(row: Row) -> tuple[bool, float]:
-    """By the rate alone: a small group is marked as such, not hidden below the others."""
-    value = row["value"]
-    if not is_number(value):
-        return True, 0.0
-    return False, -value if is_worse_high(row["metric"]) else value
 
 
 def _escaped(text: str) -> str:

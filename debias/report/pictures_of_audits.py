@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int64, Shaped, UInt8
 
 
@@ -30,6 +31,17 @@ class AuditMap:
         default_factory=lambda: np.zeros(0, dtype=np.int64)
     )
     thumbnails: UInt8[np.ndarray, "t H W 3"] | None = None
+
+    @classmethod
+    def of(cls, drawn: pd.DataFrame, groups: pd.DataFrame) -> "AuditMap":
+        """Without thumbnails, from the drawn rows of an audit's images and their annotation."""
+        return cls(
+            xy=drawn[["x", "y"]].to_numpy(),
+            density=-drawn["rarity"].to_numpy(dtype=np.float64),
+            cluster=drawn["cluster"].to_numpy(dtype=np.int64),
+            region=drawn["region"].to_numpy(dtype=np.int64),
+            attributes={str(name): column.to_numpy(dtype=str) for name, column in groups.items()},
+        )
 
     def __post_init__(self) -> None:
         columns = {"density": self.density, "cluster": self.cluster, "region": self.region}

@@ -79,7 +79,7 @@ class LatentWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
             rows, y = validate_data(self, X, y, ensure_min_samples=2)
             check_classification_targets(y)
         self.weights_ = self._weigh(rows, y, groups)
-        self.sample_weight_ = self.weights_.probability * len(self.weights_.probability)
+        self.sample_weight_ = self.weights_.weight
         return self
 
     def _weigh(self, X: np.ndarray, y: np.ndarray | None, groups: Given) -> SamplingWeights:
