@@ -10,7 +10,7 @@ from pydantic import ConfigDict, ValidationError, model_validator
 from debias.errors import ConfigError, PipelineError
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline import source
-from debias.pipeline.recipe import RunConfig, SpaceRecipe, parse_config, parse_space
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, parse_config, parse_space, part_of
 from debias.plugins import dump
 
 ONLY_RUNS = sorted(set(RunConfig.model_fields) - set(SpaceRecipe.model_fields))
@@ -27,9 +27,7 @@ class AuditedRecipe(SpaceRecipe):
     @model_validator(mode="before")
     @classmethod
     def _part(cls, tree: Any) -> Any:  # noqa: ANN401 (raw configuration)
-        if not isinstance(tree, Mapping):
-            return tree
-        return {name: value for name, value in tree.items() if name not in ONLY_RUNS}
+        return part_of(tree, SpaceRecipe) if isinstance(tree, Mapping) else tree
 
 
 def run_recipe(recipe: str = "", changes: str = "", config: RunConfig | None = None) -> RunConfig:

@@ -16,7 +16,7 @@ Where to look, in the order in which numbers travel:
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
 
-from debias.metrics.changes import QUANTITIES, SEEDS_NEEDED, Change, paired_change
+from debias.metrics.changes import QUANTITIES, Change, paired_change
 from debias.metrics.comparison import ComparisonReport, compare, compare_pairs
 from debias.metrics.disparities import DISPARITIES, Disparity
 from debias.metrics.evaluation import evaluate, report_on
@@ -41,7 +41,6 @@ __all__ = [
     "DISPARITIES",
     "QUANTITIES",
     "RATES",
-    "SEEDS_NEEDED",
     "Association",
     "Change",
     "ComparisonReport",

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from debias.errors import EvaluationError
-from debias.metrics.changes import SEEDS_NEEDED
+from debias.types import SEEDS_NEEDED
 
 Reference = str | Mapping[str, str] | Sequence[str]
 UNTESTED = ("suppressed", "not_estimable", "too_small")

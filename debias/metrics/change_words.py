@@ -13,10 +13,10 @@ from debias.metrics.change_verdicts import (
     overall_reading,
     too_few,
 )
-from debias.metrics.changes import SEEDS_NEEDED
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.trade import paid_for
 from debias.metrics.verdicts import decimals_of, points, spoken
+from debias.types import SEEDS_NEEDED
 
 _NAMED = 3  # harms, and gains, named in the verdict's own sentence
 

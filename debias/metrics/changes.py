@@ -15,12 +15,11 @@ from debias.errors import EvaluationError
 from debias.metrics.seeds import check_one_arm, check_same_images, spread
 from debias.metrics.trainings import TrainingReport
 from debias.storage.documents import plain
+from debias.types import SEEDS_NEEDED
 
 Reading = Literal["difference_found", "cannot_tell"]
 Reason = Literal["", "not_estimable", "single_run", "too_few_seeds", "insufficient_evidence"]
 
-# Fewer seeds give numbers, but no verdict: single runs are noise.
-SEEDS_NEEDED = 5
 QUANTITIES = ("accuracy", "worst_group_accuracy", "accuracy_gap", "equalized_odds_difference")
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from debias.metrics.changes import SEEDS_NEEDED
 from debias.statistics.groupings import is_unknown
+from debias.types import SEEDS_NEEDED
 
 if TYPE_CHECKING:
     from debias.metrics.fairness_report import FairnessReport

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from debias.metrics import CROSS, SEEDS_NEEDED, Change, ComparisonReport, FairnessReport, Skill
+from debias.metrics import CROSS, Change, ComparisonReport, FairnessReport, Skill
 from debias.statistics.groupings import UNKNOWN
-from debias.types import BASELINE
+from debias.types import BASELINE, SEEDS_NEEDED
 from debias.weighting.reach import reach, readings
 
 ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented

@@ -273,10 +273,13 @@ def read_recipe(path: Path, part: type[Settings] = RunConfig) -> dict[str, Any]:
         ConfigError: The file is missing or no YAML mapping.
     """
     tree = _read(path)
-    if part is RunConfig:
-        return tree
+    return tree if part is RunConfig else {"name": path.stem} | part_of(tree, part)
+
+
+def part_of(tree: Mapping[str, Any], part: type[Settings]) -> dict[str, Any]:
+    """What a recipe says beside what only a run has; a misspelt key stays, to be told."""
     others = set(RunConfig.model_fields) - set(part.model_fields)
-    return {"name": path.stem} | {key: tree[key] for key in tree if key not in others}
+    return {key: value for key, value in tree.items() if key not in others}
 
 
 def _read(path: Path) -> dict[str, Any]:

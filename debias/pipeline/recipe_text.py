@@ -64,10 +64,8 @@ def _absolute(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def shipped() -> dict[str, Traversable]:
     """Recipes that come with the package, by name, wherever it is installed."""
-    inside = files("debias") / "configs"
-    folder = inside if inside.is_dir() else Path(__file__).parents[1] / "configs"
-    found = folder.iterdir() if folder.is_dir() else ()
-    recipes = [one for one in found if one.name.endswith(".yaml")]
+    folder = files("debias") / "configs"
+    recipes = [one for one in folder.iterdir() if one.name.endswith(".yaml")]
     return {one.name.removesuffix(".yaml"): one for one in sorted(recipes, key=lambda o: o.name)}
 
 

@@ -12,9 +12,10 @@ from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.blocks import UNJUDGED, Row
 from debias.report.readings import is_worse_high
 from debias.report.words import arm_name, group_name, is_number, number, words
+from debias.types import SEEDS_NEEDED
 
 Document = Mapping[str, Any]
-SEEDS_NEEDED = 5
+
 LONGER = 4  # times as many epochs for a classifier that learned nothing
 _OPEN = "cannot tell"
 # Of one group and one measure: what is counted of what, and what they are called.
