@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from debias.report.blocks import Panel, Row, panels
 from debias.report.board import View
+from debias.report.panels import Panel, Row, panels
 from debias.report.readings import source_name
 from debias.report.tables import paged
 from debias.report.words import TIMES, attribute_name, day, group_name, is_number, number
