@@ -28,7 +28,8 @@ def compare(
     """Before and after on the same images: what changed, for whom, and who was harmed."""
     with explained():
         from debias.pipeline.comparing import NUMBERS, compare_places, folder_name, write_comparison
-        from debias.report.terminal import comparison_lines
+        from debias.report.comparison_page import summary
+        from debias.report.terminal import lines
 
         settings = {
             "reference": pairs("--reference-group", reference_group) or None,
@@ -38,7 +39,7 @@ def compare(
         folder = out or Path(folder_name(before, after))
         pages = write_comparison(found, folder)
         for name, one in found.items():
-            for line in comparison_lines(name, one.to_dict()):
+            for line in lines(summary(name, one.to_dict())):
                 console.print(line, highlight=False, soft_wrap=isinstance(line, str))
         for page in pages:
             say(f"Page: {page}")

@@ -67,7 +67,8 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
     """Measure how any classifier treats each group, from a table of its predictions."""
     with explained():
         from debias.pipeline.evaluating import Columns, Request, write_evaluation
-        from debias.report.terminal import evaluation_lines
+        from debias.report.fairness_page import summary
+        from debias.report.terminal import lines
 
         columns = Columns(
             label=label, prediction=prediction, groups=tuple(listed(attributes)), score=score,
@@ -86,7 +87,7 @@ def evaluate(  # noqa: PLR0913 (the options of one command)
         folder = out or Path(f"{predictions.stem}-evaluation")
         request = Request(table=predictions, columns=columns, settings=settings)
         found = write_evaluation(request, folder)
-        for line in evaluation_lines(found.to_dict()):
+        for line in lines(summary(found.to_dict())):
             console.print(line, highlight=False, soft_wrap=isinstance(line, str))
         say(f"\nPage: {folder / 'evaluation.html'}")
         say(f"Numbers: {folder / 'evaluation.json'}")

@@ -82,7 +82,8 @@ def run(  # noqa: PLR0913 (the options of one command)
 
 
 def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
-    from debias.report.terminal import run_lines
+    from debias.report.run_page import summary
+    from debias.report.terminal import lines
 
     if kept:
         console.print(f"Reused {len(kept)} finished stages: {', '.join(kept)}.", highlight=False)
@@ -90,7 +91,7 @@ def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
     if set_aside:
         files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
         console.print(f"{files} set aside; the report says why.", highlight=False)
-    for line in run_lines(document):
+    for line in lines(summary(document)):
         console.print(line, highlight=False, soft_wrap=isinstance(line, str))
     console.print(f"\nReport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"Numbers: {folder / 'report.json'}", highlight=False, soft_wrap=True)

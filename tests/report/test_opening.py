@@ -8,7 +8,8 @@ from reading import FORBIDDEN, Page
 from debias.flows.summary import as_markdown
 from debias.report import Pictures, opening
 from debias.report.opening import changed
-from debias.report.terminal import run_lines
+from debias.report.run_page import summary
+from debias.report.terminal import lines
 
 ONE = ("skin_tone_group",)
 
@@ -139,8 +140,8 @@ def test_a_classifier_at_chance_is_said_first_and_gets_no_finding(quick):
     assert headline in top
     assert [words for words in ("Harm", "Gain", "serves", "fell.") if words in top] == []
     assert page.count("are between guesses") == 2  # how different, what changed
-    lines = [line for line in run_lines(document) if isinstance(line, str)]
-    assert headline in lines[0]
+    said = [line for line in lines(summary(document)) if isinstance(line, str)]
+    assert headline in said[0]
     assert as_markdown(document).startswith(f"# demo: {headline}")
 
 
@@ -197,7 +198,7 @@ def test_a_setting_takes_the_place_of_an_earlier_one(command, result):
 def test_the_terminal_and_the_summary_tell_the_same_and_promise_nothing():
     document = fake_document(seeds=3)
     document["comparisons"]["latent"] = fake_comparison()
-    texts = ["\n".join(line for line in run_lines(document) if isinstance(line, str)),
+    texts = ["\n".join(line for line in lines(summary(document)) if isinstance(line, str)),
              as_markdown(document)]  # fmt: skip
     for text in texts:
         for part in (document["opening"]["headline"], *document["opening"]["sentences"]):
