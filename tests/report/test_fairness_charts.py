@@ -8,16 +8,21 @@ from matplotlib.figure import Figure
 from reading import replaced
 
 from debias.report.blocks import harm_first, panels
-from debias.report.charts.change_charts import HARM, change_by_group, gap_change, possible
-from debias.report.charts.rows import detectable, intervals_by_group
-from debias.report.charts.style import WIDTH, svg
-from debias.report.charts.tiles import calibration, confusion, scores
+from debias.report.charts.style import WIDTH, chart_names, svg
 from debias.report.fairness_charts import (
-    chart_names,
+    HARM,
+    calibration,
+    change_by_group,
     compared_metrics,
     comparison_figures,
+    confusion,
+    detectable,
     fairness_figures,
+    gap_change,
+    intervals_by_group,
+    possible,
     run_figures,
+    scores,
 )
 from debias.report.words import TIMES
 
