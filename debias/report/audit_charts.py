@@ -10,7 +10,6 @@ from debias.report.audit_groups_view import (
     short_name,
     why_no_number,
 )
-from debias.report.blocks import Panel, Row
 from debias.report.charts import rows as chart
 from debias.report.charts.maps import Cells, coverage, map_names, maps
 from debias.report.charts.rows import HOLLOW, NOWHERE, Axis, Key, Look, Mark, Rows, Rule, rows_chart
@@ -23,6 +22,7 @@ from debias.report.charts.style import (
     drawn,
     there,
 )
+from debias.report.panels import Panel, Row
 from debias.report.pictures_of_audits import AuditMap, AuditPictures
 from debias.report.words import is_number, number
 

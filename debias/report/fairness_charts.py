@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from debias.report.blocks import GAPS_DRAWN, Panel, Row, harm_first, of, panels, worst_rate_first
 from debias.report.charts import rows as chart
 from debias.report.charts.rows import Axis, Key, Look, Mark, Rows, Rule, rows_chart
 from debias.report.charts.style import (
@@ -20,6 +19,7 @@ from debias.report.charts.style import (
     there,
 )
 from debias.report.charts.tiles import calibration_tiles, confusion_tiles
+from debias.report.panels import GAPS_DRAWN, Panel, Row, harm_first, of, panels, worst_rate_first
 from debias.report.readings import SMALL, counted, metric_name, size, usual_place, withheld
 from debias.report.words import arm_name, escape_label, group_name, is_number, number
 

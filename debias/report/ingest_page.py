@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from debias.report import contact_sheet, ingest_view
-from debias.report.blocks import Row
 from debias.report.charts import rows as chart
 from debias.report.charts.flow import flow
 from debias.report.charts.rows import Axis, Look, Mark, Rows, Rule, rows_chart
 from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, PANELS_DRAWN, Drawing, drawn
 from debias.report.contact_sheet import FacePictures
 from debias.report.html import embedded, fill, put
+from debias.report.panels import Row
 from debias.report.words import TIMES, day, is_number, number
 
 Document = Mapping[str, Any]

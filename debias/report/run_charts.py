@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report.arms import arms_of, comparisons_of, fairness_of
-from debias.report.blocks import Row, panels
 from debias.report.charts import rows as chart
 from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
 from debias.report.charts.rows import Axis, Key, Look, Mark, Rows, rows_chart
 from debias.report.charts.style import MUTED, Drawing, arm_style, drawn
 from debias.report.fairness_charts import run_figures
+from debias.report.panels import Row, panels
 from debias.report.pictures import Pictures
 from debias.report.words import arm_name, escape_label, is_number
 from debias.types import BASELINE

@@ -26,7 +26,7 @@ ROW_LABEL = 20  # characters of a line
 PATH = "#b4bac1"  # from where a mark came
 Label = str | tuple[str, str]  # a pair is broken between its two parts
 Value = int | float | None
-Span = tuple[Value, Value]
+Span = Sequence[Value]  # two ends
 NOWHERE: Span = (None, None)
 
 
@@ -162,7 +162,8 @@ def scale(plane: Axes, axis: Axis, ticks: int) -> None:
     """Name, ticks and limits of the common axis, below the last rows."""
     plane.set_xlabel(axis.label)
     plane.xaxis.set_major_locator(MaxNLocator(nbins=ticks))
-    plane.set_xlim(*axis.limits)
+    left, right = axis.limits
+    plane.set_xlim(left, right)
     if axis.ticks is not None:
         plane.xaxis.set_major_formatter(FuncFormatter(axis.ticks))
 

@@ -16,7 +16,7 @@ CLASSES_WITH_NUMBERS = 5
 
 
 def _tiles(
-    titles: Sequence[tuple[str, float]],
+    titles: Sequence[tuple[str, int | float]],
     axis_names: tuple[str, str],
     fill: Callable[[int, Axes], None],
 ) -> Drawing | None:
@@ -39,7 +39,7 @@ def _tiles(
 
 
 def confusion_tiles(
-    tables: Sequence[tuple[str, Sequence[Sequence[float]]]], classes: Sequence[str]
+    tables: Sequence[tuple[str, Sequence[Sequence[int | float]]]], classes: Sequence[str]
 ) -> Drawing | None:
     """What each true class was taken for, as shares of the true class.
 
@@ -48,7 +48,7 @@ def confusion_tiles(
         classes: Names of rows and columns.
     """
     counts = [np.asarray(table, np.float64) for _, table in tables]
-    titles = [(name, table.sum()) for (name, _), table in zip(tables, counts, strict=True)]
+    titles = [(name, float(table.sum())) for (name, _), table in zip(tables, counts, strict=True)]
 
     def fill(place: int, axes: Axes) -> None:
         total = counts[place].sum(axis=1, keepdims=True)
@@ -73,7 +73,7 @@ def _shares(axes: Axes, shares: Float64[np.ndarray, "k k"], classes: Sequence[st
 
 
 def calibration_tiles(
-    groups: Sequence[tuple[str, float, Sequence[tuple[float, float, float, float]]]],
+    groups: Sequence[tuple[str, int | float, Sequence[tuple[float, float, float, float]]]],
 ) -> Drawing | None:
     """How often images of a score are positive.
 
