@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from counting import Counting
+from recording_tracking import RecordingTracking
 
 from debias.ingesting import IngestRules
 from debias.ingesting.decoded import Listed
@@ -13,7 +14,6 @@ from debias.pipeline import mitigate, open_run
 from debias.pipeline.recipe import load_config
 from debias.pipeline.values import load_predictions, load_weights
 from debias.storage.artifacts import Artifact
-from debias.tracking.tracker import RecordingTracking
 from debias.types import Collection
 
 SMALL = [
