@@ -31,7 +31,7 @@ from debias.pipeline import (
     open_run,
 )
 from debias.pipeline.discriminator import annotated
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.step import Advance
 from debias.pipeline.targets import crossed
 from debias.pipeline.values import load_weights
@@ -100,7 +100,7 @@ def opened(root: str, seed: int, out: Path, *overrides: str) -> Run:
         f"reference.data.root={root}",
         "tracking.enabled=false",
     ]
-    config = load_config(CONFIG, [*settings, *overrides])
+    config = load(RunConfig, CONFIG, [*settings, *overrides])
     return open_run(config, out / f"seed-{seed}", progress=Lines())
 
 
