@@ -58,7 +58,7 @@ def run(  # noqa: PLR0913 (the options of one command)
         from debias.pipeline import mitigate, open_run
         from debias.pipeline.recipe_text import RECIPE, recipe_text
         from debias.pipeline.source import Request, run_recipe
-        from debias.tracking.connect import choose_tracking
+        from debias.tracking.tracker import choose_tracking
 
         request = Request(
             source=source,

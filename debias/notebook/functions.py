@@ -35,8 +35,8 @@ from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_reci
 from debias.pipeline.step import Job
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
-from debias.tracking.connect import choose_tracking
 from debias.tracking.progress import Lines, Progress
+from debias.tracking.tracker import choose_tracking
 from debias.training.device import choose
 from debias.types import FaceStore, Latents
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from debias.auditing.rules import AuditRules
 from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
-from debias.density import DENSITIES, DensityEstimator, HistogramDensity
+from debias.density import DENSITIES, DensityEstimator, HistogramDensity, compares
 from debias.errors import ConfigError
 from debias.ingesting import Filters
 from debias.ingesting.rules import FacesRecipe
@@ -29,9 +29,10 @@ from debias.tracking.tracker import TrackingOptions
 from debias.training.device import Device, Precision
 from debias.training.loop import Training
 from debias.training.views import Augmentation
-from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, Uniform, Weighting
+from debias.weighting import WEIGHTINGS, Weighting
 
 R = TypeVar("R", bound=Settings)
+DEMO_ARMS = {"uniform": "uniform", "latent": "latent_rarity", "groups": "group_balance"}
 
 
 class RepresentationRecipe(Settings):
@@ -156,7 +157,7 @@ class RunConfig(SpaceRecipe):
         description="Annotated columns by which results are broken down; never seen by a model.",
     )
     arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS)]] = Field(
-        default={"uniform": Uniform(), "latent": LatentRarity(), "groups": GroupBalance()},
+        default={arm: WEIGHTINGS[name]() for arm, name in DEMO_ARMS.items()},
         min_length=1,
         description="Weightings to compare, by name; 'uniform' is the baseline.",
     )
@@ -167,7 +168,7 @@ class RunConfig(SpaceRecipe):
 
     @model_validator(mode="after")
     def _reference_given(self) -> "RunConfig":
-        missing = [name for name, rule in self.arms.items() if rule.needs_reference]
+        missing = [name for name, rule in self.arms.items() if "reference" in rule.needs]
         if missing and self.reference is None:
             raise ValueError(f"arm {missing[0]!r} needs a second data set under 'reference'")
         unknown = [
@@ -186,17 +187,17 @@ class RunConfig(SpaceRecipe):
 
     @model_validator(mode="after")
     def _density_suits(self) -> "RunConfig":
-        rarity = [name for name, rule in self.arms.items() if rule.needs_density]
-        if rarity and self.density.name == "ratio":
+        rarity = [name for name, rule in self.arms.items() if "density" in rule.needs]
+        if rarity and compares(self.density):
             raise ValueError(
-                f"density 'ratio' compares with a reference, but arm {rarity[0]!r} asks for "
-                "rarity; choose another density, or the weighting reference_ratio"
+                f"density {self.density.name!r} compares with a reference, but arm {rarity[0]!r} "
+                "asks for rarity; choose another density, or the weighting reference_ratio"
             )
         views = {view for name in rarity for view in getattr(self.arms[name], "views", ())}
-        if self.density.name == "aggregate" and views - {"latents"}:
+        if getattr(self.density, "needs_spread", False) and views - {"latents"}:
             raise ValueError(
-                "density 'aggregate' needs the posterior variance of every sample, which the views "
-                f"{sorted(views - {'latents'})} do not have; choose another density"
+                f"density {self.density.name!r} needs the posterior variance of every sample, "
+                f"which the views {sorted(views - {'latents'})} do not have; choose another density"
             )
         return self
 

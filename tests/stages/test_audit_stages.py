@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from recording_tracking import RecordingTracking
 from typer.testing import CliRunner
 
 from debias.commands import app
@@ -13,7 +14,6 @@ from debias.errors import ConfigError, DataError
 from debias.pipeline import build_audited_faces, examine, open_job
 from debias.pipeline.recipe import load_space
 from debias.pipeline.source import Request, audit_recipe
-from debias.tracking.tracker import RecordingTracking
 
 TINY = [
     "image_size=32", "device=cpu", "tracking.enabled=false", "audit.map_method=PCA",

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from recording_tracking import RecordingTracking
 
 from debias.errors import DataError
 from debias.models import REPRESENTATIONS
@@ -15,7 +16,6 @@ from debias.pipeline import build_faces, build_representation, mitigate, open_ru
 from debias.pipeline.recipe import load_config
 from debias.pipeline.representation import encode_store, is_trained
 from debias.storage.artifacts import load_faces, load_latents
-from debias.tracking.tracker import RecordingTracking
 from debias.types import FaceStore
 
 SMALL = [
