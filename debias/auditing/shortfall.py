@@ -227,7 +227,7 @@ def _nothing_known(n: int, m: int) -> Shortfall:
     ratios = [np.full(k, np.nan) for k in (n, m)]
     regions = [np.zeros(k, dtype=np.int64) for k in (n, m)]
     contrast = Contrast(data=ratios[0], reference=ratios[1], separability=np.nan)
-    return Shortfall(contrast, (), *regions, total=UNKNOWN)
+    return Shortfall(contrast, (), regions[0], regions[1], UNKNOWN)
 
 
 def images_missing(count: Amount, size: Amount, share: Amount) -> Float64[np.ndarray, "*parts"]:
