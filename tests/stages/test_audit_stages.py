@@ -180,7 +180,7 @@ def test_too_few_images_are_refused_before_anything_is_trained(tmp_path):
         (["x.yaml", "--data", "y"], "name one"),
         (["--layout", "tar"], "--layout says how to read"),
         (["--set", "audit.cellz=3"], "audit.cellz: unknown key"),
-        (["--set", "audit.difference_level=0.001"], "permutations is 999"),
+        (["--set", "audit.difference_level=0.0005"], "permutations is 999"),
         (["--shares", "nowhere.csv"], "nowhere.csv"),
     ],
 )
