@@ -30,12 +30,7 @@ from debias.pipeline import (
     mitigate,
     open_run,
 )
-<<<<<<< HEAD
-from debias.pipeline.discriminator import annotated
 from debias.pipeline.recipe import RunConfig, load
-=======
-from debias.pipeline.recipe import load_config
->>>>>>> main
 from debias.pipeline.step import Advance
 from debias.pipeline.values import load_weights
 from debias.statistics.areas import auc_by_group

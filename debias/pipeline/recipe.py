@@ -34,13 +34,10 @@ from debias.training.views import Augmentation
 from debias.weighting import WEIGHTINGS, Weighting
 
 R = TypeVar("R", bound=Settings)
-<<<<<<< HEAD
 Place = tuple[str, ...]
 BUILT_IN = "the built-in configuration"
 SUGGESTED = 3  # places named at most
-=======
 DEMO_ARMS = {"uniform": "uniform", "latent": "latent_rarity", "groups": "group_balance"}
->>>>>>> main
 
 
 class RepresentationRecipe(Settings):
