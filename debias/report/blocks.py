@@ -96,14 +96,6 @@ def joined(texts: Iterable[Text], between: str = " ") -> Text:
     return tuple(found)
 
 
-def said(sentence: str, **values: Text) -> Text:
-    """A sentence of ours, with ```code``` between back ticks and texts for ``{names}``."""
-    parts: list[Piece] = []
-    for code, name, plain in re.findall(r"`([^`]+)`|\{(\w+)\}|([^`{]+)", sentence):
-        parts += [Code(code)] if code else pieces(values[name] if name else plain)
-    return tuple(parts)
-
-
 def between(
     low: int | float | None, high: int | float | None, kind: str, missing: str = UNDEFINED
 ) -> Text:
@@ -230,34 +222,73 @@ class Table:
     look: str = "facts"
 
 
-Column: TypeAlias = Callable[[Any], Cell | Text]
+TOKEN = re.compile(
+    r"`(?P<code>[^`]+)`|(?P<strong>What to do:)"
+    r"|\{(?P<name>\w+)(\.\.(?P<end>\w+))?(:(?P<kind>\w+))?(\|(?P<why>[^}]*))?\}"
+)
 
 
-def table(  # noqa: PLR0913 (the fields of a table)
+def said(
+    template: str, row: Mapping[str, Any] | None = None, why: str = UNDEFINED, **more: object
+) -> Text:
+    """A sentence of ours with what a document says in it.
+
+    Args:
+        template: ```code```, ``{name}`` for a text, ``{name:kind}`` for a number and
+            ``{low..high:kind}`` for an interval; ``|why`` at the end: what stands in its place.
+        row: Where the names are looked up.
+        why: What stands in the place of a number that says nothing of its own.
+        more: Other names.
+    """
+    values, place = {**(row or {}), **more}, 0
+    parts: list[Piece] = []
+    for found in TOKEN.finditer(template):
+        parts += [template[place : found.start()], *_filled(found.groupdict(), values, why)]
+        place = found.end()
+    return pieces((*parts, template[place:]))
+
+
+def _filled(
+    token: Mapping[str, str | None], values: Mapping[str, Any], why: str
+) -> tuple[Piece, ...]:
+    if token["code"]:
+        return (Code(token["code"]),)
+    if token["strong"]:
+        return (Strong(token["strong"]),)
+    value = values[token["name"] or ""]
+    why = why if token["why"] is None else token["why"]
+    if token["end"]:
+        value = between(value, values[token["end"]], token["kind"] or "plain", why)
+    elif token["kind"]:
+        value = Value(value, token["kind"], why)
+    return () if value == Value(None, token["kind"] or "plain", "") else pieces(value)
+
+
+# What stands in a column: a template, one more for the small print below, or what makes a cell.
+Column: TypeAlias = str | tuple[str, str] | Callable[[Any], Cell | Text]
+
+
+def table(
     rows: Iterable[Any],
     columns: Mapping[str, Column],
-    title: str = "",
-    left: tuple[int, ...] = (0,),
-    look: str = "facts",
-    tone: Callable[[Any], str] = lambda _: "",
+    why: Callable[[Any], str] | None = None,
+    tone: Callable[[Any], str] | None = None,
+    **parts: Any,  # noqa: ANN401 (the fields of a table)
 ) -> Table:
-    """A table of rows of a document: its headings, each with what stands below it."""
-    filled = (Row(tuple(cell(row) for cell in columns.values()), tone(row)) for row in rows)
-    return Table(tuple(columns), tuple(filled), title, left, look)
+    """A table of rows of a document: headings, each with the template of its cells."""
 
+    def cell(column: Column, row: Any) -> Cell | Text:  # noqa: ANN401 (a row of the document)
+        missing = why(row) if why else UNDEFINED
+        if callable(column):
+            return column(row)
+        text, note = (column, "") if isinstance(column, str) else column
+        return Cell(said(text, row, missing), said(note, row, ""))
 
-def field(name: str, kind: str, why: str | Callable[[Any], str] = UNDEFINED) -> Column:
-    """A column of numbers of the document; where there is none, why."""
-    return lambda row: Value(row[name], kind, why if isinstance(why, str) else why(row))
-
-
-def ranged(
-    names: tuple[str, str, str], kind: str, why: str | Callable[[Any], str] = UNDEFINED
-) -> Column:
-    """A column of numbers, each with its interval below it: names of value, low and high."""
-    value, low, high = names
-    number_of = field(value, kind, why)
-    return lambda row: Cell(number_of(row), between(row[low], row[high], kind, ""))
+    filled = (
+        Row(tuple(cell(column, row) for column in columns.values()), tone(row) if tone else "")
+        for row in rows
+    )
+    return Table(tuple(columns), tuple(filled), **parts)
 
 
 def cells(row: Row) -> tuple[Cell, ...]:
