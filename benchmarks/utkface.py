@@ -30,7 +30,7 @@ from debias.pipeline import (
     mitigate,
     open_run,
 )
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.step import Advance
 from debias.pipeline.values import load_weights
 from debias.statistics.areas import auc_by_group
@@ -100,7 +100,7 @@ def opened(root: str, seed: int, out: Path, *overrides: str) -> Run:
         f"reference.data.root={root}",
         "tracking.enabled=false",
     ]
-    config = load_config(CONFIG, [*settings, *overrides])
+    config = load(RunConfig, CONFIG, [*settings, *overrides])
     return open_run(config, out / f"seed-{seed}", progress=Lines())
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int64, Shaped, UInt8
 
 from debias.auditing.words import listed
 from debias.density import active_dimensions
-from debias.models import ConvVAENetwork
+from debias.models import Decodes
 from debias.models import galleries as generation
 from debias.report.words import attribute_name, words
 from debias.seeding import numpy_generator
@@ -72,7 +72,7 @@ Page = tuple[_Text, Sheet]
 class _Source:
     """What pages are made of; images are named by their position among the audited ones."""
 
-    network: ConvVAENetwork
+    network: Decodes
     faces: FaceStore
     rows: Int64[np.ndarray, " n"]
     latents: Latents
@@ -100,7 +100,7 @@ class _Source:
 
 
 def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be missing)
-    network: ConvVAENetwork,
+    network: Decodes,
     faces: FaceStore,
     rows: Int64[np.ndarray, " n"],
     latents: Latents,
@@ -197,8 +197,11 @@ def _extremes(source: _Source) -> Iterator[Page]:
 
 
 def _samples(source: _Source) -> Iterator[Page]:
+    if source.latents.log_var is None:  # points without a posterior have no prior to draw from
+        return
     network, compute, count = source.network, source.compute, BLOCKS * COLUMNS
-    chance = generation.prior_samples(network, count, source.generator("prior"), compute)
+    size = count, source.latents.mean.shape[1]
+    chance = generation.prior_samples(network, size, source.generator("prior"), compute)
     around = generation.posterior_samples(
         network, source.latents, count, source.generator("posterior"), compute
     )

@@ -28,6 +28,7 @@ NAMED = 8  # groups in one sentence
 
 Section = dict[str, Any]
 Said = tuple[str, str | None]  # a sentence, and what to do
+Row = Any  # of a table of groups
 
 
 def percent(share: float) -> str:
@@ -304,46 +305,34 @@ class Facts:
     below: int
     source: str
 
-    @property
-    def single(self) -> pd.DataFrame:
-        """Without crossings."""
-        return self.table[~self.table["is_crossing"]]
+    def rows(self, column: str, value: object, *, single: bool = False) -> pd.DataFrame:
+        """Of the groups of which a column says so; ``single``: without crossings."""
+        chosen = self.table[column].eq(value)
+        return self.table[chosen & ~self.table["is_crossing"] if single else chosen]
 
-    def in_state(self, state: str) -> pd.DataFrame:
-        return self.table[self.table["state"] == state]
+    def named(self, column: str, value: object, *, single: bool = False) -> list[tuple[str, str]]:
+        """Each attribute and the names of those groups."""
+        rows = self.rows(column, value, single=single)
+        return [(name, _names(some)) for name, some in _by_attribute(rows)]
 
 
 def group_sentences(facts: Facts) -> list[str]:
     """Shortfalls, harm by weights, losses, what is too small, the rest, and how it was judged."""
-    table = facts.table
-    return [
-        *_short(table),
-        *_together(table),
-        *_weights_lower(facts.single),
-        *_lost(table),
-        *_too_small(facts),
-        *_absent(facts),
-        *_above(table),
-        *_open(table),
-        *_undeclared(table),
-        *_rarity(facts.single),
-        *_few(facts),
-        *_weights_reach(facts.single),
-        *_withheld(facts),
-        *_unlabelled(facts),
-        *_method(facts),
-    ]
+    parts = (
+        _short, _together, _lowered, _lost, _too_small, _absent, _above, _open, _undeclared,
+        _rarity, _few, _weights_reach, _withheld, _unlabelled, _method,
+    )  # fmt: skip
+    return [sentence for part in parts for sentence in part(facts)]
 
 
 def bad_news(facts: Facts) -> list[tuple[str, str]]:
     """What a reader must not miss, by kind, worst first: ``below``, ``lowered``, ``lost``."""
-    table, single = facts.table, facts.single
-    kinds = {"below": _short(table), "lowered": _weights_lower(single), "lost": _lost(table)}
+    kinds = {"below": _short(facts), "lowered": _lowered(facts), "lost": _lost(facts)}
     return [(kind, sentence) for kind, found in kinds.items() for sentence in found]
 
 
-def _short(table: pd.DataFrame) -> list[str]:
-    worst = table[table["verdict"] == "below"].sort_values("missing", ascending=False)
+def _short(facts: Facts) -> list[str]:
+    worst = facts.rows("verdict", "below").sort_values("missing", ascending=False)
     return [
         f"{_called(row)} is below its declared share: {_share(row)} instead of "
         f"{percent(row.declared)}; {_reached(row.missing)}."
@@ -357,42 +346,47 @@ def _reached(missing: float) -> str:
     return f"{missing:,.0f} more {_images(missing)} would reach it"
 
 
-def _together(table: pd.DataFrame) -> list[str]:
+def _together(facts: Facts) -> list[str]:
     """How far a set grows until all shares are as declared, if images are only ever added."""
     found = []
-    for attribute, rows in _by_attribute(table):
-        short, groups = rows[rows["verdict"] == "below"], rows[rows["state"] != UNKNOWN]
-        if len(short) > 1 and (groups["state"] != "suppressed").all():
-            size = (groups["count"] / groups["declared"].where(groups["declared"] > 0)).max()
-            unwanted = (groups["declared"] == 0) & (groups["count"] > 0)
-            grown = "no addition suffices" if unwanted.any() else f"it takes {size:,.0f} images"
-            found.append(
-                f"{attribute}: each of these numbers is what one group needs if nothing else is "
-                f"added; to reach all declared shares at once by adding, {grown} in all."
-            )
+    for attribute, rows in _by_attribute(facts.table):
+        groups, declared = rows[rows["state"] != UNKNOWN], rows["declared"]
+        if (rows["verdict"] == "below").sum() < 2 or (groups["state"] == "suppressed").any():
+            continue
+        size = (groups["count"] / declared.where(declared > 0)).max()
+        unwanted = (groups["declared"] == 0) & (groups["count"] > 0)
+        grown = "no addition suffices" if unwanted.any() else f"it takes {size:,.0f} images"
+        found.append(
+            f"{attribute}: each of these numbers is what one group needs if nothing else is "
+            f"added; to reach all declared shares at once by adding, {grown} in all."
+        )
     return found
 
 
-def _weights_lower(single: pd.DataFrame) -> list[str]:
+def _lowered(facts: Facts) -> list[str]:
     return [
         f"{attribute}: harm, the weights lower the share of {_moved(rows)}."
-        for attribute, rows in _by_attribute(single[single["reach"] == "lowered"])
+        for attribute, rows in _by_attribute(facts.rows("reach", "lowered", single=True))
     ]
 
 
-def _lost(table: pd.DataFrame) -> list[str]:
+def _lost(facts: Facts) -> list[str]:
     return [
         f"{_called(row)} lost more than others: {percent(row.set_aside_share)} of its listed "
         f"images were set aside, {percent(row.set_aside_overall)} overall; find out why before "
         "collecting more."
-        for row in _records(table[table["more_set_aside"].eq(True)])
+        for row in _records(facts.rows("more_set_aside", value=True))
     ]
 
 
 def _too_small(facts: Facts) -> list[str]:
+    def wanted(row: Row) -> str:
+        more = f", {row.missing:,.0f} more would reach {percent(row.declared)}"
+        return more if row.missing > 0 else ""
+
     found = []
-    for attribute, rows in _by_attribute(facts.in_state("too_small")):
-        texts = [f"{_value(row)} ({row.count:,.0f}{_wanted(row)})" for row in _records(rows)]
+    for attribute, rows in _by_attribute(facts.rows("state", "too_small")):
+        texts = [f"{_value(row)} ({row.count:,.0f}{wanted(row)})" for row in _records(rows)]
         found.append(
             f"{attribute}: no verdict on {listed(texts)}: the images with a label are under "
             f"{facts.minimum}, or show so few people that they are worth no more."
@@ -400,48 +394,40 @@ def _too_small(facts: Facts) -> list[str]:
     return found
 
 
-def _wanted(row: Any) -> str:  # noqa: ANN401 (a row of a table)
-    if not row.missing > 0:
-        return ""
-    return f", {row.missing:,.0f} more would reach {percent(row.declared)}"
-
-
 def _absent(facts: Facts) -> list[str]:
     """Groups without images that no shortfall has named."""
-    absent = facts.in_state("not_estimable")
-    return [
-        f"{attribute}: no image shows {_names(rows)}."
-        for attribute, rows in _by_attribute(absent[absent["verdict"] != "below"])
-    ]
+    absent = facts.rows("state", "not_estimable")
+    rest = _by_attribute(absent[absent["verdict"] != "below"])
+    return [f"{attribute}: no image shows {_names(rows)}." for attribute, rows in rest]
 
 
-def _above(table: pd.DataFrame) -> list[str]:
+def _above(facts: Facts) -> list[str]:
     return [
         f"{_called(row)} is above its declared share: {_share(row)} instead of "
         f"{percent(row.declared)}."
-        for row in _records(table[table["verdict"] == "above"])
+        for row in _records(facts.rows("verdict", "above"))
     ]
 
 
-def _open(table: pd.DataFrame) -> list[str]:
+def _open(facts: Facts) -> list[str]:
     return [
-        f"{attribute}: cannot tell whether {_names(rows)} differ from "
+        f"{attribute}: cannot tell whether {names} differ from "
         "what was declared: INSUFFICIENT EVIDENCE."
-        for attribute, rows in _by_attribute(table[table["verdict"] == "cannot_tell"])
+        for attribute, names in facts.named("verdict", "cannot_tell")
     ]
 
 
-def _undeclared(table: pd.DataFrame) -> list[str]:
+def _undeclared(facts: Facts) -> list[str]:
     return [
         f"{attribute}: no shares are declared, so there are counts and intervals and no verdict."
-        for attribute, rows in _by_attribute(table)
+        for attribute, rows in _by_attribute(facts.table)
         if rows["declared"].isna().all()
     ]
 
 
-def _rarity(single: pd.DataFrame) -> list[str]:
+def _rarity(facts: Facts) -> list[str]:
     """Groups that lie where the latent space is thin, and those of which that cannot be said."""
-    found = []
+    single, found = facts.rows("is_crossing", value=False), []
     for attribute, rows in _by_attribute(single[single["auc"].notna()]):
         low, high = rows["auc_low"].astype(float), rows["auc_high"].astype(float)
         rare = rows[low > HALF].sort_values("auc", ascending=False)
@@ -464,51 +450,45 @@ def _rarity(single: pd.DataFrame) -> list[str]:
 
 
 def _few(facts: Facts) -> list[str]:
-    single = facts.single
     return [
-        f"{attribute}: whether rarity or weights reach {_names(rows)} is not said: under "
+        f"{attribute}: whether rarity or weights reach {names} is not said: under "
         f"{facts.minimum} images, or of so few people that they are worth no more."
-        for attribute, rows in _by_attribute(single[single["few"].eq(True)])
+        for attribute, names in facts.named("few", value=True, single=True)
     ]
 
 
-def _weights_reach(single: pd.DataFrame) -> list[str]:
-    found = []
-    for attribute, rows in _by_attribute(single):
-        reached, missed, unclear = (
-            rows[rows["reach"] == kind] for kind in ("reached", "missed", "unclear")
-        )
-        if len(reached):
-            found.append(
-                f"{attribute}: the weights raise the share of {_moved(reached)}, more than equally "
-                "uneven random weights would."
-            )
-        if len(missed):
-            found.append(
-                f"{attribute}: the weights do not target {_names(missed)}: they do no better there "
-                "than random weights of equal effective sample size."
-            )
-        if len(unclear):
-            found.append(
-                f"{attribute}: whether the weights reach {_names(unclear)} cannot be told."
-            )
-    return found
+def _weights_reach(facts: Facts) -> list[str]:
+    raised = {
+        attribute: f"{attribute}: the weights raise the share of {_moved(rows)}, more than equally "
+        "uneven random weights would."
+        for attribute, rows in _by_attribute(facts.rows("reach", "reached", single=True))
+    }
+    missed = {
+        attribute: f"{attribute}: the weights do not target {names}: they do no better there "
+        "than random weights of equal effective sample size."
+        for attribute, names in facts.named("reach", "missed", single=True)
+    }
+    unclear = {
+        attribute: f"{attribute}: whether the weights reach {names} cannot be told."
+        for attribute, names in facts.named("reach", "unclear", single=True)
+    }
+    attributes = facts.table["attribute"].unique()
+    return [kind[one] for one in attributes for kind in (raised, missed, unclear) if one in kind]
 
 
 def _withheld(facts: Facts) -> list[str]:
     return [
-        f"{attribute}: the numbers of {_names(rows)} are withheld, as "
+        f"{attribute}: the numbers of {names} are withheld, as "
         f"a count of 1 to {facts.below - 1} could be read from them."
-        for attribute, rows in _by_attribute(facts.in_state("suppressed"))
+        for attribute, names in facts.named("state", "suppressed")
     ]
 
 
 def _unlabelled(facts: Facts) -> list[str]:
-    single = facts.single
     return [
         f"{row.attribute}: {row.count:,.0f} {_images(row.count)} ({percent(row.share)}) have no "
         "label and are compared with nobody; shares are of the others."
-        for row in _records(single[single["state"] == UNKNOWN])
+        for row in _records(facts.rows("state", UNKNOWN, single=True))
     ]
 
 
@@ -535,7 +515,7 @@ def _method(facts: Facts) -> list[str]:
     return found
 
 
-def _share(row: Any) -> str:  # noqa: ANN401 (a row of a table)
+def _share(row: Row) -> str:
     return f"{percent(row.share)} ({percent(row.low)} to {percent(row.high)})"
 
 
@@ -550,11 +530,11 @@ def _images(count: float) -> str:
     return "image" if count == 1 else "images"
 
 
-def _called(row: Any) -> str:  # noqa: ANN401 (a row of a table)
+def _called(row: Row) -> str:
     return str(row.group) if row.is_crossing else f"{row.attribute}: {_value(row)}"
 
 
-def _value(row: Any) -> str:  # noqa: ANN401 (a row of a table)
+def _value(row: Row) -> str:
     """The value alone; of a crossing, the name."""
     return str(row.group) if row.is_crossing else str(row.group).removeprefix(f"{row.attribute}:")
 
@@ -563,7 +543,7 @@ def _names(rows: pd.DataFrame) -> str:
     return listed(map(_value, _records(rows)))
 
 
-def _records(table: pd.DataFrame) -> Iterable[Any]:
+def _records(table: pd.DataFrame) -> Iterable[Row]:
     return table.itertuples(index=False)
 
 
