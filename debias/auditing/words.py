@@ -305,12 +305,12 @@ class Facts:
     below: int
     source: str
 
-    def rows(self, column: str, value: object, *, single: bool = False) -> pd.DataFrame:
+    def rows(self, column: str, value: str | bool, *, single: bool = False) -> pd.DataFrame:
         """Of the groups of which a column says so; ``single``: without crossings."""
         chosen = self.table[column].eq(value)
         return self.table[chosen & ~self.table["is_crossing"] if single else chosen]
 
-    def named(self, column: str, value: object, *, single: bool = False) -> list[tuple[str, str]]:
+    def named(self, column: str, value: str | bool, *, single: bool = False) -> list[tuple[str, str]]:
         """Each attribute and the names of those groups."""
         rows = self.rows(column, value, single=single)
         return [(name, _names(some)) for name, some in _by_attribute(rows)]
