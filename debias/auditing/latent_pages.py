@@ -15,7 +15,7 @@ from jaxtyping import Float, Float64, Int64, Shaped, UInt8
 from debias.auditing.latent_arithmetic import arithmetic
 from debias.auditing.latent_source import COLUMNS, LatentPage, LatentSource
 from debias.density import active_dimensions
-from debias.models import ConvVAENetwork
+from debias.models import Decodes
 from debias.models import galleries as generation
 from debias.training.device import Compute
 from debias.types import FaceStore, Latents
@@ -46,7 +46,7 @@ class LatentPages:
 
 
 def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be missing)
-    network: ConvVAENetwork,
+    network: Decodes,
     faces: FaceStore,
     rows: Int64[np.ndarray, " n"],
     latents: Latents,
@@ -146,8 +146,11 @@ def _extremes(source: LatentSource) -> Iterator[LatentPage]:
 
 
 def _samples(source: LatentSource) -> Iterator[LatentPage]:
+    if source.latents.log_var is None:  # points without a posterior have no prior to draw from
+        return
     network, compute, count = source.network, source.compute, BLOCKS * COLUMNS
-    chance = generation.prior_samples(network, count, source.generator("prior"), compute)
+    size = count, source.latents.mean.shape[1]
+    chance = generation.prior_samples(network, size, source.generator("prior"), compute)
     around = generation.posterior_samples(
         network, source.latents, count, source.generator("posterior"), compute
     )

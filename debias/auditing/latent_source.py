@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
-from debias.models import ConvVAENetwork
+from debias.models import Decodes
 from debias.models import galleries as generation
 from debias.seeding import numpy_generator
 from debias.training.device import Compute
@@ -32,7 +32,7 @@ class LatentPage:
 class LatentSource:
     """What pages are made of; images are named by their position among the audited ones."""
 
-    network: ConvVAENetwork
+    network: Decodes
     faces: FaceStore
     rows: Int64[np.ndarray, " n"]
     latents: Latents

@@ -22,9 +22,8 @@ from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
     ConvClassifier,
-    ConvVAE,
     PooledClassifier,
-    Pretrained,
+    Representation,
 )
 from debias.plugins import OneOf, Settings, dump
 from debias.tracking.tracker import TrackingOptions
@@ -43,8 +42,8 @@ DEMO_ARMS = {"uniform": "uniform", "latent": "latent_rarity", "groups": "group_b
 class RepresentationRecipe(Settings):
     """How the latent space is learned."""
 
-    model: Annotated[ConvVAE | Pretrained, OneOf("representation", REPRESENTATIONS)] = Field(
-        default=ConvVAE(latent_dim=16),
+    model: Annotated[Representation, OneOf("representation", REPRESENTATIONS)] = Field(
+        default=REPRESENTATIONS["conv_vae"](latent_dim=16),
         description="A network to train, or an encoder or embeddings that exist already.",
     )
     training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
