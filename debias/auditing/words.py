@@ -310,7 +310,9 @@ class Facts:
         chosen = self.table[column].eq(value)
         return self.table[chosen & ~self.table["is_crossing"] if single else chosen]
 
-    def named(self, column: str, value: str | bool, *, single: bool = False) -> list[tuple[str, str]]:
+    def named(
+        self, column: str, value: str | bool, *, single: bool = False
+    ) -> list[tuple[str, str]]:
         """Each attribute and the names of those groups."""
         rows = self.rows(column, value, single=single)
         return [(name, _names(some)) for name, some in _by_attribute(rows)]
