@@ -13,8 +13,8 @@ import pandas as pd
 
 from debias.datasets.recognition import known_groups, plain_name, recognised
 from debias.errors import ConfigError
-from debias.ingesting.columns import coded
 from debias.ingesting.decoded import list_recipe
+from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import (
     RunConfig,

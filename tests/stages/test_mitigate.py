@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from counting import Counting
 
-from debias.ingesting import IngestRules
 from debias.ingesting.decoded import Listed
+from debias.ingesting.rules import IngestRules
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.recipe import load_config
 from debias.pipeline.values import load_predictions, load_weights
