@@ -11,22 +11,28 @@ from debias.datasets.store import Store
 from debias.datasets.synthetic import Population, SyntheticFaces
 from debias.datasets.tar import TarShards
 from debias.datasets.utkface import UTKFace
+from debias.plugins import Registry
 from debias.types import Collection
 
-DATASETS = {
-    "synthetic": SyntheticFaces,
-    "utkface": UTKFace,
-    "celeba": CelebA,
-    "fairface": FairFace,
-    "lfw": LFW,
-    "listed": ListedFaces,
-    "image_folder": ImageFolder,
-    "images": Images,
-    "folder": Folder,
-    "tar": TarShards,
-    "hdf5": Hdf5Faces,
-    "store": Store,
-}
+DATASETS = Registry(
+    "data set",
+    {
+        "synthetic": SyntheticFaces,
+        "utkface": UTKFace,
+        "celeba": CelebA,
+        "fairface": FairFace,
+        "lfw": LFW,
+        "listed": ListedFaces,
+        "image_folder": ImageFolder,
+        "images": Images,
+        "folder": Folder,
+        "tar": TarShards,
+        "hdf5": Hdf5Faces,
+        "store": Store,
+    },
+    group="debias.datasets",
+    asks=("annotation", "source", "collect"),
+)
 
 __all__ = [
     "DATASETS",

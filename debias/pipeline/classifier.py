@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.metrics import TrainingReport, evaluate_predictions
+from debias.metrics import Training, each_training
 from debias.models import Classifier, encoding
+from debias.pipeline.fairness import arm_outcomes
 from debias.pipeline.history import epoch_record, example_batch, replay, save_history
 from debias.pipeline.step import Run
 from debias.pipeline.values import load_predictions, load_weights, save_predictions
@@ -69,10 +70,10 @@ def classifier_name(arm: str, seed: int) -> str:
     return f"{arm} seed {seed}"
 
 
-def measure(run: Run, faces: FaceStore, artifact: Artifact) -> TrainingReport:
+def measure(run: Run, faces: FaceStore, artifact: Artifact) -> Training:
     """Rates of one trained classifier on the test faces, by annotated group."""
-    groups = faces.groups(faces.rows("test"))
-    return evaluate_predictions(load_predictions(artifact), groups, rules=run.config.evaluation)
+    outcomes = arm_outcomes(faces, [artifact], run.config.data.source)
+    return each_training(outcomes, run.config.evaluation)[0]
 
 
 def _train(
@@ -153,7 +154,7 @@ def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -
     rule = run.config.arms[predictions.arm]
     tracker.params({"arm": predictions.arm, "seed": predictions.seed, "label": faces.label})
     tracker.params({"weighting": dump(rule), "classifier": dump(run.config.classifier)})
-    if rule.needs_density:
+    if "density" in rule.needs:
         tracker.params({"density": dump(run.config.density)})
     tracker.metrics(_metrics(report))
     tracker.table("by_group", side_by_side(report.by_group))
@@ -184,7 +185,7 @@ def _said(row: Mapping[Hashable, Any]) -> str:
     )
 
 
-def _metrics(report: TrainingReport) -> dict[str, float]:
+def _metrics(report: Training) -> dict[str, float]:
     """Slash-named: the part before the slash is a section of charts."""
     found = report.disparities
     values = {

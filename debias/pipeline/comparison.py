@@ -13,15 +13,15 @@ import pandas as pd
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, TrainingReport
+from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, Training
 from debias.pipeline import findings
 from debias.pipeline.about import about_data, about_representation, about_run
-from debias.pipeline.classifier import classifier_name, measure
+from debias.pipeline.classifier import classifier_name
 from debias.pipeline.faces import SPLIT as REFERENCE
-from debias.pipeline.fairness import arm_comparisons, arm_reports
+from debias.pipeline.fairness import arm_comparisons, arm_reports, arm_trainings
 from debias.pipeline.history import load_history
 from debias.pipeline.parts import Stages
-from debias.pipeline.representation import faces_may_be_shown, is_trained
+from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
 from debias.pipeline.situation import sentence, situations
 from debias.pipeline.step import Run
 from debias.pipeline.weights import load_multiples
@@ -53,11 +53,8 @@ def build_report(run: Run, stages: Stages) -> dict[str, Any]:
         return written
     advance = run.progress.start("Report", 1)
     faces = load_faces(stages.faces)
-    reports = {
-        arm: [measure(run, faces, artifact) for artifact in artifacts]
-        for arm, artifacts in stages.classifiers.items()
-    }
     fairness = arm_reports(run, faces, stages.classifiers)
+    reports = arm_trainings(run, fairness)
     comparisons = arm_comparisons(run, fairness)
     document = {"key": key} | _document(run, stages, faces, reports, fairness)
     document |= _judged(run, document["weights"], reports, fairness, comparisons)
@@ -126,7 +123,7 @@ def _document(
     run: Run,
     stages: Stages,
     faces: FaceStore,
-    reports: Mapping[str, list[TrainingReport]],
+    reports: Mapping[str, list[Training]],
     fairness: Mapping[str, FairnessReport],
 ) -> dict[str, Any]:
     below = run.config.evaluation.suppress_below
@@ -156,7 +153,7 @@ def _document(
 def _judged(
     run: Run,
     weights: Mapping[str, Any],
-    reports: Mapping[str, list[TrainingReport]],
+    reports: Mapping[str, list[Training]],
     fairness: Mapping[str, FairnessReport],
     comparisons: Mapping[str, ComparisonReport],
 ) -> dict[str, Any]:
@@ -184,7 +181,7 @@ def _told(arm: str, skill: Skill | None) -> dict[str, Any] | None:
     return skill.to_dict() | {"sentence": skill.sentence(arm_name(arm))}
 
 
-def _changes(reports: Mapping[str, list[TrainingReport]]) -> list[Change]:
+def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
     """The summary figures of every other arm against plain training, over seeds.
 
     Intervals are widened to the Bonferroni level of everything compared, so that all of them hold
@@ -226,9 +223,9 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     generator = numpy_generator(run.config.seed, "report/samples")
     some = np.sort(generator.choice(train, min(SHOWN, len(train)), replace=False))
     found: dict[str, Any] = {"samples": faces.images[some]}
-    if is_trained(run):
+    if drew(stages.representation):
         found |= _drawn_by_the_model(stages.representation, faces)
-    rarity = next((arm for arm in stages.weights if run.config.arms[arm].needs_density), None)
+    rarity = next((arm for arm in stages.weights if "density" in run.config.arms[arm].needs), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]
@@ -241,7 +238,7 @@ def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     train, found = faces.rows("train"), {}
     for arm, weights in stages.weights.items():
         rule = run.config.arms[arm]
-        if rule.needs_reference or weights.read_json("figures.json").get("estimated"):
+        if "reference" in rule.needs or weights.read_json("figures.json").get("estimated"):
             order = np.argsort(-load_multiples(weights), kind="stable")
             ends = order[:SHOWN], order[::-1][:SHOWN]
             found[arm] = tuple(faces.images[train[end]] for end in ends)

@@ -18,7 +18,6 @@ from debias.ingesting.build import QUARANTINE, ingest_faces, judge
 from debias.ingesting.parts import write_shards
 from debias.ingesting.quarantine import write_quarantine
 from debias.ingesting.selection import drawn_evenly
-from debias.models.pretrained import Pretrained
 from debias.pipeline.foreseen import foreseen
 from debias.pipeline.recipe import ReferenceRecipe, RunConfig
 from debias.pipeline.step import Job, Run
@@ -134,7 +133,7 @@ def _check(faces: FaceStore, config: RunConfig) -> None:
             raise SingleClassError(f"every {split} image has {faces.label} = {only!r}")
     size = len(faces.rows("train"))
     trained = [("classifier", config.classifier.training)]
-    if not isinstance(config.representation.model, Pretrained):
+    if config.representation.model.trained:
         trained.append(("representation", config.representation.training))
     for part, training in trained:
         if size < training.batch_size:

@@ -6,16 +6,15 @@ from typing import Any
 
 from debias.report import comparison_page as comparison_view
 from debias.report import fairness_view, tables
-from debias.report.blocks import Row
 from debias.report.board import View
+from debias.report.charts.style import MEASURES_DRAWN, chart_names
 from debias.report.fairness_charts import (
-    MEASURES_DRAWN,
-    chart_names,
     compared_metrics,
     comparison_figures,
     fairness_figures,
 )
 from debias.report.html import embedded, fill, put
+from debias.report.panels import Row
 from debias.report.readings import metric_meaning, opened
 from debias.report.words import arm_name, attribute_name, group_name, is_number
 
