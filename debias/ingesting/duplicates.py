@@ -90,16 +90,23 @@ def clusters(n: int, pairs: pd.DataFrame) -> Int64[np.ndarray, " n"]:
     Returns:
         (n,), numbered from 0 by the first row of each cluster; -1 for a row without a duplicate.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     ends = pairs["first"].to_numpy(dtype=np.int64), pairs["second"].to_numpy(dtype=np.int64)
-    graph = coo_array((np.ones(len(pairs), dtype=np.int8), ends), shape=(n, n))
-    component = connected_components(graph.tocsr(), directed=False)[1]
+    component = connected(*ends, n)
     found = np.full(n, -1, dtype=np.int64)
     paired = np.unique(np.concatenate(ends))
     found[paired] = pd.factorize(component[paired])[0]
     return found
+
+
+def connected(
+    first: Int64[np.ndarray, " p"], second: Int64[np.ndarray, " p"], n: int
+) -> Int64[np.ndarray, " n"]:
+    """Number of what each of ``n`` things is tied to, through chains of pairs."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(n, n))
+    return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
 
 
 def conflicts(samples: pd.DataFrame, pairs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
