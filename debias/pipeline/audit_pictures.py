@@ -9,11 +9,10 @@ import pandas as pd
 from jaxtyping import UInt8
 
 from debias.auditing.audit import EARLIER, REFERENCE, Placed
-from debias.auditing.audit_report import AuditReport
-from debias.auditing.latent_pages import latent_pages
-from debias.auditing.sections import listed
+from debias.auditing.audit_report import AuditReport, listed
+from debias.auditing.galleries import latent_pages
 from debias.auditing.subsets import farthest_first
-from debias.models import ConvVAENetwork
+from debias.models import Decodes
 from debias.models import galleries as generation
 from debias.pipeline.representation import faces_may_be_shown
 from debias.pipeline.step import Job
@@ -43,7 +42,7 @@ class Drawn:
 
 
 def drawn_by_the_model(
-    job: Job, network: ConvVAENetwork, placed: Placed, report: AuditReport, nats: np.ndarray
+    job: Job, network: Decodes, placed: Placed, report: AuditReport, nats: np.ndarray | None
 ) -> Drawn:
     """Every page, and walks along uneven directions and into thin regions."""
     compute, mean = job.compute, placed.latents.mean

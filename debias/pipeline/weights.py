@@ -12,7 +12,7 @@ from debias import metrics
 from debias.errors import WeightError
 from debias.pipeline.history import named
 from debias.pipeline.step import Run
-from debias.pipeline.targets import Given, Inputs, score_of
+from debias.pipeline.targets import Inputs, score_of
 from debias.pipeline.values import load_weights, save_weights
 from debias.pipeline.withholding import small_training_groups, without
 from debias.plugins import dump
@@ -22,6 +22,7 @@ from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore
 from debias.weighting.gate import in_an_epoch
+from debias.weighting.rule import Given
 from debias.weighting.weights import SamplingWeights
 
 STAGE = "weights"
@@ -104,7 +105,7 @@ def _build(
     figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
     with run.create(STAGE, key, start) as folder:
         save_weights(folder, weights)
-        write_json(folder / "figures.json", figures | {"uses_groups": rule.uses_groups})
+        write_json(folder / "figures.json", figures | {"uses_groups": "groups" in rule.needs})
     advance(f"effective sample size {weights.ess:.0%}")
     return run.finished(STAGE, key)
 
@@ -149,7 +150,7 @@ def _cells(faces: FaceStore) -> "pd.Series[str]":
 def _publish(run: Run, faces: FaceStore, artifact: Artifact, arm: str, tracker: Tracker) -> None:
     figures = artifact.read_json("figures.json")
     tracker.params({"arm": arm, "weighting": dump(run.config.arms[arm])})
-    if run.config.arms[arm].needs_density:
+    if "density" in run.config.arms[arm].needs:
         tracker.params({"density": dump(run.config.density)})
     if figures.get("ratio"):
         tracker.params({"discriminator": dump(run.config.discriminator)})
