@@ -17,16 +17,17 @@ Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIE
 """
 
 from debias.metrics.comparison import ComparisonReport, compare, compare_pairs
-from debias.metrics.disparities import DISPARITIES, Disparity
 from debias.metrics.evaluation import evaluate, report_on
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
 from debias.metrics.rates import RATES, Rate
 from debias.metrics.rules import Rules
-from debias.metrics.skill import Skill, skill_of
+from debias.metrics.scores import Skill, skill_of
 from debias.metrics.trainings import (
+    DISPARITIES,
     QUANTITIES,
     Change,
+    Disparity,
     Training,
     each_training,
     paired_change,
