@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from debias.errors import EvaluationError
+from debias.metrics.rates import rate_of
 from debias.statistics.groupings import is_unknown
 from debias.types import SEEDS_NEEDED
 
@@ -205,8 +206,6 @@ def decimals_of(share: float) -> int:
 
 Reference = str | Mapping[str, str] | Sequence[str]
 UNTESTED = ("suppressed", "not_estimable", "too_small")
-# 1 where more of it is better for the group; selecting more people is neither.
-_BETTER = {"accuracy": 1, "true_positive_rate": 1, "false_positive_rate": -1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,7 +318,7 @@ def benefit(table: pd.DataFrame) -> Float64[np.ndarray, " rows"]:
 
 def sign_of(metric: pd.Series) -> Float64[np.ndarray, " rows"]:
     """1 where a higher rate is better for the group, -1 where a lower is, 0 where neither is."""
-    signs = [_BETTER.get(name.partition("[")[0], 0) for name in metric]
+    signs = [rate.better if rate else 0 for rate, _ in map(rate_of, metric)]
     return np.array(signs, dtype=np.float64)
 
 
