@@ -3,16 +3,14 @@
 ``cells`` and ``gaps`` as in ``changes``.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64
 
-from debias.errors import EvaluationError
 from debias.metrics.changes import (
     GAP_COLUMNS,
     GROUP_COLUMNS,
@@ -21,24 +19,21 @@ from debias.metrics.changes import (
     gap_table,
     group_table,
 )
-from debias.metrics.fairness_report import FairnessReport, chosen_metric, short_table
+from debias.metrics.fairness_report import FairnessReport, Report, chosen_metric, short_table
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import measures
 from debias.metrics.scores import QUALITIES, quality
 from debias.metrics.verdicts import Question, Reference
 from debias.metrics.words import change_notes, change_scope, conclude
-from debias.shown import Shown
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import bonferroni_level, holm
-from debias.storage.documents import json_text, plain, table_of
 
 _KEYS = ["attribute", "group", "metric"]
 TRADE_COLUMNS = (*_KEYS, "before", "after", "change")
-_TABLES = ("groups", "gaps", "trade", "sizes")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ComparisonReport(Shown):
+class ComparisonReport(Report):
     """What changed for each group from one classifier to another, on the same images.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero. Rows with harm
@@ -67,6 +62,16 @@ class ComparisonReport(Shown):
         scope: What was compared on whom, and what was not.
         sizes: ``attribute, group, before, after``: images of each group.
     """
+
+    KIND = WORD = "comparison"
+    SCHEMA = 1
+    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "groups": GROUP_COLUMNS,
+        "gaps": GAP_COLUMNS,
+        "trade": (),
+        "sizes": (),
+    }
+    LISTED = ("seeds", "notes", "scope")
 
     before: str
     after: str
@@ -110,42 +115,6 @@ class ComparisonReport(Shown):
         chosen = chosen_metric(metric, list(dict.fromkeys(self.groups["metric"])))
         columns = ["n", "before", "after", "change", "low", "high", "verdict"]
         return short_table(self.groups[self.groups["metric"] == chosen], columns)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None where undefined or withheld; no image is listed."""
-        values: dict[str, Any] = {"kind": "comparison", "schema": 1}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            rows = isinstance(value, pd.DataFrame)
-            values[one.name] = plain(value.to_dict("records") if rows else value)
-        return values
-
-    def to_json(self) -> str:
-        """The report as JSON text."""
-        return json_text(self.to_dict())
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "ComparisonReport":
-        """Read back what ``to_dict`` wrote.
-
-        Raises:
-            EvaluationError: It is no such document.
-        """
-        if values.get("kind") != "comparison" or values.get("schema") != 1:
-            raise EvaluationError("this is no comparison of this version of debias")
-        known = {one.name: values[one.name] for one in fields(ComparisonReport)}
-        columns = {"groups": GROUP_COLUMNS, "gaps": GAP_COLUMNS}
-        tables = {
-            name: table_of(known[name]) if known[name] else pd.DataFrame(columns=columns.get(name))
-            for name in _TABLES
-        }
-        listed = {name: tuple(known[name]) for name in ("seeds", "notes", "scope")}
-        return ComparisonReport(**{**known, **tables, **listed})
-
-    @staticmethod
-    def from_json(text: str) -> "ComparisonReport":
-        """Read back what ``to_json`` wrote."""
-        return ComparisonReport.from_dict(json.loads(text))
 
 
 def compare(

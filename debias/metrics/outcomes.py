@@ -105,13 +105,14 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
     y_true, y_pred = _indices("y_true", truth, values), _indices("y_pred", guess, values)
     if task.classes is None:
         _require_common(y_true, y_pred, classes)
+    scores = None if score is None else _checked_score(score, (classes, positive), len(ids))
     return Outcomes(
         sample_ids=ids[order],
         classes=classes,
         positive=positive,
         y_true=y_true[order],
         y_pred=y_pred[order][None],
-        score=_scores(score, (classes, positive), order),
+        score=None if scores is None else scores[order][None],
         groupings=found,
         subjects=None if subjects is None else subjects[order],
         unnamed=unnamed,
@@ -142,27 +143,26 @@ def outcomes_of_trainings(
     if not trainings:
         raise EvaluationError("there is no prediction to evaluate")
     _check_one_arm(trainings)
-    for one in trainings:
-        _check_training(one)
-    ordered = [_sorted(one) for one in sorted(trainings, key=lambda one: one.seed)]
-    first = ordered[0]
-    for one in ordered[1:]:
-        same = np.array_equal(one.sample_ids, first.sample_ids)
-        if not (same and np.array_equal(one.y_true, first.y_true)):
+    ordered = sorted(trainings, key=lambda one: one.seed)
+    ids, y_true, y_pred, score = zip(
+        *(_read_training(one, classes) for one in ordered), strict=True
+    )
+    for one, its_ids, labels in zip(ordered, ids, y_true, strict=True):
+        if not (np.array_equal(its_ids, ids[0]) and np.array_equal(labels, y_true[0])):
             raise EvaluationError(
-                f"seeds {first.seed} and {one.seed} of arm {one.arm!r} predicted different images"
+                f"seeds {ordered[0].seed} and {one.seed} of arm {one.arm!r} predicted different "
+                "images"
             )
-    positive = np.stack([one.score for one in ordered])
-    of_ids = None if subjects is None else subjects.loc[first.sample_ids].to_numpy()
-    codes, unnamed = _subjects(of_ids, len(first.sample_ids))
+    of_ids = None if subjects is None else subjects.loc[ids[0]].to_numpy()
+    codes, unnamed = _subjects(of_ids, len(ids[0]))
     return Outcomes(
-        sample_ids=first.sample_ids,
+        sample_ids=ids[0],
         classes=classes,
         positive=classes[1],
-        y_true=first.y_true,
-        y_pred=np.stack([one.y_pred for one in ordered]),
-        score=np.stack([1 - positive, positive], axis=2),
-        groupings=groupings(join_groups(groups, first.sample_ids), sources=sources),
+        y_true=y_true[0],
+        y_pred=np.stack(y_pred),
+        score=np.stack(score),
+        groupings=groupings(join_groups(groups, ids[0]), sources=sources),
         subjects=codes,
         unnamed=unnamed,
         seeds=tuple(one.seed for one in ordered),
@@ -178,36 +178,17 @@ def _check_one_arm(trainings: Sequence[Predictions]) -> None:
         raise EvaluationError(f"each seed may occur once, got {seeds}")
 
 
-def _check_training(one: Predictions) -> None:
-    ids, y_true, score = one.sample_ids, one.y_true, one.score
-    sizes = len(ids), len(y_true), len(score)
-    if len(set(sizes)) > 1:
-        raise EvaluationError(f"sample_ids, y_true and score have {sizes} rows; they must agree")
-    if len(ids) == 0:
+def _read_training(one: Predictions, classes: tuple[str, str]) -> tuple[np.ndarray, ...]:
+    """Ids, true and predicted classes and scores (n, 2) of one training, by id."""
+    if not len(one.y_true):
         raise EvaluationError("there is no prediction to evaluate")
-    distinct = len(np.unique(ids))
-    if distinct < len(ids):
-        raise EvaluationError(f"{len(ids) - distinct} predictions repeat a sample id")
-    classes = sorted(set(np.unique(y_true).tolist()) - {0, 1})
-    if classes:
-        raise EvaluationError(f"y_true must be 0 or 1, got {classes[:10]}")
-    outside = ~((score >= 0) & (score <= 1))  # True for NaN, too
-    if outside.any():
-        first = np.flatnonzero(outside)[0]
-        raise EvaluationError(
-            f"{outside.sum()} of {len(score)} scores are not probabilities in [0, 1], "
-            f"first {score[first]} of sample {ids[first]}"
-        )
     if not np.isfinite(one.threshold):
         raise EvaluationError(f"the threshold must be finite, got {one.threshold}")
-
-
-def _sorted(one: Predictions) -> Predictions:
-    order = np.argsort(one.sample_ids, kind="stable")
-    return Predictions(
-        sample_ids=one.sample_ids[order], y_true=one.y_true[order], score=one.score[order],
-        threshold=one.threshold, arm=one.arm, seed=one.seed, split=one.split,
-    )  # fmt: skip
+    ids = _ids(one.sample_ids, len(one.y_true))
+    order = np.argsort(ids, kind="stable")
+    y_true = _indices("y_true", _labels("y_true", one.y_true), [0, 1])
+    score = _checked_score(one.score, (classes, classes[1]), len(ids))
+    return ids[order], y_true[order], one.y_pred[order], score[order]
 
 
 def _labels(name: str, values: ArrayLike) -> Shaped[np.ndarray, " n"]:
@@ -304,14 +285,10 @@ def _require_common(
         )
 
 
-def _scores(
-    score: ArrayLike | None,
-    task: tuple[tuple[str, ...], str | None],
-    order: Int64[np.ndarray, " n"],
-) -> Float64[np.ndarray, "1 n c"] | None:
-    if score is None:
-        return None
-    (classes, positive), n = task, len(order)
+def _checked_score(
+    score: ArrayLike, task: tuple[tuple[str, ...], str | None], n: int
+) -> Float64[np.ndarray, "n c"]:
+    classes, positive = task
     n_classes = len(classes)
     try:
         values = np.asarray(score, dtype=np.float64)
@@ -334,7 +311,7 @@ def _scores(
     far = np.abs(values.sum(axis=1) - 1) > 1e-4
     if far.any():
         raise EvaluationError(f"{far.sum()} of {n} rows of score do not sum to 1")
-    return values[order][None]
+    return values
 
 
 def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Int64[np.ndarray, " n"] | None, int]:

@@ -1,6 +1,7 @@
 """Cells -> how far apart groups lie altogether, and what makes that look large.
 
-``g`` cells, ``m`` measures.
+``g`` cells, ``m`` measures, ``v`` values; ``sizes`` (g,) say how many independent images each
+denominator is worth.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,16 +24,12 @@ FOUR_FIFTHS = 0.8
 _MOST_VALUES = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Ratio:
-    """Lowest rate over highest rate.
+    """Rate of the group ``lowest`` over that of the group ``highest``, by their indices.
 
-    Attributes:
-        lowest: Index of the group with the lowest rate; of several, the first.
-        highest: Index of the group with the highest rate.
-        value: In [0, 1]; NaN when every rate is 0.
-        low: Lower limit, at least 0.
-        high: Upper limit; may exceed 1, and is infinite when the highest rate may be 0.
+    ``value`` lies in [0, 1] and is NaN when every rate is 0; ``low`` is at least 0, ``high`` may
+    exceed 1 and is infinite when the highest rate may be 0.
     """
 
     lowest: int
@@ -51,11 +48,6 @@ def lowest_to_highest(
     They are picked by the data, so it is formed at the level adjusted over all g (g - 1) / 2 pairs
     (Bonferroni): then the intervals of all pairs hold at once, whichever is picked.
 
-    Args:
-        values: (g,) in [0, 1], none NaN.
-        sizes: (g,) how many independent images each denominator is worth; real-valued.
-        level: Before the adjustment, in (0, 1).
-
     Raises:
         ValueError: Fewer than two groups.
     """
@@ -68,16 +60,11 @@ def lowest_to_highest(
     low, high = clopper_pearson(values * sizes, sizes.astype(np.float64), adjusted)
     # One-element arrays, because limits are formed for arrays.
     top, bottom = [lowest], [highest]
-    value_low, value_high = ratio_limits(
+    limits = ratio_limits(
         values[top], (low[top], high[top]), values[bottom], (low[bottom], high[bottom])
     )
-    return Ratio(
-        lowest=lowest,
-        highest=highest,
-        value=float(ratio(values[top], values[bottom])[0]),
-        low=float(value_low[0]),
-        high=float(value_high[0]),
-    )
+    numbers = [float(part[0]) for part in (ratio(values[top], values[bottom]), *limits)]
+    return Ratio(lowest, highest, *numbers)
 
 
 def ratio_limits(
@@ -86,17 +73,9 @@ def ratio_limits(
     p2: Float64[np.ndarray, "*pairs"],
     limits2: Limits,
 ) -> Limits:
-    """Interval of ``p1 / p2`` from the intervals of two independent rates.
+    """Interval of ``p1 / p2``, two independent rates in [0, 1], from the limits of each.
 
-    Args:
-        p1: In [0, 1].
-        limits1: Lower and upper limits of p1.
-        p2: In [0, 1].
-        limits2: Lower and upper limits of p2.
-
-    Returns:
-        Lower limits, and upper limits, infinite where the lower limit of p2 is 0; NaN where p2
-        is 0.
+    Upper limits are infinite where the lower limit of p2 is 0; both are NaN where p2 is 0.
 
     Reference:
         Donner and Zou, "Closed-form confidence intervals for functions of the normal mean and
@@ -121,15 +100,8 @@ def chance_below(
 
     The sum over the values v that the highest rate can take of the probability that the highest is
     v and the lowest at least ``threshold * v``, by products of binomial distribution functions.
-
-    Args:
-        rate: Which every group has, in [0, 1].
-        sizes: (g,) how many independent images each denominator is worth; rounded.
-        threshold: In (0, 1].
-
-    Returns:
-        In [0, 1], exact up to 1,000 possible values of the highest rate, else within about 0.001;
-        NaN with fewer than two groups or an undefined rate.
+    ``rate`` in [0, 1], ``threshold`` in (0, 1], sizes rounded. Exact up to 1,000 possible values of
+    the highest rate, else within about 0.001; NaN with fewer than two groups.
     """
     if len(sizes) < 2 or not np.isfinite(rate):
         return float("nan")
@@ -144,15 +116,7 @@ def chance_below(
 
 
 def expected_gap(rate: float, sizes: Real[np.ndarray, " g"]) -> float:
-    """Highest minus lowest rate that groups show on average although all are equal.
-
-    Args:
-        rate: Which every group has, in [0, 1].
-        sizes: (g,) how many independent images each denominator is worth; rounded.
-
-    Returns:
-        In [0, 1]; NaN with fewer than two groups or an undefined rate.
-    """
+    """Highest minus lowest rate that groups show on average although all are equal; or NaN."""
     if len(sizes) < 2 or not np.isfinite(rate):
         return float("nan")
     n, groups = _rounded(sizes)
@@ -167,13 +131,7 @@ def corrected_variance(values: Float64[np.ndarray, " g"], sizes: Real[np.ndarray
     """Variance of the true rates between groups: that of the shown rates less that of sampling.
 
     Unbiased, therefore sometimes negative, when there is less variance than sampling alone makes.
-
-    Args:
-        values: (g,) rates in [0, 1], none NaN.
-        sizes: (g,) how many independent images each denominator is worth; real-valued.
-
-    Returns:
-        In squared rates, divisor g - 1; NaN with fewer than two groups or a size of at most 1.
+    In squared rates, divisor g - 1; NaN with fewer than two groups or a size of at most 1.
     """
     if len(values) < 2 or sizes.min() <= 1:
         return float("nan")
@@ -241,18 +199,16 @@ def label_noise(
     What was true and predicted of it stays, so the counts tell all: no image is touched.
 
     Args:
-        table: (g, c, c) images of each group, by true and predicted class; means over trainings
-            are rounded. Labels move between all g groups, so leave out those without images.
+        table: (g, c, c) confusion counts, rounded; leave out groups without images.
         found: The measures whose gaps are asked for.
         minimum: Groups with fewer images in a denominator, as annotated, are left out of that gap.
-        generator: Source of the relabellings.
+        generator: Of the relabellings.
         flipped: Shares of wrong labels, each at most 1 - 1 / g.
         draws: Relabellings for each share.
 
     Returns:
-        One row for each measure and share. Columns metric, flipped, gap (highest minus lowest rate
-        as annotated), low and high (the smallest and the largest such gap over the draws); NaN
-        with fewer than two groups of ``minimum`` images.
+        ``metric, flipped, gap`` (highest minus lowest rate as annotated), ``low, high`` (smallest
+        and largest gap over the draws); NaN with fewer than two groups of ``minimum`` images.
     """
     images = np.rint(table).astype(np.int64)
     estimated = counted(images, found)[1] >= minimum  # (g, m)
@@ -306,19 +262,18 @@ def spread_table(every: Sequence[Cells], found: Sequence[Measure], level: float)
     A maximum minus a minimum is biased upwards, so each comes with the average that equal groups
     of these sizes would show, and with the variance between groups freed from sampling.
     """
-    rows = []
-    for cells in every:
-        for measure, value, size, _ in _estimated(cells, found, level):
-            rows.append(
-                {
-                    "metric": measure.name,
-                    "attribute": cells.grouping.attribute,
-                    "groups": len(value),
-                    "gap": float(np.ptp(value)),
-                    "expected_if_equal": expected_gap(_together(value, size), size),
-                    "variance": corrected_variance(value, size),
-                }
-            )
+    rows = [
+        (
+            measure.name,
+            cells.grouping.attribute,
+            len(value),
+            float(np.ptp(value)),
+            expected_gap(_together(value, size), size),
+            corrected_variance(value, size),
+        )
+        for cells in every
+        for measure, value, size, _ in _estimated(cells, found, level)
+    ]
     return pd.DataFrame(rows, columns=list(_SPREAD))
 
 
@@ -334,22 +289,13 @@ def ratio_table(every: Sequence[Cells], found: Sequence[Measure], level: float) 
             if not measure.name.startswith("selection_rate"):
                 continue
             result = lowest_to_highest(value, size, level)
-            low, high = int(where[result.lowest]), int(where[result.highest])
-            column = list(found).index(measure)
-            rows.append(
-                {
-                    "metric": measure.name,
-                    "attribute": cells.grouping.attribute,
-                    "group": cells.grouping.cells[low],
-                    "other": cells.grouping.cells[high],
-                    "ratio": result.value,
-                    "low": result.low,
-                    "high": result.high if np.isfinite(result.high) else np.nan,
-                    "n_group": float(cells.below[low, column]),
-                    "n_other": float(cells.below[high, column]),
-                    "chance_if_equal": chance_below(_together(value, size), size),
-                }
-            )
+            pair = [int(where[result.lowest]), int(where[result.highest])]
+            names = [cells.grouping.cells[cell] for cell in pair]
+            n = cells.below[pair, list(found).index(measure)].tolist()
+            high = result.high if np.isfinite(result.high) else np.nan
+            chance = chance_below(_together(value, size), size)
+            about = measure.name, cells.grouping.attribute, *names
+            rows.append((*about, result.value, result.low, high, *n, chance))
     return pd.DataFrame(rows, columns=list(_RATIO))
 
 

@@ -18,14 +18,20 @@ from debias.pipeline import findings
 from debias.pipeline.about import about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
 from debias.pipeline.faces import SPLIT as REFERENCE
-from debias.pipeline.fairness import arm_comparisons, arm_reports, arm_trainings
+from debias.pipeline.fairness import (
+    arm_comparisons,
+    arm_reports,
+    arm_trainings,
+    small_test_groups,
+    small_training_groups,
+    without,
+)
+from debias.pipeline.findings import sentence, situations
 from debias.pipeline.history import load_history
 from debias.pipeline.parts import Stages
 from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
-from debias.pipeline.situation import sentence, situations
 from debias.pipeline.step import Run
 from debias.pipeline.weights import load_multiples
-from debias.pipeline.withholding import small_test_groups, small_training_groups, without
 from debias.plugins import dump
 from debias.report import for_whom
 from debias.report.words import arm_name

@@ -10,11 +10,11 @@ import pandas as pd
 
 from debias import metrics
 from debias.errors import WeightError
+from debias.pipeline.fairness import small_training_groups, without
 from debias.pipeline.history import named
 from debias.pipeline.step import Run
 from debias.pipeline.targets import Inputs, score_of
 from debias.pipeline.values import load_weights, save_weights
-from debias.pipeline.withholding import small_training_groups, without
 from debias.plugins import dump
 from debias.seeding import stream_seed
 from debias.storage.artifacts import Artifact, load_faces

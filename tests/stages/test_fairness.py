@@ -7,7 +7,7 @@ from small_store import make_store
 
 from debias.metrics import evaluate, hidden_counts
 from debias.pipeline.classifier import side_by_side
-from debias.pipeline.withholding import (
+from debias.pipeline.fairness import (
     count_or_none,
     small_test_groups,
     small_training_groups,

@@ -12,10 +12,10 @@ from small_store import make_store
 
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import build_faces, build_reference, build_weights, mitigate, open_run
+from debias.pipeline.fairness import without as without_groups
+from debias.pipeline.findings import sentence, situations
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.situation import sentence, situations
 from debias.pipeline.values import load_weights
-from debias.pipeline.withholding import without as without_groups
 from debias.storage.artifacts import load_faces
 from debias.storage.sealed import sealed_in
 from debias.weighting import GroupBalance
