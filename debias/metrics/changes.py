@@ -33,6 +33,10 @@ from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import seed_limits
 from debias.statistics.people import people_by_cell, widening
 
+PerCell = Float64[np.ndarray, " cells"]
+PerGap = Float64[np.ndarray, " gaps"]
+GapCells = Int64[np.ndarray, " gaps"]
+
 GROUP_COLUMNS = (
     "metric", "attribute", "group", "n", "identities", "before", "after", "change", "low", "high",
     "fixed", "broken", "p_value", "p_adjusted", "seed_low", "seed_high", "state", "verdict",
@@ -74,11 +78,11 @@ class ArmChanges:
     labels: pd.DataFrame
     counts: PairedCounts
     changes: Changes
-    first: Int64[np.ndarray, " gaps"]
-    second: Int64[np.ndarray, " gaps"]
-    wider: Float64[np.ndarray, " gaps"]
-    p_cells: Float64[np.ndarray, " cells"]
-    p_gaps: Float64[np.ndarray, " gaps"]
+    first: GapCells
+    second: GapCells
+    wider: PerGap
+    p_cells: PerCell
+    p_gaps: PerGap
 
 
 def arm_changes(before: FairnessReport, after: FairnessReport, question: Question) -> ArmChanges:
@@ -113,7 +117,7 @@ def arm_changes(before: FairnessReport, after: FairnessReport, question: Questio
     )
 
 
-def _p_of_cells(counts: PairedCounts, changes: Changes) -> Float64[np.ndarray, " cells"]:
+def _p_of_cells(counts: PairedCounts, changes: Changes) -> PerCell:
     """The exact test; where people repeat, the interval must say so, too.
 
     Flipping the signs of people takes gains and losses as spread alike over people. If a few
@@ -193,7 +197,7 @@ def _gaps(
     outcomes: tuple[Outcomes, Outcomes],
     reference: Reference | None,
     found: Mapping[str, Sequence[Measure]],
-) -> tuple[Int64[np.ndarray, " gaps"], Int64[np.ndarray, " gaps"], Float64[np.ndarray, " gaps"]]:
+) -> tuple[GapCells, GapCells, PerGap]:
     """Cells compared with each other, two of one attribute and one measure, and ``wider``."""
     declared = [{one["reference"] for one in report.attributes} for report in reports]
     common = sorted(name for name in declared[0] & declared[1] if name)
@@ -212,7 +216,7 @@ def _gaps(
 
 def _wider(
     outcomes: tuple[Outcomes, Outcomes], grouping: Grouping, measure: Measure, pair: Pairs
-) -> Float64[np.ndarray, " gaps"]:
+) -> PerGap:
     """How much wider each interval must be because of people in both cells."""
     before, after = outcomes
     if before.subjects is None:
@@ -229,7 +233,7 @@ def _wider(
 
 
 def group_table(
-    arm: ArmChanges, question: Question, adjusted: Float64[np.ndarray, " cells"], level: float
+    arm: ArmChanges, question: Question, adjusted: PerCell, level: float
 ) -> pd.DataFrame:
     counts, changes = arm.counts, arm.changes
     low, high = change_limits(changes, question.level)
@@ -255,14 +259,12 @@ def group_table(
     return _harm_first(table)[list(GROUP_COLUMNS)]
 
 
-def gap_table(
-    arm: ArmChanges, question: Question, adjusted: Float64[np.ndarray, " gaps"], level: float
-) -> pd.DataFrame:
+def gap_table(arm: ArmChanges, question: Question, adjusted: PerGap, level: float) -> pd.DataFrame:
     first, second, counts = arm.first, arm.second, arm.counts
     untested = _graver(arm.labels["state"].to_numpy(), first, second)
     tested = untested == "estimated"
 
-    def gap(values: Float64[np.ndarray, " cells"]) -> Float64[np.ndarray, " gaps"]:
+    def gap(values: PerCell) -> PerGap:
         return np.where(tested, values[first] - values[second], np.nan)
 
     before, after = gap(counts.before), gap(counts.after)
@@ -298,17 +300,13 @@ def _over_seeds(
 
 
 def _graver(
-    state: Shaped[np.ndarray, " cells"],
-    first: Int64[np.ndarray, " gaps"],
-    second: Int64[np.ndarray, " gaps"],
+    state: Shaped[np.ndarray, " cells"], first: GapCells, second: GapCells
 ) -> Shaped[np.ndarray, " gaps"]:
     conditions = [(state[first] == one) | (state[second] == one) for one in _STATES]
     return np.select(conditions, _STATES, "estimated").astype(object)
 
 
-def _direction(
-    before: Float64[np.ndarray, " gaps"], after: Float64[np.ndarray, " gaps"]
-) -> Shaped[np.ndarray, " gaps"]:
+def _direction(before: PerGap, after: PerGap) -> Shaped[np.ndarray, " gaps"]:
     """What became of a gap, as numbers go; whether it is more than chance is in the verdict."""
     conditions = [
         np.isnan(before),

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ class Report(Shown):
         return json_text(self.to_dict())
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the report that it is called on)
         """Read back what ``to_dict`` wrote; the images behind it are not in it.
 
         Raises:
@@ -57,10 +57,16 @@ class Report(Shown):
         for name, columns in cls.TABLES.items():
             rows = known[name]
             known[name] = table_of(rows) if rows else pd.DataFrame(columns=list(columns))
-        return cls(**known | {name: tuple(known[name]) for name in cls.LISTED})
+        listed = {name: tuple(known[name]) for name in cls.LISTED}
+        return cls(**known | listed | cls.read_parts(known))
+
+    @staticmethod
+    def read_parts(known: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields that are read in another way."""
+        return {}
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> Any:  # noqa: ANN401
         """Read back what ``to_json`` wrote."""
         return cls.from_dict(json.loads(text))
 
@@ -173,11 +179,11 @@ class FairnessReport(Report):
             ["n", "rate", "low", "high", "state"],
         )
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        read = super().from_dict(values)
-        numbers = {k: np.nan if v is None else v for k, v in read.quality.items()}
-        return replace(read, quality=numbers, verdict=Verdict.from_dict(values["verdict"]))
+    @staticmethod
+    def read_parts(known: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields that are neither plain values nor tables."""
+        numbers = {k: np.nan if v is None else v for k, v in known["quality"].items()}
+        return {"quality": numbers, "verdict": Verdict.from_dict(known["verdict"])}
 
 
 def chosen_metric(metric: str | None, known: Sequence[str]) -> str:

@@ -25,6 +25,9 @@ from debias.statistics.intervals import (
 from debias.statistics.people import Clusters, Units, bootstrap, shared_people
 from debias.statistics.power import detectable_gap
 
+Figures = Float64[np.ndarray, "g m"]
+PerRow = Shaped[np.ndarray, " rows"]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cells:
@@ -43,8 +46,8 @@ class Cells:
 
     grouping: Grouping
     table: Float64[np.ndarray, "g c c"]
-    above: Float64[np.ndarray, "g m"]
-    below: Float64[np.ndarray, "g m"]
+    above: Figures
+    below: Figures
     units: Units | None
     clusters: Clusters | None
     hidden: Bool[np.ndarray, "g m"]
@@ -61,14 +64,14 @@ class Cells:
         return bool((classes <= 1).all() and held.sum() > 1)
 
     @property
-    def value(self) -> Float64[np.ndarray, "g m"]:
+    def value(self) -> Figures:
         return ratio(self.above, self.below)
 
-    def effective(self, level: float) -> Float64[np.ndarray, "g m"]:
+    def effective(self, level: float) -> Figures:
         """Independent images that the denominators are worth."""
         return self.below if self.clusters is None else self.clusters.effective(self.below, level)
 
-    def limits(self, level: float) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
+    def limits(self, level: float) -> tuple[Figures, Figures]:
         """Interval of each rate that covers it with at least the stated probability.
 
         Clopper-Pearson for independent images. With people that repeat, the outer limits of
@@ -320,17 +323,13 @@ def _rows(
     )
 
 
-def _obstacle(
-    first: Shaped[np.ndarray, " rows"], second: Shaped[np.ndarray, " rows"]
-) -> Shaped[np.ndarray, " rows"]:
+def _obstacle(first: PerRow, second: PerRow) -> PerRow:
     """Why a pair is not tested: the graver state of its two cells."""
     states = ["suppressed", "not_estimable", "too_small"]
     return np.select([(first == s) | (second == s) for s in states], states, "").astype(object)
 
 
-def read_gaps(
-    table: pd.DataFrame, margin: float | None
-) -> tuple[Shaped[np.ndarray, " rows"], Shaped[np.ndarray, " rows"]]:
+def read_gaps(table: pd.DataFrame, margin: float | None) -> tuple[PerRow, PerRow]:
     """Verdict and reason of each comparison, on unrounded numbers."""
     low, high = table["low"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
     untested = table["untested"].to_numpy(dtype=object)

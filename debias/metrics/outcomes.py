@@ -22,6 +22,9 @@ from debias.statistics.groupings import (
 )
 from debias.types import Predictions
 
+Codes = Int64[np.ndarray, " n"]
+Column = Shaped[np.ndarray, " n"]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcomes:
@@ -40,14 +43,14 @@ class Outcomes:
         seeds: (s,) seed of each training; empty for a classifier of unknown training.
     """
 
-    sample_ids: Shaped[np.ndarray, " n"]
+    sample_ids: Column
     classes: tuple[str, ...]
     positive: str | None
-    y_true: Int64[np.ndarray, " n"]
+    y_true: Codes
     y_pred: Int64[np.ndarray, "s n"]
     score: Float64[np.ndarray, "s n c"] | None
     groupings: tuple[Grouping, ...]
-    subjects: Int64[np.ndarray, " n"] | None
+    subjects: Codes | None
     unnamed: int = 0
     seeds: tuple[int, ...] = ()
 
@@ -191,7 +194,7 @@ def _read_training(one: Predictions, classes: tuple[str, str]) -> tuple[np.ndarr
     return ids[order], y_true[order], one.y_pred[order], score[order]
 
 
-def _labels(name: str, values: ArrayLike) -> Shaped[np.ndarray, " n"]:
+def _labels(name: str, values: ArrayLike) -> Column:
     """One column of class labels: whole numbers or text, nothing missing."""
     column = np.asarray(values)
     if column.ndim != 1:
@@ -212,7 +215,7 @@ def _labels(name: str, values: ArrayLike) -> Shaped[np.ndarray, " n"]:
     return column.astype(np.int64) if column.dtype.kind in "biu" else column.astype(str)
 
 
-def _whole(name: str, column: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+def _whole(name: str, column: Column) -> Codes:
     # Beyond 2^53 neighbouring whole numbers are one float.
     broken = ~np.isfinite(column) | (column != np.round(column)) | (np.abs(column) > 2**53)
     if not broken.any():
@@ -226,7 +229,7 @@ def _whole(name: str, column: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n
     raise EvaluationError(f"{name} holds {first:g}, which is no class; use whole numbers or text")
 
 
-def _classes(truth: Shaped[np.ndarray, " n"], task: Task) -> tuple[list[Any], tuple[str, ...]]:
+def _classes(truth: Column, task: Task) -> tuple[list[Any], tuple[str, ...]]:
     """The raw value of each class, and its name."""
     numeric = truth.dtype.kind == "i"
     if task.classes is not None:
@@ -254,9 +257,7 @@ def _positive(classes: tuple[str, ...], task: Task) -> str | None:
     return positive
 
 
-def _indices(
-    name: str, column: Shaped[np.ndarray, " n"], values: list[Any]
-) -> Int64[np.ndarray, " n"]:
+def _indices(name: str, column: Column, values: list[Any]) -> Codes:
     numeric = column.dtype.kind == "i"
     if numeric != isinstance(values[0], int):
         kinds = "whole numbers" if numeric else "text"
@@ -272,9 +273,7 @@ def _indices(
     return codes
 
 
-def _require_common(
-    y_true: Int64[np.ndarray, " n"], y_pred: Int64[np.ndarray, " n"], classes: tuple[str, ...]
-) -> None:
+def _require_common(y_true: Codes, y_pred: Codes, classes: tuple[str, ...]) -> None:
     """Refuse columns of which every value of one is a class that the other never has."""
     if not np.isin(y_true, y_pred).any():
         told = [", ".join(classes[code] for code in np.unique(one)) for one in (y_true, y_pred)]
@@ -314,7 +313,7 @@ def _checked_score(
     return values
 
 
-def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Int64[np.ndarray, " n"] | None, int]:
+def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Codes | None, int]:
     """Identities as numbers; an image without one is a person of its own."""
     if subject_id is None:
         return None, 0
@@ -332,7 +331,7 @@ def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Int64[np.ndarray, "
     return codes.astype(np.int64), int(unnamed.sum())
 
 
-def _ids(sample_id: ArrayLike | None, n: int) -> Shaped[np.ndarray, " n"]:
+def _ids(sample_id: ArrayLike | None, n: int) -> Column:
     if sample_id is None:
         return np.arange(n)
     ids = np.asarray(sample_id)

@@ -17,6 +17,12 @@ from debias.statistics.counts import Measure, ratio
 from debias.statistics.intervals import wilson
 from debias.statistics.people import kinds, kish, resampled, summed
 
+PerCell = Float64[np.ndarray, " cells"]
+PerGap = Float64[np.ndarray, " gaps"]
+PerRow = Float64[np.ndarray, " rows"]
+PerKind = Int64[np.ndarray, " r"]
+PerImage = Int64[np.ndarray, " n"]
+
 _NUMBERS_AT_ONCE = 2_000_000  # of a block of transforms: 32 MB
 _SMALLEST_P = 1e-14  # what a sum of a million rounded probabilities can still tell from 0
 
@@ -45,19 +51,19 @@ class PairedCounts:
 
     images: Int64[np.ndarray, " cells"]
     units: Int64[np.ndarray, " cells"]
-    before: Float64[np.ndarray, " cells"]
-    after: Float64[np.ndarray, " cells"]
-    gained: Float64[np.ndarray, " cells"]
-    lost: Float64[np.ndarray, " cells"]
+    before: PerCell
+    after: PerCell
+    gained: PerCell
+    lost: PerCell
     by_training: Float64[np.ndarray, "s cells"]
-    cell: Int64[np.ndarray, " r"]
-    up: Int64[np.ndarray, " r"]
-    down: Int64[np.ndarray, " r"]
-    size: Int64[np.ndarray, " r"]
-    count: Int64[np.ndarray, " r"]
+    cell: PerKind
+    up: PerKind
+    down: PerKind
+    size: PerKind
+    count: PerKind
 
     @property
-    def change(self) -> Int64[np.ndarray, " r"]:
+    def change(self) -> PerKind:
         """After minus before, summed over the images and trainings of each kind of unit."""
         return self.up - self.down
 
@@ -66,18 +72,18 @@ class PairedCounts:
         """Whether a person has several images in the cell."""
         return self.units < self.images
 
-    def summed(self, values: Float64[np.ndarray, " r"]) -> Float64[np.ndarray, " cells"]:
+    def summed(self, values: Float64[np.ndarray, " r"]) -> PerCell:
         """Sum of a value of each kind of unit over the units of each cell."""
         return summed(self.cell, values * self.count, len(self.images))
 
 
 def paired_counts(
     measure: Measure,
-    y_true: Int64[np.ndarray, " n"],
+    y_true: PerImage,
     y_pred: tuple[Int64[np.ndarray, "s n"], Int64[np.ndarray, "s n"]],
-    codes: Int64[np.ndarray, " n"],
+    codes: PerImage,
     n_cells: int,
-    subjects: Int64[np.ndarray, " n"] | None,
+    subjects: PerImage | None,
 ) -> PairedCounts:
     """Count what happened in every cell of one grouping, for one measure.
 
@@ -97,7 +103,7 @@ def paired_counts(
     images = np.bincount(codes, minlength=n_cells)
     cell, up, down, size, count = _kinds(codes, people, moved)
 
-    def share(values: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " cells"]:
+    def share(values: PerImage) -> PerCell:
         return ratio(summed(codes, values, n_cells), images)
 
     return PairedCounts(
@@ -117,10 +123,8 @@ def paired_counts(
 
 
 def _kinds(
-    codes: Int64[np.ndarray, " n"],
-    people: Int64[np.ndarray, " n"] | None,
-    moved: Int64[np.ndarray, "s n"],
-) -> tuple[Int64[np.ndarray, " r"], ...]:
+    codes: PerImage, people: PerImage | None, moved: Int64[np.ndarray, "s n"]
+) -> tuple[PerKind, ...]:
     """Images -> units -> kinds of unit: cell, up, down, size, count."""
     cell, size = codes, np.ones_like(codes)
     up, down = (moved > 0).sum(axis=0), (moved < 0).sum(axis=0)
@@ -160,7 +164,7 @@ def _no_cells(trainings: int) -> PairedCounts:
     )  # fmt: skip
 
 
-def change_p_value(counts: PairedCounts) -> Float64[np.ndarray, " cells"]:
+def change_p_value(counts: PairedCounts) -> PerCell:
     """Exact two-sided test of whether units changed for the better as much as for the worse.
 
     The change ``d`` of each unit keeps its size and takes either sign with probability 1/2;
@@ -192,7 +196,7 @@ def change_p_value(counts: PairedCounts) -> Float64[np.ndarray, " cells"]:
     return np.where(counts.images > 0, np.clip(p, _SMALLEST_P, 1.0), np.nan)
 
 
-def _sizes_of_change(counts: PairedCounts) -> tuple[Int64[np.ndarray, " r"], ...]:
+def _sizes_of_change(counts: PairedCounts) -> tuple[PerKind, ...]:
     """How many units changed by each size, in either direction: cell, size, times."""
     changed = counts.change != 0
     pairs = np.stack([counts.cell[changed], np.abs(counts.change[changed])], axis=1)
@@ -202,7 +206,7 @@ def _sizes_of_change(counts: PairedCounts) -> tuple[Int64[np.ndarray, " r"], ...
 
 
 def _blocks(
-    cells: Int64[np.ndarray, " some"], reach: Float64[np.ndarray, " cells"]
+    cells: Int64[np.ndarray, " some"], reach: PerCell
 ) -> Iterator[tuple[Int64[np.ndarray, " some"], int]]:
     """Cells whose transforms have the same length, as many as fit in memory at once."""
     lengths = 2 ** np.ceil(np.log2(reach[cells] + 1)).astype(np.int64)
@@ -216,7 +220,7 @@ def _blocks(
 def _distribution(
     some: Int64[np.ndarray, " some"],
     length: int,
-    sizes_of_change: tuple[Int64[np.ndarray, " r"], ...],
+    sizes_of_change: tuple[PerKind, ...],
     reach: Float64[np.ndarray, " some"],
 ) -> Float64[np.ndarray, "some length"]:
     """Probabilities of 0, 1, ... of the sizes of those units that changed for the better."""
@@ -257,13 +261,13 @@ class Changes:
         lost_size: (cells,) likewise.
     """
 
-    value: Float64[np.ndarray, " cells"]
-    deviation: Float64[np.ndarray, " cells"]
-    freedom: Float64[np.ndarray, " cells"]
-    gained: Float64[np.ndarray, " cells"]
-    lost: Float64[np.ndarray, " cells"]
-    gained_size: Float64[np.ndarray, " cells"]
-    lost_size: Float64[np.ndarray, " cells"]
+    value: PerCell
+    deviation: PerCell
+    freedom: PerCell
+    gained: PerCell
+    lost: PerCell
+    gained_size: PerCell
+    lost_size: PerCell
 
     def take(self, cells: Int64[np.ndarray, " some"]) -> "Changes":
         """The given cells, in that order."""
@@ -287,7 +291,7 @@ def measured(counts: PairedCounts, generator: np.random.Generator) -> Changes:
 
 def bootstrap_deviation(
     counts: PairedCounts, generator: np.random.Generator, replicates: int = REPLICATES
-) -> Float64[np.ndarray, " cells"]:
+) -> PerCell:
     """Standard error of the change of every cell, by drawing its units with replacement.
 
     Cells are drawn apart, so every replicate holds every cell, and the change of a gap varies by
@@ -316,11 +320,7 @@ def bootstrap_deviation(
     return deviation * np.sqrt(ratio(counts.units, counts.units - 1)) / len(counts.by_training)
 
 
-def _effective(
-    counts: PairedCounts,
-    steps: Int64[np.ndarray, " r"],
-    share: Float64[np.ndarray, " cells"],
-) -> Float64[np.ndarray, " cells"]:
+def _effective(counts: PairedCounts, steps: PerKind, share: PerCell) -> PerCell:
     """Independent images that would leave the same standard error of a share.
 
     Images of one training that are taken as independent are worth themselves. Otherwise the worth
@@ -372,7 +372,7 @@ def change_limits(changes: Changes, level: float) -> Limits:
     return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
 
-def change_limits_p_value(changes: Changes) -> Float64[np.ndarray, " cells"]:
+def change_limits_p_value(changes: Changes) -> PerCell:
     """One less the highest level at which ``change_limits`` leaves out 0."""
     p = _p_value(changes.value, lambda z: _reach(changes, z))
     freedom = _at_least_one(changes.freedom)
@@ -380,10 +380,7 @@ def change_limits_p_value(changes: Changes) -> Float64[np.ndarray, " cells"]:
 
 
 def gap_limits(
-    first: Changes,
-    second: Changes,
-    level: float,
-    wider: float | Float64[np.ndarray, " gaps"] = 1.0,
+    first: Changes, second: Changes, level: float, wider: float | PerGap = 1.0
 ) -> Limits:
     """Interval of the change of each gap: that of the first cell less that of the second.
 
@@ -408,18 +405,14 @@ def gap_limits(
     return np.maximum(low, -2.0), np.minimum(high, 2.0)
 
 
-def gap_p_value(
-    first: Changes, second: Changes, wider: float | Float64[np.ndarray, " gaps"] = 1.0
-) -> Float64[np.ndarray, " gaps"]:
+def gap_p_value(first: Changes, second: Changes, wider: float | PerGap = 1.0) -> PerGap:
     """One less the highest level at which ``gap_limits`` leaves out 0."""
     value = (first.value - second.value) / wider
     p = _p_value(value, lambda z: _gap_reach(first, second, z))
     return np.fmax(p, _student_p_value(value, *_welch(first, second)))
 
 
-def _p_value(
-    value: Float64[np.ndarray, " rows"], reach: Callable[[Float64[np.ndarray, " rows"]], Limits]
-) -> Float64[np.ndarray, " rows"]:
+def _p_value(value: PerRow, reach: Callable[[PerRow], Limits]) -> PerRow:
     """Find, by halving, the quantile at which the interval of a value just touches 0."""
     low, high = np.zeros_like(value), np.full_like(value, _LARGEST_Z)
     for _ in range(_HALVINGS):
@@ -430,11 +423,7 @@ def _p_value(
     return np.where(np.isnan(value), np.nan, np.where(value == 0, 1.0, 2 * ndtr(-low)))
 
 
-def _student_p_value(
-    value: Float64[np.ndarray, " rows"],
-    deviation: Float64[np.ndarray, " rows"],
-    freedom: Float64[np.ndarray, " rows"],
-) -> Float64[np.ndarray, " rows"]:
+def _student_p_value(value: PerRow, deviation: PerRow, freedom: PerRow) -> PerRow:
     """NaN where there is no deviation: then the other interval decides."""
     return 2 * stdtr(freedom, -ratio(np.abs(value), deviation))
 
@@ -443,13 +432,11 @@ def _normal(level: float) -> float:
     return float(ndtri((1 + level) / 2))
 
 
-def _student(freedom: Float64[np.ndarray, " rows"], level: float) -> Float64[np.ndarray, " rows"]:
+def _student(freedom: PerRow, level: float) -> PerRow:
     return stdtrit(freedom, (1 + level) / 2)
 
 
-def _reach(
-    changes: Changes, z: float | Float64[np.ndarray, " cells"]
-) -> tuple[Float64[np.ndarray, " cells"], Float64[np.ndarray, " cells"]]:
+def _reach(changes: Changes, z: float | PerCell) -> tuple[PerCell, PerCell]:
     """How far the first interval goes below and above the change."""
     p, q = changes.gained, changes.lost
     p_low, p_high = wilson(p, changes.gained_size, z)
@@ -461,25 +448,17 @@ def _reach(
     return below, _joined(p_high - p, q - q_low, apart)
 
 
-def _joined(
-    one: Float64[np.ndarray, " cells"],
-    other: Float64[np.ndarray, " cells"],
-    apart: Float64[np.ndarray, " cells"],
-) -> Float64[np.ndarray, " cells"]:
+def _joined(one: PerCell, other: PerCell, apart: PerCell) -> PerCell:
     return np.sqrt(np.square(one) + 2 * apart * one * other + np.square(other))
 
 
-def _gap_reach(
-    first: Changes, second: Changes, z: float | Float64[np.ndarray, " gaps"]
-) -> tuple[Float64[np.ndarray, " gaps"], Float64[np.ndarray, " gaps"]]:
+def _gap_reach(first: Changes, second: Changes, z: float | PerGap) -> tuple[PerGap, PerGap]:
     first_below, first_above = _reach(first, z)
     second_below, second_above = _reach(second, z)
     return np.hypot(first_below, second_above), np.hypot(first_above, second_below)
 
 
-def _welch(
-    first: Changes, second: Changes
-) -> tuple[Float64[np.ndarray, " gaps"], Float64[np.ndarray, " gaps"]]:
+def _welch(first: Changes, second: Changes) -> tuple[PerGap, PerGap]:
     """Standard error of a difference, and its degrees of freedom."""
     a, b = np.square(first.deviation), np.square(second.deviation)
     parts = [np.square(v) / _at_least_one(c.freedom) for v, c in ((a, first), (b, second))]
@@ -487,5 +466,5 @@ def _welch(
     return np.sqrt(a + b), _at_least_one(np.nan_to_num(freedom))
 
 
-def _at_least_one(freedom: Float64[np.ndarray, " cells"]) -> Float64[np.ndarray, " cells"]:
+def _at_least_one(freedom: PerCell) -> PerCell:
     return np.maximum(freedom, 1.0)

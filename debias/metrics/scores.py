@@ -22,6 +22,10 @@ from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import clopper_pearson
 from debias.storage.documents import plain
 
+Which = Bool[np.ndarray, " g"]
+PerImage = Float64[np.ndarray, " n"]
+Codes = Int64[np.ndarray, " n"]
+
 # Fewer images draw a curve of noise.
 FEWEST = 30
 MOST_BINS = 10
@@ -30,9 +34,7 @@ QUALITIES = ("auroc", "expected_calibration_error", "calibration_bias")
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 
 
-def confusion_table(
-    outcomes: Outcomes, grouping: Grouping, shown: Bool[np.ndarray, " g"]
-) -> pd.DataFrame:
+def confusion_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
     """Images by true and predicted class in every cell, as a mean over trainings.
 
     Args:
@@ -55,10 +57,7 @@ def confusion_table(
 
 
 def calibration_table(
-    outcomes: Outcomes,
-    grouping: Grouping,
-    shown: Bool[np.ndarray, " g"],
-    level: float = 0.95,
+    outcomes: Outcomes, grouping: Grouping, shown: Which, level: float = 0.95
 ) -> pd.DataFrame:
     """Share of positives among images of similar score, in bins of equal counts.
 
@@ -105,9 +104,7 @@ def calibration_table(
     return _of(grouping, columns)
 
 
-def score_table(
-    outcomes: Outcomes, grouping: Grouping, shown: Bool[np.ndarray, " g"]
-) -> pd.DataFrame:
+def score_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
     """Quantiles of the positive class's probability, by cell and true class.
 
     Args:
@@ -148,23 +145,21 @@ def _names(grouping: Grouping) -> np.ndarray:
     return np.array(grouping.cells, dtype=object)
 
 
-def _shown_images(
-    outcomes: Outcomes, grouping: Grouping, shown: Bool[np.ndarray, " g"], smallest: int = 0
-) -> Int64[np.ndarray, " n"]:
+def _shown_images(outcomes: Outcomes, grouping: Grouping, shown: Which, smallest: int = 0) -> Codes:
     """Images of the shown cells of at least this size; none where scores mean nothing."""
     if outcomes.score is None or outcomes.positive is None:
         return np.zeros(0, dtype=np.int64)
     return np.flatnonzero((shown & (grouping.sizes >= smallest))[grouping.codes])
 
 
-def _score(outcomes: Outcomes) -> Float64[np.ndarray, " n"]:
+def _score(outcomes: Outcomes) -> PerImage:
     """Mean probability of the positive class over trainings."""
     if outcomes.score is None or outcomes.positive is None:
         return np.zeros(0)
     return outcomes.score[:, :, outcomes.classes.index(outcomes.positive)].mean(axis=0)
 
 
-def _is_positive(outcomes: Outcomes) -> Float64[np.ndarray, " n"]:
+def _is_positive(outcomes: Outcomes) -> PerImage:
     if outcomes.positive is None:
         return np.zeros(0)
     return (outcomes.y_true == outcomes.classes.index(outcomes.positive)).astype(np.float64)
@@ -179,21 +174,17 @@ def _changes(*columns: np.ndarray) -> Bool[np.ndarray, " n"]:
     return found
 
 
-def _sums(values: Float64[np.ndarray, " n"], starts: Int64[np.ndarray, " r"]) -> np.ndarray:
+def _sums(values: PerImage, starts: Int64[np.ndarray, " r"]) -> np.ndarray:
     return np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
 
 
-def _place(codes: Int64[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
+def _place(codes: Codes) -> tuple[np.ndarray, np.ndarray]:
     """Where each image's cell begins among the sorted ones, and its size."""
     first = np.searchsorted(codes, codes, side="left")
     return first, np.searchsorted(codes, codes, side="right") - first
 
 
-def _evened(
-    codes: Int64[np.ndarray, " n"],
-    score: Float64[np.ndarray, " n"],
-    positive: Float64[np.ndarray, " n"],
-) -> Float64[np.ndarray, " n"]:
+def _evened(codes: Codes, score: PerImage, positive: PerImage) -> PerImage:
     """Give images of one cell and score the mean of their classes."""
     change = _changes(codes, score)
     starts = np.flatnonzero(change)
@@ -202,9 +193,7 @@ def _evened(
 
 
 def _independent(
-    place: Int64[np.ndarray, " n"],
-    n: Int64[np.ndarray, " b"],
-    subjects: Int64[np.ndarray, " n"] | None,
+    place: Codes, n: Int64[np.ndarray, " b"], subjects: Codes | None
 ) -> Float64[np.ndarray, " b"]:
     """Independent images in each bin when all images of a person are alike."""
     if subjects is None:
@@ -215,10 +204,7 @@ def _independent(
 
 
 def _quantile(
-    ascending: Float64[np.ndarray, " n"],
-    starts: Int64[np.ndarray, " r"],
-    n: Int64[np.ndarray, " r"],
-    q: float,
+    ascending: PerImage, starts: Int64[np.ndarray, " r"], n: Int64[np.ndarray, " r"], q: float
 ) -> Float64[np.ndarray, " r"]:
     position = starts + q * (n - 1)
     below = np.floor(position).astype(np.int64)
@@ -266,9 +252,7 @@ def _of_one(
 
 
 def calibration_error(
-    correct: Bool[np.ndarray, " n"],
-    confidence: Float64[np.ndarray, " n"],
-    bins: int = CALIBRATION_BINS,
+    correct: Bool[np.ndarray, " n"], confidence: PerImage, bins: int = CALIBRATION_BINS
 ) -> float:
     """Mean distance between confidence and accuracy over bins, weighted by samples per bin.
 

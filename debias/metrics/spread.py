@@ -17,6 +17,8 @@ from debias.metrics.gaps import Cells, compared_metrics
 from debias.statistics.counts import Measure, counted, ratio
 from debias.statistics.intervals import clopper_pearson
 
+Sizes = Real[np.ndarray, " g"]
+
 Limits = tuple[Float64[np.ndarray, "*pairs"], Float64[np.ndarray, "*pairs"]]
 
 FOUR_FIFTHS = 0.8
@@ -40,7 +42,7 @@ class Ratio:
 
 
 def lowest_to_highest(
-    values: Float64[np.ndarray, " g"], sizes: Real[np.ndarray, " g"], level: float = 0.95
+    values: Float64[np.ndarray, " g"], sizes: Sizes, level: float = 0.95
 ) -> Ratio:
     """Ratio of the lowest to the highest of at least two rates, with an interval.
 
@@ -93,9 +95,7 @@ def ratio_limits(
     return np.where(p2 > 0, low, np.nan), np.where(p2 > 0, high, np.nan)
 
 
-def chance_below(
-    rate: float, sizes: Real[np.ndarray, " g"], threshold: float = FOUR_FIFTHS
-) -> float:
+def chance_below(rate: float, sizes: Sizes, threshold: float = FOUR_FIFTHS) -> float:
     """Probability that lowest / highest rate is below a threshold although all groups are equal.
 
     The sum over the values v that the highest rate can take of the probability that the highest is
@@ -115,7 +115,7 @@ def chance_below(
     return float(np.clip(1 - together.sum(), 0, 1))
 
 
-def expected_gap(rate: float, sizes: Real[np.ndarray, " g"]) -> float:
+def expected_gap(rate: float, sizes: Sizes) -> float:
     """Highest minus lowest rate that groups show on average although all are equal; or NaN."""
     if len(sizes) < 2 or not np.isfinite(rate):
         return float("nan")
@@ -127,7 +127,7 @@ def expected_gap(rate: float, sizes: Real[np.ndarray, " g"]) -> float:
     return float(between[:-1] @ np.diff(values))
 
 
-def corrected_variance(values: Float64[np.ndarray, " g"], sizes: Real[np.ndarray, " g"]) -> float:
+def corrected_variance(values: Float64[np.ndarray, " g"], sizes: Sizes) -> float:
     """Variance of the true rates between groups: that of the shown rates less that of sampling.
 
     Unbiased, therefore sometimes negative, when there is less variance than sampling alone makes.
@@ -138,7 +138,7 @@ def corrected_variance(values: Float64[np.ndarray, " g"], sizes: Real[np.ndarray
     return float(values.var(ddof=1) - (values * (1 - values) / (sizes - 1)).mean())
 
 
-def _rounded(sizes: Real[np.ndarray, " g"]) -> tuple[Int64[np.ndarray, " k"], ...]:
+def _rounded(sizes: Sizes) -> tuple[Int64[np.ndarray, " k"], ...]:
     """Distinct whole sizes, and how many groups have each."""
     whole = np.maximum(np.rint(sizes), 1).astype(np.int64)
     n, groups = np.unique(whole, return_counts=True)

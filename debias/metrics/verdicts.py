@@ -13,6 +13,8 @@ from debias.metrics.rates import rate_of
 from debias.statistics.groupings import is_unknown
 from debias.types import SEEDS_NEEDED
 
+PerRow = Float64[np.ndarray, " rows"]
+
 Reading = Literal["difference_found", "difference_ruled_out", "cannot_tell"]
 _NAMED = 3  # pairs named in a sentence
 
@@ -235,7 +237,7 @@ class Question:
 
 def read_changes(
     table: pd.DataFrame,
-    limits: tuple[Float64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]],
+    limits: tuple[PerRow, PerRow],
     state: Shaped[np.ndarray, " rows"],
     seeds: Sequence[int],
     question: Question,
@@ -276,10 +278,7 @@ def read_changes(
     )
 
 
-def _within(
-    limits: tuple[Float64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]],
-    margin: float | None,
-) -> Bool[np.ndarray, " rows"]:
+def _within(limits: tuple[PerRow, PerRow], margin: float | None) -> Bool[np.ndarray, " rows"]:
     if margin is None:
         return np.zeros(len(limits[0]), dtype=bool)
     return (limits[0] > -margin) & (limits[1] < margin)
@@ -303,7 +302,7 @@ def too_few(seeds: Sequence[int]) -> str:
     return "single_run" if len(seeds) == 1 else "too_few_seeds"
 
 
-def benefit(table: pd.DataFrame) -> Float64[np.ndarray, " rows"]:
+def benefit(table: pd.DataFrame) -> PerRow:
     """Above 0 for a change for the better: a better rate, or a narrower gap of such a rate."""
     sign = sign_of(table["metric"])
     if "other" in table:
@@ -316,7 +315,7 @@ def benefit(table: pd.DataFrame) -> Float64[np.ndarray, " rows"]:
     return sign * table["change"].to_numpy(dtype=float)
 
 
-def sign_of(metric: pd.Series) -> Float64[np.ndarray, " rows"]:
+def sign_of(metric: pd.Series) -> PerRow:
     """1 where a higher rate is better for the group, -1 where a lower is, 0 where neither is."""
     signs = [rate.better if rate else 0 for rate, _ in map(rate_of, metric)]
     return np.array(signs, dtype=np.float64)

@@ -6,6 +6,9 @@ import numpy as np
 from jaxtyping import Float64, Int64, Real
 from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
+Figures = Float64[np.ndarray, "*cells"]
+PerPair = Float64[np.ndarray, " pairs"]
+
 Z = float | Float64[np.ndarray, "..."]
 Limited = tuple[np.ndarray, np.ndarray, np.ndarray]  # a rate, its lower and its upper limit
 
@@ -17,7 +20,7 @@ def clopper_pearson(
     numerator: Real[np.ndarray, "*cells"],
     denominator: Real[np.ndarray, "*cells"],
     level: float = 0.95,
-) -> tuple[Float64[np.ndarray, "*cells"], Float64[np.ndarray, "*cells"]]:
+) -> tuple[Figures, Figures]:
     """Exact two-sided interval for a proportion, from the quantiles of the beta distribution.
 
     ``low = B(a; x, n - x + 1)`` and ``high = B(1 - a; x + 1, n - x)`` with ``a = (1 - level) / 2``.
@@ -79,9 +82,7 @@ def share_of(count: int, size: int) -> Share:
 
 
 def wilson(
-    value: Float64[np.ndarray, "*cells"],
-    size: Float64[np.ndarray, "*cells"],
-    z: Z,
+    value: Figures, size: Figures, z: Z
 ) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
     """Score interval of a proportion; a building block of ``group_limits``, not printed itself.
 
@@ -104,7 +105,7 @@ def wilson(
 
 
 def group_limits(
-    value: Float64[np.ndarray, "*cells"], size: Float64[np.ndarray, "*cells"], z: Z
+    value: Figures, size: Figures, z: Z
 ) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
     """Outer limits of the Wilson and the Jeffreys interval, from which differences are formed.
 
@@ -129,13 +130,13 @@ def group_limits(
 
 
 def difference_limits(
-    first: Float64[np.ndarray, "*cells"],
-    first_size: Float64[np.ndarray, "*cells"],
-    second: Float64[np.ndarray, "*cells"],
-    second_size: Float64[np.ndarray, "*cells"],
+    first: Figures,
+    first_size: Figures,
+    second: Figures,
+    second_size: Figures,
     level: float,
-    wider: float | Float64[np.ndarray, "*cells"] = 1.0,
-) -> tuple[Float64[np.ndarray, "*cells"], Float64[np.ndarray, "*cells"]]:
+    wider: float | Figures = 1.0,
+) -> tuple[Figures, Figures]:
     """Interval of ``first - second`` for two groups.
 
     Args:
@@ -161,12 +162,12 @@ def difference_limits(
 
 
 def difference_p_value(
-    first: Float64[np.ndarray, " pairs"],
-    first_size: Float64[np.ndarray, " pairs"],
-    second: Float64[np.ndarray, " pairs"],
-    second_size: Float64[np.ndarray, " pairs"],
-    wider: Float64[np.ndarray, " pairs"] | None = None,
-) -> Float64[np.ndarray, " pairs"]:
+    first: PerPair,
+    first_size: PerPair,
+    second: PerPair,
+    second_size: PerPair,
+    wider: PerPair | None = None,
+) -> PerPair:
     """One less the level at which ``difference_limits`` just touches 0; NaN where a rate is.
 
     An interval that excludes 0 and a p-value below one less its level are thus the same thing.
@@ -233,10 +234,8 @@ def seed_limits(
 
 
 def _touching(
-    value: Float64[np.ndarray, " both"],
-    size: Float64[np.ndarray, " both"],
-    wider: Float64[np.ndarray, " pairs"],
-) -> Float64[np.ndarray, " pairs"]:
+    value: Float64[np.ndarray, " both"], size: Float64[np.ndarray, " both"], wider: PerPair
+) -> PerPair:
     """The z at which the interval of each pair touches 0; first halves are the first groups."""
     groups, which = np.unique(np.stack([value, size]), axis=1, return_inverse=True)
     low, high = group_limits(groups[0][:, None], groups[1][:, None], _LADDER[None])
@@ -245,7 +244,7 @@ def _touching(
     first, second = groups[0][one], groups[0][other]
     difference = first - second
 
-    def excess(step: Int64[np.ndarray, " pairs"]) -> Float64[np.ndarray, " pairs"]:
+    def excess(step: Int64[np.ndarray, " pairs"]) -> PerPair:
         """How far the interval at this rung of the ladder stays away from 0."""
         below, above = _reach(
             (first, low[one, step], high[one, step]), (second, low[other, step], high[other, step])

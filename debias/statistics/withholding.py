@@ -153,10 +153,7 @@ class Pattern:
     """
 
     def __init__(
-        self,
-        tables: Sequence[Float64[np.ndarray, "_ c c"]],
-        found: Sequence[Measure],
-        below: int,
+        self, tables: Sequence[Float64[np.ndarray, "_ c c"]], found: Sequence[Measure], below: int
     ) -> None:
         self.tables, self.below = tables, below
         self.labels = [np.rint(table.sum(axis=2)).astype(np.int64) for table in tables]
