@@ -12,11 +12,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias import ingesting as ingest_room
 from debias.datasets import Store
 from debias.errors import DataError
-from debias.ingesting.account import EXAMPLES
 from debias.ingesting.build import ingest_faces
+from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.ingest import make_store
 from debias.pipeline.purging import purge, recounting, swapping
 from debias.pipeline.source import Request, store_recipe
@@ -105,7 +104,7 @@ def zoes(store):
     mine = samples[samples["subject_id"] == ZOE]
     records = [
         record
-        for record in ingest_room.read_quarantine(faces_of(store) / "quarantine.jsonl")
+        for record in read_quarantine(faces_of(store) / "quarantine.jsonl")
         if record["subject_id"] == ZOE
     ]
     assert len(mine) == 6
@@ -220,14 +219,6 @@ def test_a_second_purge_goes_on_counting(store):
     assert (account["counts"]["rejected"], account["counts"]["clusters"]) == (0, 0)
     assert account["counts"]["people"] == 10
     assert account["counts"]["listed"] == account["counts"]["kept"] == 50
-
-
-def test_words_are_those_of_the_ingest():
-    """No room imports another, so what they share is written twice."""
-    assert recounting.COPY == ingest_room.DUPLICATE
-    assert recounting.LEAKS == ingest_room.LEAKS
-    assert recounting.NOTES == ingest_room.NOTES
-    assert recounting.EXAMPLES == EXAMPLES
 
 
 # Every change of a file is an event of the interpreter; at the n-th the process kills itself.

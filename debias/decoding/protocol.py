@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 from debias.decoding.cropping import Square
 from debias.decoding.decode import FORMATS, LONGEST_DETAIL
-from debias.decoding.reading import Place
-from debias.decoding.rules import NOTES, REASONS
+from debias.decoding.rules import NOTES, REASONS, Place
 
 LENGTH = struct.Struct(">I")
 READY = "ready"

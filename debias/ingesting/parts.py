@@ -6,6 +6,7 @@ What is put together from parts does not depend on where a build was interrupted
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64, UInt8, UInt64
+from jaxtyping import Bool, Int64, Shaped, UInt8, UInt64
 
 from debias.errors import ArtifactCorruptError
-from debias.ingesting.known import Known
 from debias.storage.files import require_space
 from debias.storage.sealed import MANIFEST, is_sealed, read_manifest, sealing, verify, write_json
 from debias.tracking.progress import Advance, silent
@@ -48,6 +48,77 @@ class Decoded:
     perceptual: UInt64[np.ndarray, "n 4"]
     rejected: list[Rejected]
     parts: tuple[Path, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Pixels by content of the file and the square that was cut out of it.
+
+    Attributes:
+        identity: Of every image, unique.
+        sha256: (n,) contents.
+        images: Their pixels.
+        perceptual: (n, 4) perceptual hashes.
+        notes: (n,) text.
+    """
+
+    identity: pd.Index
+    sha256: Shaped[np.ndarray, " n"]
+    images: ShardedImages
+    perceptual: UInt64[np.ndarray, "n 4"]
+    notes: Shaped[np.ndarray, " n"]
+
+    def rows(self, samples: pd.DataFrame) -> Int64[np.ndarray, " m"]:
+        """Row of each sample here, -1 for those that are not here."""
+        rows = self.identity.get_indexer(pd.Index(identity(samples))).astype(np.int64)
+        agree = self.sha256[rows] == samples["sha256"].to_numpy(dtype=object)
+        return np.where(agree, rows, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One earlier store or part.
+
+    Attributes:
+        samples: ``sha256``, ``notes`` and, where a framing was used, the square.
+        shards: Pixels of those rows.
+        perceptual: (n, 4).
+    """
+
+    samples: pd.DataFrame
+    shards: Sequence[np.ndarray]
+    perceptual: UInt64[np.ndarray, "n 4"]
+
+
+def known(sources: Sequence[Source]) -> Known | None:
+    """Everything that earlier stores and parts hold; None without any."""
+    filled = [source for source in sources if len(source.samples)]
+    if not filled:
+        return None
+    samples = pd.concat([_identity_columns(source.samples) for source in filled], ignore_index=True)
+    index = pd.Index(identity(samples))
+    first = np.flatnonzero(~index.duplicated())
+    return Known(
+        identity=index[first],
+        sha256=samples["sha256"].to_numpy(dtype=object)[first],
+        images=ShardedImages([shard for source in filled for shard in source.shards], first),
+        perceptual=np.concatenate([source.perceptual for source in filled])[first],
+        notes=samples["notes"].to_numpy(dtype=object)[first],
+    )
+
+
+def identity(samples: pd.DataFrame) -> UInt64[np.ndarray, " n"]:
+    """64 bits that tell contents and squares apart."""
+    named = _identity_columns(samples)[["sha256", *CROP]]
+    return pd.util.hash_pandas_object(named, index=False).to_numpy()
+
+
+def _identity_columns(samples: pd.DataFrame) -> pd.DataFrame:
+    columns: dict[str, object] = {"sha256": samples["sha256"].astype(object)}
+    columns["notes"] = samples.get("notes", "")
+    for name in CROP:
+        columns[name] = samples[name].astype(np.float64) if name in samples else np.nan
+    return pd.DataFrame(columns, index=samples.index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,3 +419,47 @@ def _rejected(place: Path) -> list[Rejected]:
         Rejected(**item | {"dimensions": item["dimensions"] and tuple(item["dimensions"])})
         for item in items
     ]
+
+
+def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> dict[str, str]:
+    """Write ``images-*.npy``, ``uint8 (rows, size, size, 3)`` each, and ``perceptual.npy``.
+
+    Args:
+        folder: To fill, on the file system of the parts.
+        decoded: All images.
+        rows: Those wanted, ascending.
+
+    Returns:
+        Fingerprints of the files that are links to a part: they need not be read again.
+    """
+    start, number, known = 0, 0, {}
+    require_space(folder, _copied_bytes(decoded, rows))
+    for part, shard in zip(decoded.parts, decoded.images.shards, strict=True):
+        wanted = rows[(rows >= start) & (rows < start + len(shard))] - start
+        start += len(shard)
+        if not len(wanted):
+            continue
+        target = folder / f"images-{number:05d}.npy"
+        if len(wanted) == len(shard):
+            _link(part / IMAGES, target)
+            known[target.name] = read_manifest(part)["files"][IMAGES]
+        else:
+            np.save(target, shard[wanted], allow_pickle=False)
+        number += 1
+    np.save(folder / "perceptual.npy", decoded.perceptual[rows], allow_pickle=False)
+    return known
+
+
+def _copied_bytes(decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> int:
+    """What has to be written because some rows of a part are not wanted."""
+    ends = np.cumsum([len(shard) for shard in decoded.images.shards])
+    wanted = np.diff(np.searchsorted(rows, [0, *ends]))
+    shards = zip(decoded.images.shards, wanted, strict=True)
+    return sum(int(count) * shard[:1].nbytes for shard, count in shards if 0 < count < len(shard))
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # some file systems have no links
+        shutil.copyfile(source, target)

@@ -9,9 +9,8 @@ import pandas as pd
 from jaxtyping import UInt8
 
 from debias.auditing.audit import EARLIER, REFERENCE, Placed
-from debias.auditing.audit_report import AuditReport
-from debias.auditing.latent_pages import latent_pages
-from debias.auditing.sections import listed
+from debias.auditing.audit_report import AuditReport, listed
+from debias.auditing.galleries import latent_pages
 from debias.auditing.subsets import farthest_first
 from debias.models import Decodes
 from debias.models import galleries as generation

@@ -37,14 +37,15 @@ def _of_attribute(
     known = groups != ""
     labels = faces.labels(faces.rows("train"))
     found = association(labels[known], groups[known]) if known.any() else None
-    entry: dict[str, Any] = {"attribute": attribute, "rare": [], "reached": None}
+    entry: dict[str, Any] = {"attribute": attribute, "rare": [], "reached": None, "withheld": []}
     entry |= {"cramers_v": None, "tied": False}
     if found is None or not known.all():
         return entry | {"kind": "partly_known"}
     if found.nested:
         return entry | {"kind": "label"}
     rare = _rare(attribute, groups)
-    reached = _reached(attribute, weights)
+    measured, reached = _reached(attribute, weights)
+    withheld = [] if reached is None else [name for name in rare if name not in measured]
     label, group = found.rarest_cell
     return entry | {
         "rare": rare,
@@ -54,16 +55,19 @@ def _of_attribute(
         "rarest_count": count_or_none(found.rarest_count, below),
         "expected_count": found.expected_count,
         "tied": found.tied,
-        "kind": _kind(rare, reached),
+        "withheld": withheld,
+        "kind": _kind(rare, withheld, reached),
     }
 
 
-def _kind(rare: list[str], reached: list[str] | None) -> str:
+def _kind(rare: list[str], withheld: list[str], reached: list[str] | None) -> str:
     if not rare:
         return "even"
     if reached is None:
         return "rare_unmeasured"
-    return "rare_reached" if set(rare) <= set(reached) else "rare_missed"
+    if set(rare) - set(withheld) - set(reached):
+        return "rare_missed"
+    return "rare_withheld" if withheld else "rare_reached"
 
 
 def _rare(attribute: str, groups: Shaped[np.ndarray, " n"]) -> list[str]:
@@ -73,14 +77,24 @@ def _rare(attribute: str, groups: Shaped[np.ndarray, " n"]) -> list[str]:
     return [f"{attribute}:{name}" for name in names[few]]
 
 
-def _reached(attribute: str, weights: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
-    """Groups that the latent weights raise beyond chance; None without such weights."""
+def _reached(
+    attribute: str, weights: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[str], list[str] | None]:
+    """Groups that latent weights tell of, and those that they raise beyond chance.
+
+    A group whose numbers are withheld is in neither; the second is None without such weights.
+    """
     latent = [figures for figures in weights.values() if figures["rule"] == "latent_rarity"]
     if not latent:
-        return None
-    tables = [reach(table).reached for table in tables_by_attribute(latent[0])]
-    names = [name for table in tables for name in table["group"]]
-    return [name for name in names if name.startswith(f"{attribute}:")]
+        return [], None
+    tables = tables_by_attribute(latent[0])
+    measured = [name for table in tables for name in table["group"]]
+    reached = [name for table in tables for name in reach(table).reached["group"]]
+    of_attribute = f"{attribute}:"
+    return (
+        [name for name in measured if name.startswith(of_attribute)],
+        [name for name in reached if name.startswith(of_attribute)],
+    )
 
 
 def _defined(value: float) -> float | None:
@@ -116,9 +130,15 @@ def _of_rarity(entry: Mapping[str, Any]) -> str:
     if entry["kind"] == "rare_reached":
         return f"Rarity: {rare} is rare and looks different enough for latent rarity to find it."
     if entry["kind"] == "rare_missed":
-        missed = ", ".join(group for group in entry["rare"] if group not in entry["reached"])
+        known = (*entry["reached"], *entry["withheld"])
+        missed = ", ".join(group for group in entry["rare"] if group not in known)
         return (
             f"Rarity that latent weights miss: {missed} is rare, but the latent space does not set "
             "it apart. Use a reference set, annotate some images, or bring embeddings that show it."
+        )
+    if entry["kind"] == "rare_withheld":
+        return (
+            f"Rarity: {rare} is rare. Whether latent rarity finds {', '.join(entry['withheld'])} "
+            "is not told, because the numbers of a few images are withheld."
         )
     return f"Rarity: {rare} is rare; no arm of this run measures whether latent rarity finds it."

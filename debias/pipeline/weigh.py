@@ -293,7 +293,7 @@ def _write(path: Path, save: Callable[[Path], object]) -> None:
 
 
 def _drawn(latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None) -> bytes:
-    from debias.report.charts.weighing import Weighed, picture
+    from debias.report.charts.curves import Weighed, picture
 
     every = weights.weight
     size = len(every)

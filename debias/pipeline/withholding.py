@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from debias.metrics import FairnessReport, hidden_counts
 from debias.types import FaceStore
 
@@ -18,19 +16,18 @@ def small_training_groups(faces: FaceStore, below: int) -> frozenset[str]:
 
 
 def small_test_groups(fairness: Mapping[str, FairnessReport]) -> frozenset[str]:
-    """Names of the groups and crossings of which an evaluation withholds something.
+    """Names of the groups and crossings of which an evaluation withholds the number of images.
 
     Taken from the evaluations rather than decided again: two patterns of what is withheld could
-    give away together what each of them keeps.
+    give away together what each of them keeps. Where no rate is over all images of a group, any
+    rate counts but precision, whose denominator is a number of predictions.
     """
-    tables = [report.by_group for report in fairness.values() if len(report.by_group)]
-    hidden = [table.loc[_of_people(table), "group"] for table in tables]
-    return frozenset(name for names in hidden for name in names)
-
-
-def _of_people(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Rows withheld for a count of images; the denominator of precision counts predictions."""
-    return (table["state"] == "suppressed") & ~table["metric"].str.startswith("precision")
+    hidden: set[str] = set()
+    for table in (report.by_group for report in fairness.values()):
+        whole = table["metric"].isin(["accuracy"])
+        asked = whole if whole.any() else ~table["metric"].str.startswith("precision")
+        hidden |= set(table.loc[asked & (table["state"] == "suppressed"), "group"])
+    return frozenset(hidden)
 
 
 def without(figures: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from debias.report import contact_sheet, ingest_view
-from debias.report.charts.ingest_charts import ingest_figures
-from debias.report.charts.style import GROUPS_DRAWN
+from debias.report.charts import rows as chart
+from debias.report.charts.flow import flow
+from debias.report.charts.rows import Axis, Look, Mark, Rows, Rule, rows_chart
+from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, PANELS_DRAWN, Drawing, drawn
 from debias.report.contact_sheet import FacePictures
 from debias.report.html import embedded, fill, put
-from debias.report.words import day
+from debias.report.panels import Row
+from debias.report.words import TIMES, day, is_number, number
 
 Document = Mapping[str, Any]
 
@@ -83,3 +86,47 @@ def _view(document: Document, pictures: FacePictures) -> dict[str, Any]:
         "faces_shown": bool(pictures),
         "charts": embedded(ingest_figures(document)),
     }
+
+
+def ingest_figures(document: Document) -> dict[str, bytes]:
+    """Name to SVG: ``flow`` and ``rejected_by_group``; the same input gives the same bytes."""
+    return drawn({"flow": _flow(document), "rejected_by_group": rejected_by_group(document)})
+
+
+def _flow(document: Document) -> Drawing | None:
+    counts = document["counts"]
+    reasons = sorted((-row["count"], row["reason"]) for row in document["reasons"])
+    became = {
+        "kept": (counts["kept"], [(row["split"], row["images"]) for row in document["splits"]]),
+        "not selected": (counts["not_selected"], []),
+        "exact duplicates": (counts["exact_duplicates"], []),
+        "rejected": (counts["rejected"], [(reason, -count) for count, reason in reasons]),
+    }
+    return flow(counts["listed"], became)
+
+
+def rejected_by_group(document: Document) -> Drawing | None:
+    """Share of each group that was rejected, flagged groups first, beside the share of all."""
+    overall, most = ingest_view.overall_share(document), document["limits"]["most_group_ratio"]
+    if not overall:
+        return None
+    limit = Rule(most * overall, f"{number(most)}{TIMES} all images", ARM_STYLES[1][0])
+    axis = Axis(
+        label="share of the images listed that was rejected",
+        rules=[Rule(overall, "all images", style="--"), limit],
+        limits=(0, None),
+    )
+    blocks = [
+        Rows(title=panel.title, rows=[*map(_rejected, panel.rows)])
+        for panel in ingest_view.group_panels(document, GROUPS_DRAWN, PANELS_DRAWN)
+    ]
+    return rows_chart(blocks, [axis], row=0.27)
+
+
+def _rejected(row: Row) -> chart.Row:
+    look = Look("flagged", *ARM_STYLES[1]) if row["flagged"] else Look("group", filled=False)
+    note = "no images" if row["listed"] == 0 else "withheld"
+    if is_number(row["share"]):
+        note = f"{number(row['rejected'], 'count')} of {number(row['listed'], 'count')}"
+    mark = Mark(value=row["share"], look=look)
+    return chart.Row(label=ingest_view.short_name(row), marks=[mark], note=note)

@@ -7,6 +7,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int64, Shaped, UInt8
 
+from debias.statistics.groupings import UNKNOWN
+
+FEW = 11  # images; a group of fewer is not told from the others
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuditMap:
@@ -42,6 +46,21 @@ class AuditMap:
             region=drawn["region"].to_numpy(dtype=np.int64),
             attributes={str(name): column.to_numpy(dtype=str) for name, column in groups.items()},
         )
+
+    def countable(self, attribute: str, stated: Mapping[str, object]) -> list[str]:
+        """Values that may be told apart, commonest first: withheld counts could be read off a map.
+
+        Args:
+            attribute: One of the annotations.
+            stated: Group (``attribute:value``) to its count, None where that is withheld; a value
+                needs one. Where nothing at all is stated, it needs enough points.
+        """
+        values, counts = np.unique(self.attributes[attribute].astype(str), return_counts=True)
+        kept = [
+            (-count, str(value)) for value, count in zip(values, counts, strict=True)
+            if (stated.get(f"{attribute}:{value}") is not None if stated else count >= FEW)
+        ]  # fmt: skip
+        return [value for _, value in sorted(kept) if value not in ("", UNKNOWN)]
 
     def __post_init__(self) -> None:
         columns = {"density": self.density, "cluster": self.cluster, "region": self.region}

@@ -8,7 +8,7 @@ from reading import FORBIDDEN, VOID, Page, replaced, without_numbers, without_pi
 from test_audit_document import empty_audit, fake_audit, fake_map, fake_pictures
 from test_report_page import HOSTILE, OUR_TAGS
 
-from debias.auditing.sections import of_fidelity
+from debias.auditing.audit_report import of_fidelity
 from debias.report.audit_captions import CAPTIONS
 from debias.report.audit_page import render_audit, write_audit_page
 from debias.report.audit_view import collect, how_seen, opening, verdicts

@@ -10,10 +10,14 @@ from reading import FORBIDDEN, Page, replaced, without_pictures
 from rich.console import Console
 from test_report_page import HOSTILE, OUR_TAGS
 
-from debias.report.charts.flow import Outcome, flow
-from debias.report.charts.ingest_charts import ingest_figures, rejected_by_group
+from debias.report.charts.flow import Outcome
 from debias.report.contact_sheet import PAIRS_OPEN, TILES_A_REASON
-from debias.report.ingest_page import render_ingest, write_ingest_page
+from debias.report.ingest_page import (
+    ingest_figures,
+    rejected_by_group,
+    render_ingest,
+    write_ingest_page,
+)
 from debias.report.ingest_terminal import ingest_lines
 from debias.report.ingest_view import cautions, leak_check, shown
 from debias.report.words import clean, is_number
@@ -27,14 +31,9 @@ def sketch_page():
     """Pages with an empty picture for each chart; drawing has its own tests."""
 
     def page_of(document, pictures=FACES):
-        names = [
-            name for name, drawing in
-            (("flow", flow(document)), ("rejected_by_group", rejected_by_group(document)))
-            if drawing
-        ]  # fmt: skip
+        stub = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
         with pytest.MonkeyPatch.context() as patch:
-            stub = dict.fromkeys(names, b"<svg xmlns='http://www.w3.org/2000/svg'/>")
-            patch.setattr("debias.report.ingest_page.ingest_figures", lambda _: stub)
+            patch.setattr("debias.report.charts.style.svg", lambda *_: stub)
             return render_ingest(document, pictures)
 
     return page_of
