@@ -1,6 +1,6 @@
 """Two classifiers on the same images -> which groups changed, how sure that is, and who was harmed.
 
-``cells`` and ``gaps`` as in ``change_tables``.
+``cells`` and ``gaps`` as in ``changes``.
 """
 
 import json
@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from debias.errors import EvaluationError
-from debias.metrics.change_tables import (
+from debias.metrics.changes import (
     GAP_COLUMNS,
     GROUP_COLUMNS,
     ArmChanges,
@@ -21,14 +21,19 @@ from debias.metrics.change_tables import (
     gap_table,
     group_table,
 )
-from debias.metrics.change_verdicts import Question, Reference
-from debias.metrics.change_words import conclude, notes, scope
 from debias.metrics.fairness_report import FairnessReport, chosen_metric, short_table
-from debias.metrics.trade import sizes_table, trade_table
+from debias.metrics.outcomes import Outcomes
+from debias.metrics.rates import measures
+from debias.metrics.scores import QUALITIES, quality
+from debias.metrics.verdicts import Question, Reference
+from debias.metrics.words import change_notes, change_scope, conclude
 from debias.shown import Shown
+from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import bonferroni_level, holm
 from debias.storage.documents import json_text, plain, table_of
 
+_KEYS = ["attribute", "group", "metric"]
+TRADE_COLUMNS = (*_KEYS, "before", "after", "change")
 _TABLES = ("groups", "gaps", "trade", "sizes")
 
 
@@ -242,7 +247,115 @@ def _report(
         gaps=gaps,
         trade=trade,
         verdict=conclude(groups, gaps, arm.seeds, question),
-        notes=tuple(notes((arm.before, arm.after), arm.seeds, groups, trade)),
-        scope=tuple(scope(reports, metrics, family, level, question)),
+        notes=tuple(change_notes((arm.before, arm.after), arm.seeds, groups, trade)),
+        scope=tuple(change_scope(reports, metrics, family, level, question)),
         sizes=sizes_table(arm.before, arm.after, arm.outcomes[0]),
     )
+
+
+def trade_table(
+    before: FairnessReport, after: FairnessReport, outcomes: tuple[Outcomes, Outcomes]
+) -> pd.DataFrame:
+    """Every rate and the quality of the scores before and after, overall and by group.
+
+    Means over trainings, without interval or verdict. What either report withholds is NaN, and so
+    is the quality of scores in a group that either report withholds anything of, or in which a
+    class has too few images.
+
+    Returns:
+        Columns ``TRADE_COLUMNS``; attribute and group are empty for all images, which come first.
+    """
+    rates = _side_by_side(_values(before), _values(after))
+    scores = pd.DataFrame(_qualities(before, after, outcomes))
+    joined = pd.concat([rates, scores], ignore_index=True) if len(scores) else rates
+    # Groups in the order of the reports, the quality of scores behind the rates of each.
+    cells = joined[["attribute", "group"]].apply(tuple, axis=1)
+    order = np.argsort(pd.factorize(cells)[0], kind="stable")
+    table = joined.iloc[order].reset_index(drop=True)
+    return table.assign(change=table["after"] - table["before"])[list(TRADE_COLUMNS)]
+
+
+def sizes_table(before: FairnessReport, after: FairnessReport, outcomes: Outcomes) -> pd.DataFrame:
+    """Images of each group, the same before and after; NaN where they are not known from a rate.
+
+    Returns:
+        Columns ``attribute, group, before, after``.
+    """
+    found = measures(outcomes.classes, outcomes.positive)
+    whole = {one.name for one in found if one.denominator.all()}
+    known = set.intersection(*(_shown(report, whole) for report in (before, after)))
+    rows = [
+        (grouping.attribute, name, float(size) if name in known else np.nan)
+        for grouping in outcomes.groupings
+        for name, size in zip(grouping.cells, grouping.sizes, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["attribute", "group", "before"])
+    return table.assign(after=table["before"])
+
+
+def _shown(report: FairnessReport, metrics: set[str]) -> set[str]:
+    """Groups of which one of the metrics is not withheld."""
+    if not len(report.by_group):
+        return set()
+    told = report.by_group["metric"].isin(metrics) & (report.by_group["state"] != "suppressed")
+    return set(report.by_group.loc[told, "group"])
+
+
+def _values(report: FairnessReport) -> pd.DataFrame:
+    everyone = report.overall.assign(attribute="", group="")
+    return pd.concat([everyone, report.by_group], ignore_index=True)[[*_KEYS, "value", "state"]]
+
+
+def _side_by_side(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    both = before.merge(after, on=_KEYS, suffixes=("_before", "_after"))
+    hidden = (both["state_before"] == "suppressed") | (both["state_after"] == "suppressed")
+    shown = {name: both[f"value_{name}"].where(~hidden) for name in ("before", "after")}
+    return both[_KEYS].assign(**shown)
+
+
+def _qualities(
+    before: FairnessReport, after: FairnessReport, outcomes: tuple[Outcomes, Outcomes]
+) -> list[dict[str, Any]]:
+    if outcomes[0].score is None or outcomes[1].score is None:
+        return []
+    rows = _quality_rows("", "", outcomes, None)
+    for grouping in outcomes[0].groupings:
+        readable = _readable(before, after, outcomes[0], grouping)
+        for index, name in enumerate(grouping.cells):
+            which = grouping.codes == index if readable[index] else np.zeros(before.n, dtype=bool)
+            rows += _quality_rows(grouping.attribute, name, outcomes, which)
+    return rows
+
+
+def _quality_rows(
+    attribute: str,
+    group: str,
+    outcomes: tuple[Outcomes, Outcomes],
+    which: Bool[np.ndarray, " n"] | None,
+) -> list[dict[str, Any]]:
+    first, second = (quality(one, which) for one in outcomes)
+    return [
+        {
+            "attribute": attribute,
+            "group": group,
+            "metric": name,
+            "before": first[name],
+            "after": second[name],
+        }
+        for name in QUALITIES
+    ]
+
+
+def _readable(
+    before: FairnessReport, after: FairnessReport, outcomes: Outcomes, grouping: Grouping
+) -> Bool[np.ndarray, " g"]:
+    """Cells of which nothing is withheld, and that hold enough images of every class."""
+    c = len(outcomes.classes)
+    of_class = np.bincount(grouping.codes * c + outcomes.y_true, minlength=c * len(grouping.cells))
+    enough = of_class.reshape(-1, c).min(axis=1) >= max(before.minimum, after.minimum)
+    hidden = {
+        name
+        for report in (before, after)
+        for name in report.by_group.loc[report.by_group["state"] == "suppressed", "group"]
+    }
+    return enough & np.array([name not in hidden for name in grouping.cells], dtype=bool)
