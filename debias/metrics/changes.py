@@ -56,19 +56,14 @@ class ArmChanges:
     """What changed from the baseline to one arm, before it is known what else is compared.
 
     Attributes:
-        before: The baseline.
-        after: The arm.
         outcomes: Of both, on the same images, trainings paired.
         seeds: (s,) common ones; empty for two single classifiers.
-        labels: (cells,) rows of ``metric, attribute, group, state``.
-        counts: Of each cell.
-        changes: Of each cell.
-        first: (gaps,) cell of the group.
-        second: (gaps,) cell of the group it is compared with.
+        labels: (cells,) rows of ``metric, attribute, group, state``; ``counts`` and ``changes`` of
+            the same cells.
+        first: (gaps,) cell of the group, and ``second`` of the group it is compared with.
         wider: (gaps,) factor of the interval, above 1 where people stand in both cells and one
             gains where the other loses.
-        p_cells: (cells,) NaN where not tested.
-        p_gaps: (gaps,) likewise.
+        p_cells: (cells,) NaN where not tested; ``p_gaps`` likewise.
     """
 
     before: FairnessReport

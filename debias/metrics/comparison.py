@@ -23,7 +23,7 @@ from debias.metrics.fairness_report import FairnessReport, Report, chosen_metric
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import measures
 from debias.metrics.scores import QUALITIES, quality
-from debias.metrics.verdicts import Question, Reference
+from debias.metrics.verdicts import Question
 from debias.metrics.words import change_notes, change_scope, conclude
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import bonferroni_level, holm
@@ -40,10 +40,8 @@ class ComparisonReport(Report):
     come first in both tables.
 
     Attributes:
-        before: Name of the classifier compared with; may be empty.
-        after: Name of the other.
-        n: Images.
-        identities: People; None where nobody says who is shown.
+        before: Name of the classifier compared with, and ``after`` of the other; may be empty.
+        n: Images, which show so many ``identities``; None where nobody says who is shown.
         seeds: Of the trainings that were paired; empty for two single classifiers.
         level: Of the intervals of groups, and of all comparisons together.
         comparisons: Changes that were tested, in groups and gaps, of all arms together.
@@ -117,15 +115,7 @@ class ComparisonReport(Report):
         return short_table(self.groups[self.groups["metric"] == chosen], columns)
 
 
-def compare(
-    before: FairnessReport,
-    after: FairnessReport,
-    *,
-    reference: Reference | None = None,
-    margin: float | None = None,
-    level: float = 0.95,
-    seed: int = 0,
-) -> ComparisonReport:
+def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> ComparisonReport:  # noqa: ANN401
     """Compare two classifiers, or two arms over seeds, on the same images.
 
     Each group's change is tested image against image, or person against person where identities
@@ -136,48 +126,29 @@ def compare(
     Args:
         before: Report with its images, as made by ``evaluate``.
         after: Likewise, of the same images.
-        reference: Group that the others are compared with; by default what both declared, or all
-            pairs.
-        margin: Largest change that does not matter, in (0, 1). Without one, a change can never be
-            ruled out.
-        level: Of the intervals of groups, and of all comparisons together.
-        seed: Of the bootstrap.
+        question: Fields of ``Question``: reference, margin, level, seed.
 
     Raises:
         EvaluationError: A report read from a file; images, labels, groups, classes, people or
             seeds that differ; a level or margin outside (0, 1).
     """
-    question = Question(reference=reference, margin=margin, level=level, seed=seed)
-    return _compared({"": (before, after)}, question)[""]
+    return compare_pairs({"": (before, after)}, **question)[""]
 
 
 def compare_pairs(
     pairs: Mapping[str, tuple[FairnessReport, FairnessReport]],
-    *,
-    reference: Reference | None = None,
-    margin: float | None = None,
-    level: float = 0.95,
-    seed: int = 0,
+    **given: Any,  # noqa: ANN401
 ) -> dict[str, ComparisonReport]:
     """Compare several classifiers with what each was before, as one family of comparisons.
 
     Args:
         pairs: Before and after, by name.
-        reference: As in ``compare``, and so are the others.
-        margin: Likewise.
-        level: Likewise.
-        seed: Likewise.
+        given: As in ``compare``.
 
     Raises:
         EvaluationError: As in ``compare``.
     """
-    question = Question(reference=reference, margin=margin, level=level, seed=seed)
-    return _compared(pairs, question)
-
-
-def _compared(
-    pairs: Mapping[str, tuple[FairnessReport, FairnessReport]], question: Question
-) -> dict[str, ComparisonReport]:
+    question = Question(**given)
     found = {name: arm_changes(*pair, question) for name, pair in pairs.items()}
     p = [part for arm in found.values() for part in (arm.p_cells, arm.p_gaps)]
     adjusted = holm(np.concatenate([*p, np.zeros(0)]))
@@ -303,15 +274,9 @@ def _quality_rows(
     which: Bool[np.ndarray, " n"] | None,
 ) -> list[dict[str, Any]]:
     first, second = (quality(one, which) for one in outcomes)
+    cell = {"attribute": attribute, "group": group}
     return [
-        {
-            "attribute": attribute,
-            "group": group,
-            "metric": name,
-            "before": first[name],
-            "after": second[name],
-        }
-        for name in QUALITIES
+        cell | {"metric": name, "before": first[name], "after": second[name]} for name in QUALITIES
     ]
 
 

@@ -78,12 +78,9 @@ class FairnessReport(Report):
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero.
 
     Attributes:
-        name: Arm, file or model; may be empty.
-        split: Split that was predicted; may be empty.
+        name: Arm, file or model; may be empty, and so may ``split``.
         seeds: Of the trainings; empty for one classifier of unknown training.
-        n: Images.
-        identities: People; None where nobody says who is shown.
-        classes: Names of the classes.
+        n: Images, which show so many ``identities``; None where nobody says who is shown.
         positive: The class that the rates are about; None with more than two.
         metrics: Names of the measures.
         level: Of the intervals of groups, and of all gaps together.

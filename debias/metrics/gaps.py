@@ -162,12 +162,7 @@ _CHOSEN_BY_DATA = ("best", "worst", "max", "min", "highest", "lowest", "largest"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pairs:
-    """Which cells of a grouping are compared.
-
-    Attributes:
-        first: (p,) index of a cell.
-        second: (p,) index of the cell it is compared with.
-    """
+    """Which cells of a grouping are compared with which, by index."""
 
     first: Int64[np.ndarray, " p"]
     second: Int64[np.ndarray, " p"]
@@ -178,10 +173,7 @@ def references(
 ) -> dict[str, str]:
     """The declared reference group of each grouping that has one, by attribute.
 
-    Args:
-        reference: ``race:White``, several such names, or a mapping of attribute to value. The
-            crossing has a reference when every attribute has one, or when it is named itself.
-        found: All groupings.
+    The crossing has a reference when every attribute has one, or when it is named itself.
 
     Raises:
         EvaluationError: No such group, or a reference that the data would choose.
@@ -244,13 +236,6 @@ def gap_table(
 
     Intervals at the Bonferroni level of everything compared, so that all of them hold
     together with ``level``; p-values by inverting the interval, adjusted by Holm.
-
-    Args:
-        compared: Cells and pairs of each grouping.
-        found: The measures.
-        level: Of all intervals together.
-        margin: Largest difference that does not matter, in the unit of a rate; None if the user
-            set none.
 
     Returns:
         Columns ``GAP_COLUMNS``, one row a pair and measure; how many rows carry an interval.

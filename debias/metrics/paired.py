@@ -35,18 +35,14 @@ class PairedCounts:
     such as right or wrong. Units of a cell to which the same happened are one kind.
 
     Attributes:
-        images: (cells,) images that count.
-        units: (cells,) units with at least one of them.
-        before: (cells,) share of images with the value 1, mean over trainings; NaN without image.
-        after: Likewise.
-        gained: (cells,) images that go from 0 to 1, mean over trainings.
-        lost: (cells,) images that go from 1 to 0, likewise.
+        images: (cells,) images that count; ``units`` with at least one of them.
+        before: (cells,) share of images with the value 1, mean over trainings; NaN without image;
+            ``after`` likewise.
+        gained: (cells,) images that go from 0 to 1, mean over trainings; ``lost`` from 1 to 0.
         by_training: (s, cells) change of the share in each training.
-        cell: (r,) cell of each kind of unit, ascending.
-        up: (r,) steps from 0 to 1, summed over the unit's images and over trainings.
-        down: (r,) steps from 1 to 0, likewise.
-        size: (r,) images of the unit.
-        count: (r,) units of that kind.
+        cell: (r,) cell of each kind of unit, ascending; ``size`` images each, ``count`` such units.
+        up: (r,) steps from 0 to 1, summed over the unit's images and over trainings; ``down`` from
+            1 to 0.
     """
 
     images: Int64[np.ndarray, " cells"]
@@ -85,15 +81,9 @@ def paired_counts(
     n_cells: int,
     subjects: PerImage | None,
 ) -> PairedCounts:
-    """Count what happened in every cell of one grouping, for one measure.
+    """Count what happened in every cell of one grouping, for one paired measure.
 
-    Args:
-        measure: A paired one: its denominator is the same images whatever is predicted.
-        y_true: (n,) class of each image.
-        y_pred: (s, n) predicted before, and after; training by training.
-        codes: (n,) cell of each image.
-        n_cells: How many cells there are.
-        subjects: (n,) person of each image, or None to take images as independent.
+    ``y_pred`` is predicted before, and after; without ``subjects`` images are independent.
     """
     inside = measure.denominator[y_true, 0] > 0
     truth, codes = y_true[inside], codes[inside]
@@ -247,7 +237,7 @@ _LARGEST_Z = 40.0  # beyond it probabilities are 0 to a computer
 Limits = tuple[Float64[np.ndarray, "*shape"], Float64[np.ndarray, "*shape"]]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Changes:
     """Change of the share of each cell, and what its uncertainty rests on.
 
@@ -255,10 +245,9 @@ class Changes:
         value: (cells,) after minus before, in [-1, 1].
         deviation: (cells,) standard error of the value, by the bootstrap over units.
         freedom: (cells,) units less one.
-        gained: (cells,) share of images that went from 0 to 1, mean over trainings.
-        lost: (cells,) share of images that went from 1 to 0, likewise.
-        gained_size: (cells,) independent images that ``gained`` is worth.
-        lost_size: (cells,) likewise.
+        gained: (cells,) share of images that went from 0 to 1, mean over trainings; ``lost`` from
+            1 to 0.
+        gained_size: (cells,) independent images that ``gained`` is worth; ``lost_size`` likewise.
     """
 
     value: PerCell
@@ -278,15 +267,9 @@ class Changes:
 def measured(counts: PairedCounts, generator: np.random.Generator) -> Changes:
     """Change of every cell; NaN where no image counts."""
     gained, lost = (ratio(part, counts.images) for part in (counts.gained, counts.lost))
-    return Changes(
-        value=gained - lost,
-        deviation=bootstrap_deviation(counts, generator),
-        freedom=counts.units - 1.0,
-        gained=gained,
-        lost=lost,
-        gained_size=_effective(counts, counts.up, gained),
-        lost_size=_effective(counts, counts.down, lost),
-    )
+    sizes = _effective(counts, counts.up, gained), _effective(counts, counts.down, lost)
+    deviation, freedom = bootstrap_deviation(counts, generator), counts.units - 1.0
+    return Changes(gained - lost, deviation, freedom, gained, lost, *sizes)
 
 
 def bootstrap_deviation(
@@ -296,11 +279,6 @@ def bootstrap_deviation(
 
     Cells are drawn apart, so every replicate holds every cell, and the change of a gap varies by
     the root of two squares.
-
-    Args:
-        counts: The cells.
-        generator: Of the draws.
-        replicates: How many draws.
 
     Returns:
         Standard deviation over replicates, times root(u / (u - 1)) for u units, because
@@ -354,20 +332,16 @@ def change_limits(changes: Changes, level: float) -> Limits:
     94.5 % or more. Student's t alone covers down to 5 % where few images change; without regard
     to people the first covers down to 55 %.
 
-    Args:
-        changes: The cells.
-        level: In (0, 1).
-
-    Returns:
-        Lower and upper limits in [-1, 1]; NaN without image.
+    Limits lie in [-1, 1]; NaN without image.
 
     Reference:
         Zou and Donner, "Construction of confidence limits about effect measures: a general
         approach", Statistics in Medicine 27, 2008, with the correlation of two shares of one
         multinomial.
     """
-    below, above = _reach(changes, _normal(level))
-    half = _student(_at_least_one(changes.freedom), level) * changes.deviation
+    quantile = (1 + level) / 2
+    below, above = _reach(changes, float(ndtri(quantile)))
+    half = stdtrit(np.maximum(changes.freedom, 1.0), quantile) * changes.deviation
     low, high = changes.value - np.fmax(below, half), changes.value + np.fmax(above, half)
     return np.maximum(low, -1.0), np.minimum(high, 1.0)
 
@@ -375,7 +349,7 @@ def change_limits(changes: Changes, level: float) -> Limits:
 def change_limits_p_value(changes: Changes) -> PerCell:
     """One less the highest level at which ``change_limits`` leaves out 0."""
     p = _p_value(changes.value, lambda z: _reach(changes, z))
-    freedom = _at_least_one(changes.freedom)
+    freedom = np.maximum(changes.freedom, 1.0)
     return np.fmax(p, _student_p_value(changes.value, changes.deviation, freedom))
 
 
@@ -386,20 +360,12 @@ def gap_limits(
 
     The outer limits of two: the intervals of ``change_limits`` joined as for independent cells,
     and Student's t about the root of the two squared standard errors, with Welch's degrees of
-    freedom.
-
-    Args:
-        first: (gaps,) first cells.
-        second: (gaps,) second cells.
-        level: In (0, 1), already adjusted for the number of comparisons.
-        wider: Factor of the interval, at least 1, where people stand in both cells.
-
-    Returns:
-        Lower and upper limits in [-2, 2].
+    freedom. It is ``wider`` where people stand in both cells; limits lie in [-2, 2].
     """
-    below, above = _gap_reach(first, second, _normal(level))
+    quantile = (1 + level) / 2
+    below, above = _gap_reach(first, second, float(ndtri(quantile)))
     deviation, freedom = _welch(first, second)
-    half = _student(freedom, level) * deviation
+    half = stdtrit(freedom, quantile) * deviation
     value = first.value - second.value
     low, high = value - wider * np.fmax(below, half), value + wider * np.fmax(above, half)
     return np.maximum(low, -2.0), np.minimum(high, 2.0)
@@ -428,22 +394,13 @@ def _student_p_value(value: PerRow, deviation: PerRow, freedom: PerRow) -> PerRo
     return 2 * stdtr(freedom, -ratio(np.abs(value), deviation))
 
 
-def _normal(level: float) -> float:
-    return float(ndtri((1 + level) / 2))
-
-
-def _student(freedom: PerRow, level: float) -> PerRow:
-    return stdtrit(freedom, (1 + level) / 2)
-
-
 def _reach(changes: Changes, z: float | PerCell) -> tuple[PerCell, PerCell]:
     """How far the first interval goes below and above the change."""
     p, q = changes.gained, changes.lost
     p_low, p_high = wilson(p, changes.gained_size, z)
     q_low, q_high = wilson(q, changes.lost_size, z)
     # Of two shares of one multinomial: an image that is gained is not lost.
-    apart = np.sqrt(ratio(p * q, (1 - p) * (1 - q)).clip(max=1.0))
-    apart = np.nan_to_num(apart)
+    apart = np.nan_to_num(np.sqrt(ratio(p * q, (1 - p) * (1 - q)).clip(max=1.0)))
     below = _joined(p - p_low, q_high - q, apart)
     return below, _joined(p_high - p, q - q_low, apart)
 
@@ -461,10 +418,6 @@ def _gap_reach(first: Changes, second: Changes, z: float | PerGap) -> tuple[PerG
 def _welch(first: Changes, second: Changes) -> tuple[PerGap, PerGap]:
     """Standard error of a difference, and its degrees of freedom."""
     a, b = np.square(first.deviation), np.square(second.deviation)
-    parts = [np.square(v) / _at_least_one(c.freedom) for v, c in ((a, first), (b, second))]
+    parts = [np.square(v) / np.maximum(c.freedom, 1.0) for v, c in ((a, first), (b, second))]
     freedom = ratio(np.square(a + b), parts[0] + parts[1])
-    return np.sqrt(a + b), _at_least_one(np.nan_to_num(freedom))
-
-
-def _at_least_one(freedom: PerCell) -> PerCell:
-    return np.maximum(freedom, 1.0)
+    return np.sqrt(a + b), np.maximum(np.nan_to_num(freedom), 1.0)

@@ -6,7 +6,6 @@ enter by their mean for each image.
 ``n`` images, ``g`` cells, ``c`` classes, ``r`` runs of equal values, ``b`` bins.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,14 +36,8 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 def confusion_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
     """Images by true and predicted class in every cell, as a mean over trainings.
 
-    Args:
-        outcomes: Predictions of one classifier.
-        grouping: One of its groupings.
-        shown: (g,) cells of which nothing is withheld.
-
     Returns:
-        One row for each cell and pair of classes, counts of 0 included. Columns attribute, group,
-        true, predicted, count.
+        ``attribute, group, true, predicted, count``; counts of 0 included.
     """
     c, names = len(outcomes.classes), np.array(outcomes.classes, dtype=object)
     columns = {
@@ -65,18 +58,11 @@ def calibration_table(
     has no row. Images of one score that meet a boundary are shared out in the mix of classes that
     this score has, because their order says nothing.
 
-    Args:
-        outcomes: Predictions of one classifier.
-        grouping: One of its groupings.
-        shown: (g,) cells of which nothing is withheld.
-        level: Of the interval, in (0, 1).
-
     Returns:
-        One row for each bin, cells in order and scores ascending; none without scores or with more
-        than two classes. Columns attribute, group, n (images), mean_score, observed (share of
-        positives), low and high (Clopper-Pearson). One person's images have one class, so with
-        identities the interval rests on (sum m)^2 / sum m^2 independent images, for m images of
-        each person in the bin.
+        ``attribute, group, n, mean_score, observed`` (share of positives), ``low, high``
+        (Clopper-Pearson), one row a bin, scores ascending; none without scores or with more than
+        two classes. One person's images have one class, so with identities the interval rests on
+        (sum m)^2 / sum m^2 independent images, for m images of each person in the bin.
     """
     kept = _shown_images(outcomes, grouping, shown, smallest=FEWEST)
     score, positive = _score(outcomes)[kept], _is_positive(outcomes)[kept]
@@ -107,15 +93,9 @@ def calibration_table(
 def score_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
     """Quantiles of the positive class's probability, by cell and true class.
 
-    Args:
-        outcomes: Predictions of one classifier.
-        grouping: One of its groupings.
-        shown: (g,) cells of which nothing is withheld.
-
     Returns:
-        One row for each cell and true class with at least 30 images; none without scores or with
-        more than two classes. Columns attribute, group, true, n, q05, q25, median, q75, q95
-        (linear between order statistics).
+        ``attribute, group, true, n, q05, q25, median, q75, q95`` (linear between order statistics),
+        where there are at least 30 images; none without scores or with more than two classes.
     """
     kept = _shown_images(outcomes, grouping, shown)
     key = grouping.codes[kept] * len(outcomes.classes) + outcomes.y_true[kept]
@@ -213,11 +193,7 @@ def _quantile(
 
 
 def quality(outcomes: Outcomes, which: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
-    """Means over trainings; NaN where there is no score, or a single class.
-
-    Args:
-        outcomes: Predictions of one classifier.
-        which: (n,) images to look at; None for all.
+    """Means over trainings, of all images or of some; NaN without a score, or of a single class.
 
     Returns:
         ``auroc`` (two classes only), ``expected_calibration_error`` of the predicted class, and
@@ -258,13 +234,8 @@ def calibration_error(
 
     The bins divide [0, 1] equally, each closed on the right, the first on both sides.
 
-    Args:
-        correct: (n,) whether the predicted class is the true one.
-        confidence: (n,) probability given to the predicted class, in [0, 1].
-        bins: Number of bins.
-
-    Returns:
-        In [0, 1]; the sum over bins of ``|correct - summed confidence| / n``.
+    Confidence is the probability given to the predicted class, in [0, 1]; the error is the sum
+    over bins of ``|correct - summed confidence| / n``.
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 3.
@@ -284,17 +255,13 @@ class Skill:
     always naming one class; on uneven ones it does not take a rare class for a failure.
 
     Attributes:
-        n: Images.
-        trainings: How many there are, 1 or more.
-        at_chance: How many of them are no better than guessing.
-        accuracy: Share of answers that are right, mean over trainings, in [0, 1].
-        low: Lower limit of it, for other images.
-        high: Upper limit.
-        guess: The most common class among these images.
+        at_chance: How many of the ``trainings`` are no better than guessing.
+        accuracy: Share of answers that are right, mean over trainings, in [0, 1], with its limits
+            ``low`` and ``high`` for other images.
+        guess: The most common class among these ``n`` images.
         guessed: Share of answers that are right when it is always named.
-        auroc: Area under the curve of the scores, mean over trainings; NaN without scores.
-        auroc_low: Mean of the lower limits.
-        auroc_high: Mean of the upper limits.
+        auroc: Area under the curve of the scores, mean over trainings, with the means of its
+            limits; NaN without scores.
     """
 
     n: int
@@ -334,16 +301,11 @@ class Skill:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, None where undefined."""
-        values: Mapping[str, Any] = {**asdict(self), "learned": self.learned}
-        return {name: plain(value) for name, value in values.items()}
+        return dict(plain({**asdict(self), "learned": self.learned}))
 
 
 def skill_of(outcomes: Outcomes, level: float = 0.95) -> Skill | None:
-    """Compare every training with guessing.
-
-    Args:
-        outcomes: Of one classifier.
-        level: Of every interval, which takes images as independent.
+    """Compare every training with guessing; every interval takes images as independent.
 
     Returns:
         None with more than two classes, or fewer than two images of a class.

@@ -26,19 +26,10 @@ from debias.types import SEEDS_NEEDED
 
 @dataclass(frozen=True, kw_only=True)
 class Disparity:
-    """One summary over cells.
-
-    Attributes:
-        rates: The rates it needs; of several, the largest summary counts ("worst case").
-        summary: (g,) rates in [0, 1], at least two of them -> one number.
-    """
+    """One summary over the rates (g,) of at least two cells; of several rates, the largest one."""
 
     rates: tuple[str, ...]
     summary: Callable[[Float64[np.ndarray, " g"]], float]
-
-
-def _smallest(values: Float64[np.ndarray, " g"]) -> float:
-    return float(values.min())
 
 
 def _range(values: Float64[np.ndarray, " g"]) -> float:
@@ -54,7 +45,7 @@ def _variance(values: Float64[np.ndarray, " g"]) -> float:
 # except that fairlearn takes a rate without a denominator for 0. Variances are of plain rates in
 # [0, 1], so in squared rates: 0.0001 is (1 percentage point) squared.
 DISPARITIES = {
-    "worst_group_accuracy": Disparity(rates=("accuracy",), summary=_smallest),
+    "worst_group_accuracy": Disparity(rates=("accuracy",), summary=np.min),
     "accuracy_gap": Disparity(rates=("accuracy",), summary=_range),
     "accuracy_variance": Disparity(rates=("accuracy",), summary=_variance),
     "true_positive_rate_variance": Disparity(rates=("true_positive_rate",), summary=_variance),
@@ -72,10 +63,7 @@ def disparities(table: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
     A cell takes part in a rate when that rate is ``estimated`` there. A cell that holds images but
     none in the denominator of a rate makes every summary of that rate undefined, as do fewer than
     two cells that take part. A ``too_small`` cell, and a cell of a crossing that holds no image at
-    all, is left out and stays visible in the table.
-
-    Args:
-        table: Rows of one attribute, or of the crossing, as made by ``disaggregate``.
+    all, is left out.
 
     Returns:
         The values by name, NaN where undefined, and the reason of each undefined one by name.
@@ -83,16 +71,14 @@ def disparities(table: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
     rows = {rate: _rows(table, rate) for rate in RATES}
     images = rows["accuracy"]["denominator"]
     obstacles = {rate: _obstacle(rate, rows[rate], images) for rate in RATES}
-    values: dict[str, float] = {}
-    reasons: dict[str, str] = {}
+    values, reasons = dict.fromkeys(DISPARITIES, float("nan")), {}
     for name, disparity in DISPARITIES.items():
         reason = next((obstacles[rate] for rate in disparity.rates if obstacles[rate]), "")
         if reason:
-            values[name], reasons[name] = float("nan"), reason
+            reasons[name] = reason
         else:
-            values[name] = max(
-                disparity.summary(_estimated(rows[rate])) for rate in disparity.rates
-            )
+            found = [disparity.summary(_estimated(rows[rate])) for rate in disparity.rates]
+            values[name] = float(max(found))
     return values, reasons
 
 
@@ -142,10 +128,7 @@ class Training:
     """The rates of one trained classifier in each group of one split.
 
     Attributes:
-        arm: Name of the weighting arm; may be empty.
-        seed: Of the training.
         n: Images.
-        level: Of the intervals.
         by_group: One row per cell and rate, columns ``COLUMNS``; ``low`` and ``high``
             (Clopper-Pearson); ``state`` is ``estimated``, ``too_small``, ``not_estimable``, or
             ``suppressed`` with NaN. Single attributes first, then their full crossing with the
@@ -194,12 +177,8 @@ class Training:
 def each_training(outcomes: Outcomes, rules: Rules, arm: str = "") -> list[Training]:
     """Measure every training of an arm on two classes, overall and by group.
 
-    Args:
-        outcomes: Of one arm.
-        rules: ``level`` of the intervals; ``minimum``, below which a rate is ``too_small``: shown
-            with its interval, but outside of every disparity and never the worst group;
-            ``suppress_below``: smaller counts are withheld.
-        arm: Its name.
+    A rate below ``rules.minimum`` is ``too_small``: shown with its interval, but outside of every
+    disparity and never the worst group.
     """
     return [_measured(_alone(outcomes, row), rules, arm) for row in range(len(outcomes.y_pred))]
 
@@ -282,10 +261,10 @@ def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
 
 
 def _seeds(trainings: Sequence[Training]) -> list[int]:
-    seeds = [one.seed for one in trainings]
+    seeds = sorted(one.seed for one in trainings)
     if len(set(seeds)) < len(seeds):
         raise EvaluationError(f"each seed may occur once, got {seeds}")
-    return sorted(seeds)
+    return seeds
 
 
 def _leafwise(function: OverSeeds, trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -308,18 +287,10 @@ class Change:
 
     Attributes:
         quantity: One of ``QUANTITIES``.
-        baseline: Name of the arm compared with.
-        arm: Name of the arm.
-        baseline_mean: Mean over seeds, in [0, 1]; NaN when undefined in a seed.
-        arm_mean: Likewise.
+        baseline_mean: Mean over seeds, in [0, 1]; NaN when undefined in a seed. ``arm_mean`` too.
         seeds: (s,) ascending.
-        differences: (s,) arm minus baseline, by seed.
-        mean: Mean difference.
-        sd: Standard deviation of the differences, divisor s - 1; NaN for one seed.
-        low: Lower limit of the t-interval of the mean difference; see ``seed_limits``.
-        high: Upper limit.
-        level: Level of the interval.
-        n_seeds: s.
+        differences: (s,) arm minus baseline, by seed; with ``mean`` and ``sd`` (divisor s - 1).
+        low: Of the t-interval of the mean difference at ``level``, to ``high``; ``seed_limits``.
         reading: ``difference_found`` only with five seeds or more and an interval without 0.
         reason: Why it cannot be told; empty when a difference was found.
     """
@@ -371,12 +342,6 @@ def paired_change(
     baseline: Sequence[Training], arm: Sequence[Training], quantity: str, level: float = 0.95
 ) -> Change:
     """Compare two arms by the mean of their differences, seed by seed.
-
-    Args:
-        baseline: One training per seed.
-        arm: One training per seed, of the same seeds and the same images.
-        quantity: One of ``QUANTITIES``.
-        level: Of the t-interval, in (0, 1).
 
     Raises:
         EvaluationError: An unknown quantity, seeds or numbers of images that differ.

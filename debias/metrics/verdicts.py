@@ -24,7 +24,6 @@ class Verdict:
     """What may be said about one attribute, or about all of them.
 
     Attributes:
-        reading: ``difference_found``, ``difference_ruled_out`` or ``cannot_tell``.
         reason: Why it cannot be told; empty otherwise.
         incomplete: Whether some declared group could not be tested.
         sentence: The same in plain English.
@@ -71,12 +70,12 @@ def conclude(
     """
     parts = tuple(_of_attribute(one, by_group, gaps, margin) for one in attributes)
     reading, reason = _together(parts)
+    incomplete = any(part.incomplete for part in parts)
+    sentence = "Cannot tell (insufficient evidence): no group is annotated."
+    if parts:
+        sentence = _sentence(reading, reason, gaps, margin, incomplete)
     return Verdict(
-        reading=reading,
-        reason=reason,
-        incomplete=any(part.incomplete for part in parts),
-        sentence=_overall_sentence(reading, reason, gaps, margin, parts),
-        by_attribute=parts,
+        reading=reading, reason=reason, incomplete=incomplete, sentence=sentence, by_attribute=parts
     )
 
 
@@ -143,18 +142,6 @@ def _sentence(
         text = f"Cannot tell (insufficient evidence): {_lacking(gaps, tested)}"
     tail = ". Incomplete: some groups could not be tested" if incomplete else ""
     return f"{text}{tail}."
-
-
-def _overall_sentence(
-    reading: Reading,
-    reason: str,
-    gaps: pd.DataFrame,
-    margin: float | None,
-    parts: Sequence[Verdict],
-) -> str:
-    if not parts:
-        return "Cannot tell (insufficient evidence): no group is annotated."
-    return _sentence(reading, reason, gaps, margin, any(part.incomplete for part in parts))
 
 
 def _lacking(gaps: pd.DataFrame, tested: pd.DataFrame) -> str:
@@ -247,15 +234,8 @@ def read_changes(
     A change is found when its p-value says so after Holm and, where the trainings are known, five
     of them or more and their own interval say so, too. It is ruled out beyond the margin when
     both intervals lie inside of it. Harm is a change for the worse that the p-value finds,
-    whatever the number of trainings: in these trainings it happened.
-
-    Args:
-        table: Rows of groups, or of gaps, with ``change, before, after, p_adjusted, seed_low,
-            seed_high``.
-        limits: (rows,) of the change, at the adjusted level.
-        state: (rows,) ``estimated`` where the row was tested, else why not.
-        seeds: Of the trainings; empty for two single classifiers.
-        question: Level and margin.
+    whatever the number of trainings: in these trainings it happened. ``limits`` hold at the
+    adjusted level; ``state`` is ``estimated`` where the row was tested, else why not.
     """
     few, untested, margin = too_few(seeds), state != "estimated", question.margin
     seen = is_seen(table, question.level)

@@ -1,7 +1,7 @@
 """What a reader must know before reading a number, and what was not measured, in words."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -20,16 +20,16 @@ from debias.metrics.verdicts import (
 from debias.statistics.groupings import is_unknown
 from debias.types import SEEDS_NEEDED
 
-if TYPE_CHECKING:
-    from debias.metrics.fairness_report import FairnessReport
+_NAMED = 3  # harms, and gains, named in the verdict's own sentence
+_UNLABELLED = "are of images without a group label"
 
 
-def notes(report: "FairnessReport") -> list[str]:
+def notes(report: FairnessReport) -> list[str]:
     """Banners, the gravest first."""
     return [*_of_groups(report), *_of_people(report), *_of_trainings(report), *_of_sizes(report)]
 
 
-def scope(report: "FairnessReport") -> list[str]:
+def scope(report: FairnessReport) -> list[str]:
     """What was measured on whom, and what was not."""
     compared = [one["reference"] for one in report.attributes if one["reference"]]
     against = f"against {', '.join(compared)}" if compared else "pair by pair"
@@ -52,7 +52,7 @@ def scope(report: "FairnessReport") -> list[str]:
     ]
 
 
-def _withholding(report: "FairnessReport") -> str:
+def _withholding(report: FairnessReport) -> str:
     if report.suppress_below <= 1:
         return "nothing is withheld."
     return (
@@ -61,7 +61,7 @@ def _withholding(report: "FairnessReport") -> str:
     )
 
 
-def _groups(report: "FairnessReport") -> str:
+def _groups(report: FairnessReport) -> str:
     named = [
         f"{one['attribute']} ({one['source']}, {len(one['groups'])} groups)"
         for one in report.attributes
@@ -69,7 +69,7 @@ def _groups(report: "FairnessReport") -> str:
     return "; ".join(named) or "none annotated"
 
 
-def _of_groups(report: "FairnessReport") -> list[str]:
+def _of_groups(report: FairnessReport) -> list[str]:
     guessed = [one["attribute"] for one in report.attributes if one["source"] == "inferred"]
     labels = [one["attribute"] for one in report.attributes if one["metrics"] == ["accuracy"]]
     found = []
@@ -94,7 +94,7 @@ def _of_groups(report: "FairnessReport") -> list[str]:
     return found
 
 
-def _of_people(report: "FairnessReport") -> list[str]:
+def _of_people(report: FairnessReport) -> list[str]:
     if report.identities is None:
         return [
             "Nobody says who is shown: images are treated as independent, and the intervals are "
@@ -110,7 +110,7 @@ def _of_people(report: "FairnessReport") -> list[str]:
     ]
 
 
-def _of_trainings(report: "FairnessReport") -> list[str]:
+def _of_trainings(report: FairnessReport) -> list[str]:
     count = max(1, len(report.seeds))
     if count >= SEEDS_NEEDED:
         return [
@@ -122,22 +122,23 @@ def _of_trainings(report: "FairnessReport") -> list[str]:
     return [f"{count} trainings: too few to say how much a retraining would change the figures."]
 
 
-def _of_sizes(report: "FairnessReport") -> list[str]:
+def _of_sizes(report: FairnessReport) -> list[str]:
     if not len(report.by_group):
         return ["No group is annotated: only figures over all images can be given."]
-    state = report.by_group["state"]
-    counts = {kind: int((state == kind).sum()) for kind in ("suppressed", "too_small", "unknown")}
-    words: Sequence[tuple[str, str]] = (
-        ("suppressed", "are withheld because a count from 1 to "
-         f"{report.suppress_below - 1} could be read from them"),
-        ("too_small", f"rest on fewer than {report.minimum} images and take no part in a verdict"),
-        ("unknown", "are of images without a group label"),
-    )  # fmt: skip
-    listed = [f"{counts[kind]} {text}" for kind, text in words if counts[kind]]
-    return [f"Of {len(report.by_group)} rates by group, {'; '.join(listed)}."] if listed else []
+    words = {
+        "suppressed": f"are withheld because a count from 1 to {report.suppress_below - 1} could "
+        "be read from them",
+        "too_small": f"rest on fewer than {report.minimum} images and take no part in a verdict",
+        "unknown": _UNLABELLED,
+    }
+    return _listed_states(report.by_group["state"], "rates by group", words)
 
 
-_NAMED = 3  # harms, and gains, named in the verdict's own sentence
+def _listed_states(states: pd.Series, what: str, words: Mapping[str, str]) -> list[str]:
+    """How many rows are in each of some states, in one sentence; none if there are none."""
+    counts = states.value_counts()
+    listed = [f"{counts[state]} {text}" for state, text in words.items() if state in counts]
+    return [f"Of {len(states)} {what}, {'; '.join(listed)}."] if listed else []
 
 
 def conclude(
@@ -289,11 +290,9 @@ def _about_sizes(reports: tuple[FairnessReport, FairnessReport], groups: pd.Data
         "suppressed": "are withheld",
         "too_small": f"rest on fewer than {minimum} images and take no part in the verdict",
         "not_estimable": "are not estimable",
-        "unknown": "are of images without a group label",
+        "unknown": _UNLABELLED,
     }
-    counts = {state: int((groups["state"] == state).sum()) for state in words}
-    listed = [f"{counts[state]} {text}" for state, text in words.items() if counts[state]]
-    return f"Of {len(groups)} changes of groups, {'; '.join(listed)}." if listed else ""
+    return "".join(_listed_states(groups["state"], "changes of groups", words))
 
 
 def change_scope(
@@ -303,15 +302,7 @@ def change_scope(
     adjusted_level: float,
     question: Question,
 ) -> list[str]:
-    """What was compared on whom, and what was not.
-
-    Args:
-        reports: Before and after.
-        metrics: Names of the measures that were tested.
-        family: Comparisons, and arms that they belong to.
-        adjusted_level: Of a single comparison.
-        question: Level and margin.
-    """
+    """What was compared on whom, and what was not; ``family``: comparisons, and their arms."""
     before, after = reports
     groups = "; ".join(f"{one['attribute']} ({one['source']})" for one in before.attributes)
     arms = f" of {family[1]} arms together" if family[1] > 1 else ""
