@@ -30,20 +30,12 @@ from debias.metrics.trainings import (
     paired_change,
     summarise,
 )
-from debias.statistics.areas import auc_by_group
-from debias.statistics.dependence import Association, association
-from debias.statistics.groupings import CROSS
-from debias.statistics.intervals import bonferroni_level, clopper_pearson
-from debias.statistics.power import detectable_gap, size_needed
-from debias.statistics.withholding import hidden_counts
-from debias.storage.documents import json_text
+from debias.statistics.intervals import detectable_gap, size_needed
 
 __all__ = [
-    "CROSS",
     "DISPARITIES",
     "QUANTITIES",
     "RATES",
-    "Association",
     "Change",
     "ComparisonReport",
     "Disparity",
@@ -53,17 +45,11 @@ __all__ = [
     "Rules",
     "Skill",
     "Training",
-    "association",
-    "auc_by_group",
-    "bonferroni_level",
-    "clopper_pearson",
     "compare",
     "compare_pairs",
     "detectable_gap",
     "each_training",
     "evaluate",
-    "hidden_counts",
-    "json_text",
     "outcomes_of_trainings",
     "paired_change",
     "report_on",

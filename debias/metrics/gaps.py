@@ -18,12 +18,12 @@ from debias.statistics.groupings import CROSS, Grouping
 from debias.statistics.intervals import (
     bonferroni_level,
     clopper_pearson,
+    detectable_gap,
     difference_limits,
     difference_p_value,
     holm,
 )
 from debias.statistics.people import Clusters, Units, bootstrap, shared_people
-from debias.statistics.power import detectable_gap
 
 Figures = Float64[np.ndarray, "g m"]
 PerRow = Shaped[np.ndarray, " rows"]

@@ -36,6 +36,7 @@ from debias.plugins import dump
 from debias.report import for_whom
 from debias.report.words import arm_name
 from debias.seeding import numpy_generator
+from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.storage.sealed import write_json
 from debias.types import BASELINE, FaceStore
@@ -197,7 +198,7 @@ def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
         return []
     baseline = reports[BASELINE]
     arms = [arm for arm in reports if arm != BASELINE]
-    level = metrics.bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
+    level = bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
     return [
         metrics.paired_change(baseline, reports[arm], quantity, level)
         for arm in arms

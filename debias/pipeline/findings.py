@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Shaped
 
-from debias.metrics import CROSS, Change, ComparisonReport, FairnessReport, Skill, association
+from debias.metrics import Change, ComparisonReport, FairnessReport, Skill
 from debias.pipeline.fairness import count_or_none
-from debias.statistics.groupings import UNKNOWN
+from debias.statistics.dependence import association
+from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
 from debias.weighting.reach import reach, readings
 from debias.weighting.rule import crossed

@@ -18,8 +18,9 @@ import pandas as pd
 
 from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
-from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate, json_text
+from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate
 from debias.metrics import compare as compare_reports
+from debias.storage.documents import json_text
 from debias.storage.files import replace_file
 from debias.types import BASELINE
 

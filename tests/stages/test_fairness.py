@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from small_store import make_store
 
-from debias.metrics import evaluate, hidden_counts
+from debias.metrics import evaluate
 from debias.pipeline.classifier import side_by_side
 from debias.pipeline.fairness import (
     count_or_none,
@@ -13,6 +13,7 @@ from debias.pipeline.fairness import (
     small_training_groups,
     without,
 )
+from debias.statistics.withholding import hidden_counts
 
 
 def test_a_small_group_takes_a_second_one_with_it():
