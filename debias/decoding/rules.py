@@ -20,23 +20,10 @@ BROKEN_METADATA = "broken metadata ignored"
 ENLARGED = "enlarged"
 BEYOND_EDGE = "black beyond the edge"
 
-NOTES = frozenset(
-    {
-        GREYSCALE,
-        PALETTE,
-        CMYK,
-        OTHER_COLOURS,
-        TRANSPARENCY,
-        SIXTEEN_BIT,
-        PROFILE_IGNORED,
-        ANIMATED,
-        SEVERAL,
-        TURNED,
-        BROKEN_METADATA,
-        ENLARGED,
-        BEYOND_EDGE,
-    }
-)
+NOTES = frozenset((
+    GREYSCALE, PALETTE, CMYK, OTHER_COLOURS, TRANSPARENCY, SIXTEEN_BIT, PROFILE_IGNORED, ANIMATED,
+    SEVERAL, TURNED, BROKEN_METADATA, ENLARGED, BEYOND_EDGE,
+))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +63,10 @@ DECODER_DIED = "decoder died"
 OUT_OF_MEMORY = "out of memory"
 OUTSIDE = "outside the image"
 
-REASONS = frozenset(
-    {
-        FILE_MISSING,
-        NOT_REGULAR,
-        NOT_READABLE,
-        FILE_TOO_LARGE,
-        IMAGE_TOO_LARGE,
-        NOT_DECODABLE,
-        MODE_NOT_SUPPORTED,
-        TOOK_TOO_LONG,
-        DECODER_DIED,
-        OUT_OF_MEMORY,
-        OUTSIDE,
-    }
-)
+REASONS = frozenset((
+    FILE_MISSING, NOT_REGULAR, NOT_READABLE, FILE_TOO_LARGE, IMAGE_TOO_LARGE, NOT_DECODABLE,
+    MODE_NOT_SUPPORTED, TOOK_TOO_LONG, DECODER_DIED, OUT_OF_MEMORY, OUTSIDE,
+))  # fmt: skip
 
 
 class RefusedError(Exception):

@@ -216,22 +216,28 @@ def near_pairs(
     if len(images) != len(perceptual):
         sizes = len(images), len(perceptual)
         raise ValueError(f"images and perceptual have {sizes} rows; they must agree")
-    if len(images) < 2:
-        return pair_table(np.empty((0, 4), dtype=np.int64), np.empty(0))
-    words, details = np.ascontiguousarray(perceptual.T), read_details(images)
-    pairs = _searched(words, details, advance or (lambda rows: None))
+    pieces = [(np.empty((0, 4), dtype=np.int64), np.empty(0))]
+    if len(images) > 1:
+        pieces += _searched(images, perceptual, advance or (lambda rows: None))
+    numbers, correlation = (np.concatenate(piece) for piece in zip(*pieces, strict=True))
+    first, second, mirrored, bits = numbers.T
+    kind = np.where(mirrored == 1, "mirrored", "near").astype(object)
+    columns = {"first": first, "second": second, "kind": kind, "bits": bits}
+    pairs = pd.DataFrame(columns | {"correlation": correlation})
     return pairs.sort_values(["first", "second"], ignore_index=True)
 
 
 def _searched(
-    words: UInt64[np.ndarray, "4 n"],
-    details: Int8[np.ndarray, "n side side"],
+    images: ShardedImages,
+    perceptual: UInt64[np.ndarray, "n 4"],
     advance: Callable[[int], object],
-) -> pd.DataFrame:
+) -> list[tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]]:
+    """First row, second row, whether mirrored and bits of every pair; and its correlation."""
     from debias.ingesting.lookalikes import find
     from debias.loops import in_threads
 
-    total = words.shape[1]
+    total = len(images)
+    words, details = np.ascontiguousarray(perceptual.T), read_details(images)
 
     def search(start: int) -> tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]:
         rows = start, min(start + ROWS, total)
@@ -245,15 +251,4 @@ def _searched(
     for start, piece in zip(starts, in_threads(search, starts), strict=True):
         pieces.append(piece)
         advance(min(ROWS, total - start))
-    numbers, correlation = zip(*pieces, strict=True)
-    return pair_table(np.concatenate(numbers), np.concatenate(correlation))
-
-
-def pair_table(
-    numbers: Int64[np.ndarray, "p 4"], correlation: Float64[np.ndarray, " p"]
-) -> pd.DataFrame:
-    """Pairs as a table, from first row, second row, whether mirrored, and bits."""
-    first, second, mirrored, bits = numbers.T
-    kind = np.where(mirrored == 1, "mirrored", "near").astype(object)
-    columns = {"first": first, "second": second, "kind": kind, "bits": bits}
-    return pd.DataFrame(columns | {"correlation": correlation})
+    return pieces
