@@ -1,4 +1,7 @@
-"""What a file may cost, what is done to it on its way to RGB, and why it yields no image."""
+"""What a file may cost, what is done to it on its way to RGB, and why it yields no image.
+
+And its bytes, or a slice of them, read without ever waiting for a pipe or a device.
+"""
 
 import errno
 import os

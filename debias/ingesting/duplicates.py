@@ -1,6 +1,8 @@
-"""Exact copies, clusters of duplicates, and labels on which duplicates contradict each other.
+"""Copies, near ones and exact ones: clusters, and labels on which they contradict each other.
 
-``n`` samples, ``p`` pairs; tables of pairs as in :mod:`debias.ingesting.duplicates`.
+``n`` samples, ``p`` pairs. A table of pairs has the columns ``first`` and ``second`` (row numbers,
+the first one smaller), ``kind`` ("exact", "near" or "mirrored"), ``bits`` (of 256, in which the
+perceptual hashes differ) and ``correlation`` (in [-1, 1], of the details).
 """
 
 from collections.abc import Callable, Sequence

@@ -183,11 +183,6 @@ def decode_parts(
     return _opened(list(parts), listing)
 
 
-def parts_in(folder: Path) -> list[Path]:
-    """Whole parts of an earlier build."""
-    return sorted(path for path in folder.glob("part-*") if _is_whole(path))
-
-
 def _is_usable(place: Path, listing: Listing, part: pd.DataFrame) -> bool:
     expected = _content(listing, part)
     if expected is None or not _is_whole(place):
