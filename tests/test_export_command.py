@@ -20,9 +20,9 @@ from debias.errors import (
     ConfigError,
     DataError,
 )
-from debias.metrics import clopper_pearson
 from debias.pipeline.export import Request, export
 from debias.report.terminal import lines
+from debias.statistics.intervals import clopper_pearson
 from debias.storage.artifacts import RunFolder, save_faces, save_latents
 from debias.storage.sealed import write_json
 from debias.types import Latents

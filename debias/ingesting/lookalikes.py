@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int64, UInt64
 from numba.extending import intrinsic
 
-from debias.ingesting.near import SIDE
+from debias.ingesting.duplicates import SIDE
 from debias.loops import compiled
 
 BORDER = 3  # left out: what a shift brings in there, the other image does not have
@@ -49,7 +49,7 @@ def find(
 
     Args:
         words: (4, n), the hashes.
-        details: (n, 32, 32), see :func:`debias.ingesting.near.read_details`.
+        details: (n, 32, 32), see :func:`debias.ingesting.duplicates.read_details`.
         rows: First row to look at, and the one after the last.
         limits: Most bits that differ, least correlation.
 

@@ -16,6 +16,9 @@ from debias.errors import EvaluationError
 from debias.statistics.groupings import UNKNOWN
 from debias.statistics.people import freedom, student
 
+Codes = Int64[np.ndarray, " n"]
+Column = Shaped[np.ndarray, " n"]
+
 _HALVINGS = 40  # of [0, 1]: down to 1e-12
 
 
@@ -57,11 +60,7 @@ def area_under_curve(first: Float[np.ndarray, " p"], second: Float[np.ndarray, "
 
 
 def auc_by_group(
-    score: Float[np.ndarray, " n"],
-    labels: Int64[np.ndarray, " n"],
-    groups: Shaped[np.ndarray, " n"],
-    *,
-    level: float = 0.95,
+    score: Float[np.ndarray, " n"], labels: Codes, groups: Column, *, level: float = 0.95
 ) -> pd.DataFrame:
     """How well a per-sample score tells the members of each group from all other samples.
 
@@ -96,11 +95,7 @@ def auc_by_group(
 
 
 def areas_of_people(
-    score: Float64[np.ndarray, " n"],
-    codes: Int64[np.ndarray, " n"],
-    people: Int64[np.ndarray, " n"] | None,
-    *,
-    level: float,
+    score: Float64[np.ndarray, " n"], codes: Codes, people: Codes | None, *, level: float
 ) -> pd.DataFrame:
     """Area under the ROC curve of a score against membership of each cell.
 
@@ -130,10 +125,7 @@ def areas_of_people(
 
 
 def _widening(
-    score: Float64[np.ndarray, " n"],
-    members: Bool[np.ndarray, " n"],
-    people: Int64[np.ndarray, " n"],
-    level: float,
+    score: Float64[np.ndarray, " n"], members: Bool[np.ndarray, " n"], people: Codes, level: float
 ) -> float:
     """Half a width for people that repeat over that for independent images, at least 1.
 
@@ -159,11 +151,7 @@ def _widening(
     return float(wider * max(1.0, np.sqrt(together / alone)))
 
 
-def _check(
-    score: Float[np.ndarray, " n"],
-    labels: Int64[np.ndarray, " n"],
-    groups: Shaped[np.ndarray, " n"],
-) -> None:
+def _check(score: Float[np.ndarray, " n"], labels: Codes, groups: Column) -> None:
     sizes = len(score), len(labels), len(groups)
     if len(set(sizes)) > 1:
         raise EvaluationError(f"score, labels and groups have {sizes} rows; they must agree")
@@ -174,11 +162,7 @@ def _check(
         raise EvaluationError(f"{wrong} of {len(score)} scores are not finite")
 
 
-def _area_within(
-    score: Float[np.ndarray, " n"],
-    members: Shaped[np.ndarray, " n"],
-    within: Shaped[np.ndarray, " n"],
-) -> Area:
+def _area_within(score: Float[np.ndarray, " n"], members: Column, within: Column) -> Area:
     return area_under_curve(score[members & within], score[~members & within])
 
 
