@@ -77,8 +77,9 @@ def short_name(row: Document) -> str:
 def reading(row: Document) -> str:
     """What may be said of the share of a group, in a few words."""
     undecided = "not judged" if is_number(row["declared"]) else "no share was declared"
-    said = READINGS.get(row["verdict"]) or STATES.get(row["state"])
-    return said or undecided
+    if row["verdict"] in READINGS:
+        return READINGS[row["verdict"]]
+    return STATES.get(row["state"], undecided)
 
 
 def why_no_number(row: Document) -> str:
