@@ -99,7 +99,8 @@ def why_no_number(row: Document) -> str:
 
 def seen(region: Document) -> str:
     """How the images of a thin region were looked at."""
-    return VIEWS.get(region["view"], region["view"])
+    view = str(region["view"])
+    return VIEWS.get(view, view)
 
 
 def collect(document: Document) -> dict[str, list[Document]]:
