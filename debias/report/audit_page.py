@@ -1,8 +1,10 @@
 """The page about an audit: who is missing, how sure that is, and what to collect."""
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,7 @@ MOST = 24  # faces on the sheets of whole sections
 CARDS_OPEN = 6
 COLUMNS, SIDE = 6, 72  # of a sheet of faces; pixels of one of them
 STEP_WIDTH = 6.5  # rem that one step of a strip takes at most
+WORDS = tomllib.loads(files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8"))
 SHOW_FACES = (
     "Pictures are not shown here: `--show-faces` (in a recipe: `report.show_faces: true`) allows "
     "faces on this page."
@@ -134,7 +137,7 @@ def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes
 class Audit:
     """The document with its pictures, and the blocks that several sections show.
 
-    A caption is what a picture means, then ``What to do:`` and what to do.
+    Captions are names in ``audit.toml``.
     """
 
     document: Document
@@ -145,16 +148,17 @@ class Audit:
     def has_pictures(self) -> bool:
         return bool(self.pictures.faces or self.pictures.pages)
 
-    def chart(self, name: str, caption: str) -> Blocks:
-        """A chart, if it was drawn."""
+    def chart(self, name: str, caption: str = "") -> Blocks:
+        """A chart, if it was drawn; its caption is named like it, unless it is another's."""
         if name in self.charts:
-            yield b.Chart(self.charts[name], _alt(caption), said(caption))
+            yield b.Chart(self.charts[name], *_captions(caption or name))
 
     def shot(self, ids: Sequence[str], label: str, caption: str, most: int = 12) -> Blocks:
         """The first of some images on one sheet, in their order, where their faces are given."""
         found = [self.pictures.faces[one] for one in ids[:most] if one in self.pictures.faces]
         if found:
-            yield b.Faces((_sheet(np.stack(found)),), _alt(caption), label, said(caption))
+            alt, text = _captions(caption)
+            yield b.Faces((_sheet(np.stack(found)),), alt, label, text)
 
     def names(self, title: str, ids: Sequence[str], most: int = 12) -> Blocks:
         """What the images are called, folded away."""
@@ -175,8 +179,10 @@ class Audit:
             yield b.Sentence(DOUBT, "caution")
 
 
-def _alt(caption: str) -> str:
-    return caption.partition(" What to do:")[0]
+def _captions(name: str) -> tuple[str, b.Text]:
+    """What a picture means, and the same with what to do."""
+    caption = WORDS["captions"][name]
+    return caption.partition(" What to do:")[0], said(caption)
 
 
 def _sheet(images: Faces, columns: int = COLUMNS, gap: int = 2) -> str:
@@ -188,7 +194,8 @@ def _strip(images: Faces | None, caption: str) -> Blocks:
     if images is not None and len(images):
         image = webp(contact_sheet(shrink(images), len(images), gap=0))
         width = f"{STEP_WIDTH * len(images):g}rem"
-        yield b.Faces((image,), _alt(caption), caption=said(caption), width=width)
+        alt, text = _captions(caption)
+        yield b.Faces((image,), alt, caption=text, width=width)
 
 
 def _beside(*shots: Blocks) -> Blocks:
@@ -259,16 +266,8 @@ def _finding(found: Document, *blocks: b.Block) -> b.Card:
 
 
 def _shares_chart(audit: Audit) -> Blocks:
-    caption = (
-        "Each mark is the share of a group with its interval. What to do: look at the smallest "
-        "groups, and declare the share that each should have."
-    )
-    if any(is_number(row["declared"]) for row in every_row(audit.document)):
-        caption = (
-            "Each mark is the share of a group with its interval; the upright stroke is the share "
-            "that the group was declared to have. What to do: collect images of the groups whose "
-            "whole line lies left of the stroke."
-        )
+    declared = any(is_number(row["declared"]) for row in every_row(audit.document))
+    caption = "declared_shares" if declared else "group_shares"
     yield from audit.chart("group_shares", caption)
 
 
@@ -316,11 +315,7 @@ def _wanted(audit: Audit, row: Document) -> Blocks:
     if is_number(row["together"]) and row["together"] > row["missing"]:
         together = ", or {together:count} where all are filled at once"
     yield b.Sentence(said(f"{{who}}{together}. {{why}}", row, why=b.Link("Why", f"#{row['link']}")))
-    caption = (
-        "Reference images of a kind that this collection has too few of. What to do: name what "
-        "their faces have in common, and collect that many more."
-    )
-    yield from audit.shot(row["ids"], "", caption, most=6)
+    yield from audit.shot(row["ids"], "", "collect", most=6)
 
 
 def _how_seen(audit: Audit) -> Blocks:
@@ -376,27 +371,14 @@ def _comparison(audit: Audit, found: Document, kind: str) -> Blocks:
             "below only after both sets were prepared alike."
         )
         yield b.Sentence(text, "caution")
-    caption = (
-        "The mark is how far apart the two sets lie; the grey bar is how far apart chance alone "
-        "puts two sets of these sizes. What to do: take a mark inside the bar as no evidence of a "
-        "difference, and one beyond it as a reason to look at the regions below."
-    )
-    yield from audit.chart(f"{kind}_distance", caption)
+    yield from audit.chart(f"{kind}_distance", "distance")
     yield b.Facts(tuple(_distances(found, kind)))
     if found["regions"]:
         yield from _compared_regions(audit, found, kind, other)
     more, less = f"ost like what the {other} has more of", f"Least like the {other}"
-    wanted = (
-        "Images of this collection that are most like it. What to do: look for what they share: "
-        "of these there are fewer here."
-    )
-    unwanted = (
-        "Images of this collection that are least like it. What to do: look for what they share: "
-        "of these there are more here."
-    )
     shots = *_beside(
-        audit.shot(found["wanted"], f"M{more}", wanted, MOST),
-        audit.shot(found["unwanted"], less, unwanted, MOST),
+        audit.shot(found["wanted"], f"M{more}", "wanted", MOST),
+        audit.shot(found["unwanted"], less, "unwanted", MOST),
     ),  # fmt: skip
     yield from (b.Heading("Image by image"), *shots) if shots else ()
     yield from audit.names(f"Names of the images m{more}", found["wanted"], MOST)
@@ -431,16 +413,7 @@ def _compared_regions(audit: Audit, found: Document, kind: str, other: str) -> B
     looked = amount(found["looked_at"], "region was", "regions were")
     some = number(len(short), "count") if short else "none"
     yield b.Sentence(said(f"{text}.", found, looked=looked, some=some, did=did))
-    caption = (
-        f"Each row is one kind of image: the circle is its share here, the diamond its share in "
-        f"the {other}, the lines are their intervals. What to do: "
-    )
-    caption += (
-        "collect for the coloured rows, where the diamond lies to the right of the circle."
-        if is_short
-        else "look into the coloured rows whose lines do not overlap: these have changed."
-    )
-    drawn = (*audit.chart(f"{kind}_regions", caption),)
+    drawn = (*audit.chart(f"{kind}_regions"),)
     yield from drawn
     count = number(len(found["regions"]), "count")
     yield b.Fold("All regions as a table", _region_table(found, kind, other), count, not drawn)
@@ -493,19 +466,9 @@ def _region(audit: Audit, row: Document, kind: str, other: str) -> Blocks:
         ("of the images here", "{share:percent}", "{share_low..share_high:percent}"),
         (f"in the {other}", "{reference_share:percent}", "{reference_low..reference_high:percent}"),
     )  # fmt: skip
-    typical = f"Images of the {other} of this kind, the clearest first. What to do: "
-    typical += (
-        "collect more that look like these."
-        if kind == "reference"
-        else "name what they share: of this kind there are now fewer or more, see above."
-    )
-    nearest = (
-        "The nearest that this collection has. What to do: compare them with the others: other "
-        "people mean a gap in people, another light or background one in photographs."
-    )
     yield from _beside(
-        audit.shot(row["typical"], f"In the {other}", typical),
-        audit.shot(row["nearest"], "Nearest here", nearest),
+        audit.shot(row["typical"], f"In the {other}", f"{kind}_typical"),
+        audit.shot(row["nearest"], "Nearest here", "nearest"),
     )
     yield from _explained(row.get("explains"))
     yield from audit.names("Names of the images nearest here", row["nearest"])
@@ -581,13 +544,7 @@ def _rarity(audit: Audit, rows: Sequence[Document]) -> Blocks:
         yield b.Sentence("For no group could it be measured whether rarity in looks finds it.")
         return
     yield from audit.doubt()
-    caption = (
-        "Left: whether members of a group are rarer in looks than other images, where 0.5 means no "
-        "rarer; right: the share of the group in the images (hollow) and in the weight (filled). "
-        "What to do: rely on the weights only for groups whose line lies right of 0.5; others they "
-        "cannot find, so collect or annotate those."
-    )
-    yield from audit.chart("group_rarity", caption)
+    yield from audit.chart("group_rarity")
     lost = any(is_number(row["set_aside"]) for row in rows)
     title = "Rarity and weights, and images set aside, by" if lost else "Rarity and weights by"
     yield from _group_tables(rows, title, lambda part: _weight_table(part, lost=lost))
@@ -697,23 +654,10 @@ def _thin(audit: Audit, row: Document) -> Blocks:
         row, ("images", "{count:count}", ""), ("of all", "{share:percent}", "{low..high:percent}"),
         ("p, adjusted", "{p_adjusted:p}", ""),
     )  # fmt: skip
-    drawn = (
-        "Drawn by the model itself: the way from an ordinary image, on the left, to this region, "
-        "on the right. What to do: name what changes from left to right: of that there is little "
-        "here."
-    )
-    yield from _strip(audit.pictures.regions.get(row["number"]), drawn)
-    inside = (
-        "Images from the middle of this region. What to do: if they show a kind of people, collect "
-        "more of them; if a kind of photograph, leave it."
-    )
-    outside = (
-        "Images from the bulk of the collection, to compare with. What to do: name the difference: "
-        "that is what is rare here, and what to collect if you need it."
-    )
+    yield from _strip(audit.pictures.regions.get(row["number"]), "region_strip")
     yield from _beside(
-        audit.shot(row["typical"], "In this region", inside),
-        audit.shot(row["opposite"], "In the bulk", outside),
+        audit.shot(row["typical"], "In this region", "region_typical"),
+        audit.shot(row["opposite"], "In the bulk", "region_opposite"),
     )
     yield from _explained(row["explains"])
     yield from audit.names("Names of typical images of this region", row["typical"])
@@ -742,12 +686,7 @@ def _directions(audit: Audit) -> Blocks:
         "A direction is one way in which the images differ from each other: say, from dark to "
         "light, or from one side to the other. The most uneven come first."
     )
-    caption = (
-        "Each row is one way in which the images differ; the mark is the share of images in the "
-        "lower half of its range, and an even collection has half there. What to do: look first at "
-        "the directions whose mark is far from the dashed line."
-    )
-    yield from audit.chart("directions", caption)
+    yield from audit.chart("directions")
     yield from audit.hint([one for row in rows for one in row["low"]])
     cards = [b.Card(tuple(_direction(audit, row))) for row in rows]
     yield from _folded(cards, "direction", "less uneven", most=3)
@@ -761,21 +700,10 @@ def _direction(audit: Audit, row: Document) -> Blocks:
         ("of the variation between images", "{variance_share:percent}", ""),
         ("skewness; 0 is even", "{skewness:signed}", ""),
     )  # fmt: skip
-    drawn = (
-        "Drawn by the model itself: the way from the low end of this direction to its high end. "
-        "What to do: name what changes from left to right."
-    )
-    yield from _strip(audit.pictures.directions.get(row["number"]), drawn)
-    low = (
-        "Images at its low end. What to do: compare them with the high end, to see which people or "
-        "photographs lie there."
-    )
-    high = (
-        "Images at its high end. What to do: collect more of the end that holds fewer images, if "
-        "it is one that you need."
-    )
+    yield from _strip(audit.pictures.directions.get(row["number"]), "direction_strip")
     yield from _beside(
-        audit.shot(row["low"], "Low end", low), audit.shot(row["high"], "High end", high)
+        audit.shot(row["low"], "Low end", "direction_low"),
+        audit.shot(row["high"], "High end", "direction_high"),
     )
 
 
@@ -784,14 +712,7 @@ def _coverage(audit: Audit) -> Blocks:
     yield from audit.doubt()
     yield b.Sentence(found["sentence"])
     yield from findings.action(found)
-    caption = (
-        "Top: the share of the images in each cell of the landscape, fullest first, beside a "
-        "dashed line where all are equally full; below: two summaries, beside the range (grey) "
-        "that a single bell-shaped cloud would show. What to do: worry when a mark lies outside "
-        "its grey range on the uneven side, which is left for the number of cells and right for "
-        "the densest tenth."
-    )
-    yield from audit.chart("coverage", caption)
+    yield from audit.chart("coverage")
     cells = said("{occupied:count} of {cells:count} hold an image", found)
     uneven = _beside_bells(found, "effective_cells", "count", "")
     densest = _beside_bells(found, "densest_tenth", "percent", " of the images")
@@ -809,26 +730,6 @@ def _beside_bells(found: Document, name: str, kind: str, what: str) -> b.Text:
     return said(text, found, low=low, high=high)
 
 
-MAPS = {
-    "map_density": (
-        "The same map; the darker a point, the fewer images look like it. What to do: find the "
-        "dark spots on the map with faces, and ask who or what lies there."
-    ),
-    "map_regions": (
-        "The same map with the thin regions in colour. What to do: read about the region of each "
-        "colour among the thin regions above."
-    ),
-    "map_cluster": (
-        "The same map with the clusters numbered and the six smallest in colour. What to do: look "
-        "up the small ones among the clusters below: they are the rare kinds of image."
-    ),
-}
-BY_ANNOTATION = (
-    "The same map by annotation. What to do: look for colours in a clump of their own: these "
-    "groups the model can tell apart, and a group spread over the map it cannot find by looks."
-)
-
-
 def _map(audit: Audit) -> Blocks:
     found = audit.document["map"]
     yield from audit.doubt()
@@ -838,16 +739,12 @@ def _map(audit: Audit) -> Blocks:
     some = "{shown:count} of" if found["shown"] < found["of"] else "All"
     text = f"{{note}} {some} {{of:count}} images are drawn, laid out by {{method}}."
     yield b.Sentence(said(text, found))
-    caption = (
-        "A map on which images that look alike lie close together, with some of the faces in "
-        "their places. What to do: look for faces that stand alone at the edges: few others look "
-        "like them."
-    )
-    yield from audit.chart("map_faces", caption)
+    yield from audit.chart("map_faces")
     if audit.has_pictures and "map_faces" not in audit.charts:
         yield b.Sentence(said(SHOW_FACES), "note")
-    by_name = dict.fromkeys(map_names(audit.pictures.map).values(), BY_ANNOTATION)
-    yield from _beside(*(audit.chart(*one) for one in (MAPS | by_name).items()))
+    plain = (audit.chart(name) for name in ("map_density", "map_regions", "map_cluster"))
+    names = map_names(audit.pictures.map).values()
+    yield from _beside(*plain, *(audit.chart(name, "map_annotation") for name in names))
 
 
 def _clusters(audit: Audit) -> Blocks:
@@ -856,12 +753,7 @@ def _clusters(audit: Audit) -> Blocks:
     if not rows:
         yield b.Sentence("The images were not clustered.")
         return
-    caption = (
-        "Each row is a group of images that look alike: its share with an interval, and how "
-        "crowded it is beside a typical image. What to do: look at the smallest ones below before "
-        "you trust that your collection has everybody."
-    )
-    yield from audit.chart("clusters", caption)
+    yield from audit.chart("clusters")
     yield from audit.hint([one for row in rows for one in row["typical"]])
     yield b.Grid(tuple(tuple(_cluster(audit, row)) for row in rows), "17rem")
     text = (
@@ -875,11 +767,7 @@ def _cluster(audit: Audit, row: Document) -> Blocks:
     yield b.Heading(f"Cluster {row['number']}")
     text = "{count:count} images, {share:percent} ({low..high:percent}); density {density:times}"
     yield b.Sentence(said(text, row), "note")
-    caption = (
-        "The most typical images of this cluster. What to do: name what they share; if it is a "
-        "kind of people, ask whether its share is what you need."
-    )
-    yield from audit.shot(row["typical"], "", caption, most=6)
+    yield from audit.shot(row["typical"], "", "cluster_typical", most=6)
 
 
 def _extremes(audit: Audit) -> Blocks:
@@ -889,17 +777,9 @@ def _extremes(audit: Audit) -> Blocks:
     if not least and not most:
         yield b.Sentence("No image was ranked.")
         return
-    emptiest = (
-        "The images with the emptiest surroundings, loneliest first. What to do: tell rare people, "
-        "of whom to collect more, from broken or odd images, which to take out."
-    )
-    crowded = (
-        "The images with the most crowded surroundings. What to do: add no more of these: the "
-        "collection is full of them."
-    )
     yield from _beside(
-        audit.shot(least, "Least represented", emptiest, MOST),
-        audit.shot(most, "Most represented", crowded, MOST),
+        audit.shot(least, "Least represented", "least", MOST),
+        audit.shot(most, "Most represented", "most", MOST),
     )
     yield from audit.names("Names of the least represented", least, MOST)
 
@@ -959,12 +839,7 @@ def _anomalies(audit: Audit) -> Blocks:
     worst = found["worst"][:MOST]
     ids = [one["sample_id"] for one in worst]
     yield from audit.hint(ids)
-    caption = (
-        "The images that the model explains worst; a higher number of nats means a worse one. "
-        "What to do: look for broken files and wrong crops first, then for people whom the model "
-        "never learned to draw."
-    )
-    yield from audit.shot(ids, "", caption, MOST)
+    yield from audit.shot(ids, "", "anomalies", MOST)
     nats = [said("{nats:count} nats", one) for one in worst]
     named = tuple(zip(nats, map(audit.pictures.called, ids), strict=True))
     count = number(len(worst), "count")
@@ -976,25 +851,8 @@ def _limits(audit: Audit) -> Blocks:
     yield b.Points(tuple(audit.document["limits"]) or (none,))
 
 
-GLOSSARY = {
-    "thin region": "A few images that form a heap of their own, with hardly any image between them "
-    "and the bulk, more clearly than chance explains.",
-    "cannot tell": "Chance alone could have done it. There may still be a difference.",
-    "interval, “2% to 4%”": "The values that go together with what was counted. A short one is a "
-    "sure number, a long one an unsure one.",
-    "p, adjusted": "How easily chance alone would do this, allowing for everything that was looked "
-    "at. Small is sure.",
-    "cell": "One of many patches of equal reach that cover the landscape of looks.",
-    "cluster": "Images that look alike, put together without knowing what they show.",
-    "nats": "How much an image surprises the model. Only differences mean anything.",
-    "withheld": "A number so small that it could tell about single people, or would give such a "
-    "number away.",
-    "undefined": "There is no such number. It never stands for zero.",
-}
-
-
 def _how_to_read(_: Audit) -> Blocks:
-    yield b.Facts(tuple(GLOSSARY.items()))
+    yield b.Facts(tuple(WORDS["glossary"].items()))
 
 
 def _provenance(audit: Audit) -> Blocks:
