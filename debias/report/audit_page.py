@@ -1,34 +1,39 @@
 """The page about an audit: who is missing, how sure that is, and what to collect."""
 
 import json
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from jaxtyping import UInt8
 
 from debias.report import audit_findings as findings
 from debias.report import blocks as b
+from debias.report.audit_blocks import (
+    SHOW_FACES,
+    WORDS,
+    Audit,
+    Blocks,
+    Document,
+    numbers,
+)
 from debias.report.audit_charts import audit_figures
 from debias.report.audit_findings import every_row, opening
+from debias.report.audit_sets import drift, groups, reference
+from debias.report.audit_space import (
+    anomalies,
+    clusters,
+    coverage,
+    directions,
+    extremes,
+    model,
+    regions,
+    the_map,
+)
 from debias.report.blocks import said, table
-from debias.report.charts.maps import map_names
-from debias.report.charts.style import GROUPS_DRAWN
 from debias.report.facts import how_described, representation_facts
 from debias.report.html import put, render
-from debias.report.panels import panels
-from debias.report.pictures import AuditPictures, contact_sheet, shrink, webp
-from debias.report.readings import source_name
+from debias.report.pictures import AuditPictures
 from debias.report.words import (
-    TIMES,
     amount,
-    attribute_name,
     day,
-    full_group_name,
     is_number,
     number,
     plain_value,
@@ -36,9 +41,6 @@ from debias.report.words import (
     words,
 )
 
-Document = Mapping[str, Any]
-Blocks = Iterator[b.Block]
-Faces = UInt8[np.ndarray, "_ H W 3"]
 # What a verdict is about, and the section of the page that tells more.
 KINDS = {
     "fidelity": ("The model", "how"),
@@ -54,19 +56,6 @@ KINDS = {
 }
 CALM = ("nothing", "coverage", "who", "undeclared")
 FIRST_SCREEN = 55  # words of the findings above the picture
-MOST = 24  # faces on the sheets of whole sections
-CARDS_OPEN = 6
-COLUMNS, SIDE = 6, 72  # of a sheet of faces; pixels of one of them
-STEP_WIDTH = 6.5  # rem that one step of a strip takes at most
-WORDS = tomllib.loads(files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8"))
-SHOW_FACES = (
-    "Pictures are not shown here: `--show-faces` (in a recipe: `report.show_faces: true`) allows "
-    "faces on this page."
-)
-DOUBT = (
-    "This rests on a model that draws nearly the same face for every image: do not rely on it "
-    "before it has been trained for longer."
-)
 
 
 def write_audit_page(document: Document, pictures: AuditPictures, path: Path) -> dict[str, bytes]:
@@ -103,17 +92,17 @@ def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes
     sections: Sequence[tuple[str, str, str, Callable[[Audit], Blocks]]] = (
         ("collect", "What to collect", "What should you collect?", _collect),
         ("how", "The model", "How this page sees your images", _how_seen),
-        ("reference", "Against the reference", "Who is missing beside the reference?", _reference),
-        ("drift", "Since before", "What has changed since the earlier version?", _drift),
-        ("groups", "Annotated groups", "What do the annotations say?", _groups),
-        ("regions", "Thin regions", "Where is the collection thin?", _regions),
-        ("directions", "Directions", "In which directions is it lopsided?", _directions),
-        ("coverage", "Coverage", "How evenly is the landscape filled?", _coverage),
-        ("map", "Map", "The whole collection on one map", _map),
-        ("clusters", "Clusters", "Cluster by cluster, smallest first", _clusters),
-        ("extremes", "Rarest, commonest", "The least and the most represented", _extremes),
-        ("model", "What the model draws", "What the model draws", _model),
-        ("anomalies", "Oddest", "Which images does the model explain worst?", _anomalies),
+        ("reference", "Against the reference", "Who is missing beside the reference?", reference),
+        ("drift", "Since before", "What has changed since the earlier version?", drift),
+        ("groups", "Annotated groups", "What do the annotations say?", groups),
+        ("regions", "Thin regions", "Where is the collection thin?", regions),
+        ("directions", "Directions", "In which directions is it lopsided?", directions),
+        ("coverage", "Coverage", "How evenly is the landscape filled?", coverage),
+        ("map", "Map", "The whole collection on one map", the_map),
+        ("clusters", "Clusters", "Cluster by cluster, smallest first", clusters),
+        ("extremes", "Rarest, commonest", "The least and the most represented", extremes),
+        ("model", "What the model draws", "What the model draws", model),
+        ("anomalies", "Oddest", "Which images does the model explain worst?", anomalies),
         ("limits", "Limits", "What this audit cannot see", _limits),
         ("read", "How to read it", "How to read it", _how_to_read),
         ("provenance", "Provenance", "Provenance", _provenance),
@@ -131,100 +120,6 @@ def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes
         "on them. Of people who never came in, a collection can tell only beside a reference.",
         crisp=is_number(side) and side < 40,
     )
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The document with its pictures, and the blocks that several sections show.
-
-    Captions are names in ``audit.toml``.
-    """
-
-    document: Document
-    pictures: AuditPictures
-    charts: Mapping[str, bytes]
-
-    @property
-    def has_pictures(self) -> bool:
-        return bool(self.pictures.faces or self.pictures.pages)
-
-    def chart(self, name: str, caption: str = "") -> Blocks:
-        """A chart, if it was drawn; its caption is named like it, unless it is another's."""
-        if name in self.charts:
-            yield b.Chart(self.charts[name], *_captions(caption or name))
-
-    def shot(self, ids: Sequence[str], label: str, caption: str, most: int = 12) -> Blocks:
-        """The first of some images on one sheet, in their order, where their faces are given."""
-        found = [self.pictures.faces[one] for one in ids[:most] if one in self.pictures.faces]
-        if found:
-            alt, text = _captions(caption)
-            yield b.Faces((_sheet(np.stack(found)),), alt, label, text)
-
-    def names(self, title: str, ids: Sequence[str], most: int = 12) -> Blocks:
-        """What the images are called, folded away."""
-        if ids:
-            names = " · ".join(self.pictures.called(one) for one in ids[:most])
-            more = f" and {number(len(ids) - most, 'count')} more" if len(ids) > most else ""
-            yield b.Fold(title, (b.Sentence(f"{names}{more}", "note"),))
-
-    def hint(self, ids: Sequence[str]) -> Blocks:
-        """Where no face of these images may be shown, though others may."""
-        if self.has_pictures and ids and not any(one in self.pictures.faces for one in ids):
-            yield b.Sentence(said(SHOW_FACES), "note")
-
-    def doubt(self) -> Blocks:
-        """What stands over every figure that rests on a model that draws one face for everybody."""
-        found = self.document.get("fidelity")
-        if found is not None and found["verdict"] == "blurred":
-            yield b.Sentence(DOUBT, "caution")
-
-
-def _captions(name: str) -> tuple[str, b.Text]:
-    """What a picture means, and the same with what to do."""
-    caption = WORDS["captions"][name]
-    return caption.partition(" What to do:")[0], said(caption)
-
-
-def _sheet(images: Faces, columns: int = COLUMNS, gap: int = 2) -> str:
-    return webp(contact_sheet(shrink(images, SIDE), columns, gap))
-
-
-def _strip(images: Faces | None, caption: str) -> Blocks:
-    """Steps from left to right without a gap."""
-    if images is not None and len(images):
-        image = webp(contact_sheet(shrink(images), len(images), gap=0))
-        width = f"{STEP_WIDTH * len(images):g}rem"
-        alt, text = _captions(caption)
-        yield b.Faces((image,), alt, caption=text, width=width)
-
-
-def _beside(*shots: Blocks) -> Blocks:
-    if cells := tuple((one,) for shot in shots for one in shot):
-        yield b.Grid(cells)
-
-
-def _told(section: Document) -> Blocks:
-    """What a section of the document finds, its first sentence set off."""
-    first, rest = opening(section["sentence"])
-    yield b.Sentence((b.Strong(first), f" {rest}" if rest else ""), "verdict")
-    yield from findings.action(section)
-
-
-def _folded(cards: Sequence[b.Block], one: str, note: str = "", most: int = CARDS_OPEN) -> Blocks:
-    """The first cards, the others folded away."""
-    yield from cards[:most]
-    if rest := tuple(cards[most:]):
-        yield b.Fold(amount(len(rest), f"more {one}"), rest, note)
-
-
-def _numbers(row: Document, *labelled: tuple[str, str, str]) -> b.Numbers:
-    """Small numbers of a card: label, template of the number and of its interval."""
-    found = []
-    for label, value, ends in labelled:
-        (one,) = b.pieces(said(value, row))
-        assert isinstance(one, b.Value)
-        found.append(b.Number(label, one, (said(ends, row),)))
-    return b.Numbers(tuple(found), small=True)
 
 
 def _opening(audit: Audit) -> Blocks:
@@ -310,7 +205,7 @@ def _collect(audit: Audit) -> Blocks:
 
 
 def _wanted(audit: Audit, row: Document) -> Blocks:
-    yield _numbers(row, ("more", "{missing:count}", "{low..high:count|}"))
+    yield numbers(row, ("more", "{missing:count}", "{low..high:count|}"))
     together = ""
     if is_number(row["together"]) and row["together"] > row["missing"]:
         together = ", or {together:count} where all are filled at once"
@@ -339,511 +234,6 @@ def _how_seen(audit: Audit) -> Blocks:
         )
     look = "Only a look at the pictures tells which of these it is."
     yield b.Sentence(f"What counts as alike {alike}. {look}")
-
-
-def _reference(audit: Audit) -> Blocks:
-    text = (
-        "No reference was given, so this collection was not compared with what it should look "
-        "like: name an unlabelled collection that looks as it should with `--reference FOLDER` "
-        "(in a recipe: `reference`)."
-    )
-    found = audit.document["reference"]
-    yield from _comparison(audit, found, "reference") if found else (b.Sentence(said(text)),)
-
-
-def _drift(audit: Audit) -> Blocks:
-    text = (
-        "No earlier version was given: name older images or an older store with `--earlier FOLDER` "
-        "(in a recipe: `earlier`), and what was added since is compared with what was there."
-    )
-    found = audit.document["drift"]
-    yield from _comparison(audit, found, "drift") if found else (b.Sentence(said(text)),)
-
-
-def _comparison(audit: Audit, found: Document, kind: str) -> Blocks:
-    other = "reference" if kind == "reference" else "earlier version"
-    yield from audit.doubt()
-    yield from _told(found)
-    if found["telltale"]:
-        text = (
-            "A classifier tells the two sets apart almost without error. That is the mark of "
-            "another camera, size or compression rather than of other people: believe the numbers "
-            "below only after both sets were prepared alike."
-        )
-        yield b.Sentence(text, "caution")
-    yield from audit.chart(f"{kind}_distance", "distance")
-    yield b.Facts(tuple(_distances(found, kind)))
-    if found["regions"]:
-        yield from _compared_regions(audit, found, kind, other)
-    more, less = f"ost like what the {other} has more of", f"Least like the {other}"
-    shots = *_beside(
-        audit.shot(found["wanted"], f"M{more}", "wanted", MOST),
-        audit.shot(found["unwanted"], less, "unwanted", MOST),
-    ),  # fmt: skip
-    yield from (b.Heading("Image by image"), *shots) if shots else ()
-    yield from audit.names(f"Names of the images m{more}", found["wanted"], MOST)
-
-
-def _distances(found: Document, kind: str) -> Iterator[tuple[b.Text, b.Text]]:
-    yield "compared with", said("{title}, {images:count} images", found, title=shown(found["name"]))
-    yield "images of this collection", said("{against:count}", found)
-    if is_number(found["distance"]):
-        low, _, high = found["null"]
-        text = "{distance:plain}; two random sets of these sizes: {low..high:plain}"
-        yield "distance", said(text, found, low=low, high=high)
-        yield "p", said("{p:p}; told apart below {level:plain}", found)
-        text = "area under the ROC curve {separability:auc} (0.5: not at all, 1: always)"
-        yield "told apart image by image", said(text, found)
-    if kind == "drift":
-        text = "{added:count} images added, {removed:count} removed, {kept:count} kept"
-        yield "since then", said(text, found)
-    if found["keys_on"]:
-        yield "what the comparison looks at", found["keys_on"]
-
-
-def _compared_regions(audit: Audit, found: Document, kind: str, other: str) -> Blocks:
-    is_short = kind == "reference"
-    short = [row for row in found["regions"] if row["found"]]
-    did = "changed" if not is_short else "fall short" if len(short) > 1 else "falls short"
-    title = "Which kinds of image have changed their share"
-    yield b.Heading("Which images are missing, and how many" if is_short else title)
-    text = "{looked} looked at, each a set of images that look alike; {some} {did} beyond chance"
-    if is_number(found["missing_total"]) and found["missing_total"] > 0:
-        text += "; it takes {missing_total:count} images to fill all at once"
-    looked = amount(found["looked_at"], "region was", "regions were")
-    some = number(len(short), "count") if short else "none"
-    yield b.Sentence(said(f"{text}.", found, looked=looked, some=some, did=did))
-    drawn = (*audit.chart(f"{kind}_regions"),)
-    yield from drawn
-    count = number(len(found["regions"]), "count")
-    yield b.Fold("All regions as a table", _region_table(found, kind, other), count, not drawn)
-    yield from audit.hint([one for row in short for one in row["typical"]])
-    cards = [
-        b.Card(tuple(_region(audit, row, kind, other)), place=f"{kind}-{row['number']}")
-        for row in short
-    ]
-    yield from _folded(cards, "region", "with fewer images missing")
-
-
-def _region_table(found: Document, kind: str, other: str) -> tuple[b.Block, ...]:
-    readings = {
-        "reference": {True: "falls short", False: "no shortfall found"},
-        "drift": {True: "changed", False: "no change found"},
-    }[kind]
-    columns: dict[str, b.Column] = {
-        "region": lambda row: str(row["number"]),
-        "images here": "{count:count}",
-        f"in the {other}": "{reference_count:count}",
-        "share here": ("{share:percent}", "{share_low..share_high:percent}"),
-        f"share in the {other}": (
-            "{reference_share:percent}", "{reference_low..reference_high:percent}",
-        ),
-        "missing": ("{missing:count}", "{missing_low..missing_high:count}"),
-        "p, adjusted": "{p_adjusted:p}",
-        "reading": lambda row: readings[row["found"]],
-    }  # fmt: skip
-    text = (
-        "“missing” is how many images like these would have to be added, to this region alone, "
-        f"for its share of the enlarged collection to be that of the {other}; the range is its "
-        "interval. p is adjusted for the {looked_at:count} regions looked at."
-    )
-    look = f"facts {kind}-regions"
-    rows = table(found["regions"], columns, tone=_marked, left=(0, 7), look=look)
-    return rows, b.Sentence(said(text, found), "note")
-
-
-def _marked(row: Document) -> str:
-    return "below" if row["found"] else ""
-
-
-def _region(audit: Audit, row: Document, kind: str, other: str) -> Blocks:
-    yield b.Heading(f"Region {row['number']}")
-    yield b.Sentence(row["sentence"])
-    missing = ("images missing", "{missing:count}", "{missing_low..missing_high:count|}")
-    some = is_number(row["missing"]) and row["missing"] > 0
-    yield _numbers(
-        row, *((missing,) if some else ()),
-        ("of the images here", "{share:percent}", "{share_low..share_high:percent}"),
-        (f"in the {other}", "{reference_share:percent}", "{reference_low..reference_high:percent}"),
-    )  # fmt: skip
-    yield from _beside(
-        audit.shot(row["typical"], f"In the {other}", f"{kind}_typical"),
-        audit.shot(row["nearest"], "Nearest here", "nearest"),
-    )
-    yield from _explained(row.get("explains"))
-    yield from audit.names("Names of the images nearest here", row["nearest"])
-
-
-def _explained(rows: Sequence[Document] | None) -> Blocks:
-    """What the annotation says of a region: the share of each group inside and outside."""
-    if not rows:
-        return
-    columns: dict[str, b.Column] = {
-        "group": lambda row: b.Cell(full_group_name(row["group"]), title=row["group"]),
-        "share inside": "{inside:percent}",
-        "share outside": "{outside:percent|withheld}",
-    }
-    found = table(rows, columns, _why_not_inside, look="facts explains")
-    yield b.Fold("What the annotation says of it", (found,), amount(len(rows), "group"))
-
-
-def _why_not_inside(row: Document) -> str:
-    return "more than half" if row.get("most") else "withheld"
-
-
-def _groups(audit: Audit) -> Blocks:
-    groups, rows = audit.document["groups"], list(every_row(audit.document))
-    if groups is None:
-        known = ", ".join(audit.document["data"].get("known") or ())
-        why = f"The data hold annotated columns that were not named ({known})"
-        text = (
-            "{why}, so nothing on this page is counted by group: name them with "
-            "`--attributes COLUMN,...` (in a recipe: `attributes`)."
-        )
-        yield b.Sentence(said(text, why=why if known else "No annotated column was named"))
-        return
-    yield from _said_of_groups(audit, groups, rows)
-    yield from _group_tables(rows, "Images by", _share_table, folds_open=True)
-    text = (
-        "“withheld” stands where so few images were counted that the number could tell about "
-        "single people, or would let a reader work out such a number. “cannot tell” leaves open "
-        "whether the share is right. “missing” is how many images to add to this group alone; "
-        "adding to one group lowers the share of the others."
-    )
-    yield b.Sentence(text, "note")
-    yield from _rarity(audit, rows)
-
-
-def _said_of_groups(audit: Audit, groups: Document, rows: Sequence[Document]) -> Blocks:
-    text = f"Who says to which group a face belongs: {source_name(groups['source'])}."
-    if count := groups["comparisons"]:
-        were = amount(count, "group was", "groups and crossings were")
-        text += f" {were} compared with a declared share, and every p is adjusted for all of them."
-    yield b.Sentence(text)
-    if sentences := tuple(groups["sentences"]):
-        yield b.Points(sentences[:CARDS_OPEN])
-    if rest := sentences[CARDS_OPEN:]:
-        yield b.Fold(amount(len(rest), "more sentence"), (b.Points(rest),))
-    if not any(is_number(row["declared"]) for row in rows):
-        text = (
-            "No share was declared, so it cannot be said that a group is too small: give the "
-            "share that each group should have with `--shares FILE` (in a recipe: `audit.shares`)."
-        )
-        yield b.Sentence(said(text), "caution")
-    if "group_shares" in audit.charts:
-        text = (
-            f"The picture at the top of the page draws at most {GROUPS_DRAWN} groups of an "
-            "attribute; the tables hold all of them."
-        )
-        yield b.Sentence(text, "note")
-
-
-def _rarity(audit: Audit, rows: Sequence[Document]) -> Blocks:
-    yield b.Heading("Would weights by rarity reach these groups?")
-    if not any(is_number(row[key]) for row in rows for key in ("auc", "weight_share")):
-        yield b.Sentence("For no group could it be measured whether rarity in looks finds it.")
-        return
-    yield from audit.doubt()
-    yield from audit.chart("group_rarity")
-    lost = any(is_number(row["set_aside"]) for row in rows)
-    title = "Rarity and weights, and images set aside, by" if lost else "Rarity and weights by"
-    yield from _group_tables(rows, title, lambda part: _weight_table(part, lost=lost))
-    text = (
-        "“found by rarity” is the chance that an image of the group is rarer in looks than an "
-        "image of another group (area under the ROC curve). Near 0.5, rarity knows nothing of the "
-        "group, and weights by rarity will not raise it."
-    )
-    yield b.Sentence(text, "note")
-
-
-def _group_tables(
-    rows: Sequence[Document],
-    title: str,
-    of_rows: Callable[[Sequence[Document]], b.Table],
-    *,
-    folds_open: bool = False,
-) -> Blocks:
-    for panel in panels(rows, lambda _: (), most=None, panels_drawn=None):
-        count = len(panel.rows)
-        below = sum(row["verdict"] == "below" for row in panel.rows) if folds_open else 0
-        note = f", {number(below, 'count')} below the declared share" if below else ""
-        is_open = folds_open and bool(below or count <= 8)
-        name = f"{title} {attribute_name(panel.attribute)}"
-        yield b.Fold(name, (of_rows(panel.rows),), f"{amount(count, 'group')}{note}", is_open)
-
-
-def _named(row: Document) -> b.Cell:
-    return b.Cell(findings.short_name(row), title=row["group"])
-
-
-def _share_table(rows: Sequence[Document]) -> b.Table:
-    def or_withheld(template: str, otherwise: str) -> Callable[[Document], b.Text]:
-        def cell(row: Document) -> b.Text:
-            why = findings.why_no_number(row)
-            return said(template, row, why if why == "withheld" else otherwise)
-
-        return cell
-
-    columns: dict[str, b.Column] = {
-        "group": _named,
-        "images": "{count:count}",
-        "share": ("{share:percent}", "{low..high:percent}"),
-        "declared": "{declared:percent|not declared}",
-        "reading": findings.reading,
-        "missing": or_withheld("{missing:count}", ""),
-        "p, adjusted": or_withheld("{p_adjusted:p}", "not tested"),
-    }
-    return table(
-        rows, columns, findings.why_no_number, left=(0, 4), look="facts shares",
-        tone=lambda row: "below" if row["verdict"] == "below" else "",
-    )  # fmt: skip
-
-
-def _weight_table(rows: Sequence[Document], *, lost: bool) -> b.Table:
-    raised = {True: "raised", False: "not raised", None: "cannot tell"}
-    columns: dict[str, b.Column] = {
-        "group": _named,
-        "found by rarity": ("{auc:auc}", "{auc_low..auc_high:auc}"),
-        "share of the weight": "{weight_share:percent}",
-        "weights": lambda row: raised[row["raised"]],
-    }
-    if lost:
-        columns |= {
-            "set aside": lambda row: said("{set_aside:count}", row, _why_no_loss(row)),
-            "share set aside": lambda row: said(
-                "{set_aside_share:percent}", row, _why_no_loss(row)
-            ),
-        }
-    return table(rows, columns, findings.why_no_number, left=(0, 3), look="facts weights")
-
-
-def _why_no_loss(row: Document) -> str:
-    if row["state"] == "suppressed":
-        return "withheld"
-    return "too few images" if is_number(row["set_aside"]) else "not known"
-
-
-def _regions(audit: Audit) -> Blocks:
-    found = audit.document["regions"]
-    yield from audit.doubt()
-    yield from _told(found)
-    text = (
-        "A region is thin when a few images form a heap of their own, apart from the bulk of the "
-        "collection."
-    )
-    if found["looked_at"]:
-        text += (
-            " {looked} looked at; if no part stood apart, the chance of reporting any would be at "
-            "most {level:percent}."
-        )
-    looked = amount(found["looked_at"], "candidate was", "candidates were")
-    yield b.Sentence(said(text, found, looked=looked))
-    thin = [row for row in found["list"] if row["found"]]
-    yield from audit.hint([one for row in thin for one in row["typical"]])
-    cards = [b.Card(tuple(_thin(audit, row)), place=f"region-{row['number']}") for row in thin]
-    yield from _folded(cards, "thin region")
-    if found["list"]:
-        note = f"{number(len(found['list']), 'count')}, found or not"
-        yield b.Fold("All regions as a table", (_thin_table(found["list"]),), note, not cards)
-
-
-def _thin(audit: Audit, row: Document) -> Blocks:
-    yield b.Heading(f"Thin region {row['number']}", findings.seen(row))
-    yield b.Sentence(row["sentence"])
-    yield _numbers(
-        row, ("images", "{count:count}", ""), ("of all", "{share:percent}", "{low..high:percent}"),
-        ("p, adjusted", "{p_adjusted:p}", ""),
-    )  # fmt: skip
-    yield from _strip(audit.pictures.regions.get(row["number"]), "region_strip")
-    yield from _beside(
-        audit.shot(row["typical"], "In this region", "region_typical"),
-        audit.shot(row["opposite"], "In the bulk", "region_opposite"),
-    )
-    yield from _explained(row["explains"])
-    yield from audit.names("Names of typical images of this region", row["typical"])
-
-
-def _thin_table(rows: Sequence[Document]) -> b.Table:
-    columns: dict[str, b.Column] = {
-        "region": lambda row: str(row["number"]),
-        "seen": findings.seen,
-        "images": "{count:count}",
-        "share": ("{share:percent}", "{low..high:percent}"),
-        "p": "{p:p}",
-        "p, adjusted": "{p_adjusted:p}",
-        "reading": lambda row: "thin" if row["found"] else "cannot tell",
-    }
-    return table(rows, columns, tone=_marked, left=(0, 1, 6), look="facts regions")
-
-
-def _directions(audit: Audit) -> Blocks:
-    rows = audit.document["directions"]
-    yield from audit.doubt()
-    if not rows:
-        yield b.Sentence("No direction carries enough variation to be looked at.")
-        return
-    yield b.Sentence(
-        "A direction is one way in which the images differ from each other: say, from dark to "
-        "light, or from one side to the other. The most uneven come first."
-    )
-    yield from audit.chart("directions")
-    yield from audit.hint([one for row in rows for one in row["low"]])
-    cards = [b.Card(tuple(_direction(audit, row))) for row in rows]
-    yield from _folded(cards, "direction", "less uneven", most=3)
-
-
-def _direction(audit: Audit, row: Document) -> Blocks:
-    yield b.Heading(f"Direction {row['number']}")
-    yield b.Sentence(row["sentence"])
-    yield _numbers(
-        row, ("of the images in the lower half of its range", "{low_share:percent}", ""),
-        ("of the variation between images", "{variance_share:percent}", ""),
-        ("skewness; 0 is even", "{skewness:signed}", ""),
-    )  # fmt: skip
-    yield from _strip(audit.pictures.directions.get(row["number"]), "direction_strip")
-    yield from _beside(
-        audit.shot(row["low"], "Low end", "direction_low"),
-        audit.shot(row["high"], "High end", "direction_high"),
-    )
-
-
-def _coverage(audit: Audit) -> Blocks:
-    found = audit.document["coverage"]
-    yield from audit.doubt()
-    yield b.Sentence(found["sentence"])
-    yield from findings.action(found)
-    yield from audit.chart("coverage")
-    cells = said("{occupied:count} of {cells:count} hold an image", found)
-    uneven = _beside_bells(found, "effective_cells", "count", "")
-    densest = _beside_bells(found, "densest_tenth", "percent", " of the images")
-    yield b.Facts((
-        ("cells", cells), ("equally full cells that would be as uneven", uneven),
-        ("densest tenth of the cells", densest),
-    ))  # fmt: skip
-
-
-def _beside_bells(found: Document, name: str, kind: str, what: str) -> b.Text:
-    low, high = found["bell"][name] or (None, None)
-    text = f"{{{name}:{kind}|too few images}}{what if is_number(found[name]) else ''}"
-    if is_number(low) and is_number(high):
-        text += f"; single bell-shaped clouds of this size: {{low..high:{kind}}}"
-    return said(text, found, low=low, high=high)
-
-
-def _map(audit: Audit) -> Blocks:
-    found = audit.document["map"]
-    yield from audit.doubt()
-    if "map_density" not in audit.charts:
-        yield b.Sentence("No map was drawn.")
-        return
-    some = "{shown:count} of" if found["shown"] < found["of"] else "All"
-    text = f"{{note}} {some} {{of:count}} images are drawn, laid out by {{method}}."
-    yield b.Sentence(said(text, found))
-    yield from audit.chart("map_faces")
-    if audit.has_pictures and "map_faces" not in audit.charts:
-        yield b.Sentence(said(SHOW_FACES), "note")
-    plain = (audit.chart(name) for name in ("map_density", "map_regions", "map_cluster"))
-    names = map_names(audit.pictures.map).values()
-    yield from _beside(*plain, *(audit.chart(name, "map_annotation") for name in names))
-
-
-def _clusters(audit: Audit) -> Blocks:
-    rows = audit.document["clusters"]
-    yield from audit.doubt()
-    if not rows:
-        yield b.Sentence("The images were not clustered.")
-        return
-    yield from audit.chart("clusters")
-    yield from audit.hint([one for row in rows for one in row["typical"]])
-    yield b.Grid(tuple(tuple(_cluster(audit, row)) for row in rows), "17rem")
-    text = (
-        "“density” says how crowded the surroundings of its images are: those of a typical image "
-        f"of this collection are 1{TIMES}."
-    )
-    yield b.Sentence(text, "note")
-
-
-def _cluster(audit: Audit, row: Document) -> Blocks:
-    yield b.Heading(f"Cluster {row['number']}")
-    text = "{count:count} images, {share:percent} ({low..high:percent}); density {density:times}"
-    yield b.Sentence(said(text, row), "note")
-    yield from audit.shot(row["typical"], "", "cluster_typical", most=6)
-
-
-def _extremes(audit: Audit) -> Blocks:
-    least, most = (audit.document["extremes"][end] for end in ("least", "most"))
-    yield from audit.doubt()
-    yield from audit.hint([*least, *most])
-    if not least and not most:
-        yield b.Sentence("No image was ranked.")
-        return
-    yield from _beside(
-        audit.shot(least, "Least represented", "least", MOST),
-        audit.shot(most, "Most represented", "most", MOST),
-    )
-    yield from audit.names("Names of the least represented", least, MOST)
-
-
-def _model(audit: Audit) -> Blocks:
-    found, drawn = audit.document["latent_pages"], audit.pictures.pages
-    if not found or not found["pages"]:
-        yield b.Sentence(
-            "There are no drawings: only a variational autoencoder that was trained here can "
-            "draw, and the images were described by something else."
-        )
-        return
-    if not audit.has_pictures:
-        yield b.Sentence(
-            "The model can also draw; its drawings show faces and are left out of this page."
-        )
-        return
-    yield b.Sentence(
-        "The model can also draw. What it draws well it has understood; what it cannot draw, this "
-        "audit cannot see."
-    )
-    if not all(page["name"] in drawn for page in found["pages"]):
-        yield b.Sentence(said(SHOW_FACES), "note")
-    for page in found["pages"]:
-        yield b.Heading(page["title"])
-        yield from _latent_page(page, drawn.get(page["name"]))
-
-
-def _latent_page(page: Document, drawn: UInt8[np.ndarray, "rows columns H W 3"] | None) -> Blocks:
-    """A strip a label, or one block where rows have no label."""
-    caption = said("{means} What to do: {do}", page)
-    if drawn is None or not drawn.size:
-        yield b.Sentence(caption)
-        return
-    rows, columns = drawn.shape[:2]
-    labels = tuple(page["rows"]) if len(page["rows"]) == rows else ()
-    images = (
-        tuple(webp(contact_sheet(shrink(row), columns, gap=0)) for row in drawn)
-        if labels
-        else (_sheet(drawn.reshape(rows * columns, *drawn.shape[2:]), columns, gap=1),)
-    )
-    width = f"{STEP_WIDTH * columns:g}rem"
-    yield b.Faces(images, page["title"], caption=caption, width=width, labels=labels)
-
-
-def _anomalies(audit: Audit) -> Blocks:
-    found = audit.document["anomalies"]
-    if found is None:
-        yield b.Sentence(
-            "This was not measured: only a variational autoencoder that was trained here says how "
-            "well it explains an image."
-        )
-        return
-    yield from audit.doubt()
-    yield b.Sentence(found["sentence"])
-    yield b.Sentence(said("A typical image costs the model {median:count} nats.", found), "note")
-    worst = found["worst"][:MOST]
-    ids = [one["sample_id"] for one in worst]
-    yield from audit.hint(ids)
-    yield from audit.shot(ids, "", "anomalies", MOST)
-    nats = [said("{nats:count} nats", one) for one in worst]
-    named = tuple(zip(nats, map(audit.pictures.called, ids), strict=True))
-    count = number(len(worst), "count")
-    yield b.Fold("The images by name, in this order", (b.Facts(named),), count)
 
 
 def _limits(audit: Audit) -> Blocks:

@@ -4,7 +4,7 @@ import pytest
 from test_audit_document import fake_audit, group
 
 from debias.report.audit_findings import every_row, reading, why_no_number
-from debias.report.audit_page import _why_no_loss
+from debias.report.audit_sets import _why_no_loss
 
 
 def test_a_small_group_has_a_verdict_and_says_that_its_images_are_too_few_for_more():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from debias.report.audit_page import Audit, _latent_page, _strip
+from debias.report.audit_blocks import Audit, strip
+from debias.report.audit_space import _latent_page
 from debias.report.pictures import AuditMap, AuditPictures
 
 FACE = np.zeros((8, 8, 3), dtype=np.uint8)
@@ -61,5 +62,5 @@ def test_a_latent_page_is_rows_with_labels_or_one_block():
 
 
 def test_a_strip_of_nothing_is_nothing():
-    assert list(_strip(None, "most")) == []
-    assert list(_strip(FACE[None][:0], "most")) == []
+    assert list(strip(None, "most")) == []
+    assert list(strip(FACE[None][:0], "most")) == []
