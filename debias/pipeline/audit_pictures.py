@@ -86,7 +86,7 @@ def pictures_of(
     for name, prefix in prefixes.items():
         if (artifact := stores[name]) is not None:
             opened = load_faces(artifact)
-            paths |= _paths(opened, prefix, wanted)
+            paths |= _paths(opened, prefix, wanted, f"{document['data']['place']}/")
             if faces_may_be_shown(job) and (name == "faces" or _may_be_shown(job, name)):
                 shown |= _faces(opened, prefix, wanted)
     if not faces_may_be_shown(job):
@@ -133,13 +133,14 @@ def _faces(
     return dict(zip(ids.iloc[rows].tolist(), shrink(store.images[rows]), strict=True))
 
 
-def _paths(store: FaceStore, prefix: str, wanted: set[str]) -> dict[str, str]:
-    """Where the files of images lie, for data sets of files."""
+def _paths(store: FaceStore, prefix: str, wanted: set[str], root: str) -> dict[str, str]:
+    """Where the files of images lie, below the root of the data if they do."""
     if "path" not in store.samples:
         return {}
     ids = prefix + store.samples["sample_id"].astype(str)
     named = ids.isin(wanted)
-    return dict(zip(ids[named], store.samples["path"][named].astype(str), strict=True))
+    paths = store.samples["path"][named].astype(str).str.removeprefix(root)
+    return dict(zip(ids[named], paths, strict=True))
 
 
 def _map(images: pd.DataFrame, store: FaceStore, *, thumbnails: bool) -> AuditMap:
