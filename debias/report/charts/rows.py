@@ -158,7 +158,7 @@ def draw_blocks(
         for place, row in enumerate(block.rows):
             _beside(line[-1], place, row.note)
     for plane, axis in zip(grid[-1], axes, strict=True):
-        scale(plane, axis, max(3, 5 // len(axes)))
+        scale(plane, axis, 5 // len(axes))
 
 
 def scale(plane: Axes, axis: Axis, ticks: int) -> None:

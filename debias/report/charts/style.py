@@ -39,7 +39,7 @@ ARM_STYLES = (
 # wider than each of them and the same on every machine.
 PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-AXIS_LABEL = 36  # characters of a line
+AXIS_LABEL, HALF_LABEL = 36, 14  # characters of a line, and where two axes share the width
 Drawing = tuple[Callable[[Figure], None], float]  # fills a figure; its height in inches
 Place = Literal["outside upper left", "outside lower left"]
 
@@ -169,7 +169,7 @@ def _break_long_labels(figure: Figure) -> None:
     for axes in figure.axes:
         place = axes.get_subplotspec()
         columns = 1 if place is None else place.get_gridspec().ncols
-        words = textwrap.wrap(axes.get_xlabel(), AXIS_LABEL // columns)
+        words = textwrap.wrap(axes.get_xlabel(), AXIS_LABEL if columns == 1 else HALF_LABEL)
         axes.set_xlabel("\n".join(words))
         lines = max(lines, len(words))
     figure.set_figheight(figure.get_figheight() + LINE * (lines - 1))
