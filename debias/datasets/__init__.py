@@ -34,23 +34,7 @@ DATASETS = Registry(
     asks=("annotation", "source", "collect"),
 )
 
-__all__ = [
-    "DATASETS",
-    "LFW",
-    "CelebA",
-    "Dataset",
-    "FairFace",
-    "Folder",
-    "Hdf5Faces",
-    "ImageFolder",
-    "Images",
-    "ListedFaces",
-    "Population",
-    "Store",
-    "SyntheticFaces",
-    "TarShards",
-    "UTKFace",
-]
+__all__ = ["DATASETS", "Dataset", "Population", "SyntheticFaces"]
 
 
 @runtime_checkable

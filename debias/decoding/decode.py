@@ -1,4 +1,22 @@
-"""The bytes of one image file to a square of RGB."""
+"""The bytes of one image file to a square of RGB; every colour mode by an explicit rule.
+
+=====================  =========================================================================
+mode                   becomes RGB by
+=====================  =========================================================================
+RGB, RGBX              as it is; an embedded colour profile is ignored, values are read as sRGB
+1, L                   the same value three times
+LA, La, RGBA, RGBa     blended with white by alpha; hidden colours of transparent pixels vanish
+P, PA                  palette looked up; with transparency, blended with white
+RGB, L, 1, I;16 + tRNS pixels of the transparent colour become white
+CMYK                   (255 - C)(255 - K) / 255 and so on; JPEG stores inks inverted, as Adobe does,
+                       whether or not the file says so
+YCbCr, HSV             the usual formulas of Pillow
+LAB                    CIE L*a*b* (D50) to sRGB
+I;16*, I               v * 255 / 65535, rounded: all 256 levels are kept
+RGB of 16 bit          the upper 8 bits (all that the decoder hands out)
+F and any other        refused
+=====================  =========================================================================
+"""
 
 import io
 from collections.abc import Callable
@@ -40,27 +58,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_SIXTEEN = (GREYSCALE, SIXTEEN_BIT)
 _WORDS: dict[str, tuple[str, ...]] = {
-    "RGB": (),
-    "RGBX": (),
-    "RGBA": (),
-    "RGBa": (),
-    "1": (GREYSCALE,),
-    "L": (GREYSCALE,),
-    "LA": (GREYSCALE,),
-    "La": (GREYSCALE,),
-    "P": (PALETTE,),
-    "PA": (PALETTE,),
-    "CMYK": (CMYK,),
-    "YCbCr": (OTHER_COLOURS,),
-    "HSV": (OTHER_COLOURS,),
-    "LAB": (OTHER_COLOURS,),
-    "I": (GREYSCALE, SIXTEEN_BIT),
-    "I;16": (GREYSCALE, SIXTEEN_BIT),
-    "I;16L": (GREYSCALE, SIXTEEN_BIT),
-    "I;16B": (GREYSCALE, SIXTEEN_BIT),
-    "I;16N": (GREYSCALE, SIXTEEN_BIT),
-}
+    "RGB": (), "RGBX": (), "RGBA": (), "RGBa": (),
+    "1": (GREYSCALE,), "L": (GREYSCALE,), "LA": (GREYSCALE,), "La": (GREYSCALE,),
+    "P": (PALETTE,), "PA": (PALETTE,), "CMYK": (CMYK,),
+    "YCbCr": (OTHER_COLOURS,), "HSV": (OTHER_COLOURS,), "LAB": (OTHER_COLOURS,),
+    "I": _SIXTEEN, "I;16": _SIXTEEN, "I;16L": _SIXTEEN, "I;16B": _SIXTEEN, "I;16N": _SIXTEEN,
+}  # fmt: skip
 _KEYED = frozenset({"1", "L", "RGB"})  # modes whose transparency is one colour
 _FIRST = {"La": "LA", "RGBa": "RGBA"}  # premultiplied modes convert to nothing else
 # The transparent colour is given in the depth of the file, the pixels in 8 bits.

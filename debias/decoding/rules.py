@@ -1,4 +1,7 @@
-"""What a file may cost, what is done to it on its way to RGB, and why it yields no image."""
+"""What a file may cost, what is done to it on its way to RGB, and why it yields no image.
+
+And its bytes, or a slice of them, read without ever waiting for a pipe or a device.
+"""
 
 import errno
 import os
@@ -20,23 +23,10 @@ BROKEN_METADATA = "broken metadata ignored"
 ENLARGED = "enlarged"
 BEYOND_EDGE = "black beyond the edge"
 
-NOTES = frozenset(
-    {
-        GREYSCALE,
-        PALETTE,
-        CMYK,
-        OTHER_COLOURS,
-        TRANSPARENCY,
-        SIXTEEN_BIT,
-        PROFILE_IGNORED,
-        ANIMATED,
-        SEVERAL,
-        TURNED,
-        BROKEN_METADATA,
-        ENLARGED,
-        BEYOND_EDGE,
-    }
-)
+NOTES = frozenset((
+    GREYSCALE, PALETTE, CMYK, OTHER_COLOURS, TRANSPARENCY, SIXTEEN_BIT, PROFILE_IGNORED, ANIMATED,
+    SEVERAL, TURNED, BROKEN_METADATA, ENLARGED, BEYOND_EDGE,
+))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +66,10 @@ DECODER_DIED = "decoder died"
 OUT_OF_MEMORY = "out of memory"
 OUTSIDE = "outside the image"
 
-REASONS = frozenset(
-    {
-        FILE_MISSING,
-        NOT_REGULAR,
-        NOT_READABLE,
-        FILE_TOO_LARGE,
-        IMAGE_TOO_LARGE,
-        NOT_DECODABLE,
-        MODE_NOT_SUPPORTED,
-        TOOK_TOO_LONG,
-        DECODER_DIED,
-        OUT_OF_MEMORY,
-        OUTSIDE,
-    }
-)
+REASONS = frozenset((
+    FILE_MISSING, NOT_REGULAR, NOT_READABLE, FILE_TOO_LARGE, IMAGE_TOO_LARGE, NOT_DECODABLE,
+    MODE_NOT_SUPPORTED, TOOK_TOO_LONG, DECODER_DIED, OUT_OF_MEMORY, OUTSIDE,
+))  # fmt: skip
 
 
 class RefusedError(Exception):

@@ -26,7 +26,7 @@ from debias.ingesting.quarantine import (
     write_quarantine,
 )
 from debias.ingesting.rules import FacesRecipe, IngestRules
-from debias.ingesting.splitting import linked_people, require_no_leak, split, without_leaks
+from debias.ingesting.splitting import GIVEN, linked_people, require_no_leak, split, without_leaks
 from debias.plugins import dump
 from debias.seeding import numpy_generator
 from debias.storage.artifacts import Artifact, RunFolder, content_key, save_faces
@@ -38,10 +38,6 @@ from debias.types import Rejected, ShardedImages
 STAGE = "faces"
 QUARANTINE, ACCOUNT, PAIRS = "quarantine.jsonl", "account.json", "duplicates.parquet"
 UNLABELLED = ("unlabelled",)
-GIVEN = (
-    "repair the table, set selection.leaks to 'drop', or leave out data.split_column (data.split: "
-    "drawn for a public set) to have it drawn"
-)
 
 
 def ingest_faces(

@@ -28,7 +28,6 @@ from debias.ingesting.parts import (
     Source,
     decode_parts,
     known,
-    parts_in,
 )
 from debias.ingesting.rules import FacesRecipe, IngestRules, framed
 from debias.ingesting.selection import Filters, keep
@@ -233,31 +232,27 @@ def _known(stage: Path, listed: Listed) -> Known | None:
     """Images of finished stores and of unfinished parts, if they have the right size."""
     if listed.collection.draw is not None or "sha256" not in listed.samples:
         return None
-    sources = [_store(folder) for folder in sealed_in(stage)] + [
-        _part(folder) for parts in sorted((stage / PARTS).glob("*")) for folder in parts_in(parts)
+    stores = [_source(folder, "samples.parquet", "images-*.npy") for folder in sealed_in(stage)]
+    parts = [
+        _source(folder, FOUND, IMAGES)
+        for build in sorted((stage / PARTS).glob("*"))
+        for folder in sealed_in(build)
     ]
-    return known(
-        [x for x in sources if x is not None and x.shards and x.shards[0].shape[1] == listed.size]
-    )
+    fit = [one for one in [*stores, *parts] if one is not None and one.shards]
+    return known([one for one in fit if one.shards[0].shape[1] == listed.size])
 
 
-def _store(folder: Path) -> Source | None:
+def _source(folder: Path, table: str, images: str) -> Source | None:
+    """A finished store or part, unless it is damaged or was decoded by other rules."""
     try:
         verify(folder)
     except ArtifactCorruptError:
         return None
     if read_manifest(folder).get("decoded_by") != decoded_by():
         return None  # by other rules, or by a version that did not say
-    samples = pd.read_parquet(folder / "samples.parquet").rename(columns={NOTES: "notes"})
-    shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
-    return Source(samples, shards, np.load(folder / "perceptual.npy"))
-
-
-def _part(folder: Path) -> Source | None:
-    if read_manifest(folder).get("decoded_by") != decoded_by():
-        return None
-    shard = np.load(folder / IMAGES, mmap_mode="r")
-    return Source(pd.read_parquet(folder / FOUND), [shard], np.load(folder / PERCEPTUAL))
+    samples = pd.read_parquet(folder / table).rename(columns={NOTES: "notes"})
+    shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(images))]
+    return Source(samples, shards, np.load(folder / PERCEPTUAL))
 
 
 def _digest(head: list[str], table: pd.DataFrame) -> str:

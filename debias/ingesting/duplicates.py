@@ -1,6 +1,8 @@
-"""Exact copies, clusters of duplicates, and labels on which duplicates contradict each other.
+"""Copies, near ones and exact ones: clusters, and labels on which they contradict each other.
 
-``n`` samples, ``p`` pairs; tables of pairs as in :mod:`debias.ingesting.duplicates`.
+``n`` samples, ``p`` pairs. A table of pairs has the columns ``first`` and ``second`` (row numbers,
+the first one smaller), ``kind`` ("exact", "near" or "mirrored"), ``bits`` (of 256, in which the
+perceptual hashes differ) and ``correlation`` (in [-1, 1], of the details).
 """
 
 from collections.abc import Callable, Sequence
@@ -90,16 +92,23 @@ def clusters(n: int, pairs: pd.DataFrame) -> Int64[np.ndarray, " n"]:
     Returns:
         (n,), numbered from 0 by the first row of each cluster; -1 for a row without a duplicate.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     ends = pairs["first"].to_numpy(dtype=np.int64), pairs["second"].to_numpy(dtype=np.int64)
-    graph = coo_array((np.ones(len(pairs), dtype=np.int8), ends), shape=(n, n))
-    component = connected_components(graph.tocsr(), directed=False)[1]
+    component = connected(*ends, n)
     found = np.full(n, -1, dtype=np.int64)
     paired = np.unique(np.concatenate(ends))
     found[paired] = pd.factorize(component[paired])[0]
     return found
+
+
+def connected(
+    first: Int64[np.ndarray, " p"], second: Int64[np.ndarray, " p"], n: int
+) -> Int64[np.ndarray, " n"]:
+    """Number of what each of ``n`` things is tied to, through chains of pairs."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(n, n))
+    return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
 
 
 def conflicts(samples: pd.DataFrame, pairs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -209,22 +218,28 @@ def near_pairs(
     if len(images) != len(perceptual):
         sizes = len(images), len(perceptual)
         raise ValueError(f"images and perceptual have {sizes} rows; they must agree")
-    if len(images) < 2:
-        return pair_table(np.empty((0, 4), dtype=np.int64), np.empty(0))
-    words, details = np.ascontiguousarray(perceptual.T), read_details(images)
-    pairs = _searched(words, details, advance or (lambda rows: None))
+    pieces = [(np.empty((0, 4), dtype=np.int64), np.empty(0))]
+    if len(images) > 1:
+        pieces += _searched(images, perceptual, advance or (lambda rows: None))
+    numbers, correlation = (np.concatenate(piece) for piece in zip(*pieces, strict=True))
+    first, second, mirrored, bits = numbers.T
+    kind = np.where(mirrored == 1, "mirrored", "near").astype(object)
+    columns = {"first": first, "second": second, "kind": kind, "bits": bits}
+    pairs = pd.DataFrame(columns | {"correlation": correlation})
     return pairs.sort_values(["first", "second"], ignore_index=True)
 
 
 def _searched(
-    words: UInt64[np.ndarray, "4 n"],
-    details: Int8[np.ndarray, "n side side"],
+    images: ShardedImages,
+    perceptual: UInt64[np.ndarray, "n 4"],
     advance: Callable[[int], object],
-) -> pd.DataFrame:
+) -> list[tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]]:
+    """First row, second row, whether mirrored and bits of every pair; and its correlation."""
     from debias.ingesting.lookalikes import find
     from debias.loops import in_threads
 
-    total = words.shape[1]
+    total = len(images)
+    words, details = np.ascontiguousarray(perceptual.T), read_details(images)
 
     def search(start: int) -> tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]:
         rows = start, min(start + ROWS, total)
@@ -238,15 +253,4 @@ def _searched(
     for start, piece in zip(starts, in_threads(search, starts), strict=True):
         pieces.append(piece)
         advance(min(ROWS, total - start))
-    numbers, correlation = zip(*pieces, strict=True)
-    return pair_table(np.concatenate(numbers), np.concatenate(correlation))
-
-
-def pair_table(
-    numbers: Int64[np.ndarray, "p 4"], correlation: Float64[np.ndarray, " p"]
-) -> pd.DataFrame:
-    """Pairs as a table, from first row, second row, whether mirrored, and bits."""
-    first, second, mirrored, bits = numbers.T
-    kind = np.where(mirrored == 1, "mirrored", "near").astype(object)
-    columns = {"first": first, "second": second, "kind": kind, "bits": bits}
-    return pd.DataFrame(columns | {"correlation": correlation})
+    return pieces

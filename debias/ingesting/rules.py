@@ -1,4 +1,9 @@
-"""What a user decides about ingest."""
+"""What a user decides about ingest; and which part of an image becomes the face.
+
+Every framing turns the columns of a table into one square an image, in pixels of the upright image:
+``crop_x, crop_y`` (centre), ``crop_side``, ``crop_angle`` (degrees, by which the face is turned
+clockwise). Decoding cuts it out; what lies outside the image becomes black.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.errors import DataError, SplitLeakageError
+from debias.ingesting.duplicates import connected
 from debias.ingesting.labels import (
     cell_name,
     clean_text,
@@ -151,9 +152,6 @@ def units(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
     Returns:
         (n,) numbers without gaps, in the order of first appearance.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     count = len(samples)
     rows, nodes = [], []
     for kind in COLUMNS:
@@ -163,9 +161,7 @@ def units(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
         rows.append(tied)
         nodes.append(count + member[tied])
         count += len(sizes)
-    edges = np.concatenate(rows), np.concatenate(nodes)
-    graph = coo_array((np.ones(len(edges[0]), dtype=np.int8), edges), shape=(count, count))
-    _, component = connected_components(graph.tocsr(), directed=False)
+    component = connected(np.concatenate(rows), np.concatenate(nodes), count)
     return pd.factorize(component[: len(samples)])[0].astype(np.int64)
 
 
@@ -257,6 +253,7 @@ class Units:
 
 
 DRAWN_INSTEAD = "leave out data.split_column (data.split: drawn for a public set) to have it drawn"
+GIVEN = f"repair the table, set selection.leaks to 'drop', or {DRAWN_INSTEAD}"
 
 
 def split(
@@ -352,10 +349,7 @@ def _given(samples: pd.DataFrame, selection: Selection) -> pd.DataFrame:
         )
     if selection.leaks == "drop":
         return without_leaks(samples)[0]
-    require_no_leak(
-        samples,
-        f"repair the table, set selection.leaks to 'drop', or {DRAWN_INSTEAD}",
-    )
+    require_no_leak(samples, GIVEN)
     return samples
 
 

@@ -3,13 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from debias.report.audit_groups_view import (
-    UNJUDGED,
-    every_row,
-    group_panels,
-    short_name,
-    why_no_number,
-)
+from debias.report.audit_findings import UNJUDGED, every_row, short_name, why_no_number
 from debias.report.charts import rows as chart
 from debias.report.charts.maps import Cells, coverage, map_names, maps
 from debias.report.charts.rows import HOLLOW, NOWHERE, Axis, Key, Look, Mark, Rows, Rule, rows_chart
@@ -22,8 +16,8 @@ from debias.report.charts.style import (
     drawn,
     there,
 )
-from debias.report.panels import Panel, Row
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.panels import Panel, Row, panels
+from debias.report.pictures import AuditMap, AuditPictures
 from debias.report.words import is_number, number
 
 Document = Mapping[str, Any]
@@ -134,7 +128,7 @@ def _missing(row: Row) -> str:
 
 
 def _drawn_panels(document: Document) -> list[Panel]:
-    return group_panels(document, GROUPS_DRAWN, PANELS_DRAWN)
+    return panels(every_row(document), lambda _: (), GROUPS_DRAWN, PANELS_DRAWN)
 
 
 def group_shares(document: Document) -> Drawing | None:
@@ -200,7 +194,7 @@ def directions(document: Document) -> Drawing | None:
     rows = [
         chart.Row(
             label=f"direction {row['number']}",
-            marks=[Mark(value=row["low_share"], before=0.5, look=Look(mark="o"))],
+            marks=[Mark(value=row["low_share"], band=(0.5, row["low_share"]))],
             note=f"{number(row['variance_share'], 'percent')} of the variation",
         )
         for row in document["directions"]

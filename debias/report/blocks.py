@@ -229,7 +229,7 @@ TOKEN = re.compile(
 
 
 def said(
-    template: str, row: Mapping[str, Any] | None = None, why: str = UNDEFINED, **more: object
+    template: str, row: Mapping[str, Any] | None = None, otherwise: str = UNDEFINED, **more: object
 ) -> Text:
     """A sentence of ours with what a document says in it.
 
@@ -237,13 +237,13 @@ def said(
         template: ```code```, ``{name}`` for a text, ``{name:kind}`` for a number and
             ``{low..high:kind}`` for an interval; ``|why`` at the end: what stands in its place.
         row: Where the names are looked up.
-        why: What stands in the place of a number that says nothing of its own.
+        otherwise: What stands in the place of a number that says nothing of its own.
         more: Other names.
     """
     values, place = {**(row or {}), **more}, 0
     parts: list[Piece] = []
     for found in TOKEN.finditer(template):
-        parts += [template[place : found.start()], *_filled(found.groupdict(), values, why)]
+        parts += [template[place : found.start()], *_filled(found.groupdict(), values, otherwise)]
         place = found.end()
     return pieces((*parts, template[place:]))
 

@@ -265,3 +265,17 @@ def test_drawing_evenly_without_a_number_takes_what_the_smallest_cell_has():
         drawn_evenly(samples, ["tone"], 80, generator)
     with pytest.raises(DataError, match="fewer than the 100 cells"):
         drawn_evenly(samples, ["sample_id"], 20, generator)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["smiling", "tone"], r"no column 'smilling'; columns: smiling, tone; did you mean 'smi"),
+        (["age", "tone"], r"no column 'smilling'; columns: age, tone$"),
+        (["folder"], r"columns: folder; image files alone say no more: .* --table TABLE"),
+    ],
+)
+def test_a_column_that_is_not_there_is_answered_with_what_may_help(columns, message):
+    samples = pd.DataFrame({"sample_id": ["a"], "path": ["/a"], **dict.fromkeys(columns, "x")})
+    with pytest.raises(LabelError, match=message):
+        classes_of(samples, "smilling", None)

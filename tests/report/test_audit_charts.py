@@ -14,10 +14,10 @@ from debias.report.audit_charts import (
     map_figures,
     shares_of_regions,
 )
-from debias.report.audit_groups_view import every_row
+from debias.report.audit_findings import every_row
 from debias.report.charts.maps import _apart
 from debias.report.charts.style import svg
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.pictures import AuditMap, AuditPictures
 
 DOCUMENT = fake_audit()
 

@@ -27,8 +27,7 @@ from debias.report.charts.style import (
     key_above,
     svg,
 )
-from debias.report.pictures import shrink
-from debias.report.pictures_of_audits import AuditMap
+from debias.report.pictures import AuditMap, shrink
 from debias.report.words import escape_label, words
 
 Painted = Callable[[Figure], None]

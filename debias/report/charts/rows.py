@@ -15,6 +15,7 @@ from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
     INK,
+    LINE,
     MUTED,
     Drawing,
     key_above,
@@ -133,6 +134,8 @@ def rows_chart(
             key_above(figure, handles)
         draw_blocks(figure, blocks, axes, key.before)
 
+    two_lines = any("\n" in _in_lines(one.label) for block in blocks for one in block.rows)
+    row = max(row, 2.1 * LINE) if two_lines else row
     titles = sum(0.38 if block.title else 0.1 for block in blocks)
     return draw, 0.85 + titles + row * sum(len(block.rows) for block in blocks)
 
