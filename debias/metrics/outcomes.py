@@ -129,14 +129,7 @@ def outcomes_of_trainings(
     sources: Mapping[str, str] | None = None,
     subjects: pd.Series | None = None,
 ) -> Outcomes:
-    """The trainings of one arm, joined by sample id.
-
-    Args:
-        trainings: One per seed, of the same images, in any order of images.
-        groups: Indexed by sample id.
-        classes: Names of class 0 and 1.
-        sources: Who says which group, by attribute.
-        subjects: Identity, indexed by sample id; None where nobody says.
+    """The trainings of one arm, one per seed, joined by sample id with groups and identities.
 
     Raises:
         EvaluationError: No training, several arms or splits, a seed twice, images that differ

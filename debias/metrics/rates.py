@@ -100,7 +100,7 @@ def measures(
         classes: At least two.
         positive: The class that the rates other than accuracy are about; None for each class
             against the rest.
-        names: Registered rates, in any order; None for all.
+        names: Registered rates; None for all.
 
     Raises:
         EvaluationError: An unknown rate.
@@ -143,18 +143,7 @@ def confusion(
     n_cells: int,
     n_classes: int = 2,
 ) -> Int64[np.ndarray, "g c c"]:
-    """Count the samples of every cell by true and predicted class.
-
-    Args:
-        y_true: (n,) in [0, n_classes).
-        y_pred: (n,) likewise.
-        codes: (n,) cell of each sample, in [0, n_cells).
-        n_cells: How many cells there are, the empty ones included.
-        n_classes: c.
-
-    Returns:
-        (g, c, c), indexed [cell, true class, predicted class].
-    """
+    """Count the samples of every cell; indexed [cell, true class, predicted class]."""
     flat = (codes * n_classes + y_true) * n_classes + y_pred
     counts = np.bincount(flat, minlength=n_cells * n_classes**2)
     return counts.reshape(n_cells, n_classes, n_classes).astype(np.int64)

@@ -29,8 +29,6 @@ class Area:
     Attributes:
         value: In [0, 1]; 0.5 when the score tells nothing.
         variance: DeLong's estimate; NaN when a set has one sample.
-        n_first: Samples of the first set.
-        n_second: Samples of the second set.
     """
 
     value: float
@@ -66,13 +64,8 @@ def auc_by_group(
 
     Members are compared with non-members of the same class only, and the areas of the classes are
     averaged, each weighted by its number of pairs: a score that depends on nothing but the class
-    gets 0.5. The score may be a sampling weight, its logarithm or a rank; only order matters.
-
-    Args:
-        score: (n,), finite; higher is expected for members.
-        labels: (n,), class index.
-        groups: (n,) text; missing values become the group ``unknown``.
-        level: In (0, 1), of the interval, which takes samples as independent.
+    gets 0.5. The score, higher for members, may be a sampling weight, its logarithm or a rank; only
+    order matters. Missing groups are the group ``unknown``; intervals take samples as independent.
 
     Returns:
         Columns group, auc, low, high, n (members of the group), sorted by group. All three numbers
@@ -89,7 +82,10 @@ def auc_by_group(
     rows = []
     for code, name in enumerate(names):
         members = codes == code
-        areas = [_area_within(score, members, labels == label) for label in np.unique(labels)]
+        areas = [
+            area_under_curve(score[members & within], score[~members & within])
+            for within in (labels == label for label in np.unique(labels))
+        ]
         rows.append((name, *_pooled(areas, level), int(members.sum())))
     return pd.DataFrame(rows, columns=["group", "auc", "low", "high", "n"])
 
@@ -106,7 +102,7 @@ def areas_of_people(
         score: (n,), finite; higher is expected for members.
         codes: (n,) cell, -1 for images that are nobody's members but others to everybody.
         people: (n,) who is shown, numbered from 0; None where nobody says.
-        level: Of the intervals, in (0, 1).
+        level: Of the intervals.
 
     Returns:
         Columns ``auc``, ``auc_low``, ``auc_high`` by cell; cells without images have no row. NaN
@@ -160,10 +156,6 @@ def _check(score: Float[np.ndarray, " n"], labels: Codes, groups: Column) -> Non
     wrong = int((~np.isfinite(score)).sum())
     if wrong:
         raise EvaluationError(f"{wrong} of {len(score)} scores are not finite")
-
-
-def _area_within(score: Float[np.ndarray, " n"], members: Column, within: Column) -> Area:
-    return area_under_curve(score[members & within], score[~members & within])
 
 
 def _pooled(areas: Sequence[Area], level: float) -> tuple[float, float, float]:

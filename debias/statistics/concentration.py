@@ -56,15 +56,9 @@ def share_by_group(
         np.bincount(code, _dealt(probability, labels, generator), size) for _ in range(PERMUTATIONS)
     ]
     low, high = np.quantile(dealt, [0.025, 0.975], axis=0)
+    shares = {"before": count / len(code), "after": np.bincount(code, probability, size)}
     return pd.DataFrame(
-        {
-            "group": names,
-            "count": count,
-            "before": count / len(code),
-            "after": np.bincount(code, probability, size),
-            "random_low": low,
-            "random_high": high,
-        }
+        {"group": names, "count": count, **shares, "random_low": low, "random_high": high}
     )
 
 

@@ -87,13 +87,8 @@ def wilson(
 ) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
     """Score interval of a proportion; a building block of ``group_limits``, not printed itself.
 
-    Args:
-        value: Proportion in [0, 1].
-        size: Independent images behind it, above 0; real-valued for correlated ones.
-        z: Quantile of the standard normal distribution, such as 1.96.
-
-    Returns:
-        Lower and upper limits in [0, 1].
+    ``size`` independent images stand behind it, above 0 and real-valued; ``z`` is a quantile of
+    the standard normal distribution, such as 1.96.
 
     Reference:
         Wilson 1927, Journal of the American Statistical Association 22.
@@ -114,12 +109,7 @@ def group_limits(
     1, and Jeffreys' for two groups of which one is small. Their outer limits keep 2 to 28 equal
     groups of 30 to 2,000 images, rates 0.5 to 0.995, at a false alarm in 5 % of data sets (Wilson
     alone: up to 12 %), and cost 0 to 2 points of power at the sizes that plain tables ask for
-    (4 for groups of about 100).
-
-    Args:
-        value: Proportion in [0, 1].
-        size: Independent images behind it, above 0; real-valued for correlated ones.
-        z: Quantile of the standard normal distribution.
+    (4 for groups of about 100). Arguments as in ``wilson``.
     """
     low, high = wilson(value, size, z)
     tail, hits = ndtr(-np.asarray(z)), value * size
@@ -138,11 +128,11 @@ def difference_limits(
     level: float,
     wider: float | Figures = 1.0,
 ) -> tuple[Figures, Figures]:
-    """Interval of ``first - second`` for two groups.
+    """Interval of ``first - second``, two proportions with so many independent images behind them.
 
     Args:
-        first: Proportion in [0, 1].
-        first_size: Independent images behind it, above 0.
+        first: In [0, 1].
+        first_size: Above 0.
         second: Likewise.
         second_size: Likewise.
         level: In (0, 1), already adjusted for the number of comparisons.
@@ -188,11 +178,7 @@ def difference_p_value(
 def holm(p: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
     """Adjust p-values so that a false alarm among all of them has at most their level.
 
-    Args:
-        p: In [0, 1]; NaN for a comparison that was not made, which stays NaN and does not count.
-
-    Returns:
-        In [0, 1], never below p.
+    NaN for a comparison that was not made stays NaN and does not count.
 
     Reference:
         Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal
@@ -294,8 +280,7 @@ def detectable_gap(
         rate: In [0, 1], such as the rate over both groups together.
         n1: How many independent images the first group is worth; real-valued.
         n2: Likewise, of the second group.
-        level: Of the two-sided interval that decides, in (0, 1), adjusted for the number of
-            comparisons.
+        level: Of the two-sided interval that decides, adjusted for the number of comparisons.
         power: Probability of finding the gap, in (0, 1).
 
     Returns:

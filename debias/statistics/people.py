@@ -45,11 +45,7 @@ def kish(
 ) -> PerCell:
     """Independent images of each cell if those of one unit are all alike; NaN without images.
 
-    Args:
-        codes: (u,) cell of each unit.
-        size: (u,) its images.
-        n_cells: g.
-        times: (u,) how many units there are of its kind.
+    ``size`` is the images of each unit, ``times`` how many units there are of its kind.
 
     Reference:
         Kish, "Survey Sampling", 1965: (sum c)^2 / sum c^2 over the c images of each unit.
@@ -137,15 +133,7 @@ def bootstrap(
     generator: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> Clusters:
-    """Draw people with replacement within each cell, so that every replicate holds every cell.
-
-    Args:
-        units: The images of each person.
-        found: The rates to form.
-        level: Of the percentile limits, in (0, 1).
-        generator: Of the draws.
-        replicates: b.
-    """
+    """Draw people with replacement within each cell, so that every replicate holds every cell."""
     above, below = counted(units.table, found)  # (u, m)
     hits, misses = (_summed(units, (part > 0).astype(float)) for part in (above, below - above))
     value = ratio(_summed(units, above), _summed(units, below))
@@ -175,9 +163,7 @@ def kinds(
 ) -> tuple[Int64[np.ndarray, "r w"], Int64[np.ndarray, " r"]]:
     """Distinct rows and how often each occurs: by cell, the most frequent of a cell first.
 
-    Args:
-        rows: (u, w) the cell of each unit, and what is counted of it.
-        times: (u,) how many units a row stands for; None for one.
+    A row is the cell of a unit, and what is counted of it; it stands for so many ``times``.
     """
     distinct, place = np.unique(rows, axis=0, return_inverse=True)
     count = np.bincount(place.ravel(), weights=times, minlength=len(distinct)).astype(np.int64)
@@ -227,12 +213,6 @@ def shared_people(
     Someone who is always taken for smiling is right where that is true and wrong where it is not:
     two cells then move apart together, and are less certain than two independent ones. Where
     people make two cells alike, nothing is gained: the factor is never below 1.
-
-    Args:
-        units: The images of each person.
-        found: The rates.
-        first: (p,) one cell of each pair.
-        second: (p,) the other.
 
     Returns:
         (p, m) factors of the standard error, from 1 to the root of 2, by linearised rates.
