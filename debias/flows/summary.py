@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from debias.report import audit_findings
 from debias.report import blocks as b
 from debias.report.arms import fairness_of
 from debias.report.markdown import code, markdown, text
@@ -22,6 +23,14 @@ def as_markdown(document: Mapping[str, Any]) -> str:
     title = f"# {text(document['name'])}: {text(document['opening']['headline'])}"
     lines = where(page, document["run"]["mlflow"])
     return "\n\n".join([title, markdown([*said, *_groups(document), *steps]), "\n".join(lines)])
+
+
+def audit_as_markdown(document: Mapping[str, Any]) -> str:
+    """Verdicts, what is missing, the annotated groups, and where to look further."""
+    page = Path(document["run"]["folder"]).absolute() / "audit.html"
+    title = f"# {text(document['name'])}: who is missing?"
+    said = markdown(audit_findings.summary(document))
+    return "\n\n".join([title, said, *where(page, document["run"]["mlflow"])])
 
 
 def _groups(document: Mapping[str, Any]) -> Iterator[b.Block]:

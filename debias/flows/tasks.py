@@ -13,8 +13,8 @@ from prefect.states import Failed
 from prefect.tasks import Task
 
 from debias.errors import ArtifactCorruptError, ArtifactError, PipelineError
-from debias.tracking.connect import choose_tracking
 from debias.tracking.progress import Advance
+from debias.tracking.tracker import choose_tracking
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -12,12 +12,12 @@ from jaxtyping import Float64, Int64
 
 from debias import __version__
 from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
-from debias.auditing.latent_pages import anomalies
+from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
-from debias.density import DensityEstimator, HistogramDensity
+from debias.density import DensityEstimator, HistogramDensity, compares
 from debias.errors import EmptyDatasetError
 from debias.ingesting.build import ACCOUNT
-from debias.models import ConvVAENetwork, Pretrained
+from debias.models import Decodes, Explains
 from debias.models import galleries as generation
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
@@ -111,7 +111,9 @@ def _build(job: Job, key: str, parts: AuditParts) -> Artifact:
     if network is not None:
         pages = drawn_by_the_model(job, network, Placed(store=store, latents=latents), report, nats)
         drawn = pages.arrays
-        document |= {"latent_pages": pages.section, "anomalies": anomalies(store.ids(rows), nats)}
+        document["latent_pages"] = pages.section
+        if nats is not None:
+            document["anomalies"] = anomalies(store.ids(rows), nats)
         document["limits"] = [*document["limits"], *pages.left_out]
     with job.create(STAGE, key, start) as folder:
         report.images.to_parquet(folder / IMAGES, index=False)
@@ -131,18 +133,19 @@ def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
     return rows
 
 
-def _network(job: Job, parts: AuditParts) -> ConvVAENetwork | None:
-    """The trained VAE; None where latents come from elsewhere."""
-    if isinstance(job.config.representation.model, Pretrained):
+def _network(job: Job, parts: AuditParts) -> Decodes | None:
+    """The trained network; None where latents come from elsewhere, or it draws nothing."""
+    if not job.config.representation.model.trained:
         return None
     opened = load_representation(job, parts.representation)
-    assert isinstance(opened, ConvVAENetwork)
-    return opened
+    return opened if isinstance(opened, Decodes) else None
 
 
 def _nats(
-    job: Job, network: ConvVAENetwork, store: FaceStore, rows: Int64[np.ndarray, " n"]
-) -> Float64[np.ndarray, " n"]:
+    job: Job, network: Decodes, store: FaceStore, rows: Int64[np.ndarray, " n"]
+) -> Float64[np.ndarray, " n"] | None:
+    if not isinstance(network, Explains):
+        return None
     batches = Batches(store, AT_ONCE, job.compute.device).evaluate(rows)
     return generation.nats(network, batches, job.compute)
 
@@ -163,7 +166,7 @@ def _question(job: Job, parts: AuditParts, data: Placed) -> Question:
 
 def _density(job: Job) -> DensityEstimator:
     """That of the recipe; a ratio says nothing about one set alone."""
-    return job.config.density if job.config.density.name != "ratio" else HistogramDensity()
+    return HistogramDensity() if compares(job.config.density) else job.config.density
 
 
 def _second(

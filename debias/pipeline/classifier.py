@@ -154,7 +154,7 @@ def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -
     rule = run.config.arms[predictions.arm]
     tracker.params({"arm": predictions.arm, "seed": predictions.seed, "label": faces.label})
     tracker.params({"weighting": dump(rule), "classifier": dump(run.config.classifier)})
-    if rule.needs_density:
+    if "density" in rule.needs:
         tracker.params({"density": dump(run.config.density)})
     tracker.metrics(_metrics(report))
     tracker.table("by_group", side_by_side(report.by_group))

@@ -18,18 +18,25 @@ from debias.pipeline import findings
 from debias.pipeline.about import about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
 from debias.pipeline.faces import SPLIT as REFERENCE
-from debias.pipeline.fairness import arm_comparisons, arm_reports, arm_trainings
+from debias.pipeline.fairness import (
+    arm_comparisons,
+    arm_reports,
+    arm_trainings,
+    small_test_groups,
+    small_training_groups,
+    without,
+)
+from debias.pipeline.findings import sentence, situations
 from debias.pipeline.history import load_history
 from debias.pipeline.parts import Stages
-from debias.pipeline.representation import faces_may_be_shown, is_trained
-from debias.pipeline.situation import sentence, situations
+from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
 from debias.pipeline.step import Run
 from debias.pipeline.weights import load_multiples
-from debias.pipeline.withholding import small_test_groups, small_training_groups, without
 from debias.plugins import dump
 from debias.report import for_whom
 from debias.report.words import arm_name
 from debias.seeding import numpy_generator
+from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.storage.sealed import write_json
 from debias.types import BASELINE, FaceStore
@@ -191,7 +198,7 @@ def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
         return []
     baseline = reports[BASELINE]
     arms = [arm for arm in reports if arm != BASELINE]
-    level = metrics.bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
+    level = bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
     return [
         metrics.paired_change(baseline, reports[arm], quantity, level)
         for arm in arms
@@ -223,9 +230,9 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     generator = numpy_generator(run.config.seed, "report/samples")
     some = np.sort(generator.choice(train, min(SHOWN, len(train)), replace=False))
     found: dict[str, Any] = {"samples": faces.images[some]}
-    if is_trained(run):
+    if drew(stages.representation):
         found |= _drawn_by_the_model(stages.representation, faces)
-    rarity = next((arm for arm in stages.weights if run.config.arms[arm].needs_density), None)
+    rarity = next((arm for arm in stages.weights if "density" in run.config.arms[arm].needs), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]
@@ -238,7 +245,7 @@ def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     train, found = faces.rows("train"), {}
     for arm, weights in stages.weights.items():
         rule = run.config.arms[arm]
-        if rule.needs_reference or weights.read_json("figures.json").get("estimated"):
+        if "reference" in rule.needs or weights.read_json("figures.json").get("estimated"):
             order = np.argsort(-load_multiples(weights), kind="stable")
             ends = order[:SHOWN], order[::-1][:SHOWN]
             found[arm] = tuple(faces.images[train[end]] for end in ends)

@@ -5,7 +5,6 @@ from typing import Any
 from debias.auditing.audit import declared_shares, require_declarable, require_enough
 from debias.errors import DataError, DatasetSmallerThanBatchError
 from debias.ingesting.build import ingest_faces
-from debias.models.pretrained import Pretrained
 from debias.pipeline.audit import AuditParts, audited_rows, build_audit
 from debias.pipeline.earlier import build_earlier
 from debias.pipeline.faces import build_reference
@@ -56,7 +55,7 @@ def require_trainable(job: Job, store: FaceStore) -> None:
         if not len(store.rows(split)):
             raise DataError(f"no image is left for {split}; see selection in the config")
     size = len(store.rows("train"))
-    if not isinstance(recipe.model, Pretrained) and size < recipe.training.batch_size:
+    if recipe.model.trained and size < recipe.training.batch_size:
         raise DatasetSmallerThanBatchError(
             f"there are {size} training images, fewer than one batch of "
             f"{recipe.training.batch_size}; set representation.training.batch_size to "

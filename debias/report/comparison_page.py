@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from debias.report import blocks as b
-from debias.report.fairness_charts import chart_names, compared_metrics, comparison_figures
+from debias.report.charts.style import chart_names
+from debias.report.fairness_charts import compared_metrics, comparison_figures
 from debias.report.fairness_page import (
     HOW_TO_READ,
     QUALITIES,

@@ -5,10 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from debias.report import blocks as b
-from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN, arm_style
-from debias.report.fairness_charts import MEASURES_DRAWN, chart_names, fairness_figures
+from debias.report.charts.style import (
+    GROUPS_DRAWN,
+    MEASURES_DRAWN,
+    PANELS_DRAWN,
+    arm_style,
+    chart_names,
+)
+from debias.report.fairness_charts import fairness_figures
 from debias.report.html import put, render
-from debias.report.opening import headline, told
+from debias.report.opening import first_metric, headline, told
 from debias.report.panels import (
     UNJUDGED,
     Panel,
@@ -172,9 +178,8 @@ def summary(document: Document) -> Iterator[b.Block]:
 
 
 def _opening(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    said, metric = told(document)
-    yield b.Sentence(said, "lead")
-    yield from interval_chart(document, drawn, metric)
+    yield b.Sentence(told(document), "lead")
+    yield from interval_chart(document, drawn, first_metric(document))
     yield verdict(document["verdict"], document["margin"])
     yield from cautions(document["notes"])
 
@@ -331,7 +336,7 @@ def other_charts(
     document: Document, drawn: Mapping[str, bytes], tallied: Document, most: int
 ) -> Iterator[b.Block]:
     """The rates of every group, a chart a measure; one is at the top of the page."""
-    first = told(document)[1]
+    first = first_metric(document)
     names = chart_names("intervals_by_group", document["metrics"], most)
     if not any(name in drawn for name in names.values()):
         yield b.Sentence("No group has a rate that can be shown.")

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from debias.metrics.rates import RATES
 from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.panels import UNJUDGED, Row
 from debias.report.readings import is_worse_high
@@ -19,21 +20,7 @@ Document = Mapping[str, Any]
 LONGER = 4  # times as many epochs for a classifier that learned nothing
 MORE = 2  # times as many test images where there are too few
 _OPEN = "cannot tell"
-# Of one group and one measure: what is counted of what, what they are called, and the headline.
-_SPOKEN = {
-    "accuracy": (
-        "images of {group}", "are answered rightly",
-        "{who} is right less often about {group} than about {other}",
-    ),
-    "true_positive_rate": (
-        "“{positive}” images of {group}", "are called so",
-        "{who} recognises “{positive}” less often in {group} than in {other}",
-    ),
-    "false_positive_rate": (
-        "“{negative}” images of {group}", "are called “{positive}”",
-        "{who} mistakes {group} for “{positive}” more often than {other}",
-    ),
-}  # fmt: skip
+_SPOKEN = {name: rate.said for name, rate in RATES.items() if rate.said}
 # The other side of a measure: what rises and falls with it where a classifier says yes more often.
 _BESIDE = {
     "true_positive_rate": "false_positive_rate",
@@ -62,7 +49,7 @@ def opening(document: Document) -> dict[str, Any]:
     else:
         row = _largest(fairness)
         changes = _changes(document, row) if row is not None else []
-        first, sentences = headline(fairness), [told(fairness)[0], *changes, *failed]
+        first, sentences = headline(fairness), [told(fairness), *changes, *failed]
     return {
         "headline": first,
         "sentences": [task, *sentences],
@@ -93,22 +80,26 @@ def headline(fairness: Document) -> str:
     return _SPOKEN[row["metric"]][2].format(who=who, group=group, other=other, positive=positive)
 
 
-def told(fairness: Document) -> tuple[str, str]:
-    """By how much and how sure, in numbers of a hundred, and the measure that this is about.
+def first_metric(fairness: Document) -> str:
+    """The measure that the headline and the first picture are about."""
+    row = _largest(fairness)
+    return str(row["metric"] if row else fairness["metrics"][0])
+
+
+def told(fairness: Document) -> str:
+    """By how much and how sure, in numbers of a hundred.
 
     Args:
         fairness: One classifier.
     """
-    first = str(fairness["metrics"][0])
     if not fairness["attributes"]:
-        return "No group is annotated: only figures over all images can be given.", first
+        return "No group is annotated: only figures over all images can be given."
     row = _largest(fairness)
     sentence = str(fairness["verdict"]["sentence"])
     if row is None:
-        return sentence, first
+        return sentence
     said = _difference(fairness, row)
-    is_found = row["verdict"] == "difference_found"
-    return said if is_found else f"{said} {sentence}", str(row["metric"])
+    return said if row["verdict"] == "difference_found" else f"{said} {sentence}"
 
 
 def _task(document: Document) -> str:

@@ -41,7 +41,7 @@ from debias.report.fairness_page import (
 )
 from debias.report.html import put
 from debias.report.html import render as as_html
-from debias.report.opening import learned, told
+from debias.report.opening import first_metric, learned
 from debias.report.panels import Row, largest_gap_first
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
 from debias.report.readings import reading_of
@@ -161,10 +161,13 @@ def _sd(value: float | None) -> tuple[b.Piece, ...]:
 
 
 def _worst(document: Document, arm: str) -> Row | None:
-    """The row of accuracy of the group whose mean over the trainings is lowest."""
-    group = document["arms"][arm]["mean"]["extremes"].get("worst_group")
-    rows = document["arms"][arm]["mean"]["by_group"]
-    return next((r for r in rows if r["group"] == group and r["metric"] == "accuracy"), None)
+    """The row of accuracy of the group whose mean over the trainings is lowest, with its spread."""
+    mean = document["arms"][arm]["mean"]
+    key = mean["extremes"].get("worst_group"), "accuracy"
+    rows = document["fairness"][arm]["by_group"]
+    found = next((row for row in rows if (row["group"], row["metric"]) == key), None)
+    spread_ = (row.get("sd") for row in mean["by_group"] if (row["group"], row["metric"]) == key)
+    return found and {**found, "sd": next(spread_, None)}
 
 
 def steps(next_: Sequence[Mapping[str, Any]]) -> Iterator[b.Step]:
@@ -179,7 +182,7 @@ def _opening(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
     baseline = _baseline(document)
     opening, judged = document["opening"], _judged(document)
     yield b.Sentence(" ".join(opening["sentences"]), "lead")
-    yield from interval_chart(baseline, drawn, told(baseline)[1])
+    yield from interval_chart(baseline, drawn, first_metric(baseline))
     for kind, link in (("harm", b.Link("who was harmed", "#harmed")),
                        ("gain", b.Link("what changed", "#change"))):  # fmt: skip
         for arm, found in judged.items():
@@ -609,7 +612,7 @@ def _model(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -
 
 
 def _dimensions(facts: Mapping[str, Any]) -> b.Sentence:
-    every, active = (b.Value(facts[key], "count") for key in ("latent_dim", "active_units"))
+    every, active = (b.Value(facts.get(key), "count") for key in ("latent_dim", "active_units"))
     if "file" in facts:
         return b.Sentence((
             "Each face is described by ", every, " numbers from ", b.Code(str(facts["file"])),

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias import ingesting as ingest
 from debias.errors import (
     ArtifactCorruptError,
     EmptyDatasetError,
@@ -19,7 +18,9 @@ from debias.errors import (
 from debias.ingesting import decoded as decoding
 from debias.ingesting import parts
 from debias.ingesting.build import PAIRS, QUARANTINE, STAGE, ingest_faces
-from debias.pipeline.recipe import parse_faces
+from debias.ingesting.quarantine import read_quarantine
+from debias.ingesting.rules import FacesRecipe
+from debias.pipeline.recipe import load
 from debias.storage.artifacts import RunFolder, load_faces
 from debias.storage.sealed import MANIFEST
 from debias.types import ReadBlock, Rejected
@@ -76,7 +77,7 @@ class Faces:
                 "subject_column": "who",
             },
         }  # fmt: skip
-        return parse_faces(tree | changes, overrides)
+        return load(FacesRecipe, tree | changes, overrides)
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_what_cannot_be_read_is_listed_with_its_group_and_nothing_is_lost(faces,
     (faces.root / "gone.jpg").unlink()
     artifact = ingest_faces(faces.recipe(), place)
     assert len(load_faces(artifact).images) == 120
-    records = ingest.read_quarantine(artifact.path / QUARANTINE)
+    records = read_quarantine(artifact.path / QUARANTINE)
     found = {record["path"].rpartition("/")[2]: record for record in records}
     assert set(found) == {"broken.jpg", "gone.jpg"}
     assert found["broken.jpg"]["reason"] == "not decodable"
@@ -216,7 +217,7 @@ def test_copies_are_dropped_and_contradictions_among_them_named(faces, place):
     pairs = pd.read_parquet(artifact.path / PAIRS)
     exact = pairs[pairs["kind"] == "exact"]
     assert exact["conflict"].tolist() == ["smiling"]
-    (record,) = ingest.read_quarantine(artifact.path / QUARANTINE)
+    (record,) = read_quarantine(artifact.path / QUARANTINE)
     assert record["reason"] == "exact duplicate"
 
 
@@ -241,7 +242,7 @@ def test_a_given_split_that_divides_a_photograph_is_refused_or_repaired(faces, p
     artifact = ingest_faces(faces.recipe("selection.leaks=drop", data=data), place)
     # With the photograph all of its person's images go: who is tested is not trained on.
     assert len(load_faces(artifact).images) == 118
-    records = ingest.read_quarantine(artifact.path / QUARANTINE)
+    records = read_quarantine(artifact.path / QUARANTINE)
     assert [record["reason"] for record in records] == ["also in the test set"] * 3
 
 
@@ -297,7 +298,9 @@ def _without(block, ids):
 
 
 def test_faces_without_labels_make_a_store_too(faces, place):
-    recipe = parse_faces({"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE})
+    recipe = load(
+        FacesRecipe, {"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE}
+    )
     store = load_faces(ingest_faces(recipe, place))
     assert store.classes == ("unlabelled",)
     assert set(store.samples["split"]) == {"train", "validation", "test"}
@@ -307,7 +310,7 @@ def test_a_folder_in_which_nothing_can_be_read_is_refused(tmp_path, place):
     (tmp_path / "x").mkdir()
     for number in range(3):
         (tmp_path / "x" / f"{number}.png").write_bytes(b"no")
-    recipe = parse_faces({"data": {"name": "images", "root": str(tmp_path / "x")}})
+    recipe = load(FacesRecipe, {"data": {"name": "images", "root": str(tmp_path / "x")}})
     with pytest.raises(EmptyDatasetError, match="none of 3"):
         ingest_faces(recipe, place)
 
@@ -331,7 +334,7 @@ def test_faces_that_no_detector_found_count_for_their_group(faces, place):
         ingest_faces(faces.recipe("ingest.framing=box", "ingest.most_rejected=0.5"), place)
     rules = ("ingest.most_rejected=0.5", "ingest.most_group_ratio=30")
     artifact = ingest_faces(faces.recipe("ingest.framing=box", *rules), place)
-    records = ingest.read_quarantine(artifact.path / QUARANTINE)
+    records = read_quarantine(artifact.path / QUARANTINE)
     assert {record["reason"] for record in records} == {"no position of the face"}
     assert {record["groups"]["group"] for record in records} == {"b"}
     counts = artifact.read_json("account.json")["counts"]
@@ -365,7 +368,7 @@ def test_a_store_is_data_for_another_recipe(faces, place):
     artifact = ingest_faces(faces.recipe(), place)
     pointer = {"faces": artifact.key, "name": "x"}
     (place.path / "store.json").write_text(json.dumps(pointer))
-    recipe = parse_faces(
+    recipe = load(FacesRecipe, 
         {
             "data": {"name": "store", "root": str(place.path)}, "label": "smiling",
             "attributes": ["group"], "image_size": SIZE,
@@ -413,12 +416,14 @@ def test_one_person_spelled_twice_is_one_person(faces, place):
 
 
 def test_more_files_left_out_are_another_store(faces, place):
-    recipe = parse_faces({"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE})
+    recipe = load(
+        FacesRecipe, {"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE}
+    )
     first = ingest_faces(recipe, place)
     (faces.root / "notes.txt").write_text("no image")
     second = ingest_faces(recipe, place)
     assert second.key != first.key
-    (record,) = ingest.read_quarantine(second.path / QUARANTINE)
+    (record,) = read_quarantine(second.path / QUARANTINE)
     assert record["reason"] == "not an image file"
 
 
@@ -442,6 +447,6 @@ def test_a_column_called_label_is_kept(faces, place):
     assert set(load_faces(artifact).samples["label_text"]) == {"yes", "no"}
     (place.path / "store.json").write_text(json.dumps({"faces": artifact.key}))
     data = {"name": "store", "root": str(place.path)}
-    recipe = parse_faces({"data": data, "label": "label", "image_size": SIZE})
+    recipe = load(FacesRecipe, {"data": data, "label": "label", "image_size": SIZE})
     again = load_faces(ingest_faces(recipe, RunFolder(place.path.parent / "again")))
     assert again.classes == ("no", "yes")

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from recording_tracking import RecordingTracking
 
 from debias.errors import DataError
 from debias.models import REPRESENTATIONS
 from debias.pipeline import build_faces, build_representation, mitigate, open_run
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.representation import encode_store, is_trained
 from debias.storage.artifacts import load_faces, load_latents
-from debias.tracking.tracker import RecordingTracking
 from debias.types import FaceStore
 
 SMALL = [
@@ -31,7 +31,9 @@ SMALL = [
 
 def opened(folder, model, *overrides):
     text = yaml.safe_dump(model, default_flow_style=True).strip()
-    return open_run(load_config(None, [*SMALL, f"representation.model={text}", *overrides]), folder)
+    return open_run(
+        load(RunConfig, None, [*SMALL, f"representation.model={text}", *overrides]), folder
+    )
 
 
 class Quarters(torch.nn.Module):

@@ -1,5 +1,0 @@
-"""What a template prints."""
-
-from typing import Any
-
-View = dict[str, Any]
