@@ -57,7 +57,7 @@ def test_a_number_is_printed_beside_the_exact_one_and_a_missing_one_is_never_zer
     assert read.numbers == [[0.82349, "82.3%"]]
     assert "withheld" in read.visible
     assert markdown([b.Sentence(("it is ", known, ", ", gone))]) == "it is 82.3%, withheld"
-    assert str(b.joined(b.between(None, 1.0, "percent"))[0]) == "undefined"
+    assert str(b.between(None, 1.0, "percent")) == "undefined"
 
 
 def test_a_long_table_is_cut_in_parts_on_a_page_and_to_a_screen_elsewhere():
