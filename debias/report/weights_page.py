@@ -12,12 +12,12 @@ from debias.report.html import render
 from debias.report.pictures import Pictures, sheets
 from debias.report.words import TIMES, arm_name, full_group_name, is_number, number, words
 from debias.types import BASELINE
-from debias.weighting.reach import SLACK
 
 Document = Mapping[str, Any]
 Drawing = tuple[Callable[[Figure], None], float]
 WIDTH = 7.6  # inches
 COLUMNS = 6
+SLACK = 1e-9  # rounding must not look like an effect
 MEANINGS = (
     ("effective_samples", "count", "effective sample size: a mean over a weighted draw varies as "
      "much as one over this many plain samples"),
