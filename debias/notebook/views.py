@@ -23,7 +23,7 @@ Drawing = tuple[Callable[["Figure"], None], float]  # fills a figure; its height
 WIDTH = 7.6  # inches
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Look:
     """What there is to see: a whole page as HTML, and charts by name, made when called."""
 
@@ -73,21 +73,21 @@ def plot(value: object, chart: str | None) -> "Figure":
 def of_fairness(document: Mapping[str, Any]) -> Look:
     """One classifier."""
     from debias.report import fairness_charts, fairness_page
+    from debias.report.html import render
 
-    return Look(
-        page=partial(fairness_page.render_fairness, document),
-        drawings=partial(fairness_charts.fairness_drawings, document),
-    )
+    drawings = partial(fairness_charts.fairness_drawings, document)
+    figures = fairness_charts.fairness_figures
+    return Look(lambda: render(fairness_page.page(document, figures(document))), drawings)
 
 
 def of_comparison(document: Mapping[str, Any]) -> Look:
     """Two classifiers."""
     from debias.report import comparison_page, fairness_charts
+    from debias.report.html import render
 
-    return Look(
-        page=partial(comparison_page.render_comparison, document),
-        drawings=partial(fairness_charts.comparison_drawings, document),
-    )
+    drawings = partial(fairness_charts.comparison_drawings, document)
+    figures = fairness_charts.comparison_figures
+    return Look(lambda: render(comparison_page.page(document, figures(document))), drawings)
 
 
 def of_run(document: Mapping[str, Any], page: Path) -> Look:

@@ -20,8 +20,7 @@ from debias.report.audit_blocks import (
 from debias.report.audit_findings import every_row
 from debias.report.blocks import said, table
 from debias.report.charts.style import GROUPS_DRAWN
-from debias.report.panels import panels
-from debias.report.readings import source_name
+from debias.report.readings import panels, source_name
 from debias.report.words import (
     amount,
     attribute_name,

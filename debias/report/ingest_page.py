@@ -24,9 +24,8 @@ from debias.report.ingest_findings import (
     overall_share,
     short_name,
 )
-from debias.report.panels import Panel, panels
 from debias.report.pictures import shrink, webp
-from debias.report.readings import source_name
+from debias.report.readings import Panel, panels, source_name
 from debias.report.words import (
     TIMES,
     amount,

@@ -20,10 +20,10 @@ from debias.report.fairness_charts import (
     gap_change,
     intervals_by_group,
     possible,
-    run_figures,
+    run_drawings,
     scores,
 )
-from debias.report.panels import harm_first, panels
+from debias.report.readings import harm_first, panels
 from debias.report.words import TIMES
 
 MULTICLASS = fake_fairness(classes=("angry", "happy", "sad"), reference=f"{TONE}:light")
@@ -318,7 +318,7 @@ def test_measures_of_a_comparison_keep_their_usual_order(comparison):
 
 
 def test_a_run_draws_all_arms_together_and_each_change_alone(fairness, comparison):
-    names = set(run_figures({"uniform": fairness}, {"latent": comparison}))
+    names = set(run_drawings({"uniform": fairness}, {"latent": comparison}))
     assert {"intervals_by_group", "detectable", "change_by_group_latent"} <= names
 
 

@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 from fake_fairness import fake_comparison, fake_fairness, small
 from fake_run import fake_document
-from reading import FORBIDDEN, Page
+from reading import FORBIDDEN, Page, render, render_comparison, render_fairness
 
 import debias
 from debias.report import Pictures
-from debias.report.comparison_page import render_comparison
-from debias.report.fairness_page import render_fairness
-from debias.report.run_page import render
 
 ROOT = Path(debias.__file__).parent
 PASSED = re.compile(r"\bPASS(?:ED)?\b")
