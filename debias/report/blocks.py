@@ -235,10 +235,11 @@ def _filled(
         return (Code(token["code"]),)
     if token["strong"]:
         return (Strong(token["strong"]),)
-    value, kind = values[token["name"] or ""], token["kind"] or "plain"
+    name, kind = token["name"] or "", token["kind"] or "plain"
+    value = values.get(name) if token["kind"] else values[name]
     why = why if token["why"] is None else token["why"]
     if token["end"]:
-        value = between(value, values[token["end"]], kind, why)
+        value = between(value, values.get(token["end"]), kind, why)
     elif token["kind"]:
         value = Value(value, kind, why)
     return () if isinstance(value, Value) and not str(value) else pieces(value)

@@ -21,9 +21,8 @@ LEADS = {
     "gain": "At least one group is served better than before, or a gap is narrower:",
 }
 IN_THE_PICTURE = (
-    "Left: from the upright stroke (before) to the mark (after). Right: the change alone, with "
-    "intervals. A cross in orange is a group that became worse; filled marks are changes that were "
-    "found, hollow ones cannot be told from chance."
+    "Left: from the stroke (before) to the mark (after). Right: the change with its intervals. An "
+    "orange cross became worse; filled: found, hollow: cannot be told from chance."
 )
 
 
@@ -34,8 +33,7 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     resized = [row for row in document["sizes"] if row["before"] != row["after"]]
     sizes = (
         b.Sentence(
-            "The data differ between the two, so a change of a rate can come from other images "
-            "instead of another classifier."
+            "The data differ, so a rate can have changed by other images, not another classifier."
         ),
         _sizes(resized, lambda row: w.full_group_name(row["group"])),
     )
@@ -170,9 +168,8 @@ def _many(document: Document, same: bool) -> Iterator[b.Block]:
 
 def _different(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     yield b.Sentence(
-        f"{directions(document)} A gap can also become narrower because somebody is served worse; "
-        "the changes of each group below tell. In the picture a gap is one group's rate minus "
-        "another's; at 0 the two are equal."
+        f"{directions(document)} A gap can also narrow because somebody is served worse; the "
+        "changes of each group below tell. A gap is one group's rate minus another's."
     )
     names = chart_names("gap_change", compared_metrics(document))
     shown = {metric: drawn[name] for metric, name in names.items() if name in drawn}
@@ -320,8 +317,8 @@ def trade(document: Document, most: int | None = None) -> Iterator[b.Block]:
     if tables[1:]:
         yield b.Fold("The same by group", tuple(tables[1:]), f"{len(tables) - 1:,} groups")
     yield b.Sentence(
-        "Side by side, so that a gain in one that was paid for by another is seen. These "
-        "differences carry no interval here; those of the rates are in the tables of changes.",
+        "So that a gain paid for by another measure is seen; intervals are in the tables of "
+        "changes.",
         "note",
     )
 
@@ -369,17 +366,11 @@ def _unseen(rows: Sequence[Row]) -> str:
     unread = sum(row["reason"] in r.UNJUDGED for row in open_)
     if not open_:
         return ""
-    said = (
-        f"{len(open_):,} of {len(rows):,} comparisons came to no verdict: a harm could be among "
-        "them."
-    )
+    said = f"{len(open_):,} of {len(rows):,} comparisons came to no verdict; any could be a harm."
     if len(open_) == len(rows):
         said = "No comparison came to a verdict: a harm could be in any of them."
     if unread:
-        said += (
-            f" {unread:,} of them concern{'s' * (unread == 1)} groups that are too small, empty or "
-            "withheld, or images without a label."
-        )
+        said += f" In {unread:,} a group is too small, empty, withheld, or has no label."
     return said
 
 
@@ -387,9 +378,8 @@ def _numbers(document: Document) -> Iterator[b.Block]:
     yield b.Sentence("The JSON file of this page holds the same numbers, unrounded.")
     yield from all_changes(document, "Changes by {}", "Changes of gaps in {}")
     yield b.Sentence(
-        "“fixed” counts the images that were wrong and became right, “broken” the others; means "
-        "over the trainings.", "note",
-    )  # fmt: skip
+        "“fixed”: images that were wrong and became right; “broken”: the others. Means.", "note"
+    )
 
 
 def all_changes(document: Document, rates: str, gaps: str) -> Iterator[b.Block]:

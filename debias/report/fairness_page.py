@@ -159,10 +159,7 @@ def cautions(notes: Iterable[str]) -> Iterator[b.Sentence]:
 
 def _which(document: Document) -> Iterator[b.Block]:
     yield from which_groups(document)
-    yield b.to_do(
-        "check that the people you worry about are here. Nothing on this page is known about a "
-        "group that is not listed."
-    )
+    yield b.to_do("check that the people you worry about are listed; of others nothing is known.")
 
 
 def which_groups(document: Document) -> Iterator[b.Block]:
@@ -241,11 +238,9 @@ def sizes(document: Document) -> Iterator[b.Block]:
         title = f"Images by {w.attribute_name(attribute)}"
         yield b.Table(("group", *who, *map(r.counted, metrics)), lines, title, look="tight")
     yield b.Sentence(
-        f"A rate resting on fewer than {minimum} images is shown in grey and takes no part in any "
-        f"verdict. “withheld (counts < {below})” stands where fewer than {below} images were "
-        "counted, or where the number would let a reader work out such a count of somebody else. "
-        "Nothing to count is “no images” or the like; it is never 0%. Images with “no group "
-        "label” are counted, but take no part in any verdict.",
+        f"Rates resting on fewer than {minimum} images are grey and in no verdict, as are images "
+        f"with “no group label”. “withheld (counts < {below})”: fewer than {below}, or a "
+        "number from which so few could be worked out; “no images” or the like is never 0%.",
         "note",
     )
 
@@ -307,8 +302,8 @@ def largest(document: Document, most: int, title: str, note: str) -> Iterator[b.
         yield b.Heading(title, note)
         yield gap_table(list(first.values())[:most], document)
         yield b.Sentence(
-            "“difference” is group minus comparison, in percentage points (pp). “detectable” is "
-            "the smallest gap that groups of these sizes would show in four of five such studies.",
+            "“difference”: group minus comparison, in percentage points (pp). “detectable”: the "
+            "smallest gap that four of five such studies would show.",
             "note",
         )
 
@@ -371,14 +366,13 @@ def _sure(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
             yield chart
     if shown:
         yield b.to_do(
-            "where a bar is longer than a gap that would matter to you, collect more test images "
-            "of that group before concluding anything."
+            "where a bar is longer than a gap that matters to you, collect more test images of "
+            "that group before concluding anything."
         )
     if document["spread"]:
         said = (
-            "The highest minus the lowest of several groups is never negative, so some of it is "
-            "always chance. It gives no verdict. A variance near zero or below it is no more than "
-            "chance would show."
+            "Never negative, so some of it is always chance; it gives no verdict. A variance near "
+            "zero or below is no more than chance would show."
         )
         inside = (spread(document), b.Sentence(said, "note"))
         yield b.Fold("Highest minus lowest group", inside, BY_CHANCE)
@@ -392,9 +386,8 @@ def detectable(svg: bytes, metric: str) -> b.Chart:
         svg,
         f"Smallest gap in {r.metric_name(metric)} that the sizes of two groups would show, beside "
         "the gap seen",
-        "Each group stands beside the one with which it can be compared most sharply. Inside the "
-        "grey bar a gap would probably be missed: a long bar means that the group is too small "
-        "for this question, whatever the mark says.",
+        "Each group beside the one with which it can be compared most sharply. Inside the grey "
+        "bar a gap would probably be missed: where it is long, the group is too small.",
     )
 
 
@@ -470,8 +463,8 @@ def ratios(document: Document) -> Iterator[b.Fold]:
     )  # fmt: skip
     if points:
         note = b.Sentence(
-            "An old rule of thumb asks whether the lowest selection rate reaches four fifths of "
-            "the highest. Small groups fall short of it by chance alone.", "note",
+            "An old rule of thumb: does the lowest selection rate reach four fifths of the "
+            "highest? Small groups fall short of it by chance alone.", "note",
         )  # fmt: skip
         yield b.Fold("Four-fifths ratio", (b.Points(points), note), "a rule of thumb, no verdict")
 
@@ -481,8 +474,7 @@ def noise(document: Document) -> Iterator[b.Block]:
     if document["noise"]:
         yield b.Heading("If some annotations are wrong")
         yield b.Sentence(
-            "How far the highest and the lowest group would lie apart if some of the group "
-            "annotations were exchanged at random."
+            "How far apart highest and lowest group would be with annotations exchanged at random."
         )
         columns: dict[str, b.Column] = {
             "measure": measure,

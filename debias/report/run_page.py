@@ -104,33 +104,23 @@ def _arms_table(document: Document) -> b.Table:
     """The summary figures of each arm, means over its trainings."""
     seeds = document["run"]["seeds"]
     trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
-    rows = []
-    for arm, found in document["arms"].items():
-        worst = _worst(document, arm)
-        mean = {**found["mean"]["accuracy"], **worst}
-        deviations = found["mean"]["sd"]["accuracy"]
-        deviations = {
-            "overall": deviations["overall"],
-            "gap": deviations["gap"],
-            "value": worst.get("sd"),
-        }
-        rows.append({"arm": arm, "who": w.full_group_name(worst.get("group", "")), **mean,
-                     **{f"{name}_sd": value for name, value in deviations.items()}})  # fmt: skip
 
-    def column(name: str, kind: str, missing: str) -> b.Column:
-        sd = f"({{{name}_sd:points}})"
-        return lambda row: b.joined(
-            (b.Value(row.get(name), kind, missing), b.known(f"{name}_sd", sd, row))
-        )
+    def cell(value: Any, sd: Any, kind: str, missing: str) -> b.Text:  # noqa: ANN401 (of JSON)
+        return b.joined((b.Value(value, kind, missing), b.known("sd", "({sd:points})", {"sd": sd})))
 
-    columns: dict[str, b.Column] = {
-        "arm": "{arm}",
-        "accuracy": column("overall", "percent", "undefined"),
-        "worst group": column("value", "percent", "no group to name"),
-        "gap, points": column("gap", "points", "no two groups to compare"),
-        "which one": "{who}",
-    }
-    return b.table(rows, columns, title=f"{document['name']}: {trainings}", left=(0, 4))
+    def row(arm: str) -> b.Row:
+        mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
+        found, sd = mean["accuracy"], mean["sd"]["accuracy"]
+        return b.Row((
+            arm, cell(found["overall"], sd["overall"], "percent", "undefined"),
+            cell(worst.get("value"), worst.get("sd"), "percent", "no group to name"),
+            cell(found["gap"], sd["gap"], "points", "no two groups to compare"),
+            w.full_group_name(worst.get("group", "")),
+        ))  # fmt: skip
+
+    headings = ("arm", "accuracy", "worst group", "gap, points", "which one")
+    rows, title = tuple(map(row, document["arms"])), f"{document['name']}: {trainings}"
+    return b.Table(headings, rows, title, left=(0, 4))
 
 
 def _worst(document: Document, arm: str) -> Row:
@@ -216,10 +206,9 @@ def _change(document: Document, arm: str, key: str, quantity: str) -> tuple[b.Te
 def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block]:
     yield b.Sentence(
         f"Means over {w.amount(document['run']['seeds'], 'seed')}, on test images that were never "
-        "weighted or resampled. The worst group is the one with the lowest mean; its change and "
-        "the gap are found in each training and then averaged. A change is called found where "
-        "training again on these images would hardly undo it; where nothing stands beside it, "
-        "that cannot be told.",
+        "weighted. The worst group has the lowest mean; its change and the gap are found in each "
+        "training and then averaged. A change is called found where training again would hardly "
+        "undo it; where nothing stands beside it, that cannot be told.",
         "note",
     )
     first = baseline["metrics"][0]
@@ -229,11 +218,12 @@ def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block
         if row["metric"] == first and w.is_number(row["expected_if_equal"])
     ]
     if parts:
-        lead = (
+        apart = b.said(
             "Some gap always appears by chance. Groups of these sizes, all served equally well, "
-            f"would on average lie this far apart in {w.words(first)}: "
-        )
-        yield b.Sentence((lead, *b.pieces(b.joined(parts, " points; ")), " points."), "note")
+            "would on average lie this far apart in {first}: {parts} points.",
+            first=w.words(first), parts=b.joined(parts, " points; "),
+        )  # fmt: skip
+        yield b.Sentence(apart, "note")
 
 
 def banners(fairness: Mapping[str, Document], comparisons: Mapping[str, Document]) -> list[str]:
@@ -330,21 +320,17 @@ def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
     if compared:
         yield from _no_finding(document)
         yield b.Sentence(
-            "A change carries two intervals: other images of the same kind, and training again "
-            "with other seeds. It is found only if both agree."
+            "A change is found only if two intervals agree: over other images, and over training "
+            "again."
         )
-        yield b.to_do(
-            "look for losses first. A smaller gap that comes from doing worse for everybody is no "
-            "gain."
-        )
+        yield b.to_do("look for losses first. A gap that narrows by harm alone is no gain.")
     for arm, found in compared.items():
         yield b.Heading(f"{w.arm_name(arm)} against {w.arm_name(r.arms_of(document)[0]).lower()}")
         yield single.verdict(found["verdict"], found["margin"])
         notes = arm_notes(arm, r.fairness_of(document), compared)
         yield b.Sentence(" ".join([pair.directions(found), *notes]))
-        for place, fold in enumerate(
-            pair.change_charts(found, drawn, run_change_names(arm, found))
-        ):
+        names = run_change_names(arm, found)
+        for place, fold in enumerate(pair.change_charts(found, drawn, names)):
             yield replace(fold, is_open=not place)
         yield from pair.first_changes(found)
         gains = found["verdict"]["gains"]
@@ -401,19 +387,13 @@ def _data(document: Document, pictures: Pictures) -> Iterator[b.Block]:
     if data["annotation"]:
         yield b.Sentence(data["annotation"])
     if not shown:
-        yield b.Sentence(
-            "The configuration does not allow faces on this page, so none are shown: neither "
-            "images of the data nor pictures made by the model.", "note",
-        )  # fmt: skip
+        hidden = "The configuration does not allow faces on this page, not even drawn ones."
+        yield b.Sentence(hidden, "note")
     elif found := tuple(sheets(pictures.samples, COLUMNS, parts=2)):
         yield b.Faces(found, "Training images drawn at random")
-        yield b.Sentence(
-            "Training images drawn at random. This is what the classifier learns from, in the "
-            "proportions in which it sees them."
-        )
+        yield b.Sentence("Training images drawn at random: what the classifier learns from.")
         yield b.to_do(
-            "look for who is missing, and for what goes along with the label that should not: a "
-            "background, a hairstyle, a light."
+            "look for who is missing, and for a background or light that goes with the label."
         )
     yield from _group_counts(data["groups"])
     yield from _set_aside(data["set_aside"])
@@ -439,15 +419,9 @@ def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
         found = sorted(listed, key=rarest_first)
         yield b.table(found, columns, lambda _: "withheld", title=title, look="")
     if rows:
-        yield b.to_do(
-            "where a group is rare in training, expect the classifier to serve it worse; where it "
-            "is rare in the test set, expect wide intervals below."
-        )
+        yield b.to_do("where a group is rare, expect worse service and wide intervals.")
     else:
-        yield b.Sentence(
-            "No attribute is annotated in this data set, so nothing on this page is broken down "
-            "by group."
-        )
+        yield b.Sentence("No attribute is annotated in this data set.")
 
 
 def _set_aside(found: Mapping[str, Any]) -> Iterator[b.Fold]:
@@ -475,15 +449,13 @@ def _rarity(pictures: Pictures) -> Iterator[b.Block]:
     if found:
         yield b.Grid(found)
         yield b.to_do(
-            "compare the two sides. Rarity is about looks as the model describes them: it may mean "
-            "a rare kind of person, but also an odd background or a bad photograph. Where you can "
-            "name a kind of person that appears only among the rare, collect more of it."
+            "compare the two sides. Rare may be a kind of person, but also an odd background or a "
+            "bad photograph. A kind of person that appears only among the rare: collect more of it."
         )
 
 
 def _model(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     facts = document["representation"]
-    file = b.Code(str(facts.get("file")))
     if facts:
         yield b.Sentence(b.said(
             "Each face is described by {latent_dim:count} numbers from {file}, called latent "
@@ -493,7 +465,7 @@ def _model(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -
             "The model describes each face with {latent_dim:count} numbers, called latent "
             "dimensions. {active_units:count} of them carry information; the weights rest on "
             "these, or on the directions in which the faces differ most.",
-            {"latent_dim": None, "active_units": None, **facts, "file": file},
+            facts, file=b.Code(str(facts.get("file"))),
         ))  # fmt: skip
     if pictures.faces_shown:
         yield from _redrawn(pictures)
@@ -503,10 +475,7 @@ def _model(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -
     if "training_curves" in drawn:
         yield b.Heading("Training")
         yield b.Chart(drawn["training_curves"], "Training curves, one panel for each quantity")
-        yield b.to_do(
-            "curves should have flattened. If the training curve still falls while the validation "
-            "curve rises, the model is memorising."
-        )
+        yield b.to_do("curves should be flat; where only the validation curve rises, it memorises.")
     figures = [*representation_facts(facts)]
     if figures or "file" in facts:
         names = [(label, str(facts[key])) for key, label in (("name", "kind"), ("file", "file"))
@@ -527,12 +496,10 @@ def _redrawn(pictures: Pictures) -> Iterator[b.Block]:
     if pairs:
         yield b.Heading("Faces and what the model keeps of them")
         yield b.Faces(pairs, "Rows of original faces, each above the row of its reconstructions")
-        yield b.Sentence(
-            "Each row of faces stands above the same faces redrawn from their latent numbers alone."
-        )
+        yield b.Sentence("Each row stands above the same faces redrawn from their latent numbers.")
         yield b.to_do(
-            "what is blurred or lost in the lower rows is invisible to the weights. If something "
-            "that matters is lost, train longer or use more dimensions."
+            "what is lost in the lower rows is invisible to the weights. If it matters, train "
+            "longer or use more dimensions."
         )
 
 
@@ -547,29 +514,22 @@ def _traversals(pictures: Pictures) -> Iterator[b.Block]:
                  f"dimension {number_}"),)
         for number_, row in rows
     ))  # fmt: skip
-    yield b.Sentence(
-        "One face, redrawn while a single dimension moves from low on the left to high on the "
-        "right."
-    )
+    yield b.Sentence("One face, redrawn while a single dimension moves from low to high.")
     yield b.to_do(
-        "put a name to each row: light, background, tone, hair. A dimension that moves something "
-        "you do not care about still makes images count as rare."
+        "put a name to each row: light, background, tone, hair. A dimension of something that you "
+        "do not care about still makes images count as rare."
     )
 
 
 def _latents(svg: bytes, is_file: bool) -> Iterator[b.Block]:
-    grey, little = "the model does not use them", "the model has learned little"
-    if is_file:
-        grey = "they are the same for every image"
-        little = "the file says little about these images"
+    grey = "the same for every image" if is_file else "not used by the model"
     yield b.Heading("How the training images spread over each dimension")
     yield b.Chart(
         svg, "One small histogram for each latent dimension",
-        "One histogram for each dimension. Images in a thin tail are rare there and get more "
-        f"weight. Grey dimensions are inactive: {grey}. The few most extreme values lie outside "
-        "the frame.",
+        "Images in a thin tail are rare there and get more weight. Grey dimensions are inactive: "
+        f"{grey}. The few most extreme values lie outside the frame.",
     )  # fmt: skip
-    yield b.to_do(f"if most panels are grey, {little} and the weights mean little.")
+    yield b.to_do("if most panels are grey, little was learned and the weights mean little.")
 
 
 def representation_facts(facts: Mapping[str, Any]) -> Iterator[tuple[b.Text, b.Text]]:
@@ -597,9 +557,8 @@ def _conclusions(document: Document) -> Iterator[b.Block]:
 
 def _numbers(document: Document) -> Iterator[b.Block]:
     yield b.Sentence(b.said(
-        "Every rate with what it was counted from: how many of how many, the 95% interval, and "
-        "the standard deviation over seeds in points. The same numbers, unrounded, are in "
-        "`report.json`."
+        "Every rate with what it was counted from, its 95% interval and its standard deviation "
+        "over seeds in points. `report.json` holds the same numbers, unrounded."
     ))  # fmt: skip
     fairness = r.fairness_of(document)
     deviations = {
@@ -614,11 +573,9 @@ def _numbers(document: Document) -> Iterator[b.Block]:
             yield b.Fold(f"Differences under {w.arm_name(arm).lower()}", inside, "every comparison")
     for arm, found in r.comparisons_of(document).items():
         if found["groups"]:
-            inside, note = (
-                tuple(pair.all_changes(found, "{}", "Gaps in {}")),
-                "every rate and every gap",
-            )
-            yield b.Fold(f"Changes under {w.arm_name(arm).lower()}", inside, note)
+            inside = tuple(pair.all_changes(found, "{}", "Gaps in {}"))
+            title = f"Changes under {w.arm_name(arm).lower()}"
+            yield b.Fold(title, inside, "every rate and every gap")
     yield from _summary_changes(document["changes"])
     yield _every_seed(document)
 
@@ -648,10 +605,9 @@ def _summary_changes(changes: Sequence[Row]) -> Iterator[b.Fold]:
     }
     if changes:
         said = (
-            "The interval is about training again with other seeds on these test images. It says "
-            "nothing about other images. It is widened for the number of rows (Bonferroni), so "
-            "that all intervals together hold with 95%, and cut at the largest change that is "
-            "possible."
+            "The interval is about training again on these test images, not about other images. "
+            "It is widened for the number of rows (Bonferroni), so that all hold together with "
+            "95%, and cut at the largest change that is possible."
         )
         table = b.table(changes, columns, left=(0, 1, 7))
         note = "against plain training, over seeds"
@@ -667,11 +623,8 @@ def _every_seed(document: Document) -> b.Fold:
         mean, seeds = record["mean"], record["seeds"]
         parts = [(f"seed {seed['seed']}", seed) for seed in seeds] + [("mean", mean)]
         parts += [("standard deviation", mean.get("sd") or {})] if len(seeds) > 1 else []
-        unknown = dict.fromkeys(re.findall(r"\w+(?=:)", "".join(SCALARS.values())))
-        rows += [
-            {**unknown, **found, **(found.get("accuracy") or {}), "arm": name, "kind": kind}
-            for kind, found in parts
-        ]
+        rows += [{**found, **(found.get("accuracy") or {}), "arm": name, "kind": kind}
+                 for kind, found in parts]  # fmt: skip
     columns: dict[str, b.Column] = {"arm": "{arm}", "": "{kind}", **SCALARS}
     table = b.table(
         rows, columns, tone=lambda row: "mean" * (row["kind"] == "mean"), left=(0, 1), look="tight"
@@ -680,19 +633,11 @@ def _every_seed(document: Document) -> b.Fold:
 
 
 def _provenance(document: Document) -> Iterator[b.Block]:
-    yield b.Sentence(
-        f"debias {document['version']}, report schema {document['schema']}. The configuration "
-        "below repeats this run."
-    )
-    yield from _provenance_folds(document["run"])
-
-
-def _provenance_folds(run: Mapping[str, Any]) -> Iterator[b.Fold]:
     """The configuration, and the time of each stage."""
+    run, made = document["run"], f"debias {document['version']}, report schema {document['schema']}"
+    yield b.Sentence(f"{made}. The configuration below repeats this run.")
     text = json.dumps(run["config"], indent=2, ensure_ascii=False, default=w.plain_value)
     yield b.Fold("Configuration", (b.Preformatted(text),))
     if run["seconds"]:
-        spent = (
-            (w.words(name), b.Value(value, "seconds")) for name, value in run["seconds"].items()
-        )
-        yield b.Fold("Time by stage", (b.Facts(tuple(spent)),))
+        spent = [(w.words(name), b.Value(n, "seconds")) for name, n in run["seconds"].items()]
+        yield b.Fold("Time by stage", (b.Facts(spent),))

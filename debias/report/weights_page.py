@@ -62,8 +62,8 @@ def weights_section(
     if not arms:
         return
     yield b.Sentence(
-        "Weights change how often each training image is drawn. They never change an image, a "
-        "label, or the test set."
+        "Weights change how often each training image is drawn, never an image, a label, or the "
+        "test set."
     )
     if "weight_share" in drawn:
         yield b.Chart(
@@ -71,10 +71,9 @@ def weights_section(
             "Share of each group among the training images and among the training draws of each "
             "arm",
             b.said(
-                "The hollow mark is a group's share of the images, the filled mark its share of "
-                "the draws. A line to the right means that the classifier sees more of this group "
-                "than before. What to do: check that the groups you worry about moved right. Where "
-                "they did not move, weights from looks alone do not reach them."
+                "From a group's share of the images (hollow) to its share of the draws (filled). "
+                "What to do: check that the groups you worry about moved right. Where they did not "
+                "move, weights from looks alone do not reach them."
             ),
         )
     if "weight_distribution" in drawn:
@@ -82,10 +81,9 @@ def weights_section(
             drawn["weight_distribution"],
             "How often images are drawn, in multiples of plain training",
             b.said(
-                f"At 1{TIMES} an image is drawn as often as in plain training; at 4{TIMES} four "
-                "times as often. The vertical line is plain training. What to do: a long tail to "
-                "the right means that few images are repeated very often; look at them among the "
-                "least represented faces before trusting the result."
+                f"At 1{TIMES}, the vertical line, an image is drawn as often as in plain training. "
+                "What to do: a long tail to the right means that few images are repeated very "
+                "often; look at the least represented faces before trusting the result."
             ),
         )
     if document["situations"]:
@@ -160,11 +158,9 @@ def _ratio(ratio: Mapping[str, Any]) -> b.Sentence:
     )
     return b.Sentence(
         f"Networks tell reference from training images with an area under the curve of {apart} "
-        "(0.5: not at all; near 1: almost always, which means another camera or framing rather "
-        f"than other people). With the style {kind}, in a single repetition, the area is {other}, "
-        "and the rankings of the training images agree with a rank correlation of "
-        f"{agree}. A single repetition is noisy, so 1 is out of reach; a low value means that the "
-        "ratio rests on style."
+        "(0.5: not at all; near 1: almost always, by camera or framing rather than people). With "
+        f"the style {kind}, in a single noisy repetition, the area is {other}, and the rankings of "
+        f"the training images correlate by {agree}; a low value: the ratio rests on style."
     )
 
 
@@ -182,8 +178,8 @@ def _wanted(arm: str, has_ratio: bool, pictures: Pictures) -> Iterator[b.Block]:
         caption = "Images of the reference, drawn at random."
         yield b.Faces(reference, "Images of the unlabelled reference", caption=caption)
     yield b.to_do(
-        "look for what the two sides differ in. If it is light, sharpness, background or framing "
-        "rather than people, the target is about the photographs: do not use these weights."
+        "look for what the two sides differ in. If it is light, background or framing rather than "
+        "people, the target is about the photographs: do not use these weights."
     )
 
 
@@ -200,9 +196,8 @@ def _reach(facts: Mapping[str, Any], *, is_open: bool) -> b.Fold:
         "members are": lambda row: reached(row, shares.get(row["group"], {})),
     }
     said = b.Sentence(
-        "Can the weight alone tell who belongs to a group, among images of the same class? At 0.5 "
-        "it knows nothing about the group; near 1 nearly every member weighs more than everybody "
-        "else; below 0.5 members weigh less."
+        "Can the weight alone tell who belongs to a group, among images of the same class? 0.5: "
+        "no; near 1: nearly every member weighs more than all others; below 0.5: less."
     )
     table = b.table(rows, columns, left=(0, 4), look="tight")
     return b.Fold(
