@@ -412,7 +412,7 @@ def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
     }
 
     def rarest_first(row: Row) -> float:
-        return row["train"] if w.is_number(row["train"]) else -1
+        return float(row["train"]) if w.is_number(row["train"]) else -1.0
 
     for attribute, listed in groupby(rows, key=lambda row: str(row["attribute"])):
         title = f"Images by {w.attribute_name(attribute)}"
