@@ -236,7 +236,7 @@ def _filled(
     if token["strong"]:
         return (Strong(token["strong"]),)
     name, kind = token["name"] or "", token["kind"] or "plain"
-    value = values.get(name) if token["kind"] else values[name]
+    value: Any = values.get(name) if token["kind"] else values[name]
     why = why if token["why"] is None else token["why"]
     if token["end"]:
         value = between(value, values.get(token["end"]), kind, why)

@@ -131,7 +131,7 @@ def _paid(document: Document) -> Iterator[str]:
         if seen and row["reason"] not in r.UNJUDGED and (price := r.paid(row, document["groups"])):
             verb = "rose" if row["change"] > 0 else "fell"
             name = r.metric_name(row["metric"])
-            yield f"For {w.full_group_name(row['group'])} the {name} {verb}{price}."
+            yield f"For {w.attribute_name(row['attribute'])} {r.name(row)} the {name} {verb}{price}."
 
 
 def _sizes(rows: Iterable[Row], name: Callable[[Row], str]) -> b.Table:
@@ -218,15 +218,19 @@ def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
     charts = list(change_charts(document, drawn, names))
     if not charts:
         yield b.Sentence("No rate could be compared.")
-    yield from charts[1:]
-    yield from first_changes(document)
-    gains = document["verdict"]["gains"]
-    if gains:
-        yield b.Heading("Gains")
-        yield b.Points(gains)
+    yield from changed(document, charts[1:])
+
+
+def changed(
+    document: Document, charts: Iterable[b.Block], traded: int | None = None
+) -> Iterator[b.Block]:
+    """Charts, the changes to look at first, gains, and the first ``traded`` tables of trades."""
+    yield from charts
+    yield from _first_changes(document)
+    if gains := document["verdict"]["gains"]:
+        yield b.Fold("Gains", (b.Points(gains),), f"{len(gains):,}", is_open=True)
     if document["trade"]:
-        yield b.Heading("What was traded for what")
-        yield from trade(document)
+        yield b.Fold("What was traded for what", tuple(_trades(document, traded)))
 
 
 def change_charts(
@@ -244,7 +248,7 @@ def change_charts(
             yield b.Fold(title, (chart,), single.tally_text(r.of(document, "groups", metric)))
 
 
-def first_changes(document: Document) -> Iterator[b.Block]:
+def _first_changes(document: Document) -> Iterator[b.Block]:
     """Harms, other changes that were found, then the largest losses."""
     rows = sorted(document["groups"], key=r.harm_first)
     judged = [row for row in rows if w.is_number(row["change"]) and row["reason"] not in r.UNJUDGED]
@@ -307,7 +311,7 @@ def change_table(
     )  # fmt: skip
 
 
-def trade(document: Document, most: int | None = None) -> Iterator[b.Block]:
+def _trades(document: Document, most: int | None = None) -> Iterator[b.Block]:
     """Measures side by side before and after, all images first, then each group."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in document["trade"]:
@@ -324,7 +328,7 @@ def trade(document: Document, most: int | None = None) -> Iterator[b.Block]:
 
 
 def _trade(group: str, rows: Sequence[Row]) -> b.Table:
-    def known(quality: str, rate: str) -> b.Column:
+    def known(quality: str, rate: str) -> Callable[[Row], b.Text]:
         return lambda row: b.known(
             "change", quality if row["metric"] in single.QUALITIES else rate, row
         )

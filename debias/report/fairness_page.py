@@ -21,7 +21,7 @@ from debias.statistics.groupings import UNKNOWN
 GAPS_FIRST = 15  # largest gaps, above the complete table
 ROWS_SHOWN = 600  # of a complete table; a browser has to hold them
 KINDS_SHOWN = 4  # columns of sizes
-BY_CHANCE = "never below zero; read it against chance"
+OPEN_SIZES = 16  # groups; more of them fold away
 QUALITIES = {
     "auroc": "area under the ROC curve",
     "expected_calibration_error": "expected calibration error",
@@ -32,8 +32,7 @@ READ = (
      "says nothing about the cause."),
     ("difference ruled out beyond the margin of X pp", "The whole interval lies within the margin "
      "set beforehand. Smaller differences may exist."),
-    ("cannot tell", "Neither of the two; not that there is no difference. The reason stands beside "
-     "it:"),
+    ("cannot tell", "It does not mean that there is no difference. The reason stands beside it:"),
     ("insufficient evidence", "The interval holds both values that matter and values that do not."),
     ("no margin", "Nobody said beforehand which differences matter, so none can be ruled out."),
     ("too small, not estimable, withheld", "Too few images, none, or not to be shown."),
@@ -84,7 +83,8 @@ ANSWERS = {
 
 def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
-    name = w.arm_name(document["name"]) or "One classifier"
+    name, seeds = w.arm_name(document["name"]) or "One classifier", len(document["seeds"])
+    gaps = different(document, drawn, MEASURES_DRAWN, GAPS_FIRST)
     nothing = b.said(
         "This page describes one classifier; nothing was compared. `debias compare` sets two "
         "classifiers side by side on the same images and names who is served worse first."
@@ -100,10 +100,10 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
             *cautions(document["notes"]),
         ),
         sections=(
-            b.Section("which", "Which groups?", tuple(_which(document)), "Which groups"),
-            b.Section("many", "How many?", tuple(_many(document)), "How many"),
-            b.Section("different", "How different?", tuple(_different(document, drawn))),
-            b.Section("sure", "How sure?", tuple(_sure(document, drawn))),
+            b.Section("which", "Which groups?", tuple(which(document)), "Which groups"),
+            b.Section("many", "How many?", tuple(many(document, seeds)), "How many"),
+            b.Section("different", "How different?", tuple(gaps)),
+            b.Section("sure", "How sure?", tuple(sure(document, drawn))),
             b.Section("changed", "What changed, and who was harmed?", (b.Sentence(nothing),)),
             b.Section("scope", "What was measured, and what not", (b.Points(document["scope"]),)),
             b.Section("numbers", "All numbers", tuple(_numbers(document, drawn, name))),
@@ -157,18 +157,14 @@ def cautions(notes: Iterable[str]) -> Iterator[b.Sentence]:
     yield from (b.Sentence(note, "caution") for note in notes)
 
 
-def _which(document: Document) -> Iterator[b.Block]:
-    yield from which_groups(document)
-    yield b.to_do("check that the people you worry about are listed; of others nothing is known.")
-
-
-def which_groups(document: Document) -> Iterator[b.Block]:
+def which(document: Document) -> Iterator[b.Block]:
     """Which groups there are, who assigned them, and what they are compared with."""
     if not document["attributes"]:
         yield b.Sentence("No group is annotated, so nothing on this page is broken down by group.")
     attributes = document["attributes"]
-    yield b.Facts(tuple((w.attribute_name(one["attribute"]), _groups(one, document["metrics"]))
-                        for one in attributes))  # fmt: skip
+    yield b.Facts([(w.attribute_name(one["attribute"]), _groups(one, document["metrics"]))
+                   for one in attributes])  # fmt: skip
+    yield b.to_do("check that the people you worry about are listed; of others nothing is known.")
 
 
 def _groups(found: Row, metrics: Sequence[str]) -> str:
@@ -200,17 +196,20 @@ def people(document: Document) -> b.Text:
     return known or "; nobody says how many people they show"
 
 
-def _many(document: Document) -> Iterator[b.Block]:
-    seeds = len(document["seeds"])
-    trained = (
-        f", classified by {seeds:,} trainings of the same classifier (counts are means over them)"
-    )
-    images = b.said("{n:count} images{people}", document, people=people(document))
-    yield b.Sentence((*b.pieces(images), f"{trained if seeds > 1 else ''}."))
-    yield from sizes(document)
+def many(document: Document, seeds: int) -> Iterator[b.Block]:
+    """How many images there are in all and of each group."""
+    trained = f", classified by {seeds:,} trainings each (counts are means over them)"
+    yield b.Sentence(b.said(
+        "{n:count} images{people}{trained}.", document, people=people(document),
+        trained=trained * (seeds > 1),
+    ))  # fmt: skip
+    if document["attributes"]:
+        is_open = sum(len(found["groups"]) for found in document["attributes"]) <= OPEN_SIZES
+        note = "and what each group is too small for"
+        yield b.Fold("Images by group", tuple(_sizes(document)), note, is_open)
 
 
-def sizes(document: Document) -> Iterator[b.Block]:
+def _sizes(document: Document) -> Iterator[b.Block]:
     """How many images and people each group has, and what they are too few for."""
     kinds: dict[str, str] = {}
     for metric in document["metrics"]:
@@ -245,16 +244,19 @@ def sizes(document: Document) -> Iterator[b.Block]:
     )
 
 
-def _different(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    yield from other_charts(document, drawn, MEASURES_DRAWN)
+def different(
+    document: Document, drawn: Mapping[str, bytes], measures: int, most: int, who: str = ""
+) -> Iterator[b.Block]:
+    """The charts that are not at the top of the page, and the ``most`` largest differences."""
+    yield from _other_charts(document, drawn, measures)
     gaps = sorted(document["gaps"], key=r.largest_gap_first)
     note = f"of each measure and attribute, found ones first; {len(gaps):,} comparisons in all"
-    yield from largest(document, GAPS_FIRST, "The largest differences", note)
+    yield from _largest(gaps, document, most, f"The largest differences{who}", note)
     if not any(w.is_number(gap["difference"]) for gap in gaps):
         yield b.Sentence("No difference between two groups could be estimated.")
 
 
-def other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> Iterator[b.Block]:
+def _other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> Iterator[b.Block]:
     """The rates of every group, a chart a measure; one is at the top of the page."""
     names = chart_names("intervals_by_group", document["metrics"], most)
     if not any(name in drawn for name in names.values()):
@@ -290,9 +292,10 @@ def tally_text(rows: Sequence[Row]) -> str:
     return f"{said}; {untested:,} could not be made" if untested else said
 
 
-def largest(document: Document, most: int, title: str, note: str) -> Iterator[b.Block]:
+def _largest(
+    gaps: Sequence[Row], document: Document, most: int, title: str, note: str
+) -> Iterator[b.Block]:
     """The largest gap of each measure and attribute, those that were found first."""
-    gaps = sorted(document["gaps"], key=r.largest_gap_first)
     estimated = [row for row in gaps if w.is_number(row["difference"])]
     judged = [row for row in estimated if row["reason"] not in r.UNJUDGED]
     first: dict[tuple[str, str], Row] = {}
@@ -350,13 +353,17 @@ def verdict(found: Mapping[str, Any], margin: object) -> b.Sentence:
     return b.Sentence((b.Strong(first), rest), "verdict")
 
 
-def _sure(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def sure(
+    document: Document, drawn: Mapping[str, bytes], others: Iterable[b.Block] = ()
+) -> Iterator[b.Block]:
+    """The verdict, the verdicts on others, what could have been found, and what is no verdict."""
     yield from verdicts(document)
-    yield from how_level(document)
+    yield from _how_level(document)
+    yield from others
     names = chart_names("detectable", document["metrics"])
     shown = {metric: drawn[name] for metric, name in names.items() if name in drawn}
     for place, (metric, svg) in enumerate(shown.items()):
-        chart = detectable(svg, metric)
+        chart = _detectable(svg, metric)
         if place:
             yield b.Fold(
                 r.metric_name(metric), (chart,), tally_text(r.of(document, "gaps", metric))
@@ -369,18 +376,12 @@ def _sure(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
             "where a bar is longer than a gap that matters to you, collect more test images of "
             "that group before concluding anything."
         )
-    if document["spread"]:
-        said = (
-            "Never negative, so some of it is always chance; it gives no verdict. A variance near "
-            "zero or below is no more than chance would show."
-        )
-        inside = (spread(document), b.Sentence(said, "note"))
-        yield b.Fold("Highest minus lowest group", inside, BY_CHANCE)
-    yield from ratios(document)
-    yield from noise(document)
+    yield from spread(document)
+    yield from _ratios(document)
+    yield from _noise(document)
 
 
-def detectable(svg: bytes, metric: str) -> b.Chart:
+def _detectable(svg: bytes, metric: str) -> b.Chart:
     """Gaps that sizes would show, beside those seen."""
     return b.Chart(
         svg,
@@ -402,7 +403,7 @@ def verdicts(document: Document) -> Iterator[b.Block]:
         ))  # fmt: skip
 
 
-def how_level(document: Document) -> Iterator[b.Block]:
+def _how_level(document: Document) -> Iterator[b.Block]:
     """How many differences were looked at, how that is allowed for, and what they came to."""
     looked = b.known(
         "adjusted_level",
@@ -431,7 +432,7 @@ def tally(rows: Iterable[Row], margin: object) -> Iterator[b.Sentence]:
         yield b.Sentence("; ".join(f"{said}: {n:,}" for said, n in counts.items()) + ".", "note")
 
 
-def spread(document: Document) -> b.Table:
+def spread(document: Document) -> Iterator[b.Fold]:
     """Highest minus lowest group, and what chance would show."""
     chance = "equal groups of these sizes would show {expected_if_equal:reach} pp on average"
     columns: dict[str, b.Column] = {
@@ -441,10 +442,17 @@ def spread(document: Document) -> b.Table:
         "read it against chance": lambda row: b.known("expected_if_equal", chance, row),
         "variance between groups, chance taken out": "{variance:variance|not estimable}",
     }
-    return b.table(document["spread"], columns, left=(0, 3))
+    if document["spread"]:
+        said = (
+            "Never negative, so some of it is always chance; it gives no verdict. A variance near "
+            "zero or below is no more than chance would show."
+        )
+        inside = (b.table(document["spread"], columns, left=(0, 3)), b.Sentence(said, "note"))
+        note = "never below zero; read it against chance"
+        yield b.Fold("Highest minus lowest group", inside, note)
 
 
-def ratios(document: Document) -> Iterator[b.Fold]:
+def _ratios(document: Document) -> Iterator[b.Fold]:
     """Ratios of the lowest to the highest group, as a rule of thumb."""
     points = tuple(
         b.said(
@@ -469,7 +477,7 @@ def ratios(document: Document) -> Iterator[b.Fold]:
         yield b.Fold("Four-fifths ratio", (b.Points(points), note), "a rule of thumb, no verdict")
 
 
-def noise(document: Document) -> Iterator[b.Block]:
+def _noise(document: Document) -> Iterator[b.Block]:
     """How far the groups would lie apart if some annotations were wrong."""
     if document["noise"]:
         yield b.Heading("If some annotations are wrong")

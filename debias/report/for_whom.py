@@ -40,7 +40,9 @@ def page(document: Document) -> str:
     """One HTML page: what was found, then every rate of every group under every arm."""
     first = next(iter(fairness_of(document).values()))
     found = _findings(document)
-    tables = [table for metric in first["metrics"] if (table := rate_table(document, metric)).rows]
+    tables: list[b.Block] = [
+        table for metric in first["metrics"] if (table := rate_table(document, metric)).rows
+    ]
     none = b.Sentence("Nothing is annotated, so no group can be told from another.")
     how = b.Sentence(
         f"Rates with {number(first['level'], 'level')} intervals. Below them: the change against "

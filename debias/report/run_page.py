@@ -21,7 +21,6 @@ from debias.report.weights_page import COLUMNS, weights_section
 from debias.types import BASELINE
 
 GAPS_OF_A_RUN = 6
-OPEN_SIZES = 16  # groups; more of them fold away
 SCALARS = {
     "overall accuracy": "{overall:percent}",
     "worst group of each training": "{worst_group:percent}",
@@ -71,8 +70,8 @@ def _sections(
 ) -> Iterator[tuple[str, str, str, Iterator[b.Block]]]:
     """Place, title, name in the navigation, and blocks; a section without blocks is left out."""
     baseline = _baseline(document)
-    yield "which", "Which groups?", "Which groups", single.which_groups(baseline)
-    yield "many", "How many?", "How many", _many(document, baseline)
+    yield "which", "Which groups?", "Which groups", single.which(baseline)
+    yield "many", "How many?", "How many", single.many(baseline, document["run"]["seeds"])
     yield "different", "How different?", "How different", _different(document, baseline, drawn)
     yield "sure", "How sure?", "How sure", _sure(document, baseline, drawn)
     yield "change", "What changed?", "What changed", _changed(document, drawn)
@@ -263,20 +262,6 @@ def _is_new(note: str, above: Sequence[str]) -> bool:
     return start not in starts
 
 
-def _many(document: Document, baseline: Document) -> Iterator[b.Block]:
-    seeds = document["run"]["seeds"]
-    trained = (
-        f", classified by {seeds:,} trainings of every arm (counts that rest on predictions are "
-        "means over them)"
-    ) * (seeds > 1)
-    images = b.said("{n:count} test images{people}", baseline, people=single.people(baseline))
-    yield b.Sentence((*b.pieces(images), f"{trained}."))
-    if baseline["attributes"]:
-        is_open = sum(len(found["groups"]) for found in baseline["attributes"]) <= OPEN_SIZES
-        note = "and what each group is too small for"
-        yield b.Fold("Test images by group", tuple(single.sizes(baseline)), note, is_open)
-
-
 def _no_finding(document: Document) -> Iterator[b.Sentence]:
     failed = [w.arm_name(arm) for arm in r.arms_of(document) if not learned(document, arm)]
     if failed:
@@ -292,27 +277,20 @@ def _different(
     document: Document, baseline: Document, drawn: Mapping[str, bytes]
 ) -> Iterator[b.Block]:
     yield from _no_finding(document)
-    yield from single.other_charts(baseline, drawn, MEASURES_OF_A_RUN)
-    title = f"The largest differences under {w.arm_name(r.arms_of(document)[0]).lower()}"
-    yield from single.largest(
-        baseline, GAPS_OF_A_RUN, title, "of each measure and attribute, found ones first"
-    )
+    who = f" under {w.arm_name(r.arms_of(document)[0]).lower()}"
+    yield from single.different(baseline, drawn, MEASURES_OF_A_RUN, GAPS_OF_A_RUN, who)
 
 
 def _sure(document: Document, baseline: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    first, *others = r.arms_of(document)
-    yield b.Heading(w.arm_name(first))
-    yield from single.verdicts(baseline)
-    yield from single.how_level(baseline)
-    for arm in others:
-        found = document["fairness"][arm]
-        note = r.reading_of(found["verdict"], found["margin"])
-        yield b.Fold(w.arm_name(arm), tuple(single.verdicts(found)), note)
-    if "detectable" in drawn:
-        yield b.Heading("What could have been found with these sizes", w.arm_name(first).lower())
-        yield single.detectable(drawn["detectable"], baseline["metrics"][0])
-    yield from single.ratios(baseline)
-    yield from single.noise(baseline)
+    first, *others = r.fairness_of(document).items()
+    yield b.Heading(w.arm_name(first[0]))
+    yield from single.sure(baseline, drawn, (
+        b.Fold(
+            w.arm_name(arm), (*single.verdicts(found), *single.spread(found)),
+            r.reading_of(found["verdict"], found["margin"]),
+        )
+        for arm, found in others
+    ))  # fmt: skip
 
 
 def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
@@ -329,15 +307,9 @@ def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
         yield single.verdict(found["verdict"], found["margin"])
         notes = arm_notes(arm, r.fairness_of(document), compared)
         yield b.Sentence(" ".join([pair.directions(found), *notes]))
-        names = run_change_names(arm, found)
-        for place, fold in enumerate(pair.change_charts(found, drawn, names)):
-            yield replace(fold, is_open=not place)
-        yield from pair.first_changes(found)
-        gains = found["verdict"]["gains"]
-        if gains:
-            yield b.Fold("Gains", (b.Points(gains),), f"{len(gains):,}", is_open=True)
-        if found["trade"]:
-            yield b.Fold("What was traded for what", tuple(pair.trade(found, 1)), "all test images")
+        charts = list(pair.change_charts(found, drawn, run_change_names(arm, found)))
+        opened = [replace(chart, is_open=True) for chart in charts[:1]]
+        yield from pair.changed(found, [*opened, *charts[1:]], traded=1)
 
 
 def _harmed(document: Document) -> Iterator[b.Block]:
@@ -568,9 +540,8 @@ def _numbers(document: Document) -> Iterator[b.Block]:
     yield from single.rates(fairness, deviations)
     for arm, found in fairness.items():
         if found["gaps"]:
-            above = b.Heading("Highest minus lowest group", single.BY_CHANCE), single.spread(found)
-            inside = (*single.all_gaps(found, "{}"), *above)
-            yield b.Fold(f"Differences under {w.arm_name(arm).lower()}", inside, "every comparison")
+            title = f"Differences under {w.arm_name(arm).lower()}"
+            yield b.Fold(title, tuple(single.all_gaps(found, "{}")), "every comparison")
     for arm, found in r.comparisons_of(document).items():
         if found["groups"]:
             inside = tuple(pair.all_changes(found, "{}", "Gaps in {}"))

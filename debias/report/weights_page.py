@@ -38,7 +38,9 @@ def render_weights(n: int, figures: Mapping[str, Any], drawings: Mapping[str, Dr
         drawings: ``weight_distribution``, or nothing where all weights are the same.
     """
     alt = "Histogram of the weights in multiples of plain sampling"
-    drawn = [b.Chart(svg(draw, WIDTH, height), alt) for draw, height in drawings.values()]
+    drawn: list[b.Block] = [
+        b.Chart(svg(draw, WIDTH, height), alt) for draw, height in drawings.values()
+    ]
     plain = b.Sentence("Every sample has the same weight: this is plain sampling.")
     rows = tuple(b.Row((b.said(figure, figures), said)) for figure, said in MEANINGS.items())
     table = b.Table(("figure", "what it says"), rows, left=(1,))
@@ -224,8 +226,8 @@ def reached(area: Mapping[str, Any], share: Mapping[str, Any]) -> str:
         return "weights do not target this group"
     often = "more" if low > 0.5 else "less"
     after, least, most = (share.get(key) for key in ("after", "random_low", "random_high"))
-    known = is_number(after) and is_number(least) and is_number(most)
-    if known and least - SLACK <= after <= most + SLACK:
+    limits = is_number(least) and is_number(most) and (least - SLACK, most + SLACK)
+    if limits and is_number(after) and limits[0] <= after <= limits[1]:
         return f"given {often} weight, but drawn no more and no less than with random weights"
     return f"drawn {often} often than the others"
 
