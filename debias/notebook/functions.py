@@ -17,6 +17,7 @@ from debias.datasets.recognition import plain_name, recognised
 from debias.errors import ConfigError, DataError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
+from debias.own import plain
 from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
 from debias.pipeline import export as exporting
 from debias.pipeline import ingest as ingesting
@@ -314,7 +315,7 @@ def _recipe(
         place = None if source is None else Path(source)
         found = MAKERS[kind](Request(source=place, **options, overrides=overrides))
     else:
-        tree = dump(source) if isinstance(source, FacesRecipe) else dict(source)
+        tree = dump(source) if isinstance(source, FacesRecipe) else plain(source)
         found = _of_tree(kind, tree, options, overrides)
     assert isinstance(found, kind)
     return found
@@ -322,7 +323,7 @@ def _recipe(
 
 def _written(value: object) -> str:
     """As ``--set`` reads it; ``json`` writes 1e-05, which YAML takes for text."""
-    return yaml.safe_dump(value, default_flow_style=True)
+    return yaml.safe_dump(plain(value), default_flow_style=True)
 
 
 def _of_tree(
