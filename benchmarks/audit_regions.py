@@ -25,8 +25,7 @@ import torch
 from scipy.stats import binomtest
 
 from debias.auditing.audit import Placed, Question
-from debias.auditing.thin import thin_regions
-from debias.auditing.valley import confirmed, deepest_valley
+from debias.auditing.thin import confirmed, deepest_valley, thin_regions
 from debias.datasets.synthetic import Population, render
 from debias.density.descriptors import VIEWS, condensed
 from debias.models import REPRESENTATIONS, encoding

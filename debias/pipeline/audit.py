@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 
 from debias import __version__
 from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
-from debias.auditing.latent_pages import anomalies
+from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity, compares
 from debias.errors import EmptyDatasetError
