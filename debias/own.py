@@ -25,7 +25,9 @@ from pydantic import field_validator
 from debias.errors import ConfigError
 from debias.plugins import Settings
 
-INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+INSTALLED = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
+KNOWN = {"debias", *sys.stdlib_module_names} - {"__main__"}
+HEAP = 1 << 9  # flag of a class that Python code made
 PLAIN = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
 CODE = (
     type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial,
@@ -63,8 +65,10 @@ class Own(Settings):
 
     def fresh(self) -> Any:  # noqa: ANN401 (whatever it makes)
         """A copy of an object with parameters; of a class or function, what it makes."""
-        made = self.given
-        return copy.deepcopy(made) if hasattr(made, "state_dict") and not _code(made) else made()
+        given = self.given
+        return (
+            copy.deepcopy(given) if hasattr(given, "state_dict") and not _code(given) else given()
+        )
 
 
 def adopted(value: object) -> dict[str, str]:
@@ -73,7 +77,7 @@ def adopted(value: object) -> dict[str, str]:
     called = str(getattr(about, "__qualname__", about))
     try:
         digest = _digest(value)
-    except (OSError, TypeError) as error:
+    except (OSError, TypeError, RuntimeError) as error:
         digest = f"unknown-{uuid.uuid4().hex}"
         warnings.warn(
             f"what {called!r} is made of cannot be read ({error}), so nothing that is made with it "
@@ -115,8 +119,11 @@ def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:  # noqa: ANN401 (what
 
 
 def _of_value(value: Any) -> Iterator[Any]:  # noqa: ANN401 (whatever was given)
-    if isinstance(value, types.ModuleType):
+    if isinstance(value, types.ModuleType) and _is_installed(value.__name__):
         yield _installed_name(value.__name__, "")
+    elif isinstance(value, types.ModuleType):
+        yield inspect.getsource(value).encode()
+        yield from (one for one in vars(value).values() if _code(one) or inspect.ismodule(one))
     elif isinstance(value, Mapping):
         yield from (part for item in value.items() for part in item)
     elif isinstance(value, list | tuple):
@@ -126,7 +133,7 @@ def _of_value(value: Any) -> Iterator[Any]:  # noqa: ANN401 (whatever was given)
     elif isinstance(value, np.ndarray) or hasattr(value, "detach"):
         yield from _numbers(value)
     elif hasattr(value, "__dict__"):
-        yield from (type(value), vars(value))
+        yield from (type(value), getattr(value, "__name__", None), vars(value))
     else:
         raise TypeError(f"it holds a {type(value).__name__}")
 
@@ -148,7 +155,7 @@ def _of_code(value: Any) -> Iterator[Any]:  # noqa: ANN401 (what _code accepts)
         yield value.__func__
     elif isinstance(value, property):
         yield from (value.fget, value.fset, value.fdel)
-    elif _is_installed(value.__module__ or "builtins"):
+    elif _is_installed(value.__module__ or "builtins") and not _is_made_here(value):
         yield _installed_name(value.__module__ or "builtins", value.__qualname__)
     else:
         yield inspect.getsource(value).encode()
@@ -183,8 +190,14 @@ def _names(code: types.CodeType) -> Iterator[str]:
 def _is_installed(module: str) -> bool:
     root = module.partition(".")[0]
     file = getattr(sys.modules.get(module), "__file__", None)
-    built_in = root != "__main__" and file is None
-    return root == "debias" or built_in or str(file).startswith(INSTALLED)
+    return root in KNOWN or str(file).startswith(INSTALLED)
+
+
+def _is_made_here(value: Any) -> bool:  # noqa: ANN401 (what _code accepts)
+    """Whether ``exec`` made it, outside a module: then it seems to be built in."""
+    if isinstance(value, type):
+        return value.__module__ == "builtins" and bool(value.__flags__ & HEAP)
+    return isinstance(value, types.FunctionType) and value.__module__ is None
 
 
 def _installed_name(module: str, name: str) -> bytes:

@@ -16,7 +16,7 @@ import torch
 from debias import own
 from debias.density import DENSITIES
 from debias.errors import ConfigError
-from debias.notebook.functions import run as run_recipe
+from debias.models.own import OwnClassifier, OwnRepresentation
 from debias.pipeline.recipe import RunConfig, load
 from debias.plugins import Registry, Settings
 from debias.types import TrainingTable
@@ -31,12 +31,14 @@ POINTS = tomllib.loads(re.search(r"^```toml\n(.*?)^```", TEXT, re.DOTALL | re.MU
 SMALL = {
     "image_size": 32, "seeds": 1, "device": "cpu", "precision": "float32",
     "data": {"name": "synthetic", "n_train": 160, "n_validation": 24, "n_test": 80},
-    "representation.training": {"epochs": 2, "batch_size": 16},
+    "representation.training": {"epochs": 3, "batch_size": 16, "learning_rate": 0.01},
     "classifier.training": {"epochs": 1, "batch_size": 16},
     "arms": {"uniform": "uniform", "latent": {"name": "latent_rarity", "allow_degenerate": True}},
     "density": {"name": "histogram", "components": 2},
 }  # fmt: skip
-QUICK_VAE = {"name": "conv_vae", "latent_dim": 4, "width": 4, "hidden": 32}
+QUICK_VAE = {
+    "representation.model": {"name": "conv_vae", "latent_dim": 4, "width": 4, "hidden": 32}
+}
 HEADER = """
     from typing import ClassVar, Literal
     import numpy as np, pandas as pd, torch
@@ -175,30 +177,30 @@ class TestEntryPoints:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", OBJECTS)
-def test_an_object_of_the_documentation_runs_and_is_found_again(place, tmp_path):
-    script = tmp_path / "script.py"
-    changes = (
-        SMALL if place == "representation.model" else SMALL | {"representation.model": QUICK_VAE}
-    )
-    if place == "arms.mine":  # a mapping cannot be changed in two places at once
-        changes = {key: value for key, value in changes.items() if key != "arms"}
-    script.write_text(
-        f"import numpy as np, torch, debias\nsmall, folder = {changes!r}, 'run'\n{OBJECTS[place]}"
-    )
-    runs = []
-    for _ in range(2):
+def test_objects_of_the_documentation_run_and_are_found_again(tmp_path):
+    lines = ["import sys, numpy as np, torch, debias"]
+    for place, code in OBJECTS.items():
+        small = dict(SMALL) if place == "representation.model" else SMALL | QUICK_VAE
+        if place == "arms.mine":  # a mapping cannot be changed in two places at once
+            del small["arms"]
+        lines += [
+            f"small, folder = {small!r}, {place!r}",
+            f"sys.stderr.write('in {place}\\n')",
+            code,
+        ]
+    (tmp_path / "script.py").write_text("\n".join(lines))
+    stages = ("Representation", "Classifier uniform,? seed 0", "Weights mine")
+    for ending in (" ...", ": found finished"):
         found = subprocess.run(
-            [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False
+            [sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, check=False
         )
         assert found.returncode == 0, found.stderr
-        runs.append(found.stderr)
-        assert "will not be found again" not in found.stderr
-    stage = {"representation.model": "Representation", "classifier.model": "Classifier uniform",
-             "arms.mine": "Weights mine"}[place]  # fmt: skip
-    kept = [line for line in runs[1].splitlines() if stage in line]
-    assert kept, runs[1]
-    assert all("reused" in line or "found" in line or "kept" in line for line in kept), kept
+        assert "will be found again" not in found.stderr
+        told = dict(
+            re.findall(r"^in (\S+)\n(.*?)(?=^in |\Z)", found.stderr, re.DOTALL | re.MULTILINE)
+        )
+        for place, stage in zip(OBJECTS, stages, strict=True):
+            assert re.search(f"^{stage}{ending}$", told[place], re.MULTILINE), told[place]
 
 
 def scale(values):
@@ -272,11 +274,15 @@ class TestRefusals:
         assert found.probability.sum() == pytest.approx(1)
         assert found.probability[99] == pytest.approx(100 / 5050)
 
-    def test_networks_that_are_none(self, tmp_path):
-        with pytest.raises(ConfigError, match="'Linear' cannot be used: a representation must be"):
-            run_recipe(
-                changes=SMALL | {"representation.model": torch.nn.Linear(2, 3)}, out=tmp_path
-            )
+    def test_networks_that_are_none(self):
+        with pytest.raises(
+            ConfigError, match="'Linear' cannot be used: it must be a torch module with"
+        ):
+            OwnRepresentation.of(torch.nn.Linear(2, 3)).build(32)
+        with pytest.raises(ConfigError, match=r"'list' .*: it must be a torch module, got list"):
+            OwnClassifier.of(list).build(2)
+        with pytest.raises(ConfigError, match="cannot be used: give lazy layers"):
+            OwnClassifier.of(lambda: torch.nn.LazyLinear(2)).build(2)
 
     def test_needs_that_nobody_knows(self):
         def rule(table): ...

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from debias.models.classifiers import Classifier
 from debias.models.representation import Representation
@@ -28,12 +29,9 @@ class OwnRepresentation(Own, Representation):  # type: ignore[misc]
         """A copy for one training, which checks what it returns.
 
         Raises:
-            ConfigError: It is no module, or lacks ``encode`` or ``loss``.
+            ConfigError: It is no module, or lacks ``encode`` or ``loss``, or has lazy layers.
         """
-        made = self.fresh()
-        whole = isinstance(made, nn.Module) and hasattr(made, "encode") and hasattr(made, "loss")
-        require(whole, self.called, "a representation must be a torch module with encode and loss")
-        return _Placing(made, self.called)
+        return _Placing(_module(self, "encode", "loss"), self.called)
 
 
 class OwnClassifier(Own):
@@ -43,11 +41,19 @@ class OwnClassifier(Own):
         """A copy for one training, trained by cross-entropy.
 
         Raises:
-            ConfigError: It is no module.
+            ConfigError: It is no module, or has lazy layers.
         """
-        made = self.fresh()
-        require(isinstance(made, nn.Module), self.called, "a classifier must be a torch module")
-        return _Classifying(made, self.called, classes)
+        return _Classifying(_module(self), self.called, classes)
+
+
+def _module(own: Own, *methods: str) -> nn.Module:
+    made = own.fresh()
+    whole = isinstance(made, nn.Module) and all(hasattr(made, name) for name in methods)
+    wanted = f" with {' and '.join(methods)}" if methods else ""
+    require(whole, own.called, f"it must be a torch module{wanted}, got {type(made).__name__}")
+    lazy = any(isinstance(one, UninitializedParameter) for one in made.parameters())
+    require(not lazy, own.called, "give lazy layers their sizes: training starts from parameters")
+    return made
 
 
 class _Placing(nn.Module):
