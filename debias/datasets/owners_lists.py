@@ -84,8 +84,8 @@ def matched(
     for row, (file, problem) in enumerate(zip(files, problems, strict=True)):
         if problem or file not in present:
             fit[row] = False
-            why = ("row not understood", problem) if problem else missing
-            told.append(set_aside(file, place + file, *why, sample_id=ids[row]))
+            reason, detail = ("row not understood", problem) if problem else missing
+            told.append(set_aside(file, place + file, reason, detail, ids[row]))
     _require_few(len(rows) + len(rejected), told, folder)
     rows.insert(0, "sample_id", ids)
     extra = unlisted_files(sorted(present.difference(files)), folder)

@@ -253,10 +253,10 @@ def _filled(part: pd.DataFrame, results: Iterator[_Face | Rejected], listing: Li
     table |= {name: np.full(count, "", dtype=object) for name in ("sha256", "notes")}
     old, kept = rows >= 0, np.ones(count, dtype=bool)
     if listing.known is not None and old.any():
-        found = rows[old]
-        images[old], perceptual[old] = listing.known.images[found], listing.known.perceptual[found]
+        there = rows[old]
+        images[old], perceptual[old] = listing.known.images[there], listing.known.perceptual[there]
         table["sha256"][old] = part["sha256"][old]
-        table["notes"][old] = listing.known.notes[found]
+        table["notes"][old] = listing.known.notes[there]
     rejected: list[Rejected] = []
     for row in np.flatnonzero(~old):
         match next(results):
