@@ -129,9 +129,9 @@ def _paid(document: Document) -> Iterator[str]:
     for row in document["groups"]:
         seen = w.is_number(row.get("p_adjusted")) and row["p_adjusted"] <= 1 - document["level"]
         if seen and row["reason"] not in r.UNJUDGED and (price := r.paid(row, document["groups"])):
+            who = f"{w.attribute_name(row['attribute'])} {r.name(row)}"
             verb = "rose" if row["change"] > 0 else "fell"
-            name = r.metric_name(row["metric"])
-            yield f"For {w.attribute_name(row['attribute'])} {r.name(row)} the {name} {verb}{price}."
+            yield f"For {who} the {r.metric_name(row['metric'])} {verb}{price}."
 
 
 def _sizes(rows: Iterable[Row], name: Callable[[Row], str]) -> b.Table:
