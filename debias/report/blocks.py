@@ -216,13 +216,18 @@ def said(
     Args:
         template: ```code```, ``{name}`` for a text, ``{name:kind}`` for a number and
             ``{low..high:kind}`` for an interval; ``|why`` at the end: what stands in its place.
+            ``name?`` at the beginning: nothing is said where that is no number.
         row: Where the names are looked up.
         otherwise: What stands in the place of a number that says nothing of its own.
         more: Other names.
     """
     values, place = {**(row or {}), **more}, 0
     parts: list[Piece] = []
-    for found in TOKEN.finditer(template):
+    if needed := re.match(r"(\w+)\?", template):
+        place = needed.end()
+        if not is_number(values.get(needed[1])):
+            return ()
+    for found in TOKEN.finditer(template, place):
         parts += [template[place : found.start()], *_filled(found.groupdict(), values, otherwise)]
         place = found.end()
     return pieces((*parts, template[place:]))
@@ -243,11 +248,6 @@ def _filled(
     elif token["kind"]:
         value = Value(value, kind, why)
     return () if isinstance(value, Value) and not str(value) else pieces(value)
-
-
-def known(name: str, template: str, row: Mapping[str, Any]) -> Text:
-    """The sentence where a number is there; otherwise nothing."""
-    return said(template, row) if is_number(row.get(name)) else ()
 
 
 # What stands in a column: a template, one more for the small print below, or what makes a cell.

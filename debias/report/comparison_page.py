@@ -77,9 +77,9 @@ def summary(name: str, document: Document) -> Iterator[b.Block]:
         "after": "{after:percent}",
         "change, points": lambda row: b.joined((
             b.Value(row["change"], "change", r.why_no_number(row, document["suppress_below"])),
-            b.known("low", "[{low:change}, {high:change}]", row),
+            b.said("low?[{low:change}, {high:change}]", row),
         )),
-        "fixed, broken": lambda row: b.known("fixed", "{fixed:count}, {broken:count}", row),
+        "fixed, broken": "fixed?{fixed:count}, {broken:count}",
         "verdict": lambda row: r.said_of(row, document["margin"]),
     }  # fmt: skip
     yield b.table(
@@ -194,9 +194,8 @@ def directions(document: Document) -> str:
 
 def _sure(document: Document) -> Iterator[b.Block]:
     yield single.verdict(document["verdict"], document["margin"])
-    widened = b.known(
-        "adjusted_level",
-        "the intervals of gaps and of training again are widened to a level of "
+    widened = b.said(
+        "adjusted_level?the intervals of gaps and of training again are widened to a level of "
         "{adjusted_level:level}, and ",
         document,
     )
@@ -269,14 +268,14 @@ def change_table(
         return r.no_difference(row, below) if gaps else r.why_no_number(row, below)
 
     def group(row: Row) -> b.Cell:
-        n = b.known("n", "n = {n:count}", row)
-        who = b.known("identities", ", {identities:count} people", row)
+        n = b.said("n?n = {n:count}", row)
+        who = b.said("identities?, {identities:count} people", row)
         name = r.name(row)
         return b.Cell(name, b.joined((n, who, r.remark(row) if n else ""), ""), row["group"])
 
     def pair(row: Row) -> b.Text:
         ends = (
-            (r.name(row, end), b.known("n", " (n = {n:count})", {"n": n}))
+            (r.name(row, end), b.said("n? (n = {n:count})", {"n": n}))
             for end in ("group", "other")
             for n in [sizes.get((row["attribute"], row[end], row["metric"]))]
         )
@@ -288,20 +287,17 @@ def change_table(
         direction = w.words(row["direction"]) if known and "direction" in row else ""
         return b.Cell(b.Strong(said) if is_sure else said, direction)
 
-    def known(template: str) -> b.Column:
-        return lambda row: b.known("change", template, row)
-
     kind, unit = ("gap", ", pp") if gaps else ("percent", "")
     columns: dict[str, b.Column] = {
         "measure": single.measure,
         **({"gap between": pair} if gaps else {"group": group}),
         f"before{unit}": f"{{before:{kind}}}",
-        f"after{unit}": known(f"{{after:{kind}}}"),
-        "change, pp": known("{change:gap}"),
-        "other images": known("{low..high:gap|not estimable}"),
-        "training again": known("{seed_low..seed_high:gap|one training}"),
-        **({"fixed, broken": known("{fixed:count}, {broken:count}")} if full and not gaps else {}),
-        **({"p, adjusted": known("{p_adjusted:p|not tested}")} if full else {}),
+        f"after{unit}": f"change?{{after:{kind}}}",
+        "change, pp": "change?{change:gap}",
+        "other images": "change?{low..high:gap|not estimable}",
+        "training again": "change?{seed_low..seed_high:gap|one training}",
+        **({"fixed, broken": "change?{fixed:count}, {broken:count}"} if full and not gaps else {}),
+        **({"p, adjusted": "change?{p_adjusted:p|not tested}"} if full else {}),
         "reading": reading,
     }
     tone = {True: "harmed", False: "change"}
@@ -328,9 +324,9 @@ def _trades(document: Document, most: int | None = None) -> Iterator[b.Block]:
 
 
 def _trade(group: str, rows: Sequence[Row]) -> b.Table:
-    def known(quality: str, rate: str) -> Callable[[Row], b.Text]:
-        return lambda row: b.known(
-            "change", quality if row["metric"] in single.QUALITIES else rate, row
+    def shown(quality: str, rate: str) -> b.Column:
+        return lambda row: b.said(
+            quality if row["metric"] in single.QUALITIES else rate, row, missing
         )
 
     missing = "withheld or not estimable"
@@ -338,11 +334,9 @@ def _trade(group: str, rows: Sequence[Row]) -> b.Table:
         w.full_group_name(group) if group else "all images": lambda row: single.QUALITIES.get(
             row["metric"], r.metric_name(row["metric"])
         ),
-        "before": lambda row: (
-            known("{before:plain}", "{before:percent}")(row) or b.Value(None, missing=missing)
-        ),
-        "after": known("{after:plain}", "{after:percent}"),
-        "change": known("{change:signed}", "{change:gap} pp"),
+        "before": shown("{before:plain}", "{before:percent}"),
+        "after": shown("change?{after:plain}", "change?{after:percent}"),
+        "change": shown("change?{change:signed}", "change?{change:gap} pp"),
     }
     return b.table(rows, columns, look="tight")
 

@@ -192,7 +192,7 @@ def _groups(found: Row, metrics: Sequence[str]) -> str:
 
 def people(document: Document) -> b.Text:
     """Behind a number of images: how many people they show."""
-    known = b.known("identities", " of {identities:count} people", document)
+    known = b.said("identities? of {identities:count} people", document)
     return known or "; nobody says how many people they show"
 
 
@@ -322,8 +322,8 @@ def gap_table(rows: Sequence[Row], document: Document, *, full: bool = False) ->
 
     def end(row: Row, name: str) -> b.Cell:
         one = values.get((row["attribute"], row[name], row["metric"]), {})
-        rate = b.known("value", "{value:percent}, ", one)
-        n = b.known("denominator", "n = {denominator:count}", one) or "n withheld"
+        rate = b.said("value?{value:percent}, ", one)
+        n = b.said("denominator?n = {denominator:count}", one) or "n withheld"
         who = r.name(row, name)
         return b.Cell(who, b.joined((rate, n), ""), row[name])
 
@@ -405,16 +405,14 @@ def verdicts(document: Document) -> Iterator[b.Block]:
 
 def _how_level(document: Document) -> Iterator[b.Block]:
     """How many differences were looked at, how that is allowed for, and what they came to."""
-    looked = b.known(
-        "adjusted_level",
-        "{comparisons:count} differences carry an interval. Each interval is widened to a level of "
-        "{adjusted_level:level}, so that all of them together hold with {level:level}: looking at "
-        "many differences finds some by chance, and this is what keeps that in check.",
+    looked = b.said(
+        "adjusted_level?{comparisons:count} differences carry an interval. Each is widened to a "
+        "level of {adjusted_level:level}, so that all hold together with {level:level}: looking at "
+        "many differences finds some by chance, and this keeps that in check.",
         document,
     )
-    margin = b.known(
-        "margin",
-        "The margin below which a difference does not matter was set to {margin:margin} pp.",
+    margin = b.said(
+        "margin?The margin below which a difference does not matter was set to {margin:margin} pp.",
         document,
     )
     yield b.Sentence(b.joined((
@@ -434,12 +432,12 @@ def tally(rows: Iterable[Row], margin: object) -> Iterator[b.Sentence]:
 
 def spread(document: Document) -> Iterator[b.Fold]:
     """Highest minus lowest group, and what chance would show."""
-    chance = "equal groups of these sizes would show {expected_if_equal:reach} pp on average"
     columns: dict[str, b.Column] = {
         "measure": measure,
         "groups": "{groups:count}",
         "highest minus lowest, pp": "{gap:reach|fewer than two groups can be compared}",
-        "read it against chance": lambda row: b.known("expected_if_equal", chance, row),
+        "read it against chance": "expected_if_equal?equal groups of these sizes would show "
+        "{expected_if_equal:reach} pp on average",
         "variance between groups, chance taken out": "{variance:variance|not estimable}",
     }
     if document["spread"]:
@@ -505,9 +503,7 @@ def _numbers(document: Document, drawn: Mapping[str, bytes], name: str) -> Itera
             r.metric_name(row["metric"]), r.metric_meaning(row["metric"], document["positive"])
         ),
         "value": "{value:percent}",
-        "counted": lambda row: b.known(
-            "denominator", "{numerator:count} of {denominator:count}", row
-        ),
+        "counted": "denominator?{numerator:count} of {denominator:count}",
         "interval": "{low..high:percent}",
     }
     yield b.table(document["overall"], columns, lambda _: "not estimable", title="All images")
@@ -607,8 +603,8 @@ def _rate(row: Row, below: object, deviation: float | None) -> b.Cell:
         return b.Cell(b.Value(None, missing=r.why_no_number(row, below)))
     row = {**row, "sd": deviation, "remark": r.remark(row)}
     rate = (b.Value(row["value"], "percent", faint=bool(row["remark"])),
-            b.known("sd", " sd {sd:points}", row))  # fmt: skip
-    who = b.known("identities", ", {identities:count} people", row)
-    interval = b.known("low", "\n{low..high:percent}", row)
+            b.said("sd? sd {sd:points}", row))  # fmt: skip
+    who = b.said("identities?, {identities:count} people", row)
+    interval = b.said("low?\n{low..high:percent}", row)
     counted_ = b.said("{numerator:count} of {denominator:count}{who}{remark}", row, who=who)
     return b.Cell(b.joined(rate, ""), b.joined((counted_, interval), ""))

@@ -105,7 +105,7 @@ def _arms_table(document: Document) -> b.Table:
     trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
 
     def cell(value: Any, sd: Any, kind: str, missing: str) -> b.Text:  # noqa: ANN401 (of JSON)
-        return b.joined((b.Value(value, kind, missing), b.known("sd", "({sd:points})", {"sd": sd})))
+        return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", {"sd": sd})))
 
     def row(arm: str) -> b.Row:
         mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
@@ -169,7 +169,7 @@ def _board(document: Document, arm: str) -> b.Numbers:
     mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
     reasons, accuracy = mean.get("reasons") or {}, mean["accuracy"]
     name = w.full_group_name(worst["group"]) if worst else reasons.get("worst_group_accuracy", "")
-    n = b.known("denominator", ", n = {denominator:count}", worst)
+    n = b.said("denominator?, n = {denominator:count}", worst)
     return b.Numbers(
         (
             b.Number("overall accuracy", b.Value(accuracy["overall"], "percent"),
