@@ -1,10 +1,11 @@
 """Which recipe a flow run works on: a file on the worker, a whole recipe, or the demo."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from debias.errors import ConfigError, PipelineError
@@ -68,6 +69,16 @@ def _recipe(
             f"both recipe ({recipe}) and config, a whole recipe, are given; leave one of them empty"
         )
     return load(kind, dump(config), lines, called="the recipe in 'config'")
+
+
+def typed() -> str:
+    """The command that starts this deployment again; empty for a flow run without one."""
+    if not deployment.name:
+        return ""
+    changes = str(flow_run.parameters.get("changes") or "").strip()
+    given = ["--param", f"changes={changes}"] if changes else []
+    name = f"{flow_run.flow_name}/{deployment.name}"
+    return shlex.join(["prefect", "deployment", "run", name, *given])
 
 
 def named(chosen: Callable[..., FacesRecipe], kind: type[FacesRecipe]) -> Callable[[], str]:

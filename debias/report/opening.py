@@ -261,12 +261,25 @@ def _ask_for_seeds(comparison: Document) -> int:
 
 
 def changed(command: str, setting: str) -> str:
-    """The command with one more ``--set``; an earlier one of the same key is dropped."""
-    key, said, kept = setting.partition("=")[0], shlex.split(command), []
-    while said:
-        word = said.pop(0)
-        if word == "--set" and said and said[0].partition("=")[0].strip() == key:
-            said.pop(0)
-        elif not word.startswith(f"--set={key}="):
+    """The command with one more setting; an earlier one of the same key is dropped.
+
+    A deployment of Prefect takes all settings as one parameter, a line each.
+    """
+
+    def is_other(said: str) -> bool:
+        return said.partition("=")[0].strip() != setting.partition("=")[0]
+
+    words = shlex.split(command)
+    if words[:1] == ["prefect"]:
+        place = words.index("--param") if "--param" in words else len(words)
+        given = "".join(words[place + 1 :]).removeprefix("changes=").splitlines()
+        lines = "\n".join([*filter(is_other, given), setting])
+        return shlex.join([*words[:place], "--param", f"changes={lines}"])
+    kept: list[str] = []
+    while words:
+        word = words.pop(0)
+        if word == "--set" and words and not is_other(words[0]):
+            words.pop(0)
+        elif not word.startswith("--set=") or is_other(word.removeprefix("--set=")):
             kept.append(word)
     return shlex.join([*kept, "--set", setting])
