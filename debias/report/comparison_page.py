@@ -244,7 +244,7 @@ def change_charts(
                 f"{title} of each group before and after, and its change with intervals",
                 f"{r.metric_meaning(metric, document['positive']).capitalize()}. {IN_THE_PICTURE}",
             )
-            yield b.Fold(title, (chart,), single.tally_text(r.of(document, "groups", metric)))
+            yield single.folded(chart, document, "groups", metric)
 
 
 def _first_changes(document: Document) -> Iterator[b.Block]:

@@ -264,21 +264,22 @@ def _other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> 
     for metric in names:
         chart = tuple(interval_chart(document, drawn, metric))
         if chart and metric != first_metric(document):
-            yield b.Fold(r.metric_name(metric), chart, tally_text(r.of(document, "gaps", metric)))
-    groups: dict[str, set[str]] = {}
-    for row in document["by_group"]:
-        groups.setdefault(row["attribute"], set()).add(row["group"])
-    limits = {
-        f"the {GROUPS_DRAWN} worst groups of an attribute": max(
-            map(len, groups.values()), default=0
-        )
-        > GROUPS_DRAWN,
-        f"{PANELS_DRAWN} attributes": len(groups) > PANELS_DRAWN,
-        f"{most} measures": len(document["metrics"]) > most,
-    }
-    cut = ", ".join(limit for limit, is_cut in limits.items() if is_cut)
-    if cut:
+            yield folded(chart[0], document, "gaps", metric)
+    groups = Counter(attribute for attribute, _ in {(row["attribute"], row["group"])
+                     for row in document["by_group"]})  # fmt: skip
+    limits = (
+        (GROUPS_DRAWN, max(groups.values(), default=0), "the {} worst groups of an attribute"),
+        (PANELS_DRAWN, len(groups), "{} attributes"),
+        (most, len(document["metrics"]), "{} measures"),
+    )
+    if cut := ", ".join(said.format(limit) for limit, there, said in limits if there > limit):
         yield b.Sentence(f"The pictures show {cut}; the tables hold the others.", "note")
+
+
+def folded(chart: b.Chart, document: Document, part: str, metric: str, title: str = "{}") -> b.Fold:
+    """The chart of a measure, with how many of its comparisons found something."""
+    note = tally_text(r.of(document, part, metric))
+    return b.Fold(title.format(r.metric_name(metric)), (chart,), note)
 
 
 def tally_text(rows: Sequence[Row]) -> str:
@@ -365,9 +366,7 @@ def sure(
     for place, (metric, svg) in enumerate(shown.items()):
         chart = _detectable(svg, metric)
         if place:
-            yield b.Fold(
-                r.metric_name(metric), (chart,), tally_text(r.of(document, "gaps", metric))
-            )
+            yield folded(chart, document, "gaps", metric)
         else:
             yield b.Heading("What could have been found with these sizes")
             yield chart
