@@ -17,10 +17,12 @@ from debias.datasets.recognition import plain_name, recognised
 from debias.errors import ConfigError, DataError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
-from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
+from debias.pipeline import examine, mitigate, open_job, open_run
 from debias.pipeline import export as exporting
 from debias.pipeline import ingest as ingesting
 from debias.pipeline.export import Export
+from debias.pipeline.faces import require_trainable
+from debias.pipeline.job import Job
 from debias.pipeline.recipe import (
     RunConfig,
     SpaceRecipe,
@@ -29,10 +31,8 @@ from debias.pipeline.recipe import (
     parse_space,
     part_of,
 )
-from debias.pipeline.representation import encode_store
-from debias.pipeline.representativeness import require_trainable
+from debias.pipeline.representation import build_representation, encode_store
 from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
-from debias.pipeline.step import Job
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
 from debias.tracking.connect import choose_tracking

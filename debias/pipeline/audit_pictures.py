@@ -15,8 +15,9 @@ from debias.auditing.sections import listed
 from debias.auditing.subsets import farthest_first
 from debias.models import ConvVAENetwork
 from debias.models import galleries as generation
+from debias.pipeline.job import Job
 from debias.pipeline.representation import faces_may_be_shown
-from debias.pipeline.step import Job
+from debias.pipeline.step import Work
 from debias.report.pictures import shrink
 from debias.report.pictures_of_audits import AuditMap, AuditPictures
 from debias.storage.artifacts import Artifact, load_array, load_faces
@@ -66,28 +67,17 @@ def drawn_by_the_model(
     )
 
 
-def pictures_of(
-    job: Job, stores: Mapping[str, Artifact | None], found: Artifact, document: Mapping[str, Any]
-) -> AuditPictures:
-    """Everything that the page may show; without leave, the map alone.
-
-    Args:
-        job: Says whether faces may be shown.
-        stores: ``faces``, ``reference`` and ``earlier``.
-        found: The audit.
-        document: Of it.
-    """
+def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -> AuditPictures:
+    """Everything that the page of the audit ``found`` may show; without leave, the map alone."""
     images = pd.read_parquet(found.path / "images.parquet")
-    faces = stores["faces"]
-    assert faces is not None  # every audit has some
-    store = load_faces(faces)
+    job, store = work.job, work.faces
     if not faces_may_be_shown(job):
         return AuditPictures(map=_map(images, store, thumbnails=False))
     wanted = set(_ids(document))
     prefixes = {"faces": "", "reference": REFERENCE, "earlier": EARLIER}
     shown: dict[str, UInt8[np.ndarray, "_ _ 3"]] = {}
     for name, prefix in prefixes.items():
-        artifact = stores[name]
+        artifact = work.inputs.get(name)
         if artifact is not None and (name == "faces" or _may_be_shown(job, name)):
             shown |= _faces(load_faces(artifact), prefix, wanted)
     return AuditPictures(

@@ -10,8 +10,8 @@ from jaxtyping import Shaped
 from scipy.stats import spearmanr
 
 from debias.pipeline.faces import SPLIT
+from debias.pipeline.job import Run
 from debias.pipeline.recipe import DiscriminatorRecipe
-from debias.pipeline.step import Run
 from debias.plugins import dump
 from debias.seeding import numpy_generator
 from debias.statistics.areas import area_under_curve

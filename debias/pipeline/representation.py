@@ -14,8 +14,8 @@ from debias.density import active_dimensions
 from debias.errors import DataError
 from debias.models import ConvVAE, ConvVAENetwork, ImageEncoder, Pretrained, SampleIndex, encoding
 from debias.pipeline import vae
-from debias.pipeline.history import named, replay
-from debias.pipeline.step import Job
+from debias.pipeline.job import Job
+from debias.pipeline.step import named, replay
 from debias.pipeline.vae import AT_ONCE, STAGE
 from debias.plugins import dump
 from debias.storage.artifacts import Artifact, load_faces, load_latents, save_latents

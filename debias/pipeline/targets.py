@@ -18,8 +18,8 @@ from debias.pipeline.discriminator import (
     load_log_ratios,
 )
 from debias.pipeline.faces import SPLIT
+from debias.pipeline.job import Run
 from debias.pipeline.representation import encode_store
-from debias.pipeline.step import Run
 from debias.plugins import dump
 from debias.statistics.groupings import UNKNOWN
 from debias.storage.artifacts import Artifact, load_faces, load_latents

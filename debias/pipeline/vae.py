@@ -10,8 +10,8 @@ from jaxtyping import Int64
 from debias.density import active_dimensions
 from debias.models import ConvVAE, ConvVAENetwork, encoding
 from debias.models import galleries as generation
-from debias.pipeline.history import epoch_record, example_batch, save_history
-from debias.pipeline.step import Job
+from debias.pipeline.job import Job
+from debias.pipeline.step import HISTORY, example_batch, named
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.storage.artifacts import (
     Artifact,
@@ -53,7 +53,7 @@ def train_vae(run: Job, key: str, model: ConvVAE, faces: FaceStore, tracker: Tra
     def on_epoch(epoch: int, means: EpochMetrics) -> None:
         network.eval()
         held_out = encoding.mean_losses(network, batches.evaluate(validation), compute)
-        history.append(epoch_record(means, held_out))
+        history.append(named("train", means) | named("val", held_out))
         tracker.metrics(history[-1], epoch)
         if (epoch + 1) % every == 0 or epoch + 1 == recipe.training.epochs:
             snapshots.append(generation.reconstruct(network, shown, compute))
@@ -132,7 +132,7 @@ def _save(run: Job, key: str, start: float, faces: FaceStore, trained: _Trained)
     with run.create(STAGE, key, start) as folder:
         save_network(folder, network)
         save_latents(folder, latents)
-        save_history(folder, trained.history)
+        write_json(folder / HISTORY, {"epochs": trained.history})
         write_json(folder / "figures.json", figures)
         save_arrays(
             folder,
