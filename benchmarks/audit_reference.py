@@ -25,10 +25,9 @@ from debias.auditing.rules import AuditRules
 from debias.auditing.shortfall import shortfall
 from debias.auditing.two_samples import two_samples
 from debias.pipeline import open_job
-from debias.pipeline.representation import build_representation
 from debias.pipeline.faces import SPLIT, make_audited_faces, make_reference
 from debias.pipeline.recipe import load_space
-from debias.pipeline.representation import encode_store
+from debias.pipeline.representation import build_representation, encode_store
 from debias.storage.artifacts import load_faces
 
 ROOT = Path(__file__).parents[1]

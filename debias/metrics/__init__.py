@@ -5,29 +5,33 @@ Where to look, in the order in which numbers travel:
 - columns in: ``outcomes`` (checked), ``rules`` (what was decided beforehand)
 - counts: ``rates``, ``cells``
 - groups, intervals, people who repeat and what is withheld: the room ``statistics``
-- one classifier: ``gaps``, ``spread`` and ``ratios``, ``noise``, ``curves``, ``quality``,
-  ``verdicts``, ``scope``, put together in ``evaluation`` as a ``fairness_report``
+- one classifier: ``gaps``, ``spread`` and ``ratios``, ``noise``, ``scores``, ``verdicts``,
+  ``words``, put together in ``evaluation`` as a ``fairness_report``
 - before and after: ``pairing``, ``paired``, ``paired_intervals``, ``change_tables``,
   ``change_verdicts``, ``change_words``, ``trade``, put together in ``comparison``
 - into files: ``documents``
-- each training of an arm: ``trainings``, ``overall``, ``disparities``, ``seeds``, ``changes``;
-  ``skill`` tells whether any of them is better than guessing
+- each training of an arm, and what retraining changes: ``trainings``, ``disparities``; ``skill``
+  tells whether any of them is better than guessing
 
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
 
-from debias.metrics.changes import QUANTITIES, Change, paired_change
 from debias.metrics.comparison import ComparisonReport, compare, compare_pairs
 from debias.metrics.disparities import DISPARITIES, Disparity
 from debias.metrics.evaluation import evaluate, report_on
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
-from debias.metrics.overall import expected_calibration_error
 from debias.metrics.rates import RATES, Rate
 from debias.metrics.rules import Rules
-from debias.metrics.seeds import summarise
 from debias.metrics.skill import Skill, skill_of
-from debias.metrics.trainings import TrainingReport, evaluate_predictions
+from debias.metrics.trainings import (
+    QUANTITIES,
+    Change,
+    Training,
+    each_training,
+    paired_change,
+    summarise,
+)
 from debias.statistics.areas import auc_by_group
 from debias.statistics.dependence import Association, association
 from debias.statistics.groupings import CROSS
@@ -50,7 +54,7 @@ __all__ = [
     "Rate",
     "Rules",
     "Skill",
-    "TrainingReport",
+    "Training",
     "association",
     "auc_by_group",
     "bonferroni_level",
@@ -58,9 +62,8 @@ __all__ = [
     "compare",
     "compare_pairs",
     "detectable_gap",
+    "each_training",
     "evaluate",
-    "evaluate_predictions",
-    "expected_calibration_error",
     "hidden_counts",
     "json_text",
     "outcomes_of_trainings",

@@ -12,7 +12,6 @@ from jaxtyping import Float64, Int64, Shaped
 
 from debias.errors import EvaluationError
 from debias.metrics.change_verdicts import Question, Reference, read_changes, sign_of
-from debias.metrics.changes import seed_limits
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.gaps import Pairs, pairs, references
 from debias.metrics.outcomes import Outcomes
@@ -29,6 +28,7 @@ from debias.metrics.pairing import common_seeds, paired_outcomes
 from debias.metrics.rates import measures
 from debias.statistics.counts import Measure, ratio
 from debias.statistics.groupings import Grouping
+from debias.statistics.intervals import seed_limits
 from debias.statistics.people import people_by_cell, widening
 
 GROUP_COLUMNS = (

@@ -17,10 +17,9 @@ from debias.metrics.fairness_report import FairnessReport, Rows
 from debias.metrics.gaps import compared_metrics, gap_table, pairs, references
 from debias.metrics.noise import label_noise
 from debias.metrics.outcomes import Outcomes, Task, read_outcomes
-from debias.metrics.quality import quality
 from debias.metrics.rates import measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
-from debias.metrics.scores import calibration_table, confusion_table, score_table
+from debias.metrics.scores import calibration_table, confusion_table, quality, score_table
 from debias.metrics.spread import ratio_table, spread_table
 from debias.metrics.verdicts import conclude
 from debias.metrics.words import notes, scope
@@ -29,6 +28,11 @@ from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import bonferroni_level
 from debias.statistics.withholding import hidden_cells
 from debias.storage.documents import plain
+
+COLUMNS = (
+    "metric", "attribute", "group", "value", "numerator", "denominator", "identities",
+    "effective", "low", "high", "state",
+)  # fmt: skip
 
 
 def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided beforehand)
@@ -108,7 +112,7 @@ def report_on(
         (cells, pairs(cells.grouping, chosen.get(cells.grouping.attribute))) for cells in every
     ]
     gaps, comparisons = gap_table(compared, found, rules.level, rules.margin)
-    by_group = _tables([_table(cells, found, rules.level, rules.suppress_below) for cells in every])
+    by_group = _by_group(every, found, rules)
     attributes = _attributes(every, found, chosen)
     report = FairnessReport(
         name=name,
@@ -126,7 +130,7 @@ def report_on(
         minimum=rules.minimum,
         suppress_below=rules.suppress_below,
         attributes=attributes,
-        overall=_overall(outcomes, found, rules),
+        overall=overall_rates(outcomes, found, rules),
         quality=quality(outcomes),
         by_group=by_group,
         gaps=gaps,
@@ -168,6 +172,15 @@ def _all_cells(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> li
     ]
 
 
+def group_rates(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
+    """Every measure of every group, as in ``FairnessReport.by_group``."""
+    return _by_group(_all_cells(outcomes, found, rules), found, rules)
+
+
+def _by_group(every: Sequence[Cells], found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
+    return _tables([_table(cells, found, rules.level, rules.suppress_below) for cells in every])
+
+
 def _table(cells: Cells, found: Sequence[Measure], level: float, below: int) -> pd.DataFrame:
     """One row a cell and measure, cells in order; what is withheld is NaN."""
     low, high = cells.limits(level)
@@ -207,11 +220,11 @@ def _few_people(people: Float64[np.ndarray, "g m"], below: int) -> Bool[np.ndarr
 
 
 def _tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _overall(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
-    """All images as one cell."""
+def overall_rates(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
+    """Every measure of all images as one cell, as in ``FairnessReport.overall``."""
     codes = np.zeros(len(outcomes.y_true), dtype=np.int64)
     everyone = Grouping(attribute="", cells=("all",), codes=codes)
     generator = np.random.default_rng([rules.seed, 1])
@@ -259,7 +272,7 @@ def _noise(every: Sequence[Cells], found: Sequence[Measure], rules: Rules) -> pd
                 cells.table[readable], asked, minimum=rules.minimum, generator=generator
             )
             parts.append(table.assign(attribute=cells.grouping.attribute))
-    return _tables(parts)[columns] if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def _curves(draw: Any, outcomes: Outcomes, every: Sequence[Cells]) -> Rows:  # noqa: ANN401

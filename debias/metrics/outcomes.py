@@ -135,10 +135,15 @@ def outcomes_of_trainings(
         subjects: Identity, indexed by sample id; None where nobody says.
 
     Raises:
-        EvaluationError: No training, images that differ between trainings, ids without groups.
+        EvaluationError: No training, several arms or splits, a seed twice, images that differ
+            between trainings, ids repeated or without groups, classes outside {0, 1}, scores
+            outside [0, 1].
     """
     if not trainings:
         raise EvaluationError("there is no prediction to evaluate")
+    _check_one_arm(trainings)
+    for one in trainings:
+        _check_training(one)
     ordered = [_sorted(one) for one in sorted(trainings, key=lambda one: one.seed)]
     first = ordered[0]
     for one in ordered[1:]:
@@ -162,6 +167,39 @@ def outcomes_of_trainings(
         unnamed=unnamed,
         seeds=tuple(one.seed for one in ordered),
     )
+
+
+def _check_one_arm(trainings: Sequence[Predictions]) -> None:
+    kinds = sorted({f"{one.arm} on {one.split}" for one in trainings})
+    if len(kinds) > 1:
+        raise EvaluationError(f"seeds of one arm and split are needed, got {', '.join(kinds)}")
+    seeds = [one.seed for one in trainings]
+    if len(set(seeds)) < len(seeds):
+        raise EvaluationError(f"each seed may occur once, got {seeds}")
+
+
+def _check_training(one: Predictions) -> None:
+    ids, y_true, score = one.sample_ids, one.y_true, one.score
+    sizes = len(ids), len(y_true), len(score)
+    if len(set(sizes)) > 1:
+        raise EvaluationError(f"sample_ids, y_true and score have {sizes} rows; they must agree")
+    if len(ids) == 0:
+        raise EvaluationError("there is no prediction to evaluate")
+    distinct = len(np.unique(ids))
+    if distinct < len(ids):
+        raise EvaluationError(f"{len(ids) - distinct} predictions repeat a sample id")
+    classes = sorted(set(np.unique(y_true).tolist()) - {0, 1})
+    if classes:
+        raise EvaluationError(f"y_true must be 0 or 1, got {classes[:10]}")
+    outside = ~((score >= 0) & (score <= 1))  # True for NaN, too
+    if outside.any():
+        first = np.flatnonzero(outside)[0]
+        raise EvaluationError(
+            f"{outside.sum()} of {len(score)} scores are not probabilities in [0, 1], "
+            f"first {score[first]} of sample {ids[first]}"
+        )
+    if not np.isfinite(one.threshold):
+        raise EvaluationError(f"the threshold must be finite, got {one.threshold}")
 
 
 def _sorted(one: Predictions) -> Predictions:

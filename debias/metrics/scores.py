@@ -1,4 +1,4 @@
-"""What lies behind the rates of a group: which classes are mixed up, and how the scores lie.
+"""What lies behind the rates: which classes are mixed up, how scores lie, rank and are calibrated.
 
 All tables take the cells that may be shown; the others leave no row. Scores of several trainings
 enter by their mean for each image.
@@ -12,12 +12,15 @@ from jaxtyping import Bool, Float64, Int64
 
 from debias.metrics.cells import confusion_of
 from debias.metrics.outcomes import Outcomes
+from debias.statistics.areas import area_under_curve
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import clopper_pearson
 
 # Fewer images draw a curve of noise.
 FEWEST = 30
 MOST_BINS = 10
+CALIBRATION_BINS = 15
+QUALITIES = ("auroc", "expected_calibration_error", "calibration_bias")
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 
 
@@ -215,3 +218,67 @@ def _quantile(
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, starts + n - 1)
     return ascending[below] + (position - below) * (ascending[above] - ascending[below])
+
+
+def quality(outcomes: Outcomes, which: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
+    """Means over trainings; NaN where there is no score, or a single class.
+
+    Args:
+        outcomes: Predictions of one classifier.
+        which: (n,) images to look at; None for all.
+
+    Returns:
+        ``auroc`` (two classes only), ``expected_calibration_error`` of the predicted class, and
+        ``calibration_bias``, the share of positives minus the mean score (two classes only):
+        positive where the scores are too low.
+    """
+    if outcomes.score is None:
+        return dict.fromkeys(QUALITIES, float("nan"))
+    rows = slice(None) if which is None else np.flatnonzero(which)
+    y_true = outcomes.y_true[rows]
+    if not len(y_true):
+        return dict.fromkeys(QUALITIES, float("nan"))
+    found = [
+        _of_one(outcomes, y_true, y_pred[rows], score[rows])
+        for y_pred, score in zip(outcomes.y_pred, outcomes.score, strict=True)
+    ]
+    return {name: float(np.mean([one[name] for one in found])) for name in QUALITIES}
+
+
+def _of_one(
+    outcomes: Outcomes, y_true: np.ndarray, y_pred: np.ndarray, score: np.ndarray
+) -> dict[str, float]:
+    confidence = np.take_along_axis(score, y_pred[:, None], axis=1)[:, 0]
+    found = {"expected_calibration_error": calibration_error(y_true == y_pred, confidence)}
+    if outcomes.positive is None:
+        return found | {"auroc": float("nan"), "calibration_bias": float("nan")}
+    column = outcomes.classes.index(outcomes.positive)
+    positive = y_true == column
+    area = area_under_curve(score[positive, column], score[~positive, column]).value
+    bias = float(positive.mean() - score[:, column].mean())
+    return found | {"auroc": area, "calibration_bias": bias}
+
+
+def calibration_error(
+    correct: Bool[np.ndarray, " n"],
+    confidence: Float64[np.ndarray, " n"],
+    bins: int = CALIBRATION_BINS,
+) -> float:
+    """Mean distance between confidence and accuracy over bins, weighted by samples per bin.
+
+    The bins divide [0, 1] equally, each closed on the right, the first on both sides.
+
+    Args:
+        correct: (n,) whether the predicted class is the true one.
+        confidence: (n,) probability given to the predicted class, in [0, 1].
+        bins: Number of bins.
+
+    Returns:
+        In [0, 1]; the sum over bins of ``|correct - summed confidence| / n``.
+
+    Reference:
+        Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 3.
+    """
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    excess = np.bincount(index, weights=correct - confidence, minlength=bins)
+    return float(np.abs(excess).sum() / len(confidence))

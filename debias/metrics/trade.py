@@ -8,8 +8,8 @@ from jaxtyping import Bool
 
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.quality import QUALITIES, quality
 from debias.metrics.rates import measures
+from debias.metrics.scores import QUALITIES, quality
 from debias.statistics.groupings import Grouping
 
 _KEYS = ["attribute", "group", "metric"]

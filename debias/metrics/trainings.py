@@ -1,81 +1,70 @@
-"""One training of a classifier -> its plain rates by group, and their summaries.
+"""Each training of an arm by itself, mean and spread over seeds, and what changed between arms.
 
-What may be claimed about a classifier is in ``evaluation``; this is the record of each training.
+What may be claimed about an arm is in ``evaluation`` and ``comparison``. Here images count as
+independent, and images without a group label are a group like others. ``s`` seeds; all of them are
+evaluated on the same images, so a seed adds no image.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64
 
 from debias.errors import EvaluationError
 from debias.metrics.disparities import disparities, extremes
-from debias.metrics.overall import overall
-from debias.metrics.rates import RATES, confusion, measures
+from debias.metrics.evaluation import group_rates, overall_rates
+from debias.metrics.outcomes import Outcomes
+from debias.metrics.rates import measures
 from debias.metrics.rules import Rules
-from debias.statistics.counts import counted, ratio
-from debias.statistics.groupings import Grouping, groupings, join_groups
-from debias.statistics.intervals import clopper_pearson
-from debias.statistics.withholding import hidden_cells
+from debias.metrics.scores import quality
+from debias.statistics.intervals import seed_limits, spread
 from debias.storage.documents import plain
-from debias.types import Predictions
+from debias.types import SEEDS_NEEDED
 
-_COLUMNS = (
-    "attribute",
-    "group",
-    "metric",
-    "value",
-    "numerator",
-    "denominator",
-    "low",
-    "high",
-    "state",
-)
+COLUMNS = (
+    "attribute", "group", "metric", "value", "numerator", "denominator", "low", "high", "state",
+)  # fmt: skip
+QUANTITIES = ("accuracy", "worst_group_accuracy", "accuracy_gap", "equalized_odds_difference")
+Reading = Literal["difference_found", "cannot_tell"]
+Reason = Literal["", "not_estimable", "single_run", "too_few_seeds", "insufficient_evidence"]
+OverSeeds = Callable[[Float64[np.ndarray, " s"]], float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TrainingReport:
+class Training:
     """The rates of one trained classifier in each group of one split.
 
     Attributes:
-        by_group: One row per cell and rate: ``attribute``, ``group``, ``metric``, ``value``,
-            ``numerator``, ``denominator``, ``low`` and ``high`` (Clopper-Pearson), ``state``
-            (``estimated``, ``too_small``, ``not_estimable``, or ``suppressed`` with NaN). Single
-            attributes first, then their full crossing with the cells that hold no image.
-        overall: Rates over all samples, ``auroc``, ``expected_calibration_error``, ``n``.
+        arm: Name of the weighting arm; may be empty.
+        seed: Of the training.
+        n: Images.
+        level: Of the intervals.
+        by_group: One row per cell and rate, columns ``COLUMNS``; ``low`` and ``high``
+            (Clopper-Pearson); ``state`` is ``estimated``, ``too_small``, ``not_estimable``, or
+            ``suppressed`` with NaN. Single attributes first, then their full crossing with the
+            cells that hold no image.
+        overall: Rates over all images, ``auroc``, ``expected_calibration_error``, ``n``.
         disparities: Summaries over the finest cells: the crossing, or the only attribute. NaN
             where undefined. Rates lie in [0, 1]; variances are in squared rates.
         disparities_by_attribute: The same over the values of each attribute alone.
         extremes: ``worst_group`` and ``best_group`` by accuracy among the finest cells; empty when
             fewer than two are estimated.
         reasons: Why a summary is undefined, by ``name`` or ``attribute/name``.
-        arm: Name of the weighting arm.
-        seed: Seed of the training.
-        split: Split that was predicted.
-        n: Samples.
-        level: Level of the intervals.
     """
 
+    arm: str
+    seed: int
+    n: int
+    level: float
     by_group: pd.DataFrame
     overall: Mapping[str, float]
     disparities: Mapping[str, float]
     disparities_by_attribute: Mapping[str, Mapping[str, float]]
     extremes: Mapping[str, str]
     reasons: Mapping[str, str]
-    arm: str
-    seed: int
-    split: str
-    n: int
-    level: float
-
-    @property
-    def finest(self) -> str:
-        """Attribute, or crossing, whose cells the disparities compare; empty without groups."""
-        return str(self.by_group["attribute"].iloc[-1]) if len(self.by_group) else ""
 
     def scalars(self) -> dict[str, Any]:
         """Every single number, nested as in :meth:`to_dict`; NaN where undefined."""
@@ -86,154 +75,268 @@ class TrainingReport:
                 "gap": self.disparities["accuracy_gap"],
                 "variance": self.disparities["accuracy_variance"],
             },
-            **{
-                name: value for name, value in self.overall.items() if name not in ("accuracy", "n")
-            },
+            **{name: v for name, v in self.overall.items() if name not in ("accuracy", "n")},
             "disparities": dict(self.disparities),
-            "disparities_by_attribute": {
-                attribute: dict(values)
-                for attribute, values in self.disparities_by_attribute.items()
-            },
+            "disparities_by_attribute": dict(self.disparities_by_attribute),
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None where undefined."""
-        nested = {
-            "seed": self.seed,
-            "n": self.n,
-            "level": self.level,
-            **self.scalars(),
-            "extremes": dict(self.extremes),
-            "reasons": dict(self.reasons),
-            "by_group": self.by_group.to_dict("records"),
-        }
-        return {key: plain(value) for key, value in nested.items()}
+        """Plain values for JSON, None where undefined; rates by group are not among them."""
+        own = {"seed": self.seed, "n": self.n, "level": self.level}
+        why = {"extremes": self.extremes, "reasons": self.reasons}
+        return dict(plain({**own, **self.scalars(), **why}))
 
 
-def evaluate_predictions(
-    predictions: Predictions,
-    groups: pd.DataFrame,
-    *,
-    rules: Rules | None = None,
-) -> TrainingReport:
-    """Measure one classifier on one split, overall and by group.
+def each_training(outcomes: Outcomes, rules: Rules, arm: str = "") -> list[Training]:
+    """Measure every training of an arm on two classes, overall and by group.
 
     Args:
-        predictions: Of a binary task; class 1 is positive.
-        groups: Indexed by ``sample_id``, one text column per attribute; joined by id, in any
-            order. Ids that were not predicted are ignored; missing values become ``unknown``.
-        rules: Level of the Clopper-Pearson intervals, which take images as independent, so they
-            are too narrow where people repeat; ``minimum``, below which a rate is ``too_small``:
-            shown with its interval, but outside of every disparity and never the worst group;
+        outcomes: Of one arm.
+        rules: ``level`` of the intervals; ``minimum``, below which a rate is ``too_small``: shown
+            with its interval, but outside of every disparity and never the worst group;
             ``suppress_below``: smaller counts are withheld.
+        arm: Its name.
+    """
+    return [_measured(_alone(outcomes, row), rules, arm) for row in range(len(outcomes.y_pred))]
+
+
+def _alone(outcomes: Outcomes, row: int) -> Outcomes:
+    one = slice(row, row + 1)
+    score = None if outcomes.score is None else outcomes.score[one]
+    y_pred, seeds = outcomes.y_pred[one], outcomes.seeds[one]
+    return replace(outcomes, y_pred=y_pred, score=score, seeds=seeds, subjects=None)
+
+
+def _measured(outcomes: Outcomes, rules: Rules, arm: str) -> Training:
+    found = measures(outcomes.classes, outcomes.positive)
+    table = group_rates(outcomes, found, rules)
+    few = np.where(table["denominator"] < rules.minimum, "too_small", "estimated")
+    table = table.assign(state=table["state"].mask(table["state"] == "unknown", few))
+    single = [one.attribute for one in outcomes.groupings if not one.is_crossing]
+    alone = {name: disparities(table[table["attribute"] == name]) for name in single}
+    finest = table[table["attribute"] == _finest(table)]
+    values, reasons = disparities(finest)
+    whole = overall_rates(outcomes, found, rules).set_index("metric")["value"]
+    scores = quality(outcomes)
+    return Training(
+        arm=arm,
+        seed=next(iter(outcomes.seeds), 0),
+        n=len(outcomes.y_true),
+        level=rules.level,
+        by_group=table[list(COLUMNS)],
+        overall={
+            **{str(name): float(value) for name, value in whole.items()},
+            **{name: scores[name] for name in ("auroc", "expected_calibration_error")},
+            "n": float(len(outcomes.y_true)),
+        },
+        disparities=values,
+        disparities_by_attribute={name: part for name, (part, _) in alone.items()},
+        extremes=extremes(finest),
+        reasons=reasons
+        | {f"{a}/{name}": why for a, (_, w) in alone.items() for name, why in w.items()},
+    )
+
+
+def _finest(by_group: pd.DataFrame) -> str:
+    """Attribute, or crossing, whose cells the disparities compare; empty without groups."""
+    return str(by_group["attribute"].iloc[-1]) if len(by_group) else ""
+
+
+def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
+    """Mean and spread of one arm over its seeds, as plain values for JSON.
+
+    Returns:
+        The layout of ``Training.to_dict`` with ``seeds`` in place of ``seed``, means in place of
+        values, and ``sd``: the same nesting of standard deviations (divisor s - 1; None for one
+        seed). What is undefined in a seed is undefined (None). ``accuracy.worst_group`` and every
+        gap are means of the seeds' own worst groups and gaps, which may be different groups;
+        ``extremes`` names the worst and best group by mean accuracy. Rows of ``by_group`` hold the
+        mean ``value`` of each rate and its ``sd``; the report on the arm has its interval.
 
     Raises:
-        EvaluationError: No prediction, repeated ids, lengths that disagree, classes outside
-            {0, 1}, scores outside [0, 1], ids without groups, groups that are not text.
+        EvaluationError: No training, or a seed twice.
     """
-    rules = rules or Rules()
-    _check(predictions)
-    # Sums of floats depend on their order; sorted by id they do not depend on the caller's.
-    order = np.argsort(predictions.sample_ids, kind="stable")
-    y_true, y_pred = predictions.y_true[order], predictions.y_pred[order]
-    joined = join_groups(groups, predictions.sample_ids[order])
-    tables = _disaggregate(groupings(joined), y_true, y_pred, rules)
-    found = {attribute: disparities(table) for attribute, table in tables.items()}
-    finest = list(tables.values())[-1] if tables else _no_groups()
-    values, reasons = found[list(tables)[-1]] if tables else disparities(finest)
-    by_attribute = {str(name): found[str(name)] for name in joined.columns}
-    return TrainingReport(
-        by_group=pd.concat(tables.values(), ignore_index=True) if tables else finest,
-        overall=overall(y_true, y_pred, predictions.score[order]),
-        disparities=values,
-        disparities_by_attribute={name: single for name, (single, _) in by_attribute.items()},
-        extremes=extremes(finest),
-        reasons=reasons | _prefixed(by_attribute),
-        arm=predictions.arm,
-        seed=predictions.seed,
-        split=predictions.split,
-        n=len(order),
-        level=rules.level,
-    )
-
-
-def _disaggregate(
-    found: Sequence[Grouping],
-    y_true: Int64[np.ndarray, " n"],
-    y_pred: Int64[np.ndarray, " n"],
-    rules: Rules,
-) -> dict[str, pd.DataFrame]:
-    """Every rate in every cell by attribute, one row each, cells in order and rates in order."""
-    if not found:
-        return {}
-    rates = measures(("0", "1"), "1")
-    tables = [
-        confusion(y_true, y_pred, grouping.codes, len(grouping.cells)).astype(np.float64)
-        for grouping in found
-    ]
-    hidden = hidden_cells(tables, rates, rules.suppress_below)
-    return {
-        grouping.attribute: _rows(grouping, counted(table, rates), mask, rules)
-        for grouping, table, mask in zip(found, tables, hidden, strict=True)
+    if not trainings:
+        raise EvaluationError("there is no training to summarise")
+    ordered = sorted(trainings, key=lambda one: one.seed)
+    nested = [one.scalars() for one in ordered]
+    first, values = ordered[0], np.stack([one.by_group["value"].to_numpy(float) for one in ordered])
+    withheld = np.any([one.by_group["state"] == "suppressed" for one in ordered], axis=0)
+    by_group = first.by_group.assign(value=values.mean(axis=0), sd=spread(values))
+    by_group = by_group.assign(state=np.where(withheld, "suppressed", by_group["state"]))
+    summary = {
+        "seeds": _seeds(ordered),
+        "n": first.n,
+        "level": first.level,
+        **_leafwise(lambda values: float(values.mean()), nested),
+        "sd": _leafwise(lambda values: float(spread(values[:, None])[0]), nested),
+        "extremes": extremes(by_group[by_group["attribute"] == _finest(by_group)]),
+        "reasons": first.reasons,
+        "by_group": by_group[["attribute", "group", "metric", "value", "sd"]].to_dict("records"),
     }
+    return dict(plain(summary))
 
 
-def _rows(
-    grouping: Grouping,
-    counts: tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]],
-    hidden: Bool[np.ndarray, "g m"],
-    rules: Rules,
-) -> pd.DataFrame:
-    above, below = (part.ravel() for part in counts)
-    low, high = clopper_pearson(above, below, rules.level)
-    numbers = {
-        "value": ratio(above, below), "numerator": above, "denominator": below,
-        "low": low, "high": high,
-    }  # fmt: skip
-    conditions = [hidden.ravel(), below == 0, below < rules.minimum]
-    kinds = ["suppressed", "not_estimable", "too_small"]
-    return pd.DataFrame(
-        {
-            "attribute": grouping.attribute,
-            "group": np.repeat(np.array(grouping.cells, dtype=object), len(RATES)),
-            "metric": list(RATES) * len(grouping.cells),
-            **{name: np.where(hidden.ravel(), np.nan, part) for name, part in numbers.items()},
-            "state": np.select(conditions, kinds, "estimated").astype(object),
+def _seeds(trainings: Sequence[Training]) -> list[int]:
+    seeds = [one.seed for one in trainings]
+    if len(set(seeds)) < len(seeds):
+        raise EvaluationError(f"each seed may occur once, got {seeds}")
+    return sorted(seeds)
+
+
+def _leafwise(function: OverSeeds, trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Apply a function to each number of equally nested mappings, across the mappings."""
+    return {key: _leaf(function, [tree[key] for tree in trees]) for key in trees[0]}
+
+
+def _leaf(function: OverSeeds, items: list[Any]) -> dict[str, Any] | float:
+    if isinstance(items[0], Mapping):
+        return _leafwise(function, items)
+    return function(np.array(items, dtype=np.float64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Change of one quantity from one arm to another, over seeds.
+
+    The interval is about retraining with other seeds on these test images; it says nothing about
+    other images. Whoever looks at several changes passes an adjusted level.
+
+    Attributes:
+        quantity: One of ``QUANTITIES``.
+        baseline: Name of the arm compared with.
+        arm: Name of the arm.
+        baseline_mean: Mean over seeds, in [0, 1]; NaN when undefined in a seed.
+        arm_mean: Likewise.
+        seeds: (s,) ascending.
+        differences: (s,) arm minus baseline, by seed.
+        mean: Mean difference.
+        sd: Standard deviation of the differences, divisor s - 1; NaN for one seed.
+        low: Lower limit of the t-interval of the mean difference; see ``seed_limits``.
+        high: Upper limit.
+        level: Level of the interval.
+        n_seeds: s.
+        reading: ``difference_found`` only with five seeds or more and an interval without 0.
+        reason: Why it cannot be told; empty when a difference was found.
+    """
+
+    quantity: str
+    baseline: str
+    arm: str
+    baseline_mean: float
+    arm_mean: float
+    seeds: tuple[int, ...]
+    differences: tuple[float, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+    level: float
+    n_seeds: int
+    reading: Reading
+    reason: Reason
+
+    def sentence(self) -> str:
+        """The change in plain English; enough decimals that no non-zero number shows as zero."""
+        name = self.quantity.replace("_", " ")
+        seeds = f"{self.n_seeds} seed" + ("s" if self.n_seeds > 1 else "")
+        if not np.isfinite(self.mean):
+            return f"{name}: undefined, over {seeds}: {self._verdict()}"
+        decimals = _decimals(self.mean, self.low, self.high)
+        change = f"change {self.mean:+.{decimals}f}"
+        if np.isfinite(self.low):
+            change += f" [{self.low:+.{decimals}f}, {self.high:+.{decimals}f}]"
+        levels = f"{self.baseline_mean:.{decimals}f} -> {self.arm_mean:.{decimals}f}"
+        return f"{name}: {levels}, {change} over {seeds}: {self._verdict()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, None where undefined, with the sentence."""
+        return dict(plain({**asdict(self), "sentence": self.sentence()}))
+
+    def _verdict(self) -> str:
+        because = {
+            "not_estimable": "not estimable in every seed",
+            "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
+            "too_few_seeds": f"{self.n_seeds} seeds; at least {SEEDS_NEEDED} are needed",
+            "insufficient_evidence": "insufficient evidence",
         }
+        return f"cannot tell ({because[self.reason]})" if self.reason else "difference found"
+
+
+def paired_change(
+    baseline: Sequence[Training], arm: Sequence[Training], quantity: str, level: float = 0.95
+) -> Change:
+    """Compare two arms by the mean of their differences, seed by seed.
+
+    Args:
+        baseline: One training per seed.
+        arm: One training per seed, of the same seeds and the same images.
+        quantity: One of ``QUANTITIES``.
+        level: Of the t-interval, in (0, 1).
+
+    Raises:
+        EvaluationError: An unknown quantity, seeds or numbers of images that differ.
+        ValueError: The level is outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level}")
+    seeds = _common_seeds(baseline, arm)
+    before, after = _by_seed(baseline, quantity), _by_seed(arm, quantity)
+    differences = after - before
+    sd, low, high = (float(part[0]) for part in seed_limits(differences[:, None], level))
+    reason = _reason(differences, low, high)
+    return Change(
+        quantity=quantity,
+        baseline=baseline[0].arm,
+        arm=arm[0].arm,
+        baseline_mean=float(before.mean()),
+        arm_mean=float(after.mean()),
+        seeds=seeds,
+        differences=tuple(differences.tolist()),
+        mean=float(differences.mean()),
+        sd=sd,
+        low=low,
+        high=high,
+        level=level,
+        n_seeds=len(seeds),
+        reading="cannot_tell" if reason else "difference_found",
+        reason=reason,
     )
 
 
-def _prefixed(found: Mapping[str, tuple[Mapping[str, float], Mapping[str, str]]]) -> dict[str, str]:
-    return {
-        f"{attribute}/{name}": reason
-        for attribute, (_, reasons) in found.items()
-        for name, reason in reasons.items()
-    }
-
-
-def _no_groups() -> pd.DataFrame:
-    return pd.DataFrame({column: [] for column in _COLUMNS})
-
-
-def _check(predictions: Predictions) -> None:
-    ids, y_true, score = predictions.sample_ids, predictions.y_true, predictions.score
-    sizes = len(ids), len(y_true), len(score)
-    if len(set(sizes)) > 1:
-        raise EvaluationError(f"sample_ids, y_true and score have {sizes} rows; they must agree")
-    if len(ids) == 0:
-        raise EvaluationError("there is no prediction to evaluate")
-    distinct = len(np.unique(ids))
-    if distinct < len(ids):
-        raise EvaluationError(f"{len(ids) - distinct} predictions repeat a sample id")
-    classes = sorted(set(np.unique(y_true).tolist()) - {0, 1})
-    if classes:
-        raise EvaluationError(f"y_true must be 0 or 1, got {classes[:10]}")
-    outside = ~((score >= 0) & (score <= 1))  # True for NaN, too
-    if outside.any():
-        first = np.flatnonzero(outside)[0]
+def _common_seeds(baseline: Sequence[Training], arm: Sequence[Training]) -> tuple[int, ...]:
+    before, after = _seeds(baseline), _seeds(arm)
+    if before != after:
         raise EvaluationError(
-            f"{outside.sum()} of {len(score)} scores are not probabilities in [0, 1], "
-            f"first {score[first]} of sample {ids[first]}"
+            f"both arms need the same seeds to be paired, got {before} and {after}"
         )
-    if not math.isfinite(predictions.threshold):
-        raise EvaluationError(f"the threshold must be finite, got {predictions.threshold}")
+    sizes = sorted({one.n for one in [*baseline, *arm]})
+    if len(sizes) > 1:
+        raise EvaluationError(f"trainings were evaluated on other images: {sizes} of them")
+    return tuple(before)
+
+
+def _by_seed(trainings: Sequence[Training], quantity: str) -> Float64[np.ndarray, " s"]:
+    if quantity not in QUANTITIES:
+        known = ", ".join(QUANTITIES)
+        raise EvaluationError(f"unknown quantity {quantity!r}; known: {known}")
+    ordered = sorted(trainings, key=lambda one: one.seed)
+    found = [{"accuracy": one.overall["accuracy"], **one.disparities} for one in ordered]
+    return np.array([one[quantity] for one in found], dtype=np.float64)
+
+
+def _reason(differences: Float64[np.ndarray, " s"], low: float, high: float) -> Reason:
+    if not np.isfinite(differences).all():
+        return "not_estimable"
+    if len(differences) == 1:
+        return "single_run"
+    if len(differences) < SEEDS_NEEDED:
+        return "too_few_seeds"
+    return "" if low > 0 or high < 0 else "insufficient_evidence"
+
+
+def _decimals(*numbers: float) -> int:
+    """Three, or as many more (up to nine) as it takes to show the sign of each number."""
+    shown = [number for number in numbers if np.isfinite(number) and number != 0]
+    enough = (d for d in range(3, 9) if all(round(number, d) != 0 for number in shown))
+    return next(enough, 9)

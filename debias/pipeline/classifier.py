@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.metrics import TrainingReport, evaluate_predictions
+from debias.metrics import Training, each_training
 from debias.models import Classifier, encoding
+from debias.pipeline.fairness import arm_outcomes
 from debias.pipeline.job import Run
 from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named
-from debias.pipeline.values import Files, load_predictions, predictions_files
+from debias.pipeline.values import Files, predictions_files
 from debias.plugins import dump
 from debias.report.for_whom import arm_title
 from debias.seeding import stream_seed, torch_generator, torch_stream
@@ -52,10 +53,10 @@ def classifier_name(arm: str, seed: int) -> str:
     return f"{arm} seed {seed}"
 
 
-def measure(run: Run, faces: FaceStore, artifact: Artifact) -> TrainingReport:
+def measure(run: Run, faces: FaceStore, artifact: Artifact) -> Training:
     """Rates of one trained classifier on the test faces, by annotated group."""
-    groups = faces.groups(faces.rows("test"))
-    return evaluate_predictions(load_predictions(artifact), groups, rules=run.config.evaluation)
+    outcomes = arm_outcomes(faces, [artifact], run.config.data.source)
+    return each_training(outcomes, run.config.evaluation)[0]
 
 
 def _train(work: Work[Run], tracker: Tracker) -> Files:
@@ -155,7 +156,7 @@ def _said(row: Mapping[Hashable, Any]) -> str:
     )
 
 
-def _metrics(report: TrainingReport) -> dict[str, float]:
+def _metrics(report: Training) -> dict[str, float]:
     """Slash-named: the part before the slash is a section of charts."""
     found = report.disparities
     values = {

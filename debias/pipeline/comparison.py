@@ -13,12 +13,12 @@ import pandas as pd
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, TrainingReport
+from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, Training
 from debias.pipeline import findings
 from debias.pipeline.about import about_data, about_representation, about_run
-from debias.pipeline.classifier import classifier_name, measure
+from debias.pipeline.classifier import classifier_name
 from debias.pipeline.faces import SPLIT as REFERENCE
-from debias.pipeline.fairness import arm_comparisons, arm_reports
+from debias.pipeline.fairness import arm_comparisons, arm_reports, arm_trainings
 from debias.pipeline.job import Run
 from debias.pipeline.parts import Stages
 from debias.pipeline.representation import faces_may_be_shown, is_trained
@@ -54,11 +54,8 @@ def make_report(run: Run, **made: Artifact | str) -> dict[str, Any]:
         return written
     advance = run.progress.start("Report", 1)
     faces = load_faces(stages.faces)
-    reports = {
-        arm: [measure(run, faces, artifact) for artifact in artifacts]
-        for arm, artifacts in stages.classifiers.items()
-    }
     fairness = arm_reports(run, faces, stages.classifiers)
+    reports = arm_trainings(run, fairness)
     comparisons = arm_comparisons(run, fairness)
     document = {"key": key} | _document(run, stages, faces, reports, fairness)
     document |= _judged(run, document["weights"], reports, fairness, comparisons)
@@ -127,7 +124,7 @@ def _document(
     run: Run,
     stages: Stages,
     faces: FaceStore,
-    reports: Mapping[str, list[TrainingReport]],
+    reports: Mapping[str, list[Training]],
     fairness: Mapping[str, FairnessReport],
 ) -> dict[str, Any]:
     below = run.config.evaluation.suppress_below
@@ -157,7 +154,7 @@ def _document(
 def _judged(
     run: Run,
     weights: Mapping[str, Any],
-    reports: Mapping[str, list[TrainingReport]],
+    reports: Mapping[str, list[Training]],
     fairness: Mapping[str, FairnessReport],
     comparisons: Mapping[str, ComparisonReport],
 ) -> dict[str, Any]:
@@ -185,7 +182,7 @@ def _told(arm: str, skill: Skill | None) -> dict[str, Any] | None:
     return skill.to_dict() | {"sentence": skill.sentence(arm_name(arm))}
 
 
-def _changes(reports: Mapping[str, list[TrainingReport]]) -> list[Change]:
+def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
     """The summary figures of every other arm against plain training, over seeds.
 
     Intervals are widened to the Bonferroni level of everything compared, so that all of them hold

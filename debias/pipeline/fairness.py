@@ -7,7 +7,7 @@ from typing import Any
 
 from debias import metrics
 from debias.errors import ArtifactCorruptError, DataError
-from debias.metrics import ComparisonReport, FairnessReport, Rules
+from debias.metrics import ComparisonReport, FairnessReport, Outcomes, Rules, Training
 from debias.pipeline.job import Run
 from debias.pipeline.values import load_predictions
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
@@ -19,6 +19,16 @@ def arm_reports(
 ) -> dict[str, FairnessReport]:
     """One report an arm: the mean over its trainings, on the unweighted test faces."""
     return _reports(faces, classifiers, run.config.data.source, run.config.evaluation)
+
+
+def arm_trainings(run: Run, reports: Mapping[str, FairnessReport]) -> dict[str, list[Training]]:
+    """Every training of every arm by itself."""
+    rules = run.config.evaluation
+    return {
+        arm: metrics.each_training(report.outcomes, rules, arm)
+        for arm, report in reports.items()
+        if report.outcomes is not None
+    }
 
 
 def arm_comparisons(run: Run, reports: Mapping[str, FairnessReport]) -> dict[str, ComparisonReport]:
@@ -61,25 +71,32 @@ def _part(folder: RunFolder, stage: str, key: str) -> Artifact:
     return found
 
 
+def arm_outcomes(
+    faces: FaceStore,
+    artifacts: Sequence[Artifact],
+    source: Any,  # noqa: ANN401 (a word of the data set)
+) -> Outcomes:
+    """What the trainings of one arm say about the test faces."""
+    test = faces.samples.iloc[faces.rows("test")].set_index("sample_id")
+    first, second = faces.classes  # scores are of one positive class
+    return metrics.outcomes_of_trainings(
+        [load_predictions(one) for one in artifacts],
+        test[list(faces.attributes)],
+        (first, second),
+        dict.fromkeys(faces.attributes, source),
+        test.get("subject_id"),
+    )
+
+
 def _reports(
     faces: FaceStore,
     classifiers: Mapping[str, Sequence[Artifact]],
-    source: Any,  # noqa: ANN401 (a word of the data set)
+    source: Any,  # noqa: ANN401
     rules: Rules,
 ) -> dict[str, FairnessReport]:
-    test = faces.samples.iloc[faces.rows("test")].set_index("sample_id")
-    sources = dict.fromkeys(faces.attributes, source)
-    subjects = test.get("subject_id")
-    found = {}
-    for arm, artifacts in classifiers.items():
-        predictions = [load_predictions(one) for one in artifacts]
-        outcomes = metrics.outcomes_of_trainings(
-            predictions, test[list(faces.attributes)], _two(faces.classes), sources, subjects
+    return {
+        arm: metrics.report_on(
+            arm_outcomes(faces, artifacts, source), rules, name=arm, split="test"
         )
-        found[arm] = metrics.report_on(outcomes, rules, name=arm, split="test")
-    return found
-
-
-def _two(classes: tuple[str, ...]) -> tuple[str, str]:
-    first, second = classes  # scores are of one positive class
-    return first, second
+        for arm, artifacts in classifiers.items()
+    }

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from debias.report.blocks import Panel, Row, panels
 from debias.report.board import View
+from debias.report.panels import Panel, Row, panels
 from debias.report.tables import paged
 from debias.report.words import group_name, is_number
 from debias.statistics.groupings import UNKNOWN

@@ -1,121 +1,359 @@
-"""Rows of a fairness or comparison document, gathered by attribute and put in reading order."""
+"""What a page is made of: sections of blocks, each a plain, frozen value.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+A page file turns its document into a :class:`Page`, read from top to bottom; :mod:`.html`,
+:mod:`.terminal` and :mod:`.markdown` know blocks and nothing of any document. All text is foreign:
+each of the three makes it safe on its way out.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import TypeAlias
 
-from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN, Label
-from debias.report.readings import is_neutral, is_worse_high
-from debias.report.words import attribute_name, group_name, is_number
-
-Row = Mapping[str, Any]
-Key = Callable[[Row], tuple[Any, ...]]
-STATES = ("estimated", "too_small", "unknown", "not_estimable", "suppressed")
-UNJUDGED = STATES[1:]
-GAPS_DRAWN = 12  # pairs grow with the square of the groups
+from debias.report.words import UNDEFINED, is_number, number
 
 
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """Rows of one attribute or crossing.
+@dataclass(frozen=True)
+class Value:
+    """A number inside a text; on a page the exact one stands behind the printed one.
 
     Attributes:
-        attribute: Name in the document.
-        title: Name as printed.
-        labels: What stands to the left of each row.
-        rows: Worst first.
+        value: None, NaN and infinity print as ``missing``, never as 0.
+        kind: Of :func:`debias.report.words.number`.
+        missing: Why there is none.
+        faint: Printed in grey: it takes no part in any verdict.
     """
 
-    attribute: str
-    title: str
-    labels: tuple[Label, ...]
-    rows: tuple[Row, ...]
+    value: float | None
+    kind: str = "plain"
+    missing: str = UNDEFINED
+    faint: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        return is_number(self.value)
+
+    def __str__(self) -> str:
+        return number(self.value, self.kind) if self.is_known else self.missing
 
 
-def panels(
-    rows: Iterable[Row],
-    key: Key,
-    most: int | None = GROUPS_DRAWN,
-    panels_drawn: int | None = PANELS_DRAWN,
-) -> list[Panel]:
-    """Gather rows by attribute, single attributes before crossings, each in the order of ``key``.
+@dataclass(frozen=True)
+class Strong:
+    text: str
 
-    Args:
-        rows: Of one measure.
-        key: Sorts the rows of an attribute.
-        most: Rows kept of an attribute; None keeps all.
-        panels_drawn: Attributes kept; None keeps all.
-    """
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["attribute"], []).append(row)
-    names = sorted(found, key=lambda name: " x " in name)[:panels_drawn]
-    return [_panel(name, sorted(found[name], key=key), most) for name in names]
+    def __str__(self) -> str:
+        return self.text
 
 
-def _panel(attribute: str, rows: Sequence[Row], most: int | None) -> Panel:
-    kept = tuple(rows[:most])
-    return Panel(
-        attribute=attribute,
-        title=attribute_name(attribute),
-        labels=tuple(label(row) for row in kept),
-        rows=kept,
+@dataclass(frozen=True)
+class Code:
+    """Something to type, or a name as it stands in a file."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way to a section (``#id``), to an artifact (``artifact:NAME``) or to a web address."""
+
+    text: str
+    to: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A name behind the coloured mark that it has in the charts."""
+
+    text: str
+    colour: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Piece: TypeAlias = str | Value | Strong | Code | Link | Marked
+Text: TypeAlias = Piece | tuple[Piece, ...]
+
+
+def pieces(text: Text) -> tuple[Piece, ...]:
+    """The text in parts, without empty ones."""
+    return tuple(part for part in (text if isinstance(text, tuple) else (text,)) if part != "")
+
+
+def joined(texts: Iterable[Text], between: str = " ") -> Text:
+    """Several texts as one; empty ones leave no gap."""
+    found: list[Piece] = []
+    for text in texts:
+        parts = pieces(text)
+        found += [between] * bool(found and parts) + list(parts)
+    return tuple(found)
+
+
+def between(low: float | None, high: float | None, kind: str, missing: str = UNDEFINED) -> Text:
+    """An interval."""
+    ends = Value(low, kind, missing), Value(high, kind, missing)
+    return (
+        (ends[0], " to ", ends[1])
+        if all(end.is_known for end in ends)
+        else Value(None, kind, missing)
     )
 
 
-def label(row: Row) -> Label:
-    """Group, or the two groups of a gap, without the attribute."""
-    one = group_name(row["attribute"], row["group"])
-    if "other" not in row:
-        return one
-    return one, f"minus {group_name(row['attribute'], row['other'])}"
+@dataclass(frozen=True)
+class Sentence:
+    """A paragraph.
+
+    Attributes:
+        tone: Empty, ``lead``, ``verdict``, ``caution``, ``note`` or ``do``.
+    """
+
+    text: Text
+    tone: str = ""
 
 
-def height(found: Sequence[Panel], row: float) -> float:
-    """Inches of a chart with these panels, given the inches of a row."""
-    return 0.95 + sum(0.38 + row * len(panel.rows) for panel in found)
+def to_do(said: Text, lead: str = "What to do:") -> Sentence:
+    """What a reader should do about what stands above."""
+    return Sentence((Strong(lead), " ", *pieces(said)), "do")
 
 
-def of(document: Mapping[str, Any], part: str, metric: str) -> list[Row]:
-    """Rows of one measure."""
-    return [row for row in document[part] if row["metric"] == metric]
+@dataclass(frozen=True)
+class Step:
+    """What to do next, and the command for it."""
+
+    why: str
+    command: str
+    lead: str = "What to do next:"
 
 
-def worst_rate_first(row: Row) -> tuple[Any, ...]:
-    """Worst group first, then what is too small, has no label, is not estimable or withheld."""
-    return STATES.index(row["state"]), by_rate(row)[1]
+@dataclass(frozen=True)
+class Heading:
+    text: Text
+    note: str = ""
 
 
-def by_rate(row: Row) -> tuple[bool, float]:
-    """Worst rate first, whatever its group's size; without a number last."""
-    value = row["value"]
-    if not is_number(value):
-        return True, 0.0
-    return False, -value if is_worse_high(row["metric"]) else value
+@dataclass(frozen=True)
+class Points:
+    items: tuple[Text, ...]
 
 
-def largest_gap_first(row: Row) -> tuple[Any, ...]:
-    """What was found first, then by size; pairs without a number last."""
-    difference = row["difference"]
-    if not is_number(difference):
-        return 3, 0.0
-    order = {"difference_found": 0, "cannot_tell": 1, "difference_ruled_out": 2}
-    return 2 if row["reason"] in UNJUDGED else order.get(row["verdict"], 1), -abs(difference)
+@dataclass(frozen=True)
+class Facts:
+    """Labels, each with what is known under it."""
+
+    rows: tuple[tuple[Text, Text], ...]
 
 
-def harm_first(row: Row) -> tuple[Any, ...]:
-    """Harmed groups first, then other changes that were found, then the largest loss."""
-    change = row["change"]
-    if not is_number(change):
-        return 4, 0.0
-    if row["reason"] in UNJUDGED:
-        return 3, -abs(change)
-    return 0 if row["harm"] else 1 + (row["verdict"] != "difference_found"), _gain(row, change)
+@dataclass(frozen=True)
+class Number:
+    """A number to be seen from afar.
+
+    Attributes:
+        notes: Below it, each on a line.
+    """
+
+    label: str
+    value: Value
+    notes: tuple[Text, ...] = ()
 
 
-def _gain(row: Row, change: float) -> float:
-    if "direction" in row:  # a gap: no sign of its change is good in itself
-        return -abs(change)
-    if is_neutral(row["metric"]):
-        return 0.0
-    return -change if is_worse_high(row["metric"]) else change
+@dataclass(frozen=True)
+class Numbers:
+    """Big numbers side by side, small ones on a card.
+
+    Attributes:
+        who: Whose they are, where several rows stand below each other.
+        about: Who that is, in half a sentence.
+    """
+
+    numbers: tuple[Number, ...]
+    who: Text = ""
+    about: str = ""
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        note: Below the text in small print; a line break begins a new line.
+        title: Full name, shown on pointing.
+        bar: Share in [0, 1], drawn as a bar.
+    """
+
+    text: Text
+    note: Text = ""
+    title: str = ""
+    bar: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table; its tone marks it: ``harmed``, ``below``, ``flagged``, ``mean``, ..."""
+
+    cells: tuple[Cell | Text, ...]
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names the row.
+
+    Attributes:
+        rows: A long table is cut into parts that fold away; a terminal shows the first ones.
+        title: For where a table stands alone.
+        left: Places of the columns that hold words; the others hold numbers.
+        look: ``facts`` (small), ``wide`` (roomy cells) or ``tight`` (numbers on one line).
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[Row, ...]
+    title: str = ""
+    left: tuple[int, ...] = (0,)
+    look: str = "facts"
+
+
+def cells(row: Row) -> tuple[Cell, ...]:
+    """The cells of a row, those without a note too."""
+    return tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row.cells)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with what it shows.
+
+    Attributes:
+        svg: As drawn; it is embedded as an image, and never becomes part of the page.
+        alt: For those who do not see it.
+    """
+
+    svg: bytes
+    alt: str
+    caption: Text = ""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Pictures side by side; without any, a frame that says what would be there.
+
+    Attributes:
+        images: Addresses, as :func:`debias.report.pictures.webp` makes them.
+        label: Above them.
+        caption: Below them, in small print.
+        width: Most that they may take, as in CSS.
+    """
+
+    images: tuple[str, ...]
+    alt: str
+    label: str = ""
+    caption: Text = ""
+    width: str = ""
+
+
+@dataclass(frozen=True)
+class Preformatted:
+    text: str
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that open on a click."""
+
+    title: Text
+    blocks: tuple["Block", ...]
+    note: str = ""
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """Blocks in a frame.
+
+    Attributes:
+        tone: Empty, ``harm``, ``gain``, ``caution`` or ``calm``.
+        place: Where links to the card lead.
+    """
+
+    blocks: tuple["Block", ...]
+    tone: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of blocks side by side, as many in a row as there is room for.
+
+    Attributes:
+        least: Narrowest cell, as in CSS.
+    """
+
+    cells: tuple[tuple["Block", ...], ...]
+    least: str = "20rem"
+
+
+Block: TypeAlias = (
+    Sentence | Step | Heading | Points | Facts | Numbers | Table | Chart | Faces | Preformatted
+    | Fold | Card | Grid
+)  # fmt: skip
+
+
+def inner(block: Block) -> tuple[Block, ...]:
+    """The blocks inside of a block."""
+    match block:
+        case Fold() | Card():
+            return block.blocks
+        case Grid():
+            return tuple(chain.from_iterable(block.cells))
+    return ()
+
+
+def listed(block: Points | Facts | Numbers) -> list[Text]:
+    """A list of points, facts or numbers as one text each, for where they have no look."""
+    match block:
+        case Points():
+            return list(block.items)
+        case Facts():
+            return [joined(row, ": ") for row in block.rows]
+    numbers = joined((joined((one.label, one.value)) for one in block.numbers), ", ")
+    return [joined((block.who, numbers), ": ")]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page with a way to it.
+
+    Attributes:
+        place: Where links to the section lead.
+        name: In the navigation; empty: the title.
+    """
+
+    place: str
+    title: str
+    blocks: tuple[Block, ...]
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A whole page.
+
+    Attributes:
+        title: Of the window.
+        kicker: Above the heading: what the page is about, and when.
+        opening: The first screen.
+        crisp: Its images are so small that their pixels should show.
+    """
+
+    title: str
+    kicker: str
+    heading: str
+    opening: tuple[Block, ...]
+    sections: Sequence[Section]
+    footer: str
+    crisp: bool = False

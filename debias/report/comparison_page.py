@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from debias.report.blocks import UNJUDGED, Row, harm_first
 from debias.report.board import View
+from debias.report.panels import UNJUDGED, Row, harm_first
 from debias.report.readings import metric_name, no_difference, remark, verdict_name, why_no_number
 from debias.report.words import (
     attribute_name,

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from debias.report.blocks import Row
 from debias.report.board import View
 from debias.report.ingest_view import shown
+from debias.report.panels import Row
 from debias.report.pictures import shrink, webp
 from debias.report.tables import paged
 from debias.report.words import TIMES, words

@@ -6,7 +6,6 @@ from typing import Any
 
 from debias.report import comparison_page as comparison_view
 from debias.report import fairness_view, tables
-from debias.report.blocks import Row
 from debias.report.board import View
 from debias.report.fairness_charts import (
     MEASURES_DRAWN,
@@ -16,6 +15,7 @@ from debias.report.fairness_charts import (
     fairness_figures,
 )
 from debias.report.html import embedded, fill, put
+from debias.report.panels import Row
 from debias.report.readings import metric_meaning, opened
 from debias.report.words import arm_name, attribute_name, group_name, is_number
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from debias.report.blocks import UNJUDGED, Row, largest_gap_first, of
 from debias.report.board import View
 from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
+from debias.report.panels import UNJUDGED, Row, largest_gap_first, of
 from debias.report.readings import (
     counted,
     metric_meaning,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from debias.report.arms import comparisons_of, fairness_of
-from debias.report.blocks import Row, by_rate, of
 from debias.report.html import fill
+from debias.report.panels import Row, by_rate, of
 from debias.report.readings import (
     metric_name,
     remark,

@@ -1,7 +1,7 @@
-"""Fills a template with a view, and puts the finished page in its place in one step."""
+"""Blocks as one self-contained HTML file, put in its place in one step."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -10,13 +10,16 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from debias.report.blocks import Page, Row, Table, cells, pieces
 from debias.report.words import clean, is_number, number, words
 from debias.storage.files import replace_file
 
+ROWS = 60  # of a table; the others fold away
 
-def fill(template: str, view: Mapping[str, Any]) -> str:
-    """Fill one of the templates of this folder; a name that the view lacks is an error."""
-    return _environment().get_template(template).render(view)
+
+def render(page: Page) -> str:
+    """The page as text."""
+    return _environment().get_template("page.html").render(page=page)
 
 
 def put(path: Path, page: str) -> None:
@@ -26,17 +29,23 @@ def put(path: Path, page: str) -> None:
     replace_file(path, lambda file: file.write_text(page, encoding="utf-8"), mode=0o600)
 
 
+def fill(template: str, view: Mapping[str, Any]) -> str:
+    """Fill one of the templates of this folder; a name that the view lacks is an error."""
+    return _environment().get_template(template).render(view)
+
+
 def embedded(drawn: Mapping[str, bytes]) -> dict[str, str]:
     """Embed each chart as an image: its markup never becomes part of the page."""
-    return {
-        name: f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
-        for name, content in drawn.items()
-    }
+    return {name: _embedded(content) for name, content in drawn.items()}
+
+
+def _embedded(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
 @cache
 def _environment() -> Environment:
-    """The templates, each read and compiled once."""
+    """The template, read and compiled once."""
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -45,13 +54,25 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         loader=FunctionLoader(_source),
     )
-    environment.filters.update(number=number, words=words)
+    environment.filters.update(
+        number=number, words=words, kind=_kind, pieces=pieces, cells=cells, parts=_parts,
+        embedded=_embedded,
+    )  # fmt: skip
     environment.tests["number"] = is_number
     return environment
 
 
 def _source(name: str) -> str:
     return files("debias.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _kind(block: object) -> str:
+    return type(block).__name__
+
+
+def _parts(table: Table) -> list[Sequence[Row]]:
+    """A long table in parts that a browser can fold away."""
+    return [table.rows[start : start + ROWS] for start in range(0, len(table.rows), ROWS)]
 
 
 def _printable(value: object) -> object:

@@ -1,42 +1,18 @@
 """Rows and sentences of an ingest document, in the order in which a reader asks for them."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from debias.report.blocks import Panel, Row, panels
 from debias.report.board import View
+from debias.report.panels import Panel, Row, panels
 from debias.report.readings import source_name
 from debias.report.tables import paged
 from debias.report.words import TIMES, attribute_name, day, group_name, is_number, number
+from debias.report.words import shown as shown
 from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
-NAME_SHOWN = 120  # characters of a file's name; both of its ends tell something
-# Characters without a look of their own, or with one that changes that of their neighbours.
-INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 LEAKS = {"people": "people", "duplicates": "duplicate clusters", "content": "identical content"}
-
-
-def shown(text: object, limit: int = NAME_SHOWN) -> str:
-    r"""Print the name of a file so that it can be told from every other, on one line.
-
-    Args:
-        text: Any name; what cannot be seen stands there as ``\u202e``.
-        limit: Longest result, in characters; the middle is left out.
-    """
-    name = "".join(_visible(character) for character in str(text))
-    if len(name) <= limit:
-        return name
-    half = (limit - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) not in INVISIBLE:
-        return character
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def outcome(document: Document) -> str:

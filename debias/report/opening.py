@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from debias.report.arms import arms_of, comparisons_of, fairness_of
-from debias.report.blocks import UNJUDGED, Row
+from debias.report.panels import UNJUDGED, Row
 from debias.report.readings import is_worse_high
 from debias.report.words import arm_name, group_name, is_number, number, words
 from debias.types import SEEDS_NEEDED

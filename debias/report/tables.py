@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from debias.report.arms import fairness_of
-from debias.report.blocks import Panel, Row, of, panels, worst_rate_first
 from debias.report.board import arms
 from debias.report.charts.style import arm_style
+from debias.report.panels import Panel, Row, of, panels, worst_rate_first
 from debias.report.readings import metric_name, remark, size, why_no_number
 from debias.report.words import arm_name, group_name, is_share, quantity_name, reading_name
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from calendar import month_name
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,6 +15,9 @@ from debias.statistics.groupings import UNKNOWN
 
 UNDEFINED = "undefined"
 TIMES = "\N{MULTIPLICATION SIGN}"
+NAME_SHOWN = 120  # characters of a file's name; both of its ends tell something
+# Characters without a look of their own, or with one that changes that of their neighbours.
+INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 
 
 def clean(text: str) -> str:
@@ -21,6 +25,27 @@ def clean(text: str) -> str:
     text = re.sub(r"[\ud800-\udfff]", "\ufffd", text)
     text = re.sub(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]", "", text)
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+
+
+def shown(text: object, limit: int = NAME_SHOWN) -> str:
+    r"""Print the name of a file so that it can be told from every other, on one line.
+
+    Args:
+        text: Any name; what cannot be seen stands there as ``\u202e``.
+        limit: Longest result, in characters; the middle is left out.
+    """
+    name = "".join(_visible(character) for character in str(text))
+    if len(name) <= limit:
+        return name
+    half = (limit - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) not in INVISIBLE:
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def escape_label(text: object, limit: int = 80) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64, Real
-from scipy.special import betaincinv, ndtr, ndtri
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
 Z = float | Float64[np.ndarray, "..."]
 Limited = tuple[np.ndarray, np.ndarray, np.ndarray]  # a rate, its lower and its upper limit
@@ -207,6 +207,29 @@ def holm(p: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
 def bonferroni_level(level: float, comparisons: int) -> float:
     """Level of each of several intervals that hold together with ``level``."""
     return 1 - (1 - level) / max(1, comparisons)
+
+
+def spread(values: Float64[np.ndarray, "s rows"]) -> Float64[np.ndarray, " rows"]:
+    """Standard deviation over seeds, divisor s - 1; NaN for one seed, exactly 0 for equal ones."""
+    if len(values) < 2:
+        return np.full(values.shape[1], np.nan)
+    # Less the first row, because the mean of equal floats may be off by a rounding.
+    return (values - values[0]).std(axis=0, ddof=1)
+
+
+def seed_limits(
+    differences: Float64[np.ndarray, "s rows"], level: float
+) -> tuple[Float64[np.ndarray, " rows"], ...]:
+    """Standard deviation over seeds, and Student's t limits of the mean.
+
+    The limits are NaN for one seed, and when all differences are equal, because then nothing tells
+    how much they would vary.
+    """
+    s, mean, sd = len(differences), differences.mean(axis=0), spread(differences)
+    # Below 1e-12 the differences are equal but for rounding: no interval can be formed.
+    known = np.where(sd > 1e-12, sd, np.nan)
+    half = stdtrit(max(s - 1, 1), (1 + level) / 2) * known / np.sqrt(s)
+    return sd, mean - half, mean + half
 
 
 def _touching(

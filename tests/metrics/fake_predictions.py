@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from debias.metrics import evaluate_predictions
+from debias.metrics import Rules, each_training, outcomes_of_trainings
 from debias.types import Predictions
 
 
-def predictions_of(y_true, y_pred, *, score=None, ids=None, arm="uniform", seed=0):
+def predictions_of(y_true, y_pred, *, score=None, ids=None, **about):
     """Predictions whose score leads to the given classes at a threshold of 0.5."""
     y_true, y_pred = np.asarray(y_true, dtype=np.int64), np.asarray(y_pred)
     ids = [f"id{i:05d}" for i in range(len(y_true))] if ids is None else ids
@@ -16,9 +16,7 @@ def predictions_of(y_true, y_pred, *, score=None, ids=None, arm="uniform", seed=
         y_true=y_true,
         score=np.where(y_pred == 1, 0.9, 0.1) if score is None else score,
         threshold=0.5,
-        arm=arm,
-        seed=seed,
-        split="test",
+        **{"arm": "uniform", "seed": 0, "split": "test", **about},
     )
 
 
@@ -38,13 +36,23 @@ def random_case(n=1200, seed=3):
     return predictions, groups_of(predictions.sample_ids, race=race, gender=gender)
 
 
-def two_groups(correct_a, correct_b, *, n=50, arm="uniform", seed=0):
-    """Report on two groups of n, alternating classes, with so many correct in each."""
+def evaluate_predictions(predictions, groups, rules=None):
+    """One training measured by itself."""
+    outcomes = outcomes_of_trainings([predictions], groups, ("0", "1"))
+    return each_training(outcomes, rules or Rules(), predictions.arm)[0]
+
+
+def half_right(correct_a, correct_b, *, n=50, **fields):
+    """Predictions on two groups of n, alternating classes, with so many correct in each."""
     y_true = np.tile([0, 1], n)
     right = np.concatenate([np.arange(n) < correct_a, np.arange(n) < correct_b])
-    predictions = predictions_of(y_true, np.where(right, y_true, 1 - y_true), arm=arm, seed=seed)
-    groups = groups_of(predictions.sample_ids, tone=["dark"] * n + ["light"] * n)
-    return evaluate_predictions(predictions, groups)
+    predictions = predictions_of(y_true, np.where(right, y_true, 1 - y_true), **fields)
+    return predictions, groups_of(predictions.sample_ids, tone=["dark"] * n + ["light"] * n)
+
+
+def two_groups(correct_a, correct_b, **options):
+    """Report on them."""
+    return evaluate_predictions(*half_right(correct_a, correct_b, **options))
 
 
 def cell(report, group, metric="accuracy"):

@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from fake_predictions import groups_of, predictions_of, two_groups
+from fake_predictions import evaluate_predictions, groups_of, predictions_of, two_groups
 from scipy.stats import ttest_rel
 
 from debias.errors import EvaluationError
-from debias.metrics import evaluate_predictions, paired_change
+from debias.metrics import paired_change
 
 report_of = cache(two_groups)  # reports are frozen
 DARK_BEFORE, DARK_AFTER = [30, 31, 29, 33, 30], [39, 38, 40, 39, 41]

@@ -5,18 +5,24 @@ import fairlearn.metrics
 import numpy as np
 import pandas as pd
 import pytest
-from fake_predictions import cell, groups_of, predictions_of, random_case, two_groups
+from fake_predictions import (
+    cell,
+    evaluate_predictions,
+    groups_of,
+    predictions_of,
+    random_case,
+    two_groups,
+)
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 
 from debias.errors import EvaluationError
-from debias.metrics import (
-    DISPARITIES,
-    RATES,
-    Rules,
-    evaluate_predictions,
-    expected_calibration_error,
-)
+from debias.metrics import DISPARITIES, RATES, Rules
+from debias.metrics.scores import calibration_error
+
+
+def expected_calibration_error(y_true, y_pred, score, **bins):
+    return calibration_error(y_true == y_pred, np.where(y_pred == 1, score, 1 - score), **bins)
 
 
 def by_hand():
@@ -185,7 +191,6 @@ def test_without_attributes_only_the_overall_numbers_remain():
     assert report.overall["accuracy"] == 1.0
     assert len(report.by_group) == 0
     assert np.isnan(list(report.disparities.values())).all()
-    assert report.to_dict()["by_group"] == []
 
 
 def test_a_single_class_leaves_the_ranking_undefined():
@@ -255,6 +260,7 @@ def test_the_order_of_rows_changes_nothing():
     first = evaluate_predictions(predictions, groups)
     second = evaluate_predictions(shuffled, groups.iloc[order[::-1]])
     assert first.to_dict() == second.to_dict()
+    pd.testing.assert_frame_equal(first.by_group, second.by_group)
 
 
 def test_the_input_is_left_as_it_was():
@@ -271,6 +277,7 @@ def test_groups_of_other_samples_do_not_matter():
     more = pd.concat([groups, groups_of(["other"], race=["Other"], gender=["Female"])])
     one, two = evaluate_predictions(predictions, groups), evaluate_predictions(predictions, more)
     assert one.to_dict() == two.to_dict()
+    pd.testing.assert_frame_equal(one.by_group, two.by_group)
 
 
 def test_categorical_columns_are_text():
@@ -278,6 +285,7 @@ def test_categorical_columns_are_text():
     one = evaluate_predictions(predictions, groups)
     two = evaluate_predictions(predictions, groups.astype("category"))
     assert one.to_dict() == two.to_dict()
+    pd.testing.assert_frame_equal(one.by_group, two.by_group)
 
 
 def test_the_plain_form_is_json_without_nan():
@@ -286,7 +294,6 @@ def test_the_plain_form_is_json_without_nan():
     plain = evaluate_predictions(predictions, groups).to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["disparities"]["equalized_odds_difference"] is None
-    assert None in {row["value"] for row in plain["by_group"]}
     assert set(plain) == {
         "seed",
         "n",
@@ -302,20 +309,8 @@ def test_the_plain_form_is_json_without_nan():
         "disparities_by_attribute",
         "extremes",
         "reasons",
-        "by_group",
     }
     assert set(plain["accuracy"]) == {"overall", "worst_group", "gap", "variance"}
-    assert set(plain["by_group"][0]) == {
-        "attribute",
-        "group",
-        "metric",
-        "value",
-        "numerator",
-        "denominator",
-        "low",
-        "high",
-        "state",
-    }
 
 
 def test_the_plain_form_holds_the_numbers_of_the_report():
@@ -326,7 +321,6 @@ def test_the_plain_form_holds_the_numbers_of_the_report():
         "gap": pytest.approx(0.2),
         "variance": pytest.approx(0.02),
     }
-    assert plain["by_group"][0]["numerator"] == 40
 
 
 def test_calibration_error_by_hand():

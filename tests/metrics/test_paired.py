@@ -10,7 +10,6 @@ from scipy.special import gammaln, xlogy
 from scipy.stats import binomtest
 
 from debias.metrics.change_tables import _p_of_cells
-from debias.metrics.changes import seed_limits
 from debias.metrics.paired import change_p_value, paired_counts, stacked
 from debias.metrics.paired_intervals import (
     Changes,
@@ -21,6 +20,7 @@ from debias.metrics.paired_intervals import (
     measured,
 )
 from debias.metrics.rates import measures
+from debias.statistics.intervals import seed_limits
 
 ACCURACY, RECALL, FALSE_ALARM, _ = (one for one in measures(("0", "1"), "1") if one.is_paired)
 

@@ -7,7 +7,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from reading import replaced
 
-from debias.report.blocks import harm_first, panels
 from debias.report.charts.change_charts import HARM, change_by_group, gap_change, possible
 from debias.report.charts.rows import detectable, intervals_by_group
 from debias.report.charts.style import WIDTH, svg
@@ -19,6 +18,7 @@ from debias.report.fairness_charts import (
     fairness_figures,
     run_figures,
 )
+from debias.report.panels import harm_first, panels
 from debias.report.words import TIMES
 
 MULTICLASS = fake_fairness(classes=("angry", "happy", "sad"), reference=f"{TONE}:light")

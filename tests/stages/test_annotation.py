@@ -10,8 +10,8 @@ from debias.pipeline import (
     open_job,
     open_run,
 )
-from debias.pipeline.recipe import parse_config, parse_space
 from debias.pipeline.faces import make_faces
+from debias.pipeline.recipe import parse_config, parse_space
 from debias.pipeline.representation import build_representation
 from debias.pipeline.values import load_weights
 from debias.pipeline.weights import WEIGHTS

@@ -55,9 +55,9 @@ def test_the_report_holds_what_it_promises(finished):
             accuracy = figures["accuracy"]
             assert 0 <= accuracy["worst_group"] <= accuracy["overall"] <= 1
             assert accuracy["gap"] >= 0
-            row = next(r for r in figures["by_group"] if r["metric"] == "accuracy")
-            assert row["low"] <= row["value"] <= row["high"]
-            assert row["numerator"] <= row["denominator"]
+        row = next(r for r in document["fairness"][arm]["by_group"] if r["metric"] == "accuracy")
+        assert row["low"] <= row["value"] <= row["high"]
+        assert row["numerator"] <= row["denominator"]
         weights = document["weights"][arm]
         for share in weights["share_by_group"].values():
             assert 0 <= share["after"] <= 1

@@ -13,9 +13,8 @@ from debias.errors import DataError
 from debias.models import REPRESENTATIONS
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.faces import make_faces
-from debias.pipeline.representation import build_representation
 from debias.pipeline.recipe import load_config
-from debias.pipeline.representation import encode_store, is_trained
+from debias.pipeline.representation import build_representation, encode_store, is_trained
 from debias.storage.artifacts import load_faces, load_latents
 from debias.tracking.tracker import RecordingTracking
 from debias.types import FaceStore

@@ -13,10 +13,10 @@ from small_store import make_store
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
-from debias.pipeline.weights import WEIGHTS
 from debias.pipeline.recipe import load_config
 from debias.pipeline.situation import sentence, situations
 from debias.pipeline.values import load_weights
+from debias.pipeline.weights import WEIGHTS
 from debias.storage.artifacts import load_faces
 from debias.storage.sealed import sealed_in
 from debias.weighting import GroupBalance

@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from debias.report.blocks import Row
 from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
@@ -20,6 +19,7 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
+from debias.report.panels import Row
 from debias.report.words import is_number, number
 
 Drawing = tuple[Callable[[Figure], None], float]

@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from debias.report.audit_groups_view import UNJUDGED, group_panels, short_name, why_no_number
-from debias.report.blocks import Panel, Row, height
 from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
@@ -25,6 +24,7 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
+from debias.report.panels import Panel, Row, height
 from debias.report.words import is_number, number
 
 Document = Mapping[str, Any]

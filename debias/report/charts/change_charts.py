@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from debias.report.blocks import GAPS_DRAWN, Row, harm_first, height, of, panels
 from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
@@ -23,6 +22,7 @@ from debias.report.charts.style import (
     signed,
     stack,
 )
+from debias.report.panels import GAPS_DRAWN, Row, harm_first, height, of, panels
 from debias.report.readings import metric_name, size
 from debias.report.words import is_number, number
 

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from debias.report.blocks import Panel, Row, height
 from debias.report.charts.flow import flow
 from debias.report.charts.style import (
     ARM_STYLES,
@@ -24,6 +23,7 @@ from debias.report.charts.style import (
     svg,
 )
 from debias.report.ingest_view import group_panels, overall_share, short_name
+from debias.report.panels import Panel, Row, height
 from debias.report.words import TIMES, is_number, number
 
 Document = Mapping[str, Any]

@@ -9,7 +9,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from debias.report.blocks import Panel, Row, height, of, panels, worst_rate_first
 from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
@@ -28,6 +27,7 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
+from debias.report.panels import Panel, Row, height, of, panels, worst_rate_first
 from debias.report.readings import SMALL, counted, metric_name, size, withheld
 from debias.report.words import group_name, is_number, number
 

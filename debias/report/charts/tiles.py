@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from debias.report.blocks import Row, height, of, panels, worst_rate_first
 from debias.report.charts.style import (
     ARM_STYLES,
     GROUPS_DRAWN,
@@ -21,6 +20,7 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
+from debias.report.panels import Row, height, of, panels, worst_rate_first
 from debias.report.words import escape_label, group_name, number
 
 Document = Mapping[str, Any]

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from debias.report.arms import arms_of, fairness_of
-from debias.report.blocks import Row, height, panels
 from debias.report.charts.style import (
     FAINT,
     MUTED,
@@ -19,6 +18,7 @@ from debias.report.charts.style import (
     percent,
     stack,
 )
+from debias.report.panels import Row, height, panels
 from debias.report.words import is_number
 from debias.types import BASELINE
 
