@@ -19,7 +19,7 @@ from debias.tracking.progress import Progress, Silence
 from debias.tracking.tracker import NullTracking, Tracker, Tracking
 from debias.training.device import Compute, choose
 
-J = TypeVar("J", bound="Job")
+Own = TypeVar("Own", bound="Job")
 REPORT, AUDIT = "report", "audit"  # each a page and its numbers
 
 
@@ -42,7 +42,7 @@ class Job:
     tags: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
 
-    def with_tracking(self: J, tracking: Tracking) -> J:
+    def with_tracking(self: Own, tracking: Tracking) -> Own:
         return replace(self, tracking=tracking)
 
     def find(
@@ -99,6 +99,9 @@ class Run(Job):
     """A job that trains classifiers and compares them."""
 
     config: RunConfig
+
+
+J = TypeVar("J", bound=Job)
 
 
 def open_run(

@@ -30,5 +30,7 @@ class Stages:
                 (refused if isinstance(one, str) else weights)[which[0]] = one
             elif stop == "classifier":
                 trained.setdefault(which[0], []).append(one)
-        parts = {name: made.get(name) for name in ("faces", "representation", "reference")}
+        parts: dict[str, Any] = {
+            name: made.get(name) for name in ("faces", "representation", "reference")
+        }
         return cls(**parts, weights=weights, refused=refused, classifiers=trained)
