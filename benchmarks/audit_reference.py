@@ -26,7 +26,7 @@ from debias.auditing.shortfall import shortfall
 from debias.auditing.two_samples import two_samples
 from debias.pipeline import open_job
 from debias.pipeline.faces import SPLIT, make_audited_faces, make_reference
-from debias.pipeline.recipe import load_space
+from debias.pipeline.recipe import SpaceRecipe, load
 from debias.pipeline.representation import build_representation, encode_store
 from debias.storage.artifacts import load_faces
 
@@ -86,7 +86,7 @@ def main() -> None:
 
 def _question(root: Path, epochs: int, folder: Path) -> Question:
     """Faces, reference and latents, as the command makes them."""
-    config = load_space(
+    config = load(SpaceRecipe, 
         ROOT / "configs" / "utkface.yaml",
         [
             f"data.root={root}", f"reference.data.root={root}", "tracking.enabled=false",

@@ -17,7 +17,7 @@ import numpy as np
 
 from debias.density import DENSITIES, rarity
 from debias.types import Latents, TrainingTable
-from debias.weighting import LatentRarity
+from debias.weighting import WEIGHTINGS
 
 HERE = Path(__file__).parent
 SETTINGS = list(
@@ -66,7 +66,7 @@ def growth(z: np.ndarray, minority: np.ndarray, candidate: tuple[str, object, fl
     estimator = DENSITIES[density](components=components)
     score = rarity(estimator, latents, labels, alpha=alpha).score
     table = TrainingTable(sample_ids=latents.sample_ids, labels=labels, score=score)
-    weights = LatentRarity(allow_degenerate=True, alpha=alpha).weights(table)
+    weights = WEIGHTINGS["latent_rarity"](allow_degenerate=True, alpha=alpha).weights(table)
     return float(weights.probability[minority].sum() / minority.mean())
 
 

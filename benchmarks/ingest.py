@@ -44,7 +44,7 @@ from turns import ratio, take_turns
 
 from debias.ingesting.build import ingest_faces
 from debias.ingesting.rules import FacesRecipe
-from debias.pipeline.recipe import parse_faces
+from debias.pipeline.recipe import load
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.training.batches import Batches
 
@@ -85,8 +85,9 @@ def bare(way: str, paths: list[str]) -> None:
 
 def recipe(folder: Path, *, near: bool) -> FacesRecipe:
     data: dict[str, object] = {"name": "images", "root": str(folder)}
-    return parse_faces(
-        {"name": "bench", "data": data, "image_size": SIZE, "ingest": {"near_duplicates": near}}
+    return load(
+        FacesRecipe,
+        {"name": "bench", "data": data, "image_size": SIZE, "ingest": {"near_duplicates": near}},
     )
 
 

@@ -22,16 +22,16 @@ import torch
 from scipy.stats import t as student
 
 from debias.pipeline import Run, mitigate, open_run
-from debias.pipeline.discriminator import annotated
 from debias.pipeline.faces import make_faces, make_reference
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.representation import build_representation
-from debias.pipeline.targets import crossed
 from debias.pipeline.values import load_weights
 from debias.pipeline.weights import WEIGHTS
 from debias.statistics.areas import auc_by_group
 from debias.storage.artifacts import Artifact, load_faces
 from debias.tracking.progress import Advance
+from debias.weighting.group_balance import annotated
+from debias.weighting.rule import crossed
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "utkface.yaml"
@@ -99,7 +99,7 @@ def opened(root: str, seed: int, out: Path, *overrides: str) -> Run:
         f"reference.data.root={root}",
         "tracking.enabled=false",
     ]
-    config = load_config(CONFIG, [*settings, *overrides])
+    config = load(RunConfig, CONFIG, [*settings, *overrides])
     return open_run(config, out / f"seed-{seed}", progress=Lines())
 
 
@@ -111,7 +111,7 @@ def areas(
     groups = crossed(store, ("annotated_race",))
     keep = np.ones(len(groups), dtype=bool)
     if unannotated:
-        keep = annotated(run, groups, 50) == ""
+        keep = annotated(run.config.seed, groups, 50) == ""
     probability = load_weights(weights).probability
     table = auc_by_group(probability[keep], store.labels(train)[keep], groups[keep])
     found = table.set_index("group")["auc"]

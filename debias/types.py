@@ -247,9 +247,11 @@ class TrainingTable:
         labels: (n,), class index.
         score: (n,) or None, see :class:`Rarity`.
         groups: (n,) text, empty where nobody said; or None. Only given to a weighting that
-            declares ``uses_groups``.
+            says that it needs them.
         membership: (n, g) probability of each known group, in sorted order; or None. Needed
             where some groups are empty.
+        latents: (n, k) or None, where the samples lie.
+        images: ``uint8 (n, H, W, 3)`` or None.
     """
 
     sample_ids: Shaped[np.ndarray, " n"]
@@ -257,6 +259,8 @@ class TrainingTable:
     score: Float64[np.ndarray, " n"] | None = None
     groups: Shaped[np.ndarray, " n"] | None = None
     membership: Float64[np.ndarray, "n g"] | None = None
+    latents: Float[np.ndarray, "n k"] | None = None
+    images: UInt8[np.ndarray, "n H W 3"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from debias import __version__
 from debias.commands import app
 from debias.pipeline.foreseen import foreseen
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 
 TINY = {
     "name": "tiny", "image_size": 32, "seeds": 1, "device": "cpu", "label": "bright",
@@ -160,7 +160,7 @@ def test_a_folder_will_do_and_a_refused_arm_costs_that_arm_alone(faces):
     assert made.exit_code == 0, made.output
     assert (faces / "my.yaml").read_text() == (out / "recipe.yaml").read_text()
     assert "exists already" in debias("init", *source, "--out", faces / "my.yaml").output
-    assert load_config(faces / "my.yaml").attributes == ("group",)
+    assert load(RunConfig, faces / "my.yaml").attributes == ("group",)
 
 
 @pytest.mark.parametrize(
@@ -202,22 +202,24 @@ def test_a_table_of_another_kind_is_told_what_it_lacks(faces, change, message):
 
 
 def test_without_plain_training_or_groups_it_is_said_before_anything_is_trained(faces):
-    made = load_config(None, ["attributes=[]", "arms={latent: latent_rarity, g: group_balance}"])
+    made = load(
+        RunConfig, None, ["attributes=[]", "arms={latent: latent_rarity, g: group_balance}"]
+    )
     store = make_store(attributes=())
     first, second, third = foreseen(made, store)
     assert "No arm is called 'uniform'" in first
     assert "48 training images are few" in second
     assert "Arm 'g' balances annotated groups and none are named" in third
-    named = load_config(None, ["attributes=[group]", "arms={uniform: uniform}"])
+    named = load(RunConfig, None, ["attributes=[group]", "arms={uniform: uniform}"])
     assert "No verdict can be reached on group a, b" in foreseen(named, make_store())[-1]
 
 
 def test_the_template_and_shipped_recipes_are_copied_and_listed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert debias("init").exit_code == 0
-    assert load_config(tmp_path / "my-faces.yaml").data.name == "folder"
+    assert load(RunConfig, tmp_path / "my-faces.yaml").data.name == "folder"
     assert debias("init", "utkface", "--out", "mine.yaml").exit_code == 0
-    assert load_config(tmp_path / "mine.yaml").name == "utkface"
+    assert load(RunConfig, tmp_path / "mine.yaml").name == "utkface"
     unknown = debias("init", "nowhere")
     assert unknown.exit_code == 3
     assert "folder, lab, utkface" in " ".join(unknown.output.split())

@@ -5,7 +5,7 @@ import pytest
 from debias.datasets import UTKFace
 from debias.density import HistogramDensity
 from debias.errors import ConfigError
-from debias.pipeline.recipe import RunConfig, load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.plugins import dump
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -13,12 +13,12 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_recipe_is_valid_and_survives_a_round_trip(path):
-    config = load_config(path)
+    config = load(RunConfig, path)
     assert RunConfig.model_validate(dump(config)) == config
 
 
 def test_the_defaults_are_the_demo():
-    assert load_config(CONFIGS[0].parent / "demo.yaml") == RunConfig()
+    assert load(RunConfig, CONFIGS[0].parent / "demo.yaml") == RunConfig()
 
 
 @pytest.mark.parametrize(
@@ -48,26 +48,26 @@ def test_the_defaults_are_the_demo():
 )  # fmt: skip
 def test_a_wrong_setting_says_what_is_wrong(override, message):
     with pytest.raises(ConfigError) as error:
-        load_config(CONFIGS[0].parent / "demo.yaml", [override])
+        load(RunConfig, CONFIGS[0].parent / "demo.yaml", [override])
     assert message in str(error.value)
     assert "secret" not in str(error.value) or "uri" not in override
 
 
 def test_all_problems_are_listed_at_once():
     with pytest.raises(ConfigError, match=r"image_size.*; seeds"):
-        load_config(None, ["seeds=0", "image_size=1"])
+        load(RunConfig, None, ["seeds=0", "image_size=1"])
 
 
 def test_an_override_reaches_into_a_short_form():
-    config = load_config(None, ["density=histogram", "density.bins=7"])
+    config = load(RunConfig, None, ["density=histogram", "density.bins=7"])
     assert config.density == HistogramDensity(bins=7)
 
 
 def test_an_override_without_a_recipe_changes_the_demo_and_nothing_else():
-    changed = load_config(None, ["classifier.model.width=4", "arms.latent.ess=0.3"])
+    changed = load(RunConfig, None, ["classifier.model.width=4", "arms.latent.ess=0.3"])
     assert changed.classifier.model.width == 4
     assert changed.arms["latent"].ess == 0.3
-    restored = load_config(None, ["classifier.model.width=8", "arms.latent.ess=0.5"])
+    restored = load(RunConfig, None, ["classifier.model.width=8", "arms.latent.ess=0.5"])
     assert restored == RunConfig()
     partly = RunConfig.model_validate({"classifier": {"training": {"epochs": 3}}})
     assert partly.classifier.augmentation == RunConfig().classifier.augmentation
@@ -75,27 +75,27 @@ def test_an_override_without_a_recipe_changes_the_demo_and_nothing_else():
 
 def test_a_new_name_drops_what_nobody_asked_for_and_keeps_what_was_given():
     for order in (["data.root=x", "data.name=utkface"], ["data.name=utkface", "data.root=x"]):
-        assert load_config(None, order).data == UTKFace(root=Path("x"))
-    same = load_config(None, ["data.name=synthetic", "data.n_train=70"]).data
+        assert load(RunConfig, None, order).data == UTKFace(root=Path("x"))
+    same = load(RunConfig, None, ["data.name=synthetic", "data.n_train=70"]).data
     assert same.population == RunConfig().data.population
     with pytest.raises(ConfigError, match=r"n_train: unknown key"):  # a person wrote it
-        load_config(CONFIGS[0].parent / "demo.yaml", ["data.name=utkface", "data.root=x"])
+        load(RunConfig, CONFIGS[0].parent / "demo.yaml", ["data.name=utkface", "data.root=x"])
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
-        load_config(tmp_path / "nowhere.yaml")
+        load(RunConfig, tmp_path / "nowhere.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [1")
     with pytest.raises(ConfigError, match="not valid YAML"):
-        load_config(broken)
+        load(RunConfig, broken)
     broken.write_text("- 1")
     with pytest.raises(ConfigError, match="mapping of settings, got list"):
-        load_config(broken)
+        load(RunConfig, broken)
 
 
 def test_a_density_that_does_not_suit_the_arms_is_refused():
     with pytest.raises(ConfigError, match="density 'ratio' compares with a reference"):
-        load_config(None, ["density=ratio"])
+        load(RunConfig, None, ["density=ratio"])
     with pytest.raises(ConfigError, match=r"needs the posterior variance.*'colour'"):
-        load_config(None, ["density=aggregate", "arms.latent.views=[latents, colour]"])
+        load(RunConfig, None, ["density=aggregate", "arms.latent.views=[latents, colour]"])

@@ -16,16 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from debias.commands.examination import examine
-from debias.commands.examination import machine as doctor_machine
-from debias.commands.examination import servers as doctor_servers
-from debias.commands.examination import storage as doctor_storage
-from debias.commands.examination.finding import Finding, exit_code
+from debias.commands import app, machine
+from debias.commands.doctor import examine_folder
 from debias.storage import leftovers as janitor
 from debias.storage.leftovers import Leftover
 from debias.storage.sealed import sealing
-from debias.tracking.addresses import without_password
+from debias.tracking.servers import without_password
 
 KEY = hashlib.sha256(b"content").hexdigest()[:20]
 DEAD = 999_999_999
@@ -33,7 +31,7 @@ DEAD = 999_999_999
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
-    for name in (*doctor_servers.SERVICES, *doctor_machine.TELEMETRY, "OMP_NUM_THREADS"):
+    for name in (*machine.SERVICES, *machine.TELEMETRY, "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -49,6 +47,14 @@ def root(tmp_path):
     return tmp_path / "run"
 
 
+def examine(folder, *, repair=False):
+    return list(examine_folder(folder, repair=repair))
+
+
+def exit_code(folder):
+    return CliRunner().invoke(app, ["doctor", str(folder)]).exit_code
+
+
 def texts(findings, area, *states):
     wanted = states or ("ok", "warning", "problem")
     return [one.text for one in findings if one.area == area and one.state in wanted]
@@ -60,9 +66,9 @@ def worse(findings):
 
 def test_a_sound_machine_and_folder_have_no_problem(root):
     found = examine(root)
-    assert exit_code(found) == 0
-    areas = {"versions", "disk", "file system", "compute", "servers", "telemetry", "integrity"}
-    assert areas <= {one.area for one in found}
+    assert exit_code(root) == 0
+    areas = {one.area for one in (*machine.examine_machine(root), *found)}
+    assert areas >= {"versions", "disk", "compute", "servers", "telemetry", "integrity"}
     assert worse(one for one in found if one.area in ("integrity", "runs", "permissions")) == []
     assert texts(found, "integrity") == ["1 of 1 artifacts agree with their manifest"]
     assert texts(found, "runs") == ["1 runs: 1 finished"]
@@ -73,21 +79,24 @@ def test_every_complaint_comes_with_advice(root, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     (root / "faces" / KEY / "images-00000.npy").write_bytes(b"other")
     (root / "faces" / ".parts").mkdir()
-    complaints = [one for one in examine(root, images=10**12) if one.state != "ok"]
+    found = [*machine.examine_machine(root, images=10**12), *examine(root)]
+    complaints = [one for one in found if one.state != "ok"]
     assert len(complaints) >= 5
     assert all(one.advice for one in complaints)
 
 
-def test_only_problems_change_the_exit_code():
-    ok, warning = Finding("a", "ok", "x"), Finding("a", "warning", "x", "y")
-    assert exit_code([ok, warning]) == 0
-    assert exit_code([ok, Finding("a", "problem", "x", "y"), warning]) == 4
+def test_only_problems_change_the_exit_code(root, monkeypatch):
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    assert exit_code(root) == 0
+    (root / "faces" / KEY / "images-00000.npy").write_bytes(b"other")
+    assert exit_code(root) == 4
 
 
 def test_without_a_folder_it_is_quick_and_loads_nothing_heavy():
     code = (
-        "import sys, time; start = time.perf_counter()\n"
-        "from debias.commands.examination.examination import examine; examine()\n"
+        "import sys, time, pathlib; start = time.perf_counter()\n"
+        "from debias.commands.machine import examine_machine\n"
+        "list(examine_machine(pathlib.Path()))\n"
         "print([m for m in ('torch', 'pandas', 'numpy', 'mlflow') if m in sys.modules])\n"
         "print(time.process_time())"
     )
@@ -112,7 +121,7 @@ def installed(monkeypatch, **versions):
 
 def test_versions_are_held_against_what_the_package_asks_for(monkeypatch):
     installed(monkeypatch, fastapi="0.159.1", mlflow="3.16.1", torch=None)
-    problems = texts(doctor_machine.versions(), "versions", "problem")
+    problems = texts(machine.versions(), "versions", "problem")
     assert [text.split()[0] for text in problems] == ["fastapi", "mlflow", "torch"]
     assert "Prefect's server does not start" in problems[0]
     assert "outside <4,>=3.17" in problems[1]
@@ -120,7 +129,7 @@ def test_versions_are_held_against_what_the_package_asks_for(monkeypatch):
 
 
 def test_a_package_that_is_not_installed_says_so():
-    (found,) = doctor_machine.versions("no-such-package-here")
+    (found,) = machine.versions("no-such-package-here")
     assert (found.state, "not installed" in found.text) == ("warning", True)
 
 
@@ -129,30 +138,22 @@ def test_a_package_that_is_not_installed_says_so():
     [((3, 11, 12), True), ((3, 11, 13), False), ((3, 13, 3), True), ((3, 14, 0), False)],
 )
 def test_python_versions_that_unpack_anything_are_warned_of(version, is_warned):
-    assert bool(list(doctor_machine._python(version))) == is_warned
+    assert bool(list(machine.python_version(version))) == is_warned
 
 
 def test_the_disk_is_measured_in_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor_storage, "free_bytes", lambda place: 12_288_000 * 12 // 10)
-    (found,) = doctor_storage.disk(tmp_path / "not" / "there")  # 64 * 64 * 3 = 12,288 bytes each
+    monkeypatch.setattr(machine, "free_bytes", lambda place: 12_288_000 * 12 // 10)
+    (found,) = machine.disk(tmp_path / "not" / "there")  # 64 * 64 * 3 = 12,288 bytes each
     assert "room for 1,000 images of 64 px" in found.text
     assert found.state == "warning"
-    assert worse(doctor_storage.disk(tmp_path, images=1001))[0] == ("disk", "problem")
-    monkeypatch.setattr(doctor_storage, "free_bytes", lambda place: 2**40)
-    assert worse(doctor_storage.disk(tmp_path, images=10**6)) == []
+    assert worse(machine.disk(tmp_path, images=1001))[0] == ("disk", "problem")
+    monkeypatch.setattr(machine, "free_bytes", lambda place: 2**40)
+    assert worse(machine.disk(tmp_path, images=10**6)) == []
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *asked: False)  # as root everything can be written
-    assert ("disk", "problem") in worse(doctor_storage.disk(tmp_path))
-    assert list(doctor_storage.file_system(tmp_path)) == []
-
-
-def test_a_file_system_is_tried_and_left_as_it_was(tmp_path, monkeypatch):
-    assert worse(doctor_storage.file_system(tmp_path)) == []
-    monkeypatch.setitem(doctor_storage.TRIALS, "locks", lambda scratch: False)
-    assert texts(doctor_storage.file_system(tmp_path), "file system", "problem")
-    assert list(tmp_path.iterdir()) == []
+    assert ("disk", "problem") in worse(machine.disk(tmp_path))
 
 
 def test_a_network_file_system_is_named(tmp_path, monkeypatch):
@@ -162,9 +163,8 @@ def test_a_network_file_system_is_named(tmp_path, monkeypatch):
     (tmp_path / "my data").mkdir()
     assert janitor.file_system(tmp_path / "my data" / "runs") == "nfs4"
     assert janitor.file_system(tmp_path / "my datasets") == "ext4"
-    (warning, _) = doctor_storage.file_system(tmp_path / "my data")
-    assert warning.state == "warning"
-    assert "nfs4" in warning.text
+    (warning,) = texts(machine.disk(tmp_path / "my data"), "disk", "warning")
+    assert "nfs4" in warning
 
 
 @pytest.mark.parametrize(
@@ -172,16 +172,16 @@ def test_a_network_file_system_is_named(tmp_path, monkeypatch):
 )
 def test_more_threads_than_cores_are_warned_of(monkeypatch, threads, state):
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    (found,) = doctor_machine.compute()
+    (found,) = machine.compute()
     assert found.state == state
 
 
 @pytest.mark.parametrize(("quota", "cores"), [("150000 100000", 1.5), ("max 100000", 8.0)])
 def test_a_containers_share_of_the_cores_counts(tmp_path, monkeypatch, quota, cores):
     (tmp_path / "cpu.max").write_text(quota)
-    monkeypatch.setattr(doctor_machine, "LIMITS", (tmp_path / "cpu.max",))
+    monkeypatch.setattr(machine, "CORES", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8))
-    assert doctor_machine._cores() == cores
+    assert machine.usable_cores() == cores
 
 
 @pytest.mark.parametrize(
@@ -196,28 +196,22 @@ def test_a_containers_share_of_the_cores_counts(tmp_path, monkeypatch, quota, co
 )
 def test_telemetry_that_was_switched_on_is_warned_of(monkeypatch, variable, value, state):
     monkeypatch.setenv(variable, value)
-    assert [one.state for one in doctor_machine.telemetry()] == [state]
+    assert machine.telemetry().state == state
 
 
 class Fake(BaseHTTPRequestHandler):
     """Answers as the test says, and notes what it was asked."""
 
-    listing, version, asked, elsewhere, pause = 200, "3.17.2", (), "", 0.0
+    version, asked, elsewhere, pause = "3.17.2", (), "", 0.0
 
     def do_GET(self):
-        self.answer(200, self.version)
-
-    def do_POST(self):
-        self.answer(self.listing, "[]")
-
-    def answer(self, status, text):
         type(self).asked += ((self.path, self.headers.get("Authorization")),)
         time.sleep(self.pause)
-        self.send_response(302 if self.elsewhere else status)
+        self.send_response(302 if self.elsewhere else 200)
         if self.elsewhere:
             self.send_header("Location", self.elsewhere)
         self.end_headers()
-        self.wfile.write(text.encode())
+        self.wfile.write(self.version.encode())
 
     def log_message(self, *said):
         pass
@@ -233,38 +227,24 @@ def server():
         http.shutdown()
 
 
-@pytest.mark.parametrize("variable", doctor_servers.SERVICES)
-def test_an_open_server_is_fine_on_this_machine_alone(server, monkeypatch, variable):
+@pytest.mark.parametrize("variable", machine.SERVICES)
+def test_a_server_that_answers_is_fine_and_gets_no_login(server, monkeypatch, variable):
     place, handler = server
-    monkeypatch.setenv(variable, f"http://{place}")
-    found = list(doctor_servers.servers())
-    assert worse(found) == []
-    assert sum("anybody who asks on this machine" in one.text for one in found) == 1
-    assert len(handler.asked) == 3
-    monkeypatch.setattr(doctor_servers, "LOCAL", ())
-    assert worse(doctor_servers.servers()) == [("servers", "warning")]
-
-
-def test_a_server_that_asks_for_a_login_is_fine_and_gets_none(server, monkeypatch):
-    place, handler = server
-    handler.listing = 401
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:canary-7@{place}")
+    handler.version = '"3.17.2"'
+    monkeypatch.setenv(variable, f"http://someone:canary-7@{place}")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "canary-8")
-    monkeypatch.setattr(doctor_servers, "LOCAL", ())
-    found = list(doctor_servers.servers())
-    assert any("asks for a login" in one.text for one in found)
-    assert texts(found, "servers", "warning") == [
-        f"the password for MLflow at http://{place} travels in clear"
-    ]
+    found = list(machine.servers())
+    assert worse(found) == []
+    assert sum(one.text.endswith(f"at http://{place} answers") for one in found) == 1
     assert "canary" not in str(found)
-    assert {login for _, login in handler.asked} == {None}
+    assert [login for _, login in handler.asked] == [None, None]
 
 
 def test_an_old_server_is_named(server, monkeypatch):
     place, handler = server
     handler.version = "3.16.1"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{place}")
-    assert "3.16.1" in texts(doctor_servers.servers(), "servers", "warning")[0]
+    assert "3.16.1" in texts(machine.servers(), "servers", "warning")[0]
 
 
 def test_nobody_else_is_asked(server, monkeypatch):
@@ -276,7 +256,7 @@ def test_nobody_else_is_asked(server, monkeypatch):
         handler.elsewhere = f"http://127.0.0.1:{http.server_port}/"
         monkeypatch.setenv("http_proxy", handler.elsewhere)
         monkeypatch.setenv("PREFECT_API_URL", f"http://{place}/api")
-        list(doctor_servers.servers())
+        list(machine.servers())
         http.shutdown()
     assert other.asked == ()
     assert handler.asked[0] == ("/api/health", None)
@@ -284,22 +264,13 @@ def test_nobody_else_is_asked(server, monkeypatch):
 
 def test_a_server_that_hangs_or_is_away_is_given_up(server, monkeypatch):
     place, handler = server
-    monkeypatch.setattr(doctor_servers, "PATIENCE", 0.2)
+    monkeypatch.setattr(machine, "PATIENCE", 0.2)
     handler.pause = 1.0
     start = time.perf_counter()
     for address in (f"http://{place}", "http://127.0.0.1:9"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        assert worse(doctor_servers.servers()) == [("servers", "problem")]
+        assert worse(machine.servers()) == [("servers", "problem")]
     assert time.perf_counter() - start < 1.0
-
-
-def test_a_server_that_listens_everywhere_is_warned_of(tmp_path, monkeypatch):
-    head = "  sl  local_address rem_address   st\n"
-    for name, place in (("tcp", "0100007F:1388"), ("tcp6", f"{'0' * 32}:1389")):
-        (tmp_path / name).write_text(f"{head} 0: {place} 00000000:0000 0A rest\n")
-    monkeypatch.setattr(doctor_servers, "CONNECTIONS", tmp_path)
-    assert not doctor_servers._listens_everywhere(5000)
-    assert doctor_servers._listens_everywhere(5001)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +319,7 @@ def test_no_password_is_shown(address, shown):
 )
 def test_every_address_is_named_as_what_it_is(monkeypatch, address, state):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    (found, _) = doctor_servers.servers()
+    (found, _) = machine.servers()
     assert found.state == state
     assert ("not examined" in found.text) == (state == "warning")
     assert "me:" not in found.text
@@ -363,7 +334,7 @@ def test_an_altered_missing_or_added_file_is_a_problem(root):
     (artifact / "more.json").unlink()
     (artifact / "manifest.json").write_text("{")
     found = examine(root)
-    assert exit_code(found) == 4
+    assert exit_code(root) == 4
     assert texts(found, "integrity", "ok") == ["0 of 1 artifacts agree with their manifest"]
 
 
@@ -373,7 +344,7 @@ def test_a_deleted_stage_that_the_report_rests_on_is_a_problem(root, numbers):
     made = {"faces": KEY, "reference": None, "classifiers": {"uniform": [KEY, gone]}}
     (root / numbers).write_text(json.dumps({"run": {"artifacts": made}}))
     found = examine(root)
-    assert exit_code(found) == 4
+    assert exit_code(root) == 4
     (text,) = texts(found, "runs", "problem")
     assert text.endswith(f"{numbers} rests on what is not there: classifiers uniform {gone}")
     with sealing(root / "classifier" / gone, {"stage": "classifier"}) as path:
@@ -395,7 +366,7 @@ def test_leftovers_of_the_dead_are_deleted_on_request_only(root):
     found = examine(root)
     assert texts(found, "leftovers", "warning")[0].startswith("2 (")
     assert dead.exists()
-    assert exit_code(found) == 0
+    assert exit_code(root) == 0
     assert worse(one for one in examine(root, repair=True) if one.area == "leftovers") == []
     assert not dead.exists()
     assert not forgotten.exists()
@@ -425,7 +396,7 @@ def test_unfinished_work_is_named(root):
     found = examine(root)
     assert "3 MiB" in texts(found, "builds", "warning")[0]
     assert "debias purge" in next(one.advice for one in found if one.area == "purge")
-    assert exit_code(found) == 4
+    assert exit_code(root) == 4
 
 
 @pytest.fixture
@@ -583,8 +554,8 @@ def test_nothing_is_changed_by_looking(root):
 
 
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path):
-    assert exit_code(examine(tmp_path / "nowhere")) == 4
+    assert exit_code(tmp_path / "nowhere") == 4
 
 
 def test_a_deep_examination_asks_torch():
-    assert any("torch computes" in one.text for one in doctor_machine.compute(deep=True))
+    assert "torch computes" in machine.torch_device().text

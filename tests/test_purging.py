@@ -822,11 +822,11 @@ def real_folder(place):
 
 def recorded_run(root, source, *overrides):
     from debias.pipeline import mitigate, open_run
-    from debias.pipeline.recipe import load_config
+    from debias.pipeline.recipe import RunConfig, load
     from debias.tracking.mlflow_tracker import MlflowTracking
     from debias.tracking.servers import local_store
 
-    run = open_run(load_config(None, [*SMALL, source, *overrides]), root)
+    run = open_run(load(RunConfig, None, [*SMALL, source, *overrides]), root)
     tracking = MlflowTracking(local_store(root.parent), "debias")
     return mitigate(run.with_tracking(tracking))
 

@@ -5,7 +5,7 @@ from test_purging import bytes_with, real_folder
 
 from debias import pipeline as stages
 from debias.pipeline.purging import purge
-from debias.pipeline.recipe import parse_space
+from debias.pipeline.recipe import SpaceRecipe, load
 from debias.tracking.mlflow_tracker import MlflowTracking
 from debias.tracking.servers import local_store
 
@@ -20,7 +20,7 @@ QUICK = [
 
 
 def audited(place, source):
-    job = stages.open_job(parse_space({}, [*QUICK, source]), place)
+    job = stages.open_job(load(SpaceRecipe, {}, [*QUICK, source]), place)
     return stages.examine(job.with_tracking(MlflowTracking(local_store(place.parent), "debias")))
 
 

@@ -206,13 +206,13 @@ class TestUi:
     def test_the_port_of_prefect_has_an_option_of_its_own(self, folder, stranger, monkeypatch):
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
         monkeypatch.setattr(Answers, "body", b"<html>")
-        monkeypatch.setattr(ui, "_mlflow", lambda *_: [])
+        monkeypatch.setattr(ui, "_mlflow", lambda *_: {})
         with pytest.raises(PipelineError, match=r"no Prefect server.* --prefect-port"):
             serve(Place(folder, "debias", 1, stranger), print)
 
     def test_a_prefect_that_is_named_and_away_is_not_replaced(self, folder, monkeypatch):
         monkeypatch.setenv("PREFECT_API_URL", "http://me:secret@elsewhere.invalid/api")
-        monkeypatch.setattr(ui, "_mlflow", lambda *_: [])
+        monkeypatch.setattr(ui, "_mlflow", lambda *_: {})
         with pytest.raises(PipelineError, match="unset the variable") as raised:
             serve(Place(folder, "debias", 1, servers.free_port()), print)
         assert "secret" not in str(raised.value)
@@ -223,7 +223,7 @@ class TestUi:
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
         if named:
             monkeypatch.setenv("PREFECT_API_URL", address.replace("127.0.0.1", "localhost"))
-        monkeypatch.setattr(ui, "_mlflow", lambda *_: [])
+        monkeypatch.setattr(ui, "_mlflow", lambda *_: {})
         said: list[str] = []
         serve(Place(folder, "debias", 1, 1 if named else stranger), said.append)
         assert f"Its flows find it with: export PREFECT_API_URL={address}" in said

@@ -34,7 +34,7 @@ from debias.metrics import hidden_counts
 from debias.seeding import stream_seed
 from debias.tracking.progress import Advance, silent
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
-from debias.weighting import LatentRarity
+from debias.weighting import WEIGHTINGS
 from debias.weighting.weights import SamplingWeights
 
 PARTS = 8  # calls of ``advance``
@@ -349,7 +349,8 @@ class _Parts:
 
 def rarity_weights(density: DensityEstimator, latents: Latents) -> tuple[Rarity, SamplingWeights]:
     """How rare images without labels are, and what that would make of them in training."""
-    rule, labels = LatentRarity(allow_degenerate=True), np.zeros(len(latents.mean), np.int64)
+    rule = WEIGHTINGS["latent_rarity"](allow_degenerate=True)
+    labels = np.zeros(len(latents.mean), np.int64)
     found = rarity(density, latents, labels, alpha=rule.alpha, across="all")
     table = TrainingTable(sample_ids=latents.sample_ids, labels=labels, score=found.score)
     return found, rule.weights(table)

@@ -67,8 +67,7 @@ class AuditRules(Settings):
     def _fits(self) -> "AuditRules":
         if self.shares and self.shares_file:
             raise ValueError("give either shares or shares_file, not both")
-        # Drift asks two questions and spends half of the level on each.
-        needed = ceil(2 / self.difference_level) - 1
+        needed = ceil(1 / self.difference_level) - 1
         if self.permutations < needed:
             raise ValueError(
                 f"permutations is {self.permutations}, but the difference_level "

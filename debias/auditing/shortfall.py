@@ -33,6 +33,7 @@ MOST_FILLED = 0.9  # of the reference: to fill more than that takes numbers with
 NEARLY = 1e-9  # a share such as 0.1 is no exact number; rounding must not ask for one more image
 TYPICAL, NEAREST, SHOWN = 24, 12, 24  # ids in a document
 
+Ids = Shaped[np.ndarray, " _"]
 Amount = int | float | Float64[np.ndarray, "*parts"]
 
 
@@ -56,34 +57,38 @@ class Region:
     """Images of a kind that are likelier in the reference than in the data.
 
     Attributes:
-        number: From 1 on, most missing first.
         here: Share of the data.
         there: Share of the reference.
         missing: Images like these that would bring the region to its share in the reference, if
             nothing else is added.
-        together: The same, if every region found is brought to its share at once; NaN for a
-            region that was not found.
         p: Chance of such a shortfall, or a larger one, if both sets were alike.
-        p_adjusted: By Holm, over all regions looked at.
-        found: ``p_adjusted`` is below the level.
         typical: Rows of the reference: of the half of the region that is most wanted, those in
             its middle first.
         nearest: Rows of the data in the region, most wanted first.
+        number: From 1 on, most missing first.
+        together: As ``missing``, if every region found is brought to its share at once; NaN for a
+            region that was not found.
+        p_adjusted: By Holm, over all regions looked at.
+        found: ``p_adjusted`` is below the level.
     """
 
-    number: int
     here: Share
     there: Share
     missing: Missing
-    together: float
     p: float
-    p_adjusted: float
-    found: bool
     typical: Int64[np.ndarray, " _"]
     nearest: Int64[np.ndarray, " _"]
+    number: int = 0
+    together: float = np.nan
+    p_adjusted: float = np.nan
+    found: bool = False
 
     def sentence(self) -> str:
-        shares = f"they make up {_told(self.there)} of the reference and {_told(self.here)} here"
+        here, there = (
+            f"{percent(one.value)} ({one.count:,} of {one.size:,})"
+            for one in (self.here, self.there)
+        )
+        shares = f"they make up {there} of the reference and {here} here"
         if not self.found:
             return f"Cannot tell whether more like these are needed: {shares}."
         if np.isnan(self.missing.count):
@@ -96,7 +101,7 @@ class Region:
         )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Shortfall:
     """Where a data set falls short of a reference.
 
@@ -157,16 +162,14 @@ class Shortfall:
             return None
         return "Collect images like those shown, the region with the most missing first."
 
-    def to_dict(
-        self, ids: Shaped[np.ndarray, " n"], reference_ids: Shaped[np.ndarray, " m"]
-    ) -> dict[str, Any]:
+    def to_dict(self, ids: Ids, reference_ids: Ids) -> dict[str, Any]:
         """Plain values, None where undefined; images by their ids."""
         known = not np.isnan(self.contrast.separability)
         order = np.argsort(-self.contrast.data, kind="stable") if known else np.arange(0)
         return {
             "separability": self.contrast.separability if known else None,
             "telltale": self.contrast.telltale,
-            "missing_total": whole(self.total.count),
+            "missing_total": _whole(self.total.count),
             "looked_at": len(self.regions),
             "regions": [plain_region(region, ids, reference_ids) for region in self.regions],
             "wanted": ids[order[:SHOWN]].tolist(),
@@ -203,7 +206,7 @@ def shortfall(
     require_alike(data, reference)
     n, m = len(data), len(reference)
     if min(n, m) < FEWEST:
-        return nothing_known(n, m)
+        return _nothing_known(n, m)
     between = between or contrast(data, reference, seed=seed)
     ratio = np.concatenate([between.data, between.reference])
     kind, away = _kinds(data, reference, ratio, seed)
@@ -215,25 +218,16 @@ def shortfall(
     numbers = np.zeros(kind.max() + 1, dtype=np.int64)
     for region in regions:
         numbers[kind[region.typical[0] + n]] = region.number
-    return Shortfall(
-        contrast=between,
-        regions=regions,
-        region=numbers[kind[:n]],
-        reference_region=numbers[kind[n:]],
-        total=UNKNOWN if between.telltale else total_missing(regions),
-    )
+    total = UNKNOWN if between.telltale else total_missing(regions)
+    return Shortfall(between, regions, numbers[kind[:n]], numbers[kind[n:]], total)
 
 
-def nothing_known(n: int, m: int) -> Shortfall:
+def _nothing_known(n: int, m: int) -> Shortfall:
     """Too few images: nothing was looked at, and nothing is known."""
-    nothing = Contrast(data=np.full(n, np.nan), reference=np.full(m, np.nan), separability=np.nan)
-    return Shortfall(
-        contrast=nothing,
-        regions=(),
-        region=np.zeros(n, dtype=np.int64),
-        reference_region=np.zeros(m, dtype=np.int64),
-        total=UNKNOWN,
-    )
+    ratios = [np.full(k, np.nan) for k in (n, m)]
+    regions = [np.zeros(k, dtype=np.int64) for k in (n, m)]
+    contrast = Contrast(data=ratios[0], reference=ratios[1], separability=np.nan)
+    return Shortfall(contrast, (), regions[0], regions[1], UNKNOWN)
 
 
 def images_missing(count: Amount, size: Amount, share: Amount) -> Float64[np.ndarray, "*parts"]:
@@ -275,20 +269,11 @@ def standard_errors(here: Share, there: Share) -> float:
 
 
 def comparison(
-    name: str,
-    test: TwoSamples,
-    found: Shortfall,
-    ids: Shaped[np.ndarray, " n"],
-    reference_ids: Shaped[np.ndarray, " m"],
+    name: str, test: TwoSamples, found: Shortfall, ids: Ids, reference_ids: Ids
 ) -> dict[str, Any]:
-    """All of a comparison in plain values, as the audit document holds it.
+    """A comparison with a reference of that name, as the audit document holds it.
 
-    Args:
-        name: Of the reference.
-        test: The comparison as a whole.
-        found: The comparison region by region.
-        ids: (n,), of the images of the data.
-        reference_ids: (m,), of the images of the reference.
+    The test is of both sets as a whole; ``ids`` (n,) and ``reference_ids`` (m,) name the images.
     """
     # What is missing first; without that, whether anything differs.
     parts = [test.sentence(), found.sentence()]
@@ -313,9 +298,7 @@ def total_missing(regions: Sequence[Region]) -> Missing:
     return missing(here, there) if there.value <= MOST_FILLED else UNKNOWN
 
 
-def plain_region(
-    region: Region, ids: Shaped[np.ndarray, " n"], reference_ids: Shaped[np.ndarray, " m"]
-) -> dict[str, Any]:
+def plain_region(region: Region, ids: Ids, reference_ids: Ids) -> dict[str, Any]:
     """Plain values of one region, None where undefined; images by their ids."""
     here, there, lacking = region.here, region.there, region.missing
     return {
@@ -328,10 +311,10 @@ def plain_region(
         "reference_share": there.value,
         "reference_low": there.low,
         "reference_high": there.high,
-        "missing": whole(lacking.count),
-        "missing_low": whole(lacking.low),
-        "missing_high": whole(lacking.high),
-        "missing_together": whole(region.together),
+        "missing": _whole(lacking.count),
+        "missing_low": _whole(lacking.low),
+        "missing_high": _whole(lacking.high),
+        "missing_together": _whole(region.together),
         "p": region.p,
         "p_adjusted": region.p_adjusted,
         "found": region.found,
@@ -341,8 +324,7 @@ def plain_region(
     }
 
 
-def whole(value: float) -> int | None:
-    """A number of images for a document; None where it is undefined."""
+def _whole(value: float) -> int | None:
     return None if np.isnan(value) else int(value)
 
 
@@ -406,14 +388,10 @@ def _region(
     # The most wanted alone would show the same few faces for every region.
     half = others[: max(TYPICAL, len(others) // 2)]
     return Region(
-        number=0,
         here=here,
         there=there,
         missing=missing(here, there),
-        together=np.nan,
         p=float(norm.sf(standard_errors(here, there))),
-        p_adjusted=np.nan,
-        found=False,
         typical=half[np.argsort(away[half], kind="stable")][:TYPICAL] - n,
         nearest=own[:NEAREST],
     )
@@ -426,7 +404,7 @@ def _judged(regions: Sequence[Region], level: float) -> tuple[Region, ...]:
         replace(region, p_adjusted=float(p), found=bool(p < level))
         for region, p in zip(regions, adjusted, strict=True)
     ]
-    judged.sort(key=lambda region: (-np.nan_to_num(region.missing.count, nan=np.inf), region.p))
+    judged.sort(key=most_missing_first)
     total = total_missing(judged)
     return tuple(
         replace(region, number=number, together=_together(region, total))
@@ -434,15 +412,15 @@ def _judged(regions: Sequence[Region], level: float) -> tuple[Region, ...]:
     )
 
 
+def most_missing_first(region: Region) -> tuple[float, float]:
+    return -np.nan_to_num(region.missing.count, nan=np.inf), region.p
+
+
 def _together(region: Region, total: Missing) -> float:
     """What is left for this region of the images added in all."""
     if not region.found:
         return np.nan
     return float(np.ceil(region.there.value * (region.here.size + total.count) - region.here.count))
-
-
-def _told(share: Share) -> str:
-    return f"{percent(share.value)} ({share.count:,} of {share.size:,})"
 
 
 def _number(value: float) -> str:

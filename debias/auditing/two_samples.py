@@ -7,7 +7,6 @@ the sets apart and never scores a point that it saw.
 both sets, ``P`` arrangements.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,26 +37,26 @@ class TwoSamples:
     """How far two sets of points lie apart, and how far two random sets would.
 
     Attributes:
+        n: Points of the data that were compared.
+        m: Points of the reference that were compared.
+        level: Chance of a false alarm that is accepted.
         distance: Energy distance, in units of the mean distance between two points of both sets
             together; 0 for equal sets. NaN, as ``null``, ``noticed`` and ``p``, with too few.
         null: 2.5 %, 50 % and 97.5 % quantile of the distance between two random sets of the same
             sizes from both sets together. It is not 0: two finite sets are never equal.
         noticed: Distance from about which the test tells sets of these sizes apart.
         p: Chance of such a distance, or a larger one, between two random sets.
-        n: Points of the data that were compared.
-        m: Points of the reference that were compared.
-        level: Chance of a false alarm that is accepted.
         verdict: ``too_few``: a set has fewer than 20 points.
     """
 
-    distance: float
-    null: tuple[float, float, float]
-    noticed: float
-    p: float
     n: int
     m: int
     level: float
-    verdict: Verdict
+    distance: float = np.nan
+    null: tuple[float, float, float] = (np.nan, np.nan, np.nan)
+    noticed: float = np.nan
+    p: float = np.nan
+    verdict: Verdict = "too_few"
 
     def sentence(self, first: str = "the data set", second: str = "the reference") -> str:
         if self.verdict == "too_few":
@@ -80,15 +79,11 @@ class TwoSamples:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, None where undefined."""
-        known = self.verdict != "too_few"
-        return {
-            "distance": self.distance if known else None,
-            "null": list(self.null) if known else None,
-            "p": self.p if known else None,
-            "compared": [self.n, self.m],
-            "level": self.level,
-            "verdict": self.verdict,
-        }
+        known = {"distance": self.distance, "null": list(self.null), "p": self.p}
+        if self.verdict == "too_few":
+            known = dict.fromkeys(known)
+        about = {"compared": [self.n, self.m], "level": self.level, "verdict": self.verdict}
+        return known | about
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,25 +152,24 @@ def two_samples(
         )
     n, m = min(len(data), most), min(len(reference), most)
     if min(n, m) < FEWEST:
-        return too_few(n, m, level)
+        return TwoSamples(n=n, m=m, level=level)
     generator = np.random.default_rng(seed)
     first, second = (_drawn(points, most, generator) for points in (data, reference))
     points = _standardised(np.concatenate([first, second]))
     signs = np.repeat([1 / n, -1 / m], [n, m])
-    observed, unit = _distance(points, signs)
-    null = np.concatenate(list(_null(points, signs, permutations, generator))) / unit
+    both = _energies(points, np.stack([signs, np.ones(n + m)], axis=1))
+    # The mean distance of two points; 1 if all are one.
+    unit = float(-both[1] / (len(points) * (len(points) - 1)) or 1.0)
+    observed = float(both[0] / unit)
+    blocks = np.diff([*range(0, permutations, ARRANGEMENTS), permutations])
+    turned = (generator.permuted(np.tile(signs, (size, 1)), axis=1).T for size in blocks)
+    null = np.concatenate([_energies(points, one) for one in turned]) / unit
     p = (1 + int((null >= observed - ROUNDING).sum())) / (1 + permutations)
     low, median, high, noticed = np.quantile(null, [0.025, 0.5, 0.975, 1 - level]).tolist()
     return TwoSamples(
-        distance=observed,
-        null=(low, median, high),
-        noticed=noticed,
-        p=p,
-        n=n,
-        m=m,
-        level=level,
+        n=n, m=m, level=level, distance=observed, null=(low, median, high), noticed=noticed, p=p,
         verdict="told_apart" if p <= level else "not_told_apart",
-    )
+    )  # fmt: skip
 
 
 def contrast(
@@ -216,26 +210,10 @@ def contrast(
     return Contrast(data=here, reference=there, separability=area)
 
 
-def too_few(n: int, m: int, level: float) -> TwoSamples:
-    """No comparison at all: fewer than 20 points in one of the sets."""
-    none = np.nan
-    return TwoSamples(
-        distance=none,
-        null=(none, none, none),
-        noticed=none,
-        p=none,
-        n=n,
-        m=m,
-        level=level,
-        verdict="too_few",
-    )
-
-
 def by_place(points: Float[np.ndarray, "n k"]) -> Int64[np.ndarray, " n"]:
     """An order of the rows by where they lie, so that what is drawn does not depend on theirs.
 
-    It is the order along a direction that is always the same one, in which different points
-    practically never tie.
+    Along a direction that is always the same, in which different points practically never tie.
     """
     span = np.ptp(points, axis=0).astype(np.float64)  # exact, whatever the order
     direction = np.random.default_rng(0).normal(size=points.shape[1])
@@ -265,27 +243,6 @@ def _drawn(
 def _standardised(points: Float[np.ndarray, "N k"]) -> Float[np.ndarray, "N k"]:
     spread = points.std(axis=0)
     return (points - points.mean(axis=0)) / np.where(spread > 0, spread, 1)
-
-
-def _distance(
-    points: Float64[np.ndarray, "N k"], signs: Float64[np.ndarray, " N"]
-) -> tuple[float, float]:
-    """Distance between the two sets, and the mean distance of two points; 1 if all are one."""
-    both = _energies(points, np.stack([signs, np.ones(len(signs))], axis=1))
-    unit = -both[1] / (len(points) * (len(points) - 1)) or 1.0
-    return float(both[0] / unit), float(unit)
-
-
-def _null(
-    points: Float64[np.ndarray, "N k"],
-    signs: Float64[np.ndarray, " N"],
-    permutations: int,
-    generator: np.random.Generator,
-) -> Iterator[Float64[np.ndarray, " _"]]:
-    """Distances between random divisions of the points."""
-    for start in range(0, permutations, ARRANGEMENTS):
-        count = min(ARRANGEMENTS, permutations - start)
-        yield _energies(points, generator.permuted(np.tile(signs, (count, 1)), axis=1).T)
 
 
 def _energies(

@@ -65,7 +65,7 @@ def audit(  # noqa: PLR0913 (the options of one command)
         from debias.pipeline import examine, open_job
         from debias.pipeline.source import Request, audit_recipe
         from debias.report.audit_terminal import audit_lines
-        from debias.tracking.connect import choose_tracking
+        from debias.tracking.tracker import choose_tracking
 
         more = {
             "earlier.data": images(earlier),

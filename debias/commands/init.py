@@ -44,8 +44,7 @@ def init(  # noqa: PLR0913 (the options of one command)
 ) -> None:
     """Write a commented recipe that runs as it is, to edit and to schedule."""
     with explained():
-        from debias.pipeline.recipe_text import write_new
-        from debias.pipeline.source import Request
+        from debias.pipeline.source import Request, write_new
 
         request = Request(
             source=source,

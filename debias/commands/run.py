@@ -56,9 +56,8 @@ def run(  # noqa: PLR0913 (the options of one command)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with explained():
         from debias.pipeline import mitigate, open_run
-        from debias.pipeline.recipe_text import RECIPE, recipe_text
-        from debias.pipeline.source import Request, run_recipe
-        from debias.tracking.connect import choose_tracking
+        from debias.pipeline.source import RECIPE, Request, recipe_text, run_recipe
+        from debias.tracking.tracker import choose_tracking
 
         request = Request(
             source=source,

@@ -19,15 +19,21 @@ from debias.density.points import Points, limits_of
 from debias.density.principal import Moments
 from debias.density.ratio import RatioDensity
 from debias.errors import AllDimensionsInactiveError, DataError, WeightError
+from debias.plugins import Registry, Settings
 from debias.types import Latents, Rarity
 
-DENSITIES = {
-    "histogram": HistogramDensity,
-    "aggregate": AggregateDensity,
-    "knn": NeighbourDensity,
-    "mixture": MixtureDensity,
-    "ratio": RatioDensity,
-}
+DENSITIES = Registry(
+    "density",
+    {
+        "histogram": HistogramDensity,
+        "aggregate": AggregateDensity,
+        "knn": NeighbourDensity,
+        "mixture": MixtureDensity,
+        "ratio": RatioDensity,
+    },
+    group="debias.densities",
+    asks=("fit",),
+)
 ACTIVE_VARIANCE = 0.01
 Across = Literal["class", "all"]
 Combine = Literal["product", "max"]
@@ -46,8 +52,10 @@ __all__ = [
     "RatioDensity",
     "active_dimensions",
     "combined",
+    "compares",
     "log_ratio",
     "rarity",
+    "seeded",
 ]
 
 
@@ -83,6 +91,26 @@ class DensityEstimator(Protocol):
     @property
     def name(self) -> str: ...
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedDensity: ...
+
+
+@runtime_checkable
+class Comparison(DensityEstimator, Protocol):
+    """Settings that compare two sets and say nothing about one alone."""
+
+    def log_ratio(self, points: Points, reference: Points) -> Float64[np.ndarray, " n"]: ...
+
+
+def compares(estimator: DensityEstimator) -> bool:
+    """Whether it needs a reference: what it estimates is a ratio."""
+    return isinstance(estimator, Comparison)
+
+
+def seeded(estimator: DensityEstimator, seed: int) -> DensityEstimator:
+    """One that draws at random does so by this seed, unless it was given one of its own."""
+    assert isinstance(estimator, Settings)  # every member of the registry is
+    if "seed" not in type(estimator).model_fields or "seed" in estimator.model_fields_set:
+        return estimator
+    return estimator.model_copy(update={"seed": seed})
 
 
 def active_dimensions(latents: Latents) -> Bool[np.ndarray, " k"]:
@@ -153,7 +181,7 @@ def log_ratio(
     _check_reference(latents, reference)
     columns, dropped = _columns(latents)
     wanted = Points(mean=reference.mean, log_var=reference.log_var, columns=columns)
-    if isinstance(estimator, RatioDensity):
+    if isinstance(estimator, Comparison):
         # The reference has no classes, so one classifier sees all samples.
         points = Points(mean=latents.mean, log_var=latents.log_var, columns=columns)
         score = estimator.log_ratio(points, wanted)

@@ -7,7 +7,7 @@ It is a sum over the samples, so shards are filled anywhere and merged, as in
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -30,6 +30,8 @@ class AggregateDensity(Settings):
         Makhzani et al. 2016, Adversarial Autoencoders, section 2 (the aggregated posterior).
         Deviation: one density per factor, as bin masses.
     """
+
+    needs_spread: ClassVar[bool] = True  # a posterior variance of every point
 
     name: Literal["aggregate"] = "aggregate"
     bins: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(

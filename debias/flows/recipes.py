@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect.runtime import flow_run
 from pydantic import ConfigDict, ValidationError, model_validator
@@ -10,9 +10,10 @@ from pydantic import ConfigDict, ValidationError, model_validator
 from debias.errors import ConfigError, PipelineError
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline import source
-from debias.pipeline.recipe import RunConfig, SpaceRecipe, parse_config, parse_space, part_of
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, load, part_of
 from debias.plugins import dump
 
+R = TypeVar("R", bound=SpaceRecipe)
 ONLY_RUNS = sorted(set(RunConfig.model_fields) - set(SpaceRecipe.model_fields))
 
 
@@ -41,33 +42,32 @@ def run_recipe(recipe: str = "", changes: str = "", config: RunConfig | None = N
     Raises:
         ConfigError: A file and a whole recipe are given, or a setting is wrong.
     """
-    lines = _lines(recipe, changes, config)
-    if config is not None:
-        return parse_config(dump(config), "the recipe in 'config'", lines)
-    return source.run_recipe(_asked(recipe, lines))
+    return _recipe(RunConfig, source.run_recipe, recipe, changes, config)
 
 
 def audit_recipe(
     recipe: str = "", changes: str = "", config: SpaceRecipe | None = None
 ) -> SpaceRecipe:
     """Likewise for an audit, which takes the recipe of a run as well."""
-    lines = _lines(recipe, changes, config)
-    if config is not None:
-        return parse_space(dump(config), lines)
-    return source.audit_recipe(_asked(recipe, lines))
+    return _recipe(SpaceRecipe, source.audit_recipe, recipe, changes, config)
 
 
-def _asked(recipe: str, lines: list[str]) -> source.Request:
-    place = Path(recipe).absolute() if recipe else None
-    return source.Request(source=place, overrides=lines)
-
-
-def _lines(recipe: str, changes: str, config: object) -> list[str]:
-    if recipe and config is not None:
+def _recipe(
+    kind: type[R],
+    made: Callable[[source.Request], R],
+    recipe: str,
+    changes: str,
+    config: SpaceRecipe | None,
+) -> R:
+    lines = [line.strip() for line in changes.splitlines() if line.strip()]
+    if config is None:
+        place = Path(recipe).absolute() if recipe else None
+        return made(source.Request(source=place, overrides=lines))
+    if recipe:
         raise ConfigError(
             f"both recipe ({recipe}) and config, a whole recipe, are given; leave one of them empty"
         )
-    return [line.strip() for line in changes.splitlines() if line.strip()]
+    return load(kind, dump(config), lines, called="the recipe in 'config'")
 
 
 def named(chosen: Callable[..., FacesRecipe], kind: type[FacesRecipe]) -> Callable[[], str]:

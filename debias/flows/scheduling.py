@@ -27,7 +27,7 @@ from debias.errors import ConfigError, PipelineError
 from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
 from debias.flows.recipes import audit_recipe, run_recipe
-from debias.tracking.addresses import without_password
+from debias.tracking.servers import without_password
 
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait make a busy machine crawl

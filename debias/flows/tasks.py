@@ -17,8 +17,8 @@ from debias.errors import ArtifactCorruptError, ArtifactError, PipelineError
 from debias.pipeline import AUDIT, RUN, Job, Stop, open_job, open_run, walk
 from debias.pipeline.plans import Made, Which
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
-from debias.tracking.connect import choose_tracking
 from debias.tracking.progress import Advance
+from debias.tracking.tracker import choose_tracking
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -26,17 +26,14 @@ from debias.pipeline.job import Job
 from debias.pipeline.recipe import (
     RunConfig,
     SpaceRecipe,
-    parse_config,
-    parse_faces,
-    parse_space,
-    part_of,
+    load,
 )
 from debias.pipeline.representation import build_representation, encode_store
 from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
-from debias.tracking.connect import choose_tracking
 from debias.tracking.progress import Lines, Progress
+from debias.tracking.tracker import choose_tracking
 from debias.training.device import choose
 from debias.types import FaceStore, Latents
 
@@ -344,10 +341,7 @@ def _of_tree(
             f"the recipe says itself what {', '.join(given)} are; change them there or with "
             "changes={...}"
         )
-    own = part_of(tree, kind)
-    if kind is RunConfig:
-        return parse_config(own, "the recipe", overrides)
-    return (parse_space if kind is SpaceRecipe else parse_faces)(own, overrides)
+    return load(kind, tree, overrides)
 
 
 def _job_in(folder: Path, progress: Progress | None) -> Job:

@@ -13,7 +13,7 @@ from debias import __version__
 from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
 from debias.auditing.latent_pages import anomalies
 from debias.datasets.recognition import known_groups
-from debias.density import DensityEstimator, HistogramDensity
+from debias.density import DensityEstimator, HistogramDensity, compares
 from debias.ingesting.build import ACCOUNT
 from debias.models import ConvVAENetwork, Pretrained
 from debias.models import galleries as generation
@@ -136,7 +136,7 @@ def _question(work: Work[Job], data: Placed) -> Question:
 
 def _density(job: Job) -> DensityEstimator:
     """That of the recipe; a ratio says nothing about one set alone."""
-    return job.config.density if job.config.density.name != "ratio" else HistogramDensity()
+    return HistogramDensity() if compares(job.config.density) else job.config.density
 
 
 def _second(work: Work[Job], part: str) -> Placed | None:

@@ -125,7 +125,7 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     tracker.dataset(run.config.data.name, work.inputs["faces"].key)
     tracker.params({"arm": work.arm, "seed": work.seed, "label": faces.label})
     tracker.params({"weighting": dump(rule), "classifier": dump(run.config.classifier)})
-    if rule.needs_density:
+    if "density" in rule.needs:
         tracker.params({"density": dump(run.config.density)})
     tracker.metrics(_metrics(report))
     tracker.table("by_group", side_by_side(report.by_group))

@@ -226,7 +226,7 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": faces.images[some]}
     if is_trained(run):
         found |= _drawn_by_the_model(stages.representation, faces)
-    rarity = next((arm for arm in stages.weights if run.config.arms[arm].needs_density), None)
+    rarity = next((arm for arm in stages.weights if "density" in run.config.arms[arm].needs), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]
@@ -239,7 +239,7 @@ def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     train, found = faces.rows("train"), {}
     for arm, weights in stages.weights.items():
         rule = run.config.arms[arm]
-        if rule.needs_reference or weights.read_json("figures.json").get("estimated"):
+        if "reference" in rule.needs or weights.read_json("figures.json").get("estimated"):
             order = np.argsort(-load_multiples(weights), kind="stable")
             ends = order[:SHOWN], order[::-1][:SHOWN]
             found[arm] = tuple(faces.images[train[end]] for end in ends)

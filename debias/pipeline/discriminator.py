@@ -13,7 +13,6 @@ from debias.pipeline.faces import SPLIT
 from debias.pipeline.job import Run
 from debias.pipeline.recipe import DiscriminatorRecipe
 from debias.plugins import dump
-from debias.seeding import numpy_generator
 from debias.statistics.areas import area_under_curve
 from debias.storage.artifacts import Artifact, load_array, load_faces, save_arrays
 from debias.storage.sealed import write_json
@@ -140,17 +139,3 @@ def _figures(recipe: DiscriminatorRecipe, ratios: Sequence[LogRatios]) -> dict[s
 def separability(ratios: LogRatios) -> float:
     """Area under the ROC curve with which the networks tell reference from training faces."""
     return area_under_curve(ratios.examples[:, 0], ratios.population[:, 0]).value
-
-
-def annotated(
-    run: Run, groups: Shaped[np.ndarray, " n"], per_group: int | None
-) -> Shaped[np.ndarray, " n"]:
-    """Keep the annotation of at most ``per_group`` training faces of each group."""
-    if per_group is None:
-        return groups
-    generator = numpy_generator(run.config.seed, "annotated")
-    kept = np.full_like(groups, "")
-    for group in np.unique(groups[groups != ""]):
-        rows = generator.permutation(np.flatnonzero(groups == group))[:per_group]
-        kept[rows] = group
-    return kept

@@ -55,12 +55,12 @@ def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
     """Arms that balance groups where there are none to balance."""
     groups = faces.groups(faces.rows("train"))
     for arm, rule in config.arms.items():
-        if rule.uses_groups and not faces.attributes:
+        if "groups" in rule.needs and not faces.attributes:
             yield (
                 f"Arm {arm!r} balances annotated groups and none are named, so it will be left "
                 "out: name columns with --attributes, or drop the arm."
             )
-        elif rule.uses_groups:
+        elif "groups" in rule.needs:
             chosen = list(getattr(rule, "by", ()) or faces.attributes)
             if (groups[chosen].nunique() < 2).all():
                 yield (

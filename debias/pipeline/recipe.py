@@ -1,16 +1,19 @@
 """The recipe of a run: one frozen tree, read from one YAML file, unknown keys refused."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from debias.auditing.rules import AuditRules
 from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
-from debias.density import DENSITIES, DensityEstimator, HistogramDensity
+from debias.density import DENSITIES, DensityEstimator, HistogramDensity, compares
 from debias.errors import ConfigError
 from debias.ingesting import Filters
 from debias.ingesting.rules import FacesRecipe
@@ -23,15 +26,18 @@ from debias.models import (
     PooledClassifier,
     Pretrained,
 )
-from debias.pipeline.misspelt import problem
-from debias.plugins import OneOf, Settings
+from debias.plugins import OneOf, Settings, dump
 from debias.tracking.tracker import TrackingOptions
 from debias.training.device import Device, Precision
 from debias.training.loop import Training
 from debias.training.views import Augmentation
-from debias.weighting import WEIGHTINGS, GroupBalance, LatentRarity, Uniform, Weighting
+from debias.weighting import WEIGHTINGS, Weighting
 
 R = TypeVar("R", bound=Settings)
+Place = tuple[str, ...]
+BUILT_IN = "the built-in configuration"
+SUGGESTED = 3  # places named at most
+DEMO_ARMS = {"uniform": "uniform", "latent": "latent_rarity", "groups": "group_balance"}
 
 
 class RepresentationRecipe(Settings):
@@ -156,7 +162,7 @@ class RunConfig(SpaceRecipe):
         description="Annotated columns by which results are broken down; never seen by a model.",
     )
     arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS)]] = Field(
-        default={"uniform": Uniform(), "latent": LatentRarity(), "groups": GroupBalance()},
+        default={arm: WEIGHTINGS[name]() for arm, name in DEMO_ARMS.items()},
         min_length=1,
         description="Weightings to compare, by name; 'uniform' is the baseline.",
     )
@@ -167,7 +173,7 @@ class RunConfig(SpaceRecipe):
 
     @model_validator(mode="after")
     def _reference_given(self) -> "RunConfig":
-        missing = [name for name, rule in self.arms.items() if rule.needs_reference]
+        missing = [name for name, rule in self.arms.items() if "reference" in rule.needs]
         if missing and self.reference is None:
             raise ValueError(f"arm {missing[0]!r} needs a second data set under 'reference'")
         unknown = [
@@ -186,17 +192,17 @@ class RunConfig(SpaceRecipe):
 
     @model_validator(mode="after")
     def _density_suits(self) -> "RunConfig":
-        rarity = [name for name, rule in self.arms.items() if rule.needs_density]
-        if rarity and self.density.name == "ratio":
+        rarity = [name for name, rule in self.arms.items() if "density" in rule.needs]
+        if rarity and compares(self.density):
             raise ValueError(
-                f"density 'ratio' compares with a reference, but arm {rarity[0]!r} asks for "
-                "rarity; choose another density, or the weighting reference_ratio"
+                f"density {self.density.name!r} compares with a reference, but arm {rarity[0]!r} "
+                "asks for rarity; choose another density, or the weighting reference_ratio"
             )
         views = {view for name in rarity for view in getattr(self.arms[name], "views", ())}
-        if self.density.name == "aggregate" and views - {"latents"}:
+        if getattr(self.density, "needs_spread", False) and views - {"latents"}:
             raise ValueError(
-                "density 'aggregate' needs the posterior variance of every sample, which the views "
-                f"{sorted(views - {'latents'})} do not have; choose another density"
+                f"density {self.density.name!r} needs the posterior variance of every sample, "
+                f"which the views {sorted(views - {'latents'})} do not have; choose another density"
             )
         return self
 
@@ -209,80 +215,57 @@ class RunConfig(SpaceRecipe):
         return arms
 
 
-def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a YAML recipe (without one: the demo) and apply ``section.key=value`` overrides.
-
-    Relative paths inside ``data`` count from the current directory.
-
-    Raises:
-        ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
-    """
-    if path is None:
-        return parse_config(demo(), "the built-in configuration", overrides, defaults=True)
-    return parse_config(read_recipe(path), str(path), overrides)
-
-
-def load_space(path: Path, overrides: Sequence[str] = ()) -> SpaceRecipe:
-    """The part of a YAML recipe that an audit needs; what only a run needs is left alone.
-
-    Raises:
-        ConfigError: The file is missing or no YAML mapping, or a setting is wrong.
-    """
-    return parse_space(read_recipe(path, SpaceRecipe), overrides)
-
-
-def parse_config(
-    tree: Mapping[str, Any], source: str, overrides: Sequence[str] = (), *, defaults: bool = False
-) -> RunConfig:
-    """Validate the recipe of a run, with ``section.key=value`` applied first.
+def load(
+    kind: type[R],
+    source: Path | Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    called: str = "the recipe",
+    defaults: bool = False,
+) -> R:
+    """A recipe, with ``section.key=value`` applied; relative paths count from the current folder.
 
     Args:
-        tree: Plain values.
-        source: What the messages call it.
+        kind: Of a run, an audit or a store; what only a run has is left alone by the others.
+        source: YAML file, or plain values; None for the built-in demo.
         overrides: Settings that a person gave.
-        defaults: Nobody wrote the tree itself: where an override names another plug-in, the
-            settings of the one in its place go with it.
+        called: How messages call plain values.
+        defaults: Nobody wrote the values: where an override names another plug-in, the settings of
+            the one in its place go with it.
 
     Raises:
-        ConfigError: Listing every problem with its place and what would be valid.
+        ConfigError: The file is missing or no YAML mapping; or every setting that is wrong, with
+            its place and what would be valid.
     """
-    return _parsed(RunConfig, tree, overrides, source, defaults=defaults)
-
-
-def parse_space(
-    tree: Mapping[str, Any], overrides: Sequence[str] = (), *, defaults: bool = False
-) -> SpaceRecipe:
-    """Likewise, for the recipe of an audit."""
-    return _parsed(SpaceRecipe, tree, overrides, "the settings of the audit", defaults=defaults)
-
-
-def parse_faces(tree: Mapping[str, Any], overrides: Sequence[str] = ()) -> FacesRecipe:
-    """Likewise, for the recipe of a store."""
-    return _parsed(FacesRecipe, tree, overrides, "the settings of the store")
+    if source is None:
+        source, called, defaults = demo(), BUILT_IN, True
+    elif isinstance(source, Path):
+        source, called = read_recipe(source, kind), str(source)
+    tree = copy.deepcopy(part_of(source, kind))
+    given = [_override(text) for text in overrides]
+    for keys, value in given:
+        if defaults and keys[1:] and keys[-1] == "name":
+            put(tree, keys[:-1], _switched(tree, keys[:-1], value))
+    for keys, value in given:
+        put(tree, keys, value)
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        problems = "; ".join(_problem(kind, tree, detail) for detail in error.errors())
+        raise ConfigError(f"{called}: {problems}") from error
 
 
 def demo() -> dict[str, Any]:
     """The built-in recipe as a tree of plain values."""
-    return RunConfig().model_dump(mode="json", serialize_as_any=True)
+    return dump(RunConfig())
 
 
-def read_recipe(path: Path, part: type[Settings] = RunConfig) -> dict[str, Any]:
-    """The tree in a YAML file; of a ``part``, without what only a run has, named like the file.
+def read_recipe(path: Path, kind: type[Settings] = RunConfig) -> dict[str, Any]:
+    """The tree in a YAML file; of another kind than a run's, named like the file.
 
     Raises:
         ConfigError: The file is missing or no YAML mapping.
     """
-    tree = _read(path)
-    return tree if part is RunConfig else {"name": path.stem} | part_of(tree, part)
-
-
-def part_of(tree: Mapping[str, Any], part: type[Settings]) -> dict[str, Any]:
-    """What a recipe says beside what only a run has; a misspelt key stays, to be told."""
-    others = set(RunConfig.model_fields) - set(part.model_fields)
-    return {key: value for key, value in tree.items() if key not in others}
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -291,37 +274,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold a mapping of settings, got {type(tree).__name__}")
-    return tree
+    return tree if kind is RunConfig else {"name": path.stem} | part_of(tree, kind)
 
 
-def _parsed(
-    kind: type[R],
-    tree: Mapping[str, Any],
-    overrides: Sequence[str],
-    source: str,
-    *,
-    defaults: bool = False,
-) -> R:
-    changed = copy.deepcopy(dict(tree))
-    given = [read_override(override) for override in overrides]
-    for keys, value in given:
-        if defaults and keys[1:] and keys[-1] == "name":
-            put(changed, keys[:-1], _switched(changed, keys, value))
-    for keys, value in given:
-        put(changed, keys, value)
-    try:
-        return kind.model_validate(changed)
-    except ValidationError as error:
-        problems = "; ".join(problem(kind, changed, detail) for detail in error.errors())
-        raise ConfigError(f"{source}: {problems}") from error
+def part_of(tree: Mapping[str, Any], kind: type[Settings]) -> dict[str, Any]:
+    """What a recipe says beside what only a run has; a misspelt key stays, to be told."""
+    others = set(RunConfig.model_fields) - set(kind.model_fields)
+    return {key: value for key, value in tree.items() if key not in others}
 
 
-def read_override(text: str) -> tuple[list[str], Any]:
-    """Keys and value of ``section.key=value``.
-
-    Raises:
-        ConfigError: It has another form, or the value is no YAML.
-    """
+def _override(text: str) -> tuple[list[str], Any]:
+    """Keys and value of ``section.key=value``."""
     place, separator, value = text.partition("=")
     keys = place.strip().split(".")
     if not separator or not all(keys):
@@ -349,9 +312,89 @@ def put(tree: dict[str, Any], keys: Sequence[str], value: object) -> None:
     node[keys[-1]] = value
 
 
-def _switched(tree: Mapping[str, Any], keys: Sequence[str], name: object) -> object:
+def _switched(tree: Mapping[str, Any], place: Sequence[str], name: object) -> object:
     """A section whose ``name`` changes: what its old name meant is gone."""
-    node: Any = tree
-    for key in keys[:-1]:
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return {"name": name} if isinstance(node, Mapping) and node.get("name") != name else node
+    section = _at(tree, place)
+    switched = isinstance(section, Mapping) and section.get("name") != name
+    return {"name": name} if switched else section
+
+
+def _at(tree: object, place: Sequence[str]) -> object:
+    """What stands at a place; None if nothing does."""
+    for key in place:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _problem(kind: type[Settings], tree: Mapping[str, Any], detail: ErrorDetails) -> str:
+    """One problem that pydantic found in ``tree``, with the key that was probably meant."""
+    place = _written(detail["loc"], tree)
+    name = ".".join(place)
+    if detail["type"] == "extra_forbidden":
+        return f"{name}: unknown key{_guess(place, list(_places(kind, tree)))}"
+    given, beside = detail["input"], _at(tree, place[:-1])
+    nameless = isinstance(given, Mapping) and "name" not in given
+    if detail["type"] == "unknown_name" and nameless and isinstance(beside, Mapping):
+        name += _guess(place, [(*place[:-1], str(key)) for key in beside])
+    message = detail["msg"].removeprefix("Value error, ")
+    shown = detail["type"] not in {"unknown_name", "missing", "value_error"}
+    return f"{name}: {message}" + (f", got {given!r}" if shown else "")
+
+
+def _written(loc: Sequence[str | int], tree: object) -> Place:
+    """A place as a person writes it: pydantic adds the name of each plug-in."""
+    found: list[str] = []
+    for number, part in enumerate(loc):
+        inside = isinstance(tree, Mapping) and part in tree
+        if inside or isinstance(part, int) or number == len(loc) - 1:
+            found.append(str(part))
+            tree = tree[part] if inside else None  # type: ignore[index]
+    return tuple(found)
+
+
+def _guess(place: Place, known: Sequence[Place]) -> str:
+    """The keys that come closest, those beside it first; nothing if none does."""
+    *above, key = place
+    beside = [one[-1] for one in known if list(one[:-1]) == above and one != place]
+    close = [(*above, name) for name in get_close_matches(key, beside, n=1)]
+    if not close:
+        names = get_close_matches(key, dict.fromkeys(one[-1] for one in known), n=1, cutoff=0.75)
+        close = [one for one in known if one[-1] in names and one != place]
+    found = [".".join(one) for one in dict.fromkeys(close)][:SUGGESTED]
+    return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
+
+
+def _places(kind: type[Settings], tree: object, above: Place = ()) -> Iterator[Place]:
+    """Every key that a recipe may have, given the plug-ins that it names."""
+    for name, field in kind.model_fields.items():
+        place = (*above, name)
+        yield place
+        value = tree.get(name) if isinstance(tree, Mapping) else None
+        for key, kinds, inside in _inside(field, value):
+            yield from [(*place, *key)] if key else []
+            for one in kinds:
+                yield from _places(one, inside, (*place, *key))
+
+
+def _inside(
+    field: FieldInfo, value: object
+) -> Iterator[tuple[Place, list[type[Settings]], object]]:
+    """Sections that a field may hold: key below the field if it has one, kinds, what is there."""
+    registry = next((one for one in field.metadata if isinstance(one, OneOf)), None)
+    parts = get_args(field.annotation)
+    of_values = [one for part in parts for one in get_args(part) if isinstance(one, OneOf)]
+    if registry is not None:
+        yield (), _members(registry, value), value
+    elif of_values:  # of dict[str, Annotated[..., OneOf]]
+        for key, one in value.items() if isinstance(value, Mapping) else ():
+            yield (str(key),), _members(of_values[0], one), one
+    else:
+        kinds = [one for one in (field.annotation, *parts) if isinstance(one, type)]
+        yield (), [one for one in kinds if issubclass(one, Settings)], value
+
+
+def _members(registry: OneOf, value: object) -> list[type[Settings]]:
+    """The plug-in that is named there; every one if none is."""
+    name = value.get("name") if isinstance(value, Mapping) else value
+    chosen = registry.registry.get(name) if isinstance(name, str) else None
+    return [chosen] if chosen else list(registry.registry.values())

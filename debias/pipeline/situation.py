@@ -11,10 +11,10 @@ from jaxtyping import Shaped
 
 from debias.metrics import CROSS, association
 from debias.pipeline.findings import tables_by_attribute
-from debias.pipeline.targets import crossed
 from debias.pipeline.withholding import count_or_none
 from debias.types import FaceStore
 from debias.weighting.reach import reach
+from debias.weighting.rule import crossed
 
 
 def situations(

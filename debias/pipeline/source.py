@@ -1,32 +1,37 @@
-"""From whatever a user points at to the recipe of a run, a store or an audit."""
+"""From whatever a user points at to a recipe, and a recipe as a file to edit and schedule."""
 
 import copy
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+import yaml
 
 from debias.datasets.recognition import known_groups, plain_name, recognised
-from debias.errors import ConfigError
+from debias.errors import ConfigError, DataError, StorageError
 from debias.ingesting.columns import coded
 from debias.ingesting.decoded import list_recipe
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import (
+    BUILT_IN,
     RunConfig,
     SpaceRecipe,
     demo,
-    parse_config,
-    parse_faces,
-    parse_space,
+    load,
     put,
     read_recipe,
 )
+from debias.storage.tables import OURS
 
+R = TypeVar("R", bound=FacesRecipe)
 OPTIONS = {"name": "--layout", "table": "--table", "subject_column": "--subject"}
 SIDE = 64
 # Epochs of the autoencoder and of the classifiers, from so many images on: what counts is the
@@ -47,6 +52,27 @@ AUDIT_DEMO = {  # few are dark-skinned, beside an even reference and declared sh
 EVERYTHING = {
     "selection": {"test_fraction": 0.05, "validation_fraction": 0.1, "leaks": "drop"},
     "audit": {"splits": ["train", "validation", "test"]},
+}
+RECIPE = "recipe.yaml"
+TEMPLATE = "folder"  # the shipped recipe for images of one's own
+PLACES = ("root", "file", "table")  # settings of a data set that name a file or folder
+COMMENTS = {
+    "name": "Name of the run; by default its folder is runs/NAME.",
+    "data": "Where the faces come from. `debias ingest --help` lists what is read.",
+    "label": "Column that the classifier predicts: two values.",
+    "positive": "The value that counts as positive.",
+    "attributes": "Annotated columns by which the results are broken down; may be [].",
+    "image_size": "Side of the images, pixels.",
+    "selection": "Test images as a share of all, validation images as a share of the others.",
+    "representation": "The autoencoder. Few images take more epochs: what counts is steps.",
+    "density": "How crowded a place of the latent space is; beyond some 60,000 images:\n"
+    "{name: histogram, components: auto}",
+    "reference": "Images that the data should look like; no label of them is read.",
+    "arms": "Trainings that are compared. 'uniform' is plain training: without it there is nothing "
+    "to\ncompare with. An arm 'groups: group_balance' needs attributes.",
+    "seeds": "Trainings of every arm; a verdict on a change takes 5.",
+    "classifier": "What every arm trains.",
+    "report": "show_faces: true puts photographs of real people into report and tracker.",
 }
 
 
@@ -81,51 +107,70 @@ def run_recipe(request: Request) -> RunConfig:
         DataError: The images do not exist, or their layout is not known.
     """
     if request.images is None:
-        said = str(request.source or "the built-in configuration")
-        tree = _given(request, demo(), RunConfig)
-        return parse_config(tree, said, request.overrides, defaults=request.source is None)
-    place = str(request.images)
-    first = parse_config(_run_tree(request, 0), place, request.overrides)
+        return _written(RunConfig, request, demo())
+    first = _made(RunConfig, request, _run_tree(request, request.images, 0))
     samples = list_recipe(first).samples
     if "label" not in first.model_fields_set:
         raise ConfigError(_no_label(request.images, samples))
-    return parse_config(_run_tree(request, len(samples)), place, request.overrides)
+    return _made(RunConfig, request, _run_tree(request, request.images, len(samples)))
 
 
 def audit_recipe(request: Request) -> SpaceRecipe:
     """The recipe of an audit, as :func:`run_recipe`; no label is needed."""
     if request.images is None:
-        tree = _given(request, AUDIT_DEMO, SpaceRecipe)
-        return parse_space(tree, request.overrides, defaults=request.source is None)
+        return _written(SpaceRecipe, request, AUDIT_DEMO)
     tree = _basis(request, request.images) | EVERYTHING
     tree = _with(tree | {"name": f"audit-{tree['name']}"}, request.recipe)
-    first = parse_space(tree, request.overrides)
+    first = _made(SpaceRecipe, request, tree)
     count = len(list_recipe(first).samples)
     tree["representation"] = {"training": {"epochs": _audit_epochs(count)}}
     if "attributes" not in first.model_fields_set:
         tree["attributes"] = list(known_groups(first.data))
-    return parse_space(tree, request.overrides)
+    return _made(SpaceRecipe, request, tree)
 
 
 def store_recipe(request: Request) -> FacesRecipe:
     """The recipe of a store, as :func:`run_recipe`; no label is needed."""
     if request.images is None:
-        return parse_faces(_given(request, {}, FacesRecipe), request.overrides)
+        return _written(FacesRecipe, request, {})
     tree = {"name": plain_name(request.images), "data": recognised(request.images, request.data)}
-    return parse_faces(_with(tree, request.recipe), request.overrides)
+    return _made(FacesRecipe, request, _with(tree, request.recipe))
 
 
-def _run_tree(request: Request, count: int) -> dict[str, Any]:
+def _made(kind: type[R], request: Request, tree: Mapping[str, Any]) -> R:
+    return load(kind, tree, request.overrides, called=str(request.source))
+
+
+def _written(kind: type[R], request: Request, default: Mapping[str, Any]) -> R:
+    """The named recipe, or the default one, with what options say."""
+    if request.data:
+        given = ", ".join(OPTIONS.get(name, name) for name in request.data)
+        known = (
+            f"{request.source} is a recipe and says so itself"
+            if request.source
+            else "none is given"
+        )
+        raise ConfigError(
+            f"{given} says how to read a folder or archive, but {known}; name one as SOURCE, or "
+            "change the recipe, for example with --set data.KEY=VALUE"
+        )
+    tree = read_recipe(request.source, kind) if request.source else default
+    return load(
+        kind, _with(tree, request.recipe), request.overrides,
+        called=str(request.source or BUILT_IN), defaults=request.source is None,
+    )  # fmt: skip
+
+
+def _run_tree(request: Request, images: Path, count: int) -> dict[str, Any]:
     """Settings that suit photographs, and so many of them."""
-    assert request.images is not None  # asked before
-    representation, classifier = _epochs(count)
+    representation, classifier = next(epochs for least, epochs in EPOCHS if count >= least)
     arms: dict[str, Any] = {
         "uniform": "uniform",
         "latent": {"name": "latent_rarity", "views": ["latents", "colour", "structure"]},
     }
     arms |= {"reference": "reference_ratio"} if "reference.data" in request.recipe else {}
     arms |= {"groups": "group_balance"} if request.recipe.get("attributes") else {}
-    tree = _basis(request, request.images) | {
+    tree = _basis(request, images) | {
         "attributes": [],
         "selection": {"test_fraction": 0.2, "validation_fraction": 0.1},
         "representation": {
@@ -157,31 +202,11 @@ def _basis(request: Request, images: Path) -> dict[str, Any]:
     return {"name": plain_name(images), "data": data, "image_size": side}
 
 
-def _given(request: Request, default: Mapping[str, Any], part: type[FacesRecipe]) -> dict[str, Any]:
-    """The tree of a recipe, or the default one, with what options say."""
-    if request.data:
-        given = ", ".join(OPTIONS.get(name, name) for name in request.data)
-        known = (
-            f"{request.source} is a recipe and says so itself"
-            if request.source
-            else "none is given"
-        )
-        raise ConfigError(
-            f"{given} says how to read a folder or archive, but {known}; name one as SOURCE, or "
-            "change the recipe, for example with --set data.KEY=VALUE"
-        )
-    return _with(read_recipe(request.source, part) if request.source else default, request.recipe)
-
-
 def _with(tree: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     changed = copy.deepcopy(dict(tree))
     for name, value in settings.items():
         put(changed, name.split("."), value)
     return changed
-
-
-def _epochs(count: int) -> tuple[int, int]:
-    return next(epochs for least, epochs in EPOCHS if count >= least)
 
 
 def _audit_epochs(count: int) -> int:
@@ -190,8 +215,6 @@ def _audit_epochs(count: int) -> int:
 
 
 def _no_label(images: Path, samples: pd.DataFrame) -> str:
-    from debias.storage.tables import OURS
-
     columns = [str(name) for name in samples if name not in OURS]
     two = [name for name in columns if len(coded(samples[name])[1]) == 2]
     if not two:
@@ -205,3 +228,86 @@ def _no_label(images: Path, samples: pd.DataFrame) -> str:
         f"nobody said what a classifier is to predict: give --label COLUMN. Columns of {images} "
         f"with two values: {', '.join(two)}; all columns: {', '.join(columns)}"
     )
+
+
+def recipe_text(recipe: RunConfig) -> str:
+    """YAML with comments; what stands at its default is left out, and paths are absolute."""
+    tree = recipe.model_dump(mode="json", exclude_unset=True, serialize_as_any=True)
+    for part in (tree, *(tree.get(name) or {} for name in ("reference", "earlier"))):
+        part["data"] = _absolute(part["data"]) if part.get("data") else None
+    written = {name: value for name, value in tree.items() if value not in (None, {"data": None})}
+    return "".join(["# Recipe of `debias run` (docs/method.md).\n", *_sections(written)])
+
+
+def _sections(tree: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in tree.items():
+        for line in COMMENTS.get(name, "").splitlines():
+            yield f"# {line}\n"
+        flow = None if isinstance(value, dict | list) else False  # None: only what is innermost
+        yield yaml.safe_dump(
+            {name: value}, default_flow_style=flow, sort_keys=False, width=96, allow_unicode=True
+        )
+
+
+def _absolute(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: os.path.abspath(value) if name in PLACES and value else value
+        for name, value in data.items()
+    }
+
+
+def shipped() -> dict[str, Traversable]:
+    """Recipes that come with the package, by name, wherever it is installed."""
+    folder = files("debias") / "configs"
+    recipes = [one for one in folder.iterdir() if one.name.endswith(".yaml")]
+    return {one.name.removesuffix(".yaml"): one for one in sorted(recipes, key=lambda o: o.name)}
+
+
+def write_new(request: Request, out: Path | None) -> tuple[Path, bool]:
+    """Write a recipe for images, or copy a shipped one; an existing file stays as it is.
+
+    Args:
+        request: Images and how to read them; or the name of a shipped recipe; or nothing, for the
+            template.
+        out: File to write; None for NAME.yaml.
+
+    Returns:
+        The file, and whether it runs as it is.
+
+    Raises:
+        ConfigError: The file exists, or options are given for a recipe that is copied.
+        DataError: There are no such images.
+        StorageError: The file cannot be written.
+    """
+    recipes = shipped()
+    name = TEMPLATE if request.source is None else str(request.source)
+    if name in recipes and not Path(name).exists():
+        if request.data or request.recipe or request.overrides:
+            raise ConfigError(
+                f"the shipped recipe {name!r} is copied as it is; change it in the file, or name "
+                "your images as SOURCE: debias init FOLDER --label COLUMN"
+            )
+        text, ready = recipes[name].read_text(encoding="utf-8"), name.startswith("demo")
+    else:
+        recipe = _for_images(request, name, list(recipes))
+        text, ready, name = recipe_text(recipe), True, recipe.name
+    path = out or Path(f"{'my-faces' if name == TEMPLATE else name}.yaml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError(f"{path} exists already; name another file with --out") from error
+    except OSError as error:
+        raise StorageError(f"cannot write {path.absolute()} ({error}); choose --out") from error
+    return path, ready
+
+
+def _for_images(request: Request, name: str, recipes: list[str]) -> RunConfig:
+    if request.images is None:
+        raise ConfigError(f"{name} is a recipe already: debias run {name}")
+    if not request.images.exists():
+        raise DataError(
+            f"{name} does not exist, and no shipped recipe is called so; give a folder, an "
+            f"archive, or one of: {', '.join(recipes) or 'none is installed'}"
+        )
+    return run_recipe(request)

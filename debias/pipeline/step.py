@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from debias.pipeline.job import J
 from debias.pipeline.values import Files, load_weights, save
 from debias.storage.artifacts import Artifact, content_key, load_faces, load_latents
-from debias.tracking.tracker import NullTracker, Tracker
+from debias.tracking.tracker import Tracker
 from debias.types import FaceStore, Latents
 from debias.weighting.weights import SamplingWeights
 
@@ -114,7 +114,7 @@ class Step(Generic[J]):
 
     def _tracker(self, work: Work[J], key: str, shown: Shown) -> AbstractContextManager[Tracker]:
         if self.tell is None:
-            return nullcontext(NullTracker())
+            return nullcontext(Tracker())
         return work.job.tracked(self.name, key, shown.name, title=shown.title, **shown.tags)
 
     def _seal(

@@ -11,7 +11,7 @@ from debias import metrics
 from debias.errors import WeightError
 from debias.pipeline.job import Run
 from debias.pipeline.step import Shown, Step, Work, named
-from debias.pipeline.targets import Given, Inputs, score_of
+from debias.pipeline.targets import Inputs, score_of
 from debias.pipeline.values import Files, load_weights, weights_files
 from debias.pipeline.withholding import small_training_groups, without
 from debias.plugins import dump
@@ -20,6 +20,7 @@ from debias.storage.artifacts import Artifact
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore
 from debias.weighting.gate import in_an_epoch
+from debias.weighting.rule import Given
 from debias.weighting.weights import SamplingWeights
 
 STEADY = 1000  # effective images below which the report says what that means
@@ -69,7 +70,7 @@ def _build(work: Work[Run], tracker: Tracker) -> Files:
         weights = rule.weights(table)
     figures = _figures(run, work.faces, weights) | about
     figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
-    figures["uses_groups"] = rule.uses_groups
+    figures["uses_groups"] = "groups" in rule.needs
     advance(f"effective sample size {weights.ess:.0%}")
     return {**weights_files(weights), "figures.json": figures}
 
@@ -115,7 +116,7 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     run, faces, arm = work.job, work.faces, work.arm
     figures = artifact.read_json("figures.json")
     tracker.params({"arm": arm, "weighting": dump(run.config.arms[arm])})
-    if run.config.arms[arm].needs_density:
+    if "density" in run.config.arms[arm].needs:
         tracker.params({"density": dump(run.config.density)})
     if figures.get("ratio"):
         tracker.params({"discriminator": dump(run.config.discriminator)})

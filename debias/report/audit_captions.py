@@ -41,8 +41,8 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "if the mark lies beyond the bar, ask what changed in how the images were collected.",
     ),
     "drift_regions": (
-        "Each row is one kind of image: the circle is its share now, the diamond its share in the "
-        "earlier version, the lines are their intervals.",
+        "Each row is one kind of image: the circle is its share of what was added (or kept), the "
+        "diamond that of the earlier version (or of what was removed), the lines their intervals.",
         "look into the coloured rows whose lines do not overlap: these have changed.",
     ),
     "drift_typical": (

@@ -7,8 +7,6 @@ on nothing more is sent, and the same command publishes everything when the serv
 """
 
 import copy
-import fcntl
-import functools
 import hashlib
 import importlib.metadata
 import json
@@ -24,12 +22,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from jaxtyping import UInt8
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -50,14 +49,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from debias.errors import TrackingError
 from debias.tracking import views as pages
-from debias.tracking.addresses import without_password
-from debias.tracking.servers import client_environment
-from debias.tracking.tracker import NullTracker, Tracker
+from debias.tracking.servers import client_environment, is_alive, without_password
+from debias.tracking.tracker import Tracker, Tracking
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
-D = TypeVar("D")
 
 KEY = "debias.run_key"
 ATTEMPT = "debias.attempt"
@@ -77,6 +75,10 @@ TAG_LENGTH = 8000
 NAME_LENGTH = 250
 DIGEST_LENGTH = 36
 
+FAULTS = (MlflowException, SQLAlchemyError, OSError)
+NAMES = re.compile(r"[^A-Za-z0-9_\-. :/]")
+FILE_NAMES = re.compile(r"[^A-Za-z0-9_\-. /]")
+
 # torch.export traces through interpreter-wide state.
 _exporting = threading.Lock()
 
@@ -88,15 +90,15 @@ class Connection:
         self.lost = False
         self._reporting = threading.Lock()
 
-    def attempt(self, action: Callable[[], T], otherwise: D) -> T | D:
-        """Return what ``action`` returns, or ``otherwise`` if MLflow is away or refuses."""
+    def attempt(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
+        """Return what ``action`` returns, or None if MLflow is away or refuses."""
         if self.lost:
-            return otherwise
+            return None
         try:
-            return action()
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+            return action(*arguments, **named)
+        except FAULTS as error:
             self._report(error)
-            return otherwise
+            return None
 
     def _report(self, error: Exception) -> None:
         if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
@@ -112,7 +114,7 @@ class Connection:
             )
 
 
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """One MLflow run that is being written."""
 
     def __init__(self, connection: Connection, client: MlflowClient, run: Run) -> None:
@@ -123,18 +125,24 @@ class MlflowTracker:
         self._start: int = run.info.start_time
         self._params: dict[str, str] = dict(run.data.params)
         self._tables: list[str] = _tables_in(run)
-        self._images = _images_in(client, self.run_id) if _resumed(run) else set()
+        self._images = _images_in(client, self.run_id) if ATTEMPT in run.data.tags else set()
         self._not_estimable: set[str] = set()
         self._renamed: dict[str, str] = {}
 
     def params(self, values: Mapping[str, object]) -> None:
         """Store settings; nested ones under dotted names. A stored one is never changed."""
-        flat = {slug(name, NAMES): str(value)[:PARAM_LENGTH] for name, value in _flat(values, "")}
-        self._warn_of_changes(flat)
-        new = {name: value for name, value in flat.items() if name not in self._params}
+        new: dict[str, str] = {}
+        for name, value in _flat(values, ""):
+            text, stored = value[:PARAM_LENGTH], self._params.get(name)
+            if stored is None:
+                new[name] = text
+            elif stored != text:
+                log.warning(
+                    "parameter %s is %.80s in MLflow and stays so; this attempt has %.80s",
+                    *(name, stored, text),
+                )
         self._params |= new
-        for part in _chunks([Param(*item) for item in new.items()], VALUES_PER_CALL):
-            self._send(params=part)
+        self._batch("params", [Param(*item) for item in new.items()])
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Store numbers; what is not finite is noted by name in ``debias.not_estimable``."""
@@ -142,14 +150,16 @@ class MlflowTracker:
         finite = {self._name(k): _shown(v) for k, v in values.items() if math.isfinite(v)}
         # The timestamp depends on the step alone, so sending a point twice stores it once.
         points = [Metric(k, v, self._start + at, at) for k, v in finite.items()]
-        for part in _chunks(points, METRICS_PER_CALL):
-            self._send(metrics=part)
-        self._note({name for name, value in values.items() if not math.isfinite(value)})
+        self._batch("metrics", points, METRICS_PER_CALL)
+        missing = {name for name, value in values.items() if not math.isfinite(value)}
+        if missing - self._not_estimable:
+            self._not_estimable |= missing
+            self.tags({NOT_ESTIMABLE: ",".join(sorted(self._not_estimable))})
 
     def tags(self, values: Mapping[str, str]) -> None:
-        tags = [RunTag(slug(k, NAMES), str(v)[:TAG_LENGTH]) for k, v in values.items()]
-        for part in _chunks(tags, VALUES_PER_CALL):
-            self._send(tags=part)
+        self._batch(
+            "tags", [RunTag(slug(k, NAMES), str(v)[:TAG_LENGTH]) for k, v in values.items()]
+        )
 
     def note(self, markdown: str) -> None:
         """Describe the run; the target ``artifact:NAME`` of a link opens that artifact."""
@@ -160,29 +170,24 @@ class MlflowTracker:
     def dataset(self, name: str, digest: str) -> None:
         """State the data by name and content, as the column Dataset shows them."""
         data = Dataset(name, digest[:DIGEST_LENGTH], "local", "{}")
-        self._do(lambda: self._client.log_inputs(self.run_id, [DatasetInput(data)]))
+        self._do(self._client.log_inputs, self.run_id, [DatasetInput(data)])
 
     def image(self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None) -> None:
         """Store an image for MLflow's grid, once per name and step."""
         name, at = slug(name, FILE_NAMES), step or 0
-        if (name, at) in self._images:
-            return
-        self._images.add((name, at))
-        self._do(
-            lambda: self._client.log_image(
-                self.run_id, image, key=name, step=at, timestamp=self._start + at
-            )
-        )
+        if (name, at) not in self._images:
+            self._images.add((name, at))
+            self._do(
+                self._client.log_image, self.run_id, image, key=name, step=at,
+                timestamp=self._start + at,
+            )  # fmt: skip
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
         """Store ``tables/<name>.json``, which MLflow shows side by side over runs."""
         # Not log_table: it appends to the rows of an earlier attempt.
         path = f"tables/{slug(name, FILE_NAMES)}.json"
-        self._do(
-            lambda: self._client.log_text(
-                self.run_id, frame.to_json(orient="split", index=False), path
-            )
-        )
+        text = frame.to_json(orient="split", index=False)
+        self._do(self._client.log_text, self.run_id, text, path)
         if path not in self._tables:
             self._tables.append(path)
             listed = [{"path": known, "type": "table"} for known in self._tables]
@@ -191,7 +196,7 @@ class MlflowTracker:
     def figure(self, name: str, svg: bytes) -> None:
         """Store ``figures/<name>.svg``."""
         path = f"figures/{slug(name, FILE_NAMES)}.svg"
-        self._do(lambda: self._client.log_text(self.run_id, svg.decode(), path))
+        self._do(self._client.log_text, self.run_id, svg.decode(), path)
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Store a file or folder below ``folder``.
@@ -201,7 +206,7 @@ class MlflowTracker:
         """
         if not path.exists():
             raise FileNotFoundError(f"cannot publish {path}: there is no such file")
-        self._do(lambda: self._client.log_artifact(self.run_id, str(path), folder or None))
+        self._do(self._client.log_artifact, self.run_id, str(path), folder or None)
 
     def model(self, name: str, module: object, example: np.ndarray) -> None:
         """Store a torch module that maps one float32 batch to one tensor, so that it loads again.
@@ -212,7 +217,8 @@ class MlflowTracker:
         # One row would be exported as a fixed batch size of one.
         blank = np.zeros((2, *example.shape[1:]), dtype=np.float32)
         digest = _weights_digest(plain)
-        if not self._connection.attempt(lambda: self._holds_model(name, digest), False):
+        name = slug(name, FILE_NAMES).replace("/", "-")
+        if not self._do(self._holds_model, name, digest):
             with tempfile.TemporaryDirectory() as scratch:
                 self._publish_model(name, plain, blank, digest, Path(scratch) / "model")
 
@@ -220,7 +226,7 @@ class MlflowTracker:
         self, name: str, module: object, example: np.ndarray, digest: str, path: Path
     ) -> None:
         # The steps of mlflow.pytorch.log_model, which works on the active run and global store.
-        entry = self._connection.attempt(lambda: self._new_model(name, digest), None)
+        entry = self._do(self._new_model, name, digest)
         if entry is None:
             return
         with _exporting, warnings.catch_warnings():
@@ -240,13 +246,13 @@ class MlflowTracker:
                 pip_requirements=[_installed(package) for package in ("mlflow", "numpy", "torch")],
                 serialization_format="pt2",
             )
-        self._do(lambda: self._client.log_model_artifacts(entry.model_id, str(path)))
-        self._do(lambda: self._client.finalize_logged_model(entry.model_id, "READY"))
+        self._do(self._client.log_model_artifacts, entry.model_id, str(path))
+        self._do(self._client.finalize_logged_model, entry.model_id, "READY")
 
     def _new_model(self, name: str, digest: str) -> LoggedModel:
         entry = self._client.create_logged_model(
             self._experiment_id,
-            name=slug(name, FILE_NAMES).replace("/", "-"),
+            name=name,
             source_run_id=self.run_id,
             tags={WEIGHTS: digest},
             params=self._params,
@@ -256,18 +262,16 @@ class MlflowTracker:
 
     def _holds_model(self, name: str, digest: str) -> bool:
         """Whether an earlier attempt stored this very model; what else it left is removed."""
-        stored = [
-            model
-            for model in self._client.search_logged_models(
-                [self._experiment_id], f"source_run_id = '{self.run_id}'"
-            )
-            if model.name == slug(name, FILE_NAMES).replace("/", "-")
-        ]
-        same = [m for m in stored if m.tags.get(WEIGHTS) == digest and str(m.status) == "READY"]
-        for model in stored:
-            if model not in same:
+        held = False
+        condition = f"source_run_id = '{self.run_id}'"
+        for model in self._client.search_logged_models([self._experiment_id], condition):
+            if model.name != name:
+                continue
+            if model.tags.get(WEIGHTS) == digest and str(model.status) == "READY":
+                held = True
+            else:
                 self._client.delete_logged_model(model.model_id)
-        return bool(same)
+        return held
 
     def _name(self, name: str) -> str:
         accepted = slug(name, NAMES)
@@ -276,33 +280,16 @@ class MlflowTracker:
             self.tags({RENAMED: json.dumps(self._renamed, ensure_ascii=False)})
         return accepted
 
-    def _note(self, names: set[str]) -> None:
-        if names - self._not_estimable:
-            self._not_estimable |= names
-            self.tags({NOT_ESTIMABLE: ",".join(sorted(self._not_estimable))})
+    def _batch(self, kind: str, entries: Sequence[object], size: int = VALUES_PER_CALL) -> None:
+        for at in range(0, len(entries), size):
+            part: dict[str, Any] = {kind: entries[at : at + size]}
+            self._do(self._client.log_batch, self.run_id, **part)
 
-    def _warn_of_changes(self, params: Mapping[str, str]) -> None:
-        for name, value in params.items():
-            stored = self._params.get(name, value)
-            if stored != value:
-                log.warning(
-                    "parameter %s is %.80s in MLflow and stays so; this attempt has %.80s",
-                    *(name, stored, value),
-                )
-
-    def _send(
-        self,
-        metrics: Sequence[Metric] = (),
-        params: Sequence[Param] = (),
-        tags: Sequence[RunTag] = (),
-    ) -> None:
-        self._do(lambda: self._client.log_batch(self.run_id, metrics, params, tags))
-
-    def _do(self, action: Callable[[], object]) -> None:
-        self._connection.attempt(action, None)
+    def _do(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
+        return self._connection.attempt(action, *arguments, **named)
 
 
-class MlflowTracking:
+class MlflowTracking(Tracking):
     """Opens MLflow runs in one experiment.
 
     Args:
@@ -326,7 +313,7 @@ class MlflowTracking:
         if self.uri.startswith("sqlite:"):
             self._connect_to_file(artifact_root)
         else:
-            self._connection.attempt(lambda: self._connect(None), None)
+            self._do(self._connect, None)
 
     @contextmanager
     def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
@@ -334,9 +321,9 @@ class MlflowTracking:
 
         The run becomes FINISHED, FAILED on an error, KILLED on an interrupt.
         """
-        tracker = self._connection.attempt(lambda: self._tracker(key, name, tags), None)
+        tracker = self._do(self._tracker, key, name, tags)
         if tracker is None:
-            yield NullTracker()
+            yield Tracker()
             return
         ending = "KILLED"
         try:
@@ -346,11 +333,11 @@ class MlflowTracking:
             ending = "FAILED"
             raise
         finally:
-            self._end(tracker.run_id, ending)
+            self._do(self._client.set_terminated, tracker.run_id, ending)
 
     def finished(self, key: str) -> bool:
         """Whether everything about this run has already been stored."""
-        run = self._connection.attempt(lambda: self._find(key), None)
+        run = self._do(self._find, key)
         return run is not None and run.info.status == "FINISHED"
 
     def link(self, key: str = "") -> str | None:
@@ -363,25 +350,21 @@ class MlflowTracking:
         if not self.uri.startswith("http"):
             return _short(Path(without_password(self.uri).removeprefix("sqlite:///")))
         base = without_password(self.uri)
-        run = self._connection.attempt(lambda: self._find(key), None) if key else None
+        run = self._do(self._find, key) if key else None
         if run is None:
             return pages.links(base, self.experiment_id)["by arm"]
         return f"{base}/{pages.run_page(self.experiment_id, run.info.run_id)}"
 
-    def run_ids(self, stage: str | None = None, comparison: str | None = None) -> list[str]:
-        """Ids of the stored runs, oldest first, optionally of one stage and one comparison."""
-        wanted = {"debias.stage": stage, "debias.comparison": comparison}
-        tags = {name: value for name, value in wanted.items() if value is not None}
-        runs = self._connection.attempt(lambda: self._search(pages.having(tags)), [])
-        return [run.info.run_id for run in runs]
-
     def reconcile(self) -> list[str]:
         """End the runs whose process on this machine is gone, and return their ids."""
-        running = f"attributes.status = 'RUNNING' AND tags.`{OWNER}` LIKE '{_host()}:%'"
-        runs = self._connection.attempt(lambda: self._search(running), [])
-        dead = [run.info.run_id for run in runs if not _alive(run.data.tags[OWNER])]
+        running = (
+            f"attributes.status = 'RUNNING' AND tags.`{OWNER}` LIKE '{socket.gethostname()}:%'"
+        )
+        runs = self._do(self._search, running) or []
+        owners = {run.info.run_id: int(run.data.tags[OWNER].rpartition(":")[2]) for run in runs}
+        dead = [run_id for run_id, owner in owners.items() if not is_alive(owner)]
         for run_id in dead:
-            self._end(run_id, "KILLED")
+            self._do(self._client.set_terminated, run_id, "KILLED")
         return dead
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
@@ -391,10 +374,7 @@ class MlflowTracking:
             comparison: The latest comparison, which the view by arm then shows alone.
             keys: Runs that belong to it, trained now or reused; they are tagged with it.
         """
-        runs = [
-            self._connection.attempt(functools.partial(self._join, key, comparison), None)
-            for key in keys
-        ]
+        runs = [self._do(self._join, key, comparison) for key in keys]
         measured = _of_first_arm([run for run in runs if run is not None])
         for name, view in pages.saved_views(measured, comparison).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
@@ -422,7 +402,7 @@ class MlflowTracking:
     def _latest(self, stage: str) -> dict[str, str]:
         """Name of a recipe -> id of its latest run of this stage, the latest first."""
         condition = pages.having({"debias.stage": stage})
-        runs = self._connection.attempt(lambda: self._search(condition), [])
+        runs = self._do(self._search, condition) or []
         latest: dict[str, str] = {}
         for run in reversed(runs):
             latest.setdefault(run.data.tags.get("debias.name", ""), run.info.run_id)
@@ -434,23 +414,23 @@ class MlflowTracking:
             self._client.set_tag(run.info.run_id, COMPARISON, comparison)
         return run
 
-    def _end(self, run_id: str, status: str) -> None:
-        self._connection.attempt(lambda: self._client.set_terminated(run_id, status), None)
-
     def _set_experiment_tag(self, name: str, value: str) -> None:
-        self._connection.attempt(
-            lambda: self._client.set_experiment_tag(self.experiment_id, name, value), None
-        )
+        # Asked for first: without a connection there is no client.
+        self._do(lambda: self._client.set_experiment_tag(self.experiment_id, name, value))
+
+    def _do(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
+        return self._connection.attempt(action, *arguments, **named)
 
     def _connect_to_file(self, artifact_root: Path | None) -> None:
         path = Path(urlsplit(self.uri).path.removeprefix("/"))
         root = (artifact_root or path.parent / "mlartifacts").resolve()
         try:
             # Of four processes that initialise an empty store at once, three would fail.
-            with _locked(path.with_name(path.name + ".lock")):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_name(path.name + ".lock")):
                 root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._connect(root.as_uri())
-        except (MlflowException, SQLAlchemyError, OSError) as error:
+        except (*FAULTS, NotImplementedError) as error:  # of a file system without locks
             raise TrackingError(
                 f"the tracking store {path} cannot be used: {str(error)[:300]}; choose another "
                 "place, or another MLflow version if it was made by a newer one"
@@ -487,7 +467,7 @@ class MlflowTracking:
             return theirs
 
     def _tracker(self, key: str, name: str, tags: Mapping[str, str]) -> MlflowTracker:
-        own = {**tags, KEY: key, OWNER: f"{_host()}:{os.getpid()}"}
+        own = {**tags, KEY: key, OWNER: f"{socket.gethostname()}:{os.getpid()}"}
         run = self._find(key)
         if run is None:
             own[ATTEMPT] = "1"
@@ -506,17 +486,23 @@ class MlflowTracking:
         return found[0] if found else None
 
     def _search(self, condition: str) -> list[Run]:
-        oldest_first = ["attributes.start_time ASC"]
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self.experiment_id], condition, order_by=oldest_first, page_token=token
-            )
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+        return _runs(self._client, [self.experiment_id], condition)
+
+
+def _runs(
+    client: MlflowClient, experiments: list[str], condition: str, view: int = ViewType.ACTIVE_ONLY
+) -> list[Run]:
+    """All pages of a search, the oldest run first."""
+    order = ["attributes.start_time ASC"]
+    runs: list[Run] = []
+    page = client.search_runs(experiments, condition, view, order_by=order)
+    while True:
+        runs += page
+        if not page.token:
+            return runs
+        page = client.search_runs(
+            experiments, condition, view, order_by=order, page_token=page.token
+        )
 
 
 def published_files(uri: str, run: str) -> dict[str, str]:
@@ -532,23 +518,12 @@ def published_files(uri: str, run: str) -> dict[str, str]:
     Raises:
         TrackingError: The store cannot be read.
     """
-    try:
+    unknown = ", so it is not known what was published there; repair it and"
+    with _explained(uri, "read", unknown):
         client = MlflowClient(_checked(uri))
         every = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
-        condition = pages.having({"debias.run": run})
-        found: dict[str, str] = {}
-        token = None
-        while True:
-            page = client.search_runs(every, condition, ViewType.ALL, page_token=token)
-            found |= {one.info.run_id: one.info.artifact_uri for one in page}
-            token = page.token
-            if not token:
-                return found
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(
-            f"{without_password(uri)} cannot be read ({without_password(str(error))[:300]}), so it "
-            "is not known what was published there; repair it and run the same command again"
-        ) from error
+        runs = _runs(client, every, pages.having({"debias.run": run}), ViewType.ALL)
+        return {one.info.run_id: one.info.artifact_uri for one in runs}
 
 
 def publish_again(uri: str, run_ids: Iterable[str]) -> None:
@@ -557,20 +532,22 @@ def publish_again(uri: str, run_ids: Iterable[str]) -> None:
     Raises:
         TrackingError: The store cannot be written.
     """
-    try:
+    with _explained(uri, "written", ";"):
         client = MlflowClient(_checked(uri))
         for run_id in run_ids:
             if client.get_run(run_id).info.lifecycle_stage == "active":
                 client.set_terminated(run_id, "KILLED")
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+
+
+@contextmanager
+def _explained(uri: str, done: str, then: str) -> Iterator[None]:
+    try:
+        yield
+    except FAULTS as error:
         raise TrackingError(
-            f"{without_password(uri)} cannot be written: {without_password(str(error))[:300]}; "
-            "run the same command again"
+            f"{without_password(uri)} cannot be {done} ({without_password(str(error))[:300]})"
+            f"{then} run the same command again"
         ) from error
-
-
-NAMES = re.compile(r"[^A-Za-z0-9_\-. :/]")
-FILE_NAMES = re.compile(r"[^A-Za-z0-9_\-. /]")
 
 
 def slug(name: str, refused: re.Pattern[str]) -> str:
@@ -608,19 +585,6 @@ def _absolute(uri: str) -> str:
     return f"sqlite:///{Path(path).resolve()}{mark}{options}"
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, whatever happens to it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _resumed(run: Run) -> bool:
-    return ATTEMPT in run.data.tags
-
-
 def _tables_in(run: Run) -> list[str]:
     listed = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
     return [entry["path"] for entry in listed]
@@ -634,16 +598,12 @@ def _images_in(client: MlflowClient, run_id: str) -> set[tuple[str, int]]:
     return {(name.replace("~", "/"), int(step)) for name, _, step, *_ in parts}
 
 
-def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
+def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", value
-
-
-def _chunks(values: Sequence[T], size: int) -> Iterable[Sequence[T]]:
-    return (values[at : at + size] for at in range(0, len(values), size))
+            yield slug(f"{prefix}{name}", NAMES), str(value)
 
 
 def _weights_digest(module: Any) -> str:  # noqa: ANN401 (a torch module, without importing torch)
@@ -676,18 +636,3 @@ def _short(path: Path) -> str:
     """Relative to the working directory where it lies below; a page need not tell a home folder."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def _host() -> str:
-    return socket.gethostname()
-
-
-def _alive(owner: str) -> bool:
-    """Whether the process ``host:pid`` of this machine still exists."""
-    try:
-        os.kill(int(owner.rpartition(":")[2]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,10 +1,11 @@
-"""Local MLflow and Prefect servers: how they are started, waited for and stopped.
+"""Local MLflow and Prefect servers: their addresses; how they are started, waited for, stopped.
 
 Nothing here imports MLflow or Prefect; their command lines run as processes of their own, and
 both listen on the loopback address only.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,11 +15,44 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 from debias.errors import PipelineError
 
 LOOPBACK = "127.0.0.1"
+MLFLOW, PREFECT = "MLFLOW_TRACKING_URI", "PREFECT_API_URL"  # where the environment names them
+SCHEME = r"[A-Za-z][\w.+:-]*://"
+WHOLE = re.compile(SCHEME + r".*", re.DOTALL)
+IN_A_SENTENCE = re.compile(SCHEME + r"""[^\s"'<>]*""")
+FILES = ("sqlite:///", "file:///")  # nobody logs in to a file: an @ is part of its name
+
+
+def without_password(text: str) -> str:
+    """Without what stands in front of a host, and without the question behind it.
+
+    Both may hold a password. An address whose parts cannot be told apart is cut down to its scheme.
+
+    Args:
+        text: An address, or a sentence with addresses in it.
+    """
+    pattern = WHOLE if WHOLE.fullmatch(text) else IN_A_SENTENCE  # a password can hold blanks
+    return pattern.sub(lambda found: _shown(found.group()), text)
+
+
+def _shown(address: str) -> str:
+    scheme, _, rest = address.partition("://")
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    if address.startswith(FILES):
+        return f"{scheme}://{place}"
+    if "@" in rest[len(place) :]:
+        return f"{scheme}://"  # the password itself may hold the mark that begins a question
+    shown = f"{scheme}://{place.rpartition('@')[2]}"
+    try:
+        urlsplit(shown)
+    except ValueError:
+        return f"{scheme}://"
+    return shown
 
 
 def local_store(folder: Path) -> str:
@@ -72,10 +106,8 @@ def mlflow_command(folder: Path, port: int) -> list[str]:
 
 def prefect_command(port: int) -> list[str]:
     """Command line of a Prefect server with its database in ``PREFECT_HOME``."""
-    return [
-        *(sys.executable, "-m", "prefect", "server", "start"),
-        *("--host", LOOPBACK, "--port", str(port)),
-    ]
+    where = ["--host", LOOPBACK, "--port", str(port)]
+    return [sys.executable, "-m", "prefect", "server", "start", *where]
 
 
 def free_port() -> int:
@@ -85,26 +117,28 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on this port of the loopback address."""
+    with socket.socket() as caller:
+        return caller.connect_ex((LOOPBACK, port)) == 0
+
+
 def start(
     command: Sequence[str], env: Mapping[str, str], log_path: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a process group of its own, its output going to ``log_path``.
+    """Start a server in a process group of its own.
 
     Args:
         command: Program and arguments.
         env: Added to the environment of this process.
-        log_path: Appended to; its folder is made.
+        log_path: Its output is appended there; the folder is made.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         return subprocess.Popen(
-            list(command),
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+            list(command), env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
 
 
 def wait_until_ready(
@@ -125,7 +159,7 @@ def wait_until_ready(
         PipelineError: The server ended, or did not answer in time.
     """
     start = told = time.monotonic()
-    while not answers(url):
+    while answer(url) is None:
         if process is not None and process.poll() is not None:
             raise PipelineError(
                 f"the server for {url} ended with exit code {process.returncode} before it "
@@ -150,26 +184,39 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
     process.wait()
 
 
-def answers(url: str) -> bool:
-    """Whether a server at ``url`` answers with success."""
-    return answer(url) is not None
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    # The group carries the number of its first process, which started it.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
-def answer(url: str) -> bytes | None:
-    """What a server at ``url`` answers; None if there is none, or no success."""
-    # A proxy from the environment would be asked for the loopback address, too.
-    opener = build_opener(ProxyHandler({}))
+def is_alive(number: int) -> bool:
+    """Whether a process of this number exists on this machine."""
     try:
-        with opener.open(url, timeout=5) as found:
-            return bytes(found.read()) if found.status == 200 else None
-    except (OSError, HTTPException):
+        os.kill(number, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):  # gone, or no number of a process
+        return False
+    return True
+
+
+class _Stay(HTTPRedirectHandler):
+    """Nobody is asked but the one who was named."""
+
+    def redirect_request(self, *question: object) -> None:
         return None
 
 
-def is_taken(port: int) -> bool:
-    """Whether somebody listens on this port of the loopback address."""
-    with socket.socket() as caller:
-        return caller.connect_ex((LOOPBACK, port)) == 0
+def answer(url: str, patience: float = 5.0) -> bytes | None:
+    """What a server at ``url`` answers; None if none does in time (s), or without success."""
+    # A proxy from the environment would be asked for the loopback address, too.
+    opener = build_opener(ProxyHandler({}), _Stay())
+    try:
+        with opener.open(url, timeout=patience) as found:
+            return bytes(found.read()) if found.status == 200 else None
+    except (OSError, ValueError, HTTPException):
+        return None
 
 
 @contextmanager
@@ -191,9 +238,3 @@ def stopped_by_signals() -> Iterator[None]:
     finally:
         for number, handler in zip(ended, before, strict=True):
             signal.signal(number, handler)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    # The group carries the number of its first process, which started it.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)

@@ -1,10 +1,9 @@
-"""What the pipeline tells an experiment tracker, without knowing which one listens."""
+"""What the pipeline tells an experiment tracker, whichever listens, and which one does."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,11 @@ from jaxtyping import UInt8
 from pydantic import Field, field_validator
 
 from debias.plugins import Settings
+from debias.tracking import servers
 
 
-@runtime_checkable
-class Tracker(Protocol):
-    """One tracked run: what was set, measured and made."""
+class Tracker:
+    """One tracked run: what was set, measured and made. This one listens to nothing."""
 
     def params(self, values: Mapping[str, object]) -> None: ...
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
@@ -35,123 +34,27 @@ class Tracker(Protocol):
         """Log a torch module that maps one float32 batch to one tensor, so that it loads again."""
 
 
-@runtime_checkable
-class Tracking(Protocol):
-    """Opens tracked runs. The same key continues the same run."""
+class Tracking:
+    """Opens tracked runs; the same key continues the same run. This one opens none."""
 
-    def open(
-        self, key: str, name: str, tags: Mapping[str, str]
-    ) -> AbstractContextManager[Tracker]: ...
+    @contextmanager
+    def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
+        yield Tracker()
 
     def finished(self, key: str) -> bool:
         """Whether everything about this run has already been stored."""
+        return True
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
         """Save the views in which a reader compares the arms of one comparison, best effort."""
 
     def link(self, key: str = "") -> str | None:
         """Address of the tracked run of this key or, without one, of all; or path of the store."""
-
-
-class NullTracker:
-    """Listens to nothing; the off switch."""
-
-    def params(self, values: Mapping[str, object]) -> None: ...
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None: ...
-    def tags(self, values: Mapping[str, str]) -> None: ...
-    def note(self, markdown: str) -> None: ...
-    def dataset(self, name: str, digest: str) -> None: ...
-    def image(
-        self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None
-    ) -> None: ...
-    def table(self, name: str, frame: pd.DataFrame) -> None: ...
-    def artifact(self, path: Path, folder: str = "") -> None: ...
-    def figure(self, name: str, svg: bytes) -> None: ...
-    def model(self, name: str, module: object, example: np.ndarray) -> None: ...
-
-
-class NullTracking:
-    """Opens null trackers."""
-
-    @contextmanager
-    def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
-        yield NullTracker()
-
-    def finished(self, key: str) -> bool:
-        return True
-
-    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None: ...
-
-    def link(self, key: str = "") -> str | None:
         return None
 
 
-@dataclass
-class RecordingTracker:
-    """Keeps what it is told, for tests."""
-
-    logged_params: dict[str, object] = field(default_factory=dict)
-    logged_metrics: list[tuple[str, float, int | None]] = field(default_factory=list)
-    logged_tags: dict[str, str] = field(default_factory=dict)
-    logged_images: list[tuple[str, int | None]] = field(default_factory=list)
-    logged_tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    logged_artifacts: list[str] = field(default_factory=list)
-    logged_models: list[str] = field(default_factory=list)
-    logged_note: str = ""
-    logged_datasets: list[tuple[str, str]] = field(default_factory=list)
-
-    def params(self, values: Mapping[str, object]) -> None:
-        self.logged_params |= dict(values)
-
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        self.logged_metrics += [(name, value, step) for name, value in values.items()]
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        self.logged_tags |= dict(values)
-
-    def note(self, markdown: str) -> None:
-        self.logged_note = markdown
-
-    def dataset(self, name: str, digest: str) -> None:
-        self.logged_datasets.append((name, digest))
-
-    def image(self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None) -> None:
-        self.logged_images.append((name, step))
-
-    def table(self, name: str, frame: pd.DataFrame) -> None:
-        self.logged_tables[name] = frame
-
-    def artifact(self, path: Path, folder: str = "") -> None:
-        self.logged_artifacts.append(str(Path(folder) / path.name))
-
-    def figure(self, name: str, svg: bytes) -> None:
-        self.logged_artifacts.append(f"figures/{name}.svg")
-
-    def model(self, name: str, module: object, example: np.ndarray) -> None:
-        self.logged_models.append(name)
-
-
-@dataclass
-class RecordingTracking:
-    """Opens recording trackers and keeps them by key, for tests."""
-
-    runs: dict[str, RecordingTracker] = field(default_factory=dict)
-    complete: set[str] = field(default_factory=set)
-
-    @contextmanager
-    def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
-        tracker = self.runs.setdefault(key, RecordingTracker())
-        tracker.tags(tags)
-        yield tracker
-        self.complete.add(key)
-
-    def finished(self, key: str) -> bool:
-        return key in self.complete
-
-    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None: ...
-
-    def link(self, key: str = "") -> str | None:
-        return None
+class NullTracking(Tracking):
+    """The off switch."""
 
 
 class TrackingOptions(Settings):
@@ -173,3 +76,23 @@ class TrackingOptions(Settings):
                 "variable MLFLOW_TRACKING_URI"
             )
         return uri
+
+
+def choose_tracking(options: TrackingOptions, folder: Path) -> Tracking:
+    """The configured MLflow, else the one in the environment, else a SQLite file in ``folder``.
+
+    Raises:
+        TrackingError: The address cannot be used.
+    """
+    if not options.enabled:
+        return NullTracking()
+    for name, value in servers.client_environment().items():
+        os.environ.setdefault(name, value)  # before the import, which would set up telemetry
+    from debias.tracking.mlflow_tracker import MlflowTracking  # seconds that not every run needs
+
+    local = servers.local_store(folder)
+    uri = options.uri or os.environ.get(servers.MLFLOW) or local
+    artifacts = servers.local_artifacts(folder) if uri == local else None
+    tracking = MlflowTracking(uri, options.experiment, artifacts)
+    tracking.reconcile()
+    return tracking

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from debias.errors import PipelineError, TrackingError
 from debias.tracking import servers
-from debias.tracking.addresses import PREFECT, without_password
+from debias.tracking.servers import PREFECT, without_password
 
 if TYPE_CHECKING:
     from debias.tracking.mlflow_tracker import MlflowTracking
@@ -45,8 +45,30 @@ class Server:
 
     name: str
     process: "Popen[bytes]"
-    health: str
     log: Path
+
+    @classmethod
+    def start(cls, name: str, command: list[str], folder: Path, stack: ExitStack) -> "Server":
+        log = folder / f"{name.lower()}.log"
+        process = servers.start(command, servers.server_environment(), log)
+        stack.callback(servers.stop, process)
+        return cls(name, process, log)
+
+    def wait(self, health: str, say: Say) -> None:
+        """Return once it answers at ``health``."""
+
+        def waiting(seconds: int) -> None:
+            say(f"{self.name} is starting, {seconds} s (at most {PATIENCE:g}) ...")
+
+        try:
+            servers.wait_until_ready(health, PATIENCE, self.process, waiting)
+        except PipelineError as error:
+            raise PipelineError(f"{self.name} did not start: {error} ({self.log})") from error
+
+    def require_alive(self) -> None:
+        code = self.process.poll()
+        if code is not None:
+            raise PipelineError(f"{self.name} ended with exit code {code}; {self.log} says why")
 
 
 def serve(place: Place, say: Say) -> None:
@@ -71,39 +93,40 @@ def serve(place: Place, say: Say) -> None:
 
 
 def _serve(place: Place, stack: ExitStack, say: Say) -> None:
-    started = [*_mlflow(place, stack, say), *_prefect(place, stack, say)]
+    address, api = _address(place.port), _prefect_api(place)
+    started = _mlflow(place, stack, say) | _prefect(place, stack, say)
     import_module("debias.tracking.mlflow_tracker")  # seconds, in which the servers start
-    for server in started:
-        _wait_for(server, say)
-    for name, link in _tracking(place).links(_address(place.port)).items():
+    for health, server in started.items():
+        server.wait(health, say)
+    for name, link in _tracking(place).links(address).items():
         say(f"{name}: {link}")
     if place.prefect_port is not None:
-        api = without_password(_prefect_api(place.prefect_port))
-        say(f"Prefect: {api.removesuffix('/api')}/deployments")
-        say(f"Its flows find it with: export {PREFECT}={api}")
+        say(f"Prefect: {without_password(api).removesuffix('/api')}/deployments")
+        say(f"Its flows find it with: export {PREFECT}={without_password(api)}")
     if not started:
         say("All of it was running already and goes on running.")
         return
-    say(f"Ctrl-C stops {' and '.join(server.name for server in started)} again.")
+    say(f"Ctrl-C stops {' and '.join(server.name for server in started.values())} again.")
     while True:
-        for server in started:
-            _raise_if_ended(server)
+        for server in started.values():
+            server.require_alive()
         time.sleep(0.5)
 
 
-def _mlflow(place: Place, stack: ExitStack, say: Say) -> list[Server]:
+def _mlflow(place: Place, stack: ExitStack, say: Say) -> dict[str, Server]:
+    """The server that was started, by where it says that it is well; none if one runs already."""
     address = _address(place.port)
     if not servers.is_taken(place.port):
         say("Starting MLflow ...")
-        command, log = servers.mlflow_command(place.folder, place.port), place.folder / "mlflow.log"
-        return [_start(stack, "MLflow", command, log, f"{address}/health")]
+        command = servers.mlflow_command(place.folder, place.port)
+        return {f"{address}/health": Server.start("MLflow", command, place.folder, stack)}
     if not _shows(address, _tracking(place)):
         raise TrackingError(
             f"port {place.port} is taken by something that does not show the runs in "
             f"{place.folder.absolute()}; choose another port with --port, or stop it"
         )
     say(f"MLflow shows these runs at {address} already.")
-    return []
+    return {}
 
 
 def _shows(address: str, tracking: "MlflowTracking") -> bool:
@@ -111,17 +134,17 @@ def _shows(address: str, tracking: "MlflowTracking") -> bool:
     word = uuid.uuid4().hex
     tracking.leave_word(word)
     question = f"experiments/get?experiment_id={tracking.experiment_id}"
-    found = servers.answer(f"{address}/api/2.0/mlflow/{question}")
-    return found is not None and word.encode() in found
+    return word.encode() in (servers.answer(f"{address}/api/2.0/mlflow/{question}") or b"")
 
 
-def _prefect(place: Place, stack: ExitStack, say: Say) -> list[Server]:
+def _prefect(place: Place, stack: ExitStack, say: Say) -> dict[str, Server]:
+    """Likewise."""
     if place.prefect_port is None:
-        return []
-    own, api = f"{_address(place.prefect_port)}/api", _prefect_api(place.prefect_port)
+        return {}
+    own, api = f"{_address(place.prefect_port)}/api", _prefect_api(place)
     if servers.answer(f"{api}/health") == b"true":
         say(f"Prefect answers at {without_password(api)} already.")
-        return []
+        return {}
     if api != own:
         raise PipelineError(
             f"{PREFECT} names {without_password(api)}, where no Prefect answers; start it there, "
@@ -133,30 +156,8 @@ def _prefect(place: Place, stack: ExitStack, say: Say) -> list[Server]:
             "another port with --prefect-port, or stop it"
         )
     say("Starting Prefect ...")
-    command, log = servers.prefect_command(place.prefect_port), place.folder / "prefect.log"
-    return [_start(stack, "Prefect", command, log, f"{own}/health")]
-
-
-def _start(stack: ExitStack, name: str, command: list[str], log: Path, health: str) -> Server:
-    process = servers.start(command, servers.server_environment(), log)
-    stack.callback(servers.stop, process)
-    return Server(name, process, health, log)
-
-
-def _wait_for(server: Server, say: Say) -> None:
-    def waiting(seconds: int) -> None:
-        say(f"{server.name} is starting, {seconds} s (at most {PATIENCE:g}) ...")
-
-    try:
-        servers.wait_until_ready(server.health, PATIENCE, server.process, waiting)
-    except PipelineError as error:
-        raise PipelineError(f"{server.name} did not start: {error} ({server.log})") from error
-
-
-def _raise_if_ended(server: Server) -> None:
-    code = server.process.poll()
-    if code is not None:
-        raise PipelineError(f"{server.name} ended with exit code {code}; {server.log} says why")
+    command = servers.prefect_command(place.prefect_port)
+    return {f"{own}/health": Server.start("Prefect", command, place.folder, stack)}
 
 
 def _tracking(place: Place) -> "MlflowTracking":
@@ -165,10 +166,11 @@ def _tracking(place: Place) -> "MlflowTracking":
     return MlflowTracking(servers.local_store(place.folder), place.experiment)
 
 
-def _prefect_api(port: int) -> str:
+def _prefect_api(place: Place) -> str:
     """The server that flows of this environment talk to, else the one on our port."""
     named = os.environ.get(PREFECT, "").rstrip("/")
-    return named.replace("://localhost:", f"://{servers.LOOPBACK}:") or f"{_address(port)}/api"
+    named = named.replace("://localhost:", f"://{servers.LOOPBACK}:")
+    return named or f"{_address(place.prefect_port or 0)}/api"
 
 
 def _address(port: int) -> str:

@@ -3,19 +3,20 @@
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 from pydantic import Field
 
 from debias.errors import WeightError
-from debias.plugins import Settings
 from debias.types import TrainingTable
 from debias.weighting.gate import check
+from debias.weighting.membership import calibrated_membership, cross_fitted_membership
+from debias.weighting.rule import Context, Given, Need, Rule, Table
 from debias.weighting.weights import SamplingWeights
 
 REMEDY = "balance fewer attributes ('by'), join small groups, or annotate more images of them"
 
 
-class GroupBalance(Settings):
+class GroupBalance(Rule):
     """Weights 1 / n_g: every annotated group gets the same total weight.
 
     With the annotation of every training image it is the upper bound that weights without group
@@ -24,9 +25,7 @@ class GroupBalance(Settings):
     annotated image belongs to its group for certain.
     """
 
-    needs_density: ClassVar[bool] = False
-    needs_reference: ClassVar[bool] = False
-    uses_groups: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"groups"})
 
     name: Literal["group_balance"] = "group_balance"
     within_class: bool = Field(
@@ -51,6 +50,32 @@ class GroupBalance(Settings):
         default=False, description="Go on although the weights rest on very few samples."
     )
 
+    def score(self, context: Context) -> Given:
+        """The groups and, where some are empty, the probability of each."""
+        if not context.faces.attributes:
+            return Given(lambda: (context.table(), {}))  # the weights say what is missing
+        groups = annotated(context.seed, context.groups(self.by), self.annotated_per_group)
+        about = {"annotated": int((groups != "").sum()), "estimated": bool((groups == "").any())}
+        if not about["estimated"]:
+            return Given(lambda: (context.table(groups=groups), about))
+        labels, latents, seed = context.labels, context.latents, context.seed
+
+        def given(member: Float64[np.ndarray, "n g"]) -> Table:
+            return context.table(groups=groups, membership=member), about
+
+        if self.estimate_on == "latents":
+            return Given(
+                lambda: given(
+                    cross_fitted_membership(latents.load().mean, groups, labels, seed=seed)
+                ),
+                inputs={"latents": latents.key},
+            )
+        ratio = context.group_ratio(groups)
+        return Given(
+            lambda: given(calibrated_membership(ratio.load().population, groups, labels)),
+            inputs={"ratio": ratio.key},
+        )
+
     def weights(self, table: TrainingTable) -> SamplingWeights:
         """Weights of the training samples.
 
@@ -70,6 +95,22 @@ class GroupBalance(Settings):
             origin={"rule": self.name, "annotated": int((table.groups != "").sum())},
         )
         return check(weights, allow_degenerate=self.allow_degenerate, remedy=REMEDY)
+
+
+def annotated(
+    seed: int, groups: Shaped[np.ndarray, " n"], per_group: int | None
+) -> Shaped[np.ndarray, " n"]:
+    """Keep the annotation of at most ``per_group`` training faces of each group."""
+    if per_group is None:
+        return groups
+    from debias.seeding import numpy_generator  # loads torch
+
+    generator = numpy_generator(seed, "annotated")
+    kept = np.full_like(groups, "")
+    for group in np.unique(groups[groups != ""]):
+        rows = generator.permutation(np.flatnonzero(groups == group))[:per_group]
+        kept[rows] = group
+    return kept
 
 
 def _membership(table: TrainingTable) -> Float64[np.ndarray, "n g"]:

@@ -4,7 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from debias.types import TrainingTable
+from debias import density
+from debias.density.descriptors import describe
+from debias.plugins import dump
+from debias.types import Latents, Rarity, TrainingTable
+from debias.weighting.rule import Context, Given, Need, Table
 from debias.weighting.tempered import TemperedRule
 from debias.weighting.weights import SamplingWeights
 
@@ -21,9 +25,7 @@ class LatentRarity(TemperedRule):
         class by itself. "max" is the rule of the authors' teaching code, not of the paper.
     """
 
-    needs_density: ClassVar[bool] = True
-    needs_reference: ClassVar[bool] = False
-    uses_groups: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset({"density"})
 
     name: Literal["latent_rarity"] = "latent_rarity"
     combine: Literal["product", "max"] = Field(
@@ -39,6 +41,24 @@ class LatentRarity(TemperedRule):
         default=0.01, gt=0, description="Smoothing added to each bin mass; larger is more even."
     )
 
+    def score(self, context: Context) -> Given:
+        """Rarity in every view, combined."""
+        estimator = context.density
+
+        def table() -> Table:
+            labels = context.labels
+            rarities: dict[str, Rarity] = {
+                view: density.rarity(
+                    estimator, _seen(view, context), labels,
+                    alpha=self.alpha, combine=self.combine, across=self.across,
+                )
+                for view in self.views
+            }  # fmt: skip
+            found = density.combined(rarities, labels, self.across)
+            return context.table(score=found.score), dict(found.about)
+
+        return Given(table, {"density": dump(estimator)}, {"latents": context.latents.key})
+
     def weights(self, table: TrainingTable) -> SamplingWeights:
         """Weights of the training samples from their log-rarity; the share of each class is kept.
 
@@ -49,3 +69,11 @@ class LatentRarity(TemperedRule):
         """
         origin = {"combine": self.combine, "alpha": self.alpha, "views": list(self.views)}
         return self.tempered(table, origin)
+
+
+def _seen(view: str, context: Context) -> Latents:
+    """Where the training faces lie, in the latent space or in a plain description of the image."""
+    if view == "latents":
+        return context.latents.load()
+    ids = context.faces.ids(context.rows)
+    return Latents(sample_ids=ids, mean=describe(view, context.faces.images, context.rows))

@@ -14,16 +14,16 @@ from jaxtyping import Float, Int64, Shaped
 from numpy.typing import ArrayLike
 from pydantic import TypeAdapter, ValidationError
 
-from debias.density import DENSITIES, DensityEstimator, RatioDensity, log_ratio, rarity
+from debias.density import DENSITIES, DensityEstimator, compares, log_ratio, rarity, seeded
 from debias.errors import ConfigError, DataError, EmptyDatasetError, LabelError
 from debias.plugins import OneOf, unknown
 from debias.statistics.groupings import group_names
 from debias.types import Latents, TrainingTable
-from debias.weighting import GroupBalance, LatentRarity, ReferenceRatio
+from debias.weighting import WEIGHTINGS
 from debias.weighting.membership import cross_fitted_membership
 from debias.weighting.weights import SamplingWeights
 
-TARGETS = {"uniform": LatentRarity, "reference": ReferenceRatio, "groups": GroupBalance}
+TARGETS = {"uniform": "latent_rarity", "reference": "reference_ratio", "groups": "group_balance"}
 FEW = 1000  # effective samples below which a training set is thin
 
 
@@ -162,8 +162,8 @@ def _estimator(density: str | DensityEstimator, seed: int) -> DensityEstimator:
     try:
         named = TypeAdapter(Annotated[Any, OneOf("density", DENSITIES)]).validate_python(density)
     except ValidationError as error:
-        raise ConfigError(_first(error, parts=2)) from error
-    return named.model_copy(update={"seed": seed}) if "seed" in type(named).model_fields else named
+        raise ConfigError(_first(error)) from error
+    return seeded(named, seed)
 
 
 def _tempered(
@@ -181,19 +181,17 @@ def _tempered(
         wanted = as_latents(reference, "reference samples")
         found = log_ratio(estimator, latents, wanted, labels, alpha=rule.alpha)
     table = TrainingTable(sample_ids=latents.sample_ids, labels=labels, score=found.score)
-    weights = rule.weights(table)
+    weights: SamplingWeights = rule.weights(table)
     return replace(weights, origin={"density": estimator.name, **found.about, **weights.origin})
 
 
-def _rule(
-    settings: Mapping[str, Any], estimator: DensityEstimator, to_reference: bool
-) -> LatentRarity | ReferenceRatio:
+def _rule(settings: Mapping[str, Any], estimator: DensityEstimator, to_reference: bool) -> Any:  # noqa: ANN401 (one of two rules)
     more: dict[str, Any] = {"allow_degenerate": True}
     if to_reference:
-        more["estimate_on"] = "latents" if isinstance(estimator, RatioDensity) else "density"
-    kind = ReferenceRatio if to_reference else LatentRarity
+        more["estimate_on"] = "latents" if compares(estimator) else "density"
+    kind = WEIGHTINGS["reference_ratio" if to_reference else "latent_rarity"]
     try:
-        rule: LatentRarity | ReferenceRatio = kind(**settings, **more)
+        rule = kind(**settings, **more)
     except ValidationError as error:
         raise ConfigError(_first(error)) from error
     if not np.isfinite(rule.alpha):
@@ -201,11 +199,11 @@ def _rule(
     return rule
 
 
-def _first(error: ValidationError, parts: int = 1) -> str:
-    """The first problem in one sentence, with the value; ``parts`` of its place are for people."""
+def _first(error: ValidationError) -> str:
+    """The first problem in one sentence, with the value."""
     detail = error.errors()[0]
     message = str(detail["msg"]).removeprefix("Value error, ")
-    place = ".".join(str(part) for part in detail["loc"][:parts])
+    place = ".".join(str(part) for part in detail["loc"][:1])
     return f"{place}: {message}, got {detail['input']!r}" if place else message
 
 
@@ -230,7 +228,9 @@ def _balanced(
         if complete
         else cross_fitted_membership(latents.mean, groups, labels, seed=seed),
     )
-    return GroupBalance(allow_degenerate=True, estimate_on="latents").weights(table)
+    rule = WEIGHTINGS[TARGETS["groups"]](allow_degenerate=True, estimate_on="latents")
+    found: SamplingWeights = rule.weights(table)
+    return found
 
 
 def _warn(weights: SamplingWeights) -> None:

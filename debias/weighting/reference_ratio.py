@@ -3,9 +3,15 @@
 import warnings
 from typing import ClassVar, Literal
 
+import numpy as np
+from jaxtyping import Int64
 from pydantic import Field
 
-from debias.types import TrainingTable
+from debias import density
+from debias.density.descriptors import DESCRIPTORS, describe
+from debias.plugins import dump
+from debias.types import FaceStore, Latents, TrainingTable
+from debias.weighting.rule import Context, Given, Need, Table
 from debias.weighting.tempered import TemperedRule
 from debias.weighting.weights import SamplingWeights
 
@@ -24,9 +30,7 @@ class ReferenceRatio(TemperedRule):
         (probabilistic classification). Deviations: tempered and capped, every class by itself.
     """
 
-    needs_density: ClassVar[bool] = False
-    needs_reference: ClassVar[bool] = True
-    uses_groups: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset({"reference"})
 
     name: Literal["reference_ratio"] = "reference_ratio"
     estimate_on: Literal["images", "latents", "density"] = Field(
@@ -38,6 +42,43 @@ class ReferenceRatio(TemperedRule):
     alpha: float = Field(
         default=0.01, gt=0, description="Smoothing of both densities, with estimate_on 'density'."
     )
+
+    def score(self, context: Context) -> Given:
+        """Log ratio of the reference to the training faces."""
+        if self.estimate_on == "images":
+            return self._on_images(context)
+        estimator = context.density
+        if self.estimate_on == "latents" and not density.compares(estimator):
+            estimator = density.DENSITIES["ratio"](seed=context.seed)
+        reference = context.reference()
+
+        def table() -> Table:
+            found = density.log_ratio(
+                estimator, context.latents.load(), reference.load().latents(), context.labels,
+                alpha=self.alpha, across=self.across,
+            )  # fmt: skip
+            return context.table(score=found.score), dict(found.about)
+
+        keys = {"latents": context.latents.key, "reference": reference.key}
+        return Given(table, {"density": dump(estimator)}, keys)
+
+    def _on_images(self, context: Context) -> Given:
+        ratio = context.reference_ratio()
+
+        def table() -> Table:
+            """Networks and plain descriptors err differently: the mean of both ranks better."""
+            networks, wanted = ratio.load(), context.reference().load().faces
+            plain = density.log_ratio(
+                density.DENSITIES["ratio"](seed=context.seed),
+                _described(context.faces, context.rows),
+                _described(wanted, np.arange(len(wanted.samples))),
+                context.labels,
+                alpha=self.alpha,
+            )
+            score = (networks.population[:, 0] + plain.score) / 2
+            return context.table(score=score), {"ratio": dict(networks.figures)}
+
+        return Given(table, {"descriptors": list(DESCRIPTORS)}, {"ratio": ratio.key})
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
         """Weights of the training samples from their log ratio; the share of each class is kept.
@@ -58,3 +99,9 @@ class ReferenceRatio(TemperedRule):
                 stacklevel=2,
             )
         return weights
+
+
+def _described(faces: FaceStore, rows: Int64[np.ndarray, " n"]) -> Latents:
+    """Every plain descriptor of some faces, side by side."""
+    parts = [describe(name, faces.images, rows) for name in DESCRIPTORS]
+    return Latents(sample_ids=faces.ids(rows), mean=np.concatenate(parts, axis=1))

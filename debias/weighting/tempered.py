@@ -8,21 +8,20 @@ import pandas as pd
 from pydantic import Field
 
 from debias.errors import NonFiniteWeightError, WeightError
-from debias.plugins import Settings
 from debias.types import TrainingTable
 from debias.weighting.gate import check
+from debias.weighting.rule import Rule
 from debias.weighting.tempering import apply, temper
 from debias.weighting.weights import SamplingWeights
 
 
-class TemperedRule(Settings):
+class TemperedRule(Rule):
     """Weights proportional to exp(tau * score), capped, every class by itself.
 
     ``tau`` is solved so that the effective sample size is the declared share of the samples;
     ``ess: published`` fixes tau = 1, the score as it is.
     """
 
-    name: str
     ess: float | Literal["published"] = Field(
         default=0.5, description="Effective sample size as a share of n, or 'published' (tau = 1)."
     )

@@ -1,20 +1,16 @@
 """Plain sampling: what every other rule is compared with."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
-from debias.plugins import Settings
 from debias.types import TrainingTable
+from debias.weighting.rule import Rule
 from debias.weighting.weights import SamplingWeights
 
 
-class Uniform(Settings):
+class Uniform(Rule):
     """Every sample equally likely: plain training."""
-
-    needs_density: ClassVar[bool] = False
-    needs_reference: ClassVar[bool] = False
-    uses_groups: ClassVar[bool] = False
 
     name: Literal["uniform"] = "uniform"
 

@@ -30,7 +30,7 @@ from debias.errors import (
     QuarantineLimitExceededError,
     SplitLeakageError,
 )
-from debias.pipeline.recipe import parse_config
+from debias.pipeline.recipe import RunConfig, load
 
 HEADER = (
     "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "
@@ -307,13 +307,13 @@ def test_the_limits_of_a_list_are_those_of_the_ingest():
 
 
 def test_celeba_works_in_a_recipe(tmp_path):
-    config = parse_config(
+    config = load(
+        RunConfig,
         {
             "data": {"name": "celeba", "root": str(celeba(tmp_path))},
             "label": "smiling",
             "attributes": ["perceived_gender", "young"],
         },
-        "a test",
     )
     samples = config.data.collect(0).samples
     assert {config.label, *config.attributes} <= set(samples.columns)

@@ -22,7 +22,8 @@ from pathlib import Path
 from debias.errors import StorageFullError
 from debias.ingesting import parts
 from debias.ingesting.build import ingest_faces
-from debias.pipeline.recipe import parse_faces
+from debias.ingesting.rules import FacesRecipe
+from debias.pipeline.recipe import load
 from debias.storage.artifacts import RunFolder
 
 SIZE = 32
@@ -31,13 +32,14 @@ parts.PART_BYTES = 64 * SIZE * SIZE * 3  # 64 images a part: many seams to be ki
 
 
 def build(source: Path, out: Path) -> None:
-    recipe = parse_faces(
+    recipe = load(
+        FacesRecipe,
         {
             "name": "disturbed",
             "data": {"name": "image_folder", "root": str(source)},
             "attributes": ["class"],
             "image_size": SIZE,
-        }
+        },
     )
     ingest_faces(recipe, RunFolder(out))
 

@@ -11,7 +11,7 @@ from debias.pipeline import (
     open_run,
 )
 from debias.pipeline.faces import make_faces
-from debias.pipeline.recipe import parse_config, parse_space
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
 from debias.pipeline.representation import build_representation
 from debias.pipeline.values import load_weights
 from debias.pipeline.weights import WEIGHTS
@@ -60,7 +60,7 @@ def test_split_latents_and_weights_are_the_same_bit_for_bit(recipe, tmp_path):
     tree = recipe | training | {"label": "smiling", "arms": arms}
     found = []
     for attributes in ((), ANNOTATED):
-        config = parse_config({**tree, "attributes": attributes}, "the test")
+        config = load(RunConfig, {**tree, "attributes": attributes})
         run = open_run(config, tmp_path / str(len(attributes)))
         faces = make_faces(run)
         latents = build_representation(run, faces)
@@ -80,7 +80,8 @@ def test_an_audit_says_the_same_of_everybody(recipe, tmp_path):
     bare, named = (
         examine(
             open_job(
-                parse_space({**tree, "attributes": attributes}), tmp_path / str(len(attributes))
+                load(SpaceRecipe, {**tree, "attributes": attributes}),
+                tmp_path / str(len(attributes)),
             )
         )
         for attributes in ((), ANNOTATED)

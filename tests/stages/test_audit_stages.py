@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from recording_tracking import RecordingTracking
 from typer.testing import CliRunner
 
 from debias.commands import app
 from debias.errors import ConfigError, DataError
 from debias.pipeline import examine, open_job
 from debias.pipeline.faces import make_audited_faces
-from debias.pipeline.recipe import load_space
+from debias.pipeline.recipe import SpaceRecipe, load
 from debias.pipeline.source import Request, audit_recipe
-from debias.tracking.tracker import RecordingTracking
 
 TINY = [
     "image_size=32", "device=cpu", "tracking.enabled=false", "audit.map_method=PCA",
@@ -146,7 +146,7 @@ def test_an_earlier_version_is_the_same_although_a_test_set_is_not_audited(tmp_p
     recipe = tmp_path / "r.yaml"
     source = {"name": "images", "root": str(photographs)}
     recipe.write_text(json.dumps({"data": source, "earlier": {"data": source}}))
-    config = load_space(recipe, [*TINY, MODEL])
+    config = load(SpaceRecipe, recipe, [*TINY, MODEL])
     document = examine(open_job(config, tmp_path / "out"))
     drift = document["drift"]
     assert (drift["added"], drift["removed"]) == (0, 0)
@@ -181,7 +181,7 @@ def test_too_few_images_are_refused_before_anything_is_trained(tmp_path):
         (["x.yaml", "--data", "y"], "name one"),
         (["--layout", "tar"], "--layout says how to read"),
         (["--set", "audit.cellz=3"], "audit.cellz: unknown key"),
-        (["--set", "audit.difference_level=0.001"], "permutations is 999"),
+        (["--set", "audit.difference_level=0.0005"], "permutations is 999"),
         (["--shares", "nowhere.csv"], "nowhere.csv"),
     ],
 )
@@ -198,7 +198,7 @@ def test_capped_data_cannot_be_compared_with_an_earlier_version(tmp_path, photog
     recipe["selection"] = {"caps": {"column": "folder", "most": {".": 50}}}
     (tmp_path / "r.yaml").write_text(json.dumps(recipe))
     with pytest.raises(ConfigError, match="caps"):
-        examine(open_job(load_space(tmp_path / "r.yaml", [*TINY, MODEL]), tmp_path / "out"))
+        examine(open_job(load(SpaceRecipe, tmp_path / "r.yaml", [*TINY, MODEL]), tmp_path / "out"))
 
 
 def test_a_recipe_for_a_run_is_a_recipe_for_an_audit():
@@ -212,4 +212,4 @@ def load_space_of_utkface():
 
     import debias
 
-    return load_space(Path(debias.__file__).parents[1] / "configs" / "utkface.yaml")
+    return load(SpaceRecipe, Path(debias.__file__).parents[1] / "configs" / "utkface.yaml")

@@ -7,14 +7,14 @@ from counting import Counting
 
 from debias.errors import ConfigError, LabelError
 from debias.pipeline import open_job, open_run
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.plugins import dump
 
 
 @pytest.fixture
 def finished(tmp_path):
     """A folder in which the demo has finished and was audited."""
-    config = load_config(None, ["device=cpu"])
+    config = load(RunConfig, None, ["device=cpu"])
     open_run(config, tmp_path)
     for kind in ("report", "audit"):
         document = {"name": config.name, "run": {"config": dump(config)}}
@@ -25,7 +25,7 @@ def finished(tmp_path):
 
 def opened(folder, *overrides, open_=open_run, **more):
     progress = Counting()
-    open_(load_config(None, ["device=cpu", *overrides]), folder, progress=progress, **more)
+    open_(load(RunConfig, None, ["device=cpu", *overrides]), folder, progress=progress, **more)
     return progress.notes
 
 

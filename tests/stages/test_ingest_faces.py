@@ -19,7 +19,8 @@ from debias.errors import (
 from debias.ingesting import decoded as decoding
 from debias.ingesting import parts
 from debias.ingesting.build import PAIRS, QUARANTINE, STAGE, ingest_faces
-from debias.pipeline.recipe import parse_faces
+from debias.ingesting.rules import FacesRecipe
+from debias.pipeline.recipe import load
 from debias.storage.artifacts import RunFolder, load_faces
 from debias.storage.sealed import MANIFEST
 from debias.types import ReadBlock, Rejected
@@ -76,7 +77,7 @@ class Faces:
                 "subject_column": "who",
             },
         }  # fmt: skip
-        return parse_faces(tree | changes, overrides)
+        return load(FacesRecipe, tree | changes, overrides)
 
 
 @pytest.fixture
@@ -297,7 +298,9 @@ def _without(block, ids):
 
 
 def test_faces_without_labels_make_a_store_too(faces, place):
-    recipe = parse_faces({"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE})
+    recipe = load(
+        FacesRecipe, {"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE}
+    )
     store = load_faces(ingest_faces(recipe, place))
     assert store.classes == ("unlabelled",)
     assert set(store.samples["split"]) == {"train", "validation", "test"}
@@ -307,7 +310,7 @@ def test_a_folder_in_which_nothing_can_be_read_is_refused(tmp_path, place):
     (tmp_path / "x").mkdir()
     for number in range(3):
         (tmp_path / "x" / f"{number}.png").write_bytes(b"no")
-    recipe = parse_faces({"data": {"name": "images", "root": str(tmp_path / "x")}})
+    recipe = load(FacesRecipe, {"data": {"name": "images", "root": str(tmp_path / "x")}})
     with pytest.raises(EmptyDatasetError, match="none of 3"):
         ingest_faces(recipe, place)
 
@@ -365,7 +368,7 @@ def test_a_store_is_data_for_another_recipe(faces, place):
     artifact = ingest_faces(faces.recipe(), place)
     pointer = {"faces": artifact.key, "name": "x"}
     (place.path / "store.json").write_text(json.dumps(pointer))
-    recipe = parse_faces(
+    recipe = load(FacesRecipe, 
         {
             "data": {"name": "store", "root": str(place.path)}, "label": "smiling",
             "attributes": ["group"], "image_size": SIZE,
@@ -413,7 +416,9 @@ def test_one_person_spelled_twice_is_one_person(faces, place):
 
 
 def test_more_files_left_out_are_another_store(faces, place):
-    recipe = parse_faces({"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE})
+    recipe = load(
+        FacesRecipe, {"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE}
+    )
     first = ingest_faces(recipe, place)
     (faces.root / "notes.txt").write_text("no image")
     second = ingest_faces(recipe, place)
@@ -442,6 +447,6 @@ def test_a_column_called_label_is_kept(faces, place):
     assert set(load_faces(artifact).samples["label_text"]) == {"yes", "no"}
     (place.path / "store.json").write_text(json.dumps({"faces": artifact.key}))
     data = {"name": "store", "root": str(place.path)}
-    recipe = parse_faces({"data": data, "label": "label", "image_size": SIZE})
+    recipe = load(FacesRecipe, {"data": data, "label": "label", "image_size": SIZE})
     again = load_faces(ingest_faces(recipe, RunFolder(place.path.parent / "again")))
     assert again.classes == ("no", "yes")

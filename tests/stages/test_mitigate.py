@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from counting import Counting
+from recording_tracking import RecordingTracking
 
 from debias.ingesting import IngestRules
 from debias.ingesting.decoded import Listed
 from debias.pipeline import mitigate, open_run
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.values import load_predictions, load_weights
 from debias.storage.artifacts import Artifact
-from debias.tracking.tracker import RecordingTracking
 from debias.types import Collection
 
 SMALL = [
@@ -32,7 +32,7 @@ SMALL = [
 
 def small_run(folder, *overrides, tracking=None):
     progress = Counting()
-    run = open_run(load_config(None, [*SMALL, *overrides]), folder, progress=progress)
+    run = open_run(load(RunConfig, None, [*SMALL, *overrides]), folder, progress=progress)
     if tracking is not None:
         run = run.with_tracking(tracking)
     return run, progress
@@ -186,7 +186,7 @@ def test_real_faces_are_shown_only_on_request(tmp_path):
     settings = [setting for setting in SMALL if not setting.startswith("data.")]
     settings += [source, "label=bright", "attributes=[group]", "seeds=1", "density.components=1"]
     for shown in (False, True):
-        config = load_config(None, [*settings, f"report.show_faces={shown}".lower()])
+        config = load(RunConfig, None, [*settings, f"report.show_faces={shown}".lower()])
         tracking = RecordingTracking()
         folder = tmp_path / f"run-{shown}"
         mitigate(open_run(config, folder).with_tracking(tracking))

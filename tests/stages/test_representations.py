@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from recording_tracking import RecordingTracking
 
 from debias.errors import DataError
 from debias.models import REPRESENTATIONS
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.faces import make_faces
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.representation import build_representation, encode_store, is_trained
 from debias.storage.artifacts import load_faces, load_latents
-from debias.tracking.tracker import RecordingTracking
 from debias.types import FaceStore
 
 SMALL = [
@@ -32,7 +32,9 @@ SMALL = [
 
 def opened(folder, model, *overrides):
     text = yaml.safe_dump(model, default_flow_style=True).strip()
-    return open_run(load_config(None, [*SMALL, f"representation.model={text}", *overrides]), folder)
+    return open_run(
+        load(RunConfig, None, [*SMALL, f"representation.model={text}", *overrides]), folder
+    )
 
 
 class Quarters(torch.nn.Module):

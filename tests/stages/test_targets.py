@@ -13,7 +13,7 @@ from small_store import make_store
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
-from debias.pipeline.recipe import load_config
+from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.situation import sentence, situations
 from debias.pipeline.values import load_weights
 from debias.pipeline.weights import WEIGHTS
@@ -51,7 +51,9 @@ ARMS = (
 
 def opened(folder, *overrides):
     progress = Counting()
-    return open_run(load_config(None, [*QUICK, *overrides]), folder, progress=progress), progress
+    return open_run(
+        load(RunConfig, None, [*QUICK, *overrides]), folder, progress=progress
+    ), progress
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +135,9 @@ def test_weights_of_another_reference_are_other_weights(finished, tmp_path):
 
 def test_an_arm_that_aims_at_nothing_is_refused():
     with pytest.raises(ConfigError, match=r"arm 'reference' needs a second data set"):
-        load_config(None, ["arms.reference=reference_ratio"])
+        load(RunConfig, None, ["arms.reference=reference_ratio"])
     with pytest.raises(ConfigError, match=r"arm 'g' balances by 'tone', which is not one of"):
-        load_config(None, ["arms.g={name: group_balance, by: [tone]}"])
+        load(RunConfig, None, ["arms.g={name: group_balance, by: [tone]}"])
 
 
 def folder_of_faces(root, count, seed):

@@ -12,7 +12,7 @@ from debias.pipeline.purging.scrubbing import names_person
 from debias.pipeline.purging.traces import Traces
 from debias.storage.leftovers import walk
 from debias.tracking import servers
-from debias.tracking.addresses import MLFLOW, without_password
+from debias.tracking.servers import MLFLOW, without_password
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 REPORTS = ("report.html", "report.json", "audit.html", "audit.json")
