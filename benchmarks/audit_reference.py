@@ -27,7 +27,7 @@ from debias.auditing.two_samples import two_samples
 from debias.pipeline import open_job
 from debias.pipeline.faces import SPLIT, make_audited_faces, make_reference
 from debias.pipeline.recipe import SpaceRecipe, load
-from debias.pipeline.representation import build_representation, encode_store
+from debias.pipeline.representation import REPRESENTATION, encode_store
 from debias.storage.artifacts import load_faces
 
 ROOT = Path(__file__).parents[1]
@@ -96,7 +96,7 @@ def _question(root: Path, epochs: int, folder: Path) -> Question:
     job = open_job(config, folder / "audit")
     faces = make_audited_faces(job)
     reference = make_reference(job, faces)
-    latents = build_representation(job, faces)
+    latents = REPRESENTATION.make(job, faces=faces)
     placed = []
     for artifact, split in ((faces, "train"), (reference, SPLIT)):
         store = load_faces(artifact)

@@ -25,11 +25,10 @@ import torch
 from scipy.stats import binomtest
 
 from debias.auditing.audit import Placed, Question
-from debias.auditing.thin import thin_regions
-from debias.auditing.valley import confirmed, deepest_valley
+from debias.auditing.thin import confirmed, deepest_valley, thin_regions
 from debias.datasets.synthetic import Population, render
 from debias.density.descriptors import VIEWS, condensed
-from debias.models import ConvVAE, encoding
+from debias.models import REPRESENTATIONS, encoding
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.training.batches import Batches
 from debias.training.device import choose
@@ -210,7 +209,7 @@ def latents_of(store: FaceStore, seed: int) -> Latents:
     batches = Batches(store, 64, compute.device)
     generator = torch_generator(seed, "audit regions/views", compute.device)
     with torch_stream(seed, "audit regions/network"):
-        network = ConvVAE(latent_dim=16).build(SIDE)
+        network = REPRESENTATIONS["conv_vae"](latent_dim=16).build(SIDE)
         compute.place(network)
         order = numpy_generator(seed, "audit regions/order")
         fit(

@@ -24,9 +24,9 @@ from scipy.stats import t as student
 from debias.pipeline import Run, mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.representation import build_representation
+from debias.pipeline.representation import REPRESENTATION
 from debias.pipeline.values import load_weights
-from debias.pipeline.weights import WEIGHTS
+from debias.pipeline.weights import make_weights
 from debias.statistics.areas import auc_by_group
 from debias.storage.artifacts import Artifact, load_faces
 from debias.tracking.progress import Advance
@@ -78,15 +78,15 @@ def rows(root: str, seed: int, out: Path) -> Iterator[tuple[str, dict[str, float
     faces = make_faces(run)
     parts = {
         "faces": faces,
-        "representation": build_representation(run, faces),
+        "representation": REPRESENTATION.make(run, faces=faces),
         "reference": make_reference(run, faces),
     }
     for name, (density, views) in RARITY.items():
         arm = f"arms={{latent: {{name: latent_rarity, views: {views}}}}}"
         rarity = opened(root, seed, out, arm, f"density={density}")
-        yield name, areas(run, faces, WEIGHTS.make(rarity, "latent", **parts))
+        yield name, areas(run, faces, make_weights(rarity, "latent", **parts))
     for number, name in enumerate(TARGETS):
-        found = WEIGHTS.make(run, str(number), **parts)
+        found = make_weights(run, str(number), **parts)
         yield name, areas(run, faces, found)
         if name.startswith("50"):
             yield f"{name}, others only", areas(run, faces, found, unannotated=True)

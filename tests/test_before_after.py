@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias.auditing.before_after import compare_coverage, compare_groups
-from debias.auditing.export_sentences import sentences
+from debias.auditing.before_after import compare_coverage, compare_groups, sentences
 
 BELOW = 11
 

@@ -174,7 +174,7 @@ def test_an_attribute_vector_is_the_difference_of_means_and_ignores_everyone_els
 def test_prior_samples_are_the_generators_normal_numbers():
     network = linear([0.01, 0.02])
     z = np.random.default_rng(7).standard_normal((6, 2))
-    drawn = generation.prior_samples(network, 6, np.random.default_rng(7), CPU)
+    drawn = generation.prior_samples(network, (6, 2), np.random.default_rng(7), CPU)
     assert np.array_equal(drawn, generation.decode(network, z, CPU))
 
 

@@ -11,6 +11,7 @@ from debias.errors import (
     PosteriorCollapseError,
 )
 from debias.models import ConvClassifier, ConvVAE, encoding
+from debias.models.vae import check_vae, vae_figures
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.training.batches import Batches
 from debias.training.device import Compute, choose
@@ -64,7 +65,7 @@ def test_the_vae_learns_and_keeps_active_dimensions(store):
         model.eval(), Batches(store, 8, CPU.device).evaluate(store.rows("train")), CPU
     )
     assert mean.shape == log_var.shape == (48, 4)
-    figures = encoding.vae_figures(
+    figures = vae_figures(
         encoding.mean_losses(
             model, Batches(store, 8, CPU.device).evaluate(store.rows("validation")), CPU
         ),
@@ -74,7 +75,7 @@ def test_the_vae_learns_and_keeps_active_dimensions(store):
     )
     assert figures["active_units"] >= 1
     assert figures["elbo"] == pytest.approx(-(figures["reconstruction"] + figures["kl"]))
-    encoding.check_vae(figures)
+    check_vae(figures)
 
 
 def test_the_same_seed_gives_the_same_weights_bit_by_bit(store):
@@ -116,13 +117,13 @@ def test_a_finite_loss_far_above_the_first_epoch_has_diverged():
 
 def test_a_collapsed_posterior_and_saturation_are_refused():
     losses = {"reconstruction": 10.0, "kl": 0.0, "saturated": 0.0}
-    dead = encoding.vae_figures(losses, np.zeros((50, 8), np.float32), 100, None)
+    dead = vae_figures(losses, np.zeros((50, 8), np.float32), 100, None)
     with pytest.raises(PosteriorCollapseError, match="0 of 8 latent dimensions are active"):
-        encoding.check_vae(dead)
+        check_vae(dead)
     alive = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
-    saturated = encoding.vae_figures(losses | {"saturated": 0.06}, alive, 100, None)
+    saturated = vae_figures(losses | {"saturated": 0.06}, alive, 100, None)
     with pytest.raises(DivergedLossError, match=r"6\.0% of the log-variances"):
-        encoding.check_vae(saturated)
+        check_vae(saturated)
 
 
 def test_collapse_is_noticed_on_images_without_content():
@@ -136,16 +137,16 @@ def test_collapse_is_noticed_on_images_without_content():
     mean, _ = encoding.posterior(model.eval(), batches.evaluate(same.rows("train")), CPU)
     losses = encoding.mean_losses(model, batches.evaluate(same.rows("validation")), CPU)
     with pytest.raises(PosteriorCollapseError):
-        encoding.check_vae(encoding.vae_figures(losses, mean, 3072, 0.1))
+        check_vae(vae_figures(losses, mean, 3072, 0.1))
 
 
 def test_bits_per_dimension_by_hand():
     # A Bernoulli image at one bit per pixel, and a density of 1 per unit: 8 bits of 256 levels.
     losses = {"reconstruction": 100 * np.log(2), "kl": 0.0, "saturated": 0.0}
     mean = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
-    assert encoding.vae_figures(losses, mean, 100, None)["bits_per_dimension"] == pytest.approx(1)
+    assert vae_figures(losses, mean, 100, None)["bits_per_dimension"] == pytest.approx(1)
     even = losses | {"reconstruction": 0.0}
-    assert encoding.vae_figures(even, mean, 100, 0.1)["bits_per_dimension"] == pytest.approx(8)
+    assert vae_figures(even, mean, 100, 0.1)["bits_per_dimension"] == pytest.approx(8)
 
 
 def test_encoding_needs_evaluation_mode(store):

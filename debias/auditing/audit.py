@@ -12,32 +12,30 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from debias.auditing import sections
+from debias.auditing import audit_report as sections
 from debias.auditing import words as wording
 from debias.auditing.audit_report import AuditReport
-from debias.auditing.clusters import clustered
-from debias.auditing.coverage import coverage
-from debias.auditing.declared import declared_groupings
-from debias.auditing.directions import uneven_directions
+from debias.auditing.clusters import Clusters, LatentMap, clustered, latent_map
+from debias.auditing.coverage import Coverage, Direction, coverage, uneven_directions
 from debias.auditing.drift import Version, drift
 from debias.auditing.groups import audit_groups
-from debias.auditing.latent_map import latent_map
 from debias.auditing.rules import AuditRules
+from debias.auditing.shares import declared_groupings
 from debias.auditing.shares_file import checked_shares, read_shares
 from debias.auditing.shortfall import Shortfall, comparison, shortfall
-from debias.auditing.thin import thin_regions
+from debias.auditing.thin import ThinRegions, thin_regions
 from debias.auditing.two_samples import two_samples
 from debias.density import DensityEstimator, HistogramDensity, active_dimensions, rarity
 from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
 from debias.errors import DataError, GroupSchemaError
-from debias.metrics import hidden_counts
 from debias.seeding import stream_seed
+from debias.statistics.withholding import hidden_counts
 from debias.tracking.progress import Advance, silent
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting import WEIGHTINGS
 from debias.weighting.weights import SamplingWeights
 
-PARTS = 8  # calls of ``advance``
+PARTS = 8  # calls of ``advance`` for an answer
 FEWEST = 50  # images that an audit needs
 # Ids of two sets can be the same: those of a second one say where they are from.
 REFERENCE, EARLIER = "reference/", "earlier/"
@@ -169,10 +167,6 @@ class Question:
     def groups(self) -> pd.DataFrame:
         return self.data.store.groups(self.data.rows).reset_index(drop=True)
 
-    @property
-    def subjects(self) -> Shaped[np.ndarray, " n"] | None:
-        return self.data.column("subject_id")
-
     def explained(self, members: Bool[np.ndarray, " n"]) -> list[dict[str, Any]]:
         """What annotations tell about some of the images.
 
@@ -180,22 +174,12 @@ class Question:
         attribute could be worked out from another region: then nothing is said of that attribute,
         and where a group is small as a whole, nothing of its attribute anywhere.
         """
-        told = [name for name in self.groups if name in self.sizable and self._tells(name, members)]
+        told = []
+        for name, column in self.groups.items():
+            counts = pd.crosstab(column, members, margins=True).to_numpy()
+            if not ((counts > 0) & (counts < self.rules.suppress_below)).any():
+                told.append(str(name))
         return sections.explains(self.groups, members, told)
-
-    def _tells(self, name: str, members: Bool[np.ndarray, " n"]) -> bool:
-        counts = pd.crosstab(self.groups[name], members).to_numpy()
-        return not ((counts > 0) & (counts < self.rules.suppress_below)).any()
-
-    @cached_property
-    def sizable(self) -> frozenset[str]:
-        """Attributes of which every group is large enough to be counted."""
-        below = self.rules.suppress_below
-        return frozenset(
-            str(name)
-            for name, column in self.groups.items()
-            if column.value_counts().min() >= below
-        )
 
 
 def audit(  # noqa: PLR0913 (one call is the point)
@@ -236,27 +220,82 @@ def audit(  # noqa: PLR0913 (one call is the point)
     return answer(question)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Space:
+    """What the latent space and other descriptions say of the images without any annotation."""
+
+    rarity: Rarity
+    weights: SamplingWeights
+    regions: ThinRegions
+    coverage: Coverage
+    directions: list[Direction]
+    clusters: Clusters
+    layout: LatentMap
+
+    def document(self, question: Question) -> dict[str, Any]:
+        ids, score = question.data.ids, self.rarity.score
+        return {
+            "fidelity": sections.of_fidelity(question.fidelity),
+            "coverage": sections.of_coverage(self.coverage),
+            "regions": sections.of_regions(self.regions, ids, question.explained),
+            "directions": [sections.of_direction(one, ids) for one in self.directions],
+            "clusters": sections.of_clusters(self.clusters, score, ids),
+            "map": sections.of_map(self.layout, len(ids)),
+            "extremes": sections.of_extremes(score, ids),
+            "anomalies": None,
+            "latent_pages": None,
+        }
+
+    def images(self, question: Question, short: Shortfall | None) -> pd.DataFrame:
+        """One row an audited image, see :class:`AuditReport`."""
+        places = np.full((len(question.data.rows), 2), np.nan)
+        places[self.layout.rows] = self.layout.xy
+        return pd.DataFrame(
+            {
+                "sample_id": question.data.ids,
+                "split": question.data.column("split"),
+                "cluster": self.clusters.of + 1,
+                "cell": self.coverage.cell,
+                "region": self.regions.numbers(len(places)),
+                "rarity": self.rarity.score,
+                "weight": self.weights.weight,
+                "nats": np.nan if question.nats is None else question.nats,
+                "log_ratio": np.nan if short is None else short.contrast.data,
+                "x": places[:, 0],
+                "y": places[:, 1],
+            }
+        )
+
+
 def answer(question: Question, advance: Advance = silent) -> AuditReport:
     """The same, with everything that a pipeline knows; ``advance`` is called :data:`PARTS` times.
 
     Raises:
         DataError: As :func:`audit`.
     """
-    require_enough(len(question.data.rows))
-    parts = _Parts(question, advance)
-    document = parts.document()
+    data = question.data
+    require_enough(len(data.rows))
+    space = _looked_at(question, advance)
+    reference, short = _against(question)
+    advance("reference")
+    drifted = _changed(question)
+    advance("drift")
+    groups = _grouped(question, space.rarity.score, space.weights.weight)
+    advance(f"{len(data.rows):,} images")
+    document = space.document(question)
+    document |= {"reference": reference, "drift": drifted, "groups": groups}
     document["verdicts"] = wording.verdicts(document)
-    document["limits"] = wording.limits(document, subjects=question.subjects is not None)
+    document["limits"] = wording.limits(document, subjects=data.column("subject_id") is not None)
     return AuditReport(
         document=document,
-        images=parts.images(),
-        latents=question.data.latents,
+        images=space.images(question, short),
+        latents=data.latents,
         active=question.active,
-        regions=parts.regions,
-        directions=parts.directions,
-        layout=parts.layout,
+        regions=space.regions,
+        directions=space.directions,
+        layout=space.layout,
         groups=question.groups,
-        image_size=question.data.store.images.shape[1],
+        image_size=data.store.images.shape[1],
     )
 
 
@@ -270,81 +309,26 @@ def require_enough(size: int) -> None:
         raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
 
 
-class _Parts:
-    """Everything that is worked out of a question, each part once and in this order."""
-
-    def __init__(self, question: Question, advance: Advance) -> None:
-        self.question, self.rules = question, question.rules
-        points, data = question.points(question.data), question.data
-        _ = question.views
-        advance("described")
-        self.rarity, weights = rarity_weights(question.density, data.latents)
-        self.weight = weights.weight
-        advance("density")
-        self.regions = thin_regions(
-            {name: view[0] for name, view in question.views.items()},
-            most=self.rules.thin_share,
-            level=self.rules.level,
-            seed=question.stream("thin"),
-        )
-        advance("thin regions")
-        self.coverage = coverage(points, cells=self.rules.cells, seed=question.stream("bell"))
-        self.directions = uneven_directions(points)
-        self.clusters = clustered(points, self.rules.clusters, question.stream("clusters"))
-        advance("coverage")
-        self.layout = latent_map(
-            points, self.rules.map_method, self.rules.map_points, question.stream("map")
-        )
-        advance("map")
-        self.reference, self.shortfall = _against(question)
-        advance("reference")
-        self.drift = _changed(question)
-        advance("drift")
-        self.groups = _grouped(question, self.rarity, self.weight)
-        advance(f"{len(data.rows):,} images")
-
-    def document(self) -> dict[str, Any]:
-        ids, score = self.question.data.ids, self.rarity.score
-        return {
-            "fidelity": sections.of_fidelity(self.question.fidelity),
-            "coverage": sections.of_coverage(self.coverage),
-            "regions": sections.of_regions(self.regions, ids, self.question.explained),
-            "directions": [sections.of_direction(one, ids) for one in self.directions],
-            "clusters": sections.of_clusters(self.clusters, score, ids),
-            "map": sections.of_map(self.layout, len(ids)),
-            "extremes": sections.of_extremes(score, ids),
-            "anomalies": None,
-            "latent_pages": None,
-            "reference": self.reference,
-            "drift": self.drift,
-            "groups": self.groups,
-        }
-
-    def images(self) -> pd.DataFrame:
-        """One row an audited image, see :class:`AuditReport`."""
-        question = self.question
-        size, drawn = len(question.data.rows), self.layout.rows
-        places = np.full((size, 2), np.nan)
-        places[drawn] = self.layout.xy
-        region = np.zeros(size, np.int64)
-        for number, one in reversed(list(enumerate(self.regions.found, 1))):
-            region[one.members] = number
-        short = self.shortfall
-        return pd.DataFrame(
-            {
-                "sample_id": question.data.ids,
-                "split": question.data.column("split"),
-                "cluster": self.clusters.of + 1,
-                "cell": self.coverage.cell,
-                "region": region,
-                "rarity": self.rarity.score,
-                "weight": self.weight,
-                "nats": np.nan if question.nats is None else question.nats,
-                "log_ratio": np.nan if short is None else short.contrast.data,
-                "x": places[:, 0],
-                "y": places[:, 1],
-            }
-        )
+def _looked_at(question: Question, advance: Advance) -> _Space:
+    data, rules = question.data, question.rules
+    points = question.points(data)
+    views = {name: view[0] for name, view in question.views.items()}
+    advance("described")
+    found, weights = rarity_weights(question.density, data.latents)
+    advance("density")
+    seed = question.stream("thin")
+    regions = thin_regions(views, most=rules.thin_share, level=rules.level, seed=seed)
+    advance("thin regions")
+    covered = coverage(points, cells=rules.cells, seed=question.stream("bell"))
+    directions = uneven_directions(points)
+    clusters = clustered(points, rules.clusters, question.stream("clusters"))
+    advance("coverage")
+    layout = latent_map(points, rules.map_method, rules.map_points, question.stream("map"))
+    advance("map")
+    return _Space(
+        rarity=found, weights=weights, regions=regions, coverage=covered, directions=directions,
+        clusters=clusters, layout=layout,
+    )  # fmt: skip
 
 
 def rarity_weights(density: DensityEstimator, latents: Latents) -> tuple[Rarity, SamplingWeights]:
@@ -358,23 +342,18 @@ def rarity_weights(density: DensityEstimator, latents: Latents) -> tuple[Rarity,
 
 def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | None]:
     """Where the audited images fall short of a reference."""
-    reference, rules = question.reference, question.rules
+    data, reference, rules = question.data, question.reference, question.rules
     if reference is None:
         return None, None
-    _require_apart(question.data, reference)
+    _require_apart(data, reference)
     test = two_samples(
-        question.points(question.data),
-        question.points(reference),
-        permutations=rules.permutations,
-        level=rules.difference_level,
-        seed=question.stream("two samples"),
-    )
-    found = shortfall(
-        question.features(0), question.features(1),
-        level=rules.level, seed=question.stream("shortfall"),
+        question.points(data), question.points(reference), permutations=rules.permutations,
+        level=rules.difference_level, seed=question.stream("two samples"),
     )  # fmt: skip
+    seed = question.stream("shortfall")
+    found = shortfall(question.features(0), question.features(1), level=rules.level, seed=seed)
     theirs = np.array([f"{REFERENCE}{name}" for name in reference.ids])
-    section = comparison(reference.name, test, found, question.data.ids, theirs)
+    section = comparison(reference.name, test, found, data.ids, theirs)
     for entry in section["regions"]:
         entry["explains"] = question.explained(found.region == entry["number"])
     return section, found
@@ -395,37 +374,26 @@ def _require_apart(data: Placed, reference: Placed) -> None:
 
 def _changed(question: Question) -> dict[str, Any] | None:
     """What has changed since an earlier version."""
-    earlier, data = question.earlier, question.data
+    earlier, data, rules = question.earlier, question.data, question.rules
     if earlier is None:
         return None
-    place = 1 if question.reference is None else 2
     by = "sha256" if data.is_known_by("sha256") and earlier.is_known_by("sha256") else "sample_id"
-    now = _version(question, data, 0, ("", by))
-    before = _version(question, earlier, place, (EARLIER, by))
+    now, before = (
+        Version(
+            sample_ids=np.array([f"{prefix}{name}" for name in one.ids]),
+            content=one.store.samples[by].to_numpy(dtype=str)[one.rows],
+            latents=question.points(one),
+            features=question.features(place),
+        )
+        for prefix, one, place in (("", data, 0), (EARLIER, earlier, -1))
+    )
     # What the data still hold, in a split that is not audited, was not removed.
     elsewhere = set(data.store.samples[by].astype(str)) - set(now.content)
     return drift(
-        earlier.name,
-        now,
-        before.of(~np.isin(before.content, list(elsewhere))),
-        permutations=question.rules.permutations,
-        level=question.rules.difference_level,
-        region_level=question.rules.level,
+        earlier.name, now, before.of(~np.isin(before.content, list(elsewhere))),
+        permutations=rules.permutations, level=rules.difference_level, region_level=rules.level,
         seed=question.stream("drift"),
-    )
-
-
-def _version(question: Question, placed: Placed, place: int, named: tuple[str, str]) -> Version:
-    """``named``: what stands before ids, and the column by which an image is known again."""
-    prefix, by = named
-    content = placed.column(by)
-    assert content is not None  # looked at before
-    return Version(
-        sample_ids=np.array([f"{prefix}{name}" for name in placed.ids]),
-        content=content.astype(str),
-        latents=question.points(placed),
-        features=question.features(place),
-    )
+    )  # fmt: skip
 
 
 def declared_shares(rules: AuditRules) -> dict[str, dict[str, float]]:
@@ -453,7 +421,7 @@ def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str,
 
 
 def _grouped(
-    question: Question, found: Rarity, weight: Float64[np.ndarray, " n"]
+    question: Question, score: Float64[np.ndarray, " n"], weight: Float64[np.ndarray, " n"]
 ) -> dict[str, Any] | None:
     """What annotations say; None without any."""
     groups, rules = question.groups, question.rules
@@ -465,9 +433,9 @@ def _grouped(
     return audit_groups(
         groups,
         declared=declared,
-        rarity=found.score,
+        rarity=score,
         weight=weight,
-        subjects=question.subjects,
+        subjects=question.data.column("subject_id"),
         set_aside=question.set_aside,
         hidden=frozenset(hidden),
         rules=rules,

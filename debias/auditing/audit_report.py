@@ -1,20 +1,36 @@
-"""What an audit found, as one value."""
+"""What an audit found, as one value, and the sections of its document: images by their ids.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+``n`` images, ``k`` latent dimensions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64, Shaped
 
-from debias.auditing.directions import Direction
-from debias.auditing.latent_map import LatentMap
-from debias.auditing.thin import ThinRegions
+from debias.auditing import words as wording
+from debias.auditing.clusters import Clusters, LatentMap
+from debias.auditing.coverage import Coverage, Direction
+from debias.auditing.thin import ThinRegion, ThinRegions
 from debias.shown import Shown
 from debias.storage.sealed import write_json
 from debias.types import Latents
+
+SHOWN, ENDS = 24, 12  # images named for a region, and for a cluster or an end of a direction
+HALF = 0.5
+CANDIDATES = 6  # thin regions listed, if no more were found
+NOTES = {
+    "t-SNE": "Neighbours on the map are alike; distances between far places mean nothing.",
+    "PCA": "The two directions in which the images differ most.",
+}
+
+Ids = Shaped[np.ndarray, " n"]
+Members = Bool[np.ndarray, " n"]
+Section = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,3 +80,117 @@ class AuditReport(Shown):
     def to_json(self, path: str | Path) -> None:
         """Write the document; undefined numbers are null."""
         write_json(Path(path), self.document)
+
+
+def of_fidelity(found: Section | None) -> Section | None:
+    """With what it means; None where it was not measured."""
+    return None if found is None else found | _said(wording.of_fidelity(found))
+
+
+def of_coverage(found: Coverage) -> Section:
+    figures = {name: value for name, value in asdict(found).items() if name != "cell"}
+    return figures | {"shares": list(found.shares)} | _said(wording.of_coverage(found))
+
+
+def of_regions(
+    found: ThinRegions, ids: Ids, explained: Callable[[Members], list[Section]]
+) -> Section:
+    """``explained`` says what annotations tell about some of the images."""
+    return {
+        "verdict": found.verdict,
+        "looked_at": found.looked_at,
+        "level": found.level,
+        **_said(wording.of_regions(found)),
+        "list": [
+            _region(number, region, ids) | {"explains": explained(region.members)}
+            for number, region in enumerate(listed(found), 1)
+        ],
+    }
+
+
+def listed(found: ThinRegions) -> tuple[ThinRegion, ...]:
+    """All that were found, then the most promising others up to six in all."""
+    return found.regions[: max(CANDIDATES, len(found.found))]
+
+
+def _region(number: int, region: ThinRegion, ids: Ids) -> Section:
+    names = ("view", "count", "share", "low", "high", "p", "p_adjusted", "found")
+    return {
+        "number": number,
+        **{name: getattr(region, name) for name in names},
+        "sentence": wording.of_region(region),
+        "typical": ids[region.typical(SHOWN)].tolist(),
+        "opposite": ids[region.opposite(SHOWN)].tolist(),
+    }
+
+
+def of_direction(one: Direction, ids: Ids) -> Section:
+    names = ("number", "variance_share", "skewness", "low_share")
+    return {name: getattr(one, name) for name in names} | {
+        "sentence": wording.of_direction(one),
+        "low": ids[one.rows(ENDS, high=False)].tolist(),
+        "high": ids[one.rows(ENDS, high=True)].tolist(),
+    }
+
+
+def of_clusters(found: Clusters, rarity: Float64[np.ndarray, " n"], ids: Ids) -> list[Section]:
+    """Smallest first; density beside that of the typical image, which is 1."""
+    typical, rows = float(np.median(rarity)), []
+    for number, share in enumerate(found.shares):
+        crowded = typical - float(np.median(rarity[found.of == number]))
+        rows.append(
+            {
+                "number": number + 1,
+                "count": share.count,
+                "share": share.value,
+                "low": share.low,
+                "high": share.high,
+                "density": float(np.exp(np.clip(crowded, -50, 50))),
+                "typical": ids[found.typical(number, ENDS)].tolist(),
+            }
+        )
+    return rows
+
+
+def of_map(found: LatentMap, size: int) -> Section:
+    note = NOTES[found.method]
+    return {"method": found.method, "shown": len(found.rows), "of": size, "note": note}
+
+
+def of_extremes(rarity: Float64[np.ndarray, " n"], ids: Ids) -> dict[str, list[str]]:
+    """Images with the least and the most crowded surroundings."""
+    order = np.argsort(-rarity, kind="stable")
+    return {"least": ids[order[:SHOWN]].tolist(), "most": ids[order[::-1][:SHOWN]].tolist()}
+
+
+def explains(groups: pd.DataFrame, members: Members, told: Sequence[str]) -> list[Section]:
+    """Share of every annotated group inside and outside of a region, most telling first.
+
+    Args:
+        groups: One row an image, text columns.
+        members: (n,), inside.
+        told: Attributes whose shares may be told; of others, only which group is the most of a
+            region, if one is.
+    """
+    rows: list[Section] = []
+    for attribute, column in groups.items():
+        inside, outside = (
+            column[which].value_counts(normalize=True) for which in (members, ~members)
+        )
+        for value in sorted(set(inside.index) | set(outside.index)):
+            here, there = inside.get(value, 0.0), outside.get(value, 0.0)
+            shares = (here, there) if attribute in told else (None, None)
+            named = {"group": f"{attribute}:{value}", "inside": shares[0], "outside": shares[1]}
+            rows.append(named | {"most": bool(here > HALF)})
+    return sorted(rows, key=_least_telling)
+
+
+def _least_telling(row: Section) -> tuple[bool, bool, float, str]:
+    if row["inside"] is None:
+        return True, not row["most"], 0.0, row["group"]
+    return False, False, row["outside"] - row["inside"], row["group"]
+
+
+def _said(said: wording.Said) -> Section:
+    sentence, action = said
+    return {"sentence": sentence, "action": action}

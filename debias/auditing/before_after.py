@@ -1,9 +1,9 @@
-"""A short audit of an export: the same figures before and after.
+"""A short audit of an export: the same figures before and after, and what they say.
 
 ``a`` audited images, ``n`` of them that could be chosen, ``g`` groups.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,24 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.auditing.coverage import coverage_of
-from debias.metrics import clopper_pearson
-from debias.statistics.groupings import Grouping, groupings
+from debias.auditing.words import listed
+from debias.statistics.groupings import UNKNOWN, Grouping, groupings
+from debias.statistics.intervals import clopper_pearson
 
 LEVEL = 0.95
 EVENNESS = ("occupied", "effective_cells", "densest_tenth")
 NUMBERS = ("count", "share", "low", "high")
+SIDES = ("before", "after")
 DRAWS = 100  # at random, with which an export is compared
+NAMED = 5  # groups in one sentence
+
+Weight = Float64[np.ndarray, " n"]
+Row = dict[str, Any]
 
 
 def compare_coverage(
-    cell: Int64[np.ndarray, " n"],
-    cells: int,
-    weight: Float64[np.ndarray, " n"],
-    generator: np.random.Generator,
-) -> dict[str, Any]:
+    cell: Int64[np.ndarray, " n"], cells: int, weight: Weight, generator: np.random.Generator
+) -> Row:
     """How evenly the images fill the cells of the audit: all alike, by weight, and at random.
 
     Fewer images leave more cells empty, however they were chosen, so that the figures after are to
@@ -37,43 +40,27 @@ def compare_coverage(
         ``densest_tenth``; ``random`` with ``draws`` and, of each figure, ``mean``, ``low`` and
         ``high`` (2.5 % and 97.5 % of the draws).
     """
-    return {
-        "cells": cells,
-        "before": _figures(cell, cells, np.ones(len(cell))),
-        "after": _figures(cell, cells, weight),
-        "random": _at_random(cell, cells, weight, generator),
-    }
 
+    def figures(weight: Weight) -> Row:
+        found = coverage_of(cell, cells, weight)
+        return {name: getattr(found, name) for name in EVENNESS}
 
-def _figures(
-    cell: Int64[np.ndarray, " n"], cells: int, weight: Float64[np.ndarray, " n"]
-) -> dict[str, Any]:
-    found = coverage_of(cell, cells, weight)
-    return {name: getattr(found, name) for name in EVENNESS}
-
-
-def _at_random(
-    cell: Int64[np.ndarray, " n"],
-    cells: int,
-    weight: Float64[np.ndarray, " n"],
-    generator: np.random.Generator,
-) -> dict[str, Any]:
-    draws = [_figures(cell, cells, generator.permutation(weight)) for _ in range(DRAWS)]
-    found: dict[str, Any] = {"draws": DRAWS}
-    for name in EVENNESS:
-        values = [one[name] for one in draws]
-        low, high = np.percentile(values, [2.5, 97.5])
-        found[name] = {"mean": float(np.mean(values)), "low": float(low), "high": float(high)}
-    return found
+    draws = pd.DataFrame([figures(generator.permutation(weight)) for _ in range(DRAWS)])
+    random: Row = {"draws": DRAWS}
+    for name, values in draws.items():
+        low, high = np.percentile(values, [2.5, 97.5]).tolist()
+        random[str(name)] = {"mean": float(np.mean(values.to_numpy())), "low": low, "high": high}
+    before = figures(np.ones(len(cell)))
+    return {"cells": cells, "before": before, "after": figures(weight), "random": random}
 
 
 def compare_groups(
     groups: pd.DataFrame,
     able: Int64[np.ndarray, " n"],
-    weight: Float64[np.ndarray, " n"],
+    weight: Weight,
     below: int,
     withheld: Collection[str] = (),
-) -> dict[str, Any]:
+) -> Row:
     """Share of every annotated group and crossing before and after.
 
     Intervals are Clopper and Pearson's and take images as independent; after, they count as many
@@ -94,19 +81,17 @@ def compare_groups(
         ``evenness``: for each attribute the distance of all groups to equal shares, 0 if they are
         equal, before and after; None where a group is withheld.
     """
-    if groups.empty or not len(groups.columns):
-        return {"rows": [], "evenness": []}
-    rows: list[dict[str, Any]] = []
-    evenness: list[dict[str, Any]] = []
+    rows: list[Row] = []
+    evenness: list[Row] = []
     any_hidden = False
-    for grouping in groupings(groups):
+    for grouping in groupings(groups) if groups.size else ():
         hidden = _hidden(grouping, _parts(grouping, able, weight > 0), below, withheld)
-        if grouping.is_crossing and (any_hidden or hidden.any()):
-            hidden[:] = True
+        hidden |= grouping.is_crossing and (any_hidden or hidden.any())
         any_hidden |= bool(hidden.any())
         found = _rows(grouping, grouping.codes[able], weight, hidden)
         rows += found
-        evenness.append({"attribute": grouping.attribute, **_evenness(found)})
+        distances = {side: _distance(found, side) for side in SIDES}
+        evenness.append({"attribute": grouping.attribute} | distances)
     return {"rows": rows, "evenness": evenness}
 
 
@@ -120,8 +105,7 @@ def _parts(
     that are left out.
     """
     codes = grouping.codes
-    other = np.delete(codes, able)
-    parts = (codes, codes[able], codes[able][chosen], other, codes[able][~chosen])
+    parts = (codes, codes[able], codes[able][chosen], np.delete(codes, able), codes[able][~chosen])
     return np.stack([np.bincount(one, minlength=len(grouping.cells)) for one in parts])
 
 
@@ -134,71 +118,126 @@ def _hidden(
     small number of all of them together: either would follow from the total. As a crossing adds up
     to its attributes, it is shown as a whole or not at all.
     """
-    hidden = np.array([name in withheld for name in grouping.cells], dtype=bool)
-    hidden |= _small(parts, below).any(axis=0)
+
+    def small(counts: Int64[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
+        return (counts > 0) & (counts < below)
+
+    hidden = np.isin(grouping.cells, list(withheld)) | small(parts).any(axis=0)
     if grouping.is_crossing:
         return np.full(len(hidden), hidden.any())
     for place in np.argsort(parts[0], kind="stable"):
         of_hidden = parts[:, hidden]
         alone = (of_hidden > 0).sum(axis=1) == 1
-        if not (alone | _small(of_hidden.sum(axis=1), below)).any():
+        if not (alone | small(of_hidden.sum(axis=1))).any():
             break
         hidden[place] = True
     return hidden
 
 
-def _small(counts: Int64[np.ndarray, "..."], below: int) -> Bool[np.ndarray, "..."]:
-    return (counts > 0) & (counts < below)
-
-
 def _rows(
     grouping: Grouping,
     codes: Int64[np.ndarray, " n"],
-    weight: Float64[np.ndarray, " n"],
+    weight: Weight,
     hidden: Bool[np.ndarray, " g"],
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     size = len(grouping.cells)
-    before = _shares(codes, size, np.ones(len(weight)))
-    after = _shares(codes, size, weight)
+    sides = _shares(codes, size, np.ones(len(weight))), _shares(codes, size, weight)
     rows = []
     for place in np.unique(codes):
-        name, unlabelled = grouping.cells[place], grouping.unlabelled[place]
-        state = "suppressed" if hidden[place] else "unknown" if unlabelled else "estimated"
-        named = {"attribute": grouping.attribute, "group": name, "state": state}
-        sides = {"before": before[place], "after": after[place]}
+        state = "unknown" if grouping.unlabelled[place] else "estimated"
+        told = {side: found[place] for side, found in zip(SIDES, sides, strict=True)}
         if hidden[place]:
-            sides = {side: dict.fromkeys(NUMBERS) for side in sides}
-        rows.append(named | sides)
+            state, told = "suppressed", {side: dict.fromkeys(NUMBERS) for side in SIDES}
+        named = {"attribute": grouping.attribute, "group": grouping.cells[place], "state": state}
+        rows.append(named | told)
     return rows
 
 
-def _shares(
-    codes: Int64[np.ndarray, " n"], size: int, weight: Float64[np.ndarray, " n"]
-) -> list[dict[str, Any]]:
+def _shares(codes: Int64[np.ndarray, " n"], size: int, weight: Weight) -> list[Row]:
     held = np.bincount(codes, weights=weight, minlength=size).astype(np.float64)
     share = held / weight.sum()
     worth = weight.sum() ** 2 / np.square(weight).sum()
     # Rounding may lift a share of everything above 1.
     low, high = clopper_pearson(np.minimum(share, 1.0) * worth, np.full(size, worth), LEVEL)
-    counts = held.astype(np.int64) if _is_whole(weight) else held
+    counts = held.astype(np.int64) if (weight == np.floor(weight)).all() else held
     columns = (counts.tolist(), share.tolist(), low.tolist(), high.tolist())
     return [dict(zip(NUMBERS, one, strict=True)) for one in zip(*columns, strict=True)]
 
 
-def _is_whole(weight: Float64[np.ndarray, " n"]) -> bool:
-    return bool((weight == np.floor(weight)).all())
-
-
-def _evenness(rows: list[dict[str, Any]]) -> dict[str, float | None]:
-    if any(row["state"] == "suppressed" for row in rows):
-        return {"before": None, "after": None}  # it would tell what is withheld
-    labelled = [row for row in rows if row["state"] == "estimated"]
-    return {side: _distance(labelled, side) for side in ("before", "after")}
-
-
-def _distance(rows: list[dict[str, Any]], side: str) -> float | None:
+def _distance(rows: list[Row], side: str) -> float | None:
     """Part of the labelled images that would have to change group for equal shares."""
-    share = np.array([row[side]["share"] for row in rows])
-    if len(rows) < 2 or share.sum() == 0:
+    if any(row["state"] == "suppressed" for row in rows):
+        return None  # it would tell what is withheld
+    share = np.array([row[side]["share"] for row in rows if row["state"] == "estimated"])
+    if len(share) < 2 or share.sum() == 0:
         return None
-    return float(np.abs(share / share.sum() - 1 / len(rows)).sum() / 2)
+    return float(np.abs(share / share.sum() - 1 / len(share)).sum() / 2)
+
+
+def sentences(document: Mapping[str, Any]) -> list[str]:
+    """What the figures say, losses of small groups first."""
+    groups = document["groups"]
+    told = [
+        _losses(groups["rows"]),
+        _evenness([row for row in groups["evenness"] if row["after"] is not None]),
+        _coverage(document["coverage"]),
+        _withheld(groups["rows"]),
+    ]
+    return [sentence for sentence in told if sentence]
+
+
+def _losses(rows: list[Row]) -> str:
+    """Groups that are rarer than the others and became rarer still."""
+    lost = [row for row in rows if row["state"] == "estimated" and _lost(row, rows)]
+    lost.sort(key=lambda row: row["after"]["share"] / row["before"]["share"])
+    named = [
+        f"{row['group']} ({row['before']['share']:.1%} before, {row['after']['share']:.1%} after)"
+        for row in lost
+    ]
+    return f"Small groups with a smaller share than before: {listed(named, NAMED)}." if lost else ""
+
+
+def _lost(row: Row, rows: list[Row]) -> bool:
+    """Whether the interval after lies below the share before."""
+    among = sum(
+        other["attribute"] == row["attribute"] and other["state"] != UNKNOWN for other in rows
+    )
+    before = row["before"]["share"]
+    return bool(before < 1 / among and row["after"]["high"] < before)
+
+
+def _evenness(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    parts = [f"{row['attribute']} {row['after']:.1%} (before {row['before']:.1%})" for row in rows]
+    return (
+        "Part of the annotated images that would have to belong to another group for equal shares: "
+        f"{', '.join(parts)}. No annotation was used to choose."
+    )
+
+
+def _coverage(coverage: Row) -> str:
+    """After against chance: against all images, a smaller set would look worse than it is."""
+    before, after, random = coverage["before"], coverage["after"], coverage["random"]
+    name, chance, densest = "effective_cells", random["effective_cells"], random["densest_tenth"]
+    than = "more even than" if after[name] > chance["high"] else "no more even than"
+    than = "less even than" if after[name] < chance["low"] else than
+    return (
+        f"Coverage of the latent space is {than} by chance: as even as {after[name]:.1f} equally "
+        f"full cells of {coverage['cells']}. At random from the same images, {random['draws']} "
+        f"times: {chance['mean']:.1f} on average (95 % of them {chance['low']:.1f} to "
+        f"{chance['high']:.1f}); all images alike: {before[name]:.1f}. The fullest tenth of "
+        f"the cells holds {after['densest_tenth']:.1%}; at random {densest['mean']:.1%} "
+        f"({densest['low']:.1%} to {densest['high']:.1%}), of all images "
+        f"{before['densest_tenth']:.1%}."
+    )
+
+
+def _withheld(rows: list[Row]) -> str:
+    count = sum(row["state"] == "suppressed" for row in rows)
+    if not count:
+        return ""
+    return (
+        f"{count} of {len(rows)} groups and crossings are withheld: a small count would show, or "
+        "follow from other figures of this export and of the audit."
+    )

@@ -1,4 +1,4 @@
-"""How evenly a latent space is populated: equal cells, and how many of them count.
+"""How evenly a latent space is populated: equal cells, how many of them count, and directions.
 
 ``n`` images, ``k`` latent dimensions, ``d`` directions.
 """
@@ -12,6 +12,8 @@ DIRECTIONS = 3  # in which images differ most; cells of more directions would mo
 RANGE = (1.0, 99.0)  # percentiles between which the cells lie; the outer cells hold the rest
 CLOUDS = 200  # bell-shaped clouds that the figures are compared with
 DENSEST = 0.1  # of the cells
+MOST = 8  # directions that are looked at on their own
+NO_VARIANCE = 1e-6  # of the largest: what rounding leaves of a direction without any
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class Cells:
 def _edges(components: Float64[np.ndarray, "n d"], cells: int) -> Float64[np.ndarray, "d _"]:
     low, high = np.percentile(components, RANGE, axis=0)
     slices = max(2, round(cells ** (1 / components.shape[1])))
-    return np.stack([np.linspace(*ends, slices + 1)[1:-1] for ends in zip(low, high, strict=True)])
+    return np.linspace(low, high, slices + 1, axis=1)[:, 1:-1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,20 +104,16 @@ def coverage_of(
     mass = np.bincount(cell, weights=weight, minlength=count).astype(np.float64)
     shares = np.sort(mass / mass.sum())[::-1]
     there = shares[shares > 0]
+    whole, part = divmod(DENSEST * count, 1)  # the last cell of the tenth is counted in part
+    densest = shares[: int(whole)].sum() + part * shares[int(whole) : int(whole) + 1].sum()
     return Coverage(
         cells=count,
         occupied=len(there),
         effective_cells=float(np.exp(-(there * np.log(there)).sum())),
-        densest_tenth=_leading(shares, DENSEST * count),
+        densest_tenth=float(densest),
         shares=tuple(shares.tolist()),
         cell=cell,
     )
-
-
-def _leading(shares: Float64[np.ndarray, " c"], cells: float) -> float:
-    """Mass of the first ``cells`` cells, the last of them counted in part."""
-    whole = int(cells)
-    return float(shares[:whole].sum() + (cells - whole) * shares[whole : whole + 1].sum())
 
 
 def _clouds(
@@ -129,8 +127,60 @@ def _clouds(
         grid = Cells(np.zeros(width), np.eye(width), _edges(points, cells))
         one = coverage_of(grid.of(points), grid.count)
         found.append((one.effective_cells, one.densest_tenth))
-    low, high = np.percentile(found, [2.5, 97.5], axis=0).tolist()
-    return {
-        "effective_cells": [low[0], high[0]],
-        "densest_tenth": [low[1], high[1]],
-    }
+    effective, densest = np.percentile(found, [2.5, 97.5], axis=0).T.tolist()
+    return {"effective_cells": effective, "densest_tenth": densest}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Direction:
+    """One principal component, and how unevenly its two halves are populated.
+
+    Attributes:
+        number: From 1, by the variance it explains.
+        variance_share: Of the variance of all latents.
+        skewness: Third standardised moment: 0 where both ends are alike.
+        low_share: Share of the images in the lower half of the range from the 1st to the 99th
+            percentile: 0.5 where both halves hold the same.
+        position: (n,) place of every image along it.
+        vector: (k,) unit vector.
+        ends: Positions of the 1st and the 99th percentile.
+    """
+
+    number: int
+    variance_share: float
+    skewness: float
+    low_share: float
+    position: Float64[np.ndarray, " n"]
+    vector: Float64[np.ndarray, " k"]
+    ends: tuple[float, float]
+
+    def rows(self, most: int, *, high: bool) -> Int64[np.ndarray, " m"]:
+        """Images around one of its ends, nearest first."""
+        apart = np.abs(self.position - self.ends[int(high)])
+        return np.argsort(apart, kind="stable")[:most].astype(np.int64)
+
+
+def uneven_directions(points: Float[np.ndarray, "n k"], most: int = MOST) -> list[Direction]:
+    """The leading principal components, the most unevenly populated first."""
+    from scipy.stats import skew
+    from sklearn.decomposition import PCA
+
+    width = min(most, points.shape[1], len(points) - 1)
+    fitted = PCA(width, svd_solver="covariance_eigh").fit(np.asarray(points, np.float64))
+    variance, found = fitted.explained_variance_, []
+    for number, position in enumerate(fitted.transform(points).T):
+        if not variance[number] > NO_VARIANCE * variance[0]:
+            continue
+        low, high = np.percentile(position, RANGE).tolist()
+        found.append(
+            Direction(
+                number=number + 1,
+                variance_share=float(fitted.explained_variance_ratio_[number]),
+                skewness=float(skew(position)),
+                low_share=float((position < (low + high) / 2).mean()),
+                position=position,
+                vector=fitted.components_[number],
+                ends=(low, high),
+            )
+        )
+    return sorted(found, key=lambda one: -abs(one.low_share - 0.5))

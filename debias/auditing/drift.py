@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from debias.auditing.group_words import percent
 from debias.auditing.shortfall import (
     NEAREST,
     UNKNOWN,
@@ -25,6 +24,7 @@ from debias.auditing.shortfall import (
     shortfall,
 )
 from debias.auditing.two_samples import FEWEST, two_samples
+from debias.auditing.words import percent
 
 NONE = Missing(count=0.0, low=0.0, high=0.0)
 ADDED, REMOVED = ("what was added", "the earlier version"), ("what was kept", "what was removed")

@@ -1,8 +1,9 @@
-"""How large each group is, and whether it falls short of the share it should have.
+"""The groups of images beside the shares that they should have: who falls short, and by how much.
 
-``n`` images, ``g`` cells.
+``n`` images, ``g`` cells: the values of each attribute, and the crossing of all attributes.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,104 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 from scipy.special import betainc
 
-from debias.auditing.declared import Declared
 from debias.auditing.shortfall import images_missing
+from debias.errors import EvaluationError, GroupSchemaError
+from debias.statistics import people as persons
 from debias.statistics.counts import ratio
+from debias.statistics.groupings import CROSS, UNKNOWN, Grouping, group_names, groupings, value_of
 from debias.statistics.intervals import bonferroni_level, clopper_pearson
-from debias.statistics.people import Shares
 
+NAMED = 5  # values in a message
+
+Shares = Mapping[str, Mapping[str, float]]
 Cells = Float64[np.ndarray, " g"]
+Sizes = Float64[np.ndarray, "s g"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Declared(Grouping):
+    """One way to divide the images into cells.
+
+    Attributes:
+        declared: (g,) share that each cell should have, in [0, 1]; NaN where nobody said.
+    """
+
+    declared: Cells
+
+
+def declared_groupings(
+    groups: pd.DataFrame, declared: Shares, lost: Collection[str] = ()
+) -> tuple[Declared, ...]:
+    """One grouping per attribute, then their crossing when there are two or more.
+
+    Args:
+        groups: One row an image, one column per attribute. Missing and blank values become the
+            group ``unknown``.
+        declared: Share of each value by attribute, of each cell under ``a x b``. A declared group
+            that no image has stays a cell, without images.
+        lost: Names such as ``race:Black`` of groups whose images may all have been set aside;
+            they stay cells as well.
+
+    Raises:
+        GroupSchemaError: No attribute, or one twice; shares of something else than an attribute
+            or the crossing of all; a value of the data without a declared share; more than 10,000
+            crossings.
+    """
+    names = [str(name) for name in groups.columns]
+    if not names or len(set(names)) < len(names):
+        raise GroupSchemaError(f"attributes must be there and differ, got {names}")
+    wanted: dict[str, float] = {}
+    for key, shares in declared.items():
+        named = {f"{key}:{value}": share for value, share in shares.items()}
+        wanted |= named if key in names else _crossed(key, shares, names)
+    text = pd.DataFrame({str(name): group_names(groups[name]) for name in groups}, dtype=object)
+    parts = [*lost, *(part for cell in wanted for part in cell.split(CROSS))]
+    try:
+        found = groupings(text, declared={one: _values(one, text[one], parts) for one in names})
+    except EvaluationError as problem:
+        raise GroupSchemaError(str(problem)) from problem
+    return tuple(_declared(grouping, wanted) for grouping in found)
+
+
+def _crossed(key: str, shares: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Shares of crossings, named in the order of the attributes."""
+    if len(names) < 2 or sorted(key.split(CROSS)) != sorted(names):
+        every = f" or their crossing {CROSS.join(names)!r}" if len(names) > 1 else ""
+        raise GroupSchemaError(
+            f"shares are declared of {key!r}, which is no attribute; there are "
+            f"{', '.join(names)}{every}"
+        )
+    return {_ordered(cell, names): share for cell, share in shares.items()}
+
+
+def _ordered(cell: str, names: Sequence[str]) -> str:
+    parts = {part.partition(":")[0]: part for part in cell.split(CROSS)}
+    if set(parts) != set(names):
+        example = CROSS.join(f"{name}:value" for name in names)
+        raise GroupSchemaError(
+            f"a declared crossing is called {cell!r}; it must be of the form {example!r}"
+        )
+    return CROSS.join(parts[name] for name in names)
+
+
+def _values(name: str, column: pd.Series, wanted: Sequence[str]) -> list[str]:
+    """The groups that images have or should have."""
+    also = {value_of(cell) for cell in wanted if cell.startswith(f"{name}:")} - {UNKNOWN}
+    return sorted({*column.unique(), *also})
+
+
+def _declared(grouping: Grouping, shares: Mapping[str, float]) -> Declared:
+    """Refuse images of a group that a table of shares forgot."""
+    wanted = np.array([shares.get(cell, np.nan) for cell in grouping.cells], dtype=np.float64)
+    forgotten = np.isnan(wanted) & ~grouping.unlabelled & (grouping.sizes > 0)
+    if forgotten.any() and not np.isnan(wanted).all():
+        names = np.array(grouping.cells)[forgotten]
+        raise GroupSchemaError(
+            f"the declared shares of {grouping.attribute!r} do not name {len(names)} groups that "
+            f"the data hold: {', '.join(names[:NAMED])}; declare a share for each, 0 where none "
+            "is wanted"
+        )
+    return Declared(**vars(grouping), declared=wanted)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,10 +117,6 @@ class Basis:
 
     Where the number of images without a label is withheld, a reader knows only between which
     numbers the rest lies; what is printed then follows from these two alone and tells no more.
-
-    Attributes:
-        least: (g,) images of which the share is one at least.
-        most: (g,) at most; the same unless a number is withheld.
     """
 
     least: Cells
@@ -65,10 +153,6 @@ def shares(
         One row a cell: ``group``, ``count``, ``share``, ``low``, ``high``, ``declared``,
         ``missing``, ``p`` (NaN where nothing is declared), ``worth`` and ``basis`` (how many
         independent images those of the cell, and those of which it is a share, are worth).
-
-    Reference:
-        Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of
-        the binomial", Biometrika 26, 1934.
     """
     count = grouping.sizes.astype(np.float64)
     basis = _basis(grouping, withheld)
@@ -77,9 +161,9 @@ def shares(
     if people is not None:
         counted = ~grouping.unlabelled | withheld  # as many images as the basis has at most
         counted = counted[grouping.codes]
-        of_people = Shares(grouping.codes[counted], people[counted], len(count))
-        fraction = of_people.fraction(bonferroni_level(1 - level, comparisons), ~withheld)
-        sizes, worth = np.stack([sizes[0], fraction]), of_people.worth()
+        repeating = persons.Shares(grouping.codes[counted], people[counted], len(count))
+        fraction = repeating.fraction(bonferroni_level(1 - level, comparisons), ~withheld)
+        sizes, worth = np.stack([sizes[0], fraction]), repeating.worth()
     # Those without a label are no group of people whose share could be estimated.
     low, high = np.where(grouping.unlabelled, np.nan, _limits(count, basis, sizes, level))
     return pd.DataFrame(
@@ -102,16 +186,11 @@ def _basis(grouping: Declared, withheld: Bool[np.ndarray, " g"]) -> Basis:
     sizes, unlabelled = grouping.sizes.astype(np.float64), grouping.unlabelled
     known = sizes.sum() - sizes[unlabelled & ~withheld].sum()
     unsure = sizes[withheld].sum() if (unlabelled & withheld).any() else 0.0
-    everyone = np.full(len(sizes), sizes.sum())
-    return Basis(
-        least=np.where(unlabelled, everyone, known - unsure),
-        most=np.where(unlabelled, everyone, known),
-    )
+    least, most = (np.where(unlabelled, sizes.sum(), one) for one in (known - unsure, known))
+    return Basis(least=least, most=most)
 
 
-def _limits(
-    count: Cells, basis: Basis, sizes: Float64[np.ndarray, "s g"], level: float
-) -> tuple[Cells, Cells]:
+def _limits(count: Cells, basis: Basis, sizes: Sizes, level: float) -> tuple[Cells, Cells]:
     """Outer limits over the given sizes and over what the basis may be."""
     x, most, least = count * sizes, basis.most * sizes, basis.least * sizes
     low, _ = clopper_pearson(x, most, 1 - level)
@@ -119,9 +198,7 @@ def _limits(
     return np.nan_to_num(low).min(axis=0), np.nan_to_num(high, nan=1.0).max(axis=0)
 
 
-def _p_value(
-    count: Cells, basis: Basis, sizes: Float64[np.ndarray, "s g"], declared: Cells
-) -> Cells:
+def _p_value(count: Cells, basis: Basis, sizes: Sizes, declared: Cells) -> Cells:
     """Each tail at the basis that makes it larger."""
     x, most, least = count * sizes, basis.most * sizes, basis.least * sizes
     with np.errstate(invalid="ignore"):

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from scipy.stats import norm
 
-from debias.auditing.group_words import percent
 from debias.auditing.two_samples import (
     FEWEST,
     Contrast,
@@ -23,6 +22,7 @@ from debias.auditing.two_samples import (
     contrast,
     require_alike,
 )
+from debias.auditing.words import percent
 from debias.statistics.intervals import Share, holm, share_of
 
 LIKELIER = 0.01  # nats: where the ratio is nearer to 0, the sets are as dense as one another

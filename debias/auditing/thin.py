@@ -9,13 +9,15 @@ a search is not reported.
 ``n`` images, ``f`` features of a view, ``d`` directions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
+from scipy.stats import binom
 
-from debias.auditing.valley import Valley, confirmed, deepest_valley
 from debias.statistics.intervals import share_of
 
 SEARCHED = 4000  # images of a half on which directions are searched
@@ -28,8 +30,35 @@ PROMISING = 1e-3  # p on the searched half above which nothing is tried on the o
 KEPT = 5  # directions a view and half
 SAME = 0.5  # share of the smaller of two regions above which they are one
 FEWEST = 200  # images below which nothing is looked for
+WIDTHS = (0.2, 0.35, 0.5, 0.75, 1.0)  # of windows, in robust standard deviations
+CORES = (2.0, 1.0, 0.5)  # of windows when a heap is confirmed, in quartile ranges of the heap
+LEAST = 8  # images in a heap
 
 Views = Mapping[str, Float[np.ndarray, "n _"]]
+Members = Bool[np.ndarray, " n"]
+Values = Float64[np.ndarray, " n"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Valley:
+    """A valley and the heap behind it, towards larger values.
+
+    A single heap, however long its tail, only gets thinner away from its top; a second heap makes
+    it thinner and then thicker again. Two windows of the same width are compared, one in the
+    valley and one in the heap behind it.
+
+    Attributes:
+        p: How likely a single heap would look so, were these two windows chosen beforehand.
+        cut: Middle of the valley; the heap lies above.
+        first: First quartile of the heap.
+        third: Third quartile of the heap.
+    """
+
+    p: float
+    cut: float
+    first: float
+    third: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +69,7 @@ class ThinRegion:
         view: Description of the images in which it does.
         position: (n,), place of every image along the direction, larger towards the region.
         cut: Place of the valley.
-        p: Of the half that was not searched, see :func:`debias.auditing.valley.confirmed`.
+        p: Of the half that was not searched, see :func:`debias.auditing.thin.confirmed`.
         p_adjusted: By a weighted Bonferroni rule over everything that was tried.
         found: ``p_adjusted`` is below the level.
         low: Lower 95 % limit of the share beyond this cut (Clopper and Pearson); that another cut
@@ -71,15 +100,15 @@ class ThinRegion:
 
     def typical(self, most: int) -> Int64[np.ndarray, " m"]:
         """Rows of its images, those in the middle of it first."""
-        rows = np.flatnonzero(self.members)
-        middle = np.median(self.position[rows])
-        return rows[np.argsort(np.abs(self.position[rows] - middle), kind="stable")][:most]
+        return self._middle_first(np.flatnonzero(self.members))[:most]
 
     def opposite(self, most: int) -> Int64[np.ndarray, " m"]:
         """Rows of images in the middle of all others."""
-        rows = np.flatnonzero(~self.members)
-        middle = np.median(self.position[rows])
-        return rows[np.argsort(np.abs(self.position[rows] - middle), kind="stable")][:most]
+        return self._middle_first(np.flatnonzero(~self.members))[:most]
+
+    def _middle_first(self, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"]:
+        away = np.abs(self.position[rows] - np.median(self.position[rows]))
+        return rows[np.argsort(away, kind="stable")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +130,13 @@ class ThinRegions:
     @property
     def found(self) -> tuple[ThinRegion, ...]:
         return tuple(region for region in self.regions if region.found)
+
+    def numbers(self, size: int) -> Int64[np.ndarray, " n"]:
+        """Number of the region found that each of ``size`` images is in, from 1; 0: none."""
+        numbers = np.zeros(size, np.int64)
+        for number, one in reversed(list(enumerate(self.found, 1))):
+            numbers[one.members] = number
+        return numbers
 
     @property
     def verdict(self) -> str:
@@ -142,9 +178,8 @@ def thin_regions(
         for weight, region in _weighed(_tried(views, searched, other, most, seed))
     ]
     judged.sort(key=lambda region: (region.p_adjusted, region.p, region.share))
-    return ThinRegions(
-        regions=tuple(_distinct(judged)), looked_at=len(judged), level=level, enough=True
-    )
+    distinct = tuple(_distinct((region.members, region) for region in judged))
+    return ThinRegions(regions=distinct, looked_at=len(judged), level=level, enough=True)
 
 
 def _weighed(tried: list[tuple[float, ThinRegion]]) -> Iterator[tuple[float, ThinRegion]]:
@@ -158,30 +193,21 @@ def _weighed(tried: list[tuple[float, ThinRegion]]) -> Iterator[tuple[float, Thi
 
 
 def _judged(region: ThinRegion, weight: float, level: float) -> ThinRegion:
-    share = share_of(region.count, len(region.position))
-    p_adjusted = min(1.0, region.p / weight)
-    return replace(
-        region,
-        p_adjusted=p_adjusted,
-        found=p_adjusted < level,
-        low=share.low,
-        high=share.high,
-    )
+    share, p = share_of(region.count, len(region.position)), min(1.0, region.p / weight)
+    return replace(region, p_adjusted=p, found=p < level, low=share.low, high=share.high)
 
 
-def _distinct(regions: Sequence[ThinRegion]) -> Iterator[ThinRegion]:
-    """Those that are not, by more than half, one that came before."""
-    kept: list[Bool[np.ndarray, " n"]] = []
-    for region in regions:
-        members = region.members
-        if region.count and not any(_same(members, one) for one in kept):
+def _distinct(found: Iterable[tuple[Members, T]]) -> Iterator[T]:
+    """Those whose members are not, by more than half of the smaller, those of one before."""
+    kept: list[Members] = []
+    for members, one in found:
+        sizes = [min(members.sum(), other.sum()) for other in kept]
+        shared = [np.count_nonzero(members & other) for other in kept]
+        if members.any() and not any(
+            both > SAME * size for both, size in zip(shared, sizes, strict=True)
+        ):
             kept.append(members)
-            yield region
-
-
-def _same(one: Bool[np.ndarray, " n"], other: Bool[np.ndarray, " n"]) -> bool:
-    smaller = min(np.count_nonzero(one), np.count_nonzero(other))
-    return bool(np.count_nonzero(one & other) > SAME * smaller)
+            yield one
 
 
 def _tried(
@@ -215,8 +241,7 @@ def _whitened(
     fitted = PCA(wanted, whiten=True, svd_solver="randomized", random_state=0).fit(view[rows])
     variance = fitted.explained_variance_
     kept = variance > LEAST_VARIANCE * variance[0]
-    white: Float64[np.ndarray, "n d"] = fitted.transform(view)[:, kept]
-    return white
+    return np.asarray(fitted.transform(view)[:, kept], np.float64)
 
 
 def _promising(
@@ -234,14 +259,8 @@ def _promising(
         if valley is not None and valley.p < PROMISING:
             found.append((direction, valley))
     found.sort(key=lambda one: one[1].p)
-    kept: list[tuple[Float64[np.ndarray, " d"], Valley]] = []
-    members: list[Bool[np.ndarray, " a"]] = []
-    for direction, valley in found:
-        here = white @ direction > valley.cut
-        if len(kept) < KEPT and not any(_same(here, one) for one in members):
-            kept.append((direction, valley))
-            members.append(here)
-    return kept
+    behind = ((white @ direction > valley.cut, (direction, valley)) for direction, valley in found)
+    return list(islice(_distinct(behind), KEPT))
 
 
 def _starts(white: Float64[np.ndarray, "a d"], seed: int) -> Iterator[Bool[np.ndarray, " a"]]:
@@ -300,5 +319,88 @@ def _fisher(
     """Unit direction that parts members from others best; the covariance of all is 1."""
     apart = white[member].mean(axis=0) / (1 - share)  # others have the opposite mean: all have 0
     within = (1 + SHRINKAGE) * np.eye(white.shape[1]) - share * (1 - share) * np.outer(apart, apart)
-    direction: Float64[np.ndarray, " d"] = np.linalg.solve(within, apart)
+    direction = np.linalg.solve(within, apart)
     return direction / np.linalg.norm(direction)
+
+
+# ---- whether the values along one direction form a second, smaller heap beyond a valley
+
+
+def deepest_valley(values: Float64[np.ndarray, " n"], most: float) -> Valley | None:
+    """The most telling valley behind which lies at most a share ``most`` of the values.
+
+    Its ``p`` is the smallest of many and says how promising it is, not how sure: see
+    :func:`confirmed`.
+    """
+    x = np.sort(values)
+    middle = float(np.median(x))
+    spread = 1.4826 * float(np.median(np.abs(x - middle)))
+    if not spread > 0:
+        return None
+    found = [_scan(x, middle, width * spread, most) for width in WIDTHS]
+    best = min((one for one in found if one is not None), default=None)
+    if best is None:
+        return None
+    p, cut = best
+    first, third = np.quantile(x[x > cut], [0.25, 0.75]).tolist()
+    return Valley(p=p, cut=cut, first=first, third=third)
+
+
+def _scan(
+    x: Float64[np.ndarray, " n"], start: float, width: float, most: float
+) -> tuple[float, float] | None:
+    """Smallest p over all pairs of windows above ``start``, and the middle of the valley."""
+    edges = np.arange(start, x[-1] + width, width / 2)
+    before = np.searchsorted(x, edges)
+    counts = before[2:] - before[:-2]
+    if len(counts) < 4:
+        return None
+    # Windows overlap by half: the thinnest one so far that does not touch the one looked at.
+    thinnest = np.minimum.accumulate(counts)[:-2]
+    heap = counts[2:]
+    cut = edges[_middle_of_thinnest(counts[:-2], thinnest)] + width / 2
+    behind = len(x) - np.searchsorted(x, cut)
+    allowed = (heap > thinnest) & (behind <= most * len(x)) & (behind >= LEAST)
+    if not allowed.any():
+        return None
+    p = np.where(allowed, binom.sf(heap - 1, heap + thinnest, 0.5), 1.0)
+    best = int(np.argmin(p))
+    return float(p[best]), float(cut[best])
+
+
+def _middle_of_thinnest(
+    counts: Int64[np.ndarray, " w"], thinnest: Int64[np.ndarray, " w"]
+) -> Int64[np.ndarray, " w"]:
+    """Place of the thinnest window so far: the middle of its gap, which is many windows wide."""
+    place, empty = np.arange(len(counts)), counts == thinnest
+    goes_on = empty & np.append(False, empty[:-1] & (thinnest[1:] == thinnest[:-1]))
+    first = np.maximum.accumulate(np.where(empty & ~goes_on, place, 0))
+    last = np.maximum.accumulate(np.where(empty, place, 0))
+    return (first + last) // 2
+
+
+def confirmed(values: Float64[np.ndarray, " m"], valley: Valley) -> float:
+    """How likely images without the heap would show it as clearly, among values not used before.
+
+    For three widths the number of values in the middle of the heap is compared with that around
+    the valley: a single heap has at least as many around the valley, which is nearer to its top.
+    One-sided exact binomial tests, Bonferroni over the widths.
+
+    Reference:
+        Idea as in Hartigan and Hartigan 1985, The Dip Test of Unimodality, Annals of Statistics
+        13(1). Deviation: places are chosen on other data, so an exact test of two counts remains.
+    """
+    middle, spread = (valley.first + valley.third) / 2, valley.third - valley.first
+    p = [
+        _rises(values, valley.cut, middle, core * spread)
+        for core in CORES
+        if core * spread <= middle - valley.cut  # windows must not overlap
+    ]
+    return min(1.0, len(p) * min(p)) if p else 1.0
+
+
+def _rises(values: Float64[np.ndarray, " m"], valley: float, heap: float, width: float) -> float:
+    low, high = (
+        int(np.count_nonzero(np.abs(values - place) <= width / 2)) for place in (valley, heap)
+    )
+    return float(binom.sf(high - 1, low + high, 0.5)) if low + high else 1.0

@@ -6,15 +6,13 @@ import typer
 
 from debias import __version__
 from debias.commands.audit import audit
-from debias.commands.compare import compare
 from debias.commands.doctor import doctor
-from debias.commands.evaluate import evaluate
+from debias.commands.evaluate import compare, evaluate
 from debias.commands.export import export
 from debias.commands.ingest import ingest
-from debias.commands.init import init
-from debias.commands.parsing import Command, Group, renaming
+from debias.commands.options import Command, Group, renaming
 from debias.commands.purge import purge
-from debias.commands.run import run
+from debias.commands.run import init, run
 from debias.commands.schedule import schedule
 from debias.commands.screen import exit_codes
 from debias.commands.ui import ui

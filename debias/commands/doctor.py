@@ -6,12 +6,12 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from debias.commands.machine import Finding, examine_machine
-from debias.commands.screen import console, explained, say
+from debias.commands.options import Options, argument, command, option
+from debias.commands.screen import console, say
 from debias.errors import ArtifactCorruptError
 from debias.storage import leftovers as janitor
 from debias.storage.sealed import MANIFEST, is_sealed, verify
@@ -24,28 +24,29 @@ NAMED = 3  # examples in a sentence
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
-def doctor(
-    folder: Annotated[
-        Path | None, typer.Argument(help="Folder of runs or stores, whose files are verified.")
-    ] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Load torch, too.")] = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Delete what dead processes left behind in FOLDER.")
-    ] = False,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Images that are to be put into a store.")
-    ] = None,
-    size: Annotated[int, typer.Option(min=1, help="Side of these images, pixels.")] = 64,
-) -> None:
+class Doctor(Options):
+    """What it takes."""
+
+    folder: Path | None = argument(
+        "Folder of runs or stores, whose files are verified.", default=None
+    )
+    deep: bool = option("Load torch, too.", default=False)
+    repair: bool = option("Delete what dead processes left behind in FOLDER.", default=False)
+    images: int | None = option("Images that are to be put into a store.", min=1)
+    size: int = option("Side of these images, pixels.", default=64, min=1)
+
+
+@command
+def doctor(given: Doctor) -> None:
     """Examine versions, disk, permissions, servers, and a folder of runs or stores."""
-    with explained():
-        found = list(examine_machine(folder or Path(), deep=deep, images=images, size=size))
-        found += [] if folder is None else examine_folder(folder, repair=repair)
-        for one in found:
-            console.print(f"[{STYLES[one.state]}]{one.state:8}[/] {one.area}: ", end="")
-            say(one.text + (f"\n         -> {one.advice}" if one.advice else ""))
-        if any(one.state == "problem" for one in found):
-            raise typer.Exit(4)
+    folder = given.folder
+    found = list(examine_machine(folder or Path(), given.deep, given.images, given.size))
+    found += [] if folder is None else examine_folder(folder, repair=given.repair)
+    for one in found:
+        console.print(f"[{STYLES[one.state]}]{one.state:8}[/] {one.area}: ", end="")
+        say(one.text + (f"\n         -> {one.advice}" if one.advice else ""))
+    if any(one.state == "problem" for one in found):
+        raise typer.Exit(4)
 
 
 def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:

@@ -1,93 +1,112 @@
-"""What ``debias evaluate`` takes and prints."""
+"""``debias evaluate`` and ``debias compare``: classifiers, whoever trained them."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from debias.commands.options import Level, Margin, ReferenceGroups
-from debias.commands.screen import console, explained, listed, pairs, say
+from debias.commands.options import Options, argument, command, option
+from debias.commands.screen import listed, pairs, say, show
 
 
-def evaluate(  # noqa: PLR0913 (the options of one command)
-    predictions: Annotated[
-        Path, typer.Argument(help="One row per image: .csv or .parquet, of any classifier.")
-    ],
-    label: Annotated[str, typer.Option(metavar="COLUMN", help="True class.")],
-    prediction: Annotated[str, typer.Option(metavar="COLUMN", help="Predicted class.")],
-    attributes: Annotated[
-        str, typer.Option(metavar="COLUMN,...", help="Annotated groups; also crossed.")
-    ],
-    subject: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Who is shown: widens intervals where people repeat."),
-    ] = None,
-    score: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Probability of the positive class: calibration."),
-    ] = None,
-    sample: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Name of the image, by which tables are joined."),
-    ] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="Class that the rates are about. [default: the last]")
-    ] = None,
-    reference_group: ReferenceGroups = None,
-    margin: Margin = None,
-    level: Level = 0.95,
-    metrics: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Rates to compare. [default: all]")
-    ] = None,
-    source: Annotated[
-        str,
-        typer.Option(help="Who says which group: self-reported, annotated, inferred, not stated."),
-    ] = "not stated",
-    declare: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=VALUE|VALUE",
-            help="Allowed groups; one without images is shown; repeat.",
-        ),
-    ] = None,
-    noise: Annotated[
-        bool, typer.Option("--noise", help="Shuffle some group labels to test the gaps.")
-    ] = False,
-    minimum: Annotated[
-        int, typer.Option(help="Fewer images, at least 1, take no part in a verdict.")
-    ] = 30,
-    suppress_below: Annotated[
-        int, typer.Option(help="Counts from 1 to below this are withheld; 1: none.")
-    ] = 11,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the page and the JSON. [default: NAME-evaluation]"),
-    ] = None,
-) -> None:
+class Compared(Options):
+    """How groups are compared."""
+
+    reference_group: list[str] | None = option(
+        "Group that the others are compared with; repeat. [default: all pairs]", "COLUMN=VALUE"
+    )
+    margin: float | None = option(
+        "Largest difference that does not matter, between 0 and 1; 0.05 is 5 points.", "SHARE"
+    )
+    level: float = option("Level of the intervals, between 0 and 1.", "SHARE", 0.95)
+
+    def settings(self) -> dict[str, Any]:
+        reference = pairs("--reference-group", self.reference_group) or None
+        return {"reference": reference, "margin": self.margin, "level": self.level}
+
+
+class Columns(Options):
+    """A table of predictions."""
+
+    predictions: Path = argument("One row per image: .csv or .parquet, of any classifier.")
+    label: str = option("True class.", "COLUMN", ...)
+    prediction: str = option("Predicted class.", "COLUMN", ...)
+    attributes: str = option("Annotated groups; also crossed.", "COLUMN,...", ...)
+    subject: str | None = option("Who is shown: widens intervals where people repeat.", "COLUMN")
+    score: str | None = option("Probability of the positive class: calibration.", "COLUMN")
+    sample: str | None = option("Name of the image, by which tables are joined.", "COLUMN")
+    positive: str | None = option("Class that the rates are about. [default: the last]")
+
+
+class Evaluate(Compared, Columns):
+    """What ``debias evaluate`` takes."""
+
+    metrics: str | None = option("Rates to compare. [default: all]", "NAME,...")
+    source: str = option(
+        "Who says which group: self-reported, annotated, inferred, not stated.",
+        default="not stated",
+    )
+    declare: list[str] | None = option(
+        "Allowed groups; one without images is shown; repeat.", "COLUMN=VALUE|VALUE"
+    )
+    noise: bool = option("Shuffle some group labels to test the gaps.", default=False)
+    minimum: int = option("Fewer images, at least 1, take no part in a verdict.", default=30)
+    suppress_below: int = option("Counts from 1 to below this are withheld; 1: none.", default=11)
+    out: Path | None = option("Folder for the page and the JSON. [default: NAME-evaluation]")
+
+
+class Places(Options):
+    """Two classifiers."""
+
+    before: str = argument("Folder of `debias evaluate`, or a run folder, or RUN:ARM.")
+    after: str | None = argument(
+        "Likewise. Without it: every arm of BEFORE with its plain training.", default=None
+    )
+
+
+class Compare(Compared, Places):
+    """What ``debias compare`` takes."""
+
+    out: Path | None = option("Folder for the pages and the JSON. [default: NAMES-comparison]")
+
+
+@command
+def evaluate(given: Evaluate) -> None:
     """Measure how any classifier treats each group, from a table of its predictions."""
-    with explained():
-        from debias.pipeline.evaluating import Columns, Request, write_evaluation
-        from debias.report.terminal import evaluation_lines
+    from debias.pipeline import reports
+    from debias.report.terminal import evaluation_lines
 
-        columns = Columns(
-            label=label, prediction=prediction, groups=tuple(listed(attributes)), score=score,
-            subject=subject, sample=sample,
-        )  # fmt: skip
-        settings: dict[str, Any] = {
-            "margin": margin, "level": level, "noise": noise, "minimum": minimum,
-            "suppress_below": suppress_below, "positive": positive,
-            "reference": pairs("--reference-group", reference_group) or None,
-            "metrics": listed(metrics) if metrics else None,
-            "sources": dict.fromkeys(listed(attributes), source),
-            "declared": {
-                name: values.split("|") for name, values in pairs("--declare", declare).items()
-            },
-        }  # fmt: skip
-        folder = out or Path(f"{predictions.stem}-evaluation")
-        request = Request(table=predictions, columns=columns, settings=settings)
-        found = write_evaluation(request, folder)
-        for line in evaluation_lines(found.to_dict()):
-            console.print(line, highlight=False, soft_wrap=isinstance(line, str))
-        say(f"\nPage: {folder / 'evaluation.html'}")
-        say(f"Numbers: {folder / 'evaluation.json'}")
-        say(f"Next: open the page; compare a later version with: debias compare {folder} FOLDER")
+    groups = listed(given.attributes)
+    columns = reports.Columns(
+        label=given.label, prediction=given.prediction, groups=tuple(groups), score=given.score,
+        subject=given.subject, sample=given.sample,
+    )  # fmt: skip
+    declared = pairs("--declare", given.declare)
+    settings = given.settings() | {
+        "noise": given.noise, "minimum": given.minimum, "suppress_below": given.suppress_below,
+        "positive": given.positive,
+        "metrics": listed(given.metrics) if given.metrics else None,
+        "sources": dict.fromkeys(groups, given.source),
+        "declared": {name: values.split("|") for name, values in declared.items()},
+    }  # fmt: skip
+    folder = given.out or Path(f"{given.predictions.stem}-evaluation")
+    request = reports.Request(table=given.predictions, columns=columns, settings=settings)
+    show(evaluation_lines(reports.write_evaluation(request, folder).to_dict()))
+    say(f"\nPage: {folder / reports.PAGE}")
+    say(f"Numbers: {folder / reports.NUMBERS}")
+    say(f"Next: open the page; compare a later version with: debias compare {folder} FOLDER")
+
+
+@command
+def compare(given: Compare) -> None:
+    """Before and after on the same images: what changed, for whom, and who was harmed."""
+    from debias.pipeline.reports import COMPARED, compare_places, folder_name, write_comparison
+    from debias.report.terminal import comparison_lines
+
+    found = compare_places(given.before, given.after, given.settings())
+    folder = given.out or Path(folder_name(given.before, given.after))
+    pages = write_comparison(found, folder)
+    for name, one in found.items():
+        show(comparison_lines(name, one.to_dict()))
+    for page in pages:
+        say(f"Page: {page}")
+    say(f"Numbers: {folder / COMPARED}")
+    say("Next: open the page; it begins with the groups that were harmed, if there are any.")

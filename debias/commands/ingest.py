@@ -1,73 +1,41 @@
-"""What ``debias ingest`` takes and prints."""
+"""``debias ingest``."""
 
 import os
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from debias.commands.options import (
-    Attributes,
-    Label,
-    Layout,
-    Overrides,
-    Size,
-    Subject,
-    TableFile,
-    asked,
-    reading,
-)
-from debias.commands.screen import Bars, console, explained, say
+from debias.commands.options import Images, argument, command, option
+from debias.commands.screen import Bars, say, show
 
 
-def ingest(  # noqa: PLR0913 (the options of one command)
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Folder of images, a public data set, .tar shards, an .h5 file, or a recipe.",
-        ),
-    ],
-    label: Label = None,
-    attributes: Attributes = None,
-    table: TableFile = None,
-    subject: Subject = None,
-    layout: Layout = None,
-    size: Size = None,
-    set_: Overrides = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Store to make or continue. [default: stores/NAME]"),
-    ] = None,
-    retry: Annotated[
-        bool,
-        typer.Option("--retry", help="Read again what took too long or ran out of memory."),
-    ] = False,
-) -> None:
+class Ingest(Images):
+    """What it takes."""
+
+    source: Path = argument(
+        "Folder of images, a public data set, .tar shards, an .h5 file, or a recipe.", "SOURCE"
+    )
+    out: Path | None = option("Store to make or continue. [default: stores/NAME]", "FOLDER")
+    retry: bool = option("Read again what took too long or ran out of memory.", default=False)
+
+
+@command
+def ingest(given: Ingest) -> None:
     """Decode a collection of faces once, safely, and account for everything left out.
 
     Stopped at any time, the same command goes on; after a change it decodes only what is new.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with explained():
-        from debias.pipeline import ingest as ingesting
-        from debias.report.ingest_terminal import ingest_lines
+    from debias.pipeline.ingest import NUMBERS, PAGE, make_store, next_step
+    from debias.pipeline.source import store_recipe
+    from debias.report.ingest_findings import summary
+    from debias.report.terminal import lines
 
-        request = ingesting.Request(
-            source=source,
-            data=reading(layout, table, subject),
-            recipe=asked(label, attributes, size),
-            overrides=set_ or [],
-            out=out,
-            retry=retry,
-        )
-        with Bars() as bars:
-            found = ingesting.ingest(request, bars)
-        say(f"{source} was read as data set {found.recipe.data.name!r} (--layout names another).")
-        for line in ingest_lines(found.document):
-            console.print(line, highlight=False, soft_wrap=isinstance(line, str))
-        for note in found.notes:
-            say(f"* {note}")
-        say(f"\nPage: {found.folder / ingesting.PAGE}")
-        say(f"Numbers: {found.folder / ingesting.NUMBERS}")
-        say(f"Next: open the page; {ingesting.next_step(found)}")
+    recipe = store_recipe(given.request(given.source))
+    with Bars() as bars:
+        found = make_store(recipe, given.out, bars, retry=given.retry)
+    say(f"{given.source} was read as data set {recipe.data.name!r} (--layout names another).")
+    show(lines(summary(found.document)))
+    for note in found.notes:
+        say(f"* {note}")
+    say(f"\nPage: {found.folder / PAGE}")
+    say(f"Numbers: {found.folder / NUMBERS}")
+    say(f"Next: open the page; {next_step(found)}")

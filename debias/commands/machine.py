@@ -59,7 +59,7 @@ class Finding:
 
 
 def examine_machine(
-    place: Path, *, deep: bool = False, images: int | None = None, size: int = 64
+    place: Path, deep: bool = False, images: int | None = None, size: int = 64
 ) -> Iterator[Finding]:
     """Look at everything that runs depend on.
 

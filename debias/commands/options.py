@@ -1,104 +1,138 @@
-"""Options that mean the same in several commands, each written once."""
+"""How options are written down, each once, and how a command line is read."""
 
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from debias.commands.screen import listed, named
+from debias.commands.screen import explained, remark
 
-Layout = Annotated[
-    str | None,
-    typer.Option(
-        "--layout", metavar="NAME", help="How SOURCE is to be read. [default: recognised]"
-    ),
-]
-TableFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--table", metavar="FILE", help="CSV or Parquet, one row per image, column `path`."
-    ),
-]
-Label = Annotated[
-    str | None,
-    typer.Option("--label", metavar="COLUMN", help="What a classifier predicts: two values."),
-]
-Attributes = Annotated[
-    str | None,
-    typer.Option(
-        "--attributes",
-        metavar="COLUMN,...",
-        help="Annotated groups, by which results are broken down.",
-    ),
-]
-Subject = Annotated[
-    str | None,
-    typer.Option("--subject", metavar="COLUMN", help="Who is shown (with --table): one split."),
-]
-Size = Annotated[
-    int | None,
-    typer.Option("--size", metavar="PIXELS", help="Side of the images, 16 to 512. [default: 64]"),
-]
-Reference = Annotated[
-    Path | None,
-    typer.Option(
-        "--reference", metavar="FOLDER", help="Images that the data should look like; unlabelled."
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting; repeat."),
-]
-RunOut = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="FOLDER", help="By default runs/NAME. Continued if it is there."),
-]
-Replace = Annotated[
-    bool,
-    typer.Option("--replace", help="Use the folder of another recipe; its report is deleted."),
-]
-ReferenceGroups = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--reference-group",
-        metavar="COLUMN=VALUE",
-        help="Group that the others are compared with; repeat. [default: all pairs]",
-    ),
-]
-Margin = Annotated[
-    float | None,
-    typer.Option(
-        "--margin",
-        metavar="SHARE",
-        help="Largest difference that does not matter, between 0 and 1; 0.05 is 5 points.",
-    ),
-]
-Level = Annotated[
-    float,
-    typer.Option("--level", metavar="SHARE", help="Level of the intervals, between 0 and 1."),
-]
+if TYPE_CHECKING:
+    from debias.pipeline.source import Request
+
+T = TypeVar("T")
 
 
-def reading(layout: str | None, table: Path | None, subject: str | None) -> dict[str, Any]:
-    """How images are to be read, as settings of the data set."""
-    return named({"name": layout, "table": table and str(table), "subject_column": subject})
+class Options:
+    """What a command takes: one annotated attribute an option, made by the functions below."""
+
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 (as Typer has read it)
+        vars(self).update(given)
 
 
-def asked(
-    label: str | None, attributes: str | None, size: int | None, reference: Path | None = None
-) -> dict[str, Any]:
-    """What else the options say, as settings of a recipe by their full name."""
-    settings = {
-        "label": label,
-        "attributes": listed(attributes) if attributes is not None else None,
-        "image_size": size,
-        "reference.data": images(reference),
-    }
-    return named(settings)
+def argument(help_: str, metavar: str | None = None, default: object = ...) -> Any:  # noqa: ANN401
+    """One that is known by its place; without a default it must be given."""
+    return typer.Argument(default, metavar=metavar, help=help_)
 
 
-def images(place: Path | None) -> dict[str, Any] | None:
-    """Settings of an unlabelled second set of images."""
-    from debias.datasets.recognition import recognised
+def option(
+    help_: str,
+    metavar: str | None = None,
+    default: object = None,
+    name: str = "",
+    **more: Any,  # noqa: ANN401 (of Typer)
+) -> Any:  # noqa: ANN401 (whatever the attribute is annotated with)
+    """One that is known by its name, which is that of the attribute unless another is given."""
+    return typer.Option(default, *filter(None, [name]), metavar=metavar, help=help_, **more)
 
-    return recognised(place, {}) if place else None
+
+def command(function: Callable[[T], None]) -> Callable[..., None]:
+    """As Typer wants it, with a parameter for each option; errors become one paragraph."""
+    kind = get_type_hints(function)["given"]
+    hints = get_type_hints(kind)
+    parameters = []
+    for name, hint in hints.items():
+        about = getattr(kind, name)
+        if hint is bool and not about.param_decls:  # no --no-NAME beside it
+            about.param_decls = (f"--{name.replace('_', '-')}",)
+        how = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, how, default=about, annotation=hint))
+
+    @wraps(function)
+    def run(**given: Any) -> None:  # noqa: ANN401
+        with explained():
+            function(kind(**given))
+
+    run.__annotations__ = hints
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+class Images(Options):
+    """How images are to be read, and what is asked of them."""
+
+    label: str | None = option("What a classifier predicts: two values.", "COLUMN")
+    attributes: str | None = option(
+        "Annotated groups, by which results are broken down.", "COLUMN,..."
+    )
+    table: Path | None = option("CSV or Parquet, one row per image, column `path`.", "FILE")
+    subject: str | None = option("Who is shown (with --table): one split.", "COLUMN")
+    layout: str | None = option("How SOURCE is to be read. [default: recognised]", "NAME")
+    size: int | None = option("Side of the images, 16 to 512. [default: 64]", "PIXELS")
+    set_: list[str] | None = option(
+        "Override one setting; repeat.", "SECTION.KEY=VALUE", name="--set"
+    )
+
+    def request(self, source: Path | None) -> "Request":
+        from debias.pipeline.source import Request, options
+
+        return Request(source=source, overrides=self.set_ or [], **options(vars(self)))
+
+
+class Referenced(Images):
+    """With images to compare with."""
+
+    reference: Path | None = option("Images that the data should look like; unlabelled.", "FOLDER")
+
+
+class InFolder(Options):
+    """What works in a run folder."""
+
+    out: Path | None = option("By default runs/NAME. Continued if it is there.", "FOLDER")
+    replace: bool = option(
+        "Use the folder of another recipe; its report is deleted.", default=False
+    )
+
+
+class Group(TyperGroup):
+    """The command with its subcommands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 (of typer or of click)
+        return _flags_bare(super().get_params(ctx))
+
+
+class Command(TyperCommand):
+    """A subcommand; ``renamed`` has the new spelling of each old option."""
+
+    renamed: Mapping[str, str] = {}
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
+        return _flags_bare(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        return super().parse_args(ctx, [self._current(argument) for argument in args])
+
+    def _current(self, argument: str) -> str:
+        option, separator, value = argument.partition("=")
+        if option not in self.renamed:
+            return argument
+        remark(f"Note: {option} is now called {self.renamed[option]}; the old spelling works.")
+        return self.renamed[option] + separator + value
+
+
+def renaming(**old: str) -> type[Command]:
+    """A subcommand some of whose options were called otherwise: ``old="new"``, without dashes."""
+    renamed = {f"--{name}": f"--{new}" for name, new in old.items()}
+    return type("Renaming", (Command,), {"renamed": renamed})
+
+
+def _flags_bare(params: list[Any]) -> list[Any]:
+    """Without `<bool>` in the help, which reads as if a flag took a value."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params

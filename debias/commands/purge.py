@@ -1,29 +1,29 @@
-"""What ``debias purge`` takes and prints."""
+"""``debias purge``."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from debias.commands.screen import explained, say
+from debias.commands.options import Options, argument, command, option
+from debias.commands.screen import say
 
 
-def purge(
-    subject: Annotated[str, typer.Argument(help="A subject_id, as the data set names people.")],
-    folders: Annotated[list[Path], typer.Argument(help="Run folders, stores, or folders of them.")],
-    image: Annotated[
-        bool, typer.Option("--image", help="SUBJECT is a sample_id: only this image goes.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be removed; change nothing.")
-    ] = False,
-) -> None:
+class Purge(Options):
+    """What it takes."""
+
+    subject: str = argument("A subject_id, as the data set names people.")
+    folders: list[Path] = argument("Run folders, stores, or folders of them.")
+    image: bool = option("SUBJECT is a sample_id: only this image goes.", default=False)
+    dry_run: bool = option("Say what would be removed; change nothing.", default=False)
+
+
+@command
+def purge(given: Purge) -> None:
     """Take a person out of stores, latents, weights, predictions, pages and tracked runs."""
-    with explained():
-        from debias.pipeline.purging import purge as purge_person
+    from debias.pipeline.purging import purge as purge_person
 
-        found = purge_person(subject, folders, sample=image, dry_run=dry_run)
-        for line in found.lines():
-            say(line)
-        if not (found.complete or dry_run):
-            raise typer.Exit(4)
+    found = purge_person(given.subject, given.folders, sample=given.image, dry_run=given.dry_run)
+    for line in found.lines():
+        say(line)
+    if not (found.complete or given.dry_run):
+        raise typer.Exit(4)

@@ -1,4 +1,4 @@
-"""What ``debias run`` takes and prints."""
+"""``debias run``, and ``debias init``, which writes down the recipe that it would work on."""
 
 import dataclasses
 import os
@@ -6,47 +6,33 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from debias.commands.options import (
-    Attributes,
-    Label,
-    Layout,
-    Overrides,
-    Reference,
-    Replace,
-    RunOut,
-    Size,
-    Subject,
-    TableFile,
-    asked,
-    reading,
-)
-from debias.commands.screen import Bars, console, explained, say
+from debias.commands.options import InFolder, Referenced, argument, command, option
+from debias.commands.screen import Bars, say, show
 
 
-def run(  # noqa: PLR0913 (the options of one command)
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Recipe (.yaml), or your images: a folder, a store of `debias ingest`, a public "
-            "data set, .tar shards or an .h5 file. Without one: the demo.",
-        ),
-    ] = None,
-    label: Label = None,
-    attributes: Attributes = None,
-    table: TableFile = None,
-    subject: Subject = None,
-    layout: Layout = None,
-    reference: Reference = None,
-    size: Size = None,
-    set_: Overrides = None,
-    out: RunOut = None,
-    replace: Replace = False,
-) -> None:
+class Run(InFolder, Referenced):
+    """What ``debias run`` takes."""
+
+    source: Path | None = argument(
+        "Recipe (.yaml), or your images: a folder, a store of `debias ingest`, a public data set, "
+        ".tar shards or an .h5 file. Without one: the demo.", "SOURCE", None,
+    )  # fmt: skip
+
+
+class Init(Referenced):
+    """What ``debias init`` takes."""
+
+    source: Path | None = argument(
+        "Images, as for `debias run`, or the name of a shipped recipe. Without one: the template "
+        "for a folder with a table.", "SOURCE", None,
+    )  # fmt: skip
+    out: Path | None = option("Recipe to write. [default: NAME.yaml]", "FILE")
+
+
+@command
+def run(given: Run) -> None:
     """Train, weigh, retrain and compare; writes report.html and report.json.
 
     A second run of the same recipe into the same folder reuses every finished stage. Of images,
@@ -54,50 +40,56 @@ def run(  # noqa: PLR0913 (the options of one command)
     """
     # Set before torch is loaded: threads that spin while they wait make a busy machine crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with explained():
-        from debias.pipeline import mitigate, open_run
-        from debias.pipeline.source import RECIPE, Request, recipe_text, run_recipe
-        from debias.tracking.tracker import choose_tracking
+    from debias.pipeline import mitigate, open_run
+    from debias.pipeline.source import RECIPE, recipe_text, run_recipe
+    from debias.tracking.tracker import choose_tracking
 
-        request = Request(
-            source=source,
-            data=reading(layout, table, subject),
-            recipe=asked(label, attributes, size, reference),
-            overrides=set_ or [],
-        )
-        recipe = run_recipe(request)
-        folder = out or Path("runs") / recipe.name
-        with Bars() as bars:
-            opened = open_run(recipe, folder, progress=bars, replace=replace)
-            if request.images is not None:
-                (folder / RECIPE).write_text(recipe_text(recipe), encoding="utf-8")
-            tracking = choose_tracking(recipe.tracking, folder.parent)
-            typed = shlex.join(["debias", *sys.argv[1:]])
-            document = mitigate(dataclasses.replace(opened, command=typed).with_tracking(tracking))
-        _show(document, folder, bars.kept)
+    request = given.request(given.source)
+    recipe = run_recipe(request)
+    folder = given.out or Path("runs") / recipe.name
+    with Bars() as bars:
+        opened = open_run(recipe, folder, progress=bars, replace=given.replace)
         if request.images is not None:
-            say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
-        say(f"Next: open the report; group by group: debias compare {folder}")
+            (folder / RECIPE).write_text(recipe_text(recipe), encoding="utf-8")
+        tracking = choose_tracking(recipe.tracking, folder.parent)
+        typed = shlex.join(["debias", *sys.argv[1:]])
+        document = mitigate(dataclasses.replace(opened, command=typed).with_tracking(tracking))
+    bars.tell_kept()
+    _show(document, folder)
+    if request.images is not None:
+        say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
+    say(f"Next: open the report; group by group: debias compare {folder}")
 
 
-def _show(document: Mapping[str, Any], folder: Path, kept: list[str]) -> None:
+def _show(document: Mapping[str, Any], folder: Path) -> None:
     from debias.report.terminal import run_lines
 
-    if kept:
-        console.print(f"Reused {len(kept)} finished stages: {', '.join(kept)}.", highlight=False)
     set_aside = document["data"]["set_aside"]["count"]
     if set_aside:
         files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
-        console.print(f"{files} set aside; the report says why.", highlight=False)
-    for line in run_lines(document):
-        console.print(line, highlight=False, soft_wrap=isinstance(line, str))
-    console.print(f"\nReport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-    console.print(f"Numbers: {folder / 'report.json'}", highlight=False, soft_wrap=True)
+        say(f"{files} set aside; the report says why.")
+    show(run_lines(document))
+    say(f"\nReport: {folder / 'report.html'}")
+    say(f"Numbers: {folder / 'report.json'}")
     link = document["run"]["mlflow"]
-    if link:
+    if link and not link.startswith("http"):
         experiment = document["run"]["config"]["tracking"]["experiment"]
         named = "" if experiment == "debias" else f" --experiment {experiment}"
-        there = (
-            link if link.startswith("http") else f"debias ui --folder {Path(link).parent}{named}"
-        )
-        console.print(f"MLflow: {there}", highlight=False, soft_wrap=True)
+        link = f"debias ui --folder {Path(link).parent}{named}"
+    if link:
+        say(f"MLflow: {link}")
+
+
+@command
+def init(given: Init) -> None:
+    """Write a commented recipe that runs as it is, to edit and to schedule."""
+    from debias.pipeline.source import write_new
+
+    written, ready = write_new(given.request(given.source), given.out)
+    name = shlex.quote(str(written))
+    say(f"Recipe: {name}")
+    if not ready:
+        say(f"Next: put your own paths and columns into {name}; then:")
+    say(f"Run it: debias run {name}")
+    say(f"Audit without labels: debias audit {name}")
+    say(f'Schedule it: debias schedule {name} --cron "0 3 * * *"')

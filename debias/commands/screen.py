@@ -1,8 +1,8 @@
 """What every command shares: the console, progress bars, errors as one paragraph."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from debias.errors import PipelineError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from debias.tracking.progress import Advance
 
 # Names of files and groups are printed as they are: ":b:" is no picture.
@@ -53,10 +55,9 @@ class Bars:
     def note(self, text: str) -> None:
         say(f"Note: {text}")
 
-
-def named(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that were given."""
-    return {name: value for name, value in settings.items() if value is not None}
+    def tell_kept(self) -> None:
+        if self.kept:
+            say(f"Reused {len(self.kept)} finished stages: {', '.join(self.kept)}.")
 
 
 def listed(text: str) -> list[str]:
@@ -80,6 +81,12 @@ def pairs(option: str, given: list[str] | None) -> dict[str, str]:
 
 def say(text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show(lines: Iterable["str | Table"]) -> None:
+    """Print what the rooms of the report make of a document."""
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=isinstance(line, str))
 
 
 def remark(text: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from debias.flows.audit_summary import as_markdown
 from debias.flows.recipes import AuditedRecipe, audit_recipe, named
+from debias.flows.summary import audit_as_markdown
 from debias.flows.tasks import artifact_key, plainly, walked
 from debias.pipeline import AUDIT
 
@@ -36,7 +36,7 @@ def audit_faces(
     chosen = audit_recipe(recipe, changes, config)
     document = walked(AUDIT, chosen, out or str(Path("runs") / chosen.name))
     key = artifact_key("audit-faces", chosen.name)
-    create_markdown_artifact(as_markdown(document), key=key, description="Who is missing")
+    create_markdown_artifact(audit_as_markdown(document), key=key, description="Who is missing")
     return [verdict["sentence"] for verdict in document["verdicts"]]
 
 

@@ -3,11 +3,22 @@
 from debias.models.classifiers import Classifier, ConvClassifier, PooledClassifier, ResNet18
 from debias.models.embeddings import Embeddings
 from debias.models.encoder import Encoder
-from debias.models.pretrained import ImageEncoder, Pretrained, SampleIndex
-from debias.models.vae import ConvVAE, ConvVAENetwork, Posterior
+from debias.models.representation import Decodes, Encodes, Explains, Finds, Representation
+from debias.models.vae import ConvVAE
+from debias.plugins import Registry
 
-REPRESENTATIONS = {"conv_vae": ConvVAE, "embeddings": Embeddings, "encoder": Encoder}
-CLASSIFIERS = {"conv": ConvClassifier, "pooled": PooledClassifier, "resnet18": ResNet18}
+REPRESENTATIONS = Registry(
+    "representation",
+    {"conv_vae": ConvVAE, "embeddings": Embeddings, "encoder": Encoder},
+    group="debias.representations",
+    asks=("trained", "by_id", "identity", "build", "open"),
+)
+CLASSIFIERS = Registry(
+    "classifier",
+    {"conv": ConvClassifier, "pooled": PooledClassifier, "resnet18": ResNet18},
+    group="debias.classifiers",
+    asks=("build",),
+)
 
 __all__ = [
     "CLASSIFIERS",
@@ -15,13 +26,13 @@ __all__ = [
     "Classifier",
     "ConvClassifier",
     "ConvVAE",
-    "ConvVAENetwork",
+    "Decodes",
     "Embeddings",
     "Encoder",
-    "ImageEncoder",
+    "Encodes",
+    "Explains",
+    "Finds",
     "PooledClassifier",
-    "Posterior",
-    "Pretrained",
+    "Representation",
     "ResNet18",
-    "SampleIndex",
 ]

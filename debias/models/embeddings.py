@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,21 @@ from jaxtyping import Float, Int64, Shaped
 from pydantic import Field
 
 from debias.errors import DataError
-from debias.models.pretrained import digest
-from debias.plugins import Settings
+from debias.models.representation import Representation, digest
 from debias.storage.embeddings import read_embeddings
 
 NAMED = 5  # examples in a message
 
 
-class Embeddings(Settings):
+class Embeddings(Representation):
     """Embeddings made elsewhere, one row per sample; see :mod:`debias.storage.embeddings`.
 
     An id of the file is the ``sample_id`` of a sample or the path of its image: in full, relative
     to the data folder, or any ending of it that still tells all samples apart.
     """
+
+    trained: ClassVar[bool] = False
+    by_id: ClassVar[bool] = True
 
     name: Literal["embeddings"] = "embeddings"
     file: Path = Field(description="A .npy, .npz, .parquet or .csv file with one row per sample.")
@@ -43,7 +45,7 @@ class Embeddings(Settings):
         "that are numbered alike.",
     )
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
         """Contents of the files.
 
         Raises:

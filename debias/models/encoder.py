@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeGuard
+from typing import Any, ClassVar, Literal, TypeGuard
 
 import torch
 from jaxtyping import Float
@@ -18,8 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from debias.errors import DataError
-from debias.models.pretrained import digest, require_file
-from debias.plugins import Settings
+from debias.models.representation import Representation, digest, require_file
 
 Network = Callable[[Tensor], object]
 EXPORTED = ".pt2"
@@ -27,7 +26,7 @@ EXPORTED = ".pt2"
 CODE = ("data/aotinductor/", "data/constants/custom_obj_", "data/constants/opaque_obj_")
 
 
-class Encoder(Settings):
+class Encoder(Representation):
     """A network made elsewhere, called on float RGB images (B, 3, H, W) in [0, 1].
 
     ``.pt2`` files are read as ``torch.export.save`` wrote them, all others as ``torch.jit.save``
@@ -37,6 +36,8 @@ class Encoder(Settings):
     An encoder is a program: use files that you trust. Pickled Python objects and compiled
     libraries are refused, but torch itself evaluates the shape expressions of an exported program.
     """
+
+    trained: ClassVar[bool] = False
 
     name: Literal["encoder"] = "encoder"
     file: Path = Field(description="A TorchScript file or a .pt2 file of torch.export.")
@@ -55,7 +56,7 @@ class Encoder(Settings):
     )
     batch_size: int = Field(default=64, ge=1, description="Images at once.")
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
         """All settings, and the content of the file in place of its path.
 
         Raises:

@@ -12,9 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
-from debias.models import ConvVAENetwork
 from debias.models.encoding import require_eval
-from debias.models.vae import kl_to_standard_normal
+from debias.models.representation import Decodes, Explains
 from debias.training.batches import Batch
 from debias.training.device import Compute
 from debias.types import Latents
@@ -24,7 +23,7 @@ EDGE = 0.05  # share of the points beyond each edge of the manifold grid
 
 
 def decode(
-    network: ConvVAENetwork, z: Float[np.ndarray, "n k"], compute: Compute
+    network: Decodes, z: Float[np.ndarray, "n k"], compute: Compute
 ) -> UInt8[np.ndarray, "n H W C"]:
     """The expected image at each place of the latent space."""
     require_eval(network)
@@ -36,23 +35,23 @@ def decode(
 
 
 def reconstruct(
-    network: ConvVAENetwork, images: Float[Tensor, "B C H W"], compute: Compute
+    network: Decodes, images: Float[Tensor, "B C H W"], compute: Compute
 ) -> UInt8[np.ndarray, "B H W C"]:
     """Decoded posterior means."""
     require_eval(network)
     with torch.inference_mode(), compute.autocast():
-        return _pixels(network.decode(network.encode(images).mean))
+        return _pixels(network.decode(network.encode(images)[0]))
 
 
 def prior_samples(
-    network: ConvVAENetwork, count: int, generator: np.random.Generator, compute: Compute
+    network: Decodes, size: tuple[int, int], generator: np.random.Generator, compute: Compute
 ) -> UInt8[np.ndarray, "count H W C"]:
-    """Decoded draws from the prior N(0, I): what the model makes of pure chance."""
-    return decode(network, generator.standard_normal((count, network.settings.latent_dim)), compute)
+    """Decoded draws from the prior N(0, I), ``size`` (count, k): what it makes of pure chance."""
+    return decode(network, generator.standard_normal(size), compute)
 
 
 def posterior_samples(
-    network: ConvVAENetwork,
+    network: Decodes,
     latents: Latents,
     count: int,
     generator: np.random.Generator,
@@ -74,7 +73,7 @@ def posterior_samples(
 
 
 def walk(
-    network: ConvVAENetwork,
+    network: Decodes,
     start: Float[np.ndarray, " k"],
     end: Float[np.ndarray, " k"],
     steps: int,
@@ -97,7 +96,7 @@ def walk(
 
 
 def walk_into(
-    network: ConvVAENetwork,
+    network: Decodes,
     mean: Float[np.ndarray, "n k"],
     inside: Bool[np.ndarray, " n"],
     steps: int,
@@ -115,7 +114,7 @@ def walk_into(
 
 
 def along(
-    network: ConvVAENetwork,
+    network: Decodes,
     mean: Float[np.ndarray, "n k"],
     direction: Float[np.ndarray, " k"],
     compute: Compute,
@@ -135,7 +134,7 @@ def along(
 
 
 def traverse(
-    network: ConvVAENetwork,
+    network: Decodes,
     mean: Float[np.ndarray, "n k"],
     dimensions: Iterable[int],
     compute: Compute,
@@ -147,7 +146,7 @@ def traverse(
 
 
 def manifold(
-    network: ConvVAENetwork, mean: Float[np.ndarray, "n k"], side: int, compute: Compute
+    network: Decodes, mean: Float[np.ndarray, "n k"], side: int, compute: Compute
 ) -> UInt8[np.ndarray, "rows side H W C"]:
     """A sheet of decoded places: columns along the first axis, rows along the second, upwards.
 
@@ -202,7 +201,7 @@ def attribute_vector(
 
 
 def shifted(
-    network: ConvVAENetwork,
+    network: Decodes,
     mean: Float[np.ndarray, "m k"],
     vector: Float[np.ndarray, " k"],
     strengths: Sequence[float],
@@ -214,7 +213,7 @@ def shifted(
 
 
 def nats(
-    network: ConvVAENetwork, batches: Iterable[Batch], compute: Compute
+    network: Explains, batches: Iterable[Batch], compute: Compute
 ) -> Float64[np.ndarray, " n"]:
     """Negative ELBO of every image: larger is explained worse. May be negative for a Gaussian.
 
@@ -225,7 +224,7 @@ def nats(
     """
     require_eval(network)
     with torch.inference_mode(), compute.autocast():
-        parts = [_negative_elbo(network, batch.image) for batch in batches]
+        parts = [network.nats(batch.image) for batch in batches]
     return torch.cat(parts).cpu().numpy().astype(np.float64)
 
 
@@ -239,14 +238,6 @@ def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
     spread = latents.log_var.astype(np.float64)
     terms = np.square(latents.mean, dtype=np.float64) + np.exp(spread) - 1 - spread
     return 0.5 * terms.mean(axis=0)
-
-
-def _negative_elbo(
-    network: ConvVAENetwork, images: Float[Tensor, "B C H W"]
-) -> Float[Tensor, " B"]:
-    posterior = network.encode(images)
-    unexplained = network.reconstruction(images, network.decode(posterior.mean))
-    return unexplained + kl_to_standard_normal(posterior)
 
 
 def _centre(mean: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, " k"]:

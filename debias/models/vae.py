@@ -4,19 +4,23 @@
 """
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from debias.errors import ConfigError
+from debias.density import ACTIVE_VARIANCE
+from debias.errors import ConfigError, DivergedLossError, PosteriorCollapseError
 from debias.models.blocks import strided
-from debias.plugins import Settings
+from debias.models.representation import Representation
 from debias.training.batches import Batch
 
 LOG_VAR_LIMIT = 15.0
+MOST_SATURATED = 0.05
 SMALLEST_VARIANCE = (0.5 / 255) ** 2  # half a grey level: finer differences are rounding
 
 
@@ -31,7 +35,7 @@ class Posterior(NamedTuple):
         return self.mean + torch.exp(0.5 * self.log_var) * torch.randn_like(self.mean)
 
 
-class ConvVAE(Settings):
+class ConvVAE(Representation):
     """Settings of the convolutional VAE; the default size is that of the DB-VAE teaching lab.
 
     Reference:
@@ -69,7 +73,7 @@ class ConvVAENetwork(nn.Module):
 
     def __init__(self, settings: ConvVAE, image_size: int) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.pixels = settings, 3 * image_size**2
         width, side = settings.width, image_size // 16
         flat = 6 * width * side * side
         self.encoder = nn.Sequential(
@@ -145,6 +149,22 @@ class ConvVAENetwork(nn.Module):
         constant = 0.5 * torch.log(2 * math.pi * self.sigma2)
         return squared.sum(1) / (2 * self.sigma2) + constant * squared.shape[1]
 
+    def nats(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
+        """Negative ELBO of each image, with the expectation taken at the posterior mean."""
+        posterior = self.encode(images)
+        unexplained = self.reconstruction(images, self.decode(posterior.mean))
+        return unexplained + kl_to_standard_normal(posterior)
+
+    def figures(
+        self, losses: Mapping[str, float], mean: Float[np.ndarray, "n k"]
+    ) -> dict[str, float | int | None]:
+        """See :func:`vae_figures`; refuses a network that learned nothing."""
+        continuous = self.settings.likelihood != "bernoulli"
+        sigma = float(self.sigma2) ** 0.5 if continuous else None
+        found = vae_figures(losses, mean, self.pixels, sigma)
+        check_vae(found)
+        return found
+
     def _follow(self, mean_squared_error: Tensor) -> None:
         """Keep sigma^2 at its optimum, the mean squared error (Rybkin et al. 2021, eq. 5).
 
@@ -158,6 +178,49 @@ def kl_to_standard_normal(posterior: Posterior) -> Float[Tensor, " B"]:
     """KL(q(z|x) || N(0, I)) in nats, summed over dimensions (Kingma & Welling 2014, app. B)."""
     mean, log_var = posterior
     return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
+
+
+def vae_figures(
+    losses: Mapping[str, float], mean: Float[np.ndarray, "n k"], pixels: int, sigma: float | None
+) -> dict[str, float | int | None]:
+    """What is always reported of a VAE: nats per image, bits per dimension, active units.
+
+    Bits per dimension count 256 grey levels: a density over [0, 1] is log2(256) = 8 bits above
+    the probability of a level.
+    """
+    elbo = -(losses["reconstruction"] + losses["kl"])
+    continuous = sigma is not None
+    return {
+        "elbo": elbo,
+        "reconstruction": losses["reconstruction"],
+        "kl": losses["kl"],
+        "bits_per_dimension": -elbo / (pixels * np.log(2)) + (8 if continuous else 0),
+        "active_units": int((np.var(mean, axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum()),
+        "latent_dim": mean.shape[1],
+        "saturated_log_var": losses["saturated"],
+        "sigma": sigma,
+    }
+
+
+def check_vae(figures: Mapping[str, float | int | None]) -> None:
+    """Refuse a network whose loss is finite but which learned nothing.
+
+    Raises:
+        PosteriorCollapseError: No latent dimension is active.
+        DivergedLossError: More than 5 % of the log-variances stand at their bound.
+    """
+    if not figures["active_units"]:
+        raise PosteriorCollapseError(
+            f"0 of {figures['latent_dim']} latent dimensions are active (variance of the mean "
+            "above 0.01): the latents say nothing about the images; lower representation.model.beta"
+            " or train longer"
+        )
+    saturated = figures["saturated_log_var"] or 0.0
+    if saturated > MOST_SATURATED:
+        raise DivergedLossError(
+            f"{saturated:.1%} of the log-variances stand at their bound (limit "
+            f"{MOST_SATURATED:.0%}): training has diverged; lower the learning rate"
+        )
 
 
 def _up(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:

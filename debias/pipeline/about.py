@@ -3,9 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from debias.ingesting import read_quarantine
 from debias.ingesting.build import QUARANTINE
-from debias.models import Pretrained
+from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.job import Job, Run
 from debias.pipeline.parts import Stages
 from debias.plugins import dump
@@ -105,8 +104,9 @@ def about_representation(job: Job, representation: Artifact) -> dict[str, Any]:
     figures: dict[str, Any] = representation.read_json("figures.json")
     recipe = job.config.representation
     about: dict[str, Any] = {"name": recipe.model.name}
-    if isinstance(recipe.model, Pretrained):
-        about |= {"trained": False, "file": recipe.model.file.name}
-    else:
+    if recipe.model.trained:
         about |= {"trained": True, "epochs": recipe.training.epochs}
+    else:
+        file = getattr(recipe.model, "file", None)
+        about |= {"trained": False, "file": file.name if file else recipe.model.name}
     return about | figures

@@ -11,11 +11,11 @@ from jaxtyping import Float64, Int64
 
 from debias import __version__
 from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
-from debias.auditing.latent_pages import anomalies
+from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity, compares
 from debias.ingesting.build import ACCOUNT
-from debias.models import ConvVAENetwork, Pretrained
+from debias.models import Decodes, Explains
 from debias.models import galleries as generation
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
@@ -98,24 +98,27 @@ def _build(work: Work[Job], tracker: Tracker) -> Files:
     if network is not None:
         pages = drawn_by_the_model(job, network, Placed(store=store, latents=latents), report, nats)
         drawn = pages.arrays
-        document |= {"latent_pages": pages.section, "anomalies": anomalies(store.ids(rows), nats)}
+        document["latent_pages"] = pages.section
+        if nats is not None:
+            document["anomalies"] = anomalies(store.ids(rows), nats)
         document["limits"] = [*document["limits"], *pages.left_out]
     advance("pictures")
     return {IMAGES: report.images, NUMBERS: document, **latents_files(latents), **arrays(**drawn)}
 
 
-def _network(work: Work[Job]) -> ConvVAENetwork | None:
-    """The trained VAE; None where latents come from elsewhere."""
-    if isinstance(work.job.config.representation.model, Pretrained):
+def _network(work: Work[Job]) -> Decodes | None:
+    """The trained network; None where latents come from elsewhere, or it draws nothing."""
+    if not work.job.config.representation.model.trained:
         return None
     opened = load_representation(work.job, work.inputs["representation"])
-    assert isinstance(opened, ConvVAENetwork)
-    return opened
+    return opened if isinstance(opened, Decodes) else None
 
 
 def _nats(
-    job: Job, network: ConvVAENetwork, store: FaceStore, rows: Int64[np.ndarray, " n"]
-) -> Float64[np.ndarray, " n"]:
+    job: Job, network: Decodes, store: FaceStore, rows: Int64[np.ndarray, " n"]
+) -> Float64[np.ndarray, " n"] | None:
+    if not isinstance(network, Explains):
+        return None
     batches = Batches(store, AT_ONCE, job.compute.device).evaluate(rows)
     return generation.nats(network, batches, job.compute)
 

@@ -9,17 +9,15 @@ import pandas as pd
 from jaxtyping import UInt8
 
 from debias.auditing.audit import EARLIER, REFERENCE, Placed
-from debias.auditing.audit_report import AuditReport
-from debias.auditing.latent_pages import latent_pages
-from debias.auditing.sections import listed
+from debias.auditing.audit_report import AuditReport, listed
+from debias.auditing.galleries import latent_pages
 from debias.auditing.subsets import farthest_first
-from debias.models import ConvVAENetwork
+from debias.models import Decodes
 from debias.models import galleries as generation
 from debias.pipeline.job import Job
 from debias.pipeline.representation import faces_may_be_shown
 from debias.pipeline.step import Work
-from debias.report.pictures import shrink
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.pictures import AuditMap, AuditPictures, shrink
 from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.types import FaceStore
 
@@ -44,7 +42,7 @@ class Drawn:
 
 
 def drawn_by_the_model(
-    job: Job, network: ConvVAENetwork, placed: Placed, report: AuditReport, nats: np.ndarray
+    job: Job, network: Decodes, placed: Placed, report: AuditReport, nats: np.ndarray | None
 ) -> Drawn:
     """Every page, and walks along uneven directions and into thin regions."""
     compute, mean = job.compute, placed.latents.mean
@@ -71,21 +69,24 @@ def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -
     """Everything that the page of the audit ``found`` may show; without leave, the map alone."""
     images = pd.read_parquet(found.path / "images.parquet")
     job, store = work.job, work.faces
-    if not faces_may_be_shown(job):
-        return AuditPictures(map=_map(images, store, thumbnails=False))
-    wanted = set(_ids(document))
-    prefixes = {"faces": "", "reference": REFERENCE, "earlier": EARLIER}
+    wanted, allowed = set(_ids(document)), faces_may_be_shown(job)
+    paths: dict[str, str] = {}
     shown: dict[str, UInt8[np.ndarray, "_ _ 3"]] = {}
-    for name, prefix in prefixes.items():
-        artifact = work.inputs.get(name)
-        if artifact is not None and (name == "faces" or _may_be_shown(job, name)):
-            shown |= _faces(load_faces(artifact), prefix, wanted)
+    for name, prefix in {"faces": "", "reference": REFERENCE, "earlier": EARLIER}.items():
+        if name in work.inputs:
+            opened = load_faces(work.inputs[name])
+            paths |= _paths(opened, prefix, wanted, f"{document['data']['place']}/")
+            if allowed and (name == "faces" or _may_be_shown(job, name)):
+                shown |= _faces(opened, prefix, wanted)
+    if not allowed:
+        return AuditPictures(map=_map(images, store, thumbnails=False), paths=paths)
     return AuditPictures(
         faces=shown,
         map=_map(images, store, thumbnails=True),
         pages={str(name): picture for name, picture in _arrays(found, "page-")},
         regions={int(name): picture for name, picture in _arrays(found, "region-")},
         directions={int(name): picture for name, picture in _arrays(found, "direction-")},
+        paths=paths,
     )
 
 
@@ -119,6 +120,16 @@ def _faces(
     ids = prefix + store.samples["sample_id"].astype(str)
     rows = np.flatnonzero(ids.isin(wanted).to_numpy()).astype(np.int64)
     return dict(zip(ids.iloc[rows].tolist(), shrink(store.images[rows]), strict=True))
+
+
+def _paths(store: FaceStore, prefix: str, wanted: set[str], root: str) -> dict[str, str]:
+    """Where the files of images lie, below the root of the data if they do."""
+    if "path" not in store.samples:
+        return {}
+    ids = prefix + store.samples["sample_id"].astype(str)
+    named = ids.isin(wanted)
+    paths = store.samples["path"][named].astype(str).str.removeprefix(root)
+    return dict(zip(ids[named], paths, strict=True))
 
 
 def _map(images: pd.DataFrame, store: FaceStore, *, thumbnails: bool) -> AuditMap:

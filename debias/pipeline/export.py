@@ -2,41 +2,85 @@
 
 Beside the manifest ``NAME.csv`` or ``NAME.parquet``, one line an image to train with, lie
 ``NAME.held-out.csv`` or ``.parquet`` (the images of the other splits, as they are, for testing) and
-``NAME.csv.audit.json`` (how the manifest came about, and a short audit before and after).
+``NAME.csv.audit.json`` (how the manifest came about, and a short audit before and after). Names,
+paths and annotations are written as they are: training code must find them again.
+
+Weights are worked out anew from the latents of the images to choose from. Those of the audit are
+fitted to everything that it looked at, which may include the validation and test images: what is
+common there would make training images count less.
+
+``n`` images that could be chosen, ``m`` lines, ``k`` latent dimensions.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from debias import __version__
-from debias.auditing.before_after import compare_coverage, compare_groups
-from debias.auditing.export_sentences import sentences
-from debias.errors import DataError
-from debias.pipeline.choosing import Chosen, Request, check, choose
-from debias.pipeline.finished_audit import FinishedAudit, open_audit
-from debias.pipeline.manifests import (
-    COLUMNS,
-    PRIVATE,
-    UNLABELLED,
-    formulas,
-    manifest_of,
-    remarks,
-    write_manifest,
-)
+from debias.auditing.audit import rarity_weights
+from debias.auditing.before_after import compare_coverage, compare_groups, sentences
+from debias.auditing.subsets import even_subset, resample
+from debias.errors import ConfigError, DataError
+from debias.pipeline.finished_audit import PLACES, FinishedAudit, open_audit
 from debias.seeding import numpy_generator
 from debias.statistics.groupings import group_names
-from debias.storage.files import storage_error
+from debias.storage.files import replace_file, storage_error
 from debias.storage.sealed import fingerprint, write_json
+from debias.types import Latents
 
 SCHEMA = 1
+MOST_LINES = 100_000_000  # of one file, which is put together in memory
+PRIVATE = 0o600  # names and annotations of people
+FORMULA = ("=", "+", "-", "@")  # the first sign of one, as a spreadsheet reads a cell
+UNLABELLED = "none"  # what a store without a label calls it
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
+    ".csv": lambda table, path: table.to_csv(path, index=False),
+    ".parquet": lambda table, path: table.to_parquet(path, index=False),
+}
+COLUMNS = {
+    "draw": "number of the draw; an image that counts more is drawn several times",
+    "sample_id": "name of the image in the audit",
+    "path": "file of the image, absolute on the machine of the audit; empty if it has none",
+    "offset": "first byte of the image in its file; empty: the whole file",
+    "length": "bytes of the image in its file",
+    "row": "position of the image in the decoded shards, put one behind another",
+    "split": "part of the data set",
+    "label": "number of the class, from 0",
+    "weight": "how much the image counts, 1 on average",
+    "probability": "chance of the image at each draw; adds up to 1",
+}
 
-__all__ = ["Export", "Request", "export"]
+Rows = Int64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command was asked for.
+
+    Attributes:
+        folder: Of a finished audit.
+        out: File to write; its ending says as what.
+        kind: ``weights``, ``resampled`` or ``subset``.
+        size: Lines of a resampled manifest (None: as many as there are images) or images of a
+            subset.
+        seed: Of every draw.
+        splits: Parts of the data set to choose from: train, validation. Test images never leave
+            the test set.
+    """
+
+    folder: Path
+    out: Path
+    kind: str
+    size: int | None = None
+    seed: int = 0
+    splits: tuple[str, ...] = ("train",)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +93,23 @@ class Export:
     document: dict[str, Any] = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chosen:
+    """Which of the n images that could be chosen stand in the manifest.
+
+    Attributes:
+        place: (m,) among them, in the order of the lines.
+        counts: (n,) how much each counts.
+        columns: What the manifest says beyond which image it is.
+        method: One sentence.
+    """
+
+    place: Int64[np.ndarray, " m"]
+    counts: Float64[np.ndarray, " n"]
+    columns: Mapping[str, np.ndarray]
+    method: str
+
+
 def export(request: Request) -> Export:
     """Choose, write the manifest and what is held out, and measure before and after.
 
@@ -58,7 +119,7 @@ def export(request: Request) -> Export:
         WeightError: The latents of the images to choose from give no weights.
         StorageError: The files cannot be written.
     """
-    check(request)
+    _check(request)
     audit = open_audit(request.folder)
     able = np.flatnonzero(audit.images["split"].isin(request.splits)).astype(np.int64)
     if len(able) < 2:
@@ -67,20 +128,101 @@ def export(request: Request) -> Export:
             f"{len(able)} audited images lie in {', '.join(request.splits)}; the audit looked at: "
             f"{there}; choose other --splits"
         )
-    chosen = choose(audit, able, request)
+    chosen = KINDS[request.kind](audit, able, request)
     rows = audit.images["row"].to_numpy()[able]
-    manifest = manifest_of(audit, rows[chosen.place], chosen.columns)
-    held_out = manifest_of(audit, _others(audit, request), {})
+    manifest = _manifest(audit, rows[chosen.place], chosen.columns)
+    others = np.flatnonzero(~audit.samples["split"].isin(request.splits)).astype(np.int64)
+    held_out = _manifest(audit, others, {})
     document = _described(audit, request, chosen) | _measured(audit, able, chosen, request.seed)
-    document["sentences"] = [*remarks(manifest, held_out), *sentences(document)]
+    document["sentences"] = [*_remarks(manifest, held_out), *sentences(document)]
     if request.out.suffix.lower() == ".csv":
-        document["sentences"] += formulas(manifest) or formulas(held_out)
+        document["sentences"] += _formulas(manifest) or _formulas(held_out)
     return _write(request.out, manifest, held_out, document)
 
 
-def _others(audit: FinishedAudit, request: Request) -> Int64[np.ndarray, " h"]:
-    """Rows of the store in no split that was chosen from."""
-    return np.flatnonzero(~audit.samples["split"].isin(request.splits)).astype(np.int64)
+def _check(request: Request) -> None:
+    """Refuse what cannot be done, before anything is read."""
+    kind, size, out = request.kind, request.size, request.out
+    if kind not in KINDS:
+        raise ConfigError(f"--as {kind!r} is not known; choose {', '.join(KINDS)}")
+    if out.suffix.lower() not in WRITERS:
+        raise ConfigError(
+            f"a manifest is written as {' or '.join(WRITERS)}, got --out {out}; change its ending"
+        )
+    if not request.splits or not {"train", "validation"}.issuperset(request.splits):
+        raise ConfigError(
+            f"images are chosen from train and validation, got --splits {','.join(request.splits)}"
+            "; test images stay in the test set, or nothing could be measured any more"
+        )
+    if kind == "subset" and size is None:
+        raise ConfigError("a subset needs the number of its images: --size N")
+    if kind == "weights" and size is not None:
+        raise ConfigError("weights are of all images; leave out --size, or ask for --as resampled")
+    if kind == "resampled" and size is not None and size > MOST_LINES:
+        raise ConfigError(
+            f"--size {size:,} lines are more than one file can hold; choose {MOST_LINES:,} or "
+            "fewer, or ask for --as weights"
+        )
+
+
+def _weights(audit: FinishedAudit, able: Rows, _: Request) -> Chosen:
+    share = _shares(audit, able)
+    counts = share * len(able)
+    return Chosen(
+        place=np.arange(len(able)),
+        counts=counts,
+        columns={"weight": counts, "probability": share},
+        method="Every image, with the weight that it has among these images by the rule of the "
+        "audit: rare ones count more.",
+    )
+
+
+def _resampled(audit: FinishedAudit, able: Rows, request: Request) -> Chosen:
+    size = len(able) if request.size is None else request.size
+    place = resample(_shares(audit, able), size, numpy_generator(request.seed, "export"))
+    counts = np.bincount(place, minlength=len(able)).astype(np.float64)
+    return Chosen(
+        place=place,
+        counts=counts,
+        columns={"draw": np.arange(size)},
+        method=f"{size:,} draws with replacement by the weights of --as weights, in random order: "
+        f"{int((counts > 0).sum()):,} different images, one up to {int(counts.max()):,} times. "
+        "Train without weights: they are in the lines already.",
+    )
+
+
+def _subset(audit: FinishedAudit, able: Rows, request: Request) -> Chosen:
+    assert request.size is not None  # checked before anything was opened
+    generator = numpy_generator(request.seed, "export")
+    place = even_subset(_latents(audit, able).mean, request.size, generator)
+    counts = np.bincount(place, minlength=len(able)).astype(np.float64)
+    return Chosen(
+        place=place,
+        counts=counts,
+        columns={},
+        method=f"{request.size:,} of {len(able):,} images, as evenly as possible from cells of "
+        "equal reach in the latent space; no annotation was used.",
+    )
+
+
+KINDS: dict[str, Callable[[FinishedAudit, Rows, Request], Chosen]] = {
+    "weights": _weights,
+    "resampled": _resampled,
+    "subset": _subset,
+}
+
+
+def _shares(audit: FinishedAudit, able: Rows) -> Float64[np.ndarray, " n"]:
+    """Chance of each image at a draw: the rule of the audit, fitted to these images alone."""
+    return rarity_weights(audit.density, _latents(audit, able))[1].probability
+
+
+def _latents(audit: FinishedAudit, able: Rows) -> Latents:
+    every = audit.latents
+    if len(able) == len(every.mean):
+        return every  # stays on disk
+    log_var = None if every.log_var is None else every.log_var[able]
+    return Latents(sample_ids=every.sample_ids[able], mean=every.mean[able], log_var=log_var)
 
 
 def _described(audit: FinishedAudit, request: Request, chosen: Chosen) -> dict[str, Any]:
@@ -105,9 +247,7 @@ def _described(audit: FinishedAudit, request: Request, chosen: Chosen) -> dict[s
     }
 
 
-def _measured(
-    audit: FinishedAudit, able: Int64[np.ndarray, " n"], chosen: Chosen, seed: int
-) -> dict[str, Any]:
+def _measured(audit: FinishedAudit, able: Rows, chosen: Chosen, seed: int) -> dict[str, Any]:
     samples = audit.samples.iloc[audit.images["row"].to_numpy()]
     names = [name for name in audit.about["attributes"] if name in samples]
     groups = pd.DataFrame({name: group_names(samples[name]) for name in names})
@@ -119,10 +259,67 @@ def _measured(
     }
 
 
+def _manifest(
+    audit: FinishedAudit, rows: Int64[np.ndarray, " m"], columns: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Lines of a file, under our names first; an annotation of one of these names is renamed."""
+    samples, about = audit.samples.iloc[rows].reset_index(drop=True), audit.about
+    found = {name: samples[name] for name in ("sample_id", *PLACES, "row", "split")
+             if name in samples}  # fmt: skip
+    annotated = {name: samples[name] for name in about["attributes"] if name in samples}
+    if about["label"] != UNLABELLED:
+        found["label"] = samples["label"]
+        names = pd.Index(about["classes"]).take(samples["label"].to_numpy())
+        annotated = {about["label"]: names.to_numpy()} | annotated
+    renamed = {
+        f"{name}_annotated" if name in COLUMNS else name: annotated[name] for name in annotated
+    }
+    first = {name: columns[name] for name in columns if name == "draw"}
+    return pd.DataFrame({**first, **found, **renamed, **columns})
+
+
+def _remarks(manifest: pd.DataFrame, held_out: pd.DataFrame) -> list[str]:
+    """What whoever opens the files must know."""
+    told = []
+    if not len(held_out):
+        told.append("No image is held out: a classifier has to be tested on other data.")
+    if (manifest["path"] == "").any():
+        told.append(
+            "Some images have no file of their own: take them from the decoded shards by 'row' "
+            "(numpy.load each of images.shards, put one behind another)."
+        )
+    if "offset" in manifest and manifest["offset"].notna().any():
+        told.append(
+            "Images lie inside larger files: read 'length' bytes of 'path' from 'offset', or take "
+            "the decoded ones by 'row'."
+        )
+    paths = [path for path in manifest["path"].unique() if path]
+    gone = [path for path in paths if not Path(path).is_file()]
+    if gone:
+        told.append(
+            f"{len(gone):,} of {len(paths):,} files are not where the audit read them, first "
+            f"{gone[0]}; run debias export where the audit ran, or take the images by 'row'."
+        )
+    return told
+
+
+def _formulas(table: pd.DataFrame) -> list[str]:
+    """A remark if a spreadsheet may take text of the table for a formula."""
+    cells = (text for name in table for text in (str(name), *table[name].unique()))
+    texts = (text for text in cells if isinstance(text, str) and text.startswith(FORMULA))
+    first = next((text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce"))), "")
+    if not first:
+        return []
+    return [
+        f"Some cells begin with {' '.join(FORMULA)}, such as {first}: a spreadsheet may run them "
+        "as formulas; import the columns there as text, or write .parquet."
+    ]
+
+
 def _write(
     out: Path, manifest: pd.DataFrame, held_out: pd.DataFrame, document: dict[str, Any]
 ) -> Export:
-    """The manifest, what is held out, and last what describes them."""
+    """The manifest, what is held out, and last what describes them; whole or not at all each."""
     other = out.with_name(f"{out.stem}.held-out{out.suffix}")
     numbers = out.with_name(f"{out.name}.audit.json")
     tables = {out: manifest, other: held_out} if len(held_out) else {out: manifest}
@@ -130,7 +327,7 @@ def _write(
         out.parent.mkdir(parents=True, exist_ok=True)
         files = {}
         for path, table in tables.items():
-            write_manifest(table, path)
+            replace_file(path, partial(WRITERS[out.suffix.lower()], table), mode=PRIVATE)
             columns = {name: COLUMNS.get(name, "annotated") for name in map(str, table)}
             files[path.name] = {"content": fingerprint(path), "columns": columns}
         if other not in tables:

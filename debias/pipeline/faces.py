@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64
 
-from debias import ingesting as ingest
 from debias.auditing.audit import declared_shares, require_declarable, require_enough
 from debias.decoding.rules import decoded_by
 from debias.errors import (
@@ -20,8 +19,10 @@ from debias.errors import (
 )
 from debias.ingesting import decoded as decoding
 from debias.ingesting.build import QUARANTINE, ingest_faces, judge
+from debias.ingesting.parts import write_shards
+from debias.ingesting.quarantine import write_quarantine
 from debias.ingesting.rules import FacesRecipe
-from debias.models.pretrained import Pretrained
+from debias.ingesting.selection import Selection, drawn_evenly
 from debias.pipeline.foreseen import foreseen
 from debias.pipeline.job import Job, Run
 from debias.pipeline.recipe import ReferenceRecipe, RunConfig, SpaceRecipe
@@ -93,7 +94,7 @@ def _trained(config: SpaceRecipe) -> dict[str, Training]:
     parts: dict[str, Training] = {}
     if isinstance(config, RunConfig):
         parts["classifier"] = config.classifier.training
-    if not isinstance(config.representation.model, Pretrained):
+    if config.representation.model.trained:
         parts["representation"] = config.representation.training
     return parts
 
@@ -151,10 +152,10 @@ def make_reference(run: Job, faces: Artifact) -> Artifact:
         key = _key(run, listed, faces, decoding.unlucky(decoded))
         about = run.compute.describe() | {"inputs": {"faces": faces.key}}
         with run.folder.create(STAGE, key, about) as folder:
-            ingest.write_shards(folder, decoded, np.arange(len(decoded.samples)))
+            write_shards(folder, decoded, np.arange(len(decoded.samples)))
             save_faces(folder, decoded.samples, ABOUT)
             rejected = listed.rejected + decoded.rejected
-            ingest.write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
+            write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
             about["seconds"] = round(time.monotonic() - start, 3)
         decoding.forget_parts(drawn, run.folder, STAGE)
     made = run.folder.find(STAGE, key)
@@ -196,7 +197,7 @@ def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:
 
 def _chosen(run: Job, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.DataFrame:
     generator = numpy_generator(run.config.seed, "reference/draw")
-    chosen = ingest.drawn_evenly(samples, recipe.even_over, recipe.most, generator)
+    chosen = drawn_evenly(samples, recipe.even_over, recipe.most, generator)
     return chosen.assign(split=SPLIT, label=0)
 
 
@@ -223,7 +224,7 @@ def make_earlier(job: Job) -> Artifact:
         seed=config.seed,
         data=earlier.data,
         image_size=config.image_size,
-        selection=ingest.Selection(filters=filters, leaks="drop"),
+        selection=Selection(filters=filters, leaks="drop"),
         ingest=config.ingest,
     )
     return ingest_faces(recipe, job.folder, job.progress, about=job.compute.describe())

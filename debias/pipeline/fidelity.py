@@ -7,7 +7,7 @@ from jaxtyping import Int64
 
 from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import active_dimensions
-from debias.models import ConvVAENetwork
+from debias.models import Decodes
 from debias.models import galleries as generation
 from debias.pipeline.job import Job
 from debias.pipeline.representation import encode_store
@@ -19,7 +19,7 @@ LONGER = 3  # times the epochs: what is advised where the model draws one face f
 
 
 def fidelity_of(
-    job: Job, network: ConvVAENetwork, representation: Artifact, store: FaceStore
+    job: Job, network: Decodes, representation: Artifact, store: FaceStore
 ) -> dict[str, Any]:
     """As the audit document holds it, with the epochs of the training and those advised."""
     known = load_latents(representation)  # of the training images

@@ -96,16 +96,14 @@ def _density(settings: dict[str, Any] | None) -> DensityEstimator:
     """As the audit had it, which takes a histogram where the settings only compare two sets."""
     if settings is None or settings.get("name") == "ratio":
         return HistogramDensity()
+    known: TypeAdapter[DensityEstimator] = TypeAdapter(Annotated[Any, OneOf("density", DENSITIES)])
     try:
-        found: DensityEstimator = TypeAdapter(
-            Annotated[Any, OneOf("density", DENSITIES)]
-        ).validate_python(settings)
+        return known.validate_python(settings)
     except ValidationError as error:
         raise DataError(
             f"the audit names a density that is not known here ({settings.get('name')!r}); run "
             "debias audit again with this version"
         ) from error
-    return found
 
 
 def _withheld(groups: dict[str, Any] | None) -> frozenset[str]:
@@ -118,29 +116,27 @@ def _withheld(groups: dict[str, Any] | None) -> frozenset[str]:
 
 def _artifact(folder: Path, stage: str, key: str | None) -> Artifact:
     """The one that is named, else the only one there."""
-    keys = [key] if key else [path.name for path in sealed_in(folder / stage)]
+    place, keys = (
+        folder.absolute(),
+        [key] if key else [one.name for one in sealed_in(folder / stage)],
+    )
     if len(keys) > 1:
         raise DataError(
-            f"{folder.absolute()} holds {len(keys)} finished stages {stage!r} and does not say "
+            f"{place} holds {len(keys)} finished stages {stage!r} and does not say "
             "which one counts; run the same debias audit command again, which writes "
             f"{NUMBERS}, or audit into a folder of its own"
         )
     found = RunFolder(folder).find(stage, keys[0]) if keys else None
     if found is None:
         raise DataError(
-            f"{folder.absolute()} holds no finished audit (no {stage}/"
-            f"{keys[0] if keys else 'KEY'}); make one with: debias audit IMAGES --out "
-            f"{folder}"
+            f"{place} holds no finished audit (no {stage}/{keys[0] if keys else 'KEY'}); make one "
+            f"with: debias audit IMAGES --out {folder}"
         )
     return found
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; nothing where there is none.
-
-    Raises:
-        DataError: It is damaged.
-    """
+    """Content of a JSON file; nothing where there is none."""
     if not path.is_file():
         return {}
     try:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from debias.ingesting.choosing import labelled
 from debias.ingesting.decoded import list_recipe
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.plugins import dump
-from debias.storage.artifacts import Artifact, RunFolder, content_key
+from debias.storage.artifacts import RunFolder
 from debias.tracking.progress import Progress, Silence
 from debias.tracking.tracker import NullTracking, Tracker, Tracking
 from debias.training.device import Compute, choose
@@ -44,31 +43,6 @@ class Job:
 
     def with_tracking(self: Own, tracking: Tracking) -> Own:
         return replace(self, tracking=tracking)
-
-    def find(
-        self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]
-    ) -> tuple[str, Artifact | None]:
-        """Content key of a stage, and its artifact if it is finished."""
-        key = content_key(stage, settings, inputs)
-        return key, self.folder.find(stage, key)
-
-    @contextmanager
-    def create(self, stage: str, key: str, start: float) -> Iterator[Path]:
-        """A folder to fill for a stage that began at ``start`` (monotonic seconds).
-
-        Seconds and device go into its manifest.
-        """
-        about: dict[str, Any] = self.compute.describe()
-        with self.folder.create(stage, key, about) as path:
-            yield path
-            about["seconds"] = round(time.monotonic() - start, 3)
-
-    def finished(self, stage: str, key: str) -> Artifact:
-        """The artifact that was just created, read back and checked."""
-        artifact = self.folder.find(stage, key)
-        if artifact is None:
-            raise FileNotFoundError(f"{stage}/{key} was not written")
-        return artifact
 
     @contextmanager
     def tracked(

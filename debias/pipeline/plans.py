@@ -15,7 +15,7 @@ from debias.pipeline.comparison import make_report
 from debias.pipeline.faces import make_audited_faces, make_earlier, make_faces, make_reference
 from debias.pipeline.job import Job, Run
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
-from debias.pipeline.representation import build_representation
+from debias.pipeline.representation import REPRESENTATION as PLACED
 from debias.pipeline.weights import make_arm
 
 Which = tuple[str, ...]  # an arm, then a seed
@@ -103,7 +103,7 @@ def usable(made: Made) -> list[str]:
 
 # The reference comes before what takes long: it can fail, and takes seconds.
 REFERENCE = Stop("reference", make_reference, needs=("faces",), each=_if_named("reference"))
-REPRESENTATION = Stop("representation", build_representation, needs=("faces",))
+REPRESENTATION = Stop("representation", PLACED.make, needs=("faces",))
 RUN = (
     Stop("faces", make_faces),
     REFERENCE,

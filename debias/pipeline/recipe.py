@@ -15,16 +15,15 @@ from debias.auditing.rules import AuditRules
 from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity, compares
 from debias.errors import ConfigError
-from debias.ingesting import Filters
 from debias.ingesting.rules import FacesRecipe
+from debias.ingesting.selection import Filters
 from debias.metrics import Rules
 from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
     ConvClassifier,
-    ConvVAE,
     PooledClassifier,
-    Pretrained,
+    Representation,
 )
 from debias.plugins import OneOf, Settings, dump
 from debias.tracking.tracker import TrackingOptions
@@ -43,8 +42,8 @@ DEMO_ARMS = {"uniform": "uniform", "latent": "latent_rarity", "groups": "group_b
 class RepresentationRecipe(Settings):
     """How the latent space is learned."""
 
-    model: Annotated[ConvVAE | Pretrained, OneOf("representation", REPRESENTATIONS)] = Field(
-        default=ConvVAE(latent_dim=16),
+    model: Annotated[Representation, OneOf("representation", REPRESENTATIONS)] = Field(
+        default=REPRESENTATIONS["conv_vae"](latent_dim=16),
         description="A network to train, or an encoder or embeddings that exist already.",
     )
     training: Training = Field(default=Training(epochs=8), description="Its optimisation.")

@@ -1,10 +1,7 @@
-"""Stage 2: learn the latent space, or take the one that is given; place every training face in it.
+"""Stage 2: learn the latent space, or take a given one; place every training face in it."""
 
-The VAE itself is in :mod:`debias.pipeline.vae`.
-"""
-
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,43 +9,31 @@ from jaxtyping import Float, Int64, Shaped
 
 from debias.density import active_dimensions
 from debias.errors import DataError
-from debias.models import ConvVAE, ConvVAENetwork, ImageEncoder, Pretrained, SampleIndex, encoding
-from debias.pipeline import vae
+from debias.models import Decodes, Encodes, Finds, encoding
+from debias.models import galleries as generation
+from debias.models.representation import Network
 from debias.pipeline.job import Job
-from debias.pipeline.step import named, replay
-from debias.pipeline.vae import AT_ONCE, STAGE
+from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named
+from debias.pipeline.values import Files, arrays, latents_files
 from debias.plugins import dump
-from debias.storage.artifacts import Artifact, load_faces, load_latents, save_latents
-from debias.storage.sealed import write_json
+from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.storage.artifacts import (
+    Artifact,
+    load_array,
+    load_latents,
+    load_network,
+)
 from debias.tracking.progress import Advance, silent
 from debias.tracking.tracker import Tracker
 from debias.training.batches import Batch, Batches
+from debias.training.loop import EpochMetrics, OnEpoch, fit
 from debias.types import FaceStore, Latents
+from debias.weighting.sampling import shuffled
 
-
-def build_representation(run: Job, faces: Artifact) -> Artifact:
-    """Place the training faces in the latent space, or find them placed.
-
-    A VAE is trained first; an encoder or a file of embeddings is used as it is.
-
-    Raises:
-        TrainingError: Training diverged or the posterior collapsed.
-        DataError: The encoder or the embeddings cannot be used.
-    """
-    key, found = run.find(STAGE, _settings(run), {"faces": faces.key})
-    # Showing faces later publishes anew.
-    name = "representation" if faces_may_be_shown(run) else "representation, no faces"
-    if found is not None:
-        run.progress.reused("Representation")
-        if run.published(STAGE, key, name):
-            return found
-    with run.tracked(STAGE, key, name) as tracker:
-        if found is None:
-            found = _build(run, key, load_faces(faces), tracker)
-        elif is_trained(run):
-            replay(found, tracker)
-        _publish(run, found, load_faces(faces), tracker)
-    return found
+STAGE = "representation"
+SHOWN = 12  # faces per reconstruction sheet
+SNAPSHOTS = 4  # reconstruction sheets over the course of training
+AT_ONCE = 256  # faces encoded at once
 
 
 def encode_store(
@@ -68,9 +53,8 @@ def encode_store(
     Raises:
         DataError: The encoder or the embeddings do not say where these faces lie.
     """
-    opened = load_representation(run, artifact)
-    mean, log_var = _placed(run, opened, faces, rows)
-    if isinstance(opened, SampleIndex) and not may_repeat:
+    mean, log_var = _placed(run, load_representation(run, artifact), faces, rows)
+    if run.config.representation.model.by_id and not may_repeat:
         others = faces.samples["split"].to_numpy()[rows] != "train"
         _require_own_rows(artifact, faces.ids(rows)[others], mean[others])
     return Latents(sample_ids=faces.ids(rows), mean=mean, log_var=log_var, encoder=artifact.key)
@@ -91,19 +75,21 @@ def _require_own_rows(
         )
 
 
-def load_representation(
-    run: Job, artifact: Artifact
-) -> ConvVAENetwork | ImageEncoder | SampleIndex:
+def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     """What places faces: the trained network on the run's device, or the user's file, opened."""
     model = run.config.representation.model
-    if isinstance(model, Pretrained):
+    if not model.trained:
         return model.open(run.compute.device)
-    return vae.load_vae(run, artifact, model)
+    network = model.build(run.config.image_size)
+    load_network(artifact, network)
+    placed = run.compute.place(network)
+    assert isinstance(placed, Encodes)  # as everything that is trained here
+    return placed
 
 
 def is_trained(run: Job) -> bool:
-    """Whether the representation is learned here, so that it has curves and draws faces."""
-    return isinstance(run.config.representation.model, ConvVAE)
+    """Whether the representation is learned here, so that it has curves."""
+    return run.config.representation.model.trained
 
 
 def faces_may_be_shown(run: Job) -> bool:
@@ -111,44 +97,49 @@ def faces_may_be_shown(run: Job) -> bool:
     return run.config.data.name == "synthetic" or run.config.report.show_faces
 
 
-def _settings(run: Job) -> dict[str, Any]:
+def _settings(work: Work[Job]) -> dict[str, Any]:
     """What decides the latents, beside the faces."""
-    recipe = run.config.representation
-    if isinstance(recipe.model, Pretrained):
-        return recipe.model.identity() | run.compute.identity()
-    return dump(recipe) | {"seed": run.config.seed} | run.compute.identity()
+    config, identity = work.job.config, work.job.compute.identity()
+    recipe = config.representation
+    if not recipe.model.trained:
+        return recipe.model.identity() | identity
+    return dump(recipe) | {"seed": config.seed} | identity
 
 
-def _build(run: Job, key: str, faces: FaceStore, tracker: Tracker) -> Artifact:
-    model = run.config.representation.model
-    if isinstance(model, Pretrained):
-        return _take(run, key, model, faces)
-    return vae.train_vae(run, key, model, faces, tracker)
+def _shown(work: Work[Job]) -> Shown:
+    """Showing faces later publishes anew."""
+    return Shown(STAGE if faces_may_be_shown(work.job) else f"{STAGE}, no faces")
 
 
-def _take(run: Job, key: str, model: Pretrained, faces: FaceStore) -> Artifact:
-    """Place the training faces with the file that the user gave."""
-    start = time.monotonic()
-    train = faces.rows("train")
+def _build(work: Work[Job], tracker: Tracker) -> Files:
+    """A network is trained first; an encoder or a file of embeddings is used as it is.
+
+    Raises:
+        TrainingError: Training diverged or the posterior collapsed.
+        DataError: The encoder or the embeddings cannot be used.
+    """
+    return _train(work, tracker) if is_trained(work.job) else _take(work)
+
+
+def _take(work: Work[Job]) -> Files:
+    """Place the training faces with what the user gave."""
+    run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = run.progress.start("Representation", -(-len(train) // AT_ONCE))
-    mean, log_var = _placed(run, model.open(run.compute.device), faces, train, advance)
-    latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var, encoder=key)
-    active = int(active_dimensions(latents).sum())
-    with run.create(STAGE, key, start) as folder:
-        save_latents(folder, latents)
-        write_json(folder / "figures.json", {"latent_dim": mean.shape[1], "active_units": active})
-    return run.finished(STAGE, key)
+    opened = run.config.representation.model.open(run.compute.device)
+    mean, log_var = _placed(run, opened, faces, train, advance)
+    latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
+    return {**latents_files(latents), "figures.json": _size(latents)}
 
 
 def _placed(
     run: Job,
-    opened: ImageEncoder | SampleIndex,
+    opened: Encodes | Finds,
     faces: FaceStore,
     rows: Int64[np.ndarray, " n"],
     advance: Advance = silent,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean and, where there is a posterior, log-variance of every row, (n, k)."""
-    if isinstance(opened, SampleIndex):
+    if isinstance(opened, Finds):
         found = opened.find(faces.samples.iloc[rows])
         for _ in range(0, len(rows), AT_ONCE):
             advance("")
@@ -163,16 +154,135 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
         advance("")
 
 
-def _publish(run: Job, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
+def _train(work: Work[Job], tracker: Tracker) -> Files:
+    """Train on the training faces and place them in the latent space."""
+    run, faces, train = work.job, work.faces, work.faces.rows("train")
+    recipe, compute = run.config.representation, run.compute
+    batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
+    course = _Course(run, batches, tracker)
+    with torch_stream(run.config.seed, "representation/network"):
+        network = recipe.model.build(run.config.image_size)
+        compute.place(network)
+        epochs, steps = _epochs(run, batches, train), len(train) // recipe.training.batch_size
+        fit(network, epochs, recipe.training, steps, compute, course.of(network))
+        network.eval()
+        learned = _learned(run, faces, network)
+    files = {"network.safetensors": network, HISTORY: {"epochs": course.history}, **learned}
+    if course.snapshots:
+        files |= arrays(reconstructions=np.stack(course.snapshots))
+    return files
+
+
+@dataclass(frozen=True)
+class _Course:
+    """Follows a training: losses of every epoch and, where faces are drawn, some sheets of them."""
+
+    run: Job
+    batches: Batches
+    tracker: Tracker
+    history: list[dict[str, float]] = field(default_factory=list)
+    snapshots: list[np.ndarray] = field(default_factory=list)
+
+    def of(self, network: Network) -> OnEpoch:
+        validation, compute = self.batches.store.rows("validation"), self.run.compute
+        shown = next(iter(self.batches.evaluate(validation[:SHOWN]))).image
+        epochs = self.run.config.representation.training.epochs
+        every = max(1, epochs // SNAPSHOTS)
+        advance = self.run.progress.start("Representation", epochs)
+
+        def on_epoch(epoch: int, means: EpochMetrics) -> None:
+            network.eval()
+            held_out = encoding.mean_losses(network, self.batches.evaluate(validation), compute)
+            self.history.append(named("train", means) | named("val", held_out))
+            self.tracker.metrics(self.history[-1], epoch)
+            due = (epoch + 1) % every == 0 or epoch + 1 == epochs
+            if due and isinstance(network, Decodes):
+                self.snapshots.append(generation.reconstruct(network, shown, compute))
+            advance(f"loss {means['loss']:.0f} nats")
+
+        return on_epoch
+
+
+def _epochs(
+    run: Job, batches: Batches, train: Int64[np.ndarray, " n"]
+) -> Callable[[int], Iterable[Batch]]:
+    views = torch_generator(run.config.seed, "representation/augmentation", batches.device)
+
+    def epoch(number: int) -> Iterable[Batch]:
+        order = numpy_generator(run.config.seed, f"representation/order/{number}")
+        return batches.train(train[shuffled(len(train), order)], views)
+
+    return epoch
+
+
+def _learned(run: Job, faces: FaceStore, network: Network) -> Files:
+    """Where the training faces lie, what single dimensions move, and figures about the network."""
+    batches, train = Batches(faces, AT_ONCE, run.compute.device), faces.rows("train")
+    assert isinstance(network, Encodes)  # as everything that is trained here
+    mean, log_var = encoding.posterior(network, batches.evaluate(train), run.compute)
+    latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
+    validation = batches.evaluate(faces.rows("validation"))
+    losses = encoding.mean_losses(network, validation, run.compute)
+    own: Callable[..., dict[str, Any]] | None = getattr(network, "figures", None)
+    figures = losses | _size(latents) if own is None else own(losses, mean)
+    files = {**latents_files(latents), "figures.json": figures}
+    if isinstance(network, Decodes):
+        shown = _most_active(latents)
+        moved = generation.traverse(network, mean, shown, run.compute)
+        files |= arrays(traversals=moved, traversed=np.array(shown))
+    return files
+
+
+def _size(latents: Latents) -> dict[str, int]:
+    active = int(active_dimensions(latents).sum())
+    return {"latent_dim": latents.mean.shape[1], "active_units": active}
+
+
+def _most_active(latents: Latents, most: int = 8) -> list[int]:
+    """Active dimensions, the most informative (largest variance of the mean) first."""
+    variance = latents.mean.var(axis=0) * active_dimensions(latents)
+    order = np.argsort(-variance, kind="stable")[:most]
+    return [int(dimension) for dimension in order if variance[dimension] > 0]
+
+
+def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:
+    """Figures and, of what was trained here, pictures and the encoder as a model that loads."""
+    run, faces = work.job, work.faces
     figures: dict[str, Any] = artifact.read_json("figures.json")
     defined = {name: float(value) for name, value in figures.items() if value is not None}
     tracker.metrics(named("representation", defined))
     recipe = dump(run.config.representation)
-    model = run.config.representation.model
-    if isinstance(model, Pretrained):
+    if not is_trained(run):
         tracker.params({"model": recipe["model"]})
         return
     tracker.params(recipe)
-    if faces_may_be_shown(run):
-        vae.publish_pictures(artifact, faces, tracker)
-    vae.publish_network(artifact, vae.load_vae(run, artifact, model), faces, tracker)
+    if faces_may_be_shown(run) and drew(artifact):
+        _publish_pictures(artifact, faces, tracker)
+    tracker.artifact(artifact.path / "network.safetensors", "network")
+    network = load_network(artifact, run.config.representation.model.build(run.config.image_size))
+    tracker.model("encoder", network, example_batch(faces))
+
+
+def drew(artifact: Artifact) -> bool:
+    """Whether a network was trained that draws faces."""
+    return (artifact.path / "reconstructions.npy").exists()
+
+
+def _publish_pictures(artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
+    """Reconstructions over the course of training, and what single dimensions move."""
+    sheets = load_array(artifact, "reconstructions")  # (epochs, faces, H, W, 3); fewer if purged
+    originals = faces.images[faces.rows("validation")[: sheets.shape[1]]]
+    for step, sheet in enumerate(sheets):
+        pair = np.concatenate([originals, sheet])
+        tracker.image("reconstructions", _tiled(pair, 2), step)
+    traversals = load_array(artifact, "traversals")
+    tracker.image("traversals", _tiled(np.concatenate(traversals), len(traversals)), 0)
+
+
+def _tiled(images: np.ndarray, rows: int) -> np.ndarray:
+    """One picture of equal images, (m, H, W, C), row by row."""
+    grid = images.reshape(rows, -1, *images.shape[1:])  # (rows, columns, H, W, C)
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in grid])
+
+
+REPRESENTATION = Step(STAGE, settings=_settings, build=_build, tell=_tell, shown=_shown)

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -17,8 +17,8 @@ import yaml
 
 from debias.datasets.recognition import known_groups, plain_name, recognised
 from debias.errors import ConfigError, DataError, StorageError
-from debias.ingesting.columns import coded
 from debias.ingesting.decoded import list_recipe
+from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import (
     BUILT_IN,
@@ -97,6 +97,40 @@ class Request:
         """The source, unless it is a recipe."""
         recipe = self.source is not None and self.source.suffix.lower() in {".yaml", ".yml"}
         return None if recipe else self.source
+
+
+def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """``data`` and ``recipe`` of a request, from what the options of the commands are called.
+
+    Args:
+        given: Values by option, such as ``attributes`` (a list, or text with commas); None where
+            nothing was said, and the same for what is not there.
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    places = {name: str(said[name]) for name in ("table", "shares") if said.get(name)}
+    data = {"name": said.get("layout"), "table": places.get("table")}
+    data |= {"subject_column": said.get("subject")}
+    recipe: dict[str, Any] = {
+        "label": said.get("label"),
+        "attributes": names(said["attributes"]) if "attributes" in said else None,
+        "image_size": said.get("size"),
+        "audit.shares": {} if "shares" in places else None,
+        "audit.shares_file": places.get("shares"),
+        "report.show_faces": said.get("show_faces") or None,
+    }
+    for role in ("reference", "earlier"):
+        recipe[f"{role}.data"] = recognised(Path(said[role]), {}) if said.get(role) else None
+    parts = {"data": data, "recipe": recipe}
+    return {
+        part: {name: value for name, value in settings.items() if value is not None}
+        for part, settings in parts.items()
+    }
+
+
+def names(text: str | Iterable[str]) -> list[str]:
+    """Names in a list, or in a text with commas."""
+    parts = text.split(",") if isinstance(text, str) else text
+    return [part.strip() for part in parts if part.strip()]
 
 
 def run_recipe(request: Request) -> RunConfig:

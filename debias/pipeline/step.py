@@ -33,7 +33,6 @@ class Work(Generic[J]):
     job: J
     which: tuple[str, ...] = ()
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
-    memo: dict[str, Any] = field(default_factory=dict)
 
     @property
     def keys(self) -> dict[str, str]:
@@ -80,6 +79,7 @@ class Step(Generic[J]):
         tell: Publishes a finished result; None for a step that no tracker shows.
         shown: As what.
         keyed: Content keys of the inputs that decide the result; by default of all.
+        heading: What people read while it is made; by default its name.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Step(Generic[J]):
     tell: Callable[[Work[J], Artifact, Tracker], None] | None = None
     shown: Callable[[Work[J]], Shown] = lambda work: Shown("")
     keyed: Callable[[Work[J]], Mapping[str, str]] = lambda work: work.keys
+    heading: str = ""
 
     def make(self, job: J, *which: str, **inputs: Artifact | None) -> Artifact:
         """Make the result for an arm and a seed, or find it made; then see that it is published."""
@@ -110,7 +111,7 @@ class Step(Generic[J]):
         return found
 
     def title(self, *which: str) -> str:
-        return " ".join((self.name.capitalize(), ", seed ".join(which))).strip()
+        return " ".join((self.heading or self.name.capitalize(), ", seed ".join(which))).strip()
 
     def _tracker(self, work: Work[J], key: str, shown: Shown) -> AbstractContextManager[Tracker]:
         if self.tell is None:

@@ -1,21 +1,20 @@
 """Stage 3: sampling weights of one arm, and what they do to each group."""
 
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from debias import metrics
 from debias.errors import WeightError
+from debias.pipeline.fairness import small_training_groups, without
 from debias.pipeline.job import Run
 from debias.pipeline.step import Shown, Step, Work, named
 from debias.pipeline.targets import Inputs, score_of
 from debias.pipeline.values import Files, load_weights, weights_files
-from debias.pipeline.withholding import small_training_groups, without
 from debias.plugins import dump
 from debias.seeding import stream_seed
+from debias.statistics.groupings import CROSS
 from debias.storage.artifacts import Artifact
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore
@@ -23,50 +22,56 @@ from debias.weighting.gate import in_an_epoch
 from debias.weighting.rule import Given
 from debias.weighting.weights import SamplingWeights
 
+STAGE = "weights"
 STEADY = 1000  # effective images below which the report says what that means
 
 
-def _target(work: Work[Run]) -> Given:
-    """What the rule of the arm is told; networks that it needs are trained on the way, once."""
-    if "target" not in work.memo:
-        inputs = work.inputs
-        made = Inputs(inputs["faces"], inputs["representation"], inputs.get("reference"))
-        work.memo["target"] = score_of(work.job, work.job.config.arms[work.arm], made)
-    found: Given = work.memo["target"]
-    return found
-
-
-def _settings(work: Work[Run]) -> dict[str, Any]:
-    config = work.job.config
-    settings = {"rule": dump(config.arms[work.arm]), **_target(work).settings}
-    return settings | {"attributes": config.attributes, "seed": config.seed}
-
-
-def _keyed(work: Work[Run]) -> Mapping[str, str]:
-    """The faces, and what the target was estimated from."""
-    return {"faces": work.inputs["faces"].key, **_target(work).inputs}
-
-
-def make_arm(run: Run, *which: str, **inputs: Artifact | None) -> Artifact | str:
+def make_arm(run: Run, arm: str, **inputs: Artifact | None) -> Artifact | str:
     """Weights of one arm; those that cannot be used cost their arm and not the run.
 
     Returns:
         The weights, or why there are none.
     """
     try:
-        return WEIGHTS.make(run, *which, **inputs)
+        return make_weights(run, arm, **inputs)
     except WeightError as error:
-        run.progress.note(f"Arm {which[0]!r} is left out: {error}.")
+        run.progress.note(f"Arm {arm!r} is left out: {error}.")
         return str(error)
 
 
-def _build(work: Work[Run], tracker: Tracker) -> Files:
-    """Raises WeightError if weights cannot be built or rest on too few samples."""
+def make_weights(run: Run, arm: str, **inputs: Artifact | None) -> Artifact:
+    """What the rule of the arm asks for, networks of its own included, and its weights of it.
+
+    Raises:
+        WeightError: Weights cannot be built, or rest on too few samples.
+    """
+    faces, latents = inputs["faces"], inputs["representation"]
+    assert faces is not None  # the plan makes both first
+    assert latents is not None
+    target = score_of(run, run.config.arms[arm], Inputs(faces, latents, inputs.get("reference")))
+    step = Step(
+        STAGE,
+        settings=lambda work: _settings(work, target),
+        build=lambda work, _: _build(work, target),
+        tell=_tell,
+        shown=lambda work: Shown(f"weights {work.arm}", tags={"arm": work.arm}),
+        keyed=lambda work: {"faces": work.inputs["faces"].key, **target.inputs},
+    )
+    return step.make(run, arm, **inputs)
+
+
+def _settings(work: Work[Run], target: Given) -> dict[str, Any]:
+    config = work.job.config
+    settings = {"rule": dump(config.arms[work.arm]), **target.settings}
+    return settings | {"attributes": config.attributes, "seed": config.seed}
+
+
+def _build(work: Work[Run], target: Given) -> Files:
     run, rule = work.job, work.job.config.arms[work.arm]
-    advance = run.progress.start(WEIGHTS.title(*work.which), 1)
+    advance = run.progress.start(f"Weights {work.arm}", 1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        table, about = _target(work).table()
+        table, about = target.table()
         weights = rule.weights(table)
     figures = _figures(run, work.faces, weights) | about
     figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
@@ -94,7 +99,7 @@ def _figures(run: Run, faces: FaceStore, weights: SamplingWeights) -> dict[str, 
     figures |= {"dropped_dimensions": [], "share_by_group": {}, "auc_by_group": {}}
     columns = {str(name): str(name) + ":" + values for name, values in faces.groups(rows).items()}
     if len(columns) > 1:
-        columns[metrics.CROSS.join(columns)] = _cells(faces)
+        columns[CROSS.join(columns)] = _cells(faces)
     for column in columns.values():
         groups = column.to_numpy(dtype=str)
         seed = stream_seed(run.config.seed, "weights/random")
@@ -109,7 +114,7 @@ def _figures(run: Run, faces: FaceStore, weights: SamplingWeights) -> dict[str, 
 
 def _cells(faces: FaceStore) -> "pd.Series[str]":
     groups = faces.groups(faces.rows("train"))
-    return groups.apply(lambda column: column.name + ":" + column).agg(metrics.CROSS.join, axis=1)
+    return groups.apply(lambda column: column.name + ":" + column).agg(CROSS.join, axis=1)
 
 
 def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
@@ -139,13 +144,3 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
 def load_multiples(artifact: Artifact) -> np.ndarray:
     """Weight of every training face, as a multiple of plain sampling."""
     return load_weights(artifact).weight
-
-
-WEIGHTS = Step(
-    "weights",
-    settings=_settings,
-    build=_build,
-    tell=_tell,
-    shown=lambda work: Shown(f"weights {work.arm}", tags={"arm": work.arm}),
-    keyed=_keyed,
-)

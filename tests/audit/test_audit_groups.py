@@ -9,15 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from debias.auditing.declared import declared_groupings
-from debias.auditing.group_losses import losses
-from debias.auditing.group_words import percent
-from debias.auditing.groups import _judged, _states, audit_groups
+from debias.auditing.groups import _judged, _states, audit_groups, losses
 from debias.auditing.rules import AuditRules
-from debias.auditing.shares import shares
+from debias.auditing.shares import declared_groupings, shares
+from debias.auditing.words import percent
 from debias.errors import DataError, GroupSchemaError
-from debias.metrics import hidden_counts
 from debias.statistics.areas import areas_of_people, auc_by_group
+from debias.statistics.withholding import hidden_counts
 
 RACE = {"race": {"A": 0.25, "B": 0.25, "C": 0.5}}
 FIELDS = {

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from debias.auditing import words as wording
+from debias.auditing.audit_report import of_fidelity
 from debias.auditing.fidelity import Encoded, fidelity
-from debias.auditing.sections import of_fidelity
 from debias.datasets.synthetic import SyntheticFaces, render
 
 SIDE = 32

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from debias.auditing.clusters import clustered
-from debias.auditing.directions import uneven_directions
-from debias.auditing.latent_map import latent_map
+from debias.auditing.clusters import clustered, latent_map
+from debias.auditing.coverage import uneven_directions
 
 
 def test_an_uneven_direction_comes_first_and_its_halves_are_counted():
@@ -38,17 +37,16 @@ def test_clusters_are_counted_smallest_first_with_their_middle_in_front():
         [generator.standard_normal((n, 2)) + p for n, p in zip(sizes, places, strict=True)]
     )
     found = clustered(points, 3, seed=0)
-    assert found.counts.tolist() == [50, 150, 300]
+    assert [one.count for one in found.shares] == [50, 150, 300]
     assert set(found.of[300:350]) == {0}
     nearest = found.typical(0, 5)
     assert np.linalg.norm(points[nearest] - points[300:350].mean(0), axis=1).max() < 1
-    low, high = found.limits(0)
-    assert low < 0.1 < high
+    assert found.shares[0].low < 0.1 < found.shares[0].high
 
 
 def test_images_that_coincide_make_fewer_clusters():
     found = clustered(np.repeat([[0.0, 0.0], [1.0, 1.0]], 50, axis=0), 12, seed=0)
-    assert found.counts.tolist() == [50, 50]
+    assert [one.count for one in found.shares] == [50, 50]
 
 
 def test_the_map_keeps_neighbours_together_and_draws_no_more_than_asked():

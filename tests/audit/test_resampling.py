@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.auditing.resampling import resample
+from debias.auditing.subsets import resample
 from debias.errors import ConfigError, WeightError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from debias.auditing.valley import Valley, confirmed, deepest_valley
+from debias.auditing.thin import Valley, confirmed, deepest_valley
 
 SINGLE = {
     "bell": lambda g: g.standard_normal(2000),

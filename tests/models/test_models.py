@@ -24,7 +24,7 @@ def built(settings, side=32, seed=0):
 
 
 # Those that are trained here; tests/stages covers what all representations have in common.
-TRAINED = {name: model for name, model in REPRESENTATIONS.items() if not hasattr(model, "identity")}
+TRAINED = {name: model for name, model in REPRESENTATIONS.items() if model.trained}
 
 
 @pytest.mark.parametrize("model", TRAINED.values(), ids=TRAINED)

@@ -12,9 +12,9 @@ from debias.pipeline import (
 )
 from debias.pipeline.faces import make_faces
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
-from debias.pipeline.representation import build_representation
+from debias.pipeline.representation import REPRESENTATION
 from debias.pipeline.values import load_weights
-from debias.pipeline.weights import WEIGHTS
+from debias.pipeline.weights import make_weights
 from debias.storage.artifacts import load_faces, load_latents
 
 COUNT, SIZE = 90, 16
@@ -63,8 +63,8 @@ def test_split_latents_and_weights_are_the_same_bit_for_bit(recipe, tmp_path):
         config = load(RunConfig, {**tree, "attributes": attributes})
         run = open_run(config, tmp_path / str(len(attributes)))
         faces = make_faces(run)
-        latents = build_representation(run, faces)
-        weights = load_weights(WEIGHTS.make(run, "latent", faces=faces, representation=latents))
+        latents = REPRESENTATION.make(run, faces=faces)
+        weights = load_weights(make_weights(run, "latent", faces=faces, representation=latents))
         samples = load_faces(faces).samples[["sample_id", "split", "label"]]
         found.append((samples, load_latents(latents), weights))
     (bare, placed, weighed), (named, placed_too, weighed_too) = found

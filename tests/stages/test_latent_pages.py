@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from debias.auditing.latent_pages import LatentPages, anomalies, latent_pages
+from debias.auditing.galleries import LatentPages, anomalies, latent_pages
 from debias.models import ConvVAE, encoding
 from debias.models import galleries as generation
 from debias.training.batches import Batches

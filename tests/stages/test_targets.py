@@ -13,10 +13,11 @@ from small_store import make_store
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
+from debias.pipeline.fairness import without as without_groups
+from debias.pipeline.findings import sentence, situations
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.situation import sentence, situations
 from debias.pipeline.values import load_weights
-from debias.pipeline.weights import WEIGHTS
+from debias.pipeline.weights import make_weights
 from debias.storage.artifacts import load_faces
 from debias.storage.sealed import sealed_in
 from debias.weighting import GroupBalance
@@ -125,8 +126,10 @@ def test_weights_of_another_reference_are_other_weights(finished, tmp_path):
     run, _ = opened(finished[0], ANOTHER, ARMS)
     faces = make_faces(run)
     other = make_reference(run, faces)
-    latents = run.finished("representation", next((finished[0] / "representation").iterdir()).name)
-    found = WEIGHTS.make(run, "on_latents", faces=faces, representation=latents, reference=other)
+    latents = run.folder.find(
+        "representation", next((finished[0] / "representation").iterdir()).name
+    )
+    found = make_weights(run, "on_latents", faces=faces, representation=latents, reference=other)
     before = finished[1]["weights"]["on_latents"]["share_by_group"]["skin_tone_group:dark"]
     after = found.read_json("figures.json")["share_by_group"]["skin_tone_group:dark"]
     assert after["after"] != before["after"]
@@ -176,7 +179,7 @@ def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path)
     arms = "arms={uniform: uniform, groups: {name: group_balance, allow_degenerate: true}}"
     run, _ = opened(tmp_path / "run", *overrides, arms)
     faces = make_faces(run)
-    found = WEIGHTS.make(run, "groups", faces=faces, representation=faces)
+    found = make_weights(run, "groups", faces=faces, representation=faces)
     figures = found.read_json("figures.json")
     train = load_faces(faces)
     known = (train.groups(train.rows("train"))["tone"] != "unknown").sum()
@@ -187,7 +190,7 @@ def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path)
         f"arms={{groups: {json.dumps(few.model_dump(mode='json'))}}}", "discriminator.folds=3",
     )  # fmt: skip
     with pytest.raises(WeightError, match=r"holds 2 images, fewer than the 3 folds"):
-        WEIGHTS.make(run, "groups", faces=faces, representation=faces)
+        make_weights(run, "groups", faces=faces, representation=faces)
 
 
 def test_situations_tell_a_correlation_from_a_rarity(finished):
@@ -207,6 +210,10 @@ def test_situations_tell_a_correlation_from_a_rarity(finished):
     assert alone.startswith("Correlation")
     without = {arm: w for arm, w in document["weights"].items() if arm != "latent"}
     assert situations(faces, without)[0]["kind"] == "rare_unmeasured"
+    figures = without_groups(document["weights"]["latent"], frozenset({"skin_tone_group:dark"}))
+    (entry,) = situations(faces, {"latent": figures})
+    assert entry["kind"] == "rare_withheld"
+    assert "not told, because the numbers of a few images are withheld" in sentence(entry)
 
 
 def test_the_label_itself_and_unknown_groups_are_no_situation():
