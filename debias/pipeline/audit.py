@@ -25,10 +25,10 @@ from debias.pipeline.fidelity import fidelity_of
 from debias.pipeline.job import Job
 from debias.pipeline.representation import encode_store, faces_may_be_shown, load_representation
 from debias.pipeline.step import Step, Work, named
-from debias.pipeline.values import Files, arrays, latents_files
+from debias.pipeline.values import arrays, latents_files
 from debias.plugins import dump
 from debias.report.audit_page import write_audit_page
-from debias.storage.artifacts import Artifact, load_faces
+from debias.storage.artifacts import Artifact, Files, load_faces
 from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
 from debias.training.batches import Batches

@@ -11,11 +11,11 @@ from debias.models import Classifier, encoding
 from debias.pipeline.fairness import arm_outcomes
 from debias.pipeline.job import Run
 from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named
-from debias.pipeline.values import Files, predictions_files
+from debias.pipeline.values import predictions_files
 from debias.plugins import dump
 from debias.report.for_whom import arm_title
 from debias.seeding import stream_seed, torch_generator, torch_stream
-from debias.storage.artifacts import Artifact, load_network
+from debias.storage.artifacts import Artifact, Files, load_network
 from debias.tracking.tracker import Tracker
 from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, fit

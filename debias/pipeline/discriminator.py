@@ -11,10 +11,10 @@ from debias.pipeline.faces import SPLIT
 from debias.pipeline.job import Run
 from debias.pipeline.recipe import DiscriminatorRecipe
 from debias.pipeline.step import Step, Work
-from debias.pipeline.values import Files, arrays
+from debias.pipeline.values import arrays
 from debias.plugins import dump
 from debias.statistics.areas import area_under_curve
-from debias.storage.artifacts import Artifact, load_array, load_faces
+from debias.storage.artifacts import Artifact, Files, load_array, load_faces
 from debias.tracking.tracker import Tracker
 from debias.types import FaceStore
 from debias.weighting import sampling
@@ -42,7 +42,7 @@ def make_group_ratio(run: Run, groups: Shaped[np.ndarray, " n"], faces: Artifact
         groups: (n,) group of each training face, empty where it is unknown.
         faces: Store of faces.
     """
-    step = Step(
+    step: Step[Run] = Step(
         STAGE,
         settings=lambda work: _settings(work) | {"groups": groups.tolist()},
         build=lambda work, _: _to_groups(work, groups),

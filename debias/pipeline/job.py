@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from debias.errors import ConfigError, StorageError
-from debias.ingesting.choosing import labelled
+from debias.ingesting.build import labelled
 from debias.ingesting.decoded import list_recipe
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.plugins import dump

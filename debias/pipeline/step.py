@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from debias.pipeline.job import J
-from debias.pipeline.values import Files, load_weights, save
-from debias.storage.artifacts import Artifact, content_key, load_faces, load_latents
+from debias.pipeline.values import load_weights
+from debias.storage.artifacts import Artifact, Files, content_key, load_faces, load_latents, save
 from debias.tracking.tracker import Tracker
 from debias.types import FaceStore, Latents
 from debias.weighting.weights import SamplingWeights

@@ -1,33 +1,11 @@
 """Values of a run as files, and back."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from torch import nn
 
-from debias.storage.artifacts import Artifact, save_arrays, save_network
-from debias.storage.sealed import write_json
+from debias.storage.artifacts import Artifact, Files
 from debias.types import Latents, Predictions
 from debias.weighting.weights import SamplingWeights
-
-Files = Mapping[str, np.ndarray | pd.DataFrame | nn.Module | Mapping[str, Any]]  # by file name
-
-
-def save(folder: Path, files: Files) -> None:
-    """Each value under its name, in the format of its kind."""
-    for name, value in files.items():
-        match value:
-            case np.ndarray():
-                save_arrays(folder, **{name.removesuffix(".npy"): value})
-            case pd.DataFrame():
-                value.to_parquet(folder / name, index=False)
-            case nn.Module():
-                save_network(folder, value)
-            case _:
-                write_json(folder / name, value)
 
 
 def arrays(**named: np.ndarray) -> Files:

@@ -11,11 +11,11 @@ from debias.pipeline.fairness import small_training_groups, without
 from debias.pipeline.job import Run
 from debias.pipeline.step import Shown, Step, Work, named
 from debias.pipeline.targets import Inputs, score_of
-from debias.pipeline.values import Files, load_weights, weights_files
+from debias.pipeline.values import load_weights, weights_files
 from debias.plugins import dump
 from debias.seeding import stream_seed
 from debias.statistics.groupings import CROSS
-from debias.storage.artifacts import Artifact
+from debias.storage.artifacts import Artifact, Files
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore
 from debias.weighting.gate import in_an_epoch
