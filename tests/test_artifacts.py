@@ -11,19 +11,14 @@ import pytest
 
 from debias.errors import ArtifactCorruptError, StorageError
 from debias.models import ConvClassifier
-from debias.pipeline.values import (
-    load_predictions,
-    load_weights,
-    predictions_files,
-    save,
-    weights_files,
-)
+from debias.pipeline.values import load_predictions, load_weights, predictions_files, weights_files
 from debias.storage.artifacts import (
     RunFolder,
     content_key,
     load_array,
     load_latents,
     load_network,
+    save,
     save_arrays,
     save_latents,
     save_network,
