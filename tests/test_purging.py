@@ -26,19 +26,14 @@ from debias.pipeline.purging.removal import purge
 from debias.pipeline.purging.scrubbing import names_person, without, without_in_json
 from debias.pipeline.purging.swapping import finish_swaps
 from debias.pipeline.purging.traces import Traces, paths_of
-from debias.pipeline.values import (
-    load_predictions,
-    load_weights,
-    predictions_files,
-    save,
-    weights_files,
-)
+from debias.pipeline.values import load_predictions, load_weights, predictions_files, weights_files
 from debias.storage.artifacts import (
     Artifact,
     RunFolder,
     content_key,
     load_faces,
     load_latents,
+    save,
     save_arrays,
     save_faces,
     save_latents,
