@@ -1,6 +1,7 @@
 """Stage 3: sampling weights of one arm, and what they do to each group."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ def _build(work: Work[Run], target: Given) -> Files:
         warnings.simplefilter("always", UserWarning)
         table, about = target.table()
         weights = rule.weights(table)
+    weights = replace(weights, origin={"rule": rule.name, **weights.origin})
     figures = _figures(run, work.faces, weights) | about
     figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
     figures["uses_groups"] = "groups" in rule.needs
