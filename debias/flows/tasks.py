@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +15,7 @@ from prefect.states import Failed
 from prefect.tasks import Task
 
 from debias.errors import ArtifactCorruptError, ArtifactError, PipelineError
+from debias.flows.recipes import typed
 from debias.pipeline import AUDIT, RUN, Job, Stop, open_job, open_run, walk
 from debias.pipeline.plans import Made, Which
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
@@ -60,13 +62,12 @@ def piece(
 
 
 def opened(config: SpaceRecipe, out: str) -> Job:
-    """The job, with the tracker told which flow run it belongs to."""
+    """The job; its tracker knows the flow run, and its report how to start another."""
     folder, log, tags = Path(out), Log(), flow_tags()
-    job = (
-        open_run(config, folder, progress=log, tags=tags)
-        if isinstance(config, RunConfig)
-        else open_job(config, folder, progress=log, tags=tags)
-    )
+    if isinstance(config, RunConfig):
+        job: Job = replace(open_run(config, folder, progress=log, tags=tags), command=typed())
+    else:
+        job = open_job(config, folder, progress=log, tags=tags)
     return job.with_tracking(connected(config.tracking, folder.parent))
 
 
