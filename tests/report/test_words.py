@@ -14,7 +14,7 @@ from debias.report import Pictures
 
 ROOT = Path(debias.__file__).parent
 PASSED = re.compile(r"\bPASS(?:ED)?\b")
-SPOKEN = ("report/*.py", "metrics/*.py", "audit/*.py", "stages/latent_*.py", "before_after.py")
+SPOKEN = ("report/*.py", "metrics/*.py", "auditing/*.py", "pipeline/*.py", "commands/*.py")
 SOURCES = sorted(file for pattern in SPOKEN for file in ROOT.glob(pattern))
 TEMPLATES = sorted(ROOT.glob("report/*.html"))
 
