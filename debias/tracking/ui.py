@@ -3,13 +3,13 @@
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from subprocess import Popen
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from debias.errors import PipelineError, TrackingError
 from debias.tracking import servers
@@ -38,30 +38,39 @@ class Place:
     port: int
     prefect_port: int | None = None
 
+    @property
+    def address(self) -> str:
+        return f"http://{servers.LOOPBACK}:{self.port}"
 
-@dataclass(frozen=True)
-class Server:
-    """One that was started here."""
+    @property
+    def prefect(self) -> str:
+        """The server that flows of this environment talk to, else the one on our port."""
+        named = os.environ.get(PREFECT, "").rstrip("/")
+        own = f"http://{servers.LOOPBACK}:{self.prefect_port}/api"
+        return named.replace("://localhost:", f"://{servers.LOOPBACK}:") or own
+
+    def tracking(self) -> "MlflowTracking":
+        from debias.tracking.mlflow_tracker import MlflowTracking  # seconds, not for --help
+
+        return MlflowTracking(servers.local_store(self.folder), self.experiment)
+
+
+class Server(NamedTuple):
+    """One that was started here, and where it says that it is well."""
 
     name: str
+    health: str
     process: "Popen[bytes]"
     log: Path
 
-    @classmethod
-    def start(cls, name: str, command: list[str], folder: Path, stack: ExitStack) -> "Server":
-        log = folder / f"{name.lower()}.log"
-        process = servers.start(command, servers.server_environment(), log)
-        stack.callback(servers.stop, process)
-        return cls(name, process, log)
-
-    def wait(self, health: str, say: Say) -> None:
-        """Return once it answers at ``health``."""
+    def wait(self, say: Say) -> None:
+        """Return once it answers."""
 
         def waiting(seconds: int) -> None:
             say(f"{self.name} is starting, {seconds} s (at most {PATIENCE:g}) ...")
 
         try:
-            servers.wait_until_ready(health, PATIENCE, self.process, waiting)
+            servers.wait_until_ready(self.health, PATIENCE, self.process, waiting)
         except PipelineError as error:
             raise PipelineError(f"{self.name} did not start: {error} ({self.log})") from error
 
@@ -93,85 +102,76 @@ def serve(place: Place, say: Say) -> None:
 
 
 def _serve(place: Place, stack: ExitStack, say: Say) -> None:
-    address, api = _address(place.port), _prefect_api(place)
-    started = _mlflow(place, stack, say) | _prefect(place, stack, say)
+    started = [*_mlflow(place, stack, say), *_prefect(place, stack, say)]
     import_module("debias.tracking.mlflow_tracker")  # seconds, in which the servers start
-    for health, server in started.items():
-        server.wait(health, say)
-    for name, link in _tracking(place).links(address).items():
+    for server in started:
+        server.wait(say)
+    for name, link in place.tracking().links(place.address).items():
         say(f"{name}: {link}")
     if place.prefect_port is not None:
-        say(f"Prefect: {without_password(api).removesuffix('/api')}/deployments")
-        say(f"Its flows find it with: export {PREFECT}={without_password(api)}")
+        api = without_password(place.prefect)
+        say(f"Prefect: {api.removesuffix('/api')}/deployments")
+        say(f"Its flows find it with: export {PREFECT}={api}")
     if not started:
         say("All of it was running already and goes on running.")
         return
-    say(f"Ctrl-C stops {' and '.join(server.name for server in started.values())} again.")
+    say(f"Ctrl-C stops {' and '.join(server.name for server in started)} again.")
     while True:
-        for server in started.values():
+        for server in started:
             server.require_alive()
         time.sleep(0.5)
 
 
-def _mlflow(place: Place, stack: ExitStack, say: Say) -> dict[str, Server]:
-    """The server that was started, by where it says that it is well; none if one runs already."""
-    address = _address(place.port)
+def _started(
+    name: str, health: str, command: list[str], folder: Path, stack: ExitStack, say: Say
+) -> Server:
+    say(f"Starting {name} ...")
+    log = folder / f"{name.lower()}.log"
+    process = servers.start(command, servers.server_environment(), log)
+    stack.callback(servers.stop, process)
+    return Server(name, health, process, log)
+
+
+def _mlflow(place: Place, stack: ExitStack, say: Say) -> Iterator[Server]:
+    """The server that was started; none if one runs already."""
     if not servers.is_taken(place.port):
-        say("Starting MLflow ...")
         command = servers.mlflow_command(place.folder, place.port)
-        return {f"{address}/health": Server.start("MLflow", command, place.folder, stack)}
-    if not _shows(address, _tracking(place)):
+        yield _started("MLflow", f"{place.address}/health", command, place.folder, stack, say)
+    elif _shows(place):
+        say(f"MLflow shows these runs at {place.address} already.")
+    else:
         raise TrackingError(
             f"port {place.port} is taken by something that does not show the runs in "
             f"{place.folder.absolute()}; choose another port with --port, or stop it"
         )
-    say(f"MLflow shows these runs at {address} already.")
-    return {}
 
 
-def _shows(address: str, tracking: "MlflowTracking") -> bool:
+def _shows(place: Place) -> bool:
     """Whether the server there reads this store: what is written here, it answers."""
-    word = uuid.uuid4().hex
+    word, tracking = uuid.uuid4().hex, place.tracking()
     tracking.leave_word(word)
-    question = f"experiments/get?experiment_id={tracking.experiment_id}"
-    return word.encode() in (servers.answer(f"{address}/api/2.0/mlflow/{question}") or b"")
+    question = f"api/2.0/mlflow/experiments/get?experiment_id={tracking.experiment_id}"
+    return word.encode() in (servers.answer(f"{place.address}/{question}") or b"")
 
 
-def _prefect(place: Place, stack: ExitStack, say: Say) -> dict[str, Server]:
+def _prefect(place: Place, stack: ExitStack, say: Say) -> Iterator[Server]:
     """Likewise."""
-    if place.prefect_port is None:
-        return {}
-    own, api = f"{_address(place.prefect_port)}/api", _prefect_api(place)
+    port, api = place.prefect_port, place.prefect
+    if port is None:
+        return
+    own, shown = f"http://{servers.LOOPBACK}:{port}/api", without_password(api)
     if servers.answer(f"{api}/health") == b"true":
-        say(f"Prefect answers at {without_password(api)} already.")
-        return {}
-    if api != own:
+        say(f"Prefect answers at {shown} already.")
+    elif api != own:
         raise PipelineError(
-            f"{PREFECT} names {without_password(api)}, where no Prefect answers; start it there, "
+            f"{PREFECT} names {shown}, where no Prefect answers; start it there, "
             "or unset the variable to have one started here"
         )
-    if servers.is_taken(place.prefect_port):
+    elif servers.is_taken(port):
         raise PipelineError(
-            f"port {place.prefect_port} is taken by something that is no Prefect server; choose "
+            f"port {port} is taken by something that is no Prefect server; choose "
             "another port with --prefect-port, or stop it"
         )
-    say("Starting Prefect ...")
-    command = servers.prefect_command(place.prefect_port)
-    return {f"{own}/health": Server.start("Prefect", command, place.folder, stack)}
-
-
-def _tracking(place: Place) -> "MlflowTracking":
-    from debias.tracking.mlflow_tracker import MlflowTracking  # seconds that --help does not need
-
-    return MlflowTracking(servers.local_store(place.folder), place.experiment)
-
-
-def _prefect_api(place: Place) -> str:
-    """The server that flows of this environment talk to, else the one on our port."""
-    named = os.environ.get(PREFECT, "").rstrip("/")
-    named = named.replace("://localhost:", f"://{servers.LOOPBACK}:")
-    return named or f"{_address(place.prefect_port or 0)}/api"
-
-
-def _address(port: int) -> str:
-    return f"http://{servers.LOOPBACK}:{port}"
+    else:
+        command = servers.prefect_command(port)
+        yield _started("Prefect", f"{own}/health", command, place.folder, stack, say)
