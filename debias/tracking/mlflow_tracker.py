@@ -38,7 +38,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from debias.errors import TrackingError
 from debias.tracking import views as pages
-from debias.tracking.servers import client_environment, is_alive, without_password
+from debias.tracking.servers import (
+    client_environment,
+    is_alive,
+    local_artifacts,
+    without_password,
+)
 from debias.tracking.tracker import Tracker, Tracking
 
 log = logging.getLogger(__name__)
@@ -263,15 +268,14 @@ class MlflowTracking(Tracking):
 
     Args:
         uri: ``http(s)://...``, ``sqlite:///...`` or another database MLflow supports.
-        experiment: Name of the experiment, made when missing.
-        artifact_root: Where a SQLite store keeps files; ``mlartifacts`` beside it by default.
-            A server decides for itself.
+        experiment: Name of the experiment, made when missing. The files of a SQLite store lie in
+            ``mlartifacts`` beside it.
 
     Raises:
         TrackingError: The address, the store or the experiment cannot be used as configured.
     """
 
-    def __init__(self, uri: str, experiment: str, artifact_root: Path | None = None) -> None:
+    def __init__(self, uri: str, experiment: str) -> None:
         for name, value in client_environment().items():
             os.environ.setdefault(name, value)
         self.uri = _checked(uri)
@@ -281,7 +285,7 @@ class MlflowTracking(Tracking):
         self._connection = Connection()
         self._do = self._connection.attempt
         if self.uri.startswith("sqlite:"):
-            self._connect_to_file(artifact_root)
+            self._connect_to_file()
         else:
             self._do(self._connect, None)
 
@@ -385,9 +389,9 @@ class MlflowTracking(Tracking):
         # Asked for first: without a connection there is no client.
         self._do(lambda: self._client.set_experiment_tag(self.experiment_id, name, value))
 
-    def _connect_to_file(self, artifact_root: Path | None) -> None:
+    def _connect_to_file(self) -> None:
         path = Path(urlsplit(self.uri).path.removeprefix("/"))
-        root = (artifact_root or path.parent / "mlartifacts").resolve()
+        root = local_artifacts(path.parent)
         try:
             # Of four processes that initialise an empty store at once, three would fail.
             path.parent.mkdir(parents=True, exist_ok=True)
