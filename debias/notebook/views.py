@@ -70,7 +70,7 @@ def plot(value: object, chart: str | None) -> "Figure":
 
 def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would have to be loaded)
     """What there is to see of a value."""
-    from debias.report import audit_charts, fairness_charts, fairness_page
+    from debias.report import audit_charts, comparison_page, fairness_charts, fairness_page
 
     kind = type(value).__name__
     if kind == "SamplingWeights":
@@ -87,7 +87,10 @@ def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would hav
     document = value.to_dict()
     render, drawings = {
         "FairnessReport": (fairness_page.render_fairness, fairness_charts.fairness_drawings),
-        "ComparisonReport": (fairness_page.render_comparison, fairness_charts.comparison_drawings),
+        "ComparisonReport": (
+            comparison_page.render_comparison,
+            fairness_charts.comparison_drawings,
+        ),
     }[kind]
     return Look(partial(render, document), partial(drawings, document))
 
