@@ -161,8 +161,8 @@ class MlflowTracker(Tracker):
         key, at = slug(name, FILE_NAMES), step or 0
         if (key, at) not in self._images:
             self._images.add((key, at))
-            how = {"key": key, "step": at, "timestamp": self._start + at}
-            self._do(self._client.log_image, self.run_id, image, **how)
+            log_image, stamp = self._client.log_image, self._start + at
+            self._do(log_image, self.run_id, image, key=key, step=at, timestamp=stamp)
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
         """Store ``tables/<name>.json``, which MLflow shows side by side over runs."""
