@@ -28,9 +28,9 @@ from debias.report.audit_space import (
     the_map,
 )
 from debias.report.blocks import said, table
-from debias.report.facts import how_described, representation_facts
 from debias.report.html import put, render
 from debias.report.pictures import AuditPictures
+from debias.report.run_page import how_described, representation_facts
 from debias.report.words import (
     amount,
     day,
@@ -260,8 +260,7 @@ def _provenance(audit: Audit) -> Blocks:
         blocks = reasons, b.Sentence(said(text, file=b.Code(aside["list"])), "note")
         title = f"{amount(aside['count'], 'image')} set aside"
         yield b.Fold(title, blocks, "not part of any number here")
-    if figures := representation_facts(document["representation"]):
-        facts = tuple((label, b.Value(value, kind)) for label, value, kind in figures)
+    if facts := tuple(representation_facts(document["representation"])):
         yield b.Fold("Figures of the model", (b.Facts(facts),))
     if run["seconds"]:
         spent = tuple(
