@@ -171,10 +171,11 @@ class ArmChanges:
         level: float,
     ) -> pd.DataFrame:
         """The paired interval over seeds, as far as a change can go, and the verdicts."""
-        most, low, high = 2.0 if "other" in table else 1.0, np.nan, np.nan
+        most = 2.0 if "other" in table else 1.0
+        table = table.assign(seed_low=np.nan, seed_high=np.nan)
         if self.seeds:
             _, low, high = seed_limits(by_training, level)
-        table = table.assign(seed_low=np.maximum(low, -most), seed_high=np.minimum(high, most))
+            table = table.assign(seed_low=np.maximum(low, -most), seed_high=np.minimum(high, most))
         return read_changes(table, limits, state, self.seeds, self.rules)
 
 

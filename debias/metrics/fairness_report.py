@@ -57,7 +57,9 @@ class Report(Shown):
     @classmethod
     def _read(cls, name: str, kind: Any, value: Any) -> Any:  # noqa: ANN401 (any field)
         if kind is pd.DataFrame:
-            return table_of(value) if value else pd.DataFrame(columns=cls.COLUMNS.get(name, ()))
+            return (
+                table_of(value) if value else pd.DataFrame(columns=list(cls.COLUMNS.get(name, ())))
+            )
         if kind is Verdict:
             return Verdict.from_dict(value)
         if kind == Mapping[str, float]:
