@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
 from typing import Any
@@ -13,6 +14,7 @@ from debias.report import words as w
 from debias.report.charts.style import chart_names
 from debias.report.fairness_charts import compared_metrics
 from debias.report.readings import Document, Row
+from debias.report.texts import chart, note, text
 
 CHANGES_FIRST = 10
 TOLD = 3  # harms, and gains, at the top of a page
@@ -20,10 +22,6 @@ LEADS = {
     "harm": "At least one group is served worse than before:",
     "gain": "At least one group is served better than before, or a gap is narrower:",
 }
-IN_THE_PICTURE = (
-    "Left: from the stroke (before) to the mark (after). Right: the change with its intervals. An "
-    "orange cross became worse; filled: found, hollow: cannot be told from chance."
-)
 
 
 def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
@@ -32,9 +30,7 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     after = w.arm_name(document["after"]) or "the second classifier"
     resized = [row for row in document["sizes"] if row["before"] != row["after"]]
     sizes = (
-        b.Sentence(
-            "The data differ, so a rate can have changed by other images, not another classifier."
-        ),
+        note("resized"),
         _sizes(resized, lambda row: w.full_group_name(row["group"])),
     )
     title = "The groups are not the same size any more"
@@ -167,18 +163,15 @@ def _many(document: Document, same: bool) -> Iterator[b.Block]:
 
 
 def _different(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    yield b.Sentence(
-        f"{directions(document)} A gap can also narrow because somebody is served worse; the "
-        "changes of each group below tell. A gap is one group's rate minus another's."
-    )
+    yield note("gaps", directions=directions(document))
     names = chart_names("gap_change", compared_metrics(document))
     shown = {metric: drawn[name] for metric, name in names.items() if name in drawn}
     if not shown:
         yield b.Sentence("No gap between two groups could be compared.")
     for place, (metric, svg) in enumerate(shown.items()):
-        title = f"gaps in {r.metric_name(metric)}"
-        chart = b.Chart(svg, f"{title.capitalize()} before and after")
-        yield b.Fold(title, (chart,), single.tally_text(r.of(document, "gaps", metric)), not place)
+        found = chart(svg, "gaps", measure=r.metric_name(metric))
+        fold = single.folded(found, document, "gaps", metric)
+        yield replace(fold, title=f"gaps in {fold.title}", is_open=not place)
 
 
 def directions(document: Document) -> str:
@@ -194,20 +187,8 @@ def directions(document: Document) -> str:
 
 def _sure(document: Document) -> Iterator[b.Block]:
     yield single.verdict(document["verdict"], document["margin"])
-    widened = b.said(
-        "adjusted_level?the intervals of gaps and of training again are widened to a level of "
-        "{adjusted_level:level}, and ",
-        document,
-    )
-    several = (
-        "; the one over training again is about these very images. A change is found only if both "
-        "agree"
-    ) * (len(document["seeds"]) > 1)
-    yield b.Sentence(b.said(
-        "{comparisons:count} changes were tested; {widened}p-values are adjusted for all of them "
-        "(Holm). The interval over other images is about these very trainings{several}.",
-        document, widened=widened, several=several,
-    ))  # fmt: skip
+    several = text("several") if len(document["seeds"]) > 1 else ""
+    yield note("tested", document, widened=text("adjusted", document), several=several)
     rows = sorted([*document["groups"], *document["gaps"]], key=r.harm_first)
     yield from single.tally(rows, document["margin"])
 
@@ -238,13 +219,9 @@ def change_charts(
     """The chart of every measure that was drawn, with the number of changes found."""
     for metric, name in names.items():
         if name in drawn:
-            title = r.metric_name(metric)
-            chart = b.Chart(
-                drawn[name],
-                f"{title} of each group before and after, and its change with intervals",
-                f"{r.metric_meaning(metric, document['positive']).capitalize()}. {IN_THE_PICTURE}",
-            )
-            yield single.folded(chart, document, "groups", metric)
+            meaning = r.metric_meaning(metric, document["positive"]).capitalize()
+            found = chart(drawn[name], "changes", measure=r.metric_name(metric), meaning=meaning)
+            yield single.folded(found, document, "groups", metric)
 
 
 def _first_changes(document: Document) -> Iterator[b.Block]:
@@ -316,11 +293,7 @@ def _trades(document: Document, most: int | None = None) -> Iterator[b.Block]:
     yield from tables[:1]
     if tables[1:]:
         yield b.Fold("The same by group", tuple(tables[1:]), f"{len(tables) - 1:,} groups")
-    yield b.Sentence(
-        "So that a gain paid for by another measure is seen; intervals are in the tables of "
-        "changes.",
-        "note",
-    )
+    yield note("traded", tone="note")
 
 
 def _trade(group: str, rows: Sequence[Row]) -> b.Table:
@@ -375,9 +348,7 @@ def _unseen(rows: Sequence[Row]) -> str:
 def _numbers(document: Document) -> Iterator[b.Block]:
     yield b.Sentence("The JSON file of this page holds the same numbers, unrounded.")
     yield from all_changes(document, "Changes by {}", "Changes of gaps in {}")
-    yield b.Sentence(
-        "“fixed”: images that were wrong and became right; “broken”: the others. Means.", "note"
-    )
+    yield note("fixed", tone="note")
 
 
 def all_changes(document: Document, rates: str, gaps: str) -> Iterator[b.Block]:

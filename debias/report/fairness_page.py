@@ -16,6 +16,7 @@ from debias.report.charts.style import (
 )
 from debias.report.opening import first_metric, headline, told
 from debias.report.readings import Document, Row
+from debias.report.texts import TEXTS, chart, note, text
 from debias.statistics.groupings import UNKNOWN
 
 GAPS_FIRST = 15  # largest gaps, above the complete table
@@ -27,57 +28,12 @@ QUALITIES = {
     "expected_calibration_error": "expected calibration error",
     "calibration_bias": "calibration bias: share of positives minus mean score",
 }
-READ = (
-    ("difference found", "Chance alone would hardly show it, even after looking at this many. It "
-     "says nothing about the cause."),
-    ("difference ruled out beyond the margin of X pp", "The whole interval lies within the margin "
-     "set beforehand. Smaller differences may exist."),
-    ("cannot tell", "It does not mean that there is no difference. The reason stands beside it:"),
-    ("insufficient evidence", "The interval holds both values that matter and values that do not."),
-    ("no margin", "Nobody said beforehand which differences matter, so none can be ruled out."),
-    ("too small, not estimable, withheld", "Too few images, none, or not to be shown."),
-    ("single run, too few seeds", "Training again could turn it around."),
-    ("no group label, in no verdict", "Images that nobody assigned to a group; in no comparison."),
-    ("incomplete", "Some groups could not be judged; a difference found among the others stands."),
-    ("harm, gain", "A group is served worse, or better, than before, beyond chance. “In these "
-     "trainings”: other trainings could still turn it around."),
-    ("learned nothing", "Its answers or scores cannot be told from guessing; groups then differ "
-     "in guesses."),
-    ("arm", "One way of drawing the training images; all else about the arms is the same."),
-    ("seed", "The number that decides all chance in one training; several show how much training "
-     "again changes."),
-    ("accuracy", "Of all images, the share that is answered rightly."),
-    ("true positive rate", "Of the images of the class, the share that is recognised as such."),
-    ("false positive rate", "Of the other images, the share taken for it. Lower is better."),
-    ("selection rate", "Of all images, the share that is given the class, rightly or wrongly. "
-     "Neither high nor low is better in itself."),
-    ("precision", "Of the images that are given the class, the share that really is of it."),
-    ("AUC, AUROC, area under the curve", "How often a score puts the right one of two images "
-     "first: 1 is always, 0.5 is guessing."),
-    ("interval", "The values that go together with what was counted: short is sure, long is not."),
-    ("pp", "Percentage points: 80% and 85% are 5 pp apart."),
-    ("p, adjusted", "How easily chance alone would do this, allowing for the number of "
-     "comparisons."),
-)  # fmt: skip
+READ = tuple(TEXTS["glossary"].items())
 HOW_TO_READ = b.Section("read", "How to read it", (b.Facts(READ),))
 ANSWERS = {
-    "confusion": (
-        "What was taken for what",
-        "For each group, what each true class was taken for, as shares of the true class",
-        "Each row of a square adds up to 100%. Groups with anything withheld are left out.",
-    ),
-    "calibration": (
-        "Do the scores mean the same in every group?",
-        "Share of positives by score, one panel a group",
-        "On the dotted line, images with a score of 70% are positive 70% of the time. Above it the "
-        "classifier is too hesitant for that group, below it too confident. Lines are intervals.",
-    ),
-    "scores": (
-        "Where the scores lie",
-        "Spread of the scores of each group by true class",
-        "Mark: the middle score of the images of that class. The closer the two classes of a group "
-        "lie, the less well the classifier tells them apart.",
-    ),
+    "confusion": "What was taken for what",
+    "calibration": "Do the scores mean the same in every group?",
+    "scores": "Where the scores lie",
 }
 
 
@@ -85,10 +41,6 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     name, seeds = w.arm_name(document["name"]) or "One classifier", len(document["seeds"])
     gaps = different(document, drawn, MEASURES_DRAWN, GAPS_FIRST)
-    nothing = b.said(
-        "This page describes one classifier; nothing was compared. `debias compare` sets two "
-        "classifiers side by side on the same images and names who is served worse first."
-    )
     return b.Page(
         title=f"{name}: differences between groups",
         kicker=f"{name} · {document['split']} split" if document["split"] else name,
@@ -104,7 +56,7 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
             b.Section("many", "How many?", tuple(many(document, seeds)), "How many"),
             b.Section("different", "How different?", tuple(gaps)),
             b.Section("sure", "How sure?", tuple(sure(document, drawn))),
-            b.Section("changed", "What changed, and who was harmed?", (b.Sentence(nothing),)),
+            b.Section("changed", "What changed, and who was harmed?", (note("nothing_compared"),)),
             b.Section("scope", "What was measured, and what not", (b.Points(document["scope"]),)),
             b.Section("numbers", "All numbers", tuple(_numbers(document, drawn, name))),
             HOW_TO_READ,
@@ -142,14 +94,9 @@ def interval_chart(
     """The rate of every group in one measure, if it was drawn."""
     svg = drawn.get(chart_names("intervals_by_group", document["metrics"]).get(metric, ""))
     if svg:
-        title = r.metric_name(metric)
-        yield b.Chart(
-            svg,
-            f"{title} of each group with its interval; the same numbers are in the tables below",
-            f"{title}: {r.metric_meaning(metric, document['positive'])}. The line is the "
-            f"{w.number(document['level'], 'level')} interval: with other images of the same kind "
-            "the mark could fall elsewhere on it.",
-        )
+        meaning = r.metric_meaning(metric, document["positive"])
+        about = {"measure": r.metric_name(metric), "meaning": meaning, "level": document["level"]}
+        yield chart(svg, "intervals", **about)
 
 
 def cautions(notes: Iterable[str]) -> Iterator[b.Sentence]:
@@ -164,7 +111,7 @@ def which(document: Document) -> Iterator[b.Block]:
     attributes = document["attributes"]
     yield b.Facts([(w.attribute_name(one["attribute"]), _groups(one, document["metrics"]))
                    for one in attributes])  # fmt: skip
-    yield b.to_do("check that the people you worry about are listed; of others nothing is known.")
+    yield note("listed")
 
 
 def _groups(found: Row, metrics: Sequence[str]) -> str:
@@ -215,7 +162,7 @@ def _sizes(document: Document) -> Iterator[b.Block]:
     for metric in document["metrics"]:
         kinds.setdefault(r.counted(metric), metric)
     metrics = sorted(kinds.values(), key=lambda metric: r.counted(metric) != "images")[:KINDS_SHOWN]
-    below, minimum = (w.number(document[one], "count") for one in ("suppress_below", "minimum"))
+    minimum = w.number(document["minimum"], "count")
     rows = {r.key_of(row): row for row in document["by_group"]}
     why = _why(document)
 
@@ -236,12 +183,7 @@ def _sizes(document: Document) -> Iterator[b.Block]:
         lines = tuple(line(attribute, group) for group in found["groups"])
         title = f"Images by {w.attribute_name(attribute)}"
         yield b.Table(("group", *who, *map(r.counted, metrics)), lines, title, look="tight")
-    yield b.Sentence(
-        f"Rates resting on fewer than {minimum} images are grey and in no verdict, as are images "
-        f"with “no group label”. “withheld (counts < {below})”: fewer than {below}, or a "
-        "number from which so few could be worked out; “no images” or the like is never 0%.",
-        "note",
-    )
+    yield note("sizes", document, "note")
 
 
 def different(
@@ -262,9 +204,9 @@ def _other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> 
     if not any(name in drawn for name in names.values()):
         yield b.Sentence("No group has a rate that can be shown.")
     for metric in names:
-        chart = tuple(interval_chart(document, drawn, metric))
-        if chart and metric != first_metric(document):
-            yield folded(chart[0], document, "gaps", metric)
+        for found in interval_chart(document, drawn, metric):
+            if metric != first_metric(document):
+                yield folded(found, document, "gaps", metric)
     groups = Counter(attribute for attribute, _ in {(row["attribute"], row["group"])
                      for row in document["by_group"]})  # fmt: skip
     limits = (
@@ -276,10 +218,9 @@ def _other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> 
         yield b.Sentence(f"The pictures show {cut}; the tables hold the others.", "note")
 
 
-def folded(chart: b.Chart, document: Document, part: str, metric: str, title: str = "{}") -> b.Fold:
+def folded(found: b.Chart, document: Document, part: str, metric: str) -> b.Fold:
     """The chart of a measure, with how many of its comparisons found something."""
-    note = tally_text(r.of(document, part, metric))
-    return b.Fold(title.format(r.metric_name(metric)), (chart,), note)
+    return b.Fold(r.metric_name(metric), (found,), tally_text(r.of(document, part, metric)))
 
 
 def tally_text(rows: Sequence[Row]) -> str:
@@ -294,7 +235,7 @@ def tally_text(rows: Sequence[Row]) -> str:
 
 
 def _largest(
-    gaps: Sequence[Row], document: Document, most: int, title: str, note: str
+    gaps: Sequence[Row], document: Document, most: int, title: str, about: str
 ) -> Iterator[b.Block]:
     """The largest gap of each measure and attribute, those that were found first."""
     estimated = [row for row in gaps if w.is_number(row["difference"])]
@@ -303,13 +244,9 @@ def _largest(
     for row in judged or estimated:
         first.setdefault((row["metric"], row["attribute"]), row)
     if first:
-        yield b.Heading(title, note)
+        yield b.Heading(title, about)
         yield gap_table(list(first.values())[:most], document)
-        yield b.Sentence(
-            "“difference”: group minus comparison, in percentage points (pp). “detectable”: the "
-            "smallest gap that four of five such studies would show.",
-            "note",
-        )
+        yield note("differences", tone="note")
 
 
 def measure(row: Row) -> b.Cell:
@@ -364,31 +301,17 @@ def sure(
     names = chart_names("detectable", document["metrics"])
     shown = {metric: drawn[name] for metric, name in names.items() if name in drawn}
     for place, (metric, svg) in enumerate(shown.items()):
-        chart = _detectable(svg, metric)
+        drawn_ = chart(svg, "detectable", measure=r.metric_name(metric))
         if place:
-            yield folded(chart, document, "gaps", metric)
+            yield folded(drawn_, document, "gaps", metric)
         else:
             yield b.Heading("What could have been found with these sizes")
-            yield chart
+            yield drawn_
     if shown:
-        yield b.to_do(
-            "where a bar is longer than a gap that matters to you, collect more test images of "
-            "that group before concluding anything."
-        )
+        yield note("long_bars")
     yield from spread(document)
     yield from _ratios(document)
     yield from _noise(document)
-
-
-def _detectable(svg: bytes, metric: str) -> b.Chart:
-    """Gaps that sizes would show, beside those seen."""
-    return b.Chart(
-        svg,
-        f"Smallest gap in {r.metric_name(metric)} that the sizes of two groups would show, beside "
-        "the gap seen",
-        "Each group beside the one with which it can be compared most sharply. Inside the grey "
-        "bar a gap would probably be missed: where it is long, the group is too small.",
-    )
 
 
 def verdicts(document: Document) -> Iterator[b.Block]:
@@ -404,21 +327,9 @@ def verdicts(document: Document) -> Iterator[b.Block]:
 
 def _how_level(document: Document) -> Iterator[b.Block]:
     """How many differences were looked at, how that is allowed for, and what they came to."""
-    looked = b.said(
-        "adjusted_level?{comparisons:count} differences carry an interval. Each is widened to a "
-        "level of {adjusted_level:level}, so that all hold together with {level:level}: looking at "
-        "many differences finds some by chance, and this keeps that in check.",
-        document,
-    )
-    margin = b.said(
-        "margin?The margin below which a difference does not matter was set to {margin:margin} pp.",
-        document,
-    )
-    yield b.Sentence(b.joined((
-        looked or "No difference between two groups carries an interval.",
-        margin or "No margin was set below which a difference does not matter; without one, no "
-        "difference can be ruled out.",
-    )))  # fmt: skip
+    looked = text("level", document) or text("no_level")
+    margin = text("margin", document) or text("no_margin")
+    yield b.Sentence(b.joined((looked, margin)))
     yield from tally(sorted(document["gaps"], key=r.largest_gap_first), document["margin"])
 
 
@@ -440,47 +351,31 @@ def spread(document: Document) -> Iterator[b.Fold]:
         "variance between groups, chance taken out": "{variance:variance|not estimable}",
     }
     if document["spread"]:
-        said = (
-            "Never negative, so some of it is always chance; it gives no verdict. A variance near "
-            "zero or below is no more than chance would show."
-        )
-        inside = (b.table(document["spread"], columns, left=(0, 3)), b.Sentence(said, "note"))
-        note = "never below zero; read it against chance"
-        yield b.Fold("Highest minus lowest group", inside, note)
+        inside = (b.table(document["spread"], columns, left=(0, 3)), note("spread", tone="note"))
+        title = "never below zero; read it against chance"
+        yield b.Fold("Highest minus lowest group", inside, title)
 
 
 def _ratios(document: Document) -> Iterator[b.Fold]:
     """Ratios of the lowest to the highest group, as a rule of thumb."""
     points = tuple(
-        b.said(
-            "{attribute}: the {metric} of {low_group} (n = {n_group:count}) is {ratio:auc} of that "
-            "of {high_group} (n = {n_other:count}); interval {low..high:auc}. With equal groups of "
-            "these sizes the lowest would fall under 0.8 of the highest with a probability of "
-            "{chance_if_equal:percent}.",
-            {
-                **row, "attribute": w.attribute_name(row["attribute"]),
-                "metric": r.metric_name(row["metric"]),
-                "low_group": r.name(row),
-                "high_group": r.name(row, "other"),
-            },
+        text(
+            "ratio", row, attribute=w.attribute_name(row["attribute"]),
+            metric=r.metric_name(row["metric"]), low_group=r.name(row),
+            high_group=r.name(row, "other"),
         )
         for row in document["ratios"]
     )  # fmt: skip
     if points:
-        note = b.Sentence(
-            "An old rule of thumb: does the lowest selection rate reach four fifths of the "
-            "highest? Small groups fall short of it by chance alone.", "note",
-        )  # fmt: skip
-        yield b.Fold("Four-fifths ratio", (b.Points(points), note), "a rule of thumb, no verdict")
+        inside = (b.Points(points), note("four_fifths", tone="note"))
+        yield b.Fold("Four-fifths ratio", inside, "a rule of thumb, no verdict")
 
 
 def _noise(document: Document) -> Iterator[b.Block]:
     """How far the groups would lie apart if some annotations were wrong."""
     if document["noise"]:
         yield b.Heading("If some annotations are wrong")
-        yield b.Sentence(
-            "How far apart highest and lowest group would be with annotations exchanged at random."
-        )
+        yield note("noise")
         columns: dict[str, b.Column] = {
             "measure": measure,
             "annotations exchanged": "{flipped:percent}",
@@ -492,11 +387,7 @@ def _noise(document: Document) -> Iterator[b.Block]:
 
 def _numbers(document: Document, drawn: Mapping[str, bytes], name: str) -> Iterator[b.Block]:
     who = ", how many people that is," if w.is_number(document["identities"]) else ""
-    yield b.Sentence(
-        f"Every rate with what it was counted from{who} and its "
-        f"{w.number(document['level'], 'level')} interval, worst accuracy first. The JSON file of "
-        "this page holds the same numbers, unrounded."
-    )
+    yield note("all_rates", document, who=who)
     columns: dict[str, b.Column] = {
         "measure": lambda row: b.Cell(
             r.metric_name(row["metric"]), r.metric_meaning(row["metric"], document["positive"])
@@ -512,10 +403,10 @@ def _numbers(document: Document, drawn: Mapping[str, bytes], name: str) -> Itera
         yield b.Facts(found)
     yield from rates({name: document})
     yield from all_gaps(document, "Differences between groups of {}")
-    for chart, (title, alt, caption) in ANSWERS.items():
-        if chart in drawn:
+    for answer, title in ANSWERS.items():
+        if answer in drawn:
             yield b.Heading(title)
-            yield b.Chart(drawn[chart], alt, caption)
+            yield chart(drawn[answer], answer)
 
 
 def all_gaps(document: Document, title: str) -> Iterator[b.Block]:

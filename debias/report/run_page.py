@@ -17,6 +17,7 @@ from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
 from debias.report.opening import first_metric, learned
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
 from debias.report.readings import Document, Row
+from debias.report.texts import chart, note
 from debias.report.weights_page import COLUMNS, weights_section
 from debias.types import BASELINE
 
@@ -203,13 +204,7 @@ def _change(document: Document, arm: str, key: str, quantity: str) -> tuple[b.Te
 
 
 def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block]:
-    yield b.Sentence(
-        f"Means over {w.amount(document['run']['seeds'], 'seed')}, on test images that were never "
-        "weighted. The worst group has the lowest mean; its change and the gap are found in each "
-        "training and then averaged. A change is called found where training again would hardly "
-        "undo it; where nothing stands beside it, that cannot be told.",
-        "note",
-    )
+    yield note("board", tone="note", seeds=w.amount(document["run"]["seeds"], "seed"))
     first = baseline["metrics"][0]
     parts = [
         (f"{w.attribute_name(row['attribute'])} ", b.Value(row["expected_if_equal"], "reach"))
@@ -217,12 +212,8 @@ def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block
         if row["metric"] == first and w.is_number(row["expected_if_equal"])
     ]
     if parts:
-        apart = b.said(
-            "Some gap always appears by chance. Groups of these sizes, all served equally well, "
-            "would on average lie this far apart in {first}: {parts} points.",
-            first=w.words(first), parts=b.joined(parts, " points; "),
-        )  # fmt: skip
-        yield b.Sentence(apart, "note")
+        apart = b.joined(parts, " points; ")
+        yield note("chance", tone="note", first=w.words(first), parts=apart)
 
 
 def banners(fairness: Mapping[str, Document], comparisons: Mapping[str, Document]) -> list[str]:
@@ -266,11 +257,7 @@ def _no_finding(document: Document) -> Iterator[b.Sentence]:
     failed = [w.arm_name(arm) for arm in r.arms_of(document) if not learned(document, arm)]
     if failed:
         them = "it" if len(failed) == 1 else "them"
-        yield b.Sentence(
-            f"{', '.join(failed)} learned nothing: differences below that involve {them} are "
-            "between guesses, whatever is said beside them.",
-            "caution",
-        )
+        yield note("guesses", tone="caution", failed=", ".join(failed), them=them)
 
 
 def _different(
@@ -297,11 +284,8 @@ def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
     compared = r.comparisons_of(document)
     if compared:
         yield from _no_finding(document)
-        yield b.Sentence(
-            "A change is found only if two intervals agree: over other images, and over training "
-            "again."
-        )
-        yield b.to_do("look for losses first. A gap that narrows by harm alone is no gain.")
+        yield note("two_intervals")
+        yield note("losses")
     for arm, found in compared.items():
         yield b.Heading(f"{w.arm_name(arm)} against {w.arm_name(r.arms_of(document)[0]).lower()}")
         yield single.verdict(found["verdict"], found["margin"])
@@ -320,11 +304,7 @@ def _harmed(document: Document) -> Iterator[b.Block]:
 
 
 def _run(document: Document) -> Iterator[b.Block]:
-    yield b.Sentence(
-        f"{how_described(document['representation'])} Faces that look unlike most others then "
-        "received more weight, and a classifier was trained again with these weights. Every arm "
-        "uses the same network and the same number of steps."
-    )
+    yield note("how_made", described=how_described(document["representation"]))
     run, data, place = document["run"], document["data"], document["run"]["mlflow"]
     spent = sum(value for value in run["seconds"].values() if w.is_number(value))
     facts: dict[str, b.Text] = {
@@ -359,14 +339,11 @@ def _data(document: Document, pictures: Pictures) -> Iterator[b.Block]:
     if data["annotation"]:
         yield b.Sentence(data["annotation"])
     if not shown:
-        hidden = "The configuration does not allow faces on this page, not even drawn ones."
-        yield b.Sentence(hidden, "note")
+        yield note("no_faces", tone="note")
     elif found := tuple(sheets(pictures.samples, COLUMNS, parts=2)):
         yield b.Faces(found, "Training images drawn at random")
-        yield b.Sentence("Training images drawn at random: what the classifier learns from.")
-        yield b.to_do(
-            "look for who is missing, and for a background or light that goes with the label."
-        )
+        yield note("drawn")
+        yield note("missing")
     yield from _group_counts(data["groups"])
     yield from _set_aside(data["set_aside"])
     yield from _rarity(pictures) if shown else ()
@@ -391,9 +368,9 @@ def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
         found = sorted(listed, key=rarest_first)
         yield b.table(found, columns, lambda _: "withheld", title=title, look="")
     if rows:
-        yield b.to_do("where a group is rare, expect worse service and wide intervals.")
+        yield note("rare_groups")
     else:
-        yield b.Sentence("No attribute is annotated in this data set.")
+        yield note("no_attribute")
 
 
 def _set_aside(found: Mapping[str, Any]) -> Iterator[b.Fold]:
@@ -420,34 +397,24 @@ def _rarity(pictures: Pictures) -> Iterator[b.Block]:
     )
     if found:
         yield b.Grid(found)
-        yield b.to_do(
-            "compare the two sides. Rare may be a kind of person, but also an odd background or a "
-            "bad photograph. A kind of person that appears only among the rare: collect more of it."
-        )
+        yield note("rarity")
 
 
 def _model(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     facts = document["representation"]
     if facts:
-        yield b.Sentence(b.said(
-            "Each face is described by {latent_dim:count} numbers from {file}, called latent "
-            "dimensions. {active_units:count} of them vary over the training images; the weights "
-            "rest on these."
-            if "file" in facts else
-            "The model describes each face with {latent_dim:count} numbers, called latent "
-            "dimensions. {active_units:count} of them carry information; the weights rest on "
-            "these, or on the directions in which the faces differ most.",
-            facts, file=b.Code(str(facts.get("file"))),
-        ))  # fmt: skip
+        file = b.Code(str(facts.get("file")))
+        yield note("file" if "file" in facts else "model", facts, file=file)
     if pictures.faces_shown:
         yield from _redrawn(pictures)
         yield from _traversals(pictures)
     if "latent_dimensions" in drawn:
-        yield from _latents(drawn["latent_dimensions"], "file" in facts)
+        grey = "the same for every image" if "file" in facts else "not used by the model"
+        yield b.Heading("How the training images spread over each dimension")
+        yield chart(drawn["latent_dimensions"], "latent_dimensions", grey=grey)
     if "training_curves" in drawn:
         yield b.Heading("Training")
-        yield b.Chart(drawn["training_curves"], "Training curves, one panel for each quantity")
-        yield b.to_do("curves should be flat; where only the validation curve rises, it memorises.")
+        yield chart(drawn["training_curves"], "training_curves")
     figures = [*representation_facts(facts)]
     if figures or "file" in facts:
         names = [(label, str(facts[key])) for key, label in (("name", "kind"), ("file", "file"))
@@ -468,11 +435,8 @@ def _redrawn(pictures: Pictures) -> Iterator[b.Block]:
     if pairs:
         yield b.Heading("Faces and what the model keeps of them")
         yield b.Faces(pairs, "Rows of original faces, each above the row of its reconstructions")
-        yield b.Sentence("Each row stands above the same faces redrawn from their latent numbers.")
-        yield b.to_do(
-            "what is lost in the lower rows is invisible to the weights. If it matters, train "
-            "longer or use more dimensions."
-        )
+        yield note("redrawn")
+        yield note("lost")
 
 
 def _traversals(pictures: Pictures) -> Iterator[b.Block]:
@@ -486,22 +450,8 @@ def _traversals(pictures: Pictures) -> Iterator[b.Block]:
                  f"dimension {number_}"),)
         for number_, row in rows
     ))  # fmt: skip
-    yield b.Sentence("One face, redrawn while a single dimension moves from low to high.")
-    yield b.to_do(
-        "put a name to each row: light, background, tone, hair. A dimension of something that you "
-        "do not care about still makes images count as rare."
-    )
-
-
-def _latents(svg: bytes, is_file: bool) -> Iterator[b.Block]:
-    grey = "the same for every image" if is_file else "not used by the model"
-    yield b.Heading("How the training images spread over each dimension")
-    yield b.Chart(
-        svg, "One small histogram for each latent dimension",
-        "Images in a thin tail are rare there and get more weight. Grey dimensions are inactive: "
-        f"{grey}. The few most extreme values lie outside the frame.",
-    )  # fmt: skip
-    yield b.to_do("if most panels are grey, little was learned and the weights mean little.")
+    yield note("traversal")
+    yield note("traversed")
 
 
 def representation_facts(facts: Mapping[str, Any]) -> Iterator[tuple[b.Text, b.Text]]:
@@ -528,10 +478,7 @@ def _conclusions(document: Document) -> Iterator[b.Block]:
 
 
 def _numbers(document: Document) -> Iterator[b.Block]:
-    yield b.Sentence(b.said(
-        "Every rate with what it was counted from, its 95% interval and its standard deviation "
-        "over seeds in points. `report.json` holds the same numbers, unrounded."
-    ))  # fmt: skip
+    yield note("numbers")
     fairness = r.fairness_of(document)
     deviations = {
         arm: {r.key_of(row): row.get("sd") for row in document["arms"][arm]["mean"]["by_group"]}
@@ -575,14 +522,10 @@ def _summary_changes(changes: Sequence[Row]) -> Iterator[b.Fold]:
         "reading": lambda row: w.reading_name(row["reading"], row.get("reason")),
     }
     if changes:
-        said = (
-            "The interval is about training again on these test images, not about other images. "
-            "It is widened for the number of rows (Bonferroni), so that all hold together with "
-            "95%, and cut at the largest change that is possible."
-        )
         table = b.table(changes, columns, left=(0, 1, 7))
-        note = "against plain training, over seeds"
-        yield b.Fold("Changes of the summary figures", (table, b.Sentence(said, "note")), note)
+        inside = (table, note("summary_changes", tone="note"))
+        title = "against plain training, over seeds"
+        yield b.Fold("Changes of the summary figures", inside, title)
 
 
 def _every_seed(document: Document) -> b.Fold:

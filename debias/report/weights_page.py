@@ -10,23 +10,14 @@ from debias.report.charts.style import arm_style, svg
 from debias.report.html import render
 from debias.report.pictures import Pictures, sheets
 from debias.report.readings import Document, arms_of
-from debias.report.words import TIMES, arm_name, full_group_name, is_number, number, words
+from debias.report.texts import TEXTS, chart, note, text
+from debias.report.words import arm_name, full_group_name, is_number, words
 from debias.types import BASELINE
 
 Drawing = tuple[Callable[[Figure], None], float]
 WIDTH = 7.6  # inches
 COLUMNS = 6
 SLACK = 1e-9  # rounding must not look like an effect
-MEANINGS = {
-    "{effective_samples:count}": "effective sample size: a mean over a weighted draw varies as "
-    "much as one over this many plain samples",
-    "{ess:percent}": "the same as a share of all samples; 100% is plain sampling",
-    "{unique_per_epoch:count}": "different samples expected among as many draws as there are "
-    "samples; plain sampling gives 63% of them",
-    "{largest:times}": "largest weight in multiples of the mean: how often the most wanted "
-    "sample is drawn in such an epoch",
-    "{top_1_percent:percent}": "share of the weight held by the heaviest hundredth",
-}
 
 
 def render_weights(n: int, figures: Mapping[str, Any], drawings: Mapping[str, Drawing]) -> str:
@@ -42,7 +33,9 @@ def render_weights(n: int, figures: Mapping[str, Any], drawings: Mapping[str, Dr
         b.Chart(svg(draw, WIDTH, height), alt) for draw, height in drawings.values()
     ]
     plain = b.Sentence("Every sample has the same weight: this is plain sampling.")
-    rows = tuple(b.Row((b.said(figure, figures), said)) for figure, said in MEANINGS.items())
+    rows = tuple(
+        b.Row((b.said(figure, figures), said)) for figure, said in TEXTS["weights"].items()
+    )
     table = b.Table(("figure", "what it says"), rows, left=(1,))
     page = b.Page(
         title="Sampling weights",
@@ -63,39 +56,14 @@ def weights_section(
     arms = [arm for arm in arms_of(document) if arm != BASELINE and document["weights"].get(arm)]
     if not arms:
         return
-    yield b.Sentence(
-        "Weights change how often each training image is drawn, never an image, a label, or the "
-        "test set."
-    )
-    if "weight_share" in drawn:
-        yield b.Chart(
-            drawn["weight_share"],
-            "Share of each group among the training images and among the training draws of each "
-            "arm",
-            b.said(
-                "From a group's share of the images (hollow) to its share of the draws (filled). "
-                "What to do: check that the groups you worry about moved right. Where they did not "
-                "move, weights from looks alone do not reach them."
-            ),
-        )
-    if "weight_distribution" in drawn:
-        yield b.Chart(
-            drawn["weight_distribution"],
-            "How often images are drawn, in multiples of plain training",
-            b.said(
-                f"At 1{TIMES}, the vertical line, an image is drawn as often as in plain training. "
-                "What to do: a long tail to the right means that few images are repeated very "
-                "often; look at the least represented faces before trusting the result."
-            ),
-        )
+    yield note("weights")
+    for name in ("weight_share", "weight_distribution"):
+        if name in drawn:
+            yield chart(drawn[name], name)
     if document["situations"]:
         yield b.Heading("Rare, or tied to the label?")
         yield b.Points(document["situations"])
-        yield b.to_do(
-            "weights by latent rarity are for groups that are rare and look different. Where a "
-            "label goes with a group, or a rare group does not look different to the model, use a "
-            "reference set or annotate some images."
-        )
+        yield note("situations")
     for arm in arms:
         yield from _arm(arm, document, pictures)
 
@@ -104,10 +72,11 @@ def _arm(arm: str, document: Document, pictures: Pictures) -> Iterator[b.Block]:
     facts = document["weights"][arm]
     colour = arm_style(arm, arms_of(document))[0]
     yield b.Heading(b.Marked(arm_name(arm), colour), words(str(facts.get("rule"))))
-    if said := " ".join(_said(facts, document["data"]["n"].get("train"))):
+    if said := b.joined(_said(facts, document["data"]["n"].get("train"))):
         yield b.Sentence(said)
-    if facts.get("ratio"):
-        yield _ratio(facts["ratio"])
+    if ratio := facts.get("ratio"):
+        kind = "as it is" if ratio["style"] == "matched" else "matched in colour and sharpness"
+        yield note("ratio_to_reference", ratio, kind=kind)
     if pictures.faces_shown and arm in pictures.wanted:
         yield from _wanted(arm, bool(facts.get("ratio")), pictures)
     yield from (b.Sentence(warning, "caution") for warning in facts.get("warnings") or ())
@@ -129,41 +98,16 @@ def _arm(arm: str, document: Document, pictures: Pictures) -> Iterator[b.Block]:
     yield b.Fold("Shares and settings", (*shares, b.Facts(tuple(settings))), arm_name(arm))
 
 
-def _said(weights: Mapping[str, Any], train: object) -> Iterator[str]:
+def _said(weights: Mapping[str, Any], train: object) -> Iterator[b.Text]:
     """What the figures of one arm's weights mean, said no louder than measured."""
-    ess, largest, top = (weights.get(key) for key in ("ess", "largest", "top_1_percent"))
-    unique, about = weights.get("unique_per_epoch"), ""
+    ess, unique = weights.get("ess"), weights.get("unique_per_epoch")
     if is_number(ess):
-        if is_number(train):
-            about = (
-                ": the weighted draw carries about as much information as "
-                f"{number(round(ess * train), 'count')} of the {number(train, 'count')} images, "
-                "drawn equally often, would"
-            )
-        share = number(ess, "percent")
-        yield f"The effective sample size is {share} of the training images{about}."
-    if is_number(largest):
-        times = number(largest, "times")
-        yield f"The most drawn image comes up {times} as often as the average one."
-    if is_number(top):
-        yield f"The top 1% of images take {number(top, 'percent')} of the draws."
-    if is_number(unique):
-        yield f"One pass shows {number(round(unique), 'count')} different images on average."
-
-
-def _ratio(ratio: Mapping[str, Any]) -> b.Sentence:
-    """How far the ratio to a reference may rest on style."""
-    kind = "as it is" if ratio["style"] == "matched" else "matched in colour and sharpness"
-    apart, other, agree = (
-        number(ratio[key], "auc")
-        for key in ("separability", "separability_other_style", "style_agreement")
-    )
-    return b.Sentence(
-        f"Networks tell reference from training images with an area under the curve of {apart} "
-        "(0.5: not at all; near 1: almost always, by camera or framing rather than people). With "
-        f"the style {kind}, in a single noisy repetition, the area is {other}, and the rankings of "
-        f"the training images correlate by {agree}; a low value: the ratio rests on style."
-    )
+        known = is_number(train) and {"equal": round(ess * train), "train": train}
+        yield text("ess", weights, about=text("equal", known) if known else "")
+    yield text("largest", {"largest": None, **weights})
+    yield text("top", {"top_1_percent": None, **weights})
+    whole = {"unique": round(unique)} if is_number(unique) else {}
+    yield text("unique", {**weights, **whole})
 
 
 def _wanted(arm: str, has_ratio: bool, pictures: Pictures) -> Iterator[b.Block]:
@@ -179,10 +123,7 @@ def _wanted(arm: str, has_ratio: bool, pictures: Pictures) -> Iterator[b.Block]:
     if has_ratio and reference:
         caption = "Images of the reference, drawn at random."
         yield b.Faces(reference, "Images of the unlabelled reference", caption=caption)
-    yield b.to_do(
-        "look for what the two sides differ in. If it is light, background or framing rather than "
-        "people, the target is about the photographs: do not use these weights."
-    )
+    yield note("wanted")
 
 
 def _reach(facts: Mapping[str, Any], *, is_open: bool) -> b.Fold:
@@ -197,13 +138,9 @@ def _reach(facts: Mapping[str, Any], *, is_open: bool) -> b.Fold:
         "n": "{n:count}",
         "members are": lambda row: reached(row, shares.get(row["group"], {})),
     }
-    said = b.Sentence(
-        "Can the weight alone tell who belongs to a group, among images of the same class? 0.5: "
-        "no; near 1: nearly every member weighs more than all others; below 0.5: less."
-    )
     table = b.table(rows, columns, left=(0, 4), look="tight")
     return b.Fold(
-        "Does the weight find the group?", (said, table), f"{len(rows):,} groups", is_open
+        "Does the weight find the group?", (note("reach"), table), f"{len(rows):,} groups", is_open
     )
 
 

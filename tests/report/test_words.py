@@ -16,7 +16,7 @@ ROOT = Path(debias.__file__).parent
 PASSED = re.compile(r"\bPASS(?:ED)?\b")
 SPOKEN = ("report/*.py", "metrics/*.py", "auditing/*.py", "pipeline/*.py", "commands/*.py")
 SOURCES = sorted(file for pattern in SPOKEN for file in ROOT.glob(pattern))
-TEMPLATES = sorted(ROOT.glob("report/*.html"))
+TEMPLATES = sorted([*ROOT.glob("report/*.html"), *ROOT.glob("report/*.toml")])
 
 
 def sentences(source):
