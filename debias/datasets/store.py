@@ -28,7 +28,7 @@ from debias.types import SPLITS, Collection, ShardedImages
 
 
 def fitted(images: UInt8[np.ndarray, "n H W 3"], size: int) -> UInt8[np.ndarray, "n size size 3"]:
-    """The largest centred square of each RGB image, resized (bicubic); no copy if nothing changes."""
+    """The largest centred square of each image, resized (bicubic); no copy if nothing changes."""
     if images.shape[1:3] == (size, size):
         return images
     resized = np.empty((len(images), size, size, 3), dtype=np.uint8)
