@@ -2,18 +2,15 @@
 
 Where to look:
 
-- without anything to compare with: ``cells`` (how evenly the latent space is populated),
-  ``directions``, ``valley`` and ``thin`` (small parts that stand apart), ``clusters``,
-  ``latent_map``
+- without anything to compare with: ``coverage`` (how evenly the latent space is populated),
+  ``thin`` (small parts that stand apart), ``clusters`` (and the map), ``galleries``, ``fidelity``
 - against a second set: ``two_samples`` (do they differ), ``shortfall`` (where, and by how many
   images), ``drift`` (two versions of one set)
-- where attributes are annotated: ``shares_file``, ``declared``, ``groups`` (put together from
-  ``group_shares``, ``group_losses``; ``group_rows`` is what comes out,
-  ``group_sentences`` what it means)
-- what comes out: ``sections`` and ``wording`` of the document, ``audit_report``
-- a rebalanced set: ``even_subset``, ``resampling``
+- where attributes are annotated: ``shares_file``, ``shares``, ``groups``
+- what comes out: ``audit_report`` and ``words`` of its document
+- a rebalanced set: ``subsets``, ``before_after``
 
-``debias.audit(store, latents)`` puts all of it together, in ``debias/auditing.py``.
+``debias.audit(store, latents)`` puts all of it together, in ``audit``.
 """
 
 from debias.auditing.audit_report import AuditReport

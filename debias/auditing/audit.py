@@ -43,13 +43,7 @@ REFERENCE, EARLIER = "reference/", "earlier/"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Placed:
-    """Images, and where they lie in a latent space.
-
-    Attributes:
-        store: Faces.
-        latents: Of some of them, in any order.
-        name: What a reader calls this set.
-    """
+    """Faces, where some of them lie in a latent space, and what readers call the set."""
 
     store: FaceStore
     latents: Latents
@@ -76,16 +70,15 @@ class Placed:
     def ids(self) -> Shaped[np.ndarray, " n"]:
         return self.store.ids(self.rows)
 
+    def column(self, name: str) -> Shaped[np.ndarray, " n"] | None:
+        """One column of the store's table; None where it has none."""
+        samples = self.store.samples
+        return samples[name].to_numpy(dtype=object)[self.rows] if name in samples else None
+
     def is_known_by(self, name: str) -> bool:
         """Whether a column says something about every image."""
         found = self.column(name)
         return found is not None and bool((pd.notna(found) & (found != "")).all())
-
-    def column(self, name: str) -> Shaped[np.ndarray, " n"] | None:
-        """One column of the store's table; None where it has none."""
-        if name not in self.store.samples:
-            return None
-        return self.store.samples[name].to_numpy(dtype=object)[self.rows]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,14 +128,15 @@ class Question:
         return found
 
     def points(self, placed: Placed) -> Float64[np.ndarray, "_ k"]:
-        """Active latents of a set; those without a posterior in units of the data's spread."""
-        found = np.asarray(placed.latents.mean[:, self.active], dtype=np.float64)
-        return found if self.data.latents.log_var is not None else found / self.spread
+        """Active latents of a set; those without a posterior in units of the data's spread.
 
-    @cached_property
-    def spread(self) -> Float64[np.ndarray, " k"]:
-        """Standard deviation of every active dimension: embeddings have no scale of their own."""
-        return np.asarray(self.data.latents.mean[:, self.active], dtype=np.float64).std(axis=0)
+        Embeddings have no scale of their own.
+        """
+        own, found = (
+            np.asarray(one.latents.mean[:, self.active], dtype=np.float64)
+            for one in (self.data, placed)
+        )
+        return found if self.data.latents.log_var is not None else found / own.std(axis=0)
 
     @cached_property
     def views(self) -> Mapping[str, list[np.ndarray]]:
@@ -158,10 +152,8 @@ class Question:
 
     def features(self, place: int) -> Float64[np.ndarray, "_ f"]:
         """Latents and plain descriptions of one of the sets, side by side."""
-        names = ("latents", *DESCRIPTORS)
-        return np.concatenate([self.views[name][place] for name in names], axis=1).astype(
-            np.float64
-        )
+        found = [self.views[name][place] for name in ("latents", *DESCRIPTORS)]
+        return np.concatenate(found, axis=1).astype(np.float64)
 
     @cached_property
     def groups(self) -> pd.DataFrame:
@@ -210,13 +202,10 @@ def audit(  # noqa: PLR0913 (one call is the point)
         DataError: Latents, stores and shares that do not belong together, or fewer than 50 images.
     """
     question = Question(
-        data=Placed(store=store, latents=latents, name="the data"),
-        reference=reference,
-        earlier=earlier,
-        rules=rules or AuditRules(),
-        density=density or HistogramDensity(),
+        data=Placed(store=store, latents=latents, name="the data"), reference=reference,
+        earlier=earlier, rules=rules or AuditRules(), density=density or HistogramDensity(),
         seed=seed,
-    )
+    )  # fmt: skip
     return answer(question)
 
 
@@ -362,9 +351,7 @@ def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | Non
 def _require_apart(data: Placed, reference: Placed) -> None:
     """An image of both sets would be told apart from itself."""
     mine, theirs = data.column("sha256"), reference.column("sha256")
-    if mine is None or theirs is None:
-        return
-    shared = set(mine) & set(theirs) - {""}
+    shared = set() if mine is None or theirs is None else set(mine) & set(theirs) - {""}
     if shared:
         raise DataError(
             f"{len(shared)} images are in both the data and the reference; leave them out of the "
@@ -431,14 +418,8 @@ def _grouped(
         return None
     hidden = {name for name, small in hidden_counts(groups, rules.suppress_below).items() if small}
     return audit_groups(
-        groups,
-        declared=declared,
-        rarity=score,
-        weight=weight,
-        subjects=question.data.column("subject_id"),
-        set_aside=question.set_aside,
-        hidden=frozenset(hidden),
-        rules=rules,
-        source=question.source,
+        groups, declared=declared, rarity=score, weight=weight,
+        subjects=question.data.column("subject_id"), set_aside=question.set_aside,
+        hidden=frozenset(hidden), rules=rules, source=question.source,
         seed=question.stream("groups"),
-    ).to_dict()
+    ).to_dict()  # fmt: skip

@@ -32,12 +32,7 @@ Images = UInt8[np.ndarray, "_ H W 3"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """Images, and where they lie in the latent space.
-
-    Attributes:
-        images: (n, H, W, 3)
-        latents: (n, k), active dimensions.
-    """
+    """Images, and where they lie in the active dimensions of the latent space."""
 
     images: UInt8[np.ndarray, "n H W 3"]
     latents: Float[np.ndarray, "n k"]
@@ -45,20 +40,12 @@ class Encoded:
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
-    """See :data:`DEFINITION`; None is undefined.
+    """See :data:`DEFINITION`; None is undefined."""
 
-    Attributes:
-        images: Images held out.
-        explained: At most 1; 0 is no better than the mean image.
-        explained_detail: The same of what tells faces apart.
-        neighbours_kept: In [0, 1].
-        neighbours_by_chance: In [0, 1].
-    """
-
-    images: int
-    explained: float | None
+    images: int  # held out
+    explained: float | None  # at most 1; 0 is no better than the mean image
     explained_detail: float | None
-    neighbours_kept: float
+    neighbours_kept: float  # in [0, 1]
     neighbours_by_chance: float
 
     @property

@@ -39,13 +39,11 @@ def read_shares(path: Path) -> Table:
     (_, header), *rows = lines
     attribute, group, amount = _columns(path, [name.lower() for name in header])
     unit = AMOUNTS[header[amount].lower()]
-    return _checked(
-        (
-            (place, cells[attribute], cells[group], _number(place, cells[amount]) / unit)
-            for place, cells in rows
-        ),
-        DataError,
+    read = (
+        (place, cells[attribute], cells[group], _number(place, cells[amount]) / unit)
+        for place, cells in rows
     )
+    return _checked(read, DataError)
 
 
 def checked_shares(declared: Mapping[str, Mapping[str, float]]) -> Table:
@@ -94,7 +92,7 @@ def _checked(rows: Iterable[Row], error: type[PipelineError]) -> Table:
 
 
 def _advice(table: Table) -> str:
-    """What to do about a wrong sum; several attributes of one group are swapped columns."""
+    """What to do about a wrong sum; many attributes with few groups are swapped columns."""
     groups = {group for shares in table.values() for group in shares}
     if len(groups) >= len(table):
         return "list every group, and correct them"
@@ -138,21 +136,13 @@ def _csv_lines(path: Path) -> list[tuple[str, list[str]]]:
 
 def _parquet_lines(path: Path) -> list[tuple[str, list[str]]]:
     table = pd.read_parquet(path)
-    rows = table.astype(object).where(table.notna(), "").itertuples(index=False, name=None)
-    header = ("header", [str(name).strip() for name in table.columns])
-    return [
-        header,
-        *(
-            (f"row {number} of {path.name}", [_text(cell) for cell in cells])
-            for number, cells in enumerate(rows, start=1)
-        ),
+    # A column of whole numbers with a gap must not hold fractions.
+    text = table.convert_dtypes().astype(object).where(table.notna(), "").astype(str)
+    rows = enumerate(text.itertuples(index=False, name=None), start=1)
+    lines = [
+        (f"row {place} of {path.name}", [one.strip() for one in cells]) for place, cells in rows
     ]
-
-
-def _text(value: object) -> str:
-    """A cell as text; a column of whole numbers with a gap holds fractions."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return f"{value:.0f}" if is_whole else str(value).strip()
+    return [("header", [str(name).strip() for name in table.columns]), *lines]
 
 
 def _columns(path: Path, header: list[str]) -> tuple[int, int, int]:

@@ -115,17 +115,13 @@ class ThinRegion:
 class ThinRegions:
     """What was found, most certain first, and among how many.
 
-    Attributes:
-        regions: Found ones first; the others are the most promising that were not confirmed.
-        looked_at: Directions that were tried on images that had not been searched.
-        level: False alarms allowed over all of them.
-        enough: Whether there were images enough to look.
+    The first regions are found, the others are the most promising that were not confirmed.
     """
 
     regions: tuple[ThinRegion, ...]
-    looked_at: int
-    level: float
-    enough: bool
+    looked_at: int  # directions that were tried on images that had not been searched
+    level: float  # of false alarms allowed over all of them
+    enough: bool  # images to look at
 
     @property
     def found(self) -> tuple[ThinRegion, ...]:
