@@ -31,9 +31,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from debias import ingesting as ingest
-from debias.ingesting.selection import Caps, Range, Selection
-from debias.ingesting.units import units
+from debias.ingesting import splitting
+from debias.ingesting.labels import classes_of, encoded
+from debias.ingesting.quarantine import summarise
+from debias.ingesting.selection import Caps, Range, Selection, drawn_evenly, keep
+from debias.ingesting.splitting import require_no_leak, units
 from debias.types import Rejected
 
 ATTRIBUTES = ["race", "perceived_gender", "age_group"]
@@ -85,24 +87,20 @@ def set_aside(table: pd.DataFrame) -> list[Rejected]:
 
 
 def split(table: pd.DataFrame, selection: Selection) -> pd.DataFrame:
-    return ingest.split(table, selection, ATTRIBUTES, np.random.default_rng(0))
+    return splitting.split(table, selection, ATTRIBUTES, np.random.default_rng(0))
 
 
 STEPS: dict[str, Callable[[pd.DataFrame], object]] = {
     "loaded": lambda table: None,
-    "keep": lambda table: ingest.keep(table, FILTERS),
-    "classes_of": lambda table: ingest.classes_of(table, "smiling", None),
-    "encoded": lambda table: ingest.encoded(table, "smiling", ("no", "yes"), ATTRIBUTES),
+    "keep": lambda table: keep(table, FILTERS),
+    "classes_of": lambda table: classes_of(table, "smiling", None),
+    "encoded": lambda table: encoded(table, "smiling", ("no", "yes"), ATTRIBUTES),
     "units": units,
     "split, drawn": lambda table: split(table, Selection()),
     "split, counted": lambda table: split(table, COUNTED),
-    "drawn_evenly": lambda table: ingest.drawn_evenly(
-        table, ATTRIBUTES, None, np.random.default_rng(0)
-    ),
-    "require_no_leak": lambda table: ingest.require_no_leak(
-        table.rename(columns={"side": "split"})
-    ),
-    "summarise": lambda table: ingest.summarise(set_aside(table), table, ATTRIBUTES),
+    "drawn_evenly": lambda table: drawn_evenly(table, ATTRIBUTES, None, np.random.default_rng(0)),
+    "require_no_leak": lambda table: require_no_leak(table.rename(columns={"side": "split"})),
+    "summarise": lambda table: summarise(set_aside(table), table, ATTRIBUTES),
 }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from debias.auditing.audit import Placed, audit
     from debias.metrics import ComparisonReport, FairnessReport, evaluate
     from debias.notebook.functions import audit_folder, encode, export, ingest, run
-    from debias.pipeline.comparing import compare
+    from debias.pipeline.reports import compare
     from debias.types import Latents
     from debias.weighting.estimators import LatentWeights
     from debias.weighting.imblearn_sampler import LatentResampler
@@ -64,7 +64,7 @@ _HOMES = {
     "WeightedSampler": "debias.weighting.sampling",
     "audit": "debias.auditing.audit",
     "audit_folder": "debias.notebook.functions",
-    "compare": "debias.pipeline.comparing",
+    "compare": "debias.pipeline.reports",
     "encode": "debias.notebook.functions",
     "evaluate": "debias.metrics",
     "export": "debias.notebook.functions",

@@ -15,8 +15,8 @@ ROOT = Path(debias.__file__).parent
 FLOORS = (
     ("errors", "plugins", "seeding", "loops", "shown", "types"),
     ("statistics", "tracking", "storage", "decoding"),
-    ("density", "training"),
-    ("metrics", "models", "datasets", "report"),
+    ("density", "training", "metrics"),
+    ("models", "datasets", "report"),
     ("ingesting", "weighting"),
     ("auditing",),
     ("pipeline",),

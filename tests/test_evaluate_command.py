@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import debias
 import debias.errors
 from debias.commands import app
-from debias.pipeline.evaluating import Columns, Request, evaluate_table
+from debias.pipeline.reports import Columns, Request, evaluate_table
 
 ROWS = 3000
 

@@ -19,9 +19,10 @@ from debias.errors import (
     ConfigError,
     DataError,
 )
-from debias.metrics import clopper_pearson
 from debias.pipeline.export import Request, export
-from debias.report.export_terminal import export_lines
+from debias.report.export_page import page
+from debias.report.terminal import lines
+from debias.statistics.intervals import clopper_pearson
 from debias.storage.artifacts import RunFolder, save_faces, save_latents
 from debias.storage.sealed import write_json
 from debias.types import Latents
@@ -494,7 +495,7 @@ def test_an_audit_of_other_images_is_refused(audit, photos):
 
 def test_the_terminal_shows_shares_and_no_withheld_one(with_one):
     document = ask(with_one, "subset", size=80, splits=("train", "validation")).document
-    first, *_, table = export_lines(document)
+    first, *_, table = lines(page(document))
     assert "80 of 180 images" in first
     cells = [list(column.cells) for column in table.columns]
     assert "withheld" in cells[1]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from debias.commands import app
 from debias.datasets.recognition import recognised
 from debias.errors import DataError
-from debias.ingesting import read_quarantine
+from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.source import Request, run_recipe
 from debias.storage.artifacts import RunFolder, load_faces
 from debias.storage.sealed import MANIFEST

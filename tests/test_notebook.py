@@ -163,10 +163,10 @@ class TestFolder:
 class TestSources:
     @pytest.mark.parametrize("kind", [RunConfig, SpaceRecipe, FacesRecipe])
     def test_a_recipe_may_be_a_file_a_mapping_or_a_value(self, kind):
-        file, none = ROOT / "configs" / "demo.yaml", {"data": {}, "recipe": {}}
-        named = _recipe(kind, file, none, {"seed": 3})
-        value = _recipe(kind, _recipe(RunConfig, file, none, None), none, {"seed": 3})
-        mapping = _recipe(kind, value.model_dump(mode="json", serialize_as_any=True), none, None)
+        file = ROOT / "configs" / "demo.yaml"
+        named = _recipe(kind, file, {}, {"seed": 3})
+        value = _recipe(kind, _recipe(RunConfig, file), {}, {"seed": 3})
+        mapping = _recipe(kind, value.model_dump(mode="json", serialize_as_any=True))
         assert named.seed == value.seed == mapping.seed == 3
         assert named == value == mapping
 

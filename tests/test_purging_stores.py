@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias import ingesting as ingest_room
 from debias.datasets import Store
 from debias.errors import DataError
-from debias.ingesting.account import EXAMPLES
 from debias.ingesting.build import ingest_faces
-from debias.pipeline.ingest import Request, ingest
+from debias.ingesting.quarantine import read_quarantine
+from debias.pipeline.ingest import make_store
 from debias.pipeline.purging import purge, recounting, swapping
-from debias.pipeline.source import store_recipe
+from debias.pipeline.source import Request, store_recipe
 from debias.report.ingest_page import render_ingest
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import verify
@@ -61,22 +60,22 @@ def source(folder):
         source=folder / "in",
         data={"table": folder / "table.csv", "subject_column": "who"},
         recipe={"label": "smiles", "attributes": ["group"], "image_size": 32},
-        out=folder / "store",
     )
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A store with its pages, made once."""
-    request = source(tmp_path_factory.mktemp("made"))
-    ingest(request)
+    folder = tmp_path_factory.mktemp("made")
+    request = source(folder)
+    make_store(store_recipe(request), folder / "store")
     return request
 
 
 @pytest.fixture
 def store(made, tmp_path):
     """A copy of it to work on."""
-    shutil.copytree(made.out, tmp_path / "store", copy_function=shutil.copy2)
+    shutil.copytree(made.source.parent / "store", tmp_path / "store", copy_function=shutil.copy2)
     return tmp_path / "store"
 
 
@@ -105,7 +104,7 @@ def zoes(store):
     mine = samples[samples["subject_id"] == ZOE]
     records = [
         record
-        for record in ingest_room.read_quarantine(faces_of(store) / "quarantine.jsonl")
+        for record in read_quarantine(faces_of(store) / "quarantine.jsonl")
         if record["subject_id"] == ZOE
     ]
     assert len(mine) == 6
@@ -133,7 +132,7 @@ def test_paths_of_the_person_go_and_those_of_others_stay(store):
 def test_a_page_made_from_a_purged_store_names_nobody(made, store):
     names = zoes(store)
     purge(ZOE, [store])
-    again = ingest(Request(**vars(made) | {"out": store}))
+    again = make_store(store_recipe(made), store)
     assert again.document["reused"]
     assert naming(store, *names) == []
 
@@ -205,7 +204,7 @@ def test_groups_lose_what_was_removed(store):
 
 def test_the_page_of_a_recounted_account_adds_up(made, store):
     purge(ZOE, [store])
-    document = ingest(Request(**vars(made) | {"out": store})).document
+    document = make_store(store_recipe(made), store).document
     page = render_ingest(document, {})
     assert "add up" not in page
     assert "6 images were taken out" in page
@@ -220,14 +219,6 @@ def test_a_second_purge_goes_on_counting(store):
     assert (account["counts"]["rejected"], account["counts"]["clusters"]) == (0, 0)
     assert account["counts"]["people"] == 10
     assert account["counts"]["listed"] == account["counts"]["kept"] == 50
-
-
-def test_words_are_those_of_the_ingest():
-    """No room imports another, so what they share is written twice."""
-    assert recounting.COPY == ingest_room.DUPLICATE
-    assert recounting.LEAKS == ingest_room.LEAKS
-    assert recounting.NOTES == ingest_room.NOTES
-    assert recounting.EXAMPLES == EXAMPLES
 
 
 # Every change of a file is an event of the interpreter; at the n-th the process kills itself.

@@ -28,8 +28,8 @@ from debias.auditing.two_samples import two_samples
 from debias.density import DensityEstimator, HistogramDensity, active_dimensions, rarity
 from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
 from debias.errors import DataError, GroupSchemaError
-from debias.metrics import hidden_counts
 from debias.seeding import stream_seed
+from debias.statistics.withholding import hidden_counts
 from debias.tracking.progress import Advance, silent
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting import WEIGHTINGS

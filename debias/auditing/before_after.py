@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float64, Int64
 
 from debias.auditing.coverage import coverage_of
 from debias.auditing.words import listed
-from debias.metrics import clopper_pearson
 from debias.statistics.groupings import UNKNOWN, Grouping, groupings
+from debias.statistics.intervals import clopper_pearson
 
 LEVEL = 0.95
 EVENNESS = ("occupied", "effective_cells", "densest_tenth")

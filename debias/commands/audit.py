@@ -34,7 +34,8 @@ def audit(given: Audit) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from debias.pipeline import examine, open_job
     from debias.pipeline.source import audit_recipe
-    from debias.report.audit_terminal import audit_lines
+    from debias.report.audit_findings import summary
+    from debias.report.terminal import lines
     from debias.tracking.tracker import choose_tracking
 
     recipe = audit_recipe(given.request(_one(given.source, given.data)))
@@ -43,7 +44,7 @@ def audit(given: Audit) -> None:
         job = open_job(recipe, folder, progress=bars, replace=given.replace)
         document = examine(job.with_tracking(choose_tracking(recipe.tracking, folder.parent)))
     bars.tell_kept()
-    show(audit_lines(document))
+    show(lines(summary(document)))
     say(f"\nPage: {folder / 'audit.html'}")
     say(f"Numbers: {folder / 'audit.json'}")
     say(f"Next: open the page; a rebalanced data set: debias export {folder} --as weights")

@@ -71,11 +71,11 @@ class Compare(Compared, Places):
 @command
 def evaluate(given: Evaluate) -> None:
     """Measure how any classifier treats each group, from a table of its predictions."""
-    from debias.pipeline import evaluating
+    from debias.pipeline import reports
     from debias.report.terminal import evaluation_lines
 
     groups = listed(given.attributes)
-    columns = evaluating.Columns(
+    columns = reports.Columns(
         label=given.label, prediction=given.prediction, groups=tuple(groups), score=given.score,
         subject=given.subject, sample=given.sample,
     )  # fmt: skip
@@ -88,17 +88,17 @@ def evaluate(given: Evaluate) -> None:
         "declared": {name: values.split("|") for name, values in declared.items()},
     }  # fmt: skip
     folder = given.out or Path(f"{given.predictions.stem}-evaluation")
-    request = evaluating.Request(table=given.predictions, columns=columns, settings=settings)
-    show(evaluation_lines(evaluating.write_evaluation(request, folder).to_dict()))
-    say(f"\nPage: {folder / evaluating.PAGE}")
-    say(f"Numbers: {folder / evaluating.NUMBERS}")
+    request = reports.Request(table=given.predictions, columns=columns, settings=settings)
+    show(evaluation_lines(reports.write_evaluation(request, folder).to_dict()))
+    say(f"\nPage: {folder / reports.PAGE}")
+    say(f"Numbers: {folder / reports.NUMBERS}")
     say(f"Next: open the page; compare a later version with: debias compare {folder} FOLDER")
 
 
 @command
 def compare(given: Compare) -> None:
     """Before and after on the same images: what changed, for whom, and who was harmed."""
-    from debias.pipeline.comparing import NUMBERS, compare_places, folder_name, write_comparison
+    from debias.pipeline.reports import COMPARED, compare_places, folder_name, write_comparison
     from debias.report.terminal import comparison_lines
 
     found = compare_places(given.before, given.after, given.settings())
@@ -108,5 +108,5 @@ def compare(given: Compare) -> None:
         show(comparison_lines(name, one.to_dict()))
     for page in pages:
         say(f"Page: {page}")
-    say(f"Numbers: {folder / NUMBERS}")
+    say(f"Numbers: {folder / COMPARED}")
     say("Next: open the page; it begins with the groups that were harmed, if there are any.")

@@ -29,7 +29,8 @@ def export(given: Export) -> None:
     """
     from debias.pipeline.export import Request
     from debias.pipeline.export import export as write_export
-    from debias.report.export_terminal import export_lines
+    from debias.report.export_page import page
+    from debias.report.terminal import lines
 
     found = write_export(
         Request(
@@ -37,7 +38,7 @@ def export(given: Export) -> None:
             splits=tuple(listed(given.splits)), out=given.out or Path(f"{given.as_}.csv"),
         )
     )  # fmt: skip
-    show(export_lines(found.document))
+    show(lines(page(found.document)))
     say(f"\nManifest: {found.manifest}")
     if found.held_out is not None:
         say(f"Held out, for testing: {found.held_out}")

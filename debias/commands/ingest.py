@@ -26,13 +26,14 @@ def ingest(given: Ingest) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from debias.pipeline.ingest import NUMBERS, PAGE, make_store, next_step
     from debias.pipeline.source import store_recipe
-    from debias.report.ingest_terminal import ingest_lines
+    from debias.report.ingest_findings import summary
+    from debias.report.terminal import lines
 
     recipe = store_recipe(given.request(given.source))
     with Bars() as bars:
         found = make_store(recipe, given.out, bars, retry=given.retry)
     say(f"{given.source} was read as data set {recipe.data.name!r} (--layout names another).")
-    show(ingest_lines(found.document))
+    show(lines(summary(found.document)))
     for note in found.notes:
         say(f"* {note}")
     say(f"\nPage: {found.folder / PAGE}")

@@ -4,12 +4,9 @@ from typing import Protocol, runtime_checkable
 
 from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
-from debias.datasets.folder import Folder
+from debias.datasets.folder import Folder, ImageFolder, Images, ListedFaces
 from debias.datasets.hdf5 import Hdf5Faces
-from debias.datasets.image_folder import ImageFolder
-from debias.datasets.images import Images
 from debias.datasets.lfw import LFW
-from debias.datasets.listed import ListedFaces
 from debias.datasets.store import Store
 from debias.datasets.synthetic import Population, SyntheticFaces
 from debias.datasets.tar import TarShards
@@ -37,23 +34,7 @@ DATASETS = Registry(
     asks=("annotation", "source", "collect"),
 )
 
-__all__ = [
-    "DATASETS",
-    "LFW",
-    "CelebA",
-    "Dataset",
-    "FairFace",
-    "Folder",
-    "Hdf5Faces",
-    "ImageFolder",
-    "Images",
-    "ListedFaces",
-    "Population",
-    "Store",
-    "SyntheticFaces",
-    "TarShards",
-    "UTKFace",
-]
+__all__ = ["DATASETS", "Dataset", "Population", "SyntheticFaces"]
 
 
 @runtime_checkable

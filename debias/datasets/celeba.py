@@ -35,7 +35,7 @@ from debias.datasets.owners_lists import (
 )
 from debias.errors import DataError
 from debias.plugins import Settings
-from debias.storage.names import shown
+from debias.storage.files import shown
 from debias.storage.tables import (
     PROBLEM,
     first_lines,
@@ -64,6 +64,12 @@ class CelebA(Settings):
     """
 
     groups: ClassVar[tuple[str, ...]] = ("perceived_gender", "young")
+    source: ClassVar[str] = "annotated"
+    annotation: ClassVar[str] = (
+        "The attributes of CelebA were annotated by a labelling company, looking at the "
+        "photographs, in a way that was not described: they say how people are perceived, not "
+        "how they describe themselves."
+    )
     name: Literal["celeba"] = "celeba"
     root: Path = Field(description="Folder that holds the tables and img_align_celeba.")
     split: SplitBy = Field(
@@ -71,18 +77,6 @@ class CelebA(Settings):
         description="'owner': the owner's partition; 'drawn': a split drawn by selection, by "
         "person where identity_CelebA.txt is there.",
     )
-
-    @property
-    def annotation(self) -> str:
-        return (
-            "The attributes of CelebA were annotated by a labelling company, looking at the "
-            "photographs, in a way that was not described: they say how people are perceived, not "
-            "how they describe themselves."
-        )
-
-    @property
-    def source(self) -> str:
-        return "annotated"
 
     def collect(self, seed: int) -> Collection:
         """One row per image that the attribute list names and the folder holds.
@@ -104,8 +98,7 @@ class CelebA(Settings):
         if self.split == "owner":
             rows = _with_split(rows, needed[2])
         rows = self._with_positions(rows)
-        found = matched(rows, regular_files(needed[1]), needed[1], rejected)
-        return Collection(samples=found.samples, rejected=found.rejected, lost=found.lost)
+        return matched(rows, regular_files(needed[1]), needed[1], rejected)
 
     def _table(self, stem: str) -> Path:
         """Where a table lies; its path in one flat folder when it lies nowhere."""
@@ -138,7 +131,7 @@ def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
         words = GENDERS if name == "male" else ANSWERS
         column = "perceived_gender" if name == "male" else name
         texts[column] = _texts(table[name], words)
-        known &= table[name].isin(_meant(table[name], words)).to_numpy()
+        known &= pd.notna(texts[column])
     return marked(pd.DataFrame(texts), known, path, "an attribute is neither -1 nor 1"), rejected
 
 
@@ -156,9 +149,8 @@ def _with_people(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _with_split(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     table, _ = _read(path, ["partition"])
     require_columns(table, ["partition"], path)
-    parts = _looked_up(table, rows["file"])["partition"]
-    known = parts.isin(_meant(parts, PARTS)).to_numpy()
-    rows = rows.assign(split=_texts(parts, PARTS))
+    rows = rows.assign(split=_texts(_looked_up(table, rows["file"])["partition"], PARTS))
+    known = rows["split"].notna().to_numpy()
     rows = marked(rows, known, path, "no partition 0, 1 or 2 is listed")
     if "subject_id" in rows:
         require_one_side(rows[rows[PROBLEM] == ""])
@@ -168,10 +160,6 @@ def _with_split(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _looked_up(table: pd.DataFrame, files: "pd.Series[str]") -> pd.DataFrame:
     """The rows of one table in the order of another, missing where it does not name the file."""
     return table.set_index("file").reindex(files).set_axis(files.index)
-
-
-def _meant(column: pd.Series, words: Mapping[str, str]) -> list[str]:
-    return [value for value in column.cat.categories if value.strip() in words]
 
 
 def _texts(column: pd.Series, words: Mapping[str, str] | None = None) -> Shaped[np.ndarray, " n"]:

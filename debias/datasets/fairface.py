@@ -15,6 +15,7 @@ Known problems: race and binary gender are judged from looks; ages are ranges; p
     label files that went through a spreadsheet have dates for ages and are refused.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -29,7 +30,7 @@ from debias.datasets.owners_lists import (
 )
 from debias.errors import DataError
 from debias.plugins import Settings
-from debias.storage.names import shown
+from debias.storage.files import shown
 from debias.storage.tables import marked, read_csv, require_columns
 from debias.types import Collection, Rejected
 
@@ -56,6 +57,11 @@ class FairFace(Settings):
     """
 
     groups: ClassVar[tuple[str, ...]] = ("perceived_gender", "annotated_race", "age_range")
+    source: ClassVar[str] = "annotated"
+    annotation: ClassVar[str] = (
+        "Gender, race and age in FairFace were annotated by crowd workers, looking at the "
+        "photographs: they say how people are perceived, not how they describe themselves."
+    )
     name: Literal["fairface"] = "fairface"
     root: Path = Field(description="Folder that holds the two label files, train and val.")
     split: SplitBy = Field(
@@ -63,17 +69,6 @@ class FairFace(Settings):
         description="'owner': val is the test set and a tenth of train is drawn for validation; "
         "'drawn': a split of all images drawn by selection.",
     )
-
-    @property
-    def annotation(self) -> str:
-        return (
-            "Gender, race and age in FairFace were annotated by crowd workers, looking at the "
-            "photographs: they say how people are perceived, not how they describe themselves."
-        )
-
-    @property
-    def source(self) -> str:
-        return "annotated"
 
     def collect(self, seed: int) -> Collection:
         """One row per image that a label file names and a folder holds.
@@ -95,8 +90,9 @@ class FairFace(Settings):
         if self.split == "drawn":
             rows = rows.drop(columns="split")
         found = matched(rows, present, images, rejected)
-        samples = found.samples if self.split == "drawn" else completed_split(found.samples, seed)
-        return Collection(samples=samples, rejected=found.rejected, lost=found.lost)
+        if self.split == "drawn":
+            return found
+        return replace(found, samples=completed_split(found.samples, seed))
 
 
 def _labelled(table: Path, split: str) -> tuple[pd.DataFrame, list[Rejected]]:

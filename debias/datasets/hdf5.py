@@ -34,10 +34,11 @@ from jaxtyping import Int64, UInt8
 from pydantic import Field, field_validator
 
 from debias.datasets.listing import require_regular
-from debias.datasets.pixels import fitted
+from debias.datasets.owners_lists import STATED, Stated, annotated_as
+from debias.datasets.store import fitted
 from debias.errors import DataError
 from debias.plugins import Settings
-from debias.storage.names import shown
+from debias.storage.files import shown
 from debias.storage.tables import OURS
 from debias.types import Collection
 
@@ -68,14 +69,12 @@ class Hdf5Faces(Settings):
     classes: tuple[str, str] = Field(
         default=("no", "yes"), description="What 0 and 1 mean, in this order."
     )
-    annotation: str = Field(
-        default="The file does not say who annotated the labels or how. In the teaching lab's file "
+    annotation: str = annotated_as(
+        "The file does not say who annotated the labels or how. In the teaching lab's file "
         "a label says where an image was taken from: faces from CelebA, the others from ImageNet.",
-        description="Who annotated the labels and how; printed in the report.",
+        "labels",
     )
-    source: Literal["self-reported", "annotated", "inferred", "not stated"] = Field(
-        default="not stated", description="The same in a word; machine guesses get a warning."
-    )
+    source: Stated = STATED
 
     @field_validator("label_name")
     @classmethod

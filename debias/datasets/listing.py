@@ -1,21 +1,24 @@
-"""What lies in a folder: image files, found by listing it, and names that can be written as text.
+"""What lies in a folder or stands in a table of paths: which may be opened, and why not others.
 
-Nothing here opens a file, and no link is followed below the folder that a person named.
+Nothing here opens a file. No link is followed below the folder that a person named, and a table is
+not trusted: ``../`` and absolute names, and links that leave the root, are recognised first.
 """
 
 import hashlib
 import os
+import posixpath
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 from jaxtyping import Shaped
-from numpy import ndarray
-from pandas import Series
 
 from debias.errors import EmptyDatasetError, UnsafePathError
-from debias.storage.names import is_text, safe_text, shown
+from debias.storage.files import is_text, safe_text, shown
 from debias.types import Rejected
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -27,7 +30,13 @@ DETAILS = {
     "folder not listed": "the folder cannot be listed",
     "hidden": "the name begins with a dot; hidden files and folders are not looked at",
     "in a subfolder": "images count where they lie in the folder itself",
+    "row not understood": "the row names no file",
+    "unsafe path": "the path is absolute, contains '..' or NUL, is longer than 4,096 characters, "
+    "or a link on the way leads out of the root",
 }
+LONGEST = 4096  # characters of a path, the usual limit of the operating system
+# A drive letter, an absolute path, a step upwards, or the end of a C string.
+ODD = r"^[A-Za-z]:|^[/\\]|(?:^|[/\\])\.\.(?:[/\\]|$)|\x00"
 
 
 class Entry(NamedTuple):
@@ -94,6 +103,19 @@ def set_aside(name: str, path: str, reason: str, detail: str = "", sample_id: st
     )
 
 
+def all_set_aside(
+    root: Path,
+    problems: Mapping[str, str],
+    detail: Callable[[str, str], str] = lambda name, why: "",
+) -> list[Rejected]:
+    """A record of every file below ``root`` that has a problem; ``detail`` as in the one above."""
+    return [
+        set_aside(name, f"{root}/{name}", why, detail(name, why))
+        for name, why in problems.items()
+        if why
+    ]
+
+
 def require_folder(root: Path, where: str) -> None:
     """Fail with the full path and where to get the data."""
     require_path(root)
@@ -158,7 +180,7 @@ def regular_files(folder: Path) -> set[str]:
         }
 
 
-def sample_ids(files: "Series[str]") -> Shaped[ndarray, " n"]:
+def sample_ids(files: "pd.Series[str]") -> Shaped[np.ndarray, " n"]:
     """Readable ids where names are plain and remain distinct, and a hash for all others."""
     plain = files.str.replace("/", "-", regex=False).str.replace(r"\.\w+$", "", regex=True)
     fit = plain.str.fullmatch(r"[A-Za-z0-9_-]+") & ~plain.duplicated(keep=False)
@@ -170,3 +192,78 @@ def sample_ids(files: "Series[str]") -> Shaped[ndarray, " n"]:
 
 def hashed_ids(files: Iterable[str]) -> list[str]:
     return [hashlib.sha256(name.encode()).hexdigest()[:16] for name in files]
+
+
+def plain_paths(names: "pd.Series[str]") -> "pd.Series[str]":
+    """The same paths without "." and empty steps, so that one file has one name."""
+    roundabout = names.str.contains(r"(?:^|/)\.?/|/\.?$", regex=True)
+    roundabout &= ~names.str.contains("..", regex=False)  # a step upwards must not vanish
+    if not roundabout.any():
+        return names
+    return names.mask(roundabout, names[roundabout].map(posixpath.normpath))
+
+
+def path_problems(names: "pd.Series[str]", root: Path) -> Shaped[np.ndarray, " n"]:
+    """Why each path may not be opened, as a key of ``DETAILS``; empty where it may.
+
+    Args:
+        names: Paths below ``root``; no missing values.
+        root: Folder that exists.
+    """
+    odd = names.str.contains(ODD, regex=True) | (names.str.len() > LONGEST)
+    problems = np.where(names == "", "row not understood", np.where(odd, "unsafe path", ""))
+    problems = problems.astype(object)
+    fit = np.flatnonzero(problems == "")
+    if not len(fit):
+        return problems
+    here, real_root = names.iloc[fit], os.path.realpath(root)
+    code, folders = pd.factorize(here.str.rpartition("/")[0])
+    within = np.array([_inside(real_root, f"{real_root}/{name}") for name in folders], dtype=bool)
+    problems[fit[~within[code]]] = "unsafe path"
+    listed = (_odd_files(real_root, str(name)) for name in folders[within])
+    found = here.map(dict(chain.from_iterable(listed))).to_numpy(dtype=object)
+    known = pd.notna(found)
+    problems[fit[known]] = found[known]
+    return problems
+
+
+def rejected_paths(
+    names: "pd.Series[str]", problems: Shaped[np.ndarray, " n"], table: Path
+) -> list[Rejected]:
+    """A record of every row that may not be opened; the path is the one that the table names.
+
+    Its id is the one that the sample would have had, and where the row names no path, or names one
+    again, its place in the table.
+    """
+    wrong = names[problems != ""]
+    unnamed = (wrong == "") | wrong.duplicated()
+    records = []
+    for number, name, no_name, reason in zip(
+        wrong.index, wrong, unnamed, problems[problems != ""], strict=True
+    ):
+        place = f"{names.index.name} {number}"
+        sample_id = safe_text(f"{table.name}:{place}") if no_name else hashed_ids([name])[0]
+        path = safe_text(name).replace("\0", "\\0")
+        path = path if len(path) <= LONGEST else f"{path[:LONGEST]}..."
+        detail = f"{place}: {DETAILS[reason]}"
+        records.append(set_aside("", path or str(table), reason, detail, sample_id))
+    return records
+
+
+def _inside(real_root: str, place: str) -> bool:
+    """Whether a path leads to the root or below it, links followed."""
+    real = os.path.realpath(place)
+    return real == real_root or real.startswith(real_root.rstrip(os.sep) + os.sep)
+
+
+def _odd_files(real_root: str, folder: str) -> Iterator[tuple[str, str]]:
+    """Links that leave the root and whatever else is no file, from one listing of a folder."""
+    try:
+        with os.scandir(f"{real_root}/{folder}") as entries:
+            for entry in entries:
+                if entry.is_symlink() and not _inside(real_root, entry.path):
+                    yield posixpath.join(folder, entry.name), "unsafe path"
+                elif not entry.is_file(follow_symlinks=False):
+                    yield posixpath.join(folder, entry.name), "not a regular file"
+    except OSError:  # no such folder: its files are missing, which is found out on reading
+        return

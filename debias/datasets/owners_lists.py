@@ -1,4 +1,4 @@
-"""Lists of images as their owners distribute them: matching rows with files, and the limits.
+"""Lists of images as their owners distribute them: matching rows with files, splits, the limits.
 
 Every public set with a table goes through here. Nothing is opened that a folder does not hold: a
 name with ``..`` or an absolute path matches no listed file.
@@ -7,18 +7,23 @@ name with ``..`` or an absolute path matches no listed file.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
+from pydantic import Field
 
 from debias.datasets.listing import sample_ids, set_aside
-from debias.errors import EmptyDatasetError, QuarantineLimitExceededError, SplitLeakageError
+from debias.errors import (
+    EmptyDatasetError,
+    QuarantineLimitExceededError,
+    SplitLeakageError,
+)
 from debias.seeding import numpy_generator
-from debias.storage.names import shown
+from debias.storage.files import shown
 from debias.storage.tables import PROBLEM, require_unique
-from debias.types import Rejected
+from debias.types import Collection, Rejected
 
 VALIDATION_SHARE = 0.1  # of the training people, where the owner gives no validation set
 MOST_LOST_SHARE, FEW_LOST = 0.01, 10  # the limits of ingest: a list is held to them too
@@ -28,20 +33,17 @@ SPLIT_NAMES = {
     "train": "train", "val": "validation", "valid": "validation", "validation": "validation",
     "test": "test",
 }  # fmt: skip
+Stated = Literal["self-reported", "annotated", "inferred", "not stated"]
+STATED: Any = Field(
+    default="not stated", description="The same in a word; machine guesses get a warning."
+)
 
 
-class Matched(NamedTuple):
-    """Rows of a list whose image exists, and what was set aside.
-
-    Attributes:
-        samples: With ``sample_id`` and ``path``.
-        rejected: Rows that cannot be used, images that are missing or on no list.
-        lost: What the list says of the first two, by ``sample_id``; None where it lost nothing.
-    """
-
-    samples: pd.DataFrame
-    rejected: tuple[Rejected, ...]
-    lost: pd.DataFrame | None
+def annotated_as(default: str, what: str = "attributes") -> Any:  # noqa: ANN401 (as of Field)
+    """A setting that says who annotated a data set of which only its owner knows."""
+    return Field(
+        default=default, description=f"Who annotated the {what} and how; printed in the report."
+    )
 
 
 def matched(
@@ -50,7 +52,7 @@ def matched(
     folder: Path,
     rejected: Sequence[Rejected] = (),
     named: Callable[["pd.Series[str]"], Iterable[str]] = sample_ids,
-) -> Matched:
+) -> Collection:
     """Turn the column ``file`` into ``sample_id`` and ``path``, without images that are missing.
 
     Args:
@@ -61,6 +63,10 @@ def matched(
         folder: Where the images are.
         rejected: Rows of which nothing is known.
         named: Makes ids from all listed files: what is missing changes the id of no other.
+
+    Returns:
+        Rows whose image exists; records of those that cannot be used and of images that are
+        missing or on no list; and what the list says of the rows that were lost.
 
     Raises:
         DataError: An image is listed twice.
@@ -80,7 +86,7 @@ def matched(
     kept = rows[fit].reset_index(drop=True)
     kept.insert(1, "path", [f"{folder}{os.sep}{name}" for name in files[fit]])
     lost = None if fit.all() else rows[~fit].reset_index(drop=True)
-    return Matched(kept, (*told, *extra), lost)
+    return Collection(samples=kept, rejected=(*told, *extra), lost=lost)
 
 
 def _lost(
@@ -88,14 +94,13 @@ def _lost(
 ) -> list[Rejected]:
     """A record of every row that cannot be used or whose image is missing."""
     place = f"{folder.absolute()}{os.sep}"  # not joined: an absolute name would replace the folder
-    missing = "listed, but no regular file of this name is there"
+    missing = "file missing", "listed, but no regular file of this name is there"
     return [
         set_aside(
             file,
             place + file,
-            "row not understood" if problem else "file missing",
-            problem or missing,
-            sample_id,
+            *(("row not understood", problem) if problem else missing),
+            sample_id=sample_id,
         )
         for sample_id, file, problem in zip(ids, files, problems, strict=True)
     ]

@@ -5,7 +5,7 @@ v down; the head reaches from about -0.7 to 0.6. Features inside the face are pl
 ``across``, which turns with the head, and cut off at the face's outline.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -91,67 +91,43 @@ FACE_WIDTH, FACE_HEIGHT = 0.44, 0.58
 SIDES = (-1, 1)
 
 SKIN = (
-    (0.0, (0.29, 0.18, 0.135)),
-    (0.2, (0.39, 0.25, 0.185)),
-    (0.4, (0.53, 0.36, 0.27)),
-    (0.6, (0.78, 0.59, 0.46)),
-    (0.8, (0.90, 0.72, 0.60)),
-    (1.0, (0.97, 0.84, 0.76)),
-)
+    (0.0, (0.29, 0.18, 0.135)), (0.2, (0.39, 0.25, 0.185)), (0.4, (0.53, 0.36, 0.27)),
+    (0.6, (0.78, 0.59, 0.46)), (0.8, (0.90, 0.72, 0.60)), (1.0, (0.97, 0.84, 0.76)),
+)  # fmt: skip
 # On light skin lips are darker and redder than what surrounds them, on dark skin they are
 # lighter and pinker: the contrast that shows a mouth's curve changes its sign.
 UPPER_LIP = (
-    (0.0, (0.38, 0.235, 0.21)),
-    (0.4, (0.61, 0.40, 0.345)),
-    (0.6, (0.66, 0.38, 0.35)),
+    (0.0, (0.38, 0.235, 0.21)), (0.4, (0.61, 0.40, 0.345)), (0.6, (0.66, 0.38, 0.35)),
     (1.0, (0.76, 0.43, 0.42)),
-)
+)  # fmt: skip
 LOWER_LIP = (
-    (0.0, (0.55, 0.33, 0.315)),
-    (0.4, (0.72, 0.47, 0.43)),
-    (0.6, (0.72, 0.42, 0.39)),
+    (0.0, (0.55, 0.33, 0.315)), (0.4, (0.72, 0.47, 0.43)), (0.6, (0.72, 0.42, 0.39)),
     (1.0, (0.82, 0.47, 0.46)),
-)
+)  # fmt: skip
 LIP_LINE = (
-    (0.0, (0.25, 0.145, 0.12)),
-    (0.4, (0.43, 0.27, 0.22)),
-    (0.6, (0.46, 0.24, 0.22)),
+    (0.0, (0.25, 0.145, 0.12)), (0.4, (0.43, 0.27, 0.22)), (0.6, (0.46, 0.24, 0.22)),
     (1.0, (0.50, 0.24, 0.24)),
-)
+)  # fmt: skip
 HAIR = (
-    (0.0, (0.09, 0.075, 0.075)),
-    (0.35, (0.22, 0.145, 0.10)),
-    (0.6, (0.40, 0.26, 0.165)),
-    (0.8, (0.64, 0.47, 0.28)),
-    (1.0, (0.86, 0.73, 0.50)),
-)
+    (0.0, (0.09, 0.075, 0.075)), (0.35, (0.22, 0.145, 0.10)), (0.6, (0.40, 0.26, 0.165)),
+    (0.8, (0.64, 0.47, 0.28)), (1.0, (0.86, 0.73, 0.50)),
+)  # fmt: skip
 RED_HAIR = ((0.0, (0.28, 0.105, 0.06)), (1.0, (0.80, 0.40, 0.18)))
 IRIS = (
-    (0.0, (0.20, 0.11, 0.07)),
-    (0.5, (0.32, 0.20, 0.11)),
-    (0.75, (0.36, 0.42, 0.25)),
+    (0.0, (0.20, 0.11, 0.07)), (0.5, (0.32, 0.20, 0.11)), (0.75, (0.36, 0.42, 0.25)),
     (1.0, (0.30, 0.48, 0.66)),
-)
+)  # fmt: skip
 FRAME = ((0.0, (0.06, 0.06, 0.07)), (0.6, (0.34, 0.17, 0.10)), (1.0, (0.66, 0.60, 0.50)))
 WHITE, EYE_WHITE, TEETH = (1.0, 1.0, 1.0), (0.70, 0.69, 0.68), (0.89, 0.88, 0.85)
 BLACK, MOUTH_INSIDE = (0.07, 0.06, 0.06), (0.25, 0.13, 0.13)
 
 
-class Traits(Mapping[str, Plane]):
+class Traits(dict[str, Plane]):
     """The factors of ``B`` faces: ``traits["smile"]`` is ``float32 (B, 1, 1)``."""
 
     def __init__(self, columns: Mapping[str, Float64[np.ndarray, " B"]]) -> None:
+        super().__init__({k: v.astype(np.float32)[:, None, None] for k, v in columns.items()})
         self.columns = columns
-        self._planes = {k: v.astype(np.float32)[:, None, None] for k, v in columns.items()}
-
-    def __getitem__(self, name: str) -> Plane:
-        return self._planes[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._planes)
-
-    def __len__(self) -> int:
-        return len(self._planes)
 
     def colour(
         self, name: str, stops: tuple[tuple[float, tuple[float, float, float]], ...]
@@ -456,17 +432,6 @@ def _glasses(canvas: Canvas, traits: Traits) -> None:
 
 
 LAYERS = (
-    _lamp,
-    _backdrop,
-    _body,
-    _ears,
-    _mane,
-    _face,
-    _complexion,
-    _nose,
-    _beard,
-    _mouth,
-    _eyes,
-    _fringe,
-    _glasses,
-)
+    _lamp, _backdrop, _body, _ears, _mane, _face, _complexion, _nose, _beard, _mouth, _eyes,
+    _fringe, _glasses,
+)  # fmt: skip

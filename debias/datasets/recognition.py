@@ -10,7 +10,7 @@ from debias.datasets import Dataset
 from debias.datasets.listing import SUFFIXES, image_problem, require_folder, walk
 from debias.datasets.utkface import NAME
 from debias.errors import DataError
-from debias.storage.names import shown
+from debias.storage.files import shown
 
 LOOKED_AT = 200  # entries of a folder
 

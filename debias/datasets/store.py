@@ -17,14 +17,32 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
+from PIL import Image, ImageOps
 from pydantic import Field
 
 from debias.datasets.listing import require_folder
-from debias.datasets.pixels import fitted
 from debias.errors import ArtifactCorruptError, DataError
 from debias.plugins import Settings
-from debias.storage.names import shown
+from debias.storage.files import shown
 from debias.types import SPLITS, Collection, ShardedImages
+
+
+def fitted(images: UInt8[np.ndarray, "n H W 3"], size: int) -> UInt8[np.ndarray, "n size size 3"]:
+    """The largest centred square of each image, resized (bicubic); no copy where the size agrees.
+
+    Args:
+        images: RGB.
+        size: Side of the result in pixels.
+    """
+    if images.shape[1:3] == (size, size):
+        return images
+    resized = np.empty((len(images), size, size, 3), dtype=np.uint8)
+    for row, image in enumerate(images):
+        picture = Image.fromarray(np.ascontiguousarray(image))
+        square = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
+        resized[row] = np.asarray(square)
+    return resized
+
 
 UNSTATED = "The store does not say who annotated the attributes or how."
 SOURCES = ("self-reported", "annotated", "inferred", "not stated", "drawn")

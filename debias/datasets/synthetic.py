@@ -14,7 +14,7 @@ has the opposite contrast and has to be learned from dark-skinned faces.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -188,6 +188,10 @@ class Population(Settings):
 class SyntheticFaces(Settings):
     """Drawn faces with known factors: no download, no real person."""
 
+    annotation: ClassVar[str] = (
+        "The faces are drawn: label and attributes are the factors they were drawn from."
+    )
+    source: ClassVar[str] = "drawn"
     name: Literal["synthetic"] = "synthetic"
     population: Population = Field(
         default=Population(), description="Whom training and validation show."
@@ -198,15 +202,6 @@ class SyntheticFaces(Settings):
     n_train: int = Field(default=6000, ge=8, le=1_000_000, description="Training faces.")
     n_validation: int = Field(default=600, ge=8, le=100_000, description="Validation faces.")
     n_test: int = Field(default=2000, ge=8, le=100_000, multiple_of=4, description="Test faces.")
-
-    @property
-    def annotation(self) -> str:
-        """Where label and attributes come from."""
-        return "The faces are drawn: label and attributes are the factors they were drawn from."
-
-    @property
-    def source(self) -> str:
-        return "drawn"
 
     def collect(self, seed: int) -> Collection:
         """Draw up the faces of all splits; the test's own shares are met exactly."""

@@ -7,11 +7,10 @@ goes on after its end, sizes below zero, headers that fill memory, and compresse
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from debias.errors import DataError, UnsafeArchiveError
-from debias.storage.names import shown
+from debias.storage.files import shown
 
 MOST_MEMBERS = 10_000_000
 LARGEST_HEADER = 16_384  # bytes of a long name or of extended attributes
@@ -20,11 +19,8 @@ EXTENDED = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
 COMPRESSED = {
-    b"\x1f\x8b": "gunzip",
-    b"BZh": "bunzip2",
-    b"\xfd7zXZ\x00": "unxz",
-    b"\x28\xb5\x2f\xfd": "unzstd",
-}
+    b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ\x00": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"
+}  # fmt: skip
 AGAIN = "get it again, or pack it again"
 
 
@@ -42,6 +38,24 @@ class Member(NamedTuple):
     offset: int
     length: int
     problem: str
+
+
+class _HeaderRefused(Exception):
+    """A header that must not be followed."""
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose size is checked before anything is read or skipped by it."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        header = super().frombuf(buf, encoding, errors)
+        _require_length(header.size)
+        if header.type in EXTENDED and header.size > LARGEST_HEADER:
+            raise _HeaderRefused(
+                f"a name or attributes of {header.size} bytes; at most {LARGEST_HEADER} are read"
+            )
+        return header
 
 
 class Archive:
@@ -64,12 +78,7 @@ class Archive:
     def __enter__(self) -> "Archive":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._content.close()
 
     def __iter__(self) -> Iterator[Member]:
@@ -100,8 +109,10 @@ class Archive:
             DataError: The archive ends before it does.
             UnsafeArchiveError: Its length is negative, which would mean all that follows.
         """
-        if member.length < 0:
-            raise self._refused(member.offset, _negative(member.length))
+        try:
+            _require_length(member.length)
+        except _HeaderRefused as error:
+            raise self._refused(member.offset, error) from error
         self._content.seek(member.offset)
         content = self._content.read(member.length)
         if len(content) < member.length:
@@ -127,23 +138,23 @@ class Archive:
             raise self._refused(0, error) from error
 
     def _next(self) -> tarfile.TarInfo | None:
+        offset = self._archive.offset
         try:
             member = self._archive.next()
+            self._archive.members = []  # type: ignore[attr-defined]  # else each stays in memory
+            if member is not None:
+                offset = member.offset
+                _require_length(member.size)  # extended attributes replace what the header said
+                if self._archive.offset <= offset:  # reading on would go round in circles
+                    raise _HeaderRefused("it says that it ends before it begins")
         except tarfile.TarError as error:
+            offset = self._archive.offset
             raise DataError(
-                f"{self._named} is cut off or damaged at byte {self._archive.offset}: "
-                f"{shown(str(error))}; {AGAIN}"
+                f"{self._named} is cut off or damaged at byte {offset}: {shown(str(error))}; "
+                f"{AGAIN}"
             ) from error
         except (_HeaderRefused, RecursionError, ValueError, OverflowError) as error:
-            raise self._refused(self._archive.offset, error) from error
-        self._archive.members = []  # type: ignore[attr-defined]  # else each stays in memory
-        if member is None:
-            return None
-        if member.size < 0:  # extended attributes replace what the header said
-            raise self._refused(member.offset, _negative(member.size))
-        if self._archive.offset <= member.offset:
-            # Reading on would go round in circles.
-            raise self._refused(member.offset, ValueError("it says that it ends before it begins"))
+            raise self._refused(offset, error) from error
         return member
 
     def _refused(self, offset: int, error: Exception) -> UnsafeArchiveError:
@@ -170,27 +181,9 @@ class Archive:
                 )
 
 
-class _HeaderRefused(Exception):
-    """A header that must not be followed."""
-
-
-def _negative(size: int) -> _HeaderRefused:
-    return _HeaderRefused(f"it says that it holds {size} bytes")
-
-
-class _Header(tarfile.TarInfo):
-    """A header whose size is checked before anything is read or skipped by it."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
-        header = super().frombuf(buf, encoding, errors)
-        if header.size < 0:
-            raise _negative(header.size)
-        if header.type in EXTENDED and header.size > LARGEST_HEADER:
-            raise _HeaderRefused(
-                f"a name or attributes of {header.size} bytes; at most {LARGEST_HEADER} are read"
-            )
-        return header
+def _require_length(size: int) -> None:
+    if size < 0:
+        raise _HeaderRefused(f"it says that it holds {size} bytes")
 
 
 def _problem(member: tarfile.TarInfo) -> str:

@@ -24,7 +24,7 @@ from pydantic import Field
 from debias.datasets.listing import SUFFIXES, Entry, image_problem, require_folder, set_aside, walk
 from debias.errors import EmptyDatasetError
 from debias.plugins import Settings
-from debias.storage.names import shown
+from debias.storage.files import shown
 from debias.storage.tables import require_unique
 from debias.types import Collection
 
@@ -46,19 +46,13 @@ class UTKFace(Settings):
     """
 
     groups: ClassVar[tuple[str, ...]] = ("perceived_gender", "annotated_race")
+    source: ClassVar[str] = "annotated"
+    annotation: ClassVar[str] = (
+        "Age, gender and race in UTKFace were estimated by a model and checked by annotators: "
+        "they say how people are perceived, not how they describe themselves."
+    )
     name: Literal["utkface"] = "utkface"
     root: Path = Field(description="Folder that holds the images.")
-
-    @property
-    def annotation(self) -> str:
-        return (
-            "Age, gender and race in UTKFace were estimated by a model and checked by annotators: "
-            "they say how people are perceived, not how they describe themselves."
-        )
-
-    @property
-    def source(self) -> str:
-        return "annotated"
 
     def collect(self, seed: int) -> Collection:
         """One row per image whose name can be read; everything else that lies there is set aside.
@@ -80,15 +74,15 @@ class UTKFace(Settings):
         samples = pd.DataFrame([_row(name, self.root) for name in files])
         require_unique(samples["sample_id"], f"{shown(self.root)} (with and without .chip)")
         known = _known(wrong, set(samples["sample_id"]))
-        rejected = tuple(
+        rejected = [
             set_aside(
                 name, f"{self.root}/{name}", why, DETAIL if why == ODD else "", known.get(name, "")
             )
             for name, why in wrong.items()
             if why
-        )
+        ]
         lost = pd.DataFrame([_row(name, self.root) for name in known]) if known else None
-        return Collection(samples=samples, rejected=rejected, lost=lost)
+        return Collection(samples=samples, rejected=tuple(rejected), lost=lost)
 
 
 def _problem(entry: Entry) -> str:

@@ -1,188 +1,274 @@
-"""Files to pixels on every core: every failure sets one item aside and never ends the run."""
+"""Files to pixels on every core: every failure sets one item aside and never ends the run.
+
+A pool holds one process a core, each with a thread that talks to it. A process is started when it
+is first asked, and again after it died over a file.
+"""
 
 import hashlib
+import json
 import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
+from subprocess import Popen
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
-from debias.decoding.child import WORKER, Answer, Child, ChildDiedError
+import debias
 from debias.decoding.cropping import Square
 from debias.decoding.perceptual import perceptual_hash
-from debias.decoding.protocol import Item, Kept, Refused
-from debias.decoding.reading import Place, read
-from debias.decoding.rules import Limits, RefusedError
+from debias.decoding.protocol import (
+    LENGTH,
+    MOST_A_RECORD,
+    READY,
+    Item,
+    Kept,
+    NonsenseError,
+    Record,
+    Refused,
+    message,
+    packed,
+    records_of,
+)
+from debias.decoding.rules import (
+    DECODER_DIED,
+    TOOK_TOO_LONG,
+    Limits,
+    Place,
+    RefusedError,
+    read,
+)
+from debias.errors import DecodingError
 from debias.types import CROP, ReadBlock, ReadImages, Rejected
 
+# -P: a folder full of images may also hold a file called numpy.py.
+WORKER = (sys.executable, "-P", "-m", "debias.decoding.worker")
+SECONDS_TO_START = 60.0
+SECONDS_TO_DIE = 1.0
+# A process that parses hostile files gets no passwords: only what Python itself needs.
+_INHERITED = ("LANG", "LC_", "LD_", "PATH", "PYTHONHOME", "PYTHONUTF8", "TZ")
 COLUMNS = ("sample_id", "path", "offset", "length", *CROP)
-
-
-class Chunk(NamedTuple):
-    """Consecutive samples.
-
-    Attributes:
-        ids: ``sample_id`` of each.
-        paths: As text; bytes that are no text stand as lone surrogates.
-        items: What to read.
-    """
-
-    ids: list[str]
-    paths: list[str]
-    items: list[Item]
-
-
-def chunk_of(samples: pd.DataFrame) -> Chunk:
-    """Everything about some rows that a process needs to know."""
-    paths = [os.fsdecode(path) for path in samples["path"].tolist()]
-    starts, lengths = (_whole_numbers(samples, name) for name in ("offset", "length"))
-    items = [
-        Item(Place(_spelled(path), start or 0, length), crop)
-        for path, start, length, crop in zip(paths, starts, lengths, _crops(samples), strict=True)
-    ]
-    return Chunk(samples["sample_id"].tolist(), paths, items)
-
-
-def block_of(chunk: Chunk, answer: Answer) -> ReadBlock:
-    """The answer about a chunk, by sample."""
-    kept, rejected = [], []
-    for sample_id, path, record in zip(chunk.ids, chunk.paths, answer.records, strict=True):
-        if isinstance(record, Kept):
-            kept.append((sample_id, *record))
-        else:
-            rejected.append(rejected_of(sample_id, path, record))
-    ids, digests, notes = zip(*kept, strict=True) if kept else ((), (), ())
-    return ReadBlock(
-        images=answer.images,
-        found=pd.DataFrame({"sample_id": ids, "sha256": digests, "notes": notes}, dtype=str),
-        perceptual=perceptual_hash(answer.images),
-        rejected=tuple(rejected),
-    )
-
-
-def rejected_of(sample_id: str, path: str, refused: Refused) -> Rejected:
-    """With the path as text that can be written anywhere."""
-    writable = path.encode("utf-8", "backslashreplace").decode()
-    return Rejected(sample_id=sample_id, path=writable, **refused._asdict())
-
-
-def _spelled(path: str) -> bytes:
-    try:
-        return os.fsencode(path)
-    except UnicodeEncodeError:  # no file can have this name
-        return b"\0"
-
-
-def _whole_numbers(samples: pd.DataFrame, name: str) -> list[int | None]:
-    if name not in samples:
-        return [None] * len(samples)
-    return [None if pd.isna(value) else int(value) for value in samples[name].tolist()]
-
-
-def _crops(samples: pd.DataFrame) -> list[Square | None]:
-    if CROP[0] not in samples:
-        return [None] * len(samples)
-    squares = samples[list(CROP)].to_numpy(dtype=np.float64)
-    return [None if np.isnan(square).all() else Square(*square.tolist()) for square in squares]
-
-
-ROWS_AT_ONCE = 1024
-
-
-def hash_files(
-    samples: pd.DataFrame, limits: Limits | None = None
-) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Add the column ``sha256`` of what would be decoded; set aside what cannot be read.
-
-    Args:
-        samples: As for :func:`debias.decoding.pool.read_files`.
-        limits: What one file may cost.
-    """
-    most_bytes = (limits or Limits()).most_bytes
-    columns = samples[[name for name in COLUMNS if name in samples]]
-    digests: list[str] = []
-    rejected: list[Rejected] = []
-    with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter lock alone
-        for start in range(0, len(samples), ROWS_AT_ONCE):
-            chunk = chunk_of(columns.iloc[start : start + ROWS_AT_ONCE])
-            found = list(threads.map(lambda item: _digest(item, most_bytes), chunk.items))
-            digests += [value if isinstance(value, str) else "" for value in found]
-            rejected += [
-                rejected_of(sample_id, path, value)
-                for sample_id, path, value in zip(chunk.ids, chunk.paths, found, strict=True)
-                if isinstance(value, Refused)
-            ]
-    readable = np.array([digest != "" for digest in digests], dtype=bool)
-    return samples.assign(sha256=digests)[readable], rejected
-
-
-def digest_of(item: Item, most_bytes: int) -> str:
-    """SHA-256 of the content; empty where it cannot be read."""
-    found = _digest(item, most_bytes)
-    return found if isinstance(found, str) else ""
-
-
-def _digest(item: Item, most_bytes: int) -> str | Refused:
-    try:
-        return hashlib.sha256(read(item.place, most_bytes)).hexdigest()
-    except RefusedError as refused:
-        return Refused(refused.reason, refused.detail, size=refused.size)
-
-
-Draw = Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]]
-ROWS = 1024
-
-
-def read_drawn(draw: Draw) -> ReadImages:
-    """Read a data set that renders its own images; ``sha256`` is that of the pixels."""
-
-    def read(samples: pd.DataFrame, size: int) -> Iterator[ReadBlock]:
-        for start in range(0, len(samples), ROWS):
-            rows = samples.iloc[start : start + ROWS]
-            images = np.ascontiguousarray(draw(rows, size))
-            digests = [hashlib.sha256(image).hexdigest() for image in images]
-            found = pd.DataFrame({"sample_id": rows["sample_id"], "sha256": digests, "notes": ""})
-            yield ReadBlock(images=images, found=found, perceptual=perceptual_hash(images))
-
-    return read
-
-
+ROWS_AT_ONCE = 1024  # hashed or drawn
 ITEMS_AT_ONCE = 256
 BYTES_AT_ONCE = 8 * 2**20  # pixels of one answer
 
+Draw = Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]]
 
-def read_files(
-    samples: pd.DataFrame,
-    size: int,
-    limits: Limits | None = None,
-    *,
-    workers: int | None = None,
-) -> Iterator[ReadBlock]:
-    """Read images in the order of ``samples``.
 
-    Reading runs ahead of the consumer by a few blocks and ends with the generator: when it is
-    exhausted, closed or thrown away.
+class Pipes:
+    """Standard input and output of a process.
 
-    Args:
-        samples: Columns ``sample_id`` and ``path``; optionally ``offset`` and ``length`` (the bytes
-            of the file that hold the image; NaN for all), and ``crop_x, crop_y, crop_side,
-            crop_angle``, a square in pixels of the upright image, turned clockwise by degrees (NaN
-            in all four for the largest centred square).
-        size: Side of the images, pixels, at least 8.
-        limits: What one file may cost.
-        workers: Decoding processes; one for every core if not given.
-
-    Raises:
-        DecodingError: The decoding processes do not start.
+    Attributes:
+        deadline: On the monotonic clock; nothing is waited for any longer.
     """
-    with Pool(size, limits, workers=workers) as pool:
-        yield from pool.read(samples)
+
+    def __init__(self, process: Popen[bytes], seconds: float) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.input, self.output = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(self.input, False)
+        os.set_blocking(self.output, False)
+        self.deadline = time.monotonic() + seconds
+
+    def write(self, data: bytes) -> None:
+        """Say all of it.
+
+        Raises:
+            OSError: Nobody listens any more.
+            TimeoutError: Not everything was taken in time.
+        """
+        left = memoryview(data)
+        while left:
+            self._wait(self.input, select.POLLOUT)
+            left = left[os.write(self.input, left) :]
+
+    def read_into(self, target: memoryview) -> None:
+        """Fill ``target``.
+
+        Raises:
+            EOFError: The process says nothing more.
+            TimeoutError: Not everything came in time.
+        """
+        while target:
+            self._wait(self.output, select.POLLIN)
+            count = os.readv(self.output, [target])
+            if not count:
+                raise EOFError
+            target = target[count:]
+
+    def read_json(self, most: int) -> Any:  # noqa: ANN401 (JSON)
+        """The next message of at most ``most`` bytes.
+
+        Raises:
+            NonsenseError: It is longer, or no JSON.
+        """
+        length = LENGTH.unpack(self._read(LENGTH.size))[0]
+        if length > most:
+            raise NonsenseError(f"a message of {length} bytes; at most {most} were expected")
+        try:
+            return json.loads(self._read(length))
+        except (ValueError, RecursionError) as error:
+            raise NonsenseError("a message that is no JSON") from error
+
+    def _read(self, count: int) -> bytearray:
+        content = bytearray(count)
+        self.read_into(memoryview(content))
+        return content
+
+    def _wait(self, handle: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(handle, event)
+        if not poll.poll(max(0.0, self.deadline - time.monotonic()) * 1000):
+            raise TimeoutError
+
+
+class ChildDiedError(Exception):
+    """The process is gone, or was ended because it went wrong; one of ``REASONS`` and why."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+class Answer(NamedTuple):
+    """A record of each of some items, and RGB of those that were kept."""
+
+    records: list[Record]
+    images: UInt8[np.ndarray, "m H W 3"]
+
+
+class Child:
+    """A decoding process as its parent sees it.
+
+    Attributes:
+        deaths: How often it died.
+    """
+
+    def __init__(self, size: int, limits: Limits, command: Sequence[str] = WORKER) -> None:
+        self.size, self.limits, self.command = size, limits, tuple(command)
+        self.deaths = 0
+        self.process: Popen[bytes] | None = None
+        self._pipes: Pipes | None = None
+        self._ended = False
+        self._starting = threading.Lock()  # ended by one thread while another starts it
+
+    def ask(self, items: Sequence[Item]) -> Answer:
+        """Have items read.
+
+        Raises:
+            ChildDiedError: The process died over one of them.
+            DecodingError: It does not even start.
+        """
+        pipes = self._pipes or self._start()
+        # The process times every file itself; this is for one that can no longer do so.
+        pipes.deadline = time.monotonic() + self.limits.seconds * (len(items) + 1)
+        try:
+            pipes.write(packed(items))
+            records = records_of(pipes.read_json(MOST_A_RECORD * (len(items) + 1)), len(items))
+            images = self._blank(sum(isinstance(record, Kept) for record in records))
+            pipes.read_into(images.reshape(-1).data)
+            return Answer(records, images)
+        except (OSError, EOFError, NonsenseError) as error:
+            raise self._death(error) from error
+
+    def ask_alone(self, item: Item) -> Answer:
+        """Have one item read; over one that kills the process, say so."""
+        try:
+            return self.ask([item])
+        except ChildDiedError as death:
+            # Reading it is safe; its content tells whether it is the same file another time.
+            digest = _digest(item, self.limits.most_bytes)
+            known = digest if isinstance(digest, str) else ""
+            return Answer([Refused(death.reason, death.detail, known)], self._blank(0))
+
+    def end(self) -> None:
+        """End it for good, also while another thread waits for its answer."""
+        with self._starting:
+            self._ended = True
+            if self.process:
+                self.process.kill()
+
+    def bury(self) -> int:
+        """Wait for the process, which is about to end, so that no zombie stays; its exit code."""
+        process, self.process, self._pipes = self.process, None, None
+        if process is None:
+            return 0
+        with process:  # closes the pipes
+            try:
+                return process.wait(SECONDS_TO_DIE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return process.wait()
+
+    def _blank(self, count: int) -> UInt8[np.ndarray, "m H W 3"]:
+        return np.empty((count, self.size, self.size, 3), dtype=np.uint8)
+
+    def _start(self) -> Pipes:
+        with self._starting:
+            if self._ended:
+                raise ChildDiedError(DECODER_DIED, "reading was stopped")
+            self.process = _process(self.command)
+        pipes = Pipes(self.process, SECONDS_TO_START)
+        try:
+            pipes.write(message({"size": self.size, "limits": asdict(self.limits)}))
+            if pipes.read_json(MOST_A_RECORD) != READY:
+                raise NonsenseError("it says something else")
+        except (OSError, EOFError, NonsenseError) as error:
+            self.process.kill()
+            raise DecodingError(
+                f"the process that decodes images does not start (exit code {self.bury()}); "
+                f"run it by hand to see why: {' '.join(self.command)}"
+            ) from error
+        self._pipes = pipes
+        return pipes
+
+    def _death(self, error: Exception) -> ChildDiedError:
+        self.deaths += 1
+        late, senseless = isinstance(error, TimeoutError), isinstance(error, NonsenseError)
+        if self.process and (late or senseless):
+            self.process.kill()
+        code = self.bury()
+        if late or code == -signal.SIGALRM:
+            return ChildDiedError(TOOK_TOO_LONG, f"no image after {self.limits.seconds:g} seconds")
+        how = f"ended with exit code {code}"
+        if senseless:
+            how = "gave an answer without sense"
+        elif code < 0:
+            known = {int(each): each.name for each in signal.Signals}
+            how = f"was ended by {known.get(-code, f'signal {-code}')}"
+        return ChildDiedError(DECODER_DIED, f"the decoder {how}")
+
+
+def _process(command: Sequence[str]) -> Popen[bytes]:
+    package = str(Path(debias.__file__).parents[1])
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
+    # One process a core: threads inside each would only wait for each other.
+    environment |= {"PYTHONPATH": package, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        return Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its children itself
+        )
+    except OSError as error:
+        raise DecodingError(f"the process that decodes images does not start: {error}") from error
 
 
 class Pool:
@@ -215,7 +301,12 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        """End all processes, whatever they are doing, and wait until they are gone."""
+        for child in self.children:
+            child.end()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for child in self.children:
+            child.bury()
 
     @property
     def restarts(self) -> int:
@@ -224,9 +315,7 @@ class Pool:
 
     def read(self, samples: pd.DataFrame) -> Iterator[ReadBlock]:
         """See :func:`read_files`."""
-        columns = samples[[name for name in COLUMNS if name in samples]]
-        starts = range(0, len(columns), self._at_once)
-        parts = (columns.iloc[start : start + self._at_once] for start in starts)
+        parts = _pieces(samples, self._at_once)
         # Two for every process: one that is read, one that waits, so that no process does.
         ahead = 2 * len(self.children)
         waiting: deque[Future[ReadBlock]] = deque()
@@ -235,22 +324,95 @@ class Pool:
             yield waiting.popleft().result()
             waiting.extend(self._threads.submit(self._block, part) for part in islice(parts, 1))
 
-    def close(self) -> None:
-        """End all processes, whatever they are doing, and wait until they are gone."""
-        for child in self.children:
-            child.end()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for child in self.children:
-            child.bury()
-
     def _block(self, samples: pd.DataFrame) -> ReadBlock:
-        chunk = chunk_of(samples)
+        chunk = _chunk_of(samples)
         child = self._free.get()
         try:
             answer = _answer(child, chunk)
         finally:
             self._free.put(child)
-        return block_of(chunk, answer)
+        return _block_of(chunk, answer)
+
+
+class Chunk(NamedTuple):
+    """Ids and paths of consecutive samples, and what to read."""
+
+    ids: list[str]
+    paths: list[str]
+    items: list[Item]
+
+
+def read_files(
+    samples: pd.DataFrame,
+    size: int,
+    limits: Limits | None = None,
+    *,
+    workers: int | None = None,
+) -> Iterator[ReadBlock]:
+    """Read images in the order of ``samples``.
+
+    Reading runs ahead of the consumer by a few blocks and ends with the generator: when it is
+    exhausted, closed or thrown away.
+
+    Args:
+        samples: Columns ``sample_id`` and ``path``; optionally ``offset`` and ``length`` (the bytes
+            of the file that hold the image; NaN for all), and ``crop_x, crop_y, crop_side,
+            crop_angle``, a square in pixels of the upright image, turned clockwise by degrees (NaN
+            in all four for the largest centred square).
+        size: Side of the images, pixels, at least 8.
+        limits: What one file may cost.
+        workers: Decoding processes; one for every core if not given.
+
+    Raises:
+        DecodingError: The decoding processes do not start.
+    """
+    with Pool(size, limits, workers=workers) as pool:
+        yield from pool.read(samples)
+
+
+def read_drawn(draw: Draw) -> ReadImages:
+    """Read a data set that renders its own images; ``sha256`` is that of the pixels."""
+
+    def read(samples: pd.DataFrame, size: int) -> Iterator[ReadBlock]:
+        for start in range(0, len(samples), ROWS_AT_ONCE):
+            rows = samples.iloc[start : start + ROWS_AT_ONCE]
+            images = np.ascontiguousarray(draw(rows, size))
+            digests = [hashlib.sha256(image).hexdigest() for image in images]
+            found = pd.DataFrame({"sample_id": rows["sample_id"], "sha256": digests, "notes": ""})
+            yield ReadBlock(images=images, found=found, perceptual=perceptual_hash(images))
+
+    return read
+
+
+def hash_files(
+    samples: pd.DataFrame, limits: Limits | None = None
+) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Add the column ``sha256`` of what would be decoded; set aside what cannot be read.
+
+    Args:
+        samples: As for :func:`read_files`.
+        limits: What one file may cost.
+    """
+    most_bytes = (limits or Limits()).most_bytes
+    digests: list[str] = []
+    rejected: list[Rejected] = []
+    with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter lock alone
+        for rows in _pieces(samples, ROWS_AT_ONCE):
+            chunk = _chunk_of(rows)
+            found = threads.map(lambda item: _digest(item, most_bytes), chunk.items)
+            for sample_id, path, value in zip(chunk.ids, chunk.paths, found, strict=True):
+                digests.append(value if isinstance(value, str) else "")
+                if isinstance(value, Refused):
+                    rejected.append(_rejected(sample_id, path, value))
+    readable = np.array([digest != "" for digest in digests], dtype=bool)
+    return samples.assign(sha256=digests)[readable], rejected
+
+
+def _digest(item: Item, most_bytes: int) -> str | Refused:
+    try:
+        return hashlib.sha256(read(item.place, most_bytes)).hexdigest()
+    except RefusedError as refused:
+        return Refused(refused.reason, refused.detail, size=refused.size)
 
 
 def _answer(child: Child, chunk: Chunk) -> Answer:
@@ -258,16 +420,70 @@ def _answer(child: Child, chunk: Chunk) -> Answer:
     try:
         return child.ask(chunk.items)
     except ChildDiedError:
-        answers = [_alone(child, item) for item in chunk.items]
+        answers = [child.ask_alone(item) for item in chunk.items]
     return Answer(
         [record for answer in answers for record in answer.records],
         np.concatenate([answer.images for answer in answers]),
     )
 
 
-def _alone(child: Child, item: Item) -> Answer:
+def _pieces(samples: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
+    columns = samples[[name for name in COLUMNS if name in samples]]
+    return (columns.iloc[start : start + rows] for start in range(0, len(columns), rows))
+
+
+def _chunk_of(samples: pd.DataFrame) -> Chunk:
+    """Everything about some rows that a process needs to know.
+
+    In paths as text, bytes that are no text stand as lone surrogates.
+    """
+    paths = [os.fsdecode(path) for path in samples["path"].tolist()]
+    starts, lengths = (_whole_numbers(samples, name) for name in ("offset", "length"))
+    items = [
+        Item(Place(_spelled(path), start or 0, length), crop)
+        for path, start, length, crop in zip(paths, starts, lengths, _crops(samples), strict=True)
+    ]
+    return Chunk(samples["sample_id"].tolist(), paths, items)
+
+
+def _spelled(path: str) -> bytes:
     try:
-        return child.ask([item])
-    except ChildDiedError as death:
-        # Reading it is safe; its content tells whether it is the same file another time.
-        return child.nothing(death, digest_of(item, child.limits.most_bytes))
+        return os.fsencode(path)
+    except UnicodeEncodeError:  # no file can have this name
+        return b"\0"
+
+
+def _whole_numbers(samples: pd.DataFrame, name: str) -> list[int | None]:
+    if name not in samples:
+        return [None] * len(samples)
+    return [None if pd.isna(value) else int(value) for value in samples[name].tolist()]
+
+
+def _crops(samples: pd.DataFrame) -> list[Square | None]:
+    if CROP[0] not in samples:
+        return [None] * len(samples)
+    squares = samples[list(CROP)].to_numpy(dtype=np.float64)
+    return [None if np.isnan(square).all() else Square(*square.tolist()) for square in squares]
+
+
+def _block_of(chunk: Chunk, answer: Answer) -> ReadBlock:
+    """The answer about a chunk, by sample."""
+    kept, rejected = [], []
+    for sample_id, path, record in zip(chunk.ids, chunk.paths, answer.records, strict=True):
+        if isinstance(record, Kept):
+            kept.append((sample_id, *record))
+        else:
+            rejected.append(_rejected(sample_id, path, record))
+    found = pd.DataFrame(kept, columns=["sample_id", "sha256", "notes"], dtype=str)
+    return ReadBlock(
+        images=answer.images,
+        found=found,
+        perceptual=perceptual_hash(answer.images),
+        rejected=tuple(rejected),
+    )
+
+
+def _rejected(sample_id: str, path: str, refused: Refused) -> Rejected:
+    """With the path as text that can be written anywhere."""
+    writable = path.encode("utf-8", "backslashreplace").decode()
+    return Rejected(sample_id=sample_id, path=writable, **refused._asdict())

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 from debias.decoding.cropping import Square
 from debias.decoding.decode import FORMATS, LONGEST_DETAIL
-from debias.decoding.reading import Place
-from debias.decoding.rules import NOTES, REASONS
+from debias.decoding.rules import NOTES, REASONS, Place
 
 LENGTH = struct.Struct(">I")
 READY = "ready"
@@ -110,7 +109,7 @@ def records_of(values: Any, count: int) -> list[Record]:  # noqa: ANN401 (JSON o
 def _record(value: Any) -> Record:  # noqa: ANN401 (JSON of anybody)
     if isinstance(value, list) and len(value) == 2:
         digest, notes = value
-        if _is_digest(digest) and _are_notes(notes):
+        if _is_digest(digest) and (notes == "" or _are_notes(notes)):
             return Kept(digest, notes)
     elif isinstance(value, list) and len(value) == 6:
         reason, detail, digest, size, kind, dimensions = value
@@ -120,7 +119,7 @@ def _record(value: Any) -> Record:  # noqa: ANN401 (JSON of anybody)
             and (digest == "" or _is_digest(digest))
             and (size is None or _is_count(size))
             and (kind == "" or _is_one_of(FORMATS, kind))
-            and _are_dimensions(dimensions)
+            and (dimensions is None or _are_dimensions(dimensions))
         ):
             return Refused(reason, detail, digest, size, kind, dimensions and tuple(dimensions))
     raise NonsenseError("a record of unknown form")
@@ -135,7 +134,7 @@ def _is_digest(value: object) -> bool:
 
 
 def _are_notes(value: object) -> bool:
-    return value == "" or (isinstance(value, str) and NOTES.issuperset(value.split(", ")))
+    return isinstance(value, str) and NOTES.issuperset(value.split(", "))
 
 
 def _is_one_of(words: frozenset[str], value: object) -> bool:
@@ -151,6 +150,4 @@ def _is_count(value: object) -> bool:
 
 
 def _are_dimensions(value: object) -> bool:
-    if value is None:
-        return True
     return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))

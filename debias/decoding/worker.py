@@ -17,8 +17,7 @@ from PIL import Image
 
 from debias.decoding.decode import as_refused, decode, format_of
 from debias.decoding.protocol import READY, Item, message, received, unpacked
-from debias.decoding.reading import read
-from debias.decoding.rules import Limits
+from debias.decoding.rules import Limits, read
 
 
 def main() -> None:

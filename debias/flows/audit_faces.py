@@ -13,8 +13,8 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from debias import pipeline as stages
-from debias.flows.audit_summary import as_markdown
 from debias.flows.recipes import AuditedRecipe, audit_recipe, named
+from debias.flows.summary import audit_as_markdown
 from debias.flows.tasks import Log, artifact_key, connected, flow_tags, plainly, stage
 from debias.pipeline import AuditParts, Job
 from debias.pipeline.recipe import SpaceRecipe
@@ -45,7 +45,7 @@ def representation(config: SpaceRecipe, out: str, store: Artifact) -> Artifact:
 def audit(config: SpaceRecipe, out: str, parts: AuditParts) -> list[str]:
     document = stages.build_audit(opened(config, out), parts)
     key = artifact_key("audit-faces", config.name)
-    create_markdown_artifact(as_markdown(document), key=key, description="Who is missing")
+    create_markdown_artifact(audit_as_markdown(document), key=key, description="Who is missing")
     return [verdict["sentence"] for verdict in document["verdicts"]]
 
 

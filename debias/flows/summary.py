@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from debias.report import audit_findings
+from debias.report.markdown import markdown, text
+
 GROUPS = 24  # rows of the table of groups
 
 
@@ -35,6 +38,14 @@ def as_markdown(document: Mapping[str, Any]) -> str:
         *where(folder / "report.html", document["run"]["mlflow"]),
     ]
     return "\n".join(lines)
+
+
+def audit_as_markdown(document: Mapping[str, Any]) -> str:
+    """Verdicts, what is missing, the annotated groups, and where to look further."""
+    page = Path(document["run"]["folder"]).absolute() / "audit.html"
+    title = f"# {text(document['name'])}: who is missing?"
+    said = markdown(audit_findings.summary(document))
+    return "\n\n".join([title, said, *where(page, document["run"]["mlflow"])])
 
 
 def _groups(document: Mapping[str, Any]) -> list[str]:

@@ -1,69 +1,84 @@
-"""What went into a store, what did not, and for whom: plain values for files and pages."""
+"""What went into a store, what did not, and for whom: plain values for files and pages.
+
+Counted from the tables of the store: ``samples``, ``pairs`` of duplicates, and ``records`` of what
+was set aside, as ``quarantine.jsonl`` holds them. A purge counts again with the same functions.
+"""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from debias import ingesting as ingest
-from debias.ingesting.choosing import Chosen
 from debias.ingesting.decoded import Listed
-from debias.ingesting.rules import FacesRecipe
-from debias.types import SPLITS, Rejected
+from debias.ingesting.duplicates import RULE
+from debias.ingesting.parts import NOTES
+from debias.ingesting.quarantine import (
+    DUPLICATE,
+    LEAKS,
+    LEVEL,
+    NO_FAILURES,
+    STRANGERS,
+    QuarantineSummary,
+)
+from debias.ingesting.rules import FacesRecipe, IngestRules
+from debias.types import SPLITS
 
 EXAMPLES = 12  # of each reason
 PAIRS = 200
+Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ingested:
-    """Everything an account is given of.
+def account(
+    recipe: FacesRecipe,
+    listed: Listed,
+    samples: pd.DataFrame,
+    pairs: pd.DataFrame,
+    records: Sequence[Record],
+    summary: QuarantineSummary,
+) -> dict[str, Any]:
+    """Counts by reason, by group and by split, and the pairs that look alike.
 
-    Attributes:
+    Args:
         recipe: What was asked for.
         listed: What the data set listed.
-        chosen: What became the store.
-        rejected: Everything that was set aside, copies included.
+        samples: What became the store.
+        pairs: Duplicates by id, with the columns in which their annotation disagrees.
+        records: Everything that was set aside, copies included.
+        summary: The same by group.
     """
-
-    recipe: FacesRecipe
-    listed: Listed
-    chosen: Chosen
-    rejected: Sequence[Rejected]
-
-
-def account(found: Ingested) -> dict[str, Any]:
-    """Counts by reason, by group and by split, and the pairs that look alike."""
-    summary = ingest.summarise(
-        found.rejected, found.listed.table, found.recipe.attributes, found.recipe.ingest
-    )
-    failures = [item for item in found.rejected if item.reason not in ingest.NO_FAILURES]
+    early = sum(item.reason not in NO_FAILURES for item in listed.collection.rejected)
+    people = ["people"] if "subject_id" in samples else []
+    looked = recipe.ingest.near_duplicates and not listed.collection.distinct
+    near = ["duplicates"] if looked else []
+    removed = sum(record["reason"] in LEAKS for record in records)
     document = {
-        "counts": _counts(found, len(failures)),
-        "reasons": _reasons(failures),
-        "notes": _notes(found.chosen.samples[ingest.NOTES]),
+        "counts": counts(samples, pairs, records, len(listed.collection.samples) + early),
+        "reasons": reasons(records),
+        "notes": notes(samples),
         "groups": _plain(summary.by_group.drop(columns=["example", "times_others"])),
-        "limits": _limits(found.recipe.ingest),
-        "duplicates": {"pairs": _pairs(found.chosen), "rule": ingest.NEAR_RULE},
-        "splits": [_split(found, name) for name in SPLITS],
-        "leaks": _leaks(found),
-        "framing": _framing(found.recipe.ingest),
-        "identities": _identities(found.chosen.samples),
+        "limits": {
+            "most_rejected": recipe.ingest.most_rejected,
+            "most_group_ratio": recipe.ingest.most_group_ratio,
+            "level": LEVEL,
+        },
+        "duplicates": {"pairs": _pairs(samples, pairs), "rule": RULE},
+        "splits": [split_of(samples, name, recipe.attributes) for name in SPLITS],
+        "leaks": {"checked": [*people, *near, "content"], "removed": removed},
+        "framing": _framing(recipe.ingest),
+        "identities": _identities(samples),
     }
-    strangers = sum(item.reason in ingest.STRANGERS for item in found.rejected)
+    strangers = sum(record["reason"] in STRANGERS for record in records)
     return document | {"concluded": _concluded(document, strangers)}
 
 
-def _counts(found: Ingested, failed: int) -> dict[str, int | None]:
-    samples, pairs = found.chosen.samples, found.chosen.pairs
-    collection = found.listed.collection
-    failed_early = sum(item.reason not in ingest.NO_FAILURES for item in collection.rejected)
-    listed = len(collection.samples) + failed_early
-    copies = sum(item.reason == ingest.DUPLICATE for item in found.rejected)
-    kinds = pairs["kind"].value_counts()
+def counts(
+    samples: pd.DataFrame, pairs: pd.DataFrame, records: Sequence[Record], listed: int
+) -> dict[str, int | None]:
+    """What became of the ``listed`` items: kept, failed, copies of another, or not selected."""
+    failed = sum(record["reason"] not in NO_FAILURES for record in records)
+    copies = sum(record["reason"] == DUPLICATE for record in records)
     clustered = samples["duplicate_cluster"][samples["duplicate_cluster"] >= 0]
     return {
         "listed": listed,
@@ -71,40 +86,68 @@ def _counts(found: Ingested, failed: int) -> dict[str, int | None]:
         "rejected": failed,
         "exact_duplicates": copies,
         "not_selected": listed - len(samples) - failed - copies,
-        "near_pairs": int(kinds.get("near", 0)),
-        "mirrored_pairs": int(kinds.get("mirrored", 0)),
+        "near_pairs": int((pairs["kind"] == "near").sum()),
+        "mirrored_pairs": int((pairs["kind"] == "mirrored").sum()),
         "clusters": int(clustered.nunique()),
         "clustered_images": len(clustered),
         "conflicts": int((pairs["conflict"] != "").sum()),
-        "people": int(samples["subject_id"].nunique()) if "subject_id" in samples else None,
+        "people": _people(samples),
     }
 
 
-def _reasons(failures: Sequence[Rejected]) -> list[dict[str, Any]]:
-    counts = Counter(item.reason for item in failures)
+def reasons(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Failures by reason, the most frequent first, with examples."""
+    failures = [record for record in records if record["reason"] not in NO_FAILURES]
     return [
         {
             "reason": reason,
             "count": count,
-            "examples": [_example(x) for x in failures if x.reason == reason][:EXAMPLES],
+            "examples": [_example(one) for one in failures if one["reason"] == reason][:EXAMPLES],
         }
-        for reason, count in counts.most_common()
+        for reason, count in Counter(record["reason"] for record in failures).most_common()
     ]
 
 
-def _example(item: Rejected) -> dict[str, Any]:
+def notes(samples: pd.DataFrame) -> list[dict[str, Any]]:
+    """What was done to the images on their way to RGB."""
+    given = samples[NOTES] if NOTES in samples else pd.Series(dtype=str)
+    found = given[given != ""].str.split(", ").explode().value_counts()
+    return [{"note": str(note), "count": int(count)} for note, count in found.items()]
+
+
+def split_of(samples: pd.DataFrame, name: str, attributes: Sequence[str]) -> dict[str, Any]:
+    """One split: its size, its people and its groups."""
+    rows = samples[samples["split"] == name]
+    groups = [
+        {
+            "attribute": attribute,
+            "group": str(group),
+            "images": int(count),
+            "share": int(count) / len(rows),
+        }
+        for attribute in attributes
+        for group, count in rows[attribute].value_counts().sort_index().items()
+    ]
     return {
-        "sample_id": item.sample_id,
-        "path": item.path,
-        "detail": item.detail,
-        "format": item.format,
-        "dimensions": list(item.dimensions) if item.dimensions else None,
+        "split": name,
+        "images": len(rows),
+        "people": _people(rows),
+        "share": len(rows) / len(samples),
+        "by_group": groups,
     }
 
 
-def _notes(notes: "pd.Series[str]") -> list[dict[str, Any]]:
-    counts = notes[notes != ""].str.split(", ").explode().value_counts()
-    return [{"note": str(note), "count": int(count)} for note, count in counts.items()]
+def _people(samples: pd.DataFrame) -> int | None:
+    return int(samples["subject_id"].nunique()) if "subject_id" in samples else None
+
+
+def _example(record: Record) -> dict[str, Any]:
+    shown = {name: record.get(name) for name in ("sample_id", "path", "detail")}
+    size = record.get("dimensions")
+    return shown | {
+        "format": record.get("format") or "",
+        "dimensions": list(size) if size else None,
+    }
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -119,18 +162,10 @@ def _value(value: Any) -> Any:  # noqa: ANN401 (a cell)
     return value.item() if hasattr(value, "item") else value
 
 
-def _limits(rules: ingest.IngestRules) -> dict[str, float]:
-    return {
-        "most_rejected": rules.most_rejected,
-        "most_group_ratio": rules.most_group_ratio,
-        "level": 0.05,
-    }
-
-
-def _pairs(chosen: Chosen) -> list[dict[str, Any]]:
+def _pairs(samples: pd.DataFrame, pairs: pd.DataFrame) -> list[dict[str, Any]]:
     """Conflicting pairs first, then the least similar ones: those are the doubtful ones."""
-    side = chosen.samples.set_index("sample_id")["split"]
-    table = chosen.pairs.assign(agrees=chosen.pairs["conflict"] == "")
+    side = samples.set_index("sample_id")["split"]
+    table = pairs.assign(agrees=pairs["conflict"] == "")
     table = table.sort_values(["agrees", "kind", "correlation", "first_id", "second_id"])
     return [
         {
@@ -146,32 +181,7 @@ def _pairs(chosen: Chosen) -> list[dict[str, Any]]:
     ]
 
 
-def _split(found: Ingested, name: str) -> dict[str, Any]:
-    samples = found.chosen.samples
-    rows = samples[samples["split"] == name]
-    groups = []
-    for attribute in found.recipe.attributes:
-        for group, count in rows[attribute].value_counts().sort_index().items():
-            share = {"images": int(count), "share": int(count) / len(rows)}
-            groups.append({"attribute": attribute, "group": str(group)} | share)
-    return {
-        "split": name,
-        "images": len(rows),
-        "people": int(rows["subject_id"].nunique()) if "subject_id" in rows else None,
-        "share": len(rows) / len(samples),
-        "by_group": groups,
-    }
-
-
-def _leaks(found: Ingested) -> dict[str, Any]:
-    people = ["people"] if "subject_id" in found.chosen.samples else []
-    looked = found.recipe.ingest.near_duplicates and not found.listed.collection.distinct
-    near = ["duplicates"] if looked else []
-    removed = sum(item.reason in ingest.LEAKS for item in found.chosen.rejected)
-    return {"checked": [*people, *near, "content"], "removed": removed}
-
-
-def _framing(rules: ingest.IngestRules) -> str:
+def _framing(rules: IngestRules) -> str:
     named = ", ".join(rules.framing.columns)
     return f"{rules.framing.name} ({named})" if named else "the largest centred square"
 
@@ -185,8 +195,8 @@ def _identities(samples: pd.DataFrame) -> str:
 
 
 def _concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
-    counts = document["counts"]
-    found = [_left_out(counts)]
+    counted = document["counts"]
+    found = [_left_out(counted)]
     if strangers:
         found.append(
             f"{strangers:,} more files lie there that are no part of the data (no images, or on no "
@@ -195,16 +205,16 @@ def _concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
     flagged = [row["group"] for row in document["groups"] if row["flagged"]]
     if flagged:
         found.append(f"Set aside more often than the others: {', '.join(flagged)}.")
-    alike = counts["near_pairs"] + counts["mirrored_pairs"]
+    alike = counted["near_pairs"] + counted["mirrored_pairs"]
     if alike:
         found.append(
-            f"{alike:,} pairs of files, {counts['clustered_images']:,} images in all, appear to "
+            f"{alike:,} pairs of files, {counted['clustered_images']:,} images in all, appear to "
             "show the same photograph; each pair stands on one side of the split."
         )
-    if counts["conflicts"]:
+    if counted["conflicts"]:
         found.append(
-            f"{counts['conflicts']:,} of the pairs carry different annotations: where both are one "
-            "photograph, some of them must be wrong."
+            f"{counted['conflicts']:,} of the pairs carry different annotations: where both are "
+            "one photograph, some of them must be wrong."
         )
     empty = [row["split"] for row in document["splits"] if not row["images"]]
     if empty:
@@ -212,11 +222,11 @@ def _concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
     return found
 
 
-def _left_out(counts: Mapping[str, Any]) -> str:
+def _left_out(counted: Mapping[str, Any]) -> str:
     parts = {
-        "could not be used": counts["rejected"],
-        "are copies of another file": counts["exact_duplicates"],
-        "were not selected": counts["not_selected"],
+        "could not be used": counted["rejected"],
+        "are copies of another file": counted["exact_duplicates"],
+        "were not selected": counted["not_selected"],
     }
     named = [f"{count:,} {what}" for what, count in parts.items() if count]
     return f"Left out: {', '.join(named)}." if named else "Nothing was left out."

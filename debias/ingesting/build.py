@@ -1,33 +1,43 @@
-"""Stage 1: from a data set to a store of decoded faces, with an account of what is not in it."""
+"""From a data set to a store of decoded faces, with an account of what is not in it."""
 
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Int64
 
-from debias import ingesting as ingest
 from debias.decoding.rules import decoded_by
-from debias.errors import (
-    ArtifactCorruptError,
-    DataError,
-)
+from debias.errors import ArtifactCorruptError, DataError
 from debias.ingesting import decoded as decoding
-from debias.ingesting.account import Ingested, account
-from debias.ingesting.choosing import Chosen, choose, labelled
-from debias.ingesting.rules import FacesRecipe
+from debias.ingesting.account import account
+from debias.ingesting.decoded import Listed
+from debias.ingesting.duplicates import clusters, conflicts, exact_pairs, kept_rows, near_pairs
+from debias.ingesting.labels import attribute_texts, classes_of, encoded
+from debias.ingesting.parts import Decoded, write_shards
+from debias.ingesting.quarantine import (
+    require_within,
+    summarise,
+    write_quarantine,
+)
+from debias.ingesting.rules import FacesRecipe, IngestRules
+from debias.ingesting.splitting import GIVEN, linked_people, require_no_leak, split, without_leaks
 from debias.plugins import dump
+from debias.seeding import numpy_generator
 from debias.storage.artifacts import Artifact, RunFolder, content_key, save_faces
 from debias.storage.locks import locked
 from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.tracking.progress import Progress, Silence
-from debias.types import Rejected
+from debias.types import Rejected, ShardedImages
 
 STAGE = "faces"
 QUARANTINE, ACCOUNT, PAIRS = "quarantine.jsonl", "account.json", "duplicates.parquet"
+UNLABELLED = ("unlabelled",)
 
 
 def ingest_faces(
@@ -73,19 +83,22 @@ def ingest_faces(
         rejected = listed.rejected + decoded.rejected
         judge(rejected, listed.table, recipe.attributes, recipe.ingest, stage)
         chosen = choose(listed, decoded, recipe, progress)
-        ingested = Ingested(
-            recipe=recipe, listed=listed, chosen=chosen, rejected=[*rejected, *chosen.rejected]
-        )
-        written = _write(place, ingested, decoded, dict(about or {}), start)
+        key, made = _store_of(recipe, listed, decoded)
+        made = {**(about or {}), **made}
+        with place.create(STAGE, key, made) as folder:
+            made["files"] = _fill(folder, recipe, listed, decoded, chosen)
+            made["seconds"] = round(time.monotonic() - start, 3)
         decoding.forget_parts(listed, place, STAGE)
-    return written
+    artifact = place.find(STAGE, key)
+    assert artifact is not None  # sealed just now
+    return artifact
 
 
 def judge(
     rejected: Sequence[Rejected],
     table: pd.DataFrame,
     attributes: Sequence[str],
-    rules: ingest.IngestRules,
+    rules: IngestRules,
     stage: Path,
 ) -> None:
     """Stop where too much was set aside, or one group too often; the list of it stays.
@@ -96,19 +109,126 @@ def judge(
     """
     where = stage / QUARANTINE
     where.unlink(missing_ok=True)
-    summary = ingest.summarise(rejected, table, attributes, rules)
+    summary = summarise(rejected, table, attributes, rules)
     try:
-        ingest.require_within(summary, rules, where)
+        require_within(summary, rules, where)
     except DataError:
-        ingest.write_quarantine(where, rejected, table, attributes)
+        write_quarantine(where, rejected, table, attributes)
         raise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chosen:
+    """The samples of a store and how they came to be chosen.
+
+    Attributes:
+        samples: One row an image, with ``split``, ``label`` and ``duplicate_cluster``.
+        rows: Of the decoded images, ascending.
+        pairs: Duplicates by sample id, with the columns in which their annotation disagrees.
+        rejected: What else was set aside: copies, and what it took to repair a leak.
+        classes: Names of the label values.
+    """
+
+    samples: pd.DataFrame
+    rows: Int64[np.ndarray, " n"]
+    pairs: pd.DataFrame
+    rejected: list[Rejected]
+    classes: tuple[str, ...]
+
+
+def choose(listed: Listed, decoded: Decoded, recipe: FacesRecipe, progress: Progress) -> Chosen:
+    """Drop exact copies, group near ones, split, and check that nothing leaks.
+
+    Raises:
+        SplitLeakageError: A given split puts one person or photograph on two sides.
+        LabelError, GroupSchemaError: A column cannot be used.
+    """
+    if "split" in decoded.samples and recipe.selection.leaks == "refuse":
+        require_no_leak(decoded.samples, GIVEN)  # copies on two sides are a leak as well
+    kept, copies = kept_rows(decoded.samples, _annotated(recipe))
+    rows = np.flatnonzero(kept)
+    samples = decoded.samples.iloc[rows].reset_index(drop=True)
+    near = _near_pairs(listed, decoded, rows, recipe, progress)
+    if "duplicate_cluster" not in samples:  # a store brings those that were found when it was made
+        samples["duplicate_cluster"] = clusters(len(rows), near)
+    exact = exact_pairs(decoded.samples["sha256"].to_numpy(dtype=str))
+    pairs = [_named(exact, decoded.samples, recipe), _named(near, samples, recipe)]
+    # A copy that is dropped may be all that tells of two people with one photograph.
+    samples["linked_people"] = linked_people(decoded.samples)[rows]
+    if "label" in samples:
+        samples["label_text"] = samples["label"]  # ours is the index of a class
+    samples, classes = labelled(samples, recipe)
+    generator = numpy_generator(recipe.seed, "split")
+    leaked: tuple[Rejected, ...] = ()
+    remaining = samples
+    if "split" in samples and recipe.selection.leaks == "drop":
+        remaining, leaked = without_leaks(samples)
+    divided = split(remaining, recipe.selection, recipe.attributes, generator)
+    require_no_leak(divided)
+    place = pd.Index(samples["sample_id"]).get_indexer(divided["sample_id"])
+    return Chosen(
+        samples=divided.reset_index(drop=True),
+        rows=rows[place],
+        pairs=pd.concat(pairs, ignore_index=True),
+        rejected=[*copies, *leaked],
+        classes=classes,
+    )
+
+
+def _near_pairs(
+    listed: Listed,
+    decoded: Decoded,
+    rows: Int64[np.ndarray, " n"],
+    recipe: FacesRecipe,
+    progress: Progress,
+) -> pd.DataFrame:
+    """Pairs among ``rows`` of the decoded images; none where nothing is to be looked for.
+
+    Drawn faces look alike and are not; a store brings what was found when it was made.
+    """
+    known = "duplicate_cluster" in listed.samples
+    if not recipe.ingest.near_duplicates or listed.collection.distinct or known:
+        rows = rows[:0]
+    tell = progress.start("Duplicates", len(rows)) if len(rows) else None
+    return near_pairs(
+        ShardedImages(decoded.images.shards, rows),
+        decoded.perceptual[rows],
+        advance=(lambda steps: tell("", steps)) if tell else None,
+    )
+
+
+def labelled(samples: pd.DataFrame, recipe: FacesRecipe) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Class index and attribute texts; the names of the classes.
+
+    Raises:
+        LabelError, GroupSchemaError: A column cannot be used.
+    """
+    if recipe.label is None:
+        texts = attribute_texts(samples, recipe.attributes)
+        columns = {name: texts[name] for name in recipe.attributes}
+        return samples.assign(label=0, **columns), UNLABELLED
+    classes = classes_of(samples, recipe.label, recipe.positive)
+    return encoded(samples, recipe.label, classes, recipe.attributes), classes
+
+
+def _named(pairs: pd.DataFrame, samples: pd.DataFrame, recipe: FacesRecipe) -> pd.DataFrame:
+    """Pairs by sample id instead of row, with what their annotation disagrees about."""
+    found = conflicts(samples, pairs, _annotated(recipe))
+    ids = samples["sample_id"].to_numpy(dtype=object)
+    first, second = ids[found["first"].to_numpy()], ids[found["second"].to_numpy()]
+    return found.drop(columns=["first", "second"]).assign(first_id=first, second_id=second)
+
+
+def _annotated(recipe: FacesRecipe) -> list[str]:
+    """Label and attributes, each once."""
+    return list(dict.fromkeys([*([recipe.label] if recipe.label else []), *recipe.attributes]))
 
 
 def _tell(progress: Progress, owner: str) -> None:
     progress.start(f"Waiting for process {owner}, which builds here", 1)
 
 
-def _base(recipe: FacesRecipe, listed: decoding.Listed) -> str:
+def _base(recipe: FacesRecipe, listed: Listed) -> str:
     """Content key of a store in which nothing failed by bad luck."""
     settings = {
         "selection": dump(recipe.selection),
@@ -126,52 +246,50 @@ def _base(recipe: FacesRecipe, listed: decoding.Listed) -> str:
 
 
 def _look(
-    recipe: FacesRecipe, listed: decoding.Listed, place: RunFolder, *, retry: bool
-) -> tuple[decoding.Listed, Artifact | None]:
-    """The listing, hashed if that can tell anything, and the finished store of its content."""
+    recipe: FacesRecipe, listed: Listed, place: RunFolder, *, retry: bool
+) -> tuple[Listed, Artifact | None]:
+    """The listing, hashed if that can tell anything, and the finished store of its content.
+
+    After bad luck there may be several: the one that lost least counts.
+    """
     if not decoding.is_begun(place.path / STAGE):
         return listed, None
     listed = decoding.hashed(listed)
-    return listed, _find(place, _base(recipe, listed), retry=retry)
-
-
-def _find(place: RunFolder, base: str, *, retry: bool) -> Artifact | None:
-    """The finished store of this content; after bad luck, the one that lost least."""
+    base = _base(recipe, listed)
     found = place.find(STAGE, base)
     if found is not None or retry:
-        return found
+        return listed, found
     others = []
     for folder in sealed_in(place.path / STAGE):
         with suppress(ArtifactCorruptError):  # another store's damage is none of ours
             manifest = read_manifest(folder)
             if manifest.get("base") == base:
                 others.append((manifest["unlucky"], folder.name))
-    return place.find(STAGE, min(others)[1]) if others else None
+    return listed, place.find(STAGE, min(others)[1]) if others else None
 
 
-def _write(
-    place: RunFolder,
-    ingested: Ingested,
-    decoded: ingest.Decoded,
-    about: dict[str, Any],
-    start: float,
-) -> Artifact:
-    """Seal the store; after bad luck under a key of its own, so that a later one may be better."""
-    recipe, listed, rejected = ingested.recipe, ingested.listed, ingested.rejected
+def _store_of(recipe: FacesRecipe, listed: Listed, decoded: Decoded) -> tuple[str, dict[str, Any]]:
+    """Key and manifest; after bad luck a key of its own, so that a later store may be better."""
     base, unlucky = _base(recipe, listed), decoding.unlucky(decoded)
     key = content_key(STAGE, {"base": base}, {"unlucky": " ".join(unlucky)}) if unlucky else base
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    about |= {"base": base, "unlucky": len(unlucky), "created": now, "decoded_by": decoded_by()}
-    with place.create(STAGE, key, about) as folder:
-        about["files"] = ingest.write_shards(folder, decoded, ingested.chosen.rows)
-        save_faces(folder, ingested.chosen.samples, _described(recipe, ingested.chosen))
-        ingest.write_quarantine(folder / QUARANTINE, rejected, listed.table, recipe.attributes)
-        ingested.chosen.pairs.to_parquet(folder / PAIRS, index=False)
-        write_json(folder / ACCOUNT, account(ingested))
-        about["seconds"] = round(time.monotonic() - start, 3)
-    artifact = place.find(STAGE, key)
-    assert artifact is not None  # sealed just now
-    return artifact
+    made = {"base": base, "unlucky": len(unlucky), "created": now, "decoded_by": decoded_by()}
+    return key, made
+
+
+def _fill(
+    folder: Path, recipe: FacesRecipe, listed: Listed, decoded: Decoded, chosen: Chosen
+) -> dict[str, str]:
+    """Write the store; fingerprints of the files that are known already."""
+    rejected = [*listed.rejected, *decoded.rejected, *chosen.rejected]
+    summary = summarise(rejected, listed.table, recipe.attributes, recipe.ingest)
+    files = write_shards(folder, decoded, chosen.rows)
+    save_faces(folder, chosen.samples, _described(recipe, chosen))
+    records = write_quarantine(folder / QUARANTINE, rejected, listed.table, recipe.attributes)
+    chosen.pairs.to_parquet(folder / PAIRS, index=False)
+    counted = account(recipe, listed, chosen.samples, chosen.pairs, records, summary)
+    write_json(folder / ACCOUNT, counted)
+    return files
 
 
 def _described(recipe: FacesRecipe, chosen: Chosen) -> dict[str, Any]:

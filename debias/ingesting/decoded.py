@@ -12,13 +12,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from debias import ingesting as ingest
 from debias.datasets import Dataset
 from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.rules import Limits, decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
-from debias.ingesting.parts import FOUND, IMAGES, PERCEPTUAL, parts_in
-from debias.ingesting.rules import FacesRecipe
+from debias.ingesting.parts import (
+    BAD_LUCK,
+    FOUND,
+    IMAGES,
+    NOTES,
+    PERCEPTUAL,
+    Decoded,
+    Known,
+    Listing,
+    Source,
+    decode_parts,
+    known,
+)
+from debias.ingesting.rules import FacesRecipe, IngestRules, framed
+from debias.ingesting.selection import Filters, keep
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import read_manifest, sealed_in, verify
 from debias.tracking.progress import Progress
@@ -45,7 +57,7 @@ class Listed:
     samples: pd.DataFrame
     rejected: list[Rejected]
     size: int
-    rules: ingest.IngestRules
+    rules: IngestRules
 
     @property
     def is_hashed(self) -> bool:
@@ -96,7 +108,7 @@ def list_recipe(recipe: FacesRecipe) -> Listed:
 
 
 def list_samples(
-    data: Dataset, seed: int, filters: ingest.Filters, size: int, rules: ingest.IngestRules
+    data: Dataset, seed: int, filters: Filters, size: int, rules: IngestRules
 ) -> Listed:
     """List a data set.
 
@@ -108,14 +120,14 @@ def list_samples(
         collection = data.collect(seed)
     except (FileNotFoundError, PermissionError) as error:
         raise DataError(str(error)) from error
-    samples = ingest.keep(collection.samples, filters).sort_values("sample_id", ignore_index=True)
+    samples = keep(collection.samples, filters).sort_values("sample_id", ignore_index=True)
     table = samples if collection.lost is None else _with_lost(samples, collection.lost, filters)
     if collection.draw is not None and rules.framing.name != "centre":
         raise DataError(
             f"ingest.framing is {rules.framing.name!r}, but data set {data.name!r} hands over "
             "finished squares; leave it out"
         )
-    samples, unplaced = ingest.framed(samples, rules.framing)
+    samples, unplaced = framed(samples, rules.framing)
     if samples.empty:
         raise EmptyDatasetError(f"no sample is left; first: {unplaced[0].detail}")
     return Listed(
@@ -128,10 +140,10 @@ def list_samples(
     )
 
 
-def _with_lost(samples: pd.DataFrame, lost: pd.DataFrame, filters: ingest.Filters) -> pd.DataFrame:
+def _with_lost(samples: pd.DataFrame, lost: pd.DataFrame, filters: Filters) -> pd.DataFrame:
     """With the rows that were meant to be there, as far as the filters would have kept them."""
     try:
-        wanted = ingest.keep(lost, filters)
+        wanted = keep(lost, filters)
     except EmptyDatasetError:
         return samples
     return pd.concat([samples, wanted], ignore_index=True)
@@ -152,7 +164,7 @@ def is_begun(stage: Path) -> bool:
 
 def decode(
     listed: Listed, place: RunFolder, stage: str, progress: Progress, *, retry: bool = False
-) -> ingest.Decoded:
+) -> Decoded:
     """Decode what is not there yet into parts below the stage's folder.
 
     Args:
@@ -165,7 +177,7 @@ def decode(
     Raises:
         StorageError: There is no space, or the folder cannot be written.
     """
-    listing = ingest.Listing(
+    listing = Listing(
         samples=listed.samples,
         size=listed.size,
         fingerprint=listed.fingerprint,
@@ -175,7 +187,7 @@ def decode(
     )
     advance = progress.start(stage.capitalize(), len(listed.samples))
     folder = place.path / stage / PARTS / listed.name
-    return ingest.decode_parts(folder, listing, _reader(listed), advance)
+    return decode_parts(folder, listing, _reader(listed), advance)
 
 
 def has_parts(listed: Listed, place: RunFolder, stage: str) -> bool:
@@ -191,7 +203,7 @@ def forget_parts(listed: Listed, place: RunFolder, stage: str) -> None:
         folder.rmdir()
 
 
-def content_of(listed: Listed, decoded: ingest.Decoded) -> Listed:
+def content_of(listed: Listed, decoded: Decoded) -> Listed:
     """With the ``sha256`` of what was in fact decoded."""
     if listed.collection.draw is not None:
         return listed
@@ -205,9 +217,9 @@ def _with_digests(listed: Listed, digests: Mapping[str, str]) -> Listed:
     return replace(listed, samples=listed.samples.assign(sha256=known))
 
 
-def unlucky(decoded: ingest.Decoded) -> list[str]:
+def unlucky(decoded: Decoded) -> list[str]:
     """Samples that failed but may be readable another time."""
-    return sorted(item.sample_id for item in decoded.rejected if item.reason in ingest.BAD_LUCK)
+    return sorted(item.sample_id for item in decoded.rejected if item.reason in BAD_LUCK)
 
 
 def _reader(listed: Listed) -> ReadImages:
@@ -216,35 +228,31 @@ def _reader(listed: Listed) -> ReadImages:
     return partial(read_files, limits=listed.limits, workers=listed.rules.workers)
 
 
-def _known(stage: Path, listed: Listed) -> ingest.Known | None:
+def _known(stage: Path, listed: Listed) -> Known | None:
     """Images of finished stores and of unfinished parts, if they have the right size."""
     if listed.collection.draw is not None or "sha256" not in listed.samples:
         return None
-    sources = [_store(folder) for folder in sealed_in(stage)] + [
-        _part(folder) for parts in sorted((stage / PARTS).glob("*")) for folder in parts_in(parts)
+    stores = [_source(folder, "samples.parquet", "images-*.npy") for folder in sealed_in(stage)]
+    parts = [
+        _source(folder, FOUND, IMAGES)
+        for build in sorted((stage / PARTS).glob("*"))
+        for folder in sealed_in(build)
     ]
-    return ingest.known(
-        [x for x in sources if x is not None and x.shards and x.shards[0].shape[1] == listed.size]
-    )
+    fit = [one for one in [*stores, *parts] if one is not None and one.shards]
+    return known([one for one in fit if one.shards[0].shape[1] == listed.size])
 
 
-def _store(folder: Path) -> ingest.Source | None:
+def _source(folder: Path, table: str, images: str) -> Source | None:
+    """A finished store or part, unless it is damaged or was decoded by other rules."""
     try:
         verify(folder)
     except ArtifactCorruptError:
         return None
     if read_manifest(folder).get("decoded_by") != decoded_by():
         return None  # by other rules, or by a version that did not say
-    samples = pd.read_parquet(folder / "samples.parquet").rename(columns={ingest.NOTES: "notes"})
-    shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("images-*.npy"))]
-    return ingest.Source(samples, shards, np.load(folder / "perceptual.npy"))
-
-
-def _part(folder: Path) -> ingest.Source | None:
-    if read_manifest(folder).get("decoded_by") != decoded_by():
-        return None
-    shard = np.load(folder / IMAGES, mmap_mode="r")
-    return ingest.Source(pd.read_parquet(folder / FOUND), [shard], np.load(folder / PERCEPTUAL))
+    samples = pd.read_parquet(folder / table).rename(columns={NOTES: "notes"})
+    shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(images))]
+    return Source(samples, shards, np.load(folder / PERCEPTUAL))
 
 
 def _digest(head: list[str], table: pd.DataFrame) -> str:

@@ -1,17 +1,19 @@
-"""Exact copies, clusters of duplicates, and labels on which duplicates contradict each other.
+"""Copies, near ones and exact ones: clusters, and labels on which they contradict each other.
 
-``n`` samples, ``p`` pairs; tables of pairs as in :mod:`debias.ingesting.near`.
+``n`` samples, ``p`` pairs. A table of pairs has the columns ``first`` and ``second`` (row numbers,
+the first one smaller), ``kind`` ("exact", "near" or "mirrored"), ``bits`` (of 256, in which the
+perceptual hashes differ) and ``correlation`` (in [-1, 1], of the details).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64, Shaped
+from jaxtyping import Bool, Float32, Float64, Int8, Int64, Shaped, UInt64
 
-from debias.ingesting.columns import coded
+from debias.ingesting.labels import coded
 from debias.statistics.groupings import UNKNOWN
-from debias.types import Rejected
+from debias.types import Rejected, ShardedImages
 
 
 def exact_pairs(sha256: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
@@ -90,16 +92,23 @@ def clusters(n: int, pairs: pd.DataFrame) -> Int64[np.ndarray, " n"]:
     Returns:
         (n,), numbered from 0 by the first row of each cluster; -1 for a row without a duplicate.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     ends = pairs["first"].to_numpy(dtype=np.int64), pairs["second"].to_numpy(dtype=np.int64)
-    graph = coo_array((np.ones(len(pairs), dtype=np.int8), ends), shape=(n, n))
-    component = connected_components(graph.tocsr(), directed=False)[1]
+    component = connected(*ends, n)
     found = np.full(n, -1, dtype=np.int64)
     paired = np.unique(np.concatenate(ends))
     found[paired] = pd.factorize(component[paired])[0]
     return found
+
+
+def connected(
+    first: Int64[np.ndarray, " p"], second: Int64[np.ndarray, " p"], n: int
+) -> Int64[np.ndarray, " n"]:
+    """Number of what each of ``n`` things is tied to, through chains of pairs."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=(n, n))
+    return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
 
 
 def conflicts(samples: pd.DataFrame, pairs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -119,3 +128,129 @@ def conflicts(samples: pd.DataFrame, pairs: pd.DataFrame, columns: Sequence[str]
         comma = np.where(conflict[differ] == "", "", ", ")
         conflict[differ] = conflict[differ] + comma.astype(object) + column
     return pairs.assign(conflict=conflict)
+
+
+SIDE = 32
+SHARP, SOFT = 0.85, 1.65  # standard deviations of the two blurs, in pixels of the picture
+LIGHT = (0.5, 1.0, 0.5)  # luminance, in halves of a grey level
+AT_ONCE = 64  # images
+
+
+def read_details(images: ShardedImages) -> Int8[np.ndarray, "n side side"]:
+    """Difference of two blurs of the luminance, in halves of a grey level.
+
+    What varies slowly is gone, and with it most of what all faces share under equal light; what
+    varies so fast that a shift by half a pixel would turn it into its opposite is gone, too.
+
+    Returns:
+        (n, 32, 32), 1 KB an image, clipped to [-127, 127].
+    """
+    from debias.loops import in_threads
+
+    height, width = images.shape[1:3]
+    blurs = [(_blur(height, spread), _blur(width, spread).T) for spread in (SHARP, SOFT)]
+
+    def read(start: int) -> Int8[np.ndarray, "m side side"]:
+        rows = np.arange(start, min(start + AT_ONCE, len(images)))
+        light = images[rows].astype(np.float32) @ np.array(LIGHT, dtype=np.float32)
+        sharp, soft = (down @ light @ across for down, across in blurs)
+        return np.clip(np.rint(sharp - soft), -127, 127).astype(np.int8)
+
+    details = np.empty((len(images), SIDE, SIDE), dtype=np.int8)
+    starts = range(0, len(images), AT_ONCE)
+    for start, piece in zip(starts, in_threads(read, starts), strict=True):
+        details[start : start + len(piece)] = piece
+    return details
+
+
+def _blur(length: int, spread: float) -> Float32[np.ndarray, "side length"]:
+    """Weights of the pixels of a row in each of the 32 pixels that are made of it."""
+    place = (np.arange(length) + 0.5) * SIDE / length
+    distance = (np.arange(SIDE)[:, None] + 0.5 - place) / spread
+    weight = np.exp(-0.5 * distance**2)
+    return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+MOST_BITS = 80
+LEAST_CORRELATION = 0.92
+RULE = (
+    f"At most {MOST_BITS} of the 256 bits of their perceptual hashes differ, and the details of "
+    "the one, moved a little and mirrored where that is better, "
+    f"correlate with those of the other at {LEAST_CORRELATION} or more."
+)
+ROWS = 512  # searched at a time
+
+
+def near_pairs(
+    images: ShardedImages,
+    perceptual: UInt64[np.ndarray, "n 4"],
+    *,
+    advance: Callable[[int], object] | None = None,
+) -> pd.DataFrame:
+    """Pairs that are one photograph: encoded again, mirrored, moved a little, grey, brighter.
+
+    Two images are a pair when at most 80 bits of their hashes differ, as they are or with one of
+    them mirrored, and the partial correlation of their details, given what a small shift, zoom or
+    turn would change, is at least 0.92. An image that looks like very many is joined to 16.
+
+    All pairs of hashes are looked at, so none is missed: time grows with n^2 (a million hashes
+    take about four minutes of one core, and all cores are used), memory with n (1 KB an image).
+
+    Measured on the 17,926 aligned faces of UTKFace, stored at 64 x 64: all of 200 copies each are
+    found of those encoded at quality 70, mirrored, and shifted by 2 pixels of 128 in four
+    directions with three kinds of edge, and 16,000 of 16,000 shifted and encoded again (at most
+    77 bits, correlation at least 0.959). Shifts by 4 of 128 and crops to 94 % are partly missed,
+    covered faces wholly. Of 63 pairs among the originals, two are, by eye, other photographs.
+    (A 64-bit difference hash at 4 bits finds 7,448 pairs there, 23 of the 40 that are not
+    mirrored, and 36 % of the shifts to the left.)
+
+    Args:
+        images: (n, H, W, 3).
+        perceptual: (n, 4), of :func:`debias.decoding.perceptual.perceptual_hash`.
+        advance: Told how many more rows have been searched.
+
+    Returns:
+        Sorted by ``first``, then ``second``. A pair is "mirrored" when it correlates better so.
+
+    Raises:
+        ValueError: Images and hashes of another number.
+    """
+    if len(images) != len(perceptual):
+        sizes = len(images), len(perceptual)
+        raise ValueError(f"images and perceptual have {sizes} rows; they must agree")
+    pieces = [(np.empty((0, 4), dtype=np.int64), np.empty(0))]
+    if len(images) > 1:
+        pieces += _searched(images, perceptual, advance or (lambda rows: None))
+    numbers, correlation = (np.concatenate(piece) for piece in zip(*pieces, strict=True))
+    first, second, mirrored, bits = numbers.T
+    kind = np.where(mirrored == 1, "mirrored", "near").astype(object)
+    columns = {"first": first, "second": second, "kind": kind, "bits": bits}
+    pairs = pd.DataFrame(columns | {"correlation": correlation})
+    return pairs.sort_values(["first", "second"], ignore_index=True)
+
+
+def _searched(
+    images: ShardedImages,
+    perceptual: UInt64[np.ndarray, "n 4"],
+    advance: Callable[[int], object],
+) -> list[tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]]:
+    """First row, second row, whether mirrored and bits of every pair; and its correlation."""
+    from debias.ingesting.lookalikes import find
+    from debias.loops import in_threads
+
+    total = len(images)
+    words, details = np.ascontiguousarray(perceptual.T), read_details(images)
+
+    def search(start: int) -> tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]:
+        rows = start, min(start + ROWS, total)
+        count, found, correlation = find(words, details, rows, (MOST_BITS, LEAST_CORRELATION))
+        taken = np.arange(found.shape[1]) < count[:, None]  # (rows, 16)
+        second = np.repeat(np.arange(*rows), count)
+        return np.insert(found[taken], 1, second, axis=1), correlation[taken]
+
+    pieces = []
+    starts = range(0, total, ROWS)
+    for start, piece in zip(starts, in_threads(search, starts), strict=True):
+        pieces.append(piece)
+        advance(min(ROWS, total - start))
+    return pieces

@@ -1,20 +1,123 @@
-"""From the columns of a table to class indices and attribute texts."""
+"""From the columns of a table to class indices and attribute texts; values as clean text.
 
+``n`` samples.
+"""
+
+import unicodedata
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int64
 
-from debias.errors import GroupSchemaError, LabelError, SingleClassError
-from debias.ingesting.columns import clean_text, cleaned, coded
-from debias.ingesting.selection import columns_of, no_column, require_column
+from debias.errors import DataError, GroupSchemaError, LabelError, SingleClassError
+from debias.statistics.groupings import CROSS, UNKNOWN, held_cells
 
 RESERVED = (
     "label", "sample_id", "split", "path", "sha256", "subject_id", "duplicate_cluster",
 )  # fmt: skip
 KINDS = ("string", "integer", "floating", "boolean", "empty")
 SHOWN = 10  # rows or values named in a message
+PLACES = {"folder", "class", "split"}  # columns that a folder of images has without a table
+
+
+def clean_text(value: object) -> str:
+    """One value as text that every writer can write.
+
+    Blanks around it are dropped, letters are composed (NFC), and control characters and lone
+    surrogates are written as backslash escapes. A whole number is written without a point: pandas
+    makes fractions of whole numbers as soon as one cell of their column is empty.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value).strip()
+    if text.isascii() and text.isprintable():
+        return text
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(
+        mark.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(mark) in ("Cc", "Cs")
+        else mark
+        for mark in composed
+    )
+
+
+def coded(column: pd.Series, empty: str = "") -> tuple[Int64[np.ndarray, " n"], list[str]]:
+    """Number the values of a column and name each in clean text.
+
+    Every distinct value is cleaned once, so a million rows of few values cost no more than
+    numbering them.
+
+    Args:
+        column: Of any type.
+        empty: Name of empty and blank cells; without one they have no number.
+
+    Returns:
+        (n,) index into the names, -1 for cells without a number; the names, each once.
+
+    Raises:
+        DataError: The column holds lists or the like, which cannot be compared.
+    """
+    try:
+        codes, values = pd.factorize(column.array)
+    except TypeError as error:
+        raise DataError(f"column {column.name!r} holds values that are no text: {error}") from error
+    found = [clean_text(value) or empty for value in values.tolist()]
+    found.append(empty if (codes < 0).any() else "")  # where the code -1 looks
+    names = list(dict.fromkeys(name for name in found if name))
+    number = {name: position for position, name in enumerate(names)}
+    merged = np.array([number.get(name, -1) for name in found], dtype=np.int64)
+    return merged[codes], names
+
+
+def cleaned(column: pd.Series) -> pd.Series:
+    """The column as clean text; empty and blank cells say "unknown"."""
+    codes, names = coded(column, UNKNOWN)
+    return pd.Series(pd.Index(names).take(codes), index=column.index, name=column.name)
+
+
+def crossed(samples: pd.DataFrame, columns: Sequence[str]) -> Int64[np.ndarray, " n"]:
+    """(n,) cell of each row in the crossing of some columns, in the order of first appearance."""
+    return held_cells([coded(samples[column], UNKNOWN)[0] for column in columns], len(samples))
+
+
+def cell_name(samples: pd.DataFrame, columns: Sequence[str], row: int) -> str:
+    """What the cell of one row is called."""
+    one = samples.iloc[[row]]
+    return CROSS.join(coded(one[column], UNKNOWN)[1][0] for column in columns)
+
+
+def place_in_cell(cells: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """How many earlier rows share the cell of each row."""
+    return pd.Series(cells).groupby(cells, sort=False).cumcount().to_numpy(dtype=np.int64)
+
+
+def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
+    """Fail with the columns that exist.
+
+    Raises:
+        GroupSchemaError: ``column`` is not one of them.
+    """
+    if column not in samples:
+        raise GroupSchemaError(_no_column(samples, column, setting))
+
+
+def _no_column(samples: pd.DataFrame, column: str, setting: str) -> str:
+    """The message about a column that does not exist, with those that do and the likeliest."""
+    names = _columns(samples)
+    advice = f"; did you mean {like[0]!r}?" if (like := get_close_matches(column, names)) else ""
+    if not like and PLACES.issuperset(names):
+        advice = (
+            "; image files alone say no more: annotations are columns of a table with one row an "
+            "image and its path in the column 'path', named with --table TABLE (data.table)"
+        )
+    return f"{setting}: there is no column {column!r}; columns: {', '.join(names)}{advice}"
+
+
+def _columns(samples: pd.DataFrame) -> list[str]:
+    """The columns that a person may name."""
+    return [str(name) for name in samples.columns if name not in {"sample_id", "path"}]
 
 
 def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple[str, ...]:
@@ -33,7 +136,7 @@ def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple
         problems.append(
             f"label {label!r} has {len(values)} values ({shown}); two are compared: filter the "
             "others out with selection.filters or choose another column; columns: "
-            f"{columns_of(samples)}"
+            f"{', '.join(_columns(samples))}"
         )
     if positive is not None and clean_text(positive) not in values:
         problems.append(f"positive is {positive!r}, but {label} holds {values[:SHOWN]}")
@@ -74,13 +177,13 @@ def encoded(
     texts = attribute_texts(samples, attributes)
     done = samples.copy(deep=False)
     done["label"] = index
-    for attribute in attributes:
+    for attribute in attributes:  # whatever a column is called
         done[attribute] = texts[attribute]
     return done
 
 
 def attribute_texts(samples: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """The attribute columns as clean text (:func:`~debias.ingesting.columns.clean_text`).
+    """The attribute columns as clean text.
 
     Values that become equal by cleaning are one group; empty and blank cells say "unknown".
 
@@ -126,7 +229,7 @@ def _require_one_kind(column: pd.Series) -> None:
 
 def _label_codes(samples: pd.DataFrame, label: str) -> tuple[Int64[np.ndarray, " n"], list[str]]:
     if label not in samples:
-        raise LabelError(no_column(samples, label, "label"))
+        raise LabelError(_no_column(samples, label, "label"))
     column = samples[label]
     try:
         _require_one_kind(column)

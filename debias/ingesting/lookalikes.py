@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int64, UInt64
 from numba.extending import intrinsic
 
-from debias.ingesting.near import SIDE
+from debias.ingesting.duplicates import SIDE
 from debias.loops import compiled
 
 BORDER = 3  # left out: what a shift brings in there, the other image does not have
@@ -21,6 +21,10 @@ ROUGH = 0.7  # correlation without movement below which none is looked for
 INVERTED = 128  # bits that mirroring inverts: the first two words
 TILE = 128  # hashes compared in one go before any of them is looked at alone
 MOST_FOUND = 16
+
+Words = UInt64[np.ndarray, "4 n"]  # the hashes
+Details = Int8[np.ndarray, "n side side"]
+Picture = Int8[np.ndarray, "side side"]
 
 
 @intrinsic
@@ -34,10 +38,7 @@ def count_ones(context, word):  # noqa: ANN001, ANN201
 @compiled
 @no_type_check
 def find(
-    words: UInt64[np.ndarray, "4 n"],
-    details: Int8[np.ndarray, "n side side"],
-    rows: tuple[int, int],
-    limits: tuple[int, float],
+    words: Words, details: Details, rows: tuple[int, int], limits: tuple[int, float]
 ) -> tuple[
     Int64[np.ndarray, " rows"], Int64[np.ndarray, "rows 16 3"], Float64[np.ndarray, "rows 16"]
 ]:
@@ -49,7 +50,7 @@ def find(
 
     Args:
         words: (4, n), the hashes.
-        details: (n, 32, 32), see :func:`debias.ingesting.near.read_details`.
+        details: (n, 32, 32), see :func:`debias.ingesting.duplicates.read_details`.
         rows: First row to look at, and the one after the last.
         limits: Most bits that differ, least correlation.
 
@@ -77,7 +78,7 @@ def find(
 
 @compiled
 @no_type_check
-def closest(words: UInt64[np.ndarray, "4 n"], rows: tuple[int, int], j: int) -> int:
+def closest(words: Words, rows: tuple[int, int], j: int) -> int:
     """Fewest bits in which a range of hashes differs from that of row ``j``, mirrored or not."""
     low, high = rows
     # Arrays without gaps, or the compiler does not compare eight hashes at a time.
@@ -93,10 +94,7 @@ def closest(words: UInt64[np.ndarray, "4 n"], rows: tuple[int, int], j: int) -> 
 @compiled
 @no_type_check
 def compare(
-    words: UInt64[np.ndarray, "4 n"],
-    details: Int8[np.ndarray, "n side side"],
-    pair: tuple[int, int],
-    most: int,
+    words: Words, details: Details, pair: tuple[int, int], most: int
 ) -> tuple[int, int, float]:
     """Whether two images agree better when one is mirrored, the bits, and the correlation.
 
@@ -120,9 +118,7 @@ def compare(
 
 @compiled
 @no_type_check
-def correlation(
-    a: Int8[np.ndarray, "side side"], b: Int8[np.ndarray, "side side"], bits: int
-) -> float:
+def correlation(a: Picture, b: Picture, bits: int) -> float:
     """Correlation of two pictures that may be a little shifted, zoomed and turned.
 
     A small movement changes a picture by a multiple of its slopes, so what the slopes of the two
@@ -143,9 +139,7 @@ def correlation(
 
 @compiled
 @no_type_check
-def plain_products(
-    a: Int8[np.ndarray, "side side"], b: Int8[np.ndarray, "side side"]
-) -> tuple[float, float, float]:
+def plain_products(a: Picture, b: Picture) -> tuple[float, float, float]:
     """Centred squares of two pictures, and their product."""
     sum_a = sum_b = square_a = square_b = product = np.int32(0)
     for y in range(BORDER, SIDE - BORDER):
@@ -166,9 +160,7 @@ def plain_products(
 
 @compiled
 @no_type_check
-def products(
-    a: Int8[np.ndarray, "side side"], b: Int8[np.ndarray, "side side"]
-) -> Float64[np.ndarray, "7 7"]:
+def products(a: Picture, b: Picture) -> Float64[np.ndarray, "7 7"]:
     """Products of: a constant, slope across, slope down, zoom, turn, and the two pictures."""
     values = np.ones((7, INNER, INNER))  # whole numbers: the order of a sum does not matter
     for y in range(INNER):

@@ -6,8 +6,9 @@ What is put together from parts does not depend on where a build was interrupted
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -15,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64, UInt8, UInt64
+from jaxtyping import Bool, Int64, Shaped, UInt8, UInt64
 
 from debias.errors import ArtifactCorruptError
-from debias.ingesting.known import Known
 from debias.storage.files import require_space
 from debias.storage.sealed import MANIFEST, is_sealed, read_manifest, sealing, verify, write_json
 from debias.tracking.progress import Advance, silent
@@ -50,6 +50,77 @@ class Decoded:
     parts: tuple[Path, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Pixels by content of the file and the square that was cut out of it.
+
+    Attributes:
+        identity: Of every image, unique.
+        sha256: (n,) contents.
+        images: Their pixels.
+        perceptual: (n, 4) perceptual hashes.
+        notes: (n,) text.
+    """
+
+    identity: pd.Index
+    sha256: Shaped[np.ndarray, " n"]
+    images: ShardedImages
+    perceptual: UInt64[np.ndarray, "n 4"]
+    notes: Shaped[np.ndarray, " n"]
+
+    def rows(self, samples: pd.DataFrame) -> Int64[np.ndarray, " m"]:
+        """Row of each sample here, -1 for those that are not here."""
+        rows = self.identity.get_indexer(pd.Index(identity(samples))).astype(np.int64)
+        agree = self.sha256[rows] == samples["sha256"].to_numpy(dtype=object)
+        return np.where(agree, rows, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One earlier store or part.
+
+    Attributes:
+        samples: ``sha256``, ``notes`` and, where a framing was used, the square.
+        shards: Pixels of those rows.
+        perceptual: (n, 4).
+    """
+
+    samples: pd.DataFrame
+    shards: Sequence[np.ndarray]
+    perceptual: UInt64[np.ndarray, "n 4"]
+
+
+def known(sources: Sequence[Source]) -> Known | None:
+    """Everything that earlier stores and parts hold; None without any."""
+    filled = [source for source in sources if len(source.samples)]
+    if not filled:
+        return None
+    samples = pd.concat([_identity_columns(source.samples) for source in filled], ignore_index=True)
+    index = pd.Index(identity(samples))
+    first = np.flatnonzero(~index.duplicated())
+    return Known(
+        identity=index[first],
+        sha256=samples["sha256"].to_numpy(dtype=object)[first],
+        images=ShardedImages([shard for source in filled for shard in source.shards], first),
+        perceptual=np.concatenate([source.perceptual for source in filled])[first],
+        notes=samples["notes"].to_numpy(dtype=object)[first],
+    )
+
+
+def identity(samples: pd.DataFrame) -> UInt64[np.ndarray, " n"]:
+    """64 bits that tell contents and squares apart."""
+    named = _identity_columns(samples)[["sha256", *CROP]]
+    return pd.util.hash_pandas_object(named, index=False).to_numpy()
+
+
+def _identity_columns(samples: pd.DataFrame) -> pd.DataFrame:
+    columns: dict[str, object] = {"sha256": samples["sha256"].astype(object)}
+    columns["notes"] = samples.get("notes", "")
+    for name in CROP:
+        columns[name] = samples[name].astype(np.float64) if name in samples else np.nan
+    return pd.DataFrame(columns, index=samples.index)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listing:
     """What is to be decoded.
@@ -72,19 +143,16 @@ class Listing:
     decoded_by: str = ""
 
     @property
-    def ranges(self) -> list[slice]:
-        """Rows of each part."""
-        rows = rows_per_part(self.size)
-        return [slice(at, at + rows) for at in range(0, len(self.samples), rows)]
+    def parts(self) -> list[pd.DataFrame]:
+        """Rows of each part, so many that their pixels take at most 64 MiB."""
+        at_most = PART_BYTES // (self.size * self.size * 3)
+        rows = max(1, at_most // ROWS_MULTIPLE) * ROWS_MULTIPLE
+        starts = range(0, len(self.samples), rows)
+        return [self.samples.iloc[start : start + rows] for start in starts]
 
 
 # What may go well the next time although the file is the same.
 BAD_LUCK = frozenset({"took too long", "decoder died", "out of memory"})
-
-
-def rows_per_part(size: int) -> int:
-    """Images a part, so that it takes at most 64 MiB of pixels."""
-    return max(1, PART_BYTES // (size * size * 3) // ROWS_MULTIPLE) * ROWS_MULTIPLE
 
 
 def decode_parts(
@@ -101,27 +169,22 @@ def decode_parts(
     Raises:
         StorageError: The folder cannot be written.
     """
-    places = [folder / f"part-{number:05d}" for number in range(len(listing.ranges))]
-    waiting: list[tuple[Path, slice]] = []
-    for place, rows in zip(places, listing.ranges, strict=True):
-        if _is_usable(place, listing, rows):
-            advance("", len(listing.samples.iloc[rows]))
+    parts = {folder / f"part-{n:05d}": part for n, part in enumerate(listing.parts)}
+    waiting = {}
+    for place, part in parts.items():
+        if _is_usable(place, listing, part):
+            advance("", len(part))
         else:
-            waiting.append((place, rows))
-    missing = sum(len(listing.samples.iloc[rows]) for _, rows in waiting)
+            waiting[place] = part
+    missing = sum(map(len, waiting.values()))
     folder.mkdir(parents=True, exist_ok=True)
     require_space(folder, missing * listing.size**2 * 3)
     _build(waiting, listing, read, advance)
-    return _opened(places, listing)
+    return _opened(list(parts), listing)
 
 
-def parts_in(folder: Path) -> list[Path]:
-    """Whole parts of an earlier build."""
-    return sorted(path for path in folder.glob("part-*") if _is_whole(path))
-
-
-def _is_usable(place: Path, listing: Listing, rows: slice) -> bool:
-    expected = _content(listing, rows)
+def _is_usable(place: Path, listing: Listing, part: pd.DataFrame) -> bool:
+    expected = _content(listing, part)
     if expected is None or not _is_whole(place):
         return False
     if listing.retry and any(item.reason in BAD_LUCK for item in _rejected(place)):
@@ -139,40 +202,31 @@ def _is_whole(place: Path) -> bool:
     return True
 
 
-def _content(listing: Listing, rows: slice) -> str | None:
+def _content(listing: Listing, part: pd.DataFrame) -> str | None:
     """Identifies what a part must hold; None if that is not known before it was read."""
-    part = listing.samples.iloc[rows]
-    if listing.fingerprint:
-        return _digest(part.drop(columns="path", errors="ignore"), listing)
-    if "sha256" not in part:
+    if not listing.fingerprint and "sha256" not in part:
         return None
-    return _digest(part[_identifying(part)], listing)
-
-
-def _digest(table: pd.DataFrame, listing: Listing) -> str:
+    squares = [name for name in CROP if name in part]
+    own = part.columns.drop("path", errors="ignore")
+    table = part[own if listing.fingerprint else ["sample_id", "sha256", *squares]]
     hashed = pd.util.hash_pandas_object(table.astype(str), index=False).to_numpy()
     head = f"{listing.decoded_by} {listing.fingerprint} {listing.size} {list(table.columns)}"
     return hashlib.sha256(head.encode() + hashed.tobytes()).hexdigest()
 
 
-def _identifying(part: pd.DataFrame) -> list[str]:
-    return ["sample_id", "sha256", *(name for name in CROP if name in part)]
-
-
 def _build(
-    waiting: Sequence[tuple[Path, slice]], listing: Listing, read: ReadImages, advance: Advance
+    waiting: Mapping[Path, pd.DataFrame], listing: Listing, read: ReadImages, advance: Advance
 ) -> None:
     """Read all missing parts in one stream, so that decoding never pauses between two of them."""
     if not waiting:
         return
-    rows = [listing.samples.iloc[rows] for _, rows in waiting]
-    fresh = [part[~_known(part, listing)] for part in rows]
+    fresh = [part[~_known(part, listing)] for part in waiting.values()]
     with (
         closing(_Stream(read(pd.concat(fresh), listing.size), advance)) as stream,
         ThreadPoolExecutor(1) as writer,  # hashing and writing go on beside decoding
     ):
         pending: Future[None] | None = None
-        for (place, _), part, new in zip(waiting, rows, fresh, strict=True):
+        for (place, part), new in zip(waiting.items(), fresh, strict=True):
             filled = _filled(part, new, stream, listing)
             if pending is not None:
                 pending.result()
@@ -219,17 +273,15 @@ def _samples(block: ReadBlock) -> int:
 def _cut(block: ReadBlock, ids: set[str]) -> tuple[ReadBlock, ReadBlock]:
     """The samples of a block that are among ``ids``, and the others."""
     inside = np.array([name in ids for name in block.found["sample_id"]], dtype=bool)
-    others = tuple(item for item in block.rejected if item.sample_id not in ids)
-    mine = tuple(item for item in block.rejected if item.sample_id in ids)
-    return _part_of(block, inside, mine), _part_of(block, ~inside, others)
+    return _some(block, inside, ids, wanted=True), _some(block, ~inside, ids, wanted=False)
 
 
-def _part_of(block: ReadBlock, rows: np.ndarray, rejected: tuple[Rejected, ...]) -> ReadBlock:
+def _some(block: ReadBlock, rows: np.ndarray, ids: set[str], *, wanted: bool) -> ReadBlock:
     return ReadBlock(
         images=block.images[rows],
         found=block.found[rows],
         perceptual=block.perceptual[rows],
-        rejected=rejected,
+        rejected=tuple(item for item in block.rejected if (item.sample_id in ids) == wanted),
     )
 
 
@@ -249,7 +301,10 @@ def _filled(
         if block.rejected:
             lost = {item.sample_id for item in block.rejected}
             rows = rows[[name not in lost for name in names[done : done + len(rows)]]]
-        _put(images, rows, block.images)
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # in one go where they follow
+            images[rows[0] : rows[-1] + 1] = block.images
+        else:
+            images[rows] = block.images
         perceptual[rows] = block.perceptual
         done += _samples(block)
         found.append(block.found)
@@ -263,18 +318,6 @@ def _filled(
     if len(order) < len(part):
         images, perceptual = images[order], perceptual[order]
     return ReadBlock(images=images, found=table, perceptual=perceptual, rejected=tuple(rejected))
-
-
-def _put(
-    images: UInt8[np.ndarray, "n H W 3"],
-    rows: Int64[np.ndarray, " m"],
-    block: UInt8[np.ndarray, "m H W 3"],
-) -> None:
-    """Copy, in one go where the rows follow one another."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
-        images[rows[0] : rows[-1] + 1] = block
-    else:
-        images[rows] = block
 
 
 def _copied(
@@ -295,29 +338,19 @@ def _copied(
 
 
 def _write(place: Path, part: pd.DataFrame, block: ReadBlock, listing: Listing) -> None:
-    _remove(place)
+    # The manifest goes first: half a part without one does not count.
+    (place / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
     about: dict[str, object] = {"rows": len(part), "decoded_by": listing.decoded_by}
     with sealing(place, about) as folder:
         np.save(folder / IMAGES, block.images, allow_pickle=False)
         np.save(folder / PERCEPTUAL, block.perceptual, allow_pickle=False)
         block.found.to_parquet(folder / FOUND, index=False)
         write_json(folder / REJECTED, {"items": [asdict(item) for item in block.rejected]})
-        about["content"] = _content_found(part, block, listing)
-
-
-def _content_found(part: pd.DataFrame, block: ReadBlock, listing: Listing) -> str:
-    if listing.fingerprint:
-        return _digest(part.drop(columns="path", errors="ignore"), listing)
-    digests = dict(zip(block.found["sample_id"], block.found["sha256"], strict=True))
-    digests |= {item.sample_id: item.sha256 for item in block.rejected}
-    part = part.assign(sha256=part["sample_id"].map(digests))
-    return _digest(part[_identifying(part)], listing)
-
-
-def _remove(place: Path) -> None:
-    # The manifest goes first: half a part without one does not count.
-    (place / MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(place, ignore_errors=True)
+        digests = dict(zip(block.found["sample_id"], block.found["sha256"], strict=True))
+        digests |= {item.sample_id: item.sha256 for item in block.rejected}
+        read = part if listing.fingerprint else part.assign(sha256=part["sample_id"].map(digests))
+        about["content"] = _content(listing, read)
 
 
 def _opened(places: Sequence[Path], listing: Listing) -> Decoded:
@@ -348,3 +381,44 @@ def _rejected(place: Path) -> list[Rejected]:
         Rejected(**item | {"dimensions": item["dimensions"] and tuple(item["dimensions"])})
         for item in items
     ]
+
+
+def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> dict[str, str]:
+    """Write ``images-*.npy``, ``uint8 (rows, size, size, 3)`` each, and ``perceptual.npy``.
+
+    Args:
+        folder: To fill, on the file system of the parts.
+        decoded: All images.
+        rows: Those wanted, ascending.
+
+    Returns:
+        Fingerprints of the files that are links to a part: they need not be read again.
+    """
+    shards = decoded.images.shards
+    ends = np.searchsorted(rows, np.cumsum([len(shard) for shard in shards]))
+    starts = np.cumsum([0, *map(len, shards)])
+    wanted = [part - start for part, start in zip(np.split(rows, ends), starts, strict=True)]
+    chosen = [
+        (part, shard, here)
+        for part, shard, here in zip(decoded.parts, shards, wanted[:-1], strict=True)
+        if len(here)
+    ]
+    cut = (len(here) * shard[:1].nbytes for _, shard, here in chosen if len(here) < len(shard))
+    require_space(folder, sum(cut))
+    known = {}
+    for number, (part, shard, here) in enumerate(chosen):
+        target = folder / f"images-{number:05d}.npy"
+        if len(here) == len(shard):
+            _link(part / IMAGES, target)
+            known[target.name] = read_manifest(part)["files"][IMAGES]
+        else:
+            np.save(target, shard[here], allow_pickle=False)
+    np.save(folder / "perceptual.npy", decoded.perceptual[rows], allow_pickle=False)
+    return known
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # some file systems have no links
+        shutil.copyfile(source, target)

@@ -1,6 +1,6 @@
 """What was set aside: one record an item, whether some groups are hit more than others, a limit.
 
-``n`` listed items, ``g`` groups.
+``n`` listed items, ``m`` that were set aside, ``g`` groups.
 """
 
 import json
@@ -11,20 +11,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64, Int64
 from pydantic import Field
 
 from debias import __version__
 from debias.errors import EmptyDatasetError, QuarantineLimitExceededError
-from debias.ingesting.columns import cleaned
-from debias.ingesting.rejection_rates import NO_FAILURES, by_group, by_reason, rows_of
-from debias.ingesting.selection import require_column
+from debias.ingesting.labels import cleaned, coded, require_column
 from debias.plugins import Settings
-from debias.statistics.groupings import UNKNOWN
-from debias.storage.files import replace_file
+from debias.statistics.groupings import CROSS, MOST_CELLS, UNKNOWN, held_cells
+from debias.statistics.intervals import holm
+from debias.storage.files import replace_file, safe_text
 from debias.types import Rejected
 
 LEVEL = 0.05
+DUPLICATE = "exact duplicate"
+LEAKS = ("also in the test set", "also in the validation set")
+# Files that lie there and were never part of the data.
+STRANGERS = ("not listed", "not an image file", "in no class folder", "hidden")
+# Left out on purpose, or never part of the data: no sign that something is broken.
+NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
+COUNTED = ("attribute", "group", "listed", "rejected", "duplicates", "leaks", "example")
+TIE = 1e-7  # outcomes whose chances differ by less, relatively, are equally likely, as in R
 
 
 class QuarantineLimits(Settings):
@@ -46,35 +53,6 @@ class QuarantineLimits(Settings):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Quarantined:
-    """One line of the list of what was set aside.
-
-    Attributes:
-        sample_id: As listed.
-        path: Of the file; bytes that are no text are written as backslash escapes.
-        sha256: Of the content; None where it could not be read.
-        bytes: Size of the file, if known.
-        format: What the content says it is; None where it says nothing.
-        dimensions: Width and height in pixels as the header says.
-        subject_id: Who is shown, where the listing says so.
-        groups: Value by attribute; empty for items that are not in the table.
-        version: Of this package.
-    """
-
-    sample_id: str
-    path: str
-    sha256: str | None
-    bytes: int | None
-    reason: str
-    detail: str
-    format: str | None
-    dimensions: tuple[int, int] | None
-    subject_id: str | None
-    groups: dict[str, str]
-    version: str = __version__
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuarantineSummary:
     """Counts of what was set aside.
@@ -83,22 +61,24 @@ class QuarantineSummary:
         listed: Items in the table, and failed ones that never came into it.
         rejected: Those that failed; duplicates and leaks are no failures.
         first: The first that failed.
-        by_reason: See :func:`~debias.ingesting.rejection_rates.by_reason`.
-        by_group: See :func:`~debias.ingesting.rejection_rates.by_group`; and ``flagged``, whether
-            the group failed so much more often than all that the run stops.
+        by_group: See :func:`by_group`; and ``flagged``, whether the group failed so much more often
+            than all that the run stops.
     """
 
     listed: int
     rejected: int
     first: Rejected | None
-    by_reason: pd.DataFrame
     by_group: pd.DataFrame
 
 
 def write_quarantine(
     path: Path, rejected: Sequence[Rejected], listed: pd.DataFrame, attributes: Sequence[str]
-) -> None:
+) -> list[dict[str, Any]]:
     """One JSON object a line, by id; only the owner of the file can read it: it names people.
+
+    ``sha256`` and ``bytes`` are null where the file could not be read, ``format`` and
+    ``dimensions`` (pixels) where its header says nothing, ``subject_id`` where nobody is named;
+    ``groups`` is empty for items that are not in the table.
 
     Args:
         path: File to write or replace.
@@ -106,15 +86,18 @@ def write_quarantine(
         listed: Table of all listed samples, from which groups and person are looked up.
         attributes: Columns of ``listed``.
 
+    Returns:
+        The same records, in the order of ``rejected``.
+
     Raises:
         GroupSchemaError: An attribute is no column.
         OSError: The file cannot be written; what was there stays.
     """
-    records = sorted(
-        _records(rejected, listed, attributes), key=lambda one: (one.sample_id, one.reason)
-    )
-    lines = [json.dumps(vars(record)) + "\n" for record in records]
-    replace_file(path, lambda file: file.write_text("".join(lines), encoding="utf-8"), mode=0o600)
+    records = _records(rejected, listed, attributes)
+    by_id = sorted(records, key=lambda one: (one["sample_id"], one["reason"]))
+    text = "".join(f"{json.dumps(record)}\n" for record in by_id)
+    replace_file(path, lambda file: file.write_text(text, encoding="utf-8"), mode=0o600)
+    return records
 
 
 def read_quarantine(path: Path) -> list[dict[str, Any]]:
@@ -123,13 +106,43 @@ def read_quarantine(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
+def _records(
+    rejected: Sequence[Rejected], listed: pd.DataFrame, attributes: Sequence[str]
+) -> list[dict[str, Any]]:
+    for attribute in attributes:
+        require_column(listed, attribute, "attributes")
+    row = _rows_of([item.sample_id for item in rejected], listed)
+    known = listed.iloc[np.unique(row[row >= 0])]
+    told = pd.DataFrame({name: cleaned(known[name]) for name in attributes}, index=known.index)
+    groups = dict(zip(known["sample_id"], told.to_dict("records"), strict=True))
+    people: dict[str, str] = {}
+    if "subject_id" in known:
+        people = dict(zip(known["sample_id"], cleaned(known["subject_id"]), strict=True))
+    return [
+        {
+            "sample_id": safe_text(item.sample_id),
+            "path": safe_text(item.path),
+            "sha256": item.sha256 or None,
+            "bytes": item.size,
+            "reason": safe_text(item.reason),
+            "detail": safe_text(item.detail),
+            "format": safe_text(item.format) or None,
+            "dimensions": item.dimensions,
+            "subject_id": None if (who := people.get(item.sample_id)) == UNKNOWN else who,
+            "groups": groups.get(item.sample_id, {}),
+            "version": __version__,
+        }
+        for item in rejected
+    ]
+
+
 def summarise(
     rejected: Sequence[Rejected],
     listed: pd.DataFrame,
     attributes: Sequence[str],
     limits: QuarantineLimits | None = None,
 ) -> QuarantineSummary:
-    """Count by reason and by group, and test whether some groups failed more often than others.
+    """Count by group, and test whether some groups failed more often than others.
 
     Groups are the values of every attribute and, with two or more, the cells of their crossing (if
     no more than 10,000). Items without a value are the group "unknown", tested like any other.
@@ -146,13 +159,12 @@ def summarise(
         GroupSchemaError: An attribute is no column.
     """
     failed = [item for item in rejected if item.reason not in NO_FAILURES]
-    absent = np.count_nonzero(rows_of([item.sample_id for item in failed], listed) < 0)
+    absent = np.count_nonzero(_rows_of([item.sample_id for item in failed], listed) < 0)
     groups = by_group(rejected, listed, attributes)
     return QuarantineSummary(
         listed=len(listed) + int(absent),
         rejected=len(failed),
         first=failed[0] if failed else None,
-        by_reason=by_reason(rejected),
         by_group=groups.assign(flagged=_is_hit(groups, limits or QuarantineLimits())),
     )
 
@@ -208,42 +220,121 @@ def _is_hit(by_group: pd.DataFrame, limits: QuarantineLimits) -> Bool[np.ndarray
     return often & (by_group["p_adjusted"].to_numpy(dtype=np.float64) < LEVEL)
 
 
-def _records(
+def by_group(
     rejected: Sequence[Rejected], listed: pd.DataFrame, attributes: Sequence[str]
-) -> list[Quarantined]:
+) -> pd.DataFrame:
+    """Failures of every group, and whether chance explains that they are more or fewer.
+
+    Returns:
+        One row a group: ``attribute``, ``group``, ``listed``, ``rejected``, ``share`` (in [0, 1]),
+        ``times_overall`` (share over that of the whole table; NaN when nothing failed),
+        ``times_others`` (over that of all other items, one of which more is taken to have failed),
+        ``p`` (:func:`fisher`), ``p_adjusted`` (Holm over all rows), ``duplicates`` and ``leaks``
+        (left out on purpose), ``example`` (the first failure, empty without one).
+
+    Raises:
+        GroupSchemaError: An attribute is no column.
+    """
+    # Of two records of one item a failure stays, and of two failures the first.
+    found: dict[str, Rejected] = {}
+    for item in sorted(rejected, key=lambda item: item.reason in NO_FAILURES):
+        found.setdefault(item.sample_id, item)
+    row, items = _rows_of(list(found), listed), list(found.values())
+    reason = pd.Series([item.reason for item in items], dtype=object)
+    failed = np.flatnonzero(~reason.isin(NO_FAILURES) & (row >= 0))
+    counted = {
+        "listed": np.arange(len(listed)),
+        "rejected": row[failed],
+        "duplicates": row[(reason == DUPLICATE) & (row >= 0)],
+        "leaks": row[reason.isin(LEAKS) & (row >= 0)],
+    }
+    example = np.array([*(f"{item.path}: {item.detail}" for item in items), ""], dtype=object)
+    tables = [pd.DataFrame(columns=COUNTED)]
+    for attribute, codes, names in _groupings(listed, attributes):
+        counts = {
+            kind: np.bincount(codes[rows], minlength=len(names)) for kind, rows in counted.items()
+        }
+        first = np.full(len(names), -1)  # finds the last entry, the empty one
+        first[codes[row[failed]][::-1]] = failed[::-1]  # what is written last stays
+        table = {"attribute": attribute, "group": names, **counts, "example": example[first]}
+        tables.append(pd.DataFrame(table).sort_values("group", kind="stable"))
+    return _with_rates(pd.concat(tables, ignore_index=True), len(listed), len(failed))
+
+
+def fisher(
+    rejected: Int64[np.ndarray, " g"],
+    listed: Int64[np.ndarray, " g"],
+    all_rejected: int,
+    all_listed: int,
+) -> Float64[np.ndarray, " g"]:
+    """Two-sided exact test of each group against all items outside it.
+
+    The chance, if the same number of failures fell on items at random, of a count in the group
+    that is no more likely than the one seen.
+
+    Returns:
+        In [0, 1]; NaN where there is nothing to compare: no failure at all, or nobody outside.
+
+    Reference:
+        Fisher's exact test as in R's fisher.test, which counts outcomes as equally likely when
+        their chances agree to 1e-7.
+    """
+    pairs, where = np.unique(np.stack([rejected, listed]), axis=1, return_inverse=True)
+    p = [_fisher(int(hit), int(size), all_rejected, all_listed) for hit, size in pairs.T]
+    return np.array(p, dtype=np.float64)[where.reshape(-1)]
+
+
+def _fisher(hit: int, size: int, all_hit: int, everyone: int) -> float:
+    if all_hit == 0 or size == everyone:
+        return float("nan")
+    low, high = max(0, all_hit - (everyone - size)), min(size, all_hit)
+    x = np.arange(low, high, dtype=np.float64)
+    # Ratio of the chances of x + 1 and x: no factorial leaves the range of the numbers.
+    outside = everyone - size - all_hit
+    step = np.log((size - x) * (all_hit - x)) - np.log((x + 1) * (outside + x + 1))
+    log_chance = np.concatenate([[0.0], np.cumsum(step)])
+    chance = np.exp(log_chance - log_chance.max())
+    rare = chance <= chance[hit - low] * (1 + TIE)
+    return float(min(1.0, chance[rare].sum() / chance.sum()))
+
+
+def _rows_of(sample_ids: Sequence[str], listed: pd.DataFrame) -> Int64[np.ndarray, " m"]:
+    """Row of each id in the table, -1 for one that is not there."""
+    index = pd.Index(list(dict.fromkeys(sample_ids)), dtype=object)
+    # The few ids are indexed rather than the many rows.
+    place = index.get_indexer(pd.Index(listed["sample_id"], dtype=object))
+    row = np.full(len(index), -1)
+    row[place[place >= 0]] = np.flatnonzero(place >= 0)
+    return row[index.get_indexer(pd.Index(list(sample_ids), dtype=object))]
+
+
+def _groupings(
+    listed: pd.DataFrame, attributes: Sequence[str]
+) -> list[tuple[str, Int64[np.ndarray, " n"], list[str]]]:
+    """Name, (n,) group of each row and names of the groups: every attribute, then all crossed."""
+    found = []
     for attribute in attributes:
         require_column(listed, attribute, "attributes")
-    row = rows_of([item.sample_id for item in rejected], listed)
-    known = listed.iloc[np.unique(row[row >= 0])]
-    columns = {name: cleaned(known[name]) for name in attributes}
-    groups = {
-        name: dict(zip(columns, values, strict=True))
-        for name, *values in zip(known["sample_id"], *columns.values(), strict=True)
-    }
-    people = {}
-    if "subject_id" in known:
-        people = dict(zip(known["sample_id"], cleaned(known["subject_id"]), strict=True))
-    return [
-        _record(item, people.get(item.sample_id, UNKNOWN), groups.get(item.sample_id, {}))
-        for item in rejected
-    ]
+        codes, values = coded(listed[attribute], UNKNOWN)
+        found.append((attribute, codes, [f"{attribute}:{value}" for value in values]))
+    cells = held_cells([codes for _, codes, _ in found], len(listed))
+    rows = np.unique(cells, return_index=True)[1]
+    if len(attributes) > 1 and len(rows) <= MOST_CELLS:
+        names = [CROSS.join(names[codes[row]] for _, codes, names in found) for row in rows]
+        found.append((CROSS.join(attributes), cells, names))
+    return found
 
 
-def _record(item: Rejected, subject: str, groups: dict[str, str]) -> Quarantined:
-    return Quarantined(
-        sample_id=_writable(item.sample_id),
-        path=_writable(item.path),
-        sha256=item.sha256 or None,
-        bytes=item.size,
-        reason=_writable(item.reason),
-        detail=_writable(item.detail),
-        format=_writable(item.format) or None,
-        dimensions=item.dimensions,
-        subject_id=None if subject == UNKNOWN else subject,
-        groups=groups,
+def _with_rates(table: pd.DataFrame, listed: int, failed: int) -> pd.DataFrame:
+    hit = table["rejected"].to_numpy(dtype=np.int64)
+    size = table["listed"].to_numpy(dtype=np.int64)
+    share = hit / np.maximum(1, size)  # every group has a row
+    p = fisher(hit, size, failed, listed)
+    return table.assign(
+        share=share,
+        times_overall=share / (failed / listed) if failed else np.nan,
+        # One imagined failure among the others keeps the ratio finite.
+        times_others=share * (listed - size + 1) / (failed - hit + 1),
+        p=p,
+        p_adjusted=holm(p),
     )
-
-
-def _writable(text: str) -> str:
-    # Half of a surrogate pair is no character: JSON could escape it, few readers would take it.
-    return text.encode(errors="backslashreplace").decode()

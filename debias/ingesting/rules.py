@@ -1,15 +1,139 @@
-"""What a user decides about ingest."""
+"""What a user decides about ingest; and which part of an image becomes the face.
+
+Every framing turns the columns of a table into one square an image, in pixels of the upright image:
+``crop_x, crop_y`` (centre), ``crop_side``, ``crop_angle`` (degrees, by which the face is turned
+clockwise). Decoding cuts it out; what lies outside the image becomes black.
+"""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
 from pydantic import Field, model_validator
 
 from debias.datasets import DATASETS, Dataset
-from debias.ingesting.framing import FRAMINGS, Centre, Framing
+from debias.errors import DataError
 from debias.ingesting.quarantine import QuarantineLimits
 from debias.ingesting.selection import Selection
 from debias.plugins import OneOf, Settings
+from debias.types import CROP, Rejected
+
+NO_POSITION = "no position of the face"
+
+
+class Centre(Settings):
+    """The largest centred square."""
+
+    name: Literal["centre"] = "centre"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    def squares(self, numbers: Float64[np.ndarray, "n _"]) -> Float64[np.ndarray, "n 4"]:
+        """NaN: decoding knows the size of the image, the table does not."""
+        return np.full((len(numbers), 4), np.nan)
+
+
+class Box(Settings):
+    """A square around a face box."""
+
+    name: Literal["box"] = "box"
+    left: str = Field(default="box_x", description="Column: left edge, pixels.")
+    top: str = Field(default="box_y", description="Column: upper edge, pixels.")
+    width: str = Field(default="box_width", description="Column: width, pixels.")
+    height: str = Field(default="box_height", description="Column: height, pixels.")
+    margin: float = Field(
+        default=0.2, ge=0, le=2, description="Added on each side, as a share of the longer side."
+    )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.left, self.top, self.width, self.height)
+
+    def squares(self, numbers: Float64[np.ndarray, "n 4"]) -> Float64[np.ndarray, "n 4"]:
+        left, top, width, height = numbers.T
+        longer = np.where((width > 0) & (height > 0), np.maximum(width, height), np.nan)
+        side = longer * (1 + 2 * self.margin)
+        return np.stack([left + width / 2, top + height / 2, side, np.zeros_like(side)], axis=1)
+
+
+class Eyes(Settings):
+    """Eyes level, at the same place and distance in every image."""
+
+    name: Literal["eyes"] = "eyes"
+    left_x: str = Field(default="lefteye_x", description="Column: one eye, pixels from the left.")
+    left_y: str = Field(default="lefteye_y", description="Column: that eye, pixels from above.")
+    right_x: str = Field(default="righteye_x", description="Column: the other, from the left.")
+    right_y: str = Field(default="righteye_y", description="Column: the other, from above.")
+    distance: float = Field(
+        default=0.36, gt=0.02, lt=1, description="Between the eyes, as a share of the square."
+    )
+    height: float = Field(
+        default=0.42, ge=0, le=1, description="Of the eyes below the upper edge, as a share."
+    )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.left_x, self.left_y, self.right_x, self.right_y)
+
+    def squares(self, numbers: Float64[np.ndarray, "n 4"]) -> Float64[np.ndarray, "n 4"]:
+        """The eye further left in the image counts as the left one, whoever's left it is."""
+        eyes = numbers.reshape(-1, 2, 2)
+        swapped = eyes[:, 0, 0] > eyes[:, 1, 0]
+        eyes = np.where(swapped[:, None, None], eyes[:, ::-1], eyes)
+        across = eyes[:, 1] - eyes[:, 0]  # (n, 2)
+        apart = np.hypot(across[:, 0], across[:, 1])
+        side = np.where(apart > 0, apart, np.nan) / self.distance
+        angle = np.arctan2(across[:, 1], across[:, 0])
+        down = np.stack([-np.sin(angle), np.cos(angle)], axis=1)  # from the eyes to the chin
+        centre = eyes.mean(axis=1) + down * ((0.5 - self.height) * side)[:, None]
+        return np.concatenate([centre, side[:, None], np.degrees(angle)[:, None]], axis=1)
+
+
+FRAMINGS = {"centre": Centre, "box": Box, "eyes": Eyes}
+Framing = Centre | Box | Eyes
+
+
+def framed(samples: pd.DataFrame, framing: Framing) -> tuple[pd.DataFrame, list[Rejected]]:
+    """Add the columns of the square; set aside images of which nobody says where the face is.
+
+    Cutting those at the middle instead would mix two framings, which a network can tell apart.
+
+    Raises:
+        DataError: A column does not exist.
+    """
+    # Columns of these names in the data would be obeyed although nobody asked for them.
+    samples = samples.drop(columns=[name for name in CROP if name in samples])
+    if isinstance(framing, Centre):
+        return samples, []
+    missing = [name for name in framing.columns if name not in samples]
+    if missing:
+        raise DataError(
+            f"ingest.framing {framing.name!r} needs the columns {missing}, which the data do not "
+            "have; name the right ones in ingest.framing, or use 'centre'"
+        )
+    numbers = samples[list(framing.columns)].apply(_numbers).to_numpy(dtype=np.float64)
+    squares = framing.squares(numbers)
+    placed = np.isfinite(squares).all(axis=1)
+    found = samples[placed].assign(**dict(zip(CROP, squares[placed].T, strict=True)))
+    return found, [_unplaced(row, framing) for row in samples[~placed].to_dict("records")]
+
+
+def _numbers(column: "pd.Series[str]") -> "pd.Series[float]":
+    return pd.to_numeric(column.astype(object), errors="coerce")
+
+
+def _unplaced(row: dict[str, object], framing: Framing) -> Rejected:
+    shown = ", ".join(f"{name}={row[name]!r}" for name in framing.columns)
+    return Rejected(
+        sample_id=str(row["sample_id"]),
+        path=str(row.get("path", "")),
+        reason=NO_POSITION,
+        detail=f"framing {framing.name!r} finds no face at {shown}"[:200],
+    )
 
 
 class IngestRules(QuarantineLimits):

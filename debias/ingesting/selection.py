@@ -8,8 +8,15 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from pydantic import Field, NonNegativeInt
 
-from debias.errors import DataError, EmptyDatasetError, GroupSchemaError
-from debias.ingesting.columns import cell_name, clean_text, coded, crossed, place_in_cell
+from debias.errors import DataError, EmptyDatasetError
+from debias.ingesting.labels import (
+    cell_name,
+    clean_text,
+    coded,
+    crossed,
+    place_in_cell,
+    require_column,
+)
 from debias.plugins import Settings
 
 
@@ -129,23 +136,3 @@ def drawn_evenly(
         )
     chosen = shuffled[place_in_cell(cells) < share]
     return chosen.sort_values("sample_id", kind="stable")
-
-
-def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
-    """Fail with the columns that exist.
-
-    Raises:
-        GroupSchemaError: ``column`` is not one of them.
-    """
-    if column not in samples:
-        raise GroupSchemaError(no_column(samples, column, setting))
-
-
-def no_column(samples: pd.DataFrame, column: str, setting: str) -> str:
-    """The message about a column that does not exist, with those that do."""
-    return f"{setting}: there is no column {column!r}; columns: {columns_of(samples)}"
-
-
-def columns_of(samples: pd.DataFrame) -> str:
-    """The columns that a person may name."""
-    return ", ".join(str(name) for name in samples.columns if name not in {"sample_id", "path"})

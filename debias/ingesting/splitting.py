@@ -4,20 +4,256 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 
-from debias.errors import DataError
-from debias.ingesting.columns import cell_name, coded, crossed, place_in_cell
-from debias.ingesting.leakage import require_no_leak
-from debias.ingesting.selection import Caps, Selection, require_column
-from debias.ingesting.units import Units, units
+from debias.errors import DataError, SplitLeakageError
+from debias.ingesting.duplicates import connected
+from debias.ingesting.labels import (
+    cell_name,
+    clean_text,
+    coded,
+    crossed,
+    place_in_cell,
+    require_column,
+)
+from debias.ingesting.selection import Caps, Selection
 from debias.statistics.groupings import UNKNOWN
 from debias.types import SPLITS, Rejected
 
+COLUMNS = {
+    "person": "subject_id",
+    "duplicate cluster": "duplicate_cluster",
+    "file content": "sha256",
+    "people with one photograph": "linked_people",
+}
+NUMBERED = ("duplicate_cluster", "linked_people")  # -1: none
+PLURALS = {
+    "person": "people",
+    "duplicate cluster": "duplicate clusters",
+    "file content": "file contents",
+    "people with one photograph": "sets of people with one photograph",
+}
+SHOWN = 3  # examples of each kind
+ADVICE = "have the split drawn anew, by unit"
+
+
+def members(samples: pd.DataFrame, kind: str) -> Int64[np.ndarray, " n"]:
+    """Number of the person, duplicate cluster or content of each row; -1 where nothing is known.
+
+    Args:
+        samples: May lack the column.
+        kind: One of ``COLUMNS``.
+    """
+    column = COLUMNS[kind]
+    if column not in samples:
+        return np.full(len(samples), -1)
+    values = samples[column]
+    if column in NUMBERED:
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return pd.factorize(np.where(numbers < 0, np.nan, numbers))[0].astype(np.int64)
+    if kind == "file content":
+        return pd.factorize(values.where(values != ""))[0].astype(np.int64)
+    codes, names = coded(values)
+    nobody = np.array([*(name == UNKNOWN for name in names), True])  # -1 finds the last entry
+    return np.where(nobody[codes], -1, codes)
+
+
+def leaks(samples: pd.DataFrame) -> pd.DataFrame:
+    """People, duplicate clusters and contents that stand on more than one side.
+
+    Args:
+        samples: With ``split``, and ``subject_id``, ``duplicate_cluster`` and ``sha256`` where
+            they are known.
+
+    Returns:
+        One row each: ``kind``, ``unit`` (its name), ``splits`` (joined by ", "), ``images`` (on
+        all sides together).
+    """
+    side, sides = pd.factorize(samples["split"], sort=True)
+    tables = [_leaks_of(samples, kind, side.astype(np.int64), list(sides)) for kind in COLUMNS]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _leaks_of(
+    samples: pd.DataFrame, kind: str, side: Int64[np.ndarray, " n"], sides: list[str]
+) -> pd.DataFrame:
+    unit = members(samples, kind)
+    rows = np.flatnonzero((unit >= 0) & (side >= 0))
+    width = max(1, len(sides))
+    cells = np.bincount(unit[rows] * width + side[rows], minlength=width * (unit.max() + 1))
+    images = cells.reshape(-1, width)  # (u, s)
+    leaking = np.flatnonzero((images > 0).sum(axis=1) > 1)
+    return pd.DataFrame(
+        {
+            "kind": [kind] * len(leaking),
+            "unit": _names(samples, kind, unit, leaking),
+            "splits": [
+                ", ".join(sides[place] for place in np.flatnonzero(row)) for row in images[leaking]
+            ],
+            "images": images[leaking].sum(axis=1),
+        }
+    )
+
+
+def _names(
+    samples: pd.DataFrame,
+    kind: str,
+    unit: Int64[np.ndarray, " n"],
+    leaking: Int64[np.ndarray, " u"],
+) -> list[str]:
+    if not len(leaking):
+        return []
+    numbers, first = np.unique(unit, return_index=True)
+    rows = first[np.searchsorted(numbers, leaking)]
+    return [clean_text(name) for name in samples[COLUMNS[kind]].iloc[rows]]
+
+
+def require_no_leak(samples: pd.DataFrame, advice: str = ADVICE) -> None:
+    """Refuse a split that divides a person, a duplicate cluster or equal files.
+
+    Args:
+        samples: As for :func:`leaks`.
+        advice: What to do about it.
+
+    Raises:
+        SplitLeakageError: With how many of each kind and the first three.
+    """
+    found = leaks(samples)
+    if found.empty:
+        return
+    counts, examples = [], []
+    for kind, table in found.groupby("kind", sort=False):
+        counts.append(f"{len(table)} {str(kind) if len(table) == 1 else PLURALS[str(kind)]}")
+        first = table.head(SHOWN)
+        named = ", ".join(
+            f"{unit} ({on})" for unit, on in zip(first["unit"], first["splits"], strict=True)
+        )
+        examples.append(f"{kind} {named}")
+    verb = "stands" if len(found) == 1 else "stand"
+    raise SplitLeakageError(
+        f"{', '.join(counts)} {verb} on more than one side of the split, first: "
+        f"{'; '.join(examples)}; {advice}"
+    )
+
+
+def units(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
+    """What must stay together: people, duplicate clusters, equal files, and chains of them.
+
+    Two images of one person are together, and so are two people with one photograph between them.
+
+    Args:
+        samples: With ``subject_id`` (empty: nobody in particular), ``duplicate_cluster`` (negative
+            or empty: none) and ``sha256`` where they are known.
+
+    Returns:
+        (n,) numbers without gaps, in the order of first appearance.
+    """
+    count = len(samples)
+    rows, nodes = [], []
+    for kind in COLUMNS:
+        member = members(samples, kind)
+        sizes = np.bincount(member[member >= 0], minlength=1)
+        tied = np.flatnonzero((member >= 0) & (sizes[member] > 1))  # one alone ties nothing
+        rows.append(tied)
+        nodes.append(count + member[tied])
+        count += len(sizes)
+    component = connected(np.concatenate(rows), np.concatenate(nodes), count)
+    return pd.factorize(component[: len(samples)])[0].astype(np.int64)
+
+
+def linked_people(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
+    """Number of the people who share a photograph, through chains; -1 for all others.
+
+    Args:
+        samples: Copies included, with ``subject_id`` and ``sha256`` where they are known.
+    """
+    person = members(samples, "person")
+    unit = units(samples[[name for name in ("subject_id", "sha256") if name in samples]])
+    known = np.flatnonzero(person >= 0)
+    pairs = np.unique(np.stack([unit[known], person[known]], axis=1), axis=0)
+    people = np.bincount(pairs[:, 0], minlength=unit.max(initial=-1) + 1)
+    return np.where(people[unit] > 1, unit, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What stays together, and the stratum each of them counts for.
+
+    Attributes:
+        of_row: (n,) unit of each row.
+        size: (u,) images.
+        stratum: (u,) cell of most of its images.
+        example: (s,) a row of each stratum.
+    """
+
+    of_row: Int64[np.ndarray, " n"]
+    size: Int64[np.ndarray, " u"]
+    stratum: Int64[np.ndarray, " u"]
+    example: Int64[np.ndarray, " s"]
+
+    @classmethod
+    def of(cls, samples: pd.DataFrame, columns: Sequence[str]) -> "Units":
+        of_row, cell = units(samples), crossed(samples, columns)
+        example = np.unique(cell, return_index=True)[1]
+        pairs, images = np.unique(of_row * len(example) + cell, return_counts=True)
+        unit, stratum = np.divmod(pairs, max(1, len(example)))
+        largest = np.lexsort((stratum, -images, unit))  # first of each unit: its commonest cell
+        first = largest[np.unique(unit[largest], return_index=True)[1]]
+        return cls(of_row, np.bincount(of_row), stratum[first], example)
+
+    def touched(self, rows: Bool[np.ndarray, " n"]) -> Bool[np.ndarray, " u"]:
+        """Units with an image among some rows."""
+        return np.bincount(self.of_row[rows], minlength=len(self.size)) > 0
+
+    def random_order(self, generator: np.random.Generator) -> Int64[np.ndarray, " n"]:
+        """Rows by units in random order, the images of a unit side by side."""
+        return np.argsort(generator.permutation(len(self.size))[self.of_row], kind="stable")
+
+    def drawn(
+        self,
+        available: Bool[np.ndarray, " u"],
+        share: Float64[np.ndarray, " s"],
+        generator: np.random.Generator,
+    ) -> Bool[np.ndarray, " u"]:
+        """Units that hold the given share of the images of every stratum, to within one unit.
+
+        What is due of each stratum is rounded so that the sum over strata is right to half an
+        image. Within a stratum, units in random order are taken while half of the next still fits.
+        """
+        place = generator.permutation(len(self.size))
+        stratum = self._with_small_together(available, share)[self.stratum]
+        order = np.lexsort((place, stratum, share[self.stratum]))
+        order = order[available[order]]
+        if not len(order):
+            return np.zeros(len(self.size), dtype=bool)
+        size = self.size[order]
+        starts = np.flatnonzero(np.diff(stratum[order], prepend=-1))
+        lengths = np.diff(np.append(starts, len(order)))
+        due = share[self.stratum[order[starts]]] * np.add.reduceat(size, starts)
+        due = np.diff(np.round(np.cumsum(due)), prepend=0)
+        before = np.cumsum(size) - size
+        before -= np.repeat(before[starts], lengths)
+        taken = np.zeros(len(self.size), dtype=bool)
+        taken[order[before + size / 2 < np.repeat(due, lengths)]] = True
+        return taken
+
+    def _with_small_together(
+        self, available: Bool[np.ndarray, " u"], share: Float64[np.ndarray, " s"]
+    ) -> Int64[np.ndarray, " s"]:
+        """Number of each stratum; those due less than an image have one per share."""
+        images = np.bincount(
+            self.stratum[available], self.size[available], minlength=len(self.example)
+        )
+        together = len(images) + np.unique(share, return_inverse=True)[1]
+        return np.where(share * images < 1, together, np.arange(len(images)))
+
+
 DRAWN_INSTEAD = "leave out data.split_column (data.split: drawn for a public set) to have it drawn"
+GIVEN = f"repair the table, set selection.leaks to 'drop', or {DRAWN_INSTEAD}"
 
 
 def split(
@@ -113,10 +349,7 @@ def _given(samples: pd.DataFrame, selection: Selection) -> pd.DataFrame:
         )
     if selection.leaks == "drop":
         return without_leaks(samples)[0]
-    require_no_leak(
-        samples,
-        f"repair the table, set selection.leaks to 'drop', or {DRAWN_INSTEAD}",
-    )
+    require_no_leak(samples, GIVEN)
     return samples
 
 

@@ -12,15 +12,21 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
-from debias.metrics.cells import Cells, cells_of, states
 from debias.metrics.fairness_report import FairnessReport, Rows
-from debias.metrics.gaps import compared_metrics, gap_table, pairs, references
-from debias.metrics.noise import label_noise
+from debias.metrics.gaps import (
+    Cells,
+    cells_of,
+    compared_metrics,
+    gap_table,
+    pairs,
+    references,
+    states,
+)
 from debias.metrics.outcomes import Outcomes, Task, read_outcomes
 from debias.metrics.rates import measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scores import calibration_table, confusion_table, quality, score_table
-from debias.metrics.spread import ratio_table, spread_table
+from debias.metrics.spread import label_noise, ratio_table, spread_table
 from debias.metrics.verdicts import conclude
 from debias.metrics.words import notes, scope
 from debias.statistics.counts import Measure

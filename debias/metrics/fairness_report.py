@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,22 +16,71 @@ from debias.shown import Shown
 from debias.storage.documents import json_text, plain, table_of
 
 Rows = list[dict[str, Any]]
-_TABLES = ("overall", "by_group", "gaps", "spread", "ratios", "noise")
+
+
+class Report(Shown):
+    """A frozen dataclass that is written as a document, and read back.
+
+    Attributes:
+        KIND: What the document is, and in a message WORD.
+        SCHEMA: Version of its fields.
+        TABLES: Fields that hold tables, with their columns where these may have no row.
+        LISTED: Fields that hold tuples.
+    """
+
+    KIND: ClassVar[str]
+    WORD: ClassVar[str]
+    SCHEMA: ClassVar[int]
+    TABLES: ClassVar[Mapping[str, Sequence[str]]]
+    LISTED: ClassVar[tuple[str, ...]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, None where undefined or withheld; no image is listed."""
+        names = [one.name for one in fields(self) if one.name != "outcomes"]  # type: ignore[arg-type]
+        values = {name: plain(getattr(self, name)) for name in names}
+        return {"kind": self.KIND, "schema": self.SCHEMA, **values}
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        return json_text(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the report that it is called on)
+        """Read back what ``to_dict`` wrote; the images behind it are not in it.
+
+        Raises:
+            EvaluationError: It is no such document.
+        """
+        if values.get("kind") != cls.KIND or values.get("schema") != cls.SCHEMA:
+            raise EvaluationError(f"this is no {cls.WORD} of this version of debias")
+        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}  # type: ignore[arg-type]
+        for name, columns in cls.TABLES.items():
+            rows = known[name]
+            known[name] = table_of(rows) if rows else pd.DataFrame(columns=list(columns))
+        listed = {name: tuple(known[name]) for name in cls.LISTED}
+        return cls(**known | listed | cls.read_parts(known))
+
+    @staticmethod
+    def read_parts(known: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields that are read in another way."""
+        return {}
+
+    @classmethod
+    def from_json(cls, text: str) -> Any:  # noqa: ANN401
+        """Read back what ``to_json`` wrote."""
+        return cls.from_dict(json.loads(text))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FairnessReport(Shown):
+class FairnessReport(Report):
     """How a classifier treats each group, and what may be concluded from it.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero.
 
     Attributes:
-        name: Arm, file or model; may be empty.
-        split: Split that was predicted; may be empty.
+        name: Arm, file or model; may be empty, and so may ``split``.
         seeds: Of the trainings; empty for one classifier of unknown training.
-        n: Images.
-        identities: People; None where nobody says who is shown.
-        classes: Names of the classes.
+        n: Images, which show so many ``identities``; None where nobody says who is shown.
         positive: The class that the rates are about; None with more than two.
         metrics: Names of the measures.
         level: Of the intervals of groups, and of all gaps together.
@@ -64,6 +113,10 @@ class FairnessReport(Shown):
         scores: Quantiles of the score by true class, likewise.
         outcomes: The images behind it, for comparisons; None when read from a file.
     """
+
+    KIND, WORD, SCHEMA = "fairness", "evaluation", 2
+    TABLES = dict.fromkeys(("overall", "by_group", "gaps", "spread", "ratios", "noise"), ())
+    LISTED = ("seeds", "classes", "metrics", "notes", "scope")
 
     name: str
     split: str
@@ -123,39 +176,11 @@ class FairnessReport(Shown):
             ["n", "rate", "low", "high", "state"],
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None where undefined or withheld; no image is listed."""
-        values: dict[str, Any] = {"kind": "fairness", "schema": 2}
-        for one in fields(self):
-            values[one.name] = _plain_field(getattr(self, one.name))
-        del values["outcomes"]
-        return values
-
-    def to_json(self) -> str:
-        """The report as JSON text."""
-        return json_text(self.to_dict())
-
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "FairnessReport":
-        """Read back what ``to_dict`` wrote; the images behind it are not in it.
-
-        Raises:
-            EvaluationError: It is no such document.
-        """
-        if values.get("kind") != "fairness" or values.get("schema") != 2:
-            raise EvaluationError("this is no evaluation of this version of debias")
-        known = {one.name: values[one.name] for one in fields(FairnessReport) if one.name in values}
-        tables = {name: table_of(known[name]) for name in _TABLES}
-        listed = {name: tuple(known[name]) for name in ("classes", "metrics", "notes", "scope")}
+    def read_parts(known: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields that are neither plain values nor tables."""
         numbers = {k: np.nan if v is None else v for k, v in known["quality"].items()}
-        verdict = Verdict.from_dict(known["verdict"])
-        own = {"seeds": tuple(known["seeds"]), "quality": numbers, "verdict": verdict}
-        return FairnessReport(**{**known, **tables, **listed, **own})
-
-    @staticmethod
-    def from_json(text: str) -> "FairnessReport":
-        """Read back what ``to_json`` wrote."""
-        return FairnessReport.from_dict(json.loads(text))
+        return {"quality": numbers, "verdict": Verdict.from_dict(known["verdict"])}
 
 
 def chosen_metric(metric: str | None, known: Sequence[str]) -> str:
@@ -176,11 +201,3 @@ def short_table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     short = [group.removeprefix(f"{attribute}:") for attribute, group in names]
     named = rows.assign(group=short)[["attribute", "group", *columns]]
     return named.reset_index(drop=True)
-
-
-def _plain_field(value: Any) -> Any:  # noqa: ANN401 (any field of a report)
-    if isinstance(value, pd.DataFrame):
-        return [plain(row) for row in value.to_dict("records")]
-    if isinstance(value, Verdict):
-        return plain(value.to_dict())
-    return plain(value)

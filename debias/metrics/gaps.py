@@ -1,4 +1,4 @@
-"""Cells -> differences between groups, with intervals that hold together.
+"""Outcomes -> counts of every measure in every cell, and differences between the cells.
 
 ``g`` cells, ``m`` measures, ``p`` pairs of cells.
 """
@@ -8,20 +8,147 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 from debias.errors import EvaluationError
-from debias.metrics.cells import Cells
-from debias.statistics.counts import Measure
+from debias.metrics.outcomes import Outcomes
+from debias.metrics.rates import confusion
+from debias.statistics.counts import Measure, counted, ratio
 from debias.statistics.groupings import CROSS, Grouping
 from debias.statistics.intervals import (
     bonferroni_level,
+    clopper_pearson,
+    detectable_gap,
     difference_limits,
     difference_p_value,
     holm,
 )
-from debias.statistics.people import shared_people
-from debias.statistics.power import detectable_gap
+from debias.statistics.people import Clusters, Units, bootstrap, shared_people
+
+Figures = Float64[np.ndarray, "g m"]
+PerRow = Shaped[np.ndarray, " rows"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """The cells of one grouping.
+
+    Attributes:
+        grouping: Names and codes.
+        table: (g, c, c) confusion counts, the mean over trainings.
+        above: (g, m) numerators.
+        below: (g, m) denominators.
+        units: The images of each person; None where nobody says who is shown.
+        clusters: What a bootstrap over them says; None likewise.
+        hidden: (g, m) whether the numbers are withheld.
+        state: (g, m) ``estimated``, ``too_small``, ``not_estimable``, ``suppressed``, ``unknown``.
+    """
+
+    grouping: Grouping
+    table: Float64[np.ndarray, "g c c"]
+    above: Figures
+    below: Figures
+    units: Units | None
+    clusters: Clusters | None
+    hidden: Bool[np.ndarray, "g m"]
+    state: Shaped[np.ndarray, "g m"]
+
+    @property
+    def says_the_label(self) -> bool:
+        """Whether each cell holds images of one true class only, as when gender is the label.
+
+        Then only accuracy can be compared: other rates differ because the labels do.
+        """
+        classes = (self.table.sum(axis=2) > 0).sum(axis=1)  # (g,)
+        held = self.table.sum(axis=(0, 2)) > 0
+        return bool((classes <= 1).all() and held.sum() > 1)
+
+    @property
+    def value(self) -> Figures:
+        return ratio(self.above, self.below)
+
+    def effective(self, level: float) -> Figures:
+        """Independent images that the denominators are worth."""
+        return self.below if self.clusters is None else self.clusters.effective(self.below, level)
+
+    def limits(self, level: float) -> tuple[Figures, Figures]:
+        """Interval of each rate that covers it with at least the stated probability.
+
+        Clopper-Pearson for independent images. With people that repeat, the outer limits of
+        Clopper-Pearson on the images, Clopper-Pearson on the effective number of images, and
+        the bootstrap over people: the first two for rates at an end, the last for skewed ones.
+        """
+        low, high = clopper_pearson(self.above, self.below, level)
+        if self.clusters is None:
+            return low, high
+        size = np.nan_to_num(self.effective(level))
+        fewer = clopper_pearson(np.nan_to_num(self.value) * size, size, level)
+        below = np.fmin(np.fmin(low, fewer[0]), self.clusters.low)
+        above = np.fmax(np.fmax(high, fewer[1]), self.clusters.high)
+        return np.where(self.below > 0, below, np.nan), np.where(self.below > 0, above, np.nan)
+
+
+def confusion_of(outcomes: Outcomes, grouping: Grouping) -> Float64[np.ndarray, "g c c"]:
+    """Confusion counts of every cell, the mean over trainings."""
+    c, g = len(outcomes.classes), len(grouping.cells)
+    tables = [confusion(outcomes.y_true, y, grouping.codes, g, c) for y in outcomes.y_pred]
+    return np.mean(tables, axis=0)
+
+
+def cells_of(
+    outcomes: Outcomes,
+    grouping: Grouping,
+    found: Sequence[Measure],
+    level: float,
+    generator: np.random.Generator,
+) -> Cells:
+    """Count every measure in every cell; nothing is withheld and no state is given yet."""
+    table = confusion_of(outcomes, grouping)
+    above, below = counted(table, found)
+    units = units_of(outcomes, grouping)
+    return Cells(
+        grouping=grouping,
+        table=table,
+        above=above,
+        below=below,
+        units=units,
+        clusters=None if units is None else bootstrap(units, found, level, generator),
+        hidden=np.zeros(above.shape, dtype=bool),
+        state=np.full(above.shape, "estimated", dtype=object),
+    )
+
+
+def units_of(outcomes: Outcomes, grouping: Grouping) -> Units | None:
+    """Confusion counts of each person in each cell; None where nobody says who is shown."""
+    if outcomes.subjects is None:
+        return None
+    c, people = len(outcomes.classes), int(outcomes.subjects.max()) + 1
+    pairs, unit = np.unique(grouping.codes * people + outcomes.subjects, return_inverse=True)
+    tables = [confusion(outcomes.y_true, y, unit, len(pairs), c) for y in outcomes.y_pred]
+    return Units(
+        table=np.sum(tables, axis=0),
+        codes=pairs // people,
+        n_cells=len(grouping.cells),
+        people=pairs % people,
+    )
+
+
+def states(
+    cells: Cells, hidden: Bool[np.ndarray, "g m"], minimum: int, level: float
+) -> Shaped[np.ndarray, "g m"]:
+    """Which numbers may be read, and why not.
+
+    A cell is too small if it has, or is worth, fewer independent images than ``minimum``: a
+    thousand photographs of one person say little about a group.
+    """
+    unlabelled = cells.grouping.unlabelled[:, None]
+    # Below 1e-9 a mean over trainings is 0 but for rounding.
+    nothing = cells.below < 1e-9
+    few = np.minimum(cells.below, np.nan_to_num(cells.effective(level))) < minimum
+    conditions = [hidden, nothing, np.broadcast_to(unlabelled, few.shape), few]
+    kinds = ["suppressed", "not_estimable", "unknown", "too_small"]
+    return np.select(conditions, kinds, "estimated").astype(object)
+
 
 GAP_COLUMNS = (
     "metric", "attribute", "group", "other", "difference", "low", "high", "p_value", "p_adjusted",
@@ -35,12 +162,7 @@ _CHOSEN_BY_DATA = ("best", "worst", "max", "min", "highest", "lowest", "largest"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pairs:
-    """Which cells of a grouping are compared.
-
-    Attributes:
-        first: (p,) index of a cell.
-        second: (p,) index of the cell it is compared with.
-    """
+    """Which cells of a grouping are compared with which, by index."""
 
     first: Int64[np.ndarray, " p"]
     second: Int64[np.ndarray, " p"]
@@ -51,10 +173,7 @@ def references(
 ) -> dict[str, str]:
     """The declared reference group of each grouping that has one, by attribute.
 
-    Args:
-        reference: ``race:White``, several such names, or a mapping of attribute to value. The
-            crossing has a reference when every attribute has one, or when it is named itself.
-        found: All groupings.
+    The crossing has a reference when every attribute has one, or when it is named itself.
 
     Raises:
         EvaluationError: No such group, or a reference that the data would choose.
@@ -117,13 +236,6 @@ def gap_table(
 
     Intervals at the Bonferroni level of everything compared, so that all of them hold
     together with ``level``; p-values by inverting the interval, adjusted by Holm.
-
-    Args:
-        compared: Cells and pairs of each grouping.
-        found: The measures.
-        level: Of all intervals together.
-        margin: Largest difference that does not matter, in the unit of a rate; None if the user
-            set none.
 
     Returns:
         Columns ``GAP_COLUMNS``, one row a pair and measure; how many rows carry an interval.
@@ -196,17 +308,13 @@ def _rows(
     )
 
 
-def _obstacle(
-    first: Shaped[np.ndarray, " rows"], second: Shaped[np.ndarray, " rows"]
-) -> Shaped[np.ndarray, " rows"]:
+def _obstacle(first: PerRow, second: PerRow) -> PerRow:
     """Why a pair is not tested: the graver state of its two cells."""
     states = ["suppressed", "not_estimable", "too_small"]
     return np.select([(first == s) | (second == s) for s in states], states, "").astype(object)
 
 
-def read_gaps(
-    table: pd.DataFrame, margin: float | None
-) -> tuple[Shaped[np.ndarray, " rows"], Shaped[np.ndarray, " rows"]]:
+def read_gaps(table: pd.DataFrame, margin: float | None) -> tuple[PerRow, PerRow]:
     """Verdict and reason of each comparison, on unrounded numbers."""
     low, high = table["low"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
     untested = table["untested"].to_numpy(dtype=object)

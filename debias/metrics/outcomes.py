@@ -22,6 +22,9 @@ from debias.statistics.groupings import (
 )
 from debias.types import Predictions
 
+Codes = Int64[np.ndarray, " n"]
+Column = Shaped[np.ndarray, " n"]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcomes:
@@ -40,14 +43,14 @@ class Outcomes:
         seeds: (s,) seed of each training; empty for a classifier of unknown training.
     """
 
-    sample_ids: Shaped[np.ndarray, " n"]
+    sample_ids: Column
     classes: tuple[str, ...]
     positive: str | None
-    y_true: Int64[np.ndarray, " n"]
+    y_true: Codes
     y_pred: Int64[np.ndarray, "s n"]
     score: Float64[np.ndarray, "s n c"] | None
     groupings: tuple[Grouping, ...]
-    subjects: Int64[np.ndarray, " n"] | None
+    subjects: Codes | None
     unnamed: int = 0
     seeds: tuple[int, ...] = ()
 
@@ -105,13 +108,14 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
     y_true, y_pred = _indices("y_true", truth, values), _indices("y_pred", guess, values)
     if task.classes is None:
         _require_common(y_true, y_pred, classes)
+    scores = None if score is None else _checked_score(score, (classes, positive), len(ids))
     return Outcomes(
         sample_ids=ids[order],
         classes=classes,
         positive=positive,
         y_true=y_true[order],
         y_pred=y_pred[order][None],
-        score=_scores(score, (classes, positive), order),
+        score=None if scores is None else scores[order][None],
         groupings=found,
         subjects=None if subjects is None else subjects[order],
         unnamed=unnamed,
@@ -125,14 +129,7 @@ def outcomes_of_trainings(
     sources: Mapping[str, str] | None = None,
     subjects: pd.Series | None = None,
 ) -> Outcomes:
-    """The trainings of one arm, joined by sample id.
-
-    Args:
-        trainings: One per seed, of the same images, in any order of images.
-        groups: Indexed by sample id.
-        classes: Names of class 0 and 1.
-        sources: Who says which group, by attribute.
-        subjects: Identity, indexed by sample id; None where nobody says.
+    """The trainings of one arm, one per seed, joined by sample id with groups and identities.
 
     Raises:
         EvaluationError: No training, several arms or splits, a seed twice, images that differ
@@ -142,27 +139,26 @@ def outcomes_of_trainings(
     if not trainings:
         raise EvaluationError("there is no prediction to evaluate")
     _check_one_arm(trainings)
-    for one in trainings:
-        _check_training(one)
-    ordered = [_sorted(one) for one in sorted(trainings, key=lambda one: one.seed)]
-    first = ordered[0]
-    for one in ordered[1:]:
-        same = np.array_equal(one.sample_ids, first.sample_ids)
-        if not (same and np.array_equal(one.y_true, first.y_true)):
+    ordered = sorted(trainings, key=lambda one: one.seed)
+    ids, y_true, y_pred, score = zip(
+        *(_read_training(one, classes) for one in ordered), strict=True
+    )
+    for one, its_ids, labels in zip(ordered, ids, y_true, strict=True):
+        if not (np.array_equal(its_ids, ids[0]) and np.array_equal(labels, y_true[0])):
             raise EvaluationError(
-                f"seeds {first.seed} and {one.seed} of arm {one.arm!r} predicted different images"
+                f"seeds {ordered[0].seed} and {one.seed} of arm {one.arm!r} predicted different "
+                "images"
             )
-    positive = np.stack([one.score for one in ordered])
-    of_ids = None if subjects is None else subjects.loc[first.sample_ids].to_numpy()
-    codes, unnamed = _subjects(of_ids, len(first.sample_ids))
+    of_ids = None if subjects is None else subjects.loc[ids[0]].to_numpy()
+    codes, unnamed = _subjects(of_ids, len(ids[0]))
     return Outcomes(
-        sample_ids=first.sample_ids,
+        sample_ids=ids[0],
         classes=classes,
         positive=classes[1],
-        y_true=first.y_true,
-        y_pred=np.stack([one.y_pred for one in ordered]),
-        score=np.stack([1 - positive, positive], axis=2),
-        groupings=groupings(join_groups(groups, first.sample_ids), sources=sources),
+        y_true=y_true[0],
+        y_pred=np.stack(y_pred),
+        score=np.stack(score),
+        groupings=groupings(join_groups(groups, ids[0]), sources=sources),
         subjects=codes,
         unnamed=unnamed,
         seeds=tuple(one.seed for one in ordered),
@@ -178,39 +174,20 @@ def _check_one_arm(trainings: Sequence[Predictions]) -> None:
         raise EvaluationError(f"each seed may occur once, got {seeds}")
 
 
-def _check_training(one: Predictions) -> None:
-    ids, y_true, score = one.sample_ids, one.y_true, one.score
-    sizes = len(ids), len(y_true), len(score)
-    if len(set(sizes)) > 1:
-        raise EvaluationError(f"sample_ids, y_true and score have {sizes} rows; they must agree")
-    if len(ids) == 0:
+def _read_training(one: Predictions, classes: tuple[str, str]) -> tuple[np.ndarray, ...]:
+    """Ids, true and predicted classes and scores (n, 2) of one training, by id."""
+    if not len(one.y_true):
         raise EvaluationError("there is no prediction to evaluate")
-    distinct = len(np.unique(ids))
-    if distinct < len(ids):
-        raise EvaluationError(f"{len(ids) - distinct} predictions repeat a sample id")
-    classes = sorted(set(np.unique(y_true).tolist()) - {0, 1})
-    if classes:
-        raise EvaluationError(f"y_true must be 0 or 1, got {classes[:10]}")
-    outside = ~((score >= 0) & (score <= 1))  # True for NaN, too
-    if outside.any():
-        first = np.flatnonzero(outside)[0]
-        raise EvaluationError(
-            f"{outside.sum()} of {len(score)} scores are not probabilities in [0, 1], "
-            f"first {score[first]} of sample {ids[first]}"
-        )
     if not np.isfinite(one.threshold):
         raise EvaluationError(f"the threshold must be finite, got {one.threshold}")
+    ids = _ids(one.sample_ids, len(one.y_true))
+    order = np.argsort(ids, kind="stable")
+    y_true = _indices("y_true", _labels("y_true", one.y_true), [0, 1])
+    score = _checked_score(one.score, (classes, classes[1]), len(ids))
+    return ids[order], y_true[order], one.y_pred[order], score[order]
 
 
-def _sorted(one: Predictions) -> Predictions:
-    order = np.argsort(one.sample_ids, kind="stable")
-    return Predictions(
-        sample_ids=one.sample_ids[order], y_true=one.y_true[order], score=one.score[order],
-        threshold=one.threshold, arm=one.arm, seed=one.seed, split=one.split,
-    )  # fmt: skip
-
-
-def _labels(name: str, values: ArrayLike) -> Shaped[np.ndarray, " n"]:
+def _labels(name: str, values: ArrayLike) -> Column:
     """One column of class labels: whole numbers or text, nothing missing."""
     column = np.asarray(values)
     if column.ndim != 1:
@@ -231,7 +208,7 @@ def _labels(name: str, values: ArrayLike) -> Shaped[np.ndarray, " n"]:
     return column.astype(np.int64) if column.dtype.kind in "biu" else column.astype(str)
 
 
-def _whole(name: str, column: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+def _whole(name: str, column: Column) -> Codes:
     # Beyond 2^53 neighbouring whole numbers are one float.
     broken = ~np.isfinite(column) | (column != np.round(column)) | (np.abs(column) > 2**53)
     if not broken.any():
@@ -245,7 +222,7 @@ def _whole(name: str, column: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n
     raise EvaluationError(f"{name} holds {first:g}, which is no class; use whole numbers or text")
 
 
-def _classes(truth: Shaped[np.ndarray, " n"], task: Task) -> tuple[list[Any], tuple[str, ...]]:
+def _classes(truth: Column, task: Task) -> tuple[list[Any], tuple[str, ...]]:
     """The raw value of each class, and its name."""
     numeric = truth.dtype.kind == "i"
     if task.classes is not None:
@@ -273,9 +250,7 @@ def _positive(classes: tuple[str, ...], task: Task) -> str | None:
     return positive
 
 
-def _indices(
-    name: str, column: Shaped[np.ndarray, " n"], values: list[Any]
-) -> Int64[np.ndarray, " n"]:
+def _indices(name: str, column: Column, values: list[Any]) -> Codes:
     numeric = column.dtype.kind == "i"
     if numeric != isinstance(values[0], int):
         kinds = "whole numbers" if numeric else "text"
@@ -291,9 +266,7 @@ def _indices(
     return codes
 
 
-def _require_common(
-    y_true: Int64[np.ndarray, " n"], y_pred: Int64[np.ndarray, " n"], classes: tuple[str, ...]
-) -> None:
+def _require_common(y_true: Codes, y_pred: Codes, classes: tuple[str, ...]) -> None:
     """Refuse columns of which every value of one is a class that the other never has."""
     if not np.isin(y_true, y_pred).any():
         told = [", ".join(classes[code] for code in np.unique(one)) for one in (y_true, y_pred)]
@@ -304,14 +277,10 @@ def _require_common(
         )
 
 
-def _scores(
-    score: ArrayLike | None,
-    task: tuple[tuple[str, ...], str | None],
-    order: Int64[np.ndarray, " n"],
-) -> Float64[np.ndarray, "1 n c"] | None:
-    if score is None:
-        return None
-    (classes, positive), n = task, len(order)
+def _checked_score(
+    score: ArrayLike, task: tuple[tuple[str, ...], str | None], n: int
+) -> Float64[np.ndarray, "n c"]:
+    classes, positive = task
     n_classes = len(classes)
     try:
         values = np.asarray(score, dtype=np.float64)
@@ -334,10 +303,10 @@ def _scores(
     far = np.abs(values.sum(axis=1) - 1) > 1e-4
     if far.any():
         raise EvaluationError(f"{far.sum()} of {n} rows of score do not sum to 1")
-    return values[order][None]
+    return values
 
 
-def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Int64[np.ndarray, " n"] | None, int]:
+def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Codes | None, int]:
     """Identities as numbers; an image without one is a person of its own."""
     if subject_id is None:
         return None, 0
@@ -355,7 +324,7 @@ def _subjects(subject_id: ArrayLike | None, n: int) -> tuple[Int64[np.ndarray, "
     return codes.astype(np.int64), int(unnamed.sum())
 
 
-def _ids(sample_id: ArrayLike | None, n: int) -> Shaped[np.ndarray, " n"]:
+def _ids(sample_id: ArrayLike | None, n: int) -> Column:
     if sample_id is None:
         return np.arange(n)
     ids = np.asarray(sample_id)

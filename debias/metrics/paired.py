@@ -6,15 +6,22 @@ images of one person is not independent. Everything is about other images, or ot
 these same trainings; what other trainings would do is told by the spread over seeds alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy.special import bdtr
+from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
 
 from debias.statistics.counts import Measure, ratio
-from debias.statistics.people import summed
+from debias.statistics.intervals import wilson
+from debias.statistics.people import kinds, kish, resampled, summed
+
+PerCell = Float64[np.ndarray, " cells"]
+PerGap = Float64[np.ndarray, " gaps"]
+PerRow = Float64[np.ndarray, " rows"]
+PerKind = Int64[np.ndarray, " r"]
+PerImage = Int64[np.ndarray, " n"]
 
 _NUMBERS_AT_ONCE = 2_000_000  # of a block of transforms: 32 MB
 _SMALLEST_P = 1e-14  # what a sum of a million rounded probabilities can still tell from 0
@@ -28,35 +35,31 @@ class PairedCounts:
     such as right or wrong. Units of a cell to which the same happened are one kind.
 
     Attributes:
-        images: (cells,) images that count.
-        units: (cells,) units with at least one of them.
-        before: (cells,) share of images with the value 1, mean over trainings; NaN without image.
-        after: Likewise.
-        gained: (cells,) images that go from 0 to 1, mean over trainings.
-        lost: (cells,) images that go from 1 to 0, likewise.
+        images: (cells,) images that count; ``units`` with at least one of them.
+        before: (cells,) share of images with the value 1, mean over trainings; NaN without image;
+            ``after`` likewise.
+        gained: (cells,) images that go from 0 to 1, mean over trainings; ``lost`` from 1 to 0.
         by_training: (s, cells) change of the share in each training.
-        cell: (r,) cell of each kind of unit, ascending.
-        up: (r,) steps from 0 to 1, summed over the unit's images and over trainings.
-        down: (r,) steps from 1 to 0, likewise.
-        size: (r,) images of the unit.
-        count: (r,) units of that kind.
+        cell: (r,) cell of each kind of unit, ascending; ``size`` images each, ``count`` such units.
+        up: (r,) steps from 0 to 1, summed over the unit's images and over trainings; ``down`` from
+            1 to 0.
     """
 
     images: Int64[np.ndarray, " cells"]
     units: Int64[np.ndarray, " cells"]
-    before: Float64[np.ndarray, " cells"]
-    after: Float64[np.ndarray, " cells"]
-    gained: Float64[np.ndarray, " cells"]
-    lost: Float64[np.ndarray, " cells"]
+    before: PerCell
+    after: PerCell
+    gained: PerCell
+    lost: PerCell
     by_training: Float64[np.ndarray, "s cells"]
-    cell: Int64[np.ndarray, " r"]
-    up: Int64[np.ndarray, " r"]
-    down: Int64[np.ndarray, " r"]
-    size: Int64[np.ndarray, " r"]
-    count: Int64[np.ndarray, " r"]
+    cell: PerKind
+    up: PerKind
+    down: PerKind
+    size: PerKind
+    count: PerKind
 
     @property
-    def change(self) -> Int64[np.ndarray, " r"]:
+    def change(self) -> PerKind:
         """After minus before, summed over the images and trainings of each kind of unit."""
         return self.up - self.down
 
@@ -65,28 +68,22 @@ class PairedCounts:
         """Whether a person has several images in the cell."""
         return self.units < self.images
 
-    def summed(self, values: Float64[np.ndarray, " r"]) -> Float64[np.ndarray, " cells"]:
+    def summed(self, values: Float64[np.ndarray, " r"]) -> PerCell:
         """Sum of a value of each kind of unit over the units of each cell."""
         return summed(self.cell, values * self.count, len(self.images))
 
 
 def paired_counts(
     measure: Measure,
-    y_true: Int64[np.ndarray, " n"],
+    y_true: PerImage,
     y_pred: tuple[Int64[np.ndarray, "s n"], Int64[np.ndarray, "s n"]],
-    codes: Int64[np.ndarray, " n"],
+    codes: PerImage,
     n_cells: int,
-    subjects: Int64[np.ndarray, " n"] | None,
+    subjects: PerImage | None,
 ) -> PairedCounts:
-    """Count what happened in every cell of one grouping, for one measure.
+    """Count what happened in every cell of one grouping, for one paired measure.
 
-    Args:
-        measure: A paired one: its denominator is the same images whatever is predicted.
-        y_true: (n,) class of each image.
-        y_pred: (s, n) predicted before, and after; training by training.
-        codes: (n,) cell of each image.
-        n_cells: How many cells there are.
-        subjects: (n,) person of each image, or None to take images as independent.
+    ``y_pred`` is predicted before, and after; without ``subjects`` images are independent.
     """
     inside = measure.denominator[y_true, 0] > 0
     truth, codes = y_true[inside], codes[inside]
@@ -96,7 +93,7 @@ def paired_counts(
     images = np.bincount(codes, minlength=n_cells)
     cell, up, down, size, count = _kinds(codes, people, moved)
 
-    def share(values: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, " cells"]:
+    def share(values: PerImage) -> PerCell:
         return ratio(summed(codes, values, n_cells), images)
 
     return PairedCounts(
@@ -116,10 +113,8 @@ def paired_counts(
 
 
 def _kinds(
-    codes: Int64[np.ndarray, " n"],
-    people: Int64[np.ndarray, " n"] | None,
-    moved: Int64[np.ndarray, "s n"],
-) -> tuple[Int64[np.ndarray, " r"], ...]:
+    codes: PerImage, people: PerImage | None, moved: Int64[np.ndarray, "s n"]
+) -> tuple[PerKind, ...]:
     """Images -> units -> kinds of unit: cell, up, down, size, count."""
     cell, size = codes, np.ones_like(codes)
     up, down = (moved > 0).sum(axis=0), (moved < 0).sum(axis=0)
@@ -159,7 +154,7 @@ def _no_cells(trainings: int) -> PairedCounts:
     )  # fmt: skip
 
 
-def change_p_value(counts: PairedCounts) -> Float64[np.ndarray, " cells"]:
+def change_p_value(counts: PairedCounts) -> PerCell:
     """Exact two-sided test of whether units changed for the better as much as for the worse.
 
     The change ``d`` of each unit keeps its size and takes either sign with probability 1/2;
@@ -191,7 +186,7 @@ def change_p_value(counts: PairedCounts) -> Float64[np.ndarray, " cells"]:
     return np.where(counts.images > 0, np.clip(p, _SMALLEST_P, 1.0), np.nan)
 
 
-def _sizes_of_change(counts: PairedCounts) -> tuple[Int64[np.ndarray, " r"], ...]:
+def _sizes_of_change(counts: PairedCounts) -> tuple[PerKind, ...]:
     """How many units changed by each size, in either direction: cell, size, times."""
     changed = counts.change != 0
     pairs = np.stack([counts.cell[changed], np.abs(counts.change[changed])], axis=1)
@@ -201,7 +196,7 @@ def _sizes_of_change(counts: PairedCounts) -> tuple[Int64[np.ndarray, " r"], ...
 
 
 def _blocks(
-    cells: Int64[np.ndarray, " some"], reach: Float64[np.ndarray, " cells"]
+    cells: Int64[np.ndarray, " some"], reach: PerCell
 ) -> Iterator[tuple[Int64[np.ndarray, " some"], int]]:
     """Cells whose transforms have the same length, as many as fit in memory at once."""
     lengths = 2 ** np.ceil(np.log2(reach[cells] + 1)).astype(np.int64)
@@ -215,7 +210,7 @@ def _blocks(
 def _distribution(
     some: Int64[np.ndarray, " some"],
     length: int,
-    sizes_of_change: tuple[Int64[np.ndarray, " r"], ...],
+    sizes_of_change: tuple[PerKind, ...],
     reach: Float64[np.ndarray, " some"],
 ) -> Float64[np.ndarray, "some length"]:
     """Probabilities of 0, 1, ... of the sizes of those units that changed for the better."""
@@ -230,3 +225,199 @@ def _distribution(
         angle = np.pi / length * np.outer(size[here], frequency)
         product[row[cell[here]]] *= np.cos(angle) ** times[here, None]
     return np.fft.irfft(product, n=length, axis=1)
+
+
+REPLICATES = 2_000
+# With fewer units that took a step their spread is not known, and each unit counts once.
+FEW = 5
+_DRAWS_AT_ONCE = 1_000_000
+_HALVINGS = 32
+_LARGEST_Z = 40.0  # beyond it probabilities are 0 to a computer
+
+Limits = tuple[Float64[np.ndarray, "*shape"], Float64[np.ndarray, "*shape"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """Change of the share of each cell, and what its uncertainty rests on.
+
+    Attributes:
+        value: (cells,) after minus before, in [-1, 1].
+        deviation: (cells,) standard error of the value, by the bootstrap over units.
+        freedom: (cells,) units less one.
+        gained: (cells,) share of images that went from 0 to 1, mean over trainings; ``lost`` from
+            1 to 0.
+        gained_size: (cells,) independent images that ``gained`` is worth; ``lost_size`` likewise.
+    """
+
+    value: PerCell
+    deviation: PerCell
+    freedom: PerCell
+    gained: PerCell
+    lost: PerCell
+    gained_size: PerCell
+    lost_size: PerCell
+
+    def take(self, cells: Int64[np.ndarray, " some"]) -> "Changes":
+        """The given cells, in that order."""
+        names = self.__dataclass_fields__
+        return Changes(**{name: getattr(self, name)[cells] for name in names})
+
+
+def measured(counts: PairedCounts, generator: np.random.Generator) -> Changes:
+    """Change of every cell; NaN where no image counts."""
+    gained, lost = (ratio(part, counts.images) for part in (counts.gained, counts.lost))
+    sizes = _effective(counts, counts.up, gained), _effective(counts, counts.down, lost)
+    deviation, freedom = bootstrap_deviation(counts, generator), counts.units - 1.0
+    return Changes(gained - lost, deviation, freedom, gained, lost, *sizes)
+
+
+def bootstrap_deviation(
+    counts: PairedCounts, generator: np.random.Generator, replicates: int = REPLICATES
+) -> PerCell:
+    """Standard error of the change of every cell, by drawing its units with replacement.
+
+    Cells are drawn apart, so every replicate holds every cell, and the change of a gap varies by
+    the root of two squares.
+
+    Returns:
+        Standard deviation over replicates, times root(u / (u - 1)) for u units, because
+        replicates vary about the sample and not about what it was drawn from. NaN below two units.
+    """
+    rows, count = kinds(np.stack([counts.cell, counts.change, counts.size], axis=1), counts.count)
+    held = np.bincount(rows[:, 0], minlength=len(counts.images))
+    wanted = np.flatnonzero(counts.units > 1)
+    wanted = wanted[np.argsort(-held[wanted], kind="stable")]
+    deviation = np.full(len(held), np.nan)
+    step = max(1, _DRAWS_AT_ONCE // replicates)
+    for first in range(0, len(wanted), step):
+        some = wanted[first : first + step]
+        units = rows[:, 0], count, rows[:, 1:].astype(np.float64)
+        change, images = np.moveaxis(resampled(units, some, replicates, generator), 2, 0)
+        deviation[some] = (change / images).std(axis=0, ddof=1)
+    return deviation * np.sqrt(ratio(counts.units, counts.units - 1)) / len(counts.by_training)
+
+
+def _effective(counts: PairedCounts, steps: PerKind, share: PerCell) -> PerCell:
+    """Independent images that would leave the same standard error of a share.
+
+    Images of one training that are taken as independent are worth themselves. Otherwise the worth
+    follows from the variance between units, at most one for each image and training; where fewer
+    than five units took a step each unit counts once (Kish's size where units have unequally many
+    images), as if all images of a person changed alike.
+    """
+    s, size = len(counts.by_training), counts.size.astype(np.float64)
+    squares = counts.summed(np.square(steps / s - share[counts.cell] * size))
+    variance = ratio(squares * counts.units, np.square(counts.images) * (counts.units - 1.0))
+    found = np.minimum(ratio(share * (1 - share), variance), counts.images * s)
+    alike = kish(counts.cell, size, len(counts.images), counts.count)
+    few = counts.summed((steps > 0).astype(np.float64)) < FEW
+    found = np.where(few | np.isnan(found), alike, found)
+    if s > 1:
+        return found
+    return np.where(counts.people_repeat | (counts.images == 0), found, counts.images)
+
+
+def change_limits(changes: Changes, level: float) -> Limits:
+    """Interval of the change of every cell: the outer limits of two.
+
+    The change is the share of images gained less the share lost, so the first interval joins
+    Wilson's intervals of the two shares, which exclude each other (method of variance estimates
+    recovery), each with its effective number of images; it does not vanish where nothing changed.
+    The second is Student's t about the bootstrap's standard error, which follows people.
+
+    Coverage at 95 %: of the first, by exact enumeration for independent images (n 50 to 1,000, 0
+    to 40 % gained and lost), 94.7 % or more; of both, by simulation for 20 to 200 people with 4 to
+    20 images, correlation 0 to 0.6, 1 to 30 % gained and lost, alike or by different people,
+    94.5 % or more. Student's t alone covers down to 5 % where few images change; without regard
+    to people the first covers down to 55 %.
+
+    Limits lie in [-1, 1]; NaN without image.
+
+    Reference:
+        Zou and Donner, "Construction of confidence limits about effect measures: a general
+        approach", Statistics in Medicine 27, 2008, with the correlation of two shares of one
+        multinomial.
+    """
+    quantile = (1 + level) / 2
+    below, above = _reach(changes, float(ndtri(quantile)))
+    half = stdtrit(np.maximum(changes.freedom, 1.0), quantile) * changes.deviation
+    low, high = changes.value - np.fmax(below, half), changes.value + np.fmax(above, half)
+    return np.maximum(low, -1.0), np.minimum(high, 1.0)
+
+
+def change_limits_p_value(changes: Changes) -> PerCell:
+    """One less the highest level at which ``change_limits`` leaves out 0."""
+    p = _p_value(changes.value, lambda z: _reach(changes, z))
+    freedom = np.maximum(changes.freedom, 1.0)
+    return np.fmax(p, _student_p_value(changes.value, changes.deviation, freedom))
+
+
+def gap_limits(
+    first: Changes, second: Changes, level: float, wider: float | PerGap = 1.0
+) -> Limits:
+    """Interval of the change of each gap: that of the first cell less that of the second.
+
+    The outer limits of two: the intervals of ``change_limits`` joined as for independent cells,
+    and Student's t about the root of the two squared standard errors, with Welch's degrees of
+    freedom. It is ``wider`` where people stand in both cells; limits lie in [-2, 2].
+    """
+    quantile = (1 + level) / 2
+    below, above = _gap_reach(first, second, float(ndtri(quantile)))
+    deviation, freedom = _welch(first, second)
+    half = stdtrit(freedom, quantile) * deviation
+    value = first.value - second.value
+    low, high = value - wider * np.fmax(below, half), value + wider * np.fmax(above, half)
+    return np.maximum(low, -2.0), np.minimum(high, 2.0)
+
+
+def gap_p_value(first: Changes, second: Changes, wider: float | PerGap = 1.0) -> PerGap:
+    """One less the highest level at which ``gap_limits`` leaves out 0."""
+    value = (first.value - second.value) / wider
+    p = _p_value(value, lambda z: _gap_reach(first, second, z))
+    return np.fmax(p, _student_p_value(value, *_welch(first, second)))
+
+
+def _p_value(value: PerRow, reach: Callable[[PerRow], Limits]) -> PerRow:
+    """Find, by halving, the quantile at which the interval of a value just touches 0."""
+    low, high = np.zeros_like(value), np.full_like(value, _LARGEST_Z)
+    for _ in range(_HALVINGS):
+        z = (low + high) / 2
+        below, above = reach(z)
+        excluded = np.where(value > 0, value > below, -value > above)
+        low, high = np.where(excluded, z, low), np.where(excluded, high, z)
+    return np.where(np.isnan(value), np.nan, np.where(value == 0, 1.0, 2 * ndtr(-low)))
+
+
+def _student_p_value(value: PerRow, deviation: PerRow, freedom: PerRow) -> PerRow:
+    """NaN where there is no deviation: then the other interval decides."""
+    return 2 * stdtr(freedom, -ratio(np.abs(value), deviation))
+
+
+def _reach(changes: Changes, z: float | PerCell) -> tuple[PerCell, PerCell]:
+    """How far the first interval goes below and above the change."""
+    p, q = changes.gained, changes.lost
+    p_low, p_high = wilson(p, changes.gained_size, z)
+    q_low, q_high = wilson(q, changes.lost_size, z)
+    # Of two shares of one multinomial: an image that is gained is not lost.
+    apart = np.nan_to_num(np.sqrt(ratio(p * q, (1 - p) * (1 - q)).clip(max=1.0)))
+    below = _joined(p - p_low, q_high - q, apart)
+    return below, _joined(p_high - p, q - q_low, apart)
+
+
+def _joined(one: PerCell, other: PerCell, apart: PerCell) -> PerCell:
+    return np.sqrt(np.square(one) + 2 * apart * one * other + np.square(other))
+
+
+def _gap_reach(first: Changes, second: Changes, z: float | PerGap) -> tuple[PerGap, PerGap]:
+    first_below, first_above = _reach(first, z)
+    second_below, second_above = _reach(second, z)
+    return np.hypot(first_below, second_above), np.hypot(first_above, second_below)
+
+
+def _welch(first: Changes, second: Changes) -> tuple[PerGap, PerGap]:
+    """Standard error of a difference, and its degrees of freedom."""
+    a, b = np.square(first.deviation), np.square(second.deviation)
+    parts = [np.square(v) / np.maximum(c.freedom, 1.0) for v, c in ((a, first), (b, second))]
+    freedom = ratio(np.square(a + b), parts[0] + parts[1])
+    return np.sqrt(a + b), np.maximum(np.nan_to_num(freedom), 1.0)

@@ -29,26 +29,66 @@ class Rate:
         numerator: Which of the four counts are summed, indexed [true class, predicted class].
         denominator: Likewise.
         counted: What the denominator counts, as printed when there is none of it.
+        meaning: What the rate is, with {} for the positive class.
+        better: 1 where more of it is better for a group, -1 where less is, 0 where neither is.
+        said: Whose images are counted, and what is said of them; None to stay out of summaries.
     """
 
     numerator: Mask
     denominator: Mask
     counted: str
+    meaning: str
+    better: int
+    said: tuple[str, str] | None = None
 
 
 RATES = {
-    "accuracy": Rate(numerator=((1, 0), (0, 1)), denominator=_ALL, counted="images"),
+    "accuracy": Rate(
+        numerator=((1, 0), (0, 1)),
+        denominator=_ALL,
+        counted="images",
+        meaning="share of the images that are classified correctly",
+        better=1,
+        said=("{group}", "are answered rightly"),
+    ),
     "true_positive_rate": Rate(
-        numerator=_TRUE_POSITIVES, denominator=_POSITIVES, counted="positives"
+        numerator=_TRUE_POSITIVES,
+        denominator=_POSITIVES,
+        counted="positives",
+        meaning="share of the images of {} that are recognised as such",
+        better=1,
+        said=("{group} that are “{positive}”", "are called so"),
     ),
     "false_positive_rate": Rate(
-        numerator=_FALSE_POSITIVES, denominator=_NEGATIVES, counted="negatives"
+        numerator=_FALSE_POSITIVES,
+        denominator=_NEGATIVES,
+        counted="negatives",
+        meaning="share of the other images that are taken for {}; lower is better",
+        better=-1,
+        said=("{group} that are “{negative}”", "are called “{positive}”"),
     ),
-    "selection_rate": Rate(numerator=_SELECTED, denominator=_ALL, counted="images"),
+    "selection_rate": Rate(
+        numerator=_SELECTED,
+        denominator=_ALL,
+        counted="images",
+        meaning="share of all images that are called {}, rightly or wrongly; neither high nor low "
+        "is better in itself",
+        better=0,
+    ),
     "precision": Rate(
-        numerator=_TRUE_POSITIVES, denominator=_SELECTED, counted="predicted positives"
+        numerator=_TRUE_POSITIVES,
+        denominator=_SELECTED,
+        counted="predicted positives",
+        meaning="share of the images called {} that really are",
+        better=1,
     ),
 }
+
+
+def rate_of(metric: str) -> tuple[Rate | None, str]:
+    """The registered rate of ``true_positive_rate[cat]``, if it is one, and its class."""
+    name, _, about = metric.partition("[")
+    return RATES.get(name), about.removesuffix("]")
 
 
 def measures(
@@ -60,7 +100,7 @@ def measures(
         classes: At least two.
         positive: The class that the rates other than accuracy are about; None for each class
             against the rest.
-        names: Registered rates, in any order; None for all.
+        names: Registered rates; None for all.
 
     Raises:
         EvaluationError: An unknown rate.
@@ -103,18 +143,7 @@ def confusion(
     n_cells: int,
     n_classes: int = 2,
 ) -> Int64[np.ndarray, "g c c"]:
-    """Count the samples of every cell by true and predicted class.
-
-    Args:
-        y_true: (n,) in [0, n_classes).
-        y_pred: (n,) likewise.
-        codes: (n,) cell of each sample, in [0, n_cells).
-        n_cells: How many cells there are, the empty ones included.
-        n_classes: c.
-
-    Returns:
-        (g, c, c), indexed [cell, true class, predicted class].
-    """
+    """Count the samples of every cell; indexed [cell, true class, predicted class]."""
     flat = (codes * n_classes + y_true) * n_classes + y_pred
     counts = np.bincount(flat, minlength=n_cells * n_classes**2)
     return counts.reshape(n_cells, n_classes, n_classes).astype(np.int64)

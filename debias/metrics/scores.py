@@ -6,15 +6,24 @@ enter by their mean for each image.
 ``n`` images, ``g`` cells, ``c`` classes, ``r`` runs of equal values, ``b`` bins.
 """
 
+from dataclasses import asdict, dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int64, Real
+from scipy.special import ndtri
 
-from debias.metrics.cells import confusion_of
+from debias.metrics.gaps import confusion_of
 from debias.metrics.outcomes import Outcomes
 from debias.statistics.areas import area_under_curve
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import clopper_pearson
+from debias.storage.documents import plain
+
+Which = Bool[np.ndarray, " g"]
+PerImage = Float64[np.ndarray, " n"]
+Codes = Int64[np.ndarray, " n"]
 
 # Fewer images draw a curve of noise.
 FEWEST = 30
@@ -24,19 +33,11 @@ QUALITIES = ("auroc", "expected_calibration_error", "calibration_bias")
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 
 
-def confusion_table(
-    outcomes: Outcomes, grouping: Grouping, shown: Bool[np.ndarray, " g"]
-) -> pd.DataFrame:
+def confusion_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
     """Images by true and predicted class in every cell, as a mean over trainings.
 
-    Args:
-        outcomes: Predictions of one classifier.
-        grouping: One of its groupings.
-        shown: (g,) cells of which nothing is withheld.
-
     Returns:
-        One row for each cell and pair of classes, counts of 0 included. Columns attribute, group,
-        true, predicted, count.
+        ``attribute, group, true, predicted, count``; counts of 0 included.
     """
     c, names = len(outcomes.classes), np.array(outcomes.classes, dtype=object)
     columns = {
@@ -49,10 +50,7 @@ def confusion_table(
 
 
 def calibration_table(
-    outcomes: Outcomes,
-    grouping: Grouping,
-    shown: Bool[np.ndarray, " g"],
-    level: float = 0.95,
+    outcomes: Outcomes, grouping: Grouping, shown: Which, level: float = 0.95
 ) -> pd.DataFrame:
     """Share of positives among images of similar score, in bins of equal counts.
 
@@ -60,18 +58,11 @@ def calibration_table(
     has no row. Images of one score that meet a boundary are shared out in the mix of classes that
     this score has, because their order says nothing.
 
-    Args:
-        outcomes: Predictions of one classifier.
-        grouping: One of its groupings.
-        shown: (g,) cells of which nothing is withheld.
-        level: Of the interval, in (0, 1).
-
     Returns:
-        One row for each bin, cells in order and scores ascending; none without scores or with more
-        than two classes. Columns attribute, group, n (images), mean_score, observed (share of
-        positives), low and high (Clopper-Pearson). One person's images have one class, so with
-        identities the interval rests on (sum m)^2 / sum m^2 independent images, for m images of
-        each person in the bin.
+        ``attribute, group, n, mean_score, observed`` (share of positives), ``low, high``
+        (Clopper-Pearson), one row a bin, scores ascending; none without scores or with more than
+        two classes. One person's images have one class, so with identities the interval rests on
+        (sum m)^2 / sum m^2 independent images, for m images of each person in the bin.
     """
     kept = _shown_images(outcomes, grouping, shown, smallest=FEWEST)
     score, positive = _score(outcomes)[kept], _is_positive(outcomes)[kept]
@@ -99,20 +90,12 @@ def calibration_table(
     return _of(grouping, columns)
 
 
-def score_table(
-    outcomes: Outcomes, grouping: Grouping, shown: Bool[np.ndarray, " g"]
-) -> pd.DataFrame:
+def score_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
     """Quantiles of the positive class's probability, by cell and true class.
 
-    Args:
-        outcomes: Predictions of one classifier.
-        grouping: One of its groupings.
-        shown: (g,) cells of which nothing is withheld.
-
     Returns:
-        One row for each cell and true class with at least 30 images; none without scores or with
-        more than two classes. Columns attribute, group, true, n, q05, q25, median, q75, q95
-        (linear between order statistics).
+        ``attribute, group, true, n, q05, q25, median, q75, q95`` (linear between order statistics),
+        where there are at least 30 images; none without scores or with more than two classes.
     """
     kept = _shown_images(outcomes, grouping, shown)
     key = grouping.codes[kept] * len(outcomes.classes) + outcomes.y_true[kept]
@@ -142,23 +125,21 @@ def _names(grouping: Grouping) -> np.ndarray:
     return np.array(grouping.cells, dtype=object)
 
 
-def _shown_images(
-    outcomes: Outcomes, grouping: Grouping, shown: Bool[np.ndarray, " g"], smallest: int = 0
-) -> Int64[np.ndarray, " n"]:
+def _shown_images(outcomes: Outcomes, grouping: Grouping, shown: Which, smallest: int = 0) -> Codes:
     """Images of the shown cells of at least this size; none where scores mean nothing."""
     if outcomes.score is None or outcomes.positive is None:
         return np.zeros(0, dtype=np.int64)
     return np.flatnonzero((shown & (grouping.sizes >= smallest))[grouping.codes])
 
 
-def _score(outcomes: Outcomes) -> Float64[np.ndarray, " n"]:
+def _score(outcomes: Outcomes) -> PerImage:
     """Mean probability of the positive class over trainings."""
     if outcomes.score is None or outcomes.positive is None:
         return np.zeros(0)
     return outcomes.score[:, :, outcomes.classes.index(outcomes.positive)].mean(axis=0)
 
 
-def _is_positive(outcomes: Outcomes) -> Float64[np.ndarray, " n"]:
+def _is_positive(outcomes: Outcomes) -> PerImage:
     if outcomes.positive is None:
         return np.zeros(0)
     return (outcomes.y_true == outcomes.classes.index(outcomes.positive)).astype(np.float64)
@@ -173,21 +154,17 @@ def _changes(*columns: np.ndarray) -> Bool[np.ndarray, " n"]:
     return found
 
 
-def _sums(values: Float64[np.ndarray, " n"], starts: Int64[np.ndarray, " r"]) -> np.ndarray:
+def _sums(values: PerImage, starts: Int64[np.ndarray, " r"]) -> np.ndarray:
     return np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
 
 
-def _place(codes: Int64[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
+def _place(codes: Codes) -> tuple[np.ndarray, np.ndarray]:
     """Where each image's cell begins among the sorted ones, and its size."""
     first = np.searchsorted(codes, codes, side="left")
     return first, np.searchsorted(codes, codes, side="right") - first
 
 
-def _evened(
-    codes: Int64[np.ndarray, " n"],
-    score: Float64[np.ndarray, " n"],
-    positive: Float64[np.ndarray, " n"],
-) -> Float64[np.ndarray, " n"]:
+def _evened(codes: Codes, score: PerImage, positive: PerImage) -> PerImage:
     """Give images of one cell and score the mean of their classes."""
     change = _changes(codes, score)
     starts = np.flatnonzero(change)
@@ -196,9 +173,7 @@ def _evened(
 
 
 def _independent(
-    place: Int64[np.ndarray, " n"],
-    n: Int64[np.ndarray, " b"],
-    subjects: Int64[np.ndarray, " n"] | None,
+    place: Codes, n: Int64[np.ndarray, " b"], subjects: Codes | None
 ) -> Float64[np.ndarray, " b"]:
     """Independent images in each bin when all images of a person are alike."""
     if subjects is None:
@@ -209,10 +184,7 @@ def _independent(
 
 
 def _quantile(
-    ascending: Float64[np.ndarray, " n"],
-    starts: Int64[np.ndarray, " r"],
-    n: Int64[np.ndarray, " r"],
-    q: float,
+    ascending: PerImage, starts: Int64[np.ndarray, " r"], n: Int64[np.ndarray, " r"], q: float
 ) -> Float64[np.ndarray, " r"]:
     position = starts + q * (n - 1)
     below = np.floor(position).astype(np.int64)
@@ -221,11 +193,7 @@ def _quantile(
 
 
 def quality(outcomes: Outcomes, which: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
-    """Means over trainings; NaN where there is no score, or a single class.
-
-    Args:
-        outcomes: Predictions of one classifier.
-        which: (n,) images to look at; None for all.
+    """Means over trainings, of all images or of some; NaN without a score, or of a single class.
 
     Returns:
         ``auroc`` (two classes only), ``expected_calibration_error`` of the predicted class, and
@@ -260,21 +228,14 @@ def _of_one(
 
 
 def calibration_error(
-    correct: Bool[np.ndarray, " n"],
-    confidence: Float64[np.ndarray, " n"],
-    bins: int = CALIBRATION_BINS,
+    correct: Bool[np.ndarray, " n"], confidence: PerImage, bins: int = CALIBRATION_BINS
 ) -> float:
     """Mean distance between confidence and accuracy over bins, weighted by samples per bin.
 
     The bins divide [0, 1] equally, each closed on the right, the first on both sides.
 
-    Args:
-        correct: (n,) whether the predicted class is the true one.
-        confidence: (n,) probability given to the predicted class, in [0, 1].
-        bins: Number of bins.
-
-    Returns:
-        In [0, 1]; the sum over bins of ``|correct - summed confidence| / n``.
+    Confidence is the probability given to the predicted class, in [0, 1]; the error is the sum
+    over bins of ``|correct - summed confidence| / n``.
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 3.
@@ -282,3 +243,109 @@ def calibration_error(
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     excess = np.bincount(index, weights=correct - confidence, minlength=bins)
     return float(np.abs(excess).sum() / len(confidence))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skill:
+    """How far one classifier is above guessing, over its trainings.
+
+    A training is at chance unless two intervals lie above 0.5: that of the area under the curve of
+    its scores, and that of its answers, which is the mean of the shares of both classes that are
+    answered rightly. On two even classes the latter says that more answers are right than by
+    always naming one class; on uneven ones it does not take a rare class for a failure.
+
+    Attributes:
+        at_chance: How many of the ``trainings`` are no better than guessing.
+        accuracy: Share of answers that are right, mean over trainings, in [0, 1], with its limits
+            ``low`` and ``high`` for other images.
+        guess: The most common class among these ``n`` images.
+        guessed: Share of answers that are right when it is always named.
+        auroc: Area under the curve of the scores, mean over trainings, with the means of its
+            limits; NaN without scores.
+    """
+
+    n: int
+    trainings: int
+    at_chance: int
+    accuracy: float
+    low: float
+    high: float
+    guess: str
+    guessed: float
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+
+    @property
+    def learned(self) -> bool:
+        """Whether at least half of the trainings are better than guessing."""
+        return 2 * self.at_chance <= self.trainings
+
+    def sentence(self, name: str) -> str:
+        """What was not learned, in plain English; empty where every training is above chance."""
+        if not self.at_chance:
+            return ""
+        where = f"{self.at_chance} of {self.trainings} training{'s' * (self.trainings > 1)}"
+        if self.learned:
+            return f"{name}: in {where} no better than guessing; every mean holds these, too."
+        scores = (
+            f"; the area under the curve of its scores is {self.auroc:.2f} "
+            f"[{self.auroc_low:.2f} to {self.auroc_high:.2f}], and guessing gives 0.50"
+        )
+        return (
+            f"{name} learned nothing, as far as {self.n:,} images tell: in {where} it is no better "
+            f"than guessing. {self.accuracy:.1%} of its answers are right [{self.low:.1%} to "
+            f"{self.high:.1%}], and always answering “{self.guess}” would be right in "
+            f"{self.guessed:.1%}{scores if np.isfinite(self.auroc) else ''}."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, None where undefined."""
+        return dict(plain({**asdict(self), "learned": self.learned}))
+
+
+def skill_of(outcomes: Outcomes, level: float = 0.95) -> Skill | None:
+    """Compare every training with guessing; every interval takes images as independent.
+
+    Returns:
+        None with more than two classes, or fewer than two images of a class.
+    """
+    y_true, n = outcomes.y_true, len(outcomes.y_true)
+    counts = np.bincount(y_true, minlength=len(outcomes.classes))
+    if outcomes.positive is None or counts.min() < 2:
+        return None
+    column = outcomes.classes.index(outcomes.positive)
+    positive = y_true == column
+    answers = _areas(outcomes.y_pred == column, positive, level)
+    scores = np.full_like(answers, np.nan)
+    if outcomes.score is not None:
+        scores = _areas(outcomes.score[:, :, column], positive, level)
+    above = (answers[:, 1] > 0.5) & ~(scores[:, 1] <= 0.5)  # without scores, answers alone count
+    right = np.array((outcomes.y_pred == y_true).sum(axis=1).mean())
+    low, high = clopper_pearson(right, np.array(n), level)
+    area, area_low, area_high = scores.mean(axis=0).tolist()
+    return Skill(
+        n=n,
+        trainings=len(answers),
+        at_chance=int((~above).sum()),
+        accuracy=float(right) / n,
+        low=float(low),
+        high=float(high),
+        guess=outcomes.classes[int(counts.argmax())],
+        guessed=float(counts.max()) / n,
+        auroc=area,
+        auroc_low=area_low,
+        auroc_high=area_high,
+    )
+
+
+def _areas(
+    scores: Real[np.ndarray, "s n"] | Bool[np.ndarray, "s n"],
+    positive: Bool[np.ndarray, " n"],
+    level: float,
+) -> Float64[np.ndarray, "s 3"]:
+    """Area under the curve of each training, and its limits by DeLong's variance."""
+    areas = [area_under_curve(one[positive], one[~positive]) for one in scores.astype(np.float64)]
+    value, variance = np.array([(area.value, area.variance) for area in areas]).T
+    half = ndtri((1 + level) / 2) * np.sqrt(variance)
+    return np.stack([value, (value - half).clip(min=0), (value + half).clip(max=1)], axis=1)

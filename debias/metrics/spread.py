@@ -1,18 +1,253 @@
 """Cells -> how far apart groups lie altogether, and what makes that look large.
 
-``g`` cells, ``m`` measures.
+``g`` cells, ``m`` measures, ``v`` values; ``sizes`` (g,) say how many independent images each
+denominator is worth.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int64, Real
+from scipy.special import betainc
 
-from debias.metrics.cells import Cells
-from debias.metrics.gaps import compared_metrics
-from debias.metrics.ratios import chance_below, corrected_variance, expected_gap, lowest_to_highest
-from debias.statistics.counts import Measure, ratio
+from debias.metrics.gaps import Cells, compared_metrics
+from debias.statistics.counts import Measure, counted, ratio
+from debias.statistics.intervals import clopper_pearson
+
+Sizes = Real[np.ndarray, " g"]
+
+Limits = tuple[Float64[np.ndarray, "*pairs"], Float64[np.ndarray, "*pairs"]]
+
+FOUR_FIFTHS = 0.8
+# Terms of a sum beyond which it is thinned out; then it is off by less than 0.001.
+_MOST_VALUES = 1000
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Rate of the group ``lowest`` over that of the group ``highest``, by their indices.
+
+    ``value`` lies in [0, 1] and is NaN when every rate is 0; ``low`` is at least 0, ``high`` may
+    exceed 1 and is infinite when the highest rate may be 0.
+    """
+
+    lowest: int
+    highest: int
+    value: float
+    low: float
+    high: float
+
+
+def lowest_to_highest(
+    values: Float64[np.ndarray, " g"], sizes: Sizes, level: float = 0.95
+) -> Ratio:
+    """Ratio of the lowest to the highest of at least two rates, with an interval.
+
+    The interval is about the true rates of the two groups that happen to be lowest and highest.
+    They are picked by the data, so it is formed at the level adjusted over all g (g - 1) / 2 pairs
+    (Bonferroni): then the intervals of all pairs hold at once, whichever is picked.
+
+    Raises:
+        ValueError: Fewer than two groups.
+    """
+    if len(values) < 2:
+        raise ValueError(f"a ratio needs two groups, got {len(values)}")
+    lowest, highest = int(np.argmin(values)), int(np.argmax(values))
+    if lowest == highest:  # all rates are equal
+        highest = 1
+    adjusted = 1 - (1 - level) / comb(len(values), 2)
+    low, high = clopper_pearson(values * sizes, sizes.astype(np.float64), adjusted)
+    # One-element arrays, because limits are formed for arrays.
+    top, bottom = [lowest], [highest]
+    limits = ratio_limits(
+        values[top], (low[top], high[top]), values[bottom], (low[bottom], high[bottom])
+    )
+    numbers = [float(part[0]) for part in (ratio(values[top], values[bottom]), *limits)]
+    return Ratio(lowest, highest, *numbers)
+
+
+def ratio_limits(
+    p1: Float64[np.ndarray, "*pairs"],
+    limits1: Limits,
+    p2: Float64[np.ndarray, "*pairs"],
+    limits2: Limits,
+) -> Limits:
+    """Interval of ``p1 / p2``, two independent rates in [0, 1], from the limits of each.
+
+    Upper limits are infinite where the lower limit of p2 is 0; both are NaN where p2 is 0.
+
+    Reference:
+        Donner and Zou, "Closed-form confidence intervals for functions of the normal mean and
+        standard deviation", Statistical Methods in Medical Research 21, 2012, equations 9 and 10
+        (MOVER-R). Deviation: the lower limit is written without a difference of near equals.
+    """
+    (low1, high1), (low2, high2) = limits1, limits2
+    product = p1 * p2
+    fall1, fall2 = low1 * (2 * p1 - low1), low2 * (2 * p2 - low2)
+    rise1, rise2 = high1 * (2 * p1 - high1), high2 * (2 * p2 - high2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low = fall1 / (product + np.sqrt(np.maximum(product**2 - fall1 * rise2, 0)))
+        high = (product + np.sqrt(np.maximum(product**2 - rise1 * fall2, 0))) / fall2
+    low, high = np.where(fall1 > 0, low, 0.0), np.where(fall2 > 0, high, np.inf)
+    return np.where(p2 > 0, low, np.nan), np.where(p2 > 0, high, np.nan)
+
+
+def chance_below(rate: float, sizes: Sizes, threshold: float = FOUR_FIFTHS) -> float:
+    """Probability that lowest / highest rate is below a threshold although all groups are equal.
+
+    The sum over the values v that the highest rate can take of the probability that the highest is
+    v and the lowest at least ``threshold * v``, by products of binomial distribution functions.
+    ``rate`` in [0, 1], ``threshold`` in (0, 1], sizes rounded. Exact up to 1,000 possible values of
+    the highest rate, else within about 0.001; NaN with fewer than two groups.
+    """
+    if len(sizes) < 2 or not np.isfinite(rate):
+        return float("nan")
+    n, groups = _rounded(sizes)
+    highest = _possible(rate, n)  # (v,)
+    below = np.concatenate([[-1.0], highest[:-1]])
+    too_low = _distribution(rate, n, threshold * highest, strictly=True)  # (sizes, v)
+    up_to = np.maximum(_distribution(rate, n, highest) - too_low, 0)
+    short_of = np.maximum(_distribution(rate, n, below) - too_low, 0)
+    together = _all_groups(up_to, groups) - _all_groups(short_of, groups)
+    return float(np.clip(1 - together.sum(), 0, 1))
+
+
+def expected_gap(rate: float, sizes: Sizes) -> float:
+    """Highest minus lowest rate that groups show on average although all are equal; or NaN."""
+    if len(sizes) < 2 or not np.isfinite(rate):
+        return float("nan")
+    n, groups = _rounded(sizes)
+    values = _possible(rate, n)
+    at_most = _distribution(rate, n, values)  # (sizes, v)
+    # The mean of max - min is the integral of the chance that a value lies between them.
+    between = 1 - _all_groups(at_most, groups) - _all_groups(1 - at_most, groups)
+    return float(between[:-1] @ np.diff(values))
+
+
+def corrected_variance(values: Float64[np.ndarray, " g"], sizes: Sizes) -> float:
+    """Variance of the true rates between groups: that of the shown rates less that of sampling.
+
+    Unbiased, therefore sometimes negative, when there is less variance than sampling alone makes.
+    In squared rates, divisor g - 1; NaN with fewer than two groups or a size of at most 1.
+    """
+    if len(values) < 2 or sizes.min() <= 1:
+        return float("nan")
+    return float(values.var(ddof=1) - (values * (1 - values) / (sizes - 1)).mean())
+
+
+def _rounded(sizes: Sizes) -> tuple[Int64[np.ndarray, " k"], ...]:
+    """Distinct whole sizes, and how many groups have each."""
+    whole = np.maximum(np.rint(sizes), 1).astype(np.int64)
+    n, groups = np.unique(whole, return_counts=True)
+    return n, groups.astype(np.int64)
+
+
+def _possible(rate: float, n: Int64[np.ndarray, " k"]) -> Float64[np.ndarray, " v"]:
+    """Values that the shares of these groups take, ascending; evenly spaced when they are many."""
+    # Beyond this lies less than 1e-12 of a binomial distribution, small variances included.
+    reach = 8 * np.sqrt(n * rate * (1 - rate)) + 8
+    first = np.clip(np.floor(n * rate - reach), 0, n).astype(np.int64)
+    last = np.clip(np.ceil(n * rate + reach), 0, n).astype(np.int64)
+    if (last - first).sum() > _MOST_VALUES:
+        return np.linspace((first / n).min(), (last / n).max(), _MOST_VALUES)
+    ranges = zip(first, last, n, strict=True)
+    return np.unique(np.concatenate([np.arange(a, b + 1) / size for a, b, size in ranges]))
+
+
+def _distribution(
+    rate: float,
+    n: Int64[np.ndarray, " k"],
+    values: Float64[np.ndarray, " v"],
+    *,
+    strictly: bool = False,
+) -> Float64[np.ndarray, "k v"]:
+    """Probability that the share of a group is at most a value, or strictly below it."""
+    # The small number keeps 0.8 * 0.5 from falling short of 4 / 10 by a rounding.
+    count = values * n[:, None]
+    count = np.ceil(count - 1e-9) - 1 if strictly else np.floor(count + 1e-9)
+    size = np.broadcast_to(n[:, None], count.shape)
+    inside = (count >= 0) & (count < size)
+    k = np.where(inside, count, 0)
+    return np.where(inside, betainc(size - k, k + 1, 1 - rate), (count >= size).astype(np.float64))
+
+
+def _all_groups(
+    probability: Float64[np.ndarray, "k v"], groups: Int64[np.ndarray, " k"]
+) -> Float64[np.ndarray, " v"]:
+    return np.prod(probability ** groups[:, None], axis=0)
+
+
+FLIPPED = (0.05, 0.10)
+DRAWS = 200
+
+
+def label_noise(
+    table: Real[np.ndarray, "g c c"],
+    found: Sequence[Measure],
+    *,
+    minimum: int,
+    generator: np.random.Generator,
+    flipped: Sequence[float] = FLIPPED,
+    draws: int = DRAWS,
+) -> pd.DataFrame:
+    """Range of every largest gap when a share of the group labels is wrong at random.
+
+    Each image changes its group with the given probability, to any other group with equal chance.
+    What was true and predicted of it stays, so the counts tell all: no image is touched.
+
+    Args:
+        table: (g, c, c) confusion counts, rounded; leave out groups without images.
+        found: The measures whose gaps are asked for.
+        minimum: Groups with fewer images in a denominator, as annotated, are left out of that gap.
+        generator: Of the relabellings.
+        flipped: Shares of wrong labels, each at most 1 - 1 / g.
+        draws: Relabellings for each share.
+
+    Returns:
+        ``metric, flipped, gap`` (highest minus lowest rate as annotated), ``low, high`` (smallest
+        and largest gap over the draws); NaN with fewer than two groups of ``minimum`` images.
+    """
+    images = np.rint(table).astype(np.int64)
+    estimated = counted(images, found)[1] >= minimum  # (g, m)
+    gap = _gaps(images[None], found, estimated)[0]  # (m,)
+    rows = []
+    for share in flipped:
+        relabelled = _gaps(_relabel(images, share, draws, generator), found, estimated)
+        low, high = relabelled.min(axis=0), relabelled.max(axis=0)
+        columns = {"gap": gap, "low": low, "high": high}
+        rows.append(pd.DataFrame({"metric": [m.name for m in found], "flipped": share, **columns}))
+    return pd.concat(rows).sort_values("flipped", kind="stable", ignore_index=True)
+
+
+def _relabel(
+    images: Int64[np.ndarray, "g c c"], share: float, draws: int, generator: np.random.Generator
+) -> Int64[np.ndarray, "draws g c c"]:
+    g = len(images)
+    if g < 2:
+        return np.repeat(images[None], draws, axis=0)
+    # A move to another group with this chance is a fresh label, its own included, with a slightly
+    # higher one. Fresh labels of all groups are alike, so they are dealt out together.
+    moved = generator.binomial(images, share * g / (g - 1), size=(draws, *images.shape))
+    dealt = generator.multinomial(moved.sum(axis=1), np.full(g, 1 / g))  # (draws, c, c, g)
+    return images - moved + np.moveaxis(dealt, -1, 1)
+
+
+def _gaps(
+    images: Int64[np.ndarray, "draws g c c"],
+    found: Sequence[Measure],
+    estimated: Bool[np.ndarray, "g m"],
+) -> Float64[np.ndarray, "draws m"]:
+    """Highest minus lowest rate over the groups that are estimated."""
+    rates = ratio(*counted(images.reshape(-1, *images.shape[2:]), found))
+    rates = rates.reshape(*images.shape[:2], len(found))  # (draws, g, m)
+    take_part = estimated & np.isfinite(rates)
+    highest = np.where(take_part, rates, -np.inf).max(axis=1)
+    lowest = np.where(take_part, rates, np.inf).min(axis=1)
+    return np.where(take_part.sum(axis=1) > 1, highest - lowest, np.nan)
+
 
 _SPREAD = ("metric", "attribute", "groups", "gap", "expected_if_equal", "variance")
 _RATIO = (
@@ -27,19 +262,18 @@ def spread_table(every: Sequence[Cells], found: Sequence[Measure], level: float)
     A maximum minus a minimum is biased upwards, so each comes with the average that equal groups
     of these sizes would show, and with the variance between groups freed from sampling.
     """
-    rows = []
-    for cells in every:
-        for measure, value, size, _ in _estimated(cells, found, level):
-            rows.append(
-                {
-                    "metric": measure.name,
-                    "attribute": cells.grouping.attribute,
-                    "groups": len(value),
-                    "gap": float(np.ptp(value)),
-                    "expected_if_equal": expected_gap(_together(value, size), size),
-                    "variance": corrected_variance(value, size),
-                }
-            )
+    rows = [
+        (
+            measure.name,
+            cells.grouping.attribute,
+            len(value),
+            float(np.ptp(value)),
+            expected_gap(_together(value, size), size),
+            corrected_variance(value, size),
+        )
+        for cells in every
+        for measure, value, size, _ in _estimated(cells, found, level)
+    ]
     return pd.DataFrame(rows, columns=list(_SPREAD))
 
 
@@ -55,22 +289,13 @@ def ratio_table(every: Sequence[Cells], found: Sequence[Measure], level: float) 
             if not measure.name.startswith("selection_rate"):
                 continue
             result = lowest_to_highest(value, size, level)
-            low, high = int(where[result.lowest]), int(where[result.highest])
-            column = list(found).index(measure)
-            rows.append(
-                {
-                    "metric": measure.name,
-                    "attribute": cells.grouping.attribute,
-                    "group": cells.grouping.cells[low],
-                    "other": cells.grouping.cells[high],
-                    "ratio": result.value,
-                    "low": result.low,
-                    "high": result.high if np.isfinite(result.high) else np.nan,
-                    "n_group": float(cells.below[low, column]),
-                    "n_other": float(cells.below[high, column]),
-                    "chance_if_equal": chance_below(_together(value, size), size),
-                }
-            )
+            pair = [int(where[result.lowest]), int(where[result.highest])]
+            names = [cells.grouping.cells[cell] for cell in pair]
+            n = cells.below[pair, list(found).index(measure)].tolist()
+            high = result.high if np.isfinite(result.high) else np.nan
+            chance = chance_below(_together(value, size), size)
+            about = measure.name, cells.grouping.attribute, *names
+            rows.append((*about, result.value, result.low, high, *n, chance))
     return pd.DataFrame(rows, columns=list(_RATIO))
 
 

@@ -14,15 +14,105 @@ import pandas as pd
 from jaxtyping import Float64
 
 from debias.errors import EvaluationError
-from debias.metrics.disparities import disparities, extremes
 from debias.metrics.evaluation import group_rates, overall_rates
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.rates import measures
+from debias.metrics.rates import RATES, measures
 from debias.metrics.rules import Rules
 from debias.metrics.scores import quality
 from debias.statistics.intervals import seed_limits, spread
 from debias.storage.documents import plain
 from debias.types import SEEDS_NEEDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disparity:
+    """One summary over the rates (g,) of at least two cells; of several rates, the largest one."""
+
+    rates: tuple[str, ...]
+    summary: Callable[[Float64[np.ndarray, " g"]], float]
+
+
+def _range(values: Float64[np.ndarray, " g"]) -> float:
+    return float(values.max() - values.min())
+
+
+def _variance(values: Float64[np.ndarray, " g"]) -> float:
+    """Sum of squared deviations from the unweighted mean over cells, divided by g - 1."""
+    return float(values.var(ddof=1))
+
+
+# The three named differences follow fairlearn 0.15 (between groups, aggregated by worst case),
+# except that fairlearn takes a rate without a denominator for 0. Variances are of plain rates in
+# [0, 1], so in squared rates: 0.0001 is (1 percentage point) squared.
+DISPARITIES = {
+    "worst_group_accuracy": Disparity(rates=("accuracy",), summary=np.min),
+    "accuracy_gap": Disparity(rates=("accuracy",), summary=_range),
+    "accuracy_variance": Disparity(rates=("accuracy",), summary=_variance),
+    "true_positive_rate_variance": Disparity(rates=("true_positive_rate",), summary=_variance),
+    "demographic_parity_difference": Disparity(rates=("selection_rate",), summary=_range),
+    "equal_opportunity_difference": Disparity(rates=("true_positive_rate",), summary=_range),
+    "equalized_odds_difference": Disparity(
+        rates=("true_positive_rate", "false_positive_rate"), summary=_range
+    ),
+}
+
+
+def disparities(table: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
+    """Every registered summary over the cells of one grouping.
+
+    A cell takes part in a rate when that rate is ``estimated`` there. A cell that holds images but
+    none in the denominator of a rate makes every summary of that rate undefined, as do fewer than
+    two cells that take part. A ``too_small`` cell, and a cell of a crossing that holds no image at
+    all, is left out.
+
+    Returns:
+        The values by name, NaN where undefined, and the reason of each undefined one by name.
+    """
+    rows = {rate: _rows(table, rate) for rate in RATES}
+    images = rows["accuracy"]["denominator"]
+    obstacles = {rate: _obstacle(rate, rows[rate], images) for rate in RATES}
+    values, reasons = dict.fromkeys(DISPARITIES, float("nan")), {}
+    for name, disparity in DISPARITIES.items():
+        reason = next((obstacles[rate] for rate in disparity.rates if obstacles[rate]), "")
+        if reason:
+            reasons[name] = reason
+        else:
+            found = [disparity.summary(_estimated(rows[rate])) for rate in disparity.rates]
+            values[name] = float(max(found))
+    return values, reasons
+
+
+def extremes(table: pd.DataFrame) -> dict[str, str]:
+    """Name the cells of lowest and highest accuracy; empty when fewer than two are estimated.
+
+    Of several equal ones the first in the table is named.
+    """
+    rows = _rows(table, "accuracy").set_index("group")
+    accuracy = rows.loc[rows["state"] == "estimated", "value"]
+    if len(accuracy) < 2:
+        return {}
+    return {"worst_group": str(accuracy.idxmin()), "best_group": str(accuracy.idxmax())}
+
+
+def _rows(table: pd.DataFrame, rate: str) -> pd.DataFrame:
+    return table[table["metric"] == rate].reset_index(drop=True)
+
+
+def _obstacle(rate: str, rows: pd.DataFrame, images: pd.Series) -> str:
+    """Why the summaries of a rate are undefined; empty when they are not."""
+    undefined = rows.loc[(rows["denominator"] == 0) & (images > 0), "group"]
+    if len(undefined):
+        counted = RATES[rate].counted
+        return f"no {counted} in {len(undefined)} of {len(rows)} groups, first {undefined.iloc[0]}"
+    estimated = int((rows["state"] == "estimated").sum())
+    if estimated < 2:
+        return f"{rate} is estimated in {estimated} of {len(rows)} groups; two are needed"
+    return ""
+
+
+def _estimated(rows: pd.DataFrame) -> Float64[np.ndarray, " g"]:
+    return rows.loc[rows["state"] == "estimated", "value"].to_numpy(dtype=np.float64)
+
 
 COLUMNS = (
     "attribute", "group", "metric", "value", "numerator", "denominator", "low", "high", "state",
@@ -38,10 +128,7 @@ class Training:
     """The rates of one trained classifier in each group of one split.
 
     Attributes:
-        arm: Name of the weighting arm; may be empty.
-        seed: Of the training.
         n: Images.
-        level: Of the intervals.
         by_group: One row per cell and rate, columns ``COLUMNS``; ``low`` and ``high``
             (Clopper-Pearson); ``state`` is ``estimated``, ``too_small``, ``not_estimable``, or
             ``suppressed`` with NaN. Single attributes first, then their full crossing with the
@@ -90,12 +177,8 @@ class Training:
 def each_training(outcomes: Outcomes, rules: Rules, arm: str = "") -> list[Training]:
     """Measure every training of an arm on two classes, overall and by group.
 
-    Args:
-        outcomes: Of one arm.
-        rules: ``level`` of the intervals; ``minimum``, below which a rate is ``too_small``: shown
-            with its interval, but outside of every disparity and never the worst group;
-            ``suppress_below``: smaller counts are withheld.
-        arm: Its name.
+    A rate below ``rules.minimum`` is ``too_small``: shown with its interval, but outside of every
+    disparity and never the worst group.
     """
     return [_measured(_alone(outcomes, row), rules, arm) for row in range(len(outcomes.y_pred))]
 
@@ -178,10 +261,10 @@ def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
 
 
 def _seeds(trainings: Sequence[Training]) -> list[int]:
-    seeds = [one.seed for one in trainings]
+    seeds = sorted(one.seed for one in trainings)
     if len(set(seeds)) < len(seeds):
         raise EvaluationError(f"each seed may occur once, got {seeds}")
-    return sorted(seeds)
+    return seeds
 
 
 def _leafwise(function: OverSeeds, trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -204,18 +287,10 @@ class Change:
 
     Attributes:
         quantity: One of ``QUANTITIES``.
-        baseline: Name of the arm compared with.
-        arm: Name of the arm.
-        baseline_mean: Mean over seeds, in [0, 1]; NaN when undefined in a seed.
-        arm_mean: Likewise.
+        baseline_mean: Mean over seeds, in [0, 1]; NaN when undefined in a seed. ``arm_mean`` too.
         seeds: (s,) ascending.
-        differences: (s,) arm minus baseline, by seed.
-        mean: Mean difference.
-        sd: Standard deviation of the differences, divisor s - 1; NaN for one seed.
-        low: Lower limit of the t-interval of the mean difference; see ``seed_limits``.
-        high: Upper limit.
-        level: Level of the interval.
-        n_seeds: s.
+        differences: (s,) arm minus baseline, by seed; with ``mean`` and ``sd`` (divisor s - 1).
+        low: Of the t-interval of the mean difference at ``level``, to ``high``; ``seed_limits``.
         reading: ``difference_found`` only with five seeds or more and an interval without 0.
         reason: Why it cannot be told; empty when a difference was found.
     """
@@ -267,12 +342,6 @@ def paired_change(
     baseline: Sequence[Training], arm: Sequence[Training], quantity: str, level: float = 0.95
 ) -> Change:
     """Compare two arms by the mean of their differences, seed by seed.
-
-    Args:
-        baseline: One training per seed.
-        arm: One training per seed, of the same seeds and the same images.
-        quantity: One of ``QUANTITIES``.
-        level: Of the t-interval, in (0, 1).
 
     Raises:
         EvaluationError: An unknown quantity, seeds or numbers of images that differ.

@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from debias.datasets.recognition import plain_name, recognised
+from debias.datasets.recognition import plain_name
 from debias.errors import ConfigError, DataError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
 from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
 from debias.pipeline import export as exporting
-from debias.pipeline import ingest as ingesting
+from debias.pipeline import source as sources
 from debias.pipeline.export import Export
+from debias.pipeline.ingest import make_store
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
 from debias.pipeline.representation import encode_store
 from debias.pipeline.representativeness import require_trainable
@@ -79,7 +80,10 @@ def run(  # noqa: PLR0913 (the options of the command)
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used.
     """
-    options = _options(label, attributes, subject, table, layout, size)
+    options = {
+        "label": label, "attributes": attributes or None, "subject": subject, "table": table,
+        "layout": layout, "size": size,
+    }  # fmt: skip
     recipe = _recipe(RunConfig, source, options, changes)
     folder = Path(out or Path("runs") / recipe.name)
     opened = open_run(recipe, folder, progress=progress or Lines())
@@ -124,10 +128,12 @@ def ingest(  # noqa: PLR0913 (the options of the command)
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used.
     """
-    options = _options(label, attributes, subject, table, layout, size)
+    options = {
+        "label": label, "attributes": attributes or None, "subject": subject, "table": table,
+        "layout": layout, "size": size,
+    }  # fmt: skip
     recipe = _recipe(FacesRecipe, source, options, changes)
-    folder = None if out is None else Path(out)
-    made = ingesting.make_store(recipe, folder, progress or Lines(), retry=retry)
+    made = make_store(recipe, None if out is None else Path(out), progress or Lines(), retry=retry)
     return open_faces(made.folder)
 
 
@@ -217,15 +223,10 @@ def audit_folder(  # noqa: PLR0913 (the options of the command)
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used.
     """
-    options = _options(None, attributes, subject, table, layout, None)
-    asked: dict[str, Any] = {
-        "reference.data": reference and recognised(Path(reference), {}),
-        "earlier.data": earlier and recognised(Path(earlier), {}),
-        "audit.shares": {} if shares else None,
-        "audit.shares_file": shares and str(shares),
-        "report.show_faces": show_faces or None,
-    }
-    recipe = _recipe(SpaceRecipe, source, options, _given(asked) | dict(changes or {}))
+    options = {"attributes": attributes or None, "subject": subject, "table": table}
+    more = {"reference": reference, "earlier": earlier, "shares": shares, "show_faces": show_faces}
+    asked = sources.options(more)["recipe"] | dict(changes or {})
+    recipe = _recipe(SpaceRecipe, source, options | {"layout": layout}, asked)
     folder = Path(out or Path("runs") / recipe.name)
     job = open_job(recipe, folder, progress=progress or Lines())
     tracking = choose_tracking(recipe.tracking, folder.parent)
@@ -263,7 +264,7 @@ def export(
         kind=as_,
         size=size,
         seed=seed,
-        splits=tuple(_listed(splits)),
+        splits=tuple(sources.names(splits)),
         out=Path(out or f"{as_}.csv"),
     )
     return exporting.export(request)
@@ -278,46 +279,28 @@ def _require_size(faces: FaceStore, place: FaceStore) -> None:
         )
 
 
-def _listed(names: str | Sequence[str]) -> list[str]:
-    parts = names.split(",") if isinstance(names, str) else names
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _options(
-    label: str | None,
-    attributes: str | Sequence[str],
-    subject: str | None,
-    table: str | Path | None,
-    layout: str | None,
-    size: int | None,
-) -> dict[str, dict[str, Any]]:
-    """How images are read (``data``) and what else a recipe says (``recipe``), where given."""
-    data = {"name": layout, "table": table and str(table), "subject_column": subject}
-    recipe = {"label": label, "attributes": _listed(attributes) or None, "image_size": size}
-    return {"data": _given(data), "recipe": _given(recipe)}
-
-
-def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value is not None}
-
-
 def _recipe(
     kind: type[R],
     source: Source | None,
-    options: Mapping[str, Mapping[str, Any]],
-    changes: Changes | None,
+    options: Mapping[str, Any] | None = None,
+    changes: Changes | None = None,
 ) -> R:
     """The recipe of a source, as the commands make it."""
+    said = sources.options(options or {})
     overrides = [f"{name}={_written(value)}" for name, value in (changes or {}).items()]
     source = source.folder if isinstance(source, StoredFaces) else source
     if source is None or isinstance(source, str | Path):
         place = None if source is None else Path(source)
-        found = MAKERS[kind](Request(source=place, **options, overrides=overrides))
-    else:
-        tree = dump(source) if isinstance(source, FacesRecipe) else dict(source)
-        found = _of_tree(kind, tree, options, overrides)
-    assert isinstance(found, kind)
-    return found
+        found = MAKERS[kind](Request(source=place, overrides=overrides, **said))
+        assert isinstance(found, kind)
+        return found
+    given = [name for part in said.values() for name in part]
+    if given:
+        raise ConfigError(
+            f"the recipe says itself what {', '.join(given)} are; change them there or with "
+            "changes={...}"
+        )
+    return load(kind, dump(source) if isinstance(source, FacesRecipe) else source, overrides)
 
 
 def _written(value: object) -> str:
@@ -325,25 +308,10 @@ def _written(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True)
 
 
-def _of_tree(
-    kind: type[R],
-    tree: Mapping[str, Any],
-    options: Mapping[str, Mapping[str, Any]],
-    overrides: Sequence[str],
-) -> FacesRecipe:
-    given = [name for part in options.values() for name in part]
-    if given:
-        raise ConfigError(
-            f"the recipe says itself what {', '.join(given)} are; change them there or with "
-            "changes={...}"
-        )
-    return load(kind, tree, overrides)
-
-
 def _job_in(folder: Path, progress: Progress | None) -> Job:
     """The job of a finished folder, whose ``run.json`` stays as it is."""
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    recipe = _recipe(SpaceRecipe, about["config"], {}, None)
+    recipe = load(SpaceRecipe, about["config"])
     return Job(
         config=recipe,
         folder=RunFolder(folder),
@@ -363,5 +331,5 @@ def _new_job(
         "image_size": store.images.shape[1],
         "representation": {"training": {"epochs": AUDIT_EPOCHS}},
     }
-    recipe = _recipe(SpaceRecipe, tree, {}, changes)
+    recipe = _recipe(SpaceRecipe, tree, changes=changes)
     return open_job(recipe, Path(out or Path("runs") / recipe.name), progress=progress or Lines())

@@ -126,7 +126,7 @@ def of_audit(report: "AuditReport") -> Look:
     """An audit of values, of which nobody knows where they came from."""
     from debias.report.audit_charts import audit_drawings
     from debias.report.audit_page import render_audit
-    from debias.report.pictures_of_audits import AuditMap, AuditPictures
+    from debias.report.pictures import AuditMap, AuditPictures
 
     drawn = report.images[report.images["x"].notna()]
     groups = report.groups.loc[drawn.index]

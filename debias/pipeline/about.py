@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from debias.ingesting import read_quarantine
 from debias.ingesting.build import QUARANTINE
+from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.parts import Stages
 from debias.pipeline.step import Job, Run
 from debias.plugins import dump

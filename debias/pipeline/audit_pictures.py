@@ -16,8 +16,7 @@ from debias.models import Decodes
 from debias.models import galleries as generation
 from debias.pipeline.representation import faces_may_be_shown
 from debias.pipeline.step import Job
-from debias.report.pictures import shrink
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.pictures import AuditMap, AuditPictures, shrink
 from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.types import FaceStore
 
@@ -80,21 +79,25 @@ def pictures_of(
     faces = stores["faces"]
     assert faces is not None  # every audit has some
     store = load_faces(faces)
-    if not faces_may_be_shown(job):
-        return AuditPictures(map=_map(images, store, thumbnails=False))
     wanted = set(_ids(document))
     prefixes = {"faces": "", "reference": REFERENCE, "earlier": EARLIER}
+    paths: dict[str, str] = {}
     shown: dict[str, UInt8[np.ndarray, "_ _ 3"]] = {}
     for name, prefix in prefixes.items():
-        artifact = stores[name]
-        if artifact is not None and (name == "faces" or _may_be_shown(job, name)):
-            shown |= _faces(load_faces(artifact), prefix, wanted)
+        if (artifact := stores[name]) is not None:
+            opened = load_faces(artifact)
+            paths |= _paths(opened, prefix, wanted, f"{document['data']['place']}/")
+            if faces_may_be_shown(job) and (name == "faces" or _may_be_shown(job, name)):
+                shown |= _faces(opened, prefix, wanted)
+    if not faces_may_be_shown(job):
+        return AuditPictures(map=_map(images, store, thumbnails=False), paths=paths)
     return AuditPictures(
         faces=shown,
         map=_map(images, store, thumbnails=True),
         pages={str(name): picture for name, picture in _arrays(found, "page-")},
         regions={int(name): picture for name, picture in _arrays(found, "region-")},
         directions={int(name): picture for name, picture in _arrays(found, "direction-")},
+        paths=paths,
     )
 
 
@@ -128,6 +131,16 @@ def _faces(
     ids = prefix + store.samples["sample_id"].astype(str)
     rows = np.flatnonzero(ids.isin(wanted).to_numpy()).astype(np.int64)
     return dict(zip(ids.iloc[rows].tolist(), shrink(store.images[rows]), strict=True))
+
+
+def _paths(store: FaceStore, prefix: str, wanted: set[str], root: str) -> dict[str, str]:
+    """Where the files of images lie, below the root of the data if they do."""
+    if "path" not in store.samples:
+        return {}
+    ids = prefix + store.samples["sample_id"].astype(str)
+    named = ids.isin(wanted)
+    paths = store.samples["path"][named].astype(str).str.removeprefix(root)
+    return dict(zip(ids[named], paths, strict=True))
 
 
 def _map(images: pd.DataFrame, store: FaceStore, *, thumbnails: bool) -> AuditMap:

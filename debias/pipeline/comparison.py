@@ -18,18 +18,25 @@ from debias.pipeline import findings
 from debias.pipeline.about import about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
 from debias.pipeline.faces import SPLIT as REFERENCE
-from debias.pipeline.fairness import arm_comparisons, arm_reports, arm_trainings
+from debias.pipeline.fairness import (
+    arm_comparisons,
+    arm_reports,
+    arm_trainings,
+    small_test_groups,
+    small_training_groups,
+    without,
+)
+from debias.pipeline.findings import sentence, situations
 from debias.pipeline.history import load_history
 from debias.pipeline.parts import Stages
 from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
-from debias.pipeline.situation import sentence, situations
 from debias.pipeline.step import Run
 from debias.pipeline.weights import load_multiples
-from debias.pipeline.withholding import small_test_groups, small_training_groups, without
 from debias.plugins import dump
 from debias.report import for_whom
 from debias.report.words import arm_name
 from debias.seeding import numpy_generator
+from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.storage.sealed import write_json
 from debias.types import BASELINE, FaceStore
@@ -191,7 +198,7 @@ def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
         return []
     baseline = reports[BASELINE]
     arms = [arm for arm in reports if arm != BASELINE]
-    level = metrics.bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
+    level = bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
     return [
         metrics.paired_change(baseline, reports[arm], quantity, level)
         for arm in arms

@@ -1,9 +1,9 @@
 """The earlier version of the data: decoded as the data themselves are, to see what changed."""
 
 from debias.errors import ConfigError
-from debias.ingesting import Selection
 from debias.ingesting.build import ingest_faces
 from debias.ingesting.rules import FacesRecipe
+from debias.ingesting.selection import Selection
 from debias.pipeline.step import Job
 from debias.storage.artifacts import Artifact
 

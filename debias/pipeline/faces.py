@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from debias import ingesting as ingest
 from debias.decoding.rules import decoded_by
 from debias.errors import (
     DataError,
@@ -16,6 +15,9 @@ from debias.errors import (
 )
 from debias.ingesting import decoded as decoding
 from debias.ingesting.build import QUARANTINE, ingest_faces, judge
+from debias.ingesting.parts import write_shards
+from debias.ingesting.quarantine import write_quarantine
+from debias.ingesting.selection import drawn_evenly
 from debias.pipeline.foreseen import foreseen
 from debias.pipeline.recipe import ReferenceRecipe, RunConfig
 from debias.pipeline.step import Job, Run
@@ -60,10 +62,10 @@ def build_reference(run: Job, faces: Artifact) -> Artifact | None:
         # What failed by bad luck is in the key: another time it may be there.
         key = _key(run, listed, faces, decoding.unlucky(decoded))
         with run.create(STAGE, key, start) as folder:
-            ingest.write_shards(folder, decoded, np.arange(len(decoded.samples)))
+            write_shards(folder, decoded, np.arange(len(decoded.samples)))
             save_faces(folder, decoded.samples, ABOUT)
             rejected = listed.rejected + decoded.rejected
-            ingest.write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
+            write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
         decoding.forget_parts(drawn, run.folder, STAGE)
     return run.finished(STAGE, key)
 
@@ -102,7 +104,7 @@ def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:
 
 def _chosen(run: Job, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.DataFrame:
     generator = numpy_generator(run.config.seed, "reference/draw")
-    chosen = ingest.drawn_evenly(samples, recipe.even_over, recipe.most, generator)
+    chosen = drawn_evenly(samples, recipe.even_over, recipe.most, generator)
     return chosen.assign(split=SPLIT, label=0)
 
 

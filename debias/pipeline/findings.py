@@ -3,12 +3,17 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Shaped
 
-from debias.metrics import CROSS, Change, ComparisonReport, FairnessReport, Skill
-from debias.statistics.groupings import UNKNOWN
-from debias.types import BASELINE, SEEDS_NEEDED
+from debias.metrics import Change, ComparisonReport, FairnessReport, Skill
+from debias.pipeline.fairness import count_or_none
+from debias.statistics.dependence import association
+from debias.statistics.groupings import CROSS, UNKNOWN
+from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
 from debias.weighting.reach import reach, readings
+from debias.weighting.rule import crossed
 
 ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
 
@@ -171,3 +176,126 @@ def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:
         "another camera or framing rather than other people. Use a reference of the same kind of "
         "photograph, or set discriminator.style to 'matched' and compare."
     ]
+
+
+def situations(
+    faces: FaceStore, weights: Mapping[str, Mapping[str, Any]], below: int = 1
+) -> list[dict[str, Any]]:
+    """One entry per annotated attribute: rare groups, tie to the label, and what that means.
+
+    Args:
+        faces: The store; only its training faces are looked at.
+        weights: Figures of every arm's weights.
+        below: Counts from 1 to below this are withheld.
+    """
+    return [_of_attribute(faces, attribute, weights, below) for attribute in faces.attributes]
+
+
+def _of_attribute(
+    faces: FaceStore, attribute: str, weights: Mapping[str, Mapping[str, Any]], below: int
+) -> dict[str, Any]:
+    groups = crossed(faces, (attribute,))
+    known = groups != ""
+    labels = faces.labels(faces.rows("train"))
+    found = association(labels[known], groups[known]) if known.any() else None
+    entry: dict[str, Any] = {"attribute": attribute, "rare": [], "reached": None, "withheld": []}
+    entry |= {"cramers_v": None, "tied": False}
+    if found is None or not known.all():
+        return entry | {"kind": "partly_known"}
+    if found.nested:
+        return entry | {"kind": "label"}
+    rare = _rare(attribute, groups)
+    measured, reached = _reached(attribute, weights)
+    withheld = [] if reached is None else [name for name in rare if name not in measured]
+    label, group = found.rarest_cell
+    return entry | {
+        "rare": rare,
+        "reached": reached,
+        "cramers_v": _defined(found.cramers_v),
+        "rarest_cell": f"{faces.label}:{faces.classes[int(label)]}{CROSS}{attribute}:{group}",
+        "rarest_count": count_or_none(found.rarest_count, below),
+        "expected_count": found.expected_count,
+        "tied": found.tied,
+        "withheld": withheld,
+        "kind": _kind(rare, withheld, reached),
+    }
+
+
+def _kind(rare: list[str], withheld: list[str], reached: list[str] | None) -> str:
+    if not rare:
+        return "even"
+    if reached is None:
+        return "rare_unmeasured"
+    if set(rare) - set(withheld) - set(reached):
+        return "rare_missed"
+    return "rare_withheld" if withheld else "rare_reached"
+
+
+def _rare(attribute: str, groups: Shaped[np.ndarray, " n"]) -> list[str]:
+    """Groups with less than half of an even share."""
+    names, counts = np.unique(groups, return_counts=True)
+    few = counts < 0.5 * len(groups) / len(names)
+    return [f"{attribute}:{name}" for name in names[few]]
+
+
+def _reached(
+    attribute: str, weights: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[str], list[str] | None]:
+    """Groups that latent weights tell of, and those that they raise beyond chance.
+
+    A group whose numbers are withheld is in neither; the second is None without such weights.
+    """
+    latent = [figures for figures in weights.values() if figures["rule"] == "latent_rarity"]
+    if not latent:
+        return [], None
+    tables = tables_by_attribute(latent[0])
+    measured = [name for table in tables for name in table["group"]]
+    reached = [name for table in tables for name in reach(table).reached["group"]]
+    of_attribute = f"{attribute}:"
+    return (
+        [name for name in measured if name.startswith(of_attribute)],
+        [name for name in reached if name.startswith(of_attribute)],
+    )
+
+
+def sentence(entry: Mapping[str, Any]) -> str:
+    """What the situation means, and what to do; a group can be rare and tied to the label."""
+    if not entry["tied"]:
+        return _of_rarity(entry)
+    correlation = (
+        f"Correlation: the label goes with {entry['attribute']} (Cramér's V "
+        f"{entry['cramers_v']:.2f}). What is missing most is a combination, "
+        f"{entry['rarest_cell']} ({_few(entry['rarest_count'])}, {entry['expected_count']:.0f} "
+        "if they were independent). A correlation is not a rarity: use a reference set or annotate "
+        "some images, and do not expect latent rarity to find it."
+    )
+    return f"{_of_rarity(entry)} {correlation}" if entry["rare"] else correlation
+
+
+def _few(count: int | None) -> str:
+    return "a few images, number withheld" if count is None else f"{count} images"
+
+
+def _of_rarity(entry: Mapping[str, Any]) -> str:
+    attribute, rare = entry["attribute"], ", ".join(entry["rare"])
+    if entry["kind"] == "label":
+        return f"Groups of {attribute} say what the label says: neither rarity nor correlation."
+    if entry["kind"] == "partly_known":
+        return f"Who is rare cannot be told for {attribute}: not every training face is annotated."
+    if entry["kind"] == "even":
+        return f"Neither: no group of {attribute} is rare, and the label does not go with it."
+    if entry["kind"] == "rare_reached":
+        return f"Rarity: {rare} is rare and looks different enough for latent rarity to find it."
+    if entry["kind"] == "rare_missed":
+        known = (*entry["reached"], *entry["withheld"])
+        missed = ", ".join(group for group in entry["rare"] if group not in known)
+        return (
+            f"Rarity that latent weights miss: {missed} is rare, but the latent space does not set "
+            "it apart. Use a reference set, annotate some images, or bring embeddings that show it."
+        )
+    if entry["kind"] == "rare_withheld":
+        return (
+            f"Rarity: {rare} is rare. Whether latent rarity finds {', '.join(entry['withheld'])} "
+            "is not told, because the numbers of a few images are withheld."
+        )
+    return f"Rarity: {rare} is rare; no arm of this run measures whether latent rarity finds it."

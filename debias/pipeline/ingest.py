@@ -1,4 +1,4 @@
-"""``debias ingest``: from whatever a user points at to a store, and a page that accounts for it."""
+"""From a recipe to a store, and a page that accounts for it."""
 
 import json
 import shlex
@@ -12,28 +12,13 @@ from jaxtyping import UInt8
 
 from debias.ingesting.build import ACCOUNT, STAGE, ingest_faces
 from debias.ingesting.rules import FacesRecipe
-from debias.pipeline import source
 from debias.pipeline.foreseen import few_images
-from debias.pipeline.source import store_recipe
 from debias.report.ingest_page import write_ingest_page
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.tracking.progress import Progress
 
 PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request(source.Request):
-    """What was asked for, and where it goes.
-
-    Attributes:
-        out: Folder of the store; None for ``stores/NAME``.
-        retry: Read again what failed by bad luck.
-    """
-
-    out: Path | None = None
-    retry: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,15 +38,6 @@ class Ingest:
     notes: Sequence[str] = ()
 
 
-def ingest(request: Request, progress: Progress | None = None) -> Ingest:
-    """Make a store, or find it finished, and write its page.
-
-    Raises:
-        PipelineError: The recipe, the data or the folder cannot be used; nothing is half-written.
-    """
-    return make_store(store_recipe(request), request.out, progress, retry=request.retry)
-
-
 def make_store(
     recipe: FacesRecipe,
     out: Path | None = None,
@@ -69,7 +45,17 @@ def make_store(
     *,
     retry: bool = False,
 ) -> Ingest:
-    """The same, of a recipe; ``out`` and ``retry`` as in :class:`Request`."""
+    """Make a store, or find it finished, and write its page.
+
+    Args:
+        recipe: What to read, and how.
+        out: Folder of the store; None for ``stores/NAME``.
+        progress: Who watches.
+        retry: Read again what failed by bad luck.
+
+    Raises:
+        PipelineError: The recipe, the data or the folder cannot be used; nothing is half-written.
+    """
     folder = out or Path("stores") / recipe.name
     before = {path.name for path in sealed_in(folder / STAGE)}
     artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=retry)

@@ -15,8 +15,8 @@ from debias.auditing.rules import AuditRules
 from debias.datasets import DATASETS, Dataset, Population, SyntheticFaces
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity, compares
 from debias.errors import ConfigError
-from debias.ingesting import Filters
 from debias.ingesting.rules import FacesRecipe
+from debias.ingesting.selection import Filters
 from debias.metrics import Rules
 from debias.models import (
     CLASSIFIERS,

@@ -17,8 +17,8 @@ import yaml
 
 from debias.datasets.recognition import known_groups, plain_name, recognised
 from debias.errors import ConfigError, DataError, StorageError
-from debias.ingesting.columns import coded
 from debias.ingesting.decoded import list_recipe
+from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import (
     BUILT_IN,

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from debias.ingesting.choosing import labelled
+from debias.ingesting.build import labelled
 from debias.ingesting.decoded import list_recipe
 from debias.pipeline.finished import AUDIT, REPORT, make_room
 from debias.pipeline.recipe import RunConfig, SpaceRecipe

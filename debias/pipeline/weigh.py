@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64, Int64, Shaped
 from debias.density import Points
 from debias.density.principal import PrincipalComponents
 from debias.errors import ConfigError, DataError, StorageError, WeightError
-from debias.metrics import association
+from debias.statistics.dependence import association
 from debias.statistics.groupings import UNKNOWN
 from debias.storage.embeddings import ID_COLUMNS, TABLES, EmbeddingTable, read_embeddings
 from debias.storage.files import replace_file
@@ -293,7 +293,7 @@ def _write(path: Path, save: Callable[[Path], object]) -> None:
 
 
 def _drawn(latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | None) -> bytes:
-    from debias.report.charts.weighing import Weighed, picture
+    from debias.report.charts.curves import Weighed, picture
 
     every = weights.weight
     size = len(every)

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias import metrics
 from debias.errors import WeightError
+from debias.pipeline.fairness import small_training_groups, without
 from debias.pipeline.history import named
 from debias.pipeline.step import Run
 from debias.pipeline.targets import Inputs, score_of
 from debias.pipeline.values import load_weights, save_weights
-from debias.pipeline.withholding import small_training_groups, without
 from debias.plugins import dump
 from debias.seeding import stream_seed
+from debias.statistics.groupings import CROSS
 from debias.storage.artifacts import Artifact, load_faces
 from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
@@ -129,7 +129,7 @@ def _figures(run: Run, faces: FaceStore, weights: SamplingWeights) -> dict[str, 
     figures |= {"dropped_dimensions": [], "share_by_group": {}, "auc_by_group": {}}
     columns = {str(name): str(name) + ":" + values for name, values in faces.groups(rows).items()}
     if len(columns) > 1:
-        columns[metrics.CROSS.join(columns)] = _cells(faces)
+        columns[CROSS.join(columns)] = _cells(faces)
     for column in columns.values():
         groups = column.to_numpy(dtype=str)
         seed = stream_seed(run.config.seed, "weights/random")
@@ -144,7 +144,7 @@ def _figures(run: Run, faces: FaceStore, weights: SamplingWeights) -> dict[str, 
 
 def _cells(faces: FaceStore) -> "pd.Series[str]":
     groups = faces.groups(faces.rows("train"))
-    return groups.apply(lambda column: column.name + ":" + column).agg(metrics.CROSS.join, axis=1)
+    return groups.apply(lambda column: column.name + ":" + column).agg(CROSS.join, axis=1)
 
 
 def _publish(run: Run, faces: FaceStore, artifact: Artifact, arm: str, tracker: Tracker) -> None:

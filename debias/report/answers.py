@@ -8,7 +8,8 @@ from debias.report import fairness_view
 from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.banners import arm_notes, banners
 from debias.report.board import View
-from debias.report.fairness_charts import MEASURES_OF_A_RUN, chart_names, run_change_names
+from debias.report.charts.style import chart_names
+from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
 from debias.report.opening import learned
 from debias.report.readings import opened
 from debias.report.words import arm_name

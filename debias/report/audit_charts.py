@@ -1,19 +1,36 @@
 """The charts of an audit, by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from debias.report.charts.audit_comparison_charts import distance, shares_of_regions
-from debias.report.charts.audit_group_charts import group_rarity, group_shares
-from debias.report.charts.audit_space_charts import clusters, coverage, directions
-from debias.report.charts.maps import maps
-from debias.report.charts.style import WIDTH, svg
-from debias.report.pictures_of_audits import AuditPictures
+from debias.report.audit_findings import UNJUDGED, every_row, short_name, why_no_number
+from debias.report.charts import rows as chart
+from debias.report.charts.maps import Cells, coverage, map_names, maps
+from debias.report.charts.rows import HOLLOW, NOWHERE, Axis, Key, Look, Mark, Rows, Rule, rows_chart
+from debias.report.charts.style import (
+    ARM_STYLES,
+    GROUPS_DRAWN,
+    PANELS_DRAWN,
+    TOO_SMALL,
+    Drawing,
+    drawn,
+    there,
+)
+from debias.report.panels import Panel, Row, panels
+from debias.report.pictures import AuditMap, AuditPictures
+from debias.report.words import is_number, number
 
 Document = Mapping[str, Any]
-Drawing = tuple[Callable[[Figure], None], float]
+REGIONS_DRAWN = 12
+ROWS_DRAWN = 24
+SHARE = Axis(label="share of the images", limits=(0, None))
+UNJUDGED_LOOK = Look("in no verdict", TOO_SMALL, filled=False)
+VERDICTS = {
+    "below": Look("below its declared share", *ARM_STYLES[1]),
+    "above": Look("above it", *ARM_STYLES[2]),
+    "cannot_tell": Look("cannot tell", filled=False),
+    None: Look("no share declared"),
+}
 
 
 def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, bytes]:
@@ -30,23 +47,194 @@ def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, byte
         ``map_annotation`` of the first annotation, the same followed by ``_<name>`` of the others.
         What has nothing to show is left out. The same input gives the same bytes.
     """
-    drawn = {
-        name: svg(draw, WIDTH, height) for name, (draw, height) in audit_drawings(document).items()
-    }
-    return drawn | maps(document, pictures.map)
+    return drawn(audit_drawings(document)) | map_figures(document, pictures.map)
+
+
+def map_figures(document: Document, found: AuditMap | None) -> dict[str, bytes]:
+    """The map once for each question; without a map, nothing."""
+    if found is None or not len(found.xy):
+        return {}
+    stated = {row["group"]: row["count"] for row in every_row(document)}
+    values = {name: found.countable(name, stated) for name in map_names(found)}
+    return maps(found, [row["number"] for row in document["clusters"]], values)
 
 
 def audit_drawings(document: Document) -> dict[str, Drawing]:
     """What :func:`audit_figures` draws beside the maps, not drawn yet."""
-    drawings: dict[str, Drawing | None] = {
-        "reference_distance": distance(document["reference"]),
-        "reference_regions": shares_of_regions(document["reference"], "in the reference"),
-        "drift_distance": distance(document["drift"]),
-        "drift_regions": shares_of_regions(document["drift"], "in the earlier version"),
-        "group_shares": group_shares(document),
-        "group_rarity": group_rarity(document),
-        "directions": directions(document),
-        "coverage": coverage(document),
-        "clusters": clusters(document),
-    }
-    return {name: drawing for name, drawing in drawings.items() if drawing is not None}
+    cells = document["coverage"]
+    return there(
+        {
+            "reference_distance": distance(document["reference"]),
+            "reference_regions": shares_of_regions(document["reference"], "in the reference"),
+            "drift_distance": distance(document["drift"]),
+            "drift_regions": shares_of_regions(document["drift"], "in the earlier version"),
+            "group_shares": group_shares(document),
+            "group_rarity": group_rarity(document),
+            "directions": directions(document),
+            "coverage": coverage(_cells(cells)) if cells["shares"] else None,
+            "clusters": clusters(document),
+        }
+    )
+
+
+def distance(comparison: Row | None) -> Drawing | None:
+    """The distance of two sets on top of what chance alone gives."""
+    if comparison is None:
+        return None
+    low, middle, high = comparison["null"] or (None, None, None)
+    told_apart = comparison["verdict"] == "told_apart"
+    style = ARM_STYLES[1 if told_apart else 0]
+    mark = Mark(
+        value=comparison["distance"],
+        band=(low, high),
+        stroke=middle,
+        look=Look("the two sets compared", *style, filled=told_apart),
+    )
+    axis = Axis(label="distance between the two sets", ticks=None, limits=(0, None))
+    key = Key(band="what chance alone gives")
+    return rows_chart([Rows(rows=[chart.Row(label="", marks=[mark])])], [axis], key, row=0.5)
+
+
+def shares_of_regions(comparison: Row | None, there: str) -> Drawing | None:
+    """Share of each region here and there, what falls short first.
+
+    Args:
+        comparison: Part ``reference`` or ``drift`` of an audit document.
+        there: Where the other share was counted, for the key.
+    """
+    rows = [] if comparison is None else comparison["regions"][:REGIONS_DRAWN]
+    shown = [
+        chart.Row(
+            label=f"region {row['number']}",
+            marks=[_region_share(row, "", "here"), _region_share(row, "reference_", there)],
+            note=_missing(row),
+        )
+        for row in rows
+    ]
+    return rows_chart([Rows(rows=shown)], [SHARE], row=0.36)
+
+
+def _region_share(row: Row, side: str, where: str) -> Mark:
+    colour, mark = ARM_STYLES[1 if side else 0]
+    look = Look(where, colour, mark) if row["found"] else Look("nothing found", TOO_SMALL, mark)
+    ends = row[f"{side or 'share_'}low"], row[f"{side or 'share_'}high"]
+    return Mark(value=row[f"{side}share"], interval=ends, look=look)
+
+
+def _missing(row: Row) -> str:
+    if not row["found"] or not is_number(row["missing"]) or row["missing"] <= 0:
+        return ""
+    return f"{number(row['missing'], 'count')} missing"
+
+
+def _drawn_panels(document: Document) -> list[Panel]:
+    return panels(every_row(document), lambda _: (), GROUPS_DRAWN, PANELS_DRAWN)
+
+
+def group_shares(document: Document) -> Drawing | None:
+    """Share of each group with its interval, beside the share it was declared to have."""
+    blocks = [
+        Rows(title=panel.title, rows=[_group_share(row) for row in panel.rows])
+        for panel in _drawn_panels(document)
+    ]
+    return rows_chart(blocks, [SHARE], Key(stroke="declared share"), row=0.27)
+
+
+def _group_share(row: Row) -> chart.Row:
+    unjudged = row["state"] in UNJUDGED
+    mark = Mark(
+        value=row["share"],
+        interval=(row["low"], row["high"]),
+        stroke=row["declared"],
+        look=UNJUDGED_LOOK if unjudged else VERDICTS.get(row["verdict"], VERDICTS[None]),
+    )
+    return chart.Row(label=short_name(row), marks=[mark], note=_size(row))
+
+
+def _size(row: Row) -> str:
+    if not is_number(row["count"]):
+        return why_no_number(row)
+    small = {"too_small": ", too small", "unknown": ", in no verdict"}.get(row["state"], "")
+    return f"n = {number(row['count'], 'count')}{small}"
+
+
+def group_rarity(document: Document) -> Drawing | None:
+    """How well rarity finds each group, and what the weights do to its share."""
+    found = _drawn_panels(document)
+    if not any(is_number(row["auc"]) for panel in found for row in panel.rows):
+        return None
+    blocks = [Rows(title=panel.title, rows=[*map(_group_rarity, panel.rows)]) for panel in found]
+    chance = Rule(0.5, "no rarer than others", style="--")
+    rarity = Axis(label="area under the curve", ticks=None, rules=[chance])
+    weight = Axis(label="share of the images and of the weight", limits=(0, None))
+    key = Key(before=HOLLOW._replace(label="share of the images"))
+    return rows_chart(blocks, [rarity, weight], key)
+
+
+def _group_rarity(row: Row) -> chart.Row:
+    judged = row["state"] not in UNJUDGED
+    colour = ARM_STYLES[0][0] if judged else TOO_SMALL
+    both = is_number(row["share"]) and is_number(row["weight_share"])
+    rarity = Mark(
+        value=row["auc"],
+        interval=(row["auc_low"], row["auc_high"]),
+        look=Look("rarity of the group", colour, filled=judged),
+    )
+    weight = Mark(
+        value=row["weight_share"] if both else None,
+        before=row["share"] if both else None,
+        look=Look("share of the weight", colour, "s"),
+    )
+    note = "" if is_number(row["auc"]) else why_no_number(row)
+    return chart.Row(label=short_name(row), marks=[rarity], right=[weight], note=note)
+
+
+def directions(document: Document) -> Drawing | None:
+    """Share of the images in the lower half of each direction, in the order of the document."""
+    rows = [
+        chart.Row(
+            label=f"direction {row['number']}",
+            marks=[Mark(value=row["low_share"], band=(0.5, row["low_share"]))],
+            note=f"{number(row['variance_share'], 'percent')} of the variation",
+        )
+        for row in document["directions"]
+        if is_number(row["low_share"])
+    ]
+    axis = Axis(
+        label="share of the images in the lower half of its range",
+        rules=[Rule(0.5, style="--")],
+        limits=(0, 1),
+    )
+    return rows_chart([Rows(rows=rows[:ROWS_DRAWN])], [axis])
+
+
+def clusters(document: Document) -> Drawing | None:
+    """Share of each cluster with its interval, smallest first."""
+    rows = [
+        chart.Row(
+            label=f"cluster {row['number']}",
+            marks=[
+                Mark(
+                    value=row["share"],
+                    interval=(row["low"], row["high"]),
+                    look=Look("share, with its interval"),
+                )
+            ],
+            note=f"density {number(row['density'], 'times')}",
+        )
+        for row in document["clusters"]
+        if is_number(row["share"])
+    ]
+    even = [Rule(1 / len(rows), "all clusters equally large")] if rows else []
+    axis = Axis(label=SHARE.label, limits=(0, None), rules=even)
+    return rows_chart([Rows(rows=rows[:ROWS_DRAWN])], [axis])
+
+
+def _cells(found: Document) -> Cells:
+    bell = found["bell"]
+    return Cells(
+        shares=found["shares"],
+        cells=found["cells"],
+        effective=Mark(value=found["effective_cells"], band=bell["effective_cells"] or NOWHERE),
+        densest=Mark(value=found["densest_tenth"], band=bell["densest_tenth"] or NOWHERE),
+    )

@@ -1,33 +1,67 @@
 """The page about an audit: who is missing, how sure that is, and what to collect."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from debias.report import audit_space_view, audit_view, facts
-from debias.report.audit_captions import CAPTIONS
+from debias.report import audit_findings as findings
+from debias.report import blocks as b
+from debias.report.audit_blocks import (
+    SHOW_FACES,
+    WORDS,
+    Audit,
+    Blocks,
+    Document,
+    numbers,
+)
 from debias.report.audit_charts import audit_figures
-from debias.report.audit_comparison_view import comparison
-from debias.report.audit_faces import lacks_faces, sheet
-from debias.report.audit_groups_view import group_tables, what_is_known
-from debias.report.board import View
-from debias.report.charts.maps import map_names
-from debias.report.charts.style import GROUPS_DRAWN
-from debias.report.html import embedded, fill, put
-from debias.report.ingest_view import shown
-from debias.report.pictures_of_audits import AuditPictures
-from debias.report.readings import source_name
-from debias.report.words import day, plain_value, words
+from debias.report.audit_findings import every_row, opening
+from debias.report.audit_sets import drift, groups, reference
+from debias.report.audit_space import (
+    anomalies,
+    clusters,
+    coverage,
+    directions,
+    extremes,
+    model,
+    regions,
+    the_map,
+)
+from debias.report.blocks import said, table
+from debias.report.facts import how_described, representation_facts
+from debias.report.html import put, render
+from debias.report.pictures import AuditPictures
+from debias.report.words import (
+    amount,
+    day,
+    is_number,
+    number,
+    plain_value,
+    shown,
+    words,
+)
 
-Document = Mapping[str, Any]
+# What a verdict is about, and the section of the page that tells more.
+KINDS = {
+    "fidelity": ("The model", "how"),
+    "who": ("Who is there", "groups"),
+    "undeclared": ("Who is missing", "reference"),
+    "shortfall": ("Against the reference", "reference"),
+    "group": ("Annotated groups", "groups"),
+    "thin": ("Thin regions", "regions"),
+    "drift": ("Since the earlier version", "drift"),
+    "coverage": ("Coverage", "coverage"),
+    "caution": ("Caution", "limits"),
+    "nothing": ("No finding", "limits"),
+}
+CALM = ("nothing", "coverage", "who", "undeclared")
+FIRST_SCREEN = 55  # words of the findings above the picture
 
 
 def write_audit_page(document: Document, pictures: AuditPictures, path: Path) -> dict[str, bytes]:
     """Write the page about an audit, or leave what was there untouched.
 
     Every number and sentence is printed as the document states it; nothing is computed again.
-    ``None`` in the place of a number is undefined or withheld, shares are in [0, 1].
 
     Args:
         document: An audit document, plain values only. ``reference``, ``drift``, ``groups``,
@@ -43,86 +77,215 @@ def write_audit_page(document: Document, pictures: AuditPictures, path: Path) ->
         OSError: The folder cannot be written.
     """
     drawn = audit_figures(document, pictures)
-    put(path, _filled(document, pictures, drawn))
+    put(path, render(page(document, pictures, drawn)))
     return drawn
 
 
 def render_audit(document: Document, pictures: AuditPictures) -> str:
     """The page about an audit as text."""
-    return _filled(document, pictures, audit_figures(document, pictures))
+    return render(page(document, pictures, audit_figures(document, pictures)))
 
 
-def _filled(document: Document, pictures: AuditPictures, drawn: Mapping[str, bytes]) -> str:
-    return fill("audit.html", {**_view(document, pictures), "charts": embedded(drawn)})
+def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes]) -> b.Page:
+    """What the page says, from top to bottom."""
+    audit, name, data = Audit(document, pictures, charts), document["name"], document["data"]
+    sections: Sequence[tuple[str, str, str, Callable[[Audit], Blocks]]] = (
+        ("collect", "What to collect", "What should you collect?", _collect),
+        ("how", "The model", "How this page sees your images", _how_seen),
+        ("reference", "Against the reference", "Who is missing beside the reference?", reference),
+        ("drift", "Since before", "What has changed since the earlier version?", drift),
+        ("groups", "Annotated groups", "What do the annotations say?", groups),
+        ("regions", "Thin regions", "Where is the collection thin?", regions),
+        ("directions", "Directions", "In which directions is it lopsided?", directions),
+        ("coverage", "Coverage", "How evenly is the landscape filled?", coverage),
+        ("map", "Map", "The whole collection on one map", the_map),
+        ("clusters", "Clusters", "Cluster by cluster, smallest first", clusters),
+        ("extremes", "Rarest, commonest", "The least and the most represented", extremes),
+        ("model", "What the model draws", "What the model draws", model),
+        ("anomalies", "Oddest", "Which images does the model explain worst?", anomalies),
+        ("limits", "Limits", "What this audit cannot see", _limits),
+        ("read", "How to read it", "How to read it", _how_to_read),
+        ("provenance", "Provenance", "Provenance", _provenance),
+    )
+    made, side = day(document["created"]), data["image_size"]
+    images = amount(data["images"], "image")
+    return b.Page(
+        title=f"{shown(name)}: who is missing from this collection?",
+        kicker=f"{shown(name)} · {images} · read as {data['name']} · {made}",
+        heading="Who is missing from this collection?",
+        opening=tuple(_opening(audit)),
+        sections=[b.Section(at, title, tuple(of(audit)), nav) for at, nav, title, of in sections],
+        footer=f"Made by debias {document['version']}, {made}, audit schema {document['schema']}. "
+        "This page measures what one collection of images holds. It says nothing about the people "
+        "on them. Of people who never came in, a collection can tell only beside a reference.",
+        crisp=is_number(side) and side < 40,
+    )
 
 
-def _view(document: Document, pictures: AuditPictures) -> View:
-    return {
-        "document": document,
-        "name": shown(document["name"]),
-        "created": day(document["created"]),
-        "captions": CAPTIONS,
-        "opening": audit_view.opening,
-        **_findings(document, pictures),
-        **_sections(document, pictures),
-        **_space(document, pictures),
-        "provenance": audit_view.provenance(document),
-        "representation_facts": facts.representation_facts(document["representation"]),
-        "configuration": json.dumps(
-            document["run"]["config"], indent=2, ensure_ascii=False, default=plain_value
-        ),
-    }
+def _opening(audit: Audit) -> Blocks:
+    """Who is missing in a few words and one picture; then every finding, the worst first."""
+    verdicts = audit.document["verdicts"]
+    if not verdicts:
+        yield b.Card((b.Sentence("This audit states no finding."),), "calm")
+    ahead = _ahead(verdicts)
+    for found in verdicts[:ahead]:
+        yield _finding(found, b.Sentence(b.Strong(opening(found["sentence"])[0])))
+    yield from _shares_chart(audit)
+    for place, found in enumerate(verdicts):
+        first, rest = opening(found["sentence"])
+        head = (b.Sentence(b.Strong(first)),) if place >= ahead else ()
+        blocks = *head, *((b.Sentence(rest),) if rest else ()), *findings.action(found)
+        if blocks:
+            yield _finding(found, *blocks)
+    if not audit.has_pictures:
+        yield b.Sentence(said(SHOW_FACES), "note")
+    yield b.Numbers(tuple(_headline(audit.document)))
 
 
-def _findings(document: Document, pictures: AuditPictures) -> View:
-    verdicts = audit_view.verdicts(document)
-    first = audit_view.first(verdicts)
-    return {
-        "verdicts": verdicts[:first],
-        "more_verdicts": verdicts[first:],
-        "doubt": audit_view.doubt(document),
-        "unnamed": audit_view.unnamed(document),
-        "no_faces": not (pictures.faces or pictures.pages),
-        "figures": audit_view.headline_figures(document),
-        "collect": [_with_faces(part, pictures) for part in audit_view.collect(document)],
-        "nothing_to_collect": audit_view.why_nothing_to_collect(document),
-        "how_seen": audit_view.how_seen(document),
-    }
+def _ahead(verdicts: Sequence[Document]) -> int:
+    """How many findings stand above the picture: the first few, to that of who is missing."""
+    length = 0
+    for place, found in enumerate(verdicts):
+        length += len(opening(found["sentence"])[0].split())
+        if place and length > FIRST_SCREEN:
+            return place
+        if found["kind"] not in ("fidelity", "who"):
+            return place + 1
+    return len(verdicts)
 
 
-def _with_faces(part: View, pictures: AuditPictures) -> View:
-    rows = [{**row, "faces": sheet(row["ids"], pictures, most=6)} for row in part["rows"]]
-    return {**part, "rows": rows, "lacking": lacks_faces(row["faces"] for row in rows)}
+def _finding(found: Document, *blocks: b.Block) -> b.Card:
+    title, section = KINDS.get(found["kind"], ("Finding", "limits"))
+    about = b.Sentence(b.Link(title, f"#{section}"), "note")
+    return b.Card((about, *blocks), "calm" if found["kind"] in CALM else "caution")
 
 
-def _sections(document: Document, pictures: AuditPictures) -> View:
-    return {
-        "reference": comparison(document, "reference", pictures),
-        "drift": comparison(document, "drift", pictures),
-        "groups": group_tables(document),
-        "known": what_is_known(document),
-        "groups_drawn": GROUPS_DRAWN,
-        "said_by": source_name(document["groups"]["source"]) if document["groups"] else "",
-        "map_names": {words(name): drawn for name, drawn in map_names(pictures.map).items()},
-    }
+def _shares_chart(audit: Audit) -> Blocks:
+    declared = any(is_number(row["declared"]) for row in every_row(audit.document))
+    caption = "declared_shares" if declared else "group_shares"
+    yield from audit.chart("group_shares", caption)
 
 
-def _space(document: Document, pictures: AuditPictures) -> View:
-    directions = audit_space_view.directions(document, pictures)
-    clusters = audit_space_view.clusters(document, pictures)
-    extremes = audit_space_view.extremes(document, pictures)
-    pages = audit_space_view.latent_pages(document, pictures)
-    return {
-        "regions": audit_space_view.regions(document, pictures),
-        "directions": directions,
-        "clusters": clusters,
-        "extremes": extremes,
-        "latent_pages": pages,
-        "anomalies": audit_space_view.anomalies(document, pictures),
-        "lacking": {
-            "directions": lacks_faces(row["low"] for row in directions),
-            "clusters": lacks_faces(row["typical"] for row in clusters),
-            "extremes": lacks_faces(extremes.values()),
-            "latent_pages": not all(page["strips"] or page["block"] for page in pages),
-        },
-    }
+def _headline(document: Document) -> Iterator[b.Number]:
+    """Up to three large numbers: images, thin regions, images to collect."""
+    regions, reference = document["regions"], document["reference"]
+    yield b.Number("images audited", b.Value(document["data"]["images"], "count"))
+    thin = b.Value(sum(row["found"] for row in regions["list"]), "count")
+    looked = said("of {looked_at:count} looked at", regions)
+    if regions["verdict"] == "too_few":
+        thin, looked = b.Value(None, "count", "too few images to look"), ""
+    yield b.Number("thin regions found", thin, (looked,))
+    if reference is not None:
+        missing = b.Value(reference["missing_total"], "count", "not estimated")
+        yield b.Number("images to collect", missing, ("to look like the reference",))
+
+
+def _collect(audit: Audit) -> Blocks:
+    parts = findings.collect(audit.document)
+    if not parts:
+        yield b.Sentence(findings.why_nothing_to_collect(audit.document))
+        return
+    for title, rows in parts.items():
+        yield b.Heading(title)
+        reference = audit.document["reference"] if rows[0]["link"] != "groups" else None
+        yield from audit.doubt() if reference else ()
+        yield b.Grid(tuple((b.Card(tuple(_wanted(audit, one))),) for one in rows), "15.5rem")
+        yield from audit.hint([one for row in rows for one in row["ids"]])
+        if reference and is_number(reference["missing_total"]) and len(rows) > 1:
+            text = (
+                "To fill all of them at once takes {missing_total:count} images: whatever is added "
+                "to one thins out the others."
+            )
+            yield b.Sentence(said(text, reference))
+    text = (
+        "Each large number stands for itself: it is what one kind of image or one group lacks "
+        "while the others stay as they are. The range behind a number is its interval."
+    )
+    yield b.Sentence(text, "note")
+
+
+def _wanted(audit: Audit, row: Document) -> Blocks:
+    yield numbers(row, ("more", "{missing:count}", "{low..high:count|}"))
+    together = ""
+    if is_number(row["together"]) and row["together"] > row["missing"]:
+        together = ", or {together:count} where all are filled at once"
+    yield b.Sentence(said(f"{{who}}{together}. {{why}}", row, why=b.Link("Why", f"#{row['link']}")))
+    yield from audit.shot(row["ids"], "", "collect", most=6)
+
+
+def _how_seen(audit: Audit) -> Blocks:
+    """How the images came to be points in a space, for somebody who never heard of one."""
+    facts, fidelity = audit.document["representation"], audit.document.get("fidelity")
+    yield b.Sentence(how_described(facts))
+    text = (
+        "Each image is described by {latent_dim:count} numbers, of which {active_units:count} "
+        "carry information. Images that look alike have similar numbers, so the collection is like "
+        "a landscape: where many images lie close together it is crowded, where few lie it is "
+        "thin. This page asks where it is thin, and what would fill the gaps."
+    )
+    yield b.Sentence(said(text, facts))
+    if fidelity is not None:
+        yield b.Sentence(fidelity["sentence"])
+    alike = "is what changes pixels most: light, background and framing as much as people"
+    if facts["name"] in ("embeddings", "encoder"):
+        alike = (
+            "was decided elsewhere, where the description was made: it may be people, but also "
+            "light, background or framing"
+        )
+    look = "Only a look at the pictures tells which of these it is."
+    yield b.Sentence(f"What counts as alike {alike}. {look}")
+
+
+def _limits(audit: Audit) -> Blocks:
+    none = "No limit was stated. There always are some: this audit sees looks, not people."
+    yield b.Points(tuple(audit.document["limits"]) or (none,))
+
+
+def _how_to_read(_: Audit) -> Blocks:
+    yield b.Facts(tuple(WORDS["glossary"].items()))
+
+
+def _provenance(audit: Audit) -> Blocks:
+    document, run = audit.document, audit.document["run"]
+    yield b.Facts(tuple(_origin(document)))
+    text = (
+        "Beside this page, `audit.json` holds the same numbers, unrounded, and `images.parquet` "
+        "the region, the cluster, the rarity and the weight of every image."
+    )
+    yield b.Sentence(said(text), "note")
+    aside = document["data"]["set_aside"]
+    if aside["count"]:
+        reasons = table(aside["reasons"], {"reason": "{reason}", "images": "{count:count}"})
+        text = "Every one of them is named in {file}, which stays on this machine."
+        blocks = reasons, b.Sentence(said(text, file=b.Code(aside["list"])), "note")
+        title = f"{amount(aside['count'], 'image')} set aside"
+        yield b.Fold(title, blocks, "not part of any number here")
+    if figures := representation_facts(document["representation"]):
+        facts = tuple((label, b.Value(value, kind)) for label, value, kind in figures)
+        yield b.Fold("Figures of the model", (b.Facts(facts),))
+    if run["seconds"]:
+        spent = tuple(
+            (words(one), b.Value(time, "seconds")) for one, time in run["seconds"].items()
+        )
+        yield b.Fold("Time by stage", (b.Facts(spent),))
+    settings = json.dumps(run["config"], indent=2, ensure_ascii=False, default=plain_value)
+    yield b.Fold("Configuration", (b.Preformatted(settings),))
+
+
+def _origin(document: Document) -> Iterator[tuple[str, str]]:
+    """Where the images came from and how they were audited."""
+    data, run, facts = document["data"], document["run"], document["representation"]
+    splits = ", ".join(f"{number(n, 'count')} {split}" for split, n in data["splits"].items())
+    spent = sum(value for value in run["seconds"].values() if is_number(value))
+    made = "trained on these images" if facts["trained"] else "not trained on these images"
+    yield "Read as", shown(data["name"])
+    yield "Place", shown(data["place"], 400)
+    yield "Images", splits or number(data["images"], "count")
+    yield "Attributes", ", ".join(map(shown, data["attributes"])) or "none named"
+    yield "Annotation", data["annotation"] if data["attributes"] else "not used"
+    yield "Pixels", f"{number(data['image_size'], 'count')} a side"
+    yield "Described by", f"{shown(facts['name'])}, {made}"
+    yield "Machine", shown(run["device"])
+    yield "Time", number(spent, "seconds") if run["seconds"] else "not recorded"
+    yield "Folder", shown(run["folder"], 400)
+    yield "MLflow", shown(run["mlflow"], 400) if run["mlflow"] else "not recorded"

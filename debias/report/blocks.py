@@ -5,10 +5,11 @@ A page file turns its document into a :class:`Page`, read from top to bottom; :m
 each of the three makes it safe on its way out.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from debias.report.words import UNDEFINED, is_number, number
 
@@ -24,7 +25,7 @@ class Value:
         faint: Printed in grey: it takes no part in any verdict.
     """
 
-    value: float | None
+    value: int | float | None
     kind: str = "plain"
     missing: str = UNDEFINED
     faint: bool = False
@@ -95,7 +96,9 @@ def joined(texts: Iterable[Text], between: str = " ") -> Text:
     return tuple(found)
 
 
-def between(low: float | None, high: float | None, kind: str, missing: str = UNDEFINED) -> Text:
+def between(
+    low: int | float | None, high: int | float | None, kind: str, missing: str = UNDEFINED
+) -> Text:
     """An interval."""
     ends = Value(low, kind, missing), Value(high, kind, missing)
     return (
@@ -219,6 +222,75 @@ class Table:
     look: str = "facts"
 
 
+TOKEN = re.compile(
+    r"`(?P<code>[^`]+)`|(?P<strong>What to do:)"
+    r"|\{(?P<name>\w+)(\.\.(?P<end>\w+))?(:(?P<kind>\w+))?(\|(?P<why>[^}]*))?\}"
+)
+
+
+def said(
+    template: str, row: Mapping[str, Any] | None = None, otherwise: str = UNDEFINED, **more: object
+) -> Text:
+    """A sentence of ours with what a document says in it.
+
+    Args:
+        template: ```code```, ``{name}`` for a text, ``{name:kind}`` for a number and
+            ``{low..high:kind}`` for an interval; ``|why`` at the end: what stands in its place.
+        row: Where the names are looked up.
+        otherwise: What stands in the place of a number that says nothing of its own.
+        more: Other names.
+    """
+    values, place = {**(row or {}), **more}, 0
+    parts: list[Piece] = []
+    for found in TOKEN.finditer(template):
+        parts += [template[place : found.start()], *_filled(found.groupdict(), values, otherwise)]
+        place = found.end()
+    return pieces((*parts, template[place:]))
+
+
+def _filled(
+    token: Mapping[str, str | None], values: Mapping[str, Any], why: str
+) -> tuple[Piece, ...]:
+    if token["code"]:
+        return (Code(token["code"]),)
+    if token["strong"]:
+        return (Strong(token["strong"]),)
+    value = values[token["name"] or ""]
+    why = why if token["why"] is None else token["why"]
+    if token["end"]:
+        value = between(value, values[token["end"]], token["kind"] or "plain", why)
+    elif token["kind"]:
+        value = Value(value, token["kind"], why)
+    return () if value == Value(None, token["kind"] or "plain", "") else pieces(value)
+
+
+# What stands in a column: a template, one more for the small print below, or what makes a cell.
+Column: TypeAlias = str | tuple[str, str] | Callable[[Any], Cell | Text]
+
+
+def table(
+    rows: Iterable[Any],
+    columns: Mapping[str, Column],
+    why: Callable[[Any], str] | None = None,
+    tone: Callable[[Any], str] | None = None,
+    **parts: Any,  # noqa: ANN401 (the fields of a table)
+) -> Table:
+    """A table of rows of a document: headings, each with the template of its cells."""
+
+    def cell(column: Column, row: Any) -> Cell | Text:  # noqa: ANN401 (a row of the document)
+        missing = why(row) if why else UNDEFINED
+        if callable(column):
+            return column(row)
+        text, note = (column, "") if isinstance(column, str) else column
+        return Cell(said(text, row, missing), said(note, row, ""))
+
+    filled = (
+        Row(tuple(cell(column, row) for column in columns.values()), tone(row) if tone else "")
+        for row in rows
+    )
+    return Table(tuple(columns), tuple(filled), **parts)
+
+
 def cells(row: Row) -> tuple[Cell, ...]:
     """The cells of a row, those without a note too."""
     return tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row.cells)
@@ -244,7 +316,8 @@ class Faces:
 
     Attributes:
         images: Addresses, as :func:`debias.report.pictures.webp` makes them.
-        label: Above them.
+        label: Above them all.
+        labels: Above each of them.
         caption: Below them, in small print.
         width: Most that they may take, as in CSS.
     """
@@ -254,6 +327,7 @@ class Faces:
     label: str = ""
     caption: Text = ""
     width: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from typing import Any
 from debias.report import comparison_page as comparison_view
 from debias.report import fairness_view, tables
 from debias.report.board import View
+from debias.report.charts.style import MEASURES_DRAWN, chart_names
 from debias.report.fairness_charts import (
-    MEASURES_DRAWN,
-    chart_names,
     compared_metrics,
     comparison_figures,
     fairness_figures,

@@ -79,4 +79,4 @@ def _printable(value: object) -> object:
     """Clean all text on its way out, and never print None."""
     if value is None or (isinstance(value, float) and not is_number(value)):
         return "undefined"
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return value if isinstance(value, Markup) else clean(str(value))

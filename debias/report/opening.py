@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from debias.metrics.rates import RATES
 from debias.report.arms import arms_of, comparisons_of, fairness_of
 from debias.report.panels import UNJUDGED, Row
 from debias.report.readings import is_worse_high
@@ -18,12 +19,7 @@ Document = Mapping[str, Any]
 
 LONGER = 4  # times as many epochs for a classifier that learned nothing
 _OPEN = "cannot tell"
-# Of one group and one measure: what is counted of what, and what they are called.
-_SPOKEN = {
-    "accuracy": ("{group}", "are answered rightly"),
-    "true_positive_rate": ("{group} that are “{positive}”", "are called so"),
-    "false_positive_rate": ("{group} that are “{negative}”", "are called “{positive}”"),
-}
+_SPOKEN = {name: rate.said for name, rate in RATES.items() if rate.said}
 
 
 def opening(document: Document) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN, Label
+from debias.report.charts.rows import Label
+from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
 from debias.report.readings import is_neutral, is_worse_high
 from debias.report.words import attribute_name, group_name, is_number
 
@@ -69,11 +70,6 @@ def label(row: Row) -> Label:
     if "other" not in row:
         return one
     return one, f"minus {group_name(row['attribute'], row['other'])}"
-
-
-def height(found: Sequence[Panel], row: float) -> float:
-    """Inches of a chart with these panels, given the inches of a row."""
-    return 0.95 + sum(0.38 + row * len(panel.rows) for panel in found)
 
 
 def of(document: Mapping[str, Any], part: str, metric: str) -> list[Row]:

@@ -3,26 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from debias.metrics.rates import RATES, rate_of
 from debias.report.words import is_number, number, reading_name, words
 
 Row = Mapping[str, Any]
 SMALL = ", too small"
 
-_MEANINGS = {
-    "accuracy": "share of the images that are classified correctly",
-    "true_positive_rate": "share of the images of {} that are recognised as such",
-    "false_positive_rate": "share of the other images that are taken for {}; lower is better",
-    "selection_rate": "share of all images that are called {}, rightly or wrongly; neither high "
-    "nor low is better in itself",
-    "precision": "share of the images called {} that really are",
-}
-_COUNTED = {
-    "accuracy": "images",
-    "true_positive_rate": "positives",
-    "false_positive_rate": "negatives",
-    "selection_rate": "images",
-    "precision": "predicted positives",
-}
 _SOURCES = {
     "annotated": "annotated by other people",
     "self-reported": "reported by the people shown",
@@ -35,8 +21,9 @@ _REASONS = {"suppressed": "withheld", "unknown": "no group label"}
 
 def metric_name(metric: str) -> str:
     """Turn ``true_positive_rate[cat]`` into words."""
-    rate, about = _parts(metric)
-    return f"{words(rate)} of “{about}”" if about else words(rate)
+    about = rate_of(metric)[1]
+    name = words(metric.partition("[")[0])
+    return f"{name} of “{about}”" if about else name
 
 
 def metric_meaning(metric: str, positive: str | None) -> str:
@@ -47,37 +34,35 @@ def metric_meaning(metric: str, positive: str | None) -> str:
         positive: The class that the rates are about; None where each names its own or where the
             document does not say.
     """
-    rate, about = _parts(metric)
+    rate, about = rate_of(metric)
     named = about or positive
-    return _MEANINGS.get(rate, "").replace("{}", f"“{named}”" if named else "the positive class")
+    meaning = rate.meaning if rate else ""
+    return meaning.replace("{}", f"“{named}”" if named else "the positive class")
 
 
 def counted(metric: str) -> str:
     """What the denominator of a rate counts."""
-    rate, about = _parts(metric)
-    plural = _COUNTED.get(rate, "images")
+    rate, about = rate_of(metric)
+    plural = rate.counted if rate else "images"
     return f"{plural} of “{about}”" if about and plural != "images" else plural
 
 
 def is_worse_high(metric: str) -> bool:
     """Whether a high value is the bad one."""
-    return _parts(metric)[0] == "false_positive_rate"
+    rate, _ = rate_of(metric)
+    return rate is not None and rate.better < 0
 
 
 def is_neutral(metric: str) -> bool:
     """Whether neither a high nor a low value is bad in itself."""
-    return _parts(metric)[0] == "selection_rate"
+    rate, _ = rate_of(metric)
+    return rate is not None and rate.better == 0
 
 
 def usual_place(metric: str) -> int:
     """Place of a measure in a row of them; unknown ones come last."""
-    rate, _ = _parts(metric)
-    return list(_COUNTED).index(rate) if rate in _COUNTED else len(_COUNTED)
-
-
-def _parts(metric: str) -> tuple[str, str]:
-    rate, bracket, about = metric.partition("[")
-    return (rate, about.removesuffix("]")) if bracket else (rate, "")
+    known, name = list(RATES), metric.partition("[")[0]
+    return known.index(name) if name in known else len(known)
 
 
 def source_name(source: str) -> str:

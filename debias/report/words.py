@@ -110,6 +110,11 @@ def _count(value: float) -> str:
     return f"{value:,.1f}" if value < 10 and value != round(value) else f"{value:,.0f}"
 
 
+def amount(count: int, one: str, many: str | None = None) -> str:
+    """Print a number of things: ``1 group``, ``2 groups``."""
+    return f"{number(count, 'count')} {one if count == 1 else many or f'{one}s'}"
+
+
 def duration(seconds: float) -> str:
     """Print seconds the way people say them."""
     if seconds < 60:

@@ -16,6 +16,9 @@ from debias.errors import EvaluationError
 from debias.statistics.groupings import UNKNOWN
 from debias.statistics.people import freedom, student
 
+Codes = Int64[np.ndarray, " n"]
+Column = Shaped[np.ndarray, " n"]
+
 _HALVINGS = 40  # of [0, 1]: down to 1e-12
 
 
@@ -26,8 +29,6 @@ class Area:
     Attributes:
         value: In [0, 1]; 0.5 when the score tells nothing.
         variance: DeLong's estimate; NaN when a set has one sample.
-        n_first: Samples of the first set.
-        n_second: Samples of the second set.
     """
 
     value: float
@@ -57,23 +58,14 @@ def area_under_curve(first: Float[np.ndarray, " p"], second: Float[np.ndarray, "
 
 
 def auc_by_group(
-    score: Float[np.ndarray, " n"],
-    labels: Int64[np.ndarray, " n"],
-    groups: Shaped[np.ndarray, " n"],
-    *,
-    level: float = 0.95,
+    score: Float[np.ndarray, " n"], labels: Codes, groups: Column, *, level: float = 0.95
 ) -> pd.DataFrame:
     """How well a per-sample score tells the members of each group from all other samples.
 
     Members are compared with non-members of the same class only, and the areas of the classes are
     averaged, each weighted by its number of pairs: a score that depends on nothing but the class
-    gets 0.5. The score may be a sampling weight, its logarithm or a rank; only order matters.
-
-    Args:
-        score: (n,), finite; higher is expected for members.
-        labels: (n,), class index.
-        groups: (n,) text; missing values become the group ``unknown``.
-        level: In (0, 1), of the interval, which takes samples as independent.
+    gets 0.5. The score, higher for members, may be a sampling weight, its logarithm or a rank; only
+    order matters. Missing groups are the group ``unknown``; intervals take samples as independent.
 
     Returns:
         Columns group, auc, low, high, n (members of the group), sorted by group. All three numbers
@@ -90,17 +82,16 @@ def auc_by_group(
     rows = []
     for code, name in enumerate(names):
         members = codes == code
-        areas = [_area_within(score, members, labels == label) for label in np.unique(labels)]
+        areas = [
+            area_under_curve(score[members & within], score[~members & within])
+            for within in (labels == label for label in np.unique(labels))
+        ]
         rows.append((name, *_pooled(areas, level), int(members.sum())))
     return pd.DataFrame(rows, columns=["group", "auc", "low", "high", "n"])
 
 
 def areas_of_people(
-    score: Float64[np.ndarray, " n"],
-    codes: Int64[np.ndarray, " n"],
-    people: Int64[np.ndarray, " n"] | None,
-    *,
-    level: float,
+    score: Float64[np.ndarray, " n"], codes: Codes, people: Codes | None, *, level: float
 ) -> pd.DataFrame:
     """Area under the ROC curve of a score against membership of each cell.
 
@@ -111,7 +102,7 @@ def areas_of_people(
         score: (n,), finite; higher is expected for members.
         codes: (n,) cell, -1 for images that are nobody's members but others to everybody.
         people: (n,) who is shown, numbered from 0; None where nobody says.
-        level: Of the intervals, in (0, 1).
+        level: Of the intervals.
 
     Returns:
         Columns ``auc``, ``auc_low``, ``auc_high`` by cell; cells without images have no row. NaN
@@ -130,10 +121,7 @@ def areas_of_people(
 
 
 def _widening(
-    score: Float64[np.ndarray, " n"],
-    members: Bool[np.ndarray, " n"],
-    people: Int64[np.ndarray, " n"],
-    level: float,
+    score: Float64[np.ndarray, " n"], members: Bool[np.ndarray, " n"], people: Codes, level: float
 ) -> float:
     """Half a width for people that repeat over that for independent images, at least 1.
 
@@ -159,11 +147,7 @@ def _widening(
     return float(wider * max(1.0, np.sqrt(together / alone)))
 
 
-def _check(
-    score: Float[np.ndarray, " n"],
-    labels: Int64[np.ndarray, " n"],
-    groups: Shaped[np.ndarray, " n"],
-) -> None:
+def _check(score: Float[np.ndarray, " n"], labels: Codes, groups: Column) -> None:
     sizes = len(score), len(labels), len(groups)
     if len(set(sizes)) > 1:
         raise EvaluationError(f"score, labels and groups have {sizes} rows; they must agree")
@@ -172,14 +156,6 @@ def _check(
     wrong = int((~np.isfinite(score)).sum())
     if wrong:
         raise EvaluationError(f"{wrong} of {len(score)} scores are not finite")
-
-
-def _area_within(
-    score: Float[np.ndarray, " n"],
-    members: Shaped[np.ndarray, " n"],
-    within: Shaped[np.ndarray, " n"],
-) -> Area:
-    return area_under_curve(score[members & within], score[~members & within])
 
 
 def _pooled(areas: Sequence[Area], level: float) -> tuple[float, float, float]:

@@ -4,23 +4,25 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64, Shaped
 
+Weights = Float64[np.ndarray, " n"]
+
 PERMUTATIONS = 200
 
 
-def expected_distinct(probability: Float64[np.ndarray, " n"], draws: int | None = None) -> float:
+def expected_distinct(probability: Weights, draws: int | None = None) -> float:
     """Distinct samples expected among n (or ``draws``) draws with replacement."""
     draws = len(probability) if draws is None else draws
     with np.errstate(divide="ignore"):  # a sample with probability 1 is certain to be seen
         return float(-np.expm1(draws * np.log1p(-probability)).sum())
 
 
-def top_share(probability: Float64[np.ndarray, " n"], part: float = 0.01) -> float:
+def top_share(probability: Weights, part: float = 0.01) -> float:
     """Share of the total weight held by the heaviest part of the samples."""
     count = max(1, round(part * len(probability)))
     return float(np.sort(probability)[-count:].sum())
 
 
-def describe(probability: Float64[np.ndarray, " n"]) -> dict[str, float]:
+def describe(probability: Weights) -> dict[str, float]:
     """Concentration of weights that sum to 1; plain sampling has 1, n, 0.632 n, 0.01 and 1."""
     effective = float(1 / np.square(probability).sum())
     return {
@@ -33,7 +35,7 @@ def describe(probability: Float64[np.ndarray, " n"]) -> dict[str, float]:
 
 
 def share_by_group(
-    probability: Float64[np.ndarray, " n"],
+    probability: Weights,
     groups: Shaped[np.ndarray, " n"],
     labels: Int64[np.ndarray, " n"],
     generator: np.random.Generator,
@@ -54,23 +56,15 @@ def share_by_group(
         np.bincount(code, _dealt(probability, labels, generator), size) for _ in range(PERMUTATIONS)
     ]
     low, high = np.quantile(dealt, [0.025, 0.975], axis=0)
+    shares = {"before": count / len(code), "after": np.bincount(code, probability, size)}
     return pd.DataFrame(
-        {
-            "group": names,
-            "count": count,
-            "before": count / len(code),
-            "after": np.bincount(code, probability, size),
-            "random_low": low,
-            "random_high": high,
-        }
+        {"group": names, "count": count, **shares, "random_low": low, "random_high": high}
     )
 
 
 def _dealt(
-    probability: Float64[np.ndarray, " n"],
-    labels: Int64[np.ndarray, " n"],
-    generator: np.random.Generator,
-) -> Float64[np.ndarray, " n"]:
+    probability: Weights, labels: Int64[np.ndarray, " n"], generator: np.random.Generator
+) -> Weights:
     """The same weights in random order within each class."""
     shuffled = np.empty_like(probability)
     for label in np.unique(labels):

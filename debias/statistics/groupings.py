@@ -238,10 +238,7 @@ def _check_names(
 
 
 def _single(
-    name: str,
-    column: pd.Series,
-    declared: Sequence[str] | None,
-    sources: Mapping[str, str],
+    name: str, column: pd.Series, declared: Sequence[str] | None, sources: Mapping[str, str]
 ) -> Grouping:
     if declared is None and isinstance(column.dtype, pd.CategoricalDtype):
         declared = column.cat.categories.tolist()

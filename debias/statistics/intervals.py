@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64, Real
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv, ndtr, ndtri, stdtrit
+
+Figures = Float64[np.ndarray, "*cells"]
+PerPair = Float64[np.ndarray, " pairs"]
 
 Z = float | Float64[np.ndarray, "..."]
 Limited = tuple[np.ndarray, np.ndarray, np.ndarray]  # a rate, its lower and its upper limit
@@ -17,7 +21,7 @@ def clopper_pearson(
     numerator: Real[np.ndarray, "*cells"],
     denominator: Real[np.ndarray, "*cells"],
     level: float = 0.95,
-) -> tuple[Float64[np.ndarray, "*cells"], Float64[np.ndarray, "*cells"]]:
+) -> tuple[Figures, Figures]:
     """Exact two-sided interval for a proportion, from the quantiles of the beta distribution.
 
     ``low = B(a; x, n - x + 1)`` and ``high = B(1 - a; x + 1, n - x)`` with ``a = (1 - level) / 2``.
@@ -79,19 +83,12 @@ def share_of(count: int, size: int) -> Share:
 
 
 def wilson(
-    value: Float64[np.ndarray, "*cells"],
-    size: Float64[np.ndarray, "*cells"],
-    z: Z,
+    value: Figures, size: Figures, z: Z
 ) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
     """Score interval of a proportion; a building block of ``group_limits``, not printed itself.
 
-    Args:
-        value: Proportion in [0, 1].
-        size: Independent images behind it, above 0; real-valued for correlated ones.
-        z: Quantile of the standard normal distribution, such as 1.96.
-
-    Returns:
-        Lower and upper limits in [0, 1].
+    ``size`` independent images stand behind it, above 0 and real-valued; ``z`` is a quantile of
+    the standard normal distribution, such as 1.96.
 
     Reference:
         Wilson 1927, Journal of the American Statistical Association 22.
@@ -104,7 +101,7 @@ def wilson(
 
 
 def group_limits(
-    value: Float64[np.ndarray, "*cells"], size: Float64[np.ndarray, "*cells"], z: Z
+    value: Figures, size: Figures, z: Z
 ) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
     """Outer limits of the Wilson and the Jeffreys interval, from which differences are formed.
 
@@ -112,12 +109,7 @@ def group_limits(
     1, and Jeffreys' for two groups of which one is small. Their outer limits keep 2 to 28 equal
     groups of 30 to 2,000 images, rates 0.5 to 0.995, at a false alarm in 5 % of data sets (Wilson
     alone: up to 12 %), and cost 0 to 2 points of power at the sizes that plain tables ask for
-    (4 for groups of about 100).
-
-    Args:
-        value: Proportion in [0, 1].
-        size: Independent images behind it, above 0; real-valued for correlated ones.
-        z: Quantile of the standard normal distribution.
+    (4 for groups of about 100). Arguments as in ``wilson``.
     """
     low, high = wilson(value, size, z)
     tail, hits = ndtr(-np.asarray(z)), value * size
@@ -129,18 +121,18 @@ def group_limits(
 
 
 def difference_limits(
-    first: Float64[np.ndarray, "*cells"],
-    first_size: Float64[np.ndarray, "*cells"],
-    second: Float64[np.ndarray, "*cells"],
-    second_size: Float64[np.ndarray, "*cells"],
+    first: Figures,
+    first_size: Figures,
+    second: Figures,
+    second_size: Figures,
     level: float,
-    wider: float | Float64[np.ndarray, "*cells"] = 1.0,
-) -> tuple[Float64[np.ndarray, "*cells"], Float64[np.ndarray, "*cells"]]:
-    """Interval of ``first - second`` for two groups.
+    wider: float | Figures = 1.0,
+) -> tuple[Figures, Figures]:
+    """Interval of ``first - second``, two proportions with so many independent images behind them.
 
     Args:
-        first: Proportion in [0, 1].
-        first_size: Independent images behind it, above 0.
+        first: In [0, 1].
+        first_size: Above 0.
         second: Likewise.
         second_size: Likewise.
         level: In (0, 1), already adjusted for the number of comparisons.
@@ -161,12 +153,12 @@ def difference_limits(
 
 
 def difference_p_value(
-    first: Float64[np.ndarray, " pairs"],
-    first_size: Float64[np.ndarray, " pairs"],
-    second: Float64[np.ndarray, " pairs"],
-    second_size: Float64[np.ndarray, " pairs"],
-    wider: Float64[np.ndarray, " pairs"] | None = None,
-) -> Float64[np.ndarray, " pairs"]:
+    first: PerPair,
+    first_size: PerPair,
+    second: PerPair,
+    second_size: PerPair,
+    wider: PerPair | None = None,
+) -> PerPair:
     """One less the level at which ``difference_limits`` just touches 0; NaN where a rate is.
 
     An interval that excludes 0 and a p-value below one less its level are thus the same thing.
@@ -186,11 +178,7 @@ def difference_p_value(
 def holm(p: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
     """Adjust p-values so that a false alarm among all of them has at most their level.
 
-    Args:
-        p: In [0, 1]; NaN for a comparison that was not made, which stays NaN and does not count.
-
-    Returns:
-        In [0, 1], never below p.
+    NaN for a comparison that was not made stays NaN and does not count.
 
     Reference:
         Holm 1979, A simple sequentially rejective multiple test procedure, Scandinavian Journal
@@ -233,10 +221,8 @@ def seed_limits(
 
 
 def _touching(
-    value: Float64[np.ndarray, " both"],
-    size: Float64[np.ndarray, " both"],
-    wider: Float64[np.ndarray, " pairs"],
-) -> Float64[np.ndarray, " pairs"]:
+    value: Float64[np.ndarray, " both"], size: Float64[np.ndarray, " both"], wider: PerPair
+) -> PerPair:
     """The z at which the interval of each pair touches 0; first halves are the first groups."""
     groups, which = np.unique(np.stack([value, size]), axis=1, return_inverse=True)
     low, high = group_limits(groups[0][:, None], groups[1][:, None], _LADDER[None])
@@ -245,7 +231,7 @@ def _touching(
     first, second = groups[0][one], groups[0][other]
     difference = first - second
 
-    def excess(step: Int64[np.ndarray, " pairs"]) -> Float64[np.ndarray, " pairs"]:
+    def excess(step: Int64[np.ndarray, " pairs"]) -> PerPair:
         """How far the interval at this rung of the ladder stays away from 0."""
         below, above = _reach(
             (first, low[one, step], high[one, step]), (second, low[other, step], high[other, step])
@@ -275,3 +261,79 @@ def _reach(first: Limited, second: Limited) -> tuple[np.ndarray, np.ndarray]:
     other, other_low, other_high = second
     below = np.hypot(one - one_low, other_high - other)
     return below, np.hypot(one_high - one, other - other_low)
+
+
+def detectable_gap(
+    rate: Real[np.ndarray, "*pairs"],
+    n1: Real[np.ndarray, "*pairs"],
+    n2: Real[np.ndarray, "*pairs"],
+    level: float,
+    power: float = 0.8,
+) -> Float64[np.ndarray, "*pairs"]:
+    """Smallest distance from a rate that a comparison of two groups finds with this probability.
+
+    One group has ``rate``, the other lies on the side of one half, where rates vary most: a gap
+    towards the nearer end of [0, 1] is found with a smaller distance, so the answer holds for both
+    directions.
+
+    Args:
+        rate: In [0, 1], such as the rate over both groups together.
+        n1: How many independent images the first group is worth; real-valued.
+        n2: Likewise, of the second group.
+        level: Of the two-sided interval that decides, adjusted for the number of comparisons.
+        power: Probability of finding the gap, in (0, 1).
+
+    Returns:
+        In (0, 1]; NaN where no gap is large enough, where a group is empty, or ``rate`` is NaN.
+
+    Raises:
+        ValueError: ``level`` or ``power`` is outside (0, 1).
+
+    Reference:
+        Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd edition 1988, chapter
+        6: the effect size h.
+    """
+    z = _standard_errors(level, power)
+    with np.errstate(divide="ignore"):
+        h = z * np.sqrt(1 / np.maximum(n1, 0) + 1 / np.maximum(n2, 0))
+    near = np.minimum(rate, 1 - rate)  # by symmetry the other group has the higher rate
+    angle = np.arcsin(np.sqrt(near)) + h / 2
+    reachable = angle <= np.pi / 2
+    return np.where(reachable, np.sin(np.where(reachable, angle, 0)) ** 2 - near, np.nan)
+
+
+def size_needed(
+    rate: ArrayLike, gap: ArrayLike, level: float, power: float = 0.8
+) -> Float64[np.ndarray, "*gaps"]:
+    """Independent images that each of two groups needs to show a gap with this probability.
+
+    Args:
+        rate: Of one group, in [0, 1]; the other lies on the side of one half.
+        gap: Distance of the two rates, in (0, 1].
+        level: Of the two-sided interval that decides, in (0, 1).
+        power: Probability of finding the gap, in (0, 1).
+
+    Returns:
+        Whole numbers; NaN where no rate is that far away, infinite for a gap of 0.
+
+    Raises:
+        ValueError: ``level`` or ``power`` is outside (0, 1), or a gap is negative.
+    """
+    z = _standard_errors(level, power)
+    rate, gap = np.asarray(rate, dtype=np.float64), np.asarray(gap, dtype=np.float64)
+    if (gap < 0).any():
+        raise ValueError(f"a gap must not be negative, got {gap.min()}")
+    near = np.minimum(rate, 1 - rate)
+    exists = near + gap <= 1
+    far = np.where(exists, near + gap, near)
+    h = 2 * (np.arcsin(np.sqrt(far)) - np.arcsin(np.sqrt(near)))
+    with np.errstate(divide="ignore"):
+        return np.where(exists, np.ceil(2 * (z / h) ** 2), np.nan)
+
+
+def _standard_errors(level: float, power: float) -> float:
+    """How many standard errors away from equality the truth must be."""
+    for name, value in (("level", level), ("power", power)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must lie in (0, 1), got {value}")
+    return float(ndtri((1 + level) / 2) + ndtri(power))

@@ -17,6 +17,10 @@ from scipy.special import ndtri, stdtrit
 
 from debias.statistics.counts import Measure, counted, ratio
 
+PerUnit = Int64[np.ndarray, " u"]
+PerCell = Float64[np.ndarray, " g"]
+Pairs = Int64[np.ndarray, " p"]
+
 REPLICATES = 2_000
 # With fewer people on either side of a rate (some image right, some image wrong) neither the
 # bootstrap nor its standard error can be trusted, and each person counts as one image.
@@ -27,27 +31,21 @@ _CELLS_AT_ONCE = 128
 Figures = float | Float64[np.ndarray, "*cells"]
 
 
-def summed(
-    codes: Int64[np.ndarray, " u"], values: Real[np.ndarray, " u"], n_cells: int
-) -> Float64[np.ndarray, " g"]:
+def summed(codes: PerUnit, values: Real[np.ndarray, " u"], n_cells: int) -> PerCell:
     """Sum of a value of each unit over the units of each cell."""
     # Without rows, bincount forgets that it was to sum floats.
     return np.bincount(codes, weights=values, minlength=n_cells).astype(np.float64)
 
 
 def kish(
-    codes: Int64[np.ndarray, " u"],
+    codes: PerUnit,
     size: Real[np.ndarray, " u"],
     n_cells: int,
     times: Real[np.ndarray, " u"] | float = 1.0,
-) -> Float64[np.ndarray, " g"]:
+) -> PerCell:
     """Independent images of each cell if those of one unit are all alike; NaN without images.
 
-    Args:
-        codes: (u,) cell of each unit.
-        size: (u,) its images.
-        n_cells: g.
-        times: (u,) how many units there are of its kind.
+    ``size`` is the images of each unit, ``times`` how many units there are of its kind.
 
     Reference:
         Kish, "Survey Sampling", 1965: (sum c)^2 / sum c^2 over the c images of each unit.
@@ -82,9 +80,9 @@ class Units:
     """
 
     table: Int64[np.ndarray, "u c c"]
-    codes: Int64[np.ndarray, " u"]
+    codes: PerUnit
     n_cells: int
-    people: Int64[np.ndarray, " u"]
+    people: PerUnit
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,15 +133,7 @@ def bootstrap(
     generator: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> Clusters:
-    """Draw people with replacement within each cell, so that every replicate holds every cell.
-
-    Args:
-        units: The images of each person.
-        found: The rates to form.
-        level: Of the percentile limits, in (0, 1).
-        generator: Of the draws.
-        replicates: b.
-    """
+    """Draw people with replacement within each cell, so that every replicate holds every cell."""
     above, below = counted(units.table, found)  # (u, m)
     hits, misses = (_summed(units, (part > 0).astype(float)) for part in (above, below - above))
     value = ratio(_summed(units, above), _summed(units, below))
@@ -169,13 +159,11 @@ def bootstrap(
 
 
 def kinds(
-    rows: Int64[np.ndarray, "u w"], times: Int64[np.ndarray, " u"] | None = None
+    rows: Int64[np.ndarray, "u w"], times: PerUnit | None = None
 ) -> tuple[Int64[np.ndarray, "r w"], Int64[np.ndarray, " r"]]:
     """Distinct rows and how often each occurs: by cell, the most frequent of a cell first.
 
-    Args:
-        rows: (u, w) the cell of each unit, and what is counted of it.
-        times: (u,) how many units a row stands for; None for one.
+    A row is the cell of a unit, and what is counted of it; it stands for so many ``times``.
     """
     distinct, place = np.unique(rows, axis=0, return_inverse=True)
     count = np.bincount(place.ravel(), weights=times, minlength=len(distinct)).astype(np.int64)
@@ -218,22 +206,13 @@ def resampled(
 
 
 def shared_people(
-    units: Units,
-    found: Sequence[Measure],
-    first: Int64[np.ndarray, " p"],
-    second: Int64[np.ndarray, " p"],
+    units: Units, found: Sequence[Measure], first: Pairs, second: Pairs
 ) -> Float64[np.ndarray, "p m"]:
     """How much wider the interval of a difference must be because of people in both cells.
 
     Someone who is always taken for smiling is right where that is true and wrong where it is not:
     two cells then move apart together, and are less certain than two independent ones. Where
     people make two cells alike, nothing is gained: the factor is never below 1.
-
-    Args:
-        units: The images of each person.
-        found: The rates.
-        first: (p,) one cell of each pair.
-        second: (p,) the other.
 
     Returns:
         (p, m) factors of the standard error, from 1 to the root of 2, by linearised rates.
@@ -251,19 +230,14 @@ def shared_people(
 
 
 def people_by_cell(
-    score: Float64[np.ndarray, " u"],
-    people: Int64[np.ndarray, " u"],
-    codes: Int64[np.ndarray, " u"],
-    n_cells: int,
+    score: Float64[np.ndarray, " u"], people: PerUnit, codes: PerUnit, n_cells: int
 ) -> sparse.csc_array:
     """(people, g) what each person adds to the error of each cell's figure, linearised."""
     shape = int(people.max(initial=0)) + 1, n_cells
     return sparse.csc_array((score, (people, codes)), shape=shape)  # sums what repeats
 
 
-def widening(
-    by_person: sparse.csc_array, first: Int64[np.ndarray, " p"], second: Int64[np.ndarray, " p"]
-) -> Float64[np.ndarray, " p"]:
+def widening(by_person: sparse.csc_array, first: Pairs, second: Pairs) -> Float64[np.ndarray, " p"]:
     """Standard error of each difference over that of independent cells, from 1 to the root of 2."""
     together = (by_person.T @ by_person).tocsr()
     apart = -2 * np.asarray(together[first, second]).ravel()
@@ -292,11 +266,11 @@ class Shares:
         self.cell, self.here = pairs % n_cells, here.astype(np.float64)  # (u,)
         self.all = self.by_person[pairs // n_cells]  # (u,) images of that person in any cell
 
-    def worth(self) -> Float64[np.ndarray, " g"]:
+    def worth(self) -> PerCell:
         """Independent images of each cell by :func:`kish`."""
         return kish(self.cell, self.here, self.g)
 
-    def fraction(self, level: float, shown: Bool[np.ndarray, " g"]) -> Float64[np.ndarray, " g"]:
+    def fraction(self, level: float, shown: Bool[np.ndarray, " g"]) -> PerCell:
         """(g,) independent images that leave the same uncertainty, as a fraction of the images.
 
         With p the share of a cell, and e = c - p m of a person with m images of which c lie in
@@ -330,7 +304,7 @@ class Shares:
         wider = np.where(held, student(freedom(squares, fourths), level), 1.0)
         return 1 / (np.square(wider) * effect)
 
-    def _errors(self, share: Float64[np.ndarray, " g"], power: int) -> Float64[np.ndarray, " g"]:
+    def _errors(self, share: PerCell, power: int) -> PerCell:
         """Sum over people of (c - p m)^power."""
         inside = (self.here - share[self.cell] * self.all) ** power
         rest = summed(self.cell, self.all**power, self.g)

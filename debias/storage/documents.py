@@ -14,11 +14,15 @@ def json_text(document: Mapping[str, Any]) -> str:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 (any nesting of plain values)
-    """Copy a nesting of mappings and sequences with None in place of NaN, as JSON needs it."""
+    """Copy a nesting of mappings, sequences and tables with None in place of NaN, as JSON needs."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, pd.DataFrame):
+        return plain(value.to_dict("records"))
+    if hasattr(value, "to_dict"):
+        return plain(value.to_dict())
     if isinstance(value, float):
         return None if math.isnan(value) else float(value)
     return value

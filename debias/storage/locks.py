@@ -1,4 +1,7 @@
-"""One writer at a time in a folder; readers never wait."""
+"""One writer at a time in a folder; readers never wait.
+
+Not the package filelock: it works on without a lock where the file system has none.
+"""
 
 import errno
 import fcntl
@@ -32,28 +35,23 @@ def locked(
     Raises:
         StorageError: It took longer, or the folder cannot be written or locked.
     """
-    descriptor = _open(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise storage_error(error, folder) from error
     try:
         _acquire(descriptor, folder, patience, waiting)
-        _sign(descriptor, folder)
         yield
     finally:
         os.close(descriptor)
 
 
-def _open(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise storage_error(error, folder) from error
-
-
 def _acquire(
     descriptor: int, folder: Path, patience: float, waiting: Callable[[str], None]
 ) -> None:
-    begun = time.monotonic()
-    told = False
+    """Wait for the lock, and leave this process's number for those who wait."""
+    begun, told = time.monotonic(), False
     while not _try(descriptor, folder):
         owner = os.pread(descriptor, 20, 0).decode(errors="replace") or "unknown"
         if time.monotonic() - begun > patience:
@@ -65,10 +63,6 @@ def _acquire(
             waiting(owner)
             told = True
         time.sleep(POLL)
-
-
-def _sign(descriptor: int, folder: Path) -> None:
-    """Leave this process's number for those who wait."""
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)

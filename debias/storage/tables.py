@@ -8,7 +8,7 @@ of the file: the header is line 1, and blank lines and line breaks within a cell
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
 from jaxtyping import Bool, Int64
 
 from debias.errors import DataError, DuplicateIdError
-from debias.storage.names import safe_text, shown
+from debias.storage.files import safe_text, shown
 from debias.types import Rejected
 
 # A column that only happens to bear one of these names must not decide anything.
@@ -123,19 +123,25 @@ def require_columns(rows: pd.DataFrame, names: Sequence[str], table: Path) -> No
         raise DataError(f"{shown(table)} has no column {missing}; columns: {list(rows.columns)}")
 
 
-def require_unique(names: "pd.Series[str]", place: str) -> None:
-    """Refuse a list that says two things about one image, even if they agree.
+def require_once(names: "pd.Series[str]", said: Callable[[int], str], advice: str) -> None:
+    """Refuse names that stand there twice.
 
     Raises:
-        DuplicateIdError: With the first ten names.
+        DuplicateIdError: What is said of so many, the first ten, and what to do.
     """
     repeated = names[names.duplicated()]
     if len(repeated):
         first = ", ".join(shown(str(name)) for name in repeated.unique()[:10])
-        raise DuplicateIdError(
-            f"{place} names {len(repeated)} images more than once, first: {first}; "
-            "duplicate rows may contradict each other, so none is chosen: repair the list"
-        )
+        raise DuplicateIdError(f"{said(len(repeated))}, first: {first}; {advice}")
+
+
+def require_unique(names: "pd.Series[str]", place: str) -> None:
+    """Refuse a list that says two things about one image, even if they agree; as above."""
+    require_once(
+        names,
+        lambda count: f"{place} names {count} images more than once",
+        "duplicate rows may contradict each other, so none is chosen: repair the list",
+    )
 
 
 def marked(
@@ -150,16 +156,6 @@ def marked(
         problem[:] = rows[PROBLEM]
     problem[~usable & (problem == "")] = f"{shown(table.name)}: {detail}"
     return rows.assign(**{PROBLEM: problem})
-
-
-def unread_row(line: int, fields: tuple[int, int], table: Path) -> Rejected:
-    """A record of a row that has another number of fields than it should (found, expected)."""
-    return Rejected(
-        sample_id=safe_text(f"{table.name}:line {line}"),
-        path=safe_text(str(table)),
-        reason="row not understood",
-        detail=f"line {line}: {fields[0]} fields, not {fields[1]}",
-    )
 
 
 def plain_name(column: str) -> str:
@@ -211,9 +207,18 @@ def _parsed(
         raise DataError(f"{shown(path)} cannot be read as a table: {shown(str(error))}") from error
     rows = table.to_pandas()
     lines = _first_lines_of_rows(content, skip + len(rows) + len(bad), separator)
-    rejected = [unread_row(int(lines[number - 1]), bad[number], path) for number in sorted(bad)]
+    rejected = [_unread_row(path, int(lines[number - 1]), *bad[number]) for number in sorted(bad)]
     good = np.delete(lines, [*range(skip), *(number - 1 for number in bad)])
     return rows.set_axis(pd.Index(good, name="line")), rejected
+
+
+def _unread_row(table: Path, line: int, found: int, expected: int) -> Rejected:
+    return Rejected(
+        sample_id=safe_text(f"{table.name}:line {line}"),
+        path=safe_text(str(table)),
+        reason="row not understood",
+        detail=f"line {line}: {found} fields, not {expected}",
+    )
 
 
 def _first_lines_of_rows(content: bytes, count: int, separator: str) -> Int64[np.ndarray, " n"]:
@@ -223,15 +228,12 @@ def _first_lines_of_rows(content: bytes, count: int, separator: str) -> Int64[np
         return plain  # no blank line, and no line break within a cell
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
     rows = csv.reader(io.StringIO(content.decode(), newline="\n"), quoting=quoting)
-    found: list[int] = []
-    before = 0
     try:
-        for row in rows:
-            if row:  # a blank line is none
-                found.append(before + 1)
-            before = rows.line_num
+        ends = [(rows.line_num, bool(row)) for row in rows]  # a blank line is no row
     except csv.Error:  # a cell that is longer than that reader takes
         return plain
+    begins = [1, *(end + 1 for end, _ in ends)]
+    found = [line for line, (_, filled) in zip(begins, ends, strict=False) if filled]
     return np.array(found, dtype=np.int64) if len(found) == count else plain
 
 
@@ -261,22 +263,21 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _plain(column: Any) -> Any:  # noqa: ANN401 (an untyped library)
     """A column of text, numbers or truth values; None for anything else."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
+    kind, types = column.type, pa.types
+    if types.is_dictionary(kind):
         return _plain(column.cast(kind.value_type))
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind):
+    if types.is_integer(kind) or types.is_boolean(kind) or types.is_floating(kind):
         return column
-    textual = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
-    if textual or pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-        return column.cast(pa.string())
-    return None
+    textual = (
+        types.is_string, types.is_large_string, types.is_null, types.is_temporal, types.is_decimal
+    )  # fmt: skip
+    return column.cast(pa.string()) if any(holds(kind) for holds in textual) else None
 
 
 def _series(column: Any) -> pd.Series:  # noqa: ANN401 (an untyped library)
     """Whole numbers stay whole where some are missing: as floats, long ids would merge."""
-    series = column.to_pandas()
-    if pa.types.is_integer(column.type) and column.null_count:
-        return column.to_pandas(types_mapper={column.type: pd.Int64Dtype()}.get)
-    if pa.types.is_boolean(column.type) and column.null_count:
-        return column.to_pandas(types_mapper={column.type: pd.BooleanDtype()}.get)
-    return series
+    kinds = {pa.types.is_integer: pd.Int64Dtype, pa.types.is_boolean: pd.BooleanDtype}
+    for is_kind, dtype in kinds.items():
+        if is_kind(column.type) and column.null_count:
+            return column.to_pandas(types_mapper={column.type: dtype()}.get)
+    return column.to_pandas()

@@ -14,8 +14,8 @@ from debias.auditing.rules import AuditRules
 from debias.auditing.shares import declared_groupings, shares
 from debias.auditing.words import percent
 from debias.errors import DataError, GroupSchemaError
-from debias.metrics import hidden_counts
 from debias.statistics.areas import areas_of_people, auc_by_group
+from debias.statistics.withholding import hidden_counts
 
 RACE = {"race": {"A": 0.25, "B": 0.25, "C": 0.5}}
 FIELDS = {

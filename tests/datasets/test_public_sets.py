@@ -438,11 +438,6 @@ def lfw(root, newline="\n", folder="lfw"):
     for name, people in sides.items():
         lines = [str(len(people)), *(f"{person}\t{PEOPLE[person]}" for person in people)]
         (root / f"people{name}.txt").write_bytes(newline.join([*lines, ""]).encode())
-    folds = [list(PEOPLE)[fold::4] for fold in range(4)]
-    lines = ["4"]
-    for people in folds:
-        lines += [str(len(people)), *(f"{person}\t{PEOPLE[person]}" for person in people)]
-    (root / "people.txt").write_bytes(newline.join([*lines, ""]).encode())
     return root
 
 
@@ -458,7 +453,7 @@ def test_lfw_reads_people_from_folders_and_view_1_from_the_lists(tmp_path, newli
     assert set(samples["split"]) == {"train", "validation", "test"}
     first = samples[samples["subject_id"] == "Person_C"].iloc[1]
     assert first["path"] == str(tmp_path / folder / "Person_C" / "Person_C_0002.jpg")
-    assert (first["images_of_person"], first["fold"]) == (3, "3")
+    assert first["images_of_person"] == 3
     assert not samples["sample_id"].str.contains("Person").any()
 
 
@@ -470,26 +465,7 @@ def test_lfw_without_lists_says_who_is_shown(tmp_path):
         LFW(root=root).collect(0)
     samples = LFW(root=root, split="drawn").collect(0).samples
     assert "split" not in samples
-    assert "fold" not in samples
     assert samples.groupby("subject_id").size().to_dict() == PEOPLE
-
-
-def test_lfw_takes_the_sides_of_people_from_lists_of_pairs_where_there_are_no_others(tmp_path):
-    root = lfw(tmp_path)
-    for path in root.glob("people*.txt"):
-        path.unlink()
-    pairs = {
-        "Train": "1\nPerson_B\t1\t2\nPerson_C\t1\tPerson_D\t1\n",
-        "Test": "1\nPerson_E\t1\t2\n",
-    }
-    pairs["Test"] += "Person_H\t1\tPerson_A\t1\n"
-    for name, text in pairs.items():
-        (root / f"pairsDev{name}.txt").write_text(text)
-    found = LFW(root=root).collect(0)
-    sides = found.samples.groupby("subject_id")["split"].first()
-    assert sorted(sides.index) == [f"Person_{letter}" for letter in "ABCDEH"]
-    assert (sides[["Person_A", "Person_E", "Person_H"]] == "test").all()
-    assert reasons(found) == {"not listed": sum(PEOPLE.values()) - len(found.samples)}
 
 
 def test_lfw_refuses_lists_that_share_a_person_or_contradict_themselves(tmp_path):
@@ -501,8 +477,6 @@ def test_lfw_refuses_lists_that_share_a_person_or_contradict_themselves(tmp_path
         ("peopleDevTest.txt", "4\n", "5\n", "says 5 people but has 4"),
         ("peopleDevTest.txt", "Person_N", "Person_M", "Person_M is named twice"),
         ("peopleDevTest.txt", "Person_N\t2", "Person_N", "line 3: neither a count nor"),
-        ("people.txt", "4\n", "5\n", "says 5 folds but has 4"),
-        ("people.txt", "Person_B", "Person_A", "1 people in two folds, first: Person_A"),
     ]:
         edit(lfw(root) / name, old, new)
         with pytest.raises(DataError, match=message):
@@ -520,8 +494,8 @@ def test_lfw_sets_aside_odd_names_people_on_no_list_and_images_that_should_be_th
     assert "Van der Sar" in set(LFW(root=root, split="drawn").collect(0).samples["subject_id"])
     known = lost(found)
     assert not known.index.str.contains("Person").any()
-    assert known[["subject_id", "split", "images_of_person", "fold"]].to_numpy().tolist() == [
-        ["Person_C", "train", 2, "3"]
+    assert known[["subject_id", "split", "images_of_person"]].to_numpy().tolist() == [
+        ["Person_C", "train", 2]
     ]
     assert found.samples["images_of_person"].dtype == np.int64
 

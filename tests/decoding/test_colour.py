@@ -8,8 +8,7 @@ import pytest
 from encoded_images import chunk, encoded, picture, png
 from PIL import Image
 
-from debias.decoding.colour import to_rgb
-from debias.decoding.decode import decode
+from debias.decoding.decode import decode, to_rgb
 from debias.decoding.rules import RefusedError
 
 TRANSPARENT = "transparency on white"

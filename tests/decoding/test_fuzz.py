@@ -14,8 +14,7 @@ from PIL import Image
 
 from debias.decoding.pool import Pool
 from debias.decoding.protocol import Item
-from debias.decoding.reading import Place
-from debias.decoding.rules import REASONS
+from debias.decoding.rules import REASONS, Place
 
 MUTANTS = int(os.environ.get("DEBIAS_FUZZ", "10000"))
 A_ROUND = 10_000

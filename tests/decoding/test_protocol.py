@@ -19,7 +19,7 @@ from debias.decoding.protocol import (
     records_of,
     unpacked,
 )
-from debias.decoding.reading import Place
+from debias.decoding.rules import Place
 
 DIGEST = "0123456789abcdef" * 4
 REFUSED = ["not decodable", "broken", DIGEST, 12, "JPEG", [3, 4]]

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from debias.decoding.reading import Place, read
-from debias.decoding.rules import RefusedError
+from debias.decoding.rules import Place, RefusedError, read
 
 MOST = 1000
 

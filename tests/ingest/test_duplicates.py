@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from debias.decoding.perceptual import perceptual_hash
-from debias.ingesting.duplicates import clusters, conflicts, exact_pairs, kept_rows
-from debias.ingesting.near import near_pairs, read_details
+from debias.ingesting.duplicates import (
+    clusters,
+    conflicts,
+    exact_pairs,
+    kept_rows,
+    near_pairs,
+    read_details,
+)
 from debias.types import ShardedImages
 
 BESIDE = Path(__file__).parents[2].parent / "shared" / "data" / "utkface"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from debias.errors import DataError
-from debias.ingesting.framing import Box, Centre, Eyes, framed
+from debias.ingesting.rules import Box, Centre, Eyes, framed
 from debias.types import CROP
 
 

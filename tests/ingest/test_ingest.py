@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias import ingesting as ingest
 from debias.errors import (
     DataError,
     EmptyDatasetError,
@@ -15,8 +14,8 @@ from debias.errors import (
     LabelError,
     SingleClassError,
 )
-from debias.ingesting.columns import clean_text, coded, crossed
-from debias.ingesting.selection import Range, drawn_evenly
+from debias.ingesting.labels import classes_of, clean_text, coded, crossed, encoded
+from debias.ingesting.selection import Range, drawn_evenly, keep
 
 
 def faces(size=400, seed=0) -> pd.DataFrame:
@@ -71,7 +70,7 @@ class TestCleanText:
 
 class TestFilters:
     def test_filters_keep_values_and_ranges(self):
-        kept = ingest.keep(faces(), {"race": ["B"], "age": Range(min=18, max=60)})
+        kept = keep(faces(), {"race": ["B"], "age": Range(min=18, max=60)})
         assert set(kept["race"]) == {"B"}
         assert kept["age"].astype(int).between(18, 60).all()
 
@@ -90,15 +89,15 @@ class TestFilters:
     )
     def test_types_of_columns(self, column, rule, kept):
         table = pd.DataFrame({"sample_id": ["a", "b", "c"], "c": column})
-        assert ingest.keep(table, {"c": rule}).index.tolist() == kept
+        assert keep(table, {"c": rule}).index.tolist() == kept
 
     def test_filters_that_cannot_work_are_refused(self):
         with pytest.raises(GroupSchemaError, match=r"no column 'skin'; columns: race, gender"):
-            ingest.keep(faces(), {"skin": ["x"]})
+            keep(faces(), {"skin": ["x"]})
         with pytest.raises(EmptyDatasetError, match="no sample of 400 passes"):
-            ingest.keep(faces(), {"race": ["Z"]})
+            keep(faces(), {"race": ["Z"]})
         with pytest.raises(DataError, match="column 'boxes' holds values that are no text"):
-            ingest.keep(faces(2).assign(boxes=[[1], [2]]), {"boxes": ["1"]})
+            keep(faces(2).assign(boxes=[[1], [2]]), {"boxes": ["1"]})
 
 
 class TestLabels:
@@ -107,8 +106,8 @@ class TestLabels:
     )
 
     def test_the_positive_class_comes_last(self):
-        assert ingest.classes_of(self.samples, "smile", None) == ("no", "yes")
-        assert ingest.classes_of(self.samples, "smile", "no") == ("yes", "no")
+        assert classes_of(self.samples, "smile", None) == ("no", "yes")
+        assert classes_of(self.samples, "smile", "no") == ("yes", "no")
 
     @pytest.mark.parametrize(
         ("label", "positive", "error", "message"),
@@ -120,13 +119,13 @@ class TestLabels:
     )
     def test_unusable_labels_are_explained(self, label, positive, error, message):
         with pytest.raises(error, match=message):
-            ingest.classes_of(self.samples, label, positive)
+            classes_of(self.samples, label, positive)
 
     def test_a_single_class_and_missing_labels(self):
         with pytest.raises(SingleClassError, match="every one of 2 samples has smile = 'yes'"):
-            ingest.classes_of(self.samples[self.samples["smile"] == "yes"], "smile", None)
+            classes_of(self.samples[self.samples["smile"] == "yes"], "smile", None)
         with pytest.raises(LabelError, match=r"1 samples have no 'smile', first: b \(row 1\)"):
-            ingest.classes_of(self.samples.replace({"no": None}), "smile", None)
+            classes_of(self.samples.replace({"no": None}), "smile", None)
 
     def test_everything_wrong_is_said_at_once(self):
         samples = pd.DataFrame(
@@ -134,13 +133,13 @@ class TestLabels:
             index=range(10, 16),
         )
         with pytest.raises(LabelError) as caught:
-            ingest.classes_of(samples, "smile", "Yes")
+            classes_of(samples, "smile", "Yes")
         message = str(caught.value)
         assert "2 samples have no 'smile', first: b (row 11), e (row 14)" in message
         assert "has 4 values (NO, maybe, no, yes)" in message
         assert "positive is 'Yes'" in message
         with pytest.raises(LabelError) as caught:
-            ingest.encoded(samples, "smile", ("no", "yes"), [])
+            encoded(samples, "smile", ("no", "yes"), [])
         message = str(caught.value)
         assert "first: b (row 11), e (row 14)" in message
         assert "2 samples have a 'smile' that is none of ['no', 'yes']" in message
@@ -149,7 +148,7 @@ class TestLabels:
     def test_no_more_than_ten_rows_are_named(self):
         samples = pd.DataFrame({"sample_id": [f"s{i}" for i in range(50)], "smile": [None] * 50})
         with pytest.raises(LabelError, match=r"50 samples.*s9 \(row 9\)$"):
-            ingest.classes_of(samples, "smile", None)
+            classes_of(samples, "smile", None)
 
     @pytest.mark.parametrize(
         ("values", "message"),
@@ -166,9 +165,9 @@ class TestLabels:
     def test_kinds_that_could_be_confused_are_refused(self, values, message):
         samples = self.samples.assign(smile=pd.Series(values, dtype=object))
         with pytest.raises(LabelError, match=message):
-            ingest.classes_of(samples, "smile", None)
+            classes_of(samples, "smile", None)
         with pytest.raises(LabelError, match=message):
-            ingest.encoded(samples, "smile", ("0", "1"), [])
+            encoded(samples, "smile", ("0", "1"), [])
 
     @pytest.mark.parametrize(
         ("values", "classes"),
@@ -184,8 +183,8 @@ class TestLabels:
     )
     def test_kinds_that_are_clear(self, values, classes):
         samples = self.samples.assign(smile=values)
-        assert ingest.classes_of(samples, "smile", None) == classes
-        assert ingest.encoded(samples, "smile", classes, [])["label"].tolist() == [1, 0, 1]
+        assert classes_of(samples, "smile", None) == classes
+        assert encoded(samples, "smile", classes, [])["label"].tolist() == [1, 0, 1]
 
 
 class TestAttributes:
@@ -193,7 +192,7 @@ class TestAttributes:
 
     def test_attributes_become_text_and_gaps_say_unknown(self):
         samples = self.samples.assign(group=["x", None, " "], n=[1, None, 2])
-        done = ingest.encoded(samples, "smile", ("no", "yes"), ["group", "n"])
+        done = encoded(samples, "smile", ("no", "yes"), ["group", "n"])
         assert done["group"].tolist() == ["x", "unknown", "unknown"]
         assert done["n"].tolist() == ["1", "unknown", "2"]
         assert done["label"].tolist() == [1, 0, 1]
@@ -202,7 +201,7 @@ class TestAttributes:
     def test_all_attributes_that_cannot_be_used_are_named(self):
         samples = self.samples.assign(tone=pd.Series([1, "1", None], dtype=object))
         with pytest.raises(GroupSchemaError) as caught:
-            ingest.encoded(samples, "smile", ("no", "yes"), ["race", "tone", "split", "n"])
+            encoded(samples, "smile", ("no", "yes"), ["race", "tone", "split", "n"])
         message = str(caught.value)
         assert "attributes: there is no column 'race'" in message
         assert "column 'tone' holds mixed-integer values, such as 1 and '1'" in message
@@ -213,7 +212,7 @@ class TestAttributes:
         values = pd.Series(["\ud800", "<script>", "a" * 4096], dtype=object)
         samples = self.samples.assign(**{"<b>": values})
         samples["self"] = ["p", "q", "p"]
-        done = ingest.encoded(samples, "smile", ("no", "yes"), ["<b>", "self"])
+        done = encoded(samples, "smile", ("no", "yes"), ["<b>", "self"])
         assert done["<b>"].tolist() == [r"\ud800", "<script>", "a" * 4096]
         assert done["self"].tolist() == ["p", "q", "p"]
 
@@ -239,8 +238,8 @@ def test_any_table_is_encoded_correctly_or_refused_by_name(label, group):
     samples["label column"] = pd.Series(label[:size], dtype=object)
     samples["group"] = pd.Series(group[:size], dtype=object)
     try:
-        classes = ingest.classes_of(samples, "label column", None)
-        done = ingest.encoded(samples, "label column", classes, ["group"])
+        classes = classes_of(samples, "label column", None)
+        done = encoded(samples, "label column", classes, ["group"])
     except DataError as error:
         str(error).encode(errors="backslashreplace")
         return
@@ -266,3 +265,17 @@ def test_drawing_evenly_without_a_number_takes_what_the_smallest_cell_has():
         drawn_evenly(samples, ["tone"], 80, generator)
     with pytest.raises(DataError, match="fewer than the 100 cells"):
         drawn_evenly(samples, ["sample_id"], 20, generator)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["smiling", "tone"], r"no column 'smilling'; columns: smiling, tone; did you mean 'smi"),
+        (["age", "tone"], r"no column 'smilling'; columns: age, tone$"),
+        (["folder"], r"columns: folder; image files alone say no more: .* --table TABLE"),
+    ],
+)
+def test_a_column_that_is_not_there_is_answered_with_what_may_help(columns, message):
+    samples = pd.DataFrame({"sample_id": ["a"], "path": ["/a"], **dict.fromkeys(columns, "x")})
+    with pytest.raises(LabelError, match=message):
+        classes_of(samples, "smilling", None)

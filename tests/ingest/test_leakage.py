@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from debias import ingesting as ingest
 from debias.errors import SplitLeakageError
+from debias.ingesting.splitting import leaks, require_no_leak
 
 
 def table(**columns) -> pd.DataFrame:
@@ -18,7 +18,7 @@ def test_leaks_by_hand():
         duplicate_cluster=[-1, 4, -1, 4, 4, -1],
         sha256=["x", "y", "x", "z", "w", "z"],
     )
-    found = ingest.leaks(samples)
+    found = leaks(samples)
     assert found.to_dict("list") == {
         "kind": ["person", "duplicate cluster", "file content"],
         "unit": ["ann", "4", "z"],
@@ -39,13 +39,13 @@ def test_leaks_by_hand():
 )
 def test_what_nobody_knows_is_not_one_person(column, values):
     samples = table(split=["train", "test", "validation", "validation"], **{column: values})
-    assert ingest.leaks(samples).empty
-    ingest.require_no_leak(samples)
+    assert leaks(samples).empty
+    require_no_leak(samples)
 
 
 def test_a_table_without_people_or_duplicates_cannot_leak():
-    ingest.require_no_leak(table(split=["train", "test"]))
-    ingest.require_no_leak(table(split=["train"], subject_id=["a"]))
+    require_no_leak(table(split=["train", "test"]))
+    require_no_leak(table(split=["train"], subject_id=["a"]))
 
 
 def test_the_message_counts_and_names_the_first_three_of_each_kind():
@@ -54,7 +54,7 @@ def test_the_message_counts_and_names_the_first_three_of_each_kind():
         split=["train", "test"] * 5, subject_id=people, sha256=["one"] * 2 + list("abcdefgh")
     )
     with pytest.raises(SplitLeakageError) as caught:
-        ingest.require_no_leak(samples, "do this")
+        require_no_leak(samples, "do this")
     assert str(caught.value) == (
         "5 people, 1 file content stand on more than one side of the split, first: person p0 "
         "(test, train), p1 (test, train), p2 (test, train); file content one (test, train); do this"
@@ -74,4 +74,4 @@ def test_it_agrees_with_counting_row_by_row():
         for column, nobody in [("subject_id", ""), ("duplicate_cluster", -1)]:
             for unit in set(samples[column]) - {nobody}:
                 expected += samples["split"][samples[column] == unit].nunique() > 1
-        assert len(ingest.leaks(samples)) == expected
+        assert len(leaks(samples)) == expected

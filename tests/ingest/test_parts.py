@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 
 from debias.ingesting import parts
-from debias.ingesting.known import Source, known
-from debias.ingesting.parts import Listing, decode_parts
-from debias.ingesting.shards import write_shards
+from debias.ingesting.parts import Listing, Source, decode_parts, known, write_shards
 from debias.types import ReadBlock, Rejected
 
 SIZE = 16

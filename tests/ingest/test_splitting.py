@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias import ingesting as ingest
 from debias.errors import DataError, GroupSchemaError, SplitLeakageError
+from debias.ingesting import splitting
+from debias.ingesting.quarantine import summarise
 from debias.ingesting.selection import Caps, Selection
-from debias.ingesting.units import Units, units
+from debias.ingesting.splitting import Units, require_no_leak, units, without_leaks
 
 ATTRIBUTES = ["race", "gender"]
 
@@ -42,7 +43,7 @@ def chained(size=600, seed=0) -> pd.DataFrame:
 
 
 def split(samples, seed=1, attributes=ATTRIBUTES, **chosen) -> pd.DataFrame:
-    return ingest.split(samples, Selection(**chosen), attributes, np.random.default_rng(seed))
+    return splitting.split(samples, Selection(**chosen), attributes, np.random.default_rng(seed))
 
 
 def joined_by_hand(samples) -> list[int]:
@@ -180,7 +181,7 @@ class TestShares:
             samples, seed, test_fraction=test, validation_fraction=validation, even_over=("race",)
         )
         assert len(chosen) == size  # nothing is lost
-        ingest.require_no_leak(chosen)
+        require_no_leak(chosen)
         sides = chosen["split"]
         rest = chosen[sides != "test"]
         for asked, whole, taken in [
@@ -334,7 +335,7 @@ class TestGiven:
                 "split": ["train", "train", "test", "train", "validation", "train", "test"],
             }
         )
-        kept, gone = ingest.without_leaks(samples)
+        kept, gone = without_leaks(samples)
         # a shows the person of b, and b is the photograph of c, which is for the test.
         assert kept["sample_id"].tolist() == ["c", "e", "f", "g"]
         assert [(one.sample_id, one.path, one.reason) for one in gone] == [
@@ -343,18 +344,18 @@ class TestGiven:
             ("d", "/d", "also in the validation set"),
         ]
         assert gone[2].detail.endswith("was listed for train")
-        ingest.require_no_leak(kept)
+        require_no_leak(kept)
         dropped = split(samples, leaks="drop")
         assert dropped["sample_id"].tolist() == ["c", "e", "f", "g"]
-        assert ingest.without_leaks(kept) == (kept, ())
+        assert without_leaks(kept) == (kept, ())
 
     def test_what_was_dropped_is_counted_by_group(self):
         samples = chained()
         samples["split"] = np.random.default_rng(0).choice(["train", "test"], len(samples))
-        kept, gone = ingest.without_leaks(samples)
-        ingest.require_no_leak(kept)
+        kept, gone = without_leaks(samples)
+        require_no_leak(kept)
         assert len(kept) + len(gone) == len(samples)
-        groups = ingest.summarise(gone, samples, ["race"]).by_group
+        groups = summarise(gone, samples, ["race"]).by_group
         lost = samples[~samples["sample_id"].isin(kept["sample_id"])]
         assert groups["leaks"].tolist() == lost["race"].value_counts().sort_index().tolist()
         assert groups["rejected"].tolist() == [0, 0]

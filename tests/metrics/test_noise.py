@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from debias.metrics.noise import label_noise
 from debias.metrics.rates import confusion, measures
+from debias.metrics.spread import label_noise
 
 FOUND = measures(("no", "yes"), "yes")
 SIZES = np.array([2000, 1500, 1000, 600])

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from scipy.special import gammaln, xlogy
 from scipy.stats import binomtest
 
-from debias.metrics.change_tables import _p_of_cells
-from debias.metrics.paired import change_p_value, paired_counts, stacked
-from debias.metrics.paired_intervals import (
+from debias.metrics.changes import _p_of_cells
+from debias.metrics.paired import (
     Changes,
     bootstrap_deviation,
     change_limits,
+    change_p_value,
     gap_limits,
     gap_p_value,
     measured,
+    paired_counts,
+    stacked,
 )
 from debias.metrics.rates import measures
 from debias.statistics.intervals import seed_limits

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from debias.metrics import evaluate
-from debias.metrics.cells import Cells
+from debias.metrics.gaps import Cells
 from debias.metrics.rates import RATES, measures
 from debias.statistics.counts import counted, ratio
 from debias.statistics.groupings import Grouping

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.metrics.ratios import (
+from debias.metrics.spread import (
     chance_below,
     corrected_variance,
     expected_gap,

@@ -11,13 +11,8 @@ from fake_predictions import (
 )
 
 from debias.errors import EvaluationError
-from debias.metrics import (
-    Rules,
-    clopper_pearson,
-    outcomes_of_trainings,
-    report_on,
-    summarise,
-)
+from debias.metrics import Rules, outcomes_of_trainings, report_on, summarise
+from debias.statistics.intervals import clopper_pearson
 
 
 def row_of(summary, group, metric="accuracy"):

@@ -55,8 +55,7 @@ def sketch():
 
     def page_of(render, *arguments):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("debias.report.fairness_charts.svg", lambda *_: STUB)
-            patch.setattr("debias.report.run_charts.svg", lambda *_: STUB)
+            patch.setattr("debias.report.charts.style.svg", lambda *_: STUB)
             return render(*arguments)
 
     return page_of

@@ -7,12 +7,17 @@ from matplotlib.figure import Figure
 from test_audit_document import empty_audit, fake_audit, fake_map
 from test_report_page import HOSTILE
 
-from debias.report.audit_charts import audit_figures
-from debias.report.charts.audit_comparison_charts import distance, shares_of_regions
-from debias.report.charts.audit_group_charts import group_shares
-from debias.report.charts.maps import _apart, _countable, maps
+from debias.report.audit_charts import (
+    audit_figures,
+    distance,
+    group_shares,
+    map_figures,
+    shares_of_regions,
+)
+from debias.report.audit_findings import every_row
+from debias.report.charts.maps import _apart
 from debias.report.charts.style import svg
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.pictures import AuditMap, AuditPictures
 
 DOCUMENT = fake_audit()
 
@@ -53,14 +58,14 @@ def test_every_chart_is_drawn_under_its_name(charts):
 
 
 def test_the_same_input_gives_the_same_bytes(charts):
-    again = maps(DOCUMENT, fake_map(count=200, thumbnails=6, size=16))
+    again = map_figures(DOCUMENT, fake_map(count=200, thumbnails=6, size=16))
     assert again["map_faces"] == charts["map_faces"]
     assert again["map_density"] == charts["map_density"]
 
 
 def test_faces_are_on_the_map_of_faces_alone():
-    without = maps(DOCUMENT, fake_map(count=200))
-    with_faces = maps(DOCUMENT, fake_map(count=200, thumbnails=6, size=16))
+    without = map_figures(DOCUMENT, fake_map(count=200))
+    with_faces = map_figures(DOCUMENT, fake_map(count=200, thumbnails=6, size=16))
     assert with_faces.keys() - without.keys() == {"map_faces"}
     for name, chart in without.items():
         assert with_faces[name] == chart
@@ -100,10 +105,11 @@ def test_withheld_groups_have_no_mark_and_say_so(charts):
 
 def test_values_whose_count_is_withheld_are_not_told_apart_on_the_map():
     found = fake_map()
-    assert _countable(DOCUMENT, "annotated_race", found)[0] == "White"
-    assert "Inuit" not in _countable(DOCUMENT, "annotated_race", found)
-    assert "unknown" not in _countable(DOCUMENT, "annotated_race", found)
-    assert "Inuit" not in written(maps(DOCUMENT, found)["map_annotation"])
+    stated = {row["group"]: row["count"] for row in every_row(DOCUMENT)}
+    told = found.countable("annotated_race", stated)
+    assert told[0] == "White"
+    assert not {"Inuit", "unknown"} & set(told)
+    assert "Inuit" not in written(map_figures(DOCUMENT, found)["map_annotation"])
 
 
 def test_without_a_table_of_groups_small_values_are_not_told_apart():
@@ -114,8 +120,8 @@ def test_without_a_table_of_groups_small_values_are_not_told_apart():
         xy=np.zeros((len(column), 2)), density=np.zeros(len(column)), cluster=zeros, region=zeros,
         attributes={"x": column},
     )  # fmt: skip
-    assert _countable(document, "x", found) == ["a", "b"]
-    assert maps(document, found).keys() == {"map_density", "map_cluster", "map_annotation"}
+    assert found.countable("x", {}) == ["a", "b"]
+    assert map_figures(document, found).keys() == {"map_density", "map_cluster", "map_annotation"}
 
 
 def test_thumbnails_that_would_hide_each_other_give_way_to_the_loneliest():
@@ -140,12 +146,12 @@ def test_hostile_names_can_be_drawn():
     document["groups"]["attributes"].append({"attribute": "$x_1", "declared": False, "rows": [
         row | {"group": f"$x_1:{name}"} for name in names]})  # fmt: skip
     draw, height = group_shares(document)
-    charts = {"group_shares": svg(draw, 7.6, height), **maps(document, found)}
+    charts = {"group_shares": svg(draw, 7.6, height), **map_figures(document, found)}
     for name in ("group_shares", "map_annotation_x_1"):
         assert "<script" not in charts[name].decode()
         assert "$x^$" in written(charts[name])
 
 
 def test_a_large_map_stays_small_on_the_page():
-    found = maps(DOCUMENT, fake_map(count=5_000))
+    found = map_figures(DOCUMENT, fake_map(count=5_000))
     assert all(len(chart) < 400_000 for chart in found.values())

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import beta
 
 from debias.datasets.synthetic import Population, render
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.pictures import AuditMap, AuditPictures
 
 IMAGES, CELLS = 12_400, 64
 # What the names of the made-up images say about them, as factors of drawn faces.

@@ -3,17 +3,16 @@
 import pytest
 from test_audit_document import fake_audit, group
 
-from debias.report.audit_groups_view import every_row, group_tables, why_no_number
+from debias.report.audit_findings import every_row, reading, why_no_number
+from debias.report.audit_sets import _why_no_loss
 
 
 def test_a_small_group_has_a_verdict_and_says_that_its_images_are_too_few_for_more():
-    document = fake_audit()
     small = group("annotated_race:Indian", 25, declared=0.2, verdict="below", missing=3_069)
     nothing = dict.fromkeys(("auc", "auc_low", "auc_high", "weight_share", "raised"))
-    document["groups"]["attributes"][0]["rows"][0] = small | nothing | {"set_aside_share": None}
-    row = group_tables(document)[0]["pages"][0][0]
-    assert row["reading"] == "below its declared share"
-    assert (row["why"], row["why_set_aside"]) == ("too few images", "too few images")
+    row = small | nothing | {"set_aside_share": None}
+    assert reading(row) == "below its declared share"
+    assert (why_no_number(row), _why_no_loss(row)) == ("too few images", "too few images")
 
 
 @pytest.mark.parametrize(
@@ -22,8 +21,8 @@ def test_a_small_group_has_a_verdict_and_says_that_its_images_are_too_few_for_mo
         (group("a:x", None), "withheld"),
         (group("a:x", 0), "no images"),
         (group("a:x", 25), "too few images"),
-        (group("a:x", 25) | {"share": 1.0}, "undefined"),
-        (group("a:unknown", 25, state="unknown"), "undefined"),
+        (group("a:x", 25) | {"share": 1.0}, "no other images"),
+        (group("a:unknown", 25, state="unknown"), "not measured"),
     ],
 )
 def test_no_number_has_its_reason(row, said):

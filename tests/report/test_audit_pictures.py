@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from debias.report.audit_faces import latent_page, sheet, strip, tiles
-from debias.report.pictures_of_audits import AuditMap, AuditPictures
+from debias.report.audit_blocks import Audit, strip
+from debias.report.audit_space import _latent_page
+from debias.report.pictures import AuditMap, AuditPictures
 
 FACE = np.zeros((8, 8, 3), dtype=np.uint8)
 
@@ -35,34 +36,31 @@ def test_faces_of_several_sizes_are_refused():
         AuditPictures(faces={"a": FACE, "b": FACE[:4]})
 
 
-def test_a_sheet_shows_those_that_are_given_and_names_all():
-    found = sheet([f"id{place}\u202e" for place in range(20)], AuditPictures(), most=12)
-    assert (found["image"], found["shown"], found["of"]) == (None, 12, 20)
-    assert found["names"][0] == r"id0\u202e"
-    given = AuditPictures(faces={"b": FACE})
-    assert sheet(["a", "b"], given)["image"].startswith("data:image/webp")
-    assert sheet([], AuditPictures(faces={"b": FACE}))["image"] is None
-
-
-def test_tiles_keep_their_numbers_with_or_without_a_picture():
-    found = tiles([{"sample_id": "a", "nats": 7.5}, {"sample_id": "b", "nats": 2.0}],
-                  AuditPictures(faces={"b": FACE}))  # fmt: skip
-    assert [(one["nats"], bool(one["image"])) for one in found] == [(7.5, False), (2.0, True)]
+def test_a_sheet_shows_those_that_are_given_and_names_all_by_path_where_there_is_one():
+    none = Audit({}, AuditPictures(paths={"id1": "a/b.png"}), {})
+    (names,) = none.names("Names", [f"id{place}\u202e" for place in range(20)])
+    assert names.blocks[0].text.startswith(r"id0\u202e · id1\u202e")
+    assert names.blocks[0].text.endswith(" and 8 more")
+    assert next(none.names("Names", ["id1"])).blocks[0].text == "a/b.png"
+    assert list(none.shot(["id1"], "", "most")) == []
+    given = Audit({}, AuditPictures(faces={"b": FACE}), {})
+    (shown,) = given.shot(["a", "b"], "", "most")
+    assert shown.images[0].startswith("data:image/webp")
+    assert shown.alt == "The images with the most crowded surroundings."
 
 
 def test_a_latent_page_is_rows_with_labels_or_one_block():
-    pictures = AuditPictures(pages={"p": np.stack([np.stack([FACE] * 4)] * 2)})
+    drawn = np.stack([np.stack([FACE] * 4)] * 2)
     page = {"name": "p", "title": "P", "means": "M.", "do": "D.", "rows": ["one", "two"]}
-    labelled = latent_page(page, pictures)
-    assert [row["label"] for row in labelled["strips"]] == ["one", "two"]
-    assert labelled["block"] is None
-    block = latent_page(page | {"rows": []}, pictures)
-    assert block["strips"] == []
-    assert block["block"]["image"].startswith("data:image/webp")
-    missing = latent_page(page | {"name": "q"}, pictures)
-    assert (missing["strips"], missing["block"]) == ([], None)
+    (labelled,) = _latent_page(page, drawn)
+    assert labelled.labels == ("one", "two")
+    assert len(labelled.images) == 2
+    (block,) = _latent_page(page | {"rows": []}, drawn)
+    assert (block.labels, len(block.images)) == ((), 1)
+    (missing,) = _latent_page(page, None)
+    assert "".join(map(str, missing.text)) == "M. What to do: D."
 
 
 def test_a_strip_of_nothing_is_nothing():
-    assert strip(None) is None
-    assert strip(FACE[None][:0]) is None
+    assert list(strip(None, "most")) == []
+    assert list(strip(FACE[None][:0], "most")) == []

@@ -7,12 +7,13 @@ from rich.console import Console
 from test_audit_document import empty_audit, fake_audit
 from test_report_page import HOSTILE
 
-from debias.report.audit_terminal import ROWS, audit_lines
+from debias.report.audit_findings import summary
+from debias.report.terminal import ROWS, lines
 
 
 def terminal(document):
     console = Console(file=io.StringIO(), width=200, color_system=None)
-    for line in audit_lines(document):
+    for line in lines(summary(document)):
         console.print(line)
     return console.file.getvalue()
 

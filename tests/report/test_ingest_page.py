@@ -10,13 +10,18 @@ from reading import FORBIDDEN, Page, replaced, without_pictures
 from rich.console import Console
 from test_report_page import HOSTILE, OUR_TAGS
 
-from debias.report.charts.flow import Outcome, flow
-from debias.report.charts.ingest_charts import ingest_figures, rejected_by_group
-from debias.report.contact_sheet import PAIRS_OPEN, TILES_A_REASON
-from debias.report.ingest_page import render_ingest, write_ingest_page
-from debias.report.ingest_terminal import ingest_lines
-from debias.report.ingest_view import cautions, leak_check, shown
-from debias.report.words import clean, is_number
+from debias.report.charts.flow import Outcome
+from debias.report.ingest_findings import cautions, leak_check, summary
+from debias.report.ingest_page import (
+    EXAMPLES,
+    PAIRS_OPEN,
+    ingest_figures,
+    rejected_by_group,
+    render_ingest,
+    write_ingest_page,
+)
+from debias.report.terminal import lines
+from debias.report.words import clean, is_number, shown
 
 DOCUMENTS = {"full": fake_ingest(), "empty": empty_ingest()}
 FACES = fake_faces(["face-31", "face-0", "not decodable-1", "nowhere on the page"])
@@ -27,14 +32,9 @@ def sketch_page():
     """Pages with an empty picture for each chart; drawing has its own tests."""
 
     def page_of(document, pictures=FACES):
-        names = [
-            name for name, drawing in
-            (("flow", flow(document)), ("rejected_by_group", rejected_by_group(document)))
-            if drawing
-        ]  # fmt: skip
+        stub = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
         with pytest.MonkeyPatch.context() as patch:
-            stub = dict.fromkeys(names, b"<svg xmlns='http://www.w3.org/2000/svg'/>")
-            patch.setattr("debias.report.ingest_page.ingest_figures", lambda _: stub)
+            patch.setattr("debias.report.charts.style.svg", lambda *_: stub)
             return render_ingest(document, pictures)
 
     return page_of
@@ -55,7 +55,7 @@ def tables(page, kind):
 
 def terminal(document):
     console = Console(file=io.StringIO(), width=200, color_system=None)
-    for line in ingest_lines(document):
+    for line in lines(summary(document)):
         console.print(line)
     return console.file.getvalue()
 
@@ -144,27 +144,26 @@ def test_without_pictures_no_face_is_on_the_page(pages, sketch_page):
     assert "image/webp" not in pages["full"].source
     assert "show_faces" in pages["full"].visible
     shown_faces = sketch_page(DOCUMENTS["full"])
-    # One for each place on the page, none for a sample that has no place.
-    assert shown_faces.count("data:image/webp") == 3
+    # One for each place on the page, none for what was rejected or has no place.
+    assert shown_faces.count("data:image/webp") == 2
     assert "show_faces" not in Page(shown_faces).visible
 
 
-def test_rejects_are_tiles_by_reason_commonest_first(pages):
+def test_rejects_stand_by_reason_commonest_first(pages):
     text = pages["full"].visible
     body = text[text.index("Rejected, by reason") : text.index("Duplicates, side by side")]
     places = [body.index(f"{reason} {count}") for reason, count in REASONS.items()]
     in_order = sorted(REASONS, key=lambda reason: (-REASONS[reason], reason))
     assert [places[list(REASONS).index(reason)] for reason in in_order] == sorted(places)
     assert "41 images, 12 shown" in body
-    shown_tiles = sum(min(count, TILES_A_REASON) for count in REASONS.values())
-    assert sum(a.get("class") == "blank" for _, a in pages["full"].tags) == shown_tiles + 80
+    examples = sum(len(rows) - 1 for rows in tables(pages["full"], "rejected"))
+    assert examples == sum(min(count, EXAMPLES) for count in REASONS.values())
+    assert sum(a.get("class") == "blank" for _, a in pages["full"].tags) == 80
 
 
 def test_conflicting_pairs_come_first_and_all_pairs_are_there(pages):
-    kinds = [a["class"] for tag, a in pages["full"].tags if tag == "figure" and a.get("class")]
-    assert len(kinds) == 40
-    assert kinds[:9] == ["pair disagree"] * 9
-    assert "disagree" not in " ".join(kinds[9:])
+    kinds = [a["class"].strip() for _, a in pages["full"].tags if "card" in a.get("class", "")]
+    assert kinds == ["card caution"] * 9 + ["card"] * 31
     text = pages["full"].visible
     assert f"{40 - PAIRS_OPEN} more pairs" in text
     assert "labels disagree: age, perceived gender" in text

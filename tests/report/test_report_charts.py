@@ -12,8 +12,9 @@ from reading import replaced
 
 from debias.report.board import arms
 from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
-from debias.report.charts.style import ARM_STYLES, svg, wrapped
-from debias.report.charts.weight_charts import weight_share
+from debias.report.charts.rows import wrapped
+from debias.report.charts.style import ARM_STYLES, svg
+from debias.report.run_charts import weight_share
 from debias.report.words import escape_label
 
 NAMES = {

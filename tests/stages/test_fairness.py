@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 from small_store import make_store
 
-from debias.metrics import evaluate, hidden_counts
+from debias.metrics import evaluate
 from debias.pipeline.classifier import side_by_side
-from debias.pipeline.withholding import (
+from debias.pipeline.fairness import (
     count_or_none,
     small_test_groups,
     small_training_groups,
     without,
 )
+from debias.statistics.withholding import hidden_counts
 
 
 def test_a_small_group_takes_a_second_one_with_it():
@@ -77,6 +78,12 @@ def test_test_counts_are_withheld_where_the_evaluation_withholds_them():
     y = np.tile([0, 1], len(tone))[: len(tone)]
     report = evaluate(y, y, groups={"tone": tone})
     assert small_test_groups({"uniform": report}) == {"tone:b", "tone:c"}
+    rare = np.where(tone == "b", np.cumsum(tone == "b") <= 5, y).astype(int)
+    found = evaluate(rare[tone != "c"], y[tone != "c"], groups={"tone": tone[tone != "c"]})
+    states = found.by_group[found.by_group["group"] == "tone:b"].set_index("metric")["state"]
+    assert states["true_positive_rate"] == "suppressed"
+    assert states["accuracy"] == "estimated"  # so its size is told, here as there
+    assert small_test_groups({"uniform": found}) == frozenset()
     few_selected = np.where((tone == "a") & (np.arange(len(tone)) > 4), 0, y)
     found = evaluate(y[tone != "c"], few_selected[tone != "c"], groups={"tone": tone[tone != "c"]})
     assert "suppressed" in set(found.by_group["state"])  # precision of a

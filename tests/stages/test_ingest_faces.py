@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from debias import ingesting as ingest
 from debias.errors import (
     ArtifactCorruptError,
     EmptyDatasetError,
@@ -19,6 +18,7 @@ from debias.errors import (
 from debias.ingesting import decoded as decoding
 from debias.ingesting import parts
 from debias.ingesting.build import PAIRS, QUARANTINE, STAGE, ingest_faces
+from debias.ingesting.quarantine import read_quarantine
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import load
 from debias.storage.artifacts import RunFolder, load_faces
@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_listed_with_its_group_and_nothing_is_lost(faces,
     (faces.root / "gone.jpg").unlink()
     artifact = ingest_faces(faces.recipe(), place)
     assert len(load_faces(artifact).images) == 120
-    records = ingest.read_quarantine(artifact.path / QUARANTINE)
+    records = read_quarantine(artifact.path / QUARANTINE)
     found = {record["path"].rpartition("/")[2]: record for record in records}
     assert set(found) == {"broken.jpg", "gone.jpg"}
     assert found["broken.jpg"]["reason"] == "not decodable"
@@ -217,7 +217,7 @@ def test_copies_are_dropped_and_contradictions_among_them_named(faces, place):
     pairs = pd.read_parquet(artifact.path / PAIRS)
     exact = pairs[pairs["kind"] == "exact"]
     assert exact["conflict"].tolist() == ["smiling"]
-    (record,) = ingest.read_quarantine(artifact.path / QUARANTINE)
+    (record,) = read_quarantine(artifact.path / QUARANTINE)
     assert record["reason"] == "exact duplicate"
 
 
@@ -242,7 +242,7 @@ def test_a_given_split_that_divides_a_photograph_is_refused_or_repaired(faces, p
     artifact = ingest_faces(faces.recipe("selection.leaks=drop", data=data), place)
     # With the photograph all of its person's images go: who is tested is not trained on.
     assert len(load_faces(artifact).images) == 118
-    records = ingest.read_quarantine(artifact.path / QUARANTINE)
+    records = read_quarantine(artifact.path / QUARANTINE)
     assert [record["reason"] for record in records] == ["also in the test set"] * 3
 
 
@@ -334,7 +334,7 @@ def test_faces_that_no_detector_found_count_for_their_group(faces, place):
         ingest_faces(faces.recipe("ingest.framing=box", "ingest.most_rejected=0.5"), place)
     rules = ("ingest.most_rejected=0.5", "ingest.most_group_ratio=30")
     artifact = ingest_faces(faces.recipe("ingest.framing=box", *rules), place)
-    records = ingest.read_quarantine(artifact.path / QUARANTINE)
+    records = read_quarantine(artifact.path / QUARANTINE)
     assert {record["reason"] for record in records} == {"no position of the face"}
     assert {record["groups"]["group"] for record in records} == {"b"}
     counts = artifact.read_json("account.json")["counts"]
@@ -423,7 +423,7 @@ def test_more_files_left_out_are_another_store(faces, place):
     (faces.root / "notes.txt").write_text("no image")
     second = ingest_faces(recipe, place)
     assert second.key != first.key
-    (record,) = ingest.read_quarantine(second.path / QUARANTINE)
+    (record,) = read_quarantine(second.path / QUARANTINE)
     assert record["reason"] == "not an image file"
 
 

@@ -8,8 +8,8 @@ import pytest
 from counting import Counting
 from recording_tracking import RecordingTracking
 
-from debias.ingesting import IngestRules
 from debias.ingesting.decoded import Listed
+from debias.ingesting.rules import IngestRules
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.values import load_predictions, load_weights

@@ -12,8 +12,9 @@ from small_store import make_store
 
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import build_faces, build_reference, build_weights, mitigate, open_run
+from debias.pipeline.fairness import without as without_groups
+from debias.pipeline.findings import sentence, situations
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.situation import sentence, situations
 from debias.pipeline.values import load_weights
 from debias.storage.artifacts import load_faces
 from debias.storage.sealed import sealed_in
@@ -205,6 +206,10 @@ def test_situations_tell_a_correlation_from_a_rarity(finished):
     assert alone.startswith("Correlation")
     without = {arm: w for arm, w in document["weights"].items() if arm != "latent"}
     assert situations(faces, without)[0]["kind"] == "rare_unmeasured"
+    figures = without_groups(document["weights"]["latent"], frozenset({"skin_tone_group:dark"}))
+    (entry,) = situations(faces, {"latent": figures})
+    assert entry["kind"] == "rare_withheld"
+    assert "not told, because the numbers of a few images are withheld" in sentence(entry)
 
 
 def test_the_label_itself_and_unknown_groups_are_no_situation():

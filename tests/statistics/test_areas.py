@@ -4,7 +4,7 @@ from scipy.optimize import brentq
 from sklearn.metrics import roc_auc_score
 
 from debias.errors import EvaluationError
-from debias.metrics import auc_by_group
+from debias.statistics.areas import auc_by_group
 
 
 def one_class(score, groups, **options):

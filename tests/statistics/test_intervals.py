@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from debias.metrics import clopper_pearson
+from debias.statistics.intervals import clopper_pearson
 
 
 @pytest.mark.parametrize("n", [5, 10, 20, 50, 100, 400, 2000])

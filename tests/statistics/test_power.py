@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debias.statistics.intervals import difference_limits
-from debias.statistics.power import detectable_gap, size_needed
+from debias.statistics.intervals import detectable_gap, difference_limits, size_needed
 
 GAPS = np.array([0.02, 0.05, 0.10, 0.20])
 # Group sizes for 80 % power from a rate of 0.90.

@@ -15,18 +15,14 @@ from typing import Any
 
 import pandas as pd
 
+from debias.ingesting.account import counts, notes, reasons, split_of
+from debias.ingesting.build import ACCOUNT, PAIRS
+from debias.ingesting.quarantine import DUPLICATE, LEAKS, NO_FAILURES
 from debias.pipeline.purging.holdings import SAMPLES, Store
 from debias.pipeline.purging.scrubbing import without_in_json
 from debias.pipeline.purging.traces import SUBJECT, Traces
 from debias.statistics.groupings import CROSS, named_cell
 
-ACCOUNT, PAIRS = "account.json", "duplicates.parquet"
-# As an ingest writes them; no room imports another.
-COPY = "exact duplicate"
-LEAKS = ("also in the test set", "also in the validation set")
-EXAMPLES = 12  # of each reason
-EXAMPLE = ("sample_id", "path", "detail", "format", "dimensions")
-NOTES = "decode_notes"
 KINDS = ("listed", "rejected", "duplicates", "leaks")
 
 Document = dict[str, Any]
@@ -74,11 +70,11 @@ def recounted(before: Path, after: Path, traces: Traces) -> Document:
     purged = account.get("purged", 0) + len(change.removed)
     counted = {
         "counts": change.counts(),
-        "reasons": change.reasons(),
-        "notes": _notes(change.after.samples),
+        "reasons": reasons(change.after.records),
+        "notes": notes(change.after.samples),
         "groups": change.groups(),
         "splits": [change.split(row) for row in account["splits"]],
-        "leaks": account["leaks"] | {"removed": change.leaks(change.after.records)},
+        "leaks": account["leaks"] | {"removed": _leaks(change.after.records)},
         "identities": _identities(account["identities"], change.after.samples),
         "concluded": _concluded(account["concluded"], purged),
         "purged": purged,
@@ -109,68 +105,17 @@ class _Change:
         every = self.before.records
         return [record for record in every if json.dumps(record, sort_keys=True) not in left]
 
-    @cached_property
-    def failures(self) -> set[str]:
-        """Reasons that count as failures: those that the account lists."""
-        return {row["reason"] for row in self.account["reasons"]}
-
-    def failed(self, records: Sequence[Record]) -> int:
-        return sum(record["reason"] in self.failures for record in records)
-
-    def copies(self, records: Sequence[Record]) -> int:
-        return sum(record["reason"] == COPY for record in records)
-
-    def leaks(self, records: Sequence[Record]) -> int:
-        return sum(record["reason"] in LEAKS for record in records)
-
     def counts(self) -> dict[str, int | None]:
         """In the sense of the account: ``listed`` is the sum of its four parts."""
-        gone, samples, pairs = self.removed_records, self.after.samples, self.after.pairs
-        unlisted = self.failed(gone) + self.copies(gone) + self.leaks(gone)
-        listed = self.account["counts"]["listed"] - len(self.removed) - unlisted
-        rejected, copies = self.failed(self.after.records), self.copies(self.after.records)
-        clustered = samples["duplicate_cluster"][samples["duplicate_cluster"] >= 0]
-        return {
-            "listed": listed,
-            "kept": len(samples),
-            "rejected": rejected,
-            "exact_duplicates": copies,
-            "not_selected": listed - len(samples) - rejected - copies,
-            "near_pairs": int((pairs["kind"] == "near").sum()),
-            "mirrored_pairs": int((pairs["kind"] == "mirrored").sum()),
-            "clusters": int(clustered.nunique()),
-            "clustered_images": len(clustered),
-            "conflicts": int((pairs["conflict"] != "").sum()),
-            "people": _people(samples),
-        }
-
-    def reasons(self) -> list[dict[str, Any]]:
-        left = [record for record in self.after.records if record["reason"] in self.failures]
-        return [
-            {
-                "reason": reason,
-                "count": count,
-                "examples": [
-                    {name: record.get(name) for name in EXAMPLE}
-                    | {"format": record.get("format") or ""}
-                    for record in left
-                    if record["reason"] == reason
-                ][:EXAMPLES],
-            }
-            for reason, count in Counter(record["reason"] for record in left).most_common()
-        ]
+        gone = [_kind(record["reason"]) for record in self.removed_records]
+        unlisted = len(self.removed) + sum(kind is not None for kind in gone)
+        listed = self.account["counts"]["listed"] - unlisted
+        return counts(self.after.samples, self.after.pairs, self.after.records, listed)
 
     def split(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """One split of the account."""
-        samples = self.after.samples
-        part = samples[samples["split"] == row["split"]]
         attributes = dict.fromkeys(group["attribute"] for group in row["by_group"])
-        return dict(row) | {
-            "images": len(part),
-            "people": _people(part),
-            "share": len(part) / len(samples),
-            "by_group": [group for name in attributes for group in _groups_of(part, name)],
-        }
+        return split_of(self.after.samples, row["split"], list(attributes))
 
     def groups(self) -> list[dict[str, Any]]:
         """Groups without what was removed from them; those that nobody is left of go."""
@@ -195,29 +140,19 @@ class _Change:
             if set(attributes) <= set(groups):
                 group = named_cell(attributes, [groups[name] for name in attributes])
                 yield group, "listed"
-                yield from ((group, kind) for kind in self._kinds(record["reason"]))
-
-    def _kinds(self, reason: str) -> Iterator[str]:
-        if reason in self.failures:
-            yield "rejected"
-        elif reason == COPY:
-            yield "duplicates"
-        elif reason in LEAKS:
-            yield "leaks"
+                if kind := _kind(record["reason"]):
+                    yield group, kind
 
 
-def _people(samples: pd.DataFrame) -> int | None:
-    return int(samples[SUBJECT].nunique()) if SUBJECT in samples else None
+def _kind(reason: str) -> str | None:
+    """What an item that was set aside counts as in its groups; None for what was never a part."""
+    if reason not in NO_FAILURES:
+        return "rejected"
+    return "duplicates" if reason == DUPLICATE else "leaks" if reason in LEAKS else None
 
 
-def _groups_of(samples: pd.DataFrame, attribute: str) -> Iterator[dict[str, Any]]:
-    for group, count in samples[attribute].value_counts().sort_index().items():
-        yield {
-            "attribute": attribute,
-            "group": str(group),
-            "images": int(count),
-            "share": int(count) / len(samples),
-        }
+def _leaks(records: Sequence[Record]) -> int:
+    return sum(record["reason"] in LEAKS for record in records)
 
 
 def _with_rates(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -228,12 +163,6 @@ def _with_rates(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> di
     times = share / (failed / listed) if failed else None
     known = {name: value for name, value in row.items() if name != "example"}
     return known | {"share": share, "times_overall": times, "p": None, "p_adjusted": None}
-
-
-def _notes(samples: pd.DataFrame) -> list[dict[str, Any]]:
-    notes = samples[NOTES] if NOTES in samples else pd.Series(dtype=str)
-    counts = notes[notes != ""].str.split(", ").explode().value_counts()
-    return [{"note": str(note), "count": int(count)} for note, count in counts.items()]
 
 
 def _identities(sentence: str, samples: pd.DataFrame) -> str:

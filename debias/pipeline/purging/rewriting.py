@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from debias.ingesting.build import ACCOUNT
 from debias.pipeline.purging.holdings import Store
-from debias.pipeline.purging.recounting import ACCOUNT, recounted
+from debias.pipeline.purging.recounting import recounted
 from debias.pipeline.purging.scrubbing import Edit, without, without_in_json, without_rows
 from debias.pipeline.purging.swapping import discard, fresh_name, swap
 from debias.pipeline.purging.traces import Traces, is_shown_in

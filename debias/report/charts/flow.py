@@ -1,19 +1,16 @@
 """The chart of what became of the images listed: bands as thick as their numbers."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from debias.report.charts.style import ARM_STYLES, INK, TOO_SMALL
+from debias.report.charts.style import ARM_STYLES, INK, TOO_SMALL, Drawing
 from debias.report.words import escape_label, number
 
-Document = Mapping[str, Any]
-Drawing = tuple[Callable[[Figure], None], float]
 Span = tuple[float, float]
 COLOURS = {
     "kept": ARM_STYLES[0][0],
@@ -56,9 +53,20 @@ class Outcome:
         return sum(self.room(images) for _, images in self.leaves) or self.room(self.images)
 
 
-def flow(document: Document) -> Drawing | None:
-    """From the images listed to what became of them, and on to the splits and the reasons."""
-    outcomes = _outcomes(document)
+def flow(
+    listed: int, became: Mapping[str, tuple[int, Sequence[tuple[str, int]]]]
+) -> Drawing | None:
+    """From the images listed to what became of them, and on to the splits and the reasons.
+
+    Args:
+        listed: All images.
+        became: Outcome, one of ``COLOURS``, to its images and to splits or reasons with theirs.
+    """
+    outcomes = [
+        Outcome(name=name, images=images, leaves=_leaves(leaves), scale=BODY / listed)
+        for name, (images, leaves) in became.items()
+        if images and listed
+    ]
     if not outcomes:
         return None
     tall = sum(outcome.height for outcome in outcomes) + GAP * (len(outcomes) - 1)
@@ -75,29 +83,9 @@ def flow(document: Document) -> Drawing | None:
             _draw_outcome(axes, outcome, (source, end), top)
             source = end
             top += outcome.height + GAP
-        _label(axes, LISTED, tall / 2, _said("listed", document["counts"]["listed"]))
+        _label(axes, LISTED, tall / 2, _said("listed", listed))
 
     return draw, tall + 2 * GAP + 0.15
-
-
-def _outcomes(document: Document) -> list[Outcome]:
-    counts = document["counts"]
-    reasons = sorted(((row["reason"], row["count"]) for row in document["reasons"]), key=_most)
-    every: tuple[tuple[str, int, list[tuple[str, int]]], ...] = (
-        ("kept", counts["kept"], [(row["split"], row["images"]) for row in document["splits"]]),
-        ("not selected", counts["not_selected"], []),
-        ("exact duplicates", counts["exact_duplicates"], []),
-        ("rejected", counts["rejected"], reasons),
-    )
-    return [
-        Outcome(name=name, images=images, leaves=_leaves(leaves), scale=BODY / counts["listed"])
-        for name, images, leaves in every
-        if images and counts["listed"]
-    ]
-
-
-def _most(leaf: tuple[str, int]) -> tuple[int, str]:
-    return -leaf[1], leaf[0]
 
 
 def _leaves(found: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

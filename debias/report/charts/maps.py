@@ -1,6 +1,7 @@
-"""The map of the latent space, coloured by density, region, cluster and annotation."""
+"""The latent space: its map, by density, region, cluster and annotation, and its cells."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,22 +11,29 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.stats import rankdata
 
-from debias.report.audit_groups_view import every_row, short_name
-from debias.report.charts.style import ARM_STYLES, INK, key_above, svg
-from debias.report.fairness_charts import chart_names
-from debias.report.pictures import shrink
-from debias.report.pictures_of_audits import AuditMap
-from debias.report.words import escape_label, is_number, words
-from debias.statistics.groupings import UNKNOWN
+from debias.report.charts.rows import Axis, Mark, draw_rows, scale
+from debias.report.charts.style import (
+    ARM_STYLES,
+    FAINT,
+    INK,
+    MUTED,
+    Drawing,
+    chart_names,
+    fine_percent,
+    key_above,
+    svg,
+)
+from debias.report.pictures import AuditMap, shrink
+from debias.report.words import escape_label, words
 
-Document = Mapping[str, Any]
 Painted = Callable[[Figure], None]
 WIDTH, HEIGHT = 4.6, 4.5  # inches; two maps stand side by side
 WIDE, TALL = 6.2, 5.4
 ANNOTATIONS_DRAWN = 6
-FEW = 11  # images; a group of fewer is not told from the others
 OTHERS = "#d3d7db"
 THUMBNAIL = 24  # points
 APART = 0.052  # of the extent of the map, between two thumbnails: about the width of one
@@ -35,16 +43,22 @@ CROWDED_TO_THIN = LinearSegmentedColormap.from_list(
 )
 
 
-def maps(document: Document, found: AuditMap | None) -> dict[str, bytes]:
-    """Draw the map once for each question; without a map, nothing."""
-    if found is None or not len(found.xy):
-        return {}
+def maps(
+    found: AuditMap, clusters: Sequence[int], values: Mapping[str, Sequence[str]]
+) -> dict[str, bytes]:
+    """Draw the map once for each question.
+
+    Args:
+        found: Where the images lie.
+        clusters: Numbers of the clusters, smallest first.
+        values: Of each annotation the values that may be told apart.
+    """
     painted: dict[str, Painted] = {"map_density": _by_density(found)}
     if found.region.any():
         painted["map_regions"] = _by_region(found)
-    painted["map_cluster"] = _by_cluster(document, found)
+    painted["map_cluster"] = _by_cluster(found, clusters)
     for attribute, name in map_names(found).items():
-        painted[name] = _by_annotation(found, attribute, _countable(document, attribute, found))
+        painted[name] = _by_annotation(found, attribute, values[attribute])
     drawn = {name: svg(draw, WIDTH, HEIGHT) for name, draw in painted.items()}
     return drawn | ({"map_faces": svg(_faces(found), WIDE, TALL)} if _has_faces(found) else {})
 
@@ -111,10 +125,10 @@ def _by_region(found: AuditMap) -> Painted:
     return draw
 
 
-def _by_cluster(document: Document, found: AuditMap) -> Painted:
+def _by_cluster(found: AuditMap, clusters: Sequence[int]) -> Painted:
     def draw(figure: Figure) -> None:
         axes = _plane(figure, found)
-        smallest = [row["number"] for row in document["clusters"][: len(ARM_STYLES)]]
+        smallest = clusters[: len(ARM_STYLES)]
         parts = [(f"cluster {number}", found.cluster == number) for number in smallest]
         _coloured(figure, axes, found, parts, "larger clusters")
         for number in np.unique(found.cluster):
@@ -138,29 +152,10 @@ def _by_annotation(found: AuditMap, attribute: str, values: Sequence[str]) -> Pa
         axes = _plane(figure, found)
         axes.set_title(escape_label(words(attribute), 40))
         column = found.attributes[attribute].astype(str)
-        parts = [
-            (short_name({"attribute": attribute, "group": f"{attribute}:{value}"}), column == value)
-            for value in values[: len(ARM_STYLES)]
-        ]
+        parts = [(value, column == value) for value in values[: len(ARM_STYLES)]]
         _coloured(figure, axes, found, parts, "others, or withheld")
 
     return draw
-
-
-def _countable(document: Document, attribute: str, found: AuditMap) -> list[str]:
-    """Values that may be told apart, commonest first: withheld counts could be read off the map.
-
-    A value that the document states a count of may be shown; where it has no table of groups,
-    one with enough points.
-    """
-    column = found.attributes[attribute].astype(str)
-    values, counts = np.unique(column, return_counts=True)
-    stated = {row["group"]: row["count"] for row in every_row(document)}
-    kept = [
-        (-count, str(value)) for value, count in zip(values, counts, strict=True)
-        if (is_number(stated.get(f"{attribute}:{value}")) if stated else count >= FEW)
-    ]  # fmt: skip
-    return [value for _, value in sorted(kept) if value not in ("", UNKNOWN)]
 
 
 def _coloured(
@@ -211,3 +206,55 @@ def _apart(found: AuditMap) -> list[int]:
         if all(np.abs(xy[one] - xy[other]).max() >= nearest for other in kept):
             kept.append(int(one))
     return kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """How full the cells of the space are.
+
+    Attributes:
+        shares: Of the cells that hold an image, the fullest first.
+        cells: How many there are.
+        effective: Equally full cells that would be as uneven, beside those of bell shapes.
+        densest: Share of the images in the densest tenth, beside those of bell shapes.
+    """
+
+    shares: Sequence[float]
+    cells: int
+    effective: Mark
+    densest: Mark
+
+
+def coverage(found: Cells) -> Drawing:
+    """Shares of the cells in falling order, and two summaries beside those of bell shapes."""
+    summaries = (
+        ("effective number of cells: more is more even", found.effective,
+         Axis(label="", ticks=None, limits=(0, found.cells))),
+        ("share in the densest tenth: less is more even", found.densest,
+         Axis(label="", limits=(0, 1))),
+    )  # fmt: skip
+
+    def draw(figure: Figure) -> None:
+        equal = Line2D([], [], color=MUTED, linestyle=":", label="all cells equally full")
+        share = Patch(color=ARM_STYLES[0][0], label="share of one cell")
+        key_above(figure, [share, equal, Patch(color=FAINT, label="a single bell-shaped cloud")])
+        top, *below = figure.subplots(3, height_ratios=[4.2, 1, 1])
+        _bars(top, found.shares, found.cells)
+        for axes, (title, mark, axis) in zip(below, summaries, strict=True):
+            axes.set_title(title)
+            draw_rows(axes, [""], [[mark]])
+            scale(axes, axis, ticks=8)
+
+    return draw, 4.4
+
+
+def _bars(axes: Axes, shares: Sequence[float], cells: int) -> None:
+    axes.bar(range(1, len(shares) + 1), shares, width=0.86, color=ARM_STYLES[0][0])
+    axes.axhline(1 / cells, color=MUTED, linewidth=0.9, linestyle=":")
+    axes.set_xlim(0.3, max(len(shares), cells) + 0.7)
+    axes.grid(axis="y", color=FAINT, linewidth=0.7)
+    axes.set_xlabel("cells, the fullest first")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.yaxis.set_major_formatter(FuncFormatter(fine_percent))
+    axes.tick_params(axis="y", colors=MUTED)

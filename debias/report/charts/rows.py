@@ -1,223 +1,278 @@
-"""Charts of one measure: each group with its interval, and what could have been found at all."""
+"""One chart for all that stands in labelled rows: marks with intervals, and remarks beside them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
-    GROUPS_DRAWN,
     INK,
+    LINE,
     MUTED,
-    TOO_SMALL,
-    Label,
-    arm_style,
-    beside,
-    dotted_key,
-    hollow_key,
+    Drawing,
     key_above,
-    legend,
-    offsets,
     percent,
-    stack,
 )
-from debias.report.panels import Panel, Row, height, of, panels, worst_rate_first
-from debias.report.readings import SMALL, counted, metric_name, size, withheld
-from debias.report.words import group_name, is_number, number
+from debias.report.words import escape_label, is_number
 
-Document = Mapping[str, Any]
-Drawing = tuple[Callable[[Figure], None], float]
-# Mark and whether it is filled, by verdict; the colour only repeats it.
-VERDICT_MARKS = {
-    "difference_found": ("D", True, "difference found"),
-    "difference_ruled_out": ("s", True, "difference ruled out"),
-    "cannot_tell": ("o", False, "cannot tell"),
-}
-# States that have a number but no part in a verdict, drawn grey and hollow.
-UNJUDGED_NAMES = {"too_small": "too small to judge", "unknown": "no group label"}
+ROW_LABEL = 20  # characters of a line
+PATH = "#b4bac1"  # from where a mark came
+Label = str | tuple[str, str]  # a pair is broken between its two parts
+Value = int | float | None
+Span = Sequence[Value]  # two ends
+NOWHERE: Span = (None, None)
 
 
-def intervals_by_group(documents: Mapping[str, Document], metric: str) -> Drawing | None:
-    """A rate of each group with its interval, worst group first, n beside every row.
+class Look(NamedTuple):
+    """How a mark looks and what the key says of it; the colour only repeats the mark."""
 
-    An attribute whose groups are not compared in this measure is left out, and so is a crossing
-    into which no image falls.
+    label: str = ""
+    colour: str = ARM_STYLES[0][0]
+    mark: str = "o"
+    filled: bool = True
+
+
+PLAIN = Look()
+HOLLOW = Look(colour=MUTED, filled=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One value within a row; what is None is not drawn.
+
+    Attributes:
+        value: Where the mark stands.
+        interval: Ends of the thin line through it.
+        before: Where it came from: a second mark, joined to it in grey.
+        band: Ends of a wide grey bar behind it.
+        half: Ends of a thick line: the middle half, where the value is a median.
+        stroke: Where an upright stroke stands.
+    """
+
+    value: Value
+    look: Look = PLAIN
+    interval: Span = NOWHERE
+    before: Value = None
+    band: Span = NOWHERE
+    half: Span = NOWHERE
+    stroke: Value = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A label, the marks to its right, those in a second column, and a remark at the end."""
+
+    label: Label
+    marks: Sequence[Mark]
+    right: Sequence[Mark] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows under one title."""
+
+    rows: Sequence[Row]
+    title: str = ""
+
+
+class Rule(NamedTuple):
+    """An upright line through all rows; without a label it has no place in the key."""
+
+    value: int | float
+    label: str = ""
+    colour: str = MUTED
+    style: Literal["-", "--", ":"] = ":"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What a column of marks measures, in which numbers, and between which limits."""
+
+    label: str
+    ticks: Callable[[float, Any], str] | None = percent
+    rules: Sequence[Rule] = ()
+    limits: Span = NOWHERE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """What the key says beside the looks of the marks; empty text is left out."""
+
+    before: Look = HOLLOW
+    interval: str = ""
+    band: str = ""
+    half: str = ""
+    stroke: str = ""
+
+
+def rows_chart(
+    blocks: Sequence[Rows], axes: Sequence[Axis], key: Key = Key(), row: float = 0.28
+) -> Drawing | None:
+    """Draw blocks of rows below each other on common axes; None where there is no value.
 
     Args:
-        documents: Name of a classifier to its fairness document; the first one gives the order
-            of the groups and the overall value.
-        metric: Measure to draw.
+        blocks: In reading order.
+        axes: Of the marks, and of those to the right where rows have any.
+        key: What the key explains.
+        row: Inches a row takes.
     """
-    names = list(documents)
-    baseline = documents[names[0]]
-    found = panels(_compared(baseline, metric), worst_rate_first)
-    if not any(is_number(row["value"]) for panel in found for row in panel.rows):
+    marks = [mark for block in blocks for one in block.rows for mark in (*one.marks, *one.right)]
+    if not any(is_number(mark.value) for mark in marks):
         return None
-    tables = {name: _by_group(documents[name], metric) for name in names}
-    overall = next((row["value"] for row in of(baseline, "overall", metric)), None)
 
     def draw(figure: Figure) -> None:
-        _rate_legend(figure, names, found, overall)
-        grid = stack(figure, [(panel.title, panel.labels) for panel in found])
-        for axes, panel in zip(grid[:, 0], found, strict=True):
-            if is_number(overall):
-                axes.axvline(overall, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
-            for place, row in enumerate(panel.rows):
-                rows = {name: tables[name].get(_key(row), row) for name in names}
-                _rate_marks(axes, place, rows)
-                beside(axes, place, _sizes(metric, rows, baseline["suppress_below"]))
-        grid[-1, 0].set_xlabel(metric_name(metric))
-        grid[-1, 0].xaxis.set_major_formatter(FuncFormatter(percent))
+        if handles := list(key_handles(marks, axes, key)):
+            key_above(figure, handles)
+        draw_blocks(figure, blocks, axes, key.before)
 
-    return draw, height(found, 0.17 + 0.115 * len(names))
+    two_lines = any("\n" in _in_lines(one.label) for block in blocks for one in block.rows)
+    row = max(row, 2.1 * LINE) if two_lines else row
+    titles = sum(0.38 if block.title else 0.1 for block in blocks)
+    return draw, 0.85 + titles + row * sum(len(block.rows) for block in blocks)
 
 
-def _compared(document: Document, metric: str) -> list[Row]:
-    compared = {one["attribute"] for one in document["attributes"] if metric in one["metrics"]}
-    empty = {(one["attribute"], group) for one in document["attributes"] for group in one["empty"]}
-    rows = of(document, "by_group", metric)
-    return [row for row in rows if row["attribute"] in compared and _key(row) not in empty]
-
-
-def _key(row: Row) -> tuple[str, str]:
-    return row["attribute"], row["group"]
-
-
-def _by_group(document: Document, metric: str) -> dict[tuple[str, str], Row]:
-    return {_key(row): row for row in of(document, "by_group", metric)}
-
-
-def _rate_legend(
-    figure: Figure, names: Sequence[str], found: Sequence[Panel], overall: object
+def draw_blocks(
+    figure: FigureBase, blocks: Sequence[Rows], axes: Sequence[Axis], before: Look
 ) -> None:
-    states = {row["state"] for panel in found for row in panel.rows}
-    unjudged = [said for state, said in UNJUDGED_NAMES.items() if state in states]
-    extra = [dotted_key("all images", MUTED)] if is_number(overall) else []
-    extra += [hollow_key(" or ".join(unjudged), TOO_SMALL)] if unjudged else []
-    if len(names) > 1:
-        legend(figure, names, names, extra)
-    elif extra:
-        colour, mark = ARM_STYLES[0]
-        judged = Line2D([], [], color=colour, marker=mark, label="group, with its interval")
-        key_above(figure, [judged, *extra])
+    """Draw blocks of rows below each other, each column on a common axis."""
+    heights = [len(block.rows) + 0.2 for block in blocks]
+    grid = figure.subplots(
+        len(blocks), len(axes), sharex="col", squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for line, block in zip(grid, blocks, strict=True):
+        line[0].set_title(escape_label(block.title, 52))
+        for column, (plane, axis) in enumerate(zip(line, axes, strict=True)):
+            marks = [row.right if column else row.marks for row in block.rows]
+            labels = ["" if column else _in_lines(row.label) for row in block.rows]
+            draw_rows(plane, labels, marks, before)
+            _rules(plane, axis)
+        for place, row in enumerate(block.rows):
+            _beside(line[-1], place, row.note)
+    for plane, axis in zip(grid[-1], axes, strict=True):
+        scale(plane, axis, 5 // len(axes))
 
 
-def _rate_marks(axes: Axes, place: int, rows: Mapping[str, Row]) -> None:
-    names = list(rows)
-    for name, offset in zip(names, offsets(len(names)), strict=True):
-        row = rows[name]
-        if not is_number(row["value"]):
-            continue
-        colour, mark = arm_style(name, names)
-        is_grey = row["state"] in UNJUDGED_NAMES
-        colour = TOO_SMALL if is_grey else colour
-        if is_number(row["low"]) and is_number(row["high"]):
-            axes.hlines(place + offset, row["low"], row["high"], color=colour, linewidth=1.6)
-        face = "white" if is_grey else colour
-        axes.scatter(
-            [row["value"]], [place + offset], s=34, marker=mark, facecolors=face,
-            edgecolors=colour, zorder=4,
-        )  # fmt: skip
+def scale(plane: Axes, axis: Axis, ticks: int) -> None:
+    """Name, ticks and limits of the common axis, below the last rows."""
+    plane.set_xlabel(axis.label)
+    plane.xaxis.set_major_locator(MaxNLocator(nbins=ticks))
+    left, right = axis.limits
+    plane.set_xlim(left, right)
+    if axis.ticks is not None:
+        plane.xaxis.set_major_formatter(FuncFormatter(axis.ticks))
 
 
-def _sizes(metric: str, rows: Mapping[str, Row], below: object) -> str:
-    """One size where all classifiers share it; precision counts what each of them predicted."""
-    said = list(dict.fromkeys(size(metric, row, below) for row in rows.values()))
-    if len(said) == 1 or not all(text.startswith("n = ") for text in said):
-        return "; ".join(said)
-    counts = ", ".join(text.removeprefix("n = ").removesuffix(SMALL) for text in said)
-    return f"n = {counts}{SMALL if any(text.endswith(SMALL) for text in said) else ''}"
+def key_handles(marks: Sequence[Mark], axes: Sequence[Axis], key: Key) -> Iterable[Artist]:
+    """What is drawn at all, each once: looks of marks, lines, bars."""
+    with_line = {mark.look for mark in marks if is_number(mark.interval[0]) and not key.interval}
+    looks = [mark.look for mark in marks if is_number(mark.value)]
+    before = [key.before] if any(is_number(mark.before) for mark in marks) else []
+    by_label = {look.label: look for look in reversed([*before, *looks]) if look.label}
+    for look in reversed(by_label.values()):
+        yield _look_key(look, "-" if look in with_line else "none")
+    for rule in (rule for axis in axes for rule in axis.rules if rule.label):
+        yield Line2D([], [], color=rule.colour, linestyle=rule.style, label=rule.label)
+    if key.stroke and any(is_number(mark.stroke) for mark in marks):
+        yield _look_key(Look(key.stroke, INK, "|"))
+    if key.half:
+        yield Line2D([], [], color=MUTED, linewidth=4, alpha=0.5, label=key.half)
+    if key.interval:
+        yield Line2D([], [], color=MUTED, linewidth=1.6, label=key.interval)
+    if key.band and any(is_number(mark.band[1]) for mark in marks):
+        yield Patch(color=FAINT, label=key.band)
 
 
-def detectable(document: Document, metric: str) -> Drawing | None:
-    """The smallest gap that each group's size would probably have shown, beside the gap found.
-
-    Each group is compared with the group against which the smallest gap could be found: where
-    even that one is large, the group is too small to judge.
-    """
-    best = _sharpest(of(document, "gaps", metric))
-    found = panels(best, _blindest_first, GROUPS_DRAWN)
-    if not found:
-        return None
-    sizes = _by_group(document, metric)
-    margin = document["margin"]
-    colour = ARM_STYLES[0][0]
-
-    def draw(figure: Figure) -> None:
-        _detectable_legend(figure, best, margin)
-        grid = stack(figure, [(panel.title, _against(panel)) for panel in found])
-        for axes, panel in zip(grid[:, 0], found, strict=True):
-            if is_number(margin):
-                axes.axvline(100 * margin, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
-            for place, row in enumerate(panel.rows):
-                _detectable_marks(axes, place, row, colour)
-                beside(axes, place, _both_sizes(row, sizes, document["suppress_below"]))
-        grid[-1, 0].set_xlim(left=0)
-        grid[-1, 0].set_xlabel(f"percentage points of {metric_name(metric)} between two groups")
-
-    return draw, height(found, 0.36)
-
-
-def _sharpest(rows: Sequence[Row]) -> list[Row]:
-    """Of each group's gaps the one that could be told from chance best; each pair once."""
-    best: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        if is_number(row["detectable"]):
-            for group in (row["group"], row["other"]):
-                known = best.get((row["attribute"], group))
-                if known is None or row["detectable"] < known["detectable"]:
-                    best[row["attribute"], group] = row
-    pairs = {(row["attribute"], row["group"], row["other"]): row for row in best.values()}
-    return list(pairs.values())
-
-
-def _blindest_first(row: Row) -> tuple[Any, ...]:
-    return (-row["detectable"],)
-
-
-def _against(panel: Panel) -> list[Label]:
-    def short(group: str) -> str:
-        return group_name(panel.attribute, group)
-
-    return [(short(row["group"]), f"and {short(row['other'])}") for row in panel.rows]
-
-
-def _detectable_legend(figure: Figure, rows: Sequence[Row], margin: object) -> None:
-    keys: list[Any] = [Patch(color=FAINT, label="a gap this small would probably be missed")]
-    colour, seen = ARM_STYLES[0][0], {row["verdict"] for row in rows}
-    for verdict, (mark, filled, label) in VERDICT_MARKS.items():
-        if verdict in seen:
-            keys.append(
-                Line2D([], [], color=colour, marker=mark, linestyle="none", label=label,
-                       markerfacecolor=colour if filled else "white")
-            )  # fmt: skip
-    keys += [dotted_key("your margin", MUTED)] if is_number(margin) else []
-    key_above(figure, keys)
-
-
-def _detectable_marks(axes: Axes, place: int, row: Row, colour: str) -> None:
-    reach = 100 * row["detectable"]
-    axes.hlines(place, 0, reach, color=FAINT, linewidth=11, zorder=1)
-    axes.vlines(reach, place - 0.3, place + 0.3, color=INK, linewidth=1.2, zorder=2)
-    if not is_number(row["difference"]):
-        return
-    mark, filled, _ = VERDICT_MARKS[row["verdict"]]
-    colour = TOO_SMALL if row["reason"] == "too_small" else colour
-    axes.scatter(
-        [100 * abs(row["difference"])], [place], s=36, marker=mark,
-        facecolors=colour if filled else "white", edgecolors=colour, zorder=4,
+def _look_key(look: Look, line: Literal["-", "none"] = "none") -> Line2D:
+    stroke: dict[str, Any] = {"markersize": 10, "markeredgewidth": 1.7} if look.mark == "|" else {}
+    return Line2D(
+        [], [], color=look.colour, marker=look.mark, linestyle=line, label=look.label,
+        markerfacecolor=look.colour if look.filled else "white", **stroke,
     )  # fmt: skip
 
 
-def _both_sizes(row: Row, sizes: Mapping[tuple[str, str], Row], below: object) -> str:
-    both = [sizes.get((row["attribute"], row[end]), {}) for end in ("group", "other")]
-    counts = [one.get("denominator") for one in both]
-    shown = [number(n, "count") if is_number(n) else withheld(below) for n in counts]
-    small = SMALL if row["reason"] == "too_small" else ""
-    return f"n = {' and '.join(shown)} {counted(row['metric'])}{small}"
+def draw_rows(
+    axes: Axes, labels: Sequence[str], marks: Sequence[Sequence[Mark]], before: Look = HOLLOW
+) -> None:
+    """Draw the marks of each row, the first row at the top."""
+    axes.set_yticks(range(len(labels)), labels=labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.grid(axis="x", color=FAINT, linewidth=0.7)
+    for place, within in enumerate(marks):
+        for offset, mark in zip(_offsets(len(within)), within, strict=True):
+            _draw_mark(axes, place + offset, mark, before)
+
+
+def _rules(axes: Axes, axis: Axis) -> None:
+    for value, _, colour, style in axis.rules:
+        axes.axvline(value, color=colour, linewidth=0.9, linestyle=style, zorder=1)
+
+
+def _beside(axes: Axes, place: int, note: str) -> None:
+    """A remark at the right end of a row."""
+    axes.text(
+        1.015, place, note, transform=axes.get_yaxis_transform(), va="center", color=MUTED, size=8
+    )
+
+
+def _offsets(count: int) -> list[float]:
+    """Vertical places of several marks within a row."""
+    step = min(0.2, 0.56 / max(count - 1, 1))
+    return [step * (place - (count - 1) / 2) for place in range(count)]
+
+
+def _draw_mark(axes: Axes, y: float, mark: Mark, before: Look) -> None:
+    colour = mark.look.colour
+    _line(axes, y, mark.band, color=FAINT, linewidth=10, zorder=1)
+    _line(axes, y, (mark.before, mark.value), color=PATH, linewidth=2.2, zorder=2)
+    _line(axes, y, mark.half, color=colour, linewidth=4, alpha=0.5, zorder=2)
+    _line(axes, y, mark.interval, color=colour, linewidth=1.6, zorder=2)
+    if is_number(mark.stroke):
+        axes.vlines(mark.stroke, y - 0.33, y + 0.33, color=INK, linewidth=1.8, zorder=5)
+    if is_number(mark.before):
+        _put(axes, mark.before, y, before)
+    if is_number(mark.value):
+        _put(axes, mark.value, y, mark.look)
+
+
+def _line(axes: Axes, y: float, ends: Span, **style: Any) -> None:  # noqa: ANN401 (of matplotlib)
+    low, high = ends
+    if is_number(low) and is_number(high):
+        axes.hlines(y, low, high, **style)
+
+
+def _put(axes: Axes, x: float, y: float, look: Look) -> None:
+    if look.mark == "|":  # has no face
+        axes.scatter([x], [y], s=90, marker="|", color=look.colour, linewidths=1.6, zorder=3)
+        return
+    face = look.colour if look.filled else "white"
+    axes.scatter(
+        [x], [y], s=34, marker=look.mark, facecolors=face, edgecolors=look.colour, zorder=4,
+        clip_on=False,
+    )  # fmt: skip
+
+
+def _in_lines(label: Label) -> str:
+    if isinstance(label, str):
+        return wrapped(escape_label(label, 60))
+    parts = [escape_label(part, ROW_LABEL + 4) for part in label]
+    whole = " ".join(parts)
+    return whole if len(whole) <= ROW_LABEL else "\n".join(parts)
+
+
+def wrapped(label: str, width: int = ROW_LABEL) -> str:
+    """Break a label into two lines at most."""
+    if len(label) <= width:
+        return label
+    cut = label.rfind(" ", 0, width + 1)
+    cut = cut if cut > width // 3 else width
+    rest = label[cut:].strip()
+    return f"{label[:cut].rstrip()}\n{rest if len(rest) <= width else rest[: width - 1] + '…'}"

@@ -1,6 +1,7 @@
 """What all charts share: colours, marks, and SVG bytes that do not change between runs."""
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,14 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
-
-from debias.report.words import arm_name, escape_label
 
 INK, MUTED, FAINT = "#1d2126", "#5f6670", "#dcdfe3"
 TOO_SMALL = "#9aa0a6"
@@ -27,6 +22,7 @@ WIDTH = 4.8
 LINE = 0.17  # inches of a line of text
 GROUPS_DRAWN = 24  # in one panel; the tables hold all of them
 PANELS_DRAWN = 8
+MEASURES_DRAWN = 6
 
 # Okabe and Ito's palette, told apart under all common forms of colour blindness; grey is kept
 # for what is too small to read anything into. The mark repeats what the colour says.
@@ -43,9 +39,9 @@ ARM_STYLES = (
 # wider than each of them and the same on every machine.
 PAGE_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-AXIS_LABEL, ROW_LABEL = 36, 20  # characters of a line
+AXIS_LABEL, HALF_LABEL = 36, 14  # characters of a line, and where two axes share the width
+Drawing = tuple[Callable[[Figure], None], float]  # fills a figure; its height in inches
 Place = Literal["outside upper left", "outside lower left"]
-Label = str | tuple[str, str]  # a pair is broken between its two parts
 
 STYLE: Mapping[Any, Any] = MappingProxyType(
     {
@@ -88,6 +84,16 @@ def svg(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
     return chart(draw, width, height).svg()
 
 
+def there(drawings: Mapping[str, Drawing | None]) -> dict[str, Drawing]:
+    """Those that show something."""
+    return {name: drawing for name, drawing in drawings.items() if drawing is not None}
+
+
+def drawn(drawings: Mapping[str, Drawing | None]) -> dict[str, bytes]:
+    """Each chart that shows something as SVG, by its name."""
+    return {name: svg(draw, WIDTH, height) for name, (draw, height) in there(drawings).items()}
+
+
 def chart(draw: Callable[[Figure], None], width: float, height: float) -> "Chart":
     """Draw on a fresh figure, as :func:`svg`."""
     with _styled():
@@ -122,21 +128,19 @@ def _styled() -> Iterator[None]:
         yield
 
 
+def chart_names(kind: str, metrics: Sequence[str], most: int = MEASURES_DRAWN) -> dict[str, str]:
+    """Name of the chart of each measure; the first one is called after its kind alone."""
+    names: dict[str, str] = {}
+    for place, metric in enumerate(metrics[:most]):
+        plain = re.sub(r"[^a-z0-9]+", "_", metric.lower()).strip("_")
+        name = f"{kind}_{plain}" if place else kind
+        names[metric] = f"{name}_{place}" if name in names.values() else name
+    return names
+
+
 def arm_style(arm: str, arms: Sequence[str]) -> tuple[str, str]:
     """Colour and mark of an arm, the same in every chart of a page."""
     return ARM_STYLES[list(arms).index(arm) % len(ARM_STYLES)]
-
-
-def legend(
-    figure: Figure, drawn: Sequence[str], arms: Sequence[str], extra: Sequence[Line2D] = ()
-) -> None:
-    """Name the arms that are drawn, in their colours among all arms, above the chart."""
-    handles = []
-    for arm in drawn:
-        colour, mark = arm_style(arm, arms)
-        label = escape_label(arm_name(arm), 30)
-        handles.append(Line2D([], [], color=colour, marker=mark, linestyle="none", label=label))
-    key_above(figure, [*handles, *extra])
 
 
 def key_above(
@@ -160,84 +164,15 @@ def _inches(lengths: Sequence[int], columns: int) -> float:
 
 
 def _break_long_labels(figure: Figure) -> None:
-    """Two lines where the name of an axis is longer than a narrow chart."""
+    """Lines that fit below the axes, of which several may stand side by side."""
+    lines = 1
     for axes in figure.axes:
-        label = axes.get_xlabel()
-        if len(label) > AXIS_LABEL:
-            axes.set_xlabel(textwrap.fill(label, AXIS_LABEL))
-            figure.set_figheight(figure.get_figheight() + LINE)
-
-
-def hollow_key(label: str, colour: str) -> Line2D:
-    """Legend entry of a hollow mark."""
-    return Line2D(
-        [], [], color=colour, marker="o", linestyle="none", markerfacecolor="white", label=label
-    )
-
-
-def dotted_key(label: str, colour: str) -> Line2D:
-    """Legend entry of a reference line."""
-    return Line2D([], [], color=colour, linestyle=":", label=label)
-
-
-def wrapped(label: str, width: int = ROW_LABEL) -> str:
-    """Break a label into two lines at most."""
-    if len(label) <= width:
-        return label
-    cut = label.rfind(" ", 0, width + 1)
-    cut = cut if cut > width // 3 else width
-    rest = label[cut:].strip()
-    return f"{label[:cut].rstrip()}\n{rest if len(rest) <= width else rest[: width - 1] + '…'}"
-
-
-def row_axes(axes: Axes, labels: Sequence[Label]) -> None:
-    """Give each group a row, first at the top."""
-    texts = [_in_lines(label) for label in labels]
-    axes.set_yticks(range(len(labels)), labels=texts)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.grid(axis="x", color=FAINT, linewidth=0.7)
-
-
-def _in_lines(label: Label) -> str:
-    if isinstance(label, str):
-        return wrapped(escape_label(label, 60))
-    parts = [escape_label(part, ROW_LABEL + 4) for part in label]
-    whole = " ".join(parts)
-    return whole if len(whole) <= ROW_LABEL else "\n".join(parts)
-
-
-def stack(
-    figure: Figure, panels: Sequence[tuple[str, Sequence[Label]]], columns: int = 1
-) -> NDArray[np.object_]:
-    """One panel of labelled rows below the other, each column on a common axis.
-
-    Args:
-        figure: To draw on.
-        panels: Title and the labels of its rows.
-        columns: Drawings side by side of the same rows; the left one carries the labels.
-
-    Returns:
-        (panels, columns) of axes.
-    """
-    grid: NDArray[np.object_] = figure.subplots(
-        len(panels), columns, sharex="col", squeeze=False,
-        gridspec_kw={"height_ratios": [len(labels) + 0.2 for _, labels in panels]},
-    )  # fmt: skip
-    for line, (title, labels) in zip(grid, panels, strict=True):
-        line[0].set_title(escape_label(title, 52))
-        for axes in line:
-            row_axes(axes, labels)
-        for axes in line[1:]:
-            axes.set_yticklabels([])
-    for axes in grid[-1]:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=max(3, 5 // columns)))
-    return grid
-
-
-def offsets(count: int) -> list[float]:
-    """Vertical places of several marks within a row."""
-    spread = min(0.56, 0.2 * (count - 1))
-    return [float(place) for place in np.linspace(-spread / 2, spread / 2, count)]
+        place = axes.get_subplotspec()
+        columns = 1 if place is None else place.get_gridspec().ncols
+        words = textwrap.wrap(axes.get_xlabel(), AXIS_LABEL if columns == 1 else HALF_LABEL)
+        axes.set_xlabel("\n".join(words))
+        lines = max(lines, len(words))
+    figure.set_figheight(figure.get_figheight() + LINE * (lines - 1))
 
 
 def percent(share: float, _: object) -> str:
@@ -245,13 +180,11 @@ def percent(share: float, _: object) -> str:
     return f"{100 * share:.0f}%"
 
 
+def fine_percent(share: float, _: object) -> str:
+    """Tick label of a share that may be a small part of a per cent."""
+    return f"{100 * share:g}%"
+
+
 def signed(points: float, _: object) -> str:
     """Tick label of percentage points gained or lost."""
     return f"{points:+g}".replace("-", "\N{MINUS SIGN}") if points else "0"
-
-
-def beside(axes: Axes, row: int, text: str) -> None:
-    """Write a remark at the right end of a row."""
-    axes.text(
-        1.015, row, text, transform=axes.get_yaxis_transform(), va="center", color=MUTED, size=8
-    )

@@ -4,32 +4,38 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 from debias.errors import EvaluationError
-from debias.metrics.change_verdicts import Question, Reference, read_changes, sign_of
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.gaps import Pairs, pairs, references
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.paired import PairedCounts, change_p_value, paired_counts, stacked
-from debias.metrics.paired_intervals import (
+from debias.metrics.paired import (
     Changes,
+    PairedCounts,
     change_limits,
     change_limits_p_value,
+    change_p_value,
     gap_limits,
     gap_p_value,
     measured,
+    paired_counts,
+    stacked,
 )
-from debias.metrics.pairing import common_seeds, paired_outcomes
 from debias.metrics.rates import measures
+from debias.metrics.verdicts import Question, Reference, read_changes, sign_of
 from debias.statistics.counts import Measure, ratio
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import seed_limits
 from debias.statistics.people import people_by_cell, widening
+
+PerCell = Float64[np.ndarray, " cells"]
+PerGap = Float64[np.ndarray, " gaps"]
+GapCells = Int64[np.ndarray, " gaps"]
 
 GROUP_COLUMNS = (
     "metric", "attribute", "group", "n", "identities", "before", "after", "change", "low", "high",
@@ -50,19 +56,14 @@ class ArmChanges:
     """What changed from the baseline to one arm, before it is known what else is compared.
 
     Attributes:
-        before: The baseline.
-        after: The arm.
         outcomes: Of both, on the same images, trainings paired.
         seeds: (s,) common ones; empty for two single classifiers.
-        labels: (cells,) rows of ``metric, attribute, group, state``.
-        counts: Of each cell.
-        changes: Of each cell.
-        first: (gaps,) cell of the group.
-        second: (gaps,) cell of the group it is compared with.
+        labels: (cells,) rows of ``metric, attribute, group, state``; ``counts`` and ``changes`` of
+            the same cells.
+        first: (gaps,) cell of the group, and ``second`` of the group it is compared with.
         wider: (gaps,) factor of the interval, above 1 where people stand in both cells and one
             gains where the other loses.
-        p_cells: (cells,) NaN where not tested.
-        p_gaps: (gaps,) likewise.
+        p_cells: (cells,) NaN where not tested; ``p_gaps`` likewise.
     """
 
     before: FairnessReport
@@ -72,11 +73,11 @@ class ArmChanges:
     labels: pd.DataFrame
     counts: PairedCounts
     changes: Changes
-    first: Int64[np.ndarray, " gaps"]
-    second: Int64[np.ndarray, " gaps"]
-    wider: Float64[np.ndarray, " gaps"]
-    p_cells: Float64[np.ndarray, " cells"]
-    p_gaps: Float64[np.ndarray, " gaps"]
+    first: GapCells
+    second: GapCells
+    wider: PerGap
+    p_cells: PerCell
+    p_gaps: PerGap
 
 
 def arm_changes(before: FairnessReport, after: FairnessReport, question: Question) -> ArmChanges:
@@ -111,7 +112,7 @@ def arm_changes(before: FairnessReport, after: FairnessReport, question: Questio
     )
 
 
-def _p_of_cells(counts: PairedCounts, changes: Changes) -> Float64[np.ndarray, " cells"]:
+def _p_of_cells(counts: PairedCounts, changes: Changes) -> PerCell:
     """The exact test; where people repeat, the interval must say so, too.
 
     Flipping the signs of people takes gains and losses as spread alike over people. If a few
@@ -191,7 +192,7 @@ def _gaps(
     outcomes: tuple[Outcomes, Outcomes],
     reference: Reference | None,
     found: Mapping[str, Sequence[Measure]],
-) -> tuple[Int64[np.ndarray, " gaps"], Int64[np.ndarray, " gaps"], Float64[np.ndarray, " gaps"]]:
+) -> tuple[GapCells, GapCells, PerGap]:
     """Cells compared with each other, two of one attribute and one measure, and ``wider``."""
     declared = [{one["reference"] for one in report.attributes} for report in reports]
     common = sorted(name for name in declared[0] & declared[1] if name)
@@ -210,7 +211,7 @@ def _gaps(
 
 def _wider(
     outcomes: tuple[Outcomes, Outcomes], grouping: Grouping, measure: Measure, pair: Pairs
-) -> Float64[np.ndarray, " gaps"]:
+) -> PerGap:
     """How much wider each interval must be because of people in both cells."""
     before, after = outcomes
     if before.subjects is None:
@@ -227,7 +228,7 @@ def _wider(
 
 
 def group_table(
-    arm: ArmChanges, question: Question, adjusted: Float64[np.ndarray, " cells"], level: float
+    arm: ArmChanges, question: Question, adjusted: PerCell, level: float
 ) -> pd.DataFrame:
     counts, changes = arm.counts, arm.changes
     low, high = change_limits(changes, question.level)
@@ -253,14 +254,12 @@ def group_table(
     return _harm_first(table)[list(GROUP_COLUMNS)]
 
 
-def gap_table(
-    arm: ArmChanges, question: Question, adjusted: Float64[np.ndarray, " gaps"], level: float
-) -> pd.DataFrame:
+def gap_table(arm: ArmChanges, question: Question, adjusted: PerGap, level: float) -> pd.DataFrame:
     first, second, counts = arm.first, arm.second, arm.counts
     untested = _graver(arm.labels["state"].to_numpy(), first, second)
     tested = untested == "estimated"
 
-    def gap(values: Float64[np.ndarray, " cells"]) -> Float64[np.ndarray, " gaps"]:
+    def gap(values: PerCell) -> PerGap:
         return np.where(tested, values[first] - values[second], np.nan)
 
     before, after = gap(counts.before), gap(counts.after)
@@ -296,17 +295,13 @@ def _over_seeds(
 
 
 def _graver(
-    state: Shaped[np.ndarray, " cells"],
-    first: Int64[np.ndarray, " gaps"],
-    second: Int64[np.ndarray, " gaps"],
+    state: Shaped[np.ndarray, " cells"], first: GapCells, second: GapCells
 ) -> Shaped[np.ndarray, " gaps"]:
     conditions = [(state[first] == one) | (state[second] == one) for one in _STATES]
     return np.select(conditions, _STATES, "estimated").astype(object)
 
 
-def _direction(
-    before: Float64[np.ndarray, " gaps"], after: Float64[np.ndarray, " gaps"]
-) -> Shaped[np.ndarray, " gaps"]:
+def _direction(before: PerGap, after: PerGap) -> Shaped[np.ndarray, " gaps"]:
     """What became of a gap, as numbers go; whether it is more than chance is in the verdict."""
     conditions = [
         np.isnan(before),
@@ -323,3 +318,112 @@ def _harm_first(table: pd.DataFrame) -> pd.DataFrame:
     harm, size = table["harm"].to_numpy(dtype=bool), table["change"].abs().to_numpy()
     order = np.lexsort([np.where(harm, -size, 0.0), ~harm])
     return table.iloc[order].reset_index(drop=True)
+
+
+def paired_outcomes(before: FairnessReport, after: FairnessReport) -> tuple[Outcomes, Outcomes]:
+    """What both classifiers said about the same images, training by training.
+
+    Raises:
+        EvaluationError: A report without its images; or images, labels, groups, classes, people
+            or seeds that differ.
+    """
+    first, second = _outcomes(before), _outcomes(after)
+    _check_images(first, second)
+    _check_classes(first, second)
+    ids = first.sample_ids
+    _refuse("true labels", first.y_true != second.y_true, ids)
+    _check_groups(first, second)
+    _check_people(first, second)
+    return first, _in_seed_order(first, second)
+
+
+def common_seeds(first: Outcomes, second: Outcomes) -> tuple[int, ...]:
+    """Seeds of both; empty where a training is unknown: two single classifiers."""
+    return first.seeds if second.seeds else ()
+
+
+def _outcomes(report: FairnessReport) -> Outcomes:
+    if report.outcomes is None:
+        raise EvaluationError(
+            f"the report on {report.name or 'one classifier'} was read from a file, which lists no "
+            "image; compare run folders, or reports made by evaluate"
+        )
+    return report.outcomes
+
+
+def _refuse(what: str, differs: Bool[np.ndarray, " n"], ids: Shaped[np.ndarray, " n"]) -> None:
+    if differs.any():
+        raise EvaluationError(
+            f"{what} differ for {differs.sum()} of {len(ids)} images, first {ids[differs][0]}; "
+            "a comparison needs the same images, labels and groups"
+        )
+
+
+def _check_images(first: Outcomes, second: Outcomes) -> None:
+    if np.array_equal(first.sample_ids, second.sample_ids):
+        return
+    kinds = first.sample_ids.dtype.kind, second.sample_ids.dtype.kind
+    if (kinds[0] in "iu") != (kinds[1] in "iu"):
+        raise EvaluationError("sample ids are numbers in one report and text in the other")
+    alone = np.setxor1d(first.sample_ids, second.sample_ids)
+    raise EvaluationError(
+        f"{len(alone)} images are in one of the two reports only, first {alone[0]} "
+        f"({len(first.sample_ids)} before, {len(second.sample_ids)} after); "
+        "evaluate both classifiers on the same images"
+    )
+
+
+def _check_classes(first: Outcomes, second: Outcomes) -> None:
+    kinds = [(one.classes, one.positive) for one in (first, second)]
+    if kinds[0] != kinds[1]:
+        told = " and ".join(f"{', '.join(names)} (positive: {yes})" for names, yes in kinds)
+        raise EvaluationError(f"the classes differ: {told}")
+
+
+def _check_groups(first: Outcomes, second: Outcomes) -> None:
+    _check_names("attributes", *([g.attribute for g in one.groupings] for one in (first, second)))
+    for one, other in zip(first.groupings, second.groupings, strict=True):
+        # Names first: a value declared in one report alone shifts the numbers of the others.
+        labels = [np.array(part.cells, dtype=object)[part.codes] for part in (one, other)]
+        _refuse(f"groups of {one.attribute}", labels[0] != labels[1], first.sample_ids)
+        _check_names(f"groups of {one.attribute}", one.cells, other.cells)
+
+
+def _check_names(what: str, before: Sequence[str], after: Sequence[str]) -> None:
+    if list(before) != list(after):
+        alone = sorted(set(before) ^ set(after)) or list(before)
+        raise EvaluationError(
+            f"the {what} of the two reports differ: {len(alone)} are not in both in the same "
+            f"order, first {alone[0]}"
+        )
+
+
+def _check_people(first: Outcomes, second: Outcomes) -> None:
+    if (first.subjects is None) != (second.subjects is None):
+        raise EvaluationError(
+            "only one of the two reports knows who is shown; give subject_id to both"
+        )
+    if first.subjects is not None and second.subjects is not None:
+        # Numbered by first appearance: the numbers themselves depend on the order of the rows.
+        codes = [pd.factorize(one)[0] for one in (first.subjects, second.subjects)]
+        _refuse("identities", codes[0] != codes[1], first.sample_ids)
+
+
+def _in_seed_order(first: Outcomes, second: Outcomes) -> Outcomes:
+    """The second, its trainings in the order of the first's seeds."""
+    if not (first.seeds and second.seeds):
+        counts = len(first.y_pred), len(second.y_pred)
+        if counts != (1, 1):
+            raise EvaluationError(
+                f"trainings can be paired by their seeds only, and one report has none: got "
+                f"{counts[0]} and {counts[1]} trainings"
+            )
+        return second
+    if sorted(first.seeds) != sorted(second.seeds):
+        raise EvaluationError(
+            f"both need the same seeds to be paired, got {sorted(first.seeds)} and "
+            f"{sorted(second.seeds)}"
+        )
+    rows = [second.seeds.index(seed) for seed in first.seeds]
+    score = None if second.score is None else second.score[rows]
+    return replace(second, y_pred=second.y_pred[rows], score=score, seeds=first.seeds)

@@ -1,11 +1,14 @@
-"""What ``debias evaluate`` does: a table of predictions becomes a page and a JSON file.
+"""What ``debias evaluate`` and ``debias compare`` do: tables and runs become pages and JSON files.
 
-The folder it writes can be given to ``debias compare``, which reads the table again.
+A folder of an evaluation can be compared, because the table is read again. A classifier is named
+by such a folder or by ``RUN:ARM``.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +18,13 @@ import pandas as pd
 
 from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
-from debias.metrics import FairnessReport, evaluate, json_text
+from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate
+from debias.metrics import compare as compare_reports
+from debias.storage.documents import json_text
 from debias.storage.files import replace_file
+from debias.types import BASELINE
 
-PAGE, NUMBERS = "evaluation.html", "evaluation.json"
+PAGE, NUMBERS, COMPARED = "evaluation.html", "evaluation.json", "comparison.json"
 SCHEMA = 1
 
 
@@ -82,7 +88,7 @@ def evaluate_table(request: Request) -> FairnessReport:
         _classes(frame[columns.prediction]),
         score=None if columns.score is None else _numbers(frame[columns.score]),
         groups=frame[list(columns.groups)].map(_text),
-        subject_id=None if columns.subject is None else _subjects(frame[columns.subject]),
+        subject_id=None if columns.subject is None else _texts(frame[columns.subject]),
         sample_id=None if columns.sample is None else frame[columns.sample].map(str),
         name=request.table.stem,
         **request.settings,
@@ -98,22 +104,24 @@ def write_evaluation(request: Request, out: Path) -> FairnessReport:
     """
     found = evaluate_table(request)
     _require_shown(found)
-    document: dict[str, Any] = {
-        "kind": "evaluation",
-        "schema": SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": __version__,
-        "input": _described(request),
-        "fairness": found.to_dict(),
-    }
-    text = json_text(document)
+    fairness = found.to_dict()
+    with _written(out, NUMBERS, "evaluation", input=_described(request), fairness=fairness):
+        report.write_fairness(out / PAGE, fairness)
+    return found
+
+
+@contextmanager
+def _written(out: Path, name: str, kind: str, **parts: object) -> Iterator[None]:
+    """A folder for pages, and their numbers after them."""
+    head = {"kind": kind, "schema": SCHEMA}
+    made = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "version": __version__}
+    text = json_text({**head, **made, **parts})
     try:
         out.mkdir(parents=True, exist_ok=True)
-        report.write_fairness(out / PAGE, document["fairness"])
-        replace_file(out / NUMBERS, lambda file: file.write_text(text, encoding="utf-8"))
+        yield
+        replace_file(out / name, lambda file: file.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise StorageError(f"cannot write into {out} ({error}); choose another --out") from error
-    return found
 
 
 def _require_shown(found: FairnessReport) -> None:
@@ -125,18 +133,14 @@ def _require_shown(found: FairnessReport) -> None:
     state = found.by_group["state"]
     if not state.isin(["suppressed", "not_estimable", "unknown"]).all():
         return
-    below = found.suppress_below
+    below, attributes = found.suppress_below, [str(one["attribute"]) for one in found.attributes]
     raise EvaluationError(
-        f"nothing can be said about any group of {', '.join(_attributes(found))}: "
+        f"nothing can be said about any group of {', '.join(attributes)}: "
         f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because a count from "
         f"1 to {below - 1} could be read from them, and no other can be computed; join small "
         "groups, bring more images, or, if single people may be recognised in what is shown, "
         "give --suppress-below 1"
     )
-
-
-def _attributes(found: FairnessReport) -> list[str]:
-    return [str(one["attribute"]) for one in found.attributes]
 
 
 def read_evaluation(folder: Path) -> FairnessReport:
@@ -237,7 +241,7 @@ def _numbers(column: pd.Series) -> Any:  # noqa: ANN401 (an array of floats)
     return numbers.to_numpy(dtype=float)
 
 
-def _subjects(column: pd.Series) -> Any:  # noqa: ANN401 (text, None where missing)
+def _texts(column: pd.Series) -> Any:  # noqa: ANN401 (text, None where missing)
     return column.map(_text).to_numpy(dtype=object)
 
 
@@ -247,3 +251,159 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 (a field of a table)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # whole numbers beside missing ones are stored as floats
     return None if pd.isna(value) else str(value).strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A folder, and the arm in it if one was named."""
+
+    folder: Path
+    arm: str | None
+
+    @staticmethod
+    def parse(text: str) -> "Place":
+        """Read ``FOLDER`` or ``FOLDER:ARM``."""
+        folder, colon, arm = text.rpartition(":")
+        if not colon or Path(text).exists():
+            return Place(folder=Path(text), arm=None)
+        return Place(folder=Path(folder), arm=arm)
+
+
+def compare_places(
+    before: str, after: str | None, settings: Mapping[str, Any]
+) -> dict[str, ComparisonReport]:
+    """Compare two classifiers, or every arm that two runs share, or the arms of one run.
+
+    Args:
+        before: ``FOLDER`` or ``FOLDER:ARM``.
+        after: Likewise; None compares every arm of one run with its plain training.
+        settings: ``reference``, ``margin`` and ``level`` of :func:`debias.compare`.
+
+    Returns:
+        By name of what changed.
+
+    Raises:
+        DataError: A folder is not what it should be.
+        EvaluationError: Images that differ, or an arm that is not there.
+    """
+    first = read_reports(Place.parse(before))
+    if after is None:
+        if BASELINE not in first or len(first) < 2:
+            raise EvaluationError(
+                f"{before} has no arm {BASELINE!r} and another to compare; name two classifiers"
+            )
+        plain = first.pop(BASELINE)
+        return compare_pairs({arm: (plain, found) for arm, found in first.items()}, **settings)
+    second = read_reports(Place.parse(after))
+    if len(first) == len(second) == 1:
+        (one,), (other,) = first.values(), second.values()
+        return {f"{one.name} to {other.name}": compare_reports(one, other, **settings)}
+    return _arm_by_arm(first, second, settings)
+
+
+def compare(
+    before: FairnessReport | str | Path,
+    after: FairnessReport | str | Path,
+    *,
+    reference: str | Mapping[str, str] | Sequence[str] | None = None,
+    margin: float | None = None,
+    level: float = 0.95,
+) -> ComparisonReport:
+    """Compare two classifiers, or two arms over seeds, on the same images.
+
+    Args:
+        before: Report of ``evaluate``; or a folder of ``debias evaluate``, or ``RUN:ARM``.
+        after: Likewise.
+        reference: Group that the others are compared with; by default what both declared, or all
+            pairs.
+        margin: Largest change that does not matter, in (0, 1). Without one, a change can never be
+            ruled out.
+        level: Of the intervals of groups, and of all comparisons together.
+
+    Raises:
+        DataError: A folder is not what it should be.
+        EvaluationError: Images, labels, groups, classes, people or seeds that differ; a run
+            folder with several arms, none of which was named.
+    """
+    return compare_reports(
+        _one(before), _one(after), reference=reference, margin=margin, level=level
+    )
+
+
+def _one(place: FairnessReport | str | Path) -> FairnessReport:
+    if isinstance(place, FairnessReport):
+        return place
+    found = read_reports(Place.parse(str(place)))
+    if len(found) > 1:
+        raise EvaluationError(f"{place} has several arms; name one: {place}:{next(iter(found))}")
+    return next(iter(found.values()))
+
+
+def _arm_by_arm(
+    first: Mapping[str, FairnessReport],
+    second: Mapping[str, FairnessReport],
+    settings: Mapping[str, Any],
+) -> dict[str, ComparisonReport]:
+    common = [arm for arm in first if arm in second]
+    if not common:
+        raise EvaluationError(
+            f"no arm is in both: {', '.join(first)} and {', '.join(second)}; name them as "
+            "FOLDER:ARM"
+        )
+    return compare_pairs({arm: (first[arm], second[arm]) for arm in common}, **settings)
+
+
+def folder_name(before: str, after: str | None) -> str:
+    """Of a comparison, by what is compared, so that no other one is in its way."""
+    names = [_slug(Path(place).name) for place in (before, after) if place]
+    return "-".join([*names, "comparison"])
+
+
+def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[Path]:
+    """Write one page a comparison and ``comparison.json`` into a folder; returns the pages.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    comparisons = {name: one.to_dict() for name, one in found.items()}
+    names = ["comparison"] if len(found) == 1 else [f"comparison-{_slug(name)}" for name in found]
+    pages = [out / f"{name}.html" for name in names]
+    listed = [page.name for page in pages]
+    with _written(out, COMPARED, "comparisons", comparisons=comparisons, pages=listed):
+        for old in set(out.glob("comparison*.html")) - set(pages):  # of an earlier comparison
+            old.unlink()
+        for page, comparison in zip(pages, comparisons.values(), strict=True):
+            report.write_comparison(page, comparison)
+    return pages
+
+
+def _slug(name: str) -> str:
+    """An arm may bear any name; a file may not."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+
+
+def read_reports(place: Place) -> dict[str, FairnessReport]:
+    """The classifiers of a folder by name.
+
+    Raises:
+        DataError: It is neither an evaluation nor a finished run.
+        EvaluationError: There is no such arm.
+    """
+    if (place.folder / NUMBERS).exists():
+        found = {"": read_evaluation(place.folder)}
+        if place.arm is not None:
+            raise EvaluationError(f"{place.folder} is an evaluation and has no arms")
+        return found
+    if not (place.folder / "report.json").exists():
+        raise DataError(
+            f"{place.folder.absolute()} is neither a folder of debias evaluate (no {NUMBERS}) "
+            "nor a finished run (no report.json)"
+        )
+    from debias.pipeline.fairness import read_run  # loads torch
+
+    arms = read_run(place.folder)
+    if place.arm is None:
+        return arms
+    if place.arm not in arms:
+        raise EvaluationError(f"{place.folder} has no arm {place.arm!r}; known: {', '.join(arms)}")
+    return {place.arm: arms[place.arm]}

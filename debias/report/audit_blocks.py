@@ -1,0 +1,153 @@
+"""What the sections of an audit's page are put together from."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from debias.report import audit_findings as findings
+from debias.report import blocks as b
+from debias.report.audit_findings import opening
+from debias.report.blocks import said, table
+from debias.report.pictures import AuditPictures, contact_sheet, shrink, webp
+from debias.report.words import (
+    amount,
+    full_group_name,
+    number,
+)
+
+Document = Mapping[str, Any]
+Blocks = Iterator[b.Block]
+Faces = UInt8[np.ndarray, "_ H W 3"]
+MOST = 24  # faces on the sheets of whole sections
+CARDS_OPEN = 6
+COLUMNS, SIDE = 6, 72  # of a sheet of faces; pixels of one of them
+STEP_WIDTH = 6.5  # rem that one step of a strip takes at most
+WORDS = tomllib.loads(files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8"))
+SHOW_FACES = (
+    "Pictures are not shown here: `--show-faces` (in a recipe: `report.show_faces: true`) allows "
+    "faces on this page."
+)
+DOUBT = (
+    "This rests on a model that draws nearly the same face for every image: do not rely on it "
+    "before it has been trained for longer."
+)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The document with its pictures, and the blocks that several sections show.
+
+    Captions are names in ``audit.toml``.
+    """
+
+    document: Document
+    pictures: AuditPictures
+    charts: Mapping[str, bytes]
+
+    @property
+    def has_pictures(self) -> bool:
+        return bool(self.pictures.faces or self.pictures.pages)
+
+    def chart(self, name: str, caption: str = "") -> Blocks:
+        """A chart, if it was drawn; its caption is named like it, unless it is another's."""
+        if name in self.charts:
+            yield b.Chart(self.charts[name], *_captions(caption or name))
+
+    def shot(self, ids: Sequence[str], label: str, caption: str, most: int = 12) -> Blocks:
+        """The first of some images on one sheet, in their order, where their faces are given."""
+        found = [self.pictures.faces[one] for one in ids[:most] if one in self.pictures.faces]
+        if found:
+            alt, text = _captions(caption)
+            yield b.Faces((sheet(np.stack(found)),), alt, label, text)
+
+    def names(self, title: str, ids: Sequence[str], most: int = 12) -> Blocks:
+        """What the images are called, folded away."""
+        if ids:
+            names = " · ".join(self.pictures.called(one) for one in ids[:most])
+            more = f" and {number(len(ids) - most, 'count')} more" if len(ids) > most else ""
+            yield b.Fold(title, (b.Sentence(f"{names}{more}", "note"),))
+
+    def hint(self, ids: Sequence[str]) -> Blocks:
+        """Where no face of these images may be shown, though others may."""
+        if self.has_pictures and ids and not any(one in self.pictures.faces for one in ids):
+            yield b.Sentence(said(SHOW_FACES), "note")
+
+    def doubt(self) -> Blocks:
+        """What stands over every figure that rests on a model that draws one face for everybody."""
+        found = self.document.get("fidelity")
+        if found is not None and found["verdict"] == "blurred":
+            yield b.Sentence(DOUBT, "caution")
+
+
+def _captions(name: str) -> tuple[str, b.Text]:
+    """What a picture means, and the same with what to do."""
+    caption = WORDS["captions"][name]
+    return caption.partition(" What to do:")[0], said(caption)
+
+
+def sheet(images: Faces, columns: int = COLUMNS, gap: int = 2) -> str:
+    return webp(contact_sheet(shrink(images, SIDE), columns, gap))
+
+
+def strip(images: Faces | None, caption: str) -> Blocks:
+    """Steps from left to right without a gap."""
+    if images is not None and len(images):
+        image = webp(contact_sheet(shrink(images), len(images), gap=0))
+        width = f"{STEP_WIDTH * len(images):g}rem"
+        alt, text = _captions(caption)
+        yield b.Faces((image,), alt, caption=text, width=width)
+
+
+def beside(*shots: Blocks) -> Blocks:
+    if cells := tuple((one,) for shot in shots for one in shot):
+        yield b.Grid(cells)
+
+
+def told(section: Document) -> Blocks:
+    """What a section of the document finds, its first sentence set off."""
+    first, rest = opening(section["sentence"])
+    yield b.Sentence((b.Strong(first), f" {rest}" if rest else ""), "verdict")
+    yield from findings.action(section)
+
+
+def folded(cards: Sequence[b.Block], one: str, note: str = "", most: int = CARDS_OPEN) -> Blocks:
+    """The first cards, the others folded away."""
+    yield from cards[:most]
+    if rest := tuple(cards[most:]):
+        yield b.Fold(amount(len(rest), f"more {one}"), rest, note)
+
+
+def numbers(row: Document, *labelled: tuple[str, str, str]) -> b.Numbers:
+    """Small numbers of a card: label, template of the number and of its interval."""
+    found = []
+    for label, value, ends in labelled:
+        (one,) = b.pieces(said(value, row))
+        assert isinstance(one, b.Value)
+        found.append(b.Number(label, one, (said(ends, row),)))
+    return b.Numbers(tuple(found), small=True)
+
+
+def marked(row: Document) -> str:
+    return "below" if row["found"] else ""
+
+
+def explained(rows: Sequence[Document] | None) -> Blocks:
+    """What the annotation says of a region: the share of each group inside and outside."""
+    if not rows:
+        return
+    columns: dict[str, b.Column] = {
+        "group": lambda row: b.Cell(full_group_name(row["group"]), title=row["group"]),
+        "share inside": "{inside:percent}",
+        "share outside": "{outside:percent|withheld}",
+    }
+    found = table(rows, columns, _why_not_inside, look="facts explains")
+    yield b.Fold("What the annotation says of it", (found,), amount(len(rows), "group"))
+
+
+def _why_not_inside(row: Document) -> str:
+    return "more than half" if row.get("most") else "withheld"

@@ -1,0 +1,218 @@
+"""What an audit found: its groups, what to collect, and the whole in a few blocks."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from debias.report.blocks import Block, Column, Sentence, table, to_do
+from debias.report.readings import source_name
+from debias.report.words import (
+    attribute_name,
+    full_group_name,
+    group_name,
+    is_number,
+    number,
+)
+from debias.statistics.groupings import UNKNOWN
+
+Document = Mapping[str, Any]
+READINGS = {
+    "below": "below its declared share",
+    "above": "above its declared share",
+    "cannot_tell": "cannot tell",
+}
+STATES = {
+    "too_small": "too small to judge",
+    "suppressed": "withheld",
+    "not_estimable": "no images",
+    "unknown": "no group label, in no verdict",
+}
+UNJUDGED = ("too_small", "unknown")
+VIEWS = {
+    "latents": "as the model describes the images",
+    "descriptors": "by plain measures such as brightness, contrast and sharpness",
+    "colour": "by colour",
+    "structure": "by light and dark",
+    "gradients": "by edges",
+    "tones": "by the tones of the whole image",
+    "pixels": "by coarse pixels",
+}
+NO_NUMBER = (
+    "How many images to collect cannot be said: that takes something to compare with. Give "
+    "--reference FOLDER, a collection that looks as this one should, or --shares FILE, the share "
+    "that each annotated group should have (in a recipe: reference, audit.shares)."
+)
+NOTHING_SHORT = (
+    "Nothing was found to fall short of what this collection was compared with. People may be "
+    "missing all the same: this audit sees looks alone."
+)
+
+
+def opening(text: str) -> tuple[str, str]:
+    """The first sentence, to be set off, and what follows it."""
+    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)
+    return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def every_row(document: Document) -> Iterator[Document]:
+    """Rows of single attributes, then of crossings, worst first, each with its ``attribute``."""
+    groups = document["groups"]
+    if groups is None:
+        return
+    for attribute in groups["attributes"]:
+        for row in attribute["rows"]:
+            yield {**row, "attribute": attribute["attribute"]}
+    for row in groups["crossings"]:
+        parts = (part.partition(":")[0] for part in row["group"].split(" x "))
+        yield {**row, "attribute": " x ".join(parts)}
+
+
+def short_name(row: Document) -> str:
+    """The group without its attribute."""
+    if row["group"] in (UNKNOWN, f"{row['attribute']}:{UNKNOWN}"):
+        return "no group label"
+    return group_name(row["attribute"], row["group"])
+
+
+def reading(row: Document) -> str:
+    """What may be said of the share of a group, in a few words."""
+    undecided = "not judged" if is_number(row["declared"]) else "no share was declared"
+    if row["verdict"] in READINGS:
+        return READINGS[row["verdict"]]
+    return STATES.get(row["state"], undecided)
+
+
+def why_no_number(row: Document) -> str:
+    """What stands in the place of a number: never 0.
+
+    Of a group with images only what rarity and weights see of it can lack: it takes images enough,
+    and others to compare them with.
+    """
+    if row["state"] == "suppressed" or row["count"] is None:
+        return "withheld"
+    if row["count"] == 0:
+        return "no images"
+    if row["state"] == "unknown":
+        return "not measured"
+    return "no other images" if row["share"] == 1 else "too few images"
+
+
+def seen(region: Document) -> str:
+    """How the images of a thin region were looked at."""
+    view = str(region["view"])
+    return VIEWS.get(view, view)
+
+
+def collect(document: Document) -> dict[str, list[Document]]:
+    """What was found missing by what it was compared with, most missing first.
+
+    Returns:
+        Rows with ``who`` (in words), ``missing`` (while all others stay as they are) with ``low``
+        and ``high``, ``together`` (where all rows are filled at once; None: not known), ``share``
+        here and ``goal``, ``ids`` (images that show what is meant) and ``link`` (what tells more
+        on the page).
+    """
+    parts = {
+        "To look like the reference": _regions(document["reference"]),
+        "To reach the declared shares": _groups(document),
+    }
+    found = {name: sorted(rows, key=lambda row: -row["missing"]) for name, rows in parts.items()}
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _regions(reference: Document | None) -> Iterator[Document]:
+    for region in reference["regions"] if reference else ():
+        if region["found"] and is_number(region["missing"]) and region["missing"] > 0:
+            yield {
+                "who": f"images like those of region {region['number']}",
+                "missing": region["missing"],
+                "low": region["missing_low"],
+                "high": region["missing_high"],
+                "together": region.get("missing_together"),
+                "share": region["share"],
+                "goal": region["reference_share"],
+                "ids": region["typical"],
+                "link": f"reference-{region['number']}",
+            }
+
+
+def _groups(document: Document) -> Iterator[Document]:
+    unknown = dict.fromkeys(("low", "high", "together"))
+    for row in every_row(document):
+        if row["verdict"] == "below" and is_number(row["missing"]) and row["missing"] > 0:
+            who, about = f"images of {full_group_name(row['group'])}", {"ids": [], "link": "groups"}
+            numbers = {"missing": row["missing"], "share": row["share"], "goal": row["declared"]}
+            yield {"who": who, **unknown, **numbers, **about}
+
+
+def why_nothing_to_collect(document: Document) -> str:
+    """The sentence that stands where there is no number of images to collect."""
+    declared = any(row["declared"] is not None for row in every_row(document))
+    return NOTHING_SHORT if declared or document["reference"] is not None else NO_NUMBER
+
+
+def action(found: Document) -> Iterator[Block]:
+    """What to do about a finding, if anything."""
+    if found["action"]:
+        yield to_do(found["action"])
+
+
+def summary(document: Document) -> Iterator[Block]:
+    """Verdicts, worst first, then what to collect, where it is thin, and the annotated groups."""
+    yield Sentence(_read_as(document["data"]))
+    for place, found in enumerate(document["verdicts"]):
+        yield Sentence(found["sentence"], "" if place else "verdict")
+        yield from action(found)
+    parts = collect(document)
+    yield from (table(rows, TO_COLLECT, title=title) for title, rows in parts.items())
+    if not parts:
+        yield Sentence(why_nothing_to_collect(document))
+    regions = document["regions"]
+    if regions["list"]:
+        title = f"thin regions, of {number(regions['looked_at'], 'count')} looked at"
+        yield table(regions["list"], THIN, title=title, left=(0, 5))
+    if document["groups"] is not None:
+        rows = sorted(every_row(document), key=lambda row: row["verdict"] != "below")
+        yield table(rows, GROUPS, title="annotated groups", left=(0, 5))
+
+
+TO_COLLECT: Mapping[str, Column] = {
+    "what to collect": "{who}",
+    "images, each alone": "{missing:count}",
+    "interval": "{low..high:count|}",
+    "all together": "{together:count|-}",
+    "share here": "{share:percent}",
+    "aimed at": "{goal:percent}",
+}
+THIN: Mapping[str, Column] = {
+    "region": lambda row: f"{row['number']}, {seen(row)}",
+    "images": "{count:count}",
+    "share": "{share:percent}",
+    "interval": "{low..high:percent|}",
+    "p, adjusted": "{p_adjusted:p}",
+    "reading": lambda row: "thin" if row["found"] else "cannot tell",
+}
+GROUPS: Mapping[str, Column] = {
+    "group": lambda row: _called(row),
+    "images": "{count:count|withheld}",
+    "share": "{share:percent|withheld}",
+    "interval": "{low..high:percent|}",
+    "declared": "{declared:percent|not declared}",
+    "reading": reading,
+    "missing": "{missing:count|}",
+}
+
+
+def _read_as(data: Document) -> str:
+    """The layout that was recognised, and the groups that are told apart."""
+    read = f"{number(data['images'], 'count')} images, read as {data['name']}"
+    if data["attributes"]:
+        return f"{read}; groups by {', '.join(data['attributes'])} ({source_name(data['source'])})."
+    known = ", ".join(data.get("known") or ())
+    return f"{read}; {f'annotated columns not named: {known}' if known else 'no groups named'}."
+
+
+def _called(row: Document) -> str:
+    if " x " in row["attribute"]:
+        return short_name(row)  # the attributes of a crossing would fill the line
+    return f"{attribute_name(row['attribute'])}: {short_name(row)}"
