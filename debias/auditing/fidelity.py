@@ -28,6 +28,7 @@ DEFINITION = (
     "space; neighbours_by_chance: what a random order would keep."
 )
 Images = UInt8[np.ndarray, "_ H W 3"]
+Pixels = Float32[np.ndarray, "v H W 3"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,14 +61,12 @@ class Fidelity:
 
 
 def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Fidelity:
-    """What is kept of images, beside what their mean and chance would keep.
+    """What is kept of (v) images that the model was not trained on, and draws as ``drawn``.
 
-    Args:
-        held_out: (v) images that the model was not trained on.
-        drawn: (v, H, W, 3) what the model draws of each.
-        training: (t) images that it was trained on.
+    Beside it what the mean of (t) images that it was trained on, and chance, would keep.
     """
-    away = _centred(held_out.images, training.images)
+    mean = (training.images.mean(axis=0, dtype=np.float64) / 255).astype(np.float32)
+    away = (held_out.images / np.float32(255) - mean).astype(np.float32)
     left = held_out.images.astype(np.float32) / 255 - drawn.astype(np.float32) / 255
     count = min(NEIGHBOURS, len(training.images))
     alike = _nearest(_small(held_out.images), _small(training.images), count)
@@ -82,19 +81,12 @@ def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Fidelity:
     )
 
 
-def _centred(images: Images, others: Images) -> Float32[np.ndarray, "v H W 3"]:
-    mean = others.mean(axis=0, dtype=np.float64) / 255
-    return (images / np.float32(255) - mean.astype(np.float32)).astype(np.float32)
-
-
-def _explained(
-    left: Float32[np.ndarray, "v H W 3"], away: Float32[np.ndarray, "v H W 3"]
-) -> float | None:
+def _explained(left: Pixels, away: Pixels) -> float | None:
     whole = float(np.square(away, dtype=np.float64).sum())
     return 1 - float(np.square(left, dtype=np.float64).sum()) / whole if whole else None
 
 
-def _detail(images: Float32[np.ndarray, "v H W 3"]) -> Float32[np.ndarray, "v H W 3"]:
+def _detail(images: Pixels) -> Pixels:
     height, width = images.shape[1:3]
     coarse = gaussian_filter(images, (0, COARSE * height, COARSE * width, 0))
     return np.asarray(images - coarse, dtype=np.float32)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from debias.auditing.clusters import clustered, latent_map
-from debias.auditing.coverage import uneven_directions
+from debias.auditing.coverage import clustered, latent_map, uneven_directions
 
 
 def test_an_uneven_direction_comes_first_and_its_halves_are_counted():
