@@ -60,11 +60,7 @@ class Placed:
 
     @cached_property
     def rows(self) -> Int64[np.ndarray, " n"]:
-        """Rows of the store, in the order of the latents.
-
-        Raises:
-            DataError: A latent belongs to no image of the store.
-        """
+        """Rows of the store, in the order of the latents; DataError where it lacks an image."""
         ids = pd.Index(self.store.samples["sample_id"].astype(str))
         rows = ids.get_indexer(pd.Index(self.latents.sample_ids.astype(str)))
         strange = self.latents.sample_ids[rows < 0]
@@ -96,17 +92,13 @@ class Question:
 
     Attributes:
         data: Images to audit.
-        reference: A second set, placed by the same encoder, that says what the images should look
-            like; none of its images may be among the audited ones.
-        earlier: An earlier version of the audited set; images of both are known by ``sha256``, or
-            by their id where there is none.
-        density: How rarity is measured.
-        rules: What counts, and the shares that annotated groups should have.
+        reference: As :func:`audit` takes it; none of its images may be among the audited ones.
+        earlier: Likewise; images of both versions are known by ``sha256``, or by their id where
+            there is none.
         set_aside: Columns ``attribute, group, listed, rejected``: whose images were lost before.
         source: Who says to which group a face belongs.
         nats: (n,) how badly a model explains each image.
-        fidelity: Whether a model tells images apart, as plain values; None where that was not
-            measured.
+        fidelity: Whether a model tells images apart, as plain values; None: not measured.
         seed: Of every random choice.
     """
 
@@ -381,20 +373,12 @@ def _changed(question: Question) -> dict[str, Any] | None:
 
 
 def declared_shares(rules: AuditRules) -> dict[str, dict[str, float]]:
-    """Shares from the recipe, or from the file that it names.
-
-    Raises:
-        ConfigError, DataError: They cannot be read, or do not add up.
-    """
+    """Shares from the recipe, or from the file that it names, checked (see ``shares_file``)."""
     return read_shares(rules.shares_file) if rules.shares_file else checked_shares(rules.shares)
 
 
 def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str, float]]) -> None:
-    """Refuse shares of attributes or groups that are not annotated, before any work is done.
-
-    Raises:
-        GroupSchemaError: They do not fit.
-    """
+    """Refuse, with a GroupSchemaError, shares of what is not annotated, before any work is done."""
     if declared and not len(groups.columns):
         raise GroupSchemaError(
             f"audit.shares declares shares of {', '.join(declared)}, but no attribute is "

@@ -46,13 +46,10 @@ class AuditReport(Shown):
             cell, region`` (0: none), ``rarity`` (log-rarity, larger is rarer), ``weight`` (mean 1,
             as for training), ``nats, log_ratio`` (wanted by the reference), ``x, y``; NaN where
             it was not asked for or not drawn.
-        latents: Where the images lie.
-        active: (k,), latent dimensions that say something about the images.
+        latents: Where the images lie; (k,) ``active`` dimensions say something about them.
         regions: Thin regions, most certain first.
         directions: Of the latent space, most unevenly populated first.
-        layout: The map.
         groups: (n) annotated columns of the images, as text.
-        image_size: Side of the images, pixels.
     """
 
     document: Mapping[str, Any]
@@ -159,11 +156,7 @@ def of_extremes(rarity: Score, ids: Ids) -> dict[str, list[str]]:
 def explains(groups: pd.DataFrame, members: Members, told: Sequence[str]) -> list[Section]:
     """Share of every annotated group inside and outside of a region, most telling first.
 
-    Args:
-        groups: One row an image, text columns.
-        members: (n,), inside.
-        told: Attributes whose shares may be told; of others, only which group is the most of a
-            region, if one is.
+    Shares are ``told`` of some attributes; of others only which group is the most of a region.
     """
     rows: list[Section] = []
     for attribute, column in groups.items():

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.auditing.coverage import coverage_of
-from debias.auditing.words import listed
+from debias.auditing.words import listed, say
 from debias.statistics.groupings import UNKNOWN, Grouping, groupings
 from debias.statistics.intervals import clopper_pearson
 
@@ -33,13 +33,8 @@ def compare_coverage(cell: Rows, cells: int, weight: Weight, generator: np.rando
     """How evenly the images fill the cells of the audit: all alike, by weight, and at random.
 
     Fewer images leave more cells empty, however they were chosen, so that the figures after are to
-    be compared with those at random: the same weights, given to the same images in another order.
-    For a subset that is a random draw of its size.
-
-    Returns:
-        ``cells``; ``before`` and ``after`` with ``occupied``, ``effective_cells`` and
-        ``densest_tenth``; ``random`` with ``draws`` and, of each figure, ``mean``, ``low`` and
-        ``high`` (2.5 % and 97.5 % of the draws).
+    be compared with those at random, of which mean, 2.5 % and 97.5 % are told: the same weights,
+    given to the same images in another order; for a subset a random draw of its size.
     """
 
     def figures(weight: Weight) -> Row:
@@ -71,11 +66,9 @@ def compare_groups(
         withheld: Groups and crossings whose numbers the audit does not show.
 
     Returns:
-        ``rows``: ``attribute``, ``group``, ``state`` (``estimated``, ``suppressed`` or, without a
-        label, ``unknown``), ``before`` and ``after`` with ``count`` (of images or lines; the sum
-        of their weights where these are no whole numbers), ``share``, ``low``, ``high``.
-        ``evenness``: for each attribute the distance of all groups to equal shares, 0 if they are
-        equal, before and after; None where a group is withheld.
+        ``rows``, whose ``state`` is ``estimated``, ``suppressed`` or, without a label, ``unknown``,
+        and whose counts are sums of weights; ``evenness``: for each attribute the distance of all
+        groups to equal shares, 0 if they are equal; None where a group is withheld.
     """
     rows: list[Row] = []
     evenness: list[Row] = []
@@ -94,9 +87,8 @@ def compare_groups(
 def _parts(grouping: Grouping, able: Rows, chosen: Bool[np.ndarray, " n"]) -> Parts:
     """Images of each group in every part that a reader knows or gets by subtraction.
 
-    The audit tells the numbers of all audited images, an export those of the images it could
-    choose and of those it chose; what they differ by are the images in other splits, and those
-    that are left out.
+    The audit tells of all audited images, an export of those it could choose and chose: what they
+    differ by are the images in other splits, and those that are left out.
     """
     codes = grouping.codes
     parts = (codes, codes[able], codes[able][chosen], np.delete(codes, able), codes[able][~chosen])
@@ -176,7 +168,7 @@ def _losses(rows: list[Row]) -> Iterator[str]:
         for row in lost
     ]
     if lost:
-        yield f"Small groups with a smaller share than before: {listed(named, NAMED)}."
+        yield say("export.lost", groups=listed(named, NAMED))
 
 
 def _lost(row: Row, rows: list[Row]) -> bool:
@@ -195,33 +187,24 @@ def _evenness(rows: list[Row]) -> Iterator[str]:
         if row["after"] is not None
     ]
     if parts:
-        yield (
-            "Part of the annotated images that would have to belong to another group for equal "
-            f"shares: {', '.join(parts)}. No annotation was used to choose."
-        )
+        yield say("export.evenness", parts=", ".join(parts))
 
 
 def _coverage(coverage: Row) -> str:
     """After against chance: against all images, a smaller set would look worse than it is."""
     before, after, random = coverage["before"], coverage["after"], coverage["random"]
-    name, chance, densest = "effective_cells", random["effective_cells"], random["densest_tenth"]
-    than = "more even than" if after[name] > chance["high"] else "no more even than"
-    than = "less even than" if after[name] < chance["low"] else than
-    return (
-        f"Coverage of the latent space is {than} by chance: as even as {after[name]:.1f} equally "
-        f"full cells of {coverage['cells']}. At random from the same images, {random['draws']} "
-        f"times: {chance['mean']:.1f} on average (95 % of them {chance['low']:.1f} to "
-        f"{chance['high']:.1f}); all images alike: {before[name]:.1f}. The fullest tenth of "
-        f"the cells holds {after['densest_tenth']:.1%}; at random {densest['mean']:.1%} "
-        f"({densest['low']:.1%} to {densest['high']:.1%}), of all images "
-        f"{before['densest_tenth']:.1%}."
-    )
+    found, chance = after["effective_cells"], random["effective_cells"]
+    than = "more even than" if found > chance["high"] else "no more even than"
+    than = "less even than" if found < chance["low"] else than
+    densest = {f"densest_{name}": value for name, value in random["densest_tenth"].items()}
+    return say(
+        "export.coverage", than=than, after=found, before=before["effective_cells"],
+        cells=coverage["cells"], draws=random["draws"], densest=after["densest_tenth"],
+        densest_before=before["densest_tenth"], **chance, **densest,
+    )  # fmt: skip
 
 
 def _withheld(rows: list[Row]) -> Iterator[str]:
     count = sum(row["state"] == "suppressed" for row in rows)
     if count:
-        yield (
-            f"{count} of {len(rows)} groups and crossings are withheld: a small count would show, "
-            "or follow from other figures of this export and of the audit."
-        )
+        yield say("export.withheld", count=count, all=len(rows))

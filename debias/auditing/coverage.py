@@ -80,17 +80,11 @@ def _edges(components: Float64[np.ndarray, "n d"], cells: int) -> Float64[np.nda
 class Coverage:
     """How many cells count, and how much the densest hold.
 
-    Attributes:
-        cells: All.
-        occupied: Those with any image.
-        effective_cells: exp(entropy) of the shares: ``cells`` when all hold the same, 1 when one
-            holds everything (the Hill number of order 1; Hill 1973, Diversity and Evenness,
-            Ecology 54(2), eq. 4).
-        densest_tenth: Share of the images in the densest tenth of the cells.
-        shares: Of every cell, falling.
-        cell: (n,) number of the cell of every image.
-        bell: The same two figures for single bell-shaped clouds of this many images: 2.5 % and
-            97.5 % of 200 of them; empty of cells that were given.
+    ``effective_cells`` is exp(entropy) of the shares (Hill 1973, Diversity and Evenness, Ecology
+    54(2), eq. 4, order 1): ``cells`` when all hold the same, 1 when one holds everything.
+    ``densest_tenth`` is the share of the images in the densest tenth of the cells, ``shares`` are
+    those of every cell, falling, ``cell`` (n,) says which each image is in. ``bell`` holds both
+    figures for single bell-shaped clouds of this many images: 2.5 % and 97.5 % of 200 of them.
     """
 
     cells: int
@@ -152,12 +146,10 @@ class Direction:
 
     Attributes:
         number: From 1, by the variance it explains.
-        variance_share: Of the variance of all latents.
         skewness: Third standardised moment: 0 where both ends are alike.
         low_share: Share of the images in the lower half of the range from the 1st to the 99th
             percentile: 0.5 where both halves hold the same.
-        position: (n,) place of every image along it.
-        vector: (k,) unit vector.
+        position: (n,) place of every image along it, the unit ``vector`` (k,).
         ends: Positions of the 1st and the 99th percentile.
     """
 
@@ -201,13 +193,7 @@ def uneven_directions(points: Points, most: int = MOST) -> list[Direction]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Clusters:
-    """Which cluster each image is in, numbered from 0, smallest first.
-
-    Attributes:
-        of: (n,) number of the cluster.
-        distance: (n,) to the middle of its cluster.
-        shares: Of each cluster, with its 95 % interval (Clopper and Pearson).
-    """
+    """Cluster of each image, from 0, the smallest first; its distance from the middle; shares."""
 
     of: Numbers
     distance: Position

@@ -1,8 +1,8 @@
 """The pictures by which one judges a trained VAE, and what it shows of a data set.
 
-Each page is a sheet of equal pictures; what it means and what to do stands in ``report/audit.toml``,
-for somebody who has never seen a VAE. A page takes some 64 decoded pictures at most, the one with a
-row for every dimension excepted.
+Each page is a sheet of equal pictures; what it means and what to do, for somebody who has never
+seen a VAE, stands in ``report/audit.toml``. A page takes some 64 decoded pictures at most, the one
+with a row for every dimension excepted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int64, Shaped, UInt8
 
-from debias.auditing.words import listed
+from debias.auditing.words import listed, say
 from debias.density import active_dimensions
 from debias.models import Decodes
 from debias.models import galleries as generation
@@ -138,10 +138,7 @@ def anomalies(sample_ids: Names, nats: Float64[np.ndarray, " n"]) -> dict[str, A
     return {
         "median": median,
         "worst": [{"sample_id": str(sample_ids[i]), "nats": float(nats[i])} for i in order],
-        "sentence": f"The image that the model explains worst costs it {excess:,.0f} nats more "
-        "than a typical one. Images like these are often damaged, oddly cropped, strong in "
-        "contrast or no faces; some show people whom the model has met too seldom: look at each "
-        "before removing any.",
+        "sentence": say("anomalies.worst", excess=excess),
     }
 
 

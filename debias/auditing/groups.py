@@ -92,8 +92,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         groups: One row an image, one text column per attribute; missing and blank values are the
             group ``unknown``.
         declared: Share in [0, 1] of every value by attribute, or of every cell of the crossing of
-            all attributes under ``a x b``. Shares of crossings are never formed from those of
-            single attributes.
+            all attributes under ``a x b``; never formed from those of single attributes.
         rarity: (n,), finite, larger is rarer.
         weight: (n,), finite, at least 0.
         subjects: (n,) who is shown; missing values are people of their own. None: images are
@@ -105,21 +104,20 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         seed: Of the random control of the weights.
 
     Returns:
-        Plain values, as the audit document holds them: ``source``; ``attributes``, each with
-        ``declared`` and ``rows``, and the rows of ``crossings``, the worst first; ``sentences``,
-        the worst first; ``comparisons``, over which p-values are adjusted; ``news`` that a reader
-        must not miss, by ``kind``: ``below`` its declared share, ``lowered`` by weights, ``lost``
-        more of its images on the way.
+        Plain values, as the audit document holds them: rows of ``attributes`` and ``crossings``,
+        ``sentences``, all the worst first; ``comparisons``, over which p-values are adjusted;
+        ``news`` that a reader must not miss, by ``kind``: ``below`` its declared share,
+        ``lowered`` by weights, ``lost`` more of its images on the way.
 
         In a row None is undefined, or withheld where ``state`` is ``suppressed``. Other states:
         ``estimated``; ``not_estimable``, no images; ``too_small``, one of too few labelled images
         to judge its share; ``unknown``, images without a label. ``share`` is of the images with a
         label (of all for those without), ``missing`` the images to add to this group alone until
         it has the declared share, ``verdict`` ``below``, ``above`` or ``cannot_tell``,
-        ``p_adjusted`` by Holm over all groups and crossings compared, ``auc`` the area under the
-        ROC curve of rarity against membership, ``raised`` whether weights raise the share beyond
-        chance, ``set_aside_share`` a part of the images listed. What rests on the images of a
-        group alone is None where these are too few.
+        ``p_adjusted`` by Holm over all comparisons, ``auc`` the area under the ROC curve of
+        rarity against membership, ``raised`` whether weights raise the share beyond chance,
+        ``set_aside_share`` a part of the images listed. What rests on the images of a group
+        alone is None where these are too few.
 
     Raises:
         DataError: Columns of different lengths, or a rarity or weight that cannot be used.
@@ -186,22 +184,14 @@ def _check(size: int, rarity: np.ndarray, weight: np.ndarray, people: np.ndarray
 def losses(
     account: pd.DataFrame | None, hidden: frozenset[str], *, below: int, minimum: int, level: float
 ) -> pd.DataFrame:
-    """Images that could not be used, group by group, and who lost more of them than others.
+    """Images that could not be used, by group (``race:Black``), and who lost more than others.
 
-    Args:
-        account: One row a group (``race:Black``); None where nothing is known.
-        hidden: Names of groups whose numbers are withheld.
-        below: Groups of which 1 to below this images were listed are withheld too.
-        minimum: Listed images below which a group has no share and no answer.
-        level: Of a false alarm among all groups.
-
-    Returns:
-        By group ``set_aside`` (images), the share of those listed, here and over all groups, and
-        whether chance alone would hardly show so many more (Fisher's exact test, one-sided, Holm
-        over all groups). NaN where withheld.
+    Withheld are hidden groups, and those of which 1 to ``below`` images were listed; those of
+    under ``minimum`` have no share and no answer. ``more_set_aside`` says whether chance alone
+    would hardly show so many more (Fisher's exact test, one-sided, Holm over all groups).
 
     Raises:
-        DataError: A column is missing, or a group stands there twice.
+        DataError: The account lacks a column, or names a group twice.
     """
     if account is None:
         return pd.DataFrame(columns=LOSSES)
@@ -320,10 +310,9 @@ def shares(
         comparisons: In how many groups the level is shared.
 
     Returns:
-        One row a cell: ``group``, ``count``, ``share``, ``low``, ``high``, ``declared``,
-        ``missing`` (images of this group alone; NaN where no number suffices, or nothing is
-        declared), ``p`` (likewise), ``worth`` and ``basis`` (how many independent images those of
-        the cell, and those of which it is a share, are worth).
+        One row a cell; ``missing`` are images of this group alone, NaN as ``p`` where nothing is
+        declared; ``worth`` and ``basis`` are how many independent images those of the cell, and
+        those of which it is a share, are worth.
     """
     count, unlabelled = grouping.sizes.astype(np.float64), grouping.unlabelled
     least, most = _basis(count, unlabelled, withheld)

@@ -24,7 +24,7 @@ from debias.auditing.two_samples import (
     require_alike,
     two_samples,
 )
-from debias.auditing.words import percent
+from debias.auditing.words import percent, say
 from debias.statistics.intervals import Share, holm, share_of
 
 LIKELIER = 0.01  # nats: where the ratio is nearer to 0, the sets are as dense as one another
@@ -64,19 +64,15 @@ class Region:
     """Images of a kind that are likelier in the reference than in the data.
 
     Attributes:
-        here: Share of the data.
-        there: Share of the reference.
+        here, there: Share of the data, and of the reference.
         missing: Images like these that would bring the region to its share in the reference, if
-            nothing else is added.
-        p: Chance of such a shortfall, or a larger one, if both sets were alike.
+            nothing else is added; ``together``, if every region found is.
+        p: Chance of such a shortfall, or a larger one, if both sets were alike; adjusted by Holm
+            over all regions looked at.
         typical: Rows of the reference: of the half of the region that is most wanted, those in
             its middle first.
         nearest: Rows of the data in the region, most wanted first.
         number: From 1 on, most missing first.
-        together: As ``missing``, if every region found is brought to its share at once; NaN for a
-            region that was not found.
-        p_adjusted: By Holm, over all regions looked at.
-        found: ``p_adjusted`` is below the level.
     """
 
     here: Share
@@ -95,16 +91,14 @@ class Region:
             f"{percent(one.value)} ({one.count:,} of {one.size:,})"
             for one in (self.here, self.there)
         )
-        shares = f"they make up {there} of the reference and {here} here"
+        shares = say("shortfall.shares", here=here, there=there)
         if not self.found:
-            return f"Cannot tell whether more like these are needed: {shares}."
-        if np.isnan(self.missing.count):
-            return f"No number of images like these can be given: {shares}."
-        also = f", or {self.together:,.0f} when every region found is filled at once"
-        return (
-            f"Collect {self.missing.count:,.0f} more like these ({_interval(self.missing)})"
-            f"{also if self.together > self.missing.count else ''}: {shares}."
-        )
+            return say("shortfall.unsure", shares=shares)
+        count, interval = self.missing.count, _interval(self.missing)
+        if np.isnan(count):
+            return say("shortfall.no_number", shares=shares)
+        name = "shortfall.collect_all" if self.together > count else "shortfall.collect"
+        return say(name, count=count, interval=interval, together=self.together, shares=shares)
 
     def to_dict(self, ids: Ids, reference_ids: Ids) -> dict[str, Any]:
         """Plain values, None where undefined; images by their ids."""
@@ -140,10 +134,10 @@ class Shortfall:
         contrast: How much likelier each image is in the reference; NaN with fewer than 20 images
             in one of the sets.
         regions: All regions looked at, most missing first.
-        region: (n,), number of the region of each image of the data, 0 where there is none.
-        reference_region: (m,), likewise of the reference.
-        total: Images to add to bring every region found to its share at once. It is more than
-            the sum over single regions: whatever is added to one thins out the others.
+        region: (n,), number of the region of each image of the data, 0 where there is none;
+            ``reference_region`` (m,) likewise.
+        total: Images to add to bring every region found to its share at once: more than the sum
+            over single regions, as whatever is added to one thins out the others.
     """
 
     contrast: Contrast
@@ -157,41 +151,22 @@ class Shortfall:
         return tuple(region for region in self.regions if region.found)
 
     def sentence(self) -> str:
-        if np.isnan(self.contrast.separability):
+        area, total = self.contrast.separability, self.total
+        if np.isnan(area):
             return ""
-        looked, found = len(self.regions), len(self.found)
-        short = f"The data set falls short in {found} of {looked} regions looked at"
-        if not found:
-            return (
-                f"In none of the {looked} regions looked at does the data set fall short by more "
-                "than chance explains. Kinds of images that look like the others are not seen."
-            )
+        facts = {"looked": len(self.regions), "found": len(self.found)}
+        if not self.found:
+            return say("shortfall.none", **facts)
         if self.contrast.telltale:
-            return (
-                f"The two sets hardly overlap (area under the curve "
-                f"{self.contrast.separability:.3f}), so no number of images to collect means much."
-            )
-        if np.isnan(self.total.count):
-            return (
-                f"{short}, which make up most of the reference: no number of images would fill "
-                "them all."
-            )
-        return (
-            f"{short}; to fill them all takes {self.total.count:,.0f} more images "
-            f"({_interval(self.total)}). Missing images that look like the others are not counted: "
-            "take it for a lower bound."
-        )
+            return say("shortfall.telltale", area=area)
+        if np.isnan(total.count):
+            return say("shortfall.most", **facts)
+        return say("shortfall.fill", count=total.count, interval=_interval(total), **facts)
 
     def action(self) -> str | None:
         if self.contrast.telltale:
-            return (
-                "Before collecting anything, compare the most wanted images with the least wanted "
-                "ones. If they differ in the kind of photograph, prepare both sets alike and audit "
-                "again."
-            )
-        if not self.found:
-            return None
-        return "Collect images like those shown, the region with the most missing first."
+            return say("shortfall.prepare")
+        return say("shortfall.do") if self.found else None
 
 
 def comparison(
@@ -234,17 +209,11 @@ def shortfall(
 ) -> Shortfall:
     """Find the kinds of images of which the data have less than the reference, and count them.
 
-    Images of both sets that are likelier in the reference are put into up to six groups by their
-    features, as many as can be told from chance one by one: the weaker the difference, the fewer.
-    Neither the likelihood nor the groups rest on the set that an image itself comes from. The
-    order of the rows does not matter.
-
-    Args:
-        data: (n, f), finite.
-        reference: (m, f), of other images than the data.
-        between: What :func:`contrast` said of the same two sets; None to find out.
-        level: Of a false alarm among all regions looked at.
-        seed: Of the folds and the groups.
+    Images of both sets, finite (n, f) and (m, f), that are likelier in the reference are put into
+    up to six groups by their features, as many as can be told from chance one by one: the weaker
+    the difference, the fewer. Neither the likelihood nor the groups rest on the set that an image
+    itself comes from. The order of the rows does not matter. ``between`` is what :func:`contrast`
+    said of the two sets, if it was asked; ``level`` of a false alarm among all regions.
 
     Raises:
         DataError: The two sets have different features.
@@ -447,14 +416,8 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
 
     Images that both versions have say nothing about a change. So what was added is compared with
     all that was there before; or, where more was removed than added, what was kept with what was
-    removed. ``level`` is that of a false alarm of the test, ``region_level`` of one among all
-    regions looked at.
-
-    Returns:
-        The comparison as the audit document holds it, with ``added``, ``removed`` and ``kept``.
-        Share and count of a region are those of what was added (or kept), its reference share and
-        count those of the earlier version (or of what was removed). How many images would bring
-        a share back is said of what was added alone.
+    removed. How many images would bring a share back is said of what was added alone. ``level``
+    is that of a false alarm of the test, ``region_level`` of one among all regions.
 
     Raises:
         DataError: The versions have different latents or features.
@@ -474,18 +437,16 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
         before.features, after.features, between=fell.contrast.swapped(), level=region_level / 2,
         seed=seed,
     )  # fmt: skip
-    said = (
-        f"{test.sentence(*sides)} Of {len(fell.regions) + len(rose.regions)} kinds of images "
-        f"looked at, the share of {len(fell.found)} fell and of {len(rose.found)} rose by more "
-        "than chance explains."
-    )
+    said = say(
+        "drift.moved", test=test.sentence(*sides), looked=len(fell.regions) + len(rose.regions),
+        fell=len(fell.found), rose=len(rose.found),
+    )  # fmt: skip
     if test.verdict == "too_few":
-        said = (
-            f"With fewer than {FEWEST} images on a side there is no telling whether the make-up of "
-            "the data set has changed."
-        )
+        said = say("drift.too_few", least=FEWEST)
     elif min(added, removed) >= FEWEST:
-        said += f" What was {'removed' if sides is ADDED else 'added'} was not compared."
+        other = "removed" if sides is ADDED else "added"
+        said = say("drift.not_compared", said=said, other=other)
+    counts = {"added": added, "removed": removed, "kept": kept}
     regions = [
         one.to_dict(after.sample_ids, before.sample_ids) | {"sentence": _how_moved(one, sides)}
         for one in _moved(fell, rose, sides)
@@ -493,13 +454,11 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
     found = comparison(name, test, fell, after.sample_ids, before.sample_ids) | {
         "images": len(earlier),
         "against": len(now),
-        "sentence": f"Added: {added:,}, removed: {removed:,}, kept: {kept:,}. {said}",
+        "sentence": say("drift.counts", said=said, **counts),
         "action": _to_do(fell, sides),
         "looked_at": len(regions),
         "regions": regions,
-        "added": added,
-        "removed": removed,
-        "kept": kept,
+        **counts,
     }
     return found | ({} if sides is ADDED else {"missing_total": None})
 
@@ -507,7 +466,7 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
 def _moved(fell: Shortfall, rose: Shortfall, sides: tuple[str, str]) -> list[Region]:
     """Kinds of images of either direction, most missing first.
 
-    As many as were removed of a kind are in the earlier version: no number of others is asked for.
+    What was removed of a kind is in the earlier version: no number of others is asked for.
     """
     down = fell.regions if sides is ADDED else [replace(o, missing=UNKNOWN) for o in fell.regions]
     up = [
@@ -522,22 +481,16 @@ def _moved(fell: Shortfall, rose: Shortfall, sides: tuple[str, str]) -> list[Reg
 
 
 def _how_moved(region: Region, sides: tuple[str, str]) -> str:
-    here, there = percent(region.here.value), percent(region.there.value)
+    here, there, lacking = percent(region.here.value), percent(region.there.value), region.missing
     shares = f"{there} of {sides[1]} and {here} of {sides[0]}"
     if not region.found:
-        return f"Cannot tell whether the share of images like these moved: {shares}."
+        return say("drift.unsure", shares=shares)
     verb = "fell" if region.here.value < region.there.value else "rose"
-    more = f"{region.missing.count:,.0f} more would bring it back ({_interval(region.missing)})"
-    more = f"; {more}" if region.missing.count > 0 else ""
-    return f"The share of images like these {verb}: {shares}{more}."
+    more = say("drift.more", count=lacking.count, interval=_interval(lacking))
+    return say("drift.fell", verb=verb, shares=shares, more=more if lacking.count > 0 else "")
 
 
 def _to_do(fell: Shortfall, sides: tuple[str, str]) -> str | None:
     if fell.contrast.telltale:
-        return (
-            f"Look at {sides[0]} beside {sides[1]} first: a classifier tells them apart almost "
-            "without error, as photographs of another kind are."
-        )
-    if not fell.found:
-        return None
-    return "Collect images like those whose share fell, or note why that was wanted."
+        return say("drift.telltale", after=sides[0], before=sides[1])
+    return say("drift.do") if fell.found else None

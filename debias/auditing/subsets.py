@@ -19,26 +19,19 @@ Counts = Int64[np.ndarray, " c"]
 
 
 def even_subset(points: Points, size: int, generator: np.random.Generator) -> Rows:
-    """Choose images so that cells of equal reach hold equally many of them.
+    """Choose images so that cells of equal reach hold equally many of them; rows, ascending.
 
     Centres of cells are put as far apart as possible, so that every cell covers about as much of
     the space, however many images it holds; each image belongs to the nearest centre. Each cell
     gives as many images, drawn at random, as every other; cells with fewer give all they have.
+    Distances of the points, finite, are Euclidean, so scale decides.
 
     With a quarter of the subset's size as number of cells, an odd image at the edge of the space
     gets a cell to itself but no more; farthest-point selection, which has as many cells as images,
     would take hundreds of them.
 
-    Args:
-        points: Finite, may be memory-mapped; distances are Euclidean, so scale decides.
-        size: m, from 2 to n.
-        generator: Chooses the first centre and the images of each cell.
-
-    Returns:
-        Rows, ascending, each once.
-
     Raises:
-        ConfigError: The size is not possible.
+        ConfigError: The size is not from 2 to n.
 
     Reference:
         Centres: Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical

@@ -66,12 +66,10 @@ class ThinRegion:
         view: Description of the images in which it does.
         position: (n,), place of every image along the direction, larger towards the region.
         cut: Place of the valley.
-        p: Of the half that was not searched, see :func:`debias.auditing.thin.confirmed`.
-        p_adjusted: By a weighted Bonferroni rule over everything that was tried.
-        found: ``p_adjusted`` is below the level.
-        low: Lower 95 % limit of the share beyond this cut (Clopper and Pearson); that another cut
-            might have been chosen is not in it.
-        high: Upper 95 % limit.
+        p: Of the half that was not searched, see :func:`debias.auditing.thin.confirmed`; adjusted
+            by a weighted Bonferroni rule over everything that was tried.
+        low, high: 95 % limits of the share beyond this cut (Clopper and Pearson); that another cut
+            might have been chosen is not in them.
     """
 
     view: str
@@ -146,9 +144,6 @@ def thin_regions(
         most: Largest share of a thin region.
         level: Probability of reporting anything where no part stands apart.
         seed: Of the halves and of the search.
-
-    Returns:
-        Regions that do not overlap by more than half, most certain first.
 
     Reference:
         Hyvarinen 1999, Fast and Robust Fixed-Point Algorithms for Independent Component Analysis
@@ -306,8 +301,7 @@ def _fisher(white: White, member: Bool[np.ndarray, " a"], share: float) -> Direc
 def deepest_valley(values: Values, most: float) -> Valley | None:
     """The most telling valley behind which lies at most a share ``most`` of the values.
 
-    Its ``p`` is the smallest of many and says how promising it is, not how sure: see
-    :func:`confirmed`.
+    Its ``p`` is the smallest of many: how promising it is, not how sure (:func:`confirmed`).
     """
     x = np.sort(values)
     middle = float(np.median(x))

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy.spatial.distance import cdist
 
+from debias.auditing.words import say
 from debias.errors import ConfigError, DataError
 from debias.statistics.areas import area_under_curve
 from debias.statistics.crossfit import left_out_log_odds
@@ -57,23 +58,10 @@ class TwoSamples:
     verdict: Verdict = "too_few"
 
     def sentence(self, first: str = "the data set", second: str = "the reference") -> str:
-        if self.verdict == "too_few":
-            return (
-                f"Too few images for a comparison: {self.n:,} of {first}, {self.m:,} of {second}; "
-                f"it takes at least {FEWEST} of each."
-            )
         low, _, high = self.null
-        chance = (
-            f"(distance {self.distance:.4f}; two random sets of {self.n:,} and "
-            f"{self.m:,} of these images: {low:.4f} to {high:.4f}; p = {self.p:.3g})"
-        )
-        if self.verdict == "told_apart":
-            return f"There is a difference between {first} and {second} {chance}."
-        return (
-            f"The test does not tell {first} and {second} apart {chance}. That does not show that "
-            f"they are alike: with {self.n:,} and {self.m:,} images, a distance below about "
-            f"{self.noticed:.4f} goes unnoticed."
-        )
+        facts = vars(self) | {"first": first, "second": second, "low": low, "high": high}
+        chance = say("two_samples.chance", **facts)
+        return say(f"two_samples.{self.verdict}", chance=chance, least=FEWEST, **facts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, None where undefined."""
@@ -167,13 +155,11 @@ def contrast(data: Data, reference: Reference, *, seed: int = 0) -> Contrast:
     that never saw it, and the scores are averaged over repetitions of the folds. The penalty is
     the one that predicts images left out best. A slope and an offset, fitted to the left-out
     scores of all images, make them log ratios that can be taken at their word; scores that say
-    nothing, or the opposite, become 0. The order of the rows does not matter.
+    nothing, or the opposite, become 0. The order of the rows does not matter. Source: Sugiyama,
+    Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
 
     Raises:
         DataError: The two sets have different features.
-
-    Reference:
-        Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
     """
     require_alike(data, reference)
     own, others = by_place(data), by_place(reference)

@@ -1,10 +1,13 @@
-"""What the figures of an audit mean, in plain English, the worst first, and what to do about them.
+"""What the figures of an audit mean, the worst first, and what to do about them.
 
-Only group rows from which withheld numbers were removed come here.
+The sentences stand in ``sentences.toml``. Only group rows from which withheld numbers were removed
+come here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,13 +20,24 @@ if TYPE_CHECKING:
     from debias.auditing.coverage import Coverage, Direction
     from debias.auditing.thin import ThinRegion, ThinRegions
 
+SENTENCES = tomllib.loads(
+    files("debias.auditing").joinpath("sentences.toml").read_text(encoding="utf-8")
+)
 HALF = 0.5
 UNEVEN = 0.25  # of the images in one half of a direction: then one end is thin
 NAMED = 8  # groups in one sentence
 MINIMUM = 30  # images below which nothing is concluded: of those with a label, for a share
+LAST = {"nothing": 1, "coverage": 2}  # kinds of verdict at the end
+NEWS = {"below": "group", "lowered": "caution", "lost": "group"}  # and the kind of its verdict
 
 Section = dict[str, Any]
 Row = Any  # of a table of groups
+
+
+def say(name: str, /, **facts: object) -> str:
+    """A sentence of ``sentences.toml``, such as ``coverage.filled``, with what it tells."""
+    part, _, key = name.partition(".")
+    return str(SENTENCES[part][key]).format(**facts)
 
 
 def percent(share: float) -> str:
@@ -46,128 +60,74 @@ def listed(names: Iterable[str], most: int = NAMED) -> str:
     return ", ".join(texts[:most]) + more
 
 
-# ---- what can be said without any annotation
+def _counted(count: int, one: str) -> str:
+    return f"{count} {one}{'' if count == 1 else 's'}"
 
 
 def _said(sentence: str, action: str | None = None) -> Section:
-    """A sentence, and what to do."""
     return {"sentence": sentence, "action": action}
+
+
+# ---- what can be said without any annotation
 
 
 def of_coverage(found: "Coverage") -> Section:
     low, high = found.bell["effective_cells"]
-    effective = found.effective_cells
-    heap = f"{low:.0f} to {high:.0f}" if low != high else f"{low:.0f}"
-    sentence = (
-        f"Cut into {found.cells} equal cells, the latent space is filled as unevenly as if "
-        f"{effective:.1f} of them held equally many images and the others none (one bell-shaped "
-        f"heap of as many images: {heap}); the fullest tenth of the cells holds "
-        f"{percent(found.densest_tenth)} of the images."
-    )
-    if effective >= low:
-        return _said(sentence)
-    return _said(
-        f"{sentence} They fill fewer cells than one heap would: most are much alike, or they "
-        "form separate heaps.",
-        "Look at the clusters, and at the most and the least represented images below: they say "
-        "what there is too much and too little of.",
-    )
+    filled = say(
+        "coverage.filled", cells=found.cells, effective=found.effective_cells,
+        heap=f"{low:.0f} to {high:.0f}" if low != high else f"{low:.0f}",
+        densest=percent(found.densest_tenth),
+    )  # fmt: skip
+    if found.effective_cells >= low:
+        return _said(filled)
+    return _said(say("coverage.heaps", filled=filled), say("coverage.do"))
 
 
 def of_regions(found: "ThinRegions") -> Section:
     if not found.enough:
-        few = "There are too few images to look for thin regions."
-        return _said(few, "Audit 200 images or more.")
-    tried = f"{found.looked_at} direction{'' if found.looked_at == 1 else 's'}"
+        return _said(say("regions.too_few"), say("regions.more"))
+    tried = _counted(found.looked_at, "direction")
     if not found.found:
-        return _said(
-            f"No thin region found: of {tried} that looked promising on one half of the images, "
-            "none was confirmed on the other half. Rare kinds of images that do not stand apart "
-            "from the others in these descriptions cannot be found this way.",
-            "Compare with a reference set, or annotate some images: both find what does not "
-            "stand apart.",
-        )
-    count = len(found.found)
-    return _said(
-        f"{count} thin region{'' if count == 1 else 's'} found: small parts of the images that "
-        f"stand apart from all others (of {tried} tried on images that had not suggested them; "
-        f"{found.level:.0%} false alarms at most).",
-        "Look at each region beside its opposite: if it shows people rather than photographs, "
-        "collect more like them.",
-    )
+        return _said(say("regions.none_found", tried=tried), say("regions.compare"))
+    regions = _counted(len(found.found), "thin region")
+    sentence = say("regions.found", regions=regions, tried=tried, level=found.level)
+    return _said(sentence, say("regions.look"))
 
 
 def of_region(region: "ThinRegion") -> str:
     where = VIEWS.get(region.view, f"in {region.view}")
-    counted = (
-        f"{region.count:,} images, {percent(region.share)} of the images ({percent(region.low)} to "
-        f"{percent(region.high)}),"
-    )
-    if region.found:
-        return f"{counted} stand apart from all others {where}."
-    return (
-        f"{counted} may stand apart from the others {where}; on images not used to find them that "
-        "was not confirmed."
-    )
+    ends = {name: percent(getattr(region, name)) for name in ("share", "low", "high")}
+    name = "regions.one" if region.found else "regions.perhaps"
+    return say(name, count=region.count, where=where, **ends)
 
 
 def of_direction(one: "Direction") -> str:
     fuller, thin, share = "lower", "upper", one.low_share
     if share < HALF:
         fuller, thin, share = thin, fuller, 1 - share
-    sentence = (
-        f"Direction {one.number} explains {percent(one.variance_share)} of what varies; its "
-        f"{fuller} half holds {percent(share)} of the images."
-    )
-    return f"{sentence} The {thin} end is thin." if share >= HALF + UNEVEN else sentence
+    halves = say(
+        "direction.halves", number=one.number, variance=percent(one.variance_share), fuller=fuller,
+        share=percent(share),
+    )  # fmt: skip
+    return say("direction.thin", halves=halves, thin=thin) if share >= HALF + UNEVEN else halves
 
 
 def of_fidelity(section: Section) -> Section:
     """Of a fidelity as plain values, ``epochs`` of the training and ``advised`` beside it."""
-    count, verdict = section["images"], section["verdict"]
+    verdict = section["verdict"]
     if verdict == "too_few":
-        return _said(f"{count} images are too few to say whether the model tells images apart.")
-    kept, chance = (percent(section[f"neighbours_{name}"]) for name in ("kept", "by_chance"))
-    detail, every = (percent(max(section[name], 0.0)) for name in ("explained_detail", "explained"))
-    measured = (
-        f"Of {count:,} images that it was not trained on, it keeps {detail} of what tells "
-        f"faces apart and {every} of all differences; {kept} of their "
-        f"nearest neighbours stay neighbours ({chance} by chance)."
-    )
-    if verdict == "tells_apart":
-        return _said(f"The model tells images apart. {measured}")
-    return _said(
-        f"The model draws nearly the same face for every image: no figure below that rests on it "
-        f"can be relied on. {measured}",
-        f"Train longer, for example --set representation.training.epochs={section['advised']} "
-        f"(now {section['epochs']}), or bring more images or an encoder.",
-    )
+        return _said(say("fidelity.too_few", **section))
+    measured = say(
+        "fidelity.measured", images=section["images"],
+        detail=percent(max(section["explained_detail"], 0.0)),
+        every=percent(max(section["explained"], 0.0)),
+        kept=percent(section["neighbours_kept"]), chance=percent(section["neighbours_by_chance"]),
+    )  # fmt: skip
+    do = None if verdict == "tells_apart" else say("fidelity.do", **section)
+    return _said(say(f"fidelity.{verdict}", measured=measured), do)
 
 
 # ---- the whole document
-
-LAST = {"nothing": 1, "coverage": 2}
-UNDECLARED = (
-    "Who is missing cannot be said: nobody declared what this collection should hold, and there "
-    "is no reference."
-)
-DECLARE = (
-    "Compare it: --shares FILE, --reference FOLDER or --earlier FOLDER (in a recipe: audit.shares, "
-    "reference, earlier)."
-)
-NOTHING = (
-    "Nothing was found to be missing. That is no proof that nothing is: see what this audit "
-    "cannot see, below."
-)
-# Of a kind of news about groups: of which kind its verdict is, and what to do.
-NEWS = {
-    "below": ("group", "Collect images of the groups named, the first one first."),
-    "lowered": (
-        "caution",
-        "Do not train with weights by rarity before you know whom they take it from.",
-    ),
-    "lost": ("group", "Find out why these images were set aside before collecting more."),
-}
 
 
 def verdicts(document: Section) -> list[Section]:
@@ -178,19 +138,21 @@ def verdicts(document: Section) -> list[Section]:
             ``coverage``.
     """
     groups, fidelity, coverage = (document[name] for name in ("groups", "fidelity", "coverage"))
-    others = {"shortfall": document["reference"], "drift": document["drift"]}
-    compared = {kind: [_against(kind, one)] if one else [] for kind, one in others.items()}
+    reference, drift = document["reference"], document["drift"]
     found = [
-        *compared["shortfall"], *_of_groups(groups), *compared["drift"],
+        *([_against("shortfall", reference)] if reference else []),
+        *_of_groups(groups),
+        *([_against("drift", drift)] if drift else []),
         _of_thin(document["regions"]),
         _as_said("coverage" if coverage["action"] else "nothing", coverage),
-    ]  # fmt: skip
+    ]
     lead = [_as_said("fidelity", fidelity)] if fidelity and fidelity["verdict"] == "blurred" else []
-    lead += _who(groups)
-    if not any(compared.values()) and not _any_declared(groups):
-        lead.append(_verdict("undeclared", UNDECLARED, DECLARE))
+    if who := _who(groups):
+        lead.append(_verdict("who", who))
+    if not reference and not drift and not _any_declared(groups):
+        lead.append(_verdict("undeclared", say("verdicts.undeclared"), say("verdicts.declare")))
     elif all(one["kind"] == "nothing" for one in found):
-        lead.append(_verdict("nothing", NOTHING))
+        lead.append(_verdict("nothing", say("verdicts.nothing")))
     return lead + sorted(found, key=lambda one: LAST.get(one["kind"], 0))
 
 
@@ -202,10 +164,10 @@ def _as_said(kind: str, section: Section) -> Section:
     return _verdict(kind, section["sentence"], section["action"])
 
 
-def _who(groups: Section | None) -> list[Section]:
+def _who(groups: Section | None) -> str:
     """The smallest and the largest group of each attribute."""
     told = [_ends(one["attribute"], one["rows"]) for one in groups["attributes"]] if groups else []
-    return [_verdict("who", " ".join(filter(None, told)))] if any(told) else []
+    return " ".join(filter(None, told))
 
 
 def _ends(name: str, rows: list[Section]) -> str:
@@ -241,7 +203,9 @@ def _of_groups(groups: Section | None) -> list[Section]:
     first = {news["kind"]: news["sentence"] for news in reversed(groups["news"])}
     if not first and _any_declared(groups):
         return [_verdict("nothing", groups["sentences"][0])]
-    return [_verdict(NEWS[kind][0], first[kind], NEWS[kind][1]) for kind in NEWS if kind in first]
+    return [
+        _verdict(NEWS[kind], first[kind], say(f"verdicts.{kind}")) for kind in NEWS if kind in first
+    ]
 
 
 def _of_thin(section: Section) -> Section:
@@ -253,29 +217,10 @@ def _of_thin(section: Section) -> Section:
 
 def limits(document: Section, *, subjects: bool) -> list[str]:
     """What this audit cannot see."""
-    found = [
-        "It describes this collection of images, not the people on them, and says nothing about "
-        "how a classifier trained on it treats anybody.",
-        "It sees what the descriptions of the images show. An autoencoder and plain descriptors "
-        "show light, colour, hair, background and framing well, and eyes, age or expression "
-        "hardly: what is rare only in these is missed.",
-        "Rare photographs and rare people look alike to it: look at the pictures before acting.",
-    ]
-    if document["reference"] is None:
-        found.append(
-            "Nobody said what the collection should look like: without a reference or declared "
-            "shares it can be uneven, but not short of anything."
-        )
-    if document["groups"] is None:
-        found.append("No annotated attribute was named, so no group can be named.")
-    found.append(
-        "Outside of the annotated groups, images are counted as independent: where people repeat, "
-        "intervals are too narrow and differences are found too easily."
-        if subjects
-        else "Nobody says who is shown: images are counted as independent, and where people "
-        "repeat, intervals are too narrow and differences are found too easily."
-    )
-    return found
+    names = ["collection", "looks", "photographs"]
+    names += ["no_reference"] if document["reference"] is None else []
+    names += ["no_groups"] if document["groups"] is None else []
+    return [say(f"limits.{name}") for name in (*names, "people" if subjects else "nobody")]
 
 
 # ---- groups
@@ -304,54 +249,35 @@ class Facts:
         """Rows of which a column says so."""
         return self.table[self.table[column].eq(value)]
 
-    def say(
-        self, column: str, texts: Mapping[str | bool, str], *, single: bool = True
-    ) -> Iterator[str]:
-        """By attribute, what is to be said of the groups of which a column says so.
+    def about(self, column: str, *kinds: str, single: bool = True) -> Iterator[str]:
+        """By attribute, what is said of the groups of which a column says a kind.
 
-        ``{names}`` of them, or ``{moved}``: names with the shares before and after; ``single``:
-        crossings are left out.
+        Args:
+            column: Of the table.
+            kinds: Its values, each a sentence of ``groups``; a column of truth values names its
+                sentence itself.
+            single: Without crossings.
         """
+        facts = {"minimum": MINIMUM, "most": self.rules.suppress_below - 1}
         for attribute, rows in _by_attribute(self.table):
-            for value, text in texts.items():
-                some = rows[rows[column].eq(value) & ~(rows["is_crossing"] & single)]
-                told = {"moved": _moved} if "{moved}" in text else {"names": _names}
+            for kind in kinds or (column,):
+                some = rows[rows[column].eq(kind if kinds else True)]
+                some = some[~some["is_crossing"]] if single else some
+                moved = _moved(some) if column == "reach" else ""
                 if len(some):
-                    filled = {name: of(some) for name, of in told.items()}
-                    yield f"{attribute}: {text.format(**filled)}"
-
-
-HARM = {"lowered": "harm, the weights lower the share of {moved}."}
-OPEN = {
-    "cannot_tell": "cannot tell whether {names} differ from what was declared: "
-    "INSUFFICIENT EVIDENCE."
-}
-FEW = {
-    True: f"whether rarity or weights reach {{names}} is not said: under {MINIMUM} images, or of "
-    "so few people that they are worth no more."
-}
-REACH = {
-    "reached": "the weights raise the share of {moved}, more than equally uneven random weights "
-    "would.",
-    "missed": "the weights do not target {names}: they do no better there than random weights of "
-    "equal effective sample size.",
-    "unclear": "whether the weights reach {names} cannot be told.",
-}
-WITHHELD = (
-    "the numbers of {{names}} are withheld, as a count of 1 to {most} could be read from them."
-)
+                    said = say(f"groups.{kind}", names=_names(some), moved=moved, **facts)
+                    yield f"{attribute}: {said}"
 
 
 def group_sentences(facts: Facts) -> list[str]:
     """Shortfalls, harm by weights, losses, what is too small, the rest, and how it was judged."""
-    withheld = {"suppressed": WITHHELD.format(most=facts.rules.suppress_below - 1)}
     return [
         *(said for _, said in _worst(facts)),
         *_judged(facts),
         *(said for name, rows in _by_attribute(facts.table) for said in _rarity(name, rows)),
-        *facts.say("few", FEW),
-        *facts.say("reach", REACH),
-        *facts.say("state", withheld, single=False),
+        *facts.about("few"),
+        *facts.about("reach", "reached", "missed", "unclear"),
+        *facts.about("state", "suppressed", single=False),
         *_method(facts),
     ]
 
@@ -363,26 +289,18 @@ def bad_news(facts: Facts) -> list[tuple[str, str]]:
 
 def _worst(facts: Facts) -> Iterator[tuple[str, str]]:
     for row in _each(facts.of("verdict", "below").sort_values("missing", ascending=False)):
-        more = "no number of images of this group alone would reach it"
+        more = say("groups.unreachable")
         if not pd.isna(row.missing):
-            more = f"{row.missing:,.0f} more {_images(row.missing)} would reach it"
-        yield "below", f"{_called(row)} is below its declared share: {_instead(row)}; {more}."
+            more = say("groups.reachable", missing=row.missing, images=_images(row.missing))
+        yield "below", say("groups.below", called=_called(row), instead=_instead(row), more=more)
     for attribute, rows in _by_attribute(facts.table):
         if grown := _together(rows):
-            said = (
-                f"{attribute}: each of these numbers is what one group needs if nothing else is "
-                f"added; to reach all declared shares at once by adding, {grown} in all."
-            )
-            yield "", said
-    for said in facts.say("reach", HARM):
+            yield "", say("groups.together", attribute=attribute, grown=grown)
+    for said in facts.about("reach", "lowered"):
         yield "lowered", said
     for row in _each(facts.of("more_set_aside", value=True)):
-        said = (
-            f"{_called(row)} lost more than others: {percent(row.set_aside_share)} of its listed "
-            f"images were set aside, {percent(row.set_aside_overall)} overall; find out why before "
-            "collecting more."
-        )
-        yield "lost", said
+        share, overall = percent(row.set_aside_share), percent(row.set_aside_overall)
+        yield "lost", say("groups.lost", called=_called(row), share=share, overall=overall)
 
 
 def _together(rows: pd.DataFrame) -> str:
@@ -398,28 +316,22 @@ def _together(rows: pd.DataFrame) -> str:
 def _judged(facts: Facts) -> Iterator[str]:
     """Shares without a verdict, above the declared one, or that cannot be told from it."""
     for attribute, rows in _by_attribute(facts.of("state", "too_small")):
-        texts = [
-            f"{_value(row)} ({row.count:,.0f}"
-            + (f", {row.missing:,.0f} more would reach {percent(row.declared)})" if row.missing > 0
-               else ")")
-            for row in _each(rows)
-        ]  # fmt: skip
-        yield (
-            f"{attribute}: no verdict on {listed(texts)}: the images with a label are under "
-            f"{MINIMUM}, or show so few people that they are worth no more."
-        )
+        wanting = listed(f"{_value(row)} ({row.count:,.0f}{_wanted(row)})" for row in _each(rows))
+        yield say("groups.too_small", attribute=attribute, wanting=wanting, minimum=MINIMUM)
     absent = facts.of("state", "not_estimable")
     for attribute, rows in _by_attribute(absent[absent["verdict"] != "below"]):
-        yield f"{attribute}: no image shows {_names(rows)}."
+        yield say("groups.absent", attribute=attribute, names=_names(rows))
     for row in _each(facts.of("verdict", "above")):
-        yield f"{_called(row)} is above its declared share: {_instead(row)}."
-    yield from facts.say("verdict", OPEN, single=False)
+        yield say("groups.above", called=_called(row), instead=_instead(row))
+    yield from facts.about("verdict", "cannot_tell", single=False)
     for attribute, rows in _by_attribute(facts.table):
         if rows["declared"].isna().all():
-            yield (
-                f"{attribute}: no shares are declared, so there are counts and intervals and no "
-                "verdict."
-            )
+            yield say("groups.undeclared", attribute=attribute)
+
+
+def _wanted(row: Row) -> str:
+    more = f", {row.missing:,.0f} more would reach {percent(row.declared)}"
+    return more if row.missing > 0 else ""
 
 
 def _rarity(attribute: str, rows: pd.DataFrame) -> Iterator[str]:
@@ -428,46 +340,31 @@ def _rarity(attribute: str, rows: pd.DataFrame) -> Iterator[str]:
     low, high = rows["auc_low"].astype(float), rows["auc_high"].astype(float)
     rare, unseen = rows[low > HALF], rows[low.le(HALF) & high.ge(HALF)]
     if len(rare):
-        texts = [
+        texts = listed(
             f"{_value(row)} ({row.auc:.2f}, {row.auc_low:.2f} to {row.auc_high:.2f})"
             for row in _each(rare.sort_values("auc", ascending=False))
-        ]
-        yield (
-            f"{attribute}: images of {listed(texts)} lie in thinner surroundings than the "
-            "others (area under the ROC curve of rarity; 0.5 says nothing, 1 everything)."
         )
+        yield say("groups.rare", attribute=attribute, rare=texts)
     if len(unseen):
-        yield (
-            f"{attribute}: rarity does not tell {_names(unseen)} from the others: the interval of "
-            "the area holds one half."
-        )
+        yield say("groups.unseen", attribute=attribute, names=_names(unseen))
 
 
 def _method(facts: Facts) -> Iterator[str]:
     unlabelled = facts.of("state", UNKNOWN)
     for row in _each(unlabelled[~unlabelled["is_crossing"]]):
-        yield (
-            f"{row.attribute}: {row.count:,.0f} {_images(row.count)} ({percent(row.share)}) have "
-            "no label and are compared with nobody; shares are of the others."
-        )
+        yield say(
+            "groups.unlabelled", attribute=row.attribute, count=row.count,
+            images=_images(row.count), share=percent(row.share),
+        )  # fmt: skip
     if facts.comparisons:
-        yield (
-            f"{facts.comparisons} {'group' if facts.comparisons == 1 else 'groups'} and crossings "
-            f"were compared with declared shares; p-values are adjusted (Holm), so that a false "
-            f"alarm among all of them has a chance of at most {percent(facts.rules.level)}."
-        )
+        groups = _counted(facts.comparisons, "group")
+        yield say("groups.compared", groups=groups, level=percent(facts.rules.level))
     if facts.people is None:
-        yield (
-            "Nobody says who is shown: images are treated as independent, and intervals are too "
-            "narrow if people repeat."
-        )
+        yield say("groups.independent")
     elif facts.people < facts.images:
-        yield (
-            f"The {facts.images:,} images show {facts.people:,} people; intervals are wide enough "
-            "for their images being alike."
-        )
+        yield say("groups.people", images=facts.images, people=facts.people)
     if facts.source == "inferred":
-        yield "The groups are machine guesses, not what people say of themselves."
+        yield say("groups.inferred")
 
 
 def _instead(row: Row) -> str:
