@@ -1,7 +1,7 @@
 """A name in a config becomes the settings class that a room or another package registered."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -128,11 +128,13 @@ class OneOf:
     """Annotation for a config field that holds one member of a registry, chosen by ``name``.
 
     ``density: {name: histogram, bins: 10}`` and the short form ``density: histogram`` both
-    validate to ``HistogramDensity``; an unknown name is refused with the known ones.
+    validate to ``HistogramDensity``; an unknown name is refused with the known ones. ``own`` takes
+    an object that stands in place of a name, see :mod:`debias.own`.
     """
 
     kind: str
     registry: Mapping[str, type[Any]]
+    own: Callable[[Any], Settings] | None = None
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -155,6 +157,8 @@ class OneOf:
         if isinstance(value, str):
             value = {"name": value}
         name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)
+        if self.own and (name == "own" or not isinstance(value, str | Mapping | Settings)):
+            return self.own(value)
         if not isinstance(name, str) or name not in self.registry:
             raise _refused(self._unknown(name))
         try:

@@ -4,7 +4,7 @@ Shape letters, used throughout the project: ``B`` batch, ``n`` samples, ``k`` la
 ``f`` density factors, ``g`` groups, ``C, H, W`` image. Everything joins by ``sample_id``.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -291,4 +291,4 @@ class Predictions:
         return (self.score >= self.threshold).astype(np.int64)
 
 
-ReadImages = Callable[[pd.DataFrame, int], Iterator[ReadBlock]]
+ReadImages = Callable[[pd.DataFrame, int], Generator[ReadBlock]]

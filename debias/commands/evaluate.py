@@ -72,7 +72,8 @@ class Compare(Compared, Places):
 def evaluate(given: Evaluate) -> None:
     """Measure how any classifier treats each group, from a table of its predictions."""
     from debias.pipeline import reports
-    from debias.report.terminal import evaluation_lines
+    from debias.report.fairness_page import summary
+    from debias.report.terminal import lines
 
     groups = listed(given.attributes)
     columns = reports.Columns(
@@ -89,7 +90,7 @@ def evaluate(given: Evaluate) -> None:
     }  # fmt: skip
     folder = given.out or Path(f"{given.predictions.stem}-evaluation")
     request = reports.Request(table=given.predictions, columns=columns, settings=settings)
-    show(evaluation_lines(reports.write_evaluation(request, folder).to_dict()))
+    show(lines(summary(reports.write_evaluation(request, folder).to_dict())))
     say(f"\nPage: {folder / reports.PAGE}")
     say(f"Numbers: {folder / reports.NUMBERS}")
     say(f"Next: open the page; compare a later version with: debias compare {folder} FOLDER")
@@ -99,13 +100,14 @@ def evaluate(given: Evaluate) -> None:
 def compare(given: Compare) -> None:
     """Before and after on the same images: what changed, for whom, and who was harmed."""
     from debias.pipeline.reports import COMPARED, compare_places, folder_name, write_comparison
-    from debias.report.terminal import comparison_lines
+    from debias.report.comparison_page import summary
+    from debias.report.terminal import lines
 
     found = compare_places(given.before, given.after, given.settings())
     folder = given.out or Path(folder_name(given.before, given.after))
     pages = write_comparison(found, folder)
     for name, one in found.items():
-        show(comparison_lines(name, one.to_dict()))
+        show(lines(summary(name, one.to_dict())))
     for page in pages:
         say(f"Page: {page}")
     say(f"Numbers: {folder / COMPARED}")

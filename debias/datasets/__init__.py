@@ -4,7 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
-from debias.datasets.folder import Folder, ImageFolder, Images, ListedFaces
+from debias.datasets.folder import Folder, ImageFolder, Images
 from debias.datasets.hdf5 import Hdf5Faces
 from debias.datasets.lfw import LFW
 from debias.datasets.store import Store
@@ -22,7 +22,6 @@ DATASETS = Registry(
         "celeba": CelebA,
         "fairface": FairFace,
         "lfw": LFW,
-        "listed": ListedFaces,
         "image_folder": ImageFolder,
         "images": Images,
         "folder": Folder,

@@ -40,11 +40,9 @@ ODD = r"^[A-Za-z]:|^[/\\]|(?:^|[/\\])\.\.(?:[/\\]|$)|\x00"
 
 
 class Entry(NamedTuple):
-    """Something below a folder.
+    """Something below a folder: its name from there, with "/" between folders.
 
-    Attributes:
-        name: Below the folder, with "/" between folders.
-        problem: Why it is no readable file, a key of ``DETAILS``; empty if it is one.
+    ``problem`` says why it is no readable file, a key of ``DETAILS``; empty if it is one.
     """
 
     name: str
@@ -88,12 +86,8 @@ def image_problem(entry: Entry) -> str:
 def set_aside(name: str, path: str, reason: str, detail: str = "", sample_id: str = "") -> Rejected:
     """A record of a file, its name written so that any file or page can hold it.
 
-    Args:
-        name: Stands for the file where it has no other id.
-        path: Of the file.
-        reason: A few plain words.
-        detail: One sentence; empty where ``DETAILS`` has one for the reason.
-        sample_id: The id that the sample would have had.
+    ``name`` stands for it where it has no other id; ``detail`` may be empty where ``DETAILS`` has
+    a sentence for the reason.
     """
     return Rejected(
         sample_id=sample_id or safe_text(name),
@@ -107,27 +101,25 @@ def all_set_aside(
     root: Path,
     problems: Mapping[str, str],
     detail: Callable[[str, str], str] = lambda name, why: "",
-) -> list[Rejected]:
+) -> tuple[Rejected, ...]:
     """A record of every file below ``root`` that has a problem; ``detail`` as in the one above."""
-    return [
-        set_aside(name, f"{root}/{name}", why, detail(name, why))
-        for name, why in problems.items()
-        if why
-    ]
+    found = ((name, why) for name, why in problems.items() if why)
+    return tuple(set_aside(name, f"{root}/{name}", why, detail(name, why)) for name, why in found)
 
 
 def require_folder(root: Path, where: str) -> None:
     """Fail with the full path and where to get the data."""
     require_path(root)
+    full = shown(root.absolute())
     if not root.exists():
         raise FileNotFoundError(
-            f"the data folder {shown(root.absolute())} does not exist; "
-            f"set data.root to the folder, or get the data from {where}"
+            f"the data folder {full} does not exist; set data.root to the folder, or get the data "
+            f"from {where}"
         )
     if not root.is_dir():
-        raise FileNotFoundError(f"{shown(root.absolute())} is a file, not a folder of images")
+        raise FileNotFoundError(f"{full} is a file, not a folder of images")
     if next(root.iterdir(), None) is None:
-        raise EmptyDatasetError(f"the data folder {shown(root.absolute())} is empty")
+        raise EmptyDatasetError(f"the data folder {full} is empty")
 
 
 def require_path(path: Path) -> None:
@@ -154,13 +146,14 @@ def require_regular(path: Path, where: str) -> None:
         FileNotFoundError: There is no regular file; says where to get it.
     """
     require_path(path)
+    full = shown(path.absolute())
     if not path.exists():
         raise FileNotFoundError(
-            f"the data file {shown(path.absolute())} does not exist; set its path in data, or get "
-            f"the data from {where}"
+            f"the data file {full} does not exist; set its path in data, or get the data from "
+            f"{where}"
         )
     if not stat.S_ISREG(path.stat().st_mode):
-        raise FileNotFoundError(f"{shown(path.absolute())} is not a regular file")
+        raise FileNotFoundError(f"{full} is not a regular file")
 
 
 def require_paths(paths: Sequence[Path], where: str) -> None:
@@ -173,11 +166,8 @@ def require_paths(paths: Sequence[Path], where: str) -> None:
 def regular_files(folder: Path) -> set[str]:
     """Names of the image files right below a folder, from one listing of it; links do not count."""
     with os.scandir(folder) as entries:
-        return {
-            entry.name
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and entry.is_file(follow_symlinks=False)
-        }
+        images = (entry for entry in entries if entry.name.lower().endswith(SUFFIXES))
+        return {entry.name for entry in images if entry.is_file(follow_symlinks=False)}
 
 
 def sample_ids(files: "pd.Series[str]") -> Shaped[np.ndarray, " n"]:
@@ -198,26 +188,20 @@ def plain_paths(names: "pd.Series[str]") -> "pd.Series[str]":
     """The same paths without "." and empty steps, so that one file has one name."""
     roundabout = names.str.contains(r"(?:^|/)\.?/|/\.?$", regex=True)
     roundabout &= ~names.str.contains("..", regex=False)  # a step upwards must not vanish
-    if not roundabout.any():
-        return names
     return names.mask(roundabout, names[roundabout].map(posixpath.normpath))
 
 
 def path_problems(names: "pd.Series[str]", root: Path) -> Shaped[np.ndarray, " n"]:
-    """Why each path may not be opened, as a key of ``DETAILS``; empty where it may.
+    """Why each path below an existing ``root`` may not be opened; empty where it may.
 
-    Args:
-        names: Paths below ``root``; no missing values.
-        root: Folder that exists.
+    The reasons are keys of ``DETAILS``.
     """
     odd = names.str.contains(ODD, regex=True) | (names.str.len() > LONGEST)
     problems = np.where(names == "", "row not understood", np.where(odd, "unsafe path", ""))
     problems = problems.astype(object)
     fit = np.flatnonzero(problems == "")
-    if not len(fit):
-        return problems
     here, real_root = names.iloc[fit], os.path.realpath(root)
-    code, folders = pd.factorize(here.str.rpartition("/")[0])
+    code, folders = pd.factorize(here.str.rpartition("/")[0] if len(fit) else here)
     within = np.array([_inside(real_root, f"{real_root}/{name}") for name in folders], dtype=bool)
     problems[fit[~within[code]]] = "unsafe path"
     listed = (_odd_files(real_root, str(name)) for name in folders[within])

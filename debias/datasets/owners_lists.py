@@ -11,15 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
 from pydantic import Field
 
 from debias.datasets.listing import sample_ids, set_aside
-from debias.errors import (
-    EmptyDatasetError,
-    QuarantineLimitExceededError,
-    SplitLeakageError,
-)
+from debias.errors import EmptyDatasetError, QuarantineLimitExceededError, SplitLeakageError
 from debias.seeding import numpy_generator
 from debias.storage.files import shown
 from debias.storage.tables import PROBLEM, require_unique
@@ -33,6 +28,11 @@ SPLIT_NAMES = {
     "train": "train", "val": "validation", "valid": "validation", "validation": "validation",
     "test": "test",
 }  # fmt: skip
+# What follows "folders (archives) named train, val and test" in the description of a setting.
+OWNER_SPLIT = (
+    " decide, where there are such; without test, val is the test set; without both val and test, "
+    "a tenth of train is drawn for validation; 'drawn': a split drawn by selection."
+)
 Stated = Literal["self-reported", "annotated", "inferred", "not stated"]
 STATED: Any = Field(
     default="not stated", description="The same in a word; machine guesses get a warning."
@@ -76,12 +76,18 @@ def matched(
     require_unique(rows["file"], f"the list of images in {shown(folder)}")
     rows = rows.reset_index(drop=True)
     files = rows.pop("file")
-    here = np.array([name in present for name in files.to_numpy(dtype=object)], dtype=bool)
     problems = rows.pop(PROBLEM) if PROBLEM in rows else pd.Series("", index=rows.index)
-    rows.insert(0, "sample_id", np.asarray(named(files), dtype=object))
-    fit = here & (problems == "").to_numpy()
-    told = [*rejected, *_lost(rows["sample_id"][~fit], files[~fit], problems[~fit], folder)]
-    _check_lost(len(rows) + len(rejected), told, folder)
+    missing = "file missing", "listed, but no regular file of this name is there"
+    place = f"{folder.absolute()}{os.sep}"  # not joined: an absolute name would replace the folder
+    fit, told = np.ones(len(rows), dtype=bool), [*rejected]
+    ids = np.asarray(named(files), dtype=object)
+    for row, (file, problem) in enumerate(zip(files, problems, strict=True)):
+        if problem or file not in present:
+            fit[row] = False
+            reason, detail = ("row not understood", problem) if problem else missing
+            told.append(set_aside(file, place + file, reason, detail, ids[row]))
+    _require_few(len(rows) + len(rejected), told, folder)
+    rows.insert(0, "sample_id", ids)
     extra = unlisted_files(sorted(present.difference(files)), folder)
     kept = rows[fit].reset_index(drop=True)
     kept.insert(1, "path", [f"{folder}{os.sep}{name}" for name in files[fit]])
@@ -89,24 +95,7 @@ def matched(
     return Collection(samples=kept, rejected=(*told, *extra), lost=lost)
 
 
-def _lost(
-    ids: "pd.Series[str]", files: "pd.Series[str]", problems: "pd.Series[str]", folder: Path
-) -> list[Rejected]:
-    """A record of every row that cannot be used or whose image is missing."""
-    place = f"{folder.absolute()}{os.sep}"  # not joined: an absolute name would replace the folder
-    missing = "file missing", "listed, but no regular file of this name is there"
-    return [
-        set_aside(
-            file,
-            place + file,
-            *(("row not understood", problem) if problem else missing),
-            sample_id=sample_id,
-        )
-        for sample_id, file, problem in zip(ids, files, problems, strict=True)
-    ]
-
-
-def _check_lost(total: int, lost: Sequence[Rejected], folder: Path) -> None:
+def _require_few(total: int, lost: Sequence[Rejected], folder: Path) -> None:
     first = f"first: {shown(Path(lost[0].path))}: {lost[0].detail}" if lost else "none listed"
     if len(lost) == total:
         raise EmptyDatasetError(
@@ -145,18 +134,12 @@ def completed_split(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
     if "test" not in split:
         split = np.where(split == "validation", "test", split)
     if "validation" not in split:
-        split = np.where(_drawn(samples, split == "train", seed), "validation", split)
+        unit = samples["subject_id"] if "subject_id" in samples else samples["sample_id"]
+        codes, people = pd.factorize(unit.where(split == "train"))  # -1 outside the training set
+        count = max(1, round(VALIDATION_SHARE * len(people))) if len(people) > 1 else 0
+        order = numpy_generator(seed, "data/validation").permutation(len(people))
+        split = np.where(np.isin(codes, order[:count]), "validation", split)
     return samples.assign(split=split)
-
-
-def _drawn(
-    samples: pd.DataFrame, train: Bool[np.ndarray, " n"], seed: int
-) -> Bool[np.ndarray, " n"]:
-    unit = samples["subject_id"] if "subject_id" in samples else samples["sample_id"]
-    codes, people = pd.factorize(unit.where(train))  # -1 outside the training set
-    count = max(1, round(VALIDATION_SHARE * len(people))) if len(people) > 1 else 0
-    chosen = numpy_generator(seed, "data/validation").permutation(len(people))[:count]
-    return np.isin(codes, chosen)
 
 
 def unlisted_files(names: Sequence[str], folder: Path) -> list[Rejected]:

@@ -13,8 +13,6 @@ Known problems: duplicates, some with conflicting labels; a few wrong labels and
 """
 
 import re
-from collections.abc import Collection as Container
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -63,26 +61,31 @@ class UTKFace(Settings):
             DuplicateIdError: It holds one image with and without ".chip" in its name.
         """
         require_folder(self.root, WHERE)
-        wrong = {entry.name: _problem(entry) for entry in sorted(walk(self.root))}
-        files = [name for name, why in wrong.items() if not why]
+        problems = {entry.name: _problem(entry) for entry in sorted(walk(self.root))}
+        files = [name for name, why in problems.items() if not why]
         if not files:
-            count = sum(name.lower().endswith(SUFFIXES) for name in wrong)
+            count = sum(name.lower().endswith(SUFFIXES) for name in problems)
             raise EmptyDatasetError(
                 f"{shown(self.root.absolute())} holds {count} images but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
             )
         samples = pd.DataFrame([_row(name, self.root) for name in files])
         require_unique(samples["sample_id"], f"{shown(self.root)} (with and without .chip)")
-        known = _known(wrong, set(samples["sample_id"]))
+        # Of links and the like the name says who is shown, unless an image has the same id.
+        odd = [_row(name, self.root) for name, why in problems.items() if why == IRREGULAR]
+        lost = pd.DataFrame(odd, columns=samples.columns).dropna().drop_duplicates("sample_id")
+        lost = lost[~lost["sample_id"].isin(samples["sample_id"])].astype(samples.dtypes)
+        known = dict(zip(lost["path"], lost["sample_id"], strict=True))
         rejected = [
-            set_aside(
-                name, f"{self.root}/{name}", why, DETAIL if why == ODD else "", known.get(name, "")
-            )
-            for name, why in wrong.items()
+            set_aside(name, path, why, DETAIL if why == ODD else "", known.get(path, ""))
+            for name, why in problems.items()
             if why
+            for path in [f"{self.root}/{name}"]
         ]
-        lost = pd.DataFrame([_row(name, self.root) for name in known]) if known else None
-        return Collection(samples=samples, rejected=tuple(rejected), lost=lost)
+        lost = lost.reset_index(drop=True)
+        return Collection(
+            samples=samples, rejected=tuple(rejected), lost=lost if len(lost) else None
+        )
 
 
 def _problem(entry: Entry) -> str:
@@ -90,19 +93,11 @@ def _problem(entry: Entry) -> str:
     return problem or ("" if NAME.fullmatch(entry.name) else ODD)
 
 
-def _known(wrong: Mapping[str, str], taken: Container[str]) -> dict[str, str]:
-    """Ids of links and the like whose name says who is shown, unless an image has the same id."""
-    names: dict[str, str] = {}
-    for name, why in wrong.items():
-        match = NAME.fullmatch(name)
-        if match and why == IRREGULAR and match[1] not in taken:
-            names.setdefault(match[1], name)
-    return {name: sample_id for sample_id, name in names.items()}
-
-
 def _row(name: str, root: Path) -> dict[str, object]:
+    """What a name says; nothing if it says nothing."""
     match = NAME.fullmatch(name)
-    assert match is not None  # filtered by the caller
+    if match is None:
+        return {}
     return {
         "sample_id": match[1],
         "path": f"{root}/{name}",

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import islice
@@ -313,7 +313,7 @@ class Pool:
         """How often a process had to be replaced."""
         return sum(child.deaths for child in self.children)
 
-    def read(self, samples: pd.DataFrame) -> Iterator[ReadBlock]:
+    def read(self, samples: pd.DataFrame) -> Generator[ReadBlock]:
         """See :func:`read_files`."""
         parts = _pieces(samples, self._at_once)
         # Two for every process: one that is read, one that waits, so that no process does.
@@ -348,7 +348,7 @@ def read_files(
     limits: Limits | None = None,
     *,
     workers: int | None = None,
-) -> Iterator[ReadBlock]:
+) -> Generator[ReadBlock]:
     """Read images in the order of ``samples``.
 
     Reading runs ahead of the consumer by a few blocks and ends with the generator: when it is
@@ -373,7 +373,7 @@ def read_files(
 def read_drawn(draw: Draw) -> ReadImages:
     """Read a data set that renders its own images; ``sha256`` is that of the pixels."""
 
-    def read(samples: pd.DataFrame, size: int) -> Iterator[ReadBlock]:
+    def read(samples: pd.DataFrame, size: int) -> Generator[ReadBlock]:
         for start in range(0, len(samples), ROWS_AT_ONCE):
             rows = samples.iloc[start : start + ROWS_AT_ONCE]
             images = np.ascontiguousarray(draw(rows, size))

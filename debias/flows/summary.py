@@ -1,43 +1,28 @@
 """The comparison in a few lines of Markdown, for places that show no HTML page."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from debias.report import audit_findings
-from debias.report.markdown import markdown, text
-
-GROUPS = 24  # rows of the table of groups
+from debias.report import blocks as b
+from debias.report.arms import fairness_of
+from debias.report.markdown import code, markdown, text
+from debias.report.panels import Row, by_rate, of
+from debias.report.readings import remark, why_no_number
+from debias.report.run_page import summary
 
 
 def as_markdown(document: Mapping[str, Any]) -> str:
     """Opening, arms, findings and what to do next, from the document of ``report.json``."""
-    folder = Path(document["run"]["folder"]).absolute()
-    lines = [
-        f"# {document['name']}: {document['opening']['headline']}",
-        "",
-        " ".join(document["opening"]["sentences"]),
-        "",
-        "| arm | accuracy | worst group | gap | weakest group |",
-        "|---|---|---|---|---|",
-        *(_row(arm, found["mean"]) for arm, found in document["arms"].items()),
-        "",
-        *(
-            f"- Arm {arm!r} was left out: {why}."
-            for arm, why in document.get("refused", {}).items()
-        ),
-        *(f"- {sentence}" for sentence in document["concluded"]),
-        "",
-        *_groups(document),
-        *(
-            f"- {step['why']} `{step['command'] or step['setting']}`"
-            for step in document["opening"]["next"]
-        ),
-        "",
-        *where(folder / "report.html", document["run"]["mlflow"]),
-    ]
-    return "\n".join(lines)
+    page = Path(document["run"]["folder"]).absolute() / "report.html"
+    blocks = list(summary(document))[1:]  # the headline is the title
+    steps = [block for block in blocks if isinstance(block, b.Step)]
+    said = [block for block in blocks if not isinstance(block, b.Step)]
+    title = f"# {text(document['name'])}: {text(document['opening']['headline'])}"
+    lines = where(page, document["run"]["mlflow"])
+    return "\n\n".join([title, markdown([*said, *_groups(document), *steps]), "\n".join(lines)])
 
 
 def audit_as_markdown(document: Mapping[str, Any]) -> str:
@@ -48,59 +33,34 @@ def audit_as_markdown(document: Mapping[str, Any]) -> str:
     return "\n\n".join([title, said, *where(page, document["run"]["mlflow"])])
 
 
-def _groups(document: Mapping[str, Any]) -> list[str]:
+def _groups(document: Mapping[str, Any]) -> Iterator[b.Block]:
     """Accuracy of every group under every arm with its interval, worst first."""
-    fairness = document["fairness"]
-    rows = {arm: _accuracy(one) for arm, one in fairness.items()}
-    first = next(iter(rows.values()), {})
-    if not first:
-        return []
-    ordered = sorted(first, key=lambda group: _rank(first[group]))[:GROUPS]
-    return [
-        f"| group | images | {' | '.join(rows)} |",
-        f"|---|---|{'---|' * len(rows)}",
-        *(
-            f"| {group} | {_images(first[group])} | "
-            f"{' | '.join(_interval(table[group]) for table in rows.values())} |"
-            for group in ordered
+    fairness = fairness_of(document)
+    rates = {arm: {row["group"]: row for row in of(one, "by_group", "accuracy")}
+             for arm, one in fairness.items()}  # fmt: skip
+    first = next(iter(fairness.values()))
+    rows = sorted(of(first, "by_group", "accuracy"), key=by_rate)
+    if not rows:
+        return
+    below = first["suppress_below"]
+    yield b.Table(
+        ("group", "images", *rates),
+        tuple(
+            b.Row((
+                row["group"], b.Value(row["denominator"], "count", "withheld"),
+                *(_rate(table[row["group"]], below) for table in rates.values()),
+            ))
+            for row in rows
         ),
-        "",
-        f"Accuracy with {next(iter(fairness.values()))['level']:.0%} intervals"
-        + (f"; {GROUPS} of {len(first)} groups." if len(first) > GROUPS else "."),
-        "",
-    ]
+        f"Accuracy of every group with {first['level']:.0%} intervals",
+    )  # fmt: skip
 
 
-def _accuracy(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {row["group"]: row for row in report["by_group"] if row["metric"] == "accuracy"}
-
-
-def _rank(row: Mapping[str, Any]) -> float:
-    return 2.0 if row["value"] is None else float(row["value"])
-
-
-def _images(row: Mapping[str, Any]) -> str:
-    if row["denominator"] is None:
-        return "withheld"
-    return f"{row['denominator']:,.0f}"
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    if row["value"] is None:
-        return str(row["state"]).replace("_", " ")
-    small = " (too small)" if row["state"] == "too_small" else ""
-    return f"{row['value']:.1%} [{row['low']:.1%}, {row['high']:.1%}]{small}"
-
-
-def _row(arm: str, mean: Mapping[str, Any]) -> str:
-    accuracy = mean["accuracy"]
-    cells = [_percent(accuracy[name]) for name in ("overall", "worst_group", "gap")]
-    weakest = mean["extremes"].get("worst_group", "undefined")
-    return f"| {arm} | {' | '.join(cells)} | {weakest} |"
-
-
-def _percent(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.1%}"
+def _rate(row: Row, below: object) -> b.Text:
+    why = why_no_number("accuracy", row, below)
+    interval = (" [", b.Value(row["low"], "percent"), ", ", b.Value(row["high"], "percent"), "]")
+    known = () if row["value"] is None else (*interval, remark(row))
+    return b.Value(row["value"], "percent", why), *known
 
 
 def where(page: Path, address: str | None) -> list[str]:
@@ -120,11 +80,3 @@ def where(page: Path, address: str | None) -> list[str]:
     return [
         f"{page.stem.capitalize()}: {opens}{code(page)}", "", f"MLflow: [recorded run]({address})"
     ]  # fmt: skip
-
-
-def code(text: object) -> str:
-    """Foreign text on one line, as it is, whatever marks it holds."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in str(text)).split())
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{pad}{line}{pad}{fence}"

@@ -18,13 +18,9 @@ from debias.ingesting import decoded as decoding
 from debias.ingesting.account import account
 from debias.ingesting.decoded import Listed
 from debias.ingesting.duplicates import clusters, conflicts, exact_pairs, kept_rows, near_pairs
-from debias.ingesting.labels import attribute_texts, classes_of, encoded
+from debias.ingesting.labels import classes_of, encoded
 from debias.ingesting.parts import Decoded, write_shards
-from debias.ingesting.quarantine import (
-    require_within,
-    summarise,
-    write_quarantine,
-)
+from debias.ingesting.quarantine import require_within, summarise, write_quarantine
 from debias.ingesting.rules import FacesRecipe, IngestRules
 from debias.ingesting.splitting import GIVEN, linked_people, require_no_leak, split, without_leaks
 from debias.plugins import dump
@@ -72,26 +68,30 @@ def ingest_faces(
     if found is not None and not decoding.has_parts(listed, place, STAGE):
         progress.reused("Faces")
         return found  # reading needs no lock, and no right to write
-    with locked(stage, waiting=lambda owner: _tell(progress, owner)):
+
+    def wait(owner: str) -> None:
+        progress.start(f"Waiting for process {owner}, which builds here", 1)
+
+    with locked(stage, waiting=wait):
         listed, found = _look(recipe, listed, place, retry=retry)  # whoever held the lock built it
         if found is not None:
             progress.reused("Faces")
-            decoding.forget_parts(listed, place, STAGE)  # of a builder killed at the very end
-            return found
-        decoded = decoding.decode(listed, place, STAGE, progress, retry=retry)
-        listed = decoding.content_of(listed, decoded)
-        rejected = listed.rejected + decoded.rejected
-        judge(rejected, listed.table, recipe.attributes, recipe.ingest, stage)
-        chosen = choose(listed, decoded, recipe, progress)
-        key, made = _store_of(recipe, listed, decoded)
-        made = {**(about or {}), **made}
-        with place.create(STAGE, key, made) as folder:
-            made["files"] = _fill(folder, recipe, listed, decoded, chosen)
-            made["seconds"] = round(time.monotonic() - start, 3)
-        decoding.forget_parts(listed, place, STAGE)
-    artifact = place.find(STAGE, key)
-    assert artifact is not None  # sealed just now
-    return artifact
+        else:
+            decoded = decoding.decode(listed, place, STAGE, progress, retry=retry)
+            listed = decoding.content_of(listed, decoded)
+            rejected = listed.rejected + decoded.rejected
+            judge(rejected, listed.table, recipe.attributes, recipe.ingest, stage)
+            chosen = choose(listed, decoded, recipe, progress)
+            key, made = _store_of(recipe, listed, decoded)
+            made = {**(about or {}), **made}
+            with place.create(STAGE, key, made) as folder:
+                made["files"] = write_shards(folder, decoded, chosen.rows)
+                _fill(folder, recipe, listed, [*rejected, *chosen.rejected], chosen)
+                made["seconds"] = round(time.monotonic() - start, 3)
+            found = place.find(STAGE, key)
+        decoding.forget_parts(listed, place, STAGE)  # even those of one killed at the very end
+    assert found is not None  # sealed just now
+    return found
 
 
 def judge(
@@ -109,9 +109,8 @@ def judge(
     """
     where = stage / QUARANTINE
     where.unlink(missing_ok=True)
-    summary = summarise(rejected, table, attributes, rules)
     try:
-        require_within(summary, rules, where)
+        require_within(summarise(rejected, table, attributes, rules), rules, where)
     except DataError:
         write_quarantine(where, rejected, table, attributes)
         raise
@@ -143,26 +142,26 @@ def choose(listed: Listed, decoded: Decoded, recipe: FacesRecipe, progress: Prog
         SplitLeakageError: A given split puts one person or photograph on two sides.
         LabelError, GroupSchemaError: A column cannot be used.
     """
-    if "split" in decoded.samples and recipe.selection.leaks == "refuse":
+    drop = recipe.selection.leaks == "drop"
+    if "split" in decoded.samples and not drop:
         require_no_leak(decoded.samples, GIVEN)  # copies on two sides are a leak as well
-    kept, copies = kept_rows(decoded.samples, _annotated(recipe))
+    annotated = list(dict.fromkeys([*([recipe.label] if recipe.label else []), *recipe.attributes]))
+    kept, copies = kept_rows(decoded.samples, annotated)
     rows = np.flatnonzero(kept)
     samples = decoded.samples.iloc[rows].reset_index(drop=True)
     near = _near_pairs(listed, decoded, rows, recipe, progress)
     if "duplicate_cluster" not in samples:  # a store brings those that were found when it was made
         samples["duplicate_cluster"] = clusters(len(rows), near)
     exact = exact_pairs(decoded.samples["sha256"].to_numpy(dtype=str))
-    pairs = [_named(exact, decoded.samples, recipe), _named(near, samples, recipe)]
+    pairs = [_named(exact, decoded.samples, annotated), _named(near, samples, annotated)]
     # A copy that is dropped may be all that tells of two people with one photograph.
     samples["linked_people"] = linked_people(decoded.samples)[rows]
     if "label" in samples:
         samples["label_text"] = samples["label"]  # ours is the index of a class
     samples, classes = labelled(samples, recipe)
+    repair = "split" in samples and drop
+    remaining, leaked = without_leaks(samples) if repair else (samples, ())
     generator = numpy_generator(recipe.seed, "split")
-    leaked: tuple[Rejected, ...] = ()
-    remaining = samples
-    if "split" in samples and recipe.selection.leaks == "drop":
-        remaining, leaked = without_leaks(samples)
     divided = split(remaining, recipe.selection, recipe.attributes, generator)
     require_no_leak(divided)
     place = pd.Index(samples["sample_id"]).get_indexer(divided["sample_id"])
@@ -203,46 +202,17 @@ def labelled(samples: pd.DataFrame, recipe: FacesRecipe) -> tuple[pd.DataFrame, 
     Raises:
         LabelError, GroupSchemaError: A column cannot be used.
     """
-    if recipe.label is None:
-        texts = attribute_texts(samples, recipe.attributes)
-        columns = {name: texts[name] for name in recipe.attributes}
-        return samples.assign(label=0, **columns), UNLABELLED
-    classes = classes_of(samples, recipe.label, recipe.positive)
-    return encoded(samples, recipe.label, classes, recipe.attributes), classes
+    label = recipe.label
+    classes = classes_of(samples, label, recipe.positive) if label is not None else UNLABELLED
+    return encoded(samples, label, classes, recipe.attributes), classes
 
 
-def _named(pairs: pd.DataFrame, samples: pd.DataFrame, recipe: FacesRecipe) -> pd.DataFrame:
+def _named(pairs: pd.DataFrame, samples: pd.DataFrame, annotated: list[str]) -> pd.DataFrame:
     """Pairs by sample id instead of row, with what their annotation disagrees about."""
-    found = conflicts(samples, pairs, _annotated(recipe))
+    found = conflicts(samples, pairs, annotated)
     ids = samples["sample_id"].to_numpy(dtype=object)
-    first, second = ids[found["first"].to_numpy()], ids[found["second"].to_numpy()]
-    return found.drop(columns=["first", "second"]).assign(first_id=first, second_id=second)
-
-
-def _annotated(recipe: FacesRecipe) -> list[str]:
-    """Label and attributes, each once."""
-    return list(dict.fromkeys([*([recipe.label] if recipe.label else []), *recipe.attributes]))
-
-
-def _tell(progress: Progress, owner: str) -> None:
-    progress.start(f"Waiting for process {owner}, which builds here", 1)
-
-
-def _base(recipe: FacesRecipe, listed: Listed) -> str:
-    """Content key of a store in which nothing failed by bad luck."""
-    settings = {
-        "selection": dump(recipe.selection),
-        "seed": recipe.seed,
-        "label": recipe.label,
-        "positive": recipe.positive,
-        "attributes": recipe.attributes,
-        "image_size": recipe.image_size,
-        "ingest": recipe.ingest.lasting(),
-        "annotation": [recipe.data.annotation, recipe.data.source],
-        "decoded_by": decoded_by(),
-    }
-    inputs = {"content": listed.content, "left_out": listed.left_out}
-    return content_key(STAGE, settings, inputs)
+    first, second = ids[found.pop("first").to_numpy()], ids[found.pop("second").to_numpy()]
+    return found.assign(first_id=first, second_id=second)
 
 
 def _look(
@@ -268,6 +238,18 @@ def _look(
     return listed, place.find(STAGE, min(others)[1]) if others else None
 
 
+def _base(recipe: FacesRecipe, listed: Listed) -> str:
+    """Content key of a store in which nothing failed by bad luck."""
+    names = ("seed", "label", "positive", "attributes", "image_size")
+    settings = {name: getattr(recipe, name) for name in names} | {
+        "selection": dump(recipe.selection),
+        "ingest": recipe.ingest.lasting(),
+        "annotation": [recipe.data.annotation, recipe.data.source],
+        "decoded_by": decoded_by(),
+    }
+    return content_key(STAGE, settings, {"content": listed.content, "left_out": listed.left_out})
+
+
 def _store_of(recipe: FacesRecipe, listed: Listed, decoded: Decoded) -> tuple[str, dict[str, Any]]:
     """Key and manifest; after bad luck a key of its own, so that a later store may be better."""
     base, unlucky = _base(recipe, listed), decoding.unlucky(decoded)
@@ -278,22 +260,10 @@ def _store_of(recipe: FacesRecipe, listed: Listed, decoded: Decoded) -> tuple[st
 
 
 def _fill(
-    folder: Path, recipe: FacesRecipe, listed: Listed, decoded: Decoded, chosen: Chosen
-) -> dict[str, str]:
-    """Write the store; fingerprints of the files that are known already."""
-    rejected = [*listed.rejected, *decoded.rejected, *chosen.rejected]
-    summary = summarise(rejected, listed.table, recipe.attributes, recipe.ingest)
-    files = write_shards(folder, decoded, chosen.rows)
-    save_faces(folder, chosen.samples, _described(recipe, chosen))
-    records = write_quarantine(folder / QUARANTINE, rejected, listed.table, recipe.attributes)
-    chosen.pairs.to_parquet(folder / PAIRS, index=False)
-    counted = account(recipe, listed, chosen.samples, chosen.pairs, records, summary)
-    write_json(folder / ACCOUNT, counted)
-    return files
-
-
-def _described(recipe: FacesRecipe, chosen: Chosen) -> dict[str, Any]:
-    return {
+    folder: Path, recipe: FacesRecipe, listed: Listed, rejected: list[Rejected], chosen: Chosen
+) -> None:
+    """Write the tables of a store."""
+    about = {
         "classes": chosen.classes,
         "attributes": recipe.attributes,
         "label": recipe.label or "none",
@@ -303,3 +273,9 @@ def _described(recipe: FacesRecipe, chosen: Chosen) -> dict[str, Any]:
         "framing": dump(recipe.ingest.framing),
         "near_duplicates": recipe.ingest.near_duplicates,
     }
+    save_faces(folder, chosen.samples, about)
+    records = write_quarantine(folder / QUARANTINE, rejected, listed.table, recipe.attributes)
+    chosen.pairs.to_parquet(folder / PAIRS, index=False)
+    summary = summarise(rejected, listed.table, recipe.attributes, recipe.ingest)
+    counted = account(recipe, listed, chosen.samples, chosen.pairs, records, summary)
+    write_json(folder / ACCOUNT, counted)

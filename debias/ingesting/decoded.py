@@ -34,7 +34,7 @@ from debias.ingesting.selection import Filters, keep
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import read_manifest, sealed_in, verify
 from debias.tracking.progress import Progress
-from debias.types import Collection, ReadImages, Rejected
+from debias.types import Collection, Rejected
 
 PARTS = ".parts"
 
@@ -58,10 +58,6 @@ class Listed:
     rejected: list[Rejected]
     size: int
     rules: IngestRules
-
-    @property
-    def is_hashed(self) -> bool:
-        return "sha256" in self.samples and "sha256" not in self.collection.samples
 
     @cached_property
     def name(self) -> str:
@@ -87,24 +83,27 @@ class Listed:
     @cached_property
     def fingerprint(self) -> str:
         """Stands for the content of a data set without files; empty where files are hashed."""
-        if self.collection.draw is None:
-            return ""
-        table = self.samples.drop(columns="path", errors="ignore").astype(str)
-        return _digest([self.collection.fingerprint, *table.columns], table)
+        return "" if self.collection.draw is None else self._digest_without("path")
 
     @cached_property
     def content(self) -> str:
         """Names of the columns and every row in order, file contents by hash; no paths."""
-        places = ["path", "offset", "length"]
-        table = self.samples.drop(columns=places, errors="ignore").astype(str)
+        return self._digest_without("path", "offset", "length")
+
+    def _digest_without(self, *columns: str) -> str:
+        table = self.samples.drop(columns=[*columns], errors="ignore").astype(str)
         return _digest([self.collection.fingerprint, *table.columns], table)
+
+    def with_digests(self, digests: Mapping[str, str]) -> "Listed":
+        """With ``sha256`` by sample id, empty where it is not known."""
+        sha256 = self.samples["sample_id"].map(digests).fillna("").astype(str)
+        return replace(self, samples=self.samples.assign(sha256=sha256))
 
 
 def list_recipe(recipe: FacesRecipe) -> Listed:
     """List the data set of a recipe, filtered and framed as it says; errors as below."""
-    return list_samples(
-        recipe.data, recipe.seed, recipe.selection.filters, recipe.image_size, recipe.ingest
-    )
+    filters = recipe.selection.filters
+    return list_samples(recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest)
 
 
 def list_samples(
@@ -121,7 +120,10 @@ def list_samples(
     except (FileNotFoundError, PermissionError) as error:
         raise DataError(str(error)) from error
     samples = keep(collection.samples, filters).sort_values("sample_id", ignore_index=True)
-    table = samples if collection.lost is None else _with_lost(samples, collection.lost, filters)
+    table = samples
+    if collection.lost is not None:  # as far as the filters would have kept them
+        with suppress(EmptyDatasetError):
+            table = pd.concat([samples, keep(collection.lost, filters)], ignore_index=True)
     if collection.draw is not None and rules.framing.name != "centre":
         raise DataError(
             f"ingest.framing is {rules.framing.name!r}, but data set {data.name!r} hands over "
@@ -130,31 +132,20 @@ def list_samples(
     samples, unplaced = framed(samples, rules.framing)
     if samples.empty:
         raise EmptyDatasetError(f"no sample is left; first: {unplaced[0].detail}")
+    rejected = [*collection.rejected, *unplaced]
     return Listed(
-        collection=collection,
-        table=table,
-        samples=samples,
-        rejected=[*collection.rejected, *unplaced],
-        size=size,
+        collection=collection, table=table, samples=samples, rejected=rejected, size=size,
         rules=rules,
-    )
-
-
-def _with_lost(samples: pd.DataFrame, lost: pd.DataFrame, filters: Filters) -> pd.DataFrame:
-    """With the rows that were meant to be there, as far as the filters would have kept them."""
-    try:
-        wanted = keep(lost, filters)
-    except EmptyDatasetError:
-        return samples
-    return pd.concat([samples, wanted], ignore_index=True)
+    )  # fmt: skip
 
 
 def hashed(listed: Listed) -> Listed:
     """With ``sha256`` of every file, empty where it cannot be read; drawn faces as they are."""
-    if listed.collection.draw is not None or listed.is_hashed:
+    known = "sha256" in listed.samples and "sha256" not in listed.collection.samples
+    if listed.collection.draw is not None or known:
         return listed
     found, _ = hash_files(listed.samples, listed.limits)
-    return _with_digests(listed, dict(zip(found["sample_id"], found["sha256"], strict=True)))
+    return listed.with_digests(dict(zip(found["sample_id"], found["sha256"], strict=True)))
 
 
 def is_begun(stage: Path) -> bool:
@@ -178,16 +169,13 @@ def decode(
         StorageError: There is no space, or the folder cannot be written.
     """
     listing = Listing(
-        samples=listed.samples,
-        size=listed.size,
-        fingerprint=listed.fingerprint,
-        known=_known(place.path / stage, listed),
-        retry=retry,
-        decoded_by=decoded_by(),
-    )
+        samples=listed.samples, size=listed.size, fingerprint=listed.fingerprint,
+        known=_known(place.path / stage, listed), retry=retry, decoded_by=decoded_by(),
+    )  # fmt: skip
     advance = progress.start(stage.capitalize(), len(listed.samples))
-    folder = place.path / stage / PARTS / listed.name
-    return decode_parts(folder, listing, _reader(listed), advance)
+    draw, folder = listed.collection.draw, place.path / stage / PARTS / listed.name
+    files = partial(read_files, limits=listed.limits, workers=listed.rules.workers)
+    return decode_parts(folder, listing, read_drawn(draw) if draw else files, advance)
 
 
 def has_parts(listed: Listed, place: RunFolder, stage: str) -> bool:
@@ -209,12 +197,7 @@ def content_of(listed: Listed, decoded: Decoded) -> Listed:
         return listed
     digests = dict(zip(decoded.samples["sample_id"], decoded.samples["sha256"], strict=True))
     digests |= {item.sample_id: item.sha256 for item in decoded.rejected}
-    return _with_digests(listed, digests)
-
-
-def _with_digests(listed: Listed, digests: Mapping[str, str]) -> Listed:
-    known = listed.samples["sample_id"].map(digests).fillna("").astype(str)
-    return replace(listed, samples=listed.samples.assign(sha256=known))
+    return listed.with_digests(digests)
 
 
 def unlucky(decoded: Decoded) -> list[str]:
@@ -222,23 +205,15 @@ def unlucky(decoded: Decoded) -> list[str]:
     return sorted(item.sample_id for item in decoded.rejected if item.reason in BAD_LUCK)
 
 
-def _reader(listed: Listed) -> ReadImages:
-    if listed.collection.draw is not None:
-        return read_drawn(listed.collection.draw)
-    return partial(read_files, limits=listed.limits, workers=listed.rules.workers)
-
-
 def _known(stage: Path, listed: Listed) -> Known | None:
     """Images of finished stores and of unfinished parts, if they have the right size."""
     if listed.collection.draw is not None or "sha256" not in listed.samples:
         return None
-    stores = [_source(folder, "samples.parquet", "images-*.npy") for folder in sealed_in(stage)]
-    parts = [
-        _source(folder, FOUND, IMAGES)
-        for build in sorted((stage / PARTS).glob("*"))
-        for folder in sealed_in(build)
-    ]
-    fit = [one for one in [*stores, *parts] if one is not None and one.shards]
+    places = [(folder, "samples.parquet", "images-*.npy") for folder in sealed_in(stage)]
+    for build in sorted((stage / PARTS).glob("*")):
+        places += [(folder, FOUND, IMAGES) for folder in sealed_in(build)]
+    found = [_source(*place) for place in places]
+    fit = (one for one in found if one is not None and one.shards)
     return known([one for one in fit if one.shards[0].shape[1] == listed.size])
 
 
@@ -246,10 +221,10 @@ def _source(folder: Path, table: str, images: str) -> Source | None:
     """A finished store or part, unless it is damaged or was decoded by other rules."""
     try:
         verify(folder)
+        if read_manifest(folder).get("decoded_by") != decoded_by():
+            return None  # by other rules, or by a version that did not say
     except ArtifactCorruptError:
         return None
-    if read_manifest(folder).get("decoded_by") != decoded_by():
-        return None  # by other rules, or by a version that did not say
     samples = pd.read_parquet(folder / table).rename(columns={NOTES: "notes"})
     shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(images))]
     return Source(samples, shards, np.load(folder / PERCEPTUAL))

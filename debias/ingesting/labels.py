@@ -44,10 +44,7 @@ def clean_text(value: object) -> str:
 
 
 def coded(column: pd.Series, empty: str = "") -> tuple[Int64[np.ndarray, " n"], list[str]]:
-    """Number the values of a column and name each in clean text.
-
-    Every distinct value is cleaned once, so a million rows of few values cost no more than
-    numbering them.
+    """Number the values of a column and name each in clean text, every distinct value once.
 
     Args:
         column: Of any type.
@@ -93,18 +90,16 @@ def place_in_cell(cells: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     return pd.Series(cells).groupby(cells, sort=False).cumcount().to_numpy(dtype=np.int64)
 
 
-def require_column(samples: pd.DataFrame, column: str, setting: str) -> None:
-    """Fail with the columns that exist.
+def require_column(
+    samples: pd.DataFrame, column: str, setting: str, error: type[DataError] = GroupSchemaError
+) -> None:
+    """Fail with the columns that a person may name, and the likeliest of them.
 
     Raises:
-        GroupSchemaError: ``column`` is not one of them.
+        GroupSchemaError: ``column`` is not one of them; or the ``error`` given.
     """
-    if column not in samples:
-        raise GroupSchemaError(_no_column(samples, column, setting))
-
-
-def _no_column(samples: pd.DataFrame, column: str, setting: str) -> str:
-    """The message about a column that does not exist, with those that do and the likeliest."""
+    if column in samples:
+        return
     names = _columns(samples)
     advice = f"; did you mean {like[0]!r}?" if (like := get_close_matches(column, names)) else ""
     if not like and PLACES.issuperset(names):
@@ -112,11 +107,10 @@ def _no_column(samples: pd.DataFrame, column: str, setting: str) -> str:
             "; image files alone say no more: annotations are columns of a table with one row an "
             "image and its path in the column 'path', named with --table TABLE (data.table)"
         )
-    return f"{setting}: there is no column {column!r}; columns: {', '.join(names)}{advice}"
+    raise error(f"{setting}: there is no column {column!r}; columns: {', '.join(names)}{advice}")
 
 
 def _columns(samples: pd.DataFrame) -> list[str]:
-    """The columns that a person may name."""
     return [str(name) for name in samples.columns if name not in {"sample_id", "path"}]
 
 
@@ -129,8 +123,8 @@ def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple
         SingleClassError: It has one value only.
     """
     codes, values = _label_codes(samples, label)
-    values = sorted(values)
-    problems = [_missing(samples, label, codes < 0)] if (codes < 0).any() else []
+    values, last = sorted(values), None if positive is None else clean_text(positive)
+    problems = _missing(samples, label, codes < 0)
     if len(values) > 2:
         shown = ", ".join(values[:SHOWN])
         problems.append(
@@ -138,7 +132,7 @@ def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple
             "others out with selection.filters or choose another column; columns: "
             f"{', '.join(_columns(samples))}"
         )
-    if positive is not None and clean_text(positive) not in values:
+    if last is not None and last not in values:
         problems.append(f"positive is {positive!r}, but {label} holds {values[:SHOWN]}")
     if problems:
         raise LabelError("; ".join(problems))
@@ -147,50 +141,30 @@ def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple
             f"every one of {len(samples)} samples has {label} = {values[0]!r}: "
             "a classifier needs two classes"
         )
-    last = values[1] if positive is None else clean_text(positive)
+    last = last or values[1]
     return (next(value for value in values if value != last), last)
 
 
 def encoded(
-    samples: pd.DataFrame, label: str, classes: tuple[str, ...], attributes: Sequence[str]
+    samples: pd.DataFrame, label: str | None, classes: tuple[str, ...], attributes: Sequence[str]
 ) -> pd.DataFrame:
     """Add ``label`` (class index) and make every attribute a text; empty cells say "unknown".
+
+    Values that become equal by cleaning are one group.
+
+    Args:
+        samples: With ``sample_id``.
+        label: Column of the classes; None for one class that all share.
+        classes: Names of the label values.
+        attributes: Columns.
 
     Raises:
         LabelError: A label is empty or none of ``classes``, with the rows; or as
             :func:`classes_of`.
-        GroupSchemaError: As :func:`attribute_texts`.
+        GroupSchemaError: An attribute is missing, has a name that the store needs for itself, or
+            mixes kinds of values; all such columns are named at once.
     """
-    codes, values = _label_codes(samples, label)
-    number = {name: place for place, name in enumerate(classes)}
-    # The code -1 of an empty cell finds the last entry.
-    index = np.array([*(number.get(value, -2) for value in values), -1], dtype=np.int64)[codes]
-    problems = [_missing(samples, label, index == -1)] if (index == -1).any() else []
-    if (index == -2).any():
-        strange = [value for value in values if value not in number]
-        problems.append(
-            f"{np.count_nonzero(index == -2)} samples have a {label!r} that is none of "
-            f"{list(classes)}, first: {_rows(samples, index == -2)}; values: {strange[:SHOWN]}"
-        )
-    if problems:
-        raise LabelError("; ".join(problems))
-    texts = attribute_texts(samples, attributes)
-    done = samples.copy(deep=False)
-    done["label"] = index
-    for attribute in attributes:  # whatever a column is called
-        done[attribute] = texts[attribute]
-    return done
-
-
-def attribute_texts(samples: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """The attribute columns as clean text.
-
-    Values that become equal by cleaning are one group; empty and blank cells say "unknown".
-
-    Raises:
-        GroupSchemaError: A column is missing, has a name that the store needs for itself, or mixes
-            kinds of values; all such columns are named at once.
-    """
+    index = np.int64(0) if label is None else _class_index(samples, label, classes)
     problems = []
     for attribute in attributes:
         try:
@@ -205,7 +179,30 @@ def attribute_texts(samples: pd.DataFrame, attributes: Sequence[str]) -> pd.Data
             problems.append(str(error))
     if problems:
         raise GroupSchemaError("; ".join(problems))
-    return pd.DataFrame({name: cleaned(samples[name]) for name in attributes}, index=samples.index)
+    done = samples.copy(deep=False)
+    done["label"] = index
+    for attribute in attributes:  # whatever a column is called
+        done[attribute] = cleaned(samples[attribute])
+    return done
+
+
+def _class_index(
+    samples: pd.DataFrame, label: str, classes: tuple[str, ...]
+) -> Int64[np.ndarray, " n"]:
+    codes, values = _label_codes(samples, label)
+    number = {name: place for place, name in enumerate(classes)}
+    # The code -1 of an empty cell finds the last entry.
+    index = np.array([*(number.get(value, -2) for value in values), -1], dtype=np.int64)[codes]
+    problems = _missing(samples, label, index == -1)
+    if (index == -2).any():
+        strange = [value for value in values if value not in number]
+        problems.append(
+            f"{np.count_nonzero(index == -2)} samples have a {label!r} that is none of "
+            f"{list(classes)}, first: {_rows(samples, index == -2)}; values: {strange[:SHOWN]}"
+        )
+    if problems:
+        raise LabelError("; ".join(problems))
+    return index
 
 
 def _require_one_kind(column: pd.Series) -> None:
@@ -228,8 +225,7 @@ def _require_one_kind(column: pd.Series) -> None:
 
 
 def _label_codes(samples: pd.DataFrame, label: str) -> tuple[Int64[np.ndarray, " n"], list[str]]:
-    if label not in samples:
-        raise LabelError(_no_column(samples, label, "label"))
+    require_column(samples, label, "label", LabelError)
     column = samples[label]
     try:
         _require_one_kind(column)
@@ -246,8 +242,10 @@ def _label_codes(samples: pd.DataFrame, label: str) -> tuple[Int64[np.ndarray, "
     return codes, values
 
 
-def _missing(samples: pd.DataFrame, label: str, rows: Bool[np.ndarray, " n"]) -> str:
-    return f"{np.count_nonzero(rows)} samples have no {label!r}, first: {_rows(samples, rows)}"
+def _missing(samples: pd.DataFrame, label: str, rows: Bool[np.ndarray, " n"]) -> list[str]:
+    if not rows.any():
+        return []
+    return [f"{np.count_nonzero(rows)} samples have no {label!r}, first: {_rows(samples, rows)}"]
 
 
 def _rows(samples: pd.DataFrame, rows: Bool[np.ndarray, " n"]) -> str:

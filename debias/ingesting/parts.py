@@ -8,15 +8,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int64, Shaped, UInt8, UInt64
+from jaxtyping import Int64, Shaped, UInt8, UInt64
 
 from debias.errors import ArtifactCorruptError
 from debias.storage.files import require_space
@@ -29,6 +30,8 @@ ROWS_MULTIPLE = 64
 IMAGES, PERCEPTUAL = "images.npy", "perceptual.npy"
 FOUND, REJECTED = "found.parquet", "rejected.json"
 NOTES = "decode_notes"  # in tables beside columns of other people, who may have notes of their own
+# What may go well the next time although the file is the same.
+BAD_LUCK = frozenset({"took too long", "decoder died", "out of memory"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,16 +54,20 @@ class Decoded:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """Pixels by content of the file and the square that was cut out of it.
+class Source:
+    """One earlier store or part: pixels and perceptual hashes of the rows of ``samples``.
 
-    Attributes:
-        identity: Of every image, unique.
-        sha256: (n,) contents.
-        images: Their pixels.
-        perceptual: (n, 4) perceptual hashes.
-        notes: (n,) text.
+    These have ``sha256``, ``notes`` and, where a framing was used, the square.
     """
+
+    samples: pd.DataFrame
+    shards: Sequence[np.ndarray]
+    perceptual: UInt64[np.ndarray, "n 4"]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Pixels by content of the file and the square that was cut out of it, each once."""
 
     identity: pd.Index
     sha256: Shaped[np.ndarray, " n"]
@@ -70,24 +77,9 @@ class Known:
 
     def rows(self, samples: pd.DataFrame) -> Int64[np.ndarray, " m"]:
         """Row of each sample here, -1 for those that are not here."""
-        rows = self.identity.get_indexer(pd.Index(identity(samples))).astype(np.int64)
+        rows = self.identity.get_indexer(_identity(samples)).astype(np.int64)
         agree = self.sha256[rows] == samples["sha256"].to_numpy(dtype=object)
         return np.where(agree, rows, -1)
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """One earlier store or part.
-
-    Attributes:
-        samples: ``sha256``, ``notes`` and, where a framing was used, the square.
-        shards: Pixels of those rows.
-        perceptual: (n, 4).
-    """
-
-    samples: pd.DataFrame
-    shards: Sequence[np.ndarray]
-    perceptual: UInt64[np.ndarray, "n 4"]
 
 
 def known(sources: Sequence[Source]) -> Known | None:
@@ -95,30 +87,28 @@ def known(sources: Sequence[Source]) -> Known | None:
     filled = [source for source in sources if len(source.samples)]
     if not filled:
         return None
-    samples = pd.concat([_identity_columns(source.samples) for source in filled], ignore_index=True)
-    index = pd.Index(identity(samples))
+    index = pd.Index(np.concatenate([_identity(source.samples) for source in filled]))
     first = np.flatnonzero(~index.duplicated())
+
+    def column(name: str) -> Shaped[np.ndarray, " n"]:
+        return np.concatenate([one.samples[name].to_numpy(dtype=object) for one in filled])[first]
+
     return Known(
         identity=index[first],
-        sha256=samples["sha256"].to_numpy(dtype=object)[first],
+        sha256=column("sha256"),
         images=ShardedImages([shard for source in filled for shard in source.shards], first),
         perceptual=np.concatenate([source.perceptual for source in filled])[first],
-        notes=samples["notes"].to_numpy(dtype=object)[first],
+        notes=column("notes"),
     )
 
 
-def identity(samples: pd.DataFrame) -> UInt64[np.ndarray, " n"]:
+def _identity(samples: pd.DataFrame) -> pd.Index:
     """64 bits that tell contents and squares apart."""
-    named = _identity_columns(samples)[["sha256", *CROP]]
-    return pd.util.hash_pandas_object(named, index=False).to_numpy()
-
-
-def _identity_columns(samples: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, object] = {"sha256": samples["sha256"].astype(object)}
-    columns["notes"] = samples.get("notes", "")
     for name in CROP:
         columns[name] = samples[name].astype(np.float64) if name in samples else np.nan
-    return pd.DataFrame(columns, index=samples.index)
+    table = pd.DataFrame(columns, index=samples.index)
+    return pd.Index(pd.util.hash_pandas_object(table, index=False).to_numpy())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +140,11 @@ class Listing:
         starts = range(0, len(self.samples), rows)
         return [self.samples.iloc[start : start + rows] for start in starts]
 
-
-# What may go well the next time although the file is the same.
-BAD_LUCK = frozenset({"took too long", "decoder died", "out of memory"})
+    def known_rows(self, part: pd.DataFrame) -> Int64[np.ndarray, " n"]:
+        """Row of each sample among the known images, -1 for those that are to be decoded."""
+        if self.known is None or "sha256" not in part:
+            return np.full(len(part), -1)
+        return self.known.rows(part)
 
 
 def decode_parts(
@@ -163,7 +155,7 @@ def decode_parts(
     Args:
         folder: Of the parts; nobody else may write there meanwhile.
         listing: What to decode.
-        read: Turns rows into pixels.
+        read: Turns rows into pixels, in their order.
         advance: Told how many samples are done.
 
     Raises:
@@ -176,30 +168,23 @@ def decode_parts(
             advance("", len(part))
         else:
             waiting[place] = part
-    missing = sum(map(len, waiting.values()))
     folder.mkdir(parents=True, exist_ok=True)
-    require_space(folder, missing * listing.size**2 * 3)
-    _build(waiting, listing, read, advance)
+    require_space(folder, sum(map(len, waiting.values())) * listing.size**2 * 3)
+    if waiting:
+        _build(waiting, listing, read, advance)
     return _opened(list(parts), listing)
 
 
 def _is_usable(place: Path, listing: Listing, part: pd.DataFrame) -> bool:
     expected = _content(listing, part)
-    if expected is None or not _is_whole(place):
-        return False
-    if listing.retry and any(item.reason in BAD_LUCK for item in _rejected(place)):
-        return False
-    return read_manifest(place)["content"] == expected
-
-
-def _is_whole(place: Path) -> bool:
-    if not is_sealed(place):
+    if expected is None or not is_sealed(place):
         return False
     try:
         verify(place)
     except ArtifactCorruptError:  # it can be made again, so nobody needs to be troubled
         return False
-    return True
+    unlucky = listing.retry and any(item.reason in BAD_LUCK for item in _rejected(place))
+    return not unlucky and read_manifest(place)["content"] == expected
 
 
 def _content(listing: Listing, part: pd.DataFrame) -> str | None:
@@ -218,123 +203,74 @@ def _build(
     waiting: Mapping[Path, pd.DataFrame], listing: Listing, read: ReadImages, advance: Advance
 ) -> None:
     """Read all missing parts in one stream, so that decoding never pauses between two of them."""
-    if not waiting:
-        return
-    fresh = [part[~_known(part, listing)] for part in waiting.values()]
+    fresh = pd.concat([part[listing.known_rows(part) < 0] for part in waiting.values()])
     with (
-        closing(_Stream(read(pd.concat(fresh), listing.size), advance)) as stream,
+        closing(read(fresh, listing.size)) as blocks,
         ThreadPoolExecutor(1) as writer,  # hashing and writing go on beside decoding
     ):
-        pending: Future[None] | None = None
-        for (place, part), new in zip(waiting.items(), fresh, strict=True):
-            filled = _filled(part, new, stream, listing)
-            if pending is not None:
-                pending.result()
-            pending = writer.submit(_write, place, part, filled, listing)
-        if pending is not None:
-            pending.result()
+        results = _one_by_one(fresh["sample_id"], blocks, advance)
+        written = writer.submit(lambda: None)
+        for place, part in waiting.items():
+            filled = _filled(part, results, listing)
+            written.result()
+            written = writer.submit(_write, place, part, filled, listing)
+        written.result()
 
 
-def _known(part: pd.DataFrame, listing: Listing) -> Bool[np.ndarray, " n"]:
-    if listing.known is None or "sha256" not in part:
-        return np.zeros(len(part), dtype=bool)
-    return listing.known.rows(part) >= 0
+class _Face(NamedTuple):
+    """What was read of one sample."""
+
+    image: UInt8[np.ndarray, "H W 3"]
+    perceptual: UInt64[np.ndarray, "4"]
+    sha256: str
+    notes: str
 
 
-class _Stream:
-    """Blocks as they come, handed out by sample."""
-
-    def __init__(self, blocks: Iterator[ReadBlock], advance: Advance) -> None:
-        self.blocks, self.advance = blocks, advance
-        self.rest: ReadBlock | None = None
-
-    def take(self, ids: set[str]) -> Iterator[ReadBlock]:
-        """Blocks until every one of these samples, which come next, has been seen."""
-        left = len(ids)
-        while left:
-            block, self.rest = self.rest or next(self.blocks), None
-            if _samples(block) > left:
-                block, self.rest = _cut(block, ids)
-            done = _samples(block)
-            left -= done
-            self.advance("", done)
-            yield block
-
-    def close(self) -> None:
-        close = getattr(self.blocks, "close", None)
-        if close:
-            close()
+def _one_by_one(
+    ids: Iterable[str], blocks: Iterator[ReadBlock], advance: Advance
+) -> Iterator[_Face | Rejected]:
+    """What became of each sample, as the blocks come."""
+    seen: dict[str, _Face | Rejected] = {}
+    for sample_id in ids:
+        while sample_id not in seen:
+            block = next(blocks)
+            advance("", len(block.found) + len(block.rejected))
+            columns = (block.found[name] for name in ("sample_id", "sha256", "notes"))
+            for name, *told, image, bits in zip(
+                *columns, block.images, block.perceptual, strict=True
+            ):
+                seen[name] = _Face(image, bits, *told)
+            seen |= {item.sample_id: item for item in block.rejected}
+        yield seen.pop(sample_id)
 
 
-def _samples(block: ReadBlock) -> int:
-    return len(block.found) + len(block.rejected)
-
-
-def _cut(block: ReadBlock, ids: set[str]) -> tuple[ReadBlock, ReadBlock]:
-    """The samples of a block that are among ``ids``, and the others."""
-    inside = np.array([name in ids for name in block.found["sample_id"]], dtype=bool)
-    return _some(block, inside, ids, wanted=True), _some(block, ~inside, ids, wanted=False)
-
-
-def _some(block: ReadBlock, rows: np.ndarray, ids: set[str], *, wanted: bool) -> ReadBlock:
-    return ReadBlock(
-        images=block.images[rows],
-        found=block.found[rows],
-        perceptual=block.perceptual[rows],
-        rejected=tuple(item for item in block.rejected if (item.sample_id in ids) == wanted),
-    )
-
-
-def _filled(
-    part: pd.DataFrame, fresh: pd.DataFrame, stream: _Stream, listing: Listing
-) -> ReadBlock:
-    """All samples of one part: those decoded before, and those of the stream."""
-    images = np.empty((len(part), listing.size, listing.size, 3), dtype=np.uint8)
-    perceptual = np.empty((len(part), 4), dtype=np.uint64)
-    known = _known(part, listing)
-    found = [_copied(part, known, listing, images, perceptual)]
+def _filled(part: pd.DataFrame, results: Iterator[_Face | Rejected], listing: Listing) -> ReadBlock:
+    """All samples of one part: those decoded before, and the next ones of the stream."""
+    count, rows = len(part), listing.known_rows(part)
+    images = np.empty((count, listing.size, listing.size, 3), dtype=np.uint8)
+    perceptual = np.empty((count, 4), dtype=np.uint64)
+    table = {"sample_id": part["sample_id"].to_numpy(dtype=object)}
+    table |= {name: np.full(count, "", dtype=object) for name in ("sha256", "notes")}
+    old, kept = rows >= 0, np.ones(count, dtype=bool)
+    if listing.known is not None and old.any():
+        there = rows[old]
+        images[old], perceptual[old] = listing.known.images[there], listing.known.perceptual[there]
+        table["sha256"][old] = part["sha256"][old]
+        table["notes"][old] = listing.known.notes[there]
     rejected: list[Rejected] = []
-    places, names, done = np.flatnonzero(~known), fresh["sample_id"].tolist(), 0
-    kept = [np.flatnonzero(known)]
-    for block in stream.take(set(names)):
-        rows = places[done : done + _samples(block)]
-        if block.rejected:
-            lost = {item.sample_id for item in block.rejected}
-            rows = rows[[name not in lost for name in names[done : done + len(rows)]]]
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # in one go where they follow
-            images[rows[0] : rows[-1] + 1] = block.images
-        else:
-            images[rows] = block.images
-        perceptual[rows] = block.perceptual
-        done += _samples(block)
-        found.append(block.found)
-        kept.append(rows)
-        rejected += block.rejected
-    order = np.concatenate(kept)
-    table = pd.concat(found, ignore_index=True).iloc[np.argsort(order)]
-    order = np.sort(order)
+    for row in np.flatnonzero(~old):
+        match next(results):
+            case Rejected() as item:
+                kept[row] = False
+                rejected.append(item)
+            case face:
+                images[row], perceptual[row], table["sha256"][row], table["notes"][row] = face
     # The square belongs to what these pixels are.
-    table = table.assign(**{name: part[name].to_numpy()[order] for name in CROP if name in part})
-    if len(order) < len(part):
-        images, perceptual = images[order], perceptual[order]
-    return ReadBlock(images=images, found=table, perceptual=perceptual, rejected=tuple(rejected))
-
-
-def _copied(
-    part: pd.DataFrame,
-    known: Bool[np.ndarray, " n"],
-    listing: Listing,
-    images: UInt8[np.ndarray, "n H W 3"],
-    perceptual: UInt64[np.ndarray, "n 4"],
-) -> pd.DataFrame:
-    """Copy in what was decoded before; returns its rows."""
-    table = pd.DataFrame({"sample_id": part["sample_id"][known]})
-    if listing.known is None or not known.any():
-        return table.assign(sha256="", notes="").iloc[:0]
-    source = listing.known
-    rows = source.rows(part[known])
-    images[known], perceptual[known] = source.images[rows], source.perceptual[rows]
-    return table.assign(sha256=part["sha256"][known], notes=source.notes[rows])
+    squares = {name: part[name].to_numpy() for name in CROP if name in part}
+    found = pd.DataFrame({name: column.astype(str) for name, column in table.items()} | squares)
+    if not kept.all():
+        images, perceptual, found = images[kept], perceptual[kept], found[kept]
+    return ReadBlock(images=images, found=found, perceptual=perceptual, rejected=tuple(rejected))
 
 
 def _write(place: Path, part: pd.DataFrame, block: ReadBlock, listing: Listing) -> None:
@@ -361,15 +297,14 @@ def _opened(places: Sequence[Path], listing: Listing) -> Decoded:
     # A store hands over pixels, but knows of which files they are.
     told = ("sha256", NOTES) if listing.fingerprint else ()
     read = {"sha256": found["sha256"].to_numpy(), NOTES: found["notes"].to_numpy()}
-    samples = samples.assign(
-        **{name: x for name, x in read.items() if not (name in told and name in samples)}
-    )
-    shards = [np.load(place / IMAGES, mmap_mode="r", allow_pickle=False) for place in places]
-    perceptual = [np.load(place / PERCEPTUAL, allow_pickle=False) for place in places]
+    samples = samples.reset_index(drop=True)
+    for name, column in read.items():
+        if name not in told or name not in samples:
+            samples[name] = column
     return Decoded(
-        samples=samples.reset_index(drop=True),
-        images=ShardedImages(shards),
-        perceptual=np.concatenate(perceptual),
+        samples=samples,
+        images=ShardedImages([np.load(place / IMAGES, mmap_mode="r") for place in places]),
+        perceptual=np.concatenate([np.load(place / PERCEPTUAL) for place in places]),
         rejected=[item for place in places for item in _rejected(place)],
         parts=tuple(places),
     )
@@ -395,26 +330,22 @@ def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) 
         Fingerprints of the files that are links to a part: they need not be read again.
     """
     shards = decoded.images.shards
-    ends = np.searchsorted(rows, np.cumsum([len(shard) for shard in shards]))
     starts = np.cumsum([0, *map(len, shards)])
-    wanted = [part - start for part, start in zip(np.split(rows, ends), starts, strict=True)]
-    chosen = [
-        (part, shard, here)
-        for part, shard, here in zip(decoded.parts, shards, wanted[:-1], strict=True)
-        if len(here)
-    ]
+    pieces = np.split(rows, np.searchsorted(rows, starts[1:]))[: len(shards)]
+    wanted = [piece - start for piece, start in zip(pieces, starts, strict=False)]
+    chosen = [each for each in zip(decoded.parts, shards, wanted, strict=True) if len(each[2])]
     cut = (len(here) * shard[:1].nbytes for _, shard, here in chosen if len(here) < len(shard))
     require_space(folder, sum(cut))
-    known = {}
+    linked = {}
     for number, (part, shard, here) in enumerate(chosen):
         target = folder / f"images-{number:05d}.npy"
         if len(here) == len(shard):
             _link(part / IMAGES, target)
-            known[target.name] = read_manifest(part)["files"][IMAGES]
+            linked[target.name] = read_manifest(part)["files"][IMAGES]
         else:
             np.save(target, shard[here], allow_pickle=False)
     np.save(folder / "perceptual.npy", decoded.perceptual[rows], allow_pickle=False)
-    return known
+    return linked
 
 
 def _link(source: Path, target: Path) -> None:

@@ -31,7 +31,8 @@ class Rate:
         counted: What the denominator counts, as printed when there is none of it.
         meaning: What the rate is, with {} for the positive class.
         better: 1 where more of it is better for a group, -1 where less is, 0 where neither is.
-        said: Whose images are counted, and what is said of them; None to stay out of summaries.
+        said: Whose images are counted, what is said of them, and the headline where one group is
+            served worse than another; None to stay out of summaries.
     """
 
     numerator: Mask
@@ -39,7 +40,7 @@ class Rate:
     counted: str
     meaning: str
     better: int
-    said: tuple[str, str] | None = None
+    said: tuple[str, str, str] | None = None
 
 
 RATES = {
@@ -49,7 +50,11 @@ RATES = {
         counted="images",
         meaning="share of the images that are classified correctly",
         better=1,
-        said=("{group}", "are answered rightly"),
+        said=(
+            "images of {group}",
+            "are answered rightly",
+            "{who} is right less often about {group} than about {other}",
+        ),
     ),
     "true_positive_rate": Rate(
         numerator=_TRUE_POSITIVES,
@@ -57,7 +62,11 @@ RATES = {
         counted="positives",
         meaning="share of the images of {} that are recognised as such",
         better=1,
-        said=("{group} that are “{positive}”", "are called so"),
+        said=(
+            "“{positive}” images of {group}",
+            "are called so",
+            "{who} recognises “{positive}” less often in {group} than in {other}",
+        ),
     ),
     "false_positive_rate": Rate(
         numerator=_FALSE_POSITIVES,
@@ -65,7 +74,11 @@ RATES = {
         counted="negatives",
         meaning="share of the other images that are taken for {}; lower is better",
         better=-1,
-        said=("{group} that are “{negative}”", "are called “{positive}”"),
+        said=(
+            "“{negative}” images of {group}",
+            "are called “{positive}”",
+            "{who} mistakes {group} for “{positive}” more often than {other}",
+        ),
     ),
     "selection_rate": Rate(
         numerator=_SELECTED,

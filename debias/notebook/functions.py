@@ -17,6 +17,7 @@ from debias.datasets.recognition import plain_name
 from debias.errors import ConfigError, DataError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
+from debias.own import plain
 from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
 from debias.pipeline import export as exporting
 from debias.pipeline import source as sources
@@ -300,12 +301,12 @@ def _recipe(
             f"the recipe says itself what {', '.join(given)} are; change them there or with "
             "changes={...}"
         )
-    return load(kind, dump(source) if isinstance(source, FacesRecipe) else source, overrides)
+    return load(kind, dump(source) if isinstance(source, FacesRecipe) else plain(source), overrides)
 
 
 def _written(value: object) -> str:
     """As ``--set`` reads it; ``json`` writes 1e-05, which YAML takes for text."""
-    return yaml.safe_dump(value, default_flow_style=True)
+    return yaml.safe_dump(plain(value), default_flow_style=True)
 
 
 def _job_in(folder: Path, progress: Progress | None) -> Job:

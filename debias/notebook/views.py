@@ -82,10 +82,10 @@ def of_fairness(document: Mapping[str, Any]) -> Look:
 
 def of_comparison(document: Mapping[str, Any]) -> Look:
     """Two classifiers."""
-    from debias.report import fairness_charts, fairness_page
+    from debias.report import comparison_page, fairness_charts
 
     return Look(
-        page=partial(fairness_page.render_comparison, document),
+        page=partial(comparison_page.render_comparison, document),
         drawings=partial(fairness_charts.comparison_drawings, document),
     )
 

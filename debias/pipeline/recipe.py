@@ -25,12 +25,14 @@ from debias.models import (
     PooledClassifier,
     Representation,
 )
-from debias.plugins import OneOf, Settings, dump
+from debias.models.own import OwnClassifier, OwnRepresentation
+from debias.plugins import OneOf, Settings, dump, members
 from debias.tracking.tracker import TrackingOptions
 from debias.training.device import Device, Precision
 from debias.training.loop import Training
 from debias.training.views import Augmentation
 from debias.weighting import WEIGHTINGS, Weighting
+from debias.weighting.own import OwnWeighting
 
 R = TypeVar("R", bound=Settings)
 Place = tuple[str, ...]
@@ -42,7 +44,9 @@ DEMO_ARMS = {"uniform": "uniform", "latent": "latent_rarity", "groups": "group_b
 class RepresentationRecipe(Settings):
     """How the latent space is learned."""
 
-    model: Annotated[Representation, OneOf("representation", REPRESENTATIONS)] = Field(
+    model: Annotated[
+        Representation, OneOf("representation", REPRESENTATIONS, OwnRepresentation.of)
+    ] = Field(
         default=REPRESENTATIONS["conv_vae"](latent_dim=16),
         description="A network to train, or an encoder or embeddings that exist already.",
     )
@@ -53,7 +57,7 @@ class RepresentationRecipe(Settings):
 class ClassifierRecipe(Settings):
     """How every arm's classifier is trained; the same for all arms."""
 
-    model: Annotated[ConvClassifier, OneOf("classifier", CLASSIFIERS)] = Field(
+    model: Annotated[ConvClassifier, OneOf("classifier", CLASSIFIERS, OwnClassifier.of)] = Field(
         default=ConvClassifier(width=8), description="The network."
     )
     training: Training = Field(
@@ -104,7 +108,7 @@ class DiscriminatorRecipe(Settings):
     Used by arms that set ``estimate_on: images``.
     """
 
-    model: Annotated[PooledClassifier, OneOf("classifier", CLASSIFIERS)] = Field(
+    model: Annotated[PooledClassifier, OneOf("classifier", CLASSIFIERS, OwnClassifier.of)] = Field(
         default=PooledClassifier(), description="The network."
     )
     training: Training = Field(
@@ -160,7 +164,7 @@ class RunConfig(SpaceRecipe):
         default=("skin_tone_group",),
         description="Annotated columns by which results are broken down; never seen by a model.",
     )
-    arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS)]] = Field(
+    arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS, OwnWeighting.of)]] = Field(
         default={arm: WEIGHTINGS[name]() for arm, name in DEMO_ARMS.items()},
         min_length=1,
         description="Weightings to compare, by name; 'uniform' is the baseline.",
@@ -395,5 +399,6 @@ def _inside(
 def _members(registry: OneOf, value: object) -> list[type[Settings]]:
     """The plug-in that is named there; every one if none is."""
     name = value.get("name") if isinstance(value, Mapping) else value
-    chosen = registry.registry.get(name) if isinstance(name, str) else None
-    return [chosen] if chosen else list(registry.registry.values())
+    known = members(registry.registry)
+    chosen = known.get(name) if isinstance(name, str) else None
+    return [chosen] if chosen else list(known.values())

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
 from debias.density import active_dimensions
-from debias.errors import DataError
+from debias.errors import DataError, PosteriorCollapseError
 from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
 from debias.models.representation import Network
@@ -248,7 +248,14 @@ def _learned(
     validation = batches.evaluate(faces.rows("validation"))
     losses = encoding.mean_losses(network, validation, run.compute)
     own: Callable[..., dict[str, Any]] | None = getattr(network, "figures", None)
-    figures = losses | _size(latents) if own is None else own(losses, mean)
+    size = _size(latents)
+    figures = losses | size if own is None else own(losses, mean)
+    if not size["active_units"]:
+        raise PosteriorCollapseError(
+            f"0 of {size['latent_dim']} latent dimensions are active (variance of the mean above "
+            "0.01, or at all without a posterior): the latents say nothing about the images; train "
+            "longer, or give the loss less weight on the prior"
+        )
     if not isinstance(network, Decodes):
         return latents, {}, figures
     shown = _most_active(latents)

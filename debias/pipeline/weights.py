@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,7 @@ def _build(
         warnings.simplefilter("always", UserWarning)
         table, about = given.table()
         weights = rule.weights(table)
+    weights = replace(weights, origin={"rule": rule.name, **weights.origin})
     figures = _figures(run, faces, weights) | about
     figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
     with run.create(STAGE, key, start) as folder:

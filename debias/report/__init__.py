@@ -1,7 +1,8 @@
 """One HTML file that a person without programming wants to look at, and its charts."""
 
+from debias.report.comparison_page import write_comparison
 from debias.report.fairness_charts import comparison_figures, fairness_figures
-from debias.report.fairness_page import write_comparison, write_fairness
+from debias.report.fairness_page import write_fairness
 from debias.report.opening import opening
 from debias.report.pictures import Pictures
 from debias.report.run_charts import figures

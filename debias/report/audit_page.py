@@ -17,9 +17,9 @@ from debias.report.audit_findings import (
     why_nothing_to_collect,
 )
 from debias.report.blocks import said, table
-from debias.report.facts import how_described, representation_facts
 from debias.report.html import put, render
 from debias.report.pictures import AuditPictures
+from debias.report.run_page import how_described, representation_facts
 from debias.report.words import amount, day, is_number, number, plain_value, shown, words
 
 # What a verdict is about, and the section of the page that tells more.
@@ -209,6 +209,7 @@ def _provenance(audit: Audit) -> Blocks:
         reasons = table(aside["reasons"], {"reason": "{reason}", "images": "{count:count}"})
         named = note("set_aside", tone="note", file=b.Code(aside["list"]))
         title = f"{amount(aside['count'], 'image')} set aside"
+from debias.report.run_page import how_described, representation_facts
         yield b.Fold(title, (reasons, named), "not part of any number here")
     if figures := representation_facts(document["representation"]):
         facts = tuple((label, b.Value(value, kind)) for label, value, kind in figures)

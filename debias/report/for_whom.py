@@ -1,11 +1,12 @@
 """For whom what changed, beside a tracked run: every group under every arm, worst first."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from debias.report import blocks as b
 from debias.report.arms import comparisons_of, fairness_of
-from debias.report.html import fill
+from debias.report.html import render
+from debias.report.markdown import markdown
 from debias.report.panels import Row, by_rate, of
 from debias.report.readings import (
     metric_name,
@@ -30,21 +31,53 @@ def note(document: Document) -> str:
 
     The target ``artifact:NAME`` of a link stands for an artifact of the run.
     """
-    ways = "[Open the report](artifact:report.html) · [For whom](artifact:for_whom.html)"
-    return "\n".join([f"## {ways}", "", *(f"- {_escaped(one)}" for one in _findings(document))])
+    ways = (b.Link("Open the report", "artifact:report.html"), " · ",
+            b.Link("For whom", "artifact:for_whom.html"))  # fmt: skip
+    return markdown([b.Heading(ways), b.Points(tuple(_findings(document)))])
 
 
 def page(document: Document) -> str:
     """One HTML page: what was found, then every rate of every group under every arm."""
     first = next(iter(fairness_of(document).values()))
-    tables = [rates(document, metric) for metric in first["metrics"]]
-    view = {
-        "name": document["name"],
-        "sentences": _findings(document),
-        "tables": [rows for rows in tables if rows],
-        "level": number(first["level"], "level"),
-    }
-    return fill("for_whom.html", view)
+    found = _findings(document)
+    tables: list[b.Block] = [
+        _table(rows, metric_name(metric))
+        for metric in first["metrics"]
+        if (rows := rates(document, metric))
+    ]
+    none = b.Sentence("Nothing is annotated, so no group can be told from another.")
+    more = b.Card((b.Heading("What else was found"), b.Points(tuple(found[1:]))))
+    return render(
+        b.Page(
+            title=f"{document['name']}: for whom",
+            kicker=str(document["name"]),
+            heading="For whom: before and after, the worst group first",
+            opening=(
+                b.Sentence(found[0]),
+                b.Sentence(
+                    f"Rates with {number(first['level'], 'level')} intervals. Below them: the "
+                    "change against plain training in points, its interval, and what may be said "
+                    "of it.",
+                    "note",
+                ),
+                *(tables or [none]),
+                *([more] if found[1:] else []),
+            ),
+            sections=(),
+            footer="The report beside it says what these words mean.",
+        )
+    )
+
+
+def _table(rows: Sequence[Mapping[str, str]], title: str) -> b.Table:
+    """The first line of a cell above, the others in small print."""
+    arms = [column for column in rows[0] if column not in ("rate", "group", "images")]
+    listed = (
+        b.Row((b.Cell(row["group"], f"{row['images']} images"),
+               *(b.Cell(*row[arm].partition("\n")[::2]) for arm in arms)))
+        for row in rows
+    )  # fmt: skip
+    return b.Table(("group", *arms), tuple(listed), title, tuple(range(1 + len(arms))))
 
 
 def _findings(document: Document) -> list[str]:
@@ -109,9 +142,3 @@ def _between(row: Row, kind: str) -> str:
     if not (is_number(row["low"]) and is_number(row["high"])):
         return ""
     return f" [{number(row['low'], kind)}, {number(row['high'], kind)}]"
-
-
-def _escaped(text: str) -> str:
-    """Foreign text makes no link and no HTML."""
-    line = " ".join(clean(text).split())
-    return re.sub(r"([\\`*_\[\]()])", r"\\\1", line).replace("<", "&lt;")

@@ -1,17 +1,16 @@
 """Blocks as one self-contained HTML file, put in its place in one step."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from debias.report.blocks import Page, Row, Table, cells, pieces
-from debias.report.words import clean, is_number, number, words
+from debias.report.words import clean, is_number
 from debias.storage.files import replace_file
 
 ROWS = 60  # of a table; the others fold away
@@ -27,16 +26,6 @@ def put(path: Path, page: str) -> None:
     # Faces, or what is known about people, may be on it: nobody else's to read unless the
     # owner says so.
     replace_file(path, lambda file: file.write_text(page, encoding="utf-8"), mode=0o600)
-
-
-def fill(template: str, view: Mapping[str, Any]) -> str:
-    """Fill one of the templates of this folder; a name that the view lacks is an error."""
-    return _environment().get_template(template).render(view)
-
-
-def embedded(drawn: Mapping[str, bytes]) -> dict[str, str]:
-    """Embed each chart as an image: its markup never becomes part of the page."""
-    return {name: _embedded(content) for name, content in drawn.items()}
 
 
 def _embedded(svg: bytes) -> str:
@@ -55,7 +44,7 @@ def _environment() -> Environment:
         loader=FunctionLoader(_source),
     )
     environment.filters.update(
-        number=number, words=words, kind=_kind, pieces=pieces, cells=cells, parts=_parts,
+        kind=_kind, pieces=pieces, cells=cells, parts=_parts,
         embedded=_embedded,
     )  # fmt: skip
     environment.tests["number"] = is_number

@@ -1,11 +1,11 @@
-"""The first thing that is said of a run: what is guessed, who is served worse, what changed.
+"""The first thing that is said of a classifier or a run: who is served worse, and what changed.
 
-The page, the terminal and Prefect's summary all begin with it.
+The pages, the terminal and Prefect's summary all begin with it.
 """
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from debias.metrics.rates import RATES
@@ -18,8 +18,14 @@ from debias.types import SEEDS_NEEDED
 Document = Mapping[str, Any]
 
 LONGER = 4  # times as many epochs for a classifier that learned nothing
+MORE = 2  # times as many test images where there are too few
 _OPEN = "cannot tell"
 _SPOKEN = {name: rate.said for name, rate in RATES.items() if rate.said}
+# The other side of a measure: what rises and falls with it where a classifier says yes more often.
+_BESIDE = {
+    "true_positive_rate": "false_positive_rate",
+    "false_positive_rate": "true_positive_rate",
+}
 
 
 def opening(document: Document) -> dict[str, Any]:
@@ -33,11 +39,21 @@ def opening(document: Document) -> dict[str, Any]:
         if any, and the ``command``, None where nobody typed one.
     """
     arm, fairness = next(iter(fairness_of(document).items()))
-    headline, sentences = _told(document, arm, fairness)
+    failed = [said for one in arms_of(document) if (said := _failed(document, one))]
+    task = _task(document)
+    if not learned(document, arm):
+        others = [_arm(one) for one in arms_of(document)[1:] if not learned(document, one)]
+        same = [f"Nor did {' and '.join(others)}."] if others else []
+        after = "What the groups differ in are differences between guesses, and no finding."
+        first, sentences = f"{arm_name(arm)} learned nothing", [failed[0], *same, after]
+    else:
+        row = _largest(fairness)
+        changes = _changes(document, row) if row is not None else []
+        first, sentences = headline(fairness), [told(fairness), *changes, *failed]
     return {
-        "headline": headline,
-        "sentences": [_task(document), *sentences],
-        "next": list(_next(document)),
+        "headline": first,
+        "sentences": [task, *sentences],
+        "next": list(_next(document, fairness)),
     }
 
 
@@ -47,40 +63,53 @@ def learned(document: Document, arm: str) -> bool:
     return skill is None or bool(skill["learned"])
 
 
+def headline(fairness: Document) -> str:
+    """Who is served worse, in what; the verdict where nothing was found.
+
+    Args:
+        fairness: One classifier.
+    """
+    who = arm_name(fairness["name"]) or "The classifier"
+    row = _largest(fairness)
+    if not fairness["attributes"]:
+        return f"{who}: no group is annotated"
+    if row is None or row["verdict"] != "difference_found":
+        return f"{who}: {words(fairness['verdict']['reading'])}"
+    group, other = (_spoken(row["attribute"], row[end]) for end in ("group", "other"))
+    positive = _classes(fairness)[0]
+    return _SPOKEN[row["metric"]][2].format(who=who, group=group, other=other, positive=positive)
+
+
+def first_metric(fairness: Document) -> str:
+    """The measure that the headline and the first picture are about."""
+    row = _largest(fairness)
+    return str(row["metric"] if row else fairness["metrics"][0])
+
+
+def told(fairness: Document) -> str:
+    """By how much and how sure, in numbers of a hundred.
+
+    Args:
+        fairness: One classifier.
+    """
+    if not fairness["attributes"]:
+        return "No group is annotated: only figures over all images can be given."
+    row = _largest(fairness)
+    sentence = str(fairness["verdict"]["sentence"])
+    if row is None:
+        return sentence
+    said = _difference(fairness, row)
+    return said if row["verdict"] == "difference_found" else f"{said} {sentence}"
+
+
 def _task(document: Document) -> str:
     classes = " or ".join(f"“{name}”" for name in document["data"]["classes"])
     return f"The classifier guesses {words(document['data']['label'])}: {classes}."
 
 
-def _told(document: Document, arm: str, fairness: Document) -> tuple[str, list[str]]:
-    name = arm_name(arm)
-    failed = [said for one in arms_of(document) if (said := _failed(document, one))]
-    if not learned(document, arm):
-        others = [_arm(one) for one in arms_of(document)[1:] if not learned(document, one)]
-        same = [f"Neither did: {', '.join(others)}."] if others else []
-        after = "What the groups differ in are differences between guesses, and no finding."
-        return f"{name} learned nothing", [failed[0], *same, after]
-    if not fairness["attributes"]:
-        said = "No group is annotated: only figures over all images can be given."
-        return f"{name}: no group is annotated", [said, *failed]
-    row = _largest(fairness)
-    if row is None:
-        return f"{name}: {_reading(fairness)}", [fairness["verdict"]["sentence"], *failed]
-    group, other = (_spoken(row["attribute"], row[end]) for end in ("group", "other"))
-    sentences = [_difference(document, fairness, row), *_changes(document, row), *failed]
-    if row["verdict"] == "difference_found":
-        return f"{name} serves {group} worse than {other}", sentences
-    return f"{name}: {_reading(fairness)}", [*sentences, fairness["verdict"]["sentence"]]
-
-
 def _failed(document: Document, arm: str) -> str:
     skill = document["skill"].get(arm)
     return "" if skill is None else str(skill["sentence"])
-
-
-def _reading(fairness: Document) -> str:
-    """The verdict on all groups without its reason, which the sentences below it tell."""
-    return words(fairness["verdict"]["reading"])
 
 
 def _largest(fairness: Document) -> Row | None:
@@ -110,35 +139,43 @@ def _turned(row: Row) -> Row:
             "group": row["other"], "other": row["group"]}  # fmt: skip
 
 
-def _difference(document: Document, fairness: Document, row: Row) -> str:
-    """How many of a hundred in the one group and the other, and how sure that is."""
-    one, other = (_value(fairness, row, row[end]) for end in ("group", "other"))
-    classes = document["data"]["classes"]
+def _classes(fairness: Document) -> tuple[str, str]:
+    """The positive class and the other one."""
+    classes = list(fairness["classes"])
     positive = fairness["positive"] or classes[-1]
-    negative = next(name for name in classes if name != positive)
-    of, called = (part.format(group="{}", positive=positive, negative=negative)
-                  for part in _SPOKEN[row["metric"]])  # fmt: skip
+    return positive, next(name for name in classes if name != positive)
+
+
+def _difference(fairness: Document, row: Row) -> str:
+    """How many of a hundred in the one group and the other, and how sure that is."""
+    ends = [
+        _rate(fairness, row["metric"], row["attribute"], row[end]) for end in ("group", "other")
+    ]
+    one, other = (float(end["value"]) for end in ends)
+    n, n_other = (f"n = {number(end['denominator'], 'count')}" for end in ends)
+    positive, negative = _classes(fairness)
+    of, called, _ = _SPOKEN[row["metric"]]
+    who = of.format(
+        group=_spoken(row["attribute"], row["group"]), positive=positive, negative=negative
+    )
     scale = _scale(one, other)
     worse = math.copysign(1, row["difference"])
     low, high = sorted(worse * limit for limit in (row["low"], row["high"]))
     found = row["verdict"] == "difference_found"
     return (
-        f"{arm_name(arms_of(document)[0])}: of {scale:,} images of "
-        f"{of.format(_spoken(row['attribute'], row['group']))}, {_of(one, scale)} {called}; of "
-        f"{group_name(row['attribute'], row['other'])}, {_of(other, scale)}. "
+        f"Of {scale:,} {who}, {_of(one, scale)} {called.format(positive=positive)} "
+        f"({n}); "
+        f"of {group_name(row['attribute'], row['other'])}, {_of(other, scale)} ({n_other}). "
         f"{'Difference found' if found else 'Difference seen'}: "
         f"{number(abs(row['difference']), 'points')} percentage points "
         f"({number(low, 'points')} to {number(high, 'points')})."
     )
 
 
-def _value(fairness: Document, row: Row, group: str) -> float:
-    key = row["metric"], row["attribute"], group
-    return next(
-        float(found["value"])
-        for found in fairness["by_group"]
-        if (found["metric"], found["attribute"], found["group"]) == key
-    )
+def _rate(fairness: Document, metric: str, attribute: str, group: str) -> Row:
+    key = metric, attribute, group
+    rows: Sequence[Row] = fairness["by_group"]
+    return next(one for one in rows if (one["metric"], one["attribute"], one["group"]) == key)
 
 
 def _scale(one: float, other: float) -> int:
@@ -161,18 +198,19 @@ def _spoken(attribute: str, group: str) -> str:
 def _changes(document: Document, row: Row) -> list[str]:
     """What every other arm made of the rate of the group that is served worse."""
     found = {
-        _arm(arm): change
+        _arm(arm): (change, comparison)
         for arm, comparison in comparisons_of(document).items()
-        if learned(document, arm) and (change := _change(comparison, row)) is not None
+        if learned(document, arm) and (change := _change(comparison, row, row["metric"]))
     }
     if not found:
         return []
-    before = next(iter(found.values()))["before"]
-    scale = max(_scale(before, change["after"]) for change in found.values())
-    is_open = all(_sure(change) == _OPEN for change in found.values())
+    before = next(iter(found.values()))[0]["before"]
+    scale = max(_scale(before, change["after"]) for change, _ in found.values())
+    is_open = all(_sure(change) == _OPEN for change, _ in found.values())
     counts = [
-        f"{name} {_of(change['after'], scale)}{'' if is_open else f' ({_sure(change)})'}"
-        for name, change in found.items()
+        f"{name} {_of(change['after'], scale)}"
+        f"{'' if is_open else f' ({_sure(change)}{_paid(comparison, change)})'}"
+        for name, (change, comparison) in found.items()
     ]
     return [f"Instead of {_of(before, scale)}: {', '.join(counts)}.{_doubt(document) * is_open}"]
 
@@ -188,8 +226,8 @@ def _doubt(document: Document) -> str:
     return f" Whether that is more than chance cannot be told{few}."
 
 
-def _change(comparison: Document, row: Row) -> Row | None:
-    key = row["metric"], row["attribute"], row["group"]
+def _change(comparison: Document, row: Row, metric: str) -> Row | None:
+    key = metric, row["attribute"], row["group"]
     for change in comparison["groups"]:
         if (change["metric"], change["attribute"], change["group"]) == key:
             return change if is_number(change["change"]) else None
@@ -201,11 +239,25 @@ def _sure(change: Row) -> str:
         return "harm"
     if change["verdict"] != "difference_found":
         return _OPEN if change["verdict"] == "cannot_tell" else "difference ruled out"
-    better = (change["change"] < 0) == is_worse_high(change["metric"])
-    return f"{'gain' if better else 'loss'}, difference found"
+    return f"{'gain' if _is_better(change) else 'loss'}, difference found"
 
 
-def _next(document: Document) -> Iterator[dict[str, Any]]:
+def _is_better(change: Row) -> bool:
+    return bool((change["change"] < 0) == is_worse_high(change["metric"]))
+
+
+def _paid(comparison: Document, change: Row) -> str:
+    """What the same group paid for a better rate: more of one answer makes more of both kinds."""
+    other = _BESIDE.get(change["metric"])
+    beside = _change(comparison, change, other) if other and _is_better(change) else None
+    if other is None or beside is None or _is_better(beside) or not beside["change"]:
+        return ""
+    before, after = (number(beside[end], "percent") for end in ("before", "after"))
+    verb = "rose" if beside["change"] > 0 else "fell"
+    return f", but its {words(other)} {verb} from {before} to {after}"
+
+
+def _next(document: Document, fairness: Document) -> Iterator[dict[str, Any]]:
     """What would settle a question that is open, then where to look further."""
     config, seeds = document["run"]["config"], document["run"]["seeds"]
     failed = [arm for arm in arms_of(document) if not learned(document, arm)]
@@ -216,6 +268,8 @@ def _next(document: Document) -> Iterator[dict[str, Any]]:
             document, f"classifier.training.epochs={epochs}",
             f"Train longer: {', '.join(map(arm_name, failed))} learned nothing.",
         )  # fmt: skip
+    elif _lacks_images(fairness, compared):
+        yield from _more_images(document)
     elif compared and seeds < SEEDS_NEEDED:
         yield _step(
             document, f"seeds={SEEDS_NEEDED}",
@@ -233,6 +287,37 @@ def _next(document: Document) -> Iterator[dict[str, Any]]:
             "why": "Group by group, every arm on a page of its own.", "setting": "",
             "command": shlex.join(["debias", "compare", str(document["run"]["folder"])]),
         }  # fmt: skip
+
+
+def _lacks_images(fairness: Document, compared: Mapping[str, Document]) -> bool:
+    """Whether no group has enough test images to be judged, or to show a change beyond chance."""
+    if fairness["attributes"] and fairness["gaps"] and _largest(fairness) is None:
+        return True
+    changes = [
+        row["p_adjusted"] <= 1 - one["level"]
+        for one in compared.values()
+        for row in one["groups"]
+        if row["reason"] not in UNJUDGED and is_number(row.get("p_adjusted"))
+    ]
+    is_open = fairness["verdict"]["reading"] == "cannot_tell"
+    return is_open and bool(compared) and not any(changes)
+
+
+def _more_images(document: Document) -> Iterator[dict[str, Any]]:
+    """The setting that brings more test images, of the recipe that was run."""
+    config = document["run"]["config"]
+    n = config.get("data", {}).get("n_test")
+    share = config.get("selection", {}).get("test_fraction")
+    if is_number(n):
+        setting = f"data.n_test={round(MORE * n)}"
+    elif is_number(share):
+        setting = f"selection.test_fraction={min(MORE * share, 0.5):g}"
+    else:
+        return
+    yield _step(
+        document, setting,
+        "The groups have too few test images for a verdict; more trainings would not help.",
+    )  # fmt: skip
 
 
 def _ask_for_seeds(comparison: Document) -> int:

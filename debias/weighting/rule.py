@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
@@ -18,6 +18,7 @@ from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting.weights import SamplingWeights
 
 Need = Literal["density", "reference", "groups", "latents", "images"]
+NEEDS = get_args(Need)
 Table = tuple[TrainingTable, dict[str, Any]]
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from debias.datasets import DATASETS, Folder, ImageFolder, ListedFaces, TarShards
+from debias.datasets import DATASETS, FairFace, Folder, ImageFolder, TarShards
 from debias.errors import PipelineError
 
 PLAIN = r"[0-9A-Za-z_-]+"
@@ -167,36 +167,42 @@ def test_hostile_members_and_notes_in_an_archive(tmp_path, opened):
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_hostile_names_and_labels_in_an_owners_list(tmp_path, opened, newline):
-    root, plain = tmp_path / "root", [f"{n}.jpg" for n in range(3000)]
-    (root / "imgs").mkdir(parents=True)
-    for name in plain:
-        (root / "imgs" / name).touch()
+    root, plain = tmp_path / "root", [f"train/{n}.jpg" for n in range(3000)]
+    fairface(root, plain)
     hostile = [name for name in TEXT if name.strip() == name and not set("\r\n") & set(name)]
     kept = hostile[:10]  # more missing ones would end the run
     lines = io.StringIO(newline="")
     rows = csv.writer(lines, quoting=csv.QUOTE_ALL, lineterminator=newline)
-    rows.writerow(["filename", "gender", "fitzpatrick skin type category", "country"])
+    rows.writerow(["file", "age", "gender", "race", "service_test"])
     rows.writerows(
-        [name, "Female", "3", label] for name, label in zip(plain, hostile, strict=False)
+        [name, "3-9", "Female", "White", label] for name, label in zip(plain, hostile, strict=False)
     )
-    rows.writerows([f"{name}.jpg", "Male", "4", "x"] for name in kept)
-    (root / "PPB-2017-metadata.csv").write_bytes(lines.getvalue().encode())
+    rows.writerows([f"{name}.jpg", "3-9", "Male", "Black", "x"] for name in kept)
+    (root / "fairface_label_train.csv").write_bytes(lines.getvalue().encode())
     opened.clear()
-    found = ListedFaces(root=root).collect(0)
+    found = FairFace(root=root).collect(0)
     listed = len(hostile)
     assert len(found.samples) == listed
-    assert set(found.samples["country"]) == set(hostile)
+    assert set(found.samples["service_test"]) == set(hostile)
     check(found, root, opened, listed + len(kept) + 3000 - listed)
 
 
+def fairface(root, names=()):
+    for part in ("train", "val"):
+        (root / part).mkdir(parents=True)
+        (root / f"fairface_label_{part}.csv").write_text("file,age,gender,race,service_test\n")
+    for name in names:
+        (root / name).touch()
+    return root
+
+
 def test_a_list_whose_every_name_is_hostile_ends_in_one_of_our_errors(tmp_path):
-    (tmp_path / "imgs").mkdir()
-    (tmp_path / "imgs" / "1.jpg").touch()
-    table = tmp_path / "PPB-2017-metadata.csv"
-    names = "".join(f'"{name}",f,1\n' for name in TEXT if '"' not in name)
-    table.write_text(f"filename,gender,fitzpatrick skin type category\n{names}", newline="")
+    root = fairface(tmp_path / "root", ["train/1.jpg"])
+    names = "".join(f'"{name}",3-9,Male,White,True\n' for name in TEXT if '"' not in name)
+    with (root / "fairface_label_train.csv").open("a", newline="") as table:
+        table.write(names)
     with pytest.raises(PipelineError) as error:
-        ListedFaces(root=tmp_path).collect(0)
+        FairFace(root=root).collect(0)
     assert error.value.exit_code == 3
     assert str(error.value).isprintable()
 
@@ -222,7 +228,7 @@ def test_no_message_about_a_hostile_place_reaches_the_terminal_unwritten(tmp_pat
     for file in ["x.csv", "file", "store.json", "peopleDevTrain.txt", "peopleDevTest.txt", "a.tar",
                  "list_attr_celeba.txt", "list_eval_partition.txt", "img_align_celeba/1.jpg",
                  "fairface_label_train.csv", "fairface_label_val.csv", "train/1", "val/1",
-                 "PPB-2017-metadata.csv", "imgs/1", "lfw/P/P_0001.jpg"]:  # fmt: skip
+                 "lfw/P/P_0001.jpg"]:  # fmt: skip
         if what == "nonsense":
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             (root / file).write_text(f"{ODD},{ODD}\n{ODD}\n")
@@ -250,15 +256,12 @@ def test_hostile_names_of_members_are_written_out_in_messages(tmp_path):
 
 
 def test_bytes_that_are_no_text_do_not_make_two_values_one(tmp_path):
-    (tmp_path / "imgs").mkdir()
-    for name in ("1.jpg", "2.jpg"):
-        (tmp_path / "imgs" / name).touch()
-    (tmp_path / "PPB-2017-metadata.csv").write_bytes(
-        b"filename,gender,fitzpatrick skin type category,country\n"
-        b"1.jpg,f,1,C\xf4te\n2.jpg,f,1,C\xf5te\n"
+    root = fairface(tmp_path / "root", ["train/1.jpg", "train/2.jpg"])
+    (root / "fairface_label_train.csv").write_bytes(
+        b"file,age,gender,race,service_test\n"
+        b"train/1.jpg,3-9,Male,White,C\xf4te\ntrain/2.jpg,3-9,Male,White,C\xf5te\n"
     )
-    countries = ListedFaces(root=tmp_path).collect(0).samples["country"]
-    assert countries.nunique() == 2
+    assert FairFace(root=root).collect(0).samples["service_test"].nunique() == 2
 
 
 def test_what_differs_in_case_alone_stays_apart_where_the_system_says_so(tmp_path):

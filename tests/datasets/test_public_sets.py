@@ -19,9 +19,9 @@ from debias.datasets import (
     CelebA,
     Dataset,
     FairFace,
+    Folder,
     ImageFolder,
     Images,
-    ListedFaces,
 )
 from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import (
@@ -268,12 +268,11 @@ def test_celeba_knows_whom_it_lost(tmp_path):
 
 
 def test_an_id_does_not_depend_on_what_is_missing(tmp_path):
-    root = ppb(tmp_path)
-    for table, old, new in [("PPB-2017-metadata.csv", "0002_3_f_SA.jpg", "0001_2_m_SA.png")]:
-        edit(root / table, old, new)
-    before = ListedFaces(root=root).collect(0)
-    image(root / "imgs" / "0001_2_m_SA.png")
-    after = ListedFaces(root=root).collect(0)
+    root = fairface(tmp_path)
+    edit(root / "fairface_label_train.csv", "train/2.jpg", "train/1.png")
+    before = FairFace(root=root, split="drawn").collect(0)
+    image(root / "train" / "1.png")
+    after = FairFace(root=root, split="drawn").collect(0)
     both = {before.samples["sample_id"].iloc[0], lost(before).index[0]}
     assert both == set(after.samples["sample_id"].iloc[:2])
 
@@ -500,93 +499,27 @@ def test_lfw_sets_aside_odd_names_people_on_no_list_and_images_that_should_be_th
     assert found.samples["images_of_person"].dtype == np.int64
 
 
-# Lists like that of the Pilot Parliaments Benchmark ----------------------------------------------
-
-TYPES = [1, 2, 3, 4, 5, 6]
-
-
-def ppb(root, newline="\r"):
-    """The owner's list has the line endings of old Macintoshes and none at its end."""
-    lines = ["image_id,filename,gender,fitzpatrick skin type category,bi.fitz,country"]
-    for n in range(1, 13):
-        kind, gender = TYPES[n % 6], ("Female", "Male")[n % 2]
-        name = f"{n:04d}_{kind}_{gender[0].lower()}_SA.jpg"
-        image(root / "imgs" / name, n)
-        group = "lighter" if kind < 4 else "darker"
-        lines.append(f"{n},{name},{gender},{kind},{group},South Africa")
-    (root / "PPB-2017-metadata.csv").write_bytes(newline.join(lines).encode())
-    return root
+# The Pilot Parliaments Benchmark ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("newline", ["\r", "\n", "\r\n"])
-def test_the_list_of_the_pilot_parliaments_benchmark(tmp_path, newline):
-    data = ListedFaces(root=ppb(tmp_path, newline))
-    found = data.collect(0)
+def test_the_list_of_the_pilot_parliaments_benchmark_is_a_table_like_others(tmp_path, newline):
+    """The owner's list has the line endings of old Macintoshes and none at its end."""
+    lines = ["image_id,filename,gender,fitzpatrick skin type category,bi.fitz,country"]
+    for n in range(1, 13):
+        kind, name = 1 + n % 6, f"{n:04d}_SA.jpg"
+        image(tmp_path / "imgs" / name, n)
+        group = "lighter" if kind < 4 else "darker"
+        lines.append(f"{n},{name},{('Female', 'Male')[n % 2]},{kind},{group},South Africa")
+    table = tmp_path / "PPB-2017-metadata.csv"
+    table.write_bytes(newline.join(lines).encode())
+    found = Folder(root=tmp_path / "imgs", table=table, path_column="filename").collect(0)
     assert found.rejected == ()
-    assert found.samples.iloc[3].to_dict() == {
-        "sample_id": "0004_5_f_SA",
-        "path": str(tmp_path / "imgs" / "0004_5_f_SA.jpg"),
-        "country": "South Africa",
-        "perceived_gender": "female",
-        "skin_type_fitzpatrick": "5",
-        "skin_type_group": "darker",
-    }
-    assert data.source == "annotated"
-
-
-def test_another_list_with_other_columns_and_hostile_names(tmp_path):
-    names = ["a b.jpg", "ünï <b>.jpg", "c,d.jpg", "../out.jpg", "none.jpg", "e.jpg", "f.jpg"]
-    for n, name in enumerate(names):
-        if name != "none.jpg":
-            image(tmp_path / "faces" / name, n)
-    quoted = [f'"{name}"' for name in names]
-    kinds = ["I", "vi", "IV", "1", "2", "", "nine"]
-    rows = [f"{name}, f ,{kind}" for name, kind in zip(quoted, kinds, strict=True)]
-    table = tmp_path / "my list.csv"
-    table.write_bytes("\r\n".join(["\ufeffImage File,sex,Skin Type", *rows, "x"]).encode())
-    data = ListedFaces(
-        root=tmp_path, table=table, images="faces", file_column="Image File",
-        gender_column="sex", skin_type_column="Skin Type",
-    )  # fmt: skip
-    found = data.collect(0)
-    assert found.samples["skin_type_fitzpatrick"].tolist() == ["1", "6", "4", ""]
-    assert found.samples["skin_type_group"].tolist() == ["lighter", "darker", "darker", ""]
-    assert set(found.samples["perceived_gender"]) == {"f"}
-    assert found.samples["sample_id"].str.fullmatch("[0-9a-f]{16}|e").all()
-    assert reasons(found) == {"row not understood": 2, "file missing": 2}
-    assert data.source == "not stated"
-    assert "does not say" in data.annotation
-    known = lost(found)[["perceived_gender", "skin_type_fitzpatrick", "skin_type_group"]]
-    assert sorted(known.to_numpy().tolist()) == [
-        ["f", "", ""], ["f", "1", "lighter"], ["f", "2", "lighter"],
+    row = found.samples.iloc[3]
+    assert row["path"] == str(tmp_path / "imgs" / "0004_SA.jpg")
+    assert row[["gender", "fitzpatrick skin type category", "bi.fitz"]].tolist() == [
+        "Female", "5", "darker",
     ]  # fmt: skip
-
-
-def test_columns_of_a_list_that_bear_our_names_decide_nothing(tmp_path):
-    image(tmp_path / "imgs" / "1.jpg")
-    (tmp_path / "PPB-2017-metadata.csv").write_text(
-        "File,filename,gender,fitzpatrick skin type category,path,split,sample_id,a b,A B\n"
-        "9.jpg,1.jpg,f,1,/etc/passwd,dev,x,first,second\n"
-    )
-    samples = ListedFaces(root=tmp_path).collect(0).samples
-    assert samples.iloc[0].to_dict() == {
-        "sample_id": "1", "path": str(tmp_path / "imgs" / "1.jpg"), "a_b": "first",
-        "perceived_gender": "f", "skin_type_fitzpatrick": "1", "skin_type_group": "lighter",
-    }  # fmt: skip
-
-
-def test_a_list_that_contradicts_itself_is_refused(tmp_path):
-    edit(ppb(tmp_path) / "PPB-2017-metadata.csv", ",2,lighter", ",2,darker")
-    with pytest.raises(DataError, match=r"1 rows contradict themselves, first 0001_2_m_SA\.jpg"):
-        ListedFaces(root=tmp_path).collect(0)
-
-
-def test_a_list_in_another_encoding_loses_the_rows_it_cannot_name(tmp_path):
-    root = ppb(tmp_path)
-    content = (root / "PPB-2017-metadata.csv").read_bytes()
-    name = b"0001_2_m_SA.jpg"
-    (root / "PPB-2017-metadata.csv").write_bytes(content.replace(name, b"\xe9.jpg"))
-    assert reasons(ListedFaces(root=root).collect(0)) == {"file missing": 1, "not listed": 1}
 
 
 # Folders of classes ------------------------------------------------------------------------------
@@ -712,7 +645,7 @@ def hdf5(root):
 
 
 WRITTEN = {
-    "celeba": celeba, "fairface": fairface, "lfw": lfw, "listed": ppb, "utkface": utkface,
+    "celeba": celeba, "fairface": fairface, "lfw": lfw, "utkface": utkface,
     "image_folder": class_folder, "images": class_folder, "folder": folder,
     "tar": tar, "hdf5": hdf5, "store": write_store,
 }  # fmt: skip

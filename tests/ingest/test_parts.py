@@ -59,6 +59,11 @@ class Reader:
             )
 
 
+def source_of(decoded) -> Source:
+    samples = decoded.samples.rename(columns={"decode_notes": "notes"})
+    return Source(samples, decoded.images.shards, decoded.perceptual)
+
+
 def contents(decoded) -> list[int]:
     return decoded.images[np.arange(len(decoded.images))][:, 0, 0, 0].tolist()
 
@@ -148,7 +153,7 @@ def test_what_failed_by_bad_luck_is_read_again_when_asked(tmp_path):
 def test_images_that_are_known_are_copied_and_not_decoded(tmp_path):
     hashed = listed(9, sha256=[sha(name) for name in listed(9)["sample_id"]])
     first = decode_parts(tmp_path / "a", Listing(samples=hashed, size=SIZE), Reader())
-    source = Source(first.samples, first.images.shards, first.perceptual)
+    source = source_of(first)
     more = listed(12, sha256=[sha(name) for name in listed(12)["sample_id"]])
     more = more[more["sample_id"] != "s003"]
     again = Reader()
@@ -166,7 +171,7 @@ def test_the_same_file_cut_at_another_place_is_not_known(tmp_path):
     first = decode_parts(
         tmp_path / "a", Listing(samples=hashed.assign(crop_side=8.0), size=SIZE), Reader()
     )
-    source = Source(first.samples, first.images.shards, first.perceptual)
+    source = source_of(first)
     seen = known([source])
     assert (seen.rows(hashed.assign(crop_side=8.0)) >= 0).all()
     assert (seen.rows(hashed.assign(crop_side=9.0)) < 0).all()

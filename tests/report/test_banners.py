@@ -1,4 +1,4 @@
-from debias.report.banners import arm_notes, banners
+from debias.report.run_page import arm_notes, banners
 
 PEOPLE = "Nobody says who is shown: images are treated as independent. Give the identities."
 SIZES = "Of 70 rates by group, 27 are withheld."

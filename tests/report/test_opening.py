@@ -8,13 +8,20 @@ from reading import FORBIDDEN, Page
 from debias.flows.summary import as_markdown
 from debias.report import Pictures, opening
 from debias.report.opening import changed
-from debias.report.terminal import run_lines
+from debias.report.run_page import summary
+from debias.report.terminal import lines
 
 ONE = ("skin_tone_group",)
 
 
 def rate(metric, group, value):
-    return {"metric": metric, "attribute": "tone", "group": f"tone:{group}", "value": value}
+    return {
+        "metric": metric,
+        "attribute": "tone",
+        "group": f"tone:{group}",
+        "value": value,
+        "denominator": 400,
+    }
 
 
 def gap(metric, difference, verdict="difference_found", attribute="tone"):
@@ -61,10 +68,10 @@ def test_the_opening_says_who_is_served_worse_in_a_hundred_faces():
         [gap("accuracy", -0.34), gap("false_positive_rate", 0.456)], after=change(0.05)
     )
     headline, text, _ = said(document)
-    assert headline == "Plain training serves tone dark worse than tone light"
+    assert headline == "Plain training mistakes tone dark for “smiling” more often than tone light"
     assert text == (
-        "The classifier guesses smiling: “not smiling” or “smiling”. Plain training: of 100 images "
-        "of tone dark that are “not smiling”, 46 are called “smiling”; of light, fewer than 1. "
+        "The classifier guesses smiling: “not smiling” or “smiling”. Of 100 “not smiling” images "
+        "of tone dark, 46 are called “smiling” (n = 400); of light, fewer than 1 (n = 400). "
         "Difference found: 45.6 percentage points (40.6 to 50.6). "
         "Instead of 46: latent weights 5 (gain, difference found)."
     )
@@ -74,9 +81,9 @@ def test_the_opening_says_who_is_served_worse_in_a_hundred_faces():
 @pytest.mark.parametrize(
     ("metric", "difference", "words"),
     [
-        ("accuracy", 0.34, "images of tone light, 99 are answered rightly; of dark, 65."),
-        ("true_positive_rate", -0.24, "that are “smiling”, 75 are called so; of light, 99."),
-        ("false_positive_rate", -0.456, "images of tone light that are “not smiling”"),
+        ("accuracy", 0.34, "of tone light, 99 are answered rightly (n = 400); of dark, 65 (n ="),
+        ("true_positive_rate", -0.24, "tone dark, 75 are called so (n = 400); of light, 99 (n ="),
+        ("false_positive_rate", -0.456, "“not smiling” images of tone light"),
     ],
 )
 def test_the_group_that_is_served_worse_comes_first(metric, difference, words):
@@ -139,14 +146,14 @@ def test_a_classifier_at_chance_is_said_first_and_gets_no_finding(quick):
     assert headline in top
     assert [words for words in ("Harm", "Gain", "serves", "fell.") if words in top] == []
     assert page.count("are between guesses") == 2  # how different, what changed
-    lines = [line for line in run_lines(document) if isinstance(line, str)]
-    assert headline in lines[0]
+    shown = [line for line in lines(summary(document)) if isinstance(line, str)]
+    assert headline in shown[0]
     assert as_markdown(document).startswith(f"# demo: {headline}")
 
 
 def test_arms_that_failed_like_plain_training_are_named_once():
     text = said(at_chance("uniform", "latent"))[1]
-    assert "Neither did: latent weights." in text
+    assert "Nor did latent weights." in text
     assert text.count("learned nothing") == 1
 
 
@@ -197,8 +204,8 @@ def test_a_setting_takes_the_place_of_an_earlier_one(command, result):
 def test_the_terminal_and_the_summary_tell_the_same_and_promise_nothing():
     document = fake_document(seeds=3)
     document["comparisons"]["latent"] = fake_comparison()
-    texts = ["\n".join(line for line in run_lines(document) if isinstance(line, str)),
-             as_markdown(document)]  # fmt: skip
+    texts = ["\n".join(line for line in lines(summary(document)) if isinstance(line, str)),
+             as_markdown(document).replace("\\", "")]  # fmt: skip
     for text in texts:
         for part in (document["opening"]["headline"], *document["opening"]["sentences"]):
             assert part in text

@@ -10,10 +10,10 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 from reading import replaced
 
-from debias.report.board import arms
+from debias.report.arms import arms_of
 from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
 from debias.report.charts.rows import wrapped
-from debias.report.charts.style import ARM_STYLES, svg
+from debias.report.charts.style import ARM_STYLES, arm_style, svg
 from debias.report.run_charts import weight_share
 from debias.report.words import escape_label
 
@@ -69,8 +69,9 @@ def test_weight_share_marks_lie_at_before_and_after(document):
 
 def test_arms_keep_their_colours_when_plain_training_is_not_the_first(document):
     turned = {**document, "arms": dict(reversed(document["arms"].items()))}
-    assert [arm["colour"] for arm in arms(turned)] == [c for c, _ in ARM_STYLES[:3]]
-    assert arms(turned)[0]["arm"] == "uniform"
+    names = arms_of(turned)
+    assert [arm_style(arm, names)[0] for arm in names] == [c for c, _ in ARM_STYLES[:3]]
+    assert names[0] == "uniform"
 
 
 def test_a_group_that_only_the_training_images_have_is_drawn():

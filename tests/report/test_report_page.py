@@ -61,9 +61,8 @@ def test_rates_on_the_page_equal_those_of_the_document(document, page):
     for rows in rate_tables(Page(page)):
         group = None
         for row in rows[1:]:
-            if row[0]["title"]:
-                group, row = row[0]["title"], row[1:]
-            read.setdefault(group, []).append([cell["numbers"] for cell in row[1:]])
+            group = row[0]["title"] or group  # empty where the next arm stands below
+            read.setdefault(group, []).append([cell["numbers"] for cell in row[2:]])
     fields = ("value", "sd", "numerator", "denominator", "identities", "low", "high")
     for place, (arm, found) in enumerate(document["fairness"].items()):
         spread = {(r["group"], r["metric"]): r["sd"]

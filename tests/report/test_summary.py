@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from debias.flows.summary import code, where
+from debias.flows.summary import where
+from debias.report.markdown import code
 
 PAGE = Path("/runs/demo/report.html")
 RUN = "http://127.0.0.1:5000/#/experiments/1/runs/0a1b2c"

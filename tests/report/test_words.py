@@ -11,7 +11,8 @@ from reading import FORBIDDEN, Page
 
 import debias
 from debias.report import Pictures
-from debias.report.fairness_page import render_comparison, render_fairness
+from debias.report.comparison_page import render_comparison
+from debias.report.fairness_page import render_fairness
 from debias.report.run_page import render
 
 ROOT = Path(debias.__file__).parent
