@@ -209,10 +209,8 @@ def _provenance(audit: Audit) -> Blocks:
         reasons = table(aside["reasons"], {"reason": "{reason}", "images": "{count:count}"})
         named = note("set_aside", tone="note", file=b.Code(aside["list"]))
         title = f"{amount(aside['count'], 'image')} set aside"
-from debias.report.run_page import how_described, representation_facts
         yield b.Fold(title, (reasons, named), "not part of any number here")
-    if figures := representation_facts(document["representation"]):
-        facts = tuple((label, b.Value(value, kind)) for label, value, kind in figures)
+    if facts := tuple(representation_facts(document["representation"])):
         yield b.Fold("Figures of the model", (b.Facts(facts),))
     if run["seconds"]:
         spent = tuple((words(one), b.Value(t, "seconds")) for one, t in run["seconds"].items())
