@@ -13,18 +13,9 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from debias.auditing import audit_report as sections
+from debias.auditing import coverage as spread
 from debias.auditing import words as wording
 from debias.auditing.audit_report import AuditReport
-from debias.auditing.coverage import (
-    Clusters,
-    Coverage,
-    Direction,
-    LatentMap,
-    clustered,
-    coverage,
-    latent_map,
-    uneven_directions,
-)
 from debias.auditing.groups import audit_groups, declared_groupings
 from debias.auditing.rules import AuditRules
 from debias.auditing.shares_file import checked_shares, read_shares
@@ -250,10 +241,10 @@ class _Space:
     rarity: Rarity
     weights: SamplingWeights
     regions: ThinRegions
-    coverage: Coverage
-    directions: list[Direction]
-    clusters: Clusters
-    layout: LatentMap
+    coverage: spread.Coverage
+    directions: list[spread.Direction]
+    clusters: spread.Clusters
+    layout: spread.LatentMap
 
     def document(self, question: Question) -> dict[str, Any]:
         ids, score = question.data.ids, self.rarity.score
@@ -299,11 +290,11 @@ def _looked_at(question: Question, advance: Advance) -> _Space:
     advance("density")
     thin = thin_regions(views, most=rules.thin_share, level=rules.level, seed=stream("thin"))
     advance("thin regions")
-    covered = coverage(points, cells=rules.cells, seed=stream("bell"))
-    directions = uneven_directions(points)
-    clusters = clustered(points, rules.clusters, stream("clusters"))
+    covered = spread.coverage(points, cells=rules.cells, seed=stream("bell"))
+    directions = spread.uneven_directions(points)
+    clusters = spread.clustered(points, rules.clusters, stream("clusters"))
     advance("coverage")
-    layout = latent_map(points, rules.map_method, rules.map_points, stream("map"))
+    layout = spread.latent_map(points, rules.map_method, rules.map_points, stream("map"))
     advance("map")
     return _Space(
         rarity=found, weights=weights, regions=thin, coverage=covered, directions=directions,

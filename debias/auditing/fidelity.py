@@ -3,7 +3,7 @@
 ``v`` images held out, ``t`` images of the training, ``k`` latent dimensions, ``H, W`` image.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,31 +39,14 @@ class Encoded:
     latents: Float[np.ndarray, "n k"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fidelity:
-    """See :data:`DEFINITION`; None is undefined."""
-
-    images: int  # held out
-    explained: float | None  # at most 1; 0 is no better than the mean image
-    explained_detail: float | None
-    neighbours_kept: float  # in [0, 1]
-    neighbours_by_chance: float
-
-    @property
-    def verdict(self) -> str:
-        """``tells_apart``, ``blurred`` or, of too few images, ``too_few``."""
-        if self.images < FEWEST or self.explained_detail is None:
-            return "too_few"
-        return "tells_apart" if self.explained_detail >= LEAST_DETAIL else "blurred"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": self.verdict, "definition": DEFINITION}
-
-
-def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Fidelity:
+def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> dict[str, Any]:
     """What is kept of (v) images that the model was not trained on, and draws as ``drawn``.
 
     Beside it what the mean of (t) images that it was trained on, and chance, would keep.
+
+    Returns:
+        The figures of :data:`DEFINITION`, None where undefined, with the number of ``images`` and
+        a ``verdict``: ``tells_apart``, ``blurred`` or, of too few images, ``too_few``.
     """
     mean = (training.images.mean(axis=0, dtype=np.float64) / 255).astype(np.float32)
     away = (held_out.images / np.float32(255) - mean).astype(np.float32)
@@ -72,13 +55,18 @@ def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Fidelity:
     alike = _nearest(_small(held_out.images), _small(training.images), count)
     near = _nearest(held_out.latents, training.latents, count)
     kept = [len(np.intersect1d(one, other)) / count for one, other in zip(alike, near, strict=True)]
-    return Fidelity(
-        images=len(held_out.images),
-        explained=_explained(left, away),
-        explained_detail=_explained(_detail(left), _detail(away)),
-        neighbours_kept=float(np.mean(kept)),
-        neighbours_by_chance=count / len(training.images),
-    )
+    detail = _explained(_detail(left), _detail(away))
+    verdict = "blurred" if detail is None or detail < LEAST_DETAIL else "tells_apart"
+    few = detail is None or len(held_out.images) < FEWEST
+    return {
+        "images": len(held_out.images),
+        "explained": _explained(left, away),
+        "explained_detail": detail,
+        "neighbours_kept": float(np.mean(kept)),
+        "neighbours_by_chance": count / len(training.images),
+        "verdict": "too_few" if few else verdict,
+        "definition": DEFINITION,
+    }
 
 
 def _explained(left: Pixels, away: Pixels) -> float | None:

@@ -9,7 +9,7 @@ would make up for it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
@@ -45,7 +45,8 @@ Others = Float[np.ndarray, "m f"]
 Amount = int | float | Float64[np.ndarray, "*parts"]
 
 
-class Missing(NamedTuple):
+@dataclass(frozen=True)
+class Missing:
     """Images to add, with a 95 % interval that comes from the share in the reference alone.
 
     The data are what they are: their own share is no estimate. NaN where no number would do.
@@ -374,7 +375,7 @@ def _whole(value: float) -> int | None:
 
 
 def _interval(found: Missing) -> str:
-    low, high = ("no number" if np.isnan(one) else f"{one:,.0f}" for one in found[1:])
+    low, high = ("no number" if np.isnan(one) else f"{one:,.0f}" for one in (found.low, found.high))
     return f"95 % interval {low} to {high}"
 
 

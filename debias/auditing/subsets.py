@@ -11,7 +11,6 @@ from debias.errors import ConfigError, WeightError
 PER_CELL = 4  # images that a cell holds in the subset, on average
 MOST_CELLS = 1_000
 LOOKED_AT = 50_000  # images among which the centres of cells are looked for
-AT_ONCE = 4_096  # images whose cell is looked up in one step
 
 Points = Float[np.ndarray, "n k"]
 Rows = Int64[np.ndarray, " m"]
@@ -42,8 +41,10 @@ def even_subset(points: Points, size: int, generator: np.random.Generator) -> Ro
             f"a subset of {size:,} images was asked for; from these data choose 2 to "
             f"{len(points):,}"
         )
+    from sklearn.metrics import pairwise_distances_argmin
+
     centres = far_apart(points, min(MOST_CELLS, max(2, size // PER_CELL)), generator)
-    cell = nearest(points, centres)
+    cell = pairwise_distances_argmin(points, centres)
     counts = np.bincount(cell, minlength=len(centres)).astype(np.int64)
     given = even_shares(counts, size, generator)
     order = generator.permutation(len(cell))
@@ -75,18 +76,6 @@ def farthest_first(points: Points, count: int, first: int) -> Counts:
             break
         chosen.append(farthest)
     return np.array(chosen, dtype=np.int64)
-
-
-def nearest(points: Points, centres: Float32[np.ndarray, "c k"]) -> Int64[np.ndarray, " n"]:
-    """Number of the nearest centre of every point."""
-    origin = centres.mean(axis=0)  # differences of squares are exact only near 0
-    moved = (centres - origin).T
-    half = np.square(moved).sum(axis=0) / 2
-    cell = np.empty(len(points), dtype=np.int64)
-    for start in range(0, len(points), AT_ONCE):
-        here = slice(start, start + AT_ONCE)
-        cell[here] = (half - (points[here].astype(np.float32) - origin) @ moved).argmin(axis=1)
-    return cell
 
 
 def even_shares(counts: Counts, size: int, generator: np.random.Generator) -> Counts:

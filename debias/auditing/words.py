@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from debias.auditing.rules import AuditRules
-from debias.report.audit_findings import VIEWS
+from debias.report.audit_findings import VIEWS, every_row
 from debias.statistics.groupings import UNKNOWN
 
 if TYPE_CHECKING:
@@ -147,8 +147,9 @@ def verdicts(document: Section) -> list[Section]:
         _as_said("coverage" if coverage["action"] else "nothing", coverage),
     ]
     lead = [_as_said("fidelity", fidelity)] if fidelity and fidelity["verdict"] == "blurred" else []
-    if who := _who(groups):
-        lead.append(_verdict("who", who))
+    told = [_ends(one["attribute"], one["rows"]) for one in groups["attributes"]] if groups else []
+    if any(told):
+        lead.append(_verdict("who", " ".join(filter(None, told))))
     if not reference and not drift and not _any_declared(groups):
         lead.append(_verdict("undeclared", say("verdicts.undeclared"), say("verdicts.declare")))
     elif all(one["kind"] == "nothing" for one in found):
@@ -164,13 +165,8 @@ def _as_said(kind: str, section: Section) -> Section:
     return _verdict(kind, section["sentence"], section["action"])
 
 
-def _who(groups: Section | None) -> str:
-    """The smallest and the largest group of each attribute."""
-    told = [_ends(one["attribute"], one["rows"]) for one in groups["attributes"]] if groups else []
-    return " ".join(filter(None, told))
-
-
 def _ends(name: str, rows: list[Section]) -> str:
+    """The smallest and the largest group of an attribute."""
     rows = [row for row in rows if row["share"] is not None and row["state"] != UNKNOWN]
     rows.sort(key=lambda row: row["share"])
     if len(rows) < 2:
@@ -185,10 +181,7 @@ def _ends(name: str, rows: list[Section]) -> str:
 
 def _any_declared(groups: Section | None) -> bool:
     """Whether anybody said how large some group should be."""
-    if groups is None:
-        return False
-    rows = [row for one in groups["attributes"] for row in one["rows"]] + groups["crossings"]
-    return any(row["declared"] is not None for row in rows)
+    return any(row["declared"] is not None for row in every_row({"groups": groups}))
 
 
 def _against(kind: str, section: Section) -> Section:

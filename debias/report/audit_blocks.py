@@ -24,7 +24,7 @@ STEP_WIDTH = 6.5  # rem that one step of a strip takes at most
 
 def note(name: str, row: Document | None = None, tone: str = "", **more: object) -> b.Sentence:
     """A sentence of ``audit.toml``."""
-    return b.Sentence(said(WORDS["notes"][name], row, **more), tone)
+    return b.Sentence(said(WORDS["notes"][name], {**(row or {}), **more}), tone)
 
 
 @dataclass(frozen=True)

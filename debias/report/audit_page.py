@@ -86,7 +86,8 @@ def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes
         ("model", "What the model draws", "What the model draws", sections.model),
         ("anomalies", "Oddest", "Which images does the model explain worst?", sections.anomalies),
         ("limits", "Limits", "What this audit cannot see", _limits),
-        ("read", "How to read it", "How to read it", _how_to_read),
+        ("read", "How to read it", "How to read it",
+         lambda _: iter((b.Facts(tuple(WORDS["glossary"].items())),))),
         ("provenance", "Provenance", "Provenance", _provenance),
     )  # fmt: skip
     made, side = day(document["created"]), data["image_size"]
@@ -194,10 +195,6 @@ def _how_seen(audit: Audit) -> Blocks:
 
 def _limits(audit: Audit) -> Blocks:
     yield b.Points(tuple(audit.document["limits"]) or (WORDS["notes"]["no_limits"],))
-
-
-def _how_to_read(_: Audit) -> Blocks:
-    yield b.Facts(tuple(WORDS["glossary"].items()))
 
 
 def _provenance(audit: Audit) -> Blocks:
