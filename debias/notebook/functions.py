@@ -18,16 +18,16 @@ from debias.errors import ConfigError, DataError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
 from debias.own import plain
-from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
+from debias.pipeline import examine, mitigate, open_job, open_run
 from debias.pipeline import export as exporting
 from debias.pipeline import source as sources
 from debias.pipeline.export import Export
+from debias.pipeline.faces import require_trainable
 from debias.pipeline.ingest import make_store
+from debias.pipeline.job import Job
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
-from debias.pipeline.representation import encode_store
-from debias.pipeline.representativeness import require_trainable
+from debias.pipeline.representation import REPRESENTATION, encode_store
 from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
-from debias.pipeline.step import Job
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
 from debias.tracking.progress import Lines, Progress
@@ -183,7 +183,7 @@ def encode(
     if not there:
         require_trainable(job, place)
     _require_size(faces, place)
-    trained = build_representation(job, place.artifact)
+    trained = REPRESENTATION.make(job, faces=place.artifact)
     return encode_store(job, trained, faces, np.arange(len(faces.samples)))
 
 

@@ -9,8 +9,8 @@ from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import active_dimensions
 from debias.models import Decodes
 from debias.models import galleries as generation
+from debias.pipeline.job import Job
 from debias.pipeline.representation import encode_store
-from debias.pipeline.step import Job
 from debias.storage.artifacts import Artifact, load_latents
 from debias.types import FaceStore
 

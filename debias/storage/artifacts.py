@@ -23,6 +23,7 @@ from debias.errors import StorageError
 from debias.storage.sealed import is_sealed, sealing, verify, write_json
 from debias.types import FaceStore, Latents, ShardedImages
 
+Files = Mapping[str, np.ndarray | pd.DataFrame | nn.Module | Mapping[str, Any]]  # by file name
 SCHEMA = 1  # raised whenever a saved value changes its meaning or its layout
 
 
@@ -158,3 +159,17 @@ def load_network(artifact: Artifact, network: nn.Module) -> nn.Module:
     """Fill a freshly built network; every name and shape must agree."""
     network.load_state_dict(load_file(artifact.path / "network.safetensors"), strict=True)
     return network.eval()
+
+
+def save(folder: Path, files: Files) -> None:
+    """Each value under its name, in the format of its kind."""
+    for name, value in files.items():
+        match value:
+            case np.ndarray():
+                save_arrays(folder, **{name.removesuffix(".npy"): value})
+            case pd.DataFrame():
+                value.to_parquet(folder / name, index=False)
+            case nn.Module():
+                save_network(folder, value)
+            case _:
+                write_json(folder / name, value)
