@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from debias.report import comparison_page, fairness_page, run_page
-from debias.report.fairness_charts import comparison_figures, fairness_figures, figures
+from debias.report.charts.style import drawn
+from debias.report.fairness_charts import comparison_drawings, fairness_drawings, figures
 from debias.report.html import put, render
 from debias.report.opening import opening
 from debias.report.pictures import Pictures
@@ -11,8 +12,6 @@ from debias.report.readings import Document
 
 __all__ = [
     "Pictures",
-    "comparison_figures",
-    "fairness_figures",
     "figures",
     "opening",
     "write_comparison",
@@ -36,20 +35,20 @@ def write_report(path: Path, document: Document, pictures: Pictures) -> dict[str
     Raises:
         OSError: The folder cannot be written.
     """
-    drawn = figures(document, pictures)
-    put(path, render(run_page.page(document, pictures, drawn)))
-    return drawn
+    charts = figures(document, pictures)
+    put(path, render(run_page.page(document, pictures, charts)))
+    return charts
 
 
 def write_fairness(path: Path, document: Document) -> dict[str, bytes]:
     """Write the page about one classifier, as :func:`write_report`."""
-    drawn = fairness_figures(document)
-    put(path, render(fairness_page.page(document, drawn)))
-    return drawn
+    charts = drawn(fairness_drawings(document))
+    put(path, render(fairness_page.page(document, charts)))
+    return charts
 
 
 def write_comparison(path: Path, document: Document) -> dict[str, bytes]:
     """Write the page about two classifiers, harms first, as :func:`write_report`."""
-    drawn = comparison_figures(document)
-    put(path, render(comparison_page.page(document, drawn)))
-    return drawn
+    charts = drawn(comparison_drawings(document))
+    put(path, render(comparison_page.page(document, charts)))
+    return charts

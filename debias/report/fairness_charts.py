@@ -40,11 +40,6 @@ GAP_LOOKS = {
 UNJUDGED_NAMES = {"too_small": "too small to judge", "unknown": "no group label"}
 
 
-def fairness_figures(document: Document) -> dict[str, bytes]:
-    """What :func:`fairness_drawings` names, as SVG; the same input gives the same bytes."""
-    return drawn(fairness_drawings(document))
-
-
 def fairness_drawings(document: Document) -> dict[str, Drawing]:
     """Charts of one classifier that have something to show.
 
@@ -63,11 +58,6 @@ def fairness_drawings(document: Document) -> dict[str, Drawing]:
             "scores": scores(document),
         }
     )
-
-
-def comparison_figures(document: Document) -> dict[str, bytes]:
-    """What :func:`comparison_drawings` names, as SVG."""
-    return drawn(comparison_drawings(document))
 
 
 def comparison_drawings(document: Document) -> dict[str, Drawing]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 from debias import report
-from debias.report import comparison_page, fairness_page, html, run_page
+from debias.report import comparison_page, fairness_charts, fairness_page, html, run_page
+from debias.report.charts import style
 
 VOID = {"meta", "img", "br", "link", "input"}
 FORBIDDEN = re.compile(
@@ -71,11 +72,15 @@ def render(document, pictures):
 
 
 def render_fairness(document):
-    return html.render(fairness_page.page(document, report.fairness_figures(document)))
+    return html.render(
+        fairness_page.page(document, style.drawn(fairness_charts.fairness_drawings(document)))
+    )
 
 
 def render_comparison(document):
-    return html.render(comparison_page.page(document, report.comparison_figures(document)))
+    return html.render(
+        comparison_page.page(document, style.drawn(fairness_charts.comparison_drawings(document)))
+    )
 
 
 def without_pictures(source):
