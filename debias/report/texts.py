@@ -12,7 +12,7 @@ TEXTS = tomllib.loads(files("debias.report").joinpath("pages.toml").read_text(en
 
 def text(name: str, row: Mapping[str, Any] | None = None, **more: object) -> b.Text:
     """A note with what a document says in it."""
-    return b.said(TEXTS["notes"][name], row, **more)
+    return b.said(TEXTS["notes"][name], {**(row or {}), **more})
 
 
 def note(
