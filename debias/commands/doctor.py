@@ -14,7 +14,7 @@ from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import console, say
 from debias.errors import ArtifactCorruptError
 from debias.storage import leftovers as janitor
-from debias.storage.sealed import MANIFEST, is_sealed, verify
+from debias.storage.sealed import MANIFEST, is_sealed, lineages, verify
 from debias.tracking.servers import is_alive
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -147,12 +147,13 @@ def _deleted(dead: Sequence[Path]) -> Finding:
 
 
 def _unfinished(folder: Path) -> Iterator[Finding]:
-    swaps = janitor.interrupted_swaps(folder)
-    swaps += [Path(here) for here, _, names in janitor.walk(folder) if janitor.JOURNAL in names]
-    if swaps:
+    stages = sorted({path.parent for path in janitor.artifacts_below(folder)})
+    stores = [same for stage in stages for same in lineages(stage).values() if len(same) > 1]
+    old = [path for same in stores for path in same[:-1]]
+    if old:
         yield Finding(
             "purge", "problem",
-            f"a purge was interrupted: {len(swaps)} ({_some(swaps)}) may still name somebody",
+            f"a purge was interrupted: {len(old)} ({_some(old)}) may still name somebody",
             "run the same debias purge again",
         )  # fmt: skip
     parts = janitor.parts_below(folder)

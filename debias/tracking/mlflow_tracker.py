@@ -505,15 +505,15 @@ def _runs(
         )
 
 
-def published_files(uri: str, run: str) -> dict[str, str]:
-    """Where MLflow keeps the files of everything that one run folder published.
+def published_files(uri: str, run: str) -> list[tuple[str, str]]:
+    """Where MLflow keeps the files of everything that one run folder published, models included.
 
     Args:
         uri: Of a store that exists; it is looked at, and nothing is made in it.
         run: Lasting identity of the run folder, as in its ``run.json``.
 
     Returns:
-        MLflow run id to the address of its files; deleted runs, too, as long as they are kept.
+        MLflow run ids with addresses of files; deleted runs, too, as long as they are kept.
 
     Raises:
         TrackingError: The store cannot be read.
@@ -523,7 +523,13 @@ def published_files(uri: str, run: str) -> dict[str, str]:
         client = MlflowClient(_checked(uri))
         every = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
         runs = _runs(client, every, pages.having({"debias.run": run}), ViewType.ALL)
-        return {one.info.run_id: one.info.artifact_uri for one in runs}
+        ids = {one.info.run_id for one in runs}
+        models = client.search_logged_models(every) if ids else []
+        return [(one.info.run_id, one.info.artifact_uri) for one in runs] + [
+            (str(one.source_run_id), one.artifact_location)
+            for one in models
+            if one.source_run_id in ids
+        ]
 
 
 def publish_again(uri: str, run_ids: Iterable[str]) -> None:
