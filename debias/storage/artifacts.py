@@ -36,11 +36,8 @@ SCHEMA = 1  # raised whenever a saved value changes its meaning or its layout
 
 def content_key(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """Name of what a stage makes from these settings and inputs; never path, time or host."""
-    text = json.dumps(
-        {"schema": SCHEMA, "stage": stage, "settings": settings, "inputs": inputs},
-        sort_keys=True,
-        default=str,
-    )
+    about = {"schema": SCHEMA, "stage": stage, "settings": settings, "inputs": inputs}
+    text = json.dumps(about, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -161,9 +158,7 @@ def load_latents(artifact: Artifact) -> Latents:
 
 def save_network(folder: Path, network: nn.Module) -> None:
     """Parameters and buffers; safetensors holds no code."""
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
+    state = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
     save_file(state, folder / "network.safetensors")
 
 
