@@ -193,7 +193,7 @@ def test_all_that_was_made_from_the_old_store_goes(root):
     other = save_store(RunFolder(root), table("other", 8).assign(subject_id="Eve_Sun", path=""))
     with RunFolder(root).create("weights", "0" * 20, {"inputs": {"faces": other.key}}) as path:
         (path / "origin.json").write_text("{}")
-    purge("Ann_Lee", [root])
+    purge("img_0009", [root], sample=True)
     stages = ("representation", "classifier", "discriminator")
     assert not [path for stage in stages for path in (root / stage).glob("*")]
     assert only(root, "weights").key == "0" * 20
@@ -327,7 +327,7 @@ def test_somebody_who_was_only_ever_rejected_can_be_purged(root):
     write_json(store / "manifest.json", manifest)
     result = purge("Eve_Sun", [root])
     assert (result.images, result.complete) == (0, True)
-    assert "bad_0009" not in (store / "quarantine.jsonl").read_text()
+    assert "bad_0009" not in (only(root, "faces").path / "quarantine.jsonl").read_text()
 
 
 def test_a_refused_build_leaves_a_list_that_is_purged_too(root, tmp_path):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 
 from debias.errors import ArtifactCorruptError, DataError
+from debias.ingesting.build import PAIRS
 from debias.pipeline.purging.traces import OWN, SUBJECT, Traces, as_text, combined, paths_of
 from debias.storage.files import TEMPORARY
 from debias.storage.leftovers import STAGES, artifacts_below, walk
@@ -50,9 +51,8 @@ class Store:
 
     def tells_of(self, asked: str) -> bool:
         """Whether a name stands here as it was asked for."""
-        return Traces(asked, asked, frozenset({asked})).rows(self.samples).any() or any(
-            asked in (_said(item, "sample_id"), _said(item, SUBJECT)) for item in self.set_aside
-        )
+        named = Traces(asked, asked, frozenset({asked}))
+        return self.names(named)
 
     @cached_property
     def set_aside(self) -> list[dict[str, Any]]:
@@ -101,8 +101,15 @@ class Store:
 
     def names(self, traces: Traces) -> bool:
         """Whether the person is shown here, or was set aside."""
-        shown = traces.rows(self.samples).any()
+        shown = traces.rows(self.samples).any() or self.paired(traces).any()
         return bool(shown) or any(is_of(item, traces) for item in self.set_aside)
+
+    def paired(self, traces: Traces) -> Bool[np.ndarray, " m"]:
+        """Pairs of duplicates of which one is the person's."""
+        if not (self.path / PAIRS).exists():
+            return np.zeros(0, dtype=bool)
+        pairs = pd.read_parquet(self.path / PAIRS, columns=["first_id", "second_id"])
+        return pairs.isin(traces.ids).any(axis=1).to_numpy()
 
     def paths(self, traces: Traces) -> tuple["pd.Series[str]", "pd.Series[str]"]:
         """Of the person's files, and of all others."""

@@ -25,7 +25,7 @@ from debias.storage.artifacts import content_key
 from debias.storage.files import link
 from debias.storage.sealed import is_sealed, read_manifest, sealing, verify, write_json
 
-CLUSTER, IDS = "duplicate_cluster", ["first_id", "second_id"]
+CLUSTER = "duplicate_cluster"
 Record = dict[str, Any]
 
 
@@ -57,7 +57,7 @@ class Rebuilding:
 
     @property
     def removed(self) -> int:
-        return int(self.gone.sum()) or len(self.records[0])
+        return self.images or len(self.records[0])
 
     @property
     def images(self) -> int:
@@ -114,9 +114,8 @@ class Rebuilding:
         elif name == SAMPLES:
             self._samples().to_parquet(folder / name, index=False)
         elif name == PAIRS:
-            pairs = pd.read_parquet(file)
-            theirs = pairs[IDS].isin(self.traces.ids).any(axis=1)
-            pairs[~theirs].to_parquet(folder / name, index=False)
+            pairs = pd.read_parquet(file)[~self.store.paired(self.traces)]
+            pairs.to_parquet(folder / name, index=False)
         elif name == QUARANTINE:
             lines = "".join(f"{json.dumps(record)}\n" for record in self.records[1])
             (folder / name).write_text(lines, encoding="utf-8")
@@ -183,8 +182,10 @@ class Rebuilding:
 
     def _groups(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Groups without what was removed from them; those that nobody is left of go."""
+        theirs = pd.read_parquet(self.store.path / SAMPLES)[self.gone].astype(str)
         gone: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
-            (row, ("listed",)) for row in self._annotated.to_dict("records")
+            (dict(zip(map(str, theirs), row, strict=True)), ("listed",))
+            for row in theirs.itertuples(index=False, name=None)
         ]
         for record in self.records[0]:
             kind = _kind(record)
@@ -196,10 +197,6 @@ class Rebuilding:
             if counts["listed"] > 0:
                 left.append({**row, **counts, "p": None, "p_adjusted": None})
         return [_with_rates(row, left) for row in left]
-
-    @property
-    def _annotated(self) -> pd.DataFrame:
-        return pd.read_parquet(self.store.path / SAMPLES)[self.gone].astype(str)
 
 
 KINDS = ("listed", "rejected", "duplicates", "leaks")
@@ -226,4 +223,4 @@ def _with_rates(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> di
     same = [one for one in rows if one["attribute"] == row["attribute"]]
     listed, failed = (sum(one[kind] for one in same) for kind in ("listed", "rejected"))
     share = row["rejected"] / row["listed"]
-    return {**row, "share": share, "times_overall": share * listed / failed if failed else None}
+    return {**row, "share": share, "times_overall": share / (failed / listed) if failed else None}

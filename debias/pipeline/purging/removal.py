@@ -220,28 +220,26 @@ def _rebuildings(place: Place, traces: Traces) -> list[Rebuilding]:
     return found
 
 
-def _resting_on(place: Place, gone: Sequence[Rebuilding], traces: Traces) -> Iterator[Path]:
-    """What was made from old stores, by way of others or not; without a store, what names anybody.
+def _resting_on(place: Place, gone: Sequence[Rebuilding], traces: Traces) -> list[Path]:
+    """What was made from old stores, what nothing else was made from first.
 
-    Manifests of earlier versions do not say from what.
+    So that a purge that was killed finds the rest of it. Where there is no store: what names the
+    person.
     """
     stores = {store.path for store in place.stores}
-    others = [path for path in place.artifacts if path not in stores]
+    left = [path for path in place.artifacts if path not in stores]
     if not place.stores:
-        named = (path for path in others if _names(path, traces))
-        yield from named
-        return
-    keys, left = {one.store.path.name for one in gone}, others
-    while left:
-        mine = [path for path in left if keys.intersection(_inputs(path, keys))]
-        if not mine:
-            return
-        yield from mine
-        keys |= {path.name for path in mine}
+        return [path for path in left if _names(path, traces)]
+    keys, found = {one.store.path.name for one in gone}, list[Path]()
+    while mine := [path for path in left if keys & _inputs(path, keys)]:
+        found = [*mine, *found]
+        keys = keys | {path.name for path in mine}
         left = [path for path in left if path not in mine]
+    return found
 
 
 def _inputs(path: Path, unknown: set[str]) -> set[str]:
+    """Keys of what an artifact was made from; manifests of earlier versions do not say it."""
     inputs = read_manifest(path).get("inputs")
     return unknown if inputs is None else set(inputs.values())
 
