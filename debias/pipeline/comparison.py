@@ -26,7 +26,6 @@ from debias.pipeline.fairness import (
     small_training_groups,
     without,
 )
-from debias.pipeline.findings import sentence, situations
 from debias.pipeline.job import Run
 from debias.pipeline.parts import Stages
 from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
@@ -150,7 +149,7 @@ def _document(
         "representation": about_representation(run, stages.representation),
         "weights": weights,
         "refused": dict(stages.refused),
-        "situations": [sentence(entry) for entry in situations(faces, weights, below)],
+        "situations": findings.situations(faces, weights, below),
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in reports.items()
