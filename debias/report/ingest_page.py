@@ -28,9 +28,9 @@ from debias.report.blocks import said, table
 from debias.report.charts import rows as chart
 from debias.report.charts.flow import flow
 from debias.report.charts.rows import Axis, Look, Mark, Rows, Rule, rows_chart
-from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, PANELS_DRAWN, Drawing, drawn
+from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, Drawing, drawn
 from debias.report.html import put, render
-from debias.report.panels import Panel, panels
+from debias.report.panels import panels
 from debias.report.pictures import shrink, webp
 from debias.report.readings import source_name
 from debias.report.words import (
@@ -99,12 +99,13 @@ def summary(document: Document) -> Blocks:
     if found:
         yield table(found, FLAGGED, lambda _: "withheld", title="groups rejected more often")
     elif counts["rejected"]:
-        tested = amount(
-            sum(is_number(row["p"]) for row in document["groups"]), "group was", "groups were"
+        tested = sum(is_number(row["p"]) for row in document["groups"])
+        groups = amount(tested, "group was", "groups were")
+        yield b.Sentence(
+            f"{groups} tested for being rejected more often; none is flagged."
+            if tested
+            else "No group could be tested for being rejected more often."
         )
-        none = f"{tested} tested for being rejected more often; none is flagged."
-        nobody = "No group could be tested for being rejected more often."
-        yield b.Sentence(nobody if tested.startswith("0 ") else none)
     text = (
         "Duplicates: {exact_duplicates:count} exact, {near_pairs:count} near pairs, "
         "{mirrored_pairs:count} mirrored pairs; labels disagree in {conflicts:count}."
@@ -272,10 +273,6 @@ def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     yield _facts(rows, counts)
 
 
-def _panels(document: Document, most: int | None, drawn_most: int | None) -> list[Panel]:
-    return panels(document["groups"], _flagged_first, most, drawn_most)
-
-
 def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     if not document["groups"]:
         yield b.Sentence("No group is annotated, so nothing is known about whom rejection hit.")
@@ -284,7 +281,7 @@ def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         yield from _tested(document, charts)
     else:
         yield b.Sentence("Nothing was rejected, so no group lost more to it than another.")
-    for panel in _panels(document, None, None):
+    for panel in panels(document["groups"], _flagged_first, None, None):
         flags = sum(bool(row["flagged"]) for row in panel.rows)
         note = f", {count(flags)} flagged" if flags else ""
         rows = table(panel.rows, GROUPS, left=(0, 8), look="facts groups", tone=_tone)
@@ -551,7 +548,7 @@ def rejected_by_group(document: Document) -> Drawing | None:
         rules=[Rule(overall, "all images", style="--"), limit],
         limits=(0, None),
     )
-    found = _panels(document, GROUPS_DRAWN, PANELS_DRAWN)
+    found = panels(document["groups"], _flagged_first)
     blocks = [Rows(title=panel.title, rows=[*map(_rejected, panel.rows)]) for panel in found]
     return rows_chart(blocks, [axis], row=0.27)
 

@@ -43,10 +43,7 @@ HEADROOM = 1.2  # of what is needed must be free: tables and temporary files com
 def replace_file(path: Path, save: Callable[[Path], object], *, mode: int = 0o644) -> None:
     """Give a file its name only when all of it is on disk; a reader sees the old one or the new.
 
-    Args:
-        path: File to write; its folder must exist.
-        save: Writes the content to the path that it is given, which has the same ending.
-        mode: Permissions of the file.
+    ``save`` writes the content to the path that it is given, which has the same ending.
 
     Raises:
         OSError: The folder cannot be written; what was there stays.
@@ -93,12 +90,8 @@ def storage_error(error: OSError, folder: Path) -> StorageError:
 def require_space(folder: Path, needed: int) -> None:
     """Fail before the work rather than after it.
 
-    Args:
-        folder: Existing folder that will be written.
-        needed: Bytes.
-
     Raises:
-        StorageFullError: Less than that, and a fifth more, is free.
+        StorageFullError: Fewer bytes than are needed, and a fifth more, are free below the folder.
     """
     free = free_bytes(folder)
     if free < HEADROOM * needed:

@@ -84,21 +84,18 @@ class Connection:
         try:
             return None if self.lost else action(*arguments, **named)
         except FAULTS as error:
-            self._report(error)
+            if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+                log.warning("MLflow refused a value, which is left out: %.300s", error)
+                return None
+            with self._reporting:
+                first, self.lost = not self.lost, True
+            if first:
+                log.warning(
+                    "MLflow cannot be reached (%.200s). The results are complete in the run "
+                    "folder; run the same command again when the server is back to publish them.",
+                    without_password(str(error)),
+                )
             return None
-
-    def _report(self, error: Exception) -> None:
-        if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
-            log.warning("MLflow refused a value, which is left out: %.300s", error)
-            return
-        with self._reporting:
-            first, self.lost = not self.lost, True
-        if first:
-            log.warning(
-                "MLflow cannot be reached (%.200s). The results are complete in the run folder; "
-                "run the same command again when the server is back to publish them.",
-                without_password(str(error)),
-            )
 
 
 class MlflowTracker(Tracker):
