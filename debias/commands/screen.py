@@ -13,7 +13,7 @@ from debias.errors import PipelineError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from debias.tracking.progress import Advance
+    from debias.tracking.tracker import Advance
 
 # Names of files and groups are printed as they are: ":b:" is no picture.
 console = Console(emoji=False)

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from debias.errors import ConfigError, PipelineError
 from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
-from debias.flows.recipes import audit_recipe, run_recipe
+from debias.flows.tasks import audit_recipe, run_recipe
 from debias.tracking.servers import without_password
 
 ENVIRONMENT = {

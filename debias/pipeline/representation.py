@@ -24,8 +24,7 @@ from debias.storage.artifacts import (
     load_latents,
     load_network,
 )
-from debias.tracking.progress import Advance, silent
-from debias.tracking.tracker import Tracker
+from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, OnEpoch, fit
 from debias.types import FaceStore, Latents
