@@ -251,10 +251,7 @@ def _facts(rows: Mapping[str, str], counts: Document) -> b.Facts:
 def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     counts = document["counts"]
     if "flow" in charts:
-        alt = (
-            "Bands from the images listed to those kept, not selected, exact duplicates and "
-            "rejected, and on to splits and reasons; the numbers are in the table below"
-        )
+        alt = "Bands from the images listed to what became of them; the numbers stand below"
         yield b.Chart(charts["flow"], alt)
         text = "Bands are as thick as their numbers; the thinnest are drawn as a hair."
         yield b.Sentence(text, "note")
@@ -267,8 +264,7 @@ def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         "in the store": f"{{kept:count}}, {people}",
         "rejected": "{rejected:count}: could not be read, or not as a picture",
         "exact duplicates": "{exact_duplicates:count}: the same content as an image that stays",
-        "not selected": "{not_selected:count}: filtered out, over a cap, or taken out to keep the "
-        "splits apart",
+        "not selected": "{not_selected:count}: filtered out, over a cap, or kept off other splits",
     }
     yield _facts(rows, counts)
 
@@ -288,9 +284,8 @@ def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         is_open = bool(flags or len(panel.rows) <= FEW_GROUPS)
         yield b.Fold(panel.title, (rows,), f"{amount(len(panel.rows), 'group')}{note}", is_open)
     text = (
-        "“withheld” stands where so few images were counted that the number could tell about "
-        "single people. Exact duplicates are not counted as rejected. “no group label”: nobody "
-        "assigned these images to a group."
+        "“withheld”: so few images that the number could tell about single people. Exact "
+        "duplicates are not rejected. “no group label”: nobody assigned these images to a group."
     )
     yield b.Sentence(text, "note")
 
@@ -344,10 +339,7 @@ def _tested(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     stops = f"A flagged group, or more than {most}% of all images rejected, stops an ingest"
     yield b.Sentence(f"{text} {stops} unless these limits are raised.")
     if "rejected_by_group" in charts:
-        alt = (
-            "Share of each group that was rejected, flagged groups first, beside the share of all "
-            "images; the same numbers are in the tables below"
-        )
+        alt = "Share of each group that was rejected beside that of all images; see the tables"
         yield b.Chart(charts["rejected_by_group"], alt)
         text = (
             f"Flagged groups first, then the largest share; at most {GROUPS_DRAWN} groups of an "
@@ -367,8 +359,8 @@ def _rejects(document: Document) -> Blocks:
         yield b.Sentence("Nothing was rejected.")
         return
     text = (
-        "{images} for {reasons}; at most twelve of each are shown. `quarantine.jsonl` beside the "
-        "images lists all of them. They have no picture: what was rejected is not kept."
+        "{images} for {reasons}; at most twelve of each are shown, without a picture: what was "
+        "rejected is not kept. `quarantine.jsonl` beside the images lists all of them."
     )
     images = amount(document["counts"]["rejected"], "image")
     yield b.Sentence(said(text, images=images, reasons=amount(len(reasons), "reason")))
