@@ -26,8 +26,6 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, Recursio
 
 
 class Doctor(Options):
-    """What it takes."""
-
     folder: Path | None = argument(
         "Folder of runs or stores, whose files are verified.", default=None
     )
@@ -69,7 +67,6 @@ def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
 
 
 def _some(things: Sequence[object]) -> str:
-    """The first few."""
     more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
     return ", ".join(map(str, things[:NAMED])) + more
 

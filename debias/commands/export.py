@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 
 class Export(Options):
-    """What it takes."""
-
     folder: Path = argument("Folder that debias audit wrote.")
     as_: str = option(
         "weights: every image with its weight; resampled: images drawn by these weights, for "

@@ -154,7 +154,6 @@ def _gib(count: int) -> str:
 
 
 def torch_device() -> Finding:
-    """What torch computes with."""
     from debias.training.device import choose  # seconds that only a deep examination costs
 
     about = choose().describe()

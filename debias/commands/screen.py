@@ -21,8 +21,6 @@ errors = Console(stderr=True, emoji=False)
 
 
 class Bars:
-    """Progress bars of a run, one per stage at work."""
-
     def __init__(self) -> None:
         columns = (
             TextColumn("{task.description}"),

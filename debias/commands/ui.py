@@ -23,8 +23,6 @@ PATIENCE = 300.0  # seconds; a first start migrates its database, and machines a
 
 
 class Ui(Options):
-    """What it takes."""
-
     folder: Path = option(
         "Folder that holds mlflow.db, as `debias run` made it.", default=Path("runs")
     )
@@ -94,8 +92,6 @@ class Server(NamedTuple):
     log: Path
 
     def wait(self) -> None:
-        """Return once it answers."""
-
         def waiting(seconds: int) -> None:
             say(f"{self.name} is starting, {seconds} s (at most {PATIENCE:g}) ...")
 
@@ -157,7 +153,6 @@ def _shows(place: Ui) -> bool:
 
 
 def _prefect(place: Ui, stack: ExitStack) -> Iterator[Server]:
-    """Likewise."""
     port, api = place.prefect_port, prefect_api(place.prefect_port)
     if not place.prefect:
         return

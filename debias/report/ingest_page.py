@@ -80,7 +80,6 @@ def write_ingest_page(document: Document, pictures: FacePictures, path: Path) ->
 
 
 def render_ingest(document: Document, pictures: FacePictures) -> str:
-    """The page about an ingest as text."""
     return render(page(document, pictures, ingest_figures(document)))
 
 
@@ -117,7 +116,6 @@ def summary(document: Document) -> Blocks:
 
 
 def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]) -> b.Page:
-    """What the page says, from top to bottom."""
     name, heading = shown(document["name"]), "What came in, and what became of it"
     sections = (
         ("flow", "What became of it", "What became of the images?", _became(document, charts)),
@@ -184,7 +182,6 @@ def _more_often(row: Document) -> str:
 
 
 def _overall_share(document: Document) -> float:
-    """Share of the images listed that was rejected."""
     return float(document["counts"]["rejected"] / max(document["counts"]["listed"], 1))
 
 
@@ -205,7 +202,6 @@ def _by_reason(document: Document) -> list[Document]:
 
 
 def _short_name(row: Document) -> str:
-    """The group without its attribute."""
     named = row["group"] != UNKNOWN
     return group_name(row["attribute"], row["group"]) if named else "no group label"
 

@@ -36,8 +36,6 @@ def content_key(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, st
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished, verified stage folder."""
-
     stage: str
     key: str
     path: Path
@@ -119,7 +117,6 @@ def load_faces(artifact: Artifact) -> FaceStore:
 
 
 def save_arrays(folder: Path, **arrays: np.ndarray) -> None:
-    """One ``.npy`` file per array."""
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
 

@@ -54,7 +54,6 @@ def artifacts_below(folder: Path) -> list[Path]:
 
 
 def leftovers_below(folder: Path) -> list[Leftover]:
-    """Temporary files and folders, wherever they lie."""
     return [
         Leftover(Path(place, name), int(match["owner"]))
         for place, folders, files in walk(folder)

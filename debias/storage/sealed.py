@@ -103,7 +103,6 @@ def write_json(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> No
 
 
 def fingerprint(file: Path) -> str:
-    """Size and SHA-256 of a file."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return f"{file.stat().st_size}:{digest}"
@@ -134,7 +133,6 @@ def _publish(temporary: Path, final: Path) -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Delete temporary folders whose process is gone."""
     for folder in parent.iterdir():
         name = TEMPORARY.fullmatch(folder.name)
         if name and PROCESSES.exists() and not (PROCESSES / name["owner"]).exists():

@@ -94,7 +94,6 @@ def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace
 
 
 def first_lines(content: bytes, count: int) -> list[str]:
-    """The first lines of a list, empty where there are fewer."""
     lines = [line.decode().strip() for line in content.split(b"\n", count)[:count]]
     return lines + [""] * (count - len(lines))
 

@@ -99,8 +99,6 @@ class Connection:
 
 
 class MlflowTracker(Tracker):
-    """One MLflow run that is being written."""
-
     def __init__(self, connection: Connection, client: MlflowClient, run: e.Run) -> None:
         self.run_id: str = run.info.run_id
         self._do = connection.attempt
@@ -173,7 +171,6 @@ class MlflowTracker(Tracker):
             self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
 
     def figure(self, name: str, svg: bytes) -> None:
-        """Store ``figures/<name>.svg``."""
         path = f"figures/{slug(name, FILE_NAMES)}.svg"
         self._do(self._client.log_text, self.run_id, svg.decode(), path)
 

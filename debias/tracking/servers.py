@@ -52,7 +52,6 @@ def _shown(address: str) -> str:
 
 
 def local_store(folder: Path) -> str:
-    """Tracking URI of the SQLite store that lives in ``folder``."""
     return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
@@ -93,14 +92,12 @@ def server_environment() -> dict[str, str]:
 
 
 def mlflow_command(folder: Path, port: int) -> list[str]:
-    """Command line of an MLflow server over the SQLite store in ``folder``."""
     command = [sys.executable, "-m", "mlflow", "server", *_listening(port), "--workers", "1"]
     artifacts = ["--artifacts-destination", local_artifacts(folder).as_uri()]
     return [*command, "--backend-store-uri", local_store(folder), *artifacts]
 
 
 def prefect_command(port: int) -> list[str]:
-    """Command line of a Prefect server with its database in ``PREFECT_HOME``."""
     return [sys.executable, "-m", "prefect", "server", "start", *_listening(port)]
 
 
@@ -116,7 +113,6 @@ def free_port() -> int:
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens on this port of the loopback address."""
     with socket.socket() as caller:
         return caller.connect_ex((LOOPBACK, port)) == 0
 
@@ -178,7 +174,6 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
 
 
 def is_alive(number: int) -> bool:
-    """Whether a process of this number exists on this machine."""
     try:
         os.kill(number, 0)
     except PermissionError:

@@ -52,8 +52,6 @@ class Lines:
 
 
 class Silence:
-    """Nobody watches."""
-
     def start(self, title: str, total: int) -> Advance:
         return silent
 
