@@ -83,7 +83,6 @@ def examine_machine(
 
 
 def versions(package: str = "debias") -> Iterator[Finding]:
-    """Compare what is installed with what the package asks for; nothing is imported."""
     from packaging.requirements import Requirement
 
     try:

@@ -63,7 +63,6 @@ def listed(text: str) -> list[str]:
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    """Read ``NAME=VALUE`` options."""
     from debias.errors import ConfigError
 
     broken = [text for text in given or [] if "=" not in text]
@@ -82,7 +81,6 @@ def say(text: str) -> None:
 
 
 def show(lines: Iterable["str | Table"]) -> None:
-    """Print what the rooms of the report make of a document."""
     for line in lines:
         console.print(line, highlight=False, soft_wrap=isinstance(line, str))
 

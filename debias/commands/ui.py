@@ -131,7 +131,6 @@ def _started(name: str, health: str, command: list[str], folder: Path, stack: Ex
 
 
 def _mlflow(place: Ui, stack: ExitStack) -> Iterator[Server]:
-    """The server that was started; none if one runs already."""
     if not servers.is_taken(place.port):
         command = servers.mlflow_command(place.folder, place.port)
         yield _started("MLflow", f"{address(place.port)}/health", command, place.folder, stack)

@@ -132,7 +132,6 @@ def piece(
 
 
 def opened(config: SpaceRecipe, out: str) -> Job:
-    """The job, with the tracker told which flow run it belongs to."""
     folder, log, tags = Path(out), Log(), flow_tags()
     job = (
         open_run(config, folder, progress=log, tags=tags)
@@ -161,8 +160,6 @@ def artifact_key(flow: str, recipe: str) -> str:
 
 
 class Log:
-    """Reports progress to the flow run's log."""
-
     def start(self, title: str, total: int) -> Advance:
         logger, left = get_run_logger(), [total]
 
@@ -181,7 +178,6 @@ class Log:
 
 
 def flow_tags() -> Mapping[str, str]:
-    """Tags by which a tracked run leads back to its flow run."""
     return {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": flow_run.ui_url or ""}
 
 

@@ -249,7 +249,6 @@ def _recipe(
     options: Mapping[str, Any] | None = None,
     changes: Changes | None = None,
 ) -> R:
-    """The recipe of a source, as the commands make it."""
     said = sources.options(options or {})
     # As `--set` reads it; json would write 1e-05, which YAML takes for text.
     overrides = [

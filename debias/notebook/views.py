@@ -118,7 +118,6 @@ def _of_audit(report: "AuditReport") -> Look:
 
 
 def _about(report: "AuditReport") -> dict[str, Any]:
-    """What the page says of the images and the machine, where only values were given."""
     from debias import __version__
 
     splits, annotated = report.images["split"].value_counts(), report.document["groups"]

@@ -81,7 +81,6 @@ def make_report(run: Run, **made: Artifact | str) -> dict[str, Any]:
 
 
 def _key(run: Run, stages: Stages) -> str:
-    """Content of everything the report is made of."""
     inputs = {arm: artifact.key for arm, artifact in stages.weights.items()}
     inputs |= {f"{arm}/{seed}": one.key for arm, seed, one in _trained(stages)}
     inputs |= {"reference": stages.reference.key} if stages.reference else {}
@@ -100,7 +99,6 @@ def _arrange(run: Run, key: str, stages: Stages) -> None:
 
 
 def _trained(stages: Stages) -> list[tuple[str, int, Artifact]]:
-    """Arm, seed and artifact of every classifier."""
     return [
         (arm, seed, artifact)
         for arm, artifacts in stages.classifiers.items()
@@ -122,7 +120,6 @@ def _written(run: Run, key: str) -> dict[str, Any] | None:
 
 
 def _link(run: Run, key: str) -> str | None:
-    """Where the tracker describes this comparison."""
     return run.tracking.link(run.tracking_key(STAGE, key, "comparison"))
 
 
@@ -281,7 +278,6 @@ def _training_curves(run: Run, stages: Stages) -> dict[str, dict[str, list[float
 
 
 def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
-    """Mean over the artifacts of every quantity, epoch by epoch."""
     histories = [curves(artifact) for artifact in artifacts]
     return {
         name: np.mean(
@@ -313,7 +309,6 @@ def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[st
 
 
 def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
-    """How many differences were found in an arm, and how many groups it harmed."""
     gaps = document["fairness"][arm]["gaps"]
     found = {f"{arm}/gaps_found": float(sum(g["verdict"] == "difference_found" for g in gaps))}
     if arm in document["comparisons"]:
@@ -323,7 +318,6 @@ def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _accuracies(arm: str, fairness: Mapping[str, Any]) -> dict[str, float]:
-    """Accuracy of every group with its interval, where it is defined."""
     return {
         f"{arm}/accuracy {row['group']}{end}": row[column]
         for row in fairness["by_group"]

@@ -72,7 +72,6 @@ def make_audited_faces(job: Job) -> Artifact:
 
 
 def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
-    """Audited rows of the store, ascending."""
     splits = job.config.audit.splits
     rows = np.sort(np.concatenate([store.rows(split) for split in splits]))
     if not len(rows):

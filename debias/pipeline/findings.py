@@ -70,7 +70,6 @@ def _of_changes(word: str, changes: Sequence[Change]) -> list[str]:
 
 
 def failed_arms(skill: Mapping[str, Skill | None]) -> list[str]:
-    """Arms whose trainings are no better than guessing."""
     return [arm for arm, one in skill.items() if one is not None and not one.learned]
 
 
@@ -114,7 +113,6 @@ def not_concluded(
 
 
 def left_out(refused: Mapping[str, str]) -> list[str]:
-    """A sentence on every arm that was not trained."""
     return [
         f"Anything about arm {arm!r}: it was left out, because {reason}."
         for arm, reason in refused.items()
@@ -122,7 +120,6 @@ def left_out(refused: Mapping[str, str]) -> list[str]:
 
 
 def headline_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """Changes as plain values, in the order in which they were made."""
     means = {"before": "baseline_mean", "after": "arm_mean"}
     return [
         one.to_dict() | {name: plain(getattr(one, mean)) for name, mean in means.items()}

@@ -259,7 +259,6 @@ def load(
 
 
 def demo() -> dict[str, Any]:
-    """The built-in recipe as a tree of plain values."""
     return dump(RunConfig())
 
 
@@ -287,7 +286,6 @@ def part_of(tree: Mapping[str, Any], kind: type[Settings]) -> dict[str, Any]:
 
 
 def _override(text: str) -> tuple[list[str], Any]:
-    """Keys and value of ``section.key=value``."""
     place, separator, value = text.partition("=")
     keys = place.strip().split(".")
     if not separator or not all(keys):

@@ -40,7 +40,6 @@ class Columns:
     sample: str | None = None
 
     def named(self) -> list[str]:
-        """Every column that is needed."""
         single = (self.label, self.prediction, self.score, self.subject, self.sample)
         return [name for name in single if name is not None] + list(self.groups)
 
@@ -201,7 +200,6 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
 
 
 def _delimited(frame: pd.DataFrame) -> str:
-    """What to do about a table whose header was read as one name."""
     name = str(frame.columns[0]) if len(frame.columns) == 1 else ""
     mark = next((mark for mark in (";", "\t", "|") if mark in name), None)
     return "" if mark is None else f"; it is separated by {mark!r}: write it with commas"

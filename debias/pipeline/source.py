@@ -126,7 +126,6 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def names(text: str | Iterable[str]) -> list[str]:
-    """Names in a list, or in a text with commas."""
     parts = text.split(",") if isinstance(text, str) else text
     return [part.strip() for part in parts if part.strip()]
 

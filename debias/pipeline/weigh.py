@@ -257,7 +257,6 @@ def _by_id(
 
 
 def _write(path: Path, save: Callable[[Path], object]) -> None:
-    """Give the file its name only when all of it is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, save)
@@ -338,7 +337,6 @@ def readings_of(by_group: pd.DataFrame | None) -> list[str]:
 
 
 def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> list[str]:
-    """Say if a label goes with a group: such data are one-sided without anything being rare."""
     known = groups != UNKNOWN
     codes, values = pd.factorize(labels)
     if len(np.unique(codes[known])) < 2 or len(np.unique(groups[known])) < 2:

@@ -99,7 +99,6 @@ class RunFolder:
 
 
 def save_faces(folder: Path, samples: pd.DataFrame, about: Mapping[str, Any]) -> None:
-    """Table and description beside the image shards that ingest wrote."""
     samples.to_parquet(folder / "samples.parquet", index=False)
     write_json(folder / "faces.json", about)
 
@@ -126,7 +125,6 @@ def load_array(artifact: Artifact, name: str) -> np.ndarray:
 
 
 def save_latents(folder: Path, latents: Latents) -> None:
-    """Ids, points and, where samples have one, their spread."""
     spread = {} if latents.log_var is None else {"log_var": latents.log_var}
     save_arrays(folder, ids=latents.sample_ids, mean=latents.mean, **spread)
 

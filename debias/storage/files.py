@@ -67,7 +67,6 @@ def temporary_prefix() -> str:
 
 
 def sync(path: Path) -> None:
-    """Bring a file or the entries of a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -21,7 +21,6 @@ OPENED = {"comparison": ("report", "report.html"), "audit": ("audit", "audit.htm
 
 
 def run_page(experiment_id: str, run_id: str) -> str:
-    """Page of a run, relative to the address of the server."""
     return f"#/experiments/{experiment_id}/runs/{run_id}"
 
 
