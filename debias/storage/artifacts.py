@@ -52,11 +52,7 @@ class RunFolder:
     _verified: set[Path] = field(default_factory=set)
 
     def open(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """Create the folder, or continue it; returns ``run.json`` with its lasting ``id``.
-
-        Raises:
-            StorageError: The folder cannot be created or written.
-        """
+        """Create or continue the folder: ``run.json`` with its lasting ``id``; or StorageError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             known = self.path / "run.json"
@@ -72,11 +68,7 @@ class RunFolder:
         return fresh
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """The finished artifact of this key, checked against its manifest.
-
-        Raises:
-            ArtifactCorruptError: A file differs from the manifest.
-        """
+        """The finished artifact of this key; ArtifactCorruptError if it is not as sealed."""
         path = self.path / stage / key
         if not is_sealed(path):
             return None

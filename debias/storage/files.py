@@ -87,11 +87,7 @@ def storage_error(error: OSError, folder: Path) -> StorageError:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Fail before the work rather than after it.
-
-    Raises:
-        StorageFullError: Fewer bytes than are needed, and a fifth more, are free below the folder.
-    """
+    """Raise StorageFullError unless so many bytes, and a fifth more, are free below the folder."""
     free = free_bytes(folder)
     if free < HEADROOM * needed:
         raise StorageFullError(

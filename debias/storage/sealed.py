@@ -62,11 +62,7 @@ def sealed_in(folder: Path) -> list[Path]:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """What the manifest of a sealed folder says.
-
-    Raises:
-        ArtifactCorruptError: It is no manifest.
-    """
+    """What the manifest of a sealed folder says; ArtifactCorruptError if it is none."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         manifest["files"].items()
@@ -79,11 +75,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def verify(path: Path) -> None:
-    """Compare every file with the manifest, and the list of files with the folder.
-
-    Raises:
-        ArtifactCorruptError: A file is missing, differs, or was added; says which and what to do.
-    """
+    """Raise ArtifactCorruptError at a file that differs from its manifest, is missing or is new."""
     expected = read_manifest(path)["files"]
     present = {file.name for file in path.iterdir()} - {MANIFEST}
     for name in sorted(present | set(expected)):

@@ -121,11 +121,7 @@ def require_columns(rows: pd.DataFrame, names: Sequence[str], table: Path) -> No
 
 
 def require_once(names: "pd.Series[str]", said: Callable[[int], str], advice: str) -> None:
-    """Refuse names that stand there twice.
-
-    Raises:
-        DuplicateIdError: What is said of so many, the first ten, and what to do.
-    """
+    """Raise DuplicateIdError at names that stand there twice: how many, the first ten, advice."""
     repeated = names[names.duplicated()]
     if len(repeated):
         first = ", ".join(shown(str(name)) for name in repeated.unique()[:10])

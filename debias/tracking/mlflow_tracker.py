@@ -175,11 +175,7 @@ class MlflowTracker(Tracker):
         self._do(self._client.log_text, self.run_id, svg.decode(), path)
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Store a file or folder below ``folder``.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-        """
+        """Store a file or folder below ``folder``; FileNotFoundError if there is none."""
         if not path.exists():
             raise FileNotFoundError(f"cannot publish {path}: there is no such file")
         self._do(self._client.log_artifact, self.run_id, str(path), folder or None)
@@ -482,11 +478,7 @@ def published_files(uri: str, run: str) -> dict[str, str]:
 
 
 def publish_again(uri: str, run_ids: Iterable[str]) -> None:
-    """Mark runs as not complete: the next attempt at them stores what is missing.
-
-    Raises:
-        TrackingError: The store cannot be written.
-    """
+    """Have the next attempt at runs store what is missing; TrackingError if it cannot be noted."""
     with _explained(uri, "written", ";"):
         client = MlflowClient(_checked(uri))
         for run_id in run_ids:

@@ -128,11 +128,7 @@ class TrackingOptions(Settings):
 
 
 def choose_tracking(options: TrackingOptions, folder: Path) -> Tracking:
-    """The configured MLflow, else the one in the environment, else a SQLite file in ``folder``.
-
-    Raises:
-        TrackingError: The address cannot be used.
-    """
+    """The configured MLflow, that of the environment, or a file in ``folder``; or TrackingError."""
     if not options.enabled:
         return NullTracking()
     for name, value in servers.client_environment().items():
