@@ -45,13 +45,9 @@ PATIENCE = 3.0  # seconds a server may take to answer
 
 
 class Finding(NamedTuple):
-    """What was looked at, how it is, and what to do about it.
+    """What was looked at, how it is, and what to do about it, if anything.
 
-    Attributes:
-        state: A problem makes work fail or results wrong; a warning may.
-        area: What it is about: versions, disk, permissions, ...
-        text: One sentence.
-        advice: What to do; empty where there is nothing to do.
+    A problem makes work fail or results wrong; a warning may.
     """
 
     state: Literal["ok", "warning", "problem"]
@@ -66,13 +62,9 @@ ok, warning, problem = (partial(Finding, state) for state in ("ok", "warning", "
 def examine_machine(
     place: Path, deep: bool = False, images: int | None = None, size: int = 64
 ) -> Iterator[Finding]:
-    """Look at everything that runs depend on.
+    """Look at everything that runs depend on; ``place`` may not exist yet.
 
-    Args:
-        place: Where runs or stores lie or are to lie; may not exist yet.
-        deep: Load torch, to see what it computes with.
-        images: So many images are to be put into a store.
-        size: Side of these images, pixels.
+    ``deep`` loads torch; so many ``images`` of ``size`` pixels are to be put into a store.
     """
     yield from versions()
     yield from disk(place, images, size)

@@ -44,11 +44,8 @@ def ui(given: Ui) -> None:
 def serve(place: Ui) -> None:
     """Start MLflow (and Prefect) unless they run, print the links, wait, stop what was started.
 
-    Ctrl-C, SIGTERM and SIGHUP end the wait.
-
-    Raises:
-        TrackingError: There are no recorded runs in the folder, or the port is a stranger's.
-        PipelineError: Prefect's port is a stranger's; a server does not start, or ends.
+    Ctrl-C, SIGTERM and SIGHUP end the wait. TrackingError, PipelineError: A port is a stranger's, a
+    server does not start, or ends, or there are no recorded runs.
     """
     if not (place.folder / "mlflow.db").exists():
         raise TrackingError(

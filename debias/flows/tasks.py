@@ -45,10 +45,8 @@ class AuditedRecipe(SpaceRecipe):
 def run_recipe(recipe: str = "", changes: str = "", config: RunConfig | None = None) -> RunConfig:
     """The recipe of a run; without a file and a whole recipe, the built-in demo.
 
-    Args:
-        recipe: File on this machine; a relative path counts from the working directory.
-        changes: Lines of ``section.key=value``, applied last.
-        config: A whole recipe instead of a file.
+    A relative path of ``recipe`` counts from the working directory; ``changes`` are lines of
+    ``section.key=value``, applied last.
 
     Raises:
         ConfigError: A file and a whole recipe are given, or a setting is wrong.

@@ -77,8 +77,7 @@ def weigh(request: Request) -> Outcome:
     """Read, weigh, write, draw.
 
     Raises:
-        PipelineError: A file or a setting cannot be used, and nothing has been written; or the
-            output cannot be.
+        PipelineError: A file or a setting cannot be used, or the output cannot be written.
     """
     if request.out.suffix.lower() not in WRITERS:
         raise ConfigError(

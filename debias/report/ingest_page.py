@@ -65,16 +65,9 @@ count = partial(number, kind="count")
 
 
 def write_ingest_page(document: Document, pictures: FacePictures, path: Path) -> None:
-    """Write the page about an ingest, or leave what was there untouched.
+    """Write the page about an ingest, for its owner alone, or leave what was there; OSError.
 
-    Args:
-        document: As above.
-        pictures: Sample id to its pixels, ``uint8 (H, W, 3)``; empty unless the configuration
-            allows faces. Only those that stand on the page are embedded.
-        path: File to write, readable by its owner alone; its folder must exist.
-
-    Raises:
-        OSError: The folder cannot be written.
+    ``pictures``: sample id to pixels, ``uint8 (H, W, 3)``; empty unless faces may be shown.
     """
     put(path, render_ingest(document, pictures))
 

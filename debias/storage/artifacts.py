@@ -79,11 +79,7 @@ class RunFolder:
 
     @contextmanager
     def create(self, stage: str, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
-        """A temporary folder to fill; it gets its final name once everything is on disk.
-
-        Raises:
-            StorageError: The disk is full or not writable; nothing is left under the final name.
-        """
+        """A temporary folder to fill, named once all of it is on disk; or StorageError."""
         manifest: dict[str, Any] = {"stage": stage, "key": key, "schema": SCHEMA}
         with sealing(self.path / stage / key, manifest) as temporary:
             yield temporary

@@ -25,10 +25,8 @@ PROCESSES = Path("/proc")
 def sealing(final: Path, about: Mapping[str, Any]) -> Iterator[Path]:
     """A temporary folder to fill; it becomes ``final`` once everything is on disk.
 
-    Args:
-        final: Folder to make. If somebody else finished it meanwhile, theirs stays.
-        about: Goes into the manifest, read when the folder is sealed. ``files`` in it holds the
-            fingerprints of files that are known already: links to those of a sealed folder.
+    If somebody else finished it meanwhile, theirs stays. ``about`` goes into the manifest and is
+    read when the folder is sealed; ``files`` in it holds fingerprints that are known already.
 
     Raises:
         StorageError: The disk is full or not writable; nothing is left under the final name.

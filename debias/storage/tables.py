@@ -62,14 +62,11 @@ def read_csv(path: Path) -> Rows:
 def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace") -> bytes:
     """A text file with one kind of line ending and, in columns of blanks, one blank between two.
 
-    Args:
-        path: A file that exists.
-        separator: Of the columns.
-        errors: What becomes of bytes that are no UTF-8: "strict" refuses them, "backslashreplace"
-            keeps names that differ different; such a name matches no file.
+    Of bytes that are no UTF-8, ``errors`` "backslashreplace" keeps names that differ different; such
+    a name matches no file.
 
     Raises:
-        DataError: It is a pipe, a device or a folder, or not UTF-8.
+        DataError: It is a pipe, a device or a folder, or not UTF-8 and ``errors`` is "strict".
     """
     if not path.is_file():
         raise DataError(f"{shown(path)} is not a regular file")

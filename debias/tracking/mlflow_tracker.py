@@ -332,26 +332,14 @@ class MlflowTracking(Tracking):
         return dead
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
-        """Save the views that :meth:`links` opens. Best effort: the format is MLflow's own.
-
-        Args:
-            comparison: The latest comparison, which the view by arm then shows alone.
-            keys: Runs that belong to it, trained now or reused; they are tagged with it.
-        """
+        """Save the views of :meth:`links`, best effort; runs of ``keys`` join ``comparison``."""
         runs = [self._do(self._join, key, comparison) for key in keys]
         measured = _of_first_arm([run for run in runs if run is not None])
         for name, view in pages.saved_views(measured, comparison).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
 
     def links(self, base_url: str) -> dict[str, str]:
-        """Addresses of the pages worth opening, by what they show; the latest of each recipe.
-
-        Args:
-            base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
-
-        Returns:
-            Empty when the experiment was never reached.
-        """
+        """Addresses of pages worth opening, by what they show; none where nothing was reached."""
         if not self.experiment_id:
             return {}
         found = {stage: self._latest(stage) for stage in pages.OPENED}

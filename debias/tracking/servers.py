@@ -135,16 +135,12 @@ def wait_until_ready(
     process: subprocess.Popen[bytes] | None = None,
     waiting: Callable[[int], None] | None = None,
 ) -> None:
-    """Return once ``url`` answers with success.
+    """Return once ``url`` (``.../health``) answers with success.
 
-    Args:
-        url: ``.../health`` of MLflow, ``.../api/health`` of Prefect.
-        timeout: Seconds.
-        process: Given up on as soon as it has ended.
-        waiting: Called about every ten seconds with the seconds waited so far.
+    ``waiting`` is called about every ten seconds with the seconds waited so far.
 
     Raises:
-        PipelineError: The server ended, or did not answer in time.
+        PipelineError: The process ended, or ``url`` did not answer within ``timeout`` seconds.
     """
     start = told = time.monotonic()
     while answer(url) is None:
