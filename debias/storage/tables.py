@@ -62,7 +62,7 @@ def read_csv(path: Path) -> Rows:
 def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace") -> bytes:
     """A text file with one kind of line ending and, in columns of blanks, one blank between two.
 
-    Of bytes that are no UTF-8, ``errors`` "backslashreplace" keeps names that differ different; such
+    Of bytes that are no UTF-8, "backslashreplace" keeps names that differ different; such
     a name matches no file.
 
     Raises:
