@@ -15,7 +15,7 @@ from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import console, say
 from debias.errors import ArtifactCorruptError
 from debias.storage import leftovers as janitor
-from debias.storage.sealed import MANIFEST, is_sealed, verify
+from debias.storage.sealed import MANIFEST, is_sealed, lineages, verify
 from debias.tracking.servers import is_alive
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -143,10 +143,10 @@ def _leftovers(folder: Path, repair: bool) -> Iterator[Finding]:
 
 
 def _unfinished(folder: Path) -> Iterator[Finding]:
-    swaps = janitor.interrupted_swaps(folder)
-    swaps += [Path(here) for here, _, names in janitor.walk(folder) if janitor.JOURNAL in names]
-    if swaps:
-        text = f"a purge was interrupted: {_counted(swaps)} may still name somebody"
+    stages = sorted({path.parent for path in janitor.artifacts_below(folder)})
+    stores = [same for stage in stages for same in lineages(stage).values()]
+    if old := [path for same in stores for path in same[:-1]]:
+        text = f"a purge was interrupted: {_counted(old)} may still name somebody"
         yield problem("purge", text, "run the same debias purge again")
     if parts := janitor.parts_below(folder):
         files = [janitor.status(file) for path in parts for file in path.rglob("*.npy")]

@@ -30,6 +30,7 @@ from debias.plugins import dump
 from debias.seeding import numpy_generator, stream_seed
 from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
 from debias.storage.locks import locked
+from debias.storage.sealed import read_manifest
 from debias.training.loop import Training
 from debias.types import SPLITS, FaceStore
 
@@ -167,7 +168,9 @@ def _key(run: Job, listed: decoding.Listed, faces: Artifact, unlucky: list[str])
         "data": dump(recipe.data)["name"],
         "unlucky": unlucky,
     }
-    return content_key(STAGE, settings, {"content": listed.content, "faces": faces.key})
+    # A purge gives a store another key, and must not lead to its reference being read again.
+    known = read_manifest(faces.path).get("instead_of", faces.key)
+    return content_key(STAGE, settings, {"content": listed.content, "faces": known})
 
 
 def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:

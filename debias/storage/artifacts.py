@@ -20,7 +20,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from debias.errors import StorageError
-from debias.storage.sealed import is_sealed, sealing, verify, write_json
+from debias.storage.leftovers import STAGES
+from debias.storage.sealed import (
+    is_sealed,
+    lineages,
+    sealing,
+    verify,
+    write_json,
+)
 from debias.types import FaceStore, Latents, ShardedImages
 
 Files = Mapping[str, np.ndarray | pd.DataFrame | nn.Module | Mapping[str, Any]]  # by file name
@@ -68,14 +75,20 @@ class RunFolder:
         return fresh
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """The finished artifact of this key; ArtifactCorruptError if it is not as sealed."""
+        """The finished artifact of this key; ArtifactCorruptError if it is not as sealed.
+
+        A store from which somebody was taken out stands in the place of the one before.
+        """
         path = self.path / stage / key
         if not is_sealed(path):
-            return None
+            others = lineages(self.path / stage).get(key, []) if stage in STAGES else []
+            if not others:
+                return None
+            path = others[-1]
         if path not in self._verified:
             verify(path)
             self._verified.add(path)
-        return Artifact(stage, key, path)
+        return Artifact(stage, path.name, path)
 
     @contextmanager
     def create(self, stage: str, key: str, about: Mapping[str, Any]) -> Iterator[Path]:

@@ -61,6 +61,14 @@ def replace_file(path: Path, save: Callable[[Path], object], *, mode: int = 0o64
         raise
 
 
+def link(source: Path, target: Path) -> None:
+    """The same file under another name, or a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def temporary_prefix() -> str:
     """How the names of this process's temporary files and folders begin; random letters follow."""
     return f".debias-{os.getpid()}-"

@@ -59,6 +59,23 @@ def sealed_in(folder: Path) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith("."))
 
 
+def lineages(stage: Path) -> dict[str, list[Path]]:
+    """Stores by the key under which they were first made.
+
+    Where a purge was killed there are several, the one with fewer people last.
+    """
+    known: list[tuple[int, Path, str]] = []
+    for path in sealed_in(stage):
+        with suppress(ArtifactCorruptError):  # another store's damage is none of ours
+            manifest = read_manifest(path)
+            origin = manifest.get("instead_of", path.name)
+            known.append((manifest.get("purged", 0), path, origin))
+    found: dict[str, list[Path]] = {}
+    for _, path, origin in sorted(known):
+        found.setdefault(origin, []).append(path)
+    return found
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """What the manifest of a sealed folder says; ArtifactCorruptError if it is none."""
     try:

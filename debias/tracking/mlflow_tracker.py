@@ -444,15 +444,15 @@ def _runs(
     return runs
 
 
-def published_files(uri: str, run: str) -> dict[str, str]:
-    """Where MLflow keeps the files of everything that one run folder published.
+def published_files(uri: str, run: str) -> list[tuple[str, str]]:
+    """Where MLflow keeps the files of everything that one run folder published, models included.
 
     Args:
         uri: Of a store that exists; it is looked at, and nothing is made in it.
         run: Lasting identity of the run folder, as in its ``run.json``.
 
     Returns:
-        MLflow run id to the address of its files; deleted runs, too, as long as they are kept.
+        MLflow run ids with addresses of files; deleted runs, too, as long as they are kept.
 
     Raises:
         TrackingError: The store cannot be read.
@@ -462,7 +462,11 @@ def published_files(uri: str, run: str) -> dict[str, str]:
         client = MlflowClient(_checked(uri))
         every = [x.experiment_id for x in client.search_experiments(view_type=e.ViewType.ALL)]
         runs = _runs(client, every, pages.having({"debias.run": run}), e.ViewType.ALL)
-        return {one.info.run_id: one.info.artifact_uri for one in runs}
+        found = [(one.info.run_id, one.info.artifact_uri) for one in runs]
+        for run_id, _ in list(found):
+            models = client.search_logged_models(every, f"source_run_id = '{run_id}'")
+            found += [(run_id, model.artifact_location) for model in models]
+        return found
 
 
 def publish_again(uri: str, run_ids: Iterable[str]) -> None:
