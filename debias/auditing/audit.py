@@ -124,6 +124,12 @@ class Question:
 
         Embeddings have no scale of their own.
         """
+        k, other = self.data.latents.mean.shape[1], placed.latents.mean.shape[1]
+        if k != other:
+            raise DataError(
+                f"the data have {k} dimensions and {placed.name} {other}: place both with the same "
+                "network"
+            )
         own, found = (
             np.asarray(one.latents.mean[:, self.active], dtype=np.float64)
             for one in (self.data, placed)
