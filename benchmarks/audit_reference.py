@@ -48,7 +48,7 @@ def main() -> None:
     data, reference = question.points(question.data), question.points(question.reference)
     start = time.monotonic()
     test = two_samples(data, reference, level=rules.difference_level)
-    found = shortfall(question.features(0), question.features(1), level=rules.level)
+    found = shortfall(question.features("data"), question.features("reference"), level=rules.level)
     seconds = time.monotonic() - start
     own, theirs = (_minority(one) for one in (question.data, question.reference))
     result: dict[str, Any] = {
@@ -77,7 +77,7 @@ def main() -> None:
         "missing_total": found.total.count,
         "seconds": seconds,
         "false_alarms": _false_alarms(data, rules),
-        "regions_in_halves": _regions_in_halves(question.features(0), rules),
+        "regions_in_halves": _regions_in_halves(question.features("data"), rules),
     }  # fmt: skip
     text = json.dumps(result, indent=1, default=float)
     Path(__file__).with_suffix(".json").write_text(text + "\n")

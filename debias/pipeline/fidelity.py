@@ -35,7 +35,7 @@ def fidelity_of(
         Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
     )
     epochs = job.config.representation.training.epochs
-    return found.to_dict() | {"epochs": epochs, "advised": LONGER * epochs}
+    return found | {"epochs": epochs, "advised": LONGER * epochs}
 
 
 def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:

@@ -1,39 +1,10 @@
 import numpy as np
-import pytest
 
 from debias.report.audit_blocks import Audit, strip
-from debias.report.audit_space import _latent_page
-from debias.report.pictures import AuditMap, AuditPictures
+from debias.report.audit_sections import latent_page
+from debias.report.pictures import AuditPictures
 
 FACE = np.zeros((8, 8, 3), dtype=np.uint8)
-
-
-def a_map(**parts):
-    zeros = np.zeros(3, dtype=np.int64)
-    whole = {"xy": np.zeros((3, 2)), "density": np.zeros(3), "cluster": zeros, "region": zeros}
-    return AuditMap(**(whole | parts))
-
-
-@pytest.mark.parametrize(
-    ("parts", "said"),
-    [
-        ({"attributes": {"race": np.array(["a", "b"])}}, "xy has 3 rows and race 2"),
-        ({"xy": np.full((3, 2), np.nan)}, "must be finite"),
-        ({"density": np.array([0.0, np.inf, 0.0])}, "must be finite"),
-        ({"thumbnails": FACE[None]}, "0 thumbnail_rows for 1 thumbnails"),
-        ({"thumbnails": FACE[None], "thumbnail_rows": np.array([3])}, "rows of the 3 places"),
-        ({"thumbnails": FACE[None], "thumbnail_rows": np.array([-1])}, "rows of the 3 places"),
-    ],
-)
-def test_a_map_that_does_not_fit_together_is_refused(parts, said):
-    a_map(thumbnails=FACE[None], thumbnail_rows=np.array([2]))
-    with pytest.raises(ValueError, match=said):
-        a_map(**parts)
-
-
-def test_faces_of_several_sizes_are_refused():
-    with pytest.raises(ValueError, match="must be of one size"):
-        AuditPictures(faces={"a": FACE, "b": FACE[:4]})
 
 
 def test_a_sheet_shows_those_that_are_given_and_names_all_by_path_where_there_is_one():
@@ -52,12 +23,12 @@ def test_a_sheet_shows_those_that_are_given_and_names_all_by_path_where_there_is
 def test_a_latent_page_is_rows_with_labels_or_one_block():
     drawn = np.stack([np.stack([FACE] * 4)] * 2)
     page = {"name": "p", "title": "P", "means": "M.", "do": "D.", "rows": ["one", "two"]}
-    (labelled,) = _latent_page(page, drawn)
+    labelled = latent_page(page, drawn)
     assert labelled.labels == ("one", "two")
     assert len(labelled.images) == 2
-    (block,) = _latent_page(page | {"rows": []}, drawn)
+    block = latent_page(page | {"rows": []}, drawn)
     assert (block.labels, len(block.images)) == ((), 1)
-    (missing,) = _latent_page(page, None)
+    missing = latent_page(page, None)
     assert "".join(map(str, missing.text)) == "M. What to do: D."
 
 
