@@ -43,7 +43,6 @@ HEADER = """
     from typing import ClassVar, Literal
     import numpy as np, pandas as pd, torch
     from debias.density.joint import FittedJoint
-    from debias.density.points import as_points
     from debias.models import Classifier, Representation
     from debias.plugins import Settings
     from debias.types import Collection

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Real
@@ -36,6 +36,11 @@ from debias.plugins import Settings
 FINE = 1024  # cells in which the quartiles are looked for
 AUTO_LIMIT = 200  # the rules ask for millions of bins when one value lies far away
 ROUNDING = 1e-9  # of the range: a component differs a little in other company
+COMPONENTS = (
+    "Leading principal components to look at, 'auto': those that stand out from noise; empty: "
+    "every dimension by itself."
+)
+Components = Annotated[int, Field(ge=1)] | Literal["auto"] | None
 
 
 class HistogramDensity(Settings):
@@ -47,29 +52,21 @@ class HistogramDensity(Settings):
         out from noise.
     """
 
+    needs_spread: ClassVar[bool] = False  # a posterior variance of every point
+
     name: Literal["histogram"] = "histogram"
     bins: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
         default=10, description="Equal-width bins per factor, or 'auto' for numpy's rule."
     )
-    components: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
-        default="auto",
-        description="Leading principal components to look at, 'auto': those that stand out from "
-        "noise; empty: every dimension by itself.",
-    )
+    components: Components = Field(default="auto", description=COMPONENTS)
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> "FittedHistogram":
-        """Estimate from latent means of training data.
-
-        Raises:
-            AllDimensionsInactiveError: Every column of ``z`` is constant.
-            EmptyDatasetError: There is no point with a weight.
-            WeightError: The points do not spread in as many directions as ``components``.
-        """
+        """Estimate from the latents of training data; raises as :meth:`empty`."""
         points = as_points(z)
         return self.empty([points]).partial_fit(points)
 
     def empty(self, shards: Sequence[Points]) -> "FittedHistogram":
-        """Directions and bins that suit all of the shards, which are read but not counted.
+        """Directions and bins that suit the means of all shards, which are read but not counted.
 
         Raises:
             AllDimensionsInactiveError: Every column is constant.
@@ -86,11 +83,12 @@ class HistogramDensity(Settings):
                 f"all {len(limits.low)} dimensions are constant over {sum(map(len, shards))} "
                 "samples: there is no density to estimate"
             )
-        if self.bins != "auto":
-            return FittedHistogram.on(limits, np.full(len(limits.low), self.bins), projection)
-        fine = FittedHistogram.on(limits, np.full(len(limits.low), FINE), projection)
-        fine = reduce(FittedHistogram.partial_fit, shards, fine)
-        return FittedHistogram.on(limits, np.array([*map(_enough, fine.counts)]), projection)
+        bins = np.full(len(limits.low), FINE if self.bins == "auto" else self.bins)
+        found = FittedHistogram.on(limits, bins, projection)
+        if self.bins == "auto":
+            fine = reduce(FittedHistogram.partial_fit, shards, found)
+            found = FittedHistogram.on(limits, np.array([*map(_enough, fine.counts)]), projection)
+        return replace(found, spread=self.needs_spread)
 
     def _projection(self, shards: Sequence[Points]) -> PrincipalComponents | None:
         if self.components is None:
@@ -101,6 +99,24 @@ class HistogramDensity(Settings):
         moments = reduce(Moments.merge, (Moments.of(shard, limits) for shard in shards))
         standardise = shards[0].log_var is None
         return PrincipalComponents.of_moments(moments, self.components, standardise=standardise)
+
+
+class AggregateDensity(HistogramDensity):
+    """Mass of each bin under q(z_j) = mean over samples of N(mean_j, variance_j).
+
+    The bins are those of the histogram of the means, so with a variance of 0 this is the
+    histogram; what lies beyond the outer edges belongs to the outer bins. Points without a
+    posterior variance are refused with a WeightError.
+
+    Reference:
+        Makhzani et al. 2016, Adversarial Autoencoders, section 2 (the aggregated posterior).
+        Deviation: one density per factor, as bin masses.
+    """
+
+    needs_spread: ClassVar[bool] = True
+
+    name: Literal["aggregate"] = "aggregate"  # type: ignore[assignment]
+    components: Components = Field(default=None, description=COMPONENTS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,11 +131,13 @@ class FittedHistogram:
         counts: (bins,) for each factor: samples, or their weight. One bin for a constant column,
             whose mass of 1 says nothing.
         projection: From latents to the factors; None if these are the latents.
+        spread: Whether every sample counts in all bins, by the share of its posterior in each.
     """
 
     limits: Limits
     counts: tuple[Real[np.ndarray, " _"], ...]
     projection: PrincipalComponents | None = None
+    spread: bool = False
 
     @staticmethod
     def on(
@@ -132,18 +150,18 @@ class FittedHistogram:
         return FittedHistogram(limits=limits, counts=tuple(counts), projection=projection)
 
     def partial_fit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
-        """The same bins with more samples in them."""
-        from debias.loops import count, in_threads
+        """The same bins with more samples in them.
 
-        grid, bins = self._grid(), sum(map(len, self.counts))
+        Raises:
+            WeightError: The points have no posterior variance, and every share of it counts.
+        """
+        from debias.loops import in_threads
 
-        def counted(piece: Points) -> Real[np.ndarray, " _"]:
-            weight = np.ones(len(piece), np.int64) if piece.weight is None else piece.weight
-            found = np.zeros(bins, dtype=weight.dtype)
-            count(self._factors(piece), grid, weight, found)
-            return found
-
-        found = in_threads(counted, with_weight(as_points(z)))
+        points = as_points(z)
+        most = max(map(len, self.counts))  # each sample is seen from each bin if it is spread
+        rows = max(1, rows_at_once(points) // most)
+        pieces = points.chunks(rows) if self.spread else with_weight(points)
+        found = in_threads(self._shared if self.spread else self._counted, pieces)
         return self._with(reduce(np.add, found, np.concatenate(self.counts)))
 
     def merge(self, other: "FittedHistogram") -> "FittedHistogram":
@@ -160,8 +178,7 @@ class FittedHistogram:
         return self._with(np.concatenate(self.counts) + np.concatenate(other.counts))
 
     def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
-        bins = np.array([*map(len, self.counts)])
-        return FittedHistogram.on(self.limits, bins, self.projection).partial_fit(z)
+        return self._with(np.zeros_like(np.concatenate(self.counts))).partial_fit(z)
 
     @property
     def about(self) -> dict[str, object]:
@@ -179,7 +196,7 @@ class FittedHistogram:
         return tuple(np.linspace(low, high, len(counts) + 1) for low, high, counts in ends)
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
-        """Natural log of the mass of the bin each value falls in; -inf for an empty bin."""
+        """Natural log of the mass of the bin each mean falls in; -inf for an empty bin."""
         from debias.loops import look_up
 
         with np.errstate(divide="ignore"):
@@ -194,7 +211,14 @@ class FittedHistogram:
         alpha: float,
         combine: Literal["product", "max"] = "product",
     ) -> Float64[np.ndarray, " n"]:
-        """-sum_j log(q_j + alpha), or the largest summand; see :mod:`debias.density.smoothing`."""
+        """-sum_j log(q_j + alpha), or the largest summand.
+
+        ``alpha`` is a mass: a bin with much less than this share of the samples counts as holding
+        about this share. A sum of logarithms, as the product leaves the range of floats.
+
+        Reference:
+            Amini et al. 2019, eq. 2; "max" is the rule of the authors' teaching code.
+        """
         from debias.loops import add_up, take_largest
 
         points = as_points(z)
@@ -214,6 +238,30 @@ class FittedHistogram:
             return int(((x < low) | (x > high)).sum())
 
         return sum(in_threads(beyond, in_pieces(as_points(z))))
+
+    def _counted(self, piece: Points) -> Real[np.ndarray, " bins"]:
+        from debias.loops import count
+
+        weight = np.ones(len(piece), np.int64) if piece.weight is None else piece.weight
+        found = np.zeros(sum(map(len, self.counts)), dtype=weight.dtype)
+        count(self._factors(piece), self._grid(), weight, found)
+        return found
+
+    def _shared(self, piece: Points) -> Float64[np.ndarray, " bins"]:
+        """Weight of the points in each bin of each factor, by shares of their posteriors."""
+        mean, deviation = piece.array(), piece.spread()
+        if deviation is None:
+            raise WeightError(
+                "density 'aggregate' needs the posterior variance of every point, and these are "
+                "points without one; choose the density 'histogram'"
+            )
+        if self.projection is not None:
+            slope = self.projection.directions / self.projection.span[:, None]  # (k, f)
+            mean = self.projection(mean)
+            deviation = np.sqrt(np.square(deviation) @ np.square(slope))
+        weight = np.ones(len(mean)) if piece.weight is None else piece.weight
+        columns = zip(self.edges, mean.T, deviation.T, strict=True)
+        return np.concatenate([_masses(*column, weight) for column in columns])
 
     def _scan(
         self,
@@ -245,7 +293,7 @@ class FittedHistogram:
         without rounding and without leaving the range of floats.
         """
         bins = np.array([*map(len, self.counts)])
-        span = np.where(self.limits.varies, self.limits.high - self.limits.low, 1.0)
+        span = self.limits.span
         unit = np.ldexp(1.0, np.clip(-np.frexp(span)[1], -1022, 1022))
         density = np.where(self.limits.varies, bins / (span * unit), 0.0)
         return np.stack([unit, self.limits.low * unit, density, bins - 1, np.cumsum(bins) - bins])
@@ -277,3 +325,23 @@ def _enough(counts: Real[np.ndarray, " fine"]) -> int:
     freedman_diaconis = total ** (1 / 3) / (2 * np.ptp(quartiles))
     finer = max(sturges, min(freedman_diaconis, 2 * np.sqrt(total)))
     return max(2, min(int(np.ceil(finer)), AUTO_LIMIT))
+
+
+def _masses(
+    edges: Float64[np.ndarray, " e"],
+    mean: Float64[np.ndarray, " n"],
+    deviation: Float64[np.ndarray, " n"],
+    weight: Float64[np.ndarray, " n"],
+) -> Float64[np.ndarray, " bins"]:
+    """Weight in each bin, summed over the points; the outer bins reach to infinity."""
+    from scipy.special import ndtr
+
+    from debias.loops import NUDGE
+
+    inner = edges[1:-1] - NUDGE * np.diff(edges)[1:]  # the histogram rounds values up by as much
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        steps = (inner - mean[:, None]) / deviation[:, None]  # (n, bins - 1)
+    # 0 / 0: a point without spread on an edge belongs to the bin above.
+    below = weight @ ndtr(np.where(np.isnan(steps), -np.inf, steps))
+    # The sums are rounded: without a floor an empty bin can come out as -1e-17.
+    return np.maximum(np.diff(below, prepend=0.0, append=weight.sum()), 0.0)

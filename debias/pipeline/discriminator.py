@@ -18,8 +18,13 @@ from debias.storage.artifacts import Artifact, load_array, load_faces, save_arra
 from debias.storage.sealed import write_json
 from debias.types import FaceStore
 from debias.weighting import sampling
-from debias.weighting.image_ratio import LogRatios, Sets, cross_fitted_log_ratios, shrunk
-from debias.weighting.style import match_style
+from debias.weighting.image_ratio import (
+    LogRatios,
+    Sets,
+    cross_fitted_log_ratios,
+    match_style,
+    shrunk,
+)
 
 STAGE = "discriminator"
 TELLTALE = 0.95  # two sets told apart better than this differ in more than their people

@@ -22,9 +22,8 @@ from debias.storage.artifacts import Artifact, load_faces
 from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore
-from debias.weighting.gate import in_an_epoch
 from debias.weighting.rule import Given
-from debias.weighting.weights import SamplingWeights
+from debias.weighting.weights import SamplingWeights, in_an_epoch
 
 STAGE = "weights"
 STEADY = 1000  # effective images below which the report says what that means

@@ -7,9 +7,9 @@ from pydantic import Field
 from debias import density
 from debias.density.descriptors import describe
 from debias.plugins import dump
-from debias.types import Latents, Rarity, TrainingTable
+from debias.types import Latents, TrainingTable
 from debias.weighting.rule import Context, Given, Need, Table
-from debias.weighting.tempered import TemperedRule
+from debias.weighting.tempering import TemperedRule
 from debias.weighting.weights import SamplingWeights
 
 
@@ -47,7 +47,7 @@ class LatentRarity(TemperedRule):
 
         def table() -> Table:
             labels = context.labels
-            rarities: dict[str, Rarity] = {
+            rarities = {
                 view: density.rarity(
                     estimator, _seen(view, context), labels,
                     alpha=self.alpha, combine=self.combine, across=self.across,
@@ -60,13 +60,7 @@ class LatentRarity(TemperedRule):
         return Given(table, {"density": dump(estimator)}, {"latents": context.latents.key})
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
-        """Weights of the training samples from their log-rarity; the share of each class is kept.
-
-        Raises:
-            WeightError: The table has no score.
-            NonFiniteWeightError: A score is not finite.
-            WeightDegeneracyError: The weights rest on too few samples.
-        """
+        """Weights from the log-rarity of the samples; raises as :meth:`tempered`."""
         origin = {"combine": self.combine, "alpha": self.alpha, "views": list(self.views)}
         return self.tempered(table, origin)
 

@@ -4,9 +4,8 @@ import numpy as np
 
 from debias.own import Own, require
 from debias.types import TrainingTable
-from debias.weighting.gate import check
 from debias.weighting.rule import NEEDS, Need, Rule
-from debias.weighting.weights import SamplingWeights
+from debias.weighting.weights import SamplingWeights, check
 
 
 class OwnWeighting(Own, Rule):  # type: ignore[misc]

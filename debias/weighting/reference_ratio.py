@@ -12,7 +12,7 @@ from debias.density.descriptors import DESCRIPTORS, describe
 from debias.plugins import dump
 from debias.types import FaceStore, Latents, TrainingTable
 from debias.weighting.rule import Context, Given, Need, Table
-from debias.weighting.tempered import TemperedRule
+from debias.weighting.tempering import TemperedRule
 from debias.weighting.weights import SamplingWeights
 
 SHARPENED = 10  # exponent of a ratio beyond which chance may decide
@@ -81,13 +81,7 @@ class ReferenceRatio(TemperedRule):
         return Given(table, {"descriptors": list(DESCRIPTORS)}, {"ratio": ratio.key})
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
-        """Weights of the training samples from their log ratio; the share of each class is kept.
-
-        Raises:
-            WeightError: The table has no score.
-            NonFiniteWeightError: A score is not finite.
-            WeightDegeneracyError: The weights rest on too few samples.
-        """
+        """Weights from the log ratio of the samples; raises as :meth:`tempered`."""
         weights = self.tempered(table, {"estimate_on": self.estimate_on})
         tau = weights.origin["tau"]
         if tau > SHARPENED:

@@ -81,10 +81,6 @@ class Context:
         ids = self.faces.ids(self.rows)
         return TrainingTable(sample_ids=ids, labels=self.labels, **known)
 
-    def groups(self, columns: tuple[str, ...] = ()) -> Shaped[np.ndarray, " n"]:
-        """Attribute values of every training face, crossed; empty where one is unknown."""
-        return crossed(self.faces, columns)
-
 
 @dataclass(frozen=True)
 class Given:
@@ -120,12 +116,9 @@ class Rule(Settings):
         Raises:
             PipelineError: Something that it needs is not there.
         """
-        settings: dict[str, Any] = {}
-        inputs: dict[str, str] = {}
-        if self.needs & {"density", "reference"}:
-            settings["density"] = dump(context.density)
-        if self.needs & {"density", "reference", "latents"}:
-            inputs["latents"] = context.latents.key
+        scored = bool(self.needs & {"density", "reference"})
+        settings = {"density": dump(context.density)} if scored else {}
+        inputs = {"latents": context.latents.key} if scored or "latents" in self.needs else {}
         if "reference" in self.needs:
             inputs["reference"] = context.reference().key
         return Given(lambda: self._table(context), settings, inputs)
@@ -134,7 +127,7 @@ class Rule(Settings):
         known: dict[str, Any] = {}
         about: dict[str, Any] = {}
         if "groups" in self.needs and context.faces.attributes:
-            known["groups"] = context.groups()
+            known["groups"] = crossed(context.faces)
         if "latents" in self.needs:
             known["latents"] = context.latents.load().mean
         if "images" in self.needs:
@@ -158,6 +151,18 @@ class Rule(Settings):
             WeightError: The weights cannot be built or rest on too few samples.
         """
         raise NotImplementedError(f"the weighting {self.name!r} has no method 'weights'")
+
+
+class Uniform(Rule):
+    """Every sample equally likely: plain training, what every other rule is compared with."""
+
+    name: Literal["uniform"] = "uniform"
+
+    def weights(self, table: TrainingTable) -> SamplingWeights:
+        even = np.full(len(table.sample_ids), 1 / len(table.sample_ids))
+        return SamplingWeights(
+            sample_ids=table.sample_ids, probability=even, origin={"rule": self.name}
+        )
 
 
 def crossed(faces: FaceStore, columns: tuple[str, ...] = ()) -> Shaped[np.ndarray, " n"]:
