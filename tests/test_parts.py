@@ -20,7 +20,7 @@ from debias.models.own import OwnClassifier, OwnRepresentation
 from debias.pipeline.recipe import RunConfig, load
 from debias.plugins import Registry, Settings
 from debias.types import TrainingTable
-from debias.weighting.own import OwnWeighting
+from debias.weighting.rule import OwnWeighting
 
 TEXT = (Path(__file__).parents[1] / "docs" / "parts.md").read_text()
 BLOCKS = re.findall(r"^```python (\S+)=(\S+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)

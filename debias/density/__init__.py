@@ -111,9 +111,8 @@ def seeded(estimator: DensityEstimator, seed: int) -> DensityEstimator:
 def active_dimensions(latents: Latents) -> Bool[np.ndarray, " k"]:
     """Dimensions that say something about the samples.
 
-    With a posterior, those whose mean varies over the data by more than 0.01, which is small
-    beside the prior's variance of 1. Points without a posterior have no such scale: there a
-    dimension is active unless it is constant.
+    With a posterior, those whose mean varies by more than 0.01, small beside the prior's variance
+    of 1. Points without one have no such scale: there a dimension is active unless it is constant.
 
     Reference:
         Burda, Grosse, Salakhutdinov 2016, Importance Weighted Autoencoders, section 5.2.

@@ -150,11 +150,7 @@ class FittedHistogram:
         return FittedHistogram(limits=limits, counts=tuple(counts), projection=projection)
 
     def partial_fit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
-        """The same bins with more samples in them.
-
-        Raises:
-            WeightError: The points have no posterior variance, and every share of it counts.
-        """
+        """The same bins with more samples in them; a WeightError without a spread it needs."""
         from debias.loops import in_threads
 
         points = as_points(z)
@@ -165,11 +161,7 @@ class FittedHistogram:
         return self._with(reduce(np.add, found, np.concatenate(self.counts)))
 
     def merge(self, other: "FittedHistogram") -> "FittedHistogram":
-        """The same bins with the samples of both.
-
-        Raises:
-            WeightError: The other has other bins.
-        """
+        """The same bins with the samples of both; a WeightError for other bins."""
         if not self._same_bins(other):
             raise WeightError(
                 "histograms of different bins cannot be merged: fill them from the same empty one, "
@@ -309,14 +301,10 @@ class FittedHistogram:
 
 
 def _enough(counts: Real[np.ndarray, " fine"]) -> int:
-    """Bins for a factor: the rule of Freedman and Diaconis or that of Sturges, the finer one.
+    """Bins for a factor: the rule of Freedman and Diaconis 1981 or of Sturges 1926, the finer one.
 
     The quartiles are read off the cells of a fine histogram, so that a pass over the samples is
     enough and shards merge; the rest is numpy's rule "auto".
-
-    Reference:
-        Freedman and Diaconis 1981, On the Histogram as a Density Estimator; Sturges 1926, The
-        Choice of a Class Interval.
     """
     below = np.concatenate([[0.0], np.cumsum(counts)])
     total = below[-1]

@@ -58,17 +58,11 @@ class FittedJoint:
         components: Components,
         learn: Callable[[np.ndarray], JointModel],
     ) -> "FittedJoint":
-        """Choose directions, then learn the density along them.
-
-        Args:
-            z: At least two distinct points of equal weight.
-            components: Directions to keep.
-            learn: From whitened points (n, f) to a model.
+        """Choose directions, then learn the density along them, from whitened points (n, f).
 
         Raises:
             AllDimensionsInactiveError: Every column is constant.
-            WeightError: Fewer than 2 samples, weighted samples, or fewer dimensions than
-                components.
+            WeightError: Fewer than 2 samples, weighted ones, or fewer dimensions than components.
         """
         points = _in_order(z)
         projection = PrincipalComponents.fit(points, components)
@@ -117,9 +111,8 @@ class FittedJoint:
 def canonical_order(points: Points) -> Int64[np.ndarray, " n"]:
     """An order of the rows that depends on where they lie, not on how the input is sorted.
 
-    Random starts and folds pick rows by position; taken in this order, they pick the same rows
-    whatever the input's order and the scale of its dimensions. It is the order along a random
-    direction, always the same one, in which different rows practically never tie.
+    Random starts and folds, which pick rows by position, then pick the same rows whatever the
+    input's order and scale. It is the order along a random direction, always the same one.
     """
     limits = limits_of(points)
     direction = np.random.default_rng(0).normal(size=points.width) / limits.span

@@ -55,10 +55,7 @@ class NeighbourDensity(Settings):
 class Neighbours:
     """Fitted points, searchable.
 
-    Attributes:
-        index: The points.
-        m: Which neighbour's distance is taken.
-        closest: Distance below which points count as this far apart.
+    The ``m``-th is looked at, and none counts as closer than ``closest``.
     """
 
     index: "NearestNeighbors"

@@ -58,13 +58,7 @@ class MixtureDensity(Settings):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mixture:
-    """A fitted mixture.
-
-    Attributes:
-        fitted: The Gaussians.
-        criterion: Bayesian information criterion, lower is better.
-        seed: Of the starting points.
-    """
+    """A fitted mixture; of ``criterion``, Bayesian information, lower is better."""
 
     fitted: "GaussianMixture"
     criterion: float

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeGuard
 
@@ -57,31 +58,24 @@ class Encoder(Representation):
     batch_size: int = Field(default=64, ge=1, description="Images at once.")
 
     def identity(self) -> dict[str, Any]:
-        """All settings, and the content of the file in place of its path.
-
-        Raises:
-            DataError: The file is missing.
-        """
+        """All settings, and the content of the file in place of its path, which must be there."""
         found = digest(self.file, "representation.model.file")
         # Images at once are no part of the answer.
         return self.model_dump(mode="json", exclude={"file", "batch_size"}) | {"file": found}
 
     def open(self, device: torch.device) -> "LoadedEncoder":
-        """Load the network onto the device.
-
-        Raises:
-            DataError: The file is missing or cannot be loaded without running foreign code.
-        """
+        """Load the network; a DataError where that cannot be done without running foreign code."""
         require_file(self.file, "representation.model.file")
         load = _exported if self.file.suffix == EXPORTED else _scripted
         return LoadedEncoder(self, load(self.file, device))
 
 
+@dataclass(frozen=True, eq=False)
 class LoadedEncoder:
     """The network of :class:`Encoder`, ready to be called."""
 
-    def __init__(self, settings: Encoder, network: Network) -> None:
-        self.settings, self.network = settings, network
+    settings: Encoder
+    network: Network
 
     def encode(
         self, images: Float[Tensor, "B C H W"]
@@ -179,11 +173,7 @@ def _exported(file: Path, device: torch.device) -> Network:
 
 
 def _require_program(file: Path) -> None:
-    """Look into the file before torch does.
-
-    Raises:
-        DataError: It is no exported program, or would run foreign code while it is loaded.
-    """
+    """Refuse what is no exported program, or would run foreign code while it is loaded."""
     names: list[str] = []
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:

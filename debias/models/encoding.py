@@ -52,10 +52,6 @@ def mean_losses(network: nn.Module, batches: Iterable[Batch], compute: Compute) 
 
 
 def require_eval(network: object) -> None:
-    """Refuse a network whose batch norm and dropout would make one image depend on another.
-
-    Raises:
-        ValueError: It is in training mode.
-    """
+    """A ValueError for a network in training mode, where one image would depend on another."""
     if isinstance(network, nn.Module) and network.training:
         raise ValueError("the network is in training mode; call .eval() before encoding")

@@ -32,7 +32,7 @@ from debias.training.loop import Training
 from debias.training.views import Augmentation
 from debias.weighting import WEIGHTINGS, Weighting
 from debias.weighting.image_ratio import DiscriminatorRecipe
-from debias.weighting.own import OwnWeighting
+from debias.weighting.rule import OwnWeighting
 
 R = TypeVar("R", bound=Settings)
 Place = tuple[str, ...]

@@ -18,10 +18,9 @@ REMEDY = "balance fewer attributes ('by'), join small groups, or annotate more i
 class GroupBalance(Rule):
     """Weights 1 / n_g: every annotated group gets the same total weight.
 
-    With the annotation of every training image it is the upper bound that weights without group
-    labels are compared with. Where some groups are empty, each image gets the expected weight
-    sum_g p(g | image) / n_g under the membership probabilities, n_g being the expected counts; an
-    annotated image belongs to its group for certain.
+    Where some groups are empty, each image gets the expected weight sum_g p(g | image) / n_g under
+    the membership probabilities, n_g being the expected counts; an annotated image belongs to its
+    group for certain.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"groups"})

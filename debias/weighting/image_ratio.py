@@ -1,11 +1,9 @@
 """How much more of an image's kind one set holds than another, learned from the images.
 
-Small networks are trained to tell target sets from the population; the log odds they give an image
-estimate log target(x) - log population(x). Every image is scored only by networks that never saw
-it, and the scores are averaged over repetitions of the folds: one network's odds are noisy.
-
-The same question answers two needs. With an unlabelled reference set there is one target. With a
-few annotated images per group there is one target a group.
+Small networks are trained to tell target sets (an unlabelled reference, or the annotated images of
+each group) from the population; the log odds they give an image estimate log target(x) - log
+population(x). Every image is scored only by networks that never saw it, and the scores are averaged
+over repetitions of the folds: one network's odds are noisy.
 
 Reference:
     Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
@@ -97,12 +95,7 @@ class Sets:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LogRatios:
-    """log target_c(x) - log population(x), up to a constant per target.
-
-    Attributes:
-        population: (n, c)
-        examples: (m, c)
-    """
+    """log target_c(x) - log population(x), up to a constant per target."""
 
     population: Float64[np.ndarray, "n c"]
     examples: Float64[np.ndarray, "m c"]
@@ -117,12 +110,7 @@ def cross_fitted_log_ratios(
 ) -> LogRatios:
     """Train ``folds * repeats`` networks and average what they say about images new to them.
 
-    Args:
-        sets: Population and targets.
-        recipe: Network, training, folds, repeats.
-        seed: Of folds, initial weights, draws and augmentation.
-        compute: Device and precision.
-        advance: Called after every network.
+    ``advance`` is called after every network.
 
     Raises:
         WeightError: A target has fewer examples than there are folds.

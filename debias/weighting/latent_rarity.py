@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from debias import density
+from debias.density import DensityEstimator
 from debias.density.descriptors import describe
-from debias.plugins import dump
-from debias.types import Latents, TrainingTable
-from debias.weighting.rule import Context, Given, Need, Table
+from debias.types import Latents, Rarity, TrainingTable
+from debias.weighting.rule import Context, Need
 from debias.weighting.tempering import TemperedRule
 from debias.weighting.weights import SamplingWeights
 
@@ -41,23 +41,17 @@ class LatentRarity(TemperedRule):
         default=0.01, gt=0, description="Smoothing added to each bin mass; larger is more even."
     )
 
-    def score(self, context: Context) -> Given:
+    def scored(self, context: Context, estimator: DensityEstimator) -> Rarity:
         """Rarity in every view, combined."""
-        estimator = context.density
-
-        def table() -> Table:
-            labels = context.labels
-            rarities = {
-                view: density.rarity(
-                    estimator, _seen(view, context), labels,
-                    alpha=self.alpha, combine=self.combine, across=self.across,
-                )
-                for view in self.views
-            }  # fmt: skip
-            found = density.combined(rarities, labels, self.across)
-            return context.table(score=found.score), dict(found.about)
-
-        return Given(table, {"density": dump(estimator)}, {"latents": context.latents.key})
+        labels = context.labels
+        rarities = {
+            view: density.rarity(
+                estimator, _seen(view, context), labels,
+                alpha=self.alpha, combine=self.combine, across=self.across,
+            )
+            for view in self.views
+        }  # fmt: skip
+        return density.combined(rarities, labels, self.across)
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
         """Weights from the log-rarity of the samples; raises as :meth:`tempered`."""

@@ -30,14 +30,11 @@ def cross_fitted_membership(
     folds: int = 5,
     seed: int = 0,
 ) -> Float64[np.ndarray, "n g"]:
-    """Probability that each sample belongs to each group, learned from the annotated ones.
+    """Probability (n, g) of each group, learned from the annotated samples; columns by sorted name.
 
-    Logistic regression on latents that are standardised over all samples, with the penalty that
-    predicts left-out samples best. Annotated samples are scored by the model that did not see
-    them, the others by the mean of all fold models; one temperature and one offset a group, fitted
-    to the left-out predictions, make them probabilities that can be taken at their word. Who was
-    annotated need not be who is there: the shares of the groups in the whole data set are
-    estimated, and all probabilities hold under them.
+    Logistic regression on standardised latents, with the penalty that predicts left-out samples
+    best. Annotated samples are scored by the model that did not see them, the others by the mean of
+    all fold models; see :func:`calibrated_membership` for what makes probabilities of the scores.
 
     Args:
         z: (n, k), finite, may be memory-mapped.
@@ -46,18 +43,9 @@ def cross_fitted_membership(
         folds: Left-out parts; fewer when a group has fewer annotated samples.
         seed: Of the folds.
 
-    Returns:
-        Columns in sorted order of the group names; each row sums to 1.
-
     Raises:
         DataError: Latents and groups of different lengths.
         WeightError: Fewer than two groups, or a group with a single annotated sample.
-
-    Reference:
-        Saerens, Latinne, Decaestecker 2002, Adjusting the Outputs of a Classifier to New a Priori
-        Probabilities, for the shares (EM). Alexandari, Kundaje, Shrikumar 2020, Maximum Likelihood
-        with Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation, for temperature
-        and offsets. Deviation: annotated samples count for their own group in the shares.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -94,19 +82,17 @@ def calibrated_membership(
     """Probability of each group from scores that no model gave to a sample it had seen.
 
     One temperature and one offset a group, fitted to the annotated samples, make the scores
-    probabilities; the shares of the groups are then estimated from all samples. Where label and
-    group go together, so that shares of each class by itself explain the samples better, those are
-    used, and a group of which a class has no annotated sample has no share in it; where they do
-    not, the classes together give steadier shares.
+    (n, g) probabilities. Who was annotated need not be who is there: the shares of the groups are
+    estimated from all samples. Where label and group go together, so that shares of each class by
+    itself explain the samples better, those are used, and a group of which a class has no annotated
+    sample has no share in it; where they do not, the classes together give steadier shares.
+    ``seed`` picks samples when there are very many.
 
-    Args:
-        logits: (n, g), larger for likelier groups, columns in sorted order of the group names.
-        groups: (n,) text, empty where nobody said.
-        labels: (n,), class index; None for a single class.
-        seed: Picks samples when there are very many.
-
-    Returns:
-        As :func:`cross_fitted_membership`, whose sources and errors apply.
+    Reference:
+        Saerens, Latinne, Decaestecker 2002, Adjusting the Outputs of a Classifier to New a Priori
+        Probabilities, for the shares (EM). Alexandari, Kundaje, Shrikumar 2020, Maximum Likelihood
+        with Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation, for temperature
+        and offsets. Deviation: annotated samples count for their own group in the shares.
     """
     known = groups != ""
     codes, counts = _annotated(logits, groups, known)
@@ -218,12 +204,10 @@ def _shares(
     certain: Int64[np.ndarray, " g"],
     generator: np.random.Generator,
 ) -> Float64[np.ndarray, " g"]:
-    """Share of each group among samples of one class, by expectation maximisation.
+    """Share of each group among samples of one part, by expectation maximisation.
 
-    Args:
-        even: Membership of the unknown samples, as if all groups were equally frequent.
-        certain: Annotated samples of each group, who belong to it for certain.
-        generator: Picks the samples to look at when there are very many.
+    ``even`` holds the unknown samples as if all groups were equally frequent, ``certain`` how many
+    annotated ones each group has.
     """
     size = len(even)
     if size > SHARE_ROWS:

@@ -8,9 +8,9 @@ from jaxtyping import Int64
 from pydantic import Field
 
 from debias import density
+from debias.density import DensityEstimator
 from debias.density.descriptors import DESCRIPTORS, describe
-from debias.plugins import dump
-from debias.types import FaceStore, Latents, TrainingTable
+from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting.rule import Context, Given, Need, Table
 from debias.weighting.tempering import TemperedRule
 from debias.weighting.weights import SamplingWeights
@@ -45,24 +45,8 @@ class ReferenceRatio(TemperedRule):
 
     def score(self, context: Context) -> Given:
         """Log ratio of the reference to the training faces."""
-        if self.estimate_on == "images":
-            return self._on_images(context)
-        estimator = context.density
-        if self.estimate_on == "latents" and not density.compares(estimator):
-            estimator = density.DENSITIES["ratio"](seed=context.seed)
-        reference = context.reference()
-
-        def table() -> Table:
-            found = density.log_ratio(
-                estimator, context.latents.load(), reference.load().latents(), context.labels,
-                alpha=self.alpha, across=self.across,
-            )  # fmt: skip
-            return context.table(score=found.score), dict(found.about)
-
-        keys = {"latents": context.latents.key, "reference": reference.key}
-        return Given(table, {"density": dump(estimator)}, keys)
-
-    def _on_images(self, context: Context) -> Given:
+        if self.estimate_on != "images":
+            return super().score(context)
         ratio = context.reference_ratio()
 
         def table() -> Table:
@@ -79,6 +63,17 @@ class ReferenceRatio(TemperedRule):
             return context.table(score=score), {"ratio": dict(networks.figures)}
 
         return Given(table, {"descriptors": list(DESCRIPTORS)}, {"ratio": ratio.key})
+
+    def estimator(self, context: Context) -> DensityEstimator:
+        if self.estimate_on == "latents" and not density.compares(context.density):
+            return density.DENSITIES["ratio"](seed=context.seed)  # type: ignore[no-any-return]
+        return context.density
+
+    def scored(self, context: Context, estimator: DensityEstimator) -> Rarity:
+        own, wanted = context.latents.load(), context.reference().load().latents()
+        return density.log_ratio(
+            estimator, own, wanted, context.labels, alpha=self.alpha, across=self.across
+        )
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
         """Weights from the log ratio of the samples; raises as :meth:`tempered`."""

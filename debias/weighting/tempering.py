@@ -65,8 +65,7 @@ class TemperedRule(Rule):
         """Weights from the scores of the table; ``origin`` is kept beside tau.
 
         Raises:
-            WeightError: The table has no score.
-            NonFiniteWeightError: A score is not finite.
+            WeightError: The table has no score, or a score is not finite.
             WeightDegeneracyError: The weights rest on too few samples.
         """
         if table.score is None:
@@ -143,8 +142,7 @@ def apply(
 class _Whole:
     """Weights of all samples as a function of tau.
 
-    Scores are taken in units of their ``span`` and tau per span: so their product neither
-    overflows nor vanishes, whatever the size of the scores.
+    Scores are taken in units of their ``span`` and tau per span: their product cannot overflow.
     """
 
     def __init__(
@@ -205,8 +203,7 @@ class _Part:
     """Weights of one part, which sum to 1.
 
     No more than ``size / cap`` weights can stand at the cap, so only as many of the largest scores
-    are kept in order, ``top``. Differences are taken between scores that matter together: from one
-    far above, the others look all the same.
+    are kept in order, ``top``. Differences are taken between scores that matter together.
     """
 
     per_span = 1.0
@@ -219,9 +216,9 @@ class _Part:
     def level(self, tau: float) -> _Level:
         """Cut the largest weights to the cap and give what is cut off to the others in proportion.
 
-        How many stand at the cap is the smallest number for which the next one stays below it.
-        Beside a capped weight all others may be too small for a float; then the search goes on
-        from the first of these, as if it were 1.
+        As few stand at the cap as leave the next one below it. Beside a capped weight all others
+        may be too small for a float; then the search goes on from the first of these, as if it were
+        1.
         """
         plain, squared = self._rest(tau)
         free = np.maximum(1 - np.arange(len(self.top)) * self.limit, 0.0)
@@ -280,11 +277,7 @@ class _Part:
 
 
 def _largest(score: Float64[np.ndarray, " m"], count: int) -> Float64[np.ndarray, " count"]:
-    """The largest scores, falling.
-
-    In a long array, a sample tells a value that safely lies below them, which most others do not
-    reach.
-    """
+    """The largest scores, falling; in a long array a sample tells what most lie safely below."""
     some = score[:: max(1, len(score) // ENOUGH_FOR_A_GUESS)]
     wanted = len(some) * count / len(score)
     safe = len(some) - math.ceil(wanted + 4 * math.sqrt(wanted) + 4)

@@ -117,14 +117,11 @@ def check(
 ) -> SamplingWeights:
     """Return the weights if they are usable; below 20 % of n that is a warning.
 
-    Args:
-        weights: Of n samples.
-        allow_degenerate: Warn only.
-        remedy: What helps, a setting that the rule has.
+    ``remedy`` is a setting of the rule that helps; ``allow_degenerate`` warns only.
 
     Raises:
         WeightDegeneracyError: The effective sample size is below 1 % of n, or below 50 samples
-            (10 % of n where that is less), and ``allow_degenerate`` is not set.
+            (10 % of n where that is less).
     """
     size, effective = len(weights.probability), weights.effective_sample_size
     least = max(LEAST_SHARE * size, min(LEAST_SAMPLES, LEAST_OF_FEW * size))
