@@ -118,7 +118,7 @@ def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be mi
         latents: Of these rows, in their order, by this network.
         compute: Where to decode.
         seed: Decides which images are shown and what is drawn at random.
-        nats: (n,), see :func:`debias.models.galleries.nats`; None leaves out the page about it.
+        nats: (n,), see :func:`debias.models.encoding.nats`; None leaves out the page about it.
 
     Raises:
         ValueError: The latents are not those of the rows, or the network is in training mode.

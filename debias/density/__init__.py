@@ -81,7 +81,7 @@ class FittedDensity(Protocol):
 
 @runtime_checkable
 class DensityEstimator(Protocol):
-    """Settings that can be fitted; fitting returns a new object and changes nothing."""
+    """Settings that can be fitted; fitting changes nothing."""
 
     @property
     def name(self) -> str: ...

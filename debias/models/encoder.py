@@ -28,14 +28,12 @@ CODE = ("data/aotinductor/", "data/constants/custom_obj_", "data/constants/opaqu
 
 
 class Encoder(Representation):
-    """A network made elsewhere, called on float RGB images (B, 3, H, W) in [0, 1].
+    """A network made elsewhere, called on float RGB images (B, 3, H, W) in [0, 1], in float32.
 
-    ``.pt2`` files are read as ``torch.export.save`` wrote them, all others as ``torch.jit.save``
-    did. It computes in float32. TorchScript is put into evaluation mode; an exported program stays
-    in the mode in which it was exported.
-
-    An encoder is a program: use files that you trust. Pickled Python objects and compiled
-    libraries are refused, but torch itself evaluates the shape expressions of an exported program.
+    ``.pt2`` files are read as ``torch.export.save`` wrote them, in the mode in which they were
+    exported, all others as ``torch.jit.save`` did, in evaluation mode. An encoder is a program: use
+    files that you trust. Pickled Python objects and compiled libraries are refused, but torch
+    itself evaluates the shape expressions of an exported program.
     """
 
     trained: ClassVar[bool] = False

@@ -13,8 +13,7 @@ from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes, Explains
-from debias.training.batches import Batch
+from debias.models.representation import Decodes
 from debias.training.device import Compute
 from debias.types import Latents
 
@@ -186,22 +185,6 @@ def shifted(
 ) -> Sheet:
     """Decode each place with multiples of a vector added; strength 0 is the reconstruction."""
     return _sheet(network, mean[:, None] + np.asarray(strengths)[:, None] * vector, compute)
-
-
-def nats(
-    network: Explains, batches: Iterable[Batch], compute: Compute
-) -> Float64[np.ndarray, " n"]:
-    """Negative ELBO of every image: larger is explained worse. May be negative for a Gaussian.
-
-    -log p(x | mean) summed over pixels and channels, plus KL summed over dimensions, unweighted.
-    Deviation: the expectation over the posterior is taken at its mean, so that an image has one
-    value whatever stands beside it. That leaves out about half a nat per active dimension, where
-    faces differ by thousands.
-    """
-    require_eval(network)
-    with torch.inference_mode(), compute.autocast():
-        parts = [network.nats(batch.image) for batch in batches]
-    return torch.cat(parts).cpu().numpy().astype(np.float64)
 
 
 def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:

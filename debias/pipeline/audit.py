@@ -17,8 +17,7 @@ from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity, compares
 from debias.errors import EmptyDatasetError
 from debias.ingesting.build import ACCOUNT
-from debias.models import Decodes, Explains
-from debias.models import galleries as generation
+from debias.models import Decodes, Explains, encoding
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
 from debias.pipeline.faces import SPLIT as REFERENCE
@@ -147,7 +146,7 @@ def _nats(
     if not isinstance(network, Explains):
         return None
     batches = Batches(store, AT_ONCE, job.compute.device).evaluate(rows)
-    return generation.nats(network, batches, job.compute)
+    return encoding.nats(network, batches, job.compute)
 
 
 def _question(job: Job, parts: AuditParts, data: Placed) -> Question:

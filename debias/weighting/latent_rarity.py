@@ -16,9 +16,6 @@ from debias.weighting.weights import SamplingWeights
 class LatentRarity(TemperedRule):
     """Weights w(z) proportional to (prod_j 1 / (q_j(z_j) + alpha)) ** tau.
 
-    ``tau`` is solved so that the effective sample size is the declared share of the samples;
-    ``ess: published`` fixes tau = 1, the formula as published.
-
     Reference:
         Amini et al. 2019, Uncovering and Mitigating Algorithmic Bias through Learned Latent
         Structure, eq. 2. Deviations: bin masses instead of densities, tempering, a cap, every

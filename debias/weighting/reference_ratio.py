@@ -22,8 +22,7 @@ class ReferenceRatio(TemperedRule):
     """Weights w(x) proportional to (target(x) / q_train(x)) ** tau.
 
     The ratio is that of two densities, or the odds that a cross-fitted classifier gives a sample
-    for belonging to the reference set; neither set needs a group label. With ``ess: published``
-    tau is 1 and the weights are the ratio itself.
+    for belonging to the reference set; neither set needs a group label.
 
     Reference:
         Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4

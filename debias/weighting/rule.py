@@ -88,7 +88,7 @@ class Given:
     """What a weighting is given.
 
     ``table`` makes the table, and plain values about how it came about; ``settings`` are what it
-    depends on beside the rule, ``inputs`` keys of the artifacts that it depends on beside the faces.
+    depends on beside the rule, ``inputs`` keys of the artifacts it depends on beside the faces.
     """
 
     table: Callable[[], Table]
