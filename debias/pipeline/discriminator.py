@@ -10,7 +10,6 @@ from jaxtyping import Shaped
 from scipy.stats import spearmanr
 
 from debias.pipeline.faces import SPLIT
-from debias.pipeline.recipe import DiscriminatorRecipe
 from debias.pipeline.step import Run
 from debias.plugins import dump
 from debias.statistics.areas import area_under_curve
@@ -19,6 +18,7 @@ from debias.storage.sealed import write_json
 from debias.types import FaceStore
 from debias.weighting import sampling
 from debias.weighting.image_ratio import (
+    DiscriminatorRecipe,
     LogRatios,
     Sets,
     cross_fitted_log_ratios,

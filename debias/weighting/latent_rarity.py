@@ -41,7 +41,7 @@ class LatentRarity(TemperedRule):
     def scored(self, context: Context, estimator: DensityEstimator) -> Rarity:
         """Rarity in every view, combined."""
         labels = context.labels
-        rarities = {
+        rarities: dict[str, Rarity] = {
             view: density.rarity(
                 estimator, _seen(view, context), labels,
                 alpha=self.alpha, combine=self.combine, across=self.across,

@@ -65,7 +65,7 @@ class ReferenceRatio(TemperedRule):
 
     def estimator(self, context: Context) -> DensityEstimator:
         if self.estimate_on == "latents" and not density.compares(context.density):
-            return density.DENSITIES["ratio"](seed=context.seed)  # type: ignore[no-any-return]
+            return density.DENSITIES["ratio"](seed=context.seed)
         return context.density
 
     def scored(self, context: Context, estimator: DensityEstimator) -> Rarity:
