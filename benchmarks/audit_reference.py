@@ -24,10 +24,10 @@ from debias.auditing.audit import Placed, Question
 from debias.auditing.rules import AuditRules
 from debias.auditing.shortfall import shortfall
 from debias.auditing.two_samples import two_samples
-from debias.pipeline import build_audited_faces, build_reference, build_representation, open_job
-from debias.pipeline.faces import SPLIT
+from debias.pipeline import open_job
+from debias.pipeline.faces import SPLIT, make_audited_faces, make_reference
 from debias.pipeline.recipe import SpaceRecipe, load
-from debias.pipeline.representation import encode_store
+from debias.pipeline.representation import REPRESENTATION, encode_store
 from debias.storage.artifacts import load_faces
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,7 @@ def main() -> None:
     data, reference = question.points(question.data), question.points(question.reference)
     start = time.monotonic()
     test = two_samples(data, reference, level=rules.difference_level)
-    found = shortfall(question.features(0), question.features(1), level=rules.level)
+    found = shortfall(question.features("data"), question.features("reference"), level=rules.level)
     seconds = time.monotonic() - start
     own, theirs = (_minority(one) for one in (question.data, question.reference))
     result: dict[str, Any] = {
@@ -77,7 +77,7 @@ def main() -> None:
         "missing_total": found.total.count,
         "seconds": seconds,
         "false_alarms": _false_alarms(data, rules),
-        "regions_in_halves": _regions_in_halves(question.features(0), rules),
+        "regions_in_halves": _regions_in_halves(question.features("data"), rules),
     }  # fmt: skip
     text = json.dumps(result, indent=1, default=float)
     Path(__file__).with_suffix(".json").write_text(text + "\n")
@@ -94,10 +94,9 @@ def _question(root: Path, epochs: int, folder: Path) -> Question:
         ],
     )  # fmt: skip
     job = open_job(config, folder / "audit")
-    faces = build_audited_faces(job)
-    reference = build_reference(job, faces)
-    latents = build_representation(job, faces)
-    assert reference is not None
+    faces = make_audited_faces(job)
+    reference = make_reference(job, faces)
+    latents = REPRESENTATION.make(job, faces=faces)
     placed = []
     for artifact, split in ((faces, "train"), (reference, SPLIT)):
         store = load_faces(artifact)

@@ -200,7 +200,7 @@ def described(factors: pd.DataFrame, seed: int) -> dict[str, np.ndarray]:
         classes=("unlabelled",), attributes=(), label="none",
     )  # fmt: skip
     question = Question(data=Placed(store=store, latents=latents_of(store, seed)), seed=seed)
-    return {name: view[0] for name, view in question.views.items()}
+    return {name: sets["data"] for name, sets in question.views.items()}
 
 
 def latents_of(store: FaceStore, seed: int) -> Latents:

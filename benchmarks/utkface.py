@@ -21,20 +21,15 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from debias.pipeline import (
-    Run,
-    build_faces,
-    build_reference,
-    build_representation,
-    build_weights,
-    mitigate,
-    open_run,
-)
+from debias.pipeline import Run, mitigate, open_run
+from debias.pipeline.faces import make_faces, make_reference
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.step import Advance
+from debias.pipeline.representation import REPRESENTATION
 from debias.pipeline.values import load_weights
+from debias.pipeline.weights import make_weights
 from debias.statistics.areas import auc_by_group
 from debias.storage.artifacts import Artifact, load_faces
+from debias.tracking.progress import Advance
 from debias.weighting.group_balance import annotated
 from debias.weighting.rule import crossed
 
@@ -80,14 +75,18 @@ def rows(root: str, seed: int, out: Path) -> Iterator[tuple[str, dict[str, float
     """Areas of every row of the table for one seed."""
     arms = ", ".join(f'"{number}": {text}' for number, text in enumerate(TARGETS.values()))
     run = opened(root, seed, out, f"arms={{latent: latent_rarity, {arms}}}")
-    faces = build_faces(run)
-    latents, reference = build_representation(run, faces), build_reference(run, faces)
+    faces = make_faces(run)
+    parts = {
+        "faces": faces,
+        "representation": REPRESENTATION.make(run, faces=faces),
+        "reference": make_reference(run, faces),
+    }
     for name, (density, views) in RARITY.items():
         arm = f"arms={{latent: {{name: latent_rarity, views: {views}}}}}"
         rarity = opened(root, seed, out, arm, f"density={density}")
-        yield name, areas(run, faces, build_weights(rarity, faces, latents, reference, "latent"))
+        yield name, areas(run, faces, make_weights(rarity, "latent", **parts))
     for number, name in enumerate(TARGETS):
-        found = build_weights(run, faces, latents, reference, str(number))
+        found = make_weights(run, str(number), **parts)
         yield name, areas(run, faces, found)
         if name.startswith("50"):
             yield f"{name}, others only", areas(run, faces, found, unannotated=True)

@@ -14,64 +14,46 @@ use of a name that trains loads torch, which takes seconds.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from debias.auditing import AuditReport, AuditRules
-    from debias.auditing.audit import Placed, audit
-    from debias.metrics import ComparisonReport, FairnessReport, evaluate
-    from debias.notebook.functions import audit_folder, encode, export, ingest, run
-    from debias.pipeline.reports import compare
-    from debias.types import Latents
-    from debias.weighting.estimators import LatentWeights
-    from debias.weighting.imblearn_sampler import LatentResampler
-    from debias.weighting.latent_weights import latent_weights
-    from debias.weighting.sampling import WeightedSampler
-    from debias.weighting.weights import SamplingWeights
+if TYPE_CHECKING:  # each name as itself: that makes it public to type checkers
+    from debias.auditing import AuditReport as AuditReport
+    from debias.auditing import AuditRules as AuditRules
+    from debias.auditing.audit import Placed as Placed
+    from debias.auditing.audit import audit as audit
+    from debias.metrics import ComparisonReport as ComparisonReport
+    from debias.metrics import FairnessReport as FairnessReport
+    from debias.metrics import evaluate as evaluate
+    from debias.notebook.functions import audit_folder as audit_folder
+    from debias.notebook.functions import encode as encode
+    from debias.notebook.functions import export as export
+    from debias.notebook.functions import ingest as ingest
+    from debias.notebook.functions import run as run
+    from debias.pipeline.reports import compare as compare
+    from debias.types import Latents as Latents
+    from debias.weighting.estimators import LatentWeights as LatentWeights
+    from debias.weighting.imblearn_sampler import LatentResampler as LatentResampler
+    from debias.weighting.latent_weights import latent_weights as latent_weights
+    from debias.weighting.sampling import WeightedSampler as WeightedSampler
+    from debias.weighting.weights import SamplingWeights as SamplingWeights
 
 __version__ = "0.1.0"
-__all__ = [
-    "AuditReport",
-    "AuditRules",
-    "ComparisonReport",
-    "FairnessReport",
-    "LatentResampler",
-    "LatentWeights",
-    "Latents",
-    "Placed",
-    "SamplingWeights",
-    "WeightedSampler",
-    "__version__",
-    "audit",
-    "audit_folder",
-    "compare",
-    "encode",
-    "evaluate",
-    "export",
-    "ingest",
-    "latent_weights",
-    "run",
-]
-
 _HOMES = {
-    "AuditReport": "debias.auditing",
-    "AuditRules": "debias.auditing",
-    "ComparisonReport": "debias.metrics",
-    "FairnessReport": "debias.metrics",
-    "LatentResampler": "debias.weighting.imblearn_sampler",
-    "LatentWeights": "debias.weighting.estimators",
-    "Latents": "debias.types",
-    "Placed": "debias.auditing.audit",
-    "SamplingWeights": "debias.weighting.weights",
-    "WeightedSampler": "debias.weighting.sampling",
-    "audit": "debias.auditing.audit",
-    "audit_folder": "debias.notebook.functions",
-    "compare": "debias.pipeline.reports",
-    "encode": "debias.notebook.functions",
-    "evaluate": "debias.metrics",
-    "export": "debias.notebook.functions",
-    "ingest": "debias.notebook.functions",
-    "latent_weights": "debias.weighting.latent_weights",
-    "run": "debias.notebook.functions",
+    name: home
+    for home, names in {
+        "debias.auditing": "AuditReport AuditRules",
+        "debias.auditing.audit": "Placed audit",
+        "debias.metrics": "ComparisonReport FairnessReport evaluate",
+        "debias.notebook.functions": "audit_folder encode export ingest run",
+        "debias.pipeline.reports": "compare",
+        "debias.types": "Latents",
+        "debias.weighting.estimators": "LatentWeights",
+        "debias.weighting.imblearn_sampler": "LatentResampler",
+        "debias.weighting.latent_weights": "latent_weights",
+        "debias.weighting.sampling": "WeightedSampler",
+        "debias.weighting.weights": "SamplingWeights",
+    }.items()
+    for name in names.split()
 }
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)

@@ -17,9 +17,6 @@ class Shown:
     def save_html(self, path: str | Path) -> Path:
         """Write the page, one self-contained file that only its owner can read.
 
-        Args:
-            path: File to write; folders above it are made.
-
         Raises:
             StorageError: It cannot be written.
         """
@@ -31,10 +28,7 @@ class Shown:
         return tuple(_views().look(self).drawings())
 
     def plot(self, chart: str | None = None) -> "Figure":
-        """Draw one chart of the page as a matplotlib figure.
-
-        Args:
-            chart: One of ``charts``; None for the first.
+        """Draw one of ``charts`` as a matplotlib figure; None for the first.
 
         Raises:
             ConfigError: There is no such chart.

@@ -32,8 +32,8 @@ class Rejected:
         detail: One sentence about this item.
         sha256: Of the content; empty where it could not be read.
         size: In bytes; None where there is no such file.
-        format: What the content says it is (JPEG, PNG, ...); empty where it says nothing.
-        dimensions: Width and height in pixels as the header says; None where there is none.
+        format: What the content says it is (JPEG, PNG, ...), or nothing.
+        dimensions: Width and height in pixels as the header says, or nothing.
     """
 
     sample_id: str
@@ -73,7 +73,8 @@ class Collection:
     def __post_init__(self) -> None:
         if self.samples.empty:
             raise EmptyDatasetError("the data set holds no sample; check its root and its filters")
-        repeated = self.samples["sample_id"][self.samples["sample_id"].duplicated()]
+        ids = self.samples["sample_id"]
+        repeated = ids[ids.duplicated()]
         if len(repeated):
             first = ", ".join(repeated.head(10))
             raise DataError(
@@ -86,10 +87,10 @@ class ReadBlock:
     """What became of some consecutive samples when their pixels were read.
 
     Attributes:
-        images: ``uint8 (m, H, W, 3)`` RGB of those that could be read, in order.
+        images: RGB of those that could be read, in order.
         found: One row an image: ``sample_id``, ``sha256`` of the content that was read, ``notes``
             (what was converted on the way, plain words joined by ", "; empty for nothing).
-        perceptual: (m, 4) 256-bit perceptual hash of each image, most significant word first.
+        perceptual: 256-bit perceptual hash of each image, most significant word first.
         rejected: Those that could not be read.
     """
 
@@ -106,12 +107,7 @@ class ReadBlock:
 
 @dataclass(frozen=True, eq=False)
 class ShardedImages:
-    """Images in memory-mapped shards, read by row.
-
-    Attributes:
-        shards: ``uint8 (rows, H, W, C)`` each.
-        chosen: Rows of the shards, put one behind another, that count here; None for all.
-    """
+    """Images in memory-mapped shards, read by row; ``chosen`` rows of them, None for all."""
 
     shards: Sequence[UInt8[np.ndarray, "_ H W C"]]
     chosen: Int64[np.ndarray, " n"] | None = None
@@ -181,10 +177,8 @@ class Latents:
     """Where every encoded sample lies in the latent space.
 
     Attributes:
-        sample_ids: (n,)
-        mean: (n, k), may be memory-mapped.
-        log_var: (n, k), natural log of the posterior variance; None for embeddings that are
-            points without a spread.
+        mean: May be memory-mapped.
+        log_var: Natural log of the posterior variance; None for points without a spread.
         encoder: Content key of the encoder that made them.
     """
 
@@ -227,8 +221,7 @@ class Rarity:
     """How thinly populated the surroundings of each sample are, beside others of its class.
 
     Attributes:
-        sample_ids: (n,)
-        score: (n,), log-rarity in nats up to a constant: larger is rarer, or more wanted by the
+        score: Log-rarity in nats up to a constant: larger is rarer, or more wanted by the
             reference.
         about: What was found on the way: dropped dimensions, directions kept, values outside.
     """
@@ -243,15 +236,13 @@ class TrainingTable:
     """What a weighting may look at.
 
     Attributes:
-        sample_ids: (n,)
-        labels: (n,), class index.
-        score: (n,) or None, see :class:`Rarity`.
-        groups: (n,) text, empty where nobody said; or None. Only given to a weighting that
-            says that it needs them.
-        membership: (n, g) probability of each known group, in sorted order; or None. Needed
-            where some groups are empty.
-        latents: (n, k) or None, where the samples lie.
-        images: ``uint8 (n, H, W, 3)`` or None.
+        labels: Class index.
+        score: See :class:`Rarity`.
+        groups: Text, empty where nobody said. Only given to a weighting that says that it needs
+            them.
+        membership: Probability of each known group, in sorted order. Needed where some groups are
+            empty.
+        latents: Where the samples lie.
     """
 
     sample_ids: Shaped[np.ndarray, " n"]
@@ -268,13 +259,10 @@ class Predictions:
     """What one trained classifier says about one split.
 
     Attributes:
-        sample_ids: (n,)
-        y_true: (n,), class index.
-        score: (n,) probability of the positive (last) class.
+        y_true: Class index.
+        score: Probability of the positive (last) class.
         threshold: Score at and above which the positive class is predicted.
         arm: Name of the weighting arm that was trained.
-        seed: Seed of the training.
-        split: Split that was predicted.
     """
 
     sample_ids: Shaped[np.ndarray, " n"]
@@ -287,7 +275,7 @@ class Predictions:
 
     @property
     def y_pred(self) -> Int64[np.ndarray, " n"]:
-        """(n,), class index: 1 where the score reaches the threshold."""
+        """1 where the score reaches the threshold."""
         return (self.score >= self.threshold).astype(np.int64)
 
 

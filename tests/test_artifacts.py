@@ -11,13 +11,14 @@ import pytest
 
 from debias.errors import ArtifactCorruptError, StorageError
 from debias.models import ConvClassifier
-from debias.pipeline.values import load_predictions, load_weights, save_predictions, save_weights
+from debias.pipeline.values import load_predictions, load_weights, predictions_files, weights_files
 from debias.storage.artifacts import (
     RunFolder,
     content_key,
     load_array,
     load_latents,
     load_network,
+    save,
     save_arrays,
     save_latents,
     save_network,
@@ -53,7 +54,7 @@ def test_every_value_comes_back_as_it_was(folder):
     weights = SamplingWeights(
         sample_ids=IDS, probability=np.array([0.2, 0.3, 0.5]), origin={"tau": 0.25}
     )
-    back = load_weights(saved(folder, save_weights, weights))
+    back = load_weights(saved(folder, save, weights_files(weights)))
     np.testing.assert_array_equal(back.probability, weights.probability)
     assert back.origin == {"tau": 0.25}
 
@@ -62,7 +63,7 @@ def test_every_value_comes_back_as_it_was(folder):
         sample_ids=IDS, y_true=np.array([0, 1, 1]), score=np.array([0.1, 0.5, 0.9]),
         threshold=0.5, arm="latent", seed=3, split="test",
     )  # fmt: skip
-    back = load_predictions(saved(folder, save_predictions, predictions))
+    back = load_predictions(saved(folder, save, predictions_files(predictions)))
     np.testing.assert_array_equal(back.y_pred, [0, 1, 1])
     assert (back.arm, back.seed, back.split) == ("latent", 3, "test")
 

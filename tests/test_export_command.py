@@ -388,22 +388,6 @@ def test_csv_and_parquet_of_one_name_keep_their_own_numbers(audit):
 
 
 @pytest.mark.parametrize(
-    ("cell", "ending", "expected"),
-    [("=1+1", ".csv", 1), ("@x", ".csv", 1), ("-1", ".csv", 0), ("x=1", ".csv", 0),
-     ("=1+1", ".parquet", 0)],
-)  # fmt: skip
-def test_cells_that_a_spreadsheet_would_run_are_said(tmp_path, photos, cell, ending, expected):
-    samples = table_of(photos)
-    samples["sample_id"] = samples["sample_id"].str.removeprefix("=")
-    samples.loc[9, "skin"] = cell
-    found = ask(make_audit(tmp_path / "audit", samples), "weights", f"w{ending}")
-    said = [one for one in found.document["sentences"] if "formulas" in one]
-    assert len(said) == expected
-    assert all(f"such as {cell}:" in one for one in said)
-    assert read(found.manifest).query("row == 9")["skin"].tolist() == [cell]
-
-
-@pytest.mark.parametrize(
     ("settings", "error", "said"),
     [
         ({"kind": "subset", "size": 161}, ConfigError, "choose 2 to 160"),

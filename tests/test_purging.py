@@ -26,13 +26,14 @@ from debias.pipeline.purging.removal import purge
 from debias.pipeline.purging.scrubbing import names_person, without, without_in_json
 from debias.pipeline.purging.swapping import finish_swaps
 from debias.pipeline.purging.traces import Traces, paths_of
-from debias.pipeline.values import load_predictions, load_weights, save_predictions, save_weights
+from debias.pipeline.values import load_predictions, load_weights, predictions_files, weights_files
 from debias.storage.artifacts import (
     Artifact,
     RunFolder,
     content_key,
     load_faces,
     load_latents,
+    save,
     save_arrays,
     save_faces,
     save_latents,
@@ -105,7 +106,7 @@ def save_dependents(folder, samples):
         sample_ids=train, probability=probability / probability.sum(), origin={"rule": "r"}
     )
     with folder.create("weights", content_key("w", {}, {}), {}) as path:
-        save_weights(path, weights)
+        save(path, weights_files(weights))
     predictions = Predictions(
         sample_ids=test["sample_id"].to_numpy(dtype=str),
         y_true=test["label"].to_numpy(),
@@ -113,7 +114,7 @@ def save_dependents(folder, samples):
         threshold=0.5, arm="uniform", seed=0, split="test",
     )  # fmt: skip
     with folder.create("classifier", content_key("c", {}, {}), {}) as path:
-        save_predictions(path, predictions)
+        save(path, predictions_files(predictions))
     with folder.create("discriminator", content_key("d", {}, {}), {}) as path:
         save_arrays(path, population=np.zeros((len(train), 1)), examples=np.zeros((5, 1)))
 

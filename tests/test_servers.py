@@ -7,14 +7,16 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from debias.errors import PipelineError, TrackingError
-from debias.tracking import servers, ui
-from debias.tracking.ui import Place, serve
+from debias.tracking import servers
+
+ui = import_module("debias.commands.ui")  # the package names its function so
 
 
 def python(code: str, log: Path) -> subprocess.Popen[bytes]:
@@ -198,23 +200,29 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+def place(folder: Path, port: int, prefect_port: int | None = None):
+    prefect = prefect_port is not None
+    options = {"experiment": "debias", "prefect": prefect, "prefect_port": prefect_port or 0}
+    return ui.Ui(folder=folder, port=port, **options)
+
+
 class TestUi:
     def test_a_port_of_a_stranger_is_refused_with_the_option_that_helps(self, folder, stranger):
         with pytest.raises(TrackingError, match=r"does not show the runs in .* --port"):
-            serve(Place(folder, "debias", stranger), print)
+            ui.serve(place(folder, stranger))
 
     def test_the_port_of_prefect_has_an_option_of_its_own(self, folder, stranger, monkeypatch):
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
         monkeypatch.setattr(Answers, "body", b"<html>")
         monkeypatch.setattr(ui, "_mlflow", lambda *_: {})
         with pytest.raises(PipelineError, match=r"no Prefect server.* --prefect-port"):
-            serve(Place(folder, "debias", 1, stranger), print)
+            ui.serve(place(folder, 1, stranger))
 
     def test_a_prefect_that_is_named_and_away_is_not_replaced(self, folder, monkeypatch):
         monkeypatch.setenv("PREFECT_API_URL", "http://me:secret@elsewhere.invalid/api")
         monkeypatch.setattr(ui, "_mlflow", lambda *_: {})
         with pytest.raises(PipelineError, match="unset the variable") as raised:
-            serve(Place(folder, "debias", 1, servers.free_port()), print)
+            ui.serve(place(folder, 1, servers.free_port()))
         assert "secret" not in str(raised.value)
 
     @pytest.mark.parametrize("named", [True, False])
@@ -225,17 +233,20 @@ class TestUi:
             monkeypatch.setenv("PREFECT_API_URL", address.replace("127.0.0.1", "localhost"))
         monkeypatch.setattr(ui, "_mlflow", lambda *_: {})
         said: list[str] = []
-        serve(Place(folder, "debias", 1, 1 if named else stranger), said.append)
+        monkeypatch.setattr(ui, "say", said.append)
+        ui.serve(place(folder, 1, 1 if named else stranger))
         assert f"Its flows find it with: export PREFECT_API_URL={address}" in said
         assert said[-1] == "All of it was running already and goes on running."
 
     def test_a_folder_without_runs_is_refused(self, tmp_path):
         with pytest.raises(TrackingError, match="no recorded runs"):
-            serve(Place(tmp_path, "debias", 1), print)
+            ui.serve(place(tmp_path, 1))
 
     @pytest.mark.server
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-    def test_it_stops_on_a_signal_and_shares_a_running_server(self, folder, tmp_path, number):
+    def test_it_stops_on_a_signal_and_shares_a_running_server(
+        self, folder, tmp_path, number, monkeypatch
+    ):
         port, log = servers.free_port(), tmp_path / "log"
         command = [sys.executable, "-m", "debias", "ui", "--folder", str(folder)]
         first = servers.start([*command, "--port", str(port)], {}, log)
@@ -244,7 +255,8 @@ class TestUi:
             assert "tiny, report: http://127.0.0.1:" in log.read_text()
             if number == signal.SIGTERM:
                 said: list[str] = []
-                serve(Place(folder, "debias", port), said.append)
+                monkeypatch.setattr(ui, "say", said.append)
+                ui.serve(place(folder, port))
                 assert said[0] == f"MLflow shows these runs at http://127.0.0.1:{port} already."
                 first.poll()
                 assert first.returncode is None

@@ -6,23 +6,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from debias.auditing import audit_report as sections
+from debias.auditing import coverage as spread
 from debias.auditing import words as wording
 from debias.auditing.audit_report import AuditReport
-from debias.auditing.clusters import Clusters, LatentMap, clustered, latent_map
-from debias.auditing.coverage import Coverage, Direction, coverage, uneven_directions
-from debias.auditing.drift import Version, drift
-from debias.auditing.groups import audit_groups
+from debias.auditing.groups import audit_groups, declared_groupings
 from debias.auditing.rules import AuditRules
-from debias.auditing.shares import declared_groupings
 from debias.auditing.shares_file import checked_shares, read_shares
-from debias.auditing.shortfall import Shortfall, comparison, shortfall
+from debias.auditing.shortfall import Shortfall, Version, comparison, drift, shortfall
 from debias.auditing.thin import ThinRegions, thin_regions
 from debias.auditing.two_samples import two_samples
 from debias.density import DensityEstimator, HistogramDensity, active_dimensions, rarity
@@ -40,16 +37,13 @@ FEWEST = 50  # images that an audit needs
 # Ids of two sets can be the same: those of a second one say where they are from.
 REFERENCE, EARLIER = "reference/", "earlier/"
 
+Column = Shaped[np.ndarray, " n"]
+Which = Literal["data", "reference", "earlier"]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Placed:
-    """Images, and where they lie in a latent space.
-
-    Attributes:
-        store: Faces.
-        latents: Of some of them, in any order.
-        name: What a reader calls this set.
-    """
+    """Faces, where some of them lie in a latent space, and what readers call the set."""
 
     store: FaceStore
     latents: Latents
@@ -57,11 +51,7 @@ class Placed:
 
     @cached_property
     def rows(self) -> Int64[np.ndarray, " n"]:
-        """Rows of the store, in the order of the latents.
-
-        Raises:
-            DataError: A latent belongs to no image of the store.
-        """
+        """Rows of the store, in the order of the latents; DataError where it lacks an image."""
         ids = pd.Index(self.store.samples["sample_id"].astype(str))
         rows = ids.get_indexer(pd.Index(self.latents.sample_ids.astype(str)))
         strange = self.latents.sample_ids[rows < 0]
@@ -73,19 +63,18 @@ class Placed:
         return rows.astype(np.int64)
 
     @property
-    def ids(self) -> Shaped[np.ndarray, " n"]:
+    def ids(self) -> Column:
         return self.store.ids(self.rows)
+
+    def column(self, name: str) -> Column | None:
+        """One column of the store's table; None where it has none."""
+        samples = self.store.samples
+        return samples[name].to_numpy(dtype=object)[self.rows] if name in samples else None
 
     def is_known_by(self, name: str) -> bool:
         """Whether a column says something about every image."""
         found = self.column(name)
         return found is not None and bool((pd.notna(found) & (found != "")).all())
-
-    def column(self, name: str) -> Shaped[np.ndarray, " n"] | None:
-        """One column of the store's table; None where it has none."""
-        if name not in self.store.samples:
-            return None
-        return self.store.samples[name].to_numpy(dtype=object)[self.rows]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,17 +83,13 @@ class Question:
 
     Attributes:
         data: Images to audit.
-        reference: A second set, placed by the same encoder, that says what the images should look
-            like; none of its images may be among the audited ones.
-        earlier: An earlier version of the audited set; images of both are known by ``sha256``, or
-            by their id where there is none.
-        density: How rarity is measured.
-        rules: What counts, and the shares that annotated groups should have.
+        reference: As :func:`audit` takes it; none of its images may be among the audited ones.
+        earlier: Likewise; images of both versions are known by ``sha256``, or by their id where
+            there is none.
         set_aside: Columns ``attribute, group, listed, rejected``: whose images were lost before.
         source: Who says to which group a face belongs.
         nats: (n,) how badly a model explains each image.
-        fidelity: Whether a model tells images apart, as plain values; None where that was not
-            measured.
+        fidelity: Whether a model tells images apart, as plain values; None: not measured.
         seed: Of every random choice.
     """
 
@@ -135,33 +120,33 @@ class Question:
         return found
 
     def points(self, placed: Placed) -> Float64[np.ndarray, "_ k"]:
-        """Active latents of a set; those without a posterior in units of the data's spread."""
-        found = np.asarray(placed.latents.mean[:, self.active], dtype=np.float64)
-        return found if self.data.latents.log_var is not None else found / self.spread
+        """Active latents of a set; those without a posterior in units of the data's spread.
 
-    @cached_property
-    def spread(self) -> Float64[np.ndarray, " k"]:
-        """Standard deviation of every active dimension: embeddings have no scale of their own."""
-        return np.asarray(self.data.latents.mean[:, self.active], dtype=np.float64).std(axis=0)
-
-    @cached_property
-    def views(self) -> Mapping[str, list[np.ndarray]]:
-        """Descriptions of the audited images, then of the reference, then of the earlier."""
-        sets = [one for one in (self.data, self.reference, self.earlier) if one is not None]
-        (images, rows), *others = [(one.store.images, one.rows) for one in sets]
-        described = {
-            # Other sets are compared in the plain descriptors alone.
-            name: condensed(name, images, rows, *(others if name in DESCRIPTORS else ()))
-            for name in VIEWS
-        }
-        return {"latents": [self.points(one) for one in sets], **described}
-
-    def features(self, place: int) -> Float64[np.ndarray, "_ f"]:
-        """Latents and plain descriptions of one of the sets, side by side."""
-        names = ("latents", *DESCRIPTORS)
-        return np.concatenate([self.views[name][place] for name in names], axis=1).astype(
-            np.float64
+        Embeddings have no scale of their own.
+        """
+        own, found = (
+            np.asarray(one.latents.mean[:, self.active], dtype=np.float64)
+            for one in (self.data, placed)
         )
+        return found if self.data.latents.log_var is not None else found / own.std(axis=0)
+
+    @cached_property
+    def views(self) -> dict[str, dict[str, np.ndarray]]:
+        """Descriptions by name, of the data and of each other set that is given."""
+        named = {"data": self.data, "reference": self.reference, "earlier": self.earlier}
+        sets = {name: one for name, one in named.items() if one is not None}
+        (images, rows), *others = [(one.store.images, one.rows) for one in sets.values()]
+        found = {"latents": {name: self.points(one) for name, one in sets.items()}}
+        for view in VIEWS:
+            # Other sets are compared in the plain descriptors alone.
+            described = condensed(view, images, rows, *(others if view in DESCRIPTORS else ()))
+            found[view] = dict(zip(sets, described, strict=False))
+        return found
+
+    def features(self, of: Which) -> Float64[np.ndarray, "_ f"]:
+        """Latents and plain descriptions of one of the sets, side by side."""
+        found = [self.views[name][of] for name in ("latents", *DESCRIPTORS)]
+        return np.concatenate(found, axis=1).astype(np.float64)
 
     @cached_property
     def groups(self) -> pd.DataFrame:
@@ -210,14 +195,43 @@ def audit(  # noqa: PLR0913 (one call is the point)
         DataError: Latents, stores and shares that do not belong together, or fewer than 50 images.
     """
     question = Question(
-        data=Placed(store=store, latents=latents, name="the data"),
-        reference=reference,
-        earlier=earlier,
-        rules=rules or AuditRules(),
-        density=density or HistogramDensity(),
+        data=Placed(store=store, latents=latents, name="the data"), reference=reference,
+        earlier=earlier, rules=rules or AuditRules(), density=density or HistogramDensity(),
         seed=seed,
-    )
+    )  # fmt: skip
     return answer(question)
+
+
+def answer(question: Question, advance: Advance = silent) -> AuditReport:
+    """The same, with everything that a pipeline knows; ``advance`` is called :data:`PARTS` times.
+
+    Raises:
+        DataError: As :func:`audit`.
+    """
+    data = question.data
+    require_enough(len(data.rows))
+    space = _looked_at(question, advance)
+    reference, short = _against(question)
+    advance("reference")
+    drifted = _changed(question)
+    advance("drift")
+    groups = _grouped(question, space)
+    advance(f"{len(data.rows):,} images")
+    document = space.document(question)
+    document |= {"reference": reference, "drift": drifted, "groups": groups}
+    document["verdicts"] = wording.verdicts(document)
+    document["limits"] = wording.limits(document, subjects=data.column("subject_id") is not None)
+    return AuditReport(
+        document=document, images=space.images(question, short), latents=data.latents,
+        active=question.active, regions=space.regions, directions=space.directions,
+        layout=space.layout, groups=question.groups, image_size=data.store.images.shape[1],
+    )  # fmt: skip
+
+
+def require_enough(size: int) -> None:
+    """Refuse, with a DataError, to speak of fewer than 50 images."""
+    if size < FEWEST:
+        raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -227,10 +241,10 @@ class _Space:
     rarity: Rarity
     weights: SamplingWeights
     regions: ThinRegions
-    coverage: Coverage
-    directions: list[Direction]
-    clusters: Clusters
-    layout: LatentMap
+    coverage: spread.Coverage
+    directions: list[spread.Direction]
+    clusters: spread.Clusters
+    layout: spread.LatentMap
 
     def document(self, question: Question) -> dict[str, Any]:
         ids, score = question.data.ids, self.rarity.score
@@ -267,66 +281,23 @@ class _Space:
         )
 
 
-def answer(question: Question, advance: Advance = silent) -> AuditReport:
-    """The same, with everything that a pipeline knows; ``advance`` is called :data:`PARTS` times.
-
-    Raises:
-        DataError: As :func:`audit`.
-    """
-    data = question.data
-    require_enough(len(data.rows))
-    space = _looked_at(question, advance)
-    reference, short = _against(question)
-    advance("reference")
-    drifted = _changed(question)
-    advance("drift")
-    groups = _grouped(question, space.rarity.score, space.weights.weight)
-    advance(f"{len(data.rows):,} images")
-    document = space.document(question)
-    document |= {"reference": reference, "drift": drifted, "groups": groups}
-    document["verdicts"] = wording.verdicts(document)
-    document["limits"] = wording.limits(document, subjects=data.column("subject_id") is not None)
-    return AuditReport(
-        document=document,
-        images=space.images(question, short),
-        latents=data.latents,
-        active=question.active,
-        regions=space.regions,
-        directions=space.directions,
-        layout=space.layout,
-        groups=question.groups,
-        image_size=data.store.images.shape[1],
-    )
-
-
-def require_enough(size: int) -> None:
-    """Refuse to speak of a handful of images.
-
-    Raises:
-        DataError: There are fewer than 50.
-    """
-    if size < FEWEST:
-        raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
-
-
 def _looked_at(question: Question, advance: Advance) -> _Space:
-    data, rules = question.data, question.rules
-    points = question.points(data)
-    views = {name: view[0] for name, view in question.views.items()}
+    rules, stream = question.rules, question.stream
+    views = {name: sets["data"] for name, sets in question.views.items()}
+    points = views["latents"]
     advance("described")
-    found, weights = rarity_weights(question.density, data.latents)
+    found, weights = rarity_weights(question.density, question.data.latents)
     advance("density")
-    seed = question.stream("thin")
-    regions = thin_regions(views, most=rules.thin_share, level=rules.level, seed=seed)
+    thin = thin_regions(views, most=rules.thin_share, level=rules.level, seed=stream("thin"))
     advance("thin regions")
-    covered = coverage(points, cells=rules.cells, seed=question.stream("bell"))
-    directions = uneven_directions(points)
-    clusters = clustered(points, rules.clusters, question.stream("clusters"))
+    covered = spread.coverage(points, cells=rules.cells, seed=stream("bell"))
+    directions = spread.uneven_directions(points)
+    clusters = spread.clustered(points, rules.clusters, stream("clusters"))
     advance("coverage")
-    layout = latent_map(points, rules.map_method, rules.map_points, question.stream("map"))
+    layout = spread.latent_map(points, rules.map_method, rules.map_points, stream("map"))
     advance("map")
     return _Space(
-        rarity=found, weights=weights, regions=regions, coverage=covered, directions=directions,
+        rarity=found, weights=weights, regions=thin, coverage=covered, directions=directions,
         clusters=clusters, layout=layout,
     )  # fmt: skip
 
@@ -345,31 +316,26 @@ def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | Non
     data, reference, rules = question.data, question.reference, question.rules
     if reference is None:
         return None, None
-    _require_apart(data, reference)
-    test = two_samples(
-        question.points(data), question.points(reference), permutations=rules.permutations,
-        level=rules.difference_level, seed=question.stream("two samples"),
-    )  # fmt: skip
-    seed = question.stream("shortfall")
-    found = shortfall(question.features(0), question.features(1), level=rules.level, seed=seed)
-    theirs = np.array([f"{REFERENCE}{name}" for name in reference.ids])
-    section = comparison(reference.name, test, found, data.ids, theirs)
-    for entry in section["regions"]:
-        entry["explains"] = question.explained(found.region == entry["number"])
-    return section, found
-
-
-def _require_apart(data: Placed, reference: Placed) -> None:
-    """An image of both sets would be told apart from itself."""
     mine, theirs = data.column("sha256"), reference.column("sha256")
-    if mine is None or theirs is None:
-        return
-    shared = set(mine) & set(theirs) - {""}
-    if shared:
+    shared = set() if mine is None or theirs is None else set(mine) & set(theirs) - {""}
+    if shared:  # an image of both sets would be told apart from itself
         raise DataError(
             f"{len(shared)} images are in both the data and the reference; leave them out of the "
             "reference, which must show other photographs"
         )
+    test = two_samples(
+        question.points(data), question.points(reference), permutations=rules.permutations,
+        level=rules.difference_level, seed=question.stream("two samples"),
+    )  # fmt: skip
+    found = shortfall(
+        question.features("data"), question.features("reference"), level=rules.level,
+        seed=question.stream("shortfall"),
+    )  # fmt: skip
+    names = np.array([f"{REFERENCE}{name}" for name in reference.ids])
+    section = comparison(reference.name, test, found, data.ids, names)
+    for entry in section["regions"]:
+        entry["explains"] = question.explained(found.region == entry["number"])
+    return section, found
 
 
 def _changed(question: Question) -> dict[str, Any] | None:
@@ -378,15 +344,16 @@ def _changed(question: Question) -> dict[str, Any] | None:
     if earlier is None:
         return None
     by = "sha256" if data.is_known_by("sha256") and earlier.is_known_by("sha256") else "sample_id"
-    now, before = (
-        Version(
+
+    def version(of: Which, one: Placed, prefix: str) -> Version:
+        return Version(
             sample_ids=np.array([f"{prefix}{name}" for name in one.ids]),
             content=one.store.samples[by].to_numpy(dtype=str)[one.rows],
             latents=question.points(one),
-            features=question.features(place),
+            features=question.features(of),
         )
-        for prefix, one, place in (("", data, 0), (EARLIER, earlier, -1))
-    )
+
+    now, before = version("data", data, ""), version("earlier", earlier, EARLIER)
     # What the data still hold, in a split that is not audited, was not removed.
     elsewhere = set(data.store.samples[by].astype(str)) - set(now.content)
     return drift(
@@ -397,20 +364,12 @@ def _changed(question: Question) -> dict[str, Any] | None:
 
 
 def declared_shares(rules: AuditRules) -> dict[str, dict[str, float]]:
-    """Shares from the recipe, or from the file that it names.
-
-    Raises:
-        ConfigError, DataError: They cannot be read, or do not add up.
-    """
+    """Shares from the recipe, or from the file that it names, checked (see ``shares_file``)."""
     return read_shares(rules.shares_file) if rules.shares_file else checked_shares(rules.shares)
 
 
 def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str, float]]) -> None:
-    """Refuse shares of attributes or groups that are not annotated, before any work is done.
-
-    Raises:
-        GroupSchemaError: They do not fit.
-    """
+    """Refuse, with a GroupSchemaError, shares of what is not annotated, before any work is done."""
     if declared and not len(groups.columns):
         raise GroupSchemaError(
             f"audit.shares declares shares of {', '.join(declared)}, but no attribute is "
@@ -420,9 +379,7 @@ def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str,
         declared_groupings(groups, declared)
 
 
-def _grouped(
-    question: Question, score: Float64[np.ndarray, " n"], weight: Float64[np.ndarray, " n"]
-) -> dict[str, Any] | None:
+def _grouped(question: Question, space: _Space) -> dict[str, Any] | None:
     """What annotations say; None without any."""
     groups, rules = question.groups, question.rules
     declared = declared_shares(rules)
@@ -431,14 +388,8 @@ def _grouped(
         return None
     hidden = {name for name, small in hidden_counts(groups, rules.suppress_below).items() if small}
     return audit_groups(
-        groups,
-        declared=declared,
-        rarity=score,
-        weight=weight,
-        subjects=question.data.column("subject_id"),
-        set_aside=question.set_aside,
-        hidden=frozenset(hidden),
-        rules=rules,
-        source=question.source,
+        groups, declared=declared, rarity=space.rarity.score, weight=space.weights.weight,
+        subjects=question.data.column("subject_id"), set_aside=question.set_aside,
+        hidden=frozenset(hidden), rules=rules, source=question.source,
         seed=question.stream("groups"),
-    ).to_dict()
+    )  # fmt: skip

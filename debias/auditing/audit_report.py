@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from debias.auditing import words as wording
-from debias.auditing.clusters import Clusters, LatentMap
-from debias.auditing.coverage import Coverage, Direction
+from debias.auditing.coverage import Clusters, Coverage, Direction, LatentMap
 from debias.auditing.thin import ThinRegion, ThinRegions
 from debias.shown import Shown
 from debias.storage.sealed import write_json
@@ -30,6 +29,7 @@ NOTES = {
 
 Ids = Shaped[np.ndarray, " n"]
 Members = Bool[np.ndarray, " n"]
+Score = Float64[np.ndarray, " n"]
 Section = dict[str, Any]
 
 
@@ -46,13 +46,10 @@ class AuditReport(Shown):
             cell, region`` (0: none), ``rarity`` (log-rarity, larger is rarer), ``weight`` (mean 1,
             as for training), ``nats, log_ratio`` (wanted by the reference), ``x, y``; NaN where
             it was not asked for or not drawn.
-        latents: Where the images lie.
-        active: (k,), latent dimensions that say something about the images.
+        latents: Where the images lie; (k,) ``active`` dimensions say something about them.
         regions: Thin regions, most certain first.
         directions: Of the latent space, most unevenly populated first.
-        layout: The map.
         groups: (n) annotated columns of the images, as text.
-        image_size: Side of the images, pixels.
     """
 
     document: Mapping[str, Any]
@@ -84,25 +81,30 @@ class AuditReport(Shown):
 
 def of_fidelity(found: Section | None) -> Section | None:
     """With what it means; None where it was not measured."""
-    return None if found is None else found | _said(wording.of_fidelity(found))
+    return None if found is None else found | wording.of_fidelity(found)
 
 
 def of_coverage(found: Coverage) -> Section:
-    figures = {name: value for name, value in asdict(found).items() if name != "cell"}
-    return figures | {"shares": list(found.shares)} | _said(wording.of_coverage(found))
+    return found.to_dict() | wording.of_coverage(found)
 
 
-def of_regions(
-    found: ThinRegions, ids: Ids, explained: Callable[[Members], list[Section]]
-) -> Section:
+def of_regions(found: ThinRegions, ids: Ids, explained: Callable[[Members], Any]) -> Section:
     """``explained`` says what annotations tell about some of the images."""
+    names = ("view", "count", "share", "low", "high", "p", "p_adjusted", "found")
     return {
         "verdict": found.verdict,
         "looked_at": found.looked_at,
         "level": found.level,
-        **_said(wording.of_regions(found)),
+        **wording.of_regions(found),
         "list": [
-            _region(number, region, ids) | {"explains": explained(region.members)}
+            {
+                "number": number,
+                **{name: getattr(region, name) for name in names},
+                "sentence": wording.of_region(region),
+                "typical": ids[region.typical(SHOWN)].tolist(),
+                "opposite": ids[region.opposite(SHOWN)].tolist(),
+                "explains": explained(region.members),
+            }
             for number, region in enumerate(listed(found), 1)
         ],
     }
@@ -111,17 +113,6 @@ def of_regions(
 def listed(found: ThinRegions) -> tuple[ThinRegion, ...]:
     """All that were found, then the most promising others up to six in all."""
     return found.regions[: max(CANDIDATES, len(found.found))]
-
-
-def _region(number: int, region: ThinRegion, ids: Ids) -> Section:
-    names = ("view", "count", "share", "low", "high", "p", "p_adjusted", "found")
-    return {
-        "number": number,
-        **{name: getattr(region, name) for name in names},
-        "sentence": wording.of_region(region),
-        "typical": ids[region.typical(SHOWN)].tolist(),
-        "opposite": ids[region.opposite(SHOWN)].tolist(),
-    }
 
 
 def of_direction(one: Direction, ids: Ids) -> Section:
@@ -133,23 +124,22 @@ def of_direction(one: Direction, ids: Ids) -> Section:
     }
 
 
-def of_clusters(found: Clusters, rarity: Float64[np.ndarray, " n"], ids: Ids) -> list[Section]:
+def of_clusters(found: Clusters, rarity: Score, ids: Ids) -> list[Section]:
     """Smallest first; density beside that of the typical image, which is 1."""
-    typical, rows = float(np.median(rarity)), []
-    for number, share in enumerate(found.shares):
-        crowded = typical - float(np.median(rarity[found.of == number]))
-        rows.append(
-            {
-                "number": number + 1,
-                "count": share.count,
-                "share": share.value,
-                "low": share.low,
-                "high": share.high,
-                "density": float(np.exp(np.clip(crowded, -50, 50))),
-                "typical": ids[found.typical(number, ENDS)].tolist(),
-            }
-        )
-    return rows
+    typical = float(np.median(rarity))
+    crowded = [typical - float(np.median(rarity[found.of == n])) for n in range(len(found.shares))]
+    return [
+        {
+            "number": number + 1,
+            "count": share.count,
+            "share": share.value,
+            "low": share.low,
+            "high": share.high,
+            "density": float(np.exp(np.clip(crowded[number], -50, 50))),
+            "typical": ids[found.typical(number, ENDS)].tolist(),
+        }
+        for number, share in enumerate(found.shares)
+    ]
 
 
 def of_map(found: LatentMap, size: int) -> Section:
@@ -157,7 +147,7 @@ def of_map(found: LatentMap, size: int) -> Section:
     return {"method": found.method, "shown": len(found.rows), "of": size, "note": note}
 
 
-def of_extremes(rarity: Float64[np.ndarray, " n"], ids: Ids) -> dict[str, list[str]]:
+def of_extremes(rarity: Score, ids: Ids) -> dict[str, list[str]]:
     """Images with the least and the most crowded surroundings."""
     order = np.argsort(-rarity, kind="stable")
     return {"least": ids[order[:SHOWN]].tolist(), "most": ids[order[::-1][:SHOWN]].tolist()}
@@ -166,21 +156,15 @@ def of_extremes(rarity: Float64[np.ndarray, " n"], ids: Ids) -> dict[str, list[s
 def explains(groups: pd.DataFrame, members: Members, told: Sequence[str]) -> list[Section]:
     """Share of every annotated group inside and outside of a region, most telling first.
 
-    Args:
-        groups: One row an image, text columns.
-        members: (n,), inside.
-        told: Attributes whose shares may be told; of others, only which group is the most of a
-            region, if one is.
+    Shares are ``told`` of some attributes; of others only which group is the most of a region.
     """
     rows: list[Section] = []
     for attribute, column in groups.items():
-        inside, outside = (
-            column[which].value_counts(normalize=True) for which in (members, ~members)
-        )
-        for value in sorted(set(inside.index) | set(outside.index)):
-            here, there = inside.get(value, 0.0), outside.get(value, 0.0)
-            shares = (here, there) if attribute in told else (None, None)
-            named = {"group": f"{attribute}:{value}", "inside": shares[0], "outside": shares[1]}
+        shares = pd.crosstab(column, members, normalize="columns")
+        shares = shares.reindex(columns=[True, False], fill_value=0.0)
+        for value, here, there in shares.itertuples(name=None):
+            inside, outside = (here, there) if attribute in told else (None, None)
+            named = {"group": f"{attribute}:{value}", "inside": inside, "outside": outside}
             rows.append(named | {"most": bool(here > HALF)})
     return sorted(rows, key=_least_telling)
 
@@ -189,8 +173,3 @@ def _least_telling(row: Section) -> tuple[bool, bool, float, str]:
     if row["inside"] is None:
         return True, not row["most"], 0.0, row["group"]
     return False, False, row["outside"] - row["inside"], row["group"]
-
-
-def _said(said: wording.Said) -> Section:
-    sentence, action = said
-    return {"sentence": sentence, "action": action}

@@ -3,7 +3,7 @@
 ``a`` audited images, ``n`` of them that could be chosen, ``g`` groups.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.auditing.coverage import coverage_of
-from debias.auditing.words import listed
+from debias.auditing.words import listed, say
 from debias.statistics.groupings import UNKNOWN, Grouping, groupings
 from debias.statistics.intervals import clopper_pearson
 
@@ -23,22 +23,18 @@ DRAWS = 100  # at random, with which an export is compared
 NAMED = 5  # groups in one sentence
 
 Weight = Float64[np.ndarray, " n"]
+Rows = Int64[np.ndarray, " n"]
+Parts = Int64[np.ndarray, "5 g"]
+Mask = Bool[np.ndarray, " g"]
 Row = dict[str, Any]
 
 
-def compare_coverage(
-    cell: Int64[np.ndarray, " n"], cells: int, weight: Weight, generator: np.random.Generator
-) -> Row:
+def compare_coverage(cell: Rows, cells: int, weight: Weight, generator: np.random.Generator) -> Row:
     """How evenly the images fill the cells of the audit: all alike, by weight, and at random.
 
     Fewer images leave more cells empty, however they were chosen, so that the figures after are to
-    be compared with those at random: the same weights, given to the same images in another order.
-    For a subset that is a random draw of its size.
-
-    Returns:
-        ``cells``; ``before`` and ``after`` with ``occupied``, ``effective_cells`` and
-        ``densest_tenth``; ``random`` with ``draws`` and, of each figure, ``mean``, ``low`` and
-        ``high`` (2.5 % and 97.5 % of the draws).
+    be compared with those at random, of which mean, 2.5 % and 97.5 % are told: the same weights,
+    given to the same images in another order; for a subset a random draw of its size.
     """
 
     def figures(weight: Weight) -> Row:
@@ -55,17 +51,12 @@ def compare_coverage(
 
 
 def compare_groups(
-    groups: pd.DataFrame,
-    able: Int64[np.ndarray, " n"],
-    weight: Weight,
-    below: int,
-    withheld: Collection[str] = (),
+    groups: pd.DataFrame, able: Rows, weight: Weight, below: int, withheld: Collection[str] = ()
 ) -> Row:
     """Share of every annotated group and crossing before and after.
 
     Intervals are Clopper and Pearson's and take images as independent; after, they count as many
-    images as the weights are worth (Kish). What is withheld is so before and after, see
-    :func:`_hidden`.
+    images as the weights are worth (Kish). What is withheld is so before and after.
 
     Args:
         groups: One row an audited image, one text column per attribute.
@@ -75,11 +66,9 @@ def compare_groups(
         withheld: Groups and crossings whose numbers the audit does not show.
 
     Returns:
-        ``rows``: ``attribute``, ``group``, ``state`` (``estimated``, ``suppressed`` or, without a
-        label, ``unknown``), ``before`` and ``after`` with ``count`` (of images or lines; the sum
-        of their weights where these are no whole numbers), ``share``, ``low``, ``high``.
-        ``evenness``: for each attribute the distance of all groups to equal shares, 0 if they are
-        equal, before and after; None where a group is withheld.
+        ``rows``, whose ``state`` is ``estimated``, ``suppressed`` or, without a label, ``unknown``,
+        and whose counts are sums of weights; ``evenness``: for each attribute the distance of all
+        groups to equal shares, 0 if they are equal; None where a group is withheld.
     """
     rows: list[Row] = []
     evenness: list[Row] = []
@@ -95,23 +84,18 @@ def compare_groups(
     return {"rows": rows, "evenness": evenness}
 
 
-def _parts(
-    grouping: Grouping, able: Int64[np.ndarray, " n"], chosen: Bool[np.ndarray, " n"]
-) -> Int64[np.ndarray, "5 g"]:
+def _parts(grouping: Grouping, able: Rows, chosen: Bool[np.ndarray, " n"]) -> Parts:
     """Images of each group in every part that a reader knows or gets by subtraction.
 
-    The audit tells the numbers of all audited images, an export those of the images it could
-    choose and of those it chose; what they differ by are the images in other splits, and those
-    that are left out.
+    The audit tells of all audited images, an export of those it could choose and chose: what they
+    differ by are the images in other splits, and those that are left out.
     """
     codes = grouping.codes
     parts = (codes, codes[able], codes[able][chosen], np.delete(codes, able), codes[able][~chosen])
     return np.stack([np.bincount(one, minlength=len(grouping.cells)) for one in parts])
 
 
-def _hidden(
-    grouping: Grouping, parts: Int64[np.ndarray, "5 g"], below: int, withheld: Collection[str]
-) -> Bool[np.ndarray, " g"]:
+def _hidden(grouping: Grouping, parts: Parts, below: int, withheld: Collection[str]) -> Mask:
     """Groups withheld: those small in any part, those the audit withholds, and some more.
 
     The smallest others join them until no part holds images of a single withheld group, or a
@@ -134,12 +118,7 @@ def _hidden(
     return hidden
 
 
-def _rows(
-    grouping: Grouping,
-    codes: Int64[np.ndarray, " n"],
-    weight: Weight,
-    hidden: Bool[np.ndarray, " g"],
-) -> list[Row]:
+def _rows(grouping: Grouping, codes: Rows, weight: Weight, hidden: Mask) -> list[Row]:
     size = len(grouping.cells)
     sides = _shares(codes, size, np.ones(len(weight))), _shares(codes, size, weight)
     rows = []
@@ -153,7 +132,7 @@ def _rows(
     return rows
 
 
-def _shares(codes: Int64[np.ndarray, " n"], size: int, weight: Weight) -> list[Row]:
+def _shares(codes: Rows, size: int, weight: Weight) -> list[Row]:
     held = np.bincount(codes, weights=weight, minlength=size).astype(np.float64)
     share = held / weight.sum()
     worth = weight.sum() ** 2 / np.square(weight).sum()
@@ -176,17 +155,11 @@ def _distance(rows: list[Row], side: str) -> float | None:
 
 def sentences(document: Mapping[str, Any]) -> list[str]:
     """What the figures say, losses of small groups first."""
-    groups = document["groups"]
-    told = [
-        _losses(groups["rows"]),
-        _evenness([row for row in groups["evenness"] if row["after"] is not None]),
-        _coverage(document["coverage"]),
-        _withheld(groups["rows"]),
-    ]
-    return [sentence for sentence in told if sentence]
+    rows, evenness = document["groups"]["rows"], document["groups"]["evenness"]
+    return [*_losses(rows), *_evenness(evenness), _coverage(document["coverage"]), *_withheld(rows)]
 
 
-def _losses(rows: list[Row]) -> str:
+def _losses(rows: list[Row]) -> Iterator[str]:
     """Groups that are rarer than the others and became rarer still."""
     lost = [row for row in rows if row["state"] == "estimated" and _lost(row, rows)]
     lost.sort(key=lambda row: row["after"]["share"] / row["before"]["share"])
@@ -194,7 +167,8 @@ def _losses(rows: list[Row]) -> str:
         f"{row['group']} ({row['before']['share']:.1%} before, {row['after']['share']:.1%} after)"
         for row in lost
     ]
-    return f"Small groups with a smaller share than before: {listed(named, NAMED)}." if lost else ""
+    if lost:
+        yield say("export.lost", groups=listed(named, NAMED))
 
 
 def _lost(row: Row, rows: list[Row]) -> bool:
@@ -206,38 +180,31 @@ def _lost(row: Row, rows: list[Row]) -> bool:
     return bool(before < 1 / among and row["after"]["high"] < before)
 
 
-def _evenness(rows: list[Row]) -> str:
-    if not rows:
-        return ""
-    parts = [f"{row['attribute']} {row['after']:.1%} (before {row['before']:.1%})" for row in rows]
-    return (
-        "Part of the annotated images that would have to belong to another group for equal shares: "
-        f"{', '.join(parts)}. No annotation was used to choose."
-    )
+def _evenness(rows: list[Row]) -> Iterator[str]:
+    parts = [
+        f"{row['attribute']} {row['after']:.1%} (before {row['before']:.1%})"
+        for row in rows
+        if row["after"] is not None
+    ]
+    if parts:
+        yield say("export.evenness", parts=", ".join(parts))
 
 
 def _coverage(coverage: Row) -> str:
     """After against chance: against all images, a smaller set would look worse than it is."""
     before, after, random = coverage["before"], coverage["after"], coverage["random"]
-    name, chance, densest = "effective_cells", random["effective_cells"], random["densest_tenth"]
-    than = "more even than" if after[name] > chance["high"] else "no more even than"
-    than = "less even than" if after[name] < chance["low"] else than
-    return (
-        f"Coverage of the latent space is {than} by chance: as even as {after[name]:.1f} equally "
-        f"full cells of {coverage['cells']}. At random from the same images, {random['draws']} "
-        f"times: {chance['mean']:.1f} on average (95 % of them {chance['low']:.1f} to "
-        f"{chance['high']:.1f}); all images alike: {before[name]:.1f}. The fullest tenth of "
-        f"the cells holds {after['densest_tenth']:.1%}; at random {densest['mean']:.1%} "
-        f"({densest['low']:.1%} to {densest['high']:.1%}), of all images "
-        f"{before['densest_tenth']:.1%}."
-    )
+    found, chance = after["effective_cells"], random["effective_cells"]
+    than = "more even than" if found > chance["high"] else "no more even than"
+    than = "less even than" if found < chance["low"] else than
+    densest = {f"densest_{name}": value for name, value in random["densest_tenth"].items()}
+    return say(
+        "export.coverage", than=than, after=found, before=before["effective_cells"],
+        cells=coverage["cells"], draws=random["draws"], densest=after["densest_tenth"],
+        densest_before=before["densest_tenth"], **chance, **densest,
+    )  # fmt: skip
 
 
-def _withheld(rows: list[Row]) -> str:
+def _withheld(rows: list[Row]) -> Iterator[str]:
     count = sum(row["state"] == "suppressed" for row in rows)
-    if not count:
-        return ""
-    return (
-        f"{count} of {len(rows)} groups and crossings are withheld: a small count would show, or "
-        "follow from other figures of this export and of the audit."
-    )
+    if count:
+        yield say("export.withheld", count=count, all=len(rows))

@@ -1,12 +1,15 @@
-"""How evenly a latent space is populated: equal cells, how many of them count, and directions.
+"""How a latent space is populated: equal cells, uneven directions, clusters, and a map of it.
 
-``n`` images, ``k`` latent dimensions, ``d`` directions.
+``n`` images, ``m`` of them on the map, ``k`` latent dimensions, ``d`` directions.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
+
+from debias.statistics.intervals import Share, share_of
 
 DIRECTIONS = 3  # in which images differ most; cells of more directions would mostly be empty
 RANGE = (1.0, 99.0)  # percentiles between which the cells lie; the outer cells hold the rest
@@ -14,16 +17,31 @@ CLOUDS = 200  # bell-shaped clouds that the figures are compared with
 DENSEST = 0.1  # of the cells
 MOST = 8  # directions that are looked at on their own
 NO_VARIANCE = 1e-6  # of the largest: what rounding leaves of a direction without any
+FITTED = 20_000  # images that decide where clusters lie
+FEWEST_EMBEDDED = 50  # t-SNE of fewer shows nothing that a plain projection does not
+
+Points = Float[np.ndarray, "n k"]
+Numbers = Int64[np.ndarray, " n"]
+Rows = Int64[np.ndarray, " m"]
+Position = Float64[np.ndarray, " n"]
+Method = Literal["t-SNE", "PCA"]
+
+
+def _components(points: Points, most: int) -> tuple[Any, Float64[np.ndarray, "n d"]]:
+    """The leading principal components as scikit-learn holds them, and the points along them."""
+    from sklearn.decomposition import PCA
+
+    width = min(most, points.shape[1], len(points) - 1)
+    fitted = PCA(width, svd_solver="covariance_eigh").fit(np.asarray(points, np.float64))
+    return fitted, fitted.transform(points)
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
     """Boxes of equal size along the directions in which the images differ most.
 
-    Attributes:
-        mean: (k,) taken off first.
-        directions: (k, d) to principal components.
-        edges: (d, slices - 1) inner edges along each.
+    ``mean`` is taken off first; ``directions`` lead to principal components; inner ``edges`` lie
+    along each.
     """
 
     mean: Float64[np.ndarray, " k"]
@@ -31,23 +49,19 @@ class Cells:
     edges: Float64[np.ndarray, "d _"]
 
     @staticmethod
-    def fit(points: Float[np.ndarray, "n k"], cells: int = 64) -> "Cells":
+    def fit(points: Points, cells: int = 64) -> "Cells":
         """Lay about ``cells`` boxes over the middle 98 % of the images.
 
         As many slices along each of the three (or fewer) leading principal components.
         """
-        from sklearn.decomposition import PCA
-
-        width = min(DIRECTIONS, points.shape[1], len(points) - 1)
-        fitted = PCA(width, svd_solver="covariance_eigh").fit(np.asarray(points, np.float64))
-        components = fitted.transform(points)
+        fitted, components = _components(points, DIRECTIONS)
         return Cells(fitted.mean_, fitted.components_.T.copy(), _edges(components, cells))
 
     @property
     def count(self) -> int:
         return int((self.edges.shape[1] + 1) ** len(self.edges))
 
-    def of(self, points: Float[np.ndarray, "m k"]) -> Int64[np.ndarray, " m"]:
+    def of(self, points: Float[np.ndarray, "m k"]) -> Rows:
         """Number of the cell of each point, from 0."""
         components = (points - self.mean) @ self.directions
         cell = np.zeros(len(points), np.int64)
@@ -66,19 +80,11 @@ def _edges(components: Float64[np.ndarray, "n d"], cells: int) -> Float64[np.nda
 class Coverage:
     """How many cells count, and how much the densest hold.
 
-    Attributes:
-        cells: All.
-        occupied: Those with any image.
-        effective_cells: exp(entropy) of the shares: ``cells`` when all hold the same, 1 when one
-            holds everything (the Hill number of order 1).
-        densest_tenth: Share of the images in the densest tenth of the cells.
-        shares: Of every cell, falling.
-        cell: (n,) number of the cell of every image.
-        bell: The same two figures for single bell-shaped clouds of this many images: 2.5 % and
-            97.5 % of 200 of them; empty of cells that were given.
-
-    Reference:
-        Hill 1973, Diversity and Evenness, Ecology 54(2), eq. 4.
+    ``effective_cells`` is exp(entropy) of the shares (Hill 1973, Diversity and Evenness, Ecology
+    54(2), eq. 4, order 1): ``cells`` when all hold the same, 1 when one holds everything.
+    ``densest_tenth`` is the share of the images in the densest tenth of the cells, ``shares`` are
+    those of every cell, falling, ``cell`` (n,) says which each image is in. ``bell`` holds both
+    figures for single bell-shaped clouds of this many images: 2.5 % and 97.5 % of 200 of them.
     """
 
     cells: int
@@ -86,20 +92,23 @@ class Coverage:
     effective_cells: float
     densest_tenth: float
     shares: tuple[float, ...]
-    cell: Int64[np.ndarray, " n"]
+    cell: Numbers
     bell: dict[str, list[float]] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, all but the cell of every image."""
+        figures = {name: value for name, value in asdict(self).items() if name != "cell"}
+        return figures | {"shares": list(self.shares)}
 
-def coverage(points: Float[np.ndarray, "n k"], *, cells: int = 64, seed: int = 0) -> Coverage:
+
+def coverage(points: Points, *, cells: int = 64, seed: int = 0) -> Coverage:
     """How evenly points populate the cells laid over them, beside single heaps."""
     grid = Cells.fit(points, cells)
     clouds = _clouds(len(points), len(grid.edges), cells, np.random.default_rng(seed))
     return replace(coverage_of(grid.of(points), grid.count), bell=clouds)
 
 
-def coverage_of(
-    cell: Int64[np.ndarray, " n"], count: int, weight: Float64[np.ndarray, " n"] | None = None
-) -> Coverage:
+def coverage_of(cell: Numbers, count: int, weight: Position | None = None) -> Coverage:
     """The same of given cells, images counting by their weight."""
     mass = np.bincount(cell, weights=weight, minlength=count).astype(np.float64)
     shares = np.sort(mass / mass.sum())[::-1]
@@ -137,12 +146,10 @@ class Direction:
 
     Attributes:
         number: From 1, by the variance it explains.
-        variance_share: Of the variance of all latents.
         skewness: Third standardised moment: 0 where both ends are alike.
         low_share: Share of the images in the lower half of the range from the 1st to the 99th
             percentile: 0.5 where both halves hold the same.
-        position: (n,) place of every image along it.
-        vector: (k,) unit vector.
+        position: (n,) place of every image along it, the unit ``vector`` (k,).
         ends: Positions of the 1st and the 99th percentile.
     """
 
@@ -150,25 +157,23 @@ class Direction:
     variance_share: float
     skewness: float
     low_share: float
-    position: Float64[np.ndarray, " n"]
+    position: Position
     vector: Float64[np.ndarray, " k"]
     ends: tuple[float, float]
 
-    def rows(self, most: int, *, high: bool) -> Int64[np.ndarray, " m"]:
+    def rows(self, most: int, *, high: bool) -> Rows:
         """Images around one of its ends, nearest first."""
         apart = np.abs(self.position - self.ends[int(high)])
         return np.argsort(apart, kind="stable")[:most].astype(np.int64)
 
 
-def uneven_directions(points: Float[np.ndarray, "n k"], most: int = MOST) -> list[Direction]:
+def uneven_directions(points: Points, most: int = MOST) -> list[Direction]:
     """The leading principal components, the most unevenly populated first."""
     from scipy.stats import skew
-    from sklearn.decomposition import PCA
 
-    width = min(most, points.shape[1], len(points) - 1)
-    fitted = PCA(width, svd_solver="covariance_eigh").fit(np.asarray(points, np.float64))
+    fitted, positions = _components(points, most)
     variance, found = fitted.explained_variance_, []
-    for number, position in enumerate(fitted.transform(points).T):
+    for number, position in enumerate(positions.T):
         if not variance[number] > NO_VARIANCE * variance[0]:
             continue
         low, high = np.percentile(position, RANGE).tolist()
@@ -184,3 +189,69 @@ def uneven_directions(points: Float[np.ndarray, "n k"], most: int = MOST) -> lis
             )
         )
     return sorted(found, key=lambda one: -abs(one.low_share - 0.5))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Clusters:
+    """Cluster of each image, from 0, the smallest first; its distance from the middle; shares."""
+
+    of: Numbers
+    distance: Position
+    shares: tuple[Share, ...]
+
+    def typical(self, number: int, most: int) -> Rows:
+        """Rows nearest to the middle of a cluster."""
+        rows = np.flatnonzero(self.of == number)
+        return rows[np.argsort(self.distance[rows], kind="stable")][:most]
+
+
+def clustered(points: Points, clusters: int, seed: int) -> Clusters:
+    """Group images by k-means; fewer clusters than asked for where images coincide.
+
+    Where clusters lie is decided by at most 20,000 images, so that memory and time stay small.
+    """
+    from sklearn.cluster import KMeans
+
+    generator = np.random.default_rng(seed)
+    some = np.sort(generator.permutation(len(points))[:FITTED])
+    wanted = min(clusters, len(np.unique(points[some], axis=0)))
+    fitted = KMeans(wanted, n_init=4, random_state=seed).fit(np.asarray(points[some], np.float64))
+    number = fitted.predict(np.asarray(points, np.float64)).astype(np.int64)
+    counts = np.bincount(number, minlength=wanted)
+    order = np.argsort(counts, kind="stable")
+    distance = np.linalg.norm(points - fitted.cluster_centers_[number], axis=1)
+    return Clusters(
+        of=np.argsort(order)[number].astype(np.int64),
+        distance=distance.astype(np.float64),
+        shares=tuple(share_of(count, len(points)) for count in counts[order].tolist()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LatentMap:
+    """Places on the map: of (m,) rows, ascending, (m, 2), and how they came there."""
+
+    rows: Rows
+    xy: Float64[np.ndarray, "m 2"]
+    method: Method
+
+
+def latent_map(points: Points, method: Method, most: int, seed: int) -> LatentMap:
+    """Place at most ``most`` images, drawn at random.
+
+    Reference:
+        van der Maaten and Hinton 2008, Visualizing Data using t-SNE (scikit-learn).
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    generator = np.random.default_rng(seed)
+    rows = np.sort(generator.permutation(len(points))[:most]).astype(np.int64)
+    shown = np.asarray(points[rows], np.float64)
+    if method == "PCA" or len(rows) < FEWEST_EMBEDDED or shown.shape[1] < 3:
+        width = min(2, *shown.shape)
+        flat = PCA(width, random_state=seed).fit_transform(shown)
+        return LatentMap(rows=rows, xy=np.pad(flat, ((0, 0), (0, 2 - width))), method="PCA")
+    perplexity = min(30, (len(rows) - 1) / 3)
+    placed = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(shown)
+    return LatentMap(rows=rows, xy=placed.astype(np.float64), method="t-SNE")

@@ -3,7 +3,7 @@
 ``v`` images held out, ``t`` images of the training, ``k`` latent dimensions, ``H, W`` image.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,86 +28,53 @@ DEFINITION = (
     "space; neighbours_by_chance: what a random order would keep."
 )
 Images = UInt8[np.ndarray, "_ H W 3"]
+Pixels = Float32[np.ndarray, "v H W 3"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """Images, and where they lie in the latent space.
-
-    Attributes:
-        images: (n, H, W, 3)
-        latents: (n, k), active dimensions.
-    """
+    """Images, and where they lie in the active dimensions of the latent space."""
 
     images: UInt8[np.ndarray, "n H W 3"]
     latents: Float[np.ndarray, "n k"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fidelity:
-    """See :data:`DEFINITION`; None is undefined.
+def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> dict[str, Any]:
+    """What is kept of (v) images that the model was not trained on, and draws as ``drawn``.
 
-    Attributes:
-        images: Images held out.
-        explained: At most 1; 0 is no better than the mean image.
-        explained_detail: The same of what tells faces apart.
-        neighbours_kept: In [0, 1].
-        neighbours_by_chance: In [0, 1].
+    Beside it what the mean of (t) images that it was trained on, and chance, would keep.
+
+    Returns:
+        The figures of :data:`DEFINITION`, None where undefined, with the number of ``images`` and
+        a ``verdict``: ``tells_apart``, ``blurred`` or, of too few images, ``too_few``.
     """
-
-    images: int
-    explained: float | None
-    explained_detail: float | None
-    neighbours_kept: float
-    neighbours_by_chance: float
-
-    @property
-    def verdict(self) -> str:
-        """``tells_apart``, ``blurred`` or, of too few images, ``too_few``."""
-        if self.images < FEWEST or self.explained_detail is None:
-            return "too_few"
-        return "tells_apart" if self.explained_detail >= LEAST_DETAIL else "blurred"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": self.verdict, "definition": DEFINITION}
-
-
-def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Fidelity:
-    """What is kept of images, beside what their mean and chance would keep.
-
-    Args:
-        held_out: (v) images that the model was not trained on.
-        drawn: (v, H, W, 3) what the model draws of each.
-        training: (t) images that it was trained on.
-    """
-    away = _centred(held_out.images, training.images)
+    mean = (training.images.mean(axis=0, dtype=np.float64) / 255).astype(np.float32)
+    away = (held_out.images / np.float32(255) - mean).astype(np.float32)
     left = held_out.images.astype(np.float32) / 255 - drawn.astype(np.float32) / 255
     count = min(NEIGHBOURS, len(training.images))
     alike = _nearest(_small(held_out.images), _small(training.images), count)
     near = _nearest(held_out.latents, training.latents, count)
     kept = [len(np.intersect1d(one, other)) / count for one, other in zip(alike, near, strict=True)]
-    return Fidelity(
-        images=len(held_out.images),
-        explained=_explained(left, away),
-        explained_detail=_explained(_detail(left), _detail(away)),
-        neighbours_kept=float(np.mean(kept)),
-        neighbours_by_chance=count / len(training.images),
-    )
+    detail = _explained(_detail(left), _detail(away))
+    verdict = "blurred" if detail is None or detail < LEAST_DETAIL else "tells_apart"
+    few = detail is None or len(held_out.images) < FEWEST
+    return {
+        "images": len(held_out.images),
+        "explained": _explained(left, away),
+        "explained_detail": detail,
+        "neighbours_kept": float(np.mean(kept)),
+        "neighbours_by_chance": count / len(training.images),
+        "verdict": "too_few" if few else verdict,
+        "definition": DEFINITION,
+    }
 
 
-def _centred(images: Images, others: Images) -> Float32[np.ndarray, "v H W 3"]:
-    mean = others.mean(axis=0, dtype=np.float64) / 255
-    return (images / np.float32(255) - mean.astype(np.float32)).astype(np.float32)
-
-
-def _explained(
-    left: Float32[np.ndarray, "v H W 3"], away: Float32[np.ndarray, "v H W 3"]
-) -> float | None:
+def _explained(left: Pixels, away: Pixels) -> float | None:
     whole = float(np.square(away, dtype=np.float64).sum())
     return 1 - float(np.square(left, dtype=np.float64).sum()) / whole if whole else None
 
 
-def _detail(images: Float32[np.ndarray, "v H W 3"]) -> Float32[np.ndarray, "v H W 3"]:
+def _detail(images: Pixels) -> Pixels:
     height, width = images.shape[1:3]
     coarse = gaussian_filter(images, (0, COARSE * height, COARSE * width, 0))
     return np.asarray(images - coarse, dtype=np.float32)

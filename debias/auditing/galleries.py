@@ -1,22 +1,23 @@
 """The pictures by which one judges a trained VAE, and what it shows of a data set.
 
-Each page is a sheet of equal pictures with one sentence that says what it shows and one that says
-what to do, for somebody who has never seen a VAE. A page takes some 64 decoded pictures at most,
-the one with a row for every dimension excepted.
+Each page is a sheet of equal pictures; what it means and what to do, for somebody who has never
+seen a VAE, stands in ``report/audit.toml``. A page takes some 64 decoded pictures at most, the one
+with a row for every dimension excepted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int64, Shaped, UInt8
 
-from debias.auditing.words import listed
+from debias.auditing.words import listed, say
 from debias.density import active_dimensions
 from debias.models import Decodes
 from debias.models import galleries as generation
+from debias.report.audit_findings import WORDS
 from debias.report.words import attribute_name, words
 from debias.seeding import numpy_generator
 from debias.statistics.groupings import UNKNOWN, group_names
@@ -36,6 +37,9 @@ VALUES = 6  # of one attribute
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
 
 Sheet = UInt8[np.ndarray, "rows columns H W 3"]
+Rows = Int64[np.ndarray, " m"]
+Means = Float[np.ndarray, "n k"]
+Names = Shaped[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,18 +58,7 @@ class LatentPages:
     left_out: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Text:
-    """What stands beside a sheet; ``rows`` are labels of its rows."""
-
-    name: str
-    title: str
-    means: str
-    do: str
-    rows: list[str]
-
-
-Page = tuple[_Text, Sheet]
+Page = tuple[dict[str, Any], Sheet]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,10 +80,10 @@ class _Source:
     def generator(self, page: str) -> np.random.Generator:
         return numpy_generator(self.seed, f"audit/latent_pages/{page}")
 
-    def originals(self, chosen: Int64[np.ndarray, " m"]) -> UInt8[np.ndarray, "m H W 3"]:
+    def originals(self, chosen: Rows) -> UInt8[np.ndarray, "m H W 3"]:
         return self.faces.images[self.rows[chosen]]
 
-    def pairs(self, chosen: Int64[np.ndarray, " m"]) -> Sheet:
+    def pairs(self, chosen: Rows) -> Sheet:
         """Rows of originals and, below each, of reconstructions."""
         drawn = generation.decode(self.network, self.latents.mean[chosen], self.compute)
         both = np.stack([self.originals(chosen), drawn])
@@ -131,15 +124,13 @@ def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be mi
     )  # fmt: skip
     found = [page for make in _PAGES for page in make(source)]
     return LatentPages(
-        pages=[asdict(text) for text, _ in found],
-        pictures={text.name: picture for text, picture in found},
+        pages=[text for text, _ in found],
+        pictures={text["name"]: picture for text, picture in found},
         left_out=tuple(source.left_out),
     )
 
 
-def anomalies(
-    sample_ids: Shaped[np.ndarray, " n"], nats: Float64[np.ndarray, " n"]
-) -> dict[str, Any]:
+def anomalies(sample_ids: Names, nats: Float64[np.ndarray, " n"]) -> dict[str, Any]:
     """The images that the model explains worst, and how far they lie from the typical one."""
     order = np.argsort(-nats, kind="stable")[:WORST]
     median = float(np.median(nats))
@@ -147,11 +138,14 @@ def anomalies(
     return {
         "median": median,
         "worst": [{"sample_id": str(sample_ids[i]), "nats": float(nats[i])} for i in order],
-        "sentence": f"The image that the model explains worst costs it {excess:,.0f} nats more "
-        "than a typical one. Images like these are often damaged, oddly cropped, strong in "
-        "contrast or no faces; some show people whom the model has met too seldom: look at each "
-        "before removing any.",
+        "sentence": say("anomalies.worst", excess=excess),
     }
+
+
+def _page(name: str, picture: Sheet, rows: list[str], number: str = "", **facts: object) -> Page:
+    text = WORDS["drawings"][name]
+    said = {part: text[part].format(**facts).rstrip() for part in ("title", "means", "do")}
+    return {"name": f"{name}{number}", **said, "rows": rows}, picture
 
 
 def _reconstructions(source: _Source) -> Iterator[Page]:
@@ -163,19 +157,11 @@ def _reconstructions(source: _Source) -> Iterator[Page]:
     columns = min(COLUMNS, len(candidates))
     count = columns * min(BLOCKS, len(candidates) // columns)
     picture = source.pairs(source.generator("reconstructions").permutation(candidates)[:count])
-    active, k = int(active_dimensions(source.latents).sum()), source.latents.mean.shape[1]
-    which = "that the model was not trained on" if enough else "of the data set"
-    text = _Text(
-        "reconstructions",
-        "What the model keeps of an image",
-        f"Originals drawn at random from the images {which} and, below each, what the model "
-        f"draws after it has reduced the image to {k} numbers, of which {active} are in use.",
-        "What is missing below (a detail, a background, an expression) is invisible to every "
-        "figure that rests on the latent space; if the lower faces do not resemble the upper "
-        "ones, train longer or raise representation.model.latent_dim before believing any.",
-        ["originals", "reconstructions"] * (len(picture) // 2),
-    )
-    yield text, picture
+    yield _page(
+        "reconstructions", picture, ["originals", "reconstructions"] * (len(picture) // 2),
+        which="that the model was not trained on" if enough else "of the data set",
+        k=source.latents.mean.shape[1], active=int(active_dimensions(source.latents).sum()),
+    )  # fmt: skip
 
 
 def _extremes(source: _Source) -> Iterator[Page]:
@@ -183,17 +169,9 @@ def _extremes(source: _Source) -> Iterator[Page]:
         return
     order = np.argsort(-source.nats, kind="stable")
     count = min(COLUMNS, len(order) // 2)
-    text = _Text(
-        "extremes",
-        "Images that the model explains worst and best",
-        "Above, the images that surprise the model most, with what it makes of them; "
-        "below, those that surprise it least, which are often low in contrast.",
-        "Look through the upper originals for files that are damaged, cropped or no faces and "
-        "take those out; of the others, strong contrast and unusual light rank high whoever is "
-        "shown, so collect more people like these only where the thin regions say so too.",
-        ["explained worst", "reconstructions", "explained best", "reconstructions"],
-    )
-    yield text, np.concatenate([source.pairs(order[:count]), source.pairs(order[-count:])])
+    picture = np.concatenate([source.pairs(order[:count]), source.pairs(order[-count:])])
+    rows = ["explained worst", "reconstructions", "explained best", "reconstructions"]
+    yield _page("extremes", picture, rows)
 
 
 def _samples(source: _Source) -> Iterator[Page]:
@@ -206,35 +184,17 @@ def _samples(source: _Source) -> Iterator[Page]:
         network, source.latents, count, source.generator("posterior"), compute
     )
     picture = np.concatenate([chance, around])
-    text = _Text(
-        "samples",
-        "Faces that the model invents",
-        "The upper rows are drawn from pure chance (the prior), the lower rows from places "
-        "near those of real images (the aggregated posterior); a model that has learned the data "
-        "set as a whole draws both alike.",
-        "If the upper rows look less like faces, or like another crowd, the images fill the "
-        "latent space otherwise than the model assumes: show no invented face as a picture of the "
-        "data set, and train longer or raise representation.model.beta to bring the two together.",
-        ["from chance"] * BLOCKS + ["near real images"] * BLOCKS,
-    )
-    yield text, picture.reshape(-1, COLUMNS, *picture.shape[1:])
+    rows = ["from chance"] * BLOCKS + ["near real images"] * BLOCKS
+    yield _page("samples", picture.reshape(-1, COLUMNS, *picture.shape[1:]), rows)
 
 
 def _manifold(source: _Source) -> Iterator[Page]:
     mean = source.latents.mean
-    text = _Text(
-        "manifold",
-        "The latent space on one sheet",
-        _sheet_means(mean),
-        "Look for whom you would expect and do not find: a kind of face that has no place here "
-        "is too rare, or too small a part of what the images differ in, for the model to set "
-        "aside a region for it; see the thin regions.",
-        [],
-    )
-    yield text, generation.manifold(source.network, mean, SIDE, source.compute)
+    picture = generation.manifold(source.network, mean, SIDE, source.compute)
+    yield _page("manifold", picture, [], sheet=_sheet_means(mean))
 
 
-def _sheet_means(mean: Float[np.ndarray, "n k"]) -> str:
+def _sheet_means(mean: Means) -> str:
     if mean.shape[1] == 1:
         return "All that the model can draw, in the order of its one dimension."
     if mean.shape[1] == 2:
@@ -264,17 +224,9 @@ def _traversals(source: _Source) -> Iterator[Page]:
     more = len(dimensions) - len(shown)
     rest = f"; {more} further ones that say less are left out" if more else ""
     nats = ["" if information is None else f", {information[d]:.2f} nats" for d in shown]
-    text = _Text(
-        "traversals",
-        "What each dimension changes",
-        "Each row moves one dimension from low to high (1st to 99th percentile) while the "
-        "others stay at their mean; the dimension that says most about an image, in nats, comes "
-        f"first{rest}.",
-        "Name what each row changes: where it is light, background or framing rather than "
-        "the person, a thin region along it lacks photographs of a kind, not people.",
-        [f"dimension {d + 1}{said}" for d, said in zip(shown, nats, strict=True)],
-    )
-    yield text, generation.traverse(source.network, mean, shown, source.compute, STEPS)
+    rows = [f"dimension {d + 1}{said}" for d, said in zip(shown, nats, strict=True)]
+    picture = generation.traverse(source.network, mean, shown, source.compute, STEPS)
+    yield _page("traversals", picture, rows, rest=rest)
 
 
 def _interpolation(source: _Source) -> Iterator[Page]:
@@ -287,21 +239,12 @@ def _interpolation(source: _Source) -> Iterator[Page]:
         for a, b in zip(starts, ends, strict=True)
     ]
     first, last = source.originals(starts)[:, None], source.originals(ends)[:, None]
-    text = _Text(
-        "interpolation",
-        "From one image to another",
-        "Each row walks in a straight line through the latent space between two images far "
-        "apart; the first and the last picture are the images themselves.",
-        "Steps that change little by little and stay faces mean that near in this space is "
-        "alike to the eye; where the middle fades or doubles, trust which images are neighbours, "
-        "but not how far apart distant ones are.",
-        [f"pair {number}" for number in range(1, len(paths) + 1)],
-    )
-    yield text, np.concatenate([first, np.stack(paths), last], axis=1)
+    picture = np.concatenate([first, np.stack(paths), last], axis=1)
+    yield _page("interpolation", picture, [f"pair {n}" for n in range(1, len(paths) + 1)])
 
 
 def _far_pairs(
-    mean: Float[np.ndarray, "n k"], generator: np.random.Generator
+    mean: Means, generator: np.random.Generator
 ) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " p"]]:
     """Pairs among images drawn at random, the farthest first; no image twice."""
     from scipy.spatial.distance import pdist
@@ -321,7 +264,7 @@ class _Change:
     value: str
     has: Bool[np.ndarray, " n"]
     lacks: Bool[np.ndarray, " n"]
-    shown: Int64[np.ndarray, " m"]  # faces without the value, in neither mean
+    shown: Rows  # faces without the value, in neither mean
 
 
 def _arithmetic(source: _Source) -> Iterator[Page]:
@@ -336,25 +279,15 @@ def _arithmetic(source: _Source) -> Iterator[Page]:
             continue
         generator = source.generator(f"arithmetic/{attribute}")
         changes = [_change(names, value, generator) for value in usable[:VALUES]]
-        strengths = ", ".join(f"{strength:g}" for strength in STRENGTHS)
-        means = (
-            "The mean place of the images annotated with a value, less that of all others, is "
-            "added to faces that neither mean contains: first the image, then with "
-            f"{strengths} times the difference. {_left_out(too_few, usable[VALUES:])}"
-        )
-        text = _Text(
-            f"arithmetic_{number}",
-            f"Adding what goes with {title}",
-            means.rstrip(),
-            "Where nothing changes, the model hardly sees this annotation and no figure from the "
-            "latent space can speak for it; where light, background or hair change too, these data "
-            "tie them to it: collect images in which they do not go together.",
+        yield _page(
+            "arithmetic", np.concatenate([_applied(source, change) for change in changes]),
             [f"+ {words(change.value)}" for change in changes for _ in change.shown],
-        )
-        yield text, np.concatenate([_applied(source, change) for change in changes])
+            f"_{number}", attribute=title, left_out=_left_out(too_few, usable[VALUES:]),
+            strengths=", ".join(f"{strength:g}" for strength in STRENGTHS),
+        )  # fmt: skip
 
 
-def _usable(names: Shaped[np.ndarray, " n"]) -> tuple[list[str], list[str]]:
+def _usable(names: Names) -> tuple[list[str], list[str]]:
     """Values with enough images on both sides, most frequent first, and those with too few."""
     counts = pd.Series(names[names != UNKNOWN]).value_counts().sort_index()
     if len(counts) < 2:
@@ -366,7 +299,7 @@ def _usable(names: Shaped[np.ndarray, " n"]) -> tuple[list[str], list[str]]:
     return by_count.index.tolist(), counts.index[~enough].tolist()
 
 
-def _change(names: Shaped[np.ndarray, " n"], value: str, generator: np.random.Generator) -> _Change:
+def _change(names: Names, value: str, generator: np.random.Generator) -> _Change:
     each = max(2, COLUMNS // len(np.unique(names)))
     lacks = (names != UNKNOWN) & (names != value)
     shown = generator.permutation(np.flatnonzero(lacks))[:each]
@@ -395,11 +328,5 @@ def _applied(source: _Source, change: _Change) -> UInt8[np.ndarray, "m columns H
 
 
 _PAGES: tuple[Callable[[_Source], Iterator[Page]], ...] = (
-    _reconstructions,
-    _extremes,
-    _samples,
-    _manifold,
-    _traversals,
-    _interpolation,
-    _arithmetic,
-)
+    _reconstructions, _extremes, _samples, _manifold, _traversals, _interpolation, _arithmetic,
+)  # fmt: skip

@@ -1,129 +1,67 @@
 """What annotations say about a data set: how large each group is, and what rarity and weights see.
 
-``n`` images, ``g`` cells: the values of each attribute and the crossings of all attributes.
-
-``shares`` divides and counts the images and compares them with what was declared, ``words`` says
-what it means. What is withheld is removed here, before anything is said.
+``n`` images, ``g`` cells: the values of each attribute, and the crossing of all attributes. What is
+withheld is removed here, before ``words`` says what the rest means.
 """
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
+from scipy.special import betainc
 
 from debias.auditing.rules import AuditRules
-from debias.auditing.shares import Declared, Shares, declared_groupings, shares
-from debias.auditing.words import Facts, bad_news, group_sentences
-from debias.errors import DataError
+from debias.auditing.shortfall import images_missing
+from debias.auditing.words import MINIMUM, Facts, bad_news, group_sentences
+from debias.errors import DataError, EvaluationError, GroupSchemaError
+from debias.statistics import people as persons
 from debias.statistics.areas import areas_of_people
 from debias.statistics.concentration import share_by_group
-from debias.statistics.groupings import UNKNOWN
-from debias.statistics.intervals import holm
+from debias.statistics.counts import ratio
+from debias.statistics.groupings import CROSS, UNKNOWN, Grouping, group_names, groupings, value_of
+from debias.statistics.intervals import bonferroni_level, clopper_pearson, holm
 from debias.weighting.reach import SLACK, reach
 
-MINIMUM = 30  # images below which nothing is concluded: of those with a label, for a share
+NAMED = 5  # values in a message
+FIELDS = (
+    "group", "state", "count", "share", "low", "high", "declared", "missing", "verdict",
+    "p_adjusted", "auc", "auc_low", "auc_high", "weight_share", "raised", "set_aside",
+    "set_aside_share",
+)  # fmt: skip
 # What is said about the images of a group themselves takes as many of them.
-OF_ITS_IMAGES = ("auc", "auc_low", "auc_high", "weight_share", "raised")
+OF_ITS_IMAGES = ["auc", "auc_low", "auc_high", "weight_share", "raised"]
 # What a row keeps when its numbers are withheld.
-KEPT = ("attribute", "group", "is_crossing", "state", "declared")
+KEPT = ["attribute", "group", "is_crossing", "state", "declared"]
 WHOLE = ("count", "missing", "set_aside")
 # Of the account of what was set aside, and of what follows from it.
 ACCOUNT = ("attribute", "group", "listed", "rejected")
 LOSSES = ("set_aside", "set_aside_share", "set_aside_overall", "more_set_aside")
 
-
-@dataclass(frozen=True, kw_only=True)
-class GroupRow:
-    """One group or crossing; None is undefined, or withheld where the state is ``suppressed``.
-
-    Attributes:
-        group: ``race:Black``, or ``race:Black x gender:Female``.
-        state: ``estimated``; ``not_estimable``, no images; ``too_small``, one of too few labelled
-            images to judge its share; ``suppressed``; ``unknown``, images without a label.
-        count: Images.
-        share: Of the images with a label, with its limits; of all in the row of those without one.
-        declared: Share that the group should have.
-        missing: Images to add to this group alone until it has the declared share.
-        verdict: ``below``, ``above`` or ``cannot_tell``; None without a comparison.
-        p_adjusted: Of the declared share, by Holm over all groups and crossings compared.
-        auc: Area under the ROC curve of rarity against membership, with its limits; None, as
-            everything about weights, in a group of too few images.
-        weight_share: Share of the weight.
-        raised: Whether the weights raise the share beyond chance; None if that cannot be told.
-        set_aside: Listed images that could not be used.
-        set_aside_share: Of those listed; None where these are too few.
-    """
-
-    group: str
-    state: str
-    count: int | None
-    share: float | None
-    low: float | None
-    high: float | None
-    declared: float | None
-    missing: int | None
-    verdict: str | None
-    p_adjusted: float | None
-    auc: float | None
-    auc_low: float | None
-    auc_high: float | None
-    weight_share: float | None
-    raised: bool | None
-    set_aside: int | None
-    set_aside_share: float | None
+Shares = Mapping[str, Mapping[str, float]]
+Cells = Float64[np.ndarray, " g"]
+Sizes = Float64[np.ndarray, "s g"]
+Mask = Bool[np.ndarray, " g"]
+Codes = Int64[np.ndarray, " n"]
+Score = Float64[np.ndarray, " n"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class GroupAudit:
-    """What annotations say about a data set.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Declared(Grouping):
+    """Cells with the share that each should have: (g,) in [0, 1], NaN where nobody said."""
 
-    Attributes:
-        source: Who says to which group a face belongs.
-        attributes: Rows of each attribute, the worst first.
-        declared: Attributes whose shares are declared.
-        crossings: Rows of the crossing of all attributes, the worst first.
-        sentences: What it means, the worst first.
-        comparisons: Groups and crossings with a declared share, over which p-values are adjusted.
-        news: The sentences that a reader must not miss, each with its kind: ``below`` its declared
-            share, ``lowered`` by weights, ``lost`` more of its images on the way.
-    """
-
-    source: str
-    attributes: dict[str, tuple[GroupRow, ...]]
-    declared: frozenset[str]
-    crossings: tuple[GroupRow, ...]
-    sentences: tuple[str, ...]
-    comparisons: int
-    news: tuple[tuple[str, str], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as the audit document holds them."""
-        return {
-            "source": self.source,
-            "attributes": [
-                {
-                    "attribute": name,
-                    "declared": name in self.declared,
-                    "rows": [asdict(row) for row in rows],
-                }
-                for name, rows in self.attributes.items()
-            ],
-            "crossings": [asdict(row) for row in self.crossings],
-            "sentences": list(self.sentences),
-            "comparisons": self.comparisons,
-            "news": [{"kind": kind, "sentence": sentence} for kind, sentence in self.news],
-        }
+    declared: Cells
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Known:
     """What is known of every image beside its groups, and what was decided beforehand."""
 
-    rarity: Float64[np.ndarray, " n"]
-    weight: Float64[np.ndarray, " n"]
-    people: Int64[np.ndarray, " n"] | None
+    rarity: Score
+    weight: Score
+    people: Codes | None
     losses: pd.DataFrame
     hidden: frozenset[str]
     level: float
@@ -135,15 +73,15 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
     groups: pd.DataFrame,
     *,
     declared: Shares,
-    rarity: Float64[np.ndarray, " n"],
-    weight: Float64[np.ndarray, " n"],
+    rarity: Score,
+    weight: Score,
     subjects: Shaped[np.ndarray, " n"] | None = None,
     set_aside: pd.DataFrame | None = None,
     hidden: frozenset[str] = frozenset(),
     rules: AuditRules | None = None,
     source: str = "annotated",
     seed: int = 0,
-) -> GroupAudit:
+) -> dict[str, Any]:
     """Compare groups with the shares they should have, and with rarity and weights.
 
     Of a hidden group nothing is kept but its name and declared share. What is printed of the
@@ -154,8 +92,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         groups: One row an image, one text column per attribute; missing and blank values are the
             group ``unknown``.
         declared: Share in [0, 1] of every value by attribute, or of every cell of the crossing of
-            all attributes under ``a x b``. Shares of crossings are never formed from those of
-            single attributes.
+            all attributes under ``a x b``; never formed from those of single attributes.
         rarity: (n,), finite, larger is rarer.
         weight: (n,), finite, at least 0.
         subjects: (n,) who is shown; missing values are people of their own. None: images are
@@ -166,6 +103,22 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         source: Who says to which group a face belongs.
         seed: Of the random control of the weights.
 
+    Returns:
+        Plain values, as the audit document holds them: rows of ``attributes`` and ``crossings``,
+        ``sentences``, all the worst first; ``comparisons``, over which p-values are adjusted;
+        ``news`` that a reader must not miss, by ``kind``: ``below`` its declared share,
+        ``lowered`` by weights, ``lost`` more of its images on the way.
+
+        In a row None is undefined, or withheld where ``state`` is ``suppressed``. Other states:
+        ``estimated``; ``not_estimable``, no images; ``too_small``, one of too few labelled images
+        to judge its share; ``unknown``, images without a label. ``share`` is of the images with a
+        label (of all for those without), ``missing`` the images to add to this group alone until
+        it has the declared share, ``verdict`` ``below``, ``above`` or ``cannot_tell``,
+        ``p_adjusted`` by Holm over all comparisons, ``auc`` the area under the ROC curve of
+        rarity against membership, ``raised`` whether weights raise the share beyond chance,
+        ``set_aside_share`` a part of the images listed. What rests on the images of a group
+        alone is None where these are too few.
+
     Raises:
         DataError: Columns of different lengths, or a rarity or weight that cannot be used.
         GroupSchemaError: Attributes or groups that the declared shares do not fit.
@@ -174,8 +127,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
     people = None if subjects is None else _numbered(subjects)
     _check(len(groups), rarity, weight, people)
     lost = losses(set_aside, hidden, below=rules.suppress_below, minimum=MINIMUM, level=rules.level)
-    # Groups of which images were listed, of whom perhaps none was left.
-    listed: list[str] = []
+    listed: list[str] = []  # groups of which images were listed, of whom perhaps none was left
     if set_aside is not None:
         listed = set_aside.loc[set_aside["attribute"].isin(list(groups)), "group"].tolist()
     found = declared_groupings(groups, declared, listed)
@@ -185,25 +137,28 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         comparisons=comparisons, seed=seed,
     )  # fmt: skip
     table = pd.concat([_measured(one, known) for one in found], ignore_index=True)
-    table = _judged(table, rules.level)
-    rows = {one.attribute: _rows(table[table["attribute"] == one.attribute]) for one in found}
+    table = judged(table, rules.level)
     facts = Facts(
-        table=table, images=len(groups), comparisons=comparisons, level=rules.level,
-        minimum=MINIMUM, below=rules.suppress_below, source=source,
+        table=table, images=len(groups), comparisons=comparisons, rules=rules, source=source,
         people=None if people is None else len(np.unique(people)),
     )  # fmt: skip
-    return GroupAudit(
-        source=source,
-        attributes={one.attribute: rows[one.attribute] for one in found if not one.is_crossing},
-        declared=frozenset(declared),
-        crossings=next((rows[one.attribute] for one in found if one.is_crossing), ()),
-        sentences=tuple(group_sentences(facts)),
-        comparisons=comparisons,
-        news=tuple(bad_news(facts)),
-    )
+    rows = {one.attribute: _rows(table[table["attribute"] == one.attribute]) for one in found}
+    crossed = next((one.attribute for one in found if one.is_crossing), "")
+    return {
+        "source": source,
+        "attributes": [
+            {"attribute": name, "declared": name in declared, "rows": of_it}
+            for name, of_it in rows.items()
+            if name != crossed
+        ],
+        "crossings": rows.get(crossed, []),
+        "sentences": group_sentences(facts),
+        "comparisons": comparisons,
+        "news": [{"kind": kind, "sentence": said} for kind, said in bad_news(facts)],
+    }
 
 
-def _numbered(subjects: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+def _numbered(subjects: Shaped[np.ndarray, " n"]) -> Codes:
     """People numbered from 0; an image of nobody known is one of somebody else."""
     column = pd.Series(subjects, dtype=object)
     codes, names = pd.factorize(column.where(column.notna() & (column.astype(str) != "")))
@@ -211,12 +166,7 @@ def _numbered(subjects: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
     return np.where(codes < 0, len(names) + others, codes).astype(np.int64)
 
 
-def _check(
-    size: int,
-    rarity: Float64[np.ndarray, " _n"],
-    weight: Float64[np.ndarray, " _m"],
-    people: Int64[np.ndarray, " _p"] | None,
-) -> None:
+def _check(size: int, rarity: np.ndarray, weight: np.ndarray, people: np.ndarray | None) -> None:
     sizes = [size, len(rarity), len(weight), *([] if people is None else [len(people)])]
     if len(set(sizes)) > 1 or not size:
         raise DataError(
@@ -234,24 +184,14 @@ def _check(
 def losses(
     account: pd.DataFrame | None, hidden: frozenset[str], *, below: int, minimum: int, level: float
 ) -> pd.DataFrame:
-    """Images that could not be used, group by group, and who lost more of them than others.
+    """Images that could not be used, by group (``race:Black``), and who lost more than others.
 
-    Args:
-        account: One row a group with ``attribute``, ``group`` (``race:Black``), ``listed`` and
-            ``rejected`` images; None where nothing is known.
-        hidden: Names of groups whose numbers are withheld.
-        below: Groups of which 1 to below this images were listed are withheld too.
-        minimum: Listed images below which a group has no share and no answer.
-        level: Of a false alarm among all groups.
-
-    Returns:
-        By group: ``set_aside`` (images), ``set_aside_share`` (of those listed),
-        ``set_aside_overall`` (the same over all groups), ``more_set_aside`` (whether chance alone
-        would hardly show so many more: Fisher's exact test, one-sided, Holm over all groups). NaN
-        where withheld.
+    Withheld are hidden groups, and those of which 1 to ``below`` images were listed; those of
+    under ``minimum`` have no share and no answer. ``more_set_aside`` says whether chance alone
+    would hardly show so many more (Fisher's exact test, one-sided, Holm over all groups).
 
     Raises:
-        DataError: A column is missing, or a group stands there twice.
+        DataError: The account lacks a column, or names a group twice.
     """
     if account is None:
         return pd.DataFrame(columns=LOSSES)
@@ -280,8 +220,160 @@ def losses(
     return pd.DataFrame(found).mask(withheld)
 
 
+# ---- the cells, and the shares that they should have
+
+
+def declared_groupings(
+    groups: pd.DataFrame, declared: Shares, lost: Collection[str] = ()
+) -> tuple[Declared, ...]:
+    """One grouping per attribute, then their crossing when there are two or more.
+
+    Groups that are declared, or of which images are ``lost`` (``race:Black``), stay cells where no
+    image has them.
+
+    Raises:
+        GroupSchemaError: No attribute, or one twice; shares of something else than an attribute
+            or the crossing of all; a value of the data without a declared share; more than 10,000
+            crossings.
+    """
+    names = [str(name) for name in groups.columns]
+    if not names or len(set(names)) < len(names):
+        raise GroupSchemaError(f"attributes must be there and differ, got {names}")
+    wanted: dict[str, float] = {}
+    for key, shares in declared.items():
+        named = {f"{key}:{value}": share for value, share in shares.items()}
+        wanted |= named if key in names else _crossed(key, shares, names)
+    text = pd.DataFrame({str(name): group_names(groups[name]) for name in groups}, dtype=object)
+    parts = {*lost, *(part for cell in wanted for part in cell.split(CROSS))}
+    parts -= {f"{name}:{UNKNOWN}" for name in names}
+    values = {
+        name: sorted({*text[name], *(value_of(a) for a in parts if a.startswith(f"{name}:"))})
+        for name in names
+    }
+    try:
+        found = groupings(text, declared=values)
+    except EvaluationError as problem:
+        raise GroupSchemaError(str(problem)) from problem
+    return tuple(_declared(grouping, wanted) for grouping in found)
+
+
+def _crossed(key: str, shares: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Shares of crossings, named in the order of the attributes."""
+    if len(names) < 2 or sorted(key.split(CROSS)) != sorted(names):
+        every = f" or their crossing {CROSS.join(names)!r}" if len(names) > 1 else ""
+        raise GroupSchemaError(
+            f"shares are declared of {key!r}, which is no attribute; there are "
+            f"{', '.join(names)}{every}"
+        )
+    found = {}
+    for cell, share in shares.items():
+        parts = {part.partition(":")[0]: part for part in cell.split(CROSS)}
+        if set(parts) != set(names):
+            example = CROSS.join(f"{name}:value" for name in names)
+            raise GroupSchemaError(
+                f"a declared crossing is called {cell!r}; it must be of the form {example!r}"
+            )
+        found[CROSS.join(parts[name] for name in names)] = share
+    return found
+
+
+def _declared(grouping: Grouping, shares: Mapping[str, float]) -> Declared:
+    """Refuse images of a group that a table of shares forgot."""
+    wanted = np.array([shares.get(cell, np.nan) for cell in grouping.cells], dtype=np.float64)
+    forgotten = np.isnan(wanted) & ~grouping.unlabelled & (grouping.sizes > 0)
+    if forgotten.any() and not np.isnan(wanted).all():
+        names = np.array(grouping.cells)[forgotten]
+        raise GroupSchemaError(
+            f"the declared shares of {grouping.attribute!r} do not name {len(names)} groups that "
+            f"the data hold: {', '.join(names[:NAMED])}; declare a share for each, 0 where none "
+            "is wanted"
+        )
+    return Declared(**vars(grouping), declared=wanted)
+
+
+def shares(
+    grouping: Declared, withheld: Mask, people: Codes | None, *, level: float, comparisons: int
+) -> pd.DataFrame:
+    """Count every cell and compare its share with the declared one.
+
+    Shares are of the images with a label; that of the images without one is of all. The interval
+    is Clopper and Pearson's, the p-value twice the smaller tail of the binomial distribution, so
+    that one excludes the declared share just when the other is below ``level``. Where people
+    repeat, the wider interval and the larger p-value of two: for the images, and for as many
+    independent images as leave the uncertainty that shares have between people.
+
+    Args:
+        grouping: The cells.
+        withheld: (g,) cells whose number is not shown.
+        people: (n,) who is shown, numbered from 0; None where nobody says.
+        level: Of a false alarm, in (0, 1); intervals have level 1 - level.
+        comparisons: In how many groups the level is shared.
+
+    Returns:
+        One row a cell; ``missing`` are images of this group alone, NaN as ``p`` where nothing is
+        declared; ``worth`` and ``basis`` are how many independent images those of the cell, and
+        those of which it is a share, are worth.
+    """
+    count, unlabelled = grouping.sizes.astype(np.float64), grouping.unlabelled
+    least, most = _basis(count, unlabelled, withheld)
+    sizes = np.ones((1, len(count)))  # each a fraction of the images
+    worth = count
+    if people is not None:
+        counted = (~unlabelled | withheld)[grouping.codes]  # as many as the basis has at most
+        repeating = persons.Shares(grouping.codes[counted], people[counted], len(count))
+        fraction = repeating.fraction(bonferroni_level(1 - level, comparisons), ~withheld)
+        sizes, worth = np.stack([sizes[0], fraction]), repeating.worth()
+    scaled = count * sizes, least * sizes, most * sizes
+    # Those without a label are no group of people whose share could be estimated.
+    low, high = np.where(unlabelled, np.nan, _limits(*scaled, level))
+    return pd.DataFrame(
+        {
+            "group": grouping.cells,
+            "count": count,
+            "share": ratio(count, most),
+            "low": low,
+            "high": high,
+            "declared": grouping.declared,
+            "missing": images_missing(count, least, grouping.declared),
+            "p": _p_value(*scaled, grouping.declared),
+            "worth": worth,
+            "basis": scaled[1].min(axis=0),
+        }
+    )
+
+
+def _basis(sizes: Cells, unlabelled: Mask, withheld: Mask) -> tuple[Cells, ...]:
+    """Of how many images each cell is a share, at least and at most.
+
+    Where the number of images without a label is withheld, a reader knows only between which
+    numbers the rest lies; what is printed then follows from these two alone and tells no more.
+    """
+    known = sizes.sum() - sizes[unlabelled & ~withheld].sum()
+    unsure = sizes[withheld].sum() if (unlabelled & withheld).any() else 0.0
+    return tuple(np.where(unlabelled, sizes.sum(), one) for one in (known - unsure, known))
+
+
+def _limits(x: Sizes, least: Sizes, most: Sizes, level: float) -> tuple[Cells, Cells]:
+    """Outer limits over the given sizes and over what the basis may be."""
+    low, _ = clopper_pearson(x, most, 1 - level)
+    _, high = clopper_pearson(np.minimum(x, least), least, 1 - level)
+    return np.nan_to_num(low).min(axis=0), np.nan_to_num(high, nan=1.0).max(axis=0)
+
+
+def _p_value(x: Sizes, least: Sizes, most: Sizes, declared: Cells) -> Cells:
+    """Each tail at the basis that makes it larger."""
+    with np.errstate(invalid="ignore"):
+        so_few = np.where(x < least, betainc(least - x, x + 1, 1 - declared), 1.0)
+        so_many = np.where(x > 0, betainc(x, most - x + 1, declared), 1.0)
+    p = np.minimum(1.0, 2 * np.minimum(so_few.max(axis=0), so_many.max(axis=0)))
+    return np.where(np.isnan(declared), np.nan, p)
+
+
+# ---- everything that is measured of a cell
+
+
 def _measured(grouping: Declared, known: _Known) -> pd.DataFrame:
-    """One row a cell, with everything that is measured; of hidden cells nothing."""
+    """One row a cell; of hidden cells nothing."""
     withheld = np.isin(grouping.cells, list(known.hidden))
     unlabelled, codes = grouping.unlabelled, grouping.codes
     table = shares(
@@ -293,37 +385,27 @@ def _measured(grouping: Declared, known: _Known) -> pd.DataFrame:
         for score in (known.rarity, known.weight)
     )
     names = np.where(unlabelled, UNKNOWN, grouping.cells).tolist()
-    table = table.join(of_rarity)
-    table = table.join(reached_by(known.weight, names, codes, of_weight, known.seed))
-    table = _without_few(table.join(known.losses, on="group"), unlabelled).assign(
-        state=_states(table, withheld, unlabelled),
-        attribute=grouping.attribute,
-        is_crossing=grouping.is_crossing,
-    )
-    table.loc[withheld, table.columns.difference(list(KEPT))] = None
+    reached = _reached_by(known.weight, names, codes, of_weight, known.seed)
+    table = table.join(of_rarity).join(reached).join(known.losses, on="group")
+    # A thousand photographs of one person are too few as well: they say little about a group.
+    few = ((table["count"] < MINIMUM) | (table["worth"] < MINIMUM)) & (table["count"] > 0)
+    few &= ~unlabelled
+    table = table.assign(
+        few=few.astype(object), reach=table["reach"].mask(few, ""), attribute=grouping.attribute,
+        is_crossing=grouping.is_crossing, state=states(table, withheld, unlabelled),
+    )  # fmt: skip
+    table.loc[few, OF_ITS_IMAGES] = None
+    table.loc[withheld, table.columns.difference(KEPT)] = None
     return table[~unlabelled | (grouping.sizes > 0)]
 
 
-def reached_by(
-    weight: Float64[np.ndarray, " n"],
-    names: list[str],
-    codes: Int64[np.ndarray, " n"],
-    area: pd.DataFrame,
-    seed: int,
+def _reached_by(
+    weight: Score, names: list[str], codes: Codes, area: pd.DataFrame, seed: int
 ) -> pd.DataFrame:
-    """Which groups weights raise, beside equally uneven weights dealt out at random.
+    """Which cells weights raise, beside equally uneven weights dealt out at random.
 
-    Args:
-        weight: (n,), at least 0, with a sum above 0.
-        names: Of the cells; ``unknown`` for those that are no group.
-        codes: (n,) cell of each image.
-        area: Of the weight, as :func:`areas_of_people` makes it, of the cells that may be shown.
-        seed: Of the random control.
-
-    Returns:
-        By cell: ``before``, ``weight_share`` (share of the weight), ``raised`` (True, False, or
-        None where it cannot be told) and ``reach`` (``reached``, ``lowered``, ``missed`` or
-        ``unclear`` as in :class:`debias.weighting.reach.Reach`, or nothing).
+    Columns ``before``, ``weight_share``, ``raised`` (None where it cannot be told) and ``reach``
+    (a part of :class:`debias.weighting.reach.Reach`, or nothing); ``area`` is that of the weight.
     """
     generator = np.random.default_rng(seed)
     one_class = np.zeros(len(codes), dtype=np.int64)
@@ -347,33 +429,19 @@ def reached_by(
     )
 
 
-def _states(
-    table: pd.DataFrame, withheld: Bool[np.ndarray, " g"], unlabelled: Bool[np.ndarray, " g"]
-) -> "pd.Series[str]":
+def states(table: pd.DataFrame, withheld: Mask, unlabelled: Mask) -> "pd.Series[str]":
     """Whether shares may be judged, and why not.
 
     A share is one of all labelled images: 25 of 500 can be judged, 25 of 29 cannot. Nor can images
     of so few people that they are worth too few independent ones.
     """
-    few = table["basis"] < MINIMUM
-    states = pd.Series("estimated", index=table.index, dtype=object).mask(few, "too_small")
-    states = states.mask(table["count"] == 0, "not_estimable").mask(unlabelled, "unknown")
-    return states.mask(withheld, "suppressed")
+    found = pd.Series("estimated", index=table.index, dtype=object)
+    found = found.mask(table["basis"] < MINIMUM, "too_small")
+    found = found.mask(table["count"] == 0, "not_estimable").mask(unlabelled, "unknown")
+    return found.mask(withheld, "suppressed")
 
 
-def _without_few(table: pd.DataFrame, unlabelled: Bool[np.ndarray, " g"]) -> pd.DataFrame:
-    """Without what rests on the images of one group alone where these are too few.
-
-    A thousand photographs of one person are too few as well: they say little about a group.
-    """
-    few = ((table["count"] < MINIMUM) | (table["worth"] < MINIMUM)) & (table["count"] > 0)
-    few &= ~unlabelled
-    table = table.assign(few=few.astype(object), reach=table["reach"].mask(few, ""))
-    table.loc[few, list(OF_ITS_IMAGES)] = None
-    return table
-
-
-def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
     """Adjusted p-values and verdicts.
 
     Groups without a verdict count as comparisons whose p-value is 1: whether there is a verdict
@@ -390,20 +458,16 @@ def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
     return table.assign(p_adjusted=adjusted, verdict=verdict)
 
 
-def _rows(table: pd.DataFrame) -> tuple[GroupRow, ...]:
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The worst first: those that miss most images, then the smallest.
 
     Withheld ones by name, which tells nothing of their size; images without a label last.
     """
     below = (table["verdict"] == "below") * table["missing"].fillna(0).astype(float)
     last = table["state"].map({"suppressed": 1, "unknown": 2}).fillna(0)
-    keys = pd.DataFrame({"last": last, "below": -below}).join(table[["share", "group"]])
-    ordered = table.loc[keys.sort_values(keys.columns.tolist()).index]
-    names = [field.name for field in fields(GroupRow)]
-    return tuple(
-        GroupRow(**{name: _plain(name, getattr(row, name)) for name in names})
-        for row in ordered.itertuples(index=False)
-    )
+    ordered = table.assign(last=last, most=-below).sort_values(["last", "most", "share", "group"])
+    rows = ordered[list(FIELDS)].itertuples(index=False, name=None)
+    return [{name: _plain(name, row[at]) for at, name in enumerate(FIELDS)} for row in rows]
 
 
 def _plain(name: str, value: Any) -> Any:  # noqa: ANN401 (a cell of any column)

@@ -20,13 +20,11 @@ AMOUNTS = {"share": 1.0, "percent": 100.0}
 
 Table = dict[str, dict[str, float]]
 Row = tuple[str, str, str, float]  # where it stands, attribute, group, share
+Line = tuple[str, list[str]]  # where it stands, cells
 
 
 def read_shares(path: Path) -> Table:
-    """Read a CSV or Parquet table of shares.
-
-    Returns:
-        Share in [0, 1] of each group by attribute, in the order of the table.
+    """Share in [0, 1] of each group by attribute, in the order of a CSV or Parquet table.
 
     Raises:
         DataError: No such file, another kind of file, a column that is missing, an empty cell, a
@@ -39,22 +37,15 @@ def read_shares(path: Path) -> Table:
     (_, header), *rows = lines
     attribute, group, amount = _columns(path, [name.lower() for name in header])
     unit = AMOUNTS[header[amount].lower()]
-    return _checked(
-        (
-            (place, cells[attribute], cells[group], _number(place, cells[amount]) / unit)
-            for place, cells in rows
-        ),
-        DataError,
+    read = (
+        (place, cells[attribute], cells[group], _number(place, cells[amount]) / unit)
+        for place, cells in rows
     )
+    return _checked(read, DataError)
 
 
 def checked_shares(declared: Mapping[str, Mapping[str, float]]) -> Table:
-    """Check shares that are given in a recipe.
-
-    Raises:
-        ConfigError: An attribute or a group without a name, or twice; a share that is no number in
-            [0, 1]; shares of an attribute that do not sum to 1 within 0.01.
-    """
+    """The same of shares that are given in a recipe; with a ConfigError in place of a DataError."""
     empty = [attribute for attribute, shares in declared.items() if not shares]
     if empty:
         raise ConfigError(f"shares: {empty[0]!r} has no groups; declare some, or leave it out")
@@ -94,7 +85,7 @@ def _checked(rows: Iterable[Row], error: type[PipelineError]) -> Table:
 
 
 def _advice(table: Table) -> str:
-    """What to do about a wrong sum; several attributes of one group are swapped columns."""
+    """What to do about a wrong sum; many attributes with few groups are swapped columns."""
     groups = {group for shares in table.values() for group in shares}
     if len(groups) >= len(table):
         return "list every group, and correct them"
@@ -105,54 +96,43 @@ def _advice(table: Table) -> str:
     )
 
 
-def _lines(path: Path) -> list[tuple[str, list[str]]]:
-    """Where each line stands and its cells, the header first."""
+def _lines(path: Path) -> list[Line]:
+    """Lines that hold something, the header first."""
     if not path.is_file():
         raise DataError(f"the table of shares {path.absolute()} does not exist; correct the path")
+    readers = {".csv": _csv_lines, ".parquet": _parquet_lines}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path.name}: shares are read from .csv and .parquet files only")
     try:
-        if path.suffix.lower() == ".csv":
-            return _csv_lines(path)
-        if path.suffix.lower() == ".parquet":
-            return _parquet_lines(path)
+        lines = [
+            (place, [str(cell).strip() for cell in cells])
+            for place, cells in readers[path.suffix.lower()](path)
+        ]
     except (OSError, ValueError, csv.Error) as problem:
         raise DataError(f"{path} cannot be read as a table of shares: {problem}") from problem
-    raise DataError(f"{path.name}: shares are read from .csv and .parquet files only")
-
-
-def _csv_lines(path: Path) -> list[tuple[str, list[str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, strict=True)
-        found = [
-            (f"line {reader.line_num} of {path.name}", [cell.strip() for cell in cells])
-            for cells in reader
-            if any(cell.strip() for cell in cells)
-        ]
-    for place, cells in found:
-        if len(cells) != len(found[0][1]):
+    lines = [line for line in lines if any(line[1])]
+    for place, cells in lines:
+        if len(cells) != len(lines[0][1]):
             raise DataError(
-                f"{place} has {len(cells)} cells, the header {len(found[0][1])}; decimals are "
+                f"{place} has {len(cells)} cells, the header {len(lines[0][1])}; decimals are "
                 "written with a point, and names with a comma in quotes"
             )
-    return found
+    return lines
 
 
-def _parquet_lines(path: Path) -> list[tuple[str, list[str]]]:
+def _csv_lines(path: Path) -> Iterable[Line]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        yield from ((f"line {reader.line_num} of {path.name}", cells) for cells in reader)
+
+
+def _parquet_lines(path: Path) -> Iterable[Line]:
     table = pd.read_parquet(path)
-    rows = table.astype(object).where(table.notna(), "").itertuples(index=False, name=None)
-    header = ("header", [str(name).strip() for name in table.columns])
-    return [
-        header,
-        *(
-            (f"row {number} of {path.name}", [_text(cell) for cell in cells])
-            for number, cells in enumerate(rows, start=1)
-        ),
-    ]
-
-
-def _text(value: object) -> str:
-    """A cell as text; a column of whole numbers with a gap holds fractions."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return f"{value:.0f}" if is_whole else str(value).strip()
+    yield "header", list(table.columns)
+    # A column of whole numbers with a gap must not hold fractions.
+    text = table.convert_dtypes().astype(object).where(table.notna(), "").astype(str)
+    for place, cells in enumerate(text.itertuples(index=False, name=None), start=1):
+        yield f"row {place} of {path.name}", list(cells)
 
 
 def _columns(path: Path, header: list[str]) -> tuple[int, int, int]:

@@ -1,9 +1,10 @@
-"""Where a data set falls short of a reference, and how many images would make up for it.
+"""Where a data set falls short of a reference, and what changed since an earlier version of it.
 
 Images that are likelier in the reference than in the data are put into groups of a kind. Nobody
-says what the groups show: that is seen in their pictures.
+says what the groups show: that is seen in their pictures. A number says how many images of a kind
+would make up for it.
 
-``n`` images of the data, ``m`` of the reference, ``f`` features, ``N`` of both sets, ``r`` regions.
+``n`` images of the data, ``m`` of the reference, ``N`` of both, ``f`` features.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,9 @@ from debias.auditing.two_samples import (
     by_place,
     contrast,
     require_alike,
+    two_samples,
 )
-from debias.auditing.words import percent
+from debias.auditing.words import percent, say
 from debias.statistics.intervals import Share, holm, share_of
 
 LIKELIER = 0.01  # nats: where the ratio is nearer to 0, the sets are as dense as one another
@@ -32,12 +34,18 @@ DIRECTIONS = 50  # principal components in which regions are formed
 MOST_FILLED = 0.9  # of the reference: to fill more than that takes numbers without any meaning
 NEARLY = 1e-9  # a share such as 0.1 is no exact number; rounding must not ask for one more image
 TYPICAL, NEAREST, SHOWN = 24, 12, 24  # ids in a document
+# What two versions are compared in, by what was most of what changed.
+ADDED, REMOVED = ("what was added", "the earlier version"), ("what was kept", "what was removed")
 
 Ids = Shaped[np.ndarray, " _"]
+Rows = Int64[np.ndarray, " _"]
+Both = Float64[np.ndarray, " N"]
+Features = Float[np.ndarray, "n f"]
+Others = Float[np.ndarray, "m f"]
 Amount = int | float | Float64[np.ndarray, "*parts"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Missing:
     """Images to add, with a 95 % interval that comes from the share in the reference alone.
 
@@ -49,7 +57,7 @@ class Missing:
     high: float
 
 
-UNKNOWN = Missing(count=np.nan, low=np.nan, high=np.nan)
+UNKNOWN = Missing(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,27 +65,23 @@ class Region:
     """Images of a kind that are likelier in the reference than in the data.
 
     Attributes:
-        here: Share of the data.
-        there: Share of the reference.
+        here, there: Share of the data, and of the reference.
         missing: Images like these that would bring the region to its share in the reference, if
-            nothing else is added.
-        p: Chance of such a shortfall, or a larger one, if both sets were alike.
+            nothing else is added; ``together``, if every region found is.
+        p: Chance of such a shortfall, or a larger one, if both sets were alike; adjusted by Holm
+            over all regions looked at.
         typical: Rows of the reference: of the half of the region that is most wanted, those in
             its middle first.
         nearest: Rows of the data in the region, most wanted first.
         number: From 1 on, most missing first.
-        together: As ``missing``, if every region found is brought to its share at once; NaN for a
-            region that was not found.
-        p_adjusted: By Holm, over all regions looked at.
-        found: ``p_adjusted`` is below the level.
     """
 
     here: Share
     there: Share
     missing: Missing
     p: float
-    typical: Int64[np.ndarray, " _"]
-    nearest: Int64[np.ndarray, " _"]
+    typical: Rows
+    nearest: Rows
     number: int = 0
     together: float = np.nan
     p_adjusted: float = np.nan
@@ -88,17 +92,39 @@ class Region:
             f"{percent(one.value)} ({one.count:,} of {one.size:,})"
             for one in (self.here, self.there)
         )
-        shares = f"they make up {there} of the reference and {here} here"
+        shares = say("shortfall.shares", here=here, there=there)
         if not self.found:
-            return f"Cannot tell whether more like these are needed: {shares}."
-        if np.isnan(self.missing.count):
-            return f"No number of images like these can be given: {shares}."
-        also = f", or {self.together:,.0f} when every region found is filled at once"
-        return (
-            f"Collect {self.missing.count:,.0f} more like these (95 % interval "
-            f"{_number(self.missing.low)} to {_number(self.missing.high)})"
-            f"{also if self.together > self.missing.count else ''}: {shares}."
-        )
+            return say("shortfall.unsure", shares=shares)
+        count, interval = self.missing.count, _interval(self.missing)
+        if np.isnan(count):
+            return say("shortfall.no_number", shares=shares)
+        name = "shortfall.collect_all" if self.together > count else "shortfall.collect"
+        return say(name, count=count, interval=interval, together=self.together, shares=shares)
+
+    def to_dict(self, ids: Ids, reference_ids: Ids) -> dict[str, Any]:
+        """Plain values, None where undefined; images by their ids."""
+        here, there, lacking = self.here, self.there, self.missing
+        return {
+            "number": self.number,
+            "count": here.count,
+            "reference_count": there.count,
+            "share": here.value,
+            "share_low": here.low,
+            "share_high": here.high,
+            "reference_share": there.value,
+            "reference_low": there.low,
+            "reference_high": there.high,
+            "missing": _whole(lacking.count),
+            "missing_low": _whole(lacking.low),
+            "missing_high": _whole(lacking.high),
+            "missing_together": _whole(self.together),
+            "p": self.p,
+            "p_adjusted": self.p_adjusted,
+            "found": self.found,
+            "sentence": self.sentence(),
+            "typical": reference_ids[self.typical].tolist(),
+            "nearest": ids[self.nearest].tolist(),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +135,10 @@ class Shortfall:
         contrast: How much likelier each image is in the reference; NaN with fewer than 20 images
             in one of the sets.
         regions: All regions looked at, most missing first.
-        region: (n,), number of the region of each image of the data, 0 where there is none.
-        reference_region: (m,), likewise of the reference.
-        total: Images to add to bring every region found to its share at once. It is more than
-            the sum over single regions: whatever is added to one thins out the others.
+        region: (n,), number of the region of each image of the data, 0 where there is none;
+            ``reference_region`` (m,) likewise.
+        total: Images to add to bring every region found to its share at once: more than the sum
+            over single regions, as whatever is added to one thins out the others.
     """
 
     contrast: Contrast
@@ -126,61 +152,57 @@ class Shortfall:
         return tuple(region for region in self.regions if region.found)
 
     def sentence(self) -> str:
-        if np.isnan(self.contrast.separability):
+        area, total = self.contrast.separability, self.total
+        if np.isnan(area):
             return ""
-        looked, found = len(self.regions), len(self.found)
-        if not found:
-            return (
-                f"In none of the {looked} regions looked at does the data set fall short by more "
-                "than chance explains. Kinds of images that look like the others are not seen."
-            )
+        facts = {"looked": len(self.regions), "found": len(self.found)}
+        if not self.found:
+            return say("shortfall.none", **facts)
         if self.contrast.telltale:
-            return (
-                f"The two sets hardly overlap (area under the curve "
-                f"{self.contrast.separability:.3f}), so no number of images to collect means much."
-            )
-        if np.isnan(self.total.count):
-            return (
-                f"The data set falls short in {found} of {looked} regions looked at, which make up "
-                "most of the reference: no number of images would fill them all."
-            )
-        return (
-            f"The data set falls short in {found} of {looked} regions looked at; to fill them all "
-            f"takes {_number(self.total.count)} more images (95 % interval "
-            f"{_number(self.total.low)} to {_number(self.total.high)}). Missing images that look "
-            "like the others are not counted: take it for a lower bound."
-        )
+            return say("shortfall.telltale", area=area)
+        if np.isnan(total.count):
+            return say("shortfall.most", **facts)
+        return say("shortfall.fill", count=total.count, interval=_interval(total), **facts)
 
     def action(self) -> str | None:
         if self.contrast.telltale:
-            return (
-                "Before collecting anything, compare the most wanted images with the least wanted "
-                "ones. If they differ in the kind of photograph, prepare both sets alike and audit "
-                "again."
-            )
-        if not self.found:
-            return None
-        return "Collect images like those shown, the region with the most missing first."
+            return say("shortfall.prepare")
+        return say("shortfall.do") if self.found else None
 
-    def to_dict(self, ids: Ids, reference_ids: Ids) -> dict[str, Any]:
-        """Plain values, None where undefined; images by their ids."""
-        known = not np.isnan(self.contrast.separability)
-        order = np.argsort(-self.contrast.data, kind="stable") if known else np.arange(0)
-        return {
-            "separability": self.contrast.separability if known else None,
-            "telltale": self.contrast.telltale,
-            "missing_total": _whole(self.total.count),
-            "looked_at": len(self.regions),
-            "regions": [plain_region(region, ids, reference_ids) for region in self.regions],
-            "wanted": ids[order[:SHOWN]].tolist(),
-            "unwanted": ids[order[::-1][:SHOWN]].tolist(),
-            "keys_on": None,
-        }
+
+def comparison(
+    name: str, test: TwoSamples, found: Shortfall, ids: Ids, reference_ids: Ids
+) -> dict[str, Any]:
+    """A comparison with a reference of that name, as the audit document holds it.
+
+    The test is of both sets as a whole; ``ids`` (n,) and ``reference_ids`` (m,) name the images.
+    """
+    # What is missing first; without that, whether anything differs.
+    parts = [test.sentence(), found.sentence()]
+    said = " ".join(parts[::-1] if found.found and not found.contrast.telltale else parts)
+    known = not np.isnan(found.contrast.separability)
+    order = np.argsort(-found.contrast.data, kind="stable") if known else np.arange(0)
+    return {
+        "name": name,
+        "images": len(reference_ids),
+        "against": len(ids),
+        **test.to_dict(),
+        "sentence": said.strip(),
+        "action": found.action(),
+        "separability": found.contrast.separability if known else None,
+        "telltale": found.contrast.telltale,
+        "missing_total": _whole(found.total.count),
+        "looked_at": len(found.regions),
+        "regions": [region.to_dict(ids, reference_ids) for region in found.regions],
+        "wanted": ids[order[:SHOWN]].tolist(),
+        "unwanted": ids[order[::-1][:SHOWN]].tolist(),
+        "keys_on": None,
+    }
 
 
 def shortfall(
-    data: Float[np.ndarray, "n f"],
-    reference: Float[np.ndarray, "m f"],
+    data: Features,
+    reference: Others,
     *,
     between: Contrast | None = None,
     level: float = 0.05,
@@ -188,25 +210,21 @@ def shortfall(
 ) -> Shortfall:
     """Find the kinds of images of which the data have less than the reference, and count them.
 
-    Images of both sets that are likelier in the reference are put into up to six groups by their
-    features, as many as can be told from chance one by one: the weaker the difference, the fewer.
-    Neither the likelihood nor the groups rest on the set that an image itself comes from. The
-    order of the rows does not matter.
-
-    Args:
-        data: (n, f), finite.
-        reference: (m, f), of other images than the data.
-        between: What :func:`contrast` said of the same two sets; None to find out.
-        level: Of a false alarm among all regions looked at.
-        seed: Of the folds and the groups.
+    Images of both sets, finite (n, f) and (m, f), that are likelier in the reference are put into
+    up to six groups by their features, as many as can be told from chance one by one: the weaker
+    the difference, the fewer. Neither the likelihood nor the groups rest on the set that an image
+    itself comes from. The order of the rows does not matter. ``between`` is what :func:`contrast`
+    said of the two sets, if it was asked; ``level`` of a false alarm among all regions.
 
     Raises:
         DataError: The two sets have different features.
     """
     require_alike(data, reference)
     n, m = len(data), len(reference)
-    if min(n, m) < FEWEST:
-        return _nothing_known(n, m)
+    if min(n, m) < FEWEST:  # nothing was looked at, and nothing is known
+        unknown = Contrast(data=np.full(n, np.nan), reference=np.full(m, np.nan),
+                           separability=np.nan)  # fmt: skip
+        return Shortfall(unknown, (), np.zeros(n, np.int64), np.zeros(m, np.int64), UNKNOWN)
     between = between or contrast(data, reference, seed=seed)
     ratio = np.concatenate([between.data, between.reference])
     kind, away = _kinds(data, reference, ratio, seed)
@@ -222,24 +240,12 @@ def shortfall(
     return Shortfall(between, regions, numbers[kind[:n]], numbers[kind[n:]], total)
 
 
-def _nothing_known(n: int, m: int) -> Shortfall:
-    """Too few images: nothing was looked at, and nothing is known."""
-    ratios = [np.full(k, np.nan) for k in (n, m)]
-    regions = [np.zeros(k, dtype=np.int64) for k in (n, m)]
-    contrast = Contrast(data=ratios[0], reference=ratios[1], separability=np.nan)
-    return Shortfall(contrast, (), regions[0], regions[1], UNKNOWN)
-
-
 def images_missing(count: Amount, size: Amount, share: Amount) -> Float64[np.ndarray, "*parts"]:
     """Images to add to a part so that it makes up ``share`` of the enlarged set.
 
     The x of ``(count + x) / (size + x) = share``, which is ``(share * size - count) /
-    (1 - share)``: rounded up, 0 where the part is large enough, NaN where no number would do.
-
-    Args:
-        count: Images of the part, at most ``size``.
-        size: Images of the set.
-        share: In [0, 1]; NaN where nobody said.
+    (1 - share)``: rounded up, 0 where the part is large enough, NaN where no number would do, or
+    the share in [0, 1] is NaN.
     """
     part, whole, wanted = (np.asarray(one, dtype=np.float64) for one in (count, size, share))
     lacking = wanted * whole - part
@@ -251,8 +257,7 @@ def images_missing(count: Amount, size: Amount, share: Amount) -> Float64[np.nda
 def missing(here: Share, there: Share) -> Missing:
     """Images that a part lacks for its share in the reference, and for both limits of it."""
     shares = there.value, there.low, there.high
-    count, low, high = images_missing(here.count, here.size, np.array(shares)).tolist()
-    return Missing(count=count, low=low, high=high)
+    return Missing(*images_missing(here.count, here.size, np.array(shares)).tolist())
 
 
 def standard_errors(here: Share, there: Share) -> float:
@@ -266,22 +271,6 @@ def standard_errors(here: Share, there: Share) -> float:
     pooled = (here.count + there.count) / (here.size + there.size)
     variance = 2 * pooled * (1 - pooled) * (1 / here.size + 1 / there.size)
     return (there.value - here.value) / float(np.sqrt(variance)) if variance else 0.0
-
-
-def comparison(
-    name: str, test: TwoSamples, found: Shortfall, ids: Ids, reference_ids: Ids
-) -> dict[str, Any]:
-    """A comparison with a reference of that name, as the audit document holds it.
-
-    The test is of both sets as a whole; ``ids`` (n,) and ``reference_ids`` (m,) name the images.
-    """
-    # What is missing first; without that, whether anything differs.
-    parts = [test.sentence(), found.sentence()]
-    sentence = " ".join(parts[::-1] if found.found and not found.contrast.telltale else parts)
-    sentence = sentence.strip()
-    about = {"name": name, "images": len(reference_ids), "against": len(ids)}
-    said = {"sentence": sentence, "action": found.action()}
-    return about | test.to_dict() | said | found.to_dict(ids, reference_ids)
 
 
 def total_missing(regions: Sequence[Region]) -> Missing:
@@ -298,46 +287,10 @@ def total_missing(regions: Sequence[Region]) -> Missing:
     return missing(here, there) if there.value <= MOST_FILLED else UNKNOWN
 
 
-def plain_region(region: Region, ids: Ids, reference_ids: Ids) -> dict[str, Any]:
-    """Plain values of one region, None where undefined; images by their ids."""
-    here, there, lacking = region.here, region.there, region.missing
-    return {
-        "number": region.number,
-        "count": here.count,
-        "reference_count": there.count,
-        "share": here.value,
-        "share_low": here.low,
-        "share_high": here.high,
-        "reference_share": there.value,
-        "reference_low": there.low,
-        "reference_high": there.high,
-        "missing": _whole(lacking.count),
-        "missing_low": _whole(lacking.low),
-        "missing_high": _whole(lacking.high),
-        "missing_together": _whole(region.together),
-        "p": region.p,
-        "p_adjusted": region.p_adjusted,
-        "found": region.found,
-        "sentence": region.sentence(),
-        "typical": reference_ids[region.typical].tolist(),
-        "nearest": ids[region.nearest].tolist(),
-    }
-
-
-def _whole(value: float) -> int | None:
-    return None if np.isnan(value) else int(value)
-
-
 def _kinds(
-    data: Float[np.ndarray, "n f"],
-    reference: Float[np.ndarray, "m f"],
-    ratio: Float64[np.ndarray, " N"],
-    seed: int,
-) -> tuple[Int64[np.ndarray, " N"], Float64[np.ndarray, " N"]]:
-    """Group of each image that is likelier in the reference, and how far it is from the middle.
-
-    Groups are numbered from 1 on; 0 for the other images.
-    """
+    data: Features, reference: Others, ratio: Both, seed: int
+) -> tuple[Int64[np.ndarray, " N"], Both]:
+    """Group, from 1, of each image likelier in the reference, and its distance from the middle."""
     n = len(data)
     order = np.concatenate([by_place(data), n + by_place(reference)])
     chosen = order[ratio[order] > LIKELIER]
@@ -357,7 +310,7 @@ def _kinds(
 
 def _clusters(
     x: Float[np.ndarray, "N f"], count: int, seed: int
-) -> tuple[Int64[np.ndarray, " N"], Float64[np.ndarray, " N"]]:
+) -> tuple[Int64[np.ndarray, " N"], Both]:
     """Cluster of each row, from 1 on, and its distance from the middle of the cluster."""
     distinct = len(np.unique(x, axis=0))
     if distinct == 1:
@@ -374,12 +327,7 @@ def _clusters(
     return 1 + away.argmin(axis=1), away.min(axis=1).astype(np.float64)
 
 
-def _region(
-    inside: Bool[np.ndarray, " N"],
-    ratio: Float64[np.ndarray, " N"],
-    away: Float64[np.ndarray, " N"],
-    n: int,
-) -> Region:
+def _region(inside: Bool[np.ndarray, " N"], ratio: Both, away: Both, n: int) -> Region:
     """One region before it is compared with the others."""
     rows = np.flatnonzero(inside)
     rows = rows[np.argsort(-ratio[rows], kind="stable")]
@@ -404,24 +352,146 @@ def _judged(regions: Sequence[Region], level: float) -> tuple[Region, ...]:
         replace(region, p_adjusted=float(p), found=bool(p < level))
         for region, p in zip(regions, adjusted, strict=True)
     ]
-    judged.sort(key=most_missing_first)
-    total = total_missing(judged)
+    judged.sort(key=_most_missing_first)
+    total = total_missing(judged).count
+
+    def together(one: Region) -> float:
+        """What is left for this region of the images added in all."""
+        left = one.there.value * (one.here.size + total) - one.here.count
+        return float(np.ceil(left)) if one.found else np.nan
+
     return tuple(
-        replace(region, number=number, together=_together(region, total))
+        replace(region, number=number, together=together(region))
         for number, region in enumerate(judged, start=1)
     )
 
 
-def most_missing_first(region: Region) -> tuple[float, float]:
+def _most_missing_first(region: Region) -> tuple[float, float]:
     return -np.nan_to_num(region.missing.count, nan=np.inf), region.p
 
 
-def _together(region: Region, total: Missing) -> float:
-    """What is left for this region of the images added in all."""
+def _whole(value: float) -> int | None:
+    return None if np.isnan(value) else int(value)
+
+
+def _interval(found: Missing) -> str:
+    low, high = ("no number" if np.isnan(one) else f"{one:,.0f}" for one in (found.low, found.high))
+    return f"95 % interval {low} to {high}"
+
+
+# ---- two dated versions of one data set
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Version:
+    """One state of a data set: ids as the audit document names them, and by what an image is known.
+
+    ``content`` is the SHA-256 of its file, or an id that never changes; latents (n, k) and features
+    (n, f) are of the same kind in both versions.
+    """
+
+    sample_ids: Shaped[np.ndarray, " n"]
+    content: Shaped[np.ndarray, " n"]
+    latents: Float[np.ndarray, "n k"]
+    features: Features
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def of(self, chosen: Bool[np.ndarray, " n"]) -> "Version":
+        """The chosen images alone."""
+        return Version(**{name: values[chosen] for name, values in vars(self).items()})
+
+
+def drift(  # noqa: PLR0913 (two versions, and what counts as found)
+    name: str,
+    now: Version,
+    earlier: Version,
+    *,
+    permutations: int = 999,
+    level: float = 0.01,
+    region_level: float = 0.05,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare two versions of one data set, the earlier one, of that name, as the reference.
+
+    Images that both versions have say nothing about a change. So what was added is compared with
+    all that was there before; or, where more was removed than added, what was kept with what was
+    removed. How many images would bring a share back is said of what was added alone. ``level``
+    is that of a false alarm of the test, ``region_level`` of one among all regions.
+
+    Raises:
+        DataError: The versions have different latents or features.
+        ConfigError: Too few permutations for the level.
+    """
+    known, stayed = np.isin(now.content, earlier.content), np.isin(earlier.content, now.content)
+    added, removed, kept = int((~known).sum()), int((~stayed).sum()), int(known.sum())
+    after, before, sides = now.of(~known), earlier, ADDED
+    if removed > added and kept >= FEWEST:
+        after, before, sides = now.of(known), earlier.of(~stayed), REMOVED
+    test = two_samples(
+        after.latents, before.latents, permutations=permutations, level=level, seed=seed
+    )
+    # Half of the level for what fell, half for what rose.
+    fell = shortfall(after.features, before.features, level=region_level / 2, seed=seed)
+    rose = shortfall(
+        before.features, after.features, between=fell.contrast.swapped(), level=region_level / 2,
+        seed=seed,
+    )  # fmt: skip
+    said = say(
+        "drift.moved", test=test.sentence(*sides), looked=len(fell.regions) + len(rose.regions),
+        fell=len(fell.found), rose=len(rose.found),
+    )  # fmt: skip
+    if test.verdict == "too_few":
+        said = say("drift.too_few", least=FEWEST)
+    elif min(added, removed) >= FEWEST:
+        other = "removed" if sides is ADDED else "added"
+        said = say("drift.not_compared", said=said, other=other)
+    counts = {"added": added, "removed": removed, "kept": kept}
+    regions = [
+        one.to_dict(after.sample_ids, before.sample_ids) | {"sentence": _how_moved(one, sides)}
+        for one in _moved(fell, rose, sides)
+    ]
+    found = comparison(name, test, fell, after.sample_ids, before.sample_ids) | {
+        "images": len(earlier),
+        "against": len(now),
+        "sentence": say("drift.counts", said=said, **counts),
+        "action": _to_do(fell, sides),
+        "looked_at": len(regions),
+        "regions": regions,
+        **counts,
+    }
+    return found | ({} if sides is ADDED else {"missing_total": None})
+
+
+def _moved(fell: Shortfall, rose: Shortfall, sides: tuple[str, str]) -> list[Region]:
+    """Kinds of images of either direction, most missing first.
+
+    What was removed of a kind is in the earlier version: no number of others is asked for.
+    """
+    down = fell.regions if sides is ADDED else [replace(o, missing=UNKNOWN) for o in fell.regions]
+    up = [
+        replace(one, here=one.there, there=one.here, missing=Missing(0.0, 0.0, 0.0),
+                typical=one.nearest, nearest=one.typical[:NEAREST])
+        for one in rose.regions
+    ]  # fmt: skip
+    return [
+        replace(one, number=number, p_adjusted=min(1.0, 2 * one.p_adjusted), together=np.nan)
+        for number, one in enumerate(sorted([*down, *up], key=_most_missing_first), start=1)
+    ]
+
+
+def _how_moved(region: Region, sides: tuple[str, str]) -> str:
+    here, there, lacking = percent(region.here.value), percent(region.there.value), region.missing
+    shares = f"{there} of {sides[1]} and {here} of {sides[0]}"
     if not region.found:
-        return np.nan
-    return float(np.ceil(region.there.value * (region.here.size + total.count) - region.here.count))
+        return say("drift.unsure", shares=shares)
+    verb = "fell" if region.here.value < region.there.value else "rose"
+    more = say("drift.more", count=lacking.count, interval=_interval(lacking))
+    return say("drift.fell", verb=verb, shares=shares, more=more if lacking.count > 0 else "")
 
 
-def _number(value: float) -> str:
-    return "no number" if np.isnan(value) else f"{value:,.0f}"
+def _to_do(fell: Shortfall, sides: tuple[str, str]) -> str | None:
+    if fell.contrast.telltale:
+        return say("drift.telltale", after=sides[0], before=sides[1])
+    return say("drift.do") if fell.found else None

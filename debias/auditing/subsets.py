@@ -11,34 +11,26 @@ from debias.errors import ConfigError, WeightError
 PER_CELL = 4  # images that a cell holds in the subset, on average
 MOST_CELLS = 1_000
 LOOKED_AT = 50_000  # images among which the centres of cells are looked for
-AT_ONCE = 4_096  # images whose cell is looked up in one step
 
 Points = Float[np.ndarray, "n k"]
+Rows = Int64[np.ndarray, " m"]
+Counts = Int64[np.ndarray, " c"]
 
 
-def even_subset(
-    points: Points, size: int, generator: np.random.Generator
-) -> Int64[np.ndarray, " m"]:
-    """Choose images so that cells of equal reach hold equally many of them.
+def even_subset(points: Points, size: int, generator: np.random.Generator) -> Rows:
+    """Choose images so that cells of equal reach hold equally many of them; rows, ascending.
 
     Centres of cells are put as far apart as possible, so that every cell covers about as much of
     the space, however many images it holds; each image belongs to the nearest centre. Each cell
     gives as many images, drawn at random, as every other; cells with fewer give all they have.
+    Distances of the points, finite, are Euclidean, so scale decides.
 
     With a quarter of the subset's size as number of cells, an odd image at the edge of the space
     gets a cell to itself but no more; farthest-point selection, which has as many cells as images,
     would take hundreds of them.
 
-    Args:
-        points: Finite, may be memory-mapped; distances are Euclidean, so scale decides.
-        size: m, from 2 to n.
-        generator: Chooses the first centre and the images of each cell.
-
-    Returns:
-        Rows, ascending, each once.
-
     Raises:
-        ConfigError: The size is not possible.
+        ConfigError: The size is not from 2 to n.
 
     Reference:
         Centres: Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical
@@ -49,10 +41,17 @@ def even_subset(
             f"a subset of {size:,} images was asked for; from these data choose 2 to "
             f"{len(points):,}"
         )
+    from sklearn.metrics import pairwise_distances_argmin
+
     centres = far_apart(points, min(MOST_CELLS, max(2, size // PER_CELL)), generator)
-    cell = nearest(points, centres)
+    cell = pairwise_distances_argmin(points, centres)
     counts = np.bincount(cell, minlength=len(centres)).astype(np.int64)
-    return _draw(cell, even_shares(counts, size, generator), generator)
+    given = even_shares(counts, size, generator)
+    order = generator.permutation(len(cell))
+    order = order[np.argsort(cell[order], kind="stable")]
+    first = np.cumsum(counts) - counts
+    place = np.arange(len(cell)) - first[cell[order]]  # among the images of its cell
+    return np.sort(order[place < given[cell[order]]]).astype(np.int64)
 
 
 def far_apart(
@@ -66,7 +65,7 @@ def far_apart(
     return seen[farthest_first(seen, count, int(generator.integers(len(seen))))]
 
 
-def farthest_first(points: Points, count: int, first: int) -> Int64[np.ndarray, " c"]:
+def farthest_first(points: Points, count: int, first: int) -> Counts:
     """Rows of up to ``count`` points in memory, each as far as possible from those before it."""
     chosen, distance = [first], np.full(len(points), np.inf, points.dtype)
     while len(chosen) < count:
@@ -79,21 +78,7 @@ def farthest_first(points: Points, count: int, first: int) -> Int64[np.ndarray, 
     return np.array(chosen, dtype=np.int64)
 
 
-def nearest(points: Points, centres: Float32[np.ndarray, "c k"]) -> Int64[np.ndarray, " n"]:
-    """Number of the nearest centre of every point."""
-    origin = centres.mean(axis=0)  # differences of squares are exact only near 0
-    moved = (centres - origin).T
-    half = np.square(moved).sum(axis=0) / 2
-    cell = np.empty(len(points), dtype=np.int64)
-    for start in range(0, len(points), AT_ONCE):
-        here = slice(start, start + AT_ONCE)
-        cell[here] = (half - (points[here].astype(np.float32) - origin) @ moved).argmin(axis=1)
-    return cell
-
-
-def even_shares(
-    counts: Int64[np.ndarray, " c"], size: int, generator: np.random.Generator
-) -> Int64[np.ndarray, " c"]:
+def even_shares(counts: Counts, size: int, generator: np.random.Generator) -> Counts:
     """How many each cell gives, ``size`` in all: the same number, or everything it has.
 
     What cannot be divided evenly comes from cells drawn at random, one more each.
@@ -107,38 +92,16 @@ def even_shares(
     return given
 
 
-def _draw(
-    cell: Int64[np.ndarray, " n"], given: Int64[np.ndarray, " c"], generator: np.random.Generator
-) -> Int64[np.ndarray, " m"]:
-    """That many images of each cell, at random."""
-    order = generator.permutation(len(cell))
-    order = order[np.argsort(cell[order], kind="stable")]
-    counts = np.bincount(cell, minlength=len(given))
-    first = np.cumsum(counts) - counts
-    place = np.arange(len(cell)) - first[cell[order]]  # among the images of its cell
-    return np.sort(order[place < given[cell[order]]]).astype(np.int64)
-
-
-def resample(
-    weight: Float64[np.ndarray, " n"], size: int, generator: np.random.Generator
-) -> Int64[np.ndarray, " m"]:
+def resample(weight: Float64[np.ndarray, " n"], size: int, generator: np.random.Generator) -> Rows:
     """Draw a training set by weights, as evenly as they allow, for code that knows no weights.
 
     With p the share of a row in the total weight, it is drawn m p times, rounded up or down at
     random so that the mean is m p exactly. Independent draws would miss a third of the rows whose
-    weight is average, by chance alone.
-
-    Args:
-        weight: Finite, at least 0, not all 0; the scale does not matter.
-        size: m, at least 2.
-        generator: Decides which rows are rounded up, and the order of the draws.
-
-    Returns:
-        Rows in random order, some of them several times.
+    weight is average, by chance alone. The rows, some of them several times, are in random order.
 
     Raises:
         ConfigError: Fewer than two draws.
-        WeightError: Weights that say nothing.
+        WeightError: Weights, on any scale, that are not finite, at least 0 and not all 0.
 
     Reference:
         Systematic sampling with unequal probabilities: Madow, "On the theory of systematic

@@ -6,13 +6,14 @@ along which the images form a second, smaller heap beyond a valley. Directions a
 half of the images and confirmed on the other, each half in turn, so that what is only the luck of
 a search is not reported.
 
-``n`` images, ``f`` features of a view, ``d`` directions.
+``n`` images, ``a`` of them searched, ``f`` features of a view, ``d`` directions.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
@@ -35,29 +36,25 @@ CORES = (2.0, 1.0, 0.5)  # of windows when a heap is confirmed, in quartile rang
 LEAST = 8  # images in a heap
 
 Views = Mapping[str, Float[np.ndarray, "n _"]]
+Rows = Int64[np.ndarray, " _"]
 Members = Bool[np.ndarray, " n"]
 Values = Float64[np.ndarray, " n"]
+White = Float64[np.ndarray, "a d"]
+Direction = Float64[np.ndarray, " d"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Valley:
+class Valley(NamedTuple):
     """A valley and the heap behind it, towards larger values.
 
     A single heap, however long its tail, only gets thinner away from its top; a second heap makes
     it thinner and then thicker again. Two windows of the same width are compared, one in the
     valley and one in the heap behind it.
-
-    Attributes:
-        p: How likely a single heap would look so, were these two windows chosen beforehand.
-        cut: Middle of the valley; the heap lies above.
-        first: First quartile of the heap.
-        third: Third quartile of the heap.
     """
 
-    p: float
-    cut: float
-    first: float
+    p: float  # how likely a single heap would look so, were these two windows chosen beforehand
+    cut: float  # middle of the valley; the heap lies above
+    first: float  # quartile of the heap
     third: float
 
 
@@ -69,16 +66,14 @@ class ThinRegion:
         view: Description of the images in which it does.
         position: (n,), place of every image along the direction, larger towards the region.
         cut: Place of the valley.
-        p: Of the half that was not searched, see :func:`debias.auditing.thin.confirmed`.
-        p_adjusted: By a weighted Bonferroni rule over everything that was tried.
-        found: ``p_adjusted`` is below the level.
-        low: Lower 95 % limit of the share beyond this cut (Clopper and Pearson); that another cut
-            might have been chosen is not in it.
-        high: Upper 95 % limit.
+        p: Of the half that was not searched, see :func:`debias.auditing.thin.confirmed`; adjusted
+            by a weighted Bonferroni rule over everything that was tried.
+        low, high: 95 % limits of the share beyond this cut (Clopper and Pearson); that another cut
+            might have been chosen is not in them.
     """
 
     view: str
-    position: Float64[np.ndarray, " n"]
+    position: Values
     cut: float
     p: float
     p_adjusted: float = 1.0
@@ -87,7 +82,7 @@ class ThinRegion:
     high: float = 1.0
 
     @property
-    def members(self) -> Bool[np.ndarray, " n"]:
+    def members(self) -> Members:
         return self.position > self.cut
 
     @property
@@ -98,34 +93,28 @@ class ThinRegion:
     def share(self) -> float:
         return self.count / len(self.position)
 
-    def typical(self, most: int) -> Int64[np.ndarray, " m"]:
+    def typical(self, most: int) -> Rows:
         """Rows of its images, those in the middle of it first."""
-        return self._middle_first(np.flatnonzero(self.members))[:most]
+        return self._middle_first(self.members)[:most]
 
-    def opposite(self, most: int) -> Int64[np.ndarray, " m"]:
+    def opposite(self, most: int) -> Rows:
         """Rows of images in the middle of all others."""
-        return self._middle_first(np.flatnonzero(~self.members))[:most]
+        return self._middle_first(~self.members)[:most]
 
-    def _middle_first(self, rows: Int64[np.ndarray, " m"]) -> Int64[np.ndarray, " m"]:
+    def _middle_first(self, chosen: Members) -> Rows:
+        rows = np.flatnonzero(chosen)
         away = np.abs(self.position[rows] - np.median(self.position[rows]))
         return rows[np.argsort(away, kind="stable")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThinRegions:
-    """What was found, most certain first, and among how many.
-
-    Attributes:
-        regions: Found ones first; the others are the most promising that were not confirmed.
-        looked_at: Directions that were tried on images that had not been searched.
-        level: False alarms allowed over all of them.
-        enough: Whether there were images enough to look.
-    """
+    """What was found, most certain first, then the most promising that were not confirmed."""
 
     regions: tuple[ThinRegion, ...]
-    looked_at: int
-    level: float
-    enough: bool
+    looked_at: int  # directions that were tried on images that had not been searched
+    level: float  # of false alarms allowed over all of them
+    enough: bool  # images to look at
 
     @property
     def found(self) -> tuple[ThinRegion, ...]:
@@ -156,9 +145,6 @@ def thin_regions(
         level: Probability of reporting anything where no part stands apart.
         seed: Of the halves and of the search.
 
-    Returns:
-        Regions that do not overlap by more than half, most certain first.
-
     Reference:
         Hyvarinen 1999, Fast and Robust Fixed-Point Algorithms for Independent Component Analysis
         (where a search starts: directions along which the data are least like noise); Fisher 1936,
@@ -175,7 +161,7 @@ def thin_regions(
     judged = [
         _judged(region, weight, level)
         for searched, other in (halves, halves[::-1])
-        for weight, region in _weighed(_tried(views, searched, other, most, seed))
+        for weight, region in _weighed(_tried(views, searched[:SEARCHED], other, most, seed))
     ]
     judged.sort(key=lambda region: (region.p_adjusted, region.p, region.share))
     distinct = tuple(_distinct((region.members, region) for region in judged))
@@ -201,24 +187,20 @@ def _distinct(found: Iterable[tuple[Members, T]]) -> Iterator[T]:
     """Those whose members are not, by more than half of the smaller, those of one before."""
     kept: list[Members] = []
     for members, one in found:
-        sizes = [min(members.sum(), other.sum()) for other in kept]
-        shared = [np.count_nonzero(members & other) for other in kept]
-        if members.any() and not any(
-            both > SAME * size for both, size in zip(shared, sizes, strict=True)
-        ):
+        again = any(
+            np.count_nonzero(members & other) > SAME * min(members.sum(), other.sum())
+            for other in kept
+        )
+        if members.any() and not again:
             kept.append(members)
             yield one
 
 
 def _tried(
-    views: Views,
-    searched: Int64[np.ndarray, " a"],
-    other: Int64[np.ndarray, " b"],
-    most: float,
-    seed: int,
+    views: Views, searched: Rows, other: Rows, most: float, seed: int
 ) -> list[tuple[float, ThinRegion]]:
     """Regions that look promising on one half, and how much so, with the p of the other half."""
-    searched, found = searched[:SEARCHED], []
+    found = []
     for name, view in views.items():
         if not np.ptp(view[searched], axis=0).any():
             continue  # this description says the same of every image
@@ -231,9 +213,7 @@ def _tried(
     return found
 
 
-def _whitened(
-    view: Float64[np.ndarray, "n f"], rows: Int64[np.ndarray, " a"]
-) -> Float64[np.ndarray, "n d"]:
+def _whitened(view: Float64[np.ndarray, "n f"], rows: Rows) -> Float64[np.ndarray, "n d"]:
     """Principal components with mean 0 and variance 1 over the given rows."""
     from sklearn.decomposition import PCA
 
@@ -244,11 +224,9 @@ def _whitened(
     return np.asarray(fitted.transform(view)[:, kept], np.float64)
 
 
-def _promising(
-    white: Float64[np.ndarray, "a d"], most: float, seed: int
-) -> list[tuple[Float64[np.ndarray, " d"], Valley]]:
+def _promising(white: White, most: float, seed: int) -> list[tuple[Direction, Valley]]:
     """Directions and their valleys, the most telling first, each region once."""
-    found: list[tuple[Float64[np.ndarray, " d"], Valley]] = []
+    found: list[tuple[Direction, Valley]] = []
     seen: set[bytes] = set()
     for start in _starts(white, seed):
         direction = _refined(white, start)
@@ -263,7 +241,7 @@ def _promising(
     return list(islice(_distinct(behind), KEPT))
 
 
-def _starts(white: Float64[np.ndarray, "a d"], seed: int) -> Iterator[Bool[np.ndarray, " a"]]:
+def _starts(white: White, seed: int) -> Iterator[Bool[np.ndarray, " a"]]:
     """Both tails along every axis and every independent component."""
     for direction in _axes(white, seed):
         position = white @ direction
@@ -273,9 +251,7 @@ def _starts(white: Float64[np.ndarray, "a d"], seed: int) -> Iterator[Bool[np.nd
             yield position > high
 
 
-def _axes(white: Float64[np.ndarray, "a d"], seed: int) -> Iterator[Float64[np.ndarray, " d"]]:
-    import warnings
-
+def _axes(white: White, seed: int) -> Iterator[Direction]:
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
@@ -291,9 +267,7 @@ def _axes(white: Float64[np.ndarray, "a d"], seed: int) -> Iterator[Float64[np.n
         yield from found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def _refined(
-    white: Float64[np.ndarray, "a d"], member: Bool[np.ndarray, " a"]
-) -> Float64[np.ndarray, " d"] | None:
+def _refined(white: White, member: Bool[np.ndarray, " a"]) -> Direction | None:
     """Move between region and direction: Fisher's best, then the images nearer to its end.
 
     None when the region vanishes or takes in everything, as tails of a single heap do.
@@ -313,9 +287,7 @@ def _refined(
     return direction
 
 
-def _fisher(
-    white: Float64[np.ndarray, "a d"], member: Bool[np.ndarray, " a"], share: float
-) -> Float64[np.ndarray, " d"]:
+def _fisher(white: White, member: Bool[np.ndarray, " a"], share: float) -> Direction:
     """Unit direction that parts members from others best; the covariance of all is 1."""
     apart = white[member].mean(axis=0) / (1 - share)  # others have the opposite mean: all have 0
     within = (1 + SHRINKAGE) * np.eye(white.shape[1]) - share * (1 - share) * np.outer(apart, apart)
@@ -326,11 +298,10 @@ def _fisher(
 # ---- whether the values along one direction form a second, smaller heap beyond a valley
 
 
-def deepest_valley(values: Float64[np.ndarray, " n"], most: float) -> Valley | None:
+def deepest_valley(values: Values, most: float) -> Valley | None:
     """The most telling valley behind which lies at most a share ``most`` of the values.
 
-    Its ``p`` is the smallest of many and says how promising it is, not how sure: see
-    :func:`confirmed`.
+    Its ``p`` is the smallest of many: how promising it is, not how sure (:func:`confirmed`).
     """
     x = np.sort(values)
     middle = float(np.median(x))
@@ -341,14 +312,11 @@ def deepest_valley(values: Float64[np.ndarray, " n"], most: float) -> Valley | N
     best = min((one for one in found if one is not None), default=None)
     if best is None:
         return None
-    p, cut = best
-    first, third = np.quantile(x[x > cut], [0.25, 0.75]).tolist()
-    return Valley(p=p, cut=cut, first=first, third=third)
+    first, third = np.quantile(x[x > best[1]], [0.25, 0.75]).tolist()
+    return Valley(*best, first, third)
 
 
-def _scan(
-    x: Float64[np.ndarray, " n"], start: float, width: float, most: float
-) -> tuple[float, float] | None:
+def _scan(x: Values, start: float, width: float, most: float) -> tuple[float, float] | None:
     """Smallest p over all pairs of windows above ``start``, and the middle of the valley."""
     edges = np.arange(start, x[-1] + width, width / 2)
     before = np.searchsorted(x, edges)
@@ -368,9 +336,7 @@ def _scan(
     return float(p[best]), float(cut[best])
 
 
-def _middle_of_thinnest(
-    counts: Int64[np.ndarray, " w"], thinnest: Int64[np.ndarray, " w"]
-) -> Int64[np.ndarray, " w"]:
+def _middle_of_thinnest(counts: Rows, thinnest: Rows) -> Rows:
     """Place of the thinnest window so far: the middle of its gap, which is many windows wide."""
     place, empty = np.arange(len(counts)), counts == thinnest
     goes_on = empty & np.append(False, empty[:-1] & (thinnest[1:] == thinnest[:-1]))
@@ -379,7 +345,7 @@ def _middle_of_thinnest(
     return (first + last) // 2
 
 
-def confirmed(values: Float64[np.ndarray, " m"], valley: Valley) -> float:
+def confirmed(values: Values, valley: Valley) -> float:
     """How likely images without the heap would show it as clearly, among values not used before.
 
     For three widths the number of values in the middle of the heap is compared with that around
@@ -391,16 +357,14 @@ def confirmed(values: Float64[np.ndarray, " m"], valley: Valley) -> float:
         13(1). Deviation: places are chosen on other data, so an exact test of two counts remains.
     """
     middle, spread = (valley.first + valley.third) / 2, valley.third - valley.first
-    p = [
-        _rises(values, valley.cut, middle, core * spread)
-        for core in CORES
-        if core * spread <= middle - valley.cut  # windows must not overlap
-    ]
+
+    def rises(width: float) -> float:
+        low, high = (
+            int(np.count_nonzero(np.abs(values - place) <= width / 2))
+            for place in (valley.cut, middle)
+        )
+        return float(binom.sf(high - 1, low + high, 0.5)) if low + high else 1.0
+
+    # Windows must not overlap.
+    p = [rises(core * spread) for core in CORES if core * spread <= middle - valley.cut]
     return min(1.0, len(p) * min(p)) if p else 1.0
-
-
-def _rises(values: Float64[np.ndarray, " m"], valley: float, heap: float, width: float) -> float:
-    low, high = (
-        int(np.count_nonzero(np.abs(values - place) <= width / 2)) for place in (valley, heap)
-    )
-    return float(binom.sf(high - 1, low + high, 0.5)) if low + high else 1.0

@@ -3,8 +3,8 @@
 As a whole, by a distance and what chance makes of it; point by point, by a classifier that tells
 the sets apart and never scores a point that it saw.
 
-``n`` images of the data, ``m`` of the reference, ``k`` latent dimensions, ``f`` features, ``N`` of
-both sets, ``P`` arrangements.
+``n`` images of the data, ``m`` of the reference, ``N`` of both sets, ``k`` dimensions or features,
+``P`` arrangements.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy.spatial.distance import cdist
 
+from debias.auditing.words import say
 from debias.errors import ConfigError, DataError
 from debias.statistics.areas import area_under_curve
 from debias.statistics.crossfit import left_out_log_odds
@@ -30,23 +31,21 @@ FOLDS, REPEATS = 5, 3
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse penalties, flattest model first
 
 Verdict = Literal["told_apart", "not_told_apart", "too_few"]
+Data = Float[np.ndarray, "n _"]
+Reference = Float[np.ndarray, "m _"]
+Both = Float[np.ndarray, "N k"]
+Scores = Float64[np.ndarray, " N"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoSamples:
     """How far two sets of points lie apart, and how far two random sets would.
 
-    Attributes:
-        n: Points of the data that were compared.
-        m: Points of the reference that were compared.
-        level: Chance of a false alarm that is accepted.
-        distance: Energy distance, in units of the mean distance between two points of both sets
-            together; 0 for equal sets. NaN, as ``null``, ``noticed`` and ``p``, with too few.
-        null: 2.5 %, 50 % and 97.5 % quantile of the distance between two random sets of the same
-            sizes from both sets together. It is not 0: two finite sets are never equal.
-        noticed: Distance from about which the test tells sets of these sizes apart.
-        p: Chance of such a distance, or a larger one, between two random sets.
-        verdict: ``too_few``: a set has fewer than 20 points.
+    ``distance`` is the energy distance of the ``n`` and ``m`` points that were compared, in units
+    of the mean distance between two points of both sets together; 0 for equal sets. ``null`` are
+    the 2.5 %, 50 % and 97.5 % quantiles of it between two random sets of these sizes (not 0: two
+    finite sets are never equal), ``p`` the chance of such a distance, or a larger one, between
+    them, and from about ``noticed`` the test tells sets apart. All NaN with ``too_few`` points.
     """
 
     n: int
@@ -59,23 +58,10 @@ class TwoSamples:
     verdict: Verdict = "too_few"
 
     def sentence(self, first: str = "the data set", second: str = "the reference") -> str:
-        if self.verdict == "too_few":
-            return (
-                f"Too few images for a comparison: {self.n:,} of {first}, {self.m:,} of {second}; "
-                f"it takes at least {FEWEST} of each."
-            )
         low, _, high = self.null
-        chance = (
-            f"(distance {self.distance:.4f}; two random sets of {self.n:,} and "
-            f"{self.m:,} of these images: {low:.4f} to {high:.4f}; p = {self.p:.3g})"
-        )
-        if self.verdict == "told_apart":
-            return f"There is a difference between {first} and {second} {chance}."
-        return (
-            f"The test does not tell {first} and {second} apart {chance}. That does not show that "
-            f"they are alike: with {self.n:,} and {self.m:,} images, a distance below about "
-            f"{self.noticed:.4f} goes unnoticed."
-        )
+        facts = vars(self) | {"first": first, "second": second, "low": low, "high": high}
+        chance = say("two_samples.chance", **facts)
+        return say(f"two_samples.{self.verdict}", chance=chance, least=FEWEST, **facts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, None where undefined."""
@@ -90,12 +76,9 @@ class TwoSamples:
 class Contrast:
     """How much likelier each image is in the reference than in the data.
 
-    Attributes:
-        data: (n,), nats: log density of the reference less that of the data at each image of the
-            data, as a classifier saw it that did not see the image; 0 where both are equal.
-        reference: (m,), the same at each image of the reference.
-        separability: Area under the ROC curve with which the classifier tells the two sets apart;
-            about 0.5 where it cannot.
+    In nats: log density of the reference less that of the data at each image, as a classifier saw
+    it that did not see the image; 0 where both are equal. ``separability`` is the area under the
+    ROC curve with which it tells the two sets apart; about 0.5 where it cannot.
     """
 
     data: Float64[np.ndarray, " n"]
@@ -113,8 +96,8 @@ class Contrast:
 
 
 def two_samples(
-    data: Float[np.ndarray, "n k"],
-    reference: Float[np.ndarray, "m k"],
+    data: Data,
+    reference: Reference,
     *,
     permutations: int = 999,
     most: int = 2000,
@@ -123,16 +106,9 @@ def two_samples(
 ) -> TwoSamples:
     """Compare two sets of points by their energy distance, with a permutation test.
 
-    ``2 E|X - Y| - E|X - X'| - E|Y - Y'|`` over all pairs; every dimension is standardised over
-    both sets. The order of the rows does not matter.
-
-    Args:
-        data: (n, k), finite, may be memory-mapped.
-        reference: (m, k), of other images than the data.
-        permutations: Random divisions of all points that the distance is compared with.
-        most: Points of each set that are looked at; more are drawn from at random.
-        level: Of a false alarm.
-        seed: Of the draw and of the divisions.
+    ``2 E|X - Y| - E|X - X'| - E|Y - Y'|`` over all pairs of at most ``most`` points of each set;
+    points are finite, every dimension is standardised over both sets, and the order of the rows
+    does not matter. ``level`` is that of a false alarm.
 
     Raises:
         DataError: The two sets have different dimensions.
@@ -172,28 +148,18 @@ def two_samples(
     )  # fmt: skip
 
 
-def contrast(
-    data: Float[np.ndarray, "n f"], reference: Float[np.ndarray, "m f"], *, seed: int = 0
-) -> Contrast:
-    """Tell the reference from the data image by image.
+def contrast(data: Data, reference: Reference, *, seed: int = 0) -> Contrast:
+    """Tell the reference from the data, which holds none of its images, image by image.
 
     Logistic regression on standardised features, cross-fitted: every image is scored by models
     that never saw it, and the scores are averaged over repetitions of the folds. The penalty is
     the one that predicts images left out best. A slope and an offset, fitted to the left-out
     scores of all images, make them log ratios that can be taken at their word; scores that say
-    nothing, or the opposite, become 0. The order of the rows does not matter.
-
-    Args:
-        data: (n, f), finite, at least two rows.
-        reference: (m, f), of other images than the data: one that is in both would be scored by
-            a model that saw it.
-        seed: Of the folds.
+    nothing, or the opposite, become 0. The order of the rows does not matter. Source: Sugiyama,
+    Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
 
     Raises:
         DataError: The two sets have different features.
-
-    Reference:
-        Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
     """
     require_alike(data, reference)
     own, others = by_place(data), by_place(reference)
@@ -210,7 +176,7 @@ def contrast(
     return Contrast(data=here, reference=there, separability=area)
 
 
-def by_place(points: Float[np.ndarray, "n k"]) -> Int64[np.ndarray, " n"]:
+def by_place(points: Data) -> Int64[np.ndarray, " n"]:
     """An order of the rows by where they lie, so that what is drawn does not depend on theirs.
 
     Along a direction that is always the same, in which different points practically never tie.
@@ -222,7 +188,7 @@ def by_place(points: Float[np.ndarray, "n k"]) -> Int64[np.ndarray, " n"]:
     return np.argsort(along, kind="stable").astype(np.int64)
 
 
-def require_alike(data: Float[np.ndarray, "n k"], reference: Float[np.ndarray, "m other"]) -> None:
+def require_alike(data: Data, reference: Reference) -> None:
     """Raise DataError unless both sets are described by equally many numbers."""
     if data.shape[1] != reference.shape[1]:
         raise DataError(
@@ -231,23 +197,19 @@ def require_alike(data: Float[np.ndarray, "n k"], reference: Float[np.ndarray, "
         )
 
 
-def _drawn(
-    points: Float[np.ndarray, "n k"], most: int, generator: np.random.Generator
-) -> Float64[np.ndarray, "_ k"]:
+def _drawn(points: Data, most: int, generator: np.random.Generator) -> Float64[np.ndarray, "_ k"]:
     order = by_place(points)
     if len(order) > most:
         order = order[np.sort(generator.choice(len(order), most, replace=False))]
     return points[order].astype(np.float64)
 
 
-def _standardised(points: Float[np.ndarray, "N k"]) -> Float[np.ndarray, "N k"]:
+def _standardised(points: Both) -> Both:
     spread = points.std(axis=0)
     return (points - points.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
 
-def _energies(
-    points: Float64[np.ndarray, "N k"], signs: Float64[np.ndarray, "N P"]
-) -> Float64[np.ndarray, " P"]:
+def _energies(points: Both, signs: Float64[np.ndarray, "N P"]) -> Float64[np.ndarray, " P"]:
     """Minus the sum over all pairs of ``sign * sign * distance``, for every arrangement.
 
     With 1/n for one set and -1/m for the other this is the energy distance.
@@ -265,13 +227,10 @@ def _classifier(strength: float, _: np.random.Generator) -> "LogisticRegression"
     return LogisticRegression(C=strength, tol=1e-3, max_iter=1000)
 
 
-def _calibrated(
-    scores: Float64[np.ndarray, " N"], wanted: Bool[np.ndarray, " N"]
-) -> Float64[np.ndarray, " N"]:
+def _calibrated(scores: Scores, wanted: Bool[np.ndarray, " N"]) -> Scores:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
 
-    column = StandardScaler().fit_transform(scores[:, None])
+    column = _standardised(scores[:, None])
     model = LogisticRegression(tol=1e-6).fit(column, wanted)
     if model.coef_[0, 0] <= 0:
         return np.zeros(len(scores))

@@ -1,34 +1,43 @@
-"""What the figures of an audit mean, in plain English, the worst first, and what to do about them.
+"""What the figures of an audit mean, the worst first, and what to do about them.
 
-Only group rows from which withheld numbers were removed come here.
+The sentences stand in ``sentences.toml``. Only group rows from which withheld numbers were removed
+come here.
 """
 
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from debias.auditing.rules import AuditRules
+from debias.report.audit_findings import VIEWS, every_row
 from debias.statistics.groupings import UNKNOWN
 
 if TYPE_CHECKING:
     from debias.auditing.coverage import Coverage, Direction
     from debias.auditing.thin import ThinRegion, ThinRegions
 
-VIEWS = {
-    "latents": "in what the autoencoder learned",
-    "colour": "in colour",
-    "structure": "in light and dark",
-    "gradients": "in edges",
-    "tones": "in tones of the whole image",
-}
+SENTENCES = tomllib.loads(
+    files("debias.auditing").joinpath("sentences.toml").read_text(encoding="utf-8")
+)
 HALF = 0.5
 UNEVEN = 0.25  # of the images in one half of a direction: then one end is thin
 NAMED = 8  # groups in one sentence
+MINIMUM = 30  # images below which nothing is concluded: of those with a label, for a share
+LAST = {"nothing": 1, "coverage": 2}  # kinds of verdict at the end
+NEWS = {"below": "group", "lowered": "caution", "lost": "group"}  # and the kind of its verdict
 
 Section = dict[str, Any]
-Said = tuple[str, str | None]  # a sentence, and what to do
 Row = Any  # of a table of groups
+
+
+def say(name: str, /, **facts: object) -> str:
+    """A sentence of ``sentences.toml``, such as ``coverage.filled``, with what it tells."""
+    part, _, key = name.partition(".")
+    return str(SENTENCES[part][key]).format(**facts)
 
 
 def percent(share: float) -> str:
@@ -41,121 +50,84 @@ def percent(share: float) -> str:
     return f"{value:.2f} %" if 0 < value < 1 else f"{value:.1f}".removesuffix(".0") + " %"
 
 
+def with_ends(value: float, low: float, high: float) -> str:
+    return f"{percent(value)} ({percent(low)} to {percent(high)})"
+
+
 def listed(names: Iterable[str], most: int = NAMED) -> str:
     texts = list(names)
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 
 
-def of_coverage(found: "Coverage") -> Said:
+def _counted(count: int, one: str) -> str:
+    return f"{count} {one}{'' if count == 1 else 's'}"
+
+
+def _said(sentence: str, action: str | None = None) -> Section:
+    return {"sentence": sentence, "action": action}
+
+
+# ---- what can be said without any annotation
+
+
+def of_coverage(found: "Coverage") -> Section:
     low, high = found.bell["effective_cells"]
-    effective = found.effective_cells
-    heap = f"{low:.0f} to {high:.0f}" if low != high else f"{low:.0f}"
-    sentence = (
-        f"Cut into {found.cells} equal cells, the latent space is filled as unevenly as if "
-        f"{effective:.1f} of them held equally many images and the others none (one bell-shaped "
-        f"heap of as many images: {heap}); the fullest tenth of the cells holds "
-        f"{percent(found.densest_tenth)} of the images."
-    )
-    if effective >= low:
-        return sentence, None
-    return (
-        f"{sentence} They fill fewer cells than one heap would: most are much alike, or they "
-        "form separate heaps.",
-        "Look at the clusters, and at the most and the least represented images below: they say "
-        "what there is too much and too little of.",
-    )
+    filled = say(
+        "coverage.filled", cells=found.cells, effective=found.effective_cells,
+        heap=f"{low:.0f} to {high:.0f}" if low != high else f"{low:.0f}",
+        densest=percent(found.densest_tenth),
+    )  # fmt: skip
+    if found.effective_cells >= low:
+        return _said(filled)
+    return _said(say("coverage.heaps", filled=filled), say("coverage.do"))
 
 
-def of_regions(found: "ThinRegions") -> Said:
+def of_regions(found: "ThinRegions") -> Section:
     if not found.enough:
-        return "There are too few images to look for thin regions.", "Audit 200 images or more."
-    tried = f"{found.looked_at} direction{'' if found.looked_at == 1 else 's'}"
+        return _said(say("regions.too_few"), say("regions.more"))
+    tried = _counted(found.looked_at, "direction")
     if not found.found:
-        return (
-            f"No thin region found: of {tried} that looked promising on one half of the images, "
-            "none was confirmed on the other half. Rare kinds of images that do not stand apart "
-            "from the others in these descriptions cannot be found this way.",
-            "Compare with a reference set, or annotate some images: both find what does not "
-            "stand apart.",
-        )
-    count = len(found.found)
-    regions = "1 thin region" if count == 1 else f"{count} thin regions"
-    return (
-        f"{regions} found: small parts of the images that stand apart from all others (of {tried} "
-        f"tried on images that had not suggested them; {found.level:.0%} false alarms at most).",
-        "Look at each region beside its opposite: if it shows people rather than photographs, "
-        "collect more like them.",
-    )
+        return _said(say("regions.none_found", tried=tried), say("regions.compare"))
+    regions = _counted(len(found.found), "thin region")
+    sentence = say("regions.found", regions=regions, tried=tried, level=found.level)
+    return _said(sentence, say("regions.look"))
 
 
 def of_region(region: "ThinRegion") -> str:
     where = VIEWS.get(region.view, f"in {region.view}")
-    counted = (
-        f"{region.count:,} images, {percent(region.share)} of the images ({percent(region.low)} to "
-        f"{percent(region.high)}),"
-    )
-    if region.found:
-        return f"{counted} stand apart from all others {where}."
-    return (
-        f"{counted} may stand apart from the others {where}; on images not used to find them that "
-        "was not confirmed."
-    )
+    ends = {name: percent(getattr(region, name)) for name in ("share", "low", "high")}
+    name = "regions.one" if region.found else "regions.perhaps"
+    return say(name, count=region.count, where=where, **ends)
 
 
 def of_direction(one: "Direction") -> str:
     fuller, thin, share = "lower", "upper", one.low_share
     if share < HALF:
         fuller, thin, share = thin, fuller, 1 - share
-    sentence = (
-        f"Direction {one.number} explains {percent(one.variance_share)} of what varies; its "
-        f"{fuller} half holds {percent(share)} of the images."
-    )
-    return f"{sentence} The {thin} end is thin." if share >= HALF + UNEVEN else sentence
+    halves = say(
+        "direction.halves", number=one.number, variance=percent(one.variance_share), fuller=fuller,
+        share=percent(share),
+    )  # fmt: skip
+    return say("direction.thin", halves=halves, thin=thin) if share >= HALF + UNEVEN else halves
 
 
-def of_fidelity(section: Section) -> Said:
+def of_fidelity(section: Section) -> Section:
     """Of a fidelity as plain values, ``epochs`` of the training and ``advised`` beside it."""
-    count, verdict = section["images"], section["verdict"]
+    verdict = section["verdict"]
     if verdict == "too_few":
-        return f"{count} images are too few to say whether the model tells images apart.", None
-    kept, chance = (percent(section[f"neighbours_{name}"]) for name in ("kept", "by_chance"))
-    detail, every = (percent(max(section[name], 0.0)) for name in ("explained_detail", "explained"))
-    measured = (
-        f"Of {count:,} images that it was not trained on, it keeps {detail} of what tells "
-        f"faces apart and {every} of all differences; {kept} of their "
-        f"nearest neighbours stay neighbours ({chance} by chance)."
-    )
-    if verdict == "tells_apart":
-        return f"The model tells images apart. {measured}", None
-    return (
-        f"The model draws nearly the same face for every image: no figure below that rests on it "
-        f"can be relied on. {measured}",
-        f"Train longer, for example --set representation.training.epochs={section['advised']} "
-        f"(now {section['epochs']}), or bring more images or an encoder.",
-    )
+        return _said(say("fidelity.too_few", **section))
+    measured = say(
+        "fidelity.measured", images=section["images"],
+        detail=percent(max(section["explained_detail"], 0.0)),
+        every=percent(max(section["explained"], 0.0)),
+        kept=percent(section["neighbours_kept"]), chance=percent(section["neighbours_by_chance"]),
+    )  # fmt: skip
+    do = None if verdict == "tells_apart" else say("fidelity.do", **section)
+    return _said(say(f"fidelity.{verdict}", measured=measured), do)
 
 
 # ---- the whole document
-
-LAST = {"nothing": 1, "coverage": 2}
-UNDECLARED = (
-    "Who is missing cannot be said: nobody declared what this collection should hold, and there "
-    "is no reference."
-)
-DECLARE = (
-    "Compare it: --shares FILE, --reference FOLDER or --earlier FOLDER (in a recipe: audit.shares, "
-    "reference, earlier)."
-)
-NOTHING = (
-    "Nothing was found to be missing. That is no proof that nothing is: see what this audit "
-    "cannot see, below."
-)
-GROUP_ACTIONS = {
-    "below": "Collect images of the groups named, the first one first.",
-    "lowered": "Do not train with weights by rarity before you know whom they take it from.",
-    "lost": "Find out why these images were set aside before collecting more.",
-}
 
 
 def verdicts(document: Section) -> list[Section]:
@@ -165,47 +137,43 @@ def verdicts(document: Section) -> list[Section]:
         document: Sections ``fidelity``, ``reference``, ``drift``, ``groups``, ``regions``,
             ``coverage``.
     """
-    groups, fidelity = document["groups"], document["fidelity"]
-    reference, drift, coverage = document["reference"], document["drift"], document["coverage"]
+    groups, fidelity, coverage = (document[name] for name in ("groups", "fidelity", "coverage"))
+    reference, drift = document["reference"], document["drift"]
     found = [
-        *_against("shortfall", reference),
+        *([_against("shortfall", reference)] if reference else []),
         *_of_groups(groups),
-        *_against("drift", drift),
+        *([_against("drift", drift)] if drift else []),
         _of_thin(document["regions"]),
         _as_said("coverage" if coverage["action"] else "nothing", coverage),
     ]
     lead = [_as_said("fidelity", fidelity)] if fidelity and fidelity["verdict"] == "blurred" else []
-    lead += _who(groups)
-    if reference is None and drift is None and not _any_declared(groups):
-        lead.append(_verdict("undeclared", UNDECLARED, DECLARE))
+    told = [_ends(one["attribute"], one["rows"]) for one in groups["attributes"]] if groups else []
+    if any(told):
+        lead.append(_verdict("who", " ".join(filter(None, told))))
+    if not reference and not drift and not _any_declared(groups):
+        lead.append(_verdict("undeclared", say("verdicts.undeclared"), say("verdicts.declare")))
     elif all(one["kind"] == "nothing" for one in found):
-        lead.append(_verdict("nothing", NOTHING, None))
+        lead.append(_verdict("nothing", say("verdicts.nothing")))
     return lead + sorted(found, key=lambda one: LAST.get(one["kind"], 0))
 
 
-def _verdict(kind: str, sentence: str, action: str | None) -> Section:
-    return {"kind": kind, "sentence": sentence, "action": action}
+def _verdict(kind: str, sentence: str, action: str | None = None) -> Section:
+    return {"kind": kind} | _said(sentence, action)
 
 
 def _as_said(kind: str, section: Section) -> Section:
     return _verdict(kind, section["sentence"], section["action"])
 
 
-def _who(groups: Section | None) -> list[Section]:
-    """The smallest and the largest group of each attribute."""
-    told = [_ends(one) for one in groups["attributes"]] if groups else []
-    return [_verdict("who", " ".join(filter(None, told)), None)] if any(told) else []
-
-
-def _ends(attribute: Section) -> str:
-    rows = [row for row in attribute["rows"] if row["share"] is not None]
-    rows = sorted((row for row in rows if row["state"] != UNKNOWN), key=lambda row: row["share"])
+def _ends(name: str, rows: list[Section]) -> str:
+    """The smallest and the largest group of an attribute."""
+    rows = [row for row in rows if row["share"] is not None and row["state"] != UNKNOWN]
+    rows.sort(key=lambda row: row["share"])
     if len(rows) < 2:
         return ""
-    name = attribute["attribute"]
     fewest, most = (
-        f"{row['group'].removeprefix(f'{name}:')}, {percent(row['share'])} "
-        f"({percent(row['low'])} to {percent(row['high'])})"
+        f"{row['group'].removeprefix(f'{name}:')}, "
+        f"{with_ends(row['share'], row['low'], row['high'])}"
         for row in (rows[0], rows[-1])
     )
     return f"{name.replace('_', ' ').capitalize()}: fewest {fewest}, most {most}."
@@ -213,18 +181,12 @@ def _ends(attribute: Section) -> str:
 
 def _any_declared(groups: Section | None) -> bool:
     """Whether anybody said how large some group should be."""
-    if groups is None:
-        return False
-    rows = [row for one in groups["attributes"] for row in one["rows"]] + groups["crossings"]
-    return any(row["declared"] is not None for row in rows)
+    return any(row["declared"] is not None for row in every_row({"groups": groups}))
 
 
-def _against(kind: str, section: Section | None) -> list[Section]:
-    if section is None:
-        return []
+def _against(kind: str, section: Section) -> Section:
     known = section["verdict"] == "told_apart" or any(one["found"] for one in section["regions"])
-    as_kind = "caution" if section["telltale"] else kind if known else "nothing"
-    return [_as_said(as_kind, section)]
+    return _as_said("caution" if section["telltale"] else kind if known else "nothing", section)
 
 
 def _of_groups(groups: Section | None) -> list[Section]:
@@ -232,13 +194,10 @@ def _of_groups(groups: Section | None) -> list[Section]:
     if groups is None:
         return []
     first = {news["kind"]: news["sentence"] for news in reversed(groups["news"])}
-    kinds = dict.fromkeys(news["kind"] for news in groups["news"])
-    if not kinds:
-        known = _any_declared(groups)
-        return [_verdict("nothing", groups["sentences"][0], None)] if known else []
+    if not first and _any_declared(groups):
+        return [_verdict("nothing", groups["sentences"][0])]
     return [
-        _verdict("caution" if kind == "lowered" else "group", first[kind], GROUP_ACTIONS[kind])
-        for kind in kinds
+        _verdict(NEWS[kind], first[kind], say(f"verdicts.{kind}")) for kind in NEWS if kind in first
     ]
 
 
@@ -251,29 +210,10 @@ def _of_thin(section: Section) -> Section:
 
 def limits(document: Section, *, subjects: bool) -> list[str]:
     """What this audit cannot see."""
-    found = [
-        "It describes this collection of images, not the people on them, and says nothing about "
-        "how a classifier trained on it treats anybody.",
-        "It sees what the descriptions of the images show. An autoencoder and plain descriptors "
-        "show light, colour, hair, background and framing well, and eyes, age or expression "
-        "hardly: what is rare only in these is missed.",
-        "Rare photographs and rare people look alike to it: look at the pictures before acting.",
-    ]
-    if document["reference"] is None:
-        found.append(
-            "Nobody said what the collection should look like: without a reference or declared "
-            "shares it can be uneven, but not short of anything."
-        )
-    if document["groups"] is None:
-        found.append("No annotated attribute was named, so no group can be named.")
-    found.append(
-        "Outside of the annotated groups, images are counted as independent: where people repeat, "
-        "intervals are too narrow and differences are found too easily."
-        if subjects
-        else "Nobody says who is shown: images are counted as independent, and where people "
-        "repeat, intervals are too narrow and differences are found too easily."
-    )
-    return found
+    names = ["collection", "looks", "photographs"]
+    names += ["no_reference"] if document["reference"] is None else []
+    names += ["no_groups"] if document["groups"] is None else []
+    return [say(f"limits.{name}") for name in (*names, "people" if subjects else "nobody")]
 
 
 # ---- groups
@@ -284,247 +224,150 @@ class Facts:
     """What sentences about groups are made of; withheld numbers are gone.
 
     Attributes:
-        table: One row a group or crossing: the fields of :class:`GroupRow`, ``attribute``,
+        table: One row a group or crossing: the fields of a row of the document, ``attribute``,
             ``is_crossing``, ``few`` (images to say more than a share), ``before`` and ``reach`` of
             weights, ``set_aside_overall``, ``more_set_aside``.
-        images: Number of images.
         people: Number of people shown; None where nobody says.
         comparisons: Groups and crossings with a declared share.
-        level: Of a false alarm.
-        minimum: Images below which nothing is concluded.
-        below: Counts from 1 to below this are withheld.
-        source: Who says to which group a face belongs.
     """
 
     table: pd.DataFrame
     images: int
     people: int | None
     comparisons: int
-    level: float
-    minimum: int
-    below: int
+    rules: AuditRules
     source: str
 
-    def rows(self, column: str, value: str | bool, *, single: bool = False) -> pd.DataFrame:
-        """Of the groups of which a column says so; ``single``: without crossings."""
-        chosen = self.table[column].eq(value)
-        return self.table[chosen & ~self.table["is_crossing"] if single else chosen]
+    def of(self, column: str, value: str | bool) -> pd.DataFrame:
+        """Rows of which a column says so."""
+        return self.table[self.table[column].eq(value)]
 
-    def named(
-        self, column: str, value: str | bool, *, single: bool = False
-    ) -> list[tuple[str, str]]:
-        """Each attribute and the names of those groups."""
-        rows = self.rows(column, value, single=single)
-        return [(name, _names(some)) for name, some in _by_attribute(rows)]
+    def about(self, column: str, *kinds: str, single: bool = True) -> Iterator[str]:
+        """By attribute, what is said of the groups of which a column says a kind.
+
+        Args:
+            column: Of the table.
+            kinds: Its values, each a sentence of ``groups``; a column of truth values names its
+                sentence itself.
+            single: Without crossings.
+        """
+        facts = {"minimum": MINIMUM, "most": self.rules.suppress_below - 1}
+        for attribute, rows in _by_attribute(self.table):
+            for kind in kinds or (column,):
+                some = rows[rows[column].eq(kind if kinds else True)]
+                some = some[~some["is_crossing"]] if single else some
+                moved = _moved(some) if column == "reach" else ""
+                if len(some):
+                    said = say(f"groups.{kind}", names=_names(some), moved=moved, **facts)
+                    yield f"{attribute}: {said}"
 
 
 def group_sentences(facts: Facts) -> list[str]:
     """Shortfalls, harm by weights, losses, what is too small, the rest, and how it was judged."""
-    parts = (
-        _short, _together, _lowered, _lost, _too_small, _absent, _above, _open, _undeclared,
-        _rarity, _few, _weights_reach, _withheld, _unlabelled, _method,
-    )  # fmt: skip
-    return [sentence for part in parts for sentence in part(facts)]
+    return [
+        *(said for _, said in _worst(facts)),
+        *_judged(facts),
+        *(said for name, rows in _by_attribute(facts.table) for said in _rarity(name, rows)),
+        *facts.about("few"),
+        *facts.about("reach", "reached", "missed", "unclear"),
+        *facts.about("state", "suppressed", single=False),
+        *_method(facts),
+    ]
 
 
 def bad_news(facts: Facts) -> list[tuple[str, str]]:
     """What a reader must not miss, by kind, worst first: ``below``, ``lowered``, ``lost``."""
-    kinds = {"below": _short(facts), "lowered": _lowered(facts), "lost": _lost(facts)}
-    return [(kind, sentence) for kind, found in kinds.items() for sentence in found]
+    return [(kind, said) for kind, said in _worst(facts) if kind]
 
 
-def _short(facts: Facts) -> list[str]:
-    worst = facts.rows("verdict", "below").sort_values("missing", ascending=False)
-    return [
-        f"{_called(row)} is below its declared share: {_share(row)} instead of "
-        f"{percent(row.declared)}; {_reached(row.missing)}."
-        for row in _records(worst)
-    ]
-
-
-def _reached(missing: float) -> str:
-    if pd.isna(missing):
-        return "no number of images of this group alone would reach it"
-    return f"{missing:,.0f} more {_images(missing)} would reach it"
-
-
-def _together(facts: Facts) -> list[str]:
-    """How far a set grows until all shares are as declared, if images are only ever added."""
-    found = []
+def _worst(facts: Facts) -> Iterator[tuple[str, str]]:
+    for row in _each(facts.of("verdict", "below").sort_values("missing", ascending=False)):
+        more = say("groups.unreachable")
+        if not pd.isna(row.missing):
+            more = say("groups.reachable", missing=row.missing, images=_images(row.missing))
+        yield "below", say("groups.below", called=_called(row), instead=_instead(row), more=more)
     for attribute, rows in _by_attribute(facts.table):
-        groups, declared = rows[rows["state"] != UNKNOWN], rows["declared"]
-        if (rows["verdict"] == "below").sum() < 2 or (groups["state"] == "suppressed").any():
-            continue
-        size = (groups["count"] / declared.where(declared > 0)).max()
-        unwanted = (groups["declared"] == 0) & (groups["count"] > 0)
-        grown = "no addition suffices" if unwanted.any() else f"it takes {size:,.0f} images"
-        found.append(
-            f"{attribute}: each of these numbers is what one group needs if nothing else is "
-            f"added; to reach all declared shares at once by adding, {grown} in all."
-        )
-    return found
+        if grown := _together(rows):
+            yield "", say("groups.together", attribute=attribute, grown=grown)
+    for said in facts.about("reach", "lowered"):
+        yield "lowered", said
+    for row in _each(facts.of("more_set_aside", value=True)):
+        share, overall = percent(row.set_aside_share), percent(row.set_aside_overall)
+        yield "lost", say("groups.lost", called=_called(row), share=share, overall=overall)
 
 
-def _lowered(facts: Facts) -> list[str]:
-    return [
-        f"{attribute}: harm, the weights lower the share of {_moved(rows)}."
-        for attribute, rows in _by_attribute(facts.rows("reach", "lowered", single=True))
-    ]
+def _together(rows: pd.DataFrame) -> str:
+    """How far a set grows until all shares are as declared, if images are only ever added."""
+    groups, declared = rows[rows["state"] != UNKNOWN], rows["declared"]
+    if (rows["verdict"] == "below").sum() < 2 or (groups["state"] == "suppressed").any():
+        return ""
+    size = (groups["count"] / declared.where(declared > 0)).max()
+    unwanted = (groups["declared"] == 0) & (groups["count"] > 0)
+    return "no addition suffices" if unwanted.any() else f"it takes {size:,.0f} images"
 
 
-def _lost(facts: Facts) -> list[str]:
-    return [
-        f"{_called(row)} lost more than others: {percent(row.set_aside_share)} of its listed "
-        f"images were set aside, {percent(row.set_aside_overall)} overall; find out why before "
-        "collecting more."
-        for row in _records(facts.rows("more_set_aside", value=True))
-    ]
+def _judged(facts: Facts) -> Iterator[str]:
+    """Shares without a verdict, above the declared one, or that cannot be told from it."""
+    for attribute, rows in _by_attribute(facts.of("state", "too_small")):
+        wanting = listed(f"{_value(row)} ({row.count:,.0f}{_wanted(row)})" for row in _each(rows))
+        yield say("groups.too_small", attribute=attribute, wanting=wanting, minimum=MINIMUM)
+    absent = facts.of("state", "not_estimable")
+    for attribute, rows in _by_attribute(absent[absent["verdict"] != "below"]):
+        yield say("groups.absent", attribute=attribute, names=_names(rows))
+    for row in _each(facts.of("verdict", "above")):
+        yield say("groups.above", called=_called(row), instead=_instead(row))
+    yield from facts.about("verdict", "cannot_tell", single=False)
+    for attribute, rows in _by_attribute(facts.table):
+        if rows["declared"].isna().all():
+            yield say("groups.undeclared", attribute=attribute)
 
 
-def _too_small(facts: Facts) -> list[str]:
-    def wanted(row: Row) -> str:
-        more = f", {row.missing:,.0f} more would reach {percent(row.declared)}"
-        return more if row.missing > 0 else ""
-
-    found = []
-    for attribute, rows in _by_attribute(facts.rows("state", "too_small")):
-        texts = [f"{_value(row)} ({row.count:,.0f}{wanted(row)})" for row in _records(rows)]
-        found.append(
-            f"{attribute}: no verdict on {listed(texts)}: the images with a label are under "
-            f"{facts.minimum}, or show so few people that they are worth no more."
-        )
-    return found
+def _wanted(row: Row) -> str:
+    more = f", {row.missing:,.0f} more would reach {percent(row.declared)}"
+    return more if row.missing > 0 else ""
 
 
-def _absent(facts: Facts) -> list[str]:
-    """Groups without images that no shortfall has named."""
-    absent = facts.rows("state", "not_estimable")
-    rest = _by_attribute(absent[absent["verdict"] != "below"])
-    return [f"{attribute}: no image shows {_names(rows)}." for attribute, rows in rest]
-
-
-def _above(facts: Facts) -> list[str]:
-    return [
-        f"{_called(row)} is above its declared share: {_share(row)} instead of "
-        f"{percent(row.declared)}."
-        for row in _records(facts.rows("verdict", "above"))
-    ]
-
-
-def _open(facts: Facts) -> list[str]:
-    return [
-        f"{attribute}: cannot tell whether {names} differ from "
-        "what was declared: INSUFFICIENT EVIDENCE."
-        for attribute, names in facts.named("verdict", "cannot_tell")
-    ]
-
-
-def _undeclared(facts: Facts) -> list[str]:
-    return [
-        f"{attribute}: no shares are declared, so there are counts and intervals and no verdict."
-        for attribute, rows in _by_attribute(facts.table)
-        if rows["declared"].isna().all()
-    ]
-
-
-def _rarity(facts: Facts) -> list[str]:
+def _rarity(attribute: str, rows: pd.DataFrame) -> Iterator[str]:
     """Groups that lie where the latent space is thin, and those of which that cannot be said."""
-    single, found = facts.rows("is_crossing", value=False), []
-    for attribute, rows in _by_attribute(single[single["auc"].notna()]):
-        low, high = rows["auc_low"].astype(float), rows["auc_high"].astype(float)
-        rare = rows[low > HALF].sort_values("auc", ascending=False)
-        unseen = rows[low.le(HALF) & high.ge(HALF)]
-        if len(rare):
-            texts = [
-                f"{_value(row)} ({row.auc:.2f}, {row.auc_low:.2f} to {row.auc_high:.2f})"
-                for row in _records(rare)
-            ]
-            found.append(
-                f"{attribute}: images of {listed(texts)} lie in thinner surroundings than the "
-                "others (area under the ROC curve of rarity; 0.5 says nothing, 1 everything)."
-            )
-        if len(unseen):
-            found.append(
-                f"{attribute}: rarity does not tell {_names(unseen)} "
-                "from the others: the interval of the area holds one half."
-            )
-    return found
+    rows = rows[rows["auc"].notna() & ~rows["is_crossing"]]
+    low, high = rows["auc_low"].astype(float), rows["auc_high"].astype(float)
+    rare, unseen = rows[low > HALF], rows[low.le(HALF) & high.ge(HALF)]
+    if len(rare):
+        texts = listed(
+            f"{_value(row)} ({row.auc:.2f}, {row.auc_low:.2f} to {row.auc_high:.2f})"
+            for row in _each(rare.sort_values("auc", ascending=False))
+        )
+        yield say("groups.rare", attribute=attribute, rare=texts)
+    if len(unseen):
+        yield say("groups.unseen", attribute=attribute, names=_names(unseen))
 
 
-def _few(facts: Facts) -> list[str]:
-    return [
-        f"{attribute}: whether rarity or weights reach {names} is not said: under "
-        f"{facts.minimum} images, or of so few people that they are worth no more."
-        for attribute, names in facts.named("few", value=True, single=True)
-    ]
-
-
-def _weights_reach(facts: Facts) -> list[str]:
-    raised = {
-        attribute: f"{attribute}: the weights raise the share of {_moved(rows)}, more than equally "
-        "uneven random weights would."
-        for attribute, rows in _by_attribute(facts.rows("reach", "reached", single=True))
-    }
-    missed = {
-        attribute: f"{attribute}: the weights do not target {names}: they do no better there "
-        "than random weights of equal effective sample size."
-        for attribute, names in facts.named("reach", "missed", single=True)
-    }
-    unclear = {
-        attribute: f"{attribute}: whether the weights reach {names} cannot be told."
-        for attribute, names in facts.named("reach", "unclear", single=True)
-    }
-    attributes = facts.table["attribute"].unique()
-    return [kind[one] for one in attributes for kind in (raised, missed, unclear) if one in kind]
-
-
-def _withheld(facts: Facts) -> list[str]:
-    return [
-        f"{attribute}: the numbers of {names} are withheld, as "
-        f"a count of 1 to {facts.below - 1} could be read from them."
-        for attribute, names in facts.named("state", "suppressed")
-    ]
-
-
-def _unlabelled(facts: Facts) -> list[str]:
-    return [
-        f"{row.attribute}: {row.count:,.0f} {_images(row.count)} ({percent(row.share)}) have no "
-        "label and are compared with nobody; shares are of the others."
-        for row in _records(facts.rows("state", UNKNOWN, single=True))
-    ]
-
-
-def _method(facts: Facts) -> list[str]:
-    found = []
+def _method(facts: Facts) -> Iterator[str]:
+    unlabelled = facts.of("state", UNKNOWN)
+    for row in _each(unlabelled[~unlabelled["is_crossing"]]):
+        yield say(
+            "groups.unlabelled", attribute=row.attribute, count=row.count,
+            images=_images(row.count), share=percent(row.share),
+        )  # fmt: skip
     if facts.comparisons:
-        found.append(
-            f"{facts.comparisons} {'group' if facts.comparisons == 1 else 'groups'} and crossings "
-            f"were compared with declared shares; p-values are adjusted (Holm), so that a false "
-            f"alarm among all of them has a chance of at most {percent(facts.level)}."
-        )
+        groups = _counted(facts.comparisons, "group")
+        yield say("groups.compared", groups=groups, level=percent(facts.rules.level))
     if facts.people is None:
-        found.append(
-            "Nobody says who is shown: images are treated as independent, and intervals are too "
-            "narrow if people repeat."
-        )
+        yield say("groups.independent")
     elif facts.people < facts.images:
-        found.append(
-            f"The {facts.images:,} images show {facts.people:,} people; intervals are wide enough "
-            "for their images being alike."
-        )
+        yield say("groups.people", images=facts.images, people=facts.people)
     if facts.source == "inferred":
-        found.append("The groups are machine guesses, not what people say of themselves.")
-    return found
+        yield say("groups.inferred")
 
 
-def _share(row: Row) -> str:
-    return f"{percent(row.share)} ({percent(row.low)} to {percent(row.high)})"
+def _instead(row: Row) -> str:
+    return f"{with_ends(row.share, row.low, row.high)} instead of {percent(row.declared)}"
 
 
 def _moved(rows: pd.DataFrame) -> str:
     return listed(
         f"{_value(row)} ({percent(row.before)} to {percent(row.weight_share)})"
-        for row in _records(rows)
+        for row in _each(rows)
     )
 
 
@@ -542,14 +385,13 @@ def _value(row: Row) -> str:
 
 
 def _names(rows: pd.DataFrame) -> str:
-    return listed(map(_value, _records(rows)))
+    return listed(map(_value, _each(rows)))
 
 
-def _records(table: pd.DataFrame) -> Iterable[Row]:
+def _each(table: pd.DataFrame) -> Iterable[Row]:
     return table.itertuples(index=False)
 
 
 def _by_attribute(table: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
     """The rows of each attribute or crossing, in the order of the table."""
-    for attribute, rows in table.groupby("attribute", sort=False):
-        yield str(attribute), rows
+    return ((str(attribute), rows) for attribute, rows in table.groupby("attribute", sort=False))

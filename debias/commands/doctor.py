@@ -6,10 +6,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from debias.commands.machine import Finding, examine_machine
+from debias.commands.machine import Finding, examine_machine, ok, problem, warning
 from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import console, say
 from debias.errors import ArtifactCorruptError
@@ -57,13 +58,11 @@ def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
         repair: Delete temporary files whose owner is gone; everything else stays as it is.
     """
     if not folder.is_dir():
-        yield Finding(
-            "folder", "problem", f"{folder.absolute()} is no folder", "name a run folder or store"
-        )
+        yield problem("folder", f"{folder.absolute()} is no folder", "name a run folder or store")
         return
     yield from _artifacts(janitor.artifacts_below(folder))
     yield from _stores(folder)
-    yield from _leftovers(folder, repair=repair)
+    yield from _leftovers(folder, repair)
     yield from _unfinished(folder)
     yield from _permissions(folder)
     yield from _runs(folder)
@@ -75,95 +74,91 @@ def _some(things: Sequence[object]) -> str:
     return ", ".join(map(str, things[:NAMED])) + more
 
 
+def _counted(things: Sequence[object]) -> str:
+    return f"{len(things)} ({_some(things)})"
+
+
 def _artifacts(paths: Sequence[Path]) -> Iterator[Finding]:
-    broken = 0
+    if not paths:
+        text = "no artifact of a run or store lies there, so none was checked"
+        advice = "name a run folder or store, or run the recipe that makes one"
+        yield warning("integrity", text, advice)
+        return
+    whole = 0
     for path in paths:
         try:
             verify(path)
+            whole += 1
         except (ArtifactCorruptError, OSError) as error:
-            broken += 1
             advice = f"delete {path} and run the same command again: it is built anew"
-            yield Finding("integrity", "problem", str(error).split(";")[0], advice)
-    if paths:
-        text = f"{len(paths) - broken} of {len(paths)} artifacts agree with their manifest"
-        yield Finding("integrity", "ok", text)
-    else:
-        yield Finding(
-            "integrity", "warning", "no artifact of a run or store lies there, so none was checked",
-            "name a run folder or store, or run the recipe that makes one",
-        )  # fmt: skip
+            yield problem("integrity", str(error).split(";")[0], advice)
+    yield ok("integrity", f"{whole} of {len(paths)} artifacts agree with their manifest")
 
 
 def _stores(folder: Path) -> Iterator[Finding]:
     """What is named as faces and is none: a store that points nowhere, artifacts cut short."""
     for here, folders, names in janitor.walk(folder, hidden=False):
         place = Path(here)
-        if janitor.POINTER in names and not is_sealed(place / "faces" / _pointed_to(place)):
-            yield Finding(
-                "integrity", "problem", f"{place / janitor.POINTER} names faces that are not there",
+        if janitor.POINTER in names and not _has_faces(place):
+            advice = (
                 "purge again if a purge was interrupted; otherwise make the store again with "
-                "debias ingest",
-            )  # fmt: skip
+                "debias ingest"
+            )
+            text = f"{place / janitor.POINTER} names faces that are not there"
+            yield problem("integrity", text, advice)
         for path in (place / name for name in folders if janitor.KEY.fullmatch(name)):
             if not is_sealed(path):
-                yield Finding(
-                    "integrity", "problem", f"{path} has no manifest, so it counts as nothing",
-                    "delete it and run the same command again",
-                )  # fmt: skip
+                text = f"{path} has no manifest, so it counts as nothing"
+                yield problem("integrity", text, "delete it and run the same command again")
 
 
-def _pointed_to(store: Path) -> str:
-    """Key of the faces; one that nothing can have where none is named."""
+def _has_faces(store: Path) -> bool:
+    key = _read(store / janitor.POINTER, "faces")
+    return bool(janitor.KEY.fullmatch(str(key))) and is_sealed(store / "faces" / str(key))
+
+
+def _read(file: Path, *names: str) -> Any:  # noqa: ANN401 (JSON)
+    """What stands at that place of a JSON file; None where nothing does."""
     with suppress(*UNREADABLE):
-        key = json.loads((store / janitor.POINTER).read_text(encoding="utf-8"))["faces"]
-        return key if janitor.KEY.fullmatch(key) else "none"
-    return "none"
+        found = json.loads(file.read_text(encoding="utf-8"))
+        for name in names:
+            found = found[name]
+        return found
+    return None
 
 
-def _leftovers(folder: Path, *, repair: bool) -> Iterator[Finding]:
+def _leftovers(folder: Path, repair: bool) -> Iterator[Finding]:
     left = janitor.leftovers_below(folder)
     dead = [one.path for one in left if not one.at_work]
     if len(dead) < len(left):
         text = f"{len(left) - len(dead)} temporary files and folders belong to work that may go on"
-        yield Finding("leftovers", "ok", text)
+        yield ok("leftovers", text)
     if not dead:
-        yield Finding("leftovers", "ok", "no temporary file of a dead process")
-    elif repair:
-        yield _deleted(dead)
+        yield ok("leftovers", "no temporary file of a dead process")
+    elif not repair:
+        advice = "delete them with: debias doctor FOLDER --repair"
+        yield warning("leftovers", f"{_counted(dead)} of dead processes", advice)
     else:
-        yield Finding(
-            "leftovers", "warning", f"{len(dead)} ({_some(dead)}) of dead processes",
-            "delete them with: debias doctor FOLDER --repair",
-        )  # fmt: skip
-
-
-def _deleted(dead: Sequence[Path]) -> Finding:
-    try:
-        janitor.delete(dead)
-    except OSError as error:
-        text = f"temporary files of dead processes cannot be deleted: {error}"
-        return Finding("leftovers", "problem", text, "ask the owner of the folder")
-    return Finding("leftovers", "ok", f"{len(dead)} ({_some(dead)}) of dead processes: deleted")
+        try:
+            janitor.delete(dead)
+            yield ok("leftovers", f"{_counted(dead)} of dead processes: deleted")
+        except OSError as error:
+            text = f"temporary files of dead processes cannot be deleted: {error}"
+            yield problem("leftovers", text, "ask the owner of the folder")
 
 
 def _unfinished(folder: Path) -> Iterator[Finding]:
     swaps = janitor.interrupted_swaps(folder)
     swaps += [Path(here) for here, _, names in janitor.walk(folder) if janitor.JOURNAL in names]
     if swaps:
-        yield Finding(
-            "purge", "problem",
-            f"a purge was interrupted: {len(swaps)} ({_some(swaps)}) may still name somebody",
-            "run the same debias purge again",
-        )  # fmt: skip
-    parts = janitor.parts_below(folder)
-    if parts:
-        found = [janitor.status(file) for path in parts for file in path.rglob("*.npy")]
-        held = sum(about.st_size for about in found if about is not None)
-        yield Finding(
-            "builds", "warning",
-            f"{len(parts)} ({_some(parts)}) of unfinished builds take {held / 2**20:,.0f} MiB",
-            "run the same command again, which goes on from there; or delete them",
-        )  # fmt: skip
+        text = f"a purge was interrupted: {_counted(swaps)} may still name somebody"
+        yield problem("purge", text, "run the same debias purge again")
+    if parts := janitor.parts_below(folder):
+        files = [janitor.status(file) for path in parts for file in path.rglob("*.npy")]
+        held = sum(about.st_size for about in files if about is not None)
+        text = f"{_counted(parts)} of unfinished builds take {held / 2**20:,.0f} MiB"
+        advice = "run the same command again, which goes on from there; or delete them"
+        yield warning("builds", text, advice)
 
 
 def _permissions(folder: Path) -> Iterator[Finding]:
@@ -171,37 +166,29 @@ def _permissions(folder: Path) -> Iterator[Finding]:
 
     Bits of the mode decide, those of the folders above included; access lists are not looked at.
     """
-    writable = [Path(here) for here, _, _ in janitor.walk(folder) if _anybody_writes(Path(here))]
+    writable = [here for here, _, _ in janitor.walk(folder) if _anybody_writes(Path(here))]
     if writable:
-        yield Finding(
-            "permissions", "problem",
-            f"anybody on this machine can change {len(writable)} ({_some(writable)})",
-            f"chmod -R o-w {folder}",
-        )  # fmt: skip
+        text = f"anybody on this machine can change {_counted(writable)}"
+        yield problem("permissions", text, f"chmod -R o-w {folder}")
     readable: dict[str, list[Path]] = {}
     for path in _about_people(folder):
         if who := _other_reader(path):
             readable.setdefault(who, []).append(path)
     for who, paths in readable.items():
         places = " ".join(sorted({str(path.parent) for path in paths}))
-        yield Finding(
-            "permissions", "warning",
-            f"{who} can read faces or names: {len(paths)} ({_some(paths)})",
-            f"chmod -R go-rwx {places}",
-        )  # fmt: skip
+        text = f"{who} can read faces or names: {_counted(paths)}"
+        yield warning("permissions", text, f"chmod -R go-rwx {places}")
     if not writable and not readable:
-        yield Finding("permissions", "ok", "nobody else can write there, nor read faces and names")
+        yield ok("permissions", "nobody else can write there, nor read faces and names")
 
 
 def _about_people(folder: Path) -> Iterator[Path]:
     """Files of stores, finished or not, and lists of what was set aside."""
-    stores = [
-        path for path in janitor.artifacts_below(folder) if path.parent.name in janitor.STAGES
-    ]
+    whole = janitor.artifacts_below(folder)
+    stores = [path for path in whole if path.parent.name in janitor.STAGES]
     for place in [*stores, *janitor.parts_below(folder)]:
         yield from (path for path in sorted(place.rglob("*")) if path.name != PRIVATE)
-    for here, _, names in janitor.walk(folder):
-        yield from (Path(here, name) for name in names if name == PRIVATE)
+    yield from (Path(here, PRIVATE) for here, _, names in janitor.walk(folder) if PRIVATE in names)
 
 
 def _anybody_writes(folder: Path) -> bool:
@@ -214,20 +201,16 @@ def _other_reader(path: Path) -> str:
     about = janitor.status(path)
     if about is None or not stat.S_ISREG(about.st_mode):
         return ""
+    mode, group = about.st_mode, about.st_gid
     above = [found for one in path.resolve().parents if (found := janitor.status(one))]
-    if about.st_mode & stat.S_IROTH and all(one.st_mode & stat.S_IXOTH for one in above):
+    if mode & stat.S_IROTH and all(one.st_mode & stat.S_IXOTH for one in above):
         return "anybody on this machine"
-    through = all(
-        one.st_mode & (stat.S_IXGRP if one.st_gid == about.st_gid else stat.S_IXOTH)
-        for one in above
-    )
-    return f"the group {_group(about.st_gid)}" if about.st_mode & stat.S_IRGRP and through else ""
-
-
-def _group(number: int) -> str:
+    passes = (stat.S_IXOTH, stat.S_IXGRP)
+    if not (mode & stat.S_IRGRP and all(o.st_mode & passes[o.st_gid == group] for o in above)):
+        return ""
     with suppress(KeyError):
-        return grp.getgrgid(number).gr_name
-    return str(number)
+        return f"the group {grp.getgrgid(group).gr_name}"
+    return f"the group {group}"
 
 
 def _runs(folder: Path) -> Iterator[Finding]:
@@ -237,14 +220,12 @@ def _runs(folder: Path) -> Iterator[Finding]:
         if "run.json" in names:
             states.append(_state(run))
             if states[-1] == "unreadable":
-                yield Finding(
-                    "runs", "problem", f"{run / 'run.json'} cannot be read",
-                    "delete it; the next run of the recipe writes it anew",
-                )  # fmt: skip
+                advice = "delete it; the next run of the recipe writes it anew"
+                yield problem("runs", f"{run / 'run.json'} cannot be read", advice)
             yield from _rests_on(run)
     if states:
         counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-        yield Finding("runs", "ok", f"{len(states)} runs: {counted}")
+        yield ok("runs", f"{len(states)} runs: {counted}")
 
 
 def _state(run: Path) -> str:
@@ -260,20 +241,11 @@ def _state(run: Path) -> str:
 def _rests_on(run: Path) -> Iterator[Finding]:
     """What the numbers of a run were made of and is gone: they cannot be checked any more."""
     for numbers in (run / name for name in NUMBERS if (run / name).exists()):
-        named = list(_named_in(_made_of(numbers)))
+        named = _named_in(_read(numbers, "run", "artifacts"))
         gone = [what for what, key in named if not any(run.glob(f"*/{key}/{MANIFEST}"))]
         if gone:
-            yield Finding(
-                "runs", "problem", f"{numbers} rests on what is not there: {_some(gone)}",
-                "run the same command again, which makes it anew",
-            )  # fmt: skip
-
-
-def _made_of(numbers: Path) -> object:
-    """What a report says it was made of; None where it does not say so."""
-    with suppress(*UNREADABLE):
-        return json.loads(numbers.read_text(encoding="utf-8"))["run"]["artifacts"]
-    return None
+            text = f"{numbers} rests on what is not there: {_some(gone)}"
+            yield problem("runs", text, "run the same command again, which makes it anew")
 
 
 def _named_in(artifacts: object, name: str = "") -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ def ingest(given: Ingest) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from debias.pipeline.ingest import NUMBERS, PAGE, make_store, next_step
     from debias.pipeline.source import store_recipe
-    from debias.report.ingest_findings import summary
+    from debias.report.ingest_page import summary
     from debias.report.terminal import lines
 
     recipe = store_recipe(given.request(given.source))

@@ -1,4 +1,4 @@
-"""Examines the machine before it costs somebody a day: versions, disk, cores, servers, telemetry.
+"""Examines the machine before it costs somebody a day: versions, disk, servers, telemetry.
 
 Nobody is called but the two configured servers.
 """
@@ -7,9 +7,10 @@ import importlib.metadata as metadata
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from debias.storage.files import HEADROOM, free_bytes
@@ -18,18 +19,15 @@ from debias.tracking.servers import MLFLOW, PREFECT, answer, without_password
 
 LIBRARIES = ("torch", "torchvision", "pillow", "numpy", "pandas", "mlflow", "prefect", "h5py")
 REASONS = {
-    "fastapi": "Prefect's server does not start with this one",
-    "mlflow": "older servers let anybody read files without logging in",
-    "pillow": "older ones can be crashed, and worse, by crafted images",
+    "fastapi": ": Prefect's server does not start with this one",
+    "mlflow": ": older servers let anybody read files without logging in",
+    "pillow": ": older ones can be crashed, and worse, by crafted images",
 }
 # From here on, tarfile's data filter cannot be led out of the folder (CVE-2025-4517 and others).
 SAFE_ARCHIVES: dict[tuple[int, ...], tuple[int, ...]] = {
-    (3, 11): (3, 11, 13),
-    (3, 12): (3, 12, 11),
-    (3, 13): (3, 13, 4),
-}
+    (3, 11): (3, 11, 13), (3, 12): (3, 12, 11), (3, 13): (3, 13, 4),
+}  # fmt: skip
 LITTLE = 2**30  # bytes
-CORES = Path("/sys/fs/cgroup/cpu.max")
 GPUS = Path("/dev")
 # Variable, and whether being set to "true" switches telemetry off.
 TELEMETRY = {
@@ -38,24 +36,27 @@ TELEMETRY = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": False,
 }
 OFF = "export DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true PREFECT_SERVER_ANALYTICS_ENABLED=false"
+OVER_THERE = "keep runs and mlflow.db on a local disk and copy what is finished"
 PATIENCE = 3.0  # seconds a server may take to answer
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What was looked at, how it is, and what to do about it.
 
     Attributes:
-        area: What it is about: versions, disk, permissions, ...
         state: A problem makes work fail or results wrong; a warning may.
+        area: What it is about: versions, disk, permissions, ...
         text: One sentence.
         advice: What to do; empty where there is nothing to do.
     """
 
-    area: str
     state: Literal["ok", "warning", "problem"]
+    area: str
     text: str
     advice: str = ""
+
+
+ok, warning, problem = (partial(Finding, state) for state in ("ok", "warning", "problem"))
 
 
 def examine_machine(
@@ -71,7 +72,6 @@ def examine_machine(
     """
     yield from versions()
     yield from disk(place, images, size)
-    yield from compute()
     if deep:
         yield torch_device()
     yield from servers()
@@ -85,33 +85,27 @@ def versions(package: str = "debias") -> Iterator[Finding]:
     try:
         asked = [Requirement(text) for text in metadata.requires(package) or []]
     except metadata.PackageNotFoundError:
-        yield Finding(
-            "versions", "warning", f"{package} is not installed, so nothing says what it needs",
-            "install it with: pip install -c constraints.txt -e .",
-        )  # fmt: skip
+        text = f"{package} is not installed, so nothing says what it needs"
+        yield warning("versions", text, "install it with: pip install -c constraints.txt -e .")
         return
+    shown = ", ".join(f"{name} {_installed(name) or 'missing'}" for name in LIBRARIES)
+    python = _dotted(sys.version_info[:3])
+    yield ok("versions", f"{package} {_installed(package)}, Python {python}, {shown}")
     needed = {one.name: one for one in asked if one.marker is None or one.marker.evaluate()}
-    found = {name: _installed(name) for name in {*needed, *LIBRARIES}}
-    shown = ", ".join(f"{name} {found[name] or 'missing'}" for name in LIBRARIES)
-    text = f"{package} {_installed(package)}, Python {_dotted(sys.version_info[:3])}, {shown}"
-    yield Finding("versions", "ok", text)
     for name, one in sorted(needed.items()):
-        if not one.specifier.contains(found[name], prereleases=True):
-            yield _out_of_range(name, found[name], str(one.specifier))
+        found, advice = _installed(name), f'pip install "{name}{one.specifier}"'
+        if not found:
+            yield problem("versions", f"{name} is not installed", advice)
+        elif not one.specifier.contains(found, prereleases=True):
+            text = f"{name} {found} is outside {one.specifier}{REASONS.get(name, '')}"
+            yield problem("versions", text, advice)
     yield from python_version(sys.version_info[:3])
 
 
 def _installed(name: str) -> str:
-    try:
+    with suppress(metadata.PackageNotFoundError):
         return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
-def _out_of_range(name: str, found: str, wanted: str) -> Finding:
-    why = f": {REASONS[name]}" if name in REASONS else ""
-    text = f"{name} {found} is outside {wanted}{why}" if found else f"{name} is not installed"
-    return Finding("versions", "problem", text, f'pip install "{name}{wanted}"')
+    return ""
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -122,71 +116,37 @@ def python_version(version: tuple[int, ...]) -> Iterator[Finding]:
     """Warn of a Python that unpacks anything anywhere."""
     needed = SAFE_ARCHIVES.get(version[:2], (3, 11))
     if version < needed:
-        yield Finding(
-            "versions", "warning",
-            f"Python {_dotted(version)} can be led out of its folder by a crafted tar archive",
-            f"use {_dotted(needed)} or later before you unpack archives of others",
-        )  # fmt: skip
+        text = f"Python {_dotted(version)} can be led out of its folder by a crafted tar archive"
+        advice = f"use {_dotted(needed)} or later before you unpack archives of others"
+        yield warning("versions", text, advice)
 
 
 def disk(folder: Path, images: int | None = None, size: int = 64) -> Iterator[Finding]:
     """Free space in images of ``size`` pixels (3 size² bytes), its kind, whether one may write."""
-    folder = folder.absolute()
+    folder, each = folder.absolute(), HEADROOM * 3 * size * size
     place = next(one for one in (folder, *folder.parents) if one.is_dir())
     free = free_bytes(place)
-    room = int(free / HEADROOM / (3 * size * size))
-    text = f"{_gigabytes(free)} free below {place}: room for {room:,} images of {size} px"
-    if images is not None and images > room:
-        needed = _gigabytes(int(HEADROOM * images * 3 * size * size))
-        yield Finding(
-            "disk", "problem", f"{text}; {images:,} of them need {needed}",
-            "make space, choose a smaller image_size, or another folder",
-        )  # fmt: skip
+    text = f"{_gib(free)} free below {place}: room for {int(free / each):,} images of {size} px"
+    if images is not None and images > int(free / each):
+        text += f"; {images:,} of them need {_gib(int(images * each))}"
+        yield problem("disk", text, "make space, choose a smaller image_size, or another folder")
     elif free < LITTLE:
-        yield Finding("disk", "warning", text, "make space: builds stop when the disk is full")
+        yield warning("disk", text, "make space: builds stop when the disk is full")
     else:
-        yield Finding("disk", "ok", text)
+        yield ok("disk", text)
     if not os.access(place, os.W_OK | os.X_OK):
-        yield Finding(
-            "disk", "problem", f"{place} cannot be written",
-            "choose another folder with --out, or ask its owner",
-        )  # fmt: skip
+        advice = "choose another folder with --out, or ask its owner"
+        yield problem("disk", f"{place} cannot be written", advice)
     if is_over_a_network(place):
-        yield Finding(
-            "disk", "warning",
+        text = (
             f"{place} lies on a network file system ({file_system(place)}), where locks and SQLite "
-            "are not safe",
-            "keep runs and mlflow.db on a local disk and copy what is finished",
-        )  # fmt: skip
+            "are not safe"
+        )
+        yield warning("disk", text, OVER_THERE)
 
 
-def _gigabytes(count: int) -> str:
+def _gib(count: int) -> str:
     return f"{count / 2**30:,.1f} GiB"
-
-
-def compute() -> Iterator[Finding]:
-    """Cores that this process may use, threads that it is told to use, and the GPU."""
-    cores, threads = usable_cores(), os.environ.get("OMP_NUM_THREADS", "")
-    text = f"{cores:g} cores, OMP_NUM_THREADS {threads or 'not set'}, {_gpus()}"
-    if threads.isdigit() and int(threads) > cores:
-        yield Finding(
-            "compute", "warning", f"{text}: more threads than cores wait for each other",
-            f"export OMP_NUM_THREADS={max(1, int(cores))}",
-        )  # fmt: skip
-    else:
-        yield Finding("compute", "ok", text)
-
-
-def usable_cores() -> float:
-    """Of this process: fewer than the machine has, in a container or under taskset."""
-    present = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-    quota, period = CORES.read_text().split() if CORES.exists() else ("max", "1")
-    return present if quota == "max" else min(present, int(quota) / int(period))
-
-
-def _gpus() -> str:
-    count = len([path for path in GPUS.glob("nvidia*") if path.name[6:].isdecimal()])
-    return f"{count} NVIDIA device{'s' if count > 1 else ''}" if count else "no NVIDIA device"
 
 
 def torch_device() -> Finding:
@@ -195,32 +155,29 @@ def torch_device() -> Finding:
 
     about = choose().describe()
     text = ", ".join(f"{name} {value}" for name, value in about.items())
-    if about["device"] == "cpu" and not _gpus().startswith("no"):
-        return Finding(
-            "compute", "warning", f"torch computes on the CPU although there is a GPU: {text}",
-            "install the torch build for your CUDA driver",
-        )  # fmt: skip
-    return Finding("compute", "ok", f"torch computes with {text}")
+    if about["device"] == "cpu" and any(path.name[6:].isdecimal() for path in GPUS.glob("nvidia*")):
+        text = f"torch computes on the CPU although there is a GPU: {text}"
+        return warning("compute", text, "install the torch build for your CUDA driver")
+    return ok("compute", f"torch computes with {text}")
 
 
 def telemetry() -> Finding:
     """Whether MLflow and Prefect have been told to report to their makers."""
     told = [
-        f"{name}={os.environ[name]}"
+        f"{name}={value}"
         for name, switches_off in TELEMETRY.items()
-        if os.environ.get(name)
-        and (os.environ[name].lower() in ("1", "true", "yes", "on")) != switches_off
+        if (value := os.environ.get(name))
+        and (value.lower() in ("1", "true", "yes", "on")) != switches_off
     ]
     if told:
-        return Finding("telemetry", "warning", f"{', '.join(told)} switches telemetry on", OFF)
+        return warning("telemetry", f"{', '.join(told)} switches telemetry on", OFF)
     if os.environ.get("DO_NOT_TRACK"):
-        return Finding("telemetry", "ok", "off")
+        return ok("telemetry", "off")
     text = "off in whatever debias starts; MLflow and Prefect started by hand report by default"
-    return Finding("telemetry", "ok", text, OFF)
+    return ok("telemetry", text, OFF)
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(NamedTuple):
     """One kind of server.
 
     Attributes:
@@ -251,61 +208,47 @@ def servers() -> Iterator[Finding]:
     """Look at the servers that the environment names; nobody else is asked."""
     for variable, service in SERVICES.items():
         address = os.environ.get(variable, "").rstrip("/")
-        shown = without_password(address)
+        scheme, separator, _ = address.lower().partition(":")
+        writes = f"{service.name} writes to {without_password(address)}"
         if not address:
-            yield Finding("servers", "ok", f"{variable} is not set: {service.absent}")
-        elif address.lower().startswith(("http:", "https:")):
+            yield ok("servers", f"{variable} is not set: {service.absent}")
+        elif separator and scheme in ("http", "https"):
             yield _server(service, address, variable)
-        elif _is_file(address):
-            text = f"{service.name} writes to {shown}, without a server"
-            yield Finding("servers", "ok", text)
+        elif scheme in ("sqlite", "file") if separator else not scheme.startswith("databricks"):
+            yield ok("servers", f"{writes}, without a server")
         else:
-            yield Finding(
-                "servers", "warning", f"{service.name} writes to {shown}: not examined",
-                "see for yourself that it answers, and who can read what is there",
-            )  # fmt: skip
-
-
-def _is_file(address: str) -> bool:
-    """Whether MLflow takes it for a file or a folder on this machine."""
-    scheme, separator, _ = address.partition(":")
-    return scheme in ("sqlite", "file") if separator else not address.startswith("databricks")
+            advice = "see for yourself that it answers, and who can read what is there"
+            yield warning("servers", f"{writes}: not examined", advice)
 
 
 def _asked(address: str) -> str | None:
     """Where a stranger would ask: without credentials and question; None if it is no address."""
-    try:
+    with suppress(ValueError):
         parts = urlsplit(address)
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
-        return None
-    if "@" in parts.path + parts.query + parts.fragment:  # of a password, perhaps
-        return None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}" if host else None
+        behind = parts.path + parts.query + parts.fragment  # an @ there: of a password, perhaps
+        if parts.hostname and parts.port != 0 and "@" not in behind:  # a wrong port raises
+            plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+            return plain.geturl().rstrip("/")
+    return None
 
 
 def _server(service: Service, address: str, variable: str) -> Finding:
     asked = _asked(address)
     if asked is None:
-        return Finding(
-            "servers", "problem", f"{variable} is no address ({without_password(address)})",
+        advice = (
             "set it to that of a server, such as http://127.0.0.1:5000; in a password, write @ as "
-            "%40 and / as %2F",
-        )  # fmt: skip
+            "%40 and / as %2F"
+        )
+        text = f"{variable} is no address ({without_password(address)})"
+        return problem("servers", text, advice)
+    named = f"{service.name} at {asked}"
     if answer(f"{asked}/health", PATIENCE) is None:
-        return Finding(
-            "servers", "problem",
-            f"{service.name} at {asked} does not answer within {PATIENCE:g} s",
-            "start it, or correct or unset the variable that names it",
-        )  # fmt: skip
+        advice = "start it, or correct or unset the variable that names it"
+        return problem("servers", f"{named} does not answer within {PATIENCE:g} s", advice)
     text = (answer(asked + service.version, PATIENCE) or b"").decode(errors="replace")
     parts = text.strip().strip('"').split(".")[:3]
     known = len(parts) == 3 and all(part.isdecimal() for part in parts)
     if known and tuple(map(int, parts)) < service.floor:
-        return Finding(
-            "servers", "warning",
-            f"{service.name} at {asked} is {'.'.join(parts)}: its protection can be walked around",
-            f"use {_dotted(service.floor)} or later",
-        )  # fmt: skip
-    return Finding("servers", "ok", f"{service.name} at {asked} answers")
+        text = f"{named} is {'.'.join(parts)}: its protection can be walked around"
+        return warning("servers", text, f"use {_dotted(service.floor)} or later")
+    return ok("servers", f"{named} answers")

@@ -38,11 +38,8 @@ def schedule(given: Schedule) -> None:
     from debias.flows import scheduling
 
     made = scheduling.schedule(
-        scheduling.Wish(
-            recipe=recipe, changes=given.set_ or [], audit=given.audit, cron=cron,
-            timezone=given.timezone,
-        )
-    )  # fmt: skip
+        recipe, given.set_ or [], audit=given.audit, cron=cron, timezone=given.timezone
+    )
     when = (
         f"at {cron!r}, {given.timezone}" if cron else "whenever somebody asks (--cron fixes times)"
     )

@@ -24,15 +24,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64, Shaped
+from jaxtyping import Shaped
 from pydantic import Field
 
 from debias.datasets.listing import regular_files, require_folder, require_paths
-from debias.datasets.owners_lists import (
-    SplitBy,
-    matched,
-    require_one_side,
-)
+from debias.datasets.owners_lists import SplitBy, matched, require_one_side
 from debias.errors import DataError
 from debias.plugins import Settings
 from debias.storage.files import shown
@@ -97,7 +93,11 @@ class CelebA(Settings):
         rows = _with_people(rows, self._table("identity_CelebA"))
         if self.split == "owner":
             rows = _with_split(rows, needed[2])
-        rows = self._with_positions(rows)
+        for stem in ("list_bbox_celeba", "list_landmarks_align_celeba"):
+            path = self._table(stem)
+            if path.is_file():
+                table = _looked_up(_read(path)[0], rows["file"])
+                rows[table.columns] = table.apply(_numbers)
         return matched(rows, regular_files(needed[1]), needed[1], rejected)
 
     def _table(self, stem: str) -> Path:
@@ -109,14 +109,6 @@ class CelebA(Settings):
         ]
         return next((place for place in places if place.is_file()), places[0])
 
-    def _with_positions(self, rows: pd.DataFrame) -> pd.DataFrame:
-        for stem in ("list_bbox_celeba", "list_landmarks_align_celeba"):
-            path = self._table(stem)
-            if path.is_file():
-                table = _looked_up(_read(path)[0], rows["file"])
-                rows = rows.assign(**{str(name): _numbers(table[name]) for name in table})
-        return rows
-
 
 def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
     """Every attribute as text; rows with anything but -1 and 1 are marked."""
@@ -125,13 +117,11 @@ def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
         raise DataError(
             f"{shown(path)} has no attributes Male and Smiling: {list(table.columns)[:8]}"
         )
-    known = np.ones(len(table), dtype=bool)
     texts = {"file": table["file"].to_numpy(dtype=object)}
     for name in table.columns.drop("file"):
         words = GENDERS if name == "male" else ANSWERS
-        column = "perceived_gender" if name == "male" else name
-        texts[column] = _texts(table[name], words)
-        known &= pd.notna(texts[column])
+        texts["perceived_gender" if name == "male" else name] = _texts(table[name], words)
+    known = np.all([pd.notna(column) for column in texts.values()], axis=0)
     return marked(pd.DataFrame(texts), known, path, "an attribute is neither -1 nor 1"), rejected
 
 
@@ -170,9 +160,8 @@ def _texts(column: pd.Series, words: Mapping[str, str] | None = None) -> Shaped[
     return np.array([*named, None], dtype=object)[column.cat.codes.to_numpy()]
 
 
-def _numbers(column: pd.Series) -> Float64[np.ndarray, " n"]:
-    values = pd.to_numeric(pd.Series(column.cat.categories, dtype=object), errors="coerce")
-    return np.append(values.to_numpy(dtype=np.float64), np.nan)[column.cat.codes.to_numpy()]
+def _numbers(column: pd.Series) -> pd.Series:
+    return pd.to_numeric(column.astype(object), errors="coerce").astype(np.float64)
 
 
 def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, list[Rejected]]:

@@ -19,56 +19,32 @@ HEAD_WIDTH, HEAD_HEIGHT, HEAD_CENTRE = 0.50, 0.66, -0.05
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """Where each head is; all are ``(B, 1, 1)``.
+    """Where each head is; all are ``(B, 1, 1)``."""
 
-    Attributes:
-        shift_x: Half image sides right of the middle.
-        shift_y: Half image sides below the middle.
-        scale: Size; 1 for a face that fills about 60 % of the height.
-        roll: Tilt, clockwise in the image, radians.
-        yaw: Turn to the right of the image, radians.
-    """
-
-    shift_x: Plane
-    shift_y: Plane
-    scale: Plane
-    roll: Plane
-    yaw: Plane
+    shift_x: Plane  # half image sides right of the middle
+    shift_y: Plane  # half image sides below the middle
+    scale: Plane  # 1 for a face that fills about 60 % of the height
+    roll: Plane  # tilt, clockwise in the image, radians
+    yaw: Plane  # turn to the right of the image, radians
 
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """A stack of images being painted, and the coordinates of each head.
+    """A stack of images being painted, and the coordinates of each head."""
 
-    Attributes:
-        albedo: (3, B, H, W), linear reflectance in [0, 1].
-        light: (B, H, W), light that falls on each pixel, about 1 when fully lit.
-        gloss: (B, H, W), light mirrored on top of the albedo.
-        lit: (B, H, W), the light that the surface of the head would receive there.
-        x: (1, 1, W), position in the image, [-1, 1].
-        y: (1, H, 1), position in the image, [-1, 1], downwards.
-        u: (B, H, W), position on the upright head, to the right.
-        v: (B, H, W), position on the upright head, downwards.
-        across: (B, H, W), like ``u`` but turned with the head: 0 on the line of the nose.
-        depth: (B, H, W), how far the head's surface is towards the camera, [0, 1].
-        face: (B, H, W), coverage by the face; features are cut off at its outline.
-        pose: Where the heads are.
-        pixel: (B, 1, 1), size of a pixel in units of u.
-    """
-
-    albedo: Float32[np.ndarray, "3 B H W"]
-    light: Float32[np.ndarray, "B H W"]
-    gloss: Float32[np.ndarray, "B H W"]
-    lit: Float32[np.ndarray, "B H W"]
-    x: Float32[np.ndarray, "1 1 W"]
-    y: Float32[np.ndarray, "1 H 1"]
-    u: Float32[np.ndarray, "B H W"]
-    v: Float32[np.ndarray, "B H W"]
-    across: Float32[np.ndarray, "B H W"]
-    depth: Float32[np.ndarray, "B H W"]
-    face: Float32[np.ndarray, "B H W"]
+    albedo: Float32[np.ndarray, "3 B H W"]  # linear reflectance in [0, 1]
+    light: Float32[np.ndarray, "B H W"]  # that falls on each pixel, about 1 when fully lit
+    gloss: Float32[np.ndarray, "B H W"]  # light mirrored on top of the albedo
+    lit: Float32[np.ndarray, "B H W"]  # the light that the surface of the head would receive there
+    x: Float32[np.ndarray, "1 1 W"]  # position in the image, [-1, 1]
+    y: Float32[np.ndarray, "1 H 1"]  # the same, downwards
+    u: Float32[np.ndarray, "B H W"]  # position on the upright head, to the right
+    v: Float32[np.ndarray, "B H W"]  # position on the upright head, downwards
+    across: Float32[np.ndarray, "B H W"]  # like u but turned with the head: 0 on the nose's line
+    depth: Float32[np.ndarray, "B H W"]  # of the head's surface towards the camera, [0, 1]
+    face: Float32[np.ndarray, "B H W"]  # coverage by the face; features are cut off at its outline
     pose: Pose
-    pixel: Plane
+    pixel: Plane  # size of a pixel in units of u
 
     def around(self, across: tuple[float, float], v: tuple[float, float]) -> "Canvas":
         """The smallest window that holds a box of the turned head on every image.
@@ -78,12 +54,13 @@ class Canvas:
         """
         rows, columns = _box(self.pose, across, v, self.albedo.shape[-1])
         part = (slice(None), rows, columns)
+        planes = ("light", "gloss", "lit", "u", "v", "across", "depth", "face")
         return replace(
             self,
             albedo=self.albedo[(slice(None), *part)],
             x=self.x[:, :, columns],
             y=self.y[:, rows],
-            **{name: getattr(self, name)[part] for name in _PLANES},
+            **{name: getattr(self, name)[part] for name in planes},
         )
 
     def paint(self, mask: Plane, colour: Colour) -> None:
@@ -108,9 +85,6 @@ class Canvas:
         np.add(self.gloss, shine, out=self.gloss)
 
 
-_PLANES = ("light", "gloss", "lit", "u", "v", "across", "depth", "face")
-
-
 def blank(pose: Pose, size: int) -> Canvas:
     """An unpainted canvas of ``size`` x ``size`` pixels with the heads' coordinates."""
     axis = ((np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1).astype(np.float32)
@@ -121,22 +95,11 @@ def blank(pose: Pose, size: int) -> Canvas:
     depth = np.sqrt(
         np.clip(1 - (u / HEAD_WIDTH) ** 2 - ((v - HEAD_CENTRE) / HEAD_HEIGHT) ** 2, 0, 1)
     )
-    shape = u.shape
-    return Canvas(
-        albedo=np.zeros((3, *shape), np.float32),
-        light=np.ones(shape, np.float32),
-        gloss=np.zeros(shape, np.float32),
-        lit=np.zeros(shape, np.float32),
-        x=x,
-        y=y,
-        u=u,
-        v=v,
-        across=u * np.cos(pose.yaw) - depth * (HEAD_WIDTH * np.sin(pose.yaw)),
-        depth=depth,
-        face=np.zeros(shape, np.float32),
-        pose=pose,
-        pixel=2 / (size * pose.scale),
-    )
+    across = u * np.cos(pose.yaw) - depth * (HEAD_WIDTH * np.sin(pose.yaw))
+    albedo, light = np.zeros((3, *u.shape), np.float32), np.ones(u.shape, np.float32)
+    gloss, lit, face = (np.zeros(u.shape, np.float32) for _ in range(3))
+    pixel = 2 / (size * pose.scale)
+    return Canvas(albedo, light, gloss, lit, x, y, u, v, across, depth, face, pose, pixel)
 
 
 def _box(
@@ -161,11 +124,9 @@ def _pixels(position: Float[np.ndarray, "..."], size: int) -> slice:
 
 
 def inside(distance: Plane, softness: Plane | float) -> Plane:
-    """Coverage in [0, 1] of the side where ``distance`` is negative, with a smooth edge.
+    """Coverage in [0, 1] of the side where ``distance`` is negative, with an edge so wide.
 
-    Args:
-        distance: Signed distance to the edge, in units of u.
-        softness: Width of the transition in the same units; a pixel or two for a sharp look.
+    Both are in units of u; a softness of a pixel or two looks sharp.
     """
     ramp = np.clip(0.5 - distance / softness, 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
@@ -217,10 +178,8 @@ def grain(seeds: Int64[np.ndarray, " B"], size: int) -> Float32[np.ndarray, "3 B
     """Noise with mean 0 and unit variance that depends on a face's seed and the pixel only.
 
     One 32-bit hash a pixel gives four bytes; each channel is the sum of two neighbouring ones,
-    so channels are correlated by 1/2, as after the demosaicing of a sensor's colour filter.
-
-    Reference:
-        The integer mixer is "lowbias32" of Chris Wellons' hash prospector, 2018.
+    so channels are correlated by 1/2, as after the demosaicing of a sensor's colour filter. The
+    integer mixer is "lowbias32" of Chris Wellons' hash prospector, 2018.
     """
     pixels = np.arange(size * size, dtype=np.uint32).reshape(1, size, size)
     start = _mix(seeds.astype(np.uint32))[:, None, None]
@@ -239,13 +198,10 @@ def _mix(value: np.ndarray) -> np.ndarray:
 def develop(
     canvas: Canvas, tint: Colour, noise: Plane, seeds: Int64[np.ndarray, " B"]
 ) -> UInt8[np.ndarray, "B H W 3"]:
-    """Turn reflectance and light into display values, as a camera would.
+    """Turn reflectance and light of a finished painting into display values, as a camera would.
 
-    Args:
-        canvas: The finished painting.
-        tint: Colour of the light.
-        noise: Standard deviation of the grain, as a share of full scale.
-        seeds: What fixes each face's grain.
+    ``tint`` is the colour of the light, ``noise`` the standard deviation of the grain as a share of
+    full scale; ``seeds`` fix each face's grain.
     """
     image = np.empty((*canvas.light.shape, 3), np.uint8)
     for c, sensed in enumerate(grain(seeds, canvas.light.shape[-1])):

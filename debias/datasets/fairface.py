@@ -23,11 +23,7 @@ import pandas as pd
 from pydantic import Field
 
 from debias.datasets.listing import regular_files, require_folder, require_paths
-from debias.datasets.owners_lists import (
-    SplitBy,
-    completed_split,
-    matched,
-)
+from debias.datasets.owners_lists import SplitBy, completed_split, matched
 from debias.errors import DataError
 from debias.plugins import Settings
 from debias.storage.files import shown
@@ -88,10 +84,8 @@ class FairFace(Settings):
         rejected = [item for _, items in read for item in items]
         present = {f"{part}/{name}" for part in PARTS for name in regular_files(images / part)}
         if self.split == "drawn":
-            rows = rows.drop(columns="split")
+            return matched(rows.drop(columns="split"), present, images, rejected)
         found = matched(rows, present, images, rejected)
-        if self.split == "drawn":
-            return found
         return replace(found, samples=completed_split(found.samples, seed))
 
 

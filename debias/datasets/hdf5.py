@@ -103,13 +103,11 @@ class Hdf5Faces(Settings):
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         _probe(self.file)
         pixels = _Pixels(self.file, identity, self.order)
-        labels = pixels.labels()
-        samples = pd.DataFrame(
-            {
-                "sample_id": [f"row-{row:08d}" for row in range(len(labels))],
-                self.label_name: np.array(self.classes, dtype=object)[labels],
-            }
-        )
+        with pixels.readable("the labels") as file:
+            labels = file["labels"][...].reshape(-1).astype(np.int64)
+        ids = [f"row-{row:08d}" for row in range(len(labels))]
+        names = np.array(self.classes, dtype=object)[labels]
+        samples = pd.DataFrame({"sample_id": ids, self.label_name: names})
         # The order of colours changes the images, so it belongs to what identifies them.
         return Collection(samples=samples, draw=pixels, fingerprint=f"{digest}-{self.order}")
 
@@ -132,28 +130,23 @@ class _Pixels:
             DataError: The file changed, or is damaged where these rows lie.
         """
         rows = samples["sample_id"].str.removeprefix("row-").astype(np.int64).to_numpy()
-        with self._readable("the images"):
-            images = _opened(self.file, self.identity, os.getpid())["images"]
+        with self.readable("the images") as file:
+            images = file["images"]
         drawn = np.empty((len(rows), size, size, 3), dtype=np.uint8)
         step = max(1, BLOCK // (SPREAD * int(np.prod(images.shape[1:]))))
         for start in range(0, len(rows), step):
             wanted = rows[start : start + step]
-            with self._readable(f"rows {wanted.min()} to {wanted.max()} of the images"):
+            with self.readable(f"rows {wanted.min()} to {wanted.max()} of the images"):
                 block = _read(images, wanted)
             block = block[..., ::-1] if self.order == "bgr" else block
             drawn[start : start + step] = fitted(block, size)
         return drawn
 
-    def labels(self) -> Int64[np.ndarray, " n"]:
-        with self._readable("the labels"):
-            file = _opened(self.file, self.identity, os.getpid())
-            return file["labels"][...].reshape(-1).astype(np.int64)
-
     @contextmanager
-    def _readable(self, what: str) -> Iterator[None]:
-        """Turn what the library raises about a damaged file into our error."""
+    def readable(self, what: str) -> Iterator[Any]:
+        """The file; what the library raises if it is damaged becomes our error."""
         try:
-            yield
+            yield _opened(self.file, self.identity, os.getpid())
         except (OSError, RuntimeError) as error:
             raise DataError(
                 f"{shown(self.file)}: {what} cannot be read ({shown(str(error))}); the file is "
@@ -172,11 +165,7 @@ def _read(images: Any, rows: Int64[np.ndarray, " n"]) -> UInt8[np.ndarray, "n H 
 
 @lru_cache(maxsize=1)
 def _opened(path: Path, identity: Identity, process: int) -> Any:  # noqa: ANN401 (h5py is untyped)
-    """The file, opened once in each process.
-
-    Raises:
-        DataError: It is not the file that was looked at before.
-    """
+    """The file, opened once in each process, if it is the one that was looked at before."""
     import h5py  # type: ignore[import-untyped]
 
     if _identity(path) != identity:

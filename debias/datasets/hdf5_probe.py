@@ -2,10 +2,10 @@
 
     python -P debias/datasets/hdf5_probe.py FILE
 
-A damaged or crafted file can make the HDF5 library hang, crash or fill memory. Whoever runs this
-sets a time limit; memory is limited here. Prints one JSON object: ``problem`` (a sentence; empty if
+A damaged or crafted file can make the HDF5 library hang, crash or fill memory: whoever runs this
+sets a time limit, memory is limited here. Prints one JSON object: ``problem`` (a sentence; empty if
 the file can be used), ``rows``, ``height`` and ``width``. Imports nothing of this package, so that
-the process starts in a fraction of a second.
+the process starts quickly.
 """
 
 import json
@@ -25,11 +25,10 @@ MOST_BYTES = 1 << 30  # of pixels looked at: the time is limited
 
 def problem_of(file: h5py.File) -> str:
     """Why a file cannot be used: names, kinds, shapes, labels, and some rows from end to end."""
-    for name in ("images", "labels"):
-        problem = _not_held(file, name)
-        if problem:
-            return problem
-    return _odd_images(file["images"]) or _odd_labels(file["labels"], len(file["images"]))
+    problem = _not_held(file, "images") or _not_held(file, "labels")
+    return (
+        problem or _odd_images(file["images"]) or _odd_labels(file["labels"], len(file["images"]))
+    )
 
 
 def _not_held(file: h5py.File, name: str) -> str:
@@ -49,10 +48,9 @@ def _not_held(file: h5py.File, name: str) -> str:
 
 def _odd_images(images: h5py.Dataset) -> str:
     shape, kind = images.shape, images.dtype
-    if len(shape) == 4 and shape[1] == 3 and shape[3] != 3:
-        return f"images have the shape {shape}, colours first; expected (n, height, width, 3)"
     if len(shape) != 4 or shape[3] != 3:
-        return f"images have the shape {shape}; expected (n, height, width, 3)"
+        first = ", colours first" if len(shape) == 4 and shape[1] == 3 else ""
+        return f"images have the shape {shape}{first}; expected (n, height, width, 3)"
     if kind != np.uint8:
         return f"images are {kind}; expected uint8, 0 to 255"
     if not 0 < shape[0] <= MOST_ROWS:
@@ -91,7 +89,7 @@ def _odd_labels(labels: h5py.Dataset, count: int) -> str:
 
 
 def probe(path: str) -> dict[str, object]:
-    """What ``main`` prints."""
+    """What is printed."""
     try:
         with h5py.File(path, "r", locking=False) as file:
             problem = problem_of(file)
@@ -103,11 +101,7 @@ def probe(path: str) -> dict[str, object]:
         return {"problem": f"it cannot be read as HDF5 ({type(error).__name__}: {error})"[:400]}
 
 
-def main() -> None:
+if __name__ == "__main__":
     with suppress(ValueError, OSError):  # not every system can limit it
         resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, LARGEST_MEMORY))
     sys.stdout.write(json.dumps(probe(sys.argv[1])))
-
-
-if __name__ == "__main__":
-    main()

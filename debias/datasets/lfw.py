@@ -45,7 +45,6 @@ FOLDERS = (
     "lfw", "lfw_funneled", "lfw-deepfunneled/lfw-deepfunneled", "lfw-deepfunneled",
 )  # fmt: skip
 NAME = re.compile(r"(?P<person>.+)_\d{4}\.jpg", re.ASCII | re.DOTALL)
-SIDES = {"DevTrain": "train", "DevTest": "test"}
 
 
 class LFW(Settings):
@@ -85,27 +84,27 @@ class LFW(Settings):
         rows, odd = _found(images)
         if self.split == "drawn":
             return _collected(rows, images, {}, odd)
-        people = self._people()
-        sides = {person: SIDES[name] for name, counts in people.items() for person in counts}
+        train, test = self._people()
+        sides = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
         rows["split"] = rows["subject_id"].map(sides)
         unlisted = unlisted_files(rows["file"][rows["split"].isna()].tolist(), images)
-        counts = people["DevTrain"] | people["DevTest"]
-        found = _collected(rows[rows["split"].notna()], images, counts, [*odd, *unlisted])
+        listed = rows[rows["split"].notna()]
+        found = _collected(listed, images, train | test, [*odd, *unlisted])
         return replace(found, samples=completed_split(found.samples, seed))
 
-    def _people(self) -> dict[str, dict[str, int]]:
-        """Images of every person, by the list of view 1."""
-        lists = {name: self.root / f"people{name}.txt" for name in SIDES}
-        require_paths(list(lists.values()), WHERE)
-        people = {name: _listed(path) for name, path in lists.items()}
-        both = sorted(set(people["DevTrain"]) & set(people["DevTest"]))
+    def _people(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Images of every person, by the lists of view 1 for training and testing."""
+        lists = [self.root / f"people{name}.txt" for name in ("DevTrain", "DevTest")]
+        require_paths(lists, WHERE)
+        train, test = (_listed(path) for path in lists)
+        both = sorted(set(train) & set(test))
         if both:
             raise SplitLeakageError(
                 f"{len(both)} people are on the lists of both training and testing in "
                 f"{shown(self.root)}, first: {shown(both[0])}; set data.split to 'drawn', or get "
                 f"the lists from {WHERE}"
             )
-        return people
+        return train, test
 
 
 def _collected(

@@ -27,7 +27,7 @@ from debias.datasets.drawing import (
     inside,
     palette,
     wave,
-)
+)  # fmt: skip
 
 
 class Factor(NamedTuple):
@@ -143,10 +143,6 @@ class Traits(dict[str, Plane]):
         )
 
     @property
-    def skin(self) -> Colour:
-        return self.colour("skin_tone", SKIN)
-
-    @property
     def hair(self) -> Colour:
         plain, red = self.colour("hair_lightness", HAIR), self.colour("hair_lightness", RED_HAIR)
         return plain + self["hair_redness"] * (red - plain)
@@ -162,12 +158,7 @@ class Traits(dict[str, Plane]):
 def portraits(
     columns: Mapping[str, Float64[np.ndarray, " B"]], size: int
 ) -> UInt8[np.ndarray, "B H W 3"]:
-    """Draw ``B`` faces at once.
-
-    Args:
-        columns: Every factor of :data:`FACTORS`, within its limits.
-        size: Side of the images in pixels.
-    """
+    """Draw ``B`` faces at once from every factor of :data:`FACTORS`, within its limits."""
     traits = Traits(columns)
     pose = Pose(**{name: traits[name] for name in ("shift_x", "shift_y", "scale", "roll", "yaw")})
     canvas = blank(pose, size)
@@ -208,11 +199,11 @@ def _body(canvas: Canvas, traits: Traits) -> None:
     daylight = np.clip(0.85 + 0.5 * traits.lamp[0] * u, 0.4, 1.2) * traits["exposure"]
     half = 0.215 - 0.03 * feminine + 0.12 * np.clip(v - 0.62, 0, 1)
     neck = inside(np.abs(u) - half, soft) * inside(0.2 - v, soft)
-    part.paint(neck, traits.skin)
+    part.paint(neck, traits.colour("skin_tone", SKIN))
     part.illuminate(neck, daylight * 0.62)
     shoulders = ellipse(u, v - 1.28, (0.86 - 0.14 * feminine, 0.62), soft)
     neckline = ellipse(u, v - 0.60, (0.235, 0.14 + 0.14 * feminine), soft)
-    part.paint(shoulders * neckline, traits.skin)
+    part.paint(shoulders * neckline, traits.colour("skin_tone", SKIN))
     part.paint(shoulders * (1 - neckline), traits.dyed("clothing"))
     part.illuminate(shoulders, daylight * 0.92)
     part.shade(glow(u, v - 0.62, (0.36, 0.22)) * shoulders, 0.7)
@@ -223,7 +214,7 @@ def _ears(canvas: Canvas, traits: Traits) -> None:
         part = canvas.around((side * 0.45 - 0.2, side * 0.45 + 0.2), (-0.15, 0.2))
         u = part.u - side * 0.435 + 0.08 * np.sin(traits["yaw"])
         ear = ellipse(u, part.v - 0.02, (0.06, 0.12), 1.8 * part.pixel)
-        part.paint(ear, traits.skin)
+        part.paint(ear, traits.colour("skin_tone", SKIN))
         part.illuminate(ear, part.lit * 0.8 + 0.05)
 
 
@@ -263,7 +254,7 @@ def _face(canvas: Canvas, traits: Traits) -> None:
     jaw = 1 - (0.14 + 0.16 * traits["femininity"]) * below * below
     radii = FACE_WIDTH * traits["face_width"], FACE_HEIGHT
     part.face[...] = ellipse(part.u / jaw, part.v, radii, 1.8 * part.pixel)
-    part.paint(part.face, traits.skin)
+    part.paint(part.face, traits.colour("skin_tone", SKIN))
     part.illuminate(part.face, part.lit)
     part.shade(inside(0.52 - part.v, 0.4) * part.face, 0.80)
 
@@ -271,7 +262,10 @@ def _face(canvas: Canvas, traits: Traits) -> None:
 def _complexion(canvas: Canvas, traits: Traits) -> None:
     """Blush, eye sockets, and the shine of forehead and cheek on the lamp's side."""
     right, down, _ = traits.lamp
-    blush = traits.skin * np.array([1.08, 0.72, 0.70], np.float32)[:, None, None, None]
+    blush = (
+        traits.colour("skin_tone", SKIN)
+        * np.array([1.08, 0.72, 0.70], np.float32)[:, None, None, None]
+    )
     for side in SIDES:
         part = canvas.around((side * 0.2 - 0.22, side * 0.2 + 0.22), (-0.25, 0.34))
         a, v = part.across - side * 0.2, part.v
@@ -308,21 +302,13 @@ def _beard(canvas: Canvas, traits: Traits) -> None:
 
 
 class _Mouth(NamedTuple):
-    """The mouth's own coordinates.
+    """The mouth's own coordinates."""
 
-    Attributes:
-        half: Half of its width.
-        along: Square of the position along it, 0 in the middle, 1 at the corners.
-        below: Distance under the line on which the lips meet.
-        arch: 1 in the middle, 0 from the corners on.
-        gap: Opening between the lips.
-    """
-
-    half: Plane
-    along: Plane
-    below: Plane
-    arch: Plane
-    gap: Plane
+    half: Plane  # of its width
+    along: Plane  # square of the position along it, 0 in the middle, 1 at the corners
+    below: Plane  # distance under the line on which the lips meet
+    arch: Plane  # 1 in the middle, 0 from the corners on
+    gap: Plane  # opening between the lips
 
 
 def _mouth(canvas: Canvas, traits: Traits) -> None:

@@ -22,12 +22,10 @@ def plain_name(source: Path) -> str:
 
 
 def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the data set at ``source``.
+    """Settings of the data set at ``source``, a folder or file.
 
-    Args:
-        source: Folder or file.
-        given: Settings that the user named; ``name`` decides what they name, a ``table`` says
-            that there is one.
+    Of the settings ``given`` by the user, ``name`` decides what they name, and a ``table`` says
+    that there is one.
 
     Raises:
         DataError: Nothing is there, it is a file of no known kind, or archives lie beside images.
@@ -49,13 +47,9 @@ def known_groups(data: Dataset) -> tuple[str, ...]:
 
 
 def _name(source: Path) -> str:
-    if source.is_file():
-        return _file(source)
-    require_folder(source, "the owner of the data")
-    return next(name for name, holds in FOLDERS.items() if holds(source))
-
-
-def _file(source: Path) -> str:
+    if not source.is_file():
+        require_folder(source, "the owner of the data")
+        return next(name for name, holds in FOLDERS.items() if holds(source))
     kinds = {".h5": "hdf5", ".hdf5": "hdf5", ".tar": "tar"}
     if source.suffix.lower() not in kinds:
         raise DataError(
@@ -70,11 +64,7 @@ def _has(*patterns: str) -> Callable[[Path], bool]:
 
 
 def _is_tar(folder: Path) -> bool:
-    """Whether archives lie here, and no image beside them that would be passed over.
-
-    Raises:
-        DataError: There are both: one archive that lies about must not decide.
-    """
+    """Whether archives lie here; with images beside them, one that lies about must not decide."""
     archive = next(folder.glob("*.tar"), None)
     if archive is None:
         return False

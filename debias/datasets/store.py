@@ -28,12 +28,7 @@ from debias.types import SPLITS, Collection, ShardedImages
 
 
 def fitted(images: UInt8[np.ndarray, "n H W 3"], size: int) -> UInt8[np.ndarray, "n size size 3"]:
-    """The largest centred square of each image, resized (bicubic); no copy where the size agrees.
-
-    Args:
-        images: RGB.
-        size: Side of the result in pixels.
-    """
+    """The largest centred square of each image, resized (bicubic); no copy if nothing changes."""
     if images.shape[1:3] == (size, size):
         return images
     resized = np.empty((len(images), size, size, 3), dtype=np.uint8)
@@ -96,10 +91,9 @@ class Store(Settings):
                 "make the store again with debias ingest"
             )
         verify(folder)
-        faces = _opened(folder)
-        samples = faces.samples.drop(
-            columns=[name for name in MADE_OF_COLUMNS if name in faces.samples]
-        ).rename(columns={"label_text": "label"})
+        _, samples, _ = _opened(folder)
+        samples = samples.drop(columns=[*MADE_OF_COLUMNS], errors="ignore")
+        samples = samples.rename(columns={"label_text": "label"})
         if self._about().get("near_duplicates") is False:  # nobody looked for them
             samples = samples.drop(columns="duplicate_cluster", errors="ignore")
         if self.split == "drawn":
@@ -111,11 +105,7 @@ class Store(Settings):
         return Collection(samples=samples, draw=_Faces(folder), fingerprint=folder.name)
 
     def _faces(self) -> Path:
-        """The folder that the store points to.
-
-        Raises:
-            DataError: There is no pointer, or it is none.
-        """
+        """The folder that the store points to."""
         pointer = self.root / "store.json"
         try:
             key = json.loads(pointer.read_text(encoding="utf-8"))["faces"]
@@ -149,31 +139,24 @@ class _Faces:
         Raises:
             DataError: The store's images are smaller, or it does not hold a sample.
         """
-        faces = _opened(self.folder)
-        side = faces.images.shape[1]
+        images, _, index = _opened(self.folder)
+        side = images.shape[1]
         if size > side:
             raise DataError(
                 f"image_size is {size}, but the images in {shown(self.folder)} have {side} pixels "
                 f"a side and enlarging adds no detail; set image_size to {side} or less, or make "
                 "the store again with a larger one"
             )
-        rows = faces.index.get_indexer(pd.Index(samples["sample_id"])).astype(np.int64)
+        rows = index.get_indexer(pd.Index(samples["sample_id"])).astype(np.int64)
         if (rows < 0).any():
             missing = samples["sample_id"].to_numpy()[rows < 0][0]
             raise DataError(f"the store {shown(self.folder)} holds no sample {shown(str(missing))}")
-        return fitted(faces.images[rows], size)
-
-
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    images: ShardedImages
-    samples: pd.DataFrame
-    index: pd.Index
+        return fitted(images[rows], size)
 
 
 @lru_cache(maxsize=2)
-def _opened(folder: Path) -> _Opened:
-    """Memory-mapped shards and the table; the folder is named by its content and never changes.
+def _opened(folder: Path) -> tuple[ShardedImages, pd.DataFrame, pd.Index]:
+    """Memory-mapped shards, the table and its ids; the folder never changes under its name.
 
     Raises:
         ArtifactCorruptError: Images and table do not belong together.
@@ -185,4 +168,4 @@ def _opened(folder: Path) -> _Opened:
             f"{shown(folder)} has {sum(map(len, shards))} images and {len(samples)} rows; delete "
             "the folder and run debias ingest again"
         )
-    return _Opened(ShardedImages(shards), samples, pd.Index(samples["sample_id"]))
+    return ShardedImages(shards), samples, pd.Index(samples["sample_id"])

@@ -29,8 +29,6 @@ from debias.types import Collection
 
 RENDERER_VERSION = 1  # part of the fingerprint: raise it when any pixel changes
 
-SMILE_CUT, SKIN_TONE_CUT = 0.25, 0.5
-
 CORRELATIONS = {
     "skin_tone,hair_lightness": 0.65,
     "skin_tone,eye_lightness": 0.5,
@@ -54,7 +52,17 @@ def render(factors: pd.DataFrame, size: int = 64) -> UInt8[np.ndarray, "n H W 3"
     """
     if size < 16:
         raise ValueError(f"a face needs at least 16 pixels a side, got {size}")
-    columns = _checked(factors)
+    missing = [name for name in FACTORS if name not in factors]
+    if missing:
+        raise ValueError(f"cannot draw faces without the factors {', '.join(missing)}")
+    columns = {name: factors[name].to_numpy(dtype=np.float64) for name in FACTORS}
+    for name, (low, high, _) in FACTORS.items():
+        outside = ~((columns[name] >= low) & (columns[name] <= high))  # NaN is outside, too
+        if outside.any():
+            raise ValueError(
+                f"{outside.sum()} values of {name} are not in [{low}, {high}], first "
+                f"{columns[name][outside][0]}"
+            )
     images = np.empty((len(factors), size, size, 3), np.uint8)
     chunk = max(1, 32 * 64 * 64 // size**2)  # the planes of so many faces stay in the cache
     for start in range(0, len(factors), chunk):
@@ -63,32 +71,13 @@ def render(factors: pd.DataFrame, size: int = 64) -> UInt8[np.ndarray, "n H W 3"
     return images
 
 
-def _checked(factors: pd.DataFrame) -> dict[str, Float64[np.ndarray, " n"]]:
-    missing = [name for name in FACTORS if name not in factors]
-    if missing:
-        raise ValueError(f"cannot draw faces without the factors {', '.join(missing)}")
-    columns = {name: factors[name].to_numpy(dtype=np.float64) for name in FACTORS}
-    for name, (low, high, _) in FACTORS.items():
-        outside = ~((columns[name] >= low) & (columns[name] <= high))  # NaN is outside, too
-        if outside.any():
-            first = columns[name][outside][0]
-            raise ValueError(
-                f"{outside.sum()} values of {name} are not in [{low}, {high}], first {first}"
-            )
-    return columns
-
-
 def annotations(factors: pd.DataFrame) -> pd.DataFrame:
     """The label and the attributes in words, one row a face."""
-    words = {
-        "smiling": ("smile", SMILE_CUT, "not smiling", "smiling"),
-        "skin_tone_group": ("skin_tone", SKIN_TONE_CUT, "dark", "light"),
-        "presentation": ("femininity", 0.5, "masculine", "feminine"),
-        "glasses": ("eyewear", 1e-6, "no glasses", "glasses"),
-    }
     columns = {
-        column: np.where(factors[name] < cut, below, above)
-        for column, (name, cut, below, above) in words.items()
+        "smiling": np.where(factors["smile"] < 0.25, "not smiling", "smiling"),
+        "skin_tone_group": np.where(factors["skin_tone"] < 0.5, "dark", "light"),
+        "presentation": np.where(factors["femininity"] < 0.5, "masculine", "feminine"),
+        "glasses": np.where(factors["eyewear"] < 1e-6, "no glasses", "glasses"),
     }
     return pd.DataFrame(columns, index=factors.index)
 
@@ -96,13 +85,7 @@ def annotations(factors: pd.DataFrame) -> pd.DataFrame:
 def counterfactual(
     factors: pd.DataFrame, **changes: float | np.ndarray | pd.Series
 ) -> pd.DataFrame:
-    """The same people with some factors replaced by a value, or by one value a row.
-
-    The words that depend on a changed factor change with it.
-
-    Raises:
-        ValueError: A change names no factor.
-    """
+    """The same people with some factors replaced by a value, or one a row, and their words too."""
     unknown = sorted(set(changes) - set(FACTORS))
     if unknown:
         raise ValueError(f"no such factor: {', '.join(unknown)}; known: {', '.join(FACTORS)}")
@@ -149,9 +132,9 @@ class Population(Settings):
         """Draw the factors of ``n`` faces independently of each other."""
         mixing = np.linalg.cholesky(_correlation(self.correlations))
         normal = generator.standard_normal((n, len(SAMPLED))) @ mixing.T
-        marginals = self._marginals()
+        knots = {name: np.array(given).T for name, given in self._marginals().items()}
         columns = {
-            name: _quantile(marginals[name], ndtr(column))
+            name: np.interp(ndtr(column), *knots[name])
             for name, column in zip(SAMPLED, normal.T, strict=True)
         }
         columns["beard"] *= columns["femininity"] < 0.5
@@ -159,10 +142,9 @@ class Population(Settings):
         return pd.DataFrame(columns)
 
     def sample_cells(self, n: int, generator: np.random.Generator) -> pd.DataFrame:
-        """Draw ``n`` faces of which each skin tone x label cell is exactly its share.
+        """Draw ``n`` faces of which each skin tone x label cell is its share, rounded.
 
-        Cells that are not a whole number of faces are rounded. Skin tone and label are
-        independent of each other here, whatever the correlations say.
+        Skin tone and label are independent of each other here, whatever the correlations say.
         """
         cells = []
         for dark, n_dark in _halves(n, self.dark_share):
@@ -205,18 +187,16 @@ class SyntheticFaces(Settings):
 
     def collect(self, seed: int) -> Collection:
         """Draw up the faces of all splits; the test's own shares are met exactly."""
-        splits = {
-            "train": self.population.sample(self.n_train, numpy_generator(seed, "synthetic/train")),
-            "validation": self.population.sample(
-                self.n_validation, numpy_generator(seed, "synthetic/validation")
-            ),
-            "test": self.test_population.sample_cells(
-                self.n_test, numpy_generator(seed, "synthetic/test")
-            ),
+        draws = {
+            "train": (self.population.sample, self.n_train),
+            "validation": (self.population.sample, self.n_validation),
+            "test": (self.test_population.sample_cells, self.n_test),
         }
-        faces = pd.concat(
-            [faces.assign(split=split) for split, faces in splits.items()], ignore_index=True
-        )
+        drawn = [
+            sample(count, numpy_generator(seed, f"synthetic/{split}")).assign(split=split)
+            for split, (sample, count) in draws.items()
+        ]
+        faces = pd.concat(drawn, ignore_index=True)
         samples = pd.concat([faces[["split"]], annotations(faces), faces[list(FACTORS)]], axis=1)
         samples.insert(0, "sample_id", [f"synthetic-{row:06d}" for row in range(len(samples))])
         content = f"{self.model_dump_json()}/{seed}/{RENDERER_VERSION}"
@@ -225,11 +205,6 @@ class SyntheticFaces(Settings):
 
 
 SAMPLED = tuple(name for name in FACTORS if name != "noise_seed")
-
-
-def _quantile(knots: Knots, share: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    shares, values = np.array(knots).T
-    return np.interp(share, shares, values)
 
 
 def _between(low: float, high: float) -> Knots:

@@ -1,7 +1,7 @@
 """A square of an image, at any angle, at the wanted size; black where the image ends."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -13,8 +13,7 @@ REDUCING_GAP = 3.0  # far too large images are first averaged in whole blocks, w
 ROUNDING = 1e-6  # pixels; a square that ends at the edge of the image does not leave it
 
 
-@dataclass(frozen=True)
-class Square:
+class Square(NamedTuple):
     """Which part of an upright image is wanted.
 
     Attributes:
@@ -45,17 +44,13 @@ def check(square: Square, width: int, height: int) -> None:
     Raises:
         RefusedError: Not finite, too small, too large, or beside the image.
     """
-    numbers = (square.x, square.y, square.side, square.angle)
-    shown = ", ".join(f"{number:g}" for number in numbers)
-    if not all(map(math.isfinite, numbers)):
+    if not all(map(math.isfinite, square)):
+        shown = ", ".join(f"{number:g}" for number in square)
         raise RefusedError(OUTSIDE, f"the square (x, y, side, angle) = ({shown}) is not finite")
     most = LARGEST_SIDE * max(width, height)
     if not SMALLEST_SIDE <= square.side <= most:
-        raise RefusedError(
-            OUTSIDE,
-            f"the square has a side of {square.side:g} pixels; {SMALLEST_SIDE:g} to {most:g} can "
-            f"be cut out of {width} x {height}",
-        )
+        detail = f"pixels; {SMALLEST_SIDE:g} to {most:g} can be cut out of {width} x {height}"
+        raise RefusedError(OUTSIDE, f"the square has a side of {square.side:g} {detail}")
     if not _overlaps(square, width, height):
         raise _outside(square, width, height)
 
@@ -118,7 +113,9 @@ def _cut_turned(image: Image.Image, square: Square, size: int) -> tuple[Image.Im
     )
     kind, bicubic = Image.Transform.AFFINE, Image.Resampling.BICUBIC
     turned = near.transform((size, size), kind, rows, bicubic, fillcolor=0)
-    return turned, not _contained(square, *image.size)
+    edge, (most_x, most_y) = _reach(square), image.size
+    within = edge <= square.x <= most_x - edge and edge <= square.y <= most_y - edge
+    return turned, not within
 
 
 def _resized(
@@ -150,12 +147,6 @@ def _overlaps(square: Square, width: int, height: int) -> bool:
     along = abs(right * cos + down * sin) < half + (width * abs(cos) + height * abs(sin)) / 2
     beside = abs(down * cos - right * sin) < half + (height * abs(cos) + width * abs(sin)) / 2
     return abs(right) < reach + width / 2 and abs(down) < reach + height / 2 and along and beside
-
-
-def _contained(square: Square, width: int, height: int) -> bool:
-    reach = _reach(square)
-    across = reach <= square.x <= width - reach
-    return across and reach <= square.y <= height - reach
 
 
 def _outside(square: Square, width: int, height: int) -> RefusedError:

@@ -30,42 +30,23 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from debias.decoding import cropping
+from debias.decoding import cropping, rules
 from debias.decoding.cropping import Square
-from debias.decoding.rules import (
-    ANIMATED,
-    BEYOND_EDGE,
-    BROKEN_METADATA,
-    CMYK,
-    ENLARGED,
-    GREYSCALE,
-    IMAGE_TOO_LARGE,
-    MODE_NOT_SUPPORTED,
-    NOT_DECODABLE,
-    OTHER_COLOURS,
-    OUT_OF_MEMORY,
-    PALETTE,
-    PROFILE_IGNORED,
-    SEVERAL,
-    SIXTEEN_BIT,
-    TRANSPARENCY,
-    TURNED,
-    Limits,
-    RefusedError,
-)
+from debias.decoding.rules import Limits, RefusedError
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-_SIXTEEN = (GREYSCALE, SIXTEEN_BIT)
+_SIXTEEN = (rules.GREYSCALE, rules.SIXTEEN_BIT)
 _WORDS: dict[str, tuple[str, ...]] = {
-    "RGB": (), "RGBX": (), "RGBA": (), "RGBa": (),
-    "1": (GREYSCALE,), "L": (GREYSCALE,), "LA": (GREYSCALE,), "La": (GREYSCALE,),
-    "P": (PALETTE,), "PA": (PALETTE,), "CMYK": (CMYK,),
-    "YCbCr": (OTHER_COLOURS,), "HSV": (OTHER_COLOURS,), "LAB": (OTHER_COLOURS,),
-    "I": _SIXTEEN, "I;16": _SIXTEEN, "I;16L": _SIXTEEN, "I;16B": _SIXTEEN, "I;16N": _SIXTEEN,
-}  # fmt: skip
+    **dict.fromkeys(("RGB", "RGBX", "RGBA", "RGBa"), ()),
+    **dict.fromkeys(("1", "L", "LA", "La"), (rules.GREYSCALE,)),
+    **dict.fromkeys(("P", "PA"), (rules.PALETTE,)),
+    **dict.fromkeys(("YCbCr", "HSV", "LAB"), (rules.OTHER_COLOURS,)),
+    **dict.fromkeys(("I", "I;16", "I;16L", "I;16B", "I;16N"), _SIXTEEN),
+    "CMYK": (rules.CMYK,),
+}
 _KEYED = frozenset({"1", "L", "RGB"})  # modes whose transparency is one colour
 _FIRST = {"La": "LA", "RGBa": "RGBA"}  # premultiplied modes convert to nothing else
 # The transparent colour is given in the depth of the file, the pixels in 8 bits.
@@ -80,23 +61,16 @@ def stored_as(image: ImageFile) -> str:
 
 
 def to_rgb(image: Image.Image, stored: str = "") -> tuple[Image.Image, tuple[str, ...]]:
-    """Convert by the table of this module.
-
-    Args:
-        image: Of any mode.
-        stored: See :func:`stored_as`.
-
-    Returns:
-        The image in mode RGB and what was done to it.
+    """Convert an image, ``stored_as`` so, by the table of this module; and what was done to it.
 
     Raises:
         RefusedError: There is no rule for its mode.
     """
     mode = image.mode
     if mode not in _WORDS:
-        raise RefusedError(MODE_NOT_SUPPORTED, f"colour mode {mode}; convert it to RGB")
+        raise RefusedError(rules.MODE_NOT_SUPPORTED, f"colour mode {mode}; convert it to RGB")
     words = _WORDS[mode]
-    if SIXTEEN_BIT in words:
+    if rules.SIXTEEN_BIT in words:
         rgb, see_through = _from_sixteen_bits(image)
     elif mode in _KEYED and "transparency" in image.info:
         rgb, see_through = _without_key(image, stored)
@@ -104,9 +78,9 @@ def to_rgb(image: Image.Image, stored: str = "") -> tuple[Image.Image, tuple[str
         rgb, see_through = _on_white(image.convert(_FIRST.get(mode, mode)).convert("RGBA"))
     else:
         rgb, see_through = (image if mode == "RGB" else image.convert("RGB")), False
-    if SIXTEEN_BIT not in words and stored.endswith(";16B"):
-        words = (*words, SIXTEEN_BIT)
-    return rgb, (*words, TRANSPARENCY) if see_through else words
+    if rules.SIXTEEN_BIT not in words and stored.endswith(";16B"):
+        words = (*words, rules.SIXTEEN_BIT)
+    return rgb, (*words, rules.TRANSPARENCY) if see_through else words
 
 
 def _from_sixteen_bits(image: Image.Image) -> tuple[Image.Image, bool]:
@@ -115,7 +89,7 @@ def _from_sixteen_bits(image: Image.Image) -> tuple[Image.Image, bool]:
     values = np.asarray(image)
     if image.mode == "I" and (values.min() < 0 or values.max() > 65535):
         raise RefusedError(
-            MODE_NOT_SUPPORTED,
+            rules.MODE_NOT_SUPPORTED,
             f"values from {values.min()} to {values.max()}; 0 to 65535 are understood",
         )
     grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)  # round(v * 255 / 65535)
@@ -159,24 +133,13 @@ READERS: dict[str, Callable[[IO[bytes]], ImageFile]] = {
 }
 
 _SIGNATURES = (  # (where, what stands there, kind)
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (8, b"WEBP", "WEBP"),
-    (0, b"BM", "BMP"),
-    (0, b"GIF8", "GIF"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (4, b"ftypavi", "AVIF"),
-    (4, b"ftyphe", "HEIC"),
-    (4, b"ftypmif1", "HEIC"),
-    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (0, b"8BPS", "PSD"),
-    (0, b"%PDF", "PDF"),
-    (0, b"%!PS", "EPS"),
-    (0, b"<!DOCTYPE html", "HTML"),
-    (0, b"<!doctype html", "HTML"),
+    (0, b"\xff\xd8\xff", "JPEG"), (0, b"\x89PNG\r\n\x1a\n", "PNG"), (8, b"WEBP", "WEBP"),
+    (0, b"BM", "BMP"), (0, b"GIF8", "GIF"), (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavi", "AVIF"), (4, b"ftyphe", "HEIC"), (4, b"ftypmif1", "HEIC"),
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"), (0, b"8BPS", "PSD"), (0, b"%PDF", "PDF"),
+    (0, b"%!PS", "EPS"), (0, b"<!DOCTYPE html", "HTML"), (0, b"<!doctype html", "HTML"),
     (0, b"<html", "HTML"),
-)
+)  # fmt: skip
 FORMATS = frozenset(kind for _, _, kind in _SIGNATURES)
 
 
@@ -189,14 +152,10 @@ def format_of(content: bytes) -> str:
 
 
 _TURNS = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
+    2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
-}
+}  # fmt: skip
 SIDEWAYS = frozenset(_TURNS[number] for number in (5, 6, 7, 8))
 _PLACES = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 
@@ -213,31 +172,24 @@ def turn_of(image: Image.Image) -> tuple[Transpose | None, tuple[str, ...]]:
         orientation = exif.get(ExifTags.Base.Orientation, 1)
         unread = not exif and any(image.info.get(name) for name in _PLACES[:2])
     except Exception:  # whatever nonsense stands there
-        return None, (BROKEN_METADATA,)
+        return None, (rules.BROKEN_METADATA,)
     if unread or orientation not in range(1, 9):
-        return None, (BROKEN_METADATA,)
+        return None, (rules.BROKEN_METADATA,)
     if orientation == 1:
         return None, ()
-    return _TURNS[orientation], (TURNED,)
+    return _TURNS[orientation], (rules.TURNED,)
 
 
 LONGEST_DETAIL = 200  # characters
 
 
 class DecodedImage(NamedTuple):
-    """What became of one file.
+    """What became of one file."""
 
-    Attributes:
-        face: RGB, ``size`` pixels wide and high.
-        notes: What was done on the way.
-        format: JPEG, PNG, WEBP or BMP.
-        dimensions: Width and height in pixels as the header says.
-    """
-
-    face: Image.Image
-    notes: tuple[str, ...]
-    format: str
-    dimensions: tuple[int, int]
+    face: Image.Image  # RGB, ``size`` pixels wide and high
+    notes: tuple[str, ...]  # what was done on the way
+    format: str  # JPEG, PNG, WEBP or BMP
+    dimensions: tuple[int, int]  # width and height in pixels as the header says
 
     @property
     def pixels(self) -> "np.ndarray":
@@ -265,7 +217,10 @@ def decode(
     image: ImageFile | None = None
     try:
         image = _opened(content)
-        _check_size(image.size, limits or Limits())
+        (width, height), most = image.size, (limits or Limits()).most_pixels
+        if width * height > most:
+            detail = f"{width} x {height} pixels; at most {most} are decoded"
+            raise RefusedError(rules.IMAGE_TOO_LARGE, detail)
         return _decoded(image, size, crop)
     except Exception as error:  # decoders fail in every way there is
         refused = as_refused(error)
@@ -281,29 +236,20 @@ def as_refused(error: Exception) -> RefusedError:
     text = text.encode("ascii", "backslashreplace").decode()
     text = "".join(letter for letter in text if letter.isprintable())[:LONGEST_DETAIL]
     if isinstance(error, MemoryError):
-        return RefusedError(OUT_OF_MEMORY, text)
+        return RefusedError(rules.OUT_OF_MEMORY, text)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return RefusedError(IMAGE_TOO_LARGE, text)
-    return RefusedError(NOT_DECODABLE, text)
+        return RefusedError(rules.IMAGE_TOO_LARGE, text)
+    return RefusedError(rules.NOT_DECODABLE, text)
 
 
 def _opened(content: bytes) -> ImageFile:
     if not content:
-        raise RefusedError(NOT_DECODABLE, "the file is empty")
+        raise RefusedError(rules.NOT_DECODABLE, "the file is empty")
     kind = format_of(content)
     if kind not in READERS:
         found = f"{kind} files are not read" if kind else "this is no image file"
-        raise RefusedError(NOT_DECODABLE, f"{found}; JPEG, PNG, WebP and BMP are")
+        raise RefusedError(rules.NOT_DECODABLE, f"{found}; JPEG, PNG, WebP and BMP are")
     return READERS[kind](io.BytesIO(content))
-
-
-def _check_size(dimensions: tuple[int, int], limits: Limits) -> None:
-    width, height = dimensions
-    if width * height > limits.most_pixels:
-        raise RefusedError(
-            IMAGE_TOO_LARGE,
-            f"{width} x {height} pixels; at most {limits.most_pixels} are decoded",
-        )
 
 
 def _decoded(image: ImageFile, size: int, crop: Square | None) -> DecodedImage:
@@ -322,11 +268,11 @@ def _decoded(image: ImageFile, size: int, crop: Square | None) -> DecodedImage:
     upright = rgb if turn is None else rgb.transpose(turn)
     face, beyond = cropping.cut(upright, square.scaled(1 / scale), size)
     facts = {
-        ANIMATED: getattr(image, "is_animated", False),
-        SEVERAL: "mp" in image.info,
-        PROFILE_IGNORED: image.info.get("icc_profile"),
-        ENLARGED: square.side < size,
-        BEYOND_EDGE: beyond,
+        rules.ANIMATED: getattr(image, "is_animated", False),
+        rules.SEVERAL: "mp" in image.info,
+        rules.PROFILE_IGNORED: image.info.get("icc_profile"),
+        rules.ENLARGED: square.side < size,
+        rules.BEYOND_EDGE: beyond,
     }
     notes = (*turned, *converted, *(note for note, true in facts.items() if true))
     return DecodedImage(face, notes, kind, dimensions)

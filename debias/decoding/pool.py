@@ -37,20 +37,12 @@ from debias.decoding.protocol import (
     Item,
     Kept,
     NonsenseError,
-    Record,
     Refused,
     message,
     packed,
     records_of,
 )
-from debias.decoding.rules import (
-    DECODER_DIED,
-    TOOK_TOO_LONG,
-    Limits,
-    Place,
-    RefusedError,
-    read,
-)
+from debias.decoding.rules import DECODER_DIED, TOOK_TOO_LONG, Limits, Place, RefusedError, read
 from debias.errors import DecodingError
 from debias.types import CROP, ReadBlock, ReadImages, Rejected
 
@@ -68,85 +60,18 @@ BYTES_AT_ONCE = 8 * 2**20  # pixels of one answer
 Draw = Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]]
 
 
-class Pipes:
-    """Standard input and output of a process.
-
-    Attributes:
-        deadline: On the monotonic clock; nothing is waited for any longer.
-    """
-
-    def __init__(self, process: Popen[bytes], seconds: float) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.input, self.output = process.stdin.fileno(), process.stdout.fileno()
-        os.set_blocking(self.input, False)
-        os.set_blocking(self.output, False)
-        self.deadline = time.monotonic() + seconds
-
-    def write(self, data: bytes) -> None:
-        """Say all of it.
-
-        Raises:
-            OSError: Nobody listens any more.
-            TimeoutError: Not everything was taken in time.
-        """
-        left = memoryview(data)
-        while left:
-            self._wait(self.input, select.POLLOUT)
-            left = left[os.write(self.input, left) :]
-
-    def read_into(self, target: memoryview) -> None:
-        """Fill ``target``.
-
-        Raises:
-            EOFError: The process says nothing more.
-            TimeoutError: Not everything came in time.
-        """
-        while target:
-            self._wait(self.output, select.POLLIN)
-            count = os.readv(self.output, [target])
-            if not count:
-                raise EOFError
-            target = target[count:]
-
-    def read_json(self, most: int) -> Any:  # noqa: ANN401 (JSON)
-        """The next message of at most ``most`` bytes.
-
-        Raises:
-            NonsenseError: It is longer, or no JSON.
-        """
-        length = LENGTH.unpack(self._read(LENGTH.size))[0]
-        if length > most:
-            raise NonsenseError(f"a message of {length} bytes; at most {most} were expected")
-        try:
-            return json.loads(self._read(length))
-        except (ValueError, RecursionError) as error:
-            raise NonsenseError("a message that is no JSON") from error
-
-    def _read(self, count: int) -> bytearray:
-        content = bytearray(count)
-        self.read_into(memoryview(content))
-        return content
-
-    def _wait(self, handle: int, event: int) -> None:
-        poll = select.poll()
-        poll.register(handle, event)
-        if not poll.poll(max(0.0, self.deadline - time.monotonic()) * 1000):
-            raise TimeoutError
-
-
 class ChildDiedError(Exception):
     """The process is gone, or was ended because it went wrong; one of ``REASONS`` and why."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
-        self.reason, self.detail = reason, detail
+        self.refused = Refused(reason, detail)
 
 
 class Answer(NamedTuple):
     """A record of each of some items, and RGB of those that were kept."""
 
-    records: list[Record]
+    records: list[Kept | Refused]
     images: UInt8[np.ndarray, "m H W 3"]
 
 
@@ -161,7 +86,8 @@ class Child:
         self.size, self.limits, self.command = size, limits, tuple(command)
         self.deaths = 0
         self.process: Popen[bytes] | None = None
-        self._pipes: Pipes | None = None
+        self._input = self._output = -1  # file numbers of its pipes
+        self._deadline = 0.0  # on the monotonic clock; nothing is waited for any longer
         self._ended = False
         self._starting = threading.Lock()  # ended by one thread while another starts it
 
@@ -172,14 +98,15 @@ class Child:
             ChildDiedError: The process died over one of them.
             DecodingError: It does not even start.
         """
-        pipes = self._pipes or self._start()
+        if self.process is None:
+            self._start()
         # The process times every file itself; this is for one that can no longer do so.
-        pipes.deadline = time.monotonic() + self.limits.seconds * (len(items) + 1)
+        self._deadline = time.monotonic() + self.limits.seconds * (len(items) + 1)
         try:
-            pipes.write(packed(items))
-            records = records_of(pipes.read_json(MOST_A_RECORD * (len(items) + 1)), len(items))
+            self._write(packed(items))
+            records = records_of(self._read_json(MOST_A_RECORD * (len(items) + 1)), len(items))
             images = self._blank(sum(isinstance(record, Kept) for record in records))
-            pipes.read_into(images.reshape(-1).data)
+            self._read_into(images.reshape(-1).data)
             return Answer(records, images)
         except (OSError, EOFError, NonsenseError) as error:
             raise self._death(error) from error
@@ -192,7 +119,7 @@ class Child:
             # Reading it is safe; its content tells whether it is the same file another time.
             digest = _digest(item, self.limits.most_bytes)
             known = digest if isinstance(digest, str) else ""
-            return Answer([Refused(death.reason, death.detail, known)], self._blank(0))
+            return Answer([death.refused._replace(sha256=known)], self._blank(0))
 
     def end(self) -> None:
         """End it for good, also while another thread waits for its answer."""
@@ -203,7 +130,7 @@ class Child:
 
     def bury(self) -> int:
         """Wait for the process, which is about to end, so that no zombie stays; its exit code."""
-        process, self.process, self._pipes = self.process, None, None
+        process, self.process = self.process, None
         if process is None:
             return 0
         with process:  # closes the pipes
@@ -216,24 +143,62 @@ class Child:
     def _blank(self, count: int) -> UInt8[np.ndarray, "m H W 3"]:
         return np.empty((count, self.size, self.size, 3), dtype=np.uint8)
 
-    def _start(self) -> Pipes:
+    def _start(self) -> None:
         with self._starting:
             if self._ended:
                 raise ChildDiedError(DECODER_DIED, "reading was stopped")
-            self.process = _process(self.command)
-        pipes = Pipes(self.process, SECONDS_TO_START)
+            self.process = process = _process(self.command)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._input, self._output = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(self._input, False)
+        os.set_blocking(self._output, False)
+        self._deadline = time.monotonic() + SECONDS_TO_START
         try:
-            pipes.write(message({"size": self.size, "limits": asdict(self.limits)}))
-            if pipes.read_json(MOST_A_RECORD) != READY:
+            self._write(message({"size": self.size, "limits": asdict(self.limits)}))
+            if self._read_json(MOST_A_RECORD) != READY:
                 raise NonsenseError("it says something else")
         except (OSError, EOFError, NonsenseError) as error:
-            self.process.kill()
+            process.kill()
             raise DecodingError(
                 f"the process that decodes images does not start (exit code {self.bury()}); "
                 f"run it by hand to see why: {' '.join(self.command)}"
             ) from error
-        self._pipes = pipes
-        return pipes
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            self._wait(self._input, select.POLLOUT)
+            left = left[os.write(self._input, left) :]
+
+    def _read_into(self, target: memoryview) -> None:
+        """Fill ``target``; an EOFError says that the process says nothing more."""
+        while target:
+            self._wait(self._output, select.POLLIN)
+            count = os.readv(self._output, [target])
+            if not count:
+                raise EOFError
+            target = target[count:]
+
+    def _read_json(self, most: int) -> Any:  # noqa: ANN401 (JSON)
+        """The next message of at most ``most`` bytes."""
+        head = bytearray(LENGTH.size)
+        self._read_into(memoryview(head))
+        length = LENGTH.unpack(head)[0]
+        if length > most:
+            raise NonsenseError(f"a message of {length} bytes; at most {most} were expected")
+        content = bytearray(length)
+        self._read_into(memoryview(content))
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise NonsenseError("a message that is no JSON") from error
+
+    def _wait(self, handle: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(handle, event)
+        if not poll.poll(max(0.0, self._deadline - time.monotonic()) * 1000):
+            raise TimeoutError
 
     def _death(self, error: Exception) -> ChildDiedError:
         self.deaths += 1
@@ -257,16 +222,13 @@ def _process(command: Sequence[str]) -> Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name.startswith(_INHERITED)}
     # One process a core: threads inside each would only wait for each other.
     environment |= {"PYTHONPATH": package, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     try:
+        # A session of its own: Ctrl-C is for the parent, which ends its children itself.
         return Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for the parent, which ends its children itself
-        )
+            command, stdin=pipe, stdout=pipe, stderr=nowhere, bufsize=0, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
     except OSError as error:
         raise DecodingError(f"the process that decodes images does not start: {error}") from error
 
@@ -313,9 +275,9 @@ class Pool:
         """How often a process had to be replaced."""
         return sum(child.deaths for child in self.children)
 
-    def read(self, samples: pd.DataFrame) -> Generator[ReadBlock]:
+    def read(self, samples: pd.DataFrame) -> Iterator[ReadBlock]:
         """See :func:`read_files`."""
-        parts = _pieces(samples, self._at_once)
+        parts = _chunks(samples, self._at_once)
         # Two for every process: one that is read, one that waits, so that no process does.
         ahead = 2 * len(self.children)
         waiting: deque[Future[ReadBlock]] = deque()
@@ -324,22 +286,31 @@ class Pool:
             yield waiting.popleft().result()
             waiting.extend(self._threads.submit(self._block, part) for part in islice(parts, 1))
 
-    def _block(self, samples: pd.DataFrame) -> ReadBlock:
-        chunk = _chunk_of(samples)
+    def _block(self, chunk: "Chunk") -> ReadBlock:
         child = self._free.get()
         try:
-            answer = _answer(child, chunk)
+            records, images = _answer(child, [item for _, _, item in chunk])
         finally:
             self._free.put(child)
-        return _block_of(chunk, answer)
+        kept, rejected = [], []
+        for (sample_id, path, _), record in zip(chunk, records, strict=True):
+            if isinstance(record, Kept):
+                kept.append((sample_id, *record))
+            else:
+                rejected.append(_rejected(sample_id, path, record))
+        found = pd.DataFrame(kept, columns=["sample_id", "sha256", "notes"], dtype=str)
+        hashes = perceptual_hash(images)
+        return ReadBlock(images=images, found=found, perceptual=hashes, rejected=tuple(rejected))
 
 
-class Chunk(NamedTuple):
-    """Ids and paths of consecutive samples, and what to read."""
-
-    ids: list[str]
-    paths: list[str]
-    items: list[Item]
+def _answer(child: Child, items: list[Item]) -> Answer:
+    """Ask about all at once; if that kills the process, about one at a time: the culprit pays."""
+    try:
+        return child.ask(items)
+    except ChildDiedError:
+        answers = [child.ask_alone(item) for item in items]
+    records = [record for answer in answers for record in answer.records]
+    return Answer(records, np.concatenate([answer.images for answer in answers]))
 
 
 def read_files(
@@ -389,18 +360,15 @@ def hash_files(
 ) -> tuple[pd.DataFrame, list[Rejected]]:
     """Add the column ``sha256`` of what would be decoded; set aside what cannot be read.
 
-    Args:
-        samples: As for :func:`read_files`.
-        limits: What one file may cost.
+    Samples and limits are those of :func:`read_files`.
     """
     most_bytes = (limits or Limits()).most_bytes
     digests: list[str] = []
     rejected: list[Rejected] = []
     with ThreadPoolExecutor() as threads:  # hashing leaves the interpreter lock alone
-        for rows in _pieces(samples, ROWS_AT_ONCE):
-            chunk = _chunk_of(rows)
-            found = threads.map(lambda item: _digest(item, most_bytes), chunk.items)
-            for sample_id, path, value in zip(chunk.ids, chunk.paths, found, strict=True):
+        for chunk in _chunks(samples, ROWS_AT_ONCE):
+            found = threads.map(lambda one: _digest(one[2], most_bytes), chunk)
+            for (sample_id, path, _), value in zip(chunk, found, strict=True):
                 digests.append(value if isinstance(value, str) else "")
                 if isinstance(value, Refused):
                     rejected.append(_rejected(sample_id, path, value))
@@ -415,35 +383,24 @@ def _digest(item: Item, most_bytes: int) -> str | Refused:
         return Refused(refused.reason, refused.detail, size=refused.size)
 
 
-def _answer(child: Child, chunk: Chunk) -> Answer:
-    """Ask about all at once; if that kills the process, about one at a time: the culprit pays."""
-    try:
-        return child.ask(chunk.items)
-    except ChildDiedError:
-        answers = [child.ask_alone(item) for item in chunk.items]
-    return Answer(
-        [record for answer in answers for record in answer.records],
-        np.concatenate([answer.images for answer in answers]),
-    )
+Chunk = list[tuple[str, str, Item]]  # id and path of some samples, and what to read
 
 
-def _pieces(samples: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
-    columns = samples[[name for name in COLUMNS if name in samples]]
-    return (columns.iloc[start : start + rows] for start in range(0, len(columns), rows))
-
-
-def _chunk_of(samples: pd.DataFrame) -> Chunk:
-    """Everything about some rows that a process needs to know.
+def _chunks(samples: pd.DataFrame, rows: int) -> Iterator[Chunk]:
+    """Everything about the samples that a process needs to know, some rows at a time.
 
     In paths as text, bytes that are no text stand as lone surrogates.
     """
-    paths = [os.fsdecode(path) for path in samples["path"].tolist()]
-    starts, lengths = (_whole_numbers(samples, name) for name in ("offset", "length"))
-    items = [
-        Item(Place(_spelled(path), start or 0, length), crop)
-        for path, start, length, crop in zip(paths, starts, lengths, _crops(samples), strict=True)
-    ]
-    return Chunk(samples["sample_id"].tolist(), paths, items)
+    columns = samples[[name for name in COLUMNS if name in samples]]
+    for start in range(0, len(columns), rows):
+        part = columns.iloc[start : start + rows]
+        paths = [os.fsdecode(path) for path in part["path"].tolist()]
+        starts, lengths = (_whole_numbers(part, name) for name in ("offset", "length"))
+        items = [
+            Item(Place(_spelled(path), first or 0, length), crop)
+            for path, first, length, crop in zip(paths, starts, lengths, _crops(part), strict=True)
+        ]
+        yield [*zip(part["sample_id"].tolist(), paths, items, strict=True)]
 
 
 def _spelled(path: str) -> bytes:
@@ -464,23 +421,6 @@ def _crops(samples: pd.DataFrame) -> list[Square | None]:
         return [None] * len(samples)
     squares = samples[list(CROP)].to_numpy(dtype=np.float64)
     return [None if np.isnan(square).all() else Square(*square.tolist()) for square in squares]
-
-
-def _block_of(chunk: Chunk, answer: Answer) -> ReadBlock:
-    """The answer about a chunk, by sample."""
-    kept, rejected = [], []
-    for sample_id, path, record in zip(chunk.ids, chunk.paths, answer.records, strict=True):
-        if isinstance(record, Kept):
-            kept.append((sample_id, *record))
-        else:
-            rejected.append(_rejected(sample_id, path, record))
-    found = pd.DataFrame(kept, columns=["sample_id", "sha256", "notes"], dtype=str)
-    return ReadBlock(
-        images=answer.images,
-        found=found,
-        perceptual=perceptual_hash(answer.images),
-        rejected=tuple(rejected),
-    )
 
 
 def _rejected(sample_id: str, path: str, refused: Refused) -> Rejected:

@@ -52,9 +52,6 @@ class Refused(NamedTuple):
     dimensions: tuple[int, int] | None = None
 
 
-Record = Kept | Refused
-
-
 class NonsenseError(Exception):
     """The child said something that no child of ours says."""
 
@@ -66,25 +63,14 @@ def message(value: object) -> bytes:
 
 
 def received(read: Callable[[int], bytes]) -> Any:  # noqa: ANN401 (JSON)
-    """The next message, or None at the end.
-
-    Args:
-        read: Returns exactly as many bytes as it is asked for, or fewer at the end.
-    """
+    """The next message, or None at the end, where ``read`` returns fewer bytes than it is asked."""
     head = read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    return json.loads(read(LENGTH.unpack(head)[0]))
+    return json.loads(read(LENGTH.unpack(head)[0])) if len(head) == LENGTH.size else None
 
 
 def packed(items: Sequence[Item]) -> bytes:
     """A request."""
-    return message(
-        [
-            (place.path.decode("latin-1"), place.offset, place.length, _numbers(crop))
-            for place, crop in items
-        ]
-    )
+    return message([(at.path.decode("latin-1"), at.offset, at.length, crop) for at, crop in items])
 
 
 def unpacked(values: list[Any]) -> list[Item]:
@@ -95,7 +81,7 @@ def unpacked(values: list[Any]) -> list[Item]:
     ]
 
 
-def records_of(values: Any, count: int) -> list[Record]:  # noqa: ANN401 (JSON of anybody)
+def records_of(values: Any, count: int) -> list[Kept | Refused]:  # noqa: ANN401 (JSON of anybody)
     """Records of an answer about ``count`` items.
 
     Raises:
@@ -106,48 +92,24 @@ def records_of(values: Any, count: int) -> list[Record]:  # noqa: ANN401 (JSON o
     return [_record(value) for value in values]
 
 
-def _record(value: Any) -> Record:  # noqa: ANN401 (JSON of anybody)
-    if isinstance(value, list) and len(value) == 2:
-        digest, notes = value
-        if _is_digest(digest) and (notes == "" or _are_notes(notes)):
-            return Kept(digest, notes)
-    elif isinstance(value, list) and len(value) == 6:
-        reason, detail, digest, size, kind, dimensions = value
-        if (
-            _is_one_of(REASONS, reason)
-            and _is_text(detail)
-            and (digest == "" or _is_digest(digest))
-            and (size is None or _is_count(size))
-            and (kind == "" or _is_one_of(FORMATS, kind))
-            and (dimensions is None or _are_dimensions(dimensions))
-        ):
-            return Refused(reason, detail, digest, size, kind, dimensions and tuple(dimensions))
+def _record(value: Any) -> Kept | Refused:  # noqa: ANN401 (JSON of anybody)
+    match value:
+        case [str(digest), str(notes)]:
+            if _DIGEST.fullmatch(digest) and (not notes or NOTES.issuperset(notes.split(", "))):
+                return Kept(digest, notes)
+        case [str(reason), str(detail), str(digest), size, str(kind), dimensions]:
+            printable = len(detail) <= LONGEST_DETAIL and detail.isprintable()
+            known = reason in REASONS and kind in FORMATS | {""}
+            named = not digest or _DIGEST.fullmatch(digest) is not None
+            counted = size is None or _is_count(size)
+            if printable and known and named and counted:
+                match dimensions:
+                    case None:
+                        return Refused(reason, detail, digest, size, kind)
+                    case [width, height] if _is_count(width) and _is_count(height):
+                        return Refused(reason, detail, digest, size, kind, (width, height))
     raise NonsenseError("a record of unknown form")
-
-
-def _numbers(crop: Square | None) -> list[float] | None:
-    return [crop.x, crop.y, crop.side, crop.angle] if crop else None
-
-
-def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
-
-
-def _are_notes(value: object) -> bool:
-    return isinstance(value, str) and NOTES.issuperset(value.split(", "))
-
-
-def _is_one_of(words: frozenset[str], value: object) -> bool:
-    return isinstance(value, str) and value in words
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_DETAIL and value.isprintable()
 
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**63
-
-
-def _are_dimensions(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))

@@ -8,6 +8,7 @@ import os
 import stat
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import NamedTuple
 
 GREYSCALE = "greyscale"
 PALETTE = "palette"
@@ -31,19 +32,12 @@ NOTES = frozenset((
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a file may cost before it is set aside.
+    """What a file may cost before it is set aside."""
 
-    Attributes:
-        most_bytes: Largest file, or slice of a file, that is read.
-        most_pixels: Largest image that is decoded, by its header.
-        seconds: Wall-clock time for one file.
-        memory: Address space of one decoding process, bytes.
-    """
-
-    most_bytes: int = 64 * 2**20
-    most_pixels: int = 50_000_000
-    seconds: float = 10.0
-    memory: int = 2 * 2**30
+    most_bytes: int = 64 * 2**20  # of a file, or slice of a file, that is read
+    most_pixels: int = 50_000_000  # of an image that is decoded, by its header
+    seconds: float = 10.0  # wall-clock time for one file
+    memory: int = 2 * 2**30  # address space of one decoding process, bytes
 
 
 RULES = 1  # raised whenever the same file would become other pixels
@@ -73,13 +67,9 @@ REASONS = frozenset((
 
 
 class RefusedError(Exception):
-    """One file yields no image.
+    """One file yields no image: one of ``REASONS``, and a sentence about this file.
 
-    Attributes:
-        reason: One of ``REASONS``.
-        detail: One sentence about this file.
-        size: Of the file in bytes, where known.
-        dimensions: Width and height in pixels as the header says, where known.
+    Where known, with its size in bytes, and width and height in pixels as the header says.
     """
 
     def __init__(self, reason: str, detail: str, size: int | None = None) -> None:
@@ -95,19 +85,12 @@ _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 _SPECIAL = {errno.ELOOP: "a symbolic link is not followed", errno.ENXIO: "a socket or a device"}
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the bytes of an image lie.
+class Place(NamedTuple):
+    """Where the bytes of an image lie."""
 
-    Attributes:
-        path: As the file system spells it, whatever bytes it is made of.
-        offset: First byte in the file.
-        length: Number of bytes; None for all from ``offset``.
-    """
-
-    path: bytes
-    offset: int = 0
-    length: int | None = None
+    path: bytes  # as the file system spells it
+    offset: int = 0  # of the first byte in the file
+    length: int | None = None  # number of bytes; None for all from there
 
 
 def read(place: Place, most_bytes: int) -> bytes:
@@ -118,16 +101,14 @@ def read(place: Place, most_bytes: int) -> bytes:
     """
     try:
         handle = os.open(place.path, FLAGS)
+        try:
+            return _read(handle, place, most_bytes)
+        finally:
+            os.close(handle)
     except ValueError:  # a NUL byte
         raise RefusedError(FILE_MISSING, "no file can have this name") from None
     except OSError as error:
         raise _refused(error) from None
-    try:
-        return _read(handle, place, most_bytes)
-    except OSError as error:
-        raise _refused(error) from None
-    finally:
-        os.close(handle)
 
 
 def _read(handle: int, place: Place, most_bytes: int) -> bytes:
@@ -138,11 +119,8 @@ def _read(handle: int, place: Place, most_bytes: int) -> bytes:
     there = about.st_size
     length = there - place.offset if place.length is None else place.length
     if place.offset < 0 or length < 0 or place.offset + length > there:
-        raise RefusedError(
-            NOT_READABLE,
-            f"bytes {place.offset} to {place.offset + length} are not in a file of {there}",
-            there,
-        )
+        wanted = f"bytes {place.offset} to {place.offset + length}"
+        raise RefusedError(NOT_READABLE, f"{wanted} are not in a file of {there}", there)
     if length > most_bytes:
         raise RefusedError(FILE_TOO_LARGE, f"{length} bytes; at most {most_bytes} are read", length)
     content = os.pread(handle, length, place.offset)
@@ -155,8 +133,7 @@ def _read(handle: int, place: Place, most_bytes: int) -> bytes:
 
 
 def _refused(error: OSError) -> RefusedError:
-    code = error.errno or 0
-    text = error.strerror or type(error).__name__
+    code, text = error.errno or 0, error.strerror or type(error).__name__
     if code in _MISSING:
         return RefusedError(FILE_MISSING, text)
     if code in _SPECIAL:

@@ -74,9 +74,8 @@ def _read(item: Item, size: int, limits: Limits) -> tuple[tuple[object, ...], by
         return (digest, ", ".join(found.notes)), found.face.tobytes()
     except Exception as error:
         refused = as_refused(error)
-        kind, dimensions = format_of(content), refused.dimensions
-        record = refused.reason, refused.detail, digest, len(content), kind, dimensions
-        return record, b""
+        about = len(content), format_of(content), refused.dimensions
+        return (refused.reason, refused.detail, digest, *about), b""
 
 
 def _lower(what: int, most: int) -> None:

@@ -12,41 +12,10 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from debias import pipeline as stages
 from debias.flows.recipes import AuditedRecipe, audit_recipe, named
 from debias.flows.summary import audit_as_markdown
-from debias.flows.tasks import Log, artifact_key, connected, flow_tags, plainly, stage
-from debias.pipeline import AuditParts, Job
-from debias.pipeline.recipe import SpaceRecipe
-from debias.storage.artifacts import Artifact
-
-
-@stage("faces")
-def faces(config: SpaceRecipe, out: str) -> Artifact:
-    return stages.build_audited_faces(opened(config, out))
-
-
-@stage("reference")
-def reference(config: SpaceRecipe, out: str, store: Artifact) -> Artifact | None:
-    return stages.build_reference(opened(config, out), store)
-
-
-@stage("earlier version")
-def earlier(config: SpaceRecipe, out: str) -> Artifact | None:
-    return stages.build_earlier(opened(config, out))
-
-
-@stage("representation")
-def representation(config: SpaceRecipe, out: str, store: Artifact) -> Artifact:
-    return stages.build_representation(opened(config, out), store)
-
-
-@stage("audit")
-def audit(config: SpaceRecipe, out: str, parts: AuditParts) -> list[str]:
-    document = stages.build_audit(opened(config, out), parts)
-    key = artifact_key("audit-faces", config.name)
-    create_markdown_artifact(audit_as_markdown(document), key=key, description="Who is missing")
-    return [verdict["sentence"] for verdict in document["verdicts"]]
+from debias.flows.tasks import artifact_key, plainly, walked
+from debias.pipeline import AUDIT
 
 
 @flow(name="audit-faces", flow_run_name=named(audit_recipe, AuditedRecipe), persist_result=False)
@@ -65,22 +34,10 @@ def audit_faces(
             a run of the same recipe, its decoded faces and its autoencoder are used.
     """
     chosen = audit_recipe(recipe, changes, config)
-    return examined(chosen, out or str(Path("runs") / chosen.name))
-
-
-def examined(config: SpaceRecipe, out: str) -> list[str]:
-    """All tasks in their order; the sentences of the verdicts."""
-    store = faces(config, out)
-    wanted = reference(config, out, store) if config.reference else None
-    before = earlier(config, out) if config.earlier else None
-    latents = representation(config, out, store)
-    return audit(config, out, AuditParts(store, latents, wanted, before))
-
-
-def opened(config: SpaceRecipe, out: str) -> Job:
-    """The job, with the tracker told which flow run it belongs to."""
-    job = stages.open_job(config, Path(out), progress=Log(), tags=flow_tags())
-    return job.with_tracking(connected(config.tracking, Path(out).parent))
+    document = walked(AUDIT, chosen, out or str(Path("runs") / chosen.name))
+    key = artifact_key("audit-faces", chosen.name)
+    create_markdown_artifact(audit_as_markdown(document), key=key, description="Who is missing")
+    return [verdict["sentence"] for verdict in document["verdicts"]]
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -41,27 +40,7 @@ START = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What is to run, and when.
-
-    Attributes:
-        recipe: File that is read at every run, on this machine.
-        changes: ``section.key=value``, applied to what the file says.
-        audit: Whether to audit the data only.
-        cron: When, as cron writes it; None: whenever somebody asks.
-        timezone: In which the hours of ``cron`` count, such as ``Europe/Berlin``.
-    """
-
-    recipe: Path
-    changes: Sequence[str] = ()
-    audit: bool = False
-    cron: str | None = None
-    timezone: str = "UTC"
-
-
-@dataclass(frozen=True)
-class Deployed:
+class Deployed(NamedTuple):
     """What the server now knows.
 
     Attributes:
@@ -75,30 +54,35 @@ class Deployed:
     worker: bool
 
 
-def schedule(wish: Wish) -> Deployed:
+def schedule(
+    recipe: Path, changes: Sequence[str], *, audit: bool, cron: str | None, timezone: str
+) -> Deployed:
     """Make the deployment of a recipe, or bring it up to date: its old schedule is replaced.
 
     It runs in the current working directory, from which relative paths count.
+
+    Args:
+        recipe: File that is read at every run, on this machine.
+        changes: ``section.key=value``, applied to what the file says.
+        audit: Whether to audit the data only.
+        cron: When, as cron writes it; None: whenever somebody asks.
+        timezone: In which the hours of ``cron`` count, such as ``Europe/Berlin``.
 
     Raises:
         ConfigError: The recipe, the cron line or the timezone is wrong.
         PipelineError: No server is named, or it does not answer, or it refuses.
     """
-    flow: Flow[..., Any] = audit_faces if wish.audit else debias_faces
-    given = {"recipe": os.path.abspath(wish.recipe), "changes": "\n".join(wish.changes)}
-    name = (audit_recipe if wish.audit else run_recipe)(given["recipe"], given["changes"]).name
-    times = _times(wish)
+    flow: Flow[..., Any] = audit_faces if audit else debias_faces
+    given = {"recipe": os.path.abspath(recipe), "changes": "\n".join(changes)}
+    name = (audit_recipe if audit else run_recipe)(given["recipe"], given["changes"]).name
+    times = _times(cron, timezone)
     with _server() as client:
         _require_pool(client)
         found = client.create_deployment(
-            client.create_flow_from_name(flow.name),
-            name,
+            client.create_flow_from_name(flow.name), name, parameters=given, schedules=times,
             description=f"{flow.description}\n\nRecipe: `{given['recipe']}`, read at every run.",
-            parameters=given,
-            schedules=times,
-            work_pool_name=POOL,
-            **_how_it_runs(flow),
-        )
+            work_pool_name=POOL, **_how_it_runs(flow),
+        )  # fmt: skip
         workers = client.read_workers_for_work_pool(POOL)
     page = f"{PREFECT_UI_URL.value()}/deployments/deployment/{found}"
     online = any(worker.status == WorkerStatus.ONLINE for worker in workers)
@@ -122,11 +106,11 @@ def _how_it_runs(flow: Flow[..., Any]) -> dict[str, Any]:
     }
 
 
-def _times(wish: Wish) -> list[DeploymentScheduleCreate]:
-    if wish.cron is None:
+def _times(cron: str | None, timezone: str) -> list[DeploymentScheduleCreate]:
+    if cron is None:
         return []
     try:
-        times = CronSchedule(cron=wish.cron, timezone=wish.timezone)
+        times = CronSchedule(cron=cron, timezone=timezone)
     except ValidationError as error:
         reasons = "; ".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
         raise ConfigError(f"the schedule cannot be read: {reasons}") from error

@@ -3,9 +3,10 @@
 import functools
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import get_run_logger
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
@@ -13,6 +14,9 @@ from prefect.states import Failed
 from prefect.tasks import Task
 
 from debias.errors import ArtifactCorruptError, ArtifactError, PipelineError
+from debias.pipeline import AUDIT, RUN, Job, Stop, open_job, open_run, walk
+from debias.pipeline.plans import Made, Which
+from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.tracking.progress import Advance
 from debias.tracking.tracker import choose_tracking
 
@@ -27,24 +31,43 @@ def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
     return isinstance(error, OSError | ArtifactError) and not isinstance(error, lasting)
 
 
-def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task without Prefect's own cache: the run folder knows what is finished.
+def walked(plan: tuple[Stop, ...], config: SpaceRecipe, out: str) -> dict[str, Any]:
+    """All stops of a plan in their order, each a task; what the last one made."""
 
-    Arguments are a recipe, a folder and content keys: small, and safe to show in the server.
-    """
+    def do(stop: Stop, which: Which, inputs: Made) -> object:
+        return piece(stop.title(which), plan.index(stop), config, out, which, inputs)
 
-    def wrap(function: Callable[P, R]) -> Task[P, R]:
-        return Task(
-            function,
-            task_run_name=name,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-            retries=2,
-            retry_delay_seconds=5,
-            retry_condition_fn=worth_a_retry,
-        )
+    document: dict[str, Any] = walk(plan, config, do)
+    return document
 
-    return wrap
+
+# No cache of Prefect's own: the run folder knows what is finished. Arguments are a recipe, a folder
+# and content keys: small, and safe to show in the server.
+@task(
+    task_run_name="{title}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=worth_a_retry,
+)
+def piece(
+    title: str, place: int, config: SpaceRecipe, out: str, which: Which, inputs: Made
+) -> object:
+    """One piece of work of the stop at this place of the plan of a recipe."""
+    plan = RUN if isinstance(config, RunConfig) else AUDIT
+    return plan[place].make(opened(config, out), *which, **inputs)
+
+
+def opened(config: SpaceRecipe, out: str) -> Job:
+    """The job, with the tracker told which flow run it belongs to."""
+    folder, log, tags = Path(out), Log(), flow_tags()
+    job = (
+        open_run(config, folder, progress=log, tags=tags)
+        if isinstance(config, RunConfig)
+        else open_job(config, folder, progress=log, tags=tags)
+    )
+    return job.with_tracking(connected(config.tracking, folder.parent))
 
 
 def plainly(function: Callable[P, R]) -> Callable[P, R | State[Any]]:

@@ -3,19 +3,21 @@
 ``cells``: one for each group and paired measure. ``gaps``: pairs of cells of one measure.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
+from scipy import sparse
 
 from debias.errors import EvaluationError
 from debias.metrics.fairness_report import FairnessReport
-from debias.metrics.gaps import Pairs, pairs, references
+from debias.metrics.gaps import pairs, references
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.paired import (
     Changes,
+    Limits,
     PairedCounts,
     change_limits,
     change_limits_p_value,
@@ -27,7 +29,8 @@ from debias.metrics.paired import (
     stacked,
 )
 from debias.metrics.rates import measures
-from debias.metrics.verdicts import Question, Reference, read_changes, sign_of
+from debias.metrics.rules import Rules
+from debias.metrics.verdicts import read_changes, sign_of
 from debias.statistics.counts import Measure, ratio
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import seed_limits
@@ -36,6 +39,8 @@ from debias.statistics.people import people_by_cell, widening
 PerCell = Float64[np.ndarray, " cells"]
 PerGap = Float64[np.ndarray, " gaps"]
 GapCells = Int64[np.ndarray, " gaps"]
+Both = tuple[Outcomes, Outcomes]
+Tested = list[tuple[Grouping, Measure]]
 
 GROUP_COLUMNS = (
     "metric", "attribute", "group", "n", "identities", "before", "after", "change", "low", "high",
@@ -47,13 +52,12 @@ GAP_COLUMNS = (
     "p_adjusted", "direction", "seed_low", "seed_high", "verdict", "reason", "harm",
 )  # fmt: skip
 _NUMBERS = GROUP_COLUMNS[3:16]
-# The graver first: of two states of one cell, the first in this list counts.
+# The graver first: of two states of one cell, or of two cells, the first in this list counts.
 _STATES = ("suppressed", "not_estimable", "too_small", "unknown")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class ArmChanges:
-    """What changed from the baseline to one arm, before it is known what else is compared.
+    """What changed from the baseline to one arm; tables, once it is known what else is compared.
 
     Attributes:
         outcomes: Of both, on the same images, trainings paired.
@@ -64,52 +68,115 @@ class ArmChanges:
         wider: (gaps,) factor of the interval, above 1 where people stand in both cells and one
             gains where the other loses.
         p_cells: (cells,) NaN where not tested; ``p_gaps`` likewise.
-    """
-
-    before: FairnessReport
-    after: FairnessReport
-    outcomes: tuple[Outcomes, Outcomes]
-    seeds: tuple[int, ...]
-    labels: pd.DataFrame
-    counts: PairedCounts
-    changes: Changes
-    first: GapCells
-    second: GapCells
-    wider: PerGap
-    p_cells: PerCell
-    p_gaps: PerGap
-
-
-def arm_changes(before: FairnessReport, after: FairnessReport, question: Question) -> ArmChanges:
-    """Count, measure and test every cell and every gap.
 
     Raises:
         EvaluationError: The reports cannot be compared.
     """
-    outcomes = paired_outcomes(before, after)
-    found = _paired_measures(before, after, outcomes[0])
-    counts = _counts(outcomes, found)
-    labels = _labels(outcomes[0], found, _states(before, after))
-    changes = measured(counts, np.random.default_rng(question.seed))
-    first, second, wider = _gaps((before, after), outcomes, question.reference, found)
-    tested = labels["state"].to_numpy() == "estimated"
-    both = tested[first] & tested[second]
-    p_gaps = np.full(len(first), np.nan)
-    p_gaps[both] = gap_p_value(changes.take(first[both]), changes.take(second[both]), wider[both])
-    return ArmChanges(
-        before=before,
-        after=after,
-        outcomes=outcomes,
-        seeds=common_seeds(*outcomes),
-        labels=labels,
-        counts=counts,
-        changes=changes,
-        first=first,
-        second=second,
-        wider=wider,
-        p_cells=np.where(tested, _p_of_cells(counts, changes), np.nan),
-        p_gaps=p_gaps,
-    )
+
+    def __init__(self, before: FairnessReport, after: FairnessReport, rules: Rules) -> None:
+        self.before, self.after, self.rules = before, after, rules
+        self.outcomes = paired_outcomes(before, after)
+        self.seeds = self.outcomes[0].seeds if self.outcomes[1].seeds else ()
+        tested = _tested(before, after, self.outcomes[0])
+        self.labels = _labels(before, after, tested)
+        self.counts = _counts(*self.outcomes, tested)
+        self.changes = measured(self.counts, np.random.default_rng(rules.seed))
+        self.first, self.second, self.wider = self._gaps(tested)
+        state = self.labels["state"].to_numpy()
+        self.p_cells = np.where(
+            state == "estimated", _p_of_cells(self.counts, self.changes), np.nan
+        )
+        self.untested = _graver(state[self.first], state[self.second])
+        both = self.untested == "estimated"
+        first, second = (self.changes.take(one[both]) for one in (self.first, self.second))
+        self.p_gaps = np.full(len(both), np.nan)
+        self.p_gaps[both] = gap_p_value(first, second, self.wider[both])
+
+    def _gaps(self, tested: Tested) -> tuple[GapCells, GapCells, PerGap]:
+        """Cells compared with each other, two of one attribute and one measure, and ``wider``."""
+        declared = [
+            {one["reference"] for one in report.attributes} for report in (self.before, self.after)
+        ]
+        common = sorted(name for name in declared[0] & declared[1] if name)
+        asked = common if self.rules.reference is None else self.rules.reference
+        chosen = references(asked, self.outcomes[0].groupings)
+        first, second, wider = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
+        start = 0
+        for grouping, measure in tested:
+            one, other = pairs(grouping, chosen.get(grouping.attribute))
+            first.append(one + start)
+            second.append(other + start)
+            score = _people(self.outcomes, grouping, measure)
+            wider.append(np.ones(len(one)) if score is None else widening(score, one, other))
+            start += len(grouping.cells)
+        return np.concatenate(first), np.concatenate(second), np.concatenate(wider)
+
+    def group_table(self, adjusted: PerCell, level: float) -> pd.DataFrame:
+        """Every cell, columns ``GROUP_COLUMNS``; p-values ``adjusted``, ``level`` of one change."""
+        counts, changes = self.counts, self.changes
+        low, high = change_limits(changes, self.rules.level)
+        fixed, broken = counts.gained, counts.lost
+        is_better = sign_of(self.labels["metric"]) >= 0
+        table = self.labels.assign(
+            n=counts.images.astype(float),
+            identities=np.nan if self.before.identities is None else counts.units.astype(float),
+            before=counts.before,
+            after=counts.after,
+            change=changes.value,
+            low=low,
+            high=high,
+            fixed=np.where(is_better, fixed, broken),
+            broken=np.where(is_better, broken, fixed),
+            p_value=self.p_cells,
+            p_adjusted=adjusted,
+        )
+        state, limits = self.labels["state"].to_numpy(), change_limits(changes, level)
+        table = self._read(table, limits, state, counts.by_training, level)
+        table.loc[table["state"] == "suppressed", list(_NUMBERS)] = np.nan
+        return _harm_first(table)[list(GROUP_COLUMNS)]
+
+    def gap_table(self, adjusted: PerGap, level: float) -> pd.DataFrame:
+        """Every gap, columns ``GAP_COLUMNS``; NaN where one of the two cells is not tested."""
+        first, second, counts = self.first, self.second, self.counts
+        tested = self.untested == "estimated"
+
+        def gap(values: PerCell) -> PerGap:
+            return np.where(tested, values[first] - values[second], np.nan)
+
+        one, other = self.changes.take(first), self.changes.take(second)
+        low, high = (np.where(tested, v, np.nan) for v in gap_limits(one, other, level, self.wider))
+        before, after = gap(counts.before), gap(counts.after)
+        names = self.labels[["metric", "attribute", "group"]].iloc[first].reset_index(drop=True)
+        table = names.assign(
+            other=self.labels["group"].to_numpy()[second],
+            before=before,
+            after=after,
+            change=gap(self.changes.value),
+            low=low,
+            high=high,
+            p_value=self.p_gaps,
+            p_adjusted=adjusted,
+            direction=_direction(before, after),
+        )
+        by_training = np.stack([gap(row) for row in counts.by_training])
+        table = self._read(table, (low, high), self.untested, by_training, level)
+        return _harm_first(table)[list(GAP_COLUMNS)]
+
+    def _read(
+        self,
+        table: pd.DataFrame,
+        limits: Limits,
+        state: Shaped[np.ndarray, " rows"],
+        by_training: Float64[np.ndarray, "s rows"],
+        level: float,
+    ) -> pd.DataFrame:
+        """The paired interval over seeds, as far as a change can go, and the verdicts."""
+        most = 2.0 if "other" in table else 1.0
+        table = table.assign(seed_low=np.nan, seed_high=np.nan)
+        if self.seeds:
+            _, low, high = seed_limits(by_training, level)
+            table = table.assign(seed_low=np.maximum(low, -most), seed_high=np.minimum(high, most))
+        return read_changes(table, limits, state, self.seeds, self.rules)
 
 
 def _p_of_cells(counts: PairedCounts, changes: Changes) -> PerCell:
@@ -123,10 +190,8 @@ def _p_of_cells(counts: PairedCounts, changes: Changes) -> PerCell:
     return np.where(counts.people_repeat, np.fmax(exact, change_limits_p_value(changes)), exact)
 
 
-def _paired_measures(
-    before: FairnessReport, after: FairnessReport, outcomes: Outcomes
-) -> dict[str, list[Measure]]:
-    """By attribute, the measures of both reports whose denominator no prediction changes."""
+def _tested(before: FairnessReport, after: FairnessReport, outcomes: Outcomes) -> Tested:
+    """Measures of both reports whose denominator no prediction changes; the order of everything."""
     common = set(before.metrics) & set(after.metrics)
     every = measures(outcomes.classes, outcomes.positive)
     found = [one for one in every if one.is_paired and one.name in common]
@@ -135,87 +200,56 @@ def _paired_measures(
             "the two reports have no metric in common whose denominator is the same images "
             f"before and after: {', '.join(before.metrics)} and {', '.join(after.metrics)}"
         )
-    compared = {one["attribute"]: set(one["metrics"]) for one in after.attributes}
-    return {
-        one["attribute"]: [
-            measure
-            for measure in found
-            if measure.name in compared[one["attribute"]] & set(one["metrics"])
-        ]
-        for one in before.attributes
-    }
-
-
-def _counts(
-    outcomes: tuple[Outcomes, Outcomes], found: Mapping[str, Sequence[Measure]]
-) -> PairedCounts:
-    """Grouping by grouping, measure by measure, group by group; the order of everything here."""
-    first, second = outcomes
-    parts = [
-        paired_counts(
-            measure, first.y_true, (first.y_pred, second.y_pred), grouping.codes,
-            len(grouping.cells), first.subjects,
-        )
-        for grouping in first.groupings
-        for measure in found[grouping.attribute]
-    ]  # fmt: skip
-    return stacked(parts, len(first.y_pred))
-
-
-def _labels(
-    outcomes: Outcomes,
-    found: Mapping[str, Sequence[Measure]],
-    states: Mapping[tuple[str, str], str],
-) -> pd.DataFrame:
-    rows = [
-        (measure.name, grouping.attribute, name, states[measure.name, name])
+    first, second = (
+        {(one["attribute"], name) for one in report.attributes for name in one["metrics"]}
+        for report in (before, after)
+    )
+    return [
+        (grouping, measure)
         for grouping in outcomes.groupings
-        for measure in found[grouping.attribute]
-        for name in grouping.cells
+        for measure in found
+        if (grouping.attribute, measure.name) in first & second
     ]
-    return pd.DataFrame(rows, columns=["metric", "attribute", "group", "state"], dtype=object)
 
 
-def _states(before: FairnessReport, after: FairnessReport) -> dict[tuple[str, str], str]:
-    """The graver of the two states, by metric and group."""
-    if not len(before.by_group):
-        return {}
-    columns = ["metric", "group", "state"]
-    both = before.by_group[columns].merge(after.by_group[columns], on=["metric", "group"])
-    one, other = both["state_x"], both["state_y"]
-    state = np.select([(one == s) | (other == s) for s in _STATES], _STATES, "estimated")
-    return dict(zip(zip(both["metric"], both["group"], strict=True), state.tolist(), strict=True))
+def _counts(first: Outcomes, second: Outcomes, tested: Tested) -> PairedCounts:
+    """Grouping by grouping, measure by measure, group by group."""
+    y_true, y_pred, people = first.y_true, (first.y_pred, second.y_pred), first.subjects
+    parts = [
+        paired_counts(measure, y_true, y_pred, one.codes, len(one.cells), people)
+        for one, measure in tested
+    ]
+    if not parts:  # no group: the shapes without a cell
+        nobody, (every, *_) = y_true[:0], measures(first.classes, first.positive, ["accuracy"])
+        none = first.y_pred[:, :0]
+        return paired_counts(every, nobody, (none, none), nobody, 0, None)
+    return stacked(parts)
 
 
-def _gaps(
-    reports: tuple[FairnessReport, FairnessReport],
-    outcomes: tuple[Outcomes, Outcomes],
-    reference: Reference | None,
-    found: Mapping[str, Sequence[Measure]],
-) -> tuple[GapCells, GapCells, PerGap]:
-    """Cells compared with each other, two of one attribute and one measure, and ``wider``."""
-    declared = [{one["reference"] for one in report.attributes} for report in reports]
-    common = sorted(name for name in declared[0] & declared[1] if name)
-    chosen = references(common if reference is None else reference, outcomes[0].groupings)
-    first, second, wider = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
-    start = 0
-    for grouping in outcomes[0].groupings:
-        pair = pairs(grouping, chosen.get(grouping.attribute))
-        for measure in found[grouping.attribute]:
-            first.append(pair.first + start)
-            second.append(pair.second + start)
-            wider.append(_wider(outcomes, grouping, measure, pair))
-            start += len(grouping.cells)
-    return np.concatenate(first), np.concatenate(second), np.concatenate(wider)
+def _labels(before: FairnessReport, after: FairnessReport, tested: Tested) -> pd.DataFrame:
+    """Every cell by name, with the graver of its two states."""
+    columns = ["metric", "attribute", "group"]
+    rows = [(m.name, one.attribute, name) for one, m in tested for name in one.cells]
+    table = pd.DataFrame(rows, columns=columns, dtype=object)
+    states = [
+        table.merge(report.by_group, how="left")["state"].to_numpy() if rows else np.zeros(0)
+        for report in (before, after)
+    ]
+    return table.assign(state=_graver(*states))
 
 
-def _wider(
-    outcomes: tuple[Outcomes, Outcomes], grouping: Grouping, measure: Measure, pair: Pairs
-) -> PerGap:
-    """How much wider each interval must be because of people in both cells."""
+def _graver(
+    one: Shaped[np.ndarray, " rows"], other: Shaped[np.ndarray, " rows"]
+) -> Shaped[np.ndarray, " rows"]:
+    conditions = [(one == state) | (other == state) for state in _STATES]
+    return np.select(conditions, _STATES, "estimated").astype(object)
+
+
+def _people(outcomes: Both, grouping: Grouping, measure: Measure) -> sparse.csc_array | None:
+    """(people, g) what each person adds to the change of each cell; None if nobody is named."""
     before, after = outcomes
     if before.subjects is None:
-        return np.ones(len(pair.first))
+        return None
     inside = measure.denominator[before.y_true, 0] > 0
     truth, codes = before.y_true[inside], grouping.codes[inside]
     guessed = (part.y_pred[:, inside] for part in (before, after))
@@ -223,94 +257,18 @@ def _wider(
     images = np.bincount(codes, minlength=len(grouping.cells))
     change = ratio(np.bincount(codes, other - one, len(images)), images)
     score = (other - one - change[codes]) / images[codes]
-    people = before.subjects[inside]
-    return widening(people_by_cell(score, people, codes, len(images)), pair.first, pair.second)
-
-
-def group_table(
-    arm: ArmChanges, question: Question, adjusted: PerCell, level: float
-) -> pd.DataFrame:
-    counts, changes = arm.counts, arm.changes
-    low, high = change_limits(changes, question.level)
-    people = counts.units.astype(float) if arm.before.identities is not None else np.nan
-    is_better = sign_of(arm.labels["metric"]) >= 0
-    table = arm.labels.assign(
-        n=counts.images.astype(float),
-        identities=people,
-        before=counts.before,
-        after=counts.after,
-        change=changes.value,
-        low=low,
-        high=high,
-        fixed=np.where(is_better, counts.gained, counts.lost),
-        broken=np.where(is_better, counts.lost, counts.gained),
-        p_value=arm.p_cells,
-        p_adjusted=adjusted,
-        **_over_seeds(arm, counts.by_training, level, 1.0),
-    )
-    within = change_limits(changes, level)
-    table = read_changes(table, within, arm.labels["state"].to_numpy(), arm.seeds, question)
-    table.loc[table["state"] == "suppressed", list(_NUMBERS)] = np.nan
-    return _harm_first(table)[list(GROUP_COLUMNS)]
-
-
-def gap_table(arm: ArmChanges, question: Question, adjusted: PerGap, level: float) -> pd.DataFrame:
-    first, second, counts = arm.first, arm.second, arm.counts
-    untested = _graver(arm.labels["state"].to_numpy(), first, second)
-    tested = untested == "estimated"
-
-    def gap(values: PerCell) -> PerGap:
-        return np.where(tested, values[first] - values[second], np.nan)
-
-    before, after = gap(counts.before), gap(counts.after)
-    low, high = gap_limits(arm.changes.take(first), arm.changes.take(second), level, arm.wider)
-    limits = np.where(tested, low, np.nan), np.where(tested, high, np.nan)
-    by_training = np.stack([gap(row) for row in counts.by_training])
-    names = arm.labels[["metric", "attribute", "group"]].iloc[first].reset_index(drop=True)
-    table = names.assign(
-        other=arm.labels["group"].to_numpy()[second],
-        before=before,
-        after=after,
-        change=gap(arm.changes.value),
-        low=limits[0],
-        high=limits[1],
-        p_value=arm.p_gaps,
-        p_adjusted=adjusted,
-        direction=_direction(before, after),
-        **_over_seeds(arm, by_training, level, 2.0),
-    )
-    table = read_changes(table, limits, untested, arm.seeds, question)
-    return _harm_first(table)[list(GAP_COLUMNS)]
-
-
-def _over_seeds(
-    arm: ArmChanges, by_training: Float64[np.ndarray, "s rows"], level: float, most: float
-) -> dict[str, Float64[np.ndarray, " rows"]]:
-    """Paired interval over seeds, as far as a change can go; NaN where seeds are not known."""
-    if not arm.seeds:
-        unknown = np.full(by_training.shape[1], np.nan)
-        return {"seed_low": unknown, "seed_high": unknown}
-    _, low, high = seed_limits(by_training, level)
-    return {"seed_low": np.maximum(low, -most), "seed_high": np.minimum(high, most)}
-
-
-def _graver(
-    state: Shaped[np.ndarray, " cells"], first: GapCells, second: GapCells
-) -> Shaped[np.ndarray, " gaps"]:
-    conditions = [(state[first] == one) | (state[second] == one) for one in _STATES]
-    return np.select(conditions, _STATES, "estimated").astype(object)
+    return people_by_cell(score, before.subjects[inside], codes, len(images))
 
 
 def _direction(before: PerGap, after: PerGap) -> Shaped[np.ndarray, " gaps"]:
     """What became of a gap, as numbers go; whether it is more than chance is in the verdict."""
-    conditions = [
-        np.isnan(before),
-        before == after,
-        before * after < 0,
-        np.abs(after) > np.abs(before),
-    ]
-    words = ["", "unchanged", "reversed", "wider"]
-    return np.select(conditions, words, "narrower").astype(object)
+    kinds = {
+        "": np.isnan(before),
+        "unchanged": before == after,
+        "reversed": before * after < 0,
+        "wider": np.abs(after) > np.abs(before),
+    }
+    return np.select(list(kinds.values()), list(kinds), "narrower").astype(object)
 
 
 def _harm_first(table: pd.DataFrame) -> pd.DataFrame:
@@ -320,7 +278,7 @@ def _harm_first(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[order].reset_index(drop=True)
 
 
-def paired_outcomes(before: FairnessReport, after: FairnessReport) -> tuple[Outcomes, Outcomes]:
+def paired_outcomes(before: FairnessReport, after: FairnessReport) -> Both:
     """What both classifiers said about the same images, training by training.
 
     Raises:
@@ -329,17 +287,19 @@ def paired_outcomes(before: FairnessReport, after: FairnessReport) -> tuple[Outc
     """
     first, second = _outcomes(before), _outcomes(after)
     _check_images(first, second)
-    _check_classes(first, second)
-    ids = first.sample_ids
-    _refuse("true labels", first.y_true != second.y_true, ids)
-    _check_groups(first, second)
+    kinds = [(one.classes, one.positive) for one in (first, second)]
+    if kinds[0] != kinds[1]:
+        told = " and ".join(f"{', '.join(names)} (positive: {yes})" for names, yes in kinds)
+        raise EvaluationError(f"the classes differ: {told}")
+    _refuse("true labels", first.y_true != second.y_true, first.sample_ids)
+    _check_names("attributes", *([g.attribute for g in one.groupings] for one in (first, second)))
+    for one, other in zip(first.groupings, second.groupings, strict=True):
+        # Names first: a value declared in one report alone shifts the numbers of the others.
+        labels = [np.array(part.cells, dtype=object)[part.codes] for part in (one, other)]
+        _refuse(f"groups of {one.attribute}", labels[0] != labels[1], first.sample_ids)
+        _check_names(f"groups of {one.attribute}", one.cells, other.cells)
     _check_people(first, second)
     return first, _in_seed_order(first, second)
-
-
-def common_seeds(first: Outcomes, second: Outcomes) -> tuple[int, ...]:
-    """Seeds of both; empty where a training is unknown: two single classifiers."""
-    return first.seeds if second.seeds else ()
 
 
 def _outcomes(report: FairnessReport) -> Outcomes:
@@ -360,33 +320,16 @@ def _refuse(what: str, differs: Bool[np.ndarray, " n"], ids: Shaped[np.ndarray, 
 
 
 def _check_images(first: Outcomes, second: Outcomes) -> None:
-    if np.array_equal(first.sample_ids, second.sample_ids):
+    ids = first.sample_ids, second.sample_ids
+    if np.array_equal(*ids):
         return
-    kinds = first.sample_ids.dtype.kind, second.sample_ids.dtype.kind
-    if (kinds[0] in "iu") != (kinds[1] in "iu"):
+    if len({one.dtype.kind in "iu" for one in ids}) > 1:
         raise EvaluationError("sample ids are numbers in one report and text in the other")
-    alone = np.setxor1d(first.sample_ids, second.sample_ids)
+    alone = np.setxor1d(*ids)
     raise EvaluationError(
         f"{len(alone)} images are in one of the two reports only, first {alone[0]} "
-        f"({len(first.sample_ids)} before, {len(second.sample_ids)} after); "
-        "evaluate both classifiers on the same images"
+        f"({len(ids[0])} before, {len(ids[1])} after); evaluate both classifiers on the same images"
     )
-
-
-def _check_classes(first: Outcomes, second: Outcomes) -> None:
-    kinds = [(one.classes, one.positive) for one in (first, second)]
-    if kinds[0] != kinds[1]:
-        told = " and ".join(f"{', '.join(names)} (positive: {yes})" for names, yes in kinds)
-        raise EvaluationError(f"the classes differ: {told}")
-
-
-def _check_groups(first: Outcomes, second: Outcomes) -> None:
-    _check_names("attributes", *([g.attribute for g in one.groupings] for one in (first, second)))
-    for one, other in zip(first.groupings, second.groupings, strict=True):
-        # Names first: a value declared in one report alone shifts the numbers of the others.
-        labels = [np.array(part.cells, dtype=object)[part.codes] for part in (one, other)]
-        _refuse(f"groups of {one.attribute}", labels[0] != labels[1], first.sample_ids)
-        _check_names(f"groups of {one.attribute}", one.cells, other.cells)
 
 
 def _check_names(what: str, before: Sequence[str], after: Sequence[str]) -> None:
@@ -399,14 +342,15 @@ def _check_names(what: str, before: Sequence[str], after: Sequence[str]) -> None
 
 
 def _check_people(first: Outcomes, second: Outcomes) -> None:
-    if (first.subjects is None) != (second.subjects is None):
+    known = [one.subjects for one in (first, second) if one.subjects is not None]
+    if len(known) == 1:
         raise EvaluationError(
             "only one of the two reports knows who is shown; give subject_id to both"
         )
-    if first.subjects is not None and second.subjects is not None:
+    if known:
         # Numbered by first appearance: the numbers themselves depend on the order of the rows.
-        codes = [pd.factorize(one)[0] for one in (first.subjects, second.subjects)]
-        _refuse("identities", codes[0] != codes[1], first.sample_ids)
+        one, other = (pd.factorize(subjects)[0] for subjects in known)
+        _refuse("identities", one != other, first.sample_ids)
 
 
 def _in_seed_order(first: Outcomes, second: Outcomes) -> Outcomes:

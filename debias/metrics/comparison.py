@@ -3,29 +3,28 @@
 ``cells`` and ``gaps`` as in ``changes``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64
 
 from debias.metrics.changes import (
     GAP_COLUMNS,
     GROUP_COLUMNS,
     ArmChanges,
-    arm_changes,
-    gap_table,
-    group_table,
+    Both,
+    PerCell,
+    PerGap,
 )
-from debias.metrics.fairness_report import FairnessReport, Report, chosen_metric, short_table
+from debias.metrics.fairness_report import FairnessReport, Report, rows_of_metric
+from debias.metrics.gaps import Reference
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import measures
-from debias.metrics.scores import QUALITIES, quality
-from debias.metrics.verdicts import Question
-from debias.metrics.words import change_notes, change_scope, conclude
-from debias.statistics.groupings import Grouping
+from debias.metrics.rules import decided
+from debias.metrics.scores import quality
+from debias.metrics.words import change_notes, change_scope, conclude_changes
 from debias.statistics.intervals import bonferroni_level, holm
 
 _KEYS = ["attribute", "group", "metric"]
@@ -63,13 +62,7 @@ class ComparisonReport(Report):
 
     KIND = WORD = "comparison"
     SCHEMA = 1
-    TABLES: ClassVar[Mapping[str, Sequence[str]]] = {
-        "groups": GROUP_COLUMNS,
-        "gaps": GAP_COLUMNS,
-        "trade": (),
-        "sizes": (),
-    }
-    LISTED = ("seeds", "notes", "scope")
+    COLUMNS: ClassVar[Mapping[str, Sequence[str]]] = {"groups": GROUP_COLUMNS, "gaps": GAP_COLUMNS}
 
     before: str
     after: str
@@ -110,9 +103,10 @@ class ComparisonReport(Report):
         Raises:
             EvaluationError: That was not measured.
         """
-        chosen = chosen_metric(metric, list(dict.fromkeys(self.groups["metric"])))
+        known = list(dict.fromkeys(self.groups["metric"]))
         columns = ["n", "before", "after", "change", "low", "high", "verdict"]
-        return short_table(self.groups[self.groups["metric"] == chosen], columns)
+        rows = rows_of_metric(self.groups, metric, known)
+        return rows[["attribute", "group", *columns]].reset_index(drop=True)
 
 
 def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> ComparisonReport:  # noqa: ANN401
@@ -126,7 +120,7 @@ def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> C
     Args:
         before: Report with its images, as made by ``evaluate``.
         after: Likewise, of the same images.
-        question: Fields of ``Question``: reference, margin, level, seed.
+        question: ``reference``, ``margin``, ``level`` and ``seed`` of ``compare_pairs``.
 
     Raises:
         EvaluationError: A report read from a file; images, labels, groups, classes, people or
@@ -137,65 +131,64 @@ def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> C
 
 def compare_pairs(
     pairs: Mapping[str, tuple[FairnessReport, FairnessReport]],
-    **given: Any,  # noqa: ANN401
+    *,
+    reference: Reference | None = None,
+    margin: float | None = None,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> dict[str, ComparisonReport]:
     """Compare several classifiers with what each was before, as one family of comparisons.
 
     Args:
         pairs: Before and after, by name.
-        given: As in ``compare``.
+        reference: As in ``evaluate``; None takes what both reports declared, or all pairs.
+        margin: Largest change that does not matter, in (0, 1); None where none was set.
+        level: Of the intervals of groups, and of all comparisons together, in (0, 1).
+        seed: Of the bootstrap.
 
     Raises:
         EvaluationError: As in ``compare``.
     """
-    question = Question(**given)
-    found = {name: arm_changes(*pair, question) for name, pair in pairs.items()}
+    rules = decided(reference=reference, margin=margin, level=level, seed=seed)
+    found = {name: ArmChanges(*pair, rules) for name, pair in pairs.items()}
     p = [part for arm in found.values() for part in (arm.p_cells, arm.p_gaps)]
     adjusted = holm(np.concatenate([*p, np.zeros(0)]))
     family = int((~np.isnan(adjusted)).sum()), len(pairs)
     parts = iter(np.split(adjusted, np.cumsum([len(part) for part in p])))
-    return {
-        name: _report(arm, question, (next(parts), next(parts)), family)
-        for name, arm in found.items()
-    }
+    return {name: _report(arm, (next(parts), next(parts)), family) for name, arm in found.items()}
 
 
 def _report(
-    arm: ArmChanges,
-    question: Question,
-    adjusted: tuple[Float64[np.ndarray, " cells"], Float64[np.ndarray, " gaps"]],
-    family: tuple[int, int],
+    arm: ArmChanges, adjusted: tuple[PerCell, PerGap], family: tuple[int, int]
 ) -> ComparisonReport:
-    level = bonferroni_level(question.level, family[0])
-    groups = group_table(arm, question, adjusted[0], level)
-    gaps = gap_table(arm, question, adjusted[1], level)
-    trade = trade_table(arm.before, arm.after, arm.outcomes)
-    reports, metrics = (arm.before, arm.after), list(dict.fromkeys(arm.labels["metric"]))
+    before, after, rules = arm.before, arm.after, arm.rules
+    level = bonferroni_level(rules.level, family[0])
+    groups, gaps = arm.group_table(adjusted[0], level), arm.gap_table(adjusted[1], level)
+    trade = trade_table(before, after, arm.outcomes)
+    metrics = list(dict.fromkeys(arm.labels["metric"]))
     return ComparisonReport(
-        before=arm.before.name,
-        after=arm.after.name,
-        n=arm.before.n,
-        identities=arm.before.identities,
+        before=before.name,
+        after=after.name,
+        n=before.n,
+        identities=before.identities,
         seeds=arm.seeds,
-        level=question.level,
+        level=rules.level,
         comparisons=family[0],
         adjusted_level=level,
-        margin=question.margin,
-        positive=arm.before.positive,
-        suppress_below=max(arm.before.suppress_below, arm.after.suppress_below),
+        margin=rules.margin,
+        positive=before.positive,
+        suppress_below=max(before.suppress_below, after.suppress_below),
         groups=groups,
         gaps=gaps,
         trade=trade,
-        verdict=conclude(groups, gaps, arm.seeds, question),
-        notes=tuple(change_notes((arm.before, arm.after), arm.seeds, groups, trade)),
-        scope=tuple(change_scope(reports, metrics, family, level, question)),
-        sizes=sizes_table(arm.before, arm.after, arm.outcomes[0]),
+        verdict=conclude_changes(groups, gaps, arm.seeds, rules),
+        notes=tuple(change_notes((before, after), arm.seeds, groups, trade)),
+        scope=tuple(change_scope((before, after), metrics, family, level, rules)),
+        sizes=sizes_table(before, after, arm.outcomes[0]),
     )
 
 
-def trade_table(
-    before: FairnessReport, after: FairnessReport, outcomes: tuple[Outcomes, Outcomes]
-) -> pd.DataFrame:
+def trade_table(before: FairnessReport, after: FairnessReport, outcomes: Both) -> pd.DataFrame:
     """Every rate and the quality of the scores before and after, overall and by group.
 
     Means over trainings, without interval or verdict. What either report withholds is NaN, and so
@@ -205,14 +198,45 @@ def trade_table(
     Returns:
         Columns ``TRADE_COLUMNS``; attribute and group are empty for all images, which come first.
     """
-    rates = _side_by_side(_values(before), _values(after))
-    scores = pd.DataFrame(_qualities(before, after, outcomes))
-    joined = pd.concat([rates, scores], ignore_index=True) if len(scores) else rates
+    values = [
+        pd.concat([report.overall.assign(attribute="", group=""), report.by_group])[
+            [*_KEYS, "value", "state"]
+        ]
+        for report in (before, after)
+    ]
+    both = values[0].merge(values[1], on=_KEYS, suffixes=("_before", "_after"))
+    hidden = (both[["state_before", "state_after"]] == "suppressed").any(axis=1)
+    for end in ("before", "after"):
+        both[end] = both[f"value_{end}"].where(~hidden)
     # Groups in the order of the reports, the quality of scores behind the rates of each.
-    cells = joined[["attribute", "group"]].apply(tuple, axis=1)
-    order = np.argsort(pd.factorize(cells)[0], kind="stable")
-    table = joined.iloc[order].reset_index(drop=True)
+    table = pd.concat([both, *_qualities(before, after, outcomes)], ignore_index=True)
+    cells = table[["attribute", "group"]].apply(tuple, axis=1)
+    table = table.iloc[np.argsort(pd.factorize(cells)[0], kind="stable")].reset_index(drop=True)
     return table.assign(change=table["after"] - table["before"])[list(TRADE_COLUMNS)]
+
+
+def _qualities(
+    before: FairnessReport, after: FairnessReport, outcomes: Both
+) -> Iterator[pd.DataFrame]:
+    """Quality of the scores of all images, then of every group; none without scores."""
+    first, second = outcomes
+    if first.score is None or second.score is None:
+        return
+    cells = [("", "", np.ones(before.n, dtype=bool))]
+    c, smallest = len(first.classes), max(before.minimum, after.minimum)
+    told = [report.by_group[report.by_group["state"] == "suppressed"] for report in (before, after)]
+    hidden = set(pd.concat(told)["group"])
+    for grouping in first.groupings:
+        n_cells = len(grouping.cells)
+        of_class = np.bincount(grouping.codes * c + first.y_true, minlength=c * n_cells)
+        enough = of_class.reshape(-1, c).min(axis=1) >= smallest
+        for index, name in enumerate(grouping.cells):
+            inside = (grouping.codes == index) & bool(enough[index] and name not in hidden)
+            cells.append((grouping.attribute, name, inside))
+    for attribute, group, which in cells:
+        values = {end: quality(one, which) for end, one in (("before", first), ("after", second))}
+        table = pd.DataFrame(values).rename_axis("metric").reset_index()
+        yield table.assign(attribute=attribute, group=group)
 
 
 def sizes_table(before: FairnessReport, after: FairnessReport, outcomes: Outcomes) -> pd.DataFrame:
@@ -223,73 +247,16 @@ def sizes_table(before: FairnessReport, after: FairnessReport, outcomes: Outcome
     """
     found = measures(outcomes.classes, outcomes.positive)
     whole = {one.name for one in found if one.denominator.all()}
-    known = set.intersection(*(_shown(report, whole) for report in (before, after)))
+    shown = [
+        report.by_group[
+            report.by_group["metric"].isin(whole) & (report.by_group["state"] != "suppressed")
+        ]
+        for report in (before, after)
+    ]
+    known = set(shown[0]["group"]) & set(shown[1]["group"])
     rows = [
-        (grouping.attribute, name, float(size) if name in known else np.nan)
+        (grouping.attribute, name, *[float(size) if name in known else np.nan] * 2)
         for grouping in outcomes.groupings
         for name, size in zip(grouping.cells, grouping.sizes, strict=True)
     ]
-    table = pd.DataFrame(rows, columns=["attribute", "group", "before"])
-    return table.assign(after=table["before"])
-
-
-def _shown(report: FairnessReport, metrics: set[str]) -> set[str]:
-    """Groups of which one of the metrics is not withheld."""
-    if not len(report.by_group):
-        return set()
-    told = report.by_group["metric"].isin(metrics) & (report.by_group["state"] != "suppressed")
-    return set(report.by_group.loc[told, "group"])
-
-
-def _values(report: FairnessReport) -> pd.DataFrame:
-    everyone = report.overall.assign(attribute="", group="")
-    return pd.concat([everyone, report.by_group], ignore_index=True)[[*_KEYS, "value", "state"]]
-
-
-def _side_by_side(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    both = before.merge(after, on=_KEYS, suffixes=("_before", "_after"))
-    hidden = (both["state_before"] == "suppressed") | (both["state_after"] == "suppressed")
-    shown = {name: both[f"value_{name}"].where(~hidden) for name in ("before", "after")}
-    return both[_KEYS].assign(**shown)
-
-
-def _qualities(
-    before: FairnessReport, after: FairnessReport, outcomes: tuple[Outcomes, Outcomes]
-) -> list[dict[str, Any]]:
-    if outcomes[0].score is None or outcomes[1].score is None:
-        return []
-    rows = _quality_rows("", "", outcomes, None)
-    for grouping in outcomes[0].groupings:
-        readable = _readable(before, after, outcomes[0], grouping)
-        for index, name in enumerate(grouping.cells):
-            which = grouping.codes == index if readable[index] else np.zeros(before.n, dtype=bool)
-            rows += _quality_rows(grouping.attribute, name, outcomes, which)
-    return rows
-
-
-def _quality_rows(
-    attribute: str,
-    group: str,
-    outcomes: tuple[Outcomes, Outcomes],
-    which: Bool[np.ndarray, " n"] | None,
-) -> list[dict[str, Any]]:
-    first, second = (quality(one, which) for one in outcomes)
-    cell = {"attribute": attribute, "group": group}
-    return [
-        cell | {"metric": name, "before": first[name], "after": second[name]} for name in QUALITIES
-    ]
-
-
-def _readable(
-    before: FairnessReport, after: FairnessReport, outcomes: Outcomes, grouping: Grouping
-) -> Bool[np.ndarray, " g"]:
-    """Cells of which nothing is withheld, and that hold enough images of every class."""
-    c = len(outcomes.classes)
-    of_class = np.bincount(grouping.codes * c + outcomes.y_true, minlength=c * len(grouping.cells))
-    enough = of_class.reshape(-1, c).min(axis=1) >= max(before.minimum, after.minimum)
-    hidden = {
-        name
-        for report in (before, after)
-        for name in report.by_group.loc[report.by_group["state"] == "suppressed", "group"]
-    }
-    return enough & np.array([name not in hidden for name in grouping.cells], dtype=bool)
+    return pd.DataFrame(rows, columns=["attribute", "group", "before", "after"])

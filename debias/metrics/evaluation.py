@@ -13,22 +13,13 @@ from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
 from debias.metrics.fairness_report import FairnessReport, Rows
-from debias.metrics.gaps import (
-    Cells,
-    cells_of,
-    compared_metrics,
-    gap_table,
-    pairs,
-    references,
-    states,
-)
+from debias.metrics.gaps import Cells, Reference, cells_of, gap_table, pairs, references
 from debias.metrics.outcomes import Outcomes, Task, read_outcomes
 from debias.metrics.rates import measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scores import calibration_table, confusion_table, quality, score_table
-from debias.metrics.spread import label_noise, ratio_table, spread_table
-from debias.metrics.verdicts import conclude
-from debias.metrics.words import notes, scope
+from debias.metrics.spread import noise_table, ratio_table, spread_table
+from debias.metrics.words import conclude, notes, scope
 from debias.statistics.counts import Measure
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import bonferroni_level
@@ -48,7 +39,7 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
     score: ArrayLike | None = None,
     groups: object,
     subject_id: ArrayLike | None = None,
-    reference: str | Mapping[str, str] | Sequence[str] | None = None,
+    reference: Reference | None = None,
     margin: float | None = None,
     level: float = 0.95,
     metrics: Sequence[str] | None = None,
@@ -114,18 +105,16 @@ def report_on(
     found = measures(outcomes.classes, outcomes.positive, rules.metrics)
     chosen = references(rules.reference, outcomes.groupings)
     every = _all_cells(outcomes, found, rules)
-    compared = [
-        (cells, pairs(cells.grouping, chosen.get(cells.grouping.attribute))) for cells in every
-    ]
-    gaps, comparisons = gap_table(compared, found, rules.level, rules.margin)
-    by_group = _by_group(every, found, rules)
-    attributes = _attributes(every, found, chosen)
+    compared = [(one, pairs(one.grouping, chosen.get(one.grouping.attribute))) for one in every]
+    gaps, comparisons = gap_table(compared, rules.level, rules.margin)
+    by_group = _by_group(every, rules)
+    attributes = [_attribute(cells, chosen) for cells in every]
     report = FairnessReport(
         name=name,
         split=split,
         seeds=outcomes.seeds,
         n=len(outcomes.y_true),
-        identities=_people(outcomes),
+        identities=None if outcomes.subjects is None else len(np.unique(outcomes.subjects)),
         classes=outcomes.classes,
         positive=outcomes.positive,
         metrics=tuple(one.name for one in found),
@@ -140,9 +129,9 @@ def report_on(
         quality=quality(outcomes),
         by_group=by_group,
         gaps=gaps,
-        spread=spread_table(every, found, rules.level),
-        ratios=ratio_table(every, found, rules.level),
-        noise=_noise(every, found, rules),
+        spread=spread_table(every, rules.level),
+        ratios=ratio_table(every, rules.level),
+        noise=noise_table(every, rules),
         verdict=conclude(by_group, gaps, attributes, rules.margin),
         notes=(),
         scope=(),
@@ -154,45 +143,48 @@ def report_on(
     return replace(report, notes=tuple(notes(report)), scope=tuple(scope(report)))
 
 
-def _people(outcomes: Outcomes) -> int | None:
-    return None if outcomes.subjects is None else len(np.unique(outcomes.subjects))
-
-
 def _all_cells(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> list[Cells]:
     """Counts of every grouping, with what must be withheld, and the state of each number."""
     generator = np.random.default_rng(rules.seed)
-    every = [
-        cells_of(outcomes, grouping, found, rules.level, generator)
-        for grouping in outcomes.groupings
-    ]
+    every = [cells_of(outcomes, one, found, rules.level, generator) for one in outcomes.groupings]
     if not every:
         return []
     # Over all rates, whichever are asked for: two reports must not give away what one withholds.
     full = measures(outcomes.classes, outcomes.positive)
     columns = [[one.name for one in full].index(one.name) for one in found]
-    tables = [cells.table for cells in every]
-    hidden = [mask[:, columns] for mask in hidden_cells(tables, full, rules.suppress_below)]
+    hidden = hidden_cells([cells.table for cells in every], full, rules.suppress_below)
     return [
-        replace(cells, hidden=mask, state=states(cells, mask, rules.minimum, rules.level))
+        cells.judged(mask[:, columns], rules.minimum, rules.level)
         for cells, mask in zip(every, hidden, strict=True)
     ]
 
 
 def group_rates(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
     """Every measure of every group, as in ``FairnessReport.by_group``."""
-    return _by_group(_all_cells(outcomes, found, rules), found, rules)
+    return _by_group(_all_cells(outcomes, found, rules), rules)
 
 
-def _by_group(every: Sequence[Cells], found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
-    return _tables([_table(cells, found, rules.level, rules.suppress_below) for cells in every])
+def overall_rates(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
+    """Every measure of all images as one cell, as in ``FairnessReport.overall``."""
+    codes = np.zeros(len(outcomes.y_true), dtype=np.int64)
+    everyone = Grouping(attribute="", cells=("all",), codes=codes)
+    generator = np.random.default_rng([rules.seed, 1])
+    cells = cells_of(outcomes, everyone, found, rules.level, generator)
+    cells = cells.judged(cells.hidden, rules.minimum, rules.level)
+    return _by_group([cells], rules).drop(columns=["attribute", "group"])
 
 
-def _table(cells: Cells, found: Sequence[Measure], level: float, below: int) -> pd.DataFrame:
+def _by_group(every: Sequence[Cells], rules: Rules) -> pd.DataFrame:
+    parts = [_table(cells, rules.level, rules.suppress_below) for cells in every]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _table(cells: Cells, level: float, below: int) -> pd.DataFrame:
     """One row a cell and measure, cells in order; what is withheld is NaN."""
     low, high = cells.limits(level)
-    people = cells.below if cells.clusters is None else cells.clusters.people
-    identities = np.full(people.shape, np.nan)
+    identities = np.full(cells.below.shape, np.nan)
     if cells.clusters is not None:
+        people = cells.clusters.people
         identities = np.where(_few_people(people, below), np.nan, people)
     numbers = {
         "value": cells.value,
@@ -203,14 +195,12 @@ def _table(cells: Cells, found: Sequence[Measure], level: float, below: int) -> 
         "low": low,
         "high": high,
     }
-    shown = {name: np.where(cells.hidden, np.nan, v).ravel() for name, v in numbers.items()}
-    names = np.array(cells.grouping.cells, dtype=object)
     return pd.DataFrame(
         {
-            "metric": [one.name for one in found] * len(names),
+            "metric": [one.name for one in cells.found] * len(cells.grouping.cells),
             "attribute": cells.grouping.attribute,
-            "group": np.repeat(names, len(found)),
-            **shown,
+            "group": np.repeat(np.array(cells.grouping.cells, dtype=object), len(cells.found)),
+            **{name: np.where(cells.hidden, np.nan, v).ravel() for name, v in numbers.items()},
             "state": cells.state.ravel(),
         }
     )
@@ -225,60 +215,20 @@ def _few_people(people: Float64[np.ndarray, "g m"], below: int) -> Bool[np.ndarr
     return hidden
 
 
-def _tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
-
-
-def overall_rates(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
-    """Every measure of all images as one cell, as in ``FairnessReport.overall``."""
-    codes = np.zeros(len(outcomes.y_true), dtype=np.int64)
-    everyone = Grouping(attribute="", cells=("all",), codes=codes)
-    generator = np.random.default_rng([rules.seed, 1])
-    cells = cells_of(outcomes, everyone, found, rules.level, generator)
-    cells = replace(cells, state=states(cells, cells.hidden, rules.minimum, rules.level))
-    table = _table(cells, found, rules.level, rules.suppress_below)
-    return table.drop(columns=["attribute", "group"])
-
-
-def _attributes(
-    every: Sequence[Cells], found: Sequence[Measure], chosen: Mapping[str, str]
-) -> Rows:
-    return [
-        {
-            "attribute": cells.grouping.attribute,
-            "source": cells.grouping.source,
-            "groups": list(cells.grouping.cells),
-            "reference": chosen.get(cells.grouping.attribute),
-            "metrics": compared_metrics(cells, found),
-            "empty": _empty(cells.grouping),
-        }
-        for cells in every
+def _attribute(cells: Cells, chosen: Mapping[str, str]) -> dict[str, Any]:
+    """What a reader must know of a grouping; ``empty`` cells, declared by nobody, of a crossing."""
+    one = cells.grouping
+    empty = [
+        name for name, n in zip(one.cells, one.sizes, strict=True) if one.is_crossing and not n
     ]
-
-
-def _empty(grouping: Grouping) -> list[str]:
-    """Cells of a crossing that nobody declared and no image falls into."""
-    if not grouping.is_crossing:
-        return []
-    return [name for name, n in zip(grouping.cells, grouping.sizes, strict=True) if n == 0]
-
-
-def _noise(every: Sequence[Cells], found: Sequence[Measure], rules: Rules) -> pd.DataFrame:
-    columns = ["metric", "attribute", "flipped", "gap", "low", "high"]
-    if not rules.noise:
-        return pd.DataFrame(columns=columns)
-    generator = np.random.default_rng([rules.seed, 2])
-    parts = []
-    for cells in every:
-        readable = (cells.grouping.sizes > 0) & ~cells.hidden.any(axis=1)
-        if readable.sum() > 1:
-            names = compared_metrics(cells, found)
-            asked = [one for one in found if one.name in names]
-            table = label_noise(
-                cells.table[readable], asked, minimum=rules.minimum, generator=generator
-            )
-            parts.append(table.assign(attribute=cells.grouping.attribute))
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    return {
+        "attribute": one.attribute,
+        "source": one.source,
+        "groups": list(one.cells),
+        "reference": chosen.get(one.attribute),
+        "metrics": cells.compared,
+        "empty": empty,
+    }
 
 
 def _curves(draw: Any, outcomes: Outcomes, every: Sequence[Cells]) -> Rows:  # noqa: ANN401

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin
 
 import numpy as np
 import pandas as pd
@@ -19,20 +19,18 @@ Rows = list[dict[str, Any]]
 
 
 class Report(Shown):
-    """A frozen dataclass that is written as a document, and read back.
+    """A frozen dataclass that is written as a document, and read back by the types of its fields.
 
     Attributes:
         KIND: What the document is, and in a message WORD.
         SCHEMA: Version of its fields.
-        TABLES: Fields that hold tables, with their columns where these may have no row.
-        LISTED: Fields that hold tuples.
+        COLUMNS: Of tables that may have no row, by field.
     """
 
     KIND: ClassVar[str]
     WORD: ClassVar[str]
     SCHEMA: ClassVar[int]
-    TABLES: ClassVar[Mapping[str, Sequence[str]]]
-    LISTED: ClassVar[tuple[str, ...]]
+    COLUMNS: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, None where undefined or withheld; no image is listed."""
@@ -53,17 +51,20 @@ class Report(Shown):
         """
         if values.get("kind") != cls.KIND or values.get("schema") != cls.SCHEMA:
             raise EvaluationError(f"this is no {cls.WORD} of this version of debias")
-        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}  # type: ignore[arg-type]
-        for name, columns in cls.TABLES.items():
-            rows = known[name]
-            known[name] = table_of(rows) if rows else pd.DataFrame(columns=list(columns))
-        listed = {name: tuple(known[name]) for name in cls.LISTED}
-        return cls(**known | listed | cls.read_parts(known))
+        known = {one.name: one.type for one in fields(cls) if one.name in values}  # type: ignore[arg-type]
+        return cls(**{name: cls._read(name, kind, values[name]) for name, kind in known.items()})
 
-    @staticmethod
-    def read_parts(known: Mapping[str, Any]) -> dict[str, Any]:
-        """Fields that are read in another way."""
-        return {}
+    @classmethod
+    def _read(cls, name: str, kind: Any, value: Any) -> Any:  # noqa: ANN401 (any field)
+        if kind is pd.DataFrame:
+            return (
+                table_of(value) if value else pd.DataFrame(columns=list(cls.COLUMNS.get(name, ())))
+            )
+        if kind is Verdict:
+            return Verdict.from_dict(value)
+        if kind == Mapping[str, float]:
+            return {key: np.nan if number is None else number for key, number in value.items()}
+        return tuple(value) if get_origin(kind) is tuple else value
 
     @classmethod
     def from_json(cls, text: str) -> Any:  # noqa: ANN401
@@ -115,8 +116,6 @@ class FairnessReport(Report):
     """
 
     KIND, WORD, SCHEMA = "fairness", "evaluation", 2
-    TABLES = dict.fromkeys(("overall", "by_group", "gaps", "spread", "ratios", "noise"), ())
-    LISTED = ("seeds", "classes", "metrics", "notes", "scope")
 
     name: str
     split: str
@@ -167,24 +166,16 @@ class FairnessReport(Report):
         Raises:
             EvaluationError: That was not measured.
         """
-        chosen = chosen_metric(metric, self.metrics)
-        rows = self.by_group[self.by_group["metric"] == chosen].sort_values(
-            ["attribute", "value"], kind="stable"
-        )
-        return short_table(
-            rows.rename(columns={"value": "rate", "denominator": "n"}),
-            ["n", "rate", "low", "high", "state"],
+        rows = rows_of_metric(self.by_group, metric, self.metrics)
+        rows = rows.sort_values(["attribute", "value"], kind="stable")
+        rows = rows.rename(columns={"value": "rate", "denominator": "n"})
+        return rows[["attribute", "group", "n", "rate", "low", "high", "state"]].reset_index(
+            drop=True
         )
 
-    @staticmethod
-    def read_parts(known: Mapping[str, Any]) -> dict[str, Any]:
-        """Fields that are neither plain values nor tables."""
-        numbers = {k: np.nan if v is None else v for k, v in known["quality"].items()}
-        return {"quality": numbers, "verdict": Verdict.from_dict(known["verdict"])}
 
-
-def chosen_metric(metric: str | None, known: Sequence[str]) -> str:
-    """The measure that was asked for, by default the first.
+def rows_of_metric(table: pd.DataFrame, metric: str | None, known: Sequence[str]) -> pd.DataFrame:
+    """Rows of one measure, by default the first, a group named as within its attribute.
 
     Raises:
         EvaluationError: It was not measured.
@@ -192,12 +183,6 @@ def chosen_metric(metric: str | None, known: Sequence[str]) -> str:
     name = next(iter(known), None) if metric is None else metric
     if name is None or name not in known:
         raise EvaluationError(unknown("measure", name, known))
-    return name
-
-
-def short_table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Some columns beside attribute and group, a group named as within its attribute."""
+    rows = table[table["metric"] == name]
     names = zip(rows["attribute"], rows["group"], strict=True)
-    short = [group.removeprefix(f"{attribute}:") for attribute, group in names]
-    named = rows.assign(group=short)[["attribute", "group", *columns]]
-    return named.reset_index(drop=True)
+    return rows.assign(group=[group.removeprefix(f"{attribute}:") for attribute, group in names])

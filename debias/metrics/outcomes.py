@@ -28,48 +28,28 @@ Column = Shaped[np.ndarray, " n"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcomes:
-    """What one classifier, trained once or several times, said about each image.
+    """What one classifier, trained once or several times, said about each image."""
 
-    Attributes:
-        sample_ids: (n,) unique, ascending.
-        classes: At least two, in the order of the indices below.
-        positive: The class that rates such as recall are about; None for more than two classes.
-        y_true: (n,) index into ``classes``.
-        y_pred: (s, n) likewise, one row a training.
-        score: (s, n, c) probability of each class, or None.
-        groupings: One per attribute, then their crossing; see ``groupings``.
-        subjects: (n,) identity of each image as a number from 0, or None where nobody says.
-        unnamed: Images without identity, each counted as a person of its own.
-        seeds: (s,) seed of each training; empty for a classifier of unknown training.
-    """
-
-    sample_ids: Column
-    classes: tuple[str, ...]
-    positive: str | None
-    y_true: Codes
-    y_pred: Int64[np.ndarray, "s n"]
-    score: Float64[np.ndarray, "s n c"] | None
-    groupings: tuple[Grouping, ...]
-    subjects: Codes | None
-    unnamed: int = 0
-    seeds: tuple[int, ...] = ()
+    sample_ids: Column  # unique, ascending
+    classes: tuple[str, ...]  # at least two, in the order of the indices below
+    positive: str | None  # that rates such as recall are about; None for more than two classes
+    y_true: Codes  # index into ``classes``
+    y_pred: Int64[np.ndarray, "s n"]  # likewise, one row a training
+    score: Float64[np.ndarray, "s n c"] | None  # probability of each class
+    groupings: tuple[Grouping, ...]  # one per attribute, then their crossing
+    subjects: Codes | None  # identity of each image as a number from 0; None where nobody says
+    unnamed: int = 0  # images without identity, each counted as a person of its own
+    seeds: tuple[int, ...] = ()  # of each training; empty for a classifier of unknown training
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is declared about classes and groups, rather than read from the data.
+    """What is declared about classes and groups, rather than read from the data."""
 
-    Attributes:
-        classes: All classes; by default those of ``y_true``, and 0 and 1 if there is no other.
-        positive: Class that the rates are about, of two; by default the last.
-        sources: Who says which group a person belongs to, by attribute.
-        declared: Allowed values by attribute.
-    """
-
-    classes: Sequence[object] | None = None
-    positive: object | None = None
-    sources: Mapping[str, str] | None = None
-    declared: Mapping[str, Sequence[str]] | None = None
+    classes: Sequence[object] | None = None  # by default those of ``y_true``, 0 and 1 at least
+    positive: object | None = None  # class that the rates are about, of two; by default the last
+    sources: Mapping[str, str] | None = None  # who says which group one belongs to, by attribute
+    declared: Mapping[str, Sequence[str]] | None = None  # allowed values by attribute
 
 
 def read_outcomes(  # noqa: PLR0913 (the columns of one table)
@@ -99,16 +79,19 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
     ids = _ids(sample_id, len(truth))
     order = np.argsort(ids, kind="stable")
     subjects, unnamed = _subjects(subject_id, len(truth))
-    found = groupings(
-        as_groups(groups, ids).iloc[order], sources=task.sources, declared=task.declared
-    )
+    found = groupings(as_groups(groups, ids).iloc[order], task.sources, task.declared)
     for grouping in found:
         if not grouping.is_crossing and grouping.attribute not in (task.declared or {}):
             require_groups(grouping)
     y_true, y_pred = _indices("y_true", truth, values), _indices("y_pred", guess, values)
-    if task.classes is None:
-        _require_common(y_true, y_pred, classes)
-    scores = None if score is None else _checked_score(score, (classes, positive), len(ids))
+    if task.classes is None and not np.isin(y_true, y_pred).any():
+        told = [", ".join(classes[code] for code in np.unique(one)) for one in (y_true, y_pred)]
+        raise EvaluationError(
+            f"y_true holds only {told[0]} and y_pred only {told[1]}: they have no class in common. "
+            "Write the same class in the same way in both; if every answer is wrong indeed, "
+            "declare the classes"
+        )
+    scores = None if score is None else _checked_score(score, classes, positive, len(ids))
     return Outcomes(
         sample_ids=ids[order],
         classes=classes,
@@ -138,40 +121,34 @@ def outcomes_of_trainings(
     """
     if not trainings:
         raise EvaluationError("there is no prediction to evaluate")
-    _check_one_arm(trainings)
-    ordered = sorted(trainings, key=lambda one: one.seed)
-    ids, y_true, y_pred, score = zip(
-        *(_read_training(one, classes) for one in ordered), strict=True
-    )
-    for one, its_ids, labels in zip(ordered, ids, y_true, strict=True):
-        if not (np.array_equal(its_ids, ids[0]) and np.array_equal(labels, y_true[0])):
-            raise EvaluationError(
-                f"seeds {ordered[0].seed} and {one.seed} of arm {one.arm!r} predicted different "
-                "images"
-            )
-    of_ids = None if subjects is None else subjects.loc[ids[0]].to_numpy()
-    codes, unnamed = _subjects(of_ids, len(ids[0]))
-    return Outcomes(
-        sample_ids=ids[0],
-        classes=classes,
-        positive=classes[1],
-        y_true=y_true[0],
-        y_pred=np.stack(y_pred),
-        score=np.stack(score),
-        groupings=groupings(join_groups(groups, ids[0]), sources=sources),
-        subjects=codes,
-        unnamed=unnamed,
-        seeds=tuple(one.seed for one in ordered),
-    )
-
-
-def _check_one_arm(trainings: Sequence[Predictions]) -> None:
     kinds = sorted({f"{one.arm} on {one.split}" for one in trainings})
     if len(kinds) > 1:
         raise EvaluationError(f"seeds of one arm and split are needed, got {', '.join(kinds)}")
     seeds = [one.seed for one in trainings]
     if len(set(seeds)) < len(seeds):
         raise EvaluationError(f"each seed may occur once, got {seeds}")
+    ordered = sorted(trainings, key=lambda one: one.seed)
+    found = [_read_training(one, classes) for one in ordered]
+    ids, y_true = found[0][:2]
+    for one, (its_ids, labels, *_) in zip(ordered, found, strict=True):
+        if not (np.array_equal(its_ids, ids) and np.array_equal(labels, y_true)):
+            raise EvaluationError(
+                f"seeds {ordered[0].seed} and {one.seed} of arm {one.arm!r} predicted different "
+                "images"
+            )
+    codes, unnamed = _subjects(None if subjects is None else subjects.loc[ids].to_numpy(), len(ids))
+    return Outcomes(
+        sample_ids=ids,
+        classes=classes,
+        positive=classes[1],
+        y_true=y_true,
+        y_pred=np.stack([y_pred for _, _, y_pred, _ in found]),
+        score=np.stack([score for *_, score in found]),
+        groupings=groupings(join_groups(groups, ids), sources=sources),
+        subjects=codes,
+        unnamed=unnamed,
+        seeds=tuple(sorted(seeds)),
+    )
 
 
 def _read_training(one: Predictions, classes: tuple[str, str]) -> tuple[np.ndarray, ...]:
@@ -183,7 +160,7 @@ def _read_training(one: Predictions, classes: tuple[str, str]) -> tuple[np.ndarr
     ids = _ids(one.sample_ids, len(one.y_true))
     order = np.argsort(ids, kind="stable")
     y_true = _indices("y_true", _labels("y_true", one.y_true), [0, 1])
-    score = _checked_score(one.score, (classes, classes[1]), len(ids))
+    score = _checked_score(one.score, classes, classes[1], len(ids))
     return ids[order], y_true[order], one.y_pred[order], score[order]
 
 
@@ -203,23 +180,21 @@ def _labels(name: str, values: ArrayLike) -> Column:
         if kind not in ("string", "integer", "boolean", "floating"):
             raise EvaluationError(f"{name} holds {kind} values; use whole numbers or text alone")
         column = column.astype(str) if kind == "string" else np.array(column.tolist())
-    if np.issubdtype(column.dtype, np.floating):
-        return _whole(name, column)
-    return column.astype(np.int64) if column.dtype.kind in "biu" else column.astype(str)
+    if column.dtype.kind == "f":
+        # Beyond 2^53 neighbouring whole numbers are one float.
+        broken = ~np.isfinite(column) | (column != np.round(column)) | (np.abs(column) > 2**53)
+        if broken.any():
+            raise EvaluationError(_no_class(name, column, column[broken][0]))
+    return column.astype(np.int64) if column.dtype.kind in "biuf" else column.astype(str)
 
 
-def _whole(name: str, column: Column) -> Codes:
-    # Beyond 2^53 neighbouring whole numbers are one float.
-    broken = ~np.isfinite(column) | (column != np.round(column)) | (np.abs(column) > 2**53)
-    if not broken.any():
-        return column.astype(np.int64)
-    first = column[broken][0]
+def _no_class(name: str, column: Column, first: float) -> str:
     if ((column >= 0) & (column <= 1)).all():
-        raise EvaluationError(
+        return (
             f"{name} holds {first:g}: these look like probabilities. Pass them as score, and as "
             f"{name} the class they lead to, for example (score >= 0.5)"
         )
-    raise EvaluationError(f"{name} holds {first:g}, which is no class; use whole numbers or text")
+    return f"{name} holds {first:g}, which is no class; use whole numbers or text"
 
 
 def _classes(truth: Column, task: Task) -> tuple[list[Any], tuple[str, ...]]:
@@ -266,21 +241,9 @@ def _indices(name: str, column: Column, values: list[Any]) -> Codes:
     return codes
 
 
-def _require_common(y_true: Codes, y_pred: Codes, classes: tuple[str, ...]) -> None:
-    """Refuse columns of which every value of one is a class that the other never has."""
-    if not np.isin(y_true, y_pred).any():
-        told = [", ".join(classes[code] for code in np.unique(one)) for one in (y_true, y_pred)]
-        raise EvaluationError(
-            f"y_true holds only {told[0]} and y_pred only {told[1]}: they have no class in common. "
-            "Write the same class in the same way in both; if every answer is wrong indeed, "
-            "declare the classes"
-        )
-
-
 def _checked_score(
-    score: ArrayLike, task: tuple[tuple[str, ...], str | None], n: int
+    score: ArrayLike, classes: Sequence[str], positive: str | None, n: int
 ) -> Float64[np.ndarray, "n c"]:
-    classes, positive = task
     n_classes = len(classes)
     try:
         values = np.asarray(score, dtype=np.float64)

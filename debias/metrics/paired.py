@@ -7,7 +7,7 @@ these same trainings; what other trainings would do is told by the spread over s
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -22,9 +22,16 @@ PerGap = Float64[np.ndarray, " gaps"]
 PerRow = Float64[np.ndarray, " rows"]
 PerKind = Int64[np.ndarray, " r"]
 PerImage = Int64[np.ndarray, " n"]
+Some = Int64[np.ndarray, " some"]
+Limits = tuple[Float64[np.ndarray, "*shape"], Float64[np.ndarray, "*shape"]]
 
+REPLICATES = 2_000
+FEW = 5  # units that took a step; with fewer their spread is not known, and each counts once
 _NUMBERS_AT_ONCE = 2_000_000  # of a block of transforms: 32 MB
+_DRAWS_AT_ONCE = 1_000_000
 _SMALLEST_P = 1e-14  # what a sum of a million rounded probabilities can still tell from 0
+_HALVINGS = 32
+_LARGEST_Z = 40.0  # beyond it probabilities are 0 to a computer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,30 +40,20 @@ class PairedCounts:
 
     An image counts for a measure when it stands in its denominator; it then has the value 1 or 0,
     such as right or wrong. Units of a cell to which the same happened are one kind.
-
-    Attributes:
-        images: (cells,) images that count; ``units`` with at least one of them.
-        before: (cells,) share of images with the value 1, mean over trainings; NaN without image;
-            ``after`` likewise.
-        gained: (cells,) images that go from 0 to 1, mean over trainings; ``lost`` from 1 to 0.
-        by_training: (s, cells) change of the share in each training.
-        cell: (r,) cell of each kind of unit, ascending; ``size`` images each, ``count`` such units.
-        up: (r,) steps from 0 to 1, summed over the unit's images and over trainings; ``down`` from
-            1 to 0.
     """
 
-    images: Int64[np.ndarray, " cells"]
-    units: Int64[np.ndarray, " cells"]
-    before: PerCell
+    images: Int64[np.ndarray, " cells"]  # that count
+    units: Int64[np.ndarray, " cells"]  # with at least one of them
+    before: PerCell  # share of images with the value 1, mean over trainings; NaN without image
     after: PerCell
-    gained: PerCell
-    lost: PerCell
-    by_training: Float64[np.ndarray, "s cells"]
-    cell: PerKind
-    up: PerKind
+    gained: PerCell  # images that go from 0 to 1, mean over trainings
+    lost: PerCell  # from 1 to 0
+    by_training: Float64[np.ndarray, "s cells"]  # change of the share
+    cell: PerKind  # of each kind of unit, ascending
+    up: PerKind  # steps from 0 to 1, summed over the unit's images and over trainings
     down: PerKind
-    size: PerKind
-    count: PerKind
+    size: PerKind  # images of such a unit
+    count: PerKind  # of such units
 
     @property
     def change(self) -> PerKind:
@@ -89,8 +86,8 @@ def paired_counts(
     truth, codes = y_true[inside], codes[inside]
     first, second = (measure.numerator[truth, part[:, inside]] for part in y_pred)  # (s, n)
     s, moved = len(first), second - first
-    people = None if subjects is None else subjects[inside]
     images = np.bincount(codes, minlength=n_cells)
+    people = None if subjects is None else subjects[inside]
     cell, up, down, size, count = _kinds(codes, people, moved)
 
     def share(values: PerImage) -> PerCell:
@@ -132,26 +129,15 @@ def _kinds(
     return cell[first], up[first], down[first], size[first], count
 
 
-def stacked(parts: Sequence[PairedCounts], trainings: int) -> PairedCounts:
+def stacked(parts: Sequence[PairedCounts]) -> PairedCounts:
     """Cells of several groupings and measures one after the other, to be treated in one go."""
-    parts = [_no_cells(trainings), *parts]
-    starts = np.cumsum([len(part.images) for part in parts])
+    starts = np.cumsum([0, *(len(part.images) for part in parts)])
     joined = {
-        name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
-        for name in PairedCounts.__dataclass_fields__
-        if name != "cell"
+        one.name: np.concatenate([getattr(part, one.name) for part in parts], axis=-1)
+        for one in fields(PairedCounts)
     }
-    cells = [part.cell + start for part, start in zip(parts[1:], starts[:-1], strict=True)]
-    return PairedCounts(**joined, cell=np.concatenate([parts[0].cell, *cells]))
-
-
-def _no_cells(trainings: int) -> PairedCounts:
-    counts, shares = np.zeros(0, dtype=np.int64), np.zeros(0)
-    return PairedCounts(
-        images=counts, units=counts, before=shares, after=shares, gained=shares, lost=shares,
-        by_training=np.zeros((trainings, 0)), cell=counts, up=counts, down=counts, size=counts,
-        count=counts,
-    )  # fmt: skip
+    joined["cell"] += np.repeat(starts[:-1], [len(part.cell) for part in parts])
+    return PairedCounts(**joined)
 
 
 def change_p_value(counts: PairedCounts) -> PerCell:
@@ -170,7 +156,11 @@ def change_p_value(counts: PairedCounts) -> PerCell:
         percentages", Psychometrika 12, 1947. Sign flips: Fisher, "The Design of Experiments",
         1935, section 21.
     """
-    cell, size, times = _sizes_of_change(counts)
+    changed = counts.change != 0
+    pairs = np.stack([counts.cell[changed], np.abs(counts.change[changed])], axis=1)
+    rows, place = np.unique(pairs, axis=0, return_inverse=True)
+    times = np.bincount(place.ravel(), counts.count[changed], len(rows)).astype(np.int64)
+    cell, size = rows.T
     observed = np.abs(counts.summed(counts.change.astype(np.float64)))
     reach = summed(cell, size * times, len(observed))
     sizes = np.bincount(cell, minlength=len(observed))
@@ -186,35 +176,19 @@ def change_p_value(counts: PairedCounts) -> PerCell:
     return np.where(counts.images > 0, np.clip(p, _SMALLEST_P, 1.0), np.nan)
 
 
-def _sizes_of_change(counts: PairedCounts) -> tuple[PerKind, ...]:
-    """How many units changed by each size, in either direction: cell, size, times."""
-    changed = counts.change != 0
-    pairs = np.stack([counts.cell[changed], np.abs(counts.change[changed])], axis=1)
-    kinds, place = np.unique(pairs, axis=0, return_inverse=True)
-    times = np.bincount(place.ravel(), weights=counts.count[changed], minlength=len(kinds))
-    return kinds[:, 0], kinds[:, 1], times.astype(np.int64)
-
-
-def _blocks(
-    cells: Int64[np.ndarray, " some"], reach: PerCell
-) -> Iterator[tuple[Int64[np.ndarray, " some"], int]]:
+def _blocks(cells: Some, reach: PerCell) -> Iterator[tuple[Some, int]]:
     """Cells whose transforms have the same length, as many as fit in memory at once."""
     lengths = 2 ** np.ceil(np.log2(reach[cells] + 1)).astype(np.int64)
-    for length in np.unique(lengths):
-        alike = cells[lengths == length]
-        step = max(1, _NUMBERS_AT_ONCE // int(length))
-        for start in range(0, len(alike), step):
-            yield alike[start : start + step], int(length)
+    for length in np.unique(lengths).tolist():
+        alike, step = cells[lengths == length], max(1, _NUMBERS_AT_ONCE // length)
+        yield from ((alike[i : i + step], length) for i in range(0, len(alike), step))
 
 
 def _distribution(
-    some: Int64[np.ndarray, " some"],
-    length: int,
-    sizes_of_change: tuple[PerKind, ...],
-    reach: Float64[np.ndarray, " some"],
+    some: Some, length: int, changed: tuple[PerKind, ...], reach: Float64[np.ndarray, " some"]
 ) -> Float64[np.ndarray, "some length"]:
     """Probabilities of 0, 1, ... of the sizes of those units that changed for the better."""
-    cell, size, times = sizes_of_change
+    cell, size, times = changed
     rank = np.arange(len(cell)) - np.searchsorted(cell, cell)
     row = np.full(int(cell.max()) + 1, -1)
     row[some] = np.arange(len(some))
@@ -227,41 +201,21 @@ def _distribution(
     return np.fft.irfft(product, n=length, axis=1)
 
 
-REPLICATES = 2_000
-# With fewer units that took a step their spread is not known, and each unit counts once.
-FEW = 5
-_DRAWS_AT_ONCE = 1_000_000
-_HALVINGS = 32
-_LARGEST_Z = 40.0  # beyond it probabilities are 0 to a computer
-
-Limits = tuple[Float64[np.ndarray, "*shape"], Float64[np.ndarray, "*shape"]]
-
-
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """Change of the share of each cell, and what its uncertainty rests on.
+    """Change of the share of each cell, and what its uncertainty rests on."""
 
-    Attributes:
-        value: (cells,) after minus before, in [-1, 1].
-        deviation: (cells,) standard error of the value, by the bootstrap over units.
-        freedom: (cells,) units less one.
-        gained: (cells,) share of images that went from 0 to 1, mean over trainings; ``lost`` from
-            1 to 0.
-        gained_size: (cells,) independent images that ``gained`` is worth; ``lost_size`` likewise.
-    """
-
-    value: PerCell
-    deviation: PerCell
-    freedom: PerCell
-    gained: PerCell
-    lost: PerCell
-    gained_size: PerCell
+    value: PerCell  # after minus before, in [-1, 1]
+    deviation: PerCell  # its standard error, by the bootstrap over units
+    freedom: PerCell  # units less one
+    gained: PerCell  # share of images that went from 0 to 1, mean over trainings
+    lost: PerCell  # from 1 to 0
+    gained_size: PerCell  # independent images that ``gained`` is worth
     lost_size: PerCell
 
-    def take(self, cells: Int64[np.ndarray, " some"]) -> "Changes":
+    def take(self, cells: Some) -> "Changes":
         """The given cells, in that order."""
-        names = self.__dataclass_fields__
-        return Changes(**{name: getattr(self, name)[cells] for name in names})
+        return Changes(*(getattr(self, one.name)[cells] for one in fields(self)))
 
 
 def measured(counts: PairedCounts, generator: np.random.Generator) -> Changes:
@@ -285,6 +239,7 @@ def bootstrap_deviation(
         replicates vary about the sample and not about what it was drawn from. NaN below two units.
     """
     rows, count = kinds(np.stack([counts.cell, counts.change, counts.size], axis=1), counts.count)
+    units = rows[:, 0], count, rows[:, 1:].astype(np.float64)
     held = np.bincount(rows[:, 0], minlength=len(counts.images))
     wanted = np.flatnonzero(counts.units > 1)
     wanted = wanted[np.argsort(-held[wanted], kind="stable")]
@@ -292,7 +247,6 @@ def bootstrap_deviation(
     step = max(1, _DRAWS_AT_ONCE // replicates)
     for first in range(0, len(wanted), step):
         some = wanted[first : first + step]
-        units = rows[:, 0], count, rows[:, 1:].astype(np.float64)
         change, images = np.moveaxis(resampled(units, some, replicates, generator), 2, 0)
         deviation[some] = (change / images).std(axis=0, ddof=1)
     return deviation * np.sqrt(ratio(counts.units, counts.units - 1)) / len(counts.by_training)
@@ -394,22 +348,21 @@ def _student_p_value(value: PerRow, deviation: PerRow, freedom: PerRow) -> PerRo
     return 2 * stdtr(freedom, -ratio(np.abs(value), deviation))
 
 
-def _reach(changes: Changes, z: float | PerCell) -> tuple[PerCell, PerCell]:
+def _reach(changes: Changes, z: float | PerCell) -> Limits:
     """How far the first interval goes below and above the change."""
     p, q = changes.gained, changes.lost
     p_low, p_high = wilson(p, changes.gained_size, z)
     q_low, q_high = wilson(q, changes.lost_size, z)
     # Of two shares of one multinomial: an image that is gained is not lost.
     apart = np.nan_to_num(np.sqrt(ratio(p * q, (1 - p) * (1 - q)).clip(max=1.0)))
-    below = _joined(p - p_low, q_high - q, apart)
-    return below, _joined(p_high - p, q - q_low, apart)
+
+    def joined(one: PerCell, other: PerCell) -> PerCell:
+        return np.sqrt(np.square(one) + 2 * apart * one * other + np.square(other))
+
+    return joined(p - p_low, q_high - q), joined(p_high - p, q - q_low)
 
 
-def _joined(one: PerCell, other: PerCell, apart: PerCell) -> PerCell:
-    return np.sqrt(np.square(one) + 2 * apart * one * other + np.square(other))
-
-
-def _gap_reach(first: Changes, second: Changes, z: float | PerGap) -> tuple[PerGap, PerGap]:
+def _gap_reach(first: Changes, second: Changes, z: float | PerGap) -> Limits:
     first_below, first_above = _reach(first, z)
     second_below, second_above = _reach(second, z)
     return np.hypot(first_below, second_above), np.hypot(first_above, second_below)

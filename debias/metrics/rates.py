@@ -23,23 +23,15 @@ _FALSE_POSITIVES: Mask = ((0, 1), (0, 0))
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """One rate of a two-class table.
+    """One rate of a two-class table; counts are indexed [true class, predicted class]."""
 
-    Attributes:
-        numerator: Which of the four counts are summed, indexed [true class, predicted class].
-        denominator: Likewise.
-        counted: What the denominator counts, as printed when there is none of it.
-        meaning: What the rate is, with {} for the positive class.
-        better: 1 where more of it is better for a group, -1 where less is, 0 where neither is.
-        said: Whose images are counted, what is said of them, and the headline where one group is
-            served worse than another; None to stay out of summaries.
-    """
-
-    numerator: Mask
+    numerator: Mask  # which of the four counts are summed
     denominator: Mask
-    counted: str
-    meaning: str
-    better: int
+    counted: str  # what the denominator counts, as printed when there is none of it
+    meaning: str  # what the rate is, with {} for the positive class
+    better: int  # 1 where more of it is better for a group, -1 where less is, 0 where neither is
+    # Whose images are counted, what is said of them, and the headline where one group is served
+    # worse than another; None to stay out of summaries.
     said: tuple[str, str, str] | None = None
 
 

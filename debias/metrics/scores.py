@@ -3,7 +3,7 @@
 All tables take the cells that may be shown; the others leave no row. Scores of several trainings
 enter by their mean for each image.
 
-``n`` images, ``g`` cells, ``c`` classes, ``r`` runs of equal values, ``b`` bins.
+``n`` images, ``g`` cells, ``s`` trainings.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64, Int64, Real
+from jaxtyping import Bool, Float64, Shaped
 from scipy.special import ndtri
 
 from debias.metrics.gaps import confusion_of
@@ -22,11 +22,8 @@ from debias.statistics.intervals import clopper_pearson
 from debias.storage.documents import plain
 
 Which = Bool[np.ndarray, " g"]
-PerImage = Float64[np.ndarray, " n"]
-Codes = Int64[np.ndarray, " n"]
 
-# Fewer images draw a curve of noise.
-FEWEST = 30
+FEWEST = 30  # fewer images draw a curve of noise
 MOST_BINS = 10
 CALIBRATION_BINS = 15
 QUALITIES = ("auroc", "expected_calibration_error", "calibration_bias")
@@ -39,14 +36,12 @@ def confusion_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.
     Returns:
         ``attribute, group, true, predicted, count``; counts of 0 included.
     """
-    c, names = len(outcomes.classes), np.array(outcomes.classes, dtype=object)
-    columns = {
-        "group": np.repeat(_names(grouping)[shown], c * c),
-        "true": np.tile(np.repeat(names, c), shown.sum()),
-        "predicted": np.tile(names, c * shown.sum()),
-        "count": confusion_of(outcomes, grouping)[shown].ravel(),
-    }
-    return _of(grouping, columns)
+    cells = np.array(grouping.cells, dtype=object)[shown]
+    names = ["group", "true", "predicted"]
+    rows = pd.MultiIndex.from_product([cells, outcomes.classes, outcomes.classes], names=names)
+    table = rows.to_frame(index=False)
+    table.insert(0, "attribute", grouping.attribute)
+    return table.assign(count=confusion_of(outcomes, grouping)[shown].ravel())
 
 
 def calibration_table(
@@ -64,30 +59,23 @@ def calibration_table(
         two classes. One person's images have one class, so with identities the interval rests on
         (sum m)^2 / sum m^2 independent images, for m images of each person in the bin.
     """
-    kept = _shown_images(outcomes, grouping, shown, smallest=FEWEST)
-    score, positive = _score(outcomes)[kept], _is_positive(outcomes)[kept]
-    order = np.lexsort([score, grouping.codes[kept]])
-    images, codes = kept[order], grouping.codes[kept][order]
-    score, positive = score[order], positive[order]
-    positive = _evened(codes, score, positive)
-    first, size = _place(codes)
-    count = np.minimum(MOST_BINS, size // FEWEST)
-    place = (np.arange(len(codes)) - first) * count // size
-    starts = np.flatnonzero(_changes(codes, place))
-    n = np.diff(np.append(starts, len(codes)))
-    subjects = None if outcomes.subjects is None else outcomes.subjects[images]
-    worth = _independent(np.repeat(np.arange(len(n)), n), n, subjects)
-    observed = _sums(positive, starts) / n
-    low, high = clopper_pearson(np.minimum(observed, 1) * worth, worth, level)
-    columns = {
-        "group": _names(grouping)[codes[starts]],
-        "n": n,
-        "mean_score": _sums(score, starts) / n,
-        "observed": observed,
-        "low": low,
-        "high": high,
-    }
-    return _of(grouping, columns)
+    images = _scored(outcomes, grouping, shown & (grouping.sizes >= FEWEST))
+    images = images.sort_values(["cell", "score"], kind="stable")
+    cells = images.groupby("cell")["score"]
+    size = cells.transform("size")
+    images["bin"] = cells.cumcount() * (size // FEWEST).clip(upper=MOST_BINS) // size
+    images["observed"] = images.groupby(["cell", "score"])["positive"].transform("mean")
+    bins = images.groupby(["cell", "bin"])
+    table = bins.agg(
+        n=("score", "size"), mean_score=("score", "mean"), observed=("observed", "mean")
+    )
+    worth = table["n"].astype(np.float64)
+    if outcomes.subjects is not None:
+        of_person = images.groupby(["cell", "bin", "person"]).size()
+        worth = worth**2 / (of_person**2).groupby(["cell", "bin"]).sum()
+    right = table["observed"].clip(upper=1) * worth
+    low, high = clopper_pearson(right.to_numpy(), worth.to_numpy(), level)
+    return _named(table.assign(low=low, high=high).reset_index().drop(columns="bin"), grouping)
 
 
 def score_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
@@ -97,99 +85,35 @@ def score_table(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.Data
         ``attribute, group, true, n, q05, q25, median, q75, q95`` (linear between order statistics),
         where there are at least 30 images; none without scores or with more than two classes.
     """
-    kept = _shown_images(outcomes, grouping, shown)
-    key = grouping.codes[kept] * len(outcomes.classes) + outcomes.y_true[kept]
-    score = _score(outcomes)[kept]
-    order = np.lexsort([score, key])
-    key, score = key[order], score[order]
-    starts = np.flatnonzero(_changes(key))
-    n = np.diff(np.append(starts, len(key)))
-    starts, n = starts[n >= FEWEST], n[n >= FEWEST]
-    cell, true = np.divmod(key[starts], len(outcomes.classes))
-    columns = {
-        "group": _names(grouping)[cell],
-        "true": np.array(outcomes.classes, dtype=object)[true],
-        "n": n,
-        **{name: _quantile(score, starts, n, q) for name, q in QUANTILES.items()},
+    parts = _scored(outcomes, grouping, shown).groupby(["cell", "true"])["score"]
+    quantiles = {name: parts.quantile(q) for name, q in QUANTILES.items()}
+    table = pd.DataFrame({"n": parts.size(), **quantiles}).reset_index()
+    names = np.array(outcomes.classes, dtype=object)[table["true"].to_numpy(dtype=np.int64)]
+    return _named(table.assign(true=names)[table["n"] >= FEWEST], grouping)
+
+
+def _scored(outcomes: Outcomes, grouping: Grouping, shown: Which) -> pd.DataFrame:
+    """Images of the shown cells with the positive's mean score; none where scores mean nothing."""
+    if outcomes.score is None or outcomes.positive is None:
+        columns = ["cell", "true", "positive", "person", "score"]
+        return pd.DataFrame(columns=columns, dtype=np.float64)
+    column = outcomes.classes.index(outcomes.positive)
+    images = {
+        "cell": grouping.codes,
+        "true": outcomes.y_true,
+        "positive": (outcomes.y_true == column).astype(np.float64),
+        "person": 0 if outcomes.subjects is None else outcomes.subjects,
+        "score": outcomes.score[:, :, column].mean(axis=0),
     }
-    return _of(grouping, columns)
+    return pd.DataFrame(images)[shown[grouping.codes]]
 
 
-def _of(grouping: Grouping, columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    table = pd.DataFrame(columns)
+def _named(table: pd.DataFrame, grouping: Grouping) -> pd.DataFrame:
+    """Rows of cells under the names of their attribute and group."""
+    names = np.array(grouping.cells, dtype=object)[table["cell"].to_numpy(dtype=np.int64)]
+    table = table.rename(columns={"cell": "group"}).assign(group=names).reset_index(drop=True)
     table.insert(0, "attribute", grouping.attribute)
     return table
-
-
-def _names(grouping: Grouping) -> np.ndarray:
-    return np.array(grouping.cells, dtype=object)
-
-
-def _shown_images(outcomes: Outcomes, grouping: Grouping, shown: Which, smallest: int = 0) -> Codes:
-    """Images of the shown cells of at least this size; none where scores mean nothing."""
-    if outcomes.score is None or outcomes.positive is None:
-        return np.zeros(0, dtype=np.int64)
-    return np.flatnonzero((shown & (grouping.sizes >= smallest))[grouping.codes])
-
-
-def _score(outcomes: Outcomes) -> PerImage:
-    """Mean probability of the positive class over trainings."""
-    if outcomes.score is None or outcomes.positive is None:
-        return np.zeros(0)
-    return outcomes.score[:, :, outcomes.classes.index(outcomes.positive)].mean(axis=0)
-
-
-def _is_positive(outcomes: Outcomes) -> PerImage:
-    if outcomes.positive is None:
-        return np.zeros(0)
-    return (outcomes.y_true == outcomes.classes.index(outcomes.positive)).astype(np.float64)
-
-
-def _changes(*columns: np.ndarray) -> Bool[np.ndarray, " n"]:
-    """Where a run of equal rows begins."""
-    found = np.zeros(len(columns[0]), dtype=bool)
-    for column in columns:
-        found[1:] |= column[1:] != column[:-1]
-    found[:1] = True
-    return found
-
-
-def _sums(values: PerImage, starts: Int64[np.ndarray, " r"]) -> np.ndarray:
-    return np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
-
-
-def _place(codes: Codes) -> tuple[np.ndarray, np.ndarray]:
-    """Where each image's cell begins among the sorted ones, and its size."""
-    first = np.searchsorted(codes, codes, side="left")
-    return first, np.searchsorted(codes, codes, side="right") - first
-
-
-def _evened(codes: Codes, score: PerImage, positive: PerImage) -> PerImage:
-    """Give images of one cell and score the mean of their classes."""
-    change = _changes(codes, score)
-    starts = np.flatnonzero(change)
-    size = np.diff(np.append(starts, len(codes)))
-    return np.repeat(_sums(positive, starts) / size, size)
-
-
-def _independent(
-    place: Codes, n: Int64[np.ndarray, " b"], subjects: Codes | None
-) -> Float64[np.ndarray, " b"]:
-    """Independent images in each bin when all images of a person are alike."""
-    if subjects is None:
-        return n.astype(np.float64)
-    people = subjects.max(initial=0) + 1
-    pairs, images = np.unique(place * people + subjects, return_counts=True)
-    return n**2 / np.bincount(pairs // people, weights=images**2, minlength=len(n))
-
-
-def _quantile(
-    ascending: PerImage, starts: Int64[np.ndarray, " r"], n: Int64[np.ndarray, " r"], q: float
-) -> Float64[np.ndarray, " r"]:
-    position = starts + q * (n - 1)
-    below = np.floor(position).astype(np.int64)
-    above = np.minimum(below + 1, starts + n - 1)
-    return ascending[below] + (position - below) * (ascending[above] - ascending[below])
 
 
 def quality(outcomes: Outcomes, which: Bool[np.ndarray, " n"] | None = None) -> dict[str, float]:
@@ -200,11 +124,9 @@ def quality(outcomes: Outcomes, which: Bool[np.ndarray, " n"] | None = None) -> 
         ``calibration_bias``, the share of positives minus the mean score (two classes only):
         positive where the scores are too low.
     """
-    if outcomes.score is None:
-        return dict.fromkeys(QUALITIES, float("nan"))
     rows = slice(None) if which is None else np.flatnonzero(which)
     y_true = outcomes.y_true[rows]
-    if not len(y_true):
+    if outcomes.score is None or not len(y_true):
         return dict.fromkeys(QUALITIES, float("nan"))
     found = [
         _of_one(outcomes, y_true, y_pred[rows], score[rows])
@@ -228,7 +150,9 @@ def _of_one(
 
 
 def calibration_error(
-    correct: Bool[np.ndarray, " n"], confidence: PerImage, bins: int = CALIBRATION_BINS
+    correct: Bool[np.ndarray, " n"],
+    confidence: Float64[np.ndarray, " n"],
+    bins: int = CALIBRATION_BINS,
 ) -> float:
     """Mean distance between confidence and accuracy over bins, weighted by samples per bin.
 
@@ -253,27 +177,18 @@ class Skill:
     its scores, and that of its answers, which is the mean of the shares of both classes that are
     answered rightly. On two even classes the latter says that more answers are right than by
     always naming one class; on uneven ones it does not take a rare class for a failure.
-
-    Attributes:
-        at_chance: How many of the ``trainings`` are no better than guessing.
-        accuracy: Share of answers that are right, mean over trainings, in [0, 1], with its limits
-            ``low`` and ``high`` for other images.
-        guess: The most common class among these ``n`` images.
-        guessed: Share of answers that are right when it is always named.
-        auroc: Area under the curve of the scores, mean over trainings, with the means of its
-            limits; NaN without scores.
     """
 
-    n: int
+    n: int  # images
     trainings: int
-    at_chance: int
-    accuracy: float
-    low: float
+    at_chance: int  # trainings that are no better than guessing
+    accuracy: float  # share of answers that are right, mean over trainings, in [0, 1]
+    low: float  # its limits for other images
     high: float
-    guess: str
-    guessed: float
-    auroc: float
-    auroc_low: float
+    guess: str  # the most common class among these images
+    guessed: float  # share of answers that are right when it is always named
+    auroc: float  # area under the curve of the scores, mean over trainings; NaN without scores
+    auroc_low: float  # the means of its limits
     auroc_high: float
 
     @property
@@ -323,7 +238,7 @@ def skill_of(outcomes: Outcomes, level: float = 0.95) -> Skill | None:
     above = (answers[:, 1] > 0.5) & ~(scores[:, 1] <= 0.5)  # without scores, answers alone count
     right = np.array((outcomes.y_pred == y_true).sum(axis=1).mean())
     low, high = clopper_pearson(right, np.array(n), level)
-    area, area_low, area_high = scores.mean(axis=0).tolist()
+    auroc, auroc_low, auroc_high = scores.mean(axis=0).tolist()
     return Skill(
         n=n,
         trainings=len(answers),
@@ -333,16 +248,14 @@ def skill_of(outcomes: Outcomes, level: float = 0.95) -> Skill | None:
         high=float(high),
         guess=outcomes.classes[int(counts.argmax())],
         guessed=float(counts.max()) / n,
-        auroc=area,
-        auroc_low=area_low,
-        auroc_high=area_high,
+        auroc=auroc,
+        auroc_low=auroc_low,
+        auroc_high=auroc_high,
     )
 
 
 def _areas(
-    scores: Real[np.ndarray, "s n"] | Bool[np.ndarray, "s n"],
-    positive: Bool[np.ndarray, " n"],
-    level: float,
+    scores: Shaped[np.ndarray, "s n"], positive: Bool[np.ndarray, " n"], level: float
 ) -> Float64[np.ndarray, "s 3"]:
     """Area under the curve of each training, and its limits by DeLong's variance."""
     areas = [area_under_curve(one[positive], one[~positive]) for one in scores.astype(np.float64)]

@@ -5,45 +5,50 @@ denominator is worth.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64, Int64, Real
+from jaxtyping import Float64, Int64, Real
 from scipy.special import betainc
 
-from debias.metrics.gaps import Cells, compared_metrics
+from debias.metrics.gaps import Cells
+from debias.metrics.rules import Rules
 from debias.statistics.counts import Measure, counted, ratio
 from debias.statistics.intervals import clopper_pearson
 
 Sizes = Real[np.ndarray, " g"]
-
-Limits = tuple[Float64[np.ndarray, "*pairs"], Float64[np.ndarray, "*pairs"]]
+Rates = Float64[np.ndarray, " g"]
+Whole = Int64[np.ndarray, " k"]
+Values = Float64[np.ndarray, " v"]
+Share = Float64[np.ndarray, "*pairs"]
+Limits = tuple[Share, Share] | Float64[np.ndarray, "2 *pairs"]
 
 FOUR_FIFTHS = 0.8
+FLIPPED = (0.05, 0.10)  # shares of wrong labels
+DRAWS = 200
+_SPREAD = ("metric", "attribute", "groups", "gap", "expected_if_equal", "variance")
+_RATIO = (
+    "metric", "attribute", "group", "other", "ratio", "low", "high", "n_group", "n_other",
+    "chance_if_equal",
+)  # fmt: skip
+_NOISE = ("metric", "attribute", "flipped", "gap", "low", "high")
 # Terms of a sum beyond which it is thinned out; then it is off by less than 0.001.
 _MOST_VALUES = 1000
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """Rate of the group ``lowest`` over that of the group ``highest``, by their indices.
-
-    ``value`` lies in [0, 1] and is NaN when every rate is 0; ``low`` is at least 0, ``high`` may
-    exceed 1 and is infinite when the highest rate may be 0.
-    """
+class Ratio(NamedTuple):
+    """Rate of the group ``lowest`` over that of the group ``highest``, by their indices."""
 
     lowest: int
     highest: int
-    value: float
+    value: float  # in [0, 1]; NaN when every rate is 0
     low: float
-    high: float
+    high: float  # may exceed 1; infinite when the highest rate may be 0
 
 
-def lowest_to_highest(
-    values: Float64[np.ndarray, " g"], sizes: Sizes, level: float = 0.95
-) -> Ratio:
+def lowest_to_highest(values: Rates, sizes: Sizes, level: float = 0.95) -> Ratio:
     """Ratio of the lowest to the highest of at least two rates, with an interval.
 
     The interval is about the true rates of the two groups that happen to be lowest and highest.
@@ -59,22 +64,13 @@ def lowest_to_highest(
     if lowest == highest:  # all rates are equal
         highest = 1
     adjusted = 1 - (1 - level) / comb(len(values), 2)
-    low, high = clopper_pearson(values * sizes, sizes.astype(np.float64), adjusted)
-    # One-element arrays, because limits are formed for arrays.
-    top, bottom = [lowest], [highest]
-    limits = ratio_limits(
-        values[top], (low[top], high[top]), values[bottom], (low[bottom], high[bottom])
-    )
-    numbers = [float(part[0]) for part in (ratio(values[top], values[bottom]), *limits)]
-    return Ratio(lowest, highest, *numbers)
+    limits = np.stack(clopper_pearson(values * sizes, sizes.astype(np.float64), adjusted))
+    top, bottom = values[[lowest]], values[[highest]]  # limits are formed for arrays
+    low, high = ratio_limits(top, limits[:, [lowest]], bottom, limits[:, [highest]])
+    return Ratio(lowest, highest, *(float(one[0]) for one in (ratio(top, bottom), low, high)))
 
 
-def ratio_limits(
-    p1: Float64[np.ndarray, "*pairs"],
-    limits1: Limits,
-    p2: Float64[np.ndarray, "*pairs"],
-    limits2: Limits,
-) -> Limits:
+def ratio_limits(p1: Share, limits1: Limits, p2: Share, limits2: Limits) -> tuple[Share, Share]:
     """Interval of ``p1 / p2``, two independent rates in [0, 1], from the limits of each.
 
     Upper limits are infinite where the lower limit of p2 is 0; both are NaN where p2 is 0.
@@ -127,7 +123,7 @@ def expected_gap(rate: float, sizes: Sizes) -> float:
     return float(between[:-1] @ np.diff(values))
 
 
-def corrected_variance(values: Float64[np.ndarray, " g"], sizes: Sizes) -> float:
+def corrected_variance(values: Rates, sizes: Sizes) -> float:
     """Variance of the true rates between groups: that of the shown rates less that of sampling.
 
     Unbiased, therefore sometimes negative, when there is less variance than sampling alone makes.
@@ -138,14 +134,14 @@ def corrected_variance(values: Float64[np.ndarray, " g"], sizes: Sizes) -> float
     return float(values.var(ddof=1) - (values * (1 - values) / (sizes - 1)).mean())
 
 
-def _rounded(sizes: Sizes) -> tuple[Int64[np.ndarray, " k"], ...]:
+def _rounded(sizes: Sizes) -> tuple[Whole, Whole]:
     """Distinct whole sizes, and how many groups have each."""
     whole = np.maximum(np.rint(sizes), 1).astype(np.int64)
     n, groups = np.unique(whole, return_counts=True)
     return n, groups.astype(np.int64)
 
 
-def _possible(rate: float, n: Int64[np.ndarray, " k"]) -> Float64[np.ndarray, " v"]:
+def _possible(rate: float, n: Whole) -> Values:
     """Values that the shares of these groups take, ascending; evenly spaced when they are many."""
     # Beyond this lies less than 1e-12 of a binomial distribution, small variances included.
     reach = 8 * np.sqrt(n * rate * (1 - rate)) + 8
@@ -158,11 +154,7 @@ def _possible(rate: float, n: Int64[np.ndarray, " k"]) -> Float64[np.ndarray, " 
 
 
 def _distribution(
-    rate: float,
-    n: Int64[np.ndarray, " k"],
-    values: Float64[np.ndarray, " v"],
-    *,
-    strictly: bool = False,
+    rate: float, n: Whole, values: Values, *, strictly: bool = False
 ) -> Float64[np.ndarray, "k v"]:
     """Probability that the share of a group is at most a value, or strictly below it."""
     # The small number keeps 0.8 * 0.5 from falling short of 4 / 10 by a rounding.
@@ -174,14 +166,8 @@ def _distribution(
     return np.where(inside, betainc(size - k, k + 1, 1 - rate), (count >= size).astype(np.float64))
 
 
-def _all_groups(
-    probability: Float64[np.ndarray, "k v"], groups: Int64[np.ndarray, " k"]
-) -> Float64[np.ndarray, " v"]:
+def _all_groups(probability: Float64[np.ndarray, "k v"], groups: Whole) -> Values:
     return np.prod(probability ** groups[:, None], axis=0)
-
-
-FLIPPED = (0.05, 0.10)
-DRAWS = 200
 
 
 def label_noise(
@@ -199,12 +185,12 @@ def label_noise(
     What was true and predicted of it stays, so the counts tell all: no image is touched.
 
     Args:
-        table: (g, c, c) confusion counts, rounded; leave out groups without images.
+        table: Confusion counts, rounded; leave out groups without images.
         found: The measures whose gaps are asked for.
         minimum: Groups with fewer images in a denominator, as annotated, are left out of that gap.
-        generator: Of the relabellings.
+        generator: Of the relabellings, ``draws`` for each share.
         flipped: Shares of wrong labels, each at most 1 - 1 / g.
-        draws: Relabellings for each share.
+        draws: At least 1.
 
     Returns:
         ``metric, flipped, gap`` (highest minus lowest rate as annotated), ``low, high`` (smallest
@@ -212,13 +198,22 @@ def label_noise(
     """
     images = np.rint(table).astype(np.int64)
     estimated = counted(images, found)[1] >= minimum  # (g, m)
-    gap = _gaps(images[None], found, estimated)[0]  # (m,)
+
+    def gaps(images: Int64[np.ndarray, "draws g c c"]) -> Float64[np.ndarray, "draws m"]:
+        """Highest minus lowest rate over the groups that are estimated."""
+        rates = ratio(*counted(images.reshape(-1, *images.shape[2:]), found))
+        rates = rates.reshape(*images.shape[:2], len(found))  # (draws, g, m)
+        take_part = estimated & np.isfinite(rates)
+        highest = np.where(take_part, rates, -np.inf).max(axis=1)
+        lowest = np.where(take_part, rates, np.inf).min(axis=1)
+        return np.where(take_part.sum(axis=1) > 1, highest - lowest, np.nan)
+
     rows = []
     for share in flipped:
-        relabelled = _gaps(_relabel(images, share, draws, generator), found, estimated)
-        low, high = relabelled.min(axis=0), relabelled.max(axis=0)
-        columns = {"gap": gap, "low": low, "high": high}
-        rows.append(pd.DataFrame({"metric": [m.name for m in found], "flipped": share, **columns}))
+        relabelled = gaps(_relabel(images, share, draws, generator))
+        columns = {"low": relabelled.min(axis=0), "high": relabelled.max(axis=0)}
+        columns = {"flipped": share, "gap": gaps(images[None])[0], **columns}
+        rows.append(pd.DataFrame({"metric": [one.name for one in found], **columns}))
     return pd.concat(rows).sort_values("flipped", kind="stable", ignore_index=True)
 
 
@@ -235,49 +230,37 @@ def _relabel(
     return images - moved + np.moveaxis(dealt, -1, 1)
 
 
-def _gaps(
-    images: Int64[np.ndarray, "draws g c c"],
-    found: Sequence[Measure],
-    estimated: Bool[np.ndarray, "g m"],
-) -> Float64[np.ndarray, "draws m"]:
-    """Highest minus lowest rate over the groups that are estimated."""
-    rates = ratio(*counted(images.reshape(-1, *images.shape[2:]), found))
-    rates = rates.reshape(*images.shape[:2], len(found))  # (draws, g, m)
-    take_part = estimated & np.isfinite(rates)
-    highest = np.where(take_part, rates, -np.inf).max(axis=1)
-    lowest = np.where(take_part, rates, np.inf).min(axis=1)
-    return np.where(take_part.sum(axis=1) > 1, highest - lowest, np.nan)
+def noise_table(every: Sequence[Cells], rules: Rules) -> pd.DataFrame:
+    """``label_noise`` of every grouping, over the groups that may be shown; empty if not asked."""
+    generator = np.random.default_rng([rules.seed, 2])
+    parts = [pd.DataFrame(columns=list(_NOISE))]
+    for cells in every if rules.noise else ():
+        readable = (cells.grouping.sizes > 0) & ~cells.hidden.any(axis=1)
+        asked = [one for one in cells.found if one.name in cells.compared]
+        if readable.sum() > 1:
+            table = label_noise(
+                cells.table[readable], asked, minimum=rules.minimum, generator=generator
+            )
+            parts.append(table.assign(attribute=cells.grouping.attribute)[list(_NOISE)])
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
-_SPREAD = ("metric", "attribute", "groups", "gap", "expected_if_equal", "variance")
-_RATIO = (
-    "metric", "attribute", "group", "other", "ratio", "low", "high", "n_group", "n_other",
-    "chance_if_equal",
-)  # fmt: skip
-
-
-def spread_table(every: Sequence[Cells], found: Sequence[Measure], level: float) -> pd.DataFrame:
+def spread_table(every: Sequence[Cells], level: float) -> pd.DataFrame:
     """Highest minus lowest rate of every attribute and measure over its estimated groups.
 
     A maximum minus a minimum is biased upwards, so each comes with the average that equal groups
     of these sizes would show, and with the variance between groups freed from sampling.
     """
-    rows = [
-        (
-            measure.name,
-            cells.grouping.attribute,
-            len(value),
-            float(np.ptp(value)),
-            expected_gap(_together(value, size), size),
-            corrected_variance(value, size),
-        )
-        for cells in every
-        for measure, value, size, _ in _estimated(cells, found, level)
-    ]
+    rows = []
+    for cells in every:
+        for column, value, size, _ in _estimated(cells, level):
+            equal = expected_gap(_together(value, size), size)
+            figures = len(value), float(np.ptp(value)), equal, corrected_variance(value, size)
+            rows.append((cells.found[column].name, cells.grouping.attribute, *figures))
     return pd.DataFrame(rows, columns=list(_SPREAD))
 
 
-def ratio_table(every: Sequence[Cells], found: Sequence[Measure], level: float) -> pd.DataFrame:
+def ratio_table(every: Sequence[Cells], level: float) -> pd.DataFrame:
     """Lowest over highest selection rate of every attribute: the four-fifths rule of thumb.
 
     Each comes with its interval, both sizes, and the probability that it is below 0.8 although
@@ -285,34 +268,29 @@ def ratio_table(every: Sequence[Cells], found: Sequence[Measure], level: float) 
     """
     rows = []
     for cells in every:
-        for measure, value, size, where in _estimated(cells, found, level):
-            if not measure.name.startswith("selection_rate"):
+        for column, value, size, where in _estimated(cells, level):
+            name = cells.found[column].name
+            if not name.startswith("selection_rate"):
                 continue
-            result = lowest_to_highest(value, size, level)
-            pair = [int(where[result.lowest]), int(where[result.highest])]
-            names = [cells.grouping.cells[cell] for cell in pair]
-            n = cells.below[pair, list(found).index(measure)].tolist()
-            high = result.high if np.isfinite(result.high) else np.nan
+            found = lowest_to_highest(value, size, level)
+            pair = where[[found.lowest, found.highest]]
+            groups = [cells.grouping.cells[cell] for cell in pair]
+            high = found.high if np.isfinite(found.high) else np.nan
             chance = chance_below(_together(value, size), size)
-            about = measure.name, cells.grouping.attribute, *names
-            rows.append((*about, result.value, result.low, high, *n, chance))
+            figures = found.value, found.low, high, *cells.below[pair, column].tolist(), chance
+            rows.append((name, cells.grouping.attribute, *groups, *figures))
     return pd.DataFrame(rows, columns=list(_RATIO))
 
 
-def _estimated(
-    cells: Cells, found: Sequence[Measure], level: float
-) -> Iterator[tuple[Measure, Float64[np.ndarray, " k"], Float64[np.ndarray, " k"], np.ndarray]]:
-    """Each measure with the rates and effective sizes of its estimated cells, and their indices."""
+def _estimated(cells: Cells, level: float) -> Iterator[tuple[int, Rates, Rates, np.ndarray]]:
+    """Each compared measure with rates and effective sizes of its estimated cells, and which."""
     value, size = cells.value, cells.effective(level)
-    names = compared_metrics(cells, found)
-    for column, measure in enumerate(found):
-        if measure.name not in names:
-            continue
+    for column, measure in enumerate(cells.found):
         where = np.flatnonzero(cells.state[:, column] == "estimated")
-        if len(where) > 1:
-            yield measure, value[where, column], size[where, column], where
+        if measure.name in cells.compared and len(where) > 1:
+            yield column, value[where, column], size[where, column], where
 
 
-def _together(value: Float64[np.ndarray, " k"], size: Float64[np.ndarray, " k"]) -> float:
+def _together(value: Rates, size: Rates) -> float:
     """The rate over all these groups."""
     return float(ratio((value * size).sum(keepdims=True), size.sum(keepdims=True))[0])

@@ -8,46 +8,35 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
-from debias.errors import EvaluationError
 from debias.metrics.rates import rate_of
-from debias.statistics.groupings import is_unknown
+from debias.metrics.rules import Rules
 from debias.types import SEEDS_NEEDED
 
 PerRow = Float64[np.ndarray, " rows"]
-
+Limits = tuple[PerRow, PerRow]
 Reading = Literal["difference_found", "difference_ruled_out", "cannot_tell"]
-_NAMED = 3  # pairs named in a sentence
+UNTESTED = ("suppressed", "not_estimable", "too_small")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What may be said about one attribute, or about all of them.
-
-    Attributes:
-        reason: Why it cannot be told; empty otherwise.
-        incomplete: Whether some declared group could not be tested.
-        sentence: The same in plain English.
-        attribute: Attribute or crossing; empty for all of them.
-        by_attribute: The verdicts that this one sums up.
-    """
+    """What may be said about one attribute, or about all of them."""
 
     reading: Reading
-    reason: str
-    incomplete: bool
-    sentence: str
-    attribute: str = ""
-    by_attribute: tuple["Verdict", ...] = ()
+    reason: str  # why it cannot be told; empty otherwise
+    incomplete: bool  # whether some declared group could not be tested
+    sentence: str  # the same in plain English
+    attribute: str = ""  # or crossing; empty for all of them
+    by_attribute: tuple["Verdict", ...] = ()  # the verdicts that this one sums up
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         own = asdict(self)
-        parts = own.pop("by_attribute")
+        del own["by_attribute"]
         if self.attribute:
             return own
-        for part in parts:
-            part.pop("by_attribute")
         del own["attribute"]
-        return own | {"by_attribute": list(parts)}
+        return own | {"by_attribute": [part.to_dict() for part in self.by_attribute]}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Verdict":
@@ -56,178 +45,42 @@ class Verdict:
         return Verdict(**{**values, "by_attribute": parts})
 
 
-def conclude(
-    by_group: pd.DataFrame,
-    gaps: pd.DataFrame,
-    attributes: Sequence[Mapping[str, Any]],
-    margin: float | None,
-) -> Verdict:
-    """The verdict on each attribute, and on all of them.
+def reading_of(
+    verdicts: Sequence[str], obstacle: bool, margin: float | None
+) -> tuple[Reading, str]:
+    """Reading and reason of many comparisons together.
 
-    A difference is ruled out only if it is in every comparison and every group could be tested;
-    a group that could not be tested leaves a difference found between others standing, marked
-    incomplete.
+    A difference found in one of them stands. It is ruled out only if it is in every one, and there
+    is no ``obstacle``, such as a group that could not be tested.
     """
-    parts = tuple(_of_attribute(one, by_group, gaps, margin) for one in attributes)
-    reading, reason = _together(parts)
-    incomplete = any(part.incomplete for part in parts)
-    sentence = "Cannot tell (insufficient evidence): no group is annotated."
-    if parts:
-        sentence = _sentence(reading, reason, gaps, margin, incomplete)
-    return Verdict(
-        reading=reading, reason=reason, incomplete=incomplete, sentence=sentence, by_attribute=parts
-    )
-
-
-def _of_attribute(
-    attribute: Mapping[str, Any], by_group: pd.DataFrame, every: pd.DataFrame, margin: float | None
-) -> Verdict:
-    name = attribute["attribute"]
-    cells = by_group[by_group["attribute"] == name]
-    cells = cells[
-        cells["metric"].isin(attribute["metrics"]) & ~cells["group"].isin(attribute["empty"])
-    ]
-    gaps = every[every["attribute"] == name]
-    cells = cells[~cells["group"].map(is_unknown)]  # images without a label are no group
-    untested = cells[cells["state"].isin(["not_estimable", "too_small", "suppressed"])]
-    incomplete = len(untested) > 0 or len(gaps) == 0
-    reading, reason = _read(gaps, incomplete, margin)
-    return Verdict(
-        reading=reading,
-        reason=reason,
-        incomplete=incomplete,
-        sentence=_sentence(reading, reason, gaps, margin, incomplete),
-        attribute=name,
-    )
-
-
-def _read(gaps: pd.DataFrame, incomplete: bool, margin: float | None) -> tuple[Reading, str]:
-    verdicts = gaps["verdict"]
-    if (verdicts == "difference_found").any():
+    if "difference_found" in verdicts:
         return "difference_found", ""
-    if incomplete:
+    if obstacle:
         return "cannot_tell", "insufficient_evidence"
-    if (verdicts == "difference_ruled_out").all():
+    if all(verdict == "difference_ruled_out" for verdict in verdicts):
         return "difference_ruled_out", ""
     return "cannot_tell", "no_margin" if margin is None else "insufficient_evidence"
 
 
-def _together(parts: Sequence[Verdict]) -> tuple[Reading, str]:
-    readings = [part.reading for part in parts]
-    if "difference_found" in readings:
-        return "difference_found", ""
-    if readings and all(reading == "difference_ruled_out" for reading in readings):
-        return "difference_ruled_out", ""
-    reasons = [part.reason for part in parts]
-    evidence = not reasons or "insufficient_evidence" in reasons
-    return "cannot_tell", "insufficient_evidence" if evidence else "no_margin"
-
-
-def _sentence(
-    reading: Reading, reason: str, gaps: pd.DataFrame, margin: float | None, incomplete: bool
-) -> str:
-    tested = gaps[gaps["p_value"].notna()]
-    if reading == "difference_found":
-        found = gaps[gaps["verdict"] == "difference_found"]
-        listed = _listed(found)
-        text = f"Difference found in {len(found)} of {len(tested)} comparisons: {listed}"
-    elif reading == "difference_ruled_out":
-        text = f"Difference ruled out beyond the margin of {points(margin or 0.0)}"
-    elif reason == "no_margin":
-        text = (
-            f"Cannot tell (no margin): none of {len(tested)} comparisons shows a difference, "
-            "which is not evidence that there is none; no margin was set beforehand"
-        )
-    else:
-        text = f"Cannot tell (insufficient evidence): {_lacking(gaps, tested)}"
-    tail = ". Incomplete: some groups could not be tested" if incomplete else ""
-    return f"{text}{tail}."
-
-
-def _lacking(gaps: pd.DataFrame, tested: pd.DataFrame) -> str:
-    if not len(gaps):
-        return (
-            "no two groups were compared; there is a single one, or there are too many for all "
-            "pairs and no reference"
-        )
-    if not len(tested):
-        return "no pair of groups has enough images to be compared"
-    if len(tested) < len(gaps):
-        return (
-            f"{len(tested)} of {len(gaps)} comparisons could be made, and none shows a difference"
-        )
-    return f"none of {len(tested)} comparisons shows a difference, or rules one out"
-
-
-def _listed(found: pd.DataFrame) -> str:
-    """The largest differences by name."""
-    order = found["difference"].abs().sort_values(ascending=False, kind="stable").index
-    named = [_told(row) for row in found.loc[order[:_NAMED]].to_dict("records")]
-    more = len(found) - len(named)
-    return "; ".join(named) + (f"; and {more} more" if more else "")
-
-
-def _told(row: Mapping[Any, Any]) -> str:
-    direction = "below" if row["difference"] < 0 else "above"
-    low, high = sorted((abs(row["low"]), abs(row["high"])))
-    decimals = decimals_of(low)
-    return (
-        f"{spoken(row['metric'])} of {spoken(row['group'])} is "
-        f"{points(abs(row['difference']))} {direction} {spoken(row['other'])} "
-        f"[{100 * low:.{decimals}f} to {100 * high:.{decimals}f}]"
-    )
-
-
-def spoken(name: str) -> str:
-    """Name of a measure or a group as a reader says it: ``annotated race Black``."""
-    return name.replace("_", " ").replace(":", " ")
-
-
-def points(share: float) -> str:
-    """Percentage points; enough decimals that no difference shows as zero."""
-    return f"{100 * share:.{decimals_of(share)}f} percentage points"
-
-
-def decimals_of(share: float) -> int:
-    """Decimals of percentage points at which a share does not show as zero, one at least."""
-    return next((d for d in range(1, 6) if round(100 * share, d) != 0), 6)
-
-
-Reference = str | Mapping[str, str] | Sequence[str]
-UNTESTED = ("suppressed", "not_estimable", "too_small")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What the reader decided before the changes were looked at.
-
-    Attributes:
-        reference: As in ``evaluate``; None takes what both reports declared, or all pairs.
-        margin: Largest change that does not matter, in (0, 1); None where none was set.
-        level: Of the intervals of groups, and of all comparisons together, in (0, 1).
-        seed: Of the bootstrap.
-    """
-
-    reference: Reference | None = None
-    margin: float | None = None
-    level: float = 0.95
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.level < 1:
-            raise EvaluationError(f"level must lie in (0, 1), got {self.level}")
-        if self.margin is not None and not 0 < self.margin < 1:
-            raise EvaluationError(
-                f"margin must lie in (0, 1), got {self.margin}; 5 percentage points are 0.05"
-            )
+def overall_reading(
+    groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], margin: float | None
+) -> tuple[str, str]:
+    """Reading and reason over all rows; images without a group label take no part."""
+    rows = pd.concat([groups[groups["state"] != "unknown"], gaps], ignore_index=True)
+    if not rows["p_value"].notna().any():
+        return "cannot_tell", "insufficient_evidence"
+    if too_few(seeds):
+        return "cannot_tell", too_few(seeds)
+    obstacle = bool(rows["reason"].isin(["insufficient_evidence", *UNTESTED]).any())
+    return reading_of(rows["verdict"].tolist(), obstacle, margin)
 
 
 def read_changes(
     table: pd.DataFrame,
-    limits: tuple[PerRow, PerRow],
+    limits: Limits,
     state: Shaped[np.ndarray, " rows"],
     seeds: Sequence[int],
-    question: Question,
+    rules: Rules,
 ) -> pd.DataFrame:
     """Add verdict, reason and harm to each row, on unrounded numbers.
 
@@ -237,12 +90,13 @@ def read_changes(
     whatever the number of trainings: in these trainings it happened. ``limits`` hold at the
     adjusted level; ``state`` is ``estimated`` where the row was tested, else why not.
     """
-    few, untested, margin = too_few(seeds), state != "estimated", question.margin
-    seen = is_seen(table, question.level)
-    over_seeds = table["seed_low"].to_numpy(dtype=float), table["seed_high"].to_numpy(dtype=float)
-    every = [limits, over_seeds] if seeds else [limits]
-    found = seen & (True if not seeds else (over_seeds[0] > 0) | (over_seeds[1] < 0))
-    inside = np.logical_and.reduce([_within(one, margin) for one in every])
+    few, untested, margin = too_few(seeds), state != "estimated", rules.margin
+    seen = is_seen(table, rules.level)
+    low, high = (table[end].to_numpy(dtype=float) for end in ("seed_low", "seed_high"))
+    found, inside = seen, within(limits, margin)
+    if seeds:
+        found = seen & ((low > 0) | (high < 0))
+        inside = inside & within((low, high), margin)
     readable = ~untested & (few == "")
     verdict = np.select(
         [readable & found, readable & inside],
@@ -258,7 +112,8 @@ def read_changes(
     )
 
 
-def _within(limits: tuple[PerRow, PerRow], margin: float | None) -> Bool[np.ndarray, " rows"]:
+def within(limits: Limits, margin: float | None) -> Bool[np.ndarray, " rows"]:
+    """Whether an interval lies inside of the margin; nowhere if there is none."""
     if margin is None:
         return np.zeros(len(limits[0]), dtype=bool)
     return (limits[0] > -margin) & (limits[1] < margin)
@@ -299,21 +154,3 @@ def sign_of(metric: pd.Series) -> PerRow:
     """1 where a higher rate is better for the group, -1 where a lower is, 0 where neither is."""
     signs = [rate.better if rate else 0 for rate, _ in map(rate_of, metric)]
     return np.array(signs, dtype=np.float64)
-
-
-def overall_reading(
-    groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], margin: float | None
-) -> tuple[str, str]:
-    """Reading and reason over all rows; images without a group label take no part."""
-    rows = pd.concat([groups[groups["state"] != "unknown"], gaps], ignore_index=True)
-    if not rows["p_value"].notna().any():
-        return "cannot_tell", "insufficient_evidence"
-    if too_few(seeds):
-        return "cannot_tell", too_few(seeds)
-    if (rows["verdict"] == "difference_found").any():
-        return "difference_found", ""
-    if (rows["verdict"] == "difference_ruled_out").all():
-        return "difference_ruled_out", ""
-    evidence = rows["reason"].isin(["insufficient_evidence", *UNTESTED])
-    no_margin = margin is None and not evidence.any()
-    return "cannot_tell", "no_margin" if no_margin else "insufficient_evidence"

@@ -1,4 +1,4 @@
-"""What a reader must know before reading a number, and what was not measured, in words."""
+"""Figures in English: verdicts, what a reader must know before a number, what was not measured."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -6,27 +6,140 @@ from typing import Any
 import pandas as pd
 
 from debias.metrics.fairness_report import FairnessReport
+from debias.metrics.rules import Rules
 from debias.metrics.verdicts import (
     UNTESTED,
-    Question,
+    Verdict,
     benefit,
-    decimals_of,
     is_seen,
     overall_reading,
-    points,
-    spoken,
+    reading_of,
     too_few,
 )
 from debias.statistics.groupings import is_unknown
 from debias.types import SEEDS_NEEDED
 
-_NAMED = 3  # harms, and gains, named in the verdict's own sentence
+Both = tuple[FairnessReport, FairnessReport]
+Row = Mapping[Hashable, Any]
+
+_NAMED = 3  # differences, harms and gains named in the verdict's own sentence
 _UNLABELLED = "are of images without a group label"
+_NO_PROOF = "which is not evidence that there is none; no margin was set beforehand"
+_UNMEASURED = (
+    "Not measured: groups that are not annotated, other images than these, errors in the true "
+    "labels, and what a wrong answer costs a person."
+)
 
 
-def notes(report: FairnessReport) -> list[str]:
-    """Banners, the gravest first."""
-    return [*_of_groups(report), *_of_people(report), *_of_trainings(report), *_of_sizes(report)]
+def spoken(name: str) -> str:
+    """Name of a measure or a group as a reader says it: ``annotated race Black``."""
+    return name.replace("_", " ").replace(":", " ")
+
+
+def points(share: float) -> str:
+    """Percentage points; enough decimals that no difference shows as zero."""
+    return f"{100 * share:.{_decimals(share)}f} percentage points"
+
+
+def _decimals(share: float) -> int:
+    """Decimals of percentage points at which a share does not show as zero, one at least."""
+    return next((d for d in range(1, 6) if round(100 * share, d) != 0), 6)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _first_few(told: Sequence[str], count: int) -> str:
+    """The first of ``count`` clauses, and how many more there are."""
+    more = f"; and {count - _NAMED} more" if count > _NAMED else ""
+    return "; ".join(told[:_NAMED]) + more
+
+
+def _largest_first(table: pd.DataFrame, column: str) -> list[dict[Hashable, Any]]:
+    order = table[column].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].to_dict("records")
+
+
+def _sentence(reading: str, reason: str, told: str, margin: float | None, incomplete: bool) -> str:
+    text = f"Cannot tell ({spoken(reason)}): {told}"
+    if reading == "difference_found":
+        text = f"Difference found in {told}"
+    elif reading == "difference_ruled_out":
+        text = f"Difference ruled out beyond the margin of {points(margin or 0.0)}"
+    return f"{text}.{' Incomplete: some groups could not be tested.' if incomplete else ''}"
+
+
+def conclude(
+    by_group: pd.DataFrame,
+    gaps: pd.DataFrame,
+    attributes: Sequence[Mapping[str, Any]],
+    margin: float | None,
+) -> Verdict:
+    """The verdict on each attribute, and on all of them.
+
+    A group that could not be tested leaves a difference found between others standing, marked
+    incomplete.
+    """
+    parts = tuple(_of_attribute(one, by_group, gaps, margin) for one in attributes)
+    lacking = not parts or any(part.reason == "insufficient_evidence" for part in parts)
+    reading, reason = reading_of([part.reading for part in parts], lacking, margin)
+    incomplete = any(part.incomplete for part in parts)
+    told = _told_gaps(reading, reason, gaps) if parts else "no group is annotated"
+    sentence = _sentence(reading, reason, told, margin, incomplete)
+    return Verdict(
+        reading=reading, reason=reason, incomplete=incomplete, sentence=sentence, by_attribute=parts
+    )
+
+
+def _of_attribute(
+    one: Mapping[str, Any], by_group: pd.DataFrame, every: pd.DataFrame, margin: float | None
+) -> Verdict:
+    name = one["attribute"]
+    # Images without a label are no group, and an undeclared cell of a crossing is none.
+    is_group = ~by_group["group"].isin(one["empty"]) & ~by_group["group"].map(is_unknown)
+    asked = (by_group["attribute"] == name) & by_group["metric"].isin(one["metrics"])
+    gaps = every[every["attribute"] == name]
+    untested = by_group.loc[asked & is_group, "state"].isin(UNTESTED).any()
+    incomplete = bool(untested) or len(gaps) == 0
+    reading, reason = reading_of(gaps["verdict"].tolist(), incomplete, margin)
+    return Verdict(
+        reading=reading,
+        reason=reason,
+        incomplete=incomplete,
+        sentence=_sentence(reading, reason, _told_gaps(reading, reason, gaps), margin, incomplete),
+        attribute=name,
+    )
+
+
+def _told_gaps(reading: str, reason: str, gaps: pd.DataFrame) -> str:
+    tested = int(gaps["p_value"].notna().sum())
+    if reading == "difference_found":
+        found = gaps[gaps["verdict"] == "difference_found"]
+        told = [_of_difference(row) for row in _largest_first(found, "difference")[:_NAMED]]
+        return f"{len(found)} of {tested} comparisons: {_first_few(told, len(found))}"
+    if reason == "no_margin":
+        return f"none of {tested} comparisons shows a difference, {_NO_PROOF}"
+    if not len(gaps):
+        return (
+            "no two groups were compared; there is a single one, or there are too many for all "
+            "pairs and no reference"
+        )
+    if not tested:
+        return "no pair of groups has enough images to be compared"
+    if tested < len(gaps):
+        return f"{tested} of {len(gaps)} comparisons could be made, and none shows a difference"
+    return f"none of {tested} comparisons shows a difference, or rules one out"
+
+
+def _of_difference(row: Row) -> str:
+    low, high = sorted((abs(row["low"]), abs(row["high"])))
+    decimals = _decimals(low)
+    return (
+        f"{spoken(row['metric'])} of {spoken(row['group'])} is {points(abs(row['difference']))} "
+        f"{'below' if row['difference'] < 0 else 'above'} {spoken(row['other'])} "
+        f"[{100 * low:.{decimals}f} to {100 * high:.{decimals}f}]"
+    )
 
 
 def scope(report: FairnessReport) -> list[str]:
@@ -34,48 +147,38 @@ def scope(report: FairnessReport) -> list[str]:
     compared = [one["reference"] for one in report.attributes if one["reference"]]
     against = f"against {', '.join(compared)}" if compared else "pair by pair"
     about = "" if report.positive is None else f" Rates are about class {report.positive!r}."
-    return [
-        f"Measured: {', '.join(name.replace('_', ' ') for name in report.metrics)} of "
-        f"{report.name or 'one classifier'} on {report.n:,} images"
-        f"{f' of the {report.split} split' if report.split else ''}, classes "
-        f"{', '.join(report.classes)}.{about}",
-        f"Groups: {_groups(report)}.",
-        f"Compared {against}: {report.comparisons:,} comparisons. Each interval of a gap is "
-        f"widened to {100 * report.adjusted_level:.5g} % (Bonferroni), so that all of them hold "
-        f"together with {100 * report.level:g} %.",
-        f"Rates with a denominator below {report.minimum} take no part in a verdict; "
-        + _withholding(report),
-        "Images are counted as they are, unweighted.",
-        "Not measured: groups that are not annotated, other images than these, errors in the true "
-        "labels, and what a wrong answer costs a person. The annotations say how people were "
-        "labelled, not who they are.",
-    ]
-
-
-def _withholding(report: FairnessReport) -> str:
-    if report.suppress_below <= 1:
-        return "nothing is withheld."
-    return (
-        f"counts of images from 1 to {report.suppress_below - 1} in a group are withheld, with "
-        "what they follow from. Figures over all images are shown."
-    )
-
-
-def _groups(report: FairnessReport) -> str:
-    named = [
+    split = f" of the {report.split} split" if report.split else ""
+    groups = [
         f"{one['attribute']} ({one['source']}, {len(one['groups'])} groups)"
         for one in report.attributes
     ]
-    return "; ".join(named) or "none annotated"
+    withheld = "nothing is withheld."
+    if report.suppress_below > 1:
+        withheld = (
+            f"counts of images from 1 to {report.suppress_below - 1} in a group are withheld, with "
+            "what they follow from. Figures over all images are shown."
+        )
+    return [
+        f"Measured: {', '.join(name.replace('_', ' ') for name in report.metrics)} of "
+        f"{report.name or 'one classifier'} on {report.n:,} images{split}, classes "
+        f"{', '.join(report.classes)}.{about}",
+        f"Groups: {'; '.join(groups) or 'none annotated'}.",
+        f"Compared {against}: {report.comparisons:,} comparisons. Each interval of a gap is "
+        f"widened to {100 * report.adjusted_level:.5g} % (Bonferroni), so that all of them hold "
+        f"together with {100 * report.level:g} %.",
+        f"Rates with a denominator below {report.minimum} take no part in a verdict; {withheld}",
+        "Images are counted as they are, unweighted.",
+        f"{_UNMEASURED} The annotations say how people were labelled, not who they are.",
+    ]
 
 
-def _of_groups(report: FairnessReport) -> list[str]:
-    guessed = [one["attribute"] for one in report.attributes if one["source"] == "inferred"]
-    labels = [one["attribute"] for one in report.attributes if one["metrics"] == ["accuracy"]]
+def notes(report: FairnessReport) -> list[str]:
+    """Banners, the gravest first."""
     found = []
-    if guessed:
+    labels = [one["attribute"] for one in report.attributes if one["metrics"] == ["accuracy"]]
+    if guessed := _guessed(report):
         found.append(
-            f"Groups are machine guesses ({', '.join(guessed)}): a gap may be one of the guesses "
+            f"Groups are machine guesses ({guessed}): a gap may be one of the guesses "
             "rather than of the classifier."
         )
     if labels and report.metrics != ("accuracy",):
@@ -83,43 +186,49 @@ def _of_groups(report: FairnessReport) -> list[str]:
             f"Groups of {', '.join(labels)} hold one true class each: only accuracy is compared "
             "between them, because other rates differ where labels do."
         )
-    compared = set(report.gaps["attribute"])
     for one in report.attributes:
         count = sum(not is_unknown(group) for group in one["groups"]) - len(one["empty"])
-        if count > 1 and one["attribute"] not in compared:
+        if count > 1 and one["attribute"] not in set(report.gaps["attribute"]):
             found.append(
                 f"The {count:,} groups of {one['attribute']} were not compared with each other: "
                 "pairs would be too many. Name a reference."
             )
-    return found
-
-
-def _of_people(report: FairnessReport) -> list[str]:
-    if report.identities is None:
-        return [
-            "Nobody says who is shown: images are treated as independent, and the intervals are "
-            "too narrow if people repeat. Give the identities, if there are any."
-        ]
     unnamed = 0 if report.outcomes is None else report.outcomes.unnamed
-    without = (
-        f" {unnamed:,} images without identity count as people of their own." if unnamed else ""
+    people = _people(
+        report,
+        " Give the identities, if there are any.",
+        "intervals allow for images of one person being alike",
     )
-    return [
-        f"{report.n:,} images show {report.identities:,} people; intervals allow for images of one "
-        f"person being alike.{without}"
-    ]
+    if report.identities is not None and unnamed:
+        people += f" {unnamed:,} images without identity count as people of their own."
+    return [*found, people, _of_trainings(max(1, len(report.seeds))), *_of_sizes(report)]
 
 
-def _of_trainings(report: FairnessReport) -> list[str]:
-    count = max(1, len(report.seeds))
+def _guessed(*reports: FairnessReport) -> str:
+    every = [one for report in reports for one in report.attributes]
+    return ", ".join(
+        dict.fromkeys(one["attribute"] for one in every if one["source"] == "inferred")
+    )
+
+
+def _people(report: FairnessReport, ask: str, allowed: str) -> str:
+    if report.identities is None:
+        return (
+            "Nobody says who is shown: images are treated as independent, and the intervals are "
+            f"too narrow if people repeat.{ask}"
+        )
+    return f"{report.n:,} images show {report.identities:,} people; {allowed}."
+
+
+def _of_trainings(count: int) -> str:
     if count >= SEEDS_NEEDED:
-        return [
+        return (
             f"Rates are means over {count} trainings. The intervals are about other images, not "
             "about further trainings."
-        ]
+        )
     if count == 1:
-        return ["Single run: says nothing about how much a retraining would change the figures."]
-    return [f"{count} trainings: too few to say how much a retraining would change the figures."]
+        return "Single run: says nothing about how much a retraining would change the figures."
+    return f"{count} trainings: too few to say how much a retraining would change the figures."
 
 
 def _of_sizes(report: FairnessReport) -> list[str]:
@@ -141,116 +250,97 @@ def _listed_states(states: pd.Series, what: str, words: Mapping[str, str]) -> li
     return [f"Of {len(states)} {what}, {'; '.join(listed)}."] if listed else []
 
 
-def conclude(
-    groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], question: Question
+def conclude_changes(
+    groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], rules: Rules
 ) -> dict[str, Any]:
     """The verdict on all groups and gaps together, harms first, then gains.
 
     Returns:
         ``reading, reason, sentence, harms, gains``; the last two hold a sentence a change.
     """
-    reading, reason = overall_reading(groups, gaps, seeds, question.margin)
-    tables = groups.assign(benefit=benefit(groups)), gaps.assign(benefit=benefit(gaps))
-    seen = [table[is_seen(table, question.level)] for table in tables]
-    harms = _told([table[table["benefit"] < 0] for table in seen], seeds)
-    gains = _told([table[table["benefit"] > 0] for table in seen], seeds)
-    sentence = _sentence(reading, reason, pd.concat([groups, gaps]), seeds, question)
-    for word, told in (("Gain", gains), ("Harm", harms)):  # so that harm stands first
-        if told:
-            more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-            sentence = f"{word}: {'; '.join(told[:_NAMED])}{more}. {sentence}"
+    reading, reason = overall_reading(groups, gaps, seeds, rules.margin)
+    rows = pd.concat([groups, gaps])
+    tested = int(rows["p_value"].notna().sum())
+    told = _why(reason, tested, len(seeds))
+    if reading == "difference_found":
+        found = int((rows["verdict"] == "difference_found").sum())
+        told = f"{found} of {tested} comparisons"
+    incomplete = bool(rows["reason"].isin(UNTESTED).any())
+    sentence = _sentence(reading, reason, told, rules.margin, incomplete)
+    seen = [table[is_seen(table, rules.level)] for table in (groups, gaps)]
+    harms = _told_changes([table[benefit(table) < 0] for table in seen], seeds)
+    gains = _told_changes([table[benefit(table) > 0] for table in seen], seeds)
+    for word, listed in (("Gain", gains), ("Harm", harms)):  # so that harm stands first
+        if listed:
+            sentence = f"{word}: {_first_few(listed, len(listed))}. {sentence}"
     return {
         "reading": reading, "reason": reason, "sentence": sentence, "harms": harms, "gains": gains,
     }  # fmt: skip
 
 
-def _sentence(
-    reading: str, reason: str, rows: pd.DataFrame, seeds: Sequence[int], question: Question
-) -> str:
-    tested = int(rows["p_value"].notna().sum())
-    if reading == "difference_found":
-        found = int((rows["verdict"] == "difference_found").sum())
-        text = f"Difference found in {found} of {tested} comparisons"
-    elif reading == "difference_ruled_out":
-        text = f"Difference ruled out beyond the margin of {points(question.margin or 0.0)}"
-    else:
-        text = f"Cannot tell ({spoken(reason)}): {_why(reason, tested, len(seeds))}"
-    untested = rows["reason"].isin(UNTESTED).any()
-    return f"{text}.{' Incomplete: some groups could not be tested.' if untested else ''}"
-
-
 def _why(reason: str, tested: int, seeds: int) -> str:
     if not tested:
         return "no group has enough images to be compared"
-    if reason == "no_margin":
-        return (
-            f"none of {tested} comparisons shows a change, which is not evidence that there is "
-            "none; no margin was set beforehand"
-        )
-    if reason == "single_run":
-        return (
-            "one training says nothing about retraining; at least "
-            f"{SEEDS_NEEDED} paired seeds are needed"
-        )
-    if reason == "too_few_seeds":
-        return f"{seeds} paired seeds; at least {SEEDS_NEEDED} are needed"
-    return f"{tested} comparisons neither show a change nor rule one out"
+    needed = f"at least {SEEDS_NEEDED}"
+    words = {
+        "no_margin": f"none of {tested} comparisons shows a change, {_NO_PROOF}",
+        "single_run": f"one training says nothing about retraining; {needed} paired seeds are "
+        "needed",
+        "too_few_seeds": f"{seeds} paired seeds; {needed} are needed",
+    }
+    return words.get(reason, f"{tested} comparisons neither show a change nor rule one out")
 
 
-def _told(tables: Sequence[pd.DataFrame], seeds: Sequence[int]) -> list[str]:
+def _told_changes(tables: Sequence[pd.DataFrame], seeds: Sequence[int]) -> list[str]:
     """One sentence a row, groups before gaps, the largest change first."""
     sentences = []
-    for table, told in zip(tables, (_of_group, _of_gap), strict=True):
-        order = table["change"].abs().sort_values(ascending=False, kind="stable").index
-        for row in table.loc[order].to_dict("records"):
-            limited = bool(seeds) and row["verdict"] != "difference_found"
-            sentences.append(told(row) + (", in these trainings" if limited else ""))
+    for row in (row for table in tables for row in _largest_first(table, "change")):
+        limited = bool(seeds) and row["verdict"] != "difference_found"
+        sentences.append(_of_change(row) + (", in these trainings" if limited else ""))
     return sentences
 
 
-def _of_group(row: Mapping[Hashable, Any]) -> str:
-    verb = "rose" if row["change"] > 0 else "fell"
+def _of_change(row: Row) -> str:
+    decimals = max(_decimals(row["low"]), _decimals(row["high"]))
+    limits = f"[change {100 * row['low']:+.{decimals}f} to {100 * row['high']:+.{decimals}f}]"
+    what = f"{spoken(row['metric'])} of {spoken(row['group'])}"
+    if "other" in row:
+        verb = {"wider": "widened", "narrower": "narrowed"}.get(row["direction"], row["direction"])
+        return (
+            f"gap in {what} to {spoken(row['other'])} {verb} from {100 * row['before']:+.1f} to "
+            f"{100 * row['after']:+.1f} percentage points {limits}"
+        )
     return (
-        f"{spoken(row['metric'])} of {spoken(row['group'])} {verb} by "
-        f"{points(abs(row['change']))}, "
-        f"{_percent(row['before'])} to {_percent(row['after'])} {_limits(row)}, n = {row['n']:,.0f}"
+        f"{what} {'rose' if row['change'] > 0 else 'fell'} by {points(abs(row['change']))}, "
+        f"{_percent(row['before'])} to {_percent(row['after'])} {limits}, n = {row['n']:,.0f}"
     )
-
-
-def _of_gap(row: Mapping[Hashable, Any]) -> str:
-    verb = {"wider": "widened", "narrower": "narrowed"}.get(row["direction"], row["direction"])
-    return (
-        f"gap in {spoken(row['metric'])} of {spoken(row['group'])} to {spoken(row['other'])} "
-        f"{verb} from "
-        f"{100 * row['before']:+.1f} to {100 * row['after']:+.1f} percentage points {_limits(row)}"
-    )
-
-
-def _limits(row: Mapping[Hashable, Any]) -> str:
-    decimals = max(decimals_of(row["low"]), decimals_of(row["high"]))
-    return f"[change {100 * row['low']:+.{decimals}f} to {100 * row['high']:+.{decimals}f}]"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def change_notes(
-    reports: tuple[FairnessReport, FairnessReport],
-    seeds: Sequence[int],
-    groups: pd.DataFrame,
-    trade: pd.DataFrame,
+    reports: Both, seeds: Sequence[int], groups: pd.DataFrame, trade: pd.DataFrame
 ) -> list[str]:
     """Banners, the gravest first."""
-    report = reports[0]
-    every = [one for found in reports for one in found.attributes]
-    guessed = list(dict.fromkeys(one["attribute"] for one in every if one["source"] == "inferred"))
-    named = f"Groups are machine guesses ({', '.join(guessed)})." if guessed else ""
-    found = [_about_trainings(seeds), named, _about_people(report), paid_for(trade)]
-    return [note for note in [*found, _about_sizes(reports, groups)] if note]
+    guessed = _guessed(*reports)
+    minimum = max(report.minimum for report in reports)
+    words = {
+        "suppressed": "are withheld",
+        "too_small": f"rest on fewer than {minimum} images and take no part in the verdict",
+        "not_estimable": "are not estimable",
+        "unknown": _UNLABELLED,
+    }
+    found = [
+        _of_seeds(seeds),
+        f"Groups are machine guesses ({guessed})." if guessed else "",
+        _people(
+            reports[0], "", "tests and intervals allow for images of one person changing alike"
+        ),
+        paid_for(trade),
+        *_listed_states(groups["state"], "changes of groups", words),
+    ]
+    return [note for note in found if note]
 
 
-def _about_trainings(seeds: Sequence[int]) -> str:
+def _of_seeds(seeds: Sequence[int]) -> str:
     if not seeds:
         return (
             "Single run: says nothing about retraining. The verdict is about these two "
@@ -272,70 +362,44 @@ def _about_trainings(seeds: Sequence[int]) -> str:
     )
 
 
-def _about_people(report: FairnessReport) -> str:
-    if report.identities is None:
-        return (
-            "Nobody says who is shown: images are treated as independent, and the intervals are "
-            "too narrow if people repeat."
-        )
-    return (
-        f"{report.n:,} images show {report.identities:,} people; tests and intervals allow for "
-        "images of one person changing alike."
-    )
-
-
-def _about_sizes(reports: tuple[FairnessReport, FairnessReport], groups: pd.DataFrame) -> str:
-    minimum = max(report.minimum for report in reports)
-    words = {
-        "suppressed": "are withheld",
-        "too_small": f"rest on fewer than {minimum} images and take no part in the verdict",
-        "not_estimable": "are not estimable",
-        "unknown": _UNLABELLED,
-    }
-    return "".join(_listed_states(groups["state"], "changes of groups", words))
-
-
 def change_scope(
-    reports: tuple[FairnessReport, FairnessReport],
+    reports: Both,
     metrics: Sequence[str],
     family: tuple[int, int],
     adjusted_level: float,
-    question: Question,
+    rules: Rules,
 ) -> list[str]:
     """What was compared on whom, and what was not; ``family``: comparisons, and their arms."""
     before, after = reports
     groups = "; ".join(f"{one['attribute']} ({one['source']})" for one in before.attributes)
     arms = f" of {family[1]} arms together" if family[1] > 1 else ""
-    margin = "none" if question.margin is None else points(question.margin)
+    margin = "none" if rules.margin is None else points(rules.margin)
     return [
         f"Compared: {after.name or 'after'} with {before.name or 'before'}, on the same "
         f"{before.n:,} images{f' of the {before.split} split' if before.split else ''}.",
         f"Groups: {groups or 'none annotated'}.",
         f"Tested: {', '.join(map(spoken, metrics))}; {family[0]:,} comparisons{arms}, p-values by "
         f"Holm, intervals of gaps at {100 * adjusted_level:.5g} %, so that all hold together with "
-        f"{100 * question.level:g} %. Margin: {margin}.",
+        f"{100 * rules.level:g} %. Margin: {margin}.",
         "Shown without test: precision, the quality of scores, and all figures over all images.",
-        "Not measured: groups that are not annotated, other images than these, errors in the true "
-        "labels, and what a wrong answer costs a person.",
+        _UNMEASURED,
     ]
 
 
 def paid_for(trade: pd.DataFrame) -> str:
     """Whether recall was bought with precision, or the reverse, over all images; else empty."""
-    rows = trade[trade["attribute"] == ""].set_index("metric")
-    if not {"true_positive_rate", "precision"} <= set(rows.index):
-        return ""
-    change = rows["change"]
-    if not change["true_positive_rate"] * change["precision"] < 0:
-        return ""
-    rates = ["true_positive_rate", "precision"]
-    rose, fell = rates if change["true_positive_rate"] > 0 else rates[::-1]
+    rows = trade[trade["attribute"] == ""].set_index("metric").to_dict("index")
     names = {"true_positive_rate": "recall", "precision": "precision"}
+    if not names.keys() <= rows.keys():
+        return ""
+    rose, fell = sorted(names, key=lambda name: -rows[name]["change"])
+    if not rows[rose]["change"] * rows[fell]["change"] < 0:
+        return ""
     told = {
-        name: f"{100 * rows['before'][name]:.1f} % to {100 * rows['after'][name]:.1f} %"
-        for name in rates
+        name: f"({_percent(rows[name]['before'])} to {_percent(rows[name]['after'])})"
+        for name in names
     }
     return (
-        f"Over all images {names[rose]} rose by {100 * change[rose]:.2g} percentage points "
-        f"({told[rose]}) while {names[fell]} fell by {-100 * change[fell]:.2g} ({told[fell]})."
+        f"Over all images {names[rose]} rose by {100 * rows[rose]['change']:.2g} percentage points "
+        f"{told[rose]} while {names[fell]} fell by {-100 * rows[fell]['change']:.2g} {told[fell]}."
     )

@@ -18,16 +18,16 @@ from debias.errors import ConfigError, DataError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
 from debias.own import plain
-from debias.pipeline import build_representation, examine, mitigate, open_job, open_run
+from debias.pipeline import examine, mitigate, open_job, open_run
 from debias.pipeline import export as exporting
 from debias.pipeline import source as sources
 from debias.pipeline.export import Export
+from debias.pipeline.faces import require_trainable
 from debias.pipeline.ingest import make_store
+from debias.pipeline.job import Job
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
-from debias.pipeline.representation import encode_store
-from debias.pipeline.representativeness import require_trainable
+from debias.pipeline.representation import REPRESENTATION, encode_store
 from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
-from debias.pipeline.step import Job
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
 from debias.tracking.progress import Lines, Progress
@@ -71,12 +71,8 @@ def run(  # noqa: PLR0913 (the options of the command)
         layout: How a folder is read; None for recognised.
         size: Side of the images, pixels.
         changes: Settings by their full name, such as ``{"seeds": 1}``, as ``--set``.
-        out: Run folder; None for ``runs/NAME``. Continued if it exists.
+        out: Folder, continued if it exists; None for ``runs/NAME`` or ``stores/NAME``.
         progress: Who watches.
-
-    Returns:
-        ``report`` (the document), ``folder``, ``store``, and by arm ``fairness``, ``comparisons``
-        and ``weights``.
 
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used.
@@ -92,7 +88,7 @@ def run(  # noqa: PLR0913 (the options of the command)
     return RunResult(folder=folder, report=mitigate(opened.with_tracking(tracking)))
 
 
-def ingest(  # noqa: PLR0913 (the options of the command)
+def ingest(  # noqa: PLR0913, D417 (the options of the command, explained at run)
     source: Source,
     *,
     label: str | None = None,
@@ -108,23 +104,11 @@ def ingest(  # noqa: PLR0913 (the options of the command)
 ) -> StoredFaces:
     """Decode a collection of faces once, safely, and account for what is left out.
 
-    As ``debias ingest``.
+    As ``debias ingest``; ``ingest.html`` in the ``folder`` of the store is the account.
 
     Args:
-        source: Images or a recipe.
-        label: As in :func:`run`, and so are the following.
-        attributes: Likewise.
-        subject: Likewise.
-        table: Likewise.
-        layout: Likewise.
-        size: Likewise.
-        changes: Likewise.
-        out: Store to make or continue; None for ``stores/NAME``.
+        source: Images or a recipe; the other arguments are those of :func:`run`.
         retry: Read again what took too long or ran out of memory.
-        progress: Who watches.
-
-    Returns:
-        The store, with its ``folder``; ``ingest.html`` in it is the account.
 
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used.
@@ -182,12 +166,17 @@ def encode(
     job = _job_in(place.folder, progress) if there else _new_job(place, changes, out, progress)
     if not there:
         require_trainable(job, place)
-    _require_size(faces, place)
-    trained = build_representation(job, place.artifact)
+    sides = [one.images.shape[1] for one in (faces, place)]
+    if sides[0] != sides[1]:
+        raise DataError(
+            f"the store has images of {sides[0]} pixels, the run was trained on {sides[1]}; make a "
+            f"store of that size: debias.ingest(..., size={sides[1]})"
+        )
+    trained = REPRESENTATION.make(job, faces=place.artifact)
     return encode_store(job, trained, faces, np.arange(len(faces.samples)))
 
 
-def audit_folder(  # noqa: PLR0913 (the options of the command)
+def audit_folder(  # noqa: PLR0913, D417 (the options of the command, explained at run)
     source: Source | None = None,
     *,
     attributes: str | Sequence[str] = (),
@@ -205,21 +194,12 @@ def audit_folder(  # noqa: PLR0913 (the options of the command)
     """Say who is missing from a collection, as ``debias audit``; :func:`debias.export` takes it.
 
     Args:
-        source: Images or a recipe; None for drawn faces.
-        attributes: As in :func:`run`, and so are the following.
-        subject: Likewise.
-        table: Likewise.
-        layout: Likewise.
+        source: Images or a recipe; None for drawn faces. What is not named here is as in
+            :func:`run`.
         reference: Folder of images that say what the data should look like.
         earlier: Folder of an earlier version: what has changed.
         shares: File of declared shares: columns attribute, group, share.
         show_faces: Put photographs of real people on the page.
-        changes: As in :func:`run`.
-        out: Folder; None for ``runs/NAME``. Continued if it exists.
-        progress: Who watches.
-
-    Returns:
-        ``document``, ``verdicts``, ``folder``, ``images``, ``latents`` and ``store``.
 
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used.
@@ -253,31 +233,15 @@ def export(
         splits: Choose from these: train, validation.
         out: File to write, .csv or .parquet; None for ``KIND.csv``.
 
-    Returns:
-        Paths ``manifest``, ``held_out`` (None without other splits) and ``numbers``; ``document``.
-
     Raises:
         PipelineError: A setting is not possible, it is no finished audit, or nothing can be
             written.
     """
-    request = exporting.Request(
-        folder=audit.folder if isinstance(audit, AuditResult) else Path(audit),
-        kind=as_,
-        size=size,
-        seed=seed,
-        splits=tuple(sources.names(splits)),
-        out=Path(out or f"{as_}.csv"),
+    folder = audit.folder if isinstance(audit, AuditResult) else Path(audit)
+    chosen, file = tuple(sources.names(splits)), Path(out or f"{as_}.csv")
+    return exporting.export(
+        exporting.Request(folder=folder, kind=as_, size=size, seed=seed, splits=chosen, out=file)
     )
-    return exporting.export(request)
-
-
-def _require_size(faces: FaceStore, place: FaceStore) -> None:
-    sides = [store.images.shape[1] for store in (faces, place)]
-    if sides[0] != sides[1]:
-        raise DataError(
-            f"the store has images of {sides[0]} pixels, the run was trained on {sides[1]}; make a "
-            f"store of that size: debias.ingest(..., size={sides[1]})"
-        )
 
 
 def _recipe(
@@ -288,7 +252,11 @@ def _recipe(
 ) -> R:
     """The recipe of a source, as the commands make it."""
     said = sources.options(options or {})
-    overrides = [f"{name}={_written(value)}" for name, value in (changes or {}).items()]
+    # As `--set` reads it; json would write 1e-05, which YAML takes for text.
+    overrides = [
+        f"{name}={yaml.safe_dump(plain(value), default_flow_style=True)}"
+        for name, value in (changes or {}).items()
+    ]
     source = source.folder if isinstance(source, StoredFaces) else source
     if source is None or isinstance(source, str | Path):
         place = None if source is None else Path(source)
@@ -302,11 +270,6 @@ def _recipe(
             "changes={...}"
         )
     return load(kind, dump(source) if isinstance(source, FacesRecipe) else plain(source), overrides)
-
-
-def _written(value: object) -> str:
-    """As ``--set`` reads it; ``json`` writes 1e-05, which YAML takes for text."""
-    return yaml.safe_dump(plain(value), default_flow_style=True)
 
 
 def _job_in(folder: Path, progress: Progress | None) -> Job:

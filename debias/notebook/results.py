@@ -29,11 +29,10 @@ POINTERS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredFaces(FaceStore):
-    """Decoded faces, and the folder in which they lie.
+    """Decoded faces, and the folder of the store, run or audit in which they lie.
 
     Attributes:
-        folder: Of the store, run or audit; ``ingest.html`` of a store accounts for what was left
-            out.
+        folder: Of the store, run or audit.
         key: Content of the store.
     """
 
@@ -42,19 +41,14 @@ class StoredFaces(FaceStore):
 
     def __repr__(self) -> str:
         named = f", attributes {', '.join(self.attributes)}" if self.attributes else ""
-        side = self.images.shape[1]
         return (
-            f"StoredFaces in {self.folder}: {len(self.images):,} images of {side} pixels, label "
-            f"{self.label}{named}"
+            f"StoredFaces in {self.folder}: {len(self.images):,} images of {self.images.shape[1]} "
+            f"pixels, label {self.label}{named}"
         )
 
     @property
     def artifact(self) -> Artifact:
-        """The sealed folder of the faces.
-
-        Raises:
-            ArtifactCorruptError: It is gone or was altered.
-        """
+        """The sealed folder of the faces; ArtifactCorruptError if it is gone or was altered."""
         return _part(self.folder, "faces", self.key)
 
 
@@ -87,20 +81,33 @@ def _part(folder: Path, stage: str, key: str) -> Artifact:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RunResult(Shown):
-    """A finished run.
+class Finished(Shown):
+    """A finished folder."""
+
+    folder: Path
+
+    @cached_property
+    def store(self) -> StoredFaces:
+        """The faces."""
+        return open_faces(self.folder)
+
+    def _said(self, name: str, sentences: list[str]) -> str:
+        points = "".join(f"\n* {sentence}" for sentence in sentences)
+        return f"{type(self).__name__} {name!r} in {self.folder}{points}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunResult(Finished):
+    """A finished run; ``report.html`` in its ``folder`` is the page.
 
     Attributes:
-        folder: Where it lies; ``report.html`` is the page.
         report: The document, as in ``report.json``.
     """
 
-    folder: Path
     report: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        said = "".join(f"\n* {sentence}" for sentence in self.report["concluded"])
-        return f"RunResult {self.report['name']!r} in {self.folder}{said}"
+        return self._said(self.report["name"], self.report["concluded"])
 
     @cached_property
     def fairness(self) -> dict[str, FairnessReport]:
@@ -119,27 +126,19 @@ class RunResult(Shown):
         keys = self.report["run"]["artifacts"]["weights"]
         return {arm: load_weights(_part(self.folder, "weights", key)) for arm, key in keys.items()}
 
-    @cached_property
-    def store(self) -> StoredFaces:
-        """The faces."""
-        return open_faces(self.folder)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AuditResult(Shown):
-    """A finished audit in a folder.
+class AuditResult(Finished):
+    """A finished audit; ``audit.html`` in its ``folder`` is the page.
 
     Attributes:
-        folder: Where it lies; ``audit.html`` is the page.
         document: As in ``audit.json``.
     """
 
-    folder: Path
     document: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        said = "".join(f"\n* {sentence}" for sentence in self.verdicts)
-        return f"AuditResult {self.document['name']!r} in {self.folder}{said}"
+        return self._said(self.document["name"], self.verdicts)
 
     @property
     def verdicts(self) -> list[str]:
@@ -155,8 +154,3 @@ class AuditResult(Shown):
     def latents(self) -> Latents:
         """Where the audited images lie."""
         return open_audit(self.folder).latents
-
-    @cached_property
-    def store(self) -> StoredFaces:
-        """The faces."""
-        return open_faces(self.folder)

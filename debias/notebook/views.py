@@ -4,12 +4,11 @@ Pages and charts are loaded when they are asked for.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from debias.errors import ConfigError, DataError
 
@@ -23,8 +22,7 @@ Drawing = tuple[Callable[["Figure"], None], float]  # fills a figure; its height
 WIDTH = 7.6  # inches
 
 
-@dataclass(frozen=True, kw_only=True)
-class Look:
+class Look(NamedTuple):
     """What there is to see: a whole page as HTML, and charts by name, made when called."""
 
     page: Callable[[], str]
@@ -70,80 +68,63 @@ def plot(value: object, chart: str | None) -> "Figure":
     return figure
 
 
-def of_fairness(document: Mapping[str, Any]) -> Look:
-    """One classifier."""
-    from debias.report import fairness_charts, fairness_page
+def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would have to be loaded)
+    """What there is to see of a value."""
+    from debias.report import audit_charts, comparison_page, fairness_charts, fairness_page
 
-    return Look(
-        page=partial(fairness_page.render_fairness, document),
-        drawings=partial(fairness_charts.fairness_drawings, document),
-    )
-
-
-def of_comparison(document: Mapping[str, Any]) -> Look:
-    """Two classifiers."""
-    from debias.report import comparison_page, fairness_charts
-
-    return Look(
-        page=partial(comparison_page.render_comparison, document),
-        drawings=partial(fairness_charts.comparison_drawings, document),
-    )
-
-
-def of_run(document: Mapping[str, Any], page: Path) -> Look:
-    """A finished run, whose page lies in its folder."""
-    from debias.report.fairness_charts import run_drawings
-
-    return Look(
-        page=partial(page.read_text, encoding="utf-8"),
-        drawings=partial(run_drawings, document["fairness"], document["comparisons"]),
-    )
+    kind = type(value).__name__
+    if kind == "SamplingWeights":
+        return _of_weights(value)
+    if kind == "AuditReport":
+        return _of_audit(value)
+    if kind == "AuditResult":
+        page = partial((value.folder / "audit.html").read_text, encoding="utf-8")
+        return Look(page, partial(audit_charts.audit_drawings, value.document))
+    if kind == "RunResult":
+        page = partial((value.folder / "report.html").read_text, encoding="utf-8")
+        parts = value.report["fairness"], value.report["comparisons"]
+        return Look(page, partial(fairness_charts.run_drawings, *parts))
+    document = value.to_dict()
+    render, drawings = {
+        "FairnessReport": (fairness_page.render_fairness, fairness_charts.fairness_drawings),
+        "ComparisonReport": (
+            comparison_page.render_comparison,
+            fairness_charts.comparison_drawings,
+        ),
+    }[kind]
+    return Look(partial(render, document), partial(drawings, document))
 
 
-def of_audit_folder(document: Mapping[str, Any], page: Path) -> Look:
-    """A finished audit, whose page lies in its folder."""
-    from debias.report.audit_charts import audit_drawings
-
-    return Look(
-        page=partial(page.read_text, encoding="utf-8"), drawings=partial(audit_drawings, document)
-    )
-
-
-def of_weights(weights: "SamplingWeights") -> Look:
+def _of_weights(weights: "SamplingWeights") -> Look:
     """Weights alone: how uneven they are."""
     from debias.report.charts.curves import weight_distribution
     from debias.report.weights_page import render_weights
 
     drawing = weight_distribution(["weights"], {"weights": weights.weight})
     drawings = {} if drawing is None else {"weight_distribution": drawing}
-    return Look(
-        page=partial(render_weights, len(weights.weight), weights.describe(), drawings),
-        drawings=lambda: drawings,
-    )
+    page = partial(render_weights, len(weights.weight), weights.describe(), drawings)
+    return Look(page, lambda: drawings)
 
 
-def of_audit(report: "AuditReport") -> Look:
+def _of_audit(report: "AuditReport") -> Look:
     """An audit of values, of which nobody knows where they came from."""
     from debias.report.audit_charts import audit_drawings
     from debias.report.audit_page import render_audit
     from debias.report.pictures import AuditMap, AuditPictures
 
     drawn = report.images[report.images["x"].notna()]
-    groups = report.groups.loc[drawn.index]
-    places = AuditMap.of(drawn, groups)
+    places = AuditMap.of(drawn, report.groups.loc[drawn.index])
     document = _about(report) | dict(report.document)
-    return Look(
-        page=lambda: render_audit(document, AuditPictures(map=places)),
-        drawings=partial(audit_drawings, document),
-    )
+    page = partial(render_audit, document, AuditPictures(map=places))
+    return Look(page, partial(audit_drawings, document))
 
 
 def _about(report: "AuditReport") -> dict[str, Any]:
     """What the page says of the images and the machine, where only values were given."""
     from debias import __version__
 
-    splits = report.images["split"].value_counts()
-    annotated = report.document["groups"]
+    splits, annotated = report.images["split"].value_counts(), report.document["groups"]
+    nowhere = "not recorded"
     return {
         "schema": 1,
         "name": "audit",
@@ -151,7 +132,7 @@ def _about(report: "AuditReport") -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {
             "name": "a store",
-            "place": "not recorded",
+            "place": nowhere,
             "annotation": annotated["source"] if annotated else "none",
             "images": len(report.images),
             "splits": {str(name): int(count) for name, count in splits.items()},
@@ -165,26 +146,5 @@ def _about(report: "AuditReport") -> dict[str, Any]:
             "latent_dim": len(report.active),
             "active_units": int(report.active.sum()),
         },
-        "run": {
-            "config": {},
-            "device": "not recorded",
-            "seconds": {},
-            "folder": "not recorded",
-            "mlflow": None,
-        },
+        "run": {"config": {}, "device": nowhere, "seconds": {}, "folder": nowhere, "mlflow": None},
     }
-
-
-LOOKS: dict[str, Callable[[Any], Look]] = {
-    "FairnessReport": lambda report: of_fairness(report.to_dict()),
-    "ComparisonReport": lambda report: of_comparison(report.to_dict()),
-    "AuditReport": of_audit,
-    "SamplingWeights": of_weights,
-    "RunResult": lambda result: of_run(result.report, result.folder / "report.html"),
-    "AuditResult": lambda result: of_audit_folder(result.document, result.folder / "audit.html"),
-}
-
-
-def look(value: object) -> Look:
-    """What there is to see of a value."""
-    return LOOKS[type(value).__name__](value)

@@ -1,42 +1,24 @@
-"""The stages of a run: each loads values, calls one room, saves and publishes what it made.
+"""The steps of a run and of an audit: each makes a value from finished ones, and says so.
 
-A stage that finds its content key among the finished artifacts does nothing. ``flows/`` wraps
-these functions in tasks; ``mitigate`` calls them one after another.
+A step that finds its content key among the finished artifacts does nothing. ``flows/`` makes a
+task of every stop of a plan; ``mitigate`` and ``examine`` walk it.
 """
 
-from debias.pipeline.audit import AuditParts, build_audit
-from debias.pipeline.classifier import build_classifier
-from debias.pipeline.comparison import build_report
-from debias.pipeline.earlier import build_earlier
-from debias.pipeline.faces import build_faces, build_reference
-from debias.pipeline.parts import Stages
-from debias.pipeline.plans import mitigate
-from debias.pipeline.representation import build_representation
-from debias.pipeline.representativeness import build_audited_faces, examine
-from debias.pipeline.step import Job, Run, open_job, open_run
-from debias.pipeline.weights import build_arm, build_weights, usable
+from debias.pipeline.job import Job, Run, open_job, open_run
+from debias.pipeline.plans import AUDIT, RUN, Stop, examine, mitigate, walk
 from debias.tracking.progress import Progress, Silence
 
 __all__ = [
-    "AuditParts",
+    "AUDIT",
+    "RUN",
     "Job",
     "Progress",
     "Run",
     "Silence",
-    "Stages",
-    "build_arm",
-    "build_audit",
-    "build_audited_faces",
-    "build_classifier",
-    "build_earlier",
-    "build_faces",
-    "build_reference",
-    "build_report",
-    "build_representation",
-    "build_weights",
+    "Stop",
     "examine",
     "mitigate",
     "open_job",
     "open_run",
-    "usable",
+    "walk",
 ]

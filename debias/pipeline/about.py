@@ -5,8 +5,8 @@ from typing import Any
 
 from debias.ingesting.build import QUARANTINE
 from debias.ingesting.quarantine import read_quarantine
+from debias.pipeline.job import Job, Run
 from debias.pipeline.parts import Stages
-from debias.pipeline.step import Job, Run
 from debias.plugins import dump
 from debias.storage.artifacts import Artifact
 from debias.types import SPLITS, FaceStore

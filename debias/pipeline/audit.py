@@ -1,8 +1,7 @@
 """The last stage of an audit: what the stores and their latents say, kept, drawn and published."""
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,19 +14,20 @@ from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shar
 from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity, compares
-from debias.errors import EmptyDatasetError
 from debias.ingesting.build import ACCOUNT
 from debias.models import Decodes, Explains, encoding
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
 from debias.pipeline.faces import SPLIT as REFERENCE
+from debias.pipeline.faces import audited_rows
 from debias.pipeline.fidelity import fidelity_of
-from debias.pipeline.history import named
+from debias.pipeline.job import Job
 from debias.pipeline.representation import encode_store, faces_may_be_shown, load_representation
-from debias.pipeline.step import Job
+from debias.pipeline.step import Step, Work, named
+from debias.pipeline.values import arrays, latents_files
 from debias.plugins import dump
 from debias.report.audit_page import write_audit_page
-from debias.storage.artifacts import Artifact, load_faces, save_arrays, save_latents
+from debias.storage.artifacts import Artifact, Files, load_faces
 from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
 from debias.training.batches import Batches
@@ -36,23 +36,11 @@ from debias.types import FaceStore
 STAGE = "audit"
 PAGE, NUMBERS, IMAGES = "audit.html", "audit.json", "images.parquet"
 AT_ONCE = 256
+SECOND = {"reference": "the reference", "earlier": "the earlier version"}
 KEPT = ("explained", "explained_detail", "neighbours_kept", "neighbours_by_chance")
 
 
-@dataclass(frozen=True)
-class AuditParts:
-    """The finished artifacts that an audit rests on."""
-
-    faces: Artifact
-    representation: Artifact
-    reference: Artifact | None = None
-    earlier: Artifact | None = None
-
-    def keys(self) -> dict[str, str]:
-        return {name: one.key for name, one in vars(self).items() if one is not None}
-
-
-def build_audit(job: Job, parts: AuditParts) -> dict[str, Any]:
+def make_audit(job: Job, **parts: Artifact | None) -> dict[str, Any]:
     """Audit the faces, or find them audited; write the page and publish.
 
     Returns:
@@ -61,27 +49,26 @@ def build_audit(job: Job, parts: AuditParts) -> dict[str, Any]:
     Raises:
         DataError: There are too few images, or shares that do not fit the annotation.
     """
-    key, found = job.find(STAGE, _settings(job), parts.keys())
-    if found is None:
-        found = _build(job, key, parts)
-    else:
-        job.progress.reused("Audit")
+    found = NUMBERS_OF_AUDIT.make(job, **parts)
+    work = Work(job, inputs={name: one for name, one in parts.items() if one is not None})
     # What was sealed may have been found from another place or under another name.
-    document: dict[str, Any] = found.read_json(NUMBERS) | _about(job, parts)
-    document["run"] = _about_run(job, parts, found)
-    pictures = pictures_of(job, vars(parts), found, document)
+    document: dict[str, Any] = found.read_json(NUMBERS) | _about(work)
+    document["run"] = _about_run(work, found)
+    pictures = pictures_of(work, found, document)
     folder = job.folder.path
     (folder / PAGE).unlink(missing_ok=True)  # a page beside other numbers would mislead
-    write_json(folder / NUMBERS, document | {"key": key, "faces": parts.faces.key}, mode=0o600)
+    about = {"key": found.key, "faces": work.inputs["faces"].key}
+    write_json(folder / NUMBERS, document | about, mode=0o600)
     charts = write_audit_page(document, pictures, folder / PAGE)
     shown = "audit" if faces_may_be_shown(job) else "audit, no faces"
-    if not job.published(STAGE, key, shown):
-        with job.tracked(STAGE, key, shown) as tracker:
-            _publish(job, document, charts, tracker)
+    if not job.published(STAGE, found.key, shown):
+        with job.tracked(STAGE, found.key, shown) as tracker:
+            _tell(job, document, charts, tracker)
     return document
 
 
-def _settings(job: Job) -> dict[str, Any]:
+def _settings(work: Work[Job]) -> dict[str, Any]:
+    job = work.job
     rules = job.config.audit
     return {
         "rules": dump(rules) | {"shares_file": None, "shares": declared_shares(rules)},
@@ -90,22 +77,22 @@ def _settings(job: Job) -> dict[str, Any]:
     }
 
 
-def _build(job: Job, key: str, parts: AuditParts) -> Artifact:
-    start = time.monotonic()
+def _build(work: Work[Job], tracker: Tracker) -> Files:
+    job, store = work.job, work.faces
     advance = job.progress.start("Audit", PARTS + 2)
-    store = load_faces(parts.faces)
+    representation = work.inputs["representation"]
     rows = audited_rows(job, store)
-    latents = encode_store(job, parts.representation, store, rows)
-    network = _network(job, parts)
-    question = _question(job, parts, Placed(store=store, latents=latents))
+    latents = encode_store(job, representation, store, rows)
+    network = _network(work)
+    question = _question(work, Placed(store=store, latents=latents))
     if network is not None:
         nats = _nats(job, network, store, rows)
-        kept = fidelity_of(job, network, parts.representation, store)
+        kept = fidelity_of(job, network, representation, store)
         question = replace(question, nats=nats, fidelity=kept)
     advance("encoded")
     report = answer(question, advance)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    document = report.to_dict() | {"created": now} | _about(job, parts)
+    document = report.to_dict() | {"created": now} | _about(work)
     drawn: dict[str, np.ndarray] = {}
     if network is not None:
         pages = drawn_by_the_model(job, network, Placed(store=store, latents=latents), report, nats)
@@ -114,29 +101,15 @@ def _build(job: Job, key: str, parts: AuditParts) -> Artifact:
         if nats is not None:
             document["anomalies"] = anomalies(store.ids(rows), nats)
         document["limits"] = [*document["limits"], *pages.left_out]
-    with job.create(STAGE, key, start) as folder:
-        report.images.to_parquet(folder / IMAGES, index=False)
-        save_latents(folder, latents)
-        save_arrays(folder, **drawn)
-        write_json(folder / NUMBERS, document)
     advance("pictures")
-    return job.finished(STAGE, key)
+    return {IMAGES: report.images, NUMBERS: document, **latents_files(latents), **arrays(**drawn)}
 
 
-def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
-    """Audited rows of the store, ascending."""
-    splits = job.config.audit.splits
-    rows = np.sort(np.concatenate([store.rows(split) for split in splits]))
-    if not len(rows):
-        raise EmptyDatasetError(f"no image is in the splits {', '.join(splits)}; see audit.splits")
-    return rows
-
-
-def _network(job: Job, parts: AuditParts) -> Decodes | None:
+def _network(work: Work[Job]) -> Decodes | None:
     """The trained network; None where latents come from elsewhere, or it draws nothing."""
-    if not job.config.representation.model.trained:
+    if not work.job.config.representation.model.trained:
         return None
-    opened = load_representation(job, parts.representation)
+    opened = load_representation(work.job, work.inputs["representation"])
     return opened if isinstance(opened, Decodes) else None
 
 
@@ -149,15 +122,15 @@ def _nats(
     return encoding.nats(network, batches, job.compute)
 
 
-def _question(job: Job, parts: AuditParts, data: Placed) -> Question:
-    config = job.config
+def _question(work: Work[Job], data: Placed) -> Question:
+    job, config = work.job, work.job.config
     return Question(
         data=data,
-        reference=_second(job, parts, parts.reference, "the reference"),
-        earlier=_second(job, parts, parts.earlier, "the earlier version", may_repeat=True),
+        reference=_second(work, "reference"),
+        earlier=_second(work, "earlier"),
         density=_density(job),
         rules=config.audit,
-        set_aside=_set_aside(parts.faces),
+        set_aside=_set_aside(work.inputs["faces"]),
         source=config.data.source,
         seed=config.seed,
     )
@@ -168,16 +141,15 @@ def _density(job: Job) -> DensityEstimator:
     return HistogramDensity() if compares(job.config.density) else job.config.density
 
 
-def _second(
-    job: Job, parts: AuditParts, found: Artifact | None, name: str, *, may_repeat: bool = False
-) -> Placed | None:
-    if found is None:
+def _second(work: Work[Job], part: str) -> Placed | None:
+    if part not in work.inputs:
         return None
-    store = load_faces(found)
+    store = load_faces(work.inputs[part])
     rows = store.rows(REFERENCE)
     rows = rows if len(rows) else np.arange(len(store.samples), dtype=np.int64)
-    latents = encode_store(job, parts.representation, store, rows, may_repeat=may_repeat)
-    return Placed(store=store, latents=latents, name=name)
+    representation, again = work.inputs["representation"], part == "earlier"
+    latents = encode_store(work.job, representation, store, rows, may_repeat=again)
+    return Placed(store=store, latents=latents, name=SECOND[part])
 
 
 def _set_aside(faces: Artifact) -> pd.DataFrame | None:
@@ -189,8 +161,8 @@ def _set_aside(faces: Artifact) -> pd.DataFrame | None:
     return table.dropna().astype({"listed": np.int64, "rejected": np.int64})
 
 
-def _about(job: Job, parts: AuditParts) -> dict[str, Any]:
-    data, store = job.config.data, load_faces(parts.faces)
+def _about(work: Work[Job]) -> dict[str, Any]:
+    job, store, data = work.job, work.faces, work.job.config.data
     rows = audited_rows(job, store)
     splits = store.samples["split"].iloc[rows].value_counts()
     return {
@@ -208,15 +180,15 @@ def _about(job: Job, parts: AuditParts) -> dict[str, Any]:
             "image_size": job.config.image_size,
             "attributes": list(store.attributes),
             "suppress_below": job.config.audit.suppress_below,
-            "set_aside": about_set_aside(parts.faces),
+            "set_aside": about_set_aside(work.inputs["faces"]),
         },
-        "representation": about_representation(job, parts.representation),
+        "representation": about_representation(job, work.inputs["representation"]),
         "density": dump(_density(job)),
     }
 
 
-def _about_run(job: Job, parts: AuditParts, found: Artifact) -> dict[str, Any]:
-    made = {name: one for name, one in vars(parts).items() if one is not None} | {STAGE: found}
+def _about_run(work: Work[Job], found: Artifact) -> dict[str, Any]:
+    job, made = work.job, {**work.inputs, STAGE: found}
     return {
         "folder": str(job.folder.path),
         "artifacts": {name: one.key for name, one in made.items()},
@@ -227,7 +199,7 @@ def _about_run(job: Job, parts: AuditParts, found: Artifact) -> dict[str, Any]:
     }
 
 
-def _publish(
+def _tell(
     job: Job,
     document: Mapping[str, Any],
     charts: Mapping[str, bytes],
@@ -282,3 +254,6 @@ def tables_of(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not isinstance(value, list)}
+
+
+NUMBERS_OF_AUDIT = Step("audit", settings=_settings, build=_build)

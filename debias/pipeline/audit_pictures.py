@@ -14,8 +14,9 @@ from debias.auditing.galleries import latent_pages
 from debias.auditing.subsets import farthest_first
 from debias.models import Decodes
 from debias.models import galleries as generation
+from debias.pipeline.job import Job
 from debias.pipeline.representation import faces_may_be_shown
-from debias.pipeline.step import Job
+from debias.pipeline.step import Work
 from debias.report.pictures import AuditMap, AuditPictures, shrink
 from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.types import FaceStore
@@ -64,32 +65,20 @@ def drawn_by_the_model(
     )
 
 
-def pictures_of(
-    job: Job, stores: Mapping[str, Artifact | None], found: Artifact, document: Mapping[str, Any]
-) -> AuditPictures:
-    """Everything that the page may show; without leave, the map alone.
-
-    Args:
-        job: Says whether faces may be shown.
-        stores: ``faces``, ``reference`` and ``earlier``.
-        found: The audit.
-        document: Of it.
-    """
+def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -> AuditPictures:
+    """Everything that the page of the audit ``found`` may show; without leave, the map alone."""
     images = pd.read_parquet(found.path / "images.parquet")
-    faces = stores["faces"]
-    assert faces is not None  # every audit has some
-    store = load_faces(faces)
-    wanted = set(_ids(document))
-    prefixes = {"faces": "", "reference": REFERENCE, "earlier": EARLIER}
+    job, store = work.job, work.faces
+    wanted, allowed = set(_ids(document)), faces_may_be_shown(job)
     paths: dict[str, str] = {}
     shown: dict[str, UInt8[np.ndarray, "_ _ 3"]] = {}
-    for name, prefix in prefixes.items():
-        if (artifact := stores[name]) is not None:
-            opened = load_faces(artifact)
+    for name, prefix in {"faces": "", "reference": REFERENCE, "earlier": EARLIER}.items():
+        if name in work.inputs:
+            opened = load_faces(work.inputs[name])
             paths |= _paths(opened, prefix, wanted, f"{document['data']['place']}/")
-            if faces_may_be_shown(job) and (name == "faces" or _may_be_shown(job, name)):
+            if allowed and (name == "faces" or _may_be_shown(job, name)):
                 shown |= _faces(opened, prefix, wanted)
-    if not faces_may_be_shown(job):
+    if not allowed:
         return AuditPictures(map=_map(images, store, thumbnails=False), paths=paths)
     return AuditPictures(
         faces=shown,

@@ -1,6 +1,5 @@
 """Stage 4: one classifier of one arm and seed, trained, predicted and measured."""
 
-import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
@@ -10,13 +9,13 @@ import pandas as pd
 from debias.metrics import Training, each_training
 from debias.models import Classifier, encoding
 from debias.pipeline.fairness import arm_outcomes
-from debias.pipeline.history import epoch_record, example_batch, replay, save_history
-from debias.pipeline.step import Run
-from debias.pipeline.values import load_predictions, load_weights, save_predictions
+from debias.pipeline.job import Run
+from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named
+from debias.pipeline.values import predictions_files
 from debias.plugins import dump
 from debias.report.for_whom import arm_title
 from debias.seeding import stream_seed, torch_generator, torch_stream
-from debias.storage.artifacts import Artifact, load_faces, load_network, save_network
+from debias.storage.artifacts import Artifact, Files, load_network
 from debias.tracking.tracker import Tracker
 from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, fit
@@ -25,7 +24,6 @@ from debias.weighting import sampling
 from debias.weighting.sampling import WeightedSampler
 from debias.weighting.weights import SamplingWeights
 
-STAGE = "classifier"
 THRESHOLD = 0.5
 DIFFERENCES = (
     "demographic_parity_difference",
@@ -34,35 +32,20 @@ DIFFERENCES = (
 )
 
 
-def build_classifier(run: Run, faces: Artifact, weights: Artifact, arm: str, seed: int) -> Artifact:
-    """Train one classifier and predict the test faces, or find it trained.
+def _settings(work: Work[Run]) -> dict[str, Any]:
+    """Network, steps, order of the draws and augmentation depend on the seed alone.
 
-    Network, steps, order of the draws and augmentation depend on the seed alone, so the weights
-    are the only difference between arms of one seed.
-
-    Raises:
-        TrainingError: Training diverged.
+    So the weights are the only difference between arms of one seed.
     """
-    recipe, config = run.config.classifier, run.config
-    settings = dump(recipe) | {"seed": [config.seed, seed], "arm": arm} | run.compute.identity()
-    settings |= {"sampler": sampling.VERSION}
-    key, found = run.find(STAGE, settings, {"faces": faces.key, "weights": weights.key})
-    name = classifier_name(arm, seed)
-    if found is not None:
-        run.progress.reused(f"Classifier {name}")
-        if run.published(STAGE, key, name):
-            return found
-    store = load_faces(faces)
-    tags = {"arm": arm, "arm_title": arm_title(arm), "seed": str(seed)}
-    title = f"{arm_title(arm)}, seed {seed}"
-    with run.tracked(STAGE, key, name, title=title, **tags) as tracker:
-        if found is None:
-            found = _train(run, key, store, load_weights(weights), (arm, seed), tracker)
-        else:
-            replay(found, tracker)
-        tracker.dataset(run.config.data.name, faces.key)
-        _publish(run, found, store, tracker)
-    return found
+    config = work.job.config
+    settings = dump(config.classifier) | {"seed": [config.seed, work.seed], "arm": work.arm}
+    return settings | work.job.compute.identity() | {"sampler": sampling.VERSION}
+
+
+def _shown(work: Work[Run]) -> Shown:
+    arm, seed = work.which
+    tags = {"arm": arm, "arm_title": arm_title(arm), "seed": seed}
+    return Shown(classifier_name(arm, work.seed), f"{arm_title(arm)}, seed {seed}", tags)
 
 
 def classifier_name(arm: str, seed: int) -> str:
@@ -76,27 +59,21 @@ def measure(run: Run, faces: FaceStore, artifact: Artifact) -> Training:
     return each_training(outcomes, run.config.evaluation)[0]
 
 
-def _train(
-    run: Run,
-    key: str,
-    faces: FaceStore,
-    weights: SamplingWeights,
-    which: tuple[str, int],
-    tracker: Tracker,
-) -> Artifact:
-    (arm, seed), start = which, time.monotonic()
+def _train(work: Work[Run], tracker: Tracker) -> Files:
+    """Raises TrainingError if training diverged."""
+    run, faces, weights, seed = work.job, work.faces, work.weights, work.seed
     recipe, compute = run.config.classifier, run.compute
     batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
     train, validation = faces.rows("train"), faces.rows("validation")
     if not np.array_equal(weights.sample_ids, faces.ids(train)):
         raise ValueError("weights and training faces are not of the same samples")
-    advance = run.progress.start(f"Classifier {arm}, seed {seed}", recipe.training.epochs)
+    advance = run.progress.start(CLASSIFIER.title(*work.which), recipe.training.epochs)
     history: list[dict[str, float]] = []
 
     def on_epoch(epoch: int, means: EpochMetrics) -> None:
         network.eval()
         held_out = encoding.mean_losses(network, batches.evaluate(validation), compute)
-        history.append(epoch_record(means, held_out))
+        history.append(named("train", means) | named("val", held_out))
         tracker.metrics(history[-1], epoch)
         advance(f"validation accuracy {held_out['accuracy']:.1%}")
 
@@ -107,12 +84,8 @@ def _train(
         steps = len(train) // recipe.training.batch_size
         fit(network, epochs, recipe.training, steps, compute, on_epoch)
     network.eval()
-    predictions = _predict(run, faces, network, (arm, seed))
-    with run.create(STAGE, key, start) as folder:
-        save_network(folder, network)
-        save_predictions(folder, predictions)
-        save_history(folder, history)
-    return run.finished(STAGE, key)
+    predictions = predictions_files(_predict(work, network))
+    return {"network.safetensors": network, HISTORY: {"epochs": history}, **predictions}
 
 
 def _epochs(
@@ -129,30 +102,28 @@ def _epochs(
     return epoch
 
 
-def _predict(
-    run: Run, faces: FaceStore, network: Classifier, which: tuple[str, int]
-) -> Predictions:
+def _predict(work: Work[Run], network: Classifier) -> Predictions:
     """The test set as it is: evaluation is never reweighted."""
-    rows = faces.rows("test")
-    batches = Batches(faces, 256, run.compute.device)
-    labels, score = encoding.scores(network, batches.evaluate(rows), run.compute)
-    arm, seed = which
+    rows = work.faces.rows("test")
+    batches = Batches(work.faces, 256, work.job.compute.device)
+    labels, score = encoding.scores(network, batches.evaluate(rows), work.job.compute)
     return Predictions(
-        sample_ids=faces.ids(rows),
+        sample_ids=work.faces.ids(rows),
         y_true=labels,
         score=score,
         threshold=THRESHOLD,
-        arm=arm,
-        seed=seed,
+        arm=work.arm,
+        seed=work.seed,
         split="test",
     )
 
 
-def _publish(run: Run, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
-    predictions = load_predictions(artifact)
+def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
+    run, faces = work.job, work.faces
     report = measure(run, faces, artifact)
-    rule = run.config.arms[predictions.arm]
-    tracker.params({"arm": predictions.arm, "seed": predictions.seed, "label": faces.label})
+    rule = run.config.arms[work.arm]
+    tracker.dataset(run.config.data.name, work.inputs["faces"].key)
+    tracker.params({"arm": work.arm, "seed": work.seed, "label": faces.label})
     tracker.params({"weighting": dump(rule), "classifier": dump(run.config.classifier)})
     if "density" in rule.needs:
         tracker.params({"density": dump(run.config.density)})
@@ -206,3 +177,6 @@ def _metrics(report: Training) -> dict[str, float]:
         if row["value"] == row["value"]:  # of what is undefined, the value says it
             values |= {f"{name}_{end}": float(row[end]) for end in ("low", "high")}
     return values
+
+
+CLASSIFIER = Step("classifier", settings=_settings, build=_train, tell=_tell, shown=_shown)

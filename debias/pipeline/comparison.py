@@ -27,10 +27,10 @@ from debias.pipeline.fairness import (
     without,
 )
 from debias.pipeline.findings import sentence, situations
-from debias.pipeline.history import load_history
+from debias.pipeline.job import Run
 from debias.pipeline.parts import Stages
 from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
-from debias.pipeline.step import Run
+from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
 from debias.plugins import dump
 from debias.report import for_whom
@@ -47,11 +47,12 @@ LEVEL = 0.95
 REVISION = 2  # raised whenever a report of the same artifacts says something else
 
 
-def build_report(run: Run, stages: Stages) -> dict[str, Any]:
+def make_report(run: Run, **made: Artifact | str) -> dict[str, Any]:
     """Write ``report.json`` and ``report.html`` into the run folder; returns the document.
 
     A report of the same artifacts that is already there is left as it is.
     """
+    stages = Stages.of(made)
     key = _key(run, stages)
     _arrange(run, key, stages)
     written = _written(run, key)
@@ -282,7 +283,7 @@ def _training_curves(run: Run, stages: Stages) -> dict[str, dict[str, list[float
 
 def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
     """Mean over the artifacts of every quantity, epoch by epoch."""
-    histories = [load_history(artifact) for artifact in artifacts]
+    histories = [curves(artifact) for artifact in artifacts]
     return {
         name: np.mean(
             [[epoch[name] for epoch in history] for history in histories], axis=0

@@ -1,7 +1,5 @@
 """What the images say about a target: log ratios from cross-fitted networks."""
 
-import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +8,13 @@ from jaxtyping import Shaped
 from scipy.stats import spearmanr
 
 from debias.pipeline.faces import SPLIT
-from debias.pipeline.step import Run
+from debias.pipeline.job import Run
+from debias.pipeline.step import Step, Work
+from debias.pipeline.values import arrays
 from debias.plugins import dump
 from debias.statistics.areas import area_under_curve
-from debias.storage.artifacts import Artifact, load_array, load_faces, save_arrays
-from debias.storage.sealed import write_json
+from debias.storage.artifacts import Artifact, Files, load_array, load_faces
+from debias.tracking.tracker import Tracker
 from debias.types import FaceStore
 from debias.weighting import sampling
 from debias.weighting.image_ratio import (
@@ -30,56 +30,57 @@ STAGE = "discriminator"
 TELLTALE = 0.95  # two sets told apart better than this differ in more than their people
 
 
-def build_reference_ratio(run: Run, faces: Artifact, reference: Artifact) -> Artifact:
-    """Log ratio of the reference to the training faces, image by image.
+def make_reference_ratio(run: Run, **sets: Artifact) -> Artifact:
+    """Log ratio of the ``reference`` to the training ``faces``, image by image.
 
     One more repetition is trained on images whose style is matched (or as they are, if the recipe
     matches): a ranking that survives the change does not rest on colour and sharpness.
     """
-    recipe = run.config.discriminator
-    key, found = run.find(STAGE, _settings(run), {"faces": faces.key, "reference": reference.key})
-    if found is not None:
-        run.progress.reused("Reference ratio")
-        return found
-    start = time.monotonic()
-    train, wanted = load_faces(faces), load_faces(reference)
+    return Step(STAGE, _settings, _to_reference, heading="Reference ratio").make(run, **sets)
+
+
+def make_group_ratio(run: Run, groups: Shaped[np.ndarray, " n"], faces: Artifact) -> Artifact:
+    """Log ratio of every annotated group to all training faces, image by image.
+
+    Args:
+        run: A run.
+        groups: (n,) group of each training face, empty where it is unknown.
+        faces: Store of faces.
+    """
+    step: Step[Run] = Step(
+        STAGE,
+        settings=lambda work: _settings(work) | {"groups": groups.tolist()},
+        build=lambda work, _: _to_groups(work, groups),
+        heading="Group ratio",
+    )
+    return step.make(run, faces=faces)
+
+
+def _to_reference(work: Work[Run], _: Tracker) -> Files:
+    run, recipe = work.job, work.job.config.discriminator
     opposite = "as_is" if recipe.style == "matched" else "matched"
     control = recipe.model_copy(update={"repeats": 1, "style": opposite})
     advance = run.progress.start("Reference ratio", recipe.folds * (recipe.repeats + 1))
-    as_is = _against_reference(train, wanted, recipe.side)
-    ratios = [
+    as_is = _against_reference(work.faces, load_faces(work.inputs["reference"]), recipe.side)
+    used, other = (
         cross_fitted_log_ratios(
             _in_style(as_is, one.style), one, run.config.seed, run.compute, advance
         )
         for one in (recipe, control)
-    ]
-    with run.create(STAGE, key, start) as folder:
-        save_arrays(folder, population=ratios[0].population, examples=ratios[0].examples)
-        write_json(folder / "figures.json", _figures(recipe, ratios))
-    return run.finished(STAGE, key)
+    )
+    return _files(used) | {"figures.json": _figures(recipe.style, used, other)}
 
 
-def build_group_ratio(run: Run, faces: Artifact, groups: Shaped[np.ndarray, " n"]) -> Artifact:
-    """Log ratio of every annotated group to all training faces, image by image.
-
-    Args:
-        run: The run.
-        faces: Store of faces.
-        groups: (n,) group of each training face, empty where it is unknown.
-    """
-    digest = {"groups": groups.tolist()}
-    key, found = run.find(STAGE, _settings(run) | digest, {"faces": faces.key})
-    if found is not None:
-        run.progress.reused("Group ratio")
-        return found
-    start, recipe = time.monotonic(), run.config.discriminator
+def _to_groups(work: Work[Run], groups: Shaped[np.ndarray, " n"]) -> Files:
+    run, recipe = work.job, work.job.config.discriminator
     advance = run.progress.start("Group ratio", recipe.folds * recipe.repeats)
-    sets = _against_groups(load_faces(faces), groups, recipe)
-    found_ratios = cross_fitted_log_ratios(sets, recipe, run.config.seed, run.compute, advance)
-    with run.create(STAGE, key, start) as folder:
-        save_arrays(folder, population=found_ratios.population, examples=found_ratios.examples)
-        write_json(folder / "figures.json", {})
-    return run.finished(STAGE, key)
+    sets = _against_groups(work.faces, groups, recipe)
+    found = cross_fitted_log_ratios(sets, recipe, run.config.seed, run.compute, advance)
+    return _files(found) | {"figures.json": {}}
+
+
+def _files(ratios: LogRatios) -> dict[str, Any]:
+    return dict(arrays(population=ratios.population, examples=ratios.examples))
 
 
 def load_log_ratios(artifact: Artifact) -> LogRatios:
@@ -88,9 +89,10 @@ def load_log_ratios(artifact: Artifact) -> LogRatios:
     )
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    settings = dump(run.config.discriminator) | {"seed": run.config.seed}
-    return settings | {"sampler": sampling.VERSION} | run.compute.identity()
+def _settings(work: Work[Run]) -> dict[str, Any]:
+    config = work.job.config
+    settings = dump(config.discriminator) | {"seed": config.seed}
+    return settings | {"sampler": sampling.VERSION} | work.job.compute.identity()
 
 
 def _against_reference(train: FaceStore, wanted: FaceStore, side: int) -> Sets:
@@ -127,15 +129,14 @@ def _against_groups(
     )
 
 
-def _figures(recipe: DiscriminatorRecipe, ratios: Sequence[LogRatios]) -> dict[str, Any]:
+def _figures(style: str, used: LogRatios, other: LogRatios) -> dict[str, Any]:
     """How well the two sets are told apart, and whether style is what tells them apart."""
-    used, control = ratios
-    agreement = float(spearmanr(used.population[:, 0], control.population[:, 0]).statistic)
+    agreement = float(spearmanr(used.population[:, 0], other.population[:, 0]).statistic)
     apart = separability(used)
     return {
-        "style": recipe.style,
+        "style": style,
         "separability": apart,
-        "separability_other_style": separability(control),
+        "separability_other_style": separability(other),
         "style_agreement": agreement,
         "telltale": apart > TELLTALE,
     }

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,6 @@ from debias.types import Latents
 SCHEMA = 1
 MOST_LINES = 100_000_000  # of one file, which is put together in memory
 PRIVATE = 0o600  # names and annotations of people
-FORMULA = ("=", "+", "-", "@")  # the first sign of one, as a spreadsheet reads a cell
 UNLABELLED = "none"  # what a store without a label calls it
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".csv": lambda table, path: table.to_csv(path, index=False),
@@ -70,7 +69,6 @@ class Request:
         kind: ``weights``, ``resampled`` or ``subset``.
         size: Lines of a resampled manifest (None: as many as there are images) or images of a
             subset.
-        seed: Of every draw.
         splits: Parts of the data set to choose from: train, validation. Test images never leave
             the test set.
     """
@@ -93,8 +91,7 @@ class Export:
     document: dict[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Chosen:
+class Chosen(NamedTuple):
     """Which of the n images that could be chosen stand in the manifest.
 
     Attributes:
@@ -135,8 +132,6 @@ def export(request: Request) -> Export:
     held_out = _manifest(audit, others, {})
     document = _described(audit, request, chosen) | _measured(audit, able, chosen, request.seed)
     document["sentences"] = [*_remarks(manifest, held_out), *sentences(document)]
-    if request.out.suffix.lower() == ".csv":
-        document["sentences"] += _formulas(manifest) or _formulas(held_out)
     return _write(request.out, manifest, held_out, document)
 
 
@@ -168,27 +163,24 @@ def _check(request: Request) -> None:
 def _weights(audit: FinishedAudit, able: Rows, _: Request) -> Chosen:
     share = _shares(audit, able)
     counts = share * len(able)
-    return Chosen(
-        place=np.arange(len(able)),
-        counts=counts,
-        columns={"weight": counts, "probability": share},
-        method="Every image, with the weight that it has among these images by the rule of the "
-        "audit: rare ones count more.",
+    method = (
+        "Every image, with the weight that it has among these images by the rule of the audit: "
+        "rare ones count more."
     )
+    every = np.arange(len(able))
+    return Chosen(every, counts, {"weight": counts, "probability": share}, method)
 
 
 def _resampled(audit: FinishedAudit, able: Rows, request: Request) -> Chosen:
     size = len(able) if request.size is None else request.size
     place = resample(_shares(audit, able), size, numpy_generator(request.seed, "export"))
     counts = np.bincount(place, minlength=len(able)).astype(np.float64)
-    return Chosen(
-        place=place,
-        counts=counts,
-        columns={"draw": np.arange(size)},
-        method=f"{size:,} draws with replacement by the weights of --as weights, in random order: "
+    method = (
+        f"{size:,} draws with replacement by the weights of --as weights, in random order: "
         f"{int((counts > 0).sum()):,} different images, one up to {int(counts.max()):,} times. "
-        "Train without weights: they are in the lines already.",
+        "Train without weights: they are in the lines already."
     )
+    return Chosen(place, counts, {"draw": np.arange(size)}, method)
 
 
 def _subset(audit: FinishedAudit, able: Rows, request: Request) -> Chosen:
@@ -196,20 +188,16 @@ def _subset(audit: FinishedAudit, able: Rows, request: Request) -> Chosen:
     generator = numpy_generator(request.seed, "export")
     place = even_subset(_latents(audit, able).mean, request.size, generator)
     counts = np.bincount(place, minlength=len(able)).astype(np.float64)
-    return Chosen(
-        place=place,
-        counts=counts,
-        columns={},
-        method=f"{request.size:,} of {len(able):,} images, as evenly as possible from cells of "
-        "equal reach in the latent space; no annotation was used.",
+    method = (
+        f"{request.size:,} of {len(able):,} images, as evenly as possible from cells of "
+        "equal reach in the latent space; no annotation was used."
     )
+    return Chosen(place, counts, {}, method)
 
 
 KINDS: dict[str, Callable[[FinishedAudit, Rows, Request], Chosen]] = {
-    "weights": _weights,
-    "resampled": _resampled,
-    "subset": _subset,
-}
+    "weights": _weights, "resampled": _resampled, "subset": _subset,
+}  # fmt: skip
 
 
 def _shares(audit: FinishedAudit, able: Rows) -> Float64[np.ndarray, " n"]:
@@ -264,56 +252,35 @@ def _manifest(
 ) -> pd.DataFrame:
     """Lines of a file, under our names first; an annotation of one of these names is renamed."""
     samples, about = audit.samples.iloc[rows].reset_index(drop=True), audit.about
-    found = {name: samples[name] for name in ("sample_id", *PLACES, "row", "split")
-             if name in samples}  # fmt: skip
+    ours = ("sample_id", *PLACES, "row", "split")
+    found = {name: samples[name] for name in ours if name in samples}
     annotated = {name: samples[name] for name in about["attributes"] if name in samples}
     if about["label"] != UNLABELLED:
         found["label"] = samples["label"]
         names = pd.Index(about["classes"]).take(samples["label"].to_numpy())
         annotated = {about["label"]: names.to_numpy()} | annotated
-    renamed = {
-        f"{name}_annotated" if name in COLUMNS else name: annotated[name] for name in annotated
-    }
+    renamed = {f"{x}_annotated" if x in COLUMNS else x: y for x, y in annotated.items()}
     first = {name: columns[name] for name in columns if name == "draw"}
     return pd.DataFrame({**first, **found, **renamed, **columns})
 
 
 def _remarks(manifest: pd.DataFrame, held_out: pd.DataFrame) -> list[str]:
     """What whoever opens the files must know."""
-    told = []
-    if not len(held_out):
-        told.append("No image is held out: a classifier has to be tested on other data.")
-    if (manifest["path"] == "").any():
-        told.append(
-            "Some images have no file of their own: take them from the decoded shards by 'row' "
-            "(numpy.load each of images.shards, put one behind another)."
-        )
-    if "offset" in manifest and manifest["offset"].notna().any():
-        told.append(
-            "Images lie inside larger files: read 'length' bytes of 'path' from 'offset', or take "
-            "the decoded ones by 'row'."
-        )
     paths = [path for path in manifest["path"].unique() if path]
     gone = [path for path in paths if not Path(path).is_file()]
-    if gone:
-        told.append(
-            f"{len(gone):,} of {len(paths):,} files are not where the audit read them, first "
-            f"{gone[0]}; run debias export where the audit ran, or take the images by 'row'."
-        )
-    return told
-
-
-def _formulas(table: pd.DataFrame) -> list[str]:
-    """A remark if a spreadsheet may take text of the table for a formula."""
-    cells = (text for name in table for text in (str(name), *table[name].unique()))
-    texts = (text for text in cells if isinstance(text, str) and text.startswith(FORMULA))
-    first = next((text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce"))), "")
-    if not first:
-        return []
-    return [
-        f"Some cells begin with {' '.join(FORMULA)}, such as {first}: a spreadsheet may run them "
-        "as formulas; import the columns there as text, or write .parquet."
-    ]
+    told = {
+        "No image is held out: a classifier has to be tested on other data.": not len(held_out),
+        "Some images have no file of their own: take them from the decoded shards by 'row' "
+        "(numpy.load each of images.shards, put one behind another).": (
+            (manifest["path"] == "").any()
+        ),
+        "Images lie inside larger files: read 'length' bytes of 'path' from 'offset', or take "
+        "the decoded ones by 'row'.": "offset" in manifest and manifest["offset"].notna().any(),
+        f"{len(gone):,} of {len(paths):,} files are not where the audit read them, first "
+        f"{gone[0] if gone else ''}; run debias export where the audit ran, or take the images by "
+        "'row'.": bool(gone),
+    }
+    return [sentence for sentence, holds in told.items() if holds]
 
 
 def _write(

@@ -1,13 +1,17 @@
-"""The unlabelled reference set: faces that say what the training set should look like."""
+"""The stores of a run: its faces, the unlabelled reference, the earlier version of the data."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int64
 
+from debias.auditing.audit import declared_shares, require_declarable, require_enough
 from debias.decoding.rules import decoded_by
 from debias.errors import (
+    ConfigError,
     DataError,
     DatasetSmallerThanBatchError,
     EmptyDatasetError,
@@ -17,14 +21,16 @@ from debias.ingesting import decoded as decoding
 from debias.ingesting.build import QUARANTINE, ingest_faces, judge
 from debias.ingesting.parts import write_shards
 from debias.ingesting.quarantine import write_quarantine
-from debias.ingesting.selection import drawn_evenly
+from debias.ingesting.rules import FacesRecipe
+from debias.ingesting.selection import Selection, drawn_evenly
 from debias.pipeline.foreseen import foreseen
-from debias.pipeline.recipe import ReferenceRecipe, RunConfig
-from debias.pipeline.step import Job, Run
+from debias.pipeline.job import Job, Run
+from debias.pipeline.recipe import ReferenceRecipe, RunConfig, SpaceRecipe
 from debias.plugins import dump
 from debias.seeding import numpy_generator, stream_seed
 from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
 from debias.storage.locks import locked
+from debias.training.loop import Training
 from debias.types import SPLITS, FaceStore
 
 STAGE = "reference"
@@ -32,18 +38,101 @@ SPLIT = "reference"
 ABOUT = {"classes": ("unlabelled",), "attributes": (), "label": "none"}
 
 
-def build_reference(run: Job, faces: Artifact) -> Artifact | None:
+def make_faces(run: Run) -> Artifact:
+    """List, filter, decode and split the faces, or find them decoded.
+
+    Raises:
+        DataError: The data cannot be used; the message says why.
+    """
+    artifact = ingest_faces(run.config, run.folder, run.progress, about=run.compute.describe())
+    faces = load_faces(artifact)
+    _require_trainable(faces, SPLITS, _trained(run.config))
+    for split in ("train", "test"):
+        _require_classes(faces, split)
+    for sentence in foreseen(run.config, faces):
+        run.progress.note(sentence)
+    return artifact
+
+
+def make_audited_faces(job: Job) -> Artifact:
+    """The store of the data set, in which no label is needed.
+
+    Raises:
+        DataError: The data cannot be used, are too few to audit or to train an autoencoder, or do
+            not fit the declared shares.
+    """
+    declared = declared_shares(job.config.audit)  # a wrong file should not cost hours of decoding
+    faces = ingest_faces(job.config, job.folder, job.progress, about=job.compute.describe())
+    store = load_faces(faces)
+    rows = audited_rows(job, store)
+    require_enough(len(rows))
+    require_declarable(store.groups(rows), declared)
+    require_trainable(job, store)
+    return faces
+
+
+def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
+    """Audited rows of the store, ascending."""
+    splits = job.config.audit.splits
+    rows = np.sort(np.concatenate([store.rows(split) for split in splits]))
+    if not len(rows):
+        raise EmptyDatasetError(f"no image is in the splits {', '.join(splits)}; see audit.splits")
+    return rows
+
+
+def require_trainable(job: Job, store: FaceStore) -> None:
+    """Refuse a store on which the representation of the recipe cannot be trained.
+
+    Raises:
+        DataError: A split is empty, or there are fewer training images than one batch.
+    """
+    _require_trainable(store, ("train", "validation"), _trained(job.config))
+
+
+def _trained(config: SpaceRecipe) -> dict[str, Training]:
+    """What is trained here, by its place in the recipe."""
+    parts: dict[str, Training] = {}
+    if isinstance(config, RunConfig):
+        parts["classifier"] = config.classifier.training
+    if config.representation.model.trained:
+        parts["representation"] = config.representation.training
+    return parts
+
+
+def _require_trainable(
+    store: FaceStore, splits: Sequence[str], trained: Mapping[str, Training]
+) -> None:
+    for split in splits:
+        if not len(store.rows(split)):
+            raise DataError(f"no image is left for {split}; see selection in the config")
+    size = len(store.rows("train"))
+    for part, training in trained.items():
+        if size < training.batch_size:
+            raise DatasetSmallerThanBatchError(
+                f"there are {size} training images, fewer than one batch of "
+                f"{training.batch_size}; set {part}.training.batch_size to "
+                f"{max(2, size // 4)} or less, or use more images"
+            )
+
+
+def _require_classes(faces: FaceStore, split: str) -> None:
+    labels = set(faces.labels(faces.rows(split)).tolist())
+    if len(labels) < 2:
+        only = faces.classes[labels.pop()]
+        raise SingleClassError(f"every {split} image has {faces.label} = {only!r}")
+
+
+def make_reference(run: Job, faces: Artifact) -> Artifact:
     """List, filter, draw and decode the reference faces, or find them decoded.
 
     Returns:
-        A store whose faces all stand in the split ``reference``; None without a reference.
+        A store whose faces all stand in the split ``reference``.
 
     Raises:
         DataError: The reference cannot be used; the message says why.
     """
     recipe, start = run.config.reference, time.monotonic()
-    if recipe is None:
-        return None
+    assert recipe is not None  # the plan has asked
     # Another seed: drawn faces must not be those of the main set once more.
     seed = stream_seed(run.config.seed, "reference")
     size, rules = run.config.image_size, run.config.ingest
@@ -61,13 +150,17 @@ def build_reference(run: Job, faces: Artifact) -> Artifact | None:
         judge(decoded.rejected, drawn.samples, (), rules, stage)
         # What failed by bad luck is in the key: another time it may be there.
         key = _key(run, listed, faces, decoding.unlucky(decoded))
-        with run.create(STAGE, key, start) as folder:
+        about = run.compute.describe() | {"inputs": {"faces": faces.key}}
+        with run.folder.create(STAGE, key, about) as folder:
             write_shards(folder, decoded, np.arange(len(decoded.samples)))
             save_faces(folder, decoded.samples, ABOUT)
             rejected = listed.rejected + decoded.rejected
             write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
+            about["seconds"] = round(time.monotonic() - start, 3)
         decoding.forget_parts(drawn, run.folder, STAGE)
-    return run.finished(STAGE, key)
+    made = run.folder.find(STAGE, key)
+    assert made is not None  # sealed just now
+    return made
 
 
 def _key(run: Job, listed: decoding.Listed, faces: Artifact, unlucky: list[str]) -> str:
@@ -108,37 +201,30 @@ def _chosen(run: Job, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.Data
     return chosen.assign(split=SPLIT, label=0)
 
 
-def build_faces(run: Run) -> Artifact:
-    """List, filter, decode and split the faces, or find them decoded.
+def make_earlier(job: Job) -> Artifact:
+    """Decode the earlier version into a store of the same folder, or find it decoded.
+
+    Returns:
+        Its store, of which every split counts.
 
     Raises:
-        DataError: The data cannot be used; the message says why.
+        ConfigError: The data are capped.
+        DataError: It cannot be used; the message says why.
     """
-    artifact = ingest_faces(run.config, run.folder, run.progress, about=run.compute.describe())
-    faces = load_faces(artifact)
-    _check(faces, run.config)
-    for sentence in foreseen(run.config, faces):
-        run.progress.note(sentence)
-    return artifact
-
-
-def _check(faces: FaceStore, config: RunConfig) -> None:
-    """Refuse a store that cannot be trained or tested on."""
-    for split in SPLITS:
-        labels = faces.labels(faces.rows(split))
-        if not len(labels):
-            raise DataError(f"no image is left for {split}; see selection in the config")
-        if split != "validation" and len(set(labels.tolist())) < 2:
-            only = faces.classes[labels[0]]
-            raise SingleClassError(f"every {split} image has {faces.label} = {only!r}")
-    size = len(faces.rows("train"))
-    trained = [("classifier", config.classifier.training)]
-    if config.representation.model.trained:
-        trained.append(("representation", config.representation.training))
-    for part, training in trained:
-        if size < training.batch_size:
-            raise DatasetSmallerThanBatchError(
-                f"there are {size} training images, fewer than one batch of "
-                f"{training.batch_size}; set {part}.training.batch_size to "
-                f"{max(2, size // 4)} or less, or use more images"
-            )
+    earlier, config = job.config.earlier, job.config
+    assert earlier is not None  # the plan has asked
+    if config.selection.caps is not None:
+        raise ConfigError(
+            "selection.caps leaves images out at random, so nobody could tell which images were "
+            "removed since the earlier version; leave out one of 'caps' and 'earlier'"
+        )
+    filters = config.selection.filters if earlier.filters is None else earlier.filters
+    recipe = FacesRecipe(
+        name=config.name,
+        seed=config.seed,
+        data=earlier.data,
+        image_size=config.image_size,
+        selection=Selection(filters=filters, leaks="drop"),
+        ingest=config.ingest,
+    )
+    return ingest_faces(recipe, job.folder, job.progress, about=job.compute.describe())

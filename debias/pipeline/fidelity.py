@@ -9,8 +9,8 @@ from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import active_dimensions
 from debias.models import Decodes
 from debias.models import galleries as generation
+from debias.pipeline.job import Job
 from debias.pipeline.representation import encode_store
-from debias.pipeline.step import Job
 from debias.storage.artifacts import Artifact, load_latents
 from debias.types import FaceStore
 
@@ -35,7 +35,7 @@ def fidelity_of(
         Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
     )
     epochs = job.config.representation.training.epochs
-    return found.to_dict() | {"epochs": epochs, "advised": LONGER * epochs}
+    return found | {"epochs": epochs, "advised": LONGER * epochs}
 
 
 def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:

@@ -78,18 +78,14 @@ def open_audit(folder: Path) -> FinishedAudit:
             f"{faces.path.absolute()}; run debias audit again into another folder"
         )
     return FinishedAudit(
-        folder=folder.absolute(),
-        key=audit.key,
+        folder=folder.absolute(), key=audit.key, latents=latents, samples=samples,
         images=images.assign(row=row.astype(np.int64)),
         cells=int(document["coverage"]["cells"]),
-        latents=latents,
         density=_density(document.get("density")),
-        samples=samples,
-        store=faces.path.absolute(),
-        about=faces.read_json("faces.json"),
+        store=faces.path.absolute(), about=faces.read_json("faces.json"),
         below=int(data.get("suppress_below", AuditRules().suppress_below)),
         withheld=_withheld(document.get("groups")),
-    )
+    )  # fmt: skip
 
 
 def _density(settings: dict[str, Any] | None) -> DensityEstimator:
@@ -116,10 +112,8 @@ def _withheld(groups: dict[str, Any] | None) -> frozenset[str]:
 
 def _artifact(folder: Path, stage: str, key: str | None) -> Artifact:
     """The one that is named, else the only one there."""
-    place, keys = (
-        folder.absolute(),
-        [key] if key else [one.name for one in sealed_in(folder / stage)],
-    )
+    place = folder.absolute()
+    keys = [key] if key else [one.name for one in sealed_in(folder / stage)]
     if len(keys) > 1:
         raise DataError(
             f"{place} holds {len(keys)} finished stages {stage!r} and does not say "

@@ -1,29 +1,149 @@
-"""The whole job, one stage after another."""
+"""Which step feeds which: one list for a run, one for an audit.
 
+The command line walks a plan step by step, a flow makes a task of every stop.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from debias.pipeline.classifier import build_classifier
-from debias.pipeline.comparison import build_report
-from debias.pipeline.faces import build_faces, build_reference
-from debias.pipeline.parts import Stages
-from debias.pipeline.representation import build_representation
-from debias.pipeline.step import Run
-from debias.pipeline.weights import build_arm, usable
+from debias.errors import WeightError
+from debias.pipeline.audit import make_audit
+from debias.pipeline.classifier import CLASSIFIER
+from debias.pipeline.comparison import make_report
+from debias.pipeline.faces import make_audited_faces, make_earlier, make_faces, make_reference
+from debias.pipeline.job import Job, Run
+from debias.pipeline.recipe import RunConfig, SpaceRecipe
+from debias.pipeline.representation import REPRESENTATION as PLACED
+from debias.pipeline.weights import make_arm
+
+Which = tuple[str, ...]  # an arm, then a seed
+Made = dict[str, Any]  # artifacts by stop, arm and seed, as "weights/latent"; or why there is none
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A step on the way.
+
+    Attributes:
+        name: Of what it makes; inputs are asked for by it.
+        make: ``make(job, *which, **inputs)``.
+        needs: Stops whose results it takes, those that there are: of the same arm, if they have
+            one; with a star, of all arms and seeds.
+        each: Which arms and seeds, from the recipe and what was made; by default it is made once.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    needs: tuple[str, ...] = ()
+    each: Callable[[Any, Made], Iterable[Which]] = lambda config, made: [()]
+
+    def title(self, which: Which) -> str:
+        return " ".join((self.name, " seed ".join(which))).strip()
+
+    def inputs(self, made: Made, which: Which) -> Made:
+        """Of one piece of its work."""
+        found: Made = {}
+        for name, one in made.items():
+            stem, *of = name.split("/")
+            if f"{stem}*" in self.needs:
+                found[name] = one
+            elif stem in self.needs and tuple(of) in ((), which[:1]):
+                found[stem] = one
+        return found
+
+
+def walk(plan: Iterable[Stop], config: SpaceRecipe, do: Callable[[Stop, Which, Made], Any]) -> Any:  # noqa: ANN401 (a document)
+    """Do every piece of work in its order.
+
+    Args:
+        plan: The stops.
+        config: The recipe; says which arms and seeds there are.
+        do: Makes one piece from its inputs.
+
+    Returns:
+        What the last stop made.
+    """
+    made: Made = {}
+    result = None
+    for stop in plan:
+        for which in stop.each(config, made):
+            result = do(stop, which, stop.inputs(made, which))
+            made["/".join((stop.name, *which))] = result
+    return result
+
+
+def _if_named(part: str) -> Callable[[SpaceRecipe, Made], list[Which]]:
+    return lambda config, made: [()] if getattr(config, part) is not None else []
+
+
+def _arms(config: RunConfig, made: Made) -> list[Which]:
+    return [(arm,) for arm in config.arms]
+
+
+def _arms_and_seeds(config: RunConfig, made: Made) -> list[Which]:
+    """Every seed of the arms that were not refused."""
+    return [(arm, str(seed)) for arm in usable(made) for seed in range(config.seeds)]
+
+
+def usable(made: Made) -> list[str]:
+    """The arms to train.
+
+    Raises:
+        WeightError: Every arm was refused.
+    """
+    arms = {name.removeprefix("weights/"): one for name, one in made.items() if "weights/" in name}
+    kept = [arm for arm, one in arms.items() if not isinstance(one, str)]
+    if not kept:
+        reasons = "; ".join(f"{arm}: {reason}" for arm, reason in arms.items())
+        raise WeightError(f"every arm was refused, so there is nothing to train ({reasons})")
+    return kept
+
+
+# The reference comes before what takes long: it can fail, and takes seconds.
+REFERENCE = Stop("reference", make_reference, needs=("faces",), each=_if_named("reference"))
+REPRESENTATION = Stop("representation", PLACED.make, needs=("faces",))
+RUN = (
+    Stop("faces", make_faces),
+    REFERENCE,
+    REPRESENTATION,
+    Stop("weights", make_arm, needs=("faces", "representation", "reference"), each=_arms),
+    Stop("classifier", CLASSIFIER.make, needs=("faces", "weights"), each=_arms_and_seeds),
+    Stop(
+        "report",
+        make_report,
+        needs=("faces", "representation", "reference", "weights*", "classifier*"),
+    ),
+)
+AUDIT = (
+    Stop("faces", make_audited_faces),
+    REFERENCE,
+    Stop("earlier", make_earlier, each=_if_named("earlier")),
+    REPRESENTATION,
+    Stop("audit", make_audit, needs=("faces", "representation", "reference", "earlier")),
+)
 
 
 def mitigate(run: Run) -> dict[str, Any]:
-    """Faces, latent space, reference, weights, classifiers of every arm and seed, report.
+    """Faces, latent space, weights, classifiers of every arm and seed, report.
 
     Returns:
         The document that ``report.json`` holds.
     """
-    faces = build_faces(run)
-    reference = build_reference(run, faces)  # first: it can fail, and takes seconds
-    latents = build_representation(run, faces)
-    arms = {arm: build_arm(run, faces, latents, reference, arm) for arm in run.config.arms}
-    weights, refused = usable(arms)
-    classifiers = {
-        arm: [build_classifier(run, faces, found, arm, seed) for seed in range(run.config.seeds)]
-        for arm, found in weights.items()
-    }
-    return build_report(run, Stages(faces, latents, reference, weights, classifiers, refused))
+    document: dict[str, Any] = walk(RUN, run.config, partial(_do, run))
+    return document
+
+
+def examine(job: Job) -> dict[str, Any]:
+    """Faces, reference, earlier version, latent space, audit.
+
+    Returns:
+        The document that ``audit.json`` holds.
+    """
+    document: dict[str, Any] = walk(AUDIT, job.config, partial(_do, job))
+    return document
+
+
+def _do(job: Job, stop: Stop, which: Which, inputs: Made) -> Any:  # noqa: ANN401 (an artifact, a document)
+    return stop.make(job, *which, **inputs)

@@ -30,16 +30,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Which column of the table is what.
-
-    Attributes:
-        label: True class.
-        prediction: Predicted class.
-        groups: Attributes.
-        score: Probability of the positive class, or None.
-        subject: Who is shown, or None.
-        sample: Name of the image, by which two tables are joined; None for the order of the rows.
-    """
+    """Which column of the table is what; of ``sample``, None: tables agree row by row."""
 
     label: str
     prediction: str
@@ -88,7 +79,9 @@ def evaluate_table(request: Request) -> FairnessReport:
         _classes(frame[columns.prediction]),
         score=None if columns.score is None else _numbers(frame[columns.score]),
         groups=frame[list(columns.groups)].map(_text),
-        subject_id=None if columns.subject is None else _texts(frame[columns.subject]),
+        subject_id=None
+        if columns.subject is None
+        else frame[columns.subject].map(_text).to_numpy(dtype=object),
         sample_id=None if columns.sample is None else frame[columns.sample].map(str),
         name=request.table.stem,
         **request.settings,
@@ -125,22 +118,17 @@ def _written(out: Path, name: str, kind: str, **parts: object) -> Iterator[None]
 
 
 def _require_shown(found: FairnessReport) -> None:
-    """Refuse a report in which not one number of one group may be read.
-
-    Raises:
-        EvaluationError: With the way out.
-    """
-    state = found.by_group["state"]
-    if not state.isin(["suppressed", "not_estimable", "unknown"]).all():
-        return
-    below, attributes = found.suppress_below, [str(one["attribute"]) for one in found.attributes]
-    raise EvaluationError(
-        f"nothing can be said about any group of {', '.join(attributes)}: "
-        f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because a count from "
-        f"1 to {below - 1} could be read from them, and no other can be computed; join small "
-        "groups, bring more images, or, if single people may be recognised in what is shown, "
-        "give --suppress-below 1"
-    )
+    """Refuse a report in which not one number of one group may be read."""
+    state, below = found.by_group["state"], found.suppress_below
+    if state.isin(["suppressed", "not_estimable", "unknown"]).all():
+        attributes = ", ".join(str(one["attribute"]) for one in found.attributes)
+        raise EvaluationError(
+            f"nothing can be said about any group of {attributes}: "
+            f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because a count "
+            f"from 1 to {below - 1} could be read from them, and no other can be computed; join "
+            "small groups, bring more images, or, if single people may be recognised in what is "
+            "shown, give --suppress-below 1"
+        )
 
 
 def read_evaluation(folder: Path) -> FairnessReport:
@@ -193,18 +181,16 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     Raises:
         DataError: No such file, another kind of file, or a column that is not there.
     """
-    readers = {
-        ".csv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""]),
-        ".parquet": lambda: pd.read_parquet(path),
-    }
-    if path.suffix.lower() not in readers:
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".parquet"):
         raise DataError(f"predictions must be a .csv or .parquet file, got {path}")
     if not path.is_file():
         raise DataError(f"there is no file {path.absolute()}")
+    text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
     try:
-        frame = readers[path.suffix.lower()]()
+        frame = pd.read_csv(path, **text) if kind == ".csv" else pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise DataError(f"{path} cannot be read as {path.suffix.lower()[1:]}: {error}") from error
+        raise DataError(f"{path} cannot be read as {kind[1:]}: {error}") from error
     missing = [name for name in needed if name not in frame]
     if missing:
         raise DataError(
@@ -241,32 +227,12 @@ def _numbers(column: pd.Series) -> Any:  # noqa: ANN401 (an array of floats)
     return numbers.to_numpy(dtype=float)
 
 
-def _texts(column: pd.Series) -> Any:  # noqa: ANN401 (text, None where missing)
-    return column.map(_text).to_numpy(dtype=object)
-
-
 def _text(value: Any) -> str | None:  # noqa: ANN401 (a field of a table)
     if not pd.api.types.is_scalar(value):
         raise DataError(f"a group or identity must be one value, got {value!r:.80}")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # whole numbers beside missing ones are stored as floats
     return None if pd.isna(value) else str(value).strip()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A folder, and the arm in it if one was named."""
-
-    folder: Path
-    arm: str | None
-
-    @staticmethod
-    def parse(text: str) -> "Place":
-        """Read ``FOLDER`` or ``FOLDER:ARM``."""
-        folder, colon, arm = text.rpartition(":")
-        if not colon or Path(text).exists():
-            return Place(folder=Path(text), arm=None)
-        return Place(folder=Path(folder), arm=arm)
 
 
 def compare_places(
@@ -286,7 +252,7 @@ def compare_places(
         DataError: A folder is not what it should be.
         EvaluationError: Images that differ, or an arm that is not there.
     """
-    first = read_reports(Place.parse(before))
+    first = read_reports(before)
     if after is None:
         if BASELINE not in first or len(first) < 2:
             raise EvaluationError(
@@ -294,11 +260,17 @@ def compare_places(
             )
         plain = first.pop(BASELINE)
         return compare_pairs({arm: (plain, found) for arm, found in first.items()}, **settings)
-    second = read_reports(Place.parse(after))
+    second = read_reports(after)
     if len(first) == len(second) == 1:
         (one,), (other,) = first.values(), second.values()
         return {f"{one.name} to {other.name}": compare_reports(one, other, **settings)}
-    return _arm_by_arm(first, second, settings)
+    common = [arm for arm in first if arm in second]
+    if not common:
+        raise EvaluationError(
+            f"no arm is in both: {', '.join(first)} and {', '.join(second)}; name them as "
+            "FOLDER:ARM"
+        )
+    return compare_pairs({arm: (first[arm], second[arm]) for arm in common}, **settings)
 
 
 def compare(
@@ -333,24 +305,10 @@ def compare(
 def _one(place: FairnessReport | str | Path) -> FairnessReport:
     if isinstance(place, FairnessReport):
         return place
-    found = read_reports(Place.parse(str(place)))
+    found = read_reports(str(place))
     if len(found) > 1:
         raise EvaluationError(f"{place} has several arms; name one: {place}:{next(iter(found))}")
     return next(iter(found.values()))
-
-
-def _arm_by_arm(
-    first: Mapping[str, FairnessReport],
-    second: Mapping[str, FairnessReport],
-    settings: Mapping[str, Any],
-) -> dict[str, ComparisonReport]:
-    common = [arm for arm in first if arm in second]
-    if not common:
-        raise EvaluationError(
-            f"no arm is in both: {', '.join(first)} and {', '.join(second)}; name them as "
-            "FOLDER:ARM"
-        )
-    return compare_pairs({arm: (first[arm], second[arm]) for arm in common}, **settings)
 
 
 def folder_name(before: str, after: str | None) -> str:
@@ -382,28 +340,27 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
-def read_reports(place: Place) -> dict[str, FairnessReport]:
-    """The classifiers of a folder by name.
+def read_reports(place: str) -> dict[str, FairnessReport]:
+    """The classifiers of ``FOLDER`` or ``FOLDER:ARM`` by name.
 
     Raises:
         DataError: It is neither an evaluation nor a finished run.
         EvaluationError: There is no such arm.
     """
-    if (place.folder / NUMBERS).exists():
-        found = {"": read_evaluation(place.folder)}
-        if place.arm is not None:
-            raise EvaluationError(f"{place.folder} is an evaluation and has no arms")
-        return found
-    if not (place.folder / "report.json").exists():
+    name, colon, arm = ("", "", place) if Path(place).exists() else place.rpartition(":")
+    folder, arm = (Path(name), arm) if colon else (Path(place), "")
+    if (folder / NUMBERS).exists():
+        if colon:
+            raise EvaluationError(f"{folder} is an evaluation and has no arms")
+        return {"": read_evaluation(folder)}
+    if not (folder / "report.json").exists():
         raise DataError(
-            f"{place.folder.absolute()} is neither a folder of debias evaluate (no {NUMBERS}) "
+            f"{folder.absolute()} is neither a folder of debias evaluate (no {NUMBERS}) "
             "nor a finished run (no report.json)"
         )
     from debias.pipeline.fairness import read_run  # loads torch
 
-    arms = read_run(place.folder)
-    if place.arm is None:
-        return arms
-    if place.arm not in arms:
-        raise EvaluationError(f"{place.folder} has no arm {place.arm!r}; known: {', '.join(arms)}")
-    return {place.arm: arms[place.arm]}
+    arms = read_run(folder)
+    if colon and arm not in arms:
+        raise EvaluationError(f"{folder} has no arm {arm!r}; known: {', '.join(arms)}")
+    return {arm: arms[arm]} if colon else arms

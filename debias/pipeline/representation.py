@@ -1,6 +1,5 @@
 """Stage 2: learn the latent space, or take a given one; place every training face in it."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,21 +12,18 @@ from debias.errors import DataError, PosteriorCollapseError
 from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
 from debias.models.representation import Network
-from debias.pipeline.history import epoch_record, example_batch, named, replay, save_history
-from debias.pipeline.step import Job
+from debias.pipeline.job import Job
+from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named
+from debias.pipeline.values import arrays, latents_files
 from debias.plugins import dump
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.storage.artifacts import (
     Artifact,
+    Files,
     load_array,
-    load_faces,
     load_latents,
     load_network,
-    save_arrays,
-    save_latents,
-    save_network,
 )
-from debias.storage.sealed import write_json
 from debias.tracking.progress import Advance, silent
 from debias.tracking.tracker import Tracker
 from debias.training.batches import Batch, Batches
@@ -39,32 +35,6 @@ STAGE = "representation"
 SHOWN = 12  # faces per reconstruction sheet
 SNAPSHOTS = 4  # reconstruction sheets over the course of training
 AT_ONCE = 256  # faces encoded at once
-
-
-def build_representation(run: Job, faces: Artifact) -> Artifact:
-    """Place the training faces in the latent space, or find them placed.
-
-    A network is trained first; an encoder or a file of embeddings is used as it is.
-
-    Raises:
-        TrainingError: Training diverged or the posterior collapsed.
-        DataError: The encoder or the embeddings cannot be used.
-    """
-    key, found = run.find(STAGE, _settings(run), {"faces": faces.key})
-    # Showing faces later publishes anew.
-    name = "representation" if faces_may_be_shown(run) else "representation, no faces"
-    if found is not None:
-        run.progress.reused("Representation")
-        if run.published(STAGE, key, name):
-            return found
-    with run.tracked(STAGE, key, name) as tracker:
-        if found is None:
-            make = _train if is_trained(run) else _take
-            found = make(run, key, load_faces(faces), tracker)
-        elif is_trained(run):
-            replay(found, tracker)
-        _publish(run, found, load_faces(faces), tracker)
-    return found
 
 
 def encode_store(
@@ -128,25 +98,38 @@ def faces_may_be_shown(run: Job) -> bool:
     return run.config.data.name == "synthetic" or run.config.report.show_faces
 
 
-def _settings(run: Job) -> dict[str, Any]:
+def _settings(work: Work[Job]) -> dict[str, Any]:
     """What decides the latents, beside the faces."""
-    recipe = run.config.representation
+    config, identity = work.job.config, work.job.compute.identity()
+    recipe = config.representation
     if not recipe.model.trained:
-        return recipe.model.identity() | run.compute.identity()
-    return dump(recipe) | {"seed": run.config.seed} | run.compute.identity()
+        return recipe.model.identity() | identity
+    return dump(recipe) | {"seed": config.seed} | identity
 
 
-def _take(run: Job, key: str, faces: FaceStore, _: Tracker) -> Artifact:
+def _shown(work: Work[Job]) -> Shown:
+    """Showing faces later publishes anew."""
+    return Shown(STAGE if faces_may_be_shown(work.job) else f"{STAGE}, no faces")
+
+
+def _build(work: Work[Job], tracker: Tracker) -> Files:
+    """A network is trained first; an encoder or a file of embeddings is used as it is.
+
+    Raises:
+        TrainingError: Training diverged or the posterior collapsed.
+        DataError: The encoder or the embeddings cannot be used.
+    """
+    return _train(work, tracker) if is_trained(work.job) else _take(work)
+
+
+def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
-    start = time.monotonic()
-    train, model = faces.rows("train"), run.config.representation.model
+    run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = run.progress.start("Representation", -(-len(train) // AT_ONCE))
-    mean, log_var = _placed(run, model.open(run.compute.device), faces, train, advance)
-    latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var, encoder=key)
-    with run.create(STAGE, key, start) as folder:
-        save_latents(folder, latents)
-        write_json(folder / "figures.json", _size(latents))
-    return run.finished(STAGE, key)
+    opened = run.config.representation.model.open(run.compute.device)
+    mean, log_var = _placed(run, opened, faces, train, advance)
+    latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
+    return {**latents_files(latents), "figures.json": _size(latents)}
 
 
 def _placed(
@@ -172,10 +155,10 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
         advance("")
 
 
-def _train(run: Job, key: str, faces: FaceStore, tracker: Tracker) -> Artifact:
+def _train(work: Work[Job], tracker: Tracker) -> Files:
     """Train on the training faces and place them in the latent space."""
-    start = time.monotonic()
-    recipe, compute, train = run.config.representation, run.compute, faces.rows("train")
+    run, faces, train = work.job, work.faces, work.faces.rows("train")
+    recipe, compute = run.config.representation, run.compute
     batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
     course = _Course(run, batches, tracker)
     with torch_stream(run.config.seed, "representation/network"):
@@ -184,15 +167,11 @@ def _train(run: Job, key: str, faces: FaceStore, tracker: Tracker) -> Artifact:
         epochs, steps = _epochs(run, batches, train), len(train) // recipe.training.batch_size
         fit(network, epochs, recipe.training, steps, compute, course.of(network))
         network.eval()
-        latents, arrays, figures = _learned(run, key, faces, network)
-    with run.create(STAGE, key, start) as folder:
-        save_network(folder, network)
-        save_latents(folder, latents)
-        save_history(folder, course.history)
-        write_json(folder / "figures.json", figures)
-        if course.snapshots:
-            save_arrays(folder, reconstructions=np.stack(course.snapshots), **arrays)
-    return run.finished(STAGE, key)
+        learned = _learned(run, faces, network)
+    files = {"network.safetensors": network, HISTORY: {"epochs": course.history}, **learned}
+    if course.snapshots:
+        files |= arrays(reconstructions=np.stack(course.snapshots))
+    return files
 
 
 @dataclass(frozen=True)
@@ -215,7 +194,7 @@ class _Course:
         def on_epoch(epoch: int, means: EpochMetrics) -> None:
             network.eval()
             held_out = encoding.mean_losses(network, self.batches.evaluate(validation), compute)
-            self.history.append(epoch_record(means, held_out))
+            self.history.append(named("train", means) | named("val", held_out))
             self.tracker.metrics(self.history[-1], epoch)
             due = (epoch + 1) % every == 0 or epoch + 1 == epochs
             if due and isinstance(network, Decodes):
@@ -237,14 +216,12 @@ def _epochs(
     return epoch
 
 
-def _learned(
-    run: Job, key: str, faces: FaceStore, network: Network
-) -> tuple[Latents, dict[str, np.ndarray], dict[str, Any]]:
+def _learned(run: Job, faces: FaceStore, network: Network) -> Files:
     """Where the training faces lie, what single dimensions move, and figures about the network."""
     batches, train = Batches(faces, AT_ONCE, run.compute.device), faces.rows("train")
     assert isinstance(network, Encodes)  # as everything that is trained here
     mean, log_var = encoding.posterior(network, batches.evaluate(train), run.compute)
-    latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var, encoder=key)
+    latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
     validation = batches.evaluate(faces.rows("validation"))
     losses = encoding.mean_losses(network, validation, run.compute)
     own: Callable[..., dict[str, Any]] | None = getattr(network, "figures", None)
@@ -256,11 +233,12 @@ def _learned(
             "0.01, or at all without a posterior): the latents say nothing about the images; train "
             "longer, or give the loss less weight on the prior"
         )
-    if not isinstance(network, Decodes):
-        return latents, {}, figures
-    shown = _most_active(latents)
-    moved = generation.traverse(network, mean, shown, run.compute)
-    return latents, {"traversals": moved, "traversed": np.array(shown)}, figures
+    files = {**latents_files(latents), "figures.json": figures}
+    if isinstance(network, Decodes):
+        shown = _most_active(latents)
+        moved = generation.traverse(network, mean, shown, run.compute)
+        files |= arrays(traversals=moved, traversed=np.array(shown))
+    return files
 
 
 def _size(latents: Latents) -> dict[str, int]:
@@ -275,8 +253,9 @@ def _most_active(latents: Latents, most: int = 8) -> list[int]:
     return [int(dimension) for dimension in order if variance[dimension] > 0]
 
 
-def _publish(run: Job, artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:
+def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:
     """Figures and, of what was trained here, pictures and the encoder as a model that loads."""
+    run, faces = work.job, work.faces
     figures: dict[str, Any] = artifact.read_json("figures.json")
     defined = {name: float(value) for name, value in figures.items() if value is not None}
     tracker.metrics(named("representation", defined))
@@ -312,3 +291,6 @@ def _tiled(images: np.ndarray, rows: int) -> np.ndarray:
     """One picture of equal images, (m, H, W, C), row by row."""
     grid = images.reshape(rows, -1, *images.shape[1:])  # (rows, columns, H, W, C)
     return np.concatenate([np.concatenate(list(row), axis=1) for row in grid])
+
+
+REPRESENTATION = Step(STAGE, settings=_settings, build=_build, tell=_tell, shown=_shown)

@@ -1,171 +1,156 @@
-"""What every stage of a run needs to know: recipe, folder, device, who listens."""
+"""A step: what decides its result, how it is made of finished ones, who is told.
 
-import os
+Finding, reusing, timing, sealing, publishing stand here, once. What feeds what is in plans.py.
+"""
+
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic
 
-from debias.ingesting.build import labelled
-from debias.ingesting.decoded import list_recipe
-from debias.pipeline.finished import AUDIT, REPORT, make_room
-from debias.pipeline.recipe import RunConfig, SpaceRecipe
-from debias.plugins import dump
-from debias.storage.artifacts import Artifact, RunFolder, content_key
-from debias.tracking.progress import Progress, Silence
-from debias.tracking.tracker import NullTracking, Tracker, Tracking
-from debias.training.device import Compute, choose
+import numpy as np
+from jaxtyping import Float32
 
-J = TypeVar("J", bound="Job")
+from debias.pipeline.job import J
+from debias.pipeline.values import load_weights
+from debias.storage.artifacts import Artifact, Files, content_key, load_faces, load_latents, save
+from debias.tracking.tracker import Tracker
+from debias.types import FaceStore, Latents
+from debias.weighting.weights import SamplingWeights
+
+HISTORY = "history.json"  # curves of a training, one record an epoch
 
 
 @dataclass(frozen=True)
-class Job:
-    """A recipe at work, and everything around it.
+class Work(Generic[J]):
+    """One piece of work of a step: for which arm and seed, made from what.
+
+    Values of the inputs are loaded when they are asked for.
+    """
+
+    job: J
+    which: tuple[str, ...] = ()
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return {name: one.key for name, one in self.inputs.items()}
+
+    @property
+    def arm(self) -> str:
+        return self.which[0]
+
+    @property
+    def seed(self) -> int:
+        return int(self.which[1])
+
+    @cached_property
+    def faces(self) -> FaceStore:
+        return load_faces(self.inputs["faces"])
+
+    @cached_property
+    def latents(self) -> Latents:
+        return load_latents(self.inputs["representation"])
+
+    @cached_property
+    def weights(self) -> SamplingWeights:
+        return load_weights(self.inputs["weights"])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Under which name, title and tags a tracker shows a piece of work."""
+
+    name: str
+    title: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step(Generic[J]):
+    """A step whose result is a sealed folder, found again by its content.
 
     Attributes:
-        id: Lasting identity of the run folder; tracked runs are found again by it.
-        tags: Tags of every tracked run, such as the flow run that started this one.
-        command: What was typed to start it, for the next steps that a report names; may be empty.
+        name: Of the step, and of its folder in the run.
+        settings: Everything that decides the result beside the inputs.
+        build: The result, by file; reports progress, and curves of a training to the tracker.
+        tell: Publishes a finished result; None for a step that no tracker shows.
+        shown: As what.
+        keyed: Content keys of the inputs that decide the result; by default of all.
+        heading: What people read while it is made; by default its name.
     """
 
-    config: SpaceRecipe
-    folder: RunFolder
-    compute: Compute
-    id: str
-    tracking: Tracking = field(default_factory=NullTracking)
-    progress: Progress = field(default_factory=Silence)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    command: str = ""
+    name: str
+    settings: Callable[[Work[J]], Mapping[str, Any]]
+    build: Callable[[Work[J], Tracker], Files]
+    tell: Callable[[Work[J], Artifact, Tracker], None] | None = None
+    shown: Callable[[Work[J]], Shown] = lambda work: Shown("")
+    keyed: Callable[[Work[J]], Mapping[str, str]] = lambda work: work.keys
+    heading: str = ""
 
-    def with_tracking(self: J, tracking: Tracking) -> J:
-        return replace(self, tracking=tracking)
+    def make(self, job: J, *which: str, **inputs: Artifact | None) -> Artifact:
+        """Make the result for an arm and a seed, or find it made; then see that it is published."""
+        start = time.monotonic()
+        work = Work(job, which, {name: one for name, one in inputs.items() if one is not None})
+        settings, keys = self.settings(work), self.keyed(work)
+        key = content_key(self.name, settings, keys)
+        found, shown = job.folder.find(self.name, key), self.shown(work)
+        if found is not None:
+            job.progress.reused(self.title(*which))
+            if self.tell is None or job.published(self.name, key, shown.name):
+                return found
+        with self._tracker(work, key, shown) as tracker:
+            if found is None:
+                found = self._seal(work, key, keys, self.build(work, tracker), start)
+            else:
+                replay(found, tracker)
+            if self.tell is not None:
+                self.tell(work, found, tracker)
+        return found
 
-    def find(
-        self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]
-    ) -> tuple[str, Artifact | None]:
-        """Content key of a stage, and its artifact if it is finished."""
-        key = content_key(stage, settings, inputs)
-        return key, self.folder.find(stage, key)
+    def title(self, *which: str) -> str:
+        return " ".join((self.heading or self.name.capitalize(), ", seed ".join(which))).strip()
 
-    @contextmanager
-    def create(self, stage: str, key: str, start: float) -> Iterator[Path]:
-        """A folder to fill for a stage that began at ``start`` (monotonic seconds).
+    def _tracker(self, work: Work[J], key: str, shown: Shown) -> AbstractContextManager[Tracker]:
+        if self.tell is None:
+            return nullcontext(Tracker())
+        return work.job.tracked(self.name, key, shown.name, title=shown.title, **shown.tags)
 
-        Seconds and device go into its manifest.
-        """
-        about: dict[str, Any] = self.compute.describe()
-        with self.folder.create(stage, key, about) as path:
-            yield path
+    def _seal(
+        self, work: Work[J], key: str, keys: Mapping[str, str], files: Files, start: float
+    ) -> Artifact:
+        about = work.job.compute.describe() | {"inputs": dict(keys)}
+        with work.job.folder.create(self.name, key, about) as folder:
+            save(folder, files)
             about["seconds"] = round(time.monotonic() - start, 3)
-
-    def finished(self, stage: str, key: str) -> Artifact:
-        """The artifact that was just created, read back and checked."""
-        artifact = self.folder.find(stage, key)
-        if artifact is None:
-            raise FileNotFoundError(f"{stage}/{key} was not written")
-        return artifact
-
-    @contextmanager
-    def tracked(
-        self, stage: str, key: str, name: str, *, title: str = "", **tags: str
-    ) -> Iterator[Tracker]:
-        """A tracked run of this stage; the same content continues the same tracked run.
-
-        People see it under the name of the recipe and ``title`` or, without one, ``name``.
-        """
-        own = {f"debias.{tag}": value for tag, value in ({"stage": stage} | tags).items()}
-        about = {"debias.run": self.id, "debias.name": self.config.name, "debias.key": key}
-        shown = f"{self.config.name}: {title or name}"
-        with self.tracking.open(
-            self.tracking_key(stage, key, name), shown, {**about, **own, **self.tags}
-        ) as tracker:
-            yield tracker
-
-    def published(self, stage: str, key: str, name: str) -> bool:
-        """Whether the tracker already has everything about this stage."""
-        return self.tracking.finished(self.tracking_key(stage, key, name))
-
-    def tracking_key(self, stage: str, key: str, name: str) -> str:
-        return f"{self.id}/{stage}/{name}/{key}"
+        found = work.job.folder.find(self.name, key)  # read back and checked
+        if found is None:
+            raise FileNotFoundError(f"{self.name}/{key} was not written")
+        return found
 
 
-@dataclass(frozen=True)
-class Run(Job):
-    """A job that trains classifiers and compares them."""
-
-    config: RunConfig
+def named(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Slash-named: the part before the slash is a section of charts."""
+    return {f"{prefix}/{name}": float(value) for name, value in values.items()}
 
 
-def open_run(
-    config: RunConfig,
-    out: Path,
-    *,
-    progress: Progress | None = None,
-    tags: Mapping[str, str] | None = None,
-    replace: bool = False,
-) -> Run:
-    """Create or continue the run folder ``out``.
-
-    Finished stages are found by their content, so changed settings of a recipe go on with them.
-    The report of the former settings is deleted first, so that none lies beside another recipe;
-    whoever goes back to them makes it again from its stages.
-
-    Args:
-        config: The recipe.
-        out: Folder.
-        progress: Watches.
-        tags: Of every tracked run.
-        replace: Take over the finished folder of a recipe of another name.
-
-    Raises:
-        StorageError: The folder cannot be written.
-        ConfigError: A recipe of another name has finished there, or the device does not exist on
-            this machine.
-    """
-    progress = progress or Silence()
-    wanted = {REPORT: dump(config)}
-    make_room(out, config.name, wanted, progress, replace=replace, check=partial(_fits, config))
-    return _opened(Run, config, out, progress, tags)
+def curves(artifact: Artifact) -> list[dict[str, float]]:
+    """Curves of a finished training, one record an epoch; none of what was not trained."""
+    if not (artifact.path / HISTORY).exists():
+        return []
+    epochs: list[dict[str, float]] = artifact.read_json(HISTORY)["epochs"]
+    return epochs
 
 
-def open_job(
-    config: SpaceRecipe,
-    out: Path,
-    *,
-    progress: Progress | None = None,
-    tags: Mapping[str, str] | None = None,
-    replace: bool = False,
-) -> Job:
-    """Likewise, for a job that trains no classifier: an audit."""
-    progress = progress or Silence()
-    wanted = {AUDIT: dump(config)}
-    make_room(out, config.name, wanted, progress, replace=replace, check=partial(_fits, config))
-    return _opened(Job, config, out, progress, tags)
+def replay(artifact: Artifact, tracker: Tracker) -> None:
+    """Send the curves of a finished training, as they would have been sent live."""
+    for epoch, metrics in enumerate(curves(artifact)):
+        tracker.metrics(metrics, epoch)
 
 
-def _fits(config: SpaceRecipe) -> None:
-    """Refuse a label or attribute that the data do not have."""
-    labelled(list_recipe(config).samples, config)
-
-
-def _opened(
-    kind: type[J],
-    config: SpaceRecipe,
-    out: Path,
-    progress: Progress,
-    tags: Mapping[str, str] | None,
-) -> J:
-    folder = RunFolder(out)
-    about = folder.open({"name": config.name, "config": dump(config), "pid": os.getpid()})
-    return kind(
-        config=config,
-        folder=folder,
-        compute=choose(config.device, config.precision),
-        id=about["id"],
-        progress=progress,
-        tags=tags or {},
-    )
+def example_batch(faces: FaceStore) -> Float32[np.ndarray, "2 C H W"]:
+    """Two images as a network takes them: the shape under which a model is logged."""
+    pixels = faces.images[faces.rows("validation")[:2]].transpose(0, 3, 1, 2)
+    return pixels.astype(np.float32) / 255

@@ -7,10 +7,10 @@ from jaxtyping import Shaped
 
 from debias.density import seeded
 from debias.errors import ConfigError
-from debias.pipeline.discriminator import build_group_ratio, build_reference_ratio, load_log_ratios
+from debias.pipeline.discriminator import load_log_ratios, make_group_ratio, make_reference_ratio
 from debias.pipeline.faces import SPLIT
+from debias.pipeline.job import Run
 from debias.pipeline.representation import encode_store
-from debias.pipeline.step import Run
 from debias.storage.artifacts import Artifact, load_faces, load_latents
 from debias.types import FaceStore, Latents
 from debias.weighting import Weighting
@@ -46,7 +46,7 @@ def context_of(run: Run, inputs: Inputs) -> Context:
         return Reference(store, lambda: encode_store(run, inputs.latents, store, rows))
 
     def of_groups(groups: Shaped[np.ndarray, " n"]) -> Found[Ratio]:
-        return _ratio(build_group_ratio(run, inputs.faces, groups))
+        return _ratio(make_group_ratio(run, groups, inputs.faces))
 
     return Context(
         faces=faces,
@@ -54,7 +54,9 @@ def context_of(run: Run, inputs: Inputs) -> Context:
         density=seeded(run.config.density, run.config.seed),
         latents=Found(inputs.latents.key, lambda: _latents(inputs, faces)),
         reference=lambda: Found(reference().key, wanted),
-        reference_ratio=lambda: _ratio(build_reference_ratio(run, inputs.faces, reference())),
+        reference_ratio=lambda: _ratio(
+            make_reference_ratio(run, faces=inputs.faces, reference=reference())
+        ),
         group_ratio=of_groups,
     )
 

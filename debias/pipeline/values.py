@@ -1,20 +1,26 @@
-"""Weights and predictions on disk."""
-
-from pathlib import Path
+"""Values of a run as files, and back."""
 
 import numpy as np
 import pandas as pd
 
-from debias.storage.artifacts import Artifact
-from debias.storage.sealed import write_json
-from debias.types import Predictions
+from debias.storage.artifacts import Artifact, Files
+from debias.types import Latents, Predictions
 from debias.weighting.weights import SamplingWeights
 
 
-def save_weights(folder: Path, weights: SamplingWeights) -> None:
+def arrays(**named: np.ndarray) -> Files:
+    return {f"{name}.npy": array for name, array in named.items()}
+
+
+def latents_files(latents: Latents) -> Files:
+    """Ids, points and, where samples have one, their spread."""
+    spread = {} if latents.log_var is None else {"log_var": latents.log_var}
+    return arrays(ids=latents.sample_ids, mean=latents.mean, **spread)
+
+
+def weights_files(weights: SamplingWeights) -> Files:
     frame = pd.DataFrame({"sample_id": weights.sample_ids, "probability": weights.probability})
-    frame.to_parquet(folder / "weights.parquet", index=False)
-    write_json(folder / "origin.json", weights.origin)
+    return {"weights.parquet": frame, "origin.json": weights.origin}
 
 
 def load_weights(artifact: Artifact) -> SamplingWeights:
@@ -26,15 +32,15 @@ def load_weights(artifact: Artifact) -> SamplingWeights:
     )
 
 
-def save_predictions(folder: Path, predictions: Predictions) -> None:
+def predictions_files(predictions: Predictions) -> Files:
     columns = {
         "sample_id": predictions.sample_ids,
         "y_true": predictions.y_true,
         "score": predictions.score,
     }
-    pd.DataFrame(columns).to_parquet(folder / "predictions.parquet", index=False)
     names = ("threshold", "arm", "seed", "split")
-    write_json(folder / "predictions.json", {name: getattr(predictions, name) for name in names})
+    about = {name: getattr(predictions, name) for name in names}
+    return {"predictions.parquet": pd.DataFrame(columns), "predictions.json": about}
 
 
 def load_predictions(artifact: Artifact) -> Predictions:

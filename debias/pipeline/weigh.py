@@ -38,7 +38,8 @@ class Request:
 
     Attributes:
         embeddings: File of embeddings, see :mod:`debias.storage.embeddings`.
-        labels: Class of each sample: a column of the embeddings, or a file (see ``_from_file``).
+        out: Where the weights go; the suffix says as what.
+        labels: Class of each sample: a column of the embeddings, or a file (see ``_column``).
         groups: Group of each sample, likewise. They enter the weights only with target ``groups``;
             otherwise they show whom the weights reach.
         reference: File of embeddings of the reference set.
@@ -48,7 +49,6 @@ class Request:
         density: None for ``ratio``, which ranks best, where a reference is aimed at, else
             ``histogram``.
         settings: The other arguments of :func:`debias.latent_weights`.
-        out: Where the weights go; the suffix says as what.
     """
 
     embeddings: Path
@@ -77,7 +77,8 @@ def weigh(request: Request) -> Outcome:
     """Read, weigh, write, draw.
 
     Raises:
-        PipelineError: A file or a setting cannot be used; nothing has been written then.
+        PipelineError: A file or a setting cannot be used, and nothing has been written; or the
+            output cannot be.
     """
     if request.out.suffix.lower() not in WRITERS:
         raise ConfigError(
@@ -91,14 +92,16 @@ def weigh(request: Request) -> Outcome:
     ids = np.arange(len(table.values)).astype(str) if table.ids is None else table.ids
     latents = Latents(sample_ids=ids, mean=table.values)
     labels, groups = _column(table, request.labels), _column(table, request.groups)
-    reference = _reference(request, table)
-    weights, notes = _weights(request, latents, reference, labels, groups)
-    classes = _codes(labels, len(ids))
+    weights, notes = _weights(request, latents, _reference(request, table), labels, groups)
+    codes = np.zeros(len(ids)) if labels is None else pd.factorize(labels)[0]
+    classes = codes.astype(np.int64)
     names = None if groups is None else _named(groups)
     by_group = None if names is None else weights.describe(names, classes)["by_group"]
     picture = request.out.with_suffix(".svg")
     drawn = _drawn(latents, weights, by_group)
-    _write(request.out, lambda path: _save(weights, path))
+    columns = {"weight": weights.weight, "probability": weights.probability}
+    frame = pd.DataFrame({"sample_id": weights.sample_ids, **columns})
+    _write(request.out, lambda path: WRITERS[path.suffix](frame, path))
     _write(picture, lambda path: path.write_bytes(drawn))
     told = _columns_told(table, named, asked=bool(request.dimensions))
     sentences = told + _found(latents, weights, classes) + notes
@@ -158,14 +161,9 @@ def _weights(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         weights = latent_weights(
-            latents,
-            labels,
-            density=density,
-            target=target,
-            reference=reference,
-            groups=groups if target == "groups" else None,
-            **request.settings,
-        )
+            latents, labels, density=density, target=target, reference=reference,
+            groups=groups if target == "groups" else None, **request.settings,
+        )  # fmt: skip
     texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
     return weights, [f"Note: {text}." for text in dict.fromkeys(texts)]
 
@@ -198,7 +196,12 @@ def _column(table: EmbeddingTable, source: str | None) -> Shaped[np.ndarray, " n
     file, column = _file(source)
     if file is None:
         return table.columns[source].to_numpy(dtype=object)
-    frame = _read(file).rename(columns=str)
+    if not file.is_file():
+        raise DataError(f"the file {file.absolute()} does not exist; correct the path")
+    try:
+        frame = READERS[file.suffix.lower()](file).rename(columns=str)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
     known = next((name for name in ID_COLUMNS if name in frame), None)
     values = frame[_chosen(file, [str(name) for name in frame if name != known], column)]
     if known is None:
@@ -209,15 +212,6 @@ def _column(table: EmbeddingTable, source: str | None) -> Shaped[np.ndarray, " n
             "give them with --ids, or drop that column to go by row"
         )
     return _by_id(file, values.set_axis(pd.Index(frame[known].astype(str))), table.ids)
-
-
-def _read(file: Path) -> pd.DataFrame:
-    if not file.is_file():
-        raise DataError(f"the file {file.absolute()} does not exist; correct the path")
-    try:
-        return READERS[file.suffix.lower()](file)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
 
 
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -262,27 +256,8 @@ def _by_id(
     return values.reindex(ids).to_numpy(dtype=object)
 
 
-def _codes(labels: Shaped[np.ndarray, " n"] | None, rows: int) -> Int64[np.ndarray, " n"]:
-    return np.zeros(rows, np.int64) if labels is None else pd.factorize(labels)[0].astype(np.int64)
-
-
-def _save(weights: SamplingWeights, path: Path) -> None:
-    frame = pd.DataFrame(
-        {
-            "sample_id": weights.sample_ids,
-            "weight": weights.weight,
-            "probability": weights.probability,
-        }
-    )
-    WRITERS[path.suffix](frame, path)
-
-
 def _write(path: Path, save: Callable[[Path], object]) -> None:
-    """Give the file its name only when all of it is there.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
+    """Give the file its name only when all of it is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, save)
@@ -296,13 +271,11 @@ def _drawn(latents: Latents, weights: SamplingWeights, by_group: pd.DataFrame | 
     from debias.report.charts.curves import Weighed, picture
 
     every = weights.weight
-    size = len(every)
     # Which samples are drawn decides nothing, so the picture has a seed of its own.
-    rows = np.random.default_rng(0).choice(size, min(size, POINTS_DRAWN), replace=False)
-    shown = Weighed(
-        points=_plane(latents.mean, rows), multiple=every[rows], every=every, by_group=by_group
-    )
-    return picture(shown)
+    generator, size = np.random.default_rng(0), len(every)
+    rows = generator.choice(size, min(size, POINTS_DRAWN), replace=False)
+    points = _plane(latents.mean, rows)
+    return picture(Weighed(points=points, multiple=every[rows], every=every, by_group=by_group))
 
 
 def _plane(

@@ -1,8 +1,6 @@
 """Stage 3: sampling weights of one arm, and what they do to each group."""
 
-import time
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +9,14 @@ import pandas as pd
 
 from debias.errors import WeightError
 from debias.pipeline.fairness import small_training_groups, without
-from debias.pipeline.history import named
-from debias.pipeline.step import Run
+from debias.pipeline.job import Run
+from debias.pipeline.step import Shown, Step, Work, named
 from debias.pipeline.targets import Inputs, score_of
-from debias.pipeline.values import load_weights, save_weights
+from debias.pipeline.values import load_weights, weights_files
 from debias.plugins import dump
 from debias.seeding import stream_seed
 from debias.statistics.groupings import CROSS
-from debias.storage.artifacts import Artifact, load_faces
-from debias.storage.sealed import write_json
+from debias.storage.artifacts import Artifact, Files
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore
 from debias.weighting.rule import Given
@@ -29,86 +26,59 @@ STAGE = "weights"
 STEADY = 1000  # effective images below which the report says what that means
 
 
-def build_weights(
-    run: Run, faces: Artifact, latents: Artifact, reference: Artifact | None, arm: str
-) -> Artifact:
-    """Weights of one arm for every training face, or find them built.
-
-    Args:
-        run: The run.
-        faces: Store of faces.
-        latents: The representation.
-        reference: Store of the unlabelled reference; None without one.
-        arm: Name of the arm in the recipe.
-
-    Raises:
-        WeightError: The weights cannot be built or rest on too few samples.
-    """
-    rule, start = run.config.arms[arm], time.monotonic()
-    given = score_of(run, rule, Inputs(faces, latents, reference))
-    settings: dict[str, Any] = {"rule": dump(rule), **given.settings}
-    settings |= {"attributes": run.config.attributes, "seed": run.config.seed}
-    key, found = run.find(STAGE, settings, {"faces": faces.key, **given.inputs})
-    name = f"weights {arm}"
-    if found is not None:
-        run.progress.reused(f"Weights {arm}")
-        if run.published(STAGE, key, name):
-            return found
-    with run.tracked(STAGE, key, name, arm=arm) as tracker:
-        if found is None:
-            found = _build(run, key, load_faces(faces), given, (arm, start))
-        _publish(run, load_faces(faces), found, arm, tracker)
-    return found
-
-
-def build_arm(
-    run: Run, faces: Artifact, latents: Artifact, reference: Artifact | None, arm: str
-) -> Artifact | str:
-    """As :func:`build_weights`, but weights that cannot be used cost their arm and not the run.
+def make_arm(run: Run, arm: str, **inputs: Artifact | None) -> Artifact | str:
+    """Weights of one arm; those that cannot be used cost their arm and not the run.
 
     Returns:
         The weights, or why there are none.
     """
     try:
-        return build_weights(run, faces, latents, reference, arm)
+        return make_weights(run, arm, **inputs)
     except WeightError as error:
         run.progress.note(f"Arm {arm!r} is left out: {error}.")
         return str(error)
 
 
-def usable(arms: Mapping[str, Artifact | str]) -> tuple[dict[str, Artifact], dict[str, str]]:
-    """The arms to train, and those that were refused with the reason.
+def make_weights(run: Run, arm: str, **inputs: Artifact | None) -> Artifact:
+    """What the rule of the arm asks for, networks of its own included, and its weights of it.
 
     Raises:
-        WeightError: None is left to train.
+        WeightError: Weights cannot be built, or rest on too few samples.
     """
-    refused = {arm: found for arm, found in arms.items() if isinstance(found, str)}
-    kept = {arm: found for arm, found in arms.items() if not isinstance(found, str)}
-    if not kept:
-        reasons = "; ".join(f"{arm}: {reason}" for arm, reason in refused.items())
-        raise WeightError(f"every arm was refused, so there is nothing to train ({reasons})")
-    return kept, refused
+    faces, latents = inputs["faces"], inputs["representation"]
+    assert faces is not None  # the plan makes both first
+    assert latents is not None
+    target = score_of(run, run.config.arms[arm], Inputs(faces, latents, inputs.get("reference")))
+    step = Step(
+        STAGE,
+        settings=lambda work: _settings(work, target),
+        build=lambda work, _: _build(work, target),
+        tell=_tell,
+        shown=lambda work: Shown(f"weights {work.arm}", tags={"arm": work.arm}),
+        keyed=lambda work: {"faces": work.inputs["faces"].key, **target.inputs},
+    )
+    return step.make(run, arm, **inputs)
 
 
-def _build(
-    run: Run, key: str, faces: FaceStore, given: Given, which: tuple[str, float]
-) -> Artifact:
-    """``which``: the arm, and when its work began, networks for its target included."""
-    arm, start = which
-    advance = run.progress.start(f"Weights {arm}", 1)
-    rule = run.config.arms[arm]
+def _settings(work: Work[Run], target: Given) -> dict[str, Any]:
+    config = work.job.config
+    settings = {"rule": dump(config.arms[work.arm]), **target.settings}
+    return settings | {"attributes": config.attributes, "seed": config.seed}
+
+
+def _build(work: Work[Run], target: Given) -> Files:
+    run, rule = work.job, work.job.config.arms[work.arm]
+    advance = run.progress.start(f"Weights {work.arm}", 1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        table, about = given.table()
+        table, about = target.table()
         weights = rule.weights(table)
     weights = replace(weights, origin={"rule": rule.name, **weights.origin})
-    figures = _figures(run, faces, weights) | about
+    figures = _figures(run, work.faces, weights) | about
     figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
-    with run.create(STAGE, key, start) as folder:
-        save_weights(folder, weights)
-        write_json(folder / "figures.json", figures | {"uses_groups": "groups" in rule.needs})
+    figures["uses_groups"] = "groups" in rule.needs
     advance(f"effective sample size {weights.ess:.0%}")
-    return run.finished(STAGE, key)
+    return {**weights_files(weights), "figures.json": figures}
 
 
 def _unsteady(weights: SamplingWeights) -> list[str]:
@@ -148,7 +118,8 @@ def _cells(faces: FaceStore) -> "pd.Series[str]":
     return groups.apply(lambda column: column.name + ":" + column).agg(CROSS.join, axis=1)
 
 
-def _publish(run: Run, faces: FaceStore, artifact: Artifact, arm: str, tracker: Tracker) -> None:
+def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
+    run, faces, arm = work.job, work.faces, work.arm
     figures = artifact.read_json("figures.json")
     tracker.params({"arm": arm, "weighting": dump(run.config.arms[arm])})
     if "density" in run.config.arms[arm].needs:

@@ -1,24 +1,17 @@
 """What the sections of an audit's page are put together from."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from debias.report import audit_findings as findings
 from debias.report import blocks as b
-from debias.report.audit_findings import opening
+from debias.report.audit_findings import WORDS, action, opening
 from debias.report.blocks import said, table
 from debias.report.pictures import AuditPictures, contact_sheet, shrink, webp
-from debias.report.words import (
-    amount,
-    full_group_name,
-    number,
-)
+from debias.report.words import amount, full_group_name, number
 
 Document = Mapping[str, Any]
 Blocks = Iterator[b.Block]
@@ -27,15 +20,11 @@ MOST = 24  # faces on the sheets of whole sections
 CARDS_OPEN = 6
 COLUMNS, SIDE = 6, 72  # of a sheet of faces; pixels of one of them
 STEP_WIDTH = 6.5  # rem that one step of a strip takes at most
-WORDS = tomllib.loads(files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8"))
-SHOW_FACES = (
-    "Pictures are not shown here: `--show-faces` (in a recipe: `report.show_faces: true`) allows "
-    "faces on this page."
-)
-DOUBT = (
-    "This rests on a model that draws nearly the same face for every image: do not rely on it "
-    "before it has been trained for longer."
-)
+
+
+def note(name: str, row: Document | None = None, tone: str = "", **more: object) -> b.Sentence:
+    """A sentence of ``audit.toml``."""
+    return b.Sentence(said(WORDS["notes"][name], {**(row or {}), **more}), tone)
 
 
 @dataclass(frozen=True)
@@ -75,13 +64,13 @@ class Audit:
     def hint(self, ids: Sequence[str]) -> Blocks:
         """Where no face of these images may be shown, though others may."""
         if self.has_pictures and ids and not any(one in self.pictures.faces for one in ids):
-            yield b.Sentence(said(SHOW_FACES), "note")
+            yield note("show_faces", tone="note")
 
     def doubt(self) -> Blocks:
         """What stands over every figure that rests on a model that draws one face for everybody."""
         found = self.document.get("fidelity")
         if found is not None and found["verdict"] == "blurred":
-            yield b.Sentence(DOUBT, "caution")
+            yield note("doubt", tone="caution")
 
 
 def _captions(name: str) -> tuple[str, b.Text]:
@@ -98,9 +87,8 @@ def strip(images: Faces | None, caption: str) -> Blocks:
     """Steps from left to right without a gap."""
     if images is not None and len(images):
         image = webp(contact_sheet(shrink(images), len(images), gap=0))
-        width = f"{STEP_WIDTH * len(images):g}rem"
         alt, text = _captions(caption)
-        yield b.Faces((image,), alt, caption=text, width=width)
+        yield b.Faces((image,), alt, caption=text, width=f"{STEP_WIDTH * len(images):g}rem")
 
 
 def beside(*shots: Blocks) -> Blocks:
@@ -112,7 +100,7 @@ def told(section: Document) -> Blocks:
     """What a section of the document finds, its first sentence set off."""
     first, rest = opening(section["sentence"])
     yield b.Sentence((b.Strong(first), f" {rest}" if rest else ""), "verdict")
-    yield from findings.action(section)
+    yield from action(section)
 
 
 def folded(cards: Sequence[b.Block], one: str, note: str = "", most: int = CARDS_OPEN) -> Blocks:
@@ -145,9 +133,7 @@ def explained(rows: Sequence[Document] | None) -> Blocks:
         "share inside": "{inside:percent}",
         "share outside": "{outside:percent|withheld}",
     }
-    found = table(rows, columns, _why_not_inside, look="facts explains")
+    most = "more than half"
+    found = table(rows, columns, lambda row: most if row.get("most") else "withheld",
+                  look="facts explains")  # fmt: skip
     yield b.Fold("What the annotation says of it", (found,), amount(len(rows), "group"))
-
-
-def _why_not_inside(row: Document) -> str:
-    return "more than half" if row.get("most") else "withheld"

@@ -34,18 +34,11 @@ VERDICTS = {
 
 
 def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, bytes]:
-    """Draw what there is to draw.
+    """Draw what there is to draw: name to SVG, the same bytes for the same document.
 
-    Args:
-        document: An audit document.
-        pictures: The map; of the faces only the thumbnails are drawn, in ``map_faces`` alone.
-
-    Returns:
-        Name to SVG: ``reference_distance``, ``reference_regions``, ``drift_distance``,
-        ``drift_regions``, ``group_shares``, ``group_rarity``, ``directions``, ``coverage``,
-        ``clusters``, ``map_faces``, ``map_density``, ``map_regions``, ``map_cluster`` and
-        ``map_annotation`` of the first annotation, the same followed by ``_<name>`` of the others.
-        What has nothing to show is left out. The same input gives the same bytes.
+    The names are those of :func:`audit_drawings`, and ``map_faces`` (the only one with faces),
+    ``map_density``, ``map_regions``, ``map_cluster`` and ``map_annotation`` of the first
+    annotation, the same followed by ``_<name>`` of the others.
     """
     return drawn(audit_drawings(document)) | map_figures(document, pictures.map)
 
@@ -60,8 +53,7 @@ def map_figures(document: Document, found: AuditMap | None) -> dict[str, bytes]:
 
 
 def audit_drawings(document: Document) -> dict[str, Drawing]:
-    """What :func:`audit_figures` draws beside the maps, not drawn yet."""
-    cells = document["coverage"]
+    """What :func:`audit_figures` draws beside the maps, not drawn yet; without what is empty."""
     return there(
         {
             "reference_distance": distance(document["reference"]),
@@ -71,7 +63,7 @@ def audit_drawings(document: Document) -> dict[str, Drawing]:
             "group_shares": group_shares(document),
             "group_rarity": group_rarity(document),
             "directions": directions(document),
-            "coverage": coverage(_cells(cells)) if cells["shares"] else None,
+            "coverage": _cells(document["coverage"]),
             "clusters": clusters(document),
         }
     )
@@ -83,25 +75,15 @@ def distance(comparison: Row | None) -> Drawing | None:
         return None
     low, middle, high = comparison["null"] or (None, None, None)
     told_apart = comparison["verdict"] == "told_apart"
-    style = ARM_STYLES[1 if told_apart else 0]
-    mark = Mark(
-        value=comparison["distance"],
-        band=(low, high),
-        stroke=middle,
-        look=Look("the two sets compared", *style, filled=told_apart),
-    )
+    look = Look("the two sets compared", *ARM_STYLES[int(told_apart)], filled=told_apart)
+    mark = Mark(value=comparison["distance"], band=(low, high), stroke=middle, look=look)
     axis = Axis(label="distance between the two sets", ticks=None, limits=(0, None))
     key = Key(band="what chance alone gives")
     return rows_chart([Rows(rows=[chart.Row(label="", marks=[mark])])], [axis], key, row=0.5)
 
 
 def shares_of_regions(comparison: Row | None, there: str) -> Drawing | None:
-    """Share of each region here and there, what falls short first.
-
-    Args:
-        comparison: Part ``reference`` or ``drift`` of an audit document.
-        there: Where the other share was counted, for the key.
-    """
+    """Share of each region here and ``there``, as the key says, what falls short first."""
     rows = [] if comparison is None else comparison["regions"][:REGIONS_DRAWN]
     shown = [
         chart.Row(
@@ -141,13 +123,10 @@ def group_shares(document: Document) -> Drawing | None:
 
 
 def _group_share(row: Row) -> chart.Row:
-    unjudged = row["state"] in UNJUDGED
-    mark = Mark(
-        value=row["share"],
-        interval=(row["low"], row["high"]),
-        stroke=row["declared"],
-        look=UNJUDGED_LOOK if unjudged else VERDICTS.get(row["verdict"], VERDICTS[None]),
-    )
+    look = VERDICTS.get(row["verdict"], VERDICTS[None])
+    look = UNJUDGED_LOOK if row["state"] in UNJUDGED else look
+    ends = row["low"], row["high"]
+    mark = Mark(value=row["share"], interval=ends, stroke=row["declared"], look=look)
     return chart.Row(label=short_name(row), marks=[mark], note=_size(row))
 
 
@@ -175,18 +154,14 @@ def _group_rarity(row: Row) -> chart.Row:
     judged = row["state"] not in UNJUDGED
     colour = ARM_STYLES[0][0] if judged else TOO_SMALL
     both = is_number(row["share"]) and is_number(row["weight_share"])
-    rarity = Mark(
-        value=row["auc"],
-        interval=(row["auc_low"], row["auc_high"]),
-        look=Look("rarity of the group", colour, filled=judged),
-    )
+    look = Look("rarity of the group", colour, filled=judged)
+    rarity = Mark(value=row["auc"], interval=(row["auc_low"], row["auc_high"]), look=look)
     weight = Mark(
-        value=row["weight_share"] if both else None,
-        before=row["share"] if both else None,
+        value=row["weight_share"] if both else None, before=row["share"] if both else None,
         look=Look("share of the weight", colour, "s"),
-    )
-    note = "" if is_number(row["auc"]) else why_no_number(row)
-    return chart.Row(label=short_name(row), marks=[rarity], right=[weight], note=note)
+    )  # fmt: skip
+    why = "" if is_number(row["auc"]) else why_no_number(row)
+    return chart.Row(label=short_name(row), marks=[rarity], right=[weight], note=why)
 
 
 def directions(document: Document) -> Drawing | None:
@@ -200,26 +175,18 @@ def directions(document: Document) -> Drawing | None:
         for row in document["directions"]
         if is_number(row["low_share"])
     ]
-    axis = Axis(
-        label="share of the images in the lower half of its range",
-        rules=[Rule(0.5, style="--")],
-        limits=(0, 1),
-    )
+    label, half = "share of the images in the lower half of its range", Rule(0.5, style="--")
+    axis = Axis(label=label, rules=[half], limits=(0, 1))
     return rows_chart([Rows(rows=rows[:ROWS_DRAWN])], [axis])
 
 
 def clusters(document: Document) -> Drawing | None:
     """Share of each cluster with its interval, smallest first."""
+    look = Look("share, with its interval")
     rows = [
         chart.Row(
             label=f"cluster {row['number']}",
-            marks=[
-                Mark(
-                    value=row["share"],
-                    interval=(row["low"], row["high"]),
-                    look=Look("share, with its interval"),
-                )
-            ],
+            marks=[Mark(value=row["share"], interval=(row["low"], row["high"]), look=look)],
             note=f"density {number(row['density'], 'times')}",
         )
         for row in document["clusters"]
@@ -230,11 +197,14 @@ def clusters(document: Document) -> Drawing | None:
     return rows_chart([Rows(rows=rows[:ROWS_DRAWN])], [axis])
 
 
-def _cells(found: Document) -> Cells:
-    bell = found["bell"]
-    return Cells(
-        shares=found["shares"],
-        cells=found["cells"],
-        effective=Mark(value=found["effective_cells"], band=bell["effective_cells"] or NOWHERE),
-        densest=Mark(value=found["densest_tenth"], band=bell["densest_tenth"] or NOWHERE),
+def _cells(found: Document) -> Drawing | None:
+    if not found["shares"]:
+        return None
+    bands = {name: band or NOWHERE for name, band in found["bell"].items()}
+    effective, densest = (
+        Mark(value=found[name], band=bands[name]) for name in ("effective_cells", "densest_tenth")
     )
+    cells = Cells(
+        shares=found["shares"], cells=found["cells"], effective=effective, densest=densest
+    )
+    return coverage(cells)

@@ -1,7 +1,9 @@
 """What an audit found: its groups, what to collect, and the whole in a few blocks."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from typing import Any
 
 from debias.report.blocks import Block, Column, Sentence, table, to_do
@@ -16,6 +18,7 @@ from debias.report.words import (
 from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
+WORDS = tomllib.loads(files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8"))
 READINGS = {
     "below": "below its declared share",
     "above": "above its declared share",
@@ -29,13 +32,11 @@ STATES = {
 }
 UNJUDGED = ("too_small", "unknown")
 VIEWS = {
-    "latents": "as the model describes the images",
-    "descriptors": "by plain measures such as brightness, contrast and sharpness",
-    "colour": "by colour",
-    "structure": "by light and dark",
-    "gradients": "by edges",
-    "tones": "by the tones of the whole image",
-    "pixels": "by coarse pixels",
+    "latents": "in what the autoencoder learned",
+    "colour": "in colour",
+    "structure": "in light and dark",
+    "gradients": "in edges",
+    "tones": "in tones of the whole image",
 }
 NO_NUMBER = (
     "How many images to collect cannot be said: that takes something to compare with. Give "

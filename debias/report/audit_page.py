@@ -4,42 +4,23 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from debias.report import audit_findings as findings
+from debias.report import audit_sections as sections
 from debias.report import blocks as b
-from debias.report.audit_blocks import (
-    SHOW_FACES,
-    WORDS,
-    Audit,
-    Blocks,
-    Document,
-    numbers,
-)
+from debias.report.audit_blocks import Audit, Blocks, Document, note, numbers
 from debias.report.audit_charts import audit_figures
-from debias.report.audit_findings import every_row, opening
-from debias.report.audit_sets import drift, groups, reference
-from debias.report.audit_space import (
-    anomalies,
-    clusters,
-    coverage,
-    directions,
-    extremes,
-    model,
-    regions,
-    the_map,
+from debias.report.audit_findings import (
+    WORDS,
+    action,
+    collect,
+    every_row,
+    opening,
+    why_nothing_to_collect,
 )
 from debias.report.blocks import said, table
 from debias.report.html import put, render
 from debias.report.pictures import AuditPictures
 from debias.report.run_page import how_described, representation_facts
-from debias.report.words import (
-    amount,
-    day,
-    is_number,
-    number,
-    plain_value,
-    shown,
-    words,
-)
+from debias.report.words import amount, day, is_number, number, plain_value, shown, words
 
 # What a verdict is about, and the section of the page that tells more.
 KINDS = {
@@ -89,24 +70,26 @@ def render_audit(document: Document, pictures: AuditPictures) -> str:
 def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes]) -> b.Page:
     """What the page says, from top to bottom."""
     audit, name, data = Audit(document, pictures, charts), document["name"], document["data"]
-    sections: Sequence[tuple[str, str, str, Callable[[Audit], Blocks]]] = (
+    every: Sequence[tuple[str, str, str, Callable[[Audit], Blocks]]] = (
         ("collect", "What to collect", "What should you collect?", _collect),
         ("how", "The model", "How this page sees your images", _how_seen),
-        ("reference", "Against the reference", "Who is missing beside the reference?", reference),
-        ("drift", "Since before", "What has changed since the earlier version?", drift),
-        ("groups", "Annotated groups", "What do the annotations say?", groups),
-        ("regions", "Thin regions", "Where is the collection thin?", regions),
-        ("directions", "Directions", "In which directions is it lopsided?", directions),
-        ("coverage", "Coverage", "How evenly is the landscape filled?", coverage),
-        ("map", "Map", "The whole collection on one map", the_map),
-        ("clusters", "Clusters", "Cluster by cluster, smallest first", clusters),
-        ("extremes", "Rarest, commonest", "The least and the most represented", extremes),
-        ("model", "What the model draws", "What the model draws", model),
-        ("anomalies", "Oddest", "Which images does the model explain worst?", anomalies),
+        ("reference", "Against the reference", "Who is missing beside the reference?",
+         sections.reference),
+        ("drift", "Since before", "What has changed since the earlier version?", sections.drift),
+        ("groups", "Annotated groups", "What do the annotations say?", sections.groups),
+        ("regions", "Thin regions", "Where is the collection thin?", sections.regions),
+        ("directions", "Directions", "In which directions is it lopsided?", sections.directions),
+        ("coverage", "Coverage", "How evenly is the landscape filled?", sections.coverage),
+        ("map", "Map", "The whole collection on one map", sections.the_map),
+        ("clusters", "Clusters", "Cluster by cluster, smallest first", sections.clusters),
+        ("extremes", "Rarest, commonest", "The least and the most represented", sections.extremes),
+        ("model", "What the model draws", "What the model draws", sections.model),
+        ("anomalies", "Oddest", "Which images does the model explain worst?", sections.anomalies),
         ("limits", "Limits", "What this audit cannot see", _limits),
-        ("read", "How to read it", "How to read it", _how_to_read),
+        ("read", "How to read it", "How to read it",
+         lambda _: iter((b.Facts(tuple(WORDS["glossary"].items())),))),
         ("provenance", "Provenance", "Provenance", _provenance),
-    )
+    )  # fmt: skip
     made, side = day(document["created"]), data["image_size"]
     images = amount(data["images"], "image")
     return b.Page(
@@ -114,10 +97,9 @@ def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes
         kicker=f"{shown(name)} · {images} · read as {data['name']} · {made}",
         heading="Who is missing from this collection?",
         opening=tuple(_opening(audit)),
-        sections=[b.Section(at, title, tuple(of(audit)), nav) for at, nav, title, of in sections],
+        sections=[b.Section(at, title, tuple(of(audit)), nav) for at, nav, title, of in every],
         footer=f"Made by debias {document['version']}, {made}, audit schema {document['schema']}. "
-        "This page measures what one collection of images holds. It says nothing about the people "
-        "on them. Of people who never came in, a collection can tell only beside a reference.",
+        + WORDS["notes"]["footer"],
         crisp=is_number(side) and side < 40,
     )
 
@@ -130,15 +112,16 @@ def _opening(audit: Audit) -> Blocks:
     ahead = _ahead(verdicts)
     for found in verdicts[:ahead]:
         yield _finding(found, b.Sentence(b.Strong(opening(found["sentence"])[0])))
-    yield from _shares_chart(audit)
+    declared = any(is_number(row["declared"]) for row in every_row(audit.document))
+    yield from audit.chart("group_shares", "declared_shares" if declared else "group_shares")
     for place, found in enumerate(verdicts):
         first, rest = opening(found["sentence"])
         head = (b.Sentence(b.Strong(first)),) if place >= ahead else ()
-        blocks = *head, *((b.Sentence(rest),) if rest else ()), *findings.action(found)
+        blocks = *head, *((b.Sentence(rest),) if rest else ()), *action(found)
         if blocks:
             yield _finding(found, *blocks)
     if not audit.has_pictures:
-        yield b.Sentence(said(SHOW_FACES), "note")
+        yield note("show_faces", tone="note")
     yield b.Numbers(tuple(_headline(audit.document)))
 
 
@@ -160,12 +143,6 @@ def _finding(found: Document, *blocks: b.Block) -> b.Card:
     return b.Card((about, *blocks), "calm" if found["kind"] in CALM else "caution")
 
 
-def _shares_chart(audit: Audit) -> Blocks:
-    declared = any(is_number(row["declared"]) for row in every_row(audit.document))
-    caption = "declared_shares" if declared else "group_shares"
-    yield from audit.chart("group_shares", caption)
-
-
 def _headline(document: Document) -> Iterator[b.Number]:
     """Up to three large numbers: images, thin regions, images to collect."""
     regions, reference = document["regions"], document["reference"]
@@ -181,9 +158,9 @@ def _headline(document: Document) -> Iterator[b.Number]:
 
 
 def _collect(audit: Audit) -> Blocks:
-    parts = findings.collect(audit.document)
+    parts = collect(audit.document)
     if not parts:
-        yield b.Sentence(findings.why_nothing_to_collect(audit.document))
+        yield b.Sentence(why_nothing_to_collect(audit.document))
         return
     for title, rows in parts.items():
         yield b.Heading(title)
@@ -192,16 +169,8 @@ def _collect(audit: Audit) -> Blocks:
         yield b.Grid(tuple((b.Card(tuple(_wanted(audit, one))),) for one in rows), "15.5rem")
         yield from audit.hint([one for row in rows for one in row["ids"]])
         if reference and is_number(reference["missing_total"]) and len(rows) > 1:
-            text = (
-                "To fill all of them at once takes {missing_total:count} images: whatever is added "
-                "to one thins out the others."
-            )
-            yield b.Sentence(said(text, reference))
-    text = (
-        "Each large number stands for itself: it is what one kind of image or one group lacks "
-        "while the others stay as they are. The range behind a number is its interval."
-    )
-    yield b.Sentence(text, "note")
+            yield note("fill_all", reference)
+    yield note("each_alone", tone="note")
 
 
 def _wanted(audit: Audit, row: Document) -> Blocks:
@@ -217,55 +186,31 @@ def _how_seen(audit: Audit) -> Blocks:
     """How the images came to be points in a space, for somebody who never heard of one."""
     facts, fidelity = audit.document["representation"], audit.document.get("fidelity")
     yield b.Sentence(how_described(facts))
-    text = (
-        "Each image is described by {latent_dim:count} numbers, of which {active_units:count} "
-        "carry information. Images that look alike have similar numbers, so the collection is like "
-        "a landscape: where many images lie close together it is crowded, where few lie it is "
-        "thin. This page asks where it is thin, and what would fill the gaps."
-    )
-    yield b.Sentence(said(text, facts))
+    yield note("landscape", facts)
     if fidelity is not None:
         yield b.Sentence(fidelity["sentence"])
-    alike = "is what changes pixels most: light, background and framing as much as people"
-    if facts["name"] in ("embeddings", "encoder"):
-        alike = (
-            "was decided elsewhere, where the description was made: it may be people, but also "
-            "light, background or framing"
-        )
-    look = "Only a look at the pictures tells which of these it is."
-    yield b.Sentence(f"What counts as alike {alike}. {look}")
+    elsewhere = facts["name"] in ("embeddings", "encoder")
+    yield note("alike_elsewhere" if elsewhere else "alike_pixels")
 
 
 def _limits(audit: Audit) -> Blocks:
-    none = "No limit was stated. There always are some: this audit sees looks, not people."
-    yield b.Points(tuple(audit.document["limits"]) or (none,))
-
-
-def _how_to_read(_: Audit) -> Blocks:
-    yield b.Facts(tuple(WORDS["glossary"].items()))
+    yield b.Points(tuple(audit.document["limits"]) or (WORDS["notes"]["no_limits"],))
 
 
 def _provenance(audit: Audit) -> Blocks:
     document, run = audit.document, audit.document["run"]
     yield b.Facts(tuple(_origin(document)))
-    text = (
-        "Beside this page, `audit.json` holds the same numbers, unrounded, and `images.parquet` "
-        "the region, the cluster, the rarity and the weight of every image."
-    )
-    yield b.Sentence(said(text), "note")
+    yield note("files", tone="note")
     aside = document["data"]["set_aside"]
     if aside["count"]:
         reasons = table(aside["reasons"], {"reason": "{reason}", "images": "{count:count}"})
-        text = "Every one of them is named in {file}, which stays on this machine."
-        blocks = reasons, b.Sentence(said(text, file=b.Code(aside["list"])), "note")
+        named = note("set_aside", tone="note", file=b.Code(aside["list"]))
         title = f"{amount(aside['count'], 'image')} set aside"
-        yield b.Fold(title, blocks, "not part of any number here")
+        yield b.Fold(title, (reasons, named), "not part of any number here")
     if facts := tuple(representation_facts(document["representation"])):
         yield b.Fold("Figures of the model", (b.Facts(facts),))
     if run["seconds"]:
-        spent = tuple(
-            (words(one), b.Value(time, "seconds")) for one, time in run["seconds"].items()
-        )
+        spent = tuple((words(one), b.Value(t, "seconds")) for one, t in run["seconds"].items())
         yield b.Fold("Time by stage", (b.Facts(spent),))
     settings = json.dumps(run["config"], indent=2, ensure_ascii=False, default=plain_value)
     yield b.Fold("Configuration", (b.Preformatted(settings),))

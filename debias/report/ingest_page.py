@@ -1,6 +1,22 @@
-"""The page about an ingest: what came in, what became of it, and whom that hit."""
+"""The page about an ingest: what came in, what became of it, and whom that hit.
 
-from collections.abc import Iterator, Mapping, Sequence
+It prints every number and verdict as an ingest document states them: ``None`` in the place of a
+number of a group means withheld, unless said otherwise; shares are in [0, 1]. The document holds
+
+- ``name``, ``store``, ``key``, ``created`` (ISO 8601), ``image_size`` (pixels a side), ``seconds``,
+  ``reused``, ``framing``, ``identities`` and ``concluded`` (sentences), ``source``, ``leaks``;
+- ``counts``: ``listed`` = ``kept`` + ``rejected`` + ``exact_duplicates`` + ``not_selected``
+  (filters, caps, leaks), and of ``people`` (None: nobody says), pairs, clusters and conflicts;
+- ``reasons``, which add up to ``counts.rejected``, each with ``examples``, and ``notes``;
+- ``groups``, one row each (``p`` None beside a number in ``rejected``: not tested), ``limits``;
+- ``duplicates``: ``rule`` (a sentence) and ``pairs`` with ``kind`` (of ``KINDS``), ``bits`` and
+  ``correlation`` (None: not compared so), ``conflict`` (names of attributes joined by ", ") and
+  ``splits`` (of both; empty text: not in the store);
+- ``splits`` with ``share`` of the kept images, and ``by_group`` with ``share`` of the split.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +30,6 @@ from debias.report.charts.flow import flow
 from debias.report.charts.rows import Axis, Look, Mark, Rows, Rule, rows_chart
 from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, PANELS_DRAWN, Drawing, drawn
 from debias.report.html import put, render
-from debias.report.ingest_findings import (
-    SPLITS,
-    cautions,
-    commonest_first,
-    flagged_first,
-    leak_check,
-    outcome,
-    overall_share,
-    short_name,
-)
 from debias.report.panels import Panel, panels
 from debias.report.pictures import shrink, webp
 from debias.report.readings import source_name
@@ -32,62 +38,37 @@ from debias.report.words import (
     amount,
     attribute_name,
     day,
+    group_name,
     is_number,
     number,
     shown,
     words,
 )
+from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
 FacePictures = Mapping[str, UInt8[np.ndarray, "_ _ 3"]]
 Blocks = Iterator[b.Block]
+Columns = Mapping[str, b.Column]
 EXAMPLES = 12  # of a reason
 EXAMPLES_OPEN = 24  # on the whole page; the others are folded away
 PAIRS_OPEN = 12
 FEW_GROUPS = 8  # a table that stands open
+LEAKS = {"people": "people", "duplicates": "duplicate clusters", "content": "identical content"}
 KINDS = {
     "near": "near copy",
     "mirrored": "mirror image",
     "exact": "same content",
     "latent": "close in the latent space",
 }
+count = partial(number, kind="count")
 
 
 def write_ingest_page(document: Document, pictures: FacePictures, path: Path) -> None:
     """Write the page about an ingest, or leave what was there untouched.
 
-    Every number and verdict is printed as the document states it. ``None`` in the place of a
-    number of a group means withheld, unless said otherwise; shares are in [0, 1].
-
     Args:
-        document: An ingest document, plain values only:
-
-            - ``name``, ``store``, ``key``, ``created`` (ISO 8601), ``image_size`` (pixels a
-              side), ``seconds``, ``reused`` (whether an earlier store was taken as it was),
-              ``framing`` and ``identities`` (a sentence each), ``concluded`` (sentences).
-            - ``source``: ``name``, ``place``, ``annotation`` (who assigned the groups and how),
-              ``source`` (``annotated``, ``estimated``, ...).
-            - ``counts``: ``listed`` = ``kept`` + ``rejected`` + ``exact_duplicates`` +
-              ``not_selected`` (filters, caps, leaks); ``near_pairs``, ``mirrored_pairs``,
-              ``clusters``, ``clustered_images``, ``conflicts`` (pairs whose labels disagree),
-              ``people`` (None: nobody says). Parts that do not add up are reported on the page.
-            - ``reasons``: ``reason``, ``count``, ``examples`` of ``sample_id``, ``path``,
-              ``detail``, ``format`` (may be empty), ``dimensions`` (width and height, or None).
-              They add up to ``counts.rejected``: exact duplicates are none of them.
-            - ``notes``: ``note``, ``count``: what was converted on the way.
-            - ``groups``: ``attribute``, ``group`` (with or without ``attribute:``), ``listed``,
-              ``rejected``, ``share``, ``times_overall``, ``p`` and ``p_adjusted`` (None beside a
-              number in ``rejected``: not tested), ``flagged``, ``duplicates``.
-            - ``limits``: ``most_rejected``, ``most_group_ratio``, ``level``.
-            - ``duplicates``: ``rule`` (a sentence) and ``pairs`` of ``first`` and ``second``
-              (sample ids), ``kind`` (``near``, ``mirrored``, ``exact`` or ``latent``), ``bits``
-              and ``correlation`` (None: not compared so), ``conflict`` (names of attributes
-              joined by ", ", or empty), ``splits`` (of both; empty text: not in the store).
-            - ``splits``: ``split``, ``images``, ``people`` (None: nobody says), ``share`` of the
-              kept images, ``by_group`` of ``attribute``, ``group``, ``images``, ``share`` of the
-              split.
-            - ``leaks``: ``checked`` (some of ``people``, ``duplicates``, ``content``) and
-              ``removed``.
+        document: As above.
         pictures: Sample id to its pixels, ``uint8 (H, W, 3)``; empty unless the configuration
             allows faces. Only those that stand on the page are embedded.
         path: File to write, readable by its owner alone; its folder must exist.
@@ -101,6 +82,37 @@ def write_ingest_page(document: Document, pictures: FacePictures, path: Path) ->
 def render_ingest(document: Document, pictures: FacePictures) -> str:
     """The page about an ingest as text."""
     return render(page(document, pictures, ingest_figures(document)))
+
+
+def summary(document: Document) -> Blocks:
+    """The outcome and its cautions, then short tables: what a terminal shows."""
+    counts, found = document["counts"], _flagged(document)
+    yield b.Sentence(_outcome(document), "verdict")
+    yield b.Points(tuple(cautions(document)))
+    others = (("exact duplicate", "exact_duplicates"), ("not selected", "not_selected"))
+    left = [{"reason": name, "count": counts[key]} for name, key in others if counts[key]]
+    if rows := [*_by_reason(document), *left]:
+        columns = {"why": "{reason}", "images": "{count:count}"}
+        yield table(rows, columns, title="images left out")
+    else:
+        yield b.Sentence("Every image listed is in the store.")
+    if found:
+        yield table(found, FLAGGED, lambda _: "withheld", title="groups rejected more often")
+    elif counts["rejected"]:
+        tested = amount(
+            sum(is_number(row["p"]) for row in document["groups"]), "group was", "groups were"
+        )
+        none = f"{tested} tested for being rejected more often; none is flagged."
+        nobody = "No group could be tested for being rejected more often."
+        yield b.Sentence(nobody if tested.startswith("0 ") else none)
+    text = (
+        "Duplicates: {exact_duplicates:count} exact, {near_pairs:count} near pairs, "
+        "{mirrored_pairs:count} mirrored pairs; labels disagree in {conflicts:count}."
+    )
+    yield b.Sentence(said(text, counts))
+    if document["splits"]:
+        yield table(document["splits"], SPLITS, title="splits")
+    yield from map(b.Sentence, leak_check(document))
 
 
 def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]) -> b.Page:
@@ -121,7 +133,7 @@ def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]
         kicker=f"{name} · {day(document['created'])}",
         heading=heading,
         opening=(
-            b.Sentence(b.Strong(outcome(document)), "verdict"),
+            b.Sentence(b.Strong(_outcome(document)), "verdict"),
             *(b.Sentence(caution, "caution") for caution in cautions(document)),
             *((b.Points(concluded),) if concluded else ()),
         ),
@@ -132,12 +144,107 @@ def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]
     )
 
 
-def _panels(document: Document, most: int | None, drawn_most: int | None) -> list[Panel]:
-    return panels(document["groups"], flagged_first, most, drawn_most)
+def _outcome(document: Document) -> str:
+    listed, kept = document["counts"]["listed"], document["counts"]["kept"]
+    share = number(kept / listed, "percent") if listed else ""
+    if kept < listed and share == number(1, "percent"):  # 100 only where nothing is missing
+        share = f"more than {number(0.999, 'percent')}"
+    said_share = f" ({share})" if share else ""
+    return f"{count(kept)} of {count(listed)} images are in the store{said_share}."
 
 
-def _why(row: Document) -> str:
-    return "no images" if row["listed"] == 0 else "withheld"
+def cautions(document: Document) -> list[str]:
+    """What must not be overlooked: numbers that do not add up, limits passed, groups flagged."""
+    counts, found = document["counts"], []
+    parts = ("kept", "rejected", "exact_duplicates", "not_selected")
+    for what, sums in (
+        ("listed", sum(counts[part] for part in parts)),
+        ("rejected", sum(row["count"] for row in document["reasons"])),
+    ):
+        if counts[what] != sums:
+            found.append(
+                f"The numbers do not add up: {count(counts[what])} images {what}, {count(sums)} "
+                "accounted for. Do not rely on this store before that is cleared."
+            )
+    share, most = _overall_share(document), document["limits"]["most_rejected"]
+    if share > most:
+        limit = number(100 * most)
+        found.append(f"{number(100 * share)}% of all images were rejected; the limit is {limit}%.")
+    return found + [_more_often(row) for row in _flagged(document)]
+
+
+def _more_often(row: Document) -> str:
+    name = f"Rejected more often: {_full_name(row)}"
+    if not is_number(row["share"]):
+        return f"{name}; its numbers are too small to be shown."
+    times, p = number(row["times_overall"], "times"), number(row["p_adjusted"], "p")
+    images = f"{count(row['rejected'])} of {count(row['listed'])} images"
+    return f"{name}, {images}, {times} the overall share (p, adjusted: {p})."
+
+
+def _overall_share(document: Document) -> float:
+    """Share of the images listed that was rejected."""
+    return float(document["counts"]["rejected"] / max(document["counts"]["listed"], 1))
+
+
+def _flagged(document: Document) -> list[Document]:
+    """Groups that the document flags, the most unequal first."""
+    return sorted((row for row in document["groups"] if row["flagged"]), key=_flagged_first)
+
+
+def _flagged_first(row: Document) -> tuple[Any, ...]:
+    """Flagged groups, then the largest share first, then what is withheld or empty."""
+    share = row["share"]
+    return not row["flagged"], not is_number(share), -share if is_number(share) else 0.0
+
+
+def _by_reason(document: Document) -> list[Document]:
+    """The commonest first."""
+    return sorted(document["reasons"], key=lambda row: (-row["count"], row["reason"]))
+
+
+def _short_name(row: Document) -> str:
+    """The group without its attribute."""
+    named = row["group"] != UNKNOWN
+    return group_name(row["attribute"], row["group"]) if named else "no group label"
+
+
+def _full_name(row: Document) -> str:
+    return f"{attribute_name(row['attribute'])}: {_short_name(row)}"
+
+
+FLAGGED: Columns = {
+    "group": _full_name,
+    "rejected": "{rejected:count}",
+    "listed": "{listed:count}",
+    "times the overall share": "{times_overall:times}",
+    "p, adjusted": "{p_adjusted:p}",
+}
+SPLITS: Columns = {
+    "split": "{split}",
+    "images": "{images:count}",
+    "people": lambda row: said("{people:count|nobody says}", row),
+    "share": lambda row: b.Cell(said("{share:percent}", row), bar=row["share"]),
+}
+
+
+def leak_check(document: Document) -> list[str]:
+    """What stands on one side of the split only, and what was taken out for it."""
+    if not document["splits"]:
+        return []
+    leaks = document["leaks"]
+    checked = ", ".join(LEAKS.get(name, name) for name in leaks["checked"])
+    unchecked = ", ".join(name for key, name in LEAKS.items() if key not in leaks["checked"])
+    found = [f"Checked, and on one side only: {checked}."] if checked else []
+    found += [f"Not checked, so possibly on several sides: {unchecked}."] if unchecked else []
+    if leaks["removed"]:
+        removed = amount(leaks["removed"], "image was", "images were")
+        found.append(f"{removed} left out to keep the sides apart.")
+    return found
+
+
+def _facts(rows: Mapping[str, str], counts: Document) -> b.Facts:
+    return b.Facts(tuple((label, said(text, counts)) for label, text in rows.items()))
 
 
 def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
@@ -152,8 +259,8 @@ def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         yield b.Sentence(text, "note")
     else:
         yield b.Sentence("Nothing was listed.")
-    people = "nobody says how many people they show"
-    people = "showing {people:count} people" if is_number(counts["people"]) else people
+    known = is_number(counts["people"])
+    people = "showing {people:count} people" if known else "nobody says how many people they show"
     rows = {
         "listed": "{listed:count}",
         "in the store": f"{{kept:count}}, {people}",
@@ -162,7 +269,11 @@ def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         "not selected": "{not_selected:count}: filtered out, over a cap, or taken out to keep the "
         "splits apart",
     }
-    yield b.Facts(tuple((label, said(text, counts)) for label, text in rows.items()))
+    yield _facts(rows, counts)
+
+
+def _panels(document: Document, most: int | None, drawn_most: int | None) -> list[Panel]:
+    return panels(document["groups"], _flagged_first, most, drawn_most)
 
 
 def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
@@ -174,14 +285,11 @@ def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     else:
         yield b.Sentence("Nothing was rejected, so no group lost more to it than another.")
     for panel in _panels(document, None, None):
-        count, flags = len(panel.rows), sum(bool(row["flagged"]) for row in panel.rows)
-        note = f", {number(flags, 'count')} flagged" if flags else ""
-        rows = table(
-            panel.rows, GROUPS, left=(0, 8), look="facts groups",
-            tone=lambda row: "flagged" if row["flagged"] else "",
-        )  # fmt: skip
-        is_open = bool(flags or count <= FEW_GROUPS)
-        yield b.Fold(panel.title, (rows,), f"{amount(count, 'group')}{note}", is_open)
+        flags = sum(bool(row["flagged"]) for row in panel.rows)
+        note = f", {count(flags)} flagged" if flags else ""
+        rows = table(panel.rows, GROUPS, left=(0, 8), look="facts groups", tone=_tone)
+        is_open = bool(flags or len(panel.rows) <= FEW_GROUPS)
+        yield b.Fold(panel.title, (rows,), f"{amount(len(panel.rows), 'group')}{note}", is_open)
     text = (
         "“withheld” stands where so few images were counted that the number could tell about "
         "single people. Exact duplicates are not counted as rejected. “no group label”: nobody "
@@ -190,19 +298,27 @@ def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     yield b.Sentence(text, "note")
 
 
+def _tone(row: Document) -> str:
+    return "flagged" if row["flagged"] else ""
+
+
+def _why(row: Document) -> str:
+    return "no images" if row["listed"] == 0 else "withheld"
+
+
 def _of_rejected(template: str) -> b.Column:
     """A number that only a group with a share has; without a test it says so."""
 
     def cell(row: Document) -> b.Text:
-        is_known = is_number(row["share"]) and is_number(row["rejected"])
-        untested = "not tested" if is_number(row["rejected"]) else _why(row)
-        return said(template, row, untested) if is_known else b.Value(None, missing=_why(row))
+        if is_number(row["share"]) and is_number(row["rejected"]):
+            return said(template, row, "not tested")
+        return b.Value(None, missing=_why(row))
 
     return cell
 
 
-GROUPS: Mapping[str, b.Column] = {
-    "group": lambda row: b.Cell(short_name(row), title=row["group"]),
+GROUPS: Columns = {
+    "group": lambda row: b.Cell(_short_name(row), title=row["group"]),
     "listed": "{listed:count|withheld}",
     "rejected": _of_rejected("{rejected:count}"),
     "share, %": _of_rejected("{share:reach}"),
@@ -216,16 +332,16 @@ GROUPS: Mapping[str, b.Column] = {
 
 def _tested(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     """What was asked of the groups, and when one is flagged."""
-    count, limits = sum(is_number(row["p"]) for row in document["groups"]), document["limits"]
+    tested, limits = sum(is_number(row["p"]) for row in document["groups"]), document["limits"]
     text = "No group could be tested."
-    if count:
+    if tested:
         text = (
-            f"Tested: whether each of {number(count, 'count')} groups lost a larger or smaller "
+            f"Tested: whether each of {count(tested)} groups lost a larger or smaller "
             "share of its images than all other images did (Fisher exact test, two-sided; p "
             "adjusted after Holm for all groups together). A group is flagged where its share is "
             f"over {number(limits['most_group_ratio'], 'times')} the share of all other images and "
             f"its adjusted p is below {number(limits['level'])}; of all images "
-            f"{number(overall_share(document), 'reach')}% were rejected."
+            f"{number(_overall_share(document), 'reach')}% were rejected."
         )
     most = number(limits["most_rejected"], "margin")
     stops = f"A flagged group, or more than {most}% of all images rejected, stops an ingest"
@@ -237,10 +353,10 @@ def _tested(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         )
         yield b.Chart(charts["rejected_by_group"], alt)
         text = (
-            "Flagged groups first, then the largest share; at most {drawn} groups of an attribute "
-            "are drawn, the tables hold all of them."
+            f"Flagged groups first, then the largest share; at most {GROUPS_DRAWN} groups of an "
+            "attribute are drawn, the tables hold all of them."
         )
-        yield b.Sentence(said(text, drawn=str(GROUPS_DRAWN)), "note")
+        yield b.Sentence(text, "note")
     how = (
         "a group without a flag may still have lost more than others; the smaller the group, the "
         "more it can lose before a test sees it."
@@ -249,23 +365,23 @@ def _tested(document: Document, charts: Mapping[str, bytes]) -> Blocks:
 
 
 def _rejects(document: Document) -> Blocks:
-    reasons = sorted(document["reasons"], key=commonest_first)
+    reasons = _by_reason(document)
     if not reasons:
         yield b.Sentence("Nothing was rejected.")
         return
-    images = amount(document["counts"]["rejected"], "image")
     text = (
         "{images} for {reasons}; at most twelve of each are shown. `quarantine.jsonl` beside the "
         "images lists all of them. They have no picture: what was rejected is not kept."
     )
+    images = amount(document["counts"]["rejected"], "image")
     yield b.Sentence(said(text, images=images, reasons=amount(len(reasons), "reason")))
     before = 0
     for row in reasons:
-        examples, count = row["examples"][:EXAMPLES], row["count"]
-        note = f", {number(len(examples), 'count')} shown" if len(examples) < count else ""
+        examples = row["examples"][:EXAMPLES]
+        note = f", {count(len(examples))} shown" if len(examples) < row["count"] else ""
         rows = table(examples, REJECTED, left=(0, 1, 2), look="facts rejected")
-        is_open = before < EXAMPLES_OPEN
-        yield b.Fold(row["reason"], (rows,), f"{amount(count, 'image')}{note}", is_open)
+        title = f"{amount(row['count'], 'image')}{note}"
+        yield b.Fold(row["reason"], (rows,), title, before < EXAMPLES_OPEN)
         before += len(examples)
 
 
@@ -280,7 +396,7 @@ def _about(row: Document) -> str:
     return ", ".join(part for part in (shown(row["format"]), pixels) if part)
 
 
-REJECTED: Mapping[str, b.Column] = {
+REJECTED: Columns = {
     "image": _file,
     "about": _about,
     "detail": lambda row: shown(row["detail"], 240),
@@ -300,32 +416,28 @@ def _duplicates(document: Document, pictures: FacePictures) -> Blocks:
             + ("; each stands on one side of the split" if apart else ""),
             "labels disagree": f"in {amount(counts['conflicts'], 'pair')}",
         }
-        yield b.Facts(tuple((label, said(text, counts)) for label, text in rows.items()))
+        yield _facts(rows, counts)
     else:
         yield b.Sentence("No duplicate was found.")
     if found["rule"]:
         yield b.Sentence(f"How they were looked for: {found['rule']}", "note")
-    if pairs:
-        yield from _pairs(pairs, pictures)
-    if pairs and counts["conflicts"]:
-        yield b.to_do(
-            "where both are the same photograph, at least one of its two labels is wrong. Correct "
-            "the table, or leave both images out; which label is right is not known here."
-        )
-
-
-def _pairs(pairs: Sequence[Document], pictures: FacePictures) -> Blocks:
+    if not pairs:
+        return
     text = (
         "{pairs} shown, those whose labels disagree first. `duplicates.parquet` beside the images "
         "lists all of them."
     )
-    if not pictures:
-        text += " Their faces are not shown; `report.show_faces` allows it."
-    yield b.Sentence(said(text, pairs=amount(len(pairs), "pair")))
+    hidden = "" if pictures else " Their faces are not shown; `report.show_faces` allows it."
+    yield b.Sentence(said(text + hidden, pairs=amount(len(pairs), "pair")))
     cards = tuple((_pair(pair, pictures),) for pair in pairs)
     yield b.Grid(cards[:PAIRS_OPEN], "17rem")
     if rest := cards[PAIRS_OPEN:]:
         yield b.Fold(amount(len(rest), "more pair"), (b.Grid(rest, "17rem"),))
+    if counts["conflicts"]:
+        yield b.to_do(
+            "where both are the same photograph, at least one of its two labels is wrong. Correct "
+            "the table, or leave both images out; which label is right is not known here."
+        )
 
 
 def _pair(pair: Document, pictures: FacePictures) -> b.Card:
@@ -333,14 +445,13 @@ def _pair(pair: Document, pictures: FacePictures) -> b.Card:
     ends = tuple((_tile(pair[end], kind, pictures),) for end in ("first", "second"))
     text = kind + (", {bits:count} of 256 bits differ" if is_number(pair["bits"]) else "")
     text += ", correlation {correlation:plain}" if is_number(pair["correlation"]) else ""
-    sides = [split or "not in the store" for split in pair["splits"]]
-    where = ", ".join(dict.fromkeys(sides))
+    where = ", ".join(dict.fromkeys(split or "not in the store" for split in pair["splits"]))
     apart = len({split for split in pair["splits"] if split}) > 1
-    disagree = b.Strong(f"labels disagree: {words(pair['conflict'])}")
+    disagree = b.Sentence(b.Strong(f"labels disagree: {words(pair['conflict'])}"), "note")
     return b.Card(
         (
             b.Grid(ends, "6rem"),
-            *((b.Sentence(disagree, "note"),) if pair["conflict"] else ()),
+            *((disagree,) if pair["conflict"] else ()),
             b.Sentence(said(text, pair), "note"),
             b.Sentence(b.Strong(f"on two sides: {where}") if apart else where, "note"),
         ),
@@ -355,30 +466,28 @@ def _tile(sample_id: str, kind: str, pictures: FacePictures) -> b.Faces:
 
 
 def _splits(document: Document) -> Blocks:
-    if document["splits"]:
-        yield table(document["splits"], SPLITS, look="facts splits")
+    splits = document["splits"]
+    if splits:
+        yield table(splits, SPLITS, look="facts splits")
     else:
         yield b.Sentence("The images are not split.")
     yield from map(b.Sentence, leak_check(document))
     cells: dict[str, dict[str, dict[str, Document]]] = {}
-    for split in document["splits"]:
+    for split in splits:
         for row in split["by_group"]:
-            of_group = cells.setdefault(row["attribute"], {}).setdefault(short_name(row), {})
+            of_group = cells.setdefault(row["attribute"], {}).setdefault(_short_name(row), {})
             of_group[split["split"]] = row
-    names = [split["split"] for split in document["splits"]]
+    names = [split["split"] for split in splits]
+    headings = ("group", *(heading for name in names for heading in (name, "share of it")))
     for attribute in sorted(cells, key=lambda attribute: " x " in attribute):
-        rows, count = _split_table(cells[attribute], names), len(cells[attribute])
+        found = cells[attribute]
+        rows = (
+            b.Row((group, *(cell for name in names for cell in _of_split(by_split.get(name)))))
+            for group, by_split in found.items()
+        )
         title = f"{attribute_name(attribute)} by split"
-        yield b.Fold(title, (rows,), amount(count, "group"), count <= FEW_GROUPS)
-
-
-def _split_table(found: Mapping[str, Mapping[str, Document]], splits: Sequence[str]) -> b.Table:
-    headings = ("group", *(heading for split in splits for heading in (split, "share of it")))
-    rows = tuple(
-        b.Row((short, *(cell for split in splits for cell in _of_split(by_split.get(split)))))
-        for short, by_split in found.items()
-    )
-    return b.Table(headings, rows, look="facts shares")
+        inner = (b.Table(headings, tuple(rows), look="facts shares"),)
+        yield b.Fold(title, inner, amount(len(found), "group"), len(found) <= FEW_GROUPS)
 
 
 def _of_split(row: Document | None) -> tuple[b.Cell | b.Text, b.Cell | b.Text]:
@@ -399,7 +508,7 @@ def _conversions(document: Document) -> Blocks:
 def _provenance(document: Document) -> Blocks:
     """Where the images and their labels came from, and how the store was made."""
     source, size = document["source"], document["image_size"]
-    spent = number(document["seconds"], "seconds")
+    again = "; an earlier store was used again" if document["reused"] else ""
     rows = {
         "Data set": shown(source["name"]),
         "Place": shown(source["place"], 400),
@@ -411,31 +520,29 @@ def _provenance(document: Document) -> Blocks:
         "Store": shown(document["store"], 400),
         "Key": shown(document["key"]),
         "Made": day(document["created"]),
-        "Time": f"{spent}; an earlier store was used again" if document["reused"] else spent,
+        "Time": number(document["seconds"], "seconds") + again,
     }
     yield b.Facts(tuple(rows.items()))
 
 
 def ingest_figures(document: Document) -> dict[str, bytes]:
     """Name to SVG: ``flow`` and ``rejected_by_group``; the same input gives the same bytes."""
-    return drawn({"flow": _flow(document), "rejected_by_group": rejected_by_group(document)})
-
-
-def _flow(document: Document) -> Drawing | None:
     counts = document["counts"]
-    reasons = sorted((-row["count"], row["reason"]) for row in document["reasons"])
     became = {
         "kept": (counts["kept"], [(row["split"], row["images"]) for row in document["splits"]]),
         "not selected": (counts["not_selected"], []),
         "exact duplicates": (counts["exact_duplicates"], []),
-        "rejected": (counts["rejected"], [(reason, -count) for count, reason in reasons]),
-    }
-    return flow(counts["listed"], became)
+        "rejected": (
+            counts["rejected"], [(row["reason"], row["count"]) for row in _by_reason(document)]
+        ),
+    }  # fmt: skip
+    flows = flow(counts["listed"], became)
+    return drawn({"flow": flows, "rejected_by_group": rejected_by_group(document)})
 
 
 def rejected_by_group(document: Document) -> Drawing | None:
     """Share of each group that was rejected, flagged groups first, beside the share of all."""
-    overall, most = overall_share(document), document["limits"]["most_group_ratio"]
+    overall, most = _overall_share(document), document["limits"]["most_group_ratio"]
     if not overall:
         return None
     limit = Rule(most * overall, f"{number(most)}{TIMES} all images", ARM_STYLES[1][0])
@@ -444,17 +551,14 @@ def rejected_by_group(document: Document) -> Drawing | None:
         rules=[Rule(overall, "all images", style="--"), limit],
         limits=(0, None),
     )
-    blocks = [
-        Rows(title=panel.title, rows=[*map(_rejected, panel.rows)])
-        for panel in _panels(document, GROUPS_DRAWN, PANELS_DRAWN)
-    ]
+    found = _panels(document, GROUPS_DRAWN, PANELS_DRAWN)
+    blocks = [Rows(title=panel.title, rows=[*map(_rejected, panel.rows)]) for panel in found]
     return rows_chart(blocks, [axis], row=0.27)
 
 
 def _rejected(row: Document) -> chart.Row:
     look = Look("flagged", *ARM_STYLES[1]) if row["flagged"] else Look("group", filled=False)
-    note = "no images" if row["listed"] == 0 else "withheld"
-    if is_number(row["share"]):
-        note = f"{number(row['rejected'], 'count')} of {number(row['listed'], 'count')}"
+    note = f"{count(row['rejected'])} of {count(row['listed'])}"
     mark = Mark(value=row["share"], look=look)
-    return chart.Row(label=short_name(row), marks=[mark], note=note)
+    note = note if is_number(row["share"]) else _why(row)
+    return chart.Row(label=_short_name(row), marks=[mark], note=note)

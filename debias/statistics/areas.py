@@ -3,7 +3,7 @@
 ``n`` samples, ``p`` samples of the first set, ``q`` of the second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,21 +18,17 @@ from debias.statistics.people import freedom, student
 
 Codes = Int64[np.ndarray, " n"]
 Column = Shaped[np.ndarray, " n"]
+Limits = tuple[float, float]
 
 _HALVINGS = 40  # of [0, 1]: down to 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Area:
-    """Share of pairs in which the first set scores higher, ties counted half.
+    """Share of pairs in which the first set scores higher, ties counted half."""
 
-    Attributes:
-        value: In [0, 1]; 0.5 when the score tells nothing.
-        variance: DeLong's estimate; NaN when a set has one sample.
-    """
-
-    value: float
-    variance: float
+    value: float  # in [0, 1]; 0.5 when the score tells nothing
+    variance: float  # DeLong's estimate; NaN when a set has one sample
     n_first: int
     n_second: int
 
@@ -74,7 +70,14 @@ def auc_by_group(
     Raises:
         EvaluationError: Nothing to compare, lengths that disagree, a score that is not finite.
     """
-    _check(score, labels, groups)
+    sizes = len(score), len(labels), len(groups)
+    if len(set(sizes)) > 1:
+        raise EvaluationError(f"score, labels and groups have {sizes} rows; they must agree")
+    if len(score) == 0:
+        raise EvaluationError("no sample to compare")
+    wrong = int((~np.isfinite(score)).sum())
+    if wrong:
+        raise EvaluationError(f"{wrong} of {len(score)} scores are not finite")
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}")
     series = pd.Series(groups, dtype=object)
@@ -105,8 +108,8 @@ def areas_of_people(
         level: Of the intervals.
 
     Returns:
-        Columns ``auc``, ``auc_low``, ``auc_high`` by cell; cells without images have no row. NaN
-        where everyone is a member.
+        Columns ``auc``, ``auc_low``, ``auc_high`` by cell that holds images; NaN where everyone is
+        a member.
     """
     table = auc_by_group(score, np.zeros(len(score), dtype=np.int64), codes, level=level)
     table = table.drop(columns="n").set_index("group").drop(index=-1, errors="ignore")
@@ -147,33 +150,8 @@ def _widening(
     return float(wider * max(1.0, np.sqrt(together / alone)))
 
 
-def _check(score: Float[np.ndarray, " n"], labels: Codes, groups: Column) -> None:
-    sizes = len(score), len(labels), len(groups)
-    if len(set(sizes)) > 1:
-        raise EvaluationError(f"score, labels and groups have {sizes} rows; they must agree")
-    if len(score) == 0:
-        raise EvaluationError("no sample to compare")
-    wrong = int((~np.isfinite(score)).sum())
-    if wrong:
-        raise EvaluationError(f"{wrong} of {len(score)} scores are not finite")
-
-
 def _pooled(areas: Sequence[Area], level: float) -> tuple[float, float, float]:
-    """Area pooled over classes with its limits; NaN when no class holds a pair."""
-    used = [area for area in areas if area.n_first and area.n_second]
-    if not used:
-        return np.nan, np.nan, np.nan
-    pairs = np.array([area.n_first * area.n_second for area in used], dtype=np.float64)
-    share = pairs / pairs.sum()
-    value = float(share @ [area.value for area in used])
-    low, high = _limits(value, used, share, level)
-    return value, low, high
-
-
-def _limits(
-    value: float, areas: Sequence[Area], share: Float[np.ndarray, " c"], level: float
-) -> tuple[float, float]:
-    """Outer limits of two intervals.
+    """Area pooled over classes with the outer limits of two intervals; NaN if no class has a pair.
 
     DeLong's interval follows the data but shrinks to a point at an area of 0 or 1 and is too short
     for a dozen samples; Hanley and McNeil's variance, inverted as a score interval, does neither
@@ -187,16 +165,22 @@ def _limits(
         "Confidence intervals for an effect size measure based on the Mann-Whitney statistic.
         Part 2", Statistics in Medicine 25, 2006. Deviation: summed over classes.
     """
-    limits = [_score_limits(value, areas, share, level), _delong_limits(value, areas, share, level)]
-    lows, highs = zip(*limits, strict=True)
-    return float(np.fmin(*lows)), float(np.fmax(*highs))
+    used = [area for area in areas if area.n_first and area.n_second]
+    if not used:
+        return np.nan, np.nan, np.nan
+    pairs = np.array([area.n_first * area.n_second for area in used], dtype=np.float64)
+    share = pairs / pairs.sum()
+    value = float(share @ [area.value for area in used])
+    one = _delong_limits(value, used, np.square(share), level)
+    other = _score_limits(value, used, np.square(share), level)
+    return value, float(np.fmin(one[0], other[0])), float(np.fmax(one[1], other[1]))
 
 
 def _delong_limits(
-    value: float, areas: Sequence[Area], share: Float[np.ndarray, " c"], level: float
-) -> tuple[float, float]:
+    value: float, areas: Sequence[Area], squares: Float[np.ndarray, " c"], level: float
+) -> Limits:
     """On the logit scale, with as many degrees of freedom as the smaller sets have; or NaN."""
-    variance = float(np.square(share) @ [area.variance for area in areas])
+    variance = float(squares @ [area.variance for area in areas])
     freedom = sum(min(area.n_first, area.n_second) - 1 for area in areas)
     if not 0 < value < 1 or not np.isfinite(variance):
         return np.nan, np.nan
@@ -205,30 +189,26 @@ def _delong_limits(
 
 
 def _score_limits(
-    value: float, areas: Sequence[Area], share: Float[np.ndarray, " c"], level: float
-) -> tuple[float, float]:
+    value: float, areas: Sequence[Area], squares: Float[np.ndarray, " c"], level: float
+) -> Limits:
     """The areas that lie just ``z`` standard errors, taken at themselves, from the observed one."""
     z_squared = float(ndtri((1 + level) / 2)) ** 2
 
-    def compatible(theta: float) -> bool:
-        variances = [_hanley_mcneil(theta, area.n_first, area.n_second) for area in areas]
-        return (value - theta) ** 2 <= z_squared * float(np.square(share) @ variances)
+    def edge(inner: float, outer: float) -> float:
+        """Halve the way from a compatible area to an end of the range until the edge is found."""
+        for _ in range(_HALVINGS):
+            middle = (inner + outer) / 2
+            variances = [_hanley_mcneil(middle, area.n_first, area.n_second) for area in areas]
+            if (value - middle) ** 2 <= z_squared * float(squares @ variances):
+                inner = middle
+            else:
+                outer = middle
+        return inner
 
-    return _edge(compatible, value, 0.0), _edge(compatible, value, 1.0)
+    return edge(value, 0.0), edge(value, 1.0)
 
 
 def _hanley_mcneil(theta: float, p: int, q: int) -> float:
     half = (p + q) / 2 - 1
     spread = 1 + half * (1 - theta) / (2 - theta) + half * theta / (1 + theta)
     return theta * (1 - theta) * spread / (p * q)
-
-
-def _edge(compatible: Callable[[float], bool], inner: float, outer: float) -> float:
-    """Halve the way from a compatible value to an end of the range until the edge is found."""
-    for _ in range(_HALVINGS):
-        middle = (inner + outer) / 2
-        if compatible(middle):
-            inner = middle
-        else:
-            outer = middle
-    return inner

@@ -12,20 +12,14 @@ from jaxtyping import Float64, Int64, Real
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measure:
-    """A rate of the classes at hand.
+    """A rate of the classes at hand; counts are indexed [true class, predicted class]."""
 
-    Attributes:
-        name: ``accuracy``; with more than two classes ``true_positive_rate[cat]``, one against
-            the rest.
-        numerator: (c, c) of 0 and 1, indexed [true class, predicted class].
-        denominator: Likewise.
-        counted: What the denominator counts.
-    """
-
-    name: str
-    numerator: Int64[np.ndarray, "c c"]
+    name: (
+        str  # ``accuracy``; of more than two classes ``true_positive_rate[cat]``: against the rest
+    )
+    numerator: Int64[np.ndarray, "c c"]  # 0 and 1
     denominator: Int64[np.ndarray, "c c"]
-    counted: str
+    counted: str  # what the denominator counts
 
     @property
     def is_paired(self) -> bool:

@@ -19,14 +19,10 @@ Candidate = Callable[[float, np.random.Generator], Any]
 
 @dataclass(frozen=True, eq=False)
 class CrossFit:
-    """One model a fold, and what each of them says of the fold that it did not see.
-
-    Attributes:
-        models: The fitted models.
-        held_out: (m,) log odds of the second of two classes; or (m, c) log-probabilities.
-    """
+    """One model a fold, and what each of them says of the fold that it did not see."""
 
     models: tuple[Any, ...]
+    # (m,) log odds of the second of two classes; or (m, c) log-probabilities
     held_out: Float64[np.ndarray, "m ..."]
 
     def loss(self, codes: Int64[np.ndarray, " m"]) -> float:
@@ -51,29 +47,25 @@ def cross_fitted(
 
     Args:
         model: Not fitted yet; a copy is fitted for each fold.
-        x: (m, f), finite.
-        codes: (m,) class index; every class from 0 on has at least two samples.
-        folds: Parts of equal make-up; fewer where a class has fewer samples.
-        seed: Of the folds.
+        x: Finite.
+        codes: Class index; every class from 0 on has at least two samples.
+        folds: Parts of equal make-up, drawn by ``seed``; fewer where a class has fewer samples.
+        seed: At least 0.
         method: What the model says: log odds of the second of two classes, or log-probabilities.
     """
     from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold
 
-    parts = StratifiedKFold(
-        min(folds, int(np.bincount(codes).min())), shuffle=True, random_state=seed
-    )
-    models, scores = [], []
-    rows = list(parts.split(x, codes))
-    for seen, left_out in rows:
-        models.append(clone(model).fit(x[seen], codes[seen]))
-        scores.append(getattr(models[-1], method)(x[left_out]))
+    folds = min(folds, int(np.bincount(codes).min()))
+    rows = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, codes))
+    models = tuple(clone(model).fit(x[seen], codes[seen]) for seen, _ in rows)
+    scores = [getattr(one, method)(x[out]) for one, (_, out) in zip(models, rows, strict=True)]
     order = np.argsort(np.concatenate([left_out for _, left_out in rows]))
     held_out = np.concatenate(scores)[order].astype(np.float64)
     if method == "predict_log_proba":
         # A probability of zero would make the loss infinite and a calibration undefined.
         held_out = np.maximum(held_out, np.log(np.finfo(float).tiny))
-    return CrossFit(tuple(models), held_out)
+    return CrossFit(models, held_out)
 
 
 def left_out_log_odds(  # noqa: PLR0913 (two sets, and how they are told apart)
@@ -92,8 +84,8 @@ def left_out_log_odds(  # noqa: PLR0913 (two sets, and how they are told apart)
     over repetitions of the folds.
 
     Args:
-        x: (m, f), finite.
-        wanted: (m,) whether a row belongs to the second of two sets, of at least two rows each.
+        x: Finite.
+        wanted: Whether a row belongs to the second of two sets, of at least two rows each.
         candidates: Kinds of classifier.
         strengths: Inverse penalties, flattest model first.
         folds: Parts of equal make-up; fewer where a set has fewer rows.

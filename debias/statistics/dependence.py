@@ -11,24 +11,14 @@ SIGNIFICANT = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Association:
-    """How closely two columns go together.
+    """How closely two columns go together."""
 
-    Attributes:
-        cramers_v: In [0, 1]: 0 when one column says nothing about the other; NaN when a column
-            has a single value.
-        p_value: Of independence (chi-square); NaN likewise.
-        rarest_cell: Label and group whose combination falls furthest short of independence.
-        rarest_count: Samples in it.
-        expected_count: Samples it would hold under independence.
-        nested: Whether every group stands with one label only, and says what the label says.
-    """
-
-    cramers_v: float
-    p_value: float
-    rarest_cell: tuple[str, str]
-    rarest_count: int
-    expected_count: float
-    nested: bool
+    cramers_v: float  # in [0, 1]: 0 when one says nothing about the other; NaN for a single value
+    p_value: float  # of independence (chi-square); NaN likewise
+    rarest_cell: tuple[str, str]  # label and group that fall furthest short of independence
+    rarest_count: int  # samples of both
+    expected_count: float  # as many as there would be under independence
+    nested: bool  # whether every group stands with one label only, and says what the label says
 
     @property
     def tied(self) -> bool:
@@ -44,11 +34,9 @@ def association(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"
         Statistical Society 42.
     """
     from scipy.stats import chi2_contingency
+    from scipy.stats.contingency import crosstab
 
-    values, row = np.unique(labels, return_inverse=True)
-    names, column = np.unique(groups, return_inverse=True)
-    counts = np.zeros((len(values), len(names)), dtype=np.int64)  # (classes, g)
-    np.add.at(counts, (row, column), 1)
+    (values, names), counts = crosstab(labels, groups)  # (classes, g)
     result = chi2_contingency(counts, correction=False)
     rarest = int(np.argmin(counts / result.expected_freq))
     label, group = divmod(rarest, len(names))

@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal, get_args
@@ -30,24 +31,19 @@ WEAKEST_FIRST = ("inferred", "not stated", "annotated", "self-reported", "drawn"
 class Grouping:
     """One way to divide the samples into cells.
 
-    Attributes:
-        attribute: ``race``, or ``race x gender`` for a crossing.
-        cells: (g,) names, such as ``race:Black`` or ``race:Black x gender:Female``; the last
-            attribute varies fastest.
-        codes: (n,) cell of each sample; a cell without samples has no code.
-        source: Who says so; of a crossing, the weakest source of its attributes.
-        is_crossing: Whether attributes are crossed.
+    Names of cells are such as ``race:Black`` or ``race:Black x gender:Female``; the last attribute
+    varies fastest.
     """
 
-    attribute: str
+    attribute: str  # ``race``, or ``race x gender`` for a crossing
     cells: tuple[str, ...]
-    codes: Int64[np.ndarray, " n"]
-    source: str = "not stated"
+    codes: Int64[np.ndarray, " n"]  # cell of each sample; a cell without samples has no code
+    source: str = "not stated"  # who says so; of a crossing, the weakest source of its attributes
     is_crossing: bool = False
 
     @property
     def unlabelled(self) -> Bool[np.ndarray, " g"]:
-        """(g,) cells of images without a group label, which are no group."""
+        """Cells of images without a group label, which are no group."""
         parts = [cell.split(CROSS) if self.is_crossing else [cell] for cell in self.cells]
         return np.array([any(value_of(part) == UNKNOWN for part in one) for one in parts], bool)
 
@@ -134,7 +130,12 @@ def as_groups(groups: object, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFr
         columns = {name: pd.Series(column) for name, column in groups.items()}
         frame = pd.DataFrame({name: c.reset_index(drop=True) for name, c in columns.items()})
     else:
-        frame = pd.DataFrame({"group": _listed(groups)})
+        listed = np.asarray(groups, dtype=object)
+        if listed.ndim != 1:
+            raise EvaluationError(
+                f"groups must be a table, a mapping of columns or one column, got {groups!r:.80}"
+            )
+        frame = pd.DataFrame({"group": list(listed)})
     if len(frame) != len(sample_ids):
         raise EvaluationError(
             f"groups have {len(frame)} rows for {len(sample_ids)} predictions; they must agree"
@@ -142,15 +143,6 @@ def as_groups(groups: object, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFr
     if not len(frame.columns):
         raise EvaluationError("groups have no column; name at least one attribute")
     return frame.set_axis(pd.Index(sample_ids))
-
-
-def _listed(groups: object) -> list[object]:
-    column = np.asarray(groups, dtype=object)
-    if column.ndim != 1:
-        raise EvaluationError(
-            f"groups must be a table, a mapping of columns or one column, got {groups!r:.80}"
-        )
-    return list(column)
 
 
 def groupings(
@@ -175,10 +167,11 @@ def groupings(
     """
     if not groups.columns.is_unique:
         raise EvaluationError(f"an attribute is listed twice: {', '.join(groups.columns)}")
-    _check_names(groups, sources or {}, declared or {})
+    sources, declared = sources or {}, declared or {}
+    _check_names(groups, sources, declared)
     single = [
-        _single(str(name), groups[name], (declared or {}).get(str(name)), sources or {})
-        for name in groups.columns
+        _single(name, groups[column], declared.get(name), sources.get(name, "not stated"))
+        for column, name in zip(groups, map(str, groups), strict=True)
     ]
     found = [*single, _crossing(single)] if len(single) > 1 else single
     names = pd.Series([cell for grouping in found for cell in grouping.cells], dtype=object)
@@ -194,29 +187,24 @@ def require_groups(grouping: Grouping) -> None:
         EvaluationError: It has more than 20 values, and they differ from image to image or are all
             numbers.
     """
-    values = [cell.partition(":")[2] for cell in grouping.cells if not is_unknown(cell)]
+    values = [value_of(cell) for cell in grouping.cells if not is_unknown(cell)]
     if len(values) <= MOST_VALUES:
         return
-    told = f"attribute {grouping.attribute!r} has {len(values):,} values on {len(grouping.codes):,}"
-    shown = ", ".join(values[:3])
+    told = (
+        f"attribute {grouping.attribute!r} has {len(values):,} values on {len(grouping.codes):,} "
+        f"images ({', '.join(values[:3])}, ...): it looks like"
+    )
     if 2 * len(values) > len(grouping.codes):
         raise EvaluationError(
-            f"{told} images ({shown}, ...): it looks like an identifier. Groups hold many images "
+            f"{told} an identifier. Groups hold many images "
             "each: name another column; who is shown belongs to subject, the image to sample"
         )
-    if all(_is_number(value) for value in values):
+    with suppress(ValueError):
+        list(map(float, values))
         raise EvaluationError(
-            f"{told} images ({shown}, ...): it looks like a number. Make a column of ranges, for "
+            f"{told} a number. Make a column of ranges, for "
             "example with pandas.cut, or declare the values if they are groups"
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_names(
@@ -237,32 +225,23 @@ def _check_names(
         raise EvaluationError(f"unknown source of groups {wrong[0]!r}; known: {kinds}")
 
 
-def _single(
-    name: str, column: pd.Series, declared: Sequence[str] | None, sources: Mapping[str, str]
-) -> Grouping:
+def _single(name: str, column: pd.Series, declared: Sequence[str] | None, source: str) -> Grouping:
     if declared is None and isinstance(column.dtype, pd.CategoricalDtype):
         declared = column.cat.categories.tolist()
     text = _as_text(name, column)
-    values = sorted(text.unique()) if declared is None else _declared(name, text, declared)
+    held = set(text.unique())
+    values = sorted(held)
+    if declared is not None:
+        strange = sorted(held - set(declared) - {UNKNOWN})
+        if strange:
+            raise GroupSchemaError(
+                f"attribute {name!r} holds {strange[0]!r}, which was not declared; declared are: "
+                f"{', '.join(map(str, declared))}"
+            )
+        values = [*map(str, declared), *({UNKNOWN} & held - set(declared))]
     codes = pd.Index(values, dtype=object).get_indexer(pd.Index(text))
-    return Grouping(
-        attribute=name,
-        cells=tuple(f"{name}:{value}" for value in values),
-        codes=codes.astype(np.int64),
-        source=sources.get(name, "not stated"),
-    )
-
-
-def _declared(name: str, text: pd.Series, declared: Sequence[str]) -> list[str]:
-    """Declared values, and the unknown ones if there are any."""
-    strange = sorted(set(text.unique()) - set(declared) - {UNKNOWN})
-    if strange:
-        raise GroupSchemaError(
-            f"attribute {name!r} holds {strange[0]!r}, which was not declared; declared are: "
-            f"{', '.join(map(str, declared))}"
-        )
-    missing = [UNKNOWN] if (text == UNKNOWN).any() and UNKNOWN not in declared else []
-    return [*map(str, declared), *missing]
+    cells = tuple(f"{name}:{value}" for value in values)
+    return Grouping(attribute=name, cells=cells, codes=codes.astype(np.int64), source=source)
 
 
 def _as_text(name: str, column: pd.Series) -> pd.Series:

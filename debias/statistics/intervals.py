@@ -11,6 +11,8 @@ Figures = Float64[np.ndarray, "*cells"]
 PerPair = Float64[np.ndarray, " pairs"]
 
 Z = float | Float64[np.ndarray, "..."]
+Limits = tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]
+Many = Real[np.ndarray, "*pairs"]
 Limited = tuple[np.ndarray, np.ndarray, np.ndarray]  # a rate, its lower and its upper limit
 
 # Rungs of z between which p-values are interpolated; beyond 12 nobody tells p-values apart.
@@ -26,23 +28,15 @@ def clopper_pearson(
 
     ``low = B(a; x, n - x + 1)`` and ``high = B(1 - a; x + 1, n - x)`` with ``a = (1 - level) / 2``.
     It covers the true proportion with at least probability ``level`` for every n and p when the
-    n samples are independent; images of one person are not.
-
-    Args:
-        numerator: x, in [0, denominator]. A mean of several counts may be real-valued; the limits
-            grow with it continuously and agree with the exact ones at whole numbers.
-        denominator: n; the interval is NaN where it is 0.
-        level: In (0, 1).
-
-    Returns:
-        Lower and upper limits in [0, 1].
+    n samples are independent; images of one person are not. Limits lie in [0, 1]; NaN for n = 0.
 
     Raises:
         ValueError: The level is outside (0, 1), or a numerator outside [0, denominator].
 
     Reference:
         Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of
-        the binomial", Biometrika 26, 1934. Deviation: real-valued numerators.
+        the binomial", Biometrika 26, 1934. Deviation: the numerator may be a mean of counts; the
+        limits grow with it continuously and agree with the exact ones at whole numbers.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}")
@@ -62,15 +56,10 @@ def clopper_pearson(
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A part of a set, with a 95 % interval (Clopper-Pearson).
+    """A part of a set, with a 95 % interval (Clopper-Pearson)."""
 
-    Attributes:
-        count: Images of the part.
-        size: Images of the set.
-    """
-
-    count: int
-    size: int
+    count: int  # images of the part
+    size: int  # images of the set
     value: float
     low: float
     high: float
@@ -82,9 +71,7 @@ def share_of(count: int, size: int) -> Share:
     return Share(count=count, size=size, value=count / size, low=low, high=high)
 
 
-def wilson(
-    value: Figures, size: Figures, z: Z
-) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
+def wilson(value: Figures, size: Figures, z: Z) -> Limits:
     """Score interval of a proportion; a building block of ``group_limits``, not printed itself.
 
     ``size`` independent images stand behind it, above 0 and real-valued; ``z`` is a quantile of
@@ -100,9 +87,7 @@ def wilson(
     return np.maximum((centre - half) / scale, 0.0), np.minimum((centre + half) / scale, 1.0)
 
 
-def group_limits(
-    value: Figures, size: Figures, z: Z
-) -> tuple[Float64[np.ndarray, "..."], Float64[np.ndarray, "..."]]:
+def group_limits(value: Figures, size: Figures, z: Z) -> Limits:
     """Outer limits of the Wilson and the Jeffreys interval, from which differences are formed.
 
     At the levels that many comparisons ask for, Wilson's tails are too short for rates near 0 or
@@ -130,13 +115,8 @@ def difference_limits(
 ) -> tuple[Figures, Figures]:
     """Interval of ``first - second``, two proportions with so many independent images behind them.
 
-    Args:
-        first: In [0, 1].
-        first_size: Above 0.
-        second: Likewise.
-        second_size: Likewise.
-        level: In (0, 1), already adjusted for the number of comparisons.
-        wider: Factor of the interval, at least 1, where the groups are not independent.
+    Proportions lie in [0, 1], sizes above 0, ``level`` in (0, 1), already adjusted for the number
+    of comparisons; ``wider``, at least 1, stretches it where the groups are not independent.
 
     Reference:
         Newcombe 1998, Interval estimation for the difference between independent proportions,
@@ -227,7 +207,6 @@ def _touching(
     groups, which = np.unique(np.stack([value, size]), axis=1, return_inverse=True)
     low, high = group_limits(groups[0][:, None], groups[1][:, None], _LADDER[None])
     one, other = np.split(which.ravel(), 2)
-    rows = np.arange(len(one))
     first, second = groups[0][one], groups[0][other]
     difference = first - second
 
@@ -238,21 +217,16 @@ def _touching(
         )
         return np.where(difference > 0, difference - wider * below, -difference - wider * above)
 
-    under, over = np.zeros_like(rows), np.full_like(rows, len(_LADDER) - 1)
+    under, over = np.zeros_like(one), np.full_like(one, len(_LADDER) - 1)
     while (over - under > 1).any():
         middle = (under + over) // 2
         excluded = excess(middle) > 0
         under, over = np.where(excluded, middle, under), np.where(excluded, over, middle)
     inside, outside = excess(under), excess(over)
-    part = np.clip(_share(inside, inside - outside), 0, 1)
+    fall, none = inside - outside, np.zeros_like(inside)
+    part = np.divide(inside, fall, out=none, where=fall != 0).clip(0, 1)
     z = _LADDER[under] + part * (_LADDER[over] - _LADDER[under])
     return np.where(difference == 0, 0.0, z)
-
-
-def _share(
-    above: Float64[np.ndarray, " n"], below: Float64[np.ndarray, " n"]
-) -> Float64[np.ndarray, " n"]:
-    return np.divide(above, below, out=np.zeros_like(above), where=below != 0)
 
 
 def _reach(first: Limited, second: Limited) -> tuple[np.ndarray, np.ndarray]:
@@ -264,11 +238,7 @@ def _reach(first: Limited, second: Limited) -> tuple[np.ndarray, np.ndarray]:
 
 
 def detectable_gap(
-    rate: Real[np.ndarray, "*pairs"],
-    n1: Real[np.ndarray, "*pairs"],
-    n2: Real[np.ndarray, "*pairs"],
-    level: float,
-    power: float = 0.8,
+    rate: Many, n1: Many, n2: Many, level: float, power: float = 0.8
 ) -> Float64[np.ndarray, "*pairs"]:
     """Smallest distance from a rate that a comparison of two groups finds with this probability.
 
@@ -278,16 +248,13 @@ def detectable_gap(
 
     Args:
         rate: In [0, 1], such as the rate over both groups together.
-        n1: How many independent images the first group is worth; real-valued.
-        n2: Likewise, of the second group.
+        n1: Independent images that the first group is worth, real-valued; ``n2`` the second.
+        n2: Likewise.
         level: Of the two-sided interval that decides, adjusted for the number of comparisons.
-        power: Probability of finding the gap, in (0, 1).
+        power: Probability of finding the gap, in (0, 1), as ``level``, or a ValueError is raised.
 
     Returns:
         In (0, 1]; NaN where no gap is large enough, where a group is empty, or ``rate`` is NaN.
-
-    Raises:
-        ValueError: ``level`` or ``power`` is outside (0, 1).
 
     Reference:
         Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd edition 1988, chapter
@@ -307,11 +274,7 @@ def size_needed(
 ) -> Float64[np.ndarray, "*gaps"]:
     """Independent images that each of two groups needs to show a gap with this probability.
 
-    Args:
-        rate: Of one group, in [0, 1]; the other lies on the side of one half.
-        gap: Distance of the two rates, in (0, 1].
-        level: Of the two-sided interval that decides, in (0, 1).
-        power: Probability of finding the gap, in (0, 1).
+    Args as in ``detectable_gap``; ``gap``, the distance of the two rates, lies in (0, 1].
 
     Returns:
         Whole numbers; NaN where no rate is that far away, infinite for a gap of 0.

@@ -19,7 +19,10 @@ from debias.statistics.counts import Measure, counted, ratio
 
 PerUnit = Int64[np.ndarray, " u"]
 PerCell = Float64[np.ndarray, " g"]
+Rates = Float64[np.ndarray, "g m"]
+Replicates = Float64[np.ndarray, "b g m"]
 Pairs = Int64[np.ndarray, " p"]
+Figures = float | Float64[np.ndarray, "*cells"]
 
 REPLICATES = 2_000
 # With fewer people on either side of a rate (some image right, some image wrong) neither the
@@ -27,8 +30,6 @@ REPLICATES = 2_000
 FEW = 20
 NOTHING = 1e-300
 _CELLS_AT_ONCE = 128
-
-Figures = float | Float64[np.ndarray, "*cells"]
 
 
 def summed(codes: PerUnit, values: Real[np.ndarray, " u"], n_cells: int) -> PerCell:
@@ -70,47 +71,31 @@ def freedom(squares: Figures, fourths: Figures) -> Figures:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Units:
-    """The images of each person in each cell.
+    """The images of each person in each cell."""
 
-    Attributes:
-        table: (u, c, c) confusion counts, summed over the trainings of the classifier.
-        codes: (u,) cell of each unit, ascending.
-        n_cells: g.
-        people: (u,) number of the person; one who stands in two cells has two units.
-    """
-
-    table: Int64[np.ndarray, "u c c"]
-    codes: PerUnit
+    table: Int64[np.ndarray, "u c c"]  # confusion counts, summed over trainings of the classifier
+    codes: PerUnit  # cell, ascending
     n_cells: int
-    people: PerUnit
+    people: PerUnit  # number of the person; one who stands in two cells has two units
+
+    def summed(self, values: Float64[np.ndarray, "u m"]) -> Rates:
+        """Sums over the units of each cell."""
+        return np.stack([summed(self.codes, column, self.n_cells) for column in values.T], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Clusters:
-    """What a bootstrap over people says about the rates of some cells.
+    """What a bootstrap over people says about the rates of some cells."""
 
-    Attributes:
-        people: (g, m) people with at least one image in the denominator.
-        kish: (g, m) independent images if each person's were all alike: (sum d)^2 / sum d^2 over
-            the d images of each person.
-        value: (g, m) the rates.
-        variance: (g, m) of the rates over replicates.
-        few: (g, m) whether too few people stand on one side of the rate.
-        low: (g, m) lower percentile over replicates.
-        high: (g, m) upper percentile.
-    """
+    people: Rates  # with at least one image in the denominator
+    kish: Rates  # independent images if each person's were all alike
+    value: Rates
+    variance: Rates  # of the rates over replicates
+    few: Bool[np.ndarray, "g m"]  # whether too few people stand on one side of the rate
+    low: Rates  # percentiles over replicates
+    high: Rates
 
-    people: Float64[np.ndarray, "g m"]
-    kish: Float64[np.ndarray, "g m"]
-    value: Float64[np.ndarray, "g m"]
-    variance: Float64[np.ndarray, "g m"]
-    few: Bool[np.ndarray, "g m"]
-    low: Float64[np.ndarray, "g m"]
-    high: Float64[np.ndarray, "g m"]
-
-    def effective(
-        self, denominator: Float64[np.ndarray, "g m"], level: float
-    ) -> Float64[np.ndarray, "g m"]:
+    def effective(self, denominator: Rates, level: float) -> Rates:
         """Independent images that would leave the same uncertainty at this level.
 
         Reference:
@@ -135,8 +120,7 @@ def bootstrap(
 ) -> Clusters:
     """Draw people with replacement within each cell, so that every replicate holds every cell."""
     above, below = counted(units.table, found)  # (u, m)
-    hits, misses = (_summed(units, (part > 0).astype(float)) for part in (above, below - above))
-    value = ratio(_summed(units, above), _summed(units, below))
+    hits, misses = (units.summed((part > 0).astype(float)) for part in (above, below - above))
     rows, count = kinds(np.column_stack([units.codes, units.table.reshape(len(units.table), -1)]))
     table = rows[:, 1:].reshape(-1, *units.table.shape[1:])
     values, m = np.hstack(counted(table, found)), len(found)
@@ -148,9 +132,9 @@ def bootstrap(
         parts.append([_variance(rates), *_percentiles(rates, level)])
     variance, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Clusters(
-        people=_summed(units, (below > 0).astype(float)),
+        people=units.summed((below > 0).astype(float)),
         kish=np.stack([kish(units.codes, size, units.n_cells) for size in below.T], axis=1),
-        value=value,
+        value=ratio(units.summed(above), units.summed(below)),
         variance=variance,
         few=np.minimum(hits, misses) < FEW,
         low=low,
@@ -221,8 +205,9 @@ def shared_people(
     if len(np.unique(units.people)) == len(units.people):
         return factors
     above, below = counted(units.table, found)
-    total, value = _summed(units, below), ratio(_summed(units, above), _summed(units, below))
-    scores = ratio(above - np.nan_to_num(value)[units.codes] * below, total[units.codes])
+    total = units.summed(below)
+    value = np.nan_to_num(ratio(units.summed(above), total))
+    scores = ratio(above - value[units.codes] * below, total[units.codes])
     for m, score in enumerate(np.nan_to_num(scores).T):
         by_person = people_by_cell(score, units.people, units.codes, units.n_cells)
         factors[:, m] = widening(by_person, first, second)
@@ -248,8 +233,6 @@ def widening(by_person: sparse.csc_array, first: Pairs, second: Pairs) -> Float6
 
 class Shares:
     """Shares that cells have of all images, where each person has several.
-
-    ``u`` units: the images of one person in one cell.
 
     Args:
         codes: (n,) cell of each image.
@@ -312,32 +295,22 @@ class Shares:
         return summed(self.cell, inside, self.g) + share**power * outside
 
 
-def _summed(units: Units, values: Float64[np.ndarray, "u m"]) -> Float64[np.ndarray, "g m"]:
-    """Sum over the units of each cell."""
-    return np.stack([summed(units.codes, column, units.n_cells) for column in values.T], axis=1)
-
-
-def _variance(rates: Float64[np.ndarray, "b g m"]) -> Float64[np.ndarray, "g m"]:
+def _variance(rates: Replicates) -> Rates:
     """Over the replicates in which the rate is defined; NaN where it is in none."""
-    defined = ~np.isnan(rates)
-    count = defined.sum(axis=0)
+    count = (~np.isnan(rates)).sum(axis=0)
     mean = ratio(np.nansum(rates, axis=0), count)
     return ratio(np.nansum(np.square(rates - mean), axis=0), np.maximum(count - 1, 0))
 
 
-def _percentiles(
-    rates: Float64[np.ndarray, "b g m"], level: float
-) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
+def _percentiles(rates: Replicates, level: float) -> list[Rates]:
     """Linear between order statistics; NaN where the rate is defined in no replicate."""
     ordered = np.sort(rates, axis=0)  # NaN last
-    last = (~np.isnan(rates)).sum(axis=0) - 1
+    last = np.maximum((~np.isnan(rates)).sum(axis=0) - 1, 0)
     limits = []
     for quantile in ((1 - level) / 2, (1 + level) / 2):
-        place = np.maximum(last, 0) * quantile
+        place = last * quantile
         whole = np.floor(place).astype(np.int64)
-        below, above = (
-            np.take_along_axis(ordered, np.minimum(index, np.maximum(last, 0))[None], axis=0)[0]
-            for index in (whole, whole + 1)
-        )
+        places = whole[None], np.minimum(whole + 1, last)[None]
+        below, above = (np.take_along_axis(ordered, one, axis=0)[0] for one in places)
         limits.append(below + (place - whole) * (above - below))
-    return limits[0], limits[1]
+    return limits

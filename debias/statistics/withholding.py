@@ -10,6 +10,7 @@ measures, ``k`` cells of one grouping. Grouping 0 is the finest, 1..d are the si
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ MOST_SMALL = 1_000
 SHOWN, CLASSES, ALL = 0, 1, 2
 
 Cell = tuple[int, int]  # a grouping, and a cell of it
+Corners = tuple[tuple[int, ...], tuple[int, ...]]  # finest cells of both signs
 Line = Bool[np.ndarray, " g"]  # finest cells that are counted together
 Counts = np.int64 | Int64[np.ndarray, " k"] | Float64[np.ndarray, " k"]
 Kind = Int64[np.ndarray, " c"]  # 1 for the classes that are counted
@@ -32,21 +34,16 @@ Kind = Int64[np.ndarray, " c"]  # 1 for the classes that are counted
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """Other images that a reader could not tell from the real ones.
+    """Other images that a reader could not tell from the real ones."""
 
-    Attributes:
-        plus: Finest cells with one image more of class ``rises``: two of a rectangle, or one.
-        minus: As many with one less.
-        rises: Class.
-        falls: Class that these images had otherwise; None if they come from each other's cells.
-        margins: Cells of single attributes between which a single pair moves; a rectangle leaves
-            them as they are, if the same is said of both its pairs.
-    """
-
-    plus: tuple[int, ...]
-    minus: tuple[int, ...]
-    rises: int
-    falls: int | None
+    plus: tuple[
+        int, ...
+    ]  # finest cells with one image more of ``rises``: two of a rectangle, or one
+    minus: tuple[int, ...]  # as many with one less
+    rises: int  # class
+    falls: int | None  # class of these images otherwise; None if they come from each other's cells
+    # Cells of single attributes between which a single pair moves; a rectangle leaves them as they
+    # are, if the same is said of both its pairs.
     margins: tuple[Cell, ...]
 
     @property
@@ -103,8 +100,7 @@ def hidden_cells(
     if below < 1:
         raise EvaluationError(f"counts are withheld below {below}; the limit must be at least 1")
     pattern = Pattern([tables[-1], *tables[:-1]], found, below)
-    moves = pattern.protect()
-    for move in moves:
+    for move in pattern.protect():
         pattern.admit(move)
     first, *others = pattern.mask(found)
     return [*others, first]
@@ -128,18 +124,14 @@ def hidden_counts(groups: pd.DataFrame, below: int) -> dict[str, bool]:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """A move that is looked for: ``line`` and classes as in ``Move``, prices of every cell.
-
-    ``gives`` counts the images of each finest cell that may be one less, ``takes`` that may turn
-    into one more.
-    """
+    """A move that is looked for: ``line`` and classes as in ``Move``."""
 
     line: Line
     rises: int
     falls: int | None
-    prices: list[Float64[np.ndarray, " _"]]
-    gives: Int64[np.ndarray, " g"]
-    takes: Int64[np.ndarray, " g"]
+    prices: list[Float64[np.ndarray, " _"]]  # of every cell, by grouping
+    gives: Int64[np.ndarray, " g"]  # images of each finest cell that may be one less
+    takes: Int64[np.ndarray, " g"]  # images that may turn into one more
 
 
 class Pattern:
@@ -199,7 +191,12 @@ class Pattern:
             for kind in self.kinds
             for index in np.flatnonzero(self.small(self.labels[grouping] @ kind))
         ]
-        self._check_number(len({cell for cell, _ in secrets if not cell[0]}))
+        n_small = len({cell for cell, _ in secrets if not cell[0]})
+        if n_small > MOST_SMALL:
+            raise EvaluationError(
+                f"{n_small:,} groups hold a count of 1 to {self.below - 1}, more than the "
+                f"{MOST_SMALL:,} that can be protected; list fewer attributes"
+            )
         for cell, kind in secrets:
             self.withhold([cell], ALL if kind.all() else CLASSES)
         moves: list[Move] = []
@@ -211,14 +208,10 @@ class Pattern:
                     moves.append(move)
                     for touched in self._touched(move):
                         seen.setdefault(touched, []).append(move)
-        return moves + self._protect_remainders()
-
-    def _check_number(self, n_small: int) -> None:
-        if n_small > MOST_SMALL:
-            raise EvaluationError(
-                f"{n_small:,} groups hold a count of 1 to {self.below - 1}, more than the "
-                f"{MOST_SMALL:,} that can be protected; list fewer attributes"
-            )
+        # More, until no total minus its published parts is a small count.
+        while (left := next(self._remainders(), None)) is not None:
+            moves += self._exchange(*left)
+        return moves
 
     def _touched(self, move: Move) -> list[Cell]:
         corners = [(0, cell) for cell in (*move.plus, *move.minus)]
@@ -232,13 +225,6 @@ class Pattern:
             return []
         self.withhold(self._touched(move), move.level)
         return [move]
-
-    def _protect_remainders(self) -> list[Move]:
-        """Withhold more until no total minus its published parts is a small count."""
-        moves: list[Move] = []
-        while (left := next(self._remainders(), None)) is not None:
-            moves += self._exchange(*left)
-        return moves
 
     def _remainders(self) -> Iterator[tuple[int, Line, Kind]]:
         """Grouping, withheld finest cells and classes of every small remainder."""
@@ -261,14 +247,13 @@ class Pattern:
 
     def _cheapest(self, line: Line, kind: Kind) -> Move | None:
         """The move that changes a count and withholds the fewest images in addition."""
-        anchors = np.flatnonzero(line & (self.size[0] > 0)).tolist()
-        found = [
-            option
-            for wanted in self._wanted(line, kind)
-            for anchor in anchors
-            for option in self._options(anchor, wanted)
-        ]
-        return min(found, key=lambda option: option[0])[1] if found else None
+        found: list[tuple[float, Move]] = []
+        for wanted in self._wanted(line, kind):
+            for anchor in np.flatnonzero(line & (self.size[0] > 0)).tolist():
+                found += self._pair(anchor, wanted)
+                for axis in range(len(self.shape)):
+                    found += self._rectangle(anchor, axis, wanted)
+        return min(found, key=itemgetter(0))[1] if found else None
 
     def _wanted(self, line: Line, kind: Kind) -> Iterator[Wanted]:
         """Classes that may rise and fall so that a kind of count changes."""
@@ -284,12 +269,6 @@ class Pattern:
                 takes = self.size[0] if falls is None else self.labels[0][:, falls]
                 gives = self.labels[0][:, rises]
                 yield Wanted(line, rises, falls, prices, gives, takes)
-
-    def _options(self, anchor: int, wanted: Wanted) -> Iterator[tuple[float, Move]]:
-        """The cheapest pair and rectangles that a finest cell is in, with what they cost."""
-        yield from self._pair(anchor, wanted)
-        for axis in range(len(self.shape)):
-            yield from self._rectangle(anchor, axis, wanted)
 
     def _pair(self, anchor: int, wanted: Wanted) -> Iterator[tuple[float, Move]]:
         gives, takes, price = wanted.gives, wanted.takes, wanted.prices[0]
@@ -326,22 +305,12 @@ class Pattern:
             own, other = (anchor, int(facing[i, j])), (int(beside[i, 0]), int(below[0, j]))
             yield least, self._move((own, other), wanted, is_up, [axis])
 
-    def _move(
-        self,
-        corners: tuple[tuple[int, ...], tuple[int, ...]],
-        wanted: Wanted,
-        is_up: bool,
-        axes: Sequence[int],
-    ) -> Move:
+    def _move(self, corners: Corners, wanted: Wanted, is_up: bool, axes: Sequence[int]) -> Move:
         own, other = corners
-        margins = [
-            (axis + 1, int(self.parents[axis, cell]))
-            for axis in axes
-            for cell in (own[0], other[0])
-        ]
+        ends = own[0], other[0]
+        margins = tuple((axis + 1, int(self.parents[axis, end])) for axis in axes for end in ends)
         plus, minus = corners if is_up else (other, own)
-        rises, falls = wanted.rises, wanted.falls
-        return Move(plus=plus, minus=minus, rises=rises, falls=falls, margins=tuple(margins))
+        return Move(plus=plus, minus=minus, rises=wanted.rises, falls=wanted.falls, margins=margins)
 
     def admit(self, move: Move) -> None:
         """Withhold more, until a move is possible whatever was predicted for its images."""

@@ -23,16 +23,14 @@ from debias.errors import StorageError
 from debias.storage.sealed import is_sealed, sealing, verify, write_json
 from debias.types import FaceStore, Latents, ShardedImages
 
+Files = Mapping[str, np.ndarray | pd.DataFrame | nn.Module | Mapping[str, Any]]  # by file name
 SCHEMA = 1  # raised whenever a saved value changes its meaning or its layout
 
 
 def content_key(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """Name of what a stage makes from these settings and inputs; never path, time or host."""
-    text = json.dumps(
-        {"schema": SCHEMA, "stage": stage, "settings": settings, "inputs": inputs},
-        sort_keys=True,
-        default=str,
-    )
+    about = {"schema": SCHEMA, "stage": stage, "settings": settings, "inputs": inputs}
+    text = json.dumps(about, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -148,9 +146,7 @@ def load_latents(artifact: Artifact) -> Latents:
 
 def save_network(folder: Path, network: nn.Module) -> None:
     """Parameters and buffers; safetensors holds no code."""
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
+    state = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
     save_file(state, folder / "network.safetensors")
 
 
@@ -158,3 +154,17 @@ def load_network(artifact: Artifact, network: nn.Module) -> nn.Module:
     """Fill a freshly built network; every name and shape must agree."""
     network.load_state_dict(load_file(artifact.path / "network.safetensors"), strict=True)
     return network.eval()
+
+
+def save(folder: Path, files: Files) -> None:
+    """Each value under its name, in the format of its kind."""
+    for name, value in files.items():
+        match value:
+            case np.ndarray():
+                save_arrays(folder, **{name.removesuffix(".npy"): value})
+            case pd.DataFrame():
+                value.to_parquet(folder / name, index=False)
+            case nn.Module():
+                save_network(folder, value)
+            case _:
+                write_json(folder / name, value)

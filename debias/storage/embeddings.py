@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -80,39 +79,42 @@ def read_embeddings(
     """
     if not path.is_file():
         raise DataError(f"the embeddings {path.absolute()} do not exist; correct the path")
-    read = READERS.get(path.suffix.lower())
-    if read is None:
+    kind = path.suffix.lower()
+    if kind not in READERS:
         raise DataError(
             f"{path.name}: embeddings are read from {', '.join(READERS)} files, not from "
             f"{path.suffix or 'a file without an ending'}"
         )
+    if dimensions and kind not in TABLES:
+        raise DataError(
+            f"{path} holds an array, which has no columns to choose ({_listed(dimensions)} is "
+            "asked for); leave the choice out, or save what you want"
+        )
     try:
-        values, found, beside, chosen = read(path, columns, dimensions)
-        found = found if ids is None else _read_ids(ids)
+        values, found, beside, chosen = READERS[kind](path, columns, dimensions)
+        if ids is not None:
+            is_text = ids.suffix.lower() != ".npy"
+            lines = ids.read_text(encoding="utf-8").splitlines() if is_text else ()
+            found = np.array(lines) if is_text else np.load(ids, allow_pickle=False)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read as embeddings: {error}") from error
     missing = [name for name in columns if name not in beside]
     if missing:
         raise DataError(f"{path} has no column {missing[0]!r}; columns: {_listed(beside.columns)}")
-    _check_shape(path, values)
-    if found is not None:
-        found = _checked_ids(ids or path, found, len(values))
-    return EmbeddingTable(
-        values=_as_floats(values), ids=found, columns=beside, dimensions=tuple(chosen)
-    )
+    values = _checked(path, values)
+    texts = None if found is None else _checked_ids(ids or path, found, len(values))
+    return EmbeddingTable(values=values, ids=texts, columns=beside, dimensions=tuple(chosen))
 
 
 Parts = tuple[np.ndarray, np.ndarray | None, pd.DataFrame, list[str]]
 
 
 def _read_npy(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
-    _refuse_names(path, dimensions)
     values = np.load(path, mmap_mode="r", allow_pickle=False)
     return values, None, pd.DataFrame(index=range(len(values) if values.ndim else 0)), []
 
 
 def _read_npz(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
-    _refuse_names(path, dimensions)
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     matrices = [name for name, array in arrays.items() if array.ndim == 2]
@@ -121,24 +123,17 @@ def _read_npz(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> 
         raise DataError(
             f"{path} holds {_listed(arrays)}; it needs an array 'embeddings' (n, k), and 'ids' (n,)"
         )
-    values = arrays.pop(name)
-    found = arrays.pop("ids", None)
+    values, found = arrays.pop(name), arrays.pop("ids", None)
     beside = {n: a for n, a in arrays.items() if a.ndim == 1 and len(a) == len(values)}
     return values, found, pd.DataFrame(beside, index=range(len(values))), []
-
-
-def _refuse_names(path: Path, dimensions: Sequence[str]) -> None:
-    if dimensions:
-        raise DataError(
-            f"{path} holds an array, which has no columns to choose ({_listed(dimensions)} is "
-            "asked for); leave the choice out, or save what you want"
-        )
 
 
 def _read_csv(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
     text = dict.fromkeys([*ID_COLUMNS, *columns], str)  # an id 007 must not become 7
     table = pd.read_csv(path, dtype=text)
-    if len(table.columns) and all(_looks_like_a_value(name) for name in table.columns):
+    # Numbers, but no plain counts: tables written without names have columns 0, 1, 2.
+    names = pd.to_numeric(table.columns.to_series(), errors="coerce")
+    if len(names) and names.notna().all() and not any(name.isdigit() for name in table.columns):
         raise DataError(
             f"the first line of {path} holds numbers where names of columns are expected; add a "
             "header line, or save the array as .npy"
@@ -160,24 +155,18 @@ READERS: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Parts]] = {
 }
 
 
-def _looks_like_a_value(name: str) -> bool:
-    """A number that is no plain count: tables written without names have columns 0, 1, 2."""
-    try:
-        float(name)
-    except ValueError:
-        return False
-    return not name.isdigit()
-
-
 def _split(path: Path, table: pd.DataFrame, named: Sequence[str], asked: Sequence[str]) -> Parts:
     """Take the table apart into embedding, ids and what is beside them."""
     table.columns = table.columns.astype(str)
     id_column = next((name for name in ID_COLUMNS if name in table), None)
     found = None if id_column is None else table.pop(id_column).to_numpy()
     candidates = table.drop(columns=[n for n in (*named, *ID_COLUMNS) if n in table])
-    lists = [str(name) for name in candidates if _holds_lists(candidates[name])]
-    if asked:
-        lists = [name for name in lists if name in asked]
+    lists = [
+        str(name)
+        for name, column in candidates.items()
+        if len(column) and isinstance(column.iloc[0], list | np.ndarray)
+    ]
+    lists = [name for name in lists if name in asked or not asked]
     if len(lists) > 1:
         raise DataError(
             f"{path} has several columns of lists: {_listed(lists)}; keep one, or name it with "
@@ -192,24 +181,17 @@ def _split(path: Path, table: pd.DataFrame, named: Sequence[str], asked: Sequenc
     return values, found, beside, chosen
 
 
-def _holds_lists(column: "pd.Series[Any]") -> bool:
-    return len(column) > 0 and isinstance(column.iloc[0], list | np.ndarray)
-
-
 def _dimensions(path: Path, table: pd.DataFrame, asked: Sequence[str]) -> list[str]:
     """Names of the columns that make up the embedding."""
     _refuse_mixed(path, table)
+    names = [str(name) for name in table]
     numbers = [str(name) for name in table.select_dtypes(np.number)]
     if not numbers:
         raise DataError(
-            f"{path} has no column of numbers to take as the embedding; columns: "
-            f"{_listed(table.columns)}"
+            f"{path} has no column of numbers to take as the embedding; columns: {_listed(names)}"
         )
-    names = [str(name) for name in table]
-    if asked:
-        chosen = list(dict.fromkeys(name for one in asked for name in _meant(path, one, names)))
-    else:
-        chosen = _family(path, names, numbers)
+    meant = [name for one in asked for name in _meant(path, one, names)]
+    chosen = list(dict.fromkeys(meant)) if asked else _family(path, names, numbers)
     wrong = [name for name in chosen if name not in numbers]
     if wrong:
         raise DataError(
@@ -221,19 +203,13 @@ def _dimensions(path: Path, table: pd.DataFrame, asked: Sequence[str]) -> list[s
 
 def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:
     """Columns that a name, a range or a pattern stands for."""
-    ends = RANGE.fullmatch(one)
-    if one in names:
-        found = [one]
-    elif ends and ends[1] == ends[3]:
-        found = [
-            name
-            for name in names
-            if (match := NUMBERED.fullmatch(name))
-            and match[1] == ends[1]
-            and int(ends[2]) <= int(match[2]) <= int(ends[4])
-        ]
-    else:
-        found = [name for name in names if "*" in one and fnmatchcase(name, one)]
+    ends, found = RANGE.fullmatch(one), [one] if one in names else []
+    if not found and ends and ends[1] == ends[3]:
+        parts = {name: match for name in names if (match := NUMBERED.fullmatch(name))}
+        between = range(int(ends[2]), int(ends[4]) + 1)
+        found = [name for name, m in parts.items() if m[1] == ends[1] and int(m[2]) in between]
+    elif not found and "*" in one:
+        found = [name for name in names if fnmatchcase(name, one)]
     if not found:
         raise DataError(
             f"{path} has no column {one!r} to take as a dimension; columns: {_listed(names)}"
@@ -245,8 +221,7 @@ def _family(path: Path, names: Sequence[str], numbers: Sequence[str]) -> list[st
     """The columns that are numbered alike, by their number."""
     families: dict[str, list[tuple[int, str]]] = {}
     for name in names:
-        match = NUMBERED.fullmatch(name)
-        if match:
+        if match := NUMBERED.fullmatch(name):
             families.setdefault(match[1], []).append((int(match[2]), name))
     known = [[name for _, name in sorted(one)] for one in families.values()]
     known = [one for one in known if not set(numbers).isdisjoint(one)]
@@ -277,13 +252,8 @@ def _refuse_mixed(path: Path, table: pd.DataFrame) -> None:
             )
 
 
-def _read_ids(path: Path) -> np.ndarray:
-    if path.suffix.lower() == ".npy":
-        return np.load(path, allow_pickle=False)
-    return np.array(path.read_text(encoding="utf-8").splitlines())
-
-
-def _check_shape(path: Path, values: np.ndarray) -> None:
+def _checked(path: Path, values: np.ndarray) -> Float[np.ndarray, "n k"]:
+    """As floats: half precision overflows in a sum of squares, whole numbers have no fractions."""
     if values.ndim != 2 or not values.size:
         raise DataError(
             f"{path} holds an array of shape {values.shape}; embeddings are (samples, dimensions), "
@@ -291,6 +261,9 @@ def _check_shape(path: Path, values: np.ndarray) -> None:
         )
     if values.dtype.kind not in "fiu":
         raise DataError(f"{path} holds values of type {values.dtype}; embeddings are real numbers")
+    if values.dtype in (np.float32, np.float64):
+        return values
+    return values.astype(np.float32 if values.dtype == np.float16 else np.float64)
 
 
 def _checked_ids(path: Path, ids: np.ndarray, rows: int) -> Shaped[np.ndarray, " n"]:
@@ -307,13 +280,6 @@ def _checked_ids(path: Path, ids: np.ndarray, rows: int) -> Shaped[np.ndarray, "
             "keep one row per sample"
         )
     return texts.to_numpy(dtype=str)
-
-
-def _as_floats(values: np.ndarray) -> Float[np.ndarray, "n k"]:
-    """Half precision overflows in a sum of squares, whole numbers have no fractions."""
-    if values.dtype in (np.float32, np.float64):
-        return values
-    return values.astype(np.float32 if values.dtype == np.float16 else np.float64)
 
 
 def _listed(names: Iterable[object]) -> str:

@@ -30,11 +30,7 @@ OVER_A_NETWORK = (
 
 @dataclass(frozen=True)
 class Leftover:
-    """A temporary file or folder.
-
-    Attributes:
-        owner: Number of the process that made it.
-    """
+    """A temporary file or folder, and the number of the process that made it."""
 
     path: Path
     owner: int
@@ -43,8 +39,7 @@ class Leftover:
     def at_work(self) -> bool:
         """Whether the process that made it may still need it.
 
-        The number of a process says something on its own machine only: elsewhere a day without a
-        change decides.
+        Its number says something on its own machine only: elsewhere a day without a change decides.
         """
         if is_over_a_network(self.path) or not PROCESSES.exists():
             about = status(self.path)
@@ -54,11 +49,8 @@ class Leftover:
 
 def artifacts_below(folder: Path) -> list[Path]:
     """Finished artifacts, ``RUN/<stage>/<key>``; parts and temporary folders do not count."""
-    return [
-        Path(place)
-        for place, _, names in walk(folder, hidden=False)
-        if MANIFEST in names and KEY.fullmatch(Path(place).name)
-    ]
+    places = (Path(here) for here, _, names in walk(folder, hidden=False) if MANIFEST in names)
+    return [place for place in places if KEY.fullmatch(place.name)]
 
 
 def leftovers_below(folder: Path) -> list[Leftover]:
@@ -79,11 +71,11 @@ def parts_below(folder: Path) -> list[Path]:
 
 def interrupted_swaps(folder: Path) -> list[Path]:
     """What a purge that was killed had put aside, by name."""
-    found = []
-    for place, folders, files in walk(folder):
-        found += [Path(place, name) for name in folders if SWAPPED.fullmatch(name)]
-        found += [Path(place, name) for name in files if name == HIDDEN]
-    return sorted(found)
+    return sorted(
+        Path(place, name)
+        for place, folders, files in walk(folder)
+        for name in [*filter(SWAPPED.fullmatch, folders), *(n for n in files if n == HIDDEN)]
+    )
 
 
 def status(path: Path) -> os.stat_result | None:
@@ -116,16 +108,11 @@ def delete(paths: Iterable[Path]) -> None:
 
 def file_system(path: Path) -> str:
     """Kind of file system, such as ext4; empty where the machine does not say."""
-    if not MOUNTS.exists():
-        return ""
-    place = path.absolute()
-    best = ("", "")
-    for line in MOUNTS.read_text(errors="replace").splitlines():
-        _, mounted, kind, *_ = line.split(" ")
-        mounted = mounted.replace("\\040", " ")
-        if place.is_relative_to(mounted) and len(mounted) >= len(best[0]):
-            best = mounted, kind
-    return best[1]
+    lines = MOUNTS.read_text(errors="replace").splitlines() if MOUNTS.exists() else []
+    parts = [line.split(" ") for line in lines]
+    kinds = {place.replace("\\040", " "): kind for _, place, kind, *_ in parts}
+    holds = [place for place in kinds if path.absolute().is_relative_to(place)]
+    return kinds[max(holds, key=len)] if holds else ""
 
 
 def is_over_a_network(path: Path) -> bool:

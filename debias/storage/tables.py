@@ -46,11 +46,9 @@ def read_table(path: Path) -> Rows:
     content = read_bytes(path, errors="strict")
     names = _header(path, content)
     options = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
-    )
+        column_types=dict.fromkeys(names, pa.string()), null_values=[""],
+        strings_can_be_null=True, quoted_strings_can_be_null=True,
+    )  # fmt: skip
     return _parsed(path, content, names, 1, options)
 
 
@@ -137,11 +135,8 @@ def require_once(names: "pd.Series[str]", said: Callable[[int], str], advice: st
 
 def require_unique(names: "pd.Series[str]", place: str) -> None:
     """Refuse a list that says two things about one image, even if they agree; as above."""
-    require_once(
-        names,
-        lambda count: f"{place} names {count} images more than once",
-        "duplicate rows may contradict each other, so none is chosen: repair the list",
-    )
+    advice = "duplicate rows may contradict each other, so none is chosen: repair the list"
+    require_once(names, lambda count: f"{place} names {count} images more than once", advice)
 
 
 def marked(
@@ -168,20 +163,18 @@ def _header(path: Path, content: bytes) -> list[str]:
     try:
         names = next(csv.reader(first_lines(content, 1), strict=True), [])
     except csv.Error as error:
-        raise DataError(
-            f"{shown(path)} cannot be read as a table: the header: {shown(str(error))}"
-        ) from error
+        raise _unreadable(path, f"the header: {error}") from error
     return [name.strip() or f"unnamed_{place}" for place, name in enumerate(names)]
 
 
+def _unreadable(path: Path, why: object) -> DataError:
+    return DataError(f"{shown(path)} cannot be read as a table: {shown(str(why))}")
+
+
 def _parsed(
-    path: Path,
-    content: bytes,
-    names: Sequence[str],
-    skip: int,
-    options: pa_csv.ConvertOptions,
+    path: Path, content: bytes, names: Sequence[str], skip: int, options: pa_csv.ConvertOptions,
     separator: str = ",",
-) -> Rows:
+) -> Rows:  # fmt: skip
     twice = sorted({name for name in names if list(names).count(name) > 1})
     if twice:
         raise DataError(f"{shown(path)} names the columns {twice} more than once")
@@ -191,34 +184,28 @@ def _parsed(
         bad[row.number] = row.actual_columns, row.expected_columns
         return "skip"
 
+    is_comma = separator == ","
+    reading = pa_csv.ReadOptions(column_names=list(names), skip_rows=skip, use_threads=False)
+    parsing = pa_csv.ParseOptions(
+        delimiter=separator, quote_char='"' if is_comma else False, newlines_in_values=is_comma,
+        invalid_row_handler=put_aside,
+    )  # fmt: skip
     try:
-        table = pa_csv.read_csv(
-            io.BytesIO(content),
-            pa_csv.ReadOptions(column_names=list(names), skip_rows=skip, use_threads=False),
-            pa_csv.ParseOptions(
-                delimiter=separator,
-                quote_char='"' if separator == "," else False,
-                newlines_in_values=separator == ",",
-                invalid_row_handler=put_aside,
-            ),
-            options,
-        )
+        table = pa_csv.read_csv(io.BytesIO(content), reading, parsing, options)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{shown(path)} cannot be read as a table: {shown(str(error))}") from error
+        raise _unreadable(path, error) from error
     rows = table.to_pandas()
     lines = _first_lines_of_rows(content, skip + len(rows) + len(bad), separator)
-    rejected = [_unread_row(path, int(lines[number - 1]), *bad[number]) for number in sorted(bad)]
+    rejected = [_unread(path, int(lines[number - 1]), *bad[number]) for number in sorted(bad)]
     good = np.delete(lines, [*range(skip), *(number - 1 for number in bad)])
     return rows.set_axis(pd.Index(good, name="line")), rejected
 
 
-def _unread_row(table: Path, line: int, found: int, expected: int) -> Rejected:
+def _unread(table: Path, line: int, found: int, expected: int) -> Rejected:
     return Rejected(
-        sample_id=safe_text(f"{table.name}:line {line}"),
-        path=safe_text(str(table)),
-        reason="row not understood",
-        detail=f"line {line}: {found} fields, not {expected}",
-    )
+        sample_id=safe_text(f"{table.name}:line {line}"), path=safe_text(str(table)),
+        reason="row not understood", detail=f"line {line}: {found} fields, not {expected}",
+    )  # fmt: skip
 
 
 def _first_lines_of_rows(content: bytes, count: int, separator: str) -> Int64[np.ndarray, " n"]:
@@ -248,7 +235,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         table.validate(full=True)
         columns = {name: _plain(table[name]) for name in table.column_names}
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{shown(path)} cannot be read as a table: {shown(str(error))}") from error
+        raise _unreadable(path, error) from error
     if len(columns) != table.num_columns:
         raise DataError(f"{shown(path)} names a column more than once: {table.column_names}")
     odd = {name: str(table[name].type) for name, column in columns.items() if column is None}

@@ -31,25 +31,19 @@ import pandas as pd
 from filelock import FileLock
 from jaxtyping import UInt8
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    Experiment,
-    LoggedModel,
-    LoggedModelOutput,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-    ViewType,
-)
+from mlflow import entities as e
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
 from debias.errors import TrackingError
 from debias.tracking import views as pages
-from debias.tracking.servers import client_environment, is_alive, without_password
+from debias.tracking.servers import (
+    client_environment,
+    is_alive,
+    local_artifacts,
+    without_password,
+)
 from debias.tracking.tracker import Tracker, Tracking
 
 log = logging.getLogger(__name__)
@@ -68,19 +62,14 @@ RENAMED = "debias.metric_names"
 WEIGHTS = "debias.weights_sha256"
 
 # MLflow's own limits.
-METRICS_PER_CALL = 1000
-VALUES_PER_CALL = 100
-PARAM_LENGTH = 6000
-TAG_LENGTH = 8000
-NAME_LENGTH = 250
-DIGEST_LENGTH = 36
+METRICS_PER_CALL, VALUES_PER_CALL = 1000, 100
+PARAM_LENGTH, TAG_LENGTH, NAME_LENGTH, DIGEST_LENGTH = 6000, 8000, 250, 36
 
 FAULTS = (MlflowException, SQLAlchemyError, OSError)
 NAMES = re.compile(r"[^A-Za-z0-9_\-. :/]")
 FILE_NAMES = re.compile(r"[^A-Za-z0-9_\-. /]")
 
-# torch.export traces through interpreter-wide state.
-_exporting = threading.Lock()
+_exporting = threading.Lock()  # torch.export traces through interpreter-wide state
 
 
 class Connection:
@@ -92,10 +81,8 @@ class Connection:
 
     def attempt(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
         """Return what ``action`` returns, or None if MLflow is away or refuses."""
-        if self.lost:
-            return None
         try:
-            return action(*arguments, **named)
+            return None if self.lost else action(*arguments, **named)
         except FAULTS as error:
             self._report(error)
             return None
@@ -117,14 +104,15 @@ class Connection:
 class MlflowTracker(Tracker):
     """One MLflow run that is being written."""
 
-    def __init__(self, connection: Connection, client: MlflowClient, run: Run) -> None:
+    def __init__(self, connection: Connection, client: MlflowClient, run: e.Run) -> None:
         self.run_id: str = run.info.run_id
-        self._connection = connection
+        self._do = connection.attempt
         self._client = client
         self._experiment_id: str = run.info.experiment_id
         self._start: int = run.info.start_time
         self._params: dict[str, str] = dict(run.data.params)
-        self._tables: list[str] = _tables_in(run)
+        listed = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
+        self._tables: list[str] = [entry["path"] for entry in listed]
         self._images = _images_in(client, self.run_id) if ATTEMPT in run.data.tags else set()
         self._not_estimable: set[str] = set()
         self._renamed: dict[str, str] = {}
@@ -137,19 +125,17 @@ class MlflowTracker(Tracker):
             if stored is None:
                 new[name] = text
             elif stored != text:
-                log.warning(
-                    "parameter %s is %.80s in MLflow and stays so; this attempt has %.80s",
-                    *(name, stored, text),
-                )
+                said = "parameter %s is %.80s in MLflow and stays so; this attempt has %.80s"
+                log.warning(said, name, stored, text)
         self._params |= new
-        self._batch("params", [Param(*item) for item in new.items()])
+        self._batch("params", [e.Param(*item) for item in new.items()])
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Store numbers; what is not finite is noted by name in ``debias.not_estimable``."""
         at = step or 0
         finite = {self._name(k): _shown(v) for k, v in values.items() if math.isfinite(v)}
         # The timestamp depends on the step alone, so sending a point twice stores it once.
-        points = [Metric(k, v, self._start + at, at) for k, v in finite.items()]
+        points = [e.Metric(k, v, self._start + at, at) for k, v in finite.items()]
         self._batch("metrics", points, METRICS_PER_CALL)
         missing = {name for name, value in values.items() if not math.isfinite(value)}
         if missing - self._not_estimable:
@@ -157,30 +143,26 @@ class MlflowTracker(Tracker):
             self.tags({NOT_ESTIMABLE: ",".join(sorted(self._not_estimable))})
 
     def tags(self, values: Mapping[str, str]) -> None:
-        self._batch(
-            "tags", [RunTag(slug(k, NAMES), str(v)[:TAG_LENGTH]) for k, v in values.items()]
-        )
+        tags = [e.RunTag(slug(k, NAMES), str(v)[:TAG_LENGTH]) for k, v in values.items()]
+        self._batch("tags", tags)
 
     def note(self, markdown: str) -> None:
         """Describe the run; the target ``artifact:NAME`` of a link opens that artifact."""
         page = pages.run_page(self._experiment_id, self.run_id)
-        text = markdown.replace("](artifact:", f"]({page}/artifacts/")
-        self.tags({pages.NOTE: text})
+        self.tags({pages.NOTE: markdown.replace("](artifact:", f"]({page}/artifacts/")})
 
     def dataset(self, name: str, digest: str) -> None:
         """State the data by name and content, as the column Dataset shows them."""
-        data = Dataset(name, digest[:DIGEST_LENGTH], "local", "{}")
-        self._do(self._client.log_inputs, self.run_id, [DatasetInput(data)])
+        data = e.DatasetInput(e.Dataset(name, digest[:DIGEST_LENGTH], "local", "{}"))
+        self._do(self._client.log_inputs, self.run_id, [data])
 
     def image(self, name: str, image: UInt8[np.ndarray, "H W 3"], step: int | None = None) -> None:
         """Store an image for MLflow's grid, once per name and step."""
-        name, at = slug(name, FILE_NAMES), step or 0
-        if (name, at) not in self._images:
-            self._images.add((name, at))
-            self._do(
-                self._client.log_image, self.run_id, image, key=name, step=at,
-                timestamp=self._start + at,
-            )  # fmt: skip
+        key, at = slug(name, FILE_NAMES), step or 0
+        if (key, at) not in self._images:
+            self._images.add((key, at))
+            log_image, stamp = self._client.log_image, self._start + at
+            self._do(log_image, self.run_id, image, key=key, step=at, timestamp=stamp)
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
         """Store ``tables/<name>.json``, which MLflow shows side by side over runs."""
@@ -214,50 +196,45 @@ class MlflowTracker(Tracker):
         The batch size stays free. Of ``example`` only shape and type are stored, no pixel.
         """
         plain = copy.deepcopy(module).cpu().eval()  # type: ignore[attr-defined]
-        # One row would be exported as a fixed batch size of one.
-        blank = np.zeros((2, *example.shape[1:]), dtype=np.float32)
         digest = _weights_digest(plain)
         name = slug(name, FILE_NAMES).replace("/", "-")
-        if not self._do(self._holds_model, name, digest):
-            with tempfile.TemporaryDirectory() as scratch:
-                self._publish_model(name, plain, blank, digest, Path(scratch) / "model")
-
-    def _publish_model(
-        self, name: str, module: object, example: np.ndarray, digest: str, path: Path
-    ) -> None:
+        if self._do(self._holds_model, name, digest):
+            return
         # The steps of mlflow.pytorch.log_model, which works on the active run and global store.
         entry = self._do(self._new_model, name, digest)
         if entry is None:
             return
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "model"
+            self._save_model(plain, example.shape[1:], entry, path)
+            self._do(self._client.log_model_artifacts, entry.model_id, str(path))
+        self._do(self._client.finalize_logged_model, entry.model_id, "READY")
+
+    def _save_model(
+        self, module: object, shape: tuple[int, ...], entry: e.LoggedModel, path: Path
+    ) -> None:
         with _exporting, warnings.catch_warnings():
             # torch's exporter about itself; nothing a reader could act on.
             warnings.filterwarnings("ignore", "No complete tensor found")
             mlflow.pytorch.save_model(
-                module,
-                path,
+                module, path,
                 mlflow_model=Model(
-                    artifact_path=entry.artifact_location,
-                    run_id=self.run_id,
-                    model_uuid=entry.model_id,
-                    model_id=entry.model_id,
+                    artifact_path=entry.artifact_location, run_id=self.run_id,
+                    model_uuid=entry.model_id, model_id=entry.model_id,
                 ),
-                input_example=example,
+                # One row would be exported as a fixed batch size of one.
+                input_example=np.zeros((2, *shape), dtype=np.float32),
                 # Stated, or MLflow starts a process to find out.
                 pip_requirements=[_installed(package) for package in ("mlflow", "numpy", "torch")],
                 serialization_format="pt2",
-            )
-        self._do(self._client.log_model_artifacts, entry.model_id, str(path))
-        self._do(self._client.finalize_logged_model, entry.model_id, "READY")
+            )  # fmt: skip
 
-    def _new_model(self, name: str, digest: str) -> LoggedModel:
+    def _new_model(self, name: str, digest: str) -> e.LoggedModel:
         entry = self._client.create_logged_model(
-            self._experiment_id,
-            name=name,
-            source_run_id=self.run_id,
-            tags={WEIGHTS: digest},
+            self._experiment_id, name=name, source_run_id=self.run_id, tags={WEIGHTS: digest},
             params=self._params,
-        )
-        self._client.log_outputs(self.run_id, [LoggedModelOutput(entry.model_id, step=0)])
+        )  # fmt: skip
+        self._client.log_outputs(self.run_id, [e.LoggedModelOutput(entry.model_id, step=0)])
         return entry
 
     def _holds_model(self, name: str, digest: str) -> bool:
@@ -285,24 +262,20 @@ class MlflowTracker(Tracker):
             part: dict[str, Any] = {kind: entries[at : at + size]}
             self._do(self._client.log_batch, self.run_id, **part)
 
-    def _do(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
-        return self._connection.attempt(action, *arguments, **named)
-
 
 class MlflowTracking(Tracking):
     """Opens MLflow runs in one experiment.
 
     Args:
         uri: ``http(s)://...``, ``sqlite:///...`` or another database MLflow supports.
-        experiment: Name of the experiment, made when missing.
-        artifact_root: Where a SQLite store keeps files; ``mlartifacts`` beside it by default.
-            A server decides for itself.
+        experiment: Name of the experiment, made when missing. The files of a SQLite store lie in
+            ``mlartifacts`` beside it.
 
     Raises:
         TrackingError: The address, the store or the experiment cannot be used as configured.
     """
 
-    def __init__(self, uri: str, experiment: str, artifact_root: Path | None = None) -> None:
+    def __init__(self, uri: str, experiment: str) -> None:
         for name, value in client_environment().items():
             os.environ.setdefault(name, value)
         self.uri = _checked(uri)
@@ -310,8 +283,9 @@ class MlflowTracking(Tracking):
         self.experiment_id = ""
         self._client: MlflowClient
         self._connection = Connection()
+        self._do = self._connection.attempt
         if self.uri.startswith("sqlite:"):
-            self._connect_to_file(artifact_root)
+            self._connect_to_file()
         else:
             self._do(self._connect, None)
 
@@ -347,9 +321,11 @@ class MlflowTracking(Tracking):
         """
         if not self.experiment_id:
             return None
-        if not self.uri.startswith("http"):
-            return _short(Path(without_password(self.uri).removeprefix("sqlite:///")))
         base = without_password(self.uri)
+        if not base.startswith("http"):
+            # A page need not tell a home folder.
+            path, here = Path(base.removeprefix("sqlite:///")), Path.cwd()
+            return str(path.relative_to(here) if path.is_relative_to(here) else path)
         run = self._do(self._find, key) if key else None
         if run is None:
             return pages.links(base, self.experiment_id)["by arm"]
@@ -357,10 +333,8 @@ class MlflowTracking(Tracking):
 
     def reconcile(self) -> list[str]:
         """End the runs whose process on this machine is gone, and return their ids."""
-        running = (
-            f"attributes.status = 'RUNNING' AND tags.`{OWNER}` LIKE '{socket.gethostname()}:%'"
-        )
-        runs = self._do(self._search, running) or []
+        ours = f"attributes.status = 'RUNNING' AND tags.`{OWNER}` LIKE '{socket.gethostname()}:%'"
+        runs = self._do(self._search, ours) or []
         owners = {run.info.run_id: int(run.data.tags[OWNER].rpartition(":")[2]) for run in runs}
         dead = [run_id for run_id, owner in owners.items() if not is_alive(owner)]
         for run_id in dead:
@@ -380,9 +354,7 @@ class MlflowTracking(Tracking):
             self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
 
     def links(self, base_url: str) -> dict[str, str]:
-        """Addresses of the pages worth opening, by what they show.
-
-        Report and audit are the latest ones of each recipe.
+        """Addresses of the pages worth opening, by what they show; the latest of each recipe.
 
         Args:
             base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
@@ -401,14 +373,13 @@ class MlflowTracking(Tracking):
 
     def _latest(self, stage: str) -> dict[str, str]:
         """Name of a recipe -> id of its latest run of this stage, the latest first."""
-        condition = pages.having({"debias.stage": stage})
-        runs = self._do(self._search, condition) or []
+        runs = self._do(self._search, pages.having({"debias.stage": stage})) or []
         latest: dict[str, str] = {}
         for run in reversed(runs):
             latest.setdefault(run.data.tags.get("debias.name", ""), run.info.run_id)
         return latest
 
-    def _join(self, key: str, comparison: str | None) -> Run | None:
+    def _join(self, key: str, comparison: str | None) -> e.Run | None:
         run = self._find(key)
         if run is not None and run.data.tags.get(COMPARISON) != comparison:
             self._client.set_tag(run.info.run_id, COMPARISON, comparison)
@@ -418,12 +389,9 @@ class MlflowTracking(Tracking):
         # Asked for first: without a connection there is no client.
         self._do(lambda: self._client.set_experiment_tag(self.experiment_id, name, value))
 
-    def _do(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
-        return self._connection.attempt(action, *arguments, **named)
-
-    def _connect_to_file(self, artifact_root: Path | None) -> None:
+    def _connect_to_file(self) -> None:
         path = Path(urlsplit(self.uri).path.removeprefix("/"))
-        root = (artifact_root or path.parent / "mlartifacts").resolve()
+        root = local_artifacts(path.parent)
         try:
             # Of four processes that initialise an empty store at once, three would fail.
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -439,8 +407,7 @@ class MlflowTracking(Tracking):
     def _connect(self, artifact_location: str | None) -> None:
         self._client = MlflowClient(self.uri)
         known = self._client.get_experiment_by_name(self.experiment)
-        if known is None:
-            known = self._created(artifact_location)
+        known = self._created(artifact_location) if known is None else known
         if known.lifecycle_stage != "active":
             raise TrackingError(
                 f"the experiment {self.experiment!r} has been deleted in MLflow; restore it, or "
@@ -453,56 +420,50 @@ class MlflowTracking(Tracking):
             )
         self.experiment_id = known.experiment_id
 
-    def _created(self, artifact_location: str | None) -> Experiment:
+    def _created(self, artifact_location: str | None) -> e.Experiment:
         # The kind decides which page a bare link to the experiment opens.
         kind = {"mlflow.experimentKind": "custom_model_development"}
         try:
             made = self._client.create_experiment(self.experiment, artifact_location, kind)
             return self._client.get_experiment(made)
         except MlflowException:
-            # Another process may have been first.
             theirs = self._client.get_experiment_by_name(self.experiment)
-            if theirs is None:
+            if theirs is None:  # otherwise another process was first
                 raise
             return theirs
 
     def _tracker(self, key: str, name: str, tags: Mapping[str, str]) -> MlflowTracker:
-        own = {**tags, KEY: key, OWNER: f"{socket.gethostname()}:{os.getpid()}"}
-        run = self._find(key)
+        run, attempt = self._find(key), 1
         if run is None:
-            own[ATTEMPT] = "1"
             run = self._client.create_run(self.experiment_id, run_name=name)
         else:
-            own[ATTEMPT] = str(int(run.data.tags.get(ATTEMPT, "0")) + 1)
+            attempt += int(run.data.tags.get(ATTEMPT, "0"))
             self._client.update_run(run.info.run_id, status="RUNNING", name=name)
             if NOT_ESTIMABLE in run.data.tags:
                 self._client.delete_tag(run.info.run_id, NOT_ESTIMABLE)
         tracker = MlflowTracker(self._connection, self._client, run)
-        tracker.tags(own)
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        tracker.tags({**tags, KEY: key, OWNER: owner, ATTEMPT: str(attempt)})
         return tracker
 
-    def _find(self, key: str) -> Run | None:
-        found = self._search(pages.having({KEY: key}))
-        return found[0] if found else None
+    def _find(self, key: str) -> e.Run | None:
+        return next(iter(self._search(pages.having({KEY: key}))), None)
 
-    def _search(self, condition: str) -> list[Run]:
+    def _search(self, condition: str) -> list[e.Run]:
         return _runs(self._client, [self.experiment_id], condition)
 
 
 def _runs(
-    client: MlflowClient, experiments: list[str], condition: str, view: int = ViewType.ACTIVE_ONLY
-) -> list[Run]:
+    client: MlflowClient, experiments: list[str], condition: str, view: int = e.ViewType.ACTIVE_ONLY
+) -> list[e.Run]:
     """All pages of a search, the oldest run first."""
-    order = ["attributes.start_time ASC"]
-    runs: list[Run] = []
-    page = client.search_runs(experiments, condition, view, order_by=order)
-    while True:
-        runs += page
-        if not page.token:
-            return runs
-        page = client.search_runs(
-            experiments, condition, view, order_by=order, page_token=page.token
-        )
+    runs: list[e.Run] = []
+    token: str | None = None
+    while token != "":
+        order = ["attributes.start_time ASC"]
+        page = client.search_runs(experiments, condition, view, order_by=order, page_token=token)
+        runs, token = [*runs, *page], page.token or ""
+    return runs
 
 
 def published_files(uri: str, run: str) -> dict[str, str]:
@@ -521,8 +482,8 @@ def published_files(uri: str, run: str) -> dict[str, str]:
     unknown = ", so it is not known what was published there; repair it and"
     with _explained(uri, "read", unknown):
         client = MlflowClient(_checked(uri))
-        every = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
-        runs = _runs(client, every, pages.having({"debias.run": run}), ViewType.ALL)
+        every = [x.experiment_id for x in client.search_experiments(view_type=e.ViewType.ALL)]
+        runs = _runs(client, every, pages.having({"debias.run": run}), e.ViewType.ALL)
         return {one.info.run_id: one.info.artifact_uri for one in runs}
 
 
@@ -565,6 +526,7 @@ def slug(name: str, refused: re.Pattern[str]) -> str:
 
 
 def _checked(uri: str) -> str:
+    """The address as MLflow takes it; that of a file becomes absolute."""
     scheme = urlsplit(uri).scheme.split("+")[0]
     known = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
     if scheme not in known:
@@ -572,10 +534,8 @@ def _checked(uri: str) -> str:
             f"the tracking address {without_password(uri)!r} is not supported; it begins with "
             f"one of {', '.join(known)}, such as sqlite:///mlflow.db"
         )
-    return _absolute(uri) if scheme == "sqlite" else uri.rstrip("/")
-
-
-def _absolute(uri: str) -> str:
+    if scheme != "sqlite":
+        return uri.rstrip("/")
     path, mark, options = uri.removeprefix("sqlite:///").partition("?")
     if not uri.startswith("sqlite:///") or path in ("", ":memory:"):
         raise TrackingError(
@@ -583,11 +543,6 @@ def _absolute(uri: str) -> str:
             "write sqlite:/// and a path"
         )
     return f"sqlite:///{Path(path).resolve()}{mark}{options}"
-
-
-def _tables_in(run: Run) -> list[str]:
-    listed = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
-    return [entry["path"] for entry in listed]
 
 
 def _images_in(client: MlflowClient, run_id: str) -> set[tuple[str, int]]:
@@ -619,20 +574,13 @@ def _installed(package: str) -> str:
     return f"{package}=={importlib.metadata.version(package).split('+')[0]}"
 
 
-def _of_first_arm(runs: Sequence[Run]) -> dict[str, float]:
+def _of_first_arm(runs: Sequence[e.Run]) -> dict[str, float]:
     """Means over the runs of the same arm as the first."""
-    of_arm = [run for run in runs if run.data.tags.get(ARM) == runs[0].data.tags.get(ARM)]
-    every = [run.data.metrics for run in of_arm]
-    names = dict.fromkeys(name for metrics in every for name in metrics)
-    return {n: float(np.mean([metrics[n] for metrics in every if n in metrics])) for n in names}
+    of_arm = [r.data.metrics for r in runs if r.data.tags.get(ARM) == runs[0].data.tags.get(ARM)]
+    names = dict.fromkeys(name for metrics in of_arm for name in metrics)
+    return {n: float(np.mean([metrics[n] for metrics in of_arm if n in metrics])) for n in names}
 
 
 def _shown(value: float) -> float:
     """Six digits: what floating point adds behind them is nobody's to read."""
     return float(value) if float(value).is_integer() else float(f"{value:.6g}")
-
-
-def _short(path: Path) -> str:
-    """Relative to the working directory where it lies below; a page need not tell a home folder."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

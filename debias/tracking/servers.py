@@ -29,12 +29,10 @@ FILES = ("sqlite:///", "file:///")  # nobody logs in to a file: an @ is part of 
 
 
 def without_password(text: str) -> str:
-    """Without what stands in front of a host, and without the question behind it.
+    """An address, or a sentence with addresses in it, without what may hold a password.
 
-    Both may hold a password. An address whose parts cannot be told apart is cut down to its scheme.
-
-    Args:
-        text: An address, or a sentence with addresses in it.
+    That is what stands in front of a host, and the question behind it. An address whose parts
+    cannot be told apart is cut down to its scheme.
     """
     pattern = WHOLE if WHOLE.fullmatch(text) else IN_A_SENTENCE  # a password can hold blanks
     return pattern.sub(lambda found: _shown(found.group()), text)
@@ -43,16 +41,14 @@ def without_password(text: str) -> str:
 def _shown(address: str) -> str:
     scheme, _, rest = address.partition("://")
     place = re.split(r"[?#]", rest, maxsplit=1)[0]
-    if address.startswith(FILES):
-        return f"{scheme}://{place}"
-    if "@" in rest[len(place) :]:
-        return f"{scheme}://"  # the password itself may hold the mark that begins a question
-    shown = f"{scheme}://{place.rpartition('@')[2]}"
-    try:
-        urlsplit(shown)
-    except ValueError:
-        return f"{scheme}://"
-    return shown
+    if not address.startswith(FILES):
+        # An @ behind: the password itself may hold the mark that begins a question.
+        place = "" if "@" in rest[len(place) :] else place.rpartition("@")[2]
+        try:
+            urlsplit(f"{scheme}://{place}")
+        except ValueError:
+            place = ""
+    return f"{scheme}://{place}"
 
 
 def local_store(folder: Path) -> str:
@@ -98,16 +94,18 @@ def server_environment() -> dict[str, str]:
 
 def mlflow_command(folder: Path, port: int) -> list[str]:
     """Command line of an MLflow server over the SQLite store in ``folder``."""
-    where = ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-    store = ["--backend-store-uri", local_store(folder)]
+    command = [sys.executable, "-m", "mlflow", "server", *_listening(port), "--workers", "1"]
     artifacts = ["--artifacts-destination", local_artifacts(folder).as_uri()]
-    return [sys.executable, "-m", "mlflow", "server", *where, *store, *artifacts]
+    return [*command, "--backend-store-uri", local_store(folder), *artifacts]
 
 
 def prefect_command(port: int) -> list[str]:
     """Command line of a Prefect server with its database in ``PREFECT_HOME``."""
-    where = ["--host", LOOPBACK, "--port", str(port)]
-    return [sys.executable, "-m", "prefect", "server", "start", *where]
+    return [sys.executable, "-m", "prefect", "server", "start", *_listening(port)]
+
+
+def _listening(port: int) -> list[str]:
+    return ["--host", LOOPBACK, "--port", str(port)]
 
 
 def free_port() -> int:
@@ -126,13 +124,7 @@ def is_taken(port: int) -> bool:
 def start(
     command: Sequence[str], env: Mapping[str, str], log_path: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a process group of its own.
-
-    Args:
-        command: Program and arguments.
-        env: Added to the environment of this process.
-        log_path: Its output is appended there; the folder is made.
-    """
+    """Start a server in a process group of its own; its output is appended to ``log_path``."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         return subprocess.Popen(
@@ -176,18 +168,13 @@ def wait_until_ready(
 
 def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
     """End a started server and everything it started: politely, after ``patience`` s by force."""
-    _signal_group(process, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(patience)
-    # Also when the leader is gone: a worker of it may have outlived the request.
-    _signal_group(process, signal.SIGKILL)
-    process.wait()
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    # The group carries the number of its first process, which started it.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+    # The group carries the number of its first process. The second signal goes out even when that
+    # one is gone: a worker of it may have outlived the request.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience if number == signal.SIGTERM else None)
 
 
 def is_alive(number: int) -> bool:

@@ -90,9 +90,7 @@ def choose_tracking(options: TrackingOptions, folder: Path) -> Tracking:
         os.environ.setdefault(name, value)  # before the import, which would set up telemetry
     from debias.tracking.mlflow_tracker import MlflowTracking  # seconds that not every run needs
 
-    local = servers.local_store(folder)
-    uri = options.uri or os.environ.get(servers.MLFLOW) or local
-    artifacts = servers.local_artifacts(folder) if uri == local else None
-    tracking = MlflowTracking(uri, options.experiment, artifacts)
+    uri = options.uri or os.environ.get(servers.MLFLOW) or servers.local_store(folder)
+    tracking = MlflowTracking(uri, options.experiment)
     tracking.reconcile()
     return tracking

@@ -75,39 +75,20 @@ def saved_views(
     }
 
 
-def _view(
-    name: str,
-    condition: str,
-    group_by: Mapping[str, object] | None,
-    charts: Mapping[str, object],
-) -> str:
+def _view(name: str, condition: str, group_by: object, charts: Mapping[str, object]) -> str:
     metrics = [f"metrics.`{metric}`" for metric in COMPARED]
     arms = ["tags.`debias.arm_title`", "tags.`debias.seed`"]
+    line = {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""}
     state = {
-        "searchFilter": condition,
-        "orderByKey": metrics[0],
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
+        "searchFilter": condition, "orderByKey": metrics[0], "orderByAsc": False,
+        "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*metrics, *arms],
-        "columnOrder": [*metrics, *arms],
+        "selectedColumns": [*metrics, *arms], "columnOrder": [*metrics, *arms],
         "columnWidths": dict.fromkeys(metrics, 150) | dict.fromkeys(arms, 100),
-        "runsHiddenMode": "FIRST_20_RUNS",
-        "viewMaximized": False,
-        "runListHidden": False,
-        "useGroupedValuesInCharts": True,
-        "hideEmptyCharts": True,
-        "groupBy": group_by,
-        "groupsExpanded": {},
-        "globalLineChartConfig": {
-            "xAxisKey": "step",
-            "lineSmoothness": 0,
-            "selectedXAxisMetricKey": "",
-        },
-        **charts,
-    }
+        "runsHiddenMode": "FIRST_20_RUNS", "viewMaximized": False, "runListHidden": False,
+        "useGroupedValuesInCharts": True, "hideEmptyCharts": True,
+        "groupBy": group_by, "groupsExpanded": {}, "globalLineChartConfig": line, **charts,
+    }  # fmt: skip
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
     now = int(time.time() * 1000)
     view = {"name": name, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"}
@@ -119,42 +100,31 @@ def _charts(measured: Mapping[str, float]) -> dict[str, object]:
     groups = [name for name in measured if name.startswith(f"{BY_GROUP}/")]
     limits = [n for n in groups if n.endswith(LIMITS) and n.rpartition("_")[0] in measured]
     groups = sorted(set(groups) - set(limits), key=lambda name: (measured[name], name))
+    bars = [
+        *(_bar(name, BY_GROUP) for name in groups),
+        *(_bar(name, BY_GROUP) | {"deleted": True} for name in limits),
+        *(_bar(name, "classifier bias") for name in COMPARED),
+    ]
+    sections = [*([_section(BY_GROUP, 1, 240)] * bool(groups)), _section("classifier bias", 2, 260)]
     return {
-        "compareRunCharts": [
-            *(_bar(name, BY_GROUP) for name in groups),
-            *(_bar(name, BY_GROUP) | {"deleted": True} for name in limits),
-            *(_bar(name, "classifier bias") for name in COMPARED),
-        ],
-        "compareRunSections": [
-            *([_section(BY_GROUP, 1, 240)] if groups else []),
-            _section("classifier bias", 2, 260),
-        ],
-        "isAccordionReordered": True,
-    }
+        "compareRunCharts": bars, "compareRunSections": sections, "isAccordionReordered": True
+    }  # fmt: skip
 
 
 def _bar(metric: str, section: str) -> dict[str, object]:
     return {
-        "uuid": f"{section}-{metric}",
-        "type": "BAR",
-        "metricKey": metric,
-        "metricSectionId": section,
-        "runsCountToCompare": 20,
-        "isGenerated": False,
+        "uuid": f"{section}-{metric}", "type": "BAR", "metricKey": metric,
+        "metricSectionId": section, "runsCountToCompare": 20, "isGenerated": False,
         "deleted": False,
-    }
+    }  # fmt: skip
 
 
 def _section(name: str, columns: int, height: int) -> dict[str, object]:
     # Marked as arranged by hand, or the sections are sorted by name.
     return {
-        "uuid": name,
-        "name": name,
-        "display": True,
-        "isReordered": True,
-        "columns": columns,
+        "uuid": name, "name": name, "display": True, "isReordered": True, "columns": columns,
         "cardHeight": height,
-    }
+    }  # fmt: skip
 
 
 def having(tags: Mapping[str, str]) -> str:

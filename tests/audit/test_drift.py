@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from debias.auditing.drift import Version, drift
+from debias.auditing.shortfall import Version, drift
 
 RARE = 5.0
 

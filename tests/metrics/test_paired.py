@@ -103,7 +103,7 @@ def test_many_cells_at_once_are_as_each_alone():
         alone = change_p_value(counts_of(before[:, here], after[:, here], people=who[here]))
         assert together[cell] == pytest.approx(alone[0], abs=1e-12)
     parts = [counts_of(before, after, codes, who), counts_of(before[:, :50], after[:, :50])]
-    assert change_p_value(stacked(parts, 3))[:30] == pytest.approx(together, abs=1e-12)
+    assert change_p_value(stacked(parts))[:30] == pytest.approx(together, abs=1e-12)
 
 
 def test_only_the_denominator_counts():
@@ -276,8 +276,7 @@ def test_the_interval_of_a_gap_and_its_p_value_are_one_thing(level):
         [
             simulated((60, 150, 1), 0.1, 0.05, seed=1),
             simulated((60, 40, 4), 0.15, 0.1, seed=2, correlation=0.2),
-        ],
-        1,
+        ]
     )
     first, second = _gaps(counts)
     low, high = gap_limits(first, second, level)

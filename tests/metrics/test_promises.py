@@ -68,16 +68,14 @@ def _people(shape, p, cells, generator, replicates):
     codes = np.repeat(np.arange(cells), people)
     units = Units(table=table, codes=codes, n_cells=cells, people=np.arange(len(codes)))
     summed = table.reshape(cells, people, 2, 2).sum(axis=1).astype(np.float64)
-    above, below = counted(summed, ACCURACY)
     return Cells(
         grouping=Grouping(attribute="a", cells=tuple(f"a:{i}" for i in range(cells)), codes=codes),
+        found=ACCURACY,
         table=summed,
-        above=above,
-        below=below,
         units=units,
         clusters=bootstrap(units, ACCURACY, 0.95, generator, replicates),
-        hidden=np.zeros(above.shape, dtype=bool),
-        state=np.full(above.shape, "estimated", dtype=object),
+        hidden=np.zeros((cells, 1), dtype=bool),
+        state=np.full((cells, 1), "estimated", dtype=object),
     )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from debias.report.audit_blocks import Audit, strip
-from debias.report.audit_space import _latent_page
+from debias.report.audit_sections import latent_page
 from debias.report.pictures import AuditMap, AuditPictures
 
 FACE = np.zeros((8, 8, 3), dtype=np.uint8)
@@ -52,12 +52,12 @@ def test_a_sheet_shows_those_that_are_given_and_names_all_by_path_where_there_is
 def test_a_latent_page_is_rows_with_labels_or_one_block():
     drawn = np.stack([np.stack([FACE] * 4)] * 2)
     page = {"name": "p", "title": "P", "means": "M.", "do": "D.", "rows": ["one", "two"]}
-    (labelled,) = _latent_page(page, drawn)
+    labelled = latent_page(page, drawn)
     assert labelled.labels == ("one", "two")
     assert len(labelled.images) == 2
-    (block,) = _latent_page(page | {"rows": []}, drawn)
+    block = latent_page(page | {"rows": []}, drawn)
     assert (block.labels, len(block.images)) == ((), 1)
-    (missing,) = _latent_page(page, None)
+    missing = latent_page(page, None)
     assert "".join(map(str, missing.text)) == "M. What to do: D."
 
 

@@ -11,13 +11,15 @@ from rich.console import Console
 from test_report_page import HOSTILE, OUR_TAGS
 
 from debias.report.charts.flow import Outcome
-from debias.report.ingest_findings import cautions, leak_check, summary
 from debias.report.ingest_page import (
     EXAMPLES,
     PAIRS_OPEN,
+    cautions,
     ingest_figures,
+    leak_check,
     rejected_by_group,
     render_ingest,
+    summary,
     write_ingest_page,
 )
 from debias.report.terminal import lines

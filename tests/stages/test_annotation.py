@@ -6,15 +6,15 @@ import pytest
 from PIL import Image
 
 from debias.pipeline import (
-    build_faces,
-    build_representation,
-    build_weights,
     examine,
     open_job,
     open_run,
 )
+from debias.pipeline.faces import make_faces
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
+from debias.pipeline.representation import REPRESENTATION
 from debias.pipeline.values import load_weights
+from debias.pipeline.weights import make_weights
 from debias.storage.artifacts import load_faces, load_latents
 
 COUNT, SIZE = 90, 16
@@ -62,9 +62,9 @@ def test_split_latents_and_weights_are_the_same_bit_for_bit(recipe, tmp_path):
     for attributes in ((), ANNOTATED):
         config = load(RunConfig, {**tree, "attributes": attributes})
         run = open_run(config, tmp_path / str(len(attributes)))
-        faces = build_faces(run)
-        latents = build_representation(run, faces)
-        weights = load_weights(build_weights(run, faces, latents, None, "latent"))
+        faces = make_faces(run)
+        latents = REPRESENTATION.make(run, faces=faces)
+        weights = load_weights(make_weights(run, "latent", faces=faces, representation=latents))
         samples = load_faces(faces).samples[["sample_id", "split", "label"]]
         found.append((samples, load_latents(latents), weights))
     (bare, placed, weighed), (named, placed_too, weighed_too) = found

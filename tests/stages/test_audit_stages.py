@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from debias.commands import app
 from debias.errors import ConfigError, DataError
-from debias.pipeline import build_audited_faces, examine, open_job
+from debias.pipeline import examine, open_job
+from debias.pipeline.faces import make_audited_faces
 from debias.pipeline.recipe import SpaceRecipe, load
 from debias.pipeline.source import Request, audit_recipe
 
@@ -169,7 +170,7 @@ def test_wrong_shares_are_refused_before_anything_is_trained(photographs, tmp_pa
 def test_too_few_images_are_refused_before_anything_is_trained(tmp_path):
     config = audit_recipe(Request(overrides=[*DRAWN, "data.n_train=30", "data.n_validation=8"]))
     with pytest.raises(DataError, match="38 images to audit"):
-        build_audited_faces(open_job(config, tmp_path))
+        make_audited_faces(open_job(config, tmp_path))
 
 
 @pytest.mark.parametrize(

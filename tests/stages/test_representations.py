@@ -12,9 +12,10 @@ from recording_tracking import RecordingTracking
 
 from debias.errors import DataError
 from debias.models import REPRESENTATIONS
-from debias.pipeline import build_faces, build_representation, mitigate, open_run
+from debias.pipeline import mitigate, open_run
+from debias.pipeline.faces import make_faces
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.representation import encode_store, is_trained
+from debias.pipeline.representation import REPRESENTATION, encode_store, is_trained
 from debias.storage.artifacts import load_faces, load_latents
 from debias.types import FaceStore
 
@@ -76,7 +77,7 @@ def drawn(tmp_path_factory):
     """A run folder in which the faces are drawn already."""
     folder = tmp_path_factory.mktemp("drawn")
     run = opened(folder, {"name": "conv_vae"})
-    return folder, load_faces(build_faces(run))
+    return folder, load_faces(make_faces(run))
 
 
 @pytest.fixture(scope="module", params=REPRESENTATIONS)
@@ -87,7 +88,7 @@ def placed(request, drawn, tmp_path_factory):
     shutil.copytree(source, folder / "run")
     model = MAKERS[request.param](folder, faces)
     run = opened(folder / "run", model).with_tracking(RecordingTracking())
-    return run, faces, build_representation(run, build_faces(run)), model
+    return run, faces, REPRESENTATION.make(run, faces=make_faces(run)), model
 
 
 class TestRepresentationContract:
@@ -123,7 +124,7 @@ class TestRepresentationContract:
         if "file" in model:
             moved["file"] = shutil.copy(model["file"], tmp_path)
         again = opened(run.folder.path, moved)
-        assert build_representation(again, build_faces(again)).key == artifact.key
+        assert REPRESENTATION.make(again, faces=make_faces(again)).key == artifact.key
 
     def test_its_settings_survive_a_yaml_file(self, placed):
         run, _, _, model = placed
@@ -150,7 +151,7 @@ def test_an_encoder_and_its_own_embeddings_agree(drawn, tmp_path):
     for name in ("encoder", "embeddings"):
         shutil.copytree(source, tmp_path / name / "run")
         run = opened(tmp_path / name / "run", MAKERS[name](tmp_path, faces))
-        found.append(load_latents(build_representation(run, build_faces(run))))
+        found.append(load_latents(REPRESENTATION.make(run, faces=make_faces(run))))
     np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-6)
 
 
@@ -180,7 +181,7 @@ def test_a_second_store_needs_rows_of_its_own(drawn, tmp_path):
     shutil.copytree(source, tmp_path / "run")
     model = {"name": "embeddings", "file": str(tmp_path / "both.npz")}
     run = opened(tmp_path / "run", model)
-    artifact = build_representation(run, build_faces(run))
+    artifact = REPRESENTATION.make(run, faces=make_faces(run))
     rows = other.rows("reference")
     np.testing.assert_array_equal(encode_store(run, artifact, other, rows).mean, more)
     absent, taken = second_store(faces, "absent-"), second_store(faces, "")
@@ -198,7 +199,7 @@ def test_a_missing_training_face_stops_the_run(drawn, tmp_path):
     shutil.copytree(source, tmp_path / "run")
     run = opened(tmp_path / "run", {"name": "embeddings", "file": str(tmp_path / "e.csv")})
     with pytest.raises(DataError, match="no embedding for 1 of 160 samples, first: synthetic-"):
-        build_representation(run, build_faces(run))
+        REPRESENTATION.make(run, faces=make_faces(run))
 
 
 @pytest.mark.parametrize("name", ["embeddings", "encoder"])

@@ -11,11 +11,13 @@ from PIL import Image
 from small_store import make_store
 
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
-from debias.pipeline import build_faces, build_reference, build_weights, mitigate, open_run
+from debias.pipeline import mitigate, open_run
+from debias.pipeline.faces import make_faces, make_reference
 from debias.pipeline.fairness import without as without_groups
 from debias.pipeline.findings import sentence, situations
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.values import load_weights
+from debias.pipeline.weights import make_weights
 from debias.storage.artifacts import load_faces
 from debias.storage.sealed import sealed_in
 from debias.weighting import GroupBalance
@@ -108,8 +110,8 @@ def test_reference_faces_are_not_those_of_the_data(finished):
     folder, _, _ = finished
     (path,) = sealed_in(folder / "reference")
     run, _ = opened(folder, REFERENCE, ARMS)
-    faces = build_faces(run)
-    reference = build_reference(run, faces)
+    faces = make_faces(run)
+    reference = make_reference(run, faces)
     assert reference.path == path
     wanted, store = load_faces(reference), load_faces(faces)
     assert len(wanted.rows("reference")) == len(wanted.samples) == 160
@@ -122,10 +124,12 @@ def test_reference_faces_are_not_those_of_the_data(finished):
 
 def test_weights_of_another_reference_are_other_weights(finished, tmp_path):
     run, _ = opened(finished[0], ANOTHER, ARMS)
-    faces = build_faces(run)
-    other = build_reference(run, faces)
-    latents = run.finished("representation", next((finished[0] / "representation").iterdir()).name)
-    found = build_weights(run, faces, latents, other, "on_latents")
+    faces = make_faces(run)
+    other = make_reference(run, faces)
+    latents = run.folder.find(
+        "representation", next((finished[0] / "representation").iterdir()).name
+    )
+    found = make_weights(run, "on_latents", faces=faces, representation=latents, reference=other)
     before = finished[1]["weights"]["on_latents"]["share_by_group"]["skin_tone_group:dark"]
     after = found.read_json("figures.json")["share_by_group"]["skin_tone_group:dark"]
     assert after["after"] != before["after"]
@@ -158,10 +162,10 @@ def test_images_that_are_in_both_sets_leave_the_reference(tmp_path):
                  "classifier.training.batch_size=8"]  # fmt: skip
     run, _ = opened(tmp_path / "run", *overrides, f"reference={{data: {data}}}")
     with pytest.raises(EmptyDatasetError, match="every one of them is also in the main data set"):
-        build_reference(run, build_faces(run))
+        make_reference(run, make_faces(run))
     other = folder_of_faces(tmp_path / "other", 40, 1)
     run, _ = opened(tmp_path / "run", *overrides, f"reference={{data: {other}}}")
-    assert len(load_faces(build_reference(run, build_faces(run))).samples) == 40
+    assert len(load_faces(make_reference(run, make_faces(run))).samples) == 40
 
 
 def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path):
@@ -174,8 +178,8 @@ def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path)
                  "classifier.training.batch_size=8"]  # fmt: skip
     arms = "arms={uniform: uniform, groups: {name: group_balance, allow_degenerate: true}}"
     run, _ = opened(tmp_path / "run", *overrides, arms)
-    faces = build_faces(run)
-    found = build_weights(run, faces, faces, None, "groups")
+    faces = make_faces(run)
+    found = make_weights(run, "groups", faces=faces, representation=faces)
     figures = found.read_json("figures.json")
     train = load_faces(faces)
     known = (train.groups(train.rows("train"))["tone"] != "unknown").sum()
@@ -186,13 +190,13 @@ def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path)
         f"arms={{groups: {json.dumps(few.model_dump(mode='json'))}}}", "discriminator.folds=3",
     )  # fmt: skip
     with pytest.raises(WeightError, match=r"holds 2 images, fewer than the 3 folds"):
-        build_weights(run, faces, faces, None, "groups")
+        make_weights(run, "groups", faces=faces, representation=faces)
 
 
 def test_situations_tell_a_correlation_from_a_rarity(finished):
     folder, document, _ = finished
     run, _ = opened(folder, REFERENCE, ARMS)
-    faces = load_faces(build_faces(run))
+    faces = load_faces(make_faces(run))
     (entry,) = situations(faces, document["weights"])
     assert entry["attribute"] == "skin_tone_group"
     assert entry["rare"] == ["skin_tone_group:dark"]

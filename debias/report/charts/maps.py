@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ from debias.report.pictures import AuditMap, shrink
 from debias.report.words import escape_label, words
 
 Painted = Callable[[Figure], None]
+Places = Float[np.ndarray, "_ 2"]
+Parts = Mapping[str, Bool[np.ndarray, " m"]]  # by the label, which images
 WIDTH, HEIGHT = 4.6, 4.5  # inches; two maps stand side by side
 WIDE, TALL = 6.2, 5.4
 ANNOTATIONS_DRAWN = 6
@@ -53,14 +57,21 @@ def maps(
         clusters: Numbers of the clusters, smallest first.
         values: Of each annotation the values that may be told apart.
     """
-    painted: dict[str, Painted] = {"map_density": _by_density(found)}
-    if found.region.any():
-        painted["map_regions"] = _by_region(found)
-    painted["map_cluster"] = _by_cluster(found, clusters)
+    regions = np.unique(found.region[found.region > 0]).tolist()
+    of_region = {f"region {number}": found.region == number for number in regions}
+    of_cluster = {f"cluster {number}": found.cluster == number for number in clusters}
+    painted: dict[str, Painted] = {"map_density": partial(_by_density, found)}
+    if of_region:
+        painted["map_regions"] = partial(_coloured, found, of_region, "elsewhere")
+    painted["map_cluster"] = partial(_by_cluster, found, of_cluster)
     for attribute, name in map_names(found).items():
-        painted[name] = _by_annotation(found, attribute, values[attribute])
+        column, title = found.attributes[attribute].astype(str), escape_label(words(attribute), 40)
+        parts = {value: column == value for value in values[attribute]}
+        painted[name] = partial(_coloured, found, parts, "others, or withheld", title=title)
     drawn = {name: svg(draw, WIDTH, HEIGHT) for name, draw in painted.items()}
-    return drawn | ({"map_faces": svg(_faces(found), WIDE, TALL)} if _has_faces(found) else {})
+    if len(found.thumbnail_rows):
+        drawn["map_faces"] = svg(partial(_faces, found), WIDE, TALL)
+    return drawn
 
 
 def map_names(found: AuditMap | None) -> dict[str, str]:
@@ -68,10 +79,6 @@ def map_names(found: AuditMap | None) -> dict[str, str]:
     if found is None or not len(found.xy):
         return {}
     return chart_names("map_annotation", list(found.attributes), ANNOTATIONS_DRAWN)
-
-
-def _has_faces(found: AuditMap) -> bool:
-    return len(found.thumbnail_rows) > 0
 
 
 def _plane(figure: Figure, found: AuditMap) -> Axes:
@@ -86,58 +93,30 @@ def _plane(figure: Figure, found: AuditMap) -> Axes:
     return axes
 
 
-def _points(
-    axes: Axes,
-    xy: Float[np.ndarray, "m 2"],
-    colour: str | Float[np.ndarray, "m 4"],
-    mark: str = "o",
-) -> None:
+def _points(axes: Axes, xy: Places, colour: str | np.ndarray, mark: str = "o") -> None:
     # As pixels: thousands of marks would make a heavy page. Small sets get larger points.
     size = float(np.clip(9000 / max(len(xy), 1), 3.5, 26))
     axes.scatter(xy[:, 0], xy[:, 1], s=size, c=colour, marker=mark, linewidths=0, rasterized=True)
 
 
-def _thinness(found: AuditMap) -> Float[np.ndarray, " m"]:
-    """Rank of each point in [0, 1], the thinnest at 1: any rising scale of density looks alike."""
-    ranks: Float[np.ndarray, " m"] = rankdata(-found.density)
-    return (ranks - 1) / max(len(ranks) - 1, 1)
+def _by_density(found: AuditMap, figure: Figure) -> None:
+    axes = _plane(figure, found)
+    # Ranks in [0, 1], the thinnest at 1: any rising scale of density looks alike.
+    thinness = (rankdata(-found.density) - 1) / max(len(found.xy) - 1, 1)
+    order = np.argsort(thinness, kind="stable")
+    _points(axes, found.xy[order], CROWDED_TO_THIN(thinness[order]))
+    ends = (("crowded", 0.05), ("between", 0.5), ("thin", 0.95))
+    _legend(figure, [(label, CROWDED_TO_THIN(place), "o") for label, place in ends])
 
 
-def _by_density(found: AuditMap) -> Painted:
-    def draw(figure: Figure) -> None:
-        axes = _plane(figure, found)
-        thinness = _thinness(found)
-        order = np.argsort(thinness, kind="stable")
-        _points(axes, found.xy[order], CROWDED_TO_THIN(thinness[order]))
-        ends = (("crowded", 0.05), ("between", 0.5), ("thin", 0.95))
-        _legend(figure, [(label, CROWDED_TO_THIN(place), "o") for label, place in ends])
-
-    return draw
+def _by_cluster(found: AuditMap, parts: Parts, figure: Figure) -> None:
+    _coloured(found, parts, "larger clusters", figure)
+    (axes,) = figure.axes
+    for number in np.unique(found.cluster):
+        _number(axes, found.xy[found.cluster == number], int(number))
 
 
-def _by_region(found: AuditMap) -> Painted:
-    def draw(figure: Figure) -> None:
-        axes = _plane(figure, found)
-        numbers = [int(number) for number in np.unique(found.region) if number > 0]
-        parts = [(f"region {number}", found.region == number) for number in numbers]
-        _coloured(figure, axes, found, parts[: len(ARM_STYLES)], "elsewhere")
-
-    return draw
-
-
-def _by_cluster(found: AuditMap, clusters: Sequence[int]) -> Painted:
-    def draw(figure: Figure) -> None:
-        axes = _plane(figure, found)
-        smallest = clusters[: len(ARM_STYLES)]
-        parts = [(f"cluster {number}", found.cluster == number) for number in smallest]
-        _coloured(figure, axes, found, parts, "larger clusters")
-        for number in np.unique(found.cluster):
-            _number(axes, found.xy[found.cluster == number], int(number))
-
-    return draw
-
-
-def _number(axes: Axes, xy: Float[np.ndarray, "c 2"], number: int) -> None:
+def _number(axes: Axes, xy: Places, number: int) -> None:
     """At the image nearest to the middle: the middle of a crescent lies outside of it."""
     middle = np.median(xy, axis=0)
     place = xy[np.argmin(np.square(xy - middle).sum(axis=1))]
@@ -147,31 +126,17 @@ def _number(axes: Axes, xy: Float[np.ndarray, "c 2"], number: int) -> None:
     )  # fmt: skip
 
 
-def _by_annotation(found: AuditMap, attribute: str, values: Sequence[str]) -> Painted:
-    def draw(figure: Figure) -> None:
-        axes = _plane(figure, found)
-        axes.set_title(escape_label(words(attribute), 40))
-        column = found.attributes[attribute].astype(str)
-        parts = [(value, column == value) for value in values[: len(ARM_STYLES)]]
-        _coloured(figure, axes, found, parts, "others, or withheld")
-
-    return draw
-
-
-def _coloured(
-    figure: Figure,
-    axes: Axes,
-    found: AuditMap,
-    parts: Sequence[tuple[str, Bool[np.ndarray, " m"]]],
-    rest: str,
-) -> None:
-    """Each part in a colour and mark of its own, the smallest on top; the rest in grey below."""
-    other = ~np.logical_or.reduce([np.zeros(len(found.xy), bool), *(part[1] for part in parts)])
+def _coloured(found: AuditMap, parts: Parts, rest: str, figure: Figure, title: str = "") -> None:
+    """The first parts in a colour and mark of their own, small ones on top; the rest in grey."""
+    axes = _plane(figure, found)
+    axes.set_title(title)
+    parts = dict(islice(parts.items(), len(ARM_STYLES)))
+    other = ~np.logical_or.reduce([np.zeros(len(found.xy), bool), *parts.values()])
     _points(axes, found.xy[other], OTHERS)
-    styles = dict(zip([label for label, _ in parts], ARM_STYLES, strict=False))
-    for label, inside in sorted(parts, key=lambda part: -part[1].sum()):
+    styles = dict(zip(parts, ARM_STYLES, strict=False))
+    for label, inside in sorted(parts.items(), key=lambda part: -part[1].sum()):
         _points(axes, found.xy[inside], *styles[label])
-    keys = [(label, *styles[label]) for label, _ in parts]
+    keys = [(label, *style) for label, style in styles.items()]
     _legend(figure, [*keys, *([(rest, OTHERS, "o")] if other.any() else [])])
 
 
@@ -183,18 +148,15 @@ def _legend(figure: Figure, keys: Sequence[tuple[str, Any, str]]) -> None:
     key_above(figure, handles, "outside lower left")
 
 
-def _faces(found: AuditMap) -> Painted:
-    def draw(figure: Figure) -> None:
-        axes = _plane(figure, found)
-        _points(axes, found.xy, OTHERS)
-        assert found.thumbnails is not None  # there are rows of them
-        faces = shrink(found.thumbnails, 2 * THUMBNAIL)
-        for one in _apart(found):
-            picture = OffsetImage(faces[one], zoom=THUMBNAIL / faces.shape[2], resample=True)
-            place = tuple(found.xy[found.thumbnail_rows[one]])
-            axes.add_artist(AnnotationBbox(picture, place, pad=0.1, bboxprops={"ec": "none"}))
-
-    return draw
+def _faces(found: AuditMap, figure: Figure) -> None:
+    axes = _plane(figure, found)
+    _points(axes, found.xy, OTHERS)
+    assert found.thumbnails is not None  # there are rows of them
+    faces = shrink(found.thumbnails, 2 * THUMBNAIL)
+    for one in _apart(found):
+        picture = OffsetImage(faces[one], zoom=THUMBNAIL / faces.shape[2], resample=True)
+        place = tuple(found.xy[found.thumbnail_rows[one]])
+        axes.add_artist(AnnotationBbox(picture, place, pad=0.1, bboxprops={"ec": "none"}))
 
 
 def _apart(found: AuditMap) -> list[int]:

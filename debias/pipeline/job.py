@@ -1,0 +1,187 @@
+"""A recipe at work in its folder: what every step needs to know, and how the folder is taken."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from debias.errors import ConfigError, StorageError
+from debias.ingesting.build import labelled
+from debias.ingesting.decoded import list_recipe
+from debias.pipeline.recipe import RunConfig, SpaceRecipe
+from debias.plugins import dump
+from debias.storage.artifacts import RunFolder
+from debias.tracking.progress import Progress, Silence
+from debias.tracking.tracker import NullTracking, Tracker, Tracking
+from debias.training.device import Compute, choose
+
+Own = TypeVar("Own", bound="Job")
+REPORT, AUDIT = "report", "audit"  # each a page and its numbers
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe at work, and everything around it.
+
+    Attributes:
+        id: Lasting identity of the run folder; tracked runs are found again by it.
+        tags: Tags of every tracked run, such as the flow run that started this one.
+        command: What was typed to start it, for the next steps that a report names; may be empty.
+    """
+
+    config: SpaceRecipe
+    folder: RunFolder
+    compute: Compute
+    id: str
+    tracking: Tracking = field(default_factory=NullTracking)
+    progress: Progress = field(default_factory=Silence)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+
+    def with_tracking(self: Own, tracking: Tracking) -> Own:
+        return replace(self, tracking=tracking)
+
+    @contextmanager
+    def tracked(
+        self, stage: str, key: str, name: str, *, title: str = "", **tags: str
+    ) -> Iterator[Tracker]:
+        """A tracked run of this stage; the same content continues the same tracked run.
+
+        People see it under the name of the recipe and ``title`` or, without one, ``name``.
+        """
+        own = {f"debias.{tag}": value for tag, value in ({"stage": stage} | tags).items()}
+        about = {"debias.run": self.id, "debias.name": self.config.name, "debias.key": key}
+        shown = f"{self.config.name}: {title or name}"
+        with self.tracking.open(
+            self.tracking_key(stage, key, name), shown, {**about, **own, **self.tags}
+        ) as tracker:
+            yield tracker
+
+    def published(self, stage: str, key: str, name: str) -> bool:
+        """Whether the tracker already has everything about this stage."""
+        return self.tracking.finished(self.tracking_key(stage, key, name))
+
+    def tracking_key(self, stage: str, key: str, name: str) -> str:
+        return f"{self.id}/{stage}/{name}/{key}"
+
+
+@dataclass(frozen=True)
+class Run(Job):
+    """A job that trains classifiers and compares them."""
+
+    config: RunConfig
+
+
+J = TypeVar("J", bound=Job)
+
+
+def open_run(
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tags: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Run:
+    """Create or continue the run folder ``out``.
+
+    Finished stages are found by their content, so changed settings of a recipe go on with them.
+    The report of the former settings is deleted first, so that none lies beside another recipe;
+    whoever goes back to them makes it again from its stages.
+
+    Args:
+        config: The recipe.
+        out: Folder.
+        progress: Watches.
+        tags: Of every tracked run.
+        replace: Take over the finished folder of a recipe of another name.
+
+    Raises:
+        StorageError: The folder cannot be written.
+        ConfigError: A recipe of another name has finished there, or the device does not exist on
+            this machine.
+    """
+    progress = progress or Silence()
+    _make_room(out, config, REPORT, progress, replace=replace)
+    return Run(config, *_opened(config, out), progress=progress, tags=tags or {})
+
+
+def open_job(
+    config: SpaceRecipe,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tags: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Job:
+    """Likewise, for a job that trains no classifier: an audit."""
+    progress = progress or Silence()
+    _make_room(out, config, AUDIT, progress, replace=replace)
+    return Job(config, *_opened(config, out), progress=progress, tags=tags or {})
+
+
+def _opened(config: SpaceRecipe, out: Path) -> tuple[RunFolder, Compute, str]:
+    folder = RunFolder(out)
+    about = folder.open({"name": config.name, "config": dump(config), "pid": os.getpid()})
+    return folder, choose(config.device, config.precision), about["id"]
+
+
+def _make_room(
+    folder: Path, config: SpaceRecipe, page: str, progress: Progress, *, replace: bool
+) -> None:
+    """See to it that no finished page will lie beside the recipe of another.
+
+    Args:
+        folder: Run folder, existing or not.
+        config: The recipe that is about to work there.
+        page: What it is going to write.
+        progress: Is told what is deleted.
+        replace: Delete the pages of recipes of other names, too.
+    """
+    for kind in (REPORT, AUDIT):
+        found = _finished(folder, kind)
+        if found is None:
+            continue
+        other, settings = found
+        if other != config.name and not replace:
+            raise ConfigError(
+                f"{folder.absolute()} holds the finished {kind} of another recipe, {other!r}; this "
+                f"one is called {config.name!r}. Name another folder with --out, or give "
+                f"--replace: the {kind} of {other!r} is deleted then, its stages stay"
+            )
+        changed = _changed(settings, dump(config)) if kind == page else ""
+        if other != config.name or changed:
+            # A recipe that does not fit its data must not cost what was finished.
+            labelled(list_recipe(config).samples, config)
+            _delete(folder, kind)
+            what = f"recipe {other!r}" if other != config.name else f"other settings ({changed})"
+            progress.note(
+                f"The {kind} in {folder} was made with {what} and is deleted; with them it comes "
+                "back from its finished stages."
+            )
+
+
+def _finished(folder: Path, kind: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Name and settings of the recipe that wrote the numbers of this kind."""
+    try:
+        document = json.loads((folder / f"{kind}.json").read_text(encoding="utf-8"))
+        about = document.get("run", document)
+        return str(document["name"]), about["config"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # none was finished, or nobody can read it
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    names = dict.fromkeys([*before, *after])
+    return ", ".join(name for name in names if before.get(name) != after.get(name))
+
+
+def _delete(folder: Path, kind: str) -> None:
+    try:
+        for ending in ("json", "html"):
+            (folder / f"{kind}.{ending}").unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot delete {kind} in {folder.absolute()}: {error}") from error
