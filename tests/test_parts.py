@@ -1,5 +1,6 @@
 """Parts of others: objects in place of names, entry points of packages, as docs/parts.md says."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -230,6 +231,21 @@ class TestDigest:
         assert len(digests) == 5
         monkeypatch.setitem(globals(), "scale", torch.relu)
         assert own.adopted(Module)["digest"] not in digests
+
+    def test_modules_of_ones_own_count_with_what_they_import(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+        def rule(table):
+            return helper.weights(table)  # noqa: F821 (set below)
+
+        digests = set()
+        for number in range(2):
+            (tmp_path / f"inner{number}.py").write_text(f"def weights(table): return {number}")
+            name = f"outer{number}"
+            (tmp_path / f"{name}.py").write_text(f"from inner{number} import weights\n")
+            monkeypatch.setitem(globals(), "helper", importlib.import_module(name))
+            digests.add(own.adopted(rule)["digest"])
+        assert len(digests) == 2
 
     def test_what_is_given_stays_as_it_was(self):
         module = Module()

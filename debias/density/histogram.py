@@ -10,7 +10,7 @@ their size is kept; shards are counted anywhere and merged:
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Annotated, ClassVar, Literal
@@ -189,12 +189,11 @@ class FittedHistogram:
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
         """Natural log of the mass of the bin each mean falls in; -inf for an empty bin."""
-        from debias.loops import look_up
+        from debias.loops import EACH
 
         with np.errstate(divide="ignore"):
             table = np.log(np.concatenate(self.mass))
-        points = as_points(z)
-        return self._scan(points, look_up, table, np.empty((len(points), len(self.counts))))
+        return self._look_up(as_points(z), table, EACH)
 
     def log_rarity(
         self,
@@ -211,12 +210,10 @@ class FittedHistogram:
         Reference:
             Amini et al. 2019, eq. 2; "max" is the rule of the authors' teaching code.
         """
-        from debias.loops import add_up, take_largest
+        from debias.loops import LARGEST, SUM
 
-        points = as_points(z)
         table = -np.log(np.concatenate(self.mass) + alpha)
-        loop = add_up if combine == "product" else take_largest
-        return self._scan(points, loop, table, np.empty(len(points)))
+        return self._look_up(as_points(z), table, SUM if combine == "product" else LARGEST)[:, 0]
 
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
         """How many values lie outside the range of the bins."""
@@ -255,24 +252,21 @@ class FittedHistogram:
         columns = zip(self.edges, mean.T, deviation.T, strict=True)
         return np.concatenate([_masses(*column, weight) for column in columns])
 
-    def _scan(
-        self,
-        points: Points,
-        loop: Callable[..., None],
-        table: Float64[np.ndarray, " bins"],
-        out: Float64[np.ndarray, "n ..."],
-    ) -> Float64[np.ndarray, "n ..."]:
-        """Fill ``out`` with what a loop finds for each sample in a table of all bins."""
-        from debias.loops import in_threads
+    def _look_up(
+        self, points: Points, table: Float64[np.ndarray, " bins"], how: int
+    ) -> Float64[np.ndarray, "n _"]:
+        """What a table of all bins says of each sample, see :func:`debias.loops.look_up`."""
+        from debias.loops import EACH, in_threads, look_up
 
-        grid = self._grid()
+        grid, rows = self._grid(), rows_at_once(points)
+        out = np.empty((len(points), len(self.counts) if how == EACH else 1))
 
-        def fill(task: tuple[Points, Float64[np.ndarray, "m ..."]]) -> None:
-            loop(self._factors(task[0]), grid, table, task[1])
+        def fill(task: tuple[Points, int]) -> None:
+            piece, start = task
+            look_up(self._factors(piece), grid, table, out[start : start + rows], how)
 
-        rows = rows_at_once(points)
-        parts = (out[start : start + rows] for start in range(0, len(out), rows))
-        deque(in_threads(fill, zip(in_pieces(points), parts, strict=True)), maxlen=0)
+        starts = range(0, len(points), rows)
+        deque(in_threads(fill, zip(in_pieces(points), starts, strict=True)), maxlen=0)
         return out
 
     def _factors(self, piece: Points) -> Float[np.ndarray, "m f"]:
