@@ -7,9 +7,9 @@ import torch
 from debias.errors import WeightError
 from debias.models import PooledClassifier
 from debias.statistics.areas import area_under_curve
+from debias.training.batches import Augmentation
 from debias.training.device import choose
 from debias.training.loop import Training
-from debias.training.views import Augmentation
 from debias.types import ShardedImages
 from debias.weighting.image_ratio import (
     DiscriminatorRecipe,

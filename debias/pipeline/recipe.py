@@ -27,9 +27,9 @@ from debias.models import (
 from debias.models.own import OwnClassifier, OwnRepresentation
 from debias.plugins import OneOf, Settings, dump, members
 from debias.tracking.tracker import TrackingOptions
+from debias.training.batches import Augmentation
 from debias.training.device import Device, Precision
 from debias.training.loop import Training
-from debias.training.views import Augmentation
 from debias.weighting import WEIGHTINGS, Weighting
 from debias.weighting.image_ratio import DiscriminatorRecipe
 from debias.weighting.rule import OwnWeighting

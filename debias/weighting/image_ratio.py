@@ -27,10 +27,9 @@ from debias.models import CLASSIFIERS, Classifier, PooledClassifier
 from debias.models.own import OwnClassifier
 from debias.plugins import OneOf, Settings
 from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
-from debias.training.batches import Batch, Batches
+from debias.training.batches import Augmentation, Batch, Batches
 from debias.training.device import Compute
 from debias.training.loop import Training, fit
-from debias.training.views import Augmentation
 from debias.types import FaceStore, ShardedImages
 from debias.weighting.sampling import WeightedSampler
 from debias.weighting.weights import SamplingWeights
