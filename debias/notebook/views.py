@@ -69,8 +69,9 @@ def plot(value: object, chart: str | None) -> "Figure":
 
 
 def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would have to be loaded)
-    """What there is to see of a value."""
     from debias.report import audit_charts, comparison_page, fairness_charts, fairness_page
+    from debias.report.charts.style import drawn
+    from debias.report.html import render
 
     kind = type(value).__name__
     if kind == "SamplingWeights":
@@ -85,18 +86,16 @@ def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would hav
         parts = value.report["fairness"], value.report["comparisons"]
         return Look(page, partial(fairness_charts.run_drawings, *parts))
     document = value.to_dict()
-    render, drawings = {
-        "FairnessReport": (fairness_page.render_fairness, fairness_charts.fairness_drawings),
-        "ComparisonReport": (
-            comparison_page.render_comparison,
-            fairness_charts.comparison_drawings,
-        ),
+    made, drawings = {
+        "FairnessReport": (fairness_page.page, fairness_charts.fairness_drawings),
+        "ComparisonReport": (comparison_page.page, fairness_charts.comparison_drawings),
     }[kind]
-    return Look(partial(render, document), partial(drawings, document))
+    return Look(
+        lambda: render(made(document, drawn(drawings(document)))), partial(drawings, document)
+    )
 
 
 def _of_weights(weights: "SamplingWeights") -> Look:
-    """Weights alone: how uneven they are."""
     from debias.report.charts.curves import weight_distribution
     from debias.report.weights_page import render_weights
 
@@ -120,7 +119,6 @@ def _of_audit(report: "AuditReport") -> Look:
 
 
 def _about(report: "AuditReport") -> dict[str, Any]:
-    """What the page says of the images and the machine, where only values were given."""
     from debias import __version__
 
     splits, annotated = report.images["split"].value_counts(), report.document["groups"]

@@ -10,11 +10,10 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from debias.errors import ConfigError, WeightError
-from debias.flows import recipes
+from debias.flows import tasks
 from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
-from debias.flows.recipes import AuditedRecipe, audit_recipe, named, run_recipe
-from debias.flows.tasks import artifact_key, plainly
+from debias.flows.tasks import AuditedRecipe, artifact_key, audit_recipe, named, plainly, run_recipe
 from debias.pipeline.recipe import RunConfig
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -107,7 +106,7 @@ def test_a_recipe_that_is_not_there_is_named_in_full(tmp_path, monkeypatch):
 )
 def test_a_run_is_called_like_its_recipe_even_when_it_cannot_be_read(given, name, monkeypatch):
     running = SimpleNamespace(parameters=given | {"out": "x"}, flow_name="debias-faces")
-    monkeypatch.setattr(recipes, "flow_run", running)
+    monkeypatch.setattr(tasks, "flow_run", running)
     assert named(run_recipe, RunConfig)() == name
 
 
@@ -128,3 +127,18 @@ def test_a_failed_run_says_what_was_wrong_in_the_words_of_the_error():
 )
 def test_artifacts_of_a_recipe_share_a_key_that_prefect_accepts(recipe, key):
     assert artifact_key("f", recipe) == key
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "command"),
+    [
+        (None, "", ""),
+        ("mine", "", "prefect deployment run debias-faces/mine"),
+        ("mine", "seeds=5", "prefect deployment run debias-faces/mine --param changes=seeds=5"),
+    ],
+)
+def test_a_flow_run_knows_the_command_of_its_deployment(monkeypatch, name, changes, command):
+    run = SimpleNamespace(flow_name="debias-faces", parameters={"changes": changes})
+    monkeypatch.setattr(tasks, "flow_run", run)
+    monkeypatch.setattr(tasks, "deployment", SimpleNamespace(name=name))
+    assert tasks.typed() == command
