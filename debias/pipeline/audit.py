@@ -17,6 +17,7 @@ from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity, active_dimensions, compares
 from debias.ingesting.build import ACCOUNT
 from debias.models import Decodes, Explains, encoding
+from debias.models import galleries as generation
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
 from debias.pipeline.faces import SPLIT as REFERENCE
