@@ -8,13 +8,7 @@ from typing import Any
 
 from debias.report.blocks import Block, Column, Sentence, table, to_do
 from debias.report.readings import source_name
-from debias.report.words import (
-    attribute_name,
-    full_group_name,
-    group_name,
-    is_number,
-    number,
-)
+from debias.report.words import attribute_name, full_group_name, group_name, is_number, number
 from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
