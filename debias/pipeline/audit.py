@@ -42,10 +42,7 @@ KEPT = ("explained", "explained_detail", "neighbours_kept", "neighbours_by_chanc
 
 
 def make_audit(job: Job, **parts: Artifact | None) -> dict[str, Any]:
-    """Audit the faces, or find them audited; write the page and publish.
-
-    Returns:
-        The document that ``audit.json`` holds.
+    """Audit the faces, or find them audited, write the page and publish; returns the document.
 
     Raises:
         DataError: There are too few images, or shares that do not fit the annotation.
