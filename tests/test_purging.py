@@ -29,7 +29,7 @@ from debias.storage.artifacts import (
     save,
     save_faces,
 )
-from debias.storage.locks import locked
+from debias.storage.files import locked
 from debias.storage.sealed import read_manifest, verify, write_json
 from debias.types import Latents, Predictions
 from debias.weighting.weights import SamplingWeights

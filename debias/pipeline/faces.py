@@ -29,7 +29,7 @@ from debias.pipeline.recipe import ReferenceRecipe, RunConfig, SpaceRecipe
 from debias.plugins import dump
 from debias.seeding import numpy_generator, stream_seed
 from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
-from debias.storage.locks import locked
+from debias.storage.files import locked
 from debias.storage.sealed import read_manifest
 from debias.training.loop import Training
 from debias.types import SPLITS, FaceStore
