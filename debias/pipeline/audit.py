@@ -198,10 +198,7 @@ def _about_run(work: Work[Job], found: Artifact) -> dict[str, Any]:
 
 
 def _tell(
-    job: Job,
-    document: Mapping[str, Any],
-    charts: Mapping[str, bytes],
-    tracker: Tracker,
+    job: Job, document: Mapping[str, Any], charts: Mapping[str, bytes], tracker: Tracker
 ) -> None:
     tracker.params({"audit": dump(job.config.audit), "density": dump(_density(job))})
     tracker.metrics(named(STAGE, figures_of(document)))

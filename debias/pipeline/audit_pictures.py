@@ -55,11 +55,7 @@ def drawn_by_the_model(
         whole = np.zeros(mean.shape[1])
         whole[report.active] = one.vector
         arrays[f"direction-{one.number}"] = generation.along(network, mean, whole, compute, STEPS)
-    return Drawn(
-        section={"pages": pages.pages},
-        arrays=arrays,
-        left_out=pages.left_out,
-    )
+    return Drawn(section={"pages": pages.pages}, arrays=arrays, left_out=pages.left_out)
 
 
 def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -> AuditPictures:

@@ -102,7 +102,7 @@ def not_concluded(
         )
     sentences += [
         "Anything about groups that are not annotated here, about other images, or about people: "
-        "the annotations say how faces were labelled, not who the people are.",
+        "the annotations say how faces were labelled, not who the people are."
     ]
     return sentences
 

@@ -20,15 +20,7 @@ from debias.errors import ConfigError, DataError, StorageError
 from debias.ingesting.decoded import list_recipe
 from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
-from debias.pipeline.recipe import (
-    BUILT_IN,
-    RunConfig,
-    SpaceRecipe,
-    demo,
-    load,
-    put,
-    read_recipe,
-)
+from debias.pipeline.recipe import BUILT_IN, RunConfig, SpaceRecipe, demo, load, put, read_recipe
 from debias.storage.tables import OURS
 
 R = TypeVar("R", bound=FacesRecipe)

@@ -21,13 +21,7 @@ from torch import nn
 
 from debias.errors import StorageError
 from debias.storage.leftovers import STAGES
-from debias.storage.sealed import (
-    is_sealed,
-    lineages,
-    sealing,
-    verify,
-    write_json,
-)
+from debias.storage.sealed import is_sealed, lineages, sealing, verify, write_json
 from debias.types import FaceStore, Latents, ShardedImages
 
 Files = Mapping[str, np.ndarray | pd.DataFrame | nn.Module | Mapping[str, Any]]  # by file name
