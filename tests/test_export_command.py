@@ -14,12 +14,7 @@ from typer.testing import CliRunner
 
 from debias.commands import app
 from debias.density import NeighbourDensity
-from debias.errors import (
-    AllDimensionsInactiveError,
-    ArtifactCorruptError,
-    ConfigError,
-    DataError,
-)
+from debias.errors import AllDimensionsInactiveError, ArtifactCorruptError, ConfigError, DataError
 from debias.pipeline.export import Request, export
 from debias.pipeline.values import latents_files
 from debias.report.terminal import lines
