@@ -187,13 +187,13 @@ def test_a_full_disk_leaves_no_half_file(folder, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    def save():
+    def write():
         with folder.create("stage", "key", {}) as path:
             save(path, arrays(z=np.zeros(2)))
             monkeypatch.setattr(os, "fsync", full)
 
     with pytest.raises(StorageError, match="No space left"):
-        save()
+        write()
     monkeypatch.undo()
     assert folder.find("stage", "key") is None
 
