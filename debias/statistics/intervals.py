@@ -246,12 +246,10 @@ def detectable_gap(
     towards the nearer end of [0, 1] is found with a smaller distance, so the answer holds for both
     directions.
 
-    Args:
-        rate: In [0, 1], such as the rate over both groups together.
-        n1: Independent images that the first group is worth, real-valued; ``n2`` the second.
-        n2: Likewise.
-        level: Of the two-sided interval that decides, adjusted for the number of comparisons.
-        power: Probability of finding the gap, in (0, 1), as ``level``, or a ValueError is raised.
+    ``rate`` in [0, 1] is such as that over both groups together; ``n1`` and ``n2`` are the
+    independent images that they are worth, real-valued; ``level`` is that of the two-sided
+    interval that decides, adjusted for the number of comparisons. ``level`` and ``power`` outside
+    (0, 1) raise a ValueError.
 
     Returns:
         In (0, 1]; NaN where no gap is large enough, where a group is empty, or ``rate`` is NaN.
