@@ -20,9 +20,8 @@ from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scores import calibration_table, confusion_table, quality, score_table
 from debias.metrics.spread import noise_table, ratio_table, spread_table
 from debias.metrics.words import conclude, notes, scope
-from debias.statistics.counts import Measure
 from debias.statistics.groupings import Grouping
-from debias.statistics.intervals import bonferroni_level
+from debias.statistics.intervals import Measure, bonferroni_level
 from debias.statistics.withholding import hidden_cells
 from debias.storage.documents import plain
 

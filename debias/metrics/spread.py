@@ -15,8 +15,7 @@ from scipy.stats import binom
 
 from debias.metrics.gaps import Cells
 from debias.metrics.rules import Rules
-from debias.statistics.counts import Measure, counted, ratio
-from debias.statistics.intervals import clopper_pearson
+from debias.statistics.intervals import Measure, clopper_pearson, counted, ratio
 
 Sizes = Real[np.ndarray, " g"]
 Rates = Float64[np.ndarray, " g"]

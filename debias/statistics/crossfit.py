@@ -45,9 +45,9 @@ def cross_fitted(
 ) -> CrossFit:
     """Score every sample by a model of the other folds.
 
-    A copy of the model is fitted for each of the ``folds`` of equal make-up, fewer where a class has
-    fewer samples; every class from 0 on has at least two. ``method`` asks it for log odds of the
-    second of two classes, or for log-probabilities.
+    A copy of the model is fitted for each of the ``folds`` of equal make-up, fewer where a class
+    has fewer samples; every class from 0 on has at least two. ``method`` asks it for log odds of
+    the second of two classes, or for log-probabilities.
     """
     from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold

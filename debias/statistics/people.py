@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64, Int64, Real
 from scipy import sparse
 from scipy.special import ndtri, stdtrit
 
-from debias.statistics.counts import Measure, counted, ratio
+from debias.statistics.intervals import Measure, counted, ratio
 
 PerUnit = Int64[np.ndarray, " u"]
 PerCell = Float64[np.ndarray, " g"]
