@@ -114,7 +114,7 @@ def planting(seed: int, names: Sequence[str]) -> dict[str, Any]:
     regions = [
         {
             "view": one.view,
-            "share": one.share,
+            "share": one.share.value,
             "p_adjusted": one.p_adjusted,
             "of_the_part": float(rare[one.members].mean()),
             "reached": float(one.members[rare].mean()),
@@ -132,7 +132,7 @@ def planting(seed: int, names: Sequence[str]) -> dict[str, Any]:
 
 def balanced(seed: int) -> dict[str, Any]:
     factors, _ = population(numpy_generator(seed, "audit regions/balanced"))
-    regions = [{"view": one.view, "share": one.share} for one in audited(factors, seed)]
+    regions = [{"view": one.view, "share": one.share.value} for one in audited(factors, seed)]
     print(seed, "balanced", len(regions), "found", flush=True)
     return {"regions": regions}
 

@@ -375,7 +375,9 @@ def test_unfinished_work_is_named(root):
     parts = root / "faces" / ".parts" / "part-00000"
     parts.mkdir(parents=True)
     (parts / "images.npy").write_bytes(bytes(3 * 2**20))
-    (root / "faces" / f".purged-{KEY}.old").mkdir()
+    for key in (KEY, "0" * 20):  # the second without somebody who is in the first
+        with sealing(root / "reference" / key, {"instead_of": KEY, "purged": int(key == KEY)}):
+            pass
     found = examine(root)
     assert "3 MiB" in texts(found, "builds", "warning")[0]
     assert "debias purge" in next(one.advice for one in found if one.area == "purge")

@@ -1,5 +1,6 @@
 """A person is taken out of everything that a small run folder holds."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,31 +15,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from debias.errors import ArtifactCorruptError, DataError, StorageError
-from debias.pipeline.purging import swapping
-from debias.pipeline.purging.holdings import places_in, traces_in
-from debias.pipeline.purging.journal import begin
 from debias.pipeline.purging.published import _local
 from debias.pipeline.purging.removal import purge
-from debias.pipeline.purging.scrubbing import names_person, without, without_in_json
-from debias.pipeline.purging.swapping import finish_swaps
-from debias.pipeline.purging.traces import Traces, paths_of
-from debias.pipeline.values import load_predictions, load_weights, predictions_files, weights_files
+from debias.pipeline.purging.traces import Traces, names_person, paths_of
+from debias.pipeline.values import predictions_files, weights_files
 from debias.storage.artifacts import (
     Artifact,
     RunFolder,
     content_key,
     load_faces,
-    load_latents,
     save,
     save_arrays,
     save_faces,
     save_latents,
 )
-from debias.storage.leftovers import HIDDEN, JOURNAL
 from debias.storage.locks import locked
 from debias.storage.sealed import read_manifest, verify, write_json
 from debias.types import Latents, Predictions
@@ -88,7 +80,10 @@ def save_store(folder, samples, *, stage="faces"):
     return folder.find(stage, key)
 
 
-def save_dependents(folder, samples):
+def save_dependents(folder, samples, faces):
+    """What a run makes of the store ``faces``; the oldest manifests did not say of what."""
+    latents_key = content_key("r", {}, {})
+    of_faces, of_latents = {"inputs": {"faces": faces.key}}, {"inputs": {"latents": latents_key}}
     train = samples[samples["split"] == "train"]["sample_id"].to_numpy(dtype=str)
     test = samples[samples["split"] == "test"]
     latents = Latents(
@@ -96,7 +91,7 @@ def save_dependents(folder, samples):
         mean=np.arange(3.0 * len(train)).reshape(-1, 3),
         log_var=np.zeros((len(train), 3)),
     )
-    with folder.create("representation", content_key("r", {}, {}), {}) as path:
+    with folder.create("representation", latents_key, of_faces) as path:
         save_latents(path, latents)
         sheets = np.arange(6) * np.ones((2, 8, 8, 3, 1))  # the sixth validation face is all 5
         save_arrays(path, reconstructions=sheets.transpose(0, 4, 1, 2, 3).astype(np.uint8))
@@ -105,7 +100,7 @@ def save_dependents(folder, samples):
     weights = SamplingWeights(
         sample_ids=train, probability=probability / probability.sum(), origin={"rule": "r"}
     )
-    with folder.create("weights", content_key("w", {}, {}), {}) as path:
+    with folder.create("weights", content_key("w", {}, {}), of_latents) as path:
         save(path, weights_files(weights))
     predictions = Predictions(
         sample_ids=test["sample_id"].to_numpy(dtype=str),
@@ -134,10 +129,10 @@ def root(tmp_path):
     folder = RunFolder(tmp_path / "runs" / "one")
     folder.open({"name": "one"})
     samples = table()
-    save_store(folder, samples)
+    faces = save_store(folder, samples)
     reference = table("ref", 12).assign(split="reference")
     save_store(folder, reference, stage="reference")
-    save_dependents(folder, samples)
+    save_dependents(folder, samples, faces)
     save_pages(folder.path)
     parts = folder.path / "faces" / ".parts" / "part-00000"
     parts.mkdir(parents=True)
@@ -182,12 +177,9 @@ def test_nothing_names_the_person_any_more(root):
 
 
 def test_what_is_left_is_whole_and_consistent(root):
-    before, keys = load_weights(only(root, "weights")), {p.name for p in root.glob("*/*")}
     purge("Ann_Lee", [root])
     for path in root.glob("*/*/manifest.json"):
         verify(path.parent)
-    assert {path.name for path in root.glob("*/*/")} <= keys  # every key stays
-
     faces = load_faces(only(root, "faces"))
     left = [row for row in range(24) if row % 4]
     assert len(faces.images) == len(left) == 18
@@ -195,27 +187,17 @@ def test_what_is_left_is_whole_and_consistent(root):
     perceptual = np.load(only(root, "faces").path / "perceptual.npy")
     np.testing.assert_array_equal(perceptual[:, 0] // 4, left)
 
-    train = faces.ids(faces.rows("train"))
-    latents = load_latents(only(root, "representation"))
-    np.testing.assert_array_equal(latents.sample_ids, train)
-    np.testing.assert_array_equal(latents.mean[:, 0] // 3, left[:9])
-    assert latents.log_var.shape == (9, 3)
 
-    weights = load_weights(only(root, "weights"))
-    np.testing.assert_array_equal(weights.sample_ids, train)
-    expected = before.probability[left[:9]]
-    np.testing.assert_allclose(weights.probability, expected / expected.sum(), rtol=1e-12)
-    assert weights.origin == {"rule": "r", "purged": 3}
-
-    predictions = load_predictions(only(root, "classifier"))
-    np.testing.assert_array_equal(predictions.sample_ids, faces.ids(faces.rows("test")))
-    np.testing.assert_array_equal(predictions.y_true, faces.labels(faces.rows("test")))
-
-
-def test_redrawn_faces_go_with_the_faces_they_were_drawn_from(root):
-    purge("Ann_Lee", [root])  # validation rows 12 to 17: the first and the fifth are hers
-    sheets = np.load(only(root, "representation").path / "reconstructions.npy")
-    np.testing.assert_array_equal(sheets[:, :, 0, 0, 0], [[1, 2, 3, 5]] * 2)
+def test_all_that_was_made_from_the_old_store_goes(root):
+    """By way of others or not, networks included; what rests on another store stays."""
+    other = save_store(RunFolder(root), table("other", 8).assign(subject_id="Eve_Sun", path=""))
+    with RunFolder(root).create("weights", "0" * 20, {"inputs": {"faces": other.key}}) as path:
+        (path / "origin.json").write_text("{}")
+    purge("img_0009", [root], sample=True)
+    stages = ("representation", "classifier", "discriminator")
+    assert not [path for stage in stages for path in (root / stage).glob("*")]
+    assert only(root, "weights").key == "0" * 20
+    assert RunFolder(root).find("faces", other.key).key == other.key
 
 
 def test_lists_keep_what_is_about_others(root):
@@ -241,18 +223,22 @@ def test_pages_that_show_or_name_faces_are_deleted_and_others_stay(root):
     assert set(result.pages) == {root, root / "comparison"}
 
 
-def test_the_next_run_finds_the_purged_store_under_its_key(root):
+def test_the_next_run_finds_the_new_store_under_the_old_key(root):
+    """So that it does not read the person again; also after a second purge."""
     key = only(root, "faces").key
-    purge("Ann_Lee", [root])
-    found = RunFolder(root).find("faces", key)
-    assert "Ann_Lee" not in set(load_faces(found).samples["subject_id"])
+    for person, left in (("Ann_Lee", 18), ("Bob_Ray", 12)):
+        purge(person, [root])
+        found = RunFolder(root).find("faces", key)
+        assert found.key != key
+        assert len(load_faces(found).samples) == left
+        assert person not in set(load_faces(found).samples["subject_id"])
+    assert read_manifest(found.path)["purged"] == 12
 
 
 def test_untouched_files_are_linked_and_not_copied(root):
-    network = only(root, "representation").path / "network.safetensors"
-    before = network.stat().st_ino
+    before = (only(root, "faces").path / "faces.json").stat().st_ino
     purge("Ann_Lee", [root])
-    assert network.stat().st_ino == before
+    assert (only(root, "faces").path / "faces.json").stat().st_ino == before
 
 
 def test_a_dry_run_changes_nothing_and_announces_the_same(root):
@@ -303,11 +289,10 @@ def test_the_same_content_goes_wherever_it_is(root, tmp_path):
     folder = RunFolder(tmp_path / "runs" / "two")
     other = table("copy").drop(columns=["subject_id", "path"])
     other["sha256"] = table()["sha256"]
-    save_store(folder, other)
-    save_dependents(folder, other)
+    save_dependents(folder, other, save_store(folder, other))
     result = purge("Ann_Lee", [tmp_path / "runs"])
     assert result.images == 6 + 3 + 6
-    assert len(load_weights(only(folder.path, "weights")).sample_ids) == 9
+    assert len(load_faces(only(folder.path, "faces")).samples) == 18
     assert bytes_with(tmp_path, "copy_0000", digest("img0"), "Ann_Lee") == []
     assert result.complete
 
@@ -342,7 +327,7 @@ def test_somebody_who_was_only_ever_rejected_can_be_purged(root):
     write_json(store / "manifest.json", manifest)
     result = purge("Eve_Sun", [root])
     assert (result.images, result.complete) == (0, True)
-    assert "bad_0009" not in (store / "quarantine.jsonl").read_text()
+    assert "bad_0009" not in (only(root, "faces").path / "quarantine.jsonl").read_text()
 
 
 def test_a_refused_build_leaves_a_list_that_is_purged_too(root, tmp_path):
@@ -381,26 +366,6 @@ def test_a_store_of_one_person_goes_whole(root, tmp_path):
         folder.path / "faces"
     ]  # and nothing says any more that these faces are the store
     assert result.complete
-
-
-def test_an_artifact_half_deleted_does_not_count_as_one(root, monkeypatch):
-    """Killed while a whole artifact goes: what is left of it is neither damaged nor forgotten."""
-    gone = only(root, "discriminator").path
-    monkeypatch.setattr(swapping, "delete", lambda paths: None)
-    swapping.discard(gone)
-    monkeypatch.undo()
-    assert not gone.exists()
-    purge("Ann_Lee", [root])
-    assert list((root / "discriminator").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "text", ["{", "", "[]", '"x"', '{"asked": "Ann_Lee"}', '{"asked": 1, "subject": 2, "ids": 3}']
-)
-def test_a_damaged_note_is_named_with_what_to_do(root, text):
-    (root / JOURNAL).write_text(text)
-    with pytest.raises(ArtifactCorruptError, match=r"purging\.json cannot be read.*delete it"):
-        purge("Ann_Lee", [root])
 
 
 @pytest.mark.parametrize(
@@ -504,37 +469,35 @@ def test_other_files_of_the_user_are_named_and_not_touched(root):
 KILLED_AT = """
     import os, signal, sys
     from pathlib import Path
-    import debias.pipeline.purging.rewriting as rewriting
-    from debias.pipeline.purging.removal import purge
+    import debias.pipeline.purging.removal as removal
 
-    left, real = int(sys.argv[2]), rewriting.swap
+    left, real = int(sys.argv[2]), removal._discard
 
-    def swap(fresh, final):
+    def discard(artifact):
         global left
         left -= 1
-        if left == 0:  # the old one is aside, the new one has not its name yet
-            final.rename(final.with_name(f".purged-{final.name}.old"))
-            os.kill(os.getpid(), signal.SIGKILL)
-        real(fresh, final)
+        if left == 0:  # aside, and still there
+            removal.janitor.delete = lambda paths: os.kill(os.getpid(), signal.SIGKILL)
+        real(artifact)
 
-    rewriting.swap = swap
-    purge("Ann_Lee", [Path(sys.argv[1])])
+    removal._discard = discard
+    removal.purge("Ann_Lee", [Path(sys.argv[1])])
 """
 
 
-@pytest.mark.parametrize("at", [1, 3, 5])
+@pytest.mark.parametrize("at", [1, 3, 5, 6])
 def test_a_killed_purge_is_finished_by_the_same_command(root, tmp_path, at):
-    """Killed between the two renames of a swap, early and late: nothing is lost or left."""
+    """Killed while an artifact goes, the last store included: nothing is lost or left."""
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(root, undisturbed)
     purge("Ann_Lee", [undisturbed])
     command = [sys.executable, "-c", textwrap.dedent(KILLED_AT), str(root), str(at)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert list(root.rglob(".purged-*"))
-    result = purge("Ann_Lee", [root])
-    assert result.complete
-    assert not (root / JOURNAL).exists()
-    assert not list(root.rglob(".purged-*"))
+    assert list(root.rglob(".debias-*"))
+    with contextlib.suppress(DataError):  # the first purge had come to the last store
+        assert purge("Ann_Lee", [root]).complete
+    assert bytes_with(root, "Ann_Lee", "img_0000", digest("img0")) == []
+    assert not list(root.rglob(".debias-*"))
     assert _tables(root) == _tables(undisturbed)
 
 
@@ -542,57 +505,6 @@ def _tables(root):
     """All but what says when."""
     files = snapshot(root)
     return {k: v for k, v in files.items() if not k.endswith((".lock", "run.json"))}
-
-
-def test_the_names_that_a_killed_purge_had_found_are_not_forgotten(root):
-    """Its store is clean already, and nothing but its note says whose the weights are."""
-    clean = root.parent / "clean"
-    shutil.copytree(root, clean)
-    traces = traces_in(places_in([root]), "Ann_Lee", sample=False)[root]
-    purge("Ann_Lee", [clean])
-    shutil.rmtree(root / "faces")
-    shutil.copytree(clean / "faces", root / "faces")
-    shutil.rmtree(root / "reference")
-    begin(root, traces)
-    assert stat.S_IMODE((root / JOURNAL).stat().st_mode) == 0o600
-    with pytest.raises(DataError):
-        purge("Zoe_Wu", [root])
-    assert purge("Ann_Lee", [root]).complete
-    assert bytes_with(root, "img_0000") == []
-    assert len(load_weights(only(root, "weights")).sample_ids) == 9
-
-
-def test_a_swap_that_never_began_leaves_the_old_one(tmp_path):
-    key = "0123456789abcdef0123"
-    (tmp_path / "faces" / key).mkdir(parents=True)
-    (tmp_path / "faces" / f".purged-{key}.new").mkdir()
-    assert finish_swaps(tmp_path) == 1
-    assert [path.name for path in (tmp_path / "faces").iterdir()] == [key]
-
-
-@pytest.mark.parametrize("exchange", [True, False])
-def test_a_swap_leaves_one_artifact_and_its_pointer(tmp_path, monkeypatch, exchange):
-    if not exchange:
-        monkeypatch.setattr(swapping, "_exchanged", lambda one, other: False)
-    final = tmp_path / "faces" / "0123456789abcdef0123"
-    fresh = swapping.fresh_name(final)
-    for folder in (final, fresh):
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(folder.name)
-    (tmp_path / "store.json").write_text("{}")
-    swapping.swap(fresh, final)
-    assert (final / "manifest.json").read_text() == fresh.name
-    left = sorted(path.name for path in tmp_path.rglob("*"))
-    assert left == [final.name, "faces", "manifest.json", "store.json"]
-
-
-def test_a_hidden_pointer_is_brought_back(tmp_path):
-    (tmp_path / HIDDEN).write_text("{}")
-    assert finish_swaps(tmp_path) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["store.json"]
-    (tmp_path / HIDDEN).write_text("older")
-    finish_swaps(tmp_path)
-    assert (tmp_path / "store.json").read_text() == "{}"
 
 
 def test_paths_count_that_stand_for_nobody_else():
@@ -650,57 +562,32 @@ def test_names_are_found_however_a_format_spells_them(tmp_path, name):
         assert traces.texts(pd.Series([f"x {spelt} y", "x y"])).tolist() == [True, False]
 
 
-def test_records_go_whole_and_elsewhere_only_the_entry():
-    value = {
-        "count": 2,
-        "items": [{"sample_id": "img_0001", "why": "x"}, {"sample_id": "img_0002", "why": "y"}],
-        "heaviest": {"sample_id": 7, "weight": 3.0},
-        "by_image": {"img_0001": 1.0, "img_0002": 2.0},
-        "note": "first is img_0001",
-        "ids": ["img_0001", "img_0003"],
-        "epochs": 7,
-    }
-    left, removed = without_in_json(value, TRACES)
-    assert removed == 5
-    assert left == {
-        "count": 1,
-        "items": [{"sample_id": "img_0002", "why": "y"}],
-        "by_image": {"img_0002": 2.0},
-        "ids": ["img_0003"],
-        "epochs": 7,
-    }
-
-
 def test_another_images_row_stays_without_the_mention(tmp_path):
-    frame = pd.DataFrame({"sample_id": ["img_0002"], "twin": ["see img_0001"], "n": [7]})
-    frame.to_parquet(tmp_path / "t.parquet")
-    edit = without(tmp_path / "t.parquet", TRACES)
-    edit.save(tmp_path / "u.parquet")
-    left = pd.read_parquet(tmp_path / "u.parquet")
-    assert left.to_dict("records") == [{"sample_id": "img_0002", "twin": "", "n": 7}]
-    assert not names_person(tmp_path / "u.parquet", TRACES)
+    folder, samples = RunFolder(tmp_path), table().assign(twin="none", said=7)
+    samples.loc[1, "twin"] = "see img_0000"
+    save_store(folder, samples)
+    assert purge("img_0000", [tmp_path], sample=True).complete
+    left = load_faces(only(tmp_path, "faces")).samples
+    assert left["twin"].tolist() == ["", *["none"] * 22]
+    assert set(left["said"]) == {7}
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=12)
-        | st.sampled_from(["img_0001", "a img_0001 b", "Ann_Lee", "7"]),
-        lambda inner: st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.text(max_size=5) | st.sampled_from(["sample_id", "subject_id", "img_0001"]),
-            inner, max_size=4,
-        ),
-        max_leaves=12,
-    )
-)  # fmt: skip
-def test_scrubbed_json_names_nobody_and_stays_as_it_is(value):
-    document = {"value": value}
-    before = json.dumps(document)
-    left, removed = without_in_json(document, TRACES)
-    assert json.dumps(document) == before
-    assert (removed == 0) == (left == document)
-    assert not TRACES.in_text(json.dumps(left, ensure_ascii=False))
-    assert without_in_json(left, TRACES) == (left, 0)
+@pytest.mark.parametrize(
+    ("value", "is_named"),
+    [
+        ({"items": [{"sample_id": "img_0001"}]}, True),
+        ({"heaviest": {"sample_id": 7}}, True),  # a short name, under a key of ids
+        ({"by_image": {"img_0001": 1.0}}, True),
+        ({"note": "first is img_0001"}, True),
+        ({"ids": ["7"]}, True),
+        ({"epochs": 7, "ids": [True, None, "img_0002"], "age": "7"}, False),
+    ],
+)
+def test_a_name_is_found_wherever_it_stands_in_json(tmp_path, value, is_named):
+    (tmp_path / "x.json").write_text(json.dumps(value))
+    (tmp_path / "x.jsonl").write_text(json.dumps(value) + "\n\n")
+    assert names_person(tmp_path / "x.json", TRACES) == is_named
+    assert names_person(tmp_path / "x.jsonl", TRACES) == is_named
 
 
 def published_run(root):
@@ -756,7 +643,7 @@ def test_an_audit_that_names_nobody_goes_too_as_it_counted_them(root):
     assert not tracking.finished("one/audit")
     assert root in result.pages
     told = list(result.lines())
-    assert told[-1].endswith("with debias run, debias audit or debias ingest.")
+    assert "with debias run, debias audit or debias ingest" in told[-1]
     assert any("lists of images that debias export wrote" in line for line in told)
 
 
@@ -844,7 +731,8 @@ def test_a_recorded_run_forgets_a_person_and_goes_on(tmp_path):
     for person in people:
         result = purge(person, [root])
         assert result.complete
-        assert (result.images, any("networks" in text for text in result.unreached)) == (10, True)
+        assert result.images == 10
+        assert not list(runs.rglob("*.safetensors"))  # networks that saw them, here and published
     assert bytes_with(runs, *names) == []
     assert not list(runs.rglob("*.webp"))
     assert not list(runs.rglob("report.html"))

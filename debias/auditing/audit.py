@@ -27,7 +27,7 @@ from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
 from debias.errors import DataError, GroupSchemaError
 from debias.seeding import stream_seed
 from debias.statistics.withholding import hidden_counts
-from debias.tracking.progress import Advance, silent
+from debias.tracking.tracker import Advance, silent
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting import WEIGHTINGS
 from debias.weighting.weights import SamplingWeights
@@ -124,6 +124,12 @@ class Question:
 
         Embeddings have no scale of their own.
         """
+        k, other = self.data.latents.mean.shape[1], placed.latents.mean.shape[1]
+        if k != other:
+            raise DataError(
+                f"the data have {k} dimensions and {placed.name} {other}: place both with the same "
+                "network"
+            )
         own, found = (
             np.asarray(one.latents.mean[:, self.active], dtype=np.float64)
             for one in (self.data, placed)

@@ -90,7 +90,7 @@ def of_coverage(found: Coverage) -> Section:
 
 def of_regions(found: ThinRegions, ids: Ids, explained: Callable[[Members], Any]) -> Section:
     """``explained`` says what annotations tell about some of the images."""
-    names = ("view", "count", "share", "low", "high", "p", "p_adjusted", "found")
+    names = ("p", "p_adjusted", "found")
     return {
         "verdict": found.verdict,
         "looked_at": found.looked_at,
@@ -99,6 +99,11 @@ def of_regions(found: ThinRegions, ids: Ids, explained: Callable[[Members], Any]
         "list": [
             {
                 "number": number,
+                "view": region.view,
+                "count": region.share.count,
+                "share": region.share.value,
+                "low": region.share.low,
+                "high": region.share.high,
                 **{name: getattr(region, name) for name in names},
                 "sentence": wording.of_region(region),
                 "typical": ids[region.typical(SHOWN)].tolist(),

@@ -66,9 +66,8 @@ def compare_groups(
         withheld: Groups and crossings whose numbers the audit does not show.
 
     Returns:
-        ``rows``, whose ``state`` is ``estimated``, ``suppressed`` or, without a label, ``unknown``,
-        and whose counts are sums of weights; ``evenness``: for each attribute the distance of all
-        groups to equal shares, 0 if they are equal; None where a group is withheld.
+        ``rows``, whose counts are sums of weights, and ``evenness``: for each attribute the
+        distance of all groups to equal shares, 0 if they are equal; None where one is withheld.
     """
     rows: list[Row] = []
     evenness: list[Row] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Float64, Int64, Shaped, UInt8
+from jaxtyping import Float, Float64, Int64, Shaped, UInt8
 
 from debias.auditing.words import listed, say
 from debias.density import active_dimensions
@@ -46,11 +46,9 @@ Names = Shaped[np.ndarray, " n"]
 class LatentPages:
     """What the trained VAE draws.
 
-    Attributes:
-        pages: For each page ``name``, ``title``, ``means``, ``do`` and ``rows``, the labels of
-            its rows, empty where the picture is one sheet; in reading order.
-        pictures: Page name: (rows, columns, H, W, 3).
-        left_out: One sentence for each page that could not be made.
+    For each page, in reading order, ``name``, ``title``, ``means``, ``do`` and ``rows``, the labels
+    of its rows, empty where the picture is one sheet; its picture (rows, columns, H, W, 3); and one
+    sentence for each page that could not be made.
     """
 
     pages: list[dict[str, Any]]
@@ -104,20 +102,10 @@ def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be mi
 ) -> LatentPages:
     """Every page that these images allow.
 
-    Args:
-        network: Trained, in evaluation mode.
-        faces: Store.
-        rows: (n,), rows of the store that are audited.
-        latents: Of these rows, in their order, by this network.
-        compute: Where to decode.
-        seed: Decides which images are shown and what is drawn at random.
-        nats: (n,), see :func:`debias.models.galleries.nats`; None leaves out the page about it.
-
-    Raises:
-        ValueError: The latents are not those of the rows, or the network is in training mode.
+    The (n,) ``rows`` of the store are audited; ``latents`` are theirs, in their order, by this
+    network in evaluation mode. ``seed`` decides which images are shown and what is drawn at random;
+    without ``nats``, see :func:`debias.models.galleries.nats`, the page about them is left out.
     """
-    if not np.array_equal(faces.ids(rows), latents.sample_ids):
-        raise ValueError("the latents do not belong to these rows of the store, in this order")
     source = _Source(
         network=network, faces=faces, rows=rows, latents=latents, compute=compute, seed=seed,
         nats=nats,
@@ -191,25 +179,13 @@ def _samples(source: _Source) -> Iterator[Page]:
 def _manifold(source: _Source) -> Iterator[Page]:
     mean = source.latents.mean
     picture = generation.manifold(source.network, mean, SIDE, source.compute)
-    yield _page("manifold", picture, [], sheet=_sheet_means(mean))
-
-
-def _sheet_means(mean: Means) -> str:
-    if mean.shape[1] == 1:
-        return "All that the model can draw, in the order of its one dimension."
-    if mean.shape[1] == 2:
-        return (
-            "All that the model can draw, laid out by its two dimensions: neighbours on the sheet "
-            "are neighbours in the latent space."
-        )
-    variance = generation.principal_directions(mean)[1]
-    total = float(variance.sum())
-    held = f", {variance[:2].sum() / total:.0%} of all variation" if total else ""
-    return (
-        "What the model draws across the two directions in which the images differ most"
-        f"{held}: the first runs to the right, the second upwards, each from the 5th to the 95th "
-        "percentile of the images."
-    )
+    name, held = ("one", "two", "plane")[min(mean.shape[1], 3) - 1], ""
+    if name == "plane":
+        variance = generation.principal_directions(mean)[1]
+        total = float(variance.sum())
+        held = f", {variance[:2].sum() / total:.0%} of all variation" if total else ""
+    means = WORDS["drawings"]["manifold"][name].format(held=held)
+    yield _page("manifold", picture, [], sheet=means)
 
 
 def _traversals(source: _Source) -> Iterator[Page]:
@@ -259,14 +235,6 @@ def _far_pairs(
     return chosen[taken[::2]], chosen[taken[1::2]]
 
 
-@dataclass(frozen=True, eq=False)
-class _Change:
-    value: str
-    has: Bool[np.ndarray, " n"]
-    lacks: Bool[np.ndarray, " n"]
-    shown: Rows  # faces without the value, in neither mean
-
-
 def _arithmetic(source: _Source) -> Iterator[Page]:
     """A page for each annotated attribute that two values or more share well enough."""
     groups = source.faces.groups(source.rows)
@@ -278,10 +246,11 @@ def _arithmetic(source: _Source) -> Iterator[Page]:
             source.left_out.append(f"Latent arithmetic with {title} is left out. {reason}")
             continue
         generator = source.generator(f"arithmetic/{attribute}")
-        changes = [_change(names, value, generator) for value in usable[:VALUES]]
+        changes = [_changed(source, names, value, generator) for value in usable[:VALUES]]
+        labels = zip(usable, changes, strict=False)
         yield _page(
-            "arithmetic", np.concatenate([_applied(source, change) for change in changes]),
-            [f"+ {words(change.value)}" for change in changes for _ in change.shown],
+            "arithmetic", np.concatenate(changes),
+            [f"+ {words(value)}" for value, change in labels for _ in change],
             f"_{number}", attribute=title, left_out=_left_out(too_few, usable[VALUES:]),
             strengths=", ".join(f"{strength:g}" for strength in STRENGTHS),
         )  # fmt: skip
@@ -299,12 +268,15 @@ def _usable(names: Names) -> tuple[list[str], list[str]]:
     return by_count.index.tolist(), counts.index[~enough].tolist()
 
 
-def _change(names: Names, value: str, generator: np.random.Generator) -> _Change:
+def _changed(source: _Source, names: Names, value: str, generator: np.random.Generator) -> Sheet:
+    """Faces without the value, in neither mean, with more and more of what goes with it."""
+    mean, has, lacks = source.latents.mean, names == value, (names != UNKNOWN) & (names != value)
     each = max(2, COLUMNS // len(np.unique(names)))
-    lacks = (names != UNKNOWN) & (names != value)
     shown = generator.permutation(np.flatnonzero(lacks))[:each]
     lacks[shown] = False
-    return _Change(value, names == value, lacks, shown)
+    vector = generation.attribute_vector(mean, has, lacks)
+    drawn = generation.shifted(source.network, mean[shown], vector, STRENGTHS, source.compute)
+    return np.concatenate([source.originals(shown)[:, None], drawn], axis=1)
 
 
 def _left_out(too_few: Sequence[str], rarer: Sequence[str]) -> str:
@@ -316,15 +288,6 @@ def _left_out(too_few: Sequence[str], rarer: Sequence[str]) -> str:
     return " ".join(
         f"Left out, {why}: {listed(values, VALUES)}." for values, why in reasons if values
     )
-
-
-def _applied(source: _Source, change: _Change) -> UInt8[np.ndarray, "m columns H W 3"]:
-    mean = source.latents.mean
-    vector = generation.attribute_vector(mean, change.has, change.lacks)
-    drawn = generation.shifted(
-        source.network, mean[change.shown], vector, STRENGTHS, source.compute
-    )
-    return np.concatenate([source.originals(change.shown)[:, None], drawn], axis=1)
 
 
 _PAGES: tuple[Callable[[_Source], Iterator[Page]], ...] = (

@@ -16,7 +16,7 @@ from scipy.special import betainc
 from debias.auditing.rules import AuditRules
 from debias.auditing.shortfall import images_missing
 from debias.auditing.words import MINIMUM, Facts, bad_news, group_sentences
-from debias.errors import DataError, EvaluationError, GroupSchemaError
+from debias.errors import EvaluationError, GroupSchemaError
 from debias.statistics import people as persons
 from debias.statistics.areas import areas_of_people
 from debias.statistics.concentration import share_by_group
@@ -36,8 +36,7 @@ OF_ITS_IMAGES = ["auc", "auc_low", "auc_high", "weight_share", "raised"]
 # What a row keeps when its numbers are withheld.
 KEPT = ["attribute", "group", "is_crossing", "state", "declared"]
 WHOLE = ("count", "missing", "set_aside")
-# Of the account of what was set aside, and of what follows from it.
-ACCOUNT = ("attribute", "group", "listed", "rejected")
+# What follows from the account of what was set aside.
 LOSSES = ("set_aside", "set_aside_share", "set_aside_overall", "more_set_aside")
 
 Shares = Mapping[str, Mapping[str, float]]
@@ -120,12 +119,10 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         alone is None where these are too few.
 
     Raises:
-        DataError: Columns of different lengths, or a rarity or weight that cannot be used.
         GroupSchemaError: Attributes or groups that the declared shares do not fit.
     """
     rules = rules or AuditRules()
     people = None if subjects is None else _numbered(subjects)
-    _check(len(groups), rarity, weight, people)
     lost = losses(set_aside, hidden, below=rules.suppress_below, minimum=MINIMUM, level=rules.level)
     listed: list[str] = []  # groups of which images were listed, of whom perhaps none was left
     if set_aside is not None:
@@ -166,21 +163,6 @@ def _numbered(subjects: Shaped[np.ndarray, " n"]) -> Codes:
     return np.where(codes < 0, len(names) + others, codes).astype(np.int64)
 
 
-def _check(size: int, rarity: np.ndarray, weight: np.ndarray, people: np.ndarray | None) -> None:
-    sizes = [size, len(rarity), len(weight), *([] if people is None else [len(people)])]
-    if len(set(sizes)) > 1 or not size:
-        raise DataError(
-            f"groups, rarity, weights (and subjects) have {sizes} rows; they must agree, and be "
-            "at least 1"
-        )
-    for name, values in (("rarity", rarity), ("weight", weight)):
-        wrong = int((~np.isfinite(values)).sum())
-        if wrong:
-            raise DataError(f"{wrong} of {size} values of {name} are not finite")
-    if weight.min() < 0 or weight.sum() <= 0:
-        raise DataError(f"weights must be at least 0 and not all 0, the least is {weight.min():g}")
-
-
 def losses(
     account: pd.DataFrame | None, hidden: frozenset[str], *, below: int, minimum: int, level: float
 ) -> pd.DataFrame:
@@ -189,18 +171,9 @@ def losses(
     Withheld are hidden groups, and those of which 1 to ``below`` images were listed; those of
     under ``minimum`` have no share and no answer. ``more_set_aside`` says whether chance alone
     would hardly show so many more (Fisher's exact test, one-sided, Holm over all groups).
-
-    Raises:
-        DataError: The account lacks a column, or names a group twice.
     """
     if account is None:
         return pd.DataFrame(columns=LOSSES)
-    lacking = [name for name in ACCOUNT if name not in account]
-    if lacking:
-        raise DataError(f"the account of what was set aside has no column {lacking[0]!r}")
-    repeated = account["group"][account["group"].duplicated()]
-    if len(repeated):
-        raise DataError(f"the account of what was set aside names {repeated.iloc[0]!r} twice")
     from scipy.stats import hypergeom
 
     table = account.set_index("group")
@@ -232,13 +205,10 @@ def declared_groupings(
     image has them.
 
     Raises:
-        GroupSchemaError: No attribute, or one twice; shares of something else than an attribute
-            or the crossing of all; a value of the data without a declared share; more than 10,000
-            crossings.
+        GroupSchemaError: Shares of something else than an attribute or the crossing of all; a
+            value of the data without a declared share; more than 10,000 crossings.
     """
     names = [str(name) for name in groups.columns]
-    if not names or len(set(names)) < len(names):
-        raise GroupSchemaError(f"attributes must be there and differ, got {names}")
     wanted: dict[str, float] = {}
     for key, shares in declared.items():
         named = {f"{key}:{value}": share for value, share in shares.items()}

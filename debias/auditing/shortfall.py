@@ -21,7 +21,6 @@ from debias.auditing.two_samples import (
     TwoSamples,
     by_place,
     contrast,
-    require_alike,
     two_samples,
 )
 from debias.auditing.words import percent, say
@@ -215,11 +214,7 @@ def shortfall(
     the difference, the fewer. Neither the likelihood nor the groups rest on the set that an image
     itself comes from. The order of the rows does not matter. ``between`` is what :func:`contrast`
     said of the two sets, if it was asked; ``level`` of a false alarm among all regions.
-
-    Raises:
-        DataError: The two sets have different features.
     """
-    require_alike(data, reference)
     n, m = len(data), len(reference)
     if min(n, m) < FEWEST:  # nothing was looked at, and nothing is known
         unknown = Contrast(data=np.full(n, np.nan), reference=np.full(m, np.nan),
@@ -243,9 +238,8 @@ def shortfall(
 def images_missing(count: Amount, size: Amount, share: Amount) -> Float64[np.ndarray, "*parts"]:
     """Images to add to a part so that it makes up ``share`` of the enlarged set.
 
-    The x of ``(count + x) / (size + x) = share``, which is ``(share * size - count) /
-    (1 - share)``: rounded up, 0 where the part is large enough, NaN where no number would do, or
-    the share in [0, 1] is NaN.
+    The x of ``(count + x) / (size + x) = share``: rounded up, 0 where the part is large enough, NaN
+    where no number would do, or the share in [0, 1] is NaN.
     """
     part, whole, wanted = (np.asarray(one, dtype=np.float64) for one in (count, size, share))
     lacking = wanted * whole - part
@@ -419,10 +413,6 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
     all that was there before; or, where more was removed than added, what was kept with what was
     removed. How many images would bring a share back is said of what was added alone. ``level``
     is that of a false alarm of the test, ``region_level`` of one among all regions.
-
-    Raises:
-        DataError: The versions have different latents or features.
-        ConfigError: Too few permutations for the level.
     """
     known, stayed = np.isin(now.content, earlier.content), np.isin(earlier.content, now.content)
     added, removed, kept = int((~known).sum()), int((~stayed).sum()), int(known.sum())

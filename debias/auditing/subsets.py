@@ -6,7 +6,7 @@ No annotation is used. ``n`` images, ``m`` of them chosen, ``k`` dimensions, ``c
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
-from debias.errors import ConfigError, WeightError
+from debias.errors import ConfigError
 
 PER_CELL = 4  # images that a cell holds in the subset, on average
 MOST_CELLS = 1_000
@@ -21,13 +21,10 @@ def even_subset(points: Points, size: int, generator: np.random.Generator) -> Ro
     """Choose images so that cells of equal reach hold equally many of them; rows, ascending.
 
     Centres of cells are put as far apart as possible, so that every cell covers about as much of
-    the space, however many images it holds; each image belongs to the nearest centre. Each cell
-    gives as many images, drawn at random, as every other; cells with fewer give all they have.
-    Distances of the points, finite, are Euclidean, so scale decides.
-
-    With a quarter of the subset's size as number of cells, an odd image at the edge of the space
-    gets a cell to itself but no more; farthest-point selection, which has as many cells as images,
-    would take hundreds of them.
+    the space, however many images it holds; each image belongs to the nearest centre (Euclidean).
+    Each cell gives as many images, drawn at random, as every other, or all it has. With a quarter
+    of the subset's size as number of cells, an odd image at the edge of the space gets a cell to
+    itself but no more; farthest-point selection would take hundreds of them.
 
     Raises:
         ConfigError: The size is not from 2 to n.
@@ -101,7 +98,6 @@ def resample(weight: Float64[np.ndarray, " n"], size: int, generator: np.random.
 
     Raises:
         ConfigError: Fewer than two draws.
-        WeightError: Weights, on any scale, that are not finite, at least 0 and not all 0.
 
     Reference:
         Systematic sampling with unequal probabilities: Madow, "On the theory of systematic
@@ -109,8 +105,6 @@ def resample(weight: Float64[np.ndarray, " n"], size: int, generator: np.random.
     """
     if size < 2:
         raise ConfigError(f"a manifest of {size:,} draws was asked for; choose 2 or more")
-    if not np.isfinite(weight).all() or weight.min() < 0 or weight.sum() <= 0:
-        raise WeightError("weights must be finite, at least 0 and not all 0")
     order = generator.permutation(np.flatnonzero(weight))
     ends = np.cumsum(weight[order])
     ticks = (np.arange(size) + generator.random()) / size * ends[-1]

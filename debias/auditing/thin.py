@@ -12,6 +12,7 @@ a search is not reported.
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -19,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 from scipy.stats import binom
 
-from debias.statistics.intervals import share_of
+from debias.statistics.intervals import Share, share_of
 
 SEARCHED = 4000  # images of a half on which directions are searched
 COMPONENTS = 40  # most principal components of a view
@@ -68,8 +69,6 @@ class ThinRegion:
         cut: Place of the valley.
         p: Of the half that was not searched, see :func:`debias.auditing.thin.confirmed`; adjusted
             by a weighted Bonferroni rule over everything that was tried.
-        low, high: 95 % limits of the share beyond this cut (Clopper and Pearson); that another cut
-            might have been chosen is not in them.
     """
 
     view: str
@@ -78,20 +77,15 @@ class ThinRegion:
     p: float
     p_adjusted: float = 1.0
     found: bool = False
-    low: float = 0.0
-    high: float = 1.0
 
     @property
     def members(self) -> Members:
         return self.position > self.cut
 
-    @property
-    def count(self) -> int:
-        return int(np.count_nonzero(self.members))
-
-    @property
-    def share(self) -> float:
-        return self.count / len(self.position)
+    @cached_property
+    def share(self) -> Share:
+        """With its limits; that another cut might have been chosen is not in them."""
+        return share_of(int(np.count_nonzero(self.members)), len(self.position))
 
     def typical(self, most: int) -> Rows:
         """Rows of its images, those in the middle of it first."""
@@ -163,7 +157,7 @@ def thin_regions(
         for searched, other in (halves, halves[::-1])
         for weight, region in _weighed(_tried(views, searched[:SEARCHED], other, most, seed))
     ]
-    judged.sort(key=lambda region: (region.p_adjusted, region.p, region.share))
+    judged.sort(key=lambda region: (region.p_adjusted, region.p, region.share.count))
     distinct = tuple(_distinct((region.members, region) for region in judged))
     return ThinRegions(regions=distinct, looked_at=len(judged), level=level, enough=True)
 
@@ -179,8 +173,8 @@ def _weighed(tried: list[tuple[float, ThinRegion]]) -> Iterator[tuple[float, Thi
 
 
 def _judged(region: ThinRegion, weight: float, level: float) -> ThinRegion:
-    share, p = share_of(region.count, len(region.position)), min(1.0, region.p / weight)
-    return replace(region, p_adjusted=p, found=p < level, low=share.low, high=share.high)
+    p = min(1.0, region.p / weight)
+    return replace(region, p_adjusted=p, found=p < level)
 
 
 def _distinct(found: Iterable[tuple[Members, T]]) -> Iterator[T]:

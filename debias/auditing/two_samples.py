@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Float64, Int64
 from scipy.spatial.distance import cdist
 
 from debias.auditing.words import say
-from debias.errors import ConfigError, DataError
 from debias.statistics.areas import area_under_curve
 from debias.statistics.crossfit import left_out_log_odds
 
@@ -110,22 +109,11 @@ def two_samples(
     points are finite, every dimension is standardised over both sets, and the order of the rows
     does not matter. ``level`` is that of a false alarm.
 
-    Raises:
-        DataError: The two sets have different dimensions.
-        ConfigError: Too few permutations to reach the level.
-
     Reference:
         Székely and Rizzo 2013, Energy statistics: a class of statistics based on distances,
         Journal of Statistical Planning and Inference 143; p-value as in Phipson and Smyth 2010,
         Permutation p-values should never be zero.
     """
-    require_alike(data, reference)
-    fewest = int(np.ceil(1 / level - ROUNDING)) - 1
-    if permutations < fewest:
-        raise ConfigError(
-            f"{permutations} permutations cannot reach the level {level:g}: set permutations to "
-            f"at least {fewest}"
-        )
     n, m = min(len(data), most), min(len(reference), most)
     if min(n, m) < FEWEST:
         return TwoSamples(n=n, m=m, level=level)
@@ -157,11 +145,7 @@ def contrast(data: Data, reference: Reference, *, seed: int = 0) -> Contrast:
     scores of all images, make them log ratios that can be taken at their word; scores that say
     nothing, or the opposite, become 0. The order of the rows does not matter. Source: Sugiyama,
     Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
-
-    Raises:
-        DataError: The two sets have different features.
     """
-    require_alike(data, reference)
     own, others = by_place(data), by_place(reference)
     # No set is told which is which when both are standardised together.
     x = _standardised(np.concatenate([data[own], reference[others]]))
@@ -186,15 +170,6 @@ def by_place(points: Data) -> Int64[np.ndarray, " n"]:
     # Not a matrix product: its last bits may depend on where a row stands.
     along = (points * (direction / np.where(span > 0, span, 1.0))).sum(axis=1)
     return np.argsort(along, kind="stable").astype(np.int64)
-
-
-def require_alike(data: Data, reference: Reference) -> None:
-    """Raise DataError unless both sets are described by equally many numbers."""
-    if data.shape[1] != reference.shape[1]:
-        raise DataError(
-            f"the data have {data.shape[1]} dimensions and the reference {reference.shape[1]}: "
-            "place both with the same network"
-        )
 
 
 def _drawn(points: Data, most: int, generator: np.random.Generator) -> Float64[np.ndarray, "_ k"]:

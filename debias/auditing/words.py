@@ -96,9 +96,10 @@ def of_regions(found: "ThinRegions") -> Section:
 
 def of_region(region: "ThinRegion") -> str:
     where = VIEWS.get(region.view, f"in {region.view}")
-    ends = {name: percent(getattr(region, name)) for name in ("share", "low", "high")}
+    share = region.share
+    ends = {"low": percent(share.low), "high": percent(share.high), "share": percent(share.value)}
     name = "regions.one" if region.found else "regions.perhaps"
-    return say(name, count=region.count, where=where, **ends)
+    return say(name, count=share.count, where=where, **ends)
 
 
 def of_direction(one: "Direction") -> str:
@@ -131,12 +132,7 @@ def of_fidelity(section: Section) -> Section:
 
 
 def verdicts(document: Section) -> list[Section]:
-    """What a reader must know: whether to believe it, who is there, who is missing, the rest.
-
-    Args:
-        document: Sections ``fidelity``, ``reference``, ``drift``, ``groups``, ``regions``,
-            ``coverage``.
-    """
+    """What a reader must know: whether to believe it, who is there, who is missing, the rest."""
     groups, fidelity, coverage = (document[name] for name in ("groups", "fidelity", "coverage"))
     reference, drift = document["reference"], document["drift"]
     found = [
@@ -223,12 +219,10 @@ def limits(document: Section, *, subjects: bool) -> list[str]:
 class Facts:
     """What sentences about groups are made of; withheld numbers are gone.
 
-    Attributes:
-        table: One row a group or crossing: the fields of a row of the document, ``attribute``,
-            ``is_crossing``, ``few`` (images to say more than a share), ``before`` and ``reach`` of
-            weights, ``set_aside_overall``, ``more_set_aside``.
-        people: Number of people shown; None where nobody says.
-        comparisons: Groups and crossings with a declared share.
+    ``table`` has one row a group or crossing: the fields of a row of the document, ``attribute``,
+    ``is_crossing``, ``few`` (images to say more than a share), ``before`` and ``reach`` of weights,
+    ``set_aside_overall``, ``more_set_aside``. ``people`` are those shown, None where nobody says;
+    ``comparisons`` the groups and crossings with a declared share.
     """
 
     table: pd.DataFrame
@@ -245,11 +239,8 @@ class Facts:
     def about(self, column: str, *kinds: str, single: bool = True) -> Iterator[str]:
         """By attribute, what is said of the groups of which a column says a kind.
 
-        Args:
-            column: Of the table.
-            kinds: Its values, each a sentence of ``groups``; a column of truth values names its
-                sentence itself.
-            single: Without crossings.
+        ``kinds`` are its values, each a sentence of ``groups``; a column of truth values names its
+        sentence itself. ``single``: without crossings.
         """
         facts = {"minimum": MINIMUM, "most": self.rules.suppress_below - 1}
         for attribute, rows in _by_attribute(self.table):

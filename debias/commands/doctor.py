@@ -15,7 +15,7 @@ from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import console, say
 from debias.errors import ArtifactCorruptError
 from debias.storage import leftovers as janitor
-from debias.storage.sealed import MANIFEST, is_sealed, verify
+from debias.storage.sealed import MANIFEST, is_sealed, lineages, verify
 from debias.tracking.servers import is_alive
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -26,8 +26,6 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, Recursio
 
 
 class Doctor(Options):
-    """What it takes."""
-
     folder: Path | None = argument(
         "Folder of runs or stores, whose files are verified.", default=None
     )
@@ -53,9 +51,7 @@ def doctor(given: Doctor) -> None:
 def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
     """Artifacts against their manifests, what dead processes left, permissions, states of runs.
 
-    Args:
-        folder: Of one run or store, or of several.
-        repair: Delete temporary files whose owner is gone; everything else stays as it is.
+    ``repair`` deletes temporary files whose owner is gone; everything else stays as it is.
     """
     if not folder.is_dir():
         yield problem("folder", f"{folder.absolute()} is no folder", "name a run folder or store")
@@ -69,7 +65,6 @@ def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
 
 
 def _some(things: Sequence[object]) -> str:
-    """The first few."""
     more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
     return ", ".join(map(str, things[:NAMED])) + more
 
@@ -148,10 +143,10 @@ def _leftovers(folder: Path, repair: bool) -> Iterator[Finding]:
 
 
 def _unfinished(folder: Path) -> Iterator[Finding]:
-    swaps = janitor.interrupted_swaps(folder)
-    swaps += [Path(here) for here, _, names in janitor.walk(folder) if janitor.JOURNAL in names]
-    if swaps:
-        text = f"a purge was interrupted: {_counted(swaps)} may still name somebody"
+    stages = sorted({path.parent for path in janitor.artifacts_below(folder)})
+    stores = [same for stage in stages for same in lineages(stage).values()]
+    if old := [path for same in stores for path in same[:-1]]:
+        text = f"a purge was interrupted: {_counted(old)} may still name somebody"
         yield problem("purge", text, "run the same debias purge again")
     if parts := janitor.parts_below(folder):
         files = [janitor.status(file) for path in parts for file in path.rglob("*.npy")]

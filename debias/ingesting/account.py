@@ -54,20 +54,33 @@ def account(
     near = ["duplicates"] if looked else []
     removed = sum(record["reason"] in LEAKS for record in records)
     limits = {name: getattr(recipe.ingest, name) for name in ("most_rejected", "most_group_ratio")}
-    document = {
-        "counts": counts(samples, pairs, records, len(listed.collection.samples) + early),
-        "reasons": reasons(records),
-        "notes": notes(samples),
+    listed_count = len(listed.collection.samples) + early
+    document = counted(samples, pairs, records, recipe.attributes, listed_count) | {
         "groups": _plain(summary.by_group.drop(columns=["example", "times_others"])),
         "limits": limits | {"level": LEVEL},
-        "duplicates": {"pairs": _pairs(samples, pairs), "rule": RULE},
-        "splits": [split_of(samples, name, recipe.attributes) for name in SPLITS],
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},
         "framing": _framing(recipe.ingest),
-        "identities": _identities(samples),
     }
     strangers = sum(record["reason"] in STRANGERS for record in records)
-    return document | {"concluded": _concluded(document, strangers)}
+    return document | {"concluded": concluded(document, strangers)}
+
+
+def counted(
+    samples: pd.DataFrame,
+    pairs: pd.DataFrame,
+    records: Sequence[Record],
+    attributes: Sequence[str],
+    listed: int,
+) -> dict[str, Any]:
+    """What the tables of a store say, of ``listed`` items."""
+    return {
+        "counts": counts(samples, pairs, records, listed),
+        "reasons": reasons(records),
+        "notes": notes(samples),
+        "duplicates": {"pairs": _pairs(samples, pairs), "rule": RULE},
+        "splits": [split_of(samples, name, attributes) for name in SPLITS],
+        "identities": _identities(samples),
+    }
 
 
 def counts(
@@ -167,7 +180,8 @@ def _identities(samples: pd.DataFrame) -> str:
     return f"People are kept on one side of the split{rest}."
 
 
-def _concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
+def concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
+    """What it comes to, in sentences; ``strangers``: files that are no part of the data."""
     counted = document["counts"]
     found = [_left_out(counted)]
     if strangers:

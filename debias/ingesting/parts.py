@@ -6,7 +6,6 @@ What is put together from parts does not depend on where a build was interrupted
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,9 @@ import pandas as pd
 from jaxtyping import Int64, Shaped, UInt8, UInt64
 
 from debias.errors import ArtifactCorruptError
-from debias.storage.files import require_space
+from debias.storage.files import link, require_space
 from debias.storage.sealed import MANIFEST, is_sealed, read_manifest, sealing, verify, write_json
-from debias.tracking.progress import Advance, silent
+from debias.tracking.tracker import Advance, silent
 from debias.types import CROP, ReadBlock, ReadImages, Rejected, ShardedImages
 
 PART_BYTES = 64 * 2**20  # of pixels; what a build holds in memory is a small multiple of it
@@ -340,16 +339,9 @@ def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) 
     for number, (part, shard, here) in enumerate(chosen):
         target = folder / f"images-{number:05d}.npy"
         if len(here) == len(shard):
-            _link(part / IMAGES, target)
+            link(part / IMAGES, target)
             linked[target.name] = read_manifest(part)["files"][IMAGES]
         else:
             np.save(target, shard[here], allow_pickle=False)
     np.save(folder / "perceptual.npy", decoded.perceptual[rows], allow_pickle=False)
     return linked
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # some file systems have no links
-        shutil.copyfile(source, target)

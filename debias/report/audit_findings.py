@@ -107,11 +107,9 @@ def seen(region: Document) -> str:
 def collect(document: Document) -> dict[str, list[Document]]:
     """What was found missing by what it was compared with, most missing first.
 
-    Returns:
-        Rows with ``who`` (in words), ``missing`` (while all others stay as they are) with ``low``
-        and ``high``, ``together`` (where all rows are filled at once; None: not known), ``share``
-        here and ``goal``, ``ids`` (images that show what is meant) and ``link`` (what tells more
-        on the page).
+    Rows with ``who`` (in words), ``missing`` (while all others stay as they are) with ``low`` and
+    ``high``, ``together`` (where all rows are filled at once; None: not known), ``share`` here and
+    ``goal``, ``ids`` (images that show what is meant) and ``link`` (what tells more on the page).
     """
     parts = {
         "To look like the reference": _regions(document["reference"]),

@@ -40,19 +40,12 @@ FIRST_SCREEN = 55  # words of the findings above the picture
 
 
 def write_audit_page(document: Document, pictures: AuditPictures, path: Path) -> dict[str, bytes]:
-    """Write the page about an audit, or leave what was there untouched.
+    """Write the page about an audit, or leave what was there untouched; the charts as SVG by name.
 
-    Every number and sentence is printed as the document states it; nothing is computed again.
-
-    Args:
-        document: An audit document, plain values only. ``reference``, ``drift``, ``groups``,
-            ``latent_pages`` and ``anomalies`` may be None; the page then says why.
-        pictures: Faces and decoded pictures, empty unless the configuration allows faces, and the
-            map. Only those of which the document speaks are embedded.
-        path: File to write, readable by its owner alone; its folder must exist.
-
-    Returns:
-        The charts on the page by name, as SVG.
+    Every number and sentence is printed as the document states it; nothing is computed again. Of
+    ``reference``, ``drift``, ``groups``, ``latent_pages`` and ``anomalies`` that are None the page
+    says why. Only pictures of which the document speaks are embedded; faces are among them only
+    where the configuration allows it. The file is readable by its owner alone.
 
     Raises:
         OSError: The folder cannot be written.

@@ -116,19 +116,6 @@ class AuditMap:
         ]  # fmt: skip
         return [value for _, value in sorted(kept) if value not in ("", UNKNOWN)]
 
-    def __post_init__(self) -> None:
-        columns = {"density": self.density, "cluster": self.cluster, "region": self.region}
-        for name, column in (columns | dict(self.attributes)).items():
-            if len(column) != len(self.xy):
-                raise ValueError(f"xy has {len(self.xy)} rows and {name} {len(column)}")
-        if not (np.isfinite(self.xy).all() and np.isfinite(self.density).all()):
-            raise ValueError("xy and density must be finite; leave out what is not drawn")
-        count = 0 if self.thumbnails is None else len(self.thumbnails)
-        if count != len(self.thumbnail_rows):
-            raise ValueError(f"{len(self.thumbnail_rows)} thumbnail_rows for {count} thumbnails")
-        if count and not 0 <= self.thumbnail_rows.min() <= self.thumbnail_rows.max() < len(self.xy):
-            raise ValueError(f"thumbnail_rows must be rows of the {len(self.xy)} places")
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuditPictures:
@@ -154,18 +141,6 @@ class AuditPictures:
     def called(self, sample_id: str) -> str:
         """The name of an image by which it can be found: its path, if that is known."""
         return shown(self.paths.get(sample_id, sample_id), 60)
-
-    def __post_init__(self) -> None:
-        for name, axes in (("faces", 3), ("pages", 5), ("regions", 4), ("directions", 4)):
-            for key, picture in getattr(self, name).items():
-                if picture.dtype != np.uint8 or picture.ndim != axes or picture.shape[-1] != 3:
-                    raise ValueError(
-                        f"{name}[{key!r}] must be uint8 with {axes} axes, the last of length 3; "
-                        f"got {picture.dtype} {picture.shape}"
-                    )
-        sizes = {face.shape for face in self.faces.values()}
-        if len(sizes) > 1:
-            raise ValueError(f"faces must be of one size, got {sorted(sizes)}")
 
 
 def contact_sheet(

@@ -16,10 +16,6 @@ KEY = re.compile(r"[0-9a-f]{20}")  # of content, as artifacts are named
 STAGES = ("faces", "reference")  # that read images of people
 POINTER = "store.json"  # says which faces of a folder are the store
 PARTS = ".parts"  # of a build that goes on when the same command is run again
-JOURNAL = ".purging.json"
-# What a purge puts aside for a moment, under names that nobody else uses.
-SWAPPED = re.compile(r"\.purged-(?P<key>[0-9a-f]{20})\.(new|old)")
-HIDDEN = f".purged-{POINTER}"
 DAY = 24 * 3600.0
 MOUNTS = PROCESSES / "mounts"
 OVER_A_NETWORK = (
@@ -34,6 +30,10 @@ class Leftover:
 
     path: Path
     owner: int
+
+    @property
+    def is_folder(self) -> bool:
+        return self.path.is_dir() and not self.path.is_symlink()
 
     @property
     def at_work(self) -> bool:
@@ -54,7 +54,6 @@ def artifacts_below(folder: Path) -> list[Path]:
 
 
 def leftovers_below(folder: Path) -> list[Leftover]:
-    """Temporary files and folders, wherever they lie."""
     return [
         Leftover(Path(place, name), int(match["owner"]))
         for place, folders, files in walk(folder)
@@ -67,15 +66,6 @@ def parts_below(folder: Path) -> list[Path]:
     """Parts of unfinished builds; ``folder`` may be the stage's own."""
     places = (Path(place) for place, folders, _ in walk(folder) if PARTS in folders)
     return [place / PARTS for place in places if place.resolve().name in STAGES]
-
-
-def interrupted_swaps(folder: Path) -> list[Path]:
-    """What a purge that was killed had put aside, by name."""
-    return sorted(
-        Path(place, name)
-        for place, folders, files in walk(folder)
-        for name in [*filter(SWAPPED.fullmatch, folders), *(n for n in files if n == HIDDEN)]
-    )
 
 
 def status(path: Path) -> os.stat_result | None:
@@ -93,11 +83,7 @@ def walk(folder: Path, *, hidden: bool = True) -> Iterator[tuple[str, list[str],
 
 
 def delete(paths: Iterable[Path]) -> None:
-    """Delete files and folders; one that is gone already is fine.
-
-    Raises:
-        OSError: One of them cannot be deleted.
-    """
+    """Delete files and folders; one that is gone already is fine, else OSError."""
     for path in paths:
         with suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():

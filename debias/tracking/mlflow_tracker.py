@@ -84,26 +84,21 @@ class Connection:
         try:
             return None if self.lost else action(*arguments, **named)
         except FAULTS as error:
-            self._report(error)
+            if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+                log.warning("MLflow refused a value, which is left out: %.300s", error)
+                return None
+            with self._reporting:
+                first, self.lost = not self.lost, True
+            if first:
+                log.warning(
+                    "MLflow cannot be reached (%.200s). The results are complete in the run "
+                    "folder; run the same command again when the server is back to publish them.",
+                    without_password(str(error)),
+                )
             return None
-
-    def _report(self, error: Exception) -> None:
-        if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
-            log.warning("MLflow refused a value, which is left out: %.300s", error)
-            return
-        with self._reporting:
-            first, self.lost = not self.lost, True
-        if first:
-            log.warning(
-                "MLflow cannot be reached (%.200s). The results are complete in the run folder; "
-                "run the same command again when the server is back to publish them.",
-                without_password(str(error)),
-            )
 
 
 class MlflowTracker(Tracker):
-    """One MLflow run that is being written."""
-
     def __init__(self, connection: Connection, client: MlflowClient, run: e.Run) -> None:
         self.run_id: str = run.info.run_id
         self._do = connection.attempt
@@ -133,7 +128,7 @@ class MlflowTracker(Tracker):
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Store numbers; what is not finite is noted by name in ``debias.not_estimable``."""
         at = step or 0
-        finite = {self._name(k): _shown(v) for k, v in values.items() if math.isfinite(v)}
+        finite = {self._name(k): _shown(float(v)) for k, v in values.items() if math.isfinite(v)}
         # The timestamp depends on the step alone, so sending a point twice stores it once.
         points = [e.Metric(k, v, self._start + at, at) for k, v in finite.items()]
         self._batch("metrics", points, METRICS_PER_CALL)
@@ -176,16 +171,11 @@ class MlflowTracker(Tracker):
             self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
 
     def figure(self, name: str, svg: bytes) -> None:
-        """Store ``figures/<name>.svg``."""
         path = f"figures/{slug(name, FILE_NAMES)}.svg"
         self._do(self._client.log_text, self.run_id, svg.decode(), path)
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Store a file or folder below ``folder``.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-        """
+        """Store a file or folder below ``folder``; FileNotFoundError if there is none."""
         if not path.exists():
             raise FileNotFoundError(f"cannot publish {path}: there is no such file")
         self._do(self._client.log_artifact, self.run_id, str(path), folder or None)
@@ -342,26 +332,14 @@ class MlflowTracking(Tracking):
         return dead
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
-        """Save the views that :meth:`links` opens. Best effort: the format is MLflow's own.
-
-        Args:
-            comparison: The latest comparison, which the view by arm then shows alone.
-            keys: Runs that belong to it, trained now or reused; they are tagged with it.
-        """
+        """Save the views of :meth:`links`, best effort; runs of ``keys`` join ``comparison``."""
         runs = [self._do(self._join, key, comparison) for key in keys]
         measured = _of_first_arm([run for run in runs if run is not None])
         for name, view in pages.saved_views(measured, comparison).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
 
     def links(self, base_url: str) -> dict[str, str]:
-        """Addresses of the pages worth opening, by what they show; the latest of each recipe.
-
-        Args:
-            base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
-
-        Returns:
-            Empty when the experiment was never reached.
-        """
+        """Addresses of pages worth opening, by what they show; none where nothing was reached."""
         if not self.experiment_id:
             return {}
         found = {stage: self._latest(stage) for stage in pages.OPENED}
@@ -466,15 +444,15 @@ def _runs(
     return runs
 
 
-def published_files(uri: str, run: str) -> dict[str, str]:
-    """Where MLflow keeps the files of everything that one run folder published.
+def published_files(uri: str, run: str) -> list[tuple[str, str]]:
+    """Where MLflow keeps the files of everything that one run folder published, models included.
 
     Args:
         uri: Of a store that exists; it is looked at, and nothing is made in it.
         run: Lasting identity of the run folder, as in its ``run.json``.
 
     Returns:
-        MLflow run id to the address of its files; deleted runs, too, as long as they are kept.
+        MLflow run ids with addresses of files; deleted runs, too, as long as they are kept.
 
     Raises:
         TrackingError: The store cannot be read.
@@ -484,15 +462,15 @@ def published_files(uri: str, run: str) -> dict[str, str]:
         client = MlflowClient(_checked(uri))
         every = [x.experiment_id for x in client.search_experiments(view_type=e.ViewType.ALL)]
         runs = _runs(client, every, pages.having({"debias.run": run}), e.ViewType.ALL)
-        return {one.info.run_id: one.info.artifact_uri for one in runs}
+        found = [(one.info.run_id, one.info.artifact_uri) for one in runs]
+        for run_id, _ in list(found):
+            models = client.search_logged_models(every, f"source_run_id = '{run_id}'")
+            found += [(run_id, model.artifact_location) for model in models]
+        return found
 
 
 def publish_again(uri: str, run_ids: Iterable[str]) -> None:
-    """Mark runs as not complete: the next attempt at them stores what is missing.
-
-    Raises:
-        TrackingError: The store cannot be written.
-    """
+    """Have the next attempt at runs store what is missing; TrackingError if it cannot be noted."""
     with _explained(uri, "written", ";"):
         client = MlflowClient(_checked(uri))
         for run_id in run_ids:

@@ -36,7 +36,7 @@ def test_a_planted_region_is_found_and_its_images_are_the_planted_ones():
     assert first.found
     assert member[first.members].mean() > 0.95
     assert first.members[member].mean() > 0.95
-    assert first.low < member.mean() < first.high
+    assert first.share.low < member.mean() < first.share.high
     assert member[first.typical(20)].all()
     assert not member[first.opposite(20)].any()
 

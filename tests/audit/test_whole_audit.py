@@ -185,6 +185,14 @@ def test_latents_of_other_images_are_refused():
         debias.audit(store, strange, rules=QUICK)
 
 
+def test_latents_of_another_network_are_refused():
+    store, latents = faces(size=200, seed=1, prefix="r")
+    other = Latents(sample_ids=latents.sample_ids, mean=latents.mean[:, :3])
+    reference = Placed(store=store, latents=other)
+    with pytest.raises(DataError, match="have 4 dimensions and the reference 3: place both"):
+        debias.audit(*faces(), reference=reference, rules=QUICK)
+
+
 def test_too_few_images_and_constant_latents_are_refused():
     with pytest.raises(DataError, match="49 images"):
         debias.audit(*faces(size=49), rules=QUICK)

@@ -1,39 +1,10 @@
 import numpy as np
-import pytest
 
 from debias.report.audit_blocks import Audit, strip
 from debias.report.audit_sections import latent_page
-from debias.report.pictures import AuditMap, AuditPictures
+from debias.report.pictures import AuditPictures
 
 FACE = np.zeros((8, 8, 3), dtype=np.uint8)
-
-
-def a_map(**parts):
-    zeros = np.zeros(3, dtype=np.int64)
-    whole = {"xy": np.zeros((3, 2)), "density": np.zeros(3), "cluster": zeros, "region": zeros}
-    return AuditMap(**(whole | parts))
-
-
-@pytest.mark.parametrize(
-    ("parts", "said"),
-    [
-        ({"attributes": {"race": np.array(["a", "b"])}}, "xy has 3 rows and race 2"),
-        ({"xy": np.full((3, 2), np.nan)}, "must be finite"),
-        ({"density": np.array([0.0, np.inf, 0.0])}, "must be finite"),
-        ({"thumbnails": FACE[None]}, "0 thumbnail_rows for 1 thumbnails"),
-        ({"thumbnails": FACE[None], "thumbnail_rows": np.array([3])}, "rows of the 3 places"),
-        ({"thumbnails": FACE[None], "thumbnail_rows": np.array([-1])}, "rows of the 3 places"),
-    ],
-)
-def test_a_map_that_does_not_fit_together_is_refused(parts, said):
-    a_map(thumbnails=FACE[None], thumbnail_rows=np.array([2]))
-    with pytest.raises(ValueError, match=said):
-        a_map(**parts)
-
-
-def test_faces_of_several_sizes_are_refused():
-    with pytest.raises(ValueError, match="must be of one size"):
-        AuditPictures(faces={"a": FACE, "b": FACE[:4]})
 
 
 def test_a_sheet_shows_those_that_are_given_and_names_all_by_path_where_there_is_one():

@@ -252,14 +252,6 @@ def test_grey_images_stay_grey_among_the_originals():
     assert (originals == originals[..., :1]).all()
 
 
-def test_latents_of_other_rows_are_refused():
-    faces = make_faces(20)
-    latents = make_latents(faces, 4)
-    turned = Latents(sample_ids=latents.sample_ids[::-1], mean=latents.mean)
-    with pytest.raises(ValueError, match="do not belong to these rows"):
-        make_pages(faces, latents=turned)
-
-
 def test_a_network_in_training_mode_is_refused():
     faces = make_faces(20)
     with pytest.raises(ValueError, match="training mode"):

@@ -2,11 +2,9 @@
 
 Where to look:
 
-- ``traces`` (what names a person), ``holdings`` (where they stand), ``unreached`` (what nobody here
-  can change)
-- ``scrubbing`` (tables and JSON without them), ``recounting`` (the account of a store),
-  ``rewriting`` (artifacts sealed anew), ``published`` (tracked files)
-- ``removal`` puts it together; ``journal`` and ``swapping`` let a purge that was killed be finished
+- ``traces`` (what names a person), ``holdings`` (where they stand)
+- ``rebuilt`` (a store without them), ``published`` (tracked files)
+- ``removal`` puts it together
 """
 
 from debias.pipeline.purging.removal import Purged, purge

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Shaped
+from jaxtyping import Bool, Shaped
 
 from debias.errors import ArtifactCorruptError, DataError
-from debias.pipeline.purging.journal import resume
+from debias.ingesting.build import PAIRS
 from debias.pipeline.purging.traces import OWN, SUBJECT, Traces, as_text, combined, paths_of
 from debias.storage.files import TEMPORARY
-from debias.storage.leftovers import JOURNAL, STAGES, artifacts_below, walk
+from debias.storage.leftovers import STAGES, artifacts_below, walk
 from debias.storage.sealed import fingerprint, is_sealed, read_manifest, verify
 
 SAMPLES = "samples.parquet"
@@ -48,6 +48,11 @@ class Store:
         self._require_sealed(SAMPLES)
         known = parquet.read_schema(file).names
         return pd.read_parquet(file, columns=[name for name in READ if name in known])
+
+    def tells_of(self, asked: str) -> bool:
+        """Whether a name stands here as it was asked for."""
+        named = Traces(asked, asked, frozenset({asked}))
+        return self.names(named)
 
     @cached_property
     def set_aside(self) -> list[dict[str, Any]]:
@@ -82,7 +87,7 @@ class Store:
     def add_to(self, traces: Traces) -> Traces:
         """The names, and those of every image here that one of them stands for."""
         mine = self.samples[traces.rows(self.samples)]
-        items = [item for item in self.set_aside if _is_of(item, traces)]
+        items = [item for item in self.set_aside if is_of(item, traces)]
         ids = [*mine["sample_id"].astype(str), *(str(item.get("sample_id", "")) for item in items)]
         # All empty files have the same content, whoever they were meant to show.
         contents = [str(item.get("sha256") or "") for item in items if item.get("bytes") != 0]
@@ -94,10 +99,22 @@ class Store:
             sha256=(traces.sha256 | set(contents)) - {""},
         )
 
+    def names(self, traces: Traces) -> bool:
+        """Whether the person is shown here, or was set aside."""
+        shown = traces.rows(self.samples).any() or self.paired(traces).any()
+        return bool(shown) or any(is_of(item, traces) for item in self.set_aside)
+
+    def paired(self, traces: Traces) -> Bool[np.ndarray, " m"]:
+        """Pairs of duplicates of which one is the person's."""
+        if not (self.path / PAIRS).exists():
+            return np.zeros(0, dtype=bool)
+        pairs = pd.read_parquet(self.path / PAIRS, columns=["first_id", "second_id"])
+        return pairs.isin(traces.ids).any(axis=1).to_numpy()
+
     def paths(self, traces: Traces) -> tuple["pd.Series[str]", "pd.Series[str]"]:
         """Of the person's files, and of all others."""
         mine = np.append(
-            traces.rows(self.samples), [_is_of(item, traces) for item in self.set_aside]
+            traces.rows(self.samples), [is_of(item, traces) for item in self.set_aside]
         ).astype(bool)
         column = self.samples.get("path", pd.Series("", index=self.samples.index))
         listed = pd.Series([_path(item) for item in self.set_aside], dtype=str)
@@ -166,8 +183,7 @@ class Place:
         folders = (self.root, *self.stages, *self.pages)
         found = [path for folder in folders for path in sorted(folder.iterdir())]
         found = [path for path in found if path.is_file() and not path.is_symlink()]
-        # The names that an interrupted purge noted are needed until this one is done.
-        return [x for x in found if x.name != JOURNAL and not TEMPORARY.fullmatch(x.name)]
+        return [path for path in found if not TEMPORARY.fullmatch(path.name)]
 
 
 def places_in(folders: Sequence[Path]) -> list[Place]:
@@ -224,11 +240,10 @@ def traces_in(places: Sequence[Place], name: str, *, sample: bool) -> dict[Path,
         DataError: Nobody of that name is there; says how many people are.
     """
     start = Traces(name, ids=frozenset({name})) if sample else Traces(name, subject=name)
-    begun = {place.root: resume(place.root, start) for place in places}
-    own = {place.root: _named(place, begun[place.root] or start) for place in places}
+    own = {place.root: _named(place, start) for place in places}
     contents = frozenset[str]().union(*(traces.sha256 for traces in own.values()))
     own = {place.root: _named(place, replace(own[place.root], sha256=contents)) for place in places}
-    if not any(begun.values()) and not any(is_held(place, own[place.root]) for place in places):
+    if not any(is_held(place, own[place.root]) for place in places):
         raise DataError(_unknown(places, name, sample=sample))
     own = {place.root: _with_paths(place, own[place.root]) for place in places}
     every = combined([start, *own.values()])
@@ -250,11 +265,8 @@ def _with_paths(place: Place, traces: Traces) -> Traces:
 
 
 def is_held(place: Place, traces: Traces) -> bool:
-    """Whether a store of this place holds or has rejected one of the images, or did so before."""
-    return resume(place.root, traces) is not None or any(
-        traces.rows(store.samples).any() or any(_is_of(item, traces) for item in store.set_aside)
-        for store in place.stores
-    )
+    """Whether a store of this place holds or has rejected one of the images."""
+    return any(store.names(traces) for store in place.stores)
 
 
 def _unknown(places: Sequence[Place], name: str, *, sample: bool) -> str:
@@ -288,7 +300,8 @@ def _records(path: Path) -> list[dict[str, Any]]:
         ) from error
 
 
-def _is_of(item: Mapping[str, Any], traces: Traces) -> bool:
+def is_of(item: Mapping[str, Any], traces: Traces) -> bool:
+    """Whether a record of what was set aside is about the person."""
     mine = _said(item, "sample_id") in traces.ids or _said(item, "sha256") in traces.sha256
     return mine or traces.is_person(str(_said(item, SUBJECT)))
 

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from debias.pipeline.purging.holdings import Place
-from debias.pipeline.purging.scrubbing import names_person
-from debias.pipeline.purging.traces import Traces
+from debias.pipeline.purging.traces import Traces, names_person
 from debias.storage.leftovers import walk
 from debias.tracking import servers
 from debias.tracking.servers import MLFLOW, without_password
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+NETWORKS = (".safetensors", ".pt2")  # saw the person
 REPORTS = ("report.html", "report.json", "audit.html", "audit.json")
 
 
@@ -62,7 +62,7 @@ def published(place: Place, traces: Traces) -> Published:
     files: dict[str, dict[str, list[Path]]] = {}
     folders: list[Path] = []
     for uri, root in stores.items():
-        for run_id, address in published_files(uri, str(run)).items():
+        for run_id, address in published_files(uri, str(run)):
             folder = _local(address, root)
             if folder is None or not folder.exists():
                 unreached.append(f"the files of the tracked run {run_id}, which lie at {address}")
@@ -70,7 +70,7 @@ def published(place: Place, traces: Traces) -> Published:
             folders.append(folder)
             chosen = [path for path in _files(folder) if _is_of(path, traces)]
             if chosen:
-                files.setdefault(uri, {})[run_id] = chosen
+                files.setdefault(uri, {}).setdefault(run_id, []).extend(chosen)
     return Published(files, tuple(folders), tuple(unreached))
 
 
@@ -101,4 +101,6 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_of(path: Path, traces: Traces) -> bool:
-    return path.suffix in PICTURES or path.name in REPORTS or names_person(path, traces)
+    return (
+        path.suffix in (*PICTURES, *NETWORKS) or path.name in REPORTS or names_person(path, traces)
+    )

@@ -1,32 +1,30 @@
 """Takes a person out of stores and run folders: pixels, latents, weights, predictions, pages.
 
-Artifacts are written anew and keep their keys. The same recipe over the same source must find the
-purged artifact: under another key it would read the person again.
-
-A purge that was killed is finished by the same command: the names that it had found are noted in
-the folder until all is done.
+A store without the person is sealed first. Then everything goes that was made from the old one,
+networks that saw the person included, and the old store last: as long as it is there, a purge that
+was killed finds in it whose traces are left, and the same command finishes it.
 """
 
+import json
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from debias.errors import StorageError
-from debias.pipeline.purging.holdings import Place, is_held, places_in, traces_in
-from debias.pipeline.purging.journal import begin, end
+from debias.ingesting.build import QUARANTINE
+from debias.pipeline.purging.holdings import Place, is_held, is_of, places_in, traces_in
 from debias.pipeline.purging.published import Published, published
-from debias.pipeline.purging.rewriting import rewriting
-from debias.pipeline.purging.scrubbing import names_person, without
-from debias.pipeline.purging.swapping import finish_swaps
-from debias.pipeline.purging.traces import Traces, combined, is_shown_in
-from debias.pipeline.purging.unreached import unreached_in
+from debias.pipeline.purging.rebuilt import Rebuilding
+from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
 from debias.storage import leftovers as janitor
-from debias.storage.files import replace_file, storage_error
+from debias.storage.files import replace_file, storage_error, temporary_prefix
 from debias.storage.locks import LOCK, locked
+from debias.storage.sealed import PROCESSES, is_sealed, read_manifest, verify
 
 PATIENCE = 10.0  # seconds for which another process is waited for
-EDITED = (".parquet", ".json", ".jsonl")  # loose files that may be changed
 # Whatever a run folder's own pages are called, they were made with the person.
 REPORTS = (
     "report.html", "report.json", "audit.html", "audit.json", "ingest.html", "ingest.json",
@@ -86,7 +84,7 @@ class Purged:
         for folder in self.pages:
             yield (
                 f"Next: write the pages in {folder} again, with debias run, debias audit or "
-                "debias ingest."
+                "debias ingest; what was trained on these images is trained again."
             )
 
 
@@ -111,46 +109,46 @@ def purge(
     if dry_run:
         return _planned(folders, name, sample=sample).result(dry_run=True)
     with ExitStack() as held:
-        runs = _runs_in(folders)
+        runs = [place.root for place in places_in(folders) if place.stages or place.artifacts]
         for folder in sorted({lock for run in runs for lock in _locks(run)}):
             held.enter_context(locked(folder, PATIENCE))
         for run in runs:
             _require_silence(run)
-            finish_swaps(run)
+            # What was put aside by a purge that was killed is named nowhere else any more.
+            janitor.delete(one.path for one in janitor.leftovers_below(run) if one.is_folder)
         return _planned(folders, name, sample=sample).result(dry_run=False)
 
 
 def _planned(folders: Sequence[Path], name: str, *, sample: bool) -> "_Purge":
     places = places_in(folders)
-    return _Purge(folders, places, traces_in(places, name, sample=sample))
+    return _Purge(folders, places, traces_in(places, name, sample=sample), name)
 
 
 class _Purge:
     """Everything that is to be done, found before anything is changed."""
 
     def __init__(
-        self, folders: Sequence[Path], places: Sequence[Place], traces: dict[Path, Traces]
+        self,
+        folders: Sequence[Path],
+        places: Sequence[Place],
+        traces: dict[Path, Traces],
+        asked: str,
     ) -> None:
-        self.folders, self.places, self.traces = folders, places, traces
+        self.folders, self.places, self.traces, self.asked = folders, places, traces, asked
         # Where there is no store, nothing says whether something there is the person's.
         self.held = [
             place for place in places if not place.stores or is_held(place, traces[place.root])
         ]
         self.tracked = {place.root: published(place, traces[place.root]) for place in self.held}
-        self.rewritings = [
-            found
-            for place in self.held
-            for path in place.artifacts
-            if (found := rewriting(path, traces[place.root], place.stores)) is not None
-        ]
+        self.rebuilt = {place.root: _rebuildings(place, traces[place.root]) for place in self.held}
 
     def result(self, *, dry_run: bool) -> Purged:
-        unreached = tuple(self._unreached())  # before the stores, which say it, are changed
-        steps = [*self._loose(), *self._tracked(), *self._unfinished(), *self._artifacts()]
+        unreached = tuple(self._unreached())
+        steps = list(self._steps())
         if not dry_run:
-            self._apply(steps)
+            _apply(steps)
         return Purged(
-            images=sum(one.images for one in self.rewritings),
+            images=sum(one.images for found in self.rebuilt.values() for one in found),
             steps=tuple(steps),
             pages=tuple(sorted({s.path.parent for s in steps if s.path.suffix == ".html"})),
             unreached=unreached,
@@ -158,105 +156,147 @@ class _Purge:
             dry_run=dry_run,
         )
 
-    def _apply(self, steps: Sequence[Step]) -> None:
-        """Do everything, in order.
-
-        Raises:
-            StorageError: A folder cannot be written.
-        """
-        noted = [place.root for place in self.held if place.stages or place.artifacts]
-        path = noted[0] if noted else Path()
-        try:
-            for path in noted:
-                begin(path, self.traces[path])
-            for step in steps:
-                path = step.path.parent
-                step.apply()
-            for path in noted:
-                end(path)
-        except OSError as error:
-            raise storage_error(error, path) from error
-
-    def _loose(self) -> Iterator[Step]:
+    def _steps(self) -> Iterator[Step]:
+        every = [one for found in self.rebuilt.values() for one in found]
+        for one in every:
+            if (final := one.final) is not None:
+                yield Step(final, one.removed, one.seal)
+            yield from _pointing_to(one)
         for place in self.held:
             traces = self.traces[place.root]
-            for path in place.loose_files():
-                yield from _page_or_table(path, place, traces)
-
-    def _tracked(self) -> Iterator[Step]:
-        for found in self.tracked.values():
-            for uri, runs in found.files.items():
-                paths = [path for chosen in runs.values() for path in chosen]
-                # All files of a store go together, with the first of them.
-                yield Step(paths[0], None, _taking_back(found, uri))
-                yield from (Step(path, None, _nothing) for path in paths[1:])
-
-    def _unfinished(self) -> Iterator[Step]:
-        """Parts of unfinished builds and abandoned temporary files hold pixels and tables."""
-        for place in self.held:
+            yield from (step for path in place.loose_files() for step in _page(path, place, traces))
+            yield from _taken_back(self.tracked[place.root])
+            # Parts of unfinished builds and abandoned temporary files hold pixels and tables.
             left = [one.path for one in janitor.leftovers_below(place.root)]
             for path in [*janitor.parts_below(place.root), *left]:
-                yield Step(path, None, _deleting([path]))
-
-    def _artifacts(self) -> Iterator[Step]:
-        """Stores last: what belongs to them is read from them until then."""
-        for one in sorted(self.rewritings, key=lambda one: one.is_store):
-            if one.edits is None:
-                yield from _pointing_to(one.path)
-            yield Step(one.path, None if one.edits is None else one.removed, one.apply)
+                yield Step(path, None, partial(janitor.delete, [path]))
+            for path in _resting_on(place, self.rebuilt[place.root], traces):
+                yield Step(path, None, partial(_discard, path))
+        # A store that says by itself who is asked for goes after those that share an image with it.
+        for one in sorted(every, key=lambda one: one.store.tells_of(self.asked)):
+            yield Step(one.store.path, None, partial(_discard, one.store.path))
 
     def _unreached(self) -> Iterator[str]:
         yield (
             "the source of the data, lists of images that debias export wrote elsewhere, copies, "
             "backups and snapshots of any of these folders"
         )
-        for found in self.tracked.values():
-            yield from found.unreached
         for place in self.held:
-            yield from unreached_in(place, self.traces[place.root])
+            yield from self.tracked[place.root].unreached
+            yield from _unreached_in(place, self.traces[place.root])
 
     def _remaining(self) -> Iterator[Path]:
+        roots = [place.root for place in self.places]
         for place in self.places:
-            traces = self.traces[place.root]
             for folder in [place.root, *self.tracked.get(place.root, Published()).folders]:
-                yield from _still_naming(folder, traces, self.roots)
+                yield from _still_naming(folder, self.traces[place.root], roots)
         every = combined(self.traces.values())
         for folder in self.folders:
-            if not any(folder.is_relative_to(root) for root in self.roots):
-                yield from _still_naming(folder, every, self.roots)
-
-    @property
-    def roots(self) -> list[Path]:
-        return [place.root for place in self.places]
+            if not any(folder.is_relative_to(root) for root in roots):
+                yield from _still_naming(folder, every, roots)
 
 
-def _still_naming(folder: Path, traces: Traces, apart: Sequence[Path]) -> Iterator[Path]:
-    """Files that name the person; places inside, which have their own names, are left out."""
-    for here, inside, names in janitor.walk(folder):
-        inside[:] = [name for name in inside if Path(here, name) not in apart]
-        for path in (Path(here, name) for name in names if name != LOCK):
-            if path.is_file() and not path.is_symlink() and names_person(path, traces):
-                yield path
+def _apply(steps: Sequence[Step]) -> None:
+    path = Path()
+    try:
+        for step in steps:
+            path = step.path.parent
+            step.apply()
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
-def _pointing_to(artifact: Path) -> Iterator[Step]:
-    """What says that a store of which nothing is left is the store."""
-    pointer = artifact.parent.parent / janitor.POINTER
-    if janitor.status(pointer) is not None and artifact.name.encode() in pointer.read_bytes():
-        yield Step(pointer, None, _deleting([pointer]))
+def _rebuildings(place: Place, traces: Traces) -> list[Rebuilding]:
+    """Sealed stores of the place that name the person.
+
+    Raises:
+        ArtifactCorruptError: One differs from its manifest: what is in it is not known.
+    """
+    found = []
+    for store in place.stores:
+        if is_sealed(store.path) and store.names(traces):
+            verify(store.path)
+            found.append(Rebuilding(store, traces))
+    return found
 
 
-def _page_or_table(path: Path, place: Place, traces: Traces) -> Iterator[Step]:
+def _resting_on(place: Place, gone: Sequence[Rebuilding], traces: Traces) -> list[Path]:
+    """What was made from old stores, what nothing else was made from first.
+
+    So that a purge that was killed finds the rest of it. Where there is no store: what names the
+    person.
+    """
+    stores = {store.path for store in place.stores}
+    left = [path for path in place.artifacts if path not in stores]
+    if not place.stores:
+        return [path for path in left if _names(path, traces)]
+    keys, found = {one.store.path.name for one in gone}, list[Path]()
+    while mine := [path for path in left if keys & _inputs(path, keys)]:
+        found = [*mine, *found]
+        keys = keys | {path.name for path in mine}
+        left = [path for path in left if path not in mine]
+    return found
+
+
+def _inputs(path: Path, unknown: set[str]) -> set[str]:
+    """Keys of what an artifact was made from; manifests of earlier versions do not say it."""
+    inputs = read_manifest(path).get("inputs")
+    return unknown if inputs is None else set(inputs.values())
+
+
+def _names(artifact: Path, traces: Traces) -> bool:
+    return any(names_person(path, traces) for path in artifact.iterdir() if path.is_file())
+
+
+def _discard(artifact: Path) -> None:
+    """Delete an artifact, so that at no moment a part of it counts as one."""
+    aside = artifact.with_name(f"{temporary_prefix()}{artifact.name[:8]}")
+    artifact.rename(aside)
+    janitor.delete([aside])
+
+
+def _pointing_to(one: Rebuilding) -> Iterator[Step]:
+    """What says which faces are the store, of a folder that debias ingest made."""
+    old, final = one.store.path, one.final
+    pointer = old.parent.parent / janitor.POINTER
+    if janitor.status(pointer) is None or old.name.encode() not in pointer.read_bytes():
+        return
+    if final is None:
+        yield Step(pointer, None, partial(janitor.delete, [pointer]))
+    else:
+        text = pointer.read_text(encoding="utf-8").replace(old.name, final.name)
+        yield _rewriting(pointer, 1, text)
+
+
+def _rewriting(path: Path, removed: int, text: str) -> Step:
+    mode = path.stat().st_mode & 0o777
+
+    def apply() -> None:
+        replace_file(path, lambda file: file.write_text(text, encoding="utf-8"), mode=mode)
+
+    return Step(path, removed, apply)
+
+
+def _taken_back(found: Published) -> Iterator[Step]:
+    for uri, runs in found.files.items():
+        paths = [path for chosen in runs.values() for path in chosen]
+        # All files of a store go together, with the first of them.
+        yield Step(paths[0], None, partial(found.take_back, uri))
+        yield from (Step(path, None, lambda: None) for path in paths[1:])
+
+
+def _page(path: Path, place: Place, traces: Traces) -> Iterator[Step]:
+    """A page or numbers that name the person or may show them; a list of what was set aside."""
     if _is_page_of(path, place, traces):
-        yield Step(path, None, _deleting([path]))
-    elif path.suffix in EDITED:
-        edit = _edit(path, traces)
-        if edit is not None:
-            yield edit
+        yield Step(path, None, partial(janitor.delete, [path]))
+    for store in place.stores:
+        if path == store.path / QUARANTINE and store.names(traces):
+            kept = [one for one in store.set_aside if not is_of(one, traces)]
+            removed = len(store.set_aside) - len(kept)
+            yield _rewriting(path, removed, "".join(f"{json.dumps(one)}\n" for one in kept))
 
 
 def _is_page_of(path: Path, place: Place, traces: Traces) -> bool:
-    """Whether a page or the numbers beside it name the person or may show them."""
     if place.stores and path.name in REPORTS:
         return True
     page = path.with_suffix(".html")
@@ -266,28 +306,13 @@ def _is_page_of(path: Path, place: Place, traces: Traces) -> bool:
     return is_shown_in(page) or any(names_person(one, traces) for one in both)
 
 
-def _edit(path: Path, traces: Traces) -> Step | None:
-    try:
-        edit = without(path, traces)
-    except ValueError:  # not ours, or half of a file: the search at the end says so
-        return None
-    if edit is None:
-        return None
-    save = edit.save
-    if save is None:
-        return Step(path, None, _deleting([path]))
-    mode = path.stat().st_mode & 0o777
-    return Step(path, edit.removed, lambda: replace_file(path, save, mode=mode))
-
-
-def _runs_in(folders: Sequence[Path]) -> list[Path]:
-    """Run folders that the given folders are in or hold; one may be known by its swap alone."""
-    runs = {place.root for place in places_in(folders) if place.stages or place.artifacts}
-    left = {path for folder in folders for path in janitor.interrupted_swaps(folder)}
-    # An artifact lies in the folder of its stage, what points to it in that of the run.
-    return sorted(
-        runs | {path.parent if path.name == janitor.HIDDEN else path.parent.parent for path in left}
-    )
+def _still_naming(folder: Path, traces: Traces, apart: Sequence[Path]) -> Iterator[Path]:
+    """Files that name the person; places inside, which have their own names, are left out."""
+    for here, inside, names in janitor.walk(folder):
+        inside[:] = [name for name in inside if Path(here, name) not in apart]
+        for path in (Path(here, name) for name in names if name != LOCK):
+            if path.is_file() and not path.is_symlink() and names_person(path, traces):
+                yield path
 
 
 def _locks(folder: Path) -> list[Path]:
@@ -305,13 +330,33 @@ def _require_silence(folder: Path) -> None:
         )
 
 
-def _deleting(paths: list[Path]) -> Callable[[], object]:
-    return lambda: janitor.delete(paths)
+def _unreached_in(place: Place, traces: Traces) -> Iterator[str]:
+    """One sentence for each thing in or around a place that a purge leaves as it is."""
+    owner = place.about.get("pid")
+    # Between two stages a run has nothing on disk by which it is seen.
+    if isinstance(owner, int) and owner != os.getpid() and b"debias" in _command(owner):
+        yield (
+            f"process {owner}, which opened {place.root} last and is still there: if it is at "
+            "work, run this command once more when it has ended"
+        )
+    file = place.setting("representation", "model", "file")
+    if file:
+        yield f"{file}, which {place.root} takes embeddings or an encoder from"
+    alike = [name for store in place.stores for name in store.lookalikes(traces)]
+    if alike:
+        yield (
+            f"{len(alike)} near duplicates of removed images in {place.root}, which are not said "
+            f"to show the same person: {', '.join(alike[:10])}; remove them with --image"
+        )
+    short = traces.names - traces.searchable
+    if short and place.stores:
+        yield (
+            f"{len(short)} of the names are too short to be looked for in texts of {place.root}; "
+            "tables and lists were searched for them"
+        )
 
 
-def _taking_back(found: Published, uri: str) -> Callable[[], object]:
-    return lambda: found.take_back(uri)
-
-
-def _nothing() -> None:
-    """Done by another step."""
+def _command(process: int) -> bytes:
+    with suppress(OSError):  # it has ended, or belongs to somebody else
+        return Path(PROCESSES, str(process), "cmdline").read_bytes()
+    return b""

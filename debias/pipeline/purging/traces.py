@@ -5,7 +5,8 @@ import json
 import mmap
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -187,12 +188,47 @@ def is_shown_in(path: Path) -> bool:
     return PICTURES.search(path.read_bytes()) is not None
 
 
-def contents(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """The bytes of a file in which names could stand; none for arrays of numbers."""
+def names_person(path: Path, traces: Traces) -> bool:
+    """Whether a person stands in a file: in a table, a list, JSON, any text, or its name."""
+    if traces.in_text(path.name):
+        return True
+    with suppress(ValueError, OSError):  # not what its ending says, so its bytes decide
+        if _named_in(path, traces):
+            return True
     if path.suffix in (".npy", ".safetensors") or not path.stat().st_size:
-        return
+        return False  # numbers
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        yield content
+        return traces.in_bytes(content)
+
+
+def _named_in(path: Path, traces: Traces) -> bool:
+    match path.suffix:
+        case ".parquet":
+            return _in_table(pd.read_parquet(path), traces)
+        case ".csv":
+            return _in_table(pd.read_csv(path, dtype=str, keep_default_na=False), traces)
+        case ".json":
+            return _in_value(json.loads(path.read_text(encoding="utf-8")), traces)
+        case ".jsonl":
+            lines = path.read_text(encoding="utf-8").split("\n")
+            return any(_in_value(json.loads(line), traces) for line in lines if line.strip())
+        case ".npy":
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            texts = array.dtype.kind in "US"
+            return texts and bool(np.isin(array.astype(str), list(traces.names)).any())
+    return False
+
+
+def _in_table(frame: pd.DataFrame, traces: Traces) -> bool:
+    return bool(traces.rows(frame).any()) or any(traces.texts(frame[x]).any() for x in frame)
+
+
+def _in_value(value: object, traces: Traces, key: str = "") -> bool:
+    if isinstance(value, dict):
+        return any(traces.in_text(k) or _in_value(v, traces, k) for k, v in value.items())
+    if isinstance(value, list):
+        return any(_in_value(item, traces, key) for item in value)
+    return traces.is_named(key, value)
 
 
 def _only_text(value: object) -> str:
