@@ -104,7 +104,7 @@ def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be mi
 
     The (n,) ``rows`` of the store are audited; ``latents`` are theirs, in their order, by this
     network in evaluation mode. ``seed`` decides which images are shown and what is drawn at random;
-    without ``nats``, see :func:`debias.models.galleries.nats`, the page about them is left out.
+    without ``nats``, see :func:`debias.models.encoding.nats`, the page about them is left out.
     """
     source = _Source(
         network=network, faces=faces, rows=rows, latents=latents, compute=compute, seed=seed,

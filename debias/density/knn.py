@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import Field
 
-from debias.density.joint import FittedJoint
-from debias.density.points import VALUES_AT_ONCE, Points, as_points
+from debias.density.joint import COMPONENTS, FittedJoint
+from debias.density.points import VALUES_AT_ONCE, Points
 from debias.plugins import Settings
 
 if TYPE_CHECKING:
@@ -39,19 +39,12 @@ class NeighbourDensity(Settings):
         default="auto", description="Which neighbour's distance is taken, or 'auto': sqrt(n)."
     )
     components: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto",
-        description="Leading principal components to look at, or 'auto': those above noise.",
+        default="auto", description=COMPONENTS
     )
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:
-        """Remember the training latents, whitened.
-
-        Raises:
-            AllDimensionsInactiveError: Every column of ``z`` is constant.
-            WeightError: Fewer than 2 samples, weighted samples, or fewer dimensions than
-                ``components``.
-        """
-        return FittedJoint.fit(as_points(z), self.components, self._learn)
+        """See :meth:`FittedJoint.fit`."""
+        return FittedJoint.fit(z, self.components, self._learn)
 
     def _learn(self, w: Float64[np.ndarray, "n f"]) -> "Neighbours":
         wanted = ceil(sqrt(len(w))) if self.neighbours == "auto" else self.neighbours
@@ -62,10 +55,7 @@ class NeighbourDensity(Settings):
 class Neighbours:
     """Fitted points, searchable.
 
-    Attributes:
-        index: The points.
-        m: Which neighbour's distance is taken.
-        closest: Distance below which points count as this far apart.
+    The ``m``-th is looked at, and none counts as closer than ``closest``.
     """
 
     index: "NearestNeighbors"

@@ -50,25 +50,18 @@ class RatioDensity(Settings):
     seed: int = Field(default=0, ge=0, description="Of the folds and of the landmarks.")
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> NoReturn:
-        """Refuse.
-
-        Raises:
-            WeightError: Always: a ratio needs a second set.
-        """
+        """Always a WeightError: a ratio needs a second set."""
         raise WeightError(
             "density 'ratio' compares the samples with a reference set and got none: name a "
             "reference (target 'reference'), or choose another density"
         )
 
     def log_ratio(self, points: Points, reference: Points) -> Float64[np.ndarray, " n"]:
-        """How much more likely each point is in the reference than among the points.
+        """How much likelier each point is in the reference than among the points, in nats.
 
         Args:
             points: (n, k), held in memory with the reference.
             reference: (m, k).
-
-        Returns:
-            Nats; 0 where both sets are equally dense.
 
         Raises:
             AllDimensionsInactiveError: Every column is constant over the points.

@@ -16,7 +16,7 @@ from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity, active_dimensions, compares
 from debias.ingesting.build import ACCOUNT
-from debias.models import Decodes, Explains
+from debias.models import Decodes, Explains, encoding
 from debias.models import galleries as generation
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
@@ -119,7 +119,7 @@ def _nats(
     if not isinstance(network, Explains):
         return None
     batches = Batches(store, AT_ONCE, job.compute.device).evaluate(rows)
-    return generation.nats(network, batches, job.compute)
+    return encoding.nats(network, batches, job.compute)
 
 
 def _question(work: Work[Job], data: Placed) -> Question:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from debias.metrics import Change, ComparisonReport, FairnessReport, Skill
 from debias.pipeline.fairness import count_or_none
-from debias.statistics.dependence import association
+from debias.statistics.concentration import association
 from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.storage.documents import plain
 from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
