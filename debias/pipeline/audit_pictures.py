@@ -28,12 +28,9 @@ THUMBNAIL_SIDE = 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
-    """What the trained model draws.
+    """What the trained model draws, and a sentence for every page that is missing.
 
-    Attributes:
-        section: ``latent_pages`` of the document.
-        arrays: By file name: ``page-NAME``, ``region-N``, ``direction-N``.
-        left_out: One sentence for every page that could not be made.
+    Arrays by file name: ``page-NAME``, ``region-N``, ``direction-N``.
     """
 
     section: dict[str, Any]
@@ -58,11 +55,7 @@ def drawn_by_the_model(
         whole = np.zeros(mean.shape[1])
         whole[report.active] = one.vector
         arrays[f"direction-{one.number}"] = generation.along(network, mean, whole, compute, STEPS)
-    return Drawn(
-        section={"pages": pages.pages},
-        arrays=arrays,
-        left_out=pages.left_out,
-    )
+    return Drawn(section={"pages": pages.pages}, arrays=arrays, left_out=pages.left_out)
 
 
 def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -> AuditPictures:
