@@ -159,18 +159,8 @@ class Question:
         return self.data.store.groups(self.data.rows).reset_index(drop=True)
 
     def explained(self, members: Bool[np.ndarray, " n"]) -> list[dict[str, Any]]:
-        """What annotations tell about some of the images.
-
-        Counts inside and outside of a region add up to those of a group, so one small count of an
-        attribute could be worked out from another region: then nothing is said of that attribute,
-        and where a group is small as a whole, nothing of its attribute anywhere.
-        """
-        told = []
-        for name, column in self.groups.items():
-            counts = pd.crosstab(column, members, margins=True).to_numpy()
-            if not ((counts > 0) & (counts < self.rules.suppress_below)).any():
-                told.append(str(name))
-        return sections.explains(self.groups, members, told)
+        """What annotations tell about some of the images."""
+        return sections.explains(self.groups, members, self.rules.suppress_below)
 
 
 def audit(  # noqa: PLR0913 (one call is the point)

@@ -158,17 +158,21 @@ def of_extremes(rarity: Score, ids: Ids) -> dict[str, list[str]]:
     return {"least": ids[order[:SHOWN]].tolist(), "most": ids[order[::-1][:SHOWN]].tolist()}
 
 
-def explains(groups: pd.DataFrame, members: Members, told: Sequence[str]) -> list[Section]:
+def explains(groups: pd.DataFrame, members: Members, below: int) -> list[Section]:
     """Share of every annotated group inside and outside of a region, most telling first.
 
-    Shares are ``told`` of some attributes; of others only which group is the most of a region.
+    Counts inside and outside of a region add up to those of a group, so one count of an attribute
+    from 1 to ``below`` could be worked out from another region: then no share of that attribute is
+    told, only which group is the most of a region; where a group is small as a whole, anywhere.
     """
     rows: list[Section] = []
     for attribute, column in groups.items():
-        shares = pd.crosstab(column, members, normalize="columns")
-        shares = shares.reindex(columns=[True, False], fill_value=0.0)
-        for value, here, there in shares.itertuples(name=None):
-            inside, outside = (here, there) if attribute in told else (None, None)
+        counts = pd.crosstab(column, members).reindex(columns=[True, False], fill_value=0)
+        sums = counts.sum(axis=1), counts.sum(axis=0), [len(column)]
+        every = np.concatenate([counts.to_numpy().ravel(), *sums])
+        small = ((every > 0) & (every < below)).any()
+        for value, here, there in (counts / counts.sum()).fillna(0.0).itertuples(name=None):
+            inside, outside = (None, None) if small else (here, there)
             named = {"group": f"{attribute}:{value}", "inside": inside, "outside": outside}
             rows.append(named | {"most": bool(here > HALF)})
     return sorted(rows, key=_least_telling)
