@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from debias.report import audit_sections as sections
@@ -51,12 +52,13 @@ def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes
     """What the page says, from top to bottom."""
     audit, name, data = Audit(document, pictures, charts), document["name"], document["data"]
     parts: dict[str, Callable[[Audit], Blocks]] = {
-        "collect": _collect, "how": _how_seen, "reference": sections.reference,
-        "drift": sections.drift, "groups": sections.groups, "regions": sections.regions,
-        "directions": sections.directions, "coverage": sections.coverage,
-        "map": sections.the_map, "clusters": sections.clusters, "extremes": sections.extremes,
-        "model": sections.model, "anomalies": sections.anomalies, "limits": _limits,
-        "read": _how_to_read, "provenance": _provenance,
+        "collect": _collect, "how": _how_seen,
+        "reference": partial(sections.comparison, kind="reference", other="reference"),
+        "drift": partial(sections.comparison, kind="drift", other="earlier version"),
+        "groups": sections.groups, "regions": sections.regions, "directions": sections.directions,
+        "coverage": sections.coverage, "map": sections.the_map, "clusters": sections.clusters,
+        "extremes": sections.extremes, "model": sections.model, "anomalies": sections.anomalies,
+        "limits": _limits, "read": _how_to_read, "provenance": _provenance,
     }  # fmt: skip
     made, side = day(document["created"]), data["image_size"]
     images = amount(data["images"], "image")
