@@ -29,7 +29,7 @@ from debias.pipeline.values import load_weights
 from debias.pipeline.weights import make_weights
 from debias.statistics.areas import auc_by_group
 from debias.storage.artifacts import Artifact, load_faces
-from debias.tracking.progress import Advance
+from debias.tracking.tracker import Advance
 from debias.weighting.group_balance import annotated
 from debias.weighting.rule import crossed
 

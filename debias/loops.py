@@ -120,38 +120,22 @@ def look_up(
 
 @compiled
 @no_type_check
-def add_up(
+def gather(
     z: Float[np.ndarray, "m f"],
     grid: Float64[np.ndarray, "5 f"],
     table: Float64[np.ndarray, " bins"],
     out: Float64[np.ndarray, " m"],
+    largest: bool,
 ) -> None:
-    """Write the sum over the columns of the entries of the bins to ``out`` (m,)."""
+    """Write the sum over the columns, or the largest, of the entries of the bins to ``out``."""
     found = np.empty(z.shape[1], np.int32)
     for i in range(z.shape[0]):
         find_bins(z, i, grid, found)
-        total = 0.0
+        total = -np.inf if largest else 0.0
         for j in range(z.shape[1]):
-            total += table[np.uint32(found[j])]
+            entry = table[np.uint32(found[j])]
+            total = max(total, entry) if largest else total + entry
         out[i] = total
-
-
-@compiled
-@no_type_check
-def take_largest(
-    z: Float[np.ndarray, "m f"],
-    grid: Float64[np.ndarray, "5 f"],
-    table: Float64[np.ndarray, " bins"],
-    out: Float64[np.ndarray, " m"],
-) -> None:
-    """Write the largest over the columns of the entries of the bins to ``out`` (m,)."""
-    found = np.empty(z.shape[1], np.int32)
-    for i in range(z.shape[0]):
-        find_bins(z, i, grid, found)
-        largest = -np.inf
-        for j in range(z.shape[1]):
-            largest = max(largest, table[np.uint32(found[j])])
-        out[i] = largest
 
 
 @compiled

@@ -15,11 +15,7 @@ class Shown:
         return str(_views().framed(self))
 
     def save_html(self, path: str | Path) -> Path:
-        """Write the page, one self-contained file that only its owner can read.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
+        """Write the page, self-contained, for its owner alone; or StorageError."""
         return Path(_views().save(self, Path(path)))
 
     @property

@@ -120,7 +120,6 @@ class ShardedImages:
         return (len(self), *self.shards[0].shape[1:])
 
     def __getitem__(self, rows: Int64[np.ndarray, " B"]) -> UInt8[np.ndarray, "B H W C"]:
-        """Copy the given rows, in the given order."""
         rows = rows if self.chosen is None else self.chosen[rows]
         if len(self.shards) == 1:
             return self.shards[0][rows]

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from debias.errors import (
     DataError,
 )
 from debias.pipeline.export import Request, export
-from debias.report.export_page import page
 from debias.report.terminal import lines
 from debias.statistics.intervals import clopper_pearson
 from debias.storage.artifacts import RunFolder, save_faces, save_latents
@@ -28,6 +28,7 @@ from debias.storage.sealed import write_json
 from debias.types import Latents
 from debias.weighting.latent_weights import latent_weights
 
+command = import_module("debias.commands.export")  # the package names its function so
 ROWS, SIDE, RARE = 240, 8, 24
 KEY, FACES = "a" * 20, "b" * 20
 
@@ -479,7 +480,7 @@ def test_an_audit_of_other_images_is_refused(audit, photos):
 
 def test_the_terminal_shows_shares_and_no_withheld_one(with_one):
     document = ask(with_one, "subset", size=80, splits=("train", "validation")).document
-    first, *_, table = lines(page(document))
+    first, *_, table = lines(command.summary(document))
     assert "80 of 180 images" in first
     cells = [list(column.cells) for column in table.columns]
     assert "withheld" in cells[1]

@@ -15,7 +15,7 @@ from debias.errors import ConfigError, DataError, EvaluationError, StorageError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.functions import _recipe
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
-from debias.tracking.progress import Silence
+from debias.tracking.tracker import Silence
 from debias.types import FaceStore
 
 ROOT = Path(debias.__file__).parent.parent

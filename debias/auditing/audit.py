@@ -27,7 +27,7 @@ from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
 from debias.errors import DataError, GroupSchemaError
 from debias.seeding import stream_seed
 from debias.statistics.withholding import hidden_counts
-from debias.tracking.progress import Advance, silent
+from debias.tracking.tracker import Advance, silent
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting import WEIGHTINGS
 from debias.weighting.weights import SamplingWeights

@@ -26,8 +26,6 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, Recursio
 
 
 class Doctor(Options):
-    """What it takes."""
-
     folder: Path | None = argument(
         "Folder of runs or stores, whose files are verified.", default=None
     )
@@ -53,9 +51,7 @@ def doctor(given: Doctor) -> None:
 def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
     """Artifacts against their manifests, what dead processes left, permissions, states of runs.
 
-    Args:
-        folder: Of one run or store, or of several.
-        repair: Delete temporary files whose owner is gone; everything else stays as it is.
+    ``repair`` deletes temporary files whose owner is gone; everything else stays as it is.
     """
     if not folder.is_dir():
         yield problem("folder", f"{folder.absolute()} is no folder", "name a run folder or store")
@@ -69,7 +65,6 @@ def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
 
 
 def _some(things: Sequence[object]) -> str:
-    """The first few."""
     more = f" and {len(things) - NAMED} more" if len(things) > NAMED else ""
     return ", ".join(map(str, things[:NAMED])) + more
 

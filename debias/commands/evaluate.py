@@ -8,8 +8,6 @@ from debias.commands.screen import listed, pairs, say, show
 
 
 class Compared(Options):
-    """How groups are compared."""
-
     reference_group: list[str] | None = option(
         "Group that the others are compared with; repeat. [default: all pairs]", "COLUMN=VALUE"
     )
@@ -24,8 +22,6 @@ class Compared(Options):
 
 
 class Columns(Options):
-    """A table of predictions."""
-
     predictions: Path = argument("One row per image: .csv or .parquet, of any classifier.")
     label: str = option("True class.", "COLUMN", ...)
     prediction: str = option("Predicted class.", "COLUMN", ...)
@@ -37,8 +33,6 @@ class Columns(Options):
 
 
 class Evaluate(Compared, Columns):
-    """What ``debias evaluate`` takes."""
-
     metrics: str | None = option("Rates to compare. [default: all]", "NAME,...")
     source: str = option(
         "Who says which group: self-reported, annotated, inferred, not stated.",
@@ -54,8 +48,6 @@ class Evaluate(Compared, Columns):
 
 
 class Places(Options):
-    """Two classifiers."""
-
     before: str = argument("Folder of `debias evaluate`, or a run folder, or RUN:ARM.")
     after: str | None = argument(
         "Likewise. Without it: every arm of BEFORE with its plain training.", default=None
@@ -63,8 +55,6 @@ class Places(Options):
 
 
 class Compare(Compared, Places):
-    """What ``debias compare`` takes."""
-
     out: Path | None = option("Folder for the pages and the JSON. [default: NAMES-comparison]")
 
 

@@ -1,14 +1,17 @@
 """``debias export``."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import listed, say, show
 
+if TYPE_CHECKING:
+    from debias.report.blocks import Block
+
 
 class Export(Options):
-    """What it takes."""
-
     folder: Path = argument("Folder that debias audit wrote.")
     as_: str = option(
         "weights: every image with its weight; resampled: images drawn by these weights, for "
@@ -29,7 +32,6 @@ def export(given: Export) -> None:
     """
     from debias.pipeline.export import Request
     from debias.pipeline.export import export as write_export
-    from debias.report.export_page import page
     from debias.report.terminal import lines
 
     found = write_export(
@@ -38,9 +40,34 @@ def export(given: Export) -> None:
             splits=tuple(listed(given.splits)), out=given.out or Path(f"{given.as_}.csv"),
         )
     )  # fmt: skip
-    show(lines(page(found.document)))
+    show(lines(summary(found.document)))
     say(f"\nManifest: {found.manifest}")
     if found.held_out is not None:
         say(f"Held out, for testing: {found.held_out}")
     say(f"Numbers: {found.numbers} (how it came about, before and after)")
     say("Next: train on the manifest, test on the held-out images (docs/audit.md).")
+
+
+def summary(document: Mapping[str, Any]) -> Iterator["Block"]:
+    """The method, the findings, and the shares of the groups, those smallest before first."""
+    from debias.report import blocks as b
+    from debias.report.words import full_group_name, is_number
+
+    def share(side: Mapping[str, Any]) -> b.Text:
+        known = "{share:percent} ({low..high:percent})"
+        return b.said(known if is_number(side["share"]) else "withheld", side)
+
+    def smallest_first(row: Mapping[str, Any]) -> tuple[bool, float]:  # withheld shares come last
+        before = row["before"]["share"]
+        return before is None, before if is_number(before) else 0.0
+
+    yield b.Sentence(document["method"], "verdict")
+    yield b.Points(tuple(document["sentences"]))
+    if rows := document["groups"]["rows"]:
+        columns: dict[str, b.Column] = {
+            "group": lambda row: full_group_name(row["group"]),
+            "before": lambda row: share(row["before"]),
+            "after": lambda row: share(row["after"]),
+        }
+        title = "share of the images, before and after (95% interval)"
+        yield b.table(sorted(rows, key=smallest_first), columns, title=title)

@@ -8,8 +8,6 @@ from debias.commands.screen import Bars, say, show
 
 
 class Ingest(Images):
-    """What it takes."""
-
     source: Path = argument(
         "Folder of images, a public data set, .tar shards, an .h5 file, or a recipe.", "SOURCE"
     )

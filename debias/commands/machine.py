@@ -37,17 +37,17 @@ TELEMETRY = {
 }
 OFF = "export DO_NOT_TRACK=1 MLFLOW_DISABLE_TELEMETRY=true PREFECT_SERVER_ANALYTICS_ENABLED=false"
 OVER_THERE = "keep runs and mlflow.db on a local disk and copy what is finished"
+CORRECT = (
+    "set it to that of a server, such as http://127.0.0.1:5000; in a password, write @ as %40 and "
+    "/ as %2F"
+)
 PATIENCE = 3.0  # seconds a server may take to answer
 
 
 class Finding(NamedTuple):
-    """What was looked at, how it is, and what to do about it.
+    """What was looked at, how it is, and what to do about it, if anything.
 
-    Attributes:
-        state: A problem makes work fail or results wrong; a warning may.
-        area: What it is about: versions, disk, permissions, ...
-        text: One sentence.
-        advice: What to do; empty where there is nothing to do.
+    A problem makes work fail or results wrong; a warning may.
     """
 
     state: Literal["ok", "warning", "problem"]
@@ -62,13 +62,9 @@ ok, warning, problem = (partial(Finding, state) for state in ("ok", "warning", "
 def examine_machine(
     place: Path, deep: bool = False, images: int | None = None, size: int = 64
 ) -> Iterator[Finding]:
-    """Look at everything that runs depend on.
+    """Look at everything that runs depend on; ``place`` may not exist yet.
 
-    Args:
-        place: Where runs or stores lie or are to lie; may not exist yet.
-        deep: Load torch, to see what it computes with.
-        images: So many images are to be put into a store.
-        size: Side of these images, pixels.
+    ``deep`` loads torch; so many ``images`` of ``size`` pixels are to be put into a store.
     """
     yield from versions()
     yield from disk(place, images, size)
@@ -79,7 +75,6 @@ def examine_machine(
 
 
 def versions(package: str = "debias") -> Iterator[Finding]:
-    """Compare what is installed with what the package asks for; nothing is imported."""
     from packaging.requirements import Requirement
 
     try:
@@ -150,7 +145,6 @@ def _gib(count: int) -> str:
 
 
 def torch_device() -> Finding:
-    """What torch computes with."""
     from debias.training.device import choose  # seconds that only a deep examination costs
 
     about = choose().describe()
@@ -177,27 +171,13 @@ def telemetry() -> Finding:
     return ok("telemetry", text, OFF)
 
 
-class Service(NamedTuple):
-    """One kind of server.
-
-    Attributes:
-        name: As it is called in sentences.
-        absent: What happens where none is named.
-        version: Says which version it is, relative to the address, as does ``/health`` how it is.
-        floor: Oldest version without a known way around its protection.
-    """
-
-    name: str
-    absent: str
-    version: str
-    floor: tuple[int, ...]
-
-
+# What a server is called; what happens where none is named; where it tells its version; the oldest
+# version without a known way around its protection.
 SERVICES = {
-    MLFLOW: Service(  # before: files could be read without logging in (CVE-2026-116690)
+    MLFLOW: (  # before: files could be read without logging in (CVE-2026-116690)
         "MLflow", "runs are recorded in mlflow.db beside their folders", "/version", (3, 17, 0)
     ),
-    PREFECT: Service(  # before: logging in could be walked around (CVE-2026-3514)
+    PREFECT: (  # before: logging in could be walked around (CVE-2026-3514)
         "Prefect", "flows start a server of their own for as long as they run", "/admin/version",
         (3, 6, 22),
     ),
@@ -206,14 +186,18 @@ SERVICES = {
 
 def servers() -> Iterator[Finding]:
     """Look at the servers that the environment names; nobody else is asked."""
-    for variable, service in SERVICES.items():
+    for variable, (name, absent, version, floor) in SERVICES.items():
         address = os.environ.get(variable, "").rstrip("/")
         scheme, separator, _ = address.lower().partition(":")
-        writes = f"{service.name} writes to {without_password(address)}"
+        writes = f"{name} writes to {without_password(address)}"
         if not address:
-            yield ok("servers", f"{variable} is not set: {service.absent}")
+            yield ok("servers", f"{variable} is not set: {absent}")
         elif separator and scheme in ("http", "https"):
-            yield _server(service, address, variable)
+            if asked := _asked(address):
+                yield _server(f"{name} at {asked}", asked, version, floor)
+            else:
+                text = f"{variable} is no address ({without_password(address)})"
+                yield problem("servers", text, CORRECT)
         elif scheme in ("sqlite", "file") if separator else not scheme.startswith("databricks"):
             yield ok("servers", f"{writes}, without a server")
         else:
@@ -232,23 +216,14 @@ def _asked(address: str) -> str | None:
     return None
 
 
-def _server(service: Service, address: str, variable: str) -> Finding:
-    asked = _asked(address)
-    if asked is None:
-        advice = (
-            "set it to that of a server, such as http://127.0.0.1:5000; in a password, write @ as "
-            "%40 and / as %2F"
-        )
-        text = f"{variable} is no address ({without_password(address)})"
-        return problem("servers", text, advice)
-    named = f"{service.name} at {asked}"
+def _server(named: str, asked: str, version: str, floor: tuple[int, ...]) -> Finding:
     if answer(f"{asked}/health", PATIENCE) is None:
         advice = "start it, or correct or unset the variable that names it"
         return problem("servers", f"{named} does not answer within {PATIENCE:g} s", advice)
-    text = (answer(asked + service.version, PATIENCE) or b"").decode(errors="replace")
+    text = (answer(asked + version, PATIENCE) or b"").decode(errors="replace")
     parts = text.strip().strip('"').split(".")[:3]
     known = len(parts) == 3 and all(part.isdecimal() for part in parts)
-    if known and tuple(map(int, parts)) < service.floor:
+    if known and tuple(map(int, parts)) < floor:
         text = f"{named} is {'.'.join(parts)}: its protection can be walked around"
-        return warning("servers", text, f"use {_dotted(service.floor)} or later")
+        return warning("servers", text, f"use {_dotted(floor)} or later")
     return ok("servers", f"{named} answers")

@@ -84,14 +84,10 @@ class Images(Options):
 
 
 class Referenced(Images):
-    """With images to compare with."""
-
     reference: Path | None = option("Images that the data should look like; unlabelled.", "FOLDER")
 
 
 class InFolder(Options):
-    """What works in a run folder."""
-
     out: Path | None = option("By default runs/NAME. Continued if it is there.", "FOLDER")
     replace: bool = option(
         "Use the folder of another recipe; its report is deleted.", default=False

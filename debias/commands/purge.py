@@ -9,8 +9,6 @@ from debias.commands.screen import say
 
 
 class Purge(Options):
-    """What it takes."""
-
     subject: str = argument("A subject_id, as the data set names people.")
     folders: list[Path] = argument("Run folders, stores, or folders of them.")
     image: bool = option("SUBJECT is a sample_id: only this image goes.", default=False)

@@ -13,8 +13,6 @@ from debias.commands.screen import Bars, say, show
 
 
 class Run(InFolder, Referenced):
-    """What ``debias run`` takes."""
-
     source: Path | None = argument(
         "Recipe (.yaml), or your images: a folder, a store of `debias ingest`, a public data set, "
         ".tar shards or an .h5 file. Without one: the demo.", "SOURCE", None,
@@ -22,8 +20,6 @@ class Run(InFolder, Referenced):
 
 
 class Init(Referenced):
-    """What ``debias init`` takes."""
-
     source: Path | None = argument(
         "Images, as for `debias run`, or the name of a shipped recipe. Without one: the template "
         "for a folder with a table.", "SOURCE", None,

@@ -11,8 +11,6 @@ COMMAND = "prefect worker start --pool local --limit 1"
 
 
 class Schedule(Options):
-    """What it takes."""
-
     recipe: Path = argument("Recipe of `debias run` or `debias audit`; read at every run.")
     cron: str | None = option(
         'When: "0 3 * * *" is every night at three. Without it the job runs when somebody asks.',

@@ -13,7 +13,7 @@ from debias.errors import PipelineError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from debias.tracking.progress import Advance
+    from debias.tracking.tracker import Advance
 
 # Names of files and groups are printed as they are: ":b:" is no picture.
 console = Console(emoji=False)
@@ -21,8 +21,6 @@ errors = Console(stderr=True, emoji=False)
 
 
 class Bars:
-    """Progress bars of a run, one per stage at work."""
-
     def __init__(self) -> None:
         columns = (
             TextColumn("{task.description}"),
@@ -65,7 +63,6 @@ def listed(text: str) -> list[str]:
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    """Read ``NAME=VALUE`` options."""
     from debias.errors import ConfigError
 
     broken = [text for text in given or [] if "=" not in text]
@@ -84,7 +81,6 @@ def say(text: str) -> None:
 
 
 def show(lines: Iterable["str | Table"]) -> None:
-    """Print what the rooms of the report make of a document."""
     for line in lines:
         console.print(line, highlight=False, soft_wrap=isinstance(line, str))
 

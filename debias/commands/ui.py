@@ -23,8 +23,6 @@ PATIENCE = 300.0  # seconds; a first start migrates its database, and machines a
 
 
 class Ui(Options):
-    """What it takes."""
-
     folder: Path = option(
         "Folder that holds mlflow.db, as `debias run` made it.", default=Path("runs")
     )
@@ -46,11 +44,8 @@ def ui(given: Ui) -> None:
 def serve(place: Ui) -> None:
     """Start MLflow (and Prefect) unless they run, print the links, wait, stop what was started.
 
-    Ctrl-C, SIGTERM and SIGHUP end the wait.
-
-    Raises:
-        TrackingError: There are no recorded runs in the folder, or the port is a stranger's.
-        PipelineError: Prefect's port is a stranger's; a server does not start, or ends.
+    Ctrl-C, SIGTERM and SIGHUP end the wait. TrackingError, PipelineError: A port is a stranger's, a
+    server does not start, or ends, or there are no recorded runs.
     """
     if not (place.folder / "mlflow.db").exists():
         raise TrackingError(
@@ -94,8 +89,6 @@ class Server(NamedTuple):
     log: Path
 
     def wait(self) -> None:
-        """Return once it answers."""
-
         def waiting(seconds: int) -> None:
             say(f"{self.name} is starting, {seconds} s (at most {PATIENCE:g}) ...")
 
@@ -135,7 +128,6 @@ def _started(name: str, health: str, command: list[str], folder: Path, stack: Ex
 
 
 def _mlflow(place: Ui, stack: ExitStack) -> Iterator[Server]:
-    """The server that was started; none if one runs already."""
     if not servers.is_taken(place.port):
         command = servers.mlflow_command(place.folder, place.port)
         yield _started("MLflow", f"{address(place.port)}/health", command, place.folder, stack)
@@ -157,7 +149,6 @@ def _shows(place: Ui) -> bool:
 
 
 def _prefect(place: Ui, stack: ExitStack) -> Iterator[Server]:
-    """Likewise."""
     port, api = place.prefect_port, prefect_api(place.prefect_port)
     if not place.prefect:
         return

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 
 class Weigh(Options):
-    """What it takes."""
-
     embeddings: Path = argument("One row per sample: .npy, .npz, .parquet or .csv.")
     label: str | None = option(
         "Class of each sample: weights are made within classes. A column of EMBEDDINGS, or a .csv, "

@@ -12,7 +12,7 @@ their size is kept; shards are counted anywhere and merged:
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Annotated, Literal
 
 import numpy as np
@@ -195,11 +195,11 @@ class FittedHistogram:
         combine: Literal["product", "max"] = "product",
     ) -> Float64[np.ndarray, " n"]:
         """-sum_j log(q_j + alpha), or the largest summand; see :mod:`debias.density.smoothing`."""
-        from debias.loops import add_up, take_largest
+        from debias.loops import gather
 
         points = as_points(z)
         table = -np.log(np.concatenate(self.mass) + alpha)
-        loop = add_up if combine == "product" else take_largest
+        loop = partial(gather, largest=combine == "max")
         return self._scan(points, loop, table, np.empty(len(points)))
 
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:

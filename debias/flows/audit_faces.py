@@ -12,9 +12,8 @@ from pathlib import Path
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from debias.flows.recipes import AuditedRecipe, audit_recipe, named
 from debias.flows.summary import audit_as_markdown
-from debias.flows.tasks import artifact_key, plainly, walked
+from debias.flows.tasks import AuditedRecipe, artifact_key, audit_recipe, named, plainly, walked
 from debias.pipeline import AUDIT
 
 

@@ -14,9 +14,8 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from debias.flows.recipes import named, run_recipe
 from debias.flows.summary import as_markdown
-from debias.flows.tasks import artifact_key, plainly, walked
+from debias.flows.tasks import artifact_key, named, plainly, run_recipe, walked
 from debias.pipeline import RUN
 from debias.pipeline.recipe import RunConfig
 

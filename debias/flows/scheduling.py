@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from debias.errors import ConfigError, PipelineError
 from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
-from debias.flows.recipes import audit_recipe, run_recipe
+from debias.flows.tasks import audit_recipe, run_recipe
 from debias.tracking.servers import without_password
 
 ENVIRONMENT = {
@@ -41,13 +41,7 @@ START = (
 
 
 class Deployed(NamedTuple):
-    """What the server now knows.
-
-    Attributes:
-        name: ``flow/recipe``, by which runs are started.
-        page: Address of its page.
-        worker: Whether a worker is there to run it.
-    """
+    """What the server now knows: ``flow/recipe``, its page, whether a worker is there to run it."""
 
     name: str
     page: str
@@ -59,14 +53,8 @@ def schedule(
 ) -> Deployed:
     """Make the deployment of a recipe, or bring it up to date: its old schedule is replaced.
 
-    It runs in the current working directory, from which relative paths count.
-
-    Args:
-        recipe: File that is read at every run, on this machine.
-        changes: ``section.key=value``, applied to what the file says.
-        audit: Whether to audit the data only.
-        cron: When, as cron writes it; None: whenever somebody asks.
-        timezone: In which the hours of ``cron`` count, such as ``Europe/Berlin``.
+    It runs in the current working directory, from which relative paths count, and reads the file at
+    every run; ``cron`` None runs it whenever somebody asks.
 
     Raises:
         ConfigError: The recipe, the cron line or the timezone is wrong.

@@ -1,4 +1,4 @@
-"""How a stage becomes a Prefect task, and what every task of a flow shares."""
+"""What flows share: which recipe a run works on, and how a stage becomes a Prefect task."""
 
 import functools
 import re
@@ -12,16 +12,86 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.tasks import Task
+from pydantic import ConfigDict, ValidationError, model_validator
 
-from debias.errors import ArtifactCorruptError, ArtifactError, PipelineError
-from debias.pipeline import AUDIT, RUN, Job, Stop, open_job, open_run, walk
+from debias.errors import ArtifactCorruptError, ArtifactError, ConfigError, PipelineError
+from debias.ingesting.rules import FacesRecipe
+from debias.pipeline import AUDIT, RUN, Job, Stop, open_job, open_run, source, walk
 from debias.pipeline.plans import Made, Which
-from debias.pipeline.recipe import RunConfig, SpaceRecipe
-from debias.tracking.progress import Advance
-from debias.tracking.tracker import choose_tracking
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, load, part_of
+from debias.plugins import dump
+from debias.tracking.tracker import Advance, choose_tracking
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound=SpaceRecipe)
+ONLY_RUNS = sorted(set(RunConfig.model_fields) - set(SpaceRecipe.model_fields))
+
+
+class AuditedRecipe(SpaceRecipe):
+    """The recipe of an audit, or of a run: what only a run needs is left alone."""
+
+    # As a pattern, because the form shows every property that is listed.
+    model_config = ConfigDict(
+        json_schema_extra={"patternProperties": {f"^({'|'.join(ONLY_RUNS)})$": {}}}
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part(cls, tree: Any) -> Any:  # noqa: ANN401 (raw configuration)
+        return part_of(tree, SpaceRecipe) if isinstance(tree, Mapping) else tree
+
+
+def run_recipe(recipe: str = "", changes: str = "", config: RunConfig | None = None) -> RunConfig:
+    """The recipe of a run; without a file and a whole recipe, the built-in demo.
+
+    A relative path of ``recipe`` counts from the working directory; ``changes`` are lines of
+    ``section.key=value``, applied last.
+
+    Raises:
+        ConfigError: A file and a whole recipe are given, or a setting is wrong.
+    """
+    return _recipe(RunConfig, source.run_recipe, recipe, changes, config)
+
+
+def audit_recipe(
+    recipe: str = "", changes: str = "", config: SpaceRecipe | None = None
+) -> SpaceRecipe:
+    """Likewise for an audit, which takes the recipe of a run as well."""
+    return _recipe(SpaceRecipe, source.audit_recipe, recipe, changes, config)
+
+
+def _recipe(
+    kind: type[S],
+    made: Callable[[source.Request], S],
+    recipe: str,
+    changes: str,
+    config: SpaceRecipe | None,
+) -> S:
+    lines = [line.strip() for line in changes.splitlines() if line.strip()]
+    if config is None:
+        place = Path(recipe).absolute() if recipe else None
+        return made(source.Request(source=place, overrides=lines))
+    if recipe:
+        raise ConfigError(
+            f"both recipe ({recipe}) and config, a whole recipe, are given; leave one of them empty"
+        )
+    return load(kind, dump(config), lines, called="the recipe in 'config'")
+
+
+def named(chosen: Callable[..., FacesRecipe], kind: type[FacesRecipe]) -> Callable[[], str]:
+    """What Prefect calls to name a flow run: the name in its recipe."""
+
+    def name() -> str:
+        given = {key: value for key, value in flow_run.parameters.items() if key != "out"}
+        try:
+            if given.get("config") is not None:  # Prefect asks before it has checked anything
+                given["config"] = kind.model_validate(given["config"])
+            return chosen(**given).name
+        except (PipelineError, ValidationError):  # the run itself says what is wrong
+            return Path(given.get("recipe") or str(flow_run.flow_name)).stem
+
+    return name
 
 
 def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -60,7 +130,6 @@ def piece(
 
 
 def opened(config: SpaceRecipe, out: str) -> Job:
-    """The job, with the tracker told which flow run it belongs to."""
     folder, log, tags = Path(out), Log(), flow_tags()
     job = (
         open_run(config, folder, progress=log, tags=tags)
@@ -89,8 +158,6 @@ def artifact_key(flow: str, recipe: str) -> str:
 
 
 class Log:
-    """Reports progress to the flow run's log."""
-
     def start(self, title: str, total: int) -> Advance:
         logger, left = get_run_logger(), [total]
 
@@ -109,7 +176,6 @@ class Log:
 
 
 def flow_tags() -> Mapping[str, str]:
-    """Tags by which a tracked run leads back to its flow run."""
     return {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": flow_run.ui_url or ""}
 
 

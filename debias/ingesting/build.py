@@ -28,7 +28,7 @@ from debias.seeding import numpy_generator
 from debias.storage.artifacts import Artifact, RunFolder, content_key, save_faces
 from debias.storage.locks import locked
 from debias.storage.sealed import read_manifest, sealed_in, write_json
-from debias.tracking.progress import Progress, Silence
+from debias.tracking.tracker import Progress, Silence
 from debias.types import Rejected, ShardedImages
 
 STAGE = "faces"

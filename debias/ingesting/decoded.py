@@ -33,7 +33,7 @@ from debias.ingesting.rules import FacesRecipe, IngestRules, framed
 from debias.ingesting.selection import Filters, keep
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import read_manifest, sealed_in, verify
-from debias.tracking.progress import Progress
+from debias.tracking.tracker import Progress
 from debias.types import Collection, Rejected
 
 PARTS = ".parts"

@@ -21,7 +21,7 @@ from jaxtyping import Int64, Shaped, UInt8, UInt64
 from debias.errors import ArtifactCorruptError
 from debias.storage.files import link, require_space
 from debias.storage.sealed import MANIFEST, is_sealed, read_manifest, sealing, verify, write_json
-from debias.tracking.progress import Advance, silent
+from debias.tracking.tracker import Advance, silent
 from debias.types import CROP, ReadBlock, ReadImages, Rejected, ShardedImages
 
 PART_BYTES = 64 * 2**20  # of pixels; what a build holds in memory is a small multiple of it

@@ -2,7 +2,7 @@
 
 A source is what a command takes (a folder, store, archive or recipe file), or a recipe as a
 mapping or as a value. Stages tell on standard error when they begin;
-``debias.tracking.progress.Silence()`` as ``progress`` keeps them quiet.
+``debias.tracking.tracker.Silence()`` as ``progress`` keeps them quiet.
 """
 
 import json
@@ -30,8 +30,7 @@ from debias.pipeline.representation import REPRESENTATION, encode_store
 from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
-from debias.tracking.progress import Lines, Progress
-from debias.tracking.tracker import choose_tracking
+from debias.tracking.tracker import Lines, Progress, choose_tracking
 from debias.training.device import choose
 from debias.types import FaceStore, Latents
 
@@ -250,7 +249,6 @@ def _recipe(
     options: Mapping[str, Any] | None = None,
     changes: Changes | None = None,
 ) -> R:
-    """The recipe of a source, as the commands make it."""
     said = sources.options(options or {})
     # As `--set` reads it; json would write 1e-05, which YAML takes for text.
     overrides = [

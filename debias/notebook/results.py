@@ -82,13 +82,10 @@ def _part(folder: Path, stage: str, key: str) -> Artifact:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finished(Shown):
-    """A finished folder."""
-
     folder: Path
 
     @cached_property
     def store(self) -> StoredFaces:
-        """The faces."""
         return open_faces(self.folder)
 
     def _said(self, name: str, sentences: list[str]) -> str:

@@ -69,7 +69,6 @@ def plot(value: object, chart: str | None) -> "Figure":
 
 
 def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would have to be loaded)
-    """What there is to see of a value."""
     from debias.report import audit_charts, comparison_page, fairness_charts, fairness_page
 
     kind = type(value).__name__
@@ -96,7 +95,6 @@ def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would hav
 
 
 def _of_weights(weights: "SamplingWeights") -> Look:
-    """Weights alone: how uneven they are."""
     from debias.report.charts.curves import weight_distribution
     from debias.report.weights_page import render_weights
 
@@ -120,7 +118,6 @@ def _of_audit(report: "AuditReport") -> Look:
 
 
 def _about(report: "AuditReport") -> dict[str, Any]:
-    """What the page says of the images and the machine, where only values were given."""
     from debias import __version__
 
     splits, annotated = report.images["split"].value_counts(), report.document["groups"]

@@ -6,7 +6,7 @@ task of every stop of a plan; ``mitigate`` and ``examine`` walk it.
 
 from debias.pipeline.job import Job, Run, open_job, open_run
 from debias.pipeline.plans import AUDIT, RUN, Stop, examine, mitigate, walk
-from debias.tracking.progress import Progress, Silence
+from debias.tracking.tracker import Progress, Silence
 
 __all__ = [
     "AUDIT",

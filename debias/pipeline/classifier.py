@@ -49,7 +49,6 @@ def _shown(work: Work[Run]) -> Shown:
 
 
 def classifier_name(arm: str, seed: int) -> str:
-    """Name of the tracked run of one classifier."""
     return f"{arm} seed {seed}"
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Change, ComparisonReport, FairnessReport, Skill, Training
+from debias.metrics import Change, ComparisonReport, FairnessReport, Training
 from debias.pipeline import findings
 from debias.pipeline.about import about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
@@ -26,7 +26,6 @@ from debias.pipeline.fairness import (
     small_training_groups,
     without,
 )
-from debias.pipeline.findings import sentence, situations
 from debias.pipeline.job import Run
 from debias.pipeline.parts import Stages
 from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
@@ -82,7 +81,6 @@ def make_report(run: Run, **made: Artifact | str) -> dict[str, Any]:
 
 
 def _key(run: Run, stages: Stages) -> str:
-    """Content of everything the report is made of."""
     inputs = {arm: artifact.key for arm, artifact in stages.weights.items()}
     inputs |= {f"{arm}/{seed}": one.key for arm, seed, one in _trained(stages)}
     inputs |= {"reference": stages.reference.key} if stages.reference else {}
@@ -101,7 +99,6 @@ def _arrange(run: Run, key: str, stages: Stages) -> None:
 
 
 def _trained(stages: Stages) -> list[tuple[str, int, Artifact]]:
-    """Arm, seed and artifact of every classifier."""
     return [
         (arm, seed, artifact)
         for arm, artifacts in stages.classifiers.items()
@@ -123,7 +120,6 @@ def _written(run: Run, key: str) -> dict[str, Any] | None:
 
 
 def _link(run: Run, key: str) -> str | None:
-    """Where the tracker describes this comparison."""
     return run.tracking.link(run.tracking_key(STAGE, key, "comparison"))
 
 
@@ -150,7 +146,7 @@ def _document(
         "representation": about_representation(run, stages.representation),
         "weights": weights,
         "refused": dict(stages.refused),
-        "situations": [sentence(entry) for entry in situations(faces, weights, below)],
+        "situations": findings.situations(faces, weights, below),
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in reports.items()
@@ -167,26 +163,23 @@ def _judged(
 ) -> dict[str, Any]:
     """How every arm treats each group, what changed, and what may be said of it."""
     changes = _changes(reports)
-    skill = {arm: _skill(one) for arm, one in fairness.items()}
+    skill = {
+        arm: None if one.outcomes is None else metrics.skill_of(one.outcomes)
+        for arm, one in fairness.items()
+    }
     failed = findings.failed_arms(skill)
+    told = {
+        arm: one and one.to_dict() | {"sentence": one.sentence(arm_name(arm))}
+        for arm, one in skill.items()
+    }
     return {
-        "skill": {arm: _told(arm, one) for arm, one in skill.items()},
+        "skill": told,
         "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
         "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
         "changes": findings.headline_changes(changes),
         "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
         "not_concluded": findings.not_concluded(run.config.seeds, changes, comparisons, failed),
     }
-
-
-def _skill(fairness: FairnessReport) -> Skill | None:
-    return None if fairness.outcomes is None else metrics.skill_of(fairness.outcomes)
-
-
-def _told(arm: str, skill: Skill | None) -> dict[str, Any] | None:
-    if skill is None:
-        return None
-    return skill.to_dict() | {"sentence": skill.sentence(arm_name(arm))}
 
 
 def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
@@ -197,11 +190,10 @@ def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
     """
     if BASELINE not in reports:
         return []
-    baseline = reports[BASELINE]
     arms = [arm for arm in reports if arm != BASELINE]
     level = bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
     return [
-        metrics.paired_change(baseline, reports[arm], quantity, level)
+        metrics.paired_change(reports[BASELINE], reports[arm], quantity, level)
         for arm in arms
         for quantity in metrics.QUANTITIES
     ]
@@ -210,19 +202,13 @@ def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
 def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:
     shown = faces_may_be_shown(run)
     latents = load_latents(stages.representation)
-    multiples = {
-        arm: load_multiples(found)
-        for arm, found in stages.weights.items()
-        if run.config.arms[arm].name != BASELINE
-    }
+    weights, arms = stages.weights, run.config.arms
+    multiples = {arm: load_multiples(weights[arm]) for arm in weights if arms[arm].name != BASELINE}
     return report.Pictures(
-        faces_shown=shown,
-        latent_mean=latents.mean,
-        active=active_dimensions(latents),
-        weights=multiples,
-        training_curves=_training_curves(run, stages),
+        faces_shown=shown, latent_mean=latents.mean, active=active_dimensions(latents),
+        weights=multiples, training_curves=_training_curves(run, stages),
         **(_faces(run, stages, faces) if shown else {}),
-    )
+    )  # fmt: skip
 
 
 def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
@@ -274,22 +260,18 @@ def _drawn_by_the_model(representation: Artifact, faces: FaceStore) -> dict[str,
 
 def _training_curves(run: Run, stages: Stages) -> dict[str, dict[str, list[float]]]:
     """Of everything that was trained in this run."""
-    trained: dict[str, Sequence[Artifact]] = {}
-    if is_trained(run):
-        trained["representation"] = [stages.representation]
-    trained |= {f"classifier {arm}": found for arm, found in stages.classifiers.items()}
+    trained = {"representation": [stages.representation]} if is_trained(run) else {}
+    trained |= {f"classifier {arm}": list(made) for arm, made in stages.classifiers.items()}
     return {name: _curves(found) for name, found in trained.items()}
 
 
 def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
-    """Mean over the artifacts of every quantity, epoch by epoch."""
     histories = [curves(artifact) for artifact in artifacts]
-    return {
-        name: np.mean(
-            [[epoch[name] for epoch in history] for history in histories], axis=0
-        ).tolist()
+    epochs = {
+        name: [[epoch[name] for epoch in history] for history in histories]
         for name in histories[0][0]
     }
+    return {name: np.mean(values, axis=0).tolist() for name, values in epochs.items()}
 
 
 def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[str, bytes]) -> None:
@@ -314,7 +296,6 @@ def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[st
 
 
 def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
-    """How many differences were found in an arm, and how many groups it harmed."""
     gaps = document["fairness"][arm]["gaps"]
     found = {f"{arm}/gaps_found": float(sum(g["verdict"] == "difference_found" for g in gaps))}
     if arm in document["comparisons"]:
@@ -324,7 +305,6 @@ def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _accuracies(arm: str, fairness: Mapping[str, Any]) -> dict[str, float]:
-    """Accuracy of every group with its interval, where it is defined."""
     return {
         f"{arm}/accuracy {row['group']}{end}": row[column]
         for row in fairness["by_group"]

@@ -136,7 +136,6 @@ def export(request: Request) -> Export:
 
 
 def _check(request: Request) -> None:
-    """Refuse what cannot be done, before anything is read."""
     kind, size, out = request.kind, request.size, request.out
     if kind not in KINDS:
         raise ConfigError(f"--as {kind!r} is not known; choose {', '.join(KINDS)}")
@@ -265,7 +264,6 @@ def _manifest(
 
 
 def _remarks(manifest: pd.DataFrame, held_out: pd.DataFrame) -> list[str]:
-    """What whoever opens the files must know."""
     paths = [path for path in manifest["path"].unique() if path]
     gone = [path for path in paths if not Path(path).is_file()]
     told = {

@@ -40,11 +40,7 @@ ABOUT = {"classes": ("unlabelled",), "attributes": (), "label": "none"}
 
 
 def make_faces(run: Run) -> Artifact:
-    """List, filter, decode and split the faces, or find them decoded.
-
-    Raises:
-        DataError: The data cannot be used; the message says why.
-    """
+    """List, filter, decode and split the faces, or find them decoded; DataError says why not."""
     artifact = ingest_faces(run.config, run.folder, run.progress, about=run.compute.describe())
     faces = load_faces(artifact)
     _require_trainable(faces, SPLITS, _trained(run.config))
@@ -73,7 +69,6 @@ def make_audited_faces(job: Job) -> Artifact:
 
 
 def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
-    """Audited rows of the store, ascending."""
     splits = job.config.audit.splits
     rows = np.sort(np.concatenate([store.rows(split) for split in splits]))
     if not len(rows):
@@ -82,11 +77,7 @@ def audited_rows(job: Job, store: FaceStore) -> Int64[np.ndarray, " n"]:
 
 
 def require_trainable(job: Job, store: FaceStore) -> None:
-    """Refuse a store on which the representation of the recipe cannot be trained.
-
-    Raises:
-        DataError: A split is empty, or there are fewer training images than one batch.
-    """
+    """Raise DataError at an empty split, or fewer training images than one batch."""
     _require_trainable(store, ("train", "validation"), _trained(job.config))
 
 

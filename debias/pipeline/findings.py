@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Shaped
 
 from debias.metrics import Change, ComparisonReport, FairnessReport, Skill
 from debias.pipeline.fairness import count_or_none
 from debias.statistics.dependence import association
 from debias.statistics.groupings import CROSS, UNKNOWN
+from debias.storage.documents import plain
 from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
 from debias.weighting.reach import reach, readings
 from debias.weighting.rule import crossed
@@ -70,7 +70,6 @@ def _of_changes(word: str, changes: Sequence[Change]) -> list[str]:
 
 
 def failed_arms(skill: Mapping[str, Skill | None]) -> list[str]:
-    """Arms whose trainings are no better than guessing."""
     return [arm for arm, one in skill.items() if one is not None and not one.learned]
 
 
@@ -114,7 +113,6 @@ def not_concluded(
 
 
 def left_out(refused: Mapping[str, str]) -> list[str]:
-    """A sentence on every arm that was not trained."""
     return [
         f"Anything about arm {arm!r}: it was left out, because {reason}."
         for arm, reason in refused.items()
@@ -122,16 +120,11 @@ def left_out(refused: Mapping[str, str]) -> list[str]:
 
 
 def headline_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """Changes as plain values, in the order in which they were made."""
+    means = {"before": "baseline_mean", "after": "arm_mean"}
     return [
-        change.to_dict()
-        | {"before": _defined(change.baseline_mean), "after": _defined(change.arm_mean)}
-        for change in changes
+        one.to_dict() | {name: plain(getattr(one, mean)) for name, mean in means.items()}
+        for one in changes
     ]
-
-
-def _defined(value: float) -> float | None:
-    return value if value == value else None
 
 
 def _is_harm(change: Change) -> bool:
@@ -180,62 +173,43 @@ def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:
 
 def situations(
     faces: FaceStore, weights: Mapping[str, Mapping[str, Any]], below: int = 1
-) -> list[dict[str, Any]]:
-    """One entry per annotated attribute: rare groups, tie to the label, and what that means.
+) -> list[str]:
+    """Of each annotated attribute: who is rare, whether the label goes with it, what that means.
 
     Args:
         faces: The store; only its training faces are looked at.
         weights: Figures of every arm's weights.
         below: Counts from 1 to below this are withheld.
     """
-    return [_of_attribute(faces, attribute, weights, below) for attribute in faces.attributes]
+    return [_situation(faces, attribute, weights, below) for attribute in faces.attributes]
 
 
-def _of_attribute(
+def _situation(
     faces: FaceStore, attribute: str, weights: Mapping[str, Mapping[str, Any]], below: int
-) -> dict[str, Any]:
+) -> str:
     groups = crossed(faces, (attribute,))
-    known = groups != ""
-    labels = faces.labels(faces.rows("train"))
-    found = association(labels[known], groups[known]) if known.any() else None
-    entry: dict[str, Any] = {"attribute": attribute, "rare": [], "reached": None, "withheld": []}
-    entry |= {"cramers_v": None, "tied": False}
-    if found is None or not known.all():
-        return entry | {"kind": "partly_known"}
+    if not (groups != "").all():
+        return f"Who is rare cannot be told for {attribute}: not every training face is annotated."
+    found = association(faces.labels(faces.rows("train")), groups)
     if found.nested:
-        return entry | {"kind": "label"}
-    rare = _rare(attribute, groups)
-    measured, reached = _reached(attribute, weights)
-    withheld = [] if reached is None else [name for name in rare if name not in measured]
-    label, group = found.rarest_cell
-    return entry | {
-        "rare": rare,
-        "reached": reached,
-        "cramers_v": _defined(found.cramers_v),
-        "rarest_cell": f"{faces.label}:{faces.classes[int(label)]}{CROSS}{attribute}:{group}",
-        "rarest_count": count_or_none(found.rarest_count, below),
-        "expected_count": found.expected_count,
-        "tied": found.tied,
-        "withheld": withheld,
-        "kind": _kind(rare, withheld, reached),
-    }
-
-
-def _kind(rare: list[str], withheld: list[str], reached: list[str] | None) -> str:
-    if not rare:
-        return "even"
-    if reached is None:
-        return "rare_unmeasured"
-    if set(rare) - set(withheld) - set(reached):
-        return "rare_missed"
-    return "rare_withheld" if withheld else "rare_reached"
-
-
-def _rare(attribute: str, groups: Shaped[np.ndarray, " n"]) -> list[str]:
-    """Groups with less than half of an even share."""
+        return f"Groups of {attribute} say what the label says: neither rarity nor correlation."
     names, counts = np.unique(groups, return_counts=True)
-    few = counts < 0.5 * len(groups) / len(names)
-    return [f"{attribute}:{name}" for name in names[few]]
+    few = counts < 0.5 * len(groups) / len(names)  # half of an even share
+    rare = [f"{attribute}:{name}" for name in names[few]]
+    rarity = rarity_of(attribute, rare, *_reached(attribute, weights))
+    if not found.tied:
+        return rarity
+    label, group = found.rarest_cell
+    count = count_or_none(found.rarest_count, below)
+    told = "a few images, number withheld" if count is None else f"{count} images"
+    correlation = (
+        f"Correlation: the label goes with {attribute} (Cramér's V {found.cramers_v:.2f}). What is "
+        f"missing most is a combination, {faces.label}:{faces.classes[int(label)]}{CROSS}"
+        f"{attribute}:{group} ({told}, {found.expected_count:.0f} if they were independent). A "
+        "correlation is not a rarity: use a reference set or annotate some images, and do not "
+        "expect latent rarity to find it."
+    )
+    return f"{rarity} {correlation}" if rare else correlation
 
 
 def _reached(
@@ -251,51 +225,32 @@ def _reached(
     tables = tables_by_attribute(latent[0])
     measured = [name for table in tables for name in table["group"]]
     reached = [name for table in tables for name in reach(table).reached["group"]]
-    of_attribute = f"{attribute}:"
-    return (
-        [name for name in measured if name.startswith(of_attribute)],
-        [name for name in reached if name.startswith(of_attribute)],
-    )
+    ours = f"{attribute}:"
+    return [n for n in measured if n.startswith(ours)], [n for n in reached if n.startswith(ours)]
 
 
-def sentence(entry: Mapping[str, Any]) -> str:
-    """What the situation means, and what to do; a group can be rare and tied to the label."""
-    if not entry["tied"]:
-        return _of_rarity(entry)
-    correlation = (
-        f"Correlation: the label goes with {entry['attribute']} (Cramér's V "
-        f"{entry['cramers_v']:.2f}). What is missing most is a combination, "
-        f"{entry['rarest_cell']} ({_few(entry['rarest_count'])}, {entry['expected_count']:.0f} "
-        "if they were independent). A correlation is not a rarity: use a reference set or annotate "
-        "some images, and do not expect latent rarity to find it."
-    )
-    return f"{_of_rarity(entry)} {correlation}" if entry["rare"] else correlation
-
-
-def _few(count: int | None) -> str:
-    return "a few images, number withheld" if count is None else f"{count} images"
-
-
-def _of_rarity(entry: Mapping[str, Any]) -> str:
-    attribute, rare = entry["attribute"], ", ".join(entry["rare"])
-    if entry["kind"] == "label":
-        return f"Groups of {attribute} say what the label says: neither rarity nor correlation."
-    if entry["kind"] == "partly_known":
-        return f"Who is rare cannot be told for {attribute}: not every training face is annotated."
-    if entry["kind"] == "even":
+def rarity_of(
+    attribute: str, rare: Sequence[str], measured: Sequence[str], reached: Sequence[str] | None
+) -> str:
+    """Whether latent weights find those who are rare, where weights tell of ``measured`` groups."""
+    named = ", ".join(rare)
+    if not rare:
         return f"Neither: no group of {attribute} is rare, and the label does not go with it."
-    if entry["kind"] == "rare_reached":
-        return f"Rarity: {rare} is rare and looks different enough for latent rarity to find it."
-    if entry["kind"] == "rare_missed":
-        known = (*entry["reached"], *entry["withheld"])
-        missed = ", ".join(group for group in entry["rare"] if group not in known)
+    if reached is None:
         return (
-            f"Rarity that latent weights miss: {missed} is rare, but the latent space does not set "
-            "it apart. Use a reference set, annotate some images, or bring embeddings that show it."
+            f"Rarity: {named} is rare; no arm of this run measures whether latent rarity finds it."
         )
-    if entry["kind"] == "rare_withheld":
+    withheld = [name for name in rare if name not in measured]
+    missed = [name for name in rare if name not in {*reached, *withheld}]
+    if missed:
         return (
-            f"Rarity: {rare} is rare. Whether latent rarity finds {', '.join(entry['withheld'])} "
+            f"Rarity that latent weights miss: {', '.join(missed)} is rare, but the latent space "
+            "does not set it apart. Use a reference set, annotate some images, or bring embeddings "
+            "that show it."
+        )
+    if withheld:
+        return (
+            f"Rarity: {named} is rare. Whether latent rarity finds {', '.join(withheld)} "
             "is not told, because the numbers of a few images are withheld."
         )
-    return f"Rarity: {rare} is rare; no arm of this run measures whether latent rarity finds it."
+    return f"Rarity: {named} is rare and looks different enough for latent rarity to find it."

@@ -130,7 +130,6 @@ def _artifact(folder: Path, stage: str, key: str | None) -> Artifact:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; nothing where there is none."""
     if not path.is_file():
         return {}
     try:

@@ -22,7 +22,6 @@ def few_images(faces: FaceStore) -> list[str]:
 
 
 def foreseen(config: RunConfig, faces: FaceStore) -> list[str]:
-    """Sentences on what this run will not be able to show."""
     found = [*_without_baseline(config), *few_images(faces), *_groups(config, faces)]
     return [*found, *_untested(config, faces)]
 
@@ -52,7 +51,6 @@ def _untested(config: RunConfig, faces: FaceStore) -> Iterator[str]:
 
 
 def _groups(config: RunConfig, faces: FaceStore) -> Iterator[str]:
-    """Arms that balance groups where there are none to balance."""
     groups = faces.groups(faces.rows("train"))
     for arm, rule in config.arms.items():
         if "groups" in rule.needs and not faces.attributes:

@@ -16,7 +16,7 @@ from debias.pipeline.foreseen import few_images
 from debias.report.ingest_page import write_ingest_page
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.storage.sealed import read_manifest, sealed_in, write_json
-from debias.tracking.progress import Progress
+from debias.tracking.tracker import Progress
 
 PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
 

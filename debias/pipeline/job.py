@@ -14,8 +14,7 @@ from debias.ingesting.decoded import list_recipe
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
-from debias.tracking.progress import Progress, Silence
-from debias.tracking.tracker import NullTracking, Tracker, Tracking
+from debias.tracking.tracker import NullTracking, Progress, Silence, Tracker, Tracking
 from debias.training.device import Compute, choose
 
 Own = TypeVar("Own", bound="Job")

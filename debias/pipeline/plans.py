@@ -88,11 +88,7 @@ def _arms_and_seeds(config: RunConfig, made: Made) -> list[Which]:
 
 
 def usable(made: Made) -> list[str]:
-    """The arms to train.
-
-    Raises:
-        WeightError: Every arm was refused.
-    """
+    """The arms to train; WeightError if every one was refused."""
     arms = {name.removeprefix("weights/"): one for name, one in made.items() if "weights/" in name}
     kept = [arm for arm, one in arms.items() if not isinstance(one, str)]
     if not kept:

@@ -259,16 +259,11 @@ def load(
 
 
 def demo() -> dict[str, Any]:
-    """The built-in recipe as a tree of plain values."""
     return dump(RunConfig())
 
 
 def read_recipe(path: Path, kind: type[Settings] = RunConfig) -> dict[str, Any]:
-    """The tree in a YAML file; of another kind than a run's, named like the file.
-
-    Raises:
-        ConfigError: The file is missing or no YAML mapping.
-    """
+    """The tree in a YAML file, named like it unless of a run; ConfigError if it is no mapping."""
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -287,7 +282,6 @@ def part_of(tree: Mapping[str, Any], kind: type[Settings]) -> dict[str, Any]:
 
 
 def _override(text: str) -> tuple[list[str], Any]:
-    """Keys and value of ``section.key=value``."""
     place, separator, value = text.partition("=")
     keys = place.strip().split(".")
     if not separator or not all(keys):
@@ -299,11 +293,7 @@ def _override(text: str) -> tuple[list[str], Any]:
 
 
 def put(tree: dict[str, Any], keys: Sequence[str], value: object) -> None:
-    """Change one setting of a tree and leave its neighbours.
-
-    Raises:
-        ConfigError: On the way there is a value instead of a section.
-    """
+    """Change one setting of a tree; ConfigError where a value stands in place of a section."""
     node = tree
     for key in keys[:-1]:
         child = node.setdefault(key, {})

@@ -40,7 +40,6 @@ class Columns:
     sample: str | None = None
 
     def named(self) -> list[str]:
-        """Every column that is needed."""
         single = (self.label, self.prediction, self.score, self.subject, self.sample)
         return [name for name in single if name is not None] + list(self.groups)
 
@@ -132,11 +131,7 @@ def _require_shown(found: FairnessReport) -> None:
 
 
 def read_evaluation(folder: Path) -> FairnessReport:
-    """Measure again what an evaluation folder is about; it holds no image of its own.
-
-    Raises:
-        DataError: The table is gone or has changed since.
-    """
+    """Measure an evaluation again; DataError if its table is gone or has changed since."""
     try:
         document = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
         known = document["kind"] == "evaluation" and document["schema"] == SCHEMA
@@ -201,7 +196,6 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
 
 
 def _delimited(frame: pd.DataFrame) -> str:
-    """What to do about a table whose header was read as one name."""
     name = str(frame.columns[0]) if len(frame.columns) == 1 else ""
     mark = next((mark for mark in (";", "\t", "|") if mark in name), None)
     return "" if mark is None else f"; it is separated by {mark!r}: write it with commas"
@@ -318,11 +312,7 @@ def folder_name(before: str, after: str | None) -> str:
 
 
 def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[Path]:
-    """Write one page a comparison and ``comparison.json`` into a folder; returns the pages.
-
-    Raises:
-        StorageError: The folder cannot be written.
-    """
+    """One page a comparison and ``comparison.json``, returning the pages; or StorageError."""
     comparisons = {name: one.to_dict() for name, one in found.items()}
     names = ["comparison"] if len(found) == 1 else [f"comparison-{_slug(name)}" for name in found]
     pages = [out / f"{name}.html" for name in names]

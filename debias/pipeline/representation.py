@@ -24,8 +24,7 @@ from debias.storage.artifacts import (
     load_latents,
     load_network,
 )
-from debias.tracking.progress import Advance, silent
-from debias.tracking.tracker import Tracker
+from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, OnEpoch, fit
 from debias.types import FaceStore, Latents
@@ -99,7 +98,6 @@ def faces_may_be_shown(run: Job) -> bool:
 
 
 def _settings(work: Work[Job]) -> dict[str, Any]:
-    """What decides the latents, beside the faces."""
     config, identity = work.job.config, work.job.compute.identity()
     recipe = config.representation
     if not recipe.model.trained:
@@ -156,7 +154,6 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
 
 
 def _train(work: Work[Job], tracker: Tracker) -> Files:
-    """Train on the training faces and place them in the latent space."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     recipe, compute = run.config.representation, run.compute
     batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)

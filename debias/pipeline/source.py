@@ -107,28 +107,25 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             nothing was said, and the same for what is not there.
     """
     said = {name: value for name, value in given.items() if value is not None}
-    places = {name: str(said[name]) for name in ("table", "shares") if said.get(name)}
-    data = {"name": said.get("layout"), "table": places.get("table")}
-    data |= {"subject_column": said.get("subject")}
+    table, shares = (str(said[name]) if said.get(name) else None for name in ("table", "shares"))
     recipe: dict[str, Any] = {
         "label": said.get("label"),
         "attributes": names(said["attributes"]) if "attributes" in said else None,
         "image_size": said.get("size"),
-        "audit.shares": {} if "shares" in places else None,
-        "audit.shares_file": places.get("shares"),
+        "audit.shares": {} if shares else None,
+        "audit.shares_file": shares,
         "report.show_faces": said.get("show_faces") or None,
     }
     for role in ("reference", "earlier"):
         recipe[f"{role}.data"] = recognised(Path(said[role]), {}) if said.get(role) else None
-    parts = {"data": data, "recipe": recipe}
+    data = {"name": said.get("layout"), "table": table, "subject_column": said.get("subject")}
     return {
         part: {name: value for name, value in settings.items() if value is not None}
-        for part, settings in parts.items()
+        for part, settings in (("data", data), ("recipe", recipe))
     }
 
 
 def names(text: str | Iterable[str]) -> list[str]:
-    """Names in a list, or in a text with commas."""
     parts = text.split(",") if isinstance(text, str) else text
     return [part.strip() for part in parts if part.strip()]
 
@@ -179,13 +176,10 @@ def _written(kind: type[R], request: Request, default: Mapping[str, Any]) -> R:
     """The named recipe, or the default one, with what options say."""
     if request.data:
         given = ", ".join(OPTIONS.get(name, name) for name in request.data)
-        known = (
-            f"{request.source} is a recipe and says so itself"
-            if request.source
-            else "none is given"
-        )
+        known = f"{request.source} is a recipe and says so itself"
         raise ConfigError(
-            f"{given} says how to read a folder or archive, but {known}; name one as SOURCE, or "
+            f"{given} says how to read a folder or archive, but "
+            f"{known if request.source else 'none is given'}; name one as SOURCE, or "
             "change the recipe, for example with --set data.KEY=VALUE"
         )
     tree = read_recipe(request.source, kind) if request.source else default
@@ -209,19 +203,15 @@ def _run_tree(request: Request, images: Path, count: int) -> dict[str, Any]:
         "selection": {"test_fraction": 0.2, "validation_fraction": 0.1},
         "representation": {
             "model": {"name": "conv_vae", "latent_dim": 32},
-            "training": {"epochs": representation},
-            "augmentation": VIEWS,
+            "training": {"epochs": representation}, "augmentation": VIEWS,
         },
         "density": "knn" if count < NEIGHBOURS else {"name": "histogram", "components": "auto"},
-        "arms": arms,
-        "seeds": 5,
+        "arms": arms, "seeds": 5,
         "classifier": {
-            "model": "conv",
-            "training": {"epochs": classifier},
-            "augmentation": VIEWS,
+            "model": "conv", "training": {"epochs": classifier}, "augmentation": VIEWS,
         },
         "report": {"show_faces": False},
-    }
+    }  # fmt: skip
     return _with(tree, request.recipe)
 
 
@@ -250,17 +240,18 @@ def _audit_epochs(count: int) -> int:
 
 def _no_label(images: Path, samples: pd.DataFrame) -> str:
     columns = [str(name) for name in samples if name not in OURS]
-    two = [name for name in columns if len(coded(samples[name])[1]) == 2]
-    if not two:
+    two = ", ".join(name for name in columns if len(coded(samples[name])[1]) == 2)
+    known = ", ".join(columns)
+    if two:
         return (
-            f"nobody said what a classifier is to predict, and no column of {images} has two "
-            f"values (columns: {', '.join(columns) or 'none'}); give --table TABLE --label COLUMN, "
-            "filter other values out with --set 'selection.filters={COLUMN: [A, B]}', or do "
-            f"without labels: debias audit {images}"
+            "nobody said what a classifier is to predict: give --label COLUMN. Columns of "
+            f"{images} with two values: {two}; all columns: {known}"
         )
     return (
-        f"nobody said what a classifier is to predict: give --label COLUMN. Columns of {images} "
-        f"with two values: {', '.join(two)}; all columns: {', '.join(columns)}"
+        f"nobody said what a classifier is to predict, and no column of {images} has two values "
+        f"(columns: {known or 'none'}); give --table TABLE --label COLUMN, filter other values out "
+        "with --set 'selection.filters={COLUMN: [A, B]}', or do without labels: debias audit "
+        f"{images}"
     )
 
 
@@ -284,10 +275,8 @@ def _sections(tree: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _absolute(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: os.path.abspath(value) if name in PLACES and value else value
-        for name, value in data.items()
-    }
+    paths = {name: os.path.abspath(data[name]) for name in PLACES if data.get(name)}
+    return {**data, **paths}
 
 
 def shipped() -> dict[str, Traversable]:

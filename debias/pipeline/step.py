@@ -132,7 +132,6 @@ class Step(Generic[J]):
 
 
 def named(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
-    """Slash-named: the part before the slash is a section of charts."""
     return {f"{prefix}/{name}": float(value) for name, value in values.items()}
 
 

@@ -77,8 +77,7 @@ def weigh(request: Request) -> Outcome:
     """Read, weigh, write, draw.
 
     Raises:
-        PipelineError: A file or a setting cannot be used, and nothing has been written; or the
-            output cannot be.
+        PipelineError: A file or a setting cannot be used, or the output cannot be written.
     """
     if request.out.suffix.lower() not in WRITERS:
         raise ConfigError(
@@ -257,7 +256,6 @@ def _by_id(
 
 
 def _write(path: Path, save: Callable[[Path], object]) -> None:
-    """Give the file its name only when all of it is there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, save)
@@ -338,7 +336,6 @@ def readings_of(by_group: pd.DataFrame | None) -> list[str]:
 
 
 def correlation(labels: Shaped[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> list[str]:
-    """Say if a label goes with a group: such data are one-sided without anything being rare."""
     known = groups != UNKNOWN
     codes, values = pd.factorize(labels)
     if len(np.unique(codes[known])) < 2 or len(np.unique(groups[known])) < 2:

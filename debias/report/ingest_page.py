@@ -28,9 +28,9 @@ from debias.report.blocks import said, table
 from debias.report.charts import rows as chart
 from debias.report.charts.flow import flow
 from debias.report.charts.rows import Axis, Look, Mark, Rows, Rule, rows_chart
-from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, PANELS_DRAWN, Drawing, drawn
+from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, Drawing, drawn
 from debias.report.html import put, render
-from debias.report.panels import Panel, panels
+from debias.report.panels import panels
 from debias.report.pictures import shrink, webp
 from debias.report.readings import source_name
 from debias.report.words import (
@@ -65,22 +65,14 @@ count = partial(number, kind="count")
 
 
 def write_ingest_page(document: Document, pictures: FacePictures, path: Path) -> None:
-    """Write the page about an ingest, or leave what was there untouched.
+    """Write the page about an ingest, for its owner alone, or leave what was there; OSError.
 
-    Args:
-        document: As above.
-        pictures: Sample id to its pixels, ``uint8 (H, W, 3)``; empty unless the configuration
-            allows faces. Only those that stand on the page are embedded.
-        path: File to write, readable by its owner alone; its folder must exist.
-
-    Raises:
-        OSError: The folder cannot be written.
+    ``pictures``: sample id to pixels, ``uint8 (H, W, 3)``; empty unless faces may be shown.
     """
     put(path, render_ingest(document, pictures))
 
 
 def render_ingest(document: Document, pictures: FacePictures) -> str:
-    """The page about an ingest as text."""
     return render(page(document, pictures, ingest_figures(document)))
 
 
@@ -99,12 +91,13 @@ def summary(document: Document) -> Blocks:
     if found:
         yield table(found, FLAGGED, lambda _: "withheld", title="groups rejected more often")
     elif counts["rejected"]:
-        tested = amount(
-            sum(is_number(row["p"]) for row in document["groups"]), "group was", "groups were"
+        tested = sum(is_number(row["p"]) for row in document["groups"])
+        groups = amount(tested, "group was", "groups were")
+        yield b.Sentence(
+            f"{groups} tested for being rejected more often; none is flagged."
+            if tested
+            else "No group could be tested for being rejected more often."
         )
-        none = f"{tested} tested for being rejected more often; none is flagged."
-        nobody = "No group could be tested for being rejected more often."
-        yield b.Sentence(nobody if tested.startswith("0 ") else none)
     text = (
         "Duplicates: {exact_duplicates:count} exact, {near_pairs:count} near pairs, "
         "{mirrored_pairs:count} mirrored pairs; labels disagree in {conflicts:count}."
@@ -116,7 +109,6 @@ def summary(document: Document) -> Blocks:
 
 
 def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]) -> b.Page:
-    """What the page says, from top to bottom."""
     name, heading = shown(document["name"]), "What came in, and what became of it"
     sections = (
         ("flow", "What became of it", "What became of the images?", _became(document, charts)),
@@ -183,7 +175,6 @@ def _more_often(row: Document) -> str:
 
 
 def _overall_share(document: Document) -> float:
-    """Share of the images listed that was rejected."""
     return float(document["counts"]["rejected"] / max(document["counts"]["listed"], 1))
 
 
@@ -204,7 +195,6 @@ def _by_reason(document: Document) -> list[Document]:
 
 
 def _short_name(row: Document) -> str:
-    """The group without its attribute."""
     named = row["group"] != UNKNOWN
     return group_name(row["attribute"], row["group"]) if named else "no group label"
 
@@ -250,10 +240,7 @@ def _facts(rows: Mapping[str, str], counts: Document) -> b.Facts:
 def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     counts = document["counts"]
     if "flow" in charts:
-        alt = (
-            "Bands from the images listed to those kept, not selected, exact duplicates and "
-            "rejected, and on to splits and reasons; the numbers are in the table below"
-        )
+        alt = "Bands from the images listed to what became of them; the numbers stand below"
         yield b.Chart(charts["flow"], alt)
         text = "Bands are as thick as their numbers; the thinnest are drawn as a hair."
         yield b.Sentence(text, "note")
@@ -266,14 +253,9 @@ def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         "in the store": f"{{kept:count}}, {people}",
         "rejected": "{rejected:count}: could not be read, or not as a picture",
         "exact duplicates": "{exact_duplicates:count}: the same content as an image that stays",
-        "not selected": "{not_selected:count}: filtered out, over a cap, or taken out to keep the "
-        "splits apart",
+        "not selected": "{not_selected:count}: filtered out, over a cap, or kept off other splits",
     }
     yield _facts(rows, counts)
-
-
-def _panels(document: Document, most: int | None, drawn_most: int | None) -> list[Panel]:
-    return panels(document["groups"], _flagged_first, most, drawn_most)
 
 
 def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
@@ -284,16 +266,15 @@ def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         yield from _tested(document, charts)
     else:
         yield b.Sentence("Nothing was rejected, so no group lost more to it than another.")
-    for panel in _panels(document, None, None):
+    for panel in panels(document["groups"], _flagged_first, None, None):
         flags = sum(bool(row["flagged"]) for row in panel.rows)
         note = f", {count(flags)} flagged" if flags else ""
         rows = table(panel.rows, GROUPS, left=(0, 8), look="facts groups", tone=_tone)
         is_open = bool(flags or len(panel.rows) <= FEW_GROUPS)
         yield b.Fold(panel.title, (rows,), f"{amount(len(panel.rows), 'group')}{note}", is_open)
     text = (
-        "“withheld” stands where so few images were counted that the number could tell about "
-        "single people. Exact duplicates are not counted as rejected. “no group label”: nobody "
-        "assigned these images to a group."
+        "“withheld”: so few images that the number could tell about single people. Exact "
+        "duplicates are not rejected. “no group label”: nobody assigned these images to a group."
     )
     yield b.Sentence(text, "note")
 
@@ -347,10 +328,7 @@ def _tested(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     stops = f"A flagged group, or more than {most}% of all images rejected, stops an ingest"
     yield b.Sentence(f"{text} {stops} unless these limits are raised.")
     if "rejected_by_group" in charts:
-        alt = (
-            "Share of each group that was rejected, flagged groups first, beside the share of all "
-            "images; the same numbers are in the tables below"
-        )
+        alt = "Share of each group that was rejected beside that of all images; see the tables"
         yield b.Chart(charts["rejected_by_group"], alt)
         text = (
             f"Flagged groups first, then the largest share; at most {GROUPS_DRAWN} groups of an "
@@ -370,8 +348,8 @@ def _rejects(document: Document) -> Blocks:
         yield b.Sentence("Nothing was rejected.")
         return
     text = (
-        "{images} for {reasons}; at most twelve of each are shown. `quarantine.jsonl` beside the "
-        "images lists all of them. They have no picture: what was rejected is not kept."
+        "{images} for {reasons}; at most twelve of each are shown, without a picture: what was "
+        "rejected is not kept. `quarantine.jsonl` beside the images lists all of them."
     )
     images = amount(document["counts"]["rejected"], "image")
     yield b.Sentence(said(text, images=images, reasons=amount(len(reasons), "reason")))
@@ -551,7 +529,7 @@ def rejected_by_group(document: Document) -> Drawing | None:
         rules=[Rule(overall, "all images", style="--"), limit],
         limits=(0, None),
     )
-    found = _panels(document, GROUPS_DRAWN, PANELS_DRAWN)
+    found = panels(document["groups"], _flagged_first)
     blocks = [Rows(title=panel.title, rows=[*map(_rejected, panel.rows)]) for panel in found]
     return rows_chart(blocks, [axis], row=0.27)
 

@@ -43,8 +43,6 @@ def content_key(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, st
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished, verified stage folder."""
-
     stage: str
     key: str
     path: Path
@@ -61,11 +59,7 @@ class RunFolder:
     _verified: set[Path] = field(default_factory=set)
 
     def open(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """Create the folder, or continue it; returns ``run.json`` with its lasting ``id``.
-
-        Raises:
-            StorageError: The folder cannot be created or written.
-        """
+        """Create or continue the folder: ``run.json`` with its lasting ``id``; or StorageError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             known = self.path / "run.json"
@@ -81,12 +75,9 @@ class RunFolder:
         return fresh
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """The finished artifact of this key, checked against its manifest.
+        """The finished artifact of this key; ArtifactCorruptError if it is not as sealed.
 
         A store from which somebody was taken out stands in the place of the one before.
-
-        Raises:
-            ArtifactCorruptError: A file differs from the manifest.
         """
         path = self.path / stage / key
         if not is_sealed(path):
@@ -101,11 +92,7 @@ class RunFolder:
 
     @contextmanager
     def create(self, stage: str, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
-        """A temporary folder to fill; it gets its final name once everything is on disk.
-
-        Raises:
-            StorageError: The disk is full or not writable; nothing is left under the final name.
-        """
+        """A temporary folder to fill, named once all of it is on disk; or StorageError."""
         manifest: dict[str, Any] = {"stage": stage, "key": key, "schema": SCHEMA}
         with sealing(self.path / stage / key, manifest) as temporary:
             yield temporary
@@ -113,7 +100,6 @@ class RunFolder:
 
 
 def save_faces(folder: Path, samples: pd.DataFrame, about: Mapping[str, Any]) -> None:
-    """Table and description beside the image shards that ingest wrote."""
     samples.to_parquet(folder / "samples.parquet", index=False)
     write_json(folder / "faces.json", about)
 
@@ -131,7 +117,6 @@ def load_faces(artifact: Artifact) -> FaceStore:
 
 
 def save_arrays(folder: Path, **arrays: np.ndarray) -> None:
-    """One ``.npy`` file per array."""
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
@@ -141,7 +126,6 @@ def load_array(artifact: Artifact, name: str) -> np.ndarray:
 
 
 def save_latents(folder: Path, latents: Latents) -> None:
-    """Ids, points and, where samples have one, their spread."""
     spread = {} if latents.log_var is None else {"log_var": latents.log_var}
     save_arrays(folder, ids=latents.sample_ids, mean=latents.mean, **spread)
 

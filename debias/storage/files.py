@@ -43,10 +43,7 @@ HEADROOM = 1.2  # of what is needed must be free: tables and temporary files com
 def replace_file(path: Path, save: Callable[[Path], object], *, mode: int = 0o644) -> None:
     """Give a file its name only when all of it is on disk; a reader sees the old one or the new.
 
-    Args:
-        path: File to write; its folder must exist.
-        save: Writes the content to the path that it is given, which has the same ending.
-        mode: Permissions of the file.
+    ``save`` writes the content to the path that it is given, which has the same ending.
 
     Raises:
         OSError: The folder cannot be written; what was there stays.
@@ -78,7 +75,6 @@ def temporary_prefix() -> str:
 
 
 def sync(path: Path) -> None:
-    """Bring a file or the entries of a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -99,15 +95,7 @@ def storage_error(error: OSError, folder: Path) -> StorageError:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Fail before the work rather than after it.
-
-    Args:
-        folder: Existing folder that will be written.
-        needed: Bytes.
-
-    Raises:
-        StorageFullError: Less than that, and a fifth more, is free.
-    """
+    """Raise StorageFullError unless so many bytes, and a fifth more, are free below the folder."""
     free = free_bytes(folder)
     if free < HEADROOM * needed:
         raise StorageFullError(

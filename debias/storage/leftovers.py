@@ -54,7 +54,6 @@ def artifacts_below(folder: Path) -> list[Path]:
 
 
 def leftovers_below(folder: Path) -> list[Leftover]:
-    """Temporary files and folders, wherever they lie."""
     return [
         Leftover(Path(place, name), int(match["owner"]))
         for place, folders, files in walk(folder)
@@ -84,11 +83,7 @@ def walk(folder: Path, *, hidden: bool = True) -> Iterator[tuple[str, list[str],
 
 
 def delete(paths: Iterable[Path]) -> None:
-    """Delete files and folders; one that is gone already is fine.
-
-    Raises:
-        OSError: One of them cannot be deleted.
-    """
+    """Delete files and folders; one that is gone already is fine, else OSError."""
     for path in paths:
         with suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():

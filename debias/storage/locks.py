@@ -27,10 +27,7 @@ def locked(
 ) -> Iterator[None]:
     """Hold the folder's lock; the kernel gives it back when this process ends, however it ends.
 
-    Args:
-        folder: Made if it does not exist.
-        patience: Seconds to wait for another process.
-        waiting: Called once, with that process's number, if one has to wait.
+    ``patience`` is in seconds; ``waiting`` is called once, with the other process's number.
 
     Raises:
         StorageError: It took longer, or the folder cannot be written or locked.

@@ -25,10 +25,8 @@ PROCESSES = Path("/proc")
 def sealing(final: Path, about: Mapping[str, Any]) -> Iterator[Path]:
     """A temporary folder to fill; it becomes ``final`` once everything is on disk.
 
-    Args:
-        final: Folder to make. If somebody else finished it meanwhile, theirs stays.
-        about: Goes into the manifest, read when the folder is sealed. ``files`` in it holds the
-            fingerprints of files that are known already: links to those of a sealed folder.
+    If somebody else finished it meanwhile, theirs stays. ``about`` goes into the manifest and is
+    read when the folder is sealed; ``files`` in it holds fingerprints that are known already.
 
     Raises:
         StorageError: The disk is full or not writable; nothing is left under the final name.
@@ -79,11 +77,7 @@ def lineages(stage: Path) -> dict[str, list[Path]]:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """What the manifest of a sealed folder says.
-
-    Raises:
-        ArtifactCorruptError: It is no manifest.
-    """
+    """What the manifest of a sealed folder says; ArtifactCorruptError if it is none."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         manifest["files"].items()
@@ -96,11 +90,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def verify(path: Path) -> None:
-    """Compare every file with the manifest, and the list of files with the folder.
-
-    Raises:
-        ArtifactCorruptError: A file is missing, differs, or was added; says which and what to do.
-    """
+    """Raise ArtifactCorruptError at a file that differs from its manifest, is missing or is new."""
     expected = read_manifest(path)["files"]
     present = {file.name for file in path.iterdir()} - {MANIFEST}
     for name in sorted(present | set(expected)):
@@ -120,7 +110,6 @@ def write_json(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> No
 
 
 def fingerprint(file: Path) -> str:
-    """Size and SHA-256 of a file."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return f"{file.stat().st_size}:{digest}"
@@ -151,7 +140,6 @@ def _publish(temporary: Path, final: Path) -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Delete temporary folders whose process is gone."""
     for folder in parent.iterdir():
         name = TEMPORARY.fullmatch(folder.name)
         if name and PROCESSES.exists() and not (PROCESSES / name["owner"]).exists():

@@ -1,8 +1,8 @@
 """Tables as people keep them: CSV, Parquet and columns of blanks, every cell as text.
 
 Text stays text: a group called NO or 01 must not become False or 1. Rows that do not fit are set
-aside with their line, and a table that cannot be understood is refused as a whole. Lines are those
-of the file: the header is line 1, and blank lines and line breaks within a cell count.
+aside with their line, the header being line 1, or with their row where blank lines or line breaks
+within a cell came between; a table that cannot be understood is refused as a whole.
 """
 
 import csv
@@ -10,13 +10,13 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool
 
 from debias.errors import DataError, DuplicateIdError
 from debias.storage.files import safe_text, shown
@@ -34,8 +34,8 @@ def read_table(path: Path) -> Rows:
     """A CSV or Parquet file with a header; cells without a value are missing.
 
     Returns:
-        The rows by the line of the file at which they begin, or by their number in a Parquet file,
-        which has no lines (the index is named "line" or "row"); rows that were set aside.
+        The rows by their line in the file, or by their number from 1 (the index is named "line" or
+        "row"); rows that were set aside.
 
     Raises:
         DataError: It is no table, is not UTF-8, names a column twice, or has a column that is no
@@ -62,14 +62,11 @@ def read_csv(path: Path) -> Rows:
 def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace") -> bytes:
     """A text file with one kind of line ending and, in columns of blanks, one blank between two.
 
-    Args:
-        path: A file that exists.
-        separator: Of the columns.
-        errors: What becomes of bytes that are no UTF-8: "strict" refuses them, "backslashreplace"
-            keeps names that differ different; such a name matches no file.
+    Of bytes that are no UTF-8, "backslashreplace" keeps names that differ different; such
+    a name matches no file.
 
     Raises:
-        DataError: It is a pipe, a device or a folder, or not UTF-8.
+        DataError: It is a pipe, a device or a folder, or not UTF-8 and ``errors`` is "strict".
     """
     if not path.is_file():
         raise DataError(f"{shown(path)} is not a regular file")
@@ -94,7 +91,6 @@ def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace
 
 
 def first_lines(content: bytes, count: int) -> list[str]:
-    """The first lines of a list, empty where there are fewer."""
     lines = [line.decode().strip() for line in content.split(b"\n", count)[:count]]
     return lines + [""] * (count - len(lines))
 
@@ -122,11 +118,7 @@ def require_columns(rows: pd.DataFrame, names: Sequence[str], table: Path) -> No
 
 
 def require_once(names: "pd.Series[str]", said: Callable[[int], str], advice: str) -> None:
-    """Refuse names that stand there twice.
-
-    Raises:
-        DuplicateIdError: What is said of so many, the first ten, and what to do.
-    """
+    """Raise DuplicateIdError at names that stand there twice: how many, the first ten, advice."""
     repeated = names[names.duplicated()]
     if len(repeated):
         first = ", ".join(shown(str(name)) for name in repeated.unique()[:10])
@@ -195,33 +187,19 @@ def _parsed(
     except pa.ArrowInvalid as error:
         raise _unreadable(path, error) from error
     rows = table.to_pandas()
-    lines = _first_lines_of_rows(content, skip + len(rows) + len(bad), separator)
-    rejected = [_unread(path, int(lines[number - 1]), *bad[number]) for number in sorted(bad)]
-    good = np.delete(lines, [*range(skip), *(number - 1 for number in bad)])
-    return rows.set_axis(pd.Index(good, name="line")), rejected
+    total = skip + len(rows) + len(bad)
+    whole = content.count(b"\n") + (not content.endswith(b"\n")) == total
+    kind, header = ("line", 0) if whole else ("row", skip)
+    rejected = [_unread(path, f"{kind} {number - header}", *bad[number]) for number in sorted(bad)]
+    good = np.delete(np.arange(1, total + 1), [*range(skip), *(number - 1 for number in bad)])
+    return rows.set_axis(pd.Index(good - header, name=kind)), rejected
 
 
-def _unread(table: Path, line: int, found: int, expected: int) -> Rejected:
+def _unread(table: Path, place: str, found: int, expected: int) -> Rejected:
     return Rejected(
-        sample_id=safe_text(f"{table.name}:line {line}"), path=safe_text(str(table)),
-        reason="row not understood", detail=f"line {line}: {found} fields, not {expected}",
+        sample_id=safe_text(f"{table.name}:{place}"), path=safe_text(str(table)),
+        reason="row not understood", detail=f"{place}: {found} fields, not {expected}",
     )  # fmt: skip
-
-
-def _first_lines_of_rows(content: bytes, count: int, separator: str) -> Int64[np.ndarray, " n"]:
-    """Line at which each of ``count`` rows begins, those of the header among them."""
-    plain = np.arange(1, count + 1)
-    if content.count(b"\n") + (not content.endswith(b"\n")) == count:
-        return plain  # no blank line, and no line break within a cell
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
-    rows = csv.reader(io.StringIO(content.decode(), newline="\n"), quoting=quoting)
-    try:
-        ends = [(rows.line_num, bool(row)) for row in rows]  # a blank line is no row
-    except csv.Error:  # a cell that is longer than that reader takes
-        return plain
-    begins = [1, *(end + 1 for end, _ in ends)]
-    found = [line for line, (_, filled) in zip(begins, ends, strict=False) if filled]
-    return np.array(found, dtype=np.int64) if len(found) == count else plain
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -84,26 +84,21 @@ class Connection:
         try:
             return None if self.lost else action(*arguments, **named)
         except FAULTS as error:
-            self._report(error)
+            if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+                log.warning("MLflow refused a value, which is left out: %.300s", error)
+                return None
+            with self._reporting:
+                first, self.lost = not self.lost, True
+            if first:
+                log.warning(
+                    "MLflow cannot be reached (%.200s). The results are complete in the run "
+                    "folder; run the same command again when the server is back to publish them.",
+                    without_password(str(error)),
+                )
             return None
-
-    def _report(self, error: Exception) -> None:
-        if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
-            log.warning("MLflow refused a value, which is left out: %.300s", error)
-            return
-        with self._reporting:
-            first, self.lost = not self.lost, True
-        if first:
-            log.warning(
-                "MLflow cannot be reached (%.200s). The results are complete in the run folder; "
-                "run the same command again when the server is back to publish them.",
-                without_password(str(error)),
-            )
 
 
 class MlflowTracker(Tracker):
-    """One MLflow run that is being written."""
-
     def __init__(self, connection: Connection, client: MlflowClient, run: e.Run) -> None:
         self.run_id: str = run.info.run_id
         self._do = connection.attempt
@@ -176,16 +171,11 @@ class MlflowTracker(Tracker):
             self.tags({"mlflow.loggedArtifacts": json.dumps(listed)})
 
     def figure(self, name: str, svg: bytes) -> None:
-        """Store ``figures/<name>.svg``."""
         path = f"figures/{slug(name, FILE_NAMES)}.svg"
         self._do(self._client.log_text, self.run_id, svg.decode(), path)
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Store a file or folder below ``folder``.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-        """
+        """Store a file or folder below ``folder``; FileNotFoundError if there is none."""
         if not path.exists():
             raise FileNotFoundError(f"cannot publish {path}: there is no such file")
         self._do(self._client.log_artifact, self.run_id, str(path), folder or None)
@@ -342,26 +332,14 @@ class MlflowTracking(Tracking):
         return dead
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
-        """Save the views that :meth:`links` opens. Best effort: the format is MLflow's own.
-
-        Args:
-            comparison: The latest comparison, which the view by arm then shows alone.
-            keys: Runs that belong to it, trained now or reused; they are tagged with it.
-        """
+        """Save the views of :meth:`links`, best effort; runs of ``keys`` join ``comparison``."""
         runs = [self._do(self._join, key, comparison) for key in keys]
         measured = _of_first_arm([run for run in runs if run is not None])
         for name, view in pages.saved_views(measured, comparison).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
 
     def links(self, base_url: str) -> dict[str, str]:
-        """Addresses of the pages worth opening, by what they show; the latest of each recipe.
-
-        Args:
-            base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
-
-        Returns:
-            Empty when the experiment was never reached.
-        """
+        """Addresses of pages worth opening, by what they show; none where nothing was reached."""
         if not self.experiment_id:
             return {}
         found = {stage: self._latest(stage) for stage in pages.OPENED}
@@ -492,11 +470,7 @@ def published_files(uri: str, run: str) -> list[tuple[str, str]]:
 
 
 def publish_again(uri: str, run_ids: Iterable[str]) -> None:
-    """Mark runs as not complete: the next attempt at them stores what is missing.
-
-    Raises:
-        TrackingError: The store cannot be written.
-    """
+    """Have the next attempt at runs store what is missing; TrackingError if it cannot be noted."""
     with _explained(uri, "written", ";"):
         client = MlflowClient(_checked(uri))
         for run_id in run_ids:

@@ -52,7 +52,6 @@ def _shown(address: str) -> str:
 
 
 def local_store(folder: Path) -> str:
-    """Tracking URI of the SQLite store that lives in ``folder``."""
     return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
@@ -93,14 +92,12 @@ def server_environment() -> dict[str, str]:
 
 
 def mlflow_command(folder: Path, port: int) -> list[str]:
-    """Command line of an MLflow server over the SQLite store in ``folder``."""
     command = [sys.executable, "-m", "mlflow", "server", *_listening(port), "--workers", "1"]
     artifacts = ["--artifacts-destination", local_artifacts(folder).as_uri()]
     return [*command, "--backend-store-uri", local_store(folder), *artifacts]
 
 
 def prefect_command(port: int) -> list[str]:
-    """Command line of a Prefect server with its database in ``PREFECT_HOME``."""
     return [sys.executable, "-m", "prefect", "server", "start", *_listening(port)]
 
 
@@ -116,7 +113,6 @@ def free_port() -> int:
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens on this port of the loopback address."""
     with socket.socket() as caller:
         return caller.connect_ex((LOOPBACK, port)) == 0
 
@@ -139,16 +135,12 @@ def wait_until_ready(
     process: subprocess.Popen[bytes] | None = None,
     waiting: Callable[[int], None] | None = None,
 ) -> None:
-    """Return once ``url`` answers with success.
+    """Return once ``url`` (``.../health``) answers with success.
 
-    Args:
-        url: ``.../health`` of MLflow, ``.../api/health`` of Prefect.
-        timeout: Seconds.
-        process: Given up on as soon as it has ended.
-        waiting: Called about every ten seconds with the seconds waited so far.
+    ``waiting`` is called about every ten seconds with the seconds waited so far.
 
     Raises:
-        PipelineError: The server ended, or did not answer in time.
+        PipelineError: The process ended, or ``url`` did not answer within ``timeout`` seconds.
     """
     start = told = time.monotonic()
     while answer(url) is None:
@@ -178,7 +170,6 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
 
 
 def is_alive(number: int) -> bool:
-    """Whether a process of this number exists on this machine."""
     try:
         os.kill(number, 0)
     except PermissionError:

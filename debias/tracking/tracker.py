@@ -1,9 +1,11 @@
-"""What the pipeline tells an experiment tracker, whichever listens, and which one does."""
+"""Who is told: somebody who watches, and an experiment tracker, whichever listens."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,53 @@ from pydantic import Field, field_validator
 
 from debias.plugins import Settings
 from debias.tracking import servers
+
+
+@runtime_checkable
+class Advance(Protocol):
+    """Tells that steps are done, with a short note."""
+
+    def __call__(self, note: str, steps: int = 1) -> None: ...
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Somebody who watches a run."""
+
+    def start(self, title: str, total: int) -> Advance:
+        """A stage with ``total`` steps begins; call the result as they are done."""
+
+    def reused(self, title: str) -> None:
+        """A stage was found finished."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know before they wait for the rest, in a sentence."""
+
+
+class Lines:
+    """Tells which stage works in one line on standard error."""
+
+    def start(self, title: str, total: int) -> Advance:
+        sys.stderr.write(f"{title} ...\n")
+        return silent
+
+    def reused(self, title: str) -> None:
+        sys.stderr.write(f"{title}: found finished\n")
+
+    def note(self, text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+
+
+class Silence:
+    def start(self, title: str, total: int) -> Advance:
+        return silent
+
+    def reused(self, title: str) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+def silent(note: str, steps: int = 1) -> None:
+    """Nobody counts."""
 
 
 class Tracker:
@@ -79,11 +128,7 @@ class TrackingOptions(Settings):
 
 
 def choose_tracking(options: TrackingOptions, folder: Path) -> Tracking:
-    """The configured MLflow, else the one in the environment, else a SQLite file in ``folder``.
-
-    Raises:
-        TrackingError: The address cannot be used.
-    """
+    """The configured MLflow, that of the environment, or a file in ``folder``; or TrackingError."""
     if not options.enabled:
         return NullTracking()
     for name, value in servers.client_environment().items():

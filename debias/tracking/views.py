@@ -21,7 +21,6 @@ OPENED = {"comparison": ("report", "report.html"), "audit": ("audit", "audit.htm
 
 
 def run_page(experiment_id: str, run_id: str) -> str:
-    """Page of a run, relative to the address of the server."""
     return f"#/experiments/{experiment_id}/runs/{run_id}"
 
 
@@ -30,10 +29,7 @@ def links(
 ) -> dict[str, str]:
     """Addresses of the pages worth opening, by what they show; those of one recipe come first.
 
-    Args:
-        base_url: Of the MLflow server, such as ``http://127.0.0.1:5000``.
-        experiment_id: Experiment that holds the runs.
-        latest: Of each stage in :data:`OPENED`, name of a recipe -> id of the run to open.
+    ``latest``: of each stage in :data:`OPENED`, name of a recipe -> id of the run to open.
     """
     base, links = base_url.rstrip("/"), {}
     for stage, runs in (latest or {}).items():
@@ -56,11 +52,8 @@ def saved_views(
 ) -> dict[str, str]:
     """Values of the experiment tags under which MLflow keeps saved views, by key.
 
-    Args:
-        measured: Metrics of a classifier of plain training: which groups there are, and which is
-            the worst.
-        comparison: The view that averages over seeds is limited to it; runs of different settings
-            have no common mean.
+    ``measured`` are metrics of a classifier of plain training. The view that averages over seeds is
+    limited to ``comparison``: runs of different settings have no common mean.
     """
     classifiers = {"debias.stage": "classifier"}
     latest = classifiers | ({"debias.comparison": comparison} if comparison else {})

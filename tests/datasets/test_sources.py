@@ -141,16 +141,17 @@ def test_rows_that_repeat_an_unsafe_path_are_told_apart(tmp_path):
     assert data.collect(0).lost is None
 
 
-def test_both_kinds_of_bad_rows_are_told_by_the_line_of_the_file(tmp_path):
-    text = 'path,who\n\na.png,"two\nlines"\n../b.png,B\nc.png\n\n../d.png,D\ne.png,E,E\n'
-    (tmp_path / "t.csv").write_text(text)
-    found = Folder(root=tmp_path, table=tmp_path / "t.csv").collect(0)
-    lines = text.split("\n")
-    assert len(found.rejected) == 4
-    for item in found.rejected:
-        number = int(item.detail.split(":")[0].removeprefix("line "))
-        expected = item.path if item.path.startswith("..") else ("c.png", "e.png,E,E")
-        assert lines[number - 1].startswith(expected)
+def test_both_kinds_of_bad_rows_are_told_by_their_line_or_their_row(tmp_path):
+    rows = ['a.png,"two\nlines"', "../b.png,B", "c.png", "../d.png,D", "e.png,E,E"]
+    for breaks, kind, before in (("\n\n", "row", 0), ("\n", "line", 1)):
+        text = "path,who" + breaks + "\n".join(rows).replace("\nl", " l" if before else "\nl")
+        (tmp_path / "t.csv").write_text(text)
+        found = Folder(root=tmp_path, table=tmp_path / "t.csv").collect(0)
+        assert len(found.rejected) == 4
+        for item in found.rejected:
+            number = int(item.detail.split(":")[0].removeprefix(f"{kind} ")) - before
+            expected = item.path if item.path.startswith("..") else ("c.png", "e.png,E,E")
+            assert rows[number - 1].startswith(expected)
     pd.DataFrame({"path": ["a.png", "../b.png"]}).to_parquet(tmp_path / "t.parquet")
     found = Folder(root=tmp_path, table=tmp_path / "t.parquet").collect(0)
     assert found.rejected[0].detail.startswith("row 2: the path")

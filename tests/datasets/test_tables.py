@@ -41,20 +41,16 @@ def test_rows_of_another_length_are_set_aside_by_line(tmp_path):
     ]  # fmt: skip
 
 
-def test_lines_are_those_of_the_file_whatever_its_cells_hold(tmp_path):
+def test_where_blank_lines_or_breaks_come_between_rows_are_counted(tmp_path):
     rows, bad = read_table(written(tmp_path, 'a,b\n\n"x\n\ny",2\n3\n\n4,5\n6\n7,8'))
-    assert rows.index.tolist() == [3, 8, 10]
-    assert rows.index.name == "line"
-    assert [item.sample_id for item in bad] == ["t.csv:line 6", "t.csv:line 9"]
-    assert [item.detail[:7] for item in bad] == ["line 6:", "line 9:"]
-
-
-def test_lines_of_columns_of_blanks(tmp_path):
+    assert rows.index.tolist() == [1, 3, 5]
+    assert rows.index.name == "row"
+    assert [item.sample_id for item in bad] == ["t.csv:row 2", "t.csv:row 4"]
     path = tmp_path / "t.txt"
     path.write_text('2\nb c \n\nx"  1 2\ny 3\n\n  z 4\t5 \n')
     rows, bad = read_rows(path, read_bytes(path, " "), ["a", "b", "c"], " ", skip=2)
-    assert rows["a"].to_dict() == {4: 'x"', 7: "z"}
-    assert [item.detail for item in bad] == ["line 5: 2 fields, not 3"]
+    assert rows["a"].to_dict() == {1: 'x"', 3: "z"}
+    assert [item.detail for item in bad] == ["row 2: 2 fields, not 3"]
 
 
 def test_columns_without_a_name_are_numbered(tmp_path):

@@ -10,11 +10,10 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from debias.errors import ConfigError, WeightError
-from debias.flows import recipes
+from debias.flows import tasks
 from debias.flows.audit_faces import audit_faces
 from debias.flows.debias_faces import debias_faces
-from debias.flows.recipes import AuditedRecipe, audit_recipe, named, run_recipe
-from debias.flows.tasks import artifact_key, plainly
+from debias.flows.tasks import AuditedRecipe, artifact_key, audit_recipe, named, plainly, run_recipe
 from debias.pipeline.recipe import RunConfig
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -107,7 +106,7 @@ def test_a_recipe_that_is_not_there_is_named_in_full(tmp_path, monkeypatch):
 )
 def test_a_run_is_called_like_its_recipe_even_when_it_cannot_be_read(given, name, monkeypatch):
     running = SimpleNamespace(parameters=given | {"out": "x"}, flow_name="debias-faces")
-    monkeypatch.setattr(recipes, "flow_run", running)
+    monkeypatch.setattr(tasks, "flow_run", running)
     assert named(run_recipe, RunConfig)() == name
 
 

@@ -14,7 +14,7 @@ from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
 from debias.pipeline.fairness import without as without_groups
-from debias.pipeline.findings import sentence, situations
+from debias.pipeline.findings import situations
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.values import load_weights
 from debias.pipeline.weights import make_weights
@@ -197,33 +197,33 @@ def test_situations_tell_a_correlation_from_a_rarity(finished):
     folder, document, _ = finished
     run, _ = opened(folder, REFERENCE, ARMS)
     faces = load_faces(make_faces(run))
-    (entry,) = situations(faces, document["weights"])
-    assert entry["attribute"] == "skin_tone_group"
-    assert entry["rare"] == ["skin_tone_group:dark"]
-    assert entry["kind"] in {"rare_reached", "rare_missed"}
-    assert "skin_tone_group:dark" in sentence(entry)
-    tied = dict(entry, tied=True, cramers_v=0.42, rarest_cell="x", rarest_count=3)
-    both = sentence(tied | {"expected_count": 20.0})
-    assert both.startswith("Rarity")
-    assert "A correlation is not a rarity" in both
-    alone = sentence(tied | {"expected_count": 20.0, "rare": [], "kind": "even"})
-    assert alone.startswith("Correlation")
+    (said,) = situations(faces, document["weights"])
+    assert "skin_tone_group:dark is rare" in said
+    assert "looks different enough" in said or "weights miss" in said
     without = {arm: w for arm, w in document["weights"].items() if arm != "latent"}
-    assert situations(faces, without)[0]["kind"] == "rare_unmeasured"
+    assert "no arm of this run measures" in situations(faces, without)[0]
     figures = without_groups(document["weights"]["latent"], frozenset({"skin_tone_group:dark"}))
-    (entry,) = situations(faces, {"latent": figures})
-    assert entry["kind"] == "rare_withheld"
-    assert "not told, because the numbers of a few images are withheld" in sentence(entry)
+    (said,) = situations(faces, {"latent": figures})
+    assert "not told, because the numbers of a few images are withheld" in said
+
+
+def test_a_label_that_goes_with_a_group_is_said_beside_the_rarity():
+    """Everyone in the group but a few has one label; then the group is made rare, too."""
+    faces = make_store(attributes=("group",))
+    labels, row = faces.samples["label"], faces.samples.index
+    for rare in (False, True):
+        member = (labels == 1) & (row % 8 == 1) if rare else (labels == 1) ^ (row % 8 < 1)
+        samples = faces.samples.assign(group=np.where(member, "a", "b"))
+        (said,) = situations(replace(faces, samples=samples), {"uniform": {"rule": "uniform"}})
+        assert said.startswith("Rarity: group:a" if rare else "Correlation")
+        assert "A correlation is not a rarity" in said
 
 
 def test_the_label_itself_and_unknown_groups_are_no_situation():
     faces = make_store(attributes=("group", "same"))
     samples = faces.samples.assign(same=faces.samples["label"].map({0: "no", 1: "yes"}))
     weights = {"uniform": {"rule": "uniform"}}
-    known = replace(faces, samples=samples)
-    kinds = {entry["attribute"]: entry["kind"] for entry in situations(known, weights)}
-    assert kinds == {"group": "rare_unmeasured", "same": "label"} or kinds["same"] == "label"
+    said = situations(replace(faces, samples=samples), weights)
+    assert said[1].startswith("Groups of same say what the label says")
     some = samples.assign(group=samples["group"].where(samples.index % 3 > 0, "unknown"))
-    (entry, _) = situations(replace(faces, samples=some), weights)
-    assert entry["kind"] == "partly_known"
-    assert "cannot be told" in sentence(entry)
+    assert "cannot be told" in situations(replace(faces, samples=some), weights)[0]
