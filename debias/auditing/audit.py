@@ -243,15 +243,24 @@ class _Space:
     layout: spread.LatentMap
 
     def document(self, question: Question) -> dict[str, Any]:
-        ids, score = question.data.ids, self.rarity.score
+        ids, score, layout = question.data.ids, self.rarity.score, self.layout
+        rarest = ids[np.argsort(-score, kind="stable")]
         return {
             "fidelity": sections.of_fidelity(question.fidelity),
-            "coverage": sections.of_coverage(self.coverage),
+            "coverage": self.coverage.to_dict() | wording.of_coverage(self.coverage),
             "regions": sections.of_regions(self.regions, ids, question.explained),
             "directions": [sections.of_direction(one, ids) for one in self.directions],
             "clusters": sections.of_clusters(self.clusters, score, ids),
-            "map": sections.of_map(self.layout, len(ids)),
-            "extremes": sections.of_extremes(score, ids),
+            "map": {
+                "method": layout.method,
+                "shown": len(layout.rows),
+                "of": len(ids),
+                "note": wording.say(f"map.{layout.method}"),
+            },
+            "extremes": {
+                "least": rarest[: sections.SHOWN].tolist(),
+                "most": rarest[::-1][: sections.SHOWN].tolist(),
+            },
             "anomalies": None,
             "latent_pages": None,
         }

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from debias.auditing import words as wording
-from debias.auditing.coverage import Clusters, Coverage, Direction, LatentMap
+from debias.auditing.coverage import Clusters, Direction, LatentMap
 from debias.auditing.thin import ThinRegion, ThinRegions
 from debias.shown import Shown
 from debias.storage.sealed import write_json
@@ -22,10 +22,6 @@ from debias.types import Latents
 SHOWN, ENDS = 24, 12  # images named for a region, and for a cluster or an end of a direction
 HALF = 0.5
 CANDIDATES = 6  # thin regions listed, if no more were found
-NOTES = {
-    "t-SNE": "Neighbours on the map are alike; distances between far places mean nothing.",
-    "PCA": "The two directions in which the images differ most.",
-}
 
 Ids = Shaped[np.ndarray, " n"]
 Members = Bool[np.ndarray, " n"]
@@ -82,10 +78,6 @@ class AuditReport(Shown):
 def of_fidelity(found: Section | None) -> Section | None:
     """With what it means; None where it was not measured."""
     return None if found is None else found | wording.of_fidelity(found)
-
-
-def of_coverage(found: Coverage) -> Section:
-    return found.to_dict() | wording.of_coverage(found)
 
 
 def of_regions(found: ThinRegions, ids: Ids, explained: Callable[[Members], Any]) -> Section:
@@ -145,17 +137,6 @@ def of_clusters(found: Clusters, rarity: Score, ids: Ids) -> list[Section]:
         }
         for number, share in enumerate(found.shares)
     ]
-
-
-def of_map(found: LatentMap, size: int) -> Section:
-    note = NOTES[found.method]
-    return {"method": found.method, "shown": len(found.rows), "of": size, "note": note}
-
-
-def of_extremes(rarity: Score, ids: Ids) -> dict[str, list[str]]:
-    """Images with the least and the most crowded surroundings."""
-    order = np.argsort(-rarity, kind="stable")
-    return {"least": ids[order[:SHOWN]].tolist(), "most": ids[order[::-1][:SHOWN]].tolist()}
 
 
 def explains(groups: pd.DataFrame, members: Members, below: int) -> list[Section]:
