@@ -731,7 +731,8 @@ def test_a_recorded_run_forgets_a_person_and_goes_on(tmp_path):
     for person in people:
         result = purge(person, [root])
         assert result.complete
-        assert (result.images, any("networks" in text for text in result.unreached)) == (10, True)
+        assert result.images == 10
+        assert not list(runs.rglob("*.safetensors"))  # networks that saw them, here and published
     assert bytes_with(runs, *names) == []
     assert not list(runs.rglob("*.webp"))
     assert not list(runs.rglob("report.html"))

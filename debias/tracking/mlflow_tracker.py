@@ -128,7 +128,7 @@ class MlflowTracker(Tracker):
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Store numbers; what is not finite is noted by name in ``debias.not_estimable``."""
         at = step or 0
-        finite = {self._name(k): _shown(v) for k, v in values.items() if math.isfinite(v)}
+        finite = {self._name(k): _shown(float(v)) for k, v in values.items() if math.isfinite(v)}
         # The timestamp depends on the step alone, so sending a point twice stores it once.
         points = [e.Metric(k, v, self._start + at, at) for k, v in finite.items()]
         self._batch("metrics", points, METRICS_PER_CALL)
