@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from debias import __version__
 from debias.commands import app
-from debias.pipeline.foreseen import foreseen
+from debias.pipeline.faces import foreseen
 from debias.pipeline.recipe import RunConfig, load
 
 TINY = {

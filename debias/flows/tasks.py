@@ -2,14 +2,16 @@
 
 import functools
 import re
+import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Failed
 from prefect.tasks import Task
 from pydantic import ConfigDict, ValidationError, model_validator
@@ -131,11 +133,10 @@ def piece(
 
 def opened(config: SpaceRecipe, out: str) -> Job:
     folder, log, tags = Path(out), Log(), flow_tags()
-    job = (
-        open_run(config, folder, progress=log, tags=tags)
-        if isinstance(config, RunConfig)
-        else open_job(config, folder, progress=log, tags=tags)
-    )
+    if isinstance(config, RunConfig):
+        job: Job = replace(open_run(config, folder, progress=log, tags=tags), command=typed())
+    else:
+        job = open_job(config, folder, progress=log, tags=tags)
     return job.with_tracking(connected(config.tracking, folder.parent))
 
 
@@ -173,6 +174,16 @@ class Log:
 
     def note(self, text: str) -> None:
         get_run_logger().warning(text)
+
+
+def typed() -> str:
+    """The command that starts this deployment again; empty for a flow run without one."""
+    if not deployment.name:
+        return ""
+    changes = str(flow_run.parameters.get("changes") or "").strip()
+    given = ["--param", f"changes={changes}"] if changes else []
+    name = f"{flow_run.flow_name}/{deployment.name}"
+    return shlex.join(["prefect", "deployment", "run", name, *given])
 
 
 def flow_tags() -> Mapping[str, str]:

@@ -22,8 +22,6 @@ from debias.metrics.paired import (
     change_limits,
     change_limits_p_value,
     change_p_value,
-    gap_limits,
-    gap_p_value,
     measured,
     paired_counts,
     stacked,
@@ -90,7 +88,7 @@ class ArmChanges:
         both = self.untested == "estimated"
         first, second = (self.changes.take(one[both]) for one in (self.first, self.second))
         self.p_gaps = np.full(len(both), np.nan)
-        self.p_gaps[both] = gap_p_value(first, second, self.wider[both])
+        self.p_gaps[both] = change_limits_p_value(first, second, self.wider[both])
 
     def _gaps(self, tested: Tested) -> tuple[GapCells, GapCells, PerGap]:
         """Cells compared with each other, two of one attribute and one measure, and ``wider``."""
@@ -144,7 +142,8 @@ class ArmChanges:
             return np.where(tested, values[first] - values[second], np.nan)
 
         one, other = self.changes.take(first), self.changes.take(second)
-        low, high = (np.where(tested, v, np.nan) for v in gap_limits(one, other, level, self.wider))
+        limits = change_limits(one, level, other, self.wider)
+        low, high = (np.where(tested, end, np.nan) for end in limits)
         before, after = gap(counts.before), gap(counts.after)
         names = self.labels[["metric", "attribute", "group"]].iloc[first].reset_index(drop=True)
         table = names.assign(

@@ -39,24 +39,12 @@ class ComparisonReport(Report):
     come first in both tables.
 
     Attributes:
-        before: Name of the classifier compared with, and ``after`` of the other; may be empty.
-        n: Images, which show so many ``identities``; None where nobody says who is shown.
-        seeds: Of the trainings that were paired; empty for two single classifiers.
-        level: Of the intervals of groups, and of all comparisons together.
-        comparisons: Changes that were tested, in groups and gaps, of all arms together.
-        adjusted_level: Of a single comparison.
-        margin: Largest change that does not matter, or None.
-        positive: The class that the rates are about; None with more than two.
-        suppress_below: Counts from 1 to below this are withheld.
         groups: One row a group and measure, columns ``GROUP_COLUMNS``. ``low`` and ``high`` hold
             at ``level`` for other images under these trainings; ``seed_low`` and ``seed_high`` at
             the adjusted level for other trainings on these images.
         gaps: One row a pair of groups and measure, columns ``GAP_COLUMNS``; differences are
             ``group`` minus ``other``, ``low`` and ``high`` hold at the adjusted level.
         trade: ``attribute, group, metric, before, after, change``, without verdict.
-        verdict: ``reading, reason, sentence, harms, gains``.
-        notes: What a reader must know before reading any number.
-        scope: What was compared on whom, and what was not.
         sizes: ``attribute, group, before, after``: images of each group.
     """
 
@@ -64,23 +52,23 @@ class ComparisonReport(Report):
     SCHEMA = 1
     COLUMNS: ClassVar[Mapping[str, Sequence[str]]] = {"groups": GROUP_COLUMNS, "gaps": GAP_COLUMNS}
 
-    before: str
+    before: str  # name of the classifier compared with; may be empty
     after: str
-    n: int
-    identities: int | None
-    seeds: tuple[int, ...]
-    level: float
-    comparisons: int
-    adjusted_level: float
-    margin: float | None
-    positive: str | None
-    suppress_below: int
+    n: int  # images
+    identities: int | None  # people whom they show; None where nobody says
+    seeds: tuple[int, ...]  # of the trainings that were paired; empty for two single classifiers
+    level: float  # of the intervals of groups, and of all comparisons together
+    comparisons: int  # changes that were tested, in groups and gaps, of all arms together
+    adjusted_level: float  # of a single comparison
+    margin: float | None  # largest change that does not matter
+    positive: str | None  # the class that the rates are about; None with more than two
+    suppress_below: int  # counts from 1 to below this are withheld
     groups: pd.DataFrame
     gaps: pd.DataFrame
     trade: pd.DataFrame
-    verdict: Mapping[str, Any]
-    notes: tuple[str, ...]
-    scope: tuple[str, ...]
+    verdict: Mapping[str, Any]  # ``reading, reason, sentence, harms, gains``
+    notes: tuple[str, ...]  # what a reader must know before reading any number
+    scope: tuple[str, ...]  # what was compared on whom, and what was not
     sizes: pd.DataFrame
 
     def __repr__(self) -> str:
@@ -113,9 +101,9 @@ def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> C
     """Compare two classifiers, or two arms over seeds, on the same images.
 
     Each group's change is tested image against image, or person against person where identities
-    are known (``change_p_value``), and so is the change of each gap (``gap_p_value``); Holm over
-    all of them. Where the trainings are known, a difference is found only with five seeds or more
-    whose own paired interval leaves out 0, too.
+    are known (``change_p_value``), and so is the change of each gap (``change_limits_p_value``);
+    Holm over all of them. Where the trainings are known, a difference is found only with five seeds
+    or more whose own paired interval leaves out 0, too.
 
     Args:
         before: Report with its images, as made by ``evaluate``.

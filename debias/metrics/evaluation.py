@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from debias.metrics.fairness_report import FairnessReport, Rows
 from debias.metrics.gaps import Cells, Reference, cells_of, gap_table, pairs, references
-from debias.metrics.outcomes import Outcomes, Task, read_outcomes
+from debias.metrics.outcomes import Outcomes, read_outcomes
 from debias.metrics.rates import measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scores import calibration_table, confusion_table, quality, score_table
@@ -93,8 +93,10 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
         reference=reference, margin=margin, level=level, metrics=metrics, minimum=minimum,
         suppress_below=suppress_below, noise=noise, seed=seed,
     )  # fmt: skip
-    task = Task(classes=classes, positive=positive, sources=sources, declared=declared)
-    outcomes = read_outcomes(y_true, y_pred, score, groups, subject_id, sample_id, task)
+    outcomes = read_outcomes(
+        y_true, y_pred, score, groups, subject_id, sample_id,
+        classes=classes, positive=positive, sources=sources, declared=declared,
+    )  # fmt: skip
     return report_on(outcomes, rules, name=name)
 
 

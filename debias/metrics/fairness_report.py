@@ -79,72 +79,51 @@ class FairnessReport(Report):
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero.
 
     Attributes:
-        name: Arm, file or model; may be empty, and so may ``split``.
-        seeds: Of the trainings; empty for one classifier of unknown training.
-        n: Images, which show so many ``identities``; None where nobody says who is shown.
-        positive: The class that the rates are about; None with more than two.
-        metrics: Names of the measures.
-        level: Of the intervals of groups, and of all gaps together.
-        comparisons: Gaps that carry an interval.
-        adjusted_level: Of the interval of a single gap.
-        margin: Largest difference that does not matter, or None.
-        minimum: Denominators below this take no part in a verdict.
-        suppress_below: Denominators from 1 to below this are withheld.
         attributes: One entry an attribute: ``attribute, source, groups, reference`` and
             ``metrics``, in which its groups are compared: accuracy alone where groups say what
             the label says. ``empty`` lists the cells of a crossing without images.
         overall: One row a measure: ``metric, value, numerator, denominator, identities,
             effective, low, high, state``.
-        quality: ``auroc``, ``expected_calibration_error`` and ``calibration_bias`` (share of
-            positives minus mean score) over all images; NaN where undefined.
-        by_group: The columns of ``overall`` with ``attribute`` and ``group``. ``state`` is
-            ``estimated``, ``not_estimable``, ``too_small``, ``suppressed`` or ``unknown``.
-            ``effective`` is the number of independent images that the denominator is worth.
+        by_group: The same with ``attribute`` and ``group``. ``state`` is ``estimated``,
+            ``not_estimable``, ``too_small``, ``suppressed`` or ``unknown``; ``effective`` is the
+            number of independent images that the denominator is worth.
         gaps: ``metric, attribute, group, other, difference, low, high, p_value, p_adjusted,
             detectable, verdict, reason``: group minus other.
         spread: Highest minus lowest rate, which is biased upwards, with what equal groups would
             show: ``metric, attribute, groups, gap, expected_if_equal, variance``.
-        ratios: Lowest over highest rate, a rule of thumb, with its interval.
-        noise: Range of the largest gap when some group labels are wrong; empty unless asked for.
-        verdict: On each attribute and on all of them.
-        notes: What a reader must know before reading any number.
-        scope: What was measured on whom, and what was not.
-        confusion: Counts by group, for groups of which nothing is withheld.
-        calibration: Observed share of positives by score, likewise.
-        scores: Quantiles of the score by true class, likewise.
-        outcomes: The images behind it, for comparisons; None when read from a file.
     """
 
     KIND, WORD, SCHEMA = "fairness", "evaluation", 2
 
-    name: str
+    name: str  # arm, file or model; may be empty
     split: str
-    seeds: tuple[int, ...]
-    n: int
-    identities: int | None
+    seeds: tuple[int, ...]  # of the trainings; empty for one classifier of unknown training
+    n: int  # images
+    identities: int | None  # people whom they show; None where nobody says
     classes: tuple[str, ...]
-    positive: str | None
+    positive: str | None  # the class that the rates are about; None with more than two
     metrics: tuple[str, ...]
-    level: float
-    comparisons: int
-    adjusted_level: float
-    margin: float | None
-    minimum: int
-    suppress_below: int
+    level: float  # of the intervals of groups, and of all gaps together
+    comparisons: int  # gaps that carry an interval
+    adjusted_level: float  # of the interval of a single gap
+    margin: float | None  # largest difference that does not matter
+    minimum: int  # denominators below this take no part in a verdict
+    suppress_below: int  # denominators from 1 to below this are withheld
     attributes: Rows
     overall: pd.DataFrame
-    quality: Mapping[str, float]
+    quality: Mapping[str, float]  # of the scores over all images, as in ``scores.quality``
     by_group: pd.DataFrame
     gaps: pd.DataFrame
     spread: pd.DataFrame
-    ratios: pd.DataFrame
-    noise: pd.DataFrame
-    verdict: Verdict
-    notes: tuple[str, ...]
-    scope: tuple[str, ...]
-    confusion: Rows
-    calibration: Rows
-    scores: Rows
+    ratios: pd.DataFrame  # lowest over highest rate, a rule of thumb, with its interval
+    noise: pd.DataFrame  # range of the largest gap when some group labels are wrong, if asked for
+    verdict: Verdict  # on each attribute and on all of them
+    notes: tuple[str, ...]  # what a reader must know before reading any number
+    scope: tuple[str, ...]  # what was measured on whom, and what was not
+    confusion: Rows  # counts by group, for groups of which nothing is withheld
+    calibration: Rows  # observed share of positives by score, likewise
+    scores: Rows  # quantiles of the score by true class, likewise
+    # The images behind it, for comparisons; None when read from a file.
     outcomes: Outcomes | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:

@@ -42,16 +42,6 @@ class Outcomes:
     seeds: tuple[int, ...] = ()  # of each training; empty for a classifier of unknown training
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What is declared about classes and groups, rather than read from the data."""
-
-    classes: Sequence[object] | None = None  # by default those of ``y_true``, 0 and 1 at least
-    positive: object | None = None  # class that the rates are about, of two; by default the last
-    sources: Mapping[str, str] | None = None  # who says which group one belongs to, by attribute
-    declared: Mapping[str, Sequence[str]] | None = None  # allowed values by attribute
-
-
 def read_outcomes(  # noqa: PLR0913 (the columns of one table)
     y_true: ArrayLike,
     y_pred: ArrayLike,
@@ -59,9 +49,13 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
     groups: object,
     subject_id: ArrayLike | None,
     sample_id: ArrayLike | None,
-    task: Task,
+    *,
+    classes: Sequence[object] | None = None,
+    positive: object | None = None,
+    sources: Mapping[str, str] | None = None,
+    declared: Mapping[str, Sequence[str]] | None = None,
 ) -> Outcomes:
-    """Check the columns of one classifier's predictions, all in the same order.
+    """Check the columns of one classifier's predictions, all in the same order; see ``evaluate``.
 
     Raises:
         EvaluationError: Lengths that disagree, missing values, predictions that look like
@@ -74,28 +68,28 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
         raise EvaluationError(f"y_true has {len(truth)} rows and y_pred {len(guess)}")
     if not len(truth):
         raise EvaluationError("there is no prediction to evaluate")
-    values, classes = _classes(truth, task)
-    positive = _positive(classes, task)
+    values, names = _classes(truth, classes)
+    about = _positive(names, positive)
     ids = _ids(sample_id, len(truth))
     order = np.argsort(ids, kind="stable")
     subjects, unnamed = _subjects(subject_id, len(truth))
-    found = groupings(as_groups(groups, ids).iloc[order], task.sources, task.declared)
+    found = groupings(as_groups(groups, ids).iloc[order], sources, declared)
     for grouping in found:
-        if not grouping.is_crossing and grouping.attribute not in (task.declared or {}):
+        if not grouping.is_crossing and grouping.attribute not in (declared or {}):
             require_groups(grouping)
     y_true, y_pred = _indices("y_true", truth, values), _indices("y_pred", guess, values)
-    if task.classes is None and not np.isin(y_true, y_pred).any():
-        told = [", ".join(classes[code] for code in np.unique(one)) for one in (y_true, y_pred)]
+    if classes is None and not np.isin(y_true, y_pred).any():
+        told = [", ".join(names[code] for code in np.unique(one)) for one in (y_true, y_pred)]
         raise EvaluationError(
             f"y_true holds only {told[0]} and y_pred only {told[1]}: they have no class in common. "
             "Write the same class in the same way in both; if every answer is wrong indeed, "
             "declare the classes"
         )
-    scores = None if score is None else _checked_score(score, classes, positive, len(ids))
+    scores = None if score is None else _checked_score(score, names, about, len(ids))
     return Outcomes(
         sample_ids=ids[order],
-        classes=classes,
-        positive=positive,
+        classes=names,
+        positive=about,
         y_true=y_true[order],
         y_pred=y_pred[order][None],
         score=None if scores is None else scores[order][None],
@@ -197,11 +191,11 @@ def _no_class(name: str, column: Column, first: float) -> str:
     return f"{name} holds {first:g}, which is no class; use whole numbers or text"
 
 
-def _classes(truth: Column, task: Task) -> tuple[list[Any], tuple[str, ...]]:
+def _classes(truth: Column, declared: Sequence[object] | None) -> tuple[list[Any], tuple[str, ...]]:
     """The raw value of each class, and its name."""
     numeric = truth.dtype.kind == "i"
-    if task.classes is not None:
-        values = [int(str(one)) if numeric else str(one) for one in task.classes]
+    if declared is not None:
+        values = [int(str(one)) if numeric else str(one) for one in declared]
     else:
         values = np.unique(truth).tolist()
         if numeric and set(values) <= {0, 1}:
@@ -214,12 +208,12 @@ def _classes(truth: Column, task: Task) -> tuple[list[Any], tuple[str, ...]]:
     return values, names
 
 
-def _positive(classes: tuple[str, ...], task: Task) -> str | None:
+def _positive(classes: tuple[str, ...], declared: object | None) -> str | None:
     if len(classes) > 2:
-        if task.positive is not None:
+        if declared is not None:
             raise EvaluationError(f"a positive class is one of two; there are {len(classes)}")
         return None
-    positive = classes[-1] if task.positive is None else str(task.positive)
+    positive = classes[-1] if declared is None else str(declared)
     if positive not in classes:
         raise EvaluationError(f"positive class {positive!r} is none of {', '.join(classes)}")
     return positive

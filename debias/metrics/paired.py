@@ -6,7 +6,7 @@ images of one person is not independent. Everything is about other images, or ot
 these same trainings; what other trainings would do is told by the spread over seeds alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -18,7 +18,6 @@ from debias.statistics.intervals import wilson
 from debias.statistics.people import kinds, kish, resampled, summed
 
 PerCell = Float64[np.ndarray, " cells"]
-PerGap = Float64[np.ndarray, " gaps"]
 PerRow = Float64[np.ndarray, " rows"]
 PerKind = Int64[np.ndarray, " r"]
 PerImage = Int64[np.ndarray, " n"]
@@ -272,13 +271,17 @@ def _effective(counts: PairedCounts, steps: PerKind, share: PerCell) -> PerCell:
     return np.where(counts.people_repeat | (counts.images == 0), found, counts.images)
 
 
-def change_limits(changes: Changes, level: float) -> Limits:
-    """Interval of the change of every cell: the outer limits of two.
+def change_limits(
+    changes: Changes, level: float, other: Changes | None = None, wider: float | PerRow = 1.0
+) -> Limits:
+    """Interval of the change of every cell, or of every gap to an ``other``: outer limits of two.
 
     The change is the share of images gained less the share lost, so the first interval joins
     Wilson's intervals of the two shares, which exclude each other (method of variance estimates
     recovery), each with its effective number of images; it does not vanish where nothing changed.
-    The second is Student's t about the bootstrap's standard error, which follows people.
+    The second is Student's t about the bootstrap's standard error, which follows people. Of a gap,
+    the change of the first cell less that of the other, both are joined as for independent cells,
+    with Welch's degrees of freedom; they are ``wider`` where people stand in both cells.
 
     Coverage at 95 %: of the first, by exact enumeration for independent images (n 50 to 1,000, 0
     to 40 % gained and lost), 94.7 % or more; of both, by simulation for 20 to 200 people with 4 to
@@ -286,91 +289,63 @@ def change_limits(changes: Changes, level: float) -> Limits:
     94.5 % or more. Student's t alone covers down to 5 % where few images change; without regard
     to people the first covers down to 55 %.
 
-    Limits lie in [-1, 1]; NaN without image.
+    Returns:
+        In [-1, 1], of a gap in [-2, 2]; NaN without image.
 
     Reference:
         Zou and Donner, "Construction of confidence limits about effect measures: a general
         approach", Statistics in Medicine 27, 2008, with the correlation of two shares of one
         multinomial.
     """
-    quantile = (1 + level) / 2
-    below, above = _reach(changes, float(ndtri(quantile)))
-    half = stdtrit(np.maximum(changes.freedom, 1.0), quantile) * changes.deviation
-    low, high = changes.value - np.fmax(below, half), changes.value + np.fmax(above, half)
-    return np.maximum(low, -1.0), np.minimum(high, 1.0)
-
-
-def change_limits_p_value(changes: Changes) -> PerCell:
-    """One less the highest level at which ``change_limits`` leaves out 0."""
-    p = _p_value(changes.value, lambda z: _reach(changes, z))
-    freedom = np.maximum(changes.freedom, 1.0)
-    return np.fmax(p, _student_p_value(changes.value, changes.deviation, freedom))
-
-
-def gap_limits(
-    first: Changes, second: Changes, level: float, wider: float | PerGap = 1.0
-) -> Limits:
-    """Interval of the change of each gap: that of the first cell less that of the second.
-
-    The outer limits of two: the intervals of ``change_limits`` joined as for independent cells,
-    and Student's t about the root of the two squared standard errors, with Welch's degrees of
-    freedom. It is ``wider`` where people stand in both cells; limits lie in [-2, 2].
-    """
-    quantile = (1 + level) / 2
-    below, above = _gap_reach(first, second, float(ndtri(quantile)))
-    deviation, freedom = _welch(first, second)
+    quantile, most = (1 + level) / 2, 1.0 if other is None else 2.0
+    below, above = _reach(changes, other, float(ndtri(quantile)))
+    value, deviation, freedom = _student(changes, other)
     half = stdtrit(freedom, quantile) * deviation
-    value = first.value - second.value
     low, high = value - wider * np.fmax(below, half), value + wider * np.fmax(above, half)
-    return np.maximum(low, -2.0), np.minimum(high, 2.0)
+    return np.maximum(low, -most), np.minimum(high, most)
 
 
-def gap_p_value(first: Changes, second: Changes, wider: float | PerGap = 1.0) -> PerGap:
-    """One less the highest level at which ``gap_limits`` leaves out 0."""
-    value = (first.value - second.value) / wider
-    p = _p_value(value, lambda z: _gap_reach(first, second, z))
-    return np.fmax(p, _student_p_value(value, *_welch(first, second)))
-
-
-def _p_value(value: PerRow, reach: Callable[[PerRow], Limits]) -> PerRow:
-    """Find, by halving, the quantile at which the interval of a value just touches 0."""
+def change_limits_p_value(
+    changes: Changes, other: Changes | None = None, wider: float | PerRow = 1.0
+) -> PerRow:
+    """One less the highest level at which ``change_limits`` leaves out 0."""
+    value, deviation, freedom = _student(changes, other)
+    value = value / wider
+    # By halving, the quantile at which the first interval just touches 0.
     low, high = np.zeros_like(value), np.full_like(value, _LARGEST_Z)
     for _ in range(_HALVINGS):
         z = (low + high) / 2
-        below, above = reach(z)
+        below, above = _reach(changes, other, z)
         excluded = np.where(value > 0, value > below, -value > above)
         low, high = np.where(excluded, z, low), np.where(excluded, high, z)
-    return np.where(np.isnan(value), np.nan, np.where(value == 0, 1.0, 2 * ndtr(-low)))
+    p = np.where(np.isnan(value), np.nan, np.where(value == 0, 1.0, 2 * ndtr(-low)))
+    # NaN where there is no deviation: then the first interval decides.
+    return np.fmax(p, 2 * stdtr(freedom, -ratio(np.abs(value), deviation)))
 
 
-def _student_p_value(value: PerRow, deviation: PerRow, freedom: PerRow) -> PerRow:
-    """NaN where there is no deviation: then the other interval decides."""
-    return 2 * stdtr(freedom, -ratio(np.abs(value), deviation))
-
-
-def _reach(changes: Changes, z: float | PerCell) -> Limits:
+def _reach(changes: Changes, other: Changes | None, z: float | PerRow) -> Limits:
     """How far the first interval goes below and above the change."""
+    if other is not None:
+        (below, above), (its_below, its_above) = _reach(changes, None, z), _reach(other, None, z)
+        return np.hypot(below, its_above), np.hypot(above, its_below)
     p, q = changes.gained, changes.lost
     p_low, p_high = wilson(p, changes.gained_size, z)
     q_low, q_high = wilson(q, changes.lost_size, z)
     # Of two shares of one multinomial: an image that is gained is not lost.
     apart = np.nan_to_num(np.sqrt(ratio(p * q, (1 - p) * (1 - q)).clip(max=1.0)))
 
-    def joined(one: PerCell, other: PerCell) -> PerCell:
+    def joined(one: PerRow, other: PerRow) -> PerRow:
         return np.sqrt(np.square(one) + 2 * apart * one * other + np.square(other))
 
     return joined(p - p_low, q_high - q), joined(p_high - p, q - q_low)
 
 
-def _gap_reach(first: Changes, second: Changes, z: float | PerGap) -> Limits:
-    first_below, first_above = _reach(first, z)
-    second_below, second_above = _reach(second, z)
-    return np.hypot(first_below, second_above), np.hypot(first_above, second_below)
-
-
-def _welch(first: Changes, second: Changes) -> tuple[PerGap, PerGap]:
-    """Standard error of a difference, and its degrees of freedom."""
-    a, b = np.square(first.deviation), np.square(second.deviation)
-    parts = [np.square(v) / np.maximum(c.freedom, 1.0) for v, c in ((a, first), (b, second))]
-    freedom = ratio(np.square(a + b), parts[0] + parts[1])
-    return np.sqrt(a + b), np.maximum(np.nan_to_num(freedom), 1.0)
+def _student(changes: Changes, other: Changes | None) -> tuple[PerRow, PerRow, PerRow]:
+    """Change, its standard error, and the degrees of freedom of that, at least 1."""
+    freedom = np.maximum(changes.freedom, 1.0)
+    if other is None:
+        return changes.value, changes.deviation, freedom
+    a, b = np.square(changes.deviation), np.square(other.deviation)
+    parts = np.square(a) / freedom + np.square(b) / np.maximum(other.freedom, 1.0)
+    freedom = np.maximum(np.nan_to_num(ratio(np.square(a + b), parts)), 1.0)
+    return changes.value - other.value, np.sqrt(a + b), freedom

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64, Real
-from scipy.special import betainc
+from scipy.stats import binom
 
 from debias.metrics.gaps import Cells
 from debias.metrics.rules import Rules
@@ -160,10 +160,7 @@ def _distribution(
     # The small number keeps 0.8 * 0.5 from falling short of 4 / 10 by a rounding.
     count = values * n[:, None]
     count = np.ceil(count - 1e-9) - 1 if strictly else np.floor(count + 1e-9)
-    size = np.broadcast_to(n[:, None], count.shape)
-    inside = (count >= 0) & (count < size)
-    k = np.where(inside, count, 0)
-    return np.where(inside, betainc(size - k, k + 1, 1 - rate), (count >= size).astype(np.float64))
+    return binom.cdf(count, n[:, None], rate)
 
 
 def _all_groups(probability: Float64[np.ndarray, "k v"], groups: Whole) -> Values:

@@ -47,7 +47,7 @@ def _decimals(share: float) -> int:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}%"
 
 
 def _first_few(told: Sequence[str], count: int) -> str:
@@ -164,8 +164,8 @@ def scope(report: FairnessReport) -> list[str]:
         f"{', '.join(report.classes)}.{about}",
         f"Groups: {'; '.join(groups) or 'none annotated'}.",
         f"Compared {against}: {report.comparisons:,} comparisons. Each interval of a gap is "
-        f"widened to {100 * report.adjusted_level:.5g} % (Bonferroni), so that all of them hold "
-        f"together with {100 * report.level:g} %.",
+        f"widened to {100 * report.adjusted_level:.5g}% (Bonferroni), so that all of them hold "
+        f"together with {100 * report.level:g}%.",
         f"Rates with a denominator below {report.minimum} take no part in a verdict; {withheld}",
         "Images are counted as they are, unweighted.",
         f"{_UNMEASURED} The annotations say how people were labelled, not who they are.",
@@ -379,8 +379,8 @@ def change_scope(
         f"{before.n:,} images{f' of the {before.split} split' if before.split else ''}.",
         f"Groups: {groups or 'none annotated'}.",
         f"Tested: {', '.join(map(spoken, metrics))}; {family[0]:,} comparisons{arms}, p-values by "
-        f"Holm, intervals of gaps at {100 * adjusted_level:.5g} %, so that all hold together with "
-        f"{100 * rules.level:g} %. Margin: {margin}.",
+        f"Holm, intervals of gaps at {100 * adjusted_level:.5g}%, so that all hold together with "
+        f"{100 * rules.level:g}%. Margin: {margin}.",
         "Shown without test: precision, the quality of scores, and all figures over all images.",
         _UNMEASURED,
     ]

@@ -11,8 +11,8 @@ import pandas as pd
 
 from debias.errors import ArtifactCorruptError, DataError
 from debias.metrics import ComparisonReport, FairnessReport
+from debias.pipeline.export import open_audit
 from debias.pipeline.fairness import read_run
-from debias.pipeline.finished_audit import open_audit
 from debias.pipeline.values import load_weights
 from debias.shown import Shown
 from debias.storage.artifacts import Artifact, RunFolder, load_faces

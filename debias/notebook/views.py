@@ -70,6 +70,8 @@ def plot(value: object, chart: str | None) -> "Figure":
 
 def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would have to be loaded)
     from debias.report import audit_charts, comparison_page, fairness_charts, fairness_page
+    from debias.report.charts.style import drawn
+    from debias.report.html import render
 
     kind = type(value).__name__
     if kind == "SamplingWeights":
@@ -84,14 +86,13 @@ def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would hav
         parts = value.report["fairness"], value.report["comparisons"]
         return Look(page, partial(fairness_charts.run_drawings, *parts))
     document = value.to_dict()
-    render, drawings = {
-        "FairnessReport": (fairness_page.render_fairness, fairness_charts.fairness_drawings),
-        "ComparisonReport": (
-            comparison_page.render_comparison,
-            fairness_charts.comparison_drawings,
-        ),
+    made, drawings = {
+        "FairnessReport": (fairness_page.page, fairness_charts.fairness_drawings),
+        "ComparisonReport": (comparison_page.page, fairness_charts.comparison_drawings),
     }[kind]
-    return Look(partial(render, document), partial(drawings, document))
+    return Look(
+        lambda: render(made(document, drawn(drawings(document)))), partial(drawings, document)
+    )
 
 
 def _of_weights(weights: "SamplingWeights") -> Look:

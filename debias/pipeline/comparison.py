@@ -15,7 +15,7 @@ from debias.density import active_dimensions
 from debias.errors import StorageError
 from debias.metrics import Change, ComparisonReport, FairnessReport, Training
 from debias.pipeline import findings
-from debias.pipeline.about import about_data, about_representation, about_run
+from debias.pipeline.about import Stages, about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
 from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.fairness import (
@@ -27,7 +27,6 @@ from debias.pipeline.fairness import (
     without,
 )
 from debias.pipeline.job import Run
-from debias.pipeline.parts import Stages
 from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
 from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples

@@ -14,6 +14,8 @@ from debias.statistics.withholding import hidden_counts
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.types import BASELINE, FaceStore
 
+TABLES = ("share_by_group", "auc_by_group")
+
 
 def arm_reports(
     run: Run, faces: FaceStore, classifiers: Mapping[str, Sequence[Artifact]]
@@ -101,9 +103,6 @@ def _reports(
         )
         for arm, artifacts in classifiers.items()
     }
-
-
-TABLES = ("share_by_group", "auc_by_group")
 
 
 def small_training_groups(faces: FaceStore, below: int) -> frozenset[str]:

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from debias.ingesting.build import ACCOUNT, STAGE, ingest_faces
 from debias.ingesting.rules import FacesRecipe
-from debias.pipeline.foreseen import few_images
+from debias.pipeline.faces import few_images
 from debias.report.ingest_page import write_ingest_page
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.storage.sealed import read_manifest, sealed_in, write_json

@@ -1,26 +1,31 @@
 """Stage 3: sampling weights of one arm, and what they do to each group."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Shaped
 
-from debias.errors import WeightError
+from debias.density import seeded
+from debias.errors import ConfigError, WeightError
+from debias.pipeline.discriminator import load_log_ratios, make_group_ratio, make_reference_ratio
+from debias.pipeline.faces import SPLIT
 from debias.pipeline.fairness import small_training_groups, without
 from debias.pipeline.job import Run
+from debias.pipeline.representation import encode_store
 from debias.pipeline.step import Shown, Step, Work, named
-from debias.pipeline.targets import Inputs, score_of
 from debias.pipeline.values import load_weights, weights_files
 from debias.plugins import dump
 from debias.seeding import stream_seed
 from debias.statistics.groupings import CROSS
-from debias.storage.artifacts import Artifact, Files
+from debias.storage.artifacts import Artifact, Files, load_faces, load_latents
 from debias.tracking.tracker import Tracker
-from debias.types import BASELINE, FaceStore
+from debias.types import BASELINE, FaceStore, Latents
+from debias.weighting import Weighting
 from debias.weighting.gate import in_an_epoch
-from debias.weighting.rule import Given
+from debias.weighting.rule import Context, Found, Given, Ratio, Reference
 from debias.weighting.weights import SamplingWeights
 
 STAGE = "weights"
@@ -146,3 +151,61 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
 def load_multiples(artifact: Artifact) -> np.ndarray:
     """Weight of every training face, as a multiple of plain sampling."""
     return load_weights(artifact).weight
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Finished artifacts that a target may be estimated from."""
+
+    faces: Artifact
+    latents: Artifact
+    reference: Artifact | None
+
+
+def score_of(run: Run, rule: Weighting, inputs: Inputs) -> Given:
+    """What the rule needs, as it says itself."""
+    return rule.score(context_of(run, inputs))
+
+
+def context_of(run: Run, inputs: Inputs) -> Context:
+    """The training faces, and what is made of them when a rule asks for it."""
+    faces = load_faces(inputs.faces)
+
+    def reference() -> Artifact:
+        if inputs.reference is None:
+            raise ConfigError("an arm aims at a reference, but 'reference' names no data set")
+        return inputs.reference
+
+    def wanted() -> Reference:
+        store = load_faces(reference())
+        rows = store.rows(SPLIT)
+        return Reference(store, lambda: encode_store(run, inputs.latents, store, rows))
+
+    def of_groups(groups: Shaped[np.ndarray, " n"]) -> Found[Ratio]:
+        return _ratio(make_group_ratio(run, groups, inputs.faces))
+
+    return Context(
+        faces=faces,
+        seed=run.config.seed,
+        density=seeded(run.config.density, run.config.seed),
+        latents=Found(inputs.latents.key, lambda: _latents(inputs, faces)),
+        reference=lambda: Found(reference().key, wanted),
+        reference_ratio=lambda: _ratio(
+            make_reference_ratio(run, faces=inputs.faces, reference=reference())
+        ),
+        group_ratio=of_groups,
+    )
+
+
+def _ratio(found: Artifact) -> Found[Ratio]:
+    def load() -> Ratio:
+        return Ratio(load_log_ratios(found).population, found.read_json("figures.json"))
+
+    return Found(found.key, load)
+
+
+def _latents(inputs: Inputs, faces: FaceStore) -> Latents:
+    found = load_latents(inputs.latents)
+    if not np.array_equal(found.sample_ids, faces.ids(faces.rows("train"))):
+        raise ValueError("latents and training faces are not of the same samples")
+    return found

@@ -1,20 +1,54 @@
 """One HTML file that a person without programming wants to look at, and its charts."""
 
-from debias.report.comparison_page import write_comparison
-from debias.report.fairness_charts import comparison_figures, fairness_figures
-from debias.report.fairness_page import write_fairness
+from pathlib import Path
+
+from debias.report import comparison_page, fairness_page, run_page
+from debias.report.charts.style import drawn
+from debias.report.fairness_charts import comparison_drawings, fairness_drawings, figures
+from debias.report.html import put, render
 from debias.report.opening import opening
 from debias.report.pictures import Pictures
-from debias.report.run_charts import figures
-from debias.report.run_page import write_report
+from debias.report.readings import Document
 
 __all__ = [
     "Pictures",
-    "comparison_figures",
-    "fairness_figures",
     "figures",
     "opening",
     "write_comparison",
     "write_fairness",
     "write_report",
 ]
+
+
+def write_report(path: Path, document: Document, pictures: Pictures) -> dict[str, bytes]:
+    """Write the page of a run as one self-contained file, or leave what was there untouched.
+
+    Args:
+        path: File to write; its folder must exist.
+        document: Numbers of the run, as in ``report.json``; None and NaN never print as 0, and
+            verdicts are never computed again. Likewise in the other two.
+        pictures: What is not a number.
+
+    Returns:
+        The charts of the page, SVG by name.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    charts = figures(document, pictures)
+    put(path, render(run_page.page(document, pictures, charts)))
+    return charts
+
+
+def write_fairness(path: Path, document: Document) -> dict[str, bytes]:
+    """Write the page about one classifier, as :func:`write_report`."""
+    charts = drawn(fairness_drawings(document))
+    put(path, render(fairness_page.page(document, charts)))
+    return charts
+
+
+def write_comparison(path: Path, document: Document) -> dict[str, bytes]:
+    """Write the page about two classifiers, harms first, as :func:`write_report`."""
+    charts = drawn(comparison_drawings(document))
+    put(path, render(comparison_page.page(document, charts)))
+    return charts

@@ -16,8 +16,8 @@ from debias.report.charts.style import (
     drawn,
     there,
 )
-from debias.report.panels import Panel, Row, panels
 from debias.report.pictures import AuditMap, AuditPictures
+from debias.report.readings import Panel, Row, panels
 from debias.report.words import is_number, number
 
 Document = Mapping[str, Any]

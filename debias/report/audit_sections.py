@@ -28,9 +28,8 @@ from debias.report.audit_findings import every_row, why_no_number
 from debias.report.blocks import said, table
 from debias.report.charts.maps import map_names
 from debias.report.charts.style import GROUPS_DRAWN
-from debias.report.panels import panels
 from debias.report.pictures import contact_sheet, shrink, webp
-from debias.report.readings import source_name
+from debias.report.readings import panels, source_name
 from debias.report.words import amount, attribute_name, is_number, number, shown
 
 Columns = dict[str, b.Column]

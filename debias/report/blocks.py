@@ -46,36 +46,22 @@ class Strong:
         return self.text
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(Strong):
     """Something to type, or a name as it stands in a file."""
 
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
 
 @dataclass(frozen=True)
-class Link:
+class Link(Strong):
     """A way to a section (``#id``), to an artifact (``artifact:NAME``) or to a web address."""
 
-    text: str
     to: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True)
-class Marked:
+class Marked(Strong):
     """A name behind the coloured mark that it has in the charts."""
 
-    text: str
     colour: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 Piece: TypeAlias = str | Value | Strong | Code | Link | Marked
@@ -100,21 +86,14 @@ def between(
     low: int | float | None, high: int | float | None, kind: str, missing: str = UNDEFINED
 ) -> Text:
     """An interval."""
-    ends = Value(low, kind, missing), Value(high, kind, missing)
-    return (
-        (ends[0], " to ", ends[1])
-        if all(end.is_known for end in ends)
-        else Value(None, kind, missing)
-    )
+    if is_number(low) and is_number(high):
+        return Value(low, kind), " to ", Value(high, kind)
+    return Value(None, kind, missing)
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A paragraph.
-
-    Attributes:
-        tone: Empty, ``lead``, ``verdict``, ``caution``, ``note`` or ``do``.
-    """
+    """A paragraph; its tone is empty, ``lead``, ``verdict``, ``caution``, ``note`` or ``do``."""
 
     text: Text
     tone: str = ""
@@ -142,23 +121,19 @@ class Heading:
 
 @dataclass(frozen=True)
 class Points:
-    items: tuple[Text, ...]
+    items: Sequence[Text]
 
 
 @dataclass(frozen=True)
 class Facts:
     """Labels, each with what is known under it."""
 
-    rows: tuple[tuple[Text, Text], ...]
+    rows: Sequence[tuple[Text, Text]]
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number to be seen from afar.
-
-    Attributes:
-        notes: Below it, each on a line.
-    """
+    """A number to be seen from afar, with notes below it, each on a line."""
 
     label: str
     value: Value
@@ -222,6 +197,11 @@ class Table:
     look: str = "facts"
 
 
+def cells(row: Row) -> tuple[Cell, ...]:
+    """The cells of a row, those without a note too."""
+    return tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row.cells)
+
+
 TOKEN = re.compile(
     r"`(?P<code>[^`]+)`|(?P<strong>What to do:)"
     r"|\{(?P<name>\w+)(\.\.(?P<end>\w+))?(:(?P<kind>\w+))?(\|(?P<why>[^}]*))?\}"
@@ -236,13 +216,18 @@ def said(
     Args:
         template: ```code```, ``{name}`` for a text, ``{name:kind}`` for a number and
             ``{low..high:kind}`` for an interval; ``|why`` at the end: what stands in its place.
+            ``name?`` at the beginning: nothing is said where that is no number.
         row: Where the names are looked up.
         otherwise: What stands in the place of a number that says nothing of its own.
         more: Other names.
     """
     values, place = {**(row or {}), **more}, 0
     parts: list[Piece] = []
-    for found in TOKEN.finditer(template):
+    if needed := re.match(r"(\w+)\?", template):
+        place = needed.end()
+        if not is_number(values.get(needed[1])):
+            return ()
+    for found in TOKEN.finditer(template, place):
         parts += [template[place : found.start()], *_filled(found.groupdict(), values, otherwise)]
         place = found.end()
     return pieces((*parts, template[place:]))
@@ -255,13 +240,14 @@ def _filled(
         return (Code(token["code"]),)
     if token["strong"]:
         return (Strong(token["strong"]),)
-    value = values[token["name"] or ""]
+    name, kind = token["name"] or "", token["kind"] or "plain"
+    value: Any = values.get(name) if token["kind"] else values[name]
     why = why if token["why"] is None else token["why"]
     if token["end"]:
-        value = between(value, values[token["end"]], token["kind"] or "plain", why)
+        value = between(value, values.get(token["end"]), kind, why)
     elif token["kind"]:
-        value = Value(value, token["kind"], why)
-    return () if value == Value(None, token["kind"] or "plain", "") else pieces(value)
+        value = Value(value, kind, why)
+    return () if isinstance(value, Value) and not str(value) else pieces(value)
 
 
 # What stands in a column: a template, one more for the small print below, or what makes a cell.
@@ -271,39 +257,25 @@ Column: TypeAlias = str | tuple[str, str] | Callable[[Any], Cell | Text]
 def table(
     rows: Iterable[Any],
     columns: Mapping[str, Column],
-    why: Callable[[Any], str] | None = None,
-    tone: Callable[[Any], str] | None = None,
+    why: Callable[[Any], str] = lambda _: UNDEFINED,
+    tone: Callable[[Any], str] = lambda _: "",
     **parts: Any,  # noqa: ANN401 (the fields of a table)
 ) -> Table:
     """A table of rows of a document: headings, each with the template of its cells."""
 
     def cell(column: Column, row: Any) -> Cell | Text:  # noqa: ANN401 (a row of the document)
-        missing = why(row) if why else UNDEFINED
         if callable(column):
             return column(row)
         text, note = (column, "") if isinstance(column, str) else column
-        return Cell(said(text, row, missing), said(note, row, ""))
+        return Cell(said(text, row, why(row)), said(note, row, ""))
 
-    filled = (
-        Row(tuple(cell(column, row) for column in columns.values()), tone(row) if tone else "")
-        for row in rows
-    )
+    filled = (Row(tuple(cell(one, row) for one in columns.values()), tone(row)) for row in rows)
     return Table(tuple(columns), tuple(filled), **parts)
-
-
-def cells(row: Row) -> tuple[Cell, ...]:
-    """The cells of a row, those without a note too."""
-    return tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row.cells)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart with what it shows.
-
-    Attributes:
-        svg: As drawn; it is embedded as an image, and never becomes part of the page.
-        alt: For those who do not see it.
-    """
+    """A chart as drawn (embedded as an image), what it shows for those who do not see it."""
 
     svg: bytes
     alt: str
@@ -316,9 +288,7 @@ class Faces:
 
     Attributes:
         images: Addresses, as :func:`debias.report.pictures.webp` makes them.
-        label: Above them all.
-        labels: Above each of them.
-        caption: Below them, in small print.
+        label: Above them all; ``labels`` above each, ``caption`` below them in small print.
         width: Most that they may take, as in CSS.
     """
 
@@ -347,12 +317,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Card:
-    """Blocks in a frame.
-
-    Attributes:
-        tone: Empty, ``harm``, ``gain``, ``caution`` or ``calm``.
-        place: Where links to the card lead.
-    """
+    """Blocks in a frame, of a tone as ``harm`` or ``gain``; ``place``: for links to it."""
 
     blocks: tuple["Block", ...]
     tone: str = ""
@@ -361,11 +326,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells of blocks side by side, as many in a row as there is room for.
-
-    Attributes:
-        least: Narrowest cell, as in CSS.
-    """
+    """Cells of blocks side by side, as many as there is room for; ``least``: narrowest, in CSS."""
 
     cells: tuple[tuple["Block", ...], ...]
     least: str = "20rem"
@@ -379,33 +340,24 @@ Block: TypeAlias = (
 
 def inner(block: Block) -> tuple[Block, ...]:
     """The blocks inside of a block."""
-    match block:
-        case Fold() | Card():
-            return block.blocks
-        case Grid():
-            return tuple(chain.from_iterable(block.cells))
-    return ()
+    if isinstance(block, Fold | Card):
+        return block.blocks
+    return tuple(chain.from_iterable(block.cells)) if isinstance(block, Grid) else ()
 
 
 def listed(block: Points | Facts | Numbers) -> list[Text]:
     """A list of points, facts or numbers as one text each, for where they have no look."""
-    match block:
-        case Points():
-            return list(block.items)
-        case Facts():
-            return [joined(row, ": ") for row in block.rows]
+    if isinstance(block, Points):
+        return list(block.items)
+    if isinstance(block, Facts):
+        return [joined(row, ": ") for row in block.rows]
     numbers = joined((joined((one.label, one.value)) for one in block.numbers), ", ")
     return [joined((block.who, numbers), ": ")]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with a way to it.
-
-    Attributes:
-        place: Where links to the section lead.
-        name: In the navigation; empty: the title.
-    """
+    """A part of a page; ``place``: for links to it, ``name``: in the navigation (or the title)."""
 
     place: str
     title: str

@@ -1,9 +1,11 @@
-"""The charts of a fairness document, of a comparison, and of the arms of a run, by name."""
+"""The charts of a fairness document, of a comparison, and of a run, by name."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from debias.report import readings as r
 from debias.report.charts import rows as chart
+from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
 from debias.report.charts.rows import Axis, Key, Look, Mark, Rows, Rule, rows_chart
 from debias.report.charts.style import (
     ARM_STYLES,
@@ -19,12 +21,12 @@ from debias.report.charts.style import (
     there,
 )
 from debias.report.charts.tiles import calibration_tiles, confusion_tiles
-from debias.report.panels import GAPS_DRAWN, Panel, Row, harm_first, of, panels, worst_rate_first
-from debias.report.readings import SMALL, counted, metric_name, size, usual_place, withheld
+from debias.report.pictures import Pictures
+from debias.report.readings import Document, Row
 from debias.report.words import arm_name, escape_label, group_name, is_number, number
+from debias.types import BASELINE
 
-Document = Mapping[str, Any]
-Cell = tuple[str, str]
+Cell = tuple[str, str]  # attribute, group
 MEASURES_OF_A_RUN = 3  # a run has a picture of each for every arm
 CLASSES_DRAWN = 12
 HARM = ARM_STYLES[1][0]
@@ -38,91 +40,76 @@ GAP_LOOKS = {
 UNJUDGED_NAMES = {"too_small": "too small to judge", "unknown": "no group label"}
 
 
-def fairness_figures(document: Document) -> dict[str, bytes]:
-    """Draw one classifier.
-
-    Args:
-        document: A fairness document.
-
-    Returns:
-        Name to SVG: ``intervals_by_group`` and ``detectable`` of the first measure, the same
-        followed by ``_<measure>`` of the others, ``confusion``, ``calibration`` and ``scores``.
-        What has nothing to show is left out. The same input gives the same bytes.
-    """
-    return drawn(fairness_drawings(document))
-
-
 def fairness_drawings(document: Document) -> dict[str, Drawing]:
-    """What :func:`fairness_figures` draws, not drawn yet."""
-    one = {document["name"]: document}
-    metrics = document["metrics"]
-    drawings: dict[str, Drawing | None] = {}
-    for metric, name in chart_names("intervals_by_group", metrics).items():
-        drawings[name] = intervals_by_group(one, metric)
-    for metric, name in chart_names("detectable", metrics).items():
-        drawings[name] = detectable(document, metric)
-    drawings |= {
-        "confusion": confusion(document),
-        "calibration": calibration(document),
-        "scores": scores(document),
-    }
-    return there(drawings)
-
-
-def comparison_figures(document: Document) -> dict[str, bytes]:
-    """Draw two classifiers on the same images.
-
-    Args:
-        document: A comparison document.
+    """Charts of one classifier that have something to show.
 
     Returns:
-        Name to SVG: ``change_by_group`` and ``gap_change`` of the first measure, the same followed
-        by ``_<measure>`` of the others.
+        ``intervals_by_group`` and ``detectable`` of the first measure, the same followed by
+        ``_<measure>`` of the others, ``confusion``, ``calibration`` and ``scores``.
     """
-    return drawn(comparison_drawings(document))
+    one, metrics = {document["name"]: document}, document["metrics"]
+    rates, reach = (chart_names(kind, metrics) for kind in ("intervals_by_group", "detectable"))
+    return there(
+        {name: intervals_by_group(one, metric) for metric, name in rates.items()}
+        | {name: detectable(document, metric) for metric, name in reach.items()}
+        | {
+            "confusion": confusion(document),
+            "calibration": calibration(document),
+            "scores": scores(document),
+        }
+    )
 
 
 def comparison_drawings(document: Document) -> dict[str, Drawing]:
-    """What :func:`comparison_figures` draws, not drawn yet."""
+    """``change_by_group`` and ``gap_change`` of the first measure, ``_<measure>`` of the others."""
     metrics = compared_metrics(document)
-    drawings: dict[str, Drawing | None] = {}
-    for metric, name in chart_names("change_by_group", metrics).items():
-        drawings[name] = change_by_group(document, metric)
-    for metric, name in chart_names("gap_change", metrics).items():
-        drawings[name] = gap_change(document, metric)
-    return there(drawings)
+    groups, gaps = (chart_names(kind, metrics) for kind in ("change_by_group", "gap_change"))
+    return there(
+        {name: change_by_group(document, metric) for metric, name in groups.items()}
+        | {name: gap_change(document, metric) for metric, name in gaps.items()}
+    )
 
 
-def run_figures(
+def figures(document: Document, pictures: Pictures) -> dict[str, bytes]:
+    """Every chart of a run for which there is something to draw; the same input, the same bytes.
+
+    Returns:
+        Name to SVG: ``weight_share``, ``weight_distribution``, ``latent_dimensions``,
+        ``training_curves``, and those of :func:`run_drawings`.
+    """
+    drawings: dict[str, Drawing | None] = {
+        "weight_share": weight_share(document),
+        "weight_distribution": weight_distribution(r.arms_of(document), pictures.weights),
+        "latent_dimensions": latent_dimensions(pictures.latent_mean, pictures.active),
+        "training_curves": training_curves(pictures.training_curves),
+    }
+    return drawn(drawings | run_drawings(r.fairness_of(document), r.comparisons_of(document)))
+
+
+def run_drawings(
     fairness: Mapping[str, Document], comparisons: Mapping[str, Document]
-) -> dict[str, bytes]:
-    """Draw the arms of a run: all of them in one chart a measure, and the changes of each.
+) -> dict[str, Drawing]:
+    """All arms in one chart a measure, and the changes of each.
 
     Args:
         fairness: Arm to its fairness document, the baseline first.
         comparisons: Arm to its comparison with the baseline.
 
     Returns:
-        Name to SVG: ``intervals_by_group``, ``change_by_group_<arm>``, each also followed by the
-        other measures, and ``detectable`` of the baseline.
+        ``intervals_by_group``, ``change_by_group_<arm>``, each also followed by the other
+        measures, and ``detectable`` of the baseline.
     """
-    return drawn(run_drawings(fairness, comparisons))
-
-
-def run_drawings(
-    fairness: Mapping[str, Document], comparisons: Mapping[str, Document]
-) -> dict[str, Drawing]:
-    """What :func:`run_figures` draws, not drawn yet."""
     baseline = next(iter(fairness.values()))
-    metrics = baseline["metrics"]
-    drawings: dict[str, Drawing | None] = {}
-    for metric, name in chart_names("intervals_by_group", metrics, MEASURES_OF_A_RUN).items():
-        drawings[name] = intervals_by_group(fairness, metric)
-    drawings["detectable"] = detectable(baseline, metrics[0])
-    for arm, document in comparisons.items():
-        for metric, name in run_change_names(arm, document).items():
-            drawings[name] = change_by_group(document, metric)
-    return there(drawings)
+    names = chart_names("intervals_by_group", baseline["metrics"], MEASURES_OF_A_RUN)
+    return there(
+        {name: intervals_by_group(fairness, metric) for metric, name in names.items()}
+        | {"detectable": detectable(baseline, baseline["metrics"][0])}
+        | {
+            name: change_by_group(document, metric)
+            for arm, document in comparisons.items()
+            for metric, name in run_change_names(arm, document).items()
+        }
+    )
 
 
 def run_change_names(arm: str, document: Document) -> dict[str, str]:
@@ -132,19 +119,12 @@ def run_change_names(arm: str, document: Document) -> dict[str, str]:
 
 def compared_metrics(document: Document) -> list[str]:
     """Measures of a comparison in their usual order: its rows begin with the harms."""
-    found = dict.fromkeys(row["metric"] for row in document["groups"])
-    return sorted(found, key=usual_place)
+    return sorted(dict.fromkeys(row["metric"] for row in document["groups"]), key=r.usual_place)
 
 
-def _charted(found: Iterable[Panel], line: Callable[[chart.Label, Row], chart.Row]) -> list[Rows]:
+def _charted(found: Iterable[r.Panel], line: Callable[[chart.Label, Row], chart.Row]) -> list[Rows]:
     """Rows of a document as rows of a chart."""
-    return [
-        Rows(
-            title=panel.title,
-            rows=[line(label, row) for label, row in zip(panel.labels, panel.rows, strict=True)],
-        )
-        for panel in found
-    ]
+    return [Rows(title=panel.title, rows=[*map(line, panel.labels, panel.rows)]) for panel in found]
 
 
 def intervals_by_group(documents: Mapping[str, Document], metric: str) -> Drawing | None:
@@ -158,65 +138,44 @@ def intervals_by_group(documents: Mapping[str, Document], metric: str) -> Drawin
             of the groups and the overall value.
         metric: Measure to draw.
     """
-    names = list(documents)
-    baseline = documents[names[0]]
-    tables = {name: _by_group(documents[name], metric) for name in names}
-    overall = next((row["value"] for row in of(baseline, "overall", metric)), None)
-    unjudged = _unjudged_look(_compared(baseline, metric))
+    names, (baseline, *_) = list(documents), list(documents.values())
+    tables = {name: {r.key_of(row): row for row in r.of(one, "by_group", metric)}
+              for name, one in documents.items()}  # fmt: skip
+    overall = next((row["value"] for row in r.of(baseline, "overall", metric)), None)
+    compared = {one["attribute"] for one in baseline["attributes"] if metric in one["metrics"]}
+    empty = {(one["attribute"], group) for one in baseline["attributes"] for group in one["empty"]}
+    shown = [
+        row for row in r.of(baseline, "by_group", metric)
+        if row["attribute"] in compared and (row["attribute"], row["group"]) not in empty
+    ]  # fmt: skip
+    states = {row["state"] for row in shown}
+    grey = " or ".join(said for state, said in UNJUDGED_NAMES.items() if state in states)
+
+    def mark(name: str, row: Row) -> Mark:
+        said = escape_label(arm_name(name), 30) if len(names) > 1 else "group, with its interval"
+        look = Look(said, *arm_style(name, names))
+        if row["state"] in UNJUDGED_NAMES:
+            look = Look(grey, TOO_SMALL, look.mark, filled=False)
+        return Mark(value=row["value"], interval=(row["low"], row["high"]), look=look)
 
     def line(label: chart.Label, first: Row) -> chart.Row:
-        rows = {name: tables[name].get(_key(first), first) for name in names}
-        marks = [_rate(row, unjudged, _arm_look(name, names)) for name, row in rows.items()]
-        note = _sizes(metric, rows, baseline["suppress_below"])
-        return chart.Row(label=label, marks=marks, note=note)
+        rows = {name: table.get(r.key_of(first), first) for name, table in tables.items()}
+        note = _sizes(rows.values(), baseline["suppress_below"])
+        return chart.Row(label=label, marks=[mark(*one) for one in rows.items()], note=note)
 
     rules = [Rule(overall, "all images", style="--")] if is_number(overall) else []
-    return rows_chart(
-        _charted(panels(_compared(baseline, metric), worst_rate_first), line),
-        [Axis(label=metric_name(metric), rules=rules)],
-        row=0.17 + 0.115 * len(names),
-    )
+    axis = Axis(label=r.metric_name(metric), rules=rules)
+    blocks = _charted(r.panels(shown, r.worst_rate_first), line)
+    return rows_chart(blocks, [axis], row=0.17 + 0.115 * len(names))
 
 
-def _unjudged_look(rows: Sequence[Row]) -> Look:
-    states = {row["state"] for row in rows}
-    said = [name for state, name in UNJUDGED_NAMES.items() if state in states]
-    return Look(" or ".join(said), TOO_SMALL, filled=False)
-
-
-def _arm_look(name: str, names: Sequence[str]) -> Look:
-    said = escape_label(arm_name(name), 30) if len(names) > 1 else "group, with its interval"
-    return Look(said, *arm_style(name, names))
-
-
-def _rate(row: Row, unjudged: Look, judged: Look) -> Mark:
-    if row["state"] in UNJUDGED_NAMES:
-        judged = unjudged._replace(mark=judged.mark)
-    return Mark(value=row["value"], interval=(row["low"], row["high"]), look=judged)
-
-
-def _compared(document: Document, metric: str) -> list[Row]:
-    compared = {one["attribute"] for one in document["attributes"] if metric in one["metrics"]}
-    empty = {(one["attribute"], group) for one in document["attributes"] for group in one["empty"]}
-    rows = of(document, "by_group", metric)
-    return [row for row in rows if row["attribute"] in compared and _key(row) not in empty]
-
-
-def _key(row: Row) -> Cell:
-    return row["attribute"], row["group"]
-
-
-def _by_group(document: Document, metric: str) -> dict[Cell, Row]:
-    return {_key(row): row for row in of(document, "by_group", metric)}
-
-
-def _sizes(metric: str, rows: Mapping[str, Row], below: object) -> str:
+def _sizes(rows: Iterable[Row], below: object) -> str:
     """One size where all classifiers share it; precision counts what each of them predicted."""
-    said = list(dict.fromkeys(size(metric, row, below) for row in rows.values()))
+    said = list(dict.fromkeys(r.size(row, below) for row in rows))
     if len(said) == 1 or not all(text.startswith("n = ") for text in said):
         return "; ".join(said)
-    counts = ", ".join(text.removeprefix("n = ").removesuffix(SMALL) for text in said)
-    return f"n = {counts}{SMALL if any(text.endswith(SMALL) for text in said) else ''}"
+    counts = ", ".join(text.removeprefix("n = ").removesuffix(r.SMALL) for text in said)
+    return f"n = {counts}{r.SMALL if any(text.endswith(r.SMALL) for text in said) else ''}"
 
 
 def detectable(document: Document, metric: str) -> Drawing | None:
@@ -225,28 +184,24 @@ def detectable(document: Document, metric: str) -> Drawing | None:
     Each group is compared with the group against which the smallest gap could be found: where
     even that one is large, the group is too small to judge.
     """
-    sizes = _by_group(document, metric)
-    margin = document["margin"]
+    counts = {(row["attribute"], row["group"]): row["denominator"]
+              for row in r.of(document, "by_group", metric)}  # fmt: skip
+    margin, below = document["margin"], document["suppress_below"]
 
     def line(_: chart.Label, row: Row) -> chart.Row:
-        short, other = (group_name(row["attribute"], row[end]) for end in ("group", "other"))
-        note = _both_sizes(row, sizes, document["suppress_below"])
+        short, other = (r.name(row, end) for end in ("group", "other"))
+        both = (counts.get((row["attribute"], row[end])) for end in ("group", "other"))
+        shown = (number(n, "count") if is_number(n) else r.withheld(below) for n in both)
+        small = r.SMALL if row["reason"] == "too_small" else ""
+        note = f"n = {' and '.join(shown)} {r.counted(row['metric'])}{small}"
         return chart.Row(label=(short, f"and {other}"), marks=[_gap_found(row)], note=note)
 
-    found = panels(_sharpest(of(document, "gaps", metric)), _blindest_first, GROUPS_DRAWN)
-    return rows_chart(
-        _charted(found, line),
-        [
-            Axis(
-                label=f"percentage points of {metric_name(metric)} between two groups",
-                ticks=None,
-                rules=[Rule(100 * margin, "your margin")] if is_number(margin) else [],
-                limits=(0, None),
-            )
-        ],
-        Key(band="a gap this small would probably be missed"),
-        row=0.36,
-    )
+    found = r.panels(_sharpest(r.of(document, "gaps", metric)), lambda row: (-row["detectable"],))
+    rules = [Rule(100 * margin, "your margin")] if is_number(margin) else []
+    label = f"percentage points of {r.metric_name(metric)} between two groups"
+    axis = Axis(label=label, ticks=None, rules=rules, limits=(0, None))
+    key = Key(band="a gap this small would probably be missed")
+    return rows_chart(_charted(found, line), [axis], key, row=0.36)
 
 
 def _gap_found(row: Row) -> Mark:
@@ -267,71 +222,48 @@ def _sharpest(rows: Sequence[Row]) -> list[Row]:
                 known = best.get((row["attribute"], group))
                 if known is None or row["detectable"] < known["detectable"]:
                     best[row["attribute"], group] = row
-    pairs = {(row["attribute"], row["group"], row["other"]): row for row in best.values()}
-    return list(pairs.values())
-
-
-def _blindest_first(row: Row) -> tuple[Any, ...]:
-    return (-row["detectable"],)
-
-
-def _both_sizes(row: Row, sizes: Mapping[Cell, Row], below: object) -> str:
-    both = [sizes.get((row["attribute"], row[end]), {}) for end in ("group", "other")]
-    counts = [one.get("denominator") for one in both]
-    shown = [number(n, "count") if is_number(n) else withheld(below) for n in counts]
-    small = SMALL if row["reason"] == "too_small" else ""
-    return f"n = {' and '.join(shown)} {counted(row['metric'])}{small}"
+    return list({(*r.key_of(row), row["other"]): row for row in best.values()}.values())
 
 
 def change_by_group(document: Document, metric: str) -> Drawing | None:
-    """Before and after of each group, and the change with its interval; harmed groups first.
-
-    Args:
-        document: A comparison.
-        metric: Measure to draw.
-    """
-
-    def remark(row: Row) -> str:
-        return size(metric, row, document["suppress_below"])
-
-    found = panels(of(document, "groups", metric), harm_first, GROUPS_DRAWN)
-    return _changes(found, remark, Axis(label=f"{metric_name(metric)}, before and after"))
+    """Before and after of each group, and the change with its interval; harmed groups first."""
+    found = r.panels(r.of(document, "groups", metric), r.harm_first)
+    axis = Axis(label=f"{r.metric_name(metric)}, before and after")
+    return _changes(found, lambda row: r.size(row, document["suppress_below"]), axis)
 
 
 def gap_change(document: Document, metric: str) -> Drawing | None:
     """Before and after of the difference between two groups, and its change; harm first."""
-    sizes = {_key(row): row["n"] for row in of(document, "groups", metric)}
-    rows = [row for row in of(document, "gaps", metric) if is_number(row["change"])]
+    sizes = {r.key_of(row): row["n"] for row in r.of(document, "groups", metric)}
+    rows = [row for row in r.of(document, "gaps", metric) if is_number(row["change"])]
 
     def remark(row: Row) -> str:
-        both = (sizes.get((row["attribute"], row[end])) for end in ("group", "other"))
+        both = (sizes.get((row["attribute"], row[end], metric)) for end in ("group", "other"))
         return f"n = {' and '.join(number(n, 'count') for n in both)}"
 
-    label = f"gap in {metric_name(metric)}, before and after"
-    axis = Axis(label=label, ticks=_points, rules=[Rule(0, colour=INK, style="-")])
-    return _changes(panels(rows, harm_first, GAPS_DRAWN), remark, axis)
+    axis = Axis(
+        label=f"gap in {r.metric_name(metric)}, before and after",
+        ticks=lambda difference, _: signed(round(100 * difference, 6), None),
+        rules=[Rule(0, colour=INK, style="-")],
+    )
+    return _changes(r.panels(rows, r.harm_first, r.GAPS_DRAWN), remark, axis)
 
 
-def _points(difference: float, _: object) -> str:
-    return signed(round(100 * difference, 6), None)
-
-
-def _changes(found: Sequence[Panel], remark: Callable[[Row], str], axis: Axis) -> Drawing | None:
+def _changes(found: Sequence[r.Panel], remark: Callable[[Row], str], axis: Axis) -> Drawing | None:
     def line(label: chart.Label, row: Row) -> chart.Row:
-        before, after = row["before"], row["after"]
-        marks = [Mark(value=after, before=before, look=_change_look(row))]
+        before, after, look = row["before"], row["after"], _change_look(row)
+        known = is_number(before) and is_number(after)
+        marks = [Mark(value=after, before=before, look=look)] if known else []
         note = f"{remark(row)}{', harmed' if row['harm'] else ''}"
-        if not (is_number(before) and is_number(after)):
-            marks = []
-        return chart.Row(label=label, marks=marks, right=[_change(row)], note=note)
+        return chart.Row(label=label, marks=marks, right=[_change(row, look)], note=note)
 
     change = Axis(label="change, percentage points", ticks=signed, rules=[Rule(0, "", INK, "-")])
-    words = Key(
+    key = Key(
         before=Look("before", MUTED, "|"),
         interval="interval: other images",
         band="interval: training again",
     )
-    return rows_chart(_charted(found, line), [axis, change], words, row=0.32)
+    return rows_chart(_charted(found, line), [axis, change], key, row=0.32)
 
 
 def _change_look(row: Row) -> Look:
@@ -345,17 +277,13 @@ def _change_look(row: Row) -> Look:
     return Look("change found")
 
 
-def _change(row: Row) -> Mark:
+def _change(row: Row, look: Look) -> Mark:
     if not is_number(row["change"]):
         return Mark(value=None)
     low, high = (100 * end if is_number(end) else None for end in (row["low"], row["high"]))
     seeds = is_number(row["seed_low"]) and is_number(row["seed_high"])
-    return Mark(
-        value=100 * row["change"],
-        interval=(low, high),
-        band=possible(row) if seeds else chart.NOWHERE,
-        look=_change_look(row),
-    )
+    band = possible(row) if seeds else chart.NOWHERE
+    return Mark(value=100 * row["change"], interval=(low, high), band=band, look=look)
 
 
 def possible(row: Row) -> tuple[float, float]:
@@ -369,78 +297,102 @@ def _gathered(document: Document, part: str) -> dict[Cell, list[Row]]:
     """Rows of each group, worst accuracy first within an attribute, cut to what fits."""
     rows: dict[Cell, list[Row]] = {}
     for row in document[part]:
-        rows.setdefault(_key(row), []).append(row)
-    order = [
-        (panel.attribute, row["group"])
-        for panel in panels(of(document, "by_group", document["metrics"][0]), worst_rate_first)
-        for row in panel.rows
-    ]
+        rows.setdefault((row["attribute"], row["group"]), []).append(row)
+    first = r.of(document, "by_group", document["metrics"][0])
+    order = [(panel.attribute, row["group"])
+             for panel in r.panels(first, r.worst_rate_first) for row in panel.rows]  # fmt: skip
     known = [cell for cell in order if cell in rows]
     return {cell: rows[cell] for cell in known[:GROUPS_DRAWN]}
 
 
 def confusion(document: Document) -> Drawing | None:
     """What each true class was taken for, as shares of the true class, one panel a group."""
-    found, classes = _gathered(document, "confusion"), list(document["classes"])
+    classes, tables = list(document["classes"]), []
     if len(classes) > CLASSES_DRAWN:
         return None
-    counts = {
-        cell: {(row["true"], row["predicted"]): row["count"] for row in rows}
-        for cell, rows in found.items()
-    }
-    tables = [
-        (
-            group_name(*cell),
-            [[known.get((true, taken), 0) for taken in classes] for true in classes],
-        )
-        for cell, known in counts.items()
-    ]
+    for cell, rows in _gathered(document, "confusion").items():
+        known = {(row["true"], row["predicted"]): row["count"] for row in rows}
+        counts = [[known.get((true, taken), 0) for taken in classes] for true in classes]
+        tables.append((group_name(*cell), counts))
     return confusion_tiles(tables, classes)
 
 
 def calibration(document: Document) -> Drawing | None:
     """How often images of a score are positive, with intervals, one panel a group."""
-    return calibration_tiles(
-        [
-            (
-                f"{group_name(*cell)}",
-                sum(row["n"] for row in rows),
-                [(row["mean_score"], row["observed"], row["low"], row["high"]) for row in rows],
-            )
-            for cell, rows in _gathered(document, "calibration").items()
-        ]
-    )
+    return calibration_tiles([
+        (
+            group_name(*cell),
+            sum(row["n"] for row in rows),
+            [(row["mean_score"], row["observed"], row["low"], row["high"]) for row in rows],
+        )
+        for cell, rows in _gathered(document, "calibration").items()
+    ])  # fmt: skip
 
 
 def scores(document: Document) -> Drawing | None:
     """Where the scores of each true class lie in each group: median, middle half, middle 90 %."""
     found, classes = _gathered(document, "scores"), list(document["classes"])
 
+    def mark(row: Row | None, name: str) -> Mark:
+        if row is None:
+            return Mark(value=None)
+        look = Look(escape_label(f"truly {name}", 40), *arm_style(name, classes))
+        ends, half = (row["q05"], row["q95"]), (row["q25"], row["q75"])
+        return Mark(value=row["median"], interval=ends, half=half, look=look)
+
     def line(label: chart.Label, first: Row) -> chart.Row:
-        rows = {row["true"]: row for row in found[_key(first)]}
-        marks = [_score(rows.get(name), name, classes) for name in classes[: len(ARM_STYLES)]]
-        return chart.Row(label=label, marks=marks, note=_class_sizes(rows, classes))
+        rows = {row["true"]: row for row in found[first["attribute"], first["group"]]}
+        marks = [mark(rows.get(name), name) for name in classes[: len(ARM_STYLES)]]
+        counts = {name: number(rows[name]["n"], "count") for name in classes if name in rows}
+        note = " and ".join(counts.values())
+        if len(counts) < len(classes):
+            note = ", ".join(f"{n} {escape_label(name, 20)}" for name, n in counts.items())
+        return chart.Row(label=label, marks=marks, note=f"n = {note}")
 
-    kept = panels([rows[0] for rows in found.values()], lambda _: ())  # keeps the order
-    positive = escape_label(document["positive"], 40)
-    axis = Axis(label=f"probability given to “{positive}”")
-    return rows_chart(
-        _charted(kept, line), [axis], Key(interval="middle 90%", half="middle half"), row=0.4
-    )
-
-
-def _score(row: Row | None, name: str, classes: Sequence[str]) -> Mark:
-    look = Look(escape_label(f"truly {name}", 40), *arm_style(name, classes))
-    if row is None:
-        return Mark(value=None)
-    return Mark(
-        value=row["median"], interval=(row["q05"], row["q95"]), half=(row["q25"], row["q75"]),
-        look=look,
-    )  # fmt: skip
+    kept = r.panels([rows[0] for rows in found.values()], lambda _: ())  # keeps the order
+    axis = Axis(label=f"probability given to “{escape_label(document['positive'], 40)}”")
+    key = Key(interval="middle 90%", half="middle half")
+    return rows_chart(_charted(kept, line), [axis], key, row=0.4)
 
 
-def _class_sizes(rows: Mapping[str, Row], classes: Sequence[str]) -> str:
-    counts = {name: number(rows[name]["n"], "count") for name in classes if name in rows}
-    if len(counts) == len(classes):
-        return f"n = {' and '.join(counts.values())}"
-    return "n = " + ", ".join(f"{n} {escape_label(name, 20)}" for name, n in counts.items())
+def weight_share(document: Document) -> Drawing | None:
+    """Share of each group among the images and among the draws of each arm, rarest first."""
+    arms = r.arms_of(document)
+    rows = _shares(document)
+    shown = [arm for arm in arms if any(arm in row["shares"] for row in rows)]
+
+    def mark(row: Row, arm: str) -> Mark:
+        share = row["shares"].get(arm, {"before": None, "after": None})
+        look = Look(escape_label(arm_name(arm), 30), *arm_style(arm, arms))
+        return Mark(value=share["after"], before=share["before"], look=look)
+
+    def line(label: chart.Label, row: Row) -> chart.Row:
+        return chart.Row(label=label, marks=[mark(row, arm) for arm in shown])
+
+    def rarest_first(row: Row) -> tuple[Any, ...]:
+        before = next(iter(row["shares"].values()))["before"]
+        return (before if is_number(before) else 2.0,)
+
+    said = "share of the training images (hollow) and of the training draws (filled)"
+    key = Key(before=Look("share of the images", MUTED, filled=False))
+    axis = Axis(label=said, limits=(0, None))
+    blocks = _charted(r.panels(rows, rarest_first), line)
+    return rows_chart(blocks, [axis], key, row=0.2 + 0.115 * len(shown))
+
+
+def _shares(document: Document) -> list[Row]:
+    """Each group with its shares under the arms whose weights differ from plain training."""
+    shares: dict[str, dict[str, Any]] = {}
+    for arm, weights in document["weights"].items():
+        for group, share in (weights.get("share_by_group") or {}).items():
+            if arm in document["arms"] and arm != BASELINE:
+                shares.setdefault(group, {})[arm] = share
+    tested = (row for one in r.fairness_of(document).values() for row in one["attributes"])
+    known = {group: row["attribute"] for row in tested for group in row["groups"]}
+
+    def attribute(group: str) -> str:  # a group may be among the training images alone
+        alone = " x ".join(part.partition(":")[0] for part in group.split(" x "))
+        return known.get(group) or alone
+
+    return [{"attribute": attribute(group), "group": group, "shares": by_arm}
+            for group, by_arm in shares.items()]  # fmt: skip

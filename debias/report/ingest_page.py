@@ -30,9 +30,8 @@ from debias.report.charts.flow import flow
 from debias.report.charts.rows import Axis, Look, Mark, Rows, Rule, rows_chart
 from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, Drawing, drawn
 from debias.report.html import put, render
-from debias.report.panels import panels
 from debias.report.pictures import shrink, webp
-from debias.report.readings import source_name
+from debias.report.readings import panels, source_name
 from debias.report.words import (
     TIMES,
     amount,

@@ -56,12 +56,12 @@ def text(said: b.Text) -> str:
 
 def _piece(part: b.Piece) -> str:
     match part:
-        case b.Strong():
-            return f"**{_plain(part.text)}**"
         case b.Code():
             return code(part.text)
         case b.Link():
             return f"[{_plain(part.text)}]({part.to})"
+        case b.Strong() if not isinstance(part, b.Marked):
+            return f"**{_plain(part.text)}**"
     return _plain(str(part))
 
 

@@ -127,3 +127,18 @@ def test_a_failed_run_says_what_was_wrong_in_the_words_of_the_error():
 )
 def test_artifacts_of_a_recipe_share_a_key_that_prefect_accepts(recipe, key):
     assert artifact_key("f", recipe) == key
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "command"),
+    [
+        (None, "", ""),
+        ("mine", "", "prefect deployment run debias-faces/mine"),
+        ("mine", "seeds=5", "prefect deployment run debias-faces/mine --param changes=seeds=5"),
+    ],
+)
+def test_a_flow_run_knows_the_command_of_its_deployment(monkeypatch, name, changes, command):
+    run = SimpleNamespace(flow_name="debias-faces", parameters={"changes": changes})
+    monkeypatch.setattr(tasks, "flow_run", run)
+    monkeypatch.setattr(tasks, "deployment", SimpleNamespace(name=name))
+    assert tasks.typed() == command

@@ -14,9 +14,8 @@ from debias.metrics.paired import (
     Changes,
     bootstrap_deviation,
     change_limits,
+    change_limits_p_value,
     change_p_value,
-    gap_limits,
-    gap_p_value,
     measured,
     paired_counts,
     stacked,
@@ -279,8 +278,8 @@ def test_the_interval_of_a_gap_and_its_p_value_are_one_thing(level):
         ]
     )
     first, second = _gaps(counts)
-    low, high = gap_limits(first, second, level)
-    p = gap_p_value(first, second)
+    low, high = change_limits(first, level, second)
+    p = change_limits_p_value(first, second)
     excluded = (low > 0) | (high < 0)
     decided = np.abs(p - (1 - level)) > 1e-6
     assert (excluded == (p < 1 - level))[decided].all()
@@ -289,7 +288,7 @@ def test_the_interval_of_a_gap_and_its_p_value_are_one_thing(level):
 
 @pytest.mark.parametrize(("sizes", "correlation"), [((50, 20), 0.3), ((300, 1), 0.0)])
 def test_gaps_that_did_not_change_are_rarely_found(sizes, correlation):
-    p = gap_p_value(*_gaps(simulated((1_000, *sizes), 0.08, 0.08, 5, correlation)))
+    p = change_limits_p_value(*_gaps(simulated((1_000, *sizes), 0.08, 0.08, 5, correlation)))
     assert (p <= 0.05).mean() <= 0.05 + 2 * np.sqrt(0.0475 / len(p))
 
 
@@ -298,7 +297,7 @@ def test_the_interval_of_a_gap_is_hand_computed():
         _independent(np.array([0.1]), np.array([0.0]), 100),
         _independent(np.array([0.0]), np.array([0.0]), 100),
     )
-    low, high = gap_limits(first, second, 0.95)
+    low, high = change_limits(first, 0.95, second)
     # Wilson: 10 in 100 -> [0.0552, 0.1744], 0 in 100 -> [0, 0.0370].
     assert low[0] == pytest.approx(0.1 - np.hypot(np.hypot(0.0448, 0.0370), 0.0370), abs=2e-4)
     assert high[0] == pytest.approx(0.1 + np.hypot(0.0744, 0.0370), abs=2e-4)

@@ -1,8 +1,8 @@
 import pytest
 from fake_run import fake_document, fake_pictures
+from reading import render
 
 from debias.report import figures
-from debias.report.run_page import render
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def quick():
 
     def page_of(document, pictures):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("debias.report.run_page.figures", lambda *_: dict.fromkeys(names, STUB))
+            patch.setattr("debias.report.figures", lambda *_: dict.fromkeys(names, STUB))
             return render(document, pictures)
 
     return page_of

@@ -4,6 +4,10 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from debias import report
+from debias.report import comparison_page, fairness_charts, fairness_page, html, run_page
+from debias.report.charts import style
+
 VOID = {"meta", "img", "br", "link", "input"}
 FORBIDDEN = re.compile(
     r"\b(fair|unfair|fairly|unfairly|unbiased|solved|compliant|bias-free)\b", re.IGNORECASE
@@ -60,6 +64,23 @@ class Page(HTMLParser):
     @property
     def visible(self):
         return " ".join(" ".join(self.text).split())
+
+
+def render(document, pictures):
+    """The page of a run."""
+    return html.render(run_page.page(document, pictures, report.figures(document, pictures)))
+
+
+def render_fairness(document):
+    return html.render(
+        fairness_page.page(document, style.drawn(fairness_charts.fairness_drawings(document)))
+    )
+
+
+def render_comparison(document):
+    return html.render(
+        comparison_page.page(document, style.drawn(fairness_charts.comparison_drawings(document)))
+    )
 
 
 def without_pictures(source):

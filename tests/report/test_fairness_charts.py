@@ -7,23 +7,24 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from reading import replaced
 
+from debias.report.charts import style
 from debias.report.charts.style import WIDTH, chart_names, svg
 from debias.report.fairness_charts import (
     HARM,
     calibration,
     change_by_group,
     compared_metrics,
-    comparison_figures,
+    comparison_drawings,
     confusion,
     detectable,
-    fairness_figures,
+    fairness_drawings,
     gap_change,
     intervals_by_group,
     possible,
-    run_figures,
+    run_drawings,
     scores,
 )
-from debias.report.panels import harm_first, panels
+from debias.report.readings import harm_first, panels
 from debias.report.words import TIMES
 
 MULTICLASS = fake_fairness(classes=("angry", "happy", "sad"), reference=f"{TONE}:light")
@@ -281,7 +282,7 @@ def test_a_selection_rate_that_falls_is_no_loss(comparison):
 
 
 def test_every_chart_of_every_kind_is_drawn_and_equal_input_gives_equal_bytes(comparison):
-    compared = comparison_figures(comparison)
+    compared = style.drawn(comparison_drawings(comparison))
     assert {"change_by_group", "gap_change", "change_by_group_true_positive_rate"} <= set(compared)
     assert all(ElementTree.fromstring(chart).tag.endswith("svg") for chart in compared.values())
     again = svg(change_by_group(comparison, "accuracy")[0], WIDTH,
@@ -298,7 +299,7 @@ def test_more_than_two_classes_are_drawn_against_a_reference():
 
 def test_every_chart_of_one_classifier_is_drawn_under_its_name(fairness):
     two = {**fairness, "metrics": ["accuracy", "precision"]}
-    assert list(fairness_figures(two)) == [
+    assert list(fairness_drawings(two)) == [
         "intervals_by_group", "intervals_by_group_precision", "detectable", "detectable_precision",
         "confusion", "calibration", "scores",
     ]  # fmt: skip
@@ -318,7 +319,7 @@ def test_measures_of_a_comparison_keep_their_usual_order(comparison):
 
 
 def test_a_run_draws_all_arms_together_and_each_change_alone(fairness, comparison):
-    names = set(run_figures({"uniform": fairness}, {"latent": comparison}))
+    names = set(run_drawings({"uniform": fairness}, {"latent": comparison}))
     assert {"intervals_by_group", "detectable", "change_by_group_latent"} <= names
 
 

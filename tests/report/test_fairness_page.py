@@ -4,14 +4,20 @@ from itertools import chain
 import pytest
 from fake_fairness import TONE, fake_comparison, fake_fairness, small
 from fake_run import fake_document
-from reading import FORBIDDEN, Page, replaced, without_pictures
+from reading import (
+    FORBIDDEN,
+    Page,
+    render,
+    render_comparison,
+    render_fairness,
+    replaced,
+    without_pictures,
+)
 from test_report_page import HOSTILE, NO_PICTURES, OUR_TAGS
 
 from debias.report import write_comparison, write_fairness, write_report
-from debias.report.comparison_page import render_comparison
-from debias.report.fairness_page import ROWS_SHOWN, render_fairness, tally_text
-from debias.report.panels import harm_first
-from debias.report.run_page import render
+from debias.report.fairness_page import ROWS_SHOWN, tally_text
+from debias.report.readings import harm_first
 from debias.report.words import clean
 
 DOCUMENTS = {

@@ -195,6 +195,11 @@ def test_a_run_that_nobody_typed_names_the_setting(quick):
         ("debias run", "debias run --set seeds=5"),
         ("debias run --set seeds=3 --out 'a b'", "debias run --out 'a b' --set seeds=5"),
         ("debias run --set=seeds=3 --set seed=1", "debias run --set seed=1 --set seeds=5"),
+        ("prefect deployment run a/b", "prefect deployment run a/b --param changes=seeds=5"),
+        (
+            "prefect deployment run a/b --param 'changes=seeds=3\nseed=1'",
+            "prefect deployment run a/b --param 'changes=seed=1\nseeds=5'",
+        ),
     ],
 )
 def test_a_setting_takes_the_place_of_an_earlier_one(command, result):

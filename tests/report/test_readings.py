@@ -58,12 +58,12 @@ def test_only_false_alarms_are_worse_when_high():
     ],
 )
 def test_what_stands_beside_a_row(state, n, said):
-    assert size("true_positive_rate", {"state": state, "denominator": n}, 11) == said
+    assert size({"metric": "true_positive_rate", "state": state, "denominator": n}, 11) == said
 
 
 def test_a_difference_without_value_is_withheld_or_undefined():
-    assert no_difference("suppressed", 11) == "withheld (counts < 11)"
-    assert no_difference("not_estimable", 11) == "undefined"
+    assert no_difference({"reason": "suppressed"}, 11) == "withheld (counts < 11)"
+    assert no_difference({"reason": "not_estimable"}, 11) == "undefined"
 
 
 @pytest.mark.parametrize(

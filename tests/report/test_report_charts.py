@@ -10,11 +10,11 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 from reading import replaced
 
-from debias.report.arms import arms_of
 from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
 from debias.report.charts.rows import wrapped
 from debias.report.charts.style import ARM_STYLES, arm_style, svg
-from debias.report.run_charts import weight_share
+from debias.report.fairness_charts import weight_share
+from debias.report.readings import arms_of
 from debias.report.words import escape_label
 
 NAMES = {

@@ -4,10 +4,9 @@ import re
 import numpy as np
 import pytest
 from fake_run import fake_document, fake_pictures
-from reading import FORBIDDEN, Page, replaced, without_numbers, without_pictures
+from reading import FORBIDDEN, Page, render, replaced, without_numbers, without_pictures
 
 from debias.report import Pictures, write_report
-from debias.report.run_page import render
 from debias.report.words import clean
 
 OUR_TAGS = {
@@ -202,7 +201,7 @@ def test_absent_sections_are_absent(quick):
     document = fake_document(arms=("uniform",), attributes=(), seeds=1)
     document |= {"representation": {}, "weights": {}, "not_concluded": []}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("debias.report.run_page.figures", lambda *_: {})
+        patch.setattr("debias.report.figures", lambda *_: {})
         read = Page(render(document, NO_PICTURES))
     assert "No group has a rate that can be shown." in read.visible
     targets = {a.get("id") for _, a in read.tags}

@@ -7,19 +7,16 @@ from pathlib import Path
 import pytest
 from fake_fairness import fake_comparison, fake_fairness, small
 from fake_run import fake_document
-from reading import FORBIDDEN, Page
+from reading import FORBIDDEN, Page, render, render_comparison, render_fairness
 
 import debias
 from debias.report import Pictures
-from debias.report.comparison_page import render_comparison
-from debias.report.fairness_page import render_fairness
-from debias.report.run_page import render
 
 ROOT = Path(debias.__file__).parent
 PASSED = re.compile(r"\bPASS(?:ED)?\b")
-SPOKEN = ("report/*.py", "metrics/*.py", "audit/*.py", "stages/latent_*.py", "before_after.py")
+SPOKEN = ("report/*.py", "metrics/*.py", "auditing/*.py", "pipeline/*.py", "commands/*.py")
 SOURCES = sorted(file for pattern in SPOKEN for file in ROOT.glob(pattern))
-TEMPLATES = sorted(ROOT.glob("report/*.html"))
+TEMPLATES = sorted([*ROOT.glob("report/*.html"), *ROOT.glob("report/*.toml")])
 
 
 def sentences(source):
