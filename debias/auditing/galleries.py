@@ -53,7 +53,7 @@ class LatentPages:
 
     The (n,) ``rows`` of the store are audited; ``latents`` are theirs, in their order, by this
     network in evaluation mode. ``seed`` decides which images are shown and what is drawn at random;
-    without ``nats``, see :func:`debias.models.galleries.nats`, the page about them is left out.
+    without ``nats``, see :func:`debias.models.encoding.nats`, the page about them is left out.
     ``left_out`` has one sentence for each page that could not be made.
     """
 

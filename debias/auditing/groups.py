@@ -20,9 +20,8 @@ from debias.errors import EvaluationError, GroupSchemaError
 from debias.statistics import people as persons
 from debias.statistics.areas import areas_of_people
 from debias.statistics.concentration import share_by_group
-from debias.statistics.counts import ratio
 from debias.statistics.groupings import CROSS, UNKNOWN, Grouping, group_names, groupings, value_of
-from debias.statistics.intervals import bonferroni_level, clopper_pearson, holm
+from debias.statistics.intervals import bonferroni_level, clopper_pearson, holm, ratio
 from debias.weighting.reach import SLACK, reach
 
 NAMED = 5  # values in a message

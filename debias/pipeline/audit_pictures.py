@@ -28,12 +28,9 @@ THUMBNAIL_SIDE = 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
-    """What the trained model draws.
+    """What the trained model draws, and a sentence for every page that is missing.
 
-    Attributes:
-        section: ``latent_pages`` of the document.
-        arrays: By file name: ``page-NAME``, ``region-N``, ``direction-N``.
-        left_out: One sentence for every page that could not be made.
+    Arrays by file name: ``page-NAME``, ``region-N``, ``direction-N``.
     """
 
     section: dict[str, Any]
@@ -59,11 +56,8 @@ def drawn_by_the_model(
         whole = np.zeros(mean.shape[1])
         whole[report.active] = one.vector
         arrays[f"direction-{one.number}"] = generation.along(network, mean, whole, compute, STEPS)
-    return Drawn(
-        section={"pages": [text for text, _ in pages]},
-        arrays=arrays,
-        left_out=tuple(source.left_out),
-    )
+    texts, left_out = [text for text, _ in pages], tuple(source.left_out)
+    return Drawn(section={"pages": texts}, arrays=arrays, left_out=left_out)
 
 
 def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -> AuditPictures:

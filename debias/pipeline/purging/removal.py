@@ -20,8 +20,7 @@ from debias.pipeline.purging.published import Published, published
 from debias.pipeline.purging.rebuilt import Rebuilding
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
 from debias.storage import leftovers as janitor
-from debias.storage.files import replace_file, storage_error, temporary_prefix
-from debias.storage.locks import LOCK, locked
+from debias.storage.files import LOCK, locked, replace_file, storage_error, temporary_prefix
 from debias.storage.sealed import PROCESSES, is_sealed, read_manifest, verify
 
 PATIENCE = 10.0  # seconds for which another process is waited for
