@@ -90,18 +90,14 @@ class Neighbours:
         self, w: Float64[np.ndarray, "n f"]
     ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
         """Distance to the m-th neighbour, and among how many others it was looked for."""
-        slabs = np.array_split(w, ceil(len(w) * (self.m + 1) / VALUES_AT_ONCE))
-        distance, others = zip(*map(self._distance_in_memory, slabs), strict=True)
-        return np.concatenate(distance), np.concatenate(others)
-
-    def _distance_in_memory(
-        self, w: Float64[np.ndarray, "n f"]
-    ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-        distance = self.index.kneighbors(w, self.m + 1)[0]  # (n, m + 1)
-        # A place can be told from a sample only by its distance, which is rounded.
-        itself = distance[:, 0] <= SAME * distance[:, -1]
-        others = self.index.n_samples_fit_ - itself
-        return np.where(itself, distance[:, self.m], distance[:, self.m - 1]), others.astype(float)
+        distances, others = [], []
+        for slab in np.array_split(w, ceil(len(w) * (self.m + 1) / VALUES_AT_ONCE)):
+            distance = self.index.kneighbors(slab, self.m + 1)[0]  # (n, m + 1)
+            # A place can be told from a sample only by its distance, which is rounded.
+            itself = distance[:, 0] <= SAME * distance[:, -1]
+            distances.append(np.where(itself, distance[:, self.m], distance[:, self.m - 1]))
+            others.append(self.index.n_samples_fit_ - itself.astype(float))
+        return np.concatenate(distances), np.concatenate(others)
 
 
 def _log_ball(dimensions: int) -> float:

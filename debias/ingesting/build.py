@@ -26,7 +26,7 @@ from debias.ingesting.splitting import GIVEN, linked_people, require_no_leak, sp
 from debias.plugins import dump
 from debias.seeding import numpy_generator
 from debias.storage.artifacts import Artifact, RunFolder, content_key, save_faces
-from debias.storage.locks import locked
+from debias.storage.files import locked
 from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.tracking.tracker import Progress, Silence
 from debias.types import Rejected, ShardedImages
