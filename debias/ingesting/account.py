@@ -40,13 +40,8 @@ def account(
 ) -> dict[str, Any]:
     """Counts by reason, by group and by split, and the pairs that look alike.
 
-    Args:
-        recipe: What was asked for.
-        listed: What the data set listed.
-        samples: What became the store.
-        pairs: Duplicates by id, with the columns in which their annotation disagrees.
-        records: Everything that was set aside, copies included.
-        summary: The same by group.
+    ``records`` is everything that was set aside, copies included, and ``summary`` the same by
+    group; ``pairs`` are duplicates by id, with the columns in which their annotation disagrees.
     """
     early = sum(item.reason not in NO_FAILURES for item in listed.collection.rejected)
     people = ["people"] if "subject_id" in samples else []

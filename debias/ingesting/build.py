@@ -118,21 +118,13 @@ def judge(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chosen:
-    """The samples of a store and how they came to be chosen.
+    """The samples of a store and how they came to be chosen."""
 
-    Attributes:
-        samples: One row an image, with ``split``, ``label`` and ``duplicate_cluster``.
-        rows: Of the decoded images, ascending.
-        pairs: Duplicates by sample id, with the columns in which their annotation disagrees.
-        rejected: What else was set aside: copies, and what it took to repair a leak.
-        classes: Names of the label values.
-    """
-
-    samples: pd.DataFrame
-    rows: Int64[np.ndarray, " n"]
-    pairs: pd.DataFrame
-    rejected: list[Rejected]
-    classes: tuple[str, ...]
+    samples: pd.DataFrame  # a row an image, with ``split``, ``label`` and ``duplicate_cluster``
+    rows: Int64[np.ndarray, " n"]  # of the decoded images, ascending
+    pairs: pd.DataFrame  # duplicates by id, with the columns in which their annotation disagrees
+    rejected: list[Rejected]  # copies, and what it took to repair a leak
+    classes: tuple[str, ...]  # names of the label values
 
 
 def choose(listed: Listed, decoded: Decoded, recipe: FacesRecipe, progress: Progress) -> Chosen:

@@ -206,11 +206,7 @@ def _apply(steps: Sequence[Step]) -> None:
 
 
 def _rebuildings(place: Place, traces: Traces) -> list[Rebuilding]:
-    """Sealed stores of the place that name the person.
-
-    Raises:
-        ArtifactCorruptError: One differs from its manifest: what is in it is not known.
-    """
+    """Stores that name the person; ArtifactCorruptError if nobody knows what is in one."""
     found = []
     for store in place.stores:
         if is_sealed(store.path) and store.names(traces):
