@@ -30,6 +30,7 @@ T = TypeVar("T")
 # A value on an edge belongs to the bin above, also where rounding puts it a little below: whole
 # numbers stay in their bins whatever their unit.
 NUDGE = 1e-6
+EACH, SUM, LARGEST = 0, 1, 2
 
 
 def compiled(loop: Callable[P, R]) -> Callable[P, R]:
@@ -108,34 +109,29 @@ def look_up(
     z: Float[np.ndarray, "m f"],
     grid: Float64[np.ndarray, "5 f"],
     table: Float64[np.ndarray, " bins"],
-    out: Float64[np.ndarray, "m f"],
+    out: Float64[np.ndarray, "m _"],
+    how: int,
 ) -> None:
-    """Write the entry of the bin of each value to ``out`` (m, f)."""
+    """Write the entries of the bins of each row of z to ``out``.
+
+    By ``how`` all of them (EACH, to (m, f)), their sum or the largest (SUM, LARGEST, to (m, 1)).
+    """
     found = np.empty(z.shape[1], np.int32)
     for i in range(z.shape[0]):
         find_bins(z, i, grid, found)
-        for j in range(z.shape[1]):
-            out[i, j] = table[np.uint32(found[j])]
-
-
-@compiled
-@no_type_check
-def gather(
-    z: Float[np.ndarray, "m f"],
-    grid: Float64[np.ndarray, "5 f"],
-    table: Float64[np.ndarray, " bins"],
-    out: Float64[np.ndarray, " m"],
-    largest: bool,
-) -> None:
-    """Write the sum over the columns, or the largest, of the entries of the bins to ``out``."""
-    found = np.empty(z.shape[1], np.int32)
-    for i in range(z.shape[0]):
-        find_bins(z, i, grid, found)
-        total = -np.inf if largest else 0.0
-        for j in range(z.shape[1]):
-            entry = table[np.uint32(found[j])]
-            total = max(total, entry) if largest else total + entry
-        out[i] = total
+        if how == EACH:
+            for j in range(z.shape[1]):
+                out[i, j] = table[np.uint32(found[j])]
+        elif how == SUM:
+            total = 0.0
+            for j in range(z.shape[1]):
+                total += table[np.uint32(found[j])]
+            out[i, 0] = total
+        else:
+            largest = -np.inf
+            for j in range(z.shape[1]):
+                largest = max(largest, table[np.uint32(found[j])])
+            out[i, 0] = largest
 
 
 @compiled

@@ -113,17 +113,22 @@ def _parts(value: Any, seen: set[int]) -> Iterator[bytes]:  # noqa: ANN401 (what
     elif id(value) not in seen:
         seen.add(id(value))
         yield type(value).__name__.encode()
-        for inner in _of_code(value) if _code(value) else _of_value(value):
+        for inner in _inside(value):
             # Bytes are the parts themselves: source code, names, numbers.
             yield from (inner,) if isinstance(inner, bytes) else _parts(inner, seen)
 
 
-def _of_value(value: Any) -> Iterator[Any]:  # noqa: ANN401 (whatever was given)
-    if isinstance(value, types.ModuleType) and _is_installed(value.__name__):
-        yield _installed_name(value.__name__, "")
-    elif isinstance(value, types.ModuleType):
-        yield inspect.getsource(value).encode()
-        yield from (one for one in vars(value).values() if _code(one) or inspect.ismodule(one))
+def _inside(value: Any) -> Iterator[Any]:  # noqa: ANN401, C901 (a table of kinds)
+    if isinstance(value, functools.partial):
+        yield from (value.func, value.args, value.keywords)
+    elif isinstance(value, types.MethodType):
+        yield from (value.__func__, value.__self__)
+    elif isinstance(value, staticmethod | classmethod):
+        yield value.__func__
+    elif isinstance(value, property):
+        yield from (value.fget, value.fset, value.fdel)
+    elif isinstance(value, types.ModuleType) or _code(value):
+        yield from _of_code(value)
     elif isinstance(value, Mapping):
         yield from (part for item in value.items() for part in item)
     elif isinstance(value, list | tuple):
@@ -146,38 +151,28 @@ def _numbers(value: Any) -> Iterator[bytes]:  # noqa: ANN401 (an array or a tens
     yield np.ascontiguousarray(array).tobytes()
 
 
-def _of_code(value: Any) -> Iterator[Any]:  # noqa: ANN401 (what _code accepts)
-    if isinstance(value, functools.partial):
-        yield from (value.func, value.args, value.keywords)
-    elif isinstance(value, types.MethodType):
-        yield from (value.__func__, value.__self__)
-    elif isinstance(value, staticmethod | classmethod):
-        yield value.__func__
-    elif isinstance(value, property):
-        yield from (value.fget, value.fset, value.fdel)
-    elif _is_installed(value.__module__ or "builtins") and not _is_made_here(value):
-        yield _installed_name(value.__module__ or "builtins", value.__qualname__)
+def _of_code(value: Any) -> Iterator[Any]:  # noqa: ANN401 (a module, class or function)
+    """Name and version of what is installed; the source of the rest, and of what it names."""
+    whole = isinstance(value, types.ModuleType)
+    module = value.__name__ if whole else value.__module__ or "builtins"
+    if _is_installed(module) and not _is_made_here(value):
+        version = getattr(sys.modules.get(module.partition(".")[0]), "__version__", "")
+        yield f"{module}.{'' if whole else value.__qualname__} {version}".encode()
+        return
+    yield inspect.getsource(value).encode()
+    if whole:
+        named = vars(value).values()
+        yield from (one for one in named if _code(one) or isinstance(one, types.ModuleType))
+    elif isinstance(value, type):
+        yield value.__bases__
+        for name, member in sorted(vars(value).items()):
+            if _code(member) or not name.startswith("__"):
+                yield from (name, member)
     else:
-        yield inspect.getsource(value).encode()
-        yield from _members(value) if isinstance(value, type) else _named(value)
-
-
-def _members(cls: type) -> Iterator[Any]:
-    yield cls.__bases__
-    for name, value in sorted(vars(cls).items()):
-        if isinstance(value, types.FunctionType | staticmethod | classmethod | property):
-            yield value
-        elif not name.startswith("__"):
-            yield from (name, value)
-
-
-def _named(function: Any) -> Iterator[Any]:  # noqa: ANN401 (a function)
-    """Defaults, what it closes over, attributes, and the globals that it names."""
-    yield from (function.__defaults__, function.__kwdefaults__, vars(function))
-    for cell in function.__closure__ or ():
-        yield cell.cell_contents
-    for name in sorted(set(_names(function.__code__)) & set(function.__globals__)):
-        yield from (name, function.__globals__[name])
+        yield from (value.__defaults__, value.__kwdefaults__, vars(value))
+        yield from (cell.cell_contents for cell in value.__closure__ or ())
+        for name in sorted(set(_names(value.__code__)) & set(value.__globals__)):
+            yield from (name, value.__globals__[name])
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
@@ -188,9 +183,8 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _is_installed(module: str) -> bool:
-    root = module.partition(".")[0]
     file = getattr(sys.modules.get(module), "__file__", None)
-    return root in KNOWN or str(file).startswith(INSTALLED)
+    return module.partition(".")[0] in KNOWN or str(file).startswith(INSTALLED)
 
 
 def _is_made_here(value: Any) -> bool:  # noqa: ANN401 (what _code accepts)
@@ -198,12 +192,6 @@ def _is_made_here(value: Any) -> bool:  # noqa: ANN401 (what _code accepts)
     if isinstance(value, type):
         return value.__module__ == "builtins" and bool(value.__flags__ & HEAP)
     return isinstance(value, types.FunctionType) and value.__module__ is None
-
-
-def _installed_name(module: str, name: str) -> bytes:
-    root = module.partition(".")[0]
-    version = getattr(sys.modules.get(root), "__version__", "")
-    return f"{module}.{name} {version}".encode()
 
 
 def plain(values: Any) -> Any:  # noqa: ANN401 (a tree of settings)

@@ -6,13 +6,18 @@ import torch
 
 from debias.errors import WeightError
 from debias.models import PooledClassifier
-from debias.pipeline.recipe import DiscriminatorRecipe
 from debias.statistics.areas import area_under_curve
+from debias.training.batches import Augmentation
 from debias.training.device import choose
 from debias.training.loop import Training
-from debias.training.views import Augmentation
 from debias.types import ShardedImages
-from debias.weighting.image_ratio import Sets, _folds, cross_fitted_log_ratios, shrunk
+from debias.weighting.image_ratio import (
+    DiscriminatorRecipe,
+    Sets,
+    _folds,
+    cross_fitted_log_ratios,
+    shrunk,
+)
 
 CPU = choose("cpu", "float32")
 

@@ -207,16 +207,16 @@ def test_nats_are_the_negative_elbo_by_hand(values, sigma):
         pixels * ((x - drawn) ** 2 / (2 * sigma**2) + 0.5 * math.log(2 * math.pi * sigma**2)) + kl
         for x in values
     ]
-    found = generation.nats(linear([0.2], sigma), [batch(values)], CPU)
+    found = encoding.nats(linear([0.2], sigma), [batch(values)], CPU)
     assert found.tolist() == pytest.approx(expected, rel=1e-4, abs=0.05)
 
 
 def test_nats_do_not_depend_on_order_batches_or_the_state_of_torch(store):
     network = ConvVAE(latent_dim=3, width=2, hidden=8).build(32).eval()
     rows = np.arange(40)
-    whole = generation.nats(network, Batches(store, 40, CPU.device).evaluate(rows), CPU)
+    whole = encoding.nats(network, Batches(store, 40, CPU.device).evaluate(rows), CPU)
     torch.manual_seed(99)
-    parts = generation.nats(network, Batches(store, 7, CPU.device).evaluate(rows[::-1].copy()), CPU)
+    parts = encoding.nats(network, Batches(store, 7, CPU.device).evaluate(rows[::-1].copy()), CPU)
     assert whole == pytest.approx(parts[::-1], rel=1e-6)
 
 
@@ -252,10 +252,10 @@ def test_the_image_unlike_all_others_is_explained_best_before_training_and_worst
     network = ConvVAE(latent_dim=2, width=2, hidden=16).build(SIDE)
     batches, order = Batches(store, 16, CPU.device), np.random.default_rng(0)
     rows, views = np.arange(64), torch.Generator()
-    assert generation.nats(network.eval(), batches.evaluate(rows), CPU).argmin() == odd
+    assert encoding.nats(network.eval(), batches.evaluate(rows), CPU).argmin() == odd
     recipe = Training(epochs=15, batch_size=16, learning_rate=0.01)
     fit(network.train(), lambda _: batches.train(order.permutation(64), views), recipe, 4, CPU)
-    found = generation.nats(network.eval(), batches.evaluate(rows), CPU)
+    found = encoding.nats(network.eval(), batches.evaluate(rows), CPU)
     assert found.argmax() == odd
     assert found[odd] > np.sort(found)[-2] + 500
 
@@ -266,7 +266,7 @@ def test_a_network_in_training_mode_is_refused_by_everything_that_runs_it():
     for run in (
         lambda: generation.decode(network, np.zeros((1, 1)), CPU),
         lambda: generation.reconstruct(network, images.image, CPU),
-        lambda: generation.nats(network, [images], CPU),
+        lambda: encoding.nats(network, [images], CPU),
         lambda: encoding.posterior(network, [images], CPU),
     ):
         with pytest.raises(ValueError, match="training mode"):

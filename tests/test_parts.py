@@ -1,5 +1,6 @@
 """Parts of others: objects in place of names, entry points of packages, as docs/parts.md says."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -20,7 +21,7 @@ from debias.models.own import OwnClassifier, OwnRepresentation
 from debias.pipeline.recipe import RunConfig, load
 from debias.plugins import Registry, Settings
 from debias.types import TrainingTable
-from debias.weighting.own import OwnWeighting
+from debias.weighting.rule import OwnWeighting
 
 TEXT = (Path(__file__).parents[1] / "docs" / "parts.md").read_text()
 BLOCKS = re.findall(r"^```python (\S+)=(\S+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
@@ -43,7 +44,6 @@ HEADER = """
     from typing import ClassVar, Literal
     import numpy as np, pandas as pd, torch
     from debias.density.joint import FittedJoint
-    from debias.density.points import as_points
     from debias.models import Classifier, Representation
     from debias.plugins import Settings
     from debias.types import Collection
@@ -231,6 +231,21 @@ class TestDigest:
         assert len(digests) == 5
         monkeypatch.setitem(globals(), "scale", torch.relu)
         assert own.adopted(Module)["digest"] not in digests
+
+    def test_modules_of_ones_own_count_with_what_they_import(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+        def rule(table):
+            return helper.weights(table)  # noqa: F821 (set below)
+
+        digests = set()
+        for number in range(2):
+            (tmp_path / f"inner{number}.py").write_text(f"def weights(table): return {number}")
+            name = f"outer{number}"
+            (tmp_path / f"{name}.py").write_text(f"from inner{number} import weights\n")
+            monkeypatch.setitem(globals(), "helper", importlib.import_module(name))
+            digests.add(own.adopted(rule)["digest"])
+        assert len(digests) == 2
 
     def test_what_is_given_stays_as_it_was(self):
         module = Module()

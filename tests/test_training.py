@@ -13,10 +13,9 @@ from debias.errors import (
 from debias.models import ConvClassifier, ConvVAE, encoding
 from debias.models.vae import check_vae, vae_figures
 from debias.seeding import numpy_generator, torch_generator, torch_stream
-from debias.training.batches import Batches
+from debias.training.batches import Augmentation, Batches
 from debias.training.device import Compute, choose
 from debias.training.loop import LossGuard, Training, fit, learning_rate
-from debias.training.views import Augmentation
 from debias.weighting.sampling import shuffled
 
 CPU = Compute(torch.device("cpu"), torch.float32)

@@ -11,8 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
-from debias.density.aggregate import AggregateDensity
-from debias.density.histogram import FittedHistogram, HistogramDensity
+from debias.density.histogram import AggregateDensity, FittedHistogram, HistogramDensity
 from debias.density.knn import NeighbourDensity
 from debias.density.mixture import MixtureDensity
 from debias.density.points import Points, limits_of
@@ -37,7 +36,6 @@ DENSITIES = Registry(
 ACTIVE_VARIANCE = 0.01
 Across = Literal["class", "all"]
 Combine = Literal["product", "max"]
-Active = tuple[Int64[np.ndarray, " k"] | None, dict[str, object]]
 
 __all__ = [
     "DENSITIES",
@@ -61,10 +59,7 @@ __all__ = [
 
 @runtime_checkable
 class FittedDensity(Protocol):
-    """A density that has seen its training data.
-
-    ``about`` holds plain values worth reporting, such as the directions kept.
-    """
+    """A density that has seen its training data; ``about`` holds plain values worth reporting."""
 
     @property
     def about(self) -> dict[str, object]: ...
@@ -75,7 +70,7 @@ class FittedDensity(Protocol):
     def log_rarity(
         self, z: Points | Float[np.ndarray, "n k"], *, alpha: float, combine: Combine = "product"
     ) -> Float64[np.ndarray, " n"]:
-        """-sum_j log(q_j + alpha), or the largest summand; see :mod:`debias.density.smoothing`."""
+        """-sum_j log(q_j + alpha), or the largest summand; larger is rarer."""
 
     def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedDensity":
         """The same bins, directions and scale, filled with other points."""
@@ -86,7 +81,7 @@ class FittedDensity(Protocol):
 
 @runtime_checkable
 class DensityEstimator(Protocol):
-    """Settings that can be fitted; fitting returns a new object and changes nothing."""
+    """Settings that can be fitted; fitting changes nothing."""
 
     @property
     def name(self) -> str: ...
@@ -116,9 +111,8 @@ def seeded(estimator: DensityEstimator, seed: int) -> DensityEstimator:
 def active_dimensions(latents: Latents) -> Bool[np.ndarray, " k"]:
     """Dimensions that say something about the samples.
 
-    With a posterior, those whose mean varies over the data by more than 0.01, which is small
-    beside the prior's variance of 1. Points without a posterior have no such scale: there a
-    dimension is active unless it is constant.
+    With a posterior, those whose mean varies by more than 0.01, small beside the prior's variance
+    of 1. Points without one have no such scale: there a dimension is active unless it is constant.
 
     Reference:
         Burda, Grosse, Salakhutdinov 2016, Importance Weighted Autoencoders, section 5.2.
@@ -145,7 +139,7 @@ def rarity(
         estimator: Density settings.
         latents: Training latents.
         labels: (n,), class index.
-        alpha: Smoothing, see :mod:`debias.density.smoothing`.
+        alpha: Smoothing, as a share of the samples in a bin or of the typical density.
         combine: How the factors are combined.
         across: "class" fits one density to each class, "all" one to everything.
 
@@ -175,10 +169,20 @@ def log_ratio(
     and, in the same bins and directions, to the reference. The reference carries no labels.
 
     Raises:
-        DataError: The reference has another width, no row or values that are not finite.
+        DataError: The reference has another width.
+        WeightError: It has fewer than 2 samples.
         AllDimensionsInactiveError: No latent dimension is active.
     """
-    _check_reference(latents, reference)
+    own, other = latents.mean.shape[1], reference.mean.shape[1]
+    if own != other:
+        raise DataError(
+            f"the reference has {other} dimensions, the samples have {own}: both must come from "
+            "the same encoder"
+        )
+    if len(reference.mean) < 2:
+        raise WeightError(
+            f"the reference holds {len(reference.mean)} samples; at least 2 are needed"
+        )
     columns, dropped = _columns(latents)
     wanted = Points(mean=reference.mean, log_var=reference.log_var, columns=columns)
     if isinstance(estimator, Comparison):
@@ -189,9 +193,8 @@ def log_ratio(
 
     def score_part(part: Points) -> tuple[Float64[np.ndarray, " m"], FittedDensity]:
         fitted = estimator.fit(part)
-        other = fitted.refit(wanted)
-        thin = fitted.log_rarity(part, alpha=alpha) - other.log_rarity(part, alpha=alpha)
-        return thin, fitted
+        there = fitted.refit(wanted).log_rarity(part, alpha=alpha)
+        return fitted.log_rarity(part, alpha=alpha) - there, fitted
 
     return _by_part(score_part, latents, labels, across, (columns, dropped))
 
@@ -199,11 +202,10 @@ def log_ratio(
 def combined(
     rarities: Mapping[str, Rarity], labels: Int64[np.ndarray, " n"], across: Across = "class"
 ) -> Rarity:
-    """One score from the rarity of the same samples in several views.
+    """One score from the rarity of the same samples in several views; one view keeps its score.
 
     Each view gives a sample its rank among those of its class, as a share; the shares are added.
     Ranks make views comparable whose densities live in spaces of different size and scale.
-    A single view keeps its score.
 
     Reference:
         Edgington 1972, An Additive Method for Combining Probability Values from Independent
@@ -231,19 +233,17 @@ def _by_part(
     latents: Latents,
     labels: Int64[np.ndarray, " n"],
     across: Across,
-    active: Active,
+    active: tuple[Int64[np.ndarray, " k"] | None, dict[str, object]],
 ) -> Rarity:
     columns, dropped = active
-    found = np.empty(len(latents.mean))
+    found = np.zeros(len(latents.mean))  # where all are alike, no sample is rarer than another
     about: list[dict[str, object]] = []
     outside = 0
     for rows in _parts(labels, across):
         part = Points(mean=latents.mean, log_var=latents.log_var, rows=rows, columns=columns)
-        if rows is not None and _alike(part):
-            found[rows] = 0.0  # no sample of this class is rarer than another
+        if rows is not None and not limits_of(part).varies.any():
             continue
-        values, fitted = score(part)
-        found[slice(None) if rows is None else rows] = values
+        found[slice(None) if rows is None else rows], fitted = score(part)
         about.append(fitted.about)
         outside += fitted.outside(part)
     if not about:
@@ -252,11 +252,8 @@ def _by_part(
             "there is no density to estimate; check the labels"
         )
     every = {name: [part[name] for part in about] for name in about[0]}
-    return Rarity(
-        sample_ids=latents.sample_ids,
-        score=found,
-        about=dropped | {"outside": outside} | every,
-    )
+    about_all = dropped | {"outside": outside} | every
+    return Rarity(sample_ids=latents.sample_ids, score=found, about=about_all)
 
 
 def _parts(
@@ -266,20 +263,12 @@ def _parts(
     classes = np.unique(labels)
     if across == "all" or len(classes) == 1:
         yield None
-        return
-    for label in classes:
-        yield np.flatnonzero(labels == label)
+    else:
+        yield from (np.flatnonzero(labels == label) for label in classes)
 
 
-def _alike(part: Points) -> bool:
-    first = part.of(np.zeros(1, dtype=np.int64)).array()
-    return all((chunk.mean == first).all() for chunk in part.chunks())
-
-
-def _columns(latents: Latents) -> Active:
+def _columns(latents: Latents) -> tuple[Int64[np.ndarray, " k"] | None, dict[str, object]]:
     """Active columns, None if all are; and which were dropped, to be reported.
-
-    Finding out takes a pass over the latents, so it is done once a call.
 
     Raises:
         AllDimensionsInactiveError: None is.
@@ -294,17 +283,3 @@ def _columns(latents: Latents) -> Active:
         )
     dropped: dict[str, object] = {"dropped_dimensions": np.flatnonzero(~active).tolist()}
     return (None if active.all() else np.flatnonzero(active)), dropped
-
-
-def _check_reference(latents: Latents, reference: Latents) -> None:
-    """Latents are finite matrices by themselves; here they must also go together."""
-    own, other = latents.mean.shape[1], reference.mean.shape[1]
-    if own != other:
-        raise DataError(
-            f"the reference has {other} dimensions, the samples have {own}: both must come from "
-            "the same encoder"
-        )
-    if len(reference.mean) < 2:
-        raise WeightError(
-            f"the reference holds {len(reference.mean)} samples; at least 2 are needed"
-        )

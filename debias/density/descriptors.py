@@ -77,7 +77,7 @@ def tones(images: Pixels) -> Float32[np.ndarray, "n 768"]:
     """Logarithms of red, green and blue in 16 x 16 cells of the whole image, as they are.
 
     Unlike the others this one keeps light and background, as an autoencoder does. In logarithms a
-    darker exposure moves all cells alike instead of mixing with everything else.
+    darker exposure moves all cells alike.
     """
     return _cells(np.log(images / 255.0 + DARKEST), TONE_CELLS)
 
@@ -100,14 +100,8 @@ def condensed(
 ) -> list[Float32[np.ndarray, "_ d"]]:
     """At most 40 principal components of a description, so that any number of images fits.
 
-    Args:
-        name: One of :data:`VIEWS`.
-        images: Those that decide what the components are, by at most 8,000 of them.
-        rows: Of the images, ascending.
-        others: Images and rows that are described by the same components.
-
-    Returns:
-        One array for ``images`` and one for each of the others.
+    At most 8,000 of ``images`` (those of ascending ``rows``) decide what the components are; they
+    come first in what is returned, one array each, then ``others``: images and rows.
     """
     from sklearn.decomposition import PCA
 

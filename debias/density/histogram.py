@@ -10,10 +10,10 @@ their size is kept; shards are counted anywhere and merged:
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial, reduce
-from typing import Annotated, Literal
+from functools import reduce
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Real
@@ -36,6 +36,11 @@ from debias.plugins import Settings
 FINE = 1024  # cells in which the quartiles are looked for
 AUTO_LIMIT = 200  # the rules ask for millions of bins when one value lies far away
 ROUNDING = 1e-9  # of the range: a component differs a little in other company
+COMPONENTS = (
+    "Leading principal components to look at, 'auto': those that stand out from noise; empty: "
+    "every dimension by itself."
+)
+Components = Annotated[int, Field(ge=1)] | Literal["auto"] | None
 
 
 class HistogramDensity(Settings):
@@ -47,29 +52,21 @@ class HistogramDensity(Settings):
         out from noise.
     """
 
+    needs_spread: ClassVar[bool] = False  # a posterior variance of every point
+
     name: Literal["histogram"] = "histogram"
     bins: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
         default=10, description="Equal-width bins per factor, or 'auto' for numpy's rule."
     )
-    components: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
-        default="auto",
-        description="Leading principal components to look at, 'auto': those that stand out from "
-        "noise; empty: every dimension by itself.",
-    )
+    components: Components = Field(default="auto", description=COMPONENTS)
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> "FittedHistogram":
-        """Estimate from latent means of training data.
-
-        Raises:
-            AllDimensionsInactiveError: Every column of ``z`` is constant.
-            EmptyDatasetError: There is no point with a weight.
-            WeightError: The points do not spread in as many directions as ``components``.
-        """
+        """Estimate from the latents of training data; raises as :meth:`empty`."""
         points = as_points(z)
         return self.empty([points]).partial_fit(points)
 
     def empty(self, shards: Sequence[Points]) -> "FittedHistogram":
-        """Directions and bins that suit all of the shards, which are read but not counted.
+        """Directions and bins that suit the means of all shards, which are read but not counted.
 
         Raises:
             AllDimensionsInactiveError: Every column is constant.
@@ -86,11 +83,12 @@ class HistogramDensity(Settings):
                 f"all {len(limits.low)} dimensions are constant over {sum(map(len, shards))} "
                 "samples: there is no density to estimate"
             )
-        if self.bins != "auto":
-            return FittedHistogram.on(limits, np.full(len(limits.low), self.bins), projection)
-        fine = FittedHistogram.on(limits, np.full(len(limits.low), FINE), projection)
-        fine = reduce(FittedHistogram.partial_fit, shards, fine)
-        return FittedHistogram.on(limits, np.array([*map(_enough, fine.counts)]), projection)
+        bins = np.full(len(limits.low), FINE if self.bins == "auto" else self.bins)
+        found = FittedHistogram.on(limits, bins, projection)
+        if self.bins == "auto":
+            fine = reduce(FittedHistogram.partial_fit, shards, found)
+            found = FittedHistogram.on(limits, np.array([*map(_enough, fine.counts)]), projection)
+        return replace(found, spread=self.needs_spread)
 
     def _projection(self, shards: Sequence[Points]) -> PrincipalComponents | None:
         if self.components is None:
@@ -101,6 +99,24 @@ class HistogramDensity(Settings):
         moments = reduce(Moments.merge, (Moments.of(shard, limits) for shard in shards))
         standardise = shards[0].log_var is None
         return PrincipalComponents.of_moments(moments, self.components, standardise=standardise)
+
+
+class AggregateDensity(HistogramDensity):
+    """Mass of each bin under q(z_j) = mean over samples of N(mean_j, variance_j).
+
+    The bins are those of the histogram of the means, so with a variance of 0 this is the
+    histogram; what lies beyond the outer edges belongs to the outer bins. Points without a
+    posterior variance are refused with a WeightError.
+
+    Reference:
+        Makhzani et al. 2016, Adversarial Autoencoders, section 2 (the aggregated posterior).
+        Deviation: one density per factor, as bin masses.
+    """
+
+    needs_spread: ClassVar[bool] = True
+
+    name: Literal["aggregate"] = "aggregate"  # type: ignore[assignment]
+    components: Components = Field(default=None, description=COMPONENTS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,11 +131,13 @@ class FittedHistogram:
         counts: (bins,) for each factor: samples, or their weight. One bin for a constant column,
             whose mass of 1 says nothing.
         projection: From latents to the factors; None if these are the latents.
+        spread: Whether every sample counts in all bins, by the share of its posterior in each.
     """
 
     limits: Limits
     counts: tuple[Real[np.ndarray, " _"], ...]
     projection: PrincipalComponents | None = None
+    spread: bool = False
 
     @staticmethod
     def on(
@@ -132,26 +150,18 @@ class FittedHistogram:
         return FittedHistogram(limits=limits, counts=tuple(counts), projection=projection)
 
     def partial_fit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
-        """The same bins with more samples in them."""
-        from debias.loops import count, in_threads
+        """The same bins with more samples in them; a WeightError without a spread it needs."""
+        from debias.loops import in_threads
 
-        grid, bins = self._grid(), sum(map(len, self.counts))
-
-        def counted(piece: Points) -> Real[np.ndarray, " _"]:
-            weight = np.ones(len(piece), np.int64) if piece.weight is None else piece.weight
-            found = np.zeros(bins, dtype=weight.dtype)
-            count(self._factors(piece), grid, weight, found)
-            return found
-
-        found = in_threads(counted, with_weight(as_points(z)))
+        points = as_points(z)
+        most = max(map(len, self.counts))  # each sample is seen from each bin if it is spread
+        rows = max(1, rows_at_once(points) // most)
+        pieces = points.chunks(rows) if self.spread else with_weight(points)
+        found = in_threads(self._shared if self.spread else self._counted, pieces)
         return self._with(reduce(np.add, found, np.concatenate(self.counts)))
 
     def merge(self, other: "FittedHistogram") -> "FittedHistogram":
-        """The same bins with the samples of both.
-
-        Raises:
-            WeightError: The other has other bins.
-        """
+        """The same bins with the samples of both; a WeightError for other bins."""
         if not self._same_bins(other):
             raise WeightError(
                 "histograms of different bins cannot be merged: fill them from the same empty one, "
@@ -160,8 +170,7 @@ class FittedHistogram:
         return self._with(np.concatenate(self.counts) + np.concatenate(other.counts))
 
     def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedHistogram":
-        bins = np.array([*map(len, self.counts)])
-        return FittedHistogram.on(self.limits, bins, self.projection).partial_fit(z)
+        return self._with(np.zeros_like(np.concatenate(self.counts))).partial_fit(z)
 
     @property
     def about(self) -> dict[str, object]:
@@ -179,13 +188,12 @@ class FittedHistogram:
         return tuple(np.linspace(low, high, len(counts) + 1) for low, high, counts in ends)
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
-        """Natural log of the mass of the bin each value falls in; -inf for an empty bin."""
-        from debias.loops import look_up
+        """Natural log of the mass of the bin each mean falls in; -inf for an empty bin."""
+        from debias.loops import EACH
 
         with np.errstate(divide="ignore"):
             table = np.log(np.concatenate(self.mass))
-        points = as_points(z)
-        return self._scan(points, look_up, table, np.empty((len(points), len(self.counts))))
+        return self._look_up(as_points(z), table, EACH)
 
     def log_rarity(
         self,
@@ -194,13 +202,18 @@ class FittedHistogram:
         alpha: float,
         combine: Literal["product", "max"] = "product",
     ) -> Float64[np.ndarray, " n"]:
-        """-sum_j log(q_j + alpha), or the largest summand; see :mod:`debias.density.smoothing`."""
-        from debias.loops import gather
+        """-sum_j log(q_j + alpha), or the largest summand.
 
-        points = as_points(z)
+        ``alpha`` is a mass: a bin with much less than this share of the samples counts as holding
+        about this share. A sum of logarithms, as the product leaves the range of floats.
+
+        Reference:
+            Amini et al. 2019, eq. 2; "max" is the rule of the authors' teaching code.
+        """
+        from debias.loops import LARGEST, SUM
+
         table = -np.log(np.concatenate(self.mass) + alpha)
-        loop = partial(gather, largest=combine == "max")
-        return self._scan(points, loop, table, np.empty(len(points)))
+        return self._look_up(as_points(z), table, SUM if combine == "product" else LARGEST)[:, 0]
 
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
         """How many values lie outside the range of the bins."""
@@ -215,24 +228,45 @@ class FittedHistogram:
 
         return sum(in_threads(beyond, in_pieces(as_points(z))))
 
-    def _scan(
-        self,
-        points: Points,
-        loop: Callable[..., None],
-        table: Float64[np.ndarray, " bins"],
-        out: Float64[np.ndarray, "n ..."],
-    ) -> Float64[np.ndarray, "n ..."]:
-        """Fill ``out`` with what a loop finds for each sample in a table of all bins."""
-        from debias.loops import in_threads
+    def _counted(self, piece: Points) -> Real[np.ndarray, " bins"]:
+        from debias.loops import count
 
-        grid = self._grid()
+        weight = np.ones(len(piece), np.int64) if piece.weight is None else piece.weight
+        found = np.zeros(sum(map(len, self.counts)), dtype=weight.dtype)
+        count(self._factors(piece), self._grid(), weight, found)
+        return found
 
-        def fill(task: tuple[Points, Float64[np.ndarray, "m ..."]]) -> None:
-            loop(self._factors(task[0]), grid, table, task[1])
+    def _shared(self, piece: Points) -> Float64[np.ndarray, " bins"]:
+        """Weight of the points in each bin of each factor, by shares of their posteriors."""
+        mean, deviation = piece.array(), piece.spread()
+        if deviation is None:
+            raise WeightError(
+                "density 'aggregate' needs the posterior variance of every point, and these are "
+                "points without one; choose the density 'histogram'"
+            )
+        if self.projection is not None:
+            slope = self.projection.directions / self.projection.span[:, None]  # (k, f)
+            mean = self.projection(mean)
+            deviation = np.sqrt(np.square(deviation) @ np.square(slope))
+        weight = np.ones(len(mean)) if piece.weight is None else piece.weight
+        columns = zip(self.edges, mean.T, deviation.T, strict=True)
+        return np.concatenate([_masses(*column, weight) for column in columns])
 
-        rows = rows_at_once(points)
-        parts = (out[start : start + rows] for start in range(0, len(out), rows))
-        deque(in_threads(fill, zip(in_pieces(points), parts, strict=True)), maxlen=0)
+    def _look_up(
+        self, points: Points, table: Float64[np.ndarray, " bins"], how: int
+    ) -> Float64[np.ndarray, "n _"]:
+        """What a table of all bins says of each sample, see :func:`debias.loops.look_up`."""
+        from debias.loops import EACH, in_threads, look_up
+
+        grid, rows = self._grid(), rows_at_once(points)
+        out = np.empty((len(points), len(self.counts) if how == EACH else 1))
+
+        def fill(task: tuple[Points, int]) -> None:
+            piece, start = task
+            look_up(self._factors(piece), grid, table, out[start : start + rows], how)
+
+        starts = range(0, len(points), rows)
+        deque(in_threads(fill, zip(in_pieces(points), starts, strict=True)), maxlen=0)
         return out
 
     def _factors(self, piece: Points) -> Float[np.ndarray, "m f"]:
@@ -245,7 +279,7 @@ class FittedHistogram:
         without rounding and without leaving the range of floats.
         """
         bins = np.array([*map(len, self.counts)])
-        span = np.where(self.limits.varies, self.limits.high - self.limits.low, 1.0)
+        span = self.limits.span
         unit = np.ldexp(1.0, np.clip(-np.frexp(span)[1], -1022, 1022))
         density = np.where(self.limits.varies, bins / (span * unit), 0.0)
         return np.stack([unit, self.limits.low * unit, density, bins - 1, np.cumsum(bins) - bins])
@@ -261,14 +295,10 @@ class FittedHistogram:
 
 
 def _enough(counts: Real[np.ndarray, " fine"]) -> int:
-    """Bins for a factor: the rule of Freedman and Diaconis or that of Sturges, the finer one.
+    """Bins for a factor: the rule of Freedman and Diaconis 1981 or of Sturges 1926, the finer one.
 
     The quartiles are read off the cells of a fine histogram, so that a pass over the samples is
     enough and shards merge; the rest is numpy's rule "auto".
-
-    Reference:
-        Freedman and Diaconis 1981, On the Histogram as a Density Estimator; Sturges 1926, The
-        Choice of a Class Interval.
     """
     below = np.concatenate([[0.0], np.cumsum(counts)])
     total = below[-1]
@@ -277,3 +307,23 @@ def _enough(counts: Real[np.ndarray, " fine"]) -> int:
     freedman_diaconis = total ** (1 / 3) / (2 * np.ptp(quartiles))
     finer = max(sturges, min(freedman_diaconis, 2 * np.sqrt(total)))
     return max(2, min(int(np.ceil(finer)), AUTO_LIMIT))
+
+
+def _masses(
+    edges: Float64[np.ndarray, " e"],
+    mean: Float64[np.ndarray, " n"],
+    deviation: Float64[np.ndarray, " n"],
+    weight: Float64[np.ndarray, " n"],
+) -> Float64[np.ndarray, " bins"]:
+    """Weight in each bin, summed over the points; the outer bins reach to infinity."""
+    from scipy.special import ndtr
+
+    from debias.loops import NUDGE
+
+    inner = edges[1:-1] - NUDGE * np.diff(edges)[1:]  # the histogram rounds values up by as much
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        steps = (inner - mean[:, None]) / deviation[:, None]  # (n, bins - 1)
+    # 0 / 0: a point without spread on an edge belongs to the bin above.
+    below = weight @ ndtr(np.where(np.isnan(steps), -np.inf, steps))
+    # The sums are rounded: without a floor an empty bin can come out as -1e-17.
+    return np.maximum(np.diff(below, prepend=0.0, append=weight.sum()), 0.0)

@@ -11,13 +11,13 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from debias.density import smoothing
 from debias.density.points import Points, as_points, in_pieces, limits_of
 from debias.density.principal import Components, PrincipalComponents
 from debias.errors import WeightError
 
 ENOUGH_FOR_A_MEDIAN = 20_000
 ROUNDING = 1e-9  # of 1 in the whitened space: a product differs a little in other company
+COMPONENTS = "Leading principal components to look at, or 'auto': those above noise."
 
 
 @runtime_checkable
@@ -54,45 +54,32 @@ class FittedJoint:
 
     @staticmethod
     def fit(
-        points: Points, components: Components, learn: Callable[[np.ndarray], JointModel]
+        z: Points | Float[np.ndarray, "n k"],
+        components: Components,
+        learn: Callable[[np.ndarray], JointModel],
     ) -> "FittedJoint":
-        """Choose directions, then learn the density along them.
-
-        Args:
-            points: At least two distinct points of equal weight.
-            components: Directions to keep.
-            learn: From whitened points (n, f) to a model.
+        """Choose directions, then learn the density along them, from whitened points (n, f).
 
         Raises:
             AllDimensionsInactiveError: Every column is constant.
-            WeightError: Fewer than 2 samples, weighted samples, or fewer dimensions than
-                components.
+            WeightError: Fewer than 2 samples, weighted ones, or fewer dimensions than components.
         """
-        require_equal_weights(points)
-        points = points.of(canonical_order(points))
+        points = _in_order(z)
         projection = PrincipalComponents.fit(points, components)
         w = _whitened(projection, points)
         model = learn(w)
         # Evenly spaced in the canonical order, hence spread over the whole space.
         some = w[:: -(-len(w) // ENOUGH_FOR_A_MEDIAN)]
         typical = float(np.median(model.log_density(some)))
-        return FittedJoint(
-            projection=projection,
-            low=w.min(axis=0),
-            high=w.max(axis=0),
-            typical=typical,
-            model=model,
-        )
+        low, high = w.min(axis=0), w.max(axis=0)
+        return FittedJoint(projection=projection, low=low, high=high, typical=typical, model=model)
 
     @property
     def about(self) -> dict[str, object]:
         return {"directions": len(self.low)} | self.model.about
 
     def refit(self, z: Points | Float[np.ndarray, "m k"]) -> "FittedJoint":
-        points = as_points(z)
-        require_equal_weights(points)
-        w = _whitened(self.projection, points.of(canonical_order(points)))
-        return replace(self, model=self.model.refit(w))
+        return replace(self, model=self.model.refit(_whitened(self.projection, _in_order(z))))
 
     def log_factors(self, z: Points | Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n 1"]:
         """Natural log of the joint density, per unit of whitened volume."""
@@ -107,9 +94,13 @@ class FittedJoint:
         alpha: float,
         combine: Literal["product", "max"] = "product",
     ) -> Float64[np.ndarray, " n"]:
-        """Rarity beside the typical sample; one factor, so both ways to combine are the same."""
-        log_density = self.log_factors(z)[:, 0]
-        return smoothing.of_joint(log_density, self.typical, len(self.low), alpha)
+        """-log((q / typical)^(1 / f) + alpha); one factor, so both ways to combine are the same.
+
+        The root makes q a density per dimension, whose spread does not grow with their number;
+        regions thinner than ``alpha`` times the typical density count as about equally rare.
+        """
+        log_density = self.log_factors(z)[:, 0] - self.typical
+        return -np.logaddexp(log_density / len(self.low), np.log(alpha))
 
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
         """How many coordinates in the whitened space lie outside the fitted range."""
@@ -120,13 +111,11 @@ class FittedJoint:
 def canonical_order(points: Points) -> Int64[np.ndarray, " n"]:
     """An order of the rows that depends on where they lie, not on how the input is sorted.
 
-    Random starts and folds pick rows by position; taken in this order, they pick the same rows
-    whatever the input's order and the scale of its dimensions. It is the order along a random
-    direction, always the same one, in which different rows practically never tie.
+    Random starts and folds, which pick rows by position, then pick the same rows whatever the
+    input's order and scale. It is the order along a random direction, always the same one.
     """
     limits = limits_of(points)
-    span = np.where(limits.varies, limits.high - limits.low, 1.0)
-    direction = np.random.default_rng(0).normal(size=points.width) / span
+    direction = np.random.default_rng(0).normal(size=points.width) / limits.span
     # Not a matrix product: its last bits may depend on where a row stands.
     along = [((piece.array() - limits.low) * direction).sum(axis=1) for piece in in_pieces(points)]
     return np.argsort(np.concatenate(along), kind="stable").astype(np.int64)
@@ -141,6 +130,12 @@ def require_equal_weights(points: Points) -> None:
             "this density counts every sample once and got weighted samples; repeat rows "
             "instead, or use the density 'histogram' or 'aggregate'"
         )
+
+
+def _in_order(z: Points | Float[np.ndarray, "n k"]) -> Points:
+    points = as_points(z)
+    require_equal_weights(points)
+    return points.of(canonical_order(points))
 
 
 def _whitened(projection: PrincipalComponents, points: Points) -> Float64[np.ndarray, "n f"]:

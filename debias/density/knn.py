@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import Field
 
-from debias.density.joint import FittedJoint
-from debias.density.points import VALUES_AT_ONCE, Points, as_points
+from debias.density.joint import COMPONENTS, FittedJoint
+from debias.density.points import VALUES_AT_ONCE, Points
 from debias.plugins import Settings
 
 if TYPE_CHECKING:
@@ -39,19 +39,12 @@ class NeighbourDensity(Settings):
         default="auto", description="Which neighbour's distance is taken, or 'auto': sqrt(n)."
     )
     components: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto",
-        description="Leading principal components to look at, or 'auto': those above noise.",
+        default="auto", description=COMPONENTS
     )
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:
-        """Remember the training latents, whitened.
-
-        Raises:
-            AllDimensionsInactiveError: Every column of ``z`` is constant.
-            WeightError: Fewer than 2 samples, weighted samples, or fewer dimensions than
-                ``components``.
-        """
-        return FittedJoint.fit(as_points(z), self.components, self._learn)
+        """See :meth:`FittedJoint.fit`."""
+        return FittedJoint.fit(z, self.components, self._learn)
 
     def _learn(self, w: Float64[np.ndarray, "n f"]) -> "Neighbours":
         wanted = ceil(sqrt(len(w))) if self.neighbours == "auto" else self.neighbours
@@ -62,10 +55,7 @@ class NeighbourDensity(Settings):
 class Neighbours:
     """Fitted points, searchable.
 
-    Attributes:
-        index: The points.
-        m: Which neighbour's distance is taken.
-        closest: Distance below which points count as this far apart.
+    The ``m``-th is looked at, and none counts as closer than ``closest``.
     """
 
     index: "NearestNeighbors"
@@ -100,18 +90,14 @@ class Neighbours:
         self, w: Float64[np.ndarray, "n f"]
     ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
         """Distance to the m-th neighbour, and among how many others it was looked for."""
-        slabs = np.array_split(w, ceil(len(w) * (self.m + 1) / VALUES_AT_ONCE))
-        distance, others = zip(*map(self._distance_in_memory, slabs), strict=True)
-        return np.concatenate(distance), np.concatenate(others)
-
-    def _distance_in_memory(
-        self, w: Float64[np.ndarray, "n f"]
-    ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-        distance = self.index.kneighbors(w, self.m + 1)[0]  # (n, m + 1)
-        # A place can be told from a sample only by its distance, which is rounded.
-        itself = distance[:, 0] <= SAME * distance[:, -1]
-        others = self.index.n_samples_fit_ - itself
-        return np.where(itself, distance[:, self.m], distance[:, self.m - 1]), others.astype(float)
+        distances, others = [], []
+        for slab in np.array_split(w, ceil(len(w) * (self.m + 1) / VALUES_AT_ONCE)):
+            distance = self.index.kneighbors(slab, self.m + 1)[0]  # (n, m + 1)
+            # A place can be told from a sample only by its distance, which is rounded.
+            itself = distance[:, 0] <= SAME * distance[:, -1]
+            distances.append(np.where(itself, distance[:, self.m], distance[:, self.m - 1]))
+            others.append(self.index.n_samples_fit_ - itself.astype(float))
+        return np.concatenate(distances), np.concatenate(others)
 
 
 def _log_ball(dimensions: int) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import Field
 
-from debias.density.joint import FittedJoint
-from debias.density.points import Points, as_points
+from debias.density.joint import COMPONENTS, FittedJoint
+from debias.density.points import Points
 from debias.plugins import Settings
 
 if TYPE_CHECKING:
@@ -36,20 +36,13 @@ class MixtureDensity(Settings):
         "information criterion falls.",
     )
     components: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto",
-        description="Leading principal components to look at, or 'auto': those above noise.",
+        default="auto", description=COMPONENTS
     )
     seed: int = Field(default=0, ge=0, description="Of the starting points of the fit.")
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:
-        """Estimate from latent means of training data.
-
-        Raises:
-            AllDimensionsInactiveError: Every column of ``z`` is constant.
-            WeightError: Fewer than 2 samples, weighted samples, or fewer dimensions than
-                ``components``.
-        """
-        return FittedJoint.fit(as_points(z), self.components, self._learn)
+        """See :meth:`FittedJoint.fit`."""
+        return FittedJoint.fit(z, self.components, self._learn)
 
     def _learn(self, w: Float64[np.ndarray, "n f"]) -> "Mixture":
         if self.gaussians != "auto":
@@ -65,13 +58,7 @@ class MixtureDensity(Settings):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mixture:
-    """A fitted mixture.
-
-    Attributes:
-        fitted: The Gaussians.
-        criterion: Bayesian information criterion, lower is better.
-        seed: Of the starting points.
-    """
+    """A fitted mixture; of ``criterion``, Bayesian information, lower is better."""
 
     fitted: "GaussianMixture"
     criterion: float

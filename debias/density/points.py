@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 ROWS_AT_ONCE = 65_536
+VALUES_AT_ONCE = 2**20
+Project = Callable[[Float[np.ndarray, "m k"]], Float64[np.ndarray, "m f"]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,8 +21,7 @@ class Points:
         log_var: Natural log of the posterior variance, like ``mean``; None without a spread.
         rows: Rows that belong to the points; None for all.
         columns: Columns that belong to them; None for all.
-        weight: (n,) non-negative weight of each point; None for 1. A point of weight 2 counts
-            like two points.
+        weight: (n,) non-negative, a point of weight 2 counts like two points; None for 1.
     """
 
     mean: Float[np.ndarray, "_ _"]
@@ -42,7 +43,7 @@ class Points:
         return float(len(self)) if self.weight is None else float(self.weight.sum())
 
     def array(self) -> Float64[np.ndarray, "n k"]:
-        """All means in memory, for estimators that need them at once."""
+        """All means in memory."""
         return np.asarray(self._read(self.mean, slice(None)), dtype=np.float64)
 
     def spread(self) -> Float64[np.ndarray, "n k"] | None:
@@ -76,18 +77,9 @@ def as_points(z: "Points | Float[np.ndarray, 'n k']") -> Points:
     return z if isinstance(z, Points) else Points(mean=z)
 
 
-VALUES_AT_ONCE = 2**20
-Project = Callable[[Float[np.ndarray, "m k"]], Float64[np.ndarray, "m f"]]
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Limits:
-    """Range of each dimension over some points; ``merge`` extends it by that of others.
-
-    Attributes:
-        low: (k,), the smallest values.
-        high: (k,), the largest values.
-    """
+    """Smallest and largest value (k,) of each dimension over some points."""
 
     low: Float64[np.ndarray, " k"]
     high: Float64[np.ndarray, " k"]
@@ -101,13 +93,21 @@ class Limits:
     def varies(self) -> Bool[np.ndarray, " k"]:
         return self.high > self.low
 
+    @property
+    def span(self) -> Float64[np.ndarray, " k"]:
+        """Largest less smallest value; 1 where they are equal."""
+        return np.where(self.varies, self.high - self.low, 1.0)
+
 
 def limits_of(points: Points, project: Project | None = None) -> Limits:
     """Limits of the points that have a weight, or of what they are projected to."""
-    from debias.loops import in_threads
+    from debias.loops import extend_limits, in_threads
 
     def limits(piece: Points) -> Limits:
-        return _of_array(plain(piece.mean if project is None else project(piece.mean)))
+        z = plain(piece.mean if project is None else project(piece.mean))
+        low, high = np.full((2, z.shape[1]), [[np.inf], [-np.inf]], dtype=z.dtype)
+        extend_limits(z, low, high)
+        return Limits(low=low.astype(np.float64), high=high.astype(np.float64))
 
     return reduce(Limits.merge, in_threads(limits, with_weight(points)))
 
@@ -134,11 +134,3 @@ def with_weight(points: Points, rows: int | None = None) -> Iterator[Points]:
 def plain(z: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m k"]:
     """The layout and the number types that compiled loops know; a copy only where needed."""
     return np.ascontiguousarray(z, dtype=np.float32 if z.dtype == np.float32 else np.float64)
-
-
-def _of_array(z: Float[np.ndarray, "m k"]) -> Limits:
-    from debias.loops import extend_limits
-
-    low, high = np.full((2, z.shape[1]), [[np.inf], [-np.inf]], dtype=z.dtype)
-    extend_limits(z, low, high)
-    return Limits(low=low.astype(np.float64), high=high.astype(np.float64))

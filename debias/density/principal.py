@@ -21,18 +21,14 @@ LARGEST_BY_CHANCE = 2.02  # 99 % quantile of the Tracy-Widom law of order 1
 Components = int | Literal["auto"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Moments:
     """Weight, mean and scatter of points, each dimension from ``low`` in units of ``span``.
 
     In these units every value lies in [0, 1], so no offset and no scale of the input is too large.
 
-    Attributes:
-        low: (k,), smallest value of each dimension.
-        span: (k,), largest less smallest; 1 where they are equal.
-        total: Sum of the weights: n without any.
-        mean: (k,)
-        scatter: (k, k), weighted sum of the products of deviations from the mean.
+    ``total`` is the sum of the weights, ``scatter`` that of the weighted products of deviations
+    from the mean.
 
     Reference:
         Chan, Golub, LeVeque 1983, Algorithms for Computing the Sample Variance, The American
@@ -51,21 +47,21 @@ class Moments:
         from debias.loops import in_threads
 
         rows = max(rows_at_once(points), 2 * points.width)  # or the matrices outweigh the rows
-        found = in_threads(lambda chunk: _of_chunk(chunk, limits), with_weight(points, rows))
-        return reduce(Moments.merge, found)
+
+        def of_chunk(chunk: Points) -> Moments:
+            total, mean, x = _deviations(chunk, limits)
+            return Moments(limits.low, limits.span, total, mean, x.T @ x)
+
+        return reduce(Moments.merge, in_threads(of_chunk, with_weight(points, rows)))
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of the points of both, measured with the same limits."""
         total = self.total + other.total
         share = other.total / total
         apart = other.mean - self.mean
-        return Moments(
-            low=self.low,
-            span=self.span,
-            total=total,
-            mean=self.mean + share * apart,
-            scatter=self.scatter + other.scatter + self.total * share * np.outer(apart, apart),
-        )
+        between = self.total * share * np.outer(apart, apart)
+        scatter = self.scatter + other.scatter + between
+        return Moments(self.low, self.span, total, self.mean + share * apart, scatter)
 
     @property
     def variance(self) -> Float64[np.ndarray, " k"]:
@@ -73,15 +69,12 @@ class Moments:
         return np.diag(self.scatter) / self.total * self.span**2
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PrincipalComponents:
     """A whitened projection: over the points it was fitted to, each component has variance 1.
 
-    Attributes:
-        low: (k,), see :class:`Moments`.
-        span: (k,), see :class:`Moments`.
-        directions: (k, f), from units of ``span`` to whitened components.
-        origin: (f,), components of the mean, taken off.
+    ``directions`` lead from units of ``span`` above ``low`` to whitened components, ``origin`` is
+    the mean's.
     """
 
     low: Float64[np.ndarray, " k"]
@@ -95,12 +88,8 @@ class PrincipalComponents:
 
         Every dimension is standardised first, so that rescaling one changes nothing. Points with
         a posterior come with a unit, the variance 1 of the prior, and are only centred. Constant
-        dimensions are ignored.
-
-        Args:
-            points: Training latents; a weight counts as that many repetitions.
-            components: Components to keep; "auto": those that stand out from noise, see
-                :func:`noise_edge`, and at least one.
+        dimensions are ignored. Of "auto" components those are kept that stand out from noise, see
+        :func:`noise_edge`, and at least one.
 
         Raises:
             AllDimensionsInactiveError: Every dimension is constant.
@@ -129,12 +118,8 @@ class PrincipalComponents:
         covariance = covariance / np.outer(unit, unit)
         values, vectors = _leading(covariance, components, moments.total, variance)
         directions = _signed(vectors) / unit[:, None] / np.sqrt(values)
-        return PrincipalComponents(
-            low=moments.low,
-            span=moments.span,
-            origin=moments.mean @ directions,
-            directions=directions,
-        )
+        origin = moments.mean @ directions
+        return PrincipalComponents(moments.low, moments.span, directions, origin)
 
     def __call__(self, z: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
         """Whitened components of latents."""
@@ -167,18 +152,11 @@ def _of_few(
     (chunk,) = points.chunks(len(points))
     total, mean, x = _deviations(chunk, limits)
     variance = np.square(x).sum(axis=0) / total
-    unit = _unit(variance, _span(limits), standardise=standardise)
+    unit = _unit(variance, limits.span, standardise=standardise)
     x /= unit * np.sqrt(total)
     values, vectors = _leading(x @ x.T, components, total, variance)
     directions = _signed(x.T @ vectors / np.sqrt(values)) / unit[:, None] / np.sqrt(values)
-    return PrincipalComponents(
-        low=limits.low, span=_span(limits), origin=mean @ directions, directions=directions
-    )
-
-
-def _of_chunk(chunk: Points, limits: Limits) -> Moments:
-    total, mean, x = _deviations(chunk, limits)
-    return Moments(low=limits.low, span=_span(limits), total=total, mean=mean, scatter=x.T @ x)
+    return PrincipalComponents(limits.low, limits.span, directions, mean @ directions)
 
 
 def _deviations(
@@ -186,16 +164,12 @@ def _deviations(
 ) -> tuple[float, Float64[np.ndarray, " k"], Float64[np.ndarray, "m k"]]:
     """Total weight, mean, and deviations from it times the root of the weight."""
     x = np.subtract(chunk.mean, limits.low, dtype=np.float64)
-    x /= _span(limits)
+    x /= limits.span
     mean = np.average(x, axis=0, weights=chunk.weight)
     x -= mean
     if chunk.weight is not None:
         x *= np.sqrt(chunk.weight)[:, None]
     return chunk.total, mean, x
-
-
-def _span(limits: Limits) -> Float64[np.ndarray, " k"]:
-    return np.where(limits.varies, limits.high - limits.low, 1.0)
 
 
 def _unit(

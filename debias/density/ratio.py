@@ -14,7 +14,6 @@ from debias.plugins import Settings
 from debias.statistics.crossfit import left_out_log_odds
 
 if TYPE_CHECKING:
-    from sklearn.base import TransformerMixin
     from sklearn.pipeline import Pipeline
 
 Features = Literal["linear", "squares", "landmarks"]
@@ -50,25 +49,18 @@ class RatioDensity(Settings):
     seed: int = Field(default=0, ge=0, description="Of the folds and of the landmarks.")
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> NoReturn:
-        """Refuse.
-
-        Raises:
-            WeightError: Always: a ratio needs a second set.
-        """
+        """Always a WeightError: a ratio needs a second set."""
         raise WeightError(
             "density 'ratio' compares the samples with a reference set and got none: name a "
             "reference (target 'reference'), or choose another density"
         )
 
     def log_ratio(self, points: Points, reference: Points) -> Float64[np.ndarray, " n"]:
-        """How much more likely each point is in the reference than among the points.
+        """How much likelier each point is in the reference than among the points, in nats.
 
         Args:
             points: (n, k), held in memory with the reference.
             reference: (m, k).
-
-        Returns:
-            Nats; 0 where both sets are equally dense.
 
         Raises:
             AllDimensionsInactiveError: Every column is constant over the points.
@@ -103,29 +95,19 @@ class RatioDensity(Settings):
 def _classifier(
     features: Features, shape: tuple[int, int], strength: float, generator: np.random.Generator
 ) -> "Pipeline":
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(
-        StandardScaler(),
-        _seen(features, shape, int(generator.integers(2**31))),
-        LogisticRegression(C=strength, max_iter=1000),
-    )
-
-
-def _seen(features: Features, shape: tuple[int, int], seed: int) -> "TransformerMixin":
-    """z; with it z^2, or exp(-|z - landmark|^2 / (2 k)); everything standardised."""
+    """Of z; with it z^2, or exp(-|z - landmark|^2 / (2 k)); everything standardised."""
     from sklearn.kernel_approximation import Nystroem
+    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    if features == "linear":
-        return FunctionTransformer()
-    more = FunctionTransformer(np.square)
-    if features == "landmarks":
-        rows, width = shape
-        # No more than a quarter of all rows: with two folds, half of them are there to choose from.
-        count = min(LANDMARKS, -(-rows // 4))
-        more = Nystroem(gamma=0.5 / width, n_components=count, random_state=seed)
-    return make_union(FunctionTransformer(), make_pipeline(more, StandardScaler()))
+    rows, width = shape
+    # No more than a quarter of all rows: with two folds, half of them are there to choose from.
+    count, seed = min(LANDMARKS, -(-rows // 4)), int(generator.integers(2**31))
+    landmarks = Nystroem(gamma=0.5 / width, n_components=count, random_state=seed)
+    more = {"squares": FunctionTransformer(np.square), "landmarks": landmarks}
+    seen = FunctionTransformer()
+    if features in more:
+        seen = make_union(seen, make_pipeline(more[features], StandardScaler()))
+    regression = LogisticRegression(C=strength, max_iter=1000)
+    return make_pipeline(StandardScaler(), seen, regression)

@@ -1,6 +1,7 @@
 """Classifiers: images in, one logit per class out."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -8,9 +9,21 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from debias.models.blocks import pooled, strided
 from debias.plugins import Settings
 from debias.training.batches import Batch
+
+
+def strided(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
+    """Halve the resolution: convolution with stride 2, batch norm, ReLU."""
+    # Batch norm subtracts the mean, so a bias before it would do nothing.
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def pooled(inputs: int, outputs: int) -> list[nn.Module]:
+    """Halve the resolution: convolution, batch norm, ReLU, maximum of 2 x 2 pixels."""
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
 
 
 class Classifier(nn.Module):
@@ -41,12 +54,9 @@ class ConvClassifier(Settings):
 
     def build(self, classes: int) -> Classifier:
         width = self.width
-        blocks = (
-            *strided(3, width, 5),
-            *strided(width, 2 * width, 3),
-            *strided(2 * width, 4 * width, 3),
-            *strided(4 * width, 8 * width, 3),
-        )
+        widths = (3, width, 2 * width, 4 * width, 8 * width)
+        steps = zip(pairwise(widths), (5, 3, 3, 3), strict=True)
+        blocks = [layer for pair, kernel in steps for layer in strided(*pair, kernel)]
         return _headed(blocks, 8 * width, self.dropout, classes)
 
 
@@ -62,12 +72,8 @@ class PooledClassifier(Settings):
 
     def build(self, classes: int) -> Classifier:
         width = self.width
-        blocks = (
-            *pooled(3, width),
-            *pooled(width, 2 * width),
-            *pooled(2 * width, 4 * width),
-            *pooled(4 * width, 4 * width),
-        )
+        widths = (3, width, 2 * width, 4 * width, 4 * width)
+        blocks = [layer for step in pairwise(widths) for layer in pooled(*step)]
         return _headed(blocks, 4 * width, self.dropout, classes)
 
 

@@ -3,14 +3,15 @@
 ``n`` samples, ``k`` dimensions.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from pydantic import Field
 
 from debias.errors import DataError
@@ -46,11 +47,7 @@ class Embeddings(Representation):
     )
 
     def identity(self) -> dict[str, Any]:
-        """Contents of the files.
-
-        Raises:
-            DataError: A file is missing.
-        """
+        """Contents of the files; a DataError if one is missing."""
         return {
             "name": self.name,
             "file": digest(self.file, "representation.model.file"),
@@ -60,11 +57,7 @@ class Embeddings(Representation):
         }
 
     def open(self, device: torch.device) -> "EmbeddingIndex":
-        """Read the file; nothing goes to the device.
-
-        Raises:
-            DataError: It cannot be read, or nothing says which row is which sample.
-        """
+        """Read the file; a DataError if it cannot be, or nothing says which row is which sample."""
         table = read_embeddings(
             self.file, ids=self.ids, columns=self.beside, dimensions=self.columns
         )
@@ -74,23 +67,19 @@ class Embeddings(Representation):
                 "sample_id or path, give .npz an array ids, or set representation.model.ids to a "
                 "file with one id per row"
             )
-        return EmbeddingIndex(self.file, table.ids, table.values)
+        return EmbeddingIndex(self.file, pd.Index(table.ids.tolist()), table.values)
 
 
+@dataclass(frozen=True, eq=False)
 class EmbeddingIndex:
-    """Rows of a file of embeddings, by sample."""
+    """Rows (n, k) of a file of embeddings, by sample."""
 
-    def __init__(
-        self, file: Path, ids: Shaped[np.ndarray, " n"], values: Float[np.ndarray, "n k"]
-    ) -> None:
-        self.file, self.values = file, values
-        self.ids = pd.Index(ids.tolist())
+    file: Path
+    ids: pd.Index
+    values: Float[np.ndarray, "n k"]
 
     def find(self, samples: pd.DataFrame) -> Float[np.ndarray, "n k"]:
-        """The embeddings of these samples, in their order.
-
-        Args:
-            samples: A table with ``sample_id`` and, where images are files, ``path``.
+        """The embeddings of samples with ``sample_id`` and maybe ``path``, in their order.
 
         Raises:
             DataError: A sample has no row, or its row holds values that are not finite.
@@ -101,15 +90,16 @@ class EmbeddingIndex:
         if len(lost):
             raise DataError(
                 f"{self.file} holds no embedding for {len(lost)} of {len(names)} samples, first: "
-                f"{_first(lost)}; its ids read {self.ids[0]}, ...: they must be paths of images, "
-                "or sample_id as in samples.parquet of the run's faces, one row per sample"
+                f"{', '.join(lost[:NAMED])}; its ids read {self.ids[0]}, ...: they must be paths "
+                "of images, or sample_id as in samples.parquet of the run's faces, one row per "
+                "sample"
             )
         values = np.asarray(self.values[rows])
         bad = names[~np.isfinite(values).all(axis=1)]
         if len(bad):
             raise DataError(
                 f"{self.file} holds values that are not finite for {len(bad)} of {len(names)} "
-                f"samples, first: {_first(bad)}; compute these embeddings again or "
+                f"samples, first: {', '.join(bad[:NAMED])}; compute these embeddings again or "
                 "leave the samples out"
             )
         return values
@@ -133,7 +123,3 @@ def _namings(samples: pd.DataFrame) -> Iterator[list[str]]:
         if len(set(names)) == len(names):
             yield names
         names = [name.partition("/")[2] for name in names]
-
-
-def _first(names: Iterable[str]) -> str:
-    return ", ".join(list(names)[:NAMED])

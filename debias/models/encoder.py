@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeGuard
 
@@ -27,14 +28,12 @@ CODE = ("data/aotinductor/", "data/constants/custom_obj_", "data/constants/opaqu
 
 
 class Encoder(Representation):
-    """A network made elsewhere, called on float RGB images (B, 3, H, W) in [0, 1].
+    """A network made elsewhere, called on float RGB images (B, 3, H, W) in [0, 1], in float32.
 
-    ``.pt2`` files are read as ``torch.export.save`` wrote them, all others as ``torch.jit.save``
-    did. It computes in float32. TorchScript is put into evaluation mode; an exported program stays
-    in the mode in which it was exported.
-
-    An encoder is a program: use files that you trust. Pickled Python objects and compiled
-    libraries are refused, but torch itself evaluates the shape expressions of an exported program.
+    ``.pt2`` files are read as ``torch.export.save`` wrote them, in the mode in which they were
+    exported, all others as ``torch.jit.save`` did, in evaluation mode. An encoder is a program: use
+    files that you trust. Pickled Python objects and compiled libraries are refused, but torch
+    itself evaluates the shape expressions of an exported program.
     """
 
     trained: ClassVar[bool] = False
@@ -57,31 +56,24 @@ class Encoder(Representation):
     batch_size: int = Field(default=64, ge=1, description="Images at once.")
 
     def identity(self) -> dict[str, Any]:
-        """All settings, and the content of the file in place of its path.
-
-        Raises:
-            DataError: The file is missing.
-        """
+        """All settings, and the content of the file in place of its path, which must be there."""
         found = digest(self.file, "representation.model.file")
         # Images at once are no part of the answer.
         return self.model_dump(mode="json", exclude={"file", "batch_size"}) | {"file": found}
 
     def open(self, device: torch.device) -> "LoadedEncoder":
-        """Load the network onto the device.
-
-        Raises:
-            DataError: The file is missing or cannot be loaded without running foreign code.
-        """
+        """Load the network; a DataError where that cannot be done without running foreign code."""
         require_file(self.file, "representation.model.file")
         load = _exported if self.file.suffix == EXPORTED else _scripted
         return LoadedEncoder(self, load(self.file, device))
 
 
+@dataclass(frozen=True, eq=False)
 class LoadedEncoder:
     """The network of :class:`Encoder`, ready to be called."""
 
-    def __init__(self, settings: Encoder, network: Network) -> None:
-        self.settings, self.network = settings, network
+    settings: Encoder
+    network: Network
 
     def encode(
         self, images: Float[Tensor, "B C H W"]
@@ -179,11 +171,7 @@ def _exported(file: Path, device: torch.device) -> Network:
 
 
 def _require_program(file: Path) -> None:
-    """Look into the file before torch does.
-
-    Raises:
-        DataError: It is no exported program, or would run foreign code while it is loaded.
-    """
+    """Refuse what is no exported program, or would run foreign code while it is loaded."""
     names: list[str] = []
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:

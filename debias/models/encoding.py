@@ -1,25 +1,26 @@
 """Trained model and faces to latents, predictions and figures; nothing here trains or draws."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
-from torch import Tensor, nn
+from torch import nn
 
 from debias.models.classifiers import probabilities
-from debias.models.representation import Encodes
+from debias.models.representation import Encodes, Explains
 from debias.training.batches import Batch
 from debias.training.device import Compute
+
+T = TypeVar("T")
 
 
 def posterior(
     network: Encodes, batches: Iterable[Batch], compute: Compute
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"] | None]:
     """Mean and log-variance of every image, float32; None where the network gives points only."""
-    require_eval(network)
-    with torch.inference_mode(), compute.autocast():
-        parts = [network.encode(batch.image) for batch in batches]
+    parts = _each(network, batches, compute, lambda batch: network.encode(batch.image))
     mean = torch.cat([mean for mean, _ in parts]).cpu().numpy()
     spreads = [log_var for _, log_var in parts if log_var is not None]
     return mean, torch.cat(spreads).cpu().numpy() if spreads else None
@@ -29,33 +30,47 @@ def scores(
     network: nn.Module, batches: Iterable[Batch], compute: Compute
 ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """Class indices and the probability of the last class."""
-    require_eval(network)
-    with torch.inference_mode(), compute.autocast():
-        found = [(batch.label, probabilities(network(batch.image))[:, -1]) for batch in batches]
-    labels, score = zip(*found, strict=True)
+
+    def of_batch(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        return batch.label, probabilities(network(batch.image))[:, -1]
+
+    labels, score = zip(*_each(network, batches, compute, of_batch), strict=True)
     return torch.cat(labels).cpu().numpy(), torch.cat(score).cpu().numpy()
 
 
-def mean_losses(network: nn.Module, batches: Iterable[Batch], compute: Compute) -> dict[str, float]:
+def mean_losses(network: Any, batches: Iterable[Batch], compute: Compute) -> dict[str, float]:  # noqa: ANN401 (a module with a loss)
     """The model's own losses, averaged over images."""
+    found = _each(network, batches, compute, lambda batch: (len(batch.label), network.loss(batch)))
+    count = sum(size for size, _ in found)
+    return {
+        name: sum(float(losses[name]) * size for size, losses in found) / count
+        for name in found[0][1]
+    }
+
+
+def nats(
+    network: Explains, batches: Iterable[Batch], compute: Compute
+) -> Float64[np.ndarray, " n"]:
+    """Negative ELBO of every image: larger is explained worse. May be negative for a Gaussian.
+
+    -log p(x | mean) summed over pixels and channels, plus KL summed over dimensions, unweighted.
+    Deviation: the expectation over the posterior is taken at its mean, so that an image has one
+    value whatever stands beside it. That leaves out about half a nat per active dimension, where
+    faces differ by thousands.
+    """
+    parts = _each(network, batches, compute, lambda batch: network.nats(batch.image))
+    return torch.cat(parts).cpu().numpy().astype(np.float64)
+
+
+def _each(
+    network: object, batches: Iterable[Batch], compute: Compute, ask: Callable[[Batch], T]
+) -> list[T]:
     require_eval(network)
-    total: dict[str, float] = {}
-    count = 0
     with torch.inference_mode(), compute.autocast():
-        for batch in batches:
-            losses: Mapping[str, Tensor] = network.loss(batch)  # type: ignore[operator]
-            size = len(batch.label)
-            count += size
-            for name, value in losses.items():
-                total[name] = total.get(name, 0.0) + float(value) * size
-    return {name: value / count for name, value in total.items()}
+        return [ask(batch) for batch in batches]
 
 
 def require_eval(network: object) -> None:
-    """Refuse a network whose batch norm and dropout would make one image depend on another.
-
-    Raises:
-        ValueError: It is in training mode.
-    """
+    """A ValueError for a network in training mode, where one image would depend on another."""
     if isinstance(network, nn.Module) and network.training:
         raise ValueError("the network is in training mode; call .eval() before encoding")

@@ -1,8 +1,8 @@
 """From latents back to pictures: what a trained VAE draws; nothing here trains.
 
 Everything is decoded from posterior means or from places between them, so the same network and
-the same latents give the same pictures. ``B`` batch, ``n`` samples, ``k`` latent dimensions,
-``C, H, W`` image.
+the same latents give the same pictures, ``uint8``. ``B`` batch, ``n`` samples, ``k`` latent
+dimensions, ``C, H, W`` image.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,18 +13,18 @@ from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes, Explains
-from debias.training.batches import Batch
+from debias.models.representation import Decodes
 from debias.training.device import Compute
 from debias.types import Latents
 
 AT_ONCE = 256  # faces decoded at once
 EDGE = 0.05  # share of the points beyond each edge of the manifold grid
+Means = Float[np.ndarray, "n k"]
+Images = UInt8[np.ndarray, "_ H W C"]
+Sheet = UInt8[np.ndarray, "rows columns H W C"]
 
 
-def decode(
-    network: Decodes, z: Float[np.ndarray, "n k"], compute: Compute
-) -> UInt8[np.ndarray, "n H W C"]:
+def decode(network: Decodes, z: Means, compute: Compute) -> Images:
     """The expected image at each place of the latent space."""
     require_eval(network)
     places = torch.from_numpy(np.asarray(z, dtype=np.float32)).to(compute.device)
@@ -34,9 +34,7 @@ def decode(
         )
 
 
-def reconstruct(
-    network: Decodes, images: Float[Tensor, "B C H W"], compute: Compute
-) -> UInt8[np.ndarray, "B H W C"]:
+def reconstruct(network: Decodes, images: Float[Tensor, "B C H W"], compute: Compute) -> Images:
     """Decoded posterior means."""
     require_eval(network)
     with torch.inference_mode(), compute.autocast():
@@ -45,7 +43,7 @@ def reconstruct(
 
 def prior_samples(
     network: Decodes, size: tuple[int, int], generator: np.random.Generator, compute: Compute
-) -> UInt8[np.ndarray, "count H W C"]:
+) -> Images:
     """Decoded draws from the prior N(0, I), ``size`` (count, k): what it makes of pure chance."""
     return decode(network, generator.standard_normal(size), compute)
 
@@ -56,7 +54,7 @@ def posterior_samples(
     count: int,
     generator: np.random.Generator,
     compute: Compute,
-) -> UInt8[np.ndarray, "count H W C"]:
+) -> Images:
     """Decoded draws from the aggregated posterior: an image at random, then its N(mean, var).
 
     Latents without a spread are points: then the draws are the images' own places.
@@ -80,28 +78,15 @@ def walk(
     compute: Compute,
     *,
     beyond: float = 0.0,
-) -> UInt8[np.ndarray, "steps H W C"]:
-    """Decode a straight line in equal steps, from ``start`` to ``end``.
-
-    Args:
-        network: In evaluation mode.
-        start: (k,), first place.
-        end: (k,), last place unless the walk goes beyond.
-        steps: Pictures, at least 1.
-        compute: Where to decode.
-        beyond: How much further the last picture lies, as a share of the way.
-    """
+) -> Images:
+    """Decode a straight line in equal steps; the last lies ``beyond`` its end by a share of it."""
     shares = np.linspace(0, 1 + beyond, steps)[:, None]
     return decode(network, start + shares * (end - start), compute)
 
 
 def walk_into(
-    network: Decodes,
-    mean: Float[np.ndarray, "n k"],
-    inside: Bool[np.ndarray, " n"],
-    steps: int,
-    compute: Compute,
-) -> UInt8[np.ndarray, "steps H W C"]:
+    network: Decodes, mean: Means, inside: Bool[np.ndarray, " n"], steps: int, compute: Compute
+) -> Images:
     """From the mean of the images outside a region to the mean of those inside, and on by a half.
 
     Raises:
@@ -115,11 +100,11 @@ def walk_into(
 
 def along(
     network: Decodes,
-    mean: Float[np.ndarray, "n k"],
+    mean: Means,
     direction: Float[np.ndarray, " k"],
     compute: Compute,
     steps: int = 7,
-) -> UInt8[np.ndarray, "steps H W C"]:
+) -> Images:
     """Decode a line through the mean, over the 1st to 99th percentile of the images along it.
 
     Raises:
@@ -134,20 +119,14 @@ def along(
 
 
 def traverse(
-    network: Decodes,
-    mean: Float[np.ndarray, "n k"],
-    dimensions: Iterable[int],
-    compute: Compute,
-    steps: int = 7,
-) -> UInt8[np.ndarray, "d steps H W C"]:
-    """Decode along single dimensions, from the 1st to the 99th percentile, others at their mean."""
+    network: Decodes, mean: Means, dimensions: Iterable[int], compute: Compute, steps: int = 7
+) -> Sheet:
+    """A row each: :func:`along` single dimensions, the others at their mean."""
     axes = np.eye(mean.shape[1])
     return np.stack([along(network, mean, axes[d], compute, steps) for d in dimensions])
 
 
-def manifold(
-    network: Decodes, mean: Float[np.ndarray, "n k"], side: int, compute: Compute
-) -> UInt8[np.ndarray, "rows side H W C"]:
+def manifold(network: Decodes, mean: Means, side: int, compute: Compute) -> Sheet:
     """A sheet of decoded places: columns along the first axis, rows along the second, upwards.
 
     With two latent dimensions the whole space, in equal parts of the prior; with more, the plane
@@ -168,12 +147,11 @@ def manifold(
         axes, origin = principal_directions(mean)[0][:2], _centre(mean)
         ticks = [np.quantile((mean - origin) @ axis, quantiles) for axis in axes]
     rows = ticks[1][::-1, None, None] * axes[1] if len(axes) > 1 else np.zeros((1, 1, 1))
-    z = origin + rows + ticks[0][:, None] * axes[0]  # (rows, side, k)
-    return _in_rows(decode(network, z.reshape(-1, mean.shape[1]), compute), len(rows))
+    return _sheet(network, origin + rows + ticks[0][:, None] * axes[0], compute)
 
 
 def principal_directions(
-    mean: Float[np.ndarray, "n k"],
+    mean: Means,
 ) -> tuple[Float64[np.ndarray, "k k"], Float64[np.ndarray, " k"]]:
     """Unit directions (rows), the one along which the points vary most first; and variances.
 
@@ -187,9 +165,7 @@ def principal_directions(
 
 
 def attribute_vector(
-    mean: Float[np.ndarray, "n k"],
-    has: Bool[np.ndarray, " n"],
-    lacks: Bool[np.ndarray, " n"],
+    mean: Means, has: Bool[np.ndarray, " n"], lacks: Bool[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " k"]:
     """Mean of the images with a value less the mean of those without.
 
@@ -202,30 +178,13 @@ def attribute_vector(
 
 def shifted(
     network: Decodes,
-    mean: Float[np.ndarray, "m k"],
+    mean: Means,
     vector: Float[np.ndarray, " k"],
     strengths: Sequence[float],
     compute: Compute,
-) -> UInt8[np.ndarray, "m s H W C"]:
+) -> Sheet:
     """Decode each place with multiples of a vector added; strength 0 is the reconstruction."""
-    z = mean[:, None] + np.asarray(strengths)[:, None] * vector  # (m, s, k)
-    return _in_rows(decode(network, z.reshape(-1, len(vector)), compute), len(mean))
-
-
-def nats(
-    network: Explains, batches: Iterable[Batch], compute: Compute
-) -> Float64[np.ndarray, " n"]:
-    """Negative ELBO of every image: larger is explained worse. May be negative for a Gaussian.
-
-    -log p(x | mean) summed over pixels and channels, plus KL summed over dimensions, unweighted.
-    Deviation: the expectation over the posterior is taken at its mean, so that an image has one
-    value whatever stands beside it. That leaves out about half a nat per active dimension, where
-    faces differ by thousands.
-    """
-    require_eval(network)
-    with torch.inference_mode(), compute.autocast():
-        parts = [network.nats(batch.image) for batch in batches]
-    return torch.cat(parts).cpu().numpy().astype(np.float64)
+    return _sheet(network, mean[:, None] + np.asarray(strengths)[:, None] * vector, compute)
 
 
 def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
@@ -240,14 +199,15 @@ def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
     return 0.5 * terms.mean(axis=0)
 
 
-def _centre(mean: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, " k"]:
+def _centre(mean: Means) -> Float64[np.ndarray, " k"]:
     return mean.mean(axis=0, dtype=np.float64)
 
 
-def _in_rows(images: UInt8[np.ndarray, "n H W C"], rows: int) -> UInt8[np.ndarray, "r c H W C"]:
-    return images.reshape(rows, -1, *images.shape[1:])
+def _sheet(network: Decodes, z: Float[np.ndarray, "rows columns k"], compute: Compute) -> Sheet:
+    images = decode(network, z.reshape(-1, z.shape[-1]), compute)
+    return images.reshape(len(z), -1, *images.shape[1:])
 
 
-def _pixels(images: Float[Tensor, "B C H W"]) -> UInt8[np.ndarray, "B H W C"]:
+def _pixels(images: Float[Tensor, "B C H W"]) -> Images:
     scaled = (images.float() * 255).round().clamp(0, 255).to(torch.uint8)
     return scaled.permute(0, 2, 3, 1).cpu().numpy()

@@ -26,11 +26,7 @@ class OwnRepresentation(Own, Representation):  # type: ignore[misc]
     """
 
     def build(self, image_size: int) -> nn.Module:
-        """A copy for one training, which checks what it returns.
-
-        Raises:
-            ConfigError: It is no module, or lacks ``encode`` or ``loss``, or has lazy layers.
-        """
+        """A copy for one training; a ConfigError if it lacks what is needed or has lazy layers."""
         return _Placing(_module(self, "encode", "loss"), self.called)
 
 
@@ -38,11 +34,7 @@ class OwnClassifier(Own):
     """Any module from images (B, 3, H, W) in [0, 1] to logits (B, classes), or what makes one."""
 
     def build(self, classes: int) -> Classifier:
-        """A copy for one training, trained by cross-entropy.
-
-        Raises:
-            ConfigError: It is no module, or has lazy layers.
-        """
+        """A copy, trained by cross-entropy; a ConfigError if it is no module or has lazy layers."""
         return _Classifying(_module(self), self.called, classes)
 
 

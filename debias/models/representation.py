@@ -82,21 +82,13 @@ class Finds(Protocol):
 
 
 def require_file(file: Path, setting: str) -> None:
-    """Fail with the full path.
-
-    Raises:
-        DataError: There is no such file.
-    """
+    """A DataError with the full path if there is no such file."""
     if not file.is_file():
         raise DataError(f"the file {file.absolute()} does not exist; correct {setting}")
 
 
 def digest(file: Path, setting: str) -> str:
-    """SHA-256 of the content of a file.
-
-    Raises:
-        DataError: There is no such file.
-    """
+    """SHA-256 of the content of a file, which must be there."""
     require_file(file, setting)
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from debias.density import ACTIVE_VARIANCE
 from debias.errors import ConfigError, DivergedLossError, PosteriorCollapseError
-from debias.models.blocks import strided
+from debias.models.classifiers import strided
 from debias.models.representation import Representation
 from debias.training.batches import Batch
 
@@ -118,9 +118,8 @@ class ConvVAENetwork(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Negative ELBO per image in nats, mean over the batch.
 
-        loss = reconstruction + beta * KL; reconstruction = -log p(x|z) summed over pixels and
-        channels, KL summed over latent dimensions. ``saturated`` is the share of log-variances
-        at their bound.
+        loss = reconstruction + beta * KL, summed over pixels, channels and latent dimensions;
+        ``saturated`` is the share of log-variances at their bound.
         """
         posterior = self.encode(batch.image)
         mean_image = self.decode(posterior.sample())
@@ -145,7 +144,9 @@ class ConvVAENetwork(nn.Module):
             return bits.flatten(1).sum(1)
         squared = (images - mean_image).square().flatten(1)  # (B, C*H*W)
         if self.training and self.settings.likelihood == "gaussian":
-            self._follow(squared.detach().mean())
+            # Rybkin et al. 2021, eq. 5: sigma^2 is best at the mean squared error. Deviation: a
+            # moving average over batches, so that training and evaluation use the same sigma.
+            self.sigma2.lerp_(squared.detach().mean(), 0.1).clamp_(min=SMALLEST_VARIANCE)
         constant = 0.5 * torch.log(2 * math.pi * self.sigma2)
         return squared.sum(1) / (2 * self.sigma2) + constant * squared.shape[1]
 
@@ -165,14 +166,6 @@ class ConvVAENetwork(nn.Module):
         check_vae(found)
         return found
 
-    def _follow(self, mean_squared_error: Tensor) -> None:
-        """Keep sigma^2 at its optimum, the mean squared error (Rybkin et al. 2021, eq. 5).
-
-        Deviation: a moving average over batches instead of each batch's own value, so that
-        training and evaluation use the same sigma.
-        """
-        self.sigma2.lerp_(mean_squared_error, 0.1).clamp_(min=SMALLEST_VARIANCE)
-
 
 def kl_to_standard_normal(posterior: Posterior) -> Float[Tensor, " B"]:
     """KL(q(z|x) || N(0, I)) in nats, summed over dimensions (Kingma & Welling 2014, app. B)."""
@@ -185,8 +178,7 @@ def vae_figures(
 ) -> dict[str, float | int | None]:
     """What is always reported of a VAE: nats per image, bits per dimension, active units.
 
-    Bits per dimension count 256 grey levels: a density over [0, 1] is log2(256) = 8 bits above
-    the probability of a level.
+    Bits per dimension count 256 grey levels, 8 bits between a density over [0, 1] and a level.
     """
     elbo = -(losses["reconstruction"] + losses["kl"])
     continuous = sigma is not None

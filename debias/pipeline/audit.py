@@ -16,7 +16,7 @@ from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
 from debias.density import DensityEstimator, HistogramDensity, active_dimensions, compares
 from debias.ingesting.build import ACCOUNT
-from debias.models import Decodes, Explains
+from debias.models import Decodes, Explains, encoding
 from debias.models import galleries as generation
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
@@ -44,10 +44,7 @@ LONGER = 3  # times the epochs: what is advised where the model draws one face f
 
 
 def make_audit(job: Job, **parts: Artifact | None) -> dict[str, Any]:
-    """Audit the faces, or find them audited; write the page and publish.
-
-    Returns:
-        The document that ``audit.json`` holds.
+    """Audit the faces, or find them audited, write the page and publish; returns the document.
 
     Raises:
         DataError: There are too few images, or shares that do not fit the annotation.
@@ -122,7 +119,7 @@ def _nats(
     if not isinstance(network, Explains):
         return None
     batches = Batches(store, AT_ONCE, job.compute.device).evaluate(rows)
-    return generation.nats(network, batches, job.compute)
+    return encoding.nats(network, batches, job.compute)
 
 
 def _question(work: Work[Job], data: Placed) -> Question:
@@ -203,10 +200,7 @@ def _about_run(work: Work[Job], found: Artifact) -> dict[str, Any]:
 
 
 def _tell(
-    job: Job,
-    document: Mapping[str, Any],
-    charts: Mapping[str, bytes],
-    tracker: Tracker,
+    job: Job, document: Mapping[str, Any], charts: Mapping[str, bytes], tracker: Tracker
 ) -> None:
     tracker.params({"audit": dump(job.config.audit), "density": dump(_density(job))})
     tracker.metrics(named(STAGE, figures_of(document)))

@@ -9,7 +9,6 @@ from scipy.stats import spearmanr
 
 from debias.pipeline.faces import SPLIT
 from debias.pipeline.job import Run
-from debias.pipeline.recipe import DiscriminatorRecipe
 from debias.pipeline.step import Step, Work
 from debias.pipeline.values import arrays
 from debias.plugins import dump
@@ -18,8 +17,14 @@ from debias.storage.artifacts import Artifact, Files, load_array, load_faces
 from debias.tracking.tracker import Tracker
 from debias.types import FaceStore
 from debias.weighting import sampling
-from debias.weighting.image_ratio import LogRatios, Sets, cross_fitted_log_ratios, shrunk
-from debias.weighting.style import match_style
+from debias.weighting.image_ratio import (
+    DiscriminatorRecipe,
+    LogRatios,
+    Sets,
+    cross_fitted_log_ratios,
+    match_style,
+    shrunk,
+)
 
 STAGE = "discriminator"
 TELLTALE = 0.95  # two sets told apart better than this differ in more than their people
@@ -37,10 +42,7 @@ def make_reference_ratio(run: Run, **sets: Artifact) -> Artifact:
 def make_group_ratio(run: Run, groups: Shaped[np.ndarray, " n"], faces: Artifact) -> Artifact:
     """Log ratio of every annotated group to all training faces, image by image.
 
-    Args:
-        run: A run.
-        groups: (n,) group of each training face, empty where it is unknown.
-        faces: Store of faces.
+    ``groups``: (n,) group of each training face, empty where it is unknown.
     """
     step: Step[Run] = Step(
         STAGE,

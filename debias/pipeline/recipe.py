@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -22,17 +22,17 @@ from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
     ConvClassifier,
-    PooledClassifier,
     Representation,
 )
 from debias.models.own import OwnClassifier, OwnRepresentation
 from debias.plugins import OneOf, Settings, dump, members
 from debias.tracking.tracker import TrackingOptions
+from debias.training.batches import Augmentation
 from debias.training.device import Device, Precision
 from debias.training.loop import Training
-from debias.training.views import Augmentation
 from debias.weighting import WEIGHTINGS, Weighting
-from debias.weighting.own import OwnWeighting
+from debias.weighting.image_ratio import DiscriminatorRecipe
+from debias.weighting.rule import OwnWeighting
 
 R = TypeVar("R", bound=Settings)
 Place = tuple[str, ...]
@@ -99,34 +99,6 @@ class EarlierRecipe(Settings):
     filters: Filters | None = Field(
         default=None,
         description="Column: list of values to keep, or {min, max}; empty: those of the data.",
-    )
-
-
-class DiscriminatorRecipe(Settings):
-    """How small networks learn, from images, what one set has more of than another.
-
-    Used by arms that set ``estimate_on: images``.
-    """
-
-    model: Annotated[PooledClassifier, OneOf("classifier", CLASSIFIERS, OwnClassifier.of)] = Field(
-        default=PooledClassifier(), description="The network."
-    )
-    training: Training = Field(
-        default=Training(epochs=12, weight_decay=0.01), description="Its optimisation."
-    )
-    augmentation: Augmentation = Field(
-        default=Augmentation(flip=True, shift=0.05, scale=0.1, rotation=10, brightness=0.2),
-        description="Random views.",
-    )
-    side: int = Field(
-        default=32, ge=16, le=256, description="Side to which images are shrunk first, pixels."
-    )
-    folds: int = Field(default=4, ge=2, le=20, description="Parts of the cross-fitting.")
-    repeats: int = Field(default=3, ge=1, le=50, description="Repetitions of the folds, averaged.")
-    style: Literal["as_is", "matched"] = Field(
-        default="as_is",
-        description="'matched' evens out colour, contrast and sharpness between the data and the "
-        "reference first, for a reference from another camera.",
     )
 
 

@@ -24,9 +24,8 @@ from debias.storage.artifacts import Artifact, Files, load_faces, load_latents
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore, Latents
 from debias.weighting import Weighting
-from debias.weighting.gate import in_an_epoch
 from debias.weighting.rule import Context, Found, Given, Ratio, Reference
-from debias.weighting.weights import SamplingWeights
+from debias.weighting.weights import SamplingWeights, in_an_epoch
 
 STAGE = "weights"
 STEADY = 1000  # effective images below which the report says what that means

@@ -5,7 +5,7 @@ from debias.weighting.group_balance import GroupBalance
 from debias.weighting.latent_rarity import LatentRarity
 from debias.weighting.reference_ratio import ReferenceRatio
 from debias.weighting.rule import Rule as Weighting
-from debias.weighting.uniform import Uniform
+from debias.weighting.rule import Uniform
 
 WEIGHTINGS = Registry(
     "weighting",

@@ -30,12 +30,8 @@ class LatentWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
     or draw the rows with :class:`debias.LatentResampler`, which works inside a pipeline.
 
     Args:
-        density: See :func:`debias.latent_weights`, as for all others.
-        target: ``uniform``, ``reference`` or ``groups``.
+        density: As for :func:`debias.latent_weights`, and so are the following.
         reference: (m, k), for target ``reference``, as this step would see it.
-        ess: Effective sample size as a share of n.
-        alpha: Smoothing of the density.
-        cap: Largest weight in multiples of the mean.
         random_state: Seed, generator or None; a seed makes fitting repeatable.
 
     Attributes:

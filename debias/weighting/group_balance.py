@@ -7,11 +7,10 @@ from jaxtyping import Float64, Int64, Shaped
 from pydantic import Field
 
 from debias.errors import WeightError
-from debias.types import TrainingTable
-from debias.weighting.gate import check
+from debias.types import Latents, TrainingTable
 from debias.weighting.membership import calibrated_membership, cross_fitted_membership
-from debias.weighting.rule import Context, Given, Need, Rule, Table
-from debias.weighting.weights import SamplingWeights
+from debias.weighting.rule import Context, Given, Need, Rule, Table, crossed
+from debias.weighting.weights import SamplingWeights, check
 
 REMEDY = "balance fewer attributes ('by'), join small groups, or annotate more images of them"
 
@@ -19,10 +18,9 @@ REMEDY = "balance fewer attributes ('by'), join small groups, or annotate more i
 class GroupBalance(Rule):
     """Weights 1 / n_g: every annotated group gets the same total weight.
 
-    With the annotation of every training image it is the upper bound that weights without group
-    labels are compared with. Where some groups are empty, each image gets the expected weight
-    sum_g p(g | image) / n_g under the membership probabilities, n_g being the expected counts; an
-    annotated image belongs to its group for certain.
+    Where some groups are empty, each image gets the expected weight sum_g p(g | image) / n_g under
+    the membership probabilities, n_g being the expected counts; an annotated image belongs to its
+    group for certain.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"groups"})
@@ -54,27 +52,22 @@ class GroupBalance(Rule):
         """The groups and, where some are empty, the probability of each."""
         if not context.faces.attributes:
             return Given(lambda: (context.table(), {}))  # the weights say what is missing
-        groups = annotated(context.seed, context.groups(self.by), self.annotated_per_group)
+        groups = annotated(context.seed, crossed(context.faces, self.by), self.annotated_per_group)
         about = {"annotated": int((groups != "").sum()), "estimated": bool((groups == "").any())}
         if not about["estimated"]:
             return Given(lambda: (context.table(groups=groups), about))
-        labels, latents, seed = context.labels, context.latents, context.seed
+        on_images = self.estimate_on == "images"
+        source = context.group_ratio(groups) if on_images else context.latents
 
-        def given(member: Float64[np.ndarray, "n g"]) -> Table:
+        def table() -> Table:
+            known, labels = source.load(), context.labels
+            if isinstance(known, Latents):
+                member = cross_fitted_membership(known.mean, groups, labels, seed=context.seed)
+            else:
+                member = calibrated_membership(known.population, groups, labels)
             return context.table(groups=groups, membership=member), about
 
-        if self.estimate_on == "latents":
-            return Given(
-                lambda: given(
-                    cross_fitted_membership(latents.load().mean, groups, labels, seed=seed)
-                ),
-                inputs={"latents": latents.key},
-            )
-        ratio = context.group_ratio(groups)
-        return Given(
-            lambda: given(calibrated_membership(ratio.load().population, groups, labels)),
-            inputs={"ratio": ratio.key},
-        )
+        return Given(table, inputs={"ratio" if on_images else "latents": source.key})
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
         """Weights of the training samples.

@@ -1,11 +1,9 @@
 """How much more of an image's kind one set holds than another, learned from the images.
 
-Small networks are trained to tell target sets from the population; the log odds they give an image
-estimate log target(x) - log population(x). Every image is scored only by networks that never saw
-it, and the scores are averaged over repetitions of the folds: one network's odds are noisy.
-
-The same question answers two needs. With an unlabelled reference set there is one target. With a
-few annotated images per group there is one target a group.
+Small networks are trained to tell target sets (an unlabelled reference, or the annotated images of
+each group) from the population; the log odds they give an image estimate log target(x) - log
+population(x). Every image is scored only by networks that never saw it, and the scores are averaged
+over repetitions of the folds: one network's odds are noisy.
 
 Reference:
     Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4.
@@ -15,49 +13,59 @@ Reference:
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int64, UInt8
+from pydantic import Field
+from scipy.ndimage import uniform_filter
 
 from debias.errors import WeightError
-from debias.models import Classifier
+from debias.models import CLASSIFIERS, Classifier, PooledClassifier
+from debias.models.own import OwnClassifier
+from debias.plugins import OneOf, Settings
 from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
-from debias.training.batches import Batch, Batches
+from debias.training.batches import Augmentation, Batch, Batches
 from debias.training.device import Compute
 from debias.training.loop import Training, fit
-from debias.training.views import Augmentation
 from debias.types import FaceStore, ShardedImages
 from debias.weighting.sampling import WeightedSampler
 from debias.weighting.weights import SamplingWeights
 
 VALUES_AT_ONCE = 2**24  # floats of a piece
+ENOUGH = 2048  # images
+MEAN, SPREAD = 128.0, 56.0  # grey levels; about those of photographs of faces
 Images = UInt8[np.ndarray, "_ H W 3"]
 
 
-@runtime_checkable
-class ClassifierSettings(Protocol):
-    """Settings of a network with any number of classes."""
+class DiscriminatorRecipe(Settings):
+    """How small networks learn, from images, what one set has more of than another.
 
-    def build(self, classes: int) -> Classifier: ...
+    Used by arms that set ``estimate_on: images``.
+    """
 
-
-@runtime_checkable
-class Recipe(Protocol):
-    """How the networks are trained and how often the folds are repeated."""
-
-    @property
-    def model(self) -> ClassifierSettings: ...
-    @property
-    def training(self) -> Training: ...
-    @property
-    def augmentation(self) -> Augmentation: ...
-    @property
-    def folds(self) -> int: ...
-    @property
-    def repeats(self) -> int: ...
+    model: Annotated[PooledClassifier, OneOf("classifier", CLASSIFIERS, OwnClassifier.of)] = Field(
+        default=PooledClassifier(), description="The network."
+    )
+    training: Training = Field(
+        default=Training(epochs=12, weight_decay=0.01), description="Its optimisation."
+    )
+    augmentation: Augmentation = Field(
+        default=Augmentation(flip=True, shift=0.05, scale=0.1, rotation=10, brightness=0.2),
+        description="Random views.",
+    )
+    side: int = Field(
+        default=32, ge=16, le=256, description="Side to which images are shrunk first, pixels."
+    )
+    folds: int = Field(default=4, ge=2, le=20, description="Parts of the cross-fitting.")
+    repeats: int = Field(default=3, ge=1, le=50, description="Repetitions of the folds, averaged.")
+    style: Literal["as_is", "matched"] = Field(
+        default="as_is",
+        description="'matched' evens out colour, contrast and sharpness between the data and the "
+        "reference first, for a reference from another camera.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,28 +94,22 @@ class Sets:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LogRatios:
-    """log target_c(x) - log population(x), up to a constant per target.
-
-    Attributes:
-        population: (n, c)
-        examples: (m, c)
-    """
+    """log target_c(x) - log population(x), up to a constant per target."""
 
     population: Float64[np.ndarray, "n c"]
     examples: Float64[np.ndarray, "m c"]
 
 
 def cross_fitted_log_ratios(
-    sets: Sets, recipe: Recipe, seed: int, compute: Compute, advance: Callable[[str], None]
+    sets: Sets,
+    recipe: DiscriminatorRecipe,
+    seed: int,
+    compute: Compute,
+    advance: Callable[[str], None],
 ) -> LogRatios:
     """Train ``folds * repeats`` networks and average what they say about images new to them.
 
-    Args:
-        sets: Population and targets.
-        recipe: Network, training, folds, repeats.
-        seed: Of folds, initial weights, draws and augmentation.
-        compute: Device and precision.
-        advance: Called after every network.
+    ``advance`` is called after every network.
 
     Raises:
         WeightError: A target has fewer examples than there are folds.
@@ -172,7 +174,7 @@ def _dealt(
 def _train(
     store: FaceStore,
     rows: Int64[np.ndarray, " r"],
-    recipe: Recipe,
+    recipe: DiscriminatorRecipe,
     stream: tuple[int, str],
     compute: Compute,
 ) -> Classifier:
@@ -227,3 +229,51 @@ def shrunk(images: ShardedImages, rows: Int64[np.ndarray, " n"], side: int) -> I
             pixels = small.round().to(torch.uint8)
         parts.append(pixels.permute(0, 2, 3, 1).numpy())
     return np.ascontiguousarray(np.concatenate(parts))
+
+
+def match_style(first: Images, second: Images) -> tuple[Images, Images]:
+    """Bring every image to common channel means and contrasts, and both sets to one sharpness.
+
+    Takes the camera out of a comparison as far as that goes: a classifier between two collections
+    sees lenses and compression as well as people. The sharper set is blurred; nothing can sharpen
+    the other. Skin tone and light change an image's channel means alike, so some of what is taken
+    out is about people: compare the result with the one without matching before trusting either.
+    """
+    sharp = [
+        sharpness(_standardised(images[:: -(-len(images) // ENOUGH)])) for images in (first, second)
+    ]
+    least = min(sharp)
+    return tuple(  # type: ignore[return-value]
+        _matched(images, least / own if own > least else 1.0)
+        for images, own in zip((first, second), sharp, strict=True)
+    )
+
+
+def _matched(images: Images, kept: float) -> Images:
+    """Slab by slab, as floats take several times the memory; ``kept`` of the fine detail."""
+    found = np.empty_like(images)
+    for start in range(0, len(images), ENOUGH):
+        levels = _standardised(images[start : start + ENOUGH])
+        if kept < 1:
+            soft = _blurred(levels)
+            levels = soft + kept * (levels - soft)
+        found[start : start + ENOUGH] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return found
+
+
+def sharpness(images: Float[np.ndarray, "n H W 3"]) -> float:
+    """Typical grey levels between a pixel and the mean of its surroundings: median over images."""
+    detail = np.square(images - _blurred(images)).mean(axis=(1, 2, 3))
+    return float(np.sqrt(np.median(detail)))
+
+
+def _standardised(images: Images) -> Float[np.ndarray, "n H W 3"]:
+    levels = images.astype(np.float32)
+    mean = levels.mean(axis=(1, 2), keepdims=True)
+    spread = levels.std(axis=(1, 2), keepdims=True)
+    # A channel without any contrast stays flat.
+    return MEAN + SPREAD * (levels - mean) / np.maximum(spread, 1.0)
+
+
+def _blurred(images: Float[np.ndarray, "n H W 3"]) -> Float[np.ndarray, "n H W 3"]:
+    return uniform_filter(images, size=(1, 3, 3, 1), mode="nearest")

@@ -26,13 +26,7 @@ class LatentResampler(BaseSampler):  # type: ignore[misc]
 
     Args:
         n_samples: Rows to draw; None for as many as there are.
-        density: See :func:`debias.latent_weights`, as for all others.
-        target: ``uniform``, ``reference`` or ``groups``.
-        reference: (m, k), for target ``reference``, as this step would see it.
-        ess: Effective sample size as a share of n.
-        alpha: Smoothing of the density.
-        cap: Largest weight in multiples of the mean.
-        random_state: Seed, generator or None.
+        density: This and the following as in :class:`debias.LatentWeights`.
 
     Attributes:
         sample_indices_: Row of ``X`` behind each drawn row.

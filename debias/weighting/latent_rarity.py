@@ -5,19 +5,16 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from debias import density
+from debias.density import DensityEstimator
 from debias.density.descriptors import describe
-from debias.plugins import dump
 from debias.types import Latents, Rarity, TrainingTable
-from debias.weighting.rule import Context, Given, Need, Table
-from debias.weighting.tempered import TemperedRule
+from debias.weighting.rule import Context, Need
+from debias.weighting.tempering import TemperedRule
 from debias.weighting.weights import SamplingWeights
 
 
 class LatentRarity(TemperedRule):
     """Weights w(z) proportional to (prod_j 1 / (q_j(z_j) + alpha)) ** tau.
-
-    ``tau`` is solved so that the effective sample size is the declared share of the samples;
-    ``ess: published`` fixes tau = 1, the formula as published.
 
     Reference:
         Amini et al. 2019, Uncovering and Mitigating Algorithmic Bias through Learned Latent
@@ -41,32 +38,20 @@ class LatentRarity(TemperedRule):
         default=0.01, gt=0, description="Smoothing added to each bin mass; larger is more even."
     )
 
-    def score(self, context: Context) -> Given:
+    def scored(self, context: Context, estimator: DensityEstimator) -> Rarity:
         """Rarity in every view, combined."""
-        estimator = context.density
-
-        def table() -> Table:
-            labels = context.labels
-            rarities: dict[str, Rarity] = {
-                view: density.rarity(
-                    estimator, _seen(view, context), labels,
-                    alpha=self.alpha, combine=self.combine, across=self.across,
-                )
-                for view in self.views
-            }  # fmt: skip
-            found = density.combined(rarities, labels, self.across)
-            return context.table(score=found.score), dict(found.about)
-
-        return Given(table, {"density": dump(estimator)}, {"latents": context.latents.key})
+        labels = context.labels
+        rarities: dict[str, Rarity] = {
+            view: density.rarity(
+                estimator, _seen(view, context), labels,
+                alpha=self.alpha, combine=self.combine, across=self.across,
+            )
+            for view in self.views
+        }  # fmt: skip
+        return density.combined(rarities, labels, self.across)
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
-        """Weights of the training samples from their log-rarity; the share of each class is kept.
-
-        Raises:
-            WeightError: The table has no score.
-            NonFiniteWeightError: A score is not finite.
-            WeightDegeneracyError: The weights rest on too few samples.
-        """
+        """Weights from the log-rarity of the samples; raises as :meth:`tempered`."""
         origin = {"combine": self.combine, "alpha": self.alpha, "views": list(self.views)}
         return self.tempered(table, origin)
 

@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -81,12 +81,18 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
     labels = _class_numbers(labels, len(latents.mean))
     _check_target(target, {"reference": reference, "groups": groups})
     if groups is not None:
-        found = _balanced(latents, labels, _group_names(groups, len(latents.mean)), seed)
+        found = _balanced(latents, labels, groups, seed)
     else:
         estimator = _estimator(density, seed)
         settings = {"ess": ess, "cap": cap, "alpha": alpha}
         found = _tempered(latents, labels, estimator, reference, settings)
-    _warn(found)
+    size, effective = len(found.probability), found.effective_sample_size
+    if effective < FEW * (1 - 1e-9) and size >= FEW:
+        warnings.warn(
+            f"the weights count for {effective:.0f} samples of {size}, fewer than {FEW}; raise ess "
+            "for steadier training",
+            stacklevel=2,
+        )
     return replace(found, origin={"target": target, **found.origin})
 
 
@@ -127,11 +133,6 @@ def _class_numbers(labels: ArrayLike | None, size: int) -> Int64[np.ndarray, " n
     return codes.astype(np.int64)
 
 
-def _group_names(groups: ArrayLike, size: int) -> Shaped[np.ndarray, " n"]:
-    """Groups as text, empty where unknown."""
-    return group_names(_column(groups, "groups", size), "")
-
-
 def _column(values: ArrayLike, what: str, size: int) -> Shaped[np.ndarray, " n"]:
     # A list of text and NaN would become text, NaN included.
     array = isinstance(values, np.ndarray | pd.Series)
@@ -159,11 +160,20 @@ def _estimator(density: str | DensityEstimator, seed: int) -> DensityEstimator:
     """Settings by name; an estimator that is not in the registry is taken as it is."""
     if not isinstance(density, str) and isinstance(density, DensityEstimator):
         return density
+    known: TypeAdapter[Any] = TypeAdapter(Annotated[Any, OneOf("density", DENSITIES)])
+    return seeded(_checked(lambda: known.validate_python(density)), seed)
+
+
+def _checked(make: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever it makes)
+    """Settings, or what is wrong with the first of them in one sentence."""
     try:
-        named = TypeAdapter(Annotated[Any, OneOf("density", DENSITIES)]).validate_python(density)
+        return make()
     except ValidationError as error:
-        raise ConfigError(_first(error)) from error
-    return seeded(named, seed)
+        detail = error.errors()[0]
+        message = str(detail["msg"]).removeprefix("Value error, ")
+        place = f"{detail['loc'][0]}: " if detail["loc"] else ""
+        shown = f", got {detail['input']!r}" if place else ""
+        raise ConfigError(place + message + shown) from error
 
 
 def _tempered(
@@ -174,7 +184,13 @@ def _tempered(
     settings: Mapping[str, Any],
 ) -> SamplingWeights:
     """Weights from rarity or, with a reference, from the ratio to it."""
-    rule = _rule(settings, estimator, reference is not None)
+    more: dict[str, Any] = {"allow_degenerate": True}
+    if reference is not None:
+        more["estimate_on"] = "latents" if compares(estimator) else "density"
+    kind = WEIGHTINGS["latent_rarity" if reference is None else "reference_ratio"]
+    rule = _checked(lambda: kind(**settings, **more))
+    if not np.isfinite(rule.alpha):
+        raise ConfigError(f"alpha must be finite, got {rule.alpha}; ess=1 gives uniform weights")
     if reference is None:
         found = rarity(estimator, latents, labels, alpha=rule.alpha)
     else:
@@ -185,60 +201,22 @@ def _tempered(
     return replace(weights, origin={"density": estimator.name, **found.about, **weights.origin})
 
 
-def _rule(settings: Mapping[str, Any], estimator: DensityEstimator, to_reference: bool) -> Any:  # noqa: ANN401 (one of two rules)
-    more: dict[str, Any] = {"allow_degenerate": True}
-    if to_reference:
-        more["estimate_on"] = "latents" if compares(estimator) else "density"
-    kind = WEIGHTINGS["reference_ratio" if to_reference else "latent_rarity"]
-    try:
-        rule = kind(**settings, **more)
-    except ValidationError as error:
-        raise ConfigError(_first(error)) from error
-    if not np.isfinite(rule.alpha):
-        raise ConfigError(f"alpha must be finite, got {rule.alpha}; ess=1 gives uniform weights")
-    return rule
-
-
-def _first(error: ValidationError) -> str:
-    """The first problem in one sentence, with the value."""
-    detail = error.errors()[0]
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    place = ".".join(str(part) for part in detail["loc"][:1])
-    return f"{place}: {message}, got {detail['input']!r}" if place else message
-
-
 def _balanced(
-    latents: Latents,
-    labels: Int64[np.ndarray, " n"],
-    groups: Shaped[np.ndarray, " n"],
-    seed: int,
+    latents: Latents, labels: Int64[np.ndarray, " n"], given: ArrayLike, seed: int
 ) -> SamplingWeights:
+    groups = group_names(_column(given, "groups", len(labels)), "")  # empty where unknown
     names = np.unique(groups[groups != ""])
     if len(names) < 2:
         raise DataError(
             f"groups hold {len(names)} distinct value(s) {names.tolist()}; at least 2 are needed "
             "to balance anything"
         )
-    complete = bool((groups != "").all())
+    member = None
+    if (groups == "").any():
+        member = cross_fitted_membership(latents.mean, groups, labels, seed=seed)
     table = TrainingTable(
-        sample_ids=latents.sample_ids,
-        labels=labels,
-        groups=groups,
-        membership=None
-        if complete
-        else cross_fitted_membership(latents.mean, groups, labels, seed=seed),
+        sample_ids=latents.sample_ids, labels=labels, groups=groups, membership=member
     )
     rule = WEIGHTINGS[TARGETS["groups"]](allow_degenerate=True, estimate_on="latents")
     found: SamplingWeights = rule.weights(table)
     return found
-
-
-def _warn(weights: SamplingWeights) -> None:
-    """Say what a library must not refuse."""
-    size, effective = len(weights.probability), weights.effective_sample_size
-    if effective < FEW * (1 - 1e-9) and size >= FEW:
-        warnings.warn(
-            f"the weights count for {effective:.0f} samples of {size}, fewer than {FEW}; raise ess "
-            "for steadier training",
-            stacklevel=3,
-        )

@@ -4,19 +4,14 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from scipy.special import log_softmax, softmax
 
 from debias.errors import DataError, WeightError
-from debias.statistics.crossfit import CrossFit, cross_fitted
+from debias.statistics.crossfit import cross_fitted
 from debias.types import ROWS_AT_ONCE
-
-if TYPE_CHECKING:
-    from sklearn.preprocessing import StandardScaler
 
 STRENGTHS = tuple(np.logspace(-4, 1, 6).tolist())  # inverse penalties, flattest model first
 # Nats a sample by which shares of each class must explain the samples better. Latents that tell
@@ -35,14 +30,11 @@ def cross_fitted_membership(
     folds: int = 5,
     seed: int = 0,
 ) -> Float64[np.ndarray, "n g"]:
-    """Probability that each sample belongs to each group, learned from the annotated ones.
+    """Probability (n, g) of each group, learned from the annotated samples; columns by sorted name.
 
-    Logistic regression on latents that are standardised over all samples, with the penalty that
-    predicts left-out samples best. Annotated samples are scored by the model that did not see
-    them, the others by the mean of all fold models; one temperature and one offset a group, fitted
-    to the left-out predictions, make them probabilities that can be taken at their word. Who was
-    annotated need not be who is there: the shares of the groups in the whole data set are
-    estimated, and all probabilities hold under them.
+    Logistic regression on standardised latents, with the penalty that predicts left-out samples
+    best. Annotated samples are scored by the model that did not see them, the others by the mean of
+    all fold models; see :func:`calibrated_membership` for what makes probabilities of the scores.
 
     Args:
         z: (n, k), finite, may be memory-mapped.
@@ -51,24 +43,28 @@ def cross_fitted_membership(
         folds: Left-out parts; fewer when a group has fewer annotated samples.
         seed: Of the folds.
 
-    Returns:
-        Columns in sorted order of the group names; each row sums to 1.
-
     Raises:
         DataError: Latents and groups of different lengths.
         WeightError: Fewer than two groups, or a group with a single annotated sample.
-
-    Reference:
-        Saerens, Latinne, Decaestecker 2002, Adjusting the Outputs of a Classifier to New a Priori
-        Probabilities, for the shares (EM). Alexandari, Kundaje, Shrikumar 2020, Maximum Likelihood
-        with Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation, for temperature
-        and offsets. Deviation: annotated samples count for their own group in the shares.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     known = groups != ""
-    annotated = _annotated(z, groups, known)
-    scaler = _scaler(z)
-    fitted = _fit(scaler.transform(z[known]), annotated.codes, folds, seed)
-    logits = np.empty((len(z), len(annotated.counts)))
+    codes, counts = _annotated(z, groups, known)
+    scaler = StandardScaler()
+    for rows in _pieces(np.arange(len(z))):
+        scaler.partial_fit(np.asarray(z[rows], dtype=np.float64))
+    scaled = scaler.transform(z[known])
+    fits = (
+        cross_fitted(
+            LogisticRegression(C=strength, max_iter=500),
+            scaled, codes, folds=folds, seed=seed, method="predict_log_proba",
+        )
+        for strength in STRENGTHS
+    )  # fmt: skip
+    fitted = min(fits, key=lambda one: one.loss(codes))
+    logits = np.empty((len(z), len(counts)))
     logits[known] = fitted.held_out
     for rows in _pieces(np.flatnonzero(~known)):
         scaled = scaler.transform(z[rows])
@@ -86,88 +82,37 @@ def calibrated_membership(
     """Probability of each group from scores that no model gave to a sample it had seen.
 
     One temperature and one offset a group, fitted to the annotated samples, make the scores
-    probabilities; the shares of the groups are then estimated from all samples. Where label and
-    group go together, so that shares of each class by itself explain the samples better, those are
-    used, and a group of which a class has no annotated sample has no share in it; where they do
-    not, the classes together give steadier shares.
+    (n, g) probabilities. Who was annotated need not be who is there: the shares of the groups are
+    estimated from all samples. Where label and group go together, so that shares of each class by
+    itself explain the samples better, those are used, and a group of which a class has no annotated
+    sample has no share in it; where they do not, the classes together give steadier shares.
+    ``seed`` picks samples when there are very many.
 
-    Args:
-        logits: (n, g), larger for likelier groups, columns in sorted order of the group names.
-        groups: (n,) text, empty where nobody said.
-        labels: (n,), class index; None for a single class.
-        seed: Picks samples when there are very many.
-
-    Returns:
-        As :func:`cross_fitted_membership`, whose sources and errors apply.
+    Reference:
+        Saerens, Latinne, Decaestecker 2002, Adjusting the Outputs of a Classifier to New a Priori
+        Probabilities, for the shares (EM). Alexandari, Kundaje, Shrikumar 2020, Maximum Likelihood
+        with Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation, for temperature
+        and offsets. Deviation: annotated samples count for their own group in the shares.
     """
     known = groups != ""
-    annotated = _annotated(logits, groups, known)
-    member = softmax(_calibrated(logits, _calibration(logits[known], annotated.codes)), axis=1)
-    even = _under(member, annotated.counts, np.ones(len(annotated.counts)))
-    together = _Parts(even, known, annotated.codes, np.zeros(len(groups), dtype=np.int64))
-    apart = together if labels is None else replace(together, classes=labels)
-    shares = [parts.shares(np.random.default_rng(seed)) for parts in (together, apart)]
-    better, worse = (_log_likelihood(even[~known], one[~known]) for one in shares[::-1])
-    own = better - worse > WORTHWHILE or apart.lacks_a_group()
-    return _under(even, np.ones(even.shape[1]), shares[1] if own else shares[0])
-
-
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """Samples in parts that have shares of their own.
-
-    Attributes:
-        even: (n, g), membership as if all groups were equally frequent.
-        known: (n,), whether a sample is annotated.
-        codes: (m,), group number of the annotated samples.
-        classes: (n,), part of each sample.
-    """
-
-    even: Float64[np.ndarray, "n g"]
-    known: Bool[np.ndarray, " n"]
-    codes: Int64[np.ndarray, " m"]
-    classes: Int64[np.ndarray, " n"]
-
-    def shares(self, generator: np.random.Generator) -> Float64[np.ndarray, "n g"]:
-        """Share of every group in the part of each sample."""
-        found = np.empty_like(self.even)
-        size = self.even.shape[1]
-        for value in np.unique(self.classes):
-            here = self.classes == value
-            certain = np.bincount(self.codes[here[self.known]], minlength=size)
-            if not certain.any():  # nobody was annotated here: what holds elsewhere must do
-                certain = np.bincount(self.codes, minlength=size)
-            found[here] = _shares(
-                self.even[here & ~self.known], certain.astype(np.int64), generator
-            )
-        return found
-
-    def lacks_a_group(self) -> bool:
-        """Whether a group is annotated in some parts and, although others are, never in this."""
-        values, part = np.unique(self.classes[self.known], return_inverse=True)
-        counts = np.zeros((len(values), self.even.shape[1]), dtype=np.int64)
-        np.add.at(counts, (part, self.codes), 1)
-        return bool(((counts == 0) & (counts.sum(axis=0) >= ABSENT)).any())
-
-
-def _log_likelihood(even: Float64[np.ndarray, "m g"], shares: Float64[np.ndarray, "m g"]) -> float:
-    """Mean over samples, in nats, up to a constant that does not depend on the shares."""
-    if not len(even):
-        return 0.0
-    return float(np.log((even * shares).sum(axis=1) + np.finfo(float).tiny).mean())
-
-
-@dataclass(frozen=True, eq=False)
-class _Annotated:
-    """Group numbers (m,) of the annotated samples, and how many each group has (g,)."""
-
-    codes: Int64[np.ndarray, " m"]
-    counts: Int64[np.ndarray, " g"]
+    codes, counts = _annotated(logits, groups, known)
+    member = softmax(_calibrated(logits, _calibration(logits[known], codes)), axis=1)
+    even = _under(member, counts, np.ones(len(counts)))
+    whole = np.zeros(len(groups), dtype=np.int64)
+    classes = whole if labels is None else labels
+    together, apart = (
+        _shares_of_parts(even, known, codes, parts, np.random.default_rng(seed))
+        for parts in (whole, classes)
+    )
+    gain = _log_likelihood(even, apart, ~known) - _log_likelihood(even, together, ~known)
+    own = gain > WORTHWHILE or _lacks_a_group(codes, classes[known], len(counts))
+    return _under(even, np.ones(len(counts)), apart if own else together)
 
 
 def _annotated(
     z: Float[np.ndarray, "_ k"], groups: Shaped[np.ndarray, " n"], known: Bool[np.ndarray, " n"]
-) -> _Annotated:
+) -> tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " g"]]:
+    """Group numbers of the annotated samples, and how many each group has."""
     if len(z) != len(groups):
         raise DataError(f"latents and groups have {(len(z), len(groups))} rows; they must agree")
     names, codes, counts = np.unique(groups[known], return_inverse=True, return_counts=True)
@@ -181,37 +126,51 @@ def _annotated(
             f"group {str(names[counts.argmin()])!r} has a single annotated sample; at least 2 are "
             "needed, and some dozens advisable"
         )
-    return _Annotated(codes.astype(np.int64), counts.astype(np.int64))
+    return codes.astype(np.int64), counts.astype(np.int64)
+
+
+def _shares_of_parts(
+    even: Float64[np.ndarray, "n g"],
+    known: Bool[np.ndarray, " n"],
+    codes: Int64[np.ndarray, " m"],
+    parts: Int64[np.ndarray, " n"],
+    generator: np.random.Generator,
+) -> Float64[np.ndarray, "n g"]:
+    """Share of every group in the part of each sample; ``even`` as for :func:`_shares`."""
+    found = np.empty_like(even)
+    for value in np.unique(parts):
+        here = parts == value
+        certain = np.bincount(codes[here[known]], minlength=even.shape[1])
+        if not certain.any():  # nobody was annotated here: what holds elsewhere must do
+            certain = np.bincount(codes, minlength=even.shape[1])
+        found[here] = _shares(even[here & ~known], certain.astype(np.int64), generator)
+    return found
+
+
+def _lacks_a_group(
+    codes: Int64[np.ndarray, " m"], parts: Int64[np.ndarray, " m"], groups: int
+) -> bool:
+    """Whether a group is annotated in some parts and, although others are, never in this."""
+    values, part = np.unique(parts, return_inverse=True)
+    counts = np.zeros((len(values), groups), dtype=np.int64)
+    np.add.at(counts, (part, codes), 1)
+    return bool(((counts == 0) & (counts.sum(axis=0) >= ABSENT)).any())
+
+
+def _log_likelihood(
+    even: Float64[np.ndarray, "n g"],
+    shares: Float64[np.ndarray, "n g"],
+    here: Bool[np.ndarray, " n"],
+) -> float:
+    """Mean over samples, in nats, up to a constant that does not depend on the shares."""
+    if not here.any():
+        return 0.0
+    return float(np.log((even * shares)[here].sum(axis=1) + np.finfo(float).tiny).mean())
 
 
 def _pieces(rows: Int64[np.ndarray, " m"]) -> Iterator[Int64[np.ndarray, " _"]]:
     for start in range(0, len(rows), ROWS_AT_ONCE):
         yield rows[start : start + ROWS_AT_ONCE]
-
-
-def _scaler(z: Float[np.ndarray, "n k"]) -> "StandardScaler":
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler()
-    for start in range(0, len(z), ROWS_AT_ONCE):
-        scaler.partial_fit(np.asarray(z[start : start + ROWS_AT_ONCE], dtype=np.float64))
-    return scaler
-
-
-def _fit(
-    scaled: Float[np.ndarray, "m k"], codes: Int64[np.ndarray, " m"], folds: int, seed: int
-) -> CrossFit:
-    """Fold models of the penalty with the lowest log loss on left-out samples."""
-    from sklearn.linear_model import LogisticRegression
-
-    fits = (
-        cross_fitted(
-            LogisticRegression(C=strength, max_iter=500),
-            scaled, codes, folds=folds, seed=seed, method="predict_log_proba",
-        )
-        for strength in STRENGTHS
-    )  # fmt: skip
-    return min(fits, key=lambda fitted: fitted.loss(codes))
 
 
 def _calibration(
@@ -245,12 +204,10 @@ def _shares(
     certain: Int64[np.ndarray, " g"],
     generator: np.random.Generator,
 ) -> Float64[np.ndarray, " g"]:
-    """Share of each group among samples of one class, by expectation maximisation.
+    """Share of each group among samples of one part, by expectation maximisation.
 
-    Args:
-        even: Membership of the unknown samples, as if all groups were equally frequent.
-        certain: Annotated samples of each group, who belong to it for certain.
-        generator: Picks the samples to look at when there are very many.
+    ``even`` holds the unknown samples as if all groups were equally frequent, ``certain`` how many
+    annotated ones each group has.
     """
     size = len(even)
     if size > SHARE_ROWS:

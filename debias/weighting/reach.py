@@ -33,11 +33,9 @@ class Reach:
 
 
 def reach(by_group: pd.DataFrame) -> Reach:
-    """Sort the groups of one attribute.
+    """Sort the groups of one attribute, as :meth:`SamplingWeights.describe` tells them.
 
-    Args:
-        by_group: As :meth:`debias.types.SamplingWeights.describe` makes it. A group that is a whole
-            class has no area: its share is kept by design, and it is left out.
+    A group that is a whole class has no area: its share is kept by design, and it is left out.
     """
     known = by_group[by_group["group"] != UNKNOWN]
     partly = len(known) < len(by_group)
@@ -58,35 +56,28 @@ def reach(by_group: pd.DataFrame) -> Reach:
 
 
 def readings(found: Reach, whose: str = "the weights", source: str = "") -> list[str]:
-    """What that means, in sentences, harm first.
-
-    Args:
-        found: What :func:`reach` found.
-        whose: Whose weights they are.
-        source: Ends the sentence about groups that are reached.
-    """
-    whose = whose[0].upper() + whose[1:]
-    sentences = []
-    if len(found.lowered):
-        lower = whose[0].lower() + whose[1:]
-        sentences.append(f"Harm: {lower} lower the share of {_moved(found.lowered)}.")
-    if len(found.reached):
-        sentences.append(
-            f"{whose} raise the share of {_moved(found.reached)}, more than equally uneven random "
-            f"weights would{source}."
-        )
-    if len(found.missed):
-        sentences.append(
-            f"{whose} do no better than random weights of equal effective sample size for "
-            f"{', '.join(found.missed['group'])}: they do not target these groups."
-        )
-    if len(found.unclear):
-        sentences.append(
-            f"Whether {whose[0].lower() + whose[1:]} reach {', '.join(found.unclear['group'])} "
-            "cannot be told: the interval of the area under the curve holds one half, or shares "
-            "mean little beside samples without a group."
-        )
-    return sentences
+    """What that means, in sentences, harm first; ``source`` ends the one about groups reached."""
+    upper, lower = whose[0].upper() + whose[1:], whose[0].lower() + whose[1:]
+    said = (
+        (found.lowered, f"Harm: {lower} lower the share of {_moved(found.lowered)}."),
+        (
+            found.reached,
+            f"{upper} raise the share of {_moved(found.reached)}, more than equally uneven random "
+            f"weights would{source}.",
+        ),
+        (
+            found.missed,
+            f"{upper} do no better than random weights of equal effective sample size for "
+            f"{', '.join(found.missed['group'])}: they do not target these groups.",
+        ),
+        (
+            found.unclear,
+            f"Whether {lower} reach {', '.join(found.unclear['group'])} cannot be told: the "
+            "interval of the area under the curve holds one half, or shares mean little beside "
+            "samples without a group.",
+        ),
+    )
+    return [sentence for groups, sentence in said if len(groups)]
 
 
 def _moved(table: pd.DataFrame) -> str:

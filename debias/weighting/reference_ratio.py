@@ -8,11 +8,11 @@ from jaxtyping import Int64
 from pydantic import Field
 
 from debias import density
+from debias.density import DensityEstimator
 from debias.density.descriptors import DESCRIPTORS, describe
-from debias.plugins import dump
-from debias.types import FaceStore, Latents, TrainingTable
+from debias.types import FaceStore, Latents, Rarity, TrainingTable
 from debias.weighting.rule import Context, Given, Need, Table
-from debias.weighting.tempered import TemperedRule
+from debias.weighting.tempering import TemperedRule
 from debias.weighting.weights import SamplingWeights
 
 SHARPENED = 10  # exponent of a ratio beyond which chance may decide
@@ -22,8 +22,7 @@ class ReferenceRatio(TemperedRule):
     """Weights w(x) proportional to (target(x) / q_train(x)) ** tau.
 
     The ratio is that of two densities, or the odds that a cross-fitted classifier gives a sample
-    for belonging to the reference set; neither set needs a group label. With ``ess: published``
-    tau is 1 and the weights are the ratio itself.
+    for belonging to the reference set; neither set needs a group label.
 
     Reference:
         Sugiyama, Suzuki, Kanamori 2012, Density Ratio Estimation in Machine Learning, chapter 4
@@ -45,24 +44,8 @@ class ReferenceRatio(TemperedRule):
 
     def score(self, context: Context) -> Given:
         """Log ratio of the reference to the training faces."""
-        if self.estimate_on == "images":
-            return self._on_images(context)
-        estimator = context.density
-        if self.estimate_on == "latents" and not density.compares(estimator):
-            estimator = density.DENSITIES["ratio"](seed=context.seed)
-        reference = context.reference()
-
-        def table() -> Table:
-            found = density.log_ratio(
-                estimator, context.latents.load(), reference.load().latents(), context.labels,
-                alpha=self.alpha, across=self.across,
-            )  # fmt: skip
-            return context.table(score=found.score), dict(found.about)
-
-        keys = {"latents": context.latents.key, "reference": reference.key}
-        return Given(table, {"density": dump(estimator)}, keys)
-
-    def _on_images(self, context: Context) -> Given:
+        if self.estimate_on != "images":
+            return super().score(context)
         ratio = context.reference_ratio()
 
         def table() -> Table:
@@ -80,14 +63,19 @@ class ReferenceRatio(TemperedRule):
 
         return Given(table, {"descriptors": list(DESCRIPTORS)}, {"ratio": ratio.key})
 
-    def weights(self, table: TrainingTable) -> SamplingWeights:
-        """Weights of the training samples from their log ratio; the share of each class is kept.
+    def estimator(self, context: Context) -> DensityEstimator:
+        if self.estimate_on == "latents" and not density.compares(context.density):
+            return density.DENSITIES["ratio"](seed=context.seed)
+        return context.density
 
-        Raises:
-            WeightError: The table has no score.
-            NonFiniteWeightError: A score is not finite.
-            WeightDegeneracyError: The weights rest on too few samples.
-        """
+    def scored(self, context: Context, estimator: DensityEstimator) -> Rarity:
+        own, wanted = context.latents.load(), context.reference().load().latents()
+        return density.log_ratio(
+            estimator, own, wanted, context.labels, alpha=self.alpha, across=self.across
+        )
+
+    def weights(self, table: TrainingTable) -> SamplingWeights:
+        """Weights from the log ratio of the samples; raises as :meth:`tempered`."""
         weights = self.tempered(table, {"estimate_on": self.estimate_on})
         tau = weights.origin["tau"]
         if tau > SHARPENED:

@@ -12,10 +12,11 @@ from jaxtyping import Float64, Int64, Shaped
 
 from debias import density
 from debias.density import DensityEstimator
+from debias.own import Own, require
 from debias.plugins import Settings, dump
 from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
-from debias.weighting.weights import SamplingWeights
+from debias.weighting.weights import SamplingWeights, check
 
 Need = Literal["density", "reference", "groups", "latents", "images"]
 NEEDS = get_args(Need)
@@ -81,19 +82,13 @@ class Context:
         ids = self.faces.ids(self.rows)
         return TrainingTable(sample_ids=ids, labels=self.labels, **known)
 
-    def groups(self, columns: tuple[str, ...] = ()) -> Shaped[np.ndarray, " n"]:
-        """Attribute values of every training face, crossed; empty where one is unknown."""
-        return crossed(self.faces, columns)
-
 
 @dataclass(frozen=True)
 class Given:
-    """What a weighting is given, not computed before it is asked for.
+    """What a weighting is given.
 
-    Attributes:
-        table: Makes the table, and plain values about how it came about.
-        settings: What the table depends on beside the rule.
-        inputs: Content keys of the artifacts that it depends on, beside the faces.
+    ``table`` makes the table, and plain values about how it came about; ``settings`` are what it
+    depends on beside the rule, ``inputs`` keys of the artifacts it depends on beside the faces.
     """
 
     table: Callable[[], Table]
@@ -107,7 +102,7 @@ class Rule(Settings):
     ``needs`` opens the table's fields: ``density`` the score (how rare a face is), ``reference``
     the score too (how much more the reference has of its kind), ``groups``, ``latents`` and
     ``images``. Sample ids and labels are always there. A rule with wishes of its own says in
-    ``score`` how the table is made.
+    ``estimator`` and ``scored`` how the score is made, or in ``score`` how the whole table is.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset()
@@ -120,12 +115,9 @@ class Rule(Settings):
         Raises:
             PipelineError: Something that it needs is not there.
         """
-        settings: dict[str, Any] = {}
-        inputs: dict[str, str] = {}
-        if self.needs & {"density", "reference"}:
-            settings["density"] = dump(context.density)
-        if self.needs & {"density", "reference", "latents"}:
-            inputs["latents"] = context.latents.key
+        scored = bool(self.needs & {"density", "reference"})
+        settings = {"density": dump(self.estimator(context))} if scored else {}
+        inputs = {"latents": context.latents.key} if scored or "latents" in self.needs else {}
         if "reference" in self.needs:
             inputs["reference"] = context.reference().key
         return Given(lambda: self._table(context), settings, inputs)
@@ -134,22 +126,27 @@ class Rule(Settings):
         known: dict[str, Any] = {}
         about: dict[str, Any] = {}
         if "groups" in self.needs and context.faces.attributes:
-            known["groups"] = context.groups()
+            known["groups"] = crossed(context.faces)
         if "latents" in self.needs:
             known["latents"] = context.latents.load().mean
         if "images" in self.needs:
             known["images"] = context.faces.images[context.rows]
         if self.needs & {"density", "reference"}:
-            found = self._score(context)
+            found = self.scored(context, self.estimator(context))
             known["score"], about = found.score, dict(found.about)
         return context.table(**known), about
 
-    def _score(self, context: Context) -> Rarity:
+    def estimator(self, context: Context) -> DensityEstimator:
+        """What the score is made with."""
+        return context.density
+
+    def scored(self, context: Context, estimator: DensityEstimator) -> Rarity:
+        """How rare each face is; of a reference, how much more it has of each."""
         own = context.latents.load()
         if "density" in self.needs:
-            return density.rarity(context.density, own, context.labels, alpha=0.01)
+            return density.rarity(estimator, own, context.labels, alpha=0.01)
         wanted = context.reference().load().latents()
-        return density.log_ratio(context.density, own, wanted, context.labels, alpha=0.01)
+        return density.log_ratio(estimator, own, wanted, context.labels, alpha=0.01)
 
     def weights(self, table: TrainingTable) -> SamplingWeights:
         """How often each row of the table is drawn.
@@ -158,6 +155,51 @@ class Rule(Settings):
             WeightError: The weights cannot be built or rest on too few samples.
         """
         raise NotImplementedError(f"the weighting {self.name!r} has no method 'weights'")
+
+
+class Uniform(Rule):
+    """Every sample equally likely: plain training, what every other rule is compared with."""
+
+    name: Literal["uniform"] = "uniform"
+
+    def weights(self, table: TrainingTable) -> SamplingWeights:
+        even = np.full(len(table.sample_ids), 1 / len(table.sample_ids))
+        return SamplingWeights(
+            sample_ids=table.sample_ids, probability=even, origin={"rule": self.name}
+        )
+
+
+class OwnWeighting(Own, Rule):  # type: ignore[misc]
+    """A function of :class:`debias.types.TrainingTable` that returns (n,) weights, any total.
+
+    What the table holds beside ``sample_ids`` and ``labels`` the function asks for by an attribute:
+    ``rule.needs = {"density"}``, see :class:`Rule`.
+    """
+
+    @property
+    def needs(self) -> frozenset[Need]:  # type: ignore[override]
+        asked = frozenset(getattr(self.given, "needs", ()))
+        strange = sorted(map(str, asked - set(NEEDS)))
+        require(not strange, self.called, f"its needs {strange} are unknown; known: {list(NEEDS)}")
+        return asked
+
+    def weights(self, table: TrainingTable) -> SamplingWeights:
+        """What the function returns, brought to sum 1.
+
+        Raises:
+            ConfigError: It returned something else than (n,) weights, or only zeros.
+            WeightError: A weight is negative or not finite, or they rest on too few samples.
+        """
+        found = np.asarray(self.given(table), dtype=np.float64)
+        size = (len(table.sample_ids),)
+        require(found.shape == size, self.called, f"weights of shape {size}, got {found.shape}")
+        total = found.sum()
+        require(bool(total), self.called, "its weights sum to 0")
+        origin = {"rule": self.name, "called": self.called}
+        weights = SamplingWeights(
+            sample_ids=table.sample_ids, probability=found / total, origin=origin
+        )
+        return check(weights, allow_degenerate=False, remedy="make them more even")
 
 
 def crossed(faces: FaceStore, columns: tuple[str, ...] = ()) -> Shaped[np.ndarray, " n"]:

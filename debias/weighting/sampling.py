@@ -19,12 +19,11 @@ ROWS_AT_ONCE = 65_536
 def draw(
     probability: Float64[np.ndarray, " n"], size: int, generator: np.random.Generator
 ) -> Int64[np.ndarray, " size"]:
-    """Draw row numbers independently with replacement, in random order.
+    """Draw row numbers independently with replacement, in random order, however many there are.
 
     Sorted uniforms, which are normalised running sums of exponentials, walk along the running sum
-    of the probabilities from left to right, as memory likes it. The rows found are put in random
-    order in a way that stays in the cache: each goes to a random bucket, then every bucket is
-    shuffled. Works for any number of rows; ``torch.multinomial`` stops at 2^24.
+    of the probabilities. The rows found go to random buckets, then every bucket is shuffled, which
+    stays in the cache.
 
     Reference:
         Devroye 1986, Non-Uniform Random Variate Generation, V.3.1 (sorted uniforms); Rao 1961,
@@ -134,7 +133,6 @@ class WeightedSampler(Sampler[int]):
 
     @cached_property
     def _draws(self) -> dict[str, int]:
-        """Everything that the rows of an epoch depend on."""
         return {
             "seed": self._seed,
             "num_samples": self._size,

@@ -8,12 +8,18 @@ import math
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float64, Int64
+from pydantic import Field
+
+from debias.errors import NonFiniteWeightError, WeightError
+from debias.types import TrainingTable
+from debias.weighting.rule import Rule
+from debias.weighting.weights import SamplingWeights, check
 
 VALUES_AT_ONCE = 2**16  # stay in the cache
 ENOUGH_FOR_A_GUESS = 2**15
@@ -27,14 +33,66 @@ LARGEST_LOG = math.log(sys.float_info.max)
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, eq=False)
-class Tempered:
-    """Weights exp(tau * score), normalised and capped.
+class TemperedRule(Rule):
+    """Weights proportional to exp(tau * score), capped, every class by itself.
 
-    Attributes:
-        probability: (n,), sums to 1.
-        tau: Exponent, >= 0; 0 is plain sampling, 1 the score as it is.
-        capped: How many weights stand at the cap.
+    ``tau`` is solved so that the effective sample size is the declared share of the samples;
+    ``ess: published`` fixes tau = 1, the score as it is.
+    """
+
+    ess: float | Literal["published"] = Field(
+        default=0.5, description="Effective sample size as a share of n, or 'published' (tau = 1)."
+    )
+    cap: float = Field(
+        default=20.0,
+        gt=1,
+        allow_inf_nan=False,
+        description="Largest weight, times the mean weight.",
+    )
+    across: Literal["class", "all"] = Field(
+        default="class", description="Weigh within each class, or over all samples."
+    )
+    allow_degenerate: bool = Field(
+        default=False, description="Go on although the weights rest on very few samples."
+    )
+
+    def model_post_init(self, context: object) -> None:
+        """Check the range here: a bound on the union would apply to the word as well."""
+        if self.ess != "published" and not 0 < self.ess <= 1:
+            raise ValueError(f"ess must lie in (0, 1] or be 'published', got {self.ess}")
+
+    def tempered(self, table: TrainingTable, origin: Mapping[str, Any]) -> SamplingWeights:
+        """Weights from the scores of the table; ``origin`` is kept beside tau.
+
+        Raises:
+            WeightError: The table has no score, or a score is not finite.
+            WeightDegeneracyError: The weights rest on too few samples.
+        """
+        if table.score is None:
+            raise WeightError(f"{self.name} needs a score of every sample; see 'density'")
+        if not np.isfinite(table.score).all():
+            bad = table.sample_ids[~np.isfinite(table.score)]
+            raise NonFiniteWeightError(
+                f"the scores of {len(bad)} samples are not finite, first {bad[0]}"
+            )
+        parts = pd.factorize(table.labels)[0].astype(np.int64)  # sorts nothing
+        parts = parts if self.across == "class" else np.zeros_like(parts)
+        if isinstance(self.ess, str):
+            found = apply(table.score, parts, tau=1.0, cap=self.cap)
+        else:
+            found = temper(table.score, parts, ess=self.ess, cap=self.cap)
+        about = {"rule": self.name, **origin, "tau": found.tau, "capped": found.capped}
+        weights = SamplingWeights(
+            sample_ids=table.sample_ids, probability=found.probability, origin=about
+        )
+        remedy = "give 'ess' a share" if self.ess == "published" else "raise 'ess'"
+        return check(weights, allow_degenerate=self.allow_degenerate, remedy=remedy)
+
+
+class Tempered(NamedTuple):
+    """Weights (n,) exp(tau * score), capped, of sum 1; and how many stand at the cap.
+
+    ``tau`` >= 0; 0 is plain sampling, 1 the score as it is.
     """
 
     probability: Float64[np.ndarray, " n"]
@@ -84,8 +142,7 @@ def apply(
 class _Whole:
     """Weights of all samples as a function of tau.
 
-    Scores are taken in units of their ``span`` and tau per span: so their product neither
-    overflows nor vanishes, whatever the size of the scores.
+    Scores are taken in units of their ``span`` and tau per span: their product cannot overflow.
     """
 
     def __init__(
@@ -98,13 +155,16 @@ class _Whole:
         self.parts = [_Part(score[rows], cap) for rows in self.rows]
         self.span = max(part.span for part in self.parts) or 1.0
         for part in self.parts:
-            part.measure_in(self.span)
+            part.per_span = 1 / max(self.span, 4 * sys.float_info.min)
 
     def at(self, tau: float) -> Tempered:
-        """Weights for a tau per span."""
+        """Weights for a tau per span; each part has its share of the samples."""
         levels = [part.level(tau) for part in self.parts]
         found = [part.weights(tau, level) for part, level in zip(self.parts, levels, strict=True)]
-        probability = found[0] if len(found) == 1 else self._put_together(found)
+        probability = found[0] if len(found) == 1 else np.empty(len(self.score))
+        for rows, weights in zip(self.rows, found, strict=True):
+            if len(found) > 1:
+                probability[rows] = weights * (len(weights) / len(probability))
         probability /= probability.sum()
         plain = min(tau / self.span, sys.float_info.max)
         return Tempered(probability, plain, sum(level.capped for level in levels))
@@ -118,19 +178,12 @@ class _Whole:
 
     def obstacle(self, ess: float) -> str:
         """What keeps the effective sample size from falling to ``ess``."""
-        ties = self._ess([1 / part.largest_ties() for part in self.parts])
+        ties = self._ess([1 / part.ties(part.top[0]) for part in self.parts])
         if ties == 1:
             return "every sample is equally rare, so the weights stay uniform"
         if ties > ess:
             return "ties among the rarest samples leave nothing closer"
         return f"the cap of {self.cap:g} times the mean leaves nothing closer; raise 'cap'"
-
-    def _put_together(self, found: list[Float64[np.ndarray, " _"]]) -> Float64[np.ndarray, " n"]:
-        """Weights of the parts, each with its share of the samples."""
-        whole = np.empty(len(self.score))
-        for rows, weights in zip(self.rows, found, strict=True):
-            whole[rows] = weights * (len(weights) / len(whole))
-        return whole
 
     def _ess(self, squares: list[float]) -> float:
         """Kish's, as a share of n, from the sum of squared weights within each part."""
@@ -138,43 +191,34 @@ class _Whole:
         return len(self.score) / sum(part.size**2 * square for part, square in pairs)
 
 
-@dataclass(frozen=True)
-class _Level:
-    """Where the weights of a part stand at some tau.
-
-    Attributes:
-        capped: How many are at the cap.
-        weight: Of the first sample below the cap.
-        square: Sum of the squares of all.
-    """
+class _Level(NamedTuple):
+    """Where the weights of a part stand at some tau."""
 
     capped: int
-    weight: float
-    square: float
+    weight: float  # of the first sample below the cap
+    square: float  # sum of the squares of all
 
 
 class _Part:
     """Weights of one part, which sum to 1.
 
     No more than ``size / cap`` weights can stand at the cap, so only as many of the largest scores
-    are kept in order, ``top``; ``rest`` are the others. Differences are taken between scores that
-    matter together: from one far above, the others look all the same.
+    are kept in order, ``top``. Differences are taken between scores that matter together.
     """
+
+    per_span = 1.0
 
     def __init__(self, score: Float64[np.ndarray, " m"], cap: float) -> None:
         self.score, self.size, self.limit = score, len(score), cap / len(score)
         self.top = _largest(score, int(self.size / cap) + 1)
         self.span = float(self.top[0] - score.min())
 
-    def measure_in(self, span: float) -> None:
-        self.per_span = 1 / max(span, 4 * sys.float_info.min)
-
     def level(self, tau: float) -> _Level:
         """Cut the largest weights to the cap and give what is cut off to the others in proportion.
 
-        How many stand at the cap is the smallest number for which the next one stays below it.
-        Beside a capped weight all others may be too small for a float; then the search goes on
-        from the first of these, as if it were 1.
+        As few stand at the cap as leave the next one below it. Beside a capped weight all others
+        may be too small for a float; then the search goes on from the first of these, as if it were
+        1.
         """
         plain, squared = self._rest(tau)
         free = np.maximum(1 - np.arange(len(self.top)) * self.limit, 0.0)
@@ -212,16 +256,13 @@ class _Part:
         """Sum of squares for an infinite tau: the largest at the cap, the rest on the next ties."""
         next_one = self.top[math.ceil(1 / self.limit) - 1]
         above = int((self.top > next_one).sum())
-        return above * self.limit**2 + (1 - above * self.limit) ** 2 / self._ties(next_one)
+        return above * self.limit**2 + (1 - above * self.limit) ** 2 / self.ties(next_one)
 
-    def largest_ties(self) -> int:
-        return self._ties(self.top[0])
-
-    def _ties(self, value: float) -> int:
+    def ties(self, value: float) -> int:
         return int((self.score == value).sum())
 
     def _rest(self, tau: float) -> tuple[float, float]:
-        """Sum of weights and of their squares over the rest, in units of the last of the top."""
+        """Sum of weights and of their squares below the top, in units of its last."""
 
         def sums(piece: slice) -> tuple[float, float]:
             weight = np.minimum(self.score[piece], self.top[-1])  # each of the top will count 1
@@ -236,11 +277,7 @@ class _Part:
 
 
 def _largest(score: Float64[np.ndarray, " m"], count: int) -> Float64[np.ndarray, " count"]:
-    """The largest scores, falling.
-
-    In a long array, a sample tells a value that safely lies below them, which most others do not
-    reach.
-    """
+    """The largest scores, falling; in a long array a sample tells what most lie safely below."""
     some = score[:: max(1, len(score) // ENOUGH_FOR_A_GUESS)]
     wanted = len(some) * count / len(score)
     safe = len(some) - math.ceil(wanted + 4 * math.sqrt(wanted) + 4)
@@ -261,7 +298,10 @@ def _for_each_piece(work: Callable[[slice], R], size: int) -> Iterator[R]:
 
 
 def _solve(whole: _Whole, aim: float) -> float:
-    """Tau per span for an effective sample size that can be reached, or nearly."""
+    """Tau per span for an effective sample size that can be reached, or nearly.
+
+    The search starts from the tau of a part of the samples, which is hardly off.
+    """
     from scipy.optimize import brentq
 
     known: dict[float, float] = {}
@@ -272,28 +312,16 @@ def _solve(whole: _Whole, aim: float) -> float:
             known[log_tau] = 0.0 if abs(difference) < EXACT else difference
         return known[log_tau]
 
-    low, high = _bracket(excess, *_guess(whole, aim))
-    if excess(high) > 0:  # scores that differ by less than floats can tell
-        return math.exp(high)
-    return math.exp(brentq(excess, low, high, xtol=EXACT))
-
-
-def _guess(whole: _Whole, aim: float) -> tuple[float, float]:
-    """Log tau by a part of the samples, and how far it may be off."""
-    step = len(whole.score) // ENOUGH_FOR_A_GUESS
-    if step < 2:
-        return 0.0, 1.0
-    some = _Whole(whole.score[::step], whole.labels[::step], whole.cap)
-    if aim <= NEARLY * some.least_ess():
-        return 0.0, 1.0
-    return math.log(_solve(some, aim) * (whole.span / some.span)), 0.02
-
-
-def _bracket(excess: Callable[[float], float], start: float, step: float) -> tuple[float, float]:
-    """Two places with the root of a falling function between them, unless it lies too far up."""
-    low = high = start
+    low, step = 0.0, 1.0
+    every = len(whole.score) // ENOUGH_FOR_A_GUESS
+    some = _Whole(whole.score[::every], whole.labels[::every], whole.cap) if every > 1 else whole
+    if some is not whole and aim > NEARLY * some.least_ess():
+        low, step = math.log(_solve(some, aim) * (whole.span / some.span)), 0.02
+    high = low
     while excess(low) < 0:
         low, high, step = low - step, low, 2 * step
     while excess(high) > 0 and high < LARGEST_LOG:
         low, high, step = high, min(high + step, LARGEST_LOG), 2 * step
-    return low, high
+    if excess(high) > 0:  # scores that differ by less than floats can tell
+        return math.exp(high)
+    return math.exp(brentq(excess, low, high, xtol=EXACT))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from debias.density import HistogramDensity, rarity, smoothing
+from debias.density import FittedHistogram, HistogramDensity, rarity
+from debias.density.points import Limits
 from debias.errors import DataError, NonFiniteWeightError, WeightDegeneracyError, WeightError
 from debias.statistics import concentration
 from debias.types import Latents, TrainingTable
@@ -85,23 +86,21 @@ def allowed(rule) -> dict[str, bool]:
 
 def test_published_formula_by_hand():
     # Masses 3/4, 3/4, 3/4, 1/4 without smoothing: weights 4/3, 4/3, 4/3, 4 of 8.
-    score = smoothing.of_factors(np.log([[0.75]] * 3 + [[0.25]]), 1e-300, "product")
+    score = -np.log([0.75] * 3 + [0.25])
     weights = latent(alpha=1e-300, ess="published").weights(table(score))
     np.testing.assert_allclose(weights.probability, [1 / 6, 1 / 6, 1 / 6, 1 / 2])
     assert weights.origin["tau"] == 1
 
 
 def test_product_and_max_by_hand():
-    factors = np.log([[0.5, 0.5], [0.5, 0.1]])
+    limits = Limits(low=np.zeros(2), high=np.ones(2))
+    fitted = FittedHistogram(limits=limits, counts=(np.array([5, 5]), np.array([5, 1, 4])))
+    z = np.array([[0.0, 0.0], [0.0, 0.5]])  # masses 1/2 and 1/2, 1/2 and 1/10
     for combine in ("product", "max"):
-        score = smoothing.of_factors(factors, 0.1, combine)
+        score = fitted.log_rarity(z, alpha=0.1, combine=combine)
         found = latent(ess="published").weights(table(score)).probability
         # 1/(.6*.6) against 1/(.6*.2), and 1/.6 against 1/.2: both 1 to 3.
         np.testing.assert_allclose(found, [0.25, 0.75])
-    np.testing.assert_allclose(
-        smoothing.of_factors(factors[:, 1:], 0.1, "max"),
-        smoothing.of_factors(factors[:, 1:], 0.1, "product"),
-    )
 
 
 @given(
@@ -140,8 +139,8 @@ def test_a_rarer_sample_never_gets_less():
 
 def test_large_alpha_and_constant_density_give_plain_sampling():
     uniform = np.full(2000, 1 / 2000)
-    factors = -np.random.default_rng(0).exponential(3, (2000, 5))
-    even = smoothing.of_factors(factors, 1e12, "product")
+    z = np.random.default_rng(0).exponential(3, (2000, 5))
+    even = HistogramDensity().fit(z).log_rarity(z, alpha=1e12)
     found = latent(ess="published").weights(table(even)).probability
     np.testing.assert_allclose(found, uniform, rtol=1e-6)
     with pytest.warns(UserWarning, match="every sample is equally rare"):
