@@ -25,7 +25,7 @@ from debias.pipeline import Run, mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.representation import REPRESENTATION
-from debias.pipeline.values import load_weights
+from debias.pipeline.step import load_weights
 from debias.pipeline.weights import make_weights
 from debias.statistics.areas import auc_by_group
 from debias.storage.artifacts import Artifact, load_faces

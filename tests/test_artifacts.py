@@ -11,7 +11,7 @@ import pytest
 
 from debias.errors import ArtifactCorruptError, StorageError
 from debias.models import ConvClassifier
-from debias.pipeline.values import (
+from debias.pipeline.step import (
     arrays,
     latents_files,
     load_predictions,

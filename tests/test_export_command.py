@@ -16,7 +16,7 @@ from debias.commands import app
 from debias.density import NeighbourDensity
 from debias.errors import AllDimensionsInactiveError, ArtifactCorruptError, ConfigError, DataError
 from debias.pipeline.export import Request, export
-from debias.pipeline.values import latents_files
+from debias.pipeline.step import latents_files
 from debias.report.terminal import lines
 from debias.statistics.intervals import clopper_pearson
 from debias.storage.artifacts import RunFolder, save, save_faces

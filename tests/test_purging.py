@@ -20,7 +20,7 @@ from debias.errors import ArtifactCorruptError, DataError, StorageError
 from debias.pipeline.purging.published import _local
 from debias.pipeline.purging.removal import purge
 from debias.pipeline.purging.traces import Traces, names_person, paths_of
-from debias.pipeline.values import arrays, latents_files, predictions_files, weights_files
+from debias.pipeline.step import arrays, latents_files, predictions_files, weights_files
 from debias.storage.artifacts import (
     Artifact,
     RunFolder,

@@ -13,7 +13,7 @@ from debias.errors import ArtifactCorruptError, DataError
 from debias.metrics import ComparisonReport, FairnessReport
 from debias.pipeline.export import open_audit
 from debias.pipeline.fairness import read_run
-from debias.pipeline.values import load_weights
+from debias.pipeline.step import load_weights
 from debias.shown import Shown
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.types import FaceStore, Latents

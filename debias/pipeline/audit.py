@@ -24,8 +24,7 @@ from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.faces import audited_rows
 from debias.pipeline.job import Job
 from debias.pipeline.representation import encode_store, faces_may_be_shown, load_representation
-from debias.pipeline.step import Step, Work, named
-from debias.pipeline.values import arrays, latents_files
+from debias.pipeline.step import Step, Work, arrays, latents_files, named
 from debias.plugins import dump
 from debias.report.audit_page import write_audit_page
 from debias.storage.artifacts import Artifact, Files, load_faces, load_latents

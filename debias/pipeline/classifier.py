@@ -10,8 +10,7 @@ from debias.metrics import Training, each_training
 from debias.models import Classifier, encoding
 from debias.pipeline.fairness import arm_outcomes
 from debias.pipeline.job import Run
-from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named
-from debias.pipeline.values import predictions_files
+from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named, predictions_files
 from debias.plugins import dump
 from debias.report.for_whom import arm_title
 from debias.seeding import stream_seed, torch_generator, torch_stream

@@ -9,8 +9,7 @@ from scipy.stats import spearmanr
 
 from debias.pipeline.faces import SPLIT
 from debias.pipeline.job import Run
-from debias.pipeline.step import Step, Work
-from debias.pipeline.values import arrays
+from debias.pipeline.step import Step, Work, arrays
 from debias.plugins import dump
 from debias.statistics.areas import area_under_curve
 from debias.storage.artifacts import Artifact, Files, load_array, load_faces

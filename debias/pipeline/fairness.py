@@ -9,7 +9,7 @@ from debias import metrics
 from debias.errors import ArtifactCorruptError, DataError
 from debias.metrics import ComparisonReport, FairnessReport, Outcomes, Rules, Training
 from debias.pipeline.job import Run
-from debias.pipeline.values import load_predictions
+from debias.pipeline.step import load_predictions
 from debias.statistics.withholding import hidden_counts
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.types import BASELINE, FaceStore

@@ -13,8 +13,16 @@ from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
 from debias.models.representation import Network
 from debias.pipeline.job import Job
-from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named
-from debias.pipeline.values import arrays, latents_files
+from debias.pipeline.step import (
+    HISTORY,
+    Shown,
+    Step,
+    Work,
+    arrays,
+    example_batch,
+    latents_files,
+    named,
+)
 from debias.plugins import dump
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network

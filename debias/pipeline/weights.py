@@ -15,8 +15,7 @@ from debias.pipeline.faces import SPLIT
 from debias.pipeline.fairness import small_training_groups, without
 from debias.pipeline.job import Run
 from debias.pipeline.representation import encode_store
-from debias.pipeline.step import Shown, Step, Work, named
-from debias.pipeline.values import load_weights, weights_files
+from debias.pipeline.step import Shown, Step, Work, load_weights, named, weights_files
 from debias.plugins import dump
 from debias.seeding import stream_seed
 from debias.statistics.groupings import CROSS

@@ -13,7 +13,7 @@ from debias.pipeline import (
 from debias.pipeline.faces import make_faces
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
 from debias.pipeline.representation import REPRESENTATION
-from debias.pipeline.values import load_weights
+from debias.pipeline.step import load_weights
 from debias.pipeline.weights import make_weights
 from debias.storage.artifacts import load_faces, load_latents
 

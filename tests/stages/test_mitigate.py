@@ -12,7 +12,7 @@ from debias.ingesting.decoded import Listed
 from debias.ingesting.rules import IngestRules
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.values import load_predictions, load_weights
+from debias.pipeline.step import load_predictions, load_weights
 from debias.storage.artifacts import Artifact
 from debias.types import Collection
 

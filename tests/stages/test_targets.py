@@ -16,7 +16,7 @@ from debias.pipeline.faces import make_faces, make_reference
 from debias.pipeline.fairness import without as without_groups
 from debias.pipeline.findings import situations
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.values import load_weights
+from debias.pipeline.step import load_weights
 from debias.pipeline.weights import make_weights
 from debias.storage.artifacts import load_faces
 from debias.storage.sealed import sealed_in
