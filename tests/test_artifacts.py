@@ -11,7 +11,14 @@ import pytest
 
 from debias.errors import ArtifactCorruptError, StorageError
 from debias.models import ConvClassifier
-from debias.pipeline.values import load_predictions, load_weights, predictions_files, weights_files
+from debias.pipeline.values import (
+    arrays,
+    latents_files,
+    load_predictions,
+    load_weights,
+    predictions_files,
+    weights_files,
+)
 from debias.storage.artifacts import (
     RunFolder,
     content_key,
@@ -19,9 +26,6 @@ from debias.storage.artifacts import (
     load_latents,
     load_network,
     save,
-    save_arrays,
-    save_latents,
-    save_network,
 )
 from debias.storage.files import TEMPORARY, replace_file
 from debias.storage.sealed import sealing, write_json
@@ -46,7 +50,7 @@ def test_every_value_comes_back_as_it_was(folder):
     latents = Latents(
         sample_ids=IDS, mean=np.eye(3, 2), log_var=np.ones((3, 2)), encoder="someone else"
     )
-    back = load_latents(saved(folder, save_latents, latents))
+    back = load_latents(saved(folder, save, latents_files(latents)))
     np.testing.assert_array_equal(back.mean, latents.mean)
     assert back.encoder == "key"
 
@@ -69,7 +73,9 @@ def test_every_value_comes_back_as_it_was(folder):
 
     folder = RunFolder(folder.path / "4")
     network = ConvClassifier(width=2).build(2)
-    back = load_network(saved(folder, save_network, network), ConvClassifier(width=2).build(2))
+    back = load_network(
+        saved(folder, save, {"network.safetensors": network}), ConvClassifier(width=2).build(2)
+    )
     for name, tensor in network.state_dict().items():
         np.testing.assert_array_equal(back.state_dict()[name], tensor)
 
@@ -77,7 +83,7 @@ def test_every_value_comes_back_as_it_was(folder):
 def test_an_unfinished_folder_does_not_exist(folder):
     def fail():
         with folder.create("stage", "key", {}) as path:
-            save_arrays(path, z=np.zeros(3))
+            save(path, arrays(z=np.zeros(3)))
             raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError, match="stopped"):
@@ -87,7 +93,7 @@ def test_an_unfinished_folder_does_not_exist(folder):
 
 
 def test_any_flipped_bit_is_noticed(folder):
-    artifact = saved(folder, lambda path: save_arrays(path, z=np.arange(50.0)))
+    artifact = saved(folder, lambda path: save(path, arrays(z=np.arange(50.0))))
     file = artifact.path / "z.npy"
     content = bytearray(file.read_bytes())
     for position in np.random.default_rng(0).integers(0, len(content), 40):
@@ -105,8 +111,8 @@ def test_any_flipped_bit_is_noticed(folder):
 
 def test_the_second_of_two_builders_keeps_what_the_first_finished(folder):
     with folder.create("stage", "key", {}) as mine:
-        saved(RunFolder(folder.path), lambda path: save_arrays(path, z=np.ones(2)))
-        save_arrays(mine, z=np.ones(2))
+        saved(RunFolder(folder.path), lambda path: save(path, arrays(z=np.ones(2))))
+        save(mine, arrays(z=np.ones(2)))
     np.testing.assert_array_equal(load_array(folder.find("stage", "key"), "z"), 1)
     assert len(list((folder.path / "stage").iterdir())) == 1
 
@@ -116,16 +122,16 @@ def test_a_killed_writer_leaves_nothing_that_counts(folder):
         import os, sys, signal
         from pathlib import Path
         import numpy as np
-        from debias.storage.artifacts import RunFolder, save_arrays
+        from debias.storage.artifacts import RunFolder, save
         with RunFolder(Path(sys.argv[1])).create("stage", "key", {}) as path:
-            save_arrays(path, z=np.zeros(1000))
+            save(path, {"z.npy": np.zeros(1000)})
             os.kill(os.getpid(), signal.SIGKILL)
     """)
     done = subprocess.run([sys.executable, "-c", code, str(folder.path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert folder.find("stage", "key") is None
     assert len(list((folder.path / "stage").iterdir())) == 1  # abandoned
-    saved(folder, lambda path: save_arrays(path, z=np.zeros(2)))
+    saved(folder, lambda path: save(path, arrays(z=np.zeros(2))))
     assert [path.name for path in (folder.path / "stage").iterdir()] == ["key"]
 
 
@@ -137,7 +143,7 @@ def test_only_abandoned_folders_of_ours_are_removed(folder):
         (folder.path / "stage" / name).mkdir(parents=True)
     dead.mkdir()
     links.symlink_to(folder.path)
-    saved(folder, lambda path: save_arrays(path, z=np.zeros(2)))
+    saved(folder, lambda path: save(path, arrays(z=np.zeros(2))))
     left = {path.name for path in (folder.path / "stage").iterdir()}
     assert left == {"key", links.name, *others}
 
@@ -159,7 +165,7 @@ def test_what_is_sealed_is_for_its_owner_alone(folder):
         source = folder.path.parent / "shared.npy"
         np.save(source, np.zeros(2))
         with folder.create("stage", "key", {}) as path:
-            save_arrays(path, z=np.zeros(2))
+            save(path, arrays(z=np.zeros(2)))
             os.link(source, path / "linked.npy")
     finally:
         os.umask(before)
@@ -181,13 +187,13 @@ def test_a_full_disk_leaves_no_half_file(folder, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    def save():
+    def write():
         with folder.create("stage", "key", {}) as path:
-            save_arrays(path, z=np.zeros(2))
+            save(path, arrays(z=np.zeros(2)))
             monkeypatch.setattr(os, "fsync", full)
 
     with pytest.raises(StorageError, match="No space left"):
-        save()
+        write()
     monkeypatch.undo()
     assert folder.find("stage", "key") is None
 

@@ -14,16 +14,12 @@ from typer.testing import CliRunner
 
 from debias.commands import app
 from debias.density import NeighbourDensity
-from debias.errors import (
-    AllDimensionsInactiveError,
-    ArtifactCorruptError,
-    ConfigError,
-    DataError,
-)
+from debias.errors import AllDimensionsInactiveError, ArtifactCorruptError, ConfigError, DataError
 from debias.pipeline.export import Request, export
+from debias.pipeline.values import latents_files
 from debias.report.terminal import lines
 from debias.statistics.intervals import clopper_pearson
-from debias.storage.artifacts import RunFolder, save_faces, save_latents
+from debias.storage.artifacts import RunFolder, save, save_faces
 from debias.storage.sealed import write_json
 from debias.types import Latents
 from debias.weighting.latent_weights import latent_weights
@@ -75,7 +71,7 @@ def make_audit(
     document = {"coverage": {"cells": 4}, "data": {"name": "folder", "suppress_below": 1}}
     with run.create("audit", key, {}) as place:
         images.to_parquet(place / "images.parquet", index=False)
-        save_latents(place, Latents(sample_ids=ids, mean=latents[seen]))
+        save(place, latents_files(Latents(sample_ids=ids, mean=latents[seen])))
         write_json(place / "audit.json", document | changed.get("document", {}))
     return folder
 

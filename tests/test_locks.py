@@ -8,12 +8,12 @@ import time
 import pytest
 
 from debias.errors import StorageError
-from debias.storage.locks import LOCK, locked
+from debias.storage.files import LOCK, locked
 
 HOLD = textwrap.dedent("""
     import sys, time
     from pathlib import Path
-    from debias.storage.locks import locked
+    from debias.storage.files import locked
     with locked(Path(sys.argv[1])):
         print("held", flush=True)
         time.sleep(60)

@@ -20,18 +20,16 @@ from debias.errors import ArtifactCorruptError, DataError, StorageError
 from debias.pipeline.purging.published import _local
 from debias.pipeline.purging.removal import purge
 from debias.pipeline.purging.traces import Traces, names_person, paths_of
-from debias.pipeline.values import predictions_files, weights_files
+from debias.pipeline.values import arrays, latents_files, predictions_files, weights_files
 from debias.storage.artifacts import (
     Artifact,
     RunFolder,
     content_key,
     load_faces,
     save,
-    save_arrays,
     save_faces,
-    save_latents,
 )
-from debias.storage.locks import locked
+from debias.storage.files import locked
 from debias.storage.sealed import read_manifest, verify, write_json
 from debias.types import Latents, Predictions
 from debias.weighting.weights import SamplingWeights
@@ -92,9 +90,9 @@ def save_dependents(folder, samples, faces):
         log_var=np.zeros((len(train), 3)),
     )
     with folder.create("representation", latents_key, of_faces) as path:
-        save_latents(path, latents)
+        save(path, latents_files(latents))
         sheets = np.arange(6) * np.ones((2, 8, 8, 3, 1))  # the sixth validation face is all 5
-        save_arrays(path, reconstructions=sheets.transpose(0, 4, 1, 2, 3).astype(np.uint8))
+        save(path, arrays(reconstructions=sheets.transpose(0, 4, 1, 2, 3).astype(np.uint8)))
         (path / "network.safetensors").write_bytes(b"parameters")
     probability = np.arange(1.0, len(train) + 1)
     weights = SamplingWeights(
@@ -111,7 +109,7 @@ def save_dependents(folder, samples, faces):
     with folder.create("classifier", content_key("c", {}, {}), {}) as path:
         save(path, predictions_files(predictions))
     with folder.create("discriminator", content_key("d", {}, {}), {}) as path:
-        save_arrays(path, population=np.zeros((len(train), 1)), examples=np.zeros((5, 1)))
+        save(path, arrays(population=np.zeros((len(train), 1)), examples=np.zeros((5, 1))))
 
 
 def save_pages(root):

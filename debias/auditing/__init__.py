@@ -2,12 +2,12 @@
 
 Where to look:
 
-- without anything to compare with: ``coverage`` (how evenly the latent space is populated),
-  ``thin`` (small parts that stand apart), ``clusters`` (and the map), ``galleries``, ``fidelity``
+- without anything to compare with: ``coverage`` (how evenly the latent space is populated, its
+  clusters and map), ``thin`` (small parts that stand apart), ``galleries``, ``fidelity``
 - against a second set: ``two_samples`` (do they differ), ``shortfall`` (where, and by how many
-  images), ``drift`` (two versions of one set)
-- where attributes are annotated: ``shares_file``, ``shares``, ``groups``
-- what comes out: ``audit_report`` and ``words`` of its document
+  images; two versions of one set)
+- where attributes are annotated: ``shares_file``, ``groups``
+- what comes out: ``audit_report``, and in words ``words`` with ``sentences.toml``
 - a rebalanced set: ``subsets``, ``before_after``
 
 ``debias.audit(store, latents)`` puts all of it together, in ``audit``.

@@ -159,18 +159,8 @@ class Question:
         return self.data.store.groups(self.data.rows).reset_index(drop=True)
 
     def explained(self, members: Bool[np.ndarray, " n"]) -> list[dict[str, Any]]:
-        """What annotations tell about some of the images.
-
-        Counts inside and outside of a region add up to those of a group, so one small count of an
-        attribute could be worked out from another region: then nothing is said of that attribute,
-        and where a group is small as a whole, nothing of its attribute anywhere.
-        """
-        told = []
-        for name, column in self.groups.items():
-            counts = pd.crosstab(column, members, margins=True).to_numpy()
-            if not ((counts > 0) & (counts < self.rules.suppress_below)).any():
-                told.append(str(name))
-        return sections.explains(self.groups, members, told)
+        """What annotations tell about some of the images."""
+        return sections.explains(self.groups, members, self.rules.suppress_below)
 
 
 def audit(  # noqa: PLR0913 (one call is the point)
@@ -253,15 +243,24 @@ class _Space:
     layout: spread.LatentMap
 
     def document(self, question: Question) -> dict[str, Any]:
-        ids, score = question.data.ids, self.rarity.score
+        ids, score, layout = question.data.ids, self.rarity.score, self.layout
+        rarest = ids[np.argsort(-score, kind="stable")]
         return {
             "fidelity": sections.of_fidelity(question.fidelity),
-            "coverage": sections.of_coverage(self.coverage),
+            "coverage": self.coverage.to_dict() | wording.of_coverage(self.coverage),
             "regions": sections.of_regions(self.regions, ids, question.explained),
             "directions": [sections.of_direction(one, ids) for one in self.directions],
             "clusters": sections.of_clusters(self.clusters, score, ids),
-            "map": sections.of_map(self.layout, len(ids)),
-            "extremes": sections.of_extremes(score, ids),
+            "map": {
+                "method": layout.method,
+                "shown": len(layout.rows),
+                "of": len(ids),
+                "note": wording.say(f"map.{layout.method}"),
+            },
+            "extremes": {
+                "least": rarest[: sections.SHOWN].tolist(),
+                "most": rarest[::-1][: sections.SHOWN].tolist(),
+            },
             "anomalies": None,
             "latent_pages": None,
         }

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
 from debias.auditing import words as wording
-from debias.auditing.coverage import Clusters, Coverage, Direction, LatentMap
+from debias.auditing.coverage import Clusters, Direction, LatentMap
 from debias.auditing.thin import ThinRegion, ThinRegions
 from debias.shown import Shown
 from debias.storage.sealed import write_json
@@ -22,10 +22,6 @@ from debias.types import Latents
 SHOWN, ENDS = 24, 12  # images named for a region, and for a cluster or an end of a direction
 HALF = 0.5
 CANDIDATES = 6  # thin regions listed, if no more were found
-NOTES = {
-    "t-SNE": "Neighbours on the map are alike; distances between far places mean nothing.",
-    "PCA": "The two directions in which the images differ most.",
-}
 
 Ids = Shaped[np.ndarray, " n"]
 Members = Bool[np.ndarray, " n"]
@@ -82,10 +78,6 @@ class AuditReport(Shown):
 def of_fidelity(found: Section | None) -> Section | None:
     """With what it means; None where it was not measured."""
     return None if found is None else found | wording.of_fidelity(found)
-
-
-def of_coverage(found: Coverage) -> Section:
-    return found.to_dict() | wording.of_coverage(found)
 
 
 def of_regions(found: ThinRegions, ids: Ids, explained: Callable[[Members], Any]) -> Section:
@@ -147,28 +139,21 @@ def of_clusters(found: Clusters, rarity: Score, ids: Ids) -> list[Section]:
     ]
 
 
-def of_map(found: LatentMap, size: int) -> Section:
-    note = NOTES[found.method]
-    return {"method": found.method, "shown": len(found.rows), "of": size, "note": note}
-
-
-def of_extremes(rarity: Score, ids: Ids) -> dict[str, list[str]]:
-    """Images with the least and the most crowded surroundings."""
-    order = np.argsort(-rarity, kind="stable")
-    return {"least": ids[order[:SHOWN]].tolist(), "most": ids[order[::-1][:SHOWN]].tolist()}
-
-
-def explains(groups: pd.DataFrame, members: Members, told: Sequence[str]) -> list[Section]:
+def explains(groups: pd.DataFrame, members: Members, below: int) -> list[Section]:
     """Share of every annotated group inside and outside of a region, most telling first.
 
-    Shares are ``told`` of some attributes; of others only which group is the most of a region.
+    Counts inside and outside of a region add up to those of a group, so one count of an attribute
+    from 1 to ``below`` could be worked out from another region: then no share of that attribute is
+    told, only which group is the most of a region; where a group is small as a whole, anywhere.
     """
     rows: list[Section] = []
     for attribute, column in groups.items():
-        shares = pd.crosstab(column, members, normalize="columns")
-        shares = shares.reindex(columns=[True, False], fill_value=0.0)
-        for value, here, there in shares.itertuples(name=None):
-            inside, outside = (here, there) if attribute in told else (None, None)
+        counts = pd.crosstab(column, members).reindex(columns=[True, False], fill_value=0)
+        sums = counts.sum(axis=1), counts.sum(axis=0), [len(column)]
+        every = np.concatenate([counts.to_numpy().ravel(), *sums])
+        small = ((every > 0) & (every < below)).any()
+        for value, here, there in (counts / counts.sum()).fillna(0.0).itertuples(name=None):
+            inside, outside = (None, None) if small else (here, there)
             named = {"group": f"{attribute}:{value}", "inside": inside, "outside": outside}
             rows.append(named | {"most": bool(here > HALF)})
     return sorted(rows, key=_least_telling)

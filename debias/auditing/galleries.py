@@ -42,26 +42,20 @@ Means = Float[np.ndarray, "n k"]
 Names = Shaped[np.ndarray, " n"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LatentPages:
-    """What the trained VAE draws.
-
-    For each page, in reading order, ``name``, ``title``, ``means``, ``do`` and ``rows``, the labels
-    of its rows, empty where the picture is one sheet; its picture (rows, columns, H, W, 3); and one
-    sentence for each page that could not be made.
-    """
-
-    pages: list[dict[str, Any]]
-    pictures: dict[str, Sheet]
-    left_out: tuple[str, ...]
-
-
+# A text has ``name``, ``title``, ``means``, ``do`` and ``rows``, the labels of the rows of its
+# picture, empty where that is one sheet.
 Page = tuple[dict[str, Any], Sheet]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Source:
-    """What pages are made of; images are named by their position among the audited ones."""
+class LatentPages:
+    """What the trained VAE draws of audited images, which are named by their position.
+
+    The (n,) ``rows`` of the store are audited; ``latents`` are theirs, in their order, by this
+    network in evaluation mode. ``seed`` decides which images are shown and what is drawn at random;
+    without ``nats``, see :func:`debias.models.encoding.nats`, the page about them is left out.
+    ``left_out`` has one sentence for each page that could not be made.
+    """
 
     network: Decodes
     faces: FaceStore
@@ -69,8 +63,12 @@ class _Source:
     latents: Latents
     compute: Compute
     seed: int
-    nats: Float64[np.ndarray, " n"] | None
+    nats: Float64[np.ndarray, " n"] | None = None
     left_out: list[str] = field(default_factory=list)
+
+    def pages(self) -> list[Page]:
+        """Every page that these images allow, in reading order."""
+        return [page for make in _PAGES for page in make(self)]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -88,34 +86,6 @@ class _Source:
         columns = min(COLUMNS, len(chosen))
         blocks = both.reshape(2, -1, columns, *both.shape[2:]).swapaxes(0, 1)
         return blocks.reshape(-1, *blocks.shape[2:])
-
-
-def latent_pages(  # noqa: PLR0913 (one call; what is scored elsewhere may be missing)
-    network: Decodes,
-    faces: FaceStore,
-    rows: Int64[np.ndarray, " n"],
-    latents: Latents,
-    compute: Compute,
-    *,
-    seed: int,
-    nats: Float64[np.ndarray, " n"] | None = None,
-) -> LatentPages:
-    """Every page that these images allow.
-
-    The (n,) ``rows`` of the store are audited; ``latents`` are theirs, in their order, by this
-    network in evaluation mode. ``seed`` decides which images are shown and what is drawn at random;
-    without ``nats``, see :func:`debias.models.encoding.nats`, the page about them is left out.
-    """
-    source = _Source(
-        network=network, faces=faces, rows=rows, latents=latents, compute=compute, seed=seed,
-        nats=nats,
-    )  # fmt: skip
-    found = [page for make in _PAGES for page in make(source)]
-    return LatentPages(
-        pages=[text for text, _ in found],
-        pictures={text["name"]: picture for text, picture in found},
-        left_out=tuple(source.left_out),
-    )
 
 
 def anomalies(sample_ids: Names, nats: Float64[np.ndarray, " n"]) -> dict[str, Any]:
@@ -136,7 +106,7 @@ def _page(name: str, picture: Sheet, rows: list[str], number: str = "", **facts:
     return {"name": f"{name}{number}", **said, "rows": rows}, picture
 
 
-def _reconstructions(source: _Source) -> Iterator[Page]:
+def _reconstructions(source: LatentPages) -> Iterator[Page]:
     splits = source.faces.samples["split"].to_numpy()[source.rows]
     unseen = np.flatnonzero(splits != "train")
     enough = len(unseen) >= BLOCKS * COLUMNS
@@ -152,7 +122,7 @@ def _reconstructions(source: _Source) -> Iterator[Page]:
     )  # fmt: skip
 
 
-def _extremes(source: _Source) -> Iterator[Page]:
+def _extremes(source: LatentPages) -> Iterator[Page]:
     if source.nats is None or len(source) < 2:
         return
     order = np.argsort(-source.nats, kind="stable")
@@ -162,7 +132,7 @@ def _extremes(source: _Source) -> Iterator[Page]:
     yield _page("extremes", picture, rows)
 
 
-def _samples(source: _Source) -> Iterator[Page]:
+def _samples(source: LatentPages) -> Iterator[Page]:
     if source.latents.log_var is None:  # points without a posterior have no prior to draw from
         return
     network, compute, count = source.network, source.compute, BLOCKS * COLUMNS
@@ -176,7 +146,7 @@ def _samples(source: _Source) -> Iterator[Page]:
     yield _page("samples", picture.reshape(-1, COLUMNS, *picture.shape[1:]), rows)
 
 
-def _manifold(source: _Source) -> Iterator[Page]:
+def _manifold(source: LatentPages) -> Iterator[Page]:
     mean = source.latents.mean
     picture = generation.manifold(source.network, mean, SIDE, source.compute)
     name, held = ("one", "two", "plane")[min(mean.shape[1], 3) - 1], ""
@@ -188,7 +158,7 @@ def _manifold(source: _Source) -> Iterator[Page]:
     yield _page("manifold", picture, [], sheet=means)
 
 
-def _traversals(source: _Source) -> Iterator[Page]:
+def _traversals(source: LatentPages) -> Iterator[Page]:
     mean, information = source.latents.mean, generation.nats_by_dimension(source.latents)
     # The dimension with most nats first; without a spread, by variance.
     order = np.argsort(-(mean.var(axis=0) if information is None else information), kind="stable")
@@ -205,7 +175,7 @@ def _traversals(source: _Source) -> Iterator[Page]:
     yield _page("traversals", picture, rows, rest=rest)
 
 
-def _interpolation(source: _Source) -> Iterator[Page]:
+def _interpolation(source: LatentPages) -> Iterator[Page]:
     if len(source) < 2:
         return
     mean = source.latents.mean
@@ -235,7 +205,7 @@ def _far_pairs(
     return chosen[taken[::2]], chosen[taken[1::2]]
 
 
-def _arithmetic(source: _Source) -> Iterator[Page]:
+def _arithmetic(source: LatentPages) -> Iterator[Page]:
     """A page for each annotated attribute that two values or more share well enough."""
     groups = source.faces.groups(source.rows)
     for number, attribute in enumerate(source.faces.attributes, start=1):
@@ -268,7 +238,9 @@ def _usable(names: Names) -> tuple[list[str], list[str]]:
     return by_count.index.tolist(), counts.index[~enough].tolist()
 
 
-def _changed(source: _Source, names: Names, value: str, generator: np.random.Generator) -> Sheet:
+def _changed(
+    source: LatentPages, names: Names, value: str, generator: np.random.Generator
+) -> Sheet:
     """Faces without the value, in neither mean, with more and more of what goes with it."""
     mean, has, lacks = source.latents.mean, names == value, (names != UNKNOWN) & (names != value)
     each = max(2, COLUMNS // len(np.unique(names)))
@@ -290,6 +262,6 @@ def _left_out(too_few: Sequence[str], rarer: Sequence[str]) -> str:
     )
 
 
-_PAGES: tuple[Callable[[_Source], Iterator[Page]], ...] = (
+_PAGES: tuple[Callable[[LatentPages], Iterator[Page]], ...] = (
     _reconstructions, _extremes, _samples, _manifold, _traversals, _interpolation, _arithmetic,
 )  # fmt: skip

@@ -15,14 +15,13 @@ from scipy.special import betainc
 
 from debias.auditing.rules import AuditRules
 from debias.auditing.shortfall import images_missing
-from debias.auditing.words import MINIMUM, Facts, bad_news, group_sentences
+from debias.auditing.words import MINIMUM, Facts, group_sentences
 from debias.errors import EvaluationError, GroupSchemaError
 from debias.statistics import people as persons
 from debias.statistics.areas import areas_of_people
 from debias.statistics.concentration import share_by_group
-from debias.statistics.counts import ratio
 from debias.statistics.groupings import CROSS, UNKNOWN, Grouping, group_names, groupings, value_of
-from debias.statistics.intervals import bonferroni_level, clopper_pearson, holm
+from debias.statistics.intervals import bonferroni_level, clopper_pearson, holm, ratio
 from debias.weighting.reach import SLACK, reach
 
 NAMED = 5  # values in a message
@@ -139,6 +138,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         table=table, images=len(groups), comparisons=comparisons, rules=rules, source=source,
         people=None if people is None else len(np.unique(people)),
     )  # fmt: skip
+    sentences, news = group_sentences(facts)
     rows = {one.attribute: _rows(table[table["attribute"] == one.attribute]) for one in found}
     crossed = next((one.attribute for one in found if one.is_crossing), "")
     return {
@@ -149,9 +149,9 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
             if name != crossed
         ],
         "crossings": rows.get(crossed, []),
-        "sentences": group_sentences(facts),
+        "sentences": sentences,
         "comparisons": comparisons,
-        "news": [{"kind": kind, "sentence": said} for kind, said in bad_news(facts)],
+        "news": news,
     }
 
 

@@ -2,13 +2,14 @@
 
 from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from debias.plugins import Settings
 
 Split = Literal["train", "validation", "test"]
+Part = Annotated[float, Field(gt=0, lt=0.5)]
 
 
 class AuditRules(Settings):
@@ -28,10 +29,8 @@ class AuditRules(Settings):
         default=None,
         description="The same as a .csv or .parquet table with columns attribute, group, share.",
     )
-    thin_share: float = Field(
+    thin_share: Part = Field(
         default=0.125,
-        gt=0,
-        lt=0.5,
         description="A region is thin when it holds at most this share: by default a quarter of "
         "what one of two even halves would hold.",
     )
@@ -39,14 +38,9 @@ class AuditRules(Settings):
         default=64, ge=8, le=4096, description="Cells of equal reach that cover the latent space."
     )
     clusters: int = Field(default=12, ge=2, le=100, description="Clusters that are shown.")
-    level: float = Field(
-        default=0.05, gt=0, lt=0.5, description="False alarms allowed: thin regions, groups."
-    )
-    difference_level: float = Field(
-        default=0.01,
-        gt=0,
-        lt=0.5,
-        description="False alarms allowed when two sets are compared as a whole.",
+    level: Part = Field(default=0.05, description="False alarms allowed: thin regions, groups.")
+    difference_level: Part = Field(
+        default=0.01, description="False alarms allowed when two sets are compared as a whole."
     )
     permutations: int = Field(
         default=999, ge=199, le=99_999, description="Of the test that compares two sets."

@@ -253,10 +253,15 @@ class Facts:
                     yield f"{attribute}: {said}"
 
 
-def group_sentences(facts: Facts) -> list[str]:
-    """Shortfalls, harm by weights, losses, what is too small, the rest, and how it was judged."""
-    return [
-        *(said for _, said in _worst(facts)),
+def group_sentences(facts: Facts) -> tuple[list[str], list[Section]]:
+    """All that is said of groups, the worst first, and what of it a reader must not miss, by kind.
+
+    Shortfalls (``below``), harm by weights (``lowered``), losses (``lost``), what is too small, the
+    rest, and how it was judged.
+    """
+    worst = list(_worst(facts))
+    sentences = [
+        *(said for _, said in worst),
         *_judged(facts),
         *(said for name, rows in _by_attribute(facts.table) for said in _rarity(name, rows)),
         *facts.about("few"),
@@ -264,11 +269,7 @@ def group_sentences(facts: Facts) -> list[str]:
         *facts.about("state", "suppressed", single=False),
         *_method(facts),
     ]
-
-
-def bad_news(facts: Facts) -> list[tuple[str, str]]:
-    """What a reader must not miss, by kind, worst first: ``below``, ``lowered``, ``lost``."""
-    return [(kind, said) for kind, said in _worst(facts) if kind]
+    return sentences, [{"kind": kind, "sentence": said} for kind, said in worst if kind]
 
 
 def _worst(facts: Facts) -> Iterator[tuple[str, str]]:

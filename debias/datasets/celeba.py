@@ -167,12 +167,8 @@ def _numbers(column: pd.Series) -> pd.Series:
 def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, list[Rejected]]:
     """A table of the owner: ``file`` and the other columns in lower case, as categories.
 
-    Args:
-        path: A text file in columns of blanks, or a CSV file with a header.
-        names: Columns of a text file that has no header; else a count and a header are read.
-
-    Raises:
-        DataError: The file holds another number of rows than it says, or an image twice.
+    A CSV file has a header; a text file in columns of blanks a count and a header, unless the
+    ``names`` of its columns are given.
     """
     separator = "," if path.suffix == ".csv" else " "
     content = read_bytes(path, separator)

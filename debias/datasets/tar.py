@@ -171,20 +171,13 @@ def _require_sides(shards: list[Path], sides: list[str], root: Path) -> None:
 
 
 class _Samples:
-    """What has been found in the archives so far, in a few bytes a sample.
-
-    Attributes:
-        rejected: What was set aside.
-        names: Key of each sample, after the side of the split that its archive states.
-        lost: Which of the samples are known by their notes alone, their image being set aside.
-        places: Number of its archive, first byte and bytes of each image, one after another.
-    """
+    """What has been found in the archives so far, in a few bytes a sample."""
 
     def __init__(self, rejected: list[Rejected]) -> None:
-        self.rejected = rejected
-        self.names: list[str] = []
-        self.lost: list[int] = []
-        self.places = array("q")
+        self.rejected = rejected  # what was set aside
+        self.names: list[str] = []  # key of each sample, after the side that its archive states
+        self.lost: list[int] = []  # samples known by their notes alone, their image set aside
+        self.places = array("q")  # number of its archive, first byte and bytes of each image
         self._columns: dict[str, list[Scalar]] = {}
         self._texts: dict[str, str] = {}  # the same few words for a million rows
 
@@ -316,12 +309,7 @@ def _parts(key: str, group: list[tarfile.TarInfo], path: Path) -> Notes:
 
 
 def _attributes(notes: Notes, path: Path, content: IO[bytes]) -> dict[str, Scalar]:
-    """What the notes beside an image say.
-
-    Raises:
-        ValueError: They cannot be read, or contradict each other.
-        UnsafeArchiveError: They are too long.
-    """
+    """What the notes beside an image say; a ValueError if they are unreadable or contradictory."""
     texts = {}
     for ending in {"json", "cls"}.intersection(notes):
         note = notes[ending]
@@ -345,11 +333,7 @@ def _attributes(notes: Notes, path: Path, content: IO[bytes]) -> dict[str, Scala
 
 
 def _flat_object(content: bytes) -> dict[str, Scalar]:
-    """A JSON object of texts, numbers, truth values and nulls.
-
-    Raises:
-        ValueError: It is anything else: nested, NaN or infinite, not UTF-8, or with a name twice.
-    """
+    """A JSON object of texts, numbers, truth values and nulls; anything else is a ValueError."""
     try:
         value = json.loads(content.decode(), object_pairs_hook=_once, parse_int=_whole)
     except RecursionError:

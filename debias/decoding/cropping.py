@@ -16,17 +16,13 @@ ROUNDING = 1e-6  # pixels; a square that ends at the edge of the image does not 
 class Square(NamedTuple):
     """Which part of an upright image is wanted.
 
-    Attributes:
-        x: Centre, pixels from the left edge.
-        y: Centre, pixels from the upper edge.
-        side: Pixels.
-        angle: Degrees by which it is turned clockwise about its centre; its upper edge runs along
-            (cos angle, sin angle), y downwards.
+    It is turned by ``angle`` degrees clockwise about its centre; its upper edge runs along
+    (cos angle, sin angle), y downwards.
     """
 
-    x: float
-    y: float
-    side: float
+    x: float  # centre, pixels from the left edge
+    y: float  # centre, pixels from the upper edge
+    side: float  # pixels
     angle: float = 0.0
 
     def scaled(self, by: float) -> "Square":

@@ -76,15 +76,11 @@ class Answer(NamedTuple):
 
 
 class Child:
-    """A decoding process as its parent sees it.
-
-    Attributes:
-        deaths: How often it died.
-    """
+    """A decoding process as its parent sees it."""
 
     def __init__(self, size: int, limits: Limits, command: Sequence[str] = WORKER) -> None:
         self.size, self.limits, self.command = size, limits, tuple(command)
-        self.deaths = 0
+        self.deaths = 0  # how often it died
         self.process: Popen[bytes] | None = None
         self._input = self._output = -1  # file numbers of its pipes
         self._deadline = 0.0  # on the monotonic clock; nothing is waited for any longer
@@ -234,14 +230,7 @@ def _process(command: Sequence[str]) -> Popen[bytes]:
 
 
 class Pool:
-    """Decoding processes, each with a thread that talks to it.
-
-    Args:
-        size: Side of the images, pixels.
-        limits: What one file may cost.
-        workers: Decoding processes; one for every core if not given.
-        command: Starts one of them.
-    """
+    """Decoding processes, each with a thread that talks to it; see :func:`read_files`."""
 
     def __init__(
         self,

@@ -4,11 +4,11 @@ Counted from the tables of the store: ``samples``, ``pairs`` of duplicates, and 
 was set aside, as ``quarantine.jsonl`` holds them. A purge counts again with the same functions.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from debias.ingesting.decoded import Listed
@@ -40,37 +40,21 @@ def account(
 ) -> dict[str, Any]:
     """Counts by reason, by group and by split, and the pairs that look alike.
 
-    Args:
-        recipe: What was asked for.
-        listed: What the data set listed.
-        samples: What became the store.
-        pairs: Duplicates by id, with the columns in which their annotation disagrees.
-        records: Everything that was set aside, copies included.
-        summary: The same by group.
+    ``records`` is everything that was set aside, copies included, and ``summary`` the same by
+    group; ``pairs`` are duplicates by id, with the columns in which their annotation disagrees.
     """
     early = sum(item.reason not in NO_FAILURES for item in listed.collection.rejected)
     people = ["people"] if "subject_id" in samples else []
     looked = recipe.ingest.near_duplicates and not listed.collection.distinct
     near = ["duplicates"] if looked else []
     removed = sum(record["reason"] in LEAKS for record in records)
-    tables = counted(
-        samples, pairs, records, recipe.attributes, len(listed.collection.samples) + early
-    )
-    document = {
-        "counts": tables["counts"],
-        "reasons": tables["reasons"],
-        "notes": tables["notes"],
+    limits = {name: getattr(recipe.ingest, name) for name in ("most_rejected", "most_group_ratio")}
+    listed_count = len(listed.collection.samples) + early
+    document = counted(samples, pairs, records, recipe.attributes, listed_count) | {
         "groups": _plain(summary.by_group.drop(columns=["example", "times_others"])),
-        "limits": {
-            "most_rejected": recipe.ingest.most_rejected,
-            "most_group_ratio": recipe.ingest.most_group_ratio,
-            "level": LEVEL,
-        },
-        "duplicates": tables["duplicates"],
-        "splits": tables["splits"],
+        "limits": limits | {"level": LEVEL},
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},
         "framing": _framing(recipe.ingest),
-        "identities": tables["identities"],
     }
     strangers = sum(record["reason"] in STRANGERS for record in records)
     return document | {"concluded": concluded(document, strangers)}
@@ -140,22 +124,14 @@ def split_of(samples: pd.DataFrame, name: str, attributes: Sequence[str]) -> dic
     """One split: its size, its people and its groups."""
     rows = samples[samples["split"] == name]
     groups = [
-        {
-            "attribute": attribute,
-            "group": str(group),
-            "images": int(count),
-            "share": int(count) / len(rows),
-        }
+        {"attribute": attribute, "group": str(group), "images": int(count),
+         "share": int(count) / len(rows)}
         for attribute in attributes
         for group, count in rows[attribute].value_counts().sort_index().items()
-    ]
-    return {
-        "split": name,
-        "images": len(rows),
-        "people": _people(rows),
-        "share": len(rows) / len(samples),
-        "by_group": groups,
-    }
+    ]  # fmt: skip
+    share = len(rows) / len(samples)
+    size = {"split": name, "images": len(rows), "people": _people(rows), "share": share}
+    return size | {"by_group": groups}
 
 
 def _people(samples: pd.DataFrame) -> int | None:
@@ -164,23 +140,14 @@ def _people(samples: pd.DataFrame) -> int | None:
 
 def _example(record: Record) -> dict[str, Any]:
     shown = {name: record.get(name) for name in ("sample_id", "path", "detail")}
-    size = record.get("dimensions")
-    return shown | {
-        "format": record.get("format") or "",
-        "dimensions": list(size) if size else None,
-    }
+    size = list(record.get("dimensions") or ())
+    return shown | {"format": record.get("format") or "", "dimensions": size or None}
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as JSON knows them: numbers that are not defined become null."""
-    rows = table.astype(object).to_dict("records")
-    return [{str(name): _value(value) for name, value in row.items()} for row in rows]
-
-
-def _value(value: Any) -> Any:  # noqa: ANN401 (a cell)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value.item() if hasattr(value, "item") else value
+    rows = table.astype(object).replace([np.inf, -np.inf, np.nan], None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _pairs(samples: pd.DataFrame, pairs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -188,17 +155,10 @@ def _pairs(samples: pd.DataFrame, pairs: pd.DataFrame) -> list[dict[str, Any]]:
     side = samples.set_index("sample_id")["split"]
     table = pairs.assign(agrees=pairs["conflict"] == "")
     table = table.sort_values(["agrees", "kind", "correlation", "first_id", "second_id"])
+    named = table.head(PAIRS).rename(columns={"first_id": "first", "second_id": "second"})
     return [
-        {
-            "first": row["first_id"],
-            "second": row["second_id"],
-            "kind": row["kind"],
-            "bits": _value(row["bits"]),
-            "correlation": _value(row["correlation"]),
-            "conflict": row["conflict"],
-            "splits": [side.get(row["first_id"], ""), side.get(row["second_id"], "")],
-        }
-        for row in table.head(PAIRS).to_dict("records")
+        row | {"splits": [side.get(row["first"], ""), side.get(row["second"], "")]}
+        for row in _plain(named[["first", "second", "kind", "bits", "correlation", "conflict"]])
     ]
 
 

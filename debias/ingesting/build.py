@@ -26,7 +26,7 @@ from debias.ingesting.splitting import GIVEN, linked_people, require_no_leak, sp
 from debias.plugins import dump
 from debias.seeding import numpy_generator
 from debias.storage.artifacts import Artifact, RunFolder, content_key, save_faces
-from debias.storage.locks import locked
+from debias.storage.files import locked
 from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.tracking.tracker import Progress, Silence
 from debias.types import Rejected, ShardedImages
@@ -118,21 +118,13 @@ def judge(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chosen:
-    """The samples of a store and how they came to be chosen.
+    """The samples of a store and how they came to be chosen."""
 
-    Attributes:
-        samples: One row an image, with ``split``, ``label`` and ``duplicate_cluster``.
-        rows: Of the decoded images, ascending.
-        pairs: Duplicates by sample id, with the columns in which their annotation disagrees.
-        rejected: What else was set aside: copies, and what it took to repair a leak.
-        classes: Names of the label values.
-    """
-
-    samples: pd.DataFrame
-    rows: Int64[np.ndarray, " n"]
-    pairs: pd.DataFrame
-    rejected: list[Rejected]
-    classes: tuple[str, ...]
+    samples: pd.DataFrame  # a row an image, with ``split``, ``label`` and ``duplicate_cluster``
+    rows: Int64[np.ndarray, " n"]  # of the decoded images, ascending
+    pairs: pd.DataFrame  # duplicates by id, with the columns in which their annotation disagrees
+    rejected: list[Rejected]  # copies, and what it took to repair a leak
+    classes: tuple[str, ...]  # names of the label values
 
 
 def choose(listed: Listed, decoded: Decoded, recipe: FacesRecipe, progress: Progress) -> Chosen:

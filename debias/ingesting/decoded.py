@@ -41,23 +41,14 @@ PARTS = ".parts"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Listed:
-    """What is to be decoded, before and after its files were hashed.
+    """What is to be decoded, before and after its files were hashed."""
 
-    Attributes:
-        collection: What the data set offers.
-        table: Rows that pass the filters, those among them that the listing lost.
-        samples: By ``sample_id``, those that have a file and say where the face is: to be decoded.
-        rejected: What the listing and the framing had to set aside.
-        size: Side of the images, pixels.
-        rules: Framing and limits.
-    """
-
-    collection: Collection
-    table: pd.DataFrame
-    samples: pd.DataFrame
-    rejected: list[Rejected]
-    size: int
-    rules: IngestRules
+    collection: Collection  # what the data set offers
+    table: pd.DataFrame  # rows that pass the filters, those among them that the listing lost
+    samples: pd.DataFrame  # those with a file and a place of the face: to be decoded
+    rejected: list[Rejected]  # what the listing and the framing had to set aside
+    size: int  # side of the images, pixels
+    rules: IngestRules  # framing and limits
 
     @cached_property
     def name(self) -> str:
@@ -156,14 +147,7 @@ def is_begun(stage: Path) -> bool:
 def decode(
     listed: Listed, place: RunFolder, stage: str, progress: Progress, *, retry: bool = False
 ) -> Decoded:
-    """Decode what is not there yet into parts below the stage's folder.
-
-    Args:
-        listed: What to decode.
-        place: Folder of the run or store; the caller holds its lock.
-        stage: Folder of the artifacts below it.
-        progress: Watches.
-        retry: Read again what failed by bad luck.
+    """Decode what is not there yet into parts below the stage's folder, whose lock is held.
 
     Raises:
         StorageError: There is no space, or the folder cannot be written.
@@ -225,7 +209,9 @@ def _source(folder: Path, table: str, images: str) -> Source | None:
             return None  # by other rules, or by a version that did not say
     except ArtifactCorruptError:
         return None
-    samples = pd.read_parquet(folder / table).rename(columns={NOTES: "notes"})
+    samples = pd.read_parquet(folder / table)
+    if NOTES in samples:  # of a store, whose data may have notes of their own
+        samples["notes"] = samples[NOTES]
     shards = [np.load(path, mmap_mode="r") for path in sorted(folder.glob(images))]
     return Source(samples, shards, np.load(folder / PERCEPTUAL))
 

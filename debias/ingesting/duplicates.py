@@ -17,11 +17,7 @@ from debias.types import Rejected, ShardedImages
 
 
 def exact_pairs(sha256: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
-    """Pair every copy of a content with the first row that has it.
-
-    Args:
-        sha256: (n,) text; empty where the content is unknown, which equals nothing.
-    """
+    """Pair every copy of a content with the first row that has it; an empty text equals nothing."""
     first = _first_rows(pd.Series(sha256, dtype=object))
     second = np.flatnonzero(first != np.arange(len(first)))
     columns = {"first": first[second], "second": second, "kind": "exact", "bits": 0}
@@ -49,11 +45,21 @@ def kept_rows(
     kept = instead == np.arange(len(samples))
     left = order[~kept[order]]
     conflict = conflicts(samples, pd.DataFrame({"first": instead[left], "second": left}), columns)
-    records = samples.iloc[left].assign(
+    told = samples.iloc[left].assign(
         stays=samples["sample_id"].to_numpy()[instead[left]],
         conflict=conflict["conflict"].to_numpy(),
     )
-    rejected = [_record(row) for row in records.to_dict("records")]
+    rejected = [
+        Rejected(
+            sample_id=str(row["sample_id"]),
+            path=str(row.get("path", "")),
+            reason="exact duplicate",
+            detail=f"same content as {row['stays']}"
+            + (f", but they disagree on {row['conflict']}" if row["conflict"] else ""),
+            sha256=str(row["sha256"]),
+        )
+        for row in told.to_dict("records")
+    ]
     return kept, sorted(rejected, key=lambda record: record.sample_id)
 
 
@@ -73,24 +79,10 @@ def _first_rows(content: pd.Series) -> Int64[np.ndarray, " n"]:
     return rows.astype(np.int64)
 
 
-def _record(row: dict[str, object]) -> Rejected:
-    detail = f"same content as {row['stays']}"
-    if row["conflict"]:
-        detail += f", but they disagree on {row['conflict']}"
-    return Rejected(
-        sample_id=str(row["sample_id"]),
-        path=str(row.get("path", "")),
-        reason="exact duplicate",
-        detail=detail,
-        sha256=str(row["sha256"]),
-    )
-
-
 def clusters(n: int, pairs: pd.DataFrame) -> Int64[np.ndarray, " n"]:
-    """Number of the duplicates that each row belongs to, through chains of pairs.
+    """(n,) number of the duplicates that each row belongs to, through chains of pairs.
 
-    Returns:
-        (n,), numbered from 0 by the first row of each cluster; -1 for a row without a duplicate.
+    From 0, by the first row of each cluster; -1 for a row without a duplicate.
     """
     ends = pairs["first"].to_numpy(dtype=np.int64), pairs["second"].to_numpy(dtype=np.int64)
     component = connected(*ends, n)
@@ -112,12 +104,9 @@ def connected(
 
 
 def conflicts(samples: pd.DataFrame, pairs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Add the column ``conflict``: the names of the columns in which a pair disagrees.
+    """Add the column ``conflict``: the names of the columns in which a pair disagrees, with ", ".
 
     Values are compared as text; an empty or unknown one contradicts nothing.
-
-    Returns:
-        The pairs; names joined by ", ", in the order of ``columns``, empty for no conflict.
     """
     first, second = (pairs[end].to_numpy(dtype=np.int64) for end in ("first", "second"))
     conflict = np.full(len(pairs), "", dtype=object)
@@ -211,9 +200,6 @@ def near_pairs(
 
     Returns:
         Sorted by ``first``, then ``second``. A pair is "mirrored" when it correlates better so.
-
-    Raises:
-        ValueError: Images and hashes of another number.
     """
     if len(images) != len(perceptual):
         sizes = len(images), len(perceptual)

@@ -35,12 +35,8 @@ def clean_text(value: object) -> str:
     if text.isascii() and text.isprintable():
         return text
     composed = unicodedata.normalize("NFC", text)
-    return "".join(
-        mark.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(mark) in ("Cc", "Cs")
-        else mark
-        for mark in composed
-    )
+    odd = {mark for mark in set(composed) if unicodedata.category(mark) in ("Cc", "Cs")}
+    return composed.translate({ord(mark): mark.encode("unicode_escape").decode() for mark in odd})
 
 
 def coded(column: pd.Series, empty: str = "") -> tuple[Int64[np.ndarray, " n"], list[str]]:
@@ -152,11 +148,7 @@ def encoded(
 
     Values that become equal by cleaning are one group.
 
-    Args:
-        samples: With ``sample_id``.
-        label: Column of the classes; None for one class that all share.
-        classes: Names of the label values.
-        attributes: Columns.
+    Without a label all samples share one class.
 
     Raises:
         LabelError: A label is empty or none of ``classes``, with the rows; or as
@@ -206,11 +198,7 @@ def _class_index(
 
 
 def _require_one_kind(column: pd.Series) -> None:
-    """Refuse a column in which 1 and "1" would be one group, or NO the group "False".
-
-    Raises:
-        GroupSchemaError: It holds values of several kinds, or of one that makes no groups.
-    """
+    """Refuse a column in which 1 and "1" would be one group, or NO the group "False"."""
     values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
     kind = pd.api.types.infer_dtype(values, skipna=True)
     if kind not in KINDS:

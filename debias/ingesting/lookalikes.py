@@ -48,11 +48,8 @@ def find(
     earlier ones, they are one cluster all the same. No image waits for another, so the ranges can
     be searched in any order.
 
-    Args:
-        words: (4, n), the hashes.
-        details: (n, 32, 32), see :func:`debias.ingesting.duplicates.read_details`.
-        rows: First row to look at, and the one after the last.
-        limits: Most bits that differ, least correlation.
+    ``rows`` are the first one to look at and the one after the last, ``limits`` the most bits that
+    differ and the least correlation.
 
     Returns:
         (rows,), how many were found; (rows, 16, 3), the row of each, whether it is mirrored, the

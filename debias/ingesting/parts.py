@@ -35,21 +35,13 @@ BAD_LUCK = frozenset({"took too long", "decoder died", "out of memory"})
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Decoded:
-    """Every image that could be read, in the order of the listing.
+    """Every image that could be read, in the order of the listing."""
 
-    Attributes:
-        samples: The listing's rows of those images, with ``sha256`` and ``decode_notes``.
-        images: Their pixels, one memory-mapped shard a part.
-        perceptual: (n, 4) perceptual hashes.
-        rejected: What could not be read.
-        parts: Folder of each shard.
-    """
-
-    samples: pd.DataFrame
-    images: ShardedImages
-    perceptual: UInt64[np.ndarray, "n 4"]
-    rejected: list[Rejected]
-    parts: tuple[Path, ...]
+    samples: pd.DataFrame  # rows of those images, with ``sha256`` and ``decode_notes``
+    images: ShardedImages  # their pixels, one memory-mapped shard a part
+    perceptual: UInt64[np.ndarray, "n 4"]  # their perceptual hashes
+    rejected: list[Rejected]  # what could not be read
+    parts: tuple[Path, ...]  # folder of each shard
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,24 +104,14 @@ def _identity(samples: pd.DataFrame) -> pd.Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What is to be decoded.
+    """What is to be decoded."""
 
-    Attributes:
-        samples: Sorted by ``sample_id``; with ``sha256`` (empty: unreadable) if the files were
-            hashed before.
-        size: Side of the square images, pixels.
-        fingerprint: Stands for the content where there are no files to hash.
-        known: Images that were decoded before.
-        retry: Read again what failed by bad luck.
-        decoded_by: Version of the rules by which files become pixels.
-    """
-
-    samples: pd.DataFrame
-    size: int
-    fingerprint: str = ""
-    known: Known | None = None
-    retry: bool = False
-    decoded_by: str = ""
+    samples: pd.DataFrame  # by ``sample_id``; with ``sha256`` (empty: unreadable) if hashed before
+    size: int  # side of the square images, pixels
+    fingerprint: str = ""  # stands for the content where there are no files to hash
+    known: Known | None = None  # images that were decoded before
+    retry: bool = False  # read again what failed by bad luck
+    decoded_by: str = ""  # version of the rules by which files become pixels
 
     @property
     def parts(self) -> list[pd.DataFrame]:
@@ -151,11 +133,7 @@ def decode_parts(
 ) -> Decoded:
     """Decode what is not there yet, and open all of it.
 
-    Args:
-        folder: Of the parts; nobody else may write there meanwhile.
-        listing: What to decode.
-        read: Turns rows into pixels, in their order.
-        advance: Told how many samples are done.
+    Nobody else may write to the folder meanwhile; ``read`` turns rows into pixels, in their order.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -320,13 +298,7 @@ def _rejected(place: Path) -> list[Rejected]:
 def write_shards(folder: Path, decoded: Decoded, rows: Int64[np.ndarray, " m"]) -> dict[str, str]:
     """Write ``images-*.npy``, ``uint8 (rows, size, size, 3)`` each, and ``perceptual.npy``.
 
-    Args:
-        folder: To fill, on the file system of the parts.
-        decoded: All images.
-        rows: Those wanted, ascending.
-
-    Returns:
-        Fingerprints of the files that are links to a part: they need not be read again.
+    The rows are ascending. Returns fingerprints of the files that are links to a part.
     """
     shards = decoded.images.shards
     starts = np.cumsum([0, *map(len, shards)])

@@ -55,20 +55,12 @@ class QuarantineLimits(Settings):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuarantineSummary:
-    """Counts of what was set aside.
+    """Counts of what was set aside; duplicates and leaks are no failures."""
 
-    Attributes:
-        listed: Items in the table, and failed ones that never came into it.
-        rejected: Those that failed; duplicates and leaks are no failures.
-        first: The first that failed.
-        by_group: See :func:`by_group`; and ``flagged``, whether the group failed so much more often
-            than all that the run stops.
-    """
-
-    listed: int
-    rejected: int
-    first: Rejected | None
-    by_group: pd.DataFrame
+    listed: int  # items in the table, and failed ones that never came into it
+    rejected: int  # those that failed
+    first: Rejected | None  # of these
+    by_group: pd.DataFrame  # see there; and ``flagged``: it failed so often that the run stops
 
 
 def write_quarantine(
@@ -84,14 +76,10 @@ def write_quarantine(
         path: File to write or replace.
         rejected: Items.
         listed: Table of all listed samples, from which groups and person are looked up.
-        attributes: Columns of ``listed``.
+        attributes: Columns of ``listed``; a GroupSchemaError names one that is missing.
 
     Returns:
         The same records, in the order of ``rejected``.
-
-    Raises:
-        GroupSchemaError: An attribute is no column.
-        OSError: The file cannot be written; what was there stays.
     """
     records = _records(rejected, listed, attributes)
     by_id = sorted(records, key=lambda one: (one["sample_id"], one["reason"]))
@@ -115,9 +103,9 @@ def _records(
     known = listed.iloc[np.unique(row[row >= 0])]
     told = pd.DataFrame({name: cleaned(known[name]) for name in attributes}, index=known.index)
     groups = dict(zip(known["sample_id"], told.to_dict("records"), strict=True))
-    people: dict[str, str] = {}
-    if "subject_id" in known:
-        people = dict(zip(known["sample_id"], cleaned(known["subject_id"]), strict=True))
+    who = cleaned(known["subject_id"]) if "subject_id" in known else pd.Series(UNKNOWN, known.index)
+    named = (who != UNKNOWN).to_numpy()
+    people = dict(zip(known["sample_id"][named], who[named], strict=True))
     return [
         {
             "sample_id": safe_text(item.sample_id),
@@ -128,7 +116,7 @@ def _records(
             "detail": safe_text(item.detail),
             "format": safe_text(item.format) or None,
             "dimensions": item.dimensions,
-            "subject_id": None if (who := people.get(item.sample_id)) == UNKNOWN else who,
+            "subject_id": people.get(item.sample_id),
             "groups": groups.get(item.sample_id, {}),
             "version": __version__,
         }
@@ -152,11 +140,8 @@ def summarise(
     Args:
         rejected: Everything that was set aside.
         listed: Table of all listed samples, those that were set aside included.
-        attributes: Columns of ``listed``.
+        attributes: Columns of ``listed``; a GroupSchemaError names one that is missing.
         limits: Decide which groups are flagged.
-
-    Raises:
-        GroupSchemaError: An attribute is no column.
     """
     failed = [item for item in rejected if item.reason not in NO_FAILURES]
     absent = np.count_nonzero(_rows_of([item.sample_id for item in failed], listed) < 0)
@@ -174,10 +159,7 @@ def require_within(
 ) -> None:
     """Stop when what was set aside may have changed what the data stand for.
 
-    Args:
-        summary: Of the whole ingest.
-        limits: The largest share, and how unequal groups may be hit.
-        where: File with all records, for the message.
+    The message names the file ``where`` all records are.
 
     Raises:
         EmptyDatasetError: Every item failed.
@@ -196,10 +178,7 @@ def require_within(
             f"{limits.most_rejected:.1%}: what is left may not represent the data; "
             f"{example}{listing}; repair them, or raise ingest.most_rejected"
         )
-    _require_equal(summary.by_group, limits, listing)
-
-
-def _require_equal(by_group: pd.DataFrame, limits: QuarantineLimits, listing: str) -> None:
+    by_group = summary.by_group
     hit = by_group[_is_hit(by_group, limits)].sort_values("p_adjusted", kind="stable")
     if hit.empty:
         return
@@ -231,9 +210,6 @@ def by_group(
         ``times_others`` (over that of all other items, one of which more is taken to have failed),
         ``p`` (:func:`fisher`), ``p_adjusted`` (Holm over all rows), ``duplicates`` and ``leaks``
         (left out on purpose), ``example`` (the first failure, empty without one).
-
-    Raises:
-        GroupSchemaError: An attribute is no column.
     """
     # Of two records of one item a failure stays, and of two failures the first.
     found: dict[str, Rejected] = {}
@@ -256,9 +232,20 @@ def by_group(
         }
         first = np.full(len(names), -1)  # finds the last entry, the empty one
         first[codes[row[failed]][::-1]] = failed[::-1]  # what is written last stays
-        table = {"attribute": attribute, "group": names, **counts, "example": example[first]}
-        tables.append(pd.DataFrame(table).sort_values("group", kind="stable"))
-    return _with_rates(pd.concat(tables, ignore_index=True), len(listed), len(failed))
+        group = {"attribute": attribute, "group": names, **counts, "example": example[first]}
+        tables.append(pd.DataFrame(group).sort_values("group", kind="stable"))
+    table = pd.concat(tables, ignore_index=True)
+    hit, size = (table[name].to_numpy(dtype=np.int64) for name in ("rejected", "listed"))
+    share = hit / np.maximum(1, size)  # every group has a row
+    p = fisher(hit, size, len(failed), len(listed))
+    return table.assign(
+        share=share,
+        times_overall=share / (len(failed) / len(listed)) if len(failed) else np.nan,
+        # One imagined failure among the others keeps the ratio finite.
+        times_others=share * (len(listed) - size + 1) / (len(failed) - hit + 1),
+        p=p,
+        p_adjusted=holm(p),
+    )
 
 
 def fisher(
@@ -323,18 +310,3 @@ def _groupings(
         names = [CROSS.join(names[codes[row]] for _, codes, names in found) for row in rows]
         found.append((CROSS.join(attributes), cells, names))
     return found
-
-
-def _with_rates(table: pd.DataFrame, listed: int, failed: int) -> pd.DataFrame:
-    hit = table["rejected"].to_numpy(dtype=np.int64)
-    size = table["listed"].to_numpy(dtype=np.int64)
-    share = hit / np.maximum(1, size)  # every group has a row
-    p = fisher(hit, size, failed, listed)
-    return table.assign(
-        share=share,
-        times_overall=share / (failed / listed) if failed else np.nan,
-        # One imagined failure among the others keeps the ratio finite.
-        times_others=share * (listed - size + 1) / (failed - hit + 1),
-        p=p,
-        p_adjusted=holm(p),
-    )

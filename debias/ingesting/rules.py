@@ -115,25 +115,19 @@ def framed(samples: pd.DataFrame, framing: Framing) -> tuple[pd.DataFrame, list[
             f"ingest.framing {framing.name!r} needs the columns {missing}, which the data do not "
             "have; name the right ones in ingest.framing, or use 'centre'"
         )
-    numbers = samples[list(framing.columns)].apply(_numbers).to_numpy(dtype=np.float64)
+    given = samples[list(framing.columns)].astype(object)
+    numbers = given.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     squares = framing.squares(numbers)
     placed = np.isfinite(squares).all(axis=1)
     found = samples[placed].assign(**dict(zip(CROP, squares[placed].T, strict=True)))
     return found, [_unplaced(row, framing) for row in samples[~placed].to_dict("records")]
 
 
-def _numbers(column: "pd.Series[str]") -> "pd.Series[float]":
-    return pd.to_numeric(column.astype(object), errors="coerce")
-
-
 def _unplaced(row: dict[str, object], framing: Framing) -> Rejected:
     shown = ", ".join(f"{name}={row[name]!r}" for name in framing.columns)
-    return Rejected(
-        sample_id=str(row["sample_id"]),
-        path=str(row.get("path", "")),
-        reason=NO_POSITION,
-        detail=f"framing {framing.name!r} finds no face at {shown}"[:200],
-    )
+    detail = f"framing {framing.name!r} finds no face at {shown}"[:200]
+    sample_id, path = str(row["sample_id"]), str(row.get("path", ""))
+    return Rejected(sample_id=sample_id, path=path, reason=NO_POSITION, detail=detail)
 
 
 class IngestRules(QuarantineLimits):

@@ -87,10 +87,9 @@ def keep(samples: pd.DataFrame, filters: Filters) -> pd.DataFrame:
 
 def _passes(column: pd.Series, rule: list[str] | Range) -> Bool[np.ndarray, " n"]:
     if isinstance(rule, Range):
-        numbers = _numbers(column)
-        low = -np.inf if rule.min is None else rule.min
-        high = np.inf if rule.max is None else rule.max
-        return (numbers >= low) & (numbers <= high)
+        numbers, low, high = _numbers(column), rule.min, rule.max
+        above = numbers >= (-np.inf if low is None else low)
+        return above & (numbers <= (np.inf if high is None else high))
     codes, names = coded(column)
     wanted = {clean_text(value) for value in rule}
     # The code -1 of an empty cell finds the last entry.

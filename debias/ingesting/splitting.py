@@ -42,12 +42,7 @@ ADVICE = "have the split drawn anew, by unit"
 
 
 def members(samples: pd.DataFrame, kind: str) -> Int64[np.ndarray, " n"]:
-    """Number of the person, duplicate cluster or content of each row; -1 where nothing is known.
-
-    Args:
-        samples: May lack the column.
-        kind: One of ``COLUMNS``.
-    """
+    """Number of the person, cluster or content (``COLUMNS``) of each row; -1: unknown."""
     column = COLUMNS[kind]
     if column not in samples:
         return np.full(len(samples), -1)
@@ -73,54 +68,31 @@ def leaks(samples: pd.DataFrame) -> pd.DataFrame:
         One row each: ``kind``, ``unit`` (its name), ``splits`` (joined by ", "), ``images`` (on
         all sides together).
     """
-    side, sides = pd.factorize(samples["split"], sort=True)
-    tables = [_leaks_of(samples, kind, side.astype(np.int64), list(sides)) for kind in COLUMNS]
-    return pd.concat(tables, ignore_index=True)
-
-
-def _leaks_of(
-    samples: pd.DataFrame, kind: str, side: Int64[np.ndarray, " n"], sides: list[str]
-) -> pd.DataFrame:
-    unit = members(samples, kind)
-    rows = np.flatnonzero((unit >= 0) & (side >= 0))
-    width = max(1, len(sides))
-    cells = np.bincount(unit[rows] * width + side[rows], minlength=width * (unit.max() + 1))
-    images = cells.reshape(-1, width)  # (u, s)
-    leaking = np.flatnonzero((images > 0).sum(axis=1) > 1)
-    return pd.DataFrame(
-        {
-            "kind": [kind] * len(leaking),
-            "unit": _names(samples, kind, unit, leaking),
-            "splits": [
-                ", ".join(sides[place] for place in np.flatnonzero(row)) for row in images[leaking]
-            ],
-            "images": images[leaking].sum(axis=1),
+    tables = []
+    for kind, column in COLUMNS.items():
+        table = pd.DataFrame({"unit": members(samples, kind), "side": samples["split"].to_numpy()})
+        table = table[table["unit"] >= 0].dropna()
+        sides = table.drop_duplicates().sort_values(["unit", "side"])
+        sides = sides[sides["unit"].duplicated(keep=False)]
+        images = table[table["unit"].isin(sides["unit"])].groupby("unit")
+        first = images.head(1).sort_values("unit").index
+        found = {
+            "kind": [kind] * len(first),
+            "unit": [clean_text(name) for name in samples[column].iloc[first]]
+            if len(first)
+            else [],
+            "splits": sides.groupby("unit")["side"].agg(", ".join).to_numpy(),
+            "images": images.size().to_numpy(),
         }
-    )
-
-
-def _names(
-    samples: pd.DataFrame,
-    kind: str,
-    unit: Int64[np.ndarray, " n"],
-    leaking: Int64[np.ndarray, " u"],
-) -> list[str]:
-    if not len(leaking):
-        return []
-    numbers, first = np.unique(unit, return_index=True)
-    rows = first[np.searchsorted(numbers, leaking)]
-    return [clean_text(name) for name in samples[COLUMNS[kind]].iloc[rows]]
+        tables.append(pd.DataFrame(found))
+    return pd.concat(tables, ignore_index=True)
 
 
 def require_no_leak(samples: pd.DataFrame, advice: str = ADVICE) -> None:
     """Refuse a split that divides a person, a duplicate cluster or equal files.
 
-    Args:
-        samples: As for :func:`leaks`.
-        advice: What to do about it.
-
     Raises:
-        SplitLeakageError: With how many of each kind and the first three.
+        SplitLeakageError: With how many of each kind, the first three, and the advice.
     """
     found = leaks(samples)
     if found.empty:
@@ -129,9 +101,7 @@ def require_no_leak(samples: pd.DataFrame, advice: str = ADVICE) -> None:
     for kind, table in found.groupby("kind", sort=False):
         counts.append(f"{len(table)} {str(kind) if len(table) == 1 else PLURALS[str(kind)]}")
         first = table.head(SHOWN)
-        named = ", ".join(
-            f"{unit} ({on})" for unit, on in zip(first["unit"], first["splits"], strict=True)
-        )
+        named = ", ".join(first["unit"] + " (" + first["splits"] + ")")
         examples.append(f"{kind} {named}")
     verb = "stands" if len(found) == 1 else "stand"
     raise SplitLeakageError(
@@ -181,19 +151,12 @@ def linked_people(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What stays together, and the stratum each of them counts for.
+    """What stays together, and the stratum each of them counts for."""
 
-    Attributes:
-        of_row: (n,) unit of each row.
-        size: (u,) images.
-        stratum: (u,) cell of most of its images.
-        example: (s,) a row of each stratum.
-    """
-
-    of_row: Int64[np.ndarray, " n"]
-    size: Int64[np.ndarray, " u"]
-    stratum: Int64[np.ndarray, " u"]
-    example: Int64[np.ndarray, " s"]
+    of_row: Int64[np.ndarray, " n"]  # unit of each row
+    size: Int64[np.ndarray, " u"]  # images
+    stratum: Int64[np.ndarray, " u"]  # cell of most of its images
+    example: Int64[np.ndarray, " s"]  # a row of each stratum
 
     @classmethod
     def of(cls, samples: pd.DataFrame, columns: Sequence[str]) -> "Units":
@@ -273,21 +236,11 @@ def split(
     that names no group, must not depend on which annotation is listed.
 
     Images are lost only where numbers are asked for: ``test_per_group`` takes exactly as many from
-    every cell of the crossed attributes, and caps take at most so many for training; the other
+    every cell of the crossed ``attributes``, and caps take at most so many for training; the other
     images of the units that they divide are left out.
 
     The order of the rows has no influence, only the seed has. A split that the data bring is
-    checked and kept.
-
-    Args:
-        samples: With ``sample_id``, unique, and the attributes; with ``label`` (class index) where
-            there is one.
-        selection: Shares and numbers.
-        attributes: Columns whose cells ``test_per_group`` speaks of.
-        generator: Of this split.
-
-    Returns:
-        The samples by ``sample_id``, or as they were where they brought a split.
+    checked and kept, and so is the order of its rows; else they come by ``sample_id``.
 
     Raises:
         DataError: A cell holds fewer images than ``test_per_group``, or a given split stands
@@ -296,7 +249,15 @@ def split(
         SplitLeakageError: A given split divides a unit, and ``leaks`` is "refuse".
     """
     if "split" in samples:
-        return _given(samples, selection)
+        if selection.caps or selection.test_per_group or selection.even_over:
+            raise DataError(
+                "the data bring their own split, so selection.caps, selection.test_per_group and "
+                f"selection.even_over have no effect; drop them, or {DRAWN_INSTEAD}"
+            )
+        if selection.leaks == "drop":
+            return without_leaks(samples)[0]
+        require_no_leak(samples, GIVEN)
+        return samples
     samples = samples.sort_values("sample_id", kind="stable")
     parts = Units.of(samples, _stratified_by(samples, selection))
     test = _test_rows(samples, parts, selection, attributes, generator)
@@ -324,8 +285,7 @@ def without_leaks(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Rejected, 
     gone = rank < best[unit]
     if not gone.any():
         return samples, ()
-    kept_on = [SPLITS[place] for place in best[unit][gone]]
-    left = samples[gone]
+    left = samples[gone].assign(side=[SPLITS[place] for place in best[unit][gone]])
     paths = left["path"] if "path" in left else left["sample_id"]
     rejected = tuple(
         Rejected(
@@ -335,33 +295,20 @@ def without_leaks(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Rejected, 
             detail=f"a person or photograph of the {side} set; was listed for {was}",
         )
         for name, path, side, was in zip(
-            left["sample_id"], paths, kept_on, left["split"], strict=True
+            left["sample_id"], paths, left["side"], left["split"], strict=True
         )
     )
     return samples[~gone], rejected
 
 
-def _given(samples: pd.DataFrame, selection: Selection) -> pd.DataFrame:
-    if selection.caps or selection.test_per_group or selection.even_over:
-        raise DataError(
-            "the data bring their own split, so selection.caps, selection.test_per_group and "
-            f"selection.even_over have no effect; drop them, or {DRAWN_INSTEAD}"
-        )
-    if selection.leaks == "drop":
-        return without_leaks(samples)[0]
-    require_no_leak(samples, GIVEN)
-    return samples
-
-
 def _stratified_by(samples: pd.DataFrame, selection: Selection) -> list[str]:
     for column in selection.even_over:
         require_column(samples, column, "selection.even_over")
-    named = [*selection.even_over]
-    if selection.caps:
-        require_column(samples, selection.caps.column, "selection.caps")
-        named.append(selection.caps.column)
+    capped = [selection.caps.column] if selection.caps else []
+    for column in capped:
+        require_column(samples, column, "selection.caps")
     label = ["label"] if "label" in samples else []
-    return list(dict.fromkeys([*label, *named]))
+    return list(dict.fromkeys([*label, *selection.even_over, *capped]))
 
 
 def _test_rows(

@@ -29,9 +29,8 @@ from debias.metrics.paired import (
 from debias.metrics.rates import measures
 from debias.metrics.rules import Rules
 from debias.metrics.verdicts import read_changes, sign_of
-from debias.statistics.counts import Measure, ratio
 from debias.statistics.groupings import Grouping
-from debias.statistics.intervals import seed_limits
+from debias.statistics.intervals import Measure, ratio, seed_limits
 from debias.statistics.people import people_by_cell, widening
 
 PerCell = Float64[np.ndarray, " cells"]

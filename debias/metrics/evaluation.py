@@ -20,9 +20,8 @@ from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scores import calibration_table, confusion_table, quality, score_table
 from debias.metrics.spread import noise_table, ratio_table, spread_table
 from debias.metrics.words import conclude, notes, scope
-from debias.statistics.counts import Measure
 from debias.statistics.groupings import Grouping
-from debias.statistics.intervals import bonferroni_level
+from debias.statistics.intervals import Measure, bonferroni_level
 from debias.statistics.withholding import hidden_cells
 from debias.storage.documents import plain
 
@@ -60,9 +59,9 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
         y_true: (n,) class of each image: whole numbers or text.
         y_pred: (n,) predicted class; probabilities belong to ``score``.
         score: (n,) probability of the positive of two classes, or (n, c).
-        groups: Table, mapping of columns or one column of text, one row an image. Missing values
-            become a group of their own; the categories of a categorical column are its declared
-            values. Several attributes are also crossed.
+        groups: Table, mapping of columns or one column of text, one row an image; several columns
+            are also crossed. Missing values become a group of their own; the categories of a
+            categorical column are its declared values.
         subject_id: (n,) who is shown. Without it images count as independent, and intervals are
             too narrow if people repeat.
         reference: Group that the others are compared with, such as ``race:White``, or several,

@@ -15,15 +15,17 @@ from debias.errors import EvaluationError
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import confusion
 from debias.metrics.verdicts import within
-from debias.statistics.counts import Measure, counted, ratio
 from debias.statistics.groupings import CROSS, Grouping
 from debias.statistics.intervals import (
+    Measure,
     bonferroni_level,
     clopper_pearson,
+    counted,
     detectable_gap,
     difference_limits,
     difference_p_value,
     holm,
+    ratio,
 )
 from debias.statistics.people import Clusters, Units, bootstrap, shared_people
 

@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
 
-from debias.statistics.counts import Measure, ratio
-from debias.statistics.intervals import wilson
+from debias.statistics.intervals import Measure, ratio, wilson
 from debias.statistics.people import kinds, kish, resampled, summed
 
 PerCell = Float64[np.ndarray, " cells"]

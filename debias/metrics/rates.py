@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from debias.errors import EvaluationError
-from debias.statistics.counts import Measure
+from debias.statistics.intervals import Measure
 
 Mask = tuple[tuple[int, int], tuple[int, int]]
 _ALL: Mask = ((1, 1), (1, 1))

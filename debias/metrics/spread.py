@@ -15,8 +15,7 @@ from scipy.stats import binom
 
 from debias.metrics.gaps import Cells
 from debias.metrics.rules import Rules
-from debias.statistics.counts import Measure, counted, ratio
-from debias.statistics.intervals import clopper_pearson
+from debias.statistics.intervals import Measure, clopper_pearson, counted, ratio
 
 Sizes = Real[np.ndarray, " g"]
 Rates = Float64[np.ndarray, " g"]
@@ -181,13 +180,9 @@ def label_noise(
     Each image changes its group with the given probability, to any other group with equal chance.
     What was true and predicted of it stays, so the counts tell all: no image is touched.
 
-    Args:
-        table: Confusion counts, rounded; leave out groups without images.
-        found: The measures whose gaps are asked for.
-        minimum: Groups with fewer images in a denominator, as annotated, are left out of that gap.
-        generator: Of the relabellings, ``draws`` for each share.
-        flipped: Shares of wrong labels, each at most 1 - 1 / g.
-        draws: At least 1.
+    Groups without images are to be left out of ``table``; those with fewer than ``minimum`` in a
+    denominator, as annotated, are left out of that gap. ``flipped`` shares are at most 1 - 1 / g,
+    with so many ``draws`` each.
 
     Returns:
         ``metric, flipped, gap`` (highest minus lowest rate as annotated), ``low, high`` (smallest

@@ -199,12 +199,11 @@ def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
     """Mean and spread of one arm over its seeds, as plain values for JSON.
 
     Returns:
-        The layout of ``Training.to_dict`` with ``seeds`` in place of ``seed``, means in place of
-        values, and ``sd``: the same nesting of standard deviations (divisor s - 1; None for one
-        seed). What is undefined in a seed is undefined (None). ``accuracy.worst_group`` and every
-        gap are means of the seeds' own worst groups and gaps, which may be different groups;
-        ``extremes`` names the worst and best group by mean accuracy. Rows of ``by_group`` hold the
-        mean ``value`` of each rate and its ``sd``; the report on the arm has its interval.
+        The layout of ``Training.to_dict`` with ``seeds``, means in place of values, and ``sd``:
+        the same nesting of standard deviations (divisor s - 1; None for one seed). What is
+        undefined in a seed is None. ``accuracy.worst_group`` and every gap are means over the
+        seeds' own, which may be of different groups; ``extremes`` goes by mean accuracy. Rows of
+        ``by_group`` hold the mean ``value`` of each rate and its ``sd``.
 
     Raises:
         EvaluationError: No training, or a seed twice.

@@ -75,11 +75,7 @@ def about_run(run: Run, stages: Stages) -> dict[str, Any]:
 
 
 def about_data(
-    run: Run,
-    stages: Stages,
-    faces: FaceStore,
-    small: frozenset[str],
-    few: frozenset[str],
+    run: Run, stages: Stages, faces: FaceStore, small: frozenset[str], few: frozenset[str]
 ) -> dict[str, Any]:
     """The data of a run; ``small`` and ``few`` name the groups of which counts are withheld.
 

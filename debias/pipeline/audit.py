@@ -44,10 +44,7 @@ LONGER = 3  # times the epochs: what is advised where the model draws one face f
 
 
 def make_audit(job: Job, **parts: Artifact | None) -> dict[str, Any]:
-    """Audit the faces, or find them audited; write the page and publish.
-
-    Returns:
-        The document that ``audit.json`` holds.
+    """Audit the faces, or find them audited, write the page and publish; returns the document.
 
     Raises:
         DataError: There are too few images, or shares that do not fit the annotation.
@@ -203,10 +200,7 @@ def _about_run(work: Work[Job], found: Artifact) -> dict[str, Any]:
 
 
 def _tell(
-    job: Job,
-    document: Mapping[str, Any],
-    charts: Mapping[str, bytes],
-    tracker: Tracker,
+    job: Job, document: Mapping[str, Any], charts: Mapping[str, bytes], tracker: Tracker
 ) -> None:
     tracker.params({"audit": dump(job.config.audit), "density": dump(_density(job))})
     tracker.metrics(named(STAGE, figures_of(document)))

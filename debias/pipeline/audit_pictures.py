@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from debias.auditing.audit import EARLIER, REFERENCE, Placed
 from debias.auditing.audit_report import AuditReport, listed
-from debias.auditing.galleries import latent_pages
+from debias.auditing.galleries import LatentPages
 from debias.auditing.subsets import farthest_first
 from debias.models import Decodes
 from debias.models import galleries as generation
@@ -28,12 +28,9 @@ THUMBNAIL_SIDE = 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
-    """What the trained model draws.
+    """What the trained model draws, and a sentence for every page that is missing.
 
-    Attributes:
-        section: ``latent_pages`` of the document.
-        arrays: By file name: ``page-NAME``, ``region-N``, ``direction-N``.
-        left_out: One sentence for every page that could not be made.
+    Arrays by file name: ``page-NAME``, ``region-N``, ``direction-N``.
     """
 
     section: dict[str, Any]
@@ -46,11 +43,12 @@ def drawn_by_the_model(
 ) -> Drawn:
     """Every page, and walks along uneven directions and into thin regions."""
     compute, mean = job.compute, placed.latents.mean
-    pages = latent_pages(
-        network, placed.store, placed.rows, placed.latents, compute,
-        seed=job.config.seed, nats=nats,
+    source = LatentPages(
+        network=network, faces=placed.store, rows=placed.rows, latents=placed.latents,
+        compute=compute, seed=job.config.seed, nats=nats,
     )  # fmt: skip
-    arrays = {f"page-{name}": picture for name, picture in pages.pictures.items()}
+    pages = source.pages()
+    arrays = {f"page-{text['name']}": picture for text, picture in pages}
     for number, region in enumerate(listed(report.regions), 1):
         strip = generation.walk_into(network, mean, region.members, STEPS, compute)
         arrays[f"region-{number}"] = strip
@@ -58,11 +56,8 @@ def drawn_by_the_model(
         whole = np.zeros(mean.shape[1])
         whole[report.active] = one.vector
         arrays[f"direction-{one.number}"] = generation.along(network, mean, whole, compute, STEPS)
-    return Drawn(
-        section={"pages": pages.pages},
-        arrays=arrays,
-        left_out=pages.left_out,
-    )
+    texts, left_out = [text for text, _ in pages], tuple(source.left_out)
+    return Drawn(section={"pages": texts}, arrays=arrays, left_out=left_out)
 
 
 def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -> AuditPictures:

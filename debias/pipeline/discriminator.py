@@ -42,10 +42,7 @@ def make_reference_ratio(run: Run, **sets: Artifact) -> Artifact:
 def make_group_ratio(run: Run, groups: Shaped[np.ndarray, " n"], faces: Artifact) -> Artifact:
     """Log ratio of every annotated group to all training faces, image by image.
 
-    Args:
-        run: A run.
-        groups: (n,) group of each training face, empty where it is unknown.
-        faces: Store of faces.
+    ``groups``: (n,) group of each training face, empty where it is unknown.
     """
     step: Step[Run] = Step(
         STAGE,

@@ -238,11 +238,8 @@ class Export:
 class Chosen(NamedTuple):
     """Which of the n images that could be chosen stand in the manifest.
 
-    Attributes:
-        place: (m,) among them, in the order of the lines.
-        counts: (n,) how much each counts.
-        columns: What the manifest says beyond which image it is.
-        method: One sentence.
+    ``place`` (m,) among them, by line; ``counts`` (n,) how much each counts; ``columns`` of the
+    manifest beyond which image it is; a sentence about the ``method``.
     """
 
     place: Int64[np.ndarray, " m"]

@@ -28,7 +28,7 @@ from debias.pipeline.recipe import ReferenceRecipe, RunConfig, SpaceRecipe
 from debias.plugins import dump
 from debias.seeding import numpy_generator, stream_seed
 from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
-from debias.storage.locks import locked
+from debias.storage.files import locked
 from debias.storage.sealed import read_manifest
 from debias.training.loop import Training
 from debias.types import BASELINE, SPLITS, FaceStore
@@ -118,11 +118,7 @@ def _require_classes(faces: FaceStore, split: str) -> None:
 def make_reference(run: Job, faces: Artifact) -> Artifact:
     """List, filter, draw and decode the reference faces, or find them decoded.
 
-    Returns:
-        A store whose faces all stand in the split ``reference``.
-
-    Raises:
-        DataError: The reference cannot be used; the message says why.
+    All of them stand in the split ``reference``. DataError says why they cannot be used.
     """
     recipe, start = run.config.reference, time.monotonic()
     assert recipe is not None  # the plan has asked
@@ -198,9 +194,6 @@ def _chosen(run: Job, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.Data
 
 def make_earlier(job: Job) -> Artifact:
     """Decode the earlier version into a store of the same folder, or find it decoded.
-
-    Returns:
-        Its store, of which every split counts.
 
     Raises:
         ConfigError: The data are capped.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from debias.metrics import Change, ComparisonReport, FairnessReport, Skill
 from debias.pipeline.fairness import count_or_none
-from debias.statistics.dependence import association
+from debias.statistics.concentration import association
 from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.storage.documents import plain
 from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
@@ -27,12 +27,7 @@ def concluded(
 ) -> list[str]:
     """Sentences that the figures of this run support; harm comes first, then gains.
 
-    Args:
-        weights: Figures of every arm's weights.
-        changes: Of the summary figures, over seeds.
-        fairness: By arm.
-        comparisons: By arm, with plain training.
-        failed: Arms that learned nothing: what their groups differ in is no finding.
+    What the groups of arms differ in that ``failed``, learning nothing, is no finding.
     """
     found = [
         change
@@ -107,7 +102,7 @@ def not_concluded(
         )
     sentences += [
         "Anything about groups that are not annotated here, about other images, or about people: "
-        "the annotations say how faces were labelled, not who the people are.",
+        "the annotations say how faces were labelled, not who the people are."
     ]
     return sentences
 
@@ -176,10 +171,7 @@ def situations(
 ) -> list[str]:
     """Of each annotated attribute: who is rare, whether the label goes with it, what that means.
 
-    Args:
-        faces: The store; only its training faces are looked at.
-        weights: Figures of every arm's weights.
-        below: Counts from 1 to below this are withheld.
+    Only training faces are looked at; counts from 1 to ``below`` are withheld.
     """
     return [_situation(faces, attribute, weights, below) for attribute in faces.attributes]
 

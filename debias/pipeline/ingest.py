@@ -23,13 +23,9 @@ PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ingest:
-    """A finished store.
+    """A finished store, and the account of it; ``reused`` says whether it was there before.
 
-    Attributes:
-        folder: Where it is.
-        recipe: What was asked for.
-        document: The account of it; ``reused`` says whether it was there before.
-        notes: What a training on it will have to cope with, in sentences.
+    ``notes`` say what a training on it will have to cope with.
     """
 
     folder: Path
@@ -47,11 +43,7 @@ def make_store(
 ) -> Ingest:
     """Make a store, or find it finished, and write its page.
 
-    Args:
-        recipe: What to read, and how.
-        out: Folder of the store; None for ``stores/NAME``.
-        progress: Who watches.
-        retry: Read again what failed by bad luck.
+    ``out`` None is ``stores/NAME``; ``retry`` reads again what failed by bad luck.
 
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used; nothing is half-written.

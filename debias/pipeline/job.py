@@ -89,19 +89,12 @@ def open_run(
 
     Finished stages are found by their content, so changed settings of a recipe go on with them.
     The report of the former settings is deleted first, so that none lies beside another recipe;
-    whoever goes back to them makes it again from its stages.
-
-    Args:
-        config: The recipe.
-        out: Folder.
-        progress: Watches.
-        tags: Of every tracked run.
-        replace: Take over the finished folder of a recipe of another name.
+    whoever goes back to them makes it again from its stages. ``replace`` takes over the finished
+    folder of a recipe of another name; ``tags`` are those of every tracked run.
 
     Raises:
         StorageError: The folder cannot be written.
-        ConfigError: A recipe of another name has finished there, or the device does not exist on
-            this machine.
+        ConfigError: A recipe of another name has finished there, or there is no such device.
     """
     progress = progress or Silence()
     _make_room(out, config, REPORT, progress, replace=replace)
@@ -133,12 +126,7 @@ def _make_room(
 ) -> None:
     """See to it that no finished page will lie beside the recipe of another.
 
-    Args:
-        folder: Run folder, existing or not.
-        config: The recipe that is about to work there.
-        page: What it is going to write.
-        progress: Is told what is deleted.
-        replace: Delete the pages of recipes of other names, too.
+    ``replace`` deletes the pages of recipes of other names, too.
     """
     for kind in (REPORT, AUDIT):
         found = _finished(folder, kind)

@@ -55,16 +55,7 @@ class Stop:
 
 
 def walk(plan: Iterable[Stop], config: SpaceRecipe, do: Callable[[Stop, Which, Made], Any]) -> Any:  # noqa: ANN401 (a document)
-    """Do every piece of work in its order.
-
-    Args:
-        plan: The stops.
-        config: The recipe; says which arms and seeds there are.
-        do: Makes one piece from its inputs.
-
-    Returns:
-        What the last stop made.
-    """
+    """Do every piece of work of a plan in its order by ``do``; what the last stop made."""
     made: Made = {}
     result = None
     for stop in plan:
@@ -122,21 +113,13 @@ AUDIT = (
 
 
 def mitigate(run: Run) -> dict[str, Any]:
-    """Faces, latent space, weights, classifiers of every arm and seed, report.
-
-    Returns:
-        The document that ``report.json`` holds.
-    """
+    """Faces, latent space, weights, classifiers, report; returns the document of the report."""
     document: dict[str, Any] = walk(RUN, run.config, partial(_do, run))
     return document
 
 
 def examine(job: Job) -> dict[str, Any]:
-    """Faces, reference, earlier version, latent space, audit.
-
-    Returns:
-        The document that ``audit.json`` holds.
-    """
+    """Faces, reference, earlier version, latent space, audit; returns its document."""
     document: dict[str, Any] = walk(AUDIT, job.config, partial(_do, job))
     return document
 

@@ -46,13 +46,7 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the command was asked for.
-
-    Attributes:
-        table: CSV or Parquet file, one row an image.
-        columns: Which column is what.
-        settings: The other arguments of :func:`debias.evaluate`.
-    """
+    """A table with one row an image, and the other arguments of :func:`debias.evaluate`."""
 
     table: Path
     columns: Columns
@@ -234,13 +228,8 @@ def compare_places(
 ) -> dict[str, ComparisonReport]:
     """Compare two classifiers, or every arm that two runs share, or the arms of one run.
 
-    Args:
-        before: ``FOLDER`` or ``FOLDER:ARM``.
-        after: Likewise; None compares every arm of one run with its plain training.
-        settings: ``reference``, ``margin`` and ``level`` of :func:`debias.compare`.
-
-    Returns:
-        By name of what changed.
+    ``before`` and ``after`` are ``FOLDER`` or ``FOLDER:ARM``; without ``after`` every arm of a run
+    is compared with its plain training. By name of what changed.
 
     Raises:
         DataError: A folder is not what it should be.

@@ -17,13 +17,7 @@ from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, name
 from debias.pipeline.values import arrays, latents_files
 from debias.plugins import dump
 from debias.seeding import numpy_generator, torch_generator, torch_stream
-from debias.storage.artifacts import (
-    Artifact,
-    Files,
-    load_array,
-    load_latents,
-    load_network,
-)
+from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
 from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, OnEpoch, fit

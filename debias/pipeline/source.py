@@ -20,15 +20,7 @@ from debias.errors import ConfigError, DataError, StorageError
 from debias.ingesting.decoded import list_recipe
 from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
-from debias.pipeline.recipe import (
-    BUILT_IN,
-    RunConfig,
-    SpaceRecipe,
-    demo,
-    load,
-    put,
-    read_recipe,
-)
+from debias.pipeline.recipe import BUILT_IN, RunConfig, SpaceRecipe, demo, load, put, read_recipe
 from debias.storage.tables import OURS
 
 R = TypeVar("R", bound=FacesRecipe)
@@ -102,9 +94,7 @@ class Request:
 def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """``data`` and ``recipe`` of a request, from what the options of the commands are called.
 
-    Args:
-        given: Values by option, such as ``attributes`` (a list, or text with commas); None where
-            nothing was said, and the same for what is not there.
+    Values by option, such as ``attributes`` (a list, or text with commas); None says nothing.
     """
     said = {name: value for name, value in given.items() if value is not None}
     table, shares = (str(said[name]) if said.get(name) else None for name in ("table", "shares"))
@@ -287,15 +277,10 @@ def shipped() -> dict[str, Traversable]:
 
 
 def write_new(request: Request, out: Path | None) -> tuple[Path, bool]:
-    """Write a recipe for images, or copy a shipped one; an existing file stays as it is.
-
-    Args:
-        request: Images and how to read them; or the name of a shipped recipe; or nothing, for the
-            template.
-        out: File to write; None for NAME.yaml.
+    """Write a recipe for images, or copy a shipped one (the template if none is named).
 
     Returns:
-        The file, and whether it runs as it is.
+        The file, NAME.yaml unless ``out`` names it, and whether it runs as it is.
 
     Raises:
         ConfigError: The file exists, or options are given for a recipe that is copied.

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64, Int64, Shaped
 from debias.density import Points
 from debias.density.principal import PrincipalComponents
 from debias.errors import ConfigError, DataError, StorageError, WeightError
-from debias.statistics.dependence import association
+from debias.statistics.concentration import association
 from debias.statistics.groupings import UNKNOWN
 from debias.storage.embeddings import ID_COLUMNS, TABLES, EmbeddingTable, read_embeddings
 from debias.storage.files import replace_file

@@ -8,45 +8,15 @@ from typing import Any
 
 from debias.report.blocks import Block, Column, Sentence, table, to_do
 from debias.report.readings import source_name
-from debias.report.words import (
-    attribute_name,
-    full_group_name,
-    group_name,
-    is_number,
-    number,
-)
+from debias.report.words import attribute_name, full_group_name, group_name, is_number, number
 from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
-WORDS = tomllib.loads(files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8"))
-READINGS = {
-    "below": "below its declared share",
-    "above": "above its declared share",
-    "cannot_tell": "cannot tell",
-}
-STATES = {
-    "too_small": "too small to judge",
-    "suppressed": "withheld",
-    "not_estimable": "no images",
-    "unknown": "no group label, in no verdict",
-}
+WORDS: dict[str, Any] = tomllib.loads(
+    files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8")
+)
+VIEWS, READINGS, STATES = WORDS["views"], WORDS["readings"], WORDS["states"]
 UNJUDGED = ("too_small", "unknown")
-VIEWS = {
-    "latents": "in what the autoencoder learned",
-    "colour": "in colour",
-    "structure": "in light and dark",
-    "gradients": "in edges",
-    "tones": "in tones of the whole image",
-}
-NO_NUMBER = (
-    "How many images to collect cannot be said: that takes something to compare with. Give "
-    "--reference FOLDER, a collection that looks as this one should, or --shares FILE, the share "
-    "that each annotated group should have (in a recipe: reference, audit.shares)."
-)
-NOTHING_SHORT = (
-    "Nothing was found to fall short of what this collection was compared with. People may be "
-    "missing all the same: this audit sees looks alone."
-)
 
 
 def opening(text: str) -> tuple[str, str]:
@@ -78,9 +48,7 @@ def short_name(row: Document) -> str:
 def reading(row: Document) -> str:
     """What may be said of the share of a group, in a few words."""
     undecided = "not judged" if is_number(row["declared"]) else "no share was declared"
-    if row["verdict"] in READINGS:
-        return READINGS[row["verdict"]]
-    return STATES.get(row["state"], undecided)
+    return str(READINGS.get(row["verdict"]) or STATES.get(row["state"], undecided))
 
 
 def why_no_number(row: Document) -> str:
@@ -100,8 +68,7 @@ def why_no_number(row: Document) -> str:
 
 def seen(region: Document) -> str:
     """How the images of a thin region were looked at."""
-    view = str(region["view"])
-    return VIEWS.get(view, view)
+    return str(VIEWS.get(region["view"], region["view"]))
 
 
 def collect(document: Document) -> dict[str, list[Document]]:
@@ -147,7 +114,8 @@ def _groups(document: Document) -> Iterator[Document]:
 def why_nothing_to_collect(document: Document) -> str:
     """The sentence that stands where there is no number of images to collect."""
     declared = any(row["declared"] is not None for row in every_row(document))
-    return NOTHING_SHORT if declared or document["reference"] is not None else NO_NUMBER
+    compared = declared or document["reference"] is not None
+    return str(WORDS["notes"]["nothing_short" if compared else "no_number"])
 
 
 def action(found: Document) -> Iterator[Block]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from debias.report import audit_sections as sections
@@ -22,19 +23,6 @@ from debias.report.pictures import AuditPictures
 from debias.report.run_page import how_described, representation_facts
 from debias.report.words import amount, day, is_number, number, plain_value, shown, words
 
-# What a verdict is about, and the section of the page that tells more.
-KINDS = {
-    "fidelity": ("The model", "how"),
-    "who": ("Who is there", "groups"),
-    "undeclared": ("Who is missing", "reference"),
-    "shortfall": ("Against the reference", "reference"),
-    "group": ("Annotated groups", "groups"),
-    "thin": ("Thin regions", "regions"),
-    "drift": ("Since the earlier version", "drift"),
-    "coverage": ("Coverage", "coverage"),
-    "caution": ("Caution", "limits"),
-    "nothing": ("No finding", "limits"),
-}
 CALM = ("nothing", "coverage", "who", "undeclared")
 FIRST_SCREEN = 55  # words of the findings above the picture
 
@@ -63,26 +51,15 @@ def render_audit(document: Document, pictures: AuditPictures) -> str:
 def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes]) -> b.Page:
     """What the page says, from top to bottom."""
     audit, name, data = Audit(document, pictures, charts), document["name"], document["data"]
-    every: Sequence[tuple[str, str, str, Callable[[Audit], Blocks]]] = (
-        ("collect", "What to collect", "What should you collect?", _collect),
-        ("how", "The model", "How this page sees your images", _how_seen),
-        ("reference", "Against the reference", "Who is missing beside the reference?",
-         sections.reference),
-        ("drift", "Since before", "What has changed since the earlier version?", sections.drift),
-        ("groups", "Annotated groups", "What do the annotations say?", sections.groups),
-        ("regions", "Thin regions", "Where is the collection thin?", sections.regions),
-        ("directions", "Directions", "In which directions is it lopsided?", sections.directions),
-        ("coverage", "Coverage", "How evenly is the landscape filled?", sections.coverage),
-        ("map", "Map", "The whole collection on one map", sections.the_map),
-        ("clusters", "Clusters", "Cluster by cluster, smallest first", sections.clusters),
-        ("extremes", "Rarest, commonest", "The least and the most represented", sections.extremes),
-        ("model", "What the model draws", "What the model draws", sections.model),
-        ("anomalies", "Oddest", "Which images does the model explain worst?", sections.anomalies),
-        ("limits", "Limits", "What this audit cannot see", _limits),
-        ("read", "How to read it", "How to read it",
-         lambda _: iter((b.Facts(tuple(WORDS["glossary"].items())),))),
-        ("provenance", "Provenance", "Provenance", _provenance),
-    )  # fmt: skip
+    parts: dict[str, Callable[[Audit], Blocks]] = {
+        "collect": _collect, "how": _how_seen,
+        "reference": partial(sections.comparison, kind="reference", other="reference"),
+        "drift": partial(sections.comparison, kind="drift", other="earlier version"),
+        "groups": sections.groups, "regions": sections.regions, "directions": sections.directions,
+        "coverage": sections.coverage, "map": sections.the_map, "clusters": sections.clusters,
+        "extremes": sections.extremes, "model": sections.model, "anomalies": sections.anomalies,
+        "limits": _limits, "read": _how_to_read, "provenance": _provenance,
+    }  # fmt: skip
     made, side = day(document["created"]), data["image_size"]
     images = amount(data["images"], "image")
     return b.Page(
@@ -90,7 +67,10 @@ def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes
         kicker=f"{shown(name)} · {images} · read as {data['name']} · {made}",
         heading="Who is missing from this collection?",
         opening=tuple(_opening(audit)),
-        sections=[b.Section(at, title, tuple(of(audit)), nav) for at, nav, title, of in every],
+        sections=[
+            b.Section(place, title, tuple(parts[place](audit)), name)
+            for place, (name, title) in WORDS["sections"].items()
+        ],
         footer=f"Made by debias {document['version']}, {made}, audit schema {document['schema']}. "
         + WORDS["notes"]["footer"],
         crisp=is_number(side) and side < 40,
@@ -131,7 +111,7 @@ def _ahead(verdicts: Sequence[Document]) -> int:
 
 
 def _finding(found: Document, *blocks: b.Block) -> b.Card:
-    title, section = KINDS.get(found["kind"], ("Finding", "limits"))
+    title, section = WORDS["kinds"].get(found["kind"], ("Finding", "limits"))
     about = b.Sentence(b.Link(title, f"#{section}"), "note")
     return b.Card((about, *blocks), "calm" if found["kind"] in CALM else "caution")
 
@@ -184,6 +164,10 @@ def _how_seen(audit: Audit) -> Blocks:
         yield b.Sentence(fidelity["sentence"])
     elsewhere = facts["name"] in ("embeddings", "encoder")
     yield note("alike_elsewhere" if elsewhere else "alike_pixels")
+
+
+def _how_to_read(_: Audit) -> Blocks:
+    yield b.Facts(tuple(WORDS["glossary"].items()))
 
 
 def _limits(audit: Audit) -> Blocks:

@@ -35,18 +35,12 @@ from debias.report.words import amount, attribute_name, is_number, number, shown
 Columns = dict[str, b.Column]
 
 
-def reference(audit: Audit) -> Blocks:
-    found = audit.document["reference"]
-    yield from _comparison(audit, found, "reference") if found else (note("no_reference"),)
-
-
-def drift(audit: Audit) -> Blocks:
-    found = audit.document["drift"]
-    yield from _comparison(audit, found, "drift") if found else (note("no_drift"),)
-
-
-def _comparison(audit: Audit, found: Document, kind: str) -> Blocks:
-    other = "reference" if kind == "reference" else "earlier version"
+def comparison(audit: Audit, kind: str, other: str) -> Blocks:
+    """Against another set, which is called so: ``reference`` or ``drift``."""
+    found = audit.document[kind]
+    if found is None:
+        yield note(f"no_{kind}")
+        return
     yield from audit.doubt()
     yield from told(found)
     if found["telltale"]:

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from debias.report import blocks as b
+from debias.report import words as w
 from debias.report.blocks import said, table
 from debias.report.charts import rows as chart
 from debias.report.charts.flow import flow
@@ -32,17 +33,6 @@ from debias.report.charts.style import ARM_STYLES, GROUPS_DRAWN, Drawing, drawn
 from debias.report.html import put, render
 from debias.report.pictures import shrink, webp
 from debias.report.readings import panels, source_name
-from debias.report.words import (
-    TIMES,
-    amount,
-    attribute_name,
-    day,
-    group_name,
-    is_number,
-    number,
-    shown,
-    words,
-)
 from debias.statistics.groupings import UNKNOWN
 
 Document = Mapping[str, Any]
@@ -60,7 +50,7 @@ KINDS = {
     "exact": "same content",
     "latent": "close in the latent space",
 }
-count = partial(number, kind="count")
+count = partial(w.number, kind="count")
 
 
 def write_ingest_page(document: Document, pictures: FacePictures, path: Path) -> None:
@@ -90,8 +80,8 @@ def summary(document: Document) -> Blocks:
     if found:
         yield table(found, FLAGGED, lambda _: "withheld", title="groups rejected more often")
     elif counts["rejected"]:
-        tested = sum(is_number(row["p"]) for row in document["groups"])
-        groups = amount(tested, "group was", "groups were")
+        tested = sum(w.is_number(row["p"]) for row in document["groups"])
+        groups = w.amount(tested, "group was", "groups were")
         yield b.Sentence(
             f"{groups} tested for being rejected more often; none is flagged."
             if tested
@@ -108,7 +98,7 @@ def summary(document: Document) -> Blocks:
 
 
 def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]) -> b.Page:
-    name, heading = shown(document["name"]), "What came in, and what became of it"
+    name, heading = w.shown(document["name"]), "What came in, and what became of it"
     sections = (
         ("flow", "What became of it", "What became of the images?", _became(document, charts)),
         ("groups", "Groups", "Was some group hit more than others?", _groups(document, charts)),
@@ -121,7 +111,7 @@ def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]
     concluded = tuple(document["concluded"])
     return b.Page(
         title=f"{name}: {heading[0].lower()}{heading[1:]}",
-        kicker=f"{name} · {day(document['created'])}",
+        kicker=f"{name} · {w.day(document['created'])}",
         heading=heading,
         opening=(
             b.Sentence(b.Strong(_outcome(document)), "verdict"),
@@ -137,9 +127,9 @@ def page(document: Document, pictures: FacePictures, charts: Mapping[str, bytes]
 
 def _outcome(document: Document) -> str:
     listed, kept = document["counts"]["listed"], document["counts"]["kept"]
-    share = number(kept / listed, "percent") if listed else ""
-    if kept < listed and share == number(1, "percent"):  # 100 only where nothing is missing
-        share = f"more than {number(0.999, 'percent')}"
+    share = w.number(kept / listed, "percent") if listed else ""
+    if kept < listed and share == w.number(1, "percent"):  # 100 only where nothing is missing
+        share = f"more than {w.number(0.999, 'percent')}"
     said_share = f" ({share})" if share else ""
     return f"{count(kept)} of {count(listed)} images are in the store{said_share}."
 
@@ -159,16 +149,18 @@ def cautions(document: Document) -> list[str]:
             )
     share, most = _overall_share(document), document["limits"]["most_rejected"]
     if share > most:
-        limit = number(100 * most)
-        found.append(f"{number(100 * share)}% of all images were rejected; the limit is {limit}%.")
+        limit = w.number(100 * most)
+        found.append(
+            f"{w.number(100 * share)}% of all images were rejected; the limit is {limit}%."
+        )
     return found + [_more_often(row) for row in _flagged(document)]
 
 
 def _more_often(row: Document) -> str:
     name = f"Rejected more often: {_full_name(row)}"
-    if not is_number(row["share"]):
+    if not w.is_number(row["share"]):
         return f"{name}; its numbers are too small to be shown."
-    times, p = number(row["times_overall"], "times"), number(row["p_adjusted"], "p")
+    times, p = w.number(row["times_overall"], "times"), w.number(row["p_adjusted"], "p")
     images = f"{count(row['rejected'])} of {count(row['listed'])} images"
     return f"{name}, {images}, {times} the overall share (p, adjusted: {p})."
 
@@ -185,7 +177,7 @@ def _flagged(document: Document) -> list[Document]:
 def _flagged_first(row: Document) -> tuple[Any, ...]:
     """Flagged groups, then the largest share first, then what is withheld or empty."""
     share = row["share"]
-    return not row["flagged"], not is_number(share), -share if is_number(share) else 0.0
+    return not row["flagged"], not w.is_number(share), -share if w.is_number(share) else 0.0
 
 
 def _by_reason(document: Document) -> list[Document]:
@@ -195,11 +187,11 @@ def _by_reason(document: Document) -> list[Document]:
 
 def _short_name(row: Document) -> str:
     named = row["group"] != UNKNOWN
-    return group_name(row["attribute"], row["group"]) if named else "no group label"
+    return w.group_name(row["attribute"], row["group"]) if named else "no group label"
 
 
 def _full_name(row: Document) -> str:
-    return f"{attribute_name(row['attribute'])}: {_short_name(row)}"
+    return f"{w.attribute_name(row['attribute'])}: {_short_name(row)}"
 
 
 FLAGGED: Columns = {
@@ -227,7 +219,7 @@ def leak_check(document: Document) -> list[str]:
     found = [f"Checked, and on one side only: {checked}."] if checked else []
     found += [f"Not checked, so possibly on several sides: {unchecked}."] if unchecked else []
     if leaks["removed"]:
-        removed = amount(leaks["removed"], "image was", "images were")
+        removed = w.amount(leaks["removed"], "image was", "images were")
         found.append(f"{removed} left out to keep the sides apart.")
     return found
 
@@ -245,7 +237,7 @@ def _became(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         yield b.Sentence(text, "note")
     else:
         yield b.Sentence("Nothing was listed.")
-    known = is_number(counts["people"])
+    known = w.is_number(counts["people"])
     people = "showing {people:count} people" if known else "nobody says how many people they show"
     rows = {
         "listed": "{listed:count}",
@@ -270,7 +262,7 @@ def _groups(document: Document, charts: Mapping[str, bytes]) -> Blocks:
         note = f", {count(flags)} flagged" if flags else ""
         rows = table(panel.rows, GROUPS, left=(0, 8), look="facts groups", tone=_tone)
         is_open = bool(flags or len(panel.rows) <= FEW_GROUPS)
-        yield b.Fold(panel.title, (rows,), f"{amount(len(panel.rows), 'group')}{note}", is_open)
+        yield b.Fold(panel.title, (rows,), f"{w.amount(len(panel.rows), 'group')}{note}", is_open)
     text = (
         "“withheld”: so few images that the number could tell about single people. Exact "
         "duplicates are not rejected. “no group label”: nobody assigned these images to a group."
@@ -290,7 +282,7 @@ def _of_rejected(template: str) -> b.Column:
     """A number that only a group with a share has; without a test it says so."""
 
     def cell(row: Document) -> b.Text:
-        if is_number(row["share"]) and is_number(row["rejected"]):
+        if w.is_number(row["share"]) and w.is_number(row["rejected"]):
             return said(template, row, "not tested")
         return b.Value(None, missing=_why(row))
 
@@ -312,18 +304,18 @@ GROUPS: Columns = {
 
 def _tested(document: Document, charts: Mapping[str, bytes]) -> Blocks:
     """What was asked of the groups, and when one is flagged."""
-    tested, limits = sum(is_number(row["p"]) for row in document["groups"]), document["limits"]
+    tested, limits = sum(w.is_number(row["p"]) for row in document["groups"]), document["limits"]
     text = "No group could be tested."
     if tested:
         text = (
             f"Tested: whether each of {count(tested)} groups lost a larger or smaller "
             "share of its images than all other images did (Fisher exact test, two-sided; p "
             "adjusted after Holm for all groups together). A group is flagged where its share is "
-            f"over {number(limits['most_group_ratio'], 'times')} the share of all other images and "
-            f"its adjusted p is below {number(limits['level'])}; of all images "
-            f"{number(_overall_share(document), 'reach')}% were rejected."
+            f"over {w.number(limits['most_group_ratio'], 'times')} the share of all other images "
+            f"and its adjusted p is below {w.number(limits['level'])}; of all images "
+            f"{w.number(_overall_share(document), 'reach')}% were rejected."
         )
-    most = number(limits["most_rejected"], "margin")
+    most = w.number(limits["most_rejected"], "margin")
     stops = f"A flagged group, or more than {most}% of all images rejected, stops an ingest"
     yield b.Sentence(f"{text} {stops} unless these limits are raised.")
     if "rejected_by_group" in charts:
@@ -350,33 +342,33 @@ def _rejects(document: Document) -> Blocks:
         "{images} for {reasons}; at most twelve of each are shown, without a picture: what was "
         "rejected is not kept. `quarantine.jsonl` beside the images lists all of them."
     )
-    images = amount(document["counts"]["rejected"], "image")
-    yield b.Sentence(said(text, images=images, reasons=amount(len(reasons), "reason")))
+    images = w.amount(document["counts"]["rejected"], "image")
+    yield b.Sentence(said(text, images=images, reasons=w.amount(len(reasons), "reason")))
     before = 0
     for row in reasons:
         examples = row["examples"][:EXAMPLES]
         note = f", {count(len(examples))} shown" if len(examples) < row["count"] else ""
         rows = table(examples, REJECTED, left=(0, 1, 2), look="facts rejected")
-        title = f"{amount(row['count'], 'image')}{note}"
+        title = f"{w.amount(row['count'], 'image')}{note}"
         yield b.Fold(row["reason"], (rows,), title, before < EXAMPLES_OPEN)
         before += len(examples)
 
 
 def _file(row: Document) -> b.Cell:
-    path, name = shown(row["path"]), shown(row["sample_id"])
-    return b.Cell(path, name if name != path else "", shown(row["path"], 5000))
+    path, name = w.shown(row["path"]), w.shown(row["sample_id"])
+    return b.Cell(path, name if name != path else "", w.shown(row["path"], 5000))
 
 
 def _about(row: Document) -> str:
     sizes = row["dimensions"]
-    pixels = f"{sizes[0]:,} {TIMES} {sizes[1]:,}" if sizes else ""
-    return ", ".join(part for part in (shown(row["format"]), pixels) if part)
+    pixels = f"{sizes[0]:,} {w.TIMES} {sizes[1]:,}" if sizes else ""
+    return ", ".join(part for part in (w.shown(row["format"]), pixels) if part)
 
 
 REJECTED: Columns = {
     "image": _file,
     "about": _about,
-    "detail": lambda row: shown(row["detail"], 240),
+    "detail": lambda row: w.shown(row["detail"], 240),
 }
 
 
@@ -391,7 +383,7 @@ def _duplicates(document: Document, pictures: FacePictures) -> Blocks:
             "mirror images": "{mirrored_pairs:count} pairs",
             "clusters": "{clusters:count}, of {clustered_images:count} images"
             + ("; each stands on one side of the split" if apart else ""),
-            "labels disagree": f"in {amount(counts['conflicts'], 'pair')}",
+            "labels disagree": f"in {w.amount(counts['conflicts'], 'pair')}",
         }
         yield _facts(rows, counts)
     else:
@@ -405,11 +397,11 @@ def _duplicates(document: Document, pictures: FacePictures) -> Blocks:
         "lists all of them."
     )
     hidden = "" if pictures else " Their faces are not shown; `report.show_faces` allows it."
-    yield b.Sentence(said(text + hidden, pairs=amount(len(pairs), "pair")))
+    yield b.Sentence(said(text + hidden, pairs=w.amount(len(pairs), "pair")))
     cards = tuple((_pair(pair, pictures),) for pair in pairs)
     yield b.Grid(cards[:PAIRS_OPEN], "17rem")
     if rest := cards[PAIRS_OPEN:]:
-        yield b.Fold(amount(len(rest), "more pair"), (b.Grid(rest, "17rem"),))
+        yield b.Fold(w.amount(len(rest), "more pair"), (b.Grid(rest, "17rem"),))
     if counts["conflicts"]:
         yield b.to_do(
             "where both are the same photograph, at least one of its two labels is wrong. Correct "
@@ -418,13 +410,13 @@ def _duplicates(document: Document, pictures: FacePictures) -> Blocks:
 
 
 def _pair(pair: Document, pictures: FacePictures) -> b.Card:
-    kind = KINDS.get(pair["kind"], words(pair["kind"]))
+    kind = KINDS.get(pair["kind"], w.words(pair["kind"]))
     ends = tuple((_tile(pair[end], kind, pictures),) for end in ("first", "second"))
-    text = kind + (", {bits:count} of 256 bits differ" if is_number(pair["bits"]) else "")
-    text += ", correlation {correlation:plain}" if is_number(pair["correlation"]) else ""
+    text = kind + (", {bits:count} of 256 bits differ" if w.is_number(pair["bits"]) else "")
+    text += ", correlation {correlation:plain}" if w.is_number(pair["correlation"]) else ""
     where = ", ".join(dict.fromkeys(split or "not in the store" for split in pair["splits"]))
     apart = len({split for split in pair["splits"] if split}) > 1
-    disagree = b.Sentence(b.Strong(f"labels disagree: {words(pair['conflict'])}"), "note")
+    disagree = b.Sentence(b.Strong(f"labels disagree: {w.words(pair['conflict'])}"), "note")
     return b.Card(
         (
             b.Grid(ends, "6rem"),
@@ -439,7 +431,7 @@ def _pair(pair: Document, pictures: FacePictures) -> b.Card:
 def _tile(sample_id: str, kind: str, pictures: FacePictures) -> b.Faces:
     pixels = pictures.get(sample_id)
     images = () if pixels is None else (webp(shrink(pixels[None])[0]),)
-    return b.Faces(images, kind, caption=shown(sample_id))
+    return b.Faces(images, kind, caption=w.shown(sample_id))
 
 
 def _splits(document: Document) -> Blocks:
@@ -462,9 +454,9 @@ def _splits(document: Document) -> Blocks:
             b.Row((group, *(cell for name in names for cell in _of_split(by_split.get(name)))))
             for group, by_split in found.items()
         )
-        title = f"{attribute_name(attribute)} by split"
+        title = f"{w.attribute_name(attribute)} by split"
         inner = (b.Table(headings, tuple(rows), look="facts shares"),)
-        yield b.Fold(title, inner, amount(len(found), "group"), len(found) <= FEW_GROUPS)
+        yield b.Fold(title, inner, w.amount(len(found), "group"), len(found) <= FEW_GROUPS)
 
 
 def _of_split(row: Document | None) -> tuple[b.Cell | b.Text, b.Cell | b.Text]:
@@ -487,17 +479,17 @@ def _provenance(document: Document) -> Blocks:
     source, size = document["source"], document["image_size"]
     again = "; an earlier store was used again" if document["reused"] else ""
     rows = {
-        "Data set": shown(source["name"]),
-        "Place": shown(source["place"], 400),
+        "Data set": w.shown(source["name"]),
+        "Place": w.shown(source["place"], 400),
         "Groups assigned": source_name(source["source"]),
         "Annotation": source["annotation"],
         "People": document["identities"],
         "Framing": document["framing"],
-        "Pixels": f"{size} {TIMES} {size}",
-        "Store": shown(document["store"], 400),
-        "Key": shown(document["key"]),
-        "Made": day(document["created"]),
-        "Time": number(document["seconds"], "seconds") + again,
+        "Pixels": f"{size} {w.TIMES} {size}",
+        "Store": w.shown(document["store"], 400),
+        "Key": w.shown(document["key"]),
+        "Made": w.day(document["created"]),
+        "Time": w.number(document["seconds"], "seconds") + again,
     }
     yield b.Facts(tuple(rows.items()))
 
@@ -522,7 +514,7 @@ def rejected_by_group(document: Document) -> Drawing | None:
     overall, most = _overall_share(document), document["limits"]["most_group_ratio"]
     if not overall:
         return None
-    limit = Rule(most * overall, f"{number(most)}{TIMES} all images", ARM_STYLES[1][0])
+    limit = Rule(most * overall, f"{w.number(most)}{w.TIMES} all images", ARM_STYLES[1][0])
     axis = Axis(
         label="share of the images listed that was rejected",
         rules=[Rule(overall, "all images", style="--"), limit],
@@ -537,5 +529,5 @@ def _rejected(row: Document) -> chart.Row:
     look = Look("flagged", *ARM_STYLES[1]) if row["flagged"] else Look("group", filled=False)
     note = f"{count(row['rejected'])} of {count(row['listed'])}"
     mark = Mark(value=row["share"], look=look)
-    note = note if is_number(row["share"]) else _why(row)
+    note = note if w.is_number(row["share"]) else _why(row)
     return chart.Row(label=_short_name(row), marks=[mark], note=note)

@@ -101,11 +101,8 @@ def areas_of_people(
     Where people repeat, intervals grow by how much more the area varies between people than
     between independent images.
 
-    Args:
-        score: (n,), finite; higher is expected for members.
-        codes: (n,) cell, -1 for images that are nobody's members but others to everybody.
-        people: (n,) who is shown, numbered from 0; None where nobody says.
-        level: Of the intervals.
+    The score is finite, and higher is expected for members; ``codes`` are -1 for images that are
+    nobody's members but others to everybody; ``people`` are numbered from 0, None if nobody says.
 
     Returns:
         Columns ``auc``, ``auc_low``, ``auc_high`` by cell that holds images; NaN where everyone is

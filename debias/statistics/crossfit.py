@@ -45,13 +45,9 @@ def cross_fitted(
 ) -> CrossFit:
     """Score every sample by a model of the other folds.
 
-    Args:
-        model: Not fitted yet; a copy is fitted for each fold.
-        x: Finite.
-        codes: Class index; every class from 0 on has at least two samples.
-        folds: Parts of equal make-up, drawn by ``seed``; fewer where a class has fewer samples.
-        seed: At least 0.
-        method: What the model says: log odds of the second of two classes, or log-probabilities.
+    A copy of the model is fitted for each of the ``folds`` of equal make-up, fewer where a class
+    has fewer samples; every class from 0 on has at least two. ``method`` asks it for log odds of
+    the second of two classes, or for log-probabilities.
     """
     from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold
@@ -88,7 +84,7 @@ def left_out_log_odds(  # noqa: PLR0913 (two sets, and how they are told apart)
         wanted: Whether a row belongs to the second of two sets, of at least two rows each.
         candidates: Kinds of classifier.
         strengths: Inverse penalties, flattest model first.
-        folds: Parts of equal make-up; fewer where a set has fewer rows.
+        folds: As in ``cross_fitted``.
         repeats: Repetitions of the folds.
         seed: Of the folds, and of what the candidates draw.
     """

@@ -111,9 +111,8 @@ def join_groups(groups: pd.DataFrame, sample_ids: Shaped[np.ndarray, " n"]) -> p
 def as_groups(groups: object, sample_ids: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
     """One column per attribute, in the order of the samples.
 
-    Args:
-        groups: A table (one row a sample, in order), a mapping of columns, or one column.
-        sample_ids: (n,) become the index.
+    ``groups`` is a table (one row a sample, in order), a mapping of columns, or one column; the ids
+    become the index.
 
     Raises:
         EvaluationError: Another number of rows, or no attribute.

@@ -1,5 +1,9 @@
-"""Intervals for one proportion and for the difference of two, and several of them at once."""
+"""Rates as quotients of two sums of counts; intervals of them and of differences, many at once.
 
+``g`` cells, ``c`` classes, ``m`` measures.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +11,7 @@ from jaxtyping import Float64, Int64, Real
 from numpy.typing import ArrayLike
 from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
+Counts = Real[np.ndarray, "*cells"]
 Figures = Float64[np.ndarray, "*cells"]
 PerPair = Float64[np.ndarray, " pairs"]
 
@@ -19,10 +24,39 @@ Limited = tuple[np.ndarray, np.ndarray, np.ndarray]  # a rate, its lower and its
 _LADDER = np.linspace(0.0, 12.0, 401)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Measure:
+    """A rate of the classes at hand; counts are indexed [true class, predicted class]."""
+
+    name: str  # ``accuracy``; of more than two classes ``true_positive_rate[cat]``
+    numerator: Int64[np.ndarray, "c c"]  # 0 and 1
+    denominator: Int64[np.ndarray, "c c"]
+    counted: str  # what the denominator counts
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether the denominator is the same images whatever was predicted."""
+        return bool((self.denominator == self.denominator[:, :1]).all())
+
+
+def counted(
+    table: Real[np.ndarray, "g c c"], found: Sequence[Measure]
+) -> tuple[Float64[np.ndarray, "g m"], Float64[np.ndarray, "g m"]]:
+    """Numerator and denominator of every measure in every cell."""
+    flat = table.reshape(len(table), -1).astype(np.float64)
+    above = np.stack([one.numerator.ravel() for one in found], axis=1)  # (c * c, m)
+    below = np.stack([one.denominator.ravel() for one in found], axis=1)
+    return flat @ above, flat @ below
+
+
+def ratio(numerator: Counts, denominator: Counts) -> Figures:
+    """Divide; NaN, never 0, where the denominator is 0."""
+    undefined = np.full(numerator.shape, np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
+
+
 def clopper_pearson(
-    numerator: Real[np.ndarray, "*cells"],
-    denominator: Real[np.ndarray, "*cells"],
-    level: float = 0.95,
+    numerator: Counts, denominator: Counts, level: float = 0.95
 ) -> tuple[Figures, Figures]:
     """Exact two-sided interval for a proportion, from the quantiles of the beta distribution.
 
@@ -246,12 +280,10 @@ def detectable_gap(
     towards the nearer end of [0, 1] is found with a smaller distance, so the answer holds for both
     directions.
 
-    Args:
-        rate: In [0, 1], such as the rate over both groups together.
-        n1: Independent images that the first group is worth, real-valued; ``n2`` the second.
-        n2: Likewise.
-        level: Of the two-sided interval that decides, adjusted for the number of comparisons.
-        power: Probability of finding the gap, in (0, 1), as ``level``, or a ValueError is raised.
+    ``rate`` in [0, 1] is such as that over both groups together; ``n1`` and ``n2`` are the
+    independent images that they are worth, real-valued; ``level`` is that of the two-sided
+    interval that decides, adjusted for the number of comparisons. ``level`` and ``power`` outside
+    (0, 1) raise a ValueError.
 
     Returns:
         In (0, 1]; NaN where no gap is large enough, where a group is empty, or ``rate`` is NaN.

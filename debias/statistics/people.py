@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float64, Int64, Real
 from scipy import sparse
 from scipy.special import ndtri, stdtrit
 
-from debias.statistics.counts import Measure, counted, ratio
+from debias.statistics.intervals import Measure, counted, ratio
 
 PerUnit = Int64[np.ndarray, " u"]
 PerCell = Float64[np.ndarray, " g"]
@@ -166,11 +166,8 @@ def resampled(
     Units of one kind are interchangeable: a replicate is one multinomial draw over the kinds of a
     cell, made of binomial ones. Most draws are done after the few most frequent kinds.
 
-    Args:
-        units: Cell, number and values of the units of each kind, in the order of :func:`kinds`.
-        cells: (g,) cells wanted; those of most kinds should come first.
-        replicates: b.
-        generator: Of the draws.
+    ``units`` are cell, number and values of the units of each kind, in the order of :func:`kinds`;
+    of the ``cells`` wanted those of most kinds should come first.
     """
     cell, count, values = units
     first, end = (np.searchsorted(cell, cells, side=side) for side in ("left", "right"))
@@ -232,13 +229,7 @@ def widening(by_person: sparse.csc_array, first: Pairs, second: Pairs) -> Float6
 
 
 class Shares:
-    """Shares that cells have of all images, where each person has several.
-
-    Args:
-        codes: (n,) cell of each image.
-        people: (n,) who is shown, numbered from 0.
-        n_cells: g.
-    """
+    """Shares that cells have of all images, of people (numbered from 0) who have several each."""
 
     def __init__(
         self, codes: Int64[np.ndarray, " n"], people: Int64[np.ndarray, " n"], n_cells: int
@@ -263,16 +254,11 @@ class Shares:
         small group by chance. A cell with nobody or everybody inside has no variance; there each
         person counts as one image (Kish).
 
-        Args:
-            level: Of the interval, in (0, 1).
-            shown: (g,) cells whose number is not withheld.
-
         Reference:
-            Korn and Graubard 1998, Confidence intervals for proportions with small expected number
-            of positive counts estimated from survey data, Survey Methodology 24; the quotient over
-            all cells is the first-order correction of Rao and Scott 1981, The analysis of
-            categorical data from complex sample surveys, Journal of the American Statistical
-            Association 76. Deviation: the degrees of freedom are estimated.
+            As ``Clusters.effective``; the quotient over all cells is the first-order correction of
+            Rao and Scott 1981, The analysis of categorical data from complex sample surveys,
+            Journal of the American Statistical Association 76. Deviation: the degrees of freedom
+            are estimated.
         """
         people, images = int((self.by_person > 0).sum()), max(1.0, self.by_person.sum())
         share = summed(self.cell, self.here, self.g) / images

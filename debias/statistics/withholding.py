@@ -18,8 +18,8 @@ import pandas as pd
 from jaxtyping import Bool, Float64, Int64
 
 from debias.errors import EvaluationError
-from debias.statistics.counts import Measure, counted
 from debias.statistics.groupings import groupings
+from debias.statistics.intervals import Measure, counted
 
 MOST_SMALL = 1_000
 # How much of a cell is withheld: nothing, what tells its classes (all but accuracy), or all.

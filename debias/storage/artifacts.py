@@ -21,13 +21,7 @@ from torch import nn
 
 from debias.errors import StorageError
 from debias.storage.leftovers import STAGES
-from debias.storage.sealed import (
-    is_sealed,
-    lineages,
-    sealing,
-    verify,
-    write_json,
-)
+from debias.storage.sealed import is_sealed, lineages, sealing, verify, write_json
 from debias.types import FaceStore, Latents, ShardedImages
 
 Files = Mapping[str, np.ndarray | pd.DataFrame | nn.Module | Mapping[str, Any]]  # by file name
@@ -116,18 +110,8 @@ def load_faces(artifact: Artifact) -> FaceStore:
     )
 
 
-def save_arrays(folder: Path, **arrays: np.ndarray) -> None:
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
-
-
 def load_array(artifact: Artifact, name: str) -> np.ndarray:
     return np.load(artifact.path / f"{name}.npy", allow_pickle=False)
-
-
-def save_latents(folder: Path, latents: Latents) -> None:
-    spread = {} if latents.log_var is None else {"log_var": latents.log_var}
-    save_arrays(folder, ids=latents.sample_ids, mean=latents.mean, **spread)
 
 
 def load_latents(artifact: Artifact) -> Latents:
@@ -138,12 +122,6 @@ def load_latents(artifact: Artifact) -> Latents:
         if (artifact.path / f"{name}.npy").exists()
     }
     return Latents(sample_ids=load_array(artifact, "ids"), encoder=artifact.key, **mapped)
-
-
-def save_network(folder: Path, network: nn.Module) -> None:
-    """Parameters and buffers; safetensors holds no code."""
-    state = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
-    save_file(state, folder / "network.safetensors")
 
 
 def load_network(artifact: Artifact, network: nn.Module) -> nn.Module:
@@ -157,10 +135,11 @@ def save(folder: Path, files: Files) -> None:
     for name, value in files.items():
         match value:
             case np.ndarray():
-                save_arrays(folder, **{name.removesuffix(".npy"): value})
+                np.save(folder / name, value, allow_pickle=False)
             case pd.DataFrame():
                 value.to_parquet(folder / name, index=False)
-            case nn.Module():
-                save_network(folder, value)
+            case nn.Module():  # safetensors holds no code
+                state = {k: x.detach().cpu().contiguous() for k, x in value.state_dict().items()}
+                save_file(state, folder / name)
             case _:
                 write_json(folder / name, value)

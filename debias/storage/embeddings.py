@@ -14,7 +14,7 @@ are kept beside the embedding.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,7 +27,8 @@ from jaxtyping import Float, Shaped
 from debias.errors import DataError
 
 ID_COLUMNS = ("sample_id", "path")  # the first that is there holds the ids
-TABLES = (".csv", ".parquet")
+KINDS = (".npy", ".npz", ".parquet", ".csv")
+TABLES = KINDS[2:]
 NAMED = 5  # examples in a message
 NUMBERED = re.compile(r"(.*?)(\d+)")
 RANGE = re.compile(r"(.*?)(\d+)-(.*?)(\d+)")
@@ -80,9 +81,9 @@ def read_embeddings(
     if not path.is_file():
         raise DataError(f"the embeddings {path.absolute()} do not exist; correct the path")
     kind = path.suffix.lower()
-    if kind not in READERS:
+    if kind not in KINDS:
         raise DataError(
-            f"{path.name}: embeddings are read from {', '.join(READERS)} files, not from "
+            f"{path.name}: embeddings are read from {', '.join(KINDS)} files, not from "
             f"{path.suffix or 'a file without an ending'}"
         )
     if dimensions and kind not in TABLES:
@@ -91,7 +92,10 @@ def read_embeddings(
             "asked for); leave the choice out, or save what you want"
         )
     try:
-        values, found, beside, chosen = READERS[kind](path, columns, dimensions)
+        if kind in TABLES:
+            values, found, beside, chosen = _split(path, _table(path, columns), columns, dimensions)
+        else:
+            values, found, beside, chosen = _arrays(path)
         if ids is not None:
             is_text = ids.suffix.lower() != ".npy"
             lines = ids.read_text(encoding="utf-8").splitlines() if is_text else ()
@@ -109,13 +113,11 @@ def read_embeddings(
 Parts = tuple[np.ndarray, np.ndarray | None, pd.DataFrame, list[str]]
 
 
-def _read_npy(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
-    return values, None, pd.DataFrame(index=range(len(values) if values.ndim else 0)), []
-
-
-def _read_npz(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
-    with np.load(path, allow_pickle=False) as archive:
+def _arrays(path: Path) -> Parts:
+    opened = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(opened, np.ndarray):
+        return opened, None, pd.DataFrame(index=range(len(opened) if opened.ndim else 0)), []
+    with opened as archive:
         arrays = {name: archive[name] for name in archive.files}
     matrices = [name for name, array in arrays.items() if array.ndim == 2]
     name = "embeddings" if "embeddings" in arrays or len(matrices) != 1 else matrices[0]
@@ -128,7 +130,10 @@ def _read_npz(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> 
     return values, found, pd.DataFrame(beside, index=range(len(values))), []
 
 
-def _read_csv(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
+def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if path.suffix.lower() == ".parquet":
+        table = pd.read_parquet(path)
+        return table if table.index.name is None else table.reset_index()
     text = dict.fromkeys([*ID_COLUMNS, *columns], str)  # an id 007 must not become 7
     table = pd.read_csv(path, dtype=text)
     # Numbers, but no plain counts: tables written without names have columns 0, 1, 2.
@@ -138,21 +143,7 @@ def _read_csv(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> 
             f"the first line of {path} holds numbers where names of columns are expected; add a "
             "header line, or save the array as .npy"
         )
-    return _split(path, table, columns, dimensions)
-
-
-def _read_parquet(path: Path, columns: Sequence[str], dimensions: Sequence[str]) -> Parts:
-    table = pd.read_parquet(path)
-    table = table if table.index.name is None else table.reset_index()
-    return _split(path, table, columns, dimensions)
-
-
-READERS: dict[str, Callable[[Path, Sequence[str], Sequence[str]], Parts]] = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".parquet": _read_parquet,
-    ".csv": _read_csv,
-}
+    return table
 
 
 def _split(path: Path, table: pd.DataFrame, named: Sequence[str], asked: Sequence[str]) -> Parts:

@@ -38,12 +38,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from debias.errors import TrackingError
 from debias.tracking import views as pages
-from debias.tracking.servers import (
-    client_environment,
-    is_alive,
-    local_artifacts,
-    without_password,
-)
+from debias.tracking.servers import client_environment, is_alive, local_artifacts, without_password
 from debias.tracking.tracker import Tracker, Tracking
 
 log = logging.getLogger(__name__)

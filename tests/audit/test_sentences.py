@@ -12,6 +12,7 @@ BY_VALUE = {
     *(f"fidelity.{verdict}" for verdict in ("tells_apart", "blurred")),
     *(f"two_samples.{verdict}" for verdict in ("too_few", "told_apart", "not_told_apart")),
     *(f"verdicts.{kind}" for kind in ("below", "lowered", "lost")),
+    *(f"map.{method}" for method in ("t-SNE", "PCA")),
     *(f"limits.{name}" for name in SENTENCES["limits"]),
     *(f"groups.{kind}" for kind in ("lowered", "cannot_tell", "few", "reached", "missed",
                                     "unclear", "suppressed")),

@@ -10,6 +10,7 @@ import debias
 from debias.auditing import AuditRules
 from debias.auditing import audit as auditing
 from debias.auditing.audit import PARTS, Placed, Question, answer
+from debias.auditing.audit_report import explains
 from debias.density.descriptors import colour
 from debias.errors import DataError, GroupSchemaError
 from debias.types import FaceStore, Latents, ShardedImages
@@ -219,3 +220,15 @@ def test_progress_is_told_as_often_as_promised():
 def test_repeated_people_are_known():
     report = debias.audit(*faces(subjects=True), rules=QUICK)
     assert not any("Nobody says who is shown" in sentence for sentence in report.document["limits"])
+
+
+def test_a_group_may_be_called_like_a_sum_and_small_counts_are_not_told():
+    members = np.arange(70) < 35
+    groups = pd.DataFrame({"a": ["All"] * 30 + ["b"] * 40, "c": ["few"] * 5 + ["many"] * 65})
+    found = {row["group"]: row for row in explains(groups, members, below=6)}
+    assert found["a:All"]["outside"] is None  # 5 of b lie inside
+    assert found["a:All"]["most"]
+    assert found["c:few"]["inside"] is None
+    shown = {row["group"]: row for row in explains(groups, members, below=1)}
+    assert shown["a:All"]["inside"] == pytest.approx(30 / 35)
+    assert shown["a:All"]["outside"] == 0.0

@@ -208,11 +208,13 @@ class TestAttributes:
         assert "'split' is a name the store needs for itself" in message
         assert "'n'" not in message
 
-    def test_hostile_names_and_values(self):
+    @pytest.mark.parametrize(("label", "index"), [("smile", [1, 0, 1]), (None, [0, 0, 0])])
+    def test_hostile_names_and_values(self, label, index):
         values = pd.Series(["\ud800", "<script>", "a" * 4096], dtype=object)
         samples = self.samples.assign(**{"<b>": values})
         samples["self"] = ["p", "q", "p"]
-        done = encoded(samples, "smile", ("no", "yes"), ["<b>", "self"])
+        done = encoded(samples, label, ("no", "yes"), ["<b>", "self"])
+        assert done["label"].tolist() == index
         assert done["<b>"].tolist() == [r"\ud800", "<script>", "a" * 4096]
         assert done["self"].tolist() == ["p", "q", "p"]
 

@@ -11,9 +11,15 @@ from scipy.stats import binom
 from debias.metrics import evaluate
 from debias.metrics.gaps import Cells
 from debias.metrics.rates import RATES, measures
-from debias.statistics.counts import counted, ratio
 from debias.statistics.groupings import Grouping
-from debias.statistics.intervals import bonferroni_level, clopper_pearson, difference_limits, wilson
+from debias.statistics.intervals import (
+    bonferroni_level,
+    clopper_pearson,
+    counted,
+    difference_limits,
+    ratio,
+    wilson,
+)
 from debias.statistics.people import Units, bootstrap
 
 PROMISED_COVER = 0.94

@@ -1,13 +1,14 @@
 """The sheets of pictures that a trained VAE gives, on a tiny untrained one."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from debias.auditing.galleries import LatentPages, anomalies, latent_pages
+from debias.auditing.galleries import LatentPages, anomalies
 from debias.models import ConvVAE, encoding
 from debias.models import galleries as generation
 from debias.training.batches import Batches
@@ -46,10 +47,20 @@ def make_latents(faces, k, flat=()):
     return Latents(sample_ids=faces.ids(np.arange(len(mean))), mean=mean, log_var=log_var)
 
 
-def make_pages(faces, k=4, seed=0, nats=None, **options) -> LatentPages:
-    latents = options.get("latents") or make_latents(faces, k, options.get("flat", ()))
+def drawn(network, faces, latents, **options):
     rows = np.arange(len(faces.images))
-    return latent_pages(make_network(k), faces, rows, latents, CPU, seed=seed, nats=nats)
+    source = LatentPages(
+        network=network, faces=faces, rows=rows, latents=latents, compute=CPU, **options
+    )
+    pages = source.pages()
+    pictures = {text["name"]: picture for text, picture in pages}
+    texts = [text for text, _ in pages]
+    return SimpleNamespace(pages=texts, pictures=pictures, left_out=source.left_out)
+
+
+def make_pages(faces, k=4, seed=0, nats=None, **options):
+    latents = options.get("latents") or make_latents(faces, k, options.get("flat", ()))
+    return drawn(make_network(k), faces, latents, seed=seed, nats=nats)
 
 
 def titled(pages, name):
@@ -99,7 +110,7 @@ def test_below_each_original_stands_its_own_reconstruction():
     rows = np.arange(60)
     mean, log_var = encoding.posterior(network, Batches(faces, 60, CPU.device).evaluate(rows), CPU)
     latents = Latents(sample_ids=faces.ids(rows), mean=mean, log_var=log_var)
-    picture = latent_pages(network, faces, rows, latents, CPU, seed=0).pictures["reconstructions"]
+    picture = drawn(network, faces, latents, seed=0).pictures["reconstructions"]
     for originals, below in (picture[:2], picture[2:]):
         images = torch.from_numpy(originals).permute(0, 3, 1, 2) / 255
         expected = generation.reconstruct(network, images, CPU).astype(int)
@@ -255,9 +266,7 @@ def test_grey_images_stay_grey_among_the_originals():
 def test_a_network_in_training_mode_is_refused():
     faces = make_faces(20)
     with pytest.raises(ValueError, match="training mode"):
-        latent_pages(
-            make_network(4).train(), faces, np.arange(20), make_latents(faces, 4), CPU, seed=0
-        )
+        drawn(make_network(4).train(), faces, make_latents(faces, 4), seed=0)
 
 
 def test_anomalies_name_the_worst_first_and_the_distance_to_the_typical_one():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from debias.statistics.dependence import association
+from debias.statistics.concentration import association
 
 
 def test_perfect_association_is_one_and_names_what_is_missing():

@@ -11,7 +11,7 @@ from scipy.optimize import LinearConstraint, milp
 
 from debias.errors import EvaluationError
 from debias.metrics.rates import RATES, measures
-from debias.statistics.counts import counted
+from debias.statistics.intervals import counted
 from debias.statistics.withholding import Pattern, hidden_cells
 
 FOUND = measures(("no", "yes"), "yes")

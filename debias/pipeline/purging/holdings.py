@@ -35,11 +35,7 @@ class Store:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """What says who is shown, one row an image; read only as it was sealed.
-
-        Raises:
-            ArtifactCorruptError: The table differs from the manifest.
-        """
+        """Who is shown, one row an image; ArtifactCorruptError if the table is not as sealed."""
         import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
         file = self.path / SAMPLES
@@ -56,11 +52,7 @@ class Store:
 
     @cached_property
     def set_aside(self) -> list[dict[str, Any]]:
-        """Records of the items that were rejected.
-
-        Raises:
-            ArtifactCorruptError: The list differs from the manifest.
-        """
+        """Records of rejected items; ArtifactCorruptError if the list is not as sealed."""
         found: list[dict[str, Any]] = []
         for name in SET_ASIDE:
             if (self.path / name).exists():
@@ -187,11 +179,7 @@ class Place:
 
 
 def places_in(folders: Sequence[Path]) -> list[Place]:
-    """Every run folder, store and folder of pages in or around the given folders.
-
-    Raises:
-        DataError: One of them does not exist.
-    """
+    """Every run folder, store and folder of pages in or around the given folders; or DataError."""
     missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise DataError(f"{missing[0].absolute()} is no folder; name run folders or stores")

@@ -46,11 +46,7 @@ class Published:
 
 
 def published(place: Place, traces: Traces) -> Published:
-    """Look through the tracking stores on this machine that a run folder publishes to.
-
-    Raises:
-        TrackingError: A store cannot be read.
-    """
+    """What a run folder published to stores on this machine; TrackingError if one is unreadable."""
     run = place.about.get("id")
     stores, unreached = _stores(place)
     if not run or not stores:

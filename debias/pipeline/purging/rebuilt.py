@@ -80,11 +80,7 @@ class Rebuilding:
         return str(read_manifest(path).get("instead_of", path.name))
 
     def seal(self) -> None:
-        """Write and seal the new store; one that is finished stays.
-
-        Raises:
-            StorageError: The folder cannot be written.
-        """
+        """Write and seal the new store, or StorageError; one that is finished stays."""
         old, final = self.store.path, self.final
         if final is None:
             return

@@ -20,8 +20,7 @@ from debias.pipeline.purging.published import Published, published
 from debias.pipeline.purging.rebuilt import Rebuilding
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
 from debias.storage import leftovers as janitor
-from debias.storage.files import replace_file, storage_error, temporary_prefix
-from debias.storage.locks import LOCK, locked
+from debias.storage.files import LOCK, locked, replace_file, storage_error, temporary_prefix
 from debias.storage.sealed import PROCESSES, is_sealed, read_manifest, verify
 
 PATIENCE = 10.0  # seconds for which another process is waited for
@@ -207,11 +206,7 @@ def _apply(steps: Sequence[Step]) -> None:
 
 
 def _rebuildings(place: Place, traces: Traces) -> list[Rebuilding]:
-    """Sealed stores of the place that name the person.
-
-    Raises:
-        ArtifactCorruptError: One differs from its manifest: what is in it is not known.
-    """
+    """Stores that name the person; ArtifactCorruptError if nobody knows what is in one."""
     found = []
     for store in place.stores:
         if is_sealed(store.path) and store.names(traces):
