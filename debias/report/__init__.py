@@ -10,14 +10,7 @@ from debias.report.opening import opening
 from debias.report.pictures import Pictures
 from debias.report.readings import Document
 
-__all__ = [
-    "Pictures",
-    "figures",
-    "opening",
-    "write_comparison",
-    "write_fairness",
-    "write_report",
-]
+__all__ = ["Pictures", "figures", "opening", "write_comparison", "write_fairness", "write_report"]
 
 
 def write_report(path: Path, document: Document, pictures: Pictures) -> dict[str, bytes]:

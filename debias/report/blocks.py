@@ -142,12 +142,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Big numbers side by side, small ones on a card.
-
-    Attributes:
-        who: Whose they are, where several rows stand below each other.
-        about: Who that is, in half a sentence.
-    """
+    """Big numbers side by side (``small``: on a card): whose they are, and who that is."""
 
     numbers: tuple[Number, ...]
     who: Text = ""
@@ -157,13 +152,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table.
-
-    Attributes:
-        note: Below the text in small print; a line break begins a new line.
-        title: Full name, shown on pointing.
-        bar: Share in [0, 1], drawn as a bar.
-    """
+    """A cell of a table: text, small print below it, full name, and a share in [0, 1] as a bar."""
 
     text: Text
     note: Text = ""
@@ -181,11 +170,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names the row.
+    """A table whose first column names the row; a long one is cut where it is shown.
 
     Attributes:
-        rows: A long table is cut into parts that fold away; a terminal shows the first ones.
-        title: For where a table stands alone.
         left: Places of the columns that hold words; the others hold numbers.
         look: ``facts`` (small), ``wide`` (roomy cells) or ``tight`` (numbers on one line).
     """
@@ -288,8 +275,7 @@ class Faces:
 
     Attributes:
         images: Addresses, as :func:`debias.report.pictures.webp` makes them.
-        label: Above them all; ``labels`` above each, ``caption`` below them in small print.
-        width: Most that they may take, as in CSS.
+        label: Above them all; ``labels`` above each, ``width``: most that they take, as in CSS.
     """
 
     images: tuple[str, ...]
@@ -367,13 +353,9 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A whole page.
+    """A whole page: ``title`` of the window, ``kicker`` above the heading, then the first screen.
 
-    Attributes:
-        title: Of the window.
-        kicker: Above the heading: what the page is about, and when.
-        opening: The first screen.
-        crisp: Its images are so small that their pixels should show.
+    ``crisp``: its images are so small that their pixels should show.
     """
 
     title: str

@@ -29,10 +29,7 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     before = w.arm_name(document["before"]) or "the first classifier"
     after = w.arm_name(document["after"]) or "the second classifier"
     resized = [row for row in document["sizes"] if row["before"] != row["after"]]
-    sizes = (
-        note("resized"),
-        _sizes(resized, lambda row: w.full_group_name(row["group"])),
-    )
+    sizes = (note("resized"), _sizes(resized, lambda row: w.full_group_name(row["group"])))
     title = "The groups are not the same size any more"
     different, scope = tuple(_different(document, drawn)), (b.Points(document["scope"]),)
     return b.Page(

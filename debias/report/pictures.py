@@ -19,25 +19,20 @@ FEW = 11  # images; a group of fewer is not told from the others on a map
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pictures:
-    """Pictures and arrays behind the charts; None when they do not exist.
+    """Pictures and arrays behind the charts of a run; None when they do not exist.
 
     Attributes:
-        samples: ``uint8 (m, H, W, 3)``, training images drawn at random.
-        least_represented: ``uint8 (m, H, W, 3)``, lowest density, rarest first.
-        most_represented: ``uint8 (m, H, W, 3)``, highest density, most common first.
-        wanted: Arm to two sets ``uint8 (m, H, W, 3)``, the training images its weights favour
-            most and least, for arms that aim at a target other than rarity.
-        reference: ``uint8 (m, H, W, 3)``, images of the unlabelled reference.
-        originals: ``uint8 (m, H, W, 3)``
-        reconstructions: ``uint8 (m, H, W, 3)``, in the order of ``originals``.
-        traversals: ``uint8 (d, steps, H, W, 3)``, one latent dimension a row.
-        traversed_dimensions: Number of the latent dimension of each row of ``traversals``.
-        latent_mean: (n, k)
-        active: (k,), False for a dimension that carries no information about the image.
-        weights: Arm to (n,), probability times n: 1 is drawn as often as in plain training.
+        samples: Training images drawn at random; the rarest and the most common come first in
+            ``least_represented`` and ``most_represented``.
+        wanted: Arm to the training images its weights favour most and least, for arms that aim at
+            a target other than rarity.
+        reference: Images of the unlabelled reference.
+        reconstructions: In the order of ``originals``.
+        traversals: One latent dimension a row, whose number is in ``traversed_dimensions``.
+        active: False for a dimension that carries no information about the image.
+        weights: Arm to probability times n: 1 is drawn as often as in plain training.
         training_curves: Stage to curve name (``train/loss``) to one value an epoch.
-        faces_shown: False when the configuration does not allow faces on the page; no picture
-            is embedded then, whatever else is given.
+        faces_shown: False where faces are not allowed on the page: none is embedded then.
     """
 
     samples: UInt8[np.ndarray, "_ H W 3"] | None = None
@@ -71,13 +66,11 @@ class AuditMap:
     """The two-dimensional map of the latent space; it may be given where faces may not be shown.
 
     Attributes:
-        xy: (m, 2), finite; only distances between near neighbours mean anything.
-        density: (m,), how crowded the surroundings of each image are, on any rising scale.
-        cluster: (m,), number of the cluster as in the document.
-        region: (m,), number of the thin region as in the document; 0 for none.
+        xy: Finite; only distances between near neighbours mean anything.
+        density: How crowded the surroundings of each image are, on any rising scale.
+        cluster: Number of the cluster as in the document; ``region`` likewise, 0 for none.
         attributes: Name of an annotation to its (m,) values as text, ``unknown`` where nobody said.
-        thumbnail_rows: (t,), rows of ``xy`` of which there is a thumbnail.
-        thumbnails: ``uint8 (t, H, W, 3)``, or None.
+        thumbnail_rows: Rows of ``xy`` of which there is a thumbnail.
     """
 
     xy: Float[np.ndarray, "m 2"]
@@ -125,9 +118,7 @@ class AuditPictures:
         faces: Id in the document to ``uint8 (H, W, 3)``, all of one size.
         pages: Name of a latent page to ``uint8 (rows, columns, H, W, 3)``.
         regions: Number of a thin region to ``uint8 (steps, H, W, 3)``, decoded from the bulk of
-            the images to the region.
-        directions: Number of a direction to ``uint8 (steps, H, W, 3)``, decoded along it.
-        map: Where the images lie.
+            the images to the region; ``directions`` likewise, along a direction.
         paths: Id in the document to the file's path, where one is known.
     """
 
@@ -146,13 +137,7 @@ class AuditPictures:
 def contact_sheet(
     images: UInt8[np.ndarray, "m H W 3"], columns: int, gap: int = 2
 ) -> UInt8[np.ndarray, "rows cols 4"]:
-    """Lay images out row by row on a transparent sheet.
-
-    Args:
-        images: (m, H, W, 3)
-        columns: Images in a row; the last row may be shorter.
-        gap: Transparent pixels between two images.
-    """
+    """Lay images out row by row on a sheet, ``gap`` transparent pixels between two of them."""
     count, height, width, _ = images.shape
     rows = -(-count // columns)
     sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap, 4), np.uint8)

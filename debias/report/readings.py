@@ -7,14 +7,7 @@ from typing import Any
 from debias.metrics.rates import RATES, rate_of
 from debias.report.charts.rows import Label
 from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
-from debias.report.words import (
-    attribute_name,
-    group_name,
-    is_number,
-    number,
-    reading_name,
-    words,
-)
+from debias.report.words import attribute_name, group_name, is_number, number, reading_name, words
 from debias.types import BASELINE
 
 Document = Mapping[str, Any]
@@ -33,10 +26,7 @@ _SOURCES = {
     "not stated": "source not stated",
 }
 # The other side of a measure: what rises and falls with it where a classifier says yes more often.
-_BESIDE = {
-    "true_positive_rate": "false_positive_rate",
-    "false_positive_rate": "true_positive_rate",
-}
+_BESIDE = {"true_positive_rate": "false_positive_rate", "false_positive_rate": "true_positive_rate"}
 _REASONS = {"suppressed": "withheld", "unknown": "no group label"}
 
 

@@ -3,7 +3,7 @@
 from itertools import combinations, product
 
 import numpy as np
-from scipy.stats import beta, norm
+from scipy.stats import binomtest, norm
 
 TONE, GENDER = "skin_tone_group", "perceived_gender"
 CROSS = f"{TONE} x {GENDER}"
@@ -49,11 +49,8 @@ def counts(metric, n, positives, right):
 
 
 def exact(numerator, denominator, level=LEVEL):
-    tail = (1 - level) / 2
-    low = beta.ppf(tail, numerator, denominator - numerator + 1) if numerator else 0.0
-    above = numerator < denominator
-    high = beta.ppf(1 - tail, numerator + 1, denominator - numerator) if above else 1.0
-    return float(low), float(high)
+    found = binomtest(round(numerator), round(denominator)).proportion_ci(level)
+    return float(found.low), float(found.high)
 
 
 def rate_row(metric, about, people, group=""):
@@ -138,23 +135,18 @@ def gap_rows(rows, reference, margin, metrics):
 
 
 def attribute_verdicts(attributes, gaps):
-    said = {
-        "difference_found": "At least one difference was found between the groups.",
-        "difference_ruled_out": "Differences beyond the margin were ruled out.",
-        "cannot_tell": "The sizes do not allow a statement either way.",
-    }
     found = []
     for attribute in attributes:
         same = [g for g in gaps if g["attribute"] == attribute]
         verdicts = {g["verdict"] for g in same}
-        incomplete = any(g["reason"] in ("too_small", "suppressed", "not_estimable") for g in same)
-        reading, reason = "cannot_tell", "insufficient_evidence"
-        if "difference_found" in verdicts:
-            reading, reason = "difference_found", ""
-        elif verdicts == {"difference_ruled_out"}:
-            reading, reason = "difference_ruled_out", ""
-        found.append({"attribute": attribute, "reading": reading, "reason": reason,
-                      "sentence": said[reading], "incomplete": incomplete})  # fmt: skip
+        ruled_out = verdicts == {"difference_ruled_out"}
+        reading = "difference_ruled_out" if ruled_out else "cannot_tell"
+        reading = "difference_found" if "difference_found" in verdicts else reading
+        found.append({
+            "attribute": attribute, "reading": reading, "sentence": f"This is {attribute}.",
+            "reason": "insufficient_evidence" if reading == "cannot_tell" else "",
+            "incomplete": bool({"too_small", "suppressed"} & {g["reason"] for g in same}),
+        })  # fmt: skip
     return found
 
 
@@ -179,15 +171,12 @@ def spread_rows(rows, metrics):
 def confusion_rows(classes, share):
     found = []
     for (attribute, group), (n, positives, right) in cells().items():
-        if n < 4 * BELOW:
-            continue
         for true, size in ((classes[1], positives), (classes[0], n - positives)):
-            hits = round(size * right)
-            wrong = [name for name in classes if name != true]
-            missed = [(size - hits) / len(wrong) / share] * len(wrong)
-            for predicted, count in zip([true, *wrong], [hits / share, *missed], strict=True):
-                found.append({"attribute": attribute, "group": group, "true": true,
-                              "predicted": predicted, "count": count})  # fmt: skip
+            hits, wrong = round(size * right), [name for name in classes if name != true]
+            counts = {true: hits} | dict.fromkeys(wrong, (size - hits) / len(wrong))
+            found += [{"attribute": attribute, "group": group, "true": true,
+                       "predicted": predicted, "count": count / share}
+                      for predicted, count in counts.items() if n >= 4 * BELOW]  # fmt: skip
     return found
 
 
@@ -195,30 +184,25 @@ def calibration_rows(rng):
     found = []
     for (attribute, group), (n, _, _) in cells().items():
         bins = min(10, n // 30)
-        for place in range(bins):
-            score = (place + 0.5) / bins
-            observed = float(np.clip(score + rng.normal(0, 0.05), 0.01, 0.99))
+        for score in (np.arange(bins) + 0.5) / max(bins, 1):
             size = n // bins
-            low, high = exact(round(observed * size), size)
+            right = round(float(np.clip(score + rng.normal(0, 0.05), 0.01, 0.99)) * size)
+            low, high = exact(right, size)
             found.append({
-                "attribute": attribute, "group": group, "n": size, "mean_score": score,
-                "observed": round(observed * size) / size, "low": low, "high": high,
+                "attribute": attribute, "group": group, "n": size, "mean_score": float(score),
+                "observed": right / size, "low": low, "high": high,
             })  # fmt: skip
     return found
 
 
 def score_rows(classes):
-    found = []
+    found, names = [], ("q05", "q25", "median", "q75", "q95")
     for (attribute, group), (n, positives, right) in cells().items():
         for true, size in ((classes[0], n - positives), (classes[1], positives)):
-            if size < BELOW:
-                continue
             centre = right if true == classes[1] else 1 - right
             steps = np.clip(centre + np.array([-0.3, -0.12, 0.0, 0.1, 0.2]), 0.01, 0.99)
-            names = ("q05", "q25", "median", "q75", "q95")
-            quantiles = dict(zip(names, map(float, steps), strict=True))
             row = {"attribute": attribute, "group": group, "true": true, "n": size}
-            found.append({**row, **quantiles})
+            found += [row | dict(zip(names, map(float, steps), strict=True))] * (size >= BELOW)
     return found
 
 
