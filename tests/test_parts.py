@@ -16,8 +16,9 @@ import torch
 
 from debias import own
 from debias.density import DENSITIES
-from debias.errors import ConfigError
+from debias.errors import ConfigError, PosteriorCollapseError
 from debias.models.own import OwnClassifier, OwnRepresentation
+from debias.notebook.functions import run
 from debias.pipeline.recipe import RunConfig, load
 from debias.plugins import Registry, Settings
 from debias.types import TrainingTable
@@ -201,6 +202,26 @@ def test_objects_of_the_documentation_run_and_are_found_again(tmp_path):
         )
         for place, stage in zip(OBJECTS, stages, strict=True):
             assert re.search(f"^{stage}{ending}$", told[place], re.MULTILINE), told[place]
+
+
+class Dead(torch.nn.Module):
+    """Has a loss to minimise, and puts every image at the same place."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(1))
+
+    def encode(self, images):
+        return 0 * images.flatten(1)[:, :2], 0 * images.flatten(1)[:, :2]
+
+    def loss(self, batch):
+        return (self.level - batch.image.mean()).square().sum()
+
+
+@pytest.mark.slow
+def test_a_representation_of_ones_own_that_learns_nothing_is_refused(tmp_path):
+    with pytest.raises(PosteriorCollapseError, match="0 of 2 latent dimensions are active"):
+        run(changes=SMALL | {"representation.model": Dead}, out=tmp_path / "run")
 
 
 def scale(values):

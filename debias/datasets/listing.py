@@ -123,11 +123,7 @@ def require_folder(root: Path, where: str) -> None:
 
 
 def require_path(path: Path) -> None:
-    """Refuse what no file system can name.
-
-    Raises:
-        UnsafePathError: The path holds a NUL character or is too long.
-    """
+    """Refuse what no file system can name: with a NUL character, or too long."""
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -140,11 +136,7 @@ def require_path(path: Path) -> None:
 
 
 def require_regular(path: Path, where: str) -> None:
-    """Refuse a link to nothing, a folder, or a pipe that would be read for ever.
-
-    Raises:
-        FileNotFoundError: There is no regular file; says where to get it.
-    """
+    """Refuse a link to nothing, a folder, or a pipe that would be read for ever."""
     require_path(path)
     full = shown(path.absolute())
     if not path.exists():

@@ -55,6 +55,9 @@ def matched(
 ) -> Collection:
     """Turn the column ``file`` into ``sample_id`` and ``path``, without images that are missing.
 
+    Records tell of rows that cannot be used and of images that are missing or on no list; what the
+    list says of the rows that were lost is kept.
+
     Args:
         rows: One row an image; ``file`` is its path below ``folder``; the column ``PROBLEM``, where
             there is one, says which cannot be used.
@@ -63,10 +66,6 @@ def matched(
         folder: Where the images are.
         rejected: Rows of which nothing is known.
         named: Makes ids from all listed files: what is missing changes the id of no other.
-
-    Returns:
-        Rows whose image exists; records of those that cannot be used and of images that are
-        missing or on no list; and what the list says of the rows that were lost.
 
     Raises:
         DataError: An image is listed twice.
@@ -109,11 +108,7 @@ def _require_few(total: int, lost: Sequence[Rejected], folder: Path) -> None:
 
 
 def require_one_side(samples: pd.DataFrame) -> None:
-    """Refuse an owner's split that puts one person on two sides.
-
-    Raises:
-        SplitLeakageError: With how many people, and the setting that draws another split.
-    """
+    """Refuse an owner's split that puts one person on two sides."""
     sides = samples.groupby("subject_id")["split"].nunique()
     both = sides[sides > 1].index
     if len(both):

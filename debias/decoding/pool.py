@@ -88,12 +88,7 @@ class Child:
         self._starting = threading.Lock()  # ended by one thread while another starts it
 
     def ask(self, items: Sequence[Item]) -> Answer:
-        """Have items read.
-
-        Raises:
-            ChildDiedError: The process died over one of them.
-            DecodingError: It does not even start.
-        """
+        """Have items read; a ChildDiedError says that the process died over one of them."""
         if self.process is None:
             self._start()
         # The process times every file itself; this is for one that can no longer do so.

@@ -126,13 +126,10 @@ AT_ONCE = 64  # images
 
 
 def read_details(images: ShardedImages) -> Int8[np.ndarray, "n side side"]:
-    """Difference of two blurs of the luminance, in halves of a grey level.
+    """Difference of two blurs of the luminance, in halves of a grey level, in [-127, 127].
 
     What varies slowly is gone, and with it most of what all faces share under equal light; what
     varies so fast that a shift by half a pixel would turn it into its opposite is gone, too.
-
-    Returns:
-        (n, 32, 32), 1 KB an image, clipped to [-127, 127].
     """
     from debias.loops import in_threads
 

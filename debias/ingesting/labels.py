@@ -42,12 +42,7 @@ def clean_text(value: object) -> str:
 def coded(column: pd.Series, empty: str = "") -> tuple[Int64[np.ndarray, " n"], list[str]]:
     """Number the values of a column and name each in clean text, every distinct value once.
 
-    Args:
-        column: Of any type.
-        empty: Name of empty and blank cells; without one they have no number.
-
-    Returns:
-        (n,) index into the names, -1 for cells without a number; the names, each once.
+    Empty and blank cells are named ``empty``; without such a name they have no number, -1.
 
     Raises:
         DataError: The column holds lists or the like, which cannot be compared.

@@ -185,7 +185,7 @@ def _build(
         closing(read(fresh, listing.size)) as blocks,
         ThreadPoolExecutor(1) as writer,  # hashing and writing go on beside decoding
     ):
-        results = _one_by_one(fresh["sample_id"], blocks, advance)
+        results = _one_by_one(fresh["sample_id"].tolist(), blocks, advance)
         written = writer.submit(lambda: None)
         for place, part in waiting.items():
             filled = _filled(part, results, listing)
@@ -212,7 +212,7 @@ def _one_by_one(
         while sample_id not in seen:
             block = next(blocks)
             advance("", len(block.found) + len(block.rejected))
-            columns = (block.found[name] for name in ("sample_id", "sha256", "notes"))
+            columns = (block.found[name].tolist() for name in ("sample_id", "sha256", "notes"))
             for name, *told, image, bits in zip(
                 *columns, block.images, block.perceptual, strict=True
             ):

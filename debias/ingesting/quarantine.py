@@ -254,17 +254,11 @@ def fisher(
     all_rejected: int,
     all_listed: int,
 ) -> Float64[np.ndarray, " g"]:
-    """Two-sided exact test of each group against all items outside it.
+    """Two-sided exact test of each group against all items outside it, in [0, 1].
 
     The chance, if the same number of failures fell on items at random, of a count in the group
-    that is no more likely than the one seen.
-
-    Returns:
-        In [0, 1]; NaN where there is nothing to compare: no failure at all, or nobody outside.
-
-    Reference:
-        Fisher's exact test as in R's fisher.test, which counts outcomes as equally likely when
-        their chances agree to 1e-7.
+    that is no more likely than the one seen; NaN where there is nothing to compare: no failure at
+    all, or nobody outside. As in R's fisher.test, chances that agree to 1e-7 are equally likely.
     """
     pairs, where = np.unique(np.stack([rejected, listed]), axis=1, return_inverse=True)
     p = [_fisher(int(hit), int(size), all_rejected, all_listed) for hit, size in pairs.T]

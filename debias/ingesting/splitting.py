@@ -114,13 +114,9 @@ def units(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
     """What must stay together: people, duplicate clusters, equal files, and chains of them.
 
     Two images of one person are together, and so are two people with one photograph between them.
-
-    Args:
-        samples: With ``subject_id`` (empty: nobody in particular), ``duplicate_cluster`` (negative
-            or empty: none) and ``sha256`` where they are known.
-
-    Returns:
-        (n,) numbers without gaps, in the order of first appearance.
+    Samples have ``subject_id`` (empty: nobody in particular), ``duplicate_cluster`` (negative or
+    empty: none) and ``sha256`` where they are known. (n,) numbers without gaps, in the order of
+    first appearance.
     """
     count = len(samples)
     rows, nodes = [], []
@@ -136,11 +132,7 @@ def units(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
 
 
 def linked_people(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
-    """Number of the people who share a photograph, through chains; -1 for all others.
-
-    Args:
-        samples: Copies included, with ``subject_id`` and ``sha256`` where they are known.
-    """
+    """Number of the people who share a photograph, copies included; -1 for all others."""
     person = members(samples, "person")
     unit = units(samples[[name for name in ("subject_id", "sha256") if name in samples]])
     known = np.flatnonzero(person >= 0)
