@@ -43,7 +43,7 @@ def test_the_libraries_own_checks_pass(estimator, check):
 
 @pytest.fixture(scope="module")
 def faces():
-    """Embeddings with a minority of 5 %, a label that follows the first feature, and who is who."""
+    """Embeddings with a minority of 5%, a label that follows the first feature, and who is who."""
     generator = np.random.default_rng(0)
     member = generator.random(1500) < 0.05
     X = generator.normal(size=(1500, 10))

@@ -121,7 +121,7 @@ def test_a_traversal_moves_one_dimension_and_a_constant_one_stays_where_it_is():
 
 def test_the_sheet_of_two_dimensions_is_the_gaussian_quantile_grid_with_the_second_upwards():
     mean = np.random.default_rng(0).normal(3, 9, (50, 2))  # where the images lie plays no part
-    tick = 1.6448536  # 95 % quantile of N(0, 1)
+    tick = 1.6448536  # 95% quantile of N(0, 1)
     drawn = flat(generation.manifold(linear([0.1, 0.03]), mean, 3, CPU))
     assert drawn == levels(
         [[level(0.1 * x, 0.03 * y) for x in (-tick, 0, tick)] for y in (tick, 0, -tick)]

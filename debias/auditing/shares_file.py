@@ -68,7 +68,7 @@ def _checked(rows: Iterable[Row], error: type[PipelineError]) -> Table:
         if group in table.setdefault(attribute, {}):
             raise error(f"{place} declares {group!r} of {attribute!r} a second time; keep one")
         if not 0 <= share <= 1:  # so is NaN refused
-            hint = "; write 0.25 for 25 %, or name the column percent" if share > 1 else ""
+            hint = "; write 0.25 for 25%, or name the column percent" if share > 1 else ""
             raise error(
                 f"{place}: {group!r} of {attribute!r} has the share {share:g}; it must lie "
                 f"between 0 and 1{hint}"

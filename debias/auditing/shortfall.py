@@ -370,7 +370,7 @@ def _whole(value: float) -> int | None:
 
 def _interval(found: Missing) -> str:
     low, high = ("no number" if np.isnan(one) else f"{one:,.0f}" for one in (found.low, found.high))
-    return f"95 % interval {low} to {high}"
+    return f"95% interval {low} to {high}"
 
 
 # ---- two dated versions of one data set

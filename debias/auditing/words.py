@@ -44,10 +44,10 @@ def percent(share: float) -> str:
     """A share in [0, 1] as a percentage: 0.031 -> 3.1 %, 0.25 -> 25 %."""
     value = 100 * share
     if 0 < value < 0.01:
-        return "under 0.01 %"
+        return "under 0.01%"
     if 99.95 <= value < 100:
-        return "over 99.9 %"
-    return f"{value:.2f} %" if 0 < value < 1 else f"{value:.1f}".removesuffix(".0") + " %"
+        return "over 99.9%"
+    return f"{value:.2f}%" if 0 < value < 1 else f"{value:.1f}".removesuffix(".0") + "%"
 
 
 def with_ends(value: float, low: float, high: float) -> str:

@@ -90,7 +90,7 @@ def _share(text: str) -> float | str:
 
 def _groups_table(by_group: "pd.DataFrame") -> Table:
     table = Table(title="Share of each group among the samples and in the weight")
-    for heading in ("group", "samples", "before", "after", "random weights", "AUC (95 %)"):
+    for heading in ("group", "samples", "before", "after", "random weights", "AUC (95%)"):
         table.add_column(heading, justify="left" if heading == "group" else "right")
     for row in by_group.to_dict("records"):
         area = f"{row['auc']:.2f} ({row['low']:.2f} to {row['high']:.2f})"

@@ -84,8 +84,8 @@ def test_one_attribute_by_hand():
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.031, "3.1 %"), (0.25, "25 %"), (0.0, "0 %"), (0.0042, "0.42 %"), (1e-6, "under 0.01 %"),
-     (1.0, "100 %")],
+    [(0.031, "3.1%"), (0.25, "25%"), (0.0, "0%"), (0.0042, "0.42%"), (1e-6, "under 0.01%"),
+     (1.0, "100%")],
 )  # fmt: skip
 def test_percentages_as_they_are_written(share, text):
     assert percent(share) == text
@@ -178,7 +178,7 @@ def test_a_small_group_of_a_large_set_is_below_its_declared_share():
     row = rows(found)["A"]
     assert (row.state, row.verdict, row.missing) == ("estimated", "below", 450)
     assert row.p_adjusted == pytest.approx(2 * binomtest(25, 500, 0.5).pvalue)
-    assert found["sentences"][0].startswith("race: A is below its declared share: 5 % (")
+    assert found["sentences"][0].startswith("race: A is below its declared share: 5% (")
     assert {"kind": "below", "sentence": found["sentences"][0]} in found["news"]
     assert not said(found, "no verdict")
 
@@ -217,7 +217,7 @@ def test_images_without_a_label_are_a_row_of_their_own_and_no_part_of_the_shares
     assert (unknown.state, unknown.count, unknown.share) == ("unknown", 600, 0.6)
     assert (unknown.low, unknown.verdict, unknown.auc) == (None, None, None)
     assert sum(row.count for row in rows(found).values()) == 1000
-    assert said(found, "600 images (60 %) have no label")
+    assert said(found, "600 images (60%) have no label")
 
 
 def test_p_values_are_adjusted_over_attributes_and_crossings_and_the_number_is_printed():
@@ -250,7 +250,7 @@ def test_a_crossing_has_the_share_that_was_declared_and_never_a_product():
 
 
 def test_false_alarms_under_equality_stay_below_the_level():
-    """At most 18 of 200 at 5 % (99 % point of the binomial)."""
+    """At most 18 of 200 at 5% (99% point of the binomial)."""
     generator = np.random.default_rng(0)
     declared = {"A": 0.6, "B": 0.25, "C": 0.1, "D": 0.05}
     alarms = 0
@@ -265,7 +265,7 @@ def test_false_alarms_under_equality_stay_below_the_level():
 
 @pytest.mark.parametrize("heavy", [False, True])
 def test_false_alarms_stay_below_the_level_where_people_repeat(heavy):
-    """At most 7 of 60 (99 % point of the binomial); counted by images it would be most of them."""
+    """At most 7 of 60 (99% point of the binomial); counted by images it would be most of them."""
     generator = np.random.default_rng(0)
     declared = {"A": 0.6, "B": 0.3, "C": 0.1}
     alarms, naive, missed = 0, 0, 0
@@ -362,7 +362,7 @@ def test_weights_that_know_a_group_raise_it_and_others_do_not():
     assert raised == {"known": True, "opposite": False, "random": False, "even": False}
     assert rows(found["even"])["A"].weight_share == pytest.approx(0.05)
     assert rows(found["known"])["A"].weight_share > 0.3
-    assert said(found["known"], "the weights raise the share of A (5 % to 4")
+    assert said(found["known"], "the weights raise the share of A (5% to 4")
     assert said(found["random"], "the weights do not target A, B")
     # Harm stands before everything but shortfalls.
     assert "harm, the weights lower the share of A" in found["opposite"]["sentences"][0]
@@ -383,7 +383,7 @@ def test_a_group_that_lost_more_is_named_and_equal_losses_are_not():
     uneven = audited(values, set_aside=account(A=(1000, 50), B=(2000, 20)))
     assert rows(uneven)["A"].set_aside == 50
     assert rows(uneven)["A"].set_aside_share == 0.05
-    assert said(uneven, "race: A lost more", "5 % of its", "2.3 % overall")
+    assert said(uneven, "race: A lost more", "5% of its", "2.3% overall")
     assert not said(uneven, "race: B lost more")
     alike = audited(values, set_aside=account(A=(1000, 50), B=(2000, 100)))
     assert not said(alike, "lost more")
@@ -544,7 +544,7 @@ def test_the_document_holds_the_fields_of_the_schema_and_can_be_written():
 def test_the_worst_news_come_first():
     found = audited({"race": column(A=312, B=900, C=8788)}, RACE)
     assert found["sentences"][0] == (
-        "race: A is below its declared share: 3.1 % (2.8 % to 3.5 %) instead of 25 %; "
+        "race: A is below its declared share: 3.1% (2.8% to 3.5%) instead of 25%; "
         "2,918 more images would reach it."
     )
     assert found["sentences"][1].startswith("race: B is below")

@@ -31,7 +31,7 @@ def faces(seed: int, common: int, rare: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def planted():
-    """2 % here, 20 % in the reference: (400 - 40) / 0.8 = 450 are missing."""
+    """2% here, 20% in the reference: (400 - 40) / 0.8 = 450 are missing."""
     return shortfall(faces(0, 1960, 40), faces(1, 800, 200))
 
 
@@ -91,7 +91,7 @@ def test_regions_together_are_one_part_of_the_data():
     assert total_missing([*regions, other]).count == 60
     assert np.isnan(total_missing([other]).count)  # nothing found: no number, not none
     most = region((0, 100), (185, 200))
-    assert np.isnan(total_missing([most]).count)  # 92 % of the reference
+    assert np.isnan(total_missing([most]).count)  # 92% of the reference
 
 
 def test_what_was_planted_is_found_and_counted(planted):
@@ -142,7 +142,7 @@ def test_two_halves_of_one_set_rarely_differ():
         found = shortfall(points[:160], points[160:], seed=seed)
         alarms += bool(found.found)
         looked += len(found.regions)
-    assert alarms <= 7  # 5 % of 50 are 2.5; more than 7 in one of 200 such tests
+    assert alarms <= 7  # 5% of 50 are 2.5; more than 7 in one of 200 such tests
     assert looked <= 50  # what is not there is not split into many kinds
 
 
@@ -181,8 +181,8 @@ def test_few_distinct_images_and_telltale_sets():
 def test_sentence_of_a_region():
     one = region((265, 4450), (184, 1200), together=1404.0)
     assert one.sentence() == (
-        "Collect 493 more like these (95 % interval 380 to 623), or 1,404 when every region found "
-        "is filled at once: they make up 15.3 % (184 of 1,200) of the reference and 6 % "
+        "Collect 493 more like these (95% interval 380 to 623), or 1,404 when every region found "
+        "is filled at once: they make up 15.3% (184 of 1,200) of the reference and 6% "
         "(265 of 4,450) here."
     )
     assert replace(one, found=False).sentence().startswith("Cannot tell")

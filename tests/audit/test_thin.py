@@ -173,7 +173,7 @@ def test_nothing_near_the_valley_confirms_nothing():
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_single_heap_is_confirmed_no_more_often_than_allowed(name):
-    """The valley is chosen on one half, so the p of the other holds: at most 5 % below 5 %."""
+    """The valley is chosen on one half, so the p of the other holds: at most 5% below 5%."""
     generator = np.random.default_rng(1)
     found, tried = 0, 400
     for _ in range(tried):

@@ -23,7 +23,7 @@ PLAIN = HistogramDensity(components=None)
 
 
 def planted(size, width, seed=0):
-    """Standard normal points of which the first 5 % are shifted by 2 in three dimensions."""
+    """Standard normal points of which the first 5% are shifted by 2 in three dimensions."""
     z = np.random.default_rng(seed).normal(size=(size, width))
     z[: size // 20, :3] += 2
     return z
@@ -234,7 +234,7 @@ def test_an_array_on_disk_needs_little_memory(tmp_path, components):
 
 
 class TestPlantedMinority:
-    """Method: 5 % of n = 20,000, shifted by 2 sd in 3 of 100 dimensions; one component 0.184."""
+    """Method: 5% of n = 20,000, shifted by 2 sd in 3 of 100 dimensions; one component 0.184."""
 
     def test_it_gains_weight_without_a_label(self):
         assert share_of_minority(planted(20_000, 100)) > 0.15

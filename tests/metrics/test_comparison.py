@@ -506,4 +506,4 @@ def test_people_who_gain_in_one_group_and_lose_in_the_other_raise_no_false_alarm
             for guess in guesses
         )
         alarms += (compare(before, after).gaps["p_value"] <= 0.05).sum()
-    assert alarms <= 8  # the 99 % point of a binomial of 60 at 5 %
+    assert alarms <= 8  # the 99% point of a binomial of 60 at 5 %

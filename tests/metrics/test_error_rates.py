@@ -22,7 +22,7 @@ every_length = pytest.mark.parametrize(
 
 
 def _most_alarms(data_sets):
-    """The 99 % point at a probability of 5 %: 6 of 40, 18 of 200."""
+    """The 99% point at a probability of 5%: 6 of 40, 18 of 200."""
     return binom.ppf(0.99, data_sets, 0.05)
 
 
@@ -146,8 +146,8 @@ def _noise_holds(seed):
 @every_length
 def test_mislabelled_groups(data_sets):
     widened, held = np.sum([_noise_holds(seed) for seed in range(data_sets)], axis=0)
-    # The range of 200 draws misses an equal one with a probability of 1 %. Ranges of 200 draws
-    # vary, so that of 10 % is not in every data set the wider one.
+    # The range of 200 draws misses an equal one with a probability of 1%. Ranges of 200 draws
+    # vary, so that of 10% is not in every data set the wider one.
     assert held >= binom.ppf(0.01, data_sets, 0.99)
     assert widened >= 0.9 * data_sets
 

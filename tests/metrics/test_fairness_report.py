@@ -332,7 +332,7 @@ def test_people_in_two_groups_do_not_raise_false_alarms():
             subject_id=np.arange(2000) // 20,
         )  # fmt: skip
         alarms += found.verdict.reading == "difference_found"
-    assert alarms <= 8  # the 99 % point of a binomial of 60 at 5 %
+    assert alarms <= 8  # the 99% point of a binomial of 60 at 5 %
 
 
 def test_what_is_withheld_does_not_depend_on_the_rates_that_are_asked_for():

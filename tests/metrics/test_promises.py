@@ -31,7 +31,7 @@ FIVE = np.array([2000, 500, 100, 30, 30])
 
 
 def most_alarms(simulations):
-    """The 99 % point of the number of alarms when each has a probability of 5 %."""
+    """The 99% point of the number of alarms when each has a probability of 5%."""
     return binom.ppf(0.99, simulations, 0.05)
 
 
@@ -202,7 +202,7 @@ def test_all_intervals_hold_at_once(sizes, p):
 @pytest.mark.parametrize(
     ("bad", "needed"),
     # The promise is 188 of 200. In the smallest group that can be told apart at all, of 100
-    # images, the gap is found in 92 % of samples: its 99 % point is 173.
+    # images, the gap is found in 92% of samples: its 99% point is 173.
     [(1, 188), (2, 173)],
 )
 def test_a_gap_of_15_points_is_found(bad, needed):

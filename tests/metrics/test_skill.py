@@ -71,7 +71,7 @@ def test_one_failed_training_of_three_is_said_and_does_not_condemn_the_others():
 
 def test_at_most_one_guesser_in_twenty_passes_for_better():
     passed = sum(skill(EVEN[:300], guesses(300, seed)).learned for seed in range(200))
-    assert passed <= 10  # both intervals must lie above 0.5, one tail of 2.5 % each
+    assert passed <= 10  # both intervals must lie above 0.5, one tail of 2.5% each
 
 
 def test_images_of_one_class_tell_nothing():

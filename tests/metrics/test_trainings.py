@@ -254,7 +254,7 @@ def test_identical_arms_are_rarely_told_apart():
         paired_change([noisy(r) for r in baseline], [noisy(r) for r in arm], "accuracy").reading
         for _ in range(500)
     ]
-    assert readings.count("difference_found") <= 37  # the 99 % point of a binomial at 5 %
+    assert readings.count("difference_found") <= 37  # the 99% point of a binomial at 5 %
 
 
 def test_refuses_what_cannot_be_paired():

@@ -110,9 +110,9 @@ def verdicts():
         {"kind": "shortfall", "sentence": "Beside the reference, 412 images are missing: most of "
          "all of people with dark skin and dark hair.",
          "action": "Collect 240 more images like those of region 1, then 172 like region 2."},
-        {"kind": "group", "sentence": "annotated_race: Indian is below its declared share: 3.1 % "
-         "(2.8 % to 3.4 %) instead of 25 %.", "action": "Collect 3,621 more images."},
-        {"kind": "thin", "sentence": "Two thin regions were found; region 1 holds 4.0 % of the "
+        {"kind": "group", "sentence": "annotated_race: Indian is below its declared share: 3.1% "
+         "(2.8% to 3.4%) instead of 25%.", "action": "Collect 3,621 more images."},
+        {"kind": "thin", "sentence": "Two thin regions were found; region 1 holds 4.0% of the "
          "images and stands apart from all others.", "action": "Look at its pictures and name it."},
         {"kind": "drift", "sentence": "What was added since the earlier version differs from what "
          "was there.", "action": None},
@@ -243,8 +243,8 @@ def groups():
             {"attribute": "perceived_gender", "declared": True, "rows": genders},
         ],
         "crossings": crossings, "comparisons": 6,
-        "sentences": ["annotated_race: Indian is below its declared share: 3.1 % (2.8 % to "
-                      "3.4 %) instead of 25 %; 3,621 more images would reach it."],
+        "sentences": ["annotated_race: Indian is below its declared share: 3.1% (2.8% to "
+                      "3.4%) instead of 25%; 3,621 more images would reach it."],
     }  # fmt: skip
 
 

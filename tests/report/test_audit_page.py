@@ -167,7 +167,7 @@ def test_the_worst_verdict_stands_first_and_sections_follow_in_order(full):
     ("text", "parts"),
     [
         ("One.", ("One.", "")),
-        ("At 3.1 % (p = 0.2). Then. More.", ("At 3.1 % (p = 0.2).", "Then. More.")),
+        ("At 3.1% (p = 0.2). Then. More.", ("At 3.1% (p = 0.2).", "Then. More.")),
         ("no full stop", ("no full stop", "")),
         ("e.g. this is one. Two?", ("e.g. this is one.", "Two?")),
     ],
@@ -396,7 +396,7 @@ def test_a_model_that_draws_one_face_for_everybody_is_said_first_and_doubted_eve
 
 
 def test_the_first_screen_is_short_and_holds_one_picture(sketch):
-    who = {"kind": "who", "sentence": "Race: fewest Indian, 3.1 %.", "action": None}
+    who = {"kind": "who", "sentence": "Race: fewest Indian, 3.1%.", "action": None}
     page = sketch(altered(verdicts=[who, *DOCUMENTS["full"]["verdicts"]]))
     header = page[page.index("<header") : page.index("<figure")]
     words = re.sub(r"<[^>]*>", " ", header).split()

@@ -115,7 +115,7 @@ def test_the_interval_covers(spread, truth):
         score = np.r_[generator.normal(shift, spread, 30), generator.normal(0, 1, 300)]
         row = one_class(score, groups).loc["a"]
         covered += row["low"] <= truth <= row["high"]
-    assert covered >= 106  # 120 draws at 95 %: fewer with probability 0.001
+    assert covered >= 106  # 120 draws at 95%: fewer with probability 0.001
 
 
 def test_missing_groups_are_unknown():

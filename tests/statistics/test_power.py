@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from debias.statistics.intervals import detectable_gap, difference_limits, size_needed
 
 GAPS = np.array([0.02, 0.05, 0.10, 0.20])
-# Group sizes for 80 % power from a rate of 0.90.
+# Group sizes for 80% power from a rate of 0.90.
 ONE_COMPARISON = np.array([3835.0, 681.0, 195.0, 60.0])
 OVER_21_PAIRS = np.array([7354.0, 1305.0, 374.0, 114.0])
 

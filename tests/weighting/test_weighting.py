@@ -241,7 +241,7 @@ def test_certain_membership_is_annotation():
 
 
 def test_reference_ratio_with_a_true_ratio_gives_the_shares_of_the_target():
-    # 5 % of the samples and half of the target: ratios 0.5 / 0.05 and 0.5 / 0.95.
+    # 5% of the samples and half of the target: ratios 0.5 / 0.05 and 0.5 / 0.95.
     rare = np.arange(2000) < 100
     score = np.where(rare, np.log(0.5 / 0.05), np.log(0.5 / 0.95))
     weights = ReferenceRatio(ess="published", allow_degenerate=True).weights(table(score))
@@ -249,7 +249,7 @@ def test_reference_ratio_with_a_true_ratio_gives_the_shares_of_the_target():
 
 
 def test_a_planted_minority_gains_weight_without_a_label():
-    """The setting of the method's table: 5 % shifted by two sd in 3 of 100 dimensions."""
+    """The setting of the method's table: 5% shifted by two sd in 3 of 100 dimensions."""
     generator = np.random.default_rng(0)
     z = generator.normal(size=(20_000, 100))
     minority = np.arange(20_000) < 1000

@@ -244,7 +244,7 @@ def _distribution(axes: Axes, multiple: Float64[np.ndarray, " n"]) -> None:
 def _shares(figure: FigureBase, rows: Sequence[Mapping[Hashable, Any]]) -> None:
     key = Key(
         before=Look("share of the samples", MUTED, filled=False),
-        band="equally uneven random weights, 95 %",
+        band="equally uneven random weights, 95%",
     )
     said = "share of the samples (hollow) and of the weight (filled)"
     axis = Axis(label=said, ticks=fine_percent, limits=(0, None))
