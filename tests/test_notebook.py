@@ -244,6 +244,7 @@ class TestNotebook:
     def test_it_is_kept_without_outputs(self):
         assert not any(cell.get("outputs") for cell in self.cells())
 
+    @pytest.mark.slow
     def test_every_cell_runs(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         names: dict[str, object] = {}

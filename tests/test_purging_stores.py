@@ -296,6 +296,7 @@ def test_a_purge_killed_at_any_point_is_finished_by_the_next(made, store, tmp_pa
         check_healed(folder, made, names)
 
 
+@pytest.mark.slow
 def test_a_purge_killed_twice_has_not_forgotten_the_names(made, store, tmp_path):
     names = zoes(store)
     counted = shutil.copytree(store, tmp_path / "counted")

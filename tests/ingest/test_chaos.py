@@ -14,7 +14,7 @@ from debias.ingesting.build import STAGE
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import MANIFEST, verify
 
-KILLS = int(os.environ.get("DEBIAS_KILLS", "40"))
+KILLS = int(os.environ.get("DEBIAS_KILLS", "12"))
 OFFSETS = 20
 FULL = 4  # exit status of a builder that ran out of space
 SCRIPT = Path(__file__).with_name("disturbed_builds.py")

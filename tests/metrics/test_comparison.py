@@ -492,6 +492,7 @@ def test_a_gap_that_only_changes_sides_is_no_harm():
     assert not found.gaps["harm"].any()
 
 
+@pytest.mark.slow
 def test_people_who_gain_in_one_group_and_lose_in_the_other_raise_no_false_alarms():
     """A new habit of calling some people smiling: right in one group, wrong in the other."""
     generator = np.random.default_rng(5)
