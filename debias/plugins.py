@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -20,6 +20,25 @@ class Settings(BaseModel):
     """Values that a person chooses; checked when built, never changed afterwards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+@runtime_checkable
+class EntryPoint(Protocol):
+    """One of `importlib.metadata`, or of importlib_metadata (9.1) in its place.
+
+    That package answers for the standard library in every process that imports it, and so does
+    MLflow: `importlib.metadata.entry_points` then returns entry points of the other class.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def dist(self) -> Any: ...  # noqa: ANN401 (a distribution of one of the two)
+    def load(self) -> Any: ...  # noqa: ANN401 (whatever it leads to)
 
 
 class Registry(Mapping[str, type[Any]]):
@@ -92,7 +111,7 @@ class Registry(Mapping[str, type[Any]]):
     def _load(self, name: str, points: Sequence[EntryPoint]) -> type[Any]:
         first = points[0]
         if len(points) > 1:
-            both = " and ".join(map(_whose, points))
+            both = " and ".join(sorted(map(_whose, points)))
             raise ConfigError(f"{both} claim the same {self.kind}; uninstall one of them")
         try:
             part: Any = first.load()

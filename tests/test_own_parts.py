@@ -100,7 +100,10 @@ SETTINGS = """
 
 
 class TestEntryPoints:
-    def test_a_part_of_another_package_is_found_by_name(self, packages):
+    @pytest.mark.parametrize("backport", [False, True])
+    def test_a_part_of_another_package_is_found_by_name(self, packages, backport):
+        if backport:  # from now on it answers in place of the standard library
+            pytest.importorskip("importlib_metadata")
         points = {"debias.densities": {"tall": "tall_part:Tall"}}
         package(packages, "tall_part", points, SETTINGS.format("Tall", "tall"))
         known = registry()
