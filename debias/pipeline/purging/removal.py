@@ -149,7 +149,7 @@ class _Purge:
         return Purged(
             images=sum(one.images for found in self.rebuilt.values() for one in found),
             steps=tuple(steps),
-            pages=tuple(sorted({s.path.parent for s in steps if s.path.suffix == ".html"})),
+            pages=tuple(sorted({page.parent for page in self._pages(steps)})),
             unreached=unreached,
             remaining=None if dry_run else tuple(sorted(set(self._remaining()))),
             dry_run=dry_run,
@@ -174,6 +174,13 @@ class _Purge:
         # A store that says by itself who is asked for goes after those that share an image with it.
         for one in sorted(every, key=lambda one: one.store.tells_of(self.asked)):
             yield Step(one.store.path, None, partial(_discard, one.store.path))
+
+    def _pages(self, steps: Sequence[Step]) -> Iterator[Path]:
+        """Pages of run folders: those that a tracker had come back with them."""
+        tracked = [folder for found in self.tracked.values() for folder in found.folders]
+        for path in (step.path for step in steps if step.path.suffix == ".html"):
+            if not any(path.is_relative_to(folder) for folder in tracked):
+                yield path
 
     def _unreached(self) -> Iterator[str]:
         yield (
