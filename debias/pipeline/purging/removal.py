@@ -184,8 +184,9 @@ class _Purge:
 
     def _unreached(self) -> Iterator[str]:
         yield (
-            "the source of the data, lists of images that debias export wrote elsewhere, copies, "
-            "backups and snapshots of any of these folders"
+            "the source of the data (take their files out of it, too: once a file or a setting "
+            "has changed, it is read anew), lists of images that debias export wrote elsewhere, "
+            "copies, backups and snapshots of any of these folders"
         )
         for place in self.held:
             yield from self.tracked[place.root].unreached
