@@ -15,7 +15,10 @@ from debias.tracking.servers import MLFLOW, without_password
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 NETWORKS = (".safetensors", ".pt2")  # saw the person
-REPORTS = ("report.html", "report.json", "audit.html", "audit.json")
+# Whatever a run folder's own pages are called, they were made with the person.
+REPORTS = (
+    "report.html", "report.json", "audit.html", "audit.json", "ingest.html", "ingest.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Rebuilding:
     def images(self) -> int:
         return int(self.gone.sum())
 
-    @property
+    @cached_property
     def final(self) -> Path | None:
         """Where the new store lies; None if no image is left for one."""
         if self.gone.all():
@@ -74,7 +74,7 @@ class Rebuilding:
         key = content_key(path.parent.name, {"instead_of": self._origin}, {"left": json.dumps(ids)})
         return path.with_name(key)
 
-    @property
+    @cached_property
     def _origin(self) -> str:
         path = self.store.path
         return str(read_manifest(path).get("instead_of", path.name))
@@ -130,15 +130,20 @@ class Rebuilding:
                 samples[name] = samples[name].mask(mentioned, "")
         return samples
 
+    @cached_property
+    def _shards(self) -> dict[str, slice]:
+        """Which images each shard holds, one shard behind another."""
+        found, start = dict[str, slice](), 0
+        for shard in sorted(self.store.path.glob("images-*.npy")):
+            size = len(np.load(shard, mmap_mode="r", allow_pickle=False))
+            found[shard.name] = slice(start, start + size)
+            start += size
+        return found
+
     def _rows(self, name: str) -> Bool[np.ndarray, " m"]:
         """The person's rows of an array: of a shard, or of one with a row for every image."""
-        shards = sorted(self.store.path.glob("images-*.npy"))
-        start = 0
-        for shard in shards if name.startswith("images-") else ():
-            size = len(np.load(shard, mmap_mode="r", allow_pickle=False))
-            if shard.name == name:
-                return self.gone[start : start + size]
-            start += size
+        if name in self._shards:
+            return self.gone[self._shards[name]]
         array = np.load(self.store.path / name, mmap_mode="r", allow_pickle=False)
         return self.gone if array.shape[:1] == self.gone.shape else self.gone[:0]
 

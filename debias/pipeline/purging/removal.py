@@ -16,7 +16,7 @@ from pathlib import Path
 from debias.errors import StorageError
 from debias.ingesting.build import QUARANTINE
 from debias.pipeline.purging.holdings import Place, is_held, is_of, places_in, traces_in
-from debias.pipeline.purging.published import Published, published
+from debias.pipeline.purging.published import REPORTS, Published, published
 from debias.pipeline.purging.rebuilt import Rebuilding
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
 from debias.storage import leftovers as janitor
@@ -24,10 +24,6 @@ from debias.storage.files import LOCK, locked, replace_file, storage_error, temp
 from debias.storage.sealed import PROCESSES, is_sealed, read_manifest, verify
 
 PATIENCE = 10.0  # seconds for which another process is waited for
-# Whatever a run folder's own pages are called, they were made with the person.
-REPORTS = (
-    "report.html", "report.json", "audit.html", "audit.json", "ingest.html", "ingest.json",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
