@@ -66,7 +66,11 @@ class ArtifactError(PipelineError):
 
 
 class ArtifactCorruptError(ArtifactError):
-    """A file differs from what its manifest says."""
+    """A file differs from what its manifest says; ``what`` is the message without the remedy."""
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        self.what = what
+        super().__init__(f"{what}; {remedy}" if remedy else what)
 
 
 class StorageError(ArtifactError):

@@ -180,10 +180,11 @@ def test_a_folder_without_a_usable_label_says_which_columns_there_are(
     table.assign(many=range(len(table))).to_csv(faces / "table.csv", index=False)
     given = [] if "--table=" in arguments else ["--table", faces / "table.csv"]
     more = [one for one in arguments if one != "--table="]
-    result = debias("run", faces / "faces", *given, *more, "--out", faces / "out")
+    result = debias("run", faces / "faces", *given, *more, "--out", faces / "runs" / "out")
     assert result.exit_code == code, result.output
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
+    assert not (faces / "runs").exists()  # nothing was begun
 
 
 @pytest.mark.parametrize(

@@ -360,9 +360,9 @@ def test_a_store_of_one_person_goes_whole(root, tmp_path):
     made = save_store(folder, table("solo", 12).assign(subject_id="Ann_Lee"))
     write_json(folder.path / "store.json", {"faces": made.key})
     result = purge("Ann_Lee", [folder.path])
-    assert [path for path in folder.path.rglob("*") if path.name != ".lock"] == [
-        folder.path / "faces"
-    ]  # and nothing says any more that these faces are the store
+    left = {path.name for path in folder.path.rglob("*")}
+    # Nothing says any more that these faces are the store.
+    assert left - {".lock"} == {"faces", "purged.json"}
     assert result.complete
 
 
@@ -406,13 +406,13 @@ def test_an_altered_artifact_is_refused_before_anything_is_changed(root, name):
     file = only(root, "faces").path / name
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     before = snapshot(root)
-    with pytest.raises(ArtifactCorruptError, match=name):
+    with pytest.raises(ArtifactCorruptError, match=rf"{name} .*; so nobody can tell who is in it"):
         purge("Ann_Lee", [root])
     assert {k: v for k, v in snapshot(root).items() if not k.endswith(".lock")} == before
 
 
 def test_nothing_is_changed_while_somebody_writes(root, monkeypatch):
-    monkeypatch.setattr("debias.pipeline.purging.removal.PATIENCE", 0.0)
+    monkeypatch.setattr("debias.pipeline.purging.lifting.PATIENCE", 0.0)
     before = snapshot(root)
     with locked(root / "faces"), pytest.raises(StorageError, match="has been building"):
         purge("Ann_Lee", [root])
@@ -500,9 +500,9 @@ def test_a_killed_purge_is_finished_by_the_same_command(root, tmp_path, at):
 
 
 def _tables(root):
-    """All but what says when."""
-    files = snapshot(root)
-    return {k: v for k, v in files.items() if not k.endswith((".lock", "run.json"))}
+    """All but what says when, and who is held back under which key."""
+    files, changing = snapshot(root), (".lock", "run.json", "purged.json")
+    return {k: v for k, v in files.items() if not k.endswith(changing)}
 
 
 def test_paths_count_that_stand_for_nobody_else():
@@ -610,9 +610,11 @@ def test_what_was_published_is_taken_back(root):
     runs = root.parent
     assert bytes_with(runs / "mlartifacts", "img_0000")
     result = purge("Ann_Lee", [root])
-    left = {path.name for path in (runs / "mlartifacts").rglob("*") if path.is_file()}
-    assert {name for name in left if not name.startswith("reconstructions")} == {"by_group.json"}
-    assert len(list((runs / "mlartifacts").rglob("*.webp"))) == 1  # of the other run
+    left = [path for path in (runs / "mlartifacts").rglob("*") if path.is_file()]
+    assert {path.suffix for path in left} == {".png", ".webp"}  # of the other run
+    assert len(left) == 2
+    (told,) = (line for line in result.lines() if "MLflow" in line)
+    assert told.startswith("Removed 1 tracked run from MLflow, with all files")
     assert bytes_with(runs, "Ann_Lee", "img_0000", digest("img0")) == []
     assert result.complete
     assert not tracking.finished("one/weights")  # so the next run publishes what is left

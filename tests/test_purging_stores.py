@@ -3,28 +3,34 @@
 import contextlib
 import json
 import shutil
+import stat
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from debias.commands import app
 from debias.datasets import Store
-from debias.errors import DataError
+from debias.errors import ConfigError, DataError, EmptyDatasetError, StorageError
 from debias.ingesting.build import ingest_faces
 from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.ingest import make_store
-from debias.pipeline.purging import purge
+from debias.pipeline.purging import forget, purge
 from debias.pipeline.purging.holdings import Store as Held
 from debias.pipeline.purging.rebuilt import Rebuilding
 from debias.pipeline.purging.traces import Traces
 from debias.pipeline.source import Request, store_recipe
 from debias.report.ingest_page import render_ingest
-from debias.storage.artifacts import RunFolder
+from debias.storage.artifacts import RunFolder, load_faces
 from debias.storage.sealed import verify
+from debias.storage.suppressed import FILE
+from debias.tracking.tracker import Silence
 
 PEOPLE = [f"Person_{number:02d}" for number in range(12)]
 ZOE = PEOPLE[0]
@@ -80,6 +86,10 @@ def store(made, tmp_path):
     """A copy of it to work on."""
     shutil.copytree(made.source.parent / "store", tmp_path / "store", copy_function=shutil.copy2)
     return tmp_path / "store"
+
+
+def faces_of_made(made):
+    return faces_of(made.source.parent / "store")
 
 
 def faces_of(store):
@@ -226,6 +236,97 @@ def test_a_second_purge_goes_on_counting(store):
     assert (account["counts"]["rejected"], account["counts"]["clusters"]) == (0, 0)
     assert account["counts"]["people"] == 10
     assert account["counts"]["listed"] == account["counts"]["kept"] == 50
+
+
+class Notes(Silence):
+    def __init__(self):
+        self.said = []
+
+    def note(self, text):
+        self.said.append(text)
+
+
+def test_whoever_was_purged_is_held_back_until_that_is_lifted(made, store, tmp_path):
+    """Whatever changed in the source or the settings; the list that does it names nobody."""
+    names, ann = zoes(store), tmp_path / "in" / "person_03"
+    folder = shutil.copytree(made.source, tmp_path / "in")
+    shutil.copy(made.source.parent / "table.csv", tmp_path / "table.csv")
+    assert not (store / FILE).exists()
+    purge(ZOE, [store])
+    assert stat.S_IMODE((store / FILE).stat().st_mode) == 0o600
+    assert naming(store, *names) == []
+
+    # A new file of hers, an old one under another name, a new one of somebody else.
+    picture(900).save(folder / ZOE.lower() / "new.png")
+    shutil.copy(folder / ZOE.lower() / "image-3.png", ann / "hers.png")
+    picture(901).save(ann / "new.png")
+    with (tmp_path / "table.csv").open("a") as table:
+        table.write(f"{ZOE.lower()}/new.png,n,a,{ZOE}\n")
+        table.writelines(f"person_03/{name}.png,y,b,{PEOPLE[3]}\n" for name in ("hers", "new"))
+    changed = replace(made, source=folder, data={**made.data, "table": tmp_path / "table.csv"})
+    notes = Notes()
+    found = make_store(store_recipe(changed), store, notes)
+    told = "10 images are held back because they were purged from this folder."
+    assert notes.said == [told]
+    assert told in found.document["concluded"]
+    assert found.document["held_back"] == 10
+    counts = found.document["counts"]
+    assert (counts["listed"], counts["kept"], counts["people"]) == (5 * 11 + 4, 5 * 11 + 2, 11)
+    assert naming(store, *names) == []
+    assert naming(store, "new.png") != []
+    assert make_store(store_recipe(changed), store).document["reused"]
+
+    # Without anybody's name the content counts.
+    nameless = replace(changed, data={"table": changed.data["table"]})
+    samples = load_faces(ingest_faces(store_recipe(nameless), RunFolder(store))).samples
+    assert samples["path"].str.contains(f"{ZOE.lower()}/").sum() == 1  # new.png: nobody saw it
+
+    with pytest.raises(DataError, match="nobody called 'Person_99' is held back in 1 folder"):
+        forget("Person_99", [store])
+    assert forget(ZOE, [store]) == [store]
+    again = make_store(store_recipe(changed), store)
+    assert (again.document["held_back"], again.document["counts"]["people"]) == (0, 12)
+    assert ingest_faces(store_recipe(made), RunFolder(store)).key == faces_of_made(made).name
+    with pytest.raises(DataError, match="held back"):
+        forget(ZOE, [store])
+
+
+def test_a_second_purge_says_when_the_first_was_and_a_typo_that_it_is_one(store):
+    purge(ZOE, [store])
+    again = purge(ZOE, [store])
+    assert (again.images, again.steps, again.complete) == (0, (), True)
+    assert next(again.lines()).startswith(f"Purged on {again.already} already")
+    with pytest.raises(DataError, match=r"no subject 'person_00' is in 1 store with 56 images"):
+        purge("person_00", [store])
+    for empty in ("", "  "):
+        with pytest.raises(ConfigError, match="empty"):
+            purge(empty, [store])
+
+    def typed(*arguments):
+        result = CliRunner().invoke(app, ["purge", ZOE, str(store), *arguments])
+        return result.exit_code, result.output
+
+    assert typed()[0] == 0
+    assert typed("--forget", "--dry-run")[0] == 2
+    code, said = typed("--forget")
+    assert (code, "the next ingest reads it anew" in said) == (0, True)
+    assert typed()[0] == 3  # nobody knows of her any more
+
+
+def test_a_folder_of_which_everybody_was_purged_says_so(made, store):
+    for person in PEOPLE[:-1]:
+        purge(person, [store])
+    recipe = store_recipe(replace(made, recipe={**made.recipe, "image_size": 24}))
+    assert len(load_faces(ingest_faces(recipe, RunFolder(store))).samples) == 5
+    purge(PEOPLE[-1], [store])
+    with pytest.raises(EmptyDatasetError, match="no sample is left: 66 images are held back"):
+        ingest_faces(recipe, RunFolder(store))
+
+
+def test_a_list_that_cannot_be_read_lets_nobody_in(made, store):
+    (store / FILE).write_text("{}")
+    with pytest.raises(StorageError, match="not known who was purged"):
+        ingest_faces(store_recipe(made), RunFolder(store))
 
 
 # Every change of a file is an event of the interpreter; at the n-th the process kills itself.

@@ -1,6 +1,5 @@
 """``debias doctor``: what it takes and prints, and what it looks at in a folder."""
 
-import grp
 import json
 import stat
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,8 @@ from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import console, say
 from debias.errors import ArtifactCorruptError
 from debias.storage import leftovers as janitor
-from debias.storage.sealed import MANIFEST, is_sealed, lineages, verify
+from debias.storage.files import amount
+from debias.storage.sealed import is_sealed, lineages, verify
 from debias.tracking.servers import is_alive
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -86,8 +86,8 @@ def _artifacts(paths: Sequence[Path]) -> Iterator[Finding]:
             whole += 1
         except (ArtifactCorruptError, OSError) as error:
             advice = f"delete {path} and run the same command again: it is built anew"
-            yield problem("integrity", str(error).split(";")[0], advice)
-    yield ok("integrity", f"{whole} of {len(paths)} artifacts agree with their manifest")
+            yield problem("integrity", getattr(error, "what", str(error)), advice)
+    yield ok("integrity", f"{whole} of {amount(len(paths), 'artifact')} as sealed")
 
 
 def _stores(folder: Path) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def _leftovers(folder: Path, repair: bool) -> Iterator[Finding]:
     left = janitor.leftovers_below(folder)
     dead = [one.path for one in left if not one.at_work]
     if len(dead) < len(left):
-        text = f"{len(left) - len(dead)} temporary files and folders belong to work that may go on"
+        text = f"{amount(len(left) - len(dead), 'temporary file')} of work that may go on"
         yield ok("leftovers", text)
     if not dead:
         yield ok("leftovers", "no temporary file of a dead process")
@@ -165,13 +165,10 @@ def _permissions(folder: Path) -> Iterator[Finding]:
     if writable:
         text = f"anybody on this machine can change {_counted(writable)}"
         yield problem("permissions", text, f"chmod -R o-w {folder}")
-    readable: dict[str, list[Path]] = {}
-    for path in _about_people(folder):
-        if who := _other_reader(path):
-            readable.setdefault(who, []).append(path)
-    for who, paths in readable.items():
-        places = " ".join(sorted({str(path.parent) for path in paths}))
-        text = f"{who} can read faces or names: {_counted(paths)}"
+    readable = [path for path in _about_people(folder) if _others_read(path)]
+    if readable:
+        places = " ".join(sorted({str(path.parent) for path in readable}))
+        text = f"others on this machine can read faces or names: {_counted(readable)}"
         yield warning("permissions", text, f"chmod -R go-rwx {places}")
     if not writable and not readable:
         yield ok("permissions", "nobody else can write there, nor read faces and names")
@@ -191,21 +188,15 @@ def _anybody_writes(folder: Path) -> bool:
     return about is not None and about.st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH
 
 
-def _other_reader(path: Path) -> str:
-    """Who else can read a file: all folders on the way to it must let them through."""
-    about = janitor.status(path)
+def _others_read(path: Path) -> bool:
+    """Whether all folders on the way to a file let others through, or its group."""
+    about, above = janitor.status(path), map(janitor.status, path.resolve().parents)
     if about is None or not stat.S_ISREG(about.st_mode):
-        return ""
-    mode, group = about.st_mode, about.st_gid
-    above = [found for one in path.resolve().parents if (found := janitor.status(one))]
-    if mode & stat.S_IROTH and all(one.st_mode & stat.S_IXOTH for one in above):
-        return "anybody on this machine"
-    passes = (stat.S_IXOTH, stat.S_IXGRP)
-    if not (mode & stat.S_IRGRP and all(o.st_mode & passes[o.st_gid == group] for o in above)):
-        return ""
-    with suppress(KeyError):
-        return f"the group {grp.getgrgid(group).gr_name}"
-    return f"the group {group}"
+        return False
+    ways = [one.st_mode for one in above if one]
+    everybody = about.st_mode & stat.S_IROTH and all(mode & stat.S_IXOTH for mode in ways)
+    passed = stat.S_IXGRP | stat.S_IXOTH
+    return bool(everybody or (about.st_mode & stat.S_IRGRP and all(mode & passed for mode in ways)))
 
 
 def _runs(folder: Path) -> Iterator[Finding]:
@@ -217,10 +208,9 @@ def _runs(folder: Path) -> Iterator[Finding]:
             if states[-1] == "unreadable":
                 advice = "delete it; the next run of the recipe writes it anew"
                 yield problem("runs", f"{run / 'run.json'} cannot be read", advice)
-            yield from _rests_on(run)
     if states:
         counted = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
-        yield ok("runs", f"{len(states)} runs: {counted}")
+        yield ok("runs", f"{amount(len(states), 'run')}: {counted}")
 
 
 def _state(run: Path) -> str:
@@ -231,25 +221,3 @@ def _state(run: Path) -> str:
     if any((run / name).exists() for name in NUMBERS):
         return "finished"
     return "perhaps at work" if owner and is_alive(owner) else "unfinished"
-
-
-def _rests_on(run: Path) -> Iterator[Finding]:
-    """What the numbers of a run were made of and is gone: they cannot be checked any more."""
-    for numbers in (run / name for name in NUMBERS if (run / name).exists()):
-        named = _named_in(_read(numbers, "run", "artifacts"))
-        gone = [what for what, key in named if not any(run.glob(f"*/{key}/{MANIFEST}"))]
-        if gone:
-            text = f"{numbers} rests on what is not there: {_some(gone)}"
-            yield problem("runs", text, "run the same command again, which makes it anew")
-
-
-def _named_in(artifacts: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every artifact as a person calls it, and its key."""
-    if isinstance(artifacts, dict):
-        for inner, value in artifacts.items():
-            yield from _named_in(value, f"{name}{inner} ")
-    elif isinstance(artifacts, list):
-        for value in artifacts:
-            yield from _named_in(value, name)
-    elif isinstance(artifacts, str) and janitor.KEY.fullmatch(artifacts):
-        yield name + artifacts, artifacts

@@ -6,6 +6,7 @@ import typer
 
 from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import say
+from debias.errors import ConfigError
 
 
 class Purge(Options):
@@ -13,14 +14,26 @@ class Purge(Options):
     folders: list[Path] = argument("Run folders, stores, or folders of them.")
     image: bool = option("SUBJECT is a sample_id: only this image goes.", default=False)
     dry_run: bool = option("Say what would be removed; change nothing.", default=False)
+    forget: bool = option("Let later ingests read again who was purged.", default=False)
 
 
 @command
 def purge(given: Purge) -> None:
-    """Take a person out of stores, latents, weights, predictions, pages and tracked runs."""
-    from debias.pipeline.purging import purge as purge_person
+    """Take a person out of stores, latents, weights, predictions, pages and tracked runs.
 
-    found = purge_person(given.subject, given.folders, sample=given.image, dry_run=given.dry_run)
+    Later ingests into these folders hold them back, whatever the source holds.
+    """
+    from debias.pipeline import purging
+
+    if given.forget:
+        if given.dry_run:
+            raise ConfigError("--forget and --dry-run do not go together")
+        folders = purging.forget(given.subject, given.folders, sample=given.image)
+        say(
+            f"No longer held back in {', '.join(map(str, folders))}: the next ingest reads it anew."
+        )
+        return
+    found = purging.purge(given.subject, given.folders, sample=given.image, dry_run=given.dry_run)
     for line in found.lines():
         say(line)
     if not (found.complete or given.dry_run):

@@ -10,6 +10,7 @@ from typing import Any
 
 from debias.commands.options import InFolder, Referenced, argument, command, option
 from debias.commands.screen import Bars, say, show
+from debias.storage.files import amount
 
 
 class Run(InFolder, Referenced):
@@ -63,8 +64,7 @@ def _show(document: Mapping[str, Any], folder: Path) -> None:
 
     set_aside = document["data"]["set_aside"]["count"]
     if set_aside:
-        files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
-        say(f"{files} set aside; the report says why.")
+        say(f"{amount(set_aside, 'file was', 'files were')} set aside; the report says why.")
     show(lines(summary(document)))
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Numbers: {folder / 'report.json'}")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from debias.errors import PipelineError
+from debias.storage.files import amount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,7 +56,7 @@ class Bars:
 
     def tell_kept(self) -> None:
         if self.kept:
-            say(f"Reused {len(self.kept)} finished stages: {', '.join(self.kept)}.")
+            say(f"Reused {amount(len(self.kept), 'finished stage')}: {', '.join(self.kept)}.")
 
 
 def listed(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.ingesting.decoded import Listed
+from debias.ingesting.decoded import Listed, held_back
 from debias.ingesting.duplicates import RULE
 from debias.ingesting.parts import NOTES
 from debias.ingesting.quarantine import (
@@ -55,6 +55,7 @@ def account(
         "limits": limits | {"level": LEVEL},
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},
         "framing": _framing(recipe.ingest),
+        "held_back": listed.held_back,
     }
     strangers = sum(record["reason"] in STRANGERS for record in records)
     return document | {"concluded": concluded(document, strangers)}
@@ -179,6 +180,8 @@ def concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
     """What it comes to, in sentences; ``strangers``: files that are no part of the data."""
     counted = document["counts"]
     found = [_left_out(counted)]
+    if document.get("held_back"):
+        found.append(held_back(document["held_back"]))
     if strangers:
         found.append(
             f"{strangers:,} more files lie there that are no part of the data (no images, or on no "

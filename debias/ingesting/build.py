@@ -1,7 +1,7 @@
 """From a data set to a store of decoded faces, with an account of what is not in it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,9 +25,16 @@ from debias.ingesting.rules import FacesRecipe, IngestRules
 from debias.ingesting.splitting import GIVEN, linked_people, require_no_leak, split, without_leaks
 from debias.plugins import dump
 from debias.seeding import numpy_generator
-from debias.storage.artifacts import Artifact, RunFolder, content_key, save_faces
+from debias.storage.artifacts import (
+    Artifact,
+    RunFolder,
+    content_key,
+    load_faces,
+    save_faces,
+)
 from debias.storage.files import locked
 from debias.storage.sealed import read_manifest, sealed_in, write_json
+from debias.storage.suppressed import Suppressed, suppressed_in
 from debias.tracking.tracker import Progress, Silence
 from debias.types import Rejected, ShardedImages
 
@@ -47,7 +54,8 @@ def ingest_faces(
     """Make the store of a recipe below ``place``, or find it.
 
     Stopped at any time, it goes on where it was. What was decoded before, for this store or for an
-    earlier one in the same place, is not decoded again.
+    earlier one in the same place, is not decoded again. Whoever was purged from the place is held
+    back, and ``progress`` told of how many images.
 
     Args:
         recipe: Data, selection, rules.
@@ -65,6 +73,7 @@ def ingest_faces(
     labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
     stage = place.path / STAGE
     listed, found = _look(recipe, listed, place, retry=retry)
+    listed.tell_held_back(progress)
     if found is not None and not decoding.has_parts(listed, place, STAGE):
         progress.reused("Faces")
         return found  # reading needs no lock, and no right to write
@@ -83,13 +92,35 @@ def ingest_faces(
             judge(rejected, listed.table, recipe.attributes, recipe.ingest, stage)
             chosen = choose(listed, decoded, recipe, progress)
             key, made = _store_of(recipe, listed, decoded)
-            made = {**(about or {}), **made}
-            with place.create(STAGE, key, made) as folder:
-                made["files"] = write_shards(folder, decoded, chosen.rows)
-                _fill(folder, recipe, listed, [*rejected, *chosen.rejected], chosen)
-                made["seconds"] = round(time.monotonic() - start, 3)
-            found = place.find(STAGE, key)
+            set_aside = [*rejected, *chosen.rejected]
+            found = seal_store(
+                place, STAGE, key, {**(about or {}), **made}, decoded, chosen.rows,
+                lambda folder: _fill(folder, recipe, listed, set_aside, chosen), start,
+            )  # fmt: skip
         decoding.forget_parts(listed, place, STAGE)  # even those of one killed at the very end
+    return found
+
+
+def seal_store(  # noqa: PLR0913 (where, under what name, which images, which tables)
+    place: RunFolder,
+    stage: str,
+    key: str,
+    about: dict[str, Any],
+    decoded: Decoded,
+    rows: Int64[np.ndarray, " m"],
+    fill: Callable[[Path], None],
+    start: float,
+) -> Artifact:
+    """Seal a store of these rows of the decoded images; ``fill`` writes its tables.
+
+    ``about`` goes into the manifest, with the seconds since ``start``. StorageError if the folder
+    cannot be written.
+    """
+    with place.create(stage, key, about) as folder:
+        about["files"] = write_shards(folder, decoded, rows)
+        fill(folder)
+        about["seconds"] = round(time.monotonic() - start, 3)
+    found = place.find(stage, key)
     assert found is not None  # sealed just now
     return found
 
@@ -214,24 +245,32 @@ def _look(
 
     After bad luck there may be several: the one that lost least counts.
     """
-    if not decoding.is_begun(place.path / STAGE):
+    purged = suppressed_in(place.path)
+    if not (purged or decoding.is_begun(place.path / STAGE)):
         return listed, None
-    listed = decoding.hashed(listed)
+    listed = decoding.hashed(listed).without(purged)
     base = _base(recipe, listed)
     found = place.find(STAGE, base)
-    if found is not None or retry:
+    if found is not None and is_without(purged, found):
         return listed, found
     others = []
-    for folder in sealed_in(place.path / STAGE):
+    for folder in sealed_in(place.path / STAGE) if not retry else ():
         with suppress(ArtifactCorruptError):  # another store's damage is none of ours
             manifest = read_manifest(folder)
             if manifest.get("base") == base:
                 others.append((manifest["unlucky"], folder.name))
-    return listed, place.find(STAGE, min(others)[1]) if others else None
+    lucky = (place.find(STAGE, key) for _, key in sorted(others))
+    return listed, next((one for one in lucky if one and is_without(purged, one)), None)
+
+
+def is_without(purged: Suppressed, store: Artifact) -> bool:
+    """Not so of the old one of a purge that was killed."""
+    return not purged or not purged.holds(load_faces(store).samples).any()
 
 
 def _base(recipe: FacesRecipe, listed: Listed) -> str:
-    """Content key of a store in which nothing failed by bad luck."""
+    """Content key of a store in which nothing failed by bad luck, and of which nobody is purged."""
+    listed = listed.whole or listed
     names = ("seed", "label", "positive", "attributes", "image_size")
     settings = {name: getattr(recipe, name) for name in names} | {
         "selection": dump(recipe.selection),
@@ -243,12 +282,18 @@ def _base(recipe: FacesRecipe, listed: Listed) -> str:
 
 
 def _store_of(recipe: FacesRecipe, listed: Listed, decoded: Decoded) -> tuple[str, dict[str, Any]]:
-    """Key and manifest; after bad luck a key of its own, so that a later store may be better."""
+    """Key and manifest; a key of its own after bad luck and where somebody is held back.
+
+    Of both a later store may hold more.
+    """
     base, unlucky = _base(recipe, listed), decoding.unlucky(decoded)
-    key = content_key(STAGE, {"base": base}, {"unlucky": " ".join(unlucky)}) if unlucky else base
+    without = {"unlucky": " ".join(unlucky)} if unlucky else {}
+    if listed.held_back:
+        without["held_back"] = listed.content
+    key = content_key(STAGE, {"base": base}, without) if without else base
     now = datetime.now(UTC).isoformat(timespec="seconds")
     made = {"base": base, "unlucky": len(unlucky), "created": now, "decoded_by": decoded_by()}
-    return key, made
+    return key, made | ({"purged": listed.held_back} if listed.held_back else {})
 
 
 def _fill(

@@ -32,7 +32,9 @@ from debias.ingesting.parts import (
 from debias.ingesting.rules import FacesRecipe, IngestRules, framed
 from debias.ingesting.selection import Filters, keep
 from debias.storage.artifacts import RunFolder
+from debias.storage.files import amount
 from debias.storage.sealed import read_manifest, sealed_in, verify
+from debias.storage.suppressed import Suppressed
 from debias.tracking.tracker import Progress
 from debias.types import Collection, Rejected
 
@@ -49,6 +51,8 @@ class Listed:
     rejected: list[Rejected]  # what the listing and the framing had to set aside
     size: int  # side of the images, pixels
     rules: IngestRules  # framing and limits
+    held_back: int = 0  # images that are in none of these, because they were purged
+    whole: "Listed | None" = None  # with them: who was purged changes no key
 
     @cached_property
     def name(self) -> str:
@@ -86,9 +90,52 @@ class Listed:
         return _digest([self.collection.fingerprint, *table.columns], table)
 
     def with_digests(self, digests: Mapping[str, str]) -> "Listed":
-        """With ``sha256`` by sample id, empty where it is not known."""
-        sha256 = self.samples["sample_id"].map(digests).fillna("").astype(str)
-        return replace(self, samples=self.samples.assign(sha256=sha256))
+        """With ``sha256`` by sample id, as before or empty where none is given."""
+        before = self.samples.get("sha256", "")
+        sha256 = self.samples["sample_id"].map(digests).fillna(before).astype(str)
+        whole = self.whole and self.whole.with_digests(digests)
+        return replace(self, samples=self.samples.assign(sha256=sha256), whole=whole)
+
+    def without(self, suppressed: Suppressed) -> "Listed":
+        """Without whoever was purged from this folder, wherever the listing names them.
+
+        Raises:
+            EmptyDatasetError: Nobody is left.
+        """
+        ids_of = [one.sample_id for one in self.rejected]
+        set_aside = pd.DataFrame({"sample_id": ids_of, "sha256": [x.sha256 for x in self.rejected]})
+        named = (self.table, self.samples, set_aside)
+        ids = set().union(*(frame["sample_id"][suppressed.holds(frame)] for frame in named))
+        if not ids:
+            return self
+
+        def left(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[~frame["sample_id"].isin(ids)].reset_index(drop=True)
+
+        samples = left(self.samples)
+        if samples.empty:
+            raise EmptyDatasetError(f"no sample is left: {held_back(len(ids))}")
+        offered = replace(
+            self.collection,
+            samples=left(self.collection.samples),
+            rejected=tuple(one for one in self.collection.rejected if one.sample_id not in ids),
+        )
+        return replace(
+            self, collection=offered, table=left(self.table), samples=samples,
+            rejected=[one for one in self.rejected if one.sample_id not in ids],
+            held_back=self.held_back + len(ids), whole=self.whole or self,
+        )  # fmt: skip
+
+    def tell_held_back(self, progress: Progress) -> None:
+        if self.held_back:
+            progress.note(held_back(self.held_back))
+
+
+def held_back(count: int) -> str:
+    """What is said of so many images that were purged."""
+    they = "it was" if count == 1 else "they were"
+    held = amount(count, "image is", "images are")
+    return f"{held} held back because {they} purged from this folder."
 
 
 def list_recipe(recipe: FacesRecipe) -> Listed:

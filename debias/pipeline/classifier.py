@@ -65,7 +65,7 @@ def _train(work: Work[Run], tracker: Tracker) -> Files:
     train, validation = faces.rows("train"), faces.rows("validation")
     if not np.array_equal(weights.sample_ids, faces.ids(train)):
         raise ValueError("weights and training faces are not of the same samples")
-    advance = run.progress.start(CLASSIFIER.title(*work.which), recipe.training.epochs)
+    advance = work.start(recipe.training.epochs)
     history: list[dict[str, float]] = []
 
     def on_epoch(epoch: int, means: EpochMetrics) -> None:

@@ -56,7 +56,7 @@ def _to_reference(work: Work[Run], _: Tracker) -> Files:
     run, recipe = work.job, work.job.config.discriminator
     opposite = "as_is" if recipe.style == "matched" else "matched"
     control = recipe.model_copy(update={"repeats": 1, "style": opposite})
-    advance = run.progress.start("Reference ratio", recipe.folds * (recipe.repeats + 1))
+    advance = work.start(recipe.folds * (recipe.repeats + 1))
     as_is = _against_reference(work.faces, load_faces(work.inputs["reference"]), recipe.side)
     used, other = (
         cross_fitted_log_ratios(
@@ -69,7 +69,7 @@ def _to_reference(work: Work[Run], _: Tracker) -> Files:
 
 def _to_groups(work: Work[Run], groups: Shaped[np.ndarray, " n"]) -> Files:
     run, recipe = work.job, work.job.config.discriminator
-    advance = run.progress.start("Group ratio", recipe.folds * recipe.repeats)
+    advance = work.start(recipe.folds * recipe.repeats)
     sets = _against_groups(work.faces, groups, recipe)
     found = cross_fitted_log_ratios(sets, recipe, run.config.seed, run.compute, advance)
     return _files(found) | {"figures.json": {}}

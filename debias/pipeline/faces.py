@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,7 @@ from debias.errors import (
     SingleClassError,
 )
 from debias.ingesting import decoded as decoding
-from debias.ingesting.build import QUARANTINE, ingest_faces, judge
-from debias.ingesting.parts import write_shards
+from debias.ingesting.build import QUARANTINE, ingest_faces, is_without, judge, seal_store
 from debias.ingesting.quarantine import write_quarantine
 from debias.ingesting.rules import FacesRecipe
 from debias.ingesting.selection import Selection, drawn_evenly
@@ -30,6 +30,7 @@ from debias.seeding import numpy_generator, stream_seed
 from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
 from debias.storage.files import locked
 from debias.storage.sealed import read_manifest
+from debias.storage.suppressed import suppressed_in
 from debias.training.loop import Training
 from debias.types import BASELINE, SPLITS, FaceStore
 
@@ -126,33 +127,43 @@ def make_reference(run: Job, faces: Artifact) -> Artifact:
     seed = stream_seed(run.config.seed, "reference")
     size, rules = run.config.image_size, run.config.ingest
     listed = decoding.hashed(decoding.list_samples(recipe.data, seed, recipe.filters, size, rules))
-    stage = run.folder.path / STAGE
+    purged, stage = suppressed_in(run.folder.path), run.folder.path / STAGE
+    listed = listed.without(purged)
+    listed.tell_held_back(run.progress)
     with locked(stage):
-        found = run.folder.find(STAGE, _key(run, listed, faces, []))
-        if found is not None:
-            run.progress.reused("Reference")
-            return found
+        for held_back in (False, True):
+            found = run.folder.find(STAGE, _key(run, listed, faces, [], held_back=held_back))
+            if found is not None and is_without(purged, found):
+                run.progress.reused("Reference")
+                return found
         judge(listed.rejected, listed.table, (), rules, stage)
         chosen = _chosen(run, recipe, _new(listed.samples, faces))
         drawn = replace(listed, samples=chosen.sort_values("sample_id", ignore_index=True))
         decoded = decoding.decode(drawn, run.folder, STAGE, run.progress)
         judge(decoded.rejected, drawn.samples, (), rules, stage)
-        # What failed by bad luck is in the key: another time it may be there.
-        key = _key(run, listed, faces, decoding.unlucky(decoded))
-        about = run.compute.describe() | {"inputs": {"faces": faces.key}}
-        with run.folder.create(STAGE, key, about) as folder:
-            write_shards(folder, decoded, np.arange(len(decoded.samples)))
+
+        def fill(folder: Path) -> None:
             save_faces(folder, decoded.samples, ABOUT)
             rejected = listed.rejected + decoded.rejected
             write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
-            about["seconds"] = round(time.monotonic() - start, 3)
+
+        # What failed by bad luck is in the key: another time it may be there.
+        key = _key(run, listed, faces, decoding.unlucky(decoded))
+        about = run.compute.describe() | {"inputs": {"faces": faces.key}}
+        rows = np.arange(len(decoded.samples))
+        made = seal_store(run.folder, STAGE, key, about, decoded, rows, fill, start)
         decoding.forget_parts(drawn, run.folder, STAGE)
-    made = run.folder.find(STAGE, key)
-    assert made is not None  # sealed just now
     return made
 
 
-def _key(run: Job, listed: decoding.Listed, faces: Artifact, unlucky: list[str]) -> str:
+def _key(
+    run: Job,
+    listed: decoding.Listed,
+    faces: Artifact,
+    unlucky: list[str],
+    *,
+    held_back: bool = True,
+) -> str:
     recipe = run.config.reference
     assert recipe is not None  # asked before
     settings = {
@@ -167,7 +178,10 @@ def _key(run: Job, listed: decoding.Listed, faces: Artifact, unlucky: list[str])
     }
     # A purge gives a store another key, and must not lead to its reference being read again.
     known = read_manifest(faces.path).get("instead_of", faces.key)
-    return content_key(STAGE, settings, {"content": listed.content, "faces": known})
+    inputs = {"content": (listed.whole or listed).content, "faces": known}
+    if held_back and listed.held_back:
+        inputs["held_back"] = listed.content
+    return content_key(STAGE, settings, inputs)
 
 
 def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:

@@ -116,9 +116,9 @@ def open_job(
 
 
 def _opened(config: SpaceRecipe, out: Path) -> tuple[RunFolder, Compute, str]:
-    folder = RunFolder(out)
+    folder, compute = RunFolder(out), choose(config.device, config.precision)
     about = folder.open({"name": config.name, "config": dump(config), "pid": os.getpid()})
-    return folder, choose(config.device, config.precision), about["id"]
+    return folder, compute, about["id"]
 
 
 def _make_room(
@@ -126,8 +126,23 @@ def _make_room(
 ) -> None:
     """See to it that no finished page will lie beside the recipe of another.
 
-    ``replace`` deletes the pages of recipes of other names, too.
+    ``replace`` deletes the pages of recipes of other names, too. A recipe that does not fit its
+    data must not cost what was finished, nor leave a folder where there was none.
     """
+    told = _to_delete(folder, config, page, replace=replace)
+    if told or not (folder / "run.json").exists():
+        labelled(list_recipe(config).samples, config)
+    for kind, what in told.items():
+        _delete(folder, kind)
+        progress.note(
+            f"The {kind} in {folder} was made with {what} and is deleted; with them it comes "
+            "back from its finished stages."
+        )
+
+
+def _to_delete(folder: Path, config: SpaceRecipe, page: str, *, replace: bool) -> dict[str, str]:
+    """Finished pages of other recipes or settings, and with what they were made."""
+    told = {}
     for kind in (REPORT, AUDIT):
         found = _finished(folder, kind)
         if found is None:
@@ -140,15 +155,11 @@ def _make_room(
                 f"--replace: the {kind} of {other!r} is deleted then, its stages stay"
             )
         changed = _changed(settings, dump(config)) if kind == page else ""
-        if other != config.name or changed:
-            # A recipe that does not fit its data must not cost what was finished.
-            labelled(list_recipe(config).samples, config)
-            _delete(folder, kind)
-            what = f"recipe {other!r}" if other != config.name else f"other settings ({changed})"
-            progress.note(
-                f"The {kind} in {folder} was made with {what} and is deleted; with them it comes "
-                "back from its finished stages."
-            )
+        if other != config.name:
+            told[kind] = f"recipe {other!r}"
+        elif changed:
+            told[kind] = f"other settings ({changed})"
+    return told
 
 
 def _finished(folder: Path, kind: str) -> tuple[str, Mapping[str, Any]] | None:

@@ -125,7 +125,7 @@ def _build(work: Work[Job], tracker: Tracker) -> Files:
 def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
-    advance = run.progress.start("Representation", -(-len(train) // AT_ONCE))
+    advance = work.start(-(-len(train) // AT_ONCE))
     opened = run.config.representation.model.open(run.compute.device)
     mean, log_var = _placed(run, opened, faces, train, advance)
     latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
@@ -159,7 +159,7 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     recipe, compute = run.config.representation, run.compute
     batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
-    course = _Course(run, batches, tracker)
+    course = _Course(work, batches, tracker)
     with torch_stream(run.config.seed, "representation/network"):
         network = recipe.model.build(run.config.image_size)
         compute.place(network)
@@ -177,18 +177,18 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
 class _Course:
     """Follows a training: losses of every epoch and, where faces are drawn, some sheets of them."""
 
-    run: Job
+    work: Work[Job]
     batches: Batches
     tracker: Tracker
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: list[np.ndarray] = field(default_factory=list)
 
     def of(self, network: Network) -> OnEpoch:
-        validation, compute = self.batches.store.rows("validation"), self.run.compute
-        shown = next(iter(self.batches.evaluate(validation[:SHOWN]))).image
-        epochs = self.run.config.representation.training.epochs
+        run, validation = self.work.job, self.batches.store.rows("validation")
+        shown, compute = next(iter(self.batches.evaluate(validation[:SHOWN]))).image, run.compute
+        epochs = run.config.representation.training.epochs
         every = max(1, epochs // SNAPSHOTS)
-        advance = self.run.progress.start("Representation", epochs)
+        advance = self.work.start(epochs)
 
         def on_epoch(epoch: int, means: EpochMetrics) -> None:
             network.eval()

@@ -16,7 +16,7 @@ from jaxtyping import Float32
 
 from debias.pipeline.job import J
 from debias.storage.artifacts import Artifact, Files, content_key, load_faces, load_latents, save
-from debias.tracking.tracker import Tracker
+from debias.tracking.tracker import Advance, Tracker
 from debias.types import FaceStore, Latents, Predictions
 from debias.weighting.weights import SamplingWeights
 
@@ -33,6 +33,11 @@ class Work(Generic[J]):
     job: J
     which: tuple[str, ...] = ()
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    title: str = ""
+
+    def start(self, total: int) -> Advance:
+        """Tell who watches that it begins, in so many steps."""
+        return self.job.progress.start(self.title, total)
 
     @property
     def keys(self) -> dict[str, str]:
@@ -92,13 +97,14 @@ class Step(Generic[J]):
 
     def make(self, job: J, *which: str, **inputs: Artifact | None) -> Artifact:
         """Make the result for an arm and a seed, or find it made; then see that it is published."""
-        start = time.monotonic()
-        work = Work(job, which, {name: one for name, one in inputs.items() if one is not None})
+        start, title = time.monotonic(), self.title(*which)
+        given = {name: one for name, one in inputs.items() if one is not None}
+        work = Work(job, which, given, title)
         settings, keys = self.settings(work), self.keyed(work)
         key = content_key(self.name, settings, keys)
         found, shown = job.folder.find(self.name, key), self.shown(work)
         if found is not None:
-            job.progress.reused(self.title(*which))
+            job.progress.reused(title)
             if self.tell is None or job.published(self.name, key, shown.name):
                 return found
         with self._tracker(work, key, shown) as tracker:

@@ -1,12 +1,11 @@
 """Stage 3: sampling weights of one arm, and what they do to each group."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Shaped
 
 from debias.density import seeded
 from debias.errors import ConfigError, WeightError
@@ -22,7 +21,6 @@ from debias.statistics.groupings import CROSS
 from debias.storage.artifacts import Artifact, Files, load_faces, load_latents
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore, Latents
-from debias.weighting import Weighting
 from debias.weighting.rule import Context, Found, Given, Ratio, Reference
 from debias.weighting.weights import SamplingWeights, in_an_epoch
 
@@ -30,29 +28,38 @@ STAGE = "weights"
 STEADY = 1000  # effective images below which the report says what that means
 
 
-def make_arm(run: Run, arm: str, **inputs: Artifact | None) -> Artifact | str:
+def make_arm(
+    run: Run,
+    arm: str,
+    faces: Artifact,
+    representation: Artifact,
+    reference: Artifact | None = None,
+) -> Artifact | str:
     """Weights of one arm; those that cannot be used cost their arm and not the run.
 
     Returns:
         The weights, or why there are none.
     """
     try:
-        return make_weights(run, arm, **inputs)
+        return make_weights(run, arm, faces, representation, reference)
     except WeightError as error:
         run.progress.note(f"Arm {arm!r} is left out: {error}.")
         return str(error)
 
 
-def make_weights(run: Run, arm: str, **inputs: Artifact | None) -> Artifact:
+def make_weights(
+    run: Run,
+    arm: str,
+    faces: Artifact,
+    representation: Artifact,
+    reference: Artifact | None = None,
+) -> Artifact:
     """What the rule of the arm asks for, networks of its own included, and its weights of it.
 
     Raises:
         WeightError: Weights cannot be built, or rest on too few samples.
     """
-    faces, latents = inputs["faces"], inputs["representation"]
-    assert faces is not None  # the plan makes both first
-    assert latents is not None
-    target = score_of(run, run.config.arms[arm], Inputs(faces, latents, inputs.get("reference")))
+    target = run.config.arms[arm].score(_context(run, faces, representation, reference))
     step = Step(
         STAGE,
         settings=lambda work: _settings(work, target),
@@ -61,7 +68,7 @@ def make_weights(run: Run, arm: str, **inputs: Artifact | None) -> Artifact:
         shown=lambda work: Shown(f"weights {work.arm}", tags={"arm": work.arm}),
         keyed=lambda work: {"faces": work.inputs["faces"].key, **target.inputs},
     )
-    return step.make(run, arm, **inputs)
+    return step.make(run, arm, faces=faces, representation=representation, reference=reference)
 
 
 def _settings(work: Work[Run], target: Given) -> dict[str, Any]:
@@ -72,7 +79,7 @@ def _settings(work: Work[Run], target: Given) -> dict[str, Any]:
 
 def _build(work: Work[Run], target: Given) -> Files:
     run, rule = work.job, work.job.config.arms[work.arm]
-    advance = run.progress.start(f"Weights {work.arm}", 1)
+    advance = work.start(1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         table, about = target.table()
@@ -151,47 +158,30 @@ def load_multiples(artifact: Artifact) -> np.ndarray:
     return load_weights(artifact).weight
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """Finished artifacts that a target may be estimated from."""
-
-    faces: Artifact
-    latents: Artifact
-    reference: Artifact | None
-
-
-def score_of(run: Run, rule: Weighting, inputs: Inputs) -> Given:
-    """What the rule needs, as it says itself."""
-    return rule.score(context_of(run, inputs))
-
-
-def context_of(run: Run, inputs: Inputs) -> Context:
+def _context(
+    run: Run, faces: Artifact, representation: Artifact, reference: Artifact | None
+) -> Context:
     """The training faces, and what is made of them when a rule asks for it."""
-    faces = load_faces(inputs.faces)
+    store = load_faces(faces)
 
-    def reference() -> Artifact:
-        if inputs.reference is None:
+    def asked() -> Artifact:
+        if reference is None:
             raise ConfigError("an arm aims at a reference, but 'reference' names no data set")
-        return inputs.reference
+        return reference
 
     def wanted() -> Reference:
-        store = load_faces(reference())
-        rows = store.rows(SPLIT)
-        return Reference(store, lambda: encode_store(run, inputs.latents, store, rows))
-
-    def of_groups(groups: Shaped[np.ndarray, " n"]) -> Found[Ratio]:
-        return _ratio(make_group_ratio(run, groups, inputs.faces))
+        others = load_faces(asked())
+        rows = others.rows(SPLIT)
+        return Reference(others, lambda: encode_store(run, representation, others, rows))
 
     return Context(
-        faces=faces,
+        faces=store,
         seed=run.config.seed,
         density=seeded(run.config.density, run.config.seed),
-        latents=Found(inputs.latents.key, lambda: _latents(inputs, faces)),
-        reference=lambda: Found(reference().key, wanted),
-        reference_ratio=lambda: _ratio(
-            make_reference_ratio(run, faces=inputs.faces, reference=reference())
-        ),
-        group_ratio=of_groups,
+        latents=Found(representation.key, lambda: _latents(representation, store)),
+        reference=lambda: Found(asked().key, wanted),
+        reference_ratio=lambda: _ratio(make_reference_ratio(run, faces=faces, reference=asked())),
+        group_ratio=lambda groups: _ratio(make_group_ratio(run, groups, faces)),
     )
 
 
@@ -202,8 +192,8 @@ def _ratio(found: Artifact) -> Found[Ratio]:
     return Found(found.key, load)
 
 
-def _latents(inputs: Inputs, faces: FaceStore) -> Latents:
-    found = load_latents(inputs.latents)
+def _latents(representation: Artifact, faces: FaceStore) -> Latents:
+    found = load_latents(representation)
     if not np.array_equal(found.sample_ids, faces.ids(faces.rows("train"))):
         raise ValueError("latents and training faces are not of the same samples")
     return found

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from debias.statistics.groupings import UNKNOWN
+from debias.storage.files import amount as amount
 
 UNDEFINED = "undefined"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -108,11 +109,6 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
 def _count(value: float) -> str:
     """A mean of counts has decimals only while they matter: there is no third of an image."""
     return f"{value:,.1f}" if value < 10 and value != round(value) else f"{value:,.0f}"
-
-
-def amount(count: int, one: str, many: str | None = None) -> str:
-    """Print a number of things: ``1 group``, ``2 groups``."""
-    return f"{number(count, 'count')} {one if count == 1 else many or f'{one}s'}"
 
 
 def duration(seconds: float) -> str:

@@ -63,11 +63,6 @@ def value_of(cell: str) -> str:
     return cell.partition(":")[2]
 
 
-def named_cell(attributes: Sequence[str], values: Sequence[str]) -> str:
-    """``race:Black x gender:Female``."""
-    return CROSS.join(map(":".join, zip(attributes, values, strict=True)))
-
-
 def group_names(groups: ArrayLike, unknown: str = UNKNOWN) -> Shaped[np.ndarray, " n"]:
     """Groups of any kind as text; None, NaN and empty text become ``unknown``."""
     column = pd.Series(list(np.asarray(groups, dtype=object)), dtype=object)

@@ -36,6 +36,11 @@ def shown(name: str | Path) -> str:
     return "".join(written)
 
 
+def amount(count: int, one: str, many: str = "") -> str:
+    """A number of things for a sentence: ``1 group``, ``2,000 groups``."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Of temporary files and folders: nobody else uses such names, so what a dead process left can be
 # told from what belongs to somebody.

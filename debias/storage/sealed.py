@@ -19,6 +19,7 @@ from debias.storage.files import TEMPORARY, replace_file, storage_error, sync, t
 MANIFEST = "manifest.json"
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 PROCESSES = Path("/proc")
+ORIGIN = ("base", "instead_of")  # of a store: keys under which it is looked for beside its own
 
 
 @contextmanager
@@ -82,10 +83,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         manifest["files"].items()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactCorruptError(
-            f"{path / MANIFEST} is damaged ({error}); delete the folder {path} and run again to "
-            "rebuild it"
-        ) from error
+        raise _damaged(path, f"{path / MANIFEST} is damaged ({error})") from error
     return manifest
 
 
@@ -96,11 +94,23 @@ def verify(path: Path) -> None:
     for name in sorted(present | set(expected)):
         found = fingerprint(path / name) if name in present else "missing"
         if found != expected.get(name, "no such file"):
-            raise ArtifactCorruptError(
+            raise _damaged(
+                path,
                 f"{path / name} does not match its manifest (expected "
-                f"{expected.get(name, 'no such file')}, found {found}); delete the folder {path} "
-                "and run again to rebuild it"
+                f"{expected.get(name, 'no such file')}, found {found})",
             )
+
+
+def _damaged(folder: Path, what: str) -> ArtifactCorruptError:
+    return ArtifactCorruptError(what, f"delete the folder {folder} and run again to rebuild it")
+
+
+def supersede_nothing(path: Path) -> None:
+    """Let a store no longer be found in the place of the one that it was made from."""
+    manifest = read_manifest(path)
+    if manifest.keys() & {"instead_of", "purged"}:
+        left = {name: value for name, value in manifest.items() if name not in ORIGIN}
+        write_json(path / MANIFEST, left, mode=PRIVATE_FILE)
 
 
 def write_json(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> None:

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import mlflow
@@ -429,25 +429,45 @@ class MlflowTracking(Tracking):
 def _runs(
     client: MlflowClient, experiments: list[str], condition: str, view: int = e.ViewType.ACTIVE_ONLY
 ) -> list[e.Run]:
-    """All pages of a search, the oldest run first."""
-    runs: list[e.Run] = []
+    """All that a search finds, the oldest run first."""
+    order = ["attributes.start_time ASC"]
+    return _every(
+        lambda token: client.search_runs(
+            experiments, condition, view, order_by=order, page_token=token
+        )
+    )
+
+
+def _every(search: Callable[[str | None], Any]) -> list[Any]:
+    """What stands on all pages of a search."""
+    found: list[Any] = []
     token: str | None = None
     while token != "":
-        order = ["attributes.start_time ASC"]
-        page = client.search_runs(experiments, condition, view, order_by=order, page_token=token)
-        runs, token = [*runs, *page], page.token or ""
-    return runs
+        page = search(token)
+        found, token = [*found, *page], page.token or ""
+    return found
 
 
-def published_files(uri: str, run: str) -> list[tuple[str, str]]:
-    """Where MLflow keeps the files of everything that one run folder published, models included.
+class Publication(NamedTuple):
+    """What one run folder published to a store.
+
+    Attributes:
+        runs: Ids of MLflow runs that are not deleted.
+        models: Ids of models that are not deleted, of deleted runs, too.
+        addresses: Where the files of all of these lie, and of deleted runs: MLflow keeps them.
+    """
+
+    runs: list[str]
+    models: list[str]
+    addresses: list[str]
+
+
+def published_by(uri: str, run: str) -> Publication:
+    """Everything that one run folder published.
 
     Args:
         uri: Of a store that exists; it is looked at, and nothing is made in it.
         run: Lasting identity of the run folder, as in its ``run.json``.
-
-    Returns:
-        MLflow run ids with addresses of files; deleted runs, too, as long as they are kept.
 
     Raises:
         TrackingError: The store cannot be read.
@@ -457,20 +477,28 @@ def published_files(uri: str, run: str) -> list[tuple[str, str]]:
         client = MlflowClient(_checked(uri))
         every = [x.experiment_id for x in client.search_experiments(view_type=e.ViewType.ALL)]
         runs = _runs(client, every, pages.having({"debias.run": run}), e.ViewType.ALL)
-        found = [(one.info.run_id, one.info.artifact_uri) for one in runs]
-        for run_id, _ in list(found):
-            models = client.search_logged_models(every, f"source_run_id = '{run_id}'")
-            found += [(run_id, model.artifact_location) for model in models]
-        return found
+        if not runs:
+            return Publication([], [], [])
+        places = list({one.info.experiment_id for one in runs})
+        condition = f"source_run_id IN ({', '.join(repr(one.info.run_id) for one in runs)})"
+        models = _every(
+            lambda token: client.search_logged_models(places, condition, page_token=token)
+        )
+        return Publication(
+            [one.info.run_id for one in runs if one.info.lifecycle_stage == "active"],
+            [model.model_id for model in models],
+            [one.info.artifact_uri for one in runs] + [one.artifact_location for one in models],
+        )
 
 
-def publish_again(uri: str, run_ids: Iterable[str]) -> None:
-    """Have the next attempt at runs store what is missing; TrackingError if it cannot be noted."""
+def delete_published(uri: str, runs: Iterable[str] = (), models: Iterable[str] = ()) -> None:
+    """Delete runs, which MLflow keeps until ``mlflow gc``, and models; or TrackingError."""
     with _explained(uri, "written", ";"):
         client = MlflowClient(_checked(uri))
-        for run_id in run_ids:
-            if client.get_run(run_id).info.lifecycle_stage == "active":
-                client.set_terminated(run_id, "KILLED")
+        for run_id in runs:
+            client.delete_run(run_id)
+        for model_id in models:
+            client.delete_logged_model(model_id)
 
 
 @contextmanager

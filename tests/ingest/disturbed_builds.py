@@ -39,6 +39,7 @@ def build(source: Path, out: Path) -> None:
             "data": {"name": "image_folder", "root": str(source)},
             "attributes": ["class"],
             "image_size": SIZE,
+            "ingest": {"workers": 1},  # starting more takes longer than the few images
         },
     )
     ingest_faces(recipe, RunFolder(out))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import debias
-from debias.statistics.groupings import group_names, groupings, held_cells, named_cell
+from debias.statistics.groupings import group_names, groupings, held_cells
 
 
 def test_cells_that_hold_samples_are_numbered_as_they_appear():
@@ -23,7 +23,7 @@ def test_many_columns_do_not_leave_the_integers():
 
 def test_a_name_is_that_of_the_cell():
     groups = pd.DataFrame({"race": ["A"], "gender": ["f"]})
-    assert groupings(groups)[-1].cells == (named_cell(["race", "gender"], ["A", "f"]),)
+    assert groupings(groups)[-1].cells == ("race:A x gender:f",)
 
 
 def test_a_value_that_looks_like_a_crossing_is_a_group():

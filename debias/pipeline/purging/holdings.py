@@ -13,10 +13,11 @@ from jaxtyping import Bool, Shaped
 
 from debias.errors import ArtifactCorruptError, DataError
 from debias.ingesting.build import PAIRS
-from debias.pipeline.purging.traces import OWN, SUBJECT, Traces, as_text, combined, paths_of
-from debias.storage.files import TEMPORARY
+from debias.pipeline.purging.traces import OWN, Traces, combined, paths_of
+from debias.storage.files import TEMPORARY, amount
 from debias.storage.leftovers import STAGES, artifacts_below, walk
 from debias.storage.sealed import fingerprint, is_sealed, read_manifest, verify
+from debias.storage.suppressed import SAMPLE, SUBJECT, Name, as_text, suppressed_in
 
 SAMPLES = "samples.parquet"
 SET_ASIDE = ("quarantine.jsonl", "set_aside.json")
@@ -213,26 +214,23 @@ def _pages(folder: Path) -> list[Path]:
     return [Path(here) for here, _, names in walked if set(names) & set(PAGES)]
 
 
-def traces_in(places: Sequence[Place], name: str, *, sample: bool) -> dict[Path, Traces]:
+def traces_in(places: Sequence[Place], asked: Name) -> dict[Path, Traces]:
     """By what names the person goes in each place.
 
     An id stands for one image within a place; images with the same content are the same
     everywhere. A place without a store of its own is searched for all of the names.
 
-    Args:
-        places: Where to look.
-        name: Of a person, or with ``sample`` of one image.
-        sample: See ``name``.
-
     Raises:
-        DataError: Nobody of that name is there; says how many people are.
+        DataError: Nobody of that name is there, nor was; says how many people are.
     """
-    start = Traces(name, ids=frozenset({name})) if sample else Traces(name, subject=name)
+    kind, name = asked
+    start = Traces(name, name) if kind == SUBJECT else Traces(name, ids=frozenset({name}))
     own = {place.root: _named(place, start) for place in places}
     contents = frozenset[str]().union(*(traces.sha256 for traces in own.values()))
     own = {place.root: _named(place, replace(own[place.root], sha256=contents)) for place in places}
-    if not any(is_held(place, own[place.root]) for place in places):
-        raise DataError(_unknown(places, name, sample=sample))
+    held = any(is_held(place, own[place.root]) for place in places)
+    if not held and not any(suppressed_in(place.root).day(asked) for place in places):
+        raise DataError(_unknown(places, asked))
     own = {place.root: _with_paths(place, own[place.root]) for place in places}
     every = combined([start, *own.values()])
     return {place.root: own[place.root] if place.stores else every for place in places}
@@ -257,18 +255,19 @@ def is_held(place: Place, traces: Traces) -> bool:
     return any(store.names(traces) for store in place.stores)
 
 
-def _unknown(places: Sequence[Place], name: str, *, sample: bool) -> str:
-    stores = [store for place in places for store in place.stores]
+def _unknown(places: Sequence[Place], asked: Name) -> str:
+    (kind, name), stores = asked, [store for place in places for store in place.stores]
     images = sum(len(store.samples) for store in stores)
     people = len(set[str]().union(*(store.people() for store in stores)))
     if not stores:
         return "no store of faces lies in the given folders, so nobody can be found in them"
-    held = f"{len(stores)} stores with {images} images"
-    if sample:
+    held = f"{amount(len(stores), 'store')} with {amount(images, 'image')}"
+    if kind == SAMPLE:
         return f"no image {name!r} is in {held}; it is the sample_id that is asked for"
     if not people:
         return f"nobody is named in {held}: give the images one by one, with --image"
-    return f"no subject {name!r} is in {held} of {people} people; it is the subject_id"
+    known = amount(people, "person", "people")
+    return f"no subject {name!r} is in {held} of {known}; it is the subject_id"
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

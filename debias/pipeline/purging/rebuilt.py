@@ -17,13 +17,13 @@ from jaxtyping import Bool
 
 from debias.ingesting.account import concluded, counted
 from debias.ingesting.build import ACCOUNT, PAIRS, QUARANTINE
-from debias.ingesting.quarantine import DUPLICATE, LEAKS, NO_FAILURES, STRANGERS
+from debias.ingesting.quarantine import LEAKS, STRANGERS, by_group
 from debias.pipeline.purging.holdings import SAMPLES, Store, is_of
 from debias.pipeline.purging.traces import Traces
-from debias.statistics.groupings import CROSS, named_cell
 from debias.storage.artifacts import content_key
-from debias.storage.files import link
+from debias.storage.files import amount, link
 from debias.storage.sealed import is_sealed, read_manifest, sealing, verify, write_json
+from debias.types import Rejected
 
 CLUSTER = "duplicate_cluster"
 Record = dict[str, Any]
@@ -164,59 +164,47 @@ class Rebuilding:
         """
         theirs, others = self.records
         listed = old["counts"]["listed"] - self.images
-        listed -= sum(_kind(record) is not None for record in theirs)
-        attributes = dict.fromkeys(
-            group["attribute"] for split in old["splits"] for group in split["by_group"]
-        )
-        document = {**old, **counted(samples, pairs, others, list(attributes), listed)}
+        listed -= sum(record["reason"] not in STRANGERS for record in theirs)
+        shown = (group["attribute"] for split in old["splits"] for group in split["by_group"])
+        attributes = list(dict.fromkeys(shown))
+        document = {**old, **counted(samples, pairs, others, attributes, listed)}
         removed = sum(record["reason"] in LEAKS for record in others)
         document["leaks"] = {**old["leaks"], "removed": removed}
-        document["groups"] = self._groups(old["groups"])
+        document["groups"] = self._groups(old["groups"], attributes)
         document["purged"] = old.get("purged", 0) + self.images
+        were = amount(document["purged"], "image was", "images were")
         told = (
-            f"{document['purged']:,} images were taken out after this store was made. The counts "
-            "are those of what is left; groups were tested before, and are not tested again."
+            f"{were} taken out after this store was made. The counts are those of what is left; "
+            "groups were tested before, and are not tested again."
         )
         strangers = sum(record["reason"] in STRANGERS for record in others)
         document["concluded"] = [told, *concluded(document, strangers)]
         return document
 
-    def _groups(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _groups(
+        self, rows: Sequence[Mapping[str, Any]], attributes: Sequence[str]
+    ) -> list[dict[str, Any]]:
         """Groups without what was removed from them; those that nobody is left of go."""
-        theirs = pd.read_parquet(self.store.path / SAMPLES)[self.gone].astype(str)
-        gone: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
-            (dict(zip(map(str, theirs), row, strict=True)), ("listed",))
-            for row in theirs.itertuples(index=False, name=None)
-        ]
-        for record in self.records[0]:
-            kind = _kind(record)
-            gone.append((record.get("groups") or {}, ("listed", kind) if kind else ("listed",)))
+        theirs = [one for one in self.records[0] if one.get("groups")]
+        set_aside = [{"sample_id": one["sample_id"], **one["groups"]} for one in theirs]
+        images = pd.read_parquet(self.store.path / SAMPLES)[self.gone]
+        listed = pd.concat([images, pd.DataFrame(set_aside)], ignore_index=True)
+        gone = by_group([_rejected(one) for one in theirs], listed, attributes)
+        lost = gone.set_index(["attribute", "group"])[KINDS].to_dict("index")
         left = []
         for row in rows:
-            lost = [kind for groups, kinds in gone if _is_in(row, groups) for kind in kinds]
-            counts = {name: row[name] - lost.count(name) for name in KINDS}
+            less = lost.get((row["attribute"], row["group"]), dict.fromkeys(KINDS, 0))
+            counts = {name: row[name] - less[name] for name in KINDS}
             if counts["listed"] > 0:
                 left.append({**row, **counts, "p": None, "p_adjusted": None})
         return [_with_rates(row, left) for row in left]
 
 
-KINDS = ("listed", "rejected", "duplicates", "leaks")
+KINDS = ["listed", "rejected", "duplicates", "leaks"]
 
 
-def _kind(record: Mapping[str, Any]) -> str | None:
-    """What an item that was set aside counts as in its groups; None for what was never a part."""
-    reason = record["reason"]
-    if reason not in NO_FAILURES:
-        return "rejected"
-    return "duplicates" if reason == DUPLICATE else "leaks" if reason in LEAKS else None
-
-
-def _is_in(row: Mapping[str, Any], groups: Mapping[str, Any]) -> bool:
-    attributes = row["attribute"].split(CROSS)
-    if not set(attributes) <= set(groups):
-        return False
-    cell = named_cell(attributes, [str(groups[name]) for name in attributes])
-    return bool(cell == row["group"])
+def _rejected(record: Record) -> Rejected:
+    return Rejected(**{name: record[name] for name in ("sample_id", "path", "reason", "detail")})
 
 
 def _with_rates(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,86 +7,36 @@ was killed finds in it whose traces are left, and the same command finishes it.
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from debias.errors import StorageError
+from debias.errors import ArtifactCorruptError
 from debias.ingesting.build import QUARANTINE
 from debias.pipeline.purging.holdings import Place, is_held, is_of, places_in, traces_in
-from debias.pipeline.purging.published import REPORTS, Published, published
+from debias.pipeline.purging.lifting import alone_in, asked_for
+from debias.pipeline.purging.published import Published, published
 from debias.pipeline.purging.rebuilt import Rebuilding
+from debias.pipeline.purging.result import Purged, Step
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
 from debias.storage import leftovers as janitor
-from debias.storage.files import LOCK, locked, replace_file, storage_error, temporary_prefix
+from debias.storage.files import LOCK, amount, replace_file, storage_error, temporary_prefix
 from debias.storage.sealed import PROCESSES, is_sealed, read_manifest, verify
+from debias.storage.suppressed import CONTENT, Name, suppressed_in
 
-PATIENCE = 10.0  # seconds for which another process is waited for
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do.
-
-    Attributes:
-        path: File or folder.
-        removed: Rows, lines or entries; None if all of it goes.
-        apply: Does it.
-    """
-
-    path: Path
-    removed: int | None
-    apply: Callable[[], object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Purged:
-    """What a purge did, or would do.
-
-    Attributes:
-        images: Removed from stores of faces, copies in several stores each counted.
-        steps: What was changed or deleted, in order.
-        pages: Folders whose pages were deleted: the command that wrote them writes them again.
-        unreached: One sentence for each place where the person may still be.
-        remaining: Files that still name the person, None after a dry run.
-        dry_run: Whether nothing was changed.
-    """
-
-    images: int
-    steps: tuple[Step, ...]
-    pages: tuple[Path, ...]
-    unreached: tuple[str, ...]
-    remaining: tuple[Path, ...] | None
-    dry_run: bool
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing in the folders names the person any more."""
-        return self.remaining == ()
-
-    def lines(self) -> Iterator[str]:
-        """What a person at a terminal is told."""
-        for step in self.steps:
-            what = "whole" if step.removed is None else f"{step.removed:,} rows or entries"
-            yield f"{step.path}: {what}"
-        verb = "Would remove" if self.dry_run else "Removed"
-        places = f"{len(self.steps):,} files and folders"
-        yield f"{verb} from {places}, images from stores: {self.images:,}"
-        yield from (f"Not reached: {text}." for text in self.unreached)
-        yield from (f"Still names the person: {path}" for path in self.remaining or ())
-        for folder in self.pages:
-            yield (
-                f"Next: write the pages in {folder} again, with debias run, debias audit or "
-                "debias ingest; what was trained on these images is trained again."
-            )
+# Whatever they show, they were made with the person.
+REPORTS = (
+    "report.html", "report.json", "audit.html", "audit.json", "ingest.html", "ingest.json",
+)  # fmt: skip
 
 
 def purge(
     name: str, folders: Sequence[Path], *, sample: bool = False, dry_run: bool = False
 ) -> Purged:
     """Take a person, or one image, out of every store and run folder below the given folders.
+
+    What goes is noted in each of them by keyed hashes, and held back by later ingests.
 
     Args:
         name: A ``subject_id``; with ``sample``, a ``sample_id``.
@@ -95,28 +45,29 @@ def purge(
         dry_run: Say what would be removed, and change nothing.
 
     Raises:
+        ConfigError: The name is empty.
         DataError: Nobody of that name is there; the message says how many people are.
         StorageError: A process is writing there, or a folder cannot be written.
         ArtifactCorruptError: A part differs from its manifest.
         TrackingError: It cannot be found out what was published.
     """
-    folders = [folder.resolve() for folder in folders]
-    if dry_run:
-        return _planned(folders, name, sample=sample).result(dry_run=True)
-    with ExitStack() as held:
-        runs = [place.root for place in places_in(folders) if place.stages or place.artifacts]
-        for folder in sorted({lock for run in runs for lock in _locks(run)}):
-            held.enter_context(locked(folder, PATIENCE))
-        for run in runs:
-            _require_silence(run)
-            # What was put aside by a purge that was killed is named nowhere else any more.
-            janitor.delete(one.path for one in janitor.leftovers_below(run) if one.is_folder)
-        return _planned(folders, name, sample=sample).result(dry_run=False)
+    asked, folders = asked_for(name, sample=sample), [folder.resolve() for folder in folders]
+    try:
+        if dry_run:
+            return _planned(folders, asked).result(dry_run=True)
+        with alone_in(folders):
+            return _planned(folders, asked).result(dry_run=False)
+    except ArtifactCorruptError as error:
+        raise ArtifactCorruptError(
+            error.what,
+            "so nobody can tell who is in it. Take their files out of the source, delete this "
+            "run folder or store as a whole, and make it again",
+        ) from error
 
 
-def _planned(folders: Sequence[Path], name: str, *, sample: bool) -> "_Purge":
+def _planned(folders: Sequence[Path], asked: Name) -> "_Purge":
     places = places_in(folders)
-    return _Purge(folders, places, traces_in(places, name, sample=sample), name)
+    return _Purge(folders, places, traces_in(places, asked), asked)
 
 
 class _Purge:
@@ -127,29 +78,42 @@ class _Purge:
         folders: Sequence[Path],
         places: Sequence[Place],
         traces: dict[Path, Traces],
-        asked: str,
+        asked: Name,
     ) -> None:
         self.folders, self.places, self.traces, self.asked = folders, places, traces, asked
         # Where there is no store, nothing says whether something there is the person's.
         self.held = [
             place for place in places if not place.stores or is_held(place, traces[place.root])
         ]
-        self.tracked = {place.root: published(place, traces[place.root]) for place in self.held}
+        self.tracked = {place.root: published(place) for place in self.held}
         self.rebuilt = {place.root: _rebuildings(place, traces[place.root]) for place in self.held}
+        self.known = [place for place in places if is_held(place, traces[place.root])]
 
     def result(self, *, dry_run: bool) -> Purged:
         unreached = tuple(self._unreached())
         steps = list(self._steps())
+        days = [suppressed_in(place.root).day(self.asked) for place in self.places]
         if not dry_run:
+            self._hold_back()
             _apply(steps)
+        tracked = [one for found in self.tracked.values() for one in found.stores if one.runs]
         return Purged(
             images=sum(one.images for found in self.rebuilt.values() for one in found),
             steps=tuple(steps),
-            pages=tuple(sorted({page.parent for page in self._pages(steps)})),
+            pages=tuple(sorted({x.path.parent for x in steps if x.path.suffix == ".html"})),
             unreached=unreached,
+            held_back=tuple(place.root for place in self.known),
+            tracked=tuple((one.uri, len(one.runs)) for one in tracked),
+            already=None if self.known else max(filter(None, days), default=None),
             remaining=None if dry_run else tuple(sorted(set(self._remaining()))),
             dry_run=dry_run,
         )
+
+    def _hold_back(self) -> None:
+        """First: whatever happens to this process, they are not read again."""
+        for place in self.known:
+            contents = self.traces[place.root].sha256
+            suppressed_in(place.root).add(self.asked, [(CONTENT, one) for one in contents])
 
     def _steps(self) -> Iterator[Step]:
         every = [one for found in self.rebuilt.values() for one in found]
@@ -168,21 +132,14 @@ class _Purge:
             for path in _resting_on(place, self.rebuilt[place.root], traces):
                 yield Step(path, None, partial(_discard, path))
         # A store that says by itself who is asked for goes after those that share an image with it.
-        for one in sorted(every, key=lambda one: one.store.tells_of(self.asked)):
+        for one in sorted(every, key=lambda one: one.store.tells_of(self.asked[1])):
             yield Step(one.store.path, None, partial(_discard, one.store.path))
-
-    def _pages(self, steps: Sequence[Step]) -> Iterator[Path]:
-        """Pages of run folders: those that a tracker had come back with them."""
-        tracked = [folder for found in self.tracked.values() for folder in found.folders]
-        for path in (step.path for step in steps if step.path.suffix == ".html"):
-            if not any(path.is_relative_to(folder) for folder in tracked):
-                yield path
 
     def _unreached(self) -> Iterator[str]:
         yield (
-            "the source of the data (take their files out of it, too: once a file or a setting "
-            "has changed, it is read anew), lists of images that debias export wrote elsewhere, "
-            "copies, backups and snapshots of any of these folders"
+            "the source of the data (take their files out of it, too: another folder would read "
+            "them), lists of images that debias export wrote elsewhere, copies, backups and "
+            "snapshots of any of these folders"
         )
         for place in self.held:
             yield from self.tracked[place.root].unreached
@@ -191,8 +148,7 @@ class _Purge:
     def _remaining(self) -> Iterator[Path]:
         roots = [place.root for place in self.places]
         for place in self.places:
-            for folder in [place.root, *self.tracked.get(place.root, Published()).folders]:
-                yield from _still_naming(folder, self.traces[place.root], roots)
+            yield from _still_naming(place.root, self.traces[place.root], roots)
         every = combined(self.traces.values())
         for folder in self.folders:
             if not any(folder.is_relative_to(root) for root in roots):
@@ -277,11 +233,13 @@ def _rewriting(path: Path, removed: int, text: str) -> Step:
 
 
 def _taken_back(found: Published) -> Iterator[Step]:
-    for uri, runs in found.files.items():
-        paths = [path for chosen in runs.values() for path in chosen]
-        # All files of a store go together, with the first of them.
-        yield Step(paths[0], None, partial(found.take_back, uri))
-        yield from (Step(path, None, lambda: None) for path in paths[1:])
+    """Runs first: none may count as complete whose files are gone."""
+    for one in found.stores:
+        if one.runs:
+            yield Step(one.store, len(one.runs), one.delete_runs)
+        yield from (Step(path, None, partial(janitor.delete, [path])) for path in one.folders)
+        if one.models:
+            yield Step(one.store, len(one.models), one.delete_models)
 
 
 def _page(path: Path, place: Place, traces: Traces) -> Iterator[Step]:
@@ -314,21 +272,6 @@ def _still_naming(folder: Path, traces: Traces, apart: Sequence[Path]) -> Iterat
                 yield path
 
 
-def _locks(folder: Path) -> list[Path]:
-    """Folders whose lock somebody else may hold: this one, and wherever one has built before."""
-    below = {Path(here) for here, _, names in janitor.walk(folder) if LOCK in names}
-    return sorted({folder} | below)
-
-
-def _require_silence(folder: Path) -> None:
-    busy = [one for one in janitor.leftovers_below(folder) if one.at_work]
-    if busy:
-        raise StorageError(
-            f"process {busy[0].owner} is writing {busy[0].path}: what it writes could name the "
-            "person again; wait for it or stop it, then run the same command again"
-        )
-
-
 def _unreached_in(place: Place, traces: Traces) -> Iterator[str]:
     """One sentence for each thing in or around a place that a purge leaves as it is."""
     owner = place.about.get("pid")
@@ -344,14 +287,14 @@ def _unreached_in(place: Place, traces: Traces) -> Iterator[str]:
     alike = [name for store in place.stores for name in store.lookalikes(traces)]
     if alike:
         yield (
-            f"{len(alike)} near duplicates of removed images in {place.root}, which are not said "
+            f"{amount(len(alike), 'near duplicate')} of removed images in {place.root}, not said "
             f"to show the same person: {', '.join(alike[:10])}; remove them with --image"
         )
     short = traces.names - traces.searchable
     if short and place.stores:
         yield (
-            f"{len(short)} of the names are too short to be looked for in texts of {place.root}; "
-            "tables and lists were searched for them"
+            f"{amount(len(short), 'name is', 'names are')} too short to be looked for in texts of "
+            f"{place.root}; tables and lists were searched"
         )
 
 

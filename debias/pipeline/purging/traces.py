@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
+from debias.storage.suppressed import CONTENT, SAMPLE, SUBJECT, as_text, normal
+
 SHORTEST = 5  # characters by which a name can be told from other words of a text
 SHORTEST_NUMBER = 12  # digits by which a number can be
-SUBJECT, CONTENT = "subject_id", "sha256"
-OWN = ("sample_id", SUBJECT, CONTENT)
+OWN = (SAMPLE, SUBJECT, CONTENT)
 TOGETHER = 100  # names in one regular expression
 BETWEEN_WORDS = r"[^0-9A-Za-z_\-\x{80}-\x{10FFFF}]"
 PICTURES = re.compile(rb"data:image/(png|jpe?g|webp|gif)")
@@ -170,17 +171,6 @@ def paths_of(gone: "pd.Series[str]", staying: "pd.Series[str]") -> frozenset[str
 def is_id(name: str) -> bool:
     """Whether a column or key holds sample ids."""
     return name in ("id", "ids", "first", "second") or (name.endswith("_id") and name != SUBJECT)
-
-
-def as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
-    """A column as text: empty where nothing is said, whole numbers without a fraction."""
-    whole = column.convert_dtypes() if pd.api.types.is_float_dtype(column) else column
-    return whole.astype("string").fillna("").astype(str)
-
-
-def normal(text: str) -> str:
-    """One spelling for letters that can be written in two ways."""
-    return unicodedata.normalize("NFC", text)
 
 
 def is_shown_in(path: Path) -> bool:
