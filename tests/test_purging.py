@@ -1,6 +1,5 @@
 """A person is taken out of everything that a small run folder holds."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -467,36 +466,45 @@ def test_other_files_of_the_user_are_named_and_not_touched(root):
 KILLED_AT = """
     import os, signal, sys
     from pathlib import Path
-    import debias.pipeline.purging.removal as removal
+    import pandas, pyarrow.parquet, debias.pipeline.purging.removal as removal
 
-    left, real = int(sys.argv[2]), removal._discard
+    def killed(root, left):
+        real = removal._discard
 
-    def discard(artifact):
-        global left
-        left -= 1
-        if left == 0:  # aside, and still there
-            removal.janitor.delete = lambda paths: os.kill(os.getpid(), signal.SIGKILL)
-        real(artifact)
+        def discard(artifact):
+            nonlocal left
+            left -= 1
+            if left == 0:  # aside, and still there
+                removal.janitor.delete = lambda paths: os.kill(os.getpid(), signal.SIGKILL)
+            real(artifact)
 
-    removal._discard = discard
-    removal.purge("Ann_Lee", [Path(sys.argv[1])])
+        removal._discard = discard
+        removal.purge("Ann_Lee", [Path(root)])
+
+    for place in sys.argv[1:]:
+        root, at = place.split("=")
+        child = os.fork()
+        if not child:
+            killed(root, int(at))
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.parametrize("at", [1, 3, 5, 6])
-def test_a_killed_purge_is_finished_by_the_same_command(root, tmp_path, at):
+def test_a_killed_purge_is_finished_by_the_same_command(root, tmp_path):
     """Killed while an artifact goes, the last store included: nothing is lost or left."""
-    undisturbed = tmp_path / "undisturbed"
-    shutil.copytree(root, undisturbed)
-    purge("Ann_Lee", [undisturbed])
-    command = [sys.executable, "-c", textwrap.dedent(KILLED_AT), str(root), str(at)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert list(root.rglob(".debias-*"))
-    with contextlib.suppress(DataError):  # the first purge had come to the last store
-        assert purge("Ann_Lee", [root]).complete
-    assert bytes_with(root, "Ann_Lee", "img_0000", digest("img0")) == []
-    assert not list(root.rglob(".debias-*"))
-    assert _tables(root) == _tables(undisturbed)
+    copies = {shutil.copytree(root, tmp_path / f"at-{at}"): at for at in (1, 3, 5, 6)}
+    purge("Ann_Lee", [root])
+    places = [f"{copy}={at}" for copy, at in copies.items()]
+    command = [sys.executable, "-c", textwrap.dedent(KILLED_AT), *places]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(-signal.SIGKILL)] * len(places)
+    for copy in copies:
+        assert list(copy.rglob(".debias-*"))
+        assert purge("Ann_Lee", [copy]).complete
+        assert bytes_with(copy, "Ann_Lee", "img_0000", digest("img0")) == []
+        assert not list(copy.rglob(".debias-*"))
+        assert _tables(copy) == _tables(root)
 
 
 def _tables(root):

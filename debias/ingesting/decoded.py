@@ -105,7 +105,7 @@ class Listed:
         ids_of = [one.sample_id for one in self.rejected]
         set_aside = pd.DataFrame({"sample_id": ids_of, "sha256": [x.sha256 for x in self.rejected]})
         named = (self.table, self.samples, set_aside)
-        ids = set().union(*(frame["sample_id"][suppressed.holds(frame)] for frame in named))
+        ids = set[str]().union(*(frame["sample_id"][suppressed.holds(frame)] for frame in named))
         if not ids:
             return self
 
