@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -62,7 +62,7 @@ YAML = "tag:yaml.org,2002:"  # begins the tag of every kind of value
 class _Loader(yaml.SafeLoader):
     """YAML 1.2: yes, no, on, off and dates are text. A key is text, and stands there once."""
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 (declared so by its base)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 (untyped)
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
