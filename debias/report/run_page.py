@@ -1,22 +1,30 @@
 """The page about a run, and what a terminal and Prefect show of it."""
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import Literal, TypedDict
 
+from debias.metrics.documents import (
+    ComparisonDocument,
+    FairnessDocument,
+    Number,
+    Scalars,
+    SummaryChange,
+)
 from debias.report import blocks as b
 from debias.report import comparison_page as pair
 from debias.report import fairness_page as single
 from debias.report import readings as r
 from debias.report import words as w
 from debias.report.charts.style import arm_style
+from debias.report.documents import GroupCounts, RunDocument, SetAside
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
 from debias.report.opening import first_metric, learned
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
-from debias.report.readings import Document, Row
 from debias.report.texts import chart, note
 from debias.report.weights_page import COLUMNS, weights_section
 from debias.types import BASELINE
@@ -46,7 +54,7 @@ FIGURES = {
 _FIGURES = ("Over all images", "Of ")
 
 
-def page(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> b.Page:
+def page(document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     created, size = w.day(document["created"]), document["data"]["image_size"]
     return b.Page(
@@ -67,7 +75,7 @@ def page(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> 
 
 
 def _sections(
-    document: Document, pictures: Pictures, drawn: Mapping[str, bytes]
+    document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]
 ) -> Iterator[tuple[str, str, str, Iterator[b.Block]]]:
     """Place, title, name in the navigation, and blocks; a section without blocks is left out."""
     baseline = _baseline(document)
@@ -88,34 +96,34 @@ def _sections(
     yield "provenance", "Provenance", "", _provenance(document)
 
 
-def summary(document: Document) -> Iterator[b.Block]:
+def summary(document: RunDocument) -> Iterator[b.Block]:
     """What a terminal shows: who is served worse, the arms, what may be concluded, what to do."""
     opening = document["opening"]
     yield b.Sentence(opening["headline"], "verdict")
     yield b.Sentence(" ".join(opening["sentences"]))
     yield _arms_table(document)
-    refused = document.get("refused", {}).items()
+    refused = document["refused"].items()
     left_out = [f"Arm {arm!r} was left out: {why}." for arm, why in refused]
     yield b.Points((*left_out, *document["concluded"]))
     yield from _steps(document)
 
 
-def _arms_table(document: Document) -> b.Table:
+def _arms_table(document: RunDocument) -> b.Table:
     """The summary figures of each arm, means over its trainings."""
     seeds = document["run"]["seeds"]
     trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
 
-    def cell(value: Any, sd: Any, kind: str, missing: str) -> b.Text:  # noqa: ANN401 (of JSON)
-        return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", {"sd": sd})))
+    def cell(value: Number, sd: Number, kind: str, missing: str) -> b.Text:
+        return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", sd=sd)))
 
     def row(arm: str) -> b.Row:
         mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
         found, sd = mean["accuracy"], mean["sd"]["accuracy"]
         return b.Row((
             arm, cell(found["overall"], sd["overall"], "percent", "undefined"),
-            cell(worst.get("value"), worst.get("sd"), "percent", "no group to name"),
+            cell(worst["value"], worst["sd"], "percent", "no group to name"),
             cell(found["gap"], sd["gap"], "points", "no two groups to compare"),
-            w.full_group_name(worst.get("group", "")),
+            w.full_group_name(worst["group"]),
         ))  # fmt: skip
 
     headings = ("arm", "accuracy", "worst group", "gap, points", "which one")
@@ -123,19 +131,27 @@ def _arms_table(document: Document) -> b.Table:
     return b.Table(headings, rows, title, left=(0, 4))
 
 
-def _worst(document: Document, arm: str) -> Row:
-    """The row of accuracy of the group whose mean over the trainings is lowest, with its spread."""
+class _Worst(TypedDict):
+    group: str  # empty: there is none to name
+    value: Number
+    sd: Number
+    denominator: Number
+
+
+def _worst(document: RunDocument, arm: str) -> _Worst:
+    """Accuracy of the group whose mean over the trainings is lowest, with its spread."""
     mean = document["arms"][arm]["mean"]
-    key = mean["extremes"].get("worst_group"), "accuracy"
+    group = mean["extremes"].get("worst_group")
+    sd = next((row["sd"] for row in r.of(mean["by_group"], "accuracy") if row["group"] == group),
+              math.nan)  # fmt: skip
+    for row in r.of(document["fairness"][arm]["by_group"], "accuracy"):
+        if row["group"] == group:
+            return {"group": group, "value": row["value"], "sd": sd,
+                    "denominator": row["denominator"]}  # fmt: skip
+    return {"group": "", "value": math.nan, "sd": math.nan, "denominator": math.nan}
 
-    def of_it(rows: Sequence[Row]) -> Row:
-        return next((row for row in rows if (row["group"], row["metric"]) == key), {})
 
-    found = of_it(document["fairness"][arm]["by_group"])
-    return {**found, "sd": of_it(mean["by_group"]).get("sd")} if found else {}
-
-
-def _steps(document: Document) -> Iterator[b.Step]:
+def _steps(document: RunDocument) -> Iterator[b.Step]:
     """What to do next."""
     for place, step in enumerate(document["opening"]["next"]):
         again = "" if step["command"] else " Set this and run it again into the same folder:"
@@ -143,13 +159,13 @@ def _steps(document: Document) -> Iterator[b.Step]:
         yield b.Step(f"{step['why']}{again}", step["command"] or step["setting"], lead)
 
 
-def _opening(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _opening(document: RunDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     """Who is served worse in at most sixty words and a picture; then the rest."""
     baseline, arms = _baseline(document), r.arms_of(document)
     yield b.Sentence(" ".join(document["opening"]["sentences"]), "lead")
     yield from single.interval_chart(baseline, drawn, first_metric(baseline))
     ways = b.Link("who was harmed", "#harmed"), b.Link("what changed", "#change")
-    for arm, found in r.comparisons_of(document).items():
+    for arm, found in document["comparisons"].items():
         if learned(document, arms[0]) and learned(document, arm):
             yield from pair.told(found, f" under {w.arm_name(arm).lower()}", *ways)
     yield from _steps(document)
@@ -157,25 +173,25 @@ def _opening(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
     yield b.Sentence(("These words have a fixed meaning: ", fixed, "."), "note")
     yield from (_board(document, arm) for arm in arms)
     yield from _about_the_board(document, baseline)
-    yield from single.cautions(banners(r.fairness_of(document), r.comparisons_of(document)))
+    yield from single.cautions(banners(r.fairness_of(document), document["comparisons"]))
 
 
-def _baseline(document: Document) -> Document:
+def _baseline(document: RunDocument) -> FairnessDocument:
     """The first arm stands for the run where only one can be shown: plain training, if any."""
     return next(iter(r.fairness_of(document).values()))
 
 
-def _board(document: Document, arm: str) -> b.Numbers:
+def _board(document: RunDocument, arm: str) -> b.Numbers:
     """The big numbers of an arm with their change from plain training."""
     mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
-    reasons, accuracy = mean.get("reasons") or {}, mean["accuracy"]
-    name = w.full_group_name(worst["group"]) if worst else reasons.get("worst_group_accuracy", "")
+    reasons, accuracy = mean["reasons"], mean["accuracy"]
+    name = w.full_group_name(worst["group"]) or reasons.get("worst_group_accuracy", "")
     n = b.said("denominator?, n = {denominator:count}", worst)
     return b.Numbers(
         (
             b.Number("overall accuracy", b.Value(accuracy["overall"], "percent"),
                      _change(document, arm, "overall", "accuracy")),
-            b.Number("worst group", b.Value(worst.get("value"), "percent", "no group to name"),
+            b.Number("worst group", b.Value(worst["value"], "percent", "no group to name"),
                      (b.joined((name, n), ""),
                       *_change(document, arm, "worst_group", "worst_group_accuracy"))),
             b.Number("gap, best to worst", b.Value(accuracy["gap"], "points", "no gap"),
@@ -187,7 +203,9 @@ def _board(document: Document, arm: str) -> b.Numbers:
     )  # fmt: skip
 
 
-def _change(document: Document, arm: str, key: str, quantity: str) -> tuple[b.Text, ...]:
+def _change(
+    document: RunDocument, arm: str, key: Literal["overall", "worst_group", "gap"], quantity: str
+) -> tuple[b.Text, ...]:
     """After minus before, and whether it was found; nothing where there is none."""
     if arm == BASELINE or BASELINE not in document["arms"]:
         return ()
@@ -203,7 +221,7 @@ def _change(document: Document, arm: str, key: str, quantity: str) -> tuple[b.Te
     return ((lead, b.Value(after - before, "change"), end),)
 
 
-def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block]:
+def _about_the_board(document: RunDocument, baseline: FairnessDocument) -> Iterator[b.Block]:
     yield note("board", tone="note", seeds=w.amount(document["run"]["seeds"], "seed"))
     first = baseline["metrics"][0]
     parts = [
@@ -216,7 +234,9 @@ def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block
         yield note("chance", tone="note", first=w.words(first), parts=apart)
 
 
-def banners(fairness: Mapping[str, Document], comparisons: Mapping[str, Document]) -> list[str]:
+def banners(
+    fairness: Mapping[str, FairnessDocument], comparisons: Mapping[str, ComparisonDocument]
+) -> list[str]:
     """What a reader must know before any number: notes on the first arm, then on every change.
 
     Args:
@@ -233,14 +253,16 @@ def banners(fairness: Mapping[str, Document], comparisons: Mapping[str, Document
 
 
 def arm_notes(
-    arm: str, fairness: Mapping[str, Document], comparisons: Mapping[str, Document]
+    arm: str,
+    fairness: Mapping[str, FairnessDocument],
+    comparisons: Mapping[str, ComparisonDocument],
 ) -> list[str]:
     """Notes on the comparison of one arm that no banner tells."""
     above = [*next(iter(fairness.values()))["notes"], *_shared(comparisons)]
     return [note for note in comparisons[arm]["notes"] if _is_new(note, above)]
 
 
-def _shared(comparisons: Mapping[str, Document]) -> list[str]:
+def _shared(comparisons: Mapping[str, ComparisonDocument]) -> list[str]:
     """Warnings that all comparisons give in the same words."""
     first, *others = [document["notes"] for document in comparisons.values()] or [[]]
     common = [note for note in first if all(note in notes for notes in others)]
@@ -253,7 +275,7 @@ def _is_new(note: str, above: Sequence[str]) -> bool:
     return start not in starts
 
 
-def _no_finding(document: Document) -> Iterator[b.Sentence]:
+def _no_finding(document: RunDocument) -> Iterator[b.Sentence]:
     failed = [w.arm_name(arm) for arm in r.arms_of(document) if not learned(document, arm)]
     if failed:
         them = "it" if len(failed) == 1 else "them"
@@ -261,14 +283,16 @@ def _no_finding(document: Document) -> Iterator[b.Sentence]:
 
 
 def _different(
-    document: Document, baseline: Document, drawn: Mapping[str, bytes]
+    document: RunDocument, baseline: FairnessDocument, drawn: Mapping[str, bytes]
 ) -> Iterator[b.Block]:
     yield from _no_finding(document)
     who = f" under {w.arm_name(r.arms_of(document)[0]).lower()}"
     yield from single.different(baseline, drawn, MEASURES_OF_A_RUN, GAPS_OF_A_RUN, who)
 
 
-def _sure(document: Document, baseline: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _sure(
+    document: RunDocument, baseline: FairnessDocument, drawn: Mapping[str, bytes]
+) -> Iterator[b.Block]:
     first, *others = r.fairness_of(document).items()
     yield b.Heading(w.arm_name(first[0]))
     yield from single.sure(baseline, drawn, (
@@ -280,8 +304,8 @@ def _sure(document: Document, baseline: Document, drawn: Mapping[str, bytes]) ->
     ))  # fmt: skip
 
 
-def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    compared = r.comparisons_of(document)
+def _changed(document: RunDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+    compared = document["comparisons"]
     if compared:
         yield from _no_finding(document)
         yield note("two_intervals")
@@ -296,14 +320,14 @@ def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
         yield from pair.changed(found, [*opened, *charts[1:]], traded=1)
 
 
-def _harmed(document: Document) -> Iterator[b.Block]:
+def _harmed(document: RunDocument) -> Iterator[b.Block]:
     none = "No group was found to be served worse; that does not rule it out."
-    for arm, found in r.comparisons_of(document).items():
+    for arm, found in document["comparisons"].items():
         yield b.Heading(w.arm_name(arm))
         yield from pair.harmed(found, none)
 
 
-def _run(document: Document) -> Iterator[b.Block]:
+def _run(document: RunDocument) -> Iterator[b.Block]:
     yield note("how_made", described=how_described(document["representation"]))
     run, data, place = document["run"], document["data"], document["run"]["mlflow"]
     spent = sum(value for value in run["seconds"].values() if w.is_number(value))
@@ -324,7 +348,7 @@ def _run(document: Document) -> Iterator[b.Block]:
     yield b.Facts(tuple(facts.items()))
 
 
-def how_described(facts: Mapping[str, Any]) -> str:
+def how_described(facts: Mapping[str, object]) -> str:
     """Where the numbers come from by which faces are compared."""
     foreign = "made elsewhere{}; what {} trained on, and with which labels, is not known here."
     if facts.get("name") == "encoder":
@@ -334,7 +358,7 @@ def how_described(facts: Mapping[str, Any]) -> str:
     return "A model first learned to describe the faces without being told anything about them."
 
 
-def _data(document: Document, pictures: Pictures) -> Iterator[b.Block]:
+def _data(document: RunDocument, pictures: Pictures) -> Iterator[b.Block]:
     data, shown = document["data"], pictures.faces_shown
     if data["annotation"]:
         yield b.Sentence(data["annotation"])
@@ -349,9 +373,9 @@ def _data(document: Document, pictures: Pictures) -> Iterator[b.Block]:
     yield from _rarity(pictures) if shown else ()
 
 
-def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
+def _group_counts(rows: Sequence[GroupCounts]) -> Iterator[b.Block]:
     """Training and test images by group, by attribute, rarest first."""
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[GroupCounts] = {
         "group": lambda row: b.Cell(r.name(row), title=row["group"]),
         "training": "{train:count}",
         "share": lambda row: b.Cell(
@@ -360,7 +384,7 @@ def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
         "test": "{test:count}",
     }
 
-    def rarest_first(row: Row) -> float:
+    def rarest_first(row: GroupCounts) -> float:
         return float(row["train"]) if w.is_number(row["train"]) else -1.0
 
     for attribute, listed in groupby(rows, key=lambda row: str(row["attribute"])):
@@ -373,7 +397,7 @@ def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
         yield note("no_attribute")
 
 
-def _set_aside(found: Mapping[str, Any]) -> Iterator[b.Fold]:
+def _set_aside(found: SetAside) -> Iterator[b.Fold]:
     """Images that were left out, by reason."""
     if found["count"]:
         table = b.table(found["reasons"], {"reason": "{reason}", "images": "{count:count}"})
@@ -400,8 +424,10 @@ def _rarity(pictures: Pictures) -> Iterator[b.Block]:
         yield note("rarity")
 
 
-def _model(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    facts = document["representation"]
+def _model(
+    document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]
+) -> Iterator[b.Block]:
+    facts: Mapping[str, object] = document["representation"]
     if facts:
         file = b.Code(str(facts.get("file")))
         yield note("file" if "file" in facts else "model", facts, file=file)
@@ -454,14 +480,14 @@ def _traversals(pictures: Pictures) -> Iterator[b.Block]:
     yield note("traversed")
 
 
-def representation_facts(facts: Mapping[str, Any]) -> Iterator[tuple[b.Text, b.Text]]:
+def representation_facts(facts: Mapping[str, object]) -> Iterator[tuple[b.Text, b.Text]]:
     """Each figure of the representation that is known."""
     for key, label in FIGURES.items():
-        if key in facts:
-            yield label, b.Value(facts[key], "count" if key == "epochs" else "plain")
+        if w.is_number(value := facts.get(key)):
+            yield label, b.Value(value, "count" if key == "epochs" else "plain")
 
 
-def _conclusions(document: Document) -> Iterator[b.Block]:
+def _conclusions(document: RunDocument) -> Iterator[b.Block]:
     supported = document["concluded"] or ("Nothing beyond the numbers themselves.",)
     unlisted = (
         "That a group not listed here is served equally well: only annotated groups were measured."
@@ -472,16 +498,16 @@ def _conclusions(document: Document) -> Iterator[b.Block]:
     ))  # fmt: skip
     yield b.Heading("What was measured")
     yield b.Points(_baseline(document)["scope"])
-    every = (said for one in r.comparisons_of(document).values() for said in one["scope"])
+    every = (said for one in document["comparisons"].values() for said in one["scope"])
     if changes := tuple(dict.fromkeys(every)):
         yield b.Fold("The same for the changes", (b.Points(changes),))
 
 
-def _numbers(document: Document) -> Iterator[b.Block]:
+def _numbers(document: RunDocument) -> Iterator[b.Block]:
     yield note("numbers")
     fairness = r.fairness_of(document)
     deviations = {
-        arm: {r.key_of(row): row.get("sd") for row in document["arms"][arm]["mean"]["by_group"]}
+        arm: {r.key_of(row): row["sd"] for row in document["arms"][arm]["mean"]["by_group"]}
         for arm in fairness
     }
     yield from single.rates(fairness, deviations)
@@ -489,29 +515,29 @@ def _numbers(document: Document) -> Iterator[b.Block]:
         if found["gaps"]:
             title = f"Differences under {w.arm_name(arm).lower()}"
             yield b.Fold(title, tuple(single.all_gaps(found, "{}")), "every comparison")
-    for arm, found in r.comparisons_of(document).items():
-        if found["groups"]:
-            inside = tuple(pair.all_changes(found, "{}", "Gaps in {}"))
+    for arm, compared in document["comparisons"].items():
+        if compared["groups"]:
+            inside = tuple(pair.all_changes(compared, "{}", "Gaps in {}"))
             title = f"Changes under {w.arm_name(arm).lower()}"
             yield b.Fold(title, inside, "every rate and every gap")
     yield from _summary_changes(document["changes"])
     yield _every_seed(document)
 
 
-def _summary_changes(changes: Sequence[Row]) -> Iterator[b.Fold]:
+def _summary_changes(changes: Sequence[SummaryChange]) -> Iterator[b.Fold]:
     """Change of each summary figure from plain training, with its interval and reading."""
 
-    def shown(share: str, other: str) -> b.Column:
+    def shown(share: str, other: str) -> Callable[[SummaryChange], b.Text]:
         return lambda row: b.said(share if w.is_share(row["quantity"]) else other, row)
 
-    def interval(row: Row) -> b.Text:
+    def interval(row: SummaryChange) -> b.Text:
         low, high = row["low"], row["high"]
         if not w.is_share(row["quantity"]):
             return b.between(low, high, "signed")
         known = w.is_number(low) and w.is_number(high)
         return b.between(*((max(low, -1.0), min(high, 1.0)) if known else (low, high)), "change")
 
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[SummaryChange] = {
         "quantity": lambda row: w.quantity_name(row["quantity"]),
         "arm": lambda row: w.arm_name(row["arm"]),
         "before": shown("{before:percent}", "{before:plain}"),
@@ -519,7 +545,7 @@ def _summary_changes(changes: Sequence[Row]) -> Iterator[b.Fold]:
         "change, points": shown("{mean:change}", "{mean:signed}"),
         "interval, adjusted": interval,
         "seeds": "{n_seeds:count}",
-        "reading": lambda row: w.reading_name(row["reading"], row.get("reason")),
+        "reading": lambda row: r.verdict_name(row["reading"], row["reason"], None),
     }
     if changes:
         table = b.table(changes, columns, left=(0, 1, 7))
@@ -528,25 +554,25 @@ def _summary_changes(changes: Sequence[Row]) -> Iterator[b.Fold]:
         yield b.Fold("Changes of the summary figures", inside, title)
 
 
-def _every_seed(document: Document) -> b.Fold:
+def _every_seed(document: RunDocument) -> b.Fold:
     """Every seed of every arm, then the mean and the standard deviation over seeds."""
     rows = []
     for arm in r.arms_of(document):
         name = b.Marked(w.arm_name(arm), arm_style(arm, r.arms_of(document))[0])
         record = document["arms"][arm]
         mean, seeds = record["mean"], record["seeds"]
-        parts = [(f"seed {seed['seed']}", seed) for seed in seeds] + [("mean", mean)]
-        parts += [("standard deviation", mean.get("sd") or {})] if len(seeds) > 1 else []
-        rows += [{**found, **(found.get("accuracy") or {}), "arm": name, "kind": kind}
+        parts: list[tuple[str, Scalars]] = [(f"seed {seed['seed']}", seed) for seed in seeds]
+        parts += [("mean", mean), *([("standard deviation", mean["sd"])] * (len(seeds) > 1))]
+        rows += [{**found, **found["accuracy"], "arm": name, "kind": kind}
                  for kind, found in parts]  # fmt: skip
-    columns: dict[str, b.Column] = {"arm": "{arm}", "": "{kind}", **SCALARS}
+    columns: b.Columns[dict[str, object]] = {"arm": "{arm}", "": "{kind}", **SCALARS}
     table = b.table(
         rows, columns, tone=lambda row: "mean" * (row["kind"] == "mean"), left=(0, 1), look="tight"
     )
     return b.Fold("Every seed", (table,), "all classifiers that were trained")
 
 
-def _provenance(document: Document) -> Iterator[b.Block]:
+def _provenance(document: RunDocument) -> Iterator[b.Block]:
     """The configuration, and the time of each stage."""
     run, made = document["run"], f"debias {document['version']}, report schema {document['schema']}"
     yield b.Sentence(f"{made}. The configuration below repeats this run.")
