@@ -15,7 +15,6 @@ from debias.metrics.documents import ChangeVerdict, ComparisonDocument
 from debias.metrics.fairness_report import FairnessReport, Report, rows_of_metric
 from debias.metrics.gaps import Reference
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.rates import measures
 from debias.metrics.rules import decided
 from debias.metrics.scores import quality
 from debias.metrics.words import change_notes, change_scope, conclude_changes
@@ -219,22 +218,14 @@ def _qualities(
 
 
 def sizes_table(before: FairnessReport, after: FairnessReport, outcomes: Outcomes) -> pd.DataFrame:
-    """Images of each group, the same before and after; NaN where they are not known from a rate.
+    """Images of each group, the same before and after; NaN where they are withheld.
 
     Returns:
         Columns ``attribute, group, before, after``.
     """
-    found = measures(outcomes.classes, outcomes.positive)
-    whole = {one.name for one in found if one.denominator.all()}
-    shown = [
-        report.by_group[
-            report.by_group["metric"].isin(whole) & (report.by_group["state"] != "suppressed")
-        ]
-        for report in (before, after)
-    ]
-    known = set(shown[0]["group"]) & set(shown[1]["group"])
+    hidden = before.unsized | after.unsized
     rows = [
-        (grouping.attribute, name, *[float(size) if name in known else np.nan] * 2)
+        (grouping.attribute, name, *[np.nan if name in hidden else float(size)] * 2)
         for grouping in outcomes.groupings
         for name, size in zip(grouping.cells, grouping.sizes, strict=True)
     ]

@@ -15,6 +15,7 @@ from debias.metrics.documents import (
     ScoreRow,
 )
 from debias.metrics.outcomes import Outcomes
+from debias.metrics.rates import RATES
 from debias.metrics.verdicts import Verdict
 from debias.plugins import unknown
 from debias.shown import Shown
@@ -89,6 +90,21 @@ class FairnessReport(Report[FairnessDocument]):
         name = f" {self.name!r}" if self.name else ""
         trained = f", mean of {len(self.seeds)} trainings" if len(self.seeds) > 1 else ""
         return f"FairnessReport{name} on {self.n:,} images{trained}: {self.verdict.sentence}"
+
+    @property
+    def unsized(self) -> frozenset[str]:
+        """Groups and crossings whose number of images is withheld, whoever tells of it.
+
+        Taken from the rates over all images of a group rather than decided again: two patterns of
+        what is withheld could give away together what each of them keeps. Without such a rate any
+        that is withheld counts. The same for every classifier of the same images.
+        """
+        table, names = self.by_group, self.by_group["metric"].str.partition("[")[0]
+        whole = names.isin([name for name, rate in RATES.items() if rate.counted == "images"])
+        asked = table[whole] if whole.any() else table
+        hidden = (asked["state"] == "suppressed").groupby(asked["group"])
+        found = (hidden.all() if whole.any() else hidden.any()).astype(bool)
+        return frozenset(found.index[found])
 
     def table(self, metric: str | None = None) -> pd.DataFrame:
         """One measure of every group, the lowest rate of an attribute first.

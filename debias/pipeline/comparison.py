@@ -23,7 +23,6 @@ from debias.pipeline.fairness import (
     arm_comparisons,
     arm_reports,
     arm_trainings,
-    small_test_groups,
     small_training_groups,
     without,
 )
@@ -138,7 +137,7 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "run": about_run(run, stages),
-        "data": about_data(run, stages, faces, small, small_test_groups(fairness)),
+        "data": about_data(run, stages, faces, small, next(iter(fairness.values())).unsized),
         "representation": about_representation(run, stages.representation),
         "weights": weights,
         "refused": dict(stages.refused),

@@ -110,21 +110,6 @@ def small_training_groups(faces: FaceStore, below: int) -> frozenset[str]:
     return frozenset(name for name, withheld in hidden.items() if withheld)
 
 
-def small_test_groups(fairness: Mapping[str, FairnessReport]) -> frozenset[str]:
-    """Names of the groups and crossings of which an evaluation withholds the number of images.
-
-    Taken from the evaluations rather than decided again: two patterns of what is withheld could
-    give away together what each of them keeps. Where no rate is over all images of a group, any
-    rate counts but precision, whose denominator is a number of predictions.
-    """
-    hidden: set[str] = set()
-    for table in (report.by_group for report in fairness.values()):
-        whole = table["metric"].isin(["accuracy"])
-        asked = whole if whole.any() else ~table["metric"].str.startswith("precision")
-        hidden |= set(table.loc[asked & (table["state"] == "suppressed"), "group"])
-    return frozenset(hidden)
-
-
 def without(figures: Weights, hidden: frozenset[str]) -> Weights:
     """Figures of weights without the groups whose counts could be read from them."""
     tables: Any = {
@@ -136,8 +121,3 @@ def without(figures: Weights, hidden: frozenset[str]) -> Weights:
         if found is not None
     }
     return {**figures, **tables}
-
-
-def count_or_none(count: int, below: int) -> int | None:
-    """A count that may be shown; None for 1 to below."""
-    return None if 0 < count < below else count

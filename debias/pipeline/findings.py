@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from debias.metrics import Change, ComparisonReport, FairnessReport
-from debias.pipeline.fairness import count_or_none
+from debias.pipeline.fairness import small_training_groups
 from debias.report.documents import ReferenceRatio, Weights
 from debias.statistics.concentration import association
 from debias.statistics.groupings import CROSS, UNKNOWN
@@ -175,14 +175,16 @@ def _situation(faces: FaceStore, attribute: str, weights: Mapping[str, Weights],
     if not found.tied:
         return rarity
     label, group = found.rarest_cell
-    count = count_or_none(found.rarest_count, below)
-    told = "a few images, number withheld" if count is None else f"{count} images"
+    is_few = 0 < found.rarest_count < below
+    told = "a few images, number withheld" if is_few else f"{found.rarest_count} images"
+    told = f"{told}, {found.expected_count:.0f} if they were independent"
+    if f"{attribute}:{group}" in small_training_groups(faces, below):  # told nowhere on the page
+        told = "numbers withheld"
     correlation = (
         f"Correlation: the label goes with {attribute} (Cramér's V {found.cramers_v:.2f}). What is "
         f"missing most is a combination, {faces.label}:{faces.classes[int(label)]}{CROSS}"
-        f"{attribute}:{group} ({told}, {found.expected_count:.0f} if they were independent). A "
-        "correlation is not a rarity: use a reference set or annotate some images, and do not "
-        "expect latent rarity to find it."
+        f"{attribute}:{group} ({told}). A correlation is not a rarity: use a reference set or "
+        "annotate some images, and do not expect latent rarity to find it."
     )
     return f"{rarity} {correlation}" if rare else correlation
 

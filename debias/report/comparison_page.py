@@ -7,15 +7,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import TypeVar
 
-from debias.metrics.documents import (
-    ChangeRow,
-    ChangeVerdict,
-    ComparisonDocument,
-    GapChange,
-    GroupChange,
-    SizeRow,
-    TradeRow,
-)
+from debias.metrics import documents as d
 from debias.report import blocks as b
 from debias.report import fairness_page as single
 from debias.report import readings as r
@@ -23,7 +15,7 @@ from debias.report import words as w
 from debias.report.charts.style import chart_names
 from debias.report.texts import chart, note, text
 
-Change = TypeVar("Change", GroupChange, GapChange)
+Change = TypeVar("Change", d.GroupChange, d.GapChange)
 CHANGES_FIRST = 10
 TOLD = 3  # harms, and gains, at the top of a page
 LEADS = {
@@ -32,7 +24,7 @@ LEADS = {
 }
 
 
-def page(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> b.Page:
+def page(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     before = w.arm_name(document["before"]) or "the first classifier"
     after = w.arm_name(document["after"]) or "the second classifier"
@@ -65,13 +57,13 @@ def page(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> b.Page:
     )  # fmt: skip
 
 
-def summary(name: str, document: ComparisonDocument) -> Iterator[b.Block]:
+def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
     """What a terminal shows: harms first, the verdict, banners, and the change of every group."""
     yield b.Sentence(f"{name}: {document['verdict']['sentence']}", "verdict")
     yield b.Points(document["notes"])
     metrics = r.compared_metrics(document)
     metric = "accuracy" if "accuracy" in metrics or not metrics else metrics[0]
-    columns: b.Columns[GroupChange] = {
+    columns: b.Columns[d.GroupChange] = {
         "group": r.name,
         "images": "{n:count|withheld}",
         "before": "{before:percent}",
@@ -90,7 +82,7 @@ def summary(name: str, document: ComparisonDocument) -> Iterator[b.Block]:
     )  # fmt: skip
 
 
-def _heading(found: ChangeVerdict) -> str:
+def _heading(found: d.ChangeVerdict) -> str:
     if found["harms"]:
         return "Somebody is served worse than before"
     none = "no harm was found, which does not rule it out"
@@ -99,7 +91,7 @@ def _heading(found: ChangeVerdict) -> str:
     return "No harm was found; that does not rule it out"
 
 
-def _opening(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _opening(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     found = document["verdict"]
     yield from told(
         document, "", b.Link("who was harmed", "#harmed"), b.Link("what changed", "#changed")
@@ -111,7 +103,9 @@ def _opening(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterat
     yield from single.cautions(document["notes"])
 
 
-def told(document: ComparisonDocument, who: str, harms: b.Link, gains: b.Link) -> Iterator[b.Card]:
+def told(
+    document: d.ComparisonDocument, who: str, harms: b.Link, gains: b.Link
+) -> Iterator[b.Card]:
     """Harms and gains, if there are any, in the words of the document.
 
     A gain that the same group paid for in another measure is told with what it paid.
@@ -129,21 +123,21 @@ def told(document: ComparisonDocument, who: str, harms: b.Link, gains: b.Link) -
             yield b.Card((lead, b.Points((*sentences[:TOLD], *rest)), *beside), kind)
 
 
-def _paid(document: ComparisonDocument) -> Iterator[str]:
+def _paid(document: d.ComparisonDocument) -> Iterator[str]:
     for row in document["groups"]:
         if price := r.paid(row, document["groups"], document["level"]):
             who = f"{w.attribute_name(row['attribute'])} {r.name(row)}"
             yield f"For {who} the {_went(row)}, but its {_went(price, told=True)}."
 
 
-def _went(row: GroupChange, *, told: bool = False) -> str:
+def _went(row: d.GroupChange, *, told: bool = False) -> str:
     verb = "rose" if row["change"] > 0 else "fell"
     ends = b.said(" from {before:percent} to {after:percent}", row) if told else ()
     return f"{r.metric_name(row['metric'])} {verb}{''.join(map(str, b.pieces(ends)))}"
 
 
-def _sizes(rows: Iterable[SizeRow], name: Callable[[SizeRow], str]) -> b.Table:
-    columns: b.Columns[SizeRow] = {
+def _sizes(rows: Iterable[d.SizeRow], name: Callable[[d.SizeRow], str]) -> b.Table:
+    columns: b.Columns[d.SizeRow] = {
         "group": lambda row: b.Cell(name(row), title=row["group"]),
         "images before": "{before:count|withheld}",
         "images after": "{after:count|withheld}",
@@ -151,7 +145,7 @@ def _sizes(rows: Iterable[SizeRow], name: Callable[[SizeRow], str]) -> b.Table:
     return b.table(rows, columns, look="tight")
 
 
-def _which(document: ComparisonDocument) -> b.Facts:
+def _which(document: d.ComparisonDocument) -> b.Facts:
     found: dict[str, dict[str, None]] = {}
     for row in document["groups"]:
         short = r.name(row)
@@ -160,7 +154,7 @@ def _which(document: ComparisonDocument) -> b.Facts:
     return b.Facts(tuple((w.attribute_name(name), ", ".join(found[name])) for name in names))
 
 
-def _many(document: ComparisonDocument, same: bool) -> Iterator[b.Block]:
+def _many(document: d.ComparisonDocument, same: bool) -> Iterator[b.Block]:
     seeds = len(document["seeds"])
     trained = "One training of each classifier: training again could give other changes."
     if seeds > 1:
@@ -174,7 +168,7 @@ def _many(document: ComparisonDocument, same: bool) -> Iterator[b.Block]:
         yield b.Fold(title, (table,), w.amount(len(table.rows), "group"))
 
 
-def _different(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _different(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     yield note("gaps", directions=directions(document))
     names = chart_names("gap_change", r.compared_metrics(document))
     shown = {metric: drawn[name] for metric, name in names.items() if name in drawn}
@@ -186,7 +180,7 @@ def _different(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> Iter
         yield replace(fold, title=f"gaps in {fold.title}", is_open=not place)
 
 
-def directions(document: ComparisonDocument) -> str:
+def directions(document: d.ComparisonDocument) -> str:
     """Say how many gaps went which way, told apart from chance or not."""
     counts = Counter(
         row["direction"] for row in document["gaps"] if row["verdict"] == "difference_found"
@@ -197,7 +191,7 @@ def directions(document: ComparisonDocument) -> str:
     return f"Changes of a gap that were found: {said}."
 
 
-def _sure(document: ComparisonDocument) -> Iterator[b.Block]:
+def _sure(document: d.ComparisonDocument) -> Iterator[b.Block]:
     yield single.verdict(document["verdict"], document["margin"])
     several = text("several") if len(document["seeds"]) > 1 else ""
     yield note("tested", document, widened=text("adjusted", document), several=several)
@@ -205,7 +199,7 @@ def _sure(document: ComparisonDocument) -> Iterator[b.Block]:
     yield from single.tally(rows, document["margin"])
 
 
-def _changed(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _changed(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     names = chart_names("change_by_group", r.compared_metrics(document))
     charts = list(change_charts(document, drawn, names))
     if not charts:
@@ -214,7 +208,7 @@ def _changed(document: ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterat
 
 
 def changed(
-    document: ComparisonDocument, charts: Iterable[b.Block], traded: int | None = None
+    document: d.ComparisonDocument, charts: Iterable[b.Block], traded: int | None = None
 ) -> Iterator[b.Block]:
     """Charts, the changes to look at first, gains, and the first ``traded`` tables of trades."""
     yield from charts
@@ -226,7 +220,7 @@ def changed(
 
 
 def change_charts(
-    document: ComparisonDocument, drawn: Mapping[str, bytes], names: Mapping[str, str]
+    document: d.ComparisonDocument, drawn: Mapping[str, bytes], names: Mapping[str, str]
 ) -> Iterator[b.Fold]:
     """The chart of every measure that was drawn, with the number of changes found."""
     for metric, name in names.items():
@@ -236,7 +230,7 @@ def change_charts(
             yield single.folded(found, document["groups"], metric)
 
 
-def _first_changes(document: ComparisonDocument) -> Iterator[b.Block]:
+def _first_changes(document: d.ComparisonDocument) -> Iterator[b.Block]:
     """Harms, other changes that were found, then the largest losses."""
     rows = sorted(document["groups"], key=r.harm_first)
     judged = [row for row in rows if w.is_number(row["change"]) and row["reason"] not in r.UNJUDGED]
@@ -247,16 +241,16 @@ def _first_changes(document: ComparisonDocument) -> Iterator[b.Block]:
 
 
 def group_table(
-    rows: Sequence[GroupChange], document: ComparisonDocument, *, full: bool = False
+    rows: Sequence[d.GroupChange], document: d.ComparisonDocument, *, full: bool = False
 ) -> b.Table:
     """Rates before and after."""
 
-    def group(row: GroupChange) -> b.Cell:
+    def group(row: d.GroupChange) -> b.Cell:
         n = b.said("n?n = {n:count}", row)
         who = b.said("identities?, {identities:count} people", row)
         return b.Cell(r.name(row), b.joined((n, who, r.remark(row) if n else ""), ""), row["group"])
 
-    counts: b.Columns[GroupChange] = {"fixed, broken": "change?{fixed:count}, {broken:count}"}
+    counts: b.Columns[d.GroupChange] = {"fixed, broken": "change?{fixed:count}, {broken:count}"}
     return _change_table(
         rows, document, ("group", group), "percent", counts if full else {},
         lambda row: r.why_no_number(row, document["suppress_below"]), full,
@@ -264,12 +258,12 @@ def group_table(
 
 
 def gap_table(
-    rows: Sequence[GapChange], document: ComparisonDocument, *, full: bool = False
+    rows: Sequence[d.GapChange], document: d.ComparisonDocument, *, full: bool = False
 ) -> b.Table:
     """Differences between two groups before and after."""
     sizes = {key: row["n"] for key, row in r.by_key(document["groups"]).items()}
 
-    def pair(row: GapChange) -> b.Text:
+    def pair(row: d.GapChange) -> b.Text:
         ends = (
             (w.group_name(row["attribute"], group), b.said("n? (n = {n:count})", n=n))
             for group in (row["group"], row["other"])
@@ -285,7 +279,7 @@ def gap_table(
 
 def _change_table(  # noqa: PLR0913 (what rates and gaps differ in)
     rows: Sequence[Change],
-    document: ComparisonDocument,
+    document: d.ComparisonDocument,
     who: tuple[str, Callable[[Change], b.Cell | b.Text]],
     kind: str,
     counts: b.Columns[Change],
@@ -322,9 +316,9 @@ def _change_table(  # noqa: PLR0913 (what rates and gaps differ in)
     return b.table(rows, columns, why, tone, left=(0, 1, len(columns) - 1))
 
 
-def _trades(document: ComparisonDocument, most: int | None = None) -> Iterator[b.Block]:
+def _trades(document: d.ComparisonDocument, most: int | None = None) -> Iterator[b.Block]:
     """Measures side by side before and after, all images first, then each group."""
-    found: dict[tuple[str, str], list[TradeRow]] = {}
+    found: dict[tuple[str, str], list[d.TradeRow]] = {}
     for row in document["trade"]:
         found.setdefault((row["attribute"], row["group"]), []).append(row)
     tables = [_trade(group, rows) for (_, group), rows in found.items()][:most]
@@ -334,14 +328,14 @@ def _trades(document: ComparisonDocument, most: int | None = None) -> Iterator[b
     yield note("traded", tone="note")
 
 
-def _trade(group: str, rows: Sequence[TradeRow]) -> b.Table:
-    def shown(quality: str, rate: str) -> Callable[[TradeRow], b.Text]:
+def _trade(group: str, rows: Sequence[d.TradeRow]) -> b.Table:
+    def shown(quality: str, rate: str) -> Callable[[d.TradeRow], b.Text]:
         return lambda row: b.said(
             quality if row["metric"] in single.QUALITIES else rate, row, missing
         )
 
     missing = "withheld or not estimable"
-    columns: b.Columns[TradeRow] = {
+    columns: b.Columns[d.TradeRow] = {
         w.full_group_name(group) if group else "all images": lambda row: single.QUALITIES.get(
             row["metric"], r.metric_name(row["metric"])
         ),
@@ -353,7 +347,7 @@ def _trade(group: str, rows: Sequence[TradeRow]) -> b.Table:
 
 
 def harmed(
-    document: ComparisonDocument, none: str = "No group was found to be served worse."
+    document: d.ComparisonDocument, none: str = "No group was found to be served worse."
 ) -> Iterator[b.Block]:
     """Who became worse, in the words of the document, and where harm could go unseen."""
     sentences = document["verdict"]["harms"]
@@ -370,7 +364,7 @@ def harmed(
         yield b.Sentence(unseen)
 
 
-def _unseen(rows: Sequence[ChangeRow]) -> str:
+def _unseen(rows: Sequence[d.ChangeRow]) -> str:
     """Where a harm could be that nobody could see."""
     open_ = [row for row in rows if not row["harm"] and row["verdict"] == "cannot_tell"]
     unread = sum(row["reason"] in r.UNJUDGED for row in open_)
@@ -384,13 +378,13 @@ def _unseen(rows: Sequence[ChangeRow]) -> str:
     return said
 
 
-def _numbers(document: ComparisonDocument) -> Iterator[b.Block]:
+def _numbers(document: d.ComparisonDocument) -> Iterator[b.Block]:
     yield b.Sentence("The JSON file of this page holds the same numbers, unrounded.")
     yield from all_changes(document, "Changes by {}", "Changes of gaps in {}")
     yield note("fixed", tone="note")
 
 
-def all_changes(document: ComparisonDocument, rates: str, title: str) -> Iterator[b.Block]:
+def all_changes(document: d.ComparisonDocument, rates: str, title: str) -> Iterator[b.Block]:
     """Every rate and every gap before and after; the titles have a place for the attribute."""
     groups, gaps = _sorted(document)
     rates_of = partial(group_table, document=document, full=True)
@@ -399,6 +393,6 @@ def all_changes(document: ComparisonDocument, rates: str, title: str) -> Iterato
     yield from single.complete(gaps, "gaps", gaps_of, title, "gaps")
 
 
-def _sorted(document: ComparisonDocument) -> tuple[list[GroupChange], list[GapChange]]:
+def _sorted(document: d.ComparisonDocument) -> tuple[list[d.GroupChange], list[d.GapChange]]:
     groups, gaps = document["groups"], document["gaps"]
     return sorted(groups, key=r.harm_first), sorted(gaps, key=r.harm_first)

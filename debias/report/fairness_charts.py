@@ -3,17 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from debias.metrics.documents import (
-    ChangeRow,
-    ComparisonDocument,
-    FairnessDocument,
-    GapChange,
-    GapRow,
-    GroupChange,
-    OfGroup,
-    RateRow,
-    ScoreRow,
-)
+from debias.metrics import documents as d
 from debias.report import readings as r
 from debias.report.charts import rows as chart
 from debias.report.charts.curves import latent_dimensions, training_curves, weight_distribution
@@ -39,8 +29,8 @@ from debias.report.words import arm_name, escape_label, group_name, is_number, n
 from debias.types import BASELINE
 
 Cell = tuple[str, str]  # attribute, group
-Grouped = TypeVar("Grouped", bound=OfGroup)
-Change = TypeVar("Change", GroupChange, GapChange)
+Grouped = TypeVar("Grouped", bound=d.OfGroup)
+Change = TypeVar("Change", d.GroupChange, d.GapChange)
 MEASURES_OF_A_RUN = 3  # a run has a picture of each for every arm
 CLASSES_DRAWN = 12
 HARM = ARM_STYLES[1][0]
@@ -54,7 +44,7 @@ GAP_LOOKS = {
 UNJUDGED_NAMES = {"too_small": "too small to judge", "unknown": "no group label"}
 
 
-def fairness_drawings(document: FairnessDocument) -> dict[str, Drawing]:
+def fairness_drawings(document: d.FairnessDocument) -> dict[str, Drawing]:
     """Charts of one classifier that have something to show.
 
     Returns:
@@ -74,7 +64,7 @@ def fairness_drawings(document: FairnessDocument) -> dict[str, Drawing]:
     )
 
 
-def comparison_drawings(document: ComparisonDocument) -> dict[str, Drawing]:
+def comparison_drawings(document: d.ComparisonDocument) -> dict[str, Drawing]:
     """``change_by_group`` and ``gap_change`` of the first measure, ``_<measure>`` of the others."""
     metrics = r.compared_metrics(document)
     groups, gaps = (chart_names(kind, metrics) for kind in ("change_by_group", "gap_change"))
@@ -101,7 +91,7 @@ def figures(document: Findings, pictures: Pictures) -> dict[str, bytes]:
 
 
 def run_drawings(
-    fairness: Mapping[str, FairnessDocument], comparisons: Mapping[str, ComparisonDocument]
+    fairness: Mapping[str, d.FairnessDocument], comparisons: Mapping[str, d.ComparisonDocument]
 ) -> dict[str, Drawing]:
     """All arms in one chart a measure, and the changes of each.
 
@@ -126,7 +116,7 @@ def run_drawings(
     )
 
 
-def run_change_names(arm: str, document: ComparisonDocument) -> dict[str, str]:
+def run_change_names(arm: str, document: d.ComparisonDocument) -> dict[str, str]:
     """Name of the chart of changes of each measure under an arm."""
     return chart_names(f"change_by_group_{arm}", r.compared_metrics(document), MEASURES_OF_A_RUN)
 
@@ -138,7 +128,7 @@ def _charted(
     return [Rows(title=panel.title, rows=[*map(line, panel.labels, panel.rows)]) for panel in found]
 
 
-def intervals_by_group(documents: Mapping[str, FairnessDocument], metric: str) -> Drawing | None:
+def intervals_by_group(documents: Mapping[str, d.FairnessDocument], metric: str) -> Drawing | None:
     """A rate of each group with its interval, worst group first, n beside every row.
 
     An attribute whose groups are not compared in this measure is left out, and so is a crossing
@@ -161,14 +151,14 @@ def intervals_by_group(documents: Mapping[str, FairnessDocument], metric: str) -
     states = {row["state"] for row in shown}
     grey = " or ".join(said for state, said in UNJUDGED_NAMES.items() if state in states)
 
-    def mark(name: str, row: RateRow) -> Mark:
+    def mark(name: str, row: d.RateRow) -> Mark:
         said = escape_label(arm_name(name), 30) if len(names) > 1 else "group, with its interval"
         look = Look(said, *arm_style(name, names))
         if row["state"] in UNJUDGED_NAMES:
             look = Look(grey, TOO_SMALL, look.mark, filled=False)
         return Mark(value=row["value"], interval=(row["low"], row["high"]), look=look)
 
-    def line(label: chart.Label, first: RateRow) -> chart.Row:
+    def line(label: chart.Label, first: d.RateRow) -> chart.Row:
         rows = {name: table.get(r.key_of(first), first) for name, table in tables.items()}
         note = _sizes(rows.values(), baseline["suppress_below"])
         return chart.Row(label=label, marks=[mark(*one) for one in rows.items()], note=note)
@@ -179,7 +169,7 @@ def intervals_by_group(documents: Mapping[str, FairnessDocument], metric: str) -
     return rows_chart(blocks, [axis], row=0.17 + 0.115 * len(names))
 
 
-def _sizes(rows: Iterable[RateRow], below: int) -> str:
+def _sizes(rows: Iterable[d.RateRow], below: int) -> str:
     """One size where all classifiers share it; precision counts what each of them predicted."""
     said = list(dict.fromkeys(r.size(row, below) for row in rows))
     if len(said) == 1 or not all(text.startswith("n = ") for text in said):
@@ -188,7 +178,7 @@ def _sizes(rows: Iterable[RateRow], below: int) -> str:
     return f"n = {counts}{r.SMALL if any(text.endswith(r.SMALL) for text in said) else ''}"
 
 
-def detectable(document: FairnessDocument, metric: str) -> Drawing | None:
+def detectable(document: d.FairnessDocument, metric: str) -> Drawing | None:
     """The smallest gap that each group's size would probably have shown, beside the gap found.
 
     Each group is compared with the group against which the smallest gap could be found: where
@@ -198,7 +188,7 @@ def detectable(document: FairnessDocument, metric: str) -> Drawing | None:
               for row in r.of(document["by_group"], metric)}  # fmt: skip
     margin, below = document["margin"], document["suppress_below"]
 
-    def line(_: chart.Label, row: GapRow) -> chart.Row:
+    def line(_: chart.Label, row: d.GapRow) -> chart.Row:
         both = (counts.get((row["attribute"], group)) for group in (row["group"], row["other"]))
         shown = (number(n, "count") if is_number(n) else r.withheld(below) for n in both)
         small = r.SMALL if row["reason"] == "too_small" else ""
@@ -215,7 +205,7 @@ def detectable(document: FairnessDocument, metric: str) -> Drawing | None:
     return rows_chart(_charted(found, line), [axis], key, row=0.36)
 
 
-def _gap_found(row: GapRow) -> Mark:
+def _gap_found(row: d.GapRow) -> Mark:
     look, gap = GAP_LOOKS.get(row["verdict"], GAP_LOOKS["cannot_tell"]), row["difference"]
     if row["reason"] == "too_small":
         look = look._replace(colour=TOO_SMALL)
@@ -224,9 +214,9 @@ def _gap_found(row: GapRow) -> Mark:
     return Mark(value=value, band=(0, reach), stroke=reach, look=look)
 
 
-def _sharpest(rows: Sequence[GapRow]) -> list[GapRow]:
+def _sharpest(rows: Sequence[d.GapRow]) -> list[d.GapRow]:
     """Of each group's gaps the one that could be told from chance best; each pair once."""
-    best: dict[Cell, GapRow] = {}
+    best: dict[Cell, d.GapRow] = {}
     for row in rows:
         if is_number(row["detectable"]):
             for group in (row["group"], row["other"]):
@@ -236,19 +226,19 @@ def _sharpest(rows: Sequence[GapRow]) -> list[GapRow]:
     return list({(*r.key_of(row), row["other"]): row for row in best.values()}.values())
 
 
-def change_by_group(document: ComparisonDocument, metric: str) -> Drawing | None:
+def change_by_group(document: d.ComparisonDocument, metric: str) -> Drawing | None:
     """Before and after of each group, and the change with its interval; harmed groups first."""
     found = r.panels(r.of(document["groups"], metric), r.harm_first)
     axis = Axis(label=f"{r.metric_name(metric)}, before and after")
     return _changes(found, lambda row: r.size(row, document["suppress_below"]), axis)
 
 
-def gap_change(document: ComparisonDocument, metric: str) -> Drawing | None:
+def gap_change(document: d.ComparisonDocument, metric: str) -> Drawing | None:
     """Before and after of the difference between two groups, and its change; harm first."""
     sizes = {r.key_of(row): row["n"] for row in r.of(document["groups"], metric)}
     rows = [row for row in r.of(document["gaps"], metric) if is_number(row["change"])]
 
-    def remark(row: GapChange) -> str:
+    def remark(row: d.GapChange) -> str:
         both = (
             sizes.get((row["attribute"], group, metric)) for group in (row["group"], row["other"])
         )
@@ -281,7 +271,7 @@ def _changes(
     return rows_chart(_charted(found, line), [axis, change], key, row=0.32)
 
 
-def _change_look(row: ChangeRow) -> Look:
+def _change_look(row: d.ChangeRow) -> Look:
     """Colour, mark and filling; each tells harm apart alone."""
     if row["harm"]:
         return Look("harmed: became worse", HARM, "X")
@@ -292,7 +282,7 @@ def _change_look(row: ChangeRow) -> Look:
     return Look("change found")
 
 
-def _change(row: ChangeRow, look: Look) -> Mark:
+def _change(row: d.ChangeRow, look: Look) -> Mark:
     if not is_number(row["change"]):
         return Mark(value=None)
     low, high = (100 * end if is_number(end) else None for end in (row["low"], row["high"]))
@@ -301,14 +291,14 @@ def _change(row: ChangeRow, look: Look) -> Mark:
     return Mark(value=100 * row["change"], interval=(low, high), band=band, look=look)
 
 
-def possible(row: ChangeRow) -> tuple[float, float]:
+def possible(row: d.ChangeRow) -> tuple[float, float]:
     """Interval over trainings, in points, as far as a rate or a gap can go from where it was."""
     least = -1.0 if "direction" in row else 0.0
     low, high = least - row["before"], 1 - row["before"]
     return 100 * max(row["seed_low"], low), 100 * min(row["seed_high"], high)
 
 
-def _gathered(document: FairnessDocument, part: Iterable[Grouped]) -> dict[Cell, list[Grouped]]:
+def _gathered(document: d.FairnessDocument, part: Iterable[Grouped]) -> dict[Cell, list[Grouped]]:
     """Rows of each group, worst accuracy first within an attribute, cut to what fits."""
     rows: dict[Cell, list[Grouped]] = {}
     for row in part:
@@ -320,7 +310,7 @@ def _gathered(document: FairnessDocument, part: Iterable[Grouped]) -> dict[Cell,
     return {cell: rows[cell] for cell in known[:GROUPS_DRAWN]}
 
 
-def confusion(document: FairnessDocument) -> Drawing | None:
+def confusion(document: d.FairnessDocument) -> Drawing | None:
     """What each true class was taken for, as shares of the true class, one panel a group."""
     classes, tables = list(document["classes"]), []
     if len(classes) > CLASSES_DRAWN:
@@ -332,7 +322,7 @@ def confusion(document: FairnessDocument) -> Drawing | None:
     return confusion_tiles(tables, classes)
 
 
-def calibration(document: FairnessDocument) -> Drawing | None:
+def calibration(document: d.FairnessDocument) -> Drawing | None:
     """How often images of a score are positive, with intervals, one panel a group."""
     return calibration_tiles([
         (
@@ -344,18 +334,18 @@ def calibration(document: FairnessDocument) -> Drawing | None:
     ])  # fmt: skip
 
 
-def scores(document: FairnessDocument) -> Drawing | None:
+def scores(document: d.FairnessDocument) -> Drawing | None:
     """Where the scores of each true class lie in each group: median, middle half, middle 90 %."""
     found, classes = _gathered(document, document["scores"]), list(document["classes"])
 
-    def mark(row: ScoreRow | None, name: str) -> Mark:
+    def mark(row: d.ScoreRow | None, name: str) -> Mark:
         if row is None:
             return Mark(value=None)
         look = Look(escape_label(f"truly {name}", 40), *arm_style(name, classes))
         ends, half = (row["q05"], row["q95"]), (row["q25"], row["q75"])
         return Mark(value=row["median"], interval=ends, half=half, look=look)
 
-    def line(label: chart.Label, first: ScoreRow) -> chart.Row:
+    def line(label: chart.Label, first: d.ScoreRow) -> chart.Row:
         rows = {row["true"]: row for row in found[first["attribute"], first["group"]]}
         marks = [mark(rows.get(name), name) for name in classes[: len(ARM_STYLES)]]
         counts = {name: number(rows[name]["n"], "count") for name in classes if name in rows}
@@ -370,7 +360,7 @@ def scores(document: FairnessDocument) -> Drawing | None:
     return rows_chart(_charted(kept, line), [axis], key, row=0.4)
 
 
-class Shares(OfGroup):
+class Shares(d.OfGroup):
     """A group with its shares under each arm."""
 
     shares: dict[str, Share]

@@ -4,22 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypedDict, TypeVar
 
-from debias.metrics.documents import (
-    Attribute,
-    ChangeRow,
-    ChangeVerdict,
-    ComparisonDocument,
-    FairnessDocument,
-    Figure,
-    GapRow,
-    NoiseRow,
-    Number,
-    OfGroup,
-    RateRow,
-    SpreadRow,
-    Tested,
-    Verdict,
-)
+from debias.metrics import documents as d
 from debias.report import blocks as b
 from debias.report import readings as r
 from debias.report import words as w
@@ -34,7 +19,7 @@ from debias.report.opening import first_metric, headline, told
 from debias.report.texts import TEXTS, chart, note, text
 from debias.statistics.groupings import UNKNOWN
 
-Row = TypeVar("Row", bound=OfGroup)
+Row = TypeVar("Row", bound=d.OfGroup)
 GAPS_FIRST = 15  # largest gaps, above the complete table
 ROWS_SHOWN = 600  # of a complete table; a browser has to hold them
 KINDS_SHOWN = 4  # columns of sizes
@@ -53,7 +38,7 @@ ANSWERS = {
 }
 
 
-def page(document: FairnessDocument, drawn: Mapping[str, bytes]) -> b.Page:
+def page(document: d.FairnessDocument, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     name, seeds = w.arm_name(document["name"]) or "One classifier", len(document["seeds"])
     gaps = different(document, drawn, MEASURES_DRAWN, GAPS_FIRST)
@@ -82,12 +67,12 @@ def page(document: FairnessDocument, drawn: Mapping[str, bytes]) -> b.Page:
     )
 
 
-def summary(document: FairnessDocument) -> Iterator[b.Block]:
+def summary(document: d.FairnessDocument) -> Iterator[b.Block]:
     """What a terminal shows: the verdict, banners, and the first measure by group, lowest first."""
     yield b.Sentence(document["verdict"]["sentence"], "verdict")
     yield b.Points(document["notes"])
     metric = document["metrics"][0]
-    columns: b.Columns[RateRow] = {
+    columns: b.Columns[d.RateRow] = {
         "group": r.name,
         "images": "{denominator:count|withheld}",
         "value": "{value:percent}",
@@ -100,12 +85,12 @@ def summary(document: FairnessDocument) -> Iterator[b.Block]:
     )  # fmt: skip
 
 
-def _why(document: FairnessDocument) -> Callable[[RateRow], str]:
+def _why(document: d.FairnessDocument) -> Callable[[d.RateRow], str]:
     return lambda row: r.why_no_number(row, document["suppress_below"])
 
 
 def interval_chart(
-    document: FairnessDocument, drawn: Mapping[str, bytes], metric: str
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], metric: str
 ) -> Iterator[b.Chart]:
     """The rate of every group in one measure, if it was drawn."""
     svg = drawn.get(chart_names("intervals_by_group", document["metrics"]).get(metric, ""))
@@ -120,7 +105,7 @@ def cautions(notes: Iterable[str]) -> Iterator[b.Sentence]:
     yield from (b.Sentence(note, "caution") for note in notes)
 
 
-def which(document: FairnessDocument) -> Iterator[b.Block]:
+def which(document: d.FairnessDocument) -> Iterator[b.Block]:
     """Which groups there are, who assigned them, and what they are compared with."""
     if not document["attributes"]:
         yield b.Sentence("No group is annotated, so nothing on this page is broken down by group.")
@@ -130,7 +115,7 @@ def which(document: FairnessDocument) -> Iterator[b.Block]:
     yield note("listed")
 
 
-def _groups(found: Attribute, metrics: Sequence[str]) -> str:
+def _groups(found: d.Attribute, metrics: Sequence[str]) -> str:
     """Groups with images, without those images that have no label."""
 
     def short(groups: Iterable[str]) -> list[str]:
@@ -153,13 +138,13 @@ def _groups(found: Attribute, metrics: Sequence[str]) -> str:
     return f"{', '.join(named)}\n{len(named):,} groups, {source}; {against}{empty}"
 
 
-def people(document: FairnessDocument | ComparisonDocument) -> b.Text:
+def people(document: d.FairnessDocument | d.ComparisonDocument) -> b.Text:
     """Behind a number of images: how many people they show."""
     known = b.said("identities? of {identities:count} people", document)
     return known or "; nobody says how many people they show"
 
 
-def many(document: FairnessDocument, seeds: int) -> Iterator[b.Block]:
+def many(document: d.FairnessDocument, seeds: int) -> Iterator[b.Block]:
     """How many images there are in all and of each group."""
     trained = f", classified by {seeds:,} trainings each (counts are means over them)"
     yield b.Sentence(b.said(
@@ -172,17 +157,17 @@ def many(document: FairnessDocument, seeds: int) -> Iterator[b.Block]:
         yield b.Fold("Images by group", tuple(_sizes(document)), note, is_open)
 
 
-def _sizes(document: FairnessDocument) -> Iterator[b.Block]:
+def _sizes(document: d.FairnessDocument) -> Iterator[b.Block]:
     """How many images and people each group has, and what they are too few for."""
     kinds: dict[str, str] = {}
-    for metric in document["metrics"]:
+    for metric in sorted(document["metrics"], key=r.usual_place):  # accuracy tells most sizes
         kinds.setdefault(r.counted(metric), metric)
     metrics = sorted(kinds.values(), key=lambda metric: r.counted(metric) != "images")[:KINDS_SHOWN]
     minimum = w.number(document["minimum"], "count")
     rows = r.by_key(document["by_group"])
     why = _why(document)
 
-    def count(row: RateRow) -> b.Cell:
+    def count(row: d.RateRow) -> b.Cell:
         small = row["state"] == "too_small"
         note = f"too small: {minimum} needed" if small else ""
         return b.Cell(b.Value(row["denominator"], "count", why(row), small), note)
@@ -203,7 +188,11 @@ def _sizes(document: FairnessDocument) -> Iterator[b.Block]:
 
 
 def different(
-    document: FairnessDocument, drawn: Mapping[str, bytes], measures: int, most: int, who: str = ""
+    document: d.FairnessDocument,
+    drawn: Mapping[str, bytes],
+    measures: int,
+    most: int,
+    who: str = "",
 ) -> Iterator[b.Block]:
     """The charts that are not at the top of the page, and the ``most`` largest differences."""
     yield from _other_charts(document, drawn, measures)
@@ -215,7 +204,7 @@ def different(
 
 
 def _other_charts(
-    document: FairnessDocument, drawn: Mapping[str, bytes], most: int
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], most: int
 ) -> Iterator[b.Block]:
     """The rates of every group, a chart a measure; one is at the top of the page."""
     names = chart_names("intervals_by_group", document["metrics"], most)
@@ -236,13 +225,13 @@ def _other_charts(
         yield b.Sentence(f"The pictures show {cut}; the tables hold the others.", "note")
 
 
-def folded(found: b.Chart, rows: Iterable[Tested], metric: str) -> b.Fold:
+def folded(found: b.Chart, rows: Iterable[d.Tested], metric: str) -> b.Fold:
     """The chart of a measure, with how many of its comparisons found something."""
     own = [row for row in rows if row["metric"] == metric]
     return b.Fold(r.metric_name(metric), (found,), tally_text(own))
 
 
-def tally_text(rows: Sequence[Tested]) -> str:
+def tally_text(rows: Sequence[d.Tested]) -> str:
     """Say how many of the comparisons of a measure found a difference, and how many were made."""
     found = sum(row["verdict"] == "difference_found" for row in rows)
     tested = sum(w.is_number(row["p_value"]) for row in rows)
@@ -254,12 +243,12 @@ def tally_text(rows: Sequence[Tested]) -> str:
 
 
 def _largest(
-    gaps: Sequence[GapRow], document: FairnessDocument, most: int, title: str, about: str
+    gaps: Sequence[d.GapRow], document: d.FairnessDocument, most: int, title: str, about: str
 ) -> Iterator[b.Block]:
     """The largest gap of each measure and attribute, those that were found first."""
     estimated = [row for row in gaps if w.is_number(row["difference"])]
     judged = [row for row in estimated if row["reason"] not in r.UNJUDGED]
-    first: dict[tuple[str, str], GapRow] = {}
+    first: dict[tuple[str, str], d.GapRow] = {}
     for row in judged or estimated:
         first.setdefault((row["metric"], row["attribute"]), row)
     if first:
@@ -280,21 +269,23 @@ def measure(row: OfAttribute) -> b.Cell:
     return b.Cell(r.metric_name(row["metric"]), w.attribute_name(row["attribute"]))
 
 
-def gap_table(rows: Sequence[GapRow], document: FairnessDocument, *, full: bool = False) -> b.Table:
+def gap_table(
+    rows: Sequence[d.GapRow], document: d.FairnessDocument, *, full: bool = False
+) -> b.Table:
     """Differences with the two rates, their sizes and the verdict."""
     values = r.by_key(document["by_group"])
 
-    def end(row: GapRow, group: str) -> b.Cell:
+    def end(row: d.GapRow, group: str) -> b.Cell:
         one = values.get((row["attribute"], group, row["metric"]))
         rate = b.said("value?{value:percent}, ", one)
         n = b.said("denominator?n = {denominator:count}", one) or "n withheld"
         return b.Cell(w.group_name(row["attribute"], group), b.joined((rate, n), ""), group)
 
-    def reading(row: GapRow) -> b.Text:
+    def reading(row: d.GapRow) -> b.Text:
         said = r.said_of(row, document["margin"])
         return b.Strong(said) if row["verdict"] == "difference_found" else said
 
-    columns: b.Columns[GapRow] = {
+    columns: b.Columns[d.GapRow] = {
         "measure": measure,
         "group": lambda row: end(row, row["group"]),
         "compared with": lambda row: end(row, row["other"]),
@@ -310,14 +301,14 @@ def gap_table(rows: Sequence[GapRow], document: FairnessDocument, *, full: bool 
     )  # fmt: skip
 
 
-def verdict(found: Verdict | ChangeVerdict, margin: float | None) -> b.Sentence:
+def verdict(found: d.Verdict | d.ChangeVerdict, margin: float | None) -> b.Sentence:
     """A verdict as the document states it."""
     first, rest = r.opened(found, margin)
     return b.Sentence((b.Strong(first), rest), "verdict")
 
 
 def sure(
-    document: FairnessDocument, drawn: Mapping[str, bytes], others: Iterable[b.Block] = ()
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], others: Iterable[b.Block] = ()
 ) -> Iterator[b.Block]:
     """The verdict, the verdicts on others, what could have been found, and what is no verdict."""
     yield from verdicts(document)
@@ -339,7 +330,7 @@ def sure(
     yield from _noise(document)
 
 
-def verdicts(document: FairnessDocument) -> Iterator[b.Block]:
+def verdicts(document: d.FairnessDocument) -> Iterator[b.Block]:
     """The verdict as a whole and by attribute."""
     found, margin = document["verdict"], document["margin"]
     yield verdict(found, margin)
@@ -350,7 +341,7 @@ def verdicts(document: FairnessDocument) -> Iterator[b.Block]:
         ))  # fmt: skip
 
 
-def _how_level(document: FairnessDocument) -> Iterator[b.Block]:
+def _how_level(document: d.FairnessDocument) -> Iterator[b.Block]:
     """How many differences were looked at, how that is allowed for, and what they came to."""
     looked = text("level", document) or text("no_level")
     margin = text("margin", document) or text("no_margin")
@@ -359,16 +350,16 @@ def _how_level(document: FairnessDocument) -> Iterator[b.Block]:
     yield from tally(gaps, document["margin"])
 
 
-def tally(rows: Iterable[GapRow | ChangeRow], margin: float | None) -> Iterator[b.Sentence]:
+def tally(rows: Iterable[d.GapRow | d.ChangeRow], margin: float | None) -> Iterator[b.Sentence]:
     """How many comparisons came to which verdict."""
     counts = Counter(r.said_of(row, margin) for row in rows)
     if counts:
         yield b.Sentence("; ".join(f"{said}: {n:,}" for said, n in counts.items()) + ".", "note")
 
 
-def spread(document: FairnessDocument) -> Iterator[b.Fold]:
+def spread(document: d.FairnessDocument) -> Iterator[b.Fold]:
     """Highest minus lowest group, and what chance would show."""
-    columns: b.Columns[SpreadRow] = {
+    columns: b.Columns[d.SpreadRow] = {
         "measure": measure,
         "groups": "{groups:count}",
         "highest minus lowest, pp": "{gap:reach|fewer than two groups can be compared}",
@@ -382,7 +373,7 @@ def spread(document: FairnessDocument) -> Iterator[b.Fold]:
         yield b.Fold("Highest minus lowest group", inside, title)
 
 
-def _ratios(document: FairnessDocument) -> Iterator[b.Fold]:
+def _ratios(document: d.FairnessDocument) -> Iterator[b.Fold]:
     """Ratios of the lowest to the highest group, as a rule of thumb."""
     points = tuple(
         text(
@@ -397,12 +388,12 @@ def _ratios(document: FairnessDocument) -> Iterator[b.Fold]:
         yield b.Fold("Four-fifths ratio", inside, "a rule of thumb, no verdict")
 
 
-def _noise(document: FairnessDocument) -> Iterator[b.Block]:
+def _noise(document: d.FairnessDocument) -> Iterator[b.Block]:
     """How far the groups would lie apart if some annotations were wrong."""
     if document["noise"]:
         yield b.Heading("If some annotations are wrong")
         yield note("noise")
-        columns: b.Columns[NoiseRow] = {
+        columns: b.Columns[d.NoiseRow] = {
             "measure": measure,
             "annotations exchanged": "{flipped:percent}",
             "highest minus lowest, as annotated": "{gap:reach}",
@@ -412,11 +403,11 @@ def _noise(document: FairnessDocument) -> Iterator[b.Block]:
 
 
 def _numbers(
-    document: FairnessDocument, drawn: Mapping[str, bytes], name: str
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], name: str
 ) -> Iterator[b.Block]:
     who = ", how many people that is," if w.is_number(document["identities"]) else ""
     yield note("all_rates", document, who=who)
-    columns: b.Columns[Figure] = {
+    columns: b.Columns[d.Figure] = {
         "measure": lambda row: b.Cell(
             r.metric_name(row["metric"]), r.metric_meaning(row["metric"], document["positive"])
         ),
@@ -437,7 +428,7 @@ def _numbers(
             yield chart(drawn[answer], answer)
 
 
-def all_gaps(document: FairnessDocument, title: str) -> Iterator[b.Block]:
+def all_gaps(document: d.FairnessDocument, title: str) -> Iterator[b.Block]:
     """Every difference; the title has a place for the attribute."""
     yield from complete(
         sorted(document["gaps"], key=r.largest_gap_first), "differences",
@@ -474,8 +465,8 @@ def complete(
 
 
 def rates(
-    documents: Mapping[str, FairnessDocument],
-    deviations: Mapping[str, Mapping[tuple[str, str, str], Number]] | None = None,
+    documents: Mapping[str, d.FairnessDocument],
+    deviations: Mapping[str, Mapping[tuple[str, str, str], d.Number]] | None = None,
 ) -> Iterator[b.Fold]:
     """Every rate of every group, worst group first.
 
@@ -489,7 +480,7 @@ def rates(
     metrics, below = first["metrics"], first["suppress_below"]
     rows = {name: r.by_key(one["by_group"]) for name, one in documents.items()}
 
-    def line(place: int, row: RateRow) -> b.Row:
+    def line(place: int, row: d.RateRow) -> b.Row:
         attribute, group, name = row["attribute"], row["group"], names[place]
         who = b.Cell(w.group_name(attribute, group), r.size(row, below), group)
         arm = (b.Marked(w.arm_name(name), arm_style(name, names)[0]),)
@@ -513,7 +504,7 @@ def rates(
         )
 
 
-def _rate(row: RateRow, below: int, deviation: float | None) -> b.Cell:
+def _rate(row: d.RateRow, below: int, deviation: float | None) -> b.Cell:
     """A rate, its spread over seeds, and below it what it was counted from."""
     if not w.is_number(row["value"]):
         return b.Cell(b.Value(None, missing=r.why_no_number(row, below)))

@@ -7,13 +7,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 
-from debias.metrics.documents import (
-    ComparisonDocument,
-    FairnessDocument,
-    GapRow,
-    GroupChange,
-    OfGroup,
-)
+from debias.metrics import documents as d
 from debias.metrics.rates import rate_of
 from debias.report import readings as r
 from debias.report.documents import Findings, NextStep, Opening
@@ -56,7 +50,7 @@ def learned(document: Findings, arm: str) -> bool:
     return skill is None or skill["learned"]
 
 
-def headline(fairness: FairnessDocument) -> str:
+def headline(fairness: d.FairnessDocument) -> str:
     """Who is served worse by one classifier, in what; the verdict where nothing was found."""
     who, row = arm_name(fairness["name"]) or "The classifier", _largest(fairness)
     if not fairness["attributes"]:
@@ -68,13 +62,13 @@ def headline(fairness: FairnessDocument) -> str:
     return said.format(who=who, group=group, other=other, **_classes(fairness, row["metric"]))
 
 
-def first_metric(fairness: FairnessDocument) -> str:
+def first_metric(fairness: d.FairnessDocument) -> str:
     """The measure that the headline and the first picture are about."""
     row = _largest(fairness)
     return row["metric"] if row else fairness["metrics"][0]
 
 
-def told(fairness: FairnessDocument) -> str:
+def told(fairness: d.FairnessDocument) -> str:
     """By how much one classifier differs and how sure that is, in numbers of a hundred."""
     if not fairness["attributes"]:
         return "No group is annotated: only figures over all images can be given."
@@ -91,13 +85,13 @@ def _speech(metric: str) -> tuple[str, str, str]:
     return rate.said if rate and rate.said else ("", "", "")
 
 
-def _largest(fairness: FairnessDocument) -> GapRow | None:
+def _largest(fairness: d.FairnessDocument) -> d.GapRow | None:
     """The largest difference, the group that is served worse first; found ones, if there are any.
 
     Differences within one attribute come before those of a crossing, which are harder to say.
     """
 
-    def first(row: GapRow) -> tuple[bool, bool, float]:
+    def first(row: d.GapRow) -> tuple[bool, bool, float]:
         found = row["verdict"] == "difference_found"
         return not found, " x " in row["attribute"], -abs(row["difference"])
 
@@ -109,7 +103,7 @@ def _largest(fairness: FairnessDocument) -> GapRow | None:
     return min(rows, key=first, default=None)
 
 
-def _turned(row: GapRow) -> GapRow:
+def _turned(row: d.GapRow) -> d.GapRow:
     """The same with the group that is served worse first."""
     if (row["difference"] > 0) == (r.sign_of(row["metric"]) < 0):
         return row
@@ -117,7 +111,7 @@ def _turned(row: GapRow) -> GapRow:
             "group": row["other"], "other": row["group"]}  # fmt: skip
 
 
-def _classes(fairness: FairnessDocument, metric: str) -> dict[str, str]:
+def _classes(fairness: d.FairnessDocument, metric: str) -> dict[str, str]:
     """The class that a measure is about, and what is not of it, as they are spoken of."""
     classes, (_, about) = fairness["classes"], rate_of(metric)
     positive = about or fairness["positive"] or classes[-1]
@@ -125,7 +119,7 @@ def _classes(fairness: FairnessDocument, metric: str) -> dict[str, str]:
     return {"positive": positive, "negative": f"“{others[0]}”" if len(others) == 1 else "other"}
 
 
-def _difference(fairness: FairnessDocument, row: GapRow) -> str:
+def _difference(fairness: d.FairnessDocument, row: d.GapRow) -> str:
     """How many of a hundred in the one group and the other, and how sure that is."""
     rates = r.by_key(fairness["by_group"])
     one, other = (
@@ -158,7 +152,7 @@ def _of(value: float, scale: int) -> str:
     return f"more than {scale - 1:,}" if count == scale and value < 1 else f"{count:,}"
 
 
-def _spoken(row: OfGroup) -> str:
+def _spoken(row: d.OfGroup) -> str:
     return f"{words(row['attribute'])} {r.name(row)}"
 
 
@@ -181,14 +175,14 @@ def _changes(document: Findings) -> Iterator[str]:
             yield f"{who}: {_instead(change)}, {sure}{paid}."
 
 
-def _instead(change: GroupChange) -> str:
+def _instead(change: d.GroupChange) -> str:
     """A rate after and before, as counts of the same number."""
     scale = _scale(change["before"], change["after"])
     after, before = (_of(value, scale) for value in (change["after"], change["before"]))
     return f"{after} instead of {before}{'' if scale == 100 else f' of {scale:,}'}"
 
 
-def _sure(change: GroupChange, compared: ComparisonDocument) -> str:
+def _sure(change: d.GroupChange, compared: d.ComparisonDocument) -> str:
     """Whether a change is for the better, and how sure that is."""
     if change["verdict"] == "difference_ruled_out":
         return "no more than your margin"
@@ -200,7 +194,9 @@ def _sure(change: GroupChange, compared: ComparisonDocument) -> str:
     return f"{'better' if r.is_better(change) else 'worse'}{'' if is_found else f' in {trainings}'}"
 
 
-def _paid(change: GroupChange, compared: ComparisonDocument, fairness: FairnessDocument) -> str:
+def _paid(
+    change: d.GroupChange, compared: d.ComparisonDocument, fairness: d.FairnessDocument
+) -> str:
     """What the same group lost where it gained: more of one answer is less of the other."""
     beside = r.paid(change, compared["groups"], compared["level"])
     if beside is None:
@@ -213,7 +209,9 @@ def _paid(change: GroupChange, compared: ComparisonDocument, fairness: FairnessD
     )
 
 
-def _next(document: Findings, fairness: FairnessDocument, failed: list[str]) -> Iterator[NextStep]:
+def _next(
+    document: Findings, fairness: d.FairnessDocument, failed: list[str]
+) -> Iterator[NextStep]:
     """What would settle a question that is open, then where to look further."""
     run, compared = document["run"], document["comparisons"]
     seeds, setting, why = run["seeds"], "", ""
@@ -245,7 +243,9 @@ def _next(document: Findings, fairness: FairnessDocument, failed: list[str]) -> 
         yield {"why": why, "setting": "", "command": command}
 
 
-def _lacks_images(fairness: FairnessDocument, compared: Mapping[str, ComparisonDocument]) -> bool:
+def _lacks_images(
+    fairness: d.FairnessDocument, compared: Mapping[str, d.ComparisonDocument]
+) -> bool:
     """Whether no group has enough test images to be judged, or to show a change beyond chance."""
     if fairness["attributes"] and fairness["gaps"] and _largest(fairness) is None:
         return True
@@ -271,7 +271,7 @@ def _set(config: Mapping[str, object], key: str) -> float:
     return found if is_number(found) else math.nan
 
 
-def _ask_for_seeds(comparison: ComparisonDocument) -> int:
+def _ask_for_seeds(comparison: d.ComparisonDocument) -> int:
     """Changes of groups beyond chance on these images, whose interval over trainings holds 0."""
     return sum(
         r.is_seen(row, comparison["level"]) and row["seed_low"] <= 0 <= row["seed_high"]

@@ -4,20 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from debias.metrics.documents import (
-    ChangeRow,
-    ChangeVerdict,
-    ComparisonDocument,
-    FairnessDocument,
-    GapChange,
-    GapRow,
-    GroupChange,
-    Judged,
-    OfGroup,
-    OfMeasure,
-    RateRow,
-    Verdict,
-)
+from debias.metrics import documents as d
 from debias.metrics.rates import RATES, rate_of
 from debias.report.charts.rows import Label
 from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
@@ -26,8 +13,8 @@ from debias.report.words import attribute_name, group_name, is_number, number, w
 from debias.types import BASELINE
 
 Row = TypeVar("Row", bound=Mapping[str, object])
-Measured = TypeVar("Measured", bound=OfMeasure)
-Sized = RateRow | GroupChange  # rows that may say how many images they rest on
+Measured = TypeVar("Measured", bound=d.OfMeasure)
+Sized = d.RateRow | d.GroupChange  # rows that may say how many images they rest on
 SMALL = ", too small"
 STATES = ("estimated", "too_small", "unknown", "not_estimable", "suppressed")
 UNJUDGED = STATES[1:]
@@ -50,7 +37,7 @@ def arms_of(document: Findings) -> list[str]:
     return sorted(document["arms"], key=lambda arm: arm != BASELINE)
 
 
-def fairness_of(document: Findings) -> dict[str, FairnessDocument]:
+def fairness_of(document: Findings) -> dict[str, d.FairnessDocument]:
     """Arm to its fairness document, in the order of :func:`arms_of`."""
     return {arm: document["fairness"][arm] for arm in arms_of(document)}
 
@@ -60,7 +47,7 @@ def of(rows: Iterable[Measured], metric: str) -> list[Measured]:
     return [row for row in rows if row["metric"] == metric]
 
 
-def key_of(row: OfMeasure) -> tuple[str, str, str]:
+def key_of(row: d.OfMeasure) -> tuple[str, str, str]:
     """What a rate is of."""
     return row["attribute"], row["group"], row["metric"]
 
@@ -69,7 +56,7 @@ def by_key(rows: Iterable[Measured]) -> dict[tuple[str, str, str], Measured]:
     return {key_of(row): row for row in rows}
 
 
-def name(row: OfGroup) -> str:
+def name(row: d.OfGroup) -> str:
     """A group of a row, without its attribute."""
     return group_name(row["attribute"], row["group"])
 
@@ -107,24 +94,26 @@ def sign_of(metric: str) -> int:
     return rate.better if rate else 0
 
 
-def is_better(change: ChangeRow) -> bool:
+def is_better(change: d.ChangeRow) -> bool:
     """Whether a rate went the good way."""
     return bool((change["change"] < 0) == (sign_of(change["metric"]) < 0))
 
 
-def change_of(rows: Iterable[GroupChange], metric: str, like: OfGroup) -> GroupChange | None:
+def change_of(rows: Iterable[d.GroupChange], metric: str, like: d.OfGroup) -> d.GroupChange | None:
     """The change of a measure of the same group, if it is known."""
     wanted = like["attribute"], like["group"], metric
     found = next((row for row in rows if key_of(row) == wanted), None)
     return found if found is not None and is_number(found["change"]) else None
 
 
-def is_seen(change: ChangeRow, level: float) -> bool:
+def is_seen(change: d.ChangeRow, level: float) -> bool:
     """Whether a change is beyond chance in these trainings, allowing for all that were tested."""
     return is_number(change["p_adjusted"]) and change["p_adjusted"] <= 1 - level
 
 
-def paid(change: GroupChange, rows: Iterable[GroupChange], level: float) -> GroupChange | None:
+def paid(
+    change: d.GroupChange, rows: Iterable[d.GroupChange], level: float
+) -> d.GroupChange | None:
     """What a group paid for a better rate: less of one answer makes less of both kinds of it."""
     name, _, about = change["metric"].partition("[")
     if name not in _BESIDE or not is_better(change) or not is_seen(change, level):
@@ -139,7 +128,7 @@ def usual_place(metric: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
-def compared_metrics(document: ComparisonDocument) -> list[str]:
+def compared_metrics(document: d.ComparisonDocument) -> list[str]:
     """Measures of a comparison in their usual order: its rows begin with the harms."""
     return sorted(dict.fromkeys(row["metric"] for row in document["groups"]), key=usual_place)
 
@@ -178,7 +167,7 @@ def remark(row: Sized) -> str:
     return {"too_small": SMALL, "unknown": ", in no verdict"}.get(row["state"], "")
 
 
-def no_difference(row: Judged, below: int) -> str:
+def no_difference(row: d.Judged, below: int) -> str:
     """What stands in the place of a difference that has no value."""
     return withheld(below) if row["reason"] == "suppressed" else "undefined"
 
@@ -192,20 +181,20 @@ def verdict_name(verdict: str, reason: str, margin: float | None) -> str:
     return f"{words(verdict)} ({words(_REASONS.get(reason, reason))})"
 
 
-def said_of(row: GapRow | ChangeRow, margin: float | None) -> str:
+def said_of(row: d.GapRow | d.ChangeRow, margin: float | None) -> str:
     """The verdict on a difference or a change."""
     if row.get("harm"):
         return "HARM: became worse"
     return verdict_name(row["verdict"], row["reason"], margin)
 
 
-def reading_of(verdict: Verdict | ChangeVerdict, margin: float | None) -> str:
+def reading_of(verdict: d.Verdict | d.ChangeVerdict, margin: float | None) -> str:
     """Print the verdict of a report or of an attribute, with what it leaves out."""
     said = verdict_name(verdict["reading"], verdict["reason"], margin)
     return f"{said}, incomplete" if verdict.get("incomplete") else said
 
 
-def opened(verdict: Verdict | ChangeVerdict, margin: float | None) -> tuple[str, str]:
+def opened(verdict: d.Verdict | d.ChangeVerdict, margin: float | None) -> tuple[str, str]:
     """The verdict in two parts, the first to be set off; a sentence that says it is not doubled."""
     said = verdict_name(verdict["reading"], verdict["reason"], margin)
     sentence = verdict["sentence"]
@@ -261,17 +250,17 @@ def label(row: Mapping[str, object]) -> Label:
     return (one, f"minus {other[0]}") if other else one
 
 
-def other_of(row: GapRow | GapChange) -> str:
+def other_of(row: d.GapRow | d.GapChange) -> str:
     """The group of a difference that is taken away, without its attribute."""
     return group_name(row["attribute"], row["other"])
 
 
-def worst_rate_first(row: RateRow) -> tuple[Any, ...]:
+def worst_rate_first(row: d.RateRow) -> tuple[Any, ...]:
     """Worst group first, then what is too small, has no label, is not estimable or withheld."""
     return STATES.index(row["state"]), by_rate(row)[1]
 
 
-def by_rate(row: RateRow) -> tuple[bool, float]:
+def by_rate(row: d.RateRow) -> tuple[bool, float]:
     """Worst rate first, whatever its group's size; without a number last."""
     value = row["value"]
     if not is_number(value):
@@ -279,7 +268,7 @@ def by_rate(row: RateRow) -> tuple[bool, float]:
     return False, -value if sign_of(row["metric"]) < 0 else value
 
 
-def largest_gap_first(row: GapRow) -> tuple[Any, ...]:
+def largest_gap_first(row: d.GapRow) -> tuple[Any, ...]:
     """What was found first, then by size; pairs without a number last."""
     difference = row["difference"]
     if not is_number(difference):
@@ -288,7 +277,7 @@ def largest_gap_first(row: GapRow) -> tuple[Any, ...]:
     return 2 if row["reason"] in UNJUDGED else order.get(row["verdict"], 1), -abs(difference)
 
 
-def harm_first(row: ChangeRow) -> tuple[Any, ...]:
+def harm_first(row: d.ChangeRow) -> tuple[Any, ...]:
     """Harmed groups first, then other changes that were found, then the largest loss."""
     change, sign = row["change"], sign_of(row["metric"])
     if not is_number(change):

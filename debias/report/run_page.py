@@ -8,13 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Literal, TypedDict
 
-from debias.metrics.documents import (
-    ComparisonDocument,
-    FairnessDocument,
-    Number,
-    Scalars,
-    SummaryChange,
-)
+from debias.metrics import documents as d
 from debias.report import blocks as b
 from debias.report import comparison_page as pair
 from debias.report import fairness_page as single
@@ -113,7 +107,7 @@ def _arms_table(document: RunDocument) -> b.Table:
     seeds = document["run"]["seeds"]
     trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
 
-    def cell(value: Number, sd: Number, kind: str, missing: str) -> b.Text:
+    def cell(value: d.Number, sd: d.Number, kind: str, missing: str) -> b.Text:
         return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", sd=sd)))
 
     def row(arm: str) -> b.Row:
@@ -133,9 +127,9 @@ def _arms_table(document: RunDocument) -> b.Table:
 
 class _Worst(TypedDict):
     group: str  # empty: there is none to name
-    value: Number
-    sd: Number
-    denominator: Number
+    value: d.Number
+    sd: d.Number
+    denominator: d.Number
 
 
 def _worst(document: RunDocument, arm: str) -> _Worst:
@@ -176,7 +170,7 @@ def _opening(document: RunDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Bl
     yield from single.cautions(banners(r.fairness_of(document), document["comparisons"]))
 
 
-def _baseline(document: RunDocument) -> FairnessDocument:
+def _baseline(document: RunDocument) -> d.FairnessDocument:
     """The first arm stands for the run where only one can be shown: plain training, if any."""
     return next(iter(r.fairness_of(document).values()))
 
@@ -221,7 +215,7 @@ def _change(
     return ((lead, b.Value(after - before, "change"), end),)
 
 
-def _about_the_board(document: RunDocument, baseline: FairnessDocument) -> Iterator[b.Block]:
+def _about_the_board(document: RunDocument, baseline: d.FairnessDocument) -> Iterator[b.Block]:
     yield note("board", tone="note", seeds=w.amount(document["run"]["seeds"], "seed"))
     first = baseline["metrics"][0]
     parts = [
@@ -235,7 +229,7 @@ def _about_the_board(document: RunDocument, baseline: FairnessDocument) -> Itera
 
 
 def banners(
-    fairness: Mapping[str, FairnessDocument], comparisons: Mapping[str, ComparisonDocument]
+    fairness: Mapping[str, d.FairnessDocument], comparisons: Mapping[str, d.ComparisonDocument]
 ) -> list[str]:
     """What a reader must know before any number: notes on the first arm, then on every change.
 
@@ -254,15 +248,15 @@ def banners(
 
 def arm_notes(
     arm: str,
-    fairness: Mapping[str, FairnessDocument],
-    comparisons: Mapping[str, ComparisonDocument],
+    fairness: Mapping[str, d.FairnessDocument],
+    comparisons: Mapping[str, d.ComparisonDocument],
 ) -> list[str]:
     """Notes on the comparison of one arm that no banner tells."""
     above = [*next(iter(fairness.values()))["notes"], *_shared(comparisons)]
     return [note for note in comparisons[arm]["notes"] if _is_new(note, above)]
 
 
-def _shared(comparisons: Mapping[str, ComparisonDocument]) -> list[str]:
+def _shared(comparisons: Mapping[str, d.ComparisonDocument]) -> list[str]:
     """Warnings that all comparisons give in the same words."""
     first, *others = [document["notes"] for document in comparisons.values()] or [[]]
     common = [note for note in first if all(note in notes for notes in others)]
@@ -283,7 +277,7 @@ def _no_finding(document: RunDocument) -> Iterator[b.Sentence]:
 
 
 def _different(
-    document: RunDocument, baseline: FairnessDocument, drawn: Mapping[str, bytes]
+    document: RunDocument, baseline: d.FairnessDocument, drawn: Mapping[str, bytes]
 ) -> Iterator[b.Block]:
     yield from _no_finding(document)
     who = f" under {w.arm_name(r.arms_of(document)[0]).lower()}"
@@ -291,7 +285,7 @@ def _different(
 
 
 def _sure(
-    document: RunDocument, baseline: FairnessDocument, drawn: Mapping[str, bytes]
+    document: RunDocument, baseline: d.FairnessDocument, drawn: Mapping[str, bytes]
 ) -> Iterator[b.Block]:
     first, *others = r.fairness_of(document).items()
     yield b.Heading(w.arm_name(first[0]))
@@ -524,20 +518,20 @@ def _numbers(document: RunDocument) -> Iterator[b.Block]:
     yield _every_seed(document)
 
 
-def _summary_changes(changes: Sequence[SummaryChange]) -> Iterator[b.Fold]:
+def _summary_changes(changes: Sequence[d.SummaryChange]) -> Iterator[b.Fold]:
     """Change of each summary figure from plain training, with its interval and reading."""
 
-    def shown(share: str, other: str) -> Callable[[SummaryChange], b.Text]:
+    def shown(share: str, other: str) -> Callable[[d.SummaryChange], b.Text]:
         return lambda row: b.said(share if w.is_share(row["quantity"]) else other, row)
 
-    def interval(row: SummaryChange) -> b.Text:
+    def interval(row: d.SummaryChange) -> b.Text:
         low, high = row["low"], row["high"]
         if not w.is_share(row["quantity"]):
             return b.between(low, high, "signed")
         known = w.is_number(low) and w.is_number(high)
         return b.between(*((max(low, -1.0), min(high, 1.0)) if known else (low, high)), "change")
 
-    columns: b.Columns[SummaryChange] = {
+    columns: b.Columns[d.SummaryChange] = {
         "quantity": lambda row: w.quantity_name(row["quantity"]),
         "arm": lambda row: w.arm_name(row["arm"]),
         "before": shown("{before:percent}", "{before:plain}"),
@@ -561,7 +555,7 @@ def _every_seed(document: RunDocument) -> b.Fold:
         name = b.Marked(w.arm_name(arm), arm_style(arm, r.arms_of(document))[0])
         record = document["arms"][arm]
         mean, seeds = record["mean"], record["seeds"]
-        parts: list[tuple[str, Scalars]] = [(f"seed {seed['seed']}", seed) for seed in seeds]
+        parts: list[tuple[str, d.Scalars]] = [(f"seed {seed['seed']}", seed) for seed in seeds]
         parts += [("mean", mean), *([("standard deviation", mean["sd"])] * (len(seeds) > 1))]
         rows += [{**found, **found["accuracy"], "arm": name, "kind": kind}
                  for kind, found in parts]  # fmt: skip
