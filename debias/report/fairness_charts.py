@@ -163,7 +163,8 @@ def intervals_by_group(documents: Mapping[str, d.FairnessDocument], metric: str)
         note = _sizes(rows.values(), baseline["suppress_below"])
         return chart.Row(label=label, marks=[mark(*one) for one in rows.items()], note=note)
 
-    rules = [Rule(overall, "all images", style="--")] if is_number(overall) else []
+    whose = f", {escape_label(arm_name(names[0]), 30).lower()}" if len(names) > 1 else ""
+    rules = [Rule(overall, f"all images{whose}", style="--")] if is_number(overall) else []
     axis = Axis(label=r.metric_name(metric), rules=rules)
     blocks = _charted(r.panels(shown, r.worst_rate_first), line)
     return rows_chart(blocks, [axis], row=0.17 + 0.115 * len(names))

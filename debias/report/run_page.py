@@ -1,21 +1,22 @@
 """The page about a run, and what a terminal and Prefect show of it."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
-from typing import Literal, TypedDict
+from typing import Literal
 
 from debias.metrics import documents as d
+from debias.metrics.documents import Number
 from debias.report import blocks as b
 from debias.report import comparison_page as pair
 from debias.report import fairness_page as single
 from debias.report import readings as r
 from debias.report import words as w
 from debias.report.charts.style import arm_style
-from debias.report.documents import GroupCounts, RunDocument, SetAside
+from debias.report.documents import Data, GroupCounts, RunDocument, SetAside
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
 from debias.report.opening import first_metric, learned
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
@@ -48,17 +49,47 @@ FIGURES = {
 _FIGURES = ("Over all images", "Of ")
 
 
+@dataclass(frozen=True)
+class Run:
+    """The document with its charts, and what many sections ask of it."""
+
+    document: RunDocument
+    drawn: Mapping[str, bytes] = field(default_factory=dict)
+
+    @cached_property
+    def arms(self) -> list[str]:
+        """The one that the others stand beside first: plain training, if any."""
+        return r.arms_of(self.document)
+
+    @cached_property
+    def fairness(self) -> dict[str, d.FairnessDocument]:
+        return r.fairness_of(self.document)
+
+    @property
+    def first(self) -> d.FairnessDocument:
+        """Of the first arm, which stands for the run where only one can be shown."""
+        return self.fairness[self.arms[0]]
+
+    @property
+    def compared(self) -> Mapping[str, d.ComparisonDocument]:
+        return self.document["comparisons"]
+
+    def mean(self, arm: str) -> d.SummaryDocument:
+        return self.document["arms"][arm]["mean"]
+
+
 def page(document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     created, size = w.day(document["created"]), document["data"]["image_size"]
+    run = Run(document, drawn)
     return b.Page(
         title=f"{document['name']}: differences between groups",
         kicker=f"{document['name']} · {created}",
         heading=document["opening"]["headline"],
-        opening=tuple(_opening(document, drawn)),
+        opening=tuple(_opening(run)),
         sections=tuple(
             b.Section(place, title, blocks, name)
-            for place, title, name, made in _sections(document, pictures, drawn)
+            for place, title, name, made in _sections(run, pictures)
             if (blocks := tuple(made))
         ),
         footer=f"Made by debias {document['version']}, {created}. This page measures differences "
@@ -68,81 +99,83 @@ def page(document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]) 
     )
 
 
-def _sections(
-    document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]
-) -> Iterator[tuple[str, str, str, Iterator[b.Block]]]:
+def _sections(run: Run, pictures: Pictures) -> Iterator[tuple[str, str, str, Iterator[b.Block]]]:
     """Place, title, name in the navigation, and blocks; a section without blocks is left out."""
-    baseline = _baseline(document)
-    yield "which", "Which groups?", "Which groups", single.which(baseline)
-    yield "many", "How many?", "How many", single.many(baseline, document["run"]["seeds"])
-    yield "different", "How different?", "How different", _different(document, baseline, drawn)
-    yield "sure", "How sure?", "How sure", _sure(document, baseline, drawn)
-    yield "change", "What changed?", "What changed", _changed(document, drawn)
-    yield "harmed", "Who was harmed?", "Who was harmed", _harmed(document)
+    document, drawn = run.document, run.drawn
+    yield "which", "Which groups?", "Which groups", single.which(run.first)
+    yield "many", "How many?", "How many", single.many(run.first, document["run"]["seeds"])
+    yield "different", "How different?", "How different", _different(run)
+    yield "sure", "How sure?", "How sure", _sure(run)
+    yield "change", "What changed?", "What changed", _changed(run)
+    yield "harmed", "Who was harmed?", "Who was harmed", _harmed(run)
     yield "run", "What was run", "The run", _run(document)
-    yield "data", "The data", "Data", _data(document, pictures)
-    yield "latents", "What the model saw", "", _model(document, pictures, drawn)
+    yield "data", "The data", "Data", _data(document["data"], pictures)
+    yield "latents", "What the model saw", "", _model(document["representation"], pictures, drawn)
     yield "weights", "What the weights did", "Weights", weights_section(document, drawn, pictures)
     title = "What may be concluded, and what not"
-    yield "conclusions", title, "Conclusions", _conclusions(document)
-    yield "numbers", "All numbers", "", _numbers(document)
+    yield "conclusions", title, "Conclusions", _conclusions(run)
+    yield "numbers", "All numbers", "", _numbers(run)
     yield single.HOW_TO_READ.place, single.HOW_TO_READ.title, "", iter(single.HOW_TO_READ.blocks)
     yield "provenance", "Provenance", "", _provenance(document)
 
 
 def summary(document: RunDocument) -> Iterator[b.Block]:
     """What a terminal shows: who is served worse, the arms, what may be concluded, what to do."""
-    opening = document["opening"]
-    yield b.Sentence(opening["headline"], "verdict")
-    yield b.Sentence(" ".join(opening["sentences"]))
-    yield _arms_table(document)
+    yield b.Sentence(document["opening"]["headline"], "verdict")
+    yield from _said(document)
+    yield _arms_table(Run(document))
     refused = document["refused"].items()
     left_out = [f"Arm {arm!r} was left out: {why}." for arm, why in refused]
     yield b.Points((*left_out, *document["concluded"]))
     yield from _steps(document)
 
 
-def _arms_table(document: RunDocument) -> b.Table:
+def _arms_table(run: Run) -> b.Table:
     """The summary figures of each arm, means over its trainings."""
-    seeds = document["run"]["seeds"]
+    seeds = run.document["run"]["seeds"]
     trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
 
-    def cell(value: d.Number, sd: d.Number, kind: str, missing: str) -> b.Text:
+    def cell(value: Number, sd: Number, kind: str, missing: str) -> b.Text:
         return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", sd=sd)))
 
     def row(arm: str) -> b.Row:
-        mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
-        found, sd = mean["accuracy"], mean["sd"]["accuracy"]
+        found, sd, worst = (
+            run.mean(arm)["accuracy"],
+            run.mean(arm)["sd"]["accuracy"],
+            _worst(run, arm),
+        )
+        value, spread = (
+            (worst["value"], _spread(run, arm)[r.key_of(worst)]) if worst else (None, None)
+        )
         return b.Row((
             arm, cell(found["overall"], sd["overall"], "percent", "undefined"),
-            cell(worst["value"], worst["sd"], "percent", "no group to name"),
+            cell(value, spread, "percent", "no group to name"),
             cell(found["gap"], sd["gap"], "points", "no two groups to compare"),
-            w.full_group_name(worst["group"]),
+            w.full_group_name(worst["group"]) if worst else "",
         ))  # fmt: skip
 
     headings = ("arm", "accuracy", "worst group", "gap, points", "which one")
-    rows, title = tuple(map(row, document["arms"])), f"{document['name']}: {trainings}"
-    return b.Table(headings, rows, title, left=(0, 4))
+    rows = tuple(map(row, run.document["arms"]))
+    return b.Table(headings, rows, f"{run.document['name']}: {trainings}", left=(0, 4))
 
 
-class _Worst(TypedDict):
-    group: str  # empty: there is none to name
-    value: d.Number
-    sd: d.Number
-    denominator: d.Number
+def _worst(run: Run, arm: str) -> d.RateRow | None:
+    """Accuracy of the group whose mean over the trainings is lowest."""
+    group = run.mean(arm)["extremes"].get("worst_group")
+    rows = r.of(run.fairness[arm]["by_group"], "accuracy")
+    return next((row for row in rows if row["group"] == group), None)
 
 
-def _worst(document: RunDocument, arm: str) -> _Worst:
-    """Accuracy of the group whose mean over the trainings is lowest, with its spread."""
-    mean = document["arms"][arm]["mean"]
-    group = mean["extremes"].get("worst_group")
-    sd = next((row["sd"] for row in r.of(mean["by_group"], "accuracy") if row["group"] == group),
-              math.nan)  # fmt: skip
-    for row in r.of(document["fairness"][arm]["by_group"], "accuracy"):
-        if row["group"] == group:
-            return {"group": group, "value": row["value"], "sd": sd,
-                    "denominator": row["denominator"]}  # fmt: skip
-    return {"group": "", "value": math.nan, "sd": math.nan, "denominator": math.nan}
+def _spread(run: Run, arm: str) -> dict[tuple[str, str, str], Number]:
+    """Standard deviation of every rate over the trainings of an arm."""
+    return {key: row["sd"] for key, row in r.by_key(run.mean(arm)["by_group"]).items()}
+
+
+def _said(document: RunDocument) -> Iterator[b.Block]:
+    """The task and the difference, then a line for what each arm made of it."""
+    task, first, *others = document["opening"]["sentences"]
+    yield b.Sentence(f"{task} {first}", "lead")
+    yield from [b.Points(others)] * bool(others)
 
 
 def _steps(document: RunDocument) -> Iterator[b.Step]:
@@ -153,74 +186,71 @@ def _steps(document: RunDocument) -> Iterator[b.Step]:
         yield b.Step(f"{step['why']}{again}", step["command"] or step["setting"], lead)
 
 
-def _opening(document: RunDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _opening(run: Run) -> Iterator[b.Block]:
     """Who is served worse in at most sixty words and a picture; then the rest."""
-    baseline, arms = _baseline(document), r.arms_of(document)
-    yield b.Sentence(" ".join(document["opening"]["sentences"]), "lead")
-    yield from single.interval_chart(baseline, drawn, first_metric(baseline))
+    document = run.document
+    yield from _said(document)
+    yield from single.interval_chart(run.first, run.drawn, first_metric(run.first))
     ways = b.Link("who was harmed", "#harmed"), b.Link("what changed", "#change")
-    for arm, found in document["comparisons"].items():
-        if learned(document, arms[0]) and learned(document, arm):
+    for arm, found in run.compared.items():
+        if learned(document, run.arms[0]) and learned(document, arm):
             yield from pair.told(found, f" under {w.arm_name(arm).lower()}", *ways)
     yield from _steps(document)
     fixed = b.Link("how to read them", "#read")
     yield b.Sentence(("These words have a fixed meaning: ", fixed, "."), "note")
-    yield from (_board(document, arm) for arm in arms)
-    yield from _about_the_board(document, baseline)
-    yield from single.cautions(banners(r.fairness_of(document), document["comparisons"]))
+    yield from (_board(run, arm) for arm in run.arms)
+    yield from _about_the_board(run)
+    yield from single.cautions(banners(run))
 
 
-def _baseline(document: RunDocument) -> d.FairnessDocument:
-    """The first arm stands for the run where only one can be shown: plain training, if any."""
-    return next(iter(r.fairness_of(document).values()))
-
-
-def _board(document: RunDocument, arm: str) -> b.Numbers:
+def _board(run: Run, arm: str) -> b.Numbers:
     """The big numbers of an arm with their change from plain training."""
-    mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
+    mean, worst = run.mean(arm), _worst(run, arm)
     reasons, accuracy = mean["reasons"], mean["accuracy"]
-    name = w.full_group_name(worst["group"]) or reasons.get("worst_group_accuracy", "")
-    n = b.said("denominator?, n = {denominator:count}", worst)
+    value: Number | None = None
+    name: b.Text = reasons.get("worst_group_accuracy", "")
+    if worst:
+        n = b.said("denominator?, n = {denominator:count}", worst)
+        value, name = worst["value"], b.joined((w.full_group_name(worst["group"]), n), "")
     return b.Numbers(
         (
             b.Number("overall accuracy", b.Value(accuracy["overall"], "percent"),
-                     _change(document, arm, "overall", "accuracy")),
-            b.Number("worst group", b.Value(worst["value"], "percent", "no group to name"),
-                     (b.joined((name, n), ""),
-                      *_change(document, arm, "worst_group", "worst_group_accuracy"))),
+                     _change(run, arm, "overall", "accuracy")),
+            b.Number("worst group", b.Value(value, "percent", "no group to name"),
+                     (name, *_change(run, arm, "worst_group", "worst_group_accuracy"))),
             b.Number("gap, best to worst", b.Value(accuracy["gap"], "points", "no gap"),
                      (reasons.get("accuracy_gap") or "percentage points",
-                      *_change(document, arm, "gap", "accuracy_gap"))),
+                      *_change(run, arm, "gap", "accuracy_gap"))),
         ),
-        b.Marked(w.arm_name(arm), arm_style(arm, r.arms_of(document))[0]),
-        w.arm_meaning(arm, document["weights"].get(arm, {})),
+        b.Marked(w.arm_name(arm), arm_style(arm, run.arms)[0]),
+        w.arm_meaning(arm, run.document["weights"].get(arm, {})),
     )  # fmt: skip
 
 
 def _change(
-    document: RunDocument, arm: str, key: Literal["overall", "worst_group", "gap"], quantity: str
+    run: Run, arm: str, key: Literal["overall", "worst_group", "gap"], quantity: str
 ) -> tuple[b.Text, ...]:
     """After minus before, and whether it was found; nothing where there is none."""
-    if arm == BASELINE or BASELINE not in document["arms"]:
+    if arm == BASELINE or BASELINE not in run.arms:
         return ()
-    before, after = (document["arms"][name]["mean"]["accuracy"][key] for name in (BASELINE, arm))
+    before, after = (run.mean(name)["accuracy"][key] for name in (BASELINE, arm))
     if not (w.is_number(before) and w.is_number(after)):
         return ()
     found = any(
         (row["arm"], row["quantity"], row["reading"]) == (arm, quantity, "difference_found")
-        for row in document["changes"]
+        for row in run.document["changes"]
     )
     lead = "of each training's worst: " if key == "worst_group" else ""
     end = " points, difference found" if found else " points"
     return ((lead, b.Value(after - before, "change"), end),)
 
 
-def _about_the_board(document: RunDocument, baseline: d.FairnessDocument) -> Iterator[b.Block]:
-    yield note("board", tone="note", seeds=w.amount(document["run"]["seeds"], "seed"))
-    first = baseline["metrics"][0]
+def _about_the_board(run: Run) -> Iterator[b.Block]:
+    seeds, first = run.document["run"]["seeds"], run.first["metrics"][0]
+    yield note("board", tone="note", seeds=w.amount(seeds, "seed"))
     parts = [
         (f"{w.attribute_name(row['attribute'])} ", b.Value(row["expected_if_equal"], "reach"))
-        for row in baseline["spread"]
+        for row in run.first["spread"]
         if row["metric"] == first and w.is_number(row["expected_if_equal"])
     ]
     if parts:
@@ -228,32 +258,20 @@ def _about_the_board(document: RunDocument, baseline: d.FairnessDocument) -> Ite
         yield note("chance", tone="note", first=w.words(first), parts=apart)
 
 
-def banners(
-    fairness: Mapping[str, d.FairnessDocument], comparisons: Mapping[str, d.ComparisonDocument]
-) -> list[str]:
-    """What a reader must know before any number: notes on the first arm, then on every change.
-
-    Args:
-        fairness: Arm to its fairness document, the baseline first.
-        comparisons: Arm to its comparison with the baseline; may be empty.
-    """
-    first = list(next(iter(fairness.values()))["notes"])
-    alone = []
-    if len(fairness) == 1:
+def banners(run: Run) -> list[str]:
+    """What a reader must know before any number: notes on the first arm, then on every change."""
+    first, alone = run.first["notes"], []
+    if len(run.arms) == 1:
         alone = ["Only one classifier was trained: there is nothing to compare it with."]
-    elif BASELINE not in fairness:
+    elif BASELINE not in run.arms:
         alone = ["Plain training is not part of this run, so nothing was compared with it."]
-    return [*alone, *first, *(note for note in _shared(comparisons) if _is_new(note, first))]
+    return [*alone, *first, *(note for note in _shared(run.compared) if _is_new(note, first))]
 
 
-def arm_notes(
-    arm: str,
-    fairness: Mapping[str, d.FairnessDocument],
-    comparisons: Mapping[str, d.ComparisonDocument],
-) -> list[str]:
+def arm_notes(run: Run, arm: str) -> list[str]:
     """Notes on the comparison of one arm that no banner tells."""
-    above = [*next(iter(fairness.values()))["notes"], *_shared(comparisons)]
-    return [note for note in comparisons[arm]["notes"] if _is_new(note, above)]
+    above = [*run.first["notes"], *_shared(run.compared)]
+    return [note for note in run.compared[arm]["notes"] if _is_new(note, above)]
 
 
 def _shared(comparisons: Mapping[str, d.ComparisonDocument]) -> list[str]:
@@ -269,54 +287,47 @@ def _is_new(note: str, above: Sequence[str]) -> bool:
     return start not in starts
 
 
-def _no_finding(document: RunDocument) -> Iterator[b.Sentence]:
-    failed = [w.arm_name(arm) for arm in r.arms_of(document) if not learned(document, arm)]
+def _no_finding(run: Run) -> Iterator[b.Sentence]:
+    failed = [w.arm_name(arm) for arm in run.arms if not learned(run.document, arm)]
     if failed:
         them = "it" if len(failed) == 1 else "them"
         yield note("guesses", tone="caution", failed=", ".join(failed), them=them)
 
 
-def _different(
-    document: RunDocument, baseline: d.FairnessDocument, drawn: Mapping[str, bytes]
-) -> Iterator[b.Block]:
-    yield from _no_finding(document)
-    who = f" under {w.arm_name(r.arms_of(document)[0]).lower()}"
-    yield from single.different(baseline, drawn, MEASURES_OF_A_RUN, GAPS_OF_A_RUN, who)
+def _different(run: Run) -> Iterator[b.Block]:
+    yield from _no_finding(run)
+    who = f" under {w.arm_name(run.arms[0]).lower()}"
+    yield from single.different(run.first, run.drawn, MEASURES_OF_A_RUN, GAPS_OF_A_RUN, who)
 
 
-def _sure(
-    document: RunDocument, baseline: d.FairnessDocument, drawn: Mapping[str, bytes]
-) -> Iterator[b.Block]:
-    first, *others = r.fairness_of(document).items()
-    yield b.Heading(w.arm_name(first[0]))
-    yield from single.sure(baseline, drawn, (
+def _sure(run: Run) -> Iterator[b.Block]:
+    yield b.Heading(w.arm_name(run.arms[0]))
+    yield from single.sure(run.first, run.drawn, (
         b.Fold(
             w.arm_name(arm), (*single.verdicts(found), *single.spread(found)),
             r.reading_of(found["verdict"], found["margin"]),
         )
-        for arm, found in others
+        for arm, found in run.fairness.items() if arm != run.arms[0]
     ))  # fmt: skip
 
 
-def _changed(document: RunDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    compared = document["comparisons"]
-    if compared:
-        yield from _no_finding(document)
+def _changed(run: Run) -> Iterator[b.Block]:
+    if run.compared:
+        yield from _no_finding(run)
         yield note("two_intervals")
         yield note("losses")
-    for arm, found in compared.items():
-        yield b.Heading(f"{w.arm_name(arm)} against {w.arm_name(r.arms_of(document)[0]).lower()}")
+    for arm, found in run.compared.items():
+        yield b.Heading(f"{w.arm_name(arm)} against {w.arm_name(run.arms[0]).lower()}")
         yield single.verdict(found["verdict"], found["margin"])
-        notes = arm_notes(arm, r.fairness_of(document), compared)
-        yield b.Sentence(" ".join([pair.directions(found), *notes]))
-        charts = list(pair.change_charts(found, drawn, run_change_names(arm, found)))
+        yield b.Sentence(" ".join([pair.directions(found), *arm_notes(run, arm)]))
+        charts = list(pair.change_charts(found, run.drawn, run_change_names(arm, found)))
         opened = [replace(chart, is_open=True) for chart in charts[:1]]
         yield from pair.changed(found, [*opened, *charts[1:]], traded=1)
 
 
-def _harmed(document: RunDocument) -> Iterator[b.Block]:
+def _harmed(run: Run) -> Iterator[b.Block]:
     none = "No group was found to be served worse; that does not rule it out."
-    for arm, found in document["comparisons"].items():
+    for arm, found in run.compared.items():
         yield b.Heading(w.arm_name(arm))
         yield from pair.harmed(found, none)
 
@@ -352,8 +363,8 @@ def how_described(facts: Mapping[str, object]) -> str:
     return "A model first learned to describe the faces without being told anything about them."
 
 
-def _data(document: RunDocument, pictures: Pictures) -> Iterator[b.Block]:
-    data, shown = document["data"], pictures.faces_shown
+def _data(data: Data, pictures: Pictures) -> Iterator[b.Block]:
+    shown = pictures.faces_shown
     if data["annotation"]:
         yield b.Sentence(data["annotation"])
     if not shown:
@@ -419,9 +430,8 @@ def _rarity(pictures: Pictures) -> Iterator[b.Block]:
 
 
 def _model(
-    document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]
+    facts: Mapping[str, object], pictures: Pictures, drawn: Mapping[str, bytes]
 ) -> Iterator[b.Block]:
-    facts: Mapping[str, object] = document["representation"]
     if facts:
         file = b.Code(str(facts.get("file")))
         yield note("file" if "file" in facts else "model", facts, file=file)
@@ -481,7 +491,8 @@ def representation_facts(facts: Mapping[str, object]) -> Iterator[tuple[b.Text, 
             yield label, b.Value(value, "count" if key == "epochs" else "plain")
 
 
-def _conclusions(document: RunDocument) -> Iterator[b.Block]:
+def _conclusions(run: Run) -> Iterator[b.Block]:
+    document = run.document
     supported = document["concluded"] or ("Nothing beyond the numbers themselves.",)
     unlisted = (
         "That a group not listed here is served equally well: only annotated groups were measured."
@@ -491,31 +502,26 @@ def _conclusions(document: RunDocument) -> Iterator[b.Block]:
         (b.Heading("They do not support"), b.Points((*document["not_concluded"], unlisted))),
     ))  # fmt: skip
     yield b.Heading("What was measured")
-    yield b.Points(_baseline(document)["scope"])
-    every = (said for one in document["comparisons"].values() for said in one["scope"])
+    yield b.Points(run.first["scope"])
+    every = (said for one in run.compared.values() for said in one["scope"])
     if changes := tuple(dict.fromkeys(every)):
         yield b.Fold("The same for the changes", (b.Points(changes),))
 
 
-def _numbers(document: RunDocument) -> Iterator[b.Block]:
+def _numbers(run: Run) -> Iterator[b.Block]:
     yield note("numbers")
-    fairness = r.fairness_of(document)
-    deviations = {
-        arm: {r.key_of(row): row["sd"] for row in document["arms"][arm]["mean"]["by_group"]}
-        for arm in fairness
-    }
-    yield from single.rates(fairness, deviations)
-    for arm, found in fairness.items():
+    yield from single.rates(run.fairness, {arm: _spread(run, arm) for arm in run.arms})
+    for arm, found in run.fairness.items():
         if found["gaps"]:
             title = f"Differences under {w.arm_name(arm).lower()}"
             yield b.Fold(title, tuple(single.all_gaps(found, "{}")), "every comparison")
-    for arm, compared in document["comparisons"].items():
+    for arm, compared in run.compared.items():
         if compared["groups"]:
             inside = tuple(pair.all_changes(compared, "{}", "Gaps in {}"))
             title = f"Changes under {w.arm_name(arm).lower()}"
             yield b.Fold(title, inside, "every rate and every gap")
-    yield from _summary_changes(document["changes"])
-    yield _every_seed(document)
+    yield from _summary_changes(run.document["changes"])
+    yield _every_seed(run)
 
 
 def _summary_changes(changes: Sequence[d.SummaryChange]) -> Iterator[b.Fold]:
@@ -548,13 +554,12 @@ def _summary_changes(changes: Sequence[d.SummaryChange]) -> Iterator[b.Fold]:
         yield b.Fold("Changes of the summary figures", inside, title)
 
 
-def _every_seed(document: RunDocument) -> b.Fold:
+def _every_seed(run: Run) -> b.Fold:
     """Every seed of every arm, then the mean and the standard deviation over seeds."""
     rows = []
-    for arm in r.arms_of(document):
-        name = b.Marked(w.arm_name(arm), arm_style(arm, r.arms_of(document))[0])
-        record = document["arms"][arm]
-        mean, seeds = record["mean"], record["seeds"]
+    for arm in run.arms:
+        name = b.Marked(w.arm_name(arm), arm_style(arm, run.arms)[0])
+        mean, seeds = run.mean(arm), run.document["arms"][arm]["seeds"]
         parts: list[tuple[str, d.Scalars]] = [(f"seed {seed['seed']}", seed) for seed in seeds]
         parts += [("mean", mean), *([("standard deviation", mean["sd"])] * (len(seeds) > 1))]
         rows += [{**found, **found["accuracy"], "arm": name, "kind": kind}
