@@ -118,22 +118,20 @@ def told(
         more = len(sentences) - TOLD
         rest = [(f"and {more:,} more: ", where)] if more > 0 else []
         lead = b.Sentence((b.Strong(f"{kind.capitalize()}{who}."), " ", LEADS[kind]))
-        beside = [*map(b.Sentence, _paid(document))] if kind == "gain" else []
+        beside = _paid(document) if kind == "gain" else ()
         if sentences:
             yield b.Card((lead, b.Points((*sentences[:TOLD], *rest)), *beside), kind)
 
 
-def _paid(document: d.ComparisonDocument) -> Iterator[str]:
+def _paid(document: d.ComparisonDocument) -> Iterator[b.Sentence]:
     for row in document["groups"]:
         if price := r.paid(row, document["groups"], document["level"]):
             who = f"{w.attribute_name(row['attribute'])} {r.name(row)}"
-            yield f"For {who} the {_went(row)}, but its {_went(price, told=True)}."
+            yield note("paid", price, who=who, gain=_went(row), price=_went(price))
 
 
-def _went(row: d.GroupChange, *, told: bool = False) -> str:
-    verb = "rose" if row["change"] > 0 else "fell"
-    ends = b.said(" from {before:percent} to {after:percent}", row) if told else ()
-    return f"{r.metric_name(row['metric'])} {verb}{''.join(map(str, b.pieces(ends)))}"
+def _went(row: d.GroupChange) -> str:
+    return f"{r.metric_name(row['metric'])} {'rose' if row['change'] > 0 else 'fell'}"
 
 
 def _sizes(rows: Iterable[d.SizeRow], name: Callable[[d.SizeRow], str]) -> b.Table:

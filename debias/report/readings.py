@@ -116,7 +116,7 @@ def paid(
 ) -> d.GroupChange | None:
     """What a group paid for a better rate: less of one answer makes less of both kinds of it."""
     name, _, about = change["metric"].partition("[")
-    if name not in _BESIDE or not is_better(change) or not is_seen(change, level):
+    if name not in _BESIDE or not is_seen(change, level) or not is_better(change):
         return None
     beside = change_of(rows, "[".join(filter(None, (_BESIDE[name], about))), change)
     return beside if beside and beside["change"] and not is_better(beside) else None
