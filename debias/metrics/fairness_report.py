@@ -99,12 +99,12 @@ class FairnessReport(Report[FairnessDocument]):
         what is withheld could give away together what each of them keeps. Without such a rate any
         that is withheld counts. The same for every classifier of the same images.
         """
-        table, names = self.by_group, self.by_group["metric"].str.partition("[")[0]
+        table, names = self.by_group, self.by_group["metric"].str.split("[").str[0]
         whole = names.isin([name for name, rate in RATES.items() if rate.counted == "images"])
         asked = table[whole] if whole.any() else table
-        hidden = (asked["state"] == "suppressed").groupby(asked["group"])
-        found = (hidden.all() if whole.any() else hidden.any()).astype(bool)
-        return frozenset(found.index[found])
+        is_hidden = asked["state"] == "suppressed"
+        hidden, shown = (frozenset(asked.loc[one, "group"]) for one in (is_hidden, ~is_hidden))
+        return hidden - shown if whole.any() else hidden
 
     def table(self, metric: str | None = None) -> pd.DataFrame:
         """One measure of every group, the lowest rate of an attribute first.

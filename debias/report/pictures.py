@@ -105,7 +105,8 @@ class AuditMap:
         values, counts = np.unique(self.attributes[attribute].astype(str), return_counts=True)
         kept = [
             (-count, str(value)) for value, count in zip(values, counts, strict=True)
-            if (stated.get(f"{attribute}:{value}") is not None if stated else count >= SUPPRESS_BELOW)
+            if (stated.get(f"{attribute}:{value}") is not None
+                if stated else count >= SUPPRESS_BELOW)
         ]  # fmt: skip
         return [value for _, value in sorted(kept) if value not in ("", UNKNOWN)]
 

@@ -38,7 +38,8 @@ def row(found, group, metric="accuracy"):
 
 
 def test_the_document_has_the_fields_that_it_declares():
-    found = report({"a": 400, "b": 300, "c": 5}, margin=0.2, noise=True, name="model")
+    sizes = {"a": 400, "b": 300, "c": 5, "d": 350}
+    found = report(sizes, margin=0.2, noise=True, name="model")
     document = json.loads(found.to_json())
     assert misfits(document, FairnessDocument) == []
     assert document["noise"]
