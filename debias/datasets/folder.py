@@ -163,7 +163,7 @@ def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
     names = [str(name) for name in table.rows if name not in named.values()]
     kept = [name for name in names if name not in OURS]
     out = [f"{name} (a name of ours; rename it)" for name in names if name in OURS]
-    out += [f"{name} ({kind} in each cell)" for name, kind in table.odd.items()]
+    out += [f"{name} (several values in a cell)" for name in table.odd]
     parts = {"used": used, "annotations": kept, "not used": out}
     told = [f"{what}: {', '.join(map(shown, some))}" for what, some in parts.items() if some]
     return [f"{len(table.rows.columns) + len(table.odd)} columns of the table; {'; '.join(told)}."]
