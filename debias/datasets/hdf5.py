@@ -38,7 +38,7 @@ from debias.datasets.owners_lists import STATED, Stated, annotated_as
 from debias.datasets.store import fitted
 from debias.errors import DataError
 from debias.plugins import Settings
-from debias.storage.files import shown
+from debias.storage.files import mistaken_for, shown
 from debias.storage.tables import OURS
 from debias.types import Collection
 
@@ -100,6 +100,9 @@ class Hdf5Faces(Settings):
         require_regular(self.file, WHERE)
         identity = _identity(self.file)
         with self.file.open("rb") as content:
+            if other := mistaken_for(content.read(4096)):
+                raise DataError(f"{shown(self.file)} is {other}")
+            content.seek(0)
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         _probe(self.file)
         pixels = _Pixels(self.file, identity, self.order)
