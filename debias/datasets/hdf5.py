@@ -108,11 +108,16 @@ class Hdf5Faces(Settings):
         pixels = _Pixels(self.file, identity, self.order)
         with pixels.readable("the labels") as file:
             labels = file["labels"][...].reshape(-1).astype(np.int64)
+            others = ", ".join(shown(str(name)) for name in sorted({*file} - {"images", "labels"}))
         ids = [f"row-{row:08d}" for row in range(len(labels))]
         names = np.array(self.classes, dtype=object)[labels]
         samples = pd.DataFrame({"sample_id": ids, self.label_name: names})
         # The order of colours changes the images, so it belongs to what identifies them.
-        return Collection(samples=samples, draw=pixels, fingerprint=f"{digest}-{self.order}")
+        more = (f"Beside images and labels the file holds what is not read: {others}.",)
+        return Collection(
+            samples=samples, draw=pixels, fingerprint=f"{digest}-{self.order}",
+            remarks=more if others else (),
+        )  # fmt: skip
 
 
 Identity = tuple[int, int, int]
