@@ -62,8 +62,7 @@ def _show(document: Mapping[str, Any], folder: Path) -> None:
     from debias.report.terminal import lines
 
     show(lines(summary(document)))
-    for sentence in document["data"]["set_aside"]["told"]:
-        say(sentence)
+    say(document["data"]["set_aside"]["seen"])
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Numbers: {folder / 'report.json'}")
     link = document["run"]["mlflow"]

@@ -203,7 +203,7 @@ def account(
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},
         "framing": _framing(rules),
         "remarks": list(collection.remarks),
-        "concluded": [*concluded(found, groups), *collection.remarks],
+        "concluded": concluded(found, groups),
     }
 
 

@@ -116,14 +116,13 @@ def about_data(
 def about_set_aside(faces: Artifact) -> dict[str, Any]:
     """How many items are not in a store, and why; the list of them stays in it."""
     rejected, account = read_quarantine(faces.path / QUARANTINE), faces.read_json(ACCOUNT)
-    seen = [account["seen"]["line"]] if "seen" in account else []
     # The records name files and people: their number does not tell who.
     reasons = Counter(record["reason"] for record in rejected)
     return {
         "count": len(rejected),
         "reasons": [{"reason": name, "count": count} for name, count in reasons.most_common()],
         "list": str(faces.path / QUARANTINE),
-        "told": [*seen, *account.get("remarks", ())],
+        "seen": account["seen"]["line"] if "seen" in account else "",
     }
 
 

@@ -71,7 +71,7 @@ def summary(document: Document) -> Blocks:
     """The outcome and its cautions, then short tables: what a terminal shows."""
     counts, found = document["counts"], _flagged(document)
     yield b.Sentence(_outcome(document), "verdict")
-    yield b.Points((*cautions(document), *document.get("remarks", ())))
+    yield b.Points(tuple(cautions(document)))
     if "seen" in document:
         yield b.Sentence(document["seen"]["line"])
     others = (("exact duplicate", "exact_duplicates"), ("not selected", "not_selected"))
@@ -143,8 +143,11 @@ def _outcome(document: Document) -> str:
 
 
 def cautions(document: Document) -> list[str]:
-    """What must not be overlooked: numbers that do not add up, limits passed, groups flagged."""
-    counts, found = document["counts"], []
+    """What must not be overlooked: numbers that do not add up, limits passed, groups flagged.
+
+    And what the data set itself has to remark on how it was read.
+    """
+    counts, found = document["counts"], list(document.get("remarks", ()))
     parts = ("kept", "rejected", "exact_duplicates", "not_selected")
     for what, sums in (
         ("listed", sum(counts[part] for part in parts)),

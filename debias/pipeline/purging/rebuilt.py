@@ -180,7 +180,6 @@ class Rebuilding:
             "are those of what is left; groups were tested before, and are not tested again."
         )
         document["concluded"] = [told, *concluded(again, document["groups"])]
-        document["concluded"] += old.get("remarks", ())
         return document
 
     def _groups(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
