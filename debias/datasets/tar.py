@@ -287,12 +287,12 @@ class _Samples:
         """Which values of the notes are not used, and why."""
         found = self.unused.most_common()
         told = [
-            f"{shown(name)!r} is not read where it holds {what} ({count:,} of {len(self.names):,} "
-            "notes); the other columns are."
+            f"{f'Column {shown(name)!r}' if name else 'A note'} is left out where it holds {what}: "
+            f"{count:,} of {len(self.names):,} samples."
             for (name, what), count in found[:MOST_REMARKS]
         ]
         rest = len(found) - len(told)
-        return [*told, *([f"{rest:,} more columns hold such values."] if rest else [])]
+        return [*told, *([f"So are values of {rest:,} more columns."] if rest else [])]
 
     def frame(self, shards: list[Path], subject: str | None) -> pd.DataFrame:
         """One row a sample, in the order in which they were found."""
@@ -418,12 +418,12 @@ def _flat(content: bytes) -> tuple[dict[str, Scalar], list[tuple[str, str]]]:
         read = json.loads(content.decode(), object_pairs_hook=_once, parse_int=_whole)
     except RecursionError:
         raise ValueError("values within values, too deep to be read") from None
-    given = read if isinstance(read, dict) else {"the note": read}
+    if not isinstance(read, dict):
+        return {}, [("", "no JSON object")]
     row: dict[str, Scalar] = {}
     unused: list[tuple[str, str]] = []
-    for name, value in given.items():
-        what = _why_unused(name, value) if given is read else "no object"
-        if what:
+    for name, value in read.items():
+        if what := _why_unused(name, value):
             unused.append((safe_text(name), what))
         else:
             row[name] = None if isinstance(value, float) and math.isnan(value) else value

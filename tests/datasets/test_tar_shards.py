@@ -113,17 +113,17 @@ def test_values_become_numbers_where_all_are_and_else_text(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[1]", "'the note' is not read where it holds no object"),
-        ("3", "'the note' is not read where it holds no object"),
+        ("[1]", "A note is left out where it holds no JSON object"),
+        ("3", "A note is left out where it holds no JSON object"),
         ('{"a": NaN, "b": 1}', ""),
-        ('{"a": -Infinity, "b": 1}', "'a' is not read where it holds no finite number"),
-        ('{"a": 1e999, "b": 1}', "'a' is not read where it holds no finite number"),
-        ('{"a": [1], "b": 1}', "'a' is not read where it holds a list"),
-        ('{"a": {"a": 1}, "b": 1}', "'a' is not read where it holds an object"),
-        ('{"a": 1, "a": 2, "b": 1}', "'a' is not read where it holds two values"),
-        ('{"a": "\\ud800", "b": 1}', "'a' is not read where it holds half a character"),
+        ('{"a": -Infinity, "b": 1}', "Column 'a' is left out where it holds no finite number"),
+        ('{"a": 1e999, "b": 1}', "Column 'a' is left out where it holds no finite number"),
+        ('{"a": [1], "b": 1}', "Column 'a' is left out where it holds a list"),
+        ('{"a": {"a": 1}, "b": 1}', "Column 'a' is left out where it holds an object"),
+        ('{"a": 1, "a": 2, "b": 1}', "Column 'a' is left out where it holds two values"),
+        ('{"a": "\\ud800", "b": 1}', "Column 'a' is left out where it holds half a character"),
         ('{"\\udfff": 1, "b": 1}', "half a character"),
-        ('{"a": 9223372036854775808, "b": 1}', "'a' is not read where it holds a whole n"),
+        ('{"a": 9223372036854775808, "b": 1}', "Column 'a' is left out where it holds a"),
         ('{"a": 1' + "0" * 5000 + ', "b": 1}', "a whole number of 5001 digits"),
     ],
 )  # fmt: skip
@@ -137,7 +137,7 @@ def test_a_value_that_no_column_can_hold_costs_neither_image_nor_other_columns(
     assert found.samples["b"].tolist()[text[0] != "{" :] == [1] * (1 + (text[0] == "{"))
     assert len(found.remarks) == bool(told)
     assert told in "".join(found.remarks)
-    assert all("(1 of 2 notes)" in remark for remark in found.remarks)
+    assert all(": 1 of 2 samples." in remark for remark in found.remarks)
 
 
 @pytest.mark.parametrize("text", ["{", "", "[" * 100_000, b"\xff{}"])
@@ -453,7 +453,7 @@ def test_notes_with_ever_new_names_do_not_make_columns_without_end(tmp_path):
     assert len(found.samples) == 3
     assert found.samples.shape[1] == 4 + 1000
     assert len(found.remarks) == 11
-    assert found.remarks[-1] == "190 more columns hold such values."
+    assert found.remarks[-1] == "So are values of 190 more columns."
 
 
 def test_an_archive_damaged_in_any_way_is_listed_or_ends_in_one_of_our_errors(tmp_path):
