@@ -1,8 +1,9 @@
 """Images in tar archives, as WebDataset writes them: ``KEY.jpg``, and ``KEY.json`` beside it.
 
 Images: JPEG, PNG, WebP or BMP, read later as slices of the archives, which are never unpacked.
-Labels and attributes: a flat JSON object a sample, or the class in a text file; who annotated them
-    is for their owner to say.
+Labels and attributes: a flat JSON object a sample, or the class in a text file; where no image has
+    either, what names say, as in a folder: those of UTKFace, or of folders, a class each. Who
+    annotated them is for their owner to say.
 Splits: archives named train-0000.tar, val-0000.tar, test-0000.tar, or in folders of these names.
 Source, citation, licence: those of the owner of the archives. The layout is that of WebDataset,
     github.com/webdataset/webdataset: a key is the name up to the first dot after the last slash,
@@ -29,8 +30,11 @@ from typing import IO, Literal
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int64
 from pydantic import Field
 
+from debias.datasets import utkface
+from debias.datasets.folder import of_folders
 from debias.datasets.listing import (
     NO_IMAGE,
     hashed_ids,
@@ -119,10 +123,17 @@ class TarShards(Settings):
                 f"key, like 000001.jpg{first}"
             )
         everyone = found.frame(shards, self.subject_column)
-        split = self.split == "owner" and "train" in sides
-        if split:
+        remarks = found.remarks()
+        if not found.noted:
+            said, told = _said_by_names(found.plain_names(sides))
+            everyone, remarks = everyone.join(said), [*remarks, told]
+            found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)
+        if self.split == "owner" and "train" in sides:
             _require_sides(shards, sides, self.root)
             everyone["split"] = np.array(sides, dtype=object)[found.places[::3]]
+        split = self.split == "owner" and "train" in set(everyone.get("split", ()))
+        if not split:
+            everyone = everyone.drop(columns="split", errors="ignore")
         kept = ~np.isin(np.arange(len(everyone)), found.lost)
         samples = everyone[kept].reset_index(drop=True)
         samples = completed_split(samples, seed) if split else samples
@@ -130,8 +141,30 @@ class TarShards(Settings):
         known = lost if len(lost) else None
         return Collection(
             samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
-            remarks=tuple(found.remarks()),
+            remarks=tuple(remarks),
         )  # fmt: skip
+
+
+def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:
+    """What the names of images say that have nothing beside them, as in a folder; and a remark."""
+    labels = [utkface.said(f"{name.rpartition('/')[2].partition('.')[0]}.jpg") for name in names]
+    index = range(len(names))
+    if sum(map(bool, labels)) > len(names) / 2:
+        return pd.DataFrame(labels, index=index), (
+            "Nothing stands beside the images: gender, race and age were read from their names, "
+            f"which follow UTKFace ({sum(map(bool, labels)):,} of {len(names):,})."
+        )
+    classes = of_folders([f"{name}.jpg" for name in names])
+    if classes is not None:
+        return classes, (
+            f"Nothing stands beside the images: the {classes['class'].nunique():,} folders in "
+            "which they lie were read as their classes."
+        )
+    return pd.DataFrame(index=index), (
+        "Nothing stands beside the images (no KEY.json, no KEY.cls), and their names say nothing: "
+        "no label is read. Pack notes beside them, or unpack the archive and name a table with "
+        "--table."
+    )
 
 
 def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
@@ -198,6 +231,21 @@ class _Samples:
     def noted(self) -> bool:
         """Whether anything stands beside the images."""
         return bool(self._columns)
+
+    def plain_names(self, sides: list[str]) -> list[str]:
+        """The keys as they stand in the archives."""
+        return [
+            name.removeprefix(f"{sides[number]}/") if sides[number] else name
+            for name, number in zip(self.names, self.places[::3], strict=True)
+        ]
+
+    def lose(self, rows: Int64[np.ndarray, " m"], shards: list[Path]) -> None:
+        """Set samples aside whose names say nothing, where those of others do."""
+        for row in rows.tolist():
+            name, place = self.names[row], shards[self.places[3 * row]]
+            why = "name not understood", utkface.DETAIL, hashed_ids([name])[0]
+            self.rejected.append(set_aside(name, f"{place}/{name}", *why))
+            self.lost.append(row)
 
     def add(self, number: int, path: Path, side: str) -> None:
         """List one archive; its keys are told from those of other sides of the split."""

@@ -96,11 +96,15 @@ def _problem(entry: Entry) -> str:
 def _row(name: str, root: Path) -> dict[str, object]:
     """What a name says; nothing if it says nothing."""
     match = NAME.fullmatch(name)
+    return {"sample_id": match[1], "path": f"{root}/{name}"} | said(name) if match else {}
+
+
+def said(name: str) -> dict[str, object]:
+    """Gender, race and age that the name of an image says; nothing if it says nothing."""
+    match = NAME.fullmatch(name)
     if match is None:
         return {}
     return {
-        "sample_id": match[1],
-        "path": f"{root}/{name}",
         "perceived_gender": GENDERS[int(match["gender"])],
         "annotated_race": RACES[int(match["race"])],
         "age": int(match["age"]),
