@@ -131,12 +131,11 @@ class TarShards(Settings):
         if self.split == "owner" and "train" in sides:
             _require_sides(shards, sides, self.root)
             everyone["split"] = np.array(sides, dtype=object)[found.places[::3]]
-        split = self.split == "owner" and "train" in set(everyone.get("split", ()))
-        if not split:
+        elif self.split == "drawn" or "train" not in set(everyone.get("split", ())):
             everyone = everyone.drop(columns="split", errors="ignore")
         kept = ~np.isin(np.arange(len(everyone)), found.lost)
         samples = everyone[kept].reset_index(drop=True)
-        samples = completed_split(samples, seed) if split else samples
+        samples = completed_split(samples, seed) if "split" in samples else samples
         lost = everyone[~kept].drop(columns=["path", "offset", "length"]).reset_index(drop=True)
         known = lost if len(lost) else None
         return Collection(
@@ -184,6 +183,8 @@ def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
             )
         if not problem and not entry.name.lower().endswith(".tar"):
             problem, detail = NO_IMAGE, "no .tar archive"
+            if not entry.problem:
+                problem, detail = "not listed", "a photograph beside the archives"
         elif not problem and not is_text(entry.name):
             problem = "name not understood"
         if problem:
