@@ -37,6 +37,7 @@ from debias.datasets import utkface
 from debias.datasets.folder import of_folders
 from debias.datasets.listing import (
     NO_IMAGE,
+    Entry,
     hashed_ids,
     require_path,
     require_regular,
@@ -174,19 +175,7 @@ def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
         return [root.resolve()], []  # a link is followed here, where a person named it
     shards, rejected = [], []
     for entry in sorted(walk(root)):
-        path, detail = root / entry.name, ""
-        problem = "" if entry.problem == NO_IMAGE else entry.problem
-        if not problem and COMPRESSED.search(entry.name):
-            raise DataError(
-                f"{shown(path)} is compressed, so its images cannot be read one by one: unpack it, "
-                "or pack it again without compression"
-            )
-        if not problem and not entry.name.lower().endswith(".tar"):
-            problem, detail = NO_IMAGE, "no .tar archive"
-            if not entry.problem:
-                problem, detail = "not listed", "a photograph beside the archives"
-        elif not problem and not is_text(entry.name):
-            problem = "name not understood"
+        path, (problem, detail) = root / entry.name, _no_archive(entry, root)
         if problem:
             rejected.append(set_aside(entry.name, str(path), problem, detail))
         else:
@@ -196,6 +185,23 @@ def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
             f"{shown(root.absolute())} holds no .tar archive, only {len(rejected)} other files"
         )
     return shards, rejected
+
+
+def _no_archive(entry: Entry, root: Path) -> tuple[str, str]:
+    """Why a file is none that is read, as reason and detail; empty if it is one."""
+    is_file = entry.problem in ("", NO_IMAGE)
+    if is_file and COMPRESSED.search(entry.name):
+        raise DataError(
+            f"{shown(root / entry.name)} is compressed, so its images cannot be read one by one: "
+            "unpack it, or pack it again without compression"
+        )
+    if not is_file:
+        return entry.problem, ""
+    if entry.name.lower().endswith(".tar"):
+        return ("" if is_text(entry.name) else "name not understood"), ""
+    if entry.problem:
+        return NO_IMAGE, "no .tar archive"
+    return "not listed", "a photograph beside the archives"
 
 
 def _side(shard: Path, root: Path) -> str:
