@@ -273,7 +273,7 @@ class _Samples:
         self, group: list[tarfile.TarInfo], key: str, path: Path, content: IO[bytes]
     ) -> tuple[list[tarfile.TarInfo], Notes]:
         """Images and notes of one key; what is neither is ignored, what is unsafe set aside."""
-        kinds: dict[str, list[tarfile.TarInfo]] = {"image": []} | {kind: [] for kind in NOTES}
+        kinds: dict[str, list[tarfile.TarInfo]] = {kind: [] for kind in ("image", *NOTES)}
         for member in group:
             wrong, kind = _wrong(member), member.name.rpartition(".")[2].lower()
             if key and kind not in NOTES and _is_image(member, content, readable=not wrong):
