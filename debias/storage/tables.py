@@ -24,7 +24,7 @@ import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
 from jaxtyping import Bool
 
 from debias.errors import DataError, DuplicateIdError
-from debias.storage.files import safe_text, shown
+from debias.storage.files import mistaken_for, safe_text, shown
 from debias.types import Rejected
 
 # A column that only happens to bear one of these names must not decide anything.
@@ -141,6 +141,8 @@ def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace
             name says, or is not UTF-8 and ``errors`` is "strict".
     """
     content = _unpacked(path).removeprefix(b"\xef\xbb\xbf")
+    if other := mistaken_for(content):
+        raise DataError(f"{shown(path)} is {other}")
     try:
         content.decode()
     except UnicodeDecodeError as error:
