@@ -7,7 +7,9 @@ found: absolute below the folder, with its name in front, with backslashes, with
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from debias.datasets.listing import image_problem, plain_paths, walk
@@ -27,7 +29,7 @@ def images_below(root: Path) -> list[str]:
     return sorted(entry.name for entry in walk(root) if not image_problem(entry))
 
 
-def relative(column: "pd.Series[object]", root: Path) -> Texts:
+def relative(column: "pd.Series[Any]", root: Path) -> Texts:
     """The paths from ``root`` on where they lead below it, the others as they are."""
     names = column.astype(object)
     names = names.where(names.notna(), "").astype(str)
@@ -79,12 +81,12 @@ def found_below(names: Texts, root: Path, files: Sequence[str]) -> tuple[Texts, 
             raise DataError(f"{result}: write paths from {shown(root)} on")
         return names, ""
     where, way = result
-    found = names.copy()
-    found.iloc[where.to_numpy()] = [files[place] for place in where.index]
-    return found, way
+    found = names.to_numpy(dtype=object, copy=True)
+    found[where.to_numpy()] = np.array(files, dtype=object)[where.index]
+    return pd.Series(found, index=names.index), way
 
 
-def split_names(column: "pd.Series[object]", table: Path) -> tuple["pd.Series[object]", str]:
+def split_names(column: "pd.Series[Any]", table: Path) -> tuple["pd.Series[Any]", str]:
     """train, validation and test, however they are written, and what to say about it.
 
     Raises:

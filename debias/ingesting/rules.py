@@ -211,10 +211,10 @@ class FacesRecipe(Settings):
     @classmethod
     def _ranges_apart(cls, given: object) -> object:
         """``attributes: ['age:0-17,18-']`` says ``attributes: [age]`` and the ranges of age."""
-        attributes = given.get("attributes") if isinstance(given, Mapping) else None
-        if not isinstance(attributes, list | tuple) or not all(
-            isinstance(name, str) for name in attributes
-        ):
+        if not isinstance(given, Mapping):
+            return given
+        attributes = given.get("attributes")
+        if not isinstance(attributes, list | tuple) or not {str}.issuperset(map(type, attributes)):
             return given
         names, ranges = taken_apart(attributes)
         if not ranges:

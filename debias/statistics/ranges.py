@@ -65,7 +65,7 @@ def ranged(column: pd.Series, ranges: Sequence[str]) -> pd.Series:
     text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
     empty = text.isin(["", "unknown"]).to_numpy()
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
-    code = np.full(len(column), -1)
+    code = np.full(len(column), -1, dtype=np.int64)
     limits = _limits(name, ranges)
     for number, (low, high) in enumerate(limits):
         shared = number + 1 < len(limits) and limits[number + 1][0] == high
@@ -82,7 +82,7 @@ def ranged(column: pd.Series, ranges: Sequence[str]) -> pd.Series:
                 f"{int(wrong.sum()):,} of {len(column):,} values of {name!r} {what}, first "
                 f"{text[wrong].iloc[0]!r}; change the ranges, or leave these rows out"
             )
-    values = pd.Categorical.from_codes(code, categories=list(ranges))
+    values = pd.Categorical.from_codes(code, categories=pd.Index(ranges))
     return pd.Series(values, index=column.index, name=column.name)
 
 

@@ -98,7 +98,7 @@ def read_whole(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:
             "correct them"
         )
     missing = next((name for name in needed if name not in rows), None)
-    if missing in odd:
+    if missing is not None and missing in odd:
         raise DataError(f"column {missing!r} of {shown(path)} holds several values: {odd[missing]}")
     if missing is not None:
         names = [shown(str(name)) for name in rows]
