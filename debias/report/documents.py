@@ -53,6 +53,7 @@ class Reason(TypedDict):
 class SetAside(TypedDict):
     count: int
     reasons: list[Reason]
+    seen: str  # what was read, in a sentence; empty for a store that does not say
     list: str  # where each is named
 
 

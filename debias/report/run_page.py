@@ -139,18 +139,15 @@ def _arms_table(run: Run) -> b.Table:
         return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", sd=sd)))
 
     def row(arm: str) -> b.Row:
-        found, sd, worst = (
-            run.mean(arm)["accuracy"],
-            run.mean(arm)["sd"]["accuracy"],
-            _worst(run, arm),
-        )
-        value, spread = (
-            (worst["value"], _spread(run, arm)[r.key_of(worst)]) if worst else (None, None)
-        )
+        found, sd, worst = run.mean(arm)["accuracy"], run.mean(arm)["sd"], _worst(run, arm)
+        lowest: b.Text = b.Value(None, missing="no group to name")
+        if worst:
+            lowest = cell(
+                worst["value"], _spread(run, arm)[r.key_of(worst)], "percent", "undefined"
+            )
         return b.Row((
-            arm, cell(found["overall"], sd["overall"], "percent", "undefined"),
-            cell(value, spread, "percent", "no group to name"),
-            cell(found["gap"], sd["gap"], "points", "no two groups to compare"),
+            arm, cell(found["overall"], sd["accuracy"]["overall"], "percent", "undefined"), lowest,
+            cell(found["gap"], sd["accuracy"]["gap"], "points", "no two groups to compare"),
             w.full_group_name(worst["group"]) if worst else "",
         ))  # fmt: skip
 

@@ -185,7 +185,7 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
                           "attributes are exact.",
             "groups": groups,
             "set_aside": {
-                "count": 1, "list": "runs/fake/faces/0a/quarantine.jsonl",
+                "count": 1, "list": "runs/fake/faces/0a/quarantine.jsonl", "seen": "",
                 "reasons": [{"reason": "not decodable", "count": 1}],
             },
         },
