@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from debias.errors import ConfigError, DataError, PipelineError
+from debias.ingesting.labels import clean_text
 from debias.statistics.groupings import CROSS, UNKNOWN
-from debias.storage.tables import read_table
+from debias.storage.tables import place_of, read_whole
 
 SLACK = 0.01  # published shares are rounded
 AMOUNTS = {"share": 1.0, "percent": 100.0}
@@ -21,35 +22,29 @@ Row = tuple[str, str, str, float]  # where it stands, attribute, group, share
 
 
 def read_shares(path: Path) -> Table:
-    """Share in [0, 1] of each group by attribute, in the order of a CSV or Parquet table.
+    """Share in [0, 1] of each group by attribute, in the order of a table of any kind.
 
     Raises:
-        DataError: No such file, another kind of file, a column that is missing, an empty cell, a
+        DataError: The file cannot be read as a table, a column is missing, a cell is empty, a
             group twice, a share that is no number in [0, 1], shares of an attribute that do not
             sum to 1 within 0.01.
     """
-    if not path.is_file():
-        raise DataError(f"the table of shares {path.absolute()} does not exist; correct the path")
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise DataError(f"{path.name}: shares are read from .csv and .parquet files only")
-    table, unread = read_table(path)
-    if unread:
-        raise DataError(
-            f"{path.name}, {unread[0].detail}; decimals are written with a point, and names with a "
-            "comma in quotes"
-        )
-    text = table.astype("string").fillna("").apply(lambda column: column.str.strip())
-    text = text[(text != "").any(axis=1)].rename(columns=str.lower)
-    amount = _amount(path, list(text))
+    table = read_whole(path)
+    columns = _columns(path, [str(name).strip().lower() for name in table])
+    text = table.iloc[:, list(columns)].astype(object)
+    text = text.where(text.notna(), "").map(clean_text)
+    text = text[(text != "").any(axis=1)]
     if text.empty:
         raise DataError(f"{path} declares no share; write a header and a row for each group")
-    rows = text[["attribute", "group", amount]].itertuples(name=None)
-    places = ((f"{text.index.name} {number} of {path.name}", *cells) for number, *cells in rows)
-    return _checked(
-        ((place, attribute, group, _number(place, share) / AMOUNTS[amount])
-         for place, attribute, group, share in places),
-        DataError,
-    )  # fmt: skip
+    unit = AMOUNTS[str(table.columns[columns[2]]).strip().lower()]
+    places = [f"{place_of(text, row)} of {path.name}" for row in range(len(text))]
+    read = (
+        (place, attribute, group, _number(place, amount) / unit)
+        for place, (attribute, group, amount) in zip(
+            places, text.itertuples(index=False, name=None), strict=True
+        )
+    )
+    return _checked(read, DataError)
 
 
 def checked_shares(declared: Mapping[str, Mapping[str, float]]) -> Table:
@@ -104,23 +99,22 @@ def _advice(table: Table) -> str:
     )
 
 
-def _amount(path: Path, header: list[str]) -> str:
-    """The column of shares; refuse a table without it, or without attribute and group."""
+def _columns(path: Path, header: list[str]) -> tuple[int, int, int]:
+    """Where attribute, group and the amount stand."""
     amounts = [name for name in header if name in AMOUNTS]
-    missing = [
-        name for name in ("attribute", "group", *(amounts or ["share"])) if name not in header
-    ]
+    wanted = ["attribute", "group", *(amounts or ["share"])]
+    missing = [name for name in wanted if name not in header]
     if missing:
         raise DataError(
             f"{path} has no column {missing[0]!r}; columns: {', '.join(header)}; it needs "
-            "attribute, group and share (or percent), with commas in between"
+            "attribute, group and share (or percent)"
         )
-    if len(amounts) > 1 or len(set(header)) < len(header):
+    if len(wanted) > 3 or any(header.count(name) > 1 for name in wanted):
         raise DataError(
             f"{path} has the columns {', '.join(header)}; keep one attribute, one group, and one "
             "of share and percent"
         )
-    return amounts[0]
+    return header.index("attribute"), header.index("group"), header.index(amounts[0])
 
 
 def _number(place: str, text: str) -> float:

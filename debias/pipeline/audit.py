@@ -180,9 +180,9 @@ def _about(work: Work[Job]) -> doc.About:
             "image_size": job.config.image_size,
             "attributes": list(store.attributes),
             "suppress_below": job.config.audit.suppress_below,
-            "set_aside": cast(doc.SetAside, about_set_aside(work.inputs["faces"])),
+            "set_aside": about_set_aside(work.inputs["faces"]),
         },
-        "representation": cast(doc.Representation, about_representation(job, representation)),
+        "representation": about_representation(job, representation),
         "density": dump(_density(job)),
     }
 

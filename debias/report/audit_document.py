@@ -7,6 +7,8 @@ withheld is None, never 0. Images are named by their ids.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
+from debias.report.documents import Representation, SetAside
+
 Ids = list[str]
 Number = float | None
 
@@ -264,19 +266,6 @@ class Findings(TypedDict):
     limits: list[str]
 
 
-class Reason(TypedDict):
-    reason: str
-    count: int
-
-
-class SetAside(TypedDict):
-    """Images that never came into the store, and the file that names them."""
-
-    count: int
-    reasons: NotRequired[Sequence[Reason]]
-    list: NotRequired[str]
-
-
 class Data(TypedDict):
     name: str
     place: str
@@ -289,15 +278,6 @@ class Data(TypedDict):
     known: NotRequired[list[str]]
     suppress_below: NotRequired[int]
     set_aside: SetAside
-
-
-class Representation(TypedDict):
-    """With the figures of :func:`debias.report.run_page.representation_facts`."""
-
-    name: str
-    trained: bool
-    latent_dim: int
-    active_units: int
 
 
 class Run(TypedDict):

@@ -17,10 +17,10 @@ from debias.report.audit_findings import (
     opening,
     why_nothing_to_collect,
 )
-from debias.report.blocks import said, table
+from debias.report.blocks import said
 from debias.report.html import put, render
 from debias.report.pictures import AuditPictures
-from debias.report.run_page import how_described, representation_facts
+from debias.report.run_page import how_described, representation_facts, set_aside
 from debias.report.words import (
     amount,
     day,
@@ -223,12 +223,7 @@ def _provenance(audit: Audit) -> Blocks:
     document, run = audit.document, audit.document["run"]
     yield b.Facts(tuple(_origin(document)))
     yield note("files", tone="note")
-    aside = document["data"]["set_aside"]
-    if aside["count"]:
-        reasons = table(aside.get("reasons", ()), {"reason": "{reason}", "images": "{count:count}"})
-        named = note("set_aside", tone="note", file=b.Code(aside.get("list", "")))
-        title = f"{amount(aside['count'], 'image')} set aside"
-        yield b.Fold(title, (reasons, named), "not part of any number here")
+    yield from set_aside(document["data"]["set_aside"])
     if facts := tuple(representation_facts(document["representation"])):
         yield b.Fold("Figures of the model", (b.Facts(facts),))
     if run["seconds"]:
