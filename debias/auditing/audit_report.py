@@ -116,22 +116,20 @@ def of_regions(
     tried, name = counted(found.looked_at, "direction"), found.verdict
     next_step = {"too_few": "more", "none_found": "compare", "found": "look"}[name]
     regions = counted(len(found.found), "thin region")
-    return {
-        "verdict": name,
-        "looked_at": found.looked_at,
-        "level": found.level,
-        "sentence": say(f"regions.{name}", regions=regions, tried=tried, level=found.level),
-        "action": say(f"regions.{next_step}"),
-        "list": [
-            doc.ThinRegion(
-                **_part(number, region.share), view=region.view, p=region.p,
-                p_adjusted=region.p_adjusted, found=region.found, sentence=_of_region(region),
-                typical=ids[region.typical(SHOWN)].tolist(),
-                opposite=ids[region.opposite(SHOWN)].tolist(), explains=explained(region.members),
-            )
-            for number, region in enumerate(listed(found), 1)
-        ],
-    }  # fmt: skip
+    rows = [
+        doc.ThinRegion(
+            **_part(number, region.share), view=region.view, p=region.p,
+            p_adjusted=region.p_adjusted, found=region.found, sentence=_of_region(region),
+            typical=ids[region.typical(SHOWN)].tolist(),
+            opposite=ids[region.opposite(SHOWN)].tolist(), explains=explained(region.members),
+        )
+        for number, region in enumerate(listed(found), 1)
+    ]  # fmt: skip
+    return doc.ThinRegions(
+        verdict=name, looked_at=found.looked_at, level=found.level, list=rows,
+        sentence=say(f"regions.{name}", regions=regions, tried=tried, level=found.level),
+        action=say(f"regions.{next_step}"),
+    )  # fmt: skip
 
 
 def listed(found: ThinRegions) -> tuple[ThinRegion, ...]:
@@ -161,15 +159,12 @@ def of_direction(one: Direction, ids: Ids) -> doc.Direction:
         "direction.halves", number=one.number, variance=percent(one.variance_share), fuller=fuller,
         share=percent(share),
     )  # fmt: skip
-    return {
-        "number": one.number,
-        "variance_share": one.variance_share,
-        "skewness": one.skewness,
-        "low_share": one.low_share,
-        "sentence": say("direction.thin", halves=said, thin=thin) if share >= UNEVEN else said,
-        "low": ids[one.rows(ENDS, high=False)].tolist(),
-        "high": ids[one.rows(ENDS, high=True)].tolist(),
-    }
+    return doc.Direction(
+        number=one.number, variance_share=one.variance_share, skewness=one.skewness,
+        low_share=one.low_share, low=ids[one.rows(ENDS, high=False)].tolist(),
+        high=ids[one.rows(ENDS, high=True)].tolist(),
+        sentence=say("direction.thin", halves=said, thin=thin) if share >= UNEVEN else said,
+    )  # fmt: skip
 
 
 def of_clusters(found: Clusters, rarity: Score, ids: Ids) -> list[doc.Cluster]:

@@ -138,17 +138,12 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
     sentences, news = group_sentences(facts)
     rows = {one.attribute: _rows(table[table["attribute"] == one.attribute]) for one in found}
     crossed = next((one.attribute for one in found if one.is_crossing), "")
-    return {
-        "source": source,
-        "crossings": rows.pop(crossed, []),
-        "attributes": [
-            {"attribute": name, "declared": name in declared, "rows": of_it}
-            for name, of_it in rows.items()
-        ],
-        "sentences": sentences,
-        "comparisons": comparisons,
-        "news": news,
-    }
+    return doc.Groups(
+        source=source, crossings=rows.pop(crossed, []), sentences=sentences,
+        attributes=[{"attribute": name, "declared": name in declared, "rows": of_it}
+                    for name, of_it in rows.items()],
+        comparisons=comparisons, news=news,
+    )  # fmt: skip
 
 
 def _numbered(subjects: Shaped[np.ndarray, " n"]) -> Codes:

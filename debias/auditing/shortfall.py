@@ -428,19 +428,13 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
         for one in _moved(fell, rose, sides)
     ]
     found = comparison(name, test, fell, after.sample_ids, before.sample_ids)
+    said = say("drift.counts", said=said, added=added, removed=removed, kept=kept)
+    total = found["missing_total"] if sides is ADDED else None
     return {
-        **found,
-        "images": len(earlier),
-        "against": len(now),
-        "sentence": say("drift.counts", said=said, added=added, removed=removed, kept=kept),
-        "action": _to_do(fell, sides),
-        "looked_at": len(rows),
-        "regions": rows,
-        "missing_total": found["missing_total"] if sides is ADDED else None,
-        "added": added,
-        "removed": removed,
-        "kept": kept,
-    }
+        **found, "images": len(earlier), "against": len(now), "sentence": said,
+        "action": _to_do(fell, sides), "looked_at": len(rows), "regions": rows,
+        "missing_total": total, "added": added, "removed": removed, "kept": kept,
+    }  # fmt: skip
 
 
 def _moved(fell: Shortfall, rose: Shortfall, sides: tuple[str, str]) -> list[Region]:

@@ -20,8 +20,13 @@ class Told(TypedDict):
     action: str | None
 
 
-class Verdict(Told):
+class News(TypedDict):
     kind: str
+    sentence: str
+
+
+class Verdict(Told, News):
+    pass
 
 
 class Kept(TypedDict):
@@ -231,11 +236,6 @@ class Attribute(TypedDict):
     attribute: str
     declared: bool
     rows: list[Group]
-
-
-class News(TypedDict):
-    kind: str
-    sentence: str
 
 
 class Groups(TypedDict):

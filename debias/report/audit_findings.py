@@ -74,37 +74,25 @@ def collect(document: doc.Findings) -> dict[str, list[doc.Wanted]]:
 
 
 def _regions(reference: doc.Comparison | None) -> Iterator[doc.Wanted]:
-    for region in reference["regions"] if reference else ():
-        if region["found"] and region["missing"]:
-            yield {
-                "who": f"images like those of region {region['number']}",
-                "missing": region["missing"],
-                "low": region["missing_low"],
-                "high": region["missing_high"],
-                "together": region.get("missing_together"),
-                "share": region["share"],
-                "goal": region["reference_share"],
-                "p_adjusted": region["p_adjusted"],
-                "ids": region["typical"],
-                "link": f"reference-{region['number']}",
-            }
+    for row in reference["regions"] if reference else ():
+        if row["found"] and row["missing"]:
+            yield doc.Wanted(
+                who=f"images like those of region {row['number']}", missing=row["missing"],
+                low=row["missing_low"], high=row["missing_high"],
+                together=row.get("missing_together"), share=row["share"],
+                goal=row["reference_share"], p_adjusted=row["p_adjusted"], ids=row["typical"],
+                link=f"reference-{row['number']}",
+            )  # fmt: skip
 
 
 def _groups(groups: doc.Groups | None) -> Iterator[doc.Wanted]:
     for row in doc.every_row(groups):
         if row["verdict"] == "below" and row["missing"]:
-            yield {
-                "who": f"images of {full_group_name(row['group'])}",
-                "missing": row["missing"],
-                "low": None,
-                "high": None,
-                "together": None,
-                "share": row["share"],
-                "goal": row["declared"],
-                "p_adjusted": row["p_adjusted"],
-                "ids": [],
-                "link": "groups",
-            }
+            yield doc.Wanted(
+                who=f"images of {full_group_name(row['group'])}", missing=row["missing"],
+                low=None, high=None, together=None, share=row["share"], goal=row["declared"],
+                p_adjusted=row["p_adjusted"], ids=[], link="groups",
+            )  # fmt: skip
 
 
 def why_nothing_to_collect(document: doc.Findings) -> str:
