@@ -6,12 +6,13 @@ Known problems: where nothing says who is shown, one person can fall on both sid
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from debias.datasets.listing import (
     Entry,
@@ -34,13 +35,13 @@ from debias.datasets.owners_lists import (
     annotated_as,
     completed_split,
 )
+from debias.datasets.people import OWNER, WithPeople
+from debias.datasets.ways import in_thousands, named, people_of, said, steps
 from debias.errors import DataError, EmptyDatasetError
 from debias.plugins import Settings
 from debias.storage.files import shown
 from debias.storage.tables import OURS, read_table, require_once
 from debias.types import SPLITS, Collection
-
-OWNER = "the owner of the data"
 
 
 class Folder(Settings):
@@ -146,10 +147,11 @@ def _hint(columns: list[str], role: str) -> str:
     return f"; name the column of file names with --set data.path_column={named}"
 
 
-class ImageFolder(Settings):
+class ImageFolder(WithPeople):
     """A folder of folders, each with the images of one class, as torchvision's ImageFolder has it.
 
-    ``root/CLASS/...`` or ``root/SPLIT/CLASS/...``. Columns: ``class``, the name of the folder.
+    ``root/CLASS/...`` or ``root/SPLIT/CLASS/...``, or either some folders deeper. Columns:
+    ``class``, the name of the folder.
     Splits: folders named train, val (valid, validation) and test, or none (then they are drawn).
     They are splits and no classes where there is train and another, or train holds no image itself,
     or there is nothing else.
@@ -172,8 +174,14 @@ class ImageFolder(Settings):
         """
         require_folder(self.root, OWNER)
         entries = sorted(walk(self.root))
-        depth = 2 if _has_splits(entries) else 1
-        problems = {entry.name: _class_problem(entry, depth) for entry in entries}
+        above = wrapper([entry.name for entry in entries if not image_problem(entry)])
+        below = {entry.name: entry.name.removeprefix(above) for entry in entries}
+        within = [Entry(below[entry.name], entry.problem) for entry in entries]
+        depth = 2 if _has_splits(within) else 1
+        problems = {
+            entry.name: _class_problem(inner, depth)
+            for entry, inner in zip(entries, within, strict=True)
+        }
         names = [name for name, problem in problems.items() if not problem]
         if not names:
             raise EmptyDatasetError(
@@ -181,21 +189,28 @@ class ImageFolder(Settings):
                 "class/1.jpg or train/class/1.jpg"
             )
         samples = _images(self.root, names)
-        samples["class"] = [name.split("/")[depth - 1] for name in names]
-        if depth == 2 and self.split == "owner":
-            samples["split"] = [SPLIT_NAMES[_top(name)] for name in names]
-            samples = completed_split(samples, seed)
+        samples["class"] = [below[name].split("/")[depth - 1] for name in names]
+        sides = [SPLIT_NAMES.get(_top(below[name]), "") for name in names]
+        if depth == 2 and self.split == "owner" and "train" in sides:
+            samples["split"] = sides
 
         def detail(name: str, reason: str) -> str:
-            if reason != NO_CLASS or depth == 1 or _top(name) in {"", *SPLIT_NAMES}:
+            if reason != NO_CLASS or depth == 1 or _top(below[name]) in {"", *SPLIT_NAMES}:
                 return ""
-            top = shown(name.partition("/")[0])
+            top = shown(below[name].partition("/")[0])
             return f"the folder '{top}' is no split: none of {', '.join(SPLIT_NAMES)}"
 
-        return Collection(samples=samples, rejected=all_set_aside(self.root, problems, detail))
+        rejected = all_set_aside(self.root, problems, detail)
+        remarks = (*_odd_classes(samples["class"], names), *_unread(problems))
+        if depth == 2 and "train" not in sides:
+            remarks += (f"There is no folder train, only {', '.join(sorted(set(sides)))}: "
+                        "a split is drawn.",)  # fmt: skip
+        found = Collection(samples=samples, rejected=rejected, remarks=remarks)
+        return _completed(self, found, names, seed)
 
 
 NO_CLASS = "in no class folder"
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".xlsx")
 
 
 def _top(name: str) -> str:
@@ -203,13 +218,28 @@ def _top(name: str) -> str:
     return name.rpartition("/")[0].partition("/")[0].lower()
 
 
+def wrapper(images: Sequence[str]) -> str:
+    """Folders that only hold the one that holds everything, with a slash at the end, or nothing."""
+    above = ""
+    while True:
+        first = {name.removeprefix(above).partition("/")[0] for name in images}
+        deep = all(name.removeprefix(above).count("/") > 1 for name in images)
+        if len(first) != 1 or not deep or first.pop().lower() in SPLIT_NAMES:
+            return above
+        above += f"{images[0].removeprefix(above).partition('/')[0]}/"
+
+
 def _has_splits(entries: Sequence[Entry]) -> bool:
     """Whether the first folders are splits, whatever else was unpacked beside them."""
     images = [entry.name for entry in entries if not image_problem(entry)]
-    tops = {_top(name) for name in images if "/" in name}
+    tops = {_top(name) for name in images}
     splits = tops.intersection(SPLIT_NAMES)
-    only_folders = all(name.count("/") > 1 for name in images if _top(name) == "train")
-    return "train" in splits and (len(splits) > 1 or splits == tops or only_folders)
+    if "train" not in {SPLIT_NAMES[name] for name in splits}:
+        return splits == tops and all(name.count("/") > 1 for name in images)
+    only_folders = all(
+        name.count("/") > 1 for name in images if SPLIT_NAMES.get(_top(name)) == "train"
+    )
+    return len(splits) > 1 or splits == tops - {""} or only_folders
 
 
 def _class_problem(entry: Entry, depth: int) -> str:
@@ -217,34 +247,116 @@ def _class_problem(entry: Entry, depth: int) -> str:
     return image_problem(entry) or ("" if in_place else NO_CLASS)
 
 
-class Images(Settings):
-    """A folder of images, at any depth, about which nothing else is known.
+def _odd_classes(classes: "pd.Series[str]", names: Sequence[str]) -> tuple[str, ...]:
+    """Whether folders that were taken for classes may be none."""
+    if classes.nunique() == 1:
+        why = "Every image is of one class: perhaps the folder lies a step too high or too low."
+    elif in_thousands(names):
+        why = "The classes are numbers of folders that may only keep folders small."
+    else:
+        return ()
+    return (f"{why} --layout images reads the images without a class.",)
 
-    Columns: ``folder``, the place of an image below the root ("." for the root itself).
+
+def _unread(problems: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence about tables that lie among images, which nobody reads unless they are named."""
+    found = [
+        name for name, why in problems.items()
+        if why == "not an image file" and name.lower().endswith(TABLES)
+    ]  # fmt: skip
+    if not found:
+        return ()
+    ends = ", ".join(sorted({f".{name.rpartition('.')[2].lower()}" for name in found}))
+    files = "1 file" if len(found) == 1 else f"{len(found):,} files"
+    return (
+        f"Not read, though more may stand there: {files} ({ends}). A table with one row an image "
+        "is named with --table.",
+    )
+
+
+class Images(WithPeople):
+    """A folder of images, at any depth, of which the folders may say something.
+
+    Columns: those that ``folders`` names; without it ``folder``, the place of an image below the
+    root ("." for the root itself).
     """
 
-    annotation: ClassVar[str] = "Nobody annotated these images: nothing is known of who is shown."
-    source: ClassVar[str] = "not stated"
     name: Literal["images"] = "images"
     root: Path = Field(description="Folder below which the images lie.")
+    folders: str | None = Field(
+        default=None,
+        description="What the folders on the way from root to an image say, a word each: "
+        "'race/person', 'split/person', '*/class'. 'person' is who is shown, 'split' train, val "
+        "or test, '*' nothing, any other word a column. In braces a part of a name, that of the "
+        "file included: '{person}_*', '*/{gender}-*'.",
+    )
+    split: SplitBy = Field(
+        default="owner", description=f"'owner': where the word is 'split', these{OWNER_SPLIT}"
+    )
+    annotation: str = annotated_as(
+        "Nobody says who named the folders of these images or how; nothing else is annotated.",
+        "images",
+    )
+    source: Stated = STATED
+
+    @field_validator("folders")
+    @classmethod
+    def _readable(cls, folders: str | None) -> str | None:
+        if folders is not None:
+            steps(folders)
+        return folders
 
     def collect(self, seed: int) -> Collection:
         """One row per image; everything else that lies there is set aside.
 
         Raises:
             FileNotFoundError: The folder does not exist.
-            EmptyDatasetError: There is no image in it.
+            EmptyDatasetError: There is no image in it, or none where ``folders`` says.
         """
         require_folder(self.root, OWNER)
         problems = {entry.name: image_problem(entry) for entry in sorted(walk(self.root))}
+        way = steps(self.folders) if self.folders else []
+        told = {name: said(name, way) for name, problem in problems.items() if not problem}
+        problems |= {name: ODD_NAME for name, found in told.items() if found is None}
         names = [name for name, problem in problems.items() if not problem]
         if not names:
-            raise EmptyDatasetError(
-                f"{shown(self.root.absolute())} holds {len(problems)} files, none of them an image"
-            )
+            of = f"the way to none of {len(told)} is like '{self.folders}'" if told else (
+                f"{len(problems)} files, none of them an image"
+            )  # fmt: skip
+            raise EmptyDatasetError(f"{shown(self.root.absolute())} holds {of}")
         samples = _images(self.root, names)
-        samples["folder"] = [name.rpartition("/")[0] or "." for name in names]
-        return Collection(samples=samples, rejected=all_set_aside(self.root, problems))
+        if way:
+            samples = samples.join(named(found for found in told.values() if found is not None))
+        else:
+            samples["folder"] = [name.rpartition("/")[0] or "." for name in names]
+        if self.split == "drawn" or "train" not in set(samples.get("split", ())):
+            samples = samples.drop(columns="split", errors="ignore")
+        unfit = f"the way to it is not like '{self.folders}'"
+        rejected = all_set_aside(
+            self.root, problems, lambda name, why: unfit if told.get(name, why) is None else ""
+        )
+        found = Collection(samples=samples, rejected=rejected, remarks=_unread(problems))
+        return _completed(self, found, names, seed)
+
+
+ODD_NAME = "name not understood"
+
+
+def _completed(
+    data: ImageFolder | Images, found: Collection, names: Sequence[str], seed: int
+) -> Collection:
+    """With people, told or found by their folders, and with the rest of a split."""
+    silent = data.subject_column is None and "subject_id" not in found.samples
+    people = people_of(names) if silent and not getattr(data, "folders", None) else None
+    if people is not None:
+        who = {} if people.names is None else {"subject_id": people.names}
+        found = replace(
+            found, samples=found.samples.assign(**who), remarks=(*found.remarks, people.remark)
+        )
+    found = data.with_people(found)
+    if "split" not in found.samples:
+        return found
+    return replace(found, samples=completed_split(found.samples, seed))
 
 
 def _images(root: Path, names: list[str]) -> pd.DataFrame:

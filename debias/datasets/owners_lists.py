@@ -25,8 +25,8 @@ MOST_LOST_SHARE, FEW_LOST = 0.01, 10  # the limits of ingest: a list is held to 
 
 SplitBy = Literal["owner", "drawn"]
 SPLIT_NAMES = {
-    "train": "train", "val": "validation", "valid": "validation", "validation": "validation",
-    "test": "test",
+    "train": "train", "training": "train", "val": "validation", "valid": "validation",
+    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 # What follows "folders (archives) named train, val and test" in the description of a setting.
 OWNER_SPLIT = (
@@ -55,8 +55,8 @@ def matched(
 ) -> Collection:
     """Turn the column ``file`` into ``sample_id`` and ``path``, without images that are missing.
 
-    Records tell of rows that cannot be used and of images that are missing or on no list; what the
-    list says of the rows that were lost is kept.
+    Records tell of rows that cannot be used and of images that are missing; what the list says of
+    the rows that were lost is kept.
 
     Args:
         rows: One row an image; ``file`` is its path below ``folder``; the column ``PROBLEM``, where
@@ -87,11 +87,10 @@ def matched(
             told.append(set_aside(file, place + file, reason, detail, ids[row]))
     _require_few(len(rows) + len(rejected), told, folder)
     rows.insert(0, "sample_id", ids)
-    extra = unlisted_files(sorted(present.difference(files)), folder)
     kept = rows[fit].reset_index(drop=True)
     kept.insert(1, "path", [f"{folder}{os.sep}{name}" for name in files[fit]])
     lost = None if fit.all() else rows[~fit].reset_index(drop=True)
-    return Collection(samples=kept, rejected=(*told, *extra), lost=lost)
+    return Collection(samples=kept, rejected=tuple(told), lost=lost)
 
 
 def _require_few(total: int, lost: Sequence[Rejected], folder: Path) -> None:
@@ -135,8 +134,3 @@ def completed_split(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
         order = numpy_generator(seed, "data/validation").permutation(len(people))
         split = np.where(np.isin(codes, order[:count]), "validation", split)
     return samples.assign(split=split)
-
-
-def unlisted_files(names: Sequence[str], folder: Path) -> list[Rejected]:
-    detail = "the owner's list does not name this file"
-    return [set_aside(name, str(folder / name), "not listed", detail) for name in names]

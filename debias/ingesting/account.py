@@ -55,6 +55,7 @@ def account(
         "limits": limits | {"level": LEVEL},
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},
         "framing": _framing(recipe.ingest),
+        "remarks": list(listed.collection.remarks),
     }
     strangers = sum(record["reason"] in STRANGERS for record in records)
     return document | {"concluded": concluded(document, strangers)}

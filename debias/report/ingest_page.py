@@ -4,7 +4,8 @@ It prints every number and verdict as an ingest document states them: ``None`` i
 number of a group means withheld, unless said otherwise; shares are in [0, 1]. The document holds
 
 - ``name``, ``store``, ``key``, ``created`` (ISO 8601), ``image_size`` (pixels a side), ``seconds``,
-  ``reused``, ``framing``, ``identities`` and ``concluded`` (sentences), ``source``, ``leaks``;
+  ``reused``, ``framing``, ``identities``, ``concluded`` and ``remarks`` (sentences), ``source``,
+  ``leaks``;
 - ``counts``: ``listed`` = ``kept`` + ``rejected`` + ``exact_duplicates`` + ``not_selected``
   (filters, caps, leaks), and of ``people`` (None: nobody says), pairs, clusters and conflicts;
 - ``reasons``, which add up to ``counts.rejected``, each with ``examples``, and ``notes``;
@@ -135,8 +136,11 @@ def _outcome(document: Document) -> str:
 
 
 def cautions(document: Document) -> list[str]:
-    """What must not be overlooked: numbers that do not add up, limits passed, groups flagged."""
-    counts, found = document["counts"], []
+    """What must not be overlooked: numbers that do not add up, limits passed, groups flagged.
+
+    And what the data set itself has to remark on how it was read.
+    """
+    counts, found = document["counts"], list(document.get("remarks", ()))
     parts = ("kept", "rejected", "exact_duplicates", "not_selected")
     for what, sums in (
         ("listed", sum(counts[part] for part in parts)),

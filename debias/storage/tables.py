@@ -211,19 +211,29 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         # Whatever index or types pandas once noted in the file decides nothing here.
         table = parquet.ParquetFile(path).read(use_pandas_metadata=False)
         table.validate(full=True)
-        columns = {name: _plain(table[name]) for name in table.column_names}
+        rows, odd = table_of(table)
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
-    if len(columns) != table.num_columns:
+    if len(rows.columns) + len(odd) != table.num_columns:
         raise DataError(f"{shown(path)} names a column more than once: {table.column_names}")
-    odd = {name: str(table[name].type) for name, column in columns.items() if column is None}
     if odd:
         raise DataError(
             f"{shown(path)} has columns that hold neither text, numbers, dates nor truth values: "
             f"{odd}; write them as text, or leave them out"
         )
-    rows = pd.DataFrame({name: _series(column) for name, column in columns.items()})
-    return rows.set_axis(pd.RangeIndex(1, len(rows) + 1, name="row"))
+    return rows
+
+
+def table_of(table: Any) -> tuple[pd.DataFrame, dict[str, str]]:  # noqa: ANN401 (an untyped library)
+    """The rows of an Arrow table by their number from 1; the types of columns left out.
+
+    These hold neither text, numbers, dates nor truth values.
+    """
+    columns = {name: _plain(table[name]) for name in table.column_names}
+    odd = {name: str(table[name].type) for name, column in columns.items() if column is None}
+    plain = {name: _series(column) for name, column in columns.items() if column is not None}
+    index = pd.RangeIndex(1, table.num_rows + 1, name="row")
+    return pd.DataFrame(plain, index=range(table.num_rows)).set_axis(index), odd
 
 
 def _plain(column: Any) -> Any:  # noqa: ANN401 (an untyped library)
