@@ -86,7 +86,7 @@ class LFW(WithPeople):
         rows, odd = _found(images)
         if self.split == "drawn":
             found = _collected(rows, images, {}, odd)
-            found = replace(found, remarks=() if place.tables else (UNSPLIT,))
+            found = replace(found, remarks=() if len(place.tables) == 2 else (UNSPLIT,))
             return self.with_people(accounted(found, self.root, place, rows["file"]))
         train, test = self._people(place.tables)
         sides = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")

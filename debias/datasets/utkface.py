@@ -38,6 +38,7 @@ NAME = re.compile(
 )
 IRREGULAR, ODD = "not a regular file", "name not understood"
 DETAIL = "the name is not text that follows age_gender_race_datetime"
+FEW_NAMED = 0.1  # share of the images in a folder
 WHERE = "https://susanqq.github.io/UTKFace (the aligned and cropped version)"
 
 
@@ -107,7 +108,7 @@ class UTKFace(WithPeople):
         ]
         own = [place for place, names in there if mostly(names, NAME.fullmatch)]
         if not own:
-            return None
+            return _nearly(there)
         others = {place: len(names) for place, names in there if place not in own}
         if sum(others.values()) <= MOST_LOST_SHARE * sum(len(names) for _, names in there):
             return Place(images=own[0])
@@ -116,6 +117,19 @@ class UTKFace(WithPeople):
             images=own[0], lacks=f"a folder of its own: its images lie in {named}, others in "
             f"{shown(other)}; name its folder"
         )  # fmt: skip
+
+
+def _nearly(there: Sequence[tuple[Path, list[str]]]) -> Place | None:
+    """A folder in which some images are named so: too many for chance, too few for the set."""
+    for place, names in there:
+        count = sum(bool(NAME.fullmatch(name)) for name in names)
+        if count > FEW_NAMED * len(names):
+            return Place(
+                images=place,
+                lacks=f"names: {count} of {len(names)} images in {shown(place)} are called like "
+                "23_1_0_20170103.jpg",
+            )
+    return None
 
 
 def _largest_first(names: Sequence[str]) -> list[str]:
