@@ -76,7 +76,6 @@ class FairFace(WithPeople):
         Raises:
             FileNotFoundError: The folder, a label file or an image folder does not exist.
             DataError: A label file lacks a column, names an image twice or has dates for ages.
-            QuarantineLimitExceededError: Too many rows or images are unreadable or missing.
         """
         require_folder(self.root, WHERE)
         place = self.find(tree(self.root)) or Place()

@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from debias.datasets.listing import (
+    NO_IMAGE,
     Entry,
     all_set_aside,
     hashed_ids,
@@ -229,6 +230,22 @@ def wrapper(images: Sequence[str]) -> str:
         above += f"{images[0].removeprefix(above).partition('/')[0]}/"
 
 
+def of_folders(images: Sequence[str]) -> pd.DataFrame | None:
+    """Class and split of each path, as :class:`ImageFolder` reads them.
+
+    Without ``split`` where the first folders are none; None where an image lies in no class folder,
+    or all in one.
+    """
+    above = wrapper(images)
+    entries = [Entry(name.removeprefix(above), "") for name in images]
+    depth = 2 if _has_splits(entries) else 1
+    classes = [entry.name.split("/")[depth - 1] for entry in entries]
+    if len(set(classes)) == 1 or any(_class_problem(entry, depth) for entry in entries):
+        return None
+    sides = [SPLIT_NAMES[_top(entry.name)] for entry in entries] if depth == 2 else None
+    return pd.DataFrame({"class": classes} | ({"split": sides} if sides else {}))
+
+
 def _has_splits(entries: Sequence[Entry]) -> bool:
     """Whether the first folders are splits, whatever else was unpacked beside them."""
     images = [entry.name for entry in entries if not image_problem(entry)]
@@ -262,7 +279,7 @@ def _unread(problems: Mapping[str, str]) -> tuple[str, ...]:
     """A sentence about tables that lie among images, which nobody reads unless they are named."""
     found = [
         name for name, why in problems.items()
-        if why == "not an image file" and name.lower().endswith(TABLES)
+        if why == NO_IMAGE and name.lower().endswith(TABLES)
     ]  # fmt: skip
     if not found:
         return ()

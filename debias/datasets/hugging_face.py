@@ -28,6 +28,7 @@ from pyarrow import json as pa_json  # type: ignore[import-untyped]
 from pydantic import Field
 
 from debias.datasets.listing import (
+    NO_IMAGE,
     all_set_aside,
     hashed_ids,
     image_problem,
@@ -154,7 +155,7 @@ def _tables(root: Path, wanted: str) -> list[Path]:
         columns = f" but {Shard(root).schema.names}" if not found else ""
     else:
         require_folder(root, OWNER)
-        names = sorted(entry.name for entry in walk(root) if not entry.problem)
+        names = sorted(entry.name for entry in walk(root) if entry.problem in ("", NO_IMAGE))
         found = [root / name for name in names if _tells(root / name, wanted)]
         columns = ""
     if not found:

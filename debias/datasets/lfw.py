@@ -27,11 +27,11 @@ import pandas as pd
 from pydantic import Field
 
 from debias.datasets.listing import (
+    beside_a_list,
     hashed_ids,
     regular_files,
     require_folder,
     require_paths,
-    set_aside,
 )
 from debias.datasets.owners_lists import SplitBy, completed_split, matched
 from debias.datasets.people import WithPeople
@@ -77,7 +77,6 @@ class LFW(WithPeople):
             EmptyDatasetError: No image is named the way LFW names them.
             DataError: A list is cut off or names a person twice.
             SplitLeakageError: A person is on the lists of both training and testing.
-            QuarantineLimitExceededError: Too many listed images are missing.
         """
         require_folder(self.root, WHERE)
         place = self.find(tree(self.root)) or Place()
@@ -179,7 +178,7 @@ def _found(folder: Path) -> tuple[pd.DataFrame, list[Rejected]]:
     rows["images_of_person"] = rows.groupby("subject_id")["file"].transform("size")
     detail = "the name does not follow PERSON/PERSON_0001.jpg"
     odd = [
-        set_aside(name, f"{folder}/{person}/{name}", "name not understood", detail)
+        beside_a_list(name, folder / person / name, "name not understood", detail)
         for person, name in files
         if _person_of(name) != person
     ]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from debias.datasets.listing import all_set_aside, image_problem, walk
 from debias.types import Collection
 
+FEW = 0.01  # share of the images that may lie or be called otherwise
 DEEPEST = 4  # folders below the one that a person named
 SUBFOLDERS, FOLDERS = 100, 2000  # looked into, of one folder and in all
 NAMESAKE = "named like another"

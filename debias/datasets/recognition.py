@@ -9,8 +9,8 @@ from debias.datasets import LFW, CelebA, Dataset, FairFace, UTKFace
 from debias.datasets.folder import wrapper
 from debias.datasets.hugging_face import holds_images
 from debias.datasets.listing import image_problem, require_folder, walk
-from debias.datasets.owners_lists import MOST_LOST_SHARE, SPLIT_NAMES
-from debias.datasets.places import Place, tree
+from debias.datasets.owners_lists import SPLIT_NAMES
+from debias.datasets.places import FEW, Place, tree
 from debias.datasets.ways import in_thousands
 from debias.errors import DataError
 from debias.storage.files import shown
@@ -135,7 +135,7 @@ def _unknown(source: Path) -> dict[str, Any]:
     below = [name.removeprefix(wrapper(names)) for name in names]
     loose = sum("/" not in name for name in below)
     folders = {name.rpartition("/")[0] for name in below} - {""}
-    if len(folders) < 2 or loose > MOST_LOST_SHARE * len(names) or in_thousands(below):
+    if len(folders) < 2 or loose > FEW * len(names) or in_thousands(below):
         return {"name": "images"}
     if all(name.lower() in SPLIT_NAMES for name in folders):
         return {"name": "images", "folders": "*/" * wrapper(names).count("/") + "split"}

@@ -23,10 +23,10 @@ from typing import ClassVar, Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import SUFFIXES, Entry, image_problem, require_folder, set_aside, walk
-from debias.datasets.owners_lists import MOST_LOST_SHARE
+from debias.datasets.listing import Entry, image_problem, require_folder, set_aside, walk
 from debias.datasets.people import WithPeople
-from debias.datasets.places import NAMESAKE, NAMESAKE_DETAIL, Listing, Place, mostly
+from debias.datasets.places import FEW, NAMESAKE, NAMESAKE_DETAIL, Listing, Place, mostly
+from debias.decoding.rules import is_photograph
 from debias.errors import EmptyDatasetError
 from debias.storage.files import shown
 from debias.types import Collection
@@ -34,7 +34,7 @@ from debias.types import Collection
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "Others")
 NAME = re.compile(
-    r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)\.jpg(\.chip\.jpg)?", re.ASCII
+    r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)(\.jpg)?(\.chip)?\.\w+", re.ASCII
 )
 IRREGULAR, ODD = "not a regular file", "name not understood"
 DETAIL = "the name is not text that follows age_gender_race_datetime"
@@ -72,7 +72,7 @@ class UTKFace(WithPeople):
         problems = {entry.name: _problem(entry) for entry in sorted(walk(self.root))}
         files = [name for name, why in problems.items() if not why]
         if not files:
-            count = sum(name.lower().endswith(SUFFIXES) for name in problems)
+            count = sum(why != "not an image file" for why in problems.values())
             raise EmptyDatasetError(
                 f"{shown(self.root.absolute())} holds {count} images but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
@@ -104,13 +104,13 @@ class UTKFace(WithPeople):
         there = [
             (one.place, pictures)
             for one in listings
-            if (pictures := [name for name in one.files if name.lower().endswith(SUFFIXES)])
+            if (pictures := [name for name in one.files if is_photograph(name, bytes)])
         ]
         own = [place for place, names in there if mostly(names, NAME.fullmatch)]
         if not own:
             return _nearly(there)
         others = {place: len(names) for place, names in there if place not in own}
-        if sum(others.values()) <= MOST_LOST_SHARE * sum(len(names) for _, names in there):
+        if sum(others.values()) <= FEW * sum(len(names) for _, names in there):
             return Place(images=own[0])
         other, named = max(others, key=lambda place: others[place]), ", ".join(map(shown, own))
         return Place(
@@ -145,12 +145,17 @@ def _problem(entry: Entry) -> str:
 
 def _row(name: str, root: Path) -> dict[str, object]:
     """What a name says; nothing if it says nothing."""
-    match = NAME.fullmatch(name.rpartition("/")[2])
+    last = name.rpartition("/")[2]
+    match = NAME.fullmatch(last)
+    return {"sample_id": match[1], "path": f"{root}/{name}"} | said(last) if match else {}
+
+
+def said(name: str) -> dict[str, object]:
+    """Gender, race and age that the name of an image says; nothing if it says nothing."""
+    match = NAME.fullmatch(name)
     if match is None:
         return {}
     return {
-        "sample_id": match[1],
-        "path": f"{root}/{name}",
         "perceived_gender": GENDERS[int(match["gender"])],
         "annotated_race": RACES[int(match["race"])],
         "age": int(match["age"]),
