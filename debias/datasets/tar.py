@@ -275,7 +275,7 @@ class _Samples:
         """Images and notes of one key; what is neither is ignored, what is unsafe set aside."""
         kinds: dict[str, list[tarfile.TarInfo]] = {kind: [] for kind in ("image", *NOTES)}
         for member in group:
-            wrong, kind = _wrong(member), member.name.rpartition(".")[2].lower()
+            wrong, kind = _wrong(member), _key_and_ending(member.name)[1].rpartition(".")[2]
             if key and kind not in NOTES and _is_image(member, content, readable=not wrong):
                 kinds["image"].append(member)
             elif wrong:
