@@ -5,8 +5,10 @@ Source, citation, licence: those of the folder's owner, who also says who annota
 Known problems: where nothing says who is shown, one person can fall on both sides of a split.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +29,7 @@ from debias.datasets.listing import (
     require_path,
     walk,
 )
+from debias.datasets.notes import LARGEST_SIDECAR, NoteColumns, Scalar, flat
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -38,6 +41,7 @@ from debias.datasets.owners_lists import (
 )
 from debias.datasets.people import OWNER, WithPeople
 from debias.datasets.ways import in_thousands, named, people_of, said, steps
+from debias.decoding.rules import Place, RefusedError, read
 from debias.errors import DataError, EmptyDatasetError
 from debias.plugins import Settings
 from debias.storage.files import shown
@@ -194,6 +198,7 @@ class ImageFolder(WithPeople):
         sides = [SPLIT_NAMES.get(_top(below[name]), "") for name in names]
         if depth == 2 and self.split == "owner" and "train" in sides:
             samples["split"] = sides
+        samples, noted = _noted(samples, self.root, names, problems)
 
         def detail(name: str, reason: str) -> str:
             if reason != NO_CLASS or depth == 1 or _top(below[name]) in {"", *SPLIT_NAMES}:
@@ -202,7 +207,7 @@ class ImageFolder(WithPeople):
             return f"the folder '{top}' is no split: none of {', '.join(SPLIT_NAMES)}"
 
         rejected = all_set_aside(self.root, problems, detail)
-        remarks = (*_odd_classes(samples["class"], names), *_unread(problems))
+        remarks = (*_odd_classes(samples["class"], names), *noted, *_unread(problems))
         if depth == 2 and "train" not in sides:
             remarks += (f"There is no folder train, only {', '.join(sorted(set(sides)))}: "
                         "a split is drawn.",)  # fmt: skip
@@ -273,6 +278,27 @@ def _odd_classes(classes: "pd.Series[str]", names: Sequence[str]) -> tuple[str, 
     else:
         return ()
     return (f"{why} --layout images reads the images without a class.",)
+
+
+def _noted(
+    samples: pd.DataFrame, root: Path, names: Sequence[str], problems: dict[str, str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """With what ``KEY.json`` beside ``KEY.jpg`` says; such files are no ``problems`` any more."""
+    own = [f"{name.rpartition('.')[0]}.json" for name in names]
+    if not any(problems.get(note) == NO_IMAGE for note in own):
+        return samples, ()
+    columns = NoteColumns()
+    for note in own:
+        said: tuple[dict[str, Scalar], list[tuple[str, str]]] = {}, []
+        if problems.pop(note, "") == NO_IMAGE:
+            with suppress(ValueError, RefusedError):  # it stays without what that would say
+                said = {}, [("", "no JSON")]
+                said = flat(read(Place(os.fsencode(root / note)), LARGEST_SIDECAR))
+        columns.take(*said)
+    found = columns.frame()
+    taken = sorted({*OURS, *samples.columns}.intersection(found.columns))
+    more = (f"Not read beside the images, for their names: {', '.join(taken)}.",) if taken else ()
+    return samples.join(found.drop(columns=taken)), (*columns.remarks(), *more)
 
 
 def _unread(problems: Mapping[str, str]) -> tuple[str, ...]:
@@ -348,11 +374,13 @@ class Images(WithPeople):
             samples["folder"] = [name.rpartition("/")[0] or "." for name in names]
         if self.split == "drawn" or "train" not in set(samples.get("split", ())):
             samples = samples.drop(columns="split", errors="ignore")
+        samples, remarks = _noted(samples, self.root, names, problems)
         unfit = f"the way to it is not like '{self.folders}'"
         rejected = all_set_aside(
             self.root, problems, lambda name, why: unfit if told.get(name, why) is None else ""
         )
-        found = Collection(samples=samples, rejected=rejected, remarks=_unread(problems))
+        remarks = (*remarks, *_unread(problems))
+        found = Collection(samples=samples, rejected=rejected, remarks=remarks)
         return _completed(self, found, names, seed)
 
 

@@ -178,13 +178,37 @@ def test_a_lone_class_and_numbered_folders_are_questioned(tmp_path):
     made(tmp_path / "one", "cat/1.jpg", "cat/2.jpg")
     assert "Every image is of one class" in ImageFolder(root=tmp_path / "one").collect(0).remarks[0]
     made(tmp_path / "n", "00000/00001.jpg", "01000/01001.jpg")
-    (tmp_path / "n" / "01000" / "01001.json").touch()
+    (tmp_path / "n" / "01000" / "more.json").touch()
     lone, unread = ImageFolder(root=tmp_path / "n").collect(0).remarks
     assert "numbers of folders" in lone
     assert "1 file (.json)" in unread
     assert Images(root=tmp_path / "n").collect(0).remarks == (unread,)
     with pytest.raises(EmptyDatasetError, match="no image in a folder per class"):
         ImageFolder(root=made(tmp_path / "flat", "1.jpg", "2.jpg")).collect(0)
+
+
+def test_notes_beside_images_are_read_as_columns(tmp_path):
+    made(tmp_path, *(f"{n // 2:05d}/{n:09d}.jpg" for n in range(5)))
+    said = [
+        '{"gender": "f", "age": 30, "box": [1, 2], "path": "x"}', '{"gender": "m", "age": NaN}',
+        "{", '{"gender": "f", "age": 31}',
+    ]  # fmt: skip
+    for n, text in enumerate(said):
+        (tmp_path / f"{n // 2:05d}" / f"{n:09d}.json").write_text(text)
+        (tmp_path / f"{n // 2:05d}" / f"{n:09d}.txt").write_text("a face")
+    settings = recognised(tmp_path, {})
+    assert settings["name"] == "images"
+    found = Images.model_validate(settings).collect(0)
+    assert found.samples["gender"].where(found.samples["gender"].notna(), None).tolist() == [
+        "f", "m", None, "f", None,
+    ]  # fmt: skip
+    assert found.samples["age"].fillna(0).tolist() == [30, 0, 0, 31, 0]
+    assert sorted(found.remarks) == [
+        "A note is left out where it holds no JSON: 1 of 5 samples.",
+        "Column 'box' is left out where it holds a list: 1 of 5 samples.",
+        "Not read beside the images, for their names: path.",
+    ]
+    assert [item.path[-4:] for item in found.rejected] == [".txt"] * 4
 
 
 STRAY = ("notes.txt", "elsewhere/901.jpg", "elsewhere/more.csv", ".DS_Store", "deep/er/902.png")
