@@ -199,9 +199,7 @@ def test_notes_beside_images_are_read_as_columns(tmp_path):
     settings = recognised(tmp_path, {})
     assert settings["name"] == "images"
     found = Images.model_validate(settings).collect(0)
-    assert found.samples["gender"].where(found.samples["gender"].notna(), None).tolist() == [
-        "f", "m", None, "f", None,
-    ]  # fmt: skip
+    assert found.samples["gender"].fillna("").tolist() == ["f", "m", "", "f", ""]
     assert found.samples["age"].fillna(0).tolist() == [30, 0, 0, 31, 0]
     assert sorted(found.remarks) == [
         "A note is left out where it holds no JSON: 1 of 5 samples.",
