@@ -18,7 +18,6 @@ from pydantic import Field, field_validator
 
 from debias.datasets.listing import (
     NO_IMAGE,
-    Entry,
     all_set_aside,
     hashed_ids,
     image_problem,
@@ -40,7 +39,14 @@ from debias.datasets.owners_lists import (
     completed_split,
 )
 from debias.datasets.people import OWNER, WithPeople
-from debias.datasets.ways import in_thousands, named, people_of, said, steps
+from debias.datasets.ways import (
+    in_thousands,
+    named,
+    people_of,
+    said,
+    sorted_by_folders,
+    steps,
+)
 from debias.decoding.rules import Place, RefusedError, read
 from debias.errors import DataError, EmptyDatasetError
 from debias.plugins import Settings
@@ -157,9 +163,9 @@ class ImageFolder(WithPeople):
 
     ``root/CLASS/...`` or ``root/SPLIT/CLASS/...``, or either some folders deeper. Columns:
     ``class``, the name of the folder.
-    Splits: folders named train, val (valid, validation) and test, or none (then they are drawn).
-    They are splits and no classes where there is train and another, or train holds no image itself,
-    or there is nothing else.
+    Splits: folders named train, val (valid, validation, dev) and test, or like set_train and
+    set_test, or none (then they are drawn). They are splits and no classes where there is train and
+    another, or train holds no image itself, or there is nothing else.
     """
 
     name: Literal["image_folder"] = "image_folder"
@@ -179,14 +185,9 @@ class ImageFolder(WithPeople):
         """
         require_folder(self.root, OWNER)
         entries = sorted(walk(self.root))
-        above = wrapper([entry.name for entry in entries if not image_problem(entry)])
-        below = {entry.name: entry.name.removeprefix(above) for entry in entries}
-        within = [Entry(below[entry.name], entry.problem) for entry in entries]
-        depth = 2 if _has_splits(within) else 1
-        problems = {
-            entry.name: _class_problem(inner, depth)
-            for entry, inner in zip(entries, within, strict=True)
-        }
+        problems = {entry.name: image_problem(entry) for entry in entries}
+        places = sorted_by_folders([name for name, problem in problems.items() if not problem])
+        problems |= {name: NO_CLASS for name, place in places.items() if not place.of}
         names = [name for name, problem in problems.items() if not problem]
         if not names:
             raise EmptyDatasetError(
@@ -194,23 +195,21 @@ class ImageFolder(WithPeople):
                 "class/1.jpg or train/class/1.jpg"
             )
         samples = _images(self.root, names)
-        samples["class"] = [below[name].split("/")[depth - 1] for name in names]
-        sides = [SPLIT_NAMES.get(_top(below[name]), "") for name in names]
-        if depth == 2 and self.split == "owner" and "train" in sides:
-            samples["split"] = sides
+        samples["class"] = [places[name].of for name in names]
+        sides = sorted({places[name].side for name in names})
+        if self.split == "owner" and "train" in sides:
+            samples["split"] = [places[name].side for name in names]
         samples, noted = _noted(samples, self.root, names, problems)
 
         def detail(name: str, reason: str) -> str:
-            if reason != NO_CLASS or depth == 1 or _top(below[name]) in {"", *SPLIT_NAMES}:
-                return ""
-            top = shown(below[name].partition("/")[0])
-            return f"the folder '{top}' is no split: none of {', '.join(SPLIT_NAMES)}"
+            top = places[name].top if reason == NO_CLASS else ""
+            names = ", ".join(SPLIT_NAMES)
+            return top and f"the folder '{shown(top)}' is no split: none of {names}"
 
         rejected = all_set_aside(self.root, problems, detail)
         remarks = (*_odd_classes(samples["class"], names), *noted, *_unread(problems))
-        if depth == 2 and "train" not in sides:
-            remarks += (f"There is no folder train, only {', '.join(sorted(set(sides)))}: "
-                        "a split is drawn.",)  # fmt: skip
+        if any(sides) and "train" not in sides:
+            remarks += (f"No folder is called train, only {', '.join(sides)}: a split is drawn.",)
         found = Collection(samples=samples, rejected=rejected, remarks=remarks)
         return _completed(self, found, names, seed)
 
@@ -219,54 +218,17 @@ NO_CLASS = "in no class folder"
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".xlsx")
 
 
-def _top(name: str) -> str:
-    """The first folder of a path in lower case; empty for what lies in none."""
-    return name.rpartition("/")[0].partition("/")[0].lower()
-
-
-def wrapper(images: Sequence[str]) -> str:
-    """Folders that only hold the one that holds everything, with a slash at the end, or nothing."""
-    above = ""
-    while True:
-        first = {name.removeprefix(above).partition("/")[0] for name in images}
-        deep = all(name.removeprefix(above).count("/") > 1 for name in images)
-        if len(first) != 1 or not deep or first.pop().lower() in SPLIT_NAMES:
-            return above
-        above += f"{images[0].removeprefix(above).partition('/')[0]}/"
-
-
 def of_folders(images: Sequence[str]) -> pd.DataFrame | None:
     """Class and split of each path, as :class:`ImageFolder` reads them.
 
     Without ``split`` where the first folders are none; None where an image lies in no class folder,
     or all in one.
     """
-    above = wrapper(images)
-    entries = [Entry(name.removeprefix(above), "") for name in images]
-    depth = 2 if _has_splits(entries) else 1
-    classes = [entry.name.split("/")[depth - 1] for entry in entries]
-    if len(set(classes)) == 1 or any(_class_problem(entry, depth) for entry in entries):
+    places = [*sorted_by_folders(images).values()]
+    if not all(place.of for place in places) or len({place.of for place in places}) == 1:
         return None
-    sides = [SPLIT_NAMES[_top(entry.name)] for entry in entries] if depth == 2 else None
-    return pd.DataFrame({"class": classes} | ({"split": sides} if sides else {}))
-
-
-def _has_splits(entries: Sequence[Entry]) -> bool:
-    """Whether the first folders are splits, whatever else was unpacked beside them."""
-    images = [entry.name for entry in entries if not image_problem(entry)]
-    tops = {_top(name) for name in images}
-    splits = tops.intersection(SPLIT_NAMES)
-    if "train" not in {SPLIT_NAMES[name] for name in splits}:
-        return splits == tops and all(name.count("/") > 1 for name in images)
-    only_folders = all(
-        name.count("/") > 1 for name in images if SPLIT_NAMES.get(_top(name)) == "train"
-    )
-    return len(splits) > 1 or splits == tops - {""} or only_folders
-
-
-def _class_problem(entry: Entry, depth: int) -> str:
-    in_place = entry.name.count("/") >= depth and (depth == 1 or _top(entry.name) in SPLIT_NAMES)
-    return image_problem(entry) or ("" if in_place else NO_CLASS)
+    sides = {"split": [place.side for place in places]} if places[0].side else {}
+    return pd.DataFrame({"class": [place.of for place in places]} | sides)
 
 
 def _odd_classes(classes: "pd.Series[str]", names: Sequence[str]) -> tuple[str, ...]:

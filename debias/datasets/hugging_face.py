@@ -50,6 +50,7 @@ from debias.datasets.owners_lists import (
 from debias.datasets.parquet_images import Contents, Shard
 from debias.datasets.people import OWNER, WithPeople
 from debias.datasets.places import files_like, tree
+from debias.datasets.ways import side_of
 from debias.errors import DataError, EmptyDatasetError
 from debias.storage.files import shown
 from debias.storage.tables import OURS, read_table, require_once, table_of
@@ -192,7 +193,7 @@ def _side(name: str, *, of_table: bool = False) -> str:
     *folders, last = name.split("/")
     stated = SIDE.match(last) if of_table else None
     words = [stated[1] if stated else "", *reversed(folders)]
-    return next((SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES), "")
+    return next(filter(None, map(side_of, words)), "")
 
 
 def _file_column(names: Sequence[str]) -> str | None:

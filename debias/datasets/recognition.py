@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from debias.datasets import LFW, CelebA, Dataset, FairFace, UTKFace
-from debias.datasets.folder import wrapper
 from debias.datasets.hugging_face import holds_images
 from debias.datasets.listing import image_problem, require_folder, walk
-from debias.datasets.owners_lists import SPLIT_NAMES
 from debias.datasets.places import FEW, Place, tree
-from debias.datasets.ways import in_thousands
+from debias.datasets.ways import in_thousands, sides_of, wrapper
 from debias.errors import DataError
 from debias.storage.files import shown
 
@@ -137,7 +135,7 @@ def _unknown(source: Path) -> dict[str, Any]:
     folders = {name.rpartition("/")[0] for name in below} - {""}
     if len(folders) < 2 or loose > FEW * len(names) or in_thousands(below):
         return {"name": "images"}
-    if all(name.lower() in SPLIT_NAMES for name in folders):
+    if sides_of(folders).keys() == folders:
         return {"name": "images", "folders": "*/" * wrapper(names).count("/") + "split"}
     return {"name": "image_folder"}
 

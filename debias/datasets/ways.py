@@ -23,6 +23,7 @@ CALLED_FIRST = re.compile(rf"(?P<who>{CALLED.pattern})[-_. ]", CALLED.flags)
 NAMED = re.compile(r"[^\W\d_a-z][^\W\d_]*\.?(?:[_ -][^\W\d_][\w.'-]*)+")
 NUMBERED = re.compile(r"\d{5,}", re.ASCII)
 COUNTED = re.compile(r"(?P<who>.+?)[-_. ]?(?<!\d)\d+(?:[-_]\d+)?", re.ASCII)  # Ann_Lee_0001
+WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(SPLIT_NAMES)})(?![a-z])")
 CLEAR = 0.8  # share of the folders that must be called like people
 FEWEST, MANY = 3, 10  # people: called so, and without such names
 FEW_IMAGES = 50  # of one person
@@ -74,8 +75,8 @@ def said(name: str, way: Sequence[Step]) -> dict[str, str] | None:
             return None
         found |= zip(step.columns, match.groups(), strict=True)
     if SPLIT in found:
-        side = SPLIT_NAMES.get(found[SPLIT].lower())
-        return None if side is None else found | {SPLIT: side}
+        side = side_of(found[SPLIT])
+        return found | {SPLIT: side} if side else None
     return found
 
 
@@ -86,6 +87,86 @@ def in_thousands(names: Sequence[str]) -> bool:
     stems = [name.rpartition("/")[2].partition(".")[0] for name in names]
     alone = len(set(stems)) == len(stems) and all(stem.isdigit() for stem in stems)
     return len(numbers) == len(folders) > 0 and alone
+
+
+class Sorted(NamedTuple):
+    """Where an image lies among folders of classes: split and class, each empty for none.
+
+    ``top`` is the first folder where it should be a split and is none.
+    """
+
+    side: str
+    of: str
+    top: str = ""
+
+
+def sorted_by_folders(images: Sequence[str]) -> dict[str, Sorted]:
+    """Split and class of each path: ``CLASS/...``, ``SPLIT/CLASS/...``, or some folders deeper."""
+    above = wrapper(images)
+    inner = {name: name.removeprefix(above) for name in images}
+    sides = _splits(list(inner.values()))
+    if not sides:
+        return {name: Sorted("", _top(way)) for name, way in inner.items()}
+    found = {name: sides.get(_top(way), "") for name, way in inner.items()}
+    below = {name: _below_side(inner[name], side) for name, side in found.items() if side}
+    more = wrapper(list(below.values()))
+    return {
+        name: Sorted(side, _top(below[name].removeprefix(more))) if side
+        else Sorted("", "", _top(inner[name]))
+        for name, side in found.items()
+    }  # fmt: skip
+
+
+def wrapper(images: Sequence[str]) -> str:
+    """Folders that only hold the one that holds everything, with a slash at the end, or nothing."""
+    above = ""
+    while True:
+        inner = [name.removeprefix(above) for name in images]
+        first = {_top(name) for name in inner}
+        only = first.pop() if len(first) == 1 else ""
+        deep = all(name.count("/") > 1 for name in inner)
+        if not only or not deep or SPLIT_NAMES.get(only.lower()) == "train":
+            return above
+        above += f"{only}/"
+
+
+def side_of(folder: str) -> str:
+    """Split that the name of a folder states, as set_train does; empty if none or several."""
+    words = {SPLIT_NAMES[word] for word in WORD.findall(folder.lower())}
+    return words.pop() if len(words) == 1 else ""
+
+
+def sides_of(folders: Iterable[str]) -> dict[str, str]:
+    """Split of each folder called after one; else of those that differ by its name alone."""
+    names = set(folders)
+    plain = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
+    if plain:
+        return plain
+    stated = {name: side for name in names if (side := side_of(name))}
+    rests = {WORD.sub("", name.lower()) for name in stated}
+    return stated if len(rests) == 1 and len(stated) > 1 else {}
+
+
+def _top(name: str) -> str:
+    """The first folder of a path; empty for what lies in none."""
+    return name.partition("/")[0] if "/" in name else ""
+
+
+def _below_side(way: str, side: str) -> str:
+    """What follows the folder of a split, and another of the same split in it."""
+    below = way.partition("/")[2]
+    return below.partition("/")[2] if SPLIT_NAMES.get(_top(below).lower()) == side else below
+
+
+def _splits(images: Sequence[str]) -> dict[str, str]:
+    """Split by first folder, where these are splits, whatever else was unpacked beside them."""
+    tops = {_top(name) for name in images}
+    sides, deep = sides_of(tops), all(name.count("/") > 1 for name in images)
+    train = [name for name in images if sides.get(_top(name)) == "train"]
+    if not train:
+        return sides if sides.keys() == tops and deep else {}
+    only_folders = all(name.count("/") > 1 for name in train)
+    return sides if len(sides) > 1 or sides.keys() == tops - {""} or only_folders else {}
 
 
 class People(NamedTuple):
@@ -144,8 +225,8 @@ def _above(folders: Sequence[str]) -> list[str]:
     """Words for the folders on the way to most images."""
     depths = Counter(folder.count("/") + 1 if folder else 0 for folder in folders)
     depth = depths.most_common(1)[0][0]
-    tops = {folder.split("/")[0].lower() for folder in folders}
-    first = SPLIT if tops <= SPLIT_NAMES.keys() else "group"
+    tops = {folder.split("/")[0] for folder in folders}
+    first = SPLIT if tops == sides_of(tops).keys() else "group"
     return [first, *[NOTHING] * depth][:depth]
 
 
