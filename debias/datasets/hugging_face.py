@@ -22,9 +22,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
 from jaxtyping import Shaped
-from pyarrow import json as pa_json  # type: ignore[import-untyped]
 from pydantic import Field
 
 from debias.datasets.listing import (
@@ -53,7 +51,7 @@ from debias.datasets.places import files_like, tree
 from debias.datasets.ways import side_of
 from debias.errors import DataError, EmptyDatasetError
 from debias.storage.files import shown
-from debias.storage.tables import OURS, read_table, require_once, table_of
+from debias.storage.tables import OURS, read_table, require_once
 from debias.types import Collection, Rejected
 
 METADATA = r"metadata\.(csv|jsonl|parquet)"
@@ -171,7 +169,7 @@ def _tables(root: Path, wanted: str) -> list[Path]:
 def _tells(path: Path, wanted: str) -> bool:
     """Whether a table holds images or names their files."""
     if METADATA_NAME.fullmatch(path.name):
-        return path.is_file() and _file_column(list(_metadata(path)[0])) is not None
+        return path.is_file() and _file_column(list(read_table(path).rows)) is not None
     return path.suffix.lower() == ".parquet" and Shard(path, wanted).column is not None
 
 
@@ -201,27 +199,16 @@ def _file_column(names: Sequence[str]) -> str | None:
     return "file_name" if "file_name" in fit else next(iter(fit), None)
 
 
-def _metadata(path: Path) -> tuple[pd.DataFrame, list[Rejected], set[str]]:
-    if path.suffix.lower() != ".jsonl":
-        return *read_table(path), set()
-    try:
-        rows, odd = table_of(pa_json.read_json(path))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{shown(path)} cannot be read as JSON: {shown(str(error))}") from error
-    return rows, [], set(odd)
-
-
 def _read(path: Path, root: Path, wanted: str) -> _Table:
     """One table: rows that hold bytes, and rows that name a file."""
     if METADATA_NAME.fullmatch(path.name):
-        rows, rejected, unused = _metadata(path)
+        rows, rejected, odd = read_table(path)
         names = rows.pop(str(_file_column(list(rows))))
         held, shard = np.zeros(len(rows), dtype=bool), None
     else:
         shard, rejected = Shard(path, wanted), []
         rows, odd = shard.read()
         names, held = pd.Series(shard.paths(), index=rows.index), shard.held()
-        unused = set(odd)
     taken = set(OURS).intersection(rows.columns)
     rows, folder = rows.drop(columns=list(taken)), root if root.is_dir() else path.parent
     files = _below(names.astype(object).where(names.notna(), "").astype(str), path, folder)
@@ -238,7 +225,7 @@ def _read(path: Path, root: Path, wanted: str) -> _Table:
     fit = problems == ""
     lost = placed[~fit].assign(sample_id=[item.sample_id for item in unsafe])
     lost = lost.drop(columns=["path", "offset"])
-    return _Table(placed[fit], [*rejected, *unsafe], lost, unused | taken, shard)
+    return _Table(placed[fit], [*rejected, *unsafe], lost, {*odd} | taken, shard)
 
 
 def _below(names: "pd.Series[str]", table: Path, folder: Path) -> "pd.Series[str]":

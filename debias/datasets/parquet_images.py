@@ -53,18 +53,18 @@ class Shard:
         """What holds the bytes, as Parquet calls it."""
         return f"{self.column}.bytes" if self._nested("bytes") else str(self.column)
 
-    def read(self) -> tuple[pd.DataFrame, list[str]]:
-        """The other columns, classes by their names, and those that hold lists or objects."""
+    def read(self) -> tuple[pd.DataFrame, dict[str, str]]:
+        """The other columns, classes by their names; and the types of those that hold no text."""
         with self._opened() as file:
             others = [name for name in self.schema.names if name != self.column]
-            rows, odd = table_of(file.read(columns=others, use_pandas_metadata=False))
+            rows, _, odd = table_of(file.read(columns=others, use_pandas_metadata=False))
             if not others:
                 rows = pd.DataFrame(index=pd.RangeIndex(1, file.metadata.num_rows + 1, name="row"))
         for name, what in self._features.items():
             if what.get("_type") == "ClassLabel" and name in rows and what.get("names"):
                 words = dict(enumerate(map(str, what["names"])))
                 rows[name] = rows[name].map(words).where(rows[name].notna(), None).astype(object)
-        return rows, list(odd)
+        return rows, odd
 
     def paths(self) -> list[str]:
         """What is noted beside the bytes of each row; empty for nothing."""

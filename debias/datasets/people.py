@@ -35,22 +35,30 @@ class WithPeople(Settings):
     )
 
     def with_people(self, found: Collection) -> Collection:
-        """With ``subject_id`` from the column that was named, and the columns of the table.
+        """With ``subject_id`` from the column that was named, and :meth:`joined`.
 
         Raises:
-            DataError: There is no such column, nobody says who is shown, or the table names too
-                few of the people.
+            DataError: There is no such column; or as there.
         """
-        tables = [found.samples, *([] if found.lost is None else [found.lost])]
-        if self.subject_column is not None:
-            tables = [_named(table, self.subject_column) for table in tables]
-        remarks = found.remarks
-        if self.people is not None:
-            told, unread = self._told(tables[0])
-            remarks += _joined(tables[0], told, unread, self.people, may_lack=self.some_people)
-            tables = [_with(table, told) for table in tables]
-        lost = None if found.lost is None else tables[1]
-        return replace(found, samples=tables[0], lost=lost, remarks=remarks)
+        if self.subject_column is None:
+            return self.joined(found)
+        lost = None if found.lost is None else _named(found.lost, self.subject_column)
+        samples = _named(found.samples, self.subject_column)
+        return self.joined(replace(found, samples=samples, lost=lost))
+
+    def joined(self, found: Collection) -> Collection:
+        """With the columns of the table by person.
+
+        Raises:
+            DataError: Nobody says who is shown, or the table names too few of the people.
+        """
+        if self.people is None:
+            return found
+        told, unread = self._told(found.samples)
+        remarks = _joined(found.samples, told, unread, self.people, may_lack=self.some_people)
+        lost = None if found.lost is None else _with(found.lost, told)
+        samples = _with(found.samples, told)
+        return replace(found, samples=samples, lost=lost, remarks=(*found.remarks, *remarks))
 
     def _told(self, samples: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         """What the table says, by person; how many rows could not be read."""
@@ -61,7 +69,7 @@ class WithPeople(Settings):
                 f"column with --subject, or a folder with --folders; columns: {_columns(samples)}"
             )
         require_regular(self.people, OWNER)
-        rows, rejected = read_table(self.people)
+        rows, rejected, _ = read_table(self.people)
         rows = rows.apply(_stripped)
         column = self.people_column or _best(rows, set(samples["subject_id"].dropna()))
         if column is None:

@@ -51,9 +51,9 @@ from debias.datasets.owners_lists import (
     annotated_as,
     completed_split,
 )
+from debias.datasets.people import WithPeople
 from debias.decoding.rules import HEAD, is_photograph
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafeArchiveError
-from debias.plugins import Settings
 from debias.storage.files import is_text, mistaken_for, safe_text, shown
 from debias.storage.tables import OURS, require_once
 from debias.types import Collection, Rejected
@@ -75,7 +75,7 @@ NOTES = ("json", "cls")
 Notes = dict[str, tarfile.TarInfo]
 
 
-class TarShards(Settings):
+class TarShards(WithPeople):
     """A folder of tar archives, or one, in the layout of WebDataset.
 
     Columns: the names in the JSON objects, as numbers where all values are, else as text;
@@ -87,9 +87,6 @@ class TarShards(Settings):
     split: SplitBy = Field(
         default="owner",
         description=f"'owner': archives named after train, val and test{OWNER_SPLIT}",
-    )
-    subject_column: str | None = Field(
-        default=None, description="Attribute that says who is shown; keeps people in one split."
     )
     annotation: str = annotated_as("The archives do not say who annotated the attributes or how.")
     source: Stated = STATED
@@ -132,10 +129,10 @@ class TarShards(Settings):
         samples = completed_split(samples, seed) if "split" in samples else samples
         lost = everyone[~kept].drop(columns=["path", "offset", "length"]).reset_index(drop=True)
         known = lost if len(lost) else None
-        return Collection(
+        return self.joined(Collection(
             samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
             remarks=tuple(remarks),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:

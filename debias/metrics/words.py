@@ -22,6 +22,7 @@ from debias.types import SEEDS_NEEDED
 Both = tuple[FairnessReport, FairnessReport]
 Row = Mapping[Hashable, Any]
 
+_BACKWARDS = 0.4  # area under the curve below which a score is of the other class, not a weak one
 _NAMED = 3  # differences, harms and gains named in the verdict's own sentence
 _UNLABELLED = "are of images without a group label"
 _NO_PROOF = "which is not evidence that there is none; no margin was set beforehand"
@@ -185,6 +186,14 @@ def notes(report: FairnessReport) -> list[str]:
         found.append(
             f"Groups of {', '.join(labels)} hold one true class each: only accuracy is compared "
             "between them, because other rates differ where labels do."
+        )
+    auroc = report.quality.get("auroc", 1.0)
+    if auroc < _BACKWARDS and not report.seeds:
+        others = " or ".join(repr(one) for one in report.classes if one != report.positive)
+        found.append(
+            f"The score ranks backwards (AUC {auroc:.3f} for class {report.positive!r}): it looks "
+            f"like the probability of {others}. If it is, name that class with --positive, or give "
+            "1 - score."
         )
     for one in report.attributes:
         count = sum(not is_unknown(group) for group in one["groups"]) - len(one["empty"])

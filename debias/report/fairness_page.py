@@ -69,7 +69,9 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
 def summary(document: Document) -> Iterator[b.Block]:
     """What a terminal shows: the verdict, banners, and the first measure by group, lowest first."""
     yield b.Sentence(document["verdict"]["sentence"], "verdict")
-    yield b.Points(document["notes"])
+    positive, classes = document["positive"], ", ".join(document["classes"])
+    about = [f"Rates are about class {positive!r} of {classes}."] if positive is not None else []
+    yield b.Points([*about, *document["notes"]])
     metric = document["metrics"][0]
     columns: dict[str, b.Column] = {
         "group": r.name,
