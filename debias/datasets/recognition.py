@@ -1,7 +1,7 @@
 """Which data set a folder or file holds, told by names; of public sets their loaders know them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def _require_not_within(source: Path) -> None:
         listings = tree(folder, 2)
         for name, kind in KNOWN.items():
             place = kind.find(listings)
-            if place and place.tables and place.images and _is_within(source, place.images):
+            if place and place.images and _is_within(source, place.images, place.tables.values()):
                 raise DataError(
                     f"{shown(source.absolute())} holds images of {name}, whose tables lie higher: "
                     f"give {shown(folder)}, or --layout images to read the images without what "
@@ -122,9 +122,11 @@ def _require_not_within(source: Path) -> None:
                 )
 
 
-def _is_within(source: Path, images: Path) -> bool:
+def _is_within(source: Path, images: Path, tables: Iterable[Path]) -> bool:
+    """Whether a folder is that of some images or below it, and some of their tables are not in it."""
     real = source.resolve()
-    return real == images.resolve() or images.resolve() in real.parents
+    above = any(real not in table.resolve().parents for table in tables)
+    return above and (real == images.resolve() or images.resolve() in real.parents)
 
 
 def _unknown(source: Path) -> dict[str, Any]:
