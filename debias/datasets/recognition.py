@@ -123,7 +123,7 @@ def _require_not_within(source: Path) -> None:
 
 
 def _is_within(source: Path, images: Path, tables: Iterable[Path]) -> bool:
-    """Whether a folder is that of some images or below it, and some of their tables are not in it."""
+    """Whether a folder is that of the images or below it, and not that of all their tables."""
     real = source.resolve()
     above = any(real not in table.resolve().parents for table in tables)
     return above and (real == images.resolve() or images.resolve() in real.parents)
