@@ -169,7 +169,7 @@ def _tables(root: Path, wanted: str) -> list[Path]:
 def _tells(path: Path, wanted: str) -> bool:
     """Whether a table holds images or names their files."""
     if METADATA_NAME.fullmatch(path.name):
-        return path.is_file() and _file_column(list(read_table(path).rows)) is not None
+        return path.is_file() and _file_column(read_table(path).rows) is not None
     return path.suffix.lower() == ".parquet" and Shard(path, wanted).column is not None
 
 
@@ -194,8 +194,8 @@ def _side(name: str, *, of_table: bool = False) -> str:
     return next(filter(None, map(side_of, words)), "")
 
 
-def _file_column(names: Sequence[str]) -> str | None:
-    fit = [name for name in names if FILE_NAME.fullmatch(name)]
+def _file_column(rows: pd.DataFrame) -> str | None:
+    fit = [str(name) for name in rows if FILE_NAME.fullmatch(str(name))]
     return "file_name" if "file_name" in fit else next(iter(fit), None)
 
 
@@ -203,7 +203,7 @@ def _read(path: Path, root: Path, wanted: str) -> _Table:
     """One table: rows that hold bytes, and rows that name a file."""
     if METADATA_NAME.fullmatch(path.name):
         rows, rejected, odd = read_table(path)
-        names = rows.pop(str(_file_column(list(rows))))
+        names = rows.pop(str(_file_column(rows)))
         held, shard = np.zeros(len(rows), dtype=bool), None
     else:
         shard, rejected = Shard(path, wanted), []

@@ -5,10 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.datasets import LFW, CelebA, Dataset, FairFace, UTKFace
+from debias.datasets import Dataset
+from debias.datasets.celeba import CelebA
+from debias.datasets.fairface import FairFace
 from debias.datasets.hugging_face import holds_images
+from debias.datasets.lfw import LFW
 from debias.datasets.listing import image_problem, require_folder, walk
 from debias.datasets.places import FEW, Place, tree
+from debias.datasets.utkface import UTKFace
 from debias.datasets.ways import in_thousands, sides_of, wrapper
 from debias.errors import DataError
 from debias.storage.files import shown

@@ -47,7 +47,7 @@ def _spooled(samples: pd.DataFrame, fetch: Fetch) -> Iterator[tuple[dict[str, st
     for start in range(0, len(samples), ROWS_AT_ONCE):
         chunk = samples.iloc[start : start + ROWS_AT_ONCE]
         with tempfile.NamedTemporaryFile(prefix=".debias-images-") as spool:
-            places = []
+            places: list[tuple[str, int | None, int | None]] = []
             for path, content in zip(chunk["path"], islice(contents, len(chunk)), strict=True):
                 if content is None:
                     places.append((path, None, None))
