@@ -53,7 +53,7 @@ class Shard:
         """What holds the bytes, as Parquet calls it."""
         return f"{self.column}.bytes" if self._nested("bytes") else str(self.column)
 
-    def read(self) -> tuple[pd.DataFrame, dict[str, str]]:
+    def read(self) -> tuple[pd.DataFrame, Mapping[str, str]]:
         """The other columns, classes by their names; and the types of those that hold no text."""
         with self._opened() as file:
             others = [name for name in self.schema.names if name != self.column]
