@@ -237,7 +237,7 @@ class _Samples:
     @property
     def noted(self) -> bool:
         """Whether anything stands beside the images."""
-        return bool(self._columns)
+        return bool(self._columns or self.unused)
 
     def plain_names(self, sides: list[str]) -> list[str]:
         """The keys as they stand in the archives."""
