@@ -132,7 +132,7 @@ class Folder(Settings):
         rejected = (*table.rejected, *unsafe)
         return Collection(
             samples=samples, rejected=rejected, lost=lost if unsafe else None,
-            remarks=tuple(remarks),
+            ignored={"images on no row": len(set(files).difference(names))}, remarks=tuple(remarks),
         )  # fmt: skip
 
     def _named(self, table: Table, files: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
