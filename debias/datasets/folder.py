@@ -108,7 +108,7 @@ class Folder(Settings):
             first = f", first: {shown(Path(unsafe[0].path))}: {unsafe[0].detail}" if unsafe else ""
             raise EmptyDatasetError(
                 f"none of {len(samples)} rows of {shown(self.table)} names an image below "
-                f"{shown(self.root)}{first}"
+                f"{shown(self.root)}{first}; write paths from that folder on"
             )
         kept = problems == ""
         lost = samples[~kept].drop(columns="path").reset_index(drop=True)

@@ -76,13 +76,15 @@ def read_table(path: Path) -> Table:
     content = read_bytes(path, errors="strict")
     if kind in RECORDS:
         return _read_records(path, content)
-    separator = _separator(path, content)
-    names = _header(path, content, separator)
+    told = re.match(rb"sep=([,;\t|])\n", content)  # Excel's, before the header
+    separator = told[1].decode() if told else _separator(path, content)
+    names = _header(path, content[told.end() :] if told else content, separator)
     options = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), null_values=[""],
         strings_can_be_null=True, quoted_strings_can_be_null=True,
     )  # fmt: skip
-    return Table(*_parsed(path, content, names, 1, options, separator), {})
+    skip = 2 if told else 1
+    return Table(*_parsed(path, content, names, skip, options, separator), {})
 
 
 def read_whole(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:
