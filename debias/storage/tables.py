@@ -391,10 +391,15 @@ def _read_parquet(path: Path) -> Table:
         # Whatever index or types pandas once noted in the file decides nothing here.
         table = file.read(use_pandas_metadata=False)
         table.validate(full=True)
-        columns = {name: table[name] for name in names}
-        return _table(columns, pd.RangeIndex(1, len(table) + 1, name="row"), [])
+        return table_of(table)
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
+
+
+def table_of(table: Any) -> Table:  # noqa: ANN401 (an untyped library)
+    """What an Arrow table holds, by the number of the row from 1."""
+    columns = {name: table[name] for name in table.column_names}
+    return _table(columns, pd.RangeIndex(1, table.num_rows + 1, name="row"), [])
 
 
 def _table(columns: Mapping[str, Any], index: pd.Index, rejected: list[Rejected]) -> Table:
