@@ -82,6 +82,12 @@ def tar(root):
     written(root, {"x.idx": b""})
 
 
+def hugging_face(root):
+    rows = "".join(f"{n}.jpg,yes\n" for n in range(3))
+    written(root, {"metadata.csv": f"file_name,smiling\n{rows}"})
+    written(root, {f"{n}.jpg": JPEG for n in range(3)} | BESIDE)
+
+
 def hdf5(root):
     with h5py.File(root / "x.h5", "w") as file:
         file["images"] = np.zeros((4, 8, 8, 3), dtype=np.uint8)
@@ -104,6 +110,7 @@ SOURCES = {
         3,
     ),  # two stand in no row: nobody asked for them
     "tar": (tar, {}, ALL + 1 + 1 + 1 + 1, PHOTOGRAPHS + 1 + 1),  # a note belongs to its image
+    "hugging_face": (hugging_face, {}, 3 + ALL, 3 + PHOTOGRAPHS),
     "hdf5": (hdf5, {"file": "x.h5"}, 4, 4),
     "store": (write_store, {}, 10, 10),
     "synthetic": (lambda root: None, {"n_train": 8, "n_validation": 8, "n_test": 8}, 24, 24),
