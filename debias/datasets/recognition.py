@@ -13,7 +13,7 @@ from debias.datasets.lfw import LFW
 from debias.datasets.listing import image_problem, require_folder, walk
 from debias.datasets.places import FEW, Place, tree
 from debias.datasets.utkface import UTKFace
-from debias.datasets.ways import in_thousands, sides_of, wrapper
+from debias.datasets.ways import only_numbers, sides_of, wrapper
 from debias.errors import DataError
 from debias.storage.files import shown
 
@@ -139,7 +139,7 @@ def _unknown(source: Path) -> dict[str, Any]:
     below = [name.removeprefix(wrapper(names)) for name in names]
     loose = sum("/" not in name for name in below)
     folders = {name.rpartition("/")[0] for name in below} - {""}
-    if len(folders) < 2 or loose > FEW * len(names) or in_thousands(below):
+    if len(folders) < 2 or loose > FEW * len(names) or only_numbers(below):
         return {"name": "images"}
     if sides_of(folders).keys() == folders:
         return {"name": "images", "folders": "*/" * wrapper(names).count("/") + "split"}
