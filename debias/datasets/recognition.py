@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.datasets import Dataset
+from debias.datasets import DATASETS, Dataset
 from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
 from debias.datasets.hugging_face import holds_images
@@ -33,7 +33,8 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     that there is one.
 
     Raises:
-        DataError: Nothing is there, it is a file of no known kind, or archives lie beside images.
+        DataError: Nothing is there, it is a file of no known kind, archives lie beside images, or
+            the layout does not have one of the settings.
         EmptyDatasetError: The folder is empty.
     """
     if not source.exists():
@@ -42,6 +43,7 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     said = {"name": given.get("name") or _name_by(given)}
     settings = said if said["name"] else _recognised(source)
+    _require_taken(source, str(settings["name"]), given)
     place = "file" if settings["name"] == "hdf5" else "root"
     return settings | {place: str(source)} | dict(given)
 
@@ -49,6 +51,17 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 def _name_by(given: Mapping[str, Any]) -> str | None:
     """The layout that a setting is of."""
     return next((name for key, name in OF.items() if given.get(key)), None)
+
+
+def _require_taken(source: Path, name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a setting that the layout does not have; who has an unknown name hears of that."""
+    for key in given if name in DATASETS else ():
+        if key not in DATASETS[name].model_fields:
+            others = [other for other, kind in DATASETS.own.items() if key in kind.model_fields]
+            raise DataError(
+                f"{shown(source)} is read as {name!r}, which has no setting data.{key}; "
+                f"{', '.join(others)} have it: name one with --layout, or leave it out"
+            )
 
 
 def known_groups(data: Dataset) -> tuple[str, ...]:

@@ -152,6 +152,15 @@ def test_what_is_nearly_a_known_set_is_refused_with_what_it_lacks(tmp_path, writ
     assert recognised(tmp_path / folder, {"name": "images"})["name"] == "images"
 
 
+def test_a_setting_that_a_layout_does_not_have_is_refused_with_those_that_have_it(tmp_path):
+    made(tmp_path, "a/1.jpg", "b/1.jpg")
+    said = {"name": "image_folder", "folders": "race/person"}
+    with pytest.raises(DataError, match=r"'image_folder', which .* data\.folders; images have it"):
+        recognised(tmp_path, said)
+    assert recognised(tmp_path, {"folders": "race"})["name"] == "images"
+    assert recognised(tmp_path, {"name": "celebb", "folders": "x"})["name"] == "celebb"
+
+
 def test_links_and_other_sets_of_people_are_no_known_set(tmp_path):
     celeba(tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", made(tmp_path / "here", "a/1.jpg", "b/1.jpg") / "link")
