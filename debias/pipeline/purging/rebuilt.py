@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from debias.ingesting.account import concluded, counted
+from debias.ingesting import account, quarantine
 from debias.ingesting.build import ACCOUNT, PAIRS, QUARANTINE
 from debias.ingesting.quarantine import LEAKS, STRANGERS, by_group
 from debias.pipeline.purging.holdings import SAMPLES, Store, is_of
@@ -167,7 +167,10 @@ class Rebuilding:
         listed -= sum(record["reason"] not in STRANGERS for record in theirs)
         shown = (group["attribute"] for split in old["splits"] for group in split["by_group"])
         attributes = list(dict.fromkeys(shown))
-        document = {**old, **counted(samples, pairs, others, attributes, listed)}
+        kinds = old["seen"]["kinds"] if "seen" in old else []  # stores were once made without
+        records = cast("list[quarantine.Record]", others)
+        again = account.counted(samples, pairs, records, attributes, listed, kinds)
+        document = {**old, **again}
         removed = sum(record["reason"] in LEAKS for record in others)
         document["leaks"] = {**old["leaks"], "removed": removed}
         document["groups"] = self._groups(old["groups"], attributes)
@@ -177,8 +180,10 @@ class Rebuilding:
             f"{were} taken out after this store was made. The counts are those of what is left; "
             "groups were tested before, and are not tested again."
         )
-        strangers = sum(record["reason"] in STRANGERS for record in others)
-        document["concluded"] = [told, *concluded(document, strangers)]
+        document["concluded"] = [
+            told,
+            *account.concluded(again, document["groups"], old.get("held_back", 0)),
+        ]
         return document
 
     def _groups(
