@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from debias.commands.options import InFolder, Referenced, argument, command, option
 from debias.commands.screen import Bars, say, show
-from debias.storage.files import amount
 
 if TYPE_CHECKING:
     from debias.report.documents import RunDocument

@@ -105,7 +105,7 @@ def seal_store(  # noqa: PLR0913 (where, under what name, which images, which ta
     place: RunFolder,
     stage: str,
     key: str,
-    about: dict[str, Any],
+    about: dict[str, object],
     decoded: Decoded,
     rows: Int64[np.ndarray, " m"],
     fill: Callable[[Path], None],

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -164,7 +163,7 @@ def make_reference(run: Job, faces: Artifact) -> Artifact:
 
         # What failed by bad luck is in the key: another time it may be there.
         key = _key(run, listed, faces, decoding.unlucky(decoded))
-        about: dict[str, Any] = run.compute.describe() | {"inputs": {"faces": faces.key}}
+        about: dict[str, object] = {**run.compute.describe(), "inputs": {"faces": faces.key}}
         rows = np.arange(len(decoded.samples))
         made = seal_store(run.folder, STAGE, key, about, decoded, rows, fill, start)
         decoding.forget_parts(drawn, run.folder, STAGE)
