@@ -148,8 +148,8 @@ def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:
         said = pd.DataFrame({"subject_id": people.names})
         what = (
             f"{said['subject_id'].nunique():,} names or folders look like people: each was taken "
+            "for one person, so that nobody stands on two sides of the split"
         )
-        what += "for one person, so that nobody stands on two sides of the split"
     elif (said := of_folders(paths)) is not None:
         what = f"the {said['class'].nunique():,} folders in which they lie were read as classes"
     else:
