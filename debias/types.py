@@ -61,6 +61,10 @@ class Collection:
         lost: What the data say of samples that are among ``rejected``: columns as in ``samples``,
             by ``sample_id``. Who was left out must be known to tell whether a group was.
         distinct: No two samples show the same, however alike they look: drawn faces.
+        ignored: How many files of each kind (".txt") are no images and are not read, beside those
+            among ``rejected`` that are no images either.
+        remarks: What else of the data is not used, or was read otherwise than it stands there: a
+            sentence each.
     """
 
     samples: pd.DataFrame
@@ -69,6 +73,8 @@ class Collection:
     rejected: tuple[Rejected, ...] = ()
     lost: pd.DataFrame | None = None
     distinct: bool = False
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples.empty:

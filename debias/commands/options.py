@@ -73,6 +73,9 @@ class Images(Options):
     subject: str | None = option("Who is shown (with --table): one split.", "COLUMN")
     layout: str | None = option("How SOURCE is to be read. [default: recognised]", "NAME")
     size: int | None = option("Side of the images, 16 to 512. [default: 64]", "PIXELS")
+    most_rejected: float | None = option(
+        "Largest share of the images that may be left out. [default: 0.01]", "SHARE"
+    )
     set_: list[str] | None = option(
         "Override one setting; repeat.", "SECTION.KEY=VALUE", name="--set"
     )

@@ -61,11 +61,8 @@ def _show(document: Mapping[str, Any], folder: Path) -> None:
     from debias.report.run_page import summary
     from debias.report.terminal import lines
 
-    set_aside = document["data"]["set_aside"]["count"]
-    if set_aside:
-        files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
-        say(f"{files} set aside; the report says why.")
     show(lines(summary(document)))
+    say(document["data"]["set_aside"]["seen"])
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Numbers: {folder / 'report.json'}")
     link = document["run"]["mlflow"]

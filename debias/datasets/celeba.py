@@ -18,6 +18,8 @@ Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 
     of faces are in pixels of the original photographs, of no use for the aligned images.
 """
 
+import csv
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -36,6 +38,7 @@ from debias.storage.tables import (
     PROBLEM,
     first_lines,
     marked,
+    plain_name,
     read_bytes,
     read_rows,
     require_columns,
@@ -44,8 +47,10 @@ from debias.storage.tables import (
 from debias.types import Collection, Rejected
 
 WHERE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (aligned images, Anno, Eval)"
-ANSWERS = {"-1": "no", "1": "yes"}
-GENDERS = {"-1": "female", "1": "male"}
+FILES, NO_NAME = "image_id", "unnamed"
+# What a table says for no and yes: one of these ways throughout.
+CODES = ({"-1": 0, "1": 1}, {"0": 0, "1": 1}, {"false": 0, "true": 1}, {"no": 0, "yes": 1})
+ANSWERS, GENDERS = ("no", "yes"), ("female", "male")
 PARTS = {"0": "train", "1": "validation", "2": "test"}
 FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 
@@ -81,7 +86,6 @@ class CelebA(Settings):
             FileNotFoundError: The folder, a table or the images do not exist.
             DataError: A table is cut off, names an image twice or is no CelebA table.
             SplitLeakageError: The owner's split puts one person on two sides.
-            QuarantineLimitExceededError: Too many rows or images are unreadable or missing.
         """
         require_folder(self.root, WHERE)
         images = next((self.root / name for name in FOLDERS if (self.root / name).is_dir()), None)
@@ -111,18 +115,37 @@ class CelebA(Settings):
 
 
 def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Every attribute as text; rows with anything but -1 and 1 are marked."""
+    """Every attribute as text; rows with anything but the two values are marked.
+
+    These are -1 and 1 or, in tables that went through other hands, 0 and 1, or False and True. A
+    table that has both -1 and 0 uses 0 for something else.
+    """
     table, rejected = _read(path)
     if not {"male", "smiling"} <= set(table.columns):
         raise DataError(
             f"{shown(path)} has no attributes Male and Smiling: {list(table.columns)[:8]}"
         )
-    texts = {"file": table["file"].to_numpy(dtype=object)}
+    texts, codes = {"file": table["file"].to_numpy(dtype=object)}, _codes(table)
     for name in table.columns.drop("file"):
-        words = GENDERS if name == "male" else ANSWERS
+        said = GENDERS if name == "male" else ANSWERS
+        words = {value: said[code] for value, code in codes.items()}
         texts["perceived_gender" if name == "male" else name] = _texts(table[name], words)
     known = np.all([pd.notna(column) for column in texts.values()], axis=0)
-    return marked(pd.DataFrame(texts), known, path, "an attribute is neither -1 nor 1"), rejected
+    detail = f"an attribute is neither {' nor '.join(codes)}"
+    return marked(pd.DataFrame(texts), known, path, detail), rejected
+
+
+def _codes(table: pd.DataFrame) -> dict[str, int]:
+    """How a table writes no and yes: the way that most of its values have, by attribute."""
+    held = Counter(
+        _plain(value) for name in table.columns.drop("file") for value in table[name].cat.categories
+    )
+    return max(CODES, key=lambda codes: held[next(iter(codes))])
+
+
+def _plain(value: str) -> str:
+    """A value in lower case, a whole number without a point."""
+    return value.strip().lower().removesuffix(".0")
 
 
 def _with_people(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -155,7 +178,7 @@ def _looked_up(table: pd.DataFrame, files: "pd.Series[str]") -> pd.DataFrame:
 def _texts(column: pd.Series, words: Mapping[str, str] | None = None) -> Shaped[np.ndarray, " n"]:
     """Words for categories, or the categories themselves; None where there is no word."""
     values = [value.strip() for value in column.cat.categories.to_numpy(dtype=object)]
-    named = values if words is None else [words.get(value) for value in values]
+    named = values if words is None else [words.get(_plain(value)) for value in values]
     # The code of a missing value is -1: the last entry.
     return np.array([*named, None], dtype=object)[column.cat.codes.to_numpy()]
 
@@ -167,28 +190,33 @@ def _numbers(column: pd.Series) -> pd.Series:
 def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, list[Rejected]]:
     """A table of the owner: ``file`` and the other columns in lower case, as categories.
 
-    A CSV file has a header; a text file in columns of blanks a count and a header, unless the
-    ``names`` of its columns are given.
+    With commas it has a header, whatever it is called; in columns of blanks a count and a header,
+    unless the ``names`` of its columns are given. The column of files may be called ``image_id``,
+    as the owner's, or stand first.
     """
-    separator = "," if path.suffix == ".csv" else " "
+    separator = "," if "," in first_lines(read_bytes(path), 1)[0] else " "
     content = read_bytes(path, separator)
     skip, count = 0, None
     if separator == ",":
-        names, skip = first_lines(content, 1)[0].split(",")[1:], 1
+        header, skip = next(csv.reader(first_lines(content, 1))), 1
+        names = [plain_name(name) or NO_NAME for name in header]
+        names[names.index(FILES) if FILES in names else 0] = "file"
     elif names is None:
-        (stated, header), skip = first_lines(content, 2), 2
+        (stated, line), skip = first_lines(content, 2), 2
         if not stated.isdigit():
             raise DataError(
                 f"{shown(path)} must begin with the number of images, got {stated[:40]!r}"
             )
-        count, names = int(stated), [name for name in header.split() if name != "image_id"]
-    columns = ["file", *(name.strip().lower() for name in names)]
-    rows, rejected = read_rows(path, content, columns, separator, skip)
+        count, names = int(stated), ["file", *line.lower().replace(FILES, "").split()]
+    else:
+        names = ["file", *names]
+    rows, rejected = read_rows(path, content, names, separator, skip)
     if count is not None and count != len(rows) + len(rejected):
         raise DataError(
             f"{shown(path)} says {count} images but has {len(rows) + len(rejected)} rows; it may "
             f"be cut off: get it again from {WHERE}"
         )
+    rows = rows.drop(columns=NO_NAME, errors="ignore")  # where pandas has put its index
     rows["file"] = [name.strip() for name in rows["file"].to_numpy(dtype=object)]
     require_unique(rows["file"], shown(path))
     return rows, rejected

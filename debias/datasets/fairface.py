@@ -72,7 +72,6 @@ class FairFace(Settings):
         Raises:
             FileNotFoundError: The folder, a label file or an image folder does not exist.
             DataError: A label file lacks a column, names an image twice or has dates for ages.
-            QuarantineLimitExceededError: Too many rows or images are unreadable or missing.
         """
         require_folder(self.root, WHERE)
         places = [self.root / archive for archive in ARCHIVES]

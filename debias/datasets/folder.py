@@ -203,6 +203,33 @@ def _top(name: str) -> str:
     return name.rpartition("/")[0].partition("/")[0].lower()
 
 
+def wrapper(images: Sequence[str]) -> str:
+    """Folders that only hold the one that holds everything, with a slash at the end, or nothing."""
+    above = ""
+    while True:
+        first = {name.removeprefix(above).partition("/")[0] for name in images}
+        deep = all(name.removeprefix(above).count("/") > 1 for name in images)
+        if len(first) != 1 or not deep or first.pop().lower() in SPLIT_NAMES:
+            return above
+        above += f"{images[0].removeprefix(above).partition('/')[0]}/"
+
+
+def of_folders(images: Sequence[str]) -> pd.DataFrame | None:
+    """Class and split of each path, as :class:`ImageFolder` reads them.
+
+    Without ``split`` where the first folders are none; None where an image lies in no class folder,
+    or all in one.
+    """
+    above = wrapper(images)
+    entries = [Entry(name.removeprefix(above), "") for name in images]
+    depth = 2 if _has_splits(entries) else 1
+    classes = [entry.name.split("/")[depth - 1] for entry in entries]
+    if len(set(classes)) == 1 or any(_class_problem(entry, depth) for entry in entries):
+        return None
+    sides = [SPLIT_NAMES[_top(entry.name)] for entry in entries] if depth == 2 else None
+    return pd.DataFrame({"class": classes} | ({"split": sides} if sides else {}))
+
+
 def _has_splits(entries: Sequence[Entry]) -> bool:
     """Whether the first folders are splits, whatever else was unpacked beside them."""
     images = [entry.name for entry in entries if not image_problem(entry)]

@@ -27,11 +27,11 @@ import pandas as pd
 from pydantic import Field
 
 from debias.datasets.listing import (
+    beside_a_list,
     hashed_ids,
     regular_files,
     require_folder,
     require_paths,
-    set_aside,
 )
 from debias.datasets.owners_lists import SplitBy, completed_split, matched, unlisted_files
 from debias.errors import DataError, EmptyDatasetError, SplitLeakageError
@@ -74,7 +74,6 @@ class LFW(Settings):
             EmptyDatasetError: No image is named the way LFW names them.
             DataError: A list is cut off or names a person twice.
             SplitLeakageError: A person is on the lists of both training and testing.
-            QuarantineLimitExceededError: Too many listed images are missing.
         """
         require_folder(self.root, WHERE)
         images = next((self.root / name for name in FOLDERS if (self.root / name).is_dir()), None)
@@ -143,7 +142,7 @@ def _found(folder: Path) -> tuple[pd.DataFrame, list[Rejected]]:
     rows["images_of_person"] = rows.groupby("subject_id")["file"].transform("size")
     detail = "the name does not follow PERSON/PERSON_0001.jpg"
     odd = [
-        set_aside(name, f"{folder}/{person}/{name}", "name not understood", detail)
+        beside_a_list(name, folder / person / name, "name not understood", detail)
         for person, name in files
         if _person_of(name) != person
     ]

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from debias.datasets import Dataset
-from debias.datasets.listing import SUFFIXES, image_problem, require_folder, walk
+from debias.datasets.listing import image_problem, require_folder, walk
 from debias.datasets.utkface import NAME
+from debias.decoding.rules import head, is_photograph
 from debias.errors import DataError
 from debias.storage.files import shown
 
@@ -79,14 +81,15 @@ def _is_tar(folder: Path) -> bool:
 
 
 def _is_utkface(folder: Path) -> bool:
-    names = [path.name for path in islice(folder.glob("*.jpg"), LOOKED_AT)]
+    found = (path.name for path in folder.iterdir())
+    names = [*islice((name for name in found if is_photograph(name, bytes)), LOOKED_AT)]
     return sum(bool(NAME.match(name)) for name in names) > len(names) / 2
 
 
 def _is_sorted(folder: Path) -> bool:
     """Whether the images lie in folders of their own and none beside them."""
     entries = list(islice(folder.iterdir(), LOOKED_AT))
-    beside = any(entry.name.lower().endswith(SUFFIXES) for entry in entries)
+    beside = any(is_photograph(entry.name, partial(head, entry)) for entry in entries)
     return not beside and any(entry.is_dir() and not entry.is_symlink() for entry in entries)
 
 

@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import SUFFIXES, Entry, image_problem, require_folder, set_aside, walk
+from debias.datasets.listing import Entry, image_problem, require_folder, set_aside, walk
 from debias.errors import EmptyDatasetError
 from debias.plugins import Settings
 from debias.storage.files import shown
@@ -29,7 +29,7 @@ from debias.types import Collection
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "Others")
 NAME = re.compile(
-    r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)\.jpg(\.chip\.jpg)?", re.ASCII
+    r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)(\.jpg)?(\.chip)?\.\w+", re.ASCII
 )
 IRREGULAR, ODD = "not a regular file", "name not understood"
 DETAIL = "the name is not text that follows age_gender_race_datetime"
@@ -64,7 +64,7 @@ class UTKFace(Settings):
         problems = {entry.name: _problem(entry) for entry in sorted(walk(self.root))}
         files = [name for name, why in problems.items() if not why]
         if not files:
-            count = sum(name.lower().endswith(SUFFIXES) for name in problems)
+            count = sum(why != "not an image file" for why in problems.values())
             raise EmptyDatasetError(
                 f"{shown(self.root.absolute())} holds {count} images but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
@@ -96,11 +96,15 @@ def _problem(entry: Entry) -> str:
 def _row(name: str, root: Path) -> dict[str, object]:
     """What a name says; nothing if it says nothing."""
     match = NAME.fullmatch(name)
+    return {"sample_id": match[1], "path": f"{root}/{name}"} | said(name) if match else {}
+
+
+def said(name: str) -> dict[str, object]:
+    """Gender, race and age that the name of an image says; nothing if it says nothing."""
+    match = NAME.fullmatch(name)
     if match is None:
         return {}
     return {
-        "sample_id": match[1],
-        "path": f"{root}/{name}",
         "perceived_gender": GENDERS[int(match["gender"])],
         "annotated_race": RACES[int(match["race"])],
         "age": int(match["age"]),

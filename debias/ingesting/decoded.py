@@ -59,7 +59,9 @@ class Listed:
     @property
     def left_out(self) -> str:
         """Stands for what was set aside before anything was decoded."""
-        found = sorted((item.sample_id, item.reason) for item in self.rejected)
+        found: list[object] = [*sorted((item.sample_id, item.reason) for item in self.rejected)]
+        if told := (*sorted(self.collection.ignored.items()), *self.collection.remarks):
+            found.append(told)
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     @property

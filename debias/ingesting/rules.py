@@ -6,7 +6,7 @@ clockwise). Decoding cuts it out; what lies outside the image becomes black.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -162,7 +162,7 @@ class IngestRules(QuarantineLimits):
             return {name: value for name, value in given.items() if name != "latents_of"}
         return given
 
-    def lasting(self) -> dict[str, Any]:
+    def lasting(self) -> dict[str, object]:
         """What decides the content of a store, not how fast it is made or where things are."""
         return self.model_dump(mode="json", exclude={"workers", "seconds"})
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from debias.ingesting.build import QUARANTINE
+from debias.ingesting.build import ACCOUNT, QUARANTINE
 from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.job import Job, Run
 from debias.plugins import dump
@@ -115,13 +115,14 @@ def about_data(
 
 def about_set_aside(faces: Artifact) -> dict[str, Any]:
     """How many items are not in a store, and why; the list of them stays in it."""
-    rejected = read_quarantine(faces.path / QUARANTINE)
+    rejected, account = read_quarantine(faces.path / QUARANTINE), faces.read_json(ACCOUNT)
     # The records name files and people: their number does not tell who.
     reasons = Counter(record["reason"] for record in rejected)
     return {
         "count": len(rejected),
         "reasons": [{"reason": name, "count": count} for name, count in reasons.most_common()],
         "list": str(faces.path / QUARANTINE),
+        "seen": account["seen"]["line"] if "seen" in account else "",
     }
 
 

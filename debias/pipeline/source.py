@@ -102,6 +102,7 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "label": said.get("label"),
         "attributes": names(said["attributes"]) if "attributes" in said else None,
         "image_size": said.get("size"),
+        "ingest.most_rejected": said.get("most_rejected"),
         "audit.shares": {} if shares else None,
         "audit.shares_file": shares,
         "report.show_faces": said.get("show_faces") or None,

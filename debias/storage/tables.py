@@ -19,7 +19,7 @@ import pyarrow.csv as pa_csv  # type: ignore[import-untyped]
 from jaxtyping import Bool
 
 from debias.errors import DataError, DuplicateIdError
-from debias.storage.files import safe_text, shown
+from debias.storage.files import mistaken_for, safe_text, shown
 from debias.types import Rejected
 
 # A column that only happens to bear one of these names must not decide anything.
@@ -71,6 +71,8 @@ def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace
     if not path.is_file():
         raise DataError(f"{shown(path)} is not a regular file")
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if other := mistaken_for(content):
+        raise DataError(f"{shown(path)} is {other}")
     try:
         content.decode()
     except UnicodeDecodeError as error:

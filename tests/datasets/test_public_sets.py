@@ -23,14 +23,15 @@ from debias.datasets import (
     ImageFolder,
     Images,
 )
-from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import (
     DataError,
     EmptyDatasetError,
     QuarantineLimitExceededError,
     SplitLeakageError,
 )
+from debias.ingesting.quarantine import QuarantineLimits, require_within, summarise
 from debias.pipeline.recipe import RunConfig, load
+from debias.storage.files import mistaken_for
 
 HEADER = (
     "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "
@@ -277,13 +278,24 @@ def test_an_id_does_not_depend_on_what_is_missing(tmp_path):
     assert both == set(after.samples["sample_id"].iloc[:2])
 
 
+def judged(data, most_rejected=0.01):
+    """Whether an ingest would go on after listing the data: it raises if not."""
+    found, rules = data.collect(0), QuarantineLimits(most_rejected=most_rejected)
+    listed = pd.concat([found.samples, found.lost], ignore_index=True)
+    require_within(summarise(found.rejected, listed, ()), rules)
+
+
 def test_celeba_with_more_than_the_usual_share_missing_stops(tmp_path):
     root = celeba(tmp_path, 30)
     for path in sorted((root / "img_align_celeba").iterdir())[:11]:
         path.unlink()
-    message = rf"11 of 30 listed images are missing .* {root}/img_align_celeba/000001\.jpg"
+    message = (
+        rf"11 of 30 items .*\(11 file missing\).* first: {root}/img_align_celeba/000001\.jpg: "
+        r"listed, but no regular file .* --most-rejected 0\.37"
+    )
     with pytest.raises(QuarantineLimitExceededError, match=message):
-        CelebA(root=root).collect(0)
+        judged(CelebA(root=root))
+    judged(CelebA(root=root), most_rejected=0.37)
     shutil.rmtree(root / "img_align_celeba")
     (root / "img_align_celeba").mkdir()
     with pytest.raises(EmptyDatasetError, match="none of 30 listed images is in"):
@@ -295,14 +307,55 @@ def test_celeba_with_a_list_of_people_that_is_cut_off_stops(tmp_path):
     people = (root / "identity_CelebA.txt").read_text().splitlines(keepends=True)
     (root / "identity_CelebA.txt").write_text("".join(people[:-11]))
     with pytest.raises(QuarantineLimitExceededError, match="no identity is listed"):
+        judged(CelebA(root=root))
+
+
+@pytest.mark.parametrize(
+    ("no", "yes"), [("0", "1"), ("False", "True"), ("-1.0", "1.0"), ("No", "Yes")]
+)
+def test_celeba_is_read_in_other_hands_words_too(tmp_path, no, yes):
+    known = CelebA(root=celeba(tmp_path)).collect(0).samples
+    table = tmp_path / "list_attr_celeba.txt"
+    count, header, *rows = table.read_text().splitlines()
+    words = {"-1": no, "1": yes}
+    rows = [[word if n == 0 else words[word] for n, word in enumerate(row.split())] for row in rows]
+    table.write_text("\n".join([count, header, *(" ".join(row) for row in rows)]) + "\n")
+    again = CelebA(root=tmp_path).collect(0)
+    assert again.rejected == ()
+    pd.testing.assert_frame_equal(again.samples, known)
+    # As pandas writes it, with its index in front.
+    names = ["", "image_id", *header.split()]
+    lines = [",".join([str(n), *row]) for n, row in enumerate(rows)]
+    table.write_text("\n".join([",".join(names), *lines]) + "\n")
+    pd.testing.assert_frame_equal(CelebA(root=tmp_path).collect(0).samples, known)
+
+
+def test_celeba_does_not_take_a_nought_among_minus_ones_for_no(tmp_path):
+    edit(celeba(tmp_path) / "list_attr_celeba.txt", "000003.jpg -1", "000003.jpg  0")
+    found = CelebA(root=tmp_path).collect(0)
+    assert [item.detail for item in found.rejected] == [
+        "list_attr_celeba.txt: an attribute is neither -1 nor 1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("\n<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title>",
+         r"list_attr_celeba\.txt is a web page \(Google Drive - Quota exceeded\) in place of the "
+         "file: the download failed"),
+        ("<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message>",
+         r"is a web page \(Access Denied\)"),
+        ("<HTML><BODY>no", "is a web page in place"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3", "git lfs pull"),
+    ],
+)  # fmt: skip
+def test_what_came_in_place_of_a_table_is_named(tmp_path, content, message):
+    root = celeba(tmp_path)
+    (root / "list_attr_celeba.txt").write_text(content)
+    with pytest.raises(DataError, match=message):
         CelebA(root=root).collect(0)
-
-
-def test_the_limits_of_a_list_are_those_of_the_ingest():
-    from debias.ingesting.quarantine import QuarantineLimits
-
-    limits = QuarantineLimits()
-    assert (limits.most_rejected, limits.few) == (MOST_LOST_SHARE, FEW_LOST)
+    assert mistaken_for(b"image_id,Smiling\n<html>.jpg,1") == ""
 
 
 def test_celeba_works_in_a_recipe(tmp_path):
