@@ -20,7 +20,6 @@ from debias.statistics.groupings import UNKNOWN
 from debias.storage.embeddings import EmbeddingTable, is_table, read_embeddings, unreadable
 from debias.storage.files import replace_file
 from debias.storage.joining import ALLOWED, join, name_columns
-from debias.storage.tables import KINDS, file_and_column, read_whole
 from debias.types import Latents, Rejected
 from debias.weighting.latent_weights import latent_weights
 from debias.weighting.reach import reach, readings
@@ -30,7 +29,6 @@ POINTS_DRAWN = 20_000
 NAMED = 8  # columns in a sentence
 WIDE = 4  # times as many dimensions as samples: perhaps the table lies on its side
 Column = Shaped[np.ndarray, " n"]
-LISTS = (".npy", ".txt")  # of values without names
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
@@ -229,7 +227,10 @@ def _require_data(target: str, request: Request) -> None:
 
 def _file(source: str) -> tuple[Path | None, str | None]:
     """``FILE`` or ``FILE:COLUMN`` taken apart; no file if it must be the name of a column."""
-    return file_and_column(source, (*KINDS, ".npy"))
+    if Path(source).suffix.lower() in READERS:
+        return Path(source), None
+    name, _, column = source.rpartition(":")
+    return (Path(name), column) if Path(name).suffix.lower() in READERS else (None, None)
 
 
 def _column(
@@ -241,7 +242,7 @@ def _column(
     file, column = _file(source)
     if file is None:
         return table.columns[source].to_numpy(dtype=object), ""
-    rows = _list(file) if file.suffix.lower() in LISTS else read_whole(file)
+    rows = _rows(file)
     names = (
         table.columns if table.ids is None else table.columns.assign(**{table.named_by: table.ids})
     )
@@ -260,16 +261,29 @@ def _column(
     return np.append(values, [None])[found.rows], f"{found.sentence}."
 
 
-def _list(file: Path) -> pd.DataFrame:
-    """A plain list of values, without a header."""
+def _rows(file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise DataError(f"the file {file.absolute()} does not exist; correct the path")
-    if file.suffix.lower() == ".txt":
-        return pd.DataFrame({"value": file.read_text(encoding="utf-8").splitlines()})
     try:
-        return pd.DataFrame(np.load(file, allow_pickle=False)).rename(columns=str)
+        return READERS[file.suffix.lower()](file).rename(columns=str)
     except (OSError, ValueError) as error:
         raise DataError(f"{file} {unreadable(error)}") from error
+
+
+def _text(separator: str) -> Callable[[Path], pd.DataFrame]:
+    """A reader of cells as they are written; NA is a group like any other."""
+    return lambda file: pd.read_csv(
+        file, dtype=str, sep=separator, keep_default_na=False, na_values=[""]
+    )
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": _text(","),
+    ".tsv": _text("\t"),
+    ".parquet": pd.read_parquet,
+    ".npy": lambda file: pd.DataFrame(np.load(file, allow_pickle=False)),
+    ".txt": lambda file: pd.DataFrame(file.read_text(encoding="utf-8").splitlines()),
+}
 
 
 def _chosen(file: Path, rows: pd.DataFrame, wanted: str | None) -> str:
@@ -331,7 +345,7 @@ def _found(
     left_out = f" ({dropped} constant, left out)" if dropped else ""
     kinds = len(np.unique(classes))
     sentences = [
-        f"{size:,} samples, {width:,} dimensions{left_out}, "
+        f"{size:,} samples, {width:,} dimension{'s' * (width != 1)}{left_out}, "
         f"{kinds} {'class' if kinds == 1 else 'classes'}.",
         f"Effective sample size {figures['ess']:.1%} ({figures['effective_samples']:,.0f} "
         f"samples); the largest weight is {figures['largest']:.1f} times the mean, and the "
