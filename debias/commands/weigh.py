@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Weigh(Options):
-    embeddings: Path = argument("One row per sample: .npy, .npz, .parquet, .csv, .tsv or .jsonl.")
+    embeddings: Path = argument(
+        "One row per sample: .npy, .npz, .parquet, .csv, .tsv or .jsonl. Of an encoder with a "
+        "posterior, such as a VAE, means and not draws."
+    )
     label: str | None = option(
         "Class of each sample: weights are made within classes. A column of EMBEDDINGS, or a .csv, "
         ".parquet, .npy or .txt file; FILE:COLUMN where it has several.", "COLUMN|FILE",
