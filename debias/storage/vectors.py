@@ -137,7 +137,7 @@ def _promised(name: str, given: Shaped[np.ndarray, " m"]) -> Candidate | None:
 
 def matrix_candidate(name: str, values: Shaped[np.ndarray, "n k"]) -> Candidate:
     """Vectors under a name, which with four numbers that are never negative is that of a box."""
-    other = meaning(name)
+    other = meaning(name) if values.dtype.kind in "fiu" else "no numbers"
     if not other and values.shape[1] == BOX and not (values < 0).any():
         other = "a bounding box (four numbers that are never negative)"
     return Candidate(columns=(name,), width=values.shape[1], values=values, other=other)
