@@ -78,7 +78,8 @@ class Embeddings(Representation):
                 "file with one id per row"
             )
         ids = pd.Index(table.ids.tolist())
-        return EmbeddingIndex(self.file, ids, table.values, table.missing, table.sentence)
+        told = f"{self.file.name}: {table.sentence}" if table.sentence else ""
+        return EmbeddingIndex(self.file, ids, table.values, table.missing, told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,7 +136,7 @@ def _take(work: Work[Job]) -> Files:
     advance = run.progress.start("Representation", -(-len(train) // AT_ONCE))
     opened = _model(run).open(run.compute.device)
     if sentence := getattr(opened, "sentence", ""):
-        run.progress.note(f"{run.config.representation.model.file.name}: {sentence}")
+        run.progress.note(sentence)
     mean, log_var = _placed(run, opened, faces, train, advance)
     latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
     return {**latents_files(latents), "figures.json": _size(latents)}

@@ -241,7 +241,7 @@ def test_annotations_are_no_dimensions_even_if_they_are_numbered_alike(tmp_path)
     blind = plain.blind_to(["e3", "e4", "skin"])
     assert plain.open(CPU).find(samples).shape == (6, 5)
     np.testing.assert_allclose(blind.open(CPU).find(samples), VALUES, rtol=1e-6)
-    assert blind.open(CPU).sentence.startswith("Dimensions: e0 to e2, 3 of 3 columns")
+    assert blind.open(CPU).sentence == "e.csv: Dimensions: e0 to e2, 3 of 3 columns."
     assert blind.identity() != plain.identity()
     with pytest.raises(DataError, match="'e3' cannot be a dimension and stand beside"):
         plain.model_copy(update={"columns": ("e*",)}).blind_to(["e3"]).open(CPU)
