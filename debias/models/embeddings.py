@@ -61,6 +61,7 @@ class Embeddings(Representation):
         }
 
     def blind_to(self, annotated: Sequence[str]) -> "Embeddings":
+        """Itself, where no column with labels or groups can become a dimension."""
         seeing = self.model_copy()
         seeing._annotated = tuple(annotated)
         return seeing

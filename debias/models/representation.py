@@ -4,7 +4,6 @@
 """
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -39,10 +38,6 @@ class Representation(Settings):
     def identity(self) -> dict[str, Any]:
         """What decides the numbers: settings and contents of files, not where they lie."""
         return self.model_dump(mode="json")
-
-    def blind_to(self, annotated: Sequence[str]) -> "Representation":
-        """Itself, where no column with labels or groups can find its way into the points."""
-        return self
 
     def build(self, image_size: int) -> Network:
         """The untrained network for square RGB images of the given side, pixels."""

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64, Shaped
 
 from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
-from debias.models import Decodes, Encodes, Finds, encoding
+from debias.models import Decodes, Embeddings, Encodes, Finds, encoding
 from debias.models import galleries as generation
 from debias.models.representation import Network, Representation
 from debias.pipeline.job import Job
@@ -91,10 +91,9 @@ def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
 
 def _model(run: Job) -> Representation:
     """Annotations make no latent space, not even by standing in a file of embeddings."""
-    config = run.config
+    config, model = run.config, run.config.representation.model
     annotated = [*([config.label] if config.label else []), *config.attributes]
-    found: Representation = config.representation.model.blind_to(annotated)
-    return found
+    return model.blind_to(annotated) if isinstance(model, Embeddings) else model
 
 
 def is_trained(run: Job) -> bool:
