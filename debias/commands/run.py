@@ -4,12 +4,14 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from debias.commands.options import InFolder, Referenced, argument, command, option
 from debias.commands.screen import Bars, say, show
+
+if TYPE_CHECKING:
+    from debias.report.documents import RunDocument
 
 
 class Run(InFolder, Referenced):
@@ -51,13 +53,13 @@ def run(given: Run) -> None:
         typed = shlex.join(["debias", *sys.argv[1:]])
         document = mitigate(dataclasses.replace(opened, command=typed).with_tracking(tracking))
     bars.tell_kept()
-    _show(document, folder)
+    _show(document, folder, recipe.tracking.experiment)
     if request.images is not None:
         say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
     say(f"Next: open the report; group by group: debias compare {folder}")
 
 
-def _show(document: Mapping[str, Any], folder: Path) -> None:
+def _show(document: "RunDocument", folder: Path, experiment: str) -> None:
     from debias.report.run_page import summary
     from debias.report.terminal import lines
 
@@ -67,7 +69,6 @@ def _show(document: Mapping[str, Any], folder: Path) -> None:
     say(f"Numbers: {folder / 'report.json'}")
     link = document["run"]["mlflow"]
     if link and not link.startswith("http"):
-        experiment = document["run"]["config"]["tracking"]["experiment"]
         named = "" if experiment == "debias" else f" --experiment {experiment}"
         link = f"debias ui --folder {Path(link).parent}{named}"
     if link:

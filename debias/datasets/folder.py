@@ -6,7 +6,7 @@ Known problems: where nothing says who is shown, one person can fall on both sid
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -19,7 +19,6 @@ from debias.datasets.listing import (
     hashed_ids,
     image_problem,
     path_problems,
-    plain_paths,
     rejected_paths,
     require_folder,
     require_path,
@@ -34,19 +33,29 @@ from debias.datasets.owners_lists import (
     annotated_as,
     completed_split,
 )
+from debias.datasets.table_paths import (
+    found_below,
+    images_below,
+    path_column,
+    relative,
+    split_names,
+)
 from debias.errors import DataError, EmptyDatasetError
 from debias.plugins import Settings
 from debias.storage.files import shown
-from debias.storage.tables import OURS, read_table, require_once
-from debias.types import SPLITS, Collection
+from debias.storage.joining import Texts
+from debias.storage.tables import OURS, Table, read_table, require_once
+from debias.types import Collection
 
 OWNER = "the owner of the data"
+PATH = "path"
 
 
 class Folder(Settings):
     """A folder of images and a table with one row per image.
 
-    Labels and attributes: columns of a CSV or Parquet file, kept as text or numbers.
+    Labels and attributes: columns of a table of any kind that ``storage/tables.py`` reads, kept as
+    text or numbers.
     Splits: a column that says train, validation or test, or none (then they are drawn).
     Known problems: the table is believed in all but its paths: a row whose path leaves the root is
     set aside. A column named ``sample_id``, ``sha256``, ``duplicate_cluster``, ``offset`` or
@@ -55,13 +64,20 @@ class Folder(Settings):
 
     name: Literal["folder"] = "folder"
     root: Path = Field(description="Folder below which the images lie.")
-    table: Path = Field(description="CSV or Parquet file with one row per image.")
-    path_column: str = Field(default="path", description="Column with the path below root.")
+    table: Path = Field(
+        description="Table with one row per image: .csv, .tsv, .jsonl, .json or .parquet, or .gz."
+    )
+    path_column: str = Field(
+        default=PATH,
+        description="Column with the path below root; where there is no 'path', the one that names "
+        "files, such as file_name, filename or image.",
+    )
     subject_column: str | None = Field(
         default=None, description="Column that says who is shown; keeps people in one split."
     )
     split_column: str | None = Field(
-        default=None, description="Column that says train, validation or test."
+        default=None,
+        description="Column that says train, validation or test (or val, dev; or 0, 1, 2).",
     )
     annotation: str = annotated_as("The table does not say who annotated the attributes or how.")
     source: Stated = STATED
@@ -72,7 +88,8 @@ class Folder(Settings):
         Raises:
             FileNotFoundError: The folder or the table does not exist.
             UnsafePathError: Root or table is not a path that can be opened.
-            DataError: A named column is missing or a split has an unknown name.
+            DataError: A named column is missing, a split has an unknown name, or paths could mean
+                several files.
             DuplicateIdError: Two rows name one path.
             EmptyDatasetError: No row names a path below the root.
         """
@@ -82,10 +99,9 @@ class Folder(Settings):
             raise FileNotFoundError(
                 f"the table {shown(self.table.absolute())} does not exist; set data.table"
             )
-        samples, unread = read_table(self.table)
-        samples = self._named(samples)
-        given = samples["path"].astype(object)
-        names = plain_paths(given.where(given.notna(), "").astype(str))
+        table, files = read_table(self.table), images_below(self.root)
+        samples, remarks = self._named(table, files)
+        names = relative(samples["path"], self.root)
         problems = path_problems(names, self.root)
         unsafe = rejected_paths(names, problems, self.table)
         if len(unsafe) == len(samples):
@@ -97,25 +113,34 @@ class Folder(Settings):
         kept = problems == ""
         lost = samples[~kept].drop(columns="path").reset_index(drop=True)
         lost["sample_id"] = [item.sample_id for item in unsafe]
-        names = names[kept]
+        names, way = found_below(names[kept], self.root, files)
         require_once(
             names,
             lambda count: f"{count} images are listed more than once in {shown(self.table)}",
-            "rows about one image may contradict each other, so none is chosen: repair the table",
+            "it draws images several times: debias export --as weights lists each once"
+            if "draw" in samples
+            else "rows about one image may contradict each other, so none is chosen: repair the "
+            "table",
         )
         samples = samples[kept].reset_index(drop=True)
         samples["sample_id"] = hashed_ids(names)
         samples["path"] = (f"{self.root}/" + names).to_numpy()
-        rejected = (*unread, *unsafe)
-        return Collection(samples=samples, rejected=rejected, lost=lost if unsafe else None)
+        remarks += _told_files(names, way, files, self)
+        if "train" in set(samples.get("split", ())):
+            samples, told = _completed(samples, seed)
+            remarks += told
+        rejected = (*table.rejected, *unsafe)
+        return Collection(
+            samples=samples, rejected=rejected, lost=lost if unsafe else None,
+            remarks=tuple(remarks),
+        )  # fmt: skip
 
-    def _named(self, samples: pd.DataFrame) -> pd.DataFrame:
-        """The table under our names for path, person and split."""
-        asked = (
-            ("path", self.path_column),
-            ("subject_id", self.subject_column),
-            ("split", self.split_column),
-        )
+    def _named(self, table: Table, files: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+        """The table under our names for path, person and split, and what is not used."""
+        samples, path = table.rows, self.path_column
+        if path == PATH and path not in samples:
+            path = path_column(samples, self.root, files) or path
+        asked = (("path", path), ("subject_id", self.subject_column), ("split", self.split_column))
         named = {role: column for role, column in asked if column is not None}
         for role, column in named.items():
             if column not in samples:
@@ -124,21 +149,57 @@ class Folder(Settings):
                     f"{list(samples.columns)}{_hint(list(samples.columns), role)}"
                 )
         columns = {role: samples[column] for role, column in named.items()}
-        split = columns.get("split", pd.Series(dtype=str))
-        unknown = sorted(set(split.dropna().astype(str)) - set(SPLITS))
-        if unknown or split.isna().any():
-            raise DataError(
-                f"splits must be one of {SPLITS} in every row, got also {unknown or 'none'}"
-            )
+        told = _told_columns(table, named)
+        if "split" in columns:
+            columns["split"], remark = split_names(columns["split"], self.table)
+            told += [remark] if remark else []
         used = {*OURS, *named.values()}.intersection(samples.columns)
-        return samples.drop(columns=used).assign(**columns)
+        return samples.drop(columns=used).assign(**columns), told
+
+
+def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
+    """Every column of a table: what it is used as, or why it is not used."""
+    used = [column if role == column else f"{column} as {role}" for role, column in named.items()]
+    names = [str(name) for name in table.rows if name not in named.values()]
+    kept = [name for name in names if name not in OURS]
+    out = [f"{name} (a name of ours; rename it)" for name in names if name in OURS]
+    out += [f"{name} (several values in a cell)" for name in table.odd]
+    parts = {"used": used, "annotations": kept, "not used": out}
+    told = [f"{what}: {', '.join(map(shown, some))}" for what, some in parts.items() if some]
+    return [f"{len(table.rows.columns) + len(table.odd)} columns of the table; {'; '.join(told)}."]
+
+
+def _told_files(names: Texts, way: str, files: Sequence[str], data: Folder) -> list[str]:
+    rows, root, table = len(names), shown(data.root), shown(data.table.name)
+    there = names.isin(files)
+    told = [f"{int(there.sum()):,} of {rows:,} paths were found by {way}."] if way else []
+    others = len(set(files).difference(names))
+    if others:
+        told.append(
+            f"{others:,} images below {root} stand in no row of {table}: they are not used."
+        )
+    return told
+
+
+def _completed(samples: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Train, validation and test where the table says less, and what was done about it."""
+    done = completed_split(samples, seed)
+    before, after = set(samples["split"]), done["split"].value_counts()
+    told = []
+    if "test" not in before and "validation" in before:
+        told.append(
+            f"No row says test, so the {after['test']:,} validation images are the test set."
+        )
+    if "validation" in after and (told or "validation" not in before):
+        told.append(
+            f"{after['validation']:,} of {(samples['split'] == 'train').sum():,} training images "
+            "were drawn for validation, which the table does not name."
+        )
+    return done, told
 
 
 def _hint(columns: list[str], role: str) -> str:
     """What probably went wrong with a table that lacks a column."""
-    used = next((mark for mark in (";", "\t", "|") if any(mark in name for name in columns)), None)
-    if used is not None:
-        return f"; its columns are separated by {used!r}: save it with commas"
     if role != "path":
         return ""
     likely = [name for name in columns if re.search("path|file|image|name", name, re.IGNORECASE)]

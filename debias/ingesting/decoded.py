@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ from debias.datasets import Dataset
 from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.rules import Limits, decoded_by
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
+from debias.ingesting.labels import in_ranges
 from debias.ingesting.parts import (
     BAD_LUCK,
     FOUND,
@@ -96,13 +97,20 @@ class Listed:
 def list_recipe(recipe: FacesRecipe) -> Listed:
     """List the data set of a recipe, filtered and framed as it says; errors as below."""
     filters = recipe.selection.filters
-    return list_samples(recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest)
+    return list_samples(
+        recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest, recipe.ranges
+    )
 
 
 def list_samples(
-    data: Dataset, seed: int, filters: Filters, size: int, rules: IngestRules
+    data: Dataset,
+    seed: int,
+    filters: Filters,
+    size: int,
+    rules: IngestRules,
+    ranges: Mapping[str, Sequence[str]] | None = None,
 ) -> Listed:
-    """List a data set.
+    """List a data set; columns of numbers that have ``ranges`` hold these after the filters.
 
     Raises:
         DataError: Its files are not there or cannot be read.
@@ -117,6 +125,7 @@ def list_samples(
     if collection.lost is not None:  # as far as the filters would have kept them
         with suppress(EmptyDatasetError):
             table = pd.concat([samples, keep(collection.lost, filters)], ignore_index=True)
+    samples, table = (in_ranges(frame, ranges or {}) for frame in (samples, table))
     if collection.draw is not None and rules.framing.name != "centre":
         raise DataError(
             f"ingest.framing is {rules.framing.name!r}, but data set {data.name!r} hands over "

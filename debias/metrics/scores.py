@@ -7,13 +7,13 @@ enter by their mean for each image.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 from scipy.special import ndtri
 
+from debias.metrics.documents import SkillDocument
 from debias.metrics.gaps import confusion_of
 from debias.metrics.outcomes import Outcomes
 from debias.statistics.areas import area_under_curve
@@ -214,9 +214,12 @@ class Skill:
             f"{self.guessed:.1%}{scores if np.isfinite(self.auroc) else ''}."
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None where undefined."""
-        return dict(plain({**asdict(self), "learned": self.learned}))
+    def to_dict(self, name: str) -> SkillDocument:
+        """Plain values for JSON, None where undefined, with the sentence."""
+        found: SkillDocument = plain(
+            {**asdict(self), "learned": self.learned, "sentence": self.sentence(name)}
+        )
+        return found
 
 
 def skill_of(outcomes: Outcomes, level: float = 0.95) -> Skill | None:

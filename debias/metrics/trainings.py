@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from debias.errors import EvaluationError
+from debias.metrics.documents import Scalars, SummaryChange, SummaryDocument, TrainingDocument
 from debias.metrics.evaluation import group_rates, overall_rates
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import RATES, measures
@@ -119,9 +120,9 @@ class Training:
     extremes: Mapping[str, str]  # worst_group and best_group by accuracy, of two or more
     reasons: Mapping[str, str]  # why a summary is undefined, by ``name`` or ``attribute/name``
 
-    def scalars(self) -> dict[str, Any]:
+    def scalars(self) -> Scalars:
         """Every single number, nested as in :meth:`to_dict`; NaN where undefined."""
-        return {
+        found: Any = {
             "accuracy": {
                 "overall": self.overall["accuracy"],
                 "worst_group": self.disparities["worst_group_accuracy"],
@@ -132,12 +133,14 @@ class Training:
             "disparities": dict(self.disparities),
             "disparities_by_attribute": dict(self.disparities_by_attribute),
         }
+        return found
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> TrainingDocument:
         """Plain values for JSON, None where undefined; rates by group are not among them."""
         own = {"seed": self.seed, "n": self.n, "level": self.level}
         why = {"extremes": self.extremes, "reasons": self.reasons}
-        return dict(plain({**own, **self.scalars(), **why}))
+        found: TrainingDocument = plain({**own, **self.scalars(), **why})
+        return found
 
 
 def each_training(outcomes: Outcomes, rules: Rules, arm: str = "") -> list[Training]:
@@ -195,7 +198,7 @@ def _finest(by_group: pd.DataFrame) -> pd.DataFrame:
     return by_group[by_group["attribute"].isin(by_group["attribute"].tail(1))]
 
 
-def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
+def summarise(trainings: Sequence[Training]) -> SummaryDocument:
     """Mean and spread of one arm over its seeds, as plain values for JSON.
 
     Returns:
@@ -229,7 +232,8 @@ def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
         "reasons": first.reasons,
         "by_group": by_group[["attribute", "group", "metric", "value", "sd"]],
     }
-    return dict(plain(summary))
+    found: SummaryDocument = plain(summary)
+    return found
 
 
 def _by_seed(trainings: Sequence[Training]) -> list[Training]:
@@ -290,9 +294,11 @@ class Change:
         seeds = f"{self.n_seeds} seed{'s' * (self.n_seeds > 1)}"
         return f"{self.quantity.replace('_', ' ')}: {told} over {seeds}: {verdict}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SummaryChange:
         """Plain values for JSON, None where undefined, with the sentence."""
-        return dict(plain({**asdict(self), "sentence": self.sentence()}))
+        means = {"before": self.baseline_mean, "after": self.arm_mean}
+        found: SummaryChange = plain({**asdict(self), **means, "sentence": self.sentence()})
+        return found
 
 
 def paired_change(

@@ -15,6 +15,7 @@ from debias.ingesting.build import ACCOUNT, STAGE, ingest_faces
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.faces import few_images
 from debias.report.ingest_page import write_ingest_page
+from debias.statistics.ranges import spelled
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.tracking.tracker import Progress
@@ -123,7 +124,7 @@ def next_step(found: Ingest) -> str:
     recipe, store = found.recipe, shlex.quote(str(found.folder))
     if recipe.label is None:
         return f"see who is missing: debias audit {store}"
-    options = {"label": recipe.label, "attributes": ",".join(recipe.attributes)}
+    options = {"label": recipe.label, "attributes": spelled(recipe.attributes)}
     said = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items() if value)
     if recipe.positive is not None:
         said += f" --set {shlex.quote(f'positive={json.dumps(recipe.positive)}')}"

@@ -21,6 +21,7 @@ from debias.ingesting.decoded import list_recipe
 from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import BUILT_IN, RunConfig, SpaceRecipe, demo, load, put, read_recipe
+from debias.statistics.ranges import listed
 from debias.storage.tables import OURS
 
 R = TypeVar("R", bound=FacesRecipe)
@@ -117,7 +118,7 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def names(text: str | Iterable[str]) -> list[str]:
-    parts = text.split(",") if isinstance(text, str) else text
+    parts = listed(text) if isinstance(text, str) else text
     return [part.strip() for part in parts if part.strip()]
 
 

@@ -71,7 +71,11 @@ def test_csv_and_parquet_say_the_same(tmp_path):
     ("text", "settings", "message"),
     [
         ("file\na.png\n", {}, r"has no column 'path' \(used as path\); columns: \['file'\]"),
-        ("path,fold\na.png,dev\n", {"split_column": "fold"}, r"splits must be one of .*\['dev'\]"),
+        (
+            "path,fold\na.png,extra\n",
+            {"split_column": "fold"},
+            r"splits must be one of .*\['extra'\]",
+        ),
         ("path\na.png\na.png\n", {}, "1 images are listed more than once"),
     ],
 )

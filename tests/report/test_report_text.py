@@ -12,7 +12,6 @@ from debias.report.words import (
     group_name,
     is_share,
     number,
-    reading_name,
 )
 
 
@@ -97,13 +96,6 @@ def test_full_group_name_keeps_the_attributes():
     assert full_group_name("skin_tone:unknown") == "skin tone: no group label"
     name = full_group_name("skin_tone:dark x sex:f")
     assert name == "skin tone: dark \N{MULTIPLICATION SIGN} sex: f"
-
-
-def test_reading_name_prints_the_reason_in_plain_words():
-    assert reading_name("cannot_tell", "too_few_seeds") == "cannot tell (too few seeds)"
-    plain = reading_name("cannot_tell", "insufficient_evidence")
-    assert plain == "cannot tell (insufficient evidence)"
-    assert reading_name("difference_found", "") == "difference found"
 
 
 def test_is_share_tells_rates_from_variances():
