@@ -354,9 +354,9 @@ def test_what_was_dropped_and_what_was_warned_about_is_said(embeddings):
     [
         (["none.npy"], 3, "none.npy do not exist"),
         (["z.parquet", "--label", "smile"], 3, "has no column 'smile'"),
-        (["z.parquet", "--label", "none.csv"], 3, "none.csv does not exist; correct the path"),
+        (["z.parquet", "--label", "none.csv"], 3, "none.csv"),
         (["z.parquet", "--label", "z.csv"], 3, "has 9 columns of values: d0, d1"),
-        (["z.parquet", "--label", "z.csv:smile"], 3, "has no column 'smile'"),
+        (["z.parquet", "--label", "z.csv:smile"], 3, "z.csv has no column 'smile'"),
         (
             ["z.npy", "--label", "z.csv:smiles"],
             3,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from debias.commands.options import Options, argument, command, option
+from debias.commands.options import Joined, argument, command, option
 from debias.commands.screen import console, listed, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Weigh(Options):
+class Weigh(Joined):
     embeddings: Path = argument(
         "One row per sample: .npy, .npz, .parquet, .csv, .tsv or .jsonl. Of an encoder with a "
         "posterior, such as a VAE, means and not draws."
@@ -35,12 +35,6 @@ class Weigh(Options):
         "[default: what looks like an embedding]", "NAME,...",
     )  # fmt: skip
     beside: str | None = option("Columns that are not, written likewise.", "NAME,...")
-    by_order: bool = option(
-        "Files of labels and groups go by the order of their rows, not by names.", default=False
-    )
-    allow_unjoined: float = option(
-        "Rows of such a file that may belong to no sample.", "SHARE", 0.01
-    )
     allow_missing: float = option("Samples that may have no embedding.", "SHARE", 0.01)
     target: str | None = option(
         "uniform, reference, or groups: those of --attributes. [default: uniform, or reference if "

@@ -20,6 +20,7 @@ from debias.statistics.groupings import UNKNOWN
 from debias.storage.embeddings import EmbeddingTable, is_table, read_embeddings, unreadable
 from debias.storage.files import replace_file
 from debias.storage.joining import ALLOWED, join, name_columns
+from debias.storage.tables import KINDS, file_and_column, read_whole
 from debias.types import Latents, Rejected
 from debias.weighting.latent_weights import latent_weights
 from debias.weighting.reach import reach, readings
@@ -28,6 +29,7 @@ from debias.weighting.weights import SamplingWeights
 POINTS_DRAWN = 20_000
 NAMED = 8  # columns in a sentence
 WIDE = 4  # times as many dimensions as samples: perhaps the table lies on its side
+LISTS = (".npy", ".txt")  # of values without names
 Column = Shaped[np.ndarray, " n"]
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
@@ -227,10 +229,7 @@ def _require_data(target: str, request: Request) -> None:
 
 def _file(source: str) -> tuple[Path | None, str | None]:
     """``FILE`` or ``FILE:COLUMN`` taken apart; no file if it must be the name of a column."""
-    if Path(source).suffix.lower() in READERS:
-        return Path(source), None
-    name, _, column = source.rpartition(":")
-    return (Path(name), column) if Path(name).suffix.lower() in READERS else (None, None)
+    return file_and_column(source, (*KINDS, ".npy"))
 
 
 def _column(
@@ -242,7 +241,9 @@ def _column(
     file, column = _file(source)
     if file is None:
         return table.columns[source].to_numpy(dtype=object), ""
-    rows = _rows(file)
+    rows = (
+        _list(file) if file.suffix.lower() in LISTS else read_whole(file, [column] * bool(column))
+    )
     names = (
         table.columns if table.ids is None else table.columns.assign(**{table.named_by: table.ids})
     )
@@ -261,46 +262,28 @@ def _column(
     return np.append(values, [None])[found.rows], f"{found.sentence}."
 
 
-def _rows(file: Path) -> pd.DataFrame:
+def _list(file: Path) -> pd.DataFrame:
+    """A plain list of values, without a header."""
     if not file.is_file():
         raise DataError(f"the file {file.absolute()} does not exist; correct the path")
     try:
-        return READERS[file.suffix.lower()](file).rename(columns=str)
+        if file.suffix.lower() == ".txt":
+            return pd.DataFrame({"value": file.read_text(encoding="utf-8").splitlines()})
+        return pd.DataFrame(np.load(file, allow_pickle=False)).rename(columns=str)
     except (OSError, ValueError) as error:
         raise DataError(f"{file} {unreadable(error)}") from error
 
 
-def _text(separator: str) -> Callable[[Path], pd.DataFrame]:
-    """A reader of cells as they are written; NA is a group like any other."""
-    return lambda file: pd.read_csv(
-        file, dtype=str, sep=separator, keep_default_na=False, na_values=[""]
-    )
-
-
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": _text(","),
-    ".tsv": _text("\t"),
-    ".parquet": pd.read_parquet,
-    ".npy": lambda file: pd.DataFrame(np.load(file, allow_pickle=False)),
-    ".txt": lambda file: pd.DataFrame(file.read_text(encoding="utf-8").splitlines()),
-}
-
-
 def _chosen(file: Path, rows: pd.DataFrame, wanted: str | None) -> str:
     """The column that was named, or the only one that names no rows."""
-    names = (
-        [*map(str, rows)] if wanted else [name for name in rows if name not in name_columns(rows)]
+    known = name_columns(rows)
+    names = [wanted] if wanted else [str(name) for name in rows if name not in known]
+    if len(names) == 1 and names[0] in rows:
+        return names[0]
+    raise DataError(
+        f"{file} has {'no such column' if wanted else f'{len(names)} columns of values'}: "
+        f"{', '.join(names[:NAMED])}; say which one as {file}:COLUMN"
     )
-    if wanted in names:
-        return str(wanted)
-    if wanted is not None:
-        raise DataError(f"{file} has no column {wanted!r}; columns: {', '.join(names[:NAMED])}")
-    if len(names) != 1:
-        raise DataError(
-            f"{file} has {len(names)} columns of values: {', '.join(names[:NAMED])}; say which one "
-            f"as {file}:COLUMN"
-        )
-    return names[0]
 
 
 def _write(path: Path, save: Callable[[Path], object]) -> None:

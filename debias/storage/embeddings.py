@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from debias.errors import DataError
 from debias.storage.joining import NAMES, name_columns
-from debias.storage.tables import plain_name
+from debias.storage.tables import kind_of, plain_name
 from debias.storage.vectors import (
     NUMBERED,
     Candidate,
@@ -123,7 +123,7 @@ def read_embeddings(
     """
     if not path.is_file():
         raise DataError(f"the embeddings {path.absolute()} do not exist; correct the path")
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind not in (*ARRAYS, *TABLES):
         raise DataError(
             f"{path.name}: embeddings are read from {', '.join((*ARRAYS, *TABLES))} files, not "
@@ -173,11 +173,7 @@ def unreadable(error: Exception) -> str:
 
 
 def is_table(path: Path) -> bool:
-    return _kind(path) in TABLES
-
-
-def _kind(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+    return kind_of(path) in TABLES
 
 
 def _opened(path: Path, kind: str) -> tuple[pd.DataFrame, list[Candidate] | None]:
