@@ -72,7 +72,11 @@ class Images(Options):
     table: Path | None = option(
         "One row per image, column `path`: .csv, .tsv, .jsonl, .json or .parquet.", "FILE"
     )
-    subject: str | None = option("Who is shown (with --table): one split.", "COLUMN")
+    subject: str | None = option("Column of who is shown: in one split.", "COLUMN")
+    folders: str | None = option(
+        "What the folders on the way to an image say: race/person, split/person.", "WORD/..."
+    )
+    people: Path | None = option("CSV or Parquet, one row per person, joined to them.", "FILE")
     layout: str | None = option("How SOURCE is to be read. [default: recognised]", "NAME")
     size: int | None = option("Side of the images, 16 to 512. [default: 64]", "PIXELS")
     most_rejected: float | None = option(

@@ -5,8 +5,9 @@ Labels: forty attributes, each present or absent, by a professional labelling co
     was not described; none is self-reported. "Male", "Young" and "Attractive" are judgements.
 Splits: train, validation and test, made by person according to the paper; a person on two sides
     stops the run.
-Source: mmlab.ie.cuhk.edu.hk/projects/CelebA.html, folders Anno, Eval and Img or all in one; the
-    same tables as CSV files (Kaggle) are read too, but come without identities.
+Source: mmlab.ie.cuhk.edu.hk/projects/CelebA.html, folders Anno, Eval and Img or all in one, some
+    folders deeper or not; the same tables as CSV files (Kaggle) are read too, but come without
+    identities.
 Citation: Liu, Luo, Wang, Tang 2015, Deep Learning Face Attributes in the Wild.
 Licence: the owner's agreement: non-commercial research only; no copy, sale or publication of any
     portion of the images or of derived data; identities on request, for research; the images belong
@@ -19,8 +20,10 @@ Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 
 """
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -31,8 +34,9 @@ from pydantic import Field
 
 from debias.datasets.listing import regular_files, require_folder, require_paths
 from debias.datasets.owners_lists import SplitBy, matched, require_one_side
+from debias.datasets.people import WithPeople
+from debias.datasets.places import Listing, Place, accounted, files_like, mostly, tree
 from debias.errors import DataError
-from debias.plugins import Settings
 from debias.storage.files import shown
 from debias.storage.tables import (
     PROBLEM,
@@ -52,10 +56,13 @@ FILES, NO_NAME = "image_id", "unnamed"
 CODES = ({"-1": 0, "1": 1}, {"0": 0, "1": 1}, {"false": 0, "true": 1}, {"no": 0, "yes": 1})
 ANSWERS, GENDERS = ("no", "yes"), ("female", "male")
 PARTS = {"0": "train", "1": "validation", "2": "test"}
-FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
+IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba", "list_eval_partition"
+PEOPLE, NUMBERS = "identity_CelebA", ("list_bbox_celeba", "list_landmarks_align_celeba")
+NAME = re.compile(r"\d{6}\.jpg", re.ASCII)
+UNSPLIT = "The owner's split (list_eval_partition) was not used: another is drawn{}."
 
 
-class CelebA(Settings):
+class CelebA(WithPeople):
     """CelebA as its owner distributes it, or the same tables as CSV files.
 
     Columns: ``perceived_gender`` (male, female), every other attribute in lower case ("yes" or
@@ -88,30 +95,46 @@ class CelebA(Settings):
             SplitLeakageError: The owner's split puts one person on two sides.
         """
         require_folder(self.root, WHERE)
-        images = next((self.root / name for name in FOLDERS if (self.root / name).is_dir()), None)
-        needed = [self._table("list_attr_celeba"), images or self.root / "img_align_celeba"]
+        place = self.find(tree(self.root)) or Place()
+        images, tables = place.images or self.root / IMAGES, dict(place.tables)
+        needed = [ATTRIBUTES, *([PARTITION] if self.split == "owner" else [])]
+        absent = [self.root / f"{stem}.txt" for stem in needed if stem not in tables]
+        require_paths([*absent, images], WHERE)
+        rows, rejected = _attributes(tables[ATTRIBUTES])
+        names = rows["file"].tolist()
+        if PEOPLE in tables:
+            rows = _with_people(rows, tables[PEOPLE])
         if self.split == "owner":
-            needed.append(self._table("list_eval_partition"))
-        require_paths(needed, WHERE)
-        rows, rejected = _attributes(needed[0])
-        rows = _with_people(rows, self._table("identity_CelebA"))
-        if self.split == "owner":
-            rows = _with_split(rows, needed[2])
-        for stem in ("list_bbox_celeba", "list_landmarks_align_celeba"):
-            path = self._table(stem)
-            if path.is_file():
-                table = _looked_up(_read(path)[0], rows["file"])
+            rows = _with_split(rows, tables[PARTITION])
+        for stem in NUMBERS:
+            if stem in tables:
+                table = _looked_up(_read(tables[stem])[0], rows["file"])
                 rows[table.columns] = table.apply(_numbers)
-        return matched(rows, regular_files(needed[1]), needed[1], rejected)
+        found = matched(rows, regular_files(images), images, rejected)
+        if self.split == "drawn" and PARTITION not in tables:
+            by = " by person" if PEOPLE in tables else ""
+            found = replace(found, remarks=(UNSPLIT.format(by),))
+        return self.with_people(accounted(found, self.root, place, names))
 
-    def _table(self, stem: str) -> Path:
-        """Where a table lies; its path in one flat folder when it lies nowhere."""
-        places = [
-            self.root / folder / f"{stem}{suffix}"
-            for suffix in (".txt", ".csv")
-            for folder in ("", "Anno", "Eval")
-        ]
-        return next((place for place in places if place.is_file()), places[0])
+    @classmethod
+    def find(cls, listings: Sequence[Listing]) -> Place | None:
+        """Where the owner's tables and the aligned images lie, ``.txt`` before ``.csv``."""
+        tables = {
+            stem: path
+            for stem in (ATTRIBUTES, PARTITION, PEOPLE, *NUMBERS)
+            for end in ("csv", "txt")
+            for path in [next(files_like(listings, rf"{stem}\.{end}"), None)]
+            if path is not None
+        }
+        named = [one for one in listings if one.place.resolve().name == IMAGES and one.files]
+        alike = [one for one in listings if mostly(one.files, NAME.fullmatch)]
+        there = [*named, *(alike if ATTRIBUTES in tables else [])]
+        images = there[0].place if there else None
+        if images is None and ATTRIBUTES not in tables:
+            return None
+        lacks = "" if ATTRIBUTES in tables else f"its attributes, {ATTRIBUTES}.txt (or .csv)"
+        settings = {} if PARTITION in tables else {"split": "drawn"}
+        return Place(images=images, tables=tables, settings=settings, lacks=lacks)
 
 
 def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -150,8 +173,6 @@ def _plain(value: str) -> str:
 
 def _with_people(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Who is shown, where a table says so: somebody unknown could stand on two sides of a split."""
-    if not path.is_file():
-        return rows
     table, _ = _read(path, ["identity"])
     require_columns(table, ["identity"], path)
     people = _texts(_looked_up(table, rows["file"])["identity"])

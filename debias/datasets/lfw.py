@@ -18,7 +18,7 @@ Known problems: few women, few children, no babies, very few people over 80, man
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -33,21 +33,24 @@ from debias.datasets.listing import (
     require_folder,
     require_paths,
 )
-from debias.datasets.owners_lists import SplitBy, completed_split, matched, unlisted_files
+from debias.datasets.owners_lists import SplitBy, completed_split, matched
+from debias.datasets.people import WithPeople
+from debias.datasets.places import Listing, Place, accounted, files_like, tree
 from debias.errors import DataError, EmptyDatasetError, SplitLeakageError
-from debias.plugins import Settings
 from debias.storage.files import is_text, shown
 from debias.storage.tables import read_bytes
 from debias.types import Collection, Rejected
 
 WHERE = "http://vis-www.cs.umass.edu/lfw (images, and the lists of people of view 1)"
-FOLDERS = (
-    "lfw", "lfw_funneled", "lfw-deepfunneled/lfw-deepfunneled", "lfw-deepfunneled",
-)  # fmt: skip
+LISTS = ("peopleDevTrain", "peopleDevTest")
+FEW_PEOPLE = 20  # whose folders are looked into
+# "Aaron_Peirsol"; other sets have folders of people too, with numbers for names.
+PERSON = re.compile(r"[^\W\d_][^\d_]*(_[^\d_]+)*")
+UNSPLIT = "The owners' lists of view 1 are not there: a split is drawn by person."
 NAME = re.compile(r"(?P<person>.+)_\d{4}\.jpg", re.ASCII | re.DOTALL)
 
 
-class LFW(Settings):
+class LFW(WithPeople):
     """LFW as its owners distribute it: ``lfw/PERSON/PERSON_0001.jpg`` and two lists of people.
 
     Columns: ``images_of_person`` (number).
@@ -76,24 +79,40 @@ class LFW(Settings):
             SplitLeakageError: A person is on the lists of both training and testing.
         """
         require_folder(self.root, WHERE)
-        images = next((self.root / name for name in FOLDERS if (self.root / name).is_dir()), None)
-        if images is None:
-            require_paths([self.root / "lfw"], WHERE)
-        assert images is not None  # else the line above has raised
+        place = self.find(tree(self.root)) or Place()
+        images = place.images or self.root / "lfw"
+        require_paths([images], WHERE)
         rows, odd = _found(images)
         if self.split == "drawn":
-            return _collected(rows, images, {}, odd)
-        train, test = self._people()
+            found = _collected(rows, images, {}, odd)
+            found = replace(found, remarks=() if len(place.tables) == 2 else (UNSPLIT,))
+            return self.with_people(accounted(found, self.root, place, rows["file"]))
+        train, test = self._people(place.tables)
         sides = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
         rows["split"] = rows["subject_id"].map(sides)
-        unlisted = unlisted_files(rows["file"][rows["split"].isna()].tolist(), images)
         listed = rows[rows["split"].notna()]
-        found = _collected(listed, images, train | test, [*odd, *unlisted])
-        return replace(found, samples=completed_split(found.samples, seed))
+        found = _collected(listed, images, train | test, odd)
+        found = replace(found, samples=completed_split(found.samples, seed))
+        return self.with_people(accounted(found, self.root, place, listed["file"]))
 
-    def _people(self) -> tuple[dict[str, int], dict[str, int]]:
+    @classmethod
+    def find(cls, listings: Sequence[Listing]) -> Place | None:
+        """Where the folders of people and the lists of view 1 lie."""
+        tables = {
+            name: path
+            for name in LISTS
+            if (path := next(files_like(listings, f"{name}.txt"), None))
+        }
+        around = (one.place for one in listings if _of_people(one))
+        images = next((place for place in around if tables or _called_so(place)), None)
+        if images is None and not tables:
+            return None
+        settings = {} if len(tables) == len(LISTS) else {"split": "drawn"}
+        return Place(images=images, tables=tables, settings=settings)
+
+    def _people(self, tables: Mapping[str, Path]) -> tuple[dict[str, int], dict[str, int]]:
         """Images of every person, by the lists of view 1 for training and testing."""
-        lists = [self.root / f"people{name}.txt" for name in ("DevTrain", "DevTest")]
+        lists = [tables.get(name, self.root / f"{name}.txt") for name in LISTS]
         require_paths(lists, WHERE)
         train, test = (_listed(path) for path in lists)
         both = sorted(set(train) & set(test))
@@ -104,6 +123,23 @@ class LFW(Settings):
                 f"the lists from {WHERE}"
             )
         return train, test
+
+
+def _of_people(listing: Listing) -> bool:
+    """Whether most folders in one are called after a person, and so are the images in them."""
+    first = [name for name in listing.folders if PERSON.fullmatch(name)][:FEW_PEOPLE]
+    if len(first) <= len(listing.folders[:FEW_PEOPLE]) / 2:
+        return False
+    named = (tree(listing.place / name, 0)[0].files for name in first)
+    own = [
+        any(_person_of(file) == name for file in files)
+        for name, files in zip(first, named, strict=True)
+    ]
+    return sum(own) > len(first) / 2
+
+
+def _called_so(place: Path) -> bool:
+    return any("lfw" in name.lower() for name in place.absolute().parts[-3:])
 
 
 def _collected(

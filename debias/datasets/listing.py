@@ -32,7 +32,6 @@ DETAILS = {
     "name not understood": "the name is not valid text",
     "folder not listed": "the folder cannot be listed",
     "hidden": "the name begins with a dot; hidden files and folders are not looked at",
-    "in a subfolder": "images count where they lie in the folder itself",
     "row not understood": "the row names no file",
     "unsafe path": "the path is absolute, contains '..' or NUL, is longer than 4,096 characters, "
     "or a link on the way leads out of the root",

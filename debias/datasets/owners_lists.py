@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import beside_a_list, sample_ids, set_aside
+from debias.datasets.listing import sample_ids, set_aside
 from debias.errors import EmptyDatasetError, SplitLeakageError
 from debias.seeding import numpy_generator
 from debias.storage.files import shown
@@ -24,8 +24,8 @@ VALIDATION_SHARE = 0.1  # of the training people, where the owner gives no valid
 
 SplitBy = Literal["owner", "drawn"]
 SPLIT_NAMES = {
-    "train": "train", "val": "validation", "valid": "validation", "validation": "validation",
-    "test": "test",
+    "train": "train", "training": "train", "val": "validation", "valid": "validation",
+    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 # What follows "folders (archives) named train, val and test" in the description of a setting.
 OWNER_SPLIT = (
@@ -54,8 +54,8 @@ def matched(
 ) -> Collection:
     """Turn the column ``file`` into ``sample_id`` and ``path``, without images that are missing.
 
-    Records tell of rows that cannot be used and of images that are missing or on no list; what the
-    list says of the rows that were lost is kept.
+    Records tell of rows that cannot be used and of images that are missing; what the list says of
+    the rows that were lost is kept.
 
     Args:
         rows: One row an image; ``file`` is its path below ``folder``; the column ``PROBLEM``, where
@@ -89,11 +89,10 @@ def matched(
             f"none of {len(told)} listed images is in {shown(folder.absolute())}, {first}"
         )
     rows.insert(0, "sample_id", ids)
-    extra = unlisted_files(sorted(present.difference(files)), folder)
     kept = rows[fit].reset_index(drop=True)
     kept.insert(1, "path", [f"{folder}{os.sep}{name}" for name in files[fit]])
     lost = None if fit.all() else rows[~fit].reset_index(drop=True)
-    return Collection(samples=kept, rejected=(*told, *extra), lost=lost)
+    return Collection(samples=kept, rejected=tuple(told), lost=lost)
 
 
 def require_one_side(samples: pd.DataFrame) -> None:
@@ -124,8 +123,3 @@ def completed_split(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
         order = numpy_generator(seed, "data/validation").permutation(len(people))
         split = np.where(np.isin(codes, order[:count]), "validation", split)
     return samples.assign(split=split)
-
-
-def unlisted_files(names: Sequence[str], folder: Path) -> list[Rejected]:
-    detail = "the owner's list does not name this file"
-    return [beside_a_list(name, folder / name, "not listed", detail) for name in names]

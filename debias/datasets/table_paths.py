@@ -101,12 +101,12 @@ def split_names(column: "pd.Series[Any]", table: Path) -> tuple["pd.Series[Any]"
             "is validation or test cannot be told; write train, validation and test"
         )
     known = NUMBERED if numbered else SPLITS_WRITTEN
-    unknown = sorted(held - set(known))
-    if unknown or text.isna().any():
+    unknown, empty = sorted(held - set(known)), int(text.isna().sum())
+    if unknown or empty:
+        wrong = [f"{empty} empty cells"] * bool(empty) + [f"{unknown[:10]}"] * bool(unknown)
         raise DataError(
             f"splits must be one of {', '.join(SPLITS_WRITTEN)}, or 0, 1 and 2, in every row; "
-            f"column {column.name!r} has {int(text.isna().sum())} empty cells, and also "
-            f"{unknown[:10] or 'none'}"
+            f"column {column.name!r} has {' and '.join(wrong)}"
         )
     told = "split: 0, 1 and 2 were read as train, validation and test, as in CelebA's list."
     return text.map(known).astype(object), told if numbered else ""

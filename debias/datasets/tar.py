@@ -16,14 +16,11 @@ Known problems: only uncompressed archives can be read in slices; links, absolut
     and, unless a setting names it, ``subject_id`` are left out.
 """
 
-import json
-import math
 import re
 import tarfile
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Literal
@@ -44,6 +41,7 @@ from debias.datasets.listing import (
     set_aside,
     walk,
 )
+from debias.datasets.notes import LARGEST_SIDECAR, NoteColumns, Scalar, flat
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -53,9 +51,9 @@ from debias.datasets.owners_lists import (
     annotated_as,
     completed_split,
 )
+from debias.datasets.people import WithPeople
 from debias.decoding.rules import HEAD, is_photograph
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafeArchiveError
-from debias.plugins import Settings
 from debias.storage.files import is_text, mistaken_for, safe_text, shown
 from debias.storage.tables import OURS, require_once
 from debias.types import Collection, Rejected
@@ -70,19 +68,14 @@ EXTENDED = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
 LARGEST_HEADER = 16_384  # bytes of a long name or of extended attributes
-LARGEST_SIDECAR = 1 << 20  # bytes
 MOST_MEMBERS = 10_000_000
-MOST_COLUMNS = 1000
-MOST_REMARKS = 10
-LARGEST_NUMBER = 2**63  # whole numbers below it fit into a column
 AGAIN = "get it again, or pack it again"
 
 NOTES = ("json", "cls")
-Scalar = str | int | float | bool | None
 Notes = dict[str, tarfile.TarInfo]
 
 
-class TarShards(Settings):
+class TarShards(WithPeople):
     """A folder of tar archives, or one, in the layout of WebDataset.
 
     Columns: the names in the JSON objects, as numbers where all values are, else as text;
@@ -94,9 +87,6 @@ class TarShards(Settings):
     split: SplitBy = Field(
         default="owner",
         description=f"'owner': archives named after train, val and test{OWNER_SPLIT}",
-    )
-    subject_column: str | None = Field(
-        default=None, description="Attribute that says who is shown; keeps people in one split."
     )
     annotation: str = annotated_as("The archives do not say who annotated the attributes or how.")
     source: Stated = STATED
@@ -124,8 +114,8 @@ class TarShards(Settings):
                 f"key, like 000001.jpg{first}"
             )
         everyone = found.frame(shards, self.subject_column)
-        remarks = found.remarks()
-        if not found.noted:
+        remarks = found.notes.remarks()
+        if not found.notes.columns:
             said, told = _said_by_names(found.plain_names(sides))
             everyone, remarks = everyone.join(said), [*remarks, told]
             found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)
@@ -139,10 +129,10 @@ class TarShards(Settings):
         samples = completed_split(samples, seed) if "split" in samples else samples
         lost = everyone[~kept].drop(columns=["path", "offset", "length"]).reset_index(drop=True)
         known = lost if len(lost) else None
-        return Collection(
+        return self.joined(Collection(
             samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
             remarks=tuple(remarks),
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:
@@ -230,14 +220,7 @@ class _Samples:
         self.names: list[str] = []  # key of each sample, after the side that its archive states
         self.lost: list[int] = []  # samples known by their notes alone, their image set aside
         self.places = array("q")  # number of its archive, first byte and bytes of each image
-        self.unused: Counter[tuple[str, str]] = Counter()  # notes by column and what it holds there
-        self._columns: dict[str, list[Scalar]] = {}
-        self._texts: dict[str, str] = {}  # the same few words for a million rows
-
-    @property
-    def noted(self) -> bool:
-        """Whether anything stands beside the images."""
-        return bool(self._columns)
+        self.notes = NoteColumns()
 
     def plain_names(self, sides: list[str]) -> list[str]:
         """The keys as they stand in the archives."""
@@ -312,8 +295,7 @@ class _Samples:
             said, unused = _attributes(notes, path, content)
             known = bool(said) or not wrong
             if known:
-                self.unused.update(unused)
-                self._take_note(said)
+                self.notes.take(said, unused)
         except ValueError as error:
             wrong, known = wrong or ("row not understood", str(error)), False
         if wrong:
@@ -321,33 +303,11 @@ class _Samples:
         self.lost += [len(self.names)] if wrong and known else []
         return known
 
-    def _take_note(self, said: dict[str, Scalar]) -> None:
-        """One more row of attributes, which need not all have the same names."""
-        for name in sorted(said.keys() - self._columns.keys()):
-            if len(self._columns) < MOST_COLUMNS:
-                self._columns[name] = [None] * len(self.names)
-            else:
-                self.unused[name, f"a value beside {MOST_COLUMNS:,} other columns"] += 1
-        for name, column in self._columns.items():
-            value = said.get(name)
-            column.append(self._texts.setdefault(value, value) if isinstance(value, str) else value)
-
     def _set_aside(
         self, member: tarfile.TarInfo, path: Path, reason: str, detail: str, sample_id: str = ""
     ) -> None:
         place = f"{path}/{member.name}"
         self.rejected.append(set_aside(member.name, place, reason, detail, sample_id))
-
-    def remarks(self) -> list[str]:
-        """Which values of the notes are not used, and why."""
-        found = self.unused.most_common()
-        told = [
-            f"{f'Column {shown(name)!r}' if name else 'A note'} is left out where it holds {what}: "
-            f"{count:,} of {len(self.names):,} samples."
-            for (name, what), count in found[:MOST_REMARKS]
-        ]
-        rest = len(found) - len(told)
-        return [*told, *([f"So are values of {rest:,} more columns."] if rest else [])]
 
     def frame(self, shards: list[Path], subject: str | None) -> pd.DataFrame:
         """One row a sample, in the order in which they were found."""
@@ -357,8 +317,7 @@ class _Samples:
             "all members of a key must stand side by side (tar --sort=name), and no key may be "
             "used twice",
         )
-        columns = {name: _column(self._columns[name]) for name in sorted(self._columns)}
-        attributes = pd.DataFrame(columns, index=range(len(self.names)))
+        attributes = self.notes.frame()
         if subject is not None and subject not in attributes:
             raise DataError(
                 f"no sample has the attribute {subject!r} (data.subject_column); attributes: "
@@ -447,7 +406,7 @@ def _attributes(
         texts[ending] = content.read(note.size)
         if len(texts[ending]) < note.size:
             raise DataError(f"{shown(path)} is cut off within '{shown(note.name)}'; {AGAIN}")
-    row, unused = _flat(texts["json"]) if "json" in texts else ({}, [])
+    row, unused = flat(texts["json"]) if "json" in texts else ({}, [])
     if "cls" in texts:
         name = texts["cls"].decode().strip()
         if not name or len(name.splitlines()) > 1:
@@ -455,69 +414,6 @@ def _attributes(
         if str(row.setdefault("class", name)) != name:
             raise ValueError("the class file and the JSON object name different classes")
     return row, unused
-
-
-@dataclass(frozen=True)
-class _Unused:
-    """Stands for a value that no column can hold."""
-
-    what: str
-
-
-def _flat(content: bytes) -> tuple[dict[str, Scalar], list[tuple[str, str]]]:
-    """Texts, numbers, truth values and nulls of a JSON object by name, and what the others hold.
-
-    A number that is none (NaN) is missing. A ValueError says that this is no JSON.
-    """
-    try:
-        read = json.loads(content.decode(), object_pairs_hook=_once, parse_int=_whole)
-    except RecursionError:
-        raise ValueError("values within values, too deep to be read") from None
-    if not isinstance(read, dict):
-        return {}, [("", "no JSON object")]
-    row: dict[str, Scalar] = {}
-    unused: list[tuple[str, str]] = []
-    for name, value in read.items():
-        if what := _why_unused(name, value):
-            unused.append((safe_text(name), what))
-        else:
-            row[name] = None if isinstance(value, float) and math.isnan(value) else value
-    return row, unused
-
-
-def _why_unused(name: str, value: object) -> str:
-    """What a value is that no column can hold; empty for all others."""
-    if isinstance(value, _Unused):
-        return value.what
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    if isinstance(value, float) and math.isinf(value):
-        return "no finite number"
-    is_half = not is_text(name) or (isinstance(value, str) and not is_text(value))
-    return "half a character, which no file can hold" if is_half else ""
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    counts = Counter(name for name, _ in pairs)
-    return {name: value if counts[name] == 1 else _Unused("two values") for name, value in pairs}
-
-
-def _whole(digits: str) -> int | _Unused:
-    if len(digits) > 20 or not -LARGEST_NUMBER <= int(digits) < LARGEST_NUMBER:
-        return _Unused(f"a whole number of {len(digits)} digits")
-    return int(digits)
-
-
-def _column(values: Iterable[Scalar]) -> pd.Series:
-    """Numbers where all values are; else texts, as JSON writes truth values and numbers."""
-    given = pd.Series(list(values), dtype=object)
-    kinds = {type(value) for value in given} - {type(None)}
-    if kinds and kinds <= {int, float}:
-        if float in kinds:
-            return given.astype("float64")
-        return given.astype("Int64") if given.isna().any() else given.astype("int64")
-    texts = given.map(lambda value: value if isinstance(value, str) else json.dumps(value))
-    return texts.where(given.notna(), None).astype("str")
 
 
 class _HeaderRefusedError(Exception):

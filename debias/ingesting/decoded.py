@@ -15,6 +15,7 @@ import pandas as pd
 from debias.datasets import Dataset
 from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.rules import Limits, decoded_by
+from debias.decoding.spooling import hash_fetched, read_fetched
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
 from debias.ingesting.labels import in_ranges
 from debias.ingesting.parts import (
@@ -35,7 +36,7 @@ from debias.ingesting.selection import Filters, keep
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import read_manifest, sealed_in, verify
 from debias.tracking.tracker import Progress
-from debias.types import Collection, Rejected
+from debias.types import Collection, ReadImages, Rejected
 
 PARTS = ".parts"
 
@@ -146,6 +147,9 @@ def hashed(listed: Listed) -> Listed:
     known = "sha256" in listed.samples and "sha256" not in listed.collection.samples
     if listed.collection.draw is not None or known:
         return listed
+    if listed.collection.fetch is not None:
+        fetch = listed.collection.fetch
+        return listed.with_digests(hash_fetched(listed.samples, listed.limits, fetch))
     found, _ = hash_files(listed.samples, listed.limits)
     return listed.with_digests(dict(zip(found["sample_id"], found["sha256"], strict=True)))
 
@@ -168,9 +172,19 @@ def decode(
         known=_known(place.path / stage, listed), retry=retry, decoded_by=decoded_by(),
     )  # fmt: skip
     advance = progress.start(stage.capitalize(), len(listed.samples))
-    draw, folder = listed.collection.draw, place.path / stage / PARTS / listed.name
-    files = partial(read_files, limits=listed.limits, workers=listed.rules.workers)
-    return decode_parts(folder, listing, read_drawn(draw) if draw else files, advance)
+    folder = place.path / stage / PARTS / listed.name
+    return decode_parts(folder, listing, _reader(listed), advance)
+
+
+def _reader(listed: Listed) -> ReadImages:
+    """What turns rows of the listing into pixels."""
+    draw, fetch = listed.collection.draw, listed.collection.fetch
+    limits, workers = listed.limits, listed.rules.workers
+    if draw is not None:
+        return read_drawn(draw)
+    if fetch is not None:
+        return partial(read_fetched, limits=limits, workers=workers, fetch=fetch)
+    return partial(read_files, limits=limits, workers=workers)
 
 
 def has_parts(listed: Listed, place: RunFolder, stage: str) -> bool:

@@ -29,7 +29,7 @@ LEVEL = 0.05
 DUPLICATE = "exact duplicate"
 LEAKS = ("also in the test set", "also in the validation set")
 # Files that lie there and were never part of the data: they are ignored, and counted by kind.
-STRANGERS = ("not an image file", "hidden")
+STRANGERS = ("not an image file", "hidden", "named like another")
 # Left out on purpose, or never part of the data: no sign that something is broken.
 NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
 COUNTED = ("attribute", "group", "listed", "rejected", "duplicates", "leaks", "example")

@@ -257,21 +257,21 @@ class ComparisonDocument(TypedDict):
 
 
 class SkillDocument(TypedDict):
-    """``Skill``, with whether anything was learned and what to say of it."""
+    """How far one classifier is above guessing, over its trainings."""
 
-    n: int
+    n: int  # images
     trainings: int
-    at_chance: int
-    accuracy: float
-    low: float
+    at_chance: int  # trainings that are no better than guessing
+    accuracy: float  # share of answers that are right, mean over trainings
+    low: float  # its limits for other images
     high: float
-    guess: str
-    guessed: float
-    auroc: Number
-    auroc_low: Number
+    guess: str  # the most common class among these images
+    guessed: float  # share of answers that are right when it is always named
+    auroc: Number  # area under the curve of the scores, mean over trainings
+    auroc_low: Number  # the means of its limits
     auroc_high: Number
-    learned: bool
-    sentence: str
+    learned: bool  # whether at least half of the trainings are better than guessing
+    sentence: str  # what was not learned; may be empty
 
 
 class Accuracy(TypedDict):
@@ -320,23 +320,27 @@ class SummaryDocument(Found):
 
 
 class SummaryChange(TypedDict):
-    """``Change`` of a summary figure from the baseline to an arm, over seeds."""
+    """Change of a summary figure from one arm to another, over seeds.
 
-    quantity: str
+    The interval is about retraining with other seeds on these test images; it says nothing about
+    other images.
+    """
+
+    quantity: str  # one of ``QUANTITIES``
     baseline: str
     arm: str
-    baseline_mean: Number
+    baseline_mean: Number  # over seeds; None when undefined in a seed
     arm_mean: Number
-    seeds: list[int]
-    differences: list[Number]
-    mean: Number
-    sd: Number
-    low: Number
+    seeds: list[int]  # (s,) ascending
+    differences: list[Number]  # (s,) arm minus baseline, by seed
+    mean: Number  # of them
+    sd: Number  # divisor s - 1
+    low: Number  # of the t-interval of the mean difference at ``level``; ``seed_limits``
     high: Number
     level: float
     n_seeds: int
-    reading: str
-    reason: str
+    reading: Reading  # ``difference_found`` only with five seeds or more, the interval without 0
+    reason: str  # why it cannot be told; empty when a difference was found
     sentence: str
-    before: Number
+    before: Number  # ``baseline_mean`` once more
     after: Number

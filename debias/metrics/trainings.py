@@ -6,8 +6,8 @@ evaluated on the same images, so a seed adds no image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,8 +50,6 @@ COLUMNS = (
     "attribute", "group", "metric", "value", "numerator", "denominator", "low", "high", "state",
 )  # fmt: skip
 QUANTITIES = ("accuracy", "worst_group_accuracy", "accuracy_gap", "equalized_odds_difference")
-Reading = Literal["difference_found", "cannot_tell"]
-Reason = Literal["", "not_estimable", "single_run", "too_few_seeds", "insufficient_evidence"]
 
 
 def disparities(table: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
@@ -250,108 +248,77 @@ def _leafwise(function: Summary, items: Sequence[Any]) -> Any:  # noqa: ANN401 (
     return {key: _leafwise(function, [item[key] for item in items]) for key in items[0]}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """Change of one quantity from one arm to another, over seeds.
-
-    The interval is about retraining with other seeds on these test images; it says nothing about
-    other images. Whoever looks at several changes passes an adjusted level.
-    """
-
-    quantity: str  # one of ``QUANTITIES``
-    baseline: str
-    arm: str
-    baseline_mean: float  # over seeds, in [0, 1]; NaN when undefined in a seed
-    arm_mean: float
-    seeds: tuple[int, ...]  # (s,) ascending
-    differences: tuple[float, ...]  # (s,) arm minus baseline, by seed
-    mean: float  # of them
-    sd: float  # divisor s - 1
-    low: float  # of the t-interval of the mean difference at ``level``; ``seed_limits``
-    high: float
-    level: float
-    n_seeds: int
-    reading: Reading  # ``difference_found`` only with five seeds or more, the interval without 0
-    reason: Reason  # why it cannot be told; empty when a difference was found
-
-    def sentence(self) -> str:
-        """The change in plain English; enough decimals that no non-zero number shows as zero."""
-        because = {
-            "not_estimable": "not estimable in every seed",
-            "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
-            "too_few_seeds": f"{self.n_seeds} seeds; at least {SEEDS_NEEDED} are needed",
-            "insufficient_evidence": "insufficient evidence",
-        }
-        verdict = f"cannot tell ({because[self.reason]})" if self.reason else "difference found"
-        told = "undefined,"
-        if np.isfinite(self.mean):
-            shown = [one for one in (self.mean, self.low, self.high) if np.isfinite(one) and one]
-            decimals = next((d for d in range(3, 9) if all(round(one, d) for one in shown)), 9)
-            told = f"{self.baseline_mean:.{decimals}f} -> {self.arm_mean:.{decimals}f}, "
-            told += f"change {self.mean:+.{decimals}f}"
-            if np.isfinite(self.low):
-                told += f" [{self.low:+.{decimals}f}, {self.high:+.{decimals}f}]"
-        seeds = f"{self.n_seeds} seed{'s' * (self.n_seeds > 1)}"
-        return f"{self.quantity.replace('_', ' ')}: {told} over {seeds}: {verdict}"
-
-    def to_dict(self) -> SummaryChange:
-        """Plain values for JSON, None where undefined, with the sentence."""
-        means = {"before": self.baseline_mean, "after": self.arm_mean}
-        found: SummaryChange = plain({**asdict(self), **means, "sentence": self.sentence()})
-        return found
-
-
 def paired_change(
     baseline: Sequence[Training], arm: Sequence[Training], quantity: str, level: float = 0.95
-) -> Change:
+) -> SummaryChange:
     """Compare two arms by the mean of their differences, seed by seed.
 
+    Whoever looks at several changes passes an adjusted level.
+
     Raises:
-        EvaluationError: An unknown quantity, seeds or numbers of images that differ.
-        ValueError: The level is outside (0, 1).
+        EvaluationError: Seeds that differ.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), got {level}")
-    if quantity not in QUANTITIES:
-        known = ", ".join(QUANTITIES)
-        raise EvaluationError(f"unknown quantity {quantity!r}; known: {known}")
     pair = _by_seed(baseline), _by_seed(arm)
     seeds, others = ([one.seed for one in part] for part in pair)
     if seeds != others:
         raise EvaluationError(
             f"both arms need the same seeds to be paired, got {seeds} and {others}"
         )
-    sizes = sorted({one.n for part in pair for one in part})
-    if len(sizes) > 1:
-        raise EvaluationError(f"trainings were evaluated on other images: {sizes} of them")
     before, after = (np.array([_of(one, quantity) for one in part]) for part in pair)
     differences = after - before
     sd, low, high = (float(part[0]) for part in seed_limits(differences[:, None], level))
-    reason = _reason(differences, low, high)
-    return Change(
-        quantity=quantity,
-        baseline=baseline[0].arm,
-        arm=arm[0].arm,
-        baseline_mean=float(before.mean()),
-        arm_mean=float(after.mean()),
-        seeds=tuple(seeds),
-        differences=tuple(differences.tolist()),
-        mean=float(differences.mean()),
-        sd=sd,
-        low=low,
-        high=high,
-        level=level,
-        n_seeds=len(seeds),
-        reading="cannot_tell" if reason else "difference_found",
-        reason=reason,
-    )
+    means, reason = (float(before.mean()), float(after.mean())), _reason(differences, low, high)
+    found: SummaryChange = {
+        "quantity": quantity,
+        "baseline": baseline[0].arm,
+        "arm": arm[0].arm,
+        "baseline_mean": means[0],
+        "arm_mean": means[1],
+        "seeds": seeds,
+        "differences": differences.tolist(),
+        "mean": float(differences.mean()),
+        "sd": sd,
+        "low": low,
+        "high": high,
+        "level": level,
+        "n_seeds": len(seeds),
+        "reading": "cannot_tell" if reason else "difference_found",
+        "reason": reason,
+        "sentence": "",
+        "before": means[0],
+        "after": means[1],
+    }
+    found = plain({**found, "sentence": change_sentence(found)})
+    return found
+
+
+def change_sentence(found: SummaryChange) -> str:
+    """The change in plain English; enough decimals that no non-zero number shows as zero."""
+    because = {
+        "not_estimable": "not estimable in every seed",
+        "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
+        "too_few_seeds": f"{found['n_seeds']} seeds; at least {SEEDS_NEEDED} are needed",
+        "insufficient_evidence": "insufficient evidence",
+    }
+    reason, mean, low, high = found["reason"], found["mean"], found["low"], found["high"]
+    verdict = f"cannot tell ({because[reason]})" if reason else "difference found"
+    told = "undefined,"
+    if np.isfinite(mean):
+        shown = [one for one in (mean, low, high) if np.isfinite(one) and one]
+        decimals = next((d for d in range(3, 9) if all(round(one, d) for one in shown)), 9)
+        told = f"{found['baseline_mean']:.{decimals}f} -> {found['arm_mean']:.{decimals}f}, "
+        told += f"change {mean:+.{decimals}f}"
+        if np.isfinite(low):
+            told += f" [{low:+.{decimals}f}, {high:+.{decimals}f}]"
+    seeds = f"{found['n_seeds']} seed{'s' * (found['n_seeds'] > 1)}"
+    return f"{found['quantity'].replace('_', ' ')}: {told} over {seeds}: {verdict}"
 
 
 def _of(training: Training, quantity: str) -> float:
     return {"accuracy": training.overall["accuracy"], **training.disparities}[quantity]
 
 
-def _reason(differences: Float64[np.ndarray, " s"], low: float, high: float) -> Reason:
+def _reason(differences: Float64[np.ndarray, " s"], low: float, high: float) -> str:
     if not np.isfinite(differences).all():
         return "not_estimable"
     if len(differences) < SEEDS_NEEDED:

@@ -13,8 +13,8 @@ import pandas as pd
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Change, Training
-from debias.metrics.documents import FairnessDocument
+from debias.metrics import Training
+from debias.metrics.documents import FairnessDocument, SummaryChange
 from debias.pipeline import findings
 from debias.pipeline.about import Stages, about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
@@ -126,8 +126,8 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     comparisons = arm_comparisons(fairness, rules)
     trainings = arm_trainings(run, fairness)
     changes = _changes(trainings)
-    skill = {arm: metrics.skill_of(one.outcomes) for arm, one in fairness.items()}
-    failed = [arm for arm, one in skill.items() if one is not None and not one.learned]
+    skill = {arm: metrics.skill_of(one.outcomes, arm_name(arm)) for arm, one in fairness.items()}
+    failed = [arm for arm, one in skill.items() if one is not None and not one["learned"]]
     small = small_training_groups(faces, rules.suppress_below)
     weights = {arm: without(_figures(one), small) for arm, one in stages.weights.items()}
     return {
@@ -146,10 +146,10 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in trainings.items()
         },
-        "skill": {arm: one.to_dict(arm_name(arm)) if one else None for arm, one in skill.items()},
+        "skill": skill,
         "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
         "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
-        "changes": [one.to_dict() for one in changes],
+        "changes": changes,
         "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
         "not_concluded": [
             *findings.left_out(stages.refused),
@@ -163,7 +163,7 @@ def _figures(weights: Artifact) -> Weights:
     return found
 
 
-def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
+def _changes(reports: Mapping[str, list[Training]]) -> list[SummaryChange]:
     """The summary figures of every other arm against plain training, over seeds.
 
     Intervals are widened to the Bonferroni level of everything compared, so that all of them hold

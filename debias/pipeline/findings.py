@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from debias.metrics import Change, ComparisonReport, FairnessReport
+from debias.metrics import ComparisonReport, FairnessReport
+from debias.metrics.documents import SummaryChange
 from debias.pipeline.fairness import small_training_groups
 from debias.report.documents import ReferenceRatio, Weights
 from debias.statistics.concentration import association
@@ -19,7 +20,7 @@ ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is unde
 
 def concluded(
     weights: Mapping[str, Weights],
-    changes: Sequence[Change],
+    changes: Sequence[SummaryChange],
     fairness: Mapping[str, FairnessReport],
     comparisons: Mapping[str, ComparisonReport],
     failed: Collection[str] = (),
@@ -31,7 +32,7 @@ def concluded(
     found = [
         change
         for change in changes
-        if change.reading == "difference_found" and not {change.arm, BASELINE} & set(failed)
+        if change["reading"] == "difference_found" and not {change["arm"], BASELINE} & set(failed)
     ]
     told = {arm: one for arm, one in comparisons.items() if not {arm, BASELINE} & set(failed)}
     told = {arm: one for arm, one in told.items() if _says_something(one)}
@@ -59,13 +60,15 @@ def _of_arms(comparisons: Mapping[str, ComparisonReport]) -> list[str]:
     ]
 
 
-def _of_changes(word: str, changes: Sequence[Change]) -> list[str]:
-    return [f"Arm {one.arm!r} against plain training, {word}: {one.sentence()}." for one in changes]
+def _of_changes(word: str, changes: Sequence[SummaryChange]) -> list[str]:
+    return [
+        f"Arm {one['arm']!r} against plain training, {word}: {one['sentence']}." for one in changes
+    ]
 
 
 def not_concluded(
     seeds: int,
-    changes: Sequence[Change],
+    changes: Sequence[SummaryChange],
     comparisons: Mapping[str, ComparisonReport],
     failed: Collection[str] = (),
 ) -> list[str]:
@@ -81,8 +84,8 @@ def not_concluded(
             f"Whether a change would come back in another training: it rests on {runs}, and at "
             f"least {SEEDS_NEEDED} are needed."
         )
-    open_questions = [c for c in changes if c.reason == "insufficient_evidence"]
-    sentences += [f"Arm {c.arm!r}: {c.sentence()}." for c in open_questions]
+    open_questions = [one for one in changes if one["reason"] == "insufficient_evidence"]
+    sentences += [f"Arm {one['arm']!r}: {one['sentence']}." for one in open_questions]
     sentences += [
         f"Arm {arm!r} against plain training, group by group: {one.verdict['sentence']}"
         for arm, one in comparisons.items()
@@ -92,7 +95,7 @@ def not_concluded(
         made = sum(one.comparisons for one in list(comparisons.values())[:1])
         sentences.append(
             f"Anything from an unadjusted interval: {made:,} changes of groups and gaps, and "
-            f"{len(changes)} of summary figures ({changes[0].level:.2%} each), were looked at; "
+            f"{len(changes)} of summary figures ({changes[0]['level']:.2%} each), were looked at; "
             "intervals and p-values of each family are adjusted to hold together."
         )
     sentences += [
@@ -109,10 +112,10 @@ def left_out(refused: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _is_harm(change: Change) -> bool:
+def _is_harm(change: SummaryChange) -> bool:
     """More of a gap, or less of an accuracy, than before."""
-    is_gap = change.quantity.endswith(("gap", "difference"))
-    return change.mean > 0 if is_gap else change.mean < 0
+    is_gap = change["quantity"].endswith(("gap", "difference"))
+    return change["mean"] > 0 if is_gap else change["mean"] < 0
 
 
 def _of_weights(arm: str, figures: Weights) -> list[str]:

@@ -25,7 +25,10 @@ from debias.statistics.ranges import listed
 from debias.storage.tables import OURS
 
 R = TypeVar("R", bound=FacesRecipe)
-OPTIONS = {"name": "--layout", "table": "--table", "subject_column": "--subject"}
+OPTIONS = {
+    "name": "--layout", "table": "--table", "subject_column": "--subject", "folders": "--folders",
+    "people": "--people",
+}  # fmt: skip
 SIDE = 64
 # Epochs of the autoencoder and of the classifiers, from so many images on: what counts is the
 # number of steps, and a pass over a small set has few.
@@ -48,7 +51,7 @@ EVERYTHING = {
 }
 RECIPE = "recipe.yaml"
 TEMPLATE = "folder"  # the shipped recipe for images of one's own
-PLACES = ("root", "file", "table")  # settings of a data set that name a file or folder
+PLACES = ("root", "file", "table", "people")  # settings of a data set that name a file or folder
 COMMENTS = {
     "name": "Name of the run; by default its folder is runs/NAME.",
     "data": "Where the faces come from. `debias ingest --help` lists what is read.",
@@ -110,7 +113,10 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
     for role in ("reference", "earlier"):
         recipe[f"{role}.data"] = recognised(Path(said[role]), {}) if said.get(role) else None
-    data = {"name": said.get("layout"), "table": table, "subject_column": said.get("subject")}
+    data = {
+        "name": said.get("layout"), "table": table, "subject_column": said.get("subject"),
+        "folders": said.get("folders"), "people": str(said["people"]) if "people" in said else None,
+    }  # fmt: skip
     return {
         part: {name: value for name, value in settings.items() if value is not None}
         for part, settings in (("data", data), ("recipe", recipe))

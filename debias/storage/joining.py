@@ -9,7 +9,7 @@ and without the ending, where that leaves every name its own; one such way holds
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ NAMES = (
 )  # fmt: skip
 FILE = r"[^\n]*[\w)\]]\.[A-Za-z][A-Za-z0-9]{1,4}|[^\n]*[/\\][^\n]+"  # an ending or a folder
 ENDING = r"(?<=[^/.])\.[A-Za-z][A-Za-z0-9]{1,4}$"
+SIDE = r"^(?:.*[/\\])?(train|val|test|dev)[^/\\]*[/\\]"  # folders of other images
 DEEPEST = 8  # steps of a path that are compared
 NUMBERS, TEXT, FILES = range(3)  # what names look like; the later, the less they match by chance
 
@@ -133,10 +134,27 @@ def matched(
             continue
         common = one[one.isin(shared)]
         where = pd.Series(other.index, index=pd.Index(other)).loc[common].to_numpy()
+        if apart := _other_side(left.loc[common.index], right.loc[where]):
+            doubt = doubt or apart
+            continue
         best, most = (pd.Series(where, index=common.index), way), len(shared)
         if most >= enough:
             break
     return best or doubt
+
+
+def _other_side(left: Texts, right: Texts) -> str:
+    """Names that match but for a folder of training and one of test images; empty without any."""
+    sides = [
+        names.str.lower().str.extract(SIDE, expand=False).fillna("") for names in (left, right)
+    ]
+    one, other = (side.to_numpy(dtype=str) for side in sides)
+    apart = (one != other) & (one != "") & (other != "")
+    if not apart.any():
+        return ""
+    first = int(np.argmax(apart))
+    names = f"{shown(left.iloc[first])!r} and {shown(right.iloc[first])!r}"
+    return f"{names} would be joined, but lie in folders of different splits"
 
 
 def _ways(left: Texts, right: Texts) -> Iterator[tuple[str, Texts, Texts]]:
@@ -169,8 +187,18 @@ def name_columns(frame: pd.DataFrame) -> dict[str, tuple[Texts, int]]:
             continue
         look = _look(texts)
         if is_named or (look == FILES and texts.is_unique):
+            _require_header(name, texts)
             found[name] = texts, look
     return found
+
+
+def _require_header(name: str, texts: Texts) -> None:
+    ending = PurePath(name).suffix
+    if ending and texts.str.endswith(ending).any():
+        raise DataError(
+            f"{shown(name)!r} stands where the name of a column is expected: add a header line to "
+            "the table, such as path,label"
+        )
 
 
 def value_column(table: pd.DataFrame, file: Path, wanted: str | None) -> str:
@@ -230,7 +258,7 @@ def _best(
             rank = (len(where) >= (1 - ALLOWED) * fewer, kind, len(where))
             found.append(Match(left=left, right=right, way=way, rows=rows, rank=rank))
     if not found:
-        return None, f"{doubts[0]}: a name must stand for one row" if doubts else ""
+        return None, f"{doubts[0]}: a name must stand for one image" if doubts else ""
     best = max(found, key=lambda match: match.rank)
     _require_one_answer(best, found)
     return best, ""

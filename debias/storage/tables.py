@@ -76,13 +76,15 @@ def read_table(path: Path) -> Table:
     content = read_bytes(path, errors="strict")
     if kind in RECORDS:
         return _read_records(path, content)
-    separator = _separator(path, content)
-    names = _header(path, content, separator)
+    told = re.match(rb"sep=([,;\t|])\n", content)  # Excel's, before the header
+    separator = told[1].decode() if told else _separator(path, content)
+    names = _header(path, content[told.end() :] if told else content, separator)
     options = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), null_values=[""],
         strings_can_be_null=True, quoted_strings_can_be_null=True,
     )  # fmt: skip
-    return Table(*_parsed(path, content, names, 1, options, separator), {})
+    skip = 2 if told else 1
+    return Table(*_parsed(path, content, names, skip, options, separator), {})
 
 
 def read_whole(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:
@@ -389,10 +391,15 @@ def _read_parquet(path: Path) -> Table:
         # Whatever index or types pandas once noted in the file decides nothing here.
         table = file.read(use_pandas_metadata=False)
         table.validate(full=True)
-        columns = {name: table[name] for name in names}
-        return _table(columns, pd.RangeIndex(1, len(table) + 1, name="row"), [])
+        return table_of(table)
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
+
+
+def table_of(table: Any) -> Table:  # noqa: ANN401 (an untyped library)
+    """What an Arrow table holds, by the number of the row from 1."""
+    columns = {name: table[name] for name in table.column_names}
+    return _table(columns, pd.RangeIndex(1, table.num_rows + 1, name="row"), [])
 
 
 def _table(columns: Mapping[str, Any], index: pd.Index, rejected: list[Rejected]) -> Table:

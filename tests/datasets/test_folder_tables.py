@@ -155,8 +155,8 @@ def test_splits_are_read_however_they_are_written(place, words, note):
 def test_a_split_that_could_mean_either_or_says_nothing_is_refused(place):
     for parts, message in (
         (["0"] * 15 + ["1"] * 5, "says 0, 1: whether 1 is validation or test cannot be told"),
-        (["train"] * 19 + [None], "has 1 empty cells, and also none"),
-        (["train"] * 19 + ["extra"], r"and also \['extra'\]"),
+        (["train"] * 19 + [None], "column 'fold' has 1 empty cells$"),
+        (["train"] * 19 + ["extra"], r"column 'fold' has \['extra'\]"),
     ):
         with pytest.raises(DataError, match=message):
             collected(place, rows(fold=parts), split_column="fold")
@@ -186,3 +186,9 @@ def test_a_relative_folder_reads_the_same(place, monkeypatch):
     absolute.to_csv("t.csv", index=False)
     found = Folder(root=Path("img"), table=Path("t.csv")).collect(0)
     assert found.samples["path"].tolist() == [f"img/{name}" for name in NAMES]
+
+
+def test_a_table_without_a_header_is_refused(place):
+    rows().to_csv(place / "t.csv", index=False, header=False)
+    with pytest.raises(DataError, match=r"'set0/00000\.png' stands where the name of a column"):
+        collected(place, None)

@@ -178,6 +178,13 @@ def test_the_separator_is_told_from_the_first_rows(tmp_path, mark, name):
     assert rows.index.tolist() == [2, 3]
 
 
+def test_a_first_line_that_names_the_separator_is_no_header(tmp_path):
+    rows, bad, _ = read_table(written(tmp_path, "sep=;\na;b,c\n1;2\n3\n"))
+    assert rows.to_dict("list") == {"a": ["1"], "b,c": ["2"]}
+    assert place_of(rows, 0) == "line 3"
+    assert bad[0].detail == "line 4: 1 fields, not 2"
+
+
 def test_a_separator_that_only_some_rows_hold_does_not_count(tmp_path):
     text = "path,a;b\n" + "x.png,1\n" * 3 + "y;z.png,2\n"
     assert list(read_table(written(tmp_path, text)).rows) == ["path", "a;b"]

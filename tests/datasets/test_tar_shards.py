@@ -261,8 +261,8 @@ def test_ids_depend_on_keys_and_not_on_archives(tmp_path):
 
 def test_archives_of_which_only_some_state_a_split_are_refused(tmp_path):
     archived(tmp_path / "train-0.tar", {"1.jpg": JPEG})
-    archived(tmp_path / "training-0.tar", {"2.jpg": JPEG})
-    with pytest.raises(DataError, match=r"1 of 2 archives .* first: training-0\.tar"):
+    archived(tmp_path / "trainers-0.tar", {"2.jpg": JPEG})
+    with pytest.raises(DataError, match=r"1 of 2 archives .* first: trainers-0\.tar"):
         listed(tmp_path)
     assert len(listed(tmp_path, split="drawn").samples) == 2
 

@@ -97,6 +97,15 @@ def test_names_that_stand_for_several_rows_are_refused():
         join(samples, others, allow_unjoined=1.0)
 
 
+def test_images_of_other_splits_are_others_though_their_files_are_called_alike():
+    names = [f"{n:04d}.jpg" for n in range(200)]
+    samples = pd.DataFrame({"path": [f"val/{name}" for name in names]})
+    with pytest.raises(DataError, match=r"'val/0000\.jpg' and 'x.*train_2/0000.jpg' would be"):
+        join(samples, pd.DataFrame({"path": [f"x\\train_2/{name}" for name in names]}))
+    found = join(samples, pd.DataFrame({"path": [f"Validation/{name}" for name in names]}))
+    assert found.rows.tolist() == list(range(200))
+
+
 def test_columns_that_contradict_each_other_are_refused():
     samples = SAMPLES.assign(image=[f"i{n}.jpg" for n in range(200)])
     others = table(image=[f"i{n}.jpg" for n in range(200)])
