@@ -135,8 +135,8 @@ def _read(
     )  # fmt: skip
     (labels, of_labels), (groups, of_groups) = (_column(table, one, request) for one in asked)
     told = [table.sentence, of_labels, of_groups, _left_out(table, groups, request)]
-    kept = [None if one is None else one[~table.missing] for one in (labels, groups)]
-    return table.without_missing(), *kept, [*filter(None, dict.fromkeys(told))]
+    labels, groups = (None if one is None else one[~table.missing] for one in (labels, groups))
+    return table.without_missing(), labels, groups, [*filter(None, dict.fromkeys(told))]
 
 
 def _named(groups: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
@@ -241,9 +241,8 @@ def _column(
     file, column = _file(source)
     if file is None:
         return table.columns[source].to_numpy(dtype=object), ""
-    rows = (
-        _list(file) if file.suffix.lower() in LISTS else read_whole(file, [column] * bool(column))
-    )
+    needed = [column] if column else []
+    rows = _list(file) if file.suffix.lower() in LISTS else read_whole(file, needed)
     names = (
         table.columns if table.ids is None else table.columns.assign(**{table.named_by: table.ids})
     )

@@ -134,27 +134,18 @@ def read_embeddings(
         given = None if ids is None else _id_file(ids)
     except (OSError, ValueError, NotImplementedError, EOFError, BadZipFile) as error:
         raise DataError(f"{path} {unreadable(error)}") from error
-    names = [*table, *(name for one in found or () for name in one.columns)]
+    names = [*map(str, table), *(name for one in found or () for name in one.columns)]
     apart = [name for one in beside for name in _meant(path, one, names)]
     apart += [name for name in annotated if name in names]
-    free = table.drop(columns=apart, errors="ignore")
     if columns:
-        if found and not found[0].columns:
-            raise DataError(
-                f"{path} holds an array, which has no columns to choose ({listed(columns)} is "
-                "asked for); leave the choice out, or save what you want"
-            )
         asked = dict.fromkeys(name for one in columns for name in _meant(path, one, names))
-        found = [_asked(path, free, asked, apart, found)]
-    elif found is None:
-        found = candidates(free)
-    found = [one for one in found if set(apart).isdisjoint(one.columns)]
-    one = chosen(path, found, list(free), WAY_OUT)
-    assert one.values is not None  # as of all that can be read
-    values, left = _checked(path, one.values), table.drop(columns=[*one.columns], errors="ignore")
-    name = _name_column(left.drop(columns=apart, errors="ignore")) if given is None else None
+        found = [_asked(path, table, [*asked], apart, found)]
+    one, others = _taken(path, table, found, apart)
+    left = table.drop(columns=[*one.columns], errors="ignore")
+    values, free = _checked(path, one.values), left.drop(columns=apart, errors="ignore")
+    name = _name_column(free) if given is None else None
     own = given if name is None else left.pop(name).to_numpy()
-    others = {name: x.other for x in found if x is not one for name in x.columns if x.other}
+    free = free.drop(columns=name or [])
     return EmbeddingTable(
         values=values,
         ids=None if own is None else _checked_ids(ids or path, own, len(values)),
@@ -162,7 +153,7 @@ def read_embeddings(
         dimensions=one.columns,
         missing=_without(values),
         named_by=name or ID_COLUMNS[0],
-        sentence=_told(one, left.drop(columns=apart, errors="ignore"), others, asked=bool(columns)),
+        sentence=_told(one, free, others, asked=bool(columns)),
     )
 
 
@@ -262,6 +253,11 @@ def _id_file(path: Path) -> np.ndarray:
 
 def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:
     """Columns that a name, a range or a pattern stands for."""
+    if path.suffix.lower() == ".npy" and not names:
+        raise DataError(
+            f"{path} holds an array, which has no columns to choose ({one!r} is asked for); leave "
+            "the choice out, or save what you want"
+        )
     ends, found = RANGE.fullmatch(one), [one] if one in names else []
     if not found and ends and ends[1] == ends[3]:
         parts = {name: match for name in names if (match := NUMBERED.fullmatch(name))}
@@ -275,20 +271,31 @@ def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:
 
 
 def _asked(
-    path: Path, table: pd.DataFrame, names: Iterable[str], apart: Sequence[str],
+    path: Path, table: pd.DataFrame, names: Sequence[str], apart: Sequence[str],
     matrices: Sequence[Candidate] | None,
 ) -> Candidate:  # fmt: skip
     """What the caller takes for the embedding."""
-    wanted = list(names)
-    annotated = next((name for name in wanted if name in apart), None)
+    annotated = next((name for name in names if name in apart), None)
     if annotated is not None:
         raise DataError(
             f"{path}: column {annotated!r} cannot be a dimension and stand beside the embedding, "
             "as labels and annotated groups do; leave it out of one"
         )
     if matrices is None:
-        return named_candidate(table, wanted)
-    return replace(next(one for one in matrices if one.columns[0] in wanted), other="")
+        return named_candidate(table, names)
+    return replace(next(one for one in matrices if one.columns[0] in names), other="")
+
+
+def _taken(
+    path: Path, table: pd.DataFrame, found: Sequence[Candidate] | None, apart: Sequence[str]
+) -> tuple[Candidate, dict[str, str]]:
+    """The embedding, and what other columns that look like one seem to be."""
+    free = table.drop(columns=[name for name in apart if name in table])
+    every = candidates(free) if found is None else found
+    every = [one for one in every if set(apart).isdisjoint(one.columns)]
+    taken = chosen(path, every, [*map(str, free)], WAY_OUT)
+    told = {name: one.other for one in every if one is not taken for name in one.columns}
+    return taken, {name: other for name, other in told.items() if other}
 
 
 def _name_column(table: pd.DataFrame) -> str | None:
@@ -315,10 +322,11 @@ def _told(one: Candidate, beside: pd.DataFrame, others: Mapping[str, str], *, as
     unlike = "no list" if single else "not numbered like them"
     kind = "not named by --columns" if asked else unlike
     why = {
-        name: kind if pd.api.types.is_numeric_dtype(beside[name].dtype) else "no numbers"
-        for name in beside
+        str(name): kind if pd.api.types.is_numeric_dtype(column.dtype) else "no numbers"
+        for name, column in beside.items()
     }
-    why |= {name: told for name in why if (told := meaning(name))} | others
+    why |= {name: told for name in why if (told := meaning(name))}
+    why |= others
     left = [f"{name} ({told})" for name, told in why.items()]
     more = ", ..." if len(left) > SHOWN else ""
     ending = f" No dimensions: {', '.join(left[:SHOWN])}{more}." if left else ""
@@ -327,8 +335,9 @@ def _told(one: Candidate, beside: pd.DataFrame, others: Mapping[str, str], *, as
     return f"Dimensions: {made}{ends}, {len(one.columns):,} of {count:,} columns.{ending}"
 
 
-def _checked(path: Path, values: np.ndarray) -> Float[np.ndarray, "n k"]:
+def _checked(path: Path, values: np.ndarray | None) -> Float[np.ndarray, "n k"]:
     """As floats: half precision overflows in a sum of squares, whole numbers have no fractions."""
+    assert values is not None  # as of all that can be read
     if values.ndim != 2 or not values.size:
         raise DataError(
             f"{path} holds an array of shape {values.shape}; embeddings are (samples, dimensions), "
