@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import debias
 import debias.errors
 from debias.commands import app
-from debias.pipeline.reports import Columns, Request, evaluate_table
+from debias.metrics import FairnessReport
+from debias.pipeline.reports import Columns, Request, evaluate_table, read_reports
 
 ROWS = 3000
 
@@ -109,7 +110,11 @@ def test_numbers_are_those_of_the_function(table, tmp_path):
         reference={"skin": "light"}, margin=0.02, name="before",
         sources=dict.fromkeys(["skin", "age"], "not stated"),
     )  # fmt: skip
-    assert found == expected.to_dict()
+    *notes, last = found.pop("notes")
+    assert last == "3,000 rows and 7 columns were read; not used: image, score, person."
+    right = expected.to_dict()
+    assert notes == right.pop("notes")
+    assert found == right
 
 
 def test_tables_of_every_kind_give_the_same_numbers(table):
@@ -237,8 +242,15 @@ def test_numbers_that_are_declared_are_groups(table):
 ASKED = ("evaluate", "before.csv", "--label", "smiles", "--prediction", "yhat")
 
 
-def numbers(name="before") -> dict:
-    return json.loads(Path(f"{name}-evaluation/evaluation.json").read_text())["fairness"]
+def found(table="before.csv", label="smiles", groups=("skin",), **settings) -> FairnessReport:
+    """What the command measures, without its page."""
+    columns = {"score", "sample"} & settings.keys()
+    about = Columns(
+        label=label, prediction="yhat", groups=groups,
+        **{name: settings.pop(name) for name in columns},
+    )  # fmt: skip
+    joined = {name: settings.pop(name) for name in ("by_order", "allow_unjoined") & settings.keys()}
+    return evaluate_table(Request(table=Path(table), columns=about, settings=settings, **joined))
 
 
 def test_numbers_are_grouped_by_ranges_and_the_refusal_proposes_some(table):
@@ -247,112 +259,105 @@ def test_numbers_are_grouped_by_ranges_and_the_refusal_proposes_some(table):
     code, said = run(*ASKED, "--attributes", "years")
     assert code == 7
     assert "years:1-23,24-45,46-67,68- in place of years" in said
-    code, said = run(*ASKED, "--attributes", "years:0-17,18-39,40-59,60-,skin")
-    assert code == 0, said
-    found = [one["groups"] for one in numbers()["attributes"]]
-    assert found[0] == ["years:0-17", "years:18-39", "years:40-59", "years:60-"]
-    assert found[1] == ["skin:dark", "skin:light"]
-    right = (table["smiles"] == table["yhat"])[table["years"] <= 17].mean()
-    (rate,) = (row["value"] for row in numbers()["by_group"]
-               if row["group"] == "years:0-17" and row["metric"] == "accuracy")  # fmt: skip
-    assert rate == pytest.approx(right)
-    code, said = run(*ASKED, "--attributes", "years:10-17,18-")
+    code, said = run(*ASKED, "--attributes", "skin,years:10-17,18-")
     assert (code, "values of 'years' lie in none of 10-17, 18-, first '1'" in said) == (3, True)
+    report = found(groups=("years:0-17", "18-39", "40-", "skin"), metrics=["accuracy"])
+    assert [one["groups"] for one in report.attributes[:2]] == [
+        ["years:0-17", "years:18-39", "years:40-"], ["skin:dark", "skin:light"],
+    ]  # fmt: skip
+    right = (table["smiles"] == table["yhat"])[table["years"] <= 17].mean()
+    assert report.by_group.set_index("group")["value"]["years:0-17"] == pytest.approx(right)
 
 
 def test_a_class_that_only_the_classifier_knows_can_be_declared(table):
     table.assign(yhat=table["yhat"].where(table.index % 60 > 0, 2)).to_csv("before.csv")
     code, said = evaluated()
     assert (code, "--classes 0,1,2" in said) == (7, True)
-    code, said = evaluated("before.csv", "--classes", "0,1,2")
-    assert code == 0, said
-    assert numbers()["classes"] == ["0", "1", "2"]
+    assert found(classes=["0", "1", "2"]).classes == ("0", "1", "2")
     code, said = evaluated("before.csv", "--classes", "0,1,maybe")
     assert (code, "class 'maybe' was declared, but y_true holds whole numbers" in said) == (7, True)
 
 
 def test_the_class_of_the_rates_is_told_and_a_backward_score_remarked(table):
-    code, said = evaluated("before.csv", "--score", "score")
-    assert "Rates are about class '1' of 0, 1." in said
-    assert "ranks backwards" not in said
+    assert not any("ranks backwards" in note for note in found(score="score").notes)
     table.assign(score=1 - table["score"]).to_csv("before.csv")
-    code, said = evaluated("before.csv", "--score", "score")
+    code, said = evaluated("before.csv", "--score", "score", "--metrics", "accuracy")
     assert code == 0
+    assert "Rates are about class '1' of 0, 1." in said
     assert "The score ranks backwards (AUC 0." in said
     assert "for class '1'): it looks like the probability of '0'" in said
     assert "ranks backwards" in Path("before-evaluation/evaluation.html").read_text()
-    code, said = evaluated("before.csv", "--score", "score", "--positive", "0")
-    assert "Rates are about class '0'" in said
-    assert "ranks backwards" not in said
+    assert not any("backwards" in one for one in found(score="score", positive="0").notes)
 
 
-@pytest.mark.parametrize("blank", ["nan", "NaN", "None", "null", ""])
-@pytest.mark.parametrize("column", ["smiles", "yhat"])
-def test_a_missing_answer_is_no_class_however_it_is_written(table, column, blank):
-    table[column] = table[column].map({0: "no", 1: "yes"}).mask(table.index % 100 == 7, blank)
-    other = "smiles" if column == "yhat" else "yhat"
-    table[other] = table[other].map({0: "no", 1: "yes"})
-    table.to_csv("before.csv", index=False)
-    code, said = evaluated()
-    assert code == 7
-    assert f"30 of 3000 values of y_{'true' if column == 'smiles' else 'pred'} are missing" in said
-    assert "in line 9;" in said  # the header is line 1
+@pytest.mark.parametrize(("column", "name"), [("smiles", "y_true"), ("yhat", "y_pred")])
+def test_a_missing_answer_is_no_class_however_it_is_written(table, column, name):
+    words = {0: "no", 1: "yes"}
+    text = table.assign(smiles=table["smiles"].map(words), yhat=table["yhat"].map(words))
+    for blank in ("nan", "NaN", "None", "null", ""):
+        text[column] = text[column].mask(text.index % 100 == 7, blank)
+        text.to_csv("before.csv", index=False)
+        message = f"30 of 3000 values of {name} are missing, first .* in line 9;"  # header: line 1
+        with pytest.raises(debias.errors.EvaluationError, match=message):
+            found()
+    text[column] = text[column].mask(text.index % 100 == 7, "None")
+    text.to_csv("before.csv", index=False)
+    declared = found(classes=["None", "no", "yes"])  # somebody says that it is a class
+    assert declared.classes == ("None", "no", "yes")
 
 
 def test_a_score_that_is_none_is_told_by_its_line(table):
-    table["score"] = table["score"].astype(object).mask(table.index == 5, "high")
-    table.to_csv("before.csv", index=False)
-    assert "first 'high' in line 7" in evaluated("before.csv", "--score", "score")[1]
-    table["score"] = table["score"].mask(table.index == 5, 1.5)
-    table.to_csv("before.csv", index=False)
-    assert "first in line 7" in evaluated("before.csv", "--score", "score")[1]
+    for value, message in (("high", "first 'high' in line 7"), (1.5, "first in line 7")):
+        scores = table["score"].astype(object).mask(table.index == 5, value)
+        table.assign(score=scores).to_csv("before.csv", index=False)
+        with pytest.raises(debias.errors.EvaluationError, match=message):
+            found(score="score")
 
 
-def test_labels_of_another_table_are_joined_by_name(table, tmp_path):
-    """In another order, the column of names called otherwise, endings left out."""
-    assert evaluated()[0] == 0
-    expected = numbers()
+def test_labels_of_another_table_are_joined_by_name(table):
+    """In another order, the column of names called otherwise, endings added."""
+    expected = found(groups=("skin", "age"))
     truth = table[["smiles", "skin", "age"]].assign(path="x/" + table["image"] + ".png")
-    truth.sample(frac=1, random_state=0).to_csv("truth.tsv", sep="\t", index=False)
+    truth = truth.sample(frac=1, random_state=0)
+    truth.to_csv("truth.tsv", sep="\t", index=False)
     table[["image", "yhat"]].to_csv("said.csv", index=False)
-    asked = ("evaluate", "said.csv", "--prediction", "yhat", "--attributes", "skin,age")
-    for option in ("--label", "--labels"):
-        code, said = run(*asked, option, "truth.tsv:smiles")
-        assert code == 0, said
-        assert "truth.tsv: 3,000 of 3,000 rows joined with 3,000 of 3,000 in said.csv" in said
-        assert numbers("said")["by_group"] == expected["by_group"]
-    assert run("compare", "said-evaluation", "said-evaluation")[0] == 0
-    truth[5:].to_csv("truth.tsv", sep="\t", index=False)
-    code, said = run("compare", "said-evaluation", "said-evaluation")
-    assert (code, "truth.tsv has changed since" in said) == (3, True)
-    code, said = run(*asked, "--label", "truth.tsv:smiles")
-    assert code == 0
-    assert "5 of said.csv without a partner" in said
+    report = found("said.csv", "truth.tsv:smiles", ("skin", "age"))
+    pd.testing.assert_frame_equal(report.by_group, expected.by_group)
+    asked = ("evaluate", "said.csv", "--prediction", "yhat", "--attributes", "skin",
+             "--metrics", "accuracy", "--labels")  # fmt: skip
+    code, said = run(*asked, "truth.tsv:smiles")
+    assert code == 0, said
+    assert "truth.tsv: 3,000 of 3,000 rows joined with 3,000 of 3,000 in said.csv" in said
+    again = read_reports("said-evaluation")[""].by_group.set_index("group")["value"]
+    accuracy = report.by_group[report.by_group["metric"] == "accuracy"].set_index("group")["value"]
+    assert again["skin:dark"] == accuracy["skin:dark"]
     truth[60:].to_csv("truth.tsv", sep="\t", index=False)
-    code, said = run(*asked, "--label", "truth.tsv:smiles")
+    with pytest.raises(debias.errors.DataError, match=r"truth\.tsv has changed since"):
+        read_reports("said-evaluation")
+    code, said = run(*asked, "truth.tsv:smiles")
     assert (code, "allow it with --allow-unjoined 0.02" in said) == (3, True)
-    assert run(*asked, "--label", "truth.tsv:smiles", "--allow-unjoined", "0.02")[0] == 0
-    code, said = run(*asked, "--label", "truth.tsv")
+    fewer = found("said.csv", "truth.tsv:smiles", allow_unjoined=0.02)
+    assert fewer.n == ROWS - 60
+    assert "60 of said.csv without a partner" in fewer.notes[-2]
+    code, said = run(*asked, "truth.tsv")
     assert (code, "say which one as truth.tsv:COLUMN" in said) == (3, True)
 
 
 def test_without_names_order_must_be_asked_for(table):
-    table[["smiles", "skin", "age"]].to_csv("truth.csv", index=False)
+    table[["smiles", "skin"]].to_csv("truth.csv", index=False)
     table[["yhat"]].to_csv("said.csv", index=False)
-    asked = ("evaluate", "said.csv", "--label", "truth.csv:smiles", "--prediction", "yhat",
-             "--attributes", "skin,age")  # fmt: skip
-    code, said = run(*asked)
-    assert (code, "say so with --by-order" in said) == (3, True)
-    code, said = run(*asked, "--by-order")
-    assert code == 0, said
-    assert "3,000 rows joined with said.csv by order" in said
+    with pytest.raises(debias.errors.DataError, match="say so with --by-order"):
+        found("said.csv", "truth.csv:smiles")
+    report = found("said.csv", "truth.csv:smiles", by_order=True)
+    assert "3,000 rows joined with said.csv by order" in report.notes[-2]
+    assert report.by_group["value"].tolist() == found().by_group["value"].tolist()
 
 
 def test_a_name_with_a_comma_is_written_in_quotes(table):
     table.rename(columns={"skin": "tone, perceived"}).to_csv("before.csv", index=False)
-    code, said = run(*ASKED, "--attributes", '"tone, perceived",age')
+    code, said = run(*ASKED, "--attributes", '"tone, perceived"', "--metrics", "accuracy")
     assert code == 0, said
-    assert numbers()["attributes"][0]["attribute"] == "tone, perceived"
+    assert "tone, perceived" in said
     code, said = run(*ASKED, "--attributes", "tone, perceived")
     assert (code, "a name with a comma is written in quotes of its own" in said) == (3, True)
 

@@ -141,7 +141,7 @@ class Folder(WithPeople):
         rejected = (*table.rejected, *unsafe)
         found = Collection(
             samples=samples, rejected=rejected, lost=lost if unsafe else None,
-            remarks=tuple(remarks),
+            ignored={"images on no row": len(set(files).difference(names))}, remarks=tuple(remarks),
         )  # fmt: skip
         return self.joined(found)
 

@@ -115,7 +115,7 @@ class TarShards(WithPeople):
             )
         everyone = found.frame(shards, self.subject_column)
         remarks = found.notes.remarks()
-        if not found.notes.columns:
+        if not (found.notes.columns or found.notes.unused):
             said, told = _said_by_names(found.plain_names(sides))
             everyone, remarks = everyone.join(said), [*remarks, told]
             found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)

@@ -260,6 +260,7 @@ def kinds_of(rejected: Sequence[Rejected], ignored: Mapping[str, int]) -> list[K
     return [
         {"kind": kind, "count": count}
         for kind, count in sorted(found.items(), key=lambda one: (-one[1], one[0]))
+        if count
     ]
 
 

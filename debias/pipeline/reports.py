@@ -100,7 +100,15 @@ def evaluate_table(request: Request) -> FairnessReport:
         name=request.table.stem,
         **request.settings,
     )
-    return replace(found, notes=(*found.notes, *told))
+    return replace(found, notes=(*found.notes, *told, _unused(frame, columns)))
+
+
+def _unused(frame: pd.DataFrame, columns: Columns) -> str:
+    """Every column is used or named."""
+    used = {columns.label, *columns.beside_label()}
+    left = [str(name) for name in frame if name not in used]
+    ending = f"; not used: {', '.join(left)}" if left else ""
+    return f"{len(frame):,} rows and {len(frame.columns)} columns were read{ending}."
 
 
 def _require_distinct(columns: Columns) -> None:

@@ -69,7 +69,7 @@ def lfw(root):
 
 def folder(root):
     rows = "path,smiling\n1.jpg,yes\n2.jpg,no\n../3.jpg,no\n"
-    written(root, {"table.csv": rows, "1.jpg": JPEG, "2.jpg": JPEG})
+    written(root, {"table.csv": rows, **{f"{name}.jpg": JPEG for name in "1245"}})
 
 
 def tar(root):
@@ -80,6 +80,12 @@ def tar(root):
             header.size = len(content)
             archive.addfile(header, io.BytesIO(content))
     written(root, {"x.idx": b""})
+
+
+def hugging_face(root):
+    rows = "".join(f"{n}.jpg,yes\n" for n in range(3))
+    written(root, {"metadata.csv": f"file_name,smiling\n{rows}"})
+    written(root, {f"{n}.jpg": JPEG for n in range(3)} | BESIDE)
 
 
 def hdf5(root):
@@ -97,8 +103,14 @@ SOURCES = {
     "celeba": (celeba, {}, 5 + ALL, 5 + PHOTOGRAPHS),
     "fairface": (fairface, {}, 6 + ALL, 6 + PHOTOGRAPHS),
     "lfw": (lfw, {}, 4 + ALL, 4 + PHOTOGRAPHS),
-    "folder": (folder, {"table": "table.csv"}, 3, 3),
+    "folder": (
+        folder,
+        {"table": "table.csv"},
+        3 + 2,
+        3,
+    ),  # two stand in no row: nobody asked for them
     "tar": (tar, {}, ALL + 1 + 1 + 1 + 1, PHOTOGRAPHS + 1 + 1),  # a note belongs to its image
+    "hugging_face": (hugging_face, {}, 3 + ALL, 3 + PHOTOGRAPHS),
     "hdf5": (hdf5, {"file": "x.h5"}, 4, 4),
     "store": (write_store, {}, 10, 10),
     "synthetic": (lambda root: None, {"n_train": 8, "n_validation": 8, "n_test": 8}, 24, 24),
