@@ -46,8 +46,8 @@ from debias.datasets.table_paths import (
     split_names,
 )
 from debias.datasets.ways import (
-    in_thousands,
     named,
+    only_numbers,
     people_of,
     said,
     sorted_by_folders,
@@ -294,7 +294,7 @@ def _odd_classes(classes: "pd.Series[str]", names: Sequence[str]) -> tuple[str, 
     """Whether folders that were taken for classes may be none."""
     if classes.nunique() == 1:
         why = "Every image is of one class: perhaps the folder lies a step too high or too low."
-    elif in_thousands(names):
+    elif only_numbers(names):
         why = "The classes are numbers of folders that may only keep folders small."
     else:
         return ()
@@ -334,7 +334,7 @@ def _unread(problems: Mapping[str, str]) -> tuple[str, ...]:
     files = "1 file" if len(found) == 1 else f"{len(found):,} files"
     return (
         f"Not read, though more may stand there: {files} ({ends}). A table with one row an image "
-        "is named with --table.",
+        "is named with --table, one with a row a person with --people.",
     )
 
 
