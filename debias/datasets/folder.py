@@ -56,7 +56,6 @@ from debias.datasets.ways import (
 from debias.decoding.rules import Place, RefusedError, read
 from debias.errors import DataError, EmptyDatasetError
 from debias.storage.files import shown
-from debias.storage.joining import Texts
 from debias.storage.tables import OURS, Table, read_table, require_once
 from debias.types import Collection
 
@@ -134,7 +133,9 @@ class Folder(WithPeople):
         samples = samples[kept].reset_index(drop=True)
         samples["sample_id"] = hashed_ids(names)
         samples["path"] = (f"{self.root}/" + names).to_numpy()
-        remarks += _told_files(names, way, files, self)
+        if way:
+            found = int(names.isin(files).sum())
+            remarks.append(f"{found:,} of {len(names):,} paths were found by {way}.")
         if "train" in set(samples.get("split", ())):
             samples, told = _completed(samples, seed)
             remarks += told
@@ -177,18 +178,6 @@ def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
     parts = {"used": used, "annotations": kept, "not used": out}
     told = [f"{what}: {', '.join(map(shown, some))}" for what, some in parts.items() if some]
     return [f"{len(table.rows.columns) + len(table.odd)} columns of the table; {'; '.join(told)}."]
-
-
-def _told_files(names: Texts, way: str, files: Sequence[str], data: Folder) -> list[str]:
-    rows, root, table = len(names), shown(data.root), shown(data.table.name)
-    there = names.isin(files)
-    told = [f"{int(there.sum()):,} of {rows:,} paths were found by {way}."] if way else []
-    others = len(set(files).difference(names))
-    if others:
-        told.append(
-            f"{others:,} images below {root} stand in no row of {table}: they are not used."
-        )
-    return told
 
 
 def _completed(samples: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
