@@ -19,7 +19,9 @@ from debias.errors import ConfigError
 class Settings(BaseModel):
     """Values that a person chooses; checked when built, never changed afterwards."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True
+    )
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ Shape letters, used throughout the project: ``B`` batch, ``n`` samples, ``k`` la
 ``f`` density factors, ``g`` groups, ``C, H, W`` image. Everything joins by ``sample_id``.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,8 @@ class Collection:
         samples: One row a sample with ``sample_id``, label and attribute columns, optionally
             ``path`` (file), ``offset`` and ``length`` (the bytes of the file that hold the image;
             without them, all), ``subject_id`` and ``split``.
+        fetch: Hands over the bytes of every image in the order of rows of ``samples``, None where
+            it is a file of its own; ``offset`` is then whatever it finds them by.
         draw: Renders rows of ``samples`` at a given size to ``uint8 (n, H, W, 3)``; None when
             the images are files named by ``path``.
         fingerprint: Identifies the content when there are no files to hash.
@@ -61,14 +63,21 @@ class Collection:
         lost: What the data say of samples that are among ``rejected``: columns as in ``samples``,
             by ``sample_id``. Who was left out must be known to tell whether a group was.
         distinct: No two samples show the same, however alike they look: drawn faces.
+        ignored: How many files of each kind (".txt") are no images and are not read, beside those
+            among ``rejected`` that are no images either.
+        remarks: What else of the data is not used, or was read otherwise than it stands there: a
+            sentence each.
     """
 
     samples: pd.DataFrame
     draw: Callable[[pd.DataFrame, int], UInt8[np.ndarray, "n H W 3"]] | None = None
+    fetch: "Callable[[pd.DataFrame], ImageBytes] | None" = None
     fingerprint: str = ""
     rejected: tuple[Rejected, ...] = ()
     lost: pd.DataFrame | None = None
     distinct: bool = False
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.samples.empty:
@@ -279,3 +288,4 @@ class Predictions:
 
 
 ReadImages = Callable[[pd.DataFrame, int], Generator[ReadBlock]]
+ImageBytes = Iterator[bytes | None]

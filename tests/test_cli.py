@@ -59,7 +59,7 @@ def test_a_folder_of_faces_ends_with_a_table_and_a_report_which_lists_what_was_s
     assert result.exit_code == 0, result.output
     for text in ("uniform", "latent", "worst group", str(faces / "out" / "report.html")):
         assert text in result.output
-    assert "1 file was set aside" in result.output
+    assert " read, 1 left out, 0 ignored." in result.output
     page = (faces / "out" / "report.html").read_text()
     assert "not decodable" in page
     assert "007.png" not in page  # names of files may be names of people

@@ -5,7 +5,7 @@ import pytest
 from debias.datasets import UTKFace
 from debias.density import HistogramDensity
 from debias.errors import ConfigError
-from debias.pipeline.recipe import RunConfig, load
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
 from debias.plugins import dump
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -99,3 +99,68 @@ def test_a_density_that_does_not_suit_the_arms_is_refused():
         load(RunConfig, None, ["density=ratio"])
     with pytest.raises(ConfigError, match=r"needs the posterior variance.*'colour'"):
         load(RunConfig, None, ["density=aggregate", "arms.latent.views=[latents, colour]"])
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def read(text: str, *overrides: str, kind: type = RunConfig):
+        (tmp_path / "r.yaml").write_text(text)
+        return load(kind, tmp_path / "r.yaml", overrides)
+
+    return read
+
+
+def test_what_yaml_takes_for_numbers_and_truth_is_text_where_text_is_wanted(recipe):
+    for written in ("yes", "off", "1", "007", "1.50", "1e3", "2020-01-02", "12:30", "-1"):
+        assert recipe(f"positive: {written}").positive == written
+        assert recipe("seeds: 2", f"positive={written}").positive == written
+    found = recipe("selection: {filters: {Male: [-1, 1], smile: [yes, no]}, test_fraction: 3e-1}")
+    assert found.selection.filters == {"Male": ["-1", "1"], "smile": ["yes", "no"]}
+    assert found.selection.test_fraction == 0.3
+    found = recipe("audit: {shares: {veil: {yes: 0.25, 1: 0.75}}}\nreport: {show_faces: yes}")
+    assert found.audit.shares == {"veil": {"yes": 0.25, "1": 0.75}}
+    assert found.report.show_faces is True
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("selection: {leaks: drop}\nseeds: 2\nselection: {}", "line 3: 'selection' stands there "
+         "twice, first in line 1; keep one"),
+        ("positive: true", "positive: text is wanted here, so put it in quotes: 'true'"),
+        ("attributes: a, b", "a list is wanted here, so put it in brackets: [a, b]"),
+        ("selection: {filters: {Male: -1}}", "so put it in brackets: [-1]"),
+        ("x: b: c", "is not valid YAML: line 1: mapping values are not allowed here"),
+        ("{a: " * 500 + "1" + "}" * 500, "is not valid YAML: it is nested too deeply"),
+        ("seeds: !!timestamp x", "is not valid YAML: a value does not suit its tag"),
+        ("seeds: !!python/object:os.system {}", "could not determine a constructor for the tag"),
+        ("{[a]: 1}", "a key must be text"),
+        ("a\0", "unacceptable character #x0000"),
+    ],
+)  # fmt: skip
+def test_a_damaged_recipe_is_refused_in_one_sentence(recipe, text, message):
+    with pytest.raises(ConfigError) as error:
+        recipe(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_merge_keys_may_say_something_anew(recipe):
+    shared = "selection: &one {leaks: drop, test_fraction: 0.5}\n"
+    both = recipe(shared + "classifier:\n  training: &t {epochs: 4}\nrepresentation:\n"
+                  "  training: {<<: *t, epochs: 7}")  # fmt: skip
+    assert (both.classifier.training.epochs, both.representation.training.epochs) == (4, 7)
+
+
+def test_a_setting_of_a_section_that_a_recipe_leaves_out_is_changed_beside_its_defaults(recipe):
+    text = "data: {name: synthetic}\nrepresentation: {training: {epochs: 3}}"
+    for kind in (RunConfig, SpaceRecipe):
+        changes = ["representation.model.latent_dim=8", "density.bins=9"]
+        found = recipe(text, *changes, kind=kind)
+        assert dump(found.representation)["model"]["latent_dim"] == 8
+        assert found.representation.training.epochs == 3
+        assert found.density == HistogramDensity(bins=9)
+        assert recipe(text, "density.name=knn", kind=kind).density.name == "knn"
+    arms = recipe(text, "arms.latent.ess=0.25").arms
+    assert list(arms) == ["uniform", "latent", "groups"]
+    assert dump(arms["latent"])["ess"] == 0.25

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import debias
 import debias.errors
 from debias.commands import app
-from debias.pipeline.reports import Columns, Request, evaluate_table
+from debias.metrics import FairnessReport
+from debias.pipeline.reports import Columns, Request, evaluate_table, read_reports
 
 ROWS = 3000
 
@@ -109,17 +110,25 @@ def test_numbers_are_those_of_the_function(table, tmp_path):
         reference={"skin": "light"}, margin=0.02, name="before",
         sources=dict.fromkeys(["skin", "age"], "not stated"),
     )  # fmt: skip
-    assert found == expected.to_dict()
+    *notes, last = found.pop("notes")
+    assert last == "3,000 rows and 7 columns were read; not used: image, score, person."
+    right = expected.to_dict()
+    assert notes == right.pop("notes")
+    assert found == right
 
 
-def test_csv_and_parquet_give_the_same_numbers(table):
-    table.to_parquet("before.parquet")
+def test_tables_of_every_kind_give_the_same_numbers(table):
     columns = Columns(label="smiles", prediction="yhat", groups=("skin", "age"), subject="person")
-    csv, parquet = (
-        evaluate_table(Request(table=Path(name), columns=columns, settings={})).to_dict()
-        for name in ("before.csv", "before.parquet")
+    table.to_parquet("t.parquet")
+    table.to_json("t.jsonl", orient="records", lines=True)
+    table.to_csv("t.txt.gz", index=False, sep=";")
+    first, *others = (
+        evaluate_table(Request(table=Path(name), columns=columns, settings={}))
+        for name in ("before.csv", "t.parquet", "t.jsonl", "t.txt.gz")
     )
-    assert csv == parquet
+    for found in others:
+        pd.testing.assert_frame_equal(found.by_group, first.by_group)
+        pd.testing.assert_frame_equal(found.gaps, first.gaps)
 
 
 def test_compare_reads_two_evaluations_again(evaluations, tmp_path):
@@ -157,7 +166,7 @@ def test_a_table_that_changed_since_is_refused(evaluations, tmp_path):
     ("arguments", "code", "message"),
     [
         (("nowhere.csv",), 3, "there is no file"),
-        (("before.txt",), 3, "must be a .csv or .parquet"),
+        (("before.txt",), 3, "there is no file"),
         (("before.csv", "--subject", "nobody"), 3, "no column 'nobody'"),
         (("before.csv", "--reference-group", "skin"), 2, "takes COLUMN=VALUE"),
         (
@@ -230,11 +239,133 @@ def test_numbers_that_are_declared_are_groups(table):
     assert code == 0, said
 
 
-def test_another_delimiter_is_named(table):
-    table.to_csv("before.csv", index=False, sep=";")
+ASKED = ("evaluate", "before.csv", "--label", "smiles", "--prediction", "yhat")
+
+
+def found(table="before.csv", label="smiles", groups=("skin",), **settings) -> FairnessReport:
+    """What the command measures, without its page."""
+    columns = {"score", "sample"} & settings.keys()
+    about = Columns(
+        label=label, prediction="yhat", groups=groups,
+        **{name: settings.pop(name) for name in columns},
+    )  # fmt: skip
+    joined = {name: settings.pop(name) for name in ("by_order", "allow_unjoined") & settings.keys()}
+    return evaluate_table(Request(table=Path(table), columns=about, settings=settings, **joined))
+
+
+def test_numbers_are_grouped_by_ranges_and_the_refusal_proposes_some(table):
+    table["years"] = np.arange(ROWS) % 90 + 1
+    table.to_csv("before.csv", index=False)
+    code, said = run(*ASKED, "--attributes", "years")
+    assert code == 7
+    assert "years:1-23,24-45,46-67,68- in place of years" in said
+    code, said = run(*ASKED, "--attributes", "skin,years:10-17,18-")
+    assert (code, "values of 'years' lie in none of 10-17, 18-, first '1'" in said) == (3, True)
+    report = found(groups=("years:0-17", "18-39", "40-", "skin"), metrics=["accuracy"])
+    assert [one["groups"] for one in report.attributes[:2]] == [
+        ["years:0-17", "years:18-39", "years:40-"], ["skin:dark", "skin:light"],
+    ]  # fmt: skip
+    right = (table["smiles"] == table["yhat"])[table["years"] <= 17].mean()
+    assert report.by_group.set_index("group")["value"]["years:0-17"] == pytest.approx(right)
+
+
+def test_a_class_that_only_the_classifier_knows_can_be_declared(table):
+    table.assign(yhat=table["yhat"].where(table.index % 60 > 0, 2)).to_csv("before.csv")
     code, said = evaluated()
-    assert code == 3
-    assert "it is separated by ';': write it with commas" in said
+    assert (code, "--classes 0,1,2" in said) == (7, True)
+    assert found(classes=["0", "1", "2"]).classes == ("0", "1", "2")
+    code, said = evaluated("before.csv", "--classes", "0,1,maybe")
+    assert (code, "class 'maybe' was declared, but y_true holds whole numbers" in said) == (7, True)
+
+
+def test_the_class_of_the_rates_is_told_and_a_backward_score_remarked(table):
+    assert not any("ranks backwards" in note for note in found(score="score").notes)
+    table.assign(score=1 - table["score"]).to_csv("before.csv")
+    code, said = evaluated("before.csv", "--score", "score", "--metrics", "accuracy")
+    assert code == 0
+    assert "Rates are about class '1' of 0, 1." in said
+    assert "The score ranks backwards (AUC 0." in said
+    assert "for class '1'): it looks like the probability of '0'" in said
+    assert "ranks backwards" in Path("before-evaluation/evaluation.html").read_text()
+    assert not any("backwards" in one for one in found(score="score", positive="0").notes)
+
+
+@pytest.mark.parametrize(("column", "name"), [("smiles", "y_true"), ("yhat", "y_pred")])
+def test_a_missing_answer_is_no_class_however_it_is_written(table, column, name):
+    words = {0: "no", 1: "yes"}
+    text = table.assign(smiles=table["smiles"].map(words), yhat=table["yhat"].map(words))
+    for blank in ("nan", "NaN", "None", "null", ""):
+        text[column] = text[column].mask(text.index % 100 == 7, blank)
+        text.to_csv("before.csv", index=False)
+        message = f"30 of 3000 values of {name} are missing, first .* in line 9;"  # header: line 1
+        with pytest.raises(debias.errors.EvaluationError, match=message):
+            found()
+    text[column] = text[column].mask(text.index % 100 == 7, "None")
+    text.to_csv("before.csv", index=False)
+    declared = found(classes=["None", "no", "yes"])  # somebody says that it is a class
+    assert declared.classes == ("None", "no", "yes")
+
+
+def test_a_score_that_is_none_is_told_by_its_line(table):
+    for value, message in (("high", "first 'high' in line 7"), (1.5, "first in line 7")):
+        scores = table["score"].astype(object).mask(table.index == 5, value)
+        table.assign(score=scores).to_csv("before.csv", index=False)
+        with pytest.raises(debias.errors.EvaluationError, match=message):
+            found(score="score")
+
+
+def test_labels_of_another_table_are_joined_by_name(table):
+    """In another order, the column of names called otherwise, endings added."""
+    expected = found(groups=("skin", "age"))
+    truth = table[["smiles", "skin", "age"]].assign(path="x/" + table["image"] + ".png")
+    truth = truth.sample(frac=1, random_state=0)
+    truth.to_csv("truth.tsv", sep="\t", index=False)
+    table[["image", "yhat"]].to_csv("said.csv", index=False)
+    report = found("said.csv", "truth.tsv:smiles", ("skin", "age"))
+    pd.testing.assert_frame_equal(report.by_group, expected.by_group)
+    asked = ("evaluate", "said.csv", "--prediction", "yhat", "--attributes", "skin",
+             "--metrics", "accuracy", "--labels")  # fmt: skip
+    code, said = run(*asked, "truth.tsv:smiles")
+    assert code == 0, said
+    assert "truth.tsv: 3,000 of 3,000 rows joined with 3,000 of 3,000 in said.csv" in said
+    again = read_reports("said-evaluation")[""].by_group.set_index("group")["value"]
+    accuracy = report.by_group[report.by_group["metric"] == "accuracy"].set_index("group")["value"]
+    assert again["skin:dark"] == accuracy["skin:dark"]
+    truth[60:].to_csv("truth.tsv", sep="\t", index=False)
+    with pytest.raises(debias.errors.DataError, match=r"truth\.tsv has changed since"):
+        read_reports("said-evaluation")
+    code, said = run(*asked, "truth.tsv:smiles")
+    assert (code, "allow it with --allow-unjoined 0.02" in said) == (3, True)
+    fewer = found("said.csv", "truth.tsv:smiles", allow_unjoined=0.02)
+    assert fewer.n == ROWS - 60
+    assert "60 of said.csv without a partner" in fewer.notes[-2]
+    code, said = run(*asked, "truth.tsv")
+    assert (code, "say which one as truth.tsv:COLUMN" in said) == (3, True)
+
+
+def test_without_names_order_must_be_asked_for(table):
+    table[["smiles", "skin"]].to_csv("truth.csv", index=False)
+    table[["yhat"]].to_csv("said.csv", index=False)
+    with pytest.raises(debias.errors.DataError, match="say so with --by-order"):
+        found("said.csv", "truth.csv:smiles")
+    report = found("said.csv", "truth.csv:smiles", by_order=True)
+    assert "3,000 rows joined with said.csv by order" in report.notes[-2]
+    assert report.by_group["value"].tolist() == found().by_group["value"].tolist()
+
+
+def test_a_name_with_a_comma_is_written_in_quotes(table):
+    table.rename(columns={"skin": "tone, perceived"}).to_csv("before.csv", index=False)
+    code, said = run(*ASKED, "--attributes", '"tone, perceived"', "--metrics", "accuracy")
+    assert code == 0, said
+    assert "tone, perceived" in said
+    code, said = run(*ASKED, "--attributes", "tone, perceived")
+    assert (code, "a name with a comma is written in quotes of its own" in said) == (3, True)
+
+
+def test_an_attribute_that_follows_from_the_answers_is_refused(table):
+    for column in ("smiles", "yhat"):
+        code, said = run(*ASKED, "--attributes", f"skin,{column}")
+        assert (code, f"column '{column}' is named as an attribute and as" in said) == (7, True)
 
 
 def test_a_folder_that_is_neither_run_nor_evaluation(table, tmp_path):

@@ -13,8 +13,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from debias.commands import app
+from debias.datasets import Folder
 from debias.density import NeighbourDensity
-from debias.errors import AllDimensionsInactiveError, ArtifactCorruptError, ConfigError, DataError
+from debias.errors import (
+    AllDimensionsInactiveError,
+    ArtifactCorruptError,
+    ConfigError,
+    DataError,
+    DuplicateIdError,
+)
 from debias.pipeline.export import Request, export
 from debias.pipeline.step import latents_files
 from debias.report.terminal import lines
@@ -120,6 +127,26 @@ def test_weights_are_of_the_rule_of_the_audit_with_mean_1_over_the_training_imag
     assert table["weight"][rare].mean() > 2 * table["weight"][~rare].mean()
     assert table["weight_annotated"].eq("annotated").all()  # the user's column of this name
     assert set(table["split"]) == {"train"}
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.parquet"])
+def test_a_manifest_reads_back_in(audit, photos, name):
+    """Paths are absolute in it and annotations may bear names of ours."""
+    manifest = read(ask(audit, "weights", name).manifest)
+    back = Folder(root=photos, table=audit.parent / name, split_column="split").collect(0)
+    assert back.rejected == ()
+    samples = back.samples
+    assert samples["path"].tolist() == manifest["path"].tolist()
+    assert all(Path(path).is_file() for path in samples["path"])
+    assert samples["split"].value_counts().to_dict() == {"train": 144, "validation": 16}
+    for column in ("skin", "smiles", "weight_annotated"):
+        assert samples[column].tolist() == manifest[column].tolist()
+    assert {"NA", "light", "dark"} == set(samples["skin"])
+    few = ask(audit, "subset", "few.csv", size=40).manifest
+    assert len(Folder(root=photos, table=few).collect(0).samples) == 40
+    drawn = ask(audit, "resampled", "drawn.csv").manifest
+    with pytest.raises(DuplicateIdError, match="debias export --as weights lists each once"):
+        Folder(root=photos, table=drawn).collect(0)
 
 
 @pytest.mark.parametrize("kind", ["weights", "resampled", "subset"])

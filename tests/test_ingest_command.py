@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from debias.commands import app
 from debias.datasets.recognition import recognised
-from debias.errors import DataError
+from debias.errors import DataError, QuarantineLimitExceededError
 from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.source import Request, run_recipe
 from debias.storage.artifacts import RunFolder, load_faces
@@ -101,6 +101,35 @@ def test_the_command_ends_with_where_things_are_and_finds_them_again(hostile):
     again = ingest(*arguments)
     assert again.exit_code == 0
     assert json.loads((hostile / "store" / "ingest.json").read_text())["reused"] is True
+
+
+def test_photographs_by_other_names_are_read_and_those_of_other_formats_left_out(tmp_path):
+    """JPEG by any name is read; TIFF is missed, which stops the ingest, or a group alone does."""
+    names = [f"a/{n}.{'jfif' if n % 2 else 'JPG_large'}" for n in range(12)]
+    names += [f"b/{n}{'.txt' if n % 2 else ''}" for n in range(8)]
+    names += [f"b/{n}.tif" for n in range(6)]
+    for number, name in enumerate(names):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(number).save(path, "TIFF" if name.endswith("tif") else "JPEG")
+    (tmp_path / "in" / "a" / "LICENCE").write_text("BMW may use these images.")
+    arguments = tmp_path / "in", "--out", tmp_path / "store", "--size", "16"
+    refused = ingest(*arguments)
+    assert refused.exit_code == QuarantineLimitExceededError.exit_code, refused.output
+    said = " ".join(refused.output.split())
+    assert "6 of 26 items were set aside, 23.1%, more than 1.0% (6 format not read)" in said
+    assert "TIFF files are not read; JPEG, PNG, WebP and BMP are: convert it" in said
+    assert "allow it with --most-rejected 0.24 (ingest.most_rejected)" in said
+    arguments += "--most-rejected", "0.24"
+    grouped = ingest(*arguments, "--attributes", "class")
+    assert grouped.exit_code == QuarantineLimitExceededError.exit_code, grouped.output
+    assert "6 of 14 items of class:b" in " ".join(grouped.output.split())
+    allowed = ingest(*arguments)
+    assert allowed.exit_code == 0, allowed.output
+    for text in (allowed.output, (tmp_path / "store" / "ingest.html").read_text()):
+        assert "20 of 26 images are in the store (76.9" in text
+        assert "27 files seen: 20 read, 6 left out, 1 ignored (1 without ending)." in text
+        assert "Every image listed" not in text
 
 
 @pytest.mark.parametrize(

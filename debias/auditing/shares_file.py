@@ -6,40 +6,43 @@ A table has one row a group and the columns ``attribute``, ``group`` and either 
 NO or 01 must not become False or 1.
 """
 
-import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from debias.errors import ConfigError, DataError, PipelineError
+from debias.ingesting.labels import clean_text
 from debias.statistics.groupings import CROSS, UNKNOWN
+from debias.storage.tables import place_of, read_whole
 
 SLACK = 0.01  # published shares are rounded
 AMOUNTS = {"share": 1.0, "percent": 100.0}
 
 Table = dict[str, dict[str, float]]
 Row = tuple[str, str, str, float]  # where it stands, attribute, group, share
-Line = tuple[str, list[str]]  # where it stands, cells
 
 
 def read_shares(path: Path) -> Table:
-    """Share in [0, 1] of each group by attribute, in the order of a CSV or Parquet table.
+    """Share in [0, 1] of each group by attribute, in the order of a table of any kind.
 
     Raises:
-        DataError: No such file, another kind of file, a column that is missing, an empty cell, a
+        DataError: The file cannot be read as a table, a column is missing, a cell is empty, a
             group twice, a share that is no number in [0, 1], shares of an attribute that do not
             sum to 1 within 0.01.
     """
-    lines = _lines(path)
-    if len(lines) < 2:
+    table = read_whole(path)
+    columns = _columns(path, [str(name).strip().lower() for name in table])
+    text = table.iloc[:, list(columns)].astype(object)
+    text = text.where(text.notna(), "").map(clean_text)
+    text = text[(text != "").any(axis=1)]
+    if text.empty:
         raise DataError(f"{path} declares no share; write a header and a row for each group")
-    (_, header), *rows = lines
-    attribute, group, amount = _columns(path, [name.lower() for name in header])
-    unit = AMOUNTS[header[amount].lower()]
+    unit = AMOUNTS[str(table.columns[columns[2]]).strip().lower()]
+    places = [f"{place_of(text, row)} of {path.name}" for row in range(len(text))]
     read = (
-        (place, cells[attribute], cells[group], _number(place, cells[amount]) / unit)
-        for place, cells in rows
+        (place, attribute, group, _number(place, amount) / unit)
+        for place, (attribute, group, amount) in zip(
+            places, text.itertuples(index=False, name=None), strict=True
+        )
     )
     return _checked(read, DataError)
 
@@ -96,45 +99,6 @@ def _advice(table: Table) -> str:
     )
 
 
-def _lines(path: Path) -> list[Line]:
-    """Lines that hold something, the header first."""
-    if not path.is_file():
-        raise DataError(f"the table of shares {path.absolute()} does not exist; correct the path")
-    readers = {".csv": _csv_lines, ".parquet": _parquet_lines}
-    if path.suffix.lower() not in readers:
-        raise DataError(f"{path.name}: shares are read from .csv and .parquet files only")
-    try:
-        lines = [
-            (place, [str(cell).strip() for cell in cells])
-            for place, cells in readers[path.suffix.lower()](path)
-        ]
-    except (OSError, ValueError, csv.Error) as problem:
-        raise DataError(f"{path} cannot be read as a table of shares: {problem}") from problem
-    lines = [line for line in lines if any(line[1])]
-    for place, cells in lines:
-        if len(cells) != len(lines[0][1]):
-            raise DataError(
-                f"{place} has {len(cells)} cells, the header {len(lines[0][1])}; decimals are "
-                "written with a point, and names with a comma in quotes"
-            )
-    return lines
-
-
-def _csv_lines(path: Path) -> Iterable[Line]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, strict=True)
-        yield from ((f"line {reader.line_num} of {path.name}", cells) for cells in reader)
-
-
-def _parquet_lines(path: Path) -> Iterable[Line]:
-    table = pd.read_parquet(path)
-    yield "header", list(table.columns)
-    # A column of whole numbers with a gap must not hold fractions.
-    text = table.convert_dtypes().astype(object).where(table.notna(), "").astype(str)
-    for place, cells in enumerate(text.itertuples(index=False, name=None), start=1):
-        yield f"row {place} of {path.name}", list(cells)
-
-
 def _columns(path: Path, header: list[str]) -> tuple[int, int, int]:
     """Where attribute, group and the amount stand."""
     amounts = [name for name in header if name in AMOUNTS]
@@ -143,7 +107,7 @@ def _columns(path: Path, header: list[str]) -> tuple[int, int, int]:
     if missing:
         raise DataError(
             f"{path} has no column {missing[0]!r}; columns: {', '.join(header)}; it needs "
-            "attribute, group and share (or percent), with commas in between"
+            "attribute, group and share (or percent)"
         )
     if len(wanted) > 3 or any(header.count(name) > 1 for name in wanted):
         raise DataError(

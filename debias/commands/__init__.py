@@ -33,7 +33,7 @@ writes the same as a recipe to edit. `debias ui` opens the recorded runs.""",
 RENAMED = {
     ingest: renaming(data="layout"),
     weigh: renaming(labels="label", groups="attributes"),
-    evaluate: renaming(groups="attributes", reference="reference-group"),
+    evaluate: renaming(groups="attributes", labels="label", reference="reference-group"),
     compare: renaming(reference="reference-group"),
     purge: renaming(sample="image"),
 }

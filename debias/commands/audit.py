@@ -45,6 +45,7 @@ def audit(given: Audit) -> None:
         document = examine(job.with_tracking(choose_tracking(recipe.tracking, folder.parent)))
     bars.tell_kept()
     show(lines(summary(document)))
+    say(document["data"]["set_aside"]["seen"])
     say(f"\nPage: {folder / 'audit.html'}")
     say(f"Numbers: {folder / 'audit.json'}")
     say(f"Next: open the page; a rebalanced data set: debias export {folder} --as weights")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from debias.commands.options import Options, argument, command, option
+from debias.commands.options import Joined, Options, argument, command, option
 from debias.commands.screen import listed, pairs, say, show
 
 
@@ -22,17 +22,26 @@ class Compared(Options):
 
 
 class Columns(Options):
-    predictions: Path = argument("One row per image: .csv or .parquet, of any classifier.")
-    label: str = option("True class.", "COLUMN", ...)
+    predictions: Path = argument(
+        "One row per image, of any classifier: .csv, .tsv, .jsonl, .json or .parquet."
+    )
+    label: str = option(
+        "True class: a column, or that of another table, joined by names.", "COLUMN|FILE:COLUMN",
+        ...,
+    )  # fmt: skip
     prediction: str = option("Predicted class.", "COLUMN", ...)
-    attributes: str = option("Annotated groups; also crossed.", "COLUMN,...", ...)
+    attributes: str = option(
+        "Annotated groups; also crossed. Numbers as ranges: age:0-17,18-39,40-. A name with a "
+        "comma in quotes of its own.", "COLUMN,...", ...,
+    )  # fmt: skip
     subject: str | None = option("Who is shown: widens intervals where people repeat.", "COLUMN")
     score: str | None = option("Probability of the positive class: calibration.", "COLUMN")
     sample: str | None = option("Name of the image, by which tables are joined.", "COLUMN")
     positive: str | None = option("Class that the rates are about. [default: the last]")
+    classes: str | None = option("All classes, where the label lacks one.", "NAME,...")
 
 
-class Evaluate(Compared, Columns):
+class Evaluate(Compared, Joined, Columns):
     metrics: str | None = option("Rates to compare. [default: all]", "NAME,...")
     source: str = option(
         "Who says which group: self-reported, annotated, inferred, not stated.",
@@ -64,6 +73,7 @@ def evaluate(given: Evaluate) -> None:
     from debias.pipeline import reports
     from debias.report.fairness_page import summary
     from debias.report.terminal import lines
+    from debias.statistics.ranges import taken_apart
 
     groups = listed(given.attributes)
     columns = reports.Columns(
@@ -74,12 +84,16 @@ def evaluate(given: Evaluate) -> None:
     settings = given.settings() | {
         "noise": given.noise, "minimum": given.minimum, "suppress_below": given.suppress_below,
         "positive": given.positive,
+        "classes": listed(given.classes) if given.classes else None,
         "metrics": listed(given.metrics) if given.metrics else None,
-        "sources": dict.fromkeys(groups, given.source),
+        "sources": dict.fromkeys(taken_apart(groups)[0], given.source),
         "declared": {name: values.split("|") for name, values in declared.items()},
     }  # fmt: skip
     folder = given.out or Path(f"{given.predictions.stem}-evaluation")
-    request = reports.Request(table=given.predictions, columns=columns, settings=settings)
+    request = reports.Request(
+        table=given.predictions, columns=columns, settings=settings, by_order=given.by_order,
+        allow_unjoined=given.allow_unjoined,
+    )  # fmt: skip
     show(lines(summary(reports.write_evaluation(request, folder).to_dict())))
     say(f"\nPage: {folder / reports.PAGE}")
     say(f"Numbers: {folder / reports.NUMBERS}")

@@ -67,12 +67,21 @@ class Images(Options):
 
     label: str | None = option("What a classifier predicts: two values.", "COLUMN")
     attributes: str | None = option(
-        "Annotated groups, by which results are broken down.", "COLUMN,..."
+        "Annotated groups, by which results are broken down; age:0-17,18-: ranges.", "COLUMN,..."
     )
-    table: Path | None = option("CSV or Parquet, one row per image, column `path`.", "FILE")
-    subject: str | None = option("Who is shown (with --table): one split.", "COLUMN")
+    table: Path | None = option(
+        "One row per image, column `path`: .csv, .tsv, .jsonl, .json or .parquet.", "FILE"
+    )
+    subject: str | None = option("Column of who is shown: in one split.", "COLUMN")
+    folders: str | None = option(
+        "What the folders on the way to an image say: race/person, split/person.", "WORD/..."
+    )
+    people: Path | None = option("CSV or Parquet, one row per person, joined to them.", "FILE")
     layout: str | None = option("How SOURCE is to be read. [default: recognised]", "NAME")
     size: int | None = option("Side of the images, 16 to 512. [default: 64]", "PIXELS")
+    most_rejected: float | None = option(
+        "Largest share of the images that may be left out. [default: 0.01]", "SHARE"
+    )
     set_: list[str] | None = option(
         "Override one setting; repeat.", "SECTION.KEY=VALUE", name="--set"
     )
@@ -81,6 +90,16 @@ class Images(Options):
         from debias.pipeline.source import Request, options
 
         return Request(source=source, overrides=self.set_ or [], **options(vars(self)))
+
+
+class Joined(Options):
+    """How a second table is joined, where a command takes one."""
+
+    by_order: bool = option("Join tables without names in common row by row.", default=False)
+    allow_unjoined: float = option(
+        "Share of the rows, 0 to 1, that may stay without a partner in the other table.", "SHARE",
+        default=0.01,
+    )  # fmt: skip
 
 
 class Referenced(Images):

@@ -4,12 +4,14 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from debias.commands.options import InFolder, Referenced, argument, command, option
 from debias.commands.screen import Bars, say, show
+
+if TYPE_CHECKING:
+    from debias.report.documents import RunDocument
 
 
 class Run(InFolder, Referenced):
@@ -51,26 +53,22 @@ def run(given: Run) -> None:
         typed = shlex.join(["debias", *sys.argv[1:]])
         document = mitigate(dataclasses.replace(opened, command=typed).with_tracking(tracking))
     bars.tell_kept()
-    _show(document, folder)
+    _show(document, folder, recipe.tracking.experiment)
     if request.images is not None:
         say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
     say(f"Next: open the report; group by group: debias compare {folder}")
 
 
-def _show(document: Mapping[str, Any], folder: Path) -> None:
+def _show(document: "RunDocument", folder: Path, experiment: str) -> None:
     from debias.report.run_page import summary
     from debias.report.terminal import lines
 
-    set_aside = document["data"]["set_aside"]["count"]
-    if set_aside:
-        files = "1 file was" if set_aside == 1 else f"{set_aside} files were"
-        say(f"{files} set aside; the report says why.")
     show(lines(summary(document)))
+    say(document["data"]["set_aside"]["seen"])
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Numbers: {folder / 'report.json'}")
     link = document["run"]["mlflow"]
     if link and not link.startswith("http"):
-        experiment = document["run"]["config"]["tracking"]["experiment"]
         named = "" if experiment == "debias" else f" --experiment {experiment}"
         link = f"debias ui --folder {Path(link).parent}{named}"
     if link:

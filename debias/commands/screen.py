@@ -59,7 +59,9 @@ class Bars:
 
 
 def listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+    from debias.statistics.ranges import listed as split
+
+    return split(text)
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str]:

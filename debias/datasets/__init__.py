@@ -6,6 +6,7 @@ from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
 from debias.datasets.folder import Folder, ImageFolder, Images
 from debias.datasets.hdf5 import Hdf5Faces
+from debias.datasets.hugging_face import HuggingFace
 from debias.datasets.lfw import LFW
 from debias.datasets.store import Store
 from debias.datasets.synthetic import Population, SyntheticFaces
@@ -27,6 +28,7 @@ DATASETS = Registry(
         "folder": Folder,
         "tar": TarShards,
         "hdf5": Hdf5Faces,
+        "hugging_face": HuggingFace,
         "store": Store,
     },
     group="debias.datasets",

@@ -5,8 +5,9 @@ Labels: forty attributes, each present or absent, by a professional labelling co
     was not described; none is self-reported. "Male", "Young" and "Attractive" are judgements.
 Splits: train, validation and test, made by person according to the paper; a person on two sides
     stops the run.
-Source: mmlab.ie.cuhk.edu.hk/projects/CelebA.html, folders Anno, Eval and Img or all in one; the
-    same tables as CSV files (Kaggle) are read too, but come without identities.
+Source: mmlab.ie.cuhk.edu.hk/projects/CelebA.html, folders Anno, Eval and Img or all in one, some
+    folders deeper or not; the same tables as CSV files (Kaggle) are read too, but come without
+    identities.
 Citation: Liu, Luo, Wang, Tang 2015, Deep Learning Face Attributes in the Wild.
 Licence: the owner's agreement: non-commercial research only; no copy, sale or publication of any
     portion of the images or of derived data; identities on request, for research; the images belong
@@ -18,7 +19,11 @@ Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 
     of faces are in pixels of the original photographs, of no use for the aligned images.
 """
 
-from collections.abc import Mapping
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -29,13 +34,15 @@ from pydantic import Field
 
 from debias.datasets.listing import regular_files, require_folder, require_paths
 from debias.datasets.owners_lists import SplitBy, matched, require_one_side
+from debias.datasets.people import WithPeople
+from debias.datasets.places import Listing, Place, accounted, mostly, tables_like, tree
 from debias.errors import DataError
-from debias.plugins import Settings
 from debias.storage.files import shown
 from debias.storage.tables import (
     PROBLEM,
     first_lines,
     marked,
+    plain_name,
     read_bytes,
     read_rows,
     require_columns,
@@ -44,13 +51,18 @@ from debias.storage.tables import (
 from debias.types import Collection, Rejected
 
 WHERE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (aligned images, Anno, Eval)"
-ANSWERS = {"-1": "no", "1": "yes"}
-GENDERS = {"-1": "female", "1": "male"}
+FILES, NO_NAME = "image_id", "unnamed"
+# What a table says for no and yes: one of these ways throughout.
+CODES = ({"-1": 0, "1": 1}, {"0": 0, "1": 1}, {"false": 0, "true": 1}, {"no": 0, "yes": 1})
+ANSWERS, GENDERS = ("no", "yes"), ("female", "male")
 PARTS = {"0": "train", "1": "validation", "2": "test"}
-FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
+IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba", "list_eval_partition"
+PEOPLE, NUMBERS = "identity_CelebA", ("list_bbox_celeba", "list_landmarks_align_celeba")
+NAME = re.compile(r"\d{6}\.jpg", re.ASCII)
+UNSPLIT = "The owner's split (list_eval_partition) was not used: another is drawn{}."
 
 
-class CelebA(Settings):
+class CelebA(WithPeople):
     """CelebA as its owner distributes it, or the same tables as CSV files.
 
     Columns: ``perceived_gender`` (male, female), every other attribute in lower case ("yes" or
@@ -81,54 +93,80 @@ class CelebA(Settings):
             FileNotFoundError: The folder, a table or the images do not exist.
             DataError: A table is cut off, names an image twice or is no CelebA table.
             SplitLeakageError: The owner's split puts one person on two sides.
-            QuarantineLimitExceededError: Too many rows or images are unreadable or missing.
         """
         require_folder(self.root, WHERE)
-        images = next((self.root / name for name in FOLDERS if (self.root / name).is_dir()), None)
-        needed = [self._table("list_attr_celeba"), images or self.root / "img_align_celeba"]
+        place = self.find(tree(self.root)) or Place()
+        images, tables = place.images or self.root / IMAGES, dict(place.tables)
+        needed = [ATTRIBUTES, *([PARTITION] if self.split == "owner" else [])]
+        absent = [self.root / f"{stem}.txt" for stem in needed if stem not in tables]
+        require_paths([*absent, images], WHERE)
+        rows, rejected = _attributes(tables[ATTRIBUTES])
+        names = rows["file"].tolist()
+        if PEOPLE in tables:
+            rows = _with_people(rows, tables[PEOPLE])
         if self.split == "owner":
-            needed.append(self._table("list_eval_partition"))
-        require_paths(needed, WHERE)
-        rows, rejected = _attributes(needed[0])
-        rows = _with_people(rows, self._table("identity_CelebA"))
-        if self.split == "owner":
-            rows = _with_split(rows, needed[2])
-        for stem in ("list_bbox_celeba", "list_landmarks_align_celeba"):
-            path = self._table(stem)
-            if path.is_file():
-                table = _looked_up(_read(path)[0], rows["file"])
+            rows = _with_split(rows, tables[PARTITION])
+        for stem in NUMBERS:
+            if stem in tables:
+                table = _looked_up(_read(tables[stem])[0], rows["file"])
                 rows[table.columns] = table.apply(_numbers)
-        return matched(rows, regular_files(needed[1]), needed[1], rejected)
+        found = matched(rows, regular_files(images), images, rejected)
+        if self.split == "drawn" and PARTITION not in tables:
+            by = " by person" if PEOPLE in tables else ""
+            found = replace(found, remarks=(UNSPLIT.format(by),))
+        return self.with_people(accounted(found, self.root, place, names))
 
-    def _table(self, stem: str) -> Path:
-        """Where a table lies; its path in one flat folder when it lies nowhere."""
-        places = [
-            self.root / folder / f"{stem}{suffix}"
-            for suffix in (".txt", ".csv")
-            for folder in ("", "Anno", "Eval")
-        ]
-        return next((place for place in places if place.is_file()), places[0])
+    @classmethod
+    def find(cls, listings: Sequence[Listing]) -> Place | None:
+        """Where the owner's tables and the aligned images lie."""
+        tables = tables_like(listings, (ATTRIBUTES, PARTITION, PEOPLE, *NUMBERS))
+        named = [one for one in listings if one.place.resolve().name == IMAGES and one.files]
+        alike = [one for one in listings if mostly(one.files, NAME.fullmatch)]
+        there = [*named, *(alike if ATTRIBUTES in tables else [])]
+        images = there[0].place if there else None
+        if images is None and ATTRIBUTES not in tables:
+            return None
+        lacks = "" if ATTRIBUTES in tables else f"its attributes, {ATTRIBUTES}.txt (or .csv)"
+        settings = {} if PARTITION in tables else {"split": "drawn"}
+        return Place(images=images, tables=tables, settings=settings, lacks=lacks)
 
 
 def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Every attribute as text; rows with anything but -1 and 1 are marked."""
+    """Every attribute as text; rows with anything but the two values are marked.
+
+    These are -1 and 1 or, in tables that went through other hands, 0 and 1, or False and True. A
+    table that has both -1 and 0 uses 0 for something else.
+    """
     table, rejected = _read(path)
     if not {"male", "smiling"} <= set(table.columns):
         raise DataError(
             f"{shown(path)} has no attributes Male and Smiling: {list(table.columns)[:8]}"
         )
-    texts = {"file": table["file"].to_numpy(dtype=object)}
+    texts, codes = {"file": table["file"].to_numpy(dtype=object)}, _codes(table)
     for name in table.columns.drop("file"):
-        words = GENDERS if name == "male" else ANSWERS
+        said = GENDERS if name == "male" else ANSWERS
+        words = {value: said[code] for value, code in codes.items()}
         texts["perceived_gender" if name == "male" else name] = _texts(table[name], words)
     known = np.all([pd.notna(column) for column in texts.values()], axis=0)
-    return marked(pd.DataFrame(texts), known, path, "an attribute is neither -1 nor 1"), rejected
+    detail = f"an attribute is neither {' nor '.join(codes)}"
+    return marked(pd.DataFrame(texts), known, path, detail), rejected
+
+
+def _codes(table: pd.DataFrame) -> dict[str, int]:
+    """How a table writes no and yes: the way that most of its values have, by attribute."""
+    held = Counter(
+        _plain(value) for name in table.columns.drop("file") for value in table[name].cat.categories
+    )
+    return max(CODES, key=lambda codes: held[next(iter(codes))])
+
+
+def _plain(value: str) -> str:
+    """A value in lower case, a whole number without a point."""
+    return value.strip().lower().removesuffix(".0")
 
 
 def _with_people(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Who is shown, where a table says so: somebody unknown could stand on two sides of a split."""
-    if not path.is_file():
-        return rows
     table, _ = _read(path, ["identity"])
     require_columns(table, ["identity"], path)
     people = _texts(_looked_up(table, rows["file"])["identity"])
@@ -155,7 +193,7 @@ def _looked_up(table: pd.DataFrame, files: "pd.Series[str]") -> pd.DataFrame:
 def _texts(column: pd.Series, words: Mapping[str, str] | None = None) -> Shaped[np.ndarray, " n"]:
     """Words for categories, or the categories themselves; None where there is no word."""
     values = [value.strip() for value in column.cat.categories.to_numpy(dtype=object)]
-    named = values if words is None else [words.get(value) for value in values]
+    named = values if words is None else [words.get(_plain(value)) for value in values]
     # The code of a missing value is -1: the last entry.
     return np.array([*named, None], dtype=object)[column.cat.codes.to_numpy()]
 
@@ -167,28 +205,33 @@ def _numbers(column: pd.Series) -> pd.Series:
 def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, list[Rejected]]:
     """A table of the owner: ``file`` and the other columns in lower case, as categories.
 
-    A CSV file has a header; a text file in columns of blanks a count and a header, unless the
-    ``names`` of its columns are given.
+    With commas it has a header, whatever it is called; in columns of blanks a count and a header,
+    unless the ``names`` of its columns are given. The column of files may be called ``image_id``,
+    as the owner's, or stand first.
     """
-    separator = "," if path.suffix == ".csv" else " "
+    separator = "," if "," in first_lines(read_bytes(path), 1)[0] else " "
     content = read_bytes(path, separator)
     skip, count = 0, None
     if separator == ",":
-        names, skip = first_lines(content, 1)[0].split(",")[1:], 1
+        header, skip = next(csv.reader(first_lines(content, 1))), 1
+        names = [plain_name(name) or NO_NAME for name in header]
+        names[names.index(FILES) if FILES in names else 0] = "file"
     elif names is None:
-        (stated, header), skip = first_lines(content, 2), 2
+        (stated, line), skip = first_lines(content, 2), 2
         if not stated.isdigit():
             raise DataError(
                 f"{shown(path)} must begin with the number of images, got {stated[:40]!r}"
             )
-        count, names = int(stated), [name for name in header.split() if name != "image_id"]
-    columns = ["file", *(name.strip().lower() for name in names)]
-    rows, rejected = read_rows(path, content, columns, separator, skip)
+        count, names = int(stated), ["file", *line.lower().replace(FILES, "").split()]
+    else:
+        names = ["file", *names]
+    rows, rejected = read_rows(path, content, names, separator, skip)
     if count is not None and count != len(rows) + len(rejected):
         raise DataError(
             f"{shown(path)} says {count} images but has {len(rows) + len(rejected)} rows; it may "
             f"be cut off: get it again from {WHERE}"
         )
+    rows = rows.drop(columns=NO_NAME, errors="ignore")  # where pandas has put its index
     rows["file"] = [name.strip() for name in rows["file"].to_numpy(dtype=object)]
     require_unique(rows["file"], shown(path))
     return rows, rejected

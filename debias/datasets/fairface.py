@@ -15,6 +15,8 @@ Known problems: race and binary gender are judged from looks; ages are ranges; p
     label files that went through a spreadsheet have dates for ages and are refused.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -24,15 +26,17 @@ from pydantic import Field
 
 from debias.datasets.listing import regular_files, require_folder, require_paths
 from debias.datasets.owners_lists import SplitBy, completed_split, matched
+from debias.datasets.people import WithPeople
+from debias.datasets.places import Listing, Place, accounted, files_like, mostly, tree
 from debias.errors import DataError
-from debias.plugins import Settings
 from debias.storage.files import shown
 from debias.storage.tables import marked, read_csv, require_columns
 from debias.types import Collection, Rejected
 
 WHERE = "https://github.com/joojs/fairface (label files and one of the two image archives)"
 PARTS = {"train": "train", "val": "test"}  # others report their results on val
-ARCHIVES = ("", "fairface-img-margin025-trainval", "fairface-img-margin125-trainval")
+NAME = re.compile(r"\d+\.jpg", re.ASCII)
+UNSPLIT = "Only the part {} of FairFace is there: instead of the owner's split one is drawn."
 VALUES = {
     "age": ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"),
     "gender": ("Male", "Female"),
@@ -43,7 +47,7 @@ VALUES = {
 }  # fmt: skip
 
 
-class FairFace(Settings):
+class FairFace(WithPeople):
     """FairFace as its owners distribute it.
 
     Columns: ``perceived_gender`` (male, female), ``annotated_race`` (White, Black, Indian,
@@ -72,21 +76,61 @@ class FairFace(Settings):
         Raises:
             FileNotFoundError: The folder, a label file or an image folder does not exist.
             DataError: A label file lacks a column, names an image twice or has dates for ages.
-            QuarantineLimitExceededError: Too many rows or images are unreadable or missing.
         """
         require_folder(self.root, WHERE)
-        places = [self.root / archive for archive in ARCHIVES]
-        images = next((place for place in places if (place / "train").is_dir()), self.root)
-        tables = {part: self.root / f"fairface_label_{part}.csv" for part in PARTS}
-        require_paths([*tables.values(), *(images / part for part in PARTS)], WHERE)
-        read = [_labelled(tables[part], PARTS[part]) for part in PARTS]
+        place = self.find(tree(self.root)) or Place()
+        images, tables = place.images or self.root, place.tables
+        # Of one part alone no split can be made: half of a part is a part that is broken.
+        there = [part for part in PARTS if part in tables or (images / part).is_dir()]
+        parts = there if self.split == "drawn" and there else list(PARTS)
+        named = {part: self.root / f"fairface_label_{part}.csv" for part in PARTS} | {**tables}
+        require_paths([path for part in parts for path in (named[part], images / part)], WHERE)
+        read = [_labelled(named[part], PARTS[part]) for part in parts]
         rows = pd.concat([rows for rows, _ in read], ignore_index=True)
-        rejected = [item for _, items in read for item in items]
-        present = {f"{part}/{name}" for part in PARTS for name in regular_files(images / part)}
+        rejected, names = [item for _, items in read for item in items], rows["file"].tolist()
+        present = {f"{part}/{name}" for part in parts for name in regular_files(images / part)}
         if self.split == "drawn":
-            return matched(rows.drop(columns="split"), present, images, rejected)
-        found = matched(rows, present, images, rejected)
-        return replace(found, samples=completed_split(found.samples, seed))
+            found = matched(rows.drop(columns="split"), present, images, rejected)
+            alone = (UNSPLIT.format(*parts),) if len(parts) == 1 else ()
+            found = replace(found, remarks=alone)
+        else:
+            found = matched(rows, present, images, rejected)
+            found = replace(found, samples=completed_split(found.samples, seed))
+        return self.with_people(accounted(found, self.root, place, names))
+
+    @classmethod
+    def find(cls, listings: Sequence[Listing]) -> Place | None:
+        """Where the label files lie, and the folder that holds train, val or both."""
+        tables = {part: path for part in PARTS if (path := _label_file(listings, part))}
+        within = [
+            one
+            for one in listings
+            if mostly(one.files, NAME.fullmatch) and one.place.name.lower() in PARTS
+        ]
+        around = [one.place.parent for one in within]
+        called = any("fairface" in name.lower() for one in around for name in one.parts[-3:])
+        if not tables and not called:
+            return None
+        images = max(around, key=around.count, default=None)
+        lacks = "" if tables else "its label files, fairface_label_train.csv and _val.csv"
+        there = {one.place.name for one in within if one.place.parent == images} | {*tables}
+        settings = {} if there.issuperset(PARTS) else {"split": "drawn"}
+        return Place(images=images, tables=tables, settings=settings, lacks=lacks)
+
+
+def _label_file(listings: Sequence[Listing], part: str) -> Path | None:
+    """The owners' file, or a CSV file called after the part that has their columns."""
+    owners = files_like(listings, rf"fairface_labels?_{part}\.csv")
+    others = files_like(listings, rf"(fairface_?)?(labels?_)?{part}(_labels?)?\.csv")
+    return next(owners, None) or next((path for path in others if _has_columns(path)), None)
+
+
+def _has_columns(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        names = file.readline(4096).decode(errors="replace").lstrip("\ufeff").strip().split(",")
+    return {"file", *VALUES} <= {name.strip() for name in names}
 
 
 def _labelled(table: Path, split: str) -> tuple[pd.DataFrame, list[Rejected]]:

@@ -5,26 +5,29 @@ Source, citation, licence: those of the folder's owner, who also says who annota
 Known problems: where nothing says who is shown, one person can fall on both sides of a split.
 """
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from debias.datasets.listing import (
-    Entry,
+    NO_IMAGE,
     all_set_aside,
     hashed_ids,
     image_problem,
     path_problems,
-    plain_paths,
     rejected_paths,
     require_folder,
     require_path,
     walk,
 )
+from debias.datasets.notes import LARGEST_SIDECAR, NoteColumns, Scalar, flat
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -34,19 +37,37 @@ from debias.datasets.owners_lists import (
     annotated_as,
     completed_split,
 )
+from debias.datasets.people import OWNER, WithPeople
+from debias.datasets.table_paths import (
+    found_below,
+    images_below,
+    path_column,
+    relative,
+    split_names,
+)
+from debias.datasets.ways import (
+    named,
+    only_numbers,
+    people_of,
+    said,
+    sorted_by_folders,
+    steps,
+)
+from debias.decoding.rules import Place, RefusedError, read
 from debias.errors import DataError, EmptyDatasetError
-from debias.plugins import Settings
 from debias.storage.files import shown
-from debias.storage.tables import OURS, read_table, require_once
-from debias.types import SPLITS, Collection
+from debias.storage.joining import Texts
+from debias.storage.tables import OURS, Table, read_table, require_once
+from debias.types import Collection
 
-OWNER = "the owner of the data"
+PATH = "path"
 
 
-class Folder(Settings):
+class Folder(WithPeople):
     """A folder of images and a table with one row per image.
 
-    Labels and attributes: columns of a CSV or Parquet file, kept as text or numbers.
+    Labels and attributes: columns of a table of any kind that ``storage/tables.py`` reads, kept as
+    text or numbers.
     Splits: a column that says train, validation or test, or none (then they are drawn).
     Known problems: the table is believed in all but its paths: a row whose path leaves the root is
     set aside. A column named ``sample_id``, ``sha256``, ``duplicate_cluster``, ``offset`` or
@@ -55,13 +76,17 @@ class Folder(Settings):
 
     name: Literal["folder"] = "folder"
     root: Path = Field(description="Folder below which the images lie.")
-    table: Path = Field(description="CSV or Parquet file with one row per image.")
-    path_column: str = Field(default="path", description="Column with the path below root.")
-    subject_column: str | None = Field(
-        default=None, description="Column that says who is shown; keeps people in one split."
+    table: Path = Field(
+        description="Table with one row per image: .csv, .tsv, .jsonl, .json or .parquet, or .gz."
+    )
+    path_column: str = Field(
+        default=PATH,
+        description="Column with the path below root; where there is no 'path', the one that names "
+        "files, such as file_name, filename or image.",
     )
     split_column: str | None = Field(
-        default=None, description="Column that says train, validation or test."
+        default=None,
+        description="Column that says train, validation or test (or val, dev; or 0, 1, 2).",
     )
     annotation: str = annotated_as("The table does not say who annotated the attributes or how.")
     source: Stated = STATED
@@ -72,7 +97,8 @@ class Folder(Settings):
         Raises:
             FileNotFoundError: The folder or the table does not exist.
             UnsafePathError: Root or table is not a path that can be opened.
-            DataError: A named column is missing or a split has an unknown name.
+            DataError: A named column is missing, a split has an unknown name, or paths could mean
+                several files.
             DuplicateIdError: Two rows name one path.
             EmptyDatasetError: No row names a path below the root.
         """
@@ -82,40 +108,49 @@ class Folder(Settings):
             raise FileNotFoundError(
                 f"the table {shown(self.table.absolute())} does not exist; set data.table"
             )
-        samples, unread = read_table(self.table)
-        samples = self._named(samples)
-        given = samples["path"].astype(object)
-        names = plain_paths(given.where(given.notna(), "").astype(str))
+        table, files = read_table(self.table), images_below(self.root)
+        samples, remarks = self._named(table, files)
+        names = relative(samples["path"], self.root)
         problems = path_problems(names, self.root)
         unsafe = rejected_paths(names, problems, self.table)
         if len(unsafe) == len(samples):
             first = f", first: {shown(Path(unsafe[0].path))}: {unsafe[0].detail}" if unsafe else ""
             raise EmptyDatasetError(
                 f"none of {len(samples)} rows of {shown(self.table)} names an image below "
-                f"{shown(self.root)}{first}"
+                f"{shown(self.root)}{first}; write paths from that folder on"
             )
         kept = problems == ""
         lost = samples[~kept].drop(columns="path").reset_index(drop=True)
         lost["sample_id"] = [item.sample_id for item in unsafe]
-        names = names[kept]
+        names, way = found_below(names[kept], self.root, files)
         require_once(
             names,
             lambda count: f"{count} images are listed more than once in {shown(self.table)}",
-            "rows about one image may contradict each other, so none is chosen: repair the table",
+            "it draws images several times: debias export --as weights lists each once"
+            if "draw" in samples
+            else "rows about one image may contradict each other, so none is chosen: repair the "
+            "table",
         )
         samples = samples[kept].reset_index(drop=True)
         samples["sample_id"] = hashed_ids(names)
         samples["path"] = (f"{self.root}/" + names).to_numpy()
-        rejected = (*unread, *unsafe)
-        return Collection(samples=samples, rejected=rejected, lost=lost if unsafe else None)
+        remarks += _told_files(names, way, files, self)
+        if "train" in set(samples.get("split", ())):
+            samples, told = _completed(samples, seed)
+            remarks += told
+        rejected = (*table.rejected, *unsafe)
+        found = Collection(
+            samples=samples, rejected=rejected, lost=lost if unsafe else None,
+            ignored={"images on no row": len(set(files).difference(names))}, remarks=tuple(remarks),
+        )  # fmt: skip
+        return self.joined(found)
 
-    def _named(self, samples: pd.DataFrame) -> pd.DataFrame:
-        """The table under our names for path, person and split."""
-        asked = (
-            ("path", self.path_column),
-            ("subject_id", self.subject_column),
-            ("split", self.split_column),
-        )
+    def _named(self, table: Table, files: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+        """The table under our names for path, person and split, and what is not used."""
+        samples, path = table.rows, self.path_column
+        if path == PATH and path not in samples:
+            path = path_column(samples, self.root, files) or path
+        asked = (("path", path), ("subject_id", self.subject_column), ("split", self.split_column))
         named = {role: column for role, column in asked if column is not None}
         for role, column in named.items():
             if column not in samples:
@@ -124,21 +159,57 @@ class Folder(Settings):
                     f"{list(samples.columns)}{_hint(list(samples.columns), role)}"
                 )
         columns = {role: samples[column] for role, column in named.items()}
-        split = columns.get("split", pd.Series(dtype=str))
-        unknown = sorted(set(split.dropna().astype(str)) - set(SPLITS))
-        if unknown or split.isna().any():
-            raise DataError(
-                f"splits must be one of {SPLITS} in every row, got also {unknown or 'none'}"
-            )
+        told = _told_columns(table, named)
+        if "split" in columns:
+            columns["split"], remark = split_names(columns["split"], self.table)
+            told += [remark] if remark else []
         used = {*OURS, *named.values()}.intersection(samples.columns)
-        return samples.drop(columns=used).assign(**columns)
+        return samples.drop(columns=used).assign(**columns), told
+
+
+def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
+    """Every column of a table: what it is used as, or why it is not used."""
+    used = [column if role == column else f"{column} as {role}" for role, column in named.items()]
+    names = [str(name) for name in table.rows if name not in named.values()]
+    kept = [name for name in names if name not in OURS]
+    out = [f"{name} (a name of ours; rename it)" for name in names if name in OURS]
+    out += [f"{name} (several values in a cell)" for name in table.odd]
+    parts = {"used": used, "annotations": kept, "not used": out}
+    told = [f"{what}: {', '.join(map(shown, some))}" for what, some in parts.items() if some]
+    return [f"{len(table.rows.columns) + len(table.odd)} columns of the table; {'; '.join(told)}."]
+
+
+def _told_files(names: Texts, way: str, files: Sequence[str], data: Folder) -> list[str]:
+    rows, root, table = len(names), shown(data.root), shown(data.table.name)
+    there = names.isin(files)
+    told = [f"{int(there.sum()):,} of {rows:,} paths were found by {way}."] if way else []
+    others = len(set(files).difference(names))
+    if others:
+        told.append(
+            f"{others:,} images below {root} stand in no row of {table}: they are not used."
+        )
+    return told
+
+
+def _completed(samples: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Train, validation and test where the table says less, and what was done about it."""
+    done = completed_split(samples, seed)
+    before, after = set(samples["split"]), done["split"].value_counts()
+    told = []
+    if "test" not in before and "validation" in before:
+        told.append(
+            f"No row says test, so the {after['test']:,} validation images are the test set."
+        )
+    if "validation" in after and (told or "validation" not in before):
+        told.append(
+            f"{after['validation']:,} of {(samples['split'] == 'train').sum():,} training images "
+            "were drawn for validation, which the table does not name."
+        )
+    return done, told
 
 
 def _hint(columns: list[str], role: str) -> str:
     """What probably went wrong with a table that lacks a column."""
-    used = next((mark for mark in (";", "\t", "|") if any(mark in name for name in columns)), None)
-    if used is not None:
-        return f"; its columns are separated by {used!r}: save it with commas"
     if role != "path":
         return ""
     likely = [name for name in columns if re.search("path|file|image|name", name, re.IGNORECASE)]
@@ -146,13 +217,14 @@ def _hint(columns: list[str], role: str) -> str:
     return f"; name the column of file names with --set data.path_column={named}"
 
 
-class ImageFolder(Settings):
+class ImageFolder(WithPeople):
     """A folder of folders, each with the images of one class, as torchvision's ImageFolder has it.
 
-    ``root/CLASS/...`` or ``root/SPLIT/CLASS/...``. Columns: ``class``, the name of the folder.
-    Splits: folders named train, val (valid, validation) and test, or none (then they are drawn).
-    They are splits and no classes where there is train and another, or train holds no image itself,
-    or there is nothing else.
+    ``root/CLASS/...`` or ``root/SPLIT/CLASS/...``, or either some folders deeper. Columns:
+    ``class``, the name of the folder.
+    Splits: folders named train, val (valid, validation, dev) and test, or like set_train and
+    set_test, or none (then they are drawn). They are splits and no classes where there is train and
+    another, or train holds no image itself, or there is nothing else.
     """
 
     name: Literal["image_folder"] = "image_folder"
@@ -172,8 +244,9 @@ class ImageFolder(Settings):
         """
         require_folder(self.root, OWNER)
         entries = sorted(walk(self.root))
-        depth = 2 if _has_splits(entries) else 1
-        problems = {entry.name: _class_problem(entry, depth) for entry in entries}
+        problems = {entry.name: image_problem(entry) for entry in entries}
+        places = sorted_by_folders([name for name, problem in problems.items() if not problem])
+        problems |= {name: NO_CLASS for name, place in places.items() if not place.of}
         names = [name for name, problem in problems.items() if not problem]
         if not names:
             raise EmptyDatasetError(
@@ -181,70 +254,175 @@ class ImageFolder(Settings):
                 "class/1.jpg or train/class/1.jpg"
             )
         samples = _images(self.root, names)
-        samples["class"] = [name.split("/")[depth - 1] for name in names]
-        if depth == 2 and self.split == "owner":
-            samples["split"] = [SPLIT_NAMES[_top(name)] for name in names]
-            samples = completed_split(samples, seed)
+        samples["class"] = [places[name].of for name in names]
+        sides = sorted({places[name].side for name in names})
+        if self.split == "owner" and "train" in sides:
+            samples["split"] = [places[name].side for name in names]
+        samples, noted = _noted(samples, self.root, names, problems)
 
         def detail(name: str, reason: str) -> str:
-            if reason != NO_CLASS or depth == 1 or _top(name) in {"", *SPLIT_NAMES}:
-                return ""
-            top = shown(name.partition("/")[0])
-            return f"the folder '{top}' is no split: none of {', '.join(SPLIT_NAMES)}"
+            top = places[name].top if reason == NO_CLASS else ""
+            names = ", ".join(SPLIT_NAMES)
+            return top and f"the folder '{shown(top)}' is no split: none of {names}"
 
-        return Collection(samples=samples, rejected=all_set_aside(self.root, problems, detail))
+        rejected = all_set_aside(self.root, problems, detail)
+        remarks = (*_odd_classes(samples["class"], names), *noted, *_unread(problems))
+        if any(sides) and "train" not in sides:
+            remarks += (f"No folder is called train, only {', '.join(sides)}: a split is drawn.",)
+        found = Collection(samples=samples, rejected=rejected, remarks=remarks)
+        return _finished(self, found, names, seed)
 
 
 NO_CLASS = "in no class folder"
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".xlsx")
 
 
-def _top(name: str) -> str:
-    """The first folder of a path in lower case; empty for what lies in none."""
-    return name.rpartition("/")[0].partition("/")[0].lower()
+def of_folders(images: Sequence[str]) -> pd.DataFrame | None:
+    """Class and split of each path, as :class:`ImageFolder` reads them.
+
+    Without ``split`` where the first folders are none; None where an image lies in no class folder,
+    or all in one.
+    """
+    places = [*sorted_by_folders(images).values()]
+    if not all(place.of for place in places) or len({place.of for place in places}) == 1:
+        return None
+    sides = {"split": [place.side for place in places]} if places[0].side else {}
+    return pd.DataFrame({"class": [place.of for place in places]} | sides)
 
 
-def _has_splits(entries: Sequence[Entry]) -> bool:
-    """Whether the first folders are splits, whatever else was unpacked beside them."""
-    images = [entry.name for entry in entries if not image_problem(entry)]
-    tops = {_top(name) for name in images if "/" in name}
-    splits = tops.intersection(SPLIT_NAMES)
-    only_folders = all(name.count("/") > 1 for name in images if _top(name) == "train")
-    return "train" in splits and (len(splits) > 1 or splits == tops or only_folders)
+def _odd_classes(classes: "pd.Series[str]", names: Sequence[str]) -> tuple[str, ...]:
+    """Whether folders that were taken for classes may be none."""
+    if classes.nunique() == 1:
+        why = "Every image is of one class: perhaps the folder lies a step too high or too low."
+    elif only_numbers(names):
+        why = "The classes are numbers of folders that may only keep folders small."
+    else:
+        return ()
+    return (f"{why} --layout images reads the images without a class.",)
 
 
-def _class_problem(entry: Entry, depth: int) -> str:
-    in_place = entry.name.count("/") >= depth and (depth == 1 or _top(entry.name) in SPLIT_NAMES)
-    return image_problem(entry) or ("" if in_place else NO_CLASS)
+def _noted(
+    samples: pd.DataFrame, root: Path, names: Sequence[str], problems: dict[str, str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """With what ``KEY.json`` beside ``KEY.jpg`` says; such files are no ``problems`` any more."""
+    own = [f"{name.rpartition('.')[0]}.json" for name in names]
+    if not any(problems.get(note) == NO_IMAGE for note in own):
+        return samples, ()
+    columns = NoteColumns()
+    for note in own:
+        said: tuple[dict[str, Scalar], list[tuple[str, str]]] = {}, []
+        if problems.pop(note, "") == NO_IMAGE:
+            with suppress(ValueError, RefusedError):  # it stays without what that would say
+                said = {}, [("", "no JSON")]
+                said = flat(read(Place(os.fsencode(root / note)), LARGEST_SIDECAR))
+        columns.take(*said)
+    found = columns.frame()
+    taken = sorted({*OURS, *samples.columns}.intersection(found.columns))
+    more = (f"Not read beside the images, for their names: {', '.join(taken)}.",) if taken else ()
+    return samples.join(found.drop(columns=taken)), (*columns.remarks(), *more)
 
 
-class Images(Settings):
-    """A folder of images, at any depth, about which nothing else is known.
+def _unread(problems: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence about tables that lie among images, which nobody reads unless they are named."""
+    found = [
+        name for name, why in problems.items()
+        if why == NO_IMAGE and name.lower().endswith(TABLES)
+    ]  # fmt: skip
+    if not found:
+        return ()
+    ends = ", ".join(sorted({f".{name.rpartition('.')[2].lower()}" for name in found}))
+    files = "1 file" if len(found) == 1 else f"{len(found):,} files"
+    return (
+        f"Not read, though more may stand there: {files} ({ends}). A table with one row an image "
+        "is named with --table, one with a row a person with --people.",
+    )
 
-    Columns: ``folder``, the place of an image below the root ("." for the root itself).
+
+class Images(WithPeople):
+    """A folder of images, at any depth, of which the folders may say something.
+
+    Columns: those that ``folders`` names; without it ``folder``, the place of an image below the
+    root ("." for the root itself).
     """
 
-    annotation: ClassVar[str] = "Nobody annotated these images: nothing is known of who is shown."
-    source: ClassVar[str] = "not stated"
     name: Literal["images"] = "images"
     root: Path = Field(description="Folder below which the images lie.")
+    folders: str | None = Field(
+        default=None,
+        description="What the folders on the way from root to an image say, a word each: "
+        "'race/person', 'split/person', '*/class'. 'person' is who is shown, 'split' train, val "
+        "or test, '*' nothing, any other word a column. In braces a part of a name, that of the "
+        "file included: '{person}_*', '*/{gender}-*'.",
+    )
+    split: SplitBy = Field(
+        default="owner", description=f"'owner': where the word is 'split', these{OWNER_SPLIT}"
+    )
+    annotation: str = annotated_as(
+        "Nobody says who named the folders of these images or how; nothing else is annotated.",
+        "images",
+    )
+    source: Stated = STATED
+
+    @field_validator("folders")
+    @classmethod
+    def _readable(cls, folders: str | None) -> str | None:
+        if folders is not None:
+            steps(folders)
+        return folders
 
     def collect(self, seed: int) -> Collection:
         """One row per image; everything else that lies there is set aside.
 
         Raises:
             FileNotFoundError: The folder does not exist.
-            EmptyDatasetError: There is no image in it.
+            EmptyDatasetError: There is no image in it, or none where ``folders`` says.
         """
         require_folder(self.root, OWNER)
         problems = {entry.name: image_problem(entry) for entry in sorted(walk(self.root))}
+        way = steps(self.folders) if self.folders else []
+        told = {name: said(name, way) for name, problem in problems.items() if not problem}
+        problems |= {name: ODD_NAME for name, found in told.items() if found is None}
         names = [name for name, problem in problems.items() if not problem]
         if not names:
-            raise EmptyDatasetError(
-                f"{shown(self.root.absolute())} holds {len(problems)} files, none of them an image"
-            )
+            of = f"the way to none of {len(told)} is like '{self.folders}'" if told else (
+                f"{len(problems)} files, none of them an image"
+            )  # fmt: skip
+            raise EmptyDatasetError(f"{shown(self.root.absolute())} holds {of}")
         samples = _images(self.root, names)
-        samples["folder"] = [name.rpartition("/")[0] or "." for name in names]
-        return Collection(samples=samples, rejected=all_set_aside(self.root, problems))
+        if way:
+            samples = samples.join(named(found for found in told.values() if found is not None))
+        else:
+            samples["folder"] = [name.rpartition("/")[0] or "." for name in names]
+        if self.split == "drawn" or "train" not in set(samples.get("split", ())):
+            samples = samples.drop(columns="split", errors="ignore")
+        samples, remarks = _noted(samples, self.root, names, problems)
+        unfit = f"the way to it is not like '{self.folders}'"
+        rejected = all_set_aside(
+            self.root, problems, lambda name, why: unfit if told.get(name, why) is None else ""
+        )
+        remarks = (*remarks, *_unread(problems))
+        found = Collection(samples=samples, rejected=rejected, remarks=remarks)
+        return _finished(self, found, names, seed)
+
+
+ODD_NAME = "name not understood"
+
+
+def _finished(
+    data: ImageFolder | Images, found: Collection, names: Sequence[str], seed: int
+) -> Collection:
+    """With people, told or found by their folders, and with the rest of a split."""
+    silent = data.subject_column is None and "subject_id" not in found.samples
+    people = people_of(names) if silent and not getattr(data, "folders", None) else None
+    if people is not None:
+        who = {} if people.names is None else {"subject_id": people.names}
+        found = replace(
+            found, samples=found.samples.assign(**who), remarks=(*found.remarks, people.remark)
+        )
+    found = data.with_people(found)
+    if "split" not in found.samples:
+        return found
+    return replace(found, samples=completed_split(found.samples, seed))
 
 
 def _images(root: Path, names: list[str]) -> pd.DataFrame:

@@ -38,7 +38,7 @@ from debias.datasets.owners_lists import STATED, Stated, annotated_as
 from debias.datasets.store import fitted
 from debias.errors import DataError
 from debias.plugins import Settings
-from debias.storage.files import shown
+from debias.storage.files import mistaken_for, shown
 from debias.storage.tables import OURS
 from debias.types import Collection
 
@@ -100,16 +100,24 @@ class Hdf5Faces(Settings):
         require_regular(self.file, WHERE)
         identity = _identity(self.file)
         with self.file.open("rb") as content:
+            if other := mistaken_for(content.read(4096)):
+                raise DataError(f"{shown(self.file)} is {other}")
+            content.seek(0)
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         _probe(self.file)
         pixels = _Pixels(self.file, identity, self.order)
         with pixels.readable("the labels") as file:
             labels = file["labels"][...].reshape(-1).astype(np.int64)
+            others = ", ".join(shown(str(name)) for name in sorted({*file} - {"images", "labels"}))
         ids = [f"row-{row:08d}" for row in range(len(labels))]
         names = np.array(self.classes, dtype=object)[labels]
         samples = pd.DataFrame({"sample_id": ids, self.label_name: names})
         # The order of colours changes the images, so it belongs to what identifies them.
-        return Collection(samples=samples, draw=pixels, fingerprint=f"{digest}-{self.order}")
+        more = (f"Beside images and labels the file holds what is not read: {others}.",)
+        return Collection(
+            samples=samples, draw=pixels, fingerprint=f"{digest}-{self.order}",
+            remarks=more if others else (),
+        )  # fmt: skip
 
 
 Identity = tuple[int, int, int]

@@ -4,7 +4,8 @@ Images: 13,233 faces found by a detector, 250 x 250, of 5,749 people; also "funn
     "deep-funneled" (aligned).
 Labels: who is shown, from the captions of the news; no attribute is annotated by the owners, so the
     set serves as a reference without labels, not for training a classifier.
-Splits: "view 1" (peopleDevTrain.txt, peopleDevTest.txt), for development, disjoint by person.
+Splits: "view 1" (peopleDevTrain and peopleDevTest, .txt or Kaggle's .csv), for development,
+    disjoint by person.
 Source: vis-www.cs.umass.edu/lfw.
 Citation: Huang, Ramesh, Berg, Learned-Miller 2007, Labeled Faces in the Wild: A Database for
     Studying Face Recognition in Unconstrained Environments.
@@ -18,7 +19,7 @@ Known problems: few women, few children, no babies, very few people over 80, man
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -27,27 +28,30 @@ import pandas as pd
 from pydantic import Field
 
 from debias.datasets.listing import (
+    beside_a_list,
     hashed_ids,
     regular_files,
     require_folder,
     require_paths,
-    set_aside,
 )
-from debias.datasets.owners_lists import SplitBy, completed_split, matched, unlisted_files
+from debias.datasets.owners_lists import SplitBy, completed_split, matched
+from debias.datasets.people import WithPeople
+from debias.datasets.places import Listing, Place, accounted, tables_like, tree
 from debias.errors import DataError, EmptyDatasetError, SplitLeakageError
-from debias.plugins import Settings
 from debias.storage.files import is_text, shown
 from debias.storage.tables import read_bytes
 from debias.types import Collection, Rejected
 
 WHERE = "http://vis-www.cs.umass.edu/lfw (images, and the lists of people of view 1)"
-FOLDERS = (
-    "lfw", "lfw_funneled", "lfw-deepfunneled/lfw-deepfunneled", "lfw-deepfunneled",
-)  # fmt: skip
+LISTS = ("peopleDevTrain", "peopleDevTest")
+FEW_PEOPLE = 20  # whose folders are looked into
+# "Aaron_Peirsol"; other sets have folders of people too, with numbers for names.
+PERSON = re.compile(r"[^\W\d_][^\d_]*(_[^\d_]+)*")
+UNSPLIT = "The owners' lists of view 1 are not there: a split is drawn by person."
 NAME = re.compile(r"(?P<person>.+)_\d{4}\.jpg", re.ASCII | re.DOTALL)
 
 
-class LFW(Settings):
+class LFW(WithPeople):
     """LFW as its owners distribute it: ``lfw/PERSON/PERSON_0001.jpg`` and two lists of people.
 
     Columns: ``images_of_person`` (number).
@@ -74,27 +78,38 @@ class LFW(Settings):
             EmptyDatasetError: No image is named the way LFW names them.
             DataError: A list is cut off or names a person twice.
             SplitLeakageError: A person is on the lists of both training and testing.
-            QuarantineLimitExceededError: Too many listed images are missing.
         """
         require_folder(self.root, WHERE)
-        images = next((self.root / name for name in FOLDERS if (self.root / name).is_dir()), None)
-        if images is None:
-            require_paths([self.root / "lfw"], WHERE)
-        assert images is not None  # else the line above has raised
+        place = self.find(tree(self.root)) or Place()
+        images = place.images or self.root / "lfw"
+        require_paths([images], WHERE)
         rows, odd = _found(images)
         if self.split == "drawn":
-            return _collected(rows, images, {}, odd)
-        train, test = self._people()
+            found = _collected(rows, images, {}, odd)
+            found = replace(found, remarks=() if len(place.tables) == 2 else (UNSPLIT,))
+            return self.with_people(accounted(found, self.root, place, rows["file"]))
+        train, test = self._people(place.tables)
         sides = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
         rows["split"] = rows["subject_id"].map(sides)
-        unlisted = unlisted_files(rows["file"][rows["split"].isna()].tolist(), images)
         listed = rows[rows["split"].notna()]
-        found = _collected(listed, images, train | test, [*odd, *unlisted])
-        return replace(found, samples=completed_split(found.samples, seed))
+        found = _collected(listed, images, train | test, odd)
+        found = replace(found, samples=completed_split(found.samples, seed))
+        return self.with_people(accounted(found, self.root, place, listed["file"]))
 
-    def _people(self) -> tuple[dict[str, int], dict[str, int]]:
+    @classmethod
+    def find(cls, listings: Sequence[Listing]) -> Place | None:
+        """Where the folders of people and the lists of view 1 lie."""
+        tables = tables_like(listings, LISTS)
+        around = (one.place for one in listings if _of_people(one))
+        images = next((place for place in around if tables or _called_so(place)), None)
+        if images is None and not tables:
+            return None
+        settings = {} if len(tables) == len(LISTS) else {"split": "drawn"}
+        return Place(images=images, tables=tables, settings=settings)
+
+    def _people(self, tables: Mapping[str, Path]) -> tuple[dict[str, int], dict[str, int]]:
         """Images of every person, by the lists of view 1 for training and testing."""
-        lists = [self.root / f"people{name}.txt" for name in ("DevTrain", "DevTest")]
+        lists = [tables.get(name, self.root / f"{name}.txt") for name in LISTS]
         require_paths(lists, WHERE)
         train, test = (_listed(path) for path in lists)
         both = sorted(set(train) & set(test))
@@ -105,6 +120,23 @@ class LFW(Settings):
                 f"the lists from {WHERE}"
             )
         return train, test
+
+
+def _of_people(listing: Listing) -> bool:
+    """Whether most folders in one are called after a person, and so are the images in them."""
+    first = [name for name in listing.folders if PERSON.fullmatch(name)][:FEW_PEOPLE]
+    if len(first) <= len(listing.folders[:FEW_PEOPLE]) / 2:
+        return False
+    named = (tree(listing.place / name, 0)[0].files for name in first)
+    own = [
+        any(_person_of(file) == name for file in files)
+        for name, files in zip(first, named, strict=True)
+    ]
+    return sum(own) > len(first) / 2
+
+
+def _called_so(place: Path) -> bool:
+    return any("lfw" in name.lower() for name in place.absolute().parts[-3:])
 
 
 def _collected(
@@ -143,7 +175,7 @@ def _found(folder: Path) -> tuple[pd.DataFrame, list[Rejected]]:
     rows["images_of_person"] = rows.groupby("subject_id")["file"].transform("size")
     detail = "the name does not follow PERSON/PERSON_0001.jpg"
     odd = [
-        set_aside(name, f"{folder}/{person}/{name}", "name not understood", detail)
+        beside_a_list(name, folder / person / name, "name not understood", detail)
         for person, name in files
         if _person_of(name) != person
     ]
@@ -158,13 +190,18 @@ def _person_of(name: str) -> str:
 def _listed(path: Path) -> dict[str, int]:
     """People with their numbers of images, in a list that begins with how many there are.
 
+    Or in a CSV file (Kaggle), which begins with the names of its columns.
+
     Raises:
         DataError: A line is neither, the list is cut off, or it names a person twice.
     """
-    head, *lines = [line for line in read_bytes(path, " ").decode().split("\n") if line] or [""]
+    separator = "," if path.suffix.lower() == ".csv" else " "
+    content = read_bytes(path, separator).decode()
+    head, *lines = [line for line in content.split("\n") if line] or [""]
+    head = str(len(lines)) if separator == "," else head
     people: dict[str, int] = {}
     for number, line in enumerate(lines, start=2):
-        person, _, count = line.rpartition(" ")
+        person, _, count = line.rpartition(separator)
         if not person or not count.isdigit():
             raise DataError(
                 f"{shown(path)}, line {number}: neither a count nor a person and a count"

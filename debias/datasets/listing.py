@@ -1,7 +1,8 @@
 """What lies in a folder or stands in a table of paths: which may be opened, and why not others.
 
-Nothing here opens a file. No link is followed below the folder that a person named, and a table is
-not trusted: ``../`` and absolute names, and links that leave the root, are recognised first.
+No more is read of a file than what tells whether it is a photograph. No link is followed below the
+folder that a person named, and a table is not trusted: ``../`` and absolute names, and links that
+leave the root, are recognised first.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -17,19 +19,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Shaped
 
+from debias.decoding.rules import head, is_photograph
 from debias.errors import EmptyDatasetError, UnsafePathError
 from debias.storage.files import is_text, safe_text, shown
 from debias.types import Rejected
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+NO_IMAGE = "not an image file"
 DETAILS = {
     "not a regular file": "a link, pipe, device or folder; links are not followed",
-    "not an image file": f"the name ends in none of {', '.join(SUFFIXES)}",
+    NO_IMAGE: "neither the name nor the content is that of a photograph",
     "in no class folder": "images count where a folder names their class",
     "name not understood": "the name is not valid text",
     "folder not listed": "the folder cannot be listed",
     "hidden": "the name begins with a dot; hidden files and folders are not looked at",
-    "in a subfolder": "images count where they lie in the folder itself",
     "row not understood": "the row names no file",
     "unsafe path": "the path is absolute, contains '..' or NUL, is longer than 4,096 characters, "
     "or a link on the way leads out of the root",
@@ -42,7 +44,8 @@ ODD = r"^[A-Za-z]:|^[/\\]|(?:^|[/\\])\.\.(?:[/\\]|$)|\x00"
 class Entry(NamedTuple):
     """Something below a folder: its name from there, with "/" between folders.
 
-    ``problem`` says why it is no readable file, a key of ``DETAILS``; empty if it is one.
+    ``problem`` says why it is no photograph that may be opened, a key of ``DETAILS``; empty if it
+    is one. Whether its format is read, the decoder says: a photograph that is not read is missed.
     """
 
     name: str
@@ -71,16 +74,25 @@ def walk(root: Path) -> Iterator[Entry]:
             elif is_folder:
                 waiting.append(below)
             else:
-                yield Entry(below, "" if is_regular else "not a regular file")
+                yield Entry(below, _problem(root / below, is_regular=is_regular))
+
+
+def _problem(path: Path, *, is_regular: bool) -> str:
+    if not is_regular:
+        return "not a regular file"
+    return "" if is_photograph(path.name, partial(head, path)) else NO_IMAGE
 
 
 def image_problem(entry: Entry) -> str:
-    """Why an entry is not an image file with a name, a key of ``DETAILS``; empty if it is."""
-    if entry.problem:
-        return entry.problem
-    if not entry.name.lower().endswith(SUFFIXES):
-        return "not an image file"
-    return "" if is_text(entry.name) else "name not understood"
+    """Why an entry is not a photograph with a name, a key of ``DETAILS``; empty if it is."""
+    return entry.problem or ("" if is_text(entry.name) else "name not understood")
+
+
+def beside_a_list(name: str, place: Path, reason: str, detail: str) -> Rejected:
+    """A record of a file that no list names: set aside if it is a photograph, else ignored."""
+    if is_photograph(name, partial(head, place)):
+        return set_aside(name, str(place), reason, detail)
+    return set_aside(name, str(place), NO_IMAGE)
 
 
 def set_aside(name: str, path: str, reason: str, detail: str = "", sample_id: str = "") -> Rejected:
@@ -156,10 +168,9 @@ def require_paths(paths: Sequence[Path], where: str) -> None:
 
 
 def regular_files(folder: Path) -> set[str]:
-    """Names of the image files right below a folder, from one listing of it; links do not count."""
+    """Names of the files right below a folder, from one listing of it; links do not count."""
     with os.scandir(folder) as entries:
-        images = (entry for entry in entries if entry.name.lower().endswith(SUFFIXES))
-        return {entry.name for entry in images if entry.is_file(follow_symlinks=False)}
+        return {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
 
 
 def sample_ids(files: "pd.Series[str]") -> Shaped[np.ndarray, " n"]:

@@ -1,4 +1,4 @@
-"""Lists of images as their owners distribute them: matching rows with files, splits, the limits.
+"""Lists of images as their owners distribute them: matching rows with files, splits.
 
 Every public set with a table goes through here. Nothing is opened that a folder does not hold: a
 name with ``..`` or an absolute path matches no listed file.
@@ -14,19 +14,18 @@ import pandas as pd
 from pydantic import Field
 
 from debias.datasets.listing import sample_ids, set_aside
-from debias.errors import EmptyDatasetError, QuarantineLimitExceededError, SplitLeakageError
+from debias.errors import EmptyDatasetError, SplitLeakageError
 from debias.seeding import numpy_generator
 from debias.storage.files import shown
 from debias.storage.tables import PROBLEM, require_unique
 from debias.types import Collection, Rejected
 
 VALIDATION_SHARE = 0.1  # of the training people, where the owner gives no validation set
-MOST_LOST_SHARE, FEW_LOST = 0.01, 10  # the limits of ingest: a list is held to them too
 
 SplitBy = Literal["owner", "drawn"]
 SPLIT_NAMES = {
-    "train": "train", "val": "validation", "valid": "validation", "validation": "validation",
-    "test": "test",
+    "train": "train", "training": "train", "val": "validation", "valid": "validation",
+    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 # What follows "folders (archives) named train, val and test" in the description of a setting.
 OWNER_SPLIT = (
@@ -55,8 +54,8 @@ def matched(
 ) -> Collection:
     """Turn the column ``file`` into ``sample_id`` and ``path``, without images that are missing.
 
-    Records tell of rows that cannot be used and of images that are missing or on no list; what the
-    list says of the rows that were lost is kept.
+    Records tell of rows that cannot be used and of images that are missing; what the list says of
+    the rows that were lost is kept.
 
     Args:
         rows: One row an image; ``file`` is its path below ``folder``; the column ``PROBLEM``, where
@@ -70,7 +69,6 @@ def matched(
     Raises:
         DataError: An image is listed twice.
         EmptyDatasetError: No listed image is there.
-        QuarantineLimitExceededError: More than 1 % of the list (and more than 10) is lost.
     """
     require_unique(rows["file"], f"the list of images in {shown(folder)}")
     rows = rows.reset_index(drop=True)
@@ -85,26 +83,16 @@ def matched(
             fit[row] = False
             reason, detail = ("row not understood", problem) if problem else missing
             told.append(set_aside(file, place + file, reason, detail, ids[row]))
-    _require_few(len(rows) + len(rejected), told, folder)
+    if not fit.any():
+        first = f"first: {shown(Path(told[0].path))}: {told[0].detail}" if told else "none listed"
+        raise EmptyDatasetError(
+            f"none of {len(told)} listed images is in {shown(folder.absolute())}, {first}"
+        )
     rows.insert(0, "sample_id", ids)
-    extra = unlisted_files(sorted(present.difference(files)), folder)
     kept = rows[fit].reset_index(drop=True)
     kept.insert(1, "path", [f"{folder}{os.sep}{name}" for name in files[fit]])
     lost = None if fit.all() else rows[~fit].reset_index(drop=True)
-    return Collection(samples=kept, rejected=(*told, *extra), lost=lost)
-
-
-def _require_few(total: int, lost: Sequence[Rejected], folder: Path) -> None:
-    first = f"first: {shown(Path(lost[0].path))}: {lost[0].detail}" if lost else "none listed"
-    if len(lost) == total:
-        raise EmptyDatasetError(
-            f"none of {total} listed images is in {shown(folder.absolute())}, {first}"
-        )
-    if len(lost) > max(FEW_LOST, MOST_LOST_SHARE * total):
-        raise QuarantineLimitExceededError(
-            f"{len(lost)} of {total} listed images are missing or their rows cannot be read, more "
-            f"than {MOST_LOST_SHARE:.0%}: what is left may not represent the data; {first}"
-        )
+    return Collection(samples=kept, rejected=tuple(told), lost=lost)
 
 
 def require_one_side(samples: pd.DataFrame) -> None:
@@ -135,8 +123,3 @@ def completed_split(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
         order = numpy_generator(seed, "data/validation").permutation(len(people))
         split = np.where(np.isin(codes, order[:count]), "validation", split)
     return samples.assign(split=split)
-
-
-def unlisted_files(names: Sequence[str], folder: Path) -> list[Rejected]:
-    detail = "the owner's list does not name this file"
-    return [set_aside(name, str(folder / name), "not listed", detail) for name in names]

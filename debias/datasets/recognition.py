@@ -1,18 +1,23 @@
-"""Which data set a folder or file holds, told by names alone."""
+"""Which data set a folder or file holds, told by names; of public sets their loaders know them."""
 
 import re
-from collections.abc import Callable, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.datasets import Dataset
-from debias.datasets.listing import SUFFIXES, image_problem, require_folder, walk
-from debias.datasets.utkface import NAME
+from debias.datasets import DATASETS, Dataset
+from debias.datasets.celeba import CelebA
+from debias.datasets.fairface import FairFace
+from debias.datasets.hugging_face import holds_images
+from debias.datasets.lfw import LFW
+from debias.datasets.listing import image_problem, require_folder, walk
+from debias.datasets.places import FEW, Place, tree
+from debias.datasets.utkface import UTKFace
+from debias.datasets.ways import only_numbers, sides_of, wrapper
 from debias.errors import DataError
 from debias.storage.files import shown
 
-LOOKED_AT = 200  # entries of a folder
+OF = {"table": "folder", "folders": "images"}  # settings that only one layout has
 
 
 def plain_name(source: Path) -> str:
@@ -28,16 +33,35 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     that there is one.
 
     Raises:
-        DataError: Nothing is there, it is a file of no known kind, or archives lie beside images.
+        DataError: Nothing is there, it is a file of no known kind, archives lie beside images, or
+            the layout does not have one of the settings.
         EmptyDatasetError: The folder is empty.
     """
     if not source.exists():
         raise DataError(
             f"{shown(source.absolute())} does not exist; give a folder, an archive or a recipe"
         )
-    name = given.get("name") or ("folder" if given.get("table") else _name(source))
-    place = "file" if name == "hdf5" else "root"
-    return {"name": name, place: str(source)} | dict(given) | {"name": name}
+    said = {"name": given.get("name") or _name_by(given)}
+    settings = said if said["name"] else _recognised(source)
+    _require_taken(source, str(settings["name"]), given)
+    place = "file" if settings["name"] == "hdf5" else "root"
+    return settings | {place: str(source)} | dict(given)
+
+
+def _name_by(given: Mapping[str, Any]) -> str | None:
+    """The layout that a setting is of."""
+    return next((name for key, name in OF.items() if given.get(key)), None)
+
+
+def _require_taken(source: Path, name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a setting that the layout does not have; who has an unknown name hears of that."""
+    for key in given if name in DATASETS else ():
+        if key not in DATASETS[name].model_fields:
+            others = [other for other, kind in DATASETS.own.items() if key in kind.model_fields]
+            raise DataError(
+                f"{shown(source)} is read as {name!r}, which has no setting data.{key}; "
+                f"{', '.join(others)} have it: name one with --layout, or leave it out"
+            )
 
 
 def known_groups(data: Dataset) -> tuple[str, ...]:
@@ -46,17 +70,93 @@ def known_groups(data: Dataset) -> tuple[str, ...]:
     return found
 
 
-def _name(source: Path) -> str:
-    if not source.is_file():
-        require_folder(source, "the owner of the data")
-        return next(name for name, holds in FOLDERS.items() if holds(source))
-    kinds = {".h5": "hdf5", ".hdf5": "hdf5", ".tar": "tar"}
+def _recognised(source: Path) -> dict[str, Any]:
+    """Name and settings of what lies at an existing ``source``."""
+    if source.is_file():
+        return {"name": _kind(source)}
+    require_folder(source, "the owner of the data")
+    for name, holds in FOLDERS.items():
+        if holds(source):
+            return {"name": name}
+    return _known(source) or _unknown(source)
+
+
+def _kind(source: Path) -> str:
+    kinds = {".h5": "hdf5", ".hdf5": "hdf5", ".tar": "tar", ".parquet": "hugging_face"}
     if source.suffix.lower() not in kinds:
         raise DataError(
             f"{shown(source)} is a file of no known kind; known: a recipe (.yaml), "
             f"{', '.join(kinds)}, or a folder; images listed in a table are read with --table"
         )
     return kinds[source.suffix.lower()]
+
+
+def _known(source: Path) -> dict[str, Any] | None:
+    """The public set that lies in a folder or below, which its loader finds.
+
+    Raises:
+        DataError: There are several, or one that cannot be read as what it is.
+    """
+    listings = tree(source)
+    found = {name: place for name, kind in KNOWN.items() if (place := kind.find(listings))}
+    if len(found) > 1:
+        named = ", ".join(f"{name} in {_where(place)}" for name, place in found.items())
+        raise DataError(
+            f"{shown(source.absolute())} holds several data sets ({named}): name the folder of one"
+        )
+    if not any(_is_whole(place) for place in found.values()):
+        _require_not_within(source)
+    for name, place in found.items():
+        if not place.lacks:
+            return {"name": name, **place.settings}
+        raise DataError(
+            f"{shown(source.absolute())} looks like {name}, but it lacks {place.lacks}; --layout "
+            "images reads the images without what that would say"
+        )
+    return None
+
+
+def _is_whole(place: Place) -> bool:
+    return not (place.lacks or place.settings)
+
+
+def _where(place: Place) -> str:
+    at = place.images or next(iter(place.tables.values())).parent
+    return shown(at)
+
+
+def _require_not_within(source: Path) -> None:
+    """Refuse the images of a set whose tables lie one or two folders higher."""
+    for folder in source.absolute().parents[:2]:
+        listings = tree(folder, 2)
+        for name, kind in KNOWN.items():
+            place = kind.find(listings)
+            if place and place.images and _is_within(source, place.images, place.tables.values()):
+                raise DataError(
+                    f"{shown(source.absolute())} holds images of {name}, whose tables lie higher: "
+                    f"give {shown(folder)}, or --layout images to read the images without what "
+                    "the tables say"
+                )
+
+
+def _is_within(source: Path, images: Path, tables: Iterable[Path]) -> bool:
+    """Whether a folder is that of the images or below it, and not that of all their tables."""
+    real = source.resolve()
+    above = any(real not in table.resolve().parents for table in tables)
+    return above and (real == images.resolve() or images.resolve() in real.parents)
+
+
+def _unknown(source: Path) -> dict[str, Any]:
+    """Folders of classes or of splits, or images of which no folder says anything."""
+    names = [entry.name for entry in walk(source) if not image_problem(entry)]
+    below = [name.removeprefix(wrapper(names)) for name in names]
+    loose = sum("/" not in name for name in below)
+    folders = {name.rpartition("/")[0] for name in below} - {""}
+    if len(folders) < 2 or loose > FEW * len(names) or only_numbers(below):
+        return {"name": "images"}
+    if sides_of(folders).keys() == folders:
+        return {"name": "images", "folders": "*/" * wrapper(names).count("/") + "split"}
+    return {"name": "image_folder"}
 
 
 def _has(*patterns: str) -> Callable[[Path], bool]:
@@ -78,26 +178,10 @@ def _is_tar(folder: Path) -> bool:
     return True
 
 
-def _is_utkface(folder: Path) -> bool:
-    names = [path.name for path in islice(folder.glob("*.jpg"), LOOKED_AT)]
-    return sum(bool(NAME.match(name)) for name in names) > len(names) / 2
-
-
-def _is_sorted(folder: Path) -> bool:
-    """Whether the images lie in folders of their own and none beside them."""
-    entries = list(islice(folder.iterdir(), LOOKED_AT))
-    beside = any(entry.name.lower().endswith(SUFFIXES) for entry in entries)
-    return not beside and any(entry.is_dir() and not entry.is_symlink() for entry in entries)
-
-
-# In this order: the first that fits.
+# In this order: the first that fits; then public sets, by what their loaders find.
 FOLDERS: dict[str, Callable[[Path], bool]] = {
-    "store": _has("store.json"),
-    "celeba": _has("list_attr_celeba.*"),
-    "fairface": _has("fairface_label_train.csv", "*/fairface_label_train.csv"),
-    "lfw": _has("peopleDevTrain.txt", "lfw/*/*_0001.jpg"),
-    "tar": _is_tar,
-    "utkface": _is_utkface,
-    "image_folder": _is_sorted,
-    "images": lambda folder: True,
-}
+    "store": _has("store.json"), "tar": _is_tar, "hugging_face": holds_images,
+}  # fmt: skip
+KNOWN: dict[str, type[CelebA | FairFace | LFW | UTKFace]] = {
+    "celeba": CelebA, "fairface": FairFace, "lfw": LFW, "utkface": UTKFace,
+}  # fmt: skip

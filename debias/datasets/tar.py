@@ -1,40 +1,47 @@
 """Images in tar archives, as WebDataset writes them: ``KEY.jpg``, and ``KEY.json`` beside it.
 
 Images: JPEG, PNG, WebP or BMP, read later as slices of the archives, which are never unpacked.
-Labels and attributes: a flat JSON object a sample, or the class in a text file; who annotated them
-    is for their owner to say.
+Labels and attributes: a flat JSON object a sample, or the class in a text file; where no image has
+    either, what names say, as in a folder: those of UTKFace, or of folders, a class each. Who
+    annotated them is for their owner to say.
 Splits: archives named train-0000.tar, val-0000.tar, test-0000.tar, or in folders of these names.
 Source, citation, licence: those of the owner of the archives. The layout is that of WebDataset,
     github.com/webdataset/webdataset: a key is the name up to the first dot after the last slash,
-    and all members of one key stand side by side.
+    and all members of one key stand side by side; the last ending says what a member is.
 Known problems: only uncompressed archives can be read in slices; links, absolute names and names
-    with ``..`` are set aside; ``KEY.txt`` and all other endings are ignored; of the attributes,
+    with ``..`` are set aside; ``KEY.txt`` and all other endings are ignored, and so are further
+    images of a key (``KEY.mask.png`` beside ``KEY.jpg``); lists and objects in a JSON object are
+    not read; of the attributes,
     ``sample_id``, ``path``, ``offset``, ``length``, ``sha256``, ``split``, ``duplicate_cluster``
     and, unless a setting names it, ``subject_id`` are left out.
 """
 
-import json
-import math
 import re
 import tarfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int64
 from pydantic import Field
 
+from debias.datasets import utkface
+from debias.datasets.folder import of_folders
 from debias.datasets.listing import (
-    SUFFIXES,
+    NO_IMAGE,
+    Entry,
     hashed_ids,
     require_path,
     require_regular,
     set_aside,
     walk,
 )
+from debias.datasets.notes import LARGEST_SIDECAR, NoteColumns, Scalar, flat
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -44,9 +51,10 @@ from debias.datasets.owners_lists import (
     annotated_as,
     completed_split,
 )
+from debias.datasets.people import WithPeople
+from debias.decoding.rules import HEAD, is_photograph
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafeArchiveError
-from debias.plugins import Settings
-from debias.storage.files import is_text, safe_text, shown
+from debias.storage.files import is_text, mistaken_for, safe_text, shown
 from debias.storage.tables import OURS, require_once
 from debias.types import Collection, Rejected
 
@@ -60,17 +68,14 @@ EXTENDED = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
 LARGEST_HEADER = 16_384  # bytes of a long name or of extended attributes
-LARGEST_SIDECAR = 1 << 20  # bytes
 MOST_MEMBERS = 10_000_000
-MOST_COLUMNS = 1000
-LARGEST_NUMBER = 2**63  # whole numbers below it fit into a column
 AGAIN = "get it again, or pack it again"
 
-Scalar = str | int | float | bool | None
+NOTES = ("json", "cls")
 Notes = dict[str, tarfile.TarInfo]
 
 
-class TarShards(Settings):
+class TarShards(WithPeople):
     """A folder of tar archives, or one, in the layout of WebDataset.
 
     Columns: the names in the JSON objects, as numbers where all values are, else as text;
@@ -82,9 +87,6 @@ class TarShards(Settings):
     split: SplitBy = Field(
         default="owner",
         description=f"'owner': archives named after train, val and test{OWNER_SPLIT}",
-    )
-    subject_column: str | None = Field(
-        default=None, description="Attribute that says who is shown; keeps people in one split."
     )
     annotation: str = annotated_as("The archives do not say who annotated the attributes or how.")
     source: Stated = STATED
@@ -112,16 +114,47 @@ class TarShards(Settings):
                 f"key, like 000001.jpg{first}"
             )
         everyone = found.frame(shards, self.subject_column)
-        split = self.split == "owner" and "train" in sides
-        if split:
+        remarks = found.notes.remarks()
+        if not (found.notes.columns or found.notes.unused):
+            said, told = _said_by_names(found.plain_names(sides))
+            everyone, remarks = everyone.join(said), [*remarks, told]
+            found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)
+        if self.split == "owner" and "train" in sides:
             _require_sides(shards, sides, self.root)
             everyone["split"] = np.array(sides, dtype=object)[found.places[::3]]
+        elif self.split == "drawn" or "train" not in set(everyone.get("split", ())):
+            everyone = everyone.drop(columns="split", errors="ignore")
         kept = ~np.isin(np.arange(len(everyone)), found.lost)
         samples = everyone[kept].reset_index(drop=True)
-        samples = completed_split(samples, seed) if split else samples
+        samples = completed_split(samples, seed) if "split" in samples else samples
         lost = everyone[~kept].drop(columns=["path", "offset", "length"]).reset_index(drop=True)
         known = lost if len(lost) else None
-        return Collection(samples=samples, rejected=tuple(rejected), lost=known)
+        return self.joined(Collection(
+            samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
+            remarks=tuple(remarks),
+        ))  # fmt: skip
+
+
+def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:
+    """What the names of images say that have nothing beside them, as in a folder; and a remark."""
+    labels = [utkface.said(f"{name.rpartition('/')[2].partition('.')[0]}.jpg") for name in names]
+    index = range(len(names))
+    if sum(map(bool, labels)) > len(names) / 2:
+        return pd.DataFrame(labels, index=index), (
+            "Nothing stands beside the images: gender, race and age were read from their names, "
+            f"which follow UTKFace ({sum(map(bool, labels)):,} of {len(names):,})."
+        )
+    classes = of_folders([f"{name}.jpg" for name in names])
+    if classes is not None:
+        return classes, (
+            f"Nothing stands beside the images: the {classes['class'].nunique():,} folders in "
+            "which they lie were read as their classes."
+        )
+    return pd.DataFrame(index=index), (
+        "Nothing stands beside the images (no KEY.json, no KEY.cls), and their names say nothing: "
+        "no label is read. Pack notes beside them, or unpack the archive and name a table with "
+        "--table."
+    )
 
 
 def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
@@ -132,16 +165,7 @@ def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
         return [root.resolve()], []  # a link is followed here, where a person named it
     shards, rejected = [], []
     for entry in sorted(walk(root)):
-        path, problem, detail = root / entry.name, entry.problem, ""
-        if not problem and COMPRESSED.search(entry.name):
-            raise DataError(
-                f"{shown(path)} is compressed, so its images cannot be read one by one: unpack it, "
-                "or pack it again without compression"
-            )
-        if not problem and not entry.name.lower().endswith(".tar"):
-            problem, detail = "not an image file", "no .tar archive"
-        elif not problem and not is_text(entry.name):
-            problem = "name not understood"
+        path, (problem, detail) = root / entry.name, _no_archive(entry, root)
         if problem:
             rejected.append(set_aside(entry.name, str(path), problem, detail))
         else:
@@ -151,6 +175,23 @@ def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
             f"{shown(root.absolute())} holds no .tar archive, only {len(rejected)} other files"
         )
     return shards, rejected
+
+
+def _no_archive(entry: Entry, root: Path) -> tuple[str, str]:
+    """Why a file is none that is read, as reason and detail; empty if it is one."""
+    is_file = entry.problem in ("", NO_IMAGE)
+    if is_file and COMPRESSED.search(entry.name):
+        raise DataError(
+            f"{shown(root / entry.name)} is compressed, so its images cannot be read one by one: "
+            "unpack it, or pack it again without compression"
+        )
+    if not is_file:
+        return entry.problem, ""
+    if entry.name.lower().endswith(".tar"):
+        return ("" if is_text(entry.name) else "name not understood"), ""
+    if entry.problem:
+        return NO_IMAGE, "no .tar archive"
+    return "not listed", "a photograph beside the archives"
 
 
 def _side(shard: Path, root: Path) -> str:
@@ -175,42 +216,75 @@ class _Samples:
 
     def __init__(self, rejected: list[Rejected]) -> None:
         self.rejected = rejected  # what was set aside
+        self.ignored: Counter[str] = Counter()  # members that are no images, by ending
         self.names: list[str] = []  # key of each sample, after the side that its archive states
         self.lost: list[int] = []  # samples known by their notes alone, their image set aside
         self.places = array("q")  # number of its archive, first byte and bytes of each image
-        self._columns: dict[str, list[Scalar]] = {}
-        self._texts: dict[str, str] = {}  # the same few words for a million rows
+        self.notes = NoteColumns()
+
+    def plain_names(self, sides: list[str]) -> list[str]:
+        """The keys as they stand in the archives."""
+        return [
+            name.removeprefix(f"{sides[number]}/") if sides[number] else name
+            for name, number in zip(self.names, self.places[::3], strict=True)
+        ]
+
+    def lose(self, rows: Int64[np.ndarray, " m"], shards: list[Path]) -> None:
+        """Set samples aside whose names say nothing, where those of others do."""
+        for row in rows.tolist():
+            name, place = self.names[row], shards[self.places[3 * row]]
+            why = "name not understood", utkface.DETAIL, hashed_ids([name])[0]
+            self.rejected.append(set_aside(name, f"{place}/{name}", *why))
+            self.lost.append(row)
 
     def add(self, number: int, path: Path, side: str) -> None:
         """List one archive; its keys are told from those of other sides of the split."""
         with path.open("rb") as content:
-            named = self._named(path, content)
-            for key, group in groupby(named, key=lambda member: _key_and_ending(member)[0]):
-                parts = _parts(key, [*group], path)
-                image = next((parts.pop(end) for end in [*parts] if f".{end}" in SUFFIXES), None)
-                wrong = {ending: _wrong(note) for ending, note in parts.items()}
-                for ending, why in wrong.items():
-                    if why:
-                        self._set_aside(parts.pop(ending), path, *why)
-                if image is not None:
-                    name = safe_text(f"{side}/{key}" if side else key)
-                    if self._is_taken(name, image, parts, path, content):
-                        self.names.append(name)
+            keyed = groupby(_members(path, content), key=lambda one: _key_and_ending(one.name)[0])
+            for key, group in keyed:
+                images, notes = self._told_apart([*group], key, path, content)
+                for name, image in _named(key, images, notes, path):
+                    whole = safe_text(f"{side}/{name}" if side else name)
+                    if self._is_taken(whole, image, notes, path, content):
+                        self.names.append(whole)
                         self.places.extend((number, image.offset_data, image.size))
-                elif parts:
-                    detail = f"no image of this key, only .{shown(', .'.join(sorted(parts)))}"
-                    self.rejected.append(
-                        set_aside(key, f"{path}/{key}", "not an image file", detail)
-                    )
+                if notes and not images:
+                    detail = f"no image of this key, only .{shown(', .'.join(sorted(notes)))}"
+                    self.rejected.append(set_aside(key, f"{path}/{key}", "file missing", detail))
 
-    def _named(self, path: Path, content: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-        """Whatever has a key and an ending; the rest is set aside."""
-        nameless = "not an image file", "the name has no key or ending"
-        for member in _members(path, content):
-            if _key_and_ending(member)[0]:
-                yield member
+    def _told_apart(
+        self, group: list[tarfile.TarInfo], key: str, path: Path, content: IO[bytes]
+    ) -> tuple[list[tarfile.TarInfo], Notes]:
+        """Images and notes of one key; what is neither is ignored, what is unsafe set aside."""
+        kinds: dict[str, list[tarfile.TarInfo]] = {kind: [] for kind in ("image", *NOTES)}
+        for member in group:
+            wrong, kind = _wrong(member), _key_and_ending(member.name)[1].rpartition(".")[2]
+            if key and kind not in NOTES and _is_image(member, content, readable=not wrong):
+                kinds["image"].append(member)
+            elif wrong:
+                self._set_aside(member, path, *wrong)
+            elif key and kind in NOTES:
+                kinds[kind].append(member)
             else:
-                self._set_aside(member, path, *(_wrong(member) or nameless))
+                self._ignore(member)
+        images, *notes = map(self._plainest, kinds.values())
+        if any(len(found) > 1 for found in notes):
+            raise _twice("notes", key, path)
+        return images, {kind: found[0] for kind, found in zip(NOTES, notes, strict=True) if found}
+
+    def _plainest(self, found: list[tarfile.TarInfo]) -> list[tarfile.TarInfo]:
+        """Of ``KEY.jpg`` and ``KEY.mask.png`` the first: the other was made of it."""
+        plain = [member for member in found if _is_plain(member)]
+        if len(plain) != 1:
+            return found
+        for member in found:
+            if member is not plain[0]:
+                self._ignore(member)
+        return plain
+
+    def _ignore(self, member: tarfile.TarInfo) -> None:
+        key, ending = _key_and_ending(member.name)
+        self.ignored[("." + ending if ending else "without ending") if key else "hidden"] += 1
 
     def _is_taken(
         self, name: str, image: tarfile.TarInfo, notes: Notes, path: Path, content: IO[bytes]
@@ -218,30 +292,16 @@ class _Samples:
         """Take what the notes say; whether the sample counts, if only as one that was lost."""
         wrong, known = _wrong(image), True
         try:
-            said = _attributes(notes, path, content)
+            said, unused = _attributes(notes, path, content)
             known = bool(said) or not wrong
             if known:
-                self._take_note(said)
+                self.notes.take(said, unused)
         except ValueError as error:
             wrong, known = wrong or ("row not understood", str(error)), False
         if wrong:
             self._set_aside(image, path, *wrong, sample_id=hashed_ids([name])[0] if known else "")
         self.lost += [len(self.names)] if wrong and known else []
         return known
-
-    def _take_note(self, said: dict[str, Scalar]) -> None:
-        """One more row of attributes, which need not all have the same names.
-
-        Raises:
-            ValueError: There would be more than a thousand names.
-        """
-        for name in said.keys() - self._columns.keys():
-            if len(self._columns) == MOST_COLUMNS:
-                raise ValueError(f"a new name beside {MOST_COLUMNS} others")
-            self._columns[name] = [None] * len(self.names)
-        for name, column in self._columns.items():
-            value = said.get(name)
-            column.append(self._texts.setdefault(value, value) if isinstance(value, str) else value)
 
     def _set_aside(
         self, member: tarfile.TarInfo, path: Path, reason: str, detail: str, sample_id: str = ""
@@ -257,8 +317,7 @@ class _Samples:
             "all members of a key must stand side by side (tar --sort=name), and no key may be "
             "used twice",
         )
-        columns = {name: _column(self._columns[name]) for name in sorted(self._columns)}
-        attributes = pd.DataFrame(columns, index=range(len(self.names)))
+        attributes = self.notes.frame()
         if subject is not None and subject not in attributes:
             raise DataError(
                 f"no sample has the attribute {subject!r} (data.subject_column); attributes: "
@@ -276,11 +335,44 @@ class _Samples:
         return pd.concat([samples, others], axis=1)
 
 
-def _key_and_ending(member: tarfile.TarInfo) -> tuple[str, str]:
-    """The name up to the first dot after the last slash, and what follows; else two empty texts."""
-    folder, slash, base = member.name.rpartition("/")
-    stem, dot, ending = base.partition(".")
-    return (f"{folder}{slash}{stem}", ending.lower()) if stem and dot else ("", "")
+def _key_and_ending(name: str) -> tuple[str, str]:
+    """The name up to the first dot after the last slash, and what follows; no key where hidden."""
+    folder, slash, base = name.rpartition("/")
+    stem, _, ending = base.partition(".")
+    return (f"{folder}{slash}{stem}" if stem else "", ending.lower())
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    """Whether a name has one dot at most behind its last slash."""
+    return "." not in _key_and_ending(member.name)[1]
+
+
+def _is_image(member: tarfile.TarInfo, content: IO[bytes], *, readable: bool) -> bool:
+    """By the last ending, as WebDataset has it, or by what it holds where it may be read."""
+
+    def start() -> bytes:
+        content.seek(member.offset_data)
+        return content.read(min(HEAD, member.size))
+
+    return is_photograph(member.name, start if readable else bytes)
+
+
+def _named(
+    key: str, images: list[tarfile.TarInfo], notes: Notes, path: Path
+) -> list[tuple[str, tarfile.TarInfo]]:
+    """Each image with the name of its sample: the key or, in plain archives, its own name."""
+    if len(images) == 1 and (notes or _is_plain(images[0])):
+        return [(key, images[0])]
+    if images and (notes or any(map(_is_plain, images))):
+        raise _twice("images", key, path)
+    return [(image.name.rpartition(".")[0], image) for image in images]
+
+
+def _twice(what: str, key: str, path: Path) -> DuplicateIdError:
+    return DuplicateIdError(
+        f"{shown(path)} holds two {what} named '{shown(key)}'; nothing says which one counts: pack "
+        "it again with one of each"
+    )
 
 
 def _wrong(member: tarfile.TarInfo) -> tuple[str, str] | None:
@@ -296,23 +388,15 @@ def _wrong(member: tarfile.TarInfo) -> tuple[str, str] | None:
     return "unsafe archive member", problem
 
 
-def _parts(key: str, group: list[tarfile.TarInfo], path: Path) -> Notes:
-    """Members of one key by their ending."""
-    parts = {_key_and_ending(member)[1]: member for member in group}
-    images = [ending for ending in parts if f".{ending}" in SUFFIXES]
-    if len(parts) < len(group) or len(images) > 1:
-        raise DuplicateIdError(
-            f"{shown(path)} holds two images or two notes named '{shown(key)}'; nothing says which "
-            "one counts: pack it again with one of each"
-        )
-    return parts
+def _attributes(
+    notes: Notes, path: Path, content: IO[bytes]
+) -> tuple[dict[str, Scalar], list[tuple[str, str]]]:
+    """What the notes beside an image say, and in which columns stands what no column can hold.
 
-
-def _attributes(notes: Notes, path: Path, content: IO[bytes]) -> dict[str, Scalar]:
-    """What the notes beside an image say; a ValueError if they are unreadable or contradictory."""
+    A ValueError says that they are unreadable or contradictory.
+    """
     texts = {}
-    for ending in {"json", "cls"}.intersection(notes):
-        note = notes[ending]
+    for ending, note in notes.items():
         if note.size > LARGEST_SIDECAR:
             raise UnsafeArchiveError(
                 f"{shown(path)}: {shown(note.name)} has {note.size} bytes; at most "
@@ -322,57 +406,14 @@ def _attributes(notes: Notes, path: Path, content: IO[bytes]) -> dict[str, Scala
         texts[ending] = content.read(note.size)
         if len(texts[ending]) < note.size:
             raise DataError(f"{shown(path)} is cut off within '{shown(note.name)}'; {AGAIN}")
-    row = _flat_object(texts["json"]) if "json" in texts else {}
+    row, unused = flat(texts["json"]) if "json" in texts else ({}, [])
     if "cls" in texts:
         name = texts["cls"].decode().strip()
         if not name or len(name.splitlines()) > 1:
-            raise ValueError("not one line of text")
+            raise ValueError("the class file is not one line of text")
         if str(row.setdefault("class", name)) != name:
             raise ValueError("the class file and the JSON object name different classes")
-    return row
-
-
-def _flat_object(content: bytes) -> dict[str, Scalar]:
-    """A JSON object of texts, numbers, truth values and nulls; anything else is a ValueError."""
-    try:
-        value = json.loads(content.decode(), object_pairs_hook=_once, parse_int=_whole)
-    except RecursionError:
-        raise ValueError("values within values") from None
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    for name, item in value.items():
-        if isinstance(item, list | dict):
-            raise ValueError(f"{name[:40]!r} holds several values")
-        if isinstance(item, float) and not math.isfinite(item):
-            raise ValueError(f"{name[:40]!r} is no finite number")
-        if not is_text(name) or (isinstance(item, str) and not is_text(item)):
-            raise ValueError("half a character, which no file can hold")
-    return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        raise ValueError("a name stands there twice")
-    return names
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > 20 or not -LARGEST_NUMBER <= int(digits) < LARGEST_NUMBER:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return int(digits)
-
-
-def _column(values: Iterable[Scalar]) -> pd.Series:
-    """Numbers where all values are; else texts, as JSON writes truth values and numbers."""
-    given = pd.Series(list(values), dtype=object)
-    kinds = {type(value) for value in given} - {type(None)}
-    if kinds and kinds <= {int, float}:
-        if float in kinds:
-            return given.astype("float64")
-        return given.astype("Int64") if given.isna().any() else given.astype("int64")
-    texts = given.map(lambda value: value if isinstance(value, str) else json.dumps(value))
-    return texts.where(given.notna(), None).astype("str")
+    return row, unused
 
 
 class _HeaderRefusedError(Exception):
@@ -434,8 +475,10 @@ def _members(path: Path, content: IO[bytes]) -> Iterator[tarfile.TarInfo]:
 
 
 def _require_plain(content: IO[bytes], named: str) -> None:
-    start = content.read(6)
+    start = content.read(4096)
     content.seek(0)
+    if other := mistaken_for(start):
+        raise DataError(f"{named} is {other}")
     for magic, program in PROGRAMS.items():
         if start.startswith(magic):
             raise DataError(

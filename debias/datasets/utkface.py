@@ -4,7 +4,9 @@ Images: 23,708 aligned and cropped face photographs from the web, 200 x 200 (oth
 Labels: age in years, perceived gender, annotated race, estimated by a model (DEX) and checked by
     a human annotator; none is self-reported.
 Splits: none distributed.
-Source: the data set's page, susanqq.github.io/UTKFace; "Aligned&Cropped Faces".
+Source: the data set's page, susanqq.github.io/UTKFace; "Aligned&Cropped Faces", or those "in the
+    Wild" (part1 to part3); of two files of one name, such as those of Kaggle's crop_part1, one is
+    read.
 Citation: Zhang, Song, Qi 2017, Age Progression/Regression by Conditional Adversarial Autoencoder.
 Licence: non-commercial research only; copyright stays with the original owners of the images.
 Known problems: duplicates, some with conflicting labels; a few wrong labels and malformed names;
@@ -13,30 +15,34 @@ Known problems: duplicates, some with conflicting labels; a few wrong labels and
 """
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import SUFFIXES, Entry, image_problem, require_folder, set_aside, walk
+from debias.datasets.listing import Entry, image_problem, require_folder, set_aside, walk
+from debias.datasets.people import WithPeople
+from debias.datasets.places import FEW, NAMESAKE, NAMESAKE_DETAIL, Listing, Place, mostly
+from debias.decoding.rules import is_photograph
 from debias.errors import EmptyDatasetError
-from debias.plugins import Settings
 from debias.storage.files import shown
-from debias.storage.tables import require_unique
 from debias.types import Collection
 
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "Others")
 NAME = re.compile(
-    r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)\.jpg(\.chip\.jpg)?", re.ASCII
+    r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)(\.jpg)?(\.chip)?\.\w+", re.ASCII
 )
 IRREGULAR, ODD = "not a regular file", "name not understood"
 DETAIL = "the name is not text that follows age_gender_race_datetime"
+FEW_NAMED = 0.1  # share of the images in a folder
 WHERE = "https://susanqq.github.io/UTKFace (the aligned and cropped version)"
 
 
-class UTKFace(Settings):
+class UTKFace(WithPeople):
     """A folder of UTKFace images named ``age_gender_race_datetime.jpg[.chip.jpg]``.
 
     Columns: ``perceived_gender`` (male, female), ``annotated_race`` (White, Black, Asian, Indian,
@@ -50,57 +56,106 @@ class UTKFace(Settings):
         "they say how people are perceived, not how they describe themselves."
     )
     name: Literal["utkface"] = "utkface"
-    root: Path = Field(description="Folder that holds the images.")
+    root: Path = Field(description="Folder below which the images lie.")
 
     def collect(self, seed: int) -> Collection:
         """One row per image whose name can be read; everything else that lies there is set aside.
 
+        Of images of one name, with or without ".chip" or in two folders, the one counts that lies
+        in the folder with more images.
+
         Raises:
             FileNotFoundError: The folder does not exist.
             EmptyDatasetError: It holds no image named the way UTKFace names them.
-            DuplicateIdError: It holds one image with and without ".chip" in its name.
         """
         require_folder(self.root, WHERE)
         problems = {entry.name: _problem(entry) for entry in sorted(walk(self.root))}
         files = [name for name, why in problems.items() if not why]
         if not files:
-            count = sum(name.lower().endswith(SUFFIXES) for name in problems)
+            count = sum(why != "not an image file" for why in problems.values())
             raise EmptyDatasetError(
                 f"{shown(self.root.absolute())} holds {count} images but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
             )
-        samples = pd.DataFrame([_row(name, self.root) for name in files])
-        require_unique(samples["sample_id"], f"{shown(self.root)} (with and without .chip)")
+        everyone = pd.DataFrame([_row(name, self.root) for name in _largest_first(files)])
+        again = everyone["sample_id"].duplicated()
+        copies = set(everyone["path"][again])
+        samples = everyone[~again].sort_values("path", ignore_index=True)
         # Of links and the like the name says who is shown, unless an image has the same id.
         odd = [_row(name, self.root) for name, why in problems.items() if why == IRREGULAR]
         lost = pd.DataFrame(odd, columns=samples.columns).dropna().drop_duplicates("sample_id")
         lost = lost[~lost["sample_id"].isin(samples["sample_id"])].astype(samples.dtypes)
         known = dict(zip(lost["path"], lost["sample_id"], strict=True))
+        details = {ODD: DETAIL, NAMESAKE: NAMESAKE_DETAIL}
         rejected = [
-            set_aside(name, path, why, DETAIL if why == ODD else "", known.get(path, ""))
+            set_aside(name, path, reason, details.get(reason, ""), known.get(path, ""))
             for name, why in problems.items()
-            if why
             for path in [f"{self.root}/{name}"]
+            if (reason := NAMESAKE if path in copies else why)
         ]
         lost = lost.reset_index(drop=True)
-        return Collection(
-            samples=samples, rejected=tuple(rejected), lost=lost if len(lost) else None
-        )
+        known_lost = lost if len(lost) else None
+        found = Collection(samples=samples, rejected=tuple(rejected), lost=known_lost)
+        return self.with_people(found)
+
+    @classmethod
+    def find(cls, listings: Sequence[Listing]) -> Place | None:
+        """Whether the images in the folder and below are named so, or in some of its folders."""
+        there = [
+            (one.place, pictures)
+            for one in listings
+            if (pictures := [name for name in one.files if is_photograph(name, bytes)])
+        ]
+        own = [place for place, names in there if mostly(names, NAME.fullmatch)]
+        if not own:
+            return _nearly(there)
+        others = {place: len(names) for place, names in there if place not in own}
+        if sum(others.values()) <= FEW * sum(len(names) for _, names in there):
+            return Place(images=own[0])
+        other, named = max(others, key=lambda place: others[place]), ", ".join(map(shown, own))
+        return Place(
+            images=own[0], lacks=f"a folder of its own: its images lie in {named}, others in "
+            f"{shown(other)}; name its folder"
+        )  # fmt: skip
+
+
+def _nearly(there: Sequence[tuple[Path, list[str]]]) -> Place | None:
+    """A folder in which some images are named so: too many for chance, too few for the set."""
+    for place, names in there:
+        count = sum(bool(NAME.fullmatch(name)) for name in names)
+        if count > FEW_NAMED * len(names):
+            return Place(
+                images=place,
+                lacks=f"names: {count} of {len(names)} images in {shown(place)} are called like "
+                "23_1_0_20170103.jpg",
+            )
+    return None
+
+
+def _largest_first(names: Sequence[str]) -> list[str]:
+    """Paths by their folders, the one with the most images first."""
+    size = Counter(name.rpartition("/")[0] for name in names)
+    return sorted(names, key=lambda name: (-size[name.rpartition("/")[0]], name))
 
 
 def _problem(entry: Entry) -> str:
-    problem = image_problem(entry) or ("in a subfolder" if "/" in entry.name else "")
-    return problem or ("" if NAME.fullmatch(entry.name) else ODD)
+    fits = NAME.fullmatch(entry.name.rpartition("/")[2])
+    return image_problem(entry) or ("" if fits else ODD)
 
 
 def _row(name: str, root: Path) -> dict[str, object]:
     """What a name says; nothing if it says nothing."""
+    last = name.rpartition("/")[2]
+    match = NAME.fullmatch(last)
+    return {"sample_id": match[1], "path": f"{root}/{name}"} | said(last) if match else {}
+
+
+def said(name: str) -> dict[str, object]:
+    """Gender, race and age that the name of an image says; nothing if it says nothing."""
     match = NAME.fullmatch(name)
     if match is None:
         return {}
     return {
-        "sample_id": match[1],
-        "path": f"{root}/{name}",
         "perceived_gender": GENDERS[int(match["gender"])],
         "annotated_race": RACES[int(match["race"])],
         "age": int(match["age"]),

@@ -132,25 +132,6 @@ READERS: dict[str, Callable[[IO[bytes]], ImageFile]] = {
     "BMP": BmpImageFile,
 }
 
-_SIGNATURES = (  # (where, what stands there, kind)
-    (0, b"\xff\xd8\xff", "JPEG"), (0, b"\x89PNG\r\n\x1a\n", "PNG"), (8, b"WEBP", "WEBP"),
-    (0, b"BM", "BMP"), (0, b"GIF8", "GIF"), (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"),
-    (4, b"ftypavi", "AVIF"), (4, b"ftyphe", "HEIC"), (4, b"ftypmif1", "HEIC"),
-    (0, b"\0\0\0\x0cjP  ", "JPEG 2000"), (0, b"8BPS", "PSD"), (0, b"%PDF", "PDF"),
-    (0, b"%!PS", "EPS"), (0, b"<!DOCTYPE html", "HTML"), (0, b"<!doctype html", "HTML"),
-    (0, b"<html", "HTML"),
-)  # fmt: skip
-FORMATS = frozenset(kind for _, _, kind in _SIGNATURES)
-
-
-def format_of(content: bytes) -> str:
-    """What the content says it is; empty where it is nothing we know."""
-    for where, signature, kind in _SIGNATURES:
-        if content.startswith(signature, where):
-            return kind
-    return ""
-
-
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
     5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE,
@@ -245,11 +226,21 @@ def as_refused(error: Exception) -> RefusedError:
 def _opened(content: bytes) -> ImageFile:
     if not content:
         raise RefusedError(rules.NOT_DECODABLE, "the file is empty")
-    kind = format_of(content)
-    if kind not in READERS:
+    kind = rules.format_of(content)
+    if kind in READERS:
+        return READERS[kind](io.BytesIO(content))
+    if kind == "HTML":
+        raise RefusedError(
+            rules.NOT_DECODABLE, "HTML: a web page in place of an image; get it again"
+        )
+    if not kind or kind in rules.DOCUMENTS:
         found = f"{kind} files are not read" if kind else "this is no image file"
         raise RefusedError(rules.NOT_DECODABLE, f"{found}; JPEG, PNG, WebP and BMP are")
-    return READERS[kind](io.BytesIO(content))
+    raise RefusedError(
+        rules.FORMAT_NOT_READ,
+        f"{kind} files are not read; JPEG, PNG, WebP and BMP are: convert it, for example with "
+        "ImageMagick, magick FILE FILE.png",
+    )
 
 
 def _decoded(image: ImageFile, size: int, crop: Square | None) -> DecodedImage:

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from debias.decoding.cropping import Square
-from debias.decoding.decode import FORMATS, LONGEST_DETAIL
-from debias.decoding.rules import NOTES, REASONS, Place
+from debias.decoding.decode import LONGEST_DETAIL
+from debias.decoding.rules import FORMATS, NOTES, REASONS, Place
 
 LENGTH = struct.Struct(">I")
 READY = "ready"

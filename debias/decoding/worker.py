@@ -15,9 +15,9 @@ from typing import IO
 
 from PIL import Image
 
-from debias.decoding.decode import as_refused, decode, format_of
+from debias.decoding.decode import as_refused, decode
 from debias.decoding.protocol import READY, Item, message, received, unpacked
-from debias.decoding.rules import Limits, read
+from debias.decoding.rules import Limits, format_of, read
 
 
 def main() -> None:

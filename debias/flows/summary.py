@@ -7,19 +7,20 @@ from typing import Any
 
 from debias.report import audit_findings
 from debias.report import blocks as b
+from debias.report.documents import RunDocument
 from debias.report.for_whom import rate_table
 from debias.report.markdown import code, markdown, text
 from debias.report.run_page import summary
 
 
-def as_markdown(document: Mapping[str, Any]) -> str:
+def as_markdown(document: RunDocument) -> str:
     """Opening, arms, findings, groups and what to do next, from the document of ``report.json``."""
     _, *blocks = summary(document)  # the headline is the title
     steps = [block for block in blocks if isinstance(block, b.Step)]
     said = [block for block in blocks if not isinstance(block, b.Step)]
     groups = rate_table(document, "accuracy")
     return _whole(
-        document, f"{text(document['name'])}: {text(document['opening']['headline'])}",
+        document["run"], f"{text(document['name'])}: {text(document['opening']['headline'])}",
         markdown([*said, *([groups] if groups.rows else []), *steps]), "report.html",
     )  # fmt: skip
 
@@ -27,11 +28,10 @@ def as_markdown(document: Mapping[str, Any]) -> str:
 def audit_as_markdown(document: Mapping[str, Any]) -> str:
     """Verdicts, what is missing, the annotated groups, and where to look further."""
     said = markdown(audit_findings.summary(document))
-    return _whole(document, f"{text(document['name'])}: who is missing?", said, "audit.html")
+    return _whole(document["run"], f"{text(document['name'])}: who is missing?", said, "audit.html")
 
 
-def _whole(document: Mapping[str, Any], title: str, said: str, page: str) -> str:
-    run = document["run"]
+def _whole(run: Mapping[str, Any], title: str, said: str, page: str) -> str:
     lines = where(Path(run["folder"]).absolute() / page, run["mlflow"])
     return "\n\n".join([f"# {title}", said, "\n".join(lines)])
 

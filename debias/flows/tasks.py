@@ -103,13 +103,13 @@ def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
     return isinstance(error, OSError | ArtifactError) and not isinstance(error, lasting)
 
 
-def walked(plan: tuple[Stop, ...], config: SpaceRecipe, out: str) -> dict[str, Any]:
+def walked(plan: tuple[Stop, ...], config: SpaceRecipe, out: str) -> Any:  # noqa: ANN401 (a document)
     """All stops of a plan in their order, each a task; what the last one made."""
 
     def do(stop: Stop, which: Which, inputs: Made) -> object:
         return piece(stop.title(which), plan.index(stop), config, out, which, inputs)
 
-    document: dict[str, Any] = walk(plan, config, do)
+    document = walk(plan, config, do)
     return document
 
 

@@ -1,12 +1,16 @@
 """What went into a store, what did not, and for whom: plain values for files and pages.
 
+No command uses less of what it was given than it says: every file that was seen was read, was left
+out or is no image and was ignored.
+
 Counted from the tables of the store: ``samples``, ``pairs`` of duplicates, and ``records`` of what
 was set aside, as ``quarantine.jsonl`` holds them. A purge counts again with the same functions.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import PurePath
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -21,13 +25,149 @@ from debias.ingesting.quarantine import (
     NO_FAILURES,
     STRANGERS,
     QuarantineSummary,
+    Record,
 )
 from debias.ingesting.rules import FacesRecipe, IngestRules
-from debias.types import SPLITS
+from debias.types import SPLITS, Rejected
 
 EXAMPLES = 12  # of each reason
 PAIRS = 200
-Record = Mapping[str, Any]
+KINDS = 6  # of ignored files that a sentence names
+
+
+class Counts(TypedDict):
+    """``listed`` = ``kept`` + ``rejected`` + ``exact_duplicates`` + ``not_selected``."""
+
+    listed: int
+    kept: int
+    rejected: int
+    exact_duplicates: int
+    not_selected: int
+    near_pairs: int
+    mirrored_pairs: int
+    clusters: int
+    clustered_images: int
+    conflicts: int
+    people: int | None  # nobody says who is shown
+
+
+class Kind(TypedDict):
+    """Files that are no images, by the end of their names."""
+
+    kind: str
+    count: int
+
+
+class Seen(TypedDict):
+    """``files`` = ``read`` + ``left_out`` + ``ignored``; members of archives, rows of arrays."""
+
+    files: int
+    read: int
+    left_out: int
+    ignored: int
+    kinds: list[Kind]  # of what was ignored, the most frequent first
+    line: str  # all this in a sentence
+
+
+class Example(TypedDict):
+    sample_id: str
+    path: str
+    detail: str
+    format: str
+    dimensions: list[int] | None  # width and height, pixels
+
+
+class Reason(TypedDict):
+    reason: str
+    count: int
+    examples: list[Example]
+
+
+class Note(TypedDict):
+    note: str
+    count: int
+
+
+class Pair(TypedDict):
+    """``bits`` and ``correlation`` are None where the content is the same."""
+
+    first: str
+    second: str
+    kind: str
+    bits: int | None
+    correlation: float | None
+    conflict: str
+    splits: list[str]
+
+
+class Duplicates(TypedDict):
+    pairs: list[Pair]
+    rule: str
+
+
+class SplitGroup(TypedDict):
+    attribute: str
+    group: str
+    images: int
+    share: float  # of the split
+
+
+class Split(TypedDict):
+    split: str
+    images: int
+    people: int | None
+    share: float  # of the kept images
+    by_group: list[SplitGroup]
+
+
+class Group(TypedDict):
+    """A row of :func:`~debias.ingesting.quarantine.by_group`; None: not defined."""
+
+    attribute: str
+    group: str
+    listed: int
+    rejected: int
+    duplicates: int
+    leaks: int
+    share: float
+    times_overall: float | None
+    p: float | None
+    p_adjusted: float | None
+    flagged: bool
+
+
+class Limits(TypedDict):
+    most_rejected: float
+    most_group_ratio: float
+    level: float
+
+
+class LeakCheck(TypedDict):
+    checked: list[str]
+    removed: int
+
+
+class Counted(TypedDict):
+    """What the tables of a store say."""
+
+    counts: Counts
+    seen: Seen
+    reasons: list[Reason]
+    notes: list[Note]
+    duplicates: Duplicates
+    splits: list[Split]
+    identities: str
+
+
+class Account(Counted):
+    """``account.json``; ``remarks``: what else is not used, or read otherwise than it stands."""
+
+    groups: list[Group]
+    limits: Limits
+    leaks: LeakCheck
+    framing: str
+    remarks: list[str]
+    concluded: list[str]
 
 
 def account(
@@ -37,27 +177,34 @@ def account(
     pairs: pd.DataFrame,
     records: Sequence[Record],
     summary: QuarantineSummary,
-) -> dict[str, Any]:
+) -> Account:
     """Counts by reason, by group and by split, and the pairs that look alike.
 
     ``records`` is everything that was set aside, copies included, and ``summary`` the same by
     group; ``pairs`` are duplicates by id, with the columns in which their annotation disagrees.
     """
-    early = sum(item.reason not in NO_FAILURES for item in listed.collection.rejected)
+    collection, rules = listed.collection, recipe.ingest
+    early = sum(item.reason not in NO_FAILURES for item in collection.rejected)
+    listed_count = len(collection.samples) + early
+    kinds = kinds_of(collection.rejected, collection.ignored)
+    found = counted(samples, pairs, records, recipe.attributes, listed_count, kinds)
+    groups: list[Group] = _plain(summary.by_group.drop(columns=["example", "times_others"]))
     people = ["people"] if "subject_id" in samples else []
-    looked = recipe.ingest.near_duplicates and not listed.collection.distinct
-    near = ["duplicates"] if looked else []
+    near = ["duplicates"] if rules.near_duplicates and not collection.distinct else []
     removed = sum(record["reason"] in LEAKS for record in records)
-    limits = {name: getattr(recipe.ingest, name) for name in ("most_rejected", "most_group_ratio")}
-    listed_count = len(listed.collection.samples) + early
-    document = counted(samples, pairs, records, recipe.attributes, listed_count) | {
-        "groups": _plain(summary.by_group.drop(columns=["example", "times_others"])),
-        "limits": limits | {"level": LEVEL},
+    return {
+        **found,
+        "groups": groups,
+        "limits": {
+            "most_rejected": rules.most_rejected,
+            "most_group_ratio": rules.most_group_ratio,
+            "level": LEVEL,
+        },
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},
-        "framing": _framing(recipe.ingest),
+        "framing": _framing(rules),
+        "remarks": list(collection.remarks),
+        "concluded": concluded(found, groups),
     }
-    strangers = sum(record["reason"] in STRANGERS for record in records)
-    return document | {"concluded": concluded(document, strangers)}
 
 
 def counted(
@@ -66,10 +213,13 @@ def counted(
     records: Sequence[Record],
     attributes: Sequence[str],
     listed: int,
-) -> dict[str, Any]:
-    """What the tables of a store say, of ``listed`` items."""
+    kinds: list[Kind],
+) -> Counted:
+    """What the tables of a store say, of ``listed`` items and ``kinds`` of files beside them."""
+    found = counts(samples, pairs, records, listed)
     return {
-        "counts": counts(samples, pairs, records, listed),
+        "counts": found,
+        "seen": _seen(listed, found["rejected"], kinds),
         "reasons": reasons(records),
         "notes": notes(samples),
         "duplicates": {"pairs": _pairs(samples, pairs), "rule": RULE},
@@ -80,7 +230,7 @@ def counted(
 
 def counts(
     samples: pd.DataFrame, pairs: pd.DataFrame, records: Sequence[Record], listed: int
-) -> dict[str, int | None]:
+) -> Counts:
     """What became of the ``listed`` items: kept, failed, copies of another, or not selected."""
     failed = sum(record["reason"] not in NO_FAILURES for record in records)
     copies = sum(record["reason"] == DUPLICATE for record in records)
@@ -100,7 +250,40 @@ def counts(
     }
 
 
-def reasons(records: Sequence[Record]) -> list[dict[str, Any]]:
+def kinds_of(rejected: Sequence[Rejected], ignored: Mapping[str, int]) -> list[Kind]:
+    """What was ignored, the commonest kind first."""
+    found = Counter(ignored)
+    for item in rejected:
+        if item.reason in STRANGERS:
+            ending = PurePath(item.path).suffix.lower() or "without ending"
+            found["hidden" if item.reason == "hidden" else ending] += 1
+    return [
+        {"kind": kind, "count": count}
+        for kind, count in sorted(found.items(), key=lambda one: (-one[1], one[0]))
+        if count
+    ]
+
+
+def _seen(listed: int, left_out: int, kinds: list[Kind]) -> Seen:
+    """Of ``listed`` items and the ``kinds`` of files beside them."""
+    ignored = sum(kind["count"] for kind in kinds)
+    files, read = listed + ignored, listed - left_out
+    named = [f"{kind['count']:,} {kind['kind']}" for kind in kinds[:KINDS]]
+    if others := sum(kind["count"] for kind in kinds[KINDS:]):
+        named.append(f"{others:,} others")
+    which = f" ({', '.join(named)})" if named else ""
+    return {
+        "files": files,
+        "read": read,
+        "left_out": left_out,
+        "ignored": ignored,
+        "kinds": kinds,
+        "line": f"{files:,} files seen: {read:,} read, {left_out:,} left out, {ignored:,} ignored"
+        f"{which}.",
+    }
+
+
+def reasons(records: Sequence[Record]) -> list[Reason]:
     """Failures by reason, the most frequent first, with examples."""
     failures = [record for record in records if record["reason"] not in NO_FAILURES]
     return [
@@ -113,44 +296,52 @@ def reasons(records: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def notes(samples: pd.DataFrame) -> list[dict[str, Any]]:
+def notes(samples: pd.DataFrame) -> list[Note]:
     """What was done to the images on their way to RGB."""
     given = samples[NOTES] if NOTES in samples else pd.Series(dtype=str)
     found = given[given != ""].str.split(", ").explode().value_counts()
     return [{"note": str(note), "count": int(count)} for note, count in found.items()]
 
 
-def split_of(samples: pd.DataFrame, name: str, attributes: Sequence[str]) -> dict[str, Any]:
+def split_of(samples: pd.DataFrame, name: str, attributes: Sequence[str]) -> Split:
     """One split: its size, its people and its groups."""
     rows = samples[samples["split"] == name]
-    groups = [
+    groups: list[SplitGroup] = [
         {"attribute": attribute, "group": str(group), "images": int(count),
          "share": int(count) / len(rows)}
         for attribute in attributes
         for group, count in rows[attribute].value_counts().sort_index().items()
     ]  # fmt: skip
-    share = len(rows) / len(samples)
-    size = {"split": name, "images": len(rows), "people": _people(rows), "share": share}
-    return size | {"by_group": groups}
+    return {
+        "split": name,
+        "images": len(rows),
+        "people": _people(rows),
+        "share": len(rows) / len(samples),
+        "by_group": groups,
+    }
 
 
 def _people(samples: pd.DataFrame) -> int | None:
     return int(samples["subject_id"].nunique()) if "subject_id" in samples else None
 
 
-def _example(record: Record) -> dict[str, Any]:
-    shown = {name: record.get(name) for name in ("sample_id", "path", "detail")}
-    size = list(record.get("dimensions") or ())
-    return shown | {"format": record.get("format") or "", "dimensions": size or None}
+def _example(record: Record) -> Example:
+    return {
+        "sample_id": record["sample_id"],
+        "path": record["path"],
+        "detail": record["detail"],
+        "format": record["format"] or "",
+        "dimensions": list(record["dimensions"] or ()) or None,
+    }
 
 
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _plain(table: pd.DataFrame) -> Any:  # noqa: ANN401 (a list of the row that is asked for)
     """Rows as JSON knows them: numbers that are not defined become null."""
     rows = table.astype(object).replace([np.inf, -np.inf, np.nan], None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-def _pairs(samples: pd.DataFrame, pairs: pd.DataFrame) -> list[dict[str, Any]]:
+def _pairs(samples: pd.DataFrame, pairs: pd.DataFrame) -> list[Pair]:
     """Conflicting pairs first, then the least similar ones: those are the doubtful ones."""
     side = samples.set_index("sample_id")["split"]
     table = pairs.assign(agrees=pairs["conflict"] == "")
@@ -175,40 +366,35 @@ def _identities(samples: pd.DataFrame) -> str:
     return f"People are kept on one side of the split{rest}."
 
 
-def concluded(document: Mapping[str, Any], strangers: int) -> list[str]:
-    """What it comes to, in sentences; ``strangers``: files that are no part of the data."""
-    counted = document["counts"]
-    found = [_left_out(counted)]
-    if strangers:
-        found.append(
-            f"{strangers:,} more files lie there that are no part of the data (no images, or on no "
-            "list); quarantine.jsonl names them."
-        )
-    flagged = [row["group"] for row in document["groups"] if row["flagged"]]
+def concluded(found: Counted, groups: Sequence[Group]) -> list[str]:
+    """What it comes to, in sentences."""
+    counts = found["counts"]
+    sentences = [found["seen"]["line"], _left_out(counts)]
+    flagged = [row["group"] for row in groups if row["flagged"]]
     if flagged:
-        found.append(f"Set aside more often than the others: {', '.join(flagged)}.")
-    alike = counted["near_pairs"] + counted["mirrored_pairs"]
+        sentences.append(f"Set aside more often than the others: {', '.join(flagged)}.")
+    alike = counts["near_pairs"] + counts["mirrored_pairs"]
     if alike:
-        found.append(
-            f"{alike:,} pairs of files, {counted['clustered_images']:,} images in all, appear to "
+        sentences.append(
+            f"{alike:,} pairs of files, {counts['clustered_images']:,} images in all, appear to "
             "show the same photograph; each pair stands on one side of the split."
         )
-    if counted["conflicts"]:
-        found.append(
-            f"{counted['conflicts']:,} of the pairs carry different annotations: where both are "
+    if counts["conflicts"]:
+        sentences.append(
+            f"{counts['conflicts']:,} of the pairs carry different annotations: where both are "
             "one photograph, some of them must be wrong."
         )
-    empty = [row["split"] for row in document["splits"] if not row["images"]]
+    empty = [row["split"] for row in found["splits"] if not row["images"]]
     if empty:
-        found.append(f"No image is left for {' and '.join(empty)}.")
-    return found
+        sentences.append(f"No image is left for {' and '.join(empty)}.")
+    return sentences
 
 
-def _left_out(counted: Mapping[str, Any]) -> str:
+def _left_out(counts: Counts) -> str:
     parts = {
-        "could not be used": counted["rejected"],
-        "are copies of another file": counted["exact_duplicates"],
-        "were not selected": counted["not_selected"],
+        "could not be used": counts["rejected"],
+        "are copies of another file": counts["exact_duplicates"],
+        "were not selected": counts["not_selected"],
     }
     named = [f"{count:,} {what}" for what, count in parts.items() if count]
     return f"Left out: {', '.join(named)}." if named else "Nothing was left out."

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +40,7 @@ def ingest_faces(
     place: RunFolder,
     progress: Progress | None = None,
     *,
-    about: Mapping[str, Any] | None = None,
+    about: Mapping[str, object] | None = None,
     retry: bool = False,
 ) -> Artifact:
     """Make the store of a recipe below ``place``, or find it.
@@ -77,10 +76,11 @@ def ingest_faces(
         if found is not None:
             progress.reused("Faces")
         else:
+            checked = listed.table, recipe.attributes, recipe.ingest, stage
+            judge(listed.rejected, *checked)  # before anything is decoded
             decoded = decoding.decode(listed, place, STAGE, progress, retry=retry)
             listed = decoding.content_of(listed, decoded)
-            rejected = listed.rejected + decoded.rejected
-            judge(rejected, listed.table, recipe.attributes, recipe.ingest, stage)
+            judge(rejected := listed.rejected + decoded.rejected, *checked)
             chosen = choose(listed, decoded, recipe, progress)
             key, made = _store_of(recipe, listed, decoded)
             made = {**(about or {}), **made}
@@ -242,7 +242,9 @@ def _base(recipe: FacesRecipe, listed: Listed) -> str:
     return content_key(STAGE, settings, {"content": listed.content, "left_out": listed.left_out})
 
 
-def _store_of(recipe: FacesRecipe, listed: Listed, decoded: Decoded) -> tuple[str, dict[str, Any]]:
+def _store_of(
+    recipe: FacesRecipe, listed: Listed, decoded: Decoded
+) -> tuple[str, dict[str, object]]:
     """Key and manifest; after bad luck a key of its own, so that a later store may be better."""
     base, unlucky = _base(recipe, listed), decoding.unlucky(decoded)
     key = content_key(STAGE, {"base": base}, {"unlucky": " ".join(unlucky)}) if unlucky else base

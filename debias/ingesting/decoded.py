@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -15,7 +15,9 @@ import pandas as pd
 from debias.datasets import Dataset
 from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.rules import Limits, decoded_by
+from debias.decoding.spooling import hash_fetched, read_fetched
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
+from debias.ingesting.labels import in_ranges
 from debias.ingesting.parts import (
     BAD_LUCK,
     FOUND,
@@ -34,7 +36,7 @@ from debias.ingesting.selection import Filters, keep
 from debias.storage.artifacts import RunFolder
 from debias.storage.sealed import read_manifest, sealed_in, verify
 from debias.tracking.tracker import Progress
-from debias.types import Collection, Rejected
+from debias.types import Collection, ReadImages, Rejected
 
 PARTS = ".parts"
 
@@ -59,7 +61,9 @@ class Listed:
     @property
     def left_out(self) -> str:
         """Stands for what was set aside before anything was decoded."""
-        found = sorted((item.sample_id, item.reason) for item in self.rejected)
+        found: list[object] = [*sorted((item.sample_id, item.reason) for item in self.rejected)]
+        if told := (*sorted(self.collection.ignored.items()), *self.collection.remarks):
+            found.append(told)
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     @property
@@ -94,13 +98,20 @@ class Listed:
 def list_recipe(recipe: FacesRecipe) -> Listed:
     """List the data set of a recipe, filtered and framed as it says; errors as below."""
     filters = recipe.selection.filters
-    return list_samples(recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest)
+    return list_samples(
+        recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest, recipe.ranges
+    )
 
 
 def list_samples(
-    data: Dataset, seed: int, filters: Filters, size: int, rules: IngestRules
+    data: Dataset,
+    seed: int,
+    filters: Filters,
+    size: int,
+    rules: IngestRules,
+    ranges: Mapping[str, Sequence[str]] | None = None,
 ) -> Listed:
-    """List a data set.
+    """List a data set; columns of numbers that have ``ranges`` hold these after the filters.
 
     Raises:
         DataError: Its files are not there or cannot be read.
@@ -115,6 +126,7 @@ def list_samples(
     if collection.lost is not None:  # as far as the filters would have kept them
         with suppress(EmptyDatasetError):
             table = pd.concat([samples, keep(collection.lost, filters)], ignore_index=True)
+    samples, table = (in_ranges(frame, ranges or {}) for frame in (samples, table))
     if collection.draw is not None and rules.framing.name != "centre":
         raise DataError(
             f"ingest.framing is {rules.framing.name!r}, but data set {data.name!r} hands over "
@@ -135,6 +147,9 @@ def hashed(listed: Listed) -> Listed:
     known = "sha256" in listed.samples and "sha256" not in listed.collection.samples
     if listed.collection.draw is not None or known:
         return listed
+    if listed.collection.fetch is not None:
+        fetch = listed.collection.fetch
+        return listed.with_digests(hash_fetched(listed.samples, listed.limits, fetch))
     found, _ = hash_files(listed.samples, listed.limits)
     return listed.with_digests(dict(zip(found["sample_id"], found["sha256"], strict=True)))
 
@@ -157,9 +172,19 @@ def decode(
         known=_known(place.path / stage, listed), retry=retry, decoded_by=decoded_by(),
     )  # fmt: skip
     advance = progress.start(stage.capitalize(), len(listed.samples))
-    draw, folder = listed.collection.draw, place.path / stage / PARTS / listed.name
-    files = partial(read_files, limits=listed.limits, workers=listed.rules.workers)
-    return decode_parts(folder, listing, read_drawn(draw) if draw else files, advance)
+    folder = place.path / stage / PARTS / listed.name
+    return decode_parts(folder, listing, _reader(listed), advance)
+
+
+def _reader(listed: Listed) -> ReadImages:
+    """What turns rows of the listing into pixels."""
+    draw, fetch = listed.collection.draw, listed.collection.fetch
+    limits, workers = listed.limits, listed.rules.workers
+    if draw is not None:
+        return read_drawn(draw)
+    if fetch is not None:
+        return partial(read_fetched, limits=limits, workers=workers, fetch=fetch)
+    return partial(read_files, limits=limits, workers=workers)
 
 
 def has_parts(listed: Listed, place: RunFolder, stage: str) -> bool:

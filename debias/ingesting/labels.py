@@ -4,7 +4,8 @@
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 import numpy as np
@@ -12,7 +13,8 @@ import pandas as pd
 from jaxtyping import Bool, Int64
 
 from debias.errors import DataError, GroupSchemaError, LabelError, SingleClassError
-from debias.statistics.groupings import CROSS, UNKNOWN, held_cells
+from debias.statistics.groupings import CROSS, MOST_VALUES, UNKNOWN, held_cells
+from debias.statistics.ranges import proposed, ranged
 
 RESERVED = (
     "label", "sample_id", "split", "path", "sha256", "subject_id", "duplicate_cluster",
@@ -63,6 +65,19 @@ def cleaned(column: pd.Series) -> pd.Series:
     """The column as clean text; empty and blank cells say "unknown"."""
     codes, names = coded(column, UNKNOWN)
     return pd.Series(pd.Index(names).take(codes), index=column.index, name=column.name)
+
+
+def in_ranges(samples: pd.DataFrame, ranges: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The table with a range in place of each number of some columns, missing where none is.
+
+    Raises:
+        GroupSchemaError: A column is missing, or a value is no number or lies in no range.
+    """
+    for name in ranges:
+        require_column(samples, name, "attributes")
+    return samples.assign(
+        **{name: ranged(samples[name], parts).astype(object) for name, parts in ranges.items()}
+    )
 
 
 def crossed(samples: pd.DataFrame, columns: Sequence[str]) -> Int64[np.ndarray, " n"]:
@@ -162,6 +177,7 @@ def encoded(
                 )
             require_column(samples, attribute, "attributes")
             _require_one_kind(samples[attribute])
+            _require_groups(samples[attribute])
         except GroupSchemaError as error:
             problems.append(str(error))
     if problems:
@@ -204,6 +220,19 @@ def _require_one_kind(column: pd.Series) -> None:
         raise GroupSchemaError(
             f"column {column.name!r} holds {kind} values, such as {shown}; make them all text, "
             f"for example table[{column.name!r}].map({{0: 'no', 1: 'yes'}})"
+        )
+
+
+def _require_groups(column: pd.Series) -> None:
+    """Refuse numbers of which each would be a group."""
+    _, values = coded(column)
+    if len(values) <= MOST_VALUES:
+        return
+    with suppress(ValueError):
+        ranges = proposed(str(column.name), [value for value in values if value != UNKNOWN])
+        raise GroupSchemaError(
+            f"attribute {column.name!r} has {len(values):,} values ({', '.join(values[:3])}, ...): "
+            f"it looks like a number; give ranges, such as {ranges} in place of {column.name}"
         )
 
 

@@ -4,10 +4,12 @@
 """
 
 import json
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -26,8 +28,8 @@ from debias.types import Rejected
 LEVEL = 0.05
 DUPLICATE = "exact duplicate"
 LEAKS = ("also in the test set", "also in the validation set")
-# Files that lie there and were never part of the data.
-STRANGERS = ("not listed", "not an image file", "in no class folder", "hidden")
+# Files that lie there and were never part of the data: they are ignored, and counted by kind.
+STRANGERS = ("not an image file", "hidden", "named like another")
 # Left out on purpose, or never part of the data: no sign that something is broken.
 NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
 COUNTED = ("attribute", "group", "listed", "rejected", "duplicates", "leaks", "example")
@@ -53,6 +55,27 @@ class QuarantineLimits(Settings):
     )
 
 
+class Record(TypedDict):
+    """One line of ``quarantine.jsonl``.
+
+    ``sha256`` and ``bytes`` are null where the file could not be read, ``format`` and
+    ``dimensions`` (pixels) where its header says nothing, ``subject_id`` where nobody is named;
+    ``groups`` is empty for items that are not in the table.
+    """
+
+    sample_id: str
+    path: str
+    sha256: str | None
+    bytes: int | None
+    reason: str
+    detail: str
+    format: str | None
+    dimensions: tuple[int, int] | None
+    subject_id: str | None
+    groups: dict[str, str]
+    version: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QuarantineSummary:
     """Counts of what was set aside; duplicates and leaks are no failures."""
@@ -60,17 +83,14 @@ class QuarantineSummary:
     listed: int  # items in the table, and failed ones that never came into it
     rejected: int  # those that failed
     first: Rejected | None  # of these
+    reasons: Mapping[str, int]  # of these, the most frequent first
     by_group: pd.DataFrame  # see there; and ``flagged``: it failed so often that the run stops
 
 
 def write_quarantine(
     path: Path, rejected: Sequence[Rejected], listed: pd.DataFrame, attributes: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """One JSON object a line, by id; only the owner of the file can read it: it names people.
-
-    ``sha256`` and ``bytes`` are null where the file could not be read, ``format`` and
-    ``dimensions`` (pixels) where its header says nothing, ``subject_id`` where nobody is named;
-    ``groups`` is empty for items that are not in the table.
 
     Args:
         path: File to write or replace.
@@ -88,15 +108,15 @@ def write_quarantine(
     return records
 
 
-def read_quarantine(path: Path) -> list[dict[str, Any]]:
-    """The records of :func:`write_quarantine`, one dictionary each."""
+def read_quarantine(path: Path) -> list[Record]:
+    """The records of :func:`write_quarantine`."""
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 def _records(
     rejected: Sequence[Rejected], listed: pd.DataFrame, attributes: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     for attribute in attributes:
         require_column(listed, attribute, "attributes")
     row = _rows_of([item.sample_id for item in rejected], listed)
@@ -150,6 +170,7 @@ def summarise(
         listed=len(listed) + int(absent),
         rejected=len(failed),
         first=failed[0] if failed else None,
+        reasons=dict(Counter(item.reason for item in failed).most_common()),
         by_group=groups.assign(flagged=_is_hit(groups, limits or QuarantineLimits())),
     )
 
@@ -168,15 +189,17 @@ def require_within(
     count, listed = summary.rejected, summary.listed
     first = summary.first
     example = f"first: {first.path}: {first.detail}" if first else "nothing is listed"
+    why = ", ".join(f"{number} {reason}" for reason, number in summary.reasons.items())
     listing = f"; all are listed in {where}" if where else ""
     if count >= listed:
-        raise EmptyDatasetError(f"none of {listed} items could be used; {example}{listing}")
+        raise EmptyDatasetError(f"none of {listed} items could be used ({why}); {example}{listing}")
     few = min(limits.few, max(1, listed // 10))  # ten broken files of twenty are not few
     if count > max(few, limits.most_rejected * listed):
         raise QuarantineLimitExceededError(
             f"{count} of {listed} items were set aside, {count / listed:.1%}, more than "
-            f"{limits.most_rejected:.1%}: what is left may not represent the data; "
-            f"{example}{listing}; repair them, or raise ingest.most_rejected"
+            f"{limits.most_rejected:.1%} ({why}): what is left may not represent the data; "
+            f"{example}{listing}; repair them, or allow it with --most-rejected "
+            f"{_above(count / listed)} (ingest.most_rejected)"
         )
     by_group = summary.by_group
     hit = by_group[_is_hit(by_group, limits)].sort_values("p_adjusted", kind="stable")
@@ -189,8 +212,14 @@ def require_within(
         f"aside, {worst['share']:.1%}, {worst['times_overall']:.1f} times as many as overall and "
         f"more than {limits.most_group_ratio:g} times as many as of the others, beyond chance "
         f"(adjusted p = {worst['p_adjusted']:.2g}): what is left may not represent this group; "
-        f"first: {worst['example']}{listing}; repair them, or raise ingest.most_group_ratio"
+        f"first: {worst['example']}{listing}; repair them, or allow it with --set "
+        f"ingest.most_group_ratio={math.ceil(hit['times_others'].max())}"
     )
+
+
+def _above(share: float) -> str:
+    """A limit with two digits that a share does not pass."""
+    return f"{math.ceil(share * 100) / 100:g}"
 
 
 def _is_hit(by_group: pd.DataFrame, limits: QuarantineLimits) -> Bool[np.ndarray, " g"]:

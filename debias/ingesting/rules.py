@@ -6,7 +6,7 @@ clockwise). Decoding cuts it out; what lies outside the image becomes black.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from debias.errors import DataError
 from debias.ingesting.quarantine import QuarantineLimits
 from debias.ingesting.selection import Selection
 from debias.plugins import OneOf, Settings
+from debias.statistics.ranges import taken_apart
 from debias.types import CROP, Rejected
 
 NO_POSITION = "no position of the face"
@@ -162,7 +163,7 @@ class IngestRules(QuarantineLimits):
             return {name: value for name, value in given.items() if name != "latents_of"}
         return given
 
-    def lasting(self) -> dict[str, Any]:
+    def lasting(self) -> dict[str, object]:
         """What decides the content of a store, not how fast it is made or where things are."""
         return self.model_dump(mode="json", exclude={"workers", "seconds"})
 
@@ -196,7 +197,26 @@ class FacesRecipe(Settings):
         default=(),
         description="Annotated columns by which results are broken down; never seen by a model.",
     )
+    ranges: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="Ranges of an attribute of numbers, which make its groups: {age: [0-17, 18-]}; "
+        "the same as the attribute 'age:0-17,18-'.",
+    )
     image_size: int = Field(default=64, ge=16, le=512, description="Side of the images, pixels.")
     selection: Selection = Field(default=Selection(), description="Filters, caps and splits.")
     ingest: IngestRules = Field(default=IngestRules(), description="Framing, limits, duplicates.")
     report: ReportOptions = ReportOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ranges_apart(cls, given: object) -> object:
+        """``attributes: ['age:0-17,18-']`` says ``attributes: [age]`` and the ranges of age."""
+        if not isinstance(given, Mapping):
+            return given
+        attributes = given.get("attributes")
+        if not isinstance(attributes, list | tuple) or not {str}.issuperset(map(type, attributes)):
+            return given
+        names, ranges = taken_apart(attributes)
+        if not ranges:
+            return given
+        return {**given, "attributes": names, "ranges": {**given.get("ranges", {}), **ranges}}

@@ -19,11 +19,10 @@ from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
 from debias.metrics.rates import RATES, Rate
 from debias.metrics.rules import Rules
-from debias.metrics.scores import Skill, skill_of
+from debias.metrics.scores import skill_of
 from debias.metrics.trainings import (
     DISPARITIES,
     QUANTITIES,
-    Change,
     Training,
     each_training,
     paired_change,
@@ -35,13 +34,11 @@ __all__ = [
     "DISPARITIES",
     "QUANTITIES",
     "RATES",
-    "Change",
     "ComparisonReport",
     "FairnessReport",
     "Outcomes",
     "Rate",
     "Rules",
-    "Skill",
     "Training",
     "compare",
     "compare_pairs",

@@ -280,10 +280,9 @@ def paired_outcomes(before: FairnessReport, after: FairnessReport) -> Both:
     """What both classifiers said about the same images, training by training.
 
     Raises:
-        EvaluationError: A report without its images; or images, labels, groups, classes, people
-            or seeds that differ.
+        EvaluationError: Images, labels, groups, classes, people or seeds that differ.
     """
-    first, second = _outcomes(before), _outcomes(after)
+    first, second = before.outcomes, after.outcomes
     _check_images(first, second)
     kinds = [(one.classes, one.positive) for one in (first, second)]
     if kinds[0] != kinds[1]:
@@ -298,15 +297,6 @@ def paired_outcomes(before: FairnessReport, after: FairnessReport) -> Both:
         _check_names(f"groups of {one.attribute}", one.cells, other.cells)
     _check_people(first, second)
     return first, _in_seed_order(first, second)
-
-
-def _outcomes(report: FairnessReport) -> Outcomes:
-    if report.outcomes is None:
-        raise EvaluationError(
-            f"the report on {report.name or 'one classifier'} was read from a file, which lists no "
-            "image; compare run folders, or reports made by evaluate"
-        )
-    return report.outcomes
 
 
 def _refuse(what: str, differs: Bool[np.ndarray, " n"], ids: Shaped[np.ndarray, " n"]) -> None:

@@ -3,25 +3,18 @@
 ``cells`` and ``gaps`` as in ``changes``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from debias.metrics.changes import (
-    GAP_COLUMNS,
-    GROUP_COLUMNS,
-    ArmChanges,
-    Both,
-    PerCell,
-    PerGap,
-)
+from debias.metrics.changes import ArmChanges, Both, PerCell, PerGap
+from debias.metrics.documents import ChangeVerdict, ComparisonDocument
 from debias.metrics.fairness_report import FairnessReport, Report, rows_of_metric
 from debias.metrics.gaps import Reference
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.rates import measures
 from debias.metrics.rules import decided
 from debias.metrics.scores import quality
 from debias.metrics.words import change_notes, change_scope, conclude_changes
@@ -32,25 +25,22 @@ TRADE_COLUMNS = (*_KEYS, "before", "after", "change")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ComparisonReport(Report):
+class ComparisonReport(Report[ComparisonDocument]):
     """What changed for each group from one classifier to another, on the same images.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero. Rows with harm
     come first in both tables.
 
     Attributes:
-        groups: One row a group and measure, columns ``GROUP_COLUMNS``. ``low`` and ``high`` hold
+        groups: One row a group and measure, columns of ``GroupChange``. ``low`` and ``high`` hold
             at ``level`` for other images under these trainings; ``seed_low`` and ``seed_high`` at
             the adjusted level for other trainings on these images.
-        gaps: One row a pair of groups and measure, columns ``GAP_COLUMNS``; differences are
+        gaps: One row a pair of groups and measure, columns of ``GapChange``; differences are
             ``group`` minus ``other``, ``low`` and ``high`` hold at the adjusted level.
-        trade: ``attribute, group, metric, before, after, change``, without verdict.
-        sizes: ``attribute, group, before, after``: images of each group.
+        trade: Columns of ``TradeRow``; ``sizes`` of ``SizeRow``.
     """
 
-    KIND = WORD = "comparison"
-    SCHEMA = 1
-    COLUMNS: ClassVar[Mapping[str, Sequence[str]]] = {"groups": GROUP_COLUMNS, "gaps": GAP_COLUMNS}
+    KIND, SCHEMA = "comparison", 1
 
     before: str  # name of the classifier compared with; may be empty
     after: str
@@ -66,13 +56,13 @@ class ComparisonReport(Report):
     groups: pd.DataFrame
     gaps: pd.DataFrame
     trade: pd.DataFrame
-    verdict: Mapping[str, Any]  # ``reading, reason, sentence, harms, gains``
+    verdict: ChangeVerdict
     notes: tuple[str, ...]  # what a reader must know before reading any number
     scope: tuple[str, ...]  # what was compared on whom, and what was not
     sizes: pd.DataFrame
 
     def __repr__(self) -> str:
-        harms, gains = (len(self.verdict[name]) for name in ("harms", "gains"))
+        harms, gains = len(self.verdict["harms"]), len(self.verdict["gains"])
         return (
             f"ComparisonReport {self.before!r} to {self.after!r} on {self.n:,} images, "
             f"{harms} harmed, {gains} better off: {self.verdict['sentence']}"
@@ -111,7 +101,7 @@ def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> C
         question: ``reference``, ``margin``, ``level`` and ``seed`` of ``compare_pairs``.
 
     Raises:
-        EvaluationError: A report read from a file; images, labels, groups, classes, people or
+        EvaluationError: Images, labels, groups, classes, people or
             seeds that differ; a level or margin outside (0, 1).
     """
     return compare_pairs({"": (before, after)}, **question)[""]
@@ -228,22 +218,14 @@ def _qualities(
 
 
 def sizes_table(before: FairnessReport, after: FairnessReport, outcomes: Outcomes) -> pd.DataFrame:
-    """Images of each group, the same before and after; NaN where they are not known from a rate.
+    """Images of each group, the same before and after; NaN where they are withheld.
 
     Returns:
         Columns ``attribute, group, before, after``.
     """
-    found = measures(outcomes.classes, outcomes.positive)
-    whole = {one.name for one in found if one.denominator.all()}
-    shown = [
-        report.by_group[
-            report.by_group["metric"].isin(whole) & (report.by_group["state"] != "suppressed")
-        ]
-        for report in (before, after)
-    ]
-    known = set(shown[0]["group"]) & set(shown[1]["group"])
+    hidden = before.unsized | after.unsized
     rows = [
-        (grouping.attribute, name, *[float(size) if name in known else np.nan] * 2)
+        (grouping.attribute, name, *[np.nan if name in hidden else float(size)] * 2)
         for grouping in outcomes.groupings
         for name, size in zip(grouping.cells, grouping.sizes, strict=True)
     ]

@@ -3,7 +3,7 @@
 ``n`` images, ``g`` cells, ``m`` measures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,8 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
-from debias.metrics.fairness_report import FairnessReport, Rows
+from debias.metrics.documents import Attribute
+from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.gaps import Cells, Reference, cells_of, gap_table, pairs, references
 from debias.metrics.outcomes import Outcomes, read_outcomes
 from debias.metrics.rates import measures
@@ -216,7 +217,7 @@ def _few_people(people: Float64[np.ndarray, "g m"], below: int) -> Bool[np.ndarr
     return hidden
 
 
-def _attribute(cells: Cells, chosen: Mapping[str, str]) -> dict[str, Any]:
+def _attribute(cells: Cells, chosen: Mapping[str, str]) -> Attribute:
     """What a reader must know of a grouping; ``empty`` cells, declared by nobody, of a crossing."""
     one = cells.grouping
     empty = [
@@ -232,7 +233,11 @@ def _attribute(cells: Cells, chosen: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _curves(draw: Any, outcomes: Outcomes, every: Sequence[Cells]) -> Rows:  # noqa: ANN401
+def _curves(
+    draw: Callable[[Outcomes, Grouping, Bool[np.ndarray, " g"]], pd.DataFrame],
+    outcomes: Outcomes,
+    every: Sequence[Cells],
+) -> list[Any]:
     """Rows of a table of curves, for the groups of which nothing is withheld."""
-    tables = [draw(outcomes, cells.grouping, ~cells.hidden.any(axis=1)) for cells in every]
+    tables = [draw(outcomes, cells.grouping, cells.shown) for cells in every]
     return [plain(row) for table in tables for row in table.to_dict("records")]

@@ -1,99 +1,60 @@
 """The report on one classifier: what was measured by group, and what may be concluded."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, get_origin
+from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from debias.errors import EvaluationError
+from debias.metrics.documents import (
+    Attribute,
+    CalibrationRow,
+    ConfusionRow,
+    FairnessDocument,
+    ScoreRow,
+)
 from debias.metrics.outcomes import Outcomes
+from debias.metrics.rates import RATES
 from debias.metrics.verdicts import Verdict
 from debias.plugins import unknown
 from debias.shown import Shown
-from debias.storage.documents import json_text, plain, table_of
+from debias.storage.documents import json_text, plain
 
-Rows = list[dict[str, Any]]
+Document = TypeVar("Document")
 
 
-class Report(Shown):
-    """A frozen dataclass that is written as a document, and read back by the types of its fields.
+class Report(Shown, Generic[Document]):
+    """A frozen dataclass that is written as a document of the same fields."""
 
-    Attributes:
-        KIND: What the document is, and in a message WORD.
-        SCHEMA: Version of its fields.
-        COLUMNS: Of tables that may have no row, by field.
-    """
+    KIND: ClassVar[str]  # what the document is
+    SCHEMA: ClassVar[int]  # version of its fields
 
-    KIND: ClassVar[str]
-    WORD: ClassVar[str]
-    SCHEMA: ClassVar[int]
-    COLUMNS: ClassVar[Mapping[str, Sequence[str]]] = {}
-
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Plain values for JSON, None where undefined or withheld; no image is listed."""
         names = [one.name for one in fields(self) if one.name != "outcomes"]  # type: ignore[arg-type]
-        values = {name: plain(getattr(self, name)) for name in names}
-        return {"kind": self.KIND, "schema": self.SCHEMA, **values}
+        found: Any = {name: plain(getattr(self, name)) for name in names}
+        return found | {"kind": self.KIND, "schema": self.SCHEMA}
 
     def to_json(self) -> str:
         """The report as JSON text."""
-        return json_text(self.to_dict())
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the report that it is called on)
-        """Read back what ``to_dict`` wrote; the images behind it are not in it.
-
-        Raises:
-            EvaluationError: It is no such document.
-        """
-        if values.get("kind") != cls.KIND or values.get("schema") != cls.SCHEMA:
-            raise EvaluationError(f"this is no {cls.WORD} of this version of debias")
-        known = {one.name: one.type for one in fields(cls) if one.name in values}  # type: ignore[arg-type]
-        return cls(**{name: cls._read(name, kind, values[name]) for name, kind in known.items()})
-
-    @classmethod
-    def _read(cls, name: str, kind: Any, value: Any) -> Any:  # noqa: ANN401 (any field)
-        if kind is pd.DataFrame:
-            return (
-                table_of(value) if value else pd.DataFrame(columns=list(cls.COLUMNS.get(name, ())))
-            )
-        if kind is Verdict:
-            return Verdict.from_dict(value)
-        if kind == Mapping[str, float]:
-            return {key: np.nan if number is None else number for key, number in value.items()}
-        return tuple(value) if get_origin(kind) is tuple else value
-
-    @classmethod
-    def from_json(cls, text: str) -> Any:  # noqa: ANN401
-        """Read back what ``to_json`` wrote."""
-        return cls.from_dict(json.loads(text))
+        found: Any = self.to_dict()
+        return json_text(found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FairnessReport(Report):
+class FairnessReport(Report[FairnessDocument]):
     """How a classifier treats each group, and what may be concluded from it.
 
     Numbers are unrounded; NaN (None in JSON) is undefined or withheld, never zero.
 
     Attributes:
-        attributes: One entry an attribute: ``attribute, source, groups, reference`` and
-            ``metrics``, in which its groups are compared: accuracy alone where groups say what
-            the label says. ``empty`` lists the cells of a crossing without images.
-        overall: One row a measure: ``metric, value, numerator, denominator, identities,
-            effective, low, high, state``.
-        by_group: The same with ``attribute`` and ``group``. ``state`` is ``estimated``,
-            ``not_estimable``, ``too_small``, ``suppressed`` or ``unknown``; ``effective`` is the
-            number of independent images that the denominator is worth.
-        gaps: ``metric, attribute, group, other, difference, low, high, p_value, p_adjusted,
-            detectable, verdict, reason``: group minus other.
-        spread: Highest minus lowest rate, which is biased upwards, with what equal groups would
-            show: ``metric, attribute, groups, gap, expected_if_equal, variance``.
+        by_group: One row a group and measure, columns of ``RateRow``; ``overall`` is of all images.
+        gaps: Columns of ``GapRow``: group minus other.
+        spread: Columns of ``SpreadRow``; ``ratios`` of ``RatioRow``, ``noise`` of ``NoiseRow``.
     """
 
-    KIND, WORD, SCHEMA = "fairness", "evaluation", 2
+    KIND, SCHEMA = "fairness", 2
 
     name: str  # arm, file or model; may be empty
     split: str
@@ -109,7 +70,7 @@ class FairnessReport(Report):
     margin: float | None  # largest difference that does not matter
     minimum: int  # denominators below this take no part in a verdict
     suppress_below: int  # denominators from 1 to below this are withheld
-    attributes: Rows
+    attributes: list[Attribute]
     overall: pd.DataFrame
     quality: Mapping[str, float]  # of the scores over all images, as in ``scores.quality``
     by_group: pd.DataFrame
@@ -120,16 +81,30 @@ class FairnessReport(Report):
     verdict: Verdict  # on each attribute and on all of them
     notes: tuple[str, ...]  # what a reader must know before reading any number
     scope: tuple[str, ...]  # what was measured on whom, and what was not
-    confusion: Rows  # counts by group, for groups of which nothing is withheld
-    calibration: Rows  # observed share of positives by score, likewise
-    scores: Rows  # quantiles of the score by true class, likewise
-    # The images behind it, for comparisons; None when read from a file.
-    outcomes: Outcomes | None = field(default=None, repr=False)
+    confusion: list[ConfusionRow]  # counts by group, for groups of which nothing is withheld
+    calibration: list[CalibrationRow]  # observed share of positives by score, likewise
+    scores: list[ScoreRow]  # quantiles of the score by true class, likewise
+    outcomes: Outcomes = field(repr=False)  # the images behind it, for comparisons
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         trained = f", mean of {len(self.seeds)} trainings" if len(self.seeds) > 1 else ""
         return f"FairnessReport{name} on {self.n:,} images{trained}: {self.verdict.sentence}"
+
+    @property
+    def unsized(self) -> frozenset[str]:
+        """Groups and crossings whose number of images is withheld, whoever tells of it.
+
+        Taken from the rates over all images of a group rather than decided again: two patterns of
+        what is withheld could give away together what each of them keeps. Without such a rate any
+        that is withheld counts. The same for every classifier of the same images.
+        """
+        table, names = self.by_group, self.by_group["metric"].str.split("[").str[0]
+        whole = names.isin([name for name, rate in RATES.items() if rate.counted == "images"])
+        asked = table[whole] if whole.any() else table
+        is_hidden = asked["state"] == "suppressed"
+        hidden, shown = (frozenset(asked.loc[one, "group"]) for one in (is_hidden, ~is_hidden))
+        return hidden - shown if whole.any() else hidden
 
     def table(self, metric: str | None = None) -> pd.DataFrame:
         """One measure of every group, the lowest rate of an attribute first.

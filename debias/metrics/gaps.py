@@ -89,6 +89,11 @@ class Cells:
         says_the_label = (classes <= 1).all() and held.sum() > 1
         return [name for name in names if name == "accuracy"] if says_the_label else names
 
+    @property
+    def shown(self) -> Bool[np.ndarray, " g"]:
+        """Cells of which nothing is withheld."""
+        return np.asarray(~self.hidden.any(axis=1))
+
     def effective(self, level: float) -> Figures:
         """Independent images that the denominators are worth."""
         return self.below if self.clusters is None else self.clusters.effective(self.below, level)

@@ -20,7 +20,10 @@ from debias.statistics.groupings import (
     join_groups,
     require_groups,
 )
+from debias.storage.tables import place_of
 from debias.types import Predictions
+
+MISSING = frozenset({"", "nan", "none", "null", "<na>"})  # as other tools write it, in lower case
 
 Codes = Int64[np.ndarray, " n"]
 Column = Shaped[np.ndarray, " n"]
@@ -63,7 +66,7 @@ def read_outcomes(  # noqa: PLR0913 (the columns of one table)
             that are no probabilities, groups that look like identifiers or numbers.
         GroupSchemaError: A group that was not declared.
     """
-    truth, guess = _labels("y_true", y_true), _labels("y_pred", y_pred)
+    truth, guess = _labels("y_true", y_true, classes), _labels("y_pred", y_pred, classes)
     if len(truth) != len(guess):
         raise EvaluationError(f"y_true has {len(truth)} rows and y_pred {len(guess)}")
     if not len(truth):
@@ -158,16 +161,20 @@ def _read_training(one: Predictions, classes: tuple[str, str]) -> tuple[np.ndarr
     return ids[order], y_true[order], one.y_pred[order], score[order]
 
 
-def _labels(name: str, values: ArrayLike) -> Column:
+def _labels(name: str, values: ArrayLike, classes: Sequence[object] | None = None) -> Column:
     """One column of class labels: whole numbers or text, nothing missing."""
     column = np.asarray(values)
     if column.ndim != 1:
         raise EvaluationError(f"{name} must be one column of classes, got shape {column.shape}")
     missing = pd.isna(column)
+    if column.dtype.kind in "OUT":
+        blank = MISSING.difference(str(one).lower() for one in classes or ())
+        missing |= np.array([isinstance(one, str) and one.lower() in blank for one in column], bool)
     if missing.any():
+        first = int(np.argmax(missing))
         raise EvaluationError(
-            f"{missing.sum()} of {len(column)} values of {name} are missing, first in row "
-            f"{int(np.argmax(missing))}; leave these rows out or label them"
+            f"{missing.sum()} of {len(column)} values of {name} are missing, first "
+            f"{column[first]!r} in {_place(values, first)}; leave these rows out or label them"
         )
     if column.dtype == object:
         kind = pd.api.types.infer_dtype(column)
@@ -180,6 +187,13 @@ def _labels(name: str, values: ArrayLike) -> Column:
         if broken.any():
             raise EvaluationError(_no_class(name, column, column[broken][0]))
     return column.astype(np.int64) if column.dtype.kind in "biuf" else column.astype(str)
+
+
+def _place(values: object, position: int) -> str:
+    """Where a value stands: by the line of its file where that is known, else by row from 0."""
+    if isinstance(values, pd.Series) and values.index.name in ("line", "row"):
+        return place_of(values, position)
+    return f"row {position}"
 
 
 def _no_class(name: str, column: Column, first: float) -> str:
@@ -195,7 +209,7 @@ def _classes(truth: Column, declared: Sequence[object] | None) -> tuple[list[Any
     """The raw value of each class, and its name."""
     numeric = truth.dtype.kind == "i"
     if declared is not None:
-        values = [int(str(one)) if numeric else str(one) for one in declared]
+        values = [_declared(one) if numeric else str(one) for one in declared]
     else:
         values = np.unique(truth).tolist()
         if numeric and set(values) <= {0, 1}:
@@ -206,6 +220,16 @@ def _classes(truth: Column, declared: Sequence[object] | None) -> tuple[list[Any
             f"two different classes are needed, got {', '.join(names)}; declare them with classes"
         )
     return values, names
+
+
+def _declared(one: object) -> int:
+    try:
+        return int(str(one))
+    except ValueError as error:
+        raise EvaluationError(
+            f"class {one!r} was declared, but y_true holds whole numbers; make y_true and y_pred "
+            "text, or declare numbers"
+        ) from error
 
 
 def _positive(classes: tuple[str, ...], declared: object | None) -> str | None:
@@ -230,7 +254,8 @@ def _indices(name: str, column: Column, values: list[Any]) -> Codes:
         strange = sorted({str(value) for value in column[outside]})[:5]
         raise EvaluationError(
             f"{outside.sum()} of {len(column)} values of {name} lie outside the classes "
-            f"{', '.join(map(str, values[:10]))}: {', '.join(strange)}; declare all classes"
+            f"{', '.join(map(str, values[:10]))}: {', '.join(strange)}; declare all classes, in a "
+            f"terminal with --classes {','.join(map(str, [*values[:10], *strange]))}"
         )
     return codes
 
@@ -254,8 +279,8 @@ def _checked_score(
     outside = ~((values >= 0) & (values <= 1)).all(axis=1)  # True for NaN, too
     if outside.any():
         raise EvaluationError(
-            f"{outside.sum()} of {n} scores are not probabilities in [0, 1], first in row "
-            f"{int(np.argmax(outside))}"
+            f"{outside.sum()} of {n} scores are not probabilities in [0, 1], first in "
+            f"{_place(score, int(np.argmax(outside)))}"
         )
     far = np.abs(values.sum(axis=1) - 1) > 1e-4
     if far.any():

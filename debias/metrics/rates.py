@@ -43,7 +43,7 @@ RATES = {
         meaning="share of the images that are classified correctly",
         better=1,
         said=(
-            "images of {group}",
+            "images",
             "are answered rightly",
             "{who} is right less often about {group} than about {other}",
         ),
@@ -55,8 +55,8 @@ RATES = {
         meaning="share of the images of {} that are recognised as such",
         better=1,
         said=(
-            "“{positive}” images of {group}",
-            "are called so",
+            "“{positive}” images",
+            "are recognised",
             "{who} recognises “{positive}” less often in {group} than in {other}",
         ),
     ),
@@ -67,7 +67,7 @@ RATES = {
         meaning="share of the other images that are taken for {}; lower is better",
         better=-1,
         said=(
-            "“{negative}” images of {group}",
+            "{negative} images",
             "are called “{positive}”",
             "{who} mistakes {group} for “{positive}” more often than {other}",
         ),

@@ -6,14 +6,12 @@ enter by their mean for each image.
 ``n`` images, ``g`` cells, ``s`` trainings.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 from scipy.special import ndtri
 
+from debias.metrics.documents import SkillDocument
 from debias.metrics.gaps import confusion_of
 from debias.metrics.outcomes import Outcomes
 from debias.statistics.areas import area_under_curve
@@ -169,61 +167,17 @@ def calibration_error(
     return float(np.abs(excess).sum() / len(confidence))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Skill:
-    """How far one classifier is above guessing, over its trainings.
+def skill_of(outcomes: Outcomes, name: str = "", level: float = 0.95) -> SkillDocument | None:
+    """Compare every training with guessing; every interval takes images as independent.
 
     A training is at chance unless two intervals lie above 0.5: that of the area under the curve of
     its scores, and that of its answers, which is the mean of the shares of both classes that are
     answered rightly. On two even classes the latter says that more answers are right than by
     always naming one class; on uneven ones it does not take a rare class for a failure.
-    """
-
-    n: int  # images
-    trainings: int
-    at_chance: int  # trainings that are no better than guessing
-    accuracy: float  # share of answers that are right, mean over trainings, in [0, 1]
-    low: float  # its limits for other images
-    high: float
-    guess: str  # the most common class among these images
-    guessed: float  # share of answers that are right when it is always named
-    auroc: float  # area under the curve of the scores, mean over trainings; NaN without scores
-    auroc_low: float  # the means of its limits
-    auroc_high: float
-
-    @property
-    def learned(self) -> bool:
-        """Whether at least half of the trainings are better than guessing."""
-        return 2 * self.at_chance <= self.trainings
-
-    def sentence(self, name: str) -> str:
-        """What was not learned, in plain English; empty where every training is above chance."""
-        if not self.at_chance:
-            return ""
-        where = f"{self.at_chance} of {self.trainings} training{'s' * (self.trainings > 1)}"
-        if self.learned:
-            return f"{name}: in {where} no better than guessing; every mean holds these, too."
-        scores = (
-            f"; the area under the curve of its scores is {self.auroc:.2f} "
-            f"[{self.auroc_low:.2f} to {self.auroc_high:.2f}], and guessing gives 0.50"
-        )
-        return (
-            f"{name} learned nothing, as far as {self.n:,} images tell: in {where} it is no better "
-            f"than guessing. {self.accuracy:.1%} of its answers are right [{self.low:.1%} to "
-            f"{self.high:.1%}], and always answering “{self.guess}” would be right in "
-            f"{self.guessed:.1%}{scores if np.isfinite(self.auroc) else ''}."
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None where undefined."""
-        return dict(plain({**asdict(self), "learned": self.learned}))
-
-
-def skill_of(outcomes: Outcomes, level: float = 0.95) -> Skill | None:
-    """Compare every training with guessing; every interval takes images as independent.
 
     Returns:
-        None with more than two classes, or fewer than two images of a class.
+        With a sentence about ``name``; None with more than two classes, or fewer than two images
+        of a class.
     """
     y_true, n = outcomes.y_true, len(outcomes.y_true)
     counts = np.bincount(y_true, minlength=len(outcomes.classes))
@@ -239,18 +193,41 @@ def skill_of(outcomes: Outcomes, level: float = 0.95) -> Skill | None:
     right = np.array((outcomes.y_pred == y_true).sum(axis=1).mean())
     low, high = clopper_pearson(right, np.array(n), level)
     auroc, auroc_low, auroc_high = scores.mean(axis=0).tolist()
-    return Skill(
-        n=n,
-        trainings=len(answers),
-        at_chance=int((~above).sum()),
-        accuracy=float(right) / n,
-        low=float(low),
-        high=float(high),
-        guess=outcomes.classes[int(counts.argmax())],
-        guessed=float(counts.max()) / n,
-        auroc=auroc,
-        auroc_low=auroc_low,
-        auroc_high=auroc_high,
+    found: SkillDocument = {
+        "n": n,
+        "trainings": len(answers),
+        "at_chance": int((~above).sum()),
+        "accuracy": float(right) / n,
+        "low": float(low),
+        "high": float(high),
+        "guess": outcomes.classes[int(counts.argmax())],
+        "guessed": float(counts.max()) / n,
+        "auroc": auroc,
+        "auroc_low": auroc_low,
+        "auroc_high": auroc_high,
+        "learned": bool(2 * above.sum() >= len(answers)),
+        "sentence": "",
+    }
+    found = plain({**found, "sentence": _not_learned(found, name)})
+    return found
+
+
+def _not_learned(found: SkillDocument, name: str) -> str:
+    """What was not learned, in plain English; empty where every training is above chance."""
+    if not found["at_chance"]:
+        return ""
+    where = f"{found['at_chance']} of {found['trainings']} training{'s' * (found['trainings'] > 1)}"
+    if found["learned"]:
+        return f"{name}: in {where} no better than guessing; every mean holds these, too."
+    scores = (
+        f"; the area under the curve of its scores is {found['auroc']:.2f} "
+        f"[{found['auroc_low']:.2f} to {found['auroc_high']:.2f}], and guessing gives 0.50"
+    )
+    return (
+        f"{name} learned nothing, as far as {found['n']:,} images tell: in {where} it is no better "
+        f"than guessing. {found['accuracy']:.1%} of its answers are right [{found['low']:.1%} to "
+        f"{found['high']:.1%}], and always answering “{found['guess']}” would be right in "
+        f"{found['guessed']:.1%}{scores if np.isfinite(found['auroc']) else ''}."
     )
 
 

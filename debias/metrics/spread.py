@@ -227,7 +227,7 @@ def noise_table(every: Sequence[Cells], rules: Rules) -> pd.DataFrame:
     generator = np.random.default_rng([rules.seed, 2])
     parts = [pd.DataFrame(columns=list(_NOISE))]
     for cells in every if rules.noise else ():
-        readable = (cells.grouping.sizes > 0) & ~cells.hidden.any(axis=1)
+        readable = (cells.grouping.sizes > 0) & cells.shown
         asked = [one for one in cells.found if one.name in cells.compared]
         if readable.sum() > 1:
             table = label_noise(

@@ -6,14 +6,15 @@ evaluated on the same images, so a seed adds no image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
 from debias.errors import EvaluationError
+from debias.metrics.documents import Scalars, SummaryChange, SummaryDocument, TrainingDocument
 from debias.metrics.evaluation import group_rates, overall_rates
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import RATES, measures
@@ -45,12 +46,11 @@ DISPARITIES: dict[str, tuple[tuple[str, ...], Summary]] = {
     "equal_opportunity_difference": (("true_positive_rate",), np.ptp),
     "equalized_odds_difference": (("true_positive_rate", "false_positive_rate"), np.ptp),
 }
+_NUMBERS = get_type_hints(Scalars)
 COLUMNS = (
     "attribute", "group", "metric", "value", "numerator", "denominator", "low", "high", "state",
 )  # fmt: skip
 QUANTITIES = ("accuracy", "worst_group_accuracy", "accuracy_gap", "equalized_odds_difference")
-Reading = Literal["difference_found", "cannot_tell"]
-Reason = Literal["", "not_estimable", "single_run", "too_few_seeds", "insufficient_evidence"]
 
 
 def disparities(table: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
@@ -109,35 +109,17 @@ class Training:
     """
 
     arm: str
-    seed: int
-    n: int  # images
-    level: float
+    figures: TrainingDocument
     by_group: pd.DataFrame
-    overall: Mapping[str, float]  # all images: rates, auroc, expected_calibration_error, n
-    disparities: Mapping[str, float]
-    disparities_by_attribute: Mapping[str, Mapping[str, float]]  # the same over each alone
-    extremes: Mapping[str, str]  # worst_group and best_group by accuracy, of two or more
-    reasons: Mapping[str, str]  # why a summary is undefined, by ``name`` or ``attribute/name``
 
-    def scalars(self) -> dict[str, Any]:
-        """Every single number, nested as in :meth:`to_dict`; NaN where undefined."""
-        return {
-            "accuracy": {
-                "overall": self.overall["accuracy"],
-                "worst_group": self.disparities["worst_group_accuracy"],
-                "gap": self.disparities["accuracy_gap"],
-                "variance": self.disparities["accuracy_variance"],
-            },
-            **{name: v for name, v in self.overall.items() if name not in ("accuracy", "n")},
-            "disparities": dict(self.disparities),
-            "disparities_by_attribute": dict(self.disparities_by_attribute),
-        }
+    @property
+    def seed(self) -> int:
+        return self.figures["seed"]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> TrainingDocument:
         """Plain values for JSON, None where undefined; rates by group are not among them."""
-        own = {"seed": self.seed, "n": self.n, "level": self.level}
-        why = {"extremes": self.extremes, "reasons": self.reasons}
-        return dict(plain({**own, **self.scalars(), **why}))
+        found: TrainingDocument = plain(self.figures)
+        return found
 
 
 def each_training(outcomes: Outcomes, rules: Rules, arm: str = "") -> list[Training]:
@@ -170,24 +152,25 @@ def _measured(outcomes: Outcomes, rules: Rules, arm: str) -> Training:
     values, reasons = disparities(_finest(table))
     for name, (_, why) in alone.items():
         reasons |= {f"{name}/{summary}": text for summary, text in why.items()}
-    whole = overall_rates(outcomes, found, rules).set_index("metric")["value"]
-    scores = quality(outcomes)
-    return Training(
-        arm=arm,
-        seed=next(iter(outcomes.seeds), 0),
-        n=len(outcomes.y_true),
-        level=rules.level,
-        by_group=table[list(COLUMNS)],
-        overall={
-            **{str(name): float(value) for name, value in whole.items()},
-            **{name: scores[name] for name in ("auroc", "expected_calibration_error")},
-            "n": float(len(outcomes.y_true)),
+    whole = overall_rates(outcomes, found, rules).set_index("metric")["value"].to_dict()
+    figures: Any = {
+        "seed": next(iter(outcomes.seeds), 0),
+        "n": len(outcomes.y_true),
+        "level": rules.level,
+        "accuracy": {
+            "overall": whole.pop("accuracy"),
+            "worst_group": values["worst_group_accuracy"],
+            "gap": values["accuracy_gap"],
+            "variance": values["accuracy_variance"],
         },
-        disparities=values,
-        disparities_by_attribute={name: part for name, (part, _) in alone.items()},
-        extremes=extremes(_finest(table)),
-        reasons=reasons,
-    )
+        **whole,
+        **{name: quality(outcomes)[name] for name in ("auroc", "expected_calibration_error")},
+        "disparities": values,
+        "disparities_by_attribute": {name: part for name, (part, _) in alone.items()},
+        "extremes": extremes(_finest(table)),
+        "reasons": reasons,
+    }
+    return Training(arm=arm, figures=figures, by_group=table[list(COLUMNS)])
 
 
 def _finest(by_group: pd.DataFrame) -> pd.DataFrame:
@@ -195,7 +178,7 @@ def _finest(by_group: pd.DataFrame) -> pd.DataFrame:
     return by_group[by_group["attribute"].isin(by_group["attribute"].tail(1))]
 
 
-def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
+def summarise(trainings: Sequence[Training]) -> SummaryDocument:
     """Mean and spread of one arm over its seeds, as plain values for JSON.
 
     Returns:
@@ -211,7 +194,8 @@ def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
     if not trainings:
         raise EvaluationError("there is no training to summarise")
     ordered = _by_seed(trainings)
-    nested = [one.scalars() for one in ordered]
+    figures: list[Any] = [one.figures for one in ordered]
+    nested = [{name: one[name] for name in _NUMBERS} for one in figures]
     first, values = ordered[0], np.stack([one.by_group["value"].to_numpy(float) for one in ordered])
     withheld = np.any([one.by_group["state"] == "suppressed" for one in ordered], axis=0)
     by_group = first.by_group.assign(
@@ -220,16 +204,15 @@ def summarise(trainings: Sequence[Training]) -> dict[str, Any]:
         state=first.by_group["state"].mask(withheld, "suppressed"),
     )
     summary = {
+        **{name: first.figures[name] for name in ("n", "level", "reasons")},
         "seeds": [one.seed for one in ordered],
-        "n": first.n,
-        "level": first.level,
         **_leafwise(lambda values: float(values.mean()), nested),
         "sd": _leafwise(lambda values: float(spread(values[:, None])[0]), nested),
         "extremes": extremes(_finest(by_group)),
-        "reasons": first.reasons,
         "by_group": by_group[["attribute", "group", "metric", "value", "sd"]],
     }
-    return dict(plain(summary))
+    found: SummaryDocument = plain(summary)
+    return found
 
 
 def _by_seed(trainings: Sequence[Training]) -> list[Training]:
@@ -246,106 +229,78 @@ def _leafwise(function: Summary, items: Sequence[Any]) -> Any:  # noqa: ANN401 (
     return {key: _leafwise(function, [item[key] for item in items]) for key in items[0]}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """Change of one quantity from one arm to another, over seeds.
-
-    The interval is about retraining with other seeds on these test images; it says nothing about
-    other images. Whoever looks at several changes passes an adjusted level.
-    """
-
-    quantity: str  # one of ``QUANTITIES``
-    baseline: str
-    arm: str
-    baseline_mean: float  # over seeds, in [0, 1]; NaN when undefined in a seed
-    arm_mean: float
-    seeds: tuple[int, ...]  # (s,) ascending
-    differences: tuple[float, ...]  # (s,) arm minus baseline, by seed
-    mean: float  # of them
-    sd: float  # divisor s - 1
-    low: float  # of the t-interval of the mean difference at ``level``; ``seed_limits``
-    high: float
-    level: float
-    n_seeds: int
-    reading: Reading  # ``difference_found`` only with five seeds or more, the interval without 0
-    reason: Reason  # why it cannot be told; empty when a difference was found
-
-    def sentence(self) -> str:
-        """The change in plain English; enough decimals that no non-zero number shows as zero."""
-        because = {
-            "not_estimable": "not estimable in every seed",
-            "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
-            "too_few_seeds": f"{self.n_seeds} seeds; at least {SEEDS_NEEDED} are needed",
-            "insufficient_evidence": "insufficient evidence",
-        }
-        verdict = f"cannot tell ({because[self.reason]})" if self.reason else "difference found"
-        told = "undefined,"
-        if np.isfinite(self.mean):
-            shown = [one for one in (self.mean, self.low, self.high) if np.isfinite(one) and one]
-            decimals = next((d for d in range(3, 9) if all(round(one, d) for one in shown)), 9)
-            told = f"{self.baseline_mean:.{decimals}f} -> {self.arm_mean:.{decimals}f}, "
-            told += f"change {self.mean:+.{decimals}f}"
-            if np.isfinite(self.low):
-                told += f" [{self.low:+.{decimals}f}, {self.high:+.{decimals}f}]"
-        seeds = f"{self.n_seeds} seed{'s' * (self.n_seeds > 1)}"
-        return f"{self.quantity.replace('_', ' ')}: {told} over {seeds}: {verdict}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None where undefined, with the sentence."""
-        return dict(plain({**asdict(self), "sentence": self.sentence()}))
-
-
 def paired_change(
     baseline: Sequence[Training], arm: Sequence[Training], quantity: str, level: float = 0.95
-) -> Change:
+) -> SummaryChange:
     """Compare two arms by the mean of their differences, seed by seed.
 
+    Whoever looks at several changes passes an adjusted level.
+
     Raises:
-        EvaluationError: An unknown quantity, seeds or numbers of images that differ.
-        ValueError: The level is outside (0, 1).
+        EvaluationError: Seeds that differ.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), got {level}")
-    if quantity not in QUANTITIES:
-        known = ", ".join(QUANTITIES)
-        raise EvaluationError(f"unknown quantity {quantity!r}; known: {known}")
     pair = _by_seed(baseline), _by_seed(arm)
     seeds, others = ([one.seed for one in part] for part in pair)
     if seeds != others:
         raise EvaluationError(
             f"both arms need the same seeds to be paired, got {seeds} and {others}"
         )
-    sizes = sorted({one.n for part in pair for one in part})
-    if len(sizes) > 1:
-        raise EvaluationError(f"trainings were evaluated on other images: {sizes} of them")
     before, after = (np.array([_of(one, quantity) for one in part]) for part in pair)
     differences = after - before
     sd, low, high = (float(part[0]) for part in seed_limits(differences[:, None], level))
-    reason = _reason(differences, low, high)
-    return Change(
-        quantity=quantity,
-        baseline=baseline[0].arm,
-        arm=arm[0].arm,
-        baseline_mean=float(before.mean()),
-        arm_mean=float(after.mean()),
-        seeds=tuple(seeds),
-        differences=tuple(differences.tolist()),
-        mean=float(differences.mean()),
-        sd=sd,
-        low=low,
-        high=high,
-        level=level,
-        n_seeds=len(seeds),
-        reading="cannot_tell" if reason else "difference_found",
-        reason=reason,
-    )
+    means, reason = (float(before.mean()), float(after.mean())), _reason(differences, low, high)
+    found: SummaryChange = {
+        "quantity": quantity,
+        "baseline": baseline[0].arm,
+        "arm": arm[0].arm,
+        "baseline_mean": means[0],
+        "arm_mean": means[1],
+        "seeds": seeds,
+        "differences": differences.tolist(),
+        "mean": float(differences.mean()),
+        "sd": sd,
+        "low": low,
+        "high": high,
+        "level": level,
+        "n_seeds": len(seeds),
+        "reading": "cannot_tell" if reason else "difference_found",
+        "reason": reason,
+        "sentence": "",
+        "before": means[0],
+        "after": means[1],
+    }
+    found = plain({**found, "sentence": change_sentence(found)})
+    return found
+
+
+def change_sentence(found: SummaryChange) -> str:
+    """The change in plain English; enough decimals that no non-zero number shows as zero."""
+    because = {
+        "not_estimable": "not estimable in every seed",
+        "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
+        "too_few_seeds": f"{found['n_seeds']} seeds; at least {SEEDS_NEEDED} are needed",
+        "insufficient_evidence": "insufficient evidence",
+    }
+    reason, mean, low, high = found["reason"], found["mean"], found["low"], found["high"]
+    verdict = f"cannot tell ({because[reason]})" if reason else "difference found"
+    told = "undefined,"
+    if np.isfinite(mean):
+        shown = [one for one in (mean, low, high) if np.isfinite(one) and one]
+        decimals = next((d for d in range(3, 9) if all(round(one, d) for one in shown)), 9)
+        told = f"{found['baseline_mean']:.{decimals}f} -> {found['arm_mean']:.{decimals}f}, "
+        told += f"change {mean:+.{decimals}f}"
+        if np.isfinite(low):
+            told += f" [{low:+.{decimals}f}, {high:+.{decimals}f}]"
+    seeds = f"{found['n_seeds']} seed{'s' * (found['n_seeds'] > 1)}"
+    return f"{found['quantity'].replace('_', ' ')}: {told} over {seeds}: {verdict}"
 
 
 def _of(training: Training, quantity: str) -> float:
-    return {"accuracy": training.overall["accuracy"], **training.disparities}[quantity]
+    found = training.figures
+    return {"accuracy": found["accuracy"]["overall"], **found["disparities"]}[quantity]
 
 
-def _reason(differences: Float64[np.ndarray, " s"], low: float, high: float) -> Reason:
+def _reason(differences: Float64[np.ndarray, " s"], low: float, high: float) -> str:
     if not np.isfinite(differences).all():
         return "not_estimable"
     if len(differences) < SEEDS_NEEDED:

@@ -1,20 +1,20 @@
 """Comparisons -> what may be said: found, ruled out, or cannot tell, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
+from debias.metrics.documents import AttributeVerdict, FairnessVerdict, Reading
 from debias.metrics.rates import rate_of
 from debias.metrics.rules import Rules
 from debias.types import SEEDS_NEEDED
 
 PerRow = Float64[np.ndarray, " rows"]
 Limits = tuple[PerRow, PerRow]
-Reading = Literal["difference_found", "difference_ruled_out", "cannot_tell"]
 UNTESTED = ("suppressed", "not_estimable", "too_small")
 
 
@@ -29,20 +29,13 @@ class Verdict:
     attribute: str = ""  # or crossing; empty for all of them
     by_attribute: tuple["Verdict", ...] = ()  # the verdicts that this one sums up
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> FairnessVerdict | AttributeVerdict:
         """Plain values for JSON."""
-        own = asdict(self)
-        del own["by_attribute"]
-        if self.attribute:
-            return own
-        del own["attribute"]
-        return own | {"by_attribute": [part.to_dict() for part in self.by_attribute]}
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "Verdict":
-        """Read back what ``to_dict`` wrote."""
-        parts = tuple(Verdict.from_dict(part) for part in values.get("by_attribute", ()))
-        return Verdict(**{**values, "by_attribute": parts})
+        own: Any = asdict(self)
+        del own["by_attribute" if self.attribute else "attribute"]
+        if not self.attribute:
+            own["by_attribute"] = [part.to_dict() for part in self.by_attribute]
+        return own
 
 
 def reading_of(
@@ -64,7 +57,7 @@ def reading_of(
 
 def overall_reading(
     groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], margin: float | None
-) -> tuple[str, str]:
+) -> tuple[Reading, str]:
     """Reading and reason over all rows; images without a group label take no part."""
     rows = pd.concat([groups[groups["state"] != "unknown"], gaps], ignore_index=True)
     if not rows["p_value"].notna().any():

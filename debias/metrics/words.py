@@ -1,10 +1,11 @@
 """Figures in English: verdicts, what a reader must know before a number, what was not measured."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from debias.metrics.documents import Attribute, ChangeVerdict, GapChange, GapRow, GroupChange
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.rules import Rules
 from debias.metrics.verdicts import (
@@ -20,8 +21,8 @@ from debias.statistics.groupings import is_unknown
 from debias.types import SEEDS_NEEDED
 
 Both = tuple[FairnessReport, FairnessReport]
-Row = Mapping[Hashable, Any]
 
+_BACKWARDS = 0.4  # area under the curve below which a score is of the other class, not a weak one
 _NAMED = 3  # differences, harms and gains named in the verdict's own sentence
 _UNLABELLED = "are of images without a group label"
 _NO_PROOF = "which is not evidence that there is none; no margin was set beforehand"
@@ -56,7 +57,7 @@ def _first_few(told: Sequence[str], count: int) -> str:
     return "; ".join(told[:_NAMED]) + more
 
 
-def _largest_first(table: pd.DataFrame, column: str) -> list[dict[Hashable, Any]]:
+def _largest_first(table: pd.DataFrame, column: str) -> list[Any]:
     order = table[column].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].to_dict("records")
 
@@ -73,7 +74,7 @@ def _sentence(reading: str, reason: str, told: str, margin: float | None, incomp
 def conclude(
     by_group: pd.DataFrame,
     gaps: pd.DataFrame,
-    attributes: Sequence[Mapping[str, Any]],
+    attributes: Sequence[Attribute],
     margin: float | None,
 ) -> Verdict:
     """The verdict on each attribute, and on all of them.
@@ -93,7 +94,7 @@ def conclude(
 
 
 def _of_attribute(
-    one: Mapping[str, Any], by_group: pd.DataFrame, every: pd.DataFrame, margin: float | None
+    one: Attribute, by_group: pd.DataFrame, every: pd.DataFrame, margin: float | None
 ) -> Verdict:
     name = one["attribute"]
     # Images without a label are no group, and an undeclared cell of a crossing is none.
@@ -132,7 +133,7 @@ def _told_gaps(reading: str, reason: str, gaps: pd.DataFrame) -> str:
     return f"none of {tested} comparisons shows a difference, or rules one out"
 
 
-def _of_difference(row: Row) -> str:
+def _of_difference(row: GapRow) -> str:
     low, high = sorted((abs(row["low"]), abs(row["high"])))
     decimals = _decimals(low)
     return (
@@ -186,6 +187,14 @@ def notes(report: FairnessReport) -> list[str]:
             f"Groups of {', '.join(labels)} hold one true class each: only accuracy is compared "
             "between them, because other rates differ where labels do."
         )
+    auroc = report.quality.get("auroc", 1.0)
+    if auroc < _BACKWARDS and not report.seeds:
+        others = " or ".join(repr(one) for one in report.classes if one != report.positive)
+        found.append(
+            f"The score ranks backwards (AUC {auroc:.3f} for class {report.positive!r}): it looks "
+            f"like the probability of {others}. If it is, name that class with --positive, or give "
+            "1 - score."
+        )
     for one in report.attributes:
         count = sum(not is_unknown(group) for group in one["groups"]) - len(one["empty"])
         if count > 1 and one["attribute"] not in set(report.gaps["attribute"]):
@@ -193,7 +202,7 @@ def notes(report: FairnessReport) -> list[str]:
                 f"The {count:,} groups of {one['attribute']} were not compared with each other: "
                 "pairs would be too many. Name a reference."
             )
-    unnamed = 0 if report.outcomes is None else report.outcomes.unnamed
+    unnamed = report.outcomes.unnamed
     people = _people(
         report,
         " Give the identities, if there are any.",
@@ -252,11 +261,11 @@ def _listed_states(states: pd.Series, what: str, words: Mapping[str, str]) -> li
 
 def conclude_changes(
     groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], rules: Rules
-) -> dict[str, Any]:
+) -> ChangeVerdict:
     """The verdict on all groups and gaps together, harms first, then gains.
 
     Returns:
-        ``reading, reason, sentence, harms, gains``; the last two hold a sentence a change.
+        With a sentence for each harm and gain.
     """
     reading, reason = overall_reading(groups, gaps, seeds, rules.margin)
     rows = pd.concat([groups, gaps])
@@ -300,7 +309,7 @@ def _told_changes(tables: Sequence[pd.DataFrame], seeds: Sequence[int]) -> list[
     return sentences
 
 
-def _of_change(row: Row) -> str:
+def _of_change(row: GroupChange | GapChange) -> str:
     decimals = max(_decimals(row["low"]), _decimals(row["high"]))
     limits = f"[change {100 * row['low']:+.{decimals}f} to {100 * row['high']:+.{decimals}f}]"
     what = f"{spoken(row['metric'])} of {spoken(row['group'])}"

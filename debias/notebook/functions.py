@@ -51,6 +51,8 @@ def run(  # noqa: PLR0913 (the options of the command)
     attributes: str | Sequence[str] = (),
     subject: str | None = None,
     table: str | Path | None = None,
+    folders: str | None = None,
+    people: str | Path | None = None,
     layout: str | None = None,
     size: int | None = None,
     changes: Changes | None = None,
@@ -65,7 +67,9 @@ def run(  # noqa: PLR0913 (the options of the command)
             a recipe says so itself.
         attributes: Annotated columns by which results are broken down; a list, or text with
             commas.
-        subject: Column that says who is shown (with ``table``).
+        subject: Column that says who is shown.
+        folders: What the folders on the way to an image say: ``race/person``, ``split/person``.
+        people: CSV or Parquet file, one row a person, joined by who is shown.
         table: CSV or Parquet file, one row an image, column ``path``.
         layout: How a folder is read; None for recognised.
         size: Side of the images, pixels.
@@ -78,7 +82,7 @@ def run(  # noqa: PLR0913 (the options of the command)
     """
     options = {
         "label": label, "attributes": attributes or None, "subject": subject, "table": table,
-        "layout": layout, "size": size,
+        "folders": folders, "people": people, "layout": layout, "size": size,
     }  # fmt: skip
     recipe = _recipe(RunConfig, source, options, changes)
     folder = Path(out or Path("runs") / recipe.name)
@@ -94,6 +98,8 @@ def ingest(  # noqa: PLR0913, D417 (the options of the command, explained at run
     attributes: str | Sequence[str] = (),
     subject: str | None = None,
     table: str | Path | None = None,
+    folders: str | None = None,
+    people: str | Path | None = None,
     layout: str | None = None,
     size: int | None = None,
     changes: Changes | None = None,
@@ -114,7 +120,7 @@ def ingest(  # noqa: PLR0913, D417 (the options of the command, explained at run
     """
     options = {
         "label": label, "attributes": attributes or None, "subject": subject, "table": table,
-        "layout": layout, "size": size,
+        "folders": folders, "people": people, "layout": layout, "size": size,
     }  # fmt: skip
     recipe = _recipe(FacesRecipe, source, options, changes)
     made = make_store(recipe, None if out is None else Path(out), progress or Lines(), retry=retry)
@@ -181,6 +187,8 @@ def audit_folder(  # noqa: PLR0913, D417 (the options of the command, explained 
     attributes: str | Sequence[str] = (),
     subject: str | None = None,
     table: str | Path | None = None,
+    folders: str | None = None,
+    people: str | Path | None = None,
     layout: str | None = None,
     reference: str | Path | None = None,
     earlier: str | Path | None = None,
@@ -203,7 +211,10 @@ def audit_folder(  # noqa: PLR0913, D417 (the options of the command, explained 
     Raises:
         PipelineError: The recipe, the data or the folder cannot be used.
     """
-    options = {"attributes": attributes or None, "subject": subject, "table": table}
+    options = {
+        "attributes": attributes or None, "subject": subject, "table": table, "folders": folders,
+        "people": people,
+    }  # fmt: skip
     more = {"reference": reference, "earlier": earlier, "shares": shares, "show_faces": show_faces}
     asked = sources.options(more)["recipe"] | dict(changes or {})
     recipe = _recipe(SpaceRecipe, source, options | {"layout": layout}, asked)

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from debias.errors import ArtifactCorruptError, DataError
-from debias.metrics import ComparisonReport, FairnessReport
+from debias.metrics import ComparisonReport, FairnessReport, Rules
 from debias.pipeline.export import open_audit
-from debias.pipeline.fairness import read_run
+from debias.pipeline.fairness import arm_comparisons, read_run
 from debias.pipeline.step import load_weights
 from debias.shown import Shown
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
@@ -113,9 +113,9 @@ class RunResult(Finished):
 
     @cached_property
     def comparisons(self) -> dict[str, ComparisonReport]:
-        """What each other arm changed against plain training."""
-        found = self.report["comparisons"]
-        return {arm: ComparisonReport.from_dict(one) for arm, one in found.items()}
+        """What each other arm changed against plain training; tested again."""
+        rules = Rules.model_validate(self.report["run"]["config"]["evaluation"])
+        return arm_comparisons(self.fairness, rules)
 
     @cached_property
     def weights(self) -> dict[str, SamplingWeights]:

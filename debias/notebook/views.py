@@ -85,14 +85,13 @@ def look(value: Any) -> Look:  # noqa: ANN401 (of these names; a class would hav
         page = partial((value.folder / "report.html").read_text, encoding="utf-8")
         parts = value.report["fairness"], value.report["comparisons"]
         return Look(page, partial(fairness_charts.run_drawings, *parts))
-    document = value.to_dict()
-    made, drawings = {
+    pages: dict[str, tuple[Any, Any]] = {
         "FairnessReport": (fairness_page.page, fairness_charts.fairness_drawings),
         "ComparisonReport": (comparison_page.page, fairness_charts.comparison_drawings),
-    }[kind]
-    return Look(
-        lambda: render(made(document, drawn(drawings(document)))), partial(drawings, document)
-    )
+    }
+    made, drawings = pages[kind]
+    draw = partial(drawings, document := value.to_dict())
+    return Look(lambda: render(made(document, drawn(draw()))), draw)
 
 
 def _of_weights(weights: "SamplingWeights") -> Look:

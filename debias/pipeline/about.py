@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from debias.ingesting.build import QUARANTINE
+from debias.ingesting.build import ACCOUNT, QUARANTINE
 from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.job import Job, Run
 from debias.plugins import dump
+from debias.report.documents import About, Data, GroupCounts, Representation, SetAside
 from debias.storage.artifacts import Artifact
 from debias.types import SPLITS, FaceStore
 
@@ -42,7 +43,7 @@ class Stages:
         return cls(**parts, weights=weights, refused=refused, classifiers=trained)
 
 
-def about_run(run: Run, stages: Stages) -> dict[str, Any]:
+def about_run(run: Run, stages: Stages) -> About:
     made = {
         "faces": [stages.faces],
         "representation": [stages.representation],
@@ -54,7 +55,7 @@ def about_run(run: Run, stages: Stages) -> dict[str, Any]:
         name: round(sum(one.read_json("manifest.json")["seconds"] for one in found), 2)
         for name, found in made.items()
     }
-    return {
+    found: Any = {
         "config": dump(run.config),
         **run.compute.describe(),
         "seconds": seconds,
@@ -72,17 +73,18 @@ def about_run(run: Run, stages: Stages) -> dict[str, Any]:
         "command": run.command,
         "mlflow": run.tracking.link(),
     }
+    return found
 
 
 def about_data(
     run: Run, stages: Stages, faces: FaceStore, small: frozenset[str], few: frozenset[str]
-) -> dict[str, Any]:
+) -> Data:
     """The data of a run; ``small`` and ``few`` name the groups of which counts are withheld.
 
     ``small`` are groups among the training faces, ``few`` among the test faces.
     """
     counts = {split: len(faces.rows(split)) for split in SPLITS}
-    groups: list[dict[str, Any]] = []
+    groups: list[GroupCounts] = []
     for attribute in faces.attributes:
         train, test = (
             faces.groups(faces.rows(split))[attribute].value_counts() for split in ("train", "test")
@@ -113,26 +115,27 @@ def about_data(
     }
 
 
-def about_set_aside(faces: Artifact) -> dict[str, Any]:
+def about_set_aside(faces: Artifact) -> SetAside:
     """How many items are not in a store, and why; the list of them stays in it."""
-    rejected = read_quarantine(faces.path / QUARANTINE)
+    rejected, account = read_quarantine(faces.path / QUARANTINE), faces.read_json(ACCOUNT)
     # The records name files and people: their number does not tell who.
     reasons = Counter(record["reason"] for record in rejected)
     return {
         "count": len(rejected),
         "reasons": [{"reason": name, "count": count} for name, count in reasons.most_common()],
         "list": str(faces.path / QUARANTINE),
+        "seen": account["seen"]["line"] if "seen" in account else "",
     }
 
 
-def about_representation(job: Job, representation: Artifact) -> dict[str, Any]:
+def about_representation(job: Job, representation: Artifact) -> Representation:
     """What places the faces, whether it was trained here, and its figures."""
-    figures: dict[str, Any] = representation.read_json("figures.json")
+    figures: Representation = representation.read_json("figures.json")
     recipe = job.config.representation
-    about: dict[str, Any] = {"name": recipe.model.name}
+    about: Representation = {"name": recipe.model.name, "trained": recipe.model.trained}
     if recipe.model.trained:
-        about |= {"trained": True, "epochs": recipe.training.epochs}
+        about["epochs"] = recipe.training.epochs
     else:
         file = getattr(recipe.model, "file", None)
-        about |= {"trained": False, "file": file.name if file else recipe.model.name}
-    return about | figures
+        about["file"] = file.name if file else recipe.model.name
+    return {**about, **figures}

@@ -1,7 +1,7 @@
 """Stage 5: the numbers of all arms in one document, the page, and the comparison in the tracker."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,8 @@ import pandas as pd
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Change, ComparisonReport, FairnessReport, Training
+from debias.metrics import Training
+from debias.metrics.documents import FairnessDocument, SummaryChange
 from debias.pipeline import findings
 from debias.pipeline.about import Stages, about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
@@ -22,7 +23,6 @@ from debias.pipeline.fairness import (
     arm_comparisons,
     arm_reports,
     arm_trainings,
-    small_test_groups,
     small_training_groups,
     without,
 )
@@ -32,6 +32,8 @@ from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
 from debias.plugins import dump
 from debias.report import for_whom
+from debias.report.documents import Findings, RunDocument, Weights
+from debias.report.readings import of
 from debias.report.words import arm_name
 from debias.seeding import numpy_generator
 from debias.statistics.intervals import bonferroni_level
@@ -42,10 +44,10 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 LEVEL = 0.95
-REVISION = 2  # raised whenever a report of the same artifacts says something else
+REVISION = 3  # raised whenever a report of the same artifacts says something else
 
 
-def make_report(run: Run, **made: Artifact | str) -> dict[str, Any]:
+def make_report(run: Run, **made: Artifact | str) -> RunDocument:
     """Write ``report.json`` and ``report.html`` into the run folder; returns the document.
 
     A report of the same artifacts that is already there is left as it is.
@@ -59,13 +61,8 @@ def make_report(run: Run, **made: Artifact | str) -> dict[str, Any]:
         return written
     advance = run.progress.start("Report", 1)
     faces = load_faces(stages.faces)
-    fairness = arm_reports(run, faces, stages.classifiers)
-    reports = arm_trainings(run, fairness)
-    comparisons = arm_comparisons(run, fairness)
-    document = {"key": key} | _document(run, stages, faces, reports, fairness)
-    document |= _judged(run, document["weights"], reports, fairness, comparisons)
-    document["not_concluded"][:0] = findings.left_out(stages.refused)
-    document["opening"] = report.opening(document)
+    found = _findings(run, key, stages, faces)
+    document: RunDocument = {**found, "opening": report.opening(found)}
     pictures = _pictures(run, stages, faces)
     try:
         charts = report.write_report(run.folder.path / "report.html", document, pictures)
@@ -105,16 +102,16 @@ def _trained(stages: Stages) -> list[tuple[str, int, Artifact]]:
     ]
 
 
-def _written(run: Run, key: str) -> dict[str, Any] | None:
+def _written(run: Run, key: str) -> RunDocument | None:
     """The finished report of this content, if the tracker has it as well."""
     document = run.folder.path / "report.json"
     page = run.folder.path / "report.html"
     if not (document.exists() and page.exists() and run.published(STAGE, key, "comparison")):
         return None
-    found: dict[str, Any] = json.loads(document.read_text(encoding="utf-8"))
+    found: RunDocument = json.loads(document.read_text(encoding="utf-8"))
     if found.get("key") != key:
         return None
-    found["run"] |= {"folder": str(run.folder.path), "mlflow": _link(run, key)}
+    found["run"].update({"folder": str(run.folder.path), "mlflow": _link(run, key)})
     return found
 
 
@@ -122,66 +119,51 @@ def _link(run: Run, key: str) -> str | None:
     return run.tracking.link(run.tracking_key(STAGE, key, "comparison"))
 
 
-def _document(
-    run: Run,
-    stages: Stages,
-    faces: FaceStore,
-    reports: Mapping[str, list[Training]],
-    fairness: Mapping[str, FairnessReport],
-) -> dict[str, Any]:
-    below = run.config.evaluation.suppress_below
-    small = small_training_groups(faces, below)
-    weights = {
-        arm: without(found.read_json("figures.json"), small)
-        for arm, found in stages.weights.items()
-    }
+def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
+    """How every arm treats each group, what changed, and what may be said of it."""
+    rules = run.config.evaluation
+    fairness = arm_reports(run, faces, stages.classifiers)
+    comparisons = arm_comparisons(fairness, rules)
+    trainings = arm_trainings(run, fairness)
+    changes = _changes(trainings)
+    skill = {arm: metrics.skill_of(one.outcomes, arm_name(arm)) for arm, one in fairness.items()}
+    failed = [arm for arm, one in skill.items() if one is not None and not one["learned"]]
+    small = small_training_groups(faces, rules.suppress_below)
+    weights = {arm: without(_figures(one), small) for arm, one in stages.weights.items()}
     return {
+        "key": key,
         "schema": 1,
         "name": run.config.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
         "run": about_run(run, stages),
-        "data": about_data(run, stages, faces, small, small_test_groups(fairness)),
+        "data": about_data(run, stages, faces, small, next(iter(fairness.values())).unsized),
         "representation": about_representation(run, stages.representation),
         "weights": weights,
         "refused": dict(stages.refused),
-        "situations": findings.situations(faces, weights, below),
+        "situations": findings.situations(faces, weights, rules.suppress_below),
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
-            for arm, found in reports.items()
+            for arm, found in trainings.items()
         },
-    }
-
-
-def _judged(
-    run: Run,
-    weights: Mapping[str, Any],
-    reports: Mapping[str, list[Training]],
-    fairness: Mapping[str, FairnessReport],
-    comparisons: Mapping[str, ComparisonReport],
-) -> dict[str, Any]:
-    """How every arm treats each group, what changed, and what may be said of it."""
-    changes = _changes(reports)
-    skill = {
-        arm: None if one.outcomes is None else metrics.skill_of(one.outcomes)
-        for arm, one in fairness.items()
-    }
-    failed = findings.failed_arms(skill)
-    told = {
-        arm: one and one.to_dict() | {"sentence": one.sentence(arm_name(arm))}
-        for arm, one in skill.items()
-    }
-    return {
-        "skill": told,
+        "skill": skill,
         "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
         "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
-        "changes": findings.headline_changes(changes),
+        "changes": changes,
         "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
-        "not_concluded": findings.not_concluded(run.config.seeds, changes, comparisons, failed),
+        "not_concluded": [
+            *findings.left_out(stages.refused),
+            *findings.not_concluded(run.config.seeds, changes, comparisons, failed),
+        ],
     }
 
 
-def _changes(reports: Mapping[str, list[Training]]) -> list[Change]:
+def _figures(weights: Artifact) -> Weights:
+    found: Weights = weights.read_json("figures.json")
+    return found
+
+
+def _changes(reports: Mapping[str, list[Training]]) -> list[SummaryChange]:
     """The summary figures of every other arm against plain training, over seeds.
 
     Intervals are widened to the Bonferroni level of everything compared, so that all of them hold
@@ -273,12 +255,12 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
     return {name: np.mean(values, axis=0).tolist() for name, values in epochs.items()}
 
 
-def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[str, bytes]) -> None:
+def _publish(run: Run, key: str, document: RunDocument, charts: Mapping[str, bytes]) -> None:
     with run.tracked(STAGE, key, "comparison") as tracker:
         tracker.note(for_whom.note(document))
         tracker.dataset(document["data"]["name"], document["run"]["artifacts"]["faces"])
         for arm, found in document["arms"].items():
-            values = found["mean"]["accuracy"]
+            values: dict[str, Any] = dict(found["mean"]["accuracy"])
             tracker.metrics({f"{arm}/{k}": v for k, v in values.items() if v is not None})
             tracker.metrics(_counted(arm, document))
             tracker.metrics(_accuracies(arm, document["fairness"][arm]))
@@ -294,7 +276,7 @@ def _publish(run: Run, key: str, document: Mapping[str, Any], charts: Mapping[st
             tracker.figure(name, svg)
 
 
-def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
+def _counted(arm: str, document: RunDocument) -> dict[str, float]:
     gaps = document["fairness"][arm]["gaps"]
     found = {f"{arm}/gaps_found": float(sum(g["verdict"] == "difference_found" for g in gaps))}
     if arm in document["comparisons"]:
@@ -303,26 +285,26 @@ def _counted(arm: str, document: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _accuracies(arm: str, fairness: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        f"{arm}/accuracy {row['group']}{end}": row[column]
-        for row in fairness["by_group"]
-        for column, end in (("value", ""), ("low", "_low"), ("high", "_high"))
-        if row["metric"] == "accuracy" and row[column] is not None
-    }
+def _accuracies(arm: str, fairness: FairnessDocument) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for row in of(fairness["by_group"], "accuracy"):
+        ends = {"": row["value"], "_low": row["low"], "_high": row["high"]}
+        found |= {f"{arm}/accuracy {row['group']}{end}": n for end, n in ends.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _side_by_side(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+def _side_by_side(document: RunDocument) -> dict[str, pd.DataFrame]:
     """For whom, then groups, gaps and changes of all arms with the arm in the first column."""
-    parts = {
-        "groups_by_arm": (document["fairness"], "by_group"),
-        "gaps_by_arm": (document["fairness"], "gaps"),
-        "changes_by_arm": (document["comparisons"], "groups"),
+    fairness, compared = document["fairness"], document["comparisons"]
+    parts: dict[str, Iterator[tuple[str, Sequence[Mapping[str, object]]]]] = {
+        "groups_by_arm": ((arm, one["by_group"]) for arm, one in fairness.items()),
+        "gaps_by_arm": ((arm, one["gaps"]) for arm, one in fairness.items()),
+        "changes_by_arm": ((arm, one["groups"]) for arm, one in compared.items()),
     }
     tables = {
-        name: pd.DataFrame([{"arm": arm, **row} for arm, one in of.items() for row in one[key]])
-        for name, (of, key) in parts.items()
+        name: pd.DataFrame([{"arm": arm, **row} for arm, rows in part for row in rows])
+        for name, part in parts.items()
     }
-    measures = next(iter(document["fairness"].values()))["metrics"]
+    measures = next(iter(fairness.values()))["metrics"]
     whom = pd.DataFrame([row for metric in measures for row in for_whom.rates(document, metric)])
     return {name: table for name, table in {"for_whom": whom, **tables}.items() if len(table)}

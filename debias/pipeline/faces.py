@@ -18,7 +18,7 @@ from debias.errors import (
     SingleClassError,
 )
 from debias.ingesting import decoded as decoding
-from debias.ingesting.build import QUARANTINE, ingest_faces, judge
+from debias.ingesting.build import ACCOUNT, QUARANTINE, ingest_faces, judge
 from debias.ingesting.parts import write_shards
 from debias.ingesting.quarantine import write_quarantine
 from debias.ingesting.rules import FacesRecipe
@@ -47,9 +47,14 @@ def make_faces(run: Run) -> Artifact:
     _require_trainable(faces, SPLITS, _trained(run.config))
     for split in ("train", "test"):
         _require_classes(faces, split)
-    for sentence in foreseen(run.config, faces):
+    for sentence in (*remarks(artifact), *foreseen(run.config, faces)):
         run.progress.note(sentence)
     return artifact
+
+
+def remarks(faces: Artifact) -> list[str]:
+    """What the data set had to say of how it was read."""
+    return [str(one) for one in faces.read_json(ACCOUNT).get("remarks", [])]
 
 
 def make_audited_faces(job: Job) -> Artifact:
@@ -66,6 +71,8 @@ def make_audited_faces(job: Job) -> Artifact:
     require_enough(len(rows))
     require_declarable(store.groups(rows), declared)
     require_trainable(job, store)
+    for sentence in remarks(faces):
+        job.progress.note(sentence)
     return faces
 
 

@@ -10,11 +10,10 @@ from debias.errors import ArtifactCorruptError, DataError
 from debias.metrics import ComparisonReport, FairnessReport, Outcomes, Rules, Training
 from debias.pipeline.job import Run
 from debias.pipeline.step import load_predictions
+from debias.report.documents import Weights
 from debias.statistics.withholding import hidden_counts
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.types import BASELINE, FaceStore
-
-TABLES = ("share_by_group", "auc_by_group")
 
 
 def arm_reports(
@@ -28,17 +27,17 @@ def arm_trainings(run: Run, reports: Mapping[str, FairnessReport]) -> dict[str, 
     """Every training of every arm by itself."""
     rules = run.config.evaluation
     return {
-        arm: metrics.each_training(report.outcomes, rules, arm)
-        for arm, report in reports.items()
-        if report.outcomes is not None
+        arm: metrics.each_training(report.outcomes, rules, arm) for arm, report in reports.items()
     }
 
 
-def arm_comparisons(run: Run, reports: Mapping[str, FairnessReport]) -> dict[str, ComparisonReport]:
+def arm_comparisons(
+    reports: Mapping[str, FairnessReport], rules: Rules
+) -> dict[str, ComparisonReport]:
     """Every other arm against plain training, as one family of comparisons."""
     if BASELINE not in reports:
         return {}
-    plain, rules = reports[BASELINE], run.config.evaluation
+    plain = reports[BASELINE]
     pairs = {arm: (plain, report) for arm, report in reports.items() if arm != BASELINE}
     return metrics.compare_pairs(
         pairs, reference=rules.reference, margin=rules.margin, level=rules.level
@@ -111,31 +110,14 @@ def small_training_groups(faces: FaceStore, below: int) -> frozenset[str]:
     return frozenset(name for name, withheld in hidden.items() if withheld)
 
 
-def small_test_groups(fairness: Mapping[str, FairnessReport]) -> frozenset[str]:
-    """Names of the groups and crossings of which an evaluation withholds the number of images.
-
-    Taken from the evaluations rather than decided again: two patterns of what is withheld could
-    give away together what each of them keeps. Where no rate is over all images of a group, any
-    rate counts but precision, whose denominator is a number of predictions.
-    """
-    hidden: set[str] = set()
-    for table in (report.by_group for report in fairness.values()):
-        whole = table["metric"].isin(["accuracy"])
-        asked = whole if whole.any() else ~table["metric"].str.startswith("precision")
-        hidden |= set(table.loc[asked & (table["state"] == "suppressed"), "group"])
-    return frozenset(hidden)
-
-
-def without(figures: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
+def without(figures: Weights, hidden: frozenset[str]) -> Weights:
     """Figures of weights without the groups whose counts could be read from them."""
-    tables = {
-        name: {group: row for group, row in figures[name].items() if group not in hidden}
-        for name in TABLES
-        if name in figures
+    tables: Any = {
+        name: {group: row for group, row in found.items() if group not in hidden}
+        for name, found in (
+            ("share_by_group", figures.get("share_by_group")),
+            ("auc_by_group", figures.get("auc_by_group")),
+        )
+        if found is not None
     }
     return {**figures, **tables}
-
-
-def count_or_none(count: int, below: int) -> int | None:
-    """A count that may be shown; None for 1 to below."""
-    return None if 0 < count < below else count

@@ -1,16 +1,16 @@
 """What may be concluded from a comparison of arms, in words, and what may not."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from debias.metrics import Change, ComparisonReport, FairnessReport, Skill
-from debias.pipeline.fairness import count_or_none
+from debias.metrics import ComparisonReport, FairnessReport
+from debias.metrics.documents import SummaryChange
+from debias.pipeline.fairness import small_training_groups
+from debias.report.documents import ReferenceRatio, Weights
 from debias.statistics.concentration import association
 from debias.statistics.groupings import CROSS, UNKNOWN
-from debias.storage.documents import plain
 from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
 from debias.weighting.reach import reach, readings
 from debias.weighting.rule import crossed
@@ -19,8 +19,8 @@ ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is unde
 
 
 def concluded(
-    weights: Mapping[str, Any],
-    changes: Sequence[Change],
+    weights: Mapping[str, Weights],
+    changes: Sequence[SummaryChange],
     fairness: Mapping[str, FairnessReport],
     comparisons: Mapping[str, ComparisonReport],
     failed: Collection[str] = (),
@@ -32,7 +32,7 @@ def concluded(
     found = [
         change
         for change in changes
-        if change.reading == "difference_found" and not {change.arm, BASELINE} & set(failed)
+        if change["reading"] == "difference_found" and not {change["arm"], BASELINE} & set(failed)
     ]
     told = {arm: one for arm, one in comparisons.items() if not {arm, BASELINE} & set(failed)}
     told = {arm: one for arm, one in told.items() if _says_something(one)}
@@ -60,17 +60,15 @@ def _of_arms(comparisons: Mapping[str, ComparisonReport]) -> list[str]:
     ]
 
 
-def _of_changes(word: str, changes: Sequence[Change]) -> list[str]:
-    return [f"Arm {one.arm!r} against plain training, {word}: {one.sentence()}." for one in changes]
-
-
-def failed_arms(skill: Mapping[str, Skill | None]) -> list[str]:
-    return [arm for arm, one in skill.items() if one is not None and not one.learned]
+def _of_changes(word: str, changes: Sequence[SummaryChange]) -> list[str]:
+    return [
+        f"Arm {one['arm']!r} against plain training, {word}: {one['sentence']}." for one in changes
+    ]
 
 
 def not_concluded(
     seeds: int,
-    changes: Sequence[Change],
+    changes: Sequence[SummaryChange],
     comparisons: Mapping[str, ComparisonReport],
     failed: Collection[str] = (),
 ) -> list[str]:
@@ -86,8 +84,8 @@ def not_concluded(
             f"Whether a change would come back in another training: it rests on {runs}, and at "
             f"least {SEEDS_NEEDED} are needed."
         )
-    open_questions = [c for c in changes if c.reason == "insufficient_evidence"]
-    sentences += [f"Arm {c.arm!r}: {c.sentence()}." for c in open_questions]
+    open_questions = [one for one in changes if one["reason"] == "insufficient_evidence"]
+    sentences += [f"Arm {one['arm']!r}: {one['sentence']}." for one in open_questions]
     sentences += [
         f"Arm {arm!r} against plain training, group by group: {one.verdict['sentence']}"
         for arm, one in comparisons.items()
@@ -97,7 +95,7 @@ def not_concluded(
         made = sum(one.comparisons for one in list(comparisons.values())[:1])
         sentences.append(
             f"Anything from an unadjusted interval: {made:,} changes of groups and gaps, and "
-            f"{len(changes)} of summary figures ({changes[0].level:.2%} each), were looked at; "
+            f"{len(changes)} of summary figures ({changes[0]['level']:.2%} each), were looked at; "
             "intervals and p-values of each family are adjusted to hold together."
         )
     sentences += [
@@ -114,21 +112,13 @@ def left_out(refused: Mapping[str, str]) -> list[str]:
     ]
 
 
-def headline_changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    means = {"before": "baseline_mean", "after": "arm_mean"}
-    return [
-        one.to_dict() | {name: plain(getattr(one, mean)) for name, mean in means.items()}
-        for one in changes
-    ]
-
-
-def _is_harm(change: Change) -> bool:
+def _is_harm(change: SummaryChange) -> bool:
     """More of a gap, or less of an accuracy, than before."""
-    is_gap = change.quantity.endswith(("gap", "difference"))
-    return change.mean > 0 if is_gap else change.mean < 0
+    is_gap = change["quantity"].endswith(("gap", "difference"))
+    return change["mean"] > 0 if is_gap else change["mean"] < 0
 
 
-def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
+def _of_weights(arm: str, figures: Weights) -> list[str]:
     """Which groups the weights reach, attribute by attribute."""
     whose = f"the weights of arm {arm!r}"
     source = "" if figures.get("uses_groups") else "; no group label was used"
@@ -138,7 +128,7 @@ def _of_weights(arm: str, figures: Mapping[str, Any]) -> list[str]:
     return harm_first + _of_ratio(arm, figures.get("ratio"))
 
 
-def tables_by_attribute(figures: Mapping[str, Any]) -> list[pd.DataFrame]:
+def tables_by_attribute(figures: Weights) -> list[pd.DataFrame]:
     """Shares and areas of the groups of each single attribute, with their full names."""
     rows = [
         {"group": group, **share, **figures["auc_by_group"][group]}
@@ -154,7 +144,7 @@ def tables_by_attribute(figures: Mapping[str, Any]) -> list[pd.DataFrame]:
     return [part for _, part in table.groupby(attribute, sort=False)]
 
 
-def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:
+def _of_ratio(arm: str, ratio: ReferenceRatio | None) -> list[str]:
     """Whether a reference is told apart by its style rather than by its people."""
     if ratio is None or not ratio["telltale"]:
         return []
@@ -166,9 +156,7 @@ def _of_ratio(arm: str, ratio: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def situations(
-    faces: FaceStore, weights: Mapping[str, Mapping[str, Any]], below: int = 1
-) -> list[str]:
+def situations(faces: FaceStore, weights: Mapping[str, Weights], below: int = 1) -> list[str]:
     """Of each annotated attribute: who is rare, whether the label goes with it, what that means.
 
     Only training faces are looked at; counts from 1 to ``below`` are withheld.
@@ -176,9 +164,7 @@ def situations(
     return [_situation(faces, attribute, weights, below) for attribute in faces.attributes]
 
 
-def _situation(
-    faces: FaceStore, attribute: str, weights: Mapping[str, Mapping[str, Any]], below: int
-) -> str:
+def _situation(faces: FaceStore, attribute: str, weights: Mapping[str, Weights], below: int) -> str:
     groups = crossed(faces, (attribute,))
     if not (groups != "").all():
         return f"Who is rare cannot be told for {attribute}: not every training face is annotated."
@@ -192,21 +178,21 @@ def _situation(
     if not found.tied:
         return rarity
     label, group = found.rarest_cell
-    count = count_or_none(found.rarest_count, below)
-    told = "a few images, number withheld" if count is None else f"{count} images"
+    is_few = 0 < found.rarest_count < below
+    told = "a few images, number withheld" if is_few else f"{found.rarest_count} images"
+    told = f"{told}, {found.expected_count:.0f} if they were independent"
+    if f"{attribute}:{group}" in small_training_groups(faces, below):  # told nowhere on the page
+        told = "numbers withheld"
     correlation = (
         f"Correlation: the label goes with {attribute} (Cramér's V {found.cramers_v:.2f}). What is "
         f"missing most is a combination, {faces.label}:{faces.classes[int(label)]}{CROSS}"
-        f"{attribute}:{group} ({told}, {found.expected_count:.0f} if they were independent). A "
-        "correlation is not a rarity: use a reference set or annotate some images, and do not "
-        "expect latent rarity to find it."
+        f"{attribute}:{group} ({told}). A correlation is not a rarity: use a reference set or "
+        "annotate some images, and do not expect latent rarity to find it."
     )
     return f"{rarity} {correlation}" if rare else correlation
 
 
-def _reached(
-    attribute: str, weights: Mapping[str, Mapping[str, Any]]
-) -> tuple[list[str], list[str] | None]:
+def _reached(attribute: str, weights: Mapping[str, Weights]) -> tuple[list[str], list[str] | None]:
     """Groups that latent weights tell of, and those that they raise beyond chance.
 
     A group whose numbers are withheld is in neither; the second is None without such weights.

@@ -2,23 +2,47 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import numpy as np
 from jaxtyping import UInt8
 
+from debias.ingesting.account import Account
 from debias.ingesting.build import ACCOUNT, STAGE, ingest_faces
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.faces import few_images
 from debias.report.ingest_page import write_ingest_page
+from debias.statistics.ranges import spelled
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.tracking.tracker import Progress
 
 PAGE, NUMBERS, POINTER = "ingest.html", "ingest.json", "store.json"
+
+
+class Source(TypedDict):
+    """Where the images come from, and who annotated them."""
+
+    name: str
+    place: str
+    annotation: str
+    source: str
+
+
+class IngestDocument(Account):
+    """``ingest.json``: the account of a store, and where it lies."""
+
+    name: str
+    source: Source
+    store: str
+    key: str
+    created: str  # ISO 8601
+    seconds: float
+    image_size: int  # pixels a side
+    reused: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +54,7 @@ class Ingest:
 
     folder: Path
     recipe: FacesRecipe
-    document: dict[str, Any]
+    document: IngestDocument
     notes: Sequence[str] = ()
 
 
@@ -51,7 +75,7 @@ def make_store(
     folder = out or Path("stores") / recipe.name
     before = {path.name for path in sealed_in(folder / STAGE)}
     artifact = ingest_faces(recipe, RunFolder(folder), progress, retry=retry)
-    document = _document(recipe, artifact, folder) | {"reused": artifact.key in before}
+    document = _document(recipe, artifact, folder, reused=artifact.key in before)
     write_json(folder / NUMBERS, document, mode=0o600)
     write_ingest_page(document, _pictures(recipe, artifact, document), folder / PAGE)
     # Last: who follows the pointer finds a store with its account.
@@ -60,9 +84,12 @@ def make_store(
     return Ingest(folder=folder, recipe=recipe, document=document, notes=notes)
 
 
-def _document(recipe: FacesRecipe, artifact: Artifact, folder: Path) -> dict[str, Any]:
-    manifest = read_manifest(artifact.path)
+def _document(
+    recipe: FacesRecipe, artifact: Artifact, folder: Path, *, reused: bool
+) -> IngestDocument:
+    manifest, account = read_manifest(artifact.path), cast("Account", artifact.read_json(ACCOUNT))
     return {
+        **account,
         "name": recipe.name,
         "source": {
             "name": recipe.data.name,
@@ -75,11 +102,12 @@ def _document(recipe: FacesRecipe, artifact: Artifact, folder: Path) -> dict[str
         "created": manifest["created"],
         "seconds": manifest["seconds"],
         "image_size": recipe.image_size,
-    } | artifact.read_json(ACCOUNT)
+        "reused": reused,
+    }
 
 
 def _pictures(
-    recipe: FacesRecipe, artifact: Artifact, document: Mapping[str, Any]
+    recipe: FacesRecipe, artifact: Artifact, document: IngestDocument
 ) -> dict[str, UInt8[np.ndarray, "H W 3"]]:
     """Pixels of the pairs on the page, if the recipe allows faces; drawn ones always may."""
     if not (recipe.report.show_faces or recipe.data.name == "synthetic"):
@@ -96,7 +124,7 @@ def next_step(found: Ingest) -> str:
     recipe, store = found.recipe, shlex.quote(str(found.folder))
     if recipe.label is None:
         return f"see who is missing: debias audit {store}"
-    options = {"label": recipe.label, "attributes": ",".join(recipe.attributes)}
+    options = {"label": recipe.label, "attributes": spelled(recipe.attributes)}
     said = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items() if value)
     if recipe.positive is not None:
         said += f" --set {shlex.quote(f'positive={json.dumps(recipe.positive)}')}"

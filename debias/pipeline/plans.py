@@ -17,6 +17,7 @@ from debias.pipeline.job import Job, Run
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.pipeline.representation import REPRESENTATION as PLACED
 from debias.pipeline.weights import make_arm
+from debias.report.documents import RunDocument
 
 Which = tuple[str, ...]  # an arm, then a seed
 Made = dict[str, Any]  # artifacts by stop, arm and seed, as "weights/latent"; or why there is none
@@ -112,9 +113,9 @@ AUDIT = (
 )
 
 
-def mitigate(run: Run) -> dict[str, Any]:
+def mitigate(run: Run) -> RunDocument:
     """Faces, latent space, weights, classifiers, report; returns the document of the report."""
-    document: dict[str, Any] = walk(RUN, run.config, partial(_do, run))
+    document: RunDocument = walk(RUN, run.config, partial(_do, run))
     return document
 
 

@@ -4,9 +4,9 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -26,6 +26,7 @@ from debias.models import (
 )
 from debias.models.own import OwnClassifier, OwnRepresentation
 from debias.plugins import OneOf, Settings, dump, members
+from debias.storage.documents import read_yaml
 from debias.tracking.tracker import TrackingOptions
 from debias.training.batches import Augmentation
 from debias.training.device import Device, Precision
@@ -221,8 +222,9 @@ def load(
     for keys, value in given:
         if defaults and keys[1:] and keys[-1] == "name":
             put(tree, keys[:-1], _switched(tree, keys[:-1], value))
+    named = [keys[:-1] for keys, _ in given if keys[-1] == "name"]
     for keys, value in given:
-        put(tree, keys, value)
+        put(tree, keys, value, {} if keys[:-1] in named else defaults_of(kind))
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
@@ -237,10 +239,10 @@ def demo() -> dict[str, Any]:
 def read_recipe(path: Path, kind: type[Settings] = RunConfig) -> dict[str, Any]:
     """The tree in a YAML file, named like it unless of a run; ConfigError if it is no mapping."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold a mapping of settings, got {type(tree).__name__}")
@@ -259,16 +261,34 @@ def _override(text: str) -> tuple[list[str], Any]:
     if not separator or not all(keys):
         raise ConfigError(f"--set needs section.key=value, got {text!r}")
     try:
-        return keys, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {place}: {value!r} is not a valid YAML value") from error
+        return keys, read_yaml(value)
+    except ValueError as error:
+        raise ConfigError(
+            f"--set {place}: {value!r} is not a valid YAML value ({error})"
+        ) from error
 
 
-def put(tree: dict[str, Any], keys: Sequence[str], value: object) -> None:
-    """Change one setting of a tree; ConfigError where a value stands in place of a section."""
+def defaults_of(kind: type[Settings]) -> dict[str, Any]:
+    """What counts where a recipe says nothing, section by section."""
+    values = {name: field.get_default() for name, field in kind.model_fields.items()}
+    parts = {name: value for name, value in values.items() if isinstance(value, Settings | dict)}
+    return {
+        name: dump(part) if isinstance(part, Settings) else {k: dump(v) for k, v in part.items()}
+        for name, part in parts.items()
+    }
+
+
+def put(
+    tree: dict[str, Any], keys: Sequence[str], value: object, default: object = MappingProxyType({})
+) -> None:
+    """Change one setting of a tree, in a section that is missing beside its defaults.
+
+    ConfigError where a value stands in place of a section.
+    """
     node = tree
     for key in keys[:-1]:
-        child = node.setdefault(key, {})
+        default = default.get(key) if isinstance(default, Mapping) else None
+        child = node.setdefault(key, copy.deepcopy(default) if isinstance(default, dict) else {})
         if child is None or isinstance(child, str):  # the short form `density: histogram`
             child = node[key] = {} if child is None else {"name": child}
         if not isinstance(child, dict):
@@ -301,6 +321,11 @@ def _problem(kind: type[Settings], tree: Mapping[str, Any], detail: ErrorDetails
     nameless = isinstance(given, Mapping) and "name" not in given
     if detail["type"] == "unknown_name" and nameless and isinstance(beside, Mapping):
         name += _guess(place, [(*place[:-1], str(key)) for key in beside])
+    if detail["type"] == "string_type" and isinstance(given, bool):
+        return f"{name}: text is wanted here, so put it in quotes: '{str(given).lower()}'"
+    if detail["type"] in {"list_type", "tuple_type"} and isinstance(given, str | float | int):
+        parts = ", ".join(part.strip() for part in str(given).split(","))
+        return f"{name}: a list is wanted here, so put it in brackets: [{parts}]"
     message = detail["msg"].removeprefix("Value error, ")
     shown = detail["type"] not in {"unknown_name", "missing", "value_error"}
     return f"{name}: {message}" + (f", got {given!r}" if shown else "")

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
 from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate
 from debias.metrics import compare as compare_reports
+from debias.statistics.ranges import ranged, taken_apart
 from debias.storage.documents import json_text
 from debias.storage.files import replace_file
+from debias.storage.joining import ALLOWED, join, value_column
+from debias.storage.tables import file_and_column, place_of, read_whole
 from debias.types import BASELINE
 
 PAGE, NUMBERS, COMPARED = "evaluation.html", "evaluation.json", "comparison.json"
@@ -30,7 +33,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Which column of the table is what; of ``sample``, None: tables agree row by row."""
+    """Which column of the table is what.
+
+    ``label`` may be ``FILE:COLUMN`` of another table, joined by names; a group may bring ranges, as
+    in ``age:0-17,18-``; without ``sample``, tables that are compared agree row by row.
+    """
 
     label: str
     prediction: str
@@ -39,18 +46,30 @@ class Columns:
     subject: str | None = None
     sample: str | None = None
 
-    def named(self) -> list[str]:
-        single = (self.label, self.prediction, self.score, self.subject, self.sample)
-        return [name for name in single if name is not None] + list(self.groups)
+    def beside_label(self) -> list[str]:
+        """All that are needed but the label."""
+        single = (self.prediction, self.score, self.subject, self.sample)
+        return [*(name for name in single if name is not None), *taken_apart(self.groups)[0]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A table with one row an image, and the other arguments of :func:`debias.evaluate`."""
+    """A table with one row an image, and the other arguments of :func:`debias.evaluate`.
+
+    ``by_order`` and ``allow_unjoined`` are about a label of another table, see
+    :func:`debias.storage.joining.join`.
+    """
 
     table: Path
     columns: Columns
     settings: Mapping[str, Any]
+    by_order: bool = False
+    allow_unjoined: float = ALLOWED
+
+    @property
+    def labels(self) -> Path | None:
+        """The other table, if there is one."""
+        return file_and_column(self.columns.label)[0]
 
 
 def evaluate_table(request: Request) -> FairnessReport:
@@ -61,17 +80,19 @@ def evaluate_table(request: Request) -> FairnessReport:
         EvaluationError: The predictions cannot be evaluated as they are.
     """
     columns = request.columns
-    if columns.label == columns.prediction:
-        raise EvaluationError(
-            f"column {columns.label!r} is named as the label and as the prediction: it would agree "
-            "with itself in every row; name the column of the classifier's answers"
-        )
-    frame = read_table(request.table, columns.named())
-    return evaluate(
-        _classes(frame[columns.label]),
-        _classes(frame[columns.prediction]),
+    _require_distinct(columns)
+    names, ranges = taken_apart(columns.groups)
+    y_true, frame, told = _joined(request)
+    y_true, y_pred = _classes(y_true, frame[columns.prediction])
+    groups = {
+        name: ranged(frame[name], ranges[name]) if name in ranges else frame[name].map(_text)
+        for name in names
+    }
+    found = evaluate(
+        y_true,
+        y_pred,
         score=None if columns.score is None else _numbers(frame[columns.score]),
-        groups=frame[list(columns.groups)].map(_text),
+        groups=pd.DataFrame(groups),
         subject_id=None
         if columns.subject is None
         else frame[columns.subject].map(_text).to_numpy(dtype=object),
@@ -79,6 +100,58 @@ def evaluate_table(request: Request) -> FairnessReport:
         name=request.table.stem,
         **request.settings,
     )
+    return replace(found, notes=(*found.notes, *told, _unused(frame, columns)))
+
+
+def _unused(frame: pd.DataFrame, columns: Columns) -> str:
+    """Every column is used or named."""
+    used = {columns.label, *columns.beside_label()}
+    left = [str(name) for name in frame if name not in used]
+    ending = f"; not used: {', '.join(left)}" if left else ""
+    return f"{len(frame):,} rows and {len(frame.columns)} columns were read{ending}."
+
+
+def _require_distinct(columns: Columns) -> None:
+    if columns.label == columns.prediction:
+        raise EvaluationError(
+            f"column {columns.label!r} is named as the label and as the prediction: it would agree "
+            "with itself in every row; name the column of the classifier's answers"
+        )
+    for name in taken_apart(columns.groups)[0]:
+        if name in (columns.label, columns.prediction, columns.score):
+            raise EvaluationError(
+                f"column {name!r} is named as an attribute and as the label, prediction or score: "
+                "groups that follow from the answers say nothing about who is served worse; name "
+                "columns that say who is shown"
+            )
+
+
+def _joined(request: Request) -> tuple["pd.Series[Any]", pd.DataFrame, list[str]]:
+    """True classes, the other columns by row, and how two tables were joined."""
+    columns, needed = request.columns, request.columns.beside_label()
+    file, column = file_and_column(columns.label)
+    if file is None:
+        frame = read_whole(request.table, [columns.label, *needed])
+        return frame[columns.label], frame, []
+    frame, labels = read_whole(request.table), read_whole(file)
+    label = value_column(labels, file, column)
+    names = (
+        frame if columns.sample is None or columns.sample not in frame else frame[[columns.sample]]
+    )
+    found = join(
+        names, labels, called=(request.table.name, file.name), by_order=request.by_order,
+        allow_unjoined=request.allow_unjoined,
+    )  # fmt: skip
+    kept = frame[found.rows >= 0]
+    beside = labels.iloc[found.rows[found.rows >= 0]].set_axis(kept.index)
+    both = kept.join(beside[[name for name in beside if name not in kept]])
+    missing = next((name for name in needed if name not in both), None)
+    if missing is not None:
+        raise DataError(
+            f"neither {request.table} nor {file} has a column {missing!r}; together they have: "
+            f"{', '.join(map(str, both.columns))}"
+        )
+    return beside[label], both, [f"{found.sentence}."]
 
 
 def write_evaluation(request: Request, out: Path) -> FairnessReport:
@@ -134,25 +207,43 @@ def read_evaluation(folder: Path) -> FairnessReport:
     if not known:
         raise DataError(f"{folder / NUMBERS} was written by another version; evaluate again")
     given = document["input"]
-    table = Path(given["file"])
-    if not table.exists():
-        raise DataError(f"{folder} was made from {table}, which is gone; put it back")
-    if _sha256(table) != given["sha256"]:
-        raise DataError(
-            f"{table} has changed since {folder} was made from it; run debias evaluate again"
-        )
     columns = Columns(**{**given["columns"], "groups": tuple(given["columns"]["groups"])})
-    request = Request(table=table, columns=columns, settings=given["settings"])
+    request = Request(
+        table=Path(given["file"]), columns=columns, settings=given["settings"],
+        by_order=given.get("by_order", False),
+        allow_unjoined=given.get("allow_unjoined", ALLOWED),
+    )  # fmt: skip
+    _require_same(request.table, given["sha256"], folder)
+    if request.labels is not None:
+        _require_same(request.labels, given["labels_sha256"], folder)
     return evaluate_table(request)
 
 
+def _require_same(table: Path, sha256: str, folder: Path) -> None:
+    if not table.exists():
+        raise DataError(f"{folder} was made from {table}, which is gone; put it back")
+    if _sha256(table) != sha256:
+        raise DataError(
+            f"{table} has changed since {folder} was made from it; run debias evaluate again"
+        )
+
+
 def _described(request: Request) -> dict[str, Any]:
-    columns = request.columns
+    columns, (labels, column) = request.columns, file_and_column(request.columns.label)
+    named = {name: getattr(columns, name) for name in Columns.__dataclass_fields__}
+    joined: dict[str, Any] = {}
+    if labels is not None:
+        named["label"] = ":".join(filter(None, [str(labels.absolute()), column]))
+        joined = {
+            "labels_sha256": _sha256(labels), "by_order": request.by_order,
+            "allow_unjoined": request.allow_unjoined,
+        }  # fmt: skip
     return {
         "file": str(request.table.absolute()),
         "sha256": _sha256(request.table),
-        "columns": {name: getattr(columns, name) for name in Columns.__dataclass_fields__},
+        "columns": named,
         "settings": dict(request.settings),
+        **joined,
     }
 
 
@@ -161,58 +252,36 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """A CSV file as text, or a Parquet file as it is typed.
-
-    CSV values stay text, because a group called NA or 01 must not become something else; only an
-    empty field is missing.
-
-    Raises:
-        DataError: No such file, another kind of file, or a column that is not there.
-    """
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".parquet"):
-        raise DataError(f"predictions must be a .csv or .parquet file, got {path}")
-    if not path.is_file():
-        raise DataError(f"there is no file {path.absolute()}")
-    text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]}
-    try:
-        frame = pd.read_csv(path, **text) if kind == ".csv" else pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path} cannot be read as {kind[1:]}: {error}") from error
-    missing = [name for name in needed if name not in frame]
-    if missing:
-        raise DataError(
-            f"{path} has no column {missing[0]!r}; it has: {', '.join(map(str, frame.columns))}"
-            f"{_delimited(frame)}"
-        )
-    return frame
+def _classes(
+    y_true: "pd.Series[Any]", y_pred: "pd.Series[Any]"
+) -> tuple["pd.Series[Any]", "pd.Series[Any]"]:
+    """Numbers where all values of both are, so that "1" and "1.0" are one class; else text."""
+    found = [_as_numbers(column) for column in (y_true, y_pred)]
+    if found[0] is not None and found[1] is not None:
+        return found[0], found[1]
+    return y_true.map(_text), y_pred.map(_text)
 
 
-def _delimited(frame: pd.DataFrame) -> str:
-    name = str(frame.columns[0]) if len(frame.columns) == 1 else ""
-    mark = next((mark for mark in (";", "\t", "|") if mark in name), None)
-    return "" if mark is None else f"; it is separated by {mark!r}: write it with commas"
-
-
-def _classes(column: pd.Series) -> Any:  # noqa: ANN401 (numbers if all are, else text)
-    """Numbers where every value is one; "1" and "1.0" are the same class then."""
-    if column.dtype.kind in "biuf" or column.isna().any():
-        return column.to_numpy()
+def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any] | None":
+    """None if a value is no number; missing ones, and "nan" as text, stay for a message."""
+    if column.dtype.kind in "biuf":
+        return column
+    if column.isna().any():
+        return None
     numbers = pd.to_numeric(column, errors="coerce")
-    return column.to_numpy(dtype=object) if numbers.isna().any() else numbers.to_numpy()
+    return None if numbers.isna().any() else numbers
 
 
-def _numbers(column: pd.Series) -> Any:  # noqa: ANN401 (an array of floats)
+def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
     numbers = pd.to_numeric(column, errors="coerce")
     broken = numbers.isna()
     if broken.any():
-        first = column[broken].iloc[0]
+        first = int(broken.to_numpy().argmax())
         raise EvaluationError(
             f"{broken.sum()} of {len(column)} values of column {column.name!r} are no numbers, "
-            f"first {first!r} in row {int(broken.to_numpy().argmax())}"
+            f"first {column.iloc[first]!r} in {place_of(column, first)}"
         )
-    return numbers.to_numpy(dtype=float)
+    return numbers.astype(float)
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 (a field of a table)

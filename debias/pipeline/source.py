@@ -21,10 +21,14 @@ from debias.ingesting.decoded import list_recipe
 from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import BUILT_IN, RunConfig, SpaceRecipe, demo, load, put, read_recipe
+from debias.statistics.ranges import listed
 from debias.storage.tables import OURS
 
 R = TypeVar("R", bound=FacesRecipe)
-OPTIONS = {"name": "--layout", "table": "--table", "subject_column": "--subject"}
+OPTIONS = {
+    "name": "--layout", "table": "--table", "subject_column": "--subject", "folders": "--folders",
+    "people": "--people",
+}  # fmt: skip
 SIDE = 64
 # Epochs of the autoencoder and of the classifiers, from so many images on: what counts is the
 # number of steps, and a pass over a small set has few.
@@ -47,7 +51,7 @@ EVERYTHING = {
 }
 RECIPE = "recipe.yaml"
 TEMPLATE = "folder"  # the shipped recipe for images of one's own
-PLACES = ("root", "file", "table")  # settings of a data set that name a file or folder
+PLACES = ("root", "file", "table", "people")  # settings of a data set that name a file or folder
 COMMENTS = {
     "name": "Name of the run; by default its folder is runs/NAME.",
     "data": "Where the faces come from. `debias ingest --help` lists what is read.",
@@ -102,13 +106,17 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "label": said.get("label"),
         "attributes": names(said["attributes"]) if "attributes" in said else None,
         "image_size": said.get("size"),
+        "ingest.most_rejected": said.get("most_rejected"),
         "audit.shares": {} if shares else None,
         "audit.shares_file": shares,
         "report.show_faces": said.get("show_faces") or None,
     }
     for role in ("reference", "earlier"):
         recipe[f"{role}.data"] = recognised(Path(said[role]), {}) if said.get(role) else None
-    data = {"name": said.get("layout"), "table": table, "subject_column": said.get("subject")}
+    data = {
+        "name": said.get("layout"), "table": table, "subject_column": said.get("subject"),
+        "folders": said.get("folders"), "people": str(said["people"]) if "people" in said else None,
+    }  # fmt: skip
     return {
         part: {name: value for name, value in settings.items() if value is not None}
         for part, settings in (("data", data), ("recipe", recipe))
@@ -116,7 +124,7 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def names(text: str | Iterable[str]) -> list[str]:
-    parts = text.split(",") if isinstance(text, str) else text
+    parts = listed(text) if isinstance(text, str) else text
     return [part.strip() for part in parts if part.strip()]
 
 

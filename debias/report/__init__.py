@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
+from debias.metrics.documents import ComparisonDocument, FairnessDocument
 from debias.report import comparison_page, fairness_page, run_page
 from debias.report.charts.style import drawn
+from debias.report.documents import RunDocument
 from debias.report.fairness_charts import comparison_drawings, fairness_drawings, figures
 from debias.report.html import put, render
 from debias.report.opening import opening
 from debias.report.pictures import Pictures
-from debias.report.readings import Document
 
 __all__ = ["Pictures", "figures", "opening", "write_comparison", "write_fairness", "write_report"]
 
 
-def write_report(path: Path, document: Document, pictures: Pictures) -> dict[str, bytes]:
+def write_report(path: Path, document: RunDocument, pictures: Pictures) -> dict[str, bytes]:
     """Write the page of a run as one self-contained file, or leave what was there untouched.
 
     Args:
@@ -33,14 +34,14 @@ def write_report(path: Path, document: Document, pictures: Pictures) -> dict[str
     return charts
 
 
-def write_fairness(path: Path, document: Document) -> dict[str, bytes]:
+def write_fairness(path: Path, document: FairnessDocument) -> dict[str, bytes]:
     """Write the page about one classifier, as :func:`write_report`."""
     charts = drawn(fairness_drawings(document))
     put(path, render(fairness_page.page(document, charts)))
     return charts
 
 
-def write_comparison(path: Path, document: Document) -> dict[str, bytes]:
+def write_comparison(path: Path, document: ComparisonDocument) -> dict[str, bytes]:
     """Write the page about two classifiers, harms first, as :func:`write_report`."""
     charts = drawn(comparison_drawings(document))
     put(path, render(comparison_page.page(document, charts)))

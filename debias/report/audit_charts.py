@@ -17,10 +17,11 @@ from debias.report.charts.style import (
     there,
 )
 from debias.report.pictures import AuditMap, AuditPictures
-from debias.report.readings import Panel, Row, panels
+from debias.report.readings import Panel, panels
 from debias.report.words import is_number, number
 
 Document = Mapping[str, Any]
+Row = Document
 REGIONS_DRAWN = 12
 ROWS_DRAWN = 24
 SHARE = Axis(label="share of the images", limits=(0, None))
@@ -109,7 +110,7 @@ def _missing(row: Row) -> str:
     return f"{number(row['missing'], 'count')} missing"
 
 
-def _drawn_panels(document: Document) -> list[Panel]:
+def _drawn_panels(document: Document) -> list[Panel[Row]]:
     return panels(every_row(document), lambda _: (), GROUPS_DRAWN, PANELS_DRAWN)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from debias.report.words import UNDEFINED, is_number, number
 
@@ -196,7 +196,10 @@ TOKEN = re.compile(
 
 
 def said(
-    template: str, row: Mapping[str, Any] | None = None, otherwise: str = UNDEFINED, **more: object
+    template: str,
+    row: Mapping[str, object] | None = None,
+    otherwise: str = UNDEFINED,
+    **more: object,
 ) -> Text:
     """A sentence of ours with what a document says in it.
 
@@ -221,7 +224,7 @@ def said(
 
 
 def _filled(
-    token: Mapping[str, str | None], values: Mapping[str, Any], why: str
+    token: Mapping[str, str | None], values: Mapping[str, object], why: str
 ) -> tuple[Piece, ...]:
     if token["code"]:
         return (Code(token["code"]),)
@@ -231,26 +234,29 @@ def _filled(
     value: Any = values.get(name) if token["kind"] else values[name]
     why = why if token["why"] is None else token["why"]
     if token["end"]:
-        value = between(value, values.get(token["end"]), kind, why)
+        end: Any = values.get(token["end"])
+        value = between(value, end, kind, why)
     elif token["kind"]:
         value = Value(value, kind, why)
     return () if isinstance(value, Value) and not str(value) else pieces(value)
 
 
+Of = TypeVar("Of", bound=Mapping[str, object])  # a row of a document
 # What stands in a column: a template, one more for the small print below, or what makes a cell.
 Column: TypeAlias = str | tuple[str, str] | Callable[[Any], Cell | Text]
+Columns: TypeAlias = dict[str, str | tuple[str, str] | Callable[[Of], Cell | Text]]
 
 
 def table(
-    rows: Iterable[Any],
-    columns: Mapping[str, Column],
-    why: Callable[[Any], str] = lambda _: UNDEFINED,
-    tone: Callable[[Any], str] = lambda _: "",
+    rows: Iterable[Of],
+    columns: Mapping[str, str | tuple[str, str] | Callable[[Of], Cell | Text]],
+    why: Callable[[Of], str] = lambda _: UNDEFINED,
+    tone: Callable[[Of], str] = lambda _: "",
     **parts: Any,  # noqa: ANN401 (the fields of a table)
 ) -> Table:
     """A table of rows of a document: headings, each with the template of its cells."""
 
-    def cell(column: Column, row: Any) -> Cell | Text:  # noqa: ANN401 (a row of the document)
+    def cell(column: Column, row: Of) -> Cell | Text:
         if callable(column):
             return column(row)
         text, note = (column, "") if isinstance(column, str) else column

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
-from typing import Any
+from typing import TypeVar
 
+from debias.metrics import documents as d
 from debias.report import blocks as b
 from debias.report import fairness_page as single
 from debias.report import readings as r
 from debias.report import words as w
 from debias.report.charts.style import chart_names
-from debias.report.fairness_charts import compared_metrics
-from debias.report.readings import Document, Row
+from debias.report.opening import moved
 from debias.report.texts import chart, note, text
 
+Change = TypeVar("Change", d.GroupChange, d.GapChange)
 CHANGES_FIRST = 10
 TOLD = 3  # harms, and gains, at the top of a page
 LEADS = {
@@ -24,7 +25,7 @@ LEADS = {
 }
 
 
-def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
+def page(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     before = w.arm_name(document["before"]) or "the first classifier"
     after = w.arm_name(document["after"]) or "the second classifier"
@@ -35,7 +36,7 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     return b.Page(
         title=f"{before} and {after}: what changed for whom",
         kicker=f"before: {before} · after: {after}",
-        heading=_heading(document["verdict"]),
+        heading=_heading(document),
         opening=tuple(_opening(document, drawn)),
         sections=(
             *([b.Section("sizes", title, sizes, "Sizes")] if resized else []),
@@ -57,13 +58,13 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     )  # fmt: skip
 
 
-def summary(name: str, document: Document) -> Iterator[b.Block]:
+def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
     """What a terminal shows: harms first, the verdict, banners, and the change of every group."""
     yield b.Sentence(f"{name}: {document['verdict']['sentence']}", "verdict")
     yield b.Points(document["notes"])
-    metrics = compared_metrics(document)
+    metrics = r.compared_metrics(document)
     metric = "accuracy" if "accuracy" in metrics or not metrics else metrics[0]
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[d.GroupChange] = {
         "group": r.name,
         "images": "{n:count|withheld}",
         "before": "{before:percent}",
@@ -76,59 +77,66 @@ def summary(name: str, document: Document) -> Iterator[b.Block]:
         "verdict": lambda row: r.said_of(row, document["margin"]),
     }  # fmt: skip
     yield b.table(
-        r.of(document, "groups", metric), columns,
+        r.of(document["groups"], metric), columns,
         lambda row: r.why_no_number(row, document["suppress_below"]),
         title=f"{r.metric_name(metric)} by group, harmed groups first", left=(0, 6),
     )  # fmt: skip
 
 
-def _heading(found: Mapping[str, Any]) -> str:
-    if found["harms"]:
-        return "Somebody is served worse than before"
-    none = "no harm was found, which does not rule it out"
-    if found["gains"]:
-        return f"Somebody is served better than before; {none}"
-    return "No harm was found; that does not rule it out"
+def _heading(document: d.ComparisonDocument) -> str:
+    if document["verdict"]["harms"]:
+        return moved(document, better=False)
+    none = "no harm was found, though there may be some"
+    if document["verdict"]["gains"]:
+        return f"{moved(document, better=True)}; {none}"
+    return none.capitalize()
 
 
-def _opening(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _opening(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     found = document["verdict"]
     yield from told(
         document, "", b.Link("who was harmed", "#harmed"), b.Link("what changed", "#changed")
     )
     if r.opened(found, document["margin"])[0].lower() not in LEADS:
         yield single.verdict(found, document["margin"])
-    names = chart_names("change_by_group", compared_metrics(document))
+    names = chart_names("change_by_group", r.compared_metrics(document))
     yield from (fold.blocks[0] for fold in islice(change_charts(document, drawn, names), 1))
     yield from single.cautions(document["notes"])
 
 
-def told(document: Document, who: str, harms: b.Link, gains: b.Link) -> Iterator[b.Card]:
+def told(
+    document: d.ComparisonDocument, who: str, harms: b.Link, gains: b.Link
+) -> Iterator[b.Card]:
     """Harms and gains, if there are any, in the words of the document.
 
     A gain that the same group paid for in another measure is told with what it paid.
     """
-    for kind, where in (("harm", harms), ("gain", gains)):
-        sentences = document["verdict"][f"{kind}s"]
+    found = document["verdict"]
+    for kind, sentences, where in (
+        ("harm", found["harms"], harms),
+        ("gain", found["gains"], gains),
+    ):
         more = len(sentences) - TOLD
         rest = [(f"and {more:,} more: ", where)] if more > 0 else []
         lead = b.Sentence((b.Strong(f"{kind.capitalize()}{who}."), " ", LEADS[kind]))
-        beside = [*map(b.Sentence, _paid(document))] if kind == "gain" else []
+        beside = _paid(document) if kind == "gain" else ()
         if sentences:
             yield b.Card((lead, b.Points((*sentences[:TOLD], *rest)), *beside), kind)
 
 
-def _paid(document: Document) -> Iterator[str]:
+def _paid(document: d.ComparisonDocument) -> Iterator[b.Sentence]:
     for row in document["groups"]:
-        seen = w.is_number(row.get("p_adjusted")) and row["p_adjusted"] <= 1 - document["level"]
-        if seen and row["reason"] not in r.UNJUDGED and (price := r.paid(row, document["groups"])):
+        if price := r.paid(row, document["groups"], document["level"]):
             who = f"{w.attribute_name(row['attribute'])} {r.name(row)}"
-            verb = "rose" if row["change"] > 0 else "fell"
-            yield f"For {who} the {r.metric_name(row['metric'])} {verb}{price}."
+            yield note("paid", price, who=who, gain=_went(row), price=_went(price))
 
 
-def _sizes(rows: Iterable[Row], name: Callable[[Row], str]) -> b.Table:
-    columns: dict[str, b.Column] = {
+def _went(row: d.GroupChange) -> str:
+    return f"{r.metric_name(row['metric'])} {'rose' if row['change'] > 0 else 'fell'}"
+
+
+def _sizes(rows: Iterable[d.SizeRow], name: Callable[[d.SizeRow], str]) -> b.Table:
+    columns: b.Columns[d.SizeRow] = {
         "group": lambda row: b.Cell(name(row), title=row["group"]),
         "images before": "{before:count|withheld}",
         "images after": "{after:count|withheld}",
@@ -136,7 +144,7 @@ def _sizes(rows: Iterable[Row], name: Callable[[Row], str]) -> b.Table:
     return b.table(rows, columns, look="tight")
 
 
-def _which(document: Document) -> b.Facts:
+def _which(document: d.ComparisonDocument) -> b.Facts:
     found: dict[str, dict[str, None]] = {}
     for row in document["groups"]:
         short = r.name(row)
@@ -145,7 +153,7 @@ def _which(document: Document) -> b.Facts:
     return b.Facts(tuple((w.attribute_name(name), ", ".join(found[name])) for name in names))
 
 
-def _many(document: Document, same: bool) -> Iterator[b.Block]:
+def _many(document: d.ComparisonDocument, same: bool) -> Iterator[b.Block]:
     seeds = len(document["seeds"])
     trained = "One training of each classifier: training again could give other changes."
     if seeds > 1:
@@ -159,19 +167,19 @@ def _many(document: Document, same: bool) -> Iterator[b.Block]:
         yield b.Fold(title, (table,), w.amount(len(table.rows), "group"))
 
 
-def _different(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _different(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     yield note("gaps", directions=directions(document))
-    names = chart_names("gap_change", compared_metrics(document))
+    names = chart_names("gap_change", r.compared_metrics(document))
     shown = {metric: drawn[name] for metric, name in names.items() if name in drawn}
     if not shown:
         yield b.Sentence("No gap between two groups could be compared.")
     for place, (metric, svg) in enumerate(shown.items()):
         found = chart(svg, "gaps", measure=r.metric_name(metric))
-        fold = single.folded(found, document, "gaps", metric)
+        fold = single.folded(found, document["gaps"], metric)
         yield replace(fold, title=f"gaps in {fold.title}", is_open=not place)
 
 
-def directions(document: Document) -> str:
+def directions(document: d.ComparisonDocument) -> str:
     """Say how many gaps went which way, told apart from chance or not."""
     counts = Counter(
         row["direction"] for row in document["gaps"] if row["verdict"] == "difference_found"
@@ -182,7 +190,7 @@ def directions(document: Document) -> str:
     return f"Changes of a gap that were found: {said}."
 
 
-def _sure(document: Document) -> Iterator[b.Block]:
+def _sure(document: d.ComparisonDocument) -> Iterator[b.Block]:
     yield single.verdict(document["verdict"], document["margin"])
     several = text("several") if len(document["seeds"]) > 1 else ""
     yield note("tested", document, widened=text("adjusted", document), several=several)
@@ -190,8 +198,8 @@ def _sure(document: Document) -> Iterator[b.Block]:
     yield from single.tally(rows, document["margin"])
 
 
-def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    names = chart_names("change_by_group", compared_metrics(document))
+def _changed(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+    names = chart_names("change_by_group", r.compared_metrics(document))
     charts = list(change_charts(document, drawn, names))
     if not charts:
         yield b.Sentence("No rate could be compared.")
@@ -199,7 +207,7 @@ def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block
 
 
 def changed(
-    document: Document, charts: Iterable[b.Block], traded: int | None = None
+    document: d.ComparisonDocument, charts: Iterable[b.Block], traded: int | None = None
 ) -> Iterator[b.Block]:
     """Charts, the changes to look at first, gains, and the first ``traded`` tables of trades."""
     yield from charts
@@ -211,79 +219,105 @@ def changed(
 
 
 def change_charts(
-    document: Document, drawn: Mapping[str, bytes], names: Mapping[str, str]
+    document: d.ComparisonDocument, drawn: Mapping[str, bytes], names: Mapping[str, str]
 ) -> Iterator[b.Fold]:
     """The chart of every measure that was drawn, with the number of changes found."""
     for metric, name in names.items():
         if name in drawn:
             meaning = r.metric_meaning(metric, document["positive"]).capitalize()
             found = chart(drawn[name], "changes", measure=r.metric_name(metric), meaning=meaning)
-            yield single.folded(found, document, "groups", metric)
+            yield single.folded(found, document["groups"], metric)
 
 
-def _first_changes(document: Document) -> Iterator[b.Block]:
+def _first_changes(document: d.ComparisonDocument) -> Iterator[b.Block]:
     """Harms, other changes that were found, then the largest losses."""
     rows = sorted(document["groups"], key=r.harm_first)
     judged = [row for row in rows if w.is_number(row["change"]) and row["reason"] not in r.UNJUDGED]
     if judged:
-        table = change_table(judged[:CHANGES_FIRST], document)
+        table = group_table(judged[:CHANGES_FIRST], document)
         note = "harms, then changes that were found"
         yield b.Fold("The changes to look at first", (table,), note, is_open=True)
 
 
-def change_table(
-    rows: Sequence[Row], document: Document, *, gaps: bool = False, full: bool = False
+def group_table(
+    rows: Sequence[d.GroupChange], document: d.ComparisonDocument, *, full: bool = False
 ) -> b.Table:
-    """Rates, or gaps, before and after: the change over other images and over training again."""
-    sizes = {r.key_of(row): row["n"] for row in document["groups"]}
+    """Rates before and after."""
 
-    def why(row: Row) -> str:
-        below = document["suppress_below"]
-        return r.no_difference(row, below) if gaps else r.why_no_number(row, below)
-
-    def group(row: Row) -> b.Cell:
+    def group(row: d.GroupChange) -> b.Cell:
         n = b.said("n?n = {n:count}", row)
         who = b.said("identities?, {identities:count} people", row)
-        name = r.name(row)
-        return b.Cell(name, b.joined((n, who, r.remark(row) if n else ""), ""), row["group"])
+        return b.Cell(r.name(row), b.joined((n, who, r.remark(row) if n else ""), ""), row["group"])
 
-    def pair(row: Row) -> b.Text:
+    counts: b.Columns[d.GroupChange] = {"fixed, broken": "change?{fixed:count}, {broken:count}"}
+    return _change_table(
+        rows, document, ("group", group), "percent", counts if full else {},
+        lambda row: r.why_no_number(row, document["suppress_below"]), full,
+    )  # fmt: skip
+
+
+def gap_table(
+    rows: Sequence[d.GapChange], document: d.ComparisonDocument, *, full: bool = False
+) -> b.Table:
+    """Differences between two groups before and after."""
+    sizes = {key: row["n"] for key, row in r.by_key(document["groups"]).items()}
+
+    def pair(row: d.GapChange) -> b.Text:
         ends = (
-            (r.name(row, end), b.said("n? (n = {n:count})", {"n": n}))
-            for end in ("group", "other")
-            for n in [sizes.get((row["attribute"], row[end], row["metric"]))]
+            (w.group_name(row["attribute"], group), b.said("n? (n = {n:count})", n=n))
+            for group in (row["group"], row["other"])
+            for n in [sizes.get((row["attribute"], group, row["metric"]))]
         )
         return b.joined((b.joined(end, "") for end in ends), " minus ")
 
-    def reading(row: Row) -> b.Cell:
+    return _change_table(
+        rows, document, ("gap between", pair), "gap", {},
+        lambda row: r.no_difference(row, document["suppress_below"]), full,
+    )  # fmt: skip
+
+
+def _change_table(  # noqa: PLR0913 (what rates and gaps differ in)
+    rows: Sequence[Change],
+    document: d.ComparisonDocument,
+    who: tuple[str, Callable[[Change], b.Cell | b.Text]],
+    kind: str,
+    counts: b.Columns[Change],
+    why: Callable[[Change], str],
+    full: bool,
+) -> b.Table:
+    """Before and after, and the change over other images and over training again."""
+
+    def reading(row: Change) -> b.Cell:
         said, known = r.said_of(row, document["margin"]), w.is_number(row["change"])
         is_sure = row["harm"] or row["verdict"] == "difference_found"
         direction = w.words(row["direction"]) if known and "direction" in row else ""
         return b.Cell(b.Strong(said) if is_sure else said, direction)
 
-    kind, unit = ("gap", ", pp") if gaps else ("percent", "")
-    columns: dict[str, b.Column] = {
+    unit = ", pp" if kind == "gap" else ""
+    columns: b.Columns[Change] = {
         "measure": single.measure,
-        **({"gap between": pair} if gaps else {"group": group}),
+        who[0]: who[1],
         f"before{unit}": f"{{before:{kind}}}",
         f"after{unit}": f"change?{{after:{kind}}}",
         "change, pp": "change?{change:gap}",
         "other images": "change?{low..high:gap|not estimable}",
         "training again": "change?{seed_low..seed_high:gap|one training}",
-        **({"fixed, broken": "change?{fixed:count}, {broken:count}"} if full and not gaps else {}),
+        **counts,
         **({"p, adjusted": "change?{p_adjusted:p|not tested}"} if full else {}),
         "reading": reading,
     }
-    tone = {True: "harmed", False: "change"}
-    return b.table(
-        rows, columns, why, lambda row: "faint" if r.remark(row) else tone[row["harm"]],
-        left=(0, 1, len(columns) - 1),
-    )  # fmt: skip
+
+    def tone(row: Change) -> str:
+        if "state" in row and r.remark(row):
+            return "faint"
+        return "harmed" if row["harm"] else "change"
+
+    return b.table(rows, columns, why, tone, left=(0, 1, len(columns) - 1))
 
 
-def _trades(document: Document, most: int | None = None) -> Iterator[b.Block]:
+def _trades(document: d.ComparisonDocument, most: int | None = None) -> Iterator[b.Block]:
     """Measures side by side before and after, all images first, then each group."""
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: dict[tuple[str, str], list[d.TradeRow]] = {}
     for row in document["trade"]:
         found.setdefault((row["attribute"], row["group"]), []).append(row)
     tables = [_trade(group, rows) for (_, group), rows in found.items()][:most]
@@ -293,14 +327,14 @@ def _trades(document: Document, most: int | None = None) -> Iterator[b.Block]:
     yield note("traded", tone="note")
 
 
-def _trade(group: str, rows: Sequence[Row]) -> b.Table:
-    def shown(quality: str, rate: str) -> b.Column:
+def _trade(group: str, rows: Sequence[d.TradeRow]) -> b.Table:
+    def shown(quality: str, rate: str) -> Callable[[d.TradeRow], b.Text]:
         return lambda row: b.said(
             quality if row["metric"] in single.QUALITIES else rate, row, missing
         )
 
     missing = "withheld or not estimable"
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[d.TradeRow] = {
         w.full_group_name(group) if group else "all images": lambda row: single.QUALITIES.get(
             row["metric"], r.metric_name(row["metric"])
         ),
@@ -312,23 +346,24 @@ def _trade(group: str, rows: Sequence[Row]) -> b.Table:
 
 
 def harmed(
-    document: Document, none: str = "No group was found to be served worse."
+    document: d.ComparisonDocument, none: str = "No group was found to be served worse."
 ) -> Iterator[b.Block]:
     """Who became worse, in the words of the document, and where harm could go unseen."""
     sentences = document["verdict"]["harms"]
     yield b.Points(sentences) if sentences else b.Sentence(none)
-    groups, gaps = (sorted(document[part], key=r.harm_first) for part in ("groups", "gaps"))
-    for title, rows in (("Rates", groups), ("Gaps", gaps)):
-        worse = [row for row in rows if row["harm"]]
-        if worse:
-            table = change_table(worse, document, gaps=rows is gaps)
-            yield b.Fold(f"{title} that became worse", (table,), f"{len(worse):,}", rows is groups)
+    groups, gaps = _sorted(document)
+    worse = [row for row in groups if row["harm"]], [row for row in gaps if row["harm"]]
+    tables = group_table(worse[0], document), gap_table(worse[1], document)
+    for what, table in zip(("Rates", "Gaps"), tables, strict=True):
+        if table.rows:
+            title, count = f"{what} that became worse", f"{len(table.rows):,}"
+            yield b.Fold(title, (table,), count, what == "Rates")
     unseen = _unseen([*groups, *gaps])
     if unseen:
         yield b.Sentence(unseen)
 
 
-def _unseen(rows: Sequence[Row]) -> str:
+def _unseen(rows: Sequence[d.ChangeRow]) -> str:
     """Where a harm could be that nobody could see."""
     open_ = [row for row in rows if not row["harm"] and row["verdict"] == "cannot_tell"]
     unread = sum(row["reason"] in r.UNJUDGED for row in open_)
@@ -342,18 +377,21 @@ def _unseen(rows: Sequence[Row]) -> str:
     return said
 
 
-def _numbers(document: Document) -> Iterator[b.Block]:
+def _numbers(document: d.ComparisonDocument) -> Iterator[b.Block]:
     yield b.Sentence("The JSON file of this page holds the same numbers, unrounded.")
     yield from all_changes(document, "Changes by {}", "Changes of gaps in {}")
     yield note("fixed", tone="note")
 
 
-def all_changes(document: Document, rates: str, gaps: str) -> Iterator[b.Block]:
+def all_changes(document: d.ComparisonDocument, rates: str, title: str) -> Iterator[b.Block]:
     """Every rate and every gap before and after; the titles have a place for the attribute."""
-    for part, what, title, count in (
-        ("groups", "changes", rates, "rates"), ("gaps", "gaps", gaps, "gaps"),
-    ):  # fmt: skip
-        table = partial(change_table, document=document, gaps=part == "gaps", full=True)
-        yield from single.complete(
-            sorted(document[part], key=r.harm_first), what, table, title, count
-        )
+    groups, gaps = _sorted(document)
+    rates_of = partial(group_table, document=document, full=True)
+    yield from single.complete(groups, "changes", rates_of, rates, "rates")
+    gaps_of = partial(gap_table, document=document, full=True)
+    yield from single.complete(gaps, "gaps", gaps_of, title, "gaps")
+
+
+def _sorted(document: d.ComparisonDocument) -> tuple[list[d.GroupChange], list[d.GapChange]]:
+    groups, gaps = document["groups"], document["gaps"]
+    return sorted(groups, key=r.harm_first), sorted(gaps, key=r.harm_first)

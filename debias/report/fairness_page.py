@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypedDict, TypeVar
 
+from debias.metrics import documents as d
 from debias.report import blocks as b
 from debias.report import readings as r
 from debias.report import words as w
@@ -15,10 +16,10 @@ from debias.report.charts.style import (
     chart_names,
 )
 from debias.report.opening import first_metric, headline, told
-from debias.report.readings import Document, Row
 from debias.report.texts import TEXTS, chart, note, text
 from debias.statistics.groupings import UNKNOWN
 
+Row = TypeVar("Row", bound=d.OfGroup)
 GAPS_FIRST = 15  # largest gaps, above the complete table
 ROWS_SHOWN = 600  # of a complete table; a browser has to hold them
 KINDS_SHOWN = 4  # columns of sizes
@@ -37,7 +38,7 @@ ANSWERS = {
 }
 
 
-def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
+def page(document: d.FairnessDocument, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     name, seeds = w.arm_name(document["name"]) or "One classifier", len(document["seeds"])
     gaps = different(document, drawn, MEASURES_DRAWN, GAPS_FIRST)
@@ -66,12 +67,14 @@ def page(document: Document, drawn: Mapping[str, bytes]) -> b.Page:
     )
 
 
-def summary(document: Document) -> Iterator[b.Block]:
+def summary(document: d.FairnessDocument) -> Iterator[b.Block]:
     """What a terminal shows: the verdict, banners, and the first measure by group, lowest first."""
     yield b.Sentence(document["verdict"]["sentence"], "verdict")
-    yield b.Points(document["notes"])
+    positive, classes = document["positive"], ", ".join(document["classes"])
+    about = [f"Rates are about class {positive!r} of {classes}."] if positive is not None else []
+    yield b.Points([*about, *document["notes"]])
     metric = document["metrics"][0]
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[d.RateRow] = {
         "group": r.name,
         "images": "{denominator:count|withheld}",
         "value": "{value:percent}",
@@ -79,17 +82,17 @@ def summary(document: Document) -> Iterator[b.Block]:
         "state": lambda row: w.words(row["state"]),
     }
     yield b.table(
-        sorted(r.of(document, "by_group", metric), key=r.by_rate), columns, _why(document),
+        sorted(r.of(document["by_group"], metric), key=r.by_rate), columns, _why(document),
         title=f"{r.metric_name(metric)} by group, worst first", left=(0, 4),
     )  # fmt: skip
 
 
-def _why(document: Document) -> Callable[[Row], str]:
+def _why(document: d.FairnessDocument) -> Callable[[d.RateRow], str]:
     return lambda row: r.why_no_number(row, document["suppress_below"])
 
 
 def interval_chart(
-    document: Document, drawn: Mapping[str, bytes], metric: str
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], metric: str
 ) -> Iterator[b.Chart]:
     """The rate of every group in one measure, if it was drawn."""
     svg = drawn.get(chart_names("intervals_by_group", document["metrics"]).get(metric, ""))
@@ -104,7 +107,7 @@ def cautions(notes: Iterable[str]) -> Iterator[b.Sentence]:
     yield from (b.Sentence(note, "caution") for note in notes)
 
 
-def which(document: Document) -> Iterator[b.Block]:
+def which(document: d.FairnessDocument) -> Iterator[b.Block]:
     """Which groups there are, who assigned them, and what they are compared with."""
     if not document["attributes"]:
         yield b.Sentence("No group is annotated, so nothing on this page is broken down by group.")
@@ -114,7 +117,7 @@ def which(document: Document) -> Iterator[b.Block]:
     yield note("listed")
 
 
-def _groups(found: Row, metrics: Sequence[str]) -> str:
+def _groups(found: d.Attribute, metrics: Sequence[str]) -> str:
     """Groups with images, without those images that have no label."""
 
     def short(groups: Iterable[str]) -> list[str]:
@@ -137,13 +140,13 @@ def _groups(found: Row, metrics: Sequence[str]) -> str:
     return f"{', '.join(named)}\n{len(named):,} groups, {source}; {against}{empty}"
 
 
-def people(document: Document) -> b.Text:
+def people(document: d.FairnessDocument | d.ComparisonDocument) -> b.Text:
     """Behind a number of images: how many people they show."""
     known = b.said("identities? of {identities:count} people", document)
     return known or "; nobody says how many people they show"
 
 
-def many(document: Document, seeds: int) -> Iterator[b.Block]:
+def many(document: d.FairnessDocument, seeds: int) -> Iterator[b.Block]:
     """How many images there are in all and of each group."""
     trained = f", classified by {seeds:,} trainings each (counts are means over them)"
     yield b.Sentence(b.said(
@@ -156,17 +159,17 @@ def many(document: Document, seeds: int) -> Iterator[b.Block]:
         yield b.Fold("Images by group", tuple(_sizes(document)), note, is_open)
 
 
-def _sizes(document: Document) -> Iterator[b.Block]:
+def _sizes(document: d.FairnessDocument) -> Iterator[b.Block]:
     """How many images and people each group has, and what they are too few for."""
     kinds: dict[str, str] = {}
-    for metric in document["metrics"]:
+    for metric in sorted(document["metrics"], key=r.usual_place):  # accuracy tells most sizes
         kinds.setdefault(r.counted(metric), metric)
     metrics = sorted(kinds.values(), key=lambda metric: r.counted(metric) != "images")[:KINDS_SHOWN]
     minimum = w.number(document["minimum"], "count")
-    rows = {r.key_of(row): row for row in document["by_group"]}
+    rows = r.by_key(document["by_group"])
     why = _why(document)
 
-    def count(row: Row) -> b.Cell:
+    def count(row: d.RateRow) -> b.Cell:
         small = row["state"] == "too_small"
         note = f"too small: {minimum} needed" if small else ""
         return b.Cell(b.Value(row["denominator"], "count", why(row), small), note)
@@ -187,7 +190,11 @@ def _sizes(document: Document) -> Iterator[b.Block]:
 
 
 def different(
-    document: Document, drawn: Mapping[str, bytes], measures: int, most: int, who: str = ""
+    document: d.FairnessDocument,
+    drawn: Mapping[str, bytes],
+    measures: int,
+    most: int,
+    who: str = "",
 ) -> Iterator[b.Block]:
     """The charts that are not at the top of the page, and the ``most`` largest differences."""
     yield from _other_charts(document, drawn, measures)
@@ -198,7 +205,9 @@ def different(
         yield b.Sentence("No difference between two groups could be estimated.")
 
 
-def _other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> Iterator[b.Block]:
+def _other_charts(
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], most: int
+) -> Iterator[b.Block]:
     """The rates of every group, a chart a measure; one is at the top of the page."""
     names = chart_names("intervals_by_group", document["metrics"], most)
     if not any(name in drawn for name in names.values()):
@@ -206,7 +215,7 @@ def _other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> 
     for metric in names:
         for found in interval_chart(document, drawn, metric):
             if metric != first_metric(document):
-                yield folded(found, document, "gaps", metric)
+                yield folded(found, document["gaps"], metric)
     groups = Counter(attribute for attribute, _ in {(row["attribute"], row["group"])
                      for row in document["by_group"]})  # fmt: skip
     limits = (
@@ -218,12 +227,13 @@ def _other_charts(document: Document, drawn: Mapping[str, bytes], most: int) -> 
         yield b.Sentence(f"The pictures show {cut}; the tables hold the others.", "note")
 
 
-def folded(found: b.Chart, document: Document, part: str, metric: str) -> b.Fold:
+def folded(found: b.Chart, rows: Iterable[d.Tested], metric: str) -> b.Fold:
     """The chart of a measure, with how many of its comparisons found something."""
-    return b.Fold(r.metric_name(metric), (found,), tally_text(r.of(document, part, metric)))
+    own = [row for row in rows if row["metric"] == metric]
+    return b.Fold(r.metric_name(metric), (found,), tally_text(own))
 
 
-def tally_text(rows: Sequence[Row]) -> str:
+def tally_text(rows: Sequence[d.Tested]) -> str:
     """Say how many of the comparisons of a measure found a difference, and how many were made."""
     found = sum(row["verdict"] == "difference_found" for row in rows)
     tested = sum(w.is_number(row["p_value"]) for row in rows)
@@ -235,12 +245,12 @@ def tally_text(rows: Sequence[Row]) -> str:
 
 
 def _largest(
-    gaps: Sequence[Row], document: Document, most: int, title: str, about: str
+    gaps: Sequence[d.GapRow], document: d.FairnessDocument, most: int, title: str, about: str
 ) -> Iterator[b.Block]:
     """The largest gap of each measure and attribute, those that were found first."""
     estimated = [row for row in gaps if w.is_number(row["difference"])]
     judged = [row for row in estimated if row["reason"] not in r.UNJUDGED]
-    first: dict[tuple[str, str], Row] = {}
+    first: dict[tuple[str, str], d.GapRow] = {}
     for row in judged or estimated:
         first.setdefault((row["metric"], row["attribute"]), row)
     if first:
@@ -249,30 +259,38 @@ def _largest(
         yield note("differences", tone="note")
 
 
-def measure(row: Row) -> b.Cell:
+class OfAttribute(TypedDict):
+    """A row about one measure of one attribute."""
+
+    metric: str
+    attribute: str
+
+
+def measure(row: OfAttribute) -> b.Cell:
     """A measure above its attribute."""
     return b.Cell(r.metric_name(row["metric"]), w.attribute_name(row["attribute"]))
 
 
-def gap_table(rows: Sequence[Row], document: Document, *, full: bool = False) -> b.Table:
+def gap_table(
+    rows: Sequence[d.GapRow], document: d.FairnessDocument, *, full: bool = False
+) -> b.Table:
     """Differences with the two rates, their sizes and the verdict."""
-    values = {r.key_of(row): row for row in document["by_group"]}
+    values = r.by_key(document["by_group"])
 
-    def end(row: Row, name: str) -> b.Cell:
-        one = values.get((row["attribute"], row[name], row["metric"]), {})
+    def end(row: d.GapRow, group: str) -> b.Cell:
+        one = values.get((row["attribute"], group, row["metric"]))
         rate = b.said("value?{value:percent}, ", one)
         n = b.said("denominator?n = {denominator:count}", one) or "n withheld"
-        who = r.name(row, name)
-        return b.Cell(who, b.joined((rate, n), ""), row[name])
+        return b.Cell(w.group_name(row["attribute"], group), b.joined((rate, n), ""), group)
 
-    def reading(row: Row) -> b.Text:
+    def reading(row: d.GapRow) -> b.Text:
         said = r.said_of(row, document["margin"])
         return b.Strong(said) if row["verdict"] == "difference_found" else said
 
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[d.GapRow] = {
         "measure": measure,
-        "group": lambda row: end(row, "group"),
-        "compared with": lambda row: end(row, "other"),
+        "group": lambda row: end(row, row["group"]),
+        "compared with": lambda row: end(row, row["other"]),
         "difference, pp": "{difference:gap}",
         "interval, adjusted": "{low..high:gap|}",
         "reading": reading,
@@ -285,14 +303,14 @@ def gap_table(rows: Sequence[Row], document: Document, *, full: bool = False) ->
     )  # fmt: skip
 
 
-def verdict(found: Mapping[str, Any], margin: object) -> b.Sentence:
+def verdict(found: d.Verdict | d.ChangeVerdict, margin: float | None) -> b.Sentence:
     """A verdict as the document states it."""
     first, rest = r.opened(found, margin)
     return b.Sentence((b.Strong(first), rest), "verdict")
 
 
 def sure(
-    document: Document, drawn: Mapping[str, bytes], others: Iterable[b.Block] = ()
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], others: Iterable[b.Block] = ()
 ) -> Iterator[b.Block]:
     """The verdict, the verdicts on others, what could have been found, and what is no verdict."""
     yield from verdicts(document)
@@ -303,7 +321,7 @@ def sure(
     for place, (metric, svg) in enumerate(shown.items()):
         drawn_ = chart(svg, "detectable", measure=r.metric_name(metric))
         if place:
-            yield folded(drawn_, document, "gaps", metric)
+            yield folded(drawn_, document["gaps"], metric)
         else:
             yield b.Heading("What could have been found with these sizes")
             yield drawn_
@@ -314,7 +332,7 @@ def sure(
     yield from _noise(document)
 
 
-def verdicts(document: Document) -> Iterator[b.Block]:
+def verdicts(document: d.FairnessDocument) -> Iterator[b.Block]:
     """The verdict as a whole and by attribute."""
     found, margin = document["verdict"], document["margin"]
     yield verdict(found, margin)
@@ -325,24 +343,25 @@ def verdicts(document: Document) -> Iterator[b.Block]:
         ))  # fmt: skip
 
 
-def _how_level(document: Document) -> Iterator[b.Block]:
+def _how_level(document: d.FairnessDocument) -> Iterator[b.Block]:
     """How many differences were looked at, how that is allowed for, and what they came to."""
     looked = text("level", document) or text("no_level")
     margin = text("margin", document) or text("no_margin")
     yield b.Sentence(b.joined((looked, margin)))
-    yield from tally(sorted(document["gaps"], key=r.largest_gap_first), document["margin"])
+    gaps = sorted(document["gaps"], key=r.largest_gap_first)
+    yield from tally(gaps, document["margin"])
 
 
-def tally(rows: Iterable[Row], margin: object) -> Iterator[b.Sentence]:
+def tally(rows: Iterable[d.GapRow | d.ChangeRow], margin: float | None) -> Iterator[b.Sentence]:
     """How many comparisons came to which verdict."""
     counts = Counter(r.said_of(row, margin) for row in rows)
     if counts:
         yield b.Sentence("; ".join(f"{said}: {n:,}" for said, n in counts.items()) + ".", "note")
 
 
-def spread(document: Document) -> Iterator[b.Fold]:
+def spread(document: d.FairnessDocument) -> Iterator[b.Fold]:
     """Highest minus lowest group, and what chance would show."""
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[d.SpreadRow] = {
         "measure": measure,
         "groups": "{groups:count}",
         "highest minus lowest, pp": "{gap:reach|fewer than two groups can be compared}",
@@ -356,13 +375,13 @@ def spread(document: Document) -> Iterator[b.Fold]:
         yield b.Fold("Highest minus lowest group", inside, title)
 
 
-def _ratios(document: Document) -> Iterator[b.Fold]:
+def _ratios(document: d.FairnessDocument) -> Iterator[b.Fold]:
     """Ratios of the lowest to the highest group, as a rule of thumb."""
     points = tuple(
         text(
             "ratio", row, attribute=w.attribute_name(row["attribute"]),
             metric=r.metric_name(row["metric"]), low_group=r.name(row),
-            high_group=r.name(row, "other"),
+            high_group=w.group_name(row["attribute"], row["other"]),
         )
         for row in document["ratios"]
     )  # fmt: skip
@@ -371,12 +390,12 @@ def _ratios(document: Document) -> Iterator[b.Fold]:
         yield b.Fold("Four-fifths ratio", inside, "a rule of thumb, no verdict")
 
 
-def _noise(document: Document) -> Iterator[b.Block]:
+def _noise(document: d.FairnessDocument) -> Iterator[b.Block]:
     """How far the groups would lie apart if some annotations were wrong."""
     if document["noise"]:
         yield b.Heading("If some annotations are wrong")
         yield note("noise")
-        columns: dict[str, b.Column] = {
+        columns: b.Columns[d.NoiseRow] = {
             "measure": measure,
             "annotations exchanged": "{flipped:percent}",
             "highest minus lowest, as annotated": "{gap:reach}",
@@ -385,10 +404,12 @@ def _noise(document: Document) -> Iterator[b.Block]:
         yield b.table(document["noise"], columns, look="tight")
 
 
-def _numbers(document: Document, drawn: Mapping[str, bytes], name: str) -> Iterator[b.Block]:
+def _numbers(
+    document: d.FairnessDocument, drawn: Mapping[str, bytes], name: str
+) -> Iterator[b.Block]:
     who = ", how many people that is," if w.is_number(document["identities"]) else ""
     yield note("all_rates", document, who=who)
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[d.Figure] = {
         "measure": lambda row: b.Cell(
             r.metric_name(row["metric"]), r.metric_meaning(row["metric"], document["positive"])
         ),
@@ -409,7 +430,7 @@ def _numbers(document: Document, drawn: Mapping[str, bytes], name: str) -> Itera
             yield chart(drawn[answer], answer)
 
 
-def all_gaps(document: Document, title: str) -> Iterator[b.Block]:
+def all_gaps(document: d.FairnessDocument, title: str) -> Iterator[b.Block]:
     """Every difference; the title has a place for the attribute."""
     yield from complete(
         sorted(document["gaps"], key=r.largest_gap_first), "differences",
@@ -446,8 +467,8 @@ def complete(
 
 
 def rates(
-    documents: Mapping[str, Document],
-    deviations: Mapping[str, Mapping[tuple[str, str, str], Any]] | None = None,
+    documents: Mapping[str, d.FairnessDocument],
+    deviations: Mapping[str, Mapping[tuple[str, str, str], d.Number]] | None = None,
 ) -> Iterator[b.Fold]:
     """Every rate of every group, worst group first.
 
@@ -459,11 +480,9 @@ def rates(
     """
     names, (first, *_) = list(documents), list(documents.values())
     metrics, below = first["metrics"], first["suppress_below"]
-    rows = {
-        name: {r.key_of(row): row for row in one["by_group"]} for name, one in documents.items()
-    }
+    rows = {name: r.by_key(one["by_group"]) for name, one in documents.items()}
 
-    def line(place: int, row: Row) -> b.Row:
+    def line(place: int, row: d.RateRow) -> b.Row:
         attribute, group, name = row["attribute"], row["group"], names[place]
         who = b.Cell(w.group_name(attribute, group), r.size(row, below), group)
         arm = (b.Marked(w.arm_name(name), arm_style(name, names)[0]),)
@@ -477,7 +496,7 @@ def rates(
 
     headings = ("group", *(() if deviations is None else ("arm",)), *map(r.metric_name, metrics))
     left = tuple(range(len(headings) - len(metrics)))
-    every = r.panels(r.of(first, "by_group", metrics[0]), r.worst_rate_first, None, None)
+    every = r.panels(r.of(first["by_group"], metrics[0]), r.worst_rate_first, None, None)
     for panel in every:
         lines = tuple(line(place, row) for row in panel.rows for place in range(len(names)))
         table = b.Table(headings, lines, left=left, look="wide")
@@ -487,14 +506,16 @@ def rates(
         )
 
 
-def _rate(row: Row, below: object, deviation: float | None) -> b.Cell:
+def _rate(row: d.RateRow, below: int, deviation: float | None) -> b.Cell:
     """A rate, its spread over seeds, and below it what it was counted from."""
     if not w.is_number(row["value"]):
         return b.Cell(b.Value(None, missing=r.why_no_number(row, below)))
-    row = {**row, "sd": deviation, "remark": r.remark(row)}
-    rate = (b.Value(row["value"], "percent", faint=bool(row["remark"])),
-            b.said("sd? sd {sd:points}", row))  # fmt: skip
+    said = r.remark(row)
+    rate = (b.Value(row["value"], "percent", faint=bool(said)),
+            b.said("sd? sd {sd:points}", sd=deviation))  # fmt: skip
     who = b.said("identities?, {identities:count} people", row)
     interval = b.said("low?\n{low..high:percent}", row)
-    counted_ = b.said("{numerator:count} of {denominator:count}{who}{remark}", row, who=who)
+    counted_ = b.said(
+        "{numerator:count} of {denominator:count}{who}{said}", row, who=who, said=said
+    )
     return b.Cell(b.joined(rate, ""), b.joined((counted_, interval), ""))

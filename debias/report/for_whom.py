@@ -1,20 +1,11 @@
 """For whom what changed, beside a tracked run: every group under every arm, worst first."""
 
+from debias.metrics.documents import GroupChange, RateRow
 from debias.report import blocks as b
+from debias.report import readings as r
+from debias.report.documents import Findings
 from debias.report.html import render
 from debias.report.markdown import markdown
-from debias.report.readings import (
-    Document,
-    Row,
-    by_rate,
-    comparisons_of,
-    fairness_of,
-    metric_name,
-    of,
-    remark,
-    said_of,
-    why_no_number,
-)
 from debias.report.words import arm_name, clean, full_group_name, is_number, number
 
 SENTENCES = 6
@@ -26,7 +17,7 @@ def arm_title(arm: str) -> str:
     return name if name == arm else f"{name} ({arm})"
 
 
-def note(document: Document) -> str:
+def note(document: Findings) -> str:
     """Markdown beside a tracked run, of which some show three lines: ways in, then findings.
 
     The target ``artifact:NAME`` of a link stands for an artifact of the run.
@@ -36,9 +27,9 @@ def note(document: Document) -> str:
     return markdown([b.Heading(ways), b.Points(_findings(document))])
 
 
-def page(document: Document) -> str:
+def page(document: Findings) -> str:
     """One HTML page: what was found, then every rate of every group under every arm."""
-    first = next(iter(fairness_of(document).values()))
+    first = next(iter(r.fairness_of(document).values()))
     found = _findings(document)
     tables: list[b.Block] = [
         table for metric in first["metrics"] if (table := rate_table(document, metric)).rows
@@ -62,13 +53,13 @@ def page(document: Document) -> str:
     )
 
 
-def _findings(document: Document) -> list[str]:
+def _findings(document: Findings) -> list[str]:
     found = document["concluded"]
     more = [f"{len(found) - SENTENCES} more findings are in the report."]
     return [*found[:SENTENCES], *(more if found[SENTENCES:] else [])]
 
 
-def rate_table(document: Document, metric: str) -> b.Table:
+def rate_table(document: Findings, metric: str) -> b.Table:
     """:func:`rates` as a table, the first line of a cell above, the others in small print."""
     rows = rates(document, metric)
     arms = (
@@ -80,49 +71,49 @@ def rate_table(document: Document, metric: str) -> b.Table:
         for row in rows
     )  # fmt: skip
     left = tuple(range(1 + len(arms)))
-    return b.Table(("group", *arms), tuple(listed), metric_name(metric), left)
+    return b.Table(("group", *arms), tuple(listed), r.metric_name(metric), left)
 
 
-def rates(document: Document, metric: str) -> list[dict[str, str]]:
+def rates(document: Findings, metric: str) -> list[dict[str, str]]:
     """One row a group, the worst under plain training first: its rate under every arm.
 
     Returns:
         Columns ``rate``, ``group`` and ``images``, then one an arm: the rate with its interval and,
         on a line of its own, the change in points with its interval and the verdict on it.
     """
-    fairness, compared = fairness_of(document), comparisons_of(document)
+    fairness, compared = r.fairness_of(document), document["comparisons"]
     first = next(iter(fairness.values()))
     below = first["suppress_below"]
-    tables = {arm: {row["group"]: row for row in of(one, "by_group", metric)}
+    tables = {arm: {row["group"]: row for row in r.of(one["by_group"], metric)}
               for arm, one in fairness.items()}  # fmt: skip
     changes = {(arm, row["group"]): row
-               for arm, one in compared.items() for row in of(one, "groups", metric)}  # fmt: skip
+               for arm, one in compared.items() for row in r.of(one["groups"], metric)}  # fmt: skip
 
     def shown(arm: str, group: str) -> str:
         row, change = tables[arm][group], changes.get((arm, group))
-        said = why_no_number(row, below)
+        said = r.why_no_number(row, below)
         if is_number(row["value"]):
-            said = f"{number(row['value'], 'percent')}{_between(row, 'points')}{remark(row)}"
+            said = f"{number(row['value'], 'percent')}{_between(row, 'points')}{r.remark(row)}"
         if change is None or not is_number(change["change"]):
             return said
         limits = _between(change, "change")
-        verdict = said_of({**change, "harm": False}, first["margin"])
+        verdict = r.verdict_name(change["verdict"], change["reason"], first["margin"])
         harm = "HARM, " if change["harm"] else ""
         return f"{said}\n{number(change['change'], 'change')}{limits}: {harm}{verdict}"
 
     return [
         {
-            "rate": metric_name(metric),
+            "rate": r.metric_name(metric),
             "group": full_group_name(clean(row["group"])),
             "images": number(row["denominator"], "count")
             if is_number(row["denominator"])
-            else why_no_number(row, below),
+            else r.why_no_number(row, below),
             **{arm_title(arm): shown(arm, row["group"]) for arm in tables},
         }
-        for row in sorted(of(first, "by_group", metric), key=by_rate)
+        for row in sorted(r.of(first["by_group"], metric), key=r.by_rate)
     ]
 
 
-def _between(row: Row, kind: str) -> str:
+def _between(row: RateRow | GroupChange, kind: str) -> str:
     known = is_number(row["low"]) and is_number(row["high"])
     return f" [{number(row['low'], kind)}, {number(row['high'], kind)}]" if known else ""

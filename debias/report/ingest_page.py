@@ -4,7 +4,9 @@ It prints every number and verdict as an ingest document states them: ``None`` i
 number of a group means withheld, unless said otherwise; shares are in [0, 1]. The document holds
 
 - ``name``, ``store``, ``key``, ``created`` (ISO 8601), ``image_size`` (pixels a side), ``seconds``,
-  ``reused``, ``framing``, ``identities`` and ``concluded`` (sentences), ``source``, ``leaks``;
+  ``reused``, ``framing``, ``identities``, ``remarks`` and ``concluded`` (sentences), ``source``,
+  ``leaks``, and ``purged`` (images taken out later), where there are such;
+- ``seen``: a ``line`` about every file, the ignored ones included;
 - ``counts``: ``listed`` = ``kept`` + ``rejected`` + ``exact_duplicates`` + ``not_selected``
   (filters, caps, leaks), and of ``people`` (None: nobody says), pairs, clusters and conflicts;
 - ``reasons``, which add up to ``counts.rejected``, each with ``examples``, and ``notes``;
@@ -70,6 +72,8 @@ def summary(document: Document) -> Blocks:
     counts, found = document["counts"], _flagged(document)
     yield b.Sentence(_outcome(document), "verdict")
     yield b.Points(tuple(cautions(document)))
+    if "seen" in document:
+        yield b.Sentence(document["seen"]["line"])
     others = (("exact duplicate", "exact_duplicates"), ("not selected", "not_selected"))
     left = [{"reason": name, "count": counts[key]} for name, key in others if counts[key]]
     if rows := [*_by_reason(document), *left]:
@@ -131,12 +135,19 @@ def _outcome(document: Document) -> str:
     if kept < listed and share == w.number(1, "percent"):  # 100 only where nothing is missing
         share = f"more than {w.number(0.999, 'percent')}"
     said_share = f" ({share})" if share else ""
-    return f"{count(kept)} of {count(listed)} images are in the store{said_share}."
+    outcome = f"{count(kept)} of {count(listed)} images are in the store{said_share}."
+    if purged := document.get("purged"):
+        taken = w.amount(purged, "more image was", "more images were")
+        return f"{outcome} {taken} taken out by a purge and stay out."
+    return outcome
 
 
 def cautions(document: Document) -> list[str]:
-    """What must not be overlooked: numbers that do not add up, limits passed, groups flagged."""
-    counts, found = document["counts"], []
+    """What must not be overlooked: numbers that do not add up, limits passed, groups flagged.
+
+    And what the data set itself has to remark on how it was read.
+    """
+    counts, found = document["counts"], list(document.get("remarks", ()))
     parts = ("kept", "rejected", "exact_duplicates", "not_selected")
     for what, sums in (
         ("listed", sum(counts[part] for part in parts)),

@@ -6,136 +6,154 @@ The pages, the terminal and Prefect's summary all begin with it.
 import math
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from debias.metrics.rates import RATES
+from debias.metrics import documents as d
+from debias.metrics.rates import rate_of
 from debias.report import readings as r
-from debias.report.readings import Document, Row
-from debias.report.words import amount, arm_name, group_name, is_number, number, words
+from debias.report.documents import Findings, NextStep, Opening
+from debias.report.words import arm_name, is_number, number, words
 from debias.types import SEEDS_NEEDED
 
 LONGER = 4  # times as many epochs for a classifier that learned nothing
 MORE = 2  # times as many test images where there are too few
-_OPEN = "cannot tell"
-_SPOKEN = {name: rate.said for name, rate in RATES.items() if rate.said}
+# What an arm did, by the rule of its weights.
+_DEEDS = {
+    "latent_rarity": "Drawing unusual faces more often",
+    "reference_ratio": "Drawing faces like the reference more often",
+    "group_balance": "Drawing every group equally often",
+}
 
 
-def opening(document: Document) -> dict[str, Any]:
-    """Headline, sentences and next steps.
-
-    Args:
-        document: A run, with ``skill`` (arm to what it learned, or None).
-
-    Returns:
-        ``headline``, ``sentences`` and ``next``: steps with ``why``, the ``setting`` to change,
-        if any, and the ``command``, None where nobody typed one.
-    """
-    arm, fairness = next(iter(r.fairness_of(document).items()))
+def opening(document: Findings) -> Opening:
+    """Headline, sentences and next steps of a run."""
+    arms = r.arms_of(document)
+    arm, fairness = arms[0], document["fairness"][arms[0]]
     label, classes = document["data"]["label"], document["data"]["classes"]
     task = f"The classifier guesses {words(label)}: {' or '.join(f'“{one}”' for one in classes)}."
-    failed = [one for one in r.arms_of(document) if not learned(document, one)]
-    skill = filter(None, map(document["skill"].get, r.arms_of(document)))
-    said = [str(found["sentence"]) for found in skill if found["sentence"]]
+    failed = [one for one in arms if not learned(document, one)]
+    said = [found["sentence"] for one in arms if (found := document["skill"][one])]
+    said = [sentence for sentence in said if sentence]
     if arm in failed:
-        others = [_arm(one) for one in failed if one != arm]
+        others = [_inside(one) for one in failed if one != arm]
         same = [f"Nor did {' and '.join(others)}."] if others else []
         after = "What the groups differ in are differences between guesses, and no finding."
         first, sentences = f"{arm_name(arm)} learned nothing", [said[0], *same, after]
     else:
-        row = _largest(fairness)
-        changes = _changes(document, row) if row is not None else []
-        first, sentences = headline(fairness), [told(fairness), *changes, *said]
+        first, sentences = headline(fairness), [told(fairness), *_changes(document), *said]
     steps = list(_next(document, fairness, failed))
     return {"headline": first, "sentences": [task, *sentences], "next": steps}
 
 
-def learned(document: Document, arm: str) -> bool:
+def learned(document: Findings, arm: str) -> bool:
     """Whether the trainings of an arm are better than guessing, as far as that is known."""
-    skill = document["skill"].get(arm)
-    return skill is None or bool(skill["learned"])
+    skill = document["skill"][arm]
+    return skill is None or skill["learned"]
 
 
-def headline(fairness: Document) -> str:
+def headline(fairness: d.FairnessDocument) -> str:
     """Who is served worse by one classifier, in what; the verdict where nothing was found."""
     who, row = arm_name(fairness["name"]) or "The classifier", _largest(fairness)
     if not fairness["attributes"]:
         return f"{who}: no group is annotated"
     if row is None or row["verdict"] != "difference_found":
         return f"{who}: {words(fairness['verdict']['reading'])}"
-    group, other = (_spoken(row["attribute"], row[end]) for end in ("group", "other"))
-    positive = _classes(fairness)[0]
-    return _SPOKEN[row["metric"]][2].format(who=who, group=group, other=other, positive=positive)
+    group, other = _spoken(row), r.other_of(row)
+    *_, said = _speech(row["metric"])
+    return said.format(who=who, group=group, other=other, **_classes(fairness, row["metric"]))
 
 
-def first_metric(fairness: Document) -> str:
+def moved(document: d.ComparisonDocument, *, better: bool) -> str:
+    """Who is served worse, or better, than before, in what; of several the largest change.
+
+    Changes of one attribute's groups come before those of a crossing, which are harder to say.
+    """
+    rows = [
+        row for row in document["groups"]
+        if any(_speech(row["metric"])) and r.is_seen(row, document["level"])
+        and (r.is_better(row) if better else row["harm"])
+    ]  # fmt: skip
+    if not rows:  # a gap alone, or a measure that is neither good nor bad
+        return f"Somebody is served {'better' if better else 'worse'} than before"
+    row = min(rows, key=lambda row: (" x " in row["attribute"], -abs(row["change"])))
+    (whose, called, _), (_, about) = _speech(row["metric"]), rate_of(row["metric"])
+    positive = about or document["positive"] or "the class in question"
+    said = f"Of {whose} of {_spoken(row)}, {'fewer' if row['change'] < 0 else 'more'} {called}"
+    return f"{said} than before".format(positive=positive, negative="other")
+
+
+def first_metric(fairness: d.FairnessDocument) -> str:
     """The measure that the headline and the first picture are about."""
     row = _largest(fairness)
-    return str(row["metric"] if row else fairness["metrics"][0])
+    return row["metric"] if row else fairness["metrics"][0]
 
 
-def told(fairness: Document) -> str:
+def told(fairness: d.FairnessDocument) -> str:
     """By how much one classifier differs and how sure that is, in numbers of a hundred."""
     if not fairness["attributes"]:
         return "No group is annotated: only figures over all images can be given."
-    row, sentence = _largest(fairness), str(fairness["verdict"]["sentence"])
+    row, sentence = _largest(fairness), fairness["verdict"]["sentence"]
     if row is None:
         return sentence
     said = _difference(fairness, row)
     return said if row["verdict"] == "difference_found" else f"{said} {sentence}"
 
 
-def _largest(fairness: Document) -> Row | None:
+def _speech(metric: str) -> tuple[str, str, str]:
+    """How a measure is spoken of; nothing for one that stays out of summaries."""
+    rate, _ = rate_of(metric)
+    return rate.said if rate and rate.said else ("", "", "")
+
+
+def _largest(fairness: d.FairnessDocument) -> d.GapRow | None:
     """The largest difference, the group that is served worse first; found ones, if there are any.
 
     Differences within one attribute come before those of a crossing, which are harder to say.
     """
 
-    def first(row: Row) -> tuple[bool, bool, float]:
+    def first(row: d.GapRow) -> tuple[bool, bool, float]:
         found = row["verdict"] == "difference_found"
         return not found, " x " in row["attribute"], -abs(row["difference"])
 
     rows = (
         _turned(row) for row in fairness["gaps"]
-        if row["metric"] in _SPOKEN and is_number(row["difference"])
+        if any(_speech(row["metric"])) and is_number(row["difference"])
         and row["reason"] not in r.UNJUDGED
     )  # fmt: skip
     return min(rows, key=first, default=None)
 
 
-def _turned(row: Row) -> Row:
+def _turned(row: d.GapRow) -> d.GapRow:
     """The same with the group that is served worse first."""
-    if (row["difference"] > 0) == r.is_worse_high(row["metric"]):
+    if (row["difference"] > 0) == (r.sign_of(row["metric"]) < 0):
         return row
-    limits = {"low": -row["high"], "high": -row["low"]}
-    return {**row, **limits, "difference": -row["difference"],
+    return {**row, "low": -row["high"], "high": -row["low"], "difference": -row["difference"],
             "group": row["other"], "other": row["group"]}  # fmt: skip
 
 
-def _classes(fairness: Document) -> tuple[str, str]:
-    """The positive class and the other one."""
-    classes = list(fairness["classes"])
-    positive = fairness["positive"] or classes[-1]
-    return positive, next(name for name in classes if name != positive)
+def _classes(fairness: d.FairnessDocument, metric: str) -> dict[str, str]:
+    """The class that a measure is about, and what is not of it, as they are spoken of."""
+    classes, (_, about) = fairness["classes"], rate_of(metric)
+    positive = about or fairness["positive"] or classes[-1]
+    others = [name for name in classes if name != positive]
+    return {"positive": positive, "negative": f"“{others[0]}”" if len(others) == 1 else "other"}
 
 
-def _difference(fairness: Document, row: Row) -> str:
+def _difference(fairness: d.FairnessDocument, row: d.GapRow) -> str:
     """How many of a hundred in the one group and the other, and how sure that is."""
-    rates = {r.key_of(one): one for one in fairness["by_group"]}
-    ends = [rates[row["attribute"], row[end], row["metric"]] for end in ("group", "other")]
-    one, other = (float(end["value"]) for end in ends)
-    n, n_other = (f"n = {number(end['denominator'], 'count')}" for end in ends)
-    positive, negative = _classes(fairness)
-    of, called, _ = _SPOKEN[row["metric"]]
-    who = of.format(
-        group=_spoken(row["attribute"], row["group"]), positive=positive, negative=negative
+    rates = r.by_key(fairness["by_group"])
+    one, other = (
+        rates[row["attribute"], group, row["metric"]]["value"]
+        for group in (row["group"], row["other"])
     )
     scale, worse = _scale(one, other), math.copysign(1, row["difference"])
     low, high = sorted(worse * limit for limit in (row["low"], row["high"]))
     verb = "found" if row["verdict"] == "difference_found" else "seen"
+    whose, called, _ = _speech(row["metric"])
+    about = _classes(fairness, row["metric"])
     return (
-        f"Of {scale:,} {who}, {_of(one, scale)} {called.format(positive=positive)} ({n}); "
-        f"of {group_name(row['attribute'], row['other'])}, {_of(other, scale)} ({n_other}). "
-        f"Difference {verb}: {number(abs(row['difference']), 'points')} percentage points "
+        f"Of {scale:,} {whose.format(**about)} of {_spoken(row)}, {_of(one, scale)} "
+        f"{called.format(**about)}; of {r.other_of(row)}, {_of(other, scale)}. Difference {verb}: "
+        f"{number(abs(row['difference']), 'points')} percentage points "
         f"({number(low, 'points')} to {number(high, 'points')})."
     )
 
@@ -153,54 +171,72 @@ def _of(value: float, scale: int) -> str:
     return f"more than {scale - 1:,}" if count == scale and value < 1 else f"{count:,}"
 
 
-def _spoken(attribute: str, group: str) -> str:
-    return f"{words(attribute)} {group_name(attribute, group)}"
+def _spoken(row: d.OfGroup) -> str:
+    return f"{words(row['attribute'])} {r.name(row)}"
 
 
-def _arm(arm: str) -> str:
+def _inside(arm: str) -> str:
     """A name of ours inside a sentence; one that the user chose stays as it is."""
     return arm if arm_name(arm) == arm else arm_name(arm).lower()
 
 
-def _changes(document: Document, row: Row) -> list[str]:
+def _changes(document: Findings) -> Iterator[str]:
     """What every other arm made of the rate of the group that is served worse."""
-    found = {
-        _arm(arm): (change, comparison["groups"])
-        for arm, comparison in r.comparisons_of(document).items()
-        if learned(document, arm)
-        and (change := r.change_of(comparison["groups"], row["metric"], row))
-    }
-    if not found:
-        return []
-    before = next(iter(found.values()))[0]["before"]
-    scale = max(_scale(before, change["after"]) for change, _ in found.values())
-    doubt, seeds = "", document["run"]["seeds"]
-    if is_open := all(_sure(change) == _OPEN for change, _ in found.values()):
-        few = f" from {amount(seeds, 'training')}" if seeds < SEEDS_NEEDED else ""
-        doubt = f" Whether that is more than chance cannot be told{few}."
-    counts = [
-        f"{name} {_of(change['after'], scale)}"
-        f"{'' if is_open else f' ({_sure(change)}{r.paid(change, rows)})'}"
-        for name, (change, rows) in found.items()
-    ]
-    return [f"Instead of {_of(before, scale)}: {', '.join(counts)}.{doubt}"]
+    fairness = document["fairness"][r.arms_of(document)[0]]
+    if (row := _largest(fairness)) is None:
+        return
+    for arm, compared in document["comparisons"].items():
+        change = r.change_of(compared["groups"], row["metric"], row)
+        if change is not None and learned(document, arm):
+            deed = _DEEDS.get(document["weights"].get(arm, {}).get("rule", ""))
+            who = f"{deed} ({_inside(arm)})" if deed else f"Training with {_inside(arm)}"
+            sure, paid = _sure(change, compared), _paid(change, compared, fairness)
+            yield f"{who}: {_instead(change)}, {sure}{paid}."
 
 
-def _sure(change: Row) -> str:
-    if change["harm"]:
-        return "harm"
-    if change["verdict"] != "difference_found":
-        return _OPEN if change["verdict"] == "cannot_tell" else "difference ruled out"
-    return f"{'gain' if r.is_better(change) else 'loss'}, difference found"
+def _instead(change: d.GroupChange) -> str:
+    """A rate after and before, as counts of the same number."""
+    scale = _scale(change["before"], change["after"])
+    after, before = (_of(value, scale) for value in (change["after"], change["before"]))
+    return f"{after} instead of {before}{'' if scale == 100 else f' of {scale:,}'}"
 
 
-def _next(document: Document, fairness: Document, failed: list[str]) -> Iterator[dict[str, Any]]:
+def _sure(change: d.GroupChange, compared: d.ComparisonDocument) -> str:
+    """Whether a change is for the better, and how sure that is."""
+    if change["verdict"] == "difference_ruled_out":
+        return "no more than your margin"
+    is_found = change["verdict"] == "difference_found"
+    if not (is_found or r.is_seen(change, compared["level"])):
+        return "perhaps chance"
+    seeds = len(compared["seeds"])
+    trainings = "this training" if seeds == 1 else f"these {seeds} trainings"
+    return f"{'better' if r.is_better(change) else 'worse'}{'' if is_found else f' in {trainings}'}"
+
+
+def _paid(
+    change: d.GroupChange, compared: d.ComparisonDocument, fairness: d.FairnessDocument
+) -> str:
+    """What the same group lost where it gained: more of one answer is less of the other."""
+    beside = r.paid(change, compared["groups"], compared["level"])
+    if beside is None:
+        return ""
+    whose, called, _ = _speech(beside["metric"])
+    about, scale = _classes(fairness, beside["metric"]), _scale(beside["before"], beside["after"])
+    return (
+        f", but of {scale:,} {whose.format(**about)} there, {_of(beside['after'], scale)} "
+        f"instead of {_of(beside['before'], scale)} {called.format(**about)}"
+    )
+
+
+def _next(
+    document: Findings, fairness: d.FairnessDocument, failed: list[str]
+) -> Iterator[NextStep]:
     """What would settle a question that is open, then where to look further."""
-    run, compared = document["run"], r.comparisons_of(document)
+    run, compared = document["run"], document["comparisons"]
     seeds, setting, why = run["seeds"], "", ""
     if failed:
-        epochs = LONGER * run["config"]["classifier"]["training"]["epochs"]
-        setting = f"classifier.training.epochs={epochs}"
+        key = "classifier.training.epochs"
+        setting = f"{key}={LONGER * _set(run['config'], key):g}"
         why = f"Train longer: {', '.join(map(arm_name, failed))} learned nothing."
     elif _lacks_images(fairness, compared):
         setting = _more_images(run["config"])
@@ -218,8 +254,7 @@ def _next(document: Document, fairness: Document, failed: list[str]) -> Iterator
             "turn around; more of them would tell."
         )
     if setting:
-        typed = run.get("command")
-        command = changed(typed, setting) if typed else None
+        command = changed(run["command"], setting) if run["command"] else None
         yield {"why": why, "setting": setting, "command": command}
     if compared:
         command = shlex.join(["debias", "compare", str(run["folder"])])
@@ -227,34 +262,38 @@ def _next(document: Document, fairness: Document, failed: list[str]) -> Iterator
         yield {"why": why, "setting": "", "command": command}
 
 
-def _lacks_images(fairness: Document, compared: Mapping[str, Document]) -> bool:
+def _lacks_images(
+    fairness: d.FairnessDocument, compared: Mapping[str, d.ComparisonDocument]
+) -> bool:
     """Whether no group has enough test images to be judged, or to show a change beyond chance."""
     if fairness["attributes"] and fairness["gaps"] and _largest(fairness) is None:
         return True
-    changes = (
-        row["p_adjusted"] <= 1 - one["level"]
-        for one in compared.values()
-        for row in one["groups"]
-        if row["reason"] not in r.UNJUDGED and is_number(row.get("p_adjusted"))
+    changes = any(
+        r.is_seen(row, one["level"]) for one in compared.values() for row in one["groups"]
     )
-    return fairness["verdict"]["reading"] == "cannot_tell" and bool(compared) and not any(changes)
+    return fairness["verdict"]["reading"] == "cannot_tell" and bool(compared) and not changes
 
 
-def _more_images(config: Mapping[str, Any]) -> str:
+def _more_images(config: Mapping[str, object]) -> str:
     """The setting that brings more test images, of the recipe that was run; empty: none does."""
-    n, share = (
-        config.get(part, {}).get(name)
-        for part, name in (("data", "n_test"), ("selection", "test_fraction"))
-    )
+    n, share = _set(config, "data.n_test"), _set(config, "selection.test_fraction")
     if is_number(n):
         return f"data.n_test={round(MORE * n)}"
     return f"selection.test_fraction={min(MORE * share, 0.5):g}" if is_number(share) else ""
 
 
-def _ask_for_seeds(comparison: Document) -> int:
+def _set(config: Mapping[str, object], key: str) -> float:
+    """A setting of the recipe that was run, by its name after ``--set``; NaN where it has none."""
+    found: object = config
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found if is_number(found) else math.nan
+
+
+def _ask_for_seeds(comparison: d.ComparisonDocument) -> int:
     """Changes of groups beyond chance on these images, whose interval over trainings holds 0."""
     return sum(
-        row["p_adjusted"] <= 1 - comparison["level"] and row["seed_low"] <= 0 <= row["seed_high"]
+        r.is_seen(row, comparison["level"]) and row["seed_low"] <= 0 <= row["seed_high"]
         for row in comparison["groups"]
         if row["reason"] == "insufficient_evidence" and is_number(row["seed_low"])
     )

@@ -10,11 +10,11 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from PIL import Image
 
+from debias.metrics.rules import SUPPRESS_BELOW
 from debias.report.words import shown
 from debias.statistics.groupings import UNKNOWN
 
 QUALITY = 80  # of lossy pictures, 0 to 100
-FEW = 11  # images; a group of fewer is not told from the others on a map
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +105,8 @@ class AuditMap:
         values, counts = np.unique(self.attributes[attribute].astype(str), return_counts=True)
         kept = [
             (-count, str(value)) for value, count in zip(values, counts, strict=True)
-            if (stated.get(f"{attribute}:{value}") is not None if stated else count >= FEW)
+            if (stated.get(f"{attribute}:{value}") is not None
+                if stated else count >= SUPPRESS_BELOW)
         ]  # fmt: skip
         return [value for _, value in sorted(kept) if value not in ("", UNKNOWN)]
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from debias.metrics import documents as d
 from debias.metrics.rates import RATES, rate_of
 from debias.report.charts.rows import Label
 from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
-from debias.report.words import attribute_name, group_name, is_number, number, reading_name, words
+from debias.report.documents import Findings
+from debias.report.words import attribute_name, group_name, is_number, number, words
 from debias.types import BASELINE
 
-Document = Mapping[str, Any]
-Row = Mapping[str, Any]
-Key = Callable[[Row], tuple[Any, ...]]
+Row = TypeVar("Row", bound=Mapping[str, object])
+Measured = TypeVar("Measured", bound=d.OfMeasure)
+Sized = d.RateRow | d.GroupChange  # rows that may say how many images they rest on
 SMALL = ", too small"
 STATES = ("estimated", "too_small", "unknown", "not_estimable", "suppressed")
 UNJUDGED = STATES[1:]
@@ -30,34 +32,33 @@ _BESIDE = {"true_positive_rate": "false_positive_rate", "false_positive_rate": "
 _REASONS = {"suppressed": "withheld", "unknown": "no group label"}
 
 
-def arms_of(document: Document) -> list[str]:
+def arms_of(document: Findings) -> list[str]:
     """Arms of a run, the one that the others stand beside first: plain training, if any."""
     return sorted(document["arms"], key=lambda arm: arm != BASELINE)
 
 
-def fairness_of(document: Document) -> dict[str, Document]:
+def fairness_of(document: Findings) -> dict[str, d.FairnessDocument]:
     """Arm to its fairness document, in the order of :func:`arms_of`."""
     return {arm: document["fairness"][arm] for arm in arms_of(document)}
 
 
-def comparisons_of(document: Document) -> dict[str, Document]:
-    """Arm to its comparison with plain training; empty in a run without plain training."""
-    return dict(document["comparisons"])
-
-
-def of(document: Document, part: str, metric: str) -> list[Row]:
+def of(rows: Iterable[Measured], metric: str) -> list[Measured]:
     """Rows of one measure."""
-    return [row for row in document[part] if row["metric"] == metric]
+    return [row for row in rows if row["metric"] == metric]
 
 
-def key_of(row: Row) -> tuple[str, str, str]:
+def key_of(row: d.OfMeasure) -> tuple[str, str, str]:
     """What a rate is of."""
     return row["attribute"], row["group"], row["metric"]
 
 
-def name(row: Row, end: str = "group") -> str:
+def by_key(rows: Iterable[Measured]) -> dict[tuple[str, str, str], Measured]:
+    return {key_of(row): row for row in rows}
+
+
+def name(row: d.OfGroup) -> str:
     """A group of a row, without its attribute."""
-    return group_name(row["attribute"], row[end])
+    return group_name(row["attribute"], row["group"])
 
 
 def metric_name(metric: str) -> str:
@@ -87,39 +88,38 @@ def counted(metric: str) -> str:
     return f"{plural} of “{about}”" if about and plural != "images" else plural
 
 
-def is_worse_high(metric: str) -> bool:
-    """Whether a high value is the bad one."""
+def sign_of(metric: str) -> int:
+    """1 where more of it is better for a group, -1 where less is, 0 where neither is."""
     rate, _ = rate_of(metric)
-    return rate is not None and rate.better < 0
+    return rate.better if rate else 0
 
 
-def is_neutral(metric: str) -> bool:
-    """Whether neither a high nor a low value is bad in itself."""
-    rate, _ = rate_of(metric)
-    return rate is not None and rate.better == 0
-
-
-def is_better(change: Row) -> bool:
+def is_better(change: d.ChangeRow) -> bool:
     """Whether a rate went the good way."""
-    return bool((change["change"] < 0) == is_worse_high(change["metric"]))
+    return bool((change["change"] < 0) == (sign_of(change["metric"]) < 0))
 
 
-def change_of(rows: Iterable[Row], metric: str, like: Row) -> Row | None:
+def change_of(rows: Iterable[d.GroupChange], metric: str, like: d.OfGroup) -> d.GroupChange | None:
     """The change of a measure of the same group, if it is known."""
     wanted = like["attribute"], like["group"], metric
     found = next((row for row in rows if key_of(row) == wanted), None)
     return found if found is not None and is_number(found["change"]) else None
 
 
-def paid(change: Row, rows: Iterable[Row]) -> str:
-    """What a group paid for a better rate: more of one answer makes more of both kinds of it."""
-    other = _BESIDE.get(change["metric"])
-    beside = change_of(rows, other, change) if other and is_better(change) else None
-    if other is None or beside is None or is_better(beside) or not beside["change"]:
-        return ""
-    before, after = (number(beside[end], "percent") for end in ("before", "after"))
-    verb = "rose" if beside["change"] > 0 else "fell"
-    return f", but its {words(other)} {verb} from {before} to {after}"
+def is_seen(change: d.ChangeRow, level: float) -> bool:
+    """Whether a change is beyond chance in these trainings, allowing for all that were tested."""
+    return is_number(change["p_adjusted"]) and change["p_adjusted"] <= 1 - level
+
+
+def paid(
+    change: d.GroupChange, rows: Iterable[d.GroupChange], level: float
+) -> d.GroupChange | None:
+    """What a group paid for a better rate: less of one answer makes less of both kinds of it."""
+    name, _, about = change["metric"].partition("[")
+    if name not in _BESIDE or not is_seen(change, level) or not is_better(change):
+        return None
+    beside = change_of(rows, "[".join(filter(None, (_BESIDE[name], about))), change)
+    return beside if beside and beside["change"] and not is_better(beside) else None
 
 
 def usual_place(metric: str) -> int:
@@ -128,68 +128,76 @@ def usual_place(metric: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
+def compared_metrics(document: d.ComparisonDocument) -> list[str]:
+    """Measures of a comparison in their usual order: its rows begin with the harms."""
+    return sorted(dict.fromkeys(row["metric"] for row in document["groups"]), key=usual_place)
+
+
 def source_name(source: str) -> str:
     """Say who assigned the groups."""
     return _SOURCES.get(source, words(source))
 
 
-def withheld(below: object) -> str:
+def withheld(below: int) -> str:
     """What stands in the place of a number that is withheld."""
-    return f"withheld (counts < {number(below, 'count')})" if is_number(below) else "withheld"
+    return f"withheld (counts < {number(below, 'count')})"
 
 
-def why_no_number(row: Row, below: object) -> str:
+def images(row: Sized) -> float:
+    """What a rate was counted from; it may be withheld."""
+    return row["denominator"] if "denominator" in row else row["n"]
+
+
+def why_no_number(row: Sized, below: int) -> str:
     """What to print in place of a value: never 0, and the reason where it is known."""
-    if row.get("state") == "suppressed":
+    if row["state"] == "suppressed":
         return withheld(below)
-    missing = row.get("denominator", row.get("n"))
-    return f"no {counted(row['metric'])}" if missing == 0 else "not estimable"
+    return f"no {counted(row['metric'])}" if images(row) == 0 else "not estimable"
 
 
-def size(row: Row, below: object) -> str:
+def size(row: Sized, below: int) -> str:
     """What stands beside a mark: how many images it rests on, or why there is none."""
-    n = row.get("denominator", row.get("n"))
-    if row.get("state") in ("suppressed", "not_estimable") or not is_number(n):
+    if row["state"] in ("suppressed", "not_estimable") or not is_number(images(row)):
         return why_no_number(row, below)
-    return f"n = {number(n, 'count')}{remark(row)}"
+    return f"n = {number(images(row), 'count')}{remark(row)}"
 
 
-def remark(row: Row) -> str:
+def remark(row: Sized) -> str:
     """Why a number takes no part in a verdict, to stand behind its size; empty if it does."""
-    return {"too_small": SMALL, "unknown": ", in no verdict"}.get(row.get("state", ""), "")
+    return {"too_small": SMALL, "unknown": ", in no verdict"}.get(row["state"], "")
 
 
-def no_difference(row: Row, below: object) -> str:
+def no_difference(row: d.Judged, below: int) -> str:
     """What stands in the place of a difference that has no value."""
     return withheld(below) if row["reason"] == "suppressed" else "undefined"
 
 
-def verdict_name(verdict: str, reason: str | None, margin: object) -> str:
+def verdict_name(verdict: str, reason: str, margin: float | None) -> str:
     """Print a verdict of the document with its margin or its reason."""
     if verdict == "difference_ruled_out" and is_number(margin):
         return f"difference ruled out beyond the margin of {number(margin, 'margin')} pp"
     if verdict == "difference_found" or not reason:
-        return reading_name(verdict, "")
-    return reading_name(verdict, _REASONS.get(reason, reason))
+        return words(verdict)
+    return f"{words(verdict)} ({words(_REASONS.get(reason, reason))})"
 
 
-def said_of(row: Row, margin: object) -> str:
+def said_of(row: d.GapRow | d.ChangeRow, margin: float | None) -> str:
     """The verdict on a difference or a change."""
     if row.get("harm"):
         return "HARM: became worse"
     return verdict_name(row["verdict"], row["reason"], margin)
 
 
-def reading_of(verdict: Mapping[str, Any], margin: object) -> str:
+def reading_of(verdict: d.Verdict | d.ChangeVerdict, margin: float | None) -> str:
     """Print the verdict of a report or of an attribute, with what it leaves out."""
-    said = verdict_name(verdict["reading"], verdict.get("reason"), margin)
+    said = verdict_name(verdict["reading"], verdict["reason"], margin)
     return f"{said}, incomplete" if verdict.get("incomplete") else said
 
 
-def opened(verdict: Mapping[str, Any], margin: object) -> tuple[str, str]:
+def opened(verdict: d.Verdict | d.ChangeVerdict, margin: float | None) -> tuple[str, str]:
     """The verdict in two parts, the first to be set off; a sentence that says it is not doubled."""
-    said = verdict_name(verdict["reading"], verdict.get("reason"), margin)
-    sentence = str(verdict["sentence"])
+    said = verdict_name(verdict["reading"], verdict["reason"], margin)
+    sentence = verdict["sentence"]
     for start in (said, "harm", "gain"):
         if sentence.lower().startswith(start.lower()):
             return sentence[: len(start)], sentence[len(start) :]
@@ -197,7 +205,7 @@ def opened(verdict: Mapping[str, Any], margin: object) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Panel:
+class Panel(Generic[Row]):
     """Rows of one attribute or crossing, in their order.
 
     Attributes:
@@ -213,17 +221,17 @@ class Panel:
 
 def panels(
     rows: Iterable[Row],
-    key: Key,
+    key: Callable[[Row], tuple[Any, ...]],
     most: int | None = GROUPS_DRAWN,
     panels_drawn: int | None = PANELS_DRAWN,
-) -> list[Panel]:
+) -> list[Panel[Row]]:
     """Gather rows by attribute, single attributes before crossings, each in the order of ``key``.
 
     ``most`` rows of an attribute are kept, and ``panels_drawn`` attributes; None keeps all.
     """
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(row["attribute"], []).append(row)
+        found.setdefault(str(row["attribute"]), []).append(row)
     kept = {
         name: tuple(sorted(found[name], key=key)[:most])
         for name in sorted(found, key=lambda name: " x " in name)[:panels_drawn]
@@ -234,26 +242,33 @@ def panels(
     ]
 
 
-def label(row: Row) -> Label:
+def label(row: Mapping[str, object]) -> Label:
     """Group, or the two groups of a gap, without the attribute."""
-    one = group_name(row["attribute"], row["group"])
-    return (one, f"minus {group_name(row['attribute'], row['other'])}") if "other" in row else one
+    one, *other = (
+        group_name(str(row["attribute"]), str(row[end])) for end in ("group", "other") if end in row
+    )
+    return (one, f"minus {other[0]}") if other else one
 
 
-def worst_rate_first(row: Row) -> tuple[Any, ...]:
+def other_of(row: d.GapRow | d.GapChange) -> str:
+    """The group of a difference that is taken away, without its attribute."""
+    return group_name(row["attribute"], row["other"])
+
+
+def worst_rate_first(row: d.RateRow) -> tuple[Any, ...]:
     """Worst group first, then what is too small, has no label, is not estimable or withheld."""
     return STATES.index(row["state"]), by_rate(row)[1]
 
 
-def by_rate(row: Row) -> tuple[bool, float]:
+def by_rate(row: d.RateRow) -> tuple[bool, float]:
     """Worst rate first, whatever its group's size; without a number last."""
     value = row["value"]
     if not is_number(value):
         return True, 0.0
-    return False, -value if is_worse_high(row["metric"]) else value
+    return False, -value if sign_of(row["metric"]) < 0 else value
 
 
-def largest_gap_first(row: Row) -> tuple[Any, ...]:
+def largest_gap_first(row: d.GapRow) -> tuple[Any, ...]:
     """What was found first, then by size; pairs without a number last."""
     difference = row["difference"]
     if not is_number(difference):
@@ -262,16 +277,13 @@ def largest_gap_first(row: Row) -> tuple[Any, ...]:
     return 2 if row["reason"] in UNJUDGED else order.get(row["verdict"], 1), -abs(difference)
 
 
-def harm_first(row: Row) -> tuple[Any, ...]:
+def harm_first(row: d.ChangeRow) -> tuple[Any, ...]:
     """Harmed groups first, then other changes that were found, then the largest loss."""
-    change = row["change"]
+    change, sign = row["change"], sign_of(row["metric"])
     if not is_number(change):
         return 4, 0.0
     if row["reason"] in UNJUDGED:
         return 3, -abs(change)
-    gain = -change if is_worse_high(row["metric"]) else change
-    if "direction" in row:  # a gap: no sign of its change is good in itself
-        gain = -abs(change)
-    elif is_neutral(row["metric"]):
-        gain = 0.0
+    # Of a gap no sign of the change is good in itself; of a selection rate neither.
+    gain = -abs(change) if "direction" in row else sign * change
     return 0 if row["harm"] else 1 + (row["verdict"] != "difference_found"), gain

@@ -3,20 +3,23 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Literal
 
+from debias.metrics import documents as d
+from debias.metrics.documents import Number
 from debias.report import blocks as b
 from debias.report import comparison_page as pair
 from debias.report import fairness_page as single
 from debias.report import readings as r
 from debias.report import words as w
 from debias.report.charts.style import arm_style
+from debias.report.documents import Data, GroupCounts, RunDocument, SetAside
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
 from debias.report.opening import first_metric, learned
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
-from debias.report.readings import Document, Row
 from debias.report.texts import chart, note
 from debias.report.weights_page import COLUMNS, weights_section
 from debias.types import BASELINE
@@ -46,17 +49,47 @@ FIGURES = {
 _FIGURES = ("Over all images", "Of ")
 
 
-def page(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> b.Page:
+@dataclass(frozen=True)
+class Run:
+    """The document with its charts, and what many sections ask of it."""
+
+    document: RunDocument
+    drawn: Mapping[str, bytes] = field(default_factory=dict)
+
+    @cached_property
+    def arms(self) -> list[str]:
+        """The one that the others stand beside first: plain training, if any."""
+        return r.arms_of(self.document)
+
+    @cached_property
+    def fairness(self) -> dict[str, d.FairnessDocument]:
+        return r.fairness_of(self.document)
+
+    @property
+    def first(self) -> d.FairnessDocument:
+        """Of the first arm, which stands for the run where only one can be shown."""
+        return self.fairness[self.arms[0]]
+
+    @property
+    def compared(self) -> Mapping[str, d.ComparisonDocument]:
+        return self.document["comparisons"]
+
+    def mean(self, arm: str) -> d.SummaryDocument:
+        return self.document["arms"][arm]["mean"]
+
+
+def page(document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     created, size = w.day(document["created"]), document["data"]["image_size"]
+    run = Run(document, drawn)
     return b.Page(
         title=f"{document['name']}: differences between groups",
         kicker=f"{document['name']} · {created}",
         heading=document["opening"]["headline"],
-        opening=tuple(_opening(document, drawn)),
+        opening=tuple(_opening(run)),
         sections=tuple(
             b.Section(place, title, blocks, name)
-            for place, title, name, made in _sections(document, pictures, drawn)
+            for place, title, name, made in _sections(run, pictures)
             if (blocks := tuple(made))
         ),
         footer=f"Made by debias {document['version']}, {created}. This page measures differences "
@@ -66,76 +99,83 @@ def page(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> 
     )
 
 
-def _sections(
-    document: Document, pictures: Pictures, drawn: Mapping[str, bytes]
-) -> Iterator[tuple[str, str, str, Iterator[b.Block]]]:
+def _sections(run: Run, pictures: Pictures) -> Iterator[tuple[str, str, str, Iterator[b.Block]]]:
     """Place, title, name in the navigation, and blocks; a section without blocks is left out."""
-    baseline = _baseline(document)
-    yield "which", "Which groups?", "Which groups", single.which(baseline)
-    yield "many", "How many?", "How many", single.many(baseline, document["run"]["seeds"])
-    yield "different", "How different?", "How different", _different(document, baseline, drawn)
-    yield "sure", "How sure?", "How sure", _sure(document, baseline, drawn)
-    yield "change", "What changed?", "What changed", _changed(document, drawn)
-    yield "harmed", "Who was harmed?", "Who was harmed", _harmed(document)
+    document, drawn = run.document, run.drawn
+    yield "which", "Which groups?", "Which groups", single.which(run.first)
+    yield "many", "How many?", "How many", single.many(run.first, document["run"]["seeds"])
+    yield "different", "How different?", "How different", _different(run)
+    yield "sure", "How sure?", "How sure", _sure(run)
+    yield "change", "What changed?", "What changed", _changed(run)
+    yield "harmed", "Who was harmed?", "Who was harmed", _harmed(run)
     yield "run", "What was run", "The run", _run(document)
-    yield "data", "The data", "Data", _data(document, pictures)
-    yield "latents", "What the model saw", "", _model(document, pictures, drawn)
+    yield "data", "The data", "Data", _data(document["data"], pictures)
+    yield "latents", "What the model saw", "", _model(document["representation"], pictures, drawn)
     yield "weights", "What the weights did", "Weights", weights_section(document, drawn, pictures)
     title = "What may be concluded, and what not"
-    yield "conclusions", title, "Conclusions", _conclusions(document)
-    yield "numbers", "All numbers", "", _numbers(document)
+    yield "conclusions", title, "Conclusions", _conclusions(run)
+    yield "numbers", "All numbers", "", _numbers(run)
     yield single.HOW_TO_READ.place, single.HOW_TO_READ.title, "", iter(single.HOW_TO_READ.blocks)
     yield "provenance", "Provenance", "", _provenance(document)
 
 
-def summary(document: Document) -> Iterator[b.Block]:
+def summary(document: RunDocument) -> Iterator[b.Block]:
     """What a terminal shows: who is served worse, the arms, what may be concluded, what to do."""
-    opening = document["opening"]
-    yield b.Sentence(opening["headline"], "verdict")
-    yield b.Sentence(" ".join(opening["sentences"]))
-    yield _arms_table(document)
-    refused = document.get("refused", {}).items()
+    yield b.Sentence(document["opening"]["headline"], "verdict")
+    yield from _said(document)
+    yield _arms_table(Run(document))
+    refused = document["refused"].items()
     left_out = [f"Arm {arm!r} was left out: {why}." for arm, why in refused]
     yield b.Points((*left_out, *document["concluded"]))
     yield from _steps(document)
 
 
-def _arms_table(document: Document) -> b.Table:
+def _arms_table(run: Run) -> b.Table:
     """The summary figures of each arm, means over its trainings."""
-    seeds = document["run"]["seeds"]
+    seeds = run.document["run"]["seeds"]
     trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
 
-    def cell(value: Any, sd: Any, kind: str, missing: str) -> b.Text:  # noqa: ANN401 (of JSON)
-        return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", {"sd": sd})))
+    def cell(value: Number, sd: Number, kind: str, missing: str) -> b.Text:
+        return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", sd=sd)))
 
     def row(arm: str) -> b.Row:
-        mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
-        found, sd = mean["accuracy"], mean["sd"]["accuracy"]
+        found, sd, worst = run.mean(arm)["accuracy"], run.mean(arm)["sd"], _worst(run, arm)
+        lowest: b.Text = b.Value(None, missing="no group to name")
+        if worst:
+            lowest = cell(
+                worst["value"], _spread(run, arm)[r.key_of(worst)], "percent", "undefined"
+            )
         return b.Row((
-            arm, cell(found["overall"], sd["overall"], "percent", "undefined"),
-            cell(worst.get("value"), worst.get("sd"), "percent", "no group to name"),
-            cell(found["gap"], sd["gap"], "points", "no two groups to compare"),
-            w.full_group_name(worst.get("group", "")),
+            arm, cell(found["overall"], sd["accuracy"]["overall"], "percent", "undefined"), lowest,
+            cell(found["gap"], sd["accuracy"]["gap"], "points", "no two groups to compare"),
+            w.full_group_name(worst["group"]) if worst else "",
         ))  # fmt: skip
 
     headings = ("arm", "accuracy", "worst group", "gap, points", "which one")
-    rows, title = tuple(map(row, document["arms"])), f"{document['name']}: {trainings}"
-    return b.Table(headings, rows, title, left=(0, 4))
+    rows = tuple(map(row, run.document["arms"]))
+    return b.Table(headings, rows, f"{run.document['name']}: {trainings}", left=(0, 4))
 
 
-def _worst(document: Document, arm: str) -> Row:
-    """The row of accuracy of the group whose mean over the trainings is lowest, with its spread."""
-    mean = document["arms"][arm]["mean"]
-    key = mean["extremes"].get("worst_group"), "accuracy"
-
-    def of_it(rows: Sequence[Row]) -> Row:
-        return next((row for row in rows if (row["group"], row["metric"]) == key), {})
-
-    found = of_it(document["fairness"][arm]["by_group"])
-    return {**found, "sd": of_it(mean["by_group"]).get("sd")} if found else {}
+def _worst(run: Run, arm: str) -> d.RateRow | None:
+    """Accuracy of the group whose mean over the trainings is lowest."""
+    group = run.mean(arm)["extremes"].get("worst_group")
+    rows = r.of(run.fairness[arm]["by_group"], "accuracy")
+    return next((row for row in rows if row["group"] == group), None)
 
 
-def _steps(document: Document) -> Iterator[b.Step]:
+def _spread(run: Run, arm: str) -> dict[tuple[str, str, str], Number]:
+    """Standard deviation of every rate over the trainings of an arm."""
+    return {key: row["sd"] for key, row in r.by_key(run.mean(arm)["by_group"]).items()}
+
+
+def _said(document: RunDocument) -> Iterator[b.Block]:
+    """The task and the difference, then a line for what each arm made of it."""
+    task, first, *others = document["opening"]["sentences"]
+    yield b.Sentence(f"{task} {first}", "lead")
+    yield from [b.Points(others)] * bool(others)
+
+
+def _steps(document: RunDocument) -> Iterator[b.Step]:
     """What to do next."""
     for place, step in enumerate(document["opening"]["next"]):
         again = "" if step["command"] else " Set this and run it again into the same folder:"
@@ -143,72 +183,71 @@ def _steps(document: Document) -> Iterator[b.Step]:
         yield b.Step(f"{step['why']}{again}", step["command"] or step["setting"], lead)
 
 
-def _opening(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
+def _opening(run: Run) -> Iterator[b.Block]:
     """Who is served worse in at most sixty words and a picture; then the rest."""
-    baseline, arms = _baseline(document), r.arms_of(document)
-    yield b.Sentence(" ".join(document["opening"]["sentences"]), "lead")
-    yield from single.interval_chart(baseline, drawn, first_metric(baseline))
+    document = run.document
+    yield from _said(document)
+    yield from single.interval_chart(run.first, run.drawn, first_metric(run.first))
     ways = b.Link("who was harmed", "#harmed"), b.Link("what changed", "#change")
-    for arm, found in r.comparisons_of(document).items():
-        if learned(document, arms[0]) and learned(document, arm):
+    for arm, found in run.compared.items():
+        if learned(document, run.arms[0]) and learned(document, arm):
             yield from pair.told(found, f" under {w.arm_name(arm).lower()}", *ways)
     yield from _steps(document)
     fixed = b.Link("how to read them", "#read")
     yield b.Sentence(("These words have a fixed meaning: ", fixed, "."), "note")
-    yield from (_board(document, arm) for arm in arms)
-    yield from _about_the_board(document, baseline)
-    yield from single.cautions(banners(r.fairness_of(document), r.comparisons_of(document)))
+    yield from (_board(run, arm) for arm in run.arms)
+    yield from _about_the_board(run)
+    yield from single.cautions(banners(run))
 
 
-def _baseline(document: Document) -> Document:
-    """The first arm stands for the run where only one can be shown: plain training, if any."""
-    return next(iter(r.fairness_of(document).values()))
-
-
-def _board(document: Document, arm: str) -> b.Numbers:
+def _board(run: Run, arm: str) -> b.Numbers:
     """The big numbers of an arm with their change from plain training."""
-    mean, worst = document["arms"][arm]["mean"], _worst(document, arm)
-    reasons, accuracy = mean.get("reasons") or {}, mean["accuracy"]
-    name = w.full_group_name(worst["group"]) if worst else reasons.get("worst_group_accuracy", "")
-    n = b.said("denominator?, n = {denominator:count}", worst)
+    mean, worst = run.mean(arm), _worst(run, arm)
+    reasons, accuracy = mean["reasons"], mean["accuracy"]
+    value: Number | None = None
+    name: b.Text = reasons.get("worst_group_accuracy", "")
+    if worst:
+        n = b.said("denominator?, n = {denominator:count}", worst)
+        value, name = worst["value"], b.joined((w.full_group_name(worst["group"]), n), "")
     return b.Numbers(
         (
             b.Number("overall accuracy", b.Value(accuracy["overall"], "percent"),
-                     _change(document, arm, "overall", "accuracy")),
-            b.Number("worst group", b.Value(worst.get("value"), "percent", "no group to name"),
-                     (b.joined((name, n), ""),
-                      *_change(document, arm, "worst_group", "worst_group_accuracy"))),
+                     _change(run, arm, "overall", "accuracy")),
+            b.Number("worst group", b.Value(value, "percent", "no group to name"),
+                     (name, *_change(run, arm, "worst_group", "worst_group_accuracy"))),
             b.Number("gap, best to worst", b.Value(accuracy["gap"], "points", "no gap"),
                      (reasons.get("accuracy_gap") or "percentage points",
-                      *_change(document, arm, "gap", "accuracy_gap"))),
+                      *_change(run, arm, "gap", "accuracy_gap"))),
         ),
-        b.Marked(w.arm_name(arm), arm_style(arm, r.arms_of(document))[0]),
-        w.arm_meaning(arm, document["weights"].get(arm, {})),
+        b.Marked(w.arm_name(arm), arm_style(arm, run.arms)[0]),
+        w.arm_meaning(arm, run.document["weights"].get(arm, {})),
     )  # fmt: skip
 
 
-def _change(document: Document, arm: str, key: str, quantity: str) -> tuple[b.Text, ...]:
+def _change(
+    run: Run, arm: str, key: Literal["overall", "worst_group", "gap"], quantity: str
+) -> tuple[b.Text, ...]:
     """After minus before, and whether it was found; nothing where there is none."""
-    if arm == BASELINE or BASELINE not in document["arms"]:
+    if arm == BASELINE or BASELINE not in run.arms:
         return ()
-    before, after = (document["arms"][name]["mean"]["accuracy"][key] for name in (BASELINE, arm))
+    before, after = (run.mean(name)["accuracy"][key] for name in (BASELINE, arm))
     if not (w.is_number(before) and w.is_number(after)):
         return ()
     found = any(
         (row["arm"], row["quantity"], row["reading"]) == (arm, quantity, "difference_found")
-        for row in document["changes"]
+        for row in run.document["changes"]
     )
     lead = "of each training's worst: " if key == "worst_group" else ""
     end = " points, difference found" if found else " points"
     return ((lead, b.Value(after - before, "change"), end),)
 
 
-def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block]:
-    yield note("board", tone="note", seeds=w.amount(document["run"]["seeds"], "seed"))
-    first = baseline["metrics"][0]
+def _about_the_board(run: Run) -> Iterator[b.Block]:
+    seeds, first = run.document["run"]["seeds"], run.first["metrics"][0]
+    yield note("board", tone="note", seeds=w.amount(seeds, "seed"))
     parts = [
         (f"{w.attribute_name(row['attribute'])} ", b.Value(row["expected_if_equal"], "reach"))
-        for row in baseline["spread"]
+        for row in run.first["spread"]
         if row["metric"] == first and w.is_number(row["expected_if_equal"])
     ]
     if parts:
@@ -216,31 +255,23 @@ def _about_the_board(document: Document, baseline: Document) -> Iterator[b.Block
         yield note("chance", tone="note", first=w.words(first), parts=apart)
 
 
-def banners(fairness: Mapping[str, Document], comparisons: Mapping[str, Document]) -> list[str]:
-    """What a reader must know before any number: notes on the first arm, then on every change.
-
-    Args:
-        fairness: Arm to its fairness document, the baseline first.
-        comparisons: Arm to its comparison with the baseline; may be empty.
-    """
-    first = list(next(iter(fairness.values()))["notes"])
-    alone = []
-    if len(fairness) == 1:
+def banners(run: Run) -> list[str]:
+    """What a reader must know before any number: notes on the first arm, then on every change."""
+    first, alone = run.first["notes"], []
+    if len(run.arms) == 1:
         alone = ["Only one classifier was trained: there is nothing to compare it with."]
-    elif BASELINE not in fairness:
+    elif BASELINE not in run.arms:
         alone = ["Plain training is not part of this run, so nothing was compared with it."]
-    return [*alone, *first, *(note for note in _shared(comparisons) if _is_new(note, first))]
+    return [*alone, *first, *(note for note in _shared(run.compared) if _is_new(note, first))]
 
 
-def arm_notes(
-    arm: str, fairness: Mapping[str, Document], comparisons: Mapping[str, Document]
-) -> list[str]:
+def arm_notes(run: Run, arm: str) -> list[str]:
     """Notes on the comparison of one arm that no banner tells."""
-    above = [*next(iter(fairness.values()))["notes"], *_shared(comparisons)]
-    return [note for note in comparisons[arm]["notes"] if _is_new(note, above)]
+    above = [*run.first["notes"], *_shared(run.compared)]
+    return [note for note in run.compared[arm]["notes"] if _is_new(note, above)]
 
 
-def _shared(comparisons: Mapping[str, Document]) -> list[str]:
+def _shared(comparisons: Mapping[str, d.ComparisonDocument]) -> list[str]:
     """Warnings that all comparisons give in the same words."""
     first, *others = [document["notes"] for document in comparisons.values()] or [[]]
     common = [note for note in first if all(note in notes for notes in others)]
@@ -253,57 +284,52 @@ def _is_new(note: str, above: Sequence[str]) -> bool:
     return start not in starts
 
 
-def _no_finding(document: Document) -> Iterator[b.Sentence]:
-    failed = [w.arm_name(arm) for arm in r.arms_of(document) if not learned(document, arm)]
+def _no_finding(run: Run) -> Iterator[b.Sentence]:
+    failed = [w.arm_name(arm) for arm in run.arms if not learned(run.document, arm)]
     if failed:
         them = "it" if len(failed) == 1 else "them"
         yield note("guesses", tone="caution", failed=", ".join(failed), them=them)
 
 
-def _different(
-    document: Document, baseline: Document, drawn: Mapping[str, bytes]
-) -> Iterator[b.Block]:
-    yield from _no_finding(document)
-    who = f" under {w.arm_name(r.arms_of(document)[0]).lower()}"
-    yield from single.different(baseline, drawn, MEASURES_OF_A_RUN, GAPS_OF_A_RUN, who)
+def _different(run: Run) -> Iterator[b.Block]:
+    yield from _no_finding(run)
+    who = f" under {w.arm_name(run.arms[0]).lower()}"
+    yield from single.different(run.first, run.drawn, MEASURES_OF_A_RUN, GAPS_OF_A_RUN, who)
 
 
-def _sure(document: Document, baseline: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    first, *others = r.fairness_of(document).items()
-    yield b.Heading(w.arm_name(first[0]))
-    yield from single.sure(baseline, drawn, (
+def _sure(run: Run) -> Iterator[b.Block]:
+    yield b.Heading(w.arm_name(run.arms[0]))
+    yield from single.sure(run.first, run.drawn, (
         b.Fold(
             w.arm_name(arm), (*single.verdicts(found), *single.spread(found)),
             r.reading_of(found["verdict"], found["margin"]),
         )
-        for arm, found in others
+        for arm, found in run.fairness.items() if arm != run.arms[0]
     ))  # fmt: skip
 
 
-def _changed(document: Document, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    compared = r.comparisons_of(document)
-    if compared:
-        yield from _no_finding(document)
+def _changed(run: Run) -> Iterator[b.Block]:
+    if run.compared:
+        yield from _no_finding(run)
         yield note("two_intervals")
         yield note("losses")
-    for arm, found in compared.items():
-        yield b.Heading(f"{w.arm_name(arm)} against {w.arm_name(r.arms_of(document)[0]).lower()}")
+    for arm, found in run.compared.items():
+        yield b.Heading(f"{w.arm_name(arm)} against {w.arm_name(run.arms[0]).lower()}")
         yield single.verdict(found["verdict"], found["margin"])
-        notes = arm_notes(arm, r.fairness_of(document), compared)
-        yield b.Sentence(" ".join([pair.directions(found), *notes]))
-        charts = list(pair.change_charts(found, drawn, run_change_names(arm, found)))
+        yield b.Sentence(" ".join([pair.directions(found), *arm_notes(run, arm)]))
+        charts = list(pair.change_charts(found, run.drawn, run_change_names(arm, found)))
         opened = [replace(chart, is_open=True) for chart in charts[:1]]
         yield from pair.changed(found, [*opened, *charts[1:]], traded=1)
 
 
-def _harmed(document: Document) -> Iterator[b.Block]:
+def _harmed(run: Run) -> Iterator[b.Block]:
     none = "No group was found to be served worse; that does not rule it out."
-    for arm, found in r.comparisons_of(document).items():
+    for arm, found in run.compared.items():
         yield b.Heading(w.arm_name(arm))
         yield from pair.harmed(found, none)
 
 
-def _run(document: Document) -> Iterator[b.Block]:
+def _run(document: RunDocument) -> Iterator[b.Block]:
     yield note("how_made", described=how_described(document["representation"]))
     run, data, place = document["run"], document["data"], document["run"]["mlflow"]
     spent = sum(value for value in run["seconds"].values() if w.is_number(value))
@@ -324,7 +350,7 @@ def _run(document: Document) -> Iterator[b.Block]:
     yield b.Facts(tuple(facts.items()))
 
 
-def how_described(facts: Mapping[str, Any]) -> str:
+def how_described(facts: Mapping[str, object]) -> str:
     """Where the numbers come from by which faces are compared."""
     foreign = "made elsewhere{}; what {} trained on, and with which labels, is not known here."
     if facts.get("name") == "encoder":
@@ -334,8 +360,8 @@ def how_described(facts: Mapping[str, Any]) -> str:
     return "A model first learned to describe the faces without being told anything about them."
 
 
-def _data(document: Document, pictures: Pictures) -> Iterator[b.Block]:
-    data, shown = document["data"], pictures.faces_shown
+def _data(data: Data, pictures: Pictures) -> Iterator[b.Block]:
+    shown = pictures.faces_shown
     if data["annotation"]:
         yield b.Sentence(data["annotation"])
     if not shown:
@@ -349,9 +375,9 @@ def _data(document: Document, pictures: Pictures) -> Iterator[b.Block]:
     yield from _rarity(pictures) if shown else ()
 
 
-def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
+def _group_counts(rows: Sequence[GroupCounts]) -> Iterator[b.Block]:
     """Training and test images by group, by attribute, rarest first."""
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[GroupCounts] = {
         "group": lambda row: b.Cell(r.name(row), title=row["group"]),
         "training": "{train:count}",
         "share": lambda row: b.Cell(
@@ -360,7 +386,7 @@ def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
         "test": "{test:count}",
     }
 
-    def rarest_first(row: Row) -> float:
+    def rarest_first(row: GroupCounts) -> float:
         return float(row["train"]) if w.is_number(row["train"]) else -1.0
 
     for attribute, listed in groupby(rows, key=lambda row: str(row["attribute"])):
@@ -373,7 +399,7 @@ def _group_counts(rows: Sequence[Row]) -> Iterator[b.Block]:
         yield note("no_attribute")
 
 
-def _set_aside(found: Mapping[str, Any]) -> Iterator[b.Fold]:
+def _set_aside(found: SetAside) -> Iterator[b.Fold]:
     """Images that were left out, by reason."""
     if found["count"]:
         table = b.table(found["reasons"], {"reason": "{reason}", "images": "{count:count}"})
@@ -400,8 +426,9 @@ def _rarity(pictures: Pictures) -> Iterator[b.Block]:
         yield note("rarity")
 
 
-def _model(document: Document, pictures: Pictures, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    facts = document["representation"]
+def _model(
+    facts: Mapping[str, object], pictures: Pictures, drawn: Mapping[str, bytes]
+) -> Iterator[b.Block]:
     if facts:
         file = b.Code(str(facts.get("file")))
         yield note("file" if "file" in facts else "model", facts, file=file)
@@ -454,14 +481,15 @@ def _traversals(pictures: Pictures) -> Iterator[b.Block]:
     yield note("traversed")
 
 
-def representation_facts(facts: Mapping[str, Any]) -> Iterator[tuple[b.Text, b.Text]]:
+def representation_facts(facts: Mapping[str, object]) -> Iterator[tuple[b.Text, b.Text]]:
     """Each figure of the representation that is known."""
     for key, label in FIGURES.items():
-        if key in facts:
-            yield label, b.Value(facts[key], "count" if key == "epochs" else "plain")
+        if w.is_number(value := facts.get(key)):
+            yield label, b.Value(value, "count" if key == "epochs" else "plain")
 
 
-def _conclusions(document: Document) -> Iterator[b.Block]:
+def _conclusions(run: Run) -> Iterator[b.Block]:
+    document = run.document
     supported = document["concluded"] or ("Nothing beyond the numbers themselves.",)
     unlisted = (
         "That a group not listed here is served equally well: only annotated groups were measured."
@@ -471,55 +499,45 @@ def _conclusions(document: Document) -> Iterator[b.Block]:
         (b.Heading("They do not support"), b.Points((*document["not_concluded"], unlisted))),
     ))  # fmt: skip
     yield b.Heading("What was measured")
-    yield b.Points(_baseline(document)["scope"])
-    every = (said for one in r.comparisons_of(document).values() for said in one["scope"])
+    yield b.Points(run.first["scope"])
+    every = (said for one in run.compared.values() for said in one["scope"])
     if changes := tuple(dict.fromkeys(every)):
         yield b.Fold("The same for the changes", (b.Points(changes),))
 
 
-def _numbers(document: Document) -> Iterator[b.Block]:
+def _numbers(run: Run) -> Iterator[b.Block]:
     yield note("numbers")
-    fairness = r.fairness_of(document)
-    deviations = {
-        arm: {r.key_of(row): row.get("sd") for row in document["arms"][arm]["mean"]["by_group"]}
-        for arm in fairness
-    }
-    yield from single.rates(fairness, deviations)
-    for arm, found in fairness.items():
+    yield from single.rates(run.fairness, {arm: _spread(run, arm) for arm in run.arms})
+    for arm, found in run.fairness.items():
         if found["gaps"]:
             title = f"Differences under {w.arm_name(arm).lower()}"
             yield b.Fold(title, tuple(single.all_gaps(found, "{}")), "every comparison")
-    for arm, found in r.comparisons_of(document).items():
-        if found["groups"]:
-            inside = tuple(pair.all_changes(found, "{}", "Gaps in {}"))
+    for arm, compared in run.compared.items():
+        if compared["groups"]:
+            inside = tuple(pair.all_changes(compared, "{}", "Gaps in {}"))
             title = f"Changes under {w.arm_name(arm).lower()}"
             yield b.Fold(title, inside, "every rate and every gap")
-    yield from _summary_changes(document["changes"])
-    yield _every_seed(document)
+    yield from _summary_changes(run.document["changes"])
+    yield _every_seed(run)
 
 
-def _summary_changes(changes: Sequence[Row]) -> Iterator[b.Fold]:
+def _summary_changes(changes: Sequence[d.SummaryChange]) -> Iterator[b.Fold]:
     """Change of each summary figure from plain training, with its interval and reading."""
 
-    def shown(share: str, other: str) -> b.Column:
-        return lambda row: b.said(share if w.is_share(row["quantity"]) else other, row)
-
-    def interval(row: Row) -> b.Text:
+    def interval(row: d.SummaryChange) -> b.Text:
         low, high = row["low"], row["high"]
-        if not w.is_share(row["quantity"]):
-            return b.between(low, high, "signed")
         known = w.is_number(low) and w.is_number(high)
         return b.between(*((max(low, -1.0), min(high, 1.0)) if known else (low, high)), "change")
 
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[d.SummaryChange] = {
         "quantity": lambda row: w.quantity_name(row["quantity"]),
         "arm": lambda row: w.arm_name(row["arm"]),
-        "before": shown("{before:percent}", "{before:plain}"),
-        "after": shown("{after:percent}", "{after:plain}"),
-        "change, points": shown("{mean:change}", "{mean:signed}"),
+        "before": "{before:percent}",
+        "after": "{after:percent}",
+        "change, points": "{mean:change}",
         "interval, adjusted": interval,
         "seeds": "{n_seeds:count}",
-        "reading": lambda row: w.reading_name(row["reading"], row.get("reason")),
+        "reading": lambda row: r.verdict_name(row["reading"], row["reason"], None),
     }
     if changes:
         table = b.table(changes, columns, left=(0, 1, 7))
@@ -528,25 +546,24 @@ def _summary_changes(changes: Sequence[Row]) -> Iterator[b.Fold]:
         yield b.Fold("Changes of the summary figures", inside, title)
 
 
-def _every_seed(document: Document) -> b.Fold:
+def _every_seed(run: Run) -> b.Fold:
     """Every seed of every arm, then the mean and the standard deviation over seeds."""
     rows = []
-    for arm in r.arms_of(document):
-        name = b.Marked(w.arm_name(arm), arm_style(arm, r.arms_of(document))[0])
-        record = document["arms"][arm]
-        mean, seeds = record["mean"], record["seeds"]
-        parts = [(f"seed {seed['seed']}", seed) for seed in seeds] + [("mean", mean)]
-        parts += [("standard deviation", mean.get("sd") or {})] if len(seeds) > 1 else []
-        rows += [{**found, **(found.get("accuracy") or {}), "arm": name, "kind": kind}
+    for arm in run.arms:
+        name = b.Marked(w.arm_name(arm), arm_style(arm, run.arms)[0])
+        mean, seeds = run.mean(arm), run.document["arms"][arm]["seeds"]
+        parts: list[tuple[str, d.Scalars]] = [(f"seed {seed['seed']}", seed) for seed in seeds]
+        parts += [("mean", mean), *([("standard deviation", mean["sd"])] * (len(seeds) > 1))]
+        rows += [{**found, **found["accuracy"], "arm": name, "kind": kind}
                  for kind, found in parts]  # fmt: skip
-    columns: dict[str, b.Column] = {"arm": "{arm}", "": "{kind}", **SCALARS}
+    columns: b.Columns[dict[str, object]] = {"arm": "{arm}", "": "{kind}", **SCALARS}
     table = b.table(
         rows, columns, tone=lambda row: "mean" * (row["kind"] == "mean"), left=(0, 1), look="tight"
     )
     return b.Fold("Every seed", (table,), "all classifiers that were trained")
 
 
-def _provenance(document: Document) -> Iterator[b.Block]:
+def _provenance(document: RunDocument) -> Iterator[b.Block]:
     """The configuration, and the time of each stage."""
     run, made = document["run"], f"debias {document['version']}, report schema {document['schema']}"
     yield b.Sentence(f"{made}. The configuration below repeats this run.")

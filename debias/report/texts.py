@@ -3,20 +3,19 @@
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
 
 from debias.report import blocks as b
 
 TEXTS = tomllib.loads(files("debias.report").joinpath("pages.toml").read_text(encoding="utf-8"))
 
 
-def text(name: str, row: Mapping[str, Any] | None = None, **more: object) -> b.Text:
+def text(name: str, row: Mapping[str, object] | None = None, **more: object) -> b.Text:
     """A note with what a document says in it."""
     return b.said(TEXTS["notes"][name], {**(row or {}), **more})
 
 
 def note(
-    name: str, row: Mapping[str, Any] | None = None, tone: str = "", **more: object
+    name: str, row: Mapping[str, object] | None = None, tone: str = "", **more: object
 ) -> b.Sentence:
     """A note as a paragraph; one that says what to do is set off."""
     is_advice = TEXTS["notes"][name].startswith("What to do:")

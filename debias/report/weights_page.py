@@ -1,15 +1,16 @@
 """What weights do: a part of a run's page, and a small page about weights alone."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from debias.report import blocks as b
 from debias.report.charts.style import arm_style, svg
+from debias.report.documents import Area, Findings, Share, Weights
 from debias.report.html import render
 from debias.report.pictures import Pictures, sheets
-from debias.report.readings import Document, arms_of
+from debias.report.readings import arms_of
 from debias.report.texts import TEXTS, chart, note, text
 from debias.report.words import arm_name, full_group_name, is_number, words
 from debias.types import BASELINE
@@ -20,7 +21,7 @@ COLUMNS = 6
 SLACK = 1e-9  # rounding must not look like an effect
 
 
-def render_weights(n: int, figures: Mapping[str, Any], drawings: Mapping[str, Drawing]) -> str:
+def render_weights(n: int, figures: Mapping[str, object], drawings: Mapping[str, Drawing]) -> str:
     """A page about weights alone, as text.
 
     Args:
@@ -50,7 +51,7 @@ def render_weights(n: int, figures: Mapping[str, Any], drawings: Mapping[str, Dr
 
 
 def weights_section(
-    document: Document, drawn: Mapping[str, bytes], pictures: Pictures
+    document: Findings, drawn: Mapping[str, bytes], pictures: Pictures
 ) -> Iterator[b.Block]:
     """What the weights of each arm that has any did, in words and by group."""
     arms = [arm for arm in arms_of(document) if arm != BASELINE and document["weights"].get(arm)]
@@ -68,7 +69,7 @@ def weights_section(
         yield from _arm(arm, document, pictures)
 
 
-def _arm(arm: str, document: Document, pictures: Pictures) -> Iterator[b.Block]:
+def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     facts = document["weights"][arm]
     colour = arm_style(arm, arms_of(document))[0]
     yield b.Heading(b.Marked(arm_name(arm), colour), words(str(facts.get("rule"))))
@@ -85,20 +86,21 @@ def _arm(arm: str, document: Document, pictures: Pictures) -> Iterator[b.Block]:
         yield _reach(facts, is_open=not uses_groups)
     shares = (_shares(facts["share_by_group"]),) if facts.get("share_by_group") else ()
     settings: list[tuple[b.Text, b.Text]] = [
-        (label, b.Value(facts[key], kind))
-        for key, label, kind in (
-            ("tau", "tempering exponent tau", "plain"), ("alpha", "smoothing alpha", "plain"),
-            ("capped", "images capped", "count"),
+        (label, said)
+        for label, template in (
+            ("tempering exponent tau", "tau?{tau:plain}"),
+            ("smoothing alpha", "alpha?{alpha:plain}"),
+            ("images capped", "capped?{capped:count}"),
         )
-        if facts.get(key) is not None
-    ]  # fmt: skip
+        if (said := b.said(template, facts))
+    ]
     dropped = facts.get("dropped_dimensions")
     if dropped is not None:
         settings.append(("latent dimensions left out", ", ".join(map(str, dropped)) or "none"))
     yield b.Fold("Shares and settings", (*shares, b.Facts(tuple(settings))), arm_name(arm))
 
 
-def _said(weights: Mapping[str, Any], train: object) -> Iterator[b.Text]:
+def _said(weights: Weights, train: object) -> Iterator[b.Text]:
     """What the figures of one arm's weights mean, said no louder than measured."""
     ess, unique = weights.get("ess"), weights.get("unique_per_epoch")
     if is_number(ess):
@@ -126,17 +128,19 @@ def _wanted(arm: str, has_ratio: bool, pictures: Pictures) -> Iterator[b.Block]:
     yield note("wanted")
 
 
-def _reach(facts: Mapping[str, Any], *, is_open: bool) -> b.Fold:
+def _reach(facts: Weights, *, is_open: bool) -> b.Fold:
     """Whether the weight alone tells who belongs to a group."""
     shares = facts.get("share_by_group") or {}
-    rows = [{**area, "group": group} for group, area in facts["auc_by_group"].items()]
+    rows: list[_AreaOf] = [
+        {**area, "group": group} for group, area in facts["auc_by_group"].items()
+    ]
     rows.sort(key=lambda row: -row["auc"] if is_number(row["auc"]) else 1.0)
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[_AreaOf] = {
         "group": _group,
         "AUC": "{auc:auc}",
         "95% interval": "{low..high:auc}",
         "n": "{n:count}",
-        "members are": lambda row: reached(row, shares.get(row["group"], {})),
+        "members are": lambda row: reached(row, shares.get(row["group"])),
     }
     table = b.table(rows, columns, left=(0, 4), look="tight")
     return b.Fold(
@@ -144,17 +148,25 @@ def _reach(facts: Mapping[str, Any], *, is_open: bool) -> b.Fold:
     )
 
 
-def _group(row: Mapping[str, Any]) -> b.Cell:
+class _ShareOf(Share):
+    group: str
+
+
+class _AreaOf(Area):
+    group: str
+
+
+def _group(row: _ShareOf | _AreaOf) -> b.Cell:
     return b.Cell(full_group_name(row["group"]), title=row["group"])
 
 
-def reached(area: Mapping[str, Any], share: Mapping[str, Any]) -> str:
+def reached(area: Area, share: Share | None) -> str:
     """What may be said of how often a group is drawn.
 
     Args:
         area: ``low`` and ``high`` of the area under the curve of weight against membership.
         share: ``after``, the share of the draws, ``random_low`` and ``random_high``, those of
-            random weights that are as uneven; may lack any.
+            random weights that are as uneven.
     """
     low, high = area["low"], area["high"]
     if not is_number(low) or not is_number(high):
@@ -162,18 +174,18 @@ def reached(area: Mapping[str, Any], share: Mapping[str, Any]) -> str:
     if low <= 0.5 <= high:
         return "weights do not target this group"
     often = "more" if low > 0.5 else "less"
-    after, least, most = (share.get(key) for key in ("after", "random_low", "random_high"))
-    limits = is_number(least) and is_number(most) and (least - SLACK, most + SLACK)
-    if limits and is_number(after) and limits[0] <= after <= limits[1]:
+    after, least, most = (
+        (share["after"], share["random_low"], share["random_high"]) if share else [np.nan] * 3
+    )
+    if is_number(after) and is_number(least) and least - SLACK <= after <= most + SLACK:
         return f"given {often} weight, but drawn no more and no less than with random weights"
     return f"drawn {often} often than the others"
 
 
-def _shares(by_group: Mapping[str, Any]) -> b.Table:
-    rows = [{"random_low": None, "random_high": None, **share, "group": group}
-            for group, share in by_group.items()]  # fmt: skip
+def _shares(by_group: Mapping[str, Share]) -> b.Table:
+    rows: list[_ShareOf] = [{**share, "group": group} for group, share in by_group.items()]
     rows.sort(key=lambda row: row["before"] if is_number(row["before"]) else 2.0)
-    columns: dict[str, b.Column] = {
+    columns: b.Columns[_ShareOf] = {
         "group": _group,
         "share of images": "{before:percent}",
         "share of draws": "{after:percent}",

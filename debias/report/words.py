@@ -4,13 +4,13 @@ import math
 import re
 import unicodedata
 from calendar import month_name
-from collections.abc import Mapping
 from datetime import datetime
 from numbers import Real
 from typing import Any, TypeGuard
 
 import numpy as np
 
+from debias.report.documents import Weights
 from debias.statistics.groupings import UNKNOWN
 
 UNDEFINED = "undefined"
@@ -149,7 +149,7 @@ def arm_name(arm: str) -> str:
     return known.get(arm, arm)
 
 
-def arm_meaning(arm: str, weights: Mapping[str, Any]) -> str:
+def arm_meaning(arm: str, weights: Weights) -> str:
     """Say in half a sentence what an arm does, given the figures of its weights."""
     if arm == "uniform" or weights.get("rule") == "uniform":
         return "every training image is drawn equally often"
@@ -194,22 +194,8 @@ def quantity_name(quantity: str) -> str:
         "accuracy": "overall accuracy",
         "accuracy_gap": "accuracy gap, best to worst group",
         "worst_group_accuracy": "accuracy of the worst group",
-        "auroc": "area under the ROC curve",
     }
     return known.get(quantity, words(quantity))
-
-
-def is_share(quantity: str) -> bool:
-    """Whether a quantity is read in percent and percentage points."""
-    shares = ("accuracy", "gap", "rate", "difference", "error", "worst", "overall", "selection")
-    return any(part in quantity for part in shares) and "variance" not in quantity
-
-
-def reading_name(reading: str, reason: str | None) -> str:
-    """Print a verdict of the fixed vocabulary with its reason."""
-    if not reason:
-        return words(reading)
-    return f"{words(reading)} ({words(reason)})"
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 (raw configuration)

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int64, Shaped
 from numpy.typing import ArrayLike
 
 from debias.errors import EvaluationError, GroupSchemaError
+from debias.statistics.ranges import proposed
 
 UNKNOWN = "unknown"  # the group of samples without a group label
 CROSS = " x "
@@ -193,16 +194,19 @@ def require_groups(grouping: Grouping) -> None:
         f"attribute {grouping.attribute!r} has {len(values):,} values on {len(grouping.codes):,} "
         f"images ({', '.join(values[:3])}, ...): it looks like"
     )
+    ranges = ""
+    with suppress(ValueError):
+        ranges = proposed(grouping.attribute, values)
+    advice = f"give ranges of numbers, such as {ranges} in place of {grouping.attribute}"
     if 2 * len(values) > len(grouping.codes):
         raise EvaluationError(
-            f"{told} an identifier. Groups hold many images "
-            "each: name another column; who is shown belongs to subject, the image to sample"
+            f"{told} an identifier. Groups hold many images each: name another column"
+            f"{f', or {advice}' if ranges else ''}; who is shown belongs to subject, the image to "
+            "sample"
         )
-    with suppress(ValueError):
-        list(map(float, values))
+    if ranges:
         raise EvaluationError(
-            f"{told} a number. Make a column of ranges, for "
-            "example with pandas.cut, or declare the values if they are groups"
+            f"{told} a number: {advice}, or declare the values if they are groups"
         )
 
 

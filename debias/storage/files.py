@@ -36,6 +36,24 @@ def shown(name: str | Path) -> str:
     return "".join(written)
 
 
+PAGE = re.compile(
+    rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<(!doctype\s+html|html|head|error)\b", re.I | re.S
+)
+TITLE = re.compile(rb"<(title|message)>\s*(.*?)\s*</\1>", re.I | re.S)
+
+
+def mistaken_for(content: bytes) -> str:
+    """What came in place of a file whose download failed, with what to do; empty for all others."""
+    start = content[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS in place of the file: fetch it with git lfs pull"
+    if not PAGE.match(start):
+        return ""
+    title = TITLE.search(start)
+    named = f" ({shown(title[2].decode(errors='replace'))})" if title else ""
+    return f"a web page{named} in place of the file: the download failed; get it again"
+
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Of temporary files and folders: nobody else uses such names, so what a dead process left can be
 # told from what belongs to somebody.

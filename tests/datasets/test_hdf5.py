@@ -35,7 +35,14 @@ def test_labels_are_listed_and_pixels_drawn_red_first(tmp_path):
     some = found.samples.iloc[[4, 0, 4, 2]]
     np.testing.assert_array_equal(found.draw(some, 6), IMAGES[[4, 0, 4, 2]][..., ::-1])
     assert found.draw(found.samples.iloc[:0], 6).shape == (0, 6, 6, 3)
-    assert found.rejected == ()
+    assert found.rejected == found.remarks == ()
+    with h5py.File(written(tmp_path / "more.h5"), "a") as file:
+        file["ages"] = np.zeros(5)
+    (remark,) = Hdf5Faces(file=tmp_path / "more.h5").collect(0).remarks
+    assert remark == "Beside images and labels the file holds what is not read: ages."
+    (tmp_path / "page.h5").write_text("<html><title>Log in</title>")
+    with pytest.raises(DataError, match=r"page\.h5 is a web page \(Log in\) in place of"):
+        Hdf5Faces(file=tmp_path / "page.h5").collect(0)
 
 
 def test_another_order_and_other_names(tmp_path):

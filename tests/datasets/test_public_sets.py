@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from small_faces_store import write_store
+from small_sets import AGES, PEOPLE, as_kaggle, celeba, edit, fairface, image, lfw
 
 from debias.datasets import (
     DATASETS,
@@ -23,106 +24,25 @@ from debias.datasets import (
     ImageFolder,
     Images,
 )
-from debias.datasets.owners_lists import FEW_LOST, MOST_LOST_SHARE
 from debias.errors import (
     DataError,
     EmptyDatasetError,
     QuarantineLimitExceededError,
     SplitLeakageError,
 )
+from debias.ingesting.quarantine import QuarantineLimits, require_within, summarise
 from debias.pipeline.recipe import RunConfig, load
-
-HEADER = (
-    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose "
-    "Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee "
-    "Gray_Hair Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard "
-    "Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair "
-    "Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young"
-)
-ATTRIBUTES = HEADER.split()
-LANDMARKS = [
-    f"{part}_{axis}"
-    for part in ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
-    for axis in "xy"
-]
-
-
-def image(path, shade=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), (shade % 256, shade // 256, 0)).save(path)
+from debias.storage.files import mistaken_for
 
 
 def reasons(found):
     return Counter(item.reason for item in found.rejected)
 
 
+STRAY = {"not listed", "not a regular file"}
+
+
 # CelebA -----------------------------------------------------------------------------------------
-
-
-def answers(number):
-    """Attributes of an image: male if even, smiling if divisible by 3, young if by 5."""
-    on = {"Male": number % 2 == 0, "Smiling": number % 3 == 0, "Young": number % 5 == 0}
-    return ["1" if on.get(name, False) else "-1" for name in ATTRIBUTES]
-
-
-def celeba(root, count=20, newline="\n"):
-    """The owner's text files: a count, a header that ends in a blank, values two wide."""
-    names = [f"{number:06d}.jpg" for number in range(1, count + 1)]
-    for number, name in enumerate(names, start=1):
-        image(root / "img_align_celeba" / name, number)
-    lines = {
-        "list_attr_celeba.txt": [
-            str(count),
-            HEADER + " ",
-            *(
-                f"{name} {' '.join(f'{v:>2}' for v in answers(n))}"
-                for n, name in enumerate(names, 1)
-            ),
-        ],
-        "identity_CelebA.txt": [f"{name} {2880 + n // 2}" for n, name in enumerate(names)],
-        "list_eval_partition.txt": [
-            f"{name} {0 if n < count - 4 else 1 if n < count - 2 else 2}"
-            for n, name in enumerate(names)
-        ],
-        "list_bbox_celeba.txt": [
-            str(count),
-            "image_id x_1 y_1 width height",
-            *(f"{name}    95  71 226 313" for name in names),
-        ],
-        "list_landmarks_align_celeba.txt": [
-            str(count),
-            " ".join(LANDMARKS) + " ",
-            *(f"{name} 69  109  106  113   77  142   73  152  108  154" for name in names),
-        ],
-    }
-    for name, text in lines.items():
-        (root / name).write_bytes(newline.join([*text, ""]).encode())
-    return root
-
-
-def as_kaggle(root):
-    """The same tables as CSV files, with the doubled folder of images and without identities."""
-    shutil.move(root / "img_align_celeba", root / "moved")
-    shutil.move(root / "moved", root / "img_align_celeba" / "img_align_celeba")
-    headers = {
-        "list_attr_celeba": ["image_id", *ATTRIBUTES],
-        "list_eval_partition": ["image_id", "partition"],
-        "list_bbox_celeba": ["image_id", "x_1", "y_1", "width", "height"],
-        "list_landmarks_align_celeba": ["image_id", *LANDMARKS],
-    }
-    for stem, header in headers.items():
-        lines = (root / f"{stem}.txt").read_text().splitlines()
-        rows = [line.split() for line in lines if ".jpg" in line]
-        (root / f"{stem}.csv").write_text("\n".join(map(",".join, [header, *rows])) + "\n")
-        (root / f"{stem}.txt").unlink()
-    (root / "identity_CelebA.txt").unlink()
-    return root
-
-
-def edit(path, old, new, count=1):
-    text = path.read_bytes().decode()
-    assert old in text
-    path.write_bytes(text.replace(old, new, count).encode())
 
 
 def test_celeba_reads_attributes_people_and_the_split_of_the_owner(tmp_path):
@@ -229,8 +149,10 @@ def test_celeba_sets_aside_what_it_cannot_read_find_or_place(tmp_path):
     found = CelebA(root=root).collect(0)
     assert len(found.samples) == 15
     # The row of 000004 has lost a field, so nobody can say which image it was about.
-    assert reasons(found) == {"row not understood": 4, "file missing": 1, "not listed": 2}
-    by_id = {item.sample_id: item for item in found.rejected if item.reason != "not listed"}
+    assert reasons(found) == {
+        "row not understood": 4, "file missing": 1, "not listed": 2, "not a regular file": 1,
+    }  # fmt: skip
+    by_id = {item.sample_id: item for item in found.rejected if item.reason not in STRAY}
     assert by_id["000007"].path == str(root / "img_align_celeba" / "000007.jpg")
     assert by_id["000003"].path == str(root / "img_align_celeba" / "000003.jpg")
     assert by_id["000003"].detail == "list_attr_celeba.txt: an attribute is neither -1 nor 1"
@@ -277,13 +199,24 @@ def test_an_id_does_not_depend_on_what_is_missing(tmp_path):
     assert both == set(after.samples["sample_id"].iloc[:2])
 
 
+def judged(data, most_rejected=0.01):
+    """Whether an ingest would go on after listing the data: it raises if not."""
+    found, rules = data.collect(0), QuarantineLimits(most_rejected=most_rejected)
+    listed = pd.concat([found.samples, found.lost], ignore_index=True)
+    require_within(summarise(found.rejected, listed, ()), rules)
+
+
 def test_celeba_with_more_than_the_usual_share_missing_stops(tmp_path):
     root = celeba(tmp_path, 30)
     for path in sorted((root / "img_align_celeba").iterdir())[:11]:
         path.unlink()
-    message = rf"11 of 30 listed images are missing .* {root}/img_align_celeba/000001\.jpg"
+    message = (
+        rf"11 of 30 items .*\(11 file missing\).* first: {root}/img_align_celeba/000001\.jpg: "
+        r"listed, but no regular file .* --most-rejected 0\.37"
+    )
     with pytest.raises(QuarantineLimitExceededError, match=message):
-        CelebA(root=root).collect(0)
+        judged(CelebA(root=root))
+    judged(CelebA(root=root), most_rejected=0.37)
     shutil.rmtree(root / "img_align_celeba")
     (root / "img_align_celeba").mkdir()
     with pytest.raises(EmptyDatasetError, match="none of 30 listed images is in"):
@@ -295,14 +228,55 @@ def test_celeba_with_a_list_of_people_that_is_cut_off_stops(tmp_path):
     people = (root / "identity_CelebA.txt").read_text().splitlines(keepends=True)
     (root / "identity_CelebA.txt").write_text("".join(people[:-11]))
     with pytest.raises(QuarantineLimitExceededError, match="no identity is listed"):
+        judged(CelebA(root=root))
+
+
+@pytest.mark.parametrize(
+    ("no", "yes"), [("0", "1"), ("False", "True"), ("-1.0", "1.0"), ("No", "Yes")]
+)
+def test_celeba_is_read_in_other_hands_words_too(tmp_path, no, yes):
+    known = CelebA(root=celeba(tmp_path)).collect(0).samples
+    table = tmp_path / "list_attr_celeba.txt"
+    count, header, *rows = table.read_text().splitlines()
+    words = {"-1": no, "1": yes}
+    rows = [[word if n == 0 else words[word] for n, word in enumerate(row.split())] for row in rows]
+    table.write_text("\n".join([count, header, *(" ".join(row) for row in rows)]) + "\n")
+    again = CelebA(root=tmp_path).collect(0)
+    assert again.rejected == ()
+    pd.testing.assert_frame_equal(again.samples, known)
+    # As pandas writes it, with its index in front.
+    names = ["", "image_id", *header.split()]
+    lines = [",".join([str(n), *row]) for n, row in enumerate(rows)]
+    table.write_text("\n".join([",".join(names), *lines]) + "\n")
+    pd.testing.assert_frame_equal(CelebA(root=tmp_path).collect(0).samples, known)
+
+
+def test_celeba_does_not_take_a_nought_among_minus_ones_for_no(tmp_path):
+    edit(celeba(tmp_path) / "list_attr_celeba.txt", "000003.jpg -1", "000003.jpg  0")
+    found = CelebA(root=tmp_path).collect(0)
+    assert [item.detail for item in found.rejected] == [
+        "list_attr_celeba.txt: an attribute is neither -1 nor 1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("\n<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title>",
+         r"list_attr_celeba\.txt is a web page \(Google Drive - Quota exceeded\) in place of the "
+         "file: the download failed"),
+        ("<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message>",
+         r"is a web page \(Access Denied\)"),
+        ("<HTML><BODY>no", "is a web page in place"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3", "git lfs pull"),
+    ],
+)  # fmt: skip
+def test_what_came_in_place_of_a_table_is_named(tmp_path, content, message):
+    root = celeba(tmp_path)
+    (root / "list_attr_celeba.txt").write_text(content)
+    with pytest.raises(DataError, match=message):
         CelebA(root=root).collect(0)
-
-
-def test_the_limits_of_a_list_are_those_of_the_ingest():
-    from debias.ingesting.quarantine import QuarantineLimits
-
-    limits = QuarantineLimits()
-    assert (limits.most_rejected, limits.few) == (MOST_LOST_SHARE, FEW_LOST)
+    assert mistaken_for(b"image_id,Smiling\n<html>.jpg,1") == ""
 
 
 def test_celeba_works_in_a_recipe(tmp_path):
@@ -321,23 +295,6 @@ def test_celeba_works_in_a_recipe(tmp_path):
 
 
 # FairFace ---------------------------------------------------------------------------------------
-
-RACES = [
-    "White", "Black", "Indian", "East Asian", "Southeast Asian", "Middle Eastern",
-    "Latino_Hispanic",
-]  # fmt: skip
-AGES = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70"]
-
-
-def fairface(root, images=None, newline="\n"):
-    for part, count in {"train": 40, "val": 10}.items():
-        lines = ["file,age,gender,race,service_test"]
-        for n in range(1, count + 1):
-            image((images or root) / part / f"{n}.jpg", n + 100 * (part == "val"))
-            gender, test = ("Male", "Female")[n % 2], ("True", "False")[n % 2]
-            lines.append(f"{part}/{n}.jpg,{AGES[n % 9]},{gender},{RACES[n % 7]},{test}")
-        (root / f"fairface_label_{part}.csv").write_bytes(newline.join([*lines, ""]).encode())
-    return root
 
 
 def test_fairface_reads_both_label_files_and_tests_on_val(tmp_path):
@@ -425,19 +382,6 @@ def test_fairface_explains_what_does_not_fit(tmp_path, change, error, message):
 
 
 # LFW --------------------------------------------------------------------------------------------
-
-PEOPLE = {f"Person_{letter}": 1 + number % 3 for number, letter in enumerate("ABCDEFGHIJKLMNOP")}
-
-
-def lfw(root, newline="\n", folder="lfw"):
-    for place, (person, count) in enumerate(PEOPLE.items()):
-        for n in range(1, count + 1):
-            image(root / folder / person / f"{person}_{n:04d}.jpg", 10 * place + n)
-    sides = {"DevTrain": list(PEOPLE)[:12], "DevTest": list(PEOPLE)[12:]}
-    for name, people in sides.items():
-        lines = [str(len(people)), *(f"{person}\t{PEOPLE[person]}" for person in people)]
-        (root / f"people{name}.txt").write_bytes(newline.join([*lines, ""]).encode())
-    return root
 
 
 @pytest.mark.parametrize(("newline", "folder"), [("\n", "lfw"), ("\r\n", "lfw_funneled")])
@@ -637,6 +581,11 @@ def tar(root):
     return {"root": root / "shard-0.tar"}
 
 
+def shards(root):
+    images = {"image": [{"bytes": (root.parent / "1.jpg").read_bytes(), "path": None}] * 2}
+    pd.DataFrame(images).to_parquet(root / "train.parquet")
+
+
 def hdf5(root):
     with h5py.File(root / "faces.h5", "w") as file:
         file["images"] = np.zeros((3, 4, 4, 3), np.uint8)
@@ -647,7 +596,7 @@ def hdf5(root):
 WRITTEN = {
     "celeba": celeba, "fairface": fairface, "lfw": lfw, "utkface": utkface,
     "image_folder": class_folder, "images": class_folder, "folder": folder,
-    "tar": tar, "hdf5": hdf5, "store": write_store,
+    "tar": tar, "hdf5": hdf5, "hugging_face": shards, "store": write_store,
 }  # fmt: skip
 
 

@@ -1,8 +1,11 @@
 """Tables as people keep them."""
 
 import datetime
+import gzip
+import json
 import os
 from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +13,14 @@ import pytest
 from pyarrow import parquet
 
 from debias.errors import DataError
-from debias.storage.tables import read_bytes, read_rows, read_table
+from debias.storage.tables import (
+    file_and_column,
+    place_of,
+    read_bytes,
+    read_rows,
+    read_table,
+    read_whole,
+)
 
 
 def written(tmp_path, content):
@@ -20,7 +30,9 @@ def written(tmp_path, content):
 
 
 def test_every_cell_is_text_and_empty_cells_are_missing(tmp_path):
-    rows, bad = read_table(written(tmp_path, '\ufeffa,"b, c"\r\n01,NO\r\nnan,""\r\n" x ",TRUE\r\n'))
+    rows, bad, _ = read_table(
+        written(tmp_path, '\ufeffa,"b, c"\r\n01,NO\r\nnan,""\r\n" x ",TRUE\r\n')
+    )
     assert bad == []
     assert rows["a"].tolist() == ["01", "nan", " x "]
     assert rows["b, c"].isna().tolist() == [False, True, False]
@@ -28,12 +40,12 @@ def test_every_cell_is_text_and_empty_cells_are_missing(tmp_path):
 
 
 def test_cells_may_hold_commas_quotes_and_line_breaks(tmp_path):
-    rows, _ = read_table(written(tmp_path, 'a,b\n"x,\ny","say ""hi"""\n'))
+    rows, *_ = read_table(written(tmp_path, 'a,b\n"x,\ny","say ""hi"""\n'))
     assert rows.iloc[0].tolist() == ["x,\ny", 'say "hi"']
 
 
 def test_rows_of_another_length_are_set_aside_by_line(tmp_path):
-    rows, bad = read_table(written(tmp_path, "a,b\n1,2\n3\n4,5,6\n7,8\n"))
+    rows, bad, _ = read_table(written(tmp_path, "a,b\n1,2\n3\n4,5,6\n7,8\n"))
     assert rows["a"].tolist() == ["1", "7"]
     assert [item.reason for item in bad] == ["row not understood"] * 2
     assert [item.detail for item in bad] == [
@@ -42,7 +54,7 @@ def test_rows_of_another_length_are_set_aside_by_line(tmp_path):
 
 
 def test_where_blank_lines_or_breaks_come_between_rows_are_counted(tmp_path):
-    rows, bad = read_table(written(tmp_path, 'a,b\n\n"x\n\ny",2\n3\n\n4,5\n6\n7,8'))
+    rows, bad, _ = read_table(written(tmp_path, 'a,b\n\n"x\n\ny",2\n3\n\n4,5\n6\n7,8'))
     assert rows.index.tolist() == [1, 3, 5]
     assert rows.index.name == "row"
     assert [item.sample_id for item in bad] == ["t.csv:row 2", "t.csv:row 4"]
@@ -54,7 +66,7 @@ def test_where_blank_lines_or_breaks_come_between_rows_are_counted(tmp_path):
 
 
 def test_columns_without_a_name_are_numbered(tmp_path):
-    rows, _ = read_table(written(tmp_path, ",path\n0,a.png\n"))
+    rows, *_ = read_table(written(tmp_path, ",path\n0,a.png\n"))
     assert list(rows) == ["unnamed_0", "path"]
 
 
@@ -123,9 +135,13 @@ def test_parquet_numbers_stay_numbers_and_long_ids_stay_apart(tmp_path):
         (pa.array([{"a": 1}, {"a": 2}]), "struct<"),
     ],
 )
-def test_parquet_columns_of_several_values_are_refused_by_name(tmp_path, column, kind):
-    with pytest.raises(DataError, match=rf"neither text.*'faces': '{kind}"):
-        as_parquet(tmp_path, path=pa.array(["a", "b"]), faces=column)
+def test_columns_of_several_values_are_named_apart(tmp_path, column, kind):
+    parquet.write_table(pa.table({"path": ["a", "b"], "faces": column}), tmp_path / "t.parquet")
+    rows, _, odd = read_table(tmp_path / "t.parquet")
+    assert list(rows) == ["path"]
+    assert odd["faces"].startswith(kind)
+    with pytest.raises(DataError, match=f"column 'faces' of .* holds several values: {kind}"):
+        read_whole(tmp_path / "t.parquet", ["faces"])
 
 
 def test_a_parquet_file_that_is_none_or_holds_broken_text_is_refused(tmp_path):
@@ -142,6 +158,113 @@ def test_a_parquet_file_that_is_none_or_holds_broken_text_is_refused(tmp_path):
 def test_an_index_that_pandas_noted_decides_nothing(tmp_path):
     frame = pd.DataFrame({"path": ["a", "b"]}, index=[7, 7])
     frame.to_parquet(tmp_path / "t.parquet")
-    rows, _ = read_table(tmp_path / "t.parquet")
+    rows, *_ = read_table(tmp_path / "t.parquet")
     assert (rows.index.name, rows.index.tolist()) == ("row", [1, 2])
     assert rows["path"].tolist() == ["a", "b"]
+
+
+# Other separators and kinds ----------------------------------------------------------------------
+
+FRAME = pd.DataFrame({"path": ["a.png", "b;c.png"], "code": ["01", "NO"], "note": ["x, y", "|"]})
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.csv.gz", "T.TSV.GZ"])
+def test_the_separator_is_told_from_the_first_rows(tmp_path, mark, name):
+    FRAME.to_csv(tmp_path / name, sep=mark, index=False, encoding="utf-8-sig")
+    rows, bad, odd = read_table(tmp_path / name)
+    assert (bad, odd) == ([], {})
+    assert rows.to_dict("list") == FRAME.to_dict("list")
+    assert rows.index.tolist() == [2, 3]
+
+
+def test_a_first_line_that_names_the_separator_is_no_header(tmp_path):
+    rows, bad, _ = read_table(written(tmp_path, "sep=;\na;b,c\n1;2\n3\n"))
+    assert rows.to_dict("list") == {"a": ["1"], "b,c": ["2"]}
+    assert place_of(rows, 0) == "line 3"
+    assert bad[0].detail == "line 4: 1 fields, not 2"
+
+
+def test_a_separator_that_only_some_rows_hold_does_not_count(tmp_path):
+    text = "path,a;b\n" + "x.png,1\n" * 3 + "y;z.png,2\n"
+    assert list(read_table(written(tmp_path, text)).rows) == ["path", "a;b"]
+    decimals = "path;score\nx.png;0,5\ny.png;1\n"
+    assert read_table(written(tmp_path, decimals)).rows["score"].tolist() == ["0,5", "1"]
+
+
+def test_separators_that_fit_alike_are_refused_by_name(tmp_path):
+    text = "a,b;c\n1,2;3\n"
+    with pytest.raises(DataError, match=r"separated by a comma \(','\) or by a semicolon \(';'\)"):
+        read_table(written(tmp_path, text))
+    (tmp_path / "t.tsv").write_text(text.replace(";", "\t"))
+    assert list(read_table(tmp_path / "t.tsv").rows) == ["a,b", "c"]
+
+
+RECORDS = [{"path": "a", "n": 1, "ok": True, "mixed": 1, "late": None},
+           {"path": "b", "n": None, "ok": False, "mixed": "x", "boxes": [1]}]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.ndjson", "t.json", "t.jsonl.gz", "lines.json"])
+def test_records_are_rows(tmp_path, name):
+    lines = name != "t.json"
+    text = "\n".join(map(json.dumps, RECORDS)) if lines else json.dumps(RECORDS, indent=1)
+    content = ("\ufeff" + text + "\n").encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    rows, bad, odd = read_table(tmp_path / name)
+    assert (bad, list(odd)) == ([], ["boxes"])
+    assert rows["path"].tolist() == ["a", "b"]
+    assert rows["n"].tolist() == [1, pd.NA]
+    assert rows["ok"].tolist() == [True, False]
+    assert rows["mixed"].tolist() == ["1", "x"]
+    assert rows["late"].isna().all()
+    assert place_of(rows, 1) == ("line 2" if lines else "row 2")
+
+
+def test_lines_that_are_no_record_are_set_aside(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"a": "01"}\n\n[1]\n{"a": "NO"}\n{"a"')
+    rows, bad, _ = read_table(tmp_path / "t.jsonl")
+    assert rows["a"].to_dict() == {1: "01", 4: "NO"}
+    assert [item.detail for item in bad] == [f"line {n}: no JSON object" for n in (3, 5)]
+    with pytest.raises(DataError, match=r"2 rows of .* cannot be read, first line 3: no JSON"):
+        read_whole(tmp_path / "t.jsonl")
+    (tmp_path / "t.jsonl").write_text("path,smile\na,yes\n")
+    with pytest.raises(DataError, match="line 1 is no JSON object"):
+        read_table(tmp_path / "t.jsonl")
+    (tmp_path / "t.json").write_text('{"path": {"0": "a"}}')
+    with pytest.raises(DataError, match=r"no list of records.*orient='records'"):
+        read_table(tmp_path / "t.json")
+
+
+def test_packed_parquet_and_what_only_claims_to_be_packed(tmp_path):
+    FRAME.to_parquet(tmp_path / "t.parquet")
+    (tmp_path / "t.parquet.gz").write_bytes(gzip.compress((tmp_path / "t.parquet").read_bytes()))
+    assert read_table(tmp_path / "t.parquet.gz").rows["code"].tolist() == ["01", "NO"]
+    (tmp_path / "t.csv.gz").write_text("path\na\n")
+    with pytest.raises(DataError, match="cannot be read as a table: Not a gzipped file"):
+        read_table(tmp_path / "t.csv.gz")
+    with pytest.raises(DataError, match=r"there is no file .*nowhere\.tsv"):
+        read_table(tmp_path / "nowhere.tsv")
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
+    path = written(tmp_path, 'path,"group, perceived"\na,b\n')
+    assert list(read_whole(path, ["group, perceived"])) == ["path", "group, perceived"]
+    with pytest.raises(
+        DataError, match=r"no column 'group'; it has: path, group, perceived; a name w"
+    ):
+        read_whole(path, ["group"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("race", (None, None)),
+        ("t.csv", (Path("t.csv"), None)),
+        ("t.jsonl.gz:race", (Path("t.jsonl.gz"), "race")),
+        ("a/t.TSV:race:white", (Path("a/t.TSV"), "race:white")),
+        ("C:/t.csv:race", (Path("C:/t.csv"), "race")),
+        ("age:0-17", (None, None)),
+    ],
+)
+def test_a_file_and_its_column_are_taken_apart(text, expected):
+    assert file_and_column(text) == expected

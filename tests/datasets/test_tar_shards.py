@@ -20,7 +20,7 @@ from debias.errors import (
     UnsafeArchiveError,
 )
 
-JPEG = b"\xff\xd8 pixels"
+JPEG = b"\xff\xd8\xff pixels"
 
 
 def archived(path, members, **settings):
@@ -87,7 +87,8 @@ def test_a_key_ends_at_the_first_dot_after_the_last_slash(tmp_path):
     found = listed(archived(tmp_path / "x.tar", members))
     assert found.samples["class"].tolist() == ["7"]
     assert found.samples["length"].tolist() == [len(JPEG)]
-    assert reasons(found) == {"not an image file": 1}
+    assert found.rejected == ()
+    assert found.ignored == {".b.jpg": 1, "hidden": 1}  # "a.jpg" is what "a.b.jpg" was made of
 
 
 def test_values_become_numbers_where_all_are_and_else_text(tmp_path):
@@ -110,19 +111,91 @@ def test_values_become_numbers_where_all_are_and_else_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "told"),
     [
-        "[1]", "3", "{", "", '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": [1]}',
-        '{"a": {"b": 1}}', '{"a": 1, "a": 2}', '{"a": "\\ud800"}', '{"\\udfff": 1}',
-        '{"a": 9223372036854775808}', '{"a": 1' + "0" * 5000 + "}", "[" * 100_000, b"\xff{}",
+        ("[1]", "A note is left out where it holds no JSON object"),
+        ("3", "A note is left out where it holds no JSON object"),
+        ('{"a": NaN, "b": 1}', ""),
+        ('{"a": -Infinity, "b": 1}', "Column 'a' is left out where it holds no finite number"),
+        ('{"a": 1e999, "b": 1}', "Column 'a' is left out where it holds no finite number"),
+        ('{"a": [1], "b": 1}', "Column 'a' is left out where it holds a list"),
+        ('{"a": {"a": 1}, "b": 1}', "Column 'a' is left out where it holds an object"),
+        ('{"a": 1, "a": 2, "b": 1}', "Column 'a' is left out where it holds two values"),
+        ('{"a": "\\ud800", "b": 1}', "Column 'a' is left out where it holds half a character"),
+        ('{"\\udfff": 1, "b": 1}', "half a character"),
+        ('{"a": 9223372036854775808, "b": 1}', "Column 'a' is left out where it holds a"),
+        ('{"a": 1' + "0" * 5000 + ', "b": 1}', "a whole number of 5001 digits"),
     ],
 )  # fmt: skip
-def test_a_note_that_is_no_flat_object_sets_its_sample_aside(tmp_path, text):
+def test_a_value_that_no_column_can_hold_costs_neither_image_nor_other_columns(
+    tmp_path, text, told
+):
+    members = {"1.jpg": JPEG, "1.json": text, "2.jpg": JPEG, "2.json": {"a": 1, "b": 1}}
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert found.rejected == ()
+    assert found.samples["a"].isna().tolist() == [True, False]
+    assert found.samples["b"].tolist()[text[0] != "{" :] == [1] * (1 + (text[0] == "{"))
+    assert len(found.remarks) == bool(told)
+    assert told in "".join(found.remarks)
+    assert all(": 1 of 2 samples." in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize("text", ["{", "", "[" * 100_000, b"\xff{}"])
+def test_a_note_that_cannot_be_read_sets_its_sample_aside(tmp_path, text):
     members = {"1.jpg": JPEG, "1.json": text, "2.jpg": JPEG, "2.json": {"a": 1}}
     found = listed(archived(tmp_path / "x.tar", members))
     assert len(found.samples) == 1
     assert reasons(found) == {"row not understood": 1}
     assert found.rejected[0].path == str(tmp_path / "x.tar" / "1.jpg")
+
+
+def test_the_last_ending_says_what_a_member_is_or_else_its_content(tmp_path):
+    members = {
+        "1.image.jpg": JPEG, "1.meta.json": {"a": 1}, "1.caption.txt": "a face",
+        "2.face.PNG": JPEG, "2.face.cls": "7", "3.jfif": JPEG, "3.json": {"a": 3},
+        "4": JPEG, "5.img": JPEG, "5.cls": "8", "6.tif": b"II*\0", "7.data": b"no image",
+        "8.jpg": JPEG, "8.jpg.json": {"a": 8}, "8.mask.png": JPEG,
+    }  # fmt: skip
+    found = listed(archived(tmp_path / "x.tar", members))
+    assert found.rejected == ()
+    assert len(found.samples) == 7  # whether a TIFF is read, the decoder says
+    assert found.samples["a"].fillna(0).tolist() == [1, 0, 3, 0, 0, 0, 8]
+    assert found.samples["class"].fillna("").tolist() == ["", "7", "", "", "8", "", ""]
+    assert found.ignored == {".caption.txt": 1, ".data": 1, ".mask.png": 1}
+
+
+def test_images_of_a_plain_archive_go_by_their_own_names(tmp_path):
+    names = ["img.0001.jpg", "img.0002.jpg", "x.jpg.chip.jpg"]
+    found = listed(archived(tmp_path / "x.tar", dict.fromkeys(names, JPEG)))
+    stems = ["img.0001", "img.0002", "x.jpg.chip"]
+    assert found.samples["sample_id"].tolist() == hashed_ids(stems)
+    with pytest.raises(DuplicateIdError, match="two images named 'img'"):
+        listed(archived(tmp_path / "x.tar", {"img.json": {}} | dict.fromkeys(names, JPEG)))
+
+
+def test_names_in_a_plain_archive_are_read_as_in_a_folder(tmp_path):
+    names = [f"UTK/{20 + n}_{n % 2}_{n % 4}_2017.jpg.chip.jpg" for n in range(8)]
+    found = listed(archived(tmp_path / "x.tar", dict.fromkeys([*names, "UTK/x.jpg"], JPEG)))
+    assert found.samples["age"].tolist() == [*range(20, 28)]
+    assert found.samples["perceived_gender"].tolist() == ["male", "female"] * 4
+    assert found.samples["annotated_race"].tolist()[:4] == ["White", "Black", "Asian", "Indian"]
+    assert reasons(found) == {"name not understood": 1}
+    assert "read from their names, which follow UTKFace (8 of 9)" in found.remarks[0]
+    names = [f"set/{side}/{name}/1.png" for side in ("train", "val", "test") for name in "ab"]
+    found = listed(archived(tmp_path / "x.tar", dict.fromkeys(names, JPEG)))
+    assert found.samples["class"].tolist() == ["a", "b"] * 3
+    assert found.samples["split"].unique().tolist() == ["train", "validation", "test"]
+    assert "split" not in listed(tmp_path / "x.tar", split="drawn").samples
+    assert found.remarks == (
+        "Nothing stands beside the images: the 2 folders in which they lie were read as their "
+        "classes.",
+    )
+    noted = dict.fromkeys(names, JPEG) | {"set/test/b/1.cls": "7"}
+    assert listed(archived(tmp_path / "x.tar", noted)).samples["class"].notna().sum() == 1
+    for names in (["1.jpg", "2.jpg"], ["a/1.jpg", "a/2.jpg"], ["a/1.jpg", "2.jpg"]):
+        found = listed(archived(tmp_path / "x.tar", dict.fromkeys(names, JPEG)))
+        assert set(found.samples) == {"sample_id", "path", "offset", "length"}
+        assert "no label is read. Pack notes beside them" in found.remarks[0]
 
 
 def test_two_notes_must_agree_on_the_class(tmp_path):
@@ -139,8 +212,10 @@ def test_two_notes_must_agree_on_the_class(tmp_path):
 def test_notes_without_an_image_are_accounted_for(tmp_path):
     members = {"1.jpg": JPEG, "2.json": {"a": 1}, "README.md": "hello", "3.mask.png": JPEG}
     found = listed(archived(tmp_path / "x.tar", members))
-    assert reasons(found) == {"not an image file": 3}
-    assert {item.sample_id for item in found.rejected} == {"2", "README", "3"}
+    assert len(found.samples) == 2
+    assert reasons(found) == {"file missing": 1}
+    assert found.rejected[0].detail == "no image of this key, only .json"
+    assert found.ignored == {".md": 1}
 
 
 def test_columns_with_our_names_decide_nothing_unless_a_setting_names_them(tmp_path):
@@ -186,8 +261,8 @@ def test_ids_depend_on_keys_and_not_on_archives(tmp_path):
 
 def test_archives_of_which_only_some_state_a_split_are_refused(tmp_path):
     archived(tmp_path / "train-0.tar", {"1.jpg": JPEG})
-    archived(tmp_path / "training-0.tar", {"2.jpg": JPEG})
-    with pytest.raises(DataError, match=r"1 of 2 archives .* first: training-0\.tar"):
+    archived(tmp_path / "trainers-0.tar", {"2.jpg": JPEG})
+    with pytest.raises(DataError, match=r"1 of 2 archives .* first: trainers-0\.tar"):
         listed(tmp_path)
     assert len(listed(tmp_path, split="drawn").samples) == 2
 
@@ -219,6 +294,8 @@ def test_compressed_archives_are_refused_with_what_to_do(tmp_path):
     [
         [("1.jpg", JPEG), ("1.jpg", JPEG)],
         [("1.jpg", JPEG), ("1.png", JPEG)],
+        [("1.a.jpg", JPEG), ("1.a.png", JPEG)],
+        [("1.jpg", JPEG), ("1.json", "{}"), ("1.json", "{}")],
         [("1.jpg", JPEG), ("2.jpg", JPEG), ("1.jpg", JPEG)],
     ],
 )
@@ -273,6 +350,9 @@ def test_archives_that_were_joined_are_refused(tmp_path):
 def test_a_file_that_is_no_archive_is_named(tmp_path, content):
     (tmp_path / "x.tar").write_bytes(content)
     with pytest.raises(DataError, match=r"x\.tar is no tar archive"):
+        listed(tmp_path / "x.tar")
+    (tmp_path / "x.tar").write_bytes(b"<!doctype html><title>Log in</title>" + content)
+    with pytest.raises(DataError, match=r"x\.tar is a web page \(Log in\) in place of the file"):
         listed(tmp_path / "x.tar")
 
 
@@ -395,8 +475,10 @@ def test_notes_with_ever_new_names_do_not_make_columns_without_end(tmp_path):
         note = {f"{key}-{n}": 0 for n in range(400)}
         members += [(f"{key}.jpg", JPEG), (f"{key}.json", note)]
     found = listed(archived(tmp_path / "x.tar", members))
-    assert len(found.samples) == 2
-    assert reasons(found) == {"row not understood": 1}
+    assert len(found.samples) == 3
+    assert found.samples.shape[1] == 4 + 1000
+    assert len(found.remarks) == 11
+    assert found.remarks[-1] == "So are values of 190 more columns."
 
 
 def test_an_archive_damaged_in_any_way_is_listed_or_ends_in_one_of_our_errors(tmp_path):

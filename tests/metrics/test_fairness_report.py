@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from documents import misfits
 
 from debias.errors import EvaluationError, GroupSchemaError
-from debias.metrics import FairnessReport, evaluate, outcomes_of_trainings, report_on
+from debias.metrics import evaluate, outcomes_of_trainings, report_on
+from debias.metrics.documents import FairnessDocument
 from debias.metrics.rules import Rules
 from debias.types import Predictions
 
@@ -35,16 +37,14 @@ def row(found, group, metric="accuracy"):
     return table[(table["group"] == group) & (table["metric"] == metric)].iloc[0]
 
 
-def test_json_round_trip_keeps_everything_but_the_images():
-    found = report({"a": 400, "b": 300, "c": 5}, margin=0.2, noise=True, name="model")
-    text = found.to_json()
-    again = FairnessReport.from_json(text)
-    assert again.to_json() == text
-    assert again.outcomes is None
-    assert again.verdict == found.verdict
-    pd.testing.assert_frame_equal(again.by_group, found.by_group, check_dtype=False)
-    with pytest.raises(EvaluationError, match="no evaluation of this version"):
-        FairnessReport.from_dict({"kind": "comparison"})
+def test_the_document_has_the_fields_that_it_declares():
+    sizes = {"a": 400, "b": 300, "c": 5, "d": 350}
+    found = report(sizes, margin=0.2, noise=True, name="model")
+    document = json.loads(found.to_json())
+    assert misfits(document, FairnessDocument) == []
+    assert document["noise"]
+    assert misfits(document | {"nmae": "model"}, FairnessDocument) == [": nmae"]
+    assert misfits(document | {"minimum": "30"}, FairnessDocument) == [".minimum: '30'"]
 
 
 def test_no_image_is_listed_in_the_json():
@@ -357,3 +357,35 @@ def test_too_many_groups_are_compared_with_a_reference_or_not_at_all():
     assert found.verdict.incomplete
     named = evaluate(y, y, groups=groups, metrics=["accuracy"], reference={"one": "a", "two": "a"})
     assert (named.gaps["attribute"] == "one x two").sum() == 80
+
+
+def test_the_size_of_a_group_is_withheld_where_no_rate_tells_it():
+    """Two patterns of what is withheld could give away together what each of them keeps."""
+    sizes = {"a": 400, "b": 300, "c": 5}
+    tone = np.repeat(list(sizes), list(sizes.values()))
+    y = np.tile([0, 1], len(tone))[: len(tone)]
+    report = evaluate(y, y, groups={"tone": tone})
+    assert report.unsized == {"tone:b", "tone:c"}
+    rare = np.where(tone == "b", np.cumsum(tone == "b") <= 5, y).astype(int)
+    found = evaluate(rare[tone != "c"], y[tone != "c"], groups={"tone": tone[tone != "c"]})
+    states = found.by_group[found.by_group["group"] == "tone:b"].set_index("metric")["state"]
+    assert states["true_positive_rate"] == "suppressed"
+    assert states["accuracy"] == "estimated"  # so its size is told, here as there
+    assert found.unsized == frozenset()
+    few_selected = np.where((tone == "a") & (np.arange(len(tone)) > 4), 0, y)
+    found = evaluate(y[tone != "c"], few_selected[tone != "c"], groups={"tone": tone[tone != "c"]})
+    assert "suppressed" in set(found.by_group["state"])  # precision of a
+    assert found.unsized == frozenset()
+    classes = {"a": 400, "b": 300, "d": 40}  # of d there are few of one class
+    tone = np.repeat(list(classes), list(classes.values()))
+    y = np.where(tone == "d", np.cumsum(tone == "d") <= 5, np.arange(len(tone)) % 2).astype(int)
+    asked = ["selection_rate", "accuracy"]
+    both = evaluate(y, y, groups={"tone": tone}, metrics=asked)
+    hidden = {metric: set(rows.loc[rows["state"] == "suppressed", "group"])
+              for metric, rows in both.by_group.groupby("metric")}  # fmt: skip
+    assert (both.unsized, hidden["accuracy"]) == (frozenset(), set())
+    assert "tone:d" in hidden["selection_rate"]
+    alone = evaluate(y, y, groups={"tone": tone}, metrics=asked[:1])
+    assert alone.unsized == hidden["selection_rate"]
+    alone = evaluate(y, y, groups={"tone": tone}, metrics=["precision"])
+    assert alone.unsized == {"tone:b", "tone:d"}

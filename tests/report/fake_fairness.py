@@ -1,9 +1,11 @@
 """Fairness and comparison documents made up from a few counts: every state, reading and harm."""
 
+from functools import cache
 from itertools import combinations, product
 
 import numpy as np
-from scipy.stats import binomtest, norm
+from scipy.special import ndtr, ndtri
+from scipy.stats import binomtest
 
 TONE, GENDER = "skin_tone_group", "perceived_gender"
 CROSS = f"{TONE} x {GENDER}"
@@ -48,6 +50,7 @@ def counts(metric, n, positives, right):
     }[metric]
 
 
+@cache
 def exact(numerator, denominator, level=LEVEL):
     found = binomtest(round(numerator), round(denominator)).proportion_ci(level)
     return float(found.low), float(found.high)
@@ -89,7 +92,7 @@ def newcombe(one, other):
 def detectable(one, other, level):
     spread = sum(max(row["value"] * (1 - row["value"]), 0.01) / row["effective"]
                  for row in (one, other))  # fmt: skip
-    return float((norm.ppf(1 - (1 - level) / 2) + norm.ppf(0.8)) * np.sqrt(spread))
+    return float((ndtri(1 - (1 - level) / 2) + ndtri(0.8)) * np.sqrt(spread))
 
 
 def gap_row(one, other, adjusted, margin):
@@ -105,7 +108,7 @@ def gap_row(one, other, adjusted, margin):
                 return row
             break
     low, high = newcombe(one, other)
-    p = float(2 * norm.sf(abs(one["value"] - other["value"]) / ((high - low) / 5.5)))
+    p = float(2 * ndtr(-abs(one["value"] - other["value"]) / ((high - low) / 5.5)))
     row |= {
         "difference": one["value"] - other["value"], "low": low, "high": high, "p_value": p,
         "p_adjusted": min(1.0, 30 * p), "detectable": detectable(one, other, adjusted),

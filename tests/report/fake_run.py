@@ -67,7 +67,7 @@ def scalars(rows, rng):
             "overall": overall, "worst_group": worst, "gap": gap,
             "variance": float(np.var(accuracy)) if accuracy else None,
         },
-        "auroc": 0.981, "expected_calibration_error": 0.0213,
+        "reasons": {}, "auroc": 0.981, "expected_calibration_error": 0.0213,
         "true_positive_rate": 0.93, "false_positive_rate": 0.052, "selection_rate": 0.497,
         "extremes": {
             "worst_group": next(r["group"] for r in rows if r["value"] == worst),
@@ -108,8 +108,9 @@ def weight_record(arm, attributes):
     after = {"dark": 0.14, "brown": 0.21, "tan": 0.25, "light": 0.40}
     if arm == "groups":
         after = dict.fromkeys(TONES, 0.25)
+    random = {"random_low": 0.02, "random_high": 0.07}
     shares = {
-        f"skin_tone_group:{t}": {"before": SHARES[t], "after": after[t]}
+        f"skin_tone_group:{t}": {"before": SHARES[t], "after": after[t], **random}
         for t in (TONES if attributes else ())
     }
     aucs = {
@@ -184,7 +185,7 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
                           "attributes are exact.",
             "groups": groups,
             "set_aside": {
-                "count": 1, "list": "runs/fake/faces/0a/quarantine.jsonl",
+                "count": 1, "list": "runs/fake/faces/0a/quarantine.jsonl", "seen": "",
                 "reasons": [{"reason": "not decodable", "count": 1}],
             },
         },
@@ -193,6 +194,7 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
             "reconstruction": 18240.9, "kl": 29.5, "bits_per_dimension": 2.913,
             "saturated_log_var": 0.0, "sigma": 0.071, "epochs": 12,
         },
+        "refused": {},
         "weights": {arm: weight_record(arm, attributes) for arm in arms if arm != "uniform"},
         "arms": {arm: arm_record(arm, attributes, seeds, rng) for arm in arms},
         "skill": {arm: skill_record(arm, seeds) for arm in arms},

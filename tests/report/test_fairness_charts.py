@@ -13,7 +13,6 @@ from debias.report.fairness_charts import (
     HARM,
     calibration,
     change_by_group,
-    compared_metrics,
     comparison_drawings,
     confusion,
     detectable,
@@ -24,7 +23,7 @@ from debias.report.fairness_charts import (
     run_drawings,
     scores,
 )
-from debias.report.readings import harm_first, panels
+from debias.report.readings import compared_metrics, harm_first, panels
 from debias.report.words import TIMES
 
 MULTICLASS = fake_fairness(classes=("angry", "happy", "sad"), reference=f"{TONE}:light")

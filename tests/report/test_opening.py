@@ -7,7 +7,7 @@ from reading import FORBIDDEN, Page
 
 from debias.flows.summary import as_markdown
 from debias.report import Pictures, opening
-from debias.report.opening import changed
+from debias.report.opening import changed, moved
 from debias.report.run_page import summary
 from debias.report.terminal import lines
 
@@ -68,12 +68,12 @@ def test_the_opening_says_who_is_served_worse_in_a_hundred_faces():
         [gap("accuracy", -0.34), gap("false_positive_rate", 0.456)], after=change(0.05)
     )
     headline, text, _ = said(document)
-    assert headline == "Plain training mistakes tone dark for “smiling” more often than tone light"
+    assert headline == "Plain training mistakes tone dark for “smiling” more often than light"
     assert text == (
         "The classifier guesses smiling: “not smiling” or “smiling”. Of 100 “not smiling” images "
-        "of tone dark, 46 are called “smiling” (n = 400); of light, fewer than 1 (n = 400). "
+        "of tone dark, 46 are called “smiling”; of light, fewer than 1. "
         "Difference found: 45.6 percentage points (40.6 to 50.6). "
-        "Instead of 46: latent weights 5 (gain, difference found)."
+        "Drawing unusual faces more often (latent weights): 5 instead of 46, better."
     )
     assert len(text.split()) <= 60
 
@@ -81,8 +81,12 @@ def test_the_opening_says_who_is_served_worse_in_a_hundred_faces():
 @pytest.mark.parametrize(
     ("metric", "difference", "words"),
     [
-        ("accuracy", 0.34, "of tone light, 99 are answered rightly (n = 400); of dark, 65 (n ="),
-        ("true_positive_rate", -0.24, "tone dark, 75 are called so (n = 400); of light, 99 (n ="),
+        ("accuracy", 0.34, "of tone light, 99 are answered rightly; of dark, 65."),
+        (
+            "true_positive_rate",
+            -0.24,
+            "“smiling” images of tone dark, 75 are recognised; of light, 99.",
+        ),
         ("false_positive_rate", -0.456, "“not smiling” images of tone light"),
     ],
 )
@@ -101,17 +105,41 @@ def test_a_found_difference_comes_before_a_larger_one_that_was_not_and_before_a_
 @pytest.mark.parametrize(
     ("after", "words"),
     [
-        (change(0.6, harm=True), "Instead of 46: latent weights 60 (harm)."),
-        (change(0.6), "60 (loss, difference found)"),
-        (
-            change(0.3, "cannot_tell"),
-            "weights 30. Whether that is more than chance cannot be told.",
-        ),
+        (change(0.6, harm=True), "(latent weights): 60 instead of 46, worse."),
+        (change(0.3, "cannot_tell"), "30 instead of 46, better in these 5 trainings."),
+        (change(0.3, "cannot_tell", p_adjusted=0.2), "30 instead of 46, perhaps chance."),
+        (change(0.4601, "cannot_tell", p_adjusted=None), "4,601 instead of 4,600 of 10,000, "),
+        (change(0.45, "difference_ruled_out"), "45 instead of 46, no more than your margin."),
         (None, "(40.6 to 50.6)."),
     ],
 )
 def test_what_the_weights_changed_is_told_with_how_sure_it_is(after, words):
     assert words in said(small_run([gap("false_positive_rate", 0.456)], after=after))[1]
+
+
+@pytest.mark.parametrize(
+    ("recall", "more"),
+    [
+        (0.55, ", better, but of 100 “smiling” images there, 55 instead of 75 are recognised."),
+        (0.85, ", better."),
+    ],
+)
+def test_what_a_gain_cost_the_same_group_is_told_with_it(recall, more):
+    beside = {**change(recall), "metric": "true_positive_rate", "before": 0.75,
+              "change": recall - 0.75}  # fmt: skip
+    document = small_run([gap("false_positive_rate", 0.456)], after=change(0.05))
+    document["comparisons"]["latent"]["groups"].append(beside)
+    assert f"5 instead of 46{more}" in said(document)[1]
+
+
+def test_of_several_classes_the_one_that_it_holds_for_is_named():
+    document = small_run([gap("true_positive_rate[sad]", -0.24)])
+    document["fairness"]["uniform"] |= {"classes": ["glad", "sad", "mad"], "positive": None}
+    for row in document["fairness"]["uniform"]["by_group"]:
+        row["metric"] = row["metric"].replace("true_positive_rate", "true_positive_rate[sad]")
+    headline, text, _ = said(document)
+    assert headline == "Plain training recognises “sad” less often in tone dark than in light"
+    assert "Of 100 “sad” images of tone dark, 75 are recognised; of light, 99." in text
 
 
 def test_without_a_difference_the_verdict_is_told_as_it_is():
@@ -162,7 +190,7 @@ def test_another_arm_at_chance_is_said_and_its_changes_are_not_told(quick):
     headline, text, _ = said(document)
     assert "learned nothing" not in headline
     assert "latent learned nothing in 5 trainings." in text
-    assert "Instead of" not in text
+    assert "instead of" not in text
     assert "Gain under latent weights" not in Page(quick(document, Pictures())).visible
 
 
@@ -216,3 +244,11 @@ def test_the_terminal_and_the_summary_tell_the_same_and_promise_nothing():
             assert part in text
         assert "debias run configs/demo.yaml --out runs/demo --set seeds=5" in text
         assert FORBIDDEN.findall(text) == []
+
+
+def test_a_comparison_is_headed_by_who_changed_most_in_which_class():
+    document = fake_comparison() | {"groups": [change(0.6, harm=True), change(0.05)]}
+    worse, better = (moved(document, better=better) for better in (False, True))
+    assert worse == "Of other images of tone dark, more are called “smiling” than before"
+    assert better == "Of other images of tone dark, fewer are called “smiling” than before"
+    assert moved(document | {"groups": []}, better=True) == "Somebody is served better than before"

@@ -2,13 +2,12 @@ import pytest
 
 from debias.report.readings import (
     counted,
-    is_neutral,
-    is_worse_high,
     metric_meaning,
     metric_name,
     no_difference,
     opened,
     reading_of,
+    sign_of,
     size,
     source_name,
     verdict_name,
@@ -38,10 +37,8 @@ def test_meanings_name_the_class():
 
 
 def test_only_false_alarms_are_worse_when_high():
-    assert is_worse_high("false_positive_rate[cat]")
-    assert not is_worse_high("true_positive_rate")
-    assert is_neutral("selection_rate[cat]")
-    assert not is_neutral("precision")
+    metrics = ("false_positive_rate[cat]", "true_positive_rate", "selection_rate[cat]", "precision")
+    assert [sign_of(metric) for metric in metrics] == [-1, 1, 0, 1]
 
 
 @pytest.mark.parametrize(

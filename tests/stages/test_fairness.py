@@ -2,14 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from small_store import make_store
 
-from debias.metrics import evaluate
 from debias.pipeline.classifier import side_by_side
 from debias.pipeline.fairness import (
-    count_or_none,
-    small_test_groups,
     small_training_groups,
     without,
 )
@@ -32,11 +28,6 @@ def test_figures_lose_the_rows_that_would_tell():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, None), (10, None), (11, 11)])
-def test_counts_at_the_limits(count, shown):
-    assert count_or_none(count, 11) == shown
-
-
 def test_runs_lie_side_by_side_by_rate_and_each_cell_says_how_sure():
     table = pd.DataFrame(
         {
@@ -56,25 +47,6 @@ def test_runs_lie_side_by_side_by_rate_and_each_cell_says_how_sure():
     assert found["measured"].tolist() == [
         "90.0% [80.0%, 95.0%], n = 1,200", "suppressed", "50.0% [20.0%, 80.0%], n = 12, too small"
     ]  # fmt: skip
-
-
-def test_test_counts_are_withheld_where_the_evaluation_withholds_them():
-    """Two patterns of what is withheld could give away together what each of them keeps."""
-    sizes = {"a": 400, "b": 300, "c": 5}
-    tone = np.repeat(list(sizes), list(sizes.values()))
-    y = np.tile([0, 1], len(tone))[: len(tone)]
-    report = evaluate(y, y, groups={"tone": tone})
-    assert small_test_groups({"uniform": report}) == {"tone:b", "tone:c"}
-    rare = np.where(tone == "b", np.cumsum(tone == "b") <= 5, y).astype(int)
-    found = evaluate(rare[tone != "c"], y[tone != "c"], groups={"tone": tone[tone != "c"]})
-    states = found.by_group[found.by_group["group"] == "tone:b"].set_index("metric")["state"]
-    assert states["true_positive_rate"] == "suppressed"
-    assert states["accuracy"] == "estimated"  # so its size is told, here as there
-    assert small_test_groups({"uniform": found}) == frozenset()
-    few_selected = np.where((tone == "a") & (np.arange(len(tone)) > 4), 0, y)
-    found = evaluate(y[tone != "c"], few_selected[tone != "c"], groups={"tone": tone[tone != "c"]})
-    assert "suppressed" in set(found.by_group["state"])  # precision of a
-    assert small_test_groups({"uniform": found}) == frozenset()
 
 
 def test_without_groups_there_is_a_table_without_rows():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from counting import Counting
+from documents import misfits
 from recording_tracking import RecordingTracking
 from small_store import folder, noise
 
@@ -15,6 +16,7 @@ from debias.ingesting.rules import IngestRules
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.step import load_predictions
+from debias.report.documents import RunDocument
 from debias.storage.artifacts import Artifact
 from debias.types import Collection
 
@@ -50,6 +52,7 @@ def finished(tmp_path_factory):
 def test_the_report_holds_what_it_promises(finished):
     folder, document, _, _ = finished
     assert json.loads((folder / "report.json").read_text()) == json.loads(json.dumps(document))
+    assert misfits(document, RunDocument) == []
     for arm in ("uniform", "latent", "groups"):
         found = document["arms"][arm]
         assert [one["seed"] for one in found["seeds"]] == [0, 1]

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from debias.ingesting.account import concluded, counted
+from debias.ingesting import account, quarantine
 from debias.ingesting.build import ACCOUNT, PAIRS, QUARANTINE
-from debias.ingesting.quarantine import DUPLICATE, LEAKS, NO_FAILURES, STRANGERS
+from debias.ingesting.quarantine import DUPLICATE, LEAKS, NO_FAILURES
 from debias.pipeline.purging.holdings import SAMPLES, Store, is_of
 from debias.pipeline.purging.traces import Traces
 from debias.statistics.groupings import CROSS, named_cell
@@ -168,7 +168,10 @@ class Rebuilding:
         attributes = dict.fromkeys(
             group["attribute"] for split in old["splits"] for group in split["by_group"]
         )
-        document = {**old, **counted(samples, pairs, others, list(attributes), listed)}
+        kinds = old["seen"]["kinds"] if "seen" in old else []  # stores were once made without
+        records = cast("list[quarantine.Record]", others)
+        again = account.counted(samples, pairs, records, list(attributes), listed, kinds)
+        document = {**old, **again}
         removed = sum(record["reason"] in LEAKS for record in others)
         document["leaks"] = {**old["leaks"], "removed": removed}
         document["groups"] = self._groups(old["groups"])
@@ -177,8 +180,7 @@ class Rebuilding:
             f"{document['purged']:,} images were taken out after this store was made. The counts "
             "are those of what is left; groups were tested before, and are not tested again."
         )
-        strangers = sum(record["reason"] in STRANGERS for record in others)
-        document["concluded"] = [told, *concluded(document, strangers)]
+        document["concluded"] = [told, *account.concluded(again, document["groups"])]
         return document
 
     def _groups(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from debias.report.charts.rows import Axis, Key, Look, Mark, Row, Rows, draw_blo
 from debias.report.charts.style import (
     ARM_STYLES,
     FAINT,
+    GROUPS_DRAWN,
     INK,
     MUTED,
     Drawing,
@@ -26,7 +27,6 @@ from debias.report.words import TIMES, arm_name, escape_label, number, words
 
 DIMENSIONS_DRAWN = 64
 CURVES_DRAWN = 12
-GROUPS_DRAWN = 24
 REACH = 3  # the colours of a picture of weights go from 1/8 to 8 times
 PICTURE = 7.6  # inches
 INACTIVE = "#c3c7cc"

@@ -1,0 +1,142 @@
+"""Who is shown: a column that says so, and a table with one row a person."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from pydantic import Field
+
+from debias.datasets.listing import require_regular
+from debias.errors import DataError
+from debias.plugins import Settings
+from debias.storage.files import shown
+from debias.storage.tables import OURS, read_table, require_columns, require_unique
+from debias.types import Collection
+
+OWNER = "the owner of the data"
+MOST_UNNAMED = 0.01  # of the images
+
+
+class WithPeople(Settings):
+    """Settings of a data set that may be told who is shown."""
+
+    subject_column: str | None = Field(
+        default=None, description="Column that says who is shown; keeps people in one split."
+    )
+    people: Path | None = Field(
+        default=None, description="CSV or Parquet file with one row a person; joined by person."
+    )
+    people_column: str | None = Field(
+        default=None, description="Its column of people; empty: the one that names most of them."
+    )
+    some_people: bool = Field(
+        default=False, description="Whether people may be missing from that table."
+    )
+
+    def with_people(self, found: Collection) -> Collection:
+        """With ``subject_id`` from the column that was named, and :meth:`joined`.
+
+        Raises:
+            DataError: There is no such column; or as there.
+        """
+        if self.subject_column is None:
+            return self.joined(found)
+        lost = None if found.lost is None else _named(found.lost, self.subject_column)
+        samples = _named(found.samples, self.subject_column)
+        return self.joined(replace(found, samples=samples, lost=lost))
+
+    def joined(self, found: Collection) -> Collection:
+        """With the columns of the table by person.
+
+        Raises:
+            DataError: Nobody says who is shown, or the table names too few of the people.
+        """
+        if self.people is None:
+            return found
+        told, unread = self._told(found.samples)
+        remarks = _joined(found.samples, told, unread, self.people, may_lack=self.some_people)
+        lost = None if found.lost is None else _with(found.lost, told)
+        samples = _with(found.samples, told)
+        return replace(found, samples=samples, lost=lost, remarks=(*found.remarks, *remarks))
+
+    def _told(self, samples: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+        """What the table says, by person; how many rows could not be read."""
+        assert self.people is not None  # asked before
+        if "subject_id" not in samples:
+            raise DataError(
+                f"{shown(self.people)} tells of people, but nothing says who is shown: name a "
+                f"column with --subject, or a folder with --folders; columns: {_columns(samples)}"
+            )
+        require_regular(self.people, OWNER)
+        rows, rejected, _ = read_table(self.people)
+        rows = rows.apply(_stripped)
+        column = self.people_column or _best(rows, set(samples["subject_id"].dropna()))
+        if column is None:
+            first = shown(str(samples["subject_id"].iloc[0]))
+            raise DataError(
+                f"no column of {shown(self.people)} names the people of the images (first: "
+                f"{first}); columns: {list(rows.columns)}; set data.people_column"
+            )
+        require_columns(rows, [column], self.people)
+        require_unique(rows[column], shown(self.people))
+        taken = {*OURS, *samples.columns}.intersection(rows.columns.drop(column))
+        both = sorted(taken.difference(OURS))
+        if both:
+            raise DataError(f"{shown(self.people)} and the images both have {both}; rename one")
+        return rows.drop(columns=list(taken)).set_index(column), len(rejected)
+
+
+def _named(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    if column not in table:
+        raise DataError(
+            f"there is no column {column!r} to say who is shown (--subject, data.subject_column); "
+            f"columns: {_columns(table)}"
+        )
+    return table.assign(subject_id=table[column]).drop(columns={column} - {"subject_id"})
+
+
+def _columns(samples: pd.DataFrame) -> str:
+    return ", ".join(str(name) for name in samples if name not in OURS) or "none"
+
+
+def _stripped(column: pd.Series) -> pd.Series:
+    """Text without blanks and quotes around it, as VGGFace2 writes names."""
+    if not pd.api.types.is_string_dtype(column):
+        return column.astype(str).where(column.notna())
+    return column.str.strip().str.strip('"')
+
+
+def _best(rows: pd.DataFrame, people: set[str]) -> str | None:
+    """The column that names most people; None if it is not half of them."""
+    named = {str(name): len(people.intersection(rows[name])) for name in rows}
+    best = max(named, key=lambda name: named[name], default=None)
+    return best if best is not None and 2 * named[best] >= len(people) else None
+
+
+def _with(samples: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    if "subject_id" not in samples:
+        return samples
+    return samples.join(told, on="subject_id")
+
+
+def _joined(
+    samples: pd.DataFrame, told: pd.DataFrame, unread: int, table: Path, *, may_lack: bool
+) -> Sequence[str]:
+    """What was joined and what was not, in a sentence."""
+    known = samples["subject_id"].isin(told.index)
+    people = samples["subject_id"].nunique()
+    found = samples["subject_id"][known].nunique()
+    if (~known).mean() > MOST_UNNAMED and not may_lack:
+        absent = samples["subject_id"][~known].iloc[0]
+        raise DataError(
+            f"{shown(table)} names {found:,} of {people:,} people, so {(~known).sum():,} of "
+            f"{len(samples):,} images would stay without what it says, first: "
+            f"{shown(str(absent))}; complete it, or set data.some_people=true"
+        )
+    rest = len(told) - found
+    more = f", {unread:,} rows were not understood" if unread else ""
+    return (
+        f"{shown(table.name)} names {found:,} of {people:,} people; {rest:,} of its rows name "
+        f"nobody who is shown here{more}. Columns: {', '.join(map(str, told)) or 'none'}.",
+    )

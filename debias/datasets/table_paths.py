@@ -1,0 +1,122 @@
+"""Paths and splits as other tools write them into tables, and the files below a folder they mean.
+
+Nothing is opened here, and a path is only ever matched with a file that a listing of the folder
+found: absolute below the folder, with its name in front, with backslashes, without the ending.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from debias.datasets.listing import image_problem, plain_paths, walk
+from debias.errors import DataError
+from debias.storage.files import shown
+from debias.storage.joining import Texts, matched, name_columns
+
+SPLITS_WRITTEN = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation",
+    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+NUMBERED = {"0": "train", "1": "validation", "2": "test"}  # as in CelebA's list
+MOST = 0.5  # share of the rows that must name files for a column to be taken as the paths
+
+
+def images_below(root: Path) -> list[str]:
+    return sorted(entry.name for entry in walk(root) if not image_problem(entry))
+
+
+def relative(column: "pd.Series[Any]", root: Path) -> Texts:
+    """The paths from ``root`` on where they lead below it, the others as they are."""
+    names = column.astype(object)
+    names = names.where(names.notna(), "").astype(str)
+    for place in {os.path.abspath(root), os.path.realpath(root)}:
+        names = names.str.removeprefix(f"{place.rstrip(os.sep)}{os.sep}")
+    return plain_paths(names)
+
+
+def path_column(rows: pd.DataFrame, root: Path, files: Sequence[str]) -> str | None:
+    """The column whose values name files below ``root``; None if there is none.
+
+    Raises:
+        DataError: Several do, and not the same files.
+    """
+    found = {}
+    for name in name_columns(rows):
+        result = matched(_given(relative(rows[name], root)), _listed(files), ("", ""))
+        if not isinstance(result, str) and len(result[0]) > MOST * min(len(rows), len(files)):
+            found[name] = result[0]
+    first = next(iter(found), None)
+    for name, where in found.items():
+        common = where.index.intersection(found[str(first)].index)
+        if not where[common].equals(found[str(first)][common]):
+            raise DataError(
+                f"columns {first!r} and {name!r} both name files below {shown(root)}, but not the "
+                f"same: say which counts with --set data.path_column={first}"
+            )
+    return first
+
+
+def found_below(names: Texts, root: Path, files: Sequence[str]) -> tuple[Texts, str]:
+    """Each path as the file below ``root`` that it means; what means none stays as it is.
+
+    Returns:
+        The paths by the index of ``names``, and how they were matched, "" where they are the files.
+
+    Raises:
+        DataError: Paths could mean several files, and none as it stands.
+    """
+    named = _given(names)
+    strange = named[~named.isin(files)]
+    there = strange.map(lambda name: os.path.isfile(root / name))
+    if len(strange) == 0 or there.any() or not files:
+        return names, ""
+    called = (f"the files below {shown(root)}", "the table")
+    result = matched(_listed(files), named, called)
+    if isinstance(result, str):
+        if result:
+            raise DataError(f"{result}: write paths from {shown(root)} on")
+        return names, ""
+    where, way = result
+    found = names.to_numpy(dtype=object, copy=True)
+    found[where.to_numpy()] = np.array(files, dtype=object)[where.index]
+    return pd.Series(found, index=names.index), way
+
+
+def split_names(column: "pd.Series[Any]", table: Path) -> tuple["pd.Series[Any]", str]:
+    """train, validation and test, however they are written, and what to say about it.
+
+    Raises:
+        DataError: A row has none, another word or a number that may mean either.
+    """
+    text = column.astype("string").str.strip().str.lower().str.removesuffix(".0")
+    held = set(text.dropna())
+    numbered = bool(held) and held <= set(NUMBERED)
+    if numbered and held != set(NUMBERED):
+        raise DataError(
+            f"column {column.name!r} of {shown(table)} says {', '.join(sorted(held))}: whether 1 "
+            "is validation or test cannot be told; write train, validation and test"
+        )
+    known = NUMBERED if numbered else SPLITS_WRITTEN
+    unknown, empty = sorted(held - set(known)), int(text.isna().sum())
+    if unknown or empty:
+        wrong = [f"{empty} empty cells"] * bool(empty) + [f"{unknown[:10]}"] * bool(unknown)
+        raise DataError(
+            f"splits must be one of {', '.join(SPLITS_WRITTEN)}, or 0, 1 and 2, in every row; "
+            f"column {column.name!r} has {' and '.join(wrong)}"
+        )
+    told = "split: 0, 1 and 2 were read as train, validation and test, as in CelebA's list."
+    return text.map(known).astype(object), told if numbered else ""
+
+
+def _given(names: Texts) -> Texts:
+    """By position, without empty ones."""
+    names = names.reset_index(drop=True)
+    return names[names != ""]
+
+
+def _listed(files: Sequence[str]) -> Texts:
+    return pd.Series(list(files), dtype=object)

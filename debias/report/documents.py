@@ -1,0 +1,175 @@
+"""``report.json``: every field of the document that a run's page, terminal and summary read."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+from debias.metrics.documents import (
+    ComparisonDocument,
+    FairnessDocument,
+    Number,
+    SkillDocument,
+    SummaryChange,
+    SummaryDocument,
+    TrainingDocument,
+)
+
+
+class Artifacts(TypedDict):
+    """Keys of the parts of a run."""
+
+    faces: str
+    representation: str
+    reference: str | None
+    weights: dict[str, str]
+    classifiers: dict[str, list[str]]
+
+
+class About(TypedDict):
+    config: Mapping[str, object]  # the recipe as it was read
+    device: str
+    precision: str
+    threads: int
+    seconds: dict[str, float]  # by stage
+    artifacts: Artifacts
+    seeds: int
+    folder: str
+    command: str
+    mlflow: str | None
+
+
+class GroupCounts(TypedDict):
+    attribute: str
+    group: str
+    train: int | None  # images; None: withheld
+    train_share: float | None
+    test: int | None
+
+
+class Reason(TypedDict):
+    reason: str
+    count: int
+
+
+class SetAside(TypedDict):
+    count: int
+    reasons: list[Reason]
+    seen: str  # what was read, in a sentence; empty for a store that does not say
+    list: str  # where each is named
+
+
+class Data(TypedDict):
+    name: str
+    label: str
+    classes: list[str]
+    attributes: list[str]
+    image_size: int
+    n: dict[str, int]  # images by split
+    annotation: str
+    source: str
+    groups: list[GroupCounts]
+    set_aside: SetAside
+
+
+class Representation(TypedDict, total=False):
+    name: str
+    trained: bool
+    file: str  # of an encoder or of embeddings
+    epochs: int
+    elbo: float
+    reconstruction: float
+    kl: float
+    bits_per_dimension: float
+    sigma: float
+    saturated_log_var: float
+    active_units: int
+    latent_dim: int
+
+
+class Share(TypedDict):
+    before: Number  # of the images
+    after: Number  # of the draws
+    random_low: Number  # of equally uneven random draws
+    random_high: Number
+
+
+class Area(TypedDict):
+    """How well the weight alone tells who belongs to a group."""
+
+    auc: Number
+    low: Number
+    high: Number
+    n: int
+
+
+class ReferenceRatio(TypedDict):
+    style: str
+    telltale: bool
+    separability: float
+    separability_other_style: Number
+    style_agreement: Number
+
+
+class Weights(TypedDict, total=False):
+    """Figures of one arm's weights; what a rule does not have is absent."""
+
+    rule: str
+    uses_groups: bool
+    estimated: bool
+    annotated: int
+    ess: float
+    effective_samples: float
+    unique_per_epoch: float
+    top_1_percent: float
+    largest: float
+    tau: float
+    alpha: float
+    capped: int
+    dropped_dimensions: list[int]
+    share_by_group: dict[str, Share]
+    auc_by_group: dict[str, Area]
+    ratio: ReferenceRatio
+    warnings: list[str]
+
+
+class Arm(TypedDict):
+    seeds: list[TrainingDocument]
+    mean: SummaryDocument
+
+
+class NextStep(TypedDict):
+    why: str
+    setting: str  # to change; may be empty
+    command: str | None  # None where nobody typed one
+
+
+class Opening(TypedDict):
+    headline: str
+    sentences: list[str]
+    next: list[NextStep]
+
+
+class Findings(TypedDict):
+    """All of a run but the opening, which is read from it."""
+
+    key: str
+    schema: int
+    name: str
+    created: str
+    version: str
+    run: About
+    data: Data
+    representation: Representation
+    weights: dict[str, Weights]
+    refused: dict[str, str]  # arms left out, and why
+    situations: list[str]
+    arms: dict[str, Arm]
+    skill: dict[str, SkillDocument | None]
+    fairness: dict[str, FairnessDocument]
+    comparisons: dict[str, ComparisonDocument]
+    changes: list[SummaryChange]
+    concluded: list[str]
+    not_concluded: list[str]
+
+
+class RunDocument(Findings):
+    opening: Opening

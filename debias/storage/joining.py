@@ -1,0 +1,334 @@
+"""Two tables about the same images, joined by the names that both hold, never by chance in order.
+
+A column of names is known by its own name (``path``, ``filename``, ``image_id``, ...) or by what it
+holds (names of files). Names match as they are, or by the end of their paths, without folders above
+and without the ending, where that leaves every name its own; one such way holds for a whole table.
+
+``n`` samples, ``m`` rows of the table that is joined to them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int64
+
+from debias.errors import DataError
+from debias.storage.files import shown
+from debias.storage.tables import plain_name
+
+ALLOWED = 0.01  # share of the samples, or of the rows, that may stay without a partner
+BY_ORDER, ALLOW = "--by-order", "--allow-unjoined"
+NAMES = (
+    "path", "file", "filename", "image", "imageid", "imagename", "imagepath", "imagefile", "img",
+    "imgid", "imgname", "imgpath", "imgfile", "filepath", "sampleid", "sample", "samplename",
+    "photo", "photoid", "picture", "pictureid", "face", "faceid", "name", "basename", "fname",
+    "key", "id", "uid", "uuid",
+)  # fmt: skip
+FILE = r"[^\n]*[\w)\]]\.[A-Za-z][A-Za-z0-9]{1,4}|[^\n]*[/\\][^\n]+"  # an ending or a folder
+ENDING = r"(?<=[^/.])\.[A-Za-z][A-Za-z0-9]{1,4}$"
+SIDE = r"^(?:.*[/\\])?(train|val|test|dev)[^/\\]*[/\\]"  # folders of other images
+DEEPEST = 8  # steps of a path that are compared
+NUMBERS, TEXT, FILES = range(3)  # what names look like; the later, the less they match by chance
+
+Texts: TypeAlias = "pd.Series[str]"  # without the missing ones, by position
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Join:
+    """Which row of a table belongs to each sample.
+
+    Attributes:
+        rows: (n,) position in the table; -1 where a sample has no row.
+        unused: Rows of the table without a sample.
+        sentence: How they were joined, how many, and what was not.
+    """
+
+    rows: Int64[np.ndarray, " n"]
+    unused: int
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Match:
+    """What joining one column with another gives; ``way`` is "" where names match as they are."""
+
+    left: str
+    right: str
+    way: str
+    rows: Int64[np.ndarray, " n"]
+    rank: tuple[bool, int, int]
+
+    @property
+    def count(self) -> int:
+        return int((self.rows >= 0).sum())
+
+
+def join(
+    samples: pd.DataFrame,
+    table: pd.DataFrame,
+    *,
+    called: tuple[str, str] = ("the samples", "the table"),
+    by_order: bool = False,
+    allow_unjoined: float = ALLOWED,
+) -> Join:
+    """Find the row of ``table`` for each row of ``samples``.
+
+    Args:
+        samples: (n) Any columns; at least one should hold names.
+        table: (m) Likewise.
+        called: How messages call the two.
+        by_order: Go by the order of the rows where there are no names in common.
+        allow_unjoined: Share in [0, 1] of samples, and of rows, that may stay without a partner.
+
+    Raises:
+        DataError: No names in common and order was not asked for, or another number of rows; names
+            that stand for several rows, or columns of names that contradict each other; order was
+            asked for and names give another; more without a partner than allowed.
+    """
+    match, doubt = _best(samples, table, called)
+    if by_order:
+        return _in_order(len(samples), len(table), match, called)
+    if match is None:
+        raise DataError(doubt or _strangers(samples, table, called))
+    found = _described(samples, table, match, called)
+    lost = max(len(samples) - match.count, 0) / max(len(samples), 1)
+    share = max(lost, found.unused / max(len(table), 1))
+    if share > allow_unjoined:
+        raise DataError(
+            f"{found.sentence}. That is {share:.1%} without a partner, more than "
+            f"{allow_unjoined:.0%}: correct the names, or allow it with {ALLOW} {_above(share)}"
+        )
+    return found
+
+
+def matched(
+    left: Texts, right: Texts, called: tuple[str, str]
+) -> tuple["pd.Series[int]", str] | str:
+    """Where in ``right`` each name of ``left`` stands, and the way in which names match.
+
+    The first way that joins 99 % of the fewer names counts, or the one that joins most.
+
+    Returns:
+        Index in ``right`` by index in ``left``, and the way, "" for names as they are; or why no
+        way leaves every name its own, "" where nothing matches.
+    """
+    enough = (1 - ALLOWED) * min(len(left), len(right))
+    best: tuple[pd.Series[int], str] | None = None
+    most, doubt = 0, ""
+    for way, one, other in _ways(left, right):
+        shared = pd.Index(one).intersection(pd.Index(other))
+        if len(shared) <= most:
+            continue
+        twice = [side[side.duplicated() & side.isin(shared)] for side in (one, other)]
+        told = [
+            f"{shown(names.iloc[0])!r} stands for several rows of {which}"
+            for names, which in zip(twice, called, strict=True)
+            if len(names)
+        ]
+        if told:
+            doubt = doubt or told[0]
+            continue
+        common = one[one.isin(shared)]
+        where = pd.Series(other.index, index=pd.Index(other)).loc[common].to_numpy()
+        if apart := _other_side(left.loc[common.index], right.loc[where]):
+            doubt = doubt or apart
+            continue
+        best, most = (pd.Series(where, index=common.index), way), len(shared)
+        if most >= enough:
+            break
+    return best or doubt
+
+
+def _other_side(left: Texts, right: Texts) -> str:
+    """Names that match but for a folder of training and one of test images; empty without any."""
+    sides = [
+        names.str.lower().str.extract(SIDE, expand=False).fillna("") for names in (left, right)
+    ]
+    one, other = (side.to_numpy(dtype=str) for side in sides)
+    apart = (one != other) & (one != "") & (other != "")
+    if not apart.any():
+        return ""
+    first = int(np.argmax(apart))
+    names = f"{shown(left.iloc[first])!r} and {shown(right.iloc[first])!r}"
+    return f"{names} would be joined, but lie in folders of different splits"
+
+
+def _ways(left: Texts, right: Texts) -> Iterator[tuple[str, Texts, Texts]]:
+    """Both sides under each way of writing them, the strictest first."""
+    yield "", left, right
+    sides = [names.str.replace("\\", "/").str.replace(r"^(?:\./)+", "", regex=True)
+             for names in (left, right)]  # fmt: skip
+    depth = min(int(side.str.count("/").max()) + 1 if len(side) else 1 for side in sides)
+    for ending in ("", " without its ending"):
+        if ending:
+            sides = [side.str.replace(ENDING, "", regex=True) for side in sides]
+        for steps in range(min(depth, DEEPEST), 0, -1):
+            tail = rf"((?:[^/]*/){{0,{steps - 1}}}[^/]*)$"
+            one, other = (side.str.extract(tail, expand=False) for side in sides)
+            told = "the name of the file" if steps == 1 else f"the last {steps} steps of the path"
+            yield told + ending, one, other
+
+
+def name_columns(frame: pd.DataFrame) -> dict[str, tuple[Texts, int]]:
+    """Columns that may name a row, in the order of ``NAMES``: their texts, and what these are."""
+    ranks = {str(name): _rank(str(name)) for name in frame}
+    found = {}
+    for place in sorted(range(len(ranks)), key=lambda place: [*ranks.values()][place]):
+        column, name = frame.iloc[:, place], str(frame.columns[place])
+        is_named = ranks[name] < len(NAMES)
+        if not is_named and pd.api.types.is_numeric_dtype(column.dtype):
+            continue
+        texts = _texts(column)
+        if not len(texts):
+            continue
+        look = _look(texts)
+        if is_named or (look == FILES and texts.is_unique):
+            _require_header(name, texts)
+            found[name] = texts, look
+    return found
+
+
+def _require_header(name: str, texts: Texts) -> None:
+    ending = PurePath(name).suffix
+    if ending and texts.str.endswith(ending).any():
+        raise DataError(
+            f"{shown(name)!r} stands where the name of a column is expected: add a header line to "
+            "the table, such as path,label"
+        )
+
+
+def value_column(table: pd.DataFrame, file: Path, wanted: str | None) -> str:
+    """The column that was named, or the only one that names no rows; else DataError."""
+    names = [str(name) for name in table]
+    if wanted in names:
+        return str(wanted)
+    if wanted is not None:
+        raise DataError(f"{shown(file)} has no column {wanted!r}; columns: {', '.join(names)}")
+    held = name_columns(table)
+    values = [name for name in names if name not in held]
+    if len(values) != 1:
+        raise DataError(
+            f"{shown(file)} has the columns {', '.join(names)}; say which one as {file}:COLUMN"
+        )
+    return values[0]
+
+
+def _rank(column: str) -> int:
+    name = plain_name(column).replace("_", "")
+    return NAMES.index(name) if name in NAMES else len(NAMES)
+
+
+def _texts(column: "pd.Series[Any]") -> Texts:
+    values = pd.Series(column.to_numpy(dtype=object)).dropna()
+    if pd.api.types.is_float_dtype(column.dtype) or not values.map(np.isscalar).all():
+        return values.iloc[:0].astype(str)
+    texts = values.astype(str).str.strip()
+    return texts[texts != ""]
+
+
+def _look(texts: Texts) -> int:
+    """Numbers with leading zeros are names: nothing is counted so."""
+    if texts.str.fullmatch(r"\d+").mean() > 0.5 and not texts.str.match(r"0\d").any():
+        return NUMBERS
+    return FILES if texts.str.fullmatch(FILE).mean() > 0.5 else TEXT
+
+
+def _best(
+    samples: pd.DataFrame, table: pd.DataFrame, called: tuple[str, str]
+) -> tuple[Match | None, str]:
+    """The pair of columns that joins best; or why there is none, if names have something common."""
+    found, doubts = [], []
+    for left, (ours, look) in name_columns(samples).items():
+        for right, (theirs, other) in name_columns(table).items():
+            result = matched(ours, theirs, called)
+            if isinstance(result, str):
+                doubts += [result] if result else []
+                continue
+            where, way = result
+            fewer, kind = min(len(ours), len(theirs)), min(look, other)
+            # Numbers of rows match in part whatever they count.
+            if kind == NUMBERS and len(where) < fewer:
+                continue
+            rows = np.full(len(samples), -1, dtype=np.int64)
+            rows[where.index] = where
+            rank = (len(where) >= (1 - ALLOWED) * fewer, kind, len(where))
+            found.append(Match(left=left, right=right, way=way, rows=rows, rank=rank))
+    if not found:
+        return None, f"{doubts[0]}: a name must stand for one image" if doubts else ""
+    best = max(found, key=lambda match: match.rank)
+    _require_one_answer(best, found)
+    return best, ""
+
+
+def _require_one_answer(best: Match, found: Sequence[Match]) -> None:
+    """Two columns of names that join as well must give the same rows."""
+    for other in found:
+        if other.rank[:2] == best.rank[:2] and best.rank[0]:
+            both = (other.rows >= 0) & (best.rows >= 0)
+            if (other.rows != best.rows)[both].any():
+                raise DataError(
+                    f"columns {best.left!r} and {best.right!r} have names in common, and so have "
+                    f"{other.left!r} and {other.right!r}, but they join other rows: leave out one "
+                    "of these columns"
+                )
+
+
+def _in_order(n: int, m: int, match: Match | None, called: tuple[str, str]) -> Join:
+    if n != m:
+        raise DataError(
+            f"{BY_ORDER} needs as many rows in {called[1]} as in {called[0]}, got {m:,} and {n:,}"
+        )
+    if match is not None and match.rank[0] and (match.rows != np.arange(n))[match.rows >= 0].any():
+        raise DataError(
+            f"{BY_ORDER} joins row by row, but the names in {match.left!r} of {called[0]} and "
+            f"{match.right!r} of {called[1]} stand in another order: leave it out"
+        )
+    told = f"{called[1]}: {m:,} rows joined with {called[0]} by order, as {BY_ORDER} asks"
+    return Join(rows=np.arange(n), unused=0, sentence=told)
+
+
+def _described(
+    samples: pd.DataFrame, table: pd.DataFrame, match: Match, called: tuple[str, str]
+) -> Join:
+    used = np.zeros(len(table), dtype=bool)
+    used[match.rows[match.rows >= 0]] = True
+    way = f", by {match.way}" if match.way else ""
+    parts = [
+        f"{called[1]}: {match.count:,} of {len(table):,} rows joined with {match.count:,} of "
+        f"{len(samples):,} in {called[0]} ({match.right} = {match.left}{way})"
+    ]
+    for frame, column, free, what in (
+        (samples, match.left, match.rows < 0, called[0]), (table, match.right, ~used, called[1]),
+    ):  # fmt: skip
+        if free.any():
+            first = shown(str(frame[column].iloc[int(np.argmax(free))]))
+            parts.append(f"{int(free.sum()):,} of {what} without a partner, first {first}")
+    return Join(rows=match.rows, unused=int((~used).sum()), sentence="; ".join(parts))
+
+
+def _strangers(samples: pd.DataFrame, table: pd.DataFrame, called: tuple[str, str]) -> str:
+    n, m = len(samples), len(table)
+    held = (
+        f"{what} {'has names such as ' + example if example else 'has no column of names'}"
+        for what, example in zip(called, map(_example, (samples, table)), strict=True)
+    )
+    advice = (
+        f"if row by row they are about the same samples, say so with {BY_ORDER}"
+        if n == m
+        else f"and with {n:,} and {m:,} rows they cannot be joined by order either"
+    )
+    return f"no names in common: {'; '.join(held)}. Add a column of names to both; {advice}"
+
+
+def _example(frame: pd.DataFrame) -> str:
+    found = next(iter(name_columns(frame).items()), None)
+    return "" if found is None else f"{shown(found[1][0].iloc[0])!r} ({found[0]})"
+
+
+def _above(share: float) -> str:
+    """The share, rounded up to two digits, that an option would have to allow."""
+    return f"{min(1.0, np.ceil(share * 100) / 100):g}"
