@@ -371,7 +371,7 @@ def _data(data: Data, pictures: Pictures) -> Iterator[b.Block]:
         yield note("drawn")
         yield note("missing")
     yield from _group_counts(data["groups"])
-    yield from _set_aside(data["set_aside"])
+    yield from set_aside(data["set_aside"])
     yield from _rarity(pictures) if shown else ()
 
 
@@ -399,7 +399,7 @@ def _group_counts(rows: Sequence[GroupCounts]) -> Iterator[b.Block]:
         yield note("no_attribute")
 
 
-def _set_aside(found: SetAside) -> Iterator[b.Fold]:
+def set_aside(found: SetAside) -> Iterator[b.Fold]:
     """Images that were left out, by reason."""
     if found["count"]:
         table = b.table(found["reasons"], {"reason": "{reason}", "images": "{count:count}"})
