@@ -35,7 +35,7 @@ from pydantic import Field
 from debias.datasets.listing import regular_files, require_folder, require_paths
 from debias.datasets.owners_lists import SplitBy, matched, require_one_side
 from debias.datasets.people import WithPeople
-from debias.datasets.places import Listing, Place, accounted, files_like, mostly, tree
+from debias.datasets.places import Listing, Place, accounted, mostly, tables_like, tree
 from debias.errors import DataError
 from debias.storage.files import shown
 from debias.storage.tables import (
@@ -118,14 +118,8 @@ class CelebA(WithPeople):
 
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:
-        """Where the owner's tables and the aligned images lie, ``.txt`` before ``.csv``."""
-        tables = {
-            stem: path
-            for stem in (ATTRIBUTES, PARTITION, PEOPLE, *NUMBERS)
-            for end in ("csv", "txt")
-            for path in [next(files_like(listings, rf"{stem}\.{end}"), None)]
-            if path is not None
-        }
+        """Where the owner's tables and the aligned images lie."""
+        tables = tables_like(listings, (ATTRIBUTES, PARTITION, PEOPLE, *NUMBERS))
         named = [one for one in listings if one.place.resolve().name == IMAGES and one.files]
         alike = [one for one in listings if mostly(one.files, NAME.fullmatch)]
         there = [*named, *(alike if ATTRIBUTES in tables else [])]

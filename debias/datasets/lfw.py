@@ -4,7 +4,8 @@ Images: 13,233 faces found by a detector, 250 x 250, of 5,749 people; also "funn
     "deep-funneled" (aligned).
 Labels: who is shown, from the captions of the news; no attribute is annotated by the owners, so the
     set serves as a reference without labels, not for training a classifier.
-Splits: "view 1" (peopleDevTrain.txt, peopleDevTest.txt), for development, disjoint by person.
+Splits: "view 1" (peopleDevTrain and peopleDevTest, .txt or Kaggle's .csv), for development,
+    disjoint by person.
 Source: vis-www.cs.umass.edu/lfw.
 Citation: Huang, Ramesh, Berg, Learned-Miller 2007, Labeled Faces in the Wild: A Database for
     Studying Face Recognition in Unconstrained Environments.
@@ -35,7 +36,7 @@ from debias.datasets.listing import (
 )
 from debias.datasets.owners_lists import SplitBy, completed_split, matched
 from debias.datasets.people import WithPeople
-from debias.datasets.places import Listing, Place, accounted, files_like, tree
+from debias.datasets.places import Listing, Place, accounted, tables_like, tree
 from debias.errors import DataError, EmptyDatasetError, SplitLeakageError
 from debias.storage.files import is_text, shown
 from debias.storage.tables import read_bytes
@@ -98,11 +99,7 @@ class LFW(WithPeople):
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:
         """Where the folders of people and the lists of view 1 lie."""
-        tables = {
-            name: path
-            for name in LISTS
-            if (path := next(files_like(listings, f"{name}.txt"), None))
-        }
+        tables = tables_like(listings, LISTS)
         around = (one.place for one in listings if _of_people(one))
         images = next((place for place in around if tables or _called_so(place)), None)
         if images is None and not tables:
@@ -193,13 +190,18 @@ def _person_of(name: str) -> str:
 def _listed(path: Path) -> dict[str, int]:
     """People with their numbers of images, in a list that begins with how many there are.
 
+    Or in a CSV file (Kaggle), which begins with the names of its columns.
+
     Raises:
         DataError: A line is neither, the list is cut off, or it names a person twice.
     """
-    head, *lines = [line for line in read_bytes(path, " ").decode().split("\n") if line] or [""]
+    separator = "," if path.suffix.lower() == ".csv" else " "
+    content = read_bytes(path, separator).decode()
+    head, *lines = [line for line in content.split("\n") if line] or [""]
+    head = str(len(lines)) if separator == "," else head
     people: dict[str, int] = {}
     for number, line in enumerate(lines, start=2):
-        person, _, count = line.rpartition(" ")
+        person, _, count = line.rpartition(separator)
         if not person or not count.isdigit():
             raise DataError(
                 f"{shown(path)}, line {number}: neither a count nor a person and a count"

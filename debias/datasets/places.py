@@ -73,6 +73,18 @@ def files_like(listings: Iterable[Listing], pattern: str) -> Iterator[Path]:
     return (one.place / name for one in listings for name in one.files if fits(name))
 
 
+def tables_like(listings: Sequence[Listing], stems: Iterable[str]) -> dict[str, Path]:
+    """Where the tables of some names lie, ``.txt`` before ``.csv``, the nearest of each."""
+    found = {
+        stem: path
+        for end in ("csv", "txt")  # what comes later stays
+        for stem in stems
+        for path in [next(files_like(listings, rf"{re.escape(stem)}\.{end}"), None)]
+        if path is not None
+    }
+    return found
+
+
 def mostly(names: Sequence[str], fits: Callable[[str], object]) -> bool:
     """Whether more than half of some names fit; no name is not."""
     return sum(bool(fits(name)) for name in names) > len(names) / 2

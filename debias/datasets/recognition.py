@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.datasets import Dataset
+from debias.datasets import DATASETS, Dataset
 from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
 from debias.datasets.hugging_face import holds_images
@@ -13,7 +13,7 @@ from debias.datasets.lfw import LFW
 from debias.datasets.listing import image_problem, require_folder, walk
 from debias.datasets.places import FEW, Place, tree
 from debias.datasets.utkface import UTKFace
-from debias.datasets.ways import in_thousands, sides_of, wrapper
+from debias.datasets.ways import only_numbers, sides_of, wrapper
 from debias.errors import DataError
 from debias.storage.files import shown
 
@@ -33,7 +33,8 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     that there is one.
 
     Raises:
-        DataError: Nothing is there, it is a file of no known kind, or archives lie beside images.
+        DataError: Nothing is there, it is a file of no known kind, archives lie beside images, or
+            the layout does not have one of the settings.
         EmptyDatasetError: The folder is empty.
     """
     if not source.exists():
@@ -42,6 +43,7 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     said = {"name": given.get("name") or _name_by(given)}
     settings = said if said["name"] else _recognised(source)
+    _require_taken(source, str(settings["name"]), given)
     place = "file" if settings["name"] == "hdf5" else "root"
     return settings | {place: str(source)} | dict(given)
 
@@ -49,6 +51,17 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 def _name_by(given: Mapping[str, Any]) -> str | None:
     """The layout that a setting is of."""
     return next((name for key, name in OF.items() if given.get(key)), None)
+
+
+def _require_taken(source: Path, name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a setting that the layout does not have; who has an unknown name hears of that."""
+    for key in given if name in DATASETS else ():
+        if key not in DATASETS[name].model_fields:
+            others = [other for other, kind in DATASETS.own.items() if key in kind.model_fields]
+            raise DataError(
+                f"{shown(source)} is read as {name!r}, which has no setting data.{key}; "
+                f"{', '.join(others)} have it: name one with --layout, or leave it out"
+            )
 
 
 def known_groups(data: Dataset) -> tuple[str, ...]:
@@ -139,7 +152,7 @@ def _unknown(source: Path) -> dict[str, Any]:
     below = [name.removeprefix(wrapper(names)) for name in names]
     loose = sum("/" not in name for name in below)
     folders = {name.rpartition("/")[0] for name in below} - {""}
-    if len(folders) < 2 or loose > FEW * len(names) or in_thousands(below):
+    if len(folders) < 2 or loose > FEW * len(names) or only_numbers(below):
         return {"name": "images"}
     if sides_of(folders).keys() == folders:
         return {"name": "images", "folders": "*/" * wrapper(names).count("/") + "split"}

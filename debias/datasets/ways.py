@@ -80,13 +80,16 @@ def said(name: str, way: Sequence[Step]) -> dict[str, str] | None:
     return found
 
 
-def in_thousands(names: Sequence[str]) -> bool:
-    """Whether the folders are numbers that only keep folders small: no file name comes again."""
+def only_numbers(names: Sequence[str]) -> bool:
+    """Whether the folders are numbers that only keep folders small, as 00000 to 69000 of FFHQ do.
+
+    All have as many digits, two at least, and no file name comes again in another.
+    """
     folders = {name.split("/")[-2] for name in names if "/" in name}
-    numbers = [int(name) for name in folders if NUMBERED.fullmatch(name)]
-    stems = [name.rpartition("/")[2].partition(".")[0] for name in names]
-    alone = len(set(stems)) == len(stems) and all(stem.isdigit() for stem in stems)
-    return len(numbers) == len(folders) > 0 and alone
+    stems = {name.rpartition("/")[2].partition(".")[0] for name in names}
+    digits = {len(name) for name in folders if re.fullmatch(r"[0-9]{2,}", name)}
+    numbers = all(name.isascii() and name.isdigit() for name in folders)
+    return len(digits) == 1 and numbers and len(stems) == len(names)
 
 
 class Sorted(NamedTuple):
@@ -193,7 +196,7 @@ def people_of(names: Sequence[str]) -> People | None:
         return People(last, _told(last, "folders", way, clear=True))
     if _clear(files):
         return People(files, _told(files, "file names", pattern, clear=True))
-    if _few_each(folders) and not in_thousands(names):
+    if _few_each(folders) and not only_numbers(names):
         return People(None, _told(last, "folders", way, clear=False))
     if _few_each(files):
         return People(None, _told(files, "file names", pattern, clear=False))

@@ -7,7 +7,7 @@ evaluated on the same images, so a seed adds no image.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,7 @@ DISPARITIES: dict[str, tuple[tuple[str, ...], Summary]] = {
     "equal_opportunity_difference": (("true_positive_rate",), np.ptp),
     "equalized_odds_difference": (("true_positive_rate", "false_positive_rate"), np.ptp),
 }
+_NUMBERS = get_type_hints(Scalars)
 COLUMNS = (
     "attribute", "group", "metric", "value", "numerator", "denominator", "low", "high", "state",
 )  # fmt: skip
@@ -108,36 +109,16 @@ class Training:
     """
 
     arm: str
-    seed: int
-    n: int  # images
-    level: float
+    figures: TrainingDocument
     by_group: pd.DataFrame
-    overall: Mapping[str, float]  # all images: rates, auroc, expected_calibration_error, n
-    disparities: Mapping[str, float]
-    disparities_by_attribute: Mapping[str, Mapping[str, float]]  # the same over each alone
-    extremes: Mapping[str, str]  # worst_group and best_group by accuracy, of two or more
-    reasons: Mapping[str, str]  # why a summary is undefined, by ``name`` or ``attribute/name``
 
-    def scalars(self) -> Scalars:
-        """Every single number, nested as in :meth:`to_dict`; NaN where undefined."""
-        found: Any = {
-            "accuracy": {
-                "overall": self.overall["accuracy"],
-                "worst_group": self.disparities["worst_group_accuracy"],
-                "gap": self.disparities["accuracy_gap"],
-                "variance": self.disparities["accuracy_variance"],
-            },
-            **{name: v for name, v in self.overall.items() if name not in ("accuracy", "n")},
-            "disparities": dict(self.disparities),
-            "disparities_by_attribute": dict(self.disparities_by_attribute),
-        }
-        return found
+    @property
+    def seed(self) -> int:
+        return self.figures["seed"]
 
     def to_dict(self) -> TrainingDocument:
         """Plain values for JSON, None where undefined; rates by group are not among them."""
-        own = {"seed": self.seed, "n": self.n, "level": self.level}
-        why = {"extremes": self.extremes, "reasons": self.reasons}
-        found: TrainingDocument = plain({**own, **self.scalars(), **why})
+        found: TrainingDocument = plain(self.figures)
         return found
 
 
@@ -171,24 +152,25 @@ def _measured(outcomes: Outcomes, rules: Rules, arm: str) -> Training:
     values, reasons = disparities(_finest(table))
     for name, (_, why) in alone.items():
         reasons |= {f"{name}/{summary}": text for summary, text in why.items()}
-    whole = overall_rates(outcomes, found, rules).set_index("metric")["value"]
-    scores = quality(outcomes)
-    return Training(
-        arm=arm,
-        seed=next(iter(outcomes.seeds), 0),
-        n=len(outcomes.y_true),
-        level=rules.level,
-        by_group=table[list(COLUMNS)],
-        overall={
-            **{str(name): float(value) for name, value in whole.items()},
-            **{name: scores[name] for name in ("auroc", "expected_calibration_error")},
-            "n": float(len(outcomes.y_true)),
+    whole = overall_rates(outcomes, found, rules).set_index("metric")["value"].to_dict()
+    figures: Any = {
+        "seed": next(iter(outcomes.seeds), 0),
+        "n": len(outcomes.y_true),
+        "level": rules.level,
+        "accuracy": {
+            "overall": whole.pop("accuracy"),
+            "worst_group": values["worst_group_accuracy"],
+            "gap": values["accuracy_gap"],
+            "variance": values["accuracy_variance"],
         },
-        disparities=values,
-        disparities_by_attribute={name: part for name, (part, _) in alone.items()},
-        extremes=extremes(_finest(table)),
-        reasons=reasons,
-    )
+        **whole,
+        **{name: quality(outcomes)[name] for name in ("auroc", "expected_calibration_error")},
+        "disparities": values,
+        "disparities_by_attribute": {name: part for name, (part, _) in alone.items()},
+        "extremes": extremes(_finest(table)),
+        "reasons": reasons,
+    }
+    return Training(arm=arm, figures=figures, by_group=table[list(COLUMNS)])
 
 
 def _finest(by_group: pd.DataFrame) -> pd.DataFrame:
@@ -212,7 +194,8 @@ def summarise(trainings: Sequence[Training]) -> SummaryDocument:
     if not trainings:
         raise EvaluationError("there is no training to summarise")
     ordered = _by_seed(trainings)
-    nested = [one.scalars() for one in ordered]
+    figures: list[Any] = [one.figures for one in ordered]
+    nested = [{name: one[name] for name in _NUMBERS} for one in figures]
     first, values = ordered[0], np.stack([one.by_group["value"].to_numpy(float) for one in ordered])
     withheld = np.any([one.by_group["state"] == "suppressed" for one in ordered], axis=0)
     by_group = first.by_group.assign(
@@ -221,13 +204,11 @@ def summarise(trainings: Sequence[Training]) -> SummaryDocument:
         state=first.by_group["state"].mask(withheld, "suppressed"),
     )
     summary = {
+        **{name: first.figures[name] for name in ("n", "level", "reasons")},
         "seeds": [one.seed for one in ordered],
-        "n": first.n,
-        "level": first.level,
         **_leafwise(lambda values: float(values.mean()), nested),
         "sd": _leafwise(lambda values: float(spread(values[:, None])[0]), nested),
         "extremes": extremes(_finest(by_group)),
-        "reasons": first.reasons,
         "by_group": by_group[["attribute", "group", "metric", "value", "sd"]],
     }
     found: SummaryDocument = plain(summary)
@@ -315,7 +296,8 @@ def change_sentence(found: SummaryChange) -> str:
 
 
 def _of(training: Training, quantity: str) -> float:
-    return {"accuracy": training.overall["accuracy"], **training.disparities}[quantity]
+    found = training.figures
+    return {"accuracy": found["accuracy"]["overall"], **found["disparities"]}[quantity]
 
 
 def _reason(differences: Float64[np.ndarray, " s"], low: float, high: float) -> str:

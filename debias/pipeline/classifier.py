@@ -156,18 +156,19 @@ def _said(row: Mapping[Hashable, Any]) -> str:
 
 def _metrics(report: Training) -> dict[str, float]:
     """Slash-named: the part before the slash is a section of charts."""
-    found = report.disparities
+    found = report.figures
+    accuracy, differences = found["accuracy"], found["disparities"]
     values = {
-        "accuracy/overall": report.overall["accuracy"],
-        "accuracy/worst_group": found["worst_group_accuracy"],
-        "accuracy/gap": found["accuracy_gap"],
-        "accuracy/variance": found["accuracy_variance"],
-        "quality/auroc": report.overall["auroc"],
-        "quality/expected_calibration_error": report.overall["expected_calibration_error"],
+        "accuracy/overall": accuracy["overall"],
+        "accuracy/worst_group": accuracy["worst_group"],
+        "accuracy/gap": accuracy["gap"],
+        "accuracy/variance": accuracy["variance"],
+        "quality/auroc": found["auroc"],
+        "quality/expected_calibration_error": found["expected_calibration_error"],
     }
     for name in DIFFERENCES:
-        values[f"fairness/{name}"] = found[name]
-        for attribute, figures in report.disparities_by_attribute.items():
+        values[f"fairness/{name}"] = differences[name]
+        for attribute, figures in found["disparities_by_attribute"].items():
             values[f"fairness {attribute}/{name}"] = figures[name]
     for row in report.by_group.to_dict("records"):
         name = f"{row['metric']} by group/{row['group']}"

@@ -59,6 +59,14 @@ def as_sklearn(root):
         path.unlink()
 
 
+def as_kaggle_has_it(root):
+    lfw(root, folder="lfw-deepfunneled/lfw-deepfunneled")
+    for path in root.glob("*.txt"):
+        _, *rows = path.read_text().replace("\t", ",").splitlines()
+        path.with_suffix(".csv").write_text("\n".join(["name,images", *rows, ""]))
+        path.unlink()
+
+
 def in_two_versions(root):
     lfw(root, folder="lfw-deepfunneled/lfw-deepfunneled")
     lfw(root, folder="lfw_funneled")
@@ -86,6 +94,7 @@ FOUND = [  # written by, name, images, columns, splits, ignored, a word of the r
     (lambda root: parts(root, "part1", "part2", "part3"), "utkface", 12, GENDER, set(), 0, ""),
     (with_crops, "utkface", 12, GENDER, set(), 4, ""),
     (as_sklearn, "lfw", 31, {"subject_id"}, set(), 0, "view 1 are not there"),
+    (as_kaggle_has_it, "lfw", 31, {"subject_id"}, OWN, 0, ""),
     (in_two_versions, "lfw", 31, {"subject_id"}, OWN, 31, ""),
     (called_otherwise, "fairface", 50, GENDER | {"annotated_race", "age_range"}, OWN, 0, ""),
     (validation_alone, "fairface", 10, GENDER, set(), 0, "Only the part val"),
@@ -143,6 +152,15 @@ def test_what_is_nearly_a_known_set_is_refused_with_what_it_lacks(tmp_path, writ
     assert recognised(tmp_path / folder, {"name": "images"})["name"] == "images"
 
 
+def test_a_setting_that_a_layout_does_not_have_is_refused_with_those_that_have_it(tmp_path):
+    made(tmp_path, "a/1.jpg", "b/1.jpg")
+    said = {"name": "image_folder", "folders": "race/person"}
+    with pytest.raises(DataError, match=r"'image_folder', which .* data\.folders; images have it"):
+        recognised(tmp_path, said)
+    assert recognised(tmp_path, {"folders": "race"})["name"] == "images"
+    assert recognised(tmp_path, {"name": "celebb", "folders": "x"})["name"] == "celebb"
+
+
 def test_links_and_other_sets_of_people_are_no_known_set(tmp_path):
     celeba(tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", made(tmp_path / "here", "a/1.jpg", "b/1.jpg") / "link")
@@ -154,7 +172,9 @@ def test_links_and_other_sets_of_people_are_no_known_set(tmp_path):
 CLASSES = [
     (["00000/00000.png", "01000/01000.png"], "images", None, {"00000", "01000"}),  # FFHQ
     (["thumbs/00000/00000.png", "thumbs/01000/01000.png"], "images", None, {"thumbs/00000"}),
-    (["0/1.png", "1/1.png"], "image_folder", "class", {"0", "1"}),  # digits are classes
+    (["0/1.png", "1/2.png"], "image_folder", "class", {"0", "1"}),  # digits are classes
+    (["00000/1.png", "00001/1.png"], "image_folder", "class", {"00000", "00001"}),
+    (["imdb/00/nm01_rm1.jpg", "imdb/99/nm99_rm2.jpg"], "images", None, {"imdb/00"}),
     (["photos/1.jpg", "photos/2.jpg"], "images", None, {"photos"}),
     (["in/here/cat/1.jpg", "in/here/dog/1.jpg"], "image_folder", "class", {"cat", "dog"}),
     (["x/Train/cat/1.jpg", "x/valid/dog/1.jpg"], "image_folder", "class", {"cat", "dog"}),

@@ -63,19 +63,19 @@ def test_hand_computed_summaries():
         "worst_group_accuracy": 0.7, "accuracy_gap": 0.2, "accuracy_variance": 0.02,
         "demographic_parity_difference": 0.3,
     }  # fmt: skip
-    assert {name: report.disparities[name] for name in expected} == pytest.approx(
+    assert {name: report.figures["disparities"][name] for name in expected} == pytest.approx(
         expected, abs=1e-12
     )
-    assert report.extremes == {"worst_group": "tone:a", "best_group": "tone:b"}
-    assert report.disparities_by_attribute == {
-        "tone": pytest.approx(report.disparities, nan_ok=True)
+    assert report.figures["extremes"] == {"worst_group": "tone:a", "best_group": "tone:b"}
+    assert report.figures["disparities_by_attribute"] == {
+        "tone": pytest.approx(report.figures["disparities"], nan_ok=True)
     }
 
 
 def test_a_small_denominator_stays_visible_but_outside_of_the_summaries():
     report = by_hand()
-    assert np.isnan(report.disparities["equal_opportunity_difference"])
-    assert report.reasons["equal_opportunity_difference"] == (
+    assert np.isnan(report.figures["disparities"]["equal_opportunity_difference"])
+    assert report.figures["reasons"]["equal_opportunity_difference"] == (
         "true_positive_rate is estimated in 1 of 2 groups; two are needed"
     )
 
@@ -86,12 +86,12 @@ def test_a_small_cell_is_never_the_worst_group():
     report = evaluate_predictions(predictions, groups_of(predictions.sample_ids, tone=tones))
     assert cell(report, "tone:c")["value"] == 0.0
     assert cell(report, "tone:c")["state"] == "too_small"
-    assert report.extremes["worst_group"] == "tone:b"
-    assert report.disparities["worst_group_accuracy"] == 60 / 61
+    assert report.figures["extremes"]["worst_group"] == "tone:b"
+    assert report.figures["disparities"]["worst_group_accuracy"] == 60 / 61
     wider = evaluate_predictions(
         predictions, groups_of(predictions.sample_ids, tone=tones), rules=Rules(minimum=29)
     )
-    assert wider.extremes["worst_group"] == "tone:c"
+    assert wider.figures["extremes"]["worst_group"] == "tone:c"
 
 
 def by_scikit_learn(y_true, y_pred):
@@ -133,22 +133,25 @@ def test_differences_agree_with_fairlearn_where_every_group_is_defined(name, see
     theirs = getattr(fairlearn.metrics, name)
     arguments = predictions.y_true, predictions.y_pred
     crossed = theirs(*arguments, sensitive_features=groups)
-    assert report.disparities[name] == pytest.approx(crossed, abs=1e-12)
+    assert report.figures["disparities"][name] == pytest.approx(crossed, abs=1e-12)
     for attribute in groups:
         single = theirs(*arguments, sensitive_features=groups[attribute])
-        assert report.disparities_by_attribute[attribute][name] == pytest.approx(single, abs=1e-12)
+        assert report.figures["disparities_by_attribute"][attribute][name] == pytest.approx(
+            single, abs=1e-12
+        )
 
 
 def test_overall_numbers_agree_with_scikit_learn():
     predictions, groups = random_case()
-    found = evaluate_predictions(predictions, groups).overall
+    found = evaluate_predictions(predictions, groups).figures
     y_true, y_pred = predictions.y_true, predictions.y_pred
     expected = by_scikit_learn(y_true, y_pred) | {
         "auroc": roc_auc_score(y_true, predictions.score),
         "expected_calibration_error": expected_calibration_error(y_true, y_pred, predictions.score),
         "n": 1200,
     }
-    assert dict(found) == pytest.approx(expected, abs=1e-12)
+    found = {**found, "accuracy": found["accuracy"]["overall"]}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_group_without_positives_is_undefined_and_makes_no_number():
@@ -160,15 +163,16 @@ def test_a_group_without_positives_is_undefined_and_makes_no_number():
     assert row["state"] == "not_estimable"
     assert (row["numerator"], row["denominator"]) == (0, 0)
     assert np.isnan([row["value"], row["low"], row["high"]]).all()
-    undefined = {name for name, value in report.disparities.items() if np.isnan(value)}
+    undefined = {name for name, value in report.figures["disparities"].items() if np.isnan(value)}
     assert undefined == {
         "equal_opportunity_difference", "equalized_odds_difference", "true_positive_rate_variance",
     }  # fmt: skip
-    assert undefined == {name for name in report.reasons if "/" not in name}
+    assert undefined == {name for name in report.figures["reasons"] if "/" not in name}
     assert (
-        report.reasons["equalized_odds_difference"] == "no positives in 1 of 2 groups, first tone:b"
+        report.figures["reasons"]["equalized_odds_difference"]
+        == "no positives in 1 of 2 groups, first tone:b"
     )
-    assert "tone/equalized_odds_difference" in report.reasons
+    assert "tone/equalized_odds_difference" in report.figures["reasons"]
     # The library invents a rate of 0 for the group, and with it a difference of 1.
     theirs = fairlearn.metrics.equalized_odds_difference(
         predictions.y_true, predictions.y_pred, sensitive_features=tones
@@ -181,14 +185,14 @@ def test_what_has_one_group_none_or_one_class_has_no_disparity():
     one = evaluate_predictions(predictions, groups_of(predictions.sample_ids, tone=["a"] * 80))
     none = evaluate_predictions(predictions, groups_of(predictions.sample_ids))
     for report in (one, none):
-        assert np.isnan(list(report.disparities.values())).all()
-        assert set(DISPARITIES) <= set(report.reasons)
-        assert report.extremes == {}
-    assert (none.overall["accuracy"], len(none.by_group)) == (1.0, 0)
+        assert np.isnan(list(report.figures["disparities"].values())).all()
+        assert set(DISPARITIES) <= set(report.figures["reasons"])
+        assert report.figures["extremes"] == {}
+    assert (none.figures["accuracy"]["overall"], len(none.by_group)) == (1.0, 0)
     predictions = predictions_of([1] * 40, [0, 1] * 20)
     report = evaluate_predictions(predictions, groups_of(predictions.sample_ids, tone=["a"] * 40))
-    assert np.isnan([report.overall["auroc"], report.overall["false_positive_rate"]]).all()
-    assert report.overall["true_positive_rate"] == 0.5
+    assert np.isnan([report.figures["auroc"], report.figures["false_positive_rate"]]).all()
+    assert report.figures["true_positive_rate"] == 0.5
 
 
 def test_the_crossing_names_its_cells_in_the_order_it_counts_them():
@@ -223,7 +227,7 @@ def test_an_empty_cell_of_the_crossing_is_listed_and_left_out():
         row = cell(report, "race:Black x gender:Male", metric)
         assert row["state"] == "not_estimable"
         assert np.isnan(row["value"])
-    assert np.isfinite(list(report.disparities.values())).all()
+    assert np.isfinite(list(report.figures["disparities"].values())).all()
 
 
 @pytest.mark.parametrize("hole", [None, float("nan"), pd.NA, "", "  "])

@@ -176,7 +176,9 @@ def test_equalized_odds_can_be_compared():
     change = paired_change(baseline, arm, "equalized_odds_difference")
     seeds = zip(baseline, arm, strict=True)
     name = "equalized_odds_difference"
-    assert change["differences"] == [a.disparities[name] - b.disparities[name] for b, a in seeds]
+    assert change["differences"] == [
+        a.figures["disparities"][name] - b.figures["disparities"][name] for b, a in seeds
+    ]
 
 
 def test_pairs_by_seed_whatever_the_order():
@@ -251,9 +253,8 @@ def test_identical_arms_are_rarely_told_apart():
     baseline, arm = arms()
 
     def noisy(report):
-        return replace(
-            report, overall={**report.overall, "accuracy": 0.9 + generator.normal() / 100}
-        )
+        accuracy = {**report.figures["accuracy"], "overall": 0.9 + generator.normal() / 100}
+        return replace(report, figures={**report.figures, "accuracy": accuracy})
 
     readings = [
         paired_change([noisy(r) for r in baseline], [noisy(r) for r in arm], "accuracy")["reading"]
