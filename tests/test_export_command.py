@@ -341,7 +341,12 @@ def test_groups_that_the_audit_withholds_are_withheld(tmp_path, photos):
         return {"group": group, "state": state}
 
     told = {
-        "attributes": [{"rows": [row("skin:dark", "suppressed"), row("skin:NA", "estimated")]}],
+        "attributes": [
+            {
+                "attribute": "skin",
+                "rows": [row("skin:dark", "suppressed"), row("skin:NA", "estimated")],
+            }
+        ],
         "crossings": [row("skin:dark x weight:annotated", "suppressed")],
     }
     told = {"groups": told, "data": {"suppress_below": 2}}

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from debias.auditing.two_samples import two_samples
 from debias.density import DensityEstimator, HistogramDensity, active_dimensions, rarity
 from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
 from debias.errors import DataError, GroupSchemaError
+from debias.report import audit_document as doc
 from debias.seeding import stream_seed
 from debias.statistics.withholding import hidden_counts
 from debias.tracking.tracker import Advance, silent
@@ -101,7 +102,7 @@ class Question:
     set_aside: pd.DataFrame | None = None
     source: str = "annotated"
     nats: Float64[np.ndarray, " n"] | None = None
-    fidelity: dict[str, Any] | None = None
+    fidelity: doc.Kept | None = None
     seed: int = 0
 
     def stream(self, purpose: str) -> int:
@@ -158,7 +159,7 @@ class Question:
     def groups(self) -> pd.DataFrame:
         return self.data.store.groups(self.data.rows).reset_index(drop=True)
 
-    def explained(self, members: Bool[np.ndarray, " n"]) -> list[dict[str, Any]]:
+    def explained(self, members: Bool[np.ndarray, " n"]) -> list[doc.Explained]:
         """What annotations tell about some of the images."""
         return sections.explains(self.groups, members, self.rules.suppress_below)
 
@@ -206,6 +207,8 @@ def answer(question: Question, advance: Advance = silent) -> AuditReport:
     """
     data = question.data
     require_enough(len(data.rows))
+    _require_other_photographs(data, question.reference)
+    require_declarable(question.groups, declared_shares(question.rules))
     space = _looked_at(question, advance)
     reference, short = _against(question)
     advance("reference")
@@ -214,13 +217,13 @@ def answer(question: Question, advance: Advance = silent) -> AuditReport:
     groups = _grouped(question, space)
     advance(f"{len(data.rows):,} images")
     document = space.document(question)
-    document |= {"reference": reference, "drift": drifted, "groups": groups}
+    document["reference"], document["drift"], document["groups"] = reference, drifted, groups
     document["verdicts"] = wording.verdicts(document)
     document["limits"] = wording.limits(document, subjects=data.column("subject_id") is not None)
     return AuditReport(
         document=document, images=space.images(question, short), latents=data.latents,
         active=question.active, regions=space.regions, directions=space.directions,
-        layout=space.layout, groups=question.groups, image_size=data.store.images.shape[1],
+        groups=question.groups, image_size=data.store.images.shape[1],
     )  # fmt: skip
 
 
@@ -228,6 +231,17 @@ def require_enough(size: int) -> None:
     """Refuse, with a DataError, to speak of fewer than 50 images."""
     if size < FEWEST:
         raise DataError(f"there are {size} images to audit, an audit needs {FEWEST}; add images")
+
+
+def _require_other_photographs(data: Placed, reference: Placed | None) -> None:
+    """Refuse an image in both sets: it would be told apart from itself."""
+    mine, theirs = (None if one is None else one.column("sha256") for one in (data, reference))
+    shared = set() if mine is None or theirs is None else set(mine) & set(theirs) - {""}
+    if shared:
+        raise DataError(
+            f"{len(shared)} images are in both the data and the reference; leave them out of the "
+            "reference, which must show other photographs"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -242,48 +256,36 @@ class _Space:
     clusters: spread.Clusters
     layout: spread.LatentMap
 
-    def document(self, question: Question) -> dict[str, Any]:
+    def document(self, question: Question) -> doc.Findings:
+        """Without what annotations and other sets say."""
         ids, score, layout = question.data.ids, self.rarity.score, self.layout
-        rarest = ids[np.argsort(-score, kind="stable")]
-        return {
-            "fidelity": sections.of_fidelity(question.fidelity),
-            "coverage": self.coverage.to_dict() | wording.of_coverage(self.coverage),
-            "regions": sections.of_regions(self.regions, ids, question.explained),
-            "directions": [sections.of_direction(one, ids) for one in self.directions],
-            "clusters": sections.of_clusters(self.clusters, score, ids),
-            "map": {
-                "method": layout.method,
-                "shown": len(layout.rows),
-                "of": len(ids),
-                "note": wording.say(f"map.{layout.method}"),
-            },
-            "extremes": {
-                "least": rarest[: sections.SHOWN].tolist(),
-                "most": rarest[::-1][: sections.SHOWN].tolist(),
-            },
-            "anomalies": None,
-            "latent_pages": None,
-        }
+        rarest, shown = ids[np.argsort(-score, kind="stable")], sections.SHOWN
+        return doc.Findings(
+            fidelity=sections.of_fidelity(question.fidelity) if question.fidelity else None,
+            coverage=sections.of_coverage(self.coverage),
+            regions=sections.of_regions(self.regions, ids, question.explained),
+            directions=[sections.of_direction(one, ids) for one in self.directions],
+            clusters=sections.of_clusters(self.clusters, score, ids),
+            map={"method": layout.method, "shown": len(layout.rows), "of": len(ids),
+                 "note": wording.say(f"map.{layout.method}")},
+            extremes={"least": rarest[:shown].tolist(), "most": rarest[::-1][:shown].tolist()},
+            anomalies=None, latent_pages=None, reference=None, drift=None, groups=None,
+            verdicts=[], limits=[],
+        )  # fmt: skip
 
     def images(self, question: Question, short: Shortfall | None) -> pd.DataFrame:
         """One row an audited image, see :class:`AuditReport`."""
         places = np.full((len(question.data.rows), 2), np.nan)
         places[self.layout.rows] = self.layout.xy
-        return pd.DataFrame(
-            {
-                "sample_id": question.data.ids,
-                "split": question.data.column("split"),
-                "cluster": self.clusters.of + 1,
-                "cell": self.coverage.cell,
-                "region": self.regions.numbers(len(places)),
-                "rarity": self.rarity.score,
-                "weight": self.weights.weight,
-                "nats": np.nan if question.nats is None else question.nats,
-                "log_ratio": np.nan if short is None else short.contrast.data,
-                "x": places[:, 0],
-                "y": places[:, 1],
-            }
-        )
+        columns = {
+            "sample_id": question.data.ids, "split": question.data.column("split"),
+            "cluster": self.clusters.of + 1, "cell": self.coverage.cell,
+            "region": self.regions.numbers(len(places)), "rarity": self.rarity.score,
+            "weight": self.weights.weight,
+            "nats": np.nan if question.nats is None else question.nats,
+            "log_ratio": np.nan if short is None else short.contrast.data,
+        }  # fmt: skip
+        return pd.DataFrame(columns | {"x": places[:, 0], "y": places[:, 1]})
 
 
 def _looked_at(question: Question, advance: Advance) -> _Space:
@@ -316,18 +318,11 @@ def rarity_weights(density: DensityEstimator, latents: Latents) -> tuple[Rarity,
     return found, rule.weights(table)
 
 
-def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | None]:
+def _against(question: Question) -> tuple[doc.Comparison | None, Shortfall | None]:
     """Where the audited images fall short of a reference."""
     data, reference, rules = question.data, question.reference, question.rules
     if reference is None:
         return None, None
-    mine, theirs = data.column("sha256"), reference.column("sha256")
-    shared = set() if mine is None or theirs is None else set(mine) & set(theirs) - {""}
-    if shared:  # an image of both sets would be told apart from itself
-        raise DataError(
-            f"{len(shared)} images are in both the data and the reference; leave them out of the "
-            "reference, which must show other photographs"
-        )
     test = two_samples(
         question.points(data), question.points(reference), permutations=rules.permutations,
         level=rules.difference_level, seed=question.stream("two samples"),
@@ -343,7 +338,7 @@ def _against(question: Question) -> tuple[dict[str, Any] | None, Shortfall | Non
     return section, found
 
 
-def _changed(question: Question) -> dict[str, Any] | None:
+def _changed(question: Question) -> doc.Drift | None:
     """What has changed since an earlier version."""
     earlier, data, rules = question.earlier, question.data, question.rules
     if earlier is None:
@@ -384,17 +379,15 @@ def require_declarable(groups: pd.DataFrame, declared: Mapping[str, Mapping[str,
         declared_groupings(groups, declared)
 
 
-def _grouped(question: Question, space: _Space) -> dict[str, Any] | None:
+def _grouped(question: Question, space: _Space) -> doc.Groups | None:
     """What annotations say; None without any."""
     groups, rules = question.groups, question.rules
-    declared = declared_shares(rules)
-    require_declarable(groups, declared)
     if not len(groups.columns):
         return None
     hidden = {name for name, small in hidden_counts(groups, rules.suppress_below).items() if small}
     return audit_groups(
-        groups, declared=declared, rarity=space.rarity.score, weight=space.weights.weight,
-        subjects=question.data.column("subject_id"), set_aside=question.set_aside,
-        hidden=frozenset(hidden), rules=rules, source=question.source,
-        seed=question.stream("groups"),
+        groups, declared=declared_shares(rules), rarity=space.rarity.score,
+        weight=space.weights.weight, subjects=question.data.column("subject_id"),
+        set_aside=question.set_aside, hidden=frozenset(hidden), rules=rules,
+        source=question.source, seed=question.stream("groups"),
     )  # fmt: skip

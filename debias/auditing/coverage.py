@@ -3,7 +3,7 @@
 ``n`` images, ``m`` of them on the map, ``k`` latent dimensions, ``d`` directions.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -94,11 +94,6 @@ class Coverage:
     shares: tuple[float, ...]
     cell: Numbers
     bell: dict[str, list[float]] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, all but the cell of every image."""
-        figures = {name: value for name, value in asdict(self).items() if name != "cell"}
-        return figures | {"shares": list(self.shares)}
 
 
 def coverage(points: Points, *, cells: int = 64, seed: int = 0) -> Coverage:

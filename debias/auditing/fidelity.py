@@ -4,12 +4,13 @@
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
 from scipy.ndimage import gaussian_filter
 from sklearn.neighbors import NearestNeighbors
+
+from debias.report.audit_document import Kept
 
 COARSE = 0.1  # of the side: the spread of the blur that leaves light, background and framing
 NEIGHBOURS = 10
@@ -39,7 +40,7 @@ class Encoded:
     latents: Float[np.ndarray, "n k"]
 
 
-def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> dict[str, Any]:
+def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Kept:
     """What is kept of (v) images that the model was not trained on, and draws as ``drawn``.
 
     Beside it what the mean of (t) images that it was trained on, and chance, would keep.

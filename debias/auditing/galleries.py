@@ -7,7 +7,6 @@ with a row for every dimension excepted.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from debias.auditing.words import listed, say
 from debias.density import active_dimensions
 from debias.models import Decodes
 from debias.models import galleries as generation
+from debias.report import audit_document as doc
 from debias.report.audit_findings import WORDS
 from debias.report.words import attribute_name, words
 from debias.seeding import numpy_generator
@@ -42,9 +42,7 @@ Means = Float[np.ndarray, "n k"]
 Names = Shaped[np.ndarray, " n"]
 
 
-# A text has ``name``, ``title``, ``means``, ``do`` and ``rows``, the labels of the rows of its
-# picture, empty where that is one sheet.
-Page = tuple[dict[str, Any], Sheet]
+Page = tuple[doc.Sheet, Sheet]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +86,7 @@ class LatentPages:
         return blocks.reshape(-1, *blocks.shape[2:])
 
 
-def anomalies(sample_ids: Names, nats: Float64[np.ndarray, " n"]) -> dict[str, Any]:
+def anomalies(sample_ids: Names, nats: Float64[np.ndarray, " n"]) -> doc.Anomalies:
     """The images that the model explains worst, and how far they lie from the typical one."""
     order = np.argsort(-nats, kind="stable")[:WORST]
     median = float(np.median(nats))
@@ -101,9 +99,10 @@ def anomalies(sample_ids: Names, nats: Float64[np.ndarray, " n"]) -> dict[str, A
 
 
 def _page(name: str, picture: Sheet, rows: list[str], number: str = "", **facts: object) -> Page:
-    text = WORDS["drawings"][name]
-    said = {part: text[part].format(**facts).rstrip() for part in ("title", "means", "do")}
-    return {"name": f"{name}{number}", **said, "rows": rows}, picture
+    title, means, do = (
+        WORDS["drawings"][name][part].format(**facts).rstrip() for part in ("title", "means", "do")
+    )
+    return doc.Sheet(name=f"{name}{number}", title=title, means=means, do=do, rows=rows), picture
 
 
 def _reconstructions(source: LatentPages) -> Iterator[Page]:

@@ -6,7 +6,7 @@ withheld is removed here, before ``words`` says what the rest means.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -17,19 +17,16 @@ from debias.auditing.rules import AuditRules
 from debias.auditing.shortfall import images_missing
 from debias.auditing.words import MINIMUM, Facts, group_sentences
 from debias.errors import EvaluationError, GroupSchemaError
+from debias.report import audit_document as doc
 from debias.statistics import people as persons
 from debias.statistics.areas import areas_of_people
-from debias.statistics.concentration import share_by_group
+from debias.statistics.concentration import SLACK, share_by_group
 from debias.statistics.groupings import CROSS, UNKNOWN, Grouping, group_names, groupings, value_of
 from debias.statistics.intervals import bonferroni_level, clopper_pearson, holm, ratio
-from debias.weighting.reach import SLACK, reach
+from debias.statistics.withholding import hidden_together
+from debias.weighting.reach import reach
 
 NAMED = 5  # values in a message
-FIELDS = (
-    "group", "state", "count", "share", "low", "high", "declared", "missing", "verdict",
-    "p_adjusted", "auc", "auc_low", "auc_high", "weight_share", "raised", "set_aside",
-    "set_aside_share",
-)  # fmt: skip
 # What is said about the images of a group themselves takes as many of them.
 OF_ITS_IMAGES = ["auc", "auc_low", "auc_high", "weight_share", "raised"]
 # What a row keeps when its numbers are withheld.
@@ -79,7 +76,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
     rules: AuditRules | None = None,
     source: str = "annotated",
     seed: int = 0,
-) -> dict[str, Any]:
+) -> doc.Groups:
     """Compare groups with the shares they should have, and with rarity and weights.
 
     Of a hidden group nothing is kept but its name and declared share. What is printed of the
@@ -141,18 +138,12 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
     sentences, news = group_sentences(facts)
     rows = {one.attribute: _rows(table[table["attribute"] == one.attribute]) for one in found}
     crossed = next((one.attribute for one in found if one.is_crossing), "")
-    return {
-        "source": source,
-        "attributes": [
-            {"attribute": name, "declared": name in declared, "rows": of_it}
-            for name, of_it in rows.items()
-            if name != crossed
-        ],
-        "crossings": rows.get(crossed, []),
-        "sentences": sentences,
-        "comparisons": comparisons,
-        "news": news,
-    }
+    return doc.Groups(
+        source=source, crossings=rows.pop(crossed, []), sentences=sentences,
+        attributes=[{"attribute": name, "declared": name in declared, "rows": of_it}
+                    for name, of_it in rows.items()],
+        comparisons=comparisons, news=news,
+    )  # fmt: skip
 
 
 def _numbered(subjects: Shaped[np.ndarray, " n"]) -> Codes:
@@ -168,9 +159,10 @@ def losses(
 ) -> pd.DataFrame:
     """Images that could not be used, by group (``race:Black``), and who lost more than others.
 
-    Withheld are hidden groups, and those of which 1 to ``below`` images were listed; those of
-    under ``minimum`` have no share and no answer. ``more_set_aside`` says whether chance alone
-    would hardly show so many more (Fisher's exact test, one-sided, Holm over all groups).
+    Withheld are hidden groups, those of which 1 to ``below`` images were listed, and what would
+    give these away; those of under ``minimum`` have no share and no answer. ``more_set_aside`` says
+    whether chance alone would hardly show so many more (Fisher's exact test, one-sided, Holm over
+    all groups).
     """
     if account is None:
         return pd.DataFrame(columns=LOSSES)
@@ -179,7 +171,10 @@ def losses(
     table = account.set_index("group")
     listed, rejected = table["listed"], table["rejected"]
     whole = table.groupby("attribute")[["listed", "rejected"]].transform("sum")
-    withheld = listed.between(1, below - 1) | table.index.isin(list(hidden))
+    withheld = table.index.isin(list(hidden))
+    for rows in account.groupby("attribute").indices.values():
+        counts = listed.to_numpy(dtype=np.int64)[None, rows]
+        withheld[rows] = hidden_together(counts, below, withheld[rows])
     # What is withheld must not move the p-values of the others.
     few = listed < minimum
     so_many = hypergeom.sf(rejected - 1, whole["listed"], whole["rejected"], listed)
@@ -190,7 +185,7 @@ def losses(
         "set_aside_overall": whole["rejected"] / whole["listed"].where(whole["listed"] > 0),
         "more_set_aside": pd.Series(holm(p) < level, index=table.index).astype(object),
     }
-    return pd.DataFrame(found).mask(withheld)
+    return pd.DataFrame(found).mask(pd.Series(withheld, table.index))
 
 
 # ---- the cells, and the shares that they should have
@@ -428,7 +423,7 @@ def judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
     return table.assign(p_adjusted=adjusted, verdict=verdict)
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(table: pd.DataFrame) -> list[doc.Group]:
     """The worst first: those that miss most images, then the smallest.
 
     Withheld ones by name, which tells nothing of their size; images without a label last.
@@ -436,13 +431,8 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     below = (table["verdict"] == "below") * table["missing"].fillna(0).astype(float)
     last = table["state"].map({"suppressed": 1, "unknown": 2}).fillna(0)
     ordered = table.assign(last=last, most=-below).sort_values(["last", "most", "share", "group"])
-    rows = ordered[list(FIELDS)].itertuples(index=False, name=None)
-    return [{name: _plain(name, row[at]) for at, name in enumerate(FIELDS)} for row in rows]
-
-
-def _plain(name: str, value: Any) -> Any:  # noqa: ANN401 (a cell of any column)
-    if value is None or pd.isna(value):
-        return None
-    if name in WHOLE:
-        return int(value)
-    return bool(value) if name == "raised" else value
+    plain = ordered[list(doc.Group.__annotations__)].astype(object)
+    for name in WHOLE:
+        known = [None if pd.isna(value) else int(value) for value in plain[name]]
+        plain[name] = pd.Series(known, plain.index, dtype=object)
+    return cast(list[doc.Group], plain.where(plain.notna(), None).to_dict("records"))

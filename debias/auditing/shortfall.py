@@ -9,7 +9,6 @@ would make up for it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Shaped
@@ -24,6 +23,7 @@ from debias.auditing.two_samples import (
     two_samples,
 )
 from debias.auditing.words import percent, say
+from debias.report import audit_document as doc
 from debias.statistics.intervals import Share, holm, share_of
 
 LIKELIER = 0.01  # nats: where the ratio is nearer to 0, the sets are as dense as one another
@@ -100,30 +100,18 @@ class Region:
         name = "shortfall.collect_all" if self.together > count else "shortfall.collect"
         return say(name, count=count, interval=interval, together=self.together, shares=shares)
 
-    def to_dict(self, ids: Ids, reference_ids: Ids) -> dict[str, Any]:
-        """Plain values, None where undefined; images by their ids."""
+    def row(self, ids: Ids, reference_ids: Ids, sentence: str) -> doc.Region:
+        """As the audit document holds it, images by their ids."""
         here, there, lacking = self.here, self.there, self.missing
-        return {
-            "number": self.number,
-            "count": here.count,
-            "reference_count": there.count,
-            "share": here.value,
-            "share_low": here.low,
-            "share_high": here.high,
-            "reference_share": there.value,
-            "reference_low": there.low,
-            "reference_high": there.high,
-            "missing": _whole(lacking.count),
-            "missing_low": _whole(lacking.low),
-            "missing_high": _whole(lacking.high),
-            "missing_together": _whole(self.together),
-            "p": self.p,
-            "p_adjusted": self.p_adjusted,
-            "found": self.found,
-            "sentence": self.sentence(),
-            "typical": reference_ids[self.typical].tolist(),
-            "nearest": ids[self.nearest].tolist(),
-        }
+        return doc.Region(
+            number=self.number, count=here.count, reference_count=there.count,
+            share=here.value, share_low=here.low, share_high=here.high,
+            reference_share=there.value, reference_low=there.low, reference_high=there.high,
+            missing=_whole(lacking.count), missing_low=_whole(lacking.low),
+            missing_high=_whole(lacking.high), missing_together=_whole(self.together),
+            p=self.p, p_adjusted=self.p_adjusted, found=self.found, sentence=sentence,
+            typical=reference_ids[self.typical].tolist(), nearest=ids[self.nearest].tolist(),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +159,7 @@ class Shortfall:
 
 def comparison(
     name: str, test: TwoSamples, found: Shortfall, ids: Ids, reference_ids: Ids
-) -> dict[str, Any]:
+) -> doc.Comparison:
     """A comparison with a reference of that name, as the audit document holds it.
 
     The test is of both sets as a whole; ``ids`` (n,) and ``reference_ids`` (m,) name the images.
@@ -179,24 +167,18 @@ def comparison(
     # What is missing first; without that, whether anything differs.
     parts = [test.sentence(), found.sentence()]
     said = " ".join(parts[::-1] if found.found and not found.contrast.telltale else parts)
-    known = not np.isnan(found.contrast.separability)
-    order = np.argsort(-found.contrast.data, kind="stable") if known else np.arange(0)
-    return {
-        "name": name,
-        "images": len(reference_ids),
-        "against": len(ids),
-        **test.to_dict(),
-        "sentence": said.strip(),
-        "action": found.action(),
-        "separability": found.contrast.separability if known else None,
-        "telltale": found.contrast.telltale,
-        "missing_total": _whole(found.total.count),
-        "looked_at": len(found.regions),
-        "regions": [region.to_dict(ids, reference_ids) for region in found.regions],
-        "wanted": ids[order[:SHOWN]].tolist(),
-        "unwanted": ids[order[::-1][:SHOWN]].tolist(),
-        "keys_on": None,
-    }
+    area = _known(found.contrast.separability)
+    order = np.arange(0) if area is None else np.argsort(-found.contrast.data, kind="stable")
+    return doc.Comparison(
+        name=name, images=len(reference_ids), against=len(ids), compared=[test.n, test.m],
+        distance=_known(test.distance), p=_known(test.p), level=test.level, verdict=test.verdict,
+        null=None if test.verdict == "too_few" else list(test.null), sentence=said.strip(),
+        action=found.action(), separability=area, telltale=found.contrast.telltale,
+        missing_total=_whole(found.total.count), looked_at=len(found.regions),
+        regions=[region.row(ids, reference_ids, region.sentence()) for region in found.regions],
+        wanted=ids[order[:SHOWN]].tolist(), unwanted=ids[order[::-1][:SHOWN]].tolist(),
+        keys_on=None,
+    )  # fmt: skip
 
 
 def shortfall(
@@ -368,6 +350,10 @@ def _whole(value: float) -> int | None:
     return None if np.isnan(value) else int(value)
 
 
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
 def _interval(found: Missing) -> str:
     low, high = ("no number" if np.isnan(one) else f"{one:,.0f}" for one in (found.low, found.high))
     return f"95% interval {low} to {high}"
@@ -406,7 +392,7 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
     level: float = 0.01,
     region_level: float = 0.05,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> doc.Drift:
     """Compare two versions of one data set, the earlier one, of that name, as the reference.
 
     Images that both versions have say nothing about a change. So what was added is compared with
@@ -437,21 +423,18 @@ def drift(  # noqa: PLR0913 (two versions, and what counts as found)
     elif min(added, removed) >= FEWEST:
         other = "removed" if sides is ADDED else "added"
         said = say("drift.not_compared", said=said, other=other)
-    counts = {"added": added, "removed": removed, "kept": kept}
-    regions = [
-        one.to_dict(after.sample_ids, before.sample_ids) | {"sentence": _how_moved(one, sides)}
+    rows = [
+        one.row(after.sample_ids, before.sample_ids, _how_moved(one, sides))
         for one in _moved(fell, rose, sides)
     ]
-    found = comparison(name, test, fell, after.sample_ids, before.sample_ids) | {
-        "images": len(earlier),
-        "against": len(now),
-        "sentence": say("drift.counts", said=said, **counts),
-        "action": _to_do(fell, sides),
-        "looked_at": len(regions),
-        "regions": regions,
-        **counts,
-    }
-    return found | ({} if sides is ADDED else {"missing_total": None})
+    found = comparison(name, test, fell, after.sample_ids, before.sample_ids)
+    said = say("drift.counts", said=said, added=added, removed=removed, kept=kept)
+    total = found["missing_total"] if sides is ADDED else None
+    return {
+        **found, "images": len(earlier), "against": len(now), "sentence": said,
+        "action": _to_do(fell, sides), "looked_at": len(rows), "regions": rows,
+        "missing_total": total, "added": added, "removed": removed, "kept": kept,
+    }  # fmt: skip
 
 
 def _moved(fell: Shortfall, rose: Shortfall, sides: tuple[str, str]) -> list[Region]:

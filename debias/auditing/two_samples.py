@@ -8,7 +8,7 @@ the sets apart and never scores a point that it saw.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
@@ -61,14 +61,6 @@ class TwoSamples:
         facts = vars(self) | {"first": first, "second": second, "low": low, "high": high}
         chance = say("two_samples.chance", **facts)
         return say(f"two_samples.{self.verdict}", chance=chance, least=FEWEST, **facts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, None where undefined."""
-        known = {"distance": self.distance, "null": list(self.null), "p": self.p}
-        if self.verdict == "too_few":
-            known = dict.fromkeys(known)
-        about = {"compared": [self.n, self.m], "level": self.level, "verdict": self.verdict}
-        return known | about
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,29 +8,24 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from debias.auditing.rules import AuditRules
-from debias.report.audit_findings import VIEWS, every_row
+from debias.report import audit_document as doc
+from debias.report.audit_findings import is_declared
 from debias.statistics.groupings import UNKNOWN
-
-if TYPE_CHECKING:
-    from debias.auditing.coverage import Coverage, Direction
-    from debias.auditing.thin import ThinRegion, ThinRegions
 
 SENTENCES = tomllib.loads(
     files("debias.auditing").joinpath("sentences.toml").read_text(encoding="utf-8")
 )
 HALF = 0.5
-UNEVEN = 0.25  # of the images in one half of a direction: then one end is thin
 NAMED = 8  # groups in one sentence
 MINIMUM = 30  # images below which nothing is concluded: of those with a label, for a share
 LAST = {"nothing": 1, "coverage": 2}  # kinds of verdict at the end
 NEWS = {"below": "group", "lowered": "caution", "lost": "group"}  # and the kind of its verdict
 
-Section = dict[str, Any]
 Row = Any  # of a table of groups
 
 
@@ -50,8 +45,10 @@ def percent(share: float) -> str:
     return f"{value:.2f}%" if 0 < value < 1 else f"{value:.1f}".removesuffix(".0") + "%"
 
 
-def with_ends(value: float, low: float, high: float) -> str:
-    return f"{percent(value)} ({percent(low)} to {percent(high)})"
+def with_ends(*numbers: float | None) -> str:
+    """A share and its interval."""
+    value, low, high = (percent(one or 0.0) for one in numbers)
+    return f"{value} ({low} to {high})"
 
 
 def listed(names: Iterable[str], most: int = NAMED) -> str:
@@ -60,80 +57,16 @@ def listed(names: Iterable[str], most: int = NAMED) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def _counted(count: int, one: str) -> str:
+def counted(count: int, one: str) -> str:
     return f"{count} {one}{'' if count == 1 else 's'}"
-
-
-def _said(sentence: str, action: str | None = None) -> Section:
-    return {"sentence": sentence, "action": action}
-
-
-# ---- what can be said without any annotation
-
-
-def of_coverage(found: "Coverage") -> Section:
-    low, high = found.bell["effective_cells"]
-    filled = say(
-        "coverage.filled", cells=found.cells, effective=found.effective_cells,
-        heap=f"{low:.0f} to {high:.0f}" if low != high else f"{low:.0f}",
-        densest=percent(found.densest_tenth),
-    )  # fmt: skip
-    if found.effective_cells >= low:
-        return _said(filled)
-    return _said(say("coverage.heaps", filled=filled), say("coverage.do"))
-
-
-def of_regions(found: "ThinRegions") -> Section:
-    if not found.enough:
-        return _said(say("regions.too_few"), say("regions.more"))
-    tried = _counted(found.looked_at, "direction")
-    if not found.found:
-        return _said(say("regions.none_found", tried=tried), say("regions.compare"))
-    regions = _counted(len(found.found), "thin region")
-    sentence = say("regions.found", regions=regions, tried=tried, level=found.level)
-    return _said(sentence, say("regions.look"))
-
-
-def of_region(region: "ThinRegion") -> str:
-    where = VIEWS.get(region.view, f"in {region.view}")
-    share = region.share
-    ends = {"low": percent(share.low), "high": percent(share.high), "share": percent(share.value)}
-    name = "regions.one" if region.found else "regions.perhaps"
-    return say(name, count=share.count, where=where, **ends)
-
-
-def of_direction(one: "Direction") -> str:
-    fuller, thin, share = "lower", "upper", one.low_share
-    if share < HALF:
-        fuller, thin, share = thin, fuller, 1 - share
-    halves = say(
-        "direction.halves", number=one.number, variance=percent(one.variance_share), fuller=fuller,
-        share=percent(share),
-    )  # fmt: skip
-    return say("direction.thin", halves=halves, thin=thin) if share >= HALF + UNEVEN else halves
-
-
-def of_fidelity(section: Section) -> Section:
-    """Of a fidelity as plain values, ``epochs`` of the training and ``advised`` beside it."""
-    verdict = section["verdict"]
-    if verdict == "too_few":
-        return _said(say("fidelity.too_few", **section))
-    measured = say(
-        "fidelity.measured", images=section["images"],
-        detail=percent(max(section["explained_detail"], 0.0)),
-        every=percent(max(section["explained"], 0.0)),
-        kept=percent(section["neighbours_kept"]), chance=percent(section["neighbours_by_chance"]),
-    )  # fmt: skip
-    do = None if verdict == "tells_apart" else say("fidelity.do", **section)
-    return _said(say(f"fidelity.{verdict}", measured=measured), do)
 
 
 # ---- the whole document
 
 
-def verdicts(document: Section) -> list[Section]:
+def verdicts(document: doc.Findings) -> list[doc.Verdict]:
     """What a reader must know: whether to believe it, who is there, who is missing, the rest."""
-    groups, fidelity, coverage = (document[name] for name in ("groups", "fidelity", "coverage"))
+    groups, fidelity, coverage = document["groups"], document.get("fidelity"), document["coverage"]
     reference, drift = document["reference"], document["drift"]
     found = [
         *([_against("shortfall", reference)] if reference else []),
@@ -146,65 +79,60 @@ def verdicts(document: Section) -> list[Section]:
     told = [_ends(one["attribute"], one["rows"]) for one in groups["attributes"]] if groups else []
     if any(told):
         lead.append(_verdict("who", " ".join(filter(None, told))))
-    if not reference and not drift and not _any_declared(groups):
+    if not reference and not drift and not is_declared(groups):
         lead.append(_verdict("undeclared", say("verdicts.undeclared"), say("verdicts.declare")))
     elif all(one["kind"] == "nothing" for one in found):
         lead.append(_verdict("nothing", say("verdicts.nothing")))
     return lead + sorted(found, key=lambda one: LAST.get(one["kind"], 0))
 
 
-def _verdict(kind: str, sentence: str, action: str | None = None) -> Section:
-    return {"kind": kind} | _said(sentence, action)
+def _verdict(kind: str, sentence: str, action: str | None = None) -> doc.Verdict:
+    return {"kind": kind, "sentence": sentence, "action": action}
 
 
-def _as_said(kind: str, section: Section) -> Section:
+def _as_said(kind: str, section: doc.Told) -> doc.Verdict:
     return _verdict(kind, section["sentence"], section["action"])
 
 
-def _ends(name: str, rows: list[Section]) -> str:
+def _ends(name: str, rows: list[doc.Group]) -> str:
     """The smallest and the largest group of an attribute."""
-    rows = [row for row in rows if row["share"] is not None and row["state"] != UNKNOWN]
-    rows.sort(key=lambda row: row["share"])
-    if len(rows) < 2:
+    known = [row for row in rows if row["share"] is not None and row["state"] != UNKNOWN]
+    known.sort(key=lambda row: row["share"] or 0.0)
+    if len(known) < 2:
         return ""
     fewest, most = (
         f"{row['group'].removeprefix(f'{name}:')}, "
         f"{with_ends(row['share'], row['low'], row['high'])}"
-        for row in (rows[0], rows[-1])
+        for row in (known[0], known[-1])
     )
     return f"{name.replace('_', ' ').capitalize()}: fewest {fewest}, most {most}."
 
 
-def _any_declared(groups: Section | None) -> bool:
-    """Whether anybody said how large some group should be."""
-    return any(row["declared"] is not None for row in every_row({"groups": groups}))
-
-
-def _against(kind: str, section: Section) -> Section:
+def _against(kind: str, section: doc.Comparison) -> doc.Verdict:
     known = section["verdict"] == "told_apart" or any(one["found"] for one in section["regions"])
     return _as_said("caution" if section["telltale"] else kind if known else "nothing", section)
 
 
-def _of_groups(groups: Section | None) -> list[Section]:
+def _of_groups(groups: doc.Groups | None) -> list[doc.Verdict]:
     """One verdict for each kind of bad news, its first sentence."""
     if groups is None:
         return []
     first = {news["kind"]: news["sentence"] for news in reversed(groups["news"])}
-    if not first and _any_declared(groups):
+    if not first and is_declared(groups):
         return [_verdict("nothing", groups["sentences"][0])]
     return [
         _verdict(NEWS[kind], first[kind], say(f"verdicts.{kind}")) for kind in NEWS if kind in first
     ]
 
 
-def _of_thin(section: Section) -> Section:
+def _of_thin(section: doc.ThinRegions) -> doc.Verdict:
     kind = "thin" if section["verdict"] == "found" else "nothing"
     first = next((one for one in section["list"] if one["found"]), None)
     more = "" if first is None else f" The first: {first['sentence']}"
     return _verdict(kind, section["sentence"] + more, section["action"])
 
 
-def limits(document: Section, *, subjects: bool) -> list[str]:
+def limits(document: doc.Findings, *, subjects: bool) -> list[str]:
     """What this audit cannot see."""
     names = ["collection", "looks", "photographs"]
     names += ["no_reference"] if document["reference"] is None else []
@@ -253,7 +181,7 @@ class Facts:
                     yield f"{attribute}: {said}"
 
 
-def group_sentences(facts: Facts) -> tuple[list[str], list[Section]]:
+def group_sentences(facts: Facts) -> tuple[list[str], list[doc.News]]:
     """All that is said of groups, the worst first, and what of it a reader must not miss, by kind.
 
     Shortfalls (``below``), harm by weights (``lowered``), losses (``lost``), what is too small, the
@@ -342,7 +270,7 @@ def _method(facts: Facts) -> Iterator[str]:
             images=_images(row.count), share=percent(row.share),
         )  # fmt: skip
     if facts.comparisons:
-        groups = _counted(facts.comparisons, "group")
+        groups = counted(facts.comparisons, "group")
         yield say("groups.compared", groups=groups, level=percent(facts.rules.level))
     if facts.people is None:
         yield say("groups.independent")

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import listed, say, show
 
 if TYPE_CHECKING:
+    from debias.auditing.before_after import Row
+    from debias.pipeline.export import Document
     from debias.report.blocks import Block
 
 
@@ -48,18 +50,18 @@ def export(given: Export) -> None:
     say("Next: train on the manifest, test on the held-out images (docs/audit.md).")
 
 
-def summary(document: Mapping[str, Any]) -> Iterator["Block"]:
+def summary(document: "Document") -> Iterator["Block"]:
     """The method, the findings, and the shares of the groups, those smallest before first."""
     from debias.report import blocks as b
     from debias.report.words import full_group_name, is_number
 
-    def share(side: Mapping[str, Any]) -> b.Text:
+    def share(side: Mapping[str, int | float | None]) -> b.Text:
         known = "{share:percent} ({low..high:percent})"
         return b.said(known if is_number(side["share"]) else "withheld", side)
 
-    def smallest_first(row: Mapping[str, Any]) -> tuple[bool, float]:  # withheld shares come last
+    def smallest_first(row: "Row") -> tuple[bool, float]:  # withheld shares come last
         before = row["before"]["share"]
-        return before is None, before if is_number(before) else 0.0
+        return before is None, before or 0.0
 
     yield b.Sentence(document["method"], "verdict")
     yield b.Points(tuple(document["sentences"]))

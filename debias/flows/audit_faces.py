@@ -8,6 +8,7 @@ Stages that are finished in the folder are found there by their content; see deb
 
 import sys
 from pathlib import Path
+from typing import cast
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -15,6 +16,7 @@ from prefect.artifacts import create_markdown_artifact
 from debias.flows.summary import audit_as_markdown
 from debias.flows.tasks import AuditedRecipe, artifact_key, audit_recipe, named, plainly, walked
 from debias.pipeline import AUDIT
+from debias.report.audit_document import Document
 
 
 @flow(name="audit-faces", flow_run_name=named(audit_recipe, AuditedRecipe), persist_result=False)
@@ -33,7 +35,8 @@ def audit_faces(
             a run of the same recipe, its decoded faces and its autoencoder are used.
     """
     chosen = audit_recipe(recipe, changes, config)
-    document = walked(AUDIT, chosen, out or str(Path("runs") / chosen.name))
+    made = walked(AUDIT, chosen, out or str(Path("runs") / chosen.name))
+    document = cast(Document, made)
     key = artifact_key("audit-faces", chosen.name)
     create_markdown_artifact(audit_as_markdown(document), key=key, description="Who is missing")
     return [verdict["sentence"] for verdict in document["verdicts"]]

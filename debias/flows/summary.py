@@ -7,6 +7,7 @@ from typing import Any
 
 from debias.report import audit_findings
 from debias.report import blocks as b
+from debias.report.audit_document import Document
 from debias.report.documents import RunDocument
 from debias.report.for_whom import rate_table
 from debias.report.markdown import code, markdown, text
@@ -25,7 +26,7 @@ def as_markdown(document: RunDocument) -> str:
     )  # fmt: skip
 
 
-def audit_as_markdown(document: Mapping[str, Any]) -> str:
+def audit_as_markdown(document: Document) -> str:
     """Verdicts, what is missing, the annotated groups, and where to look further."""
     said = markdown(audit_findings.summary(document))
     return _whole(document["run"], f"{text(document['name'])}: who is missing?", said, "audit.html")

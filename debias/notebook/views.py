@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from debias.auditing.audit_report import AuditReport
+    from debias.report.audit_document import Document
     from debias.weighting.weights import SamplingWeights
 
 Drawing = tuple[Callable[["Figure"], None], float]  # fills a figure; its height in inches
@@ -112,17 +113,18 @@ def _of_audit(report: "AuditReport") -> Look:
 
     drawn = report.images[report.images["x"].notna()]
     places = AuditMap.of(drawn, report.groups.loc[drawn.index])
-    document = _about(report) | dict(report.document)
+    document = _document(report)
     page = partial(render_audit, document, AuditPictures(map=places))
     return Look(page, partial(audit_drawings, document))
 
 
-def _about(report: "AuditReport") -> dict[str, Any]:
+def _document(report: "AuditReport") -> "Document":
     from debias import __version__
 
     splits, annotated = report.images["split"].value_counts(), report.document["groups"]
     nowhere = "not recorded"
     return {
+        **report.document,
         "schema": 1,
         "name": "audit",
         "version": __version__,
@@ -135,7 +137,7 @@ def _about(report: "AuditReport") -> dict[str, Any]:
             "splits": {str(name): int(count) for name, count in splits.items()},
             "image_size": report.image_size,
             "attributes": [str(name) for name in report.groups],
-            "set_aside": {"count": 0},
+            "set_aside": {"count": 0, "reasons": [], "seen": "", "list": ""},
         },
         "representation": {
             "name": "embeddings",
@@ -143,5 +145,6 @@ def _about(report: "AuditReport") -> dict[str, Any]:
             "latent_dim": len(report.active),
             "active_units": int(report.active.sum()),
         },
+        "density": {},
         "run": {"config": {}, "device": nowhere, "seconds": {}, "folder": nowhere, "mlflow": None},
     }

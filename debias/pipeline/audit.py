@@ -1,9 +1,9 @@
 """The last stage of an audit: what the stores and their latents say, kept, drawn and published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from debias.pipeline.job import Job
 from debias.pipeline.representation import encode_store, faces_may_be_shown, load_representation
 from debias.pipeline.step import Step, Work, arrays, latents_files, named
 from debias.plugins import dump
+from debias.report import audit_document as doc
 from debias.report.audit_page import write_audit_page
 from debias.storage.artifacts import Artifact, Files, load_faces, load_latents
 from debias.storage.sealed import write_json
@@ -37,12 +38,11 @@ STAGE = "audit"
 PAGE, NUMBERS, IMAGES = "audit.html", "audit.json", "images.parquet"
 AT_ONCE = 256
 SECOND = {"reference": "the reference", "earlier": "the earlier version"}
-KEPT = ("explained", "explained_detail", "neighbours_kept", "neighbours_by_chance")
 MOST_HELD_OUT, MOST_TRAINING = 500, 5000  # images looked at, to keep it within seconds
 LONGER = 3  # times the epochs: what is advised where the model draws one face for everybody
 
 
-def make_audit(job: Job, **parts: Artifact | None) -> dict[str, Any]:
+def make_audit(job: Job, **parts: Artifact | None) -> doc.Document:
     """Audit the faces, or find them audited, write the page and publish; returns the document.
 
     Raises:
@@ -51,8 +51,8 @@ def make_audit(job: Job, **parts: Artifact | None) -> dict[str, Any]:
     found = NUMBERS_OF_AUDIT.make(job, **parts)
     work = Work(job, inputs={name: one for name, one in parts.items() if one is not None})
     # What was sealed may have been found from another place or under another name.
-    document: dict[str, Any] = found.read_json(NUMBERS) | _about(work)
-    document["run"] = _about_run(work, found)
+    sealed: dict[str, Any] = found.read_json(NUMBERS)
+    document = cast(doc.Document, sealed | _about(work) | {"run": _about_run(work, found)})
     pictures = pictures_of(work, found, document)
     folder = job.folder.path
     (folder / PAGE).unlink(missing_ok=True)  # a page beside other numbers would mislead
@@ -91,15 +91,16 @@ def _build(work: Work[Job], tracker: Tracker) -> Files:
     advance("encoded")
     report = answer(question, advance)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    document = report.to_dict() | {"created": now} | _about(work)
+    found = report.to_dict()
     drawn: dict[str, np.ndarray] = {}
     if network is not None:
         pages = drawn_by_the_model(job, network, Placed(store=store, latents=latents), report, nats)
         drawn = pages.arrays
-        document["latent_pages"] = pages.section
+        found["latent_pages"] = pages.section
         if nats is not None:
-            document["anomalies"] = anomalies(store.ids(rows), nats)
-        document["limits"] = [*document["limits"], *pages.left_out]
+            found["anomalies"] = anomalies(store.ids(rows), nats)
+        found["limits"] = [*found["limits"], *pages.left_out]
+    document = {**found, **_about(work), "created": now}
     advance("pictures")
     return {IMAGES: report.images, NUMBERS: document, **latents_files(latents), **arrays(**drawn)}
 
@@ -160,9 +161,9 @@ def _set_aside(faces: Artifact) -> pd.DataFrame | None:
     return table.dropna().astype({"listed": np.int64, "rejected": np.int64})
 
 
-def _about(work: Work[Job]) -> dict[str, Any]:
+def _about(work: Work[Job]) -> doc.About:
     job, store, data = work.job, work.faces, work.job.config.data
-    rows = audited_rows(job, store)
+    rows, representation = audited_rows(job, store), work.inputs["representation"]
     splits = store.samples["split"].iloc[rows].value_counts()
     return {
         "schema": 1,
@@ -181,14 +182,14 @@ def _about(work: Work[Job]) -> dict[str, Any]:
             "suppress_below": job.config.audit.suppress_below,
             "set_aside": about_set_aside(work.inputs["faces"]),
         },
-        "representation": about_representation(job, work.inputs["representation"]),
+        "representation": about_representation(job, representation),
         "density": dump(_density(job)),
     }
 
 
-def _about_run(work: Work[Job], found: Artifact) -> dict[str, Any]:
+def _about_run(work: Work[Job], found: Artifact) -> doc.Run:
     job, made = work.job, {**work.inputs, STAGE: found}
-    return {
+    about = {
         "folder": str(job.folder.path),
         "artifacts": {name: one.key for name, one in made.items()},
         "seconds": {name: one.read_json("manifest.json")["seconds"] for name, one in made.items()},
@@ -196,11 +197,10 @@ def _about_run(work: Work[Job], found: Artifact) -> dict[str, Any]:
         "config": dump(job.config),
         "mlflow": job.tracking.link(),
     }
+    return cast(doc.Run, about)
 
 
-def _tell(
-    job: Job, document: Mapping[str, Any], charts: Mapping[str, bytes], tracker: Tracker
-) -> None:
+def _tell(job: Job, document: doc.Document, charts: Mapping[str, bytes], tracker: Tracker) -> None:
     tracker.params({"audit": dump(job.config.audit), "density": dump(_density(job))})
     tracker.metrics(named(STAGE, figures_of(document)))
     for name, table in tables_of(document).items():
@@ -211,36 +211,37 @@ def _tell(
         tracker.figure(name, svg)
 
 
-def figures_of(document: Mapping[str, Any]) -> dict[str, float]:
+def figures_of(document: doc.Document) -> dict[str, float]:
     """The figures by which audits are compared, those that are defined."""
-    coverage, regions = document["coverage"], document["regions"]
+    coverage, kept = document["coverage"], document.get("fidelity")
     found: dict[str, float | None] = {
         "images": document["data"]["images"],
         "effective_cells": coverage["effective_cells"],
         "densest_tenth": coverage["densest_tenth"],
-        **{name: (document.get("fidelity") or {}).get(name) for name in KEPT},
-        "thin_regions": sum(one["found"] for one in regions["list"]),
+        "thin_regions": sum(one["found"] for one in document["regions"]["list"]),
     }
-    for name in ("reference", "drift"):
-        section = document[name] or {}
-        for figure in ("distance", "p", "separability", "missing_total"):
-            found[f"{name}_{figure}"] = section.get(figure)
-    groups = document["groups"] or {"attributes": []}
-    for attribute in groups["attributes"]:
-        for row in attribute["rows"]:
-            found[f"share/{row['group']}"] = row["share"]
-            found[f"rarity_auc/{row['group']}"] = row["auc"]
+    if kept is not None:
+        found["explained"], found["explained_detail"] = kept["explained"], kept["explained_detail"]
+        found["neighbours_kept"] = kept["neighbours_kept"]
+        found["neighbours_by_chance"] = kept["neighbours_by_chance"]
+    for name, section in (("reference", document["reference"]), ("drift", document["drift"])):
+        if section is not None:
+            found[f"{name}_distance"], found[f"{name}_p"] = section["distance"], section["p"]
+            found[f"{name}_separability"] = section["separability"]
+            found[f"{name}_missing_total"] = section["missing_total"]
+    for row in doc.every_row(document["groups"], crossed=False):
+        found[f"share/{row['group']}"] = row["share"]
+        found[f"rarity_auc/{row['group']}"] = row["auc"]
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def tables_of(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+def tables_of(document: doc.Document) -> dict[str, pd.DataFrame]:
     """Tables of an audit without the ids of images."""
-    groups = document["groups"] or {"attributes": [], "crossings": []}
-    rows = [row for one in groups["attributes"] for row in one["rows"]] + groups["crossings"]
-    parts = {
-        "audit_groups": rows,
+    reference = document["reference"]
+    parts: dict[str, Sequence[Mapping[str, object]]] = {
+        "audit_groups": list(doc.every_row(document["groups"])),
         "audit_thin_regions": document["regions"]["list"],
-        "audit_shortfall": (document["reference"] or {"regions": []})["regions"],
+        "audit_shortfall": reference["regions"] if reference else [],
         "audit_clusters": document["clusters"],
         "audit_verdicts": document["verdicts"],
     }
@@ -248,16 +249,16 @@ def tables_of(document: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     return {name: pd.DataFrame(found) for name, found in plain.items()}
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if not isinstance(value, list)}
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
+    kept = {name: value for name, value in row.items() if not isinstance(value, list)}
+    kept.pop("attribute", None)  # the group's name says it
+    return kept
 
 
 NUMBERS_OF_AUDIT = Step("audit", settings=_settings, build=_build)
 
 
-def fidelity_of(
-    job: Job, network: Decodes, representation: Artifact, store: FaceStore
-) -> dict[str, Any]:
+def fidelity_of(job: Job, network: Decodes, representation: Artifact, store: FaceStore) -> doc.Kept:
     """As the audit document holds it, with the epochs of the training and those advised."""
     known = load_latents(representation)  # of the training images
     active = active_dimensions(known)
@@ -272,7 +273,7 @@ def fidelity_of(
         Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
     )
     epochs = job.config.representation.training.epochs
-    return found | {"epochs": epochs, "advised": LONGER * epochs}
+    return {**found, "epochs": epochs, "advised": LONGER * epochs}
 
 
 def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:

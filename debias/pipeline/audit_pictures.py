@@ -17,6 +17,7 @@ from debias.models import galleries as generation
 from debias.pipeline.job import Job
 from debias.pipeline.representation import faces_may_be_shown
 from debias.pipeline.step import Work
+from debias.report import audit_document as doc
 from debias.report.pictures import AuditMap, AuditPictures, shrink
 from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.types import FaceStore
@@ -33,7 +34,7 @@ class Drawn:
     Arrays by file name: ``page-NAME``, ``region-N``, ``direction-N``.
     """
 
-    section: dict[str, Any]
+    section: doc.LatentPages
     arrays: dict[str, np.ndarray]
     left_out: tuple[str, ...]
 
@@ -60,7 +61,7 @@ def drawn_by_the_model(
     return Drawn(section={"pages": texts}, arrays=arrays, left_out=left_out)
 
 
-def pictures_of(work: Work[Job], found: Artifact, document: Mapping[str, Any]) -> AuditPictures:
+def pictures_of(work: Work[Job], found: Artifact, document: doc.Document) -> AuditPictures:
     """Everything that the page of the audit ``found`` may show; without leave, the map alone."""
     images = pd.read_parquet(found.path / "images.parquet")
     job, store = work.job, work.faces

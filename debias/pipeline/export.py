@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,18 @@ from pydantic import TypeAdapter, ValidationError
 from debias import __version__
 from debias.auditing import AuditRules
 from debias.auditing.audit import rarity_weights
-from debias.auditing.before_after import compare_coverage, compare_groups, sentences
+from debias.auditing.before_after import (
+    Coverage,
+    Groups,
+    compare_coverage,
+    compare_groups,
+    sentences,
+)
 from debias.auditing.subsets import even_subset, resample
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.errors import ConfigError, DataError
 from debias.plugins import OneOf
+from debias.report.audit_document import every_row
 from debias.seeding import numpy_generator
 from debias.statistics.groupings import group_names
 from debias.storage.artifacts import Artifact, RunFolder, load_latents
@@ -120,7 +127,10 @@ def open_audit(folder: Path) -> FinishedAudit:
         density=_density(document.get("density")),
         store=faces.path.absolute(), about=faces.read_json("faces.json"),
         below=int(data.get("suppress_below", AuditRules().suppress_below)),
-        withheld=_withheld(document.get("groups")),
+        withheld=frozenset(
+            row["group"] for row in every_row(document.get("groups"))
+            if row["state"] == "suppressed"
+        ),
     )  # fmt: skip
 
 
@@ -136,14 +146,6 @@ def _density(settings: dict[str, Any] | None) -> DensityEstimator:
             f"the audit names a density that is not known here ({settings.get('name')!r}); run "
             "debias audit again with this version"
         ) from error
-
-
-def _withheld(groups: dict[str, Any] | None) -> frozenset[str]:
-    """Names of all groups and crossings that the audit shows without their numbers."""
-    if groups is None:
-        return frozenset()
-    rows = [row for one in groups["attributes"] for row in one["rows"]] + groups["crossings"]
-    return frozenset(row["group"] for row in rows if row["state"] == "suppressed")
 
 
 def _artifact(folder: Path, stage: str, key: str | None) -> Artifact:
@@ -225,6 +227,30 @@ class Request:
     splits: tuple[str, ...] = ("train",)
 
 
+class Images(TypedDict):
+    lines: int
+    different: int
+    chosen_from: int
+    shards: list[str]
+
+
+# How a manifest came about ("as" is no name in a class).
+About = TypedDict(
+    "About",
+    {
+        "kind": str, "schema": int, "created": str, "version": str, "as": str, "method": str,
+        "seed": int, "splits": list[str], "audit": dict[str, str], "density": str,
+        "classes": list[str], "images": Images,
+    },
+)  # fmt: skip
+
+
+class Document(About):
+    coverage: Coverage
+    groups: Groups
+    sentences: list[str]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Export:
     """The files written (``held_out`` is None without other splits), and the short audit."""
@@ -232,7 +258,7 @@ class Export:
     manifest: Path
     held_out: Path | None
     numbers: Path
-    document: dict[str, Any] = field(repr=False)
+    document: Document = field(repr=False)
 
 
 class Chosen(NamedTuple):
@@ -271,8 +297,13 @@ def export(request: Request) -> Export:
     manifest = _manifest(audit, rows[chosen.place], chosen.columns)
     others = np.flatnonzero(~audit.samples["split"].isin(request.splits)).astype(np.int64)
     held_out = _manifest(audit, others, {})
-    document = _described(audit, request, chosen) | _measured(audit, able, chosen, request.seed)
-    document["sentences"] = [*_remarks(manifest, held_out), *sentences(document)]
+    coverage, groups = _measured(audit, able, chosen, request.seed)
+    document: Document = {
+        **_described(audit, request, chosen),
+        "coverage": coverage,
+        "groups": groups,
+        "sentences": [*_remarks(manifest, held_out), *sentences(groups, coverage)],
+    }
     return _write(request.out, manifest, held_out, document)
 
 
@@ -353,7 +384,7 @@ def _latents(audit: FinishedAudit, able: Rows) -> Latents:
     return Latents(sample_ids=every.sample_ids[able], mean=every.mean[able], log_var=log_var)
 
 
-def _described(audit: FinishedAudit, request: Request, chosen: Chosen) -> dict[str, Any]:
+def _described(audit: FinishedAudit, request: Request, chosen: Chosen) -> About:
     return {
         "kind": "export",
         "schema": SCHEMA,
@@ -375,16 +406,19 @@ def _described(audit: FinishedAudit, request: Request, chosen: Chosen) -> dict[s
     }
 
 
-def _measured(audit: FinishedAudit, able: Rows, chosen: Chosen, seed: int) -> dict[str, Any]:
+def _measured(
+    audit: FinishedAudit, able: Rows, chosen: Chosen, seed: int
+) -> tuple[Coverage, Groups]:
+    """How evenly the images fill the cells, and the groups, before and after."""
     samples = audit.samples.iloc[audit.images["row"].to_numpy()]
     names = [name for name in audit.about["attributes"] if name in samples]
     groups = pd.DataFrame({name: group_names(samples[name]) for name in names})
     cell = audit.images["cell"].to_numpy(dtype=np.int64)[able]
     generator = numpy_generator(seed, "export/at random")
-    return {
-        "coverage": compare_coverage(cell, audit.cells, chosen.counts, generator),
-        "groups": compare_groups(groups, able, chosen.counts, audit.below, audit.withheld),
-    }
+    return (
+        compare_coverage(cell, audit.cells, chosen.counts, generator),
+        compare_groups(groups, able, chosen.counts, audit.below, audit.withheld),
+    )
 
 
 def _manifest(
@@ -422,9 +456,7 @@ def _remarks(manifest: pd.DataFrame, held_out: pd.DataFrame) -> list[str]:
     return [sentence for sentence, holds in told.items() if holds]
 
 
-def _write(
-    out: Path, manifest: pd.DataFrame, held_out: pd.DataFrame, document: dict[str, Any]
-) -> Export:
+def _write(out: Path, manifest: pd.DataFrame, held_out: pd.DataFrame, document: Document) -> Export:
     """The manifest, what is held out, and last what describes them; whole or not at all each."""
     other = out.with_name(f"{out.stem}.held-out{out.suffix}")
     numbers = out.with_name(f"{out.name}.audit.json")

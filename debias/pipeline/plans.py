@@ -17,6 +17,7 @@ from debias.pipeline.job import Job, Run
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.pipeline.representation import REPRESENTATION as PLACED
 from debias.pipeline.weights import make_arm
+from debias.report.audit_document import Document
 from debias.report.documents import RunDocument
 
 Which = tuple[str, ...]  # an arm, then a seed
@@ -119,9 +120,9 @@ def mitigate(run: Run) -> RunDocument:
     return document
 
 
-def examine(job: Job) -> dict[str, Any]:
+def examine(job: Job) -> Document:
     """Faces, reference, earlier version, latent space, audit; returns its document."""
-    document: dict[str, Any] = walk(AUDIT, job.config, partial(_do, job))
+    document: Document = walk(AUDIT, job.config, partial(_do, job))
     return document
 
 

@@ -2,27 +2,28 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
+from debias.report import audit_document as doc
 from debias.report import blocks as b
 from debias.report.audit_findings import WORDS, action, opening
 from debias.report.blocks import said, table
 from debias.report.pictures import AuditPictures, contact_sheet, shrink, webp
 from debias.report.words import amount, full_group_name, number
 
-Document = Mapping[str, Any]
 Blocks = Iterator[b.Block]
+Values = Mapping[str, object]  # any part of the document, for a template
 Faces = UInt8[np.ndarray, "_ H W 3"]
+Shot = tuple[Sequence[str], str, str]  # ids, label, caption
 MOST = 24  # faces on the sheets of whole sections
 CARDS_OPEN = 6
 COLUMNS, SIDE = 6, 72  # of a sheet of faces; pixels of one of them
 STEP_WIDTH = 6.5  # rem that one step of a strip takes at most
 
 
-def note(name: str, row: Document | None = None, tone: str = "", **more: object) -> b.Sentence:
+def note(name: str, row: Values | None = None, tone: str = "", **more: object) -> b.Sentence:
     """A sentence of ``audit.toml``."""
     return b.Sentence(said(WORDS["notes"][name], {**(row or {}), **more}), tone)
 
@@ -34,13 +35,19 @@ class Audit:
     Captions are names in ``audit.toml``.
     """
 
-    document: Document
+    document: doc.Document
     pictures: AuditPictures
     charts: Mapping[str, bytes]
 
     @property
     def has_pictures(self) -> bool:
         return bool(self.pictures.faces or self.pictures.pages)
+
+    @property
+    def is_blurred(self) -> bool:
+        """Whether the model draws one face for everybody."""
+        found = self.document.get("fidelity")
+        return found is not None and found["verdict"] == "blurred"
 
     def chart(self, name: str, caption: str = "") -> Blocks:
         """A chart, if it was drawn; its caption is named like it, unless it is another's."""
@@ -68,9 +75,27 @@ class Audit:
 
     def doubt(self) -> Blocks:
         """What stands over every figure that rests on a model that draws one face for everybody."""
-        found = self.document.get("fidelity")
-        if found is not None and found["verdict"] == "blurred":
+        if self.is_blurred:
             yield note("doubt", tone="caution")
+
+    def card(  # noqa: PLR0913 (whatever a card may hold)
+        self,
+        heading: b.Heading,
+        row: Values,
+        figures: Sequence[tuple[str, str, str]],
+        *shots: Shot,
+        steps: tuple[Faces | None, str] = (None, ""),
+        explains: Sequence[doc.Explained] = (),
+        names: tuple[str, Sequence[str]] = ("", ()),
+        place: str = "",
+    ) -> b.Card:
+        """A part of the images: its sentence, small numbers, drawings, faces, annotation, names."""
+        inside = (
+            heading, b.Sentence(str(row["sentence"])), numbers(row, *figures), *strip(*steps),
+            *beside(*(self.shot(*shot) for shot in shots)), *explained(explains),
+            *self.names(*names),
+        )  # fmt: skip
+        return b.Card(inside, place=place)
 
 
 def _captions(name: str) -> tuple[str, b.Text]:
@@ -96,7 +121,7 @@ def beside(*shots: Blocks) -> Blocks:
         yield b.Grid(cells)
 
 
-def told(section: Document) -> Blocks:
+def told(section: doc.Told) -> Blocks:
     """What a section of the document finds, its first sentence set off."""
     first, rest = opening(section["sentence"])
     yield b.Sentence((b.Strong(first), f" {rest}" if rest else ""), "verdict")
@@ -110,7 +135,7 @@ def folded(cards: Sequence[b.Block], one: str, note: str = "", most: int = CARDS
         yield b.Fold(amount(len(rest), f"more {one}"), rest, note)
 
 
-def numbers(row: Document, *labelled: tuple[str, str, str]) -> b.Numbers:
+def numbers(row: Values, *labelled: tuple[str, str, str]) -> b.Numbers:
     """Small numbers of a card: label, template of the number and of its interval."""
     found = []
     for label, value, ends in labelled:
@@ -120,11 +145,7 @@ def numbers(row: Document, *labelled: tuple[str, str, str]) -> b.Numbers:
     return b.Numbers(tuple(found), small=True)
 
 
-def marked(row: Document) -> str:
-    return "below" if row["found"] else ""
-
-
-def explained(rows: Sequence[Document] | None) -> Blocks:
+def explained(rows: Sequence[doc.Explained]) -> Blocks:
     """What the annotation says of a region: the share of each group inside and outside."""
     if not rows:
         return

@@ -1,9 +1,7 @@
 """The charts of an audit, by name."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from debias.report.audit_findings import UNJUDGED, every_row, short_name, why_no_number
+from debias.report import audit_document as doc
+from debias.report.audit_findings import UNJUDGED, short_name, why_no_number
 from debias.report.charts import rows as chart
 from debias.report.charts.maps import Cells, coverage, map_names, maps
 from debias.report.charts.rows import HOLLOW, NOWHERE, Axis, Key, Look, Mark, Rows, Rule, rows_chart
@@ -17,11 +15,8 @@ from debias.report.charts.style import (
     there,
 )
 from debias.report.pictures import AuditMap, AuditPictures
-from debias.report.readings import Panel, panels
-from debias.report.words import is_number, number
+from debias.report.words import TIMES, attribute_name, is_number, number
 
-Document = Mapping[str, Any]
-Row = Document
 REGIONS_DRAWN = 12
 ROWS_DRAWN = 24
 SHARE = Axis(label="share of the images", limits=(0, None))
@@ -34,7 +29,7 @@ VERDICTS = {
 }
 
 
-def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, bytes]:
+def audit_figures(document: doc.Findings, pictures: AuditPictures) -> dict[str, bytes]:
     """Draw what there is to draw: name to SVG, the same bytes for the same document.
 
     The names are those of :func:`audit_drawings`, and ``map_faces`` (the only one with faces),
@@ -44,16 +39,16 @@ def audit_figures(document: Document, pictures: AuditPictures) -> dict[str, byte
     return drawn(audit_drawings(document)) | map_figures(document, pictures.map)
 
 
-def map_figures(document: Document, found: AuditMap | None) -> dict[str, bytes]:
+def map_figures(document: doc.Findings, found: AuditMap | None) -> dict[str, bytes]:
     """The map once for each question; without a map, nothing."""
     if found is None or not len(found.xy):
         return {}
-    stated = {row["group"]: row["count"] for row in every_row(document)}
+    stated = {row["group"]: row["count"] for row in doc.every_row(document["groups"])}
     values = {name: found.countable(name, stated) for name in map_names(found)}
     return maps(found, [row["number"] for row in document["clusters"]], values)
 
 
-def audit_drawings(document: Document) -> dict[str, Drawing]:
+def audit_drawings(document: doc.Findings) -> dict[str, Drawing]:
     """What :func:`audit_figures` draws beside the maps, not drawn yet; without what is empty."""
     return there(
         {
@@ -61,7 +56,8 @@ def audit_drawings(document: Document) -> dict[str, Drawing]:
             "reference_regions": shares_of_regions(document["reference"], "in the reference"),
             "drift_distance": distance(document["drift"]),
             "drift_regions": shares_of_regions(document["drift"], "in the earlier version"),
-            "group_shares": group_shares(document),
+            "group_shares": group_shares(document, crossed=False),
+            "crossing_shares": group_shares(document, crossed=True),
             "group_rarity": group_rarity(document),
             "directions": directions(document),
             "coverage": _cells(document["coverage"]),
@@ -70,7 +66,7 @@ def audit_drawings(document: Document) -> dict[str, Drawing]:
     )
 
 
-def distance(comparison: Row | None) -> Drawing | None:
+def distance(comparison: doc.Comparison | None) -> Drawing | None:
     """The distance of two sets on top of what chance alone gives."""
     if comparison is None:
         return None
@@ -83,13 +79,22 @@ def distance(comparison: Row | None) -> Drawing | None:
     return rows_chart([Rows(rows=[chart.Row(label="", marks=[mark])])], [axis], key, row=0.5)
 
 
-def shares_of_regions(comparison: Row | None, there: str) -> Drawing | None:
+def shares_of_regions(comparison: doc.Comparison | None, there: str) -> Drawing | None:
     """Share of each region here and ``there``, as the key says, what falls short first."""
     rows = [] if comparison is None else comparison["regions"][:REGIONS_DRAWN]
     shown = [
         chart.Row(
             label=f"region {row['number']}",
-            marks=[_region_share(row, "", "here"), _region_share(row, "reference_", there)],
+            marks=[
+                _region_share(row, "here", 0, row["share"], (row["share_low"], row["share_high"])),
+                _region_share(
+                    row,
+                    there,
+                    1,
+                    row["reference_share"],
+                    (row["reference_low"], row["reference_high"]),
+                ),
+            ],
             note=_missing(row),
         )
         for row in rows
@@ -97,33 +102,33 @@ def shares_of_regions(comparison: Row | None, there: str) -> Drawing | None:
     return rows_chart([Rows(rows=shown)], [SHARE], row=0.36)
 
 
-def _region_share(row: Row, side: str, where: str) -> Mark:
-    colour, mark = ARM_STYLES[1 if side else 0]
+def _region_share(
+    row: doc.Region, where: str, side: int, share: float, ends: tuple[float, float]
+) -> Mark:
+    colour, mark = ARM_STYLES[side]
     look = Look(where, colour, mark) if row["found"] else Look("nothing found", TOO_SMALL, mark)
-    ends = row[f"{side or 'share_'}low"], row[f"{side or 'share_'}high"]
-    return Mark(value=row[f"{side}share"], interval=ends, look=look)
+    return Mark(value=share, interval=ends, look=look)
 
 
-def _missing(row: Row) -> str:
-    if not row["found"] or not is_number(row["missing"]) or row["missing"] <= 0:
-        return ""
-    return f"{number(row['missing'], 'count')} missing"
+def _missing(row: doc.Region) -> str:
+    return f"{number(row['missing'], 'count')} missing" if row["found"] and row["missing"] else ""
 
 
-def _drawn_panels(document: Document) -> list[Panel[Row]]:
-    return panels(every_row(document), lambda _: (), GROUPS_DRAWN, PANELS_DRAWN)
+def _by_attribute(document: doc.Findings) -> list[tuple[str, list[doc.NamedGroup]]]:
+    found = list(doc.by_attribute(document["groups"]).items())[:PANELS_DRAWN]
+    return [(attribute_name(name), rows[:GROUPS_DRAWN]) for name, rows in found]
 
 
-def group_shares(document: Document) -> Drawing | None:
+def group_shares(document: doc.Findings, *, crossed: bool) -> Drawing | None:
     """Share of each group with its interval, beside the share it was declared to have."""
     blocks = [
-        Rows(title=panel.title, rows=[_group_share(row) for row in panel.rows])
-        for panel in _drawn_panels(document)
-    ]
+        Rows(title=title, rows=[*map(_group_share, rows)])
+        for title, rows in _by_attribute(document) if (TIMES in title) == crossed
+    ]  # fmt: skip
     return rows_chart(blocks, [SHARE], Key(stroke="declared share"), row=0.27)
 
 
-def _group_share(row: Row) -> chart.Row:
+def _group_share(row: doc.NamedGroup) -> chart.Row:
     look = VERDICTS.get(row["verdict"], VERDICTS[None])
     look = UNJUDGED_LOOK if row["state"] in UNJUDGED else look
     ends = row["low"], row["high"]
@@ -131,19 +136,19 @@ def _group_share(row: Row) -> chart.Row:
     return chart.Row(label=short_name(row), marks=[mark], note=_size(row))
 
 
-def _size(row: Row) -> str:
+def _size(row: doc.NamedGroup) -> str:
     if not is_number(row["count"]):
         return why_no_number(row)
     small = {"too_small": ", too small", "unknown": ", in no verdict"}.get(row["state"], "")
     return f"n = {number(row['count'], 'count')}{small}"
 
 
-def group_rarity(document: Document) -> Drawing | None:
+def group_rarity(document: doc.Findings) -> Drawing | None:
     """How well rarity finds each group, and what the weights do to its share."""
-    found = _drawn_panels(document)
-    if not any(is_number(row["auc"]) for panel in found for row in panel.rows):
+    found = _by_attribute(document)
+    if not any(is_number(row["auc"]) for _, rows in found for row in rows):
         return None
-    blocks = [Rows(title=panel.title, rows=[*map(_group_rarity, panel.rows)]) for panel in found]
+    blocks = [Rows(title=title, rows=[*map(_group_rarity, rows)]) for title, rows in found]
     chance = Rule(0.5, "no rarer than others", style="--")
     rarity = Axis(label="area under the curve", ticks=None, rules=[chance])
     weight = Axis(label="share of the images and of the weight", limits=(0, None))
@@ -151,7 +156,7 @@ def group_rarity(document: Document) -> Drawing | None:
     return rows_chart(blocks, [rarity, weight], key)
 
 
-def _group_rarity(row: Row) -> chart.Row:
+def _group_rarity(row: doc.NamedGroup) -> chart.Row:
     judged = row["state"] not in UNJUDGED
     colour = ARM_STYLES[0][0] if judged else TOO_SMALL
     both = is_number(row["share"]) and is_number(row["weight_share"])
@@ -165,7 +170,7 @@ def _group_rarity(row: Row) -> chart.Row:
     return chart.Row(label=short_name(row), marks=[rarity], right=[weight], note=why)
 
 
-def directions(document: Document) -> Drawing | None:
+def directions(document: doc.Findings) -> Drawing | None:
     """Share of the images in the lower half of each direction, in the order of the document."""
     rows = [
         chart.Row(
@@ -181,7 +186,7 @@ def directions(document: Document) -> Drawing | None:
     return rows_chart([Rows(rows=rows[:ROWS_DRAWN])], [axis])
 
 
-def clusters(document: Document) -> Drawing | None:
+def clusters(document: doc.Findings) -> Drawing | None:
     """Share of each cluster with its interval, smallest first."""
     look = Look("share, with its interval")
     rows = [
@@ -198,14 +203,13 @@ def clusters(document: Document) -> Drawing | None:
     return rows_chart([Rows(rows=rows[:ROWS_DRAWN])], [axis])
 
 
-def _cells(found: Document) -> Drawing | None:
+def _cells(found: doc.Coverage) -> Drawing | None:
     if not found["shares"]:
         return None
-    bands = {name: band or NOWHERE for name, band in found["bell"].items()}
-    effective, densest = (
-        Mark(value=found[name], band=bands[name]) for name in ("effective_cells", "densest_tenth")
-    )
+    bell = found["bell"]
     cells = Cells(
-        shares=found["shares"], cells=found["cells"], effective=effective, densest=densest
-    )
+        shares=found["shares"], cells=found["cells"],
+        effective=Mark(value=found["effective_cells"], band=bell["effective_cells"] or NOWHERE),
+        densest=Mark(value=found["densest_tenth"], band=bell["densest_tenth"] or NOWHERE),
+    )  # fmt: skip
     return coverage(cells)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
+from debias.report import audit_document as doc
 from debias.report.blocks import Block, Column, Sentence, table, to_do
 from debias.report.readings import source_name
 from debias.report.words import attribute_name, full_group_name, group_name, is_number, number
 from debias.statistics.groupings import UNKNOWN
 
-Document = Mapping[str, Any]
 WORDS: dict[str, Any] = tomllib.loads(
     files("debias.report").joinpath("audit.toml").read_text(encoding="utf-8")
 )
@@ -25,33 +25,20 @@ def opening(text: str) -> tuple[str, str]:
     return parts[0], parts[1] if len(parts) > 1 else ""
 
 
-def every_row(document: Document) -> Iterator[Document]:
-    """Rows of single attributes, then of crossings, worst first, each with its ``attribute``."""
-    groups = document["groups"]
-    if groups is None:
-        return
-    for attribute in groups["attributes"]:
-        for row in attribute["rows"]:
-            yield {**row, "attribute": attribute["attribute"]}
-    for row in groups["crossings"]:
-        parts = (part.partition(":")[0] for part in row["group"].split(" x "))
-        yield {**row, "attribute": " x ".join(parts)}
-
-
-def short_name(row: Document) -> str:
+def short_name(row: doc.NamedGroup) -> str:
     """The group without its attribute."""
     if row["group"] in (UNKNOWN, f"{row['attribute']}:{UNKNOWN}"):
         return "no group label"
     return group_name(row["attribute"], row["group"])
 
 
-def reading(row: Document) -> str:
+def reading(row: doc.Group) -> str:
     """What may be said of the share of a group, in a few words."""
     undecided = "not judged" if is_number(row["declared"]) else "no share was declared"
     return str(READINGS.get(row["verdict"]) or STATES.get(row["state"], undecided))
 
 
-def why_no_number(row: Document) -> str:
+def why_no_number(row: doc.Group) -> str:
     """What stands in the place of a number: never 0.
 
     Of a group with images only what rarity and weights see of it can lack: it takes images enough,
@@ -66,65 +53,61 @@ def why_no_number(row: Document) -> str:
     return "no other images" if row["share"] == 1 else "too few images"
 
 
-def seen(region: Document) -> str:
+def seen(region: doc.ThinRegion) -> str:
     """How the images of a thin region were looked at."""
     return str(VIEWS.get(region["view"], region["view"]))
 
 
-def collect(document: Document) -> dict[str, list[Document]]:
-    """What was found missing by what it was compared with, most missing first.
+def is_declared(groups: doc.Groups | None) -> bool:
+    """Whether anybody said how large some group should be."""
+    return any(is_number(row["declared"]) for row in doc.every_row(groups))
 
-    Rows with ``who`` (in words), ``missing`` (while all others stay as they are) with ``low`` and
-    ``high``, ``together`` (where all rows are filled at once; None: not known), ``share`` here and
-    ``goal``, ``ids`` (images that show what is meant) and ``link`` (what tells more on the page).
-    """
+
+def collect(document: doc.Findings) -> dict[str, list[doc.Wanted]]:
+    """What was found missing by what it was compared with, most missing first."""
     parts = {
         "To look like the reference": _regions(document["reference"]),
-        "To reach the declared shares": _groups(document),
+        "To reach the declared shares": _groups(document["groups"]),
     }
     found = {name: sorted(rows, key=lambda row: -row["missing"]) for name, rows in parts.items()}
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _regions(reference: Document | None) -> Iterator[Document]:
-    for region in reference["regions"] if reference else ():
-        if region["found"] and is_number(region["missing"]) and region["missing"] > 0:
-            yield {
-                "who": f"images like those of region {region['number']}",
-                "missing": region["missing"],
-                "low": region["missing_low"],
-                "high": region["missing_high"],
-                "together": region.get("missing_together"),
-                "share": region["share"],
-                "goal": region["reference_share"],
-                "ids": region["typical"],
-                "link": f"reference-{region['number']}",
-            }
+def _regions(reference: doc.Comparison | None) -> Iterator[doc.Wanted]:
+    for row in reference["regions"] if reference else ():
+        if row["found"] and row["missing"]:
+            yield doc.Wanted(
+                who=f"images like those of region {row['number']}", missing=row["missing"],
+                low=row["missing_low"], high=row["missing_high"],
+                together=row.get("missing_together"), share=row["share"],
+                goal=row["reference_share"], p_adjusted=row["p_adjusted"], ids=row["typical"],
+                link=f"reference-{row['number']}",
+            )  # fmt: skip
 
 
-def _groups(document: Document) -> Iterator[Document]:
-    unknown = dict.fromkeys(("low", "high", "together"))
-    for row in every_row(document):
-        if row["verdict"] == "below" and is_number(row["missing"]) and row["missing"] > 0:
-            who, about = f"images of {full_group_name(row['group'])}", {"ids": [], "link": "groups"}
-            numbers = {"missing": row["missing"], "share": row["share"], "goal": row["declared"]}
-            yield {"who": who, **unknown, **numbers, **about}
+def _groups(groups: doc.Groups | None) -> Iterator[doc.Wanted]:
+    for row in doc.every_row(groups):
+        if row["verdict"] == "below" and row["missing"]:
+            yield doc.Wanted(
+                who=f"images of {full_group_name(row['group'])}", missing=row["missing"],
+                low=None, high=None, together=None, share=row["share"], goal=row["declared"],
+                p_adjusted=row["p_adjusted"], ids=[], link="groups",
+            )  # fmt: skip
 
 
-def why_nothing_to_collect(document: Document) -> str:
+def why_nothing_to_collect(document: doc.Findings) -> str:
     """The sentence that stands where there is no number of images to collect."""
-    declared = any(row["declared"] is not None for row in every_row(document))
-    compared = declared or document["reference"] is not None
+    compared = document["reference"] is not None or is_declared(document["groups"])
     return str(WORDS["notes"]["nothing_short" if compared else "no_number"])
 
 
-def action(found: Document) -> Iterator[Block]:
+def action(found: doc.Told) -> Iterator[Block]:
     """What to do about a finding, if anything."""
     if found["action"]:
         yield to_do(found["action"])
 
 
-def summary(document: Document) -> Iterator[Block]:
+def summary(document: doc.Document) -> Iterator[Block]:
     """Verdicts, worst first, then what to collect, where it is thin, and the annotated groups."""
     yield Sentence(_read_as(document["data"]))
     for place, found in enumerate(document["verdicts"]):
@@ -139,7 +122,7 @@ def summary(document: Document) -> Iterator[Block]:
         title = f"thin regions, of {number(regions['looked_at'], 'count')} looked at"
         yield table(regions["list"], THIN, title=title, left=(0, 5))
     if document["groups"] is not None:
-        rows = sorted(every_row(document), key=lambda row: row["verdict"] != "below")
+        rows = sorted(doc.every_row(document["groups"]), key=lambda row: row["verdict"] != "below")
         yield table(rows, GROUPS, title="annotated groups", left=(0, 5))
 
 
@@ -170,16 +153,17 @@ GROUPS: Mapping[str, Column] = {
 }
 
 
-def _read_as(data: Document) -> str:
+def _read_as(data: doc.Data) -> str:
     """The layout that was recognised, and the groups that are told apart."""
     read = f"{number(data['images'], 'count')} images, read as {data['name']}"
     if data["attributes"]:
-        return f"{read}; groups by {', '.join(data['attributes'])} ({source_name(data['source'])})."
-    known = ", ".join(data.get("known") or ())
+        source = source_name(data.get("source", "not stated"))
+        return f"{read}; groups by {', '.join(data['attributes'])} ({source})."
+    known = ", ".join(data.get("known", ()))
     return f"{read}; {f'annotated columns not named: {known}' if known else 'no groups named'}."
 
 
-def _called(row: Document) -> str:
+def _called(row: doc.NamedGroup) -> str:
     if " x " in row["attribute"]:
         return short_name(row)  # the attributes of a crossing would fill the line
     return f"{attribute_name(row['attribute'])}: {short_name(row)}"

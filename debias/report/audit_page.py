@@ -1,33 +1,45 @@
 """The page about an audit: who is missing, how sure that is, and what to collect."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from debias.report import audit_document as doc
 from debias.report import audit_sections as sections
 from debias.report import blocks as b
-from debias.report.audit_blocks import Audit, Blocks, Document, note, numbers
+from debias.report.audit_blocks import Audit, Blocks, note, numbers
 from debias.report.audit_charts import audit_figures
 from debias.report.audit_findings import (
     WORDS,
     action,
     collect,
-    every_row,
+    is_declared,
     opening,
     why_nothing_to_collect,
 )
-from debias.report.blocks import said, table
+from debias.report.blocks import said
 from debias.report.html import put, render
 from debias.report.pictures import AuditPictures
-from debias.report.run_page import how_described, representation_facts
-from debias.report.words import amount, day, is_number, number, plain_value, shown, words
+from debias.report.run_page import how_described, representation_facts, set_aside
+from debias.report.words import (
+    amount,
+    day,
+    full_group_name,
+    is_number,
+    number,
+    plain_value,
+    shown,
+    words,
+)
 
 CALM = ("nothing", "coverage", "who", "undeclared")
-FIRST_SCREEN = 55  # words of the findings above the picture
+# The picture of the first screen: the first of these that was drawn.
+FIRST = ("group_shares", "reference_regions", "map_density")
 
 
-def write_audit_page(document: Document, pictures: AuditPictures, path: Path) -> dict[str, bytes]:
+def write_audit_page(
+    document: doc.Document, pictures: AuditPictures, path: Path
+) -> dict[str, bytes]:
     """Write the page about an audit, or leave what was there untouched; the charts as SVG by name.
 
     Every number and sentence is printed as the document states it; nothing is computed again. Of
@@ -43,91 +55,125 @@ def write_audit_page(document: Document, pictures: AuditPictures, path: Path) ->
     return drawn
 
 
-def render_audit(document: Document, pictures: AuditPictures) -> str:
+def render_audit(document: doc.Document, pictures: AuditPictures) -> str:
     """The page about an audit as text."""
     return render(page(document, pictures, audit_figures(document, pictures)))
 
 
-def page(document: Document, pictures: AuditPictures, charts: Mapping[str, bytes]) -> b.Page:
+def page(document: doc.Document, pictures: AuditPictures, charts: Mapping[str, bytes]) -> b.Page:
     """What the page says, from top to bottom."""
-    audit, name, data = Audit(document, pictures, charts), document["name"], document["data"]
+    name, data = document["name"], document["data"]
+    first = next((one for one in FIRST if one in charts), "")
+    audit = Audit(document, pictures, {one: svg for one, svg in charts.items() if one != first})
     parts: dict[str, Callable[[Audit], Blocks]] = {
-        "collect": _collect, "how": _how_seen,
-        "reference": partial(sections.comparison, kind="reference", other="reference"),
-        "drift": partial(sections.comparison, kind="drift", other="earlier version"),
-        "groups": sections.groups, "regions": sections.regions, "directions": sections.directions,
-        "coverage": sections.coverage, "map": sections.the_map, "clusters": sections.clusters,
-        "extremes": sections.extremes, "model": sections.model, "anomalies": sections.anomalies,
-        "limits": _limits, "read": _how_to_read, "provenance": _provenance,
+        "collect": _collect, "how": _how_seen, "reference": sections.reference,
+        "drift": sections.drift, "groups": sections.groups, "regions": sections.regions,
+        "directions": sections.directions, "coverage": sections.coverage, "map": sections.the_map,
+        "clusters": sections.clusters, "extremes": sections.extremes, "model": sections.model,
+        "anomalies": sections.anomalies, "limits": _limits, "read": _how_to_read,
+        "provenance": _provenance,
     }  # fmt: skip
-    made, side = day(document["created"]), data["image_size"]
-    images = amount(data["images"], "image")
+    made, images = day(document["created"]), amount(data["images"], "image")
     return b.Page(
         title=f"{shown(name)}: who is missing from this collection?",
         kicker=f"{shown(name)} · {images} · read as {data['name']} · {made}",
         heading="Who is missing from this collection?",
-        opening=tuple(_opening(audit)),
+        opening=tuple(_opening(Audit(document, pictures, charts), first)),
         sections=[
-            b.Section(place, title, tuple(parts[place](audit)), name)
-            for place, (name, title) in WORDS["sections"].items()
+            b.Section(place, title, _behind(more, tuple(parts[place](audit))), name)
+            for place, (name, title, more) in WORDS["sections"].items()
         ],
         footer=f"Made by debias {document['version']}, {made}, audit schema {document['schema']}. "
         + WORDS["notes"]["footer"],
-        crisp=is_number(side) and side < 40,
+        crisp=data["image_size"] < 40,
     )
 
 
-def _opening(audit: Audit) -> Blocks:
-    """Who is missing in a few words and one picture; then every finding, the worst first."""
+def _behind(title: str, blocks: tuple[b.Block, ...]) -> tuple[b.Block, ...]:
+    """The first sentence of a section, all else one click below; all of it without a title."""
+    first = next(
+        (one for one in blocks if isinstance(one, b.Sentence) and one.tone != "caution"), None
+    )
+    rest = tuple(one for one in blocks if one is not first)
+    if not title or not rest:
+        return blocks
+    return *(() if first is None else (first,)), b.Fold(title, rest)
+
+
+# ---- the first screen
+
+
+def _opening(audit: Audit, first: str) -> Blocks:
+    """In a few words and one picture: who is there, who is missing, how sure, and what to do."""
+    yield b.Facts(tuple(_in_short(audit)))
+    declared = first == "group_shares" and is_declared(audit.document["groups"])
+    yield from audit.chart(first, "first_declared" if declared else f"first_{first}")
     verdicts = audit.document["verdicts"]
-    if not verdicts:
-        yield b.Card((b.Sentence("This audit states no finding."),), "calm")
-    ahead = _ahead(verdicts)
-    for found in verdicts[:ahead]:
-        yield _finding(found, b.Sentence(b.Strong(opening(found["sentence"])[0])))
-    declared = any(is_number(row["declared"]) for row in every_row(audit.document))
-    yield from audit.chart("group_shares", "declared_shares" if declared else "group_shares")
-    for place, found in enumerate(verdicts):
-        first, rest = opening(found["sentence"])
-        head = (b.Sentence(b.Strong(first)),) if place >= ahead else ()
-        blocks = *head, *((b.Sentence(rest),) if rest else ()), *action(found)
-        if blocks:
-            yield _finding(found, *blocks)
+    findings = tuple(map(_finding, verdicts)) or (b.Sentence(WORDS["notes"]["no_finding"]),)
+    counted = b.Numbers(tuple(_headline(audit.document)))
+    yield b.Fold("All findings, the worst first", (*findings, counted), str(len(verdicts)))
     if not audit.has_pictures:
         yield note("show_faces", tone="note")
-    yield b.Numbers(tuple(_headline(audit.document)))
 
 
-def _ahead(verdicts: Sequence[Document]) -> int:
-    """How many findings stand above the picture: the first few, to that of who is missing."""
-    length = 0
-    for place, found in enumerate(verdicts):
-        length += len(opening(found["sentence"])[0].split())
-        if place and length > FIRST_SCREEN:
-            return place
-        if found["kind"] not in ("fidelity", "who"):
-            return place + 1
-    return len(verdicts)
+def _in_short(audit: Audit) -> Iterator[tuple[b.Text, b.Text]]:
+    document = audit.document
+    if row := _fewest(document["groups"]):
+        who = full_group_name(row["group"])
+        yield "Who is there", said(WORDS["short"]["fewest"], row, who=who)
+    else:
+        yield "Who is there", said(WORDS["short"]["unnamed"], document["data"])
+    # Shares of groups do not rest on what the model sees, so they come first.
+    found = [row for part in reversed(collect(document).values()) for row in part[:1]]
+    if found:
+        yield "Who is missing", said("{missing:count} {who}", found[0])
+        sure = WORDS["short"]["sure"] + (WORDS["short"]["blurred"] * audit.is_blurred)
+        yield "How sure", said(sure, found[0])
+    else:
+        compared = document["reference"] or document["drift"] or is_declared(document["groups"])
+        yield "Who is missing", WORDS["short"]["nothing" if compared else "not_compared"]
+        if audit.is_blurred:
+            yield "How sure", WORDS["short"]["blurred"].strip()
+    steps = {one["kind"]: one["action"] for one in reversed(document["verdicts"]) if one["action"]}
+    by_group = steps.get("group") if found and found[0]["link"] == "groups" else None
+    if step := by_group or next(reversed(steps.values()), None):
+        yield "Next", opening(step)[0]
 
 
-def _finding(found: Document, *blocks: b.Block) -> b.Card:
+def _fewest(groups: doc.Groups | None) -> doc.Group | None:
+    """The smallest group of any attribute."""
+    rows = doc.every_row(groups, crossed=False)
+    known = [row for row in rows if row["state"] != "unknown" and row["share"] is not None]
+    return min(known, key=lambda row: row["share"] or 0.0, default=None)
+
+
+def _finding(found: doc.Verdict) -> b.Card:
     title, section = WORDS["kinds"].get(found["kind"], ("Finding", "limits"))
-    about = b.Sentence(b.Link(title, f"#{section}"), "note")
-    return b.Card((about, *blocks), "calm" if found["kind"] in CALM else "caution")
+    first, rest = opening(found["sentence"])
+    return b.Card(
+        (b.Sentence(b.Link(title, f"#{section}"), "note"), b.Sentence(b.Strong(first)),
+         *((b.Sentence(rest),) if rest else ()), *action(found)),
+        "calm" if found["kind"] in CALM else "caution",
+    )  # fmt: skip
 
 
-def _headline(document: Document) -> Iterator[b.Number]:
+def _headline(document: doc.Document) -> Iterator[b.Number]:
     """Up to three large numbers: images, thin regions, images to collect."""
     regions, reference = document["regions"], document["reference"]
     yield b.Number("images audited", b.Value(document["data"]["images"], "count"))
-    thin = b.Value(sum(row["found"] for row in regions["list"]), "count")
-    looked = said("of {looked_at:count} looked at", regions)
-    if regions["verdict"] == "too_few":
-        thin, looked = b.Value(None, "count", "too few images to look"), ""
-    yield b.Number("thin regions found", thin, (looked,))
+    thin, looked = sum(row["found"] for row in regions["list"]), regions["looked_at"]
+    value = b.Value(
+        None if regions["verdict"] == "too_few" else thin, "count", "too few images to look"
+    )
+    yield b.Number(
+        "thin regions found", value, (f"of {number(looked, 'count')} looked at" * bool(looked),)
+    )
     if reference is not None:
         missing = b.Value(reference["missing_total"], "count", "not estimated")
         yield b.Number("images to collect", missing, ("to look like the reference",))
+
+
+# ---- what to collect, what it rests on, and where it comes from
 
 
 def _collect(audit: Audit) -> Blocks:
@@ -141,16 +187,15 @@ def _collect(audit: Audit) -> Blocks:
         yield from audit.doubt() if reference else ()
         yield b.Grid(tuple((b.Card(tuple(_wanted(audit, one))),) for one in rows), "15.5rem")
         yield from audit.hint([one for row in rows for one in row["ids"]])
-        if reference and is_number(reference["missing_total"]) and len(rows) > 1:
+        if reference and reference["missing_total"] and len(rows) > 1:
             yield note("fill_all", reference)
     yield note("each_alone", tone="note")
 
 
-def _wanted(audit: Audit, row: Document) -> Blocks:
+def _wanted(audit: Audit, row: doc.Wanted) -> Blocks:
     yield numbers(row, ("more", "{missing:count}", "{low..high:count|}"))
-    together = ""
-    if is_number(row["together"]) and row["together"] > row["missing"]:
-        together = ", or {together:count} where all are filled at once"
+    is_more = (row["together"] or 0) > row["missing"]
+    together = ", or {together:count} where all are filled at once" if is_more else ""
     yield b.Sentence(said(f"{{who}}{together}. {{why}}", row, why=b.Link("Why", f"#{row['link']}")))
     yield from audit.shot(row["ids"], "", "collect", most=6)
 
@@ -178,12 +223,7 @@ def _provenance(audit: Audit) -> Blocks:
     document, run = audit.document, audit.document["run"]
     yield b.Facts(tuple(_origin(document)))
     yield note("files", tone="note")
-    aside = document["data"]["set_aside"]
-    if aside["count"]:
-        reasons = table(aside["reasons"], {"reason": "{reason}", "images": "{count:count}"})
-        named = note("set_aside", tone="note", file=b.Code(aside["list"]))
-        title = f"{amount(aside['count'], 'image')} set aside"
-        yield b.Fold(title, (reasons, named), "not part of any number here")
+    yield from set_aside(document["data"]["set_aside"])
     if facts := tuple(representation_facts(document["representation"])):
         yield b.Fold("Figures of the model", (b.Facts(facts),))
     if run["seconds"]:
@@ -193,11 +233,11 @@ def _provenance(audit: Audit) -> Blocks:
     yield b.Fold("Configuration", (b.Preformatted(settings),))
 
 
-def _origin(document: Document) -> Iterator[tuple[str, str]]:
+def _origin(document: doc.Document) -> Iterator[tuple[str, str]]:
     """Where the images came from and how they were audited."""
     data, run, facts = document["data"], document["run"], document["representation"]
     splits = ", ".join(f"{number(n, 'count')} {split}" for split, n in data["splits"].items())
-    spent = sum(value for value in run["seconds"].values() if is_number(value))
+    spent = sum(filter(is_number, run["seconds"].values()))
     made = "trained on these images" if facts["trained"] else "not trained on these images"
     yield "Read as", shown(data["name"])
     yield "Place", shown(data["place"], 400)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from debias.report import audit_document as doc
 from debias.report import audit_findings as findings
 from debias.report import blocks as b
 from debias.report.audit_blocks import (
@@ -13,31 +14,47 @@ from debias.report.audit_blocks import (
     STEP_WIDTH,
     Audit,
     Blocks,
-    Document,
     beside,
-    explained,
     folded,
-    marked,
     note,
-    numbers,
     sheet,
-    strip,
     told,
 )
-from debias.report.audit_findings import every_row, why_no_number
+from debias.report.audit_findings import why_no_number
 from debias.report.blocks import said, table
 from debias.report.charts.maps import map_names
 from debias.report.charts.style import GROUPS_DRAWN
 from debias.report.pictures import contact_sheet, shrink, webp
-from debias.report.readings import panels, source_name
+from debias.report.readings import source_name
 from debias.report.words import amount, attribute_name, is_number, number, shown
 
 Columns = dict[str, b.Column]
 
 
-def comparison(audit: Audit, kind: str, other: str) -> Blocks:
-    """Against another set, which is called so: ``reference`` or ``drift``."""
-    found = audit.document[kind]
+def _marked(row: doc.ThinRegion | doc.Region) -> str:
+    return "below" if row["found"] else ""
+
+
+def reference(audit: Audit) -> Blocks:
+    found = audit.document["reference"]
+    return _against(audit, found, "reference", "reference")
+
+
+def drift(audit: Audit) -> Blocks:
+    found = audit.document["drift"]
+    counts = "{added:count} images added, {removed:count} removed, {kept:count} kept"
+    since = (("since then", said(counts, found)),) if found else ()
+    return _against(audit, found, "drift", "earlier version", *since)
+
+
+def _against(
+    audit: Audit,
+    found: doc.Comparison | None,
+    kind: str,
+    other: str,
+    *since: tuple[b.Text, b.Text],
+) -> Blocks:
+    """Against another set, which is called so."""
     if found is None:
         yield note(f"no_{kind}")
         return
@@ -46,7 +63,7 @@ def comparison(audit: Audit, kind: str, other: str) -> Blocks:
     if found["telltale"]:
         yield note("telltale", tone="caution")
     yield from audit.chart(f"{kind}_distance", "distance")
-    yield b.Facts(tuple(_distances(found, kind)))
+    yield b.Facts((*_distances(found), *since))
     if found["regions"]:
         yield from _compared_regions(audit, found, kind, other)
     more, less = f"ost like what the {other} has more of", f"Least like the {other}"
@@ -58,31 +75,28 @@ def comparison(audit: Audit, kind: str, other: str) -> Blocks:
     yield from audit.names(f"Names of the images m{more}", found["wanted"], MOST)
 
 
-def _distances(found: Document, kind: str) -> Iterator[tuple[b.Text, b.Text]]:
+def _distances(found: doc.Comparison) -> Iterator[tuple[b.Text, b.Text]]:
     yield "compared with", said("{title}, {images:count} images", found, title=shown(found["name"]))
     yield "images of this collection", said("{against:count}", found)
-    if is_number(found["distance"]):
+    if is_number(found["distance"]) and found["null"]:
         low, _, high = found["null"]
         text = "{distance:plain}; two random sets of these sizes: {low..high:plain}"
         yield "distance", said(text, found, low=low, high=high)
         yield "p", said("{p:p}; told apart below {level:plain}", found)
         text = "area under the ROC curve {separability:auc} (0.5: not at all, 1: always)"
         yield "told apart image by image", said(text, found)
-    if kind == "drift":
-        text = "{added:count} images added, {removed:count} removed, {kept:count} kept"
-        yield "since then", said(text, found)
     if found["keys_on"]:
         yield "what the comparison looks at", found["keys_on"]
 
 
-def _compared_regions(audit: Audit, found: Document, kind: str, other: str) -> Blocks:
+def _compared_regions(audit: Audit, found: doc.Comparison, kind: str, other: str) -> Blocks:
     is_short = kind == "reference"
     short = [row for row in found["regions"] if row["found"]]
     did = "changed" if not is_short else "fall short" if len(short) > 1 else "falls short"
     title = "Which kinds of image have changed their share"
     yield b.Heading("Which images are missing, and how many" if is_short else title)
     text = "{looked} looked at, each a set of images that look alike; {some} {did} beyond chance"
-    if is_number(found["missing_total"]) and found["missing_total"] > 0:
+    if found["missing_total"]:
         text += "; it takes {missing_total:count} images to fill all at once"
     looked = amount(found["looked_at"], "region was", "regions were")
     some = number(len(short), "count") if short else "none"
@@ -93,14 +107,11 @@ def _compared_regions(audit: Audit, found: Document, kind: str, other: str) -> B
     count = number(len(found["regions"]), "count")
     yield b.Fold("All regions as a table", rows, count, not drawn)
     yield from audit.hint([one for row in short for one in row["typical"]])
-    cards = [
-        b.Card(tuple(_region(audit, row, kind, other)), place=f"{kind}-{row['number']}")
-        for row in short
-    ]
+    cards = [_region(audit, row, kind, other) for row in short]
     yield from folded(cards, "region", "with fewer images missing")
 
 
-def _region_table(found: Document, kind: str, other: str) -> b.Table:
+def _region_table(found: doc.Comparison, kind: str, other: str) -> b.Table:
     short = ("no shortfall found", "falls short")
     readings = short if kind == "reference" else ("no change found", "changed")
     columns: Columns = {
@@ -116,34 +127,33 @@ def _region_table(found: Document, kind: str, other: str) -> b.Table:
         "reading": lambda row: readings[row["found"]],
     }  # fmt: skip
     look = f"facts {kind}-regions"
-    return table(found["regions"], columns, tone=marked, left=(0, 7), look=look)
+    return table(found["regions"], columns, tone=_marked, left=(0, 7), look=look)
 
 
-def _region(audit: Audit, row: Document, kind: str, other: str) -> Blocks:
-    yield b.Heading(f"Region {row['number']}")
-    yield b.Sentence(row["sentence"])
+def _region(audit: Audit, row: doc.Region, kind: str, other: str) -> b.Card:
     missing = ("images missing", "{missing:count}", "{missing_low..missing_high:count|}")
-    some = is_number(row["missing"]) and row["missing"] > 0
-    yield numbers(
-        row, *((missing,) if some else ()),
+    there = "{reference_share:percent}", "{reference_low..reference_high:percent}"
+    figures: tuple[tuple[str, str, str], ...] = (
         ("of the images here", "{share:percent}", "{share_low..share_high:percent}"),
-        (f"in the {other}", "{reference_share:percent}", "{reference_low..reference_high:percent}"),
-    )  # fmt: skip
-    yield from beside(
-        audit.shot(row["typical"], f"In the {other}", f"{kind}_typical"),
-        audit.shot(row["nearest"], "Nearest here", "nearest"),
+        (f"in the {other}", *there),
     )
-    yield from explained(row.get("explains"))
-    yield from audit.names("Names of the images nearest here", row["nearest"])
+    figures = (missing, *figures) if row["missing"] else figures
+    return audit.card(
+        b.Heading(f"Region {row['number']}"), row, figures,
+        (row["typical"], f"In the {other}", f"{kind}_typical"),
+        (row["nearest"], "Nearest here", "nearest"),
+        explains=row.get("explains", ()), place=f"{kind}-{row['number']}",
+        names=("Names of the images nearest here", row["nearest"]),
+    )  # fmt: skip
 
 
 # ---- annotated groups
 
 
 def groups(audit: Audit) -> Blocks:
-    groups, rows = audit.document["groups"], list(every_row(audit.document))
+    groups = audit.document["groups"]
     if groups is None:
-        known = ", ".join(audit.document["data"].get("known") or ())
+        known = ", ".join(audit.document["data"].get("known", ()))
         why = f"The data hold annotated columns that were not named ({known})"
         yield note("not_named", why=why if known else "No annotated column was named")
         return
@@ -156,55 +166,54 @@ def groups(audit: Audit) -> Blocks:
         yield b.Points(sentences[:CARDS_OPEN])
     if rest := sentences[CARDS_OPEN:]:
         yield b.Fold(amount(len(rest), "more sentence"), (b.Points(rest),))
-    if not any(is_number(row["declared"]) for row in rows):
+    if not findings.is_declared(groups):
         yield note("undeclared", tone="caution")
-    if "group_shares" in audit.charts:
+    yield from audit.chart("crossing_shares")
+    if max(map(len, doc.by_attribute(groups).values()), default=0) > GROUPS_DRAWN:
         yield note("groups_drawn", tone="note", most=str(GROUPS_DRAWN))
-    yield from _group_tables(rows, "Images by", _share_table, folds_open=True)
+    yield from _group_tables(groups, "Images by", _share_table, folds_open=True)
     yield note("withheld", tone="note")
-    yield from _rarity(audit, rows)
+    yield from _rarity(audit, groups)
 
 
-def _rarity(audit: Audit, rows: Sequence[Document]) -> Blocks:
+def _rarity(audit: Audit, groups: doc.Groups) -> Blocks:
+    rows = list(doc.every_row(groups))
     yield b.Heading("Would weights by rarity reach these groups?")
-    if not any(is_number(row[key]) for row in rows for key in ("auc", "weight_share")):
+    if not any(is_number(one) for row in rows for one in (row["auc"], row["weight_share"])):
         yield note("no_rarity")
         return
     yield from audit.doubt()
     yield from audit.chart("group_rarity")
     lost = any(is_number(row["set_aside"]) for row in rows)
     title = "Rarity and weights, and images set aside, by" if lost else "Rarity and weights by"
-    yield from _group_tables(rows, title, lambda part: _weight_table(part, lost=lost))
+    yield from _group_tables(groups, title, lambda part: _weight_table(part, lost=lost))
     yield note("rarity", tone="note")
 
 
 def _group_tables(
-    rows: Sequence[Document],
+    groups: doc.Groups,
     title: str,
-    of_rows: Callable[[Sequence[Document]], b.Table],
+    of_rows: Callable[[Sequence[doc.NamedGroup]], b.Table],
     *,
     folds_open: bool = False,
 ) -> Blocks:
-    for panel in panels(rows, lambda _: (), most=None, panels_drawn=None):
-        count = len(panel.rows)
-        below = sum(row["verdict"] == "below" for row in panel.rows) if folds_open else 0
+    for attribute, rows in doc.by_attribute(groups).items():
+        below = sum(row["verdict"] == "below" for row in rows) if folds_open else 0
         about = f", {number(below, 'count')} below the declared share" if below else ""
-        is_open = folds_open and bool(below or count <= 8)
-        name = f"{title} {attribute_name(panel.attribute)}"
-        yield b.Fold(name, (of_rows(panel.rows),), f"{amount(count, 'group')}{about}", is_open)
+        is_open = folds_open and bool(below or len(rows) <= 8)
+        name = f"{title} {attribute_name(attribute)}"
+        yield b.Fold(name, (of_rows(rows),), f"{amount(len(rows), 'group')}{about}", is_open)
 
 
-def _named(row: Document) -> b.Cell:
+def _named(row: doc.NamedGroup) -> b.Cell:
     return b.Cell(findings.short_name(row), title=row["group"])
 
 
-def _share_table(rows: Sequence[Document]) -> b.Table:
-    def or_withheld(template: str, otherwise: str) -> Callable[[Document], b.Text]:
-        def cell(row: Document) -> b.Text:
-            withheld = why_no_number(row) == "withheld"
-            return said(template, row, "withheld" if withheld else otherwise)
-
-        return cell
+def _share_table(rows: Sequence[doc.NamedGroup]) -> b.Table:
+    def unless_withheld(template: str, otherwise: str) -> b.Column:
+        return lambda row: said(
+            template, row, "withheld" if why_no_number(row) == "withheld" else otherwise
+        )
 
     columns: Columns = {
         "group": _named,
@@ -212,8 +221,8 @@ def _share_table(rows: Sequence[Document]) -> b.Table:
         "share": ("{share:percent}", "{low..high:percent}"),
         "declared": "{declared:percent|not declared}",
         "reading": findings.reading,
-        "missing": or_withheld("{missing:count}", ""),
-        "p, adjusted": or_withheld("{p_adjusted:p}", "not tested"),
+        "missing": unless_withheld("{missing:count}", ""),
+        "p, adjusted": unless_withheld("{p_adjusted:p}", "not tested"),
     }
     return table(
         rows, columns, why_no_number, left=(0, 4), look="facts shares",
@@ -221,7 +230,7 @@ def _share_table(rows: Sequence[Document]) -> b.Table:
     )  # fmt: skip
 
 
-def _weight_table(rows: Sequence[Document], *, lost: bool) -> b.Table:
+def _weight_table(rows: Sequence[doc.NamedGroup], *, lost: bool) -> b.Table:
     raised = {True: "raised", False: "not raised", None: "cannot tell"}
     columns: Columns = {
         "group": _named,
@@ -236,7 +245,7 @@ def _weight_table(rows: Sequence[Document], *, lost: bool) -> b.Table:
     return table(rows, columns, why_no_number, left=(0, 3), look="facts weights")
 
 
-def why_no_loss(row: Document) -> str:
+def why_no_loss(row: doc.Group) -> str:
     """What stands in the place of a number of images set aside."""
     if row["state"] == "suppressed":
         return "withheld"
@@ -254,7 +263,7 @@ def regions(audit: Audit) -> Blocks:
     yield note("thin_looked" if found["looked_at"] else "thin", found, looked=looked)
     thin = [row for row in found["list"] if row["found"]]
     yield from audit.hint([one for row in thin for one in row["typical"]])
-    cards = [b.Card(tuple(_thin(audit, row)), place=f"region-{row['number']}") for row in thin]
+    cards = [_thin(audit, row) for row in thin]
     yield from folded(cards, "thin region")
     if found["list"]:
         columns: Columns = {
@@ -266,25 +275,24 @@ def regions(audit: Audit) -> Blocks:
             "p, adjusted": "{p_adjusted:p}",
             "reading": lambda row: "thin" if row["found"] else "cannot tell",
         }
-        rows = table(found["list"], columns, tone=marked, left=(0, 1, 6), look="facts regions")
+        rows = table(found["list"], columns, tone=_marked, left=(0, 1, 6), look="facts regions")
         count = f"{number(len(found['list']), 'count')}, found or not"
         yield b.Fold("All regions as a table", (rows,), count, not cards)
 
 
-def _thin(audit: Audit, row: Document) -> Blocks:
-    yield b.Heading(f"Thin region {row['number']}", findings.seen(row))
-    yield b.Sentence(row["sentence"])
-    yield numbers(
-        row, ("images", "{count:count}", ""), ("of all", "{share:percent}", "{low..high:percent}"),
+def _thin(audit: Audit, row: doc.ThinRegion) -> b.Card:
+    figures = (
+        ("images", "{count:count}", ""), ("of all", "{share:percent}", "{low..high:percent}"),
         ("p, adjusted", "{p_adjusted:p}", ""),
     )  # fmt: skip
-    yield from strip(audit.pictures.regions.get(row["number"]), "region_strip")
-    yield from beside(
-        audit.shot(row["typical"], "In this region", "region_typical"),
-        audit.shot(row["opposite"], "In the bulk", "region_opposite"),
-    )
-    yield from explained(row["explains"])
-    yield from audit.names("Names of typical images of this region", row["typical"])
+    return audit.card(
+        b.Heading(f"Thin region {row['number']}", findings.seen(row)), row, figures,
+        (row["typical"], "In this region", "region_typical"),
+        (row["opposite"], "In the bulk", "region_opposite"),
+        steps=(audit.pictures.regions.get(row["number"]), "region_strip"),
+        explains=row["explains"], place=f"region-{row['number']}",
+        names=("Names of typical images of this region", row["typical"]),
+    )  # fmt: skip
 
 
 def directions(audit: Audit) -> Blocks:
@@ -296,23 +304,21 @@ def directions(audit: Audit) -> Blocks:
     yield note("direction")
     yield from audit.chart("directions")
     yield from audit.hint([one for row in rows for one in row["low"]])
-    cards = [b.Card(tuple(_direction(audit, row))) for row in rows]
+    cards = [_direction(audit, row) for row in rows]
     yield from folded(cards, "direction", "less uneven", most=3)
 
 
-def _direction(audit: Audit, row: Document) -> Blocks:
-    yield b.Heading(f"Direction {row['number']}")
-    yield b.Sentence(row["sentence"])
-    yield numbers(
-        row, ("of the images in the lower half of its range", "{low_share:percent}", ""),
+def _direction(audit: Audit, row: doc.Direction) -> b.Card:
+    figures = (
+        ("of the images in the lower half of its range", "{low_share:percent}", ""),
         ("of the variation between images", "{variance_share:percent}", ""),
         ("skewness; 0 is even", "{skewness:signed}", ""),
-    )  # fmt: skip
-    yield from strip(audit.pictures.directions.get(row["number"]), "direction_strip")
-    yield from beside(
-        audit.shot(row["low"], "Low end", "direction_low"),
-        audit.shot(row["high"], "High end", "direction_high"),
     )
+    return audit.card(
+        b.Heading(f"Direction {row['number']}"), row, figures,
+        (row["low"], "Low end", "direction_low"), (row["high"], "High end", "direction_high"),
+        steps=(audit.pictures.directions.get(row["number"]), "direction_strip"),
+    )  # fmt: skip
 
 
 def coverage(audit: Audit) -> Blocks:
@@ -322,26 +328,27 @@ def coverage(audit: Audit) -> Blocks:
     yield from findings.action(found)
     yield from audit.chart("coverage")
     cells = said("{occupied:count} of {cells:count} hold an image", found)
-    uneven = _beside_bells(found, "effective_cells", "count", "")
-    densest = _beside_bells(found, "densest_tenth", "percent", " of the images")
+    effective, tenth = found["effective_cells"], found["densest_tenth"]
+    uneven = _beside_bells(effective, found["bell"]["effective_cells"], "count", "")
+    densest = _beside_bells(tenth, found["bell"]["densest_tenth"], "percent", " of the images")
     yield b.Facts((
         ("cells", cells), ("equally full cells that would be as uneven", uneven),
         ("densest tenth of the cells", densest),
     ))  # fmt: skip
 
 
-def _beside_bells(found: Document, name: str, kind: str, what: str) -> b.Text:
-    low, high = found["bell"][name] or (None, None)
-    text = f"{{{name}:{kind}|too few images}}{what if is_number(found[name]) else ''}"
+def _beside_bells(value: doc.Number, bell: Sequence[doc.Number], kind: str, what: str) -> b.Text:
+    low, high = bell or (None, None)
+    text = f"{{value:{kind}|too few images}}{what if is_number(value) else ''}"
     if is_number(low) and is_number(high):
         text += f"; single bell-shaped clouds of this size: {{low..high:{kind}}}"
-    return said(text, found, low=low, high=high)
+    return said(text, None, value=value, low=low, high=high)
 
 
 def the_map(audit: Audit) -> Blocks:
     found = audit.document["map"]
     yield from audit.doubt()
-    if "map_density" not in audit.charts:
+    if audit.pictures.map is None:
         yield note("no_map")
         return
     some = "{shown:count} of" if found["shown"] < found["of"] else "All"
@@ -367,7 +374,7 @@ def clusters(audit: Audit) -> Blocks:
     yield note("density", tone="note")
 
 
-def _cluster(audit: Audit, row: Document) -> Blocks:
+def _cluster(audit: Audit, row: doc.Cluster) -> Blocks:
     yield b.Heading(f"Cluster {row['number']}")
     text = "{count:count} images, {share:percent} ({low..high:percent}); density {density:times}"
     yield b.Sentence(said(text, row), "note")
@@ -375,7 +382,7 @@ def _cluster(audit: Audit, row: Document) -> Blocks:
 
 
 def extremes(audit: Audit) -> Blocks:
-    least, most = (audit.document["extremes"][end] for end in ("least", "most"))
+    least, most = audit.document["extremes"]["least"], audit.document["extremes"]["most"]
     yield from audit.doubt()
     yield from audit.hint([*least, *most])
     if not least and not most:
@@ -407,7 +414,7 @@ def model(audit: Audit) -> Blocks:
         yield latent_page(page, drawn.get(page["name"]))
 
 
-def latent_page(page: Document, drawn: UInt8[np.ndarray, "rows columns H W 3"] | None) -> b.Block:
+def latent_page(page: doc.Sheet, drawn: UInt8[np.ndarray, "rows columns H W 3"] | None) -> b.Block:
     """A strip a label, or one block where rows have no label; without pictures, what they mean."""
     caption = said("{means} What to do: {do}", page)
     if drawn is None or not drawn.size:

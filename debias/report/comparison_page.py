@@ -13,6 +13,7 @@ from debias.report import fairness_page as single
 from debias.report import readings as r
 from debias.report import words as w
 from debias.report.charts.style import chart_names
+from debias.report.opening import moved
 from debias.report.texts import chart, note, text
 
 Change = TypeVar("Change", d.GroupChange, d.GapChange)
@@ -35,7 +36,7 @@ def page(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> b.Page:
     return b.Page(
         title=f"{before} and {after}: what changed for whom",
         kicker=f"before: {before} · after: {after}",
-        heading=_heading(document["verdict"]),
+        heading=_heading(document),
         opening=tuple(_opening(document, drawn)),
         sections=(
             *([b.Section("sizes", title, sizes, "Sizes")] if resized else []),
@@ -82,13 +83,13 @@ def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
     )  # fmt: skip
 
 
-def _heading(found: d.ChangeVerdict) -> str:
-    if found["harms"]:
-        return "Somebody is served worse than before"
-    none = "no harm was found, which does not rule it out"
-    if found["gains"]:
-        return f"Somebody is served better than before; {none}"
-    return "No harm was found; that does not rule it out"
+def _heading(document: d.ComparisonDocument) -> str:
+    if document["verdict"]["harms"]:
+        return moved(document, better=False)
+    none = "no harm was found, though there may be some"
+    if document["verdict"]["gains"]:
+        return f"{moved(document, better=True)}; {none}"
+    return none.capitalize()
 
 
 def _opening(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:

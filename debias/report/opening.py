@@ -62,6 +62,25 @@ def headline(fairness: d.FairnessDocument) -> str:
     return said.format(who=who, group=group, other=other, **_classes(fairness, row["metric"]))
 
 
+def moved(document: d.ComparisonDocument, *, better: bool) -> str:
+    """Who is served worse, or better, than before, in what; of several the largest change.
+
+    Changes of one attribute's groups come before those of a crossing, which are harder to say.
+    """
+    rows = [
+        row for row in document["groups"]
+        if any(_speech(row["metric"])) and r.is_seen(row, document["level"])
+        and (r.is_better(row) if better else row["harm"])
+    ]  # fmt: skip
+    if not rows:  # a gap alone, or a measure that is neither good nor bad
+        return f"Somebody is served {'better' if better else 'worse'} than before"
+    row = min(rows, key=lambda row: (" x " in row["attribute"], -abs(row["change"])))
+    (whose, called, _), (_, about) = _speech(row["metric"]), rate_of(row["metric"])
+    positive = about or document["positive"] or "the class in question"
+    said = f"Of {whose} of {_spoken(row)}, {'fewer' if row['change'] < 0 else 'more'} {called}"
+    return f"{said} than before".format(positive=positive, negative="other")
+
+
 def first_metric(fairness: d.FairnessDocument) -> str:
     """The measure that the headline and the first picture are about."""
     row = _largest(fairness)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -371,7 +371,7 @@ def _data(data: Data, pictures: Pictures) -> Iterator[b.Block]:
         yield note("drawn")
         yield note("missing")
     yield from _group_counts(data["groups"])
-    yield from _set_aside(data["set_aside"])
+    yield from set_aside(data["set_aside"])
     yield from _rarity(pictures) if shown else ()
 
 
@@ -399,7 +399,7 @@ def _group_counts(rows: Sequence[GroupCounts]) -> Iterator[b.Block]:
         yield note("no_attribute")
 
 
-def _set_aside(found: SetAside) -> Iterator[b.Fold]:
+def set_aside(found: SetAside) -> Iterator[b.Fold]:
     """Images that were left out, by reason."""
     if found["count"]:
         table = b.table(found["reasons"], {"reason": "{reason}", "images": "{count:count}"})
@@ -524,22 +524,17 @@ def _numbers(run: Run) -> Iterator[b.Block]:
 def _summary_changes(changes: Sequence[d.SummaryChange]) -> Iterator[b.Fold]:
     """Change of each summary figure from plain training, with its interval and reading."""
 
-    def shown(share: str, other: str) -> Callable[[d.SummaryChange], b.Text]:
-        return lambda row: b.said(share if w.is_share(row["quantity"]) else other, row)
-
     def interval(row: d.SummaryChange) -> b.Text:
         low, high = row["low"], row["high"]
-        if not w.is_share(row["quantity"]):
-            return b.between(low, high, "signed")
         known = w.is_number(low) and w.is_number(high)
         return b.between(*((max(low, -1.0), min(high, 1.0)) if known else (low, high)), "change")
 
     columns: b.Columns[d.SummaryChange] = {
         "quantity": lambda row: w.quantity_name(row["quantity"]),
         "arm": lambda row: w.arm_name(row["arm"]),
-        "before": shown("{before:percent}", "{before:plain}"),
-        "after": shown("{after:percent}", "{after:plain}"),
-        "change, points": shown("{mean:change}", "{mean:signed}"),
+        "before": "{before:percent}",
+        "after": "{after:percent}",
+        "change, points": "{mean:change}",
         "interval, adjusted": interval,
         "seeds": "{n_seeds:count}",
         "reading": lambda row: r.verdict_name(row["reading"], row["reason"], None),

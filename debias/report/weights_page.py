@@ -13,12 +13,12 @@ from debias.report.pictures import Pictures, sheets
 from debias.report.readings import arms_of
 from debias.report.texts import TEXTS, chart, note, text
 from debias.report.words import arm_name, full_group_name, is_number, words
+from debias.statistics.concentration import SLACK
 from debias.types import BASELINE
 
 Drawing = tuple[Callable[[Figure], None], float]
 WIDTH = 7.6  # inches
 COLUMNS = 6
-SLACK = 1e-9  # rounding must not look like an effect
 
 
 def render_weights(n: int, figures: Mapping[str, object], drawings: Mapping[str, Drawing]) -> str:

@@ -194,15 +194,8 @@ def quantity_name(quantity: str) -> str:
         "accuracy": "overall accuracy",
         "accuracy_gap": "accuracy gap, best to worst group",
         "worst_group_accuracy": "accuracy of the worst group",
-        "auroc": "area under the ROC curve",
     }
     return known.get(quantity, words(quantity))
-
-
-def is_share(quantity: str) -> bool:
-    """Whether a quantity is read in percent and percentage points."""
-    shares = ("accuracy", "gap", "rate", "difference", "error", "worst", "overall", "selection")
-    return any(part in quantity for part in shares) and "variance" not in quantity
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 (raw configuration)

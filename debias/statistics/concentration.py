@@ -9,6 +9,7 @@ from jaxtyping import Float64, Int64, Shaped
 Weights = Float64[np.ndarray, " n"]
 
 PERMUTATIONS = 200
+SLACK = 1e-9  # of a share: rounding must not look like an effect
 TIED = 0.1  # Cramér's V: "small" for two values
 SIGNIFICANT = 0.01
 

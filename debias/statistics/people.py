@@ -7,6 +7,7 @@ have of all images (``Shares``).
 kinds of unit (distinct counts), ``b`` replicates.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,6 @@ from debias.statistics.intervals import Measure, counted, ratio
 PerUnit = Int64[np.ndarray, " u"]
 PerCell = Float64[np.ndarray, " g"]
 Rates = Float64[np.ndarray, "g m"]
-Replicates = Float64[np.ndarray, "b g m"]
 Pairs = Int64[np.ndarray, " p"]
 Figures = float | Float64[np.ndarray, "*cells"]
 
@@ -129,7 +129,11 @@ def bootstrap(
         cells = np.arange(start, min(start + _CELLS_AT_ONCE, units.n_cells))
         sums = resampled((rows[:, 0], count, values), cells, replicates, generator)
         rates = ratio(sums[..., :m], sums[..., m:])  # (b, cells, m)
-        parts.append([_variance(rates), *_percentiles(rates, level)])
+        with warnings.catch_warnings():
+            # NaN where a rate is defined in no replicate; of one, the variance.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            tails = np.nanquantile(rates, [(1 - level) / 2, (1 + level) / 2], axis=0)
+            parts.append([np.nanvar(rates, axis=0, ddof=1), *tails])
     variance, low, high = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Clusters(
         people=units.summed((below > 0).astype(float)),
@@ -279,24 +283,3 @@ class Shares:
         rest = summed(self.cell, self.all**power, self.g)
         outside = (self.by_person**power).sum() - rest
         return summed(self.cell, inside, self.g) + share**power * outside
-
-
-def _variance(rates: Replicates) -> Rates:
-    """Over the replicates in which the rate is defined; NaN where it is in none."""
-    count = (~np.isnan(rates)).sum(axis=0)
-    mean = ratio(np.nansum(rates, axis=0), count)
-    return ratio(np.nansum(np.square(rates - mean), axis=0), np.maximum(count - 1, 0))
-
-
-def _percentiles(rates: Replicates, level: float) -> list[Rates]:
-    """Linear between order statistics; NaN where the rate is defined in no replicate."""
-    ordered = np.sort(rates, axis=0)  # NaN last
-    last = np.maximum((~np.isnan(rates)).sum(axis=0) - 1, 0)
-    limits = []
-    for quantile in ((1 - level) / 2, (1 + level) / 2):
-        place = last * quantile
-        whole = np.floor(place).astype(np.int64)
-        places = whole[None], np.minimum(whole + 1, last)[None]
-        below, above = (np.take_along_axis(ordered, one, axis=0)[0] for one in places)
-        limits.append(below + (place - whole) * (above - below))
-    return limits

@@ -36,9 +36,8 @@ Kind = Int64[np.ndarray, " c"]  # 1 for the classes that are counted
 class Move:
     """Other images that a reader could not tell from the real ones."""
 
-    plus: tuple[
-        int, ...
-    ]  # finest cells with one image more of ``rises``: two of a rectangle, or one
+    # Finest cells with one image more of ``rises``: two of a rectangle, or one.
+    plus: tuple[int, ...]
     minus: tuple[int, ...]  # as many with one less
     rises: int  # class
     falls: int | None  # class of these images otherwise; None if they come from each other's cells
@@ -120,6 +119,29 @@ def hidden_counts(groups: pd.DataFrame, below: int) -> dict[str, bool]:
         for grouping, mask in zip(found, masks, strict=True)
         for name, withheld in zip(grouping.cells, mask[:, 0], strict=True)
     }
+
+
+def hidden_together(
+    parts: Int64[np.ndarray, "p k"], below: int, withheld: Bool[np.ndarray, " k"]
+) -> Bool[np.ndarray, " k"]:
+    """Groups of one grouping that are withheld where ``p`` counts of each are known.
+
+    Those of ``withheld``, those with a count from 1 to below ``below``, and the smallest others (by
+    the first count), until no part holds images of a single withheld group, or a small number of
+    all of them together: either would follow from the total.
+    """
+
+    def small(counts: Int64[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
+        return (counts > 0) & (counts < below)
+
+    hidden = withheld | small(parts).any(axis=0)
+    for place in np.argsort(parts[0], kind="stable"):
+        of_hidden = parts[:, hidden]
+        alone = (of_hidden > 0).sum(axis=1) == 1
+        if not (alone | small(of_hidden.sum(axis=1))).any():
+            break
+        hidden[place] = True
+    return hidden
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from debias.statistics.concentration import SLACK
 from debias.statistics.groupings import UNKNOWN
-
-SLACK = 1e-9  # rounding must not look like an effect
 
 
 @dataclass(frozen=True, kw_only=True)

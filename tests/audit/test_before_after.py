@@ -56,7 +56,7 @@ def test_what_the_audit_withholds_stays_withheld():
     groups, able, weight = table(a=(20, 20, 20), b=(20, 20, 20), c=(30, 30, 30))
     found = compare_groups(groups, able, weight, BELOW, {"skin:a"})
     assert set(shown(found)) == {"c"}
-    assert any("2 of 3 groups" in one for one in sentences({"groups": found, **coverage()}))
+    assert any("2 of 3 groups" in one for one in sentences(found, coverage()))
 
 
 def test_a_limit_of_1_withholds_nothing():
@@ -107,6 +107,9 @@ def test_counts_are_counted_and_weights_are_added_up():
     assert rows["a"]["after"]["count"] == 103.5
 
 
+NOBODY = {"rows": [], "evenness": []}
+
+
 def coverage(size: int = 64, weight: np.ndarray | None = None) -> dict:
     """Two images in each of 200 of 256 cells, ``size`` of them drawn at random."""
     cell = np.repeat(np.arange(200), 2)
@@ -114,16 +117,16 @@ def coverage(size: int = 64, weight: np.ndarray | None = None) -> dict:
     if weight is None:
         weight = np.zeros(len(cell))
         weight[generator.choice(len(cell), size, replace=False)] = 1
-    return {"coverage": compare_coverage(cell, 256, weight, generator)}
+    return compare_coverage(cell, 256, weight, generator)
 
 
 def test_a_random_draw_looks_less_even_than_all_images_but_not_than_chance():
-    found = coverage()["coverage"]
+    found = coverage()
     chance = found["random"]["effective_cells"]
     assert found["after"]["effective_cells"] < 0.4 * found["before"]["effective_cells"]
     assert chance["low"] <= found["after"]["effective_cells"] <= chance["high"]
     assert chance["low"] < chance["mean"] < chance["high"]
-    said = sentences({"groups": {"rows": [], "evenness": []}, "coverage": found})
+    said = sentences(NOBODY, found)
     assert len(said) == 1
     assert "is no more even than by chance" in said[0]
     assert f"{chance['mean']:.1f} on average" in said[0]
@@ -134,11 +137,11 @@ def test_what_is_evener_or_less_even_than_chance_is_said_so(first, than):
     weight = np.zeros(400)
     weight[: 2 * first : 2 if first == 64 else 1] = 1  # a cell each, or both of half as many
     found = coverage(weight=weight)
-    said = sentences({"groups": {"rows": [], "evenness": []}, **found})[0]
+    said = sentences(NOBODY, found)[0]
     assert f"space is {than} by chance" in said
 
 
 def test_uniform_weights_are_their_own_random_draw():
-    found = coverage(weight=np.ones(400))["coverage"]
+    found = coverage(weight=np.ones(400))
     assert found["random"]["effective_cells"]["low"] == found["after"]["effective_cells"]
     assert found["after"] == found["before"]

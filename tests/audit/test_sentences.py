@@ -11,6 +11,7 @@ NAMES = {f"{part}.{key}" for part, found in SENTENCES.items() for key in found}
 BY_VALUE = {
     *(f"fidelity.{verdict}" for verdict in ("tells_apart", "blurred")),
     *(f"two_samples.{verdict}" for verdict in ("too_few", "told_apart", "not_told_apart")),
+    *(f"regions.{name}" for name in ("too_few", "none_found", "found", "more", "compare", "look")),
     *(f"verdicts.{kind}" for kind in ("below", "lowered", "lost")),
     *(f"map.{method}" for method in ("t-SNE", "PCA")),
     *(f"limits.{name}" for name in SENTENCES["limits"]),

@@ -137,13 +137,13 @@ def test_p_values_are_one_sided_and_adjusted(planted):
 
 def test_two_halves_of_one_set_rarely_differ():
     alarms = looked = 0
-    for seed in range(50):
+    for seed in range(30):
         points = np.random.default_rng(seed).normal(size=(240, 8))
         found = shortfall(points[:160], points[160:], seed=seed)
         alarms += bool(found.found)
         looked += len(found.regions)
-    assert alarms <= 7  # 5% of 50 are 2.5; more than 7 in one of 200 such tests
-    assert looked <= 50  # what is not there is not split into many kinds
+    assert alarms <= 5  # 5% of 30 are 1.5; more than 5 in one of 300 such tests
+    assert looked <= 30  # what is not there is not split into many kinds
 
 
 def test_the_order_of_the_rows_does_not_matter(planted):
@@ -210,6 +210,7 @@ def test_too_few_images_is_not_nothing_missing():
     assert (few.region == 0).all()
     test = two_samples(faces(0, 10, 5), faces(1, 30, 10))
     plain = comparison("few", test, few, ids[:15], ids)
-    assert (plain["missing_total"], plain["separability"]) == (None, None)
+    unknown = ("missing_total", "separability", "distance", "null", "p")
+    assert [plain[name] for name in unknown] == [None] * 5
     assert (plain["telltale"], plain["wanted"]) == (False, [])
     assert (few.sentence(), few.action()) == ("", None)

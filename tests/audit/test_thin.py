@@ -56,7 +56,7 @@ def test_a_region_seen_in_two_views_is_reported_once():
 
 
 def test_nothing_is_found_where_nothing_stands_apart():
-    found = sum(bool(thin_regions({"v": cloud(seed)}, seed=seed).found) for seed in range(20))
+    found = sum(bool(thin_regions({"v": cloud(seed, 600)}, seed=seed).found) for seed in range(20))
     assert found <= 3  # of 20 at level 0.05: more has a chance of 1.6 %
 
 

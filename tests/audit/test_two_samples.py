@@ -91,14 +91,13 @@ def test_too_few_is_said_and_nothing_else(n, m):
     found = two_samples(gaussian(0, n), gaussian(1, m))
     assert found.verdict == "too_few"
     assert "at least 20" in found.sentence()
-    plain = found.to_dict()
-    assert [plain[name] for name in ("distance", "null", "p")] == [None] * 3
+    assert np.isnan([found.distance, found.p, *found.null]).all()
 
 
 def test_sentences_say_what_is_not_known():
     alike = two_samples(gaussian(0, 50), gaussian(1, 50)).sentence("v2", "v1")
     assert "does not tell v2 and v1 apart" in alike
-    assert "does not show that they are alike" in alike
+    assert "They may differ all the same" in alike
     apart = two_samples(gaussian(0, 50), gaussian(1, 50, shift=3)).sentence()
     assert "p = 0.001" in apart
 

@@ -19,8 +19,8 @@ SIZE = 480
 QUICK = AuditRules(map_method="PCA", permutations=199, clusters=4)
 
 
-def faces(size=SIZE, rare=0.08, seed=0, prefix="s", subjects=False):
-    """Noise, brighter for a rare group, and latents in which it stands apart."""
+def faces(size=SIZE, rare=0.08, seed=0, prefix="s", attributes=("tone",)):
+    """Noise, brighter for a rare group, and latents in which it stands apart; four images each."""
     generator = np.random.default_rng(seed)
     member = np.arange(size) < rare * size
     images = generator.integers(0, 90, (size, 16, 16, 3)) + 120 * member[:, None, None, None]
@@ -33,21 +33,22 @@ def faces(size=SIZE, rare=0.08, seed=0, prefix="s", subjects=False):
             "label": 0,
             "sha256": [f"{prefix}-{seed}-{row}" for row in range(size)],
             "tone": np.where(member, "bright", "dim"),
+            "age": np.where(np.arange(size) < 5, "few", "many"),
         }
     )
-    if subjects:
+    if "age" in attributes:
         samples["subject_id"] = [f"p{row // 4}" for row in range(size)]
     store = FaceStore(
         images=ShardedImages([images.astype(np.uint8)]), samples=samples,
-        classes=("unlabelled",), attributes=("tone",), label="none",
+        classes=("unlabelled",), attributes=attributes, label="none",
     )  # fmt: skip
     ids = samples["sample_id"].to_numpy(dtype=str)
     return store, Latents(sample_ids=ids, mean=latents, log_var=np.full_like(latents, -2))
 
 
-def placed(found):
+def placed(found, name="the reference"):
     store, latents = found
-    return Placed(store=store, latents=latents)
+    return Placed(store=store, latents=latents, name=name)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,6 +63,21 @@ def _one_description():
 @pytest.fixture(scope="module")
 def alone():
     return debias.audit(*faces(), rules=QUICK)
+
+
+@pytest.fixture(scope="module")
+def beside():
+    """With declared shares, people who repeat, a reference and an earlier version."""
+    store, latents = faces(attributes=("tone", "age"))
+    before = Latents(sample_ids=latents.sample_ids[200:], mean=latents.mean[200:])
+    return debias.audit(
+        store, latents, rules=declaring("tone"), earlier=placed((store, before), "before"),
+        reference=placed(faces(size=200, rare=0.5, seed=1, prefix="r")),
+    )  # fmt: skip
+
+
+def declaring(attribute):
+    return QUICK.model_copy(update={"shares": {attribute: {"bright": 0.5, "dim": 0.5}}})
 
 
 def test_the_package_is_called_and_holds_the_parts():
@@ -104,79 +120,66 @@ def test_the_document_is_plain_and_complete(alone, tmp_path):
     assert any("reference" in sentence for sentence in document["limits"])
 
 
-def test_the_same_seed_gives_the_same_audit(alone):
-    again = debias.audit(*faces(), rules=QUICK)
+def test_the_same_seed_gives_the_same_audit_and_progress_is_told_as_often_as_promised(alone):
+    told = []
+    question = Question(data=placed(faces()), rules=QUICK)
+    again = answer(question, lambda note, *_: told.append(note))
+    assert len(told) == PARTS
     assert again.to_dict() == alone.to_dict()
     pd.testing.assert_frame_equal(again.images, alone.images)
 
 
-def test_against_a_reference_with_more_of_the_rare_part():
-    reference = placed(faces(size=200, rare=0.5, seed=1, prefix="r"))
-    report = debias.audit(*faces(), reference=reference, rules=QUICK)
-    section = report.document["reference"]
+def test_against_a_reference_with_more_of_the_rare_part(beside):
+    section = beside.document["reference"]
     assert section["verdict"] == "told_apart"
     worst = section["regions"][0]
     assert worst["found"]
     assert all(name.startswith("reference/r") for name in worst["typical"])
     bright = {f"reference/r{row:04d}" for row in range(100)}
     assert np.mean([name in bright for name in worst["typical"]]) > 0.9
-    assert report.document["verdicts"][0]["kind"] == "who"
-    assert report.document["verdicts"][1]["kind"] in ("shortfall", "caution")
-    wanted = report.images.nlargest(20, "log_ratio")["sample_id"]
+    kinds = [one["kind"] for one in beside.document["verdicts"]]
+    assert kinds[0] == "who"
+    assert kinds[1] in ("shortfall", "caution")
+    wanted = beside.images.nlargest(20, "log_ratio")["sample_id"]
     assert (wanted < "s0038").mean() > 0.7
 
 
-def test_the_same_set_again_is_refused_as_a_reference():
-    with pytest.raises(DataError, match="in both"):
-        debias.audit(*faces(), reference=placed(faces()), rules=QUICK)
-
-
-def test_an_earlier_version_says_what_was_added():
-    store, latents = faces()
-    rows = np.arange(200, SIZE)
-    before = Latents(sample_ids=latents.sample_ids[rows], mean=latents.mean[rows])
-    earlier = Placed(store=store, latents=before, name="before")
-    section = debias.audit(store, latents, earlier=earlier, rules=QUICK).document["drift"]
+def test_an_earlier_version_says_what_was_added(beside):
+    section = beside.document["drift"]
     assert (section["added"], section["removed"], section["kept"]) == (200, 0, 280)
     assert section["verdict"] == "told_apart"  # all of the rare part was added
 
 
-def test_declared_shares_are_compared_and_unknown_groups_refused():
-    rules = QUICK.model_copy(update={"shares": {"tone": {"bright": 0.5, "dim": 0.5}}})
-    report = debias.audit(*faces(), rules=rules)
-    row = next(
-        r for r in report.document["groups"]["attributes"][0]["rows"] if "bright" in r["group"]
-    )
+def test_declared_shares_are_compared(beside):
+    tone = beside.document["groups"]["attributes"][0]
+    row = next(one for one in tone["rows"] if "bright" in one["group"])
     assert row["verdict"] == "below"
     assert row["missing"] == SIZE - 2 * row["count"]
-    wrong = QUICK.model_copy(update={"shares": {"height": {"tall": 1.0}}})
-    with pytest.raises(GroupSchemaError, match="height"):
-        debias.audit(*faces(), rules=wrong)
 
 
-def test_shares_without_any_annotation_are_refused():
-    store, latents = faces()
-    bare = FaceStore(
-        images=store.images, samples=store.samples, classes=store.classes, attributes=(),
-        label="none",
-    )  # fmt: skip
-    assert debias.audit(bare, latents, rules=QUICK).document["groups"] is None
-    rules = QUICK.model_copy(update={"shares": {"tone": {"bright": 0.5, "dim": 0.5}}})
-    with pytest.raises(GroupSchemaError, match="no attribute is annotated"):
-        debias.audit(bare, latents, rules=rules)
-
-
-def test_small_counts_of_a_region_are_withheld():
-    store, latents = faces()
-    samples = store.samples.assign(tone=np.where(np.arange(SIZE) < 5, "few", store.samples["tone"]))
-    other = FaceStore(
-        images=store.images, samples=samples, classes=store.classes, attributes=("tone",),
-        label="none",
-    )  # fmt: skip
-    report = debias.audit(other, latents, rules=QUICK)
-    for region in report.document["regions"]["list"]:
-        few = next(row for row in region["explains"] if row["group"] == "tone:few")
+def test_small_counts_of_a_region_are_withheld_and_people_are_known(beside):
+    for region in beside.document["regions"]["list"]:
+        few = next(row for row in region["explains"] if row["group"] == "age:few")
         assert few["inside"] is None
+    assert not any("Nobody says who is shown" in said for said in beside.document["limits"])
+
+
+def test_what_does_not_belong_together_is_refused():
+    with pytest.raises(DataError, match="in both"):
+        debias.audit(*faces(), reference=placed(faces()), rules=QUICK)
+    with pytest.raises(GroupSchemaError, match="height"):
+        debias.audit(*faces(), rules=declaring("height"))
+    with pytest.raises(GroupSchemaError, match="no attribute is annotated"):
+        debias.audit(*faces(attributes=()), rules=declaring("tone"))
+
+
+def test_embeddings_without_a_spread_are_standardised_and_need_no_annotation():
+    store, latents = faces(attributes=())
+    scale = np.array([1e-3, 1.0, 1e3, 10.0], dtype=np.float32)
+    points = Latents(sample_ids=latents.sample_ids, mean=latents.mean * scale)
+    report = debias.audit(store, points, rules=QUICK)
+    assert report.document["regions"]["list"][0]["found"]
+    assert report.document["groups"] is None
 
 
 def test_latents_of_other_images_are_refused():
@@ -201,25 +204,6 @@ def test_too_few_images_and_constant_latents_are_refused():
     flat = Latents(sample_ids=latents.sample_ids, mean=np.ones_like(latents.mean))
     with pytest.raises(DataError, match="say nothing"):
         debias.audit(store, flat, rules=QUICK)
-
-
-def test_embeddings_without_a_spread_are_standardised():
-    store, latents = faces()
-    scale = np.array([1e-3, 1.0, 1e3, 10.0], dtype=np.float32)
-    points = Latents(sample_ids=latents.sample_ids, mean=latents.mean * scale)
-    report = debias.audit(store, points, rules=QUICK)
-    assert report.document["regions"]["list"][0]["found"]
-
-
-def test_progress_is_told_as_often_as_promised():
-    told = []
-    answer(Question(data=placed(faces()), rules=QUICK), lambda note, *_: told.append(note))
-    assert len(told) == PARTS
-
-
-def test_repeated_people_are_known():
-    report = debias.audit(*faces(subjects=True), rules=QUICK)
-    assert not any("Nobody says who is shown" in sentence for sentence in report.document["limits"])
 
 
 def test_a_group_may_be_called_like_a_sum_and_small_counts_are_not_told():

@@ -14,7 +14,7 @@ from debias.report.audit_charts import (
     map_figures,
     shares_of_regions,
 )
-from debias.report.audit_findings import every_row
+from debias.report.audit_document import every_row
 from debias.report.charts.maps import _apart
 from debias.report.charts.style import svg
 from debias.report.pictures import AuditMap, AuditPictures
@@ -49,7 +49,8 @@ def charts():
 def test_every_chart_is_drawn_under_its_name(charts):
     assert set(charts) == {
         "reference_distance", "reference_regions", "drift_distance", "drift_regions",
-        "group_shares", "group_rarity", "directions", "coverage", "clusters", "map_faces",
+        "group_shares", "crossing_shares", "group_rarity", "directions", "coverage", "clusters",
+        "map_faces",
         "map_density", "map_regions", "map_cluster", "map_annotation",
         "map_annotation_perceived_gender",
     }  # fmt: skip
@@ -95,9 +96,9 @@ def test_regions_stand_at_their_shares_with_what_is_missing_beside(charts):
 
 
 def test_withheld_groups_have_no_mark_and_say_so(charts):
-    axes = drawn(group_shares(DOCUMENT)).axes[0]
+    axes = drawn(group_shares(DOCUMENT, crossed=False)).axes[0]
     assert len(marks(axes)) == 5
-    text = written(charts["group_shares"])
+    text = written(charts["group_shares"]) + written(charts["crossing_shares"])
     assert text.count("withheld") == 3
     for said in ("Indian", "n = 385", "n = 14, in no verdict", "n = 21, too small"):
         assert said in text
@@ -105,7 +106,7 @@ def test_withheld_groups_have_no_mark_and_say_so(charts):
 
 def test_values_whose_count_is_withheld_are_not_told_apart_on_the_map():
     found = fake_map()
-    stated = {row["group"]: row["count"] for row in every_row(DOCUMENT)}
+    stated = {row["group"]: row["count"] for row in every_row(DOCUMENT["groups"])}
     told = found.countable("annotated_race", stated)
     assert told[0] == "White"
     assert not {"Inuit", "unknown"} & set(told)
@@ -145,7 +146,7 @@ def test_hostile_names_can_be_drawn():
     found.attributes["$x_1"] = np.resize(names, 200)
     document["groups"]["attributes"].append({"attribute": "$x_1", "declared": False, "rows": [
         row | {"group": f"$x_1:{name}"} for name in names]})  # fmt: skip
-    draw, height = group_shares(document)
+    draw, height = group_shares(document, crossed=False)
     charts = {"group_shares": svg(draw, 7.6, height), **map_figures(document, found)}
     for name in ("group_shares", "map_annotation_x_1"):
         assert "<script" not in charts[name].decode()

@@ -1,6 +1,7 @@
 import os
 import re
 from copy import deepcopy
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -19,8 +20,8 @@ NO_PICTURES = AuditPictures()
 STUB = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 CHARTS = (
     "reference_distance", "reference_regions", "drift_distance", "drift_regions", "group_shares",
-    "group_rarity", "directions", "coverage", "clusters", "map_density", "map_cluster",
-    "map_regions", "map_annotation", "map_annotation_perceived_gender",
+    "crossing_shares", "group_rarity", "directions", "coverage", "clusters", "map_density",
+    "map_cluster", "map_regions", "map_annotation", "map_annotation_perceived_gender",
 )  # fmt: skip
 
 
@@ -193,7 +194,7 @@ def test_what_to_collect_is_what_was_found_most_missing_first():
     [
         ({"reference": None, "groups": None}, "takes something to compare with"),
         ({"reference": DOCUMENTS["full"]["reference"] | {"regions": []}, "groups": None},
-         "Nothing was found to fall short"),
+         "has enough of everything that was looked at"),
     ],
 )  # fmt: skip
 def test_without_a_number_to_collect_the_page_says_why(parts, said, sketch):
@@ -395,14 +396,30 @@ def test_a_model_that_draws_one_face_for_everybody_is_said_first_and_doubted_eve
     assert "This rests on a model" not in Page(sketch(told)).visible
 
 
-def test_the_first_screen_is_short_and_holds_one_picture(sketch):
-    who = {"kind": "who", "sentence": "Race: fewest Indian, 3.1%.", "action": None}
-    page = sketch(altered(verdicts=[who, *DOCUMENTS["full"]["verdicts"]]))
-    header = page[page.index("<header") : page.index("<figure")]
-    words = re.sub(r"<[^>]*>", " ", header).split()
-    assert "412 images are missing" in header
-    assert "Indian is below its declared share" not in header
-    assert len(words) <= 70
+def first_screen(page):
+    """Words and pictures above the first fold, without the line above the heading."""
+    header = page[page.index("</h1>") : page.index("<details")]
+    text = re.sub(r"<[^>]*>", " ", re.sub(r"</?data[^>]*>", "", header))
+    return header.count("<img"), unescape(text).split()
+
+
+def test_the_first_screen_is_sixty_words_and_one_picture(sketch):
+    pictures, words = first_screen(sketch(DOCUMENTS["full"]))
+    said = " ".join(words)
+    for part in ("Fewest: annotated race: Indian, 3.1%", "3,621 images of annotated race: Indian",
+                 "p < 0.001", "Collect 3,621 more images."):  # fmt: skip
+        assert part in said
+    assert pictures == 1
+    assert len(words) <= 60
+    nothing = dict.fromkeys(("groups", "reference", "drift"))
+    for parts, chart, part in (
+        ({"groups": None}, "reference_regions", "240 images like those of region 1"),
+        (nothing, "map_density", "there is nothing to compare with"),
+        ({"fidelity": of_fidelity(BLURRED)}, "group_shares", "one face for everybody"),
+    ):
+        pictures, words = first_screen(sketch(altered(**parts), NO_PICTURES, (chart,)))
+        assert part in " ".join(words)
+        assert (pictures, len(words) <= 60) == (1, True)
 
 
 def test_annotated_columns_that_were_not_named_are_told(sketch):

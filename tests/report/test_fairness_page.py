@@ -191,7 +191,7 @@ def test_a_comparison_begins_with_the_harm(pages):
     document, text = COMPARISONS["harm"], pages["harm"].visible
     first = text.index(document["verdict"]["harms"][0])
     assert first < text.index(document["verdict"]["sentence"])
-    assert first < text.index("Which groups?", text.index("Somebody is served worse"))
+    assert first < text.index("Which groups?", text.index("than before"))
     body = text[first:]
     places = [body.index(question) for question in (*QUESTIONS, "Who was harmed?")]
     assert places == sorted(places)
@@ -203,7 +203,7 @@ def test_a_verdict_that_begins_with_the_harms_is_not_said_twice_at_the_top(sketc
     document["verdict"] |= {"harms": harms, "sentence": f"Harm: {'; '.join(harms)}"}
     text = Page(sketch(render_comparison, document)).visible
     assert "before: the first classifier" in text
-    top = text[: text.index("Which groups?", text.index("Somebody"))]
+    top = text[: text.index("Which groups?", text.index("than before"))]
     assert top.count(harms[0]) == 1
     assert "and 6 more" in top
     assert text[len(top) :].count(harms[8]) == 2  # how sure, who was harmed
@@ -216,7 +216,10 @@ def test_harmed_rows_are_marked_in_words_and_all_of_them_are_listed(pages):
     assert len(rows) >= len(harmed) > 5
     assert all("HARM: became worse" in " ".join(c["text"] for c in row) for row in rows)
     assert not [kind for kind, _ in pages["no harm, single run"].rows if kind == "harmed"]
-    title = "Somebody is served better than before; no harm was found, which does not rule it out"
+    title = (
+        "Of images of skin tone group dark, more are answered rightly than before; no harm was "
+        "found, though there may be some"
+    )
     assert title in pages["no harm, single run"].visible
 
 
@@ -230,7 +233,7 @@ def test_gains_stand_as_plainly_as_harms(pages, run_page):
 
 def test_changed_sizes_are_the_first_section(pages):
     text = pages["other sizes"].visible
-    text = text[text.index("Somebody is served worse than before") :]
+    text = text[text.index("fewer are answered rightly than before") :]
     assert text.index("not the same size any more") < text.index("Which groups?")
     assert "not the same size" not in pages["harm"].visible
 

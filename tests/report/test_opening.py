@@ -7,7 +7,7 @@ from reading import FORBIDDEN, Page
 
 from debias.flows.summary import as_markdown
 from debias.report import Pictures, opening
-from debias.report.opening import changed
+from debias.report.opening import changed, moved
 from debias.report.run_page import summary
 from debias.report.terminal import lines
 
@@ -244,3 +244,11 @@ def test_the_terminal_and_the_summary_tell_the_same_and_promise_nothing():
             assert part in text
         assert "debias run configs/demo.yaml --out runs/demo --set seeds=5" in text
         assert FORBIDDEN.findall(text) == []
+
+
+def test_a_comparison_is_headed_by_who_changed_most_in_which_class():
+    document = fake_comparison() | {"groups": [change(0.6, harm=True), change(0.05)]}
+    worse, better = (moved(document, better=better) for better in (False, True))
+    assert worse == "Of other images of tone dark, more are called “smiling” than before"
+    assert better == "Of other images of tone dark, fewer are called “smiling” than before"
+    assert moved(document | {"groups": []}, better=True) == "Somebody is served better than before"

@@ -10,7 +10,6 @@ from debias.report.words import (
     escape_label,
     full_group_name,
     group_name,
-    is_share,
     number,
 )
 
@@ -96,12 +95,6 @@ def test_full_group_name_keeps_the_attributes():
     assert full_group_name("skin_tone:unknown") == "skin tone: no group label"
     name = full_group_name("skin_tone:dark x sex:f")
     assert name == "skin tone: dark \N{MULTIPLICATION SIGN} sex: f"
-
-
-def test_is_share_tells_rates_from_variances():
-    assert is_share("accuracy_gap")
-    assert is_share("equalized_odds_difference")
-    assert not is_share("accuracy_variance")
 
 
 def test_day_prints_a_date_and_leaves_the_rest():
