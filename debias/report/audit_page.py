@@ -91,9 +91,8 @@ def page(document: doc.Document, pictures: AuditPictures, charts: Mapping[str, b
 
 def _behind(title: str, blocks: tuple[b.Block, ...]) -> tuple[b.Block, ...]:
     """The first sentence of a section, all else one click below; all of it without a title."""
-    first = next(
-        (one for one in blocks if isinstance(one, b.Sentence) and one.tone != "caution"), None
-    )
+    sentences = (one for one in blocks if isinstance(one, b.Sentence))
+    first = next((one for one in sentences if one.tone not in ("caution", "note")), None)
     rest = tuple(one for one in blocks if one is not first)
     if not title or not rest:
         return blocks
