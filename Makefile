@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/debias run
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow --numprocesses 2

@@ -1,7 +1,6 @@
 """Plain descriptors: what they see, and what they are blind to."""
 
 import numpy as np
-import pytest
 
 from debias.density.descriptors import DESCRIPTORS, colour, describe, gradients, structure
 from debias.types import ShardedImages
@@ -75,8 +74,3 @@ def test_rows_come_in_the_order_asked_for():
     store = ShardedImages([images[:2], images[2:]])
     rows = np.array([5, 0, 3])
     np.testing.assert_array_equal(describe("colour", store, rows), colour(images[rows]))
-
-
-def test_an_unknown_descriptor_is_a_key_error():
-    with pytest.raises(KeyError):
-        describe("texture", ShardedImages([pixels(scenes())]), np.array([0]))

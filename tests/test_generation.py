@@ -268,6 +268,7 @@ def test_a_network_in_training_mode_is_refused_by_everything_that_runs_it():
         lambda: generation.reconstruct(network, images.image, CPU),
         lambda: encoding.nats(network, [images], CPU),
         lambda: encoding.posterior(network, [images], CPU),
+        lambda: encoding.scores(network, [images], CPU),
     ):
         with pytest.raises(ValueError, match="training mode"):
             run()

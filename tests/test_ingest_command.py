@@ -7,10 +7,9 @@ import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from small_store import picture
 from typer.testing import CliRunner
 
 from debias.commands import app
@@ -28,11 +27,6 @@ NAMES = [
     "\U0001f600.png", "nbsp\u00a0.png", "tab\tin.png", "new\nline.png", "\x1b[31mred.png",
 ]  # fmt: skip
 GROUPS = ["<b>bold</b>", "$x^$", "_hidden", "NO", "\u202eevil", "=cmd()", "{{7*7}}", "1.0"]
-
-
-def picture(seed):
-    pixels = np.random.default_rng(seed).integers(0, 256, (7, 7, 3), dtype=np.uint8)
-    return Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC)
 
 
 def ingest(*arguments):

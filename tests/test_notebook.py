@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
+from small_store import folder, noise
 
 import debias
 from debias.errors import ConfigError, DataError, EvaluationError, StorageError
@@ -52,14 +52,12 @@ def result(tmp_path_factory):
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):
     """A folder of noise, one half brighter, and a table that says which."""
-    root = tmp_path_factory.mktemp("faces")
-    generator = np.random.default_rng(0)
-    lines = ["path,smiling,tone"]
-    for row in range(80):
-        pixels = generator.integers(0, 120, (32, 32, 3)) + 100 * (row % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{row}.png")
-        lines.append(f"{row}.png,{'yes' if row % 3 else 'no'},{'light' if row % 2 else 'dark'}")
-    (root / "table.csv").write_text("\n".join(lines), encoding="utf-8")
+    root, row = tmp_path_factory.mktemp("faces"), np.arange(80)
+    columns = {
+        "smiling": np.where(row % 3, "yes", "no"),
+        "tone": np.where(row % 2, "light", "dark"),
+    }
+    folder(root, noise(100 * (row % 2)), **columns)
     return root
 
 

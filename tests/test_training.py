@@ -148,12 +148,6 @@ def test_bits_per_dimension_by_hand():
     assert vae_figures(even, mean, 100, 0.1)["bits_per_dimension"] == pytest.approx(8)
 
 
-def test_encoding_needs_evaluation_mode(store):
-    model = network(ConvClassifier(width=4), 2).train()
-    with pytest.raises(ValueError, match="training mode"):
-        encoding.scores(model, Batches(store, 8, CPU.device).evaluate(store.rows("test")), CPU)
-
-
 def test_order_and_batch_size_do_not_matter_to_the_scores(store):
     model = network(ConvClassifier(width=4), 2).eval()
     rows = store.rows("test")

@@ -78,12 +78,6 @@ def test_what_is_no_image_is_not_decodable(content, words, kind):
     assert format_of(content) == kind
 
 
-def test_the_name_of_the_format_is_in_the_content_not_in_the_file_name(tmp_path):
-    file = tmp_path / "face.jpg"
-    file.write_bytes(encoded(picture(), "PNG"))
-    assert decode(file.read_bytes(), 16).format == "PNG"
-
-
 @pytest.mark.parametrize("side", [8000, 20_000])
 def test_a_bomb_is_refused_by_its_header(side):
     content = bomb(side)

@@ -3,13 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from small_store import folder, picture
 
-from debias.pipeline import (
-    examine,
-    open_job,
-    open_run,
-)
+from debias.pipeline import examine, open_job, open_run
 from debias.pipeline.faces import make_faces
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
 from debias.pipeline.representation import REPRESENTATION
@@ -24,24 +20,16 @@ ANNOTATED = ("group", "hat")
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     """Photographs that bring no split, beside a table of a label, people and two attributes."""
-    folder = tmp_path_factory.mktemp("annotation")
-    generator = np.random.default_rng(0)
-    for number in range(COUNT):
-        small = generator.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-        picture = Image.fromarray(small).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-        picture.save(folder / f"{number:03d}.png")
-    row = np.arange(COUNT)
-    columns = {
-        "path": [f"{number:03d}.png" for number in row],
-        "smiling": np.where(row % 2, "yes", "no"),
-        "who": row // 2,
-        "group": generator.choice(["a", "b", "c"], COUNT),
-        "hat": np.where(row < 20, "", "none"),
-    }
-    pd.DataFrame(columns).to_csv(folder / "table.csv", index=False)
+    root, row = tmp_path_factory.mktemp("annotation"), np.arange(COUNT)
+    folder(
+        root, [picture(number, SIZE) for number in row],
+        smiling=np.where(row % 2, "yes", "no"), who=row // 2,
+        group=np.random.default_rng(0).choice(["a", "b", "c"], COUNT),
+        hat=np.where(row < 20, "", "none"),
+    )  # fmt: skip
     return {
         "data": {
-            "name": "folder", "root": str(folder), "table": str(folder / "table.csv"),
+            "name": "folder", "root": str(root), "table": str(root / "table.csv"),
             "subject_column": "who",
         },
         "image_size": SIZE,

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from recording_tracking import RecordingTracking
+from small_store import folder, picture
 from typer.testing import CliRunner
 
 from debias.commands import app
@@ -88,14 +88,8 @@ def test_the_second_time_nothing_is_made_again(demo):
 def photographs(tmp_path_factory):
     """Photographs in folders, with a table, as real ones lie."""
     root = tmp_path_factory.mktemp("photographs")
-    generator = np.random.default_rng(0)
-    rows = []
-    for number in range(90):
-        small = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        path = root / f"{number:03d}.png"
-        Image.fromarray(small).resize((40, 40), Image.Resampling.BICUBIC).save(path)
-        rows.append({"path": path.name, "tone": "few" if number < 5 else "many"})
-    pd.DataFrame(rows).to_csv(root / "table.csv", index=False)
+    tone = np.where(np.arange(90) < 5, "few", "many")
+    folder(root, [picture(number, 40) for number in range(90)], tone=tone)
     return root
 
 

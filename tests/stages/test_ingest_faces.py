@@ -2,11 +2,15 @@
 
 import io
 import json
+import shutil
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
+from counting import Counting
 from PIL import Image
+from small_store import picture
 
 from debias.errors import (
     ArtifactCorruptError,
@@ -28,16 +32,14 @@ from debias.types import ReadBlock, Rejected
 SIZE = 32
 
 
-def picture(seed: int) -> Image.Image:
-    """A smooth picture unlike any other."""
-    generator = np.random.default_rng(seed)
-    pixels = generator.integers(0, 256, (7, 7, 3), dtype=np.uint8)
-    return Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC)
+@cache
+def photograph(number: int, quality: int = 95) -> bytes:
+    return jpeg(picture(number), quality=quality)
 
 
 def jpeg(image: Image.Image, **options) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", **({"quality": 95} | options))
+    image.save(buffer, "JPEG", **options)
     return buffer.getvalue()
 
 
@@ -50,7 +52,7 @@ class Faces:
         self.rows = []
         for number in range(count):
             name = f"{number:03d}.jpg"
-            (self.root / name).write_bytes(jpeg(picture(number)))
+            (self.root / name).write_bytes(photograph(number))
             self.rows.append(
                 {
                     "path": name,
@@ -90,21 +92,6 @@ def place(tmp_path):
     return RunFolder(tmp_path / "store")
 
 
-class Watched:
-    """Counts what was decoded."""
-
-    def __init__(self):
-        self.decoded, self.kept = 0, []
-
-    def start(self, title, total):
-        return lambda note, steps=1: None
-
-    def reused(self, title):
-        self.kept.append(title)
-
-    def note(self, text): ...
-
-
 @pytest.fixture
 def decoded_files(monkeypatch):
     """How many files were given to the decoder."""
@@ -119,9 +106,16 @@ def decoded_files(monkeypatch):
     return seen
 
 
-def test_every_image_is_in_the_store_with_its_row(faces, place):
-    artifact = ingest_faces(faces.recipe(), place)
-    store = load_faces(artifact)
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """Faces with nothing wrong about them, and the folder and the artifact of their store."""
+    folder = tmp_path_factory.mktemp("plain")
+    faces, place = Faces(folder), RunFolder(folder / "store")
+    return faces, place, ingest_faces(faces.recipe(), place)
+
+
+def test_every_image_is_in_the_store_with_its_row(plain):
+    store = load_faces(plain[2])
     assert len(store.images) == 120
     assert store.classes == ("no", "yes")
     for row in (0, 57, 119):
@@ -135,14 +129,35 @@ def test_every_image_is_in_the_store_with_its_row(faces, place):
     assert sides.max() == 1
 
 
+def test_a_finished_store_is_read_without_the_right_to_write(plain):
+    faces, place, artifact = plain
+    (place.path / STAGE / ".lock").unlink()
+    assert ingest_faces(faces.recipe(), place).key == artifact.key
+    assert not (place.path / STAGE / ".lock").exists()
+
+
+def test_a_damaged_store_is_refused_and_a_damaged_neighbour_does_not_matter(plain, tmp_path):
+    faces, place, artifact = plain
+    copy = RunFolder(shutil.copytree(place.path, tmp_path / "copy"))
+    other = ingest_faces(faces.recipe(seed=5), copy)
+    (other.path / MANIFEST).write_text("{")
+    assert len(load_faces(ingest_faces(faces.recipe(), copy)).images) == 120
+    file = copy.path / STAGE / artifact.key / "images-00000.npy"
+    content = bytearray(file.read_bytes())
+    content[5000] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ArtifactCorruptError, match=r"images-00000\.npy does not match"):
+        ingest_faces(faces.recipe(), RunFolder(copy.path))
+
+
 def test_the_same_recipe_finds_the_store_again_and_changed_files_do_not(
     faces, place, decoded_files
 ):
     first = ingest_faces(faces.recipe(), place)
-    watched = Watched()
+    watched = Counting()
     assert ingest_faces(faces.recipe(), place, watched).key == first.key
     assert watched.kept == ["Faces"]
-    (faces.root / "005.jpg").write_bytes(jpeg(picture(999)))
+    (faces.root / "005.jpg").write_bytes(photograph(999))
     second = ingest_faces(faces.recipe(), place)
     assert second.key != first.key
     assert decoded_files == [120, 1]  # only what changed
@@ -154,7 +169,7 @@ def test_a_new_split_or_more_files_cost_no_decoding_twice(faces, place, decoded_
     ingest_faces(faces.recipe(), place)
     ingest_faces(faces.recipe(seed=1), place)
     for number in range(200, 203):
-        faces.add(f"{number}.jpg", jpeg(picture(number)))
+        faces.add(f"{number}.jpg", photograph(number))
     more = ingest_faces(faces.recipe(), place)
     assert decoded_files == [120, 0, 3]
     fresh = ingest_faces(faces.recipe(), RunFolder(place.path.parent / "fresh"))
@@ -206,7 +221,7 @@ def test_files_that_were_repaired_after_a_refusal_are_all_that_is_decoded_again(
     with pytest.raises(QuarantineLimitExceededError):
         ingest_faces(faces.recipe(), place)
     for number in range(15):
-        (faces.root / f"z{number}.jpg").write_bytes(jpeg(picture(500 + number)))
+        (faces.root / f"z{number}.jpg").write_bytes(photograph(500 + number))
     assert len(load_faces(ingest_faces(faces.recipe(), place)).images) == 135
     assert decoded_files == [135, 15]
 
@@ -226,7 +241,7 @@ def test_copies_are_dropped_and_contradictions_among_them_named(faces, place):
 def test_one_photograph_in_two_files_stays_on_one_side(faces, place):
     rows = range(0, 120, 4)
     for number in rows:
-        faces.add(f"again{number}.jpg", jpeg(picture(number), quality=70))
+        faces.add(f"again{number}.jpg", photograph(number, 70))
     store = load_faces(ingest_faces(faces.recipe(), place))
     clusters = store.samples[store.samples["duplicate_cluster"] >= 0]
     assert len(clusters) == 2 * len(rows)
@@ -237,7 +252,7 @@ def test_a_given_split_that_divides_a_photograph_is_refused_or_repaired(faces, p
     for row, _ in enumerate(faces.rows):
         who = int(faces.rows[row]["who"][1:])
         faces.rows[row]["side"] = ["train", "train", "validation", "test"][who % 4]
-    faces.add("again.jpg", jpeg(picture(0), quality=70), side="test")
+    faces.add("again.jpg", photograph(0, 70), side="test")
     data = faces.recipe().data.model_dump(mode="json") | {"split_column": "side"}
     with pytest.raises(SplitLeakageError):
         ingest_faces(faces.recipe(data=data), place)
@@ -252,16 +267,6 @@ def test_a_wrong_label_is_refused_before_anything_is_decoded(faces, place, decod
     with pytest.raises(LabelError, match="no column 'smile'"):
         ingest_faces(faces.recipe(label="smile"), place)
     assert decoded_files == []
-
-
-def test_a_damaged_store_is_refused(faces, place):
-    artifact = ingest_faces(faces.recipe(), place)
-    file = artifact.path / "images-00000.npy"
-    content = bytearray(file.read_bytes())
-    content[5000] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(ArtifactCorruptError, match=r"images-00000\.npy does not match"):
-        ingest_faces(faces.recipe(), RunFolder(place.path))
 
 
 def test_bad_luck_may_be_tried_again(faces, place, monkeypatch):
@@ -299,13 +304,19 @@ def _without(block, ids):
     )  # fmt: skip
 
 
-def test_faces_without_labels_make_a_store_too(faces, place):
+def test_faces_without_labels_make_a_store_too_and_more_files_left_out_another(faces, place):
     recipe = load(
         FacesRecipe, {"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE}
     )
-    store = load_faces(ingest_faces(recipe, place))
+    first = ingest_faces(recipe, place)
+    store = load_faces(first)
     assert store.classes == ("unlabelled",)
     assert set(store.samples["split"]) == {"train", "validation", "test"}
+    (faces.root / "notes.txt").write_text("no image")
+    second = ingest_faces(recipe, place)
+    assert second.key != first.key
+    (record,) = read_quarantine(second.path / QUARANTINE)
+    assert record["reason"] == "not an image file"
 
 
 def test_a_folder_in_which_nothing_can_be_read_is_refused(tmp_path, place):
@@ -348,7 +359,7 @@ def test_no_metadata_of_a_photograph_is_in_the_store(faces, place):
     exif[0x010E] = "CANARY-DESCRIPTION"
     exif.get_ifd(0x8825)[2] = (48.0, 51.0, 29.6)
     exif.get_ifd(0x8825)[0x1D] = "CANARY-GPS"
-    faces.add("where.jpg", jpeg(picture(900), exif=exif, comment=b"CANARY-COMMENT"))
+    faces.add("where.jpg", jpeg(picture(900), quality=95, exif=exif, comment=b"CANARY-COMMENT"))
     artifact = ingest_faces(faces.recipe(), place)
     assert len(load_faces(artifact).images) == 121
     for file in place.path.rglob("*"):
@@ -366,8 +377,8 @@ def test_the_account_adds_up(faces, place):
     assert [counts[name] for name in parts_of_it] == [120, 1, 1, 0]
 
 
-def test_a_store_is_data_for_another_recipe(faces, place):
-    artifact = ingest_faces(faces.recipe(), place)
+def test_a_store_is_data_for_another_recipe(plain, tmp_path):
+    _, place, artifact = plain
     pointer = {"faces": artifact.key, "name": "x"}
     (place.path / "store.json").write_text(json.dumps(pointer))
     recipe = load(FacesRecipe, 
@@ -376,7 +387,7 @@ def test_a_store_is_data_for_another_recipe(faces, place):
             "attributes": ["group"], "image_size": SIZE,
         }
     )  # fmt: skip
-    again = load_faces(ingest_faces(recipe, RunFolder(place.path.parent / "again")))
+    again = load_faces(ingest_faces(recipe, RunFolder(tmp_path)))
     first = load_faces(artifact)
     rows = np.arange(len(first.images))
     np.testing.assert_array_equal(again.images[rows], first.images[rows])
@@ -389,7 +400,7 @@ def test_two_people_with_one_photograph_between_them_stay_together(faces, place)
     content = (faces.root / "000.jpg").read_bytes()
     faces.add("copy.jpg", content, who="alias")
     for number in range(3):
-        faces.add(f"alias{number}.jpg", jpeg(picture(700 + number)), who="alias")
+        faces.add(f"alias{number}.jpg", photograph(700 + number), who="alias")
     for seed in range(12):
         samples = load_faces(ingest_faces(faces.recipe(seed=seed), place)).samples
         together = samples[samples["subject_id"].isin(["p0", "alias"])]
@@ -415,31 +426,6 @@ def test_one_person_spelled_twice_is_one_person(faces, place):
     ann = samples[samples["subject_id"].str.strip() == "ann"]
     assert len(ann) == 60
     assert ann["split"].nunique() == 1
-
-
-def test_more_files_left_out_are_another_store(faces, place):
-    recipe = load(
-        FacesRecipe, {"data": {"name": "images", "root": str(faces.root)}, "image_size": SIZE}
-    )
-    first = ingest_faces(recipe, place)
-    (faces.root / "notes.txt").write_text("no image")
-    second = ingest_faces(recipe, place)
-    assert second.key != first.key
-    (record,) = read_quarantine(second.path / QUARANTINE)
-    assert record["reason"] == "not an image file"
-
-
-def test_a_finished_store_is_read_without_the_right_to_write(faces, place):
-    artifact = ingest_faces(faces.recipe(), place)
-    (place.path / STAGE / ".lock").unlink()
-    assert ingest_faces(faces.recipe(), place).key == artifact.key
-    assert not (place.path / STAGE / ".lock").exists()
-
-
-def test_a_damaged_neighbour_does_not_matter(faces, place):
-    other = ingest_faces(faces.recipe(seed=5), place)
-    (other.path / MANIFEST).write_text("{")
-    assert len(load_faces(ingest_faces(faces.recipe(), place)).images) == 120
 
 
 def test_a_column_called_label_is_kept(faces, place):

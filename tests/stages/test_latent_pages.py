@@ -253,22 +253,6 @@ def test_of_many_values_the_most_frequent_are_shown_and_the_others_named():
     assert "kind_6, kind_7." in page["means"]
 
 
-def test_grey_images_stay_grey_among_the_originals():
-    faces = make_faces(20)
-    grey = np.repeat(faces.images[np.arange(20)][..., :1], 3, axis=-1)
-    store = FaceStore(
-        images=ShardedImages([grey]), samples=faces.samples, classes=(), attributes=(), label=""
-    )
-    originals = make_pages(store).pictures["reconstructions"][0]
-    assert (originals == originals[..., :1]).all()
-
-
-def test_a_network_in_training_mode_is_refused():
-    faces = make_faces(20)
-    with pytest.raises(ValueError, match="training mode"):
-        drawn(make_network(4).train(), faces, make_latents(faces, 4), seed=0)
-
-
 def test_anomalies_name_the_worst_first_and_the_distance_to_the_typical_one():
     nats = np.concatenate([np.full(40, -50.0), [950.0, -40.0]])
     ids = np.array([f"i{row}" for row in range(42)])

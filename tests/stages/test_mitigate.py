@@ -1,6 +1,7 @@
 """The whole job at the smallest size that still exercises every stage."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,13 @@ import pytest
 from counting import Counting
 from documents import misfits
 from recording_tracking import RecordingTracking
+from small_store import folder, noise
 
 from debias.ingesting.decoded import Listed
 from debias.ingesting.rules import IngestRules
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.recipe import RunConfig, load
-from debias.pipeline.step import load_predictions, load_weights
+from debias.pipeline.step import load_predictions
 from debias.report.documents import RunDocument
 from debias.storage.artifacts import Artifact
 from debias.types import Collection
@@ -138,11 +140,9 @@ def test_a_second_run_reuses_everything_and_says_the_same(finished):
 
 
 def test_one_changed_setting_rebuilds_only_what_depends_on_it(finished, tmp_path):
-    import shutil
-
-    folder = tmp_path / "copy"  # a run folder can be copied and continued
-    shutil.copytree(finished[0], folder)
-    run, progress = small_run(folder, "arms.latent.ess=0.6")
+    copy = tmp_path / "copy"  # a run folder can be copied and continued
+    shutil.copytree(finished[0], copy)
+    run, progress = small_run(copy, "arms.latent.ess=0.6")
     mitigate(run)
     assert progress.started == [
         "Weights latent", "Classifier latent, seed 0", "Classifier latent, seed 1", "Report",
@@ -157,45 +157,22 @@ def test_the_same_seed_gives_the_same_numbers_bit_by_bit(finished, tmp_path):
     assert again["weights"] == document["weights"]
 
 
-def test_groups_reach_no_weight_that_does_not_declare_them(finished, tmp_path):
-    """The latent arm's weights stay bit for bit the same under another annotation."""
-    folder, *_ = finished
-    run, _ = small_run(tmp_path, "attributes=[presentation]")
-    mitigate(run)
-
-    def latent(root):
-        for path in (root / "weights").iterdir():
-            artifact = Artifact("weights", path.name, path)
-            weights = load_weights(artifact)
-            if weights.origin["rule"] == "latent_rarity":
-                return weights.probability
-        raise AssertionError("no latent weights")
-
-    np.testing.assert_array_equal(latent(folder), latent(tmp_path))
-
-
 def test_real_faces_are_shown_only_on_request(tmp_path):
-    from PIL import Image
-
-    generator = np.random.default_rng(0)
-    rows = []
-    for row in range(120):
-        pixels = generator.integers(0, 60, (32, 32, 3)) + 120 * (row % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{row}.png")
-        rows.append({"path": f"{row}.png", "bright": "yn"[row % 2], "group": "ab"[row % 3 == 0]})
-    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
-    source = f"data={{name: folder, root: {tmp_path}, table: {tmp_path}/t.csv}}"
+    row = np.arange(120)
+    columns = {"bright": row % 2, "group": np.where(row % 3, "a", "b")}
+    folder(tmp_path, noise(120 * (row % 2)), **columns)
+    source = f"data={{name: folder, root: {tmp_path}, table: {tmp_path}/table.csv}}"
     # The synthetic settings do not belong to a folder: start from the others alone.
     settings = [setting for setting in SMALL if not setting.startswith("data.")]
-    settings += [source, "label=bright", "attributes=[group]", "seeds=1", "density.components=1"]
+    settings += [source, "label=bright", "attributes=[group]", "seeds=1", "arms={uniform: uniform}"]
     for shown in (False, True):
         config = load(RunConfig, None, [*settings, f"report.show_faces={shown}".lower()])
         tracking = RecordingTracking()
-        folder = tmp_path / f"run-{shown}"
-        mitigate(open_run(config, folder).with_tracking(tracking))
+        place = tmp_path / f"run-{shown}"
+        mitigate(open_run(config, place).with_tracking(tracking))
         images = [name for run in tracking.runs.values() for name, _ in run.logged_images]
         assert bool(images) == shown
-        assert ("data:image/webp" in (folder / "report.html").read_text()) == shown
+        assert ("data:image/webp" in (place / "report.html").read_text()) == shown
 
 
 def test_a_column_with_another_name_is_another_data_set():

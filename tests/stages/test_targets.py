@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from counting import Counting
-from PIL import Image
-from small_store import make_store
+from small_store import folder, make_store, noise
 
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import mitigate, open_run
@@ -144,14 +143,8 @@ def test_an_arm_that_aims_at_nothing_is_refused():
 
 
 def folder_of_faces(root, count, seed):
-    generator = np.random.default_rng(seed)
-    root.mkdir()
-    rows = []
-    for number in range(count):
-        pixels = generator.integers(0, 255, (16, 16, 3)).astype(np.uint8)
-        Image.fromarray(pixels).save(root / f"{number}.png")
-        rows.append({"path": f"{number}.png", "smiling": number % 2, "tone": number % 3})
-    pd.DataFrame(rows).to_csv(root / "table.csv", index=False)
+    row = np.arange(count)
+    folder(root, noise(100 * (row % 2), 16, seed), smiling=row % 2, tone=row % 3)
     return f"{{name: folder, root: {root}, table: {root / 'table.csv'}}}"
 
 

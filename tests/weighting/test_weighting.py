@@ -1,12 +1,9 @@
 """Laws that every weighting obeys, and what each rule is for."""
 
 import math
-import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from debias.density import FittedHistogram, HistogramDensity, rarity
 from debias.density.points import Limits
@@ -103,40 +100,6 @@ def test_product_and_max_by_hand():
         np.testing.assert_allclose(found, [0.25, 0.75])
 
 
-@given(
-    size=st.integers(50, 300),
-    ess=st.floats(0.05, 0.99),
-    scale=st.floats(1e-6, 1e6),
-    seed=st.integers(0, 2**16),
-)
-@settings(max_examples=60, deadline=None, derandomize=True)
-def test_any_continuous_score_reaches_the_declared_effective_sample_size(size, ess, scale, seed):
-    given_table = random_table(size, seed)
-    scaled = table(given_table.score * scale, given_table.labels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "the weights are uneven")
-        weights = latent(ess=ess, cap=1e9).weights(scaled)
-    assert np.isfinite(weights.probability).all()
-    assert weights.ess == pytest.approx(ess, rel=0.01)
-
-
-def test_no_weight_exceeds_the_cap():
-    weights = latent(ess=0.1, cap=5).weights(random_table())
-    assert weights.probability.max() * 2000 <= 5 * (1 + 1e-9)
-    assert weights.origin["capped"] == (weights.probability * 2000 > 5 * (1 - 1e-9)).sum()
-    assert weights.ess == pytest.approx(0.1, rel=0.01) or weights.ess > 0.1
-
-
-def test_a_rarer_sample_never_gets_less():
-    given_table = random_table()
-    weights, score = latent(ess=0.3).weights(given_table).probability, given_table.score
-    for label in (0, 1):
-        here = given_table.labels == label
-        order = np.argsort(score[here])
-        assert (np.diff(weights[here][order]) >= 0).all()
-
-
 def test_large_alpha_and_constant_density_give_plain_sampling():
     uniform = np.full(2000, 1 / 2000)
     z = np.random.default_rng(0).exponential(3, (2000, 5))
@@ -146,12 +109,6 @@ def test_large_alpha_and_constant_density_give_plain_sampling():
     with pytest.warns(UserWarning, match="every sample is equally rare"):
         constant = latent().weights(table(np.full(2000, -2.0))).probability
     np.testing.assert_allclose(constant, uniform)
-
-
-def test_ties_that_leave_nothing_closer_are_said():
-    # One rare sample in 100: the effective sample size has little to choose from.
-    with pytest.warns(UserWarning, match="effective sample size"):
-        latent(ess=0.5, cap=2).weights(table([0.0] * 99 + [5.0]))
 
 
 def test_degenerate_weights_are_refused_unless_allowed_by_name():
