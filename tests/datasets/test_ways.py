@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from small_sets import image, lfw
 
-from debias.datasets import LFW, ImageFolder, Images, UTKFace
+from debias.datasets import LFW, Folder, ImageFolder, Images, UTKFace
 from debias.datasets.ways import people_of, said, steps
 from debias.errors import DataError, DuplicateIdError
 
@@ -174,10 +174,14 @@ def test_a_table_by_person_that_does_not_fit_is_explained(tmp_path):
         ImageFolder(root=made(tmp_path / "c", "a/1.jpg", "b/1.jpg"), people=table).collect(0)
 
 
-def test_a_known_set_is_told_more_of_its_people(tmp_path):
+def test_a_known_set_and_a_table_of_images_are_told_more_of_their_people(tmp_path):
     root = lfw(tmp_path / "lfw")
     table = tmp_path / "who.csv"
     rows = [f"Person_{c},{'fm'[n % 2]}" for n, c in enumerate("ABCDEFGHIJKLMNOP")]
     table.write_text("\n".join(["person,gender", *rows, ""]))
     samples = LFW(root=root, people=table).collect(0).samples
     assert samples[samples["subject_id"] == "Person_B"]["gender"].tolist() == ["m", "m"]
+    (tmp_path / "images.csv").write_text("path,who\n1.jpg,Person_C\n2.jpg,Person_B\n")
+    made(tmp_path, "1.jpg", "2.jpg")
+    data = Folder(root=tmp_path, table=tmp_path / "images.csv", subject_column="who", people=table)
+    assert data.collect(0).samples["gender"].tolist() == ["f", "m"]
