@@ -80,7 +80,11 @@ CLEAR = [
     ([f"{n:07d}/00{k}.jpg" for n in range(4) for k in range(2)], "0000000", "person"),  # CASIA
     ([f"s{n}/{k}.bmp" for n in range(1, 6) for k in range(3)], "s1", "person"),  # ORL
     ([f"x/y/nm000000{n}_rm{k}.jpg" for n in range(5) for k in (1, 2)], "nm0000000",
-     "group/*/{person}_*"),
+     "*/*/{person}_*"),
+    ([f"RFW/{race}/m.0{race[:2]}{n}/{k}.jpg" for race in ("African", "Asian") for n in range(3)
+      for k in (1, 2)], "m.0Af0", "*/group/person"),
+    ([f"data/v_{side}/{side}/n00000{n}/1_0{k}.jpg" for n, side in enumerate(("train", "test") * 2)
+      for k in (1, 2)], "n000000", "*/split/*/person"),
     ([f"Ann_Lee{c}_000{k}.jpg" for c in "ABCDEFGHIJ" for k in (1, 2)], "Ann_LeeA", "{person}_*"),
     ([f"Bo_{c}{c}/{k}.jpg" for c in "ABCDEFGHIJ" for k in (1, 2)], "Bo_AA", "person"),
 ]  # fmt: skip
