@@ -168,6 +168,7 @@ class Account(Counted):
     leaks: LeakCheck
     framing: str
     remarks: list[str]
+    held_back: int  # images of people who were purged
     concluded: list[str]
 
 
