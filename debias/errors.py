@@ -95,10 +95,6 @@ class DivergedLossError(TrainingError):
     """The loss is finite but has left the range in which training means anything."""
 
 
-class PosteriorCollapseError(TrainingError):
-    """No latent dimension carries information about the image."""
-
-
 class WeightError(PipelineError):
     """Weights cannot be built, or are not usable."""
 

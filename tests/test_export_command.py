@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from debias.commands import app
 from debias.datasets import Folder
+from debias.decoding.decode import decode
 from debias.density import NeighbourDensity
 from debias.errors import (
     AllDimensionsInactiveError,
@@ -536,3 +537,27 @@ def test_a_folder_that_cannot_be_written_is_named(audit):
     closed.mkdir(mode=0o500)
     with pytest.raises(StorageError, match="closed"):
         ask(audit, "weights", "closed/w.csv")
+
+
+def test_the_lines_of_torch_in_the_docs_see_the_pixels_of_the_store(tmp_path, monkeypatch):
+    """Photographs of a camera held sideways, wider than high."""
+    monkeypatch.chdir(tmp_path)
+    small = np.random.default_rng(0).integers(0, 256, (12, 4, 5, 3), dtype=np.uint8)
+    for row, colours in enumerate(small):
+        turned = Image.Exif()
+        turned[0x0112] = 1 + row % 8
+        picture = Image.fromarray(colours).resize((200, 160), Image.Resampling.BICUBIC)
+        picture.save(f"{row}.jpg", quality=95, exif=turned)
+    table = pd.DataFrame({"path": [f"{row}.jpg" for row in range(12)], "split": "test"})
+    table["perceived_gender"] = ["female", "male"] * 6
+    table.to_csv("subset.csv", index=False)
+    table.to_csv("subset.held-out.csv", index=False)
+    text = (Path(__file__).parents[1] / "docs" / "audit.md").read_text(encoding="utf-8")
+    lines = text.partition("```python\n")[2].partition("```")[0]
+    assert "torch" in lines
+    seen: dict = {}
+    exec(lines, seen)  # what a reader would type
+    for row in range(12):
+        ours = decode(Path(f"{row}.jpg").read_bytes(), 64).pixels
+        theirs = (255 * seen["x"][row]).movedim(0, 2).numpy()
+        assert np.abs(ours - theirs).mean() < 2  # of 255; a wrong turn makes it 50

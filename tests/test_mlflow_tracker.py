@@ -440,10 +440,22 @@ class TestConfiguration:
         with pytest.raises(TrackingError, match="cannot be used"):
             MlflowTracking(servers.local_store(tmp_path), "faces")
 
-    def test_a_deleted_experiment_is_refused(self, tracking, client):
+    def test_a_deleted_experiment_stays_deleted_and_the_next_takes_its_place(
+        self, tracking, client, caplog
+    ):
         client.delete_experiment(tracking.experiment_id)
-        with pytest.raises(TrackingError, match="has been deleted"):
-            MlflowTracking(tracking.uri, tracking.experiment)
+        second = MlflowTracking(tracking.uri, tracking.experiment)
+        assert second.experiment == f"{tracking.experiment}-2"
+        assert f"this run is recorded in '{second.experiment}'" in caplog.text
+        again = MlflowTracking(tracking.uri, tracking.experiment)
+        assert again.experiment_id == second.experiment_id
+        client.delete_experiment(second.experiment_id)
+        third = MlflowTracking(tracking.uri, tracking.experiment)
+        assert third.experiment == f"{tracking.experiment}-3"
+        with third.open("k", "run", {}) as tracker:
+            tracker.metrics({"x": 1.0})
+        assert third.finished("k")
+        assert client.get_experiment(tracking.experiment_id).lifecycle_stage == "deleted"
 
     def test_an_experiment_whose_files_a_server_keeps_is_refused(self, tracking, client):
         client.create_experiment("served", "mlflow-artifacts:/7")

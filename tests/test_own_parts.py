@@ -16,11 +16,12 @@ import torch
 
 from debias import own
 from debias.density import DENSITIES
-from debias.errors import ConfigError, PosteriorCollapseError
+from debias.errors import ConfigError, DataError
 from debias.models.own import OwnClassifier, OwnRepresentation
-from debias.notebook.functions import run
+from debias.notebook.functions import audit_folder, run
 from debias.pipeline.recipe import RunConfig, load
 from debias.plugins import Registry, Settings
+from debias.tracking.tracker import Silence
 from debias.types import TrainingTable
 from debias.weighting.rule import OwnWeighting
 
@@ -222,9 +223,30 @@ class Dead(torch.nn.Module):
 
 
 @pytest.mark.slow
-def test_a_representation_of_ones_own_that_learns_nothing_is_refused(tmp_path):
-    with pytest.raises(PosteriorCollapseError, match="0 of 2 latent dimensions are active"):
-        run(changes=SMALL | {"representation.model": Dead}, out=tmp_path / "run")
+def test_a_representation_that_learns_nothing_costs_the_arms_that_need_it_and_no_other(tmp_path):
+    watched = Watched()
+    changes = SMALL | {"representation.model": Dead, "seeds": 2}
+    found = run(changes=changes, out=tmp_path / "run", progress=watched)
+    assert list(found.fairness) == ["uniform"]
+    told = "\n".join(watched.notes)
+    assert "0 of 2 latent dimensions are active: they say nothing about the images" in told
+    assert "--set representation.model.beta=0.5" in told
+    assert "Arm 'latent' is left out: none of 2 latent dimensions varies" in told
+    assert (tmp_path / "run" / "report.html").exists()
+    with pytest.raises(DataError, match="the latents say nothing about the images"):
+        audit_folder(
+            changes={"representation.model": Dead, "representation.training": {"epochs": 1}}
+            | {name: SMALL[name] for name in ("image_size", "device", "data")},
+            out=tmp_path / "audit",
+        )
+
+
+class Watched(Silence):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
 
 
 def scale(values):

@@ -86,7 +86,7 @@ def test_columns_become_dimensions_by_their_names_and_it_is_said_which(embedding
     assert code == 0, said
     assert f"{ROWS:,} samples, 6 dimensions" in said
     assert "Dimensions: d0 to d5, 6 of 9 columns. No dimensions: skin (no numbers)" in said
-    assert "quality (not numbered like them)" in said
+    assert "quality (a score)" in said
     labels = embeddings["smiles"].to_numpy()
     probability = pd.read_csv("w.csv")["probability"]
     np.testing.assert_allclose(probability, expected(whole, labels=labels), rtol=1e-6)
@@ -99,11 +99,12 @@ def test_a_table_of_predictions_is_no_embedding_unless_columns_are_named(embeddi
     table.to_csv("predictions.csv", index=False)
     code, said, _ = weigh("predictions.csv")
     assert code == 3
-    assert "does not look like embeddings: its columns of numbers (id, y, p, age)" in said
+    assert "does not look like embeddings: none holds lists of numbers" in said
+    assert "(id, y, p, age)" in said
     assert "--columns" in said
     code, said, _ = weigh("predictions.csv", "--columns", "p,age")
     assert code == 0, said
-    assert "Dimensions: p to age, 2 of 4 columns" in said
+    assert "Dimensions: p to age, 2 of 3 columns" in said
     assert "y (not named by --columns)" in said
 
 
@@ -117,7 +118,7 @@ def test_a_reference_is_read_by_the_same_columns(embeddings):
     assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
     embeddings[names[:5]].to_csv("wanted.csv", index=False)
     code, said, _ = weigh("z.csv", "--reference", "wanted.csv")
-    assert (code, "has no column 'd5' to take as a dimension" in said) == (3, True)
+    assert (code, "has no column 'd5'" in said) == (3, True)
 
 
 def test_an_array_that_lies_on_its_side_is_remarked_on(embeddings):
@@ -172,6 +173,76 @@ def test_labels_in_a_file_are_joined_by_id_in_any_order(embeddings):
     labels = embeddings["smiles"].to_numpy()
     found = pd.read_parquet("weights.parquet")
     np.testing.assert_allclose(found["probability"], expected(embeddings, labels=labels), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["filename", "image_id", "path"])
+def test_annotations_are_joined_by_whatever_column_holds_the_same_names(embeddings, name):
+    """Another order, paths in front, and a file that does not name the column as we do."""
+    z, right = expected(embeddings), embeddings["skin"] == "dark"
+    aligned = weigh("z.parquet", "--attributes", "skin", "--out", "w.csv")[1]
+    said = embeddings.rename(columns={"sample_id": name})[[name, "skin"]]
+    said[name] = "faces/" + said[name] + ".jpg"
+    said.sample(frac=1, random_state=0).to_csv("mixed.csv", index=False)
+    code, told, _ = weigh("z.parquet", "--attributes", "mixed.csv:skin", "--out", "w.csv")
+    assert code == 0, told
+    assert f"2,400 of 2,400 rows joined with 2,400 of 2,400 in the embeddings ({name} =" in told
+    assert told.partition("* Dimensions")[0] == aligned.partition("* Dimensions")[0]
+    code, told, _ = weigh("z.parquet", "--attributes", "mixed.csv:skin", "--target", "groups",
+                          "--out", "w.csv")  # fmt: skip
+    assert code == 0, told
+    weights = pd.read_csv("w.csv")["probability"].to_numpy()
+    assert weights[right].sum() == pytest.approx(0.5)
+    assert not np.allclose(weights, z)
+
+
+def test_files_go_by_the_order_of_their_rows_only_where_that_is_asked_for(embeddings):
+    embeddings[["skin"]].to_csv("nameless.csv", index=False)
+    code, said, _ = weigh("z.parquet", "--attributes", "nameless.csv")
+    assert code == 3
+    assert "no names in common: the embeddings has names such as 'face0000'" in said
+    assert "say so with --by-order" in said
+    code, said, _ = weigh("z.parquet", "--attributes", "nameless.csv", "--by-order")
+    assert code == 0, said
+    assert "rows joined with the embeddings by order, as --by-order asks" in said
+    assert "The weights raise the share of dark" in said
+    embeddings[["sample_id", "skin"]].iloc[::-1].to_csv("turned.csv", index=False)
+    code, said, _ = weigh("z.parquet", "--attributes", "turned.csv:skin", "--by-order")
+    assert (code, "stand in another order: leave it out" in said) == (3, True)
+    few = embeddings[["sample_id", "skin"]].head(50)
+    few.loc[[3, 4], "sample_id"] = "nobody"
+    few.to_csv("few.csv", index=False)
+    code, said, _ = weigh("z.parquet", "--attributes", "few.csv", "--allow-unjoined", 0.05)
+    assert code == 0, said
+    assert "48 of 2,400 samples are annotated" in said
+
+
+def test_rows_without_an_embedding_are_left_out_and_whose_they_are_is_said(embeddings):
+    dark = np.flatnonzero(embeddings["skin"] == "dark")
+    names = [f"d{column}" for column in range(6)]
+    lists = [None if row in dark[:9] else list(values)
+             for row, values in enumerate(embeddings[names].to_numpy(float))]  # fmt: skip
+    table = embeddings[["sample_id", "smiles", "skin"]].assign(face=lists, age=30.5)
+    table.to_parquet("faces.parquet")
+    code, said, _ = weigh("faces.parquet", "--label", "smiles", "--attributes", "skin",
+                          "--out", "w.csv")  # fmt: skip
+    assert code == 0, said
+    assert "Dimensions: the 6 numbers in face, 1 of 2 columns. No dimensions: age (a label" in said
+    assert (
+        f"Left out: 9 of 2,400 rows of faces.parquet without an embedding (0.4%): face{dark[0]:04}"
+        in said
+    )
+    assert f"more often than the others, beyond chance: dark (9 of {len(dark)})." in said
+    kept = embeddings.drop(index=dark[:9])
+    found = pd.read_csv("w.csv")
+    assert found["sample_id"].tolist() == kept["sample_id"].tolist()
+    weights = expected(kept, labels=kept["smiles"].to_numpy())
+    np.testing.assert_allclose(found["probability"], weights, rtol=1e-6)
+    table["face"] = [None] * 60 + lists[60:]
+    table.to_parquet("faces.parquet")
+    assert weigh("faces.parquet")[0] == 3
+    code, said, _ = weigh("faces.parquet", "--allow-missing", 0.05)
+    assert code == 0, said
+    assert "beyond chance" not in said
 
 
 @pytest.mark.parametrize("ending", [".npy", ".txt"])
@@ -280,13 +351,29 @@ def test_what_was_dropped_and_what_was_warned_about_is_said(embeddings):
     [
         (["none.npy"], 3, "none.npy do not exist"),
         (["z.parquet", "--label", "smile"], 3, "has no column 'smile'"),
-        (["z.parquet", "--label", "none.csv"], 3, "none.csv does not exist; correct the path"),
-        (["z.parquet", "--label", "z.csv"], 3, "has 9 columns: d0, d1"),
-        (["z.parquet", "--label", "z.csv:smile"], 3, "has no column 'smile'"),
-        (["z.npy", "--label", "z.csv:smiles"], 3, "the embeddings have no ids; give them with"),
-        (["z.parquet", "--label", "few.txt"], 3, "holds 2 values for 2400 rows"),
-        (["z.parquet", "--label", "other.csv"], 3, "names none of the samples"),
-        (["z.parquet", "--label", "twice.csv"], 3, "names 'face0001' more than once"),
+        (["z.parquet", "--label", "none.csv"], 3, "none.csv"),
+        (["z.parquet", "--label", "z.csv"], 3, "has 9 columns of values: d0, d1"),
+        (["z.parquet", "--label", "z.csv:smile"], 3, "z.csv has no column 'smile'"),
+        (
+            ["z.npy", "--label", "z.csv:smiles"],
+            3,
+            "no names in common: the embeddings has no column of names",
+        ),
+        (
+            ["z.parquet", "--label", "few.txt"],
+            3,
+            "with 2,400 and 2 rows they cannot be joined by order either",
+        ),
+        (
+            ["z.parquet", "--label", "other.csv"],
+            3,
+            "no names in common: the embeddings has names such as 'face0000'",
+        ),
+        (
+            ["z.parquet", "--label", "twice.csv"],
+            3,
+            "'face0001' stands for several rows of twice.csv",
+        ),
         (["z.parquet", "--label", "one.csv"], 3, "2399 of 2400 labels are missing"),
         (["z.npy", "--ess", "1.5"], 2, "ess must lie in (0, 1]"),
         (["z.npy", "--density", "histgram"], 2, "did you mean 'histogram'?"),
@@ -299,7 +386,11 @@ def test_what_was_dropped_and_what_was_warned_about_is_said(embeddings):
         ),
         (["z.npy", "--out", "w.txt"], 2, "weights are written as .parquet or .csv"),
         (["z.npy", "--reference", "narrow.npy"], 3, "both must come from the same encoder"),
-        (["nan.npy"], 3, "1 of 9 latents are not finite, first sample id 4"),
+        (["hole.npy"], 3, "1 of 9 latents are not finite, first sample id 4"),
+        (["nan.npy"], 3, "1 of 9 rows of nan.npy without an embedding (11.1%): 4. At most 1%"),
+        (["z.parquet", "--label", "strange.csv"], 3, "More than 1% of strange.csv belongs to no"),
+        (["z.parquet", "--label", "objects.npy"], 3, "objects.npy holds pickled Python objects"),
+        (["objects.npy"], 3, "objects.npy holds pickled Python objects"),
         (["constant.npy"], 6, "none of 3 latent dimensions varies"),
         (["z.npy", "--out", "z.npy/w.csv"], 4, "choose another place with --out"),
     ],
@@ -311,6 +402,9 @@ def test_wrong_input_is_explained_in_one_paragraph(embeddings, arguments, code, 
     Path("twice.csv").write_text("sample_id,smiles\nface0001,1\nface0001,0\n")
     np.save("narrow.npy", np.eye(5))
     np.save("constant.npy", np.ones((9, 3)))
+    Path("strange.csv").write_text("sample_id,smiles\nface0001,1\nnobody,0\n")
+    np.save("objects.npy", np.array([[1, 2], None], dtype=object), allow_pickle=True)
+    np.save("hole.npy", np.where(np.arange(27).reshape(9, 3) == 13, np.nan, np.eye(9, 3)))
     np.save("nan.npy", np.where(np.arange(9)[:, None] == 4, np.nan, np.eye(9, 3)))
     found, said, result = weigh(*arguments)
     assert (found, "Traceback" in said) == (code, False), said

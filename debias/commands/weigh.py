@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from debias.commands.options import Options, argument, command, option
+from debias.commands.options import Joined, argument, command, option
 from debias.commands.screen import console, listed, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Weigh(Options):
-    embeddings: Path = argument("One row per sample: .npy, .npz, .parquet or .csv.")
+class Weigh(Joined):
+    embeddings: Path = argument(
+        "One row per sample: .npy, .npz, .parquet, .csv, .tsv or .jsonl. Of an encoder with a "
+        "posterior, such as a VAE, means and not draws."
+    )
     label: str | None = option(
         "Class of each sample: weights are made within classes. A column of EMBEDDINGS, or a .csv, "
         ".parquet, .npy or .txt file; FILE:COLUMN where it has several.", "COLUMN|FILE",
@@ -28,9 +31,11 @@ class Weigh(Options):
     )
     ids: Path | None = option("One sample id a line, for embeddings without ids.")
     columns: str | None = option(
-        "Columns of a table that are the dimensions: names, e0-e31, 'e*'. [default: those that are "
-        "numbered alike]", "NAME,...",
+        "Columns of a table that are the dimensions: names, e0-e31, 'e*', or one of lists. "
+        "[default: what looks like an embedding]", "NAME,...",
     )  # fmt: skip
+    beside: str | None = option("Columns that are not, written likewise.", "NAME,...")
+    allow_missing: float = option("Samples that may have no embedding.", "SHARE", 0.01)
     target: str | None = option(
         "uniform, reference, or groups: those of --attributes. [default: uniform, or reference if "
         "given]"
@@ -61,7 +66,9 @@ def weigh(given: Weigh) -> None:
         weighing.Request(
             embeddings=given.embeddings, labels=given.label, groups=given.attributes,
             reference=given.reference, ids=given.ids, target=given.target, density=given.density,
-            dimensions=tuple(listed(given.columns or "")), out=given.out,
+            dimensions=tuple(listed(given.columns or "")),
+            beside=tuple(listed(given.beside or "")), by_order=given.by_order,
+            allow_unjoined=given.allow_unjoined, allow_missing=given.allow_missing, out=given.out,
             settings={
                 "ess": _share(given.ess), "alpha": given.alpha, "cap": given.cap,
                 "seed": given.seed,

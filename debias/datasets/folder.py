@@ -56,7 +56,6 @@ from debias.datasets.ways import (
 from debias.decoding.rules import Place, RefusedError, read
 from debias.errors import DataError, EmptyDatasetError
 from debias.storage.files import shown
-from debias.storage.joining import Texts
 from debias.storage.tables import OURS, Table, read_table, require_once
 from debias.types import Collection
 
@@ -110,6 +109,15 @@ class Folder(WithPeople):
             )
         table, files = read_table(self.table), images_below(self.root)
         samples, remarks = self._named(table, files)
+        found = self._placed(samples, files)
+        found = replace(
+            found, rejected=(*table.rejected, *found.rejected),
+            remarks=(*remarks, *found.remarks),
+        )  # fmt: skip
+        return _completed(self.joined(found), seed)
+
+    def _placed(self, samples: pd.DataFrame, files: Sequence[str]) -> Collection:
+        """The rows with the files that their paths mean; what leaves the root is set aside."""
         names = relative(samples["path"], self.root)
         problems = path_problems(names, self.root)
         unsafe = rejected_paths(names, problems, self.table)
@@ -134,16 +142,13 @@ class Folder(WithPeople):
         samples = samples[kept].reset_index(drop=True)
         samples["sample_id"] = hashed_ids(names)
         samples["path"] = (f"{self.root}/" + names).to_numpy()
-        remarks += _told_files(names, way, files, self)
-        if "train" in set(samples.get("split", ())):
-            samples, told = _completed(samples, seed)
-            remarks += told
-        rejected = (*table.rejected, *unsafe)
-        found = Collection(
-            samples=samples, rejected=rejected, lost=lost if unsafe else None,
-            ignored={"images on no row": len(set(files).difference(names))}, remarks=tuple(remarks),
+        there = int(names.isin(files).sum())
+        told = f"{there:,} of {len(names):,} paths were found by {way}."
+        return Collection(
+            samples=samples, rejected=tuple(unsafe), lost=lost if unsafe else None,
+            ignored={"images on no row": len(set(files).difference(names))},
+            remarks=(told,) if way else (),
         )  # fmt: skip
-        return self.joined(found)
 
     def _named(self, table: Table, files: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
         """The table under our names for path, person and split, and what is not used."""
@@ -179,33 +184,23 @@ def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
     return [f"{len(table.rows.columns) + len(table.odd)} columns of the table; {'; '.join(told)}."]
 
 
-def _told_files(names: Texts, way: str, files: Sequence[str], data: Folder) -> list[str]:
-    rows, root, table = len(names), shown(data.root), shown(data.table.name)
-    there = names.isin(files)
-    told = [f"{int(there.sum()):,} of {rows:,} paths were found by {way}."] if way else []
-    others = len(set(files).difference(names))
-    if others:
+def _completed(found: Collection, seed: int) -> Collection:
+    """With train, validation and test where the table names training images and not all others."""
+    before = found.samples.get("split", pd.Series(dtype=object))
+    if "train" not in set(before):
+        return found
+    samples, told = completed_split(found.samples, seed), []
+    after = samples["split"].value_counts()
+    if not {"test", "validation"}.issubset(before) and "test" in after:
+        if "test" not in set(before):
+            told.append(
+                f"No row says test, so the {after['test']:,} validation images are the test set."
+            )
         told.append(
-            f"{others:,} images below {root} stand in no row of {table}: they are not used."
+            f"{after.get('validation', 0):,} of {(before == 'train').sum():,} training images were "
+            "drawn for validation, which the table does not name."
         )
-    return told
-
-
-def _completed(samples: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
-    """Train, validation and test where the table says less, and what was done about it."""
-    done = completed_split(samples, seed)
-    before, after = set(samples["split"]), done["split"].value_counts()
-    told = []
-    if "test" not in before and "validation" in before:
-        told.append(
-            f"No row says test, so the {after['test']:,} validation images are the test set."
-        )
-    if "validation" in after and (told or "validation" not in before):
-        told.append(
-            f"{after['validation']:,} of {(samples['split'] == 'train').sum():,} training images "
-            "were drawn for validation, which the table does not name."
-        )
-    return done, told
+    return replace(found, samples=samples, remarks=(*found.remarks, *told))
 
 
 def _hint(columns: list[str], role: str) -> str:

@@ -134,7 +134,15 @@ class HuggingFace(WithPeople):
 def holds_images(folder: Path) -> bool:
     """Whether a table in a folder or below says of itself that it tells of images."""
     found = islice(files_like(tree(folder), rf"{METADATA}|.*\.parquet"), LOOKED_AT)
-    return any(_tells(path, "") for path in found)
+    return any(map(_seems_to, found))
+
+
+def _seems_to(path: Path) -> bool:
+    """As :func:`_tells`; a table that cannot be read may be no part of the data."""
+    try:
+        return path.is_file() and _tells(path, "")
+    except DataError:
+        return False
 
 
 class _Table(NamedTuple):

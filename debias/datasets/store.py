@@ -42,7 +42,6 @@ def fitted(images: UInt8[np.ndarray, "n H W 3"], size: int) -> UInt8[np.ndarray,
 UNSTATED = "The store does not say who annotated the attributes or how."
 SOURCES = ("self-reported", "annotated", "inferred", "not stated", "drawn")
 KEY = re.compile(r"[0-9a-f]{8,64}")
-MADE_OF_COLUMNS = ("label", "path", "offset", "length")  # what holds for the store alone
 
 
 class Store(Settings):
@@ -92,7 +91,7 @@ class Store(Settings):
             )
         verify(folder)
         _, samples, _ = _opened(folder)
-        samples = samples.drop(columns=[*MADE_OF_COLUMNS], errors="ignore")
+        samples = samples.drop(columns="label", errors="ignore")  # the number of a class
         samples = samples.rename(columns={"label_text": "label"})
         if self._about().get("near_duplicates") is False:  # nobody looked for them
             samples = samples.drop(columns="duplicate_cluster", errors="ignore")

@@ -52,6 +52,7 @@ from debias.datasets.owners_lists import (
     completed_split,
 )
 from debias.datasets.people import WithPeople
+from debias.datasets.ways import people_of
 from debias.decoding.rules import HEAD, is_photograph
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafeArchiveError
 from debias.storage.files import is_text, mistaken_for, safe_text, shown
@@ -138,23 +139,23 @@ class TarShards(WithPeople):
 def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:
     """What the names of images say that have nothing beside them, as in a folder; and a remark."""
     labels = [utkface.said(f"{name.rpartition('/')[2].partition('.')[0]}.jpg") for name in names]
-    index = range(len(names))
-    if sum(map(bool, labels)) > len(names) / 2:
-        return pd.DataFrame(labels, index=index), (
-            "Nothing stands beside the images: gender, race and age were read from their names, "
-            f"which follow UTKFace ({sum(map(bool, labels)):,} of {len(names):,})."
+    known, paths = sum(map(bool, labels)), [f"{name}.jpg" for name in names]
+    said: pd.DataFrame | None = None
+    if known > len(names) / 2:
+        said = pd.DataFrame(labels, index=range(len(names)))
+        what = f"names follow UTKFace ({known:,} of {len(names):,}): gender, race and age were read"
+    elif (people := people_of(paths)) is not None and people.names is not None:
+        said = pd.DataFrame({"subject_id": people.names})
+        what = (
+            f"{said['subject_id'].nunique():,} names or folders look like people: each was taken "
+            "for one person, so that nobody stands on two sides of the split"
         )
-    classes = of_folders([f"{name}.jpg" for name in names])
-    if classes is not None:
-        return classes, (
-            f"Nothing stands beside the images: the {classes['class'].nunique():,} folders in "
-            "which they lie were read as their classes."
-        )
-    return pd.DataFrame(index=index), (
-        "Nothing stands beside the images (no KEY.json, no KEY.cls), and their names say nothing: "
-        "no label is read. Pack notes beside them, or unpack the archive and name a table with "
-        "--table."
-    )
+    elif (said := of_folders(paths)) is not None:
+        what = f"the {said['class'].nunique():,} folders in which they lie were read as classes"
+    else:
+        what = "no label is read. Pack a KEY.json beside each, or unpack them and name a --table"
+    said = pd.DataFrame(index=range(len(names))) if said is None else said
+    return said, f"Nothing stands beside the images of the archives: {what}."
 
 
 def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:

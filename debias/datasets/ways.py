@@ -225,12 +225,16 @@ def _few_each(who: Sequence[str]) -> bool:
 
 
 def _above(folders: Sequence[str]) -> list[str]:
-    """Words for the folders on the way to most images."""
-    depths = Counter(folder.count("/") + 1 if folder else 0 for folder in folders)
-    depth = depths.most_common(1)[0][0]
-    tops = {folder.split("/")[0] for folder in folders}
-    first = SPLIT if tops == sides_of(tops).keys() else "group"
-    return [first, *[NOTHING] * depth][:depth]
+    """Words for the folders on the way to most images: the first that differ are split or group."""
+    ways = [folder.split("/") if folder else [] for folder in set(folders)]
+    depth = Counter(map(len, ways)).most_common(1)[0][0]
+    levels = [{way[place] for way in ways if len(way) == depth} for place in range(depth)]
+    words = [NOTHING] * depth
+    first = next((place for place, names in enumerate(levels) if len(names) > 1), None)
+    if first is not None:
+        names = levels[first]
+        words[first] = SPLIT if sides_of(names).keys() == names else "group"
+    return words
 
 
 def _told(who: Sequence[str], what: str, way: str, *, clear: bool) -> str:

@@ -33,6 +33,10 @@ DENSITIES = Registry(
     group="debias.densities",
     asks=("fit",),
 )
+REMEDY = (
+    "Of an autoencoder, raise representation.training.epochs or lower representation.model.beta, "
+    "for example --set representation.model.beta=0.5"
+)
 ACTIVE_VARIANCE = 0.01
 Across = Literal["class", "all"]
 Combine = Literal["product", "max"]
@@ -278,8 +282,7 @@ def _columns(latents: Latents) -> tuple[Int64[np.ndarray, " k"] | None, dict[str
         raise AllDimensionsInactiveError(
             f"none of {len(active)} latent dimensions varies over the {len(latents.mean)} samples "
             f"(with a posterior: variance of the mean above {ACTIVE_VARIANCE}): there is no "
-            "density to estimate; check the embeddings, or train the representation longer or "
-            "with a lower beta"
+            f"density to estimate. Check embeddings of your own. {REMEDY}"
         )
     dropped: dict[str, object] = {"dropped_dimensions": np.flatnonzero(~active).tolist()}
     return (None if active.all() else np.flatnonzero(active)), dropped

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 
+from debias.datasets.listing import NO_IMAGE
 from debias.ingesting.decoded import Listed
 from debias.ingesting.duplicates import RULE
 from debias.ingesting.parts import NOTES
@@ -256,7 +257,7 @@ def kinds_of(rejected: Sequence[Rejected], ignored: Mapping[str, int]) -> list[K
     for item in rejected:
         if item.reason in STRANGERS:
             ending = PurePath(item.path).suffix.lower() or "without ending"
-            found["hidden" if item.reason == "hidden" else ending] += 1
+            found[ending if item.reason == NO_IMAGE else item.reason] += 1
     return [
         {"kind": kind, "count": count}
         for kind, count in sorted(found.items(), key=lambda one: (-one[1], one[0]))

@@ -20,6 +20,13 @@ class OfMeasure(OfGroup):
     metric: str
 
 
+class OfAttribute(TypedDict):
+    """One measure over all groups of an attribute, or crossing."""
+
+    metric: str
+    attribute: str
+
+
 class Judged(TypedDict):
     verdict: str  # a ``Reading``
     reason: str  # why it cannot be told; empty otherwise
@@ -62,19 +69,15 @@ class GapRow(Tested, OfGroup):
     detectable: Number  # smallest difference that these sizes would probably show
 
 
-@final
-class SpreadRow(TypedDict):
+class SpreadRow(OfAttribute):
     """Highest minus lowest rate, which is biased upwards, with what equal groups would show."""
 
-    metric: str
-    attribute: str
     groups: int
     gap: Number
     expected_if_equal: Number
     variance: Number  # between groups, that of sampling taken out
 
 
-@final
 class RatioRow(OfMeasure):
     """Lowest rate (of ``group``) over the highest (of ``other``)."""
 
@@ -87,12 +90,9 @@ class RatioRow(OfMeasure):
     chance_if_equal: Number  # of a ratio below four fifths
 
 
-@final
-class NoiseRow(TypedDict):
+class NoiseRow(OfAttribute):
     """Range of the largest gap when a share of the group labels is wrong."""
 
-    metric: str
-    attribute: str
     flipped: float
     gap: Number
     low: Number

@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
+from debias.errors import EvaluationError
 from debias.metrics.documents import Attribute
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.gaps import Cells, Reference, cells_of, gap_table, pairs, references
@@ -23,6 +24,7 @@ from debias.metrics.spread import noise_table, ratio_table, spread_table
 from debias.metrics.words import conclude, notes, scope
 from debias.statistics.groupings import Grouping
 from debias.statistics.intervals import Measure, bonferroni_level
+from debias.statistics.rows import in_one_order, row_labels
 from debias.statistics.withholding import hidden_cells
 from debias.storage.documents import plain
 
@@ -56,6 +58,8 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
 ) -> FairnessReport:
     """Measure how any classifier treats each group, with intervals that may be defended.
 
+    Columns of pandas are joined by their index, arrays and lists by the order of their rows.
+
     Args:
         y_true: (n,) class of each image: whole numbers or text.
         y_pred: (n,) predicted class; probabilities belong to ``score``.
@@ -75,7 +79,8 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
             are formed for each class against the rest.
         classes: All classes, if some may be absent from ``y_true``.
         positive: Class that the rates are about; by default the last of two.
-        sample_id: (n,) names of the images, by which two reports are joined; positions by default.
+        sample_id: (n,) names of the images, by which two reports are joined; by default the index
+            of the first column that names its rows, or positions.
         sources: ``self-reported``, ``annotated``, ``inferred`` or ``not stated``, by attribute.
         declared: Allowed values by attribute; one without images stays visible.
         minimum: Denominators below this take no part in a verdict.
@@ -86,17 +91,23 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
         name: Of the classifier.
 
     Raises:
-        EvaluationError: Input that would give plausible but wrong numbers.
+        EvaluationError: Input that would give plausible but wrong numbers, such as columns whose
+            indexes agree in part.
         GroupSchemaError: A group that was not declared.
     """
     rules = decided(
         reference=reference, margin=margin, level=level, metrics=metrics, minimum=minimum,
         suppress_below=suppress_below, noise=noise, seed=seed,
     )  # fmt: skip
-    outcomes = read_outcomes(
-        y_true, y_pred, score, groups, subject_id, sample_id,
-        classes=classes, positive=positive, sources=sources, declared=declared,
+    columns = in_one_order(
+        EvaluationError, y_true=y_true, y_pred=y_pred, score=score, groups=groups,
+        subject_id=subject_id, sample_id=sample_id,
     )  # fmt: skip
+    if sample_id is None:
+        columns["sample_id"] = row_labels(*columns.values())
+    outcomes = read_outcomes(
+        **columns, classes=classes, positive=positive, sources=sources, declared=declared
+    )
     return report_on(outcomes, rules, name=name)
 
 

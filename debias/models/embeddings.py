@@ -3,7 +3,7 @@
 ``n`` samples, ``k`` dimensions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int64
-from pydantic import Field
+from jaxtyping import Bool, Float, Int64
+from pydantic import Field, PrivateAttr
 
 from debias.errors import DataError
 from debias.models.representation import Representation, digest
@@ -32,19 +32,22 @@ class Embeddings(Representation):
     by_id: ClassVar[bool] = True
 
     name: Literal["embeddings"] = "embeddings"
-    file: Path = Field(description="A .npy, .npz, .parquet or .csv file with one row per sample.")
+    file: Path = Field(
+        description="A .npy, .npz, .parquet, .csv, .tsv or .jsonl file, one row per sample."
+    )
     ids: Path | None = Field(
         default=None,
         description="Ids of the rows, needed with .npy: text with one id a line, or .npy.",
     )
     beside: tuple[str, ...] = Field(
-        default=(), description="Columns of numbers that are not part of the embedding."
+        default=(), description="Columns that are not part of the embedding: names, e0-e31, e*."
     )
     columns: tuple[str, ...] = Field(
         default=(),
-        description="Columns of a table that are its dimensions: names, e0-e31, e*; empty: those "
-        "that are numbered alike.",
+        description="Columns of a table that are its dimensions: names, e0-e31, e*, or one of "
+        "lists; empty: what looks like an embedding.",
     )
+    _annotated: tuple[str, ...] = PrivateAttr(default=())
 
     def identity(self) -> dict[str, Any]:
         """Contents of the files; a DataError if one is missing."""
@@ -54,20 +57,30 @@ class Embeddings(Representation):
             "ids": self.ids and digest(self.ids, "representation.model.ids"),
             "beside": self.beside,
             "columns": self.columns,
+            "annotated": self._annotated,
         }
+
+    def blind_to(self, annotated: Sequence[str]) -> "Embeddings":
+        """Itself, where no column with labels or groups can become a dimension."""
+        seeing = self.model_copy()
+        seeing._annotated = tuple(annotated)
+        return seeing
 
     def open(self, device: torch.device) -> "EmbeddingIndex":
         """Read the file; a DataError if it cannot be, or nothing says which row is which sample."""
         table = read_embeddings(
-            self.file, ids=self.ids, columns=self.beside, dimensions=self.columns
-        )
+            self.file, ids=self.ids, columns=self.columns, beside=self.beside,
+            annotated=self._annotated,
+        )  # fmt: skip
         if table.ids is None:
             raise DataError(
                 f"{self.file} does not say which row is which sample: give a table a column "
                 "sample_id or path, give .npz an array ids, or set representation.model.ids to a "
                 "file with one id per row"
             )
-        return EmbeddingIndex(self.file, pd.Index(table.ids.tolist()), table.values)
+        ids = pd.Index(table.ids.tolist())
+        told = f"{self.file.name}: {table.sentence}" if table.sentence else ""
+        return EmbeddingIndex(self.file, ids, table.values, table.missing, told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +90,8 @@ class EmbeddingIndex:
     file: Path
     ids: pd.Index
     values: Float[np.ndarray, "n k"]
+    missing: Bool[np.ndarray, " n"]  # rows that hold none
+    sentence: str = ""  # which columns became dimensions
 
     def find(self, samples: pd.DataFrame) -> Float[np.ndarray, "n k"]:
         """The embeddings of samples with ``sample_id`` and maybe ``path``, in their order.
@@ -95,6 +110,13 @@ class EmbeddingIndex:
                 "sample"
             )
         values = np.asarray(self.values[rows])
+        empty = names[self.missing[rows]]
+        if len(empty):
+            raise DataError(
+                f"{self.file} holds an empty row, without an embedding, for {len(empty)} of "
+                f"{len(names)} samples, first: {', '.join(empty[:NAMED])}; compute them again, or "
+                "leave these images out, for example with a table of the others (data.table)"
+            )
         bad = names[~np.isfinite(values).all(axis=1)]
         if len(bad):
             raise DataError(

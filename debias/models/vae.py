@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from debias.density import ACTIVE_VARIANCE
-from debias.errors import ConfigError, DivergedLossError, PosteriorCollapseError
+from debias.errors import ConfigError, DivergedLossError
 from debias.models.classifiers import strided
 from debias.models.representation import Representation
 from debias.training.batches import Batch
@@ -159,7 +159,7 @@ class ConvVAENetwork(nn.Module):
     def figures(
         self, losses: Mapping[str, float], mean: Float[np.ndarray, "n k"]
     ) -> dict[str, float | int | None]:
-        """See :func:`vae_figures`; refuses a network that learned nothing."""
+        """See :func:`vae_figures`; refuses a network that diverged."""
         continuous = self.settings.likelihood != "bernoulli"
         sigma = float(self.sigma2) ** 0.5 if continuous else None
         found = vae_figures(losses, mean, self.pixels, sigma)
@@ -195,18 +195,11 @@ def vae_figures(
 
 
 def check_vae(figures: Mapping[str, float | int | None]) -> None:
-    """Refuse a network whose loss is finite but which learned nothing.
+    """Refuse a network whose loss is finite but no longer means anything.
 
     Raises:
-        PosteriorCollapseError: No latent dimension is active.
         DivergedLossError: More than 5 % of the log-variances stand at their bound.
     """
-    if not figures["active_units"]:
-        raise PosteriorCollapseError(
-            f"0 of {figures['latent_dim']} latent dimensions are active (variance of the mean "
-            "above 0.01): the latents say nothing about the images; lower representation.model.beta"
-            " or train longer"
-        )
     saturated = figures["saturated_log_var"] or 0.0
     if saturated > MOST_SATURATED:
         raise DivergedLossError(

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
-from debias.density import active_dimensions
-from debias.errors import DataError, PosteriorCollapseError
-from debias.models import Decodes, Encodes, Finds, encoding
+from debias.density import REMEDY, active_dimensions
+from debias.errors import DataError
+from debias.models import Decodes, Embeddings, Encodes, Finds, encoding
 from debias.models import galleries as generation
-from debias.models.representation import Network
+from debias.models.representation import Network, Representation
 from debias.pipeline.job import Job
 from debias.pipeline.step import (
     HISTORY,
@@ -79,7 +79,7 @@ def _require_own_rows(
 
 def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     """What places faces: the trained network on the run's device, or the user's file, opened."""
-    model = run.config.representation.model
+    model = _model(run)
     if not model.trained:
         return model.open(run.compute.device)
     network = model.build(run.config.image_size)
@@ -87,6 +87,13 @@ def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     placed = run.compute.place(network)
     assert isinstance(placed, Encodes)  # as everything that is trained here
     return placed
+
+
+def _model(run: Job) -> Representation:
+    """Annotations make no latent space, not even by standing in a file of embeddings."""
+    config, model = run.config, run.config.representation.model
+    annotated = [*([config.label] if config.label else []), *config.attributes]
+    return model.blind_to(annotated) if isinstance(model, Embeddings) else model
 
 
 def is_trained(run: Job) -> bool:
@@ -103,7 +110,7 @@ def _settings(work: Work[Job]) -> dict[str, Any]:
     config, identity = work.job.config, work.job.compute.identity()
     recipe = config.representation
     if not recipe.model.trained:
-        return recipe.model.identity() | identity
+        return _model(work.job).identity() | identity
     return dump(recipe) | {"seed": config.seed} | identity
 
 
@@ -116,7 +123,7 @@ def _build(work: Work[Job], tracker: Tracker) -> Files:
     """A network is trained first; an encoder or a file of embeddings is used as it is.
 
     Raises:
-        TrainingError: Training diverged or the posterior collapsed.
+        TrainingError: Training diverged.
         DataError: The encoder or the embeddings cannot be used.
     """
     return _train(work, tracker) if is_trained(work.job) else _take(work)
@@ -126,7 +133,9 @@ def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = run.progress.start("Representation", -(-len(train) // AT_ONCE))
-    opened = run.config.representation.model.open(run.compute.device)
+    opened = _model(run).open(run.compute.device)
+    if sentence := getattr(opened, "sentence", ""):
+        run.progress.note(sentence)
     mean, log_var = _placed(run, opened, faces, train, advance)
     latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
     return {**latents_files(latents), "figures.json": _size(latents)}
@@ -226,11 +235,10 @@ def _learned(run: Job, faces: FaceStore, network: Network) -> Files:
     own: Callable[..., dict[str, Any]] | None = getattr(network, "figures", None)
     size = _size(latents)
     figures = losses | size if own is None else own(losses, mean)
-    if not size["active_units"]:
-        raise PosteriorCollapseError(
-            f"0 of {size['latent_dim']} latent dimensions are active (variance of the mean above "
-            "0.01, or at all without a posterior): the latents say nothing about the images; train "
-            "longer, or give the loss less weight on the prior"
+    if not size["active_units"]:  # plain training, and arms without latents, still have results
+        run.progress.note(
+            f"0 of {size['latent_dim']} latent dimensions are active: they say nothing about the "
+            f"images. {REMEDY}"
         )
     files = {**latents_files(latents), "figures.json": figures}
     if isinstance(network, Decodes):
@@ -246,10 +254,10 @@ def _size(latents: Latents) -> dict[str, int]:
 
 
 def _most_active(latents: Latents, most: int = 8) -> list[int]:
-    """Active dimensions, the most informative (largest variance of the mean) first."""
+    """Active dimensions, the most informative (largest variance of the mean) first; or any."""
     variance = latents.mean.var(axis=0) * active_dimensions(latents)
     order = np.argsort(-variance, kind="stable")[:most]
-    return [int(dimension) for dimension in order if variance[dimension] > 0]
+    return [int(dimension) for dimension in order if variance[dimension] > 0] or [0]
 
 
 def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:

@@ -1,9 +1,9 @@
 """What ``debias weigh`` does: embeddings in a file become weights in a file, and a picture."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ from jaxtyping import Float, Float64, Int64, Shaped
 from debias.density import Points
 from debias.density.principal import PrincipalComponents
 from debias.errors import ConfigError, DataError, StorageError, WeightError
+from debias.ingesting.quarantine import summarise
 from debias.statistics.concentration import association
 from debias.statistics.groupings import UNKNOWN
-from debias.storage.embeddings import ID_COLUMNS, TABLES, EmbeddingTable, read_embeddings
+from debias.storage.embeddings import EmbeddingTable, is_table, read_embeddings, unreadable
 from debias.storage.files import replace_file
-from debias.types import Latents
+from debias.storage.joining import ALLOWED, join, name_columns
+from debias.storage.tables import KINDS, file_and_column, read_whole
+from debias.types import Latents, Rejected
 from debias.weighting.latent_weights import latent_weights
 from debias.weighting.reach import reach, readings
 from debias.weighting.weights import SamplingWeights
@@ -26,6 +29,8 @@ from debias.weighting.weights import SamplingWeights
 POINTS_DRAWN = 20_000
 NAMED = 8  # columns in a sentence
 WIDE = 4  # times as many dimensions as samples: perhaps the table lies on its side
+LISTS = (".npy", ".txt")  # of values without names
+Column = Shaped[np.ndarray, " n"]
 WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
@@ -44,7 +49,11 @@ class Request:
             otherwise they show whom the weights reach.
         reference: File of embeddings of the reference set.
         ids: File of one sample id per row, for embeddings that hold none.
-        dimensions: Columns of a table that are the embedding; empty for those numbered alike.
+        dimensions: Columns of a table that are the embedding; empty for what looks like one.
+        beside: Columns that are not.
+        by_order: Files go by the order of their rows where no names are in common.
+        allow_unjoined: Share of the rows of a file that may belong to no sample.
+        allow_missing: Share of the samples that may have no embedding.
         target: None for ``reference`` where one is given, else ``uniform``.
         density: None for ``ratio``, which ranks best, where a reference is aimed at, else
             ``histogram``.
@@ -58,6 +67,10 @@ class Request:
     reference: Path | None = None
     ids: Path | None = None
     dimensions: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    by_order: bool = False
+    allow_unjoined: float = ALLOWED
+    allow_missing: float = ALLOWED
     target: str | None = None
     density: str | None = None
     settings: dict[str, Any]
@@ -84,15 +97,11 @@ def weigh(request: Request) -> Outcome:
             f"weights are written as {' or '.join(WRITERS)}, got --out {request.out}; change its "
             "ending"
         )
-    named = [name for name in (request.labels, request.groups) if name and not _file(name)[0]]
-    table = read_embeddings(
-        request.embeddings, ids=request.ids, columns=named, dimensions=request.dimensions
-    )
-    ids = np.arange(len(table.values)).astype(str) if table.ids is None else table.ids
-    latents = Latents(sample_ids=ids, mean=table.values)
-    labels, groups = _column(table, request.labels), _column(table, request.groups)
-    weights, notes = _weights(request, latents, _reference(request, table), labels, groups)
-    codes = np.zeros(len(ids)) if labels is None else pd.factorize(labels)[0]
+    table, labels, groups, told = _read(request)
+    latents = Latents(sample_ids=table.names, mean=table.values)
+    reference, missed = _reference(request, table)
+    weights, notes = _weights(request, latents, reference, labels, groups)
+    codes = np.zeros(len(table.values)) if labels is None else pd.factorize(labels)[0]
     classes = codes.astype(np.int64)
     names = None if groups is None else _named(groups)
     by_group = None if names is None else weights.describe(names, classes)["by_group"]
@@ -102,8 +111,7 @@ def weigh(request: Request) -> Outcome:
     frame = pd.DataFrame({"sample_id": weights.sample_ids, **columns})
     _write(request.out, lambda path: WRITERS[path.suffix](frame, path))
     _write(picture, lambda path: path.write_bytes(drawn))
-    told = _columns_told(table, named, asked=bool(request.dimensions))
-    sentences = told + _found(latents, weights, classes) + notes
+    sentences = [*told, *missed, *_found(latents, weights, classes), *notes]
     if weights.origin["target"] == "groups":
         sentences.append(
             "These annotations made the weights: shares and areas of annotated samples show what "
@@ -116,34 +124,73 @@ def weigh(request: Request) -> Outcome:
     return Outcome(weights=weights, by_group=by_group, sentences=sentences, picture=picture)
 
 
+def _read(
+    request: Request,
+) -> tuple[EmbeddingTable, Column | None, Column | None, list[str]]:
+    """Samples that have an embedding, their labels and groups, and what was done with the rest."""
+    asked = (request.labels, request.groups)
+    table = read_embeddings(
+        request.embeddings, ids=request.ids, columns=request.dimensions,
+        beside=[*(name for name in asked if name and not _file(name)[0]), *request.beside],
+    )  # fmt: skip
+    (labels, of_labels), (groups, of_groups) = (_column(table, one, request) for one in asked)
+    told = [table.sentence, of_labels, of_groups, _left_out(table, groups, request)]
+    labels, groups = (None if one is None else one[~table.missing] for one in (labels, groups))
+    return table.without_missing(), labels, groups, [*filter(None, dict.fromkeys(told))]
+
+
 def _named(groups: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
     return np.where(pd.isna(groups) | (groups == ""), UNKNOWN, groups).astype(str)
 
 
-def _reference(request: Request, table: EmbeddingTable) -> Float[np.ndarray, "m k"] | None:
-    """Embeddings of the reference, dimension by dimension those of the table."""
+def _reference(
+    request: Request, table: EmbeddingTable
+) -> tuple[Float[np.ndarray, "m k"] | None, list[str]]:
+    """Embeddings of the reference, dimension by dimension those of the table; what was left out."""
     if request.reference is None:
-        return None
-    is_table = request.reference.suffix.lower() in TABLES
-    found = read_embeddings(request.reference, dimensions=table.dimensions if is_table else ())
-    return found.values
+        return None, []
+    same = table.is_wide and is_table(request.reference)
+    found = read_embeddings(request.reference, columns=table.dimensions if same else ())
+    missed = _left_out(found, None, replace(request, embeddings=request.reference))
+    return found.without_missing().values, [missed] if missed else []
 
 
-def _columns_told(table: EmbeddingTable, named: Sequence[str], *, asked: bool) -> list[str]:
-    """Which columns of a table became dimensions, and which did not and why."""
-    names = table.dimensions
-    if not names:
-        return []
-    kind = "not named by --columns" if asked else "not numbered like them"
-    beside = table.columns.drop(columns=list(named))
-    left = [
-        f"{name} ({kind if pd.api.types.is_numeric_dtype(beside[name]) else 'no numbers'})"
-        for name in beside
-    ]
-    more = ", ..." if len(left) > NAMED else ""
-    ending = f" No dimensions: {', '.join(left[:NAMED])}{more}." if left else ""
-    ends = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    return [f"Dimensions: {ends}, {len(names):,} of {len(names) + len(left):,} columns.{ending}"]
+def _left_out(
+    table: EmbeddingTable, groups: Shaped[np.ndarray, " n"] | None, request: Request
+) -> str:
+    """Which samples have no embedding, and whether some group has fewer than the others.
+
+    Raises:
+        DataError: More than are allowed.
+    """
+    size, rows = len(table.missing), np.flatnonzero(table.missing)
+    if not len(rows):
+        return ""
+    ids = table.names
+    first = ", ".join(ids[rows[:NAMED]]) + (", ..." if len(rows) > NAMED else "")
+    told = (
+        f"{len(rows):,} of {size:,} rows of {request.embeddings} without an embedding "
+        f"({len(rows) / size:.1%}): {first}"
+    )
+    if len(rows) > request.allow_missing * size:
+        raise DataError(
+            f"{told}. At most {request.allow_missing:.0%} may be left out: compute them again, or "
+            "allow more with --allow-missing SHARE"
+        )
+    hit: list[str] = []
+    if groups is not None:
+        listed = pd.DataFrame({"sample_id": ids, "group": _named(groups)})
+        lost = [
+            Rejected(sample_id=name, path=name, reason="no embedding", detail="")
+            for name in ids[rows]
+        ]
+        tested = summarise(lost, listed, ["group"]).by_group
+        hit = [
+            f"{row['group'].partition(':')[2]} ({row['rejected']:,} of {row['listed']:,})"
+            for row in tested[tested["flagged"]].to_dict("records")
+        ]
+    more = f" Left out more often than the others, beyond chance: {', '.join(hit)}." if hit else ""
+    return f"Left out: {told}.{more}"
 
 
 def _weights(
@@ -182,77 +229,60 @@ def _require_data(target: str, request: Request) -> None:
 
 def _file(source: str) -> tuple[Path | None, str | None]:
     """``FILE`` or ``FILE:COLUMN`` taken apart; no file if it must be the name of a column."""
-    if Path(source).suffix.lower() in READERS:
-        return Path(source), None
-    name, _, column = source.rpartition(":")
-    return (Path(name), column) if Path(name).suffix.lower() in READERS else (None, None)
+    return file_and_column(source, (*KINDS, ".npy"))
 
 
-def _column(table: EmbeddingTable, source: str | None) -> Shaped[np.ndarray, " n"] | None:
-    """One value a sample, from a column beside the embedding or from a file of its own."""
+def _column(
+    table: EmbeddingTable, source: str | None, request: Request
+) -> tuple[Shaped[np.ndarray, " n"] | None, str]:
+    """One value a sample, from a column beside the embedding or a file of its own, and how."""
     if source is None:
-        return None
+        return None, ""
     file, column = _file(source)
     if file is None:
-        return table.columns[source].to_numpy(dtype=object)
+        return table.columns[source].to_numpy(dtype=object), ""
+    needed = [column] if column else []
+    rows = _list(file) if file.suffix.lower() in LISTS else read_whole(file, needed)
+    names = (
+        table.columns if table.ids is None else table.columns.assign(**{table.named_by: table.ids})
+    )
+    values = rows[_chosen(file, rows, column)].to_numpy(dtype=object)
+    nameless = not name_columns(names) and not name_columns(rows)
+    found = join(
+        names, rows, called=("the embeddings", file.name), allow_unjoined=1.0,
+        by_order=request.by_order or nameless,
+    )  # fmt: skip
+    if found.unused > request.allow_unjoined * len(rows):
+        raise DataError(
+            f"{found.sentence}. More than {request.allow_unjoined:.0%} of {file.name} belongs to "
+            "no sample: correct the names, or allow it with --allow-unjoined SHARE"
+        )
+    # Not every sample need be annotated; the last entry is that of the others.
+    return np.append(values, [None])[found.rows], f"{found.sentence}."
+
+
+def _list(file: Path) -> pd.DataFrame:
+    """A plain list of values, without a header."""
     if not file.is_file():
         raise DataError(f"the file {file.absolute()} does not exist; correct the path")
     try:
-        frame = READERS[file.suffix.lower()](file).rename(columns=str)
+        if file.suffix.lower() == ".txt":
+            return pd.DataFrame({"value": file.read_text(encoding="utf-8").splitlines()})
+        return pd.DataFrame(np.load(file, allow_pickle=False)).rename(columns=str)
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
-    known = next((name for name in ID_COLUMNS if name in frame), None)
-    values = frame[_chosen(file, [str(name) for name in frame if name != known], column)]
-    if known is None:
-        return _in_order(file, values, len(table.values))
-    if table.ids is None:
-        raise DataError(
-            f"{file} says which sample each value belongs to, but the embeddings have no ids; "
-            "give them with --ids, or drop that column to go by row"
-        )
-    return _by_id(file, values.set_axis(pd.Index(frame[known].astype(str))), table.ids)
+        raise DataError(f"{file} {unreadable(error)}") from error
 
 
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda file: pd.read_csv(file, dtype=str),
-    ".parquet": pd.read_parquet,
-    ".npy": lambda file: pd.DataFrame(np.load(file, allow_pickle=False)),
-    ".txt": lambda file: pd.DataFrame(file.read_text(encoding="utf-8").splitlines()),
-}
-
-
-def _chosen(file: Path, names: Sequence[str], wanted: str | None) -> str:
-    if wanted is None and len(names) != 1:
-        raise DataError(
-            f"{file} has {len(names)} columns: {', '.join(map(str, names[:8]))}; say which one "
-            f"as {file}:COLUMN"
-        )
-    if wanted is not None and wanted not in names:
-        raise DataError(f"{file} has no column {wanted!r}; columns: {', '.join(names[:8])}")
-    return names[0] if wanted is None else wanted
-
-
-def _in_order(file: Path, values: "pd.Series[Any]", rows: int) -> Shaped[np.ndarray, " n"]:
-    if len(values) != rows:
-        raise DataError(
-            f"{file} holds {len(values)} values for {rows} rows of embeddings; without ids there "
-            "must be one for each row, in order"
-        )
-    return values.to_numpy(dtype=object)
-
-
-def _by_id(
-    file: Path, values: "pd.Series[Any]", ids: Shaped[np.ndarray, " n"]
-) -> Shaped[np.ndarray, " n"]:
-    repeated = values.index[values.index.duplicated()]
-    if len(repeated):
-        raise DataError(f"{file} names {repeated[0]!r} more than once; keep one row per sample")
-    if not values.index.isin(ids).any():
-        raise DataError(
-            f"{file} names none of the samples of the embeddings: {values.index[0]!r} there, "
-            f"{str(ids[0])!r} here"
-        )
-    return values.reindex(ids).to_numpy(dtype=object)
+def _chosen(file: Path, rows: pd.DataFrame, wanted: str | None) -> str:
+    """The column that was named, or the only one that names no rows."""
+    known = name_columns(rows)
+    names = [wanted] if wanted else [str(name) for name in rows if name not in known]
+    if len(names) == 1 and names[0] in rows:
+        return names[0]
+    raise DataError(
+        f"{file} has {'no such column' if wanted else f'{len(names)} columns of values'}: "
+        f"{', '.join(names[:NAMED])}; say which one as {file}:COLUMN"
+    )
 
 
 def _write(path: Path, save: Callable[[Path], object]) -> None:
@@ -297,7 +327,7 @@ def _found(
     left_out = f" ({dropped} constant, left out)" if dropped else ""
     kinds = len(np.unique(classes))
     sentences = [
-        f"{size:,} samples, {width:,} dimensions{left_out}, "
+        f"{size:,} samples, {width:,} dimension{'s' * (width != 1)}{left_out}, "
         f"{kinds} {'class' if kinds == 1 else 'classes'}.",
         f"Effective sample size {figures['ess']:.1%} ({figures['effective_samples']:,.0f} "
         f"samples); the largest weight is {figures['largest']:.1f} times the mean, and the "

@@ -91,9 +91,8 @@ def page(document: doc.Document, pictures: AuditPictures, charts: Mapping[str, b
 
 def _behind(title: str, blocks: tuple[b.Block, ...]) -> tuple[b.Block, ...]:
     """The first sentence of a section, all else one click below; all of it without a title."""
-    first = next(
-        (one for one in blocks if isinstance(one, b.Sentence) and one.tone != "caution"), None
-    )
+    sentences = (one for one in blocks if isinstance(one, b.Sentence))
+    first = next((one for one in sentences if one.tone not in ("caution", "note")), None)
     rest = tuple(one for one in blocks if one is not first)
     if not title or not rest:
         return blocks
@@ -127,13 +126,13 @@ def _in_short(audit: Audit) -> Iterator[tuple[b.Text, b.Text]]:
     found = [row for part in reversed(collect(document).values()) for row in part[:1]]
     if found:
         yield "Who is missing", said("{missing:count} {who}", found[0])
-        sure = WORDS["short"]["sure"] + (WORDS["short"]["blurred"] * audit.is_blurred)
-        yield "How sure", said(sure, found[0])
+        doubt = f". {WORDS['short']['blurred']}" if audit.is_blurred else ""
+        yield "How sure", said(WORDS["short"]["sure"] + doubt, found[0])
     else:
         compared = document["reference"] or document["drift"] or is_declared(document["groups"])
         yield "Who is missing", WORDS["short"]["nothing" if compared else "not_compared"]
         if audit.is_blurred:
-            yield "How sure", WORDS["short"]["blurred"].strip()
+            yield "How sure", WORDS["short"]["blurred"]
     steps = {one["kind"]: one["action"] for one in reversed(document["verdicts"]) if one["action"]}
     by_group = steps.get("group") if found and found[0]["link"] == "groups" else None
     if step := by_group or next(reversed(steps.values()), None):

@@ -368,6 +368,7 @@ def clusters(audit: Audit) -> Blocks:
     if not rows:
         yield note("no_cluster")
         return
+    yield note("cluster")
     yield from audit.chart("clusters")
     yield from audit.hint([one for row in rows for one in row["typical"]])
     yield b.Grid(tuple(tuple(_cluster(audit, row)) for row in rows), "17rem")
@@ -388,6 +389,7 @@ def extremes(audit: Audit) -> Blocks:
     if not least and not most:
         yield note("no_extremes")
         return
+    yield note("extremes")
     yield from beside(
         audit.shot(least, "Least represented", "least", MOST),
         audit.shot(most, "Most represented", "most", MOST),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypedDict, TypeVar
+from typing import TypeVar
 
 from debias.metrics import documents as d
 from debias.report import blocks as b
@@ -259,14 +259,7 @@ def _largest(
         yield note("differences", tone="note")
 
 
-class OfAttribute(TypedDict):
-    """A row about one measure of one attribute."""
-
-    metric: str
-    attribute: str
-
-
-def measure(row: OfAttribute) -> b.Cell:
+def measure(row: d.OfAttribute) -> b.Cell:
     """A measure above its attribute."""
     return b.Cell(r.metric_name(row["metric"]), w.attribute_name(row["attribute"]))
 

@@ -287,7 +287,7 @@ def _set(config: Mapping[str, object], key: str) -> float:
     found: object = config
     for part in key.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
-    return found if is_number(found) else math.nan
+    return float(found) if is_number(found) else math.nan
 
 
 def _ask_for_seeds(comparison: d.ComparisonDocument) -> int:

@@ -1,41 +1,54 @@
 """Embeddings that somebody already has: one file, one row per sample.
 
-==========  =====================================================================================
-``.npy``    an array (n, k); memory-mapped. Ids, if any, come in a second file.
-``.npz``    ``embeddings`` (n, k), or the only matrix there is; ``ids`` (n,) if there are any; other
-            arrays (n,) are columns beside the embedding.
-``.csv``    a header, ``sample_id`` or ``path`` if there are ids, and one column per dimension.
-``.parquet``  the same, or all dimensions as one column of lists.
-==========  =====================================================================================
+============  ===================================================================================
+``.npy``      an array (n, k); memory-mapped. Ids, if any, come in a second file.
+``.npz``      ``embeddings`` (n, k), or the matrix that is clearly the widest; ``ids`` (n,) if there
+              are any; other arrays (n,) are columns beside the embedding.
+``.csv`` ...  a header, a column of names (``sample_id``, ``path``, ...) if there are ids, and one
+              column per dimension, or all dimensions as one column of lists, see
+              :mod:`debias.storage.vectors`. Also ``.tsv``, ``.jsonl`` and ``.parquet``.
+============  ===================================================================================
 
-In a table the dimensions are the columns that are numbered alike, such as ``e0`` to ``e31``, or
-those that the caller names; what the numbers in them look like decides nothing. All other columns
-are kept beside the embedding.
+All other columns are kept beside the embedding. Nothing that is pickled is ever loaded.
 """
 
+import gzip
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from debias.errors import DataError
+from debias.storage.joining import NAMES, name_columns
+from debias.storage.tables import kind_of, plain_name
+from debias.storage.vectors import (
+    NUMBERED,
+    Candidate,
+    candidates,
+    chosen,
+    listed,
+    matrix_candidate,
+    meaning,
+    named_candidate,
+)
 
-ID_COLUMNS = ("sample_id", "path")  # the first that is there holds the ids
-KINDS = (".npy", ".npz", ".parquet", ".csv")
-TABLES = KINDS[2:]
-NAMED = 5  # examples in a message
-NUMBERED = re.compile(r"(.*?)(\d+)")
+ID_COLUMNS = ("sample_id", "path")  # which must be unique where they are there
+ARRAYS, TABLES = (".npy", ".npz"), (".parquet", ".csv", ".tsv", ".jsonl")
 RANGE = re.compile(r"(.*?)(\d+)-(.*?)(\d+)")
-CLEARLY = 4  # times as many columns as any other family has, and nobody asks which is meant
+SHOWN = 8  # columns in a sentence
 WAY_OUT = (
     "name the dimensions, as a list, e0-e31 or 'e*', with --columns, or with "
     "representation.model.columns in a recipe"
+)
+PICKLED = (
+    "holds pickled Python objects, which could run code when they are loaded and never are; write "
+    "numbers, such as numpy.save(file, numpy.stack(vectors).astype('float32'))"
 )
 
 
@@ -47,14 +60,42 @@ class EmbeddingTable:
         values: (n, k) float32 or float64; of a ``.npy`` file memory-mapped, nothing read yet.
             Finiteness is checked by whoever uses them.
         ids: (n,) text, each once; None when the file has none.
-        columns: n rows; what stands beside the embedding, such as labels and groups.
-        dimensions: (k,) names of the columns that the embedding was made of; empty for an array.
+        columns: n rows; what stands beside the embedding, such as names, labels and groups.
+        dimensions: Names of the columns that the embedding was made of, one if that holds lists;
+            empty for an array.
+        missing: (n,) rows without an embedding, such as a picture in which no face was found: all
+            of their values are NaN.
+        named_by: Column of the ids.
+        sentence: Which columns became dimensions and which stand beside; empty for an array.
     """
 
     values: Float[np.ndarray, "n k"]
     ids: Shaped[np.ndarray, " n"] | None
     columns: pd.DataFrame
     dimensions: tuple[str, ...] = ()
+    missing: Bool[np.ndarray, " n"]
+    named_by: str = ID_COLUMNS[0]
+    sentence: str = ""
+
+    @property
+    def names(self) -> Shaped[np.ndarray, " n"]:
+        """The ids, or numbers of rows as text."""
+        return np.arange(len(self.values)).astype(str) if self.ids is None else self.ids
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether every dimension has a column of its own."""
+        return len(self.dimensions) == self.values.shape[1]
+
+    def without_missing(self) -> "EmbeddingTable":
+        """The rows that have an embedding."""
+        if not self.missing.any():
+            return self
+        rows = ~self.missing
+        return replace(
+            self, values=self.values[rows], ids=self.names[rows],
+            columns=self.columns[rows].reset_index(drop=True), missing=self.missing[rows],
+        )  # fmt: skip
 
 
 def read_embeddings(
@@ -62,83 +103,141 @@ def read_embeddings(
     *,
     ids: Path | None = None,
     columns: Sequence[str] = (),
-    dimensions: Sequence[str] = (),
+    beside: Sequence[str] = (),
+    annotated: Iterable[str] = (),
 ) -> EmbeddingTable:
     """Read a file of embeddings.
 
     Args:
-        path: A ``.npy``, ``.npz``, ``.parquet`` or ``.csv`` file.
+        path: A ``.npy`` or ``.npz`` file, or a table.
         ids: A file with one id per row: text, one a line, or ``.npy``. It replaces ids in ``path``.
-        columns: Columns of a table that are not part of the embedding although they hold numbers.
-        dimensions: Columns of a table that are: names, ranges such as ``e0-e31`` and patterns such
-            as ``e*``. By default those that are numbered alike.
+        columns: Columns of a table that are the dimensions: names, ranges such as ``e0-e31`` and
+            patterns such as ``e*``, or one column of lists. By default what looks like one.
+        beside: Columns that are not, such as labels, written likewise.
+        annotated: Columns that are not, if they are there at all.
 
     Raises:
-        DataError: The file is missing, of another kind or unreadable; holds no matrix, no column
-            of numbers or none that looks like a dimension; a named column is not there; ids are
-            repeated or not one per row.
+        DataError: The file is missing, of another kind or unreadable; holds nothing that looks like
+            an embedding, or several; a named column is not there; ids are repeated or not one per
+            row.
     """
     if not path.is_file():
         raise DataError(f"the embeddings {path.absolute()} do not exist; correct the path")
-    kind = path.suffix.lower()
-    if kind not in KINDS:
+    kind = kind_of(path)
+    if kind not in (*ARRAYS, *TABLES):
         raise DataError(
-            f"{path.name}: embeddings are read from {', '.join(KINDS)} files, not from "
-            f"{path.suffix or 'a file without an ending'}"
-        )
-    if dimensions and kind not in TABLES:
-        raise DataError(
-            f"{path} holds an array, which has no columns to choose ({_listed(dimensions)} is "
-            "asked for); leave the choice out, or save what you want"
+            f"{path.name}: embeddings are read from {', '.join((*ARRAYS, *TABLES))} files, not "
+            f"from {path.suffix or 'a file without an ending'}"
         )
     try:
-        if kind in TABLES:
-            values, found, beside, chosen = _split(path, _table(path, columns), columns, dimensions)
-        else:
-            values, found, beside, chosen = _arrays(path)
-        if ids is not None:
-            is_text = ids.suffix.lower() != ".npy"
-            lines = ids.read_text(encoding="utf-8").splitlines() if is_text else ()
-            found = np.array(lines) if is_text else np.load(ids, allow_pickle=False)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as embeddings: {error}") from error
-    missing = [name for name in columns if name not in beside]
-    if missing:
-        raise DataError(f"{path} has no column {missing[0]!r}; columns: {_listed(beside.columns)}")
-    values = _checked(path, values)
-    texts = None if found is None else _checked_ids(ids or path, found, len(values))
-    return EmbeddingTable(values=values, ids=texts, columns=beside, dimensions=tuple(chosen))
+        table, found = _opened(path, kind)
+        given = None if ids is None else _id_file(ids)
+    except (OSError, ValueError, NotImplementedError, EOFError, BadZipFile) as error:
+        raise DataError(f"{path} {unreadable(error)}") from error
+    names = [*map(str, table), *(name for one in found or () for name in one.columns)]
+    apart = [name for one in beside for name in _meant(path, one, names)]
+    apart += [name for name in annotated if name in names]
+    if columns:
+        asked = dict.fromkeys(name for one in columns for name in _meant(path, one, names))
+        found = [_asked(path, table, [*asked], apart, found)]
+    one, others = _taken(path, table, found, apart)
+    left = table.drop(columns=[*one.columns], errors="ignore")
+    values, free = _checked(path, one.values), left.drop(columns=apart, errors="ignore")
+    name = _name_column(free) if given is None else None
+    own = given if name is None else left.pop(name).to_numpy()
+    free = free.drop(columns=name or [])
+    return EmbeddingTable(
+        values=values,
+        ids=None if own is None else _checked_ids(ids or path, own, len(values)),
+        columns=left,
+        dimensions=one.columns,
+        missing=_without(values),
+        named_by=name or ID_COLUMNS[0],
+        sentence=_told(one, free, others, asked=bool(columns)),
+    )
 
 
-Parts = tuple[np.ndarray, np.ndarray | None, pd.DataFrame, list[str]]
+def unreadable(error: Exception) -> str:
+    """Why a file of arrays cannot be read."""
+    pickled = "allow_pickle" in str(error) or "Python objects" in str(error)
+    return PICKLED if pickled else f"cannot be read: {error}"
 
 
-def _arrays(path: Path) -> Parts:
+def is_table(path: Path) -> bool:
+    return kind_of(path) in TABLES
+
+
+def _opened(path: Path, kind: str) -> tuple[pd.DataFrame, list[Candidate] | None]:
+    """The columns of a file and, of arrays, which of them are matrices."""
+    if kind in TABLES:
+        return _frame(path, kind), None
     opened = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(opened, np.ndarray) and opened.dtype.names:  # a table of records
+        return pd.DataFrame({name: list(opened[name]) for name in opened.dtype.names}), None
     if isinstance(opened, np.ndarray):
-        return opened, None, pd.DataFrame(index=range(len(opened) if opened.ndim else 0)), []
+        rows = len(opened) if opened.ndim else 0
+        whole = Candidate(columns=(), width=rows, values=_flat(opened))
+        return pd.DataFrame(index=range(rows)), [whole]
+    arrays, pickled = {}, []
     with opened as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    matrices = [name for name, array in arrays.items() if array.ndim == 2]
-    name = "embeddings" if "embeddings" in arrays or len(matrices) != 1 else matrices[0]
-    if name not in arrays:
-        raise DataError(
-            f"{path} holds {_listed(arrays)}; it needs an array 'embeddings' (n, k), and 'ids' (n,)"
-        )
-    values, found = arrays.pop(name), arrays.pop("ids", None)
-    beside = {n: a for n, a in arrays.items() if a.ndim == 1 and len(a) == len(values)}
-    return values, found, pd.DataFrame(beside, index=range(len(values))), []
+        for name in archive.files:
+            try:
+                arrays[name] = archive[name]
+            except ValueError:  # an array of Python objects
+                pickled.append(name)
+    matrices = {name: flat for name, array in arrays.items() if (flat := _flat(array)).ndim == 2}
+    if not matrices and pickled:
+        raise DataError(f"{path}: {listed(pickled)} {PICKLED}")
+    found = [matrix_candidate(name, array) for name, array in matrices.items()]
+    if "embeddings" in matrices:
+        told = "an array beside 'embeddings'"
+        found = [replace(x, other="" if x.columns == ("embeddings",) else told) for x in found]
+    found.sort(key=lambda one: -one.width)
+    told = "pickled objects, which are never loaded"
+    found += [Candidate(columns=(name,), width=0, other=told) for name in pickled]
+    rows = max((len(one) for one in matrices.values()), default=0)
+    columns = {name: one for name, one in arrays.items() if one.ndim == 1 and len(one) == rows}
+    return pd.DataFrame(columns, index=range(rows)), found
 
 
-def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    if path.suffix.lower() == ".parquet":
+def _flat(array: np.ndarray) -> np.ndarray:
+    """Of (n, 1, k) or (n, k, 1, 1) the matrix (n, k); anything else as it is."""
+    inner = [size for size in array.shape[1:] if size != 1]
+    return array.reshape(len(array), -1) if array.ndim > 2 and len(inner) < 2 else array
+
+
+def _frame(path: Path, kind: str) -> pd.DataFrame:
+    if kind == ".jsonl":
+        table = pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    elif kind == ".parquet":
         table = pd.read_parquet(path)
-        return table if table.index.name is None else table.reset_index()
-    text = dict.fromkeys([*ID_COLUMNS, *columns], str)  # an id 007 must not become 7
-    table = pd.read_csv(path, dtype=text)
+        if not isinstance(table.index, pd.RangeIndex):
+            index = table.index.rename(table.index.name or ID_COLUMNS[0])
+            table = table.set_axis(index).reset_index()
+    else:
+        table = _text_frame(path, "\t" if kind == ".tsv" else ",")
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise DataError(f"{path} names the column {twice!r} more than once; leave one out")
+    return table.set_axis(table.columns.astype(str), axis=1)
+
+
+def _text_frame(path: Path, separator: str) -> pd.DataFrame:
+    """Numbers as numbers; names, which may be 007 or NA, as they are written."""
+    unpacked = gzip.open if path.suffix.lower() == ".gz" else open
+    with unpacked(path, "rt", encoding="utf-8-sig") as lines:
+        header, first = lines.readline(), lines.readline()
+    separator = next((mark for mark in (separator, *";\t|") if mark in header), separator)
+    comma = separator == ";" and re.search(r"\d,\d", first) and not re.search(r"\d\.\d", first)
+    names = pd.read_csv(path, nrows=0, sep=separator).columns
+    table = pd.read_csv(
+        path, sep=separator, decimal="," if comma else ".", keep_default_na=False,
+        na_values=["", "nan", "NaN"],
+        dtype={name: str for name in names if plain_name(name).replace("_", "") in NAMES},
+    )  # fmt: skip
     # Numbers, but no plain counts: tables written without names have columns 0, 1, 2.
-    names = pd.to_numeric(table.columns.to_series(), errors="coerce")
-    if len(names) and names.notna().all() and not any(name.isdigit() for name in table.columns):
+    numeric = pd.to_numeric(table.columns.to_series(), errors="coerce")
+    if len(numeric) and numeric.notna().all() and not any(n.isdigit() for n in table.columns):
         raise DataError(
             f"the first line of {path} holds numbers where names of columns are expected; add a "
             "header line, or save the array as .npy"
@@ -146,54 +245,19 @@ def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def _split(path: Path, table: pd.DataFrame, named: Sequence[str], asked: Sequence[str]) -> Parts:
-    """Take the table apart into embedding, ids and what is beside them."""
-    table.columns = table.columns.astype(str)
-    id_column = next((name for name in ID_COLUMNS if name in table), None)
-    found = None if id_column is None else table.pop(id_column).to_numpy()
-    candidates = table.drop(columns=[n for n in (*named, *ID_COLUMNS) if n in table])
-    lists = [
-        str(name)
-        for name, column in candidates.items()
-        if len(column) and isinstance(column.iloc[0], list | np.ndarray)
-    ]
-    lists = [name for name in lists if name in asked or not asked]
-    if len(lists) > 1:
-        raise DataError(
-            f"{path} has several columns of lists: {_listed(lists)}; keep one, or name it with "
-            "--columns"
-        )
-    chosen = lists or _dimensions(path, candidates, asked)
-    beside = table.drop(columns=chosen).reset_index(drop=True)
-    if lists:
-        return np.stack(table[lists[0]].tolist()), found, beside, []
-    single = (table[chosen].dtypes == np.float32).all()
-    values = table[chosen].to_numpy(np.float32 if single else np.float64, na_value=np.nan)
-    return values, found, beside, chosen
-
-
-def _dimensions(path: Path, table: pd.DataFrame, asked: Sequence[str]) -> list[str]:
-    """Names of the columns that make up the embedding."""
-    _refuse_mixed(path, table)
-    names = [str(name) for name in table]
-    numbers = [str(name) for name in table.select_dtypes(np.number)]
-    if not numbers:
-        raise DataError(
-            f"{path} has no column of numbers to take as the embedding; columns: {_listed(names)}"
-        )
-    meant = [name for one in asked for name in _meant(path, one, names)]
-    chosen = list(dict.fromkeys(meant)) if asked else _family(path, names, numbers)
-    wrong = [name for name in chosen if name not in numbers]
-    if wrong:
-        raise DataError(
-            f"{path}: column {wrong[0]!r} should be a dimension, but holds no numbers; correct it, "
-            f"or {WAY_OUT}"
-        )
-    return chosen
+def _id_file(path: Path) -> np.ndarray:
+    if path.suffix.lower() == ".npy":
+        return np.load(path, allow_pickle=False)
+    return np.array(path.read_text(encoding="utf-8").splitlines())
 
 
 def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:
     """Columns that a name, a range or a pattern stands for."""
+    if path.suffix.lower() == ".npy" and not names:
+        raise DataError(
+            f"{path} holds an array, which has no columns to choose ({one!r} is asked for); leave "
+            "the choice out, or save what you want"
+        )
     ends, found = RANGE.fullmatch(one), [one] if one in names else []
     if not found and ends and ends[1] == ends[3]:
         parts = {name: match for name in names if (match := NUMBERED.fullmatch(name))}
@@ -202,49 +266,78 @@ def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:
     elif not found and "*" in one:
         found = [name for name in names if fnmatchcase(name, one)]
     if not found:
-        raise DataError(
-            f"{path} has no column {one!r} to take as a dimension; columns: {_listed(names)}"
-        )
+        raise DataError(f"{path} has no column {one!r}; columns: {listed(names)}")
     return found
 
 
-def _family(path: Path, names: Sequence[str], numbers: Sequence[str]) -> list[str]:
-    """The columns that are numbered alike, by their number."""
-    families: dict[str, list[tuple[int, str]]] = {}
-    for name in names:
-        if match := NUMBERED.fullmatch(name):
-            families.setdefault(match[1], []).append((int(match[2]), name))
-    known = [[name for _, name in sorted(one)] for one in families.values()]
-    known = [one for one in known if not set(numbers).isdisjoint(one)]
-    largest, second = [*sorted(known, key=len, reverse=True), [], []][:2]
-    if len(largest) < min(2, len(numbers)):
+def _asked(
+    path: Path, table: pd.DataFrame, names: Sequence[str], apart: Sequence[str],
+    matrices: Sequence[Candidate] | None,
+) -> Candidate:  # fmt: skip
+    """What the caller takes for the embedding."""
+    annotated = next((name for name in names if name in apart), None)
+    if annotated is not None:
         raise DataError(
-            f"{path} does not look like embeddings: its columns of numbers ({_listed(numbers)}) "
-            f"are not numbered alike, as e0, e1, e2 are; if they are dimensions, {WAY_OUT}"
+            f"{path}: column {annotated!r} cannot be a dimension and stand beside the embedding, "
+            "as labels and annotated groups do; leave it out of one"
         )
-    if len(largest) < CLEARLY * len(second):
-        raise DataError(
-            f"{path} has several sets of numbered columns: {_listed(largest)} and "
-            f"{_listed(second)}; {WAY_OUT}"
-        )
-    return largest
+    if matrices is None:
+        return named_candidate(table, names)
+    return replace(next(one for one in matrices if one.columns[0] in names), other="")
 
 
-def _refuse_mixed(path: Path, table: pd.DataFrame) -> None:
-    """A stray word in a column of numbers must not silently cost a dimension."""
-    for name in table.select_dtypes(exclude=["number", "bool"]):
-        known = table[name].dropna()
-        wrong = known[pd.to_numeric(known.astype(str), errors="coerce").isna()]
-        if 0 < len(wrong) < len(known) / 2:
-            raise DataError(
-                f"{path}: {len(wrong)} of {len(table)} values of column {name!r} are not numbers, "
-                f"first {wrong.iloc[0]!r} in row {wrong.index[0]}; correct them, or name {name!r} "
-                "among the columns that are not part of the embedding"
-            )
+def _taken(
+    path: Path, table: pd.DataFrame, found: Sequence[Candidate] | None, apart: Sequence[str]
+) -> tuple[Candidate, dict[str, str]]:
+    """The embedding, and what other columns that look like one seem to be."""
+    free = table.drop(columns=[name for name in apart if name in table])
+    every = candidates(free) if found is None else found
+    every = [one for one in every if set(apart).isdisjoint(one.columns)]
+    taken = chosen(path, every, [*map(str, free)], WAY_OUT)
+    told = {name: one.other for one in every if one is not taken for name in one.columns}
+    return taken, {name: other for name, other in told.items() if other}
 
 
-def _checked(path: Path, values: np.ndarray) -> Float[np.ndarray, "n k"]:
+def _name_column(table: pd.DataFrame) -> str | None:
+    """The column that names the rows: one that must, or the first that does."""
+    found = [name for name in (*ID_COLUMNS, "ids") if name in table]
+    for name, (texts, _) in name_columns(table).items():
+        found += [name] if len(texts) == len(table) and texts.is_unique else []
+    return found[0] if found else None
+
+
+def _without(values: Float[np.ndarray, "n k"]) -> Bool[np.ndarray, " n"]:
+    """Rows of which every value is NaN; only where the first one is, the others are looked at."""
+    missing = np.isnan(values[:, 0])
+    missing[missing] = np.isnan(values[missing]).all(axis=1)
+    return np.asarray(missing)
+
+
+def _told(one: Candidate, beside: pd.DataFrame, others: Mapping[str, str], *, asked: bool) -> str:
+    """Which columns became dimensions, which stand beside, and why."""
+    if not one.columns:
+        return ""
+    single = len(one.columns) == 1 < one.width
+    made = f"the {one.width:,} numbers in " if single else ""
+    unlike = "no list" if single else "not numbered like them"
+    kind = "not named by --columns" if asked else unlike
+    why = {
+        str(name): kind if pd.api.types.is_numeric_dtype(column.dtype) else "no numbers"
+        for name, column in beside.items()
+    }
+    why |= {name: told for name in why if (told := meaning(name))}
+    why |= others
+    left = [f"{name} ({told})" for name, told in why.items()]
+    more = ", ..." if len(left) > SHOWN else ""
+    ending = f" No dimensions: {', '.join(left[:SHOWN])}{more}." if left else ""
+    count = len(one.columns) + len(left)
+    ends = " to ".join(dict.fromkeys((one.columns[0], one.columns[-1])))
+    return f"Dimensions: {made}{ends}, {len(one.columns):,} of {count:,} columns.{ending}"
+
+
+def _checked(path: Path, values: np.ndarray | None) -> Float[np.ndarray, "n k"]:
     """As floats: half precision overflows in a sum of squares, whole numbers have no fractions."""
+    assert values is not None  # as of all that can be read
     if values.ndim != 2 or not values.size:
         raise DataError(
             f"{path} holds an array of shape {values.shape}; embeddings are (samples, dimensions), "
@@ -267,12 +360,7 @@ def _checked_ids(path: Path, ids: np.ndarray, rows: int) -> Shaped[np.ndarray, "
     repeated = texts[texts.duplicated()].unique()
     if len(repeated):
         raise DataError(
-            f"{path}: {len(repeated)} ids stand for more than one row, first: {_listed(repeated)}; "
-            "keep one row per sample"
+            f"{path}: an id stands for more than one row ({len(repeated)} of them: "
+            f"{listed(repeated.tolist())}); keep one row per sample"
         )
     return texts.to_numpy(dtype=str)
-
-
-def _listed(names: Iterable[object]) -> str:
-    texts = [str(name) for name in names]
-    return ", ".join(texts[:NAMED]) + (", ..." if len(texts) > NAMED else "")

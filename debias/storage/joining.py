@@ -7,7 +7,8 @@ and without the ending, where that leaves every name its own; one such way holds
 ``n`` samples, ``m`` rows of the table that is joined to them.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -29,8 +30,9 @@ NAMES = (
     "key", "id", "uid", "uuid",
 )  # fmt: skip
 FILE = r"[^\n]*[\w)\]]\.[A-Za-z][A-Za-z0-9]{1,4}|[^\n]*[/\\][^\n]+"  # an ending or a folder
-ENDING = r"(?<=[^/.])\.[A-Za-z][A-Za-z0-9]{1,4}$"
+ENDING = re.compile(r"(?<=[^/.])\.[A-Za-z][A-Za-z0-9]{1,4}$")
 SIDE = r"^(?:.*[/\\])?(train|val|test|dev)[^/\\]*[/\\]"  # folders of other images
+LOOKED_AT = 1000  # rows that tell what a column holds
 DEEPEST = 8  # steps of a path that are compared
 NUMBERS, TEXT, FILES = range(3)  # what names look like; the later, the less they match by chance
 
@@ -160,17 +162,24 @@ def _other_side(left: Texts, right: Texts) -> str:
 def _ways(left: Texts, right: Texts) -> Iterator[tuple[str, Texts, Texts]]:
     """Both sides under each way of writing them, the strictest first."""
     yield "", left, right
-    sides = [names.str.replace("\\", "/").str.replace(r"^(?:\./)+", "", regex=True)
+    sides = [_each(names, lambda name: name.replace("\\", "/").removeprefix("./"))
              for names in (left, right)]  # fmt: skip
-    depth = min(int(side.str.count("/").max()) + 1 if len(side) else 1 for side in sides)
+    depth = min(max((name.count("/") + 1 for name in side), default=1) for side in sides)
     for ending in ("", " without its ending"):
         if ending:
-            sides = [side.str.replace(ENDING, "", regex=True) for side in sides]
+            sides = [_each(side, lambda name: ENDING.sub("", name)) for side in sides]
         for steps in range(min(depth, DEEPEST), 0, -1):
-            tail = rf"((?:[^/]*/){{0,{steps - 1}}}[^/]*)$"
-            one, other = (side.str.extract(tail, expand=False) for side in sides)
+            one, other = (_each(side, _tail(steps)) for side in sides)
             told = "the name of the file" if steps == 1 else f"the last {steps} steps of the path"
             yield told + ending, one, other
+
+
+def _each(names: Texts, change: Callable[[str], str]) -> Texts:
+    return pd.Series([change(name) for name in names], index=names.index, dtype=object)
+
+
+def _tail(steps: int) -> Callable[[str], str]:
+    return lambda name: "/".join(name.rsplit("/", steps)[-steps:])
 
 
 def name_columns(frame: pd.DataFrame) -> dict[str, tuple[Texts, int]]:
@@ -180,7 +189,7 @@ def name_columns(frame: pd.DataFrame) -> dict[str, tuple[Texts, int]]:
     for place in sorted(range(len(ranks)), key=lambda place: [*ranks.values()][place]):
         column, name = frame.iloc[:, place], str(frame.columns[place])
         is_named = ranks[name] < len(NAMES)
-        if not is_named and pd.api.types.is_numeric_dtype(column.dtype):
+        if not is_named and _look(_texts(column.iloc[:LOOKED_AT])) != FILES:
             continue
         texts = _texts(column)
         if not len(texts):
@@ -232,6 +241,7 @@ def _texts(column: "pd.Series[Any]") -> Texts:
 
 def _look(texts: Texts) -> int:
     """Numbers with leading zeros are names: nothing is counted so."""
+    texts = texts.iloc[:LOOKED_AT]
     if texts.str.fullmatch(r"\d+").mean() > 0.5 and not texts.str.match(r"0\d").any():
         return NUMBERS
     return FILES if texts.str.fullmatch(FILE).mean() > 0.5 else TEXT
@@ -241,9 +251,9 @@ def _best(
     samples: pd.DataFrame, table: pd.DataFrame, called: tuple[str, str]
 ) -> tuple[Match | None, str]:
     """The pair of columns that joins best; or why there is none, if names have something common."""
-    found, doubts = [], []
+    found, doubts, named = [], [], name_columns(table)
     for left, (ours, look) in name_columns(samples).items():
-        for right, (theirs, other) in name_columns(table).items():
+        for right, (theirs, other) in named.items():
             result = matched(ours, theirs, called)
             if isinstance(result, str):
                 doubts += [result] if result else []

@@ -21,6 +21,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -379,19 +380,29 @@ class MlflowTracking(Tracking):
 
     def _connect(self, artifact_location: str | None) -> None:
         self._client = MlflowClient(self.uri)
-        known = self._client.get_experiment_by_name(self.experiment)
-        known = self._created(artifact_location) if known is None else known
-        if known.lifecycle_stage != "active":
-            raise TrackingError(
-                f"the experiment {self.experiment!r} has been deleted in MLflow; restore it, or "
-                "configure another name"
-            )
+        known, wanted = self._known(artifact_location), self.experiment
+        for number in count(2):
+            if known.lifecycle_stage == "active":
+                break
+            # Restored, it would bring back every run that somebody deleted.
+            self.experiment = f"{wanted}-{number}"
+            known = self._known(artifact_location)
+        if self.experiment != wanted:
+            log.warning(
+                "The experiment %r has been deleted in MLflow, which keeps its name; this run is "
+                "recorded in %r.", wanted, self.experiment,
+            )  # fmt: skip
         if artifact_location and known.artifact_location.startswith("mlflow-artifacts:"):
             raise TrackingError(
                 f"the files of the experiment {self.experiment!r} belong to an MLflow server; set "
                 "MLFLOW_TRACKING_URI to its address, or configure another experiment"
             )
         self.experiment_id = known.experiment_id
+
+    def _known(self, artifact_location: str | None) -> e.Experiment:
+        """The experiment of the name, deleted or not, made when missing."""
+        known = self._client.get_experiment_by_name(self.experiment)
+        return self._created(artifact_location) if known is None else known
 
     def _created(self, artifact_location: str | None) -> e.Experiment:
         # The kind decides which page a bare link to the experiment opens.

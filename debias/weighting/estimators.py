@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from debias.statistics.rows import in_one_order
 from debias.weighting.latent_weights import latent_weights
 from debias.weighting.weights import SamplingWeights
 
@@ -62,13 +63,15 @@ class LatentWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # t
     def fit(self, X: Given, y: Given = None, groups: Given = None) -> "LatentWeights":
         """Weigh the rows of ``X`` (n, k) within the classes ``y`` (n,).
 
-        ``groups`` (n,), for target ``groups``, may be partly unknown (None, NaN or ""). In a
-        pipeline ask for it by ``set_fit_request(groups=True)`` with metadata routing.
+        pandas objects are joined by their index. ``groups`` (n,), for target ``groups``, may be
+        partly unknown (None, NaN or ""); in a pipeline ask for it by
+        ``set_fit_request(groups=True)`` with metadata routing.
 
         Raises:
             ValueError: ``X`` or ``y`` are not what scikit-learn accepts.
             PipelineError: A setting is wrong or nothing can be estimated; see ``debias.errors``.
         """
+        X, y, groups = in_one_order(X=X, y=y, groups=groups).values()
         if y is None:
             rows = validate_data(self, X, ensure_min_samples=2)
         else:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 
+from debias.statistics.rows import in_one_order
 from debias.weighting.estimators import Given
 from debias.weighting.latent_weights import latent_weights
 
@@ -58,6 +59,12 @@ class LatentResampler(BaseSampler):  # type: ignore[misc]
         self.alpha = alpha
         self.cap = cap
         self.random_state = random_state
+
+    def fit_resample(self, X: Given, y: Given, **params: Given) -> tuple[Given, Given]:
+        """Draw the rows; pandas objects are joined by their index first."""
+        rows = in_one_order(X=X, y=y, **params)
+        found: tuple[Given, Given] = super().fit_resample(**rows)
+        return found
 
     def _fit_resample(
         self, X: Given, y: np.ndarray, groups: Given = None

@@ -18,6 +18,7 @@ from debias.density import DENSITIES, DensityEstimator, compares, log_ratio, rar
 from debias.errors import ConfigError, DataError, EmptyDatasetError, LabelError
 from debias.plugins import OneOf, unknown
 from debias.statistics.groupings import group_names
+from debias.statistics.rows import in_one_order, row_labels
 from debias.types import Latents, TrainingTable
 from debias.weighting import WEIGHTINGS
 from debias.weighting.membership import cross_fitted_membership
@@ -45,6 +46,7 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
     Samples are weighed within each class, and every class keeps its share. Nothing is refused for
     resting on few samples, since small arrays are normal here; weights whose effective sample size
     falls below 20 % of n, or below 1,000 where there were as many, come with a warning.
+    pandas objects are joined by their index, arrays and lists by the order of their rows.
 
     Args:
         z: (n, k) real numbers, n >= 2, one row a sample; an array of any real type, memory-mapped
@@ -67,16 +69,20 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
         seed: Of every random choice; the same seed gives the same weights.
 
     Returns:
-        Weights with ``sample_ids`` (row numbers if ``z`` is an array), ``probability`` (n,),
+        Weights with ``sample_ids`` (row numbers of an array, the index of a table), in the order of
+        ``z``, ``probability`` (n,),
         ``ess``, ``origin`` (how they came about) and ``describe(groups=None)``.
 
     Raises:
         ConfigError: A setting is unknown or out of range, or does not go with the target.
-        DataError: Arrays of the wrong shape, type or length, or with values that are not finite.
+        DataError: Arrays of the wrong shape, type or length, or with values that are not finite;
+            indexes that agree in part.
         WeightError: There is nothing to estimate: every column is constant, or too few groups.
     """
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more, got {seed}")
+    rows = in_one_order(z=z, labels=labels, groups=groups)
+    labels, groups = rows["labels"], rows["groups"]
     latents = as_latents(z)
     labels = _class_numbers(labels, len(latents.mean))
     _check_target(target, {"reference": reference, "groups": groups})
@@ -97,7 +103,7 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
 
 
 def as_latents(z: ArrayLike | Latents, what: str = "latents") -> Latents:
-    """Take an array (n, k) for points without a spread, numbered by row.
+    """Take an array (n, k) for points without a spread, numbered by row or named by its index.
 
     Raises:
         DataError: It is no matrix of real, finite numbers with at least two rows.
@@ -105,7 +111,10 @@ def as_latents(z: ArrayLike | Latents, what: str = "latents") -> Latents:
     mean = _real(z.mean if isinstance(z, Latents) else np.asarray(z), what)
     if len(mean) < 2:
         raise DataError(f"there is 1 row of {what}: nothing to compare it with; give at least 2")
-    return z if isinstance(z, Latents) else Latents(sample_ids=np.arange(len(mean)), mean=mean)
+    if isinstance(z, Latents):
+        return z
+    labels = row_labels(z)
+    return Latents(sample_ids=np.arange(len(mean)) if labels is None else labels, mean=mean)
 
 
 def _real(values: Shaped[np.ndarray, "..."], what: str) -> Float[np.ndarray, "n k"]:

@@ -14,6 +14,7 @@ from debias.shown import Shown
 from debias.statistics import concentration
 from debias.statistics.areas import auc_by_group
 from debias.statistics.groupings import group_names
+from debias.statistics.rows import in_one_order
 
 LEAST_SHARE = 0.01
 LEAST_SAMPLES = 50
@@ -83,6 +84,7 @@ class SamplingWeights(Shown):
 
         Args:
             groups: (n,) text or numbers, None, NaN or "" where unknown; adds the key ``by_group``.
+                A pandas column with the index of the samples, in any order.
             labels: (n,), class index: groups are compared within classes; None for one class.
             seed: Of the random control.
 
@@ -101,7 +103,8 @@ class SamplingWeights(Shown):
         figures = concentration.describe(self.probability)
         if groups is None:
             return figures
-        names = group_names(groups)
+        rows = in_one_order(names=self.sample_ids, groups=groups, labels=labels)
+        names, labels = group_names(rows["groups"]), rows["labels"]
         labels = np.zeros(len(self.probability), dtype=np.int64) if labels is None else labels
         sizes = len(self.probability), len(names), len(labels)
         if len(set(sizes)) > 1:

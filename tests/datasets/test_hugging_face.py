@@ -173,6 +173,16 @@ def test_what_cannot_be_read_is_explained(tmp_path):
         HuggingFace(root=tmp_path / "d").collect(0)
 
 
+def test_a_table_that_cannot_be_read_does_not_decide_the_layout(tmp_path):
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(picture(1))
+    (tmp_path / "old.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "metadata.csv").write_bytes(b"file_name\n\xff.png\n")
+    os.mkfifo(tmp_path / "pipe.parquet")
+    assert recognised(tmp_path, {})["name"] == "image_folder"
+
+
 def test_columns_of_bytes_count_where_they_are_called_or_noted_so(tmp_path):
     images = [picture(1), picture(2)]
     for name, features in (("img", {}), ("front", {"front": {"_type": "Image"}})):

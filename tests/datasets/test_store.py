@@ -3,12 +3,15 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image, ImageOps
 from small_faces_store import KEY, write_store
 
 from debias.datasets import Store
 from debias.errors import ArtifactCorruptError, DataError
+from debias.models import Embeddings
 
 
 @pytest.fixture
@@ -21,10 +24,20 @@ def test_columns_of_the_data_come_back_and_those_of_the_store_do_not(root):
     found = Store(root=root).collect(0)
     assert set(found.samples) == {
         "sample_id", "split", "smiling", "group", "subject_id", "sha256", "duplicate_cluster",
+        "path",
     }  # fmt: skip
     assert found.samples["split"].tolist() == ["train", "test"] * 5
     assert found.fingerprint == KEY
     assert "split" not in Store(root=root, split="drawn").collect(0).samples
+
+
+def test_embeddings_by_path_are_found_as_in_the_folder_that_the_store_was_made_of(tmp_path):
+    write_store(tmp_path, path=[f"/photos/{row}.jpg" for row in range(10)])
+    table = pd.DataFrame({"path": [f"{row}.jpg" for row in range(10)], "e0": range(10), "e1": 0.5})
+    table.iloc[::-1].to_csv(tmp_path / "e.csv", index=False)
+    samples = Store(root=tmp_path).collect(0).samples
+    found = Embeddings(file=tmp_path / "e.csv").open(torch.device("cpu")).find(samples)
+    assert found[:, 0].tolist() == list(range(10))
 
 
 def test_faces_are_drawn_by_id_across_shards(root):

@@ -180,22 +180,27 @@ def test_names_in_a_plain_archive_are_read_as_in_a_folder(tmp_path):
     assert found.samples["perceived_gender"].tolist() == ["male", "female"] * 4
     assert found.samples["annotated_race"].tolist()[:4] == ["White", "Black", "Asian", "Indian"]
     assert reasons(found) == {"name not understood": 1}
-    assert "read from their names, which follow UTKFace (8 of 9)" in found.remarks[0]
+    assert "names follow UTKFace (8 of 9): gender, race and age were read" in found.remarks[0]
     names = [f"set/{side}/{name}/1.png" for side in ("train", "val", "test") for name in "ab"]
     found = listed(archived(tmp_path / "x.tar", dict.fromkeys(names, JPEG)))
     assert found.samples["class"].tolist() == ["a", "b"] * 3
     assert found.samples["split"].unique().tolist() == ["train", "validation", "test"]
     assert "split" not in listed(tmp_path / "x.tar", split="drawn").samples
     assert found.remarks == (
-        "Nothing stands beside the images: the 2 folders in which they lie were read as their "
-        "classes.",
+        "Nothing stands beside the images of the archives: the 2 folders in which they lie were "
+        "read as classes.",
     )
+    names = [f"lfw/P_{n // 2}/P_{n // 2}_000{1 + n % 2}.jpg" for n in range(8)]
+    found = listed(archived(tmp_path / "x.tar", dict.fromkeys(names, JPEG)))
+    assert found.samples["subject_id"].tolist() == [f"P_{n // 2}" for n in range(8)]
+    assert "4 names or folders look like people" in found.remarks[0]
+    names = [f"set/{side}/{name}/1.png" for side in ("train", "val", "test") for name in "ab"]
     noted = dict.fromkeys(names, JPEG) | {"set/test/b/1.cls": "7"}
     assert listed(archived(tmp_path / "x.tar", noted)).samples["class"].notna().sum() == 1
     for names in (["1.jpg", "2.jpg"], ["a/1.jpg", "a/2.jpg"], ["a/1.jpg", "2.jpg"]):
         found = listed(archived(tmp_path / "x.tar", dict.fromkeys(names, JPEG)))
         assert set(found.samples) == {"sample_id", "path", "offset", "length"}
-        assert "no label is read. Pack notes beside them" in found.remarks[0]
+        assert "no label is read. Pack a KEY.json beside each" in found.remarks[0]
 
 
 def test_two_notes_must_agree_on_the_class(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from small_sets import image, lfw
 
-from debias.datasets import LFW, ImageFolder, Images, UTKFace
+from debias.datasets import LFW, Folder, ImageFolder, Images, UTKFace
 from debias.datasets.ways import people_of, said, steps
 from debias.errors import DataError, DuplicateIdError
 
@@ -80,7 +80,11 @@ CLEAR = [
     ([f"{n:07d}/00{k}.jpg" for n in range(4) for k in range(2)], "0000000", "person"),  # CASIA
     ([f"s{n}/{k}.bmp" for n in range(1, 6) for k in range(3)], "s1", "person"),  # ORL
     ([f"x/y/nm000000{n}_rm{k}.jpg" for n in range(5) for k in (1, 2)], "nm0000000",
-     "group/*/{person}_*"),
+     "*/*/{person}_*"),
+    ([f"RFW/{race}/m.0{race[:2]}{n}/{k}.jpg" for race in ("African", "Asian") for n in range(3)
+      for k in (1, 2)], "m.0Af0", "*/group/person"),
+    ([f"data/v_{side}/{side}/n00000{n}/1_0{k}.jpg" for n, side in enumerate(("train", "test") * 2)
+      for k in (1, 2)], "n000000", "*/split/*/person"),
     ([f"Ann_Lee{c}_000{k}.jpg" for c in "ABCDEFGHIJ" for k in (1, 2)], "Ann_LeeA", "{person}_*"),
     ([f"Bo_{c}{c}/{k}.jpg" for c in "ABCDEFGHIJ" for k in (1, 2)], "Bo_AA", "person"),
 ]  # fmt: skip
@@ -174,10 +178,14 @@ def test_a_table_by_person_that_does_not_fit_is_explained(tmp_path):
         ImageFolder(root=made(tmp_path / "c", "a/1.jpg", "b/1.jpg"), people=table).collect(0)
 
 
-def test_a_known_set_is_told_more_of_its_people(tmp_path):
+def test_a_known_set_and_a_table_of_images_are_told_more_of_their_people(tmp_path):
     root = lfw(tmp_path / "lfw")
     table = tmp_path / "who.csv"
     rows = [f"Person_{c},{'fm'[n % 2]}" for n, c in enumerate("ABCDEFGHIJKLMNOP")]
     table.write_text("\n".join(["person,gender", *rows, ""]))
     samples = LFW(root=root, people=table).collect(0).samples
     assert samples[samples["subject_id"] == "Person_B"]["gender"].tolist() == ["m", "m"]
+    (tmp_path / "images.csv").write_text("path,who\n1.jpg,Person_C\n2.jpg,Person_B\n")
+    made(tmp_path, "1.jpg", "2.jpg")
+    data = Folder(root=tmp_path, table=tmp_path / "images.csv", subject_column="who", people=table)
+    assert data.collect(0).samples["gender"].tolist() == ["f", "m"]

@@ -1,5 +1,7 @@
 """Files of embeddings and encoders of the user's: what is read, what is refused and how."""
 
+import json
+import pickle
 import warnings
 import zipfile
 from pathlib import Path
@@ -110,14 +112,14 @@ def test_dimensions_are_in_the_order_of_their_numbers(tmp_path):
 def test_dimensions_may_be_named(tmp_path, asked, taken):
     frame = pd.DataFrame({name: [0.5, 1.5] for name in ("x", "y", "a0", "a1", "a2", "b0", "b1")})
     frame.to_parquet(tmp_path / "e.parquet")
-    found = read_embeddings(tmp_path / "e.parquet", dimensions=asked)
+    found = read_embeddings(tmp_path / "e.parquet", columns=asked)
     assert list(found.dimensions) == taken
 
 
 def test_named_columns_stay_beside_the_embedding(tmp_path):
     table(e3=np.linspace(0, 1, 6)).to_csv(tmp_path / "e.csv", index=False)
     assert read_embeddings(tmp_path / "e.csv").values.shape == (6, 4)
-    found = read_embeddings(tmp_path / "e.csv", columns=["e3"])
+    found = read_embeddings(tmp_path / "e.csv", beside=["e3"])
     assert found.values.shape == (6, 3)
     assert list(found.columns) == ["e3"]
 
@@ -125,6 +127,137 @@ def test_named_columns_stay_beside_the_embedding(tmp_path):
 def test_ids_keep_their_leading_zeros(tmp_path):
     (tmp_path / "e.csv").write_text("sample_id,x0\n007,0.5\n7,0.25\n")
     assert read_embeddings(tmp_path / "e.csv").ids.tolist() == ["007", "7"]
+
+
+LISTS = [list(map(float, row)) for row in VALUES]
+WRITTEN = {  # ways in which tables hold the same list in a cell
+    "lists": lambda row: row,
+    "arrays": lambda row: np.float32(row),
+    "nested": lambda row: [row],
+    "structures": lambda row: {"vector": row},
+    "of a face": lambda row: {"embedding": row, "facial_area": {"x": 1, "left_eye": [3, 4]}},
+    "of the faces": lambda row: [{"embedding": row, "face_confidence": 0.9}],
+    "text": str,
+    "text of an array": lambda row: str(np.array(row)),
+    "text of a long array": lambda row: repr(np.array(row)).replace(", ", ",\n "),
+    "text of numbers of NumPy": lambda row: repr([np.float32(value) for value in row]),
+    "text of a tensor": lambda row: f"tensor({row}, dtype=torch.float64)",
+    "blanks": lambda row: " ".join(map(str, row)),
+    "commas": lambda row: ",".join(map(str, row)),
+    "JSON": lambda row: json.dumps([{"embedding": row, "region": [1, 2, 3, 4]}]),
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("kind", ["parquet", "csv", "tsv", "jsonl"])
+def test_a_list_is_found_however_it_is_written_and_wherever_rows_are_empty(tmp_path, written, kind):
+    cells = [None if row in (0, 4) else written(LISTS[row]) for row in range(6)]
+    table = pd.DataFrame({"sample_id": IDS, "face": cells, "smile": [0, 1] * 3, "score": 0.5})
+    table["bbox"] = [[1.5, 2.5, 30.0, 40.0]] * 6
+    if kind == "parquet":
+        table.to_parquet(tmp_path / "e.parquet")
+    elif kind == "jsonl":
+        as_json = table.assign(face=[c.tolist() if hasattr(c, "tolist") else c for c in cells])
+        as_json.to_json(tmp_path / "e.jsonl", orient="records", lines=True, double_precision=15)
+    else:
+        table.to_csv(tmp_path / f"e.{kind}", index=False, sep="," if kind == "csv" else "\t")
+    found = read_embeddings(tmp_path / f"e.{kind}")
+    assert found.missing.tolist() == [True, False, False, False, True, False]
+    np.testing.assert_allclose(found.values[~found.missing], VALUES[[1, 2, 3, 5]], rtol=1e-6)
+    assert np.isnan(found.values[found.missing]).all()
+    assert found.ids.tolist() == IDS.tolist()
+    assert found.sentence == (
+        "Dimensions: the 3 numbers in face, 1 of 4 columns. No dimensions: smile (no list), score "
+        "(a score), bbox (a place in the picture)."
+    )
+    kept = found.without_missing()
+    assert kept.ids.tolist() == list("bdae")
+    assert kept.columns["smile"].tolist() == [1, 0, 1, 1]
+    assert not kept.missing.any()
+
+
+def test_arrays_in_a_file_are_told_apart_by_name_and_width(tmp_path):
+    wide = np.random.default_rng(0).normal(size=(6, 1, 40))
+    boxes, names = np.ones((6, 30)), np.array([f"{row}.jpg" for row in range(6)])
+    np.savez(tmp_path / "e.npz", vectors=wide, bbox=boxes, points=np.ones((6, 5, 2)), path=names)
+    found = read_embeddings(tmp_path / "e.npz")
+    np.testing.assert_array_equal(found.values, wide[:, 0])
+    assert found.ids.tolist() == names.tolist()
+    assert read_embeddings(tmp_path / "e.npz", columns=["bbox"]).values.shape == (6, 30)
+    np.savez(tmp_path / "e.npz", one=wide, two=wide)
+    with pytest.raises(DataError, match=r"'one' \(40 dimensions\) and 'two' \(40\)"):
+        read_embeddings(tmp_path / "e.npz")
+    assert read_embeddings(tmp_path / "e.npz", beside=["one"]).dimensions == ("two",)
+    np.save(tmp_path / "e.npy", VALUES[:, None, :, None])
+    np.testing.assert_array_equal(read_embeddings(tmp_path / "e.npy").values, VALUES)
+
+
+def listed(values, **columns) -> pd.DataFrame:
+    return pd.DataFrame({"sample_id": IDS, "vector": list(values), "age": range(6)} | columns)
+
+
+RAGGED = [*LISTS[:5], LISTS[5][:2]]
+CUT = [str(row).replace(", ", " ... ", 1) for row in LISTS]
+NO_EMBEDDINGS = {
+    "ragged": (listed(RAGGED), "its lists differ in length: 3 numbers in most rows, 2 in row 5"),
+    "bytes": (listed([VALUES.tobytes()[:16]] * 6), "'vector' should be the embedding, but it holds "
+              "16 bytes a row"),
+    "cut by print": (listed(CUT), r"numbers were left out \('\.\.\.'\) when it was written"),
+    "a box": (listed([[1.0, 2.0, 9.0, 9.0]] * 6), "'vector' looks like a bounding box"),
+    "a named box": (listed(RAGGED).rename(columns={"vector": "face_box"}), "'face_box' looks like "
+                    "a place in the picture"),
+    "pixels": (listed(["1 2 3"] * 6).rename(columns={"vector": "pixels"}), "looks like a picture"),
+    "classes": (pd.DataFrame({f"score_{n}": [0.5, 1.5] for n in range(9)}), "'score_0' to "
+                "'score_8' looks like a score"),
+    "a label alone": (pd.DataFrame({"label1": [0.5, 1.5]}), "'label1' looks like a label"),
+    "lists and columns": (listed(LISTS, e0=1.5, e1=2.5), r"'vector' \(3 dimensions\) and 'e0' to "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("frame", "message"), NO_EMBEDDINGS.values(), ids=NO_EMBEDDINGS)
+def test_what_looks_like_an_embedding_is_named_with_why_it_is_not_taken(tmp_path, frame, message):
+    frame.to_parquet(tmp_path / "e.parquet")
+    with pytest.raises(DataError, match=message) as raised:
+        read_embeddings(tmp_path / "e.parquet")
+    assert "--columns" in str(raised.value)
+
+
+def test_what_is_named_is_taken_whatever_it_looks_like(tmp_path):
+    frame = listed(LISTS, e0=1.5, e1=2.5, age1=3.0)
+    frame.rename(columns={"vector": "face_box"}).to_parquet(tmp_path / "e.parquet")
+    assert read_embeddings(tmp_path / "e.parquet").dimensions == ("e0", "e1")
+    found = read_embeddings(tmp_path / "e.parquet", columns=["face_box"])
+    np.testing.assert_allclose(found.values, VALUES)
+    assert read_embeddings(tmp_path / "e.parquet", columns=["age*"]).values.shape == (6, 2)
+    for refused, message in ((["e0", "face_box"], "holds lists"), (["e0", "age"], "cannot be a")):
+        with pytest.raises(DataError, match=message):
+            read_embeddings(tmp_path / "e.parquet", columns=refused, beside=["age"])
+
+
+def test_annotations_are_no_dimensions_even_if_they_are_numbered_alike(tmp_path):
+    table(e3=[0, 1] * 3, e4=np.arange(6.0)).to_csv(tmp_path / "e.csv", index=False)
+    samples = pd.DataFrame({"sample_id": IDS})
+    plain = Embeddings(file=tmp_path / "e.csv")
+    blind = plain.blind_to(["e3", "e4", "skin"])
+    assert plain.open(CPU).find(samples).shape == (6, 5)
+    np.testing.assert_allclose(blind.open(CPU).find(samples), VALUES, rtol=1e-6)
+    assert blind.open(CPU).sentence == "e.csv: Dimensions: e0 to e2, 3 of 3 columns."
+    assert blind.identity() != plain.identity()
+    with pytest.raises(DataError, match="'e3' cannot be a dimension and stand beside"):
+        plain.model_copy(update={"columns": ("e*",)}).blind_to(["e3"]).open(CPU)
+
+
+def test_names_of_rows_may_be_called_otherwise_and_semicolons_may_separate(tmp_path):
+    frame = table().rename(columns={"sample_id": "filename"})
+    frame.to_csv(tmp_path / "e.csv", index=False, sep=";")
+    assert read_embeddings(tmp_path / "e.csv").ids.tolist() == IDS.tolist()
+    frame.set_index("filename").rename_axis(None).to_parquet(tmp_path / "e.parquet")
+    assert read_embeddings(tmp_path / "e.parquet").ids.tolist() == IDS.tolist()
+    text = frame.assign(group="NA").to_csv(index=False, sep=";", decimal=",")
+    (tmp_path / "e.csv").write_text(text)
+    found = read_embeddings(tmp_path / "e.csv")
+    np.testing.assert_allclose(found.values, VALUES, rtol=1e-6)
+    assert found.columns["group"].tolist() == ["NA"] * 6
 
 
 def test_half_precision_is_widened(tmp_path):
@@ -182,36 +315,36 @@ def broken_npy(folder, array, **more):
 BROKEN = {
     "missing": (lambda f: {"path": f / "no.npy"}, "do not exist"),
     "another kind": (lambda f: {"path": Path(__file__)}, "are read from .npy, "),
-    "garbage": (lambda f: broken_csv(f, ""), "cannot be read as embeddings"),
-    "no numbers": (lambda f: broken_csv(f, "sample_id,name\na,b\n"), "no column of numbers"),
+    "garbage": (lambda f: broken_csv(f, ""), "cannot be read: "),
+    "no numbers": (lambda f: broken_csv(f, "sample_id,name\na,b\n"), "like embeddings: none"),
     "no header": (lambda f: broken_csv(f, "0.5,1.5\n0.1,0.2\n"), "names of columns are expected"),
     "repeated": (
         lambda f: broken_csv(f, "sample_id,x0\na,.5\na,.2\nb,.1\n"),
-        "1 ids stand for more than one",
+        r"an id stands for more than one row \(1 of them: a\)",
     ),
     "unnamed": (lambda f: broken_csv(f, "sample_id,x0\na,.5\n,.2\n"), "1 of 2 rows have no id"),
     "a word": (
-        lambda f: broken_csv(f, "sample_id,x,y\na,.5,1.5\nb,.2,oops\nc,.1,2.5\n"),
-        "1 of 3 values of column 'y' are not numbers, first 'oops' in row 1",
+        lambda f: broken_csv(f, "sample_id,x0,x1\na,.5,1.5\nb,.2,oops\nc,.1,2.5\n"),
+        "1 of 3 values of column 'x1' are no numbers, first 'oops' in row 1",
     ),
     "predictions": (
         lambda f: broken_csv(f, "id,y,yhat,p,g,age\na,0,1,.5,w,30\nb,1,1,.7,m,40\n"),
-        r"does not look like embeddings: its columns of numbers \(y, yhat, p, age\)",
+        r"does not look like embeddings: none holds lists of numbers, or is numbered as e0, e1",
     ),
     "two families": (
         lambda f: broken_csv(f, "a0,a1,b0,b1\n.5,1.5,2,3\n"),
-        "several sets of numbered columns: a0, a1 and b0, b1; name the dimensions",
+        r"several embeddings: 'a0' to 'a1' \(2 dimensions\) and 'b0' to 'b1' \(2\); name the",
     ),
     "a family of words and numbers": (
         lambda f: broken_csv(f, "a0,a1,a2\n.5,1.5,x\n.5,1.5,y\n"),
-        "column 'a2' should be a dimension, but holds no numbers",
+        "should be the embedding, but 2 of 2 values of column 'a2' are no numbers, first 'x'",
     ),
     "no such dimension": (
-        lambda f: broken_csv(f, "a0,a1\n.5,1.5\n") | {"dimensions": ["b*"]},
-        r"no column 'b\*' to take as a dimension; columns: a0, a1",
+        lambda f: broken_csv(f, "a0,a1\n.5,1.5\n") | {"columns": ["b*"]},
+        r"no column 'b\*'; columns: a0, a1",
     ),
     "dimensions of an array": (
-        lambda f: broken_npy(f, VALUES, dimensions=["e0"]), "an array, which has no columns",
+        lambda f: broken_npy(f, VALUES, columns=["e0"]), "an array, which has no columns",
     ),
     "flat": (lambda f: broken_npy(f, np.zeros(4)), r"shape \(4,\); embeddings are"),
     "text": (lambda f: broken_npy(f, np.array([["a"]])), "embeddings are real numbers"),
@@ -220,7 +353,7 @@ BROKEN = {
         r"ids of shape \(6,\) for 7 rows",
     ),
     "no such column": (
-        lambda f: broken_csv(f, "sample_id,x0\na,.5\n") | {"columns": ["label"]},
+        lambda f: broken_csv(f, "sample_id,x0\na,.5\n") | {"beside": ["label"]},
         "no column 'label'; columns: ",
     ),
 }  # fmt: skip
@@ -238,6 +371,19 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, made, message):
         read_embeddings(arguments.pop("path"), **arguments)
 
 
+def test_pickled_objects_are_refused_with_what_to_do(tmp_path):
+    objects = np.empty(6, dtype=object)
+    objects[:] = LISTS
+    np.save(tmp_path / "e.npy", objects, allow_pickle=True)
+    (tmp_path / "p.npy").write_bytes(pickle.dumps(LISTS))
+    np.savez(tmp_path / "e.npz", embeddings=objects)
+    for name in ("e.npy", "p.npy", "e.npz"):
+        with pytest.raises(DataError, match=r"could run code .* never are; write numbers, such as"):
+            read_embeddings(tmp_path / name)
+    np.savez(tmp_path / "e.npz", embeddings=VALUES, note=objects)
+    assert read_embeddings(tmp_path / "e.npz").values.shape == (6, 3)
+
+
 def test_missing_and_unusable_samples_are_counted_and_named(tmp_path):
     with pytest.raises(DataError, match=r"2 of 3 samples, first: y, z; its ids read f"):
         Embeddings(**as_npz(tmp_path)).open(CPU).find(pd.DataFrame({"sample_id": list("yaz")}))
@@ -248,6 +394,12 @@ def test_missing_and_unusable_samples_are_counted_and_named(tmp_path):
     assert index.find(pd.DataFrame({"sample_id": list("ac")})).shape == (2, 3)  # others do no harm
     with pytest.raises(DataError, match="not finite for 2 of 3 samples, first: b, f"):
         index.find(pd.DataFrame({"sample_id": list("baf")}))
+    holed[0] = np.nan
+    np.savez(tmp_path / "e.npz", ids=IDS, embeddings=holed)
+    with pytest.raises(
+        DataError, match=r"empty row, without an embedding, for 1 of 2 samples.* f;"
+    ):
+        Embeddings(file=tmp_path / "e.npz").open(CPU).find(pd.DataFrame({"sample_id": list("fa")}))
 
 
 def test_rows_without_ids_are_not_matched_by_position(tmp_path):

@@ -420,6 +420,9 @@ def test_the_first_screen_is_sixty_words_and_one_picture(sketch):
         pictures, words = first_screen(sketch(altered(**parts), NO_PICTURES, (chart,)))
         assert part in " ".join(words)
         assert (pictures, len(words) <= 60) == (1, True)
+    blurred = nothing | {"fidelity": of_fidelity(BLURRED)}
+    said = " ".join(first_screen(sketch(altered(**blurred)))[1])
+    assert "How sure The model draws one face for everybody" in said
 
 
 def test_annotated_columns_that_were_not_named_are_told(sketch):
