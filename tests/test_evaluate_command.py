@@ -13,7 +13,7 @@ import debias
 import debias.errors
 from debias.commands import app
 from debias.metrics import FairnessReport
-from debias.pipeline.reports import Columns, Request, evaluate_table, read_reports
+from debias.pipeline.reports import Columns, Request, compare_places, evaluate_table, read_reports
 
 ROWS = 3000
 
@@ -32,7 +32,7 @@ def predictions() -> pd.DataFrame:
             "yhat": yhat,
             "score": np.clip(yhat * 0.8 + 0.1, 0, 1),
             "skin": skin,
-            "age": generator.choice(["NA", "old"], ROWS),
+            "age": generator.choice(["NO", "old"], ROWS),
             "person": generator.integers(0, 900, ROWS),
         }
     )
@@ -98,8 +98,7 @@ def test_writes_a_page_and_numbers_and_says_where(table, tmp_path):
     found = json.loads((tmp_path / "before-evaluation/evaluation.json").read_text())["fairness"]
     assert found["verdict"]["reading"] == "difference_found"
     assert found["identities"] == table["person"].nunique()
-    # CSV alone cannot tell the text NA from nothing; here it stays the group that it is.
-    assert {"age:NA", "age:old"} <= {row["group"] for row in found["by_group"]}
+    assert {"age:NO", "age:old"} <= {row["group"] for row in found["by_group"]}
 
 
 def test_numbers_are_those_of_the_function(table, tmp_path):
@@ -110,8 +109,9 @@ def test_numbers_are_those_of_the_function(table, tmp_path):
         reference={"skin": "light"}, margin=0.02, name="before",
         sources=dict.fromkeys(["skin", "age"], "not stated"),
     )  # fmt: skip
-    *notes, last = found.pop("notes")
-    assert last == "3,000 rows and 7 columns were read; not used: image, score, person."
+    *notes, named, last = found.pop("notes")
+    assert named == "Images are told apart by column 'image'; --sample names another."
+    assert last == "3,000 rows and 7 columns were read; not used: score, person."
     right = expected.to_dict()
     assert notes == right.pop("notes")
     assert found == right
@@ -294,7 +294,7 @@ def test_the_class_of_the_rates_is_told_and_a_backward_score_remarked(table):
 def test_a_missing_answer_is_no_class_however_it_is_written(table, column, name):
     words = {0: "no", 1: "yes"}
     text = table.assign(smiles=table["smiles"].map(words), yhat=table["yhat"].map(words))
-    for blank in ("nan", "NaN", "None", "null", ""):
+    for blank in ("nan", "NaN", "None", "NA", "null", ""):
         text[column] = text[column].mask(text.index % 100 == 7, blank)
         text.to_csv("before.csv", index=False)
         message = f"30 of 3000 values of {name} are missing, first .* in line 9;"  # header: line 1
@@ -304,6 +304,39 @@ def test_a_missing_answer_is_no_class_however_it_is_written(table, column, name)
     text.to_csv("before.csv", index=False)
     declared = found(classes=["None", "no", "yes"])  # somebody says that it is a class
     assert declared.classes == ("None", "no", "yes")
+
+
+def test_a_group_that_says_nothing_is_missing_unless_it_is_declared(table):
+    for blank in ("nan", "NaN", "None", "NA"):
+        ages = table["age"].mask(table.index % 2 == 0, blank)
+        table.assign(age=ages).to_csv("before.csv", index=False)
+        report = found(groups=("age",))
+        assert set(report.by_group["group"]) == {"age:NO", "age:old", "age:unknown"}
+        assert any("age: text such as NA, None" in note for note in report.notes)
+    declared = found(groups=("age",), declared={"age": ["NA", "NO", "old"]})
+    assert set(declared.by_group["group"]) == {"age:NA", "age:NO", "age:old"}
+    ages = table["age"].replace({"NO": "12", "old": "NA"})
+    table.assign(age=ages).to_csv("before.csv", index=False)
+    assert set(found(groups=("age:0-17",)).by_group["group"]) == {"age:0-17", "age:unknown"}
+
+
+def test_compare_joins_by_a_column_of_names_without_being_told(table):
+    """The same answers in another order: nothing was fixed and nothing broken."""
+    table.sample(frac=1, random_state=0).to_csv("after.csv", index=False)
+    for name in ("before", "after"):
+        code, said = evaluated(f"{name}.csv")
+        assert (code, "told apart by column 'image'" in said) == (0, True), said
+        assert "face0" not in Path(f"{name}-evaluation/evaluation.json").read_text()
+        assert "face0" not in Path(f"{name}-evaluation/evaluation.html").read_text()
+    ((_, compared),) = compare_places("before-evaluation", "after-evaluation", {}).items()
+    assert compared.groups["change"].dropna().eq(0).all()
+    table.assign(image="one").to_csv("before.csv", index=False)  # names nothing
+    assert not any("told apart" in note for note in found().notes)
+    for name in ("before", "after"):
+        pd.read_csv(f"{name}.csv").drop(columns="image").to_csv(f"{name}.csv", index=False)
+        assert evaluated(f"{name}.csv")[0] == 0
+    code, said = run("compare", "before-evaluation", "after-evaluation")
+    assert (code, "true labels differ" in said, "--sample" in said) == (7, True, True)
 
 
 def test_a_score_that_is_none_is_told_by_its_line(table):
@@ -338,7 +371,7 @@ def test_labels_of_another_table_are_joined_by_name(table):
     assert (code, "allow it with --allow-unjoined 0.02" in said) == (3, True)
     fewer = found("said.csv", "truth.tsv:smiles", allow_unjoined=0.02)
     assert fewer.n == ROWS - 60
-    assert "60 of said.csv without a partner" in fewer.notes[-2]
+    assert "60 of said.csv without a partner" in fewer.notes[-3]
     code, said = run(*asked, "truth.tsv")
     assert (code, "say which one as truth.tsv:COLUMN" in said) == (3, True)
 

@@ -36,7 +36,10 @@ class Columns(Options):
     )  # fmt: skip
     subject: str | None = option("Who is shown: widens intervals where people repeat.", "COLUMN")
     score: str | None = option("Probability of the positive class: calibration.", "COLUMN")
-    sample: str | None = option("Name of the image, by which tables are joined.", "COLUMN")
+    sample: str | None = option(
+        "Name of the image, by which tables are joined. [default: a column of names, if any]",
+        "COLUMN",
+    )
     positive: str | None = option("Class that the rates are about. [default: the last]")
     classes: str | None = option("All classes, where the label lacks one.", "NAME,...")
 

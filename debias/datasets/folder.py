@@ -118,7 +118,7 @@ class Folder(WithPeople):
 
     def _placed(self, samples: pd.DataFrame, files: Sequence[str]) -> Collection:
         """The rows with the files that their paths mean; what leaves the root is set aside."""
-        names = relative(samples["path"], self.root)
+        names, way = found_below(relative(samples["path"], self.root), self.root, files)
         problems = path_problems(names, self.root)
         unsafe = rejected_paths(names, problems, self.table)
         if len(unsafe) == len(samples):
@@ -130,7 +130,7 @@ class Folder(WithPeople):
         kept = problems == ""
         lost = samples[~kept].drop(columns="path").reset_index(drop=True)
         lost["sample_id"] = [item.sample_id for item in unsafe]
-        names, way = found_below(names[kept], self.root, files)
+        names = names[kept]
         require_once(
             names,
             lambda count: f"{count} images are listed more than once in {shown(self.table)}",

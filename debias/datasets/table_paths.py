@@ -1,7 +1,8 @@
 """Paths and splits as other tools write them into tables, and the files below a folder they mean.
 
 Nothing is opened here, and a path is only ever matched with a file that a listing of the folder
-found: absolute below the folder, with its name in front, with backslashes, without the ending.
+found: absolute, on this machine or another, with folders in front, with backslashes, without the
+ending.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.datasets.listing import image_problem, plain_paths, walk
+from debias.datasets.listing import ODD, image_problem, plain_paths, walk
 from debias.errors import DataError
 from debias.storage.files import shown
 from debias.storage.joining import Texts, matched, name_columns
@@ -70,8 +71,12 @@ def found_below(names: Texts, root: Path, files: Sequence[str]) -> tuple[Texts, 
         DataError: Paths could mean several files, and none as it stands.
     """
     named = _given(names)
+    named = named[~named.str.contains("\0", regex=False)]
+    elsewhere = named.str.contains(ODD, regex=True)
+    if named.isin(files).any():  # written from the root on, so that others do lie elsewhere
+        named = named[~elsewhere]
     strange = named[~named.isin(files)]
-    there = strange.map(lambda name: os.path.isfile(root / name))
+    there = strange[~elsewhere[strange.index]].map(lambda name: os.path.isfile(root / name))
     if len(strange) == 0 or there.any() or not files:
         return names, ""
     called = (f"the files below {shown(root)}", "the table")

@@ -303,7 +303,8 @@ def _refuse(what: str, differs: Bool[np.ndarray, " n"], ids: Shaped[np.ndarray, 
     if differs.any():
         raise EvaluationError(
             f"{what} differ for {differs.sum()} of {len(ids)} images, first {ids[differs][0]}; "
-            "a comparison needs the same images, labels and groups"
+            "a comparison needs the same images, labels and groups, and the column of their names "
+            "(sample_id, in a terminal --sample) to be the same where rows stand in another order"
         )
 
 
@@ -316,7 +317,8 @@ def _check_images(first: Outcomes, second: Outcomes) -> None:
     alone = np.setxor1d(*ids)
     raise EvaluationError(
         f"{len(alone)} images are in one of the two reports only, first {alone[0]} "
-        f"({len(ids[0])} before, {len(ids[1])} after); evaluate both classifiers on the same images"
+        f"({len(ids[0])} before, {len(ids[1])} after); evaluate both classifiers on the same "
+        "images, and name them by the same column (sample_id, in a terminal --sample)"
     )
 
 

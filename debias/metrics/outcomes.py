@@ -23,7 +23,9 @@ from debias.statistics.groupings import (
 from debias.storage.tables import place_of
 from debias.types import Predictions
 
-MISSING = frozenset({"", "nan", "none", "null", "<na>"})  # as other tools write it, in lower case
+MISSING = frozenset(
+    {"", "nan", "none", "null", "na", "<na>"}
+)  # as other tools write it, in lower case
 
 Codes = Int64[np.ndarray, " n"]
 Column = Shaped[np.ndarray, " n"]

@@ -20,10 +20,11 @@ from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
 from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate
 from debias.metrics import compare as compare_reports
+from debias.metrics.outcomes import MISSING
 from debias.statistics.ranges import ranged, taken_apart
 from debias.storage.documents import json_text
 from debias.storage.files import replace_file
-from debias.storage.joining import ALLOWED, join, value_column
+from debias.storage.joining import ALLOWED, join, name_columns, value_column
 from debias.storage.tables import file_and_column, place_of, read_whole
 from debias.types import BASELINE
 
@@ -36,7 +37,8 @@ class Columns:
     """Which column of the table is what.
 
     ``label`` may be ``FILE:COLUMN`` of another table, joined by names; a group may bring ranges, as
-    in ``age:0-17,18-``; without ``sample``, tables that are compared agree row by row.
+    in ``age:0-17,18-``; without ``sample``, a column that names the rows, each once, is taken, and
+    where there is none, tables that are compared agree row by row.
     """
 
     label: str
@@ -82,12 +84,20 @@ def evaluate_table(request: Request) -> FairnessReport:
     columns = request.columns
     _require_distinct(columns)
     names, ranges = taken_apart(columns.groups)
+    declared = request.settings.get("declared") or {}
     y_true, frame, told = _joined(request)
+    if columns.sample is None and (name := _sample_column(frame, columns)) is not None:
+        columns = replace(columns, sample=name)
+        told.append(f"Images are told apart by column {name!r}; --sample names another.")
     y_true, y_pred = _classes(y_true, frame[columns.prediction])
     groups = {
-        name: ranged(frame[name], ranges[name]) if name in ranges else frame[name].map(_text)
-        for name in names
+        name: _groups(frame[name], ranges.get(name, ()), declared.get(name, ())) for name in names
     }
+    if lost := [name for name in names if groups[name].isna().sum() > frame[name].isna().sum()]:
+        told.append(
+            f"{', '.join(lost)}: text such as NA, None or nan counts as missing; where it is a "
+            "group, declare it with --declare."
+        )
     found = evaluate(
         y_true,
         y_pred,
@@ -101,6 +111,25 @@ def evaluate_table(request: Request) -> FairnessReport:
         **request.settings,
     )
     return replace(found, notes=(*found.notes, *told, _unused(frame, columns)))
+
+
+def _sample_column(frame: pd.DataFrame, columns: Columns) -> str | None:
+    """The first column of no other use that gives every row a name of its own."""
+    free = frame.drop(columns={columns.label, *columns.beside_label()}, errors="ignore")
+    named = name_columns(free).items()
+    return next(
+        (name for name, (texts, _) in named if len(texts) == len(frame) and texts.is_unique), None
+    )
+
+
+def _groups(
+    column: "pd.Series[Any]", ranges: Sequence[str], declared: Sequence[str]
+) -> "pd.Series[Any]":
+    """Groups as text or ranges; what other tools write for nothing is missing unless declared."""
+    text = column.map(_text)
+    kept = {str(value).lower() for value in declared}
+    empty = text.str.lower().isin(MISSING - kept) if text.notna().any() else text.isna()
+    return ranged(column.mask(empty), ranges) if ranges else text.mask(empty, None)
 
 
 def _unused(frame: pd.DataFrame, columns: Columns) -> str:

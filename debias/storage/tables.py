@@ -31,6 +31,7 @@ from debias.types import Rejected
 OURS = (
     "path", "offset", "length", "subject_id", "split", "sample_id", "sha256", "duplicate_cluster",
 )  # fmt: skip
+UNNAMED = "unnamed_{}"  # by its place, a column without a name
 PROBLEM = "row problem"  # column with why a row cannot be used, empty where it can
 TEXT, RECORDS, PARQUET = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson", ".json"), ".parquet"
 KINDS = (*TEXT, *RECORDS, PARQUET)  # each also followed by .gz
@@ -84,7 +85,33 @@ def read_table(path: Path) -> Table:
         strings_can_be_null=True, quoted_strings_can_be_null=True,
     )  # fmt: skip
     skip = 2 if told else 1
-    return Table(*_parsed(path, content, names, skip, options, separator), {})
+    rows, rejected = _parsed(path, content, names, skip, options, separator)
+    if rejected and rows.empty:
+        rows, rejected = _one_wider(path, content, names, skip, options, separator), []
+    return Table(rows, rejected, {})
+
+
+def _one_wider(
+    path: Path, content: bytes, names: Sequence[str], skip: int, options: pa_csv.ConvertOptions,
+    separator: str,
+) -> pd.DataFrame:  # fmt: skip
+    """A table of rows that all have one field more than the header.
+
+    R writes the numbers of the rows before them, others a separator behind them.
+    """
+    wide = [str(place) for place in range(len(names) + 1)]
+    options.column_types = dict.fromkeys(wide, pa.string())
+    rows, rejected = _parsed(path, content, wide, skip, options, separator)
+    if not rejected and rows[wide[-1]].isna().all():
+        return rows[wide[:-1]].set_axis(list(names), axis=1)
+    first = rows[wide[0]]
+    # Anything else in front may be a comma within a cell, which would shift the columns.
+    if not rejected and first.is_unique and first.str.fullmatch(r"\d+").fillna(False).all():
+        return rows.set_axis([UNNAMED.format(0), *names], axis=1)
+    raise DataError(
+        f"no row of {shown(path)} has as many fields as its header, which is {len(names)}: give "
+        "every column a name, and put cells that hold the separator in quotes"
+    )
 
 
 def read_whole(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:
@@ -282,7 +309,7 @@ def _header(path: Path, content: bytes, separator: str) -> list[str]:
         names = next(lines, [])
     except csv.Error as error:
         raise _unreadable(path, f"the header: {error}") from error
-    return [name.strip() or f"unnamed_{place}" for place, name in enumerate(names)]
+    return [name.strip() or UNNAMED.format(place) for place, name in enumerate(names)]
 
 
 def _unreadable(path: Path, why: object) -> DataError:

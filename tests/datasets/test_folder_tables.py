@@ -53,6 +53,12 @@ def test_a_table_as_it_should_be_is_told_in_one_line(place):
         (lambda name: f"img/{name}", "the last 2 steps of the path"),
         (lambda name: f"data/img/{name}", "the last 2 steps of the path"),
         (lambda name: f"img\\{name}".replace("/", "\\"), "the last 2 steps of the path"),
+        (
+            lambda name: f"C:\\Users\\me\\img\\{name}".replace("/", "\\"),
+            "the last 2 steps of the path",
+        ),
+        (lambda name: f"/content/drive/img/{name}", "the last 2 steps of the path"),
+        (lambda name: f"../data/img/{name}", "the last 2 steps of the path"),
         (lambda name: name[:-4], "the last 2 steps of the path without its ending"),
         (lambda name: name.replace(".png", ".jpg"), "the last 2 steps of the path without its e"),
         (lambda name: name[5:], "the name of the file"),
@@ -70,9 +76,12 @@ def test_absolute_paths_below_the_folder_are_read_and_others_are_not(place):
     data = Folder(root=place / "linked", table=place / "t.csv")
     assert len(data.collect(0).samples) == 20
     with pytest.raises(EmptyDatasetError, match=r"none of 20 rows .* the path is absolute"):
-        collected(place, rows(lambda name: f"/elsewhere/img/{name}"))
-    with pytest.raises(EmptyDatasetError, match=r"none of 20 rows"):
-        collected(place, rows(lambda name: f"../img/{name}"))
+        collected(place, rows(lambda name: f"/elsewhere/img/no{name[5:]}"))
+    (place / "secret.png").touch()
+    mixed = [f"../{NAMES[0]}", "../secret.png", str(place / "secret.png"), *NAMES[3:]]
+    found = collected(place, pd.DataFrame({"path": mixed}))  # the others begin at the root
+    assert found.samples["path"].tolist() == [str(place / "img" / name) for name in NAMES[3:]]
+    assert [one.reason for one in found.rejected] == ["unsafe path"] * 3
 
 
 def test_a_path_that_could_mean_several_files_is_refused(place):

@@ -53,6 +53,18 @@ def test_rows_of_another_length_are_set_aside_by_line(tmp_path):
     ]  # fmt: skip
 
 
+def test_rows_that_all_have_one_field_more_than_the_header(tmp_path):
+    """Numbers of rows in front, as R writes them, or a separator at every end."""
+    rows, bad, _ = read_table(written(tmp_path, '"a","b"\n"7","x","NO"\n"9","y","01"\n'))
+    assert (bad, rows["a"].tolist(), rows["b"].tolist()) == ([], ["x", "y"], ["NO", "01"])
+    assert rows["unnamed_0"].tolist() == ["7", "9"]
+    rows, bad, _ = read_table(written(tmp_path, "a;b\nx;1;\ny;;\n"))
+    assert (bad, list(rows), rows["a"].tolist()) == ([], ["a", "b"], ["x", "y"])
+    with pytest.raises(DataError, match=r"no row of .*as many fields as its header.* 2"):
+        read_table(written(tmp_path, "a,b\nx,hello, you\ny,well, well\n"))  # nothing is shifted
+    assert len(read_table(written(tmp_path, "a,b\n1,2,3\n1,2\n1,2,3,4\n")).rejected) == 2
+
+
 def test_where_blank_lines_or_breaks_come_between_rows_are_counted(tmp_path):
     rows, bad, _ = read_table(written(tmp_path, 'a,b\n\n"x\n\ny",2\n3\n\n4,5\n6\n7,8'))
     assert rows.index.tolist() == [1, 3, 5]
