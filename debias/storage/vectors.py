@@ -32,8 +32,8 @@ MEANT = {
 }  # fmt: skip
 OTHERS = {  # words in a name, unless one of the above stands beside them -> what it is
     "a label or a person": "label labels class classes target targets age ages gender sex race "
-    "ethnicity emotion expr expression person subject identity attr attrs attribute attributes pred "
-    "preds prediction predictions answer",
+    "ethnicity emotion expr expression person subject identity attr attrs attribute attributes "
+    "pred preds prediction predictions answer",
     "a score": "score scores confidence conf prob probs probability probabilities logit logits "
     "quality blur weight similarity distance proba date time",
     "a place in the picture": "bbox bboxes box boxes bounding rect region area facial landmark "
