@@ -13,14 +13,15 @@ from jaxtyping import Bool, Shaped
 
 from debias.errors import ArtifactCorruptError, DataError
 from debias.ingesting.build import PAIRS
+from debias.ingesting.parts import FOUND, REJECTED
 from debias.pipeline.purging.traces import OWN, Traces, combined, paths_of
 from debias.storage.files import TEMPORARY, amount
-from debias.storage.leftovers import STAGES, artifacts_below, walk
+from debias.storage.leftovers import STAGES, artifacts_below, parts_below, walk
 from debias.storage.sealed import fingerprint, is_sealed, read_manifest, verify
 from debias.storage.suppressed import SAMPLE, SUBJECT, Name, as_text, suppressed_in
 
 SAMPLES = "samples.parquet"
-SET_ASIDE = ("quarantine.jsonl", "set_aside.json")
+SET_ASIDE = ("quarantine.jsonl", "set_aside.json", REJECTED)
 READ = (*OWN, "path", "split", "duplicate_cluster")
 PAGES = ("evaluation.json", "comparison.json")  # the numbers that lie beside pages
 
@@ -29,20 +30,22 @@ PAGES = ("evaluation.json", "comparison.json")  # the numbers that lie beside pa
 class Store:
     """The table of one store, and what was set aside when it was made.
 
-    Also of a stage where too much was set aside to make one: only the list of it is there.
+    Also of a stage where too much was set aside to make one: only the list of it is there, and
+    parts of what was decoded, whose table ``found.parquet`` holds ids and contents alone.
     """
 
     path: Path
+    table: str = SAMPLES
 
     @cached_property
     def samples(self) -> pd.DataFrame:
         """Who is shown, one row an image; ArtifactCorruptError if the table is not as sealed."""
         import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
-        file = self.path / SAMPLES
+        file = self.path / self.table
         if not file.exists():
             return pd.DataFrame({"sample_id": pd.Series(dtype=str)})
-        self._require_sealed(SAMPLES)
+        self._require_sealed(self.table)
         known = parquet.read_schema(file).names
         return pd.read_parquet(file, columns=[name for name in READ if name in known])
 
@@ -144,7 +147,9 @@ class Place:
         refused = [
             path for path in self.stages if any((path / name).exists() for name in SET_ASIDE)
         ]
-        return [Store(path) for path in (*made, *refused)]
+        parts = [file.parent for path in parts_below(self.root) for file in path.rglob(FOUND)]
+        whole = [Store(path) for path in (*made, *refused)]
+        return [*whole, *(Store(path, FOUND) for path in sorted(parts))]
 
     @property
     def stages(self) -> list[Path]:
@@ -206,6 +211,8 @@ def _runs(folders: Sequence[Path]) -> dict[Path, list[Path]]:
         for here, _, names in walk(folder, hidden=False):
             if set(names) & set(SET_ASIDE) and Path(here).name in STAGES:
                 by_root.setdefault(Path(here).parent, [])
+        for parts in parts_below(folder):  # of a build that was refused or stopped
+            by_root.setdefault(parts.parent.parent, [])
     return by_root
 
 
@@ -267,7 +274,9 @@ def _unknown(places: Sequence[Place], asked: Name) -> str:
     if not people:
         return f"nobody is named in {held}: give the images one by one, with --image"
     known = amount(people, "person", "people")
-    return f"no subject {name!r} is in {held} of {known}; it is the subject_id"
+    silent = any(store.table == FOUND for store in stores)
+    parts = " (parts of unfinished builds do not say who: give --image)" if silent else ""
+    return f"no subject {name!r} is in {held} of {known}{parts}; it is the subject_id"
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from debias.pipeline.purging.result import Purged, Step
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
 from debias.storage import leftovers as janitor
 from debias.storage.files import LOCK, amount, replace_file, storage_error, temporary_prefix
-from debias.storage.sealed import PROCESSES, is_sealed, read_manifest, verify
+from debias.storage.sealed import PROCESSES, read_manifest, verify
 from debias.storage.suppressed import CONTENT, Name, suppressed_in
 
 # Whatever they show, they were made with the person.
@@ -169,7 +169,7 @@ def _rebuildings(place: Place, traces: Traces) -> list[Rebuilding]:
     """Stores that name the person; ArtifactCorruptError if nobody knows what is in one."""
     found = []
     for store in place.stores:
-        if is_sealed(store.path) and store.names(traces):
+        if store.path in place.artifacts and store.names(traces):
             verify(store.path)
             found.append(Rebuilding(store, traces))
     return found
