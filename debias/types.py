@@ -57,7 +57,7 @@ class Collection:
         fetch: Hands over the bytes of every image in the order of rows of ``samples``, None where
             it is a file of its own; ``offset`` is then whatever it finds them by.
         draw: Renders rows of ``samples`` at a given size to ``uint8 (n, H, W, 3)``; None when
-            the images are files named by ``path``.
+            the images are files named by ``path``; where it is given, that is only a name.
         fingerprint: Identifies the content when there are no files to hash.
         rejected: What the listing itself had to set aside.
         lost: What the data say of samples that are among ``rejected``: columns as in ``samples``,

@@ -175,21 +175,6 @@ def test_a_folder_without_a_usable_label_says_which_columns_there_are(
     assert not (faces / "runs").exists()  # nothing was begun
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sep": ";"}, "separated by ';': save it with commas"),
-        ({"columns": {"path": "filename"}}, "--set data.path_column=filename"),
-    ],
-)
-def test_a_table_of_another_kind_is_told_what_it_lacks(faces, change, message):
-    table = pd.read_csv(faces / "table.csv").rename(columns=change.get("columns", {}))
-    table.to_csv(faces / "table.csv", index=False, sep=change.get("sep", ","))
-    result = run(faces)
-    assert result.exit_code == 3
-    assert message in " ".join(result.output.split())
-
-
 def test_without_plain_training_or_groups_it_is_said_before_anything_is_trained(faces):
     made = load(
         RunConfig, None, ["attributes=[]", "arms={latent: latent_rarity, g: group_balance}"]

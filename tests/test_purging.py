@@ -30,6 +30,7 @@ from debias.storage.artifacts import (
 )
 from debias.storage.files import locked
 from debias.storage.sealed import read_manifest, verify, write_json
+from debias.storage.suppressed import suppressed_in
 from debias.types import Latents, Predictions
 from debias.weighting.weights import SamplingWeights
 
@@ -239,14 +240,44 @@ def test_untouched_files_are_linked_and_not_copied(root):
 
 
 def test_a_dry_run_changes_nothing_and_announces_the_same(root):
+    (root / "notes.csv").write_text("sample_id,said\nimg_0000,hello\n")
     before = snapshot(root)
     planned = purge("Ann_Lee", [root], dry_run=True)
     assert snapshot(root) == before
-    assert planned.remaining is None
+    (notes,) = planned.remaining
+    assert notes == root / "notes.csv"
     assert not planned.complete
     done = purge("Ann_Lee", [root])
     assert [(s.path, s.removed) for s in planned.steps] == [(s.path, s.removed) for s in done.steps]
-    assert planned.images == done.images
+    assert (planned.images, planned.remaining) == (done.images, done.remaining)
+
+
+def test_a_comparison_beside_the_runs_is_named(root):
+    """Its rates may be those of the run, and it does not say of which files."""
+    (root.parent / "one-two-comparison").mkdir()
+    (root.parent / "three-comparison").mkdir()
+    told = purge("Ann_Lee", [root], dry_run=True).unreached
+    (line,) = (text for text in told if "rates may be" in text)
+    assert line.startswith(f"{root.parent / 'one-two-comparison'}, ")
+
+
+@pytest.mark.parametrize("name", ["img_0005.jpg", "Bob_Ray/img_0005.jpg"])
+def test_an_image_goes_by_its_path_too(root, name):
+    result = purge(name, [root], sample=True)
+    assert (result.images, result.complete) == (1, True)
+    assert bytes_with(root, "img_0005", digest("img5")) == []
+    assert purge(name, [root], sample=True).already
+    held = suppressed_in(root).holds(table()[["sample_id"]])
+    assert np.flatnonzero(held).tolist() == [5]
+
+
+def test_a_file_name_of_several_images_is_refused(root, tmp_path):
+    other = table("more").assign(path=[f"/data/{row % 12}/{row // 12}.jpg" for row in range(24)])
+    folder = RunFolder(tmp_path / "runs" / "two")
+    save_store(folder, other)
+    with pytest.raises(DataError, match="stands for 12 images"):
+        purge("1.jpg", [folder.path], sample=True)
+    assert purge("7/1.jpg", [folder.path], sample=True).images == 1
 
 
 def test_what_a_person_at_a_terminal_is_told(root):

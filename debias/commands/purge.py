@@ -12,7 +12,9 @@ from debias.errors import ConfigError
 class Purge(Options):
     subject: str = argument("A subject_id, as the data set names people.")
     folders: list[Path] = argument("Run folders, stores, or folders of them.")
-    image: bool = option("SUBJECT is a sample_id: only this image goes.", default=False)
+    image: bool = option(
+        "SUBJECT is a sample_id, path or file name: only this image goes.", default=False
+    )
     dry_run: bool = option("Say what would be removed; change nothing.", default=False)
     forget: bool = option("Let later ingests read again who was purged.", default=False)
 

@@ -25,9 +25,10 @@ from debias.datasets.listing import (
     rejected_paths,
     require_folder,
     require_path,
-    walk,
+    unread_tables,
+    walked,
 )
-from debias.datasets.notes import LARGEST_SIDECAR, NoteColumns, Scalar, flat
+from debias.datasets.notes import LARGEST_SIDECAR, RENAME, USE, NoteColumns, Scalar, flat
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -177,7 +178,7 @@ def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
     used = [column if role == column else f"{column} as {role}" for role, column in named.items()]
     names = [str(name) for name in table.rows if name not in named.values()]
     kept = [name for name in names if name not in OURS]
-    out = [f"{name} (a name of ours; rename it)" for name in names if name in OURS]
+    out = [f"{name} ({USE.get(name, RENAME)})" for name in names if name in OURS]
     out += [f"{name} (several values in a cell)" for name in table.odd]
     parts = {"used": used, "annotations": kept, "not used": out}
     told = [f"{what}: {', '.join(map(shown, some))}" for what, some in parts.items() if some]
@@ -238,7 +239,7 @@ class ImageFolder(WithPeople):
             EmptyDatasetError: No class folder holds an image.
         """
         require_folder(self.root, OWNER)
-        entries = sorted(walk(self.root))
+        entries = walked(self.root)
         problems = {entry.name: image_problem(entry) for entry in entries}
         places = sorted_by_folders([name for name, problem in problems.items() if not problem])
         problems |= {name: NO_CLASS for name, place in places.items() if not place.of}
@@ -253,7 +254,7 @@ class ImageFolder(WithPeople):
         sides = sorted({places[name].side for name in names})
         if self.split == "owner" and "train" in sides:
             samples["split"] = [places[name].side for name in names]
-        samples, noted = _noted(samples, self.root, names, problems)
+        samples, noted = _noted(samples, self.root, names, problems, self.subject_column)
 
         def detail(name: str, reason: str) -> str:
             top = places[name].top if reason == NO_CLASS else ""
@@ -261,7 +262,7 @@ class ImageFolder(WithPeople):
             return top and f"the folder '{shown(top)}' is no split: none of {names}"
 
         rejected = all_set_aside(self.root, problems, detail)
-        remarks = (*_odd_classes(samples["class"], names), *noted, *_unread(problems))
+        remarks = (*_odd_classes(samples["class"], names), *noted, *unread_tables(problems))
         if any(sides) and "train" not in sides:
             remarks += (f"No folder is called train, only {', '.join(sides)}: a split is drawn.",)
         found = Collection(samples=samples, rejected=rejected, remarks=remarks)
@@ -269,7 +270,6 @@ class ImageFolder(WithPeople):
 
 
 NO_CLASS = "in no class folder"
-TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".xlsx")
 
 
 def of_folders(images: Sequence[str]) -> pd.DataFrame | None:
@@ -297,7 +297,11 @@ def _odd_classes(classes: "pd.Series[str]", names: Sequence[str]) -> tuple[str, 
 
 
 def _noted(
-    samples: pd.DataFrame, root: Path, names: Sequence[str], problems: dict[str, str]
+    samples: pd.DataFrame,
+    root: Path,
+    names: Sequence[str],
+    problems: dict[str, str],
+    subject: str | None,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """With what ``KEY.json`` beside ``KEY.jpg`` says; such files are no ``problems`` any more."""
     own = [f"{name.rpartition('.')[0]}.json" for name in names]
@@ -312,25 +316,10 @@ def _noted(
                 said = flat(read(Place(os.fsencode(root / note)), LARGEST_SIDECAR))
         columns.take(*said)
     found = columns.frame()
-    taken = sorted({*OURS, *samples.columns}.intersection(found.columns))
+    ours = {*OURS} - {subject}
+    taken = sorted(ours.union(samples.columns).intersection(found.columns))
     more = (f"Not read beside the images, for their names: {', '.join(taken)}.",) if taken else ()
     return samples.join(found.drop(columns=taken)), (*columns.remarks(), *more)
-
-
-def _unread(problems: Mapping[str, str]) -> tuple[str, ...]:
-    """A sentence about tables that lie among images, which nobody reads unless they are named."""
-    found = [
-        name for name, why in problems.items()
-        if why == NO_IMAGE and name.lower().endswith(TABLES)
-    ]  # fmt: skip
-    if not found:
-        return ()
-    ends = ", ".join(sorted({f".{name.rpartition('.')[2].lower()}" for name in found}))
-    files = "1 file" if len(found) == 1 else f"{len(found):,} files"
-    return (
-        f"Not read, though more may stand there: {files} ({ends}). A table with one row an image "
-        "is named with --table, one with a row a person with --people.",
-    )
 
 
 class Images(WithPeople):
@@ -373,7 +362,7 @@ class Images(WithPeople):
             EmptyDatasetError: There is no image in it, or none where ``folders`` says.
         """
         require_folder(self.root, OWNER)
-        problems = {entry.name: image_problem(entry) for entry in sorted(walk(self.root))}
+        problems = {entry.name: image_problem(entry) for entry in walked(self.root)}
         way = steps(self.folders) if self.folders else []
         told = {name: said(name, way) for name, problem in problems.items() if not problem}
         problems |= {name: ODD_NAME for name, found in told.items() if found is None}
@@ -390,12 +379,12 @@ class Images(WithPeople):
             samples["folder"] = [name.rpartition("/")[0] or "." for name in names]
         if self.split == "drawn" or "train" not in set(samples.get("split", ())):
             samples = samples.drop(columns="split", errors="ignore")
-        samples, remarks = _noted(samples, self.root, names, problems)
+        samples, remarks = _noted(samples, self.root, names, problems, self.subject_column)
         unfit = f"the way to it is not like '{self.folders}'"
         rejected = all_set_aside(
             self.root, problems, lambda name, why: unfit if told.get(name, why) is None else ""
         )
-        remarks = (*remarks, *_unread(problems))
+        remarks = (*remarks, *unread_tables(problems))
         found = Collection(samples=samples, rejected=rejected, remarks=remarks)
         return _finished(self, found, names, seed)
 

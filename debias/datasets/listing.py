@@ -20,13 +20,14 @@ import pandas as pd
 from jaxtyping import Shaped
 
 from debias.decoding.rules import head, is_photograph
-from debias.errors import EmptyDatasetError, UnsafePathError
+from debias.errors import DataError, EmptyDatasetError, UnsafePathError
 from debias.storage.files import is_text, safe_text, shown
 from debias.types import Rejected
 
-NO_IMAGE = "not an image file"
+NO_IMAGE, IRREGULAR = "not an image file", "not a regular file"
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".xlsx")
 DETAILS = {
-    "not a regular file": "a link, pipe, device or folder; links are not followed",
+    IRREGULAR: "a link, pipe, device or folder; links are not followed",
     NO_IMAGE: "neither the name nor the content is that of a photograph",
     "in no class folder": "images count where a folder names their class",
     "name not understood": "the name is not valid text",
@@ -77,15 +78,46 @@ def walk(root: Path) -> Iterator[Entry]:
                 yield Entry(below, _problem(root / below, is_regular=is_regular))
 
 
+def walked(root: Path) -> list[Entry]:
+    """The same, sorted, of a folder that nothing but its files describes.
+
+    Raises:
+        DataError: A folder below it is a link: its images, perhaps a whole class, would vanish.
+    """
+    entries = sorted(walk(root))
+    links = [name for name, why in entries if why == IRREGULAR and os.path.isdir(root / name)]
+    if links:
+        raise DataError(
+            f"{shown(root / links[0])} is a link to a folder ({len(links)} in all), and links are "
+            "not followed: put the folder itself in its place, or remove the link"
+        )
+    return entries
+
+
 def _problem(path: Path, *, is_regular: bool) -> str:
     if not is_regular:
-        return "not a regular file"
+        return IRREGULAR
     return "" if is_photograph(path.name, partial(head, path)) else NO_IMAGE
 
 
 def image_problem(entry: Entry) -> str:
     """Why an entry is not a photograph with a name, a key of ``DETAILS``; empty if it is."""
     return entry.problem or ("" if is_text(entry.name) else "name not understood")
+
+
+def unread_tables(problems: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence about tables that lie among images, which nobody reads unless they are named."""
+    found = [name for name, why in problems.items() if why == NO_IMAGE]
+    found = [name for name in found if name.lower().endswith(TABLES)]
+    if not found:
+        return ()
+    # Without a single name: it may be that of a person.
+    ends = ", ".join(sorted({f".{name.rpartition('.')[2].lower()}" for name in found}))
+    files = "1 file" if len(found) == 1 else f"{len(found):,} files"
+    return (
+        f"Not read, though more may stand there: {files} ({ends}). A table with one row an image "
+        "is named with --table, one with a row a person with --people.",
+    )
 
 
 def beside_a_list(name: str, place: Path, reason: str, detail: str) -> Rejected:
@@ -251,6 +283,6 @@ def _odd_files(real_root: str, folder: str) -> Iterator[tuple[str, str]]:
                 if entry.is_symlink() and not _inside(real_root, entry.path):
                     yield posixpath.join(folder, entry.name), "unsafe path"
                 elif not entry.is_file(follow_symlinks=False):
-                    yield posixpath.join(folder, entry.name), "not a regular file"
+                    yield posixpath.join(folder, entry.name), IRREGULAR
     except OSError:  # no such folder: its files are missing, which is found out on reading
         return

@@ -14,6 +14,12 @@ LARGEST_SIDECAR = 1 << 20  # bytes
 MOST_COLUMNS = 1000
 MOST_REMARKS = 10
 LARGEST_NUMBER = 2**63  # whole numbers below it fit into a column
+# What to do about a column with a name of ours, which decides nothing by itself.
+USE = {
+    "subject_id": "used with --subject subject_id",
+    "split": "used with --set data.split_column=split",
+}
+RENAME = "a name of ours; rename it"
 Scalar = str | int | float | bool | None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from debias.datasets.listing import all_set_aside, image_problem, walk
+from debias.datasets.listing import all_set_aside, image_problem, unread_tables, walk
 from debias.types import Collection
 
 FEW = 0.01  # share of the images that may lie or be called otherwise
@@ -113,4 +113,5 @@ def accounted(found: Collection, root: Path, place: Place, names: Iterable[str])
             problems[entry.name] = image_problem(entry) or copy
     details = {NAMESAKE: NAMESAKE_DETAIL, "not listed": "the owner's list does not name this file"}
     others = all_set_aside(root, problems, lambda _, why: details.get(why, ""))
-    return replace(found, rejected=(*found.rejected, *others))
+    remarks = (*found.remarks, *unread_tables(problems))
+    return replace(found, rejected=(*found.rejected, *others), remarks=remarks)

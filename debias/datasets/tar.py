@@ -39,9 +39,9 @@ from debias.datasets.listing import (
     require_path,
     require_regular,
     set_aside,
-    walk,
+    walked,
 )
-from debias.datasets.notes import LARGEST_SIDECAR, NoteColumns, Scalar, flat
+from debias.datasets.notes import LARGEST_SIDECAR, RENAME, USE, NoteColumns, Scalar, flat
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -52,14 +52,14 @@ from debias.datasets.owners_lists import (
     completed_split,
 )
 from debias.datasets.people import WithPeople
-from debias.datasets.ways import people_of
+from debias.datasets.table_paths import split_names
+from debias.datasets.ways import people_of, side_of
 from debias.decoding.rules import HEAD, is_photograph
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafeArchiveError
 from debias.storage.files import is_text, mistaken_for, safe_text, shown
 from debias.storage.tables import OURS, require_once
 from debias.types import Collection, Rejected
 
-SIDE = re.compile(rf"({'|'.join(SPLIT_NAMES)})(?![a-z])", re.IGNORECASE)
 COMPRESSED = re.compile(r"\.(tgz|tar\.\w+)$", re.IGNORECASE)
 PROGRAMS = {
     b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ\x00": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"
@@ -89,6 +89,9 @@ class TarShards(WithPeople):
         default="owner",
         description=f"'owner': archives named after train, val and test{OWNER_SPLIT}",
     )
+    split_column: str | None = Field(
+        default=None, description="Attribute that says train, validation or test, as in a table."
+    )
     annotation: str = annotated_as("The archives do not say who annotated the attributes or how.")
     source: Stated = STATED
 
@@ -114,13 +117,15 @@ class TarShards(WithPeople):
                 f"{len(shards)} archives in {shown(self.root.absolute())} hold no image beside a "
                 f"key, like 000001.jpg{first}"
             )
-        everyone = found.frame(shards, self.subject_column)
-        remarks = found.notes.remarks()
+        everyone = found.frame(shards, self.subject_column, self.split_column)
+        remarks = [*found.notes.remarks(), *self._unused(found.notes)]
         if not (found.notes.columns or found.notes.unused):
             said, told = _said_by_names(found.plain_names(sides))
             everyone, remarks = everyone.join(said), [*remarks, told]
             found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)
-        if self.split == "owner" and "train" in sides:
+        if self.split_column is not None:
+            pass  # an attribute says it
+        elif self.split == "owner" and "train" in sides:
             _require_sides(shards, sides, self.root)
             everyone["split"] = np.array(sides, dtype=object)[found.places[::3]]
         elif self.split == "drawn" or "train" not in set(everyone.get("split", ())):
@@ -134,6 +139,13 @@ class TarShards(WithPeople):
             samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
             remarks=tuple(remarks),
         ))  # fmt: skip
+
+    def _unused(self, notes: NoteColumns) -> list[str]:
+        """A sentence about attributes with names of ours that no setting names."""
+        named = {self.subject_column, self.split_column}
+        unused = [name for name in OURS if name in notes.columns and name not in named]
+        told = ", ".join(f"{name} ({USE.get(name, RENAME)})" for name in unused)
+        return [f"Attributes that are not used: {told}."] if told else []
 
 
 def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:
@@ -165,7 +177,7 @@ def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
         require_regular(root, "the owner of the data")
         return [root.resolve()], []  # a link is followed here, where a person named it
     shards, rejected = [], []
-    for entry in sorted(walk(root)):
+    for entry in walked(root):
         path, (problem, detail) = root / entry.name, _no_archive(entry, root)
         if problem:
             rejected.append(set_aside(entry.name, str(path), problem, detail))
@@ -196,9 +208,9 @@ def _no_archive(entry: Entry, root: Path) -> tuple[str, str]:
 
 
 def _side(shard: Path, root: Path) -> str:
-    """Split that the name of an archive or of its first folder states; empty if none."""
-    stated = SIDE.match(str(shard.relative_to(root)) if root.is_dir() else root.name)
-    return SPLIT_NAMES[stated[1].lower()] if stated else ""
+    """Split that the name of an archive or of a folder states, the first that does, or nothing."""
+    steps = shard.relative_to(root).parts if root.is_dir() else (root.name,)
+    return next(filter(None, map(side_of, steps)), "")
 
 
 def _require_sides(shards: list[Path], sides: list[str], root: Path) -> None:
@@ -206,9 +218,9 @@ def _require_sides(shards: list[Path], sides: list[str], root: Path) -> None:
     silent = [shard for shard, side in zip(shards, sides, strict=True) if not side]
     if silent:
         raise DataError(
-            f"{len(silent)} of {len(shards)} archives in {shown(root.absolute())} do not begin "
-            f"with {', '.join(SPLIT_NAMES)} as the others do, first: {shown(silent[0].name)}; "
-            "rename or move them, or set data.split to 'drawn'"
+            f"{len(silent)} of {len(shards)} archives in {shown(root.absolute())} are named "
+            f"after none of {', '.join(SPLIT_NAMES)}, as the others are, first: "
+            f"{shown(silent[0].name)}; rename or move them, or set data.split to 'drawn'"
         )
 
 
@@ -310,7 +322,7 @@ class _Samples:
         place = f"{path}/{member.name}"
         self.rejected.append(set_aside(member.name, place, reason, detail, sample_id))
 
-    def frame(self, shards: list[Path], subject: str | None) -> pd.DataFrame:
+    def frame(self, shards: list[Path], subject: str | None, split: str | None) -> pd.DataFrame:
         """One row a sample, in the order in which they were found."""
         require_once(
             pd.Series(self.names),
@@ -319,20 +331,24 @@ class _Samples:
             "used twice",
         )
         attributes = self.notes.frame()
-        if subject is not None and subject not in attributes:
-            raise DataError(
-                f"no sample has the attribute {subject!r} (data.subject_column); attributes: "
-                f"{list(attributes.columns)}"
-            )
+        roles = {"subject_id": subject, "split": split}
+        named = {role: name for role, name in roles.items() if name is not None}
+        for role, name in named.items():
+            if name not in attributes:
+                raise DataError(
+                    f"no sample has the attribute {name!r} (used as {role}); attributes: "
+                    f"{list(attributes.columns)}"
+                )
         numbers, offsets, lengths = np.array(self.places, dtype=np.int64).reshape(-1, 3).T
         paths = np.array([str(shard) for shard in shards], dtype=object)[numbers]
         samples = pd.DataFrame(
             {"sample_id": hashed_ids(self.names), "path": paths, "offset": offsets,
              "length": lengths}
         )  # fmt: skip
-        others = attributes.drop(columns={*OURS, subject}.intersection(attributes.columns))
-        if subject is not None:
-            others["subject_id"] = attributes[subject]
+        others = attributes.drop(columns={*OURS, *named.values()}.intersection(attributes.columns))
+        for role, name in named.items():
+            column = attributes[name]
+            others[role] = split_names(column, shards[0].parent)[0] if role == "split" else column
         return pd.concat([samples, others], axis=1)
 
 

@@ -3,7 +3,7 @@
 Images: 23,708 aligned and cropped face photographs from the web, 200 x 200 (other sizes work).
 Labels: age in years, perceived gender, annotated race, estimated by a model (DEX) and checked by
     a human annotator; none is self-reported.
-Splits: none distributed.
+Splits: none distributed; folders named train, val and test of whoever sorted the images so.
 Source: the data set's page, susanqq.github.io/UTKFace; "Aligned&Cropped Faces", or those "in the
     Wild" (part1 to part3); of two files of one name, such as those of Kaggle's crop_part1, one is
     read.
@@ -17,15 +17,26 @@ Known problems: duplicates, some with conflicting labels; a few wrong labels and
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import Field
 
-from debias.datasets.listing import Entry, image_problem, require_folder, set_aside, walk
+from debias.datasets.listing import (
+    IRREGULAR,
+    Entry,
+    image_problem,
+    require_folder,
+    set_aside,
+    unread_tables,
+    walked,
+)
+from debias.datasets.owners_lists import OWNER_SPLIT, SplitBy, completed_split
 from debias.datasets.people import WithPeople
 from debias.datasets.places import FEW, NAMESAKE, NAMESAKE_DETAIL, Listing, Place, mostly
+from debias.datasets.ways import sorted_by_folders
 from debias.decoding.rules import is_photograph
 from debias.errors import EmptyDatasetError
 from debias.storage.files import shown
@@ -36,7 +47,7 @@ RACES = ("White", "Black", "Asian", "Indian", "Others")
 NAME = re.compile(
     r"((?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+)(\.jpg)?(\.chip)?\.\w+", re.ASCII
 )
-IRREGULAR, ODD = "not a regular file", "name not understood"
+ODD = "name not understood"
 DETAIL = "the name is not text that follows age_gender_race_datetime"
 FEW_NAMED = 0.1  # share of the images in a folder
 WHERE = "https://susanqq.github.io/UTKFace (the aligned and cropped version)"
@@ -57,6 +68,9 @@ class UTKFace(WithPeople):
     )
     name: Literal["utkface"] = "utkface"
     root: Path = Field(description="Folder below which the images lie.")
+    split: SplitBy = Field(
+        default="owner", description=f"'owner': folders named train, val and test{OWNER_SPLIT}"
+    )
 
     def collect(self, seed: int) -> Collection:
         """One row per image whose name can be read; everything else that lies there is set aside.
@@ -69,7 +83,7 @@ class UTKFace(WithPeople):
             EmptyDatasetError: It holds no image named the way UTKFace names them.
         """
         require_folder(self.root, WHERE)
-        problems = {entry.name: _problem(entry) for entry in sorted(walk(self.root))}
+        problems = {entry.name: _problem(entry) for entry in walked(self.root)}
         files = [name for name, why in problems.items() if not why]
         if not files:
             count = sum(why != "not an image file" for why in problems.values())
@@ -95,8 +109,24 @@ class UTKFace(WithPeople):
         ]
         lost = lost.reset_index(drop=True)
         known_lost = lost if len(lost) else None
-        found = Collection(samples=samples, rejected=tuple(rejected), lost=known_lost)
-        return self.with_people(found)
+        found = Collection(
+            samples=samples, rejected=tuple(rejected), lost=known_lost,
+            remarks=unread_tables(problems),
+        )  # fmt: skip
+        return self._split(self.with_people(found), seed)
+
+    def _split(self, found: Collection, seed: int) -> Collection:
+        """With the split that folders state, where they do so for every image."""
+        names = found.samples["path"].str.removeprefix(f"{self.root}/")
+        sides = [place.side for place in sorted_by_folders([*names]).values()]
+        if self.split == "drawn" or not any(sides):
+            return found
+        if "train" not in sides or not all(sides):
+            told = f"Only {sum(map(bool, sides)):,} of {len(sides):,} images lie in folders named "
+            told += f"after a split ({', '.join(sorted({*sides} - {''}))}): a split is drawn."
+            return replace(found, remarks=(*found.remarks, told))
+        samples = completed_split(found.samples.assign(split=sides), seed)
+        return replace(found, samples=samples)
 
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:

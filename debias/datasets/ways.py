@@ -158,7 +158,7 @@ def _top(name: str) -> str:
 def _below_side(way: str, side: str) -> str:
     """What follows the folder of a split, and another of the same split in it."""
     below = way.partition("/")[2]
-    return below.partition("/")[2] if SPLIT_NAMES.get(_top(below).lower()) == side else below
+    return below.partition("/")[2] if side_of(_top(below)) == side else below
 
 
 def _splits(images: Sequence[str]) -> dict[str, str]:

@@ -60,10 +60,14 @@ class Kind(TypedDict):
 
 
 class Seen(TypedDict):
-    """``files`` = ``read`` + ``left_out`` + ``ignored``; members of archives, rows of arrays."""
+    """``files`` = ``read`` + ``held_back`` + ``left_out`` + ``ignored``.
+
+    Members of archives and rows of arrays count as files.
+    """
 
     files: int
     read: int
+    held_back: int  # of people who were purged
     left_out: int
     ignored: int
     kinds: list[Kind]  # of what was ignored, the most frequent first
@@ -189,7 +193,9 @@ def account(
     early = sum(item.reason not in NO_FAILURES for item in collection.rejected)
     listed_count = len(collection.samples) + early
     kinds = kinds_of(collection.rejected, collection.ignored)
-    found = counted(samples, pairs, records, recipe.attributes, listed_count, kinds)
+    found = counted(
+        samples, pairs, records, recipe.attributes, listed_count, kinds, listed.held_back
+    )
     groups: list[Group] = _plain(summary.by_group.drop(columns=["example", "times_others"]))
     people = ["people"] if "subject_id" in samples else []
     near = ["duplicates"] if rules.near_duplicates and not collection.distinct else []
@@ -206,23 +212,27 @@ def account(
         "framing": _framing(rules),
         "remarks": list(collection.remarks),
         "held_back": listed.held_back,
-        "concluded": concluded(found, groups, listed.held_back),
+        "concluded": concluded(found, groups),
     }
 
 
-def counted(
+def counted(  # noqa: PLR0913 (tables, and what they do not say)
     samples: pd.DataFrame,
     pairs: pd.DataFrame,
     records: Sequence[Record],
     attributes: Sequence[str],
     listed: int,
     kinds: list[Kind],
+    purged: int,
 ) -> Counted:
-    """What the tables of a store say, of ``listed`` items and ``kinds`` of files beside them."""
+    """What the tables of a store say, of ``listed`` items and ``kinds`` of files beside them.
+
+    ``purged``: items that were held back or taken out, and are not listed any more.
+    """
     found = counts(samples, pairs, records, listed)
     return {
         "counts": found,
-        "seen": _seen(listed, found["rejected"], kinds),
+        "seen": _seen(listed, found["rejected"], kinds, purged),
         "reasons": reasons(records),
         "notes": notes(samples),
         "duplicates": {"pairs": _pairs(samples, pairs), "rule": RULE},
@@ -267,22 +277,24 @@ def kinds_of(rejected: Sequence[Rejected], ignored: Mapping[str, int]) -> list[K
     ]
 
 
-def _seen(listed: int, left_out: int, kinds: list[Kind]) -> Seen:
-    """Of ``listed`` items and the ``kinds`` of files beside them."""
+def _seen(listed: int, left_out: int, kinds: list[Kind], purged: int) -> Seen:
+    """Of ``listed`` items, the ``kinds`` of files beside them, and what was ``purged``."""
     ignored = sum(kind["count"] for kind in kinds)
-    files, read = listed + ignored, listed - left_out
+    files, read = listed + purged + ignored, listed - left_out
     named = [f"{kind['count']:,} {kind['kind']}" for kind in kinds[:KINDS]]
     if others := sum(kind["count"] for kind in kinds[KINDS:]):
         named.append(f"{others:,} others")
+    held = f" {purged:,} held back (purged)," if purged else ""
     which = f" ({', '.join(named)})" if named else ""
     return {
         "files": files,
         "read": read,
+        "held_back": purged,
         "left_out": left_out,
         "ignored": ignored,
         "kinds": kinds,
-        "line": f"{files:,} files seen: {read:,} read, {left_out:,} left out, {ignored:,} ignored"
-        f"{which}.",
+        "line": f"{files:,} files seen: {read:,} read,{held} {left_out:,} left out, "
+        f"{ignored:,} ignored{which}.",
     }
 
 
@@ -369,10 +381,11 @@ def _identities(samples: pd.DataFrame) -> str:
     return f"People are kept on one side of the split{rest}."
 
 
-def concluded(found: Counted, groups: Sequence[Group], purged: int = 0) -> list[str]:
-    """What it comes to, in sentences; ``purged``: images that were held back."""
-    counts = found["counts"]
-    sentences = [found["seen"]["line"], *([held_back(purged)] * bool(purged)), _left_out(counts)]
+def concluded(found: Counted, groups: Sequence[Group]) -> list[str]:
+    """What it comes to, in sentences."""
+    counts, purged = found["counts"], found["seen"]["held_back"]
+    sentences = [found["seen"]["line"], *([held_back(purged)] * bool(purged))]
+    sentences += _left_out(counts, nothing=[] if purged else ["Nothing was left out."])
     flagged = [row["group"] for row in groups if row["flagged"]]
     if flagged:
         sentences.append(f"Set aside more often than the others: {', '.join(flagged)}.")
@@ -393,11 +406,11 @@ def concluded(found: Counted, groups: Sequence[Group], purged: int = 0) -> list[
     return sentences
 
 
-def _left_out(counts: Counts) -> str:
+def _left_out(counts: Counts, nothing: list[str]) -> list[str]:
     parts = {
         "could not be used": counts["rejected"],
         "are copies of another file": counts["exact_duplicates"],
         "were not selected": counts["not_selected"],
     }
     named = [f"{count:,} {what}" for what, count in parts.items() if count]
-    return f"Left out: {', '.join(named)}." if named else "Nothing was left out."
+    return [f"Left out: {', '.join(named)}."] if named else nothing

@@ -23,6 +23,7 @@ from debias.plugins import Settings
 from debias.statistics.groupings import CROSS, MOST_CELLS, UNKNOWN, held_cells
 from debias.statistics.intervals import holm
 from debias.storage.files import replace_file, safe_text
+from debias.storage.leftovers import PARTS
 from debias.types import Rejected
 
 LEVEL = 0.05
@@ -191,6 +192,8 @@ def require_within(
     example = f"first: {first.path}: {first.detail}" if first else "nothing is listed"
     why = ", ".join(f"{number} {reason}" for reason, number in summary.reasons.items())
     listing = f"; all are listed in {where}" if where else ""
+    if where and (parts := where.with_name(PARTS)).exists():
+        listing += f"; the faces decoded so far are kept in {parts} for the next try"
     if count >= listed:
         raise EmptyDatasetError(f"none of {listed} items could be used ({why}); {example}{listing}")
     few = min(limits.few, max(1, listed // 10))  # ten broken files of twenty are not few

@@ -79,7 +79,7 @@ def summary(document: Document) -> Blocks:
     if rows := [*_by_reason(document), *left]:
         columns = {"why": "{reason}", "images": "{count:count}"}
         yield table(rows, columns, title="images left out")
-    else:
+    elif not document.get("seen", {}).get("held_back"):
         yield b.Sentence("Every image listed is in the store.")
     if found:
         yield table(found, FLAGGED, lambda _: "withheld", title="groups rejected more often")

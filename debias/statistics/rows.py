@@ -1,7 +1,7 @@
 """Arrays with one row a sample, brought into one order by the labels of pandas objects."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def in_one_order(
     """
     flat: dict[str, Any] = {}
     for name, value in given.items():
-        columns = value.items() if isinstance(value, Mapping) else ()
+        columns = value.items() if _has_columns(value) else ()
         flat |= {f"{name}[{key!r}]": column for key, column in columns} or {name: value}
     labelled = {name: one.index for name, one in flat.items() if _is_labelled(one)}
     own = None if names is None else pd.Index(names)
@@ -45,7 +45,7 @@ def in_one_order(
     }
     return {
         name: {key: ordered[f"{name}[{key!r}]"] for key in value}
-        if isinstance(value, Mapping) and value
+        if _has_columns(value) and value
         else ordered[name]
         for name, value in given.items()
     }
@@ -57,6 +57,11 @@ def row_labels(*given: object) -> Shaped[np.ndarray, " n"] | None:
     if found is None or _counts(found) or not found.is_unique:
         return None
     return found.to_numpy() if found.inferred_type in {"integer", "string"} else None
+
+
+def _has_columns(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether it is a mapping of columns; some sparse matrices are mappings of their cells."""
+    return isinstance(value, Mapping) and not hasattr(value, "shape")
 
 
 def _is_labelled(value: object) -> bool:

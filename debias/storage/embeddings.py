@@ -12,6 +12,7 @@
 All other columns are kept beside the embedding. Nothing that is pickled is ever loaded.
 """
 
+import csv
 import gzip
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ from debias.storage.vectors import (
 )
 
 ID_COLUMNS = ("sample_id", "path")  # which must be unique where they are there
+UNNAMED = "\0"  # the column after a separator at the end of every line
 ARRAYS, TABLES = (".npy", ".npz"), (".parquet", ".csv", ".tsv", ".jsonl")
 RANGE = re.compile(r"(.*?)(\d+)-(.*?)(\d+)")
 SHOWN = 8  # columns in a sentence
@@ -142,6 +144,8 @@ def read_embeddings(
         found = [_asked(path, table, [*asked], apart, found)]
     one, others = _taken(path, table, found, apart)
     left = table.drop(columns=[*one.columns], errors="ignore")
+    if one.values is not None and len(left) != len(one.values):  # what stands beside another array
+        left = pd.DataFrame(index=range(len(one.values)))
     values, free = _checked(path, one.values), left.drop(columns=apart, errors="ignore")
     name = _name_column(free) if given is None else None
     own = given if name is None else left.pop(name).to_numpy()
@@ -195,7 +199,8 @@ def _opened(path: Path, kind: str) -> tuple[pd.DataFrame, list[Candidate] | None
     found.sort(key=lambda one: -one.width)
     told = "pickled objects, which are never loaded"
     found += [Candidate(columns=(name,), width=0, other=told) for name in pickled]
-    rows = max((len(one) for one in matrices.values()), default=0)
+    first = next((one for one in found if not one.other), found[0])
+    rows = 0 if first.values is None else len(first.values)
     columns = {name: one for name, one in arrays.items() if one.ndim == 1 and len(one) == rows}
     return pd.DataFrame(columns, index=range(rows)), found
 
@@ -229,9 +234,13 @@ def _text_frame(path: Path, separator: str) -> pd.DataFrame:
         header, first = lines.readline(), lines.readline()
     separator = next((mark for mark in (separator, *";\t|") if mark in header), separator)
     comma = separator == ";" and re.search(r"\d,\d", first) and not re.search(r"\d\.\d", first)
-    names = pd.read_csv(path, nrows=0, sep=separator).columns
+    names = [*pd.read_csv(path, nrows=0, sep=separator).columns]
+    fields = next(csv.reader([first], delimiter=separator), [])
+    if len(fields) == len(names) + 1:  # a separator ends every line, or R wrote names of rows
+        names = [*names, UNNAMED] if fields[-1].strip() == "" else [ID_COLUMNS[0], *names]
     table = pd.read_csv(
         path, sep=separator, decimal="," if comma else ".", keep_default_na=False,
+        names=names, header=0, index_col=False, usecols=lambda name: name != UNNAMED,
         na_values=["", "nan", "NaN"],
         dtype={name: str for name in names if plain_name(name).replace("_", "") in NAMES},
     )  # fmt: skip

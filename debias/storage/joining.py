@@ -233,7 +233,8 @@ def _rank(column: str) -> int:
 
 def _texts(column: "pd.Series[Any]") -> Texts:
     values = pd.Series(column.to_numpy(dtype=object)).dropna()
-    if pd.api.types.is_float_dtype(column.dtype) or not values.map(np.isscalar).all():
+    named = values.map(lambda one: np.isscalar(one) and not isinstance(one, bytes))
+    if pd.api.types.is_float_dtype(column.dtype) or not named.all():
         return values.iloc[:0].astype(str)
     texts = values.astype(str).str.strip()
     return texts[texts != ""]

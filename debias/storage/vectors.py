@@ -32,12 +32,13 @@ MEANT = {
 }  # fmt: skip
 OTHERS = {  # words in a name, unless one of the above stands beside them -> what it is
     "a label or a person": "label labels class classes target targets age ages gender sex race "
-    "ethnicity emotion person subject identity attr attrs attribute attributes",
+    "ethnicity emotion expr expression person subject identity attr attrs attribute attributes "
+    "pred preds prediction predictions answer",
     "a score": "score scores confidence conf prob probs probability probabilities logit logits "
-    "quality blur weight similarity distance",
+    "quality blur weight similarity distance proba date time",
     "a place in the picture": "bbox bboxes box boxes bounding rect region area facial landmark "
-    "landmarks keypoint keypoints kps eye eyes nose mouth pose yaw pitch roll",
-    "a picture": "pixel pixels image images img photo jpeg jpg png thumbnail",
+    "landmarks keypoint keypoints kps eye eyes nose mouth pose yaw pitch roll size width height",
+    "a picture": "pixel pixels image images img photo jpeg jpg png thumbnail rgb",
     "a number of the row": "unnamed index year count split fold",
 }
 WORDS = {word: what for what, words in OTHERS.items() for word in words.split()}
@@ -50,6 +51,9 @@ PRINTED = re.compile(
 SEVERAL = re.compile(r"\S[\s,;|]+\S|[\[({]")
 NOTHING = {"", "none", "null", "nan", "n/a", "na"}
 EMPTY, BROKEN = np.zeros(0), np.zeros(1)  # no embedding; begins like one and is none
+LONGEST_STEM = 4  # letters before the number of a lone dimension: e, z, pc, dim, feat
+MOST_CLASSES = 10
+FEW_CLASSES = 2  # columns like this among dimensions are labels that were numbered with them
 BOX = 4  # numbers that are never negative: corners, or a corner and a size
 
 
@@ -238,9 +242,37 @@ def _families(table: pd.DataFrame) -> Iterator[Candidate]:
             continue
         fault = next((told for name in columns if (told := _no_numbers(table[name]))), "")
         values = None if fault else wide(table, columns)
+        other = meaning(stem)
+        if values is not None and not other:
+            other, fault = _labels(columns, stem, values)
         yield Candidate(
-            columns=columns, width=len(columns), values=values, other=meaning(stem), fault=fault
+            columns=columns, width=len(columns), values=values, other=other, fault=fault
         )
+
+
+def _labels(columns: Sequence[str], stem: str, values: Float[np.ndarray, "n k"]) -> tuple[str, str]:
+    """What numbered columns seem to be, and what is wrong with them, where some hold classes."""
+    if len(columns) == 1:
+        alone = len(stem) > LONGEST_STEM and MEANT.isdisjoint(_words(stem))
+        return ("a single column of numbers" if alone else ""), ""
+    few = np.array([_is_class(column) for column in values.T])
+    if few.all():
+        return "labels (whole numbers, few of them different)", ""
+    if few.sum() > FEW_CLASSES:
+        return "", ""
+    told = [name for name, is_class in zip(columns, few, strict=True) if is_class]
+    return "", "".join(
+        f"{name!r} among them holds few different whole numbers, as a label does"
+        for name in told[:1]
+    )
+
+
+def _is_class(column: Float[np.ndarray, " n"]) -> bool:
+    """Whether it holds whole numbers only, few of them different, but more than one."""
+    known = column[~np.isnan(column)]
+    if len(known) <= MOST_CLASSES or (known[:MOST_CLASSES] % 1).any() or (known % 1).any():
+        return False
+    return 1 < len(np.unique(known)) <= MOST_CLASSES
 
 
 def wide(table: pd.DataFrame, columns: Sequence[str]) -> Float[np.ndarray, "n k"]:
@@ -286,6 +318,9 @@ def chosen(
         )
         raise DataError(f"{place} does not look like embeddings: {told}; {way_out}")
     first, *others = real
+    promised = next((one for one in real if one.fault and one.width == 1), None)
+    if promised is not None and MEANT.isdisjoint(_words(first.columns[0] if first.columns else "")):
+        first, others = promised, []  # what is called an embedding and cannot be read
     if others and first.width < CLEARLY * others[0].width:
         raise DataError(
             f"{place} may hold several embeddings: {first.called} ({first.width:,} dimensions) and "

@@ -131,8 +131,8 @@ def test_columns_and_files_that_are_not_used_are_named(place):
     table = rows(split="train", sample_id="x")[:-1]
     found = collected(place, table)
     assert found.remarks == (
-        "4 columns of the table; used: path; annotations: code; not used: split (a name of ours; "
-        "rename it), sample_id (a name of ours; rename it).",
+        "4 columns of the table; used: path; annotations: code; not used: split (used with "
+        "--set data.split_column=split), sample_id (a name of ours; rename it).",
     )
     assert found.ignored == {"images on no row": 1}
 

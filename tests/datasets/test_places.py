@@ -230,6 +230,8 @@ def test_notes_beside_images_are_read_as_columns(tmp_path):
         "A note is left out where it holds no JSON: 1 of 5 samples.",
         "Column 'box' is left out where it holds a list: 1 of 5 samples.",
         "Not read beside the images, for their names: path.",
+        "Not read, though more may stand there: 4 files (.txt). A table with one row an image is "
+        "named with --table, one with a row a person with --people.",
     ]
     assert [item.path[-4:] for item in found.rejected] == [".txt"] * 4
 

@@ -23,6 +23,7 @@ from debias.datasets import (
     Folder,
     ImageFolder,
     Images,
+    UTKFace,
 )
 from debias.errors import (
     DataError,
@@ -475,7 +476,7 @@ def test_an_image_folder_has_a_class_a_folder(tmp_path):
     image(tmp_path / "loose.jpg")
     (tmp_path / "dög" / "notes.txt").write_text("hello")
     (tmp_path / ".hidden").write_text("")
-    os.symlink(tmp_path, tmp_path / "dög" / "loop")
+    os.symlink("1.jpeg", tmp_path / "dög" / "link.jpg")
     os.mkfifo(tmp_path / "dög" / "pipe.jpg")
     found = ImageFolder(root=tmp_path).collect(0)
     assert found.samples["class"].tolist() == ["cat's eye", "cat's eye", "dög"]
@@ -528,6 +529,24 @@ def test_a_stray_folder_does_not_turn_splits_into_classes(tmp_path, names, class
         where = next(name for name in names if name.startswith(f"{odd}/"))
         assert details[f"{tmp_path}/{where}"].startswith(f"the folder '{odd}' is no split")
     assert ("split" in found.samples) == (set(classes) <= {"a", "b"})
+
+
+def test_doubled_folders_of_a_split_are_no_classes(tmp_path):
+    for name in ("training_set", "test_set"):
+        for number in range(20):
+            image(tmp_path / name / name / ("male", "female")[number % 2] / f"{number}.jpg")
+    samples = ImageFolder(root=tmp_path).collect(0).samples
+    assert samples["class"].value_counts().to_dict() == {"male": 20, "female": 20}
+    assert samples["split"].value_counts().to_dict() == {"train": 18, "validation": 2, "test": 20}
+
+
+@pytest.mark.parametrize("kind", [ImageFolder, Images, UTKFace])
+def test_a_link_to_a_folder_is_refused_by_name(tmp_path, kind):
+    for name in ("here/a/20_0_0_1.jpg", "there/20_1_0_2.jpg"):
+        image(tmp_path / name)
+    os.symlink(tmp_path / "there", tmp_path / "here" / "b")
+    with pytest.raises(DataError, match=r"/here/b is a link to a folder \(1 in all\)"):
+        kind(root=tmp_path / "here").collect(0)
 
 
 def test_hidden_names_are_accounted_for_once_and_not_looked_into(tmp_path):
@@ -632,7 +651,7 @@ def test_every_source_lists_unique_samples_the_same_way_twice(source):
     assert first.rejected == second.rejected
     assert first.samples["sample_id"].is_unique
     assert first.samples["sample_id"].map(type).eq(str).all()
-    if "path" in first.samples:
+    if "path" in first.samples and first.draw is None:  # else no more than a name
         assert first.samples["path"].map(os.path.isfile).all()
     if "split" in first.samples:
         assert set(first.samples["split"]) <= {"train", "validation", "test"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from small_sets import image
 
 from debias.datasets import DATASETS, Folder, UTKFace
 from debias.datasets.listing import hashed_ids
@@ -26,6 +27,23 @@ def test_utkface_reads_labels_from_names(tmp_path):
     assert samples["perceived_gender"].tolist() == ["male", "female"]
     assert samples["annotated_race"].tolist() == ["White", "Indian"]
     assert samples["age"].tolist() == [25, 3]
+
+
+def test_utkface_keeps_the_split_of_folders_and_names_tables_beside_it(tmp_path):
+    for number in range(30):
+        side = ("train", "train", "test")[number % 3]
+        image(tmp_path / "UTKFace" / side / f"{20 + number}_{number % 2}_0_2017.jpg")
+    (tmp_path / "UTKFace" / "labels.csv").write_text("file,emotion\n")
+    found = UTKFace(root=tmp_path).collect(0)
+    assert found.samples["split"].value_counts().to_dict() == {
+        "train": 18, "validation": 2, "test": 10
+    }  # fmt: skip
+    assert "Not read, though more may stand there: 1 file (.csv)." in found.remarks[0]
+    assert "split" not in UTKFace(root=tmp_path, split="drawn").collect(0).samples
+    image(tmp_path / "UTKFace" / "more" / "90_0_0_2017.jpg")
+    found = UTKFace(root=tmp_path).collect(0)
+    assert "split" not in found.samples
+    assert found.remarks[1].startswith("Only 30 of 31 images lie in folders named after a split")
 
 
 def test_utkface_without_a_single_readable_name(tmp_path):

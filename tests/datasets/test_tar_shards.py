@@ -230,6 +230,12 @@ def test_columns_with_our_names_decide_nothing_unless_a_setting_names_them(tmp_p
     assert set(samples) == {"sample_id", "path", "offset", "length", "a", "subject_id"}
     assert samples["path"].iloc[0] == str(path)
     assert samples["subject_id"].iloc[0] == "Ann"
+    found = listed(path, split_column="split")
+    assert found.samples["split"].tolist() == ["test"]
+    told = "Attributes that are not used: path (a name of ours; rename it)"
+    assert any(remark.startswith(told) for remark in found.remarks)
+    told = "split (used with --set data.split_column=split)"
+    assert any(told in remark for remark in listed(path).remarks)
     with pytest.raises(DataError, match=r"no sample has the attribute 'person'"):
         listed(path, subject_column="person")
 
@@ -242,6 +248,7 @@ def test_columns_with_our_names_decide_nothing_unless_a_setting_names_them(tmp_p
     [
         (["train-0", "train-1", "val-0", "test-0"], {"train": 40, "validation": 20, "test": 20}),
         (["train-0", "val-0"], {"train": 18, "validation": 2, "test": 20}),
+        (["x-train-0", "x-val-0", "x-test-0"], {"train": 20, "validation": 20, "test": 20}),
         (["train/0", "Validation/0", "test/0"], {"train": 20, "validation": 20, "test": 20}),
     ],
 )

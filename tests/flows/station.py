@@ -22,6 +22,7 @@ def environment(folder, **more) -> dict[str, str]:
         **os.environ,
         **servers.server_environment(),
         "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
         "OMP_WAIT_POLICY": "PASSIVE",
         "NO_PROXY": "127.0.0.1",
         **more,
@@ -89,16 +90,17 @@ class Station:
             found = self.ask(f"/flow_runs/{run['id']}")
             if found["state"]["type"] in ENDED:
                 return found
-            time.sleep(1)
+            time.sleep(0.3)
         raise TimeoutError(f"{run['name']}: {found['state']}")
 
 
 @contextmanager
-def station(folder, **where):
-    """Both servers, without a worker."""
+def station(folder, home=None, **where):
+    """Both servers, without a worker; ``home`` is Prefect's folder. Both are gone afterwards."""
     prefect_port, mlflow_port = servers.free_port(), servers.free_port()
     api, tracking = f"http://127.0.0.1:{prefect_port}/api", f"http://127.0.0.1:{mlflow_port}"
     env = environment(folder, PREFECT_API_URL=api, MLFLOW_TRACKING_URI=tracking)
+    env["PREFECT_HOME"] = str(home or folder / "prefect")
     (folder / "mlflow").mkdir()
     with ExitStack() as stack:
         made = Station(folder, env, stack, **where)
@@ -107,3 +109,4 @@ def station(folder, **where):
         servers.wait_until_ready(f"{api}/health", 120.0, prefect)
         servers.wait_until_ready(f"{tracking}/health", 120.0, mlflow)
         yield made
+    assert not any(map(servers.is_taken, (prefect_port, mlflow_port)))

@@ -192,6 +192,59 @@ def test_arrays_in_a_file_are_told_apart_by_name_and_width(tmp_path):
     np.testing.assert_array_equal(read_embeddings(tmp_path / "e.npy").values, VALUES)
 
 
+TABLE = pd.DataFrame(
+    {"path": [f"{name}.jpg" for name in IDS]} | {f"e{i}": VALUES[:, i] for i in range(3)}
+)
+
+
+@pytest.mark.parametrize("extra", ["separators at the ends", "names of rows"])
+def test_lines_with_one_field_more_than_the_header_are_not_moved_by_one(tmp_path, extra):
+    header, *lines = TABLE.assign(label=[0, 1] * 3).to_csv(index=False).splitlines()
+    if extra == "names of rows":  # as R writes them
+        lines = [f"r{row},{line}" for row, line in enumerate(lines)]
+    else:
+        lines = [f"{line}," for line in lines]
+    (tmp_path / "e.csv").write_text("\n".join([header, *lines]) + "\n")
+    found = read_embeddings(tmp_path / "e.csv")
+    np.testing.assert_allclose(found.values, VALUES, rtol=1e-6)
+    assert found.columns["label"].tolist() == [0, 1] * 3
+    assert found.ids[0] == ("r0" if extra == "names of rows" else "f.jpg")
+
+
+ANY = np.linspace(-1, 1, 60)
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"smiling_v2": [0, 1] * 30}, "a single column of numbers"),
+        ({"pred_0": ANY, "pred_1": -ANY}, "a label"),
+        ({f"q{i}": np.roll([0, 1] * 30, i) for i in range(5)}, "few of them different"),
+        ({"size": ["178, 218"] * 60}, "a place in the picture"),
+        ({"date": ["2017 01 05"] * 60}, "a score"),
+        ({"skin_rgb": ["(1, 2, 3)"] * 60}, "a picture"),
+        ({f"Var{i}": ANY + i for i in range(1, 9)} | {"Var9": [0, 1] * 30}, "'Var9' among them"),
+        ({"embedding": ["emb/1.npy"] * 60, "meta": [[0.5, 1.5, 2.5]] * 60}, "first 'emb/1.npy'"),
+    ],
+)
+def test_labels_scores_and_the_like_are_no_embedding(tmp_path, columns, told):
+    table = pd.DataFrame({"path": [f"{row}.jpg" for row in range(60)]} | columns)
+    table.to_parquet(tmp_path / "e.parquet")
+    with pytest.raises(DataError, match=told):
+        read_embeddings(tmp_path / "e.parquet")
+
+
+def test_whatever_lies_beside_an_embedding_does_not_stop_it(tmp_path):
+    table = TABLE[["path"]].assign(image=[b"\xff\xd8" * 9] * 6, embedding=list(VALUES))
+    table.to_parquet(tmp_path / "e.parquet")
+    np.testing.assert_array_equal(read_embeddings(tmp_path / "e.parquet").values, VALUES)
+    other = {"all_scores": np.ones((20, 2)), "labels": np.arange(20)}  # of other images
+    np.savez(tmp_path / "e.npz", emb=VALUES, **other)
+    found = read_embeddings(tmp_path / "e.npz")
+    np.testing.assert_array_equal(found.values, VALUES)
+    assert "labels" not in found.columns
+
+
 def listed(values, **columns) -> pd.DataFrame:
     return pd.DataFrame({"sample_id": IDS, "vector": list(values), "age": range(6)} | columns)
 

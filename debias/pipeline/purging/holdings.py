@@ -13,14 +13,15 @@ from jaxtyping import Bool, Shaped
 
 from debias.errors import ArtifactCorruptError, DataError
 from debias.ingesting.build import PAIRS
+from debias.ingesting.parts import FOUND, REJECTED
 from debias.pipeline.purging.traces import OWN, Traces, combined, paths_of
 from debias.storage.files import TEMPORARY, amount
-from debias.storage.leftovers import STAGES, artifacts_below, walk
+from debias.storage.leftovers import STAGES, artifacts_below, parts_below, walk
 from debias.storage.sealed import fingerprint, is_sealed, read_manifest, verify
 from debias.storage.suppressed import SAMPLE, SUBJECT, Name, as_text, suppressed_in
 
 SAMPLES = "samples.parquet"
-SET_ASIDE = ("quarantine.jsonl", "set_aside.json")
+SET_ASIDE = ("quarantine.jsonl", "set_aside.json", REJECTED)
 READ = (*OWN, "path", "split", "duplicate_cluster")
 PAGES = ("evaluation.json", "comparison.json")  # the numbers that lie beside pages
 
@@ -29,27 +30,37 @@ PAGES = ("evaluation.json", "comparison.json")  # the numbers that lie beside pa
 class Store:
     """The table of one store, and what was set aside when it was made.
 
-    Also of a stage where too much was set aside to make one: only the list of it is there.
+    Also of a stage where too much was set aside to make one: only the list of it is there, and
+    parts of what was decoded, whose table ``found.parquet`` holds ids and contents alone.
     """
 
     path: Path
+    table: str = SAMPLES
 
     @cached_property
     def samples(self) -> pd.DataFrame:
         """Who is shown, one row an image; ArtifactCorruptError if the table is not as sealed."""
         import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
-        file = self.path / SAMPLES
+        file = self.path / self.table
         if not file.exists():
             return pd.DataFrame({"sample_id": pd.Series(dtype=str)})
-        self._require_sealed(SAMPLES)
+        self._require_sealed(self.table)
         known = parquet.read_schema(file).names
         return pd.read_parquet(file, columns=[name for name in READ if name in known])
 
     def tells_of(self, asked: str) -> bool:
         """Whether a name stands here as it was asked for."""
-        named = Traces(asked, asked, frozenset({asked}))
-        return self.names(named)
+        return self.names(Traces(asked, asked, self.ids_of(asked)))
+
+    def ids_of(self, asked: str) -> frozenset[str]:
+        """Of the image with this id, else of those whose path is this or ends with it."""
+        ids = [*self.samples["sample_id"], *(item.get("sample_id") for item in self.set_aside)]
+        if asked in ids:
+            return frozenset({asked})
+        paths = [*as_text(self._column("path")), *map(_path, self.set_aside)]
+        named = zip(ids, paths, strict=True)
+        return frozenset(str(id_) for id_, path in named if f"/{path}".endswith(f"/{asked}"))
 
     @cached_property
     def set_aside(self) -> list[dict[str, Any]]:
@@ -109,10 +120,12 @@ class Store:
         mine = np.append(
             traces.rows(self.samples), [is_of(item, traces) for item in self.set_aside]
         ).astype(bool)
-        column = self.samples.get("path", pd.Series("", index=self.samples.index))
         listed = pd.Series([_path(item) for item in self.set_aside], dtype=str)
-        every = pd.concat([as_text(column), listed], ignore_index=True)
+        every = pd.concat([as_text(self._column("path")), listed], ignore_index=True)
         return every[mine], every[~mine]
+
+    def _column(self, name: str) -> "pd.Series[Any]":
+        return self.samples.get(name, pd.Series("", index=self.samples.index))
 
     def lookalikes(self, traces: Traces) -> list[str]:
         """Images that stay although they are near duplicates of some that go."""
@@ -144,7 +157,9 @@ class Place:
         refused = [
             path for path in self.stages if any((path / name).exists() for name in SET_ASIDE)
         ]
-        return [Store(path) for path in (*made, *refused)]
+        parts = [file.parent for path in parts_below(self.root) for file in path.rglob(FOUND)]
+        whole = [Store(path) for path in (*made, *refused)]
+        return [*whole, *(Store(path, FOUND) for path in sorted(parts))]
 
     @property
     def stages(self) -> list[Path]:
@@ -206,6 +221,8 @@ def _runs(folders: Sequence[Path]) -> dict[Path, list[Path]]:
         for here, _, names in walk(folder, hidden=False):
             if set(names) & set(SET_ASIDE) and Path(here).name in STAGES:
                 by_root.setdefault(Path(here).parent, [])
+        for parts in parts_below(folder):  # of a build that was refused or stopped
+            by_root.setdefault(parts.parent.parent, [])
     return by_root
 
 
@@ -221,11 +238,13 @@ def traces_in(places: Sequence[Place], asked: Name) -> dict[Path, Traces]:
     everywhere. A place without a store of its own is searched for all of the names.
 
     Raises:
-        DataError: Nobody of that name is there, nor was; says how many people are.
+        DataError: Nobody of that name is there, nor was; says how many people are. A file name
+            stands for several images.
     """
     kind, name = asked
-    start = Traces(name, name) if kind == SUBJECT else Traces(name, ids=frozenset({name}))
-    own = {place.root: _named(place, start) for place in places}
+    start = Traces(name, name if kind == SUBJECT else "")
+    ids = {place.root: _ids_of(place, name) if kind == SAMPLE else frozenset() for place in places}
+    own = {place.root: _named(place, replace(start, ids=ids[place.root])) for place in places}
     contents = frozenset[str]().union(*(traces.sha256 for traces in own.values()))
     own = {place.root: _named(place, replace(own[place.root], sha256=contents)) for place in places}
     held = any(is_held(place, own[place.root]) for place in places)
@@ -240,6 +259,15 @@ def _named(place: Place, traces: Traces) -> Traces:
     for store in place.stores:
         traces = store.add_to(traces)
     return traces
+
+
+def _ids_of(place: Place, name: str) -> frozenset[str]:
+    found = frozenset[str]().union(*(store.ids_of(name) for store in place.stores))
+    if len(found) > 1:
+        raise DataError(
+            f"{name!r} stands for {len(found)} images in {place.root}: give more of the path"
+        )
+    return found or frozenset({name})
 
 
 def _with_paths(place: Place, traces: Traces) -> Traces:
@@ -263,11 +291,13 @@ def _unknown(places: Sequence[Place], asked: Name) -> str:
         return "no store of faces lies in the given folders, so nobody can be found in them"
     held = f"{amount(len(stores), 'store')} with {amount(images, 'image')}"
     if kind == SAMPLE:
-        return f"no image {name!r} is in {held}; it is the sample_id that is asked for"
+        return f"no image {name!r} is in {held}; give its sample_id or path in the source"
     if not people:
         return f"nobody is named in {held}: give the images one by one, with --image"
     known = amount(people, "person", "people")
-    return f"no subject {name!r} is in {held} of {known}; it is the subject_id"
+    silent = any(store.table == FOUND for store in stores)
+    parts = " (parts of unfinished builds do not say who: give --image)" if silent else ""
+    return f"no subject {name!r} is in {held} of {known}{parts}; it is the subject_id"
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

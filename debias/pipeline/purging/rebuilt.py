@@ -163,13 +163,14 @@ class Rebuilding:
         Tests of groups belong to the ingest: their verdicts stay, their p-values go.
         """
         theirs, others = self.records
-        listed = old["counts"]["listed"] - self.images
-        listed -= sum(record["reason"] not in STRANGERS for record in theirs)
+        purged = self.images + sum(record["reason"] not in STRANGERS for record in theirs)
+        listed, held = old["counts"]["listed"] - purged, old.get("held_back", 0)
         shown = (group["attribute"] for split in old["splits"] for group in split["by_group"])
         attributes = list(dict.fromkeys(shown))
-        kinds = old["seen"]["kinds"] if "seen" in old else []  # stores were once made without
+        seen = old.get("seen", {})  # stores were once made without
+        kinds, purged = seen.get("kinds", []), purged + seen.get("held_back", held)
         records = cast("list[quarantine.Record]", others)
-        again = account.counted(samples, pairs, records, attributes, listed, kinds)
+        again = account.counted(samples, pairs, records, attributes, listed, kinds, purged)
         document = {**old, **again}
         removed = sum(record["reason"] in LEAKS for record in others)
         document["leaks"] = {**old["leaks"], "removed": removed}
@@ -180,10 +181,7 @@ class Rebuilding:
             f"{were} taken out after this store was made. The counts are those of what is left; "
             "groups were tested before, and are not tested again."
         )
-        document["concluded"] = [
-            told,
-            *account.concluded(again, document["groups"], old.get("held_back", 0)),
-        ]
+        document["concluded"] = [told, *account.concluded(again, document["groups"])]
         return document
 
     def _groups(

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from glob import escape
 from pathlib import Path
 
 from debias.errors import ArtifactCorruptError
@@ -22,8 +23,8 @@ from debias.pipeline.purging.result import Purged, Step
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
 from debias.storage import leftovers as janitor
 from debias.storage.files import LOCK, amount, replace_file, storage_error, temporary_prefix
-from debias.storage.sealed import PROCESSES, is_sealed, read_manifest, verify
-from debias.storage.suppressed import CONTENT, Name, suppressed_in
+from debias.storage.sealed import PROCESSES, read_manifest, verify
+from debias.storage.suppressed import CONTENT, SAMPLE, Name, suppressed_in
 
 # Whatever they show, they were made with the person.
 REPORTS = (
@@ -105,15 +106,17 @@ class _Purge:
             held_back=tuple(place.root for place in self.known),
             tracked=tuple((one.uri, len(one.runs)) for one in tracked),
             already=None if self.known else max(filter(None, days), default=None),
-            remaining=None if dry_run else tuple(sorted(set(self._remaining()))),
+            remaining=tuple(sorted(set(self._remaining(steps if dry_run else [])))),
             dry_run=dry_run,
         )
 
     def _hold_back(self) -> None:
         """First: whatever happens to this process, they are not read again."""
         for place in self.known:
-            contents = self.traces[place.root].sha256
-            suppressed_in(place.root).add(self.asked, [(CONTENT, one) for one in contents])
+            traces = self.traces[place.root]
+            gone = [(CONTENT, one) for one in traces.sha256]
+            gone += [(SAMPLE, one) for one in traces.ids if self.asked[0] == SAMPLE]
+            suppressed_in(place.root).add(self.asked, gone)
 
     def _steps(self) -> Iterator[Step]:
         every = [one for found in self.rebuilt.values() for one in found]
@@ -138,21 +141,29 @@ class _Purge:
     def _unreached(self) -> Iterator[str]:
         yield (
             "the source of the data (take their files out of it, too: another folder would read "
-            "them), lists of images that debias export wrote elsewhere, copies, backups and "
-            "snapshots of any of these folders"
+            "them), lists of images that debias export wrote elsewhere, comparisons elsewhere, "
+            "copies, backups and snapshots of any of these folders"
         )
         for place in self.held:
             yield from self.tracked[place.root].unreached
             yield from _unreached_in(place, self.traces[place.root])
+        runs = [place.root for place in self.held if place.artifacts]
+        beside = {
+            path for run in runs for path in run.parent.glob(f"*{escape(run.name)}*-comparison")
+        }
+        for path in sorted(beside):
+            yield f"{path}, whose rates may be of these runs: delete it, then compare again"
 
-    def _remaining(self) -> Iterator[Path]:
+    def _remaining(self, planned: Sequence[Step]) -> Iterator[Path]:
+        """Files that name the person, but for what the ``planned`` steps would change."""
+        gone = {one.path for one in planned if one.removed is None or one.path.is_file()}
         roots = [place.root for place in self.places]
-        for place in self.places:
-            yield from _still_naming(place.root, self.traces[place.root], roots)
         every = combined(self.traces.values())
-        for folder in self.folders:
-            if not any(folder.is_relative_to(root) for root in roots):
-                yield from _still_naming(folder, every, roots)
+        others = [one for one in self.folders if not any(map(one.is_relative_to, roots))]
+        for folder in [*roots, *others]:
+            for path in _still_naming(folder, self.traces.get(folder, every), roots):
+                if gone.isdisjoint((path, *path.parents)):
+                    yield path
 
 
 def _apply(steps: Sequence[Step]) -> None:
@@ -169,7 +180,7 @@ def _rebuildings(place: Place, traces: Traces) -> list[Rebuilding]:
     """Stores that name the person; ArtifactCorruptError if nobody knows what is in one."""
     found = []
     for store in place.stores:
-        if is_sealed(store.path) and store.names(traces):
+        if store.path in place.artifacts and store.names(traces):
             verify(store.path)
             found.append(Rebuilding(store, traces))
     return found

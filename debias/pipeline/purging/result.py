@@ -34,7 +34,7 @@ class Purged:
         held_back: Folders into which they are not read again.
         tracked: Stores of tracked runs, and how many of them were made with the person.
         already: Day of an earlier purge, where this one found nothing more in any store.
-        remaining: Files that still name the person, None after a dry run.
+        remaining: Files that still name the person, or would.
         dry_run: Whether nothing was changed.
     """
 
@@ -45,13 +45,13 @@ class Purged:
     held_back: tuple[Path, ...]
     tracked: tuple[tuple[str, int], ...]
     already: str | None
-    remaining: tuple[Path, ...] | None
+    remaining: tuple[Path, ...]
     dry_run: bool
 
     @property
     def complete(self) -> bool:
         """Whether nothing in the folders names the person any more."""
-        return self.remaining == ()
+        return not (self.dry_run or self.remaining)
 
     def lines(self) -> Iterator[str]:
         """What a person at a terminal is told."""
@@ -78,7 +78,7 @@ class Purged:
                 "source holds; the same command with --forget lifts that."
             )
         yield from (f"Not reached: {text}." for text in self.unreached)
-        yield from (f"Still names the person: {path}" for path in self.remaining or ())
+        yield from (f"Still names the person: {path}" for path in self.remaining)
         for folder in self.pages:
             yield (
                 f"Next: write the pages in {folder} again, with debias run, debias audit or "
