@@ -375,7 +375,7 @@ def test_small_groups_that_shrank_are_said_first(tmp_path, photos):
     common = samples.index.isin(weight.nsmallest(30).index)
     audit = make_audit(tmp_path / "against", samples.assign(skin=np.where(common, "dark", "light")))
     first = ask(audit, "weights").document["sentences"][0]
-    assert first.startswith("Small groups with a smaller share than before: skin:dark (")
+    assert first.startswith("Harm: small groups with a smaller share than before: skin:dark (")
 
 
 def test_without_label_or_annotation_there_is_still_a_manifest(tmp_path, photos):

@@ -20,6 +20,7 @@ from debias.statistics.withholding import hidden_together
 
 LEVEL = 0.95
 DRAWS = 100  # at random, with which an export is compared
+FELL = 0.9  # of a share: a smaller loss that may be chance is no news
 NAMED = 5  # groups in one sentence
 
 Weight = Float64[np.ndarray, " n"]
@@ -198,15 +199,16 @@ def sentences(groups: Groups, coverage: Coverage) -> list[str]:
 
 
 def _losses(rows: list[Row]) -> Iterator[str]:
-    """Groups that are rarer than the others and became rarer still, beyond chance."""
+    """Groups that are rarer than the others and became rarer still, chance named as such."""
     groups = Counter(row["attribute"] for row in rows if row["state"] != UNKNOWN)
     lost = []
     for row in rows:
         before, after, high = row["before"]["share"], row["after"]["share"], row["after"]["high"]
         if row["state"] != "estimated" or before is None or after is None or high is None:
             continue
-        if before < 1 / groups[row["attribute"]] and high < before:
-            said = f"{row['group']} ({before:.1%} before, {after:.1%} after)"
+        if before < 1 / groups[row["attribute"]] and (high < before or after < FELL * before):
+            chance = ", perhaps by chance" if high >= before else ""
+            said = f"{row['group']} ({before:.1%} before, {after:.1%} after{chance})"
             lost.append((after / before, said))
     if lost:
         named = (said for _, said in sorted(lost, key=itemgetter(0)))

@@ -229,6 +229,7 @@ class ChangeVerdict(TypedDict):
     sentence: str
     harms: list[str]
     gains: list[str]
+    trades: list[str]  # gains that the same group paid for in the other kind of error
 
 
 class ComparisonDocument(TypedDict):

@@ -90,10 +90,19 @@ RATES = {
 }
 
 
+_BESIDE = {"true_positive_rate": "false_positive_rate", "false_positive_rate": "true_positive_rate"}
+
+
 def rate_of(metric: str) -> tuple[Rate | None, str]:
     """The registered rate of ``true_positive_rate[cat]``, if it is one, and its class."""
     name, _, about = metric.partition("[")
     return RATES.get(name), about.removesuffix("]")
+
+
+def beside_of(metric: str) -> str:
+    """What rises and falls with a rate where a classifier says yes more often; empty: nothing."""
+    name, bracket, about = metric.partition("[")
+    return f"{_BESIDE[name]}{bracket}{about}" if name in _BESIDE else ""
 
 
 def measures(

@@ -7,6 +7,7 @@ import pandas as pd
 
 from debias.metrics.documents import Attribute, ChangeVerdict, GapChange, GapRow, GroupChange
 from debias.metrics.fairness_report import FairnessReport
+from debias.metrics.rates import beside_of
 from debias.metrics.rules import Rules
 from debias.metrics.verdicts import (
     UNTESTED,
@@ -277,14 +278,29 @@ def conclude_changes(
     incomplete = bool(rows["reason"].isin(UNTESTED).any())
     sentence = _sentence(reading, reason, told, rules.margin, incomplete)
     seen = [table[is_seen(table, rules.level)] for table in (groups, gaps)]
+    paid = _paid(seen[0], groups)
+    better = [table[benefit(table) > 0] for table in (seen[0][~paid], seen[1])]
     harms = _told_changes([table[benefit(table) < 0] for table in seen], seeds)
-    gains = _told_changes([table[benefit(table) > 0] for table in seen], seeds)
-    for word, listed in (("Gain", gains), ("Harm", harms)):  # so that harm stands first
-        if listed:
-            sentence = f"{word}: {_first_few(listed, len(listed))}. {sentence}"
+    gains = _told_changes(better, seeds)
+    trades = _told_changes([seen[0][paid]], seeds)
+    told_as = {"Harm": harms, "Gain": gains, "Trade": trades}  # so that harm stands first
+    if too_few(seeds):
+        where = f"seen in {'this training' if len(seeds) == 1 else f'these {len(seeds)} trainings'}"
+        told_as = {f"Harm {where}": harms, f"S{where[1:]}, perhaps chance": [*gains, *trades]}
+    said = [f"{word}: {_first_few(all_, len(all_))}." for word, all_ in told_as.items() if all_]
     return {
-        "reading": reading, "reason": reason, "sentence": sentence, "harms": harms, "gains": gains,
+        "reading": reading, "reason": reason, "sentence": " ".join([*said, sentence]),
+        "harms": harms, "gains": gains, "trades": trades,
     }  # fmt: skip
+
+
+def _paid(seen: pd.DataFrame, groups: pd.DataFrame) -> pd.Series:
+    """Rows for the better, of groups whose other kind of error grew: both rates moved alike."""
+    keys = ["attribute", "group", "metric"]
+    changes = groups.set_index(keys)["change"]
+    beside = pd.MultiIndex.from_frame(seen[keys].assign(metric=seen["metric"].map(beside_of)))
+    alike = seen["change"].to_numpy(dtype=float) * changes.reindex(beside).to_numpy(dtype=float) > 0
+    return pd.Series(alike & (benefit(seen) > 0), index=seen.index, dtype=bool)
 
 
 def _why(reason: str, tested: int, seeds: int) -> str:

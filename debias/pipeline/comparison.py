@@ -44,7 +44,7 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 LEVEL = 0.95
-REVISION = 3  # raised whenever a report of the same artifacts says something else
+REVISION = 4  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -130,6 +130,8 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     failed = [arm for arm, one in skill.items() if one is not None and not one["learned"]]
     small = small_training_groups(faces, rules.suppress_below)
     weights = {arm: without(_figures(one), small) for arm, one in stages.weights.items()}
+    for figures in weights.values():
+        figures["lowered"] = findings.lowered(figures)
     return {
         "key": key,
         "schema": 1,

@@ -8,7 +8,7 @@ import pandas as pd
 from debias.metrics import ComparisonReport, FairnessReport
 from debias.metrics.documents import SummaryChange
 from debias.pipeline.fairness import small_training_groups
-from debias.report.documents import ReferenceRatio, Weights
+from debias.report.documents import Lowered, ReferenceRatio, Weights
 from debias.statistics.concentration import association
 from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
@@ -50,7 +50,8 @@ def concluded(
 
 def _says_something(comparison: ComparisonReport) -> bool:
     verdict = comparison.verdict
-    return bool(verdict["reading"] != "cannot_tell" or verdict["harms"] or verdict["gains"])
+    seen = verdict["harms"] or verdict["gains"] or verdict["trades"]
+    return bool(verdict["reading"] != "cannot_tell" or seen)
 
 
 def _of_arms(comparisons: Mapping[str, ComparisonReport]) -> list[str]:
@@ -126,6 +127,18 @@ def _of_weights(arm: str, figures: Weights) -> list[str]:
     sentences = [sentence for one in found for sentence in readings(one, whose, source)]
     harm_first = sorted(sentences, key=lambda sentence: not sentence.startswith("Harm"))
     return harm_first + _of_ratio(arm, figures.get("ratio"))
+
+
+def lowered(figures: Weights) -> list[Lowered]:
+    """Small groups that weights which guess show less often, by attribute."""
+    if figures["rule"] not in ESTIMATED and not figures.get("estimated"):
+        return []
+    rows = [reach(table).lowered for table in tables_by_attribute(figures)]
+    return [
+        Lowered(group=group, before=before, after=after)
+        for table in rows
+        for group, before, after in table[["group", "before", "after"]].itertuples(index=False)
+    ]
 
 
 def tables_by_attribute(figures: Weights) -> list[pd.DataFrame]:

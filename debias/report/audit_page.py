@@ -123,18 +123,20 @@ def _in_short(audit: Audit) -> Iterator[tuple[b.Text, b.Text]]:
     else:
         yield "Who is there", said(WORDS["short"]["unnamed"], document["data"])
     # Shares of groups do not rest on what the model sees, so they come first.
+    compared = document["reference"] or document["drift"] or is_declared(document["groups"])
     found = [row for part in reversed(collect(document).values()) for row in part[:1]]
     if found:
         yield "Who is missing", said("{missing:count} {who}", found[0])
-        doubt = f". {WORDS['short']['blurred']}" if audit.is_blurred else ""
+        doubt = f". {WORDS['short']['one_face']}" if audit.is_blurred else ""
         yield "How sure", said(WORDS["short"]["sure"] + doubt, found[0])
     else:
-        compared = document["reference"] or document["drift"] or is_declared(document["groups"])
         yield "Who is missing", WORDS["short"]["nothing" if compared else "not_compared"]
         if audit.is_blurred:
             yield "How sure", WORDS["short"]["blurred"]
     steps = {one["kind"]: one["action"] for one in reversed(document["verdicts"]) if one["action"]}
     by_group = steps.get("group") if found and found[0]["link"] == "groups" else None
+    if not found and not compared:  # then something to compare with comes before a better model
+        by_group = steps.get("undeclared")
     if step := by_group or next(reversed(steps.values()), None):
         yield "Next", opening(step)[0]
 

@@ -22,6 +22,7 @@ TOLD = 3  # harms, and gains, at the top of a page
 LEADS = {
     "harm": "At least one group is served worse than before:",
     "gain": "At least one group is served better than before, or a gap is narrower:",
+    "trade": "One kind of error became rarer for a group, and the other more common:",
 }
 
 
@@ -74,7 +75,7 @@ def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
             b.said("low?[{low:change}, {high:change}]", row),
         )),
         "fixed, broken": "fixed?{fixed:count}, {broken:count}",
-        "verdict": lambda row: r.said_of(row, document["margin"]),
+        "verdict": lambda row: r.change_said(row, document),
     }  # fmt: skip
     yield b.table(
         r.of(document["groups"], metric), columns,
@@ -85,20 +86,19 @@ def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
 
 def _heading(document: d.ComparisonDocument) -> str:
     if document["verdict"]["harms"]:
-        return moved(document, better=False)
+        young = f" in {r.trainings(document)}" if r.is_young(document) else ""
+        return f"{moved(document, better=False)}{young}"
     none = "no harm was found, though there may be some"
-    if document["verdict"]["gains"]:
+    if document["verdict"]["gains"] and not r.is_young(document):
         return f"{moved(document, better=True)}; {none}"
     return none.capitalize()
 
 
 def _opening(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
-    found = document["verdict"]
-    yield from told(
+    cards = tuple(told(
         document, "", b.Link("who was harmed", "#harmed"), b.Link("what changed", "#changed")
-    )
-    if r.opened(found, document["margin"])[0].lower() not in LEADS:
-        yield single.verdict(found, document["margin"])
+    ))  # fmt: skip
+    yield from cards or (single.verdict(document["verdict"], document["margin"]),)
     names = chart_names("change_by_group", r.compared_metrics(document))
     yield from (fold.blocks[0] for fold in islice(change_charts(document, drawn, names), 1))
     yield from single.cautions(document["notes"])
@@ -107,21 +107,29 @@ def _opening(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iter
 def told(
     document: d.ComparisonDocument, who: str, harms: b.Link, gains: b.Link
 ) -> Iterator[b.Card]:
-    """Harms and gains, if there are any, in the words of the document.
+    """Harms, gains and trades, if there are any, in the words of the document.
 
-    A gain that the same group paid for in another measure is told with what it paid.
+    A trade is told with what the group paid. Where there are too few trainings for a verdict,
+    harms are told as loudly, and all else without a verdict.
     """
-    found = document["verdict"]
+    found, young = document["verdict"], r.is_young(document)
     for kind, sentences, where in (
         ("harm", found["harms"], harms),
         ("gain", found["gains"], gains),
+        ("trade", found["trades"], gains),
     ):
         more = len(sentences) - TOLD
         rest = [(f"and {more:,} more: ", where)] if more > 0 else []
-        lead = b.Sentence((b.Strong(f"{kind.capitalize()}{who}."), " ", LEADS[kind]))
-        beside = _paid(document) if kind == "gain" else ()
+        name, lead, tone = f"{kind.capitalize()}{who}.", LEADS[kind], kind
+        if young and kind == "harm":
+            name = f"Harm seen in these trainings{who}."
+        elif young:
+            name, lead, tone = f"Seen in {r.trainings(document)}{who}, perhaps chance:", "", ""
         if sentences:
-            yield b.Card((lead, b.Points((*sentences[:TOLD], *rest)), *beside), kind)
+            points = b.Points((*sentences[:TOLD], *rest))
+            beside = _paid(document) if kind == "trade" else ()
+            heading = name if young and kind != "harm" else (b.Strong(name), " ", lead)
+            yield b.Card((b.Sentence(heading), points, *beside), tone)
 
 
 def _paid(document: d.ComparisonDocument) -> Iterator[b.Sentence]:
@@ -212,8 +220,11 @@ def changed(
     """Charts, the changes to look at first, gains, and the first ``traded`` tables of trades."""
     yield from charts
     yield from _first_changes(document)
-    if gains := document["verdict"]["gains"]:
-        yield b.Fold("Gains", (b.Points(gains),), f"{len(gains):,}", is_open=True)
+    found, chance = document["verdict"], ", perhaps chance" if r.is_young(document) else ""
+    for title, listed in (("Gains", found["gains"]), ("Trades", found["trades"])):
+        if listed:
+            said = f"Seen{chance}" if chance else title
+            yield b.Fold(said, (b.Points(listed),), f"{len(listed):,}", is_open=True)
     if document["trade"]:
         yield b.Fold("What was traded for what", tuple(_trades(document, traded)))
 
@@ -288,19 +299,21 @@ def _change_table(  # noqa: PLR0913 (what rates and gaps differ in)
     """Before and after, and the change over other images and over training again."""
 
     def reading(row: Change) -> b.Cell:
-        said, known = r.said_of(row, document["margin"]), w.is_number(row["change"])
+        said, known = r.change_said(row, document), w.is_number(row["change"])
         is_sure = row["harm"] or row["verdict"] == "difference_found"
         direction = w.words(row["direction"]) if known and "direction" in row else ""
         return b.Cell(b.Strong(said) if is_sure else said, direction)
 
     unit = ", pp" if kind == "gap" else ""
+    level = w.number(document["level"], "level")
+    width = f", {level}, not adjusted" if kind == "percent" else ", adjusted"
     columns: b.Columns[Change] = {
         "measure": single.measure,
         who[0]: who[1],
         f"before{unit}": f"{{before:{kind}}}",
         f"after{unit}": f"change?{{after:{kind}}}",
         "change, pp": "change?{change:gap}",
-        "other images": "change?{low..high:gap|not estimable}",
+        f"other images{width}": "change?{low..high:gap|not estimable}",
         "training again": "change?{seed_low..seed_high:gap|one training}",
         **counts,
         **({"p, adjusted": "change?{p_adjusted:p|not tested}"} if full else {}),

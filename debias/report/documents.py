@@ -109,6 +109,14 @@ class ReferenceRatio(TypedDict):
     style_agreement: Number
 
 
+class Lowered(TypedDict):
+    """A group whose share of what is drawn is below its share of the training images."""
+
+    group: str
+    before: float
+    after: float
+
+
 class Weights(TypedDict, total=False):
     """Figures of one arm's weights; what a rule does not have is absent."""
 
@@ -127,6 +135,7 @@ class Weights(TypedDict, total=False):
     dropped_dimensions: list[int]
     share_by_group: dict[str, Share]
     auc_by_group: dict[str, Area]
+    lowered: list[Lowered]  # small groups drawn less often than by chance
     ratio: ReferenceRatio
     warnings: list[str]
 

@@ -37,7 +37,8 @@ def page(document: Findings) -> str:
     none = b.Sentence("Nothing is annotated, so no group can be told from another.")
     how = b.Sentence(
         f"Rates with {number(first['level'], 'level')} intervals. Below them: the change against "
-        "plain training in points, its interval, and what may be said of it.",
+        "plain training in points, its interval (not adjusted for the number of "
+        "comparisons), and what may be said of it.",
         "note",
     )
     more = b.Card((b.Heading("What else was found"), b.Points(found[1:])))
@@ -97,9 +98,12 @@ def rates(document: Findings, metric: str) -> list[dict[str, str]]:
         if change is None or not is_number(change["change"]):
             return said
         limits = _between(change, "change")
-        verdict = r.verdict_name(change["verdict"], change["reason"], first["margin"])
-        harm = "HARM, " if change["harm"] else ""
-        return f"{said}\n{number(change['change'], 'change')}{limits}: {harm}{verdict}"
+        verdict = r.change_said(change, compared[arm])
+        if change["harm"]:
+            verdict = (
+                f"HARM, {r.verdict_name(change['verdict'], change['reason'], first['margin'])}"
+            )
+        return f"{said}\n{number(change['change'], 'change')}{limits}: {verdict}"
 
     return [
         {

@@ -11,7 +11,7 @@ from debias.metrics import documents as d
 from debias.metrics.rates import rate_of
 from debias.report import readings as r
 from debias.report.documents import Findings, NextStep, Opening
-from debias.report.words import arm_name, is_number, number, words
+from debias.report.words import arm_name, full_group_name, is_number, number, words
 from debias.types import SEEDS_NEEDED
 
 LONGER = 4  # times as many epochs for a classifier that learned nothing
@@ -40,8 +40,19 @@ def opening(document: Findings) -> Opening:
         first, sentences = f"{arm_name(arm)} learned nothing", [said[0], *same, after]
     else:
         first, sentences = headline(fairness), [told(fairness), *_changes(document), *said]
+    sentences += filter(None, (less_often(document, arm) for arm in arms))
     steps = list(_next(document, fairness, failed))
     return {"headline": first, "sentences": [task, *sentences], "next": steps}
+
+
+def less_often(document: Findings, arm: str) -> str:
+    """Harm by the weights of an arm: small groups that they show less often; empty: none."""
+    shares = ", ".join(
+        f"{full_group_name(row['group'])} less often: {number(row['before'], 'percent')} to "
+        f"{number(row['after'], 'percent')} of what is drawn"
+        for row in document["weights"].get(arm, {}).get("lowered", ())
+    )
+    return f"Harm: {_inside(arm)} show {shares}." if shares else ""
 
 
 def learned(document: Findings, arm: str) -> bool:
@@ -70,7 +81,7 @@ def moved(document: d.ComparisonDocument, *, better: bool) -> str:
     rows = [
         row for row in document["groups"]
         if any(_speech(row["metric"])) and r.is_seen(row, document["level"])
-        and (r.is_better(row) if better else row["harm"])
+        and (_is_gain(row, document) if better else row["harm"])
     ]  # fmt: skip
     if not rows:  # a gap alone, or a measure that is neither good nor bad
         return f"Somebody is served {'better' if better else 'worse'} than before"
@@ -79,6 +90,10 @@ def moved(document: d.ComparisonDocument, *, better: bool) -> str:
     positive = about or document["positive"] or "the class in question"
     said = f"Of {whose} of {_spoken(row)}, {'fewer' if row['change'] < 0 else 'more'} {called}"
     return f"{said} than before".format(positive=positive, negative="other")
+
+
+def _is_gain(row: d.GroupChange, document: d.ComparisonDocument) -> bool:
+    return r.is_better(row) and r.paid(row, document["groups"], document["level"]) is None
 
 
 def first_metric(fairness: d.FairnessDocument) -> str:
@@ -208,9 +223,8 @@ def _sure(change: d.GroupChange, compared: d.ComparisonDocument) -> str:
     is_found = change["verdict"] == "difference_found"
     if not (is_found or r.is_seen(change, compared["level"])):
         return "perhaps chance"
-    seeds = len(compared["seeds"])
-    trainings = "this training" if seeds == 1 else f"these {seeds} trainings"
-    return f"{'better' if r.is_better(change) else 'worse'}{'' if is_found else f' in {trainings}'}"
+    where = "" if is_found else f" in {r.trainings(compared)}"
+    return f"{'better' if r.is_better(change) else 'worse'}{where}"
 
 
 def _paid(

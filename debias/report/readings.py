@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from debias.metrics import documents as d
-from debias.metrics.rates import RATES, rate_of
+from debias.metrics.rates import RATES, beside_of, rate_of
 from debias.report.charts.rows import Label
 from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
 from debias.report.documents import Findings
 from debias.report.words import attribute_name, group_name, is_number, number, words
-from debias.types import BASELINE
+from debias.types import BASELINE, SEEDS_NEEDED
 
 Row = TypeVar("Row", bound=Mapping[str, object])
 Measured = TypeVar("Measured", bound=d.OfMeasure)
@@ -27,8 +27,6 @@ _SOURCES = {
     "drawn": "known, because the faces were drawn from it",
     "not stated": "source not stated",
 }
-# The other side of a measure: what rises and falls with it where a classifier says yes more often.
-_BESIDE = {"true_positive_rate": "false_positive_rate", "false_positive_rate": "true_positive_rate"}
 _REASONS = {"suppressed": "withheld", "unknown": "no group label"}
 
 
@@ -115,10 +113,10 @@ def paid(
     change: d.GroupChange, rows: Iterable[d.GroupChange], level: float
 ) -> d.GroupChange | None:
     """What a group paid for a better rate: less of one answer makes less of both kinds of it."""
-    name, _, about = change["metric"].partition("[")
-    if name not in _BESIDE or not is_seen(change, level) or not is_better(change):
+    metric = beside_of(change["metric"])
+    if not metric or not is_seen(change, level) or not is_better(change):
         return None
-    beside = change_of(rows, "[".join(filter(None, (_BESIDE[name], about))), change)
+    beside = change_of(rows, metric, change)
     return beside if beside and beside["change"] and not is_better(beside) else None
 
 
@@ -188,6 +186,27 @@ def said_of(row: d.GapRow | d.ChangeRow, margin: float | None) -> str:
     return verdict_name(row["verdict"], row["reason"], margin)
 
 
+def change_said(row: d.ChangeRow, document: d.ComparisonDocument) -> str:
+    """The verdict on a change; where the number of comparisons alone stands against it, that."""
+    low, high = row["low"], row["high"]
+    by_itself = is_number(low) and is_number(high) and (low > 0 or high < 0)
+    if by_itself and not row["harm"] and row["reason"] == "no_margin":
+        made = number(document["comparisons"], "count")
+        return f"cannot tell (not beyond chance after {made} comparisons)"
+    return said_of(row, document["margin"])
+
+
+def is_young(document: d.ComparisonDocument) -> bool:
+    """Whether there are too few trainings for a verdict, so that gains are perhaps chance."""
+    return 0 < len(document["seeds"]) < SEEDS_NEEDED
+
+
+def trainings(document: d.ComparisonDocument) -> str:
+    """The trainings that a comparison is of, as they are spoken of."""
+    seeds = len(document["seeds"])
+    return "this training" if seeds == 1 else f"these {seeds} trainings"
+
+
 def reading_of(verdict: d.Verdict | d.ChangeVerdict, margin: float | None) -> str:
     """Print the verdict of a report or of an attribute, with what it leaves out."""
     said = verdict_name(verdict["reading"], verdict["reason"], margin)
@@ -198,7 +217,7 @@ def opened(verdict: d.Verdict | d.ChangeVerdict, margin: float | None) -> tuple[
     """The verdict in two parts, the first to be set off; a sentence that says it is not doubled."""
     said = verdict_name(verdict["reading"], verdict["reason"], margin)
     sentence = verdict["sentence"]
-    for start in (said, "harm", "gain"):
+    for start in (said, "harm", "gain", "trade", "seen"):
         if sentence.lower().startswith(start.lower()):
             return sentence[: len(start)], sentence[len(start) :]
     return f"{reading_of(verdict, margin)}.", f" {sentence}"

@@ -18,7 +18,7 @@ from debias.report import words as w
 from debias.report.charts.style import arm_style
 from debias.report.documents import Data, GroupCounts, RunDocument, SetAside
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
-from debias.report.opening import first_metric, learned
+from debias.report.opening import first_metric, learned, less_often
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
 from debias.report.texts import chart, note
 from debias.report.weights_page import COLUMNS, weights_section
@@ -323,9 +323,11 @@ def _changed(run: Run) -> Iterator[b.Block]:
 
 
 def _harmed(run: Run) -> Iterator[b.Block]:
-    none = "No group was found to be served worse; that does not rule it out."
+    none = "No group was found to be served worse by this classifier; that does not rule it out."
     for arm, found in run.compared.items():
         yield b.Heading(w.arm_name(arm))
+        if said := less_often(run.document, arm):
+            yield b.Sentence(said)
         yield from pair.harmed(found, none)
 
 

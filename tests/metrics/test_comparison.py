@@ -157,11 +157,32 @@ def test_fewer_than_five_seeds_never_give_a_verdict_but_name_the_harm(seeds, rea
     assert (found.verdict["reading"], found.verdict["reason"]) == ("cannot_tell", reason)
     assert set(found.groups["verdict"]) | set(found.gaps["verdict"]) == {"cannot_tell"}
     assert found.groups.iloc[0]["harm"]
-    assert found.verdict["sentence"].startswith("Harm: accuracy of tone dark fell by")
+    where = "this training" if seeds == 1 else f"these {seeds} trainings"
+    told = found.verdict["sentence"]
+    assert told.startswith(f"Harm seen in {where}: accuracy of tone dark fell by")
     assert "in these trainings" in found.verdict["harms"][0]
+    back = compare(arm(seeds, "latent", harmed=60), arm(seeds)).verdict["sentence"]
+    assert back.startswith(f"Seen in {where}, perhaps chance: accuracy of tone dark rose by")
+    assert "Gain" not in told + back
     assert any(str(seeds) in note or "Single run" in note for note in found.notes)
     limits = found.groups[["seed_low", "seed_high"]].isna().to_numpy()
     assert limits.all() if seeds == 1 else not limits.any()
+
+
+def test_fewer_of_both_kinds_of_yes_is_a_trade_and_no_gain():
+    """Saying yes to nobody dark: no false alarm is left, and nobody is recognised."""
+    rates = ["true_positive_rate", "false_positive_rate"]
+    before, after = (
+        report(np.where(np.arange(600) < 150, value, TRUTH), metrics=rates) for value in (1, 0)
+    )
+    verdict = compare(before, after).verdict
+    assert [text.split(" by ")[0] for text in verdict["trades"]] == [
+        "false positive rate of tone dark fell"
+    ]
+    assert not [text for text in verdict["gains"] if not text.startswith("gap")]
+    assert verdict["harms"][0].startswith("true positive rate of tone dark fell")
+    assert verdict["sentence"].startswith("Harm: ")
+    assert "Trade: false positive rate of tone dark fell" in verdict["sentence"]
 
 
 def test_five_seeds_tell_harm():

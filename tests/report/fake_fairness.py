@@ -385,6 +385,7 @@ def fake_comparison(
             "reading": "difference_found", "reason": "", "harms": harms,
             "sentence": "At least one rate changed.",
             "gains": ["accuracy of skin_tone_group:dark rose from 79.0% to 91.0%."],
+            "trades": [],
         },
         "notes": [] if people else ["Images are treated as independent."],
         "scope": ["The same 2,951 test images before and after.", "Nothing was excluded."],

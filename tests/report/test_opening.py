@@ -252,3 +252,12 @@ def test_a_comparison_is_headed_by_who_changed_most_in_which_class():
     assert worse == "Of other images of tone dark, more are called “smiling” than before"
     assert better == "Of other images of tone dark, fewer are called “smiling” than before"
     assert moved(document | {"groups": []}, better=True) == "Somebody is served better than before"
+
+
+def test_weights_that_show_a_small_group_less_often_are_a_harm_of_the_first_screen():
+    document = small_run([gap("accuracy", -0.34)])
+    document["weights"]["latent"]["lowered"] = [
+        {"group": "tone:dark", "before": 0.072, "after": 0.046}
+    ]
+    told = "Harm: latent weights show tone: dark less often: 7.2% to 4.6% of what is drawn."
+    assert told in opening(document)["sentences"]

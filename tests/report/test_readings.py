@@ -1,6 +1,7 @@
 import pytest
 
 from debias.report.readings import (
+    change_said,
     counted,
     metric_meaning,
     metric_name,
@@ -118,3 +119,12 @@ def test_sources_in_words():
 )
 def test_numbers_of_differences(value, kind, printed):
     assert number(value, kind) == printed
+
+
+def test_a_change_whose_interval_alone_leaves_out_zero_is_not_beyond_chance():
+    row = {"low": 0.01, "high": 0.09, "harm": False, "verdict": "cannot_tell",
+           "reason": "no_margin"}  # fmt: skip
+    document = {"comparisons": 60, "margin": None}
+    wanted = "cannot tell (not beyond chance after 60 comparisons)"
+    assert change_said(row, document) == wanted
+    assert change_said({**row, "low": -0.01}, document) == "cannot tell (no margin)"

@@ -15,7 +15,8 @@ COMPARED = compare(PLAIN, PLAIN)
 
 def comparison(reading="difference_found", harms=(), gains=()):
     told = "Harm: x. " if harms else "Gain: y. " if gains else ""
-    verdict = {"reading": reading, "harms": harms, "gains": gains, "sentence": f"{told}Verdict."}
+    verdict = {"reading": reading, "harms": harms, "gains": gains, "trades": []}
+    verdict["sentence"] = f"{told}Verdict."
     return replace(COMPARED, verdict=verdict)
 
 
