@@ -375,7 +375,8 @@ def test_a_hanging_decoder_does_not_delay_the_end(tmp_path):
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 import pandas as pd
 from debias.decoding.pool import Pool
 samples = pd.DataFrame({"sample_id": [str(n) for n in range(5000)], "path": sys.argv[1]})

@@ -424,7 +424,7 @@ def test_the_first_screen_is_sixty_words_and_one_picture(sketch):
     words = first_screen(sketch(altered(**blurred)))[1]
     said = " ".join(words)
     assert len(words) <= 60
-    assert "How sure Shares are counted, exact but for their intervals; the model" in said
+    assert "How sure Shares are counted; the model draws nearly one face" in said
 
 
 def test_annotated_columns_that_were_not_named_are_told(sketch):
