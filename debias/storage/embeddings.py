@@ -143,10 +143,11 @@ def read_embeddings(
         asked = dict.fromkeys(name for one in columns for name in _meant(path, one, names))
         found = [_asked(path, table, [*asked], apart, found)]
     one, others = _taken(path, table, found, apart)
+    values = _checked(path, one.values)
     left = table.drop(columns=[*one.columns], errors="ignore")
-    if one.values is not None and len(left) != len(one.values):  # what stands beside another array
-        left = pd.DataFrame(index=range(len(one.values)))
-    values, free = _checked(path, one.values), left.drop(columns=apart, errors="ignore")
+    if len(left) != len(values):  # what stands beside another array
+        left = pd.DataFrame(index=range(len(values)))
+    free = left.drop(columns=apart, errors="ignore")
     name = _name_column(free) if given is None else None
     own = given if name is None else left.pop(name).to_numpy()
     free = free.drop(columns=name or [])
@@ -199,8 +200,9 @@ def _opened(path: Path, kind: str) -> tuple[pd.DataFrame, list[Candidate] | None
     found.sort(key=lambda one: -one.width)
     told = "pickled objects, which are never loaded"
     found += [Candidate(columns=(name,), width=0, other=told) for name in pickled]
-    first = next((one for one in found if not one.other), found[0])
-    rows = 0 if first.values is None else len(first.values)
+    # Of what looks like an embedding, or else of what can only be asked for.
+    lengths = [(bool(one.other), len(matrices[one.columns[0]])) for one in found if one.width]
+    rows = min(lengths, key=lambda one: one[0])[1] if lengths else 0
     columns = {name: one for name, one in arrays.items() if one.ndim == 1 and len(one) == rows}
     return pd.DataFrame(columns, index=range(rows)), found
 

@@ -258,13 +258,10 @@ def _labels(columns: Sequence[str], stem: str, values: Float[np.ndarray, "n k"])
     few = np.array([_is_class(column) for column in values.T])
     if few.all():
         return "labels (whole numbers, few of them different)", ""
-    if few.sum() > FEW_CLASSES:
+    if not 0 < few.sum() <= FEW_CLASSES:
         return "", ""
-    told = [name for name, is_class in zip(columns, few, strict=True) if is_class]
-    return "", "".join(
-        f"{name!r} among them holds few different whole numbers, as a label does"
-        for name in told[:1]
-    )
+    name = columns[int(few.argmax())]
+    return "", f"{name!r} among them holds few different whole numbers, as a label does"
 
 
 def _is_class(column: Float[np.ndarray, " n"]) -> bool:

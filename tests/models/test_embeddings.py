@@ -243,6 +243,9 @@ def test_whatever_lies_beside_an_embedding_does_not_stop_it(tmp_path):
     found = read_embeddings(tmp_path / "e.npz")
     np.testing.assert_array_equal(found.values, VALUES)
     assert "labels" not in found.columns
+    np.savez(tmp_path / "e.npz", labels=np.arange(20))
+    with pytest.raises(DataError, match="does not look like embeddings"):
+        read_embeddings(tmp_path / "e.npz")
 
 
 def listed(values, **columns) -> pd.DataFrame:
