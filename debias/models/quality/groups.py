@@ -96,14 +96,14 @@ def _by_group(
 ) -> pd.DataFrame:
     """Area of a score for every group and whatever else is asked of its members; or NaN."""
     hidden, tables = hidden_counts(groups, below), []
-    for attribute in groups:
-        names = group_names(groups[attribute])
+    for attribute, column in groups.items():
+        names = group_names(column)
         table = auc_by_group(score, labels, names).astype({"n": np.float64})
         extra = [more(score[names == group]) for group in table["group"]]
         table = pd.concat([table, pd.DataFrame(extra, index=table.index)], axis=1)
         withheld = [hidden.get(f"{attribute}:{group}", False) for group in table["group"]]
         table.loc[withheld, table.columns.drop("group")] = np.nan
-        tables.append(table.assign(attribute=attribute))
+        tables.append(table.assign(attribute=str(attribute)))
     return _stacked(tables, None)
 
 
