@@ -121,16 +121,16 @@ class TarShards(WithPeople):
             )
         attributes = found.notes.frame()
         person = self.subject_column or person_column(attributes)
-        named = {"subject_id": person, "split": self.split_column}
-        everyone = found.frame(shards, attributes, named)
-        remarks = [*found.notes.remarks(), *_unused(attributes, named)]
+        roles = {"subject_id": person, "split": self.split_column}
+        everyone = found.frame(shards, attributes, roles)
+        remarks = [*found.notes.remarks(), *_unused(attributes, roles)]
         if person != self.subject_column:
             remarks.append(taken(str(person), everyone["subject_id"].nunique()))
         if not (found.notes.columns or found.notes.unused):
             said, told = _said_by_names(found.plain_names(sides))
             everyone, remarks = everyone.join(said), [*remarks, *told]
             found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)
-        everyone, told = self._divided(everyone, np.array(sides)[found.places[::3]], shards)
+        everyone, alone = self._divided(everyone, np.array(sides)[found.places[::3]], shards)
         kept = ~np.isin(np.arange(len(everyone)), found.lost)
         samples = everyone[kept].reset_index(drop=True)
         samples = completed_split(samples, seed) if "split" in samples else samples
@@ -138,7 +138,7 @@ class TarShards(WithPeople):
         known = lost if len(lost) else None
         return self.joined(Collection(
             samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
-            remarks=(*remarks, *told), notes=found.noted,
+            remarks=(*remarks, *alone), notes=found.noted,
         ))  # fmt: skip
 
     def _divided(

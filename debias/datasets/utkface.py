@@ -96,7 +96,7 @@ class UTKFace(WithPeople):
         again = everyone["sample_id"].duplicated()
         read = everyone[~again].set_index("sample_id")["path"]
         others = everyone[again].set_index("path")["sample_id"].map(read)
-        copies = {path: namesake(path, other) for path, other in others.items()}
+        copies = {str(path): namesake(str(path), other) for path, other in others.items()}
         samples = everyone[~again].sort_values("path", ignore_index=True)
         # Of links and the like the name says who is shown, unless an image has the same id.
         odd = [_row(name, self.root) for name, why in problems.items() if why == IRREGULAR]
