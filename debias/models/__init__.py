@@ -3,7 +3,15 @@
 from debias.models.classifiers import Classifier, ConvClassifier, PooledClassifier, ResNet18
 from debias.models.embeddings import Embeddings
 from debias.models.encoder import Encoder
-from debias.models.representation import Decodes, Encodes, Explains, Finds, Representation
+from debias.models.representation import (
+    Decodes,
+    Encodes,
+    Explains,
+    Finds,
+    Generates,
+    Representation,
+    Settles,
+)
 from debias.models.vae import ConvVAE
 from debias.plugins import Registry
 
@@ -32,7 +40,9 @@ __all__ = [
     "Encodes",
     "Explains",
     "Finds",
+    "Generates",
     "PooledClassifier",
     "Representation",
     "ResNet18",
+    "Settles",
 ]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from debias.models.encoding import require_eval
 from debias.models.representation import Decodes
+from debias.training.batches import Batch
 from debias.training.device import Compute
 from debias.types import Latents
 
@@ -34,11 +35,12 @@ def decode(network: Decodes, z: Means, compute: Compute) -> Images:
         )
 
 
-def reconstruct(network: Decodes, images: Float[Tensor, "B C H W"], compute: Compute) -> Images:
+def reconstruct(network: Decodes, batch: Batch, compute: Compute) -> Images:
     """Decoded posterior means."""
     require_eval(network)
     with torch.inference_mode(), compute.autocast():
-        return _pixels(network.decode(network.encode(images)[0]))
+        mean, _ = network.encode(batch.image, *batch.told)
+        return _pixels(network.decode(mean, *batch.told))
 
 
 def prior_samples(

@@ -1,9 +1,10 @@
 """What every representation says of itself, and files in which one may lie.
 
-``B`` batch, ``n`` samples, ``k`` dimensions, ``C, H, W`` image.
+``B`` batch, ``n`` samples, ``k`` dimensions, ``c`` values of a condition, ``C, H, W`` image.
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from debias.errors import DataError
 from debias.plugins import Settings
+from debias.training.batches import Batch
 
 Network = nn.Module
 
@@ -24,10 +26,22 @@ class Representation(Settings):
 
     One that is ``trained`` builds a network, which is fitted to the training faces: it encodes
     images as :class:`Encodes` and has ``loss(batch)``, a dictionary of batch means with the key
-    ``loss``. If it also ``decode``s, pictures are drawn; if it has ``nats(images)``, the (B,)
-    negative ELBO, images are ranked by it; if it has ``figures(losses, mean)``, these are reported
-    in place of its losses. Any other is opened as it is, and encodes images or, ``by_id``, finds
-    samples as :class:`Finds`.
+    ``loss``. What else it can do is found by what it has, and nobody asks for its name:
+
+    - a posterior: ``encode`` returns a log-variance;
+    - :class:`Decodes`: pictures are drawn;
+    - :class:`Generates`: it can be sampled from chance, and the evidence of an image be bounded;
+    - :class:`Explains`: images are ranked by what they cost it;
+    - :class:`Settles`: something is computed from the training images once the loop has ended, or
+      in its place where there is no parameter to descend by;
+    - ``figures(losses, mean)``: reported in place of its losses.
+
+    One with a ``told_column`` is built with a :class:`debias.training.condition.Condition` as well,
+    and its network takes the (B, c) condition of each image as the last argument of ``encode``,
+    ``decode``, ``log_likelihood`` and ``nats`` (``batch.told``); ``decode`` may be asked without.
+
+    Any other is opened as it is, and encodes images or, ``by_id``, finds samples as
+    :class:`Finds`.
     """
 
     trained: ClassVar[bool] = True
@@ -35,12 +49,28 @@ class Representation(Settings):
 
     name: str
 
+    @property
+    def told_column(self) -> str:
+        """The label or attribute whose value its network is told with every image; often none."""
+        return ""
+
+    def uses_groups(self, label: str) -> bool:
+        """Whether it is told annotations beside the label."""
+        return self.told_column not in ("", label)
+
+    def require_size(self, image_size: int) -> None:
+        """A ConfigError for a side of images, pixels, that it cannot take."""
+
     def identity(self) -> dict[str, Any]:
         """What decides the numbers: settings and contents of files, not where they lie."""
         return self.model_dump(mode="json")
 
     def build(self, image_size: int) -> Network:
-        """The untrained network for square RGB images of the given side, pixels."""
+        """The untrained network for square RGB images of the given side, pixels.
+
+        Raises:
+            ConfigError: It cannot be built for such images.
+        """
         raise NotImplementedError(f"the representation {self.name!r} builds no network")
 
     def open(self, device: torch.device) -> "Encodes | Finds":
@@ -53,7 +83,7 @@ class Encodes(Protocol):
     """Places images by looking at them."""
 
     def encode(
-        self, images: Float[Tensor, "B C H W"]
+        self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]
     ) -> tuple[Float[Tensor, "B k"], Float[Tensor, "B k"] | None]:
         """Mean and log-variance; no log-variance where images are points without a spread."""
 
@@ -62,15 +92,46 @@ class Encodes(Protocol):
 class Decodes(Encodes, Protocol):
     """Draws an image for every place as well."""
 
-    def decode(self, z: Float[Tensor, "B k"]) -> Float[Tensor, "B C H W"]:
+    def decode(
+        self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
+    ) -> Float[Tensor, "B C H W"]:
         """Expected intensities in [0, 1]."""
+
+
+@runtime_checkable
+class Generates(Decodes, Protocol):
+    """A model of how images arise: z from N(0, I), then an image from p(x|z).
+
+    Attributes:
+        values: Of an image that it explains: pixels times channels, one channel of a grey image.
+        continuous: Whether p(x|z) is a density over intensities in [0, 1]; else probabilities.
+    """
+
+    @property
+    def values(self) -> int: ...
+    @property
+    def continuous(self) -> bool: ...
+    def log_likelihood(
+        self, images: Float[Tensor, "B C H W"], z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
+    ) -> Float[Tensor, " B"]:
+        """Nats of log p(x|z), summed over pixels and channels; row i of z belongs to image i."""
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """Has what is computed from the training images rather than descended to."""
+
+    def settle(self, batches: Iterable[Batch], seed: int) -> None:
+        """Once, after the loop, in evaluation mode: every training image, in random order."""
 
 
 @runtime_checkable
 class Explains(Protocol):
     """Says what each image costs it: the negative ELBO, larger for images it explains worse."""
 
-    def nats(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]: ...
+    def nats(
+        self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]
+    ) -> Float[Tensor, " B"]: ...
 
 
 @runtime_checkable

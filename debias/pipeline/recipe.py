@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -120,6 +120,15 @@ class SpaceRecipe(FacesRecipe):
     )
     audit: AuditRules = AuditRules()
     tracking: TrackingOptions = TrackingOptions()
+
+    @model_validator(mode="after")
+    def _size_suits(self) -> Self:
+        """Said before an image is read, not once all are."""
+        try:
+            self.representation.model.require_size(self.image_size)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class RunConfig(SpaceRecipe):

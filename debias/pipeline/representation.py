@@ -194,7 +194,7 @@ class _Course:
 
     def of(self, network: Network) -> OnEpoch:
         run, validation = self.work.job, self.batches.store.rows("validation")
-        shown, compute = next(iter(self.batches.evaluate(validation[:SHOWN]))).image, run.compute
+        shown, compute = next(iter(self.batches.evaluate(validation[:SHOWN]))), run.compute
         epochs = run.config.representation.training.epochs
         every = max(1, epochs // SNAPSHOTS)
         advance = self.work.start(epochs)

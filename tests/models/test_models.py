@@ -134,5 +134,5 @@ def test_samples_of_the_posterior_have_its_moments():
 
 
 def test_an_image_size_that_does_not_fit_is_refused():
-    with pytest.raises(ConfigError, match="divisible by 16, got 40"):
-        ConvVAE().build(40)
+    with pytest.raises(ConfigError, match="divisible by 4, got 30; set image_size to 28 or 32"):
+        ConvVAE().build(30)
