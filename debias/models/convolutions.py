@@ -55,6 +55,13 @@ class Pyramid:
         ]
 
 
+class Intensities(nn.Module):
+    """Any real numbers to [0, 1], in float32: in half precision all near 1 would be 1."""
+
+    def forward(self, values: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        return values.float().sigmoid()
+
+
 def strided(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
     """Halve the resolution: convolution with stride 2, batch norm, ReLU."""
     # Batch norm subtracts the mean, so a bias before it would do nothing.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from debias.density import ACTIVE_VARIANCE
 from debias.errors import DivergedLossError
-from debias.models.convolutions import Pyramid, in_channels, require_divisible
+from debias.models.convolutions import Intensities, Pyramid, in_channels, require_divisible
 from debias.models.representation import Representation
 from debias.training.batches import Batch
 
@@ -105,6 +105,7 @@ class ConvVAENetwork(nn.Module):
             nn.Linear(settings.hidden, pyramid.flat),
             nn.ReLU(),
             *pyramid.up(self.channels),
+            Intensities(),
         )
         start = settings.sigma**2 if settings.likelihood == "gaussian_fixed" else 1.0
         self.register_buffer("sigma2", torch.tensor(start))
@@ -122,9 +123,7 @@ class ConvVAENetwork(nn.Module):
         self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
     ) -> Float[Tensor, "B C H W"]:
         """Expected intensities in [0, 1], in equal colours of a grey image."""
-        logits = self.decoder(torch.cat([z, *told], dim=1))
-        # In float32: in half precision everything near 1 would be 1, and log(1 - p) minus infinity.
-        return in_channels(logits.float().sigmoid(), 3)
+        return in_channels(self.decoder(torch.cat([z, *told], dim=1)), 3)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B k"]:
         """Posterior mean: what a deployed encoder returns."""
