@@ -4,7 +4,6 @@
 """
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 
 from debias.errors import DataError
 from debias.plugins import Settings
-from debias.training.batches import Batch
 
 Network = nn.Module
 
@@ -32,8 +30,8 @@ class Representation(Settings):
     - :class:`Decodes`: pictures are drawn;
     - :class:`Generates`: it can be sampled from chance, and the evidence of an image be bounded;
     - :class:`Explains`: images are ranked by what they cost it;
-    - :class:`Settles`: something is computed from the training images once the loop has ended, or
-      in its place where there is no parameter to descend by;
+    - :class:`debias.training.loop.Settles`: something is computed from the training images once
+      the loop has ended, or in its place where there is no parameter to descend by;
     - ``figures(losses, mean)``: reported in place of its losses.
 
     One with a ``told_column`` is built with a :class:`debias.training.condition.Condition` as well,
@@ -115,14 +113,6 @@ class Generates(Decodes, Protocol):
         self, images: Float[Tensor, "B C H W"], z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
     ) -> Float[Tensor, " B"]:
         """Nats of log p(x|z), summed over pixels and channels; row i of z belongs to image i."""
-
-
-@runtime_checkable
-class Settles(Protocol):
-    """Has what is computed from the training images rather than descended to."""
-
-    def settle(self, batches: Iterable[Batch], seed: int) -> None:
-        """Once, after the loop, in evaluation mode: every training image, in random order."""
 
 
 @runtime_checkable

@@ -23,7 +23,12 @@ from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
 from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.faces import audited_rows
 from debias.pipeline.job import Job
-from debias.pipeline.representation import encode_store, faces_may_be_shown, load_representation
+from debias.pipeline.representation import (
+    batches_for,
+    encode_store,
+    faces_may_be_shown,
+    load_representation,
+)
 from debias.pipeline.step import Step, Work, arrays, latents_files, named
 from debias.plugins import dump
 from debias.report import audit_document as doc
@@ -31,12 +36,10 @@ from debias.report.audit_page import write_audit_page
 from debias.storage.artifacts import Artifact, Files, load_faces, load_latents
 from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
-from debias.training.batches import Batches
 from debias.types import FaceStore
 
 STAGE = "audit"
 PAGE, NUMBERS, IMAGES = "audit.html", "audit.json", "images.parquet"
-AT_ONCE = 256
 SECOND = {"reference": "the reference", "earlier": "the earlier version"}
 MOST_HELD_OUT, MOST_TRAINING = 500, 5000  # images looked at, to keep it within seconds
 LONGER = 3  # times the epochs: what is advised where the model draws one face for everybody
@@ -118,8 +121,7 @@ def _nats(
 ) -> Float64[np.ndarray, " n"] | None:
     if not isinstance(network, Explains):
         return None
-    batches = Batches(store, AT_ONCE, job.compute.device).evaluate(rows)
-    return encoding.nats(network, batches, job.compute)
+    return encoding.nats(network, batches_for(job, network, store).evaluate(rows), job.compute)
 
 
 def _question(work: Work[Job], data: Placed) -> Question:

@@ -1,7 +1,7 @@
 """Stage 2: learn the latent space, or take a given one; place every training face in it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,15 +24,16 @@ from debias.pipeline.step import (
     named,
 )
 from debias.plugins import dump
-from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
 from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches
-from debias.training.loop import EpochMetrics, OnEpoch, fit
+from debias.training.condition import Condition
+from debias.training.loop import EpochMetrics, OnEpoch, fit, settle
 from debias.types import FaceStore, Latents
 from debias.weighting.sampling import shuffled
 
-STAGE = "representation"
+STAGE, CONDITION = "representation", "condition.json"
 SHOWN = 12  # faces per reconstruction sheet
 SNAPSHOTS = 4  # reconstruction sheets over the course of training
 AT_ONCE = 256  # faces encoded at once
@@ -82,11 +83,21 @@ def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     model = _model(run)
     if not model.trained:
         return model.open(run.compute.device)
-    network = model.build(run.config.image_size)
-    load_network(artifact, network)
-    placed = run.compute.place(network)
+    told = _saved_condition(artifact) if model.told_column else ()
+    placed = run.compute.place(load_network(artifact, model.build(run.config.image_size, *told)))
     assert isinstance(placed, Encodes)  # as everything that is trained here
     return placed
+
+
+def _saved_condition(artifact: Artifact) -> Iterator[Condition]:
+    about = artifact.read_json(CONDITION)
+    yield Condition(about["column"], tuple(about["values"]))
+
+
+def batches_for(run: Job, network: object, faces: FaceStore) -> Batches:
+    """Images of a store as a network takes them, with what it is told."""
+    condition = getattr(network, "condition", None)
+    return Batches(faces, AT_ONCE, run.compute.device, condition=condition)
 
 
 def _model(run: Job) -> Representation:
@@ -154,7 +165,7 @@ def _placed(
         for _ in range(0, len(rows), AT_ONCE):
             advance("")
         return found, None
-    batches = Batches(faces, AT_ONCE, run.compute.device).evaluate(rows)
+    batches = batches_for(run, opened, faces).evaluate(rows)
     return encoding.posterior(opened, _watched(batches, advance), run.compute)
 
 
@@ -165,21 +176,44 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
 
 
 def _train(work: Work[Job], tracker: Tracker) -> Files:
+    run, faces = work.job, work.faces
+    model = run.config.representation.model
+    told = [Condition.among(faces, model.told_column)] if model.told_column else []
+    with torch_stream(run.config.seed, "representation/network"):
+        network = model.build(run.config.image_size, *told)
+        run.compute.place(network)
+        files = _descend(work, network, tracker) if any(True for _ in network.parameters()) else {}
+        _settle(work, network)
+        files |= {"network.safetensors": network, **_learned(run, faces, network)}
+    return files | ({CONDITION: asdict(told[0])} if told else {})
+
+
+def _descend(work: Work[Job], network: Network, tracker: Tracker) -> Files:
+    """Train by the loop: curves and, of one that draws, reconstructions on the way."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     recipe, compute = run.config.representation, run.compute
-    batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
+    batches = replace(
+        batches_for(run, network, faces),
+        batch_size=recipe.training.batch_size,
+        augmentation=recipe.augmentation,
+    )
     course = _Course(work, batches, tracker)
-    with torch_stream(run.config.seed, "representation/network"):
-        network = recipe.model.build(run.config.image_size)
-        compute.place(network)
-        epochs, steps = _epochs(run, batches, train), len(train) // recipe.training.batch_size
-        fit(network, epochs, recipe.training, steps, compute, course.of(network))
-        network.eval()
-        learned = _learned(run, faces, network)
-    files = {"network.safetensors": network, HISTORY: {"epochs": course.history}, **learned}
-    if course.snapshots:
-        files |= arrays(reconstructions=np.stack(course.snapshots))
-    return files
+    epochs, steps = _epochs(run, batches, train), len(train) // recipe.training.batch_size
+    fit(network, epochs, recipe.training, steps, compute, course.of(network))
+    files: Files = {HISTORY: {"epochs": course.history}}
+    return files | (arrays(reconstructions=np.stack(course.snapshots)) if course.snapshots else {})
+
+
+def _settle(work: Work[Job], network: Network) -> None:
+    """What is computed from the training images as they are, in an order of its own."""
+    run, train = work.job, work.faces.rows("train")
+    batches, seed = batches_for(run, network, work.faces), run.config.seed
+
+    def epoch(number: int) -> Iterable[Batch]:
+        order = numpy_generator(seed, f"representation/settled/{number}")
+        return batches.evaluate(order.permutation(train))
+
+    settle(network, epoch, stream_seed(seed, "representation/settled"), run.compute)
 
 
 @dataclass(frozen=True)
@@ -207,7 +241,7 @@ class _Course:
             due = (epoch + 1) % every == 0 or epoch + 1 == epochs
             if due and isinstance(network, Decodes):
                 self.snapshots.append(generation.reconstruct(network, shown, compute))
-            advance(f"loss {means['loss']:.0f} nats")
+            advance(f"loss {means['loss']:.4g}")
 
         return on_epoch
 
@@ -226,7 +260,7 @@ def _epochs(
 
 def _learned(run: Job, faces: FaceStore, network: Network) -> Files:
     """Where the training faces lie, what single dimensions move, and figures about the network."""
-    batches, train = Batches(faces, AT_ONCE, run.compute.device), faces.rows("train")
+    batches, train = batches_for(run, network, faces), faces.rows("train")
     assert isinstance(network, Encodes)  # as everything that is trained here
     mean, log_var = encoding.posterior(network, batches.evaluate(train), run.compute)
     latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
@@ -274,8 +308,8 @@ def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:
     if faces_may_be_shown(run) and drew(artifact):
         _publish_pictures(artifact, faces, tracker)
     tracker.artifact(artifact.path / "network.safetensors", "network")
-    network = load_network(artifact, run.config.representation.model.build(run.config.image_size))
-    tracker.model("encoder", network, example_batch(faces))
+    if not run.config.representation.model.told_column:  # a logged model takes images alone
+        tracker.model("encoder", load_representation(run, artifact), example_batch(faces))
 
 
 def drew(artifact: Artifact) -> bool:

@@ -94,6 +94,15 @@ def hdf5(root):
         file["labels"] = np.array([[0], [1], [0], [1]])
 
 
+def arrays(root):
+    np.savez(root / "x.npz", images=np.zeros((4, 8, 8), dtype=np.uint8))
+
+
+def idx(root):
+    head = bytes([0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2])
+    (root / "train-images-idx3-ubyte").write_bytes(head + bytes(16))
+
+
 ALL = len(BESIDE)
 # How a source is made, its settings, how many files it holds, how many of these are photographs.
 SOURCES = {
@@ -112,6 +121,8 @@ SOURCES = {
     "tar": (tar, {}, ALL + 1 + 1 + 1 + 1, PHOTOGRAPHS + 1 + 1),  # a note belongs to its image
     "hugging_face": (hugging_face, {}, 3 + ALL, 3 + PHOTOGRAPHS),
     "hdf5": (hdf5, {"file": "x.h5"}, 4, 4),
+    "arrays": (arrays, {"file": "x.npz"}, 4, 4),
+    "idx": (idx, {}, 4, 4),
     "store": (write_store, {}, 10, 10),
     "synthetic": (lambda root: None, {"n_train": 8, "n_validation": 8, "n_test": 8}, 24, 24),
 }
