@@ -89,8 +89,11 @@ def of_fidelity(found: doc.Kept) -> doc.Fidelity:
         every=percent(max(found["explained"] or 0.0, 0.0)),
         kept=percent(found["neighbours_kept"]), chance=percent(found["neighbours_by_chance"]),
     )  # fmt: skip
-    do = None if verdict == "tells_apart" else say("fidelity.do", **found)
-    return {**found, "sentence": say(f"fidelity.{verdict}", measured=measured), "action": do}
+    sentence = say(f"fidelity.{verdict}", measured=measured)
+    if verdict == "tells_apart":
+        return {**found, "sentence": sentence, "action": None}
+    action = say("fidelity.longer" if "epochs" in found else "fidelity.more", **found)
+    return {**found, "sentence": sentence, "action": action}
 
 
 def of_coverage(found: Coverage) -> doc.Coverage:

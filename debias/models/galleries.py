@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, UInt8
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes
+from debias.models.representation import Decodes, Generates
 from debias.training.batches import Batch
 from debias.training.device import Compute
-from debias.types import Latents
+from debias.types import FaceStore, Latents
 
 AT_ONCE = 256  # faces decoded at once
 EDGE = 0.05  # share of the points beyond each edge of the manifold grid
@@ -25,14 +25,22 @@ Images = UInt8[np.ndarray, "_ H W C"]
 Sheet = UInt8[np.ndarray, "rows columns H W C"]
 
 
-def decode(network: Decodes, z: Means, compute: Compute) -> Images:
-    """The expected image at each place of the latent space."""
+def decode(network: Decodes, z: Means, compute: Compute, *told: Float[np.ndarray, "n c"]) -> Images:
+    """The expected image at each place of the latent space, under a condition or the commonest."""
     require_eval(network)
-    places = torch.from_numpy(np.asarray(z, dtype=np.float32)).to(compute.device)
+    given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (z, *told)]
+    parts = zip(*(torch.split(one.to(compute.device), AT_ONCE) for one in given), strict=True)
     with torch.inference_mode(), compute.autocast():
-        return np.concatenate(
-            [_pixels(network.decode(part)) for part in torch.split(places, AT_ONCE)]
-        )
+        return np.concatenate([_pixels(network.decode(*part)) for part in parts])
+
+
+def redraw(
+    network: Decodes, mean: Means, store: FaceStore, rows: Int64[np.ndarray, " n"], compute: Compute
+) -> Images:
+    """Decode the places of rows of a store, with what the network was told of each."""
+    condition = getattr(network, "condition", None)
+    told = () if condition is None else (condition.of(store, rows),)
+    return decode(network, mean, compute, *told)
 
 
 def reconstruct(network: Decodes, batch: Batch, compute: Compute) -> Images:
@@ -131,8 +139,8 @@ def traverse(
 def manifold(network: Decodes, mean: Means, side: int, compute: Compute) -> Sheet:
     """A sheet of decoded places: columns along the first axis, rows along the second, upwards.
 
-    With two latent dimensions the whole space, in equal parts of the prior; with more, the plane
-    of the first two principal components through the mean, in equal parts of the images along
+    With two latent dimensions and a prior the whole space, in equal parts of the prior; else the
+    plane of the first two principal components through the mean, in equal parts of the images along
     each; with one dimension a single row.
 
     Reference:
@@ -142,7 +150,7 @@ def manifold(network: Decodes, mean: Means, side: int, compute: Compute) -> Shee
     from scipy.special import ndtri
 
     quantiles = np.linspace(EDGE, 1 - EDGE, side)
-    if mean.shape[1] <= 2:
+    if mean.shape[1] <= 2 and isinstance(network, Generates):
         axes = np.eye(mean.shape[1])
         ticks, origin = [ndtri(quantiles)] * len(axes), np.zeros(len(axes))
     else:

@@ -29,7 +29,7 @@ from debias.pipeline.representation import (
     faces_may_be_shown,
     load_representation,
 )
-from debias.pipeline.step import Step, Work, arrays, latents_files, named
+from debias.pipeline.step import Step, Work, arrays, curves, latents_files, named
 from debias.plugins import dump
 from debias.report import audit_document as doc
 from debias.report.audit_page import write_audit_page
@@ -268,12 +268,14 @@ def fidelity_of(job: Job, network: Decodes, representation: Artifact, store: Fac
     some = _spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
     rows = _spread(held_out, MOST_HELD_OUT)
     latents = encode_store(job, representation, store, rows)
-    drawn = generation.decode(network, latents.mean, job.compute)
+    drawn = generation.redraw(network, latents.mean, store, rows, job.compute)
     found = fidelity(
         Encoded(images=store.images[rows], latents=latents.mean[:, active]),
         drawn,
         Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
     )
+    if not curves(representation):  # found in one go: nothing can be trained for longer
+        return {**found}
     epochs = job.config.representation.training.epochs
     return {**found, "epochs": epochs, "advised": LONGER * epochs}
 

@@ -27,7 +27,7 @@ from debias.pipeline.fairness import (
     without,
 )
 from debias.pipeline.job import Run
-from debias.pipeline.representation import drew, faces_may_be_shown, is_trained
+from debias.pipeline.representation import drew, faces_may_be_shown
 from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
 from debias.plugins import dump
@@ -243,7 +243,7 @@ def _drawn_by_the_model(representation: Artifact, faces: FaceStore) -> dict[str,
 
 def _training_curves(run: Run, stages: Stages) -> dict[str, dict[str, list[float]]]:
     """Of everything that was trained in this run."""
-    trained = {"representation": [stages.representation]} if is_trained(run) else {}
+    trained = {"representation": [stages.representation]} if curves(stages.representation) else {}
     trained |= {f"classifier {arm}": list(made) for arm, made in stages.classifiers.items()}
     return {name: _curves(found) for name, found in trained.items()}
 

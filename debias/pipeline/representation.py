@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -176,38 +177,33 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
 
 
 def _train(work: Work[Job], tracker: Tracker) -> Files:
-    run, faces = work.job, work.faces
-    model = run.config.representation.model
-    told = [Condition.among(faces, model.told_column)] if model.told_column else []
+    run, faces, recipe = work.job, work.faces, work.job.config.representation
+    told = [Condition.among(faces, recipe.model.told_column)] if recipe.model.told_column else []
     with torch_stream(run.config.seed, "representation/network"):
-        network = model.build(run.config.image_size, *told)
+        network = recipe.model.build(run.config.image_size, *told)
         run.compute.place(network)
-        files = _descend(work, network, tracker) if any(True for _ in network.parameters()) else {}
-        _settle(work, network)
-        files |= {"network.safetensors": network, **_learned(run, faces, network)}
+        course = _Course(work, tracker, network)
+        if any(True for _ in network.parameters()):
+            _descend(run, faces, network, course.on_epoch)
+        _settle(run, faces, network)
+        course.end()
+        files = {"network.safetensors": network, **_learned(run, faces, network)}
+    files |= {HISTORY: {"epochs": course.history}} if course.history else {}
+    files |= arrays(reconstructions=np.stack(course.snapshots)) if course.snapshots else {}
     return files | ({CONDITION: asdict(told[0])} if told else {})
 
 
-def _descend(work: Work[Job], network: Network, tracker: Tracker) -> Files:
-    """Train by the loop: curves and, of one that draws, reconstructions on the way."""
-    run, faces, train = work.job, work.faces, work.faces.rows("train")
-    recipe, compute = run.config.representation, run.compute
-    batches = replace(
-        batches_for(run, network, faces),
-        batch_size=recipe.training.batch_size,
-        augmentation=recipe.augmentation,
-    )
-    course = _Course(work, batches, tracker)
-    epochs, steps = _epochs(run, batches, train), len(train) // recipe.training.batch_size
-    fit(network, epochs, recipe.training, steps, compute, course.of(network))
-    files: Files = {HISTORY: {"epochs": course.history}}
-    return files | (arrays(reconstructions=np.stack(course.snapshots)) if course.snapshots else {})
+def _descend(run: Job, faces: FaceStore, network: Network, on_epoch: OnEpoch) -> None:
+    recipe, train = run.config.representation, faces.rows("train")
+    size, augmentation = recipe.training.batch_size, recipe.augmentation
+    batches = replace(batches_for(run, network, faces), batch_size=size, augmentation=augmentation)
+    epochs, steps = _epochs(run, batches, train), len(train) // size
+    fit(network, epochs, recipe.training, steps, run.compute, on_epoch)
 
 
-def _settle(work: Work[Job], network: Network) -> None:
+def _settle(run: Job, faces: FaceStore, network: Network) -> None:
     """What is computed from the training images as they are, in an order of its own."""
-    run, train = work.job, work.faces.rows("train")
-    batches, seed = batches_for(run, network, work.faces), run.config.seed
+    batches, train, seed = batches_for(run, network, faces), faces.rows("train"), run.config.seed
 
     def epoch(number: int) -> Iterable[Batch]:
         order = numpy_generator(seed, f"representation/settled/{number}")
@@ -221,29 +217,50 @@ class _Course:
     """Follows a training: losses of every epoch and, where faces are drawn, some sheets of them."""
 
     work: Work[Job]
-    batches: Batches
     tracker: Tracker
+    network: Network
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: list[np.ndarray] = field(default_factory=list)
 
-    def of(self, network: Network) -> OnEpoch:
-        run, validation = self.work.job, self.batches.store.rows("validation")
-        shown, compute = next(iter(self.batches.evaluate(validation[:SHOWN]))), run.compute
-        epochs = run.config.representation.training.epochs
-        every = max(1, epochs // SNAPSHOTS)
-        advance = self.work.start(epochs)
+    @cached_property
+    def batches(self) -> Batches:
+        return batches_for(self.work.job, self.network, self.work.faces)
 
-        def on_epoch(epoch: int, means: EpochMetrics) -> None:
-            network.eval()
-            held_out = encoding.mean_losses(network, self.batches.evaluate(validation), compute)
-            self.history.append(named("train", means) | named("val", held_out))
-            self.tracker.metrics(self.history[-1], epoch)
-            due = (epoch + 1) % every == 0 or epoch + 1 == epochs
-            if due and isinstance(network, Decodes):
-                self.snapshots.append(generation.reconstruct(network, shown, compute))
-            advance(f"loss {means['loss']:.4g}")
+    @cached_property
+    def validation(self) -> Int64[np.ndarray, " n"]:
+        return self.work.faces.rows("validation")
 
-        return on_epoch
+    @cached_property
+    def epochs(self) -> int:
+        return self.work.job.config.representation.training.epochs
+
+    @cached_property
+    def advance(self) -> Advance:
+        return self.work.start(self.epochs)
+
+    def on_epoch(self, epoch: int, means: EpochMetrics) -> None:
+        self.network.eval()
+        held_out = self.batches.evaluate(self.validation)
+        losses = encoding.mean_losses(self.network, held_out, self.work.job.compute)
+        self.history.append(named("train", means) | named("val", losses))
+        self.tracker.metrics(self.history[-1], epoch)
+        due = (epoch + 1) % max(1, self.epochs // SNAPSHOTS) == 0
+        if due or epoch + 1 == self.epochs:
+            self.look()
+        self.advance(f"loss {means['loss']:.4g}")
+
+    def look(self) -> None:
+        """One more sheet, of a network that draws."""
+        if isinstance(self.network, Decodes):
+            shown = next(iter(self.batches.evaluate(self.validation[:SHOWN])))
+            drawn = generation.reconstruct(self.network, shown, self.work.job.compute)
+            self.snapshots.append(drawn)
+
+    def end(self) -> None:
+        """Of what was found without a loop, the one sheet."""
+        if not self.history:
+            self.work.start(1)("")
+            self.look()
 
 
 def _epochs(

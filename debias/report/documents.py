@@ -74,6 +74,7 @@ class Representation(TypedDict, total=False):
     name: str
     trained: bool
     file: str  # of an encoder or of embeddings
+    told: str  # the column whose value the model was told with every image
     epochs: int
     elbo: float
     reconstruction: float

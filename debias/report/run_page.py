@@ -359,7 +359,11 @@ def how_described(facts: Mapping[str, object]) -> str:
         return f"An encoder {foreign.format(' described the faces', 'it was')}"
     if facts.get("name") == "embeddings":
         return f"The faces are described by embeddings {foreign.format('', 'these were')}"
-    return "A model first learned to describe the faces without being told anything about them."
+    learned = "A model first learned to describe the faces"
+    if "told" in facts:
+        told = w.words(str(facts["told"]))
+        return f"{learned}; of each it was told the {told}, and nothing else."
+    return f"{learned} without being told anything about them."
 
 
 def _data(data: Data, pictures: Pictures) -> Iterator[b.Block]:
