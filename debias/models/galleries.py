@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
+from debias.errors import ConfigError
 from debias.models.encoding import require_eval
 from debias.models.representation import Decodes, Generates
 from debias.training.batches import Batch
@@ -27,7 +28,7 @@ Sheet = UInt8[np.ndarray, "rows columns H W C"]
 
 def decode(network: Decodes, z: Means, compute: Compute, *told: Float[np.ndarray, "n c"]) -> Images:
     """The expected image at each place of the latent space, under a condition or the commonest."""
-    require_eval(network)
+    _require_decoder(network)
     given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (z, *told)]
     parts = zip(*(torch.split(one.to(compute.device), AT_ONCE) for one in given), strict=True)
     with torch.inference_mode(), compute.autocast():
@@ -45,7 +46,7 @@ def redraw(
 
 def reconstruct(network: Decodes, batch: Batch, compute: Compute) -> Images:
     """Decoded posterior means."""
-    require_eval(network)
+    _require_decoder(network)
     with torch.inference_mode(), compute.autocast():
         mean, _ = network.encode(batch.image, *batch.told)
         return _pixels(network.decode(mean, *batch.told))
@@ -207,6 +208,16 @@ def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
     spread = latents.log_var.astype(np.float64)
     terms = np.square(latents.mean, dtype=np.float64) + np.exp(spread) - 1 - spread
     return 0.5 * terms.mean(axis=0)
+
+
+def _require_decoder(network: object) -> None:
+    """A ValueError in training mode, a ConfigError for what draws nothing."""
+    require_eval(network)
+    if not isinstance(network, Decodes):
+        raise ConfigError(
+            f"{type(network).__name__} has no decoder, so it draws no images: choose a "
+            "representation that has one, such as conv_vae, autoencoder or pca"
+        )
 
 
 def _centre(mean: Means) -> Float64[np.ndarray, " k"]:

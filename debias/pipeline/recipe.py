@@ -122,12 +122,19 @@ class SpaceRecipe(FacesRecipe):
     tracking: TrackingOptions = TrackingOptions()
 
     @model_validator(mode="after")
-    def _size_suits(self) -> Self:
+    def _model_suits(self) -> Self:
         """Said before an image is read, not once all are."""
+        model, known = self.representation.model, [self.label, *self.attributes]
         try:
-            self.representation.model.require_size(self.image_size)
+            model.require_size(self.image_size)
         except ConfigError as error:
             raise ValueError(str(error)) from error
+        if model.told_column and model.told_column not in known:
+            raise ValueError(
+                f"representation.model.condition is {model.told_column!r}, which is neither the "
+                f"label nor one of the attributes: name one of {list(filter(None, known))}, or add "
+                "it to attributes"
+            )
         return self
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from debias.storage.artifacts import Artifact, Files, load_array, load_latents, 
 from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches
 from debias.training.condition import Condition
-from debias.training.loop import EpochMetrics, OnEpoch, fit, settle
+from debias.training.loop import EpochMetrics, fit, settle
 from debias.types import FaceStore, Latents
 from debias.weighting.sampling import shuffled
 
@@ -182,23 +181,24 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
     with torch_stream(run.config.seed, "representation/network"):
         network = recipe.model.build(run.config.image_size, *told)
         run.compute.place(network)
-        course = _Course(work, tracker, network)
-        if any(True for _ in network.parameters()):
-            _descend(run, faces, network, course.on_epoch)
+        size, augmentation = recipe.training.batch_size, recipe.augmentation
+        batches = batches_for(run, network, faces)
+        batches = replace(batches, batch_size=size, augmentation=augmentation)
+        descends = any(True for _ in network.parameters())
+        advance = work.start(recipe.training.epochs if descends else 1)
+        course = _Course(run, network, batches, tracker, advance)
+        if descends:
+            train = faces.rows("train")
+            epochs, steps = _epochs(run, batches, train), len(train) // size
+            fit(network, epochs, recipe.training, steps, run.compute, course.on_epoch)
         _settle(run, faces, network)
-        course.end()
+        if not descends:
+            course.look()
+            advance("")
         files = {"network.safetensors": network, **_learned(run, faces, network)}
-    files |= {HISTORY: {"epochs": course.history}} if course.history else {}
+    files |= {HISTORY: {"epochs": course.history}} if descends else {}
     files |= arrays(reconstructions=np.stack(course.snapshots)) if course.snapshots else {}
     return files | ({CONDITION: asdict(told[0])} if told else {})
-
-
-def _descend(run: Job, faces: FaceStore, network: Network, on_epoch: OnEpoch) -> None:
-    recipe, train = run.config.representation, faces.rows("train")
-    size, augmentation = recipe.training.batch_size, recipe.augmentation
-    batches = replace(batches_for(run, network, faces), batch_size=size, augmentation=augmentation)
-    epochs, steps = _epochs(run, batches, train), len(train) // size
-    fit(network, epochs, recipe.training, steps, run.compute, on_epoch)
 
 
 def _settle(run: Job, faces: FaceStore, network: Network) -> None:
@@ -216,51 +216,34 @@ def _settle(run: Job, faces: FaceStore, network: Network) -> None:
 class _Course:
     """Follows a training: losses of every epoch and, where faces are drawn, some sheets of them."""
 
-    work: Work[Job]
-    tracker: Tracker
+    run: Job
     network: Network
+    batches: Batches
+    tracker: Tracker
+    advance: Advance
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: list[np.ndarray] = field(default_factory=list)
 
-    @cached_property
-    def batches(self) -> Batches:
-        return batches_for(self.work.job, self.network, self.work.faces)
-
-    @cached_property
-    def validation(self) -> Int64[np.ndarray, " n"]:
-        return self.work.faces.rows("validation")
-
-    @cached_property
-    def epochs(self) -> int:
-        return self.work.job.config.representation.training.epochs
-
-    @cached_property
-    def advance(self) -> Advance:
-        return self.work.start(self.epochs)
-
     def on_epoch(self, epoch: int, means: EpochMetrics) -> None:
         self.network.eval()
-        held_out = self.batches.evaluate(self.validation)
-        losses = encoding.mean_losses(self.network, held_out, self.work.job.compute)
+        held_out = self.batches.evaluate(self._validation)
+        losses = encoding.mean_losses(self.network, held_out, self.run.compute)
         self.history.append(named("train", means) | named("val", losses))
         self.tracker.metrics(self.history[-1], epoch)
-        due = (epoch + 1) % max(1, self.epochs // SNAPSHOTS) == 0
-        if due or epoch + 1 == self.epochs:
+        epochs = self.run.config.representation.training.epochs
+        if (epoch + 1) % max(1, epochs // SNAPSHOTS) == 0 or epoch + 1 == epochs:
             self.look()
         self.advance(f"loss {means['loss']:.4g}")
 
     def look(self) -> None:
         """One more sheet, of a network that draws."""
         if isinstance(self.network, Decodes):
-            shown = next(iter(self.batches.evaluate(self.validation[:SHOWN])))
-            drawn = generation.reconstruct(self.network, shown, self.work.job.compute)
-            self.snapshots.append(drawn)
+            shown = next(iter(self.batches.evaluate(self._validation[:SHOWN])))
+            self.snapshots.append(generation.reconstruct(self.network, shown, self.run.compute))
 
-    def end(self) -> None:
-        """Of what was found without a loop, the one sheet."""
-        if not self.history:
-            self.work.start(1)("")
-            self.look()
+    @property
+    def _validation(self) -> Int64[np.ndarray, " n"]:
+        return self.batches.store.rows("validation")
 
 
 def _epochs(
