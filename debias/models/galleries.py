@@ -26,10 +26,13 @@ Images = UInt8[np.ndarray, "_ H W C"]
 Sheet = UInt8[np.ndarray, "rows columns H W C"]
 
 
-def decode(network: Decodes, z: Means, compute: Compute, *told: Float[np.ndarray, "n c"]) -> Images:
+def decode(
+    network: Decodes, z: Means, compute: Compute, told: Float[np.ndarray, "n c"] | None = None
+) -> Images:
     """The expected image at each place of the latent space, under a condition or the commonest."""
     _require_decoder(network)
-    given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (z, *told)]
+    both = (z,) if told is None else (z, told)
+    given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in both]
     parts = zip(*(torch.split(one.to(compute.device), AT_ONCE) for one in given), strict=True)
     with torch.inference_mode(), compute.autocast():
         return np.concatenate([_pixels(network.decode(*part)) for part in parts])
@@ -40,8 +43,8 @@ def redraw(
 ) -> Images:
     """Decode the places of rows of a store, with what the network was told of each."""
     condition = getattr(network, "condition", None)
-    told = () if condition is None else (condition.of(store, rows),)
-    return decode(network, mean, compute, *told)
+    told = None if condition is None else condition.of(store, rows)
+    return decode(network, mean, compute, told)
 
 
 def reconstruct(network: Decodes, batch: Batch, compute: Compute) -> Images:
@@ -196,18 +199,6 @@ def shifted(
 ) -> Sheet:
     """Decode each place with multiples of a vector added; strength 0 is the reconstruction."""
     return _sheet(network, mean[:, None] + np.asarray(strengths)[:, None] * vector, compute)
-
-
-def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
-    """KL to the prior of each dimension, mean over the images; None without a spread.
-
-    0.5 * (mean^2 + var - 1 - log var): what a dimension says about an image, in nats.
-    """
-    if latents.log_var is None:
-        return None
-    spread = latents.log_var.astype(np.float64)
-    terms = np.square(latents.mean, dtype=np.float64) + np.exp(spread) - 1 - spread
-    return 0.5 * terms.mean(axis=0)
 
 
 def _require_decoder(network: object) -> None:

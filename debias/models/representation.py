@@ -36,7 +36,7 @@ class Representation(Settings):
 
     One with a ``told_column`` is built with a :class:`debias.training.condition.Condition` as well,
     and its network takes the (B, c) condition of each image as the last argument of ``encode``,
-    ``decode``, ``log_likelihood`` and ``nats`` (``batch.told``); ``decode`` may be asked without.
+    ``decode`` and ``nats`` (``batch.told``); ``decode`` may be asked without.
 
     Any other is opened as it is, and encodes images or, ``by_id``, finds samples as
     :class:`Finds`.
@@ -109,10 +109,10 @@ class Generates(Decodes, Protocol):
     def values(self) -> int: ...
     @property
     def continuous(self) -> bool: ...
-    def log_likelihood(
-        self, images: Float[Tensor, "B C H W"], z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
+    def reconstruction(
+        self, images: Float[Tensor, "B C H W"], drawn: Float[Tensor, "B C H W"], /
     ) -> Float[Tensor, " B"]:
-        """Nats of log p(x|z), summed over pixels and channels; row i of z belongs to image i."""
+        """-log p(x|z) in nats, summed over pixels and channels; ``drawn`` is ``decode(z)``."""
 
 
 @runtime_checkable

@@ -137,8 +137,9 @@ class ConvVAENetwork(nn.Module):
         bound.
         """
         posterior = self.encode(batch.image, *batch.told)
-        likelihood = self.log_likelihood(batch.image, posterior.sample(), *batch.told)
-        reconstruction, kl = -likelihood.mean(), kl_to_standard_normal(posterior).mean()
+        drawn = self.decode(posterior.sample(), *batch.told)
+        reconstruction = self.reconstruction(batch.image, drawn).mean()
+        kl = kl_to_standard_normal(posterior).mean()
         weighed = {"reconstruction": reconstruction, "kl": self._beta() * kl}
         objective = self.settings.objective
         return {
@@ -148,23 +149,17 @@ class ConvVAENetwork(nn.Module):
             "saturated": (posterior.log_var.abs() >= LOG_VAR_LIMIT).float().mean(),
         }
 
-    def log_likelihood(
-        self, images: Float[Tensor, "B C H W"], z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
-    ) -> Float[Tensor, " B"]:
-        """Nats of log p(x|z), summed over pixels and channels."""
-        return -self.reconstruction(images, self.decode(z, *told))
-
     def reconstruction(
-        self, images: Float[Tensor, "B C H W"], mean_image: Float[Tensor, "B C H W"]
+        self, images: Float[Tensor, "B C H W"], drawn: Float[Tensor, "B C H W"]
     ) -> Float[Tensor, " B"]:
-        """-log p(x|z) in nats, summed over pixels and channels."""
-        images, mean_image = (in_channels(one, self.channels) for one in (images, mean_image))
+        """-log p(x|z) in nats, summed over pixels and channels; ``drawn`` is ``decode(z)``."""
+        images, drawn = (in_channels(one, self.channels) for one in (images, drawn))
         if not self.continuous:
             # Outside autocast: this loss refuses half precision.
             with torch.autocast(images.device.type, enabled=False):
-                bits = nn.functional.binary_cross_entropy(mean_image, images, reduction="none")
+                bits = nn.functional.binary_cross_entropy(drawn, images, reduction="none")
             return bits.flatten(1).sum(1)
-        squared = (images - mean_image).square().flatten(1)  # (B, C*H*W)
+        squared = (images - drawn).square().flatten(1)  # (B, C*H*W)
         if self.training and self.settings.likelihood == "gaussian":
             # Rybkin et al. 2021, eq. 5: sigma^2 is best at the mean squared error. Deviation: a
             # moving average over batches, so that training and evaluation use the same sigma.
@@ -177,8 +172,8 @@ class ConvVAENetwork(nn.Module):
     ) -> Float[Tensor, " B"]:
         """Negative ELBO of each image, with the expectation taken at the posterior mean."""
         posterior = self.encode(images, *told)
-        likelihood = self.log_likelihood(images, posterior.mean, *told)
-        return kl_to_standard_normal(posterior) - likelihood
+        unexplained = self.reconstruction(images, self.decode(posterior.mean, *told))
+        return unexplained + kl_to_standard_normal(posterior)
 
     def figures(
         self, losses: Mapping[str, float], mean: Float[np.ndarray, "n k"]
