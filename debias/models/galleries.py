@@ -14,7 +14,7 @@ from torch import Tensor
 
 from debias.errors import ConfigError
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes, Generates
+from debias.models.representation import Decodes, Encodes, Generates
 from debias.training.batches import Batch
 from debias.training.device import Compute
 from debias.types import FaceStore, Latents
@@ -27,15 +27,15 @@ Sheet = UInt8[np.ndarray, "rows columns H W C"]
 
 
 def decode(
-    network: Decodes, z: Means, compute: Compute, told: Float[np.ndarray, "n c"] | None = None
+    network: Encodes, z: Means, compute: Compute, told: Float[np.ndarray, "n c"] | None = None
 ) -> Images:
     """The expected image at each place of the latent space, under a condition or the commonest."""
-    _require_decoder(network)
+    drawing = _decoder(network)
     both = (z,) if told is None else (z, told)
     given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in both]
     parts = zip(*(torch.split(one.to(compute.device), AT_ONCE) for one in given), strict=True)
     with torch.inference_mode(), compute.autocast():
-        return np.concatenate([_pixels(network.decode(*part)) for part in parts])
+        return np.concatenate([_pixels(drawing.decode(*part)) for part in parts])
 
 
 def redraw(
@@ -47,12 +47,12 @@ def redraw(
     return decode(network, mean, compute, told)
 
 
-def reconstruct(network: Decodes, batch: Batch, compute: Compute) -> Images:
+def reconstruct(network: Encodes, batch: Batch, compute: Compute) -> Images:
     """Decoded posterior means."""
-    _require_decoder(network)
+    drawing = _decoder(network)
     with torch.inference_mode(), compute.autocast():
-        mean, _ = network.encode(batch.image, *batch.told)
-        return _pixels(network.decode(mean, *batch.told))
+        mean, _ = drawing.encode(batch.image, *batch.told)
+        return _pixels(drawing.decode(mean, *batch.told))
 
 
 def prior_samples(
@@ -201,7 +201,7 @@ def shifted(
     return _sheet(network, mean[:, None] + np.asarray(strengths)[:, None] * vector, compute)
 
 
-def _require_decoder(network: object) -> None:
+def _decoder(network: Encodes) -> Decodes:
     """A ValueError in training mode, a ConfigError for what draws nothing."""
     require_eval(network)
     if not isinstance(network, Decodes):
@@ -209,6 +209,7 @@ def _require_decoder(network: object) -> None:
             f"{type(network).__name__} has no decoder, so it draws no images: choose a "
             "representation that has one, such as conv_vae, autoencoder or pca"
         )
+    return network
 
 
 def _centre(mean: Means) -> Float64[np.ndarray, " k"]:

@@ -32,7 +32,7 @@ class Condition:
         rows = store.rows("train")
         if column == store.label:
             return Condition(column, store.classes)
-        found = tuple(sorted(set(_texts(store, column, rows))))
+        found = tuple(sorted(set(_texts(store, column, rows).tolist())))
         if not 2 <= len(found) <= MOST_VALUES:
             raise DataError(
                 f"the column {column!r} has {len(found)} different values among {len(rows)} "
@@ -50,7 +50,7 @@ class Condition:
         """
         values, texts = np.array(self.values), _texts(store, self.column, rows)
         equal = texts[:, None] == values  # (n, c)
-        strange = sorted(set(texts[~equal.any(axis=1)]))
+        strange = sorted(set(texts[~equal.any(axis=1)].tolist()))
         if strange:
             raise DataError(
                 f"the column {self.column!r} has values that the model was not trained with: "

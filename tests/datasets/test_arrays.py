@@ -119,6 +119,7 @@ def test_a_label_without_a_name_and_what_is_no_archive_are_refused(tmp_path):
 
 
 def test_idx_files_that_are_cut_off_or_none_are_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match="holds no file such as train-images-idx3-ubyte;"):
         Idx(root=tmp_path).collect(0)
     labels, images = (tmp_path / f"train-{w}-ubyte" for w in ("labels-idx1", "images-idx3"))
