@@ -151,7 +151,8 @@ class RunConfig(SpaceRecipe):
     label: str = Field(default="smiling", description="Column that the classifier predicts.")
     attributes: tuple[str, ...] = Field(
         default=("skin_tone_group",),
-        description="Annotated columns by which results are broken down; never seen by a model.",
+        description="Annotated columns by which results are broken down; a model sees none, "
+        "but one whose condition names it.",
     )
     arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS, OwnWeighting.of)]] = Field(
         default={arm: WEIGHTINGS[name]() for arm, name in DEMO_ARMS.items()},
