@@ -100,7 +100,7 @@ class OfArrays(Settings):
         _require_images(arrays["images"], split)
         count = len(arrays["images"])
         ids = [f"{split or 'row'}-{row:08d}" for row in range(count)]
-        columns: dict[str, list[str]] = {}
+        columns: dict[str, list[Any]] = {}
         for name, values in arrays.items():
             fits = values.shape in {(count,), (count, 1)}
             if name == self.label_name and not fits:
@@ -114,18 +114,17 @@ class OfArrays(Settings):
                 left.append(shown(name))
         return pd.DataFrame({"sample_id": ids, "split": split, **columns})
 
-    def _column(self, name: str, values: Shaped[np.ndarray, "..."]) -> list[str]:
-        texts: list[str] = values.reshape(-1).astype(str).tolist()
+    def _column(self, name: str, values: Shaped[np.ndarray, "..."]) -> list[Any]:
+        found: list[Any] = values.reshape(-1).tolist()
         if name != self.label_name or not self.classes:
-            return texts
-        numbers = {str(number): meaning for number, meaning in enumerate(self.classes)}
-        strange = sorted(set(texts) - numbers.keys())
+            return found
+        strange = sorted(set(found) - {*range(len(self.classes))})
         if strange:
             raise DataError(
                 f"the label {strange[0]!r} has no name: data.classes names {len(self.classes)}, "
                 f"0 to {len(self.classes) - 1}"
             )
-        return [numbers[text] for text in texts]
+        return [self.classes[int(label)] for label in found]
 
 
 class ArrayFile(OfArrays):

@@ -74,7 +74,7 @@ class Idx(OfArrays):
         content = hashlib.sha256()
         for part in parts.values():
             for array in part.values():
-                content.update(hashlib.sha256(array).digest())
+                content.update(hashlib.sha256(array.tobytes()).digest())
         others = sorted({path.name for path in self.root.iterdir()} - {file.name for file in files})
         return self.collection(parts, content.hexdigest(), seed, [*map(shown, others)])
 

@@ -77,7 +77,7 @@ class PCANetwork(nn.Module):
         side = round((len(self.mean) / 3) ** 0.5)
         with torch.autocast(z.device.type, enabled=False):
             values = self.mean + z @ self.components
-        return values.clamp(0, 1).unflatten(1, (3, side, side))
+        return values.clamp(0, 1).reshape(-1, 3, side, side)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B k"]:
         """Places along the components."""

@@ -81,7 +81,7 @@ class Encodes(Protocol):
     """Places images by looking at them."""
 
     def encode(
-        self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]
+        self, images: Float[Tensor, "B C H W"]
     ) -> tuple[Float[Tensor, "B k"], Float[Tensor, "B k"] | None]:
         """Mean and log-variance; no log-variance where images are points without a spread."""
 
@@ -90,9 +90,7 @@ class Encodes(Protocol):
 class Decodes(Encodes, Protocol):
     """Draws an image for every place as well."""
 
-    def decode(
-        self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
-    ) -> Float[Tensor, "B C H W"]:
+    def decode(self, z: Float[Tensor, "B k"]) -> Float[Tensor, "B C H W"]:
         """Expected intensities in [0, 1]."""
 
 
@@ -119,9 +117,7 @@ class Generates(Decodes, Protocol):
 class Explains(Protocol):
     """Says what each image costs it: the negative ELBO, larger for images it explains worse."""
 
-    def nats(
-        self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]
-    ) -> Float[Tensor, " B"]: ...
+    def nats(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]: ...
 
 
 @runtime_checkable

@@ -140,10 +140,10 @@ class ConvVAENetwork(nn.Module):
         drawn = self.decode(posterior.sample(), *batch.told)
         reconstruction = self.reconstruction(batch.image, drawn).mean()
         kl = kl_to_standard_normal(posterior).mean()
-        weighed = {"reconstruction": reconstruction, "kl": self._beta() * kl}
-        objective = self.settings.objective
+        weighed = self._beta() * kl
+        whole = {"both": reconstruction + weighed, "reconstruction": reconstruction, "kl": weighed}
         return {
-            "loss": sum(weighed.values()) if objective == "both" else weighed[objective],
+            "loss": whole[self.settings.objective],
             "reconstruction": reconstruction,
             "kl": kl,
             "saturated": (posterior.log_var.abs() >= LOG_VAR_LIMIT).float().mean(),
