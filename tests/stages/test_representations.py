@@ -70,7 +70,7 @@ def as_encoder(folder, faces):
 TINY = {"latent_dim": 3, "width": 4, "hidden": 16}
 MAKERS = {
     "conv_vae": trained("conv_vae", **TINY),
-    "conditional_vae": trained("conditional_vae", **TINY, condition="skin_tone_group"),
+    "conditional_vae": trained("conditional_vae", **TINY, condition="skin_tone_group", beta=0.05),
     "autoencoder": trained("autoencoder", **TINY),
     "lecture_autoencoder": trained("lecture_autoencoder"),
     "linear_autoencoder": trained("linear_autoencoder", latent_dim=3),
