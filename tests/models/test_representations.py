@@ -334,6 +334,10 @@ class TestConditionalVAE:
         dark, light = (network.decode(z, torch.eye(2)[[value]]) for value in (0, 1))
         assert light.mean() > dark.mean() + 0.2
         assert torch.equal(network.decode(z), light)
+        sheet = galleries.under_conditions(network, np.zeros((2, 6)), CPU)
+        assert sheet.shape == (2, 2, SIDE, SIDE, 3)
+        expected = [galleries.decode(network, z.numpy(), CPU, np.eye(2)[[v]])[0] for v in (0, 1)]
+        np.testing.assert_array_equal(sheet[1], np.stack(expected))
 
     def test_it_uses_groups_unless_it_is_told_the_label(self):
         assert self.model.uses_groups("smiling")
