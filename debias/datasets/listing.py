@@ -163,7 +163,9 @@ def require_folder(root: Path, where: str) -> None:
     if not root.is_dir():
         raise FileNotFoundError(f"{full} is a file, not a folder of images")
     if next(root.iterdir(), None) is None:
-        raise EmptyDatasetError(f"the data folder {full} is empty")
+        raise EmptyDatasetError(
+            f"the data folder {full} is empty; name another, or put images there"
+        )
 
 
 def require_path(path: Path) -> None:
