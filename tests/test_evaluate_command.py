@@ -191,18 +191,13 @@ def test_wrong_input_is_one_paragraph(table, tmp_path, arguments, code, message)
 
 
 def test_probabilities_given_as_predictions_are_refused(table):
-    code, said = run(
-        "evaluate",
-        "before.csv",
-        "--label",
-        "smiles",
-        "--prediction",
-        "score",
-        "--attributes",
-        "skin",
-    )
-    assert code == 7
-    assert "look like probabilities" in said
+    table.assign(smiles=table["smiles"].map({0: "no", 1: "yes"})).to_csv("words.csv", index=False)
+    asked = ("--label", "smiles", "--prediction", "score", "--attributes", "skin")
+    for file in ("before.csv", "words.csv"):
+        code, said = run("evaluate", file, *asked)
+        assert code == 7
+        assert "look like probabilities" in said
+        assert "--prediction CLASSES --score PROBABILITIES" in said
 
 
 @pytest.mark.parametrize(
