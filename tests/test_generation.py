@@ -220,20 +220,6 @@ def test_nats_do_not_depend_on_order_batches_or_the_state_of_torch(store):
     assert whole == pytest.approx(parts[::-1], rel=1e-6)
 
 
-def test_nats_by_dimension_add_up_to_the_mean_kl():
-    generator = np.random.default_rng(5)
-    mean, log_var = generator.normal(size=(2, 30, 4)).astype(np.float32)
-    latents = Latents(sample_ids=np.arange(30).astype(str), mean=mean, log_var=log_var)
-    prior = torch.distributions.Normal(0.0, 1.0)
-    posterior = torch.distributions.Normal(
-        torch.from_numpy(mean), torch.from_numpy(log_var).mul(0.5).exp()
-    )
-    expected = torch.distributions.kl_divergence(posterior, prior).mean(0).numpy()
-    assert generation.nats_by_dimension(latents) == pytest.approx(expected, rel=1e-5)
-    points = Latents(sample_ids=latents.sample_ids, mean=mean)
-    assert generation.nats_by_dimension(points) is None
-
-
 def test_the_image_unlike_all_others_is_explained_best_before_training_and_worst_after():
     plain, odd = make_store(64, SIDE), 37
     light = np.random.default_rng(0).uniform(-15, 15, 64)

@@ -16,6 +16,7 @@ from debias.auditing.words import listed, say
 from debias.density import active_dimensions
 from debias.models import Decodes
 from debias.models import galleries as generation
+from debias.models.quality.bounds import nats_by_dimension
 from debias.report import audit_document as doc
 from debias.report.audit_findings import WORDS
 from debias.report.words import attribute_name, words
@@ -158,7 +159,7 @@ def _manifold(source: LatentPages) -> Iterator[Page]:
 
 
 def _traversals(source: LatentPages) -> Iterator[Page]:
-    mean, information = source.latents.mean, generation.nats_by_dimension(source.latents)
+    mean, information = source.latents.mean, nats_by_dimension(source.latents)
     # The dimension with most nats first; without a spread, by variance.
     order = np.argsort(-(mean.var(axis=0) if information is None else information), kind="stable")
     dimensions = order[active_dimensions(source.latents)[order]].tolist()

@@ -11,11 +11,23 @@ from debias.datasets.listing import require_regular
 from debias.errors import DataError
 from debias.plugins import Settings
 from debias.storage.files import shown
-from debias.storage.tables import OURS, read_table, require_columns, require_unique
+from debias.storage.tables import (
+    OURS,
+    plain_name,
+    read_table,
+    require_columns,
+    require_unique,
+)
 from debias.types import Collection
 
 OWNER = "the owner of the data"
 MOST_UNNAMED = 0.01  # of the images
+FEWEST = 3  # people in a column that is taken for its name
+# What columns are called that say who is shown; the first that a table has counts.
+SUBJECTS = (
+    "subject_id", "person_id", "identity_id", "individual_id", "participant_id", "celebrity_id",
+    "subject", "person", "identity", "individual", "participant", "celebrity",
+)  # fmt: skip
 
 
 class WithPeople(Settings):
@@ -34,17 +46,24 @@ class WithPeople(Settings):
         default=False, description="Whether people may be missing from that table."
     )
 
-    def with_people(self, found: Collection) -> Collection:
-        """With ``subject_id`` from the column that was named, and :meth:`joined`.
+    def with_people(self, found: Collection, *, told: bool = False) -> Collection:
+        """With ``subject_id`` from the column that is named, or called so, and :meth:`joined`.
+
+        ``told``: a column ``subject_id`` stands in a table of the user, not in one of ours.
 
         Raises:
             DataError: There is no such column; or as there.
         """
-        if self.subject_column is None:
+        known = "subject_id" in found.samples and not told
+        column = self.subject_column or (None if known else person_column(found.samples))
+        if column is None:
             return self.joined(found)
-        lost = None if found.lost is None else _named(found.lost, self.subject_column)
-        samples = _named(found.samples, self.subject_column)
-        return self.joined(replace(found, samples=samples, lost=lost))
+        lost = None if found.lost is None else _named(found.lost, column)
+        samples = _named(found.samples, column)
+        people = samples["subject_id"].nunique()
+        remark = () if self.subject_column else (taken(column, people),)
+        remarks = (*found.remarks, *remark)
+        return self.joined(replace(found, samples=samples, lost=lost, remarks=remarks))
 
     def joined(self, found: Collection) -> Collection:
         """With the columns of the table by person.
@@ -85,6 +104,23 @@ class WithPeople(Settings):
         if both:
             raise DataError(f"{shown(self.people)} and the images both have {both}; rename one")
         return rows.drop(columns=list(taken)).set_index(column), len(rejected)
+
+
+def person_column(rows: pd.DataFrame) -> str | None:
+    """The column that says by its name who is shown, and names some people more than once."""
+    named = {plain_name(str(name)): str(name) for name in reversed(rows.columns)}
+    for name in (named[word] for word in SUBJECTS if word in named):
+        if FEWEST <= rows[name].nunique() < rows[name].count():
+            return name
+    return None
+
+
+def taken(column: str, people: int) -> str:
+    """What is said of a column of so many people that was taken for its name."""
+    return (
+        f"Column {shown(column)!r} says who is shown, by its name: the images of each of "
+        f"{people:,} people stay on one side of the split. --subject names another."
+    )
 
 
 def _named(table: pd.DataFrame, column: str) -> pd.DataFrame:

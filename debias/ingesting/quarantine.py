@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float64, Int64
 from pydantic import Field
 
 from debias import __version__
+from debias.datasets.listing import MASKS, NAMESAKE, NO_IMAGE
 from debias.errors import EmptyDatasetError, QuarantineLimitExceededError
 from debias.ingesting.labels import cleaned, coded, require_column
 from debias.plugins import Settings
@@ -30,7 +31,7 @@ LEVEL = 0.05
 DUPLICATE = "exact duplicate"
 LEAKS = ("also in the test set", "also in the validation set")
 # Files that lie there and were never part of the data: they are ignored, and counted by kind.
-STRANGERS = ("not an image file", "hidden", "named like another")
+STRANGERS = (NO_IMAGE, "hidden", NAMESAKE, MASKS)
 # Left out on purpose, or never part of the data: no sign that something is broken.
 NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
 COUNTED = ("attribute", "group", "listed", "rejected", "duplicates", "leaks", "example")
@@ -202,7 +203,7 @@ def require_within(
             f"{count} of {listed} items were set aside, {count / listed:.1%}, more than "
             f"{limits.most_rejected:.1%} ({why}): what is left may not represent the data; "
             f"{example}{listing}; repair them, or allow it with --most-rejected "
-            f"{_above(count / listed)} (ingest.most_rejected)"
+            f"{above(count / listed)} (ingest.most_rejected)"
         )
     by_group = summary.by_group
     hit = by_group[_is_hit(by_group, limits)].sort_values("p_adjusted", kind="stable")
@@ -220,7 +221,7 @@ def require_within(
     )
 
 
-def _above(share: float) -> str:
+def above(share: float) -> str:
     """A limit with two digits that a share does not pass."""
     return f"{math.ceil(share * 100) / 100:g}"
 

@@ -187,18 +187,6 @@ def shifted(
     return _sheet(network, mean[:, None] + np.asarray(strengths)[:, None] * vector, compute)
 
 
-def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
-    """KL to the prior of each dimension, mean over the images; None without a spread.
-
-    0.5 * (mean^2 + var - 1 - log var): what a dimension says about an image, in nats.
-    """
-    if latents.log_var is None:
-        return None
-    spread = latents.log_var.astype(np.float64)
-    terms = np.square(latents.mean, dtype=np.float64) + np.exp(spread) - 1 - spread
-    return 0.5 * terms.mean(axis=0)
-
-
 def _centre(mean: Means) -> Float64[np.ndarray, " k"]:
     return mean.mean(axis=0, dtype=np.float64)
 

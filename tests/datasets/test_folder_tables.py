@@ -201,3 +201,42 @@ def test_a_table_without_a_header_is_refused(place):
     rows().to_csv(place / "t.csv", index=False, header=False)
     with pytest.raises(DataError, match=r"'set0/00000\.png' stands where the name of a column"):
         collected(place, None)
+
+
+def test_a_column_called_after_people_says_who_is_shown_and_is_told(place):
+    person = [f"p{n // 2}" for n in range(20)]
+    for name in ("subject_id", "Person ID", "identity"):
+        found = collected(place, rows(**{name: person}, celebrity="x"))
+        assert found.samples["subject_id"].tolist() == person
+        assert found.remarks[1].startswith(f"Column '{name}' says who is shown, by its name: the")
+        assert "10 people" in found.remarks[1]
+    for odd in (["a", "b"] * 10, NAMES):  # too few to be people, and nobody twice
+        assert "subject_id" not in collected(place, rows(person=odd)).samples
+
+
+def test_what_may_be_a_split_is_told_and_read_where_it_is_named(place):
+    sides = ["train"] * 15 + ["test"] * 5
+    flags = [1] * 15 + [0] * 5
+    for name, values in (("set", sides), ("part", sides), ("is_train", flags)):
+        found = collected(place, rows(**{name: values}))
+        assert f"--set data.split_column={name} uses it" in found.remarks[-1]
+        found = collected(place, rows(**{name: values}), split_column=name).samples["split"]
+        assert found.replace("validation", "train").tolist() == sides
+    assert "may be a split" not in " ".join(collected(place, rows(smile=flags)).remarks)
+
+
+def test_the_way_to_an_image_says_more_than_its_table(place):
+    for side, n in (("train", 0), ("train", 1), ("test", 2)):
+        (place / "sorted" / side).mkdir(parents=True, exist_ok=True)
+        (place / "sorted" / side / f"p{n // 2}_{n}.png").touch()
+    table = pd.DataFrame({"path": ["p0_0.png", "p0_1.png", "p1_2.png"], "age": [3, 4, 5]})
+    table.to_csv(place / "s.csv", index=False)
+    data = {"root": place / "sorted", "table": place / "s.csv"}
+    assert "--folders 'split' reads it" in Folder(**data).collect(0).remarks[-1]
+    found = Folder(**data, folders="split/{person}_*").collect(0).samples
+    assert found["subject_id"].tolist() == ["p0", "p0", "p1"]
+    assert found["split"].tolist()[2] == "test"
+    with pytest.raises(DataError, match=r"to 3 of 3 images is not like '\{x\}-#'"):
+        Folder(**data, folders="{x}-#").collect(0)
+    with pytest.raises(DataError, match="both say age"):
+        Folder(**data, folders="age").collect(0)

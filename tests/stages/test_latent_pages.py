@@ -11,6 +11,7 @@ import torch
 from debias.auditing.galleries import LatentPages, anomalies
 from debias.models import ConvVAE, encoding
 from debias.models import galleries as generation
+from debias.models.quality.bounds import nats_by_dimension
 from debias.training.batches import Batches
 from debias.training.device import choose
 from debias.types import FaceStore, Latents, ShardedImages
@@ -165,7 +166,7 @@ def test_dimensions_are_sorted_by_their_nats_and_inactive_ones_left_out():
     }
     nats = [float(label.split()[-2]) for label in labels]
     assert nats == sorted(nats, reverse=True)
-    assert nats[0] == pytest.approx(generation.nats_by_dimension(latents)[2], abs=0.006)
+    assert nats[0] == pytest.approx(nats_by_dimension(latents)[2], abs=0.006)
     assert "of which 3 are in use" in titled(pages, "reconstructions")["means"]
 
 
