@@ -688,7 +688,7 @@ def test_an_audit_that_names_nobody_goes_too_as_it_counted_them(root):
     assert not tracking.finished("one/audit")
     assert set(result.pages) == {root, root / "comparison"}  # what was tracked comes back with them
     told = list(result.lines())
-    assert "with debias run, debias audit or debias ingest" in told[-1]
+    assert "with debias run, debias audit, debias ingest or debias compare" in told[-1]
     assert any("lists of images that debias export wrote" in line for line in told)
 
 
