@@ -11,9 +11,9 @@ from debias.auditing.audit_report import of_fidelity
 from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
-from debias.models import Decodes, Embeddings, Encodes, Finds, encoding
+from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
-from debias.models.representation import Network, Representation
+from debias.models.representation import Network
 from debias.pipeline.job import Job
 from debias.pipeline.step import (
     HISTORY,
@@ -84,7 +84,7 @@ def _require_own_rows(
 
 def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     """What places faces: the trained network on the run's device, or the user's file, opened."""
-    model = _model(run)
+    model = run.config.encoder
     if not model.trained:
         return model.open(run.compute.device)
     network = model.build(run.config.image_size)
@@ -92,13 +92,6 @@ def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     placed = run.compute.place(network)
     assert isinstance(placed, Encodes)  # as everything that is trained here
     return placed
-
-
-def _model(run: Job) -> Representation:
-    """Annotations make no latent space, not even by standing in a file of embeddings."""
-    config, model = run.config, run.config.representation.model
-    annotated = [*([config.label] if config.label else []), *config.attributes]
-    return model.blind_to(annotated) if isinstance(model, Embeddings) else model
 
 
 def is_trained(run: Job) -> bool:
@@ -115,7 +108,7 @@ def _settings(work: Work[Job]) -> dict[str, Any]:
     config, identity = work.job.config, work.job.compute.identity()
     recipe = config.representation
     if not recipe.model.trained:
-        return _model(work.job).identity() | identity
+        return config.encoder.identity() | identity
     return dump(recipe) | {"seed": config.seed} | identity
 
 
@@ -138,7 +131,7 @@ def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = work.start(-(-len(train) // AT_ONCE))
-    opened = _model(run).open(run.compute.device)
+    opened = run.config.encoder.open(run.compute.device)
     if sentence := getattr(opened, "sentence", ""):
         run.progress.note(sentence)
     mean, log_var = _placed(run, opened, faces, train, advance)
