@@ -222,19 +222,23 @@ def spread(values: Float64[np.ndarray, "s rows"]) -> Float64[np.ndarray, " rows"
 def seed_limits(
     differences: Float64[np.ndarray, "s rows"],
     level: float,
-    before: Float64[np.ndarray, " rows"],
+    before: Float64[np.ndarray, " rows"] | None = None,
     least: float = 0.0,
 ) -> tuple[Float64[np.ndarray, " rows"], ...]:
-    """Standard deviation over seeds, and Student's t limits of the mean, as far as it can go.
+    """Standard deviation over seeds, and Student's t limits of the mean.
 
-    What changed lies between ``least`` and 1, and was ``before``. The limits are NaN for one seed,
-    and when all differences are equal, because then nothing tells how much they would vary.
+    Of what was ``before`` and lies between ``least`` and 1, they end where it cannot go any
+    further. They are NaN for one seed, and when all differences are equal, because then nothing
+    tells how much they would vary.
     """
     s, mean, sd = len(differences), differences.mean(axis=0), spread(differences)
     # Below 1e-12 the differences are equal but for rounding: no interval can be formed.
     known = np.where(sd > 1e-12, sd, np.nan)
     half = stdtrit(max(s - 1, 1), (1 + level) / 2) * known / np.sqrt(s)
-    return sd, np.maximum(mean - half, least - before), np.minimum(mean + half, 1 - before)
+    low, high = mean - half, mean + half
+    if before is not None:
+        low, high = np.maximum(low, least - before), np.minimum(high, 1 - before)
+    return sd, low, high
 
 
 def _touching(
