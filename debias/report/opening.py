@@ -52,11 +52,11 @@ def opening(document: Findings) -> Opening:
 def less_often(arm: str, weights: Weights) -> str:
     """Harm by the weights of an arm: small groups that they show less often; empty: none."""
     shares = ", ".join(
-        f"{full_group_name(row['group'])} less often: {number(row['before'], 'percent')} to "
-        f"{number(row['after'], 'percent')} of what is drawn"
+        f"{full_group_name(row['group'])} ({number(row['before'], 'percent')} to "
+        f"{number(row['after'], 'percent')})"
         for row in weights.get("lowered", ())
     )
-    return f"Harm: {_inside(arm)} show {shares}." if shares else ""
+    return f"Harm: {_inside(arm)} draw less often: {shares}." if shares else ""
 
 
 def _doubted(document: Findings) -> str:
@@ -77,7 +77,9 @@ def headline(fairness: d.FairnessDocument) -> str:
     if not fairness["attributes"]:
         return f"{who}: no group is annotated"
     if row is None or row["verdict"] != "difference_found":
-        return f"{who}: {words(fairness['verdict']['reading'])}"
+        reading = fairness["verdict"]["reading"]
+        worse = " whether a group is served worse" * (reading == "cannot_tell")
+        return f"{who}: {words(reading)}{worse}"
     group, other = _spoken(row), r.other_of(row)
     *_, said = _speech(row["metric"])
     return said.format(who=who, group=group, other=other, **_classes(fairness, row["metric"]))

@@ -172,6 +172,9 @@ def test_without_a_difference_the_verdict_is_told_as_it_is():
     headline, text, _ = said(small_run([gap("accuracy", -0.01, "cannot_tell")]))
     document = fake_document()
     assert headline == "Plain training: difference found"  # the made-up verdict over all
+    unsure = small_run([gap("accuracy", -0.01, "cannot_tell")])
+    unsure["fairness"]["uniform"]["verdict"]["reading"] = "cannot_tell"
+    assert said(unsure)[0] == "Plain training: cannot tell whether a group is served worse"
     assert document["fairness"]["uniform"]["verdict"]["sentence"] in text
     assert "Difference seen: 1.0 percentage points" in text
 
@@ -291,7 +294,7 @@ def test_weights_that_show_a_small_group_less_often_are_a_harm_of_the_first_scre
     document["weights"]["latent"]["lowered"] = [
         {"group": "tone:dark", "before": 0.072, "after": 0.046}
     ]
-    told = "Harm: latent weights show tone: dark less often: 7.2% to 4.6% of what is drawn."
+    told = "Harm: latent weights draw less often: tone: dark (7.2% to 4.6%)."
     assert told in opening(document)["sentences"]
 
 
