@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
@@ -17,18 +17,24 @@ ROLES = {PERSON: "subject_id", SPLIT: "split"}
 WILD = {NOTHING: ".*", "#": r"(?<!\d)\d+(?!\d)"}  # anything, and a whole number
 # How face recognition sets call people: Freebase (RFW, BUPT, MS-Celeb), VGGFace2, IMDb, numbers.
 CALLED = re.compile(
-    r"m\.0\w{2,}|n\d{6}|nm\d{7}|(?:id|s|p|person|subject|subj|identity|people|celeb)[-_ ]?\d+",
+    r"m\.0\w{2,}|n\d{6}|nm\d{7}|"
+    r"(?:id|s|p|person|subject|subj|identity|people|celeb|user|participant|individual|actor)[-_ ]?"
+    r"\d+",
     re.ASCII | re.IGNORECASE,
 )
 CALLED_FIRST = re.compile(rf"(?P<who>{CALLED.pattern})[-_. ]", CALLED.flags)
-# Ann_Lee, Jean_van_der_Ley
-NAMED = re.compile(r"[^\W\d_a-z][^\W\d_]*\.?(?:[_ -][^\W\d_][\w.'-]*)+")
+# Ann_Lee, Jean_van_der_Ley; and as others write them: ann_lee, "Lee, Ann"
+NAMED = re.compile(r"[^\W\d_a-z][^\W\d_]*\.?(?:(?:[_ -]|, ?)[^\W\d_][\w.'-]*)+")
+NAMED_SO = re.compile(NAMED.pattern.replace("a-z", "", 1))
 NUMBERED = re.compile(r"\d{5,}", re.ASCII)
+SHORT = re.compile(r"[sp][-_ ]?\d+", re.ASCII | re.IGNORECASE)
 BARE = re.compile(r"\d+|[0-9a-f]{8,}", re.ASCII)  # numbers, and those that hide names
 FIELD = re.compile(r"[^\W\d_]{3,}|\d{5,}")  # of a file name, a person's: a word, a long number
 BRACES = re.compile(r"[{}]")  # part of no pattern
 MARKS = "_", "-", ".", " "  # between the fields of a file name
-COUNTED = re.compile(r"(?P<who>.+?)[-_. ]?(?<!\d)\d+(?:[-_]\d+)?", re.ASCII)  # Ann_Lee_0001
+COUNTED = re.compile(
+    r"(?:\d+[-_. ])?(?P<who>.+?)[-_. ]?(?<!\d)\d+(?:[-_]\d+)?", re.ASCII
+)  # Ann_Lee_0001, 30_Ann_Lee_0001
 WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(SPLIT_NAMES)})(?![a-z])")
 # Folders of one set in several versions, and those that only divide it.
 VERSION = re.compile(
@@ -200,7 +206,8 @@ def versions(images: Sequence[str]) -> list[str]:
         return sorted(classes)
     steps = {tuple(name.split("/")[:2]) for name in images if name.count("/") > 1}
     tops = {_top(name) for name in images}
-    inner = Counter(top for top, below in steps if below in tops - {top})
+    same = ((top, below) for top, below in steps if below in tops - {top})
+    inner = Counter(top for top, below in same if not BARE.fullmatch(below))
     return sorted(top for top, count in inner.items() if count > 1)
 
 
@@ -285,7 +292,7 @@ def people_of(names: Sequence[str]) -> People | None:
     by_folder = People(last, "folders", "/".join([*above[:-1], PERSON]), clear=True)
     numbered = [_counted(stem) for stem in stems]
     by_file = People(numbered, "file names", _pattern(names, numbered, above), clear=True)
-    found = [by_file] if _only_keep_small(names) else [by_folder, by_file]
+    found = [by_file] if _only_keep_small(names) else [by_folder, *_higher(names, above), by_file]
     for people in found:
         if _clear(people.names, stems):
             return people
@@ -295,6 +302,15 @@ def people_of(names: Sequence[str]) -> People | None:
         if _few_each(who, stems):
             return People(who, what, _pattern(names, who, above), clear=False)
     return None
+
+
+def _higher(names: Sequence[str], above: Sequence[str]) -> Iterator[People]:
+    """People by the folders that hold folders: subject_3/happy/1.jpg; no s1 or p1, often parts."""
+    depth = min((name.count("/") for name in names), default=0)
+    for place in range(depth - 1):
+        who = [name.split("/")[place] for name in names]
+        if not any(map(SHORT.fullmatch, who)) and len(who) <= MOST_IMAGES * len(set(who)):
+            yield People(who, "folders", "/".join([*above[:place], PERSON]), clear=True)
 
 
 def _stem(name: str) -> str:
@@ -315,8 +331,7 @@ def _fielded(stems: Sequence[str]) -> list[str]:
 
     The first fields, as few as do; else one within, if it is a word or a long number.
     """
-    mark = max(MARKS, key=lambda mark: sum(mark in stem for stem in stems))
-    rows = [stem.split(mark) for stem in stems]
+    mark, rows = _fields(stems)
     widths = {len(row) for row in rows}
     first = [[mark.join(row[:count]) for row in rows] for count in range(1, min(widths, default=0))]
     fit = [who for who in first if _few_each(who, stems)]
@@ -325,6 +340,18 @@ def _fielded(stems: Sequence[str]) -> list[str]:
     within = [list(who) for who in zip(*rows, strict=True)] if len(widths) == 1 else []
     fit = [who for who in within if all(map(FIELD.fullmatch, who)) and _few_each(who, stems)]
     return max(fit, key=lambda who: len(set(who)), default=[""] * len(stems))
+
+
+def _fields(stems: Sequence[str]) -> tuple[str, list[list[str]]]:
+    """What divides names into fields, and these: of KDEF's AF01ANFL letters and numbers."""
+    often = {mark: sum(mark in stem for stem in stems) for mark in MARKS}
+    mark = max(MARKS, key=lambda mark: often[mark])
+    if often[mark] >= CLEAR * len(stems):
+        return mark, [stem.split(mark) for stem in stems]
+    rows = [re.findall(r"\d+|\D+", stem) for stem in stems]
+    shapes = Counter(tuple(map(len, row[:2])) for row in rows)  # random ones have many
+    alike = shapes.most_common(1)[0][1] >= CLEAR * len(stems)
+    return "", rows if alike else [[stem] for stem in stems]
 
 
 def _pattern(names: Sequence[str], who: Sequence[str], above: Sequence[str]) -> str:
@@ -370,7 +397,7 @@ def _clear(who: Sequence[str], stems: Sequence[str]) -> bool:
 def _questionable(folders: Sequence[str], stems: Sequence[str]) -> bool:
     """Whether folders may be people: ten or more of any name, three of a person's or a number."""
     names = set(folders)
-    alike = [name for name in names if NAMED.fullmatch(name) or BARE.fullmatch(name)]
+    alike = [name for name in names if NAMED_SO.fullmatch(name) or BARE.fullmatch(name)]
     kinds = len({re.split(r"[_ -]", name)[-1] for name in names}) == 1  # Black_Hair, Gray_Hair
     if len(alike) >= CLEAR * len(names) and not kinds:
         return _few_each(folders, stems, FEWEST, MOST_IMAGES)

@@ -194,6 +194,7 @@ CLASSES = [
     (["x/a/train/1.jpg", "x/b/train/2.jpg", "x/a/val/3.jpg"], "images", "class", {"a", "b"}),
     (["fold_0/a/1.jpg", "fold_1/b/2.jpg"], "images", "class", {"a", "b"}),
     (["part1/1.jpg", "part2/2.jpg"], "images", "fold", {"part1", "part2"}),
+    (["1/2/a.jpg", "2/1/a.jpg", "3/1/a.jpg", "3/2/b.jpg"], "image_folder", "class", {"1", "3"}),
     (["with_mask/1.jpg", "without_mask/2.jpg"], "image_folder", "class", {"with_mask"}),
 ]  # fmt: skip
 
