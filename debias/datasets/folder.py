@@ -453,7 +453,8 @@ class Images(Described):
         def detail(name: str, reason: str) -> str:
             return unfit if told.get(name, reason) is None else ""
 
-        return _finished(self, samples, problems, detail, (), seed)
+        read = (f"The way to an image was read as {self.folders}.",) if way else ()
+        return _finished(self, samples, problems, detail, read, seed)
 
 
 ODD_NAME = "name not understood"

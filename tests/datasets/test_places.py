@@ -219,7 +219,7 @@ def test_a_folder_is_a_class_only_where_it_can_be_one(tmp_path, names, layout, c
     ],
 )
 def test_versions_of_the_same_photographs_are_refused_as_classes(tmp_path, names, named):
-    with pytest.raises(DataError, match=rf"more than once: .*{named}.*--layout image_folder"):
+    with pytest.raises(DataError, match=rf"more than once, .*{named}.*--layout image_folder"):
         recognised(made(tmp_path, *names), {})
     assert recognised(tmp_path, {"name": "image_folder"})["name"] == "image_folder"
 

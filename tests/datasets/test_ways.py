@@ -60,7 +60,7 @@ def test_folders_that_are_named_keep_a_person_together_and_make_columns(tmp_path
     (odd,) = found.rejected
     assert (odd.reason, odd.path) == ("name not understood", f"{tmp_path}/loose.jpg")
     assert odd.detail == "the way to it is not like 'race/person'"
-    assert found.remarks == ()
+    assert found.remarks == ("The way to an image was read as race/person.",)
     with pytest.raises(DataError, match="none of 25 is like 'a/b/c/d'"):
         Images(root=tmp_path, folders="a/b/c/d").collect(0)
 
@@ -204,7 +204,7 @@ def test_a_table_by_person_is_joined_by_person(tmp_path):
     by_person = found.samples.groupby("subject_id")[["Gender", "Name", "Sample_Num"]].first()
     assert by_person.loc["n000003"].tolist() == ["m", "Person_3", "2"]
     assert found.samples["Gender"].value_counts().to_dict() == {"f": 16, "m": 16}
-    (remark,) = found.remarks
+    _, remark = found.remarks
     assert remark.startswith("identity_meta.csv names 16 of 16 people; 4 of its rows name nobody")
     assert remark.endswith("Columns: Name, Sample_Num, Gender.")
 
