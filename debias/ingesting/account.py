@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from debias.datasets import Dataset
+from debias.datasets.likely_people import people_of
 from debias.datasets.listing import NO_IMAGE
-from debias.datasets.ways import people_of
 from debias.ingesting.decoded import Listed, held_back
 from debias.ingesting.duplicates import RULE
 from debias.ingesting.parts import NOTES

@@ -5,7 +5,8 @@ from pydantic import ValidationError
 from small_sets import image, lfw
 
 from debias.datasets import LFW, Folder, ImageFolder, Images, UTKFace
-from debias.datasets.ways import people_of, said, steps
+from debias.datasets.likely_people import people_of
+from debias.datasets.ways import said, steps
 from debias.errors import DataError, DuplicateIdError
 
 
