@@ -50,7 +50,7 @@ DETAILS = {
     "unsafe path": "the path is absolute, contains '..' or NUL, is longer than 4,096 characters, "
     "or a link on the way leads out of the root",
 }
-LARGEST_END, LARGEST_TABLE = 65_557, 1 << 28  # bytes of a zip archive
+LARGEST_END, LARGEST_TABLE = 65_557, 1 << 26  # bytes of a zip archive
 MACOS = "__MACOSX/"  # what macOS packs beside every file, under its name
 LONGEST = 4096  # characters of a path, the usual limit of the operating system
 # A drive letter, an absolute path, a step upwards, or the end of a C string.
