@@ -56,7 +56,7 @@ from debias.storage.tables import (
     PROBLEM,
     first_lines,
     marked,
-    plain_name,
+    plain_column,
     read_bytes,
     read_rows,
     require_columns,
@@ -262,7 +262,7 @@ def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, lis
     skip, count = 0, None
     if separator == ",":
         header, skip = next(csv.reader(first_lines(content, 1))), 1
-        names = [plain_name(name) or NO_NAME for name in header]
+        names = [plain_column(name) or NO_NAME for name in header]
         names[names.index(FILES) if FILES in names else 0] = "file"
     elif names is None:
         (stated, line), skip = first_lines(content, 2), 2

@@ -25,6 +25,7 @@ from debias.datasets.listing import (
     image_problem,
     path_problems,
     rejected_paths,
+    remedy,
     require_folder,
     require_path,
     unread_tables,
@@ -60,7 +61,8 @@ from debias.datasets.ways import (
 from debias.decoding.rules import Place, RefusedError, read
 from debias.errors import DataError, EmptyDatasetError
 from debias.storage.files import shown
-from debias.storage.tables import OURS, Table, plain_name, read_table, require_once
+from debias.storage.joining import ALLOW, Texts, above
+from debias.storage.tables import OURS, Table, plain_column, read_table, require_once
 from debias.types import Collection
 
 PATH = "path"
@@ -128,6 +130,7 @@ class Folder(Described):
                 several files.
             DuplicateIdError: Two rows name one path.
             EmptyDatasetError: No row names a path below the root.
+            DataError: More images than allowed stand on no row.
         """
         require_folder(self.root, OWNER)
         require_path(self.table)
@@ -136,11 +139,16 @@ class Folder(Described):
                 f"the table {shown(self.table.absolute())} does not exist; set data.table"
             )
         table, files = read_table(self.table), images_below(self.root)
-        samples, remarks = self._named(table, files)
+        samples, (columns, *remarks) = self._named(table, files)
         found = self._on_the_way(self._placed(samples, files))
+        rows, unlisted = len(table.rows) + len(table.rejected), sum(found.ignored.values())
+        told = (
+            f"{self.table.name}: {len(files) - unlisted:,} of {rows:,} rows joined with "
+            f"{len(files) - unlisted:,} of {len(files):,} images; {columns}"
+        )
         found = replace(
             found, rejected=(*table.rejected, *found.rejected),
-            remarks=(*remarks, *found.remarks),
+            remarks=(told, *remarks, *found.remarks),
         )  # fmt: skip
         return _completed(self.joined(found), seed)
 
@@ -158,7 +166,7 @@ class Folder(Described):
         kept = problems == ""
         lost = samples[~kept].drop(columns="path").reset_index(drop=True)
         lost["sample_id"] = [item.sample_id for item in unsafe]
-        names = names[kept]
+        every, names = names, names[kept]
         require_once(
             names,
             lambda count: f"{count} images are listed more than once in {shown(self.table)}",
@@ -167,6 +175,7 @@ class Folder(Described):
             else "rows about one image may contradict each other, so none is chosen: repair the "
             "table",
         )
+        unlisted = self._unlisted(files, every)
         samples = samples[kept].reset_index(drop=True)
         samples["sample_id"] = hashed_ids(names)
         samples["path"] = (f"{self.root}/" + names).to_numpy()
@@ -174,9 +183,29 @@ class Folder(Described):
         told = f"{there:,} of {len(names):,} paths were found by {way}."
         return Collection(
             samples=samples, rejected=tuple(unsafe), lost=lost if unsafe else None,
-            ignored={"images on no row": len(set(files).difference(names))},
+            ignored={"images on no row": unlisted},
             remarks=(told,) if way else (),
         )  # fmt: skip
+
+    def _unlisted(self, files: Sequence[str], names: Texts) -> int:
+        """How many images no row names; DataError at more than are allowed."""
+        listed = pd.Series(files, dtype=object)
+        unlisted, strange = listed[~listed.isin(names)], names[~names.isin(files)]
+        share = len(unlisted) / max(len(files), 1)
+        if share > self.allow_unjoined:
+            rows = (
+                f" {len(strange):,} of {len(names):,} rows name none there, first "
+                f"{shown(strange.iloc[0])}."
+                if len(strange)
+                else ""
+            )
+            raise DataError(
+                f"{len(unlisted):,} of {len(files):,} images below {shown(self.root)} stand on no "
+                f"row of {shown(self.table)} ({share:.1%}), first {shown(unlisted.iloc[0])}.{rows} "
+                f"Complete the table, or leave these images out with {ALLOW} {above(share)} "
+                "(data.allow_unjoined)"
+            )
+        return len(unlisted)
 
     def _on_the_way(self, found: Collection) -> Collection:
         """With what the folders on the way to an image say, if they are asked; else what they may.
@@ -212,7 +241,7 @@ class Folder(Described):
             if column not in samples:
                 raise DataError(
                     f"{shown(self.table)} has no column {column!r} (used as {role}); columns: "
-                    f"{list(samples.columns)}{_hint(list(samples.columns), role)}"
+                    f"{list(samples.columns)}{_hint(table, role)}"
                 )
         columns = {role: samples[column] for role, column in named.items()}
         told = _told_columns(table, named)
@@ -245,13 +274,13 @@ def _unread_split(samples: pd.DataFrame, names: Sequence[str]) -> list[str]:
 def _is_likely_split(column: "pd.Series[Any]") -> bool:
     """Whether a column says train and the like, or is called after it and has few values."""
     values = {str(value).strip().lower() for value in column.dropna().unique()[:MOST_SIDES]}
-    called = plain_name(str(column.name)) in (*TRAINED, "set", "subset", "partition", "fold")
+    called = plain_column(str(column.name)) in (*TRAINED, "set", "subset", "partition", "fold")
     return 1 < len(values) < MOST_SIDES and (values <= set(SPLIT_NAMES) or called)
 
 
 def _of_training(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Train and test, where a column such as is_train says yes and no; else as it is."""
-    if plain_name(str(column.name)) not in TRAINED:
+    if plain_column(str(column.name)) not in TRAINED:
         return column
     text = column.astype("string").str.strip().str.lower().str.removesuffix(".0")
     return text.replace(dict.fromkeys(("1", "true", "yes"), "train")
@@ -289,10 +318,14 @@ def _completed(found: Collection, seed: int) -> Collection:
     return replace(found, samples=samples, remarks=(*found.remarks, *told))
 
 
-def _hint(columns: list[str], role: str) -> str:
+def _hint(table: Table, role: str) -> str:
     """What probably went wrong with a table that lacks a column."""
     if role != "path":
         return ""
+    held = next((name for name, kind in table.odd.items() if "bytes" in kind), None)
+    if held is not None:
+        return f"; {held!r} holds the images themselves: give this file as SOURCE, without --table"
+    columns = [str(name) for name in table.rows]
     likely = [name for name in columns if re.search("path|file|image|name", name, re.IGNORECASE)]
     named = likely[0] if likely else "COLUMN"
     return f"; name the column of file names with --set data.path_column={named}"
@@ -440,7 +473,7 @@ class Images(Described):
         names = [name for name, problem in problems.items() if not problem]
         if not names:
             of = f"the way to none of {len(told)} is like '{self.folders}'" if told else (
-                f"{len(problems)} files, none of them an image"
+                f"{len(problems)} files, none of them an image{remedy(problems)}"
             )  # fmt: skip
             raise EmptyDatasetError(f"{shown(self.root.absolute())} holds {of}")
         samples = _images(self.root, names)

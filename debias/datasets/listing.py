@@ -50,6 +50,11 @@ DETAILS = {
     "unsafe path": "the path is absolute, contains '..' or NUL, is longer than 4,096 characters, "
     "or a link on the way leads out of the root",
 }
+UNPACK = "{} is packed: unpack it, and name the folder"
+REMEDIES = dict.fromkeys((".gz", ".tgz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".rar"), UNPACK) | {
+    ".arrow": "{} was written by datasets.save_to_disk: write what is read with "
+    "datasets.load_from_disk(FOLDER).to_parquet('faces.parquet')"
+}
 LARGEST_END, LARGEST_TABLE = 65_557, 1 << 26  # bytes of a zip archive
 MACOS = "__MACOSX/"  # what macOS packs beside every file, under its name
 LONGEST = 4096  # characters of a path, the usual limit of the operating system
@@ -197,6 +202,12 @@ def _ending_so(problems: Mapping[str, str], ends: tuple[str, ...]) -> str:
     return f"{files} ({kinds})" if names else ""
 
 
+def remedy(names: Iterable[str]) -> str:
+    """What to do about files that hold images and are not read, as half a sentence; or nothing."""
+    told = ((REMEDIES.get(posixpath.splitext(name)[1].lower()), name) for name in names)
+    return next((f": {text.format(shown(name))}" for text, name in told if text), "")
+
+
 def beside_a_list(name: str, place: Path, reason: str, detail: str) -> Rejected:
     """A record of a file that no list names: set aside if it is a photograph, else ignored."""
     if is_photograph("" if name.startswith(".") else name, partial(head, place)):
@@ -240,7 +251,9 @@ def require_folder(root: Path, where: str) -> None:
     if not root.is_dir():
         raise FileNotFoundError(f"{full} is a file, not a folder of images")
     if next(root.iterdir(), None) is None:
-        raise EmptyDatasetError(f"the data folder {full} is empty")
+        raise EmptyDatasetError(
+            f"the data folder {full} is empty; name another, or put images there"
+        )
 
 
 def require_path(path: Path) -> None:

@@ -10,7 +10,7 @@ from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
 from debias.datasets.hugging_face import holds_images
 from debias.datasets.lfw import LFW
-from debias.datasets.listing import image_problem, require_folder, walk
+from debias.datasets.listing import image_problem, remedy, require_folder, walk
 from debias.datasets.places import FEW, Place, tree
 from debias.datasets.utkface import UTKFace
 from debias.datasets.ways import SPLIT, only_numbers, other_way, sides_of, versions, wrapper
@@ -20,7 +20,7 @@ from debias.storage.files import shown
 OF = {"table": "folder", "folders": "images"}  # settings that only one layout has
 
 
-def plain_name(source: Path) -> str:
+def source_name(source: Path) -> str:
     """A name for a store or an audit, from that of its source."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.resolve().stem).strip("-._")
     return name or "faces"
@@ -85,8 +85,9 @@ def _kind(source: Path) -> str:
     kinds = {".h5": "hdf5", ".hdf5": "hdf5", ".tar": "tar", ".parquet": "hugging_face"}
     if source.suffix.lower() not in kinds:
         raise DataError(
-            f"{shown(source)} is a file of no known kind; known: a recipe (.yaml), "
-            f"{', '.join(kinds)}, or a folder; images listed in a table are read with --table"
+            f"{shown(source)} is a file of no known kind{remedy([source.name])}; known: a "
+            f"recipe (.yaml), {', '.join(kinds)}, or a folder; images listed in a table are read "
+            "with --table"
         )
     return kinds[source.suffix.lower()]
 

@@ -193,7 +193,7 @@ def account(
     ``records`` is everything that was set aside, copies included, and ``summary`` the same by
     group; ``pairs`` are duplicates by id, with the columns in which their annotation disagrees.
     """
-    collection, rules = listed.collection, recipe.ingest
+    collection, rules, told = listed.collection, recipe.ingest, recipe.ingest.told
     early = sum(item.reason not in NO_FAILURES for item in collection.rejected)
     listed_count = len(collection.samples) + early
     kinds = kinds_of(collection.rejected, collection.ignored)
@@ -209,8 +209,8 @@ def account(
         **found,
         "groups": groups,
         "limits": {
-            "most_rejected": rules.most_rejected,
-            "most_group_ratio": rules.most_group_ratio,
+            "most_rejected": told.most_rejected,
+            "most_group_ratio": told.most_group_ratio,
             "level": LEVEL,
         },
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},

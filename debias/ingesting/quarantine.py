@@ -56,6 +56,15 @@ class QuarantineLimits(Settings):
         "run where chance is no explanation (adjusted p below 0.05).",
     )
 
+    @property
+    def told(self) -> "QuarantineLimits":
+        """At most the usual ones: a loss is told all the same where more of it was allowed."""
+        usual = QuarantineLimits()
+        return QuarantineLimits(
+            most_rejected=min(self.most_rejected, usual.most_rejected),
+            most_group_ratio=min(self.most_group_ratio, usual.most_group_ratio),
+        )
+
 
 class Record(TypedDict):
     """One line of ``quarantine.jsonl``.

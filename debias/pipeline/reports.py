@@ -20,16 +20,16 @@ from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
 from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate
 from debias.metrics import compare as compare_reports
-from debias.metrics.outcomes import MISSING
 from debias.statistics.ranges import ranged, taken_apart
 from debias.storage.documents import json_text
 from debias.storage.files import replace_file
 from debias.storage.joining import ALLOWED, join, name_columns, value_column
-from debias.storage.tables import file_and_column, place_of, read_whole
+from debias.storage.tables import file_and_column, is_missing, place_of, read_whole
 from debias.types import BASELINE
 
 PAGE, NUMBERS, COMPARED = "evaluation.html", "evaluation.json", "comparison.json"
 SCHEMA = 1
+COMMA = re.compile(r"^(-?\d*),(\d+)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +90,12 @@ def evaluate_table(request: Request) -> FairnessReport:
         columns = replace(columns, sample=name)
         told.append(f"Images are told apart by column {name!r}; --sample names another.")
     y_true, y_pred = _classes(y_true, frame[columns.prediction])
+    who = None if columns.subject is None else _groups(frame[columns.subject])
     groups = {
         name: _groups(frame[name], ranges.get(name, ()), declared.get(name, ())) for name in names
     }
-    if lost := [name for name in names if groups[name].isna().sum() > frame[name].isna().sum()]:
+    read = groups if who is None else groups | {str(columns.subject): who}
+    if lost := [name for name in read if read[name].isna().sum() > frame[name].isna().sum()]:
         told.append(
             f"{', '.join(lost)}: text such as NA, None or nan counts as missing; where it is a "
             "group, declare it with --declare."
@@ -103,9 +105,7 @@ def evaluate_table(request: Request) -> FairnessReport:
         y_pred,
         score=None if columns.score is None else _numbers(frame[columns.score]),
         groups=pd.DataFrame(groups),
-        subject_id=None
-        if columns.subject is None
-        else frame[columns.subject].map(_text).to_numpy(dtype=object),
+        subject_id=None if who is None else who.to_numpy(dtype=object),
         sample_id=None if columns.sample is None else frame[columns.sample].map(str),
         name=request.table.stem,
         **request.settings,
@@ -123,12 +123,11 @@ def _sample_column(frame: pd.DataFrame, columns: Columns) -> str | None:
 
 
 def _groups(
-    column: "pd.Series[Any]", ranges: Sequence[str], declared: Sequence[str]
+    column: "pd.Series[Any]", ranges: Sequence[str] = (), declared: Sequence[str] = ()
 ) -> "pd.Series[Any]":
     """Groups as text or ranges; what other tools write for nothing is missing unless declared."""
     text = column.map(_text)
-    kept = {str(value).lower() for value in declared}
-    empty = text.str.lower().isin(MISSING - kept) if text.notna().any() else text.isna()
+    empty = is_missing(text, declared)
     return ranged(column.mask(empty), ranges) if ranges else text.mask(empty, None)
 
 
@@ -219,8 +218,9 @@ def _require_shown(found: FairnessReport) -> None:
         attributes = ", ".join(str(one["attribute"]) for one in found.attributes)
         raise EvaluationError(
             f"nothing can be said about any group of {attributes}: "
-            f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because a count "
-            f"from 1 to {below - 1} could be read from them, and no other can be computed; join "
+            f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because group "
+            f"sizes or true classes of 1 to {below - 1} images could be read from them, and no "
+            "other can be computed; join "
             "small groups, bring more images, or, if single people may be recognised in what is "
             "shown, give --suppress-below 1"
         )
@@ -284,10 +284,13 @@ def _sha256(path: Path) -> str:
 def _classes(
     y_true: "pd.Series[Any]", y_pred: "pd.Series[Any]"
 ) -> tuple["pd.Series[Any]", "pd.Series[Any]"]:
-    """Numbers where all values of both are, so that "1" and "1.0" are one class; else text."""
+    """Numbers where all values of both are, so that "1" and "1.0" are one class; else text.
+
+    Probabilities stay numbers, so that they are told from classes.
+    """
     found = [_as_numbers(column) for column in (y_true, y_pred)]
-    if found[0] is not None and found[1] is not None:
-        return found[0], found[1]
+    if found[1] is not None and (found[0] is not None or (found[1] % 1 != 0).any()):
+        return y_true.map(_text) if found[0] is None else found[0], found[1]
     return y_true.map(_text), y_pred.map(_text)
 
 
@@ -302,7 +305,8 @@ def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any] | None":
 
 
 def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    numbers = pd.to_numeric(column, errors="coerce")
+    given = column.replace(COMMA, r"\1.\2", regex=True)  # a decimal comma
+    numbers = pd.to_numeric(given, errors="coerce")
     broken = numbers.isna()
     if broken.any():
         first = int(broken.to_numpy().argmax())
@@ -398,13 +402,19 @@ def folder_name(before: str, after: str | None) -> str:
     return "-".join([*names, "comparison"])
 
 
-def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[Path]:
-    """One page a comparison and ``comparison.json``, returning the pages; or StorageError."""
+def write_comparison(
+    found: Mapping[str, ComparisonReport], out: Path, *places: str | None
+) -> list[Path]:
+    """One page a comparison and ``comparison.json``, returning the pages; or StorageError.
+
+    ``places`` are what was compared: a purge of one of them deletes the pages.
+    """
     comparisons = {name: one.to_dict() for name, one in found.items()}
     names = ["comparison"] if len(found) == 1 else [f"comparison-{_slug(name)}" for name in found]
     pages = [out / f"{name}.html" for name in names]
     listed = [page.name for page in pages]
-    with _written(out, COMPARED, "comparisons", comparisons=comparisons, pages=listed):
+    of = [str(_apart(place)[0].resolve()) for place in places if place]
+    with _written(out, COMPARED, "comparisons", of=of, comparisons=comparisons, pages=listed):
         for old in set(out.glob("comparison*.html")) - set(pages):  # of an earlier comparison
             old.unlink()
         for page, comparison in zip(pages, comparisons.values(), strict=True):
@@ -424,20 +434,36 @@ def read_reports(place: str) -> dict[str, FairnessReport]:
         DataError: It is neither an evaluation nor a finished run.
         EvaluationError: There is no such arm.
     """
-    name, colon, arm = ("", "", place) if Path(place).exists() else place.rpartition(":")
-    folder, arm = (Path(name), arm) if colon else (Path(place), "")
+    folder, arm = _apart(place)
     if (folder / NUMBERS).exists():
-        if colon:
+        if arm:
             raise EvaluationError(f"{folder} is an evaluation and has no arms")
         return {"": read_evaluation(folder)}
     if not (folder / "report.json").exists():
-        raise DataError(
-            f"{folder.absolute()} is neither a folder of debias evaluate (no {NUMBERS}) "
-            "nor a finished run (no report.json)"
-        )
+        raise DataError(_no_reports(folder.absolute()))
     from debias.pipeline.fairness import read_run  # loads torch
 
     arms = read_run(folder)
-    if colon and arm not in arms:
+    if arm and arm not in arms:
         raise EvaluationError(f"{folder} has no arm {arm!r}; known: {', '.join(arms)}")
-    return {arm: arms[arm]} if colon else arms
+    return {arm: arms[arm]} if arm else arms
+
+
+def _apart(place: str) -> tuple[Path, str]:
+    """Folder and arm of ``FOLDER:ARM``; the arm is empty where none is named."""
+    name, colon, arm = ("", "", place) if Path(place).exists() else place.rpartition(":")
+    return (Path(name), arm) if colon else (Path(place), "")
+
+
+def _no_reports(folder: Path) -> str:
+    if not folder.exists():
+        return f"there is no folder {folder}; name one of debias evaluate or debias run"
+    if (folder / "run.json").exists():
+        return (
+            f"{folder} is a run without a report (no report.json): it has not finished, or a purge "
+            "deleted it; run the same debias run command again"
+        )
+    return (
+        f"{folder} is neither a folder of debias evaluate (no {NUMBERS}) nor a finished run (no "
+        "report.json)"
+    )

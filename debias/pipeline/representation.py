@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
+from debias.auditing.audit_report import of_fidelity
+from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
-from debias.models import Decodes, Embeddings, Encodes, Finds, encoding
+from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
-from debias.models.representation import Network, Representation
+from debias.models.representation import Network
 from debias.pipeline.job import Job
 from debias.pipeline.step import (
     HISTORY,
@@ -24,6 +26,7 @@ from debias.pipeline.step import (
     named,
 )
 from debias.plugins import dump
+from debias.report.documents import Fidelity
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
 from debias.tracking.tracker import Advance, Tracker, silent
@@ -35,6 +38,8 @@ from debias.weighting.sampling import shuffled
 STAGE = "representation"
 SHOWN = 12  # faces per reconstruction sheet
 SNAPSHOTS = 4  # reconstruction sheets over the course of training
+MOST_HELD_OUT, MOST_TRAINING = 500, 5000  # images looked at, to keep it within seconds
+LONGER = 3  # times the epochs: what is advised where the model draws one face for everybody
 AT_ONCE = 256  # faces encoded at once
 
 
@@ -79,7 +84,7 @@ def _require_own_rows(
 
 def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     """What places faces: the trained network on the run's device, or the user's file, opened."""
-    model = _model(run)
+    model = run.config.encoder
     if not model.trained:
         return model.open(run.compute.device)
     network = model.build(run.config.image_size)
@@ -87,13 +92,6 @@ def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     placed = run.compute.place(network)
     assert isinstance(placed, Encodes)  # as everything that is trained here
     return placed
-
-
-def _model(run: Job) -> Representation:
-    """Annotations make no latent space, not even by standing in a file of embeddings."""
-    config, model = run.config, run.config.representation.model
-    annotated = [*([config.label] if config.label else []), *config.attributes]
-    return model.blind_to(annotated) if isinstance(model, Embeddings) else model
 
 
 def is_trained(run: Job) -> bool:
@@ -110,7 +108,7 @@ def _settings(work: Work[Job]) -> dict[str, Any]:
     config, identity = work.job.config, work.job.compute.identity()
     recipe = config.representation
     if not recipe.model.trained:
-        return _model(work.job).identity() | identity
+        return config.encoder.identity() | identity
     return dump(recipe) | {"seed": config.seed} | identity
 
 
@@ -133,7 +131,7 @@ def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = work.start(-(-len(train) // AT_ONCE))
-    opened = _model(run).open(run.compute.device)
+    opened = run.config.encoder.open(run.compute.device)
     if sentence := getattr(opened, "sentence", ""):
         run.progress.note(sentence)
     mean, log_var = _placed(run, opened, faces, train, advance)
@@ -281,6 +279,34 @@ def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:
 def drew(artifact: Artifact) -> bool:
     """Whether a network was trained that draws faces."""
     return (artifact.path / "reconstructions.npy").exists()
+
+
+def fidelity_of(job: Job, artifact: Artifact, store: FaceStore) -> Fidelity | None:
+    """Whether the model tells images apart: figures, a sentence, and how long to train instead.
+
+    None where nothing that draws was trained here.
+    """
+    network = load_representation(job, artifact) if is_trained(job) else None
+    if not isinstance(network, Decodes):
+        return None
+    known = load_latents(artifact)  # of the training images
+    active = active_dimensions(known)
+    held_out, training = store.rows("validation"), store.rows("train")
+    some = _spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
+    rows = _spread(held_out, MOST_HELD_OUT)
+    latents = encode_store(job, artifact, store, rows)
+    found = fidelity(
+        Encoded(images=store.images[rows], latents=latents.mean[:, active]),
+        generation.decode(network, latents.mean, job.compute),
+        Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
+    )
+    epochs = job.config.representation.training.epochs
+    return of_fidelity({**found, "epochs": epochs, "advised": LONGER * epochs})
+
+
+def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
+    """At most so many rows, evenly over all of them."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
 
 
 def _publish_pictures(artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:

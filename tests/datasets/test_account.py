@@ -1,4 +1,8 @@
-"""Nothing is used less than it says: of every source, files seen = read + left out + ignored."""
+"""Nothing is used less than it says.
+
+Of every source, files seen = read + left out + ignored; of every table, rows seen = joined + not
+joined, and columns seen = used + named as not used.
+"""
 
 import io
 import os
@@ -13,7 +17,7 @@ import pandas as pd
 import pytest
 from small_faces_store import write_store
 
-from debias.datasets import DATASETS
+from debias.datasets import DATASETS, Folder, HuggingFace, Images
 from debias.errors import QuarantineLimitExceededError
 from debias.ingesting.account import kinds_of, questions, seen_of
 from debias.ingesting.quarantine import NO_FAILURES, QuarantineLimits, require_within, summarise
@@ -110,7 +114,7 @@ SOURCES = {
     "lfw": (lfw, {}, 4 + ALL, 4 + PHOTOGRAPHS),
     "folder": (
         folder,
-        {"table": "table.csv"},
+        {"table": "table.csv", "allow_unjoined": 0.5},
         3 + 2,
         3,
     ),  # two stand in no row: nobody asked for them
@@ -212,3 +216,48 @@ def test_notes_beside_images_are_in_the_line():
     assert seen["line"] == (
         "10 files seen: 4 read, 2 notes read beside them, 1 left out, 3 ignored (3 .txt)."
     )
+
+
+NAMES = [f"P_{n % 4}/{n}.jpg" for n in range(8)]
+
+
+def folder_told(root):
+    written(root, dict.fromkeys([*NAMES, "P_0/9.jpg"], JPEG))
+    table = pd.DataFrame({"file": [*NAMES[:7], "P_9/x.jpg"], "smile": "yes", "box": [[1, 2]] * 8})
+    table.assign(sample_id="x").to_json(root / "t.jsonl", orient="records", lines=True)
+    found = Folder(root=root, table=root / "t.jsonl", allow_unjoined=0.25).collect(0)
+    assert found.ignored == {"images on no row": 2}
+    return found.remarks
+
+
+def people_told(root):
+    written(root, dict.fromkeys(NAMES, JPEG))
+    table = pd.DataFrame({"who": ["P_0", "P_1", "P_2", "P_9"], "smile": "yes", "box": [[1, 2]] * 4})
+    table.assign(sample_id="x").to_json(root / "t.jsonl", orient="records", lines=True)
+    data = Images(root=root, folders="person", people=root / "t.jsonl", allow_unjoined=0.25)
+    return data.collect(0).remarks
+
+
+def hugging_face_told(root):
+    written(root, dict.fromkeys([*NAMES, "P_0/9.jpg"], JPEG))
+    table = pd.DataFrame({"file_name": [*NAMES, "../x.jpg"], "smile": "yes", "box": [[1, 2]] * 9})
+    table.assign(sample_id="x").to_json(root / "metadata.jsonl", orient="records", lines=True)
+    found = HuggingFace(root=root).collect(0)
+    assert [one.reason for one in found.rejected[:2]] == ["unsafe path", "not listed"]
+    return found.remarks
+
+
+READERS = {
+    hugging_face_told: (),
+    folder_told: ("7 of 8 rows joined with 7 of 9 images", "file as path; annotations: smile"),
+    people_told: ("names 3 of 4 people; 1 of its rows name nobody", "Columns: smile"),
+}
+
+
+@pytest.mark.parametrize(("reader", "told"), READERS.items())
+def test_every_row_of_a_table_is_joined_or_counted_and_every_column_used_or_named(
+    tmp_path, reader, told
+):
+    remarks = " ".join(reader(tmp_path))
+    for part in (*told, "ot used", "sample_id", "box"):
+        assert part in remarks

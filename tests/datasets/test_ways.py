@@ -216,7 +216,7 @@ def test_a_table_by_person_that_does_not_fit_is_explained(tmp_path):
     table.write_text(META.replace("n000003", "n900003"))
     with pytest.raises(DataError, match=r"names 15 of 16 people, so 2 of 32 images .*n000003"):
         data.collect(0)
-    partly = data.model_copy(update={"some_people": True}).collect(0)
+    partly = data.model_copy(update={"allow_unjoined": 1.0}).collect(0)
     assert partly.samples["Gender"].isna().sum() == 2
     table.write_text(META.replace("n0", "x0"))
     with pytest.raises(DataError, match=r"no column of .* names the people .*n000012"):
@@ -241,5 +241,8 @@ def test_a_known_set_and_a_table_of_images_are_told_more_of_their_people(tmp_pat
     assert samples[samples["subject_id"] == "Person_B"]["gender"].tolist() == ["m", "m"]
     (tmp_path / "images.csv").write_text("path,who\n1.jpg,Person_C\n2.jpg,Person_B\n")
     made(tmp_path, "1.jpg", "2.jpg")
-    data = Folder(root=tmp_path, table=tmp_path / "images.csv", subject_column="who", people=table)
+    data = Folder(
+        root=tmp_path, table=tmp_path / "images.csv", subject_column="who", people=table,
+        allow_unjoined=1.0,
+    )  # fmt: skip
     assert data.collect(0).samples["gender"].tolist() == ["f", "m"]
