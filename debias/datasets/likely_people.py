@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import NamedTuple
 
+import pandas as pd
+
 from debias.datasets.ways import NOTHING, PERSON, SPLIT, said, sides_of, steps
 from debias.decoding.rules import SUFFIXES
 
@@ -35,6 +37,11 @@ COUNTED = re.compile(
 CLEAR = 0.8  # share of the folders that must be called like people
 FEWEST, MANY = 3, 10  # people: called so, and without such names
 FEW_IMAGES, MOST_IMAGES = 50, 500  # of one person: of any name, and of a name like a person's
+LIKELY = re.compile(  # columns that are asked about
+    r"(?:^|[\W_])(?:name|who|user|celeb|actor|person|subject|identity|individual|participant|"
+    r"patient|speaker|face_?id)(?![a-z])",
+    re.IGNORECASE,
+)
 TRIED = 1000  # names with which a pattern is tried
 STEPS = 100, 1000, 10_000, 100_000  # files in a folder that only keeps folders small
 
@@ -46,6 +53,7 @@ class People(NamedTuple):
     what: str  # that bears the names
     way: str  # that reads them, as ``--folders`` takes it; empty for none
     clear: bool
+    option: str = "--folders"  # that takes the way
 
     def taken(self) -> str:
         """What is said of names that were taken for people."""
@@ -63,11 +71,24 @@ class People(NamedTuple):
             side = Counter(name for name, _ in set(zip(self.names, sides, strict=True)))
             several = sum(count > 1 for count in side.values())
             both = f"{several:,} of them stand on several sides of the split"
-        way = f"--folders '{self.way}'" if self.way else "name a column of people with --subject"
+        way = (
+            f"{self.option} '{self.way}'" if self.way else "name a column of people with --subject"
+        )
         return (
             f"{people:,} {self.what} may be people ({len(self.names) / people:.0f} images each), "
             f"and nothing says who is shown: {both}. If they are people: {way}."
         )
+
+
+def people_in(samples: pd.DataFrame) -> People | None:
+    """A column that is called like one of people and names few images each, to be asked about."""
+    rows = [*map(str, range(len(samples)))]
+    for name in map(str, samples):
+        if LIKELY.search(name):
+            who = samples[name].astype("string").fillna("").tolist()
+            if _few_each(who, rows, FEWEST, MOST_IMAGES):
+                return People(who, f"values of {name!r}", name, clear=False, option="--subject")
+    return None
 
 
 def people_of(names: Sequence[str]) -> People | None:
@@ -75,6 +96,8 @@ def people_of(names: Sequence[str]) -> People | None:
 
     Clear where they are called so; else, where they stand for few images each, to be asked.
     """
+    if not names:
+        return None
     folders = [name.rpartition("/")[0] for name in names]
     last = [folder.rpartition("/")[2] for folder in folders]
     stems = [_stem(name) for name in names]

@@ -18,6 +18,7 @@ WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(SPLIT_NAMES)})(?![a-z])")
 VERSION = re.compile(
     r"\d+x\d+|thumb|orig|augment|align|crop|resiz|wild|margin|^\d\.\d+$", re.ASCII | re.IGNORECASE
 )
+MADE_OF = re.compile(r"mask|segment|depth|landmark|annot", re.ASCII | re.IGNORECASE)
 FOLD = re.compile(
     r"(k?fold|part|chunk|batch|shard|images?|imgs?|photos?|pics?|set|data)s?[-_ ]?\d+",
     re.ASCII | re.IGNORECASE,
@@ -147,17 +148,22 @@ def sides_of(folders: Iterable[str]) -> dict[str, str]:
 def versions(images: Sequence[str]) -> list[str]:
     """Folders that hold versions of the same photographs and are no classes, sorted.
 
-    All are called so (FFHQ's images1024x1024 and thumbnails128x128), or one holds folders with the
-    names of those beside it (male, female and augmented/male).
+    All are called so (FFHQ's images1024x1024 and thumbnails128x128), or one is and holds the names
+    of files beside it, or folders with the names of those beside it (augmented/male and male).
     """
-    classes = {place.of for place in sorted_by_folders(images).values()}
-    if len(classes) > 1 and all(map(VERSION.search, classes)):
-        return sorted(classes)
+    numbers: dict[str, set[str]] = {}
+    for name, place in sorted_by_folders(images).items():
+        numbers.setdefault(place.of, set()).add(name.rpartition("/")[2].partition(".")[0])
+    if len(numbers) > 1 and all(map(VERSION.search, numbers)):
+        return sorted(numbers)
+    called = [one for one in numbers if VERSION.search(one) or MADE_OF.search(one)]
+    others = set[str]().union(*(numbers[one] for one in numbers if one not in called))
+    again = {one for one in called if len(numbers[one] & others) > len(numbers[one]) / 2}
     steps = {tuple(name.split("/")[:2]) for name in images if name.count("/") > 1}
     tops = {_top(name) for name in images}
     same = ((top, below) for top, below in steps if below in tops - {top})
     inner = Counter(top for top, below in same if re.search(r"[^\W\d]", below))
-    return sorted(top for top, count in inner.items() if count > 1)
+    return sorted(again.union(top for top, count in inner.items() if count > 1))
 
 
 def other_way(images: Sequence[str]) -> str:
