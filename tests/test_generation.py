@@ -69,8 +69,8 @@ def test_decoding_gives_the_expected_grey_level_in_every_block_and_clips():
 
 
 def test_a_reconstruction_is_the_decoded_posterior_mean():
-    images = batch([0.1, 0.9]).image
-    assert flat(generation.reconstruct(linear([0.2]), images, CPU)) == levels([level(0.05)] * 2)
+    found = generation.reconstruct(linear([0.2]), batch([0.1, 0.9]), CPU)
+    assert flat(found) == levels([level(0.05)] * 2)
 
 
 def test_a_walk_goes_in_equal_steps_and_beyond_by_a_share_of_the_way():
@@ -251,7 +251,7 @@ def test_a_network_in_training_mode_is_refused_by_everything_that_runs_it():
     images = batch([0.5])
     for run in (
         lambda: generation.decode(network, np.zeros((1, 1)), CPU),
-        lambda: generation.reconstruct(network, images.image, CPU),
+        lambda: generation.reconstruct(network, images, CPU),
         lambda: encoding.nats(network, [images], CPU),
         lambda: encoding.posterior(network, [images], CPU),
         lambda: encoding.scores(network, [images], CPU),

@@ -16,6 +16,7 @@ from debias.auditing.thin import ThinRegion, ThinRegions
 from debias.auditing.words import counted, percent, say
 from debias.report import audit_document as doc
 from debias.report.audit_findings import VIEWS
+from debias.report.documents import Fidelity, Kept
 from debias.shown import Shown
 from debias.statistics.intervals import Share
 from debias.storage.sealed import write_json
@@ -79,7 +80,8 @@ class AuditReport(Shown):
 # ---- sections of the document, each with what it means
 
 
-def of_fidelity(found: doc.Kept) -> doc.Fidelity:
+def of_fidelity(found: Kept) -> Fidelity:
+    """What the figures of a model mean, and what to do about it."""
     verdict = found["verdict"]
     if verdict == "too_few":
         return {**found, "sentence": say("fidelity.too_few", **found), "action": None}
@@ -89,8 +91,11 @@ def of_fidelity(found: doc.Kept) -> doc.Fidelity:
         every=percent(max(found["explained"] or 0.0, 0.0)),
         kept=percent(found["neighbours_kept"]), chance=percent(found["neighbours_by_chance"]),
     )  # fmt: skip
-    do = None if verdict == "tells_apart" else say("fidelity.do", **found)
-    return {**found, "sentence": say(f"fidelity.{verdict}", measured=measured), "action": do}
+    sentence = say(f"fidelity.{verdict}", measured=measured)
+    if verdict == "tells_apart":
+        return {**found, "sentence": sentence, "action": None}
+    action = say("fidelity.longer" if "epochs" in found else "fidelity.more", **found)
+    return {**found, "sentence": sentence, "action": action}
 
 
 def of_coverage(found: Coverage) -> doc.Coverage:

@@ -80,7 +80,8 @@ class LatentPages:
 
     def pairs(self, chosen: Rows) -> Sheet:
         """Rows of originals and, below each, of reconstructions."""
-        drawn = generation.decode(self.network, self.latents.mean[chosen], self.compute)
+        mean, rows = self.latents.mean[chosen], self.rows[chosen]
+        drawn = generation.redraw(self.network, mean, self.faces, rows, self.compute)
         both = np.stack([self.originals(chosen), drawn])
         columns = min(COLUMNS, len(chosen))
         blocks = both.reshape(2, -1, columns, *both.shape[2:]).swapaxes(0, 1)

@@ -2,11 +2,13 @@
 
 from typing import Protocol, runtime_checkable
 
+from debias.datasets.arrays import ArrayFile
 from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
 from debias.datasets.folder import Folder, ImageFolder, Images
 from debias.datasets.hdf5 import Hdf5Faces
 from debias.datasets.hugging_face import HuggingFace
+from debias.datasets.idx import Idx
 from debias.datasets.lfw import LFW
 from debias.datasets.store import Store
 from debias.datasets.synthetic import Population, SyntheticFaces
@@ -29,6 +31,8 @@ DATASETS = Registry(
         "tar": TarShards,
         "hdf5": Hdf5Faces,
         "hugging_face": HuggingFace,
+        "idx": Idx,
+        "arrays": ArrayFile,
         "store": Store,
     },
     group="debias.datasets",

@@ -9,6 +9,7 @@ from debias.datasets import DATASETS, Dataset
 from debias.datasets.celeba import CelebA
 from debias.datasets.fairface import FairFace
 from debias.datasets.hugging_face import holds_images
+from debias.datasets.idx import idx_files
 from debias.datasets.lfw import LFW
 from debias.datasets.listing import image_problem, remedy, require_folder, walk
 from debias.datasets.places import FEW, Place, tree
@@ -44,7 +45,7 @@ def recognised(source: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     said = {"name": given.get("name") or _name_by(given)}
     settings = said if said["name"] else _recognised(source)
     _require_taken(source, str(settings["name"]), given)
-    place = "file" if settings["name"] == "hdf5" else "root"
+    place = "file" if settings["name"] in ("hdf5", "arrays") else "root"
     return settings | {place: str(source)} | dict(given)
 
 
@@ -82,7 +83,10 @@ def _recognised(source: Path) -> dict[str, Any]:
 
 
 def _kind(source: Path) -> str:
-    kinds = {".h5": "hdf5", ".hdf5": "hdf5", ".tar": "tar", ".parquet": "hugging_face"}
+    kinds = {
+        ".h5": "hdf5", ".hdf5": "hdf5", ".npz": "arrays", ".tar": "tar",
+        ".parquet": "hugging_face",
+    }  # fmt: skip
     if source.suffix.lower() not in kinds:
         raise DataError(
             f"{shown(source)} is a file of no known kind{remedy([source.name])}; known: a "
@@ -162,10 +166,10 @@ def _unknown(source: Path) -> dict[str, Any]:
         return {"name": "images"}
     if twice := versions(inner):
         raise DataError(
-            f"{shown(source.absolute())} seems to hold the same photographs more than once: "
-            f"{', '.join(map(shown, twice))} {'is' if len(twice) == 1 else 'are'} called like "
-            "a version of them, not like a class. Name the folder of one version, or, if these "
-            "are classes, --layout image_folder"
+            f"{shown(source.absolute())} seems to hold the same photographs more than once, and "
+            f"not a class, in {', '.join(map(shown, twice))}: called like a version, or with the "
+            "folders of those beside it. Name the folder of one version, or, if these are "
+            "classes, --layout image_folder"
         )
     way = SPLIT if sides_of(folders).keys() == folders else other_way(inner)
     if way:
@@ -193,8 +197,8 @@ def _is_tar(folder: Path) -> bool:
 
 
 # In this order: the first that fits; then public sets, by what their loaders find.
-FOLDERS: dict[str, Callable[[Path], bool]] = {
-    "store": _has("store.json"), "tar": _is_tar, "hugging_face": holds_images,
+FOLDERS: dict[str, Callable[[Path], object]] = {
+    "store": _has("store.json"), "tar": _is_tar, "hugging_face": holds_images, "idx": idx_files,
 }  # fmt: skip
 KNOWN: dict[str, type[CelebA | FairFace | LFW | UTKFace]] = {
     "celeba": CelebA, "fairface": FairFace, "lfw": LFW, "utkface": UTKFace,

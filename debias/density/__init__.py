@@ -11,6 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
+from debias.density.clusters import ClusterDensity
 from debias.density.histogram import AggregateDensity, FittedHistogram, HistogramDensity
 from debias.density.knn import NeighbourDensity
 from debias.density.mixture import MixtureDensity
@@ -28,6 +29,7 @@ DENSITIES = Registry(
         "aggregate": AggregateDensity,
         "knn": NeighbourDensity,
         "mixture": MixtureDensity,
+        "clusters": ClusterDensity,
         "ratio": RatioDensity,
     },
     group="debias.densities",
@@ -44,6 +46,7 @@ Combine = Literal["product", "max"]
 __all__ = [
     "DENSITIES",
     "AggregateDensity",
+    "ClusterDensity",
     "DensityEstimator",
     "FittedDensity",
     "FittedHistogram",

@@ -44,6 +44,7 @@ class FittedJoint:
         high: (f,), largest.
         typical: Natural log of the density that counts as 1: the median over those samples.
         model: The density.
+        is_share: Whether the model gives shares of the samples, not a density per volume.
     """
 
     projection: PrincipalComponents
@@ -51,28 +52,36 @@ class FittedJoint:
     high: Float64[np.ndarray, " f"]
     typical: float
     model: JointModel
+    is_share: bool = False
 
     @staticmethod
     def fit(
         z: Points | Float[np.ndarray, "n k"],
-        components: Components,
+        components: Components | None,
         learn: Callable[[np.ndarray], JointModel],
+        *,
+        is_share: bool = False,
     ) -> "FittedJoint":
         """Choose directions, then learn the density along them, from whitened points (n, f).
+
+        Without ``components`` the points are taken as they are.
 
         Raises:
             AllDimensionsInactiveError: Every column is constant.
             WeightError: Fewer than 2 samples, weighted ones, or fewer dimensions than components.
         """
         points = _in_order(z)
-        projection = PrincipalComponents.fit(points, components)
+        projection = _chosen(points, components)
         w = _whitened(projection, points)
         model = learn(w)
         # Evenly spaced in the canonical order, hence spread over the whole space.
         some = w[:: -(-len(w) // ENOUGH_FOR_A_MEDIAN)]
         typical = float(np.median(model.log_density(some)))
         low, high = w.min(axis=0), w.max(axis=0)
-        return FittedJoint(projection=projection, low=low, high=high, typical=typical, model=model)
+        return FittedJoint(
+            projection=projection, low=low, high=high, typical=typical, model=model,
+            is_share=is_share,
+        )  # fmt: skip
 
     @property
     def about(self) -> dict[str, object]:
@@ -97,10 +106,12 @@ class FittedJoint:
         """-log((q / typical)^(1 / f) + alpha); one factor, so both ways to combine are the same.
 
         The root makes q a density per dimension, whose spread does not grow with their number;
-        regions thinner than ``alpha`` times the typical density count as about equally rare.
+        regions thinner than ``alpha`` times the typical density count as about equally rare. Shares
+        have no volume, and are taken without a root.
         """
         log_density = self.log_factors(z)[:, 0] - self.typical
-        return -np.logaddexp(log_density / len(self.low), np.log(alpha))
+        root = 1 if self.is_share else len(self.low)
+        return -np.logaddexp(log_density / root, np.log(alpha))
 
     def outside(self, z: Points | Float[np.ndarray, "n k"]) -> int:
         """How many coordinates in the whitened space lie outside the fitted range."""
@@ -136,6 +147,13 @@ def _in_order(z: Points | Float[np.ndarray, "n k"]) -> Points:
     points = as_points(z)
     require_equal_weights(points)
     return points.of(canonical_order(points))
+
+
+def _chosen(points: Points, components: Components | None) -> PrincipalComponents:
+    if components is not None:
+        return PrincipalComponents.fit(points, components)
+    zeros, ones = np.zeros(points.width), np.ones(points.width)
+    return PrincipalComponents(zeros, ones, np.eye(points.width), zeros)
 
 
 def _whitened(projection: PrincipalComponents, points: Points) -> Float64[np.ndarray, "n f"]:

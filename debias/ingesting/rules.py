@@ -195,7 +195,8 @@ class FacesRecipe(Settings):
     )
     attributes: tuple[str, ...] = Field(
         default=(),
-        description="Annotated columns by which results are broken down; never seen by a model.",
+        description="Annotated columns by which results are broken down; a model sees none, "
+        "but one whose condition names it.",
     )
     ranges: dict[str, tuple[str, ...]] = Field(
         default={},

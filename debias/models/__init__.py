@@ -1,17 +1,38 @@
 """Representations and classifiers, by the name used in a config."""
 
+from debias.models.autoencoder import Autoencoder, LectureAutoencoder, LinearAutoencoder
 from debias.models.classifiers import Classifier, ConvClassifier, PooledClassifier, ResNet18
+from debias.models.conditional_vae import ConditionalVAE
 from debias.models.embeddings import Embeddings
 from debias.models.encoder import Encoder
-from debias.models.representation import Decodes, Encodes, Explains, Finds, Representation
+from debias.models.kmeans import KMeans
+from debias.models.pca import PCA
+from debias.models.representation import (
+    Decodes,
+    Encodes,
+    Explains,
+    Finds,
+    Generates,
+    Representation,
+)
 from debias.models.vae import ConvVAE
 from debias.plugins import Registry
 
 REPRESENTATIONS = Registry(
     "representation",
-    {"conv_vae": ConvVAE, "embeddings": Embeddings, "encoder": Encoder},
+    {
+        "conv_vae": ConvVAE,
+        "conditional_vae": ConditionalVAE,
+        "autoencoder": Autoencoder,
+        "lecture_autoencoder": LectureAutoencoder,
+        "linear_autoencoder": LinearAutoencoder,
+        "pca": PCA,
+        "kmeans": KMeans,
+        "embeddings": Embeddings,
+        "encoder": Encoder,
+    },
     group="debias.representations",
-    asks=("trained", "by_id", "identity", "build", "open"),
+    asks=("trained", "by_id", "told_column", "require_size", "identity", "build", "open"),
 )
 CLASSIFIERS = Registry(
     "classifier",
@@ -32,6 +53,7 @@ __all__ = [
     "Encodes",
     "Explains",
     "Finds",
+    "Generates",
     "PooledClassifier",
     "Representation",
     "ResNet18",

@@ -20,7 +20,7 @@ def posterior(
     network: Encodes, batches: Iterable[Batch], compute: Compute
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"] | None]:
     """Mean and log-variance of every image, float32; None where the network gives points only."""
-    parts = _each(network, batches, compute, lambda batch: network.encode(batch.image))
+    parts = _each(network, batches, compute, lambda batch: network.encode(batch.image, *batch.told))
     mean = torch.cat([mean for mean, _ in parts]).cpu().numpy()
     spreads = [log_var for _, log_var in parts if log_var is not None]
     return mean, torch.cat(spreads).cpu().numpy() if spreads else None
@@ -58,7 +58,7 @@ def nats(
     value whatever stands beside it. That leaves out about half a nat per active dimension, where
     faces differ by thousands.
     """
-    parts = _each(network, batches, compute, lambda batch: network.nats(batch.image))
+    parts = _each(network, batches, compute, lambda batch: network.nats(batch.image, *batch.told))
     return torch.cat(parts).cpu().numpy().astype(np.float64)
 
 

@@ -9,13 +9,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, UInt8
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
+from debias.errors import ConfigError
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes
+from debias.models.representation import Decodes, Encodes, Generates
+from debias.training.batches import Batch
+from debias.training.condition import Condition
 from debias.training.device import Compute
-from debias.types import Latents
+from debias.types import FaceStore, Latents
 
 AT_ONCE = 256  # faces decoded at once
 EDGE = 0.05  # share of the points beyond each edge of the manifold grid
@@ -24,21 +27,42 @@ Images = UInt8[np.ndarray, "_ H W C"]
 Sheet = UInt8[np.ndarray, "rows columns H W C"]
 
 
-def decode(network: Decodes, z: Means, compute: Compute) -> Images:
-    """The expected image at each place of the latent space."""
-    require_eval(network)
-    places = torch.from_numpy(np.asarray(z, dtype=np.float32)).to(compute.device)
+def decode(
+    network: Encodes, z: Means, compute: Compute, told: Float[np.ndarray, "n c"] | None = None
+) -> Images:
+    """The expected image at each place of the latent space, under a condition or the commonest."""
+    drawing = _decoder(network)
+    both = (z,) if told is None else (z, told)
+    given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in both]
+    parts = zip(*(torch.split(one.to(compute.device), AT_ONCE) for one in given), strict=True)
     with torch.inference_mode(), compute.autocast():
-        return np.concatenate(
-            [_pixels(network.decode(part)) for part in torch.split(places, AT_ONCE)]
-        )
+        return np.concatenate([_pixels(drawing.decode(*part)) for part in parts])
 
 
-def reconstruct(network: Decodes, images: Float[Tensor, "B C H W"], compute: Compute) -> Images:
+def redraw(
+    network: Decodes, mean: Means, store: FaceStore, rows: Int64[np.ndarray, " n"], compute: Compute
+) -> Images:
+    """Decode the places of rows of a store, with what the network was told of each."""
+    condition = getattr(network, "condition", None)
+    told = None if condition is None else condition.of(store, rows)
+    return decode(network, mean, compute, told)
+
+
+def under_conditions(network: Encodes, z: Means, compute: Compute) -> Sheet:
+    """A row each: the same place under every value of what the network is told, in their order."""
+    condition: Condition = network.condition  # type: ignore[attr-defined]
+    every = np.eye(len(condition.values), dtype=np.float32)
+    told = np.tile(every, (len(z), 1))
+    images = decode(network, np.repeat(z, len(every), axis=0), compute, told)
+    return images.reshape(len(z), len(every), *images.shape[1:])
+
+
+def reconstruct(network: Encodes, batch: Batch, compute: Compute) -> Images:
     """Decoded posterior means."""
-    require_eval(network)
+    drawing = _decoder(network)
     with torch.inference_mode(), compute.autocast():
-        return _pixels(network.decode(network.encode(images)[0]))
+        mean, _ = drawing.encode(batch.image, *batch.told)
+        return _pixels(drawing.decode(mean, *batch.told))
 
 
 def prior_samples(
@@ -129,8 +153,8 @@ def traverse(
 def manifold(network: Decodes, mean: Means, side: int, compute: Compute) -> Sheet:
     """A sheet of decoded places: columns along the first axis, rows along the second, upwards.
 
-    With two latent dimensions the whole space, in equal parts of the prior; with more, the plane
-    of the first two principal components through the mean, in equal parts of the images along
+    With two latent dimensions and a prior the whole space, in equal parts of the prior; else the
+    plane of the first two principal components through the mean, in equal parts of the images along
     each; with one dimension a single row.
 
     Reference:
@@ -140,7 +164,7 @@ def manifold(network: Decodes, mean: Means, side: int, compute: Compute) -> Shee
     from scipy.special import ndtri
 
     quantiles = np.linspace(EDGE, 1 - EDGE, side)
-    if mean.shape[1] <= 2:
+    if mean.shape[1] <= 2 and isinstance(network, Generates):
         axes = np.eye(mean.shape[1])
         ticks, origin = [ndtri(quantiles)] * len(axes), np.zeros(len(axes))
     else:
@@ -185,6 +209,17 @@ def shifted(
 ) -> Sheet:
     """Decode each place with multiples of a vector added; strength 0 is the reconstruction."""
     return _sheet(network, mean[:, None] + np.asarray(strengths)[:, None] * vector, compute)
+
+
+def _decoder(network: Encodes) -> Decodes:
+    """A ValueError in training mode, a ConfigError for what draws nothing."""
+    require_eval(network)
+    if not isinstance(network, Decodes):
+        raise ConfigError(
+            f"{type(network).__name__} has no decoder, so it draws no images: choose a "
+            "representation that has one, such as conv_vae, autoencoder or pca"
+        )
+    return network
 
 
 def _centre(mean: Means) -> Float64[np.ndarray, " k"]:

@@ -1,6 +1,6 @@
 """What every representation says of itself, and files in which one may lie.
 
-``B`` batch, ``n`` samples, ``k`` dimensions, ``C, H, W`` image.
+``B`` batch, ``n`` samples, ``k`` dimensions, ``c`` values of a condition, ``C, H, W`` image.
 """
 
 import hashlib
@@ -24,10 +24,22 @@ class Representation(Settings):
 
     One that is ``trained`` builds a network, which is fitted to the training faces: it encodes
     images as :class:`Encodes` and has ``loss(batch)``, a dictionary of batch means with the key
-    ``loss``. If it also ``decode``s, pictures are drawn; if it has ``nats(images)``, the (B,)
-    negative ELBO, images are ranked by it; if it has ``figures(losses, mean)``, these are reported
-    in place of its losses. Any other is opened as it is, and encodes images or, ``by_id``, finds
-    samples as :class:`Finds`.
+    ``loss``. What else it can do is found by what it has, and nobody asks for its name:
+
+    - a posterior: ``encode`` returns a log-variance;
+    - :class:`Decodes`: pictures are drawn;
+    - :class:`Generates`: it can be sampled from chance, and the evidence of an image be bounded;
+    - :class:`Explains`: images are ranked by what they cost it;
+    - :class:`debias.training.loop.Settles`: something is computed from the training images once
+      the loop has ended, or in its place where there is no parameter to descend by;
+    - ``figures(losses, mean)``: reported in place of its losses.
+
+    One with a ``told_column`` is built with a :class:`debias.training.condition.Condition` as well,
+    and its network takes the (B, c) condition of each image as the last argument of ``encode``,
+    ``decode`` and ``nats`` (``batch.told``); ``decode`` may be asked without.
+
+    Any other is opened as it is, and encodes images or, ``by_id``, finds samples as
+    :class:`Finds`.
     """
 
     trained: ClassVar[bool] = True
@@ -35,12 +47,28 @@ class Representation(Settings):
 
     name: str
 
+    @property
+    def told_column(self) -> str:
+        """The label or attribute whose value its network is told with every image; often none."""
+        return ""
+
+    def uses_groups(self, label: str) -> bool:
+        """Whether it is told annotations beside the label."""
+        return self.told_column not in ("", label)
+
+    def require_size(self, image_size: int) -> None:
+        """A ConfigError for a side of images, pixels, that it cannot take."""
+
     def identity(self) -> dict[str, Any]:
         """What decides the numbers: settings and contents of files, not where they lie."""
         return self.model_dump(mode="json")
 
     def build(self, image_size: int) -> Network:
-        """The untrained network for square RGB images of the given side, pixels."""
+        """The untrained network for square RGB images of the given side, pixels.
+
+        Raises:
+            ConfigError: It cannot be built for such images.
+        """
         raise NotImplementedError(f"the representation {self.name!r} builds no network")
 
     def open(self, device: torch.device) -> "Encodes | Finds":
@@ -64,6 +92,25 @@ class Decodes(Encodes, Protocol):
 
     def decode(self, z: Float[Tensor, "B k"]) -> Float[Tensor, "B C H W"]:
         """Expected intensities in [0, 1]."""
+
+
+@runtime_checkable
+class Generates(Decodes, Protocol):
+    """A model of how images arise: z from N(0, I), then an image from p(x|z).
+
+    Attributes:
+        values: Of an image that it explains: pixels times channels, one channel of a grey image.
+        continuous: Whether p(x|z) is a density over intensities in [0, 1]; else probabilities.
+    """
+
+    @property
+    def values(self) -> int: ...
+    @property
+    def continuous(self) -> bool: ...
+    def reconstruction(
+        self, images: Float[Tensor, "B C H W"], drawn: Float[Tensor, "B C H W"], /
+    ) -> Float[Tensor, " B"]:
+        """-log p(x|z) in nats, summed over pixels and channels; ``drawn`` is ``decode(z)``."""
 
 
 @runtime_checkable

@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from debias.density import ACTIVE_VARIANCE
-from debias.errors import ConfigError, DivergedLossError
-from debias.models.classifiers import strided
+from debias.errors import DivergedLossError
+from debias.models.convolutions import Intensities, Pyramid, in_channels, require_divisible
 from debias.models.representation import Representation
 from debias.training.batches import Batch
 
@@ -48,6 +48,9 @@ class ConvVAE(Representation):
     latent_dim: int = Field(default=32, ge=1, le=2048, description="Latent dimensions k.")
     width: int = Field(default=12, ge=2, description="Filters of the first convolution.")
     hidden: int = Field(default=512, ge=8, description="Units of the dense layer.")
+    grey: bool = Field(
+        default=False, description="See and explain one channel, the mean of the three colours."
+    )
     likelihood: Literal["gaussian", "gaussian_fixed", "bernoulli"] = Field(
         default="gaussian",
         description="p(x|z): Gaussian with one learned sigma, with a fixed one, or Bernoulli.",
@@ -58,58 +61,69 @@ class ConvVAE(Representation):
         description="Standard deviation of gaussian_fixed, intensities in [0, 1].",
     )
     beta: float = Field(default=1.0, ge=0, description="Weight of the KL divergence.")
+    warm_up: int = Field(
+        default=0, ge=0, description="Training steps over which that weight rises from 0."
+    )
+    objective: Literal["both", "reconstruction", "kl"] = Field(
+        default="both", description="What is minimised: both parts of the bound, or one alone."
+    )
+
+    def require_size(self, image_size: int) -> None:
+        """A ConfigError for a side that is not divisible by 4."""
+        require_divisible(image_size, self.name)
 
     def build(self, image_size: int) -> "ConvVAENetwork":
-        """The untrained network for square RGB images of the given side."""
-        if image_size % 16:
-            raise ConfigError(f"conv_vae needs an image size divisible by 16, got {image_size}")
+        """The untrained network for square RGB images of the given side, pixels."""
+        self.require_size(image_size)
         return ConvVAENetwork(self, image_size)
 
 
 class ConvVAENetwork(nn.Module):
-    """Encoder, decoder and objective of :class:`ConvVAE`."""
+    """Encoder, decoder and objective of :class:`ConvVAE`.
+
+    ``extra`` values join the input of the encoder, each as a plane, and the places of the decoder.
+    """
 
     sigma2: Tensor
+    steps: Tensor
 
-    def __init__(self, settings: ConvVAE, image_size: int) -> None:
+    def __init__(self, settings: ConvVAE, image_size: int, extra: int = 0) -> None:
         super().__init__()
-        self.settings, self.pixels = settings, 3 * image_size**2
-        width, side = settings.width, image_size // 16
-        flat = 6 * width * side * side
+        self.settings, self.channels = settings, 1 if settings.grey else 3
+        self.values = self.channels * image_size**2
+        self.continuous = settings.likelihood != "bernoulli"
+        pyramid = Pyramid(settings.width, image_size)
         self.encoder = nn.Sequential(
-            *strided(3, width, 5),
-            *strided(width, 2 * width, 5),
-            *strided(2 * width, 4 * width, 3),
-            *strided(4 * width, 6 * width, 3),
-            nn.Flatten(),
-            nn.Linear(flat, settings.hidden),
+            *pyramid.down(self.channels + extra),
+            nn.Linear(pyramid.flat, settings.hidden),
             nn.ReLU(),
             nn.Linear(settings.hidden, 2 * settings.latent_dim),
         )
         self.decoder = nn.Sequential(
-            nn.Linear(settings.latent_dim, settings.hidden),
+            nn.Linear(settings.latent_dim + extra, settings.hidden),
             nn.ReLU(),
-            nn.Linear(settings.hidden, flat),
+            nn.Linear(settings.hidden, pyramid.flat),
             nn.ReLU(),
-            nn.Unflatten(1, (6 * width, side, side)),
-            *_up(6 * width, 4 * width, 4),
-            *_up(4 * width, 2 * width, 4),
-            *_up(2 * width, width, 6),
-            nn.ConvTranspose2d(width, 3, 6, stride=2, padding=2),
-            nn.Sigmoid(),
+            *pyramid.up(self.channels),
+            Intensities(),
         )
         start = settings.sigma**2 if settings.likelihood == "gaussian_fixed" else 1.0
         self.register_buffer("sigma2", torch.tensor(start))
+        self.register_buffer("steps", torch.tensor(0))  # of training, for the warm-up
 
-    def encode(self, images: Float[Tensor, "B C H W"]) -> Posterior:
+    def encode(self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]) -> Posterior:
         """The posterior of each image; deterministic, the caller decides whether to sample."""
-        mean, log_var = self.encoder(images).float().chunk(2, dim=1)
+        planes = [values[:, :, None, None].expand(-1, -1, *images.shape[2:]) for values in told]
+        joined = torch.cat([in_channels(images, self.channels), *planes], dim=1)
+        mean, log_var = self.encoder(joined).float().chunk(2, dim=1)
         # Bounded so that exp cannot overflow; how often the bound is met is reported and checked.
         return Posterior(mean, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT))
 
-    def decode(self, z: Float[Tensor, "B k"]) -> Float[Tensor, "B C H W"]:
-        """Expected intensities in [0, 1]."""
-        return self.decoder(z).float()
+    def decode(
+        self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
+    ) -> Float[Tensor, "B C H W"]:
+        """Expected intensities in [0, 1], in equal colours of a grey image."""
+        return in_channels(self.decoder(torch.cat([z, *told], dim=1)), 3)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B k"]:
         """Posterior mean: what a deployed encoder returns."""
@@ -118,31 +132,34 @@ class ConvVAENetwork(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Negative ELBO per image in nats, mean over the batch.
 
-        loss = reconstruction + beta * KL, summed over pixels, channels and latent dimensions;
-        ``saturated`` is the share of log-variances at their bound.
+        loss = reconstruction + beta * KL, summed over pixels, channels and latent dimensions, or
+        the part of it that is the objective; ``saturated`` is the share of log-variances at their
+        bound.
         """
-        posterior = self.encode(batch.image)
-        mean_image = self.decode(posterior.sample())
-        reconstruction = self.reconstruction(batch.image, mean_image).mean()
+        posterior = self.encode(batch.image, *batch.told)
+        drawn = self.decode(posterior.sample(), *batch.told)
+        reconstruction = self.reconstruction(batch.image, drawn).mean()
         kl = kl_to_standard_normal(posterior).mean()
-        saturated = (posterior.log_var.abs() >= LOG_VAR_LIMIT).float().mean()
+        weighed = self._beta() * kl
+        whole = {"both": reconstruction + weighed, "reconstruction": reconstruction, "kl": weighed}
         return {
-            "loss": reconstruction + self.settings.beta * kl,
+            "loss": whole[self.settings.objective],
             "reconstruction": reconstruction,
             "kl": kl,
-            "saturated": saturated,
+            "saturated": (posterior.log_var.abs() >= LOG_VAR_LIMIT).float().mean(),
         }
 
     def reconstruction(
-        self, images: Float[Tensor, "B C H W"], mean_image: Float[Tensor, "B C H W"]
+        self, images: Float[Tensor, "B C H W"], drawn: Float[Tensor, "B C H W"]
     ) -> Float[Tensor, " B"]:
-        """-log p(x|z) in nats, summed over pixels and channels."""
-        if self.settings.likelihood == "bernoulli":
+        """-log p(x|z) in nats, summed over pixels and channels; ``drawn`` is ``decode(z)``."""
+        images, drawn = (in_channels(one, self.channels) for one in (images, drawn))
+        if not self.continuous:
             # Outside autocast: this loss refuses half precision.
             with torch.autocast(images.device.type, enabled=False):
-                bits = nn.functional.binary_cross_entropy(mean_image, images, reduction="none")
+                bits = nn.functional.binary_cross_entropy(drawn, images, reduction="none")
             return bits.flatten(1).sum(1)
-        squared = (images - mean_image).square().flatten(1)  # (B, C*H*W)
+        squared = (images - drawn).square().flatten(1)  # (B, C*H*W)
         if self.training and self.settings.likelihood == "gaussian":
             # Rybkin et al. 2021, eq. 5: sigma^2 is best at the mean squared error. Deviation: a
             # moving average over batches, so that training and evaluation use the same sigma.
@@ -150,21 +167,31 @@ class ConvVAENetwork(nn.Module):
         constant = 0.5 * torch.log(2 * math.pi * self.sigma2)
         return squared.sum(1) / (2 * self.sigma2) + constant * squared.shape[1]
 
-    def nats(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
+    def nats(
+        self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]
+    ) -> Float[Tensor, " B"]:
         """Negative ELBO of each image, with the expectation taken at the posterior mean."""
-        posterior = self.encode(images)
-        unexplained = self.reconstruction(images, self.decode(posterior.mean))
+        posterior = self.encode(images, *told)
+        unexplained = self.reconstruction(images, self.decode(posterior.mean, *told))
         return unexplained + kl_to_standard_normal(posterior)
 
     def figures(
         self, losses: Mapping[str, float], mean: Float[np.ndarray, "n k"]
     ) -> dict[str, float | int | None]:
         """See :func:`vae_figures`; refuses a network that diverged."""
-        continuous = self.settings.likelihood != "bernoulli"
-        sigma = float(self.sigma2) ** 0.5 if continuous else None
-        found = vae_figures(losses, mean, self.pixels, sigma)
-        check_vae(found)
+        sigma = float(self.sigma2) ** 0.5 if self.continuous else None
+        found = vae_figures(losses, mean, self.values, sigma)
+        if self.settings.beta and self.settings.objective != "reconstruction":
+            check_vae(found)  # else nothing holds the spread up, and it may shrink to the bound
         return found
+
+    def _beta(self) -> Tensor:
+        """Weight of the KL: rises linearly in training, whole in evaluation."""
+        whole, warm_up = self.sigma2.new_tensor(self.settings.beta), self.settings.warm_up
+        if not (self.training and warm_up):
+            return whole
+        self.steps += 1
+        return whole * (self.steps / warm_up).clamp(max=1)
 
 
 def kl_to_standard_normal(posterior: Posterior) -> Float[Tensor, " B"]:
@@ -174,7 +201,7 @@ def kl_to_standard_normal(posterior: Posterior) -> Float[Tensor, " B"]:
 
 
 def vae_figures(
-    losses: Mapping[str, float], mean: Float[np.ndarray, "n k"], pixels: int, sigma: float | None
+    losses: Mapping[str, float], mean: Float[np.ndarray, "n k"], values: int, sigma: float | None
 ) -> dict[str, float | int | None]:
     """What is always reported of a VAE: nats per image, bits per dimension, active units.
 
@@ -186,7 +213,7 @@ def vae_figures(
         "elbo": elbo,
         "reconstruction": losses["reconstruction"],
         "kl": losses["kl"],
-        "bits_per_dimension": -elbo / (pixels * np.log(2)) + (8 if continuous else 0),
+        "bits_per_dimension": -elbo / (values * np.log(2)) + (8 if continuous else 0),
         "active_units": int((np.var(mean, axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum()),
         "latent_dim": mean.shape[1],
         "saturated_log_var": losses["saturated"],
@@ -206,11 +233,3 @@ def check_vae(figures: Mapping[str, float | int | None]) -> None:
             f"{saturated:.1%} of the log-variances stand at their bound (limit "
             f"{MOST_SATURATED:.0%}): training has diverged; lower the learning rate"
         )
-
-
-def _up(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    # Even kernels: an odd one with stride 2 covers neighbouring pixels unequally (checkerboard).
-    convolution = nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1, bias=False
-    )
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

@@ -8,6 +8,7 @@ from typing import Any
 from debias.ingesting.build import ACCOUNT, QUARANTINE
 from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.job import Job, Run
+from debias.pipeline.step import curves
 from debias.plugins import dump
 from debias.report.documents import About, Data, GroupCounts, Representation, SetAside
 from debias.storage.artifacts import Artifact
@@ -133,9 +134,11 @@ def about_representation(job: Job, representation: Artifact) -> Representation:
     figures: Representation = representation.read_json("figures.json")
     recipe = job.config.representation
     about: Representation = {"name": recipe.model.name, "trained": recipe.model.trained}
-    if recipe.model.trained:
+    if recipe.model.told_column:
+        about["told"] = recipe.model.told_column
+    if curves(representation):
         about["epochs"] = recipe.training.epochs
-    else:
+    elif not recipe.model.trained:
         file = getattr(recipe.model, "file", None)
         about["file"] = file.name if file else recipe.model.name
     return {**about, **figures}

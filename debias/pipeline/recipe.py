@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 import pandas as pd
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -124,6 +124,22 @@ class SpaceRecipe(FacesRecipe):
     audit: AuditRules = AuditRules()
     tracking: TrackingOptions = TrackingOptions()
 
+    @model_validator(mode="after")
+    def _model_suits(self) -> Self:
+        """Said before an image is read, not once all are."""
+        model, known = self.representation.model, [self.label, *self.attributes]
+        try:
+            model.require_size(self.image_size)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        if model.told_column and model.told_column not in known:
+            raise ValueError(
+                f"representation.model.condition is {model.told_column!r}, which is neither the "
+                f"label nor one of the attributes: name one of {list(filter(None, known))}, or add "
+                "it to attributes"
+            )
+        return self
+
     @property
     def encoder(self) -> Representation:
         """The representation; annotations make none, not even by standing in a file of it."""
@@ -157,7 +173,8 @@ class RunConfig(SpaceRecipe):
     label: str = Field(default="smiling", description="Column that the classifier predicts.")
     attributes: tuple[str, ...] = Field(
         default=("skin_tone_group",),
-        description="Annotated columns by which results are broken down; never seen by a model.",
+        description="Annotated columns by which results are broken down; a model sees none, "
+        "but one whose condition names it.",
     )
     arms: dict[str, Annotated[Weighting, OneOf("weighting", WEIGHTINGS, OwnWeighting.of)]] = Field(
         default={arm: WEIGHTINGS[name]() for arm, name in DEMO_ARMS.items()},
@@ -254,8 +271,13 @@ def load(
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        problems = "; ".join(_problem(kind, tree, detail) for detail in error.errors())
-        raise ConfigError(f"{called}: {problems}") from error
+        typed = {tuple(keys) for keys, _ in given}
+        told: dict[str, list[str]] = {}
+        for detail in error.errors():
+            own = _written(detail["loc"], tree) in typed  # said in the terminal, not in the source
+            told.setdefault("--set" if own else called, []).append(_problem(kind, tree, detail))
+        said = (f"{place}: {'; '.join(problems)}" for place, problems in told.items())
+        raise ConfigError("; ".join(said)) from error
 
 
 def demo() -> dict[str, Any]:
@@ -268,6 +290,11 @@ def read_recipe(path: Path, kind: type[Settings] = RunConfig) -> dict[str, Any]:
         tree = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the config {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} holds bytes that are no text (at byte {error.start}); a recipe is a text "
+            "file, as debias init writes one"
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, dict):

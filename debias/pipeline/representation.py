@@ -1,12 +1,14 @@
 """Stage 2: learn the latent space, or take a given one; place every training face in it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
+from debias.auditing.audit_report import of_fidelity
+from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
 from debias.models import Decodes, Encodes, Finds, encoding
@@ -19,22 +21,27 @@ from debias.pipeline.step import (
     Step,
     Work,
     arrays,
+    curves,
     example_batch,
     latents_files,
     named,
 )
 from debias.plugins import dump
-from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.report.documents import Fidelity
+from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
 from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches
-from debias.training.loop import EpochMetrics, OnEpoch, fit
+from debias.training.condition import Condition
+from debias.training.loop import EpochMetrics, fit, settle
 from debias.types import FaceStore, Latents
 from debias.weighting.sampling import shuffled
 
-STAGE = "representation"
+STAGE, CONDITION = "representation", "condition.json"
 SHOWN = 12  # faces per reconstruction sheet
 SNAPSHOTS = 4  # reconstruction sheets over the course of training
+MOST_HELD_OUT, MOST_TRAINING = 500, 5000  # images looked at, to keep it within seconds
+LONGER = 3  # times the epochs: what is advised where the model draws one face for everybody
 AT_ONCE = 256  # faces encoded at once
 
 
@@ -82,11 +89,21 @@ def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     model = run.config.encoder
     if not model.trained:
         return model.open(run.compute.device)
-    network = model.build(run.config.image_size)
-    load_network(artifact, network)
-    placed = run.compute.place(network)
+    told = _saved_condition(artifact) if model.told_column else ()
+    placed = run.compute.place(load_network(artifact, model.build(run.config.image_size, *told)))
     assert isinstance(placed, Encodes)  # as everything that is trained here
     return placed
+
+
+def _saved_condition(artifact: Artifact) -> Iterator[Condition]:
+    about = artifact.read_json(CONDITION)
+    yield Condition(about["column"], tuple(about["values"]))
+
+
+def batches_for(run: Job, network: object, faces: FaceStore) -> Batches:
+    """Images of a store as a network takes them, with what it is told."""
+    condition = getattr(network, "condition", None)
+    return Batches(faces, AT_ONCE, run.compute.device, condition=condition)
 
 
 def is_trained(run: Job) -> bool:
@@ -147,7 +164,7 @@ def _placed(
         for _ in range(0, len(rows), AT_ONCE):
             advance("")
         return found, None
-    batches = Batches(faces, AT_ONCE, run.compute.device).evaluate(rows)
+    batches = batches_for(run, opened, faces).evaluate(rows)
     return encoding.posterior(opened, _watched(batches, advance), run.compute)
 
 
@@ -158,51 +175,74 @@ def _watched(batches: Iterator[Batch], advance: Advance) -> Iterator[Batch]:
 
 
 def _train(work: Work[Job], tracker: Tracker) -> Files:
-    run, faces, train = work.job, work.faces, work.faces.rows("train")
-    recipe, compute = run.config.representation, run.compute
-    batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
-    course = _Course(work, batches, tracker)
+    run, faces, recipe = work.job, work.faces, work.job.config.representation
+    told = [Condition.among(faces, recipe.model.told_column)] if recipe.model.told_column else []
     with torch_stream(run.config.seed, "representation/network"):
-        network = recipe.model.build(run.config.image_size)
-        compute.place(network)
-        epochs, steps = _epochs(run, batches, train), len(train) // recipe.training.batch_size
-        fit(network, epochs, recipe.training, steps, compute, course.of(network))
-        network.eval()
-        learned = _learned(run, faces, network)
-    files = {"network.safetensors": network, HISTORY: {"epochs": course.history}, **learned}
-    if course.snapshots:
-        files |= arrays(reconstructions=np.stack(course.snapshots))
-    return files
+        network = recipe.model.build(run.config.image_size, *told)
+        run.compute.place(network)
+        size, augmentation = recipe.training.batch_size, recipe.augmentation
+        batches = batches_for(run, network, faces)
+        batches = replace(batches, batch_size=size, augmentation=augmentation)
+        descends = any(True for _ in network.parameters())
+        advance = work.start(recipe.training.epochs if descends else 1)
+        course = _Course(run, network, batches, tracker, advance)
+        if descends:
+            train = faces.rows("train")
+            epochs, steps = _epochs(run, batches, train), len(train) // size
+            fit(network, epochs, recipe.training, steps, run.compute, course.on_epoch)
+        _settle(run, faces, network)
+        if not descends:
+            course.look()
+            advance("")
+        files = {"network.safetensors": network, **_learned(run, faces, network)}
+    files |= {HISTORY: {"epochs": course.history}} if descends else {}
+    files |= arrays(reconstructions=np.stack(course.snapshots)) if course.snapshots else {}
+    return files | ({CONDITION: asdict(told[0])} if told else {})
+
+
+def _settle(run: Job, faces: FaceStore, network: Network) -> None:
+    """What is computed from the training images as they are, in an order of its own."""
+    batches, train, seed = batches_for(run, network, faces), faces.rows("train"), run.config.seed
+
+    def epoch(number: int) -> Iterable[Batch]:
+        order = numpy_generator(seed, f"representation/settled/{number}")
+        return batches.evaluate(order.permutation(train))
+
+    settle(network, epoch, stream_seed(seed, "representation/settled"), run.compute)
 
 
 @dataclass(frozen=True)
 class _Course:
     """Follows a training: losses of every epoch and, where faces are drawn, some sheets of them."""
 
-    work: Work[Job]
+    run: Job
+    network: Network
     batches: Batches
     tracker: Tracker
+    advance: Advance
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: list[np.ndarray] = field(default_factory=list)
 
-    def of(self, network: Network) -> OnEpoch:
-        run, validation = self.work.job, self.batches.store.rows("validation")
-        shown, compute = next(iter(self.batches.evaluate(validation[:SHOWN]))).image, run.compute
-        epochs = run.config.representation.training.epochs
-        every = max(1, epochs // SNAPSHOTS)
-        advance = self.work.start(epochs)
+    def on_epoch(self, epoch: int, means: EpochMetrics) -> None:
+        self.network.eval()
+        held_out = self.batches.evaluate(self._validation)
+        losses = encoding.mean_losses(self.network, held_out, self.run.compute)
+        self.history.append(named("train", means) | named("val", losses))
+        self.tracker.metrics(self.history[-1], epoch)
+        epochs = self.run.config.representation.training.epochs
+        if (epoch + 1) % max(1, epochs // SNAPSHOTS) == 0 or epoch + 1 == epochs:
+            self.look()
+        self.advance(f"loss {means['loss']:.4g}")
 
-        def on_epoch(epoch: int, means: EpochMetrics) -> None:
-            network.eval()
-            held_out = encoding.mean_losses(network, self.batches.evaluate(validation), compute)
-            self.history.append(named("train", means) | named("val", held_out))
-            self.tracker.metrics(self.history[-1], epoch)
-            due = (epoch + 1) % every == 0 or epoch + 1 == epochs
-            if due and isinstance(network, Decodes):
-                self.snapshots.append(generation.reconstruct(network, shown, compute))
-            advance(f"loss {means['loss']:.0f} nats")
+    def look(self) -> None:
+        """One more sheet, of a network that draws."""
+        if isinstance(self.network, Decodes):
+            shown = next(iter(self.batches.evaluate(self._validation[:SHOWN])))
+            self.snapshots.append(generation.reconstruct(self.network, shown, self.run.compute))
 
-        return on_epoch
+    @property
+    def _validation(self) -> Int64[np.ndarray, " n"]:
+        return self.batches.store.rows("validation")
 
 
 def _epochs(
@@ -219,7 +259,7 @@ def _epochs(
 
 def _learned(run: Job, faces: FaceStore, network: Network) -> Files:
     """Where the training faces lie, what single dimensions move, and figures about the network."""
-    batches, train = Batches(faces, AT_ONCE, run.compute.device), faces.rows("train")
+    batches, train = batches_for(run, network, faces), faces.rows("train")
     assert isinstance(network, Encodes)  # as everything that is trained here
     mean, log_var = encoding.posterior(network, batches.evaluate(train), run.compute)
     latents = Latents(sample_ids=faces.ids(train), mean=mean, log_var=log_var)
@@ -267,13 +307,43 @@ def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:
     if faces_may_be_shown(run) and drew(artifact):
         _publish_pictures(artifact, faces, tracker)
     tracker.artifact(artifact.path / "network.safetensors", "network")
-    network = load_network(artifact, run.config.representation.model.build(run.config.image_size))
-    tracker.model("encoder", network, example_batch(faces))
+    if not run.config.representation.model.told_column:  # a logged model takes images alone
+        tracker.model("encoder", load_representation(run, artifact), example_batch(faces))
 
 
 def drew(artifact: Artifact) -> bool:
     """Whether a network was trained that draws faces."""
     return (artifact.path / "reconstructions.npy").exists()
+
+
+def fidelity_of(job: Job, artifact: Artifact, store: FaceStore) -> Fidelity | None:
+    """Whether the model tells images apart: figures, a sentence, and how long to train instead.
+
+    None where nothing that draws was trained here.
+    """
+    network = load_representation(job, artifact) if is_trained(job) else None
+    if not isinstance(network, Decodes):
+        return None
+    known = load_latents(artifact)  # of the training images
+    active = active_dimensions(known)
+    held_out, training = store.rows("validation"), store.rows("train")
+    some = _spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
+    rows = _spread(held_out, MOST_HELD_OUT)
+    latents = encode_store(job, artifact, store, rows)
+    found = fidelity(
+        Encoded(images=store.images[rows], latents=latents.mean[:, active]),
+        generation.redraw(network, latents.mean, store, rows, job.compute),
+        Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
+    )
+    if not curves(artifact):  # found in one go: nothing can be trained for longer
+        return of_fidelity(found)
+    epochs = job.config.representation.training.epochs
+    return of_fidelity({**found, "epochs": epochs, "advised": LONGER * epochs})
+
+
+def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
+    """At most so many rows, evenly over all of them."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
 
 
 def _publish_pictures(artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:

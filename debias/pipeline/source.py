@@ -221,7 +221,7 @@ def _basis(request: Request, images: Path) -> dict[str, Any]:
     if data["name"] == "store":
         with suppress(OSError, ValueError, KeyError, TypeError):  # then reading it will say why
             known = json.loads((images / "ingest.json").read_text(encoding="utf-8"))
-            side = min(SIDE, int(known["image_size"]))
+            side = min(SIDE, int(known["image_size"]) // 4 * 4)  # as the default model needs it
     return {"name": source_name(images), "data": data, "image_size": side}
 
 

@@ -1,6 +1,7 @@
 """Stage 3: sampling weights of one arm, and what they do to each group."""
 
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -87,9 +88,15 @@ def _build(work: Work[Run], target: Given) -> Files:
     weights = replace(weights, origin={"rule": rule.name, **weights.origin})
     figures = _figures(run, work.faces, weights) | about
     figures["warnings"] = [str(warning.message) for warning in caught] + _unsteady(weights)
-    figures["uses_groups"] = "groups" in rule.needs
+    figures["uses_groups"] = _uses_groups(run, rule.needs)
     advance(f"effective sample size {weights.ess:.0%}")
     return {**weights_files(weights), "figures.json": figures}
+
+
+def _uses_groups(run: Run, needs: Collection[str]) -> bool:
+    """Whether annotated groups decide, as such or through what the representation is told."""
+    told = run.config.representation.model.uses_groups(run.config.label)
+    return "groups" in needs or (told and bool({"density", "reference", "latents"} & {*needs}))
 
 
 def _unsteady(weights: SamplingWeights) -> list[str]:

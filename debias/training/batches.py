@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from debias.plugins import Settings
+from debias.training.condition import Condition
 from debias.types import FaceStore
 
 
@@ -70,17 +71,24 @@ def _symmetric(size: int, generator: torch.Generator) -> Float[Tensor, " B"]:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a model may see of the data: no attributes among it.
+    """What a model may see of the data: no attributes, but of one that is told a column that one.
 
     Attributes:
         image: (B, C, H, W) in [0, 1], channels last in memory.
         label: (B,), class index.
         index: (B,), row in the store.
+        condition: (B, c), a one in the column of each image's value; None for who is told none.
     """
 
     image: Float[Tensor, "B C H W"]
     label: Int64[Tensor, " B"]
     index: Int64[Tensor, " B"]
+    condition: Float[Tensor, "B c"] | None = None
+
+    @property
+    def told(self) -> tuple[Tensor, ...]:
+        """What a network is told beside images or places, as further arguments: often nothing."""
+        return () if self.condition is None else (self.condition,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +100,14 @@ class Batches:
         batch_size: Images per batch; a shorter rest is dropped in training, kept in evaluation.
         device: Where the batches go.
         augmentation: Random views, or None to show the images as they are.
+        condition: The column that the model is told; None for none.
     """
 
     store: FaceStore
     batch_size: int
     device: torch.device
     augmentation: Augmentation | None = None
+    condition: Condition | None = None
 
     def train(self, rows: Int64[np.ndarray, " n"], generator: torch.Generator) -> Iterator[Batch]:
         """Full batches of augmented images, in the order of ``rows``."""
@@ -106,8 +116,7 @@ class Batches:
             if self.augmentation is None:
                 yield batch
             else:
-                view = self.augmentation.apply(batch.image, generator)
-                yield Batch(image=view, label=batch.label, index=batch.index)
+                yield replace(batch, image=self.augmentation.apply(batch.image, generator))
 
     def evaluate(self, rows: Int64[np.ndarray, " n"]) -> Iterator[Batch]:
         """Every row once, in order, without augmentation."""
@@ -119,7 +128,11 @@ class Batches:
         # Permuting (B, H, W, C) gives (B, C, H, W) that is channels last already: no copy.
         image = pixels.permute(0, 3, 1, 2).float().div_(255)
         label = torch.from_numpy(self.store.labels(rows)).to(self.device)
-        return Batch(image=image, label=label, index=torch.from_numpy(rows).to(self.device))
+        index = torch.from_numpy(rows).to(self.device)
+        if self.condition is None:
+            return Batch(image=image, label=label, index=index)
+        told = torch.from_numpy(self.condition.of(self.store, rows)).to(self.device)
+        return Batch(image=image, label=label, index=index, condition=told)
 
     def _moved(self, pixels: UInt8[Tensor, "B H W C"]) -> UInt8[Tensor, "B H W C"]:
         # Pinned memory is copied to a GPU while the GPU still works on the batch before.

@@ -32,6 +32,19 @@ class TrainableModel(Protocol):
     def loss(self, batch: Batch) -> dict[str, Tensor]: ...
 
 
+@runtime_checkable
+class Settles(Protocol):
+    """Has what is computed from the training images rather than descended to."""
+
+    def settle(self, epoch: Callable[[int], Iterable[Batch]], seed: int) -> None:
+        """Once, after the loop, in evaluation mode and without gradients.
+
+        Args:
+            epoch: The training images as they are, in a random order by number.
+            seed: Of what else is drawn at random.
+        """
+
+
 EpochMetrics = Mapping[str, float]
 OnEpoch = Callable[[int, EpochMetrics], None]
 
@@ -113,6 +126,16 @@ def fit(
             sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
         guard.end_epoch()
         on_epoch(epoch, {name: value / steps_per_epoch for name, value in sums.items()})
+
+
+def settle(
+    model: nn.Module, epoch: Callable[[int], Iterable[Batch]], seed: int, compute: Compute
+) -> None:
+    """Let a model that :class:`Settles` do so; leaves every model in evaluation mode."""
+    model.eval()
+    if isinstance(model, Settles):
+        with torch.no_grad(), compute.autocast():
+            model.settle(epoch, seed)
 
 
 def learning_rate(step: int, total: int) -> float:

@@ -103,6 +103,15 @@ def hdf5(root):
         file["labels"] = np.array([[0], [1], [0], [1]])
 
 
+def arrays(root):
+    np.savez(root / "x.npz", images=np.zeros((4, 8, 8), dtype=np.uint8))
+
+
+def idx(root):
+    head = bytes([0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2])
+    (root / "train-images-idx3-ubyte").write_bytes(head + bytes(16))
+
+
 ALL = len(BESIDE)
 # How a source is made, its settings, how many files it holds, how many of these are photographs.
 SOURCES = {
@@ -121,6 +130,8 @@ SOURCES = {
     "tar": (tar, {}, ALL + 4 + 1, PHOTOGRAPHS + 1 + 1),  # and a note beside one of them
     "hugging_face": (hugging_face, {}, 3 + ALL, 3 + PHOTOGRAPHS),
     "hdf5": (hdf5, {"file": "x.h5"}, 4, 4),
+    "arrays": (arrays, {"file": "x.npz"}, 4, 4),
+    "idx": (idx, {}, 4, 4),
     "store": (write_store, {}, 10, 10),
     "synthetic": (lambda root: None, {"n_train": 8, "n_validation": 8, "n_test": 8}, 24, 24),
 }
@@ -207,6 +218,11 @@ def test_names_that_may_be_people_are_asked_about_after_the_split_unless_somebod
     assert questions(DATASETS["utkface"](root=tmp_path), samples) == []  # known to have none
     assert questions(DATASETS["images"](root=tmp_path), samples.assign(subject_id="x")) == []
     assert questions(DATASETS["tar"](root=tmp_path), samples.assign(offset=0)) == []
+    named = samples.assign(offset=0, username=range(30), celeb_name=[n // 3 for n in range(30)])
+    (asked,) = questions(DATASETS["tar"](root=tmp_path), named)
+    assert asked.startswith("10 values of 'celeb_name' may be people (3 images each), and nothing")
+    assert asked.endswith("1 of them stand on several sides of the split. If they are people: "
+                          "--subject 'celeb_name'.")  # fmt: skip
 
 
 def test_notes_beside_images_are_in_the_line():

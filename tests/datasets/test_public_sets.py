@@ -613,10 +613,21 @@ def hdf5(root):
     return {"file": root / "faces.h5"}
 
 
+def arrays(root):
+    np.savez(root / "faces.npz", images=np.zeros((3, 4, 4), np.uint8), labels=np.arange(3))
+    return {"file": root / "faces.npz"}
+
+
+def idx(root):
+    head = bytes([0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2])
+    (root / "train-images-idx3-ubyte").write_bytes(head + bytes(16))
+
+
 WRITTEN = {
     "celeba": celeba, "fairface": fairface, "lfw": lfw, "utkface": utkface,
     "image_folder": class_folder, "images": class_folder, "folder": folder,
     "tar": tar, "hdf5": hdf5, "hugging_face": shards, "store": write_store,
+    "arrays": arrays, "idx": idx,
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from debias.density import MixtureDensity, NeighbourDensity, Points
+from debias.density import ClusterDensity, MixtureDensity, NeighbourDensity, Points
 from debias.density.joint import canonical_order
 from debias.errors import AllDimensionsInactiveError, WeightError
 
@@ -150,3 +150,23 @@ def test_the_canonical_order_depends_on_neither_sorting_nor_scale():
     scaled = 1e6 + z[shuffle] * 10.0 ** np.linspace(-3, 9, 40)
     first, second = (canonical_order(Points(mean=array)) for array in (z, scaled))
     np.testing.assert_array_equal(first, shuffle[second])
+
+
+def test_the_share_of_a_cluster_by_hand():
+    z = np.array([[0.0, 0.1], [0.1, 0.0], [0.05, 0.05], [9.0, 9.0]])
+    fitted = ClusterDensity(clusters=2, components=1).fit(z)
+    np.testing.assert_allclose(fitted.log_factors(z)[:, 0], np.log([0.75, 0.75, 0.75, 0.25]))
+    # The typical share is that of the median sample, 3/4.
+    found = fitted.log_rarity(z, alpha=0.5)
+    np.testing.assert_allclose(found, -np.log([1.5, 1.5, 1.5, 1 / 3 + 0.5]))
+    assert fitted.refit(z[[3, 3]]).log_factors(z)[:, 0].tolist() == [-np.inf] * 3 + [0.0]
+    assert ClusterDensity().fit(z).about["clusters"] == 4  # no more than samples
+
+
+def test_the_nearest_centre_is_the_smallest_distance():
+    distances = np.array([[1.0, 5.0, 4.0], [2.0, 6.0, 9.0], [7.0, 8.0, 1.0], [0.5, 3.0, 2.0]])
+    fitted = ClusterDensity(clusters="nearest").fit(distances)
+    np.testing.assert_allclose(
+        fitted.log_factors(distances)[:, 0], np.log([0.75, 0.75, 0.25, 0.75])
+    )
+    assert fitted.about == {"directions": 3, "clusters": 3}

@@ -28,6 +28,8 @@ class LinearGaussian(nn.Module):
     The encoder gives the true posterior, or one ``off`` too far right and too wide by ``wide``.
     """
 
+    values, continuous = PIXELS, True
+
     def __init__(self, off=0.0, wide=1.0):
         super().__init__()
         generator = torch.Generator().manual_seed(0)

@@ -12,7 +12,7 @@ from debias.auditing.galleries import LatentPages, anomalies
 from debias.models import ConvVAE, encoding
 from debias.models import galleries as generation
 from debias.models.quality.bounds import nats_by_dimension
-from debias.training.batches import Batches
+from debias.training.batches import Batch, Batches
 from debias.training.device import choose
 from debias.types import FaceStore, Latents, ShardedImages
 
@@ -114,7 +114,9 @@ def test_below_each_original_stands_its_own_reconstruction():
     picture = drawn(network, faces, latents, seed=0).pictures["reconstructions"]
     for originals, below in (picture[:2], picture[2:]):
         images = torch.from_numpy(originals).permute(0, 3, 1, 2) / 255
-        expected = generation.reconstruct(network, images, CPU).astype(int)
+        rows = torch.arange(len(images))
+        shown = Batch(image=images, label=rows, index=rows)
+        expected = generation.reconstruct(network, shown, CPU).astype(int)
         assert np.abs(below.astype(int) - expected).max() <= 1
 
 

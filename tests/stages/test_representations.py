@@ -10,31 +10,34 @@ import torch
 import yaml
 from recording_tracking import RecordingTracking
 
-from debias.errors import DataError, QuarantineLimitExceededError
+from debias.errors import ConfigError, DataError, QuarantineLimitExceededError
 from debias.models import REPRESENTATIONS
-from debias.pipeline import mitigate, open_run
+from debias.pipeline import examine, mitigate, open_job, open_run
 from debias.pipeline.faces import make_faces
-from debias.pipeline.recipe import RunConfig, load
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
 from debias.pipeline.representation import REPRESENTATION, encode_store, is_trained
 from debias.storage.artifacts import load_faces, load_latents
 from debias.types import FaceStore
 
-SMALL = [
-    "image_size=32", "seeds=1", "data.n_train=160", "data.n_validation=24", "data.n_test=80",
+SPACE = [
+    "image_size=28", "data.n_train=160", "data.n_validation=24", "data.n_test=80",
     "data.population.dark_share=0.2",
     "representation.training={epochs: 4, batch_size: 16, learning_rate: 0.003}",
-    "density={name: histogram, bins: 8}",
+    "density={name: histogram, bins: 8}", "device=cpu", "precision=float32",
+]  # fmt: skip
+SMALL = [
+    *SPACE, "seeds=1",
     "arms={uniform: uniform, latent: {name: latent_rarity, allow_degenerate: true}}",
     "classifier.model={name: conv, width: 4}", "classifier.training={epochs: 1, batch_size: 16}",
-    "device=cpu", "precision=float32",
 ]  # fmt: skip
 
 
 def opened(folder, model, *overrides):
-    text = yaml.safe_dump(model, default_flow_style=True).strip()
-    return open_run(
-        load(RunConfig, None, [*SMALL, f"representation.model={text}", *overrides]), folder
-    )
+    return open_run(load(RunConfig, None, [*SMALL, as_text(model), *overrides]), folder)
+
+
+def as_text(model):
+    return f"representation.model={yaml.safe_dump(model, default_flow_style=True).strip()}"
 
 
 class Quarters(torch.nn.Module):
@@ -44,8 +47,8 @@ class Quarters(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
 
 
-def as_conv_vae(folder, faces):
-    return {"name": "conv_vae", "latent_dim": 3, "width": 4, "hidden": 16}
+def trained(name, **settings):
+    return lambda folder, faces: {"name": name, **settings}
 
 
 def as_embeddings(folder, faces):
@@ -64,7 +67,18 @@ def as_encoder(folder, faces):
     return {"name": "encoder", "file": str(folder / "quarters.pt")}
 
 
-MAKERS = {"conv_vae": as_conv_vae, "embeddings": as_embeddings, "encoder": as_encoder}
+TINY = {"latent_dim": 3, "width": 4, "hidden": 16}
+MAKERS = {
+    "conv_vae": trained("conv_vae", **TINY),
+    "conditional_vae": trained("conditional_vae", **TINY, condition="skin_tone_group", beta=0.05),
+    "autoencoder": trained("autoencoder", **TINY),
+    "lecture_autoencoder": trained("lecture_autoencoder"),
+    "linear_autoencoder": trained("linear_autoencoder", latent_dim=3),
+    "pca": trained("pca", latent_dim=3),
+    "kmeans": trained("kmeans", clusters=3, passes=2),
+    "embeddings": as_embeddings,
+    "encoder": as_encoder,
+}
 
 
 def as_tensor(faces, rows):
@@ -140,7 +154,9 @@ class TestRepresentationContract:
         assert {"representation/latent_dim", "representation/active_units"} <= {
             name for name, _, _ in tracker.logged_metrics
         }
-        assert bool(tracker.logged_models) == bool(tracker.logged_images) == is_trained(run)
+        name = model["name"]
+        assert bool(tracker.logged_models) == (is_trained(run) and name != "conditional_vae")
+        assert bool(tracker.logged_images) == (is_trained(run) and name != "kmeans")
         assert ("training" in tracker.logged_params) == is_trained(run)
 
 
@@ -234,3 +250,52 @@ def test_a_whole_run_without_a_network_of_its_own(drawn, tmp_path, name):
     assert "epochs of training" not in page
     assert "What single dimensions mean" not in page
     assert "How the training images spread over each dimension" in page
+
+
+@pytest.mark.parametrize("name", ["kmeans", "pca", "autoencoder", "conditional_vae"])
+def test_a_whole_run_and_an_audit_with_each_kind_that_is_learned(drawn, tmp_path, name):
+    """Without a decoder, without a loop, without a posterior, and told a group."""
+    source, faces = drawn
+    shutil.copytree(source, tmp_path / "run")
+    run = opened(tmp_path / "run", MAKERS[name](tmp_path, faces))
+    document = mitigate(run)
+    about = document["representation"]
+    assert about["trained"]
+    assert about["latent_dim"] == 3
+    loop = name in ("autoencoder", "conditional_vae")
+    assert about.get("epochs") == (4 if loop else None)
+    told = name == "conditional_vae"
+    assert about.get("told") == ("skin_tone_group" if told else None)
+    assert document["weights"]["latent"]["uses_groups"] is told
+    assert document["weights"]["uniform"]["uses_groups"] is False
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert ("What single dimensions mean" in page) == (name != "kmeans")
+    assert ("of each it was told the skin tone group, and nothing else" in page) == told
+    assert ("without being told anything" in page) == (not told)
+    small = ["audit.map_method=PCA", "audit.permutations=199", "tracking.enabled=false"]
+    recipe = load(SpaceRecipe, None, [*SPACE, *small, as_text(MAKERS[name](tmp_path, faces))])
+    audited = examine(open_job(recipe, tmp_path / "audit"))
+    assert (audited["latent_pages"] is None) == (name == "kmeans")
+    assert (audited["anomalies"] is not None) == told
+    pages = [one["name"] for one in (audited["latent_pages"] or {"pages": []})["pages"]]
+    assert ("samples" in pages) == told
+    assert (audited["fidelity"] or {}).get("epochs") == (4 if loop else None)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("image_size=30", "conv_vae needs an image size divisible by 4, got 30"),
+        (
+            "representation.model.beta=-1",
+            "representation.model.beta: .* greater than or equal to 0",
+        ),
+        (
+            "representation.model={name: conditional_vae, condition: age}",
+            "condition is 'age', which is neither the label nor one of the attributes: name one of",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_is_said_before_an_image_is_read(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load(RunConfig, None, [override])

@@ -6,30 +6,19 @@ Everything is computed in float32 and added up in float64, whatever the network 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes
+from debias.models.representation import Generates
 from debias.training.batches import Batch
 from debias.types import Latents
 
 AT_ONCE = 512  # images decoded at once
 GREY_LEVELS = 8  # bits between a density over [0, 1] and one of 256 levels
-
-
-@runtime_checkable
-class Likelihood(Decodes, Protocol):
-    """A model that knows p(x|z), beside its posterior q(z|x) and the prior N(0, I)."""
-
-    def reconstruction(
-        self, images: Float[Tensor, "B C H W"], drawn: Float[Tensor, "B C H W"], /
-    ) -> Float[Tensor, " B"]:
-        """-log p(x|z) in nats, summed over pixels and channels; ``drawn`` is ``decode(z)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +53,7 @@ class Weighted:
 
 
 def evidence(
-    network: Likelihood, batches: Iterable[Batch], generator: torch.Generator, samples: int = 1
+    network: Generates, batches: Iterable[Batch], generator: torch.Generator, samples: int = 1
 ) -> Evidence:
     """ELBO(x) = E_q[log p(x|z)] - KL(q(z|x) || N(0, I)), the expectation over ``samples`` draws.
 
@@ -73,13 +62,13 @@ def evidence(
     """
     require_eval(network)
     with torch.inference_mode():
-        parts = [_parts_of(network, batch.image, generator, samples) for batch in batches]
+        parts = [_parts_of(network, batch, generator, samples) for batch in batches]
     reconstruction, kl = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Evidence(reconstruction, kl)
 
 
 def importance_weighted(
-    network: Likelihood, batches: Iterable[Batch], generator: torch.Generator, samples: int = 5000
+    network: Generates, batches: Iterable[Batch], generator: torch.Generator, samples: int = 5000
 ) -> Weighted:
     """log(1/s sum_i w_i) with w_i = p(x|z_i) p(z_i) / q(z_i|x), z_i drawn from q(z|x).
 
@@ -92,7 +81,7 @@ def importance_weighted(
     """
     require_eval(network)
     with torch.inference_mode():
-        parts = [_weighted(network, batch.image, generator, samples) for batch in batches]
+        parts = [_weighted(network, batch, generator, samples) for batch in batches]
     bound, error = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Weighted(bound, error)
 
@@ -124,24 +113,25 @@ def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
 
 
 def _parts_of(
-    network: Likelihood, images: Tensor, generator: torch.Generator, samples: int
+    network: Generates, batch: Batch, generator: torch.Generator, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    mean, log_var = _posterior(network, images)
+    posterior = mean, log_var = _posterior(network, batch)
     kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
-    total = torch.zeros(len(images), dtype=torch.float64, device=images.device)
-    for count in _pieces(samples, len(images)):
-        total += _drawn(network, images, (mean, log_var), count, generator)[0].sum(0)
+    total = torch.zeros(len(mean), dtype=torch.float64, device=mean.device)
+    for count in _pieces(samples, len(batch.image)):
+        total += _drawn(network, batch, posterior, count, generator)[0].sum(0)
     return (total / samples).cpu().numpy(), kl.double().cpu().numpy()
 
 
 def _weighted(
-    network: Likelihood, images: Tensor, generator: torch.Generator, samples: int
+    network: Generates, batch: Batch, generator: torch.Generator, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    posterior = _posterior(network, images)
-    total = torch.full((len(images),), -torch.inf, dtype=torch.float64, device=images.device)
+    posterior = _posterior(network, batch)
+    device = batch.image.device
+    total = torch.full((len(batch.image),), -torch.inf, dtype=torch.float64, device=device)
     squares = total.clone()  # log of the sum of squared weights
-    for count in _pieces(samples, len(images)):
-        reconstruction, ratio = _drawn(network, images, posterior, count, generator)
+    for count in _pieces(samples, len(batch.image)):
+        reconstruction, ratio = _drawn(network, batch, posterior, count, generator)
         log_weight = ratio - reconstruction
         total = torch.logaddexp(total, log_weight.logsumexp(0))
         squares = torch.logaddexp(squares, (2 * log_weight).logsumexp(0))
@@ -152,8 +142,8 @@ def _weighted(
 
 
 def _drawn(
-    network: Likelihood,
-    images: Float[Tensor, "B C H W"],
+    network: Generates,
+    batch: Batch,
     posterior: tuple[Tensor, Tensor],
     count: int,
     generator: torch.Generator,
@@ -162,15 +152,16 @@ def _drawn(
     mean, log_var = posterior
     noise = torch.randn(count, *mean.shape, generator=generator, device=mean.device)
     z = mean + (0.5 * log_var).exp() * noise  # (s, B, k)
-    repeated = images.repeat(count, 1, 1, 1)
-    found = network.reconstruction(repeated, network.decode(z.flatten(0, 1)))
+    told = [given.repeat(count, 1) for given in batch.told]
+    drawn = network.decode(z.flatten(0, 1), *told)
+    found = network.reconstruction(batch.image.repeat(count, 1, 1, 1), drawn)
     # Of the two normal densities, the constants cancel.
     ratio = 0.5 * (noise.square() + log_var - z.square()).double().sum(2)
     return found.double().reshape(count, -1), ratio
 
 
-def _posterior(network: Likelihood, images: Tensor) -> tuple[Tensor, Tensor]:
-    mean, log_var = network.encode(images)
+def _posterior(network: Generates, batch: Batch) -> tuple[Tensor, Tensor]:
+    mean, log_var = network.encode(batch.image, *batch.told)
     if log_var is None:
         raise ValueError("a bound needs a posterior with a spread; this network encodes points")
     return mean, log_var
