@@ -285,7 +285,7 @@ def _rows(samples: pd.DataFrame, rows: Bool[np.ndarray, " n"]) -> str:
     """The first, by the ends of their paths; by id and row of the list where there are none."""
     found = samples.loc[rows]
     if "path" in found and "offset" not in found:
-        first = sorted("/".join(path.split("/")[-2:]) for path in found["path"])[:SHOWN]
-        return ", ".join(map(shown, first))
+        ends = sorted("/".join(path.split("/")[-2:]) for path in found["path"])
+        return ", ".join(map(shown, ends[:SHOWN]))
     first = found.head(SHOWN)
     return ", ".join(f"{name} (row {row})" for row, name in first["sample_id"].items())
