@@ -175,7 +175,7 @@ def _found(subject: Subject) -> tuple[pd.DataFrame, list[str]]:
         try:
             tables.append(groups.found(subject.known, labels, annotated, {name: density}))
         except PipelineError as error:
-            left_out.append(f"Density {name}: {error}")
+            left_out.append(str(error))
     return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), left_out
 
 

@@ -46,13 +46,13 @@ def make_studied_faces(job: Study) -> Artifact:
     return faces
 
 
-def make_space(job: Study, space: str, seed: str, *, faces: Artifact) -> Artifact:
+def make_space(job: Study, name: str, seed: str, *, faces: Artifact) -> Artifact:
     """One representation and seed, as a run or an audit of the same recipe would train it."""
-    return REPRESENTATION.make(job.of(space, int(seed)), space, seed, faces=faces)
+    return REPRESENTATION.make(job.of(name, int(seed)), name, seed, faces=faces)
 
 
-def make_measures(job: Study, space: str, seed: str, **inputs: Artifact) -> Artifact:
-    return MEASURES.make(job.of(space, int(seed)), space, seed, **inputs)
+def make_measures(job: Study, name: str, seed: str, **inputs: Artifact) -> Artifact:
+    return MEASURES.make(job.of(name, int(seed)), name, seed, **inputs)
 
 
 def make_study(job: Study, *, faces: Artifact, **made: Artifact) -> doc.Study:

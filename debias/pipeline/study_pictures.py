@@ -35,7 +35,7 @@ def drawn(subject: Subject, trials: Mapping[str, tasks.Trial]) -> dict[str, np.n
     found = {"map": mapped(subject)}
     if columns := subject.job.config.columns:
         train = subject.store.rows("train")[mapped_rows(subject)]
-        found["map_values"] = annotation(subject.store, columns[0], train)
+        found["map_values"] = annotation(subject.store, columns[-1], train)
     network, compute, mean = subject.network, subject.job.compute, np.asarray(subject.known.mean)
     if not isinstance(network, Decodes):
         return found
@@ -55,7 +55,8 @@ def drawn(subject: Subject, trials: Mapping[str, tasks.Trial]) -> dict[str, np.n
         start = mean[np.flatnonzero(sides[1])[:WALKS]]
         found["arithmetic"] = galleries.shifted(network, start, vector, STRENGTHS, compute)
     for name, trial in trials.items():
-        parts = trial.originals, trial.given, trial.drawn, trial.plain
+        given = [] if trial.given is trial.originals else [trial.given]
+        parts = trial.originals, *given, trial.drawn, trial.plain
         found[f"task_{name}"] = np.stack([part[:SHOWN] for part in parts])
     return found
 

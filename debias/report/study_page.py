@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -128,18 +128,32 @@ def _caution(document: Study) -> Iterator[b.Block]:
 
 
 def _galleries(document: Study, pictures: Pictures) -> Iterator[b.Section]:
-    tasks = sorted({name for one in pictures.values() for name in one if name.startswith("task_")})
-    for name in (*ORDER, *tasks):
-        title, about = TEXTS["sections"][name]
-        cells = [
-            (_picture(name, space, of), *_said_of(name, document, space))
-            for space, of in pictures.items()
-            if name in of
-        ]
-        if name == "arithmetic" and (value := document["data"]["difference"]):
-            about = f"{about} Here: {words(value[0])} {value[1]}."
-        blocks = (b.Sentence(about), b.Grid(tuple(cells), least="17rem")) if cells else ()
-        yield b.Section(name, title, blocks, title if name in ORDER[:3] else "")
+    for name in ORDER:
+        title = TEXTS["sections"][name][0]
+        yield b.Section(name, title, tuple(_gallery(name, document, pictures)))
+    tasks = [name for name in TEXTS["sections"] if name.startswith("task_")]
+    blocks = [
+        block
+        for name in tasks
+        if (inside := tuple(_gallery(name, document, pictures)))
+        for block in (b.Heading(TEXTS["sections"][name][0]), *inside)
+    ]
+    yield b.Section("tasks", "What each can do", tuple(blocks))
+
+
+def _gallery(name: str, document: Study, pictures: Pictures) -> Iterator[b.Block]:
+    """Pictures of one kind, those of all representations side by side."""
+    column, value = document["data"]["difference"] or ("", "")
+    coloured = words(document["data"]["columns"][-1]) if document["data"]["columns"] else "nothing"
+    about = b.said(TEXTS["sections"][name][1], column=words(column), value=value, by=coloured)
+    cells = [
+        (_picture(name, space, of), *_said_of(name, document, space))
+        for space, of in pictures.items()
+        if name in of
+    ]
+    if cells:
+        yield b.Sentence(about)
+        yield b.Grid(tuple(cells), least="17rem")
 
 
 def _picture(name: str, space: str, of: Mapping[str, np.ndarray]) -> b.Block:
@@ -180,26 +194,25 @@ def _table(document: Study) -> Iterator[b.Block]:
     yield b.Sentence(b.said(note, features=features))
     rows: list[b.Row] = []
     for part in TEXTS["parts"]:
-        inside = [_row(spaces, *figure) for figure in part["figures"]
+        inside = [_row(spaces, *figure[:4]) for figure in part["figures"]
                   if any(figure[0] in one["figures"] for one in spaces)]  # fmt: skip
         if inside:
             rows += [b.Row((b.Strong(part["title"]), *[""] * len(spaces)), "mean"), *inside]
-    rows.append(_row(spaces, "seconds", "seconds to train", "seconds", "lower", "One training."))
+    rows.append(_row(spaces, "seconds", "seconds of one training", "seconds", "lower"))
     for group, density in sorted(
         {(r["group"], r["density"]) for r in document["found"] if r["rare"]}
     ):
         rows.append(_found_row(document, group, density))
-    headings = ("", *(one["name"] for one in spaces))
-    yield b.Table(headings, tuple(rows), look="wide")
+    yield b.Table(("", *(one["name"] for one in spaces)), tuple(rows))
+    meant = [(figure[1], figure[4]) for part in TEXTS["parts"] for figure in part["figures"]]
+    yield b.Fold("What the rows mean", (b.Facts(meant),))
 
 
-def _row(
-    spaces: Sequence[Space], key: str, heading: str, kind: str, better: str, about: str
-) -> b.Row:
+def _row(spaces: Sequence[Space], key: str, heading: str, kind: str, better: str) -> b.Row:
     """A figure of every representation, the best in bold, with the plain method's below."""
     known = [one["figures"].get(key) for one in spaces]
     return b.Row((
-        b.Cell(heading, about),
+        heading,
         *(_cell(one, kind, _is_best(one, known, better), _plain(space, key, kind))
           for one, space in zip(known, spaces, strict=True)),
     ))  # fmt: skip
@@ -208,14 +221,13 @@ def _row(
 def _found_row(document: Study, group: str, density: str) -> b.Row:
     rows = {row["space"]: row for row in document["found"]
             if (row["group"], row["density"]) == (group, density)}  # fmt: skip
-    known: list[Figure | None] = [
-        None if (row := rows.get(one["name"])) is None
-        else {"value": row["auc"], "low": row["low"], "high": row["high"]}
-        for one in document["spaces"]
-    ]  # fmt: skip
+    known = [_area(rows.get(one["name"])) for one in document["spaces"]]
     cells = (_cell(one, "auc", _is_best(one, known, "higher")) for one in known)
-    about = f"Area of rarity under {density}: 0.5 is chance."
-    return b.Row((b.Cell(f"finds {group}, {density}", about), *cells))
+    return b.Row((f"finds {group}, {density}", *cells))
+
+
+def _area(row: Found | None) -> Figure | None:
+    return row and {"value": row["auc"], "low": row["low"], "high": row["high"]}
 
 
 def _is_best(one: Figure | None, known: Sequence[Figure | None], better: str) -> bool:
@@ -248,21 +260,14 @@ def _found(document: Study) -> Iterator[b.Block]:
     if not document["found"]:
         return
     yield b.Sentence(b.said(TEXTS["notes"]["found"]))
+    areas = ("{auc:auc|none}", "{low..high:auc|}")
+    for is_rare, title in ((True, "Groups that are rare here"), (False, "The other groups")):
+        rows = [row for row in document["found"] if row["rare"] == is_rare]
+        if rows:
+            table = _crossed(rows, lambda row: f"{row['group']}, {row['density']}", areas, title)
+            yield table if is_rare else b.Fold(title, (table,))
     if left_out := _left_out(document):
         yield b.Points(tuple(left_out))
-    columns: b.Columns[Found] = {
-        "representation": "{space}",
-        "density": "{density}",
-        "group": lambda row: f"{words(row['attribute'])}: {row['group']}",
-        "images": "{n:count|withheld}",
-        "area": ("{auc:auc|none}", "{low..high:auc|}"),
-    }
-
-    def place(row: Found) -> tuple[bool, str, float]:
-        return not row["rare"], row["group"], -(row["auc"] or 0)
-
-    rows = sorted(document["found"], key=place)
-    yield b.table(rows, columns, tone=lambda row: "flagged" * row["rare"], left=(0, 1, 2))
     yield b.Sentence(b.said(TEXTS["notes"]["withheld"]), "note")
 
 
@@ -273,15 +278,10 @@ def _left_out(document: Study) -> list[str]:
 def _served(document: Study) -> Iterator[b.Block]:
     if document["served"]:
         yield b.Sentence(b.said(TEXTS["notes"]["served"]))
-        columns: dict[str, Any] = {
-            "representation": "{space}",
-            "measure": lambda row: words(row["measure"]),
-            "group": lambda row: f"{words(row['attribute'])}: {row['group']}",
-            "images": "{n:count|withheld}",
-            "mean": ("{mean:plain|none}", "{mean_low..mean_high:plain|}"),
-            "worse": ("{worse:auc|none}", "{worse_low..worse_high:auc|}"),
-        }
-        yield b.table(document["served"], columns, left=(0, 1, 2))
+        figures = ("{worse:auc|none}", "mean {mean:plain|none}")
+        for measure in dict.fromkeys(row["measure"] for row in document["served"]):
+            rows = [row for row in document["served"] if row["measure"] == measure]
+            yield _crossed(rows, _group_of, figures, words(measure))
 
 
 def _shares(document: Study) -> Iterator[b.Block]:
@@ -292,23 +292,43 @@ def _shares(document: Study) -> Iterator[b.Block]:
         f"The judge of {words(judge['column'])} names {judge['accuracy']:.1%} of "
         f"{amount(judge['images'], 'held-out image')} rightly." for judge in document["judges"]
     ))  # fmt: skip
-    of = {
-        (judge["column"], name): (share, said)
+    real: list[Any] = [
+        {"space": title, "attribute": judge["column"], "group": name, "share": share}
+        for title, key in (("the images", "share"), ("the images, as judged", "judged"))
         for judge in document["judges"]
-        for name, share, said in zip(judge["classes"], judge["share"], judge["judged"], strict=True)
+        for name, share in zip(judge["classes"], judge[key], strict=True)  # type: ignore[literal-required]
+    ]
+    figures = ("{share:percent|none}", "{low..high:percent|}")
+    yield _crossed([*real, *document["shares"]], _group_of, figures)
+
+
+def _crossed(
+    rows: Sequence[Any], column: Callable[[Any], str], cell: tuple[str, str], title: str = ""
+) -> b.Table:
+    """A row a representation, a column a group; each cell a value and, below it, what more."""
+    columns = list(dict.fromkeys(map(column, rows)))
+    by_space = {
+        space: {column(row): row for row in inside}
+        for space, inside in groupby(sorted(rows, key=_space_of), _space_of)
     }
-    rows = [
-        {**row, "real": of[row["attribute"], row["group"]][0],
-         "judged": of[row["attribute"], row["group"]][1]} for row in document["shares"]
-    ]  # fmt: skip
-    columns: dict[str, Any] = {
-        "representation": "{space}",
-        "group": lambda row: f"{words(row['attribute'])}: {row['group']}",
-        "among samples": ("{share:percent|none}", "{low..high:percent|}"),
-        "judged among images": "{judged:percent}",
-        "among images": "{real:percent}",
-    }
-    yield b.table(rows, columns, left=(0, 1))
+    order = dict.fromkeys(map(_space_of, rows))
+    filled = (
+        b.Row((space, *(_filled(by_space[space].get(name), *cell) for name in columns)))
+        for space in order
+    )
+    return b.Table(("", *columns), tuple(filled), title)
+
+
+def _group_of(row: Any) -> str:  # noqa: ANN401
+    return f"{words(row['attribute'])}: {row['group']}"
+
+
+def _space_of(row: Any) -> str:  # noqa: ANN401 (a row of one of the tables)
+    return str(row["space"])
+
+
+def _filled(row: Mapping[str, object] | None, text: str, note: str) -> b.Cell:
+    return b.Cell(NONE) if row is None else b.Cell(b.said(text, row), b.said(note, row, ""))
 
 
 def _provenance(document: Study) -> Iterator[b.Block]:
