@@ -135,13 +135,21 @@ def _tables(job: Study, store: FaceStore, made: Mapping[str, Artifact]) -> dict[
         measured = [one.read_json(MEASURED) for _, one in _of(made, "measures", space)]
         for kind in ("served", "shares"):
             found[kind] += [{"space": space, **row} for row in measured[0][kind]]
-        for row, *again in zip(*(one["found"] for one in measured), strict=True):
-            areas = row if not again else _mean([one["auc"] for one in (row, *again)])
-            limits = {"low": areas["low"], "high": areas["high"]}
+        by_key = [{_key(row): row for row in one["found"]} for one in measured]
+        for key, row in {key: row for rows in by_key for key, row in rows.items()}.items():
+            areas = _over_seeds([_area(rows.get(key)) for rows in by_key])
             rare = row["n"] is not None and row["n"] / size < RARE * even[row["attribute"]]
-            area = row["auc"] if not again else areas["value"]
-            found["found"].append({"space": space, **row, "rare": rare, "auc": area, **limits})
+            limits = {"auc": areas["value"], "low": areas["low"], "high": areas["high"]}
+            found["found"].append({"space": space, **row, "rare": rare, **limits})
     return found
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["density"], row["attribute"], row["group"]
+
+
+def _area(row: Mapping[str, Any] | None) -> doc.Figure | None:
+    return row and {"value": row["auc"], "low": row["low"], "high": row["high"]}  # type: ignore[return-value]
 
 
 def _data(job: Study, store: FaceStore) -> doc.Data:

@@ -22,8 +22,8 @@ from debias.report.study_page import best, headline, page, summary
 from debias.report.terminal import lines
 from debias.storage.artifacts import load_faces
 
-TRAINING = {"epochs": 2, "batch_size": 16}
-VAE = {"model": {"name": "conv_vae", "latent_dim": 2, "width": 4, "hidden": 32, "beta": 0.1},
+TRAINING = {"epochs": 3, "batch_size": 16, "learning_rate": 0.005}
+VAE = {"model": {"name": "conv_vae", "latent_dim": 2, "width": 4, "hidden": 32, "beta": 0.01},
        "training": TRAINING}  # fmt: skip
 RECIPE = {
     "name": "small",
