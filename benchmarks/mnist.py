@@ -50,7 +50,7 @@ def digits(file: Path) -> FaceStore:
 
 def train(store: FaceStore, k: int, recipe: Training, compute: Compute) -> torch.nn.Module:
     """The network for ``k`` dimensions, trained on training and validation images."""
-    model = ConvVAE(latent_dim=k, width=24, grey=True, likelihood="bernoulli")
+    model = ConvVAE(latent_dim=k, width=16, grey=True, likelihood="bernoulli")
     rows = np.flatnonzero(store.samples["split"] != "test")
     batches, views = Batches(store, recipe.batch_size, compute.device), torch_generator(0, "views")
     with torch_stream(0, f"mnist/{k}"):
@@ -107,7 +107,7 @@ def judged(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="mnist.npz")
-    parser.add_argument("--epochs", type=int, default=20, help="Of each training.")
+    parser.add_argument("--epochs", type=int, default=12, help="Of each training.")
     parser.add_argument("--images", type=int, default=1000, help="Test images of the bound.")
     parser.add_argument("--samples", type=int, default=500, help="Draws for each.")
     parser.add_argument("--picture", type=Path, help="Write the manifold as PNG.")
@@ -123,9 +123,12 @@ def main() -> None:
         "epochs": arguments.epochs,
     }
     for k in (20, 2):
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), time.process_time()
         network = train(store, k, recipe, compute)
-        found = {"seconds": round(time.perf_counter() - start)}
+        found = {
+            "seconds": round(time.perf_counter() - start),
+            "processor_seconds": round(time.process_time() - spent),
+        }
         found |= judged(store, network, compute, arguments.images, arguments.samples)
         found["nearest_class_mean"] = round(nearest_mean(store, network, compute), 3)
         result[f"k = {k}"] = found

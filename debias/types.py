@@ -65,6 +65,7 @@ class Collection:
         distinct: No two samples show the same, however alike they look: drawn faces.
         ignored: How many files of each kind (".txt") are no images and are not read, beside those
             among ``rejected`` that are no images either.
+        notes: How many small files beside images were read for what they say of them.
         remarks: What else of the data is not used, or was read otherwise than it stands there: a
             sentence each.
     """
@@ -77,6 +78,7 @@ class Collection:
     lost: pd.DataFrame | None = None
     distinct: bool = False
     ignored: Mapping[str, int] = field(default_factory=dict)
+    notes: int = 0
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -124,9 +124,14 @@ def test_photographs_by_other_names_are_read_and_those_of_other_formats_left_out
     grouped = ingest(*arguments, "--attributes", "class")
     assert grouped.exit_code == QuarantineLimitExceededError.exit_code, grouped.output
     assert "6 of 14 items of class:b" in " ".join(grouped.output.split())
+    arguments += "--attributes", "class", "--set", "ingest.most_group_ratio=99"
     allowed = ingest(*arguments)
     assert allowed.exit_code == 0, allowed.output
-    for text in (allowed.output, (tmp_path / "store" / "ingest.html").read_text()):
+    page = (tmp_path / "store" / "ingest.html").read_text()
+    for text in (allowed.output, page):  # what was allowed is told all the same
+        assert "% of all images were rejected; the limit is 1%." in " ".join(text.split())
+        assert "none is flagged" not in text
+        assert "6 of 14" in text
         assert "20 of 26 images are in the store (76.9" in text
         assert "27 files seen: 20 read, 6 left out, 1 ignored (1 without ending)." in text
         assert "Every image listed" not in text

@@ -203,7 +203,7 @@ def test_files_go_by_the_order_of_their_rows_only_where_that_is_asked_for(embedd
     assert "say so with --by-order" in said
     code, said, _ = weigh("z.parquet", "--attributes", "nameless.csv", "--by-order")
     assert code == 0, said
-    assert "rows joined with the embeddings by order, as --by-order asks" in said
+    assert "rows joined with the embeddings by the order of the rows" in said
     assert "The weights raise the share of dark" in said
     embeddings[["sample_id", "skin"]].iloc[::-1].to_csv("turned.csv", index=False)
     code, said, _ = weigh("z.parquet", "--attributes", "turned.csv:skin", "--by-order")
@@ -352,7 +352,11 @@ def test_what_was_dropped_and_what_was_warned_about_is_said(embeddings):
         (["none.npy"], 3, "none.npy do not exist"),
         (["z.parquet", "--label", "smile"], 3, "has no column 'smile'"),
         (["z.parquet", "--label", "none.csv"], 3, "none.csv"),
-        (["z.parquet", "--label", "z.csv"], 3, "has 9 columns of values: d0, d1"),
+        (
+            ["z.parquet", "--label", "z.csv"],
+            3,
+            "z.csv has the columns sample_id, d0, d1|say which one as z.csv:COLUMN",
+        ),
         (["z.parquet", "--label", "z.csv:smile"], 3, "z.csv has no column 'smile'"),
         (
             ["z.npy", "--label", "z.csv:smiles"],

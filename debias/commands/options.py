@@ -77,6 +77,9 @@ class Images(Options):
         "What the folders on the way to an image say: race/person, split/person.", "WORD/..."
     )
     people: Path | None = option("CSV or Parquet, one row per person, joined to them.", "FILE")
+    allow_unjoined: float | None = option(
+        "Share of the images that may stand on no row of a table. [default: 0.01]", "SHARE"
+    )
     layout: str | None = option("How SOURCE is to be read. [default: recognised]", "NAME")
     size: int | None = option("Side of the images, 16 to 512. [default: 64]", "PIXELS")
     most_rejected: float | None = option(

@@ -12,6 +12,7 @@ Citation: Liu, Luo, Wang, Tang 2015, Deep Learning Face Attributes in the Wild.
 Licence: the owner's agreement: non-commercial research only; no copy, sale or publication of any
     portion of the images or of derived data; identities on request, for research; the images belong
     to others.
+    CelebA-HQ with the attributes of CelebAMask-HQ is read, too, without identities and split.
 Known problems: two annotators agree in 95 % of the cases for only 12 of the 40 attributes; of 5,068
     faces that stand there twice, 10 to 860 contradict each other in an attribute (Wu et al. 2023,
     Consistency and Accuracy of CelebA Attribute Values); some identities are wrong; skin tone is
@@ -32,17 +33,30 @@ import pandas as pd
 from jaxtyping import Shaped
 from pydantic import Field
 
-from debias.datasets.listing import regular_files, require_folder, require_paths
+from debias.datasets.listing import (
+    regular_files,
+    require_folder,
+    require_paths,
+    sample_ids,
+)
 from debias.datasets.owners_lists import SplitBy, matched, require_one_side
 from debias.datasets.people import WithPeople
-from debias.datasets.places import Listing, Place, accounted, mostly, tables_like, tree
+from debias.datasets.places import (
+    Listing,
+    Place,
+    accounted,
+    key,
+    mostly,
+    tables_like,
+    tree,
+)
 from debias.errors import DataError
 from debias.storage.files import shown
 from debias.storage.tables import (
     PROBLEM,
     first_lines,
     marked,
-    plain_name,
+    plain_column,
     read_bytes,
     read_rows,
     require_columns,
@@ -58,7 +72,9 @@ ANSWERS, GENDERS = ("no", "yes"), ("female", "male")
 PARTS = {"0": "train", "1": "validation", "2": "test"}
 IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba", "list_eval_partition"
 PEOPLE, NUMBERS = "identity_CelebA", ("list_bbox_celeba", "list_landmarks_align_celeba")
-NAME = re.compile(r"\d{6}\.jpg", re.ASCII)
+HQ = "CelebAMask-HQ-attribute-anno", "CelebA-HQ-img"  # CelebA-HQ: its attributes, its images
+NUMBERED = re.compile(r"\d{6}\.(jpe?g|png)", re.ASCII | re.IGNORECASE)
+NAME = re.compile(r"\d{1,6}\.(jpe?g|png)", re.ASCII | re.IGNORECASE)
 UNSPLIT = "The owner's split (list_eval_partition) was not used: another is drawn{}."
 
 
@@ -101,7 +117,7 @@ class CelebA(WithPeople):
         absent = [self.root / f"{stem}.txt" for stem in needed if stem not in tables]
         require_paths([*absent, images], WHERE)
         rows, rejected = _attributes(tables[ATTRIBUTES])
-        names = rows["file"].tolist()
+        names = rows["file"]
         if PEOPLE in tables:
             rows = _with_people(rows, tables[PEOPLE])
         if self.split == "owner":
@@ -110,7 +126,9 @@ class CelebA(WithPeople):
             if stem in tables:
                 table = _looked_up(_read(tables[stem])[0], rows["file"])
                 rows[table.columns] = table.apply(_numbers)
-        found = matched(rows, regular_files(images), images, rejected)
+        there = _photographs(images)
+        rows["file"] = [there.get(key(name, 1), name) for name in names]
+        found = matched(rows, set(there.values()), images, rejected, lambda _: sample_ids(names))
         if self.split == "drawn" and PARTITION not in tables:
             by = " by person" if PEOPLE in tables else ""
             found = replace(found, remarks=(UNSPLIT.format(by),))
@@ -119,16 +137,46 @@ class CelebA(WithPeople):
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:
         """Where the owner's tables and the aligned images lie."""
-        tables = tables_like(listings, (ATTRIBUTES, PARTITION, PEOPLE, *NUMBERS))
-        named = [one for one in listings if one.place.resolve().name == IMAGES and one.files]
-        alike = [one for one in listings if mostly(one.files, NAME.fullmatch)]
-        there = [*named, *(alike if ATTRIBUTES in tables else [])]
-        images = there[0].place if there else None
+        tables = tables_like(listings, (ATTRIBUTES, HQ[0], PARTITION, PEOPLE, *NUMBERS))
+        high = tables.pop(HQ[0], None)
+        if high is not None:
+            tables.setdefault(ATTRIBUTES, high)
+        called = [(one, one.place.resolve().name) for one in listings if one.files]
+        there = [one for one, name in called if name.startswith(IMAGES) or (high and name == HQ[1])]
+        if ATTRIBUTES in tables:
+            there += [one for one in listings if mostly(one.files, NUMBERED.fullmatch)]
+        images = _around(there)
         if images is None and ATTRIBUTES not in tables:
             return None
         lacks = "" if ATTRIBUTES in tables else f"its attributes, {ATTRIBUTES}.txt (or .csv)"
         settings = {} if PARTITION in tables else {"split": "drawn"}
         return Place(images=images, tables=tables, settings=settings, lacks=lacks)
+
+
+def _around(folders: Sequence[Listing]) -> Path | None:
+    """The first folder, or what holds it and those beside it that hold other images of the set.
+
+    Some divide them: into splits, or into folders of a size that a file system likes.
+    """
+    if not folders:
+        return None
+    first, known, divided = folders[0].place, set[str](), False
+    for one in folders:
+        stems = {key(name, 1) for name in one.files}
+        divided |= bool(known) and one.place.parent == first.parent and not stems & known
+        known |= stems
+    return first.parent if divided else first
+
+
+def _photographs(images: Path) -> dict[str, str]:
+    """Paths of the files below the folder by the number of the image, the nearest of each."""
+    found: dict[str, str] = {}
+    for one in tree(images):
+        above = one.place.relative_to(images).as_posix()
+        for name in sorted(regular_files(one.place)):
+            if NAME.fullmatch(name):
+                found.setdefault(key(name, 1), name if above == "." else f"{above}/{name}")
+    return found
 
 
 def _attributes(path: Path) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -214,7 +262,7 @@ def _read(path: Path, names: list[str] | None = None) -> tuple[pd.DataFrame, lis
     skip, count = 0, None
     if separator == ",":
         header, skip = next(csv.reader(first_lines(content, 1))), 1
-        names = [plain_name(name) or NO_NAME for name in header]
+        names = [plain_column(name) or NO_NAME for name in header]
         names[names.index(FILES) if FILES in names else 0] = "file"
     elif names is None:
         (stated, line), skip = first_lines(content, 2), 2

@@ -85,7 +85,7 @@ class FairFace(WithPeople):
         parts = there if self.split == "drawn" and there else list(PARTS)
         named = {part: self.root / f"fairface_label_{part}.csv" for part in PARTS} | {**tables}
         require_paths([path for part in parts for path in (named[part], images / part)], WHERE)
-        read = [_labelled(named[part], PARTS[part]) for part in parts]
+        read = [_labelled(named[part], part) for part in parts]
         rows = pd.concat([rows for rows, _ in read], ignore_index=True)
         rejected, names = [item for _, items in read for item in items], rows["file"].tolist()
         present = {f"{part}/{name}" for part in parts for name in regular_files(images / part)}
@@ -133,7 +133,8 @@ def _has_columns(path: Path) -> bool:
     return {"file", *VALUES} <= {name.strip() for name in names}
 
 
-def _labelled(table: Path, split: str) -> tuple[pd.DataFrame, list[Rejected]]:
+def _labelled(table: Path, part: str) -> tuple[pd.DataFrame, list[Rejected]]:
+    """The rows of the label file of a part; a bare ``1.jpg`` lies in the folder of that part."""
     rows, rejected = read_csv(table)
     require_columns(rows, ["file", *VALUES], table)
     dates = rows["age"][rows["age"].str.contains(r"^\d+-[A-Za-z]{3}$|^[A-Za-z]{3}-\d+$")]
@@ -146,8 +147,8 @@ def _labelled(table: Path, split: str) -> tuple[pd.DataFrame, list[Rejected]]:
     said = rows[list(VALUES)].where(known, "")  # what is no value is no group either
     labelled = pd.DataFrame(
         {
-            "file": rows["file"],
-            "split": split,
+            "file": rows["file"].where(rows["file"].str.contains("/"), f"{part}/" + rows["file"]),
+            "split": PARTS[part],
             "perceived_gender": said["gender"].str.lower(),
             "annotated_race": said["race"],
             "age_range": said["age"],

@@ -7,11 +7,11 @@ Known problems: where nothing says who is shown, one person can fall on both sid
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field, field_validator
@@ -23,6 +23,7 @@ from debias.datasets.listing import (
     image_problem,
     path_problems,
     rejected_paths,
+    remedy,
     require_folder,
     require_path,
     unread_tables,
@@ -37,8 +38,9 @@ from debias.datasets.owners_lists import (
     Stated,
     annotated_as,
     completed_split,
+    no_training,
 )
-from debias.datasets.people import OWNER, WithPeople
+from debias.datasets.people import OWNER, WithPeople, person_column, taken
 from debias.datasets.table_paths import (
     found_below,
     images_below,
@@ -53,17 +55,46 @@ from debias.datasets.ways import (
     said,
     sorted_by_folders,
     steps,
+    wrapper,
 )
 from debias.decoding.rules import Place, RefusedError, read
 from debias.errors import DataError, EmptyDatasetError
 from debias.storage.files import shown
-from debias.storage.tables import OURS, Table, read_table, require_once
+from debias.storage.joining import ALLOW, Texts, above
+from debias.storage.tables import OURS, Table, plain_column, read_table, require_once
 from debias.types import Collection
 
 PATH = "path"
+TRAINED = "is_train", "train"  # columns that say of an image yes or no
+MOST_SIDES = 12  # values of a column that may be a split
 
 
-class Folder(WithPeople):
+class Described(WithPeople):
+    """Settings of a folder of which the way to an image may say something."""
+
+    folders: str | None = Field(
+        default=None,
+        description="What the folders on the way from root to an image say, a word each: "
+        "'race/person', 'split/person', '*/class'. 'person' is who is shown, 'split' train, val "
+        "or test, '*' nothing, any other word a column. In braces a part of a name, that of the "
+        "file included, beside '*' for anything and '#' for a number: '{person}_*', "
+        "'*/#_{person}_#.*'.",
+    )
+
+    split_column: str | None = Field(
+        default=None,
+        description="Column that says train, validation or test (or val, dev; or 0, 1, 2).",
+    )
+
+    @field_validator("folders")
+    @classmethod
+    def _readable(cls, folders: str | None) -> str | None:
+        if folders is not None:
+            steps(folders)
+        return folders
+
+
+class Folder(Described):
     """A folder of images and a table with one row per image.
 
     Labels and attributes: columns of a table of any kind that ``storage/tables.py`` reads, kept as
@@ -84,10 +115,6 @@ class Folder(WithPeople):
         description="Column with the path below root; where there is no 'path', the one that names "
         "files, such as file_name, filename or image.",
     )
-    split_column: str | None = Field(
-        default=None,
-        description="Column that says train, validation or test (or val, dev; or 0, 1, 2).",
-    )
     annotation: str = annotated_as("The table does not say who annotated the attributes or how.")
     source: Stated = STATED
 
@@ -101,6 +128,7 @@ class Folder(WithPeople):
                 several files.
             DuplicateIdError: Two rows name one path.
             EmptyDatasetError: No row names a path below the root.
+            DataError: More images than allowed stand on no row.
         """
         require_folder(self.root, OWNER)
         require_path(self.table)
@@ -109,11 +137,16 @@ class Folder(WithPeople):
                 f"the table {shown(self.table.absolute())} does not exist; set data.table"
             )
         table, files = read_table(self.table), images_below(self.root)
-        samples, remarks = self._named(table, files)
-        found = self._placed(samples, files)
+        samples, (columns, *remarks) = self._named(table, files)
+        found = self._on_the_way(self._placed(samples, files))
+        rows, unlisted = len(table.rows) + len(table.rejected), sum(found.ignored.values())
+        told = (
+            f"{self.table.name}: {len(files) - unlisted:,} of {rows:,} rows joined with "
+            f"{len(files) - unlisted:,} of {len(files):,} images; {columns}"
+        )
         found = replace(
             found, rejected=(*table.rejected, *found.rejected),
-            remarks=(*remarks, *found.remarks),
+            remarks=(told, *remarks, *found.remarks),
         )  # fmt: skip
         return _completed(self.joined(found), seed)
 
@@ -131,7 +164,7 @@ class Folder(WithPeople):
         kept = problems == ""
         lost = samples[~kept].drop(columns="path").reset_index(drop=True)
         lost["sample_id"] = [item.sample_id for item in unsafe]
-        names = names[kept]
+        every, names = names, names[kept]
         require_once(
             names,
             lambda count: f"{count} images are listed more than once in {shown(self.table)}",
@@ -140,6 +173,7 @@ class Folder(WithPeople):
             else "rows about one image may contradict each other, so none is chosen: repair the "
             "table",
         )
+        unlisted = self._unlisted(files, every)
         samples = samples[kept].reset_index(drop=True)
         samples["sample_id"] = hashed_ids(names)
         samples["path"] = (f"{self.root}/" + names).to_numpy()
@@ -147,30 +181,108 @@ class Folder(WithPeople):
         told = f"{there:,} of {len(names):,} paths were found by {way}."
         return Collection(
             samples=samples, rejected=tuple(unsafe), lost=lost if unsafe else None,
-            ignored={"images on no row": len(set(files).difference(names))},
+            ignored={"images on no row": unlisted},
             remarks=(told,) if way else (),
         )  # fmt: skip
+
+    def _unlisted(self, files: Sequence[str], names: Texts) -> int:
+        """How many images no row names; DataError at more than are allowed."""
+        listed = pd.Series(files, dtype=object)
+        unlisted, strange = listed[~listed.isin(names)], names[~names.isin(files)]
+        share = len(unlisted) / max(len(files), 1)
+        if share > self.allow_unjoined:
+            rows = (
+                f" {len(strange):,} of {len(names):,} rows name none there, first "
+                f"{shown(strange.iloc[0])}."
+                if len(strange)
+                else ""
+            )
+            raise DataError(
+                f"{len(unlisted):,} of {len(files):,} images below {shown(self.root)} stand on no "
+                f"row of {shown(self.table)} ({share:.1%}), first {shown(unlisted.iloc[0])}.{rows} "
+                f"Complete the table, or leave these images out with {ALLOW} {above(share)} "
+                "(data.allow_unjoined)"
+            )
+        return len(unlisted)
+
+    def _on_the_way(self, found: Collection) -> Collection:
+        """With what the folders on the way to an image say, if they are asked; else what they may.
+
+        Raises:
+            DataError: They are not as named, or say what the table says, too.
+        """
+        names = found.samples["path"].str.removeprefix(f"{self.root}/").tolist()
+        if self.folders is None:
+            return replace(found, remarks=(*found.remarks, *_unread_split(found.samples, names)))
+        told = [said(name, steps(self.folders)) for name in names]
+        odd = [name for name, one in zip(names, told, strict=True) if one is None]
+        if odd:
+            raise DataError(
+                f"the way to {len(odd):,} of {len(names):,} images is not like '{self.folders}', "
+                f"first: {shown(odd[0])}; correct --folders"
+            )
+        columns = named(one for one in told if one is not None)
+        both = sorted({*columns}.intersection(found.samples))
+        if both:
+            raise DataError(f"--folders and the table both say {', '.join(both)}: leave one out")
+        return replace(found, samples=found.samples.join(columns))
 
     def _named(self, table: Table, files: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
         """The table under our names for path, person and split, and what is not used."""
         samples, path = table.rows, self.path_column
         if path == PATH and path not in samples:
             path = path_column(samples, self.root, files) or path
-        asked = (("path", path), ("subject_id", self.subject_column), ("split", self.split_column))
+        person = self.subject_column or (None if self.folders else person_column(samples))
+        asked = (("path", path), ("subject_id", person), ("split", self.split_column))
         named = {role: column for role, column in asked if column is not None}
         for role, column in named.items():
             if column not in samples:
                 raise DataError(
                     f"{shown(self.table)} has no column {column!r} (used as {role}); columns: "
-                    f"{list(samples.columns)}{_hint(list(samples.columns), role)}"
+                    f"{list(samples.columns)}{_hint(table, role)}"
                 )
         columns = {role: samples[column] for role, column in named.items()}
         told = _told_columns(table, named)
+        if person is not None and self.subject_column is None:
+            told.append(taken(person, samples[person].nunique()))
         if "split" in columns:
-            columns["split"], remark = split_names(columns["split"], self.table)
+            columns["split"], remark = split_names(_of_training(columns["split"]), self.table)
             told += [remark] if remark else []
         used = {*OURS, *named.values()}.intersection(samples.columns)
         return samples.drop(columns=used).assign(**columns), told
+
+
+def _unread_split(samples: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Sentences about what may be the owner's split, where nothing is used as one."""
+    if "split" in samples:
+        return []
+    likely = [str(name) for name in samples if _is_likely_split(samples[name])]
+    told = [f"Column {shown(name)!r} may be a split, and is not used as one: --set "
+            f"data.split_column={name} uses it." for name in likely]  # fmt: skip
+    sides = {place.side for place in sorted_by_folders(names).values()}
+    if "train" in sides and len(sides) > 1 and "" not in sides:
+        way = "*/" * wrapper(names).count("/") + "split"
+        told.append(
+            f"The folders are called {', '.join(sorted(sides))}, and no split is read from them: "
+            f"--folders '{way}' reads it."
+        )
+    return told
+
+
+def _is_likely_split(column: "pd.Series[Any]") -> bool:
+    """Whether a column says train and the like, or is called after it and has few values."""
+    values = {str(value).strip().lower() for value in column.dropna().unique()[:MOST_SIDES]}
+    called = plain_column(str(column.name)) in (*TRAINED, "set", "subset", "partition", "fold")
+    return 1 < len(values) < MOST_SIDES and (values <= set(SPLIT_NAMES) or called)
+
+
+def _of_training(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Train and test, where a column such as is_train says yes and no; else as it is."""
+    if plain_column(str(column.name)) not in TRAINED:
+        return column
+    text = column.astype("string").str.strip().str.lower().str.removesuffix(".0")
+    return text.replace(dict.fromkeys(("1", "true", "yes"), "train")
+                        | dict.fromkeys(("0", "false", "no"), "test"))  # fmt: skip
 
 
 def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
@@ -204,10 +316,14 @@ def _completed(found: Collection, seed: int) -> Collection:
     return replace(found, samples=samples, remarks=(*found.remarks, *told))
 
 
-def _hint(columns: list[str], role: str) -> str:
+def _hint(table: Table, role: str) -> str:
     """What probably went wrong with a table that lacks a column."""
     if role != "path":
         return ""
+    held = next((name for name, kind in table.odd.items() if "bytes" in kind), None)
+    if held is not None:
+        return f"; {held!r} holds the images themselves: give this file as SOURCE, without --table"
+    columns = [str(name) for name in table.rows]
     likely = [name for name in columns if re.search("path|file|image|name", name, re.IGNORECASE)]
     named = likely[0] if likely else "COLUMN"
     return f"; name the column of file names with --set data.path_column={named}"
@@ -254,19 +370,14 @@ class ImageFolder(WithPeople):
         sides = sorted({places[name].side for name in names})
         if self.split == "owner" and "train" in sides:
             samples["split"] = [places[name].side for name in names]
-        samples, noted = _noted(samples, self.root, names, problems, self.subject_column)
 
         def detail(name: str, reason: str) -> str:
             top = places[name].top if reason == NO_CLASS else ""
             names = ", ".join(SPLIT_NAMES)
             return top and f"the folder '{shown(top)}' is no split: none of {names}"
 
-        rejected = all_set_aside(self.root, problems, detail)
-        remarks = (*_odd_classes(samples["class"], names), *noted, *unread_tables(problems))
-        if any(sides) and "train" not in sides:
-            remarks += (f"No folder is called train, only {', '.join(sides)}: a split is drawn.",)
-        found = Collection(samples=samples, rejected=rejected, remarks=remarks)
-        return _finished(self, found, names, seed)
+        remarks = (*_odd_classes(samples["class"], names), *no_training(sides))
+        return _finished(self, samples, problems, detail, remarks, seed)
 
 
 NO_CLASS = "in no class folder"
@@ -301,13 +412,16 @@ def _noted(
     root: Path,
     names: Sequence[str],
     problems: dict[str, str],
-    subject: str | None,
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """With what ``KEY.json`` beside ``KEY.jpg`` says; such files are no ``problems`` any more."""
+    asked: Sequence[str | None],
+) -> tuple[pd.DataFrame, tuple[str, ...], int]:
+    """With what ``KEY.json`` beside ``KEY.jpg`` says, and how many say something.
+
+    Such files are no ``problems`` any more.
+    """
     own = [f"{name.rpartition('.')[0]}.json" for name in names]
     if not any(problems.get(note) == NO_IMAGE for note in own):
-        return samples, ()
-    columns = NoteColumns()
+        return samples, (), 0
+    columns, count = NoteColumns(), len(problems)
     for note in own:
         said: tuple[dict[str, Scalar], list[tuple[str, str]]] = {}, []
         if problems.pop(note, "") == NO_IMAGE:
@@ -316,13 +430,15 @@ def _noted(
                 said = flat(read(Place(os.fsencode(root / note)), LARGEST_SIDECAR))
         columns.take(*said)
     found = columns.frame()
-    ours = {*OURS} - {subject}
-    taken = sorted(ours.union(samples.columns).intersection(found.columns))
-    more = (f"Not read beside the images, for their names: {', '.join(taken)}.",) if taken else ()
-    return samples.join(found.drop(columns=taken)), (*columns.remarks(), *more)
+    ours = {*OURS} - {*asked, person_column(found)}
+    unread = sorted(ours.union(samples.columns).intersection(found.columns))
+    why = ", ".join(f"{name} ({USE[name]})" if name in USE else name for name in unread)
+    more = (f"Not read beside the images, for their names: {why}.",) if unread else ()
+    told = (*columns.remarks(), *more)
+    return samples.join(found.drop(columns=unread)), told, count - len(problems)
 
 
-class Images(WithPeople):
+class Images(Described):
     """A folder of images, at any depth, of which the folders may say something.
 
     Columns: those that ``folders`` names; without it ``folder``, the place of an image below the
@@ -331,13 +447,6 @@ class Images(WithPeople):
 
     name: Literal["images"] = "images"
     root: Path = Field(description="Folder below which the images lie.")
-    folders: str | None = Field(
-        default=None,
-        description="What the folders on the way from root to an image say, a word each: "
-        "'race/person', 'split/person', '*/class'. 'person' is who is shown, 'split' train, val "
-        "or test, '*' nothing, any other word a column. In braces a part of a name, that of the "
-        "file included: '{person}_*', '*/{gender}-*'.",
-    )
     split: SplitBy = Field(
         default="owner", description=f"'owner': where the word is 'split', these{OWNER_SPLIT}"
     )
@@ -346,13 +455,6 @@ class Images(WithPeople):
         "images",
     )
     source: Stated = STATED
-
-    @field_validator("folders")
-    @classmethod
-    def _readable(cls, folders: str | None) -> str | None:
-        if folders is not None:
-            steps(folders)
-        return folders
 
     def collect(self, seed: int) -> Collection:
         """One row per image; everything else that lies there is set aside.
@@ -369,7 +471,7 @@ class Images(WithPeople):
         names = [name for name, problem in problems.items() if not problem]
         if not names:
             of = f"the way to none of {len(told)} is like '{self.folders}'" if told else (
-                f"{len(problems)} files, none of them an image"
+                f"{len(problems)} files, none of them an image{remedy(problems)}"
             )  # fmt: skip
             raise EmptyDatasetError(f"{shown(self.root.absolute())} holds {of}")
         samples = _images(self.root, names)
@@ -379,32 +481,45 @@ class Images(WithPeople):
             samples["folder"] = [name.rpartition("/")[0] or "." for name in names]
         if self.split == "drawn" or "train" not in set(samples.get("split", ())):
             samples = samples.drop(columns="split", errors="ignore")
-        samples, remarks = _noted(samples, self.root, names, problems, self.subject_column)
         unfit = f"the way to it is not like '{self.folders}'"
-        rejected = all_set_aside(
-            self.root, problems, lambda name, why: unfit if told.get(name, why) is None else ""
-        )
-        remarks = (*remarks, *unread_tables(problems))
-        found = Collection(samples=samples, rejected=rejected, remarks=remarks)
-        return _finished(self, found, names, seed)
+
+        def detail(name: str, reason: str) -> str:
+            return unfit if told.get(name, reason) is None else ""
+
+        return _finished(self, samples, problems, detail, (), seed)
 
 
 ODD_NAME = "name not understood"
 
 
 def _finished(
-    data: ImageFolder | Images, found: Collection, names: Sequence[str], seed: int
+    data: ImageFolder | Images,
+    samples: pd.DataFrame,
+    problems: dict[str, str],
+    detail: Callable[[str, str], str],
+    remarks: Sequence[str],
+    seed: int,
 ) -> Collection:
-    """With people, told or found by their folders, and with the rest of a split."""
-    silent = data.subject_column is None and "subject_id" not in found.samples
-    people = people_of(names) if silent and not getattr(data, "folders", None) else None
-    if people is not None:
-        who = {} if people.names is None else {"subject_id": people.names}
-        found = replace(
-            found, samples=found.samples.assign(**who), remarks=(*found.remarks, people.remark)
-        )
-    found = data.with_people(found)
-    if "split" not in found.samples:
+    """With notes, with people, told or found by what they are called, and the rest of a split."""
+    folders, split = (getattr(data, name, None) for name in ("folders", "split_column"))
+    names = [name for name, problem in problems.items() if not problem]
+    samples, noted, notes = _noted(
+        samples, data.root, names, problems, (data.subject_column, split)
+    )
+    if split is not None and split not in samples:
+        raise DataError(f"nothing on the way to the images or beside them says {split!r}")
+    if split is not None:
+        samples = samples.assign(split=split_names(samples[split], data.root)[0])
+    silent = data.subject_column is None and person_column(samples) is None
+    people = people_of(names) if silent and not folders else None
+    if people is not None and people.clear:
+        samples, remarks = samples.assign(subject_id=people.names), (people.taken(), *remarks)
+    found = Collection(
+        samples=samples, rejected=all_set_aside(data.root, problems, detail), notes=notes,
+        remarks=(*remarks, *noted, *unread_tables(problems)),
+    )  # fmt: skip
+    found = data.with_people(found, told=not (silent or folders))
+    if "split" not in samples:
         return found
     return replace(found, samples=completed_split(found.samples, seed))
 

@@ -25,6 +25,7 @@ import pandas as pd
 from jaxtyping import Shaped
 from pydantic import Field
 
+from debias.datasets.folder import of_folders
 from debias.datasets.listing import (
     NO_IMAGE,
     all_set_aside,
@@ -35,6 +36,7 @@ from debias.datasets.listing import (
     rejected_paths,
     require_folder,
     walk,
+    walked,
 )
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
@@ -104,14 +106,15 @@ class HuggingFace(WithPeople):
         lost = pd.concat([table.lost for table in tables], ignore_index=True)
         shards = {str(table.shard.path): table.shard for table in tables if table.shard}
         told = {*rows["path"], *map(str, paths), *(item.path for item in rejected)}
+        rows, remark = _classed(rows, self.root)
         samples = self._divided(rows)
         lost = lost[[name for name in samples if name in lost]]
         found = Collection(
             samples=samples, rejected=(*rejected, *_others(self.root, told)),
-            remarks=_unused(tables), fetch=Contents(shards) if shards else None,
+            remarks=(*_unused(tables), *remark), fetch=Contents(shards) if shards else None,
             lost=lost if len(lost) else None,
         )  # fmt: skip
-        found = self.with_people(found)
+        found = self.with_people(found, told=True)
         if "split" not in found.samples:
             return found
         return replace(found, samples=completed_split(found.samples, seed))
@@ -162,7 +165,7 @@ def _tables(root: Path, wanted: str) -> list[Path]:
         columns = f" but {Shard(root).schema.names}" if not found else ""
     else:
         require_folder(root, OWNER)
-        names = sorted(entry.name for entry in walk(root) if entry.problem in ("", NO_IMAGE))
+        names = sorted(entry.name for entry in walked(root) if entry.problem in ("", NO_IMAGE))
         found = [root / name for name in names if _tells(root / name, wanted)]
         columns = ""
     if not found:
@@ -217,8 +220,13 @@ def _read(path: Path, root: Path, wanted: str) -> _Table:
         shard, rejected = Shard(path, wanted), []
         rows, odd = shard.read()
         names, held = pd.Series(shard.paths(), index=rows.index), shard.held()
-    taken = set(OURS).intersection(rows.columns)
-    rows, folder = rows.drop(columns=list(taken)), root if root.is_dir() else path.parent
+    taken = set(OURS).difference({"subject_id"}).intersection(rows.columns)
+    told = [SPLIT_NAMES.get(str(one).lower(), "") for one in rows.get("split", [""] * len(rows))]
+    taken -= {"split"} if all(told) else set()  # used
+    rows, folder = (
+        rows.drop(columns=[*taken, "split"], errors="ignore"),
+        root if root.is_dir() else path.parent,
+    )
     files = _below(names.astype(object).where(names.notna(), "").astype(str), path, folder)
     problems = np.where(held, "", path_problems(files, folder))
     unsafe = rejected_paths(files, problems, path)
@@ -228,7 +236,9 @@ def _read(path: Path, root: Path, wanted: str) -> _Table:
         sample_id=np.where(held, _numbered(within, len(rows)), hashed_ids(files)),
         path=np.where(held, str(path), f"{folder}/" + files),
         offset=np.where(held, np.arange(len(rows)), np.nan),
-        split=[side or _side(name) for name in files],
+        split=[
+            side or _side(name) or own * all(told) for name, own in zip(files, told, strict=True)
+        ],
     )
     fit = problems == ""
     lost = placed[~fit].assign(sample_id=[item.sample_id for item in unsafe])
@@ -260,6 +270,17 @@ def _others(root: Path, told: set[str]) -> list[Rejected]:
     rest = {name: why for name, why in entries.items() if f"{root}/{name}" not in told}
     unlisted = "no table of the data set names this file"
     return [*all_set_aside(root, rest, lambda _, why: unlisted if why == "not listed" else "")]
+
+
+def _classed(rows: pd.DataFrame, root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """With the class that the folders of images state, where no column does; and a remark."""
+    if rows["offset"].notna().any() or {"class", "label"}.intersection(rows):
+        return rows, []
+    found = of_folders(rows["path"].str.removeprefix(f"{root}/").tolist())
+    if found is None or found["class"].nunique() == len(rows):
+        return rows, []
+    told = f"class: the {found['class'].nunique():,} folders in which the images lie."
+    return rows.assign(**{"class": found["class"].to_numpy()}), [told]
 
 
 def _unused(tables: Sequence[_Table]) -> tuple[str, ...]:

@@ -5,11 +5,14 @@ folder that a person named, and a table is not trusted: ``../`` and absolute nam
 leave the root, are recognised first.
 """
 
+import filecmp
 import hashlib
 import os
 import posixpath
 import stat
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -25,18 +28,35 @@ from debias.storage.files import is_text, safe_text, shown
 from debias.types import Rejected
 
 NO_IMAGE, IRREGULAR = "not an image file", "not a regular file"
+NAMESAKE, MASKS = "named like another", "masks"
+# Photographs that nobody reads, although they are there.
+HIDDEN, PACKED, VERSION = "hidden photograph", "in an archive", "another version"
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".xlsx")
+ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 DETAILS = {
     IRREGULAR: "a link, pipe, device or folder; links are not followed",
     NO_IMAGE: "neither the name nor the content is that of a photograph",
     "in no class folder": "images count where a folder names their class",
     "name not understood": "the name is not valid text",
     "folder not listed": "the folder cannot be listed",
-    "hidden": "the name begins with a dot; hidden files and folders are not looked at",
+    "hidden": "the name begins with a dot; hidden files and folders are not read",
+    HIDDEN: "a photograph whose name, or a folder's on the way to it, begins with a dot: rename it",
+    PACKED: "a photograph in an archive, which is not opened: unpack it, or take it away",
+    MASKS: "an image in a folder of masks, which show parts of a face and no face",
+    NAMESAKE: "a copy of the file of the same name that is read from another folder",
+    VERSION: "a photograph of the same name is read from another folder, and this is no copy of "
+    "it: take one of the two away",
     "row not understood": "the row names no file",
     "unsafe path": "the path is absolute, contains '..' or NUL, is longer than 4,096 characters, "
     "or a link on the way leads out of the root",
 }
+UNPACK = "{} is packed: unpack it, and name the folder"
+REMEDIES = dict.fromkeys((".gz", ".tgz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".rar"), UNPACK) | {
+    ".arrow": "{} was written by datasets.save_to_disk: write what is read with "
+    "datasets.load_from_disk(FOLDER).to_parquet('faces.parquet')"
+}
+LARGEST_END, LARGEST_TABLE = 65_557, 1 << 28  # bytes of a zip archive
+MACOS = "__MACOSX/"  # what macOS packs beside every file, under its name
 LONGEST = 4096  # characters of a path, the usual limit of the operating system
 # A drive letter, an absolute path, a step upwards, or the end of a C string.
 ODD = r"^[A-Za-z]:|^[/\\]|(?:^|[/\\])\.\.(?:[/\\]|$)|\x00"
@@ -56,9 +76,22 @@ class Entry(NamedTuple):
 def walk(root: Path) -> Iterator[Entry]:
     """Everything below a folder but the folders that could be listed.
 
-    Of a hidden folder the name is told, and nothing below it.
+    Of a hidden folder its name is told, and of it and of zip archives every photograph that does
+    not lie outside, too: what was unpacked, and small pictures of what is there, are no loss.
     """
-    waiting = [""]
+    unseen = list[tuple[Entry, set[str]]]()
+    for entry in _listed(root):
+        yield entry
+        unseen += _inside_of(root, entry)
+    if unseen:
+        names = [name for name, problem in _listed(root) if not problem]
+        there = {*names, *("/".join(["", *name.split("/")[-2:]]) for name in names)}
+        yield from (entry for entry, outside in unseen if not outside & there)
+
+
+def _listed(root: Path, start: str = "", *, hidden: bool = False) -> Iterator[Entry]:
+    """What lies below a folder ``start`` of ``root``; hidden files too, or their names alone."""
+    waiting = [start]
     while waiting:
         folder = waiting.pop()
         try:
@@ -70,12 +103,48 @@ def walk(root: Path) -> Iterator[Entry]:
             continue
         for name, is_folder, is_regular in found:
             below = f"{folder}/{name}" if folder else name
-            if name.startswith("."):
+            if name.startswith(".") and not hidden:
                 yield Entry(below, "hidden")
             elif is_folder:
                 waiting.append(below)
             else:
                 yield Entry(below, _problem(root / below, is_regular=is_regular))
+
+
+def _inside_of(root: Path, entry: Entry) -> Iterator[tuple[Entry, set[str]]]:
+    """The photographs of a hidden file or folder, or of a zip archive; and where each may lie, too.
+
+    A name that begins with a slash stands for the end of a path.
+    """
+    path = root / entry.name
+    if entry.problem == NO_IMAGE and path.suffix.lower() == ".zip":
+        for name in _packed(path):
+            *above, last = name.split("/")[-2:]
+            folders = [f"/{above[0]}"] if above else ["", f"/{path.stem}"]
+            yield Entry(f"{entry.name}/{name}", PACKED), {f"{one}/{last}" for one in folders}
+    elif entry.problem == "hidden":
+        is_folder = path.is_dir() and not path.is_symlink()
+        below = _listed(root, entry.name, hidden=True) if is_folder else [entry]
+        for name, _ in below:
+            # By content alone: what macOS keeps beside 1.jpg is called ._1.jpg, too.
+            if is_photograph("", partial(head, root / name)):
+                plain = (step for step in name.split("/") if not step.startswith("."))
+                yield Entry(name, HIDDEN), {"/".join(plain)}
+
+
+def _packed(path: Path) -> list[str]:
+    """The photographs in a zip archive, by their names; none where it cannot be listed."""
+    with suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LARGEST_END))
+            end = file.read(LARGEST_END)
+        # The size of its table stands at its end: a large one must not fill the memory.
+        size = int.from_bytes(end[end.rfind(b"PK\5\6") :][12:16], "little")
+        if size <= LARGEST_TABLE:
+            with zipfile.ZipFile(path) as archive:
+                found = archive.namelist()
+            return [name for name in found if is_photograph(name, bytes) and MACOS not in name]
+    return []
 
 
 def walked(root: Path) -> list[Entry]:
@@ -105,24 +174,43 @@ def image_problem(entry: Entry) -> str:
     return entry.problem or ("" if is_text(entry.name) else "name not understood")
 
 
+def namesake(path: str, other: str) -> str:
+    """Why a photograph is not read beside another of its name: a copy, or another version."""
+    with suppress(OSError):
+        return NAMESAKE if filecmp.cmp(path, other, shallow=False) else VERSION
+    return VERSION
+
+
 def unread_tables(problems: Mapping[str, str]) -> tuple[str, ...]:
-    """A sentence about tables that lie among images, which nobody reads unless they are named."""
-    found = [name for name, why in problems.items() if why == NO_IMAGE]
-    found = [name for name in found if name.lower().endswith(TABLES)]
-    if not found:
-        return ()
+    """Sentences about tables and archives among images, of which nobody reads any by itself."""
+    told = {
+        TABLES: "Not read, though more may stand there: {}. A table with one row an image is named "
+        "with --table, one with a row a person with --people.",
+        ARCHIVES: "Not opened, though photographs may be there: {}. Unpack or remove them.",
+    }
+    found = {ends: _ending_so(problems, ends) for ends in told}
+    return tuple(told[ends].format(files) for ends, files in found.items() if files)
+
+
+def _ending_so(problems: Mapping[str, str], ends: tuple[str, ...]) -> str:
+    """How many files that are no images end so, and how; empty for none."""
+    names = [name.lower() for name, why in problems.items() if why == NO_IMAGE]
+    names = [name for name in names if name.endswith(ends)]
     # Without a single name: it may be that of a person.
-    ends = ", ".join(sorted({f".{name.rpartition('.')[2].lower()}" for name in found}))
-    files = "1 file" if len(found) == 1 else f"{len(found):,} files"
-    return (
-        f"Not read, though more may stand there: {files} ({ends}). A table with one row an image "
-        "is named with --table, one with a row a person with --people.",
-    )
+    kinds = ", ".join(sorted({f".{name.rpartition('.')[2]}" for name in names}))
+    files = "1 file" if len(names) == 1 else f"{len(names):,} files"
+    return f"{files} ({kinds})" if names else ""
+
+
+def remedy(names: Iterable[str]) -> str:
+    """What to do about files that hold images and are not read, as half a sentence; or nothing."""
+    told = ((REMEDIES.get(posixpath.splitext(name)[1].lower()), name) for name in names)
+    return next((f": {text.format(shown(name))}" for text, name in told if text), "")
 
 
 def beside_a_list(name: str, place: Path, reason: str, detail: str) -> Rejected:
     """A record of a file that no list names: set aside if it is a photograph, else ignored."""
-    if is_photograph(name, partial(head, place)):
+    if is_photograph("" if name.startswith(".") else name, partial(head, place)):
         return set_aside(name, str(place), reason, detail)
     return set_aside(name, str(place), NO_IMAGE)
 

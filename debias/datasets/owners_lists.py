@@ -123,3 +123,11 @@ def completed_split(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
         order = numpy_generator(seed, "data/validation").permutation(len(people))
         split = np.where(np.isin(codes, order[:count]), "validation", split)
     return samples.assign(split=split)
+
+
+def no_training(sides: Iterable[str]) -> tuple[str, ...]:
+    """A sentence about folders or archives that name other splits than train."""
+    named = sorted({*sides} - {""})
+    if not named or "train" in named:
+        return ()
+    return (f"Nothing is called train, only {', '.join(named)}: a split is drawn.",)

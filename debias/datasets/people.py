@@ -1,6 +1,5 @@
 """Who is shown: a column that says so, and a table with one row a person."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +10,23 @@ from debias.datasets.listing import require_regular
 from debias.errors import DataError
 from debias.plugins import Settings
 from debias.storage.files import shown
-from debias.storage.tables import OURS, read_table, require_columns, require_unique
+from debias.storage.joining import ALLOW, ALLOWED, above
+from debias.storage.tables import (
+    OURS,
+    plain_column,
+    read_table,
+    require_columns,
+    require_unique,
+)
 from debias.types import Collection
 
 OWNER = "the owner of the data"
-MOST_UNNAMED = 0.01  # of the images
+FEWEST = 3  # people in a column that is taken for its name
+# What columns are called that say who is shown; the first that a table has counts.
+SUBJECTS = (
+    "subject_id", "person_id", "identity_id", "individual_id", "participant_id", "celebrity_id",
+    "subject", "person", "identity", "individual", "participant", "celebrity",
+)  # fmt: skip
 
 
 class WithPeople(Settings):
@@ -30,21 +41,29 @@ class WithPeople(Settings):
     people_column: str | None = Field(
         default=None, description="Its column of people; empty: the one that names most of them."
     )
-    some_people: bool = Field(
-        default=False, description="Whether people may be missing from that table."
-    )
+    allow_unjoined: float = Field(
+        default=ALLOWED, ge=0, le=1, description="Share of the images that may stand on no row of "
+        "a table, or show people whom the table by person lacks.",
+    )  # fmt: skip
 
-    def with_people(self, found: Collection) -> Collection:
-        """With ``subject_id`` from the column that was named, and :meth:`joined`.
+    def with_people(self, found: Collection, *, told: bool = False) -> Collection:
+        """With ``subject_id`` from the column that is named, or called so, and :meth:`joined`.
+
+        ``told``: a column ``subject_id`` stands in a table of the user, not in one of ours.
 
         Raises:
             DataError: There is no such column; or as there.
         """
-        if self.subject_column is None:
+        known = "subject_id" in found.samples and not told
+        column = self.subject_column or (None if known else person_column(found.samples))
+        if column is None:
             return self.joined(found)
-        lost = None if found.lost is None else _named(found.lost, self.subject_column)
-        samples = _named(found.samples, self.subject_column)
-        return self.joined(replace(found, samples=samples, lost=lost))
+        lost = None if found.lost is None else _named(found.lost, column)
+        samples = _named(found.samples, column)
+        people = samples["subject_id"].nunique()
+        remark = () if self.subject_column else (taken(column, people),)
+        remarks = (*found.remarks, *remark)
+        return self.joined(replace(found, samples=samples, lost=lost, remarks=remarks))
 
     def joined(self, found: Collection) -> Collection:
         """With the columns of the table by person.
@@ -54,14 +73,15 @@ class WithPeople(Settings):
         """
         if self.people is None:
             return found
-        told, unread = self._told(found.samples)
-        remarks = _joined(found.samples, told, unread, self.people, may_lack=self.some_people)
+        told, unread, unused = self._told(found.samples)
+        remark = _joined(found.samples, told, unread, self.people, most=self.allow_unjoined)
+        remark += f" Not used: {', '.join(map(shown, unused))}." if unused else ""
         lost = None if found.lost is None else _with(found.lost, told)
         samples = _with(found.samples, told)
-        return replace(found, samples=samples, lost=lost, remarks=(*found.remarks, *remarks))
+        return replace(found, samples=samples, lost=lost, remarks=(*found.remarks, remark))
 
-    def _told(self, samples: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-        """What the table says, by person; how many rows could not be read."""
+    def _told(self, samples: pd.DataFrame) -> tuple[pd.DataFrame, int, list[str]]:
+        """What the table says, by person; how many rows could not be read; columns not used."""
         assert self.people is not None  # asked before
         if "subject_id" not in samples:
             raise DataError(
@@ -69,7 +89,7 @@ class WithPeople(Settings):
                 f"column with --subject, or a folder with --folders; columns: {_columns(samples)}"
             )
         require_regular(self.people, OWNER)
-        rows, rejected, _ = read_table(self.people)
+        rows, rejected, odd = read_table(self.people)
         rows = rows.apply(_stripped)
         column = self.people_column or _best(rows, set(samples["subject_id"].dropna()))
         if column is None:
@@ -84,7 +104,25 @@ class WithPeople(Settings):
         both = sorted(taken.difference(OURS))
         if both:
             raise DataError(f"{shown(self.people)} and the images both have {both}; rename one")
-        return rows.drop(columns=list(taken)).set_index(column), len(rejected)
+        told = rows.drop(columns=list(taken)).set_index(column)
+        return told, len(rejected), [*sorted(taken), *odd]
+
+
+def person_column(rows: pd.DataFrame) -> str | None:
+    """The column that says by its name who is shown, and names some people more than once."""
+    named = {plain_column(str(name)): str(name) for name in reversed(rows.columns)}
+    for name in (named[word] for word in SUBJECTS if word in named):
+        if FEWEST <= rows[name].nunique() < rows[name].count():
+            return name
+    return None
+
+
+def taken(column: str, people: int) -> str:
+    """What is said of a column of so many people that was taken for its name."""
+    return (
+        f"Column {shown(column)!r} says who is shown, by its name: the images of each of "
+        f"{people:,} people stay on one side of the split. --subject names another."
+    )
 
 
 def _named(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -121,22 +159,23 @@ def _with(samples: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
 
 
 def _joined(
-    samples: pd.DataFrame, told: pd.DataFrame, unread: int, table: Path, *, may_lack: bool
-) -> Sequence[str]:
+    samples: pd.DataFrame, told: pd.DataFrame, unread: int, table: Path, *, most: float
+) -> str:
     """What was joined and what was not, in a sentence."""
     known = samples["subject_id"].isin(told.index)
     people = samples["subject_id"].nunique()
     found = samples["subject_id"][known].nunique()
-    if (~known).mean() > MOST_UNNAMED and not may_lack:
+    if (share := float((~known).mean())) > most:
         absent = samples["subject_id"][~known].iloc[0]
         raise DataError(
             f"{shown(table)} names {found:,} of {people:,} people, so {(~known).sum():,} of "
             f"{len(samples):,} images would stay without what it says, first: "
-            f"{shown(str(absent))}; complete it, or set data.some_people=true"
+            f"{shown(str(absent))}; complete it, or allow it with {ALLOW} {above(share)} "
+            "(data.allow_unjoined)"
         )
     rest = len(told) - found
     more = f", {unread:,} rows were not understood" if unread else ""
     return (
         f"{shown(table.name)} names {found:,} of {people:,} people; {rest:,} of its rows name "
-        f"nobody who is shown here{more}. Columns: {', '.join(map(str, told)) or 'none'}.",
+        f"nobody who is shown here{more}. Columns: {', '.join(map(str, told)) or 'none'}."
     )

@@ -11,14 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from debias.datasets.listing import all_set_aside, image_problem, unread_tables, walk
+from debias.datasets.listing import (
+    MASKS,
+    all_set_aside,
+    image_problem,
+    namesake,
+    unread_tables,
+    walk,
+)
 from debias.types import Collection
 
+MASK = re.compile(r"(?<![a-z])masks?(?![a-z])", re.IGNORECASE)  # a folder, as of CelebAMask-HQ
 FEW = 0.01  # share of the images that may lie or be called otherwise
 DEEPEST = 4  # folders below the one that a person named
 SUBFOLDERS, FOLDERS = 100, 2000  # looked into, of one folder and in all
-NAMESAKE = "named like another"
-NAMESAKE_DETAIL = "a file of the same name is read from another folder: another version, or a copy"
 
 
 class Listing(NamedTuple):
@@ -105,13 +111,17 @@ def accounted(found: Collection, root: Path, place: Place, names: Iterable[str])
     known = {os.path.abspath(path) for path in told}
     listed = list(names)
     depth = 1 + max((name.count("/") for name in listed), default=0)
-    versions = {key(name, depth) for name in listed}
+    versions = dict.fromkeys((key(name, depth) for name in listed), "")
+    versions |= {key(path, depth): path for path in found.samples["path"]}
     problems = {}
     for entry in sorted(walk(root)):
-        if os.path.abspath(f"{root}/{entry.name}") not in known:
-            copy = NAMESAKE if key(entry.name, depth) in versions else "not listed"
-            problems[entry.name] = image_problem(entry) or copy
-    details = {NAMESAKE: NAMESAKE_DETAIL, "not listed": "the owner's list does not name this file"}
-    others = all_set_aside(root, problems, lambda _, why: details.get(why, ""))
+        path, problem = os.path.abspath(f"{root}/{entry.name}"), image_problem(entry)
+        other = versions.get(key(entry.name, depth))
+        if path not in known:
+            beside = MASKS if MASK.search(entry.name.rpartition("/")[0]) else "not listed"
+            beside = beside if problem or other is None else namesake(path, other)
+            problems[entry.name] = problem or beside
+    unlisted = {"not listed": "the owner's list does not name this file"}
+    others = all_set_aside(root, problems, lambda _, why: unlisted.get(why, ""))
     remarks = (*found.remarks, *unread_tables(problems))
     return replace(found, rejected=(*found.rejected, *others), remarks=remarks)

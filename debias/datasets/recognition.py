@@ -11,17 +11,17 @@ from debias.datasets.fairface import FairFace
 from debias.datasets.hugging_face import holds_images
 from debias.datasets.idx import idx_files
 from debias.datasets.lfw import LFW
-from debias.datasets.listing import image_problem, require_folder, walk
+from debias.datasets.listing import image_problem, remedy, require_folder, walk
 from debias.datasets.places import FEW, Place, tree
 from debias.datasets.utkface import UTKFace
-from debias.datasets.ways import only_numbers, sides_of, wrapper
+from debias.datasets.ways import SPLIT, only_numbers, other_way, sides_of, versions, wrapper
 from debias.errors import DataError
 from debias.storage.files import shown
 
 OF = {"table": "folder", "folders": "images"}  # settings that only one layout has
 
 
-def plain_name(source: Path) -> str:
+def source_name(source: Path) -> str:
     """A name for a store or an audit, from that of its source."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.resolve().stem).strip("-._")
     return name or "faces"
@@ -89,8 +89,9 @@ def _kind(source: Path) -> str:
     }  # fmt: skip
     if source.suffix.lower() not in kinds:
         raise DataError(
-            f"{shown(source)} is a file of no known kind; known: a recipe (.yaml), "
-            f"{', '.join(kinds)}, or a folder; images listed in a table are read with --table"
+            f"{shown(source)} is a file of no known kind{remedy([source.name])}; known: a "
+            f"recipe (.yaml), {', '.join(kinds)}, or a folder; images listed in a table are read "
+            "with --table"
         )
     return kinds[source.suffix.lower()]
 
@@ -151,15 +152,28 @@ def _is_within(source: Path, images: Path, tables: Iterable[Path]) -> bool:
 
 
 def _unknown(source: Path) -> dict[str, Any]:
-    """Folders of classes or of splits, or images of which no folder says anything."""
+    """Folders of classes or of splits, or images of which no folder says anything.
+
+    Raises:
+        DataError: The folders hold the same photographs in several versions.
+    """
     names = [entry.name for entry in walk(source) if not image_problem(entry)]
-    below = [name.removeprefix(wrapper(names)) for name in names]
-    loose = sum("/" not in name for name in below)
-    folders = {name.rpartition("/")[0] for name in below} - {""}
-    if len(folders) < 2 or loose > FEW * len(names) or only_numbers(below):
+    above = wrapper(names)
+    below = [name.removeprefix(above) for name in names]
+    inner = [name for name in below if "/" in name]
+    folders = {name.rpartition("/")[0] for name in inner}
+    if len(folders) < 2 or len(below) - len(inner) > FEW * len(names) or only_numbers(below):
         return {"name": "images"}
-    if sides_of(folders).keys() == folders:
-        return {"name": "images", "folders": "*/" * wrapper(names).count("/") + "split"}
+    if twice := versions(inner):
+        raise DataError(
+            f"{shown(source.absolute())} seems to hold the same photographs more than once: "
+            f"{', '.join(map(shown, twice))} {'is' if len(twice) == 1 else 'are'} called like "
+            "a version of them, not like a class. Name the folder of one version, or, if these "
+            "are classes, --layout image_folder"
+        )
+    way = SPLIT if sides_of(folders).keys() == folders else other_way(inner)
+    if way:
+        return {"name": "images", "folders": "*/" * above.count("/") + way}
     return {"name": "image_folder"}
 
 

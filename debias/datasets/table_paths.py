@@ -43,13 +43,18 @@ def path_column(rows: pd.DataFrame, root: Path, files: Sequence[str]) -> str | N
     """The column whose values name files below ``root``; None if there is none.
 
     Raises:
-        DataError: Several do, and not the same files.
+        DataError: Several do, and not the same files; or none does and one nearly.
     """
-    found = {}
+    found, doubts = {}, []
     for name in name_columns(rows):
-        result = matched(_given(relative(rows[name], root)), _listed(files), ("", ""))
-        if not isinstance(result, str) and len(result[0]) > MOST * min(len(rows), len(files)):
+        called = (f"column {name!r}", f"the files below {shown(root)}")
+        result = matched(_given(relative(rows[name], root)), _listed(files), called)
+        if isinstance(result, str):
+            doubts += [result] if result else []
+        elif len(result[0]) > MOST * min(len(rows), len(files)):
             found[name] = result[0]
+    if doubts and not found:
+        raise DataError(f"{doubts[0]}; paths count from {shown(root)} on")
     first = next(iter(found), None)
     for name, where in found.items():
         common = where.index.intersection(found[str(first)].index)
@@ -83,7 +88,7 @@ def found_below(names: Texts, root: Path, files: Sequence[str]) -> tuple[Texts, 
     result = matched(_listed(files), named, called)
     if isinstance(result, str):
         if result:
-            raise DataError(f"{result}: write paths from {shown(root)} on")
+            raise DataError(f"{result}; paths count from {shown(root)} on")
         return names, ""
     where, way = result
     found = names.to_numpy(dtype=object, copy=True)

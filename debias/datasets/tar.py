@@ -20,19 +20,20 @@ import re
 import tarfile
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from pydantic import Field
 
 from debias.datasets import utkface
 from debias.datasets.folder import of_folders
 from debias.datasets.listing import (
+    HIDDEN,
     NO_IMAGE,
     Entry,
     hashed_ids,
@@ -50,8 +51,9 @@ from debias.datasets.owners_lists import (
     Stated,
     annotated_as,
     completed_split,
+    no_training,
 )
-from debias.datasets.people import WithPeople
+from debias.datasets.people import WithPeople, person_column, taken
 from debias.datasets.table_paths import split_names
 from debias.datasets.ways import people_of, side_of
 from debias.decoding.rules import HEAD, is_photograph
@@ -117,19 +119,18 @@ class TarShards(WithPeople):
                 f"{len(shards)} archives in {shown(self.root.absolute())} hold no image beside a "
                 f"key, like 000001.jpg{first}"
             )
-        everyone = found.frame(shards, self.subject_column, self.split_column)
-        remarks = [*found.notes.remarks(), *self._unused(found.notes)]
+        attributes = found.notes.frame()
+        person = self.subject_column or person_column(attributes)
+        roles = {"subject_id": person, "split": self.split_column}
+        everyone = found.frame(shards, attributes, roles)
+        remarks = [*found.notes.remarks(), *_unused(attributes, roles)]
+        if person != self.subject_column:
+            remarks.append(taken(str(person), everyone["subject_id"].nunique()))
         if not (found.notes.columns or found.notes.unused):
             said, told = _said_by_names(found.plain_names(sides))
-            everyone, remarks = everyone.join(said), [*remarks, told]
+            everyone, remarks = everyone.join(said), [*remarks, *told]
             found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)
-        if self.split_column is not None:
-            pass  # an attribute says it
-        elif self.split == "owner" and "train" in sides:
-            _require_sides(shards, sides, self.root)
-            everyone["split"] = np.array(sides, dtype=object)[found.places[::3]]
-        elif self.split == "drawn" or "train" not in set(everyone.get("split", ())):
-            everyone = everyone.drop(columns="split", errors="ignore")
+        everyone, alone = self._divided(everyone, np.array(sides)[found.places[::3]], shards)
         kept = ~np.isin(np.arange(len(everyone)), found.lost)
         samples = everyone[kept].reset_index(drop=True)
         samples = completed_split(samples, seed) if "split" in samples else samples
@@ -137,37 +138,49 @@ class TarShards(WithPeople):
         known = lost if len(lost) else None
         return self.joined(Collection(
             samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
-            remarks=tuple(remarks),
+            remarks=(*remarks, *alone), notes=found.noted,
         ))  # fmt: skip
 
-    def _unused(self, notes: NoteColumns) -> list[str]:
-        """A sentence about attributes with names of ours that no setting names."""
-        named = {self.subject_column, self.split_column}
-        unused = [name for name in OURS if name in notes.columns and name not in named]
-        told = ", ".join(f"{name} ({USE.get(name, RENAME)})" for name in unused)
-        return [f"Attributes that are not used: {told}."] if told else []
+    def _divided(
+        self, everyone: pd.DataFrame, sides: Shaped[np.ndarray, " n"], shards: list[Path]
+    ) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        """With the split that archives (``sides``), names or an attribute state, if it counts."""
+        if self.split_column is not None:
+            return everyone, ()  # an attribute says it
+        if self.split == "owner" and "train" in sides:
+            _require_sides(shards, [_side(shard, self.root) for shard in shards], self.root)
+            return everyone.assign(split=sides.astype(object)), ()
+        if self.split == "owner" and "train" in set(everyone.get("split", ())):
+            return everyone, ()
+        told = no_training(sides) if self.split == "owner" else ()
+        return everyone.drop(columns="split", errors="ignore"), told
 
 
-def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, str]:
-    """What the names of images say that have nothing beside them, as in a folder; and a remark."""
+def _unused(attributes: pd.DataFrame, named: Mapping[str, str | None]) -> list[str]:
+    """A sentence about attributes with names of ours that nothing else names."""
+    unused = [name for name in OURS if name in attributes and name not in named.values()]
+    told = ", ".join(f"{name} ({USE.get(name, RENAME)})" for name in unused)
+    return [f"Attributes that are not used: {told}."] if told else []
+
+
+def _said_by_names(names: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """What the names of images say that have nothing beside them, as in a folder; and remarks."""
     labels = [utkface.said(f"{name.rpartition('/')[2].partition('.')[0]}.jpg") for name in names]
     known, paths = sum(map(bool, labels)), [f"{name}.jpg" for name in names]
-    said: pd.DataFrame | None = None
+    said, people = None, people_of(paths)
     if known > len(names) / 2:
         said = pd.DataFrame(labels, index=range(len(names)))
         what = f"names follow UTKFace ({known:,} of {len(names):,}): gender, race and age were read"
-    elif (people := people_of(paths)) is not None and people.names is not None:
-        said = pd.DataFrame({"subject_id": people.names})
-        what = (
-            f"{said['subject_id'].nunique():,} names or folders look like people: each was taken "
-            "for one person, so that nobody stands on two sides of the split"
-        )
+    elif people is not None and people.clear:
+        said, what = pd.DataFrame({"subject_id": people.names}), people._replace(way="").taken()
     elif (said := of_folders(paths)) is not None:
         what = f"the {said['class'].nunique():,} folders in which they lie were read as classes"
     else:
         what = "no label is read. Pack a KEY.json beside each, or unpack them and name a --table"
-    said = pd.DataFrame(index=range(len(names))) if said is None else said
-    return said, f"Nothing stands beside the images of the archives: {what}."
+    told = [f"Nothing stands beside the images of the archives: {what.removesuffix('.')}."]
+    if people is not None and not (people.clear or known > len(names) / 2):
+        told.append(people._replace(way="").asked())
+    return pd.DataFrame(index=range(len(names))) if said is None else said, told
 
 
 def _shards(root: Path) -> tuple[list[Path], list[Rejected]]:
@@ -233,7 +246,7 @@ class _Samples:
         self.names: list[str] = []  # key of each sample, after the side that its archive states
         self.lost: list[int] = []  # samples known by their notes alone, their image set aside
         self.places = array("q")  # number of its archive, first byte and bytes of each image
-        self.notes = NoteColumns()
+        self.notes, self.noted = NoteColumns(), 0  # and how many files held them
 
     def plain_names(self, sides: list[str]) -> list[str]:
         """The keys as they stand in the archives."""
@@ -256,6 +269,7 @@ class _Samples:
             keyed = groupby(_members(path, content), key=lambda one: _key_and_ending(one.name)[0])
             for key, group in keyed:
                 images, notes = self._told_apart([*group], key, path, content)
+                self.noted += len(notes) * bool(images)
                 for name, image in _named(key, images, notes, path):
                     whole = safe_text(f"{side}/{name}" if side else name)
                     if self._is_taken(whole, image, notes, path, content):
@@ -276,6 +290,8 @@ class _Samples:
                 kinds["image"].append(member)
             elif wrong:
                 self._set_aside(member, path, *wrong)
+            elif not key and _holds_image(member, content):
+                self._set_aside(member, path, HIDDEN, "")
             elif key and kind in NOTES:
                 kinds[kind].append(member)
             else:
@@ -322,18 +338,18 @@ class _Samples:
         place = f"{path}/{member.name}"
         self.rejected.append(set_aside(member.name, place, reason, detail, sample_id))
 
-    def frame(self, shards: list[Path], subject: str | None, split: str | None) -> pd.DataFrame:
-        """One row a sample, in the order in which they were found."""
+    def frame(
+        self, shards: list[Path], attributes: pd.DataFrame, named: Mapping[str, str | None]
+    ) -> pd.DataFrame:
+        """One row a sample, as they were found, with ``attributes``, some ``named`` by role."""
         require_once(
             pd.Series(self.names),
             lambda count: f"{count} keys stand in more than one place",
             "all members of a key must stand side by side (tar --sort=name), and no key may be "
             "used twice",
         )
-        attributes = self.notes.frame()
-        roles = {"subject_id": subject, "split": split}
-        named = {role: name for role, name in roles.items() if name is not None}
-        for role, name in named.items():
+        roles = {role: name for role, name in named.items() if name is not None}
+        for role, name in roles.items():
             if name not in attributes:
                 raise DataError(
                     f"no sample has the attribute {name!r} (used as {role}); attributes: "
@@ -345,8 +361,8 @@ class _Samples:
             {"sample_id": hashed_ids(self.names), "path": paths, "offset": offsets,
              "length": lengths}
         )  # fmt: skip
-        others = attributes.drop(columns={*OURS, *named.values()}.intersection(attributes.columns))
-        for role, name in named.items():
+        others = attributes.drop(columns={*OURS, *roles.values()}.intersection(attributes.columns))
+        for role, name in roles.items():
             column = attributes[name]
             others[role] = split_names(column, shards[0].parent)[0] if role == "split" else column
         return pd.concat([samples, others], axis=1)
@@ -362,6 +378,13 @@ def _key_and_ending(name: str) -> tuple[str, str]:
 def _is_plain(member: tarfile.TarInfo) -> bool:
     """Whether a name has one dot at most behind its last slash."""
     return "." not in _key_and_ending(member.name)[1]
+
+
+def _holds_image(member: tarfile.TarInfo, content: IO[bytes]) -> bool:
+    """By its content alone: what macOS packs beside 1.jpg is called ._1.jpg, too."""
+    content.seek(member.offset_data)
+    start = content.read(min(HEAD, member.size))
+    return is_photograph("", lambda: start)
 
 
 def _is_image(member: tarfile.TarInfo, content: IO[bytes], *, readable: bool) -> bool:

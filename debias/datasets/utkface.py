@@ -28,6 +28,7 @@ from debias.datasets.listing import (
     IRREGULAR,
     Entry,
     image_problem,
+    namesake,
     require_folder,
     set_aside,
     unread_tables,
@@ -35,7 +36,7 @@ from debias.datasets.listing import (
 )
 from debias.datasets.owners_lists import OWNER_SPLIT, SplitBy, completed_split
 from debias.datasets.people import WithPeople
-from debias.datasets.places import FEW, NAMESAKE, NAMESAKE_DETAIL, Listing, Place, mostly
+from debias.datasets.places import FEW, Listing, Place, mostly
 from debias.datasets.ways import sorted_by_folders
 from debias.decoding.rules import is_photograph
 from debias.errors import EmptyDatasetError
@@ -93,19 +94,20 @@ class UTKFace(WithPeople):
             )
         everyone = pd.DataFrame([_row(name, self.root) for name in _largest_first(files)])
         again = everyone["sample_id"].duplicated()
-        copies = set(everyone["path"][again])
+        read = everyone[~again].set_index("sample_id")["path"]
+        others = everyone[again].set_index("path")["sample_id"].map(read)
+        copies = {str(path): namesake(str(path), other) for path, other in others.items()}
         samples = everyone[~again].sort_values("path", ignore_index=True)
         # Of links and the like the name says who is shown, unless an image has the same id.
         odd = [_row(name, self.root) for name, why in problems.items() if why == IRREGULAR]
         lost = pd.DataFrame(odd, columns=samples.columns).dropna().drop_duplicates("sample_id")
         lost = lost[~lost["sample_id"].isin(samples["sample_id"])].astype(samples.dtypes)
         known = dict(zip(lost["path"], lost["sample_id"], strict=True))
-        details = {ODD: DETAIL, NAMESAKE: NAMESAKE_DETAIL}
         rejected = [
-            set_aside(name, path, reason, details.get(reason, ""), known.get(path, ""))
+            set_aside(name, path, reason, DETAIL * (reason == ODD), known.get(path, ""))
             for name, why in problems.items()
             for path in [f"{self.root}/{name}"]
-            if (reason := NAMESAKE if path in copies else why)
+            if (reason := copies.get(path, why))
         ]
         lost = lost.reset_index(drop=True)
         known_lost = lost if len(lost) else None

@@ -15,7 +15,9 @@ from typing import Any, TypedDict
 import numpy as np
 import pandas as pd
 
+from debias.datasets import Dataset
 from debias.datasets.listing import NO_IMAGE
+from debias.datasets.ways import people_of
 from debias.ingesting.decoded import Listed, held_back
 from debias.ingesting.duplicates import RULE
 from debias.ingesting.parts import NOTES
@@ -27,6 +29,7 @@ from debias.ingesting.quarantine import (
     STRANGERS,
     QuarantineSummary,
     Record,
+    above,
 )
 from debias.ingesting.rules import FacesRecipe, IngestRules
 from debias.types import SPLITS, Rejected
@@ -60,13 +63,14 @@ class Kind(TypedDict):
 
 
 class Seen(TypedDict):
-    """``files`` = ``read`` + ``held_back`` + ``left_out`` + ``ignored``.
+    """``files`` = ``read`` + ``notes`` + ``held_back`` + ``left_out`` + ``ignored``.
 
     Members of archives and rows of arrays count as files.
     """
 
     files: int
     read: int
+    notes: int  # beside images, read for what they say of them
     held_back: int  # of people who were purged
     left_out: int
     ignored: int
@@ -189,13 +193,14 @@ def account(
     ``records`` is everything that was set aside, copies included, and ``summary`` the same by
     group; ``pairs`` are duplicates by id, with the columns in which their annotation disagrees.
     """
-    collection, rules = listed.collection, recipe.ingest
+    collection, rules, told = listed.collection, recipe.ingest, recipe.ingest.told
     early = sum(item.reason not in NO_FAILURES for item in collection.rejected)
     listed_count = len(collection.samples) + early
     kinds = kinds_of(collection.rejected, collection.ignored)
     found = counted(
-        samples, pairs, records, recipe.attributes, listed_count, kinds, listed.held_back
-    )
+        samples, pairs, records, recipe.attributes, listed_count, kinds, listed.held_back,
+        collection.notes,
+    )  # fmt: skip
     groups: list[Group] = _plain(summary.by_group.drop(columns=["example", "times_others"]))
     people = ["people"] if "subject_id" in samples else []
     near = ["duplicates"] if rules.near_duplicates and not collection.distinct else []
@@ -204,13 +209,17 @@ def account(
         **found,
         "groups": groups,
         "limits": {
-            "most_rejected": rules.most_rejected,
-            "most_group_ratio": rules.most_group_ratio,
+            "most_rejected": told.most_rejected,
+            "most_group_ratio": told.most_group_ratio,
             "level": LEVEL,
         },
         "leaks": {"checked": [*people, *near, "content"], "removed": removed},
         "framing": _framing(rules),
-        "remarks": list(collection.remarks),
+        "remarks": [
+            *collection.remarks,
+            *questions(recipe.data, samples),
+            *without_validation(samples, drawn="split" not in collection.samples),
+        ],
         "held_back": listed.held_back,
         "concluded": concluded(found, groups),
     }
@@ -224,17 +233,19 @@ def counted(  # noqa: PLR0913 (tables, and what they do not say)
     listed: int,
     kinds: list[Kind],
     purged: int,
+    notes: int = 0,
 ) -> Counted:
     """What the tables of a store say, of ``listed`` items and ``kinds`` of files beside them.
 
-    ``purged``: items that were held back or taken out, and are not listed any more.
+    ``purged``: items that were held back or taken out, and are not listed any more; ``notes``:
+    files that were read beside images.
     """
     found = counts(samples, pairs, records, listed)
     return {
         "counts": found,
-        "seen": _seen(listed, found["rejected"], kinds, purged),
+        "seen": seen_of(listed, found["rejected"], kinds, purged, notes),
         "reasons": reasons(records),
-        "notes": notes(samples),
+        "notes": notes_of(samples),
         "duplicates": {"pairs": _pairs(samples, pairs), "rule": RULE},
         "splits": [split_of(samples, name, attributes) for name in SPLITS],
         "identities": _identities(samples),
@@ -277,23 +288,25 @@ def kinds_of(rejected: Sequence[Rejected], ignored: Mapping[str, int]) -> list[K
     ]
 
 
-def _seen(listed: int, left_out: int, kinds: list[Kind], purged: int) -> Seen:
-    """Of ``listed`` items, the ``kinds`` of files beside them, and what was ``purged``."""
+def seen_of(listed: int, left_out: int, kinds: list[Kind], purged: int, notes: int) -> Seen:
+    """Of ``listed`` items, the files and notes beside them, and what was ``purged``."""
     ignored = sum(kind["count"] for kind in kinds)
-    files, read = listed + purged + ignored, listed - left_out
+    files, read = listed + notes + purged + ignored, listed - left_out
     named = [f"{kind['count']:,} {kind['kind']}" for kind in kinds[:KINDS]]
     if others := sum(kind["count"] for kind in kinds[KINDS:]):
         named.append(f"{others:,} others")
     held = f" {purged:,} held back (purged)," if purged else ""
+    beside = f" {notes:,} notes read beside them," if notes else ""
     which = f" ({', '.join(named)})" if named else ""
     return {
         "files": files,
         "read": read,
+        "notes": notes,
         "held_back": purged,
         "left_out": left_out,
         "ignored": ignored,
         "kinds": kinds,
-        "line": f"{files:,} files seen: {read:,} read,{held} {left_out:,} left out, "
+        "line": f"{files:,} files seen: {read:,} read,{beside}{held} {left_out:,} left out, "
         f"{ignored:,} ignored{which}.",
     }
 
@@ -311,7 +324,7 @@ def reasons(records: Sequence[Record]) -> list[Reason]:
     ]
 
 
-def notes(samples: pd.DataFrame) -> list[Note]:
+def notes_of(samples: pd.DataFrame) -> list[Note]:
     """What was done to the images on their way to RGB."""
     given = samples[NOTES] if NOTES in samples else pd.Series(dtype=str)
     found = given[given != ""].str.split(", ").explode().value_counts()
@@ -365,6 +378,34 @@ def _pairs(samples: pd.DataFrame, pairs: pd.DataFrame) -> list[Pair]:
     return [
         row | {"splits": [side.get(row["first"], ""), side.get(row["second"], "")]}
         for row in _plain(named[["first", "second", "kind", "bits", "correlation", "conflict"]])
+    ]
+
+
+def questions(data: Dataset, samples: pd.DataFrame) -> list[str]:
+    """Whether names may be those of people, if nobody says who is shown; of sets nobody knows."""
+    fields, root = getattr(type(data), "model_fields", {}), getattr(data, "root", None)
+    files = samples[samples["offset"].isna()] if "offset" in samples else samples
+    if "subject_id" in samples or "annotation" not in fields or root is None or files.empty:
+        return []
+    people = people_of(files["path"].str.removeprefix(f"{root}/").tolist())
+    if people is None:
+        return []
+    takes = "folders" in fields or data.name == "image_folder"
+    return [people._replace(way=people.way * takes).asked(files["split"].tolist())]
+
+
+def without_validation(samples: pd.DataFrame, *, drawn: bool) -> list[str]:
+    """What to do where so few people, each of so many images, left none for validation."""
+    train = samples[samples["split"] == "train"]
+    if (samples["split"] == "validation").any() or not drawn or len(train) < 2:
+        return []
+    person = train["subject_id"] if "subject_id" in train else train["sample_id"]
+    most = int(person.value_counts().max())
+    share = min(0.9, most / max(1, len(train) - most))
+    return [
+        "No image is left for validation, without which debias run refuses to train: the images "
+        f"of a person are not divided. --set selection.validation_fraction={above(share)} takes "
+        "one or more."
     ]
 
 

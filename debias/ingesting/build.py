@@ -315,6 +315,6 @@ def _fill(
     save_faces(folder, chosen.samples, about)
     records = write_quarantine(folder / QUARANTINE, rejected, listed.table, recipe.attributes)
     chosen.pairs.to_parquet(folder / PAIRS, index=False)
-    summary = summarise(rejected, listed.table, recipe.attributes, recipe.ingest)
+    summary = summarise(rejected, listed.table, recipe.attributes, recipe.ingest.told)
     counted = account(recipe, listed, chosen.samples, chosen.pairs, records, summary)
     write_json(folder / ACCOUNT, counted)

@@ -17,7 +17,7 @@ from debias.decoding.pool import hash_files, read_drawn, read_files
 from debias.decoding.rules import Limits, decoded_by
 from debias.decoding.spooling import hash_fetched, read_fetched
 from debias.errors import ArtifactCorruptError, DataError, EmptyDatasetError
-from debias.ingesting.labels import in_ranges
+from debias.ingesting.labels import in_ranges, without_words
 from debias.ingesting.parts import (
     BAD_LUCK,
     FOUND,
@@ -130,6 +130,19 @@ class Listed:
             held_back=self.held_back + len(ids), whole=self.whole or self,
         )  # fmt: skip
 
+    def without_unplaced(self, unplaced: list[Rejected]) -> "Listed":
+        """With these set aside as well; EmptyDatasetError if nobody is left."""
+        if not unplaced:
+            return self
+        lost = self.samples["sample_id"].isin([one.sample_id for one in unplaced])
+        if lost.all():
+            raise EmptyDatasetError(f"no sample is left; first: {unplaced[0].detail}")
+        samples = self.samples[~lost].reset_index(drop=True)
+        told = f"{len(unplaced):,} of {len(lost):,} images are left out: {unplaced[0].reason}."
+        offered = replace(self.collection, remarks=(*self.collection.remarks, told))
+        rejected = [*self.rejected, *unplaced]
+        return replace(self, collection=offered, samples=samples, rejected=rejected)
+
     def tell_held_back(self, progress: Progress) -> None:
         if self.held_back:
             progress.note(held_back(self.held_back))
@@ -145,9 +158,10 @@ def held_back(count: int) -> str:
 def list_recipe(recipe: FacesRecipe) -> Listed:
     """List the data set of a recipe, filtered and framed as it says; errors as below."""
     filters = recipe.selection.filters
-    return list_samples(
+    listed = list_samples(
         recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest, recipe.ranges
     )
+    return listed.without_unplaced(recipe.unplaced(listed.samples))
 
 
 def list_samples(
@@ -173,6 +187,10 @@ def list_samples(
     if collection.lost is not None:  # as far as the filters would have kept them
         with suppress(EmptyDatasetError):
             table = pd.concat([samples, keep(collection.lost, filters)], ignore_index=True)
+    (samples, _), (table, words) = (without_words(frame) for frame in (samples, table))
+    if words:
+        told = f"{words}: text such as NA, None or nan counts as missing; write a group otherwise."
+        collection = replace(collection, remarks=(*collection.remarks, told))
     samples, table = (in_ranges(frame, ranges or {}) for frame in (samples, table))
     if collection.draw is not None and rules.framing.name != "centre":
         raise DataError(

@@ -15,6 +15,8 @@ from jaxtyping import Bool, Int64
 from debias.errors import DataError, GroupSchemaError, LabelError, SingleClassError
 from debias.statistics.groupings import CROSS, MOST_VALUES, UNKNOWN, held_cells
 from debias.statistics.ranges import proposed, ranged
+from debias.storage.files import shown
+from debias.storage.tables import OURS, is_missing
 
 RESERVED = (
     "label", "sample_id", "split", "path", "sha256", "subject_id", "duplicate_cluster",
@@ -65,6 +67,19 @@ def cleaned(column: pd.Series) -> pd.Series:
     """The column as clean text; empty and blank cells say "unknown"."""
     codes, names = coded(column, UNKNOWN)
     return pd.Series(pd.Index(names).take(codes), index=column.index, name=column.name)
+
+
+def without_words(samples: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """With nothing where a text says that there is nothing, and the columns that held such words.
+
+    As R and pandas write it into files; each would be a group, or one person.
+    """
+    found, ours = {}, {*OURS} - {"subject_id"}
+    for name in [str(name) for name in samples if name not in ours]:
+        empty = is_missing(samples[name]) & samples[name].notna().to_numpy()
+        if (samples[name][empty].astype(str).str.strip() != "").any():
+            found[name] = samples[name].mask(empty)
+    return samples.assign(**found), ", ".join(map(shown, found))
 
 
 def in_ranges(samples: pd.DataFrame, ranges: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float64, Int64
 from pydantic import Field
 
 from debias import __version__
+from debias.datasets.listing import MASKS, NAMESAKE, NO_IMAGE
 from debias.errors import EmptyDatasetError, QuarantineLimitExceededError
 from debias.ingesting.labels import cleaned, coded, require_column
 from debias.plugins import Settings
@@ -30,7 +31,7 @@ LEVEL = 0.05
 DUPLICATE = "exact duplicate"
 LEAKS = ("also in the test set", "also in the validation set")
 # Files that lie there and were never part of the data: they are ignored, and counted by kind.
-STRANGERS = ("not an image file", "hidden", "named like another")
+STRANGERS = (NO_IMAGE, "hidden", NAMESAKE, MASKS)
 # Left out on purpose, or never part of the data: no sign that something is broken.
 NO_FAILURES = (DUPLICATE, *LEAKS, *STRANGERS)
 COUNTED = ("attribute", "group", "listed", "rejected", "duplicates", "leaks", "example")
@@ -54,6 +55,15 @@ class QuarantineLimits(Settings):
         description="A group may be set aside so many times as often as all others; more stops the "
         "run where chance is no explanation (adjusted p below 0.05).",
     )
+
+    @property
+    def told(self) -> "QuarantineLimits":
+        """At most the usual ones: a loss is told all the same where more of it was allowed."""
+        usual = QuarantineLimits()
+        return QuarantineLimits(
+            most_rejected=min(self.most_rejected, usual.most_rejected),
+            most_group_ratio=min(self.most_group_ratio, usual.most_group_ratio),
+        )
 
 
 class Record(TypedDict):
@@ -202,7 +212,7 @@ def require_within(
             f"{count} of {listed} items were set aside, {count / listed:.1%}, more than "
             f"{limits.most_rejected:.1%} ({why}): what is left may not represent the data; "
             f"{example}{listing}; repair them, or allow it with --most-rejected "
-            f"{_above(count / listed)} (ingest.most_rejected)"
+            f"{above(count / listed)} (ingest.most_rejected)"
         )
     by_group = summary.by_group
     hit = by_group[_is_hit(by_group, limits)].sort_values("p_adjusted", kind="stable")
@@ -220,7 +230,7 @@ def require_within(
     )
 
 
-def _above(share: float) -> str:
+def above(share: float) -> str:
     """A limit with two digits that a share does not pass."""
     return f"{math.ceil(share * 100) / 100:g}"
 

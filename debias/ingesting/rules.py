@@ -208,6 +208,10 @@ class FacesRecipe(Settings):
     ingest: IngestRules = Field(default=IngestRules(), description="Framing, limits, duplicates.")
     report: ReportOptions = ReportOptions()
 
+    def unplaced(self, samples: pd.DataFrame) -> list[Rejected]:
+        """Samples that what follows on this recipe could not use, and why; here none."""
+        return []
+
     @model_validator(mode="before")
     @classmethod
     def _ranges_apart(cls, given: object) -> object:

@@ -20,12 +20,8 @@ from debias.statistics.groupings import (
     join_groups,
     require_groups,
 )
-from debias.storage.tables import place_of
+from debias.storage.tables import is_missing, place_of
 from debias.types import Predictions
-
-MISSING = frozenset(
-    {"", "nan", "none", "null", "na", "<na>"}
-)  # as other tools write it, in lower case
 
 Codes = Int64[np.ndarray, " n"]
 Column = Shaped[np.ndarray, " n"]
@@ -168,10 +164,7 @@ def _labels(name: str, values: ArrayLike, classes: Sequence[object] | None = Non
     column = np.asarray(values)
     if column.ndim != 1:
         raise EvaluationError(f"{name} must be one column of classes, got shape {column.shape}")
-    missing = pd.isna(column)
-    if column.dtype.kind in "OUT":
-        blank = MISSING.difference(str(one).lower() for one in classes or ())
-        missing |= np.array([isinstance(one, str) and one.lower() in blank for one in column], bool)
+    missing = is_missing(pd.Series(column), classes or ())
     if missing.any():
         first = int(np.argmax(missing))
         raise EvaluationError(

@@ -32,7 +32,7 @@ REPRESENTATIONS = Registry(
         "encoder": Encoder,
     },
     group="debias.representations",
-    asks=("trained", "by_id", "identity", "build", "open"),
+    asks=("trained", "by_id", "told_column", "require_size", "identity", "build", "open"),
 )
 CLASSIFIERS = Registry(
     "classifier",

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from debias.models.vae import ConvVAE, ConvVAENetwork, Posterior
 from debias.training.batches import Batch
@@ -37,10 +37,11 @@ class ConditionalVAE(ConvVAE):
     def told_column(self) -> str:
         return self.condition
 
-    def build(self, image_size: int, condition: Condition | None = None) -> "ConditionalVAENetwork":
+    def build(  # type: ignore[override]  # who builds it has asked for told_column
+        self, image_size: int, condition: Condition
+    ) -> "ConditionalVAENetwork":
         """The untrained network, for the values of a condition."""
         self.require_size(image_size)
-        assert condition is not None  # who builds it has asked for told_column
         return ConditionalVAENetwork(self, image_size, condition)
 
 
@@ -65,21 +66,21 @@ class ConditionalVAENetwork(ConvVAENetwork):
     def encode(self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]) -> Posterior:
         """The posterior given the condition, about the mean of its value."""
         mean, log_var = super().encode(images, *told)
-        return Posterior(mean - told[0] @ self.centres, log_var)
+        return Posterior(mean - self.centres[told[0].argmax(1)], log_var)
 
     def decode(
         self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
     ) -> Float[Tensor, "B C H W"]:
         """Expected intensities under a condition; without one, that of most training images."""
-        commonest = torch.nn.functional.one_hot(self.seen.argmax(), len(self.seen))
+        commonest = nn.functional.one_hot(self.seen.argmax(), len(self.seen))
         given = told[0] if told else commonest.to(z.dtype).expand(len(z), -1)
-        return super().decode(z + given @ self.centres, given)
+        return super().decode(z + self.centres[given.argmax(1)], given)
 
     def settle(self, epoch: Callable[[int], Iterable[Batch]], seed: int) -> None:
         """Count the training images of every value, and find the mean of their places."""
         sums = torch.zeros_like(self.centres)
         for batch in epoch(0):
             (told,) = batch.told
-            sums += told.T @ self.encode(batch.image, told).mean
+            sums.index_add_(0, told.argmax(1), self.encode(batch.image, told).mean)
             self.seen += told.sum(dim=0)
         self.centres += sums / self.seen.clamp(min=1)[:, None]

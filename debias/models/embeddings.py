@@ -17,6 +17,7 @@ from pydantic import Field, PrivateAttr
 from debias.errors import DataError
 from debias.models.representation import Representation, digest
 from debias.storage.embeddings import read_embeddings
+from debias.types import Rejected
 
 NAMED = 5  # examples in a message
 
@@ -66,8 +67,26 @@ class Embeddings(Representation):
         seeing._annotated = tuple(annotated)
         return seeing
 
+    def lacking(self, samples: pd.DataFrame) -> list[Rejected]:
+        """Samples of which the file holds none; a DataError as below."""
+        found = self._opened()
+        detail = (
+            f"{self.file.name} holds none for it; its ids read {found.ids[0]}, ..., and should be "
+            "paths of images, or sample_id"
+        )
+        return [
+            Rejected(
+                sample_id=row["sample_id"], path=str(row.get("path", "")), reason="no embedding",
+                detail=detail,
+            )
+            for row in samples[found.lacks(samples)].to_dict("records")
+        ]  # fmt: skip
+
     def open(self, device: torch.device) -> "EmbeddingIndex":
         """Read the file; a DataError if it cannot be, or nothing says which row is which sample."""
+        return self._opened()
+
+    def _opened(self) -> "EmbeddingIndex":
         table = read_embeddings(
             self.file, ids=self.ids, columns=self.columns, beside=self.beside,
             annotated=self._annotated,
@@ -93,15 +112,19 @@ class EmbeddingIndex:
     missing: Bool[np.ndarray, " n"]  # rows that hold none
     sentence: str = ""  # which columns became dimensions
 
+    def lacks(self, samples: pd.DataFrame) -> Bool[np.ndarray, " n"]:
+        """Samples of which the file has no row, or an empty one."""
+        rows = self._rows(samples)
+        return (rows < 0) | self.missing[rows]
+
     def find(self, samples: pd.DataFrame) -> Float[np.ndarray, "n k"]:
         """The embeddings of samples with ``sample_id`` and maybe ``path``, in their order.
 
         Raises:
-            DataError: A sample has no row, or its row holds values that are not finite.
+            DataError: A sample has none, or one with values that are not finite.
         """
-        rows = self._rows(samples)
         names = samples["path" if "path" in samples else "sample_id"].to_numpy(dtype=str)
-        lost = names[rows < 0]
+        lost = names[self.lacks(samples)]
         if len(lost):
             raise DataError(
                 f"{self.file} holds no embedding for {len(lost)} of {len(names)} samples, first: "
@@ -109,14 +132,7 @@ class EmbeddingIndex:
                 "of images, or sample_id as in samples.parquet of the run's faces, one row per "
                 "sample"
             )
-        values = np.asarray(self.values[rows])
-        empty = names[self.missing[rows]]
-        if len(empty):
-            raise DataError(
-                f"{self.file} holds an empty row, without an embedding, for {len(empty)} of "
-                f"{len(names)} samples, first: {', '.join(empty[:NAMED])}; compute them again, or "
-                "leave these images out, for example with a table of the others (data.table)"
-            )
+        values = np.asarray(self.values[self._rows(samples)])
         bad = names[~np.isfinite(values).all(axis=1)]
         if len(bad):
             raise DataError(

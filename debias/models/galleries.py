@@ -16,6 +16,7 @@ from debias.errors import ConfigError
 from debias.models.encoding import require_eval
 from debias.models.representation import Decodes, Encodes, Generates
 from debias.training.batches import Batch
+from debias.training.condition import Condition
 from debias.training.device import Compute
 from debias.types import FaceStore, Latents
 
@@ -45,6 +46,15 @@ def redraw(
     condition = getattr(network, "condition", None)
     told = None if condition is None else condition.of(store, rows)
     return decode(network, mean, compute, told)
+
+
+def under_conditions(network: Encodes, z: Means, compute: Compute) -> Sheet:
+    """A row each: the same place under every value of what the network is told, in their order."""
+    condition: Condition = network.condition  # type: ignore[attr-defined]
+    every = np.eye(len(condition.values), dtype=np.float32)
+    told = np.tile(every, (len(z), 1))
+    images = decode(network, np.repeat(z, len(every), axis=0), compute, told)
+    return images.reshape(len(z), len(every), *images.shape[1:])
 
 
 def reconstruct(network: Encodes, batch: Batch, compute: Compute) -> Images:

@@ -67,8 +67,9 @@ class KMeansNetwork(nn.Module):
 
     def encode(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B k"], None]:
         """Euclidean distance to each centre, in intensities; points, without a spread."""
+        exact = "donot_use_mm_for_euclid_dist"  # else it depends on who stands beside an image
         with torch.autocast(images.device.type, enabled=False):
-            return torch.cdist(images.flatten(1), self.centres), None
+            return torch.cdist(images.flatten(1), self.centres, compute_mode=exact), None
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B k"]:
         """Distance to each centre."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from debias.datasets.recognition import plain_name
+from debias.datasets.recognition import source_name
 from debias.errors import ConfigError, DataError
 from debias.ingesting.rules import FacesRecipe
 from debias.notebook.results import AuditResult, RunResult, StoredFaces, open_faces
@@ -297,7 +297,7 @@ def _job_in(folder: Path, progress: Progress | None) -> Job:
 def _new_job(
     store: StoredFaces, changes: Changes | None, out: str | Path | None, progress: Progress | None
 ) -> Job:
-    name = plain_name(store.folder)
+    name = source_name(store.folder)
     tree = {
         "name": f"{name}-latents",
         "data": {"name": "store", "root": str(store.folder)},

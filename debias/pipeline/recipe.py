@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar, get_args
 
+import pandas as pd
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -22,6 +23,7 @@ from debias.models import (
     CLASSIFIERS,
     REPRESENTATIONS,
     ConvClassifier,
+    Embeddings,
     Representation,
 )
 from debias.models.own import OwnClassifier, OwnRepresentation
@@ -31,6 +33,7 @@ from debias.tracking.tracker import TrackingOptions
 from debias.training.batches import Augmentation
 from debias.training.device import Device, Precision
 from debias.training.loop import Training
+from debias.types import Rejected
 from debias.weighting import WEIGHTINGS, Weighting
 from debias.weighting.image_ratio import DiscriminatorRecipe
 from debias.weighting.rule import OwnWeighting
@@ -137,6 +140,25 @@ class SpaceRecipe(FacesRecipe):
             )
         return self
 
+    @property
+    def encoder(self) -> Representation:
+        """The representation; annotations make none, not even by standing in a file of it."""
+        model, labels = self.representation.model, [self.label] if self.label else []
+        if not isinstance(model, Embeddings):
+            return model
+        return model.blind_to([*labels, *self.attributes])
+
+    @property
+    def placed(self) -> tuple[str, ...]:
+        """Splits whose images are placed in the latent space."""
+        return self.audit.splits
+
+    def unplaced(self, samples: pd.DataFrame) -> list[Rejected]:
+        if not isinstance(self.encoder, Embeddings):
+            return []
+        placed = samples["split"].isin(self.placed) if "split" in samples else slice(None)
+        return self.encoder.lacking(samples[placed])
+
 
 class RunConfig(SpaceRecipe):
     """Everything that decides the result of a run. The defaults are the demo."""
@@ -163,6 +185,10 @@ class RunConfig(SpaceRecipe):
     classifier: ClassifierRecipe = ClassifierRecipe()
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     evaluation: Rules = Rules()
+
+    @property
+    def placed(self) -> tuple[str, ...]:
+        return ("train",)
 
     @model_validator(mode="after")
     def _reference_given(self) -> "RunConfig":

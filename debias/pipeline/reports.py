@@ -20,16 +20,16 @@ from debias import __version__, report
 from debias.errors import DataError, EvaluationError, StorageError
 from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate
 from debias.metrics import compare as compare_reports
-from debias.metrics.outcomes import MISSING
 from debias.statistics.ranges import ranged, taken_apart
 from debias.storage.documents import json_text
 from debias.storage.files import replace_file
 from debias.storage.joining import ALLOWED, join, name_columns, value_column
-from debias.storage.tables import file_and_column, place_of, read_whole
+from debias.storage.tables import file_and_column, is_missing, place_of, read_whole
 from debias.types import BASELINE
 
 PAGE, NUMBERS, COMPARED = "evaluation.html", "evaluation.json", "comparison.json"
 SCHEMA = 1
+COMMA = re.compile(r"^(-?\d*),(\d+)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +90,12 @@ def evaluate_table(request: Request) -> FairnessReport:
         columns = replace(columns, sample=name)
         told.append(f"Images are told apart by column {name!r}; --sample names another.")
     y_true, y_pred = _classes(y_true, frame[columns.prediction])
+    who = None if columns.subject is None else _groups(frame[columns.subject])
     groups = {
         name: _groups(frame[name], ranges.get(name, ()), declared.get(name, ())) for name in names
     }
-    if lost := [name for name in names if groups[name].isna().sum() > frame[name].isna().sum()]:
+    read = groups if who is None else groups | {str(columns.subject): who}
+    if lost := [name for name in read if read[name].isna().sum() > frame[name].isna().sum()]:
         told.append(
             f"{', '.join(lost)}: text such as NA, None or nan counts as missing; where it is a "
             "group, declare it with --declare."
@@ -103,9 +105,7 @@ def evaluate_table(request: Request) -> FairnessReport:
         y_pred,
         score=None if columns.score is None else _numbers(frame[columns.score]),
         groups=pd.DataFrame(groups),
-        subject_id=None
-        if columns.subject is None
-        else frame[columns.subject].map(_text).to_numpy(dtype=object),
+        subject_id=None if who is None else who.to_numpy(dtype=object),
         sample_id=None if columns.sample is None else frame[columns.sample].map(str),
         name=request.table.stem,
         **request.settings,
@@ -123,12 +123,11 @@ def _sample_column(frame: pd.DataFrame, columns: Columns) -> str | None:
 
 
 def _groups(
-    column: "pd.Series[Any]", ranges: Sequence[str], declared: Sequence[str]
+    column: "pd.Series[Any]", ranges: Sequence[str] = (), declared: Sequence[str] = ()
 ) -> "pd.Series[Any]":
     """Groups as text or ranges; what other tools write for nothing is missing unless declared."""
     text = column.map(_text)
-    kept = {str(value).lower() for value in declared}
-    empty = text.str.lower().isin(MISSING - kept) if text.notna().any() else text.isna()
+    empty = is_missing(text, declared)
     return ranged(column.mask(empty), ranges) if ranges else text.mask(empty, None)
 
 
@@ -302,7 +301,8 @@ def _as_numbers(column: "pd.Series[Any]") -> "pd.Series[Any] | None":
 
 
 def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    numbers = pd.to_numeric(column, errors="coerce")
+    given = column.replace(COMMA, r"\1.\2", regex=True)  # a decimal comma
+    numbers = pd.to_numeric(given, errors="coerce")
     broken = numbers.isna()
     if broken.any():
         first = int(broken.to_numpy().argmax())

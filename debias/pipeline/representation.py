@@ -9,9 +9,9 @@ from jaxtyping import Float, Int64, Shaped
 
 from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
-from debias.models import Decodes, Embeddings, Encodes, Finds, encoding
+from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
-from debias.models.representation import Network, Representation
+from debias.models.representation import Network
 from debias.pipeline.job import Job
 from debias.pipeline.step import (
     HISTORY,
@@ -80,7 +80,7 @@ def _require_own_rows(
 
 def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     """What places faces: the trained network on the run's device, or the user's file, opened."""
-    model = _model(run)
+    model = run.config.encoder
     if not model.trained:
         return model.open(run.compute.device)
     told = _saved_condition(artifact) if model.told_column else ()
@@ -100,13 +100,6 @@ def batches_for(run: Job, network: object, faces: FaceStore) -> Batches:
     return Batches(faces, AT_ONCE, run.compute.device, condition=condition)
 
 
-def _model(run: Job) -> Representation:
-    """Annotations make no latent space, not even by standing in a file of embeddings."""
-    config, model = run.config, run.config.representation.model
-    annotated = [*([config.label] if config.label else []), *config.attributes]
-    return model.blind_to(annotated) if isinstance(model, Embeddings) else model
-
-
 def is_trained(run: Job) -> bool:
     """Whether the representation is learned here, so that it has curves."""
     return run.config.representation.model.trained
@@ -121,7 +114,7 @@ def _settings(work: Work[Job]) -> dict[str, Any]:
     config, identity = work.job.config, work.job.compute.identity()
     recipe = config.representation
     if not recipe.model.trained:
-        return _model(work.job).identity() | identity
+        return config.encoder.identity() | identity
     return dump(recipe) | {"seed": config.seed} | identity
 
 
@@ -144,7 +137,7 @@ def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = work.start(-(-len(train) // AT_ONCE))
-    opened = _model(run).open(run.compute.device)
+    opened = run.config.encoder.open(run.compute.device)
     if sentence := getattr(opened, "sentence", ""):
         run.progress.note(sentence)
     mean, log_var = _placed(run, opened, faces, train, advance)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import yaml
 
-from debias.datasets.recognition import known_groups, plain_name, recognised
+from debias.datasets.recognition import known_groups, recognised, source_name
 from debias.errors import ConfigError, DataError, StorageError
 from debias.ingesting.decoded import list_recipe
 from debias.ingesting.labels import coded
@@ -28,7 +28,7 @@ from debias.storage.tables import OURS
 R = TypeVar("R", bound=FacesRecipe)
 OPTIONS = {
     "name": "--layout", "table": "--table", "subject_column": "--subject", "folders": "--folders",
-    "people": "--people",
+    "people": "--people", "allow_unjoined": "--allow-unjoined",
 }  # fmt: skip
 SIDE = 64
 # Epochs of the autoencoder and of the classifiers, from so many images on: what counts is the
@@ -117,6 +117,7 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     data = {
         "name": said.get("layout"), "table": table, "subject_column": said.get("subject"),
         "folders": said.get("folders"), "people": str(said["people"]) if "people" in said else None,
+        "allow_unjoined": said.get("allow_unjoined"),
     }  # fmt: skip
     return {
         part: {name: value for name, value in settings.items() if value is not None}
@@ -173,7 +174,7 @@ def store_recipe(request: Request) -> FacesRecipe:
     """The recipe of a store, as :func:`run_recipe`; no label is needed."""
     if request.images is None:
         return _written(FacesRecipe, request, {})
-    tree = {"name": plain_name(request.images), "data": recognised(request.images, request.data)}
+    tree = {"name": source_name(request.images), "data": recognised(request.images, request.data)}
     return _made(FacesRecipe, request, _with(tree, request.recipe))
 
 
@@ -232,7 +233,7 @@ def _basis(request: Request, images: Path) -> dict[str, Any]:
         with suppress(OSError, ValueError, KeyError, TypeError):  # then reading it will say why
             known = json.loads((images / "ingest.json").read_text(encoding="utf-8"))
             side = min(SIDE, int(known["image_size"]) // 4 * 4)  # as the default model needs it
-    return {"name": plain_name(images), "data": data, "image_size": side}
+    return {"name": source_name(images), "data": data, "image_size": side}
 
 
 def _with(tree: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from debias.ingesting.quarantine import summarise
 from debias.statistics.concentration import association
 from debias.statistics.groupings import UNKNOWN
 from debias.storage.embeddings import EmbeddingTable, is_table, read_embeddings, unreadable
-from debias.storage.files import replace_file
-from debias.storage.joining import ALLOWED, join, name_columns
-from debias.storage.tables import KINDS, file_and_column, read_whole
+from debias.storage.files import replace_file, shown
+from debias.storage.joining import ALLOWED, join, name_columns, value_column
+from debias.storage.tables import KINDS, file_and_column, is_missing, read_bytes, read_whole
 from debias.types import Latents, Rejected
 from debias.weighting.latent_weights import latent_weights
 from debias.weighting.reach import reach, readings
@@ -134,13 +134,27 @@ def _read(
         beside=[*(name for name in asked if name and not _file(name)[0]), *request.beside],
     )  # fmt: skip
     (labels, of_labels), (groups, of_groups) = (_column(table, one, request) for one in asked)
-    told = [table.sentence, of_labels, of_groups, _left_out(table, groups, request)]
+    told = [table.sentence, of_labels, of_groups]
+    labels, groups = (_known(one, told) for one in (labels, groups))
+    told.append(_left_out(table, groups, request))
     labels, groups = (None if one is None else one[~table.missing] for one in (labels, groups))
     return table.without_missing(), labels, groups, [*filter(None, dict.fromkeys(told))]
 
 
+def _known(values: Column | None, told: list[str]) -> Column | None:
+    """With None where a text says that nothing is known."""
+    if values is None:
+        return None
+    empty = is_missing(pd.Series(values))
+    if words := sorted({one for one in values[empty] if isinstance(one, str) and one.strip()}):
+        told.append(f"{', '.join(words)} counts as missing; write a class or group otherwise.")
+    known = values.astype(object)
+    known[empty] = None
+    return known
+
+
 def _named(groups: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
-    return np.where(pd.isna(groups) | (groups == ""), UNKNOWN, groups).astype(str)
+    return np.where(pd.isna(groups), UNKNOWN, groups).astype(str)
 
 
 def _reference(
@@ -246,7 +260,8 @@ def _column(
     names = (
         table.columns if table.ids is None else table.columns.assign(**{table.named_by: table.ids})
     )
-    values = rows[_chosen(file, rows, column)].to_numpy(dtype=object)
+    value = value_column(rows, file, column)
+    values = rows[value].to_numpy(dtype=object)
     nameless = not name_columns(names) and not name_columns(rows)
     found = join(
         names, rows, called=("the embeddings", file.name), allow_unjoined=1.0,
@@ -257,8 +272,10 @@ def _column(
             f"{found.sentence}. More than {request.allow_unjoined:.0%} of {file.name} belongs to "
             "no sample: correct the names, or allow it with --allow-unjoined SHARE"
         )
+    unused = [shown(str(name)) for name in rows if name not in (value, found.column)]
+    told = f"; columns not used: {', '.join(unused[:NAMED])}" if unused else ""
     # Not every sample need be annotated; the last entry is that of the others.
-    return np.append(values, [None])[found.rows], f"{found.sentence}."
+    return np.append(values, [None])[found.rows], f"{found.sentence}{told}."
 
 
 def _list(file: Path) -> pd.DataFrame:
@@ -267,22 +284,10 @@ def _list(file: Path) -> pd.DataFrame:
         raise DataError(f"the file {file.absolute()} does not exist; correct the path")
     try:
         if file.suffix.lower() == ".txt":
-            return pd.DataFrame({"value": file.read_text(encoding="utf-8").splitlines()})
+            return pd.DataFrame({"value": read_bytes(file, errors="strict").decode().splitlines()})
         return pd.DataFrame(np.load(file, allow_pickle=False)).rename(columns=str)
     except (OSError, ValueError) as error:
         raise DataError(f"{file} {unreadable(error)}") from error
-
-
-def _chosen(file: Path, rows: pd.DataFrame, wanted: str | None) -> str:
-    """The column that was named, or the only one that names no rows."""
-    known = name_columns(rows)
-    names = [wanted] if wanted else [str(name) for name in rows if name not in known]
-    if len(names) == 1 and names[0] in rows:
-        return names[0]
-    raise DataError(
-        f"{file} has {'no such column' if wanted else f'{len(names)} columns of values'}: "
-        f"{', '.join(names[:NAMED])}; say which one as {file}:COLUMN"
-    )
 
 
 def _write(path: Path, save: Callable[[Path], object]) -> None:

@@ -76,6 +76,7 @@ class Representation(TypedDict, total=False):
     file: str  # of an encoder or of embeddings
     told: str  # the column whose value the model was told with every image
     epochs: int
+    loss: float
     elbo: float
     reconstruction: float
     kl: float

@@ -38,6 +38,7 @@ SCALARS = {
 }
 FIGURES = {
     "epochs": "epochs of training",
+    "loss": "loss on validation images",
     "elbo": "evidence lower bound, nats an image",
     "reconstruction": "reconstruction part, nats",
     "kl": "divergence from the prior, nats",

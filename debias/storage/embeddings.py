@@ -12,8 +12,7 @@
 All other columns are kept beside the embedding. Nothing that is pickled is ever loaded.
 """
 
-import csv
-import gzip
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from debias.errors import DataError
 from debias.storage.joining import NAMES, name_columns
-from debias.storage.tables import kind_of, plain_name
+from debias.storage.tables import kind_of, plain_column, read_bytes, read_numbers
 from debias.storage.vectors import (
     NUMBERED,
     Candidate,
@@ -40,7 +39,6 @@ from debias.storage.vectors import (
 )
 
 ID_COLUMNS = ("sample_id", "path")  # which must be unique where they are there
-UNNAMED = "\0"  # the column after a separator at the end of every line
 ARRAYS, TABLES = (".npy", ".npz"), (".parquet", ".csv", ".tsv", ".jsonl")
 RANGE = re.compile(r"(.*?)(\d+)-(.*?)(\d+)")
 SHOWN = 8  # columns in a sentence
@@ -204,6 +202,8 @@ def _opened(path: Path, kind: str) -> tuple[pd.DataFrame, list[Candidate] | None
     lengths = [(bool(one.other), len(matrices[one.columns[0]])) for one in found if one.width]
     rows = min(lengths, key=lambda one: one[0])[1] if lengths else 0
     columns = {name: one for name, one in arrays.items() if one.ndim == 1 and len(one) == rows}
+    rest = (name for name in arrays if name not in columns and name not in matrices)
+    found += [Candidate(columns=(name,), width=0, other="not one value a row") for name in rest]
     return pd.DataFrame(columns, index=range(rows)), found
 
 
@@ -215,37 +215,23 @@ def _flat(array: np.ndarray) -> np.ndarray:
 
 def _frame(path: Path, kind: str) -> pd.DataFrame:
     if kind == ".jsonl":
-        table = pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+        lines = io.BytesIO(read_bytes(path, errors="strict"))
+        table = pd.read_json(lines, lines=True, dtype=False, convert_dates=False)
     elif kind == ".parquet":
         table = pd.read_parquet(path)
         if not isinstance(table.index, pd.RangeIndex):
             index = table.index.rename(table.index.name or ID_COLUMNS[0])
             table = table.set_axis(index).reset_index()
     else:
-        table = _text_frame(path, "\t" if kind == ".tsv" else ",")
+        table = read_numbers(path, lambda name: plain_column(name).replace("_", "") in NAMES)
+        table = _with_header(path, table.reset_index(drop=True))
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{path} names the column {twice!r} more than once; leave one out")
     return table.set_axis(table.columns.astype(str), axis=1)
 
 
-def _text_frame(path: Path, separator: str) -> pd.DataFrame:
-    """Numbers as numbers; names, which may be 007 or NA, as they are written."""
-    unpacked = gzip.open if path.suffix.lower() == ".gz" else open
-    with unpacked(path, "rt", encoding="utf-8-sig") as lines:
-        header, first = lines.readline(), lines.readline()
-    separator = next((mark for mark in (separator, *";\t|") if mark in header), separator)
-    comma = separator == ";" and re.search(r"\d,\d", first) and not re.search(r"\d\.\d", first)
-    names = [*pd.read_csv(path, nrows=0, sep=separator).columns]
-    fields = next(csv.reader([first], delimiter=separator), [])
-    if len(fields) == len(names) + 1:  # a separator ends every line, or R wrote names of rows
-        names = [*names, UNNAMED] if fields[-1].strip() == "" else [ID_COLUMNS[0], *names]
-    table = pd.read_csv(
-        path, sep=separator, decimal="," if comma else ".", keep_default_na=False,
-        names=names, header=0, index_col=False, usecols=lambda name: name != UNNAMED,
-        na_values=["", "nan", "NaN"],
-        dtype={name: str for name in names if plain_name(name).replace("_", "") in NAMES},
-    )  # fmt: skip
+def _with_header(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     # Numbers, but no plain counts: tables written without names have columns 0, 1, 2.
     numeric = pd.to_numeric(table.columns.to_series(), errors="coerce")
     if len(numeric) and numeric.notna().all() and not any(n.isdigit() for n in table.columns):
@@ -259,7 +245,7 @@ def _text_frame(path: Path, separator: str) -> pd.DataFrame:
 def _id_file(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         return np.load(path, allow_pickle=False)
-    return np.array(path.read_text(encoding="utf-8").splitlines())
+    return np.array(read_bytes(path, errors="strict").decode().splitlines())
 
 
 def _meant(path: Path, one: str, names: Sequence[str]) -> list[str]:

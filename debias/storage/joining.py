@@ -3,23 +3,26 @@
 A column of names is known by its own name (``path``, ``filename``, ``image_id``, ...) or by what it
 holds (names of files). Names match as they are, or by the end of their paths, without folders above
 and without the ending, where that leaves every name its own; one such way holds for a whole table.
+A bare number is a name only where nothing beside it differs: every data set has an image 00001.
 
 ``n`` samples, ``m`` rows of the table that is joined to them.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from debias.errors import DataError
 from debias.storage.files import shown
-from debias.storage.tables import plain_name
+from debias.storage.tables import plain_column
 
 ALLOWED = 0.01  # share of the samples, or of the rows, that may stay without a partner
 BY_ORDER, ALLOW = "--by-order", "--allow-unjoined"
@@ -27,10 +30,19 @@ NAMES = (
     "path", "file", "filename", "image", "imageid", "imagename", "imagepath", "imagefile", "img",
     "imgid", "imgname", "imgpath", "imgfile", "filepath", "sampleid", "sample", "samplename",
     "photo", "photoid", "picture", "pictureid", "face", "faceid", "name", "basename", "fname",
-    "key", "id", "uid", "uuid",
+    "key", "id", "uid", "uuid", "index", "idx", "rowid",
 )  # fmt: skip
 FILE = r"[^\n]*[\w)\]]\.[A-Za-z][A-Za-z0-9]{1,4}|[^\n]*[/\\][^\n]+"  # an ending or a folder
 ENDING = re.compile(r"(?<=[^/.])\.[A-Za-z][A-Za-z0-9]{1,4}$")
+ADDRESS = re.compile(r"\w+://[^/?#]*([^?#]*).*", re.DOTALL)
+QUERY = re.compile(r"(\.[A-Za-z][A-Za-z0-9]{1,4})[?#][^/]*$")
+# The last folder, a number that tells nothing of its data set, the ending; all in lower case.
+NUMBERED = (
+    r"(?:^|(?:^|.*/)(?P<folder>[^/]+)/)(?:img|image|im|face|frame|photo|pic|picture)?[-_ ]?"
+    r"(?P<number>\d{1,15})(?P<ending>\.[a-z][a-z0-9]{1,4})?$"
+)
+DENSE = 0.9  # share of the numbers from the first to the last, from which on they seem to count
+SPLIT = r"^(train|val|test|dev)[^/\\]*"
 SIDE = r"^(?:.*[/\\])?(train|val|test|dev)[^/\\]*[/\\]"  # folders of other images
 LOOKED_AT = 1000  # rows that tell what a column holds
 DEEPEST = 8  # steps of a path that are compared
@@ -47,11 +59,13 @@ class Join:
         rows: (n,) position in the table; -1 where a sample has no row.
         unused: Rows of the table without a sample.
         sentence: How they were joined, how many, and what was not.
+        column: Of the table, by which; empty by order.
     """
 
     rows: Int64[np.ndarray, " n"]
     unused: int
     sentence: str
+    column: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,14 +109,15 @@ def join(
     if by_order:
         return _in_order(len(samples), len(table), match, called)
     if match is None:
-        raise DataError(doubt or _strangers(samples, table, called))
+        told = doubt or _strangers(samples, table, called)
+        raise DataError(f"{told}; {_way_out(len(samples), len(table))}")
     found = _described(samples, table, match, called)
     lost = max(len(samples) - match.count, 0) / max(len(samples), 1)
     share = max(lost, found.unused / max(len(table), 1))
     if share > allow_unjoined:
         raise DataError(
             f"{found.sentence}. That is {share:.1%} without a partner, more than "
-            f"{allow_unjoined:.0%}: correct the names, or allow it with {ALLOW} {_above(share)}"
+            f"{allow_unjoined:.0%}: correct the names, or allow it with {ALLOW} {above(share)}"
         )
     return found
 
@@ -127,7 +142,8 @@ def matched(
             continue
         twice = [side[side.duplicated() & side.isin(shared)] for side in (one, other)]
         told = [
-            f"{shown(names.iloc[0])!r} stands for several rows of {which}"
+            f"{shown(names.iloc[0])!r} stands for several rows of {which}: a name must stand for "
+            "one image"
             for names, which in zip(twice, called, strict=True)
             if len(names)
         ]
@@ -136,34 +152,92 @@ def matched(
             continue
         common = one[one.isin(shared)]
         where = pd.Series(other.index, index=pd.Index(other)).loc[common].to_numpy()
-        if apart := _other_side(left.loc[common.index], right.loc[where]):
+        if way and (apart := _apart(left.loc[common.index], right.loc[where])):
             doubt = doubt or apart
             continue
         best, most = (pd.Series(where, index=common.index), way), len(shared)
         if most >= enough:
             break
-    return best or doubt
+    if best and (counted := _counted(left, right, most, called)):
+        return counted
+    return best or doubt or _without_zeros(left, right)
 
 
-def _other_side(left: Texts, right: Texts) -> str:
-    """Names that match but for a folder of training and one of test images; empty without any."""
+def _apart(left: Texts, right: Texts) -> str:
+    """Two names that match and are of different images; empty without any.
+
+    They lie in folders of training and of test images; or nothing agrees but a number.
+    """
     sides = [
         names.str.lower().str.extract(SIDE, expand=False).fillna("") for names in (left, right)
     ]
-    one, other = (side.to_numpy(dtype=str) for side in sides)
-    apart = (one != other) & (one != "") & (other != "")
+    apart = _differ(*sides)
+    why = "lie in folders of different splits"
+    if not apart.any():
+        one, other = _numbered(left), _numbered(right)
+        same = one["folder"].to_numpy() == other["folder"].to_numpy()
+        beside = same & (one["folder"] != "").to_numpy()
+        apart = _differ(one["folder"], other["folder"])
+        apart |= _differ(one["ending"], other["ending"]) & ~beside
+        apart &= (one["number"].notna().to_numpy()) & (other["number"].notna().to_numpy())
+        why = "nothing agrees but the number, and any data set has one: write the names alike"
     if not apart.any():
         return ""
     first = int(np.argmax(apart))
     names = f"{shown(left.iloc[first])!r} and {shown(right.iloc[first])!r}"
-    return f"{names} would be joined, but lie in folders of different splits"
+    return f"{names} would be joined, but {why}"
+
+
+def _differ(one: Texts, other: Texts) -> Bool[np.ndarray, " n"]:
+    """Where both say something, and not the same."""
+    left, right = one.to_numpy(dtype=str), other.to_numpy(dtype=str)
+    return (left != right) & (left != "") & (right != "")
+
+
+def _numbered(names: Texts) -> pd.DataFrame:
+    """Last folder, number and ending of names that are numbers; folders of splits by their word."""
+    found = _each(names, _path).str.lower().str.extract(NUMBERED)
+    found["number"] = pd.to_numeric(found["number"])
+    found["folder"] = found["folder"].fillna("").str.replace(SPLIT, r"\1", regex=True)
+    return found.assign(ending=found["ending"].fillna("").replace(".jpeg", ".jpg"))
+
+
+def _counted(left: Texts, right: Texts, joined: int, called: tuple[str, str]) -> str:
+    """Why numbers may be those of rows and of files that are counted otherwise; empty if not so."""
+    if NUMBERS not in (_look(left), _look(right)):
+        return ""
+    sides = [_numbered(names)["number"].dropna().astype(np.int64) for names in (left, right)]
+    if not all(len(side) for side in sides):
+        return ""
+    ends = [(int(side.min()), int(side.max())) for side in sides]
+    dense = [
+        len(side) >= DENSE * (high - low + 1) for side, (low, high) in zip(sides, ends, strict=True)
+    ]
+    shifted = all(dense) and {low for low, _ in ends} == {0, 1}
+    if not shifted and joined == min(len(left), len(right)):
+        return ""
+    told = " and ".join(
+        f"{low} to {high} in {what}" for (low, high), what in zip(ends, called, strict=True)
+    )
+    return f"the numbers go from {told}: they may count other rows; give names of files"
+
+
+def _without_zeros(left: Texts, right: Texts) -> str:
+    """Numbers that only zeros in front keep from matching, as told by the first; empty if not."""
+    one, other = (_numbered(names)["number"].dropna() for names in (left, right))
+    if NUMBERS not in (_look(left), _look(right)) or not one.isin(other).mean() > 1 - ALLOWED:
+        return ""
+    first = other.index[int(np.argmax(other.to_numpy() == one.iloc[0]))]
+    return (
+        f"{shown(left[one.index[0]])!r} and {shown(right[first])!r} are the same number but for "
+        "zeros in front, which a spreadsheet drops: write the names as they were"
+    )
 
 
 def _ways(left: Texts, right: Texts) -> Iterator[tuple[str, Texts, Texts]]:
     """Both sides under each way of writing them, the strictest first."""
     yield "", left, right
-    sides = [_each(names, lambda name: name.replace("\\", "/").removeprefix("./"))
-             for names in (left, right)]  # fmt: skip
+    sides = [_each(names, _path) for names in (left, right)]
     depth = min(max((name.count("/") + 1 for name in side), default=1) for side in sides)
     for ending in ("", " without its ending"):
         if ending:
@@ -172,6 +246,14 @@ def _ways(left: Texts, right: Texts) -> Iterator[tuple[str, Texts, Texts]]:
             one, other = (_each(side, _tail(steps)) for side in sides)
             told = "the name of the file" if steps == 1 else f"the last {steps} steps of the path"
             yield told + ending, one, other
+
+
+def _path(name: str) -> str:
+    """The path of a name, or of the address of a file, spelled in one way and without a query."""
+    if match := ADDRESS.fullmatch(name):
+        name = match[1]
+    path = QUERY.sub(r"\1", name.replace("\\", "/").removeprefix("./"))
+    return unicodedata.normalize("NFC", unquote(path))
 
 
 def _each(names: Texts, change: Callable[[str], str]) -> Texts:
@@ -227,7 +309,7 @@ def value_column(table: pd.DataFrame, file: Path, wanted: str | None) -> str:
 
 
 def _rank(column: str) -> int:
-    name = plain_name(column).replace("_", "")
+    name = plain_column(column).replace("_", "")
     return NAMES.index(name) if name in NAMES else len(NAMES)
 
 
@@ -261,15 +343,12 @@ def _best(
                 continue
             where, way = result
             fewer, kind = min(len(ours), len(theirs)), min(look, other)
-            # Numbers of rows match in part whatever they count.
-            if kind == NUMBERS and len(where) < fewer:
-                continue
             rows = np.full(len(samples), -1, dtype=np.int64)
             rows[where.index] = where
             rank = (len(where) >= (1 - ALLOWED) * fewer, kind, len(where))
             found.append(Match(left=left, right=right, way=way, rows=rows, rank=rank))
     if not found:
-        return None, f"{doubts[0]}: a name must stand for one image" if doubts else ""
+        return None, doubts[0] if doubts else ""
     best = max(found, key=lambda match: match.rank)
     _require_one_answer(best, found)
     return best, ""
@@ -298,7 +377,7 @@ def _in_order(n: int, m: int, match: Match | None, called: tuple[str, str]) -> J
             f"{BY_ORDER} joins row by row, but the names in {match.left!r} of {called[0]} and "
             f"{match.right!r} of {called[1]} stand in another order: leave it out"
         )
-    told = f"{called[1]}: {m:,} rows joined with {called[0]} by order, as {BY_ORDER} asks"
+    told = f"{called[1]}: {m:,} rows joined with {called[0]} by the order of the rows"
     return Join(rows=np.arange(n), unused=0, sentence=told)
 
 
@@ -318,21 +397,22 @@ def _described(
         if free.any():
             first = shown(str(frame[column].iloc[int(np.argmax(free))]))
             parts.append(f"{int(free.sum()):,} of {what} without a partner, first {first}")
-    return Join(rows=match.rows, unused=int((~used).sum()), sentence="; ".join(parts))
+    sentence, unused = "; ".join(parts), int((~used).sum())
+    return Join(rows=match.rows, unused=unused, sentence=sentence, column=match.right)
 
 
 def _strangers(samples: pd.DataFrame, table: pd.DataFrame, called: tuple[str, str]) -> str:
-    n, m = len(samples), len(table)
     held = (
         f"{what} {'has names such as ' + example if example else 'has no column of names'}"
         for what, example in zip(called, map(_example, (samples, table)), strict=True)
     )
-    advice = (
-        f"if row by row they are about the same samples, say so with {BY_ORDER}"
-        if n == m
-        else f"and with {n:,} and {m:,} rows they cannot be joined by order either"
-    )
-    return f"no names in common: {'; '.join(held)}. Add a column of names to both; {advice}"
+    return f"no names in common: {'; '.join(held)}. Add a column of names to both"
+
+
+def _way_out(n: int, m: int) -> str:
+    if n == m:
+        return f"if row by row they are about the same samples, say so with {BY_ORDER}"
+    return f"and with {n:,} and {m:,} rows they cannot be joined by order either"
 
 
 def _example(frame: pd.DataFrame) -> str:
@@ -340,6 +420,6 @@ def _example(frame: pd.DataFrame) -> str:
     return "" if found is None else f"{shown(found[1][0].iloc[0])!r} ({found[0]})"
 
 
-def _above(share: float) -> str:
+def above(share: float) -> str:
     """The share, rounded up to two digits, that an option would have to allow."""
     return f"{min(1.0, np.ceil(share * 100) / 100):g}"

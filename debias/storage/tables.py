@@ -5,6 +5,7 @@ aside with their line, the header being line 1, or with their row where blank li
 within a cell came between; a table that cannot be understood is refused as a whole.
 """
 
+import codecs
 import csv
 import gzip
 import io
@@ -12,8 +13,8 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +34,30 @@ OURS = (
 )  # fmt: skip
 UNNAMED = "unnamed_{}"  # by its place, a column without a name
 PROBLEM = "row problem"  # column with why a row cannot be used, empty where it can
-TEXT, RECORDS, PARQUET = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson", ".json"), ".parquet"
-KINDS = (*TEXT, *RECORDS, PARQUET)  # each also followed by .gz
+# What tools write for a value that is not there, in lower case.
+MISSING = frozenset({"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>"})
+TEXT, RECORDS = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson", ".json")
+PARQUET, ARROW = ".parquet", ".arrow"
+KINDS = (*TEXT, *RECORDS, PARQUET, ARROW)  # each also followed by .gz
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 ROWS_TRIED, BYTES_TRIED = 50, 65_536  # of the beginning, which tells the separator
+COMMA, POINT = (re.compile(rf"[-+]?\d*{mark}\d+(?:[eE][-+]?\d+)?") for mark in (",", r"\."))
 LARGEST = 2**32  # bytes of an unpacked table, which is read as a whole
+ENCODINGS = {  # by the mark that begins such a file; the longer one first
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+WORKBOOKS = (".xlsx", ".xls", ".ods")
+WORKBOOK = "an Excel workbook or another packed file; save the sheet as CSV (UTF-8)"
+OTHERS = {  # by the bytes that begin such a file -> what it is, and what to do
+    b"PK\x03\x04": WORKBOOK, b"\xd0\xcf\x11\xe0": WORKBOOK,
+    b"\x93NUMPY": "an array of NumPy, without names of columns; save a table",
+    b"\x89HDF": "an HDF5 file; save the table as CSV or Parquet",
+    b"SQLite format": "a database; save the table as CSV",
+    b"PAR1": "a Parquet file; let its name end in .parquet",
+    b"ARROW1": "an Arrow file; let its name end in .arrow", b"BZh9": "packed with bzip2; unpack it",
+    b"\xfd7zXZ": "packed with xz; unpack it", b"\x28\xb5\x2f\xfd": "packed with zstd; unpack it",
+}  # fmt: skip
 Rows = tuple[pd.DataFrame, list[Rejected]]
 
 
@@ -68,50 +88,98 @@ def read_table(path: Path) -> Table:
     semicolon, tab or vertical bar separate, whichever divides the first rows as it does the header.
 
     Raises:
-        DataError: It is no table, is not UTF-8, names a column twice, or two separators are equally
-            likely.
+        DataError: It is no table, is neither UTF-8 nor marked as UTF-16, names a column twice, or
+            two separators are equally likely.
     """
     kind = kind_of(path)
-    if kind == PARQUET:
-        return _read_parquet(path)
+    if kind in (PARQUET, ARROW):
+        return _read_columns(path, kind)
     content = read_bytes(path, errors="strict")
     if kind in RECORDS:
         return _read_records(path, content)
-    told = re.match(rb"sep=([,;\t|])\n", content)  # Excel's, before the header
-    separator = told[1].decode() if told else _separator(path, content)
-    names = _header(path, content[told.end() :] if told else content, separator)
-    options = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), null_values=[""],
-        strings_can_be_null=True, quoted_strings_can_be_null=True,
-    )  # fmt: skip
-    skip = 2 if told else 1
-    rows, rejected = _parsed(path, content, names, skip, options, separator)
-    if rejected and rows.empty:
-        rows, rejected = _one_wider(path, content, names, skip, options, separator), []
-    return Table(rows, rejected, {})
+    return _Text.of(path, content).table(None)
 
 
-def _one_wider(
-    path: Path, content: bytes, names: Sequence[str], skip: int, options: pa_csv.ConvertOptions,
-    separator: str,
-) -> pd.DataFrame:  # fmt: skip
-    """A table of rows that all have one field more than the header.
+def read_numbers(path: Path, texts: Callable[[str], bool]) -> pd.DataFrame:
+    """A table of text of which no row may be missing, numbers as numbers.
 
-    R writes the numbers of the rows before them, others a separator behind them.
+    Args:
+        path: A file of text with a header.
+        texts: Whether a column of this name is read as text: names, which may be 007 or NA.
+
+    Raises:
+        DataError: As ``read_table``; or a row does not fit.
     """
-    wide = [str(place) for place in range(len(names) + 1)]
-    options.column_types = dict.fromkeys(wide, pa.string())
-    rows, rejected = _parsed(path, content, wide, skip, options, separator)
-    if not rejected and rows[wide[-1]].isna().all():
-        return rows[wide[:-1]].set_axis(list(names), axis=1)
-    first = rows[wide[0]]
-    # Anything else in front may be a comma within a cell, which would shift the columns.
-    if not rejected and first.is_unique and first.str.fullmatch(r"\d+").fillna(False).all():
-        return rows.set_axis([UNNAMED.format(0), *names], axis=1)
-    raise DataError(
-        f"no row of {shown(path)} has as many fields as its header, which is {len(names)}: give "
-        "every column a name, and put cells that hold the separator in quotes"
-    )
+    rows = _whole(path, _Text.of(path, read_bytes(path, errors="strict")).table(texts))
+    for name in map(str, rows.select_dtypes(exclude="number")):
+        known = ~is_missing(rows[name])
+        numbers = pd.to_numeric(rows[name].where(known), errors="coerce")
+        if not texts(name) and known.any() and numbers[known].notna().all():  # NA among them
+            rows[name] = numbers
+    return rows
+
+
+class _Text(NamedTuple):
+    """The text of a table, its columns, the lines before its rows, and what separates."""
+
+    path: Path
+    content: bytes
+    names: list[str]
+    skip: int
+    separator: str
+
+    @classmethod
+    def of(cls, path: Path, content: bytes) -> "_Text":
+        told = re.match(rb"sep=([,;\t|])\n", content)  # Excel's, before the header
+        separator = told[1].decode() if told else _separator(path, content)
+        names = _header(path, content[told.end() :] if told else content, separator)
+        return cls(path, content, names, 2 if told else 1, separator)
+
+    def table(self, texts: Callable[[str], bool] | None) -> Table:
+        """All cells as text; where columns are named that are ``texts``, the others as they are."""
+        rows, rejected = self._read(self.names, texts)
+        if not (rejected and rows.empty):
+            return Table(rows, rejected, {})
+        return Table(self._one_wider(texts), [], {})
+
+    def _read(self, names: Sequence[str], texts: Callable[[str], bool] | None) -> Rows:
+        as_text = [name for name in names if texts is None or texts(name)]
+        options = pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(as_text, pa.string()), null_values=[""],
+            strings_can_be_null=True, quoted_strings_can_be_null=True, true_values=[],
+            false_values=[], decimal_point="," if self._has_commas() else ".",
+        )  # fmt: skip
+        return _parsed(self.path, self.content, names, self.skip, options, self.separator)
+
+    def _has_commas(self) -> bool:
+        """Whether numbers are written with a decimal comma, as the first rows tell."""
+        cells = [cell for row in _first_rows(self.content, self.separator) for cell in row]
+        return any(map(COMMA.fullmatch, cells)) and not any(map(POINT.fullmatch, cells))
+
+    def _one_wider(self, texts: Callable[[str], bool] | None) -> pd.DataFrame:
+        """A table of rows that all have one field more than the header.
+
+        R writes names of the rows before them, in quotes; others a separator behind them.
+        """
+        wide = [f"\0{place}" for place in range(len(self.names) + 1)]
+        rows, rejected = self._read(wide, None)
+        behind = rows[wide[-1]].isna().all()
+        if rejected or not (behind or self._is_named(rows)):
+            raise DataError(
+                f"no row of {shown(self.path)} has as many fields as its header, which is "
+                f"{len(self.names)}: give every column a name (in R: row.names = FALSE), and put "
+                "cells that hold the separator, as a decimal comma may be one, in quotes"
+            )
+        names = [*self.names, wide[-1]] if behind else [UNNAMED.format(0), *self.names]
+        return self._read(names, texts)[0].drop(columns=wide[-1], errors="ignore")
+
+    def _is_named(self, rows: pd.DataFrame) -> bool:
+        """Whether names stand before the rows; a comma within a cell would shift the columns."""
+        first, *others = (rows[name] for name in rows)
+        whole = [column.str.fullmatch(r"-?\d+").fillna(True).all() for column in others]
+        decimal = self.separator == "," and any(map(all, pairwise(whole)))
+        lines = self.content.split(b"\n", self.skip + 1)[self.skip - 1 : self.skip + 1]
+        return first.is_unique and not decimal and all(line.startswith(b'"') for line in lines)
 
 
 def read_whole(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:
@@ -120,12 +188,8 @@ def read_whole(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:
     Raises:
         DataError: As ``read_table``; or a row does not fit, or a column is not there.
     """
-    rows, rejected, odd = read_table(path)
-    if rejected:
-        raise DataError(
-            f"{len(rejected)} rows of {shown(path)} cannot be read, first {rejected[0].detail}; "
-            "correct them"
-        )
+    table = read_table(path)
+    rows, odd = _whole(path, table), table.odd
     missing = next((name for name in needed if name not in rows), None)
     if missing is not None and missing in odd:
         raise DataError(f"column {missing!r} of {shown(path)} holds several values: {odd[missing]}")
@@ -139,8 +203,31 @@ def read_whole(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:
     return rows
 
 
+def _whole(path: Path, table: Table) -> pd.DataFrame:
+    if table.rejected:
+        raise DataError(
+            f"{len(table.rejected)} rows of {shown(path)} cannot be read, first "
+            f"{table.rejected[0].detail}; correct them"
+        )
+    return table.rows
+
+
+def is_missing(column: "pd.Series[Any]", kept: Collection[object] = ()) -> Bool[np.ndarray, " n"]:
+    """Cells without a value, or with text by which tools say so, but for what is ``kept``."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.isna().to_numpy(dtype=bool)
+    try:
+        codes, values = pd.factorize(column)
+    except TypeError:  # lists, of which none is missing
+        return column.isna().to_numpy(dtype=bool)
+    words = MISSING.difference(str(one).lower() for one in kept)
+    empty = [isinstance(one, str) and one.strip().lower() in words for one in values]
+    return np.array([*empty, True])[codes]  # the last one is that of the code -1
+
+
 def file_and_column(text: str, kinds: Sequence[str] = KINDS) -> tuple[Path | None, str | None]:
     """``FILE`` or ``FILE:COLUMN`` taken apart; no file where it must be the name of a column."""
+    kinds = (*kinds, *WORKBOOKS)  # which are refused for what they are
     parts = text.split(":")
     heads = [":".join(parts[:count]) for count in range(1, len(parts) + 1)]
     head = next((head for head in heads if kind_of(Path(head)) in kinds), None)
@@ -169,18 +256,23 @@ def read_bytes(path: Path, separator: str = ",", errors: str = "backslashreplace
         DataError: There is no such file, it is a pipe, a device or a folder, is not packed as its
             name says, or is not UTF-8 and ``errors`` is "strict".
     """
-    content = _unpacked(path).removeprefix(b"\xef\xbb\xbf")
-    if other := mistaken_for(content):
+    content = _unpacked(path).removeprefix(codecs.BOM_UTF8)
+    if other := mistaken_for(content) or _other_kind(content):
         raise DataError(f"{shown(path)} is {other}")
+    encoding = next((kind for mark, kind in ENCODINGS.items() if content.startswith(mark)), "utf-8")
     try:
-        content.decode()
+        content = content.decode(encoding).encode()
     except UnicodeDecodeError as error:
-        if errors == "strict":
+        if errors == "strict" or encoding != "utf-8":
             line = content.count(b"\n", 0, error.start) + 1
             raise DataError(
-                f"{shown(path)} is not UTF-8 (line {line}): save it as UTF-8"
+                f"{shown(path)} is not {encoding.upper()} (line {line}): save it as UTF-8"
             ) from error
         content = content.decode(errors=errors).encode()
+    if b"\0" in content[:4]:
+        raise DataError(
+            f"{shown(path)} holds zero bytes: if it is UTF-16 without its mark, save it as UTF-8"
+        )
     # The PPB list has the line endings of old Macintoshes.
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if separator == " ":
@@ -246,14 +338,23 @@ def marked(
     return rows.assign(**{PROBLEM: problem})
 
 
-def plain_name(column: str) -> str:
+def plain_column(column: str) -> str:
     """A column name in lower case with underscores."""
     return re.sub(r"\W+", "_", column.strip().lower()).strip("_")
 
 
+def _other_kind(content: bytes) -> str:
+    """What a file is that is no text, with what to do; empty for all others."""
+    if content[257:262] == b"ustar":
+        return "an archive of files (tar); unpack it and name the table"
+    return next((what for start, what in OTHERS.items() if content.startswith(start)), "")
+
+
 def _unpacked(path: Path) -> bytes:
     _require_file(path)
-    if path.suffix.lower() != ".gz":
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b" or path.suffix.lower() == ".gz"
+    if not packed:
         return path.read_bytes()
     try:
         with gzip.open(path) as file:
@@ -289,15 +390,21 @@ def _separator(path: Path, content: bytes) -> str:
     return likely[0]
 
 
-def _fit(content: bytes, mark: str) -> float:
-    """Share of header and first rows with as many fields as the header; 0 if that has only one."""
+def _first_rows(content: bytes, mark: str) -> list[list[str]]:
+    """Fields of the header and the first rows; none where these are no text with separators."""
     text = content[:BYTES_TRIED].decode(errors="ignore")
     try:
         rows = [*islice(csv.reader(io.StringIO(text), delimiter=mark), ROWS_TRIED)]
     except csv.Error:
-        return 0.0
+        return []
     if len(content) > BYTES_TRIED and 1 < len(rows) < ROWS_TRIED:
         rows.pop()  # it ends somewhere within
+    return rows
+
+
+def _fit(content: bytes, mark: str) -> float:
+    """Share of header and first rows with as many fields as the header; 0 if that has only one."""
+    rows = _first_rows(content, mark)
     width, rows = len(rows[0]) if rows else 0, [row for row in rows if row]
     return sum(len(row) == width for row in rows) / len(rows) if width > 1 else 0.0
 
@@ -404,23 +511,34 @@ def _array(values: Sequence[Any]) -> Any:  # noqa: ANN401 (an untyped library)
         return pa.array([safe_text(value) for value in text], mask=np.array(none))
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_columns(path: Path, kind: str) -> Table:
+    """Parquet, or Arrow as a file or as a stream."""
     from pyarrow import parquet
 
     _require_file(path)
+    packed = io.BytesIO(_unpacked(path)) if path.suffix.lower() == ".gz" else path
     try:
-        file = parquet.ParquetFile(
-            io.BytesIO(_unpacked(path)) if path.suffix.lower() == ".gz" else path
-        )
-        names = file.schema_arrow.names
+        file = parquet.ParquetFile(packed) if kind == PARQUET else _arrow(packed)
+        names = file.schema_arrow.names if kind == PARQUET else file.schema.names
         if len(set(names)) < len(names):
             raise DataError(f"{shown(path)} names a column more than once: {names}")
         # Whatever index or types pandas once noted in the file decides nothing here.
-        table = file.read(use_pandas_metadata=False)
+        table = file.read(use_pandas_metadata=False) if kind == PARQUET else file.read_all()
         table.validate(full=True)
         return table_of(table)
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
+
+
+def _arrow(source: Path | io.BytesIO) -> Any:  # noqa: ANN401 (an untyped library)
+    from pyarrow import ipc
+
+    opened = pa.memory_map(str(source)) if isinstance(source, Path) else pa.PythonFile(source, "r")
+    try:
+        return ipc.open_file(opened)
+    except pa.ArrowInvalid:  # a stream, as datasets.save_to_disk writes it
+        opened.seek(0)
+        return ipc.open_stream(opened)
 
 
 def table_of(table: Any) -> Table:  # noqa: ANN401 (an untyped library)
@@ -444,10 +562,21 @@ def _plain(column: Any) -> Any:  # noqa: ANN401 (an untyped library)
         return _plain(column.cast(kind.value_type))
     if types.is_integer(kind) or types.is_boolean(kind) or types.is_floating(kind):
         return column
+    if types.is_struct(kind) and kind.get_field_index("path") >= 0:
+        return _path_alone(column)
     textual = (
         types.is_string, types.is_large_string, types.is_null, types.is_temporal, types.is_decimal
     )  # fmt: skip
     return column.cast(pa.string()) if any(holds(kind) for holds in textual) else None
+
+
+def _path_alone(column: Any) -> Any:  # noqa: ANN401 (an untyped library)
+    """Of images that are kept as files, as datasets notes them, the paths; None for all others."""
+    from pyarrow import compute
+
+    fields = {name: compute.struct_field(column, name) for name in column.type.names}
+    path = _plain(fields.pop("path"))
+    return None if any(len(one) > one.null_count for one in fields.values()) else path
 
 
 def _series(column: Any) -> pd.Series:  # noqa: ANN401 (an untyped library)

@@ -21,7 +21,7 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 
 from debias.errors import DataError
-from debias.storage.tables import plain_name
+from debias.storage.tables import MISSING, plain_column
 
 NAMED = 5  # examples in a message
 CLEARLY = 4  # times as wide as any other candidate, and nobody asks which is meant
@@ -49,10 +49,10 @@ PRINTED = re.compile(
     r"|,\s*\w+ ?= ?(?:'[^']*'|<[^>]*>|[\w.]+)"
 )
 SEVERAL = re.compile(r"\S[\s,;|]+\S|[\[({]")
-NOTHING = {"", "none", "null", "nan", "n/a", "na"}
 EMPTY, BROKEN = np.zeros(0), np.zeros(1)  # no embedding; begins like one and is none
 LONGEST_STEM = 4  # letters before the number of a lone dimension: e, z, pc, dim, feat
 MOST_CLASSES = 10
+CLASSES = "labels (whole numbers, few of them different)"
 FEW_CLASSES = 2  # columns like this among dimensions are labels that were numbered with them
 BOX = 4  # numbers that are never negative: corners, or a corner and a size
 
@@ -96,7 +96,7 @@ def meaning(name: str) -> str:
 
 def _words(name: str) -> list[str]:
     """Of ``faceBox_12``: face, box."""
-    return re.split(r"[_\W\d]+", plain_name(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)))
+    return re.split(r"[_\W\d]+", plain_column(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)))
 
 
 def candidates(table: pd.DataFrame) -> list[Candidate]:
@@ -114,7 +114,7 @@ def list_candidate(name: str, column: "pd.Series[Any]") -> Candidate | None:
         return None
     given = column.to_numpy(dtype=object)
     if isinstance(next(iter(column.dropna()), None), bytes):
-        return _bytes(name, column.dropna())
+        return _bytes(name, column.dropna()) or _promised(name, given[column.notna()])
     rows = [_numbers(value) for value in given]
     sizes = np.array([-1 if row is None else row.size for row in rows])
     vectors, held = sizes > 1, sizes != 0
@@ -144,6 +144,8 @@ def matrix_candidate(name: str, values: Shaped[np.ndarray, "n k"]) -> Candidate:
     other = meaning(name) if values.dtype.kind in "fiu" else "no numbers"
     if not other and values.shape[1] == BOX and not (values < 0).any():
         other = "a bounding box (four numbers that are never negative)"
+    if not other and MEANT.isdisjoint(_words(name)) and _is_class(values.reshape(-1)):
+        other = CLASSES
     return Candidate(columns=(name,), width=values.shape[1], values=values, other=other)
 
 
@@ -210,7 +212,7 @@ def _numbers(value: Any) -> Shaped[np.ndarray, " k"] | None:  # noqa: ANN401 (a 
 
 
 def _of_text(text: str) -> Shaped[np.ndarray, " k"] | None:
-    if text.strip().lower() in NOTHING:
+    if text.strip().lower() in MISSING:
         return EMPTY
     if not SEVERAL.search(text):  # most texts of most tables
         return None
@@ -257,7 +259,7 @@ def _labels(columns: Sequence[str], stem: str, values: Float[np.ndarray, "n k"])
         return ("a single column of numbers" if alone else ""), ""
     few = np.array([_is_class(column) for column in values.T])
     if few.all():
-        return "labels (whole numbers, few of them different)", ""
+        return CLASSES, ""
     if not 0 < few.sum() <= FEW_CLASSES:
         return "", ""
     name = columns[int(few.argmax())]

@@ -42,7 +42,8 @@ def same(place, found):
 
 def test_a_table_as_it_should_be_is_told_in_one_line(place):
     assert same(place, collected(place, rows())) == (
-        "2 columns of the table; used: path; annotations: code."
+        "t.csv: 20 of 20 rows joined with 20 of 20 images; 2 columns of the table; used: path; "
+        "annotations: code."
     )
 
 
@@ -79,7 +80,11 @@ def test_absolute_paths_below_the_folder_are_read_and_others_are_not(place):
         collected(place, rows(lambda name: f"/elsewhere/img/no{name[5:]}"))
     (place / "secret.png").touch()
     mixed = [f"../{NAMES[0]}", "../secret.png", str(place / "secret.png"), *NAMES[3:]]
-    found = collected(place, pd.DataFrame({"path": mixed}))  # the others begin at the root
+    table = pd.DataFrame({"path": mixed})  # the others begin at the root
+    message = r"3 of 20 images .* on no row .* 3 of 20 rows name none there, first \.\./set0/00000"
+    with pytest.raises(DataError, match=message):
+        collected(place, table)
+    found = collected(place, table, allow_unjoined=0.2)
     assert found.samples["path"].tolist() == [str(place / "img" / name) for name in NAMES[3:]]
     assert [one.reason for one in found.rejected] == ["unsafe path"] * 3
 
@@ -98,7 +103,8 @@ def test_a_path_that_stands_as_it_is_is_never_matched_with_another_file(place):
     (place / "img" / "more" / "00000.png").touch()
     names = [f"more/{name[5:]}" for name in NAMES]
     os.symlink(place / "img" / "more", place / "img" / "again")
-    found = collected(place, pd.DataFrame({"path": [*names[1:], "again/00000.png"]}))
+    table = pd.DataFrame({"path": [*names[1:], "again/00000.png"]})
+    found = collected(place, table, allow_unjoined=1.0)
     assert found.samples["path"].iloc[-1] == str(place / "img" / "again/00000.png")
     assert found.samples["path"].iloc[0] == str(place / "img" / names[1])  # missing, as it says
 
@@ -108,7 +114,7 @@ def test_a_path_that_stands_as_it_is_is_never_matched_with_another_file(place):
 )
 def test_the_column_of_paths_is_found_where_none_is_called_path(place, column):
     said = same(place, collected(place, rows(column=column, note=["x"] * 20)))
-    assert said == f"3 columns of the table; used: {column} as path; annotations: code, note."
+    assert f"; 3 columns of the table; used: {column} as path; annotations: code, note." in said
 
 
 def test_columns_that_name_other_files_are_refused_and_those_that_agree_are_not(place):
@@ -138,12 +144,50 @@ def test_tables_of_other_kinds_say_the_same(place):
 
 def test_columns_and_files_that_are_not_used_are_named(place):
     table = rows(split="train", sample_id="x")[:-1]
-    found = collected(place, table)
+    message = (
+        r"1 of 20 images .* on no row of .*\(5\.0%\), first set1/00019\.png\. Comp.*unjoined 0\.05"
+    )
+    with pytest.raises(DataError, match=message):
+        collected(place, table)
+    found = collected(place, table, allow_unjoined=0.05)
     assert found.remarks == (
-        "4 columns of the table; used: path; annotations: code; not used: split (used with "
-        "--set data.split_column=split), sample_id (a name of ours; rename it).",
+        "t.csv: 19 of 19 rows joined with 19 of 20 images; 4 columns of the table; used: path; "
+        "annotations: code; not used: split (used with --set data.split_column=split), sample_id "
+        "(a name of ours; rename it).",
     )
     assert found.ignored == {"images on no row": 1}
+
+
+@pytest.mark.parametrize("column", ["id", "path"])
+def test_numbers_are_names_of_files_only_where_they_count_the_same(place, column):
+    files = [place / "img" / f"{n}.png" for n in range(120)]
+    for file in files:
+        file.touch()
+    for name in NAMES:
+        (place / "img" / name).unlink()
+
+    def numbered(first, last):
+        return pd.DataFrame({column: range(first, last), "smile": "yes"})
+
+    with pytest.raises(DataError, match=r"1 to 120.* may count other rows"):
+        collected(place, numbered(1, 121))
+    assert len(collected(place, numbered(0, 120)).samples) == 120
+    table = pd.DataFrame({column: [f"celeba/{n}.jpg" for n in range(120)]})
+    for file in files:
+        (place / "img" / "ffhq").mkdir(exist_ok=True)
+        file.rename(place / "img" / "ffhq" / file.name)
+    with pytest.raises(DataError, match="nothing agrees but the number"):
+        collected(place, table)
+
+
+def test_a_table_that_holds_the_images_itself_says_so(place):
+    image = [{"bytes": b"x", "path": name} for name in NAMES]
+    pd.DataFrame({"image": image, "smile": "yes"}).to_parquet(place / "t.parquet")
+    with pytest.raises(DataError, match="'image' holds the images themselves: give this file as S"):
+        collected(place, None, "t.parquet")
+    image = [{"bytes": None, "path": f"/x/img/{name}"} for name in NAMES]
+    rows(image=image).drop(columns="path").to_parquet(place / "t.parquet")
+    assert "image as path" in same(place, collected(place, None, "t.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -201,3 +245,42 @@ def test_a_table_without_a_header_is_refused(place):
     rows().to_csv(place / "t.csv", index=False, header=False)
     with pytest.raises(DataError, match=r"'set0/00000\.png' stands where the name of a column"):
         collected(place, None)
+
+
+def test_a_column_called_after_people_says_who_is_shown_and_is_told(place):
+    person = [f"p{n // 2}" for n in range(20)]
+    for name in ("subject_id", "Person ID", "identity"):
+        found = collected(place, rows(**{name: person}, celebrity="x"))
+        assert found.samples["subject_id"].tolist() == person
+        assert found.remarks[1].startswith(f"Column '{name}' says who is shown, by its name: the")
+        assert "10 people" in found.remarks[1]
+    for odd in (["a", "b"] * 10, NAMES):  # too few to be people, and nobody twice
+        assert "subject_id" not in collected(place, rows(person=odd)).samples
+
+
+def test_what_may_be_a_split_is_told_and_read_where_it_is_named(place):
+    sides = ["train"] * 15 + ["test"] * 5
+    flags = [1] * 15 + [0] * 5
+    for name, values in (("set", sides), ("part", sides), ("is_train", flags)):
+        found = collected(place, rows(**{name: values}))
+        assert f"--set data.split_column={name} uses it" in found.remarks[-1]
+        found = collected(place, rows(**{name: values}), split_column=name).samples["split"]
+        assert found.replace("validation", "train").tolist() == sides
+    assert "may be a split" not in " ".join(collected(place, rows(smile=flags)).remarks)
+
+
+def test_the_way_to_an_image_says_more_than_its_table(place):
+    for side, n in (("train", 0), ("train", 1), ("test", 2)):
+        (place / "sorted" / side).mkdir(parents=True, exist_ok=True)
+        (place / "sorted" / side / f"p{n // 2}_{n}.png").touch()
+    table = pd.DataFrame({"path": ["p0_0.png", "p0_1.png", "p1_2.png"], "age": [3, 4, 5]})
+    table.to_csv(place / "s.csv", index=False)
+    data = {"root": place / "sorted", "table": place / "s.csv"}
+    assert "--folders 'split' reads it" in Folder(**data).collect(0).remarks[-1]
+    found = Folder(**data, folders="split/{person}_*").collect(0).samples
+    assert found["subject_id"].tolist() == ["p0", "p0", "p1"]
+    assert found["split"].tolist()[2] == "test"
+    with pytest.raises(DataError, match=r"to 3 of 3 images is not like '\{x\}-#'"):
+        Folder(**data, folders="{x}-#").collect(0)
+    with pytest.raises(DataError, match="both say age"):
+        Folder(**data, folders="age").collect(0)

@@ -198,3 +198,24 @@ def test_columns_of_bytes_count_where_they_are_called_or_noted_so(tmp_path):
     wanted = HuggingFace(root=tmp_path / "img.parquet", image_column="age")
     with pytest.raises(EmptyDatasetError, match="no column of images"):
         wanted.collect(0)
+
+
+def test_folders_of_classes_a_split_and_people_in_a_table_are_read(tmp_path):
+    for n in range(12):
+        name = tmp_path / "ab"[n % 2] / f"{n}.png"
+        name.parent.mkdir(exist_ok=True)
+        name.write_bytes(picture(n))
+    table = pd.DataFrame({"file_name": [f"{'ab'[n % 2]}/{n}.png" for n in range(12)],
+                          "person": [f"p{n // 3}" for n in range(12)],
+                          "split": ["Train"] * 9 + ["test"] * 3})  # fmt: skip
+    table.to_csv(tmp_path / "metadata.csv", index=False)
+    found = HuggingFace(root=tmp_path).collect(0)
+    samples = found.samples.sort_values("path")
+    assert samples["class"].tolist() == ["a"] * 6 + ["b"] * 6
+    assert samples["split"].value_counts().to_dict() == {"train": 6, "validation": 3, "test": 3}
+    assert samples["subject_id"].nunique() == 4
+    assert found.remarks[0] == "class: the 2 folders in which the images lie."
+    assert found.remarks[1].startswith("Column 'person' says who is shown, by its name")
+    os.symlink(tmp_path / "a", tmp_path / "c")
+    with pytest.raises(DataError, match="c is a link to a folder"):
+        HuggingFace(root=tmp_path).collect(0)

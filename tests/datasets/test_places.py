@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import pandas as pd
 import pytest
 from small_sets import as_kaggle, celeba, fairface, image, lfw
 
@@ -37,7 +38,8 @@ def without_partition(root):
 
 def with_the_wild_ones(root):
     celeba(root)
-    made(root, *(f"Img/img_celeba/{number:06d}.jpg" for number in range(1, 21)))
+    for number in range(1, 21):
+        image(root / f"Img/img_celeba/{number:06d}.jpg", 100 + number)
 
 
 def parts(root, *folders, suffix=".jpg"):
@@ -47,10 +49,8 @@ def parts(root, *folders, suffix=".jpg"):
 
 def with_crops(root):
     parts(root, "utkface_aligned_cropped/UTKFace", suffix=".jpg.chip.jpg")
-    made(
-        root,
-        *(f"crop_part1/{20 + n}_{n % 2}_{n % 5}_2017{n}.jpg.chip.jpg" for n in range(0, 12, 3)),
-    )
+    for n in range(0, 12, 3):
+        image(root / "crop_part1" / f"{20 + n}_{n % 2}_{n % 5}_2017{n}.jpg.chip.jpg", 99)
 
 
 def as_sklearn(root):
@@ -112,8 +112,10 @@ def test_a_known_set_is_found_deeper_and_in_other_folders(tmp_path, case):
     assert columns <= set(found.samples)
     assert found.samples["path"].map(os.path.isfile).all()
     assert set(found.samples.get("split", ())) == splits
-    copies = [item for item in found.rejected if item.reason == "named like another"]
-    assert len(copies) == len(found.rejected) == ignored
+    reason = (
+        "another version" if write in (with_the_wild_ones, with_crops) else "named like another"
+    )
+    assert [item.reason for item in found.rejected] == [reason] * ignored
     assert remark in " ".join(found.remarks)
     assert bool(remark) == bool(found.remarks)
 
@@ -155,7 +157,9 @@ def test_what_is_nearly_a_known_set_is_refused_with_what_it_lacks(tmp_path, writ
 def test_a_setting_that_a_layout_does_not_have_is_refused_with_those_that_have_it(tmp_path):
     made(tmp_path, "a/1.jpg", "b/1.jpg")
     said = {"name": "image_folder", "folders": "race/person"}
-    with pytest.raises(DataError, match=r"'image_folder', which .* data\.folders; images have it"):
+    with pytest.raises(
+        DataError, match=r"'image_folder', which .* data\.folders; images, folder have it"
+    ):
         recognised(tmp_path, said)
     assert recognised(tmp_path, {"folders": "race"})["name"] == "images"
     assert recognised(tmp_path, {"name": "celebb", "folders": "x"})["name"] == "celebb"
@@ -187,6 +191,10 @@ CLASSES = [
     (["val/cat/1.jpg", "test/dog/1.jpg"], "image_folder", "class", {"cat", "dog"}),
     (["x/train/1.jpg", "x/test/1.jpg"], "images", "split", {"train", "test"}),
     (["1.jpg", "b/2.jpg"], "images", None, {".", "b"}),
+    (["x/a/train/1.jpg", "x/b/train/2.jpg", "x/a/val/3.jpg"], "images", "class", {"a", "b"}),
+    (["fold_0/a/1.jpg", "fold_1/b/2.jpg"], "images", "class", {"a", "b"}),
+    (["part1/1.jpg", "part2/2.jpg"], "images", "fold", {"part1", "part2"}),
+    (["with_mask/1.jpg", "without_mask/2.jpg"], "image_folder", "class", {"with_mask"}),
 ]  # fmt: skip
 
 
@@ -197,6 +205,77 @@ def test_a_folder_is_a_class_only_where_it_can_be_one(tmp_path, names, layout, c
     found = DATASETS[layout].model_validate(settings).collect(0)
     assert values <= set(found.samples[column or "folder"])
     assert len(found.samples) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (["x/images1024x1024/00000.png", "x/thumbnails128x128/00000.png"], "images1024x1024, thu"),
+        (["original/a/1.jpg", "augmented/a/1_b.jpg"], "augmented, original"),
+        (["train/0.25/1.jpg", "train/1.25/1.jpg", "val/0.25/2.jpg"], r"0\.25, 1\.25"),
+        (["aligned/1.jpg", "in-the-wild/1.jpg"], "aligned, in-the-wild"),
+        ([f"{way}{one}/1.jpg" for way in ("", "more/") for one in ("f", "m")], "more"),
+    ],
+)
+def test_versions_of_the_same_photographs_are_refused_as_classes(tmp_path, names, named):
+    with pytest.raises(DataError, match=rf"more than once: .*{named}.*--layout image_folder"):
+        recognised(made(tmp_path, *names), {})
+    assert recognised(tmp_path, {"name": "image_folder"})["name"] == "image_folder"
+
+
+def divided(root, folder, number, ending):
+    """CelebA with its images in two folders, or of another kind."""
+    celeba(root)
+    for path in (root / "img_align_celeba").iterdir():
+        place = root / folder.format(int(path.stem) // number)
+        place.mkdir(parents=True, exist_ok=True)
+        path.rename(place / path.with_suffix(ending).name)
+    (root / "img_align_celeba").rmdir() if not folder.startswith("img_align_celeba/") else None
+
+
+@pytest.mark.parametrize(
+    ("folder", "number", "ending"),
+    [
+        ("img_align_celeba/{}", 10, ".jpg"), ("part{}", 12, ".jpg"),
+        ("img_align_celeba_png", 1, ".png"),
+    ],
+)  # fmt: skip
+def test_celeba_is_found_in_divided_folders_and_as_png(tmp_path, folder, number, ending):
+    plain = CelebA(root=celeba(tmp_path / "plain")).collect(0).samples.drop(columns="path")
+    divided(tmp_path / "other", folder, number, ending)
+    assert recognised(tmp_path / "other", {})["name"] == "celeba"
+    found = CelebA(root=tmp_path / "other").collect(0)
+    assert found.samples["path"].map(os.path.isfile).all()
+    pd.testing.assert_frame_equal(plain, found.samples.drop(columns="path"))
+    assert found.rejected == ()
+
+
+def test_celeba_hq_has_attributes_and_its_masks_are_no_photographs(tmp_path):
+    root = celeba(tmp_path) / "CelebAMask-HQ"
+    text = (tmp_path / "list_attr_celeba.txt").read_text()
+    shutil.rmtree(tmp_path / "img_align_celeba")
+    for path in tmp_path.glob("*.txt"):
+        path.unlink()
+    for n in range(20):
+        image(root / "CelebA-HQ-img" / f"{n}.jpg", n)
+        image(root / "CelebAMask-HQ-mask-anno" / "0" / f"{n:05d}_hair.png", n)
+        text = text.replace(f"{n + 1:06d}.jpg", f"{n}.jpg")
+    (root / "CelebAMask-HQ-attribute-anno.txt").write_text(text)
+    settings = recognised(tmp_path, {})
+    assert (settings["name"], settings["split"]) == ("celeba", "drawn")
+    found = CelebA.model_validate(settings).collect(0)
+    assert found.samples["smiling"].tolist() == ["no", "no", "yes"] * 6 + ["no", "no"]
+    assert {item.reason for item in found.rejected} == {"masks"}
+    assert len(found.rejected) == 20
+
+
+def test_fairface_lists_with_bare_names_are_those_of_their_part(tmp_path):
+    fairface(tmp_path)
+    plain = FairFace(root=tmp_path).collect(0).samples
+    for part in ("train", "val"):
+        path = tmp_path / f"fairface_label_{part}.csv"
+        path.write_text(path.read_text().replace(f"{part}/", ""))
+    pd.testing.assert_frame_equal(FairFace(root=tmp_path).collect(0).samples, plain)
 
 
 def test_a_lone_class_and_numbered_folders_are_questioned(tmp_path):
@@ -213,14 +292,15 @@ def test_a_lone_class_and_numbered_folders_are_questioned(tmp_path):
 
 
 def test_notes_beside_images_are_read_as_columns(tmp_path):
-    made(tmp_path, *(f"{n // 2:05d}/{n:09d}.jpg" for n in range(5)))
+    made(tmp_path, *(f"{n // 2:05d}/{n // 2:05d}{n % 2:04d}.jpg" for n in range(5)))
     said = [
         '{"gender": "f", "age": 30, "box": [1, 2], "path": "x"}', '{"gender": "m", "age": NaN}',
         "{", '{"gender": "f", "age": 31}',
     ]  # fmt: skip
     for n, text in enumerate(said):
-        (tmp_path / f"{n // 2:05d}" / f"{n:09d}.json").write_text(text)
-        (tmp_path / f"{n // 2:05d}" / f"{n:09d}.txt").write_text("a face")
+        image = tmp_path / f"{n // 2:05d}" / f"{n // 2:05d}{n % 2:04d}.jpg"
+        image.with_suffix(".json").write_text(text)
+        image.with_suffix(".txt").write_text("a face")
     settings = recognised(tmp_path, {})
     assert settings["name"] == "images"
     found = Images.model_validate(settings).collect(0)

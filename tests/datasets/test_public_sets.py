@@ -549,15 +549,16 @@ def test_a_link_to_a_folder_is_refused_by_name(tmp_path, kind):
         kind(root=tmp_path / "here").collect(0)
 
 
-def test_hidden_names_are_accounted_for_once_and_not_looked_into(tmp_path):
+def test_hidden_names_are_accounted_for_once_and_photographs_among_them_are_left_out(tmp_path):
     for name in ("a/1.jpg", "a/._1.jpg", "a/.git/1.jpg", "a/.git/2.jpg", ".hidden/a/1.jpg"):
         image(tmp_path / name)
     for source in (ImageFolder, Images):
         found = source(root=tmp_path).collect(0)
         assert len(found.samples) == 1
-        assert reasons(found) == {"hidden": 3}
+        assert reasons(found) == {"hidden": 2, "hidden photograph": 2}  # two are there outside
         paths = sorted(item.path for item in found.rejected)
-        assert paths == [f"{tmp_path}/{name}" for name in (".hidden", "a/._1.jpg", "a/.git")]
+        names = (".hidden", "a/._1.jpg", "a/.git", "a/.git/2.jpg")
+        assert paths == [f"{tmp_path}/{name}" for name in names]
 
 
 def test_an_image_folder_without_classes_is_explained(tmp_path):

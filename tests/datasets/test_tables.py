@@ -15,6 +15,7 @@ from pyarrow import parquet
 from debias.errors import DataError
 from debias.storage.tables import (
     file_and_column,
+    is_missing,
     place_of,
     read_bytes,
     read_rows,
@@ -60,8 +61,12 @@ def test_rows_that_all_have_one_field_more_than_the_header(tmp_path):
     assert rows["unnamed_0"].tolist() == ["7", "9"]
     rows, bad, _ = read_table(written(tmp_path, "a;b\nx;1;\ny;;\n"))
     assert (bad, list(rows), rows["a"].tolist()) == ([], ["a", "b"], ["x", "y"])
-    with pytest.raises(DataError, match=r"no row of .*as many fields as its header.* 2"):
-        read_table(written(tmp_path, "a,b\nx,hello, you\ny,well, well\n"))  # nothing is shifted
+    for text in (
+        "a,b\nx,hello, you\ny,well, well\n", "id,b\n1,hello, you\n2,well, well\n",
+        '"id","score"\n"1",0,5\n"2",0,7\n', "id,age\n1,30,5\n2,31,5\n",
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=r"no row of .*as many fields as its header.* 2"):
+            read_table(written(tmp_path, text))  # nothing is shifted
     assert len(read_table(written(tmp_path, "a,b\n1,2,3\n1,2\n1,2,3,4\n")).rejected) == 2
 
 
@@ -87,6 +92,11 @@ def test_columns_without_a_name_are_numbered(tmp_path):
     [
         (b"a,a\n1,2\n", r"names the columns \['a'\] more than once"),
         (b"a,b\n1,Caf\xe9\n", r"not UTF-8 \(line 2\)"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "zero bytes: if it is UTF-16 without its mark"),
+        (b"PK\x03\x04 xl/workbook", "an Excel workbook or .* save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0 old", "an Excel workbook"),
+        (b"PAR1 rows PAR1", "a Parquet file; let its name end in .parquet"),
+        (gzip.compress(b"t.csv" + bytes(252) + b"ustar"), r"an archive of files \(tar\); unpack"),
         (b'"a,b\n1,2\n', "the header"),
         (b"", "cannot be read as a table"),
     ],
@@ -94,6 +104,40 @@ def test_columns_without_a_name_are_numbered(tmp_path):
 def test_a_table_that_cannot_be_understood_is_refused(tmp_path, content, message):
     with pytest.raises(DataError, match=message):
         read_table(written(tmp_path, content))
+
+
+def test_text_is_read_by_the_mark_of_its_encoding_and_packed_whatever_its_name_is(tmp_path):
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        rows, *_ = read_table(written(tmp_path, "a\tb\r\n01\tGröße\r\n".encode(encoding)))
+        assert rows.to_dict("list") == {"a": ["01"], "b": ["Größe"]}
+        assert rows.index.tolist() == [2]
+    assert read_table(written(tmp_path, gzip.compress(b"a,b\n1,2\n"))).rows["b"].tolist() == ["2"]
+
+
+def test_arrow_is_read_as_a_file_and_as_a_stream(tmp_path):
+    """As datasets.save_to_disk writes; a column of images that are files is one of their paths."""
+    images = [{"bytes": None, "path": f"{n}.png"} for n in "ab"]
+    table = pa.table({"image": images, "code": ["01", "NO"], "boxes": [[1], [2]]})
+    for name, opened in (("t.arrow", pa.ipc.new_file), ("s.arrow", pa.ipc.new_stream)):
+        with opened(tmp_path / name, table.schema) as file:
+            file.write_table(table)
+        rows, bad, odd = read_table(tmp_path / name)
+        assert rows.to_dict("list") == {"image": ["a.png", "b.png"], "code": ["01", "NO"]}
+        assert (bad, list(odd), rows.index.tolist()) == ([], ["boxes"], [1, 2])
+    held = pa.array([{"bytes": b"x", "path": "a.png"}])
+    parquet.write_table(pa.table({"image": held}), tmp_path / "t.parquet")
+    assert "bytes" in read_table(tmp_path / "t.parquet").odd["image"]
+    (tmp_path / "t.arrow").write_bytes(b"ARROW1 nothing")
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        read_table(tmp_path / "t.arrow")
+
+
+def test_what_tools_write_for_nothing_is_missing_unless_it_is_kept():
+    column = pd.Series(["NA", " nan", "None", "null", "#N/A", "", None, "Nan Lee", "no", "Unknown"])
+    assert is_missing(column).tolist() == [True] * 7 + [False] * 3
+    assert is_missing(column, ["none"]).sum() == 6
+    assert is_missing(pd.Series([1.0, float("nan")])).tolist() == [False, True]
+    assert is_missing(pd.Series([[1], None], dtype=object)).tolist() == [False, True]
 
 
 def test_a_pipe_is_no_table(tmp_path):
@@ -276,6 +320,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
         ("a/t.TSV:race:white", (Path("a/t.TSV"), "race:white")),
         ("C:/t.csv:race", (Path("C:/t.csv"), "race")),
         ("age:0-17", (None, None)),
+        ("t.xlsx:race", (Path("t.xlsx"), "race")),
     ],
 )
 def test_a_file_and_its_column_are_taken_apart(text, expected):

@@ -83,11 +83,11 @@ def test_slices_of_the_archive_are_the_images(tmp_path, layout):
 
 
 def test_a_key_ends_at_the_first_dot_after_the_last_slash(tmp_path):
-    members = {"v1.0/a.b.jpg": JPEG, "v1.0/a.jpg": JPEG, "v1.0/a.cls": " 7\n", ".hidden.jpg": JPEG}
-    found = listed(archived(tmp_path / "x.tar", members))
+    members = {"v1.0/a.b.jpg": JPEG, "v1.0/a.jpg": JPEG, "v1.0/a.cls": " 7\n", "._a.jpg": ""}
+    found = listed(archived(tmp_path / "x.tar", members | {".hidden.jpg": JPEG}))
     assert found.samples["class"].tolist() == ["7"]
     assert found.samples["length"].tolist() == [len(JPEG)]
-    assert found.rejected == ()
+    assert (reasons(found), found.ignored["hidden"]) == ({"hidden photograph": 1}, 1)
     assert found.ignored == {".b.jpg": 1, "hidden": 1}  # "a.jpg" is what "a.b.jpg" was made of
 
 
@@ -193,7 +193,7 @@ def test_names_in_a_plain_archive_are_read_as_in_a_folder(tmp_path):
     names = [f"lfw/P_{n // 2}/P_{n // 2}_000{1 + n % 2}.jpg" for n in range(8)]
     found = listed(archived(tmp_path / "x.tar", dict.fromkeys(names, JPEG)))
     assert found.samples["subject_id"].tolist() == [f"P_{n // 2}" for n in range(8)]
-    assert "4 names or folders look like people" in found.remarks[0]
+    assert "4 folders look like people" in found.remarks[0]
     names = [f"set/{side}/{name}/1.png" for side in ("train", "val", "test") for name in "ab"]
     noted = dict.fromkeys(names, JPEG) | {"set/test/b/1.cls": "7"}
     assert listed(archived(tmp_path / "x.tar", noted)).samples["class"].notna().sum() == 1
@@ -212,6 +212,20 @@ def test_two_notes_must_agree_on_the_class(tmp_path):
     found = listed(archived(tmp_path / "x.tar", members))
     assert len(found.samples) == 1
     assert reasons(found) == {"row not understood": 3}
+
+
+def test_people_among_the_attributes_and_archives_without_training_are_told(tmp_path):
+    members = {}
+    for n in range(8):
+        members |= {f"{n}.jpg": JPEG, f"{n}.json": {"person_id": f"p{n // 2}", "split": "x"}}
+    found = listed(archived(tmp_path / "val.tar", members).parent)
+    assert found.samples["subject_id"].tolist() == [f"p{n // 2}" for n in range(8)]
+    assert "split" not in found.samples
+    assert found.notes == 8
+    unused, person, alone = found.remarks
+    assert "split (used with" in unused
+    assert person.startswith("Column 'person_id' says who is shown, by its name")
+    assert alone == "Nothing is called train, only validation: a split is drawn."
 
 
 def test_notes_without_an_image_are_accounted_for(tmp_path):

@@ -93,9 +93,9 @@ CLEAR = [
 @pytest.mark.parametrize(("names", "first", "way"), CLEAR)
 def test_what_is_called_like_people_is_taken_for_people_and_told(tmp_path, names, first, way):
     people = people_of(names)
-    assert people.names[0] == first
-    assert people.remark.endswith(f"--folders '{way}'.")
-    assert first not in people.remark
+    assert (people.names[0], people.clear) == (first, True)
+    assert people.taken().endswith(f"--folders '{way}'.")
+    assert first not in people.taken()
     if "{" not in way:
         found = ImageFolder(root=made(tmp_path, *names)).collect(0)
         assert found.samples["subject_id"].nunique() == len({n.split("/")[-2] for n in names})
@@ -104,13 +104,52 @@ def test_what_is_called_like_people_is_taken_for_people_and_told(tmp_path, names
     assert told == people.names
 
 
-def test_many_folders_of_few_images_are_told_and_no_more(tmp_path):
-    names = [f"visit {n}/{k}.jpg" for n in range(12) for k in range(4)]
-    assert people_of(names).names is None
-    found = Images(root=made(tmp_path, *names)).collect(0)
-    assert "subject_id" not in found.samples
-    assert "12 folders stand for few images each (4)" in found.remarks[0]
-    assert Images(root=tmp_path, subject_column="folder").collect(0).remarks == ()
+# Names of files or folders that carry a person, who is first, what bears the name, and the way.
+ASKED = [
+    ([f"visit {n}/{k}.jpg" for n in range(12) for k in range(4)], "visit 0", "folders", "person"),
+    ([f"{3 * n + k}_{c * 4}_{30 + k}_f.jpg" for n, c in enumerate("ABCDEFGHIJ") for k in range(3)],
+     "AAAA", "parts of file names", "#_{person}_#_*.*"),  # AgeDB
+    ([f"al/{55829 + n:06d}_{k}M{30 + k}.JPG" for n in range(10) for k in range(3)],
+     "055829", "parts of file names", "*/{person}_*"),  # MORPH
+    ([f"{n}_{k}.jpg" for n in range(10) for k in range(3)],
+     "0", "parts of file names", "{person}_*"),  # MS-Celeb, numbered
+    ([f"CFD-{g}-{n:03d}-{k}-N.jpg" for g in ("WF", "BM") for n in range(5) for k in range(3)],
+     "CFD-WF-000", "parts of file names", "{person}-#-*.*"),
+    ([f"smile/{n:03d}A{k:02d}.jpg" for n in range(1, 11) for k in range(3)],
+     "001A", "file names", "*/{person}#.*"),  # FG-NET
+    ([f"{one}/{k}.jpg" for one in ("Ann Lee", "Bo Moe", "Cy Ray") for k in range(4)],
+     "Ann Lee", "folders", "person"),
+    ([f"{n}/{k}.jpg" for n in range(1, 9) for k in range(4)], "1", "folders", "person"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("names", "first", "what", "way"), ASKED)
+def test_names_that_may_carry_a_person_are_asked_about(names, first, what, way):
+    people = people_of(names)
+    assert (people.names[0], people.what, people.clear) == (first, what, False)
+    count, each = len(set(people.names)), len(names) / len(set(people.names))
+    sides = ["test" if place == 1 else "train" for place in range(len(names))]  # of the first
+    asked = people.asked(sides)
+    assert asked.startswith(f"{count} {what} may be people ({each:.0f} images each)")
+    assert "1 of them stand on several sides" in asked
+    assert asked.endswith(f"--folders '{way}'.")
+    assert len(first) < 3 or first not in asked  # nobody's name
+    assert [said(name, steps(way))["person"] for name in names] == people.names
+
+
+def test_folders_that_keep_folders_small_are_no_people_and_numbered_people_are():
+    chunks = (
+        [f"{n // 1000 * 1000:05d}/{n:05d}.png" for n in range(0, 12_000, 400)],  # FFHQ
+        [f"{n:05d}/{n:05d}{k:04d}.jpg" for n in range(12) for k in range(3)],  # img2dataset
+        [f"{n:02d}/nm00{k}{n:02d}_rm5_1960-1-1_2000.jpg" for n in range(12) for k in range(3)],
+        [f"{n:02x}/{n:02x}{k}f.jpg" for n in range(200, 240) for k in range(3)],
+    )
+    for names in chunks:
+        people = people_of(names)
+        assert people is None or people.what == "file names"
+    casia = [f"{p:06d}/{4 * p + k + 1:08d}.jpg" for p in range(14) for k in range(4)]
+    people = people_of(casia)
+    assert (people.names[:5], people.clear) == (["000000"] * 4 + ["000001"], True)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +158,6 @@ def test_many_folders_of_few_images_are_told_and_no_more(tmp_path):
         [f"{c}_Hair/{n}.jpg" for c in ("Black", "Blond", "Gray") for n in range(3)],
         [f"{c}/{c}.{n}.jpg" for c in ("cat", "dog") for n in range(30)],
         [f"IMG_{n:04d}.jpg" for n in range(30)],
-        [f"{n // 9:05d}/{n:05d}.jpg" for n in range(99)],
         [f"n0144{n}764/{k}.JPEG" for n in range(4) for k in range(60)],  # ImageNet
         [f"{n}_1_2_20170109.jpg" for n in range(30)],
     ],
@@ -162,7 +200,7 @@ def test_a_table_by_person_that_does_not_fit_is_explained(tmp_path):
     table.write_text(META.replace("n000003", "n900003"))
     with pytest.raises(DataError, match=r"names 15 of 16 people, so 2 of 32 images .*n000003"):
         data.collect(0)
-    partly = data.model_copy(update={"some_people": True}).collect(0)
+    partly = data.model_copy(update={"allow_unjoined": 1.0}).collect(0)
     assert partly.samples["Gender"].isna().sum() == 2
     table.write_text(META.replace("n0", "x0"))
     with pytest.raises(DataError, match=r"no column of .* names the people .*n000012"):
@@ -187,5 +225,8 @@ def test_a_known_set_and_a_table_of_images_are_told_more_of_their_people(tmp_pat
     assert samples[samples["subject_id"] == "Person_B"]["gender"].tolist() == ["m", "m"]
     (tmp_path / "images.csv").write_text("path,who\n1.jpg,Person_C\n2.jpg,Person_B\n")
     made(tmp_path, "1.jpg", "2.jpg")
-    data = Folder(root=tmp_path, table=tmp_path / "images.csv", subject_column="who", people=table)
+    data = Folder(
+        root=tmp_path, table=tmp_path / "images.csv", subject_column="who", people=table,
+        allow_unjoined=1.0,
+    )  # fmt: skip
     assert data.collect(0).samples["gender"].tolist() == ["f", "m"]

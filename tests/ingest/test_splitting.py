@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from debias.errors import DataError, GroupSchemaError, SplitLeakageError
 from debias.ingesting import splitting
+from debias.ingesting.account import without_validation
 from debias.ingesting.quarantine import summarise
 from debias.ingesting.selection import Caps, Selection
 from debias.ingesting.splitting import Units, require_no_leak, units, without_leaks
@@ -359,3 +360,16 @@ class TestGiven:
         lost = samples[~samples["sample_id"].isin(kept["sample_id"])]
         assert groups["leaks"].tolist() == lost["race"].value_counts().sort_index().tolist()
         assert groups["rejected"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("count", "advice"), [(4, "0.5 "), (7, "0.2 ")])
+def test_where_no_person_is_left_for_validation_the_advice_takes_one(count, advice):
+    samples = pd.DataFrame({"sample_id": [f"{n:03d}" for n in range(6 * count)],
+                            "subject_id": [f"p{n // 6}" for n in range(6 * count)]})  # fmt: skip
+    drawn = split(samples, attributes=[])
+    assert "validation" not in set(drawn["split"])
+    (told,) = without_validation(drawn, drawn=True)
+    assert f"selection.validation_fraction={advice}" in told
+    again = split(samples, attributes=[], validation_fraction=float(advice))
+    assert again["split"].value_counts()["validation"] == 6
+    assert without_validation(again, drawn=True) == without_validation(drawn, drawn=False) == []

@@ -1,5 +1,6 @@
 """Files of embeddings and encoders of the user's: what is read, what is refused and how."""
 
+import csv
 import json
 import pickle
 import warnings
@@ -199,16 +200,32 @@ TABLE = pd.DataFrame(
 
 @pytest.mark.parametrize("extra", ["separators at the ends", "names of rows"])
 def test_lines_with_one_field_more_than_the_header_are_not_moved_by_one(tmp_path, extra):
-    header, *lines = TABLE.assign(label=[0, 1] * 3).to_csv(index=False).splitlines()
+    table = TABLE.assign(label=[0, 1] * 3)
+    header, *lines = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).splitlines()
     if extra == "names of rows":  # as R writes them
-        lines = [f"r{row},{line}" for row, line in enumerate(lines)]
+        lines = [f'"r{row}",{line}' for row, line in enumerate(lines)]
     else:
         lines = [f"{line}," for line in lines]
     (tmp_path / "e.csv").write_text("\n".join([header, *lines]) + "\n")
     found = read_embeddings(tmp_path / "e.csv")
     np.testing.assert_allclose(found.values, VALUES, rtol=1e-6)
     assert found.columns["label"].tolist() == [0, 1] * 3
-    assert found.ids[0] == ("r0" if extra == "names of rows" else "f.jpg")
+    assert found.ids[0] == "f.jpg"
+
+
+def test_numbers_with_a_decimal_comma_and_words_for_none_are_numbers(tmp_path):
+    """A first row without any fraction, as of a picture without a face, decides nothing."""
+    frame = TABLE.assign(group="NA").astype(object)
+    frame.loc[0, ["e0", "e1", "e2"]] = 0
+    for mark, name in (("\t", "e.tsv"), (";", "e.csv")):
+        frame.to_csv(tmp_path / name, sep=mark, index=False, decimal=",", encoding="utf-16")
+        found = read_embeddings(tmp_path / name)
+        np.testing.assert_allclose(found.values[1:], VALUES[1:], rtol=1e-6)
+        assert found.values[0].tolist() == [0, 0, 0]
+        assert found.columns["group"].tolist() == ["NA"] * 6
+    frame.loc[0, ["e0", "e1", "e2"]] = "NA"  # R's
+    frame.to_csv(tmp_path / "e.csv", index=False)
+    assert read_embeddings(tmp_path / "e.csv").missing.tolist() == [True] + [False] * 5
 
 
 ANY = np.linspace(-1, 1, 60)
@@ -371,7 +388,7 @@ def broken_npy(folder, array, **more):
 BROKEN = {
     "missing": (lambda f: {"path": f / "no.npy"}, "do not exist"),
     "another kind": (lambda f: {"path": Path(__file__)}, "are read from .npy, "),
-    "garbage": (lambda f: broken_csv(f, ""), "cannot be read: "),
+    "garbage": (lambda f: broken_csv(f, ""), "cannot be read as a table: Empty"),
     "no numbers": (lambda f: broken_csv(f, "sample_id,name\na,b\n"), "like embeddings: none"),
     "no header": (lambda f: broken_csv(f, "0.5,1.5\n0.1,0.2\n"), "names of columns are expected"),
     "repeated": (
@@ -452,10 +469,14 @@ def test_missing_and_unusable_samples_are_counted_and_named(tmp_path):
         index.find(pd.DataFrame({"sample_id": list("baf")}))
     holed[0] = np.nan
     np.savez(tmp_path / "e.npz", ids=IDS, embeddings=holed)
-    with pytest.raises(
-        DataError, match=r"empty row, without an embedding, for 1 of 2 samples.* f;"
-    ):
-        Embeddings(file=tmp_path / "e.npz").open(CPU).find(pd.DataFrame({"sample_id": list("fa")}))
+    model, samples = Embeddings(file=tmp_path / "e.npz"), pd.DataFrame({"sample_id": list("faz")})
+    with pytest.raises(DataError, match=r"no embedding for 2 of 3 samples, first: f, z; its ids"):
+        model.open(CPU).find(samples)
+    lacking = model.lacking(samples)
+    assert [(one.sample_id, one.reason) for one in lacking] == [
+        ("f", "no embedding"), ("z", "no embedding"),
+    ]  # fmt: skip
+    assert lacking[0].detail.startswith("e.npz holds none for it; its ids read f, ...")
 
 
 def test_rows_without_ids_are_not_matched_by_position(tmp_path):

@@ -10,7 +10,7 @@ import torch
 import yaml
 from recording_tracking import RecordingTracking
 
-from debias.errors import ConfigError, DataError
+from debias.errors import ConfigError, DataError, QuarantineLimitExceededError
 from debias.models import REPRESENTATIONS
 from debias.pipeline import examine, mitigate, open_job, open_run
 from debias.pipeline.faces import make_faces
@@ -70,7 +70,7 @@ def as_encoder(folder, faces):
 TINY = {"latent_dim": 3, "width": 4, "hidden": 16}
 MAKERS = {
     "conv_vae": trained("conv_vae", **TINY),
-    "conditional_vae": trained("conditional_vae", **TINY, condition="skin_tone_group"),
+    "conditional_vae": trained("conditional_vae", **TINY, condition="skin_tone_group", beta=0.05),
     "autoencoder": trained("autoencoder", **TINY),
     "lecture_autoencoder": trained("lecture_autoencoder"),
     "linear_autoencoder": trained("linear_autoencoder", latent_dim=3),
@@ -207,15 +207,30 @@ def test_a_second_store_needs_rows_of_its_own(drawn, tmp_path):
         encode_store(run, artifact, taken, rows)
 
 
-def test_a_missing_training_face_stops_the_run(drawn, tmp_path):
-    source, faces = drawn
-    names = faces.ids(faces.rows("train"))[1:]
-    frame = pd.DataFrame({"sample_id": names, "x0": np.linspace(0, 1, len(names))})
-    frame.to_csv(tmp_path / "e.csv", index=False)
-    shutil.copytree(source, tmp_path / "run")
-    run = opened(tmp_path / "run", {"name": "embeddings", "file": str(tmp_path / "e.csv")})
-    with pytest.raises(DataError, match="no embedding for 1 of 160 samples, first: synthetic-"):
-        REPRESENTATION.make(run, faces=make_faces(run))
+def test_training_faces_without_an_embedding_are_left_out_and_told_and_many_stop(drawn, tmp_path):
+    _, faces = drawn
+    names = faces.ids(faces.rows("train"))
+
+    def run_with(count, *overrides):
+        frame = pd.DataFrame({"sample_id": names, "x0": np.linspace(0, 1, len(names))})
+        frame.loc[1 : count - 1, "x0"] = np.nan  # an empty row is none
+        frame[1:].to_csv(tmp_path / "e.csv", index=False)
+        model = {"name": "embeddings", "file": str(tmp_path / "e.csv")}
+        return opened(tmp_path / "run", model, *overrides)
+
+    run = run_with(2)
+    store = make_faces(run)
+    latents = load_latents(REPRESENTATION.make(run, faces=store))
+    assert latents.sample_ids.tolist() == names[2:].tolist()
+    account = store.read_json("account.json")
+    assert account["counts"]["listed"] == len(faces.samples)
+    assert [(one["reason"], one["count"]) for one in account["reasons"]] == [("no embedding", 2)]
+    assert "2 of 264 images are left out: no embedding." in account["remarks"]
+    message = r"40 of 264 items were set aside, 15\.2%.*40 no embedding.*e\.csv holds none for it"
+    with pytest.raises(QuarantineLimitExceededError, match=message):
+        make_faces(run_with(40))
+    allowed = make_faces(run_with(40, "ingest.most_rejected=0.16"))
+    assert allowed.read_json("account.json")["counts"]["kept"] == 224
 
 
 @pytest.mark.parametrize("name", ["embeddings", "encoder"])

@@ -30,7 +30,10 @@ SAMPLES = pd.DataFrame({"path": NAMES})
         (lambda name: f"./{name}", "the last 2 steps"),
         (lambda name: name[:-4], "the last 2 steps of the path without its ending"),
         (lambda name: name.replace(".png", ".JPG"), "without its ending"),
-        (lambda name: f"other/{name[5:]}", "the name of the file)"),
+        (lambda name: f"https://x.org/img/{name}?w=300#top", "the last 2 steps of the path)"),
+        (lambda name: f"file:///home/me/img/{name}", "the last 2 steps of the path)"),
+        (lambda name: name[5:] + "?x=1", "the name of the file)"),
+        (lambda name: name.replace("/", "%2F"), "the last 2 steps of the path)"),
         (lambda name: name[5:-4], "the name of the file without its ending"),
     ],
 )
@@ -57,10 +60,63 @@ def test_files_count_before_numbers_of_rows():
 
 def test_numbers_that_only_count_rows_do_not_match_in_part():
     samples, others = pd.DataFrame({"id": range(200)}), pd.DataFrame({"id": range(1, 201)})
-    with pytest.raises(DataError, match=r"no names in common.* '0' \(id\).* '1' \(id\)"):
-        join(samples, others)
+    message = "numbers go from 0 to 199 in a and 1 to 200 in b: they may count .* with --by-order"
+    with pytest.raises(DataError, match=message):
+        join(samples, others, called=("a", "b"))
     rows = join(samples, pd.DataFrame({"id": range(199, -1, -1)})).rows
     assert rows.tolist() == list(range(199, -1, -1))
+
+
+def test_numbers_of_files_that_are_counted_otherwise_are_not_joined():
+    files = pd.DataFrame({"path": [f"{n}.jpg" for n in range(120)]})
+
+    def ids(first, last):
+        return pd.DataFrame({"id": range(first, last)})
+
+    with pytest.raises(DataError, match="0 to 119 in the samples and 1 to 120 in the table"):
+        join(files, ids(1, 121))  # 119 of 120 match
+    with pytest.raises(DataError, match="0 to 119 in the samples and 1 to 119 in the table"):
+        join(files, ids(1, 120))
+    assert join(files, ids(0, 120)[::-1]).rows.tolist() == [*range(119, -1, -1)]
+    assert join(files, ids(0, 60), allow_unjoined=1.0).rows.max() == 59  # some are annotated
+    named = pd.DataFrame({"path": [f"{n}.jpg" for n in range(1, 121)]})
+    assert join(files, named).rows[:2].tolist() == [-1, 0]
+    with pytest.raises(
+        DataError, match=r"'set0/00000\.png' and '0' .* zeros in front, which a spr"
+    ):
+        join(SAMPLES, ids(0, 200))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("ffhq/{:05d}.png", "celeba/{:05d}.jpg"), ("ffhq/{:05d}.jpg", "celeba/{:05d}.jpg"),
+        ("{:05d}.png", "{:05d}.jpg"), ("a/img_{:04d}.jpg", "b/img_{:04d}.jpg"),
+        ("C:\\a\\{:d}.png", "https://b.org/b/{:d}.png?x=1"),
+    ],
+)  # fmt: skip
+def test_images_of_which_only_the_number_agrees_are_others(left, right):
+    samples, others = (
+        pd.DataFrame({"path": [form.format(n) for n in range(50)]}) for form in (left, right)
+    )
+    with pytest.raises(DataError, match=r"nothing agrees but the number.*say so with --by-order"):
+        join(samples, others)
+    assert join(samples, others, by_order=True).rows.tolist() == [*range(50)]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("ffhq/{:05d}.png", "{:05d}.png"), ("ffhq/{:05d}.png", "x/FFHQ/{:05d}.jpg"),
+        ("ffhq/{:05d}.png", "{:05d}"), ("{:05d}.jpeg", "{:05d}.JPG"),
+        ("a/Ann_{:04d}.png", "b/Ann_{:04d}.jpg"),
+    ],
+)  # fmt: skip
+def test_a_number_with_something_beside_it_or_nothing_against_it_is_a_name(left, right):
+    samples, others = (
+        pd.DataFrame({"path": [form.format(n) for n in range(50)]}) for form in (left, right)
+    )
+    assert join(samples, others[::-1]).rows.tolist() == [*range(49, -1, -1)]
 
 
 def test_without_names_in_common_order_must_be_asked_for():
@@ -72,7 +128,7 @@ def test_without_names_in_common_order_must_be_asked_for():
         join(SAMPLES, strange[["race"]])
     found = join(SAMPLES, strange, by_order=True)
     assert found.rows.tolist() == list(range(200))
-    assert "by order, as --by-order asks" in found.sentence
+    assert "by the order of the rows" in found.sentence
     with pytest.raises(DataError, match="with 200 and 199 rows they cannot be joined by order"):
         join(SAMPLES, strange[1:])
     with pytest.raises(DataError, match="as many rows in the table as in the samples, got 199"):
@@ -125,6 +181,14 @@ def test_what_has_no_partner_is_counted_and_stops_above_one_percent():
     with pytest.raises(DataError, match=message):
         join(SAMPLES, table()[3:])
     assert (join(SAMPLES, table()[3:], allow_unjoined=0.02).rows < 0).sum() == 3
+
+
+def test_letters_may_be_composed_or_not():
+    samples, others = (
+        pd.DataFrame({"path": [f"{accent}{n}.jpg" for n in range(9)]})
+        for accent in ("é", "e\u0301")
+    )
+    assert join(samples, others[::-1]).rows.tolist() == [*range(8, -1, -1)]
 
 
 def test_missing_names_join_nothing():

@@ -170,7 +170,9 @@ class Rebuilding:
         seen = old.get("seen", {})  # stores were once made without
         kinds, purged = seen.get("kinds", []), purged + seen.get("held_back", held)
         records = cast("list[quarantine.Record]", others)
-        again = account.counted(samples, pairs, records, attributes, listed, kinds, purged)
+        again = account.counted(
+            samples, pairs, records, attributes, listed, kinds, purged, seen.get("notes", 0)
+        )
         document = {**old, **again}
         removed = sum(record["reason"] in LEAKS for record in others)
         document["leaks"] = {**old["leaks"], "removed": removed}

@@ -118,14 +118,14 @@ class TestTrainedRepresentationContract:
         torch.testing.assert_close(torch.cat(alone), mean, atol=1e-4, rtol=1e-3)
         deviation = torch.square(given.image - given.image.mean(0)).flatten(1).sum(1).mean()
         if isinstance(network, Decodes):
-            drawn = network.decode(mean, *given.told)
+            drawn = network.decode(mean, *given.told).detach()
             assert drawn.shape == (B, 3, SIDE, SIDE)
             assert -1 < float(drawn.min()) < float(drawn.max()) < 2
             seen = given.image
             if isinstance(model, LectureAutoencoder):  # it sees grey
                 seen = seen.mean(1, keepdim=True).expand(-1, 3, -1, -1)
                 deviation = torch.square(seen - seen.mean(0)).flatten(1).sum(1).mean()
-            assert squared_error(seen, drawn).mean() < 0.5 * deviation
+            assert squared_error(seen, drawn).mean() < 0.7 * deviation
         else:
             assert network.loss(given)["loss"] < 0.8 * deviation
         save(tmp_path, {"network.safetensors": network})
@@ -334,6 +334,10 @@ class TestConditionalVAE:
         dark, light = (network.decode(z, torch.eye(2)[[value]]) for value in (0, 1))
         assert light.mean() > dark.mean() + 0.2
         assert torch.equal(network.decode(z), light)
+        sheet = galleries.under_conditions(network, np.zeros((2, 6)), CPU)
+        assert sheet.shape == (2, 2, SIDE, SIDE, 3)
+        expected = [galleries.decode(network, z.numpy(), CPU, np.eye(2)[[v]])[0] for v in (0, 1)]
+        np.testing.assert_array_equal(sheet[1], np.stack(expected))
 
     def test_it_uses_groups_unless_it_is_told_the_label(self):
         assert self.model.uses_groups("smiling")
