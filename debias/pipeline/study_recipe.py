@@ -20,8 +20,8 @@ class Looks(Settings):
     bound_samples: int = Field(default=500, ge=1, description="Draws of the posterior of each.")
     trials: int = Field(default=100, ge=10, description="Images given to every task.")
     mapped: int = Field(default=1000, ge=50, description="Images on a map.")
-    known: int = Field(default=2000, ge=100, description="Drawn faces with known factors.")
-    votes: int = Field(default=400, ge=20, description="Batches of 32 that share a factor.")
+    known: int = Field(default=1000, ge=100, description="Drawn faces with known factors.")
+    votes: int = Field(default=200, ge=20, description="Batches of 32 that share a factor.")
 
 
 class StudyConfig(SpaceRecipe):

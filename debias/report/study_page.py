@@ -52,8 +52,8 @@ def summary(document: Study) -> Iterator[b.Block]:
     yield b.Sentence(headline(document), "verdict")
     yield from _caution(document)
     columns = {
-        "bound, nats": ("weighted_bound", "plain"), "PSNR": ("psnr", "plain"),
-        "FID": ("fid", "plain"), "centre": ("nearest_centroid", "percent"),
+        "bound, nats": ("weighted_bound", "count"), "PSNR": ("psnr", "auc"),
+        "FID": ("fid", "auc"), "centre": ("nearest_centroid", "percent"),
         "seconds": ("seconds", "seconds"),
     }  # fmt: skip
     rows = tuple(
@@ -203,7 +203,7 @@ def _table(document: Study) -> Iterator[b.Block]:
         {(r["group"], r["density"]) for r in document["found"] if r["rare"]}
     ):
         rows.append(_found_row(document, group, density))
-    yield b.Table(("", *(one["name"] for one in spaces)), tuple(rows))
+    yield b.Table(("", *(one["name"] for one in spaces)), tuple(rows), look="wide")
     meant = [(figure[1], figure[4]) for part in TEXTS["parts"] for figure in part["figures"]]
     yield b.Fold("What the rows mean", (b.Facts(meant),))
 
