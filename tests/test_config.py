@@ -94,6 +94,15 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     broken.write_text("- 1")
     with pytest.raises(ConfigError, match="mapping of settings, got list"):
         load(RunConfig, broken)
+    broken.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(ConfigError, match=r"bytes that are no text \(at byte 6\); a recipe is a"):
+        load(RunConfig, broken)
+
+
+def test_a_setting_that_was_typed_is_not_blamed_on_the_source():
+    tree = {"name": "mine", "seed": -3}
+    with pytest.raises(ConfigError, match=r"^photos: seed: .*got -3; --set: seeds: .*got -1$"):
+        load(RunConfig, tree, ["seeds=-1"], called="photos")
 
 
 def test_a_density_that_does_not_suit_the_arms_is_refused():

@@ -191,18 +191,13 @@ def test_wrong_input_is_one_paragraph(table, tmp_path, arguments, code, message)
 
 
 def test_probabilities_given_as_predictions_are_refused(table):
-    code, said = run(
-        "evaluate",
-        "before.csv",
-        "--label",
-        "smiles",
-        "--prediction",
-        "score",
-        "--attributes",
-        "skin",
-    )
-    assert code == 7
-    assert "look like probabilities" in said
+    table.assign(smiles=table["smiles"].map({0: "no", 1: "yes"})).to_csv("words.csv", index=False)
+    asked = ("--label", "smiles", "--prediction", "score", "--attributes", "skin")
+    for file in ("before.csv", "words.csv"):
+        code, said = run("evaluate", file, *asked)
+        assert code == 7
+        assert "look like probabilities" in said
+        assert "--prediction CLASSES --score PROBABILITIES" in said
 
 
 @pytest.mark.parametrize(
@@ -340,7 +335,7 @@ def test_compare_joins_by_a_column_of_names_without_being_told(table):
 
 
 def test_a_score_that_is_none_is_told_by_its_line(table):
-    for value, message in (("high", "first 'high' in line 7"), (1.5, "first in line 7")):
+    for value, message in (("high", "first 'high' in line 7"), (1.5, "first 1.5 in line 7; give")):
         scores = table["score"].astype(object).mask(table.index == 5, value)
         table.assign(score=scores).to_csv("before.csv", index=False)
         with pytest.raises(debias.errors.EvaluationError, match=message):
@@ -402,9 +397,16 @@ def test_an_attribute_that_follows_from_the_answers_is_refused(table):
 
 
 def test_a_folder_that_is_neither_run_nor_evaluation(table, tmp_path):
-    code, said = run("compare", str(tmp_path), str(tmp_path))
-    assert code == 3
-    assert "neither a folder of debias evaluate" in said
+    missing, stopped = tmp_path / "nosuch", tmp_path / "run"
+    stopped.mkdir()
+    (stopped / "run.json").write_text("{}")
+    for folder, told in (
+        (tmp_path, "neither a folder of debias evaluate"),
+        (missing, f"there is no folder {missing}; name one of"),
+        (stopped, "is a run without a report (no report.json): it has not finished, or a purge"),
+    ):
+        code, said = run("compare", str(folder), str(tmp_path))
+        assert (code, told in said) == (3, True)
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"kind": "evaluation", "schema": 0}'])

@@ -252,13 +252,19 @@ def test_a_dry_run_changes_nothing_and_announces_the_same(root):
     assert (planned.images, planned.remaining) == (done.images, done.remaining)
 
 
-def test_a_comparison_beside_the_runs_is_named(root):
-    """Its rates may be those of the run, and it does not say of which files."""
-    (root.parent / "one-two-comparison").mkdir()
-    (root.parent / "three-comparison").mkdir()
-    told = purge("Ann_Lee", [root], dry_run=True).unreached
-    (line,) = (text for text in told if "rates may be" in text)
-    assert line.startswith(f"{root.parent / 'one-two-comparison'}, ")
+def test_a_comparison_beside_the_runs_goes_where_it_says_of_which_they_are(root):
+    """Its rates are those of the run; of one that does not say so they may be."""
+    kept, mine, others = (root.parent / f"{name}-comparison" for name in ("one-two", "one", "on"))
+    for folder, of in ((mine, [root]), (others, [root.parent / "two"])):
+        folder.mkdir()
+        write_json(folder / "comparison.json", {"of": list(map(str, of))})
+        (folder / "comparison-latent.html").write_text("<p>no picture</p>")
+    kept.mkdir()
+    result = purge("Ann_Lee", [root])
+    (line,) = (text for text in result.unreached if "rates may be" in text)
+    assert line.startswith(f"{kept}, ")
+    assert mine in result.pages
+    assert [len(list(folder.iterdir())) for folder in (mine, others)] == [0, 2]
 
 
 @pytest.mark.parametrize("name", ["img_0005.jpg", "Bob_Ray/img_0005.jpg"])
@@ -682,7 +688,7 @@ def test_an_audit_that_names_nobody_goes_too_as_it_counted_them(root):
     assert not tracking.finished("one/audit")
     assert set(result.pages) == {root, root / "comparison"}  # what was tracked comes back with them
     told = list(result.lines())
-    assert "with debias run, debias audit or debias ingest" in told[-1]
+    assert "with debias run, debias audit, debias ingest or debias compare" in told[-1]
     assert any("lists of images that debias export wrote" in line for line in told)
 
 

@@ -1,5 +1,6 @@
 """A person is taken out of a store that ``debias ingest`` made, killed at any point or not."""
 
+import hashlib
 import json
 import shutil
 import stat
@@ -204,9 +205,16 @@ def test_what_a_refused_ingest_decoded_is_purged_too(tmp_path):
     name, content = found.loc[3, "sample_id"], found.loc[3, "sha256"]
     with pytest.raises(DataError, match="give the images one by one, with --image"):
         purge(ZOE, [store])
-    told = purge(name, [store], sample=True)
+    with pytest.raises(DataError, match="only the path of the file itself"):
+        purge("face-9.png", [store], sample=True)
+    (file,) = (
+        path for path in (tmp_path / "in").iterdir()
+        if hashlib.sha256(path.read_bytes()).hexdigest() == content
+    )  # fmt: skip
+    told = purge(str(file), [store], sample=True)
     assert told.complete
     assert told.held_back == (store.resolve(),)
+    assert f"in {store.resolve()}, whatever the source holds; no other" in "".join(told.lines())
     assert naming(store, name, content) == []
     assert not list(store.rglob("*.npy"))
 

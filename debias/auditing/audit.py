@@ -26,6 +26,7 @@ from debias.density import DensityEstimator, HistogramDensity, active_dimensions
 from debias.density.descriptors import DESCRIPTORS, VIEWS, condensed
 from debias.errors import DataError, GroupSchemaError
 from debias.report import audit_document as doc
+from debias.report.documents import Fidelity
 from debias.seeding import stream_seed
 from debias.statistics.withholding import hidden_counts
 from debias.tracking.tracker import Advance, silent
@@ -90,7 +91,7 @@ class Question:
         set_aside: Columns ``attribute, group, listed, rejected``: whose images were lost before.
         source: Who says to which group a face belongs.
         nats: (n,) how badly a model explains each image.
-        fidelity: Whether a model tells images apart, as plain values; None: not measured.
+        fidelity: Whether a model tells images apart; None: not measured.
         seed: Of every random choice.
     """
 
@@ -102,7 +103,7 @@ class Question:
     set_aside: pd.DataFrame | None = None
     source: str = "annotated"
     nats: Float64[np.ndarray, " n"] | None = None
-    fidelity: doc.Kept | None = None
+    fidelity: Fidelity | None = None
     seed: int = 0
 
     def stream(self, purpose: str) -> int:
@@ -261,7 +262,7 @@ class _Space:
         ids, score, layout = question.data.ids, self.rarity.score, self.layout
         rarest, shown = ids[np.argsort(-score, kind="stable")], sections.SHOWN
         return doc.Findings(
-            fidelity=sections.of_fidelity(question.fidelity) if question.fidelity else None,
+            fidelity=question.fidelity,
             coverage=sections.of_coverage(self.coverage),
             regions=sections.of_regions(self.regions, ids, question.explained),
             directions=[sections.of_direction(one, ids) for one in self.directions],

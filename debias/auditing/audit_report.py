@@ -16,6 +16,7 @@ from debias.auditing.thin import ThinRegion, ThinRegions
 from debias.auditing.words import counted, percent, say
 from debias.report import audit_document as doc
 from debias.report.audit_findings import VIEWS
+from debias.report.documents import Fidelity, Kept
 from debias.shown import Shown
 from debias.statistics.intervals import Share
 from debias.storage.sealed import write_json
@@ -79,7 +80,8 @@ class AuditReport(Shown):
 # ---- sections of the document, each with what it means
 
 
-def of_fidelity(found: doc.Kept) -> doc.Fidelity:
+def of_fidelity(found: Kept) -> Fidelity:
+    """What the figures of a model mean, and what to do about it."""
     verdict = found["verdict"]
     if verdict == "too_few":
         return {**found, "sentence": say("fidelity.too_few", **found), "action": None}

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from scipy.ndimage import gaussian_filter
 from sklearn.neighbors import NearestNeighbors
 
-from debias.report.audit_document import Kept
+from debias.report.documents import Kept
 
 COARSE = 0.1  # of the side: the spread of the blur that leaves light, background and framing
 NEIGHBOURS = 10

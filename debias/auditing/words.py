@@ -15,6 +15,8 @@ import pandas as pd
 from debias.auditing.rules import AuditRules
 from debias.report import audit_document as doc
 from debias.report.audit_findings import is_declared
+from debias.report.documents import Told
+from debias.report.readings import is_blurred
 from debias.statistics.groupings import UNKNOWN
 
 SENTENCES = tomllib.loads(
@@ -75,7 +77,7 @@ def verdicts(document: doc.Findings) -> list[doc.Verdict]:
         _of_thin(document["regions"]),
         _as_said("coverage" if coverage["action"] else "nothing", coverage),
     ]
-    lead = [_as_said("fidelity", fidelity)] if fidelity and fidelity["verdict"] == "blurred" else []
+    lead = [_as_said("fidelity", fidelity)] if fidelity and is_blurred(fidelity) else []
     told = [_ends(one["attribute"], one["rows"]) for one in groups["attributes"]] if groups else []
     if any(told):
         lead.append(_verdict("who", " ".join(filter(None, told))))
@@ -90,7 +92,7 @@ def _verdict(kind: str, sentence: str, action: str | None = None) -> doc.Verdict
     return {"kind": kind, "sentence": sentence, "action": action}
 
 
-def _as_said(kind: str, section: doc.Told) -> doc.Verdict:
+def _as_said(kind: str, section: Told) -> doc.Verdict:
     return _verdict(kind, section["sentence"], section["action"])
 
 

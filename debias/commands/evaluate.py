@@ -112,7 +112,7 @@ def compare(given: Compare) -> None:
 
     found = compare_places(given.before, given.after, given.settings())
     folder = given.out or Path(folder_name(given.before, given.after))
-    pages = write_comparison(found, folder)
+    pages = write_comparison(found, folder, given.before, given.after)
     for name, one in found.items():
         show(lines(summary(name, one.to_dict())))
     for page in pages:

@@ -53,19 +53,17 @@ def export(given: Export) -> None:
 def summary(document: "Document") -> Iterator["Block"]:
     """The method, the findings, and the shares of the groups, those smallest before first."""
     from debias.report import blocks as b
-    from debias.report.words import full_group_name, is_number
+    from debias.report.words import full_group_name
 
     def share(side: Mapping[str, int | float | None]) -> b.Text:
-        known = "{share:percent} ({low..high:percent})"
-        return b.said(known if is_number(side["share"]) else "withheld", side)
+        return b.said("{share:percent} ({low..high:percent})", side)
 
-    def smallest_first(row: "Row") -> tuple[bool, float]:  # withheld shares come last
-        before = row["before"]["share"]
-        return before is None, before or 0.0
+    def smallest_first(row: "Row") -> float:
+        return row["before"]["share"] or 0.0
 
     yield b.Sentence(document["method"], "verdict")
     yield b.Points(tuple(document["sentences"]))
-    if rows := document["groups"]["rows"]:
+    if rows := [row for row in document["groups"]["rows"] if row["state"] != "suppressed"]:
         columns: dict[str, b.Column] = {
             "group": lambda row: full_group_name(row["group"]),
             "before": lambda row: share(row["before"]),

@@ -56,7 +56,7 @@ def run(given: Run) -> None:
     _show(document, folder, recipe.tracking.experiment)
     if request.images is not None:
         say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
-    say(f"Next: open the report; group by group: debias compare {folder}")
+    say("Next: open the report.")
 
 
 def _show(document: "RunDocument", folder: Path, experiment: str) -> None:

@@ -2,7 +2,8 @@
 
 Images: JPEG, PNG, WebP or BMP below a root folder; whatever else lies there is set aside.
 Source, citation, licence: those of the folder's owner, who also says who annotated it.
-Known problems: where nothing says who is shown, one person can fall on both sides of a split.
+Known problems: where nothing says who is shown, one person can fall on both sides of a split; what
+    may be said by names is asked about (``likely_people``).
 """
 
 import os
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field, field_validator
 
+from debias.datasets.likely_people import people_of
 from debias.datasets.listing import (
     NO_IMAGE,
     all_set_aside,
@@ -51,7 +53,6 @@ from debias.datasets.table_paths import (
 from debias.datasets.ways import (
     named,
     only_numbers,
-    people_of,
     said,
     sorted_by_folders,
     steps,
@@ -102,7 +103,8 @@ class Folder(Described):
     Splits: a column that says train, validation or test, or none (then they are drawn).
     Known problems: the table is believed in all but its paths: a row whose path leaves the root is
     set aside. A column named ``sample_id``, ``sha256``, ``duplicate_cluster``, ``offset`` or
-    ``length`` is left out, and so are ``subject_id`` and ``split`` unless a setting names them.
+    ``length`` is left out, and so is ``split`` unless a setting names it. A column called
+    ``subject_id``, ``person`` and the like says who is shown where no setting does.
     """
 
     name: Literal["folder"] = "folder"
@@ -486,7 +488,8 @@ class Images(Described):
         def detail(name: str, reason: str) -> str:
             return unfit if told.get(name, reason) is None else ""
 
-        return _finished(self, samples, problems, detail, (), seed)
+        read = (f"The way to an image was read as {self.folders}.",) if way else ()
+        return _finished(self, samples, problems, detail, read, seed)
 
 
 ODD_NAME = "name not understood"

@@ -55,7 +55,7 @@ REMEDIES = dict.fromkeys((".gz", ".tgz", ".zip", ".bz2", ".xz", ".zst", ".7z", "
     ".arrow": "{} was written by datasets.save_to_disk: write what is read with "
     "datasets.load_from_disk(FOLDER).to_parquet('faces.parquet')"
 }
-LARGEST_END, LARGEST_TABLE = 65_557, 1 << 28  # bytes of a zip archive
+LARGEST_END, LARGEST_TABLE = 65_557, 1 << 26  # bytes of a zip archive
 MACOS = "__MACOSX/"  # what macOS packs beside every file, under its name
 LONGEST = 4096  # characters of a path, the usual limit of the operating system
 # A drive letter, an absolute path, a step upwards, or the end of a C string.
@@ -251,7 +251,9 @@ def require_folder(root: Path, where: str) -> None:
     if not root.is_dir():
         raise FileNotFoundError(f"{full} is a file, not a folder of images")
     if next(root.iterdir(), None) is None:
-        raise EmptyDatasetError(f"the data folder {full} is empty")
+        raise EmptyDatasetError(
+            f"the data folder {full} is empty; name another, or put images there"
+        )
 
 
 def require_path(path: Path) -> None:

@@ -166,10 +166,10 @@ def _unknown(source: Path) -> dict[str, Any]:
         return {"name": "images"}
     if twice := versions(inner):
         raise DataError(
-            f"{shown(source.absolute())} seems to hold the same photographs more than once: "
-            f"{', '.join(map(shown, twice))} {'is' if len(twice) == 1 else 'are'} called like "
-            "a version of them, not like a class. Name the folder of one version, or, if these "
-            "are classes, --layout image_folder"
+            f"{shown(source.absolute())} seems to hold the same photographs more than once, and "
+            f"not a class, in {', '.join(map(shown, twice))}: called like a version, or with the "
+            "folders of those beside it. Name the folder of one version, or, if these are "
+            "classes, --layout image_folder"
         )
     way = SPLIT if sides_of(folders).keys() == folders else other_way(inner)
     if way:

@@ -89,7 +89,13 @@ class Store(Settings):
                 f"{shown(self.root.absolute())} names faces that are not there ({shown(folder)}); "
                 "make the store again with debias ingest"
             )
-        verify(folder)
+        try:
+            verify(folder)
+        except ArtifactCorruptError as error:
+            remedy = (
+                "delete the store and make it again with debias ingest, which no other command does"
+            )
+            raise ArtifactCorruptError(error.what, remedy) from error
         _, samples, _ = _opened(folder)
         samples = samples.drop(columns="label", errors="ignore")  # the number of a class
         samples = samples.rename(columns={"label_text": "label"})

@@ -12,8 +12,8 @@ Known problems: only uncompressed archives can be read in slices; links, absolut
     with ``..`` are set aside; ``KEY.txt`` and all other endings are ignored, and so are further
     images of a key (``KEY.mask.png`` beside ``KEY.jpg``); lists and objects in a JSON object are
     not read; of the attributes,
-    ``sample_id``, ``path``, ``offset``, ``length``, ``sha256``, ``split``, ``duplicate_cluster``
-    and, unless a setting names it, ``subject_id`` are left out.
+    ``sample_id``, ``path``, ``offset``, ``length``, ``sha256``, ``duplicate_cluster`` and, unless
+    a setting names it, ``split`` are left out.
 """
 
 import re
@@ -32,6 +32,7 @@ from pydantic import Field
 
 from debias.datasets import utkface
 from debias.datasets.folder import of_folders
+from debias.datasets.likely_people import people_of
 from debias.datasets.listing import (
     HIDDEN,
     NO_IMAGE,
@@ -55,7 +56,7 @@ from debias.datasets.owners_lists import (
 )
 from debias.datasets.people import WithPeople, person_column, taken
 from debias.datasets.table_paths import split_names
-from debias.datasets.ways import people_of, side_of
+from debias.datasets.ways import side_of
 from debias.decoding.rules import HEAD, is_photograph
 from debias.errors import DataError, DuplicateIdError, EmptyDatasetError, UnsafeArchiveError
 from debias.storage.files import is_text, mistaken_for, safe_text, shown

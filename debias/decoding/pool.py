@@ -254,11 +254,6 @@ class Pool:
         for child in self.children:
             child.bury()
 
-    @property
-    def restarts(self) -> int:
-        """How often a process had to be replaced."""
-        return sum(child.deaths for child in self.children)
-
     def read(self, samples: pd.DataFrame) -> Iterator[ReadBlock]:
         """See :func:`read_files`."""
         parts = _chunks(samples, self._at_once)

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from debias.datasets import Dataset
+from debias.datasets.likely_people import people_in, people_of
 from debias.datasets.listing import NO_IMAGE
-from debias.datasets.ways import people_of
 from debias.ingesting.decoded import Listed, held_back
 from debias.ingesting.duplicates import RULE
 from debias.ingesting.parts import NOTES
@@ -382,16 +382,20 @@ def _pairs(samples: pd.DataFrame, pairs: pd.DataFrame) -> list[Pair]:
 
 
 def questions(data: Dataset, samples: pd.DataFrame) -> list[str]:
-    """Whether names may be those of people, if nobody says who is shown; of sets nobody knows."""
-    fields, root = getattr(type(data), "model_fields", {}), getattr(data, "root", None)
-    files = samples[samples["offset"].isna()] if "offset" in samples else samples
-    if "subject_id" in samples or "annotation" not in fields or root is None or files.empty:
+    """What may say who is shown, if nothing is known to: a column, or names of files or folders.
+
+    Nothing is asked of sets whose owners are known.
+    """
+    fields, root = getattr(type(data), "model_fields", {}), getattr(data, "root", "")
+    if "subject_id" in samples or "annotation" not in fields:
         return []
-    people = people_of(files["path"].str.removeprefix(f"{root}/").tolist())
-    if people is None:
-        return []
-    takes = "folders" in fields or data.name == "image_folder"
-    return [people._replace(way=people.way * takes).asked(files["split"].tolist())]
+    people, files = people_in(samples), samples
+    if people is None and "path" in samples:
+        files = samples[samples["offset"].isna()] if "offset" in samples else samples
+        people = people_of(files["path"].str.removeprefix(f"{root}/").tolist())
+        if people is not None and "folders" not in fields and data.name != "image_folder":
+            people = people._replace(way="")
+    return [] if people is None else [people.asked(files["split"].tolist())]
 
 
 def without_validation(samples: pd.DataFrame, *, drawn: bool) -> list[str]:

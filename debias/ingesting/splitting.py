@@ -208,7 +208,10 @@ class Units:
 
 
 DRAWN_INSTEAD = "leave out data.split_column (data.split: drawn for a public set) to have it drawn"
-GIVEN = f"repair the table, set selection.leaks to 'drop', or {DRAWN_INSTEAD}"
+GIVEN = (
+    "repair the table, name another column of people with --subject, set selection.leaks to "
+    f"'drop', or {DRAWN_INSTEAD}"
+)
 
 
 def split(

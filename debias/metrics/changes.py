@@ -169,11 +169,11 @@ class ArmChanges:
         level: float,
     ) -> pd.DataFrame:
         """The paired interval over seeds, as far as a change can go, and the verdicts."""
-        most = 2.0 if "other" in table else 1.0
         table = table.assign(seed_low=np.nan, seed_high=np.nan)
         if self.seeds:
-            _, low, high = seed_limits(by_training, level)
-            table = table.assign(seed_low=np.maximum(low, -most), seed_high=np.minimum(high, most))
+            least, before = -1.0 if "other" in table else 0.0, table["before"].to_numpy(dtype=float)
+            _, low, high = seed_limits(by_training, level, before, least)
+            table = table.assign(seed_low=low, seed_high=high)
         return read_changes(table, limits, state, self.seeds, self.rules)
 
 

@@ -51,6 +51,7 @@ class ComparisonReport(Report[ComparisonDocument]):
     comparisons: int  # changes that were tested, in groups and gaps, of all arms together
     adjusted_level: float  # of a single comparison
     margin: float | None  # largest change that does not matter
+    classes: tuple[str, ...]
     positive: str | None  # the class that the rates are about; None with more than two
     suppress_below: int  # counts from 1 to below this are withheld
     groups: pd.DataFrame
@@ -154,6 +155,7 @@ def _report(
         comparisons=family[0],
         adjusted_level=level,
         margin=rules.margin,
+        classes=before.classes,
         positive=before.positive,
         suppress_below=max(before.suppress_below, after.suppress_below),
         groups=groups,

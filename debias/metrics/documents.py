@@ -246,6 +246,7 @@ class ComparisonDocument(TypedDict):
     comparisons: int
     adjusted_level: float
     margin: float | None
+    classes: list[str]
     positive: str | None
     suppress_below: int
     groups: list[GroupChange]

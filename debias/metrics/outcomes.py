@@ -194,8 +194,9 @@ def _place(values: object, position: int) -> str:
 def _no_class(name: str, column: Column, first: float) -> str:
     if ((column >= 0) & (column <= 1)).all():
         return (
-            f"{name} holds {first:g}: these look like probabilities. Pass them as score, and as "
-            f"{name} the class they lead to, for example (score >= 0.5)"
+            f"{name} holds {first:g}: these look like probabilities. Give them as the score, and "
+            f"as {name} the class that each leads to: in a column of its own, for example 1 where "
+            "the score is 0.5 or more; in a terminal: --prediction CLASSES --score PROBABILITIES"
         )
     return f"{name} holds {first:g}, which is no class; use whole numbers or text"
 
@@ -273,9 +274,11 @@ def _checked_score(
         )
     outside = ~((values >= 0) & (values <= 1)).all(axis=1)  # True for NaN, too
     if outside.any():
+        first = int(np.argmax(outside))
         raise EvaluationError(
-            f"{outside.sum()} of {n} scores are not probabilities in [0, 1], first in "
-            f"{_place(score, int(np.argmax(outside)))}"
+            f"{outside.sum()} of {n} scores are not probabilities in [0, 1], first "
+            f"{np.asarray(score)[first]} in {_place(score, first)}; give probabilities (of a logit "
+            "x: 1 / (1 + exp(-x))), or leave the scores out"
         )
     far = np.abs(values.sum(axis=1) - 1) > 1e-4
     if far.any():

@@ -45,7 +45,7 @@ RATES = {
         said=(
             "images",
             "are answered rightly",
-            "{who} is right less often about {group} than about {other}",
+            "{who} is right less often about images of {group} than of {other}",
         ),
     ),
     "true_positive_rate": Rate(
@@ -69,7 +69,7 @@ RATES = {
         said=(
             "{negative} images",
             "are called “{positive}”",
-            "{who} mistakes {group} for “{positive}” more often than {other}",
+            "{who} wrongly calls {group} “{positive}” more often than {other}",
         ),
     ),
     "selection_rate": Rate(

@@ -247,8 +247,10 @@ def paired_change(
         )
     before, after = (np.array([_of(one, quantity) for one in part]) for part in pair)
     differences = after - before
-    sd, low, high = (float(part[0]) for part in seed_limits(differences[:, None], level))
-    means, reason = (float(before.mean()), float(after.mean())), _reason(differences, low, high)
+    means = float(before.mean()), float(after.mean())
+    limits = seed_limits(differences[:, None], level, np.array(means[:1]))
+    sd, low, high = (float(part[0]) for part in limits)
+    reason = _reason(differences, low, high)
     found: SummaryChange = {
         "quantity": quantity,
         "baseline": baseline[0].arm,

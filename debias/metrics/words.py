@@ -25,6 +25,7 @@ Both = tuple[FairnessReport, FairnessReport]
 
 _BACKWARDS = 0.4  # area under the curve below which a score is of the other class, not a weak one
 _NAMED = 3  # differences, harms and gains named in the verdict's own sentence
+_HERE = ", in these trainings"
 _UNLABELLED = "are of images without a group label"
 _NO_PROOF = "which is not evidence that there is none; no margin was set beforehand"
 _UNMEASURED = (
@@ -40,12 +41,13 @@ def spoken(name: str) -> str:
 
 def points(share: float) -> str:
     """Percentage points; enough decimals that no difference shows as zero."""
-    return f"{100 * share:.{_decimals(share)}f} percentage points"
+    return f"{100 * share:.{decimals(share)}f} percentage points"
 
 
-def _decimals(share: float) -> int:
-    """Decimals of percentage points at which a share does not show as zero, one at least."""
-    return next((d for d in range(1, 6) if round(100 * share, d) != 0), 6)
+def decimals(*shares: float) -> int:
+    """Decimals of percentage points at which no share but 0 shows as zero, one at least."""
+    known = [100 * one for one in shares if one]
+    return next((d for d in range(1, 6) if all(round(one, d) for one in known)), 6)
 
 
 def _percent(share: float) -> str:
@@ -136,11 +138,11 @@ def _told_gaps(reading: str, reason: str, gaps: pd.DataFrame) -> str:
 
 def _of_difference(row: GapRow) -> str:
     low, high = sorted((abs(row["low"]), abs(row["high"])))
-    decimals = _decimals(low)
+    places = decimals(low, high)
     return (
         f"{spoken(row['metric'])} of {spoken(row['group'])} is {points(abs(row['difference']))} "
         f"{'below' if row['difference'] < 0 else 'above'} {spoken(row['other'])} "
-        f"[{100 * low:.{decimals}f} to {100 * high:.{decimals}f}]"
+        f"[{100 * low:.{places}f} to {100 * high:.{places}f}]"
     )
 
 
@@ -157,8 +159,9 @@ def scope(report: FairnessReport) -> list[str]:
     withheld = "nothing is withheld."
     if report.suppress_below > 1:
         withheld = (
-            f"counts of images from 1 to {report.suppress_below - 1} in a group are withheld, with "
-            "what they follow from. Figures over all images are shown."
+            f"group sizes and true classes of 1 to {report.suppress_below - 1} images are "
+            "withheld, with what they follow from; small counts of wrong answers are not. "
+            "Figures over all images are shown."
         )
     return [
         f"Measured: {', '.join(name.replace('_', ' ') for name in report.metrics)} of "
@@ -245,8 +248,8 @@ def _of_sizes(report: FairnessReport) -> list[str]:
     if not len(report.by_group):
         return ["No group is annotated: only figures over all images can be given."]
     words = {
-        "suppressed": f"are withheld because a count from 1 to {report.suppress_below - 1} could "
-        "be read from them",
+        "suppressed": "are withheld because group sizes or true classes of 1 to "
+        f"{report.suppress_below - 1} images could be read from them",
         "too_small": f"rest on fewer than {report.minimum} images and take no part in a verdict",
         "unknown": _UNLABELLED,
     }
@@ -287,6 +290,10 @@ def conclude_changes(
     if too_few(seeds):
         where = f"seen in {'this training' if len(seeds) == 1 else f'these {len(seeds)} trainings'}"
         told_as = {f"Harm {where}": harms, f"S{where[1:]}, perhaps chance": [*gains, *trades]}
+    told_as = {  # the lead says it once
+        word: [one.removesuffix(_HERE) for one in all_] if too_few(seeds) else all_
+        for word, all_ in told_as.items()
+    }
     said = [f"{word}: {_first_few(all_, len(all_))}." for word, all_ in told_as.items() if all_]
     return {
         "reading": reading, "reason": reason, "sentence": " ".join([*said, sentence]),
@@ -321,13 +328,13 @@ def _told_changes(tables: Sequence[pd.DataFrame], seeds: Sequence[int]) -> list[
     sentences = []
     for row in (row for table in tables for row in _largest_first(table, "change")):
         limited = bool(seeds) and row["verdict"] != "difference_found"
-        sentences.append(_of_change(row) + (", in these trainings" if limited else ""))
+        sentences.append(_of_change(row) + (_HERE if limited else ""))
     return sentences
 
 
 def _of_change(row: GroupChange | GapChange) -> str:
-    decimals = max(_decimals(row["low"]), _decimals(row["high"]))
-    limits = f"[change {100 * row['low']:+.{decimals}f} to {100 * row['high']:+.{decimals}f}]"
+    places = decimals(row["low"], row["high"])
+    limits = f"[change {100 * row['low']:+.{places}f} to {100 * row['high']:+.{places}f}]"
     what = f"{spoken(row['metric'])} of {spoken(row['group'])}"
     if "other" in row:
         verb = {"wider": "widened", "narrower": "narrowed"}.get(row["direction"], row["direction"])
@@ -348,7 +355,7 @@ def change_notes(
     guessed = _guessed(*reports)
     minimum = max(report.minimum for report in reports)
     words = {
-        "suppressed": "are withheld",
+        "suppressed": "are withheld because group sizes or true classes could be read from them",
         "too_small": f"rest on fewer than {minimum} images and take no part in the verdict",
         "not_estimable": "are not estimable",
         "unknown": _UNLABELLED,
@@ -425,6 +432,6 @@ def paid_for(trade: pd.DataFrame) -> str:
         for name in names
     }
     return (
-        f"Over all images {names[rose]} rose by {100 * rows[rose]['change']:.2g} percentage points "
-        f"{told[rose]} while {names[fell]} fell by {-100 * rows[fell]['change']:.2g} {told[fell]}."
+        f"Over all images {names[rose]} rose by {points(rows[rose]['change'])} {told[rose]} while "
+        f"{names[fell]} fell by {points(-rows[fell]['change'])} {told[fell]}."
     )

@@ -11,13 +11,11 @@ from jaxtyping import Float64, Int64
 
 from debias import __version__
 from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
-from debias.auditing.fidelity import Encoded, fidelity
 from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
-from debias.density import DensityEstimator, HistogramDensity, active_dimensions, compares
+from debias.density import DensityEstimator, HistogramDensity, compares
 from debias.ingesting.build import ACCOUNT
 from debias.models import Decodes, Explains, encoding
-from debias.models import galleries as generation
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
 from debias.pipeline.faces import SPLIT as REFERENCE
@@ -27,13 +25,14 @@ from debias.pipeline.representation import (
     batches_for,
     encode_store,
     faces_may_be_shown,
+    fidelity_of,
     load_representation,
 )
-from debias.pipeline.step import Step, Work, arrays, curves, latents_files, named
+from debias.pipeline.step import Step, Work, arrays, latents_files, named
 from debias.plugins import dump
 from debias.report import audit_document as doc
 from debias.report.audit_page import write_audit_page
-from debias.storage.artifacts import Artifact, Files, load_faces, load_latents
+from debias.storage.artifacts import Artifact, Files, load_faces
 from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
 from debias.types import FaceStore
@@ -41,8 +40,6 @@ from debias.types import FaceStore
 STAGE = "audit"
 PAGE, NUMBERS, IMAGES = "audit.html", "audit.json", "images.parquet"
 SECOND = {"reference": "the reference", "earlier": "the earlier version"}
-MOST_HELD_OUT, MOST_TRAINING = 500, 5000  # images looked at, to keep it within seconds
-LONGER = 3  # times the epochs: what is advised where the model draws one face for everybody
 
 
 def make_audit(job: Job, **parts: Artifact | None) -> doc.Document:
@@ -89,7 +86,7 @@ def _build(work: Work[Job], tracker: Tracker) -> Files:
     question = _question(work, Placed(store=store, latents=latents))
     if network is not None:
         nats = _nats(job, network, store, rows)
-        kept = fidelity_of(job, network, representation, store)
+        kept = fidelity_of(job, representation, store)
         question = replace(question, nats=nats, fidelity=kept)
     advance("encoded")
     report = answer(question, advance)
@@ -258,28 +255,3 @@ def _plain(row: Mapping[str, object]) -> dict[str, object]:
 
 
 NUMBERS_OF_AUDIT = Step("audit", settings=_settings, build=_build)
-
-
-def fidelity_of(job: Job, network: Decodes, representation: Artifact, store: FaceStore) -> doc.Kept:
-    """As the audit document holds it, with the epochs of the training and those advised."""
-    known = load_latents(representation)  # of the training images
-    active = active_dimensions(known)
-    held_out, training = store.rows("validation"), store.rows("train")
-    some = _spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
-    rows = _spread(held_out, MOST_HELD_OUT)
-    latents = encode_store(job, representation, store, rows)
-    drawn = generation.redraw(network, latents.mean, store, rows, job.compute)
-    found = fidelity(
-        Encoded(images=store.images[rows], latents=latents.mean[:, active]),
-        drawn,
-        Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
-    )
-    if not curves(representation):  # found in one go: nothing can be trained for longer
-        return {**found}
-    epochs = job.config.representation.training.epochs
-    return {**found, "epochs": epochs, "advised": LONGER * epochs}
-
-
-def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
-    """At most so many rows, evenly over all of them."""
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]

@@ -27,7 +27,7 @@ from debias.pipeline.fairness import (
     without,
 )
 from debias.pipeline.job import Run
-from debias.pipeline.representation import drew, faces_may_be_shown
+from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of
 from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
 from debias.plugins import dump
@@ -44,7 +44,7 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 LEVEL = 0.95
-REVISION = 4  # raised whenever a report of the same artifacts says something else
+REVISION = 5  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -130,8 +130,10 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     failed = [arm for arm, one in skill.items() if one is not None and not one["learned"]]
     small = small_training_groups(faces, rules.suppress_below)
     weights = {arm: without(_figures(one), small) for arm, one in stages.weights.items()}
-    for figures in weights.values():
+    for arm, figures in weights.items():
         figures["lowered"] = findings.lowered(figures)
+        inputs = stages.weights[arm].read_json("manifest.json").get("inputs", {})
+        figures["uses_latents"] = stages.representation.key in inputs.values()
     return {
         "key": key,
         "schema": 1,
@@ -141,6 +143,7 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "run": about_run(run, stages),
         "data": about_data(run, stages, faces, small, next(iter(fairness.values())).unsized),
         "representation": about_representation(run, stages.representation),
+        "fidelity": fidelity_of(run, stages.representation, faces),
         "weights": weights,
         "refused": dict(stages.refused),
         "situations": findings.situations(faces, weights, rules.suppress_below),

@@ -40,6 +40,9 @@ from debias.density import DENSITIES, DensityEstimator, HistogramDensity
 from debias.errors import ConfigError, DataError
 from debias.plugins import OneOf
 from debias.report.audit_document import every_row
+from debias.report.documents import Fidelity
+from debias.report.opening import BLURRED
+from debias.report.readings import is_blurred
 from debias.seeding import numpy_generator
 from debias.statistics.groupings import group_names
 from debias.storage.artifacts import Artifact, RunFolder, load_latents
@@ -84,6 +87,7 @@ class FinishedAudit:
         about: What the store says of its ``classes``, ``attributes`` and ``label``.
         below: Counts of annotated groups from 1 to below this are withheld.
         withheld: Groups and crossings whose numbers the audit does not show.
+        doubt: Why nothing can rest on the latents, and what to do; empty: nothing is known.
     """
 
     folder: Path
@@ -97,6 +101,7 @@ class FinishedAudit:
     about: dict[str, Any]
     below: int
     withheld: frozenset[str]
+    doubt: str
 
 
 def open_audit(folder: Path) -> FinishedAudit:
@@ -131,7 +136,15 @@ def open_audit(folder: Path) -> FinishedAudit:
             row["group"] for row in every_row(document.get("groups"))
             if row["state"] == "suppressed"
         ),
+        doubt=_doubt(document.get("fidelity")),
     )  # fmt: skip
+
+
+def _doubt(found: Fidelity | None) -> str:
+    """What an audit says of a model that draws one face for everybody."""
+    if found is None or not is_blurred(found):
+        return ""
+    return f"{BLURRED}, so this choice cannot be relied on. Audit again: {found['action']}"
 
 
 def _density(settings: dict[str, Any] | None) -> DensityEstimator:
@@ -302,7 +315,11 @@ def export(request: Request) -> Export:
         **_described(audit, request, chosen),
         "coverage": coverage,
         "groups": groups,
-        "sentences": [*_remarks(manifest, held_out), *sentences(groups, coverage)],
+        "sentences": [
+            *filter(None, [audit.doubt]),
+            *_remarks(manifest, held_out),
+            *sentences(groups, coverage),
+        ],
     }
     return _write(request.out, manifest, held_out, document)
 

@@ -9,6 +9,7 @@ from debias.metrics import ComparisonReport, FairnessReport
 from debias.metrics.documents import SummaryChange
 from debias.pipeline.fairness import small_training_groups
 from debias.report.documents import Lowered, ReferenceRatio, Weights
+from debias.report.opening import less_often
 from debias.statistics.concentration import association
 from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
@@ -124,9 +125,10 @@ def _of_weights(arm: str, figures: Weights) -> list[str]:
     whose = f"the weights of arm {arm!r}"
     source = "" if figures.get("uses_groups") else "; no group label was used"
     found = [reach(table) for table in tables_by_attribute(figures)]
-    sentences = [sentence for one in found for sentence in readings(one, whose, source)]
-    harm_first = sorted(sentences, key=lambda sentence: not sentence.startswith("Harm"))
-    return harm_first + _of_ratio(arm, figures.get("ratio"))
+    every = (sentence for one in found for sentence in readings(one, whose, source))
+    others = [sentence for sentence in every if not sentence.startswith("Harm")]
+    harm = [less_often(arm, figures)]  # in the words of the report's first sentences
+    return [*filter(None, harm), *others, *_of_ratio(arm, figures.get("ratio"))]
 
 
 def lowered(figures: Weights) -> list[Lowered]:

@@ -271,8 +271,13 @@ def load(
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        problems = "; ".join(_problem(kind, tree, detail) for detail in error.errors())
-        raise ConfigError(f"{called}: {problems}") from error
+        typed = {tuple(keys) for keys, _ in given}
+        told: dict[str, list[str]] = {}
+        for detail in error.errors():
+            own = _written(detail["loc"], tree) in typed  # said in the terminal, not in the source
+            told.setdefault("--set" if own else called, []).append(_problem(kind, tree, detail))
+        said = (f"{place}: {'; '.join(problems)}" for place, problems in told.items())
+        raise ConfigError("; ".join(said)) from error
 
 
 def demo() -> dict[str, Any]:
@@ -285,6 +290,11 @@ def read_recipe(path: Path, kind: type[Settings] = RunConfig) -> dict[str, Any]:
         tree = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the config {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} holds bytes that are no text (at byte {error.start}); a recipe is a text "
+            "file, as debias init writes one"
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, dict):

@@ -218,8 +218,9 @@ def _require_shown(found: FairnessReport) -> None:
         attributes = ", ".join(str(one["attribute"]) for one in found.attributes)
         raise EvaluationError(
             f"nothing can be said about any group of {attributes}: "
-            f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because a count "
-            f"from 1 to {below - 1} could be read from them, and no other can be computed; join "
+            f"{(state == 'suppressed').sum()} of {len(state)} rates are withheld because group "
+            f"sizes or true classes of 1 to {below - 1} images could be read from them, and no "
+            "other can be computed; join "
             "small groups, bring more images, or, if single people may be recognised in what is "
             "shown, give --suppress-below 1"
         )
@@ -283,10 +284,13 @@ def _sha256(path: Path) -> str:
 def _classes(
     y_true: "pd.Series[Any]", y_pred: "pd.Series[Any]"
 ) -> tuple["pd.Series[Any]", "pd.Series[Any]"]:
-    """Numbers where all values of both are, so that "1" and "1.0" are one class; else text."""
+    """Numbers where all values of both are, so that "1" and "1.0" are one class; else text.
+
+    Probabilities stay numbers, so that they are told from classes.
+    """
     found = [_as_numbers(column) for column in (y_true, y_pred)]
-    if found[0] is not None and found[1] is not None:
-        return found[0], found[1]
+    if found[1] is not None and (found[0] is not None or (found[1] % 1 != 0).any()):
+        return y_true.map(_text) if found[0] is None else found[0], found[1]
     return y_true.map(_text), y_pred.map(_text)
 
 
@@ -398,13 +402,19 @@ def folder_name(before: str, after: str | None) -> str:
     return "-".join([*names, "comparison"])
 
 
-def write_comparison(found: Mapping[str, ComparisonReport], out: Path) -> list[Path]:
-    """One page a comparison and ``comparison.json``, returning the pages; or StorageError."""
+def write_comparison(
+    found: Mapping[str, ComparisonReport], out: Path, *places: str | None
+) -> list[Path]:
+    """One page a comparison and ``comparison.json``, returning the pages; or StorageError.
+
+    ``places`` are what was compared: a purge of one of them deletes the pages.
+    """
     comparisons = {name: one.to_dict() for name, one in found.items()}
     names = ["comparison"] if len(found) == 1 else [f"comparison-{_slug(name)}" for name in found]
     pages = [out / f"{name}.html" for name in names]
     listed = [page.name for page in pages]
-    with _written(out, COMPARED, "comparisons", comparisons=comparisons, pages=listed):
+    of = [str(_apart(place)[0].resolve()) for place in places if place]
+    with _written(out, COMPARED, "comparisons", of=of, comparisons=comparisons, pages=listed):
         for old in set(out.glob("comparison*.html")) - set(pages):  # of an earlier comparison
             old.unlink()
         for page, comparison in zip(pages, comparisons.values(), strict=True):
@@ -424,20 +434,36 @@ def read_reports(place: str) -> dict[str, FairnessReport]:
         DataError: It is neither an evaluation nor a finished run.
         EvaluationError: There is no such arm.
     """
-    name, colon, arm = ("", "", place) if Path(place).exists() else place.rpartition(":")
-    folder, arm = (Path(name), arm) if colon else (Path(place), "")
+    folder, arm = _apart(place)
     if (folder / NUMBERS).exists():
-        if colon:
+        if arm:
             raise EvaluationError(f"{folder} is an evaluation and has no arms")
         return {"": read_evaluation(folder)}
     if not (folder / "report.json").exists():
-        raise DataError(
-            f"{folder.absolute()} is neither a folder of debias evaluate (no {NUMBERS}) "
-            "nor a finished run (no report.json)"
-        )
+        raise DataError(_no_reports(folder.absolute()))
     from debias.pipeline.fairness import read_run  # loads torch
 
     arms = read_run(folder)
-    if colon and arm not in arms:
+    if arm and arm not in arms:
         raise EvaluationError(f"{folder} has no arm {arm!r}; known: {', '.join(arms)}")
-    return {arm: arms[arm]} if colon else arms
+    return {arm: arms[arm]} if arm else arms
+
+
+def _apart(place: str) -> tuple[Path, str]:
+    """Folder and arm of ``FOLDER:ARM``; the arm is empty where none is named."""
+    name, colon, arm = ("", "", place) if Path(place).exists() else place.rpartition(":")
+    return (Path(name), arm) if colon else (Path(place), "")
+
+
+def _no_reports(folder: Path) -> str:
+    if not folder.exists():
+        return f"there is no folder {folder}; name one of debias evaluate or debias run"
+    if (folder / "run.json").exists():
+        return (
+            f"{folder} is a run without a report (no report.json): it has not finished, or a purge "
+            "deleted it; run the same debias run command again"
+        )
+    return (
+        f"{folder} is neither a folder of debias evaluate (no {NUMBERS}) nor a finished run (no "
+        "report.json)"
+    )

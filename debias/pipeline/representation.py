@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
+from debias.auditing.audit_report import of_fidelity
+from debias.auditing.fidelity import Encoded, fidelity
 from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
 from debias.models import Decodes, Encodes, Finds, encoding
@@ -19,11 +21,13 @@ from debias.pipeline.step import (
     Step,
     Work,
     arrays,
+    curves,
     example_batch,
     latents_files,
     named,
 )
 from debias.plugins import dump
+from debias.report.documents import Fidelity
 from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
 from debias.tracking.tracker import Advance, Tracker, silent
@@ -36,6 +40,8 @@ from debias.weighting.sampling import shuffled
 STAGE, CONDITION = "representation", "condition.json"
 SHOWN = 12  # faces per reconstruction sheet
 SNAPSHOTS = 4  # reconstruction sheets over the course of training
+MOST_HELD_OUT, MOST_TRAINING = 500, 5000  # images looked at, to keep it within seconds
+LONGER = 3  # times the epochs: what is advised where the model draws one face for everybody
 AT_ONCE = 256  # faces encoded at once
 
 
@@ -308,6 +314,36 @@ def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:
 def drew(artifact: Artifact) -> bool:
     """Whether a network was trained that draws faces."""
     return (artifact.path / "reconstructions.npy").exists()
+
+
+def fidelity_of(job: Job, artifact: Artifact, store: FaceStore) -> Fidelity | None:
+    """Whether the model tells images apart: figures, a sentence, and how long to train instead.
+
+    None where nothing that draws was trained here.
+    """
+    network = load_representation(job, artifact) if is_trained(job) else None
+    if not isinstance(network, Decodes):
+        return None
+    known = load_latents(artifact)  # of the training images
+    active = active_dimensions(known)
+    held_out, training = store.rows("validation"), store.rows("train")
+    some = _spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
+    rows = _spread(held_out, MOST_HELD_OUT)
+    latents = encode_store(job, artifact, store, rows)
+    found = fidelity(
+        Encoded(images=store.images[rows], latents=latents.mean[:, active]),
+        generation.redraw(network, latents.mean, store, rows, job.compute),
+        Encoded(images=store.images[training[some]], latents=known.mean[some][:, active]),
+    )
+    if not curves(artifact):  # found in one go: nothing can be trained for longer
+        return of_fidelity(found)
+    epochs = job.config.representation.training.epochs
+    return of_fidelity({**found, "epochs": epochs, "advised": LONGER * epochs})
+
+
+def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
+    """At most so many rows, evenly over all of them."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
 
 
 def _publish_pictures(artifact: Artifact, faces: FaceStore, tracker: Tracker) -> None:

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import UInt8
 
 from debias.report import audit_document as doc
 from debias.report import blocks as b
+from debias.report import texts
 from debias.report.audit_findings import WORDS, action, opening
 from debias.report.blocks import said, table
+from debias.report.documents import Told
 from debias.report.pictures import AuditPictures, contact_sheet, shrink, webp
+from debias.report.readings import is_blurred
 from debias.report.words import amount, full_group_name, number
 
 Blocks = Iterator[b.Block]
@@ -21,11 +25,7 @@ MOST = 24  # faces on the sheets of whole sections
 CARDS_OPEN = 6
 COLUMNS, SIDE = 6, 72  # of a sheet of faces; pixels of one of them
 STEP_WIDTH = 6.5  # rem that one step of a strip takes at most
-
-
-def note(name: str, row: Values | None = None, tone: str = "", **more: object) -> b.Sentence:
-    """A sentence of ``audit.toml``."""
-    return b.Sentence(said(WORDS["notes"][name], {**(row or {}), **more}), tone)
+note = partial(texts.note, notes=WORDS["notes"])  # a sentence of ``audit.toml``
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Audit:
     @property
     def is_blurred(self) -> bool:
         """Whether the model draws one face for everybody."""
-        found = self.document.get("fidelity")
-        return found is not None and found["verdict"] == "blurred"
+        return is_blurred(self.document.get("fidelity"))
 
     def chart(self, name: str, caption: str = "") -> Blocks:
         """A chart, if it was drawn; its caption is named like it, unless it is another's."""
@@ -121,7 +120,7 @@ def beside(*shots: Blocks) -> Blocks:
         yield b.Grid(cells)
 
 
-def told(section: doc.Told) -> Blocks:
+def told(section: Told) -> Blocks:
     """What a section of the document finds, its first sentence set off."""
     first, rest = opening(section["sentence"])
     yield b.Sentence((b.Strong(first), f" {rest}" if rest else ""), "verdict")

@@ -15,6 +15,7 @@ from debias.report.charts.style import (
     there,
 )
 from debias.report.pictures import AuditMap, AuditPictures
+from debias.report.readings import is_withheld
 from debias.report.words import TIMES, attribute_name, is_number, number
 
 REGIONS_DRAWN = 12
@@ -116,7 +117,10 @@ def _missing(row: doc.Region) -> str:
 
 def _by_attribute(document: doc.Findings) -> list[tuple[str, list[doc.NamedGroup]]]:
     found = list(doc.by_attribute(document["groups"]).items())[:PANELS_DRAWN]
-    return [(attribute_name(name), rows[:GROUPS_DRAWN]) for name, rows in found]
+    return [
+        (attribute_name(name), shown[:GROUPS_DRAWN])
+        for name, rows in found if (shown := [row for row in rows if not is_withheld(row)])
+    ]  # fmt: skip
 
 
 def group_shares(document: doc.Findings, *, crossed: bool) -> Drawing | None:

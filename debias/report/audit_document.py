@@ -7,17 +7,10 @@ withheld is None, never 0. Images are named by their ids.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
-from debias.report.documents import Representation, SetAside
+from debias.report.documents import Fidelity, Representation, SetAside, Told
 
 Ids = list[str]
 Number = float | None
-
-
-class Told(TypedDict):
-    """What was found, in words, and what to do about it."""
-
-    sentence: str
-    action: str | None
 
 
 class News(TypedDict):
@@ -26,24 +19,6 @@ class News(TypedDict):
 
 
 class Verdict(Told, News):
-    pass
-
-
-class Kept(TypedDict):
-    """Whether a model tells images apart: ``tells_apart``, ``blurred`` or ``too_few``."""
-
-    images: int
-    explained: Number
-    explained_detail: Number
-    neighbours_kept: float
-    neighbours_by_chance: float
-    verdict: str
-    definition: str
-    epochs: NotRequired[int]
-    advised: NotRequired[int]
-
-
-class Fidelity(Kept, Told):
     pass
 
 

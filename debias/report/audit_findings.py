@@ -8,7 +8,8 @@ from typing import Any
 
 from debias.report import audit_document as doc
 from debias.report.blocks import Block, Column, Sentence, table, to_do
-from debias.report.readings import source_name
+from debias.report.documents import Told
+from debias.report.readings import all_withheld, is_withheld, source_name
 from debias.report.words import attribute_name, full_group_name, group_name, is_number, number
 from debias.statistics.groupings import UNKNOWN
 
@@ -101,7 +102,7 @@ def why_nothing_to_collect(document: doc.Findings) -> str:
     return str(WORDS["notes"]["nothing_short" if compared else "no_number"])
 
 
-def action(found: doc.Told) -> Iterator[Block]:
+def action(found: Told) -> Iterator[Block]:
     """What to do about a finding, if anything."""
     if found["action"]:
         yield to_do(found["action"])
@@ -117,13 +118,17 @@ def summary(document: doc.Document) -> Iterator[Block]:
     yield from (table(rows, TO_COLLECT, title=title) for title, rows in parts.items())
     if not parts:
         yield Sentence(why_nothing_to_collect(document))
-    regions = document["regions"]
-    if regions["list"]:
+    regions, below = document["regions"], document["data"].get("suppress_below", 1)
+    if thin := [one for one in regions["list"] if one["found"]]:
         title = f"thin regions, of {number(regions['looked_at'], 'count')} looked at"
-        yield table(regions["list"], THIN, title=title, left=(0, 5))
+        yield table(thin, THIN, title=title)
     if document["groups"] is not None:
         rows = sorted(doc.every_row(document["groups"]), key=lambda row: row["verdict"] != "below")
-        yield table(rows, GROUPS, title="annotated groups", left=(0, 5))
+        columns = GROUPS | (DECLARED if is_declared(document["groups"]) else {})
+        told = [row for row in rows if not is_withheld(row)]
+        yield table(told, columns, title="annotated groups", left=(0, 5))
+        if said := all_withheld(map(_called, filter(is_withheld, rows)), below):
+            yield Sentence(said)
 
 
 TO_COLLECT: Mapping[str, Column] = {
@@ -140,13 +145,14 @@ THIN: Mapping[str, Column] = {
     "share": "{share:percent}",
     "interval": "{low..high:percent|}",
     "p, adjusted": "{p_adjusted:p}",
-    "reading": lambda row: "thin" if row["found"] else "cannot tell",
 }
-GROUPS: Mapping[str, Column] = {
+GROUPS: dict[str, Column] = {
     "group": lambda row: _called(row),
-    "images": "{count:count|withheld}",
-    "share": "{share:percent|withheld}",
+    "images": "{count:count}",
+    "share": "{share:percent}",
     "interval": "{low..high:percent|}",
+}
+DECLARED: dict[str, Column] = {
     "declared": "{declared:percent|not declared}",
     "reading": reading,
     "missing": "{missing:count|}",

@@ -21,6 +21,7 @@ from debias.report.blocks import said
 from debias.report.html import put, render
 from debias.report.pictures import AuditPictures
 from debias.report.run_page import how_described, representation_facts, set_aside
+from debias.report.texts import sections_of
 from debias.report.words import (
     amount,
     day,
@@ -79,24 +80,11 @@ def page(document: doc.Document, pictures: AuditPictures, charts: Mapping[str, b
         kicker=f"{shown(name)} · {images} · read as {data['name']} · {made}",
         heading="Who is missing from this collection?",
         opening=tuple(_opening(Audit(document, pictures, charts), first)),
-        sections=[
-            b.Section(place, title, _behind(more, tuple(parts[place](audit))), name)
-            for place, (name, title, more) in WORDS["sections"].items()
-        ],
+        sections=sections_of(WORDS["sections"], {name: parts[name](audit) for name in parts}),
         footer=f"Made by debias {document['version']}, {made}, audit schema {document['schema']}. "
         + WORDS["notes"]["footer"],
         crisp=data["image_size"] < 40,
     )
-
-
-def _behind(title: str, blocks: tuple[b.Block, ...]) -> tuple[b.Block, ...]:
-    """The first sentence of a section, all else one click below; all of it without a title."""
-    sentences = (one for one in blocks if isinstance(one, b.Sentence))
-    first = next((one for one in sentences if one.tone not in ("caution", "note")), None)
-    rest = tuple(one for one in blocks if one is not first)
-    if not title or not rest:
-        return blocks
-    return *(() if first is None else (first,)), b.Fold(title, rest)
 
 
 # ---- the first screen

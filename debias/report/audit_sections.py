@@ -25,7 +25,7 @@ from debias.report.blocks import said, table
 from debias.report.charts.maps import map_names
 from debias.report.charts.style import GROUPS_DRAWN
 from debias.report.pictures import contact_sheet, shrink, webp
-from debias.report.readings import source_name
+from debias.report.readings import all_withheld, is_withheld, source_name
 from debias.report.words import amount, attribute_name, is_number, number, shown
 
 Columns = dict[str, b.Column]
@@ -171,7 +171,7 @@ def groups(audit: Audit) -> Blocks:
     yield from audit.chart("crossing_shares")
     if max(map(len, doc.by_attribute(groups).values()), default=0) > GROUPS_DRAWN:
         yield note("groups_drawn", tone="note", most=str(GROUPS_DRAWN))
-    yield from _group_tables(groups, "Images by", _share_table, folds_open=True)
+    yield from _group_tables(audit, "Images by", _share_table, folds_open=True)
     yield note("withheld", tone="note")
     yield from _rarity(audit, groups)
 
@@ -186,23 +186,27 @@ def _rarity(audit: Audit, groups: doc.Groups) -> Blocks:
     yield from audit.chart("group_rarity")
     lost = any(is_number(row["set_aside"]) for row in rows)
     title = "Rarity and weights, and images set aside, by" if lost else "Rarity and weights by"
-    yield from _group_tables(groups, title, lambda part: _weight_table(part, lost=lost))
+    yield from _group_tables(audit, title, lambda part: _weight_table(part, lost=lost))
     yield note("rarity", tone="note")
 
 
 def _group_tables(
-    groups: doc.Groups,
+    audit: Audit,
     title: str,
     of_rows: Callable[[Sequence[doc.NamedGroup]], b.Table],
     *,
     folds_open: bool = False,
 ) -> Blocks:
-    for attribute, rows in doc.by_attribute(groups).items():
+    hidden = audit.document["data"].get("suppress_below", 1)
+    for attribute, rows in doc.by_attribute(audit.document["groups"]).items():
         below = sum(row["verdict"] == "below" for row in rows) if folds_open else 0
         about = f", {number(below, 'count')} below the declared share" if below else ""
         is_open = folds_open and bool(below or len(rows) <= 8)
         name = f"{title} {attribute_name(attribute)}"
-        yield b.Fold(name, (of_rows(rows),), f"{amount(len(rows), 'group')}{about}", is_open)
+        table_of = of_rows([row for row in rows if not is_withheld(row)])
+        gone = all_withheld((findings.short_name(row) for row in rows if is_withheld(row)), hidden)
+        inside: tuple[b.Block, ...] = (table_of, *([b.Sentence(gone, "note")] if gone else []))
+        yield b.Fold(name, inside, f"{amount(len(rows), 'group')}{about}", is_open)
 
 
 def _named(row: doc.NamedGroup) -> b.Cell:
@@ -210,19 +214,14 @@ def _named(row: doc.NamedGroup) -> b.Cell:
 
 
 def _share_table(rows: Sequence[doc.NamedGroup]) -> b.Table:
-    def unless_withheld(template: str, otherwise: str) -> b.Column:
-        return lambda row: said(
-            template, row, "withheld" if why_no_number(row) == "withheld" else otherwise
-        )
-
     columns: Columns = {
         "group": _named,
         "images": "{count:count}",
         "share": ("{share:percent}", "{low..high:percent}"),
         "declared": "{declared:percent|not declared}",
         "reading": findings.reading,
-        "missing": unless_withheld("{missing:count}", ""),
-        "p, adjusted": unless_withheld("{p_adjusted:p}", "not tested"),
+        "missing": "{missing:count|}",
+        "p, adjusted": "{p_adjusted:p|not tested}",
     }
     return table(
         rows, columns, why_no_number, left=(0, 4), look="facts shares",

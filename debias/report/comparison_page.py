@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TypeVar
 
 from debias.metrics import documents as d
@@ -13,8 +13,8 @@ from debias.report import fairness_page as single
 from debias.report import readings as r
 from debias.report import words as w
 from debias.report.charts.style import chart_names
-from debias.report.opening import moved
-from debias.report.texts import chart, note, text
+from debias.report.opening import moved, worst_seen
+from debias.report.texts import TEXTS, chart, note, sections_of, text
 
 Change = TypeVar("Change", d.GroupChange, d.GapChange)
 CHANGES_FIRST = 10
@@ -31,28 +31,21 @@ def page(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> b.Page:
     before = w.arm_name(document["before"]) or "the first classifier"
     after = w.arm_name(document["after"]) or "the second classifier"
     resized = [row for row in document["sizes"] if row["before"] != row["after"]]
-    sizes = (note("resized"), _sizes(resized, lambda row: w.full_group_name(row["group"])))
-    title = "The groups are not the same size any more"
-    different, scope = tuple(_different(document, drawn)), (b.Points(document["scope"]),)
+    sizes = note("resized"), _sizes(resized, lambda row: w.full_group_name(row["group"]))
     return b.Page(
         title=f"{before} and {after}: what changed for whom",
         kicker=f"before: {before} · after: {after}",
         heading=_heading(document),
         opening=tuple(_opening(document, drawn)),
-        sections=(
-            *([b.Section("sizes", title, sizes, "Sizes")] if resized else []),
-            b.Section("which", "Which groups?", (_which(document),), "Which groups"),
-            b.Section("many", "How many?", tuple(_many(document, not resized)), "How many"),
-            b.Section(
-                "different", "How different are the groups, before and after?", different,
-                "How different",
-            ),
-            b.Section("sure", "How sure?", tuple(_sure(document)), "How sure"),
-            b.Section("changed", "What changed?", tuple(_changed(document, drawn)), "What changed"),
-            b.Section("harmed", "Who was harmed?", tuple(harmed(document)), "Who was harmed"),
-            b.Section("scope", "What was measured, and what not", scope, "Scope"),
-            b.Section("numbers", "All numbers", tuple(_numbers(document))),
-            single.HOW_TO_READ,
+        sections=sections_of(
+            TEXTS["comparison"],
+            {
+                "sizes": sizes if resized else (), "which": [_which(document)],
+                "many": _many(document, not resized), "different": _different(document, drawn),
+                "sure": _sure(document), "changed": _changed(document, drawn),
+                "harmed": harmed(document), "scope": [b.Points(document["scope"])],
+                "numbers": _numbers(document), "read": single.HOW_TO_READ,
+            },
         ),
         footer="This page measures changes between two classifiers on the same images. It is no "
         "statement about other data, other groups, or a use of the classifiers.",
@@ -62,12 +55,13 @@ def page(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> b.Page:
 def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
     """What a terminal shows: harms first, the verdict, banners, and the change of every group."""
     yield b.Sentence(f"{name}: {document['verdict']['sentence']}", "verdict")
-    yield b.Points(document["notes"])
+    seen = "" if document["verdict"]["harms"] else worst_seen(document)
+    yield b.Points((*([seen] if seen else []), *document["notes"]))
     metrics = r.compared_metrics(document)
     metric = "accuracy" if "accuracy" in metrics or not metrics else metrics[0]
     columns: b.Columns[d.GroupChange] = {
         "group": r.name,
-        "images": "{n:count|withheld}",
+        "images": "{n:count}",
         "before": "{before:percent}",
         "after": "{after:percent}",
         "change, points": lambda row: b.joined((
@@ -77,18 +71,21 @@ def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
         "fixed, broken": "fixed?{fixed:count}, {broken:count}",
         "verdict": lambda row: r.change_said(row, document),
     }  # fmt: skip
+    rows = r.of(document["groups"], metric)
     yield b.table(
-        r.of(document["groups"], metric), columns,
+        (row for row in rows if not r.is_withheld(row)), columns,
         lambda row: r.why_no_number(row, document["suppress_below"]),
         title=f"{r.metric_name(metric)} by group, harmed groups first", left=(0, 6),
     )  # fmt: skip
+    yield from single.left_out(filter(r.is_withheld, rows), document["suppress_below"])
 
 
 def _heading(document: d.ComparisonDocument) -> str:
     if document["verdict"]["harms"]:
         young = f" in {r.trainings(document)}" if r.is_young(document) else ""
         return f"{moved(document, better=False)}{young}"
-    none = "no harm was found, though there may be some"
+    tested = w.number(document["comparisons"], "count")
+    none = f"harm was found in none of {tested} comparisons"
     if document["verdict"]["gains"] and not r.is_young(document):
         return f"{moved(document, better=True)}; {none}"
     return none.capitalize()
@@ -98,9 +95,13 @@ def _opening(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iter
     cards = tuple(told(
         document, "", b.Link("who was harmed", "#harmed"), b.Link("what changed", "#changed")
     ))  # fmt: skip
+    if not document["verdict"]["harms"] and (seen := worst_seen(document)):
+        yield b.Sentence(seen, "lead")
     yield from cards or (single.verdict(document["verdict"], document["margin"]),)
     names = chart_names("change_by_group", r.compared_metrics(document))
-    yield from (fold.blocks[0] for fold in islice(change_charts(document, drawn, names), 1))
+    for metric in [name for name in names if names[name] in drawn][:1]:
+        svg, level = drawn[names[metric]], document["level"]
+        yield chart(svg, "first_changes", measure=r.metric_name(metric), level=level)
     yield from single.cautions(document["notes"])
 
 
@@ -187,6 +188,17 @@ def _different(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> It
         yield replace(fold, title=f"gaps in {fold.title}", is_open=not place)
 
 
+def counts(document: d.ComparisonDocument) -> str:
+    """How many changes beyond chance are for the better and for the worse."""
+    found = document["verdict"]
+    traded = f", {len(found['trades']):,} traded for another error" if found["trades"] else ""
+    where = " in these trainings" * r.is_young(document)
+    return (
+        f"{w.amount(len(found['gains']), 'change')} for the better{traded} and "
+        f"{len(found['harms']):,} for the worse are beyond chance{where}"
+    )
+
+
 def directions(document: d.ComparisonDocument) -> str:
     """Say how many gaps went which way, told apart from chance or not."""
     counts = Counter(
@@ -209,8 +221,7 @@ def _sure(document: d.ComparisonDocument) -> Iterator[b.Block]:
 def _changed(document: d.ComparisonDocument, drawn: Mapping[str, bytes]) -> Iterator[b.Block]:
     names = chart_names("change_by_group", r.compared_metrics(document))
     charts = list(change_charts(document, drawn, names))
-    if not charts:
-        yield b.Sentence("No rate could be compared.")
+    yield b.Sentence(f"{counts(document)}." if charts else "No rate could be compared.")
     yield from changed(document, charts[1:])
 
 
@@ -282,7 +293,7 @@ def gap_table(
         return b.joined((b.joined(end, "") for end in ends), " minus ")
 
     return _change_table(
-        rows, document, ("gap between", pair), "gap", {},
+        rows, document, ("gap between", pair), "change", {},
         lambda row: r.no_difference(row, document["suppress_below"]), full,
     )  # fmt: skip
 
@@ -304,17 +315,18 @@ def _change_table(  # noqa: PLR0913 (what rates and gaps differ in)
         direction = w.words(row["direction"]) if known and "direction" in row else ""
         return b.Cell(b.Strong(said) if is_sure else said, direction)
 
-    unit = ", pp" if kind == "gap" else ""
+    unit = ", pp" if kind == "change" else ""
     level = w.number(document["level"], "level")
+    alike = "alike in every training" if len(document["seeds"]) > 1 else "one training"
     width = f", {level}, not adjusted" if kind == "percent" else ", adjusted"
     columns: b.Columns[Change] = {
         "measure": single.measure,
         who[0]: who[1],
         f"before{unit}": f"{{before:{kind}}}",
         f"after{unit}": f"change?{{after:{kind}}}",
-        "change, pp": "change?{change:gap}",
-        f"other images{width}": "change?{low..high:gap|not estimable}",
-        "training again": "change?{seed_low..seed_high:gap|one training}",
+        "change, pp": "change?{change:change}",
+        f"other images{width}": "change?{low..high:change|not estimable}",
+        "training again": f"change?{{seed_low..seed_high:change|{alike}}}",
         **counts,
         **({"p, adjusted": "change?{p_adjusted:p|not tested}"} if full else {}),
         "reading": reading,
@@ -353,7 +365,7 @@ def _trade(group: str, rows: Sequence[d.TradeRow]) -> b.Table:
         ),
         "before": shown("{before:plain}", "{before:percent}"),
         "after": shown("change?{after:plain}", "change?{after:percent}"),
-        "change": shown("change?{change:signed}", "change?{change:gap} pp"),
+        "change": shown("change?{change:signed}", "change?{change:change} pp"),
     }
     return b.table(rows, columns, look="tight")
 
@@ -370,7 +382,7 @@ def harmed(
     for what, table in zip(("Rates", "Gaps"), tables, strict=True):
         if table.rows:
             title, count = f"{what} that became worse", f"{len(table.rows):,}"
-            yield b.Fold(title, (table,), count, what == "Rates")
+            yield b.Fold(title, (table,), count)
     unseen = _unseen([*groups, *gaps])
     if unseen:
         yield b.Sentence(unseen)

@@ -1,7 +1,7 @@
 """``report.json``: every field of the document that a run's page, terminal and summary read."""
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from debias.metrics.documents import (
     ComparisonDocument,
@@ -70,6 +70,31 @@ class Data(TypedDict):
     set_aside: SetAside
 
 
+class Told(TypedDict):
+    """What was found, in words, and what to do about it."""
+
+    sentence: str
+    action: str | None
+
+
+class Kept(TypedDict):
+    """Whether a model tells images apart: ``tells_apart``, ``blurred`` or ``too_few``."""
+
+    images: int
+    explained: float | None
+    explained_detail: float | None
+    neighbours_kept: float
+    neighbours_by_chance: float
+    verdict: str
+    definition: str
+    epochs: NotRequired[int]
+    advised: NotRequired[int]
+
+
+class Fidelity(Kept, Told):
+    pass
+
+
 class Representation(TypedDict, total=False):
     name: str
     trained: bool
@@ -124,6 +149,7 @@ class Weights(TypedDict, total=False):
 
     rule: str
     uses_groups: bool
+    uses_latents: bool  # so that they are worth what the model is
     estimated: bool
     annotated: int
     ess: float
@@ -170,6 +196,7 @@ class Findings(TypedDict):
     run: About
     data: Data
     representation: Representation
+    fidelity: NotRequired[Fidelity | None]  # None: nothing that was trained here and draws
     weights: dict[str, Weights]
     refused: dict[str, str]  # arms left out, and why
     situations: list[str]

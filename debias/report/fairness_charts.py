@@ -131,8 +131,8 @@ def _charted(
 def intervals_by_group(documents: Mapping[str, d.FairnessDocument], metric: str) -> Drawing | None:
     """A rate of each group with its interval, worst group first, n beside every row.
 
-    An attribute whose groups are not compared in this measure is left out, and so is a crossing
-    into which no image falls.
+    An attribute whose groups are not compared in this measure is left out, and so is what is
+    withheld, and a crossing into which no image falls.
 
     Args:
         documents: Name of a classifier to its fairness document; the first one gives the order
@@ -147,6 +147,7 @@ def intervals_by_group(documents: Mapping[str, d.FairnessDocument], metric: str)
     shown = [
         row for row in r.of(baseline["by_group"], metric)
         if row["attribute"] in compared and (row["attribute"], row["group"]) not in empty
+        and not r.is_withheld(row)
     ]  # fmt: skip
     states = {row["state"] for row in shown}
     grey = " or ".join(said for state, said in UNJUDGED_NAMES.items() if state in states)
@@ -286,17 +287,11 @@ def _change_look(row: d.ChangeRow) -> Look:
 def _change(row: d.ChangeRow, look: Look) -> Mark:
     if not is_number(row["change"]):
         return Mark(value=None)
-    low, high = (100 * end if is_number(end) else None for end in (row["low"], row["high"]))
-    seeds = is_number(row["seed_low"]) and is_number(row["seed_high"])
-    band = possible(row) if seeds else chart.NOWHERE
-    return Mark(value=100 * row["change"], interval=(low, high), band=band, look=look)
-
-
-def possible(row: d.ChangeRow) -> tuple[float, float]:
-    """Interval over trainings, in points, as far as a rate or a gap can go from where it was."""
-    least = -1.0 if "direction" in row else 0.0
-    low, high = least - row["before"], 1 - row["before"]
-    return 100 * max(row["seed_low"], low), 100 * min(row["seed_high"], high)
+    interval, band = (
+        tuple(100 * end if is_number(end) else None for end in ends)
+        for ends in ((row["low"], row["high"]), (row["seed_low"], row["seed_high"]))
+    )
+    return Mark(value=100 * row["change"], interval=interval, band=band, look=look)
 
 
 def _gathered(document: d.FairnessDocument, part: Iterable[Grouped]) -> dict[Cell, list[Grouped]]:

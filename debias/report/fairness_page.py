@@ -16,21 +16,19 @@ from debias.report.charts.style import (
     chart_names,
 )
 from debias.report.opening import first_metric, headline, told
-from debias.report.texts import TEXTS, chart, note, text
+from debias.report.texts import TEXTS, chart, note, sections_of, text
 from debias.statistics.groupings import UNKNOWN
 
 Row = TypeVar("Row", bound=d.OfGroup)
 GAPS_FIRST = 15  # largest gaps, above the complete table
 ROWS_SHOWN = 600  # of a complete table; a browser has to hold them
 KINDS_SHOWN = 4  # columns of sizes
-OPEN_SIZES = 16  # groups; more of them fold away
 QUALITIES = {
     "auroc": "area under the ROC curve",
     "expected_calibration_error": "expected calibration error",
     "calibration_bias": "calibration bias: share of positives minus mean score",
 }
-READ = tuple(TEXTS["glossary"].items())
-HOW_TO_READ = b.Section("read", "How to read it", (b.Facts(READ),))
+HOW_TO_READ = (b.Facts(tuple(TEXTS["glossary"].items())),)
 ANSWERS = {
     "confusion": "What was taken for what",
     "calibration": "Do the scores mean the same in every group?",
@@ -41,26 +39,27 @@ ANSWERS = {
 def page(document: d.FairnessDocument, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     name, seeds = w.arm_name(document["name"]) or "One classifier", len(document["seeds"])
-    gaps = different(document, drawn, MEASURES_DRAWN, GAPS_FIRST)
     return b.Page(
         title=f"{name}: differences between groups",
         kicker=f"{name} · {document['split']} split" if document["split"] else name,
         heading=headline(document),
         opening=(
             b.Sentence(told(document), "lead"),
-            *interval_chart(document, drawn, first_metric(document)),
-            verdict(document["verdict"], document["margin"]),
+            *interval_chart(document, drawn, first_metric(document), "first"),
             *cautions(document["notes"]),
         ),
-        sections=(
-            b.Section("which", "Which groups?", tuple(which(document)), "Which groups"),
-            b.Section("many", "How many?", tuple(many(document, seeds)), "How many"),
-            b.Section("different", "How different?", tuple(gaps)),
-            b.Section("sure", "How sure?", tuple(sure(document, drawn))),
-            b.Section("changed", "What changed, and who was harmed?", (note("nothing_compared"),)),
-            b.Section("scope", "What was measured, and what not", (b.Points(document["scope"]),)),
-            b.Section("numbers", "All numbers", tuple(_numbers(document, drawn, name))),
-            HOW_TO_READ,
+        sections=sections_of(
+            TEXTS["fairness"],
+            {
+                "which": which(document),
+                "many": many(document, seeds),
+                "different": different(document, drawn, MEASURES_DRAWN, GAPS_FIRST),
+                "sure": sure(document, drawn),
+                "changed": [note("nothing_compared")],
+                "scope": [b.Points(document["scope"])],
+                "numbers": _numbers(document, drawn, name),
+                "read": HOW_TO_READ,
+            },
         ),
         footer="This page measures differences between annotated groups on one set of images. It "
         "is no statement about other data, other groups, or a use of the classifier.",
@@ -76,15 +75,17 @@ def summary(document: d.FairnessDocument) -> Iterator[b.Block]:
     metric = document["metrics"][0]
     columns: b.Columns[d.RateRow] = {
         "group": r.name,
-        "images": "{denominator:count|withheld}",
+        "images": "{denominator:count}",
         "value": "{value:percent}",
         f"{100 * document['level']:g}% interval": "{low..high:percent|}",
         "state": lambda row: w.words(row["state"]),
     }
+    rows = sorted(r.of(document["by_group"], metric), key=r.by_rate)
     yield b.table(
-        sorted(r.of(document["by_group"], metric), key=r.by_rate), columns, _why(document),
+        (row for row in rows if not r.is_withheld(row)), columns, _why(document),
         title=f"{r.metric_name(metric)} by group, worst first", left=(0, 4),
     )  # fmt: skip
+    yield from left_out(filter(r.is_withheld, rows), document["suppress_below"])
 
 
 def _why(document: d.FairnessDocument) -> Callable[[d.RateRow], str]:
@@ -92,14 +93,17 @@ def _why(document: d.FairnessDocument) -> Callable[[d.RateRow], str]:
 
 
 def interval_chart(
-    document: d.FairnessDocument, drawn: Mapping[str, bytes], metric: str
+    document: d.FairnessDocument,
+    drawn: Mapping[str, bytes],
+    metric: str,
+    caption: str = "intervals",
 ) -> Iterator[b.Chart]:
     """The rate of every group in one measure, if it was drawn."""
     svg = drawn.get(chart_names("intervals_by_group", document["metrics"]).get(metric, ""))
     if svg:
         meaning = r.metric_meaning(metric, document["positive"])
         about = {"measure": r.metric_name(metric), "meaning": meaning, "level": document["level"]}
-        yield chart(svg, "intervals", **about)
+        yield chart(svg, caption, **about)
 
 
 def cautions(notes: Iterable[str]) -> Iterator[b.Sentence]:
@@ -154,9 +158,8 @@ def many(document: d.FairnessDocument, seeds: int) -> Iterator[b.Block]:
         trained=trained * (seeds > 1),
     ))  # fmt: skip
     if document["attributes"]:
-        is_open = sum(len(found["groups"]) for found in document["attributes"]) <= OPEN_SIZES
         note = "and what each group is too small for"
-        yield b.Fold("Images by group", tuple(_sizes(document)), note, is_open)
+        yield b.Fold("Images by group", tuple(_sizes(document)), note)
 
 
 def _sizes(document: d.FairnessDocument) -> Iterator[b.Block]:
@@ -174,19 +177,35 @@ def _sizes(document: d.FairnessDocument) -> Iterator[b.Block]:
         note = f"too small: {minimum} needed" if small else ""
         return b.Cell(b.Value(row["denominator"], "count", why(row), small), note)
 
-    def line(attribute: str, group: str) -> b.Row:
-        found = [rows[attribute, group, metric] for metric in metrics]
+    def line(found: Sequence[d.RateRow]) -> b.Row:
         shown = (b.Value(found[0]["identities"], "count", why(found[0])),) if who else ()
-        name = b.Cell(w.group_name(attribute, group), title=group)
+        name = b.Cell(r.name(found[0]), title=found[0]["group"])
         return b.Row((name, *shown, *map(count, found)))
 
+    silent = _silent(document["by_group"])
     who = ("people",) if w.is_number(document["identities"]) else ()
-    for found in document["attributes"]:
-        attribute = found["attribute"]
-        lines = tuple(line(attribute, group) for group in found["groups"])
+    for one in document["attributes"]:
+        attribute = one["attribute"]
+        every = [[rows[attribute, group, metric] for metric in metrics] for group in one["groups"]]
+        lines = tuple(line(found) for found in every if found[0]["group"] not in silent)
         title = f"Images by {w.attribute_name(attribute)}"
         yield b.Table(("group", *who, *map(r.counted, metrics)), lines, title, look="tight")
+        gone = (found[0] for found in every if found[0]["group"] in silent)
+        yield from left_out(gone, document["suppress_below"])
     yield note("sizes", document, "note")
+
+
+def _silent(rows: Iterable[d.RateRow]) -> set[str]:
+    """Groups of which every rate is withheld."""
+    every = list(rows)
+    told = {row["group"] for row in every if not r.is_withheld(row)}
+    return {row["group"] for row in every} - told
+
+
+def left_out(rows: Iterable[d.OfGroup], below: int) -> Iterator[b.Sentence]:
+    """A sentence in the place of rows that would say nothing but that they are withheld."""
+    if said := r.all_withheld(map(r.name, rows), below):
+        yield b.Sentence(said, "note")
 
 
 def different(
@@ -197,6 +216,7 @@ def different(
     who: str = "",
 ) -> Iterator[b.Block]:
     """The charts that are not at the top of the page, and the ``most`` largest differences."""
+    yield b.Sentence(f"Differences between two groups: {tally_text(document['gaps'])}.")
     yield from _other_charts(document, drawn, measures)
     gaps = sorted(document["gaps"], key=r.largest_gap_first)
     note = f"of each measure and attribute, found ones first; {len(gaps):,} comparisons in all"
@@ -225,6 +245,8 @@ def _other_charts(
     )
     if cut := ", ".join(said.format(limit) for limit, there, said in limits if there > limit):
         yield b.Sentence(f"The pictures show {cut}; the tables hold the others.", "note")
+    if gone := sum(map(r.is_withheld, document["by_group"])):
+        yield b.Sentence(f"{w.amount(gone, 'rate')} withheld, so not drawn.", "note")
 
 
 def folded(found: b.Chart, rows: Iterable[d.Tested], metric: str) -> b.Fold:
@@ -284,10 +306,10 @@ def gap_table(
         "measure": measure,
         "group": lambda row: end(row, row["group"]),
         "compared with": lambda row: end(row, row["other"]),
-        "difference, pp": "{difference:gap}",
-        "interval, adjusted": "{low..high:gap|}",
+        "difference, pp": "{difference:change}",
+        "interval, adjusted": "{low..high:change|}",
         "reading": reading,
-        "detectable, pp": "{detectable:reach|}",
+        "detectable, pp": "{detectable:points|}",
     }
     columns |= {"p, adjusted": "{p_adjusted:p|}"} if full else {}
     return b.table(
@@ -357,9 +379,9 @@ def spread(document: d.FairnessDocument) -> Iterator[b.Fold]:
     columns: b.Columns[d.SpreadRow] = {
         "measure": measure,
         "groups": "{groups:count}",
-        "highest minus lowest, pp": "{gap:reach|fewer than two groups can be compared}",
+        "highest minus lowest, pp": "{gap:points|fewer than two groups can be compared}",
         "read it against chance": "expected_if_equal?equal groups of these sizes would show "
-        "{expected_if_equal:reach} pp on average",
+        "{expected_if_equal:points} pp on average",
         "variance between groups, chance taken out": "{variance:variance|not estimable}",
     }
     if document["spread"]:
@@ -391,8 +413,8 @@ def _noise(document: d.FairnessDocument) -> Iterator[b.Block]:
         columns: b.Columns[d.NoiseRow] = {
             "measure": measure,
             "annotations exchanged": "{flipped:percent}",
-            "highest minus lowest, as annotated": "{gap:reach}",
-            "range over 200 exchanges": "{low..high:reach}",
+            "highest minus lowest, as annotated": "{gap:points}",
+            "range over 200 exchanges": "{low..high:points}",
         }
         yield b.table(document["noise"], columns, look="tight")
 
@@ -419,8 +441,7 @@ def _numbers(
     yield from all_gaps(document, "Differences between groups of {}")
     for answer, title in ANSWERS.items():
         if answer in drawn:
-            yield b.Heading(title)
-            yield chart(drawn[answer], answer)
+            yield b.Fold(title, (chart(drawn[answer], answer),))
 
 
 def all_gaps(document: d.FairnessDocument, title: str) -> Iterator[b.Block]:
@@ -448,15 +469,18 @@ def complete(
         count: What is counted behind it.
     """
     kept: dict[str, list[Row]] = {}
-    for row in rows[:ROWS_SHOWN]:
+    shown = [row for row in rows if not r.is_withheld(row)]
+    for row in shown[:ROWS_SHOWN]:
         kept.setdefault(w.attribute_name(row["attribute"]), []).append(row)
     for over in sorted(kept, key=lambda name: w.TIMES in name):
         yield b.Fold(title.format(over), (table(kept[over]),), f"{len(kept[over]):,} {count}")
-    if len(rows) > ROWS_SHOWN:
+    if len(shown) > ROWS_SHOWN:
         yield b.Sentence(
             f"The first {ROWS_SHOWN:,} {what} are listed; the JSON file holds "
-            f"{len(rows) - ROWS_SHOWN:,} more.", "note",
+            f"{len(shown) - ROWS_SHOWN:,} more.", "note",
         )  # fmt: skip
+    if len(rows) > len(shown):
+        yield b.Sentence(f"Left out, as they are withheld: {len(rows) - len(shown):,}.", "note")
 
 
 def rates(
@@ -490,13 +514,14 @@ def rates(
     headings = ("group", *(() if deviations is None else ("arm",)), *map(r.metric_name, metrics))
     left = tuple(range(len(headings) - len(metrics)))
     every = r.panels(r.of(first["by_group"], metrics[0]), r.worst_rate_first, None, None)
+    silent = _silent(row for one in documents.values() for row in one["by_group"])
     for panel in every:
-        lines = tuple(line(place, row) for row in panel.rows for place in range(len(names)))
+        listed = [row for row in panel.rows if row["group"] not in silent]
+        lines = tuple(line(place, row) for row in listed for place in range(len(names)))
         table = b.Table(headings, lines, left=left, look="wide")
-        is_open = deviations is not None and len(every) == 1 and len(panel.rows) <= 4
-        yield b.Fold(
-            f"Rates by {panel.title}", (table,), w.amount(len(panel.rows), "group"), is_open
-        )
+        gone = (row for row in panel.rows if row["group"] in silent)
+        inside: tuple[b.Block, ...] = (table, *left_out(gone, below))
+        yield b.Fold(f"Rates by {panel.title}", inside, w.amount(len(panel.rows), "group"))
 
 
 def _rate(row: d.RateRow, below: int, deviation: float | None) -> b.Cell:

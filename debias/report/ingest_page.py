@@ -304,7 +304,7 @@ GROUPS: Columns = {
     "group": lambda row: b.Cell(_short_name(row), title=row["group"]),
     "listed": "{listed:count|withheld}",
     "rejected": _of_rejected("{rejected:count}"),
-    "share, %": _of_rejected("{share:reach}"),
+    "share, %": _of_rejected("{share:points}"),
     "times overall": _of_rejected("{times_overall:times}"),
     "p": _of_rejected("{p:p}"),
     "p, adjusted": _of_rejected("{p_adjusted:p}"),
@@ -324,10 +324,10 @@ def _tested(document: Document, charts: Mapping[str, bytes]) -> Blocks:
             "adjusted after Holm for all groups together). A group is flagged where its share is "
             f"over {w.number(limits['most_group_ratio'], 'times')} the share of all other images "
             f"and its adjusted p is below {w.number(limits['level'])}; of all images "
-            f"{w.number(_overall_share(document), 'reach')}% were rejected."
+            f"{w.number(_overall_share(document), 'level')} were rejected."
         )
-    most = w.number(limits["most_rejected"], "margin")
-    stops = f"A flagged group, or more than {most}% of all images rejected, stops an ingest"
+    most = w.number(limits["most_rejected"], "level")
+    stops = f"A flagged group, or more than {most} of all images rejected, stops an ingest"
     yield b.Sentence(f"{text} {stops} unless these limits are raised.")
     if "rejected_by_group" in charts:
         alt = "Share of each group that was rejected beside that of all images; see the tables"

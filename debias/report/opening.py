@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from debias.metrics import documents as d
 from debias.metrics.rates import rate_of
 from debias.report import readings as r
-from debias.report.documents import Findings, NextStep, Opening
-from debias.report.words import arm_name, full_group_name, is_number, number, words
+from debias.report.documents import Findings, NextStep, Opening, Weights
+from debias.report.words import amount, arm_name, full_group_name, is_number, number, words
 from debias.types import SEEDS_NEEDED
 
+BLURRED = "The model draws nearly the same face for every image"
 LONGER = 4  # times as many epochs for a classifier that learned nothing
 MORE = 2  # times as many test images where there are too few
 # What an arm did, by the rule of its weights.
@@ -39,20 +40,29 @@ def opening(document: Findings) -> Opening:
         after = "What the groups differ in are differences between guesses, and no finding."
         first, sentences = f"{arm_name(arm)} learned nothing", [said[0], *same, after]
     else:
-        first, sentences = headline(fairness), [told(fairness), *_changes(document), *said]
-    sentences += filter(None, (less_often(document, arm) for arm in arms))
+        first = headline(fairness) + _helped(document)
+        sentences = [told(fairness), *_changes(document), *said]
+    sentences += filter(None, (less_often(arm, document["weights"].get(arm, {})) for arm in arms))
+    if doubted := _doubted(document):
+        sentences.append(f"{BLURRED}: {doubted} cannot be relied on.")
     steps = list(_next(document, fairness, failed))
     return {"headline": first, "sentences": [task, *sentences], "next": steps}
 
 
-def less_often(document: Findings, arm: str) -> str:
+def less_often(arm: str, weights: Weights) -> str:
     """Harm by the weights of an arm: small groups that they show less often; empty: none."""
     shares = ", ".join(
-        f"{full_group_name(row['group'])} less often: {number(row['before'], 'percent')} to "
-        f"{number(row['after'], 'percent')} of what is drawn"
-        for row in document["weights"].get(arm, {}).get("lowered", ())
+        f"{full_group_name(row['group'])} ({number(row['before'], 'percent')} to "
+        f"{number(row['after'], 'percent')})"
+        for row in weights.get("lowered", ())
     )
-    return f"Harm: {_inside(arm)} show {shares}." if shares else ""
+    return f"Harm: {_inside(arm)} draw less often: {shares}." if shares else ""
+
+
+def _doubted(document: Findings) -> str:
+    """The weights that rest on a model that draws one face for everybody; empty: none."""
+    resting = [arm for arm, one in document["weights"].items() if one.get("uses_latents")]
+    return " and ".join(map(_inside, resting)) if r.is_blurred(document.get("fidelity")) else ""
 
 
 def learned(document: Findings, arm: str) -> bool:
@@ -63,18 +73,26 @@ def learned(document: Findings, arm: str) -> bool:
 
 def headline(fairness: d.FairnessDocument) -> str:
     """Who is served worse by one classifier, in what; the verdict where nothing was found."""
-    who, row = arm_name(fairness["name"]) or "The classifier", _largest(fairness)
+    who, row = named(fairness["name"], "The classifier"), _largest(fairness)
     if not fairness["attributes"]:
         return f"{who}: no group is annotated"
     if row is None or row["verdict"] != "difference_found":
-        return f"{who}: {words(fairness['verdict']['reading'])}"
+        reading = fairness["verdict"]["reading"]
+        worse = " whether a group is served worse" * (reading == "cannot_tell")
+        return f"{who}: {words(reading)}{worse}"
     group, other = _spoken(row), r.other_of(row)
     *_, said = _speech(row["metric"])
     return said.format(who=who, group=group, other=other, **_classes(fairness, row["metric"]))
 
 
+def named(name: str, nameless: str) -> str:
+    """A classifier in a sentence: ours by its name, any other as one of that name."""
+    known = arm_name(name)
+    return known if known != name else f"The classifier “{name}”" if name else nameless
+
+
 def moved(document: d.ComparisonDocument, *, better: bool) -> str:
-    """Who is served worse, or better, than before, in what; of several the largest change.
+    """How a group is served worse, or better, than before; of several the largest change.
 
     Changes of one attribute's groups come before those of a crossing, which are harder to say.
     """
@@ -85,11 +103,38 @@ def moved(document: d.ComparisonDocument, *, better: bool) -> str:
     ]  # fmt: skip
     if not rows:  # a gap alone, or a measure that is neither good nor bad
         return f"Somebody is served {'better' if better else 'worse'} than before"
-    row = min(rows, key=lambda row: (" x " in row["attribute"], -abs(row["change"])))
-    (whose, called, _), (_, about) = _speech(row["metric"]), rate_of(row["metric"])
-    positive = about or document["positive"] or "the class in question"
-    said = f"Of {whose} of {_spoken(row)}, {'fewer' if row['change'] < 0 else 'more'} {called}"
-    return f"{said} than before".format(positive=positive, negative="other")
+    return f"Of {_went(min(rows, key=_largest_change), document)}"
+
+
+def _largest_change(row: d.GroupChange) -> tuple[bool, float]:
+    return " x " in row["attribute"], -abs(row["change"])
+
+
+def _went(
+    row: d.GroupChange, document: d.FairnessDocument | d.ComparisonDocument, where: str = ""
+) -> str:
+    """Of how many images of a group, or of ``where``, how many are answered so, and were before."""
+    (whose, called, _), about = _speech(row["metric"]), _classes(document, row["metric"])
+    scale = _scale(row["before"], row["after"])
+    before, after = (_of(value, scale) for value in (row["before"], row["after"]))
+    return (
+        f"{scale:,} {whose.format(**about)} {where or f'of {_spoken(row)}'}, {after} instead of "
+        f"{before} {called.format(**about)}"
+    )
+
+
+def worst_seen(document: d.ComparisonDocument) -> str:
+    """The largest loss of a group though it may be chance, with its interval; empty: none."""
+    losses = [
+        row for row in document["groups"]
+        if any(_speech(row["metric"])) and is_number(row["change"]) and row["change"]
+        and row["reason"] not in r.UNJUDGED and not r.is_better(row)
+    ]  # fmt: skip
+    if not losses:
+        return ""
+    row = min(losses, key=_largest_change)
+    low, high = (number(row[end], "change") for end in ("low", "high"))
+    return f"Largest loss seen: of {_went(row, document)} ({low} to {high} points)."
 
 
 def _is_gain(row: d.GroupChange, document: d.ComparisonDocument) -> bool:
@@ -145,10 +190,10 @@ def _turned(row: d.GapRow) -> d.GapRow:
             "group": row["other"], "other": row["group"]}  # fmt: skip
 
 
-def _classes(fairness: d.FairnessDocument, metric: str) -> dict[str, str]:
+def _classes(document: d.FairnessDocument | d.ComparisonDocument, metric: str) -> dict[str, str]:
     """The class that a measure is about, and what is not of it, as they are spoken of."""
-    classes, (_, about) = fairness["classes"], rate_of(metric)
-    positive = about or fairness["positive"] or classes[-1]
+    classes, (_, about) = document["classes"], rate_of(metric)
+    positive = about or document["positive"] or classes[-1]
     others = [name for name in classes if name != positive]
     return {"positive": positive, "negative": f"“{others[0]}”" if len(others) == 1 else "other"}
 
@@ -195,18 +240,42 @@ def _inside(arm: str) -> str:
     return arm if arm_name(arm) == arm else arm_name(arm).lower()
 
 
+def _moves(document: Findings) -> Iterator[tuple[str, str, d.GroupChange, d.ComparisonDocument]]:
+    """Every other arm, what it did, and the change of the group that is served worse."""
+    row = _largest(document["fairness"][r.arms_of(document)[0]])
+    for arm, compared in document["comparisons"].items() if row else ():
+        change = row and r.change_of(compared["groups"], row["metric"], row)
+        if change and learned(document, arm):
+            rule = document["weights"].get(arm, {}).get("rule", "")
+            yield arm, _DEEDS.get(rule, f"Training with {_inside(arm)}"), change, compared
+
+
+def _helped(document: Findings) -> str:
+    """What the first arm did, and whether it helped, to stand behind a difference found."""
+    row = _largest(document["fairness"][r.arms_of(document)[0]])
+    first = next(_moves(document), None)
+    if first is None or row is None or row["verdict"] != "difference_found":
+        return ""
+    _, deed, change, compared = first
+    is_found = change["verdict"] == "difference_found"
+    if r.paid(change, compared["groups"], compared["level"]):
+        said = "trades it for another error"
+    elif not (is_found or r.is_seen(change, compared["level"])):
+        said = "makes no sure difference"
+    elif r.is_better(change):
+        said = "helps" if is_found else "seems to help"
+    else:
+        said = "makes it worse" if is_found else "seems to make it worse"
+    return f"; {deed[0].lower()}{deed[1:]} {said}"
+
+
 def _changes(document: Findings) -> Iterator[str]:
     """What every other arm made of the rate of the group that is served worse."""
     fairness = document["fairness"][r.arms_of(document)[0]]
-    if (row := _largest(fairness)) is None:
-        return
-    for arm, compared in document["comparisons"].items():
-        change = r.change_of(compared["groups"], row["metric"], row)
-        if change is not None and learned(document, arm):
-            deed = _DEEDS.get(document["weights"].get(arm, {}).get("rule", ""))
-            who = f"{deed} ({_inside(arm)})" if deed else f"Training with {_inside(arm)}"
-            sure, paid = _sure(change, compared), _paid(change, compared, fairness)
-            yield f"{who}: {_instead(change)}, {sure}{paid}."
+    for arm, deed, change, compared in _moves(document):
+        who = deed if _inside(arm) in deed else f"{deed} ({_inside(arm)})"
+        sure, paid = _sure(change, compared), _paid(change, compared, fairness)
+        yield f"{who}: {_instead(change)}, {sure}{paid}."
 
 
 def _instead(change: d.GroupChange) -> str:
@@ -223,8 +292,10 @@ def _sure(change: d.GroupChange, compared: d.ComparisonDocument) -> str:
     is_found = change["verdict"] == "difference_found"
     if not (is_found or r.is_seen(change, compared["level"])):
         return "perhaps chance"
-    where = "" if is_found else f" in {r.trainings(compared)}"
-    return f"{'better' if r.is_better(change) else 'worse'}{where}"
+    doubt = ", though other trainings could undo it"
+    if r.is_young(compared):
+        doubt = f", unsure after {amount(len(compared['seeds']), 'training')}"
+    return f"{'better' if r.is_better(change) else 'worse'}{'' if is_found else doubt}"
 
 
 def _paid(
@@ -234,12 +305,7 @@ def _paid(
     beside = r.paid(change, compared["groups"], compared["level"])
     if beside is None:
         return ""
-    whose, called, _ = _speech(beside["metric"])
-    about, scale = _classes(fairness, beside["metric"]), _scale(beside["before"], beside["after"])
-    return (
-        f", but of {scale:,} {whose.format(**about)} there, {_of(beside['after'], scale)} "
-        f"instead of {_of(beside['before'], scale)} {called.format(**about)}"
-    )
+    return f", but of {_went(beside, fairness, 'there')}"
 
 
 def _next(
@@ -252,6 +318,9 @@ def _next(
         key = "classifier.training.epochs"
         setting = f"{key}={LONGER * _set(run['config'], key):g}"
         why = f"Train longer: {', '.join(map(arm_name, failed))} learned nothing."
+    elif (found := document.get("fidelity")) and _doubted(document):
+        setting = f"representation.training.epochs={found['advised']}"
+        why = "Train the model longer, or bring more images or embeddings: it draws one face."
     elif _lacks_images(fairness, compared):
         setting = _more_images(run["config"])
         why = "The groups have too few test images for a verdict; more trainings would not help."

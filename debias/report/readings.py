@@ -8,7 +8,7 @@ from debias.metrics import documents as d
 from debias.metrics.rates import RATES, beside_of, rate_of
 from debias.report.charts.rows import Label
 from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
-from debias.report.documents import Findings
+from debias.report.documents import Fidelity, Findings
 from debias.report.words import attribute_name, group_name, is_number, number, words
 from debias.types import BASELINE, SEEDS_NEEDED
 
@@ -18,6 +18,7 @@ Sized = d.RateRow | d.GroupChange  # rows that may say how many images they rest
 SMALL = ", too small"
 STATES = ("estimated", "too_small", "unknown", "not_estimable", "suppressed")
 UNJUDGED = STATES[1:]
+NAMED = 60  # groups in one sentence
 GAPS_DRAWN = 12  # pairs grow with the square of the groups
 
 _SOURCES = {
@@ -38,6 +39,11 @@ def arms_of(document: Findings) -> list[str]:
 def fairness_of(document: Findings) -> dict[str, d.FairnessDocument]:
     """Arm to its fairness document, in the order of :func:`arms_of`."""
     return {arm: document["fairness"][arm] for arm in arms_of(document)}
+
+
+def is_blurred(found: Fidelity | None) -> bool:
+    """Whether a model draws one face for everybody, so that nothing can rest on it."""
+    return found is not None and found["verdict"] == "blurred"
 
 
 def of(rows: Iterable[Measured], metric: str) -> list[Measured]:
@@ -136,6 +142,20 @@ def source_name(source: str) -> str:
     return _SOURCES.get(source, words(source))
 
 
+def is_withheld(row: Mapping[str, object]) -> bool:
+    """Whether a row of groups, gaps or changes has no number because it must not be shown."""
+    return "suppressed" in (row.get("state"), row.get("reason"))
+
+
+def all_withheld(names: Iterable[str], below: int) -> str:
+    """What stands in the place of rows in which everything is withheld; empty: there are none."""
+    every = list(names)
+    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
+    listed = f"{', '.join(every[:NAMED])}{more}"
+    why = withheld(below) if below > 1 else "withheld"
+    return f"Left out, as everything in it is {why}: {listed}." if every else ""
+
+
 def withheld(below: int) -> str:
     """What stands in the place of a number that is withheld."""
     return f"withheld (counts < {number(below, 'count')})"
@@ -173,7 +193,7 @@ def no_difference(row: d.Judged, below: int) -> str:
 def verdict_name(verdict: str, reason: str, margin: float | None) -> str:
     """Print a verdict of the document with its margin or its reason."""
     if verdict == "difference_ruled_out" and is_number(margin):
-        return f"difference ruled out beyond the margin of {number(margin, 'margin')} pp"
+        return f"difference ruled out beyond the margin of {number(margin, 'points')} pp"
     if verdict == "difference_found" or not reason:
         return words(verdict)
     return f"{words(verdict)} ({words(_REASONS.get(reason, reason))})"

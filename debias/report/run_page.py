@@ -2,11 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Literal
 
 from debias.metrics import documents as d
 from debias.metrics.documents import Number
@@ -20,7 +19,7 @@ from debias.report.documents import Data, GroupCounts, RunDocument, SetAside
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
 from debias.report.opening import first_metric, learned, less_often
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
-from debias.report.texts import chart, note
+from debias.report.texts import TEXTS, chart, note, sections_of
 from debias.report.weights_page import COLUMNS, weights_section
 from debias.types import BASELINE
 
@@ -28,7 +27,7 @@ GAPS_OF_A_RUN = 6
 SCALARS = {
     "overall accuracy": "{overall:percent}",
     "worst group of each training": "{worst_group:percent}",
-    "gap, points": "{gap:points}",
+    "gap of each training, points": "{gap:points}",
     "variance over groups": "{variance:plain}",
     "AUROC": "{auroc:plain}",
     "calibration error": "{expected_calibration_error:plain}",
@@ -82,17 +81,14 @@ class Run:
 def page(document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]) -> b.Page:
     """The page, given its charts by name."""
     created, size = w.day(document["created"]), document["data"]["image_size"]
+    task = document["opening"]["sentences"][0].rstrip(".")
     run = Run(document, drawn)
     return b.Page(
         title=f"{document['name']}: differences between groups",
-        kicker=f"{document['name']} · {created}",
+        kicker=f"{document['name']} · {task} · {created}",
         heading=document["opening"]["headline"],
         opening=tuple(_opening(run)),
-        sections=tuple(
-            b.Section(place, title, blocks, name)
-            for place, title, name, made in _sections(run, pictures)
-            if (blocks := tuple(made))
-        ),
+        sections=sections_of(TEXTS["run"], _sections(run, pictures)),
         footer=f"Made by debias {document['version']}, {created}. This page measures differences "
         "between annotated groups on one test set. It is no statement about other data, other "
         "groups, or a use of the classifier.",
@@ -100,34 +96,28 @@ def page(document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]) 
     )
 
 
-def _sections(run: Run, pictures: Pictures) -> Iterator[tuple[str, str, str, Iterator[b.Block]]]:
-    """Place, title, name in the navigation, and blocks; a section without blocks is left out."""
+def _sections(run: Run, pictures: Pictures) -> dict[str, Iterable[b.Block]]:
     document, drawn = run.document, run.drawn
-    yield "which", "Which groups?", "Which groups", single.which(run.first)
-    yield "many", "How many?", "How many", single.many(run.first, document["run"]["seeds"])
-    yield "different", "How different?", "How different", _different(run)
-    yield "sure", "How sure?", "How sure", _sure(run)
-    yield "change", "What changed?", "What changed", _changed(run)
-    yield "harmed", "Who was harmed?", "Who was harmed", _harmed(run)
-    yield "run", "What was run", "The run", _run(document)
-    yield "data", "The data", "Data", _data(document["data"], pictures)
-    yield "latents", "What the model saw", "", _model(document["representation"], pictures, drawn)
-    yield "weights", "What the weights did", "Weights", weights_section(document, drawn, pictures)
-    title = "What may be concluded, and what not"
-    yield "conclusions", title, "Conclusions", _conclusions(run)
-    yield "numbers", "All numbers", "", _numbers(run)
-    yield single.HOW_TO_READ.place, single.HOW_TO_READ.title, "", iter(single.HOW_TO_READ.blocks)
-    yield "provenance", "Provenance", "", _provenance(document)
+    return {
+        "which": single.which(run.first), "many": single.many(run.first, document["run"]["seeds"]),
+        "different": _different(run), "sure": _sure(run), "change": _changed(run),
+        "harmed": _harmed(run), "run": _run(document), "data": _data(document["data"], pictures),
+        "latents": _model(document, pictures, drawn),
+        "weights": weights_section(document, drawn, pictures), "conclusions": _conclusions(run),
+        "numbers": _numbers(run), "read": single.HOW_TO_READ, "provenance": _provenance(document),
+    }  # fmt: skip
 
 
 def summary(document: RunDocument) -> Iterator[b.Block]:
     """What a terminal shows: who is served worse, the arms, what may be concluded, what to do."""
     yield b.Sentence(document["opening"]["headline"], "verdict")
-    yield from _said(document)
+    task, first, *others = told = document["opening"]["sentences"]
+    yield b.Sentence(f"{task} {first}", "lead")
+    yield from [b.Points(others)] * bool(others)
     yield _arms_table(Run(document))
     refused = document["refused"].items()
     left_out = [f"Arm {arm!r} was left out: {why}." for arm, why in refused]
-    yield b.Points((*left_out, *document["concluded"]))
+    yield b.Points((*left_out, *(one for one in document["concluded"] if one not in told)))
     yield from _steps(document)
 
 
@@ -136,19 +126,17 @@ def _arms_table(run: Run) -> b.Table:
     seeds = run.document["run"]["seeds"]
     trainings = f"mean over {seeds} trainings, sd in brackets" if seeds > 1 else "one training"
 
-    def cell(value: Number, sd: Number, kind: str, missing: str) -> b.Text:
-        return b.joined((b.Value(value, kind, missing), b.said("sd?({sd:points})", sd=sd)))
+    def cell(value: Number, sd: Number) -> b.Text:
+        return b.joined((b.Value(value, "percent"), b.said("sd?({sd:points})", sd=sd)))
 
     def row(arm: str) -> b.Row:
-        found, sd, worst = run.mean(arm)["accuracy"], run.mean(arm)["sd"], _worst(run, arm)
+        mean, (worst, _) = run.mean(arm), _ends(run, arm)
         lowest: b.Text = b.Value(None, missing="no group to name")
         if worst:
-            lowest = cell(
-                worst["value"], _spread(run, arm)[r.key_of(worst)], "percent", "undefined"
-            )
+            lowest = cell(worst["value"], _spread(run, arm)[r.key_of(worst)])
         return b.Row((
-            arm, cell(found["overall"], sd["accuracy"]["overall"], "percent", "undefined"), lowest,
-            cell(found["gap"], sd["accuracy"]["gap"], "points", "no two groups to compare"),
+            arm, cell(mean["accuracy"]["overall"], mean["sd"]["accuracy"]["overall"]), lowest,
+            b.Value(_gap(run, arm), "points", "no two groups to compare"),
             w.full_group_name(worst["group"]) if worst else "",
         ))  # fmt: skip
 
@@ -157,23 +145,22 @@ def _arms_table(run: Run) -> b.Table:
     return b.Table(headings, rows, f"{run.document['name']}: {trainings}", left=(0, 4))
 
 
-def _worst(run: Run, arm: str) -> d.RateRow | None:
-    """Accuracy of the group whose mean over the trainings is lowest."""
-    group = run.mean(arm)["extremes"].get("worst_group")
-    rows = r.of(run.fairness[arm]["by_group"], "accuracy")
-    return next((row for row in rows if row["group"] == group), None)
+def _ends(run: Run, arm: str) -> list[d.RateRow | None]:
+    """Accuracy of the groups whose means over the trainings are lowest and highest."""
+    rows = {row["group"]: row for row in r.of(run.fairness[arm]["by_group"], "accuracy")}
+    extremes = run.mean(arm)["extremes"]
+    return [rows.get(extremes.get(name, "")) for name in ("worst_group", "best_group")]
+
+
+def _gap(run: Run, arm: str) -> float | None:
+    """Between those two, so that it is the difference of what is printed."""
+    worst, best = (None if row is None else row["value"] for row in _ends(run, arm))
+    return None if best is None or worst is None else best - worst
 
 
 def _spread(run: Run, arm: str) -> dict[tuple[str, str, str], Number]:
     """Standard deviation of every rate over the trainings of an arm."""
     return {key: row["sd"] for key, row in r.by_key(run.mean(arm)["by_group"]).items()}
-
-
-def _said(document: RunDocument) -> Iterator[b.Block]:
-    """The task and the difference, then a line for what each arm made of it."""
-    task, first, *others = document["opening"]["sentences"]
-    yield b.Sentence(f"{task} {first}", "lead")
-    yield from [b.Points(others)] * bool(others)
 
 
 def _steps(document: RunDocument) -> Iterator[b.Step]:
@@ -187,67 +174,57 @@ def _steps(document: RunDocument) -> Iterator[b.Step]:
 def _opening(run: Run) -> Iterator[b.Block]:
     """Who is served worse in at most sixty words and a picture; then the rest."""
     document = run.document
-    yield from _said(document)
-    yield from single.interval_chart(run.first, run.drawn, first_metric(run.first))
+    _, first, *others = document["opening"]["sentences"]
+    yield b.Sentence(first, "lead")
+    yield from [b.Points(others)] * bool(others)
+    yield from single.interval_chart(run.first, run.drawn, first_metric(run.first), "first")
     ways = b.Link("who was harmed", "#harmed"), b.Link("what changed", "#change")
     for arm, found in run.compared.items():
         if learned(document, run.arms[0]) and learned(document, arm):
-            yield from pair.told(found, f" under {w.arm_name(arm).lower()}", *ways)
+            cards = pair.told(found, f" under {w.arm_name(arm).lower()}", *ways)
+            yield from (card for card in cards if card.tone == "harm")
     yield from _steps(document)
-    fixed = b.Link("how to read them", "#read")
-    yield b.Sentence(("These words have a fixed meaning: ", fixed, "."), "note")
-    yield from (_board(run, arm) for arm in run.arms)
-    yield from _about_the_board(run)
     yield from single.cautions(banners(run))
+    boards = (*(_board(run, arm) for arm in run.arms), *_about_the_board(run))
+    yield b.Fold("Accuracy under every arm", boards, "overall, of the worst group, and the gap")
 
 
 def _board(run: Run, arm: str) -> b.Numbers:
     """The big numbers of an arm with their change from plain training."""
-    mean, worst = run.mean(arm), _worst(run, arm)
-    reasons, accuracy = mean["reasons"], mean["accuracy"]
-    value: Number | None = None
+    mean, (worst, _) = run.mean(arm), _ends(run, arm)
+    reasons, value = mean["reasons"], None
     name: b.Text = reasons.get("worst_group_accuracy", "")
     if worst:
         n = b.said("denominator?, n = {denominator:count}", worst)
         value, name = worst["value"], b.joined((w.full_group_name(worst["group"]), n), "")
     return b.Numbers(
         (
-            b.Number("overall accuracy", b.Value(accuracy["overall"], "percent"),
-                     _change(run, arm, "overall", "accuracy")),
+            b.Number("overall accuracy", b.Value(mean["accuracy"]["overall"], "percent"),
+                     tuple(_change(run, arm, "accuracy", ""))),
             b.Number("worst group", b.Value(value, "percent", "no group to name"),
-                     (name, *_change(run, arm, "worst_group", "worst_group_accuracy"))),
-            b.Number("gap, best to worst", b.Value(accuracy["gap"], "points", "no gap"),
+                     (name, *_change(run, arm, "worst_group_accuracy", "of each training's: "))),
+            b.Number("best minus worst group", b.Value(_gap(run, arm), "points", "no gap"),
                      (reasons.get("accuracy_gap") or "percentage points",
-                      *_change(run, arm, "gap", "accuracy_gap"))),
+                      *_change(run, arm, "accuracy_gap", "of each training's: "))),
         ),
         b.Marked(w.arm_name(arm), arm_style(arm, run.arms)[0]),
         w.arm_meaning(arm, run.document["weights"].get(arm, {})),
     )  # fmt: skip
 
 
-def _change(
-    run: Run, arm: str, key: Literal["overall", "worst_group", "gap"], quantity: str
-) -> tuple[b.Text, ...]:
-    """After minus before, and whether it was found; nothing where there is none."""
-    if arm == BASELINE or BASELINE not in run.arms:
-        return ()
-    before, after = (run.mean(name)["accuracy"][key] for name in (BASELINE, arm))
-    if not (w.is_number(before) and w.is_number(after)):
-        return ()
-    found = any(
-        (row["arm"], row["quantity"], row["reading"]) == (arm, quantity, "difference_found")
-        for row in run.document["changes"]
-    )
-    lead = "of each training's worst: " if key == "worst_group" else ""
-    end = " points, difference found" if found else " points"
-    return ((lead, b.Value(after - before, "change"), end),)
+def _change(run: Run, arm: str, quantity: str, lead: str) -> Iterator[b.Text]:
+    """The mean of the changes of each training, and whether it was found."""
+    for row in run.document["changes"]:
+        if (row["arm"], row["quantity"]) == (arm, quantity) and w.is_number(row["mean"]):
+            found = ", difference found" * (row["reading"] == "difference_found")
+            yield lead, b.Value(row["mean"], "change"), f" points{found}"
 
 
 def _about_the_board(run: Run) -> Iterator[b.Block]:
     seeds, first = run.document["run"]["seeds"], run.first["metrics"][0]
     yield note("board", tone="note", seeds=w.amount(seeds, "seed"))
     parts = [
-        (f"{w.attribute_name(row['attribute'])} ", b.Value(row["expected_if_equal"], "reach"))
+        (f"{w.attribute_name(row['attribute'])} ", b.Value(row["expected_if_equal"], "points"))
         for row in run.first["spread"]
         if row["metric"] == first and w.is_number(row["expected_if_equal"])
     ]
@@ -289,7 +266,7 @@ def _no_finding(run: Run) -> Iterator[b.Sentence]:
     failed = [w.arm_name(arm) for arm in run.arms if not learned(run.document, arm)]
     if failed:
         them = "it" if len(failed) == 1 else "them"
-        yield note("guesses", tone="caution", failed=", ".join(failed), them=them)
+        yield note("guesses", tone="verdict", failed=", ".join(failed), them=them)
 
 
 def _different(run: Run) -> Iterator[b.Block]:
@@ -312,6 +289,8 @@ def _sure(run: Run) -> Iterator[b.Block]:
 def _changed(run: Run) -> Iterator[b.Block]:
     if run.compared:
         yield from _no_finding(run)
+        said = (f"{w.arm_name(arm)}: {pair.counts(found)}." for arm, found in run.compared.items())
+        yield b.Sentence(" ".join(said))
         yield note("two_intervals")
         yield note("losses")
     for arm, found in run.compared.items():
@@ -327,7 +306,7 @@ def _harmed(run: Run) -> Iterator[b.Block]:
     none = "No group was found to be served worse by this classifier; that does not rule it out."
     for arm, found in run.compared.items():
         yield b.Heading(w.arm_name(arm))
-        if said := less_often(run.document, arm):
+        if said := less_often(arm, run.document["weights"].get(arm, {})):
             yield b.Sentence(said)
         yield from pair.harmed(found, none)
 
@@ -434,8 +413,12 @@ def _rarity(pictures: Pictures) -> Iterator[b.Block]:
 
 
 def _model(
-    facts: Mapping[str, object], pictures: Pictures, drawn: Mapping[str, bytes]
+    document: RunDocument, pictures: Pictures, drawn: Mapping[str, bytes]
 ) -> Iterator[b.Block]:
+    facts: Mapping[str, object] = document["representation"]
+    if fidelity := document.get("fidelity"):
+        yield b.Sentence(fidelity["sentence"], "caution" * r.is_blurred(fidelity))
+        yield from [b.to_do(fidelity["action"])] if fidelity["action"] else []
     if facts:
         file = b.Code(str(facts.get("file")))
         yield note("file" if "file" in facts else "model", facts, file=file)
@@ -530,19 +513,13 @@ def _numbers(run: Run) -> Iterator[b.Block]:
 
 def _summary_changes(changes: Sequence[d.SummaryChange]) -> Iterator[b.Fold]:
     """Change of each summary figure from plain training, with its interval and reading."""
-
-    def interval(row: d.SummaryChange) -> b.Text:
-        low, high = row["low"], row["high"]
-        known = w.is_number(low) and w.is_number(high)
-        return b.between(*((max(low, -1.0), min(high, 1.0)) if known else (low, high)), "change")
-
     columns: b.Columns[d.SummaryChange] = {
         "quantity": lambda row: w.quantity_name(row["quantity"]),
         "arm": lambda row: w.arm_name(row["arm"]),
         "before": "{before:percent}",
         "after": "{after:percent}",
         "change, points": "{mean:change}",
-        "interval, adjusted": interval,
+        "interval, adjusted": "{low..high:change}",
         "seeds": "{n_seeds:count}",
         "reading": lambda row: r.verdict_name(row["reading"], row["reason"], None),
     }

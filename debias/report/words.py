@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from debias.metrics.words import decimals
 from debias.report.documents import Weights
 from debias.statistics.groupings import UNKNOWN
 from debias.storage.files import amount as amount
@@ -78,18 +79,18 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
     Args:
         value: A number, None or NaN.
         kind: ``percent`` (0.823 -> 82.3%), ``points`` and ``change`` (0.043 -> 4.3, the second
-            always signed), ``signed`` (+0.0123), ``count`` (1,000), ``times`` (9.1x),
-            ``seconds``, ``auc`` (0.93), ``plain`` (four significant digits), ``variance``
-            (-0.00006), ``gap`` (-0.0496 -> -4.96), ``reach`` (the same without a sign),
-            ``margin`` (0.05 -> 5), ``level`` (0.99934 -> 99.93%) or ``p`` (a probability; < 0.001).
+            always signed; 0.0004 -> 0.04, as no difference may show as zero), ``signed``
+            (+0.0123), ``count`` (1,000), ``times`` (9.1x), ``seconds``, ``auc`` (0.93), ``plain``
+            (four significant digits), ``variance`` (-0.00006), ``level`` (0.99934 -> 99.93%) or
+            ``p`` (a probability; < 0.001).
     """
     if not is_number(value):
         return UNDEFINED
     value = float(value)
     printed = {
         "percent": lambda: f"{100 * value:.1f}%",
-        "points": lambda: f"{100 * value:.1f}",
-        "change": lambda: f"{100 * value:+.1f}" if value else "0.0",
+        "points": lambda: f"{100 * value:.{decimals(value)}f}",
+        "change": lambda: f"{100 * value:+.{decimals(value)}f}" if value else "0.0",
         "signed": lambda: f"{value:+.3g}",
         "count": lambda: _count(value),
         "times": lambda: f"{value:.3g}{TIMES}",
@@ -97,9 +98,6 @@ def number(value: Any, kind: str = "plain") -> str:  # noqa: ANN401 (a field of 
         "auc": lambda: f"{value:.2f}",
         "plain": lambda: f"{value:.4g}",
         "variance": lambda: f"{value:.5f}",
-        "gap": lambda: f"{100 * value:+.2f}" if value else "0.00",
-        "reach": lambda: f"{100 * value:.2f}",
-        "margin": lambda: f"{100 * value:.4g}",
         "level": lambda: f"{100 * value:.6g}%",
         "p": lambda: f"{value:.3f}" if value >= 0.001 else "< 0.001",
     }[kind]()

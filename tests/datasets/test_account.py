@@ -218,6 +218,11 @@ def test_names_that_may_be_people_are_asked_about_after_the_split_unless_somebod
     assert questions(DATASETS["utkface"](root=tmp_path), samples) == []  # known to have none
     assert questions(DATASETS["images"](root=tmp_path), samples.assign(subject_id="x")) == []
     assert questions(DATASETS["tar"](root=tmp_path), samples.assign(offset=0)) == []
+    named = samples.assign(offset=0, username=range(30), celeb_name=[n // 3 for n in range(30)])
+    (asked,) = questions(DATASETS["tar"](root=tmp_path), named)
+    assert asked.startswith("10 values of 'celeb_name' may be people (3 images each), and nothing")
+    assert asked.endswith("1 of them stand on several sides of the split. If they are people: "
+                          "--subject 'celeb_name'.")  # fmt: skip
 
 
 def test_notes_beside_images_are_in_the_line():

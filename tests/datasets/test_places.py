@@ -194,7 +194,8 @@ CLASSES = [
     (["x/a/train/1.jpg", "x/b/train/2.jpg", "x/a/val/3.jpg"], "images", "class", {"a", "b"}),
     (["fold_0/a/1.jpg", "fold_1/b/2.jpg"], "images", "class", {"a", "b"}),
     (["part1/1.jpg", "part2/2.jpg"], "images", "fold", {"part1", "part2"}),
-    (["with_mask/1.jpg", "without_mask/2.jpg"], "image_folder", "class", {"with_mask"}),
+    (["1/2/a.jpg", "2/1/a.jpg", "3/1/a.jpg", "3/2/b.jpg"], "image_folder", "class", {"1", "3"}),
+    (["with_mask/1.jpg", "no_mask/1.jpg", "z/3.jpg"], "image_folder", "class", {"with_mask"}),
 ]  # fmt: skip
 
 
@@ -214,11 +215,13 @@ def test_a_folder_is_a_class_only_where_it_can_be_one(tmp_path, names, layout, c
         (["original/a/1.jpg", "augmented/a/1_b.jpg"], "augmented, original"),
         (["train/0.25/1.jpg", "train/1.25/1.jpg", "val/0.25/2.jpg"], r"0\.25, 1\.25"),
         (["aligned/1.jpg", "in-the-wild/1.jpg"], "aligned, in-the-wild"),
+        (["f/1.jpg", "m/2.jpg", "thumbs/1.jpg", "thumbs/2.jpg"], "in thumbs"),
+        (["faces/1.jpg", "faces/2.jpg", "faces_masks/1.png"], "in faces_masks"),
         ([f"{way}{one}/1.jpg" for way in ("", "more/") for one in ("f", "m")], "more"),
     ],
 )
 def test_versions_of_the_same_photographs_are_refused_as_classes(tmp_path, names, named):
-    with pytest.raises(DataError, match=rf"more than once: .*{named}.*--layout image_folder"):
+    with pytest.raises(DataError, match=rf"more than once, .*{named}.*--layout image_folder"):
         recognised(made(tmp_path, *names), {})
     assert recognised(tmp_path, {"name": "image_folder"})["name"] == "image_folder"
 

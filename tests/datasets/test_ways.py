@@ -5,7 +5,8 @@ from pydantic import ValidationError
 from small_sets import image, lfw
 
 from debias.datasets import LFW, Folder, ImageFolder, Images, UTKFace
-from debias.datasets.ways import people_of, said, steps
+from debias.datasets.likely_people import people_of
+from debias.datasets.ways import said, steps
 from debias.errors import DataError, DuplicateIdError
 
 
@@ -60,7 +61,7 @@ def test_folders_that_are_named_keep_a_person_together_and_make_columns(tmp_path
     (odd,) = found.rejected
     assert (odd.reason, odd.path) == ("name not understood", f"{tmp_path}/loose.jpg")
     assert odd.detail == "the way to it is not like 'race/person'"
-    assert found.remarks == ()
+    assert found.remarks == ("The way to an image was read as race/person.",)
     with pytest.raises(DataError, match="none of 25 is like 'a/b/c/d'"):
         Images(root=tmp_path, folders="a/b/c/d").collect(0)
 
@@ -87,6 +88,10 @@ CLEAR = [
       for k in (1, 2)], "n000000", "*/split/*/person"),
     ([f"Ann_Lee{c}_000{k}.jpg" for c in "ABCDEFGHIJ" for k in (1, 2)], "Ann_LeeA", "{person}_*"),
     ([f"Bo_{c}{c}/{k}.jpg" for c in "ABCDEFGHIJ" for k in (1, 2)], "Bo_AA", "person"),
+    ([f"{20 + k}_Ann_Lee{c}_000{k}.jpg" for c in "ABCDEFGHIJ" for k in (1, 2)], "Ann_LeeA",
+     "#_{person}_#.*"),  # CACD
+    ([f"x/subject_{n}/{mood}/{k}.jpg" for n in range(4) for mood in "ab" for k in (1, 2)],
+     "subject_0", "*/person"),
 ]  # fmt: skip
 
 
@@ -98,7 +103,7 @@ def test_what_is_called_like_people_is_taken_for_people_and_told(tmp_path, names
     assert first not in people.taken()
     if "{" not in way:
         found = ImageFolder(root=made(tmp_path, *names)).collect(0)
-        assert found.samples["subject_id"].nunique() == len({n.split("/")[-2] for n in names})
+        assert found.samples["subject_id"].nunique() == len(set(people.names))
         assert found.remarks[0].startswith(f"{len(set(people.names))} folders look like people")
     told = [said(name, steps(way))["person"] for name in names]
     assert told == people.names
@@ -119,6 +124,8 @@ ASKED = [
      "001A", "file names", "*/{person}#.*"),  # FG-NET
     ([f"{one}/{k}.jpg" for one in ("Ann Lee", "Bo Moe", "Cy Ray") for k in range(4)],
      "Ann Lee", "folders", "person"),
+    ([f"{one}/{k}.jpg" for one in ("ann_lee", "Moe, Bo", "Cy Ray", "ida") for k in range(4)] +
+     ["jo van_der_x/1.jpg", "jo van_der_x/2.jpg"], "ann_lee", "folders", "person"),
     ([f"{n}/{k}.jpg" for n in range(1, 9) for k in range(4)], "1", "folders", "person"),
 ]  # fmt: skip
 
@@ -135,6 +142,15 @@ def test_names_that_may_carry_a_person_are_asked_about(names, first, what, way):
     assert asked.endswith(f"--folders '{way}'.")
     assert len(first) < 3 or first not in asked  # nobody's name
     assert [said(name, steps(way))["person"] for name in names] == people.names
+
+
+def test_where_no_way_reads_a_part_of_a_name_a_column_is_asked_for():
+    names = [
+        f"{g}{n:02d}{pose}.jpg" for g in ("AF", "BM") for n in range(6) for pose in ("ANFL", "HAS")
+    ]
+    people = people_of(names)  # KDEF
+    assert (people.names[::12], people.way) == (["AF00", "BM00"], "")
+    assert people.asked().endswith("If they are people: name a column of people with --subject.")
 
 
 def test_folders_that_keep_folders_small_are_no_people_and_numbered_people_are():
@@ -189,7 +205,7 @@ def test_a_table_by_person_is_joined_by_person(tmp_path):
     by_person = found.samples.groupby("subject_id")[["Gender", "Name", "Sample_Num"]].first()
     assert by_person.loc["n000003"].tolist() == ["m", "Person_3", "2"]
     assert found.samples["Gender"].value_counts().to_dict() == {"f": 16, "m": 16}
-    (remark,) = found.remarks
+    _, remark = found.remarks
     assert remark.startswith("identity_meta.csv names 16 of 16 people; 4 of its rows name nobody")
     assert remark.endswith("Columns: Name, Sample_Num, Gender.")
 

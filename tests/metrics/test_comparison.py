@@ -434,9 +434,9 @@ def test_recall_bought_with_precision_is_told():
     rows = found.trade[found.trade["group"] == ""].set_index("metric")
     assert rows.loc["true_positive_rate", ["before", "after"]].tolist() == pytest.approx([0.8, 1])
     assert rows.loc["precision", ["before", "after"]].tolist() == pytest.approx([1, 300 / 360])
-    told = [note for note in found.notes if "recall rose by 20 percentage points" in note]
+    told = [note for note in found.notes if "recall rose by 20.0 percentage points" in note]
     assert len(told) == 1
-    assert "precision fell by 17 (100.0% to 83.3%)" in told[0]
+    assert "precision fell by 16.7 percentage points (100.0% to 83.3%)" in told[0]
     same = compare(before, before)
     assert not [note for note in same.notes if "recall" in note]
 

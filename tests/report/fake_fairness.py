@@ -379,7 +379,7 @@ def fake_comparison(
         "kind": "comparison", "schema": 1, "before": before, "after": after, "n": 2951,
         "identities": 984 if people else None, "seeds": list(seeds), "level": LEVEL,
         "comparisons": family, "adjusted_level": 1 - (1 - LEVEL) / family, "margin": None,
-        "positive": "smiling", "suppress_below": BELOW,
+        "classes": ["not smiling", "smiling"], "positive": "smiling", "suppress_below": BELOW,
         "groups": groups, "gaps": gaps, "trade": trade,
         "verdict": {
             "reading": "difference_found", "reason": "", "harms": harms,

@@ -95,11 +95,11 @@ def test_regions_stand_at_their_shares_with_what_is_missing_beside(charts):
     assert "13 missing" not in text  # it was not found
 
 
-def test_withheld_groups_have_no_mark_and_say_so(charts):
+def test_withheld_groups_are_not_drawn(charts):
     axes = drawn(group_shares(DOCUMENT, crossed=False)).axes[0]
     assert len(marks(axes)) == 5
     text = written(charts["group_shares"]) + written(charts["crossing_shares"])
-    assert text.count("withheld") == 3
+    assert ("withheld" in text, "Inuit" in text) == (False, False)
     for said in ("Indian", "n = 385", "n = 14, in no verdict", "n = 21, too small"):
         assert said in text
 

@@ -1,4 +1,5 @@
 import os
+import re
 from itertools import chain
 
 import pytest
@@ -97,7 +98,9 @@ def test_pages_are_whole_and_hold_only_our_tags(name, pages):
 def test_rates_on_the_page_equal_those_of_the_document(name, pages):
     document, read = DOCUMENTS[name], rates_read(pages[name])
     fields = ("value", "numerator", "denominator", "identities", "low", "high")
-    for row in document["by_group"]:
+    told = {row["group"] for row in document["by_group"] if row["state"] != "suppressed"}
+    assert {group for group, _ in read} == told
+    for row in (row for row in document["by_group"] if row["group"] in told):
         cell = read[row["group"], heading(row["metric"])]
         expected = (
             [row[f] for f in fields if row[f] is not None] if row["value"] is not None else []
@@ -114,7 +117,7 @@ def test_differences_on_the_page_equal_those_of_the_document(name, pages):
     document = DOCUMENTS[name]
     values = {(r["group"], r["metric"]): r for r in document["by_group"]}
     expected = []
-    for gap in document["gaps"]:
+    for gap in (gap for gap in document["gaps"] if gap["reason"] != "suppressed"):
         ends = [values[gap[end], gap["metric"]] for end in ("group", "other")]
         row = [one[field] for one in ends for field in ("value", "denominator")]
         row += [gap[field] for field in ("difference", "low", "high", "detectable", "p_adjusted")]
@@ -156,7 +159,7 @@ def test_printed_numbers_are_the_rounded_exact_ones(pages):
 @pytest.mark.parametrize(
     ("verdict", "reason", "said"),
     [
-        ("difference_ruled_out", "", "difference ruled out beyond the margin of 5 pp"),
+        ("difference_ruled_out", "", "difference ruled out beyond the margin of 5.0 pp"),
         ("cannot_tell", "insufficient_evidence", "cannot tell (insufficient evidence)"),
         ("difference_found", "", "difference found"),
     ],
@@ -175,7 +178,7 @@ def test_verdicts_come_from_the_document_and_stand_beside_unrounded_numbers(
     )  # fmt: skip
     texts = [" ".join(cell["text"].split()) for cell in row]
     assert said in texts
-    assert f"+{100 * difference:.2f}" in texts
+    assert f"+{100 * difference:.1f}" in texts
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -217,10 +220,10 @@ def test_harmed_rows_are_marked_in_words_and_all_of_them_are_listed(pages):
     assert all("HARM: became worse" in " ".join(c["text"] for c in row) for row in rows)
     assert not [kind for kind, _ in pages["no harm, single run"].rows if kind == "harmed"]
     title = (
-        "Of images of skin tone group dark, more are answered rightly than before; no harm was "
-        "found, though there may be some"
+        r"Of 100 images of skin tone group dark, \d+ instead of \d+ are answered rightly; harm was "
     )
-    assert title in pages["no harm, single run"].visible
+    title += rf"found in none of {COMPARISONS['no harm, single run']['comparisons']} comparisons"
+    assert re.search(title, pages["no harm, single run"].visible)
 
 
 def test_gains_stand_as_plainly_as_harms(pages, run_page):
@@ -229,14 +232,13 @@ def test_gains_stand_as_plainly_as_harms(pages, run_page):
         top = page.visible[: page.visible.index("Which groups?", page.visible.index("Gain"))]
         assert gain in top
         assert ("div", {"class": "card gain"}) in page.tags
-    told = "trainings under latent weights, perhaps chance: "
-    assert gain in run_page.visible.partition(told)[2][:100]
+    assert gain in run_page.visible
     assert ("div", {"class": "card gain"}) not in run_page.tags
 
 
 def test_changed_sizes_are_the_first_section(pages):
     text = pages["other sizes"].visible
-    text = text[text.index("fewer are answered rightly than before") :]
+    text = text[text.index("are answered rightly") :]
     assert text.index("not the same size any more") < text.index("Which groups?")
     assert "not the same size" not in pages["harm"].visible
 
@@ -271,11 +273,13 @@ def test_ranges_over_groups_carry_their_share_of_chance(pages):
 
 def test_a_long_table_says_what_it_leaves_out(sketch):
     document = small(fake_fairness())
-    document["gaps"] = document["gaps"] * 20
+    document["gaps"] = document["gaps"] * 30
     read = Page(sketch(render_fairness, document))
     assert len(cells(read, "gap")) == ROWS_SHOWN
-    left = len(document["gaps"]) - ROWS_SHOWN
+    hidden = sum(gap["reason"] == "suppressed" for gap in document["gaps"])
+    left = len(document["gaps"]) - hidden - ROWS_SHOWN
     assert f"the JSON file holds {left} more" in read.visible
+    assert f"Left out, as they are withheld: {hidden:,}." in read.visible
 
 
 def test_without_groups_the_pages_say_so(sketch):
@@ -362,7 +366,7 @@ def test_the_lead_is_the_opening_and_what_to_do_next(run, run_page):
     top = run_page.visible
     top = top[: top.index("Means over")]
     assert run["opening"]["headline"] in top
-    assert " ".join(run["opening"]["sentences"]) in top
+    assert all(sentence.rstrip(".") in top for sentence in run["opening"]["sentences"])
     assert all(step["command"] in top for step in run["opening"]["next"])
     assert run["comparisons"]["latent"]["verdict"]["sentence"] not in top
 

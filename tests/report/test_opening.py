@@ -7,7 +7,7 @@ from reading import FORBIDDEN, Page
 
 from debias.flows.summary import as_markdown
 from debias.report import Pictures, opening
-from debias.report.opening import changed, moved
+from debias.report.opening import changed, headline, moved, worst_seen
 from debias.report.run_page import summary
 from debias.report.terminal import lines
 
@@ -35,7 +35,8 @@ def gap(metric, difference, verdict="difference_found", attribute="tone"):
 def change(after, verdict="difference_found", **more):
     return {
         **rate("false_positive_rate", "dark", None), "before": 0.46, "after": after,
-        "change": after - 0.46, "verdict": verdict, "harm": False, "p_adjusted": 0.001,
+        "change": after - 0.46, "low": after - 0.51, "high": after - 0.41,
+        "verdict": verdict, "harm": False, "p_adjusted": 0.001,
         "seed_low": -0.5, "seed_high": -0.1,
         "reason": "" if verdict == "difference_found" else "insufficient_evidence", **more,
     }  # fmt: skip
@@ -68,7 +69,10 @@ def test_the_opening_says_who_is_served_worse_in_a_hundred_faces():
         [gap("accuracy", -0.34), gap("false_positive_rate", 0.456)], after=change(0.05)
     )
     headline, text, _ = said(document)
-    assert headline == "Plain training mistakes tone dark for “smiling” more often than light"
+    assert headline == (
+        "Plain training wrongly calls tone dark “smiling” more often than light; drawing unusual "
+        "faces more often helps"
+    )
     assert text == (
         "The classifier guesses smiling: “not smiling” or “smiling”. Of 100 “not smiling” images "
         "of tone dark, 46 are called “smiling”; of light, fewer than 1. "
@@ -106,7 +110,10 @@ def test_a_found_difference_comes_before_a_larger_one_that_was_not_and_before_a_
     ("after", "words"),
     [
         (change(0.6, harm=True), "(latent weights): 60 instead of 46, worse."),
-        (change(0.3, "cannot_tell"), "30 instead of 46, better in these 5 trainings."),
+        (
+            change(0.3, "cannot_tell"),
+            "30 instead of 46, better, though other trainings could undo it.",
+        ),
         (change(0.3, "cannot_tell", p_adjusted=0.2), "30 instead of 46, perhaps chance."),
         (change(0.4601, "cannot_tell", p_adjusted=None), "4,601 instead of 4,600 of 10,000, "),
         (change(0.45, "difference_ruled_out"), "45 instead of 46, no more than your margin."),
@@ -132,6 +139,25 @@ def test_what_a_gain_cost_the_same_group_is_told_with_it(recall, more):
     assert f"5 instead of 46{more}" in said(document)[1]
 
 
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (change(0.6, harm=True), "; drawing unusual faces more often makes it worse"),
+        (change(0.3, "cannot_tell"), "; drawing unusual faces more often seems to help"),
+        (change(0.3, "cannot_tell", p_adjusted=0.2), " more often makes no sure difference"),
+        (None, "more often than light"),
+    ],
+)
+def test_the_headline_says_what_was_done_and_whether_it_helped(after, words):
+    assert said(small_run([gap("false_positive_rate", 0.456)], after=after))[0].endswith(words)
+
+
+def test_a_classifier_of_any_name_has_one_in_the_headline():
+    document = small_run([gap("false_positive_rate", 0.456)])["fairness"]["uniform"]
+    assert headline(document | {"name": "before"}).startswith("The classifier “before” wrongly")
+    assert headline(document | {"name": ""}).startswith("The classifier wrongly calls tone dark")
+
+
 def test_of_several_classes_the_one_that_it_holds_for_is_named():
     document = small_run([gap("true_positive_rate[sad]", -0.24)])
     document["fairness"]["uniform"] |= {"classes": ["glad", "sad", "mad"], "positive": None}
@@ -146,6 +172,9 @@ def test_without_a_difference_the_verdict_is_told_as_it_is():
     headline, text, _ = said(small_run([gap("accuracy", -0.01, "cannot_tell")]))
     document = fake_document()
     assert headline == "Plain training: difference found"  # the made-up verdict over all
+    unsure = small_run([gap("accuracy", -0.01, "cannot_tell")])
+    unsure["fairness"]["uniform"]["verdict"]["reading"] = "cannot_tell"
+    assert said(unsure)[0] == "Plain training: cannot tell whether a group is served worse"
     assert document["fairness"]["uniform"]["verdict"]["sentence"] in text
     assert "Difference seen: 1.0 percentage points" in text
 
@@ -249,8 +278,14 @@ def test_the_terminal_and_the_summary_tell_the_same_and_promise_nothing():
 def test_a_comparison_is_headed_by_who_changed_most_in_which_class():
     document = fake_comparison() | {"groups": [change(0.6, harm=True), change(0.05)]}
     worse, better = (moved(document, better=better) for better in (False, True))
-    assert worse == "Of other images of tone dark, more are called “smiling” than before"
-    assert better == "Of other images of tone dark, fewer are called “smiling” than before"
+    images = "Of 100 “not smiling” images of tone dark,"
+    assert worse == f"{images} 60 instead of 46 are called “smiling”"
+    assert better == f"{images} 5 instead of 46 are called “smiling”"
+    assert worst_seen(document) == (
+        "Largest loss seen: of 100 “not smiling” images of tone dark, 60 instead of 46 are called "
+        "“smiling” (+9.0 to +19.0 points)."
+    )
+    assert worst_seen(document | {"groups": [change(0.05)]}) == ""
     assert moved(document | {"groups": []}, better=True) == "Somebody is served better than before"
 
 
@@ -259,5 +294,25 @@ def test_weights_that_show_a_small_group_less_often_are_a_harm_of_the_first_scre
     document["weights"]["latent"]["lowered"] = [
         {"group": "tone:dark", "before": 0.072, "after": 0.046}
     ]
-    told = "Harm: latent weights show tone: dark less often: 7.2% to 4.6% of what is drawn."
+    told = "Harm: latent weights draw less often: tone: dark (7.2% to 4.6%)."
     assert told in opening(document)["sentences"]
+
+
+def test_weights_that_rest_on_a_model_that_draws_one_face_are_doubted_everywhere(quick):
+    document = fake_document(arms=("uniform", "latent"))
+    document["weights"]["latent"]["uses_latents"] = True
+    document["fidelity"] = {
+        "verdict": "tells_apart", "sentence": "It does.", "action": None, "advised": 36,
+    }  # fmt: skip
+    assert "nearly the same face" not in said(document)[1]
+    document["fidelity"] |= {"verdict": "blurred", "sentence": "It keeps 7%.", "action": "Longer."}
+    told = "The model draws nearly the same face for every image: latent weights cannot be relied"
+    document["opening"] = opening(document)
+    _, text, steps = said(document)
+    assert told in text
+    assert steps[0]["command"].endswith("--set representation.training.epochs=36")
+    assert told in "\n".join(line for line in lines(summary(document)) if isinstance(line, str))
+    page = Page(quick(document, Pictures())).visible
+    assert page.index(told) < page.index("It keeps 7%.") < page.index("What to do: Longer.")
+    document["weights"]["latent"]["uses_latents"] = False
+    assert "nearly the same face" not in said(document)[1]

@@ -68,7 +68,7 @@ def test_a_difference_without_value_is_withheld_or_undefined():
     ("verdict", "reason", "margin", "said"),
     [
         ("difference_found", "", None, "difference found"),
-        ("difference_ruled_out", "", 0.05, "difference ruled out beyond the margin of 5 pp"),
+        ("difference_ruled_out", "", 0.05, "difference ruled out beyond the margin of 5.0 pp"),
         ("difference_ruled_out", "", 0.025, "difference ruled out beyond the margin of 2.5 pp"),
         ("cannot_tell", "insufficient_evidence", 0.05, "cannot tell (insufficient evidence)"),
         ("cannot_tell", "too_few_seeds", None, "cannot tell (too few seeds)"),
@@ -106,15 +106,16 @@ def test_sources_in_words():
 @pytest.mark.parametrize(
     ("value", "kind", "printed"),
     [
-        (-0.0496, "gap", "\N{MINUS SIGN}4.96"),
-        (0.0504, "gap", "+5.04"),
-        (0.0, "gap", "0.00"),
-        (0.0504, "reach", "5.04"),
+        (-0.0855, "change", "\N{MINUS SIGN}8.6"),
+        (0.0504, "change", "+5.0"),
+        (0.0, "change", "0.0"),
+        (-0.00042, "change", "\N{MINUS SIGN}0.04"),
+        (0.00042, "points", "0.04"),
         (0.999107, "level", "99.9107%"),
         (0.0004, "p", "< 0.001"),
         (-0.0000567, "variance", "\N{MINUS SIGN}0.00006"),
         (0.0312, "p", "0.031"),
-        (None, "gap", "undefined"),
+        (None, "change", "undefined"),
     ],
 )
 def test_numbers_of_differences(value, kind, printed):

@@ -66,13 +66,13 @@ def test_rates_on_the_page_equal_those_of_the_document(document, page):
     for place, (arm, found) in enumerate(document["fairness"].items()):
         spread = {(r["group"], r["metric"]): r["sd"]
                   for r in document["arms"][arm]["mean"]["by_group"]}  # fmt: skip
-        for row in found["by_group"]:
+        for row in (row for row in found["by_group"] if row["state"] != "suppressed"):
             row = {**row, "sd": spread.get((row["group"], row["metric"]))}
             expected = [row[f] for f in fields if row[f] is not None] if row["value"] else []
             column = found["metrics"].index(row["metric"])
             assert read[row["group"]][place][column] == expected
             compared += 1
-    assert compared == 3 * 9 * 2
+    assert compared == 3 * 8 * 2  # of one group everything is withheld
 
 
 def test_printed_numbers_are_the_rounded_exact_ones(page):
@@ -83,14 +83,14 @@ def test_printed_numbers_are_the_rounded_exact_ones(page):
 
 
 def test_big_numbers_and_their_changes_come_from_the_means(document, page):
-    exact = [value for value, _ in Page(page).numbers]
+    exact = {value for value, _ in Page(page).numbers}
     before = document["arms"]["uniform"]["mean"]["accuracy"]
-    for arm in document["arms"].values():
-        accuracy = arm["mean"]["accuracy"]
-        for key in ("overall", "worst_group", "gap"):
-            assert accuracy[key] in exact
-            if accuracy is not before:
-                assert accuracy[key] - before[key] in exact
+    for arm, found in document["arms"].items():
+        accuracy = found["mean"]["accuracy"]
+        assert {accuracy["overall"], accuracy["worst_group"], accuracy["gap"]} <= exact
+        if accuracy is not before:
+            changes = [row["mean"] for row in document["changes"] if row["arm"] == arm]
+            assert set(changes) <= exact
 
 
 def test_changes_weights_and_counts_are_on_the_page(document, page):
@@ -109,7 +109,7 @@ def test_changes_weights_and_counts_are_on_the_page(document, page):
 def test_groups_come_worst_first(document, page):
     rows = rate_tables(Page(page))[0][1:]
     groups = [row[0]["title"].partition(":")[2] for row in rows if row[0]["title"]]
-    assert groups == ["dark", "brown", "tan", "light", "unknown", "pale", "deep"]
+    assert groups == ["dark", "brown", "tan", "light", "unknown", "pale"]
 
 
 def test_images_without_a_group_label_are_a_row_in_no_verdict(page):

@@ -73,6 +73,9 @@ def test_the_report_holds_what_it_promises(finished):
     assert document["weights"]["latent"]["alpha"] == 0.01
     shares = document["weights"]["groups"]["share_by_group"]
     assert shares["skin_tone_group:dark"]["after"] == pytest.approx(0.5)
+    assert document["fidelity"]["images"] == document["data"]["n"]["validation"]
+    resting = {arm: weights["uses_latents"] for arm, weights in document["weights"].items()}
+    assert resting == {"uniform": False, "latent": True, "groups": False}
 
 
 def test_the_report_begins_with_an_opening_and_knows_what_each_arm_learned(finished):

@@ -23,7 +23,8 @@ from debias.storage.suppressed import SAMPLE, SUBJECT, Name, as_text, suppressed
 SAMPLES = "samples.parquet"
 SET_ASIDE = ("quarantine.jsonl", "set_aside.json", REJECTED)
 READ = (*OWN, "path", "split", "duplicate_cluster")
-PAGES = ("evaluation.json", "comparison.json")  # the numbers that lie beside pages
+COMPARED = "comparison.json"
+PAGES = ("evaluation.json", COMPARED)  # the numbers that lie beside pages
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,6 +247,9 @@ def traces_in(places: Sequence[Place], asked: Name) -> dict[Path, Traces]:
     ids = {place.root: _ids_of(place, name) if kind == SAMPLE else frozenset() for place in places}
     own = {place.root: _named(place, replace(start, ids=ids[place.root])) for place in places}
     contents = frozenset[str]().union(*(traces.sha256 for traces in own.values()))
+    held = any(is_held(place, own[place.root]) for place in places)
+    if not held and kind == SAMPLE and Path(name).is_file():  # parts of a build know contents alone
+        contents |= {fingerprint(Path(name)).partition(":")[2]}
     own = {place.root: _named(place, replace(own[place.root], sha256=contents)) for place in places}
     held = any(is_held(place, own[place.root]) for place in places)
     if not held and not any(suppressed_in(place.root).day(asked) for place in places):
@@ -290,12 +294,13 @@ def _unknown(places: Sequence[Place], asked: Name) -> str:
     if not stores:
         return "no store of faces lies in the given folders, so nobody can be found in them"
     held = f"{amount(len(stores), 'store')} with {amount(images, 'image')}"
+    silent = any(store.table == FOUND for store in stores)
     if kind == SAMPLE:
-        return f"no image {name!r} is in {held}; give its sample_id or path in the source"
+        parts = " (of parts of unfinished builds only the path of the file itself)" * silent
+        return f"no image {name!r} is in {held}; give its sample_id or path in the source{parts}"
     if not people:
         return f"nobody is named in {held}: give the images one by one, with --image"
     known = amount(people, "person", "people")
-    silent = any(store.table == FOUND for store in stores)
     parts = " (parts of unfinished builds do not say who: give --image)" if silent else ""
     return f"no subject {name!r} is in {held} of {known}{parts}; it is the subject_id"
 

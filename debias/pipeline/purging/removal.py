@@ -15,7 +15,14 @@ from pathlib import Path
 
 from debias.errors import ArtifactCorruptError
 from debias.ingesting.build import QUARANTINE
-from debias.pipeline.purging.holdings import Place, is_held, is_of, places_in, traces_in
+from debias.pipeline.purging.holdings import (
+    COMPARED,
+    Place,
+    is_held,
+    is_of,
+    places_in,
+    traces_in,
+)
 from debias.pipeline.purging.lifting import alone_in, asked_for
 from debias.pipeline.purging.published import Published, published
 from debias.pipeline.purging.rebuilt import Rebuilding
@@ -90,6 +97,7 @@ class _Purge:
         self.tracked = {place.root: published(place) for place in self.held}
         self.rebuilt = {place.root: _rebuildings(place, traces[place.root]) for place in self.held}
         self.known = [place for place in places if is_held(place, traces[place.root])]
+        self.runs = [place.root for place in self.held if place.artifacts]
 
     def result(self, *, dry_run: bool) -> Purged:
         unreached = tuple(self._unreached())
@@ -135,6 +143,8 @@ class _Purge:
                 yield Step(path, None, partial(janitor.delete, [path]))
             for path in _resting_on(place, self.rebuilt[place.root], traces):
                 yield Step(path, None, partial(_discard, path))
+        for path in _compared(self.runs):
+            yield Step(path, None, partial(janitor.delete, [path]))
         # A store that says by itself who is asked for goes after those that share an image with it.
         for one in sorted(every, key=lambda one: one.store.tells_of(self.asked[1])):
             yield Step(one.store.path, None, partial(_discard, one.store.path))
@@ -148,11 +158,9 @@ class _Purge:
         for place in self.held:
             yield from self.tracked[place.root].unreached
             yield from _unreached_in(place, self.traces[place.root])
-        runs = [place.root for place in self.held if place.artifacts]
-        beside = {
-            path for run in runs for path in run.parent.glob(f"*{escape(run.name)}*-comparison")
-        }
-        for path in sorted(beside):
+        named = [run.parent.glob(f"*{escape(run.name)}*-comparison") for run in self.runs]
+        gone = {page.parent for page in _compared(self.runs)}
+        for path in sorted({path for found in named for path in found} - gone):
             yield f"{path}, whose rates may be of these runs: delete it, then compare again"
 
     def _remaining(self, planned: Sequence[Step]) -> Iterator[Path]:
@@ -220,6 +228,18 @@ def _discard(artifact: Path) -> None:
     aside = artifact.with_name(f"{temporary_prefix()}{artifact.name[:8]}")
     artifact.rename(aside)
     janitor.delete([aside])
+
+
+def _compared(runs: Sequence[Path]) -> list[Path]:
+    """Pages and numbers of comparisons of these runs, where debias compare writes them."""
+    near = {folder.resolve() for run in runs for folder in (*run.parents[:2], Path.cwd())}
+    found = []
+    for numbers in sorted({path for folder in near for path in folder.glob(f"*/{COMPARED}")}):
+        with suppress(OSError, ValueError, TypeError, AttributeError):  # somebody else's
+            places = json.loads(numbers.read_text(encoding="utf-8")).get("of", ())
+            if set(map(Path, places)) & set(runs):
+                found += [*sorted(numbers.parent.glob("comparison*.html")), numbers]
+    return found
 
 
 def _pointing_to(one: Rebuilding) -> Iterator[Step]:

@@ -74,13 +74,14 @@ class Purged:
             )
         if self.held_back:
             yield (
-                f"Held back from now on in {amount(len(self.held_back), 'folder')}, whatever the "
-                "source holds; the same command with --forget lifts that."
+                f"Held back from now on in {', '.join(map(str, self.held_back))}, whatever the "
+                "source holds; no other folder knows of it, so another --out would read them "
+                "again. The same command with --forget lifts it."
             )
         yield from (f"Not reached: {text}." for text in self.unreached)
         yield from (f"Still names the person: {path}" for path in self.remaining)
         for folder in self.pages:
             yield (
-                f"Next: write the pages in {folder} again, with debias run, debias audit or "
-                "debias ingest; what was trained on these images is trained again."
+                f"Next: write the pages in {folder} again, with debias run, debias audit, debias "
+                "ingest or debias compare; what was trained on these images is trained again."
             )
