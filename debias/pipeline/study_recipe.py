@@ -76,6 +76,6 @@ class StudyConfig(SpaceRecipe):
         for name in (*self.spaces, *self.densities):
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"names hold letters, digits, '-' and '_' only, got {name!r}")
-        if "representation" in self.model_fields_set:
+        if self.representation != RepresentationRecipe():  # that of a run, and of no study
             raise ValueError("a study trains its 'spaces'; move 'representation' there, by a name")
         return self
