@@ -377,7 +377,7 @@ def test_without_names_order_must_be_asked_for(table):
     with pytest.raises(debias.errors.DataError, match="say so with --by-order"):
         found("said.csv", "truth.csv:smiles")
     report = found("said.csv", "truth.csv:smiles", by_order=True)
-    assert "3,000 rows joined with said.csv by order" in report.notes[-2]
+    assert "3,000 rows joined with said.csv by the order of the rows" in report.notes[-2]
     assert report.by_group["value"].tolist() == found().by_group["value"].tolist()
 
 

@@ -272,7 +272,10 @@ def _label_codes(samples: pd.DataFrame, label: str) -> tuple[Int64[np.ndarray, "
 def _missing(samples: pd.DataFrame, label: str, rows: Bool[np.ndarray, " n"]) -> list[str]:
     if not rows.any():
         return []
-    return [f"{np.count_nonzero(rows)} samples have no {label!r}, first: {_rows(samples, rows)}"]
+    return [
+        f"{np.count_nonzero(rows)} samples have no {label!r}, first: {_rows(samples, rows)}; leave "
+        "them out, or, where NA, none and the like are a class, write it otherwise"
+    ]
 
 
 def _rows(samples: pd.DataFrame, rows: Bool[np.ndarray, " n"]) -> str:

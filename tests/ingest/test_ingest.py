@@ -147,7 +147,7 @@ class TestLabels:
 
     def test_no_more_than_ten_rows_are_named(self):
         samples = pd.DataFrame({"sample_id": [f"s{i}" for i in range(50)], "smile": [None] * 50})
-        with pytest.raises(LabelError, match=r"50 samples.*s9 \(row 9\)$"):
+        with pytest.raises(LabelError, match=r"50 samples.*s9 \(row 9\);"):
             classes_of(samples, "smile", None)
 
     @pytest.mark.parametrize(
