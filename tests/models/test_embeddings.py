@@ -246,8 +246,8 @@ def test_where_a_comma_may_be_either_no_number_is_cut(tmp_path):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        (np.full((60, 4), 0.25), "look like probabilities of classes"),
-        (np.arange(240).reshape(60, 4), "look like counts"),
+        (np.full((60, 5), 0.2), "look like probabilities of classes"),
+        (np.arange(300).reshape(60, 5), "look like counts"),
         (np.full((60, 4), -0.25), ""),
     ],
 )
