@@ -295,10 +295,13 @@ def _labels(columns: Sequence[str], stem: str, values: Float[np.ndarray, "n k"])
     few = (whole > 1) & (whole <= MOST_CLASSES)
     if few.all():
         return CLASSES, ""
-    label, age = "few different whole numbers, as a label does", "whole numbers beside fractions"
+    label, age = (
+        "few different whole numbers, as a label",
+        "whole numbers among fractions, as an age",
+    )
     for odd, what in ((few, label), (whole > 1, age)):
         if 0 < odd.sum() <= FEW_CLASSES and not odd.all():
-            return "", f"{columns[int(odd.argmax())]!r} among them holds {what}"
+            return "", f"{columns[int(odd.argmax())]!r} among them holds {what} does"
     return "", ""
 
 
