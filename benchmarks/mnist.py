@@ -107,10 +107,11 @@ def judged(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="mnist.npz")
+    parser.add_argument("--dimensions", type=int, nargs="+", default=[20, 2], help="One of each.")
     parser.add_argument("--epochs", type=int, default=12, help="Of each training.")
     parser.add_argument("--images", type=int, default=1000, help="Test images of the bound.")
     parser.add_argument("--samples", type=int, default=500, help="Draws for each.")
-    parser.add_argument("--picture", type=Path, help="Write the manifold as PNG.")
+    parser.add_argument("--picture", type=Path, help="Write the manifold of the last.")
     parser.add_argument("--out", type=Path, help="Write the result as JSON.")
     arguments = parser.parse_args()
     store, compute = digits(arguments.data), choose()
@@ -122,7 +123,7 @@ def main() -> None:
         **compute.describe(),
         "epochs": arguments.epochs,
     }
-    for k in (20, 2):
+    for k in arguments.dimensions:
         start, spent = time.perf_counter(), time.process_time()
         network = train(store, k, recipe, compute)
         found = {
@@ -133,12 +134,14 @@ def main() -> None:
         found["nearest_class_mean"] = round(nearest_mean(store, network, compute), 3)
         result[f"k = {k}"] = found
         print(json.dumps(result, indent=2), flush=True)
+        if arguments.out:
+            arguments.out.write_text(json.dumps(result, indent=2) + "\n")
     if arguments.picture:
-        sheet = galleries.manifold(network, np.zeros((2, 2)), PLACES, compute)
+        sheet = galleries.manifold(
+            network, np.zeros((2, arguments.dimensions[-1])), PLACES, compute
+        )
         rows = [np.concatenate(list(row), axis=1) for row in sheet]
         Image.fromarray(np.concatenate(rows)).save(arguments.picture)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

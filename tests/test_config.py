@@ -6,6 +6,7 @@ from debias.datasets import UTKFace
 from debias.density import HistogramDensity
 from debias.errors import ConfigError
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
+from debias.pipeline.study_recipe import StudyConfig
 from debias.plugins import dump
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -13,8 +14,9 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_recipe_is_valid_and_survives_a_round_trip(path):
-    config = load(RunConfig, path)
-    assert RunConfig.model_validate(dump(config)) == config
+    kind = StudyConfig if path.name.startswith("study") else RunConfig
+    config = load(kind, path)
+    assert kind.model_validate(dump(config)) == config
 
 
 def test_the_defaults_are_the_demo():

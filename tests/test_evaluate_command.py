@@ -101,6 +101,17 @@ def test_writes_a_page_and_numbers_and_says_where(table, tmp_path):
     assert {"age:NO", "age:old"} <= {row["group"] for row in found["by_group"]}
 
 
+def test_rows_of_one_image_are_named_unless_somebody_says_whose_they_are(table):
+    twice = pd.concat([table, table], ignore_index=True)
+    twice.drop(columns="person").to_csv("twice.csv", index=False)
+    code, said = evaluated("twice.csv")
+    assert code == 0, said
+    assert "6,000 rows hold 3,000 different values of 'image' and are treated as indep" in said
+    assert "--subject image" in said
+    assert "Rows repeat" not in evaluated("twice.csv", "--subject", "image")[1]
+    assert "Rows repeat" not in evaluated("before.csv")[1]
+
+
 def test_numbers_are_those_of_the_function(table, tmp_path):
     evaluated("before.csv", "--reference-group", "skin=light", "--margin", "0.02")
     found = json.loads((tmp_path / "before-evaluation/evaluation.json").read_text())["fairness"]

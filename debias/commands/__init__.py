@@ -15,6 +15,7 @@ from debias.commands.purge import purge
 from debias.commands.run import init, run
 from debias.commands.schedule import schedule
 from debias.commands.screen import exit_codes
+from debias.commands.study import study
 from debias.commands.ui import ui
 from debias.commands.weigh import weigh
 
@@ -38,7 +39,7 @@ RENAMED = {
     purge: renaming(sample="image"),
 }
 for command in (
-    run, init, ingest, audit, export, weigh, evaluate, compare, schedule, purge, doctor, ui
+    run, init, ingest, audit, study, export, weigh, evaluate, compare, schedule, purge, doctor, ui
 ):  # fmt: skip
     app.command(cls=RENAMED.get(command, Command))(command)
 

@@ -85,6 +85,9 @@ def init(given: Init) -> None:
     say(f"Recipe: {name}")
     if not ready:
         say(f"Next: put your own paths and columns into {name}; then:")
+    if "spaces:" in written.read_text(encoding="utf-8"):
+        say(f"Run it: debias study {name}")
+        return
     say(f"Run it: debias run {name}")
     say(f"Audit without labels: debias audit {name}")
     say(f'Schedule it: debias schedule {name} --cron "0 3 * * *"')

@@ -185,6 +185,19 @@ class SyntheticFaces(Settings):
     n_validation: int = Field(default=600, ge=8, le=100_000, description="Validation faces.")
     n_test: int = Field(default=2000, ge=8, le=100_000, multiple_of=4, description="Test faces.")
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What is known of every face, as a number."""
+        return SAMPLED
+
+    def independent(self, n: int, generator: np.random.Generator) -> pd.DataFrame:
+        """Factors of ``n`` faces of this population, none of which tells anything of another.
+
+        Of two halves of people as many; only a beard still takes a masculine face.
+        """
+        even = {"correlations": {}, "dark_share": 0.5, "feminine_share": 0.5}
+        return self.population.model_copy(update=even).sample(n, generator)
+
     def collect(self, seed: int) -> Collection:
         """Draw up the faces of all splits; the test's own shares are met exactly."""
         draws = {

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from debias.report import audit_findings
+from debias.report import audit_findings, study_page
 from debias.report import blocks as b
 from debias.report.audit_document import Document
 from debias.report.documents import RunDocument
 from debias.report.for_whom import rate_table
 from debias.report.markdown import code, markdown, text
 from debias.report.run_page import summary
+from debias.report.study_document import Study
 
 
 def as_markdown(document: RunDocument) -> str:
@@ -30,6 +31,13 @@ def audit_as_markdown(document: Document) -> str:
     """Verdicts, what is missing, the annotated groups, and where to look further."""
     said = markdown(audit_findings.summary(document))
     return _whole(document["run"], f"{text(document['name'])}: who is missing?", said, "audit.html")
+
+
+def study_as_markdown(document: Study) -> str:
+    """Which representation finds the rare groups, and the first figures of each."""
+    _, *said = study_page.summary(document)  # the headline is the title
+    heading = f"{text(document['name'])}: {text(study_page.headline(document))}"
+    return _whole(document["run"], heading, markdown(said), "study.html")
 
 
 def _whole(run: Mapping[str, Any], title: str, said: str, page: str) -> str:

@@ -18,9 +18,10 @@ from pydantic import ConfigDict, ValidationError, model_validator
 
 from debias.errors import ArtifactCorruptError, ArtifactError, ConfigError, PipelineError
 from debias.ingesting.rules import FacesRecipe
-from debias.pipeline import AUDIT, RUN, Job, Stop, open_job, open_run, source, walk
+from debias.pipeline import Job, Stop, open_job, open_run, open_study, plan_of, source, walk
 from debias.pipeline.plans import Made, Which
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load, part_of
+from debias.pipeline.study_recipe import StudyConfig
 from debias.plugins import dump
 from debias.tracking.tracker import Advance, choose_tracking
 
@@ -61,6 +62,13 @@ def audit_recipe(
 ) -> SpaceRecipe:
     """Likewise for an audit, which takes the recipe of a run as well."""
     return _recipe(SpaceRecipe, source.audit_recipe, recipe, changes, config)
+
+
+def study_recipe(
+    recipe: str = "", changes: str = "", config: StudyConfig | None = None
+) -> StudyConfig:
+    """Likewise for a study, whose recipe must be given."""
+    return _recipe(StudyConfig, source.study_recipe, recipe, changes, config)
 
 
 def _recipe(
@@ -127,14 +135,15 @@ def piece(
     title: str, place: int, config: SpaceRecipe, out: str, which: Which, inputs: Made
 ) -> object:
     """One piece of work of the stop at this place of the plan of a recipe."""
-    plan = RUN if isinstance(config, RunConfig) else AUDIT
-    return plan[place].make(opened(config, out), *which, **inputs)
+    return plan_of(config)[place].make(opened(config, out), *which, **inputs)
 
 
 def opened(config: SpaceRecipe, out: str) -> Job:
     folder, log, tags = Path(out), Log(), flow_tags()
     if isinstance(config, RunConfig):
         job: Job = replace(open_run(config, folder, progress=log, tags=tags), command=typed())
+    elif isinstance(config, StudyConfig):
+        job = replace(open_study(config, folder, progress=log, tags=tags), command=typed())
     else:
         job = open_job(config, folder, progress=log, tags=tags)
     return job.with_tracking(connected(config.tracking, folder.parent))

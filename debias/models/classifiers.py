@@ -32,6 +32,11 @@ class Classifier(nn.Module):
         # Centred intensities: the first layer should not have to learn the offset.
         return self.network((images - 0.5) / 0.25)
 
+    def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B d"]:
+        """What the last of its layers decides by."""
+        *layers, _ = self.network.children()
+        return nn.Sequential(*layers)((images - 0.5) / 0.25).flatten(1)
+
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy in nats and accuracy, means over the batch."""
         logits = self(batch.image).float()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import nn
 
-from debias.models.classifiers import probabilities
+from debias.models.classifiers import Classifier, probabilities
 from debias.models.representation import Encodes, Explains
 from debias.training.batches import Batch
 from debias.training.device import Compute
@@ -36,6 +36,22 @@ def scores(
 
     labels, score = zip(*_each(network, batches, compute, of_batch), strict=True)
     return torch.cat(labels).cpu().numpy(), torch.cat(score).cpu().numpy()
+
+
+def predicted(
+    network: nn.Module, batches: Iterable[Batch], compute: Compute
+) -> Int64[np.ndarray, " n"]:
+    """The class that a classifier finds most probable."""
+    parts = _each(network, batches, compute, lambda batch: network(batch.image).argmax(1))
+    return torch.cat(parts).cpu().numpy()
+
+
+def features(
+    network: Classifier, batches: Iterable[Batch], compute: Compute
+) -> Float[np.ndarray, "n d"]:
+    """What a classifier decides by, float32."""
+    parts = _each(network, batches, compute, lambda batch: network.features(batch.image).float())
+    return torch.cat(parts).cpu().numpy()
 
 
 def mean_losses(network: Any, batches: Iterable[Batch], compute: Compute) -> dict[str, float]:  # noqa: ANN401 (a module with a loss)

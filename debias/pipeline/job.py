@@ -12,13 +12,14 @@ from debias.errors import ConfigError, StorageError
 from debias.ingesting.build import labelled
 from debias.ingesting.decoded import list_recipe
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
+from debias.pipeline.study_recipe import StudyConfig
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
 from debias.tracking.tracker import NullTracking, Progress, Silence, Tracker, Tracking
 from debias.training.device import Compute, choose
 
 Own = TypeVar("Own", bound="Job")
-REPORT, AUDIT = "report", "audit"  # each a page and its numbers
+REPORT, AUDIT, STUDY = "report", "audit", "study"  # each a page and its numbers
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,17 @@ class Run(Job):
     config: RunConfig
 
 
+@dataclass(frozen=True)
+class Study(Job):
+    """A job that compares representations."""
+
+    config: StudyConfig
+
+    def of(self, space: str, seed: int) -> "Study":
+        """The job as the step of one representation sees it."""
+        return replace(self, config=self.config.of(space, seed))
+
+
 J = TypeVar("J", bound=Job)
 
 
@@ -115,6 +127,20 @@ def open_job(
     return Job(config, *_opened(config, out), progress=progress, tags=tags or {})
 
 
+def open_study(
+    config: StudyConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    tags: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Study:
+    """Likewise, for a study."""
+    progress = progress or Silence()
+    _make_room(out, config, STUDY, progress, replace=replace)
+    return Study(config, *_opened(config, out), progress=progress, tags=tags or {})
+
+
 def _opened(config: SpaceRecipe, out: Path) -> tuple[RunFolder, Compute, str]:
     folder, compute = RunFolder(out), choose(config.device, config.precision)
     about = folder.open({"name": config.name, "config": dump(config), "pid": os.getpid()})
@@ -143,7 +169,7 @@ def _make_room(
 def _to_delete(folder: Path, config: SpaceRecipe, page: str, *, replace: bool) -> dict[str, str]:
     """Finished pages of other recipes or settings, and with what they were made."""
     told = {}
-    for kind in (REPORT, AUDIT):
+    for kind in (REPORT, AUDIT, STUDY):
         found = _finished(folder, kind)
         if found is None:
             continue

@@ -1,4 +1,4 @@
-"""Which step feeds which: one list for a run, one for an audit.
+"""Which step feeds which: one list for a run, one for an audit, one for a study.
 
 The command line walks a plan step by step, a flow makes a task of every stop.
 """
@@ -13,12 +13,16 @@ from debias.pipeline.audit import make_audit
 from debias.pipeline.classifier import CLASSIFIER
 from debias.pipeline.comparison import make_report
 from debias.pipeline.faces import make_audited_faces, make_earlier, make_faces, make_reference
-from debias.pipeline.job import Job, Run
+from debias.pipeline.job import Job, Run, Study
+from debias.pipeline.judge import JUDGE
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.pipeline.representation import REPRESENTATION as PLACED
+from debias.pipeline.study import make_measures, make_space, make_studied_faces, make_study
+from debias.pipeline.study_recipe import StudyConfig
 from debias.pipeline.weights import make_arm
 from debias.report.audit_document import Document
 from debias.report.documents import RunDocument
+from debias.report.study_document import Study as StudyDocument
 
 Which = tuple[str, ...]  # an arm, then a seed
 Made = dict[str, Any]  # artifacts by stop, arm and seed, as "weights/latent"; or why there is none
@@ -51,7 +55,7 @@ class Stop:
             stem, *of = name.split("/")
             if f"{stem}*" in self.needs:
                 found[name] = one
-            elif stem in self.needs and tuple(of) in ((), which[:1]):
+            elif stem in self.needs and tuple(of) in ((), which[:1], which):
                 found[stem] = one
         return found
 
@@ -78,6 +82,14 @@ def _arms(config: RunConfig, made: Made) -> list[Which]:
 def _arms_and_seeds(config: RunConfig, made: Made) -> list[Which]:
     """Every seed of the arms that were not refused."""
     return [(arm, str(seed)) for arm in usable(made) for seed in range(config.seeds)]
+
+
+def _columns(config: StudyConfig, made: Made) -> list[Which]:
+    return [(column,) for column in config.columns]
+
+
+def _spaces_and_seeds(config: StudyConfig, made: Made) -> list[Which]:
+    return [(space, str(seed)) for space in config.spaces for seed in range(config.seeds)]
 
 
 def usable(made: Made) -> list[str]:
@@ -112,6 +124,20 @@ AUDIT = (
     REPRESENTATION,
     Stop("audit", make_audit, needs=("faces", "representation", "reference", "earlier")),
 )
+STUDY = (
+    Stop("faces", make_studied_faces),
+    Stop("judge", JUDGE.make, needs=("faces",), each=_columns),
+    Stop("space", make_space, needs=("faces",), each=_spaces_and_seeds),
+    Stop("measures", make_measures, needs=("faces", "space", "judge*"), each=_spaces_and_seeds),
+    Stop("study", make_study, needs=("faces", "space*", "measures*", "judge*")),
+)
+
+
+def plan_of(config: SpaceRecipe) -> tuple[Stop, ...]:
+    """The plan that a recipe is for; one that trains no classifier is audited."""
+    if isinstance(config, StudyConfig):
+        return STUDY
+    return RUN if isinstance(config, RunConfig) else AUDIT
 
 
 def mitigate(run: Run) -> RunDocument:
@@ -123,6 +149,12 @@ def mitigate(run: Run) -> RunDocument:
 def examine(job: Job) -> Document:
     """Faces, reference, earlier version, latent space, audit; returns its document."""
     document: Document = walk(AUDIT, job.config, partial(_do, job))
+    return document
+
+
+def survey(job: Study) -> StudyDocument:
+    """Faces, judges, every representation and its measures, the page; returns its document."""
+    document: StudyDocument = walk(STUDY, job.config, partial(_do, job))
     return document
 
 

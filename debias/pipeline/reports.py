@@ -89,6 +89,7 @@ def evaluate_table(request: Request) -> FairnessReport:
     if columns.sample is None and (name := _sample_column(frame, columns)) is not None:
         columns = replace(columns, sample=name)
         told.append(f"Images are told apart by column {name!r}; --sample names another.")
+    told += _repeated(frame, columns)
     y_true, y_pred = _classes(y_true, frame[columns.prediction])
     who = None if columns.subject is None else _groups(frame[columns.subject])
     groups = {
@@ -120,6 +121,20 @@ def _sample_column(frame: pd.DataFrame, columns: Columns) -> str | None:
     return next(
         (name for name, (texts, _) in named if len(texts) == len(frame) and texts.is_unique), None
     )
+
+
+def _repeated(frame: pd.DataFrame, columns: Columns) -> list[str]:
+    """That images stand in several rows, which are treated as images of their own."""
+    free = frame.drop(columns={columns.label, *columns.beside_label()}, errors="ignore")
+    for name, (texts, _) in name_columns(free).items() if columns.subject is None else ():
+        count = texts.nunique()
+        if 0.1 * len(texts) < count < len(texts):
+            return [
+                f"Rows repeat: {len(texts):,} rows hold {count:,} different values of {name!r} and "
+                "are treated as independent, which makes intervals too narrow. Keep one row an "
+                f"image (one seed), or say so with --subject {name}."
+            ]
+    return []
 
 
 def _groups(

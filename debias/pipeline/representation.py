@@ -125,8 +125,9 @@ def _settings(work: Work[Job]) -> dict[str, Any]:
 
 
 def _shown(work: Work[Job]) -> Shown:
-    """Showing faces later publishes anew."""
-    return Shown(STAGE if faces_may_be_shown(work.job) else f"{STAGE}, no faces")
+    """Showing faces later publishes anew; one of several is shown with its name and seed."""
+    title = ", seed ".join(work.which)
+    return Shown(STAGE if faces_may_be_shown(work.job) else f"{STAGE}, no faces", title)
 
 
 def _build(work: Work[Job], tracker: Tracker) -> Files:

@@ -21,6 +21,7 @@ from debias.ingesting.decoded import list_recipe
 from debias.ingesting.labels import coded
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline.recipe import BUILT_IN, RunConfig, SpaceRecipe, demo, load, put, read_recipe
+from debias.pipeline.study_recipe import StudyConfig
 from debias.statistics.ranges import listed
 from debias.storage.tables import OURS
 
@@ -157,6 +158,16 @@ def audit_recipe(request: Request) -> SpaceRecipe:
     if "attributes" not in first.model_fields_set:
         tree["attributes"] = list(known_groups(first.data))
     return _made(SpaceRecipe, request, tree)
+
+
+def study_recipe(request: Request) -> StudyConfig:
+    """The recipe of a study, which must be named: it says what is compared."""
+    if request.source is None or request.images is not None:
+        raise ConfigError(
+            f"a study needs a recipe with 'spaces', the representations to compare, got "
+            f"{request.source or 'none'}; `debias init study-drawn` writes one to start from"
+        )
+    return _written(StudyConfig, request, {})
 
 
 def store_recipe(request: Request) -> FacesRecipe:
@@ -304,7 +315,10 @@ def write_new(request: Request, out: Path | None) -> tuple[Path, bool]:
                 f"the shipped recipe {name!r} is copied as it is; change it in the file, or name "
                 "your images as SOURCE: debias init FOLDER --label COLUMN"
             )
-        text, ready = recipes[name].read_text(encoding="utf-8"), name.startswith("demo")
+        text, ready = (
+            recipes[name].read_text(encoding="utf-8"),
+            name.startswith(("demo", "study-drawn")),
+        )
     else:
         recipe = _for_images(request, name, list(recipes))
         text, ready, name = recipe_text(recipe), True, recipe.name

@@ -19,7 +19,7 @@ from debias.statistics.concentration import association
 from debias.statistics.groupings import UNKNOWN
 from debias.storage.embeddings import EmbeddingTable, is_table, read_embeddings, unreadable
 from debias.storage.files import replace_file, shown
-from debias.storage.joining import ALLOWED, join, name_columns, value_column
+from debias.storage.joining import ALLOWED, join, value_column
 from debias.storage.tables import KINDS, file_and_column, is_missing, read_bytes, read_whole
 from debias.types import Latents, Rejected
 from debias.weighting.latent_weights import latent_weights
@@ -262,10 +262,9 @@ def _column(
     )
     value = value_column(rows, file, column)
     values = rows[value].to_numpy(dtype=object)
-    nameless = not name_columns(names) and not name_columns(rows)
     found = join(
         names, rows, called=("the embeddings", file.name), allow_unjoined=1.0,
-        by_order=request.by_order or nameless,
+        by_order=request.by_order, nameless=True,
     )  # fmt: skip
     if found.unused > request.allow_unjoined * len(rows):
         raise DataError(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from debias.metrics import documents as d
 from debias.metrics.rates import rate_of
 from debias.report import readings as r
-from debias.report.documents import Findings, NextStep, Opening, Weights
+from debias.report.documents import Fidelity, Findings, NextStep, Opening, Weights
 from debias.report.words import amount, arm_name, full_group_name, is_number, number, words
 from debias.types import SEEDS_NEEDED
 
@@ -319,8 +319,8 @@ def _next(
         setting = f"{key}={LONGER * _set(run['config'], key):g}"
         why = f"Train longer: {', '.join(map(arm_name, failed))} learned nothing."
     elif (found := document.get("fidelity")) and _doubted(document):
-        setting = f"representation.training.epochs={found['advised']}"
-        why = "Train the model longer, or bring more images or embeddings: it draws one face."
+        setting, do = _better_model(run["config"], found)
+        why = f"{do}, or bring more images or embeddings: it draws one face."
     elif _lacks_images(fairness, compared):
         setting = _more_images(run["config"])
         why = "The groups have too few test images for a verdict; more trainings would not help."
@@ -363,6 +363,14 @@ def _more_images(config: Mapping[str, object]) -> str:
     if is_number(n):
         return f"data.n_test={round(MORE * n)}"
     return f"selection.test_fraction={min(MORE * share, 0.5):g}" if is_number(share) else ""
+
+
+def _better_model(config: Mapping[str, object], found: Fidelity) -> tuple[str, str]:
+    """A setting with which the model may tell more, and what that does."""
+    if "advised" in found:
+        return f"representation.training.epochs={found['advised']}", "Train the model longer"
+    key = "representation.model.latent_dim"
+    return f"{key}={2 * _set(config, key):g}", "Let the model keep more dimensions"
 
 
 def _set(config: Mapping[str, object], key: str) -> float:

@@ -32,6 +32,7 @@ from debias.storage.vectors import (
     Candidate,
     candidates,
     chosen,
+    likeness,
     listed,
     matrix_candidate,
     meaning,
@@ -66,7 +67,8 @@ class EmbeddingTable:
         missing: (n,) rows without an embedding, such as a picture in which no face was found: all
             of their values are NaN.
         named_by: Column of the ids.
-        sentence: Which columns became dimensions and which stand beside; empty for an array.
+        sentence: Which columns became dimensions and which stand beside, nothing of an array; and
+            what the numbers look like, if not like an embedding.
     """
 
     values: Float[np.ndarray, "n k"]
@@ -156,7 +158,7 @@ def read_embeddings(
         dimensions=one.columns,
         missing=_without(values),
         named_by=name or ID_COLUMNS[0],
-        sentence=_told(one, free, others, asked=bool(columns)),
+        sentence=(_told(one, free, others, asked=bool(columns)) + _likened(values, table)).strip(),
     )
 
 
@@ -233,8 +235,11 @@ def _frame(path: Path, kind: str) -> pd.DataFrame:
 
 def _with_header(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     # Numbers, but no plain counts: tables written without names have columns 0, 1, 2.
-    numeric = pd.to_numeric(table.columns.to_series(), errors="coerce")
-    if len(numeric) and numeric.notna().all() and not any(n.isdigit() for n in table.columns):
+    cells = [cell for name in table for cell in str(name).replace(";", " ").split()]
+    counts = sorted(int(cell) for cell in cells if cell.isdecimal())
+    numeric = pd.to_numeric(pd.Series(cells), errors="coerce").notna().sum()
+    counted = counts in ([*range(len(counts))], [*range(1, len(counts) + 1)])
+    if 2 * numeric > len(cells) and not (counted and counts):
         raise DataError(
             f"the first line of {path} holds numbers where names of columns are expected; add a "
             "header line, or save the array as .npy"
@@ -319,7 +324,7 @@ def _told(one: Candidate, beside: pd.DataFrame, others: Mapping[str, str], *, as
     unlike = "no list" if single else "not numbered like them"
     kind = "not named by --columns" if asked else unlike
     why = {
-        str(name): kind if pd.api.types.is_numeric_dtype(column.dtype) else "no numbers"
+        str(name): kind if pd.api.types.is_numeric_dtype(column.dtype) else _as_text(str(name))
         for name, column in beside.items()
     }
     why |= {name: told for name in why if (told := meaning(name))}
@@ -330,6 +335,17 @@ def _told(one: Candidate, beside: pd.DataFrame, others: Mapping[str, str], *, as
     count = len(one.columns) + len(left)
     ends = " to ".join(dict.fromkeys((one.columns[0], one.columns[-1])))
     return f"Dimensions: {made}{ends}, {len(one.columns):,} of {count:,} columns.{ending}"
+
+
+def _as_text(name: str) -> str:
+    return "a name" if plain_column(name).replace("_", "") in NAMES else "no numbers"
+
+
+def _likened(values: Float[np.ndarray, "n k"], table: pd.DataFrame) -> str:
+    if not (what := likeness(values)):
+        return ""
+    others = " --columns names another column." if len(table.columns) else ""
+    return f" The numbers look like {what} and not like an embedding.{others}"
 
 
 def _checked(path: Path, values: np.ndarray | None) -> Float[np.ndarray, "n k"]:

@@ -4,6 +4,9 @@ A column of names is known by its own name (``path``, ``filename``, ``image_id``
 holds (names of files). Names match as they are, or by the end of their paths, without folders above
 and without the ending, where that leaves every name its own; one such way holds for a whole table.
 A bare number is a name only where nothing beside it differs: every data set has an image 00001.
+Files of other folders are other images, and a number that only counts the rows is no name where
+files are named. A column that both have is a name, whatever it is called, where each value stands
+once: rows that it puts in another order are not joined by theirs.
 
 ``n`` samples, ``m`` rows of the table that is joined to them.
 """
@@ -12,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -36,14 +40,16 @@ FILE = r"[^\n]*[\w)\]]\.[A-Za-z][A-Za-z0-9]{1,4}|[^\n]*[/\\][^\n]+"  # an ending
 ENDING = re.compile(r"(?<=[^/.])\.[A-Za-z][A-Za-z0-9]{1,4}$")
 ADDRESS = re.compile(r"\w+://[^/?#]*([^?#]*).*", re.DOTALL)
 QUERY = re.compile(r"(\.[A-Za-z][A-Za-z0-9]{1,4})[?#][^/]*$")
-# The last folder, a number that tells nothing of its data set, the ending; all in lower case.
+FOLDER = r"([^/]+)/[^/]*$"
+# A number that tells nothing of its data set, and the ending; in lower case.
 NUMBERED = (
-    r"(?:^|(?:^|.*/)(?P<folder>[^/]+)/)(?:img|image|im|face|frame|photo|pic|picture)?[-_ ]?"
+    r"(?:^|/)(?:img|image|im|face|frame|photo|pic|picture)?[-_ ]?"
     r"(?P<number>\d{1,15})(?P<ending>\.[a-z][a-z0-9]{1,4})?$"
 )
 DENSE = 0.9  # share of the numbers from the first to the last, from which on they seem to count
 SPLIT = r"^(train|val|test|dev)[^/\\]*"
 SIDE = r"^(?:.*[/\\])?(train|val|test|dev)[^/\\]*[/\\]"  # folders of other images
+SHARED = 0.5  # share of the names that two columns have in common, from which on they say something
 LOOKED_AT = 1000  # rows that tell what a column holds
 DEEPEST = 8  # steps of a path that are compared
 NUMBERS, TEXT, FILES = range(3)  # what names look like; the later, the less they match by chance
@@ -76,7 +82,12 @@ class Match:
     right: str
     way: str
     rows: Int64[np.ndarray, " n"]
-    rank: tuple[bool, int, int]
+    share: float  # of the fewer names
+    kind: int
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        return self.share >= 1 - ALLOWED, self.kind, self.count
 
     @property
     def count(self) -> int:
@@ -89,6 +100,7 @@ def join(
     *,
     called: tuple[str, str] = ("the samples", "the table"),
     by_order: bool = False,
+    nameless: bool = False,
     allow_unjoined: float = ALLOWED,
 ) -> Join:
     """Find the row of ``table`` for each row of ``samples``.
@@ -98,6 +110,7 @@ def join(
         table: (m) Likewise.
         called: How messages call the two.
         by_order: Go by the order of the rows where there are no names in common.
+        nameless: Likewise, but only where neither has a column of names.
         allow_unjoined: Share in [0, 1] of samples, and of rows, that may stay without a partner.
 
     Raises:
@@ -106,7 +119,8 @@ def join(
             asked for and names give another; more without a partner than allowed.
     """
     match, doubt = _best(samples, table, called)
-    if by_order:
+    nameless = nameless and match is None and not doubt
+    if by_order or (nameless and not name_columns(samples) and not name_columns(table)):
         return _in_order(len(samples), len(table), match, called)
     if match is None:
         told = doubt or _strangers(samples, table, called)
@@ -166,7 +180,8 @@ def matched(
 def _apart(left: Texts, right: Texts) -> str:
     """Two names that match and are of different images; empty without any.
 
-    They lie in folders of training and of test images; or nothing agrees but a number.
+    They lie in folders of training and of test images, or in others that are called otherwise; or
+    nothing agrees but a number.
     """
     sides = [
         names.str.lower().str.extract(SIDE, expand=False).fillna("") for names in (left, right)
@@ -175,12 +190,17 @@ def _apart(left: Texts, right: Texts) -> str:
     why = "lie in folders of different splits"
     if not apart.any():
         one, other = _numbered(left), _numbered(right)
-        same = one["folder"].to_numpy() == other["folder"].to_numpy()
-        beside = same & (one["folder"] != "").to_numpy()
-        apart = _differ(one["folder"], other["folder"])
-        apart |= _differ(one["ending"], other["ending"]) & ~beside
-        apart &= (one["number"].notna().to_numpy()) & (other["number"].notna().to_numpy())
+        number = one["number"].notna().to_numpy() & other["number"].notna().to_numpy()
+        folder = _differ(one["folder"], other["folder"])
+        beside = (one["folder"] != "").to_numpy() & (other["folder"] != "").to_numpy() & ~folder
+        ending = _differ(one["ending"], other["ending"]) & ~beside
+        apart = folder | (ending & number)
         why = "nothing agrees but the number, and any data set has one: write the names alike"
+        if not number[apart].any():
+            why = (
+                "their folders differ, and files of one name may be other images: write the names "
+                "alike, or leave the folders out of one side"
+            )
     if not apart.any():
         return ""
     first = int(np.argmax(apart))
@@ -195,10 +215,12 @@ def _differ(one: Texts, other: Texts) -> Bool[np.ndarray, " n"]:
 
 
 def _numbered(names: Texts) -> pd.DataFrame:
-    """Last folder, number and ending of names that are numbers; folders of splits by their word."""
-    found = _each(names, _path).str.lower().str.extract(NUMBERED)
+    """Last folder, of splits by its word; number and ending of names that are numbers."""
+    paths = _each(names, _path).str.lower()
+    found = paths.str.extract(NUMBERED)
     found["number"] = pd.to_numeric(found["number"])
-    found["folder"] = found["folder"].fillna("").str.replace(SPLIT, r"\1", regex=True)
+    folder = paths.str.extract(FOLDER, expand=False)
+    found["folder"] = folder.fillna("").str.replace(SPLIT, r"\1", regex=True)
     return found.assign(ending=found["ending"].fillna("").replace(".jpeg", ".jpg"))
 
 
@@ -334,19 +356,25 @@ def _best(
     samples: pd.DataFrame, table: pd.DataFrame, called: tuple[str, str]
 ) -> tuple[Match | None, str]:
     """The pair of columns that joins best; or why there is none, if names have something common."""
-    found, doubts, named = [], [], name_columns(table)
-    for left, (ours, look) in name_columns(samples).items():
-        for right, (theirs, other) in named.items():
-            result = matched(ours, theirs, called)
-            if isinstance(result, str):
-                doubts += [result] if result else []
-                continue
-            where, way = result
-            fewer, kind = min(len(ours), len(theirs)), min(look, other)
-            rows = np.full(len(samples), -1, dtype=np.int64)
-            rows[where.index] = where
-            rank = (len(where) >= (1 - ALLOWED) * fewer, kind, len(where))
-            found.append(Match(left=left, right=right, way=way, rows=rows, rank=rank))
+    found, doubts, sides = [], [], [name_columns(frame) for frame in (samples, table)]
+    files = [name for side in sides for name, (_, look) in side.items() if look == FILES]
+    for (left, (ours, look)), (right, (theirs, other)) in _pairs(samples, table, sides):
+        result = matched(ours, theirs, called)
+        if isinstance(result, str):
+            doubts += [result] if result else []
+            continue
+        where, way = result
+        kind = min(look, other)
+        if files and look == other == NUMBERS and (_counts(ours) or _counts(theirs)):
+            doubts.append(
+                f"{left!r} of {called[0]} and {right!r} of {called[1]} may only count the rows, "
+                f"and {files[0]!r}, which names files, joins nothing: give names of files to both"
+            )
+            continue
+        rows = np.full(len(samples), -1, dtype=np.int64)
+        rows[where.index] = where
+        share = len(where) / min(len(ours), len(theirs))
+        found.append(Match(left=left, right=right, way=way, rows=rows, share=share, kind=kind))
     if not found:
         return None, doubts[0] if doubts else ""
     best = max(found, key=lambda match: match.rank)
@@ -354,10 +382,38 @@ def _best(
     return best, ""
 
 
+Named: TypeAlias = tuple[str, tuple[Texts, int]]
+
+
+def _pairs(
+    samples: pd.DataFrame, table: pd.DataFrame, sides: Sequence[dict[str, tuple[Texts, int]]]
+) -> Iterator[tuple[Named, Named]]:
+    """Columns that may name the same: those of names, and what both have, each value once."""
+    yield from product(*(side.items() for side in sides))
+    for name in map(str, samples):
+        if name not in table or (name in sides[0] and name in sides[1]):
+            continue
+        ours, theirs = (_texts(frame[name]) for frame in (samples, table))
+        unique = ours.is_unique and theirs.is_unique
+        common = ours.isin(theirs).sum() if unique else 0
+        if common > SHARED * min(len(ours), len(theirs)) and not (
+            _counts(ours) and _counts(theirs)
+        ):
+            yield (name, (ours, _look(ours))), (name, (theirs, _look(theirs)))
+
+
+def _counts(texts: Texts) -> bool:
+    """Whether they are the numbers of the rows, from 0 or from 1 on."""
+    return any(
+        texts.tolist() == [str(number) for number in range(first, first + len(texts))]
+        for first in (0, 1)
+    )
+
+
 def _require_one_answer(best: Match, found: Sequence[Match]) -> None:
-    """Two columns of names that join as well must give the same rows."""
+    """Another column of names of that kind, or of files beside numbers, must give the same rows."""
     for other in found:
-        if other.rank[:2] == best.rank[:2] and best.rank[0]:
+        if other.kind >= best.kind and other.share > SHARED:
             both = (other.rows >= 0) & (best.rows >= 0)
             if (other.rows != best.rows)[both].any():
                 raise DataError(
@@ -372,7 +428,11 @@ def _in_order(n: int, m: int, match: Match | None, called: tuple[str, str]) -> J
         raise DataError(
             f"{BY_ORDER} needs as many rows in {called[1]} as in {called[0]}, got {m:,} and {n:,}"
         )
-    if match is not None and match.rank[0] and (match.rows != np.arange(n))[match.rows >= 0].any():
+    if (
+        match is not None
+        and match.share > SHARED
+        and (match.rows != np.arange(n))[match.rows >= 0].any()
+    ):
         raise DataError(
             f"{BY_ORDER} joins row by row, but the names in {match.left!r} of {called[0]} and "
             f"{match.right!r} of {called[1]} stand in another order: leave it out"

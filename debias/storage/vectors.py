@@ -21,8 +21,9 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 
 from debias.errors import DataError
-from debias.storage.tables import MISSING, plain_column
+from debias.storage.tables import COMMA, MISSING, plain_column
 
+LOOKED_AT = 1000  # rows that tell what dimensions look like
 NAMED = 5  # examples in a message
 CLEARLY = 4  # times as wide as any other candidate, and nobody asks which is meant
 NUMBERED = re.compile(r"(.*?)(\d+)")
@@ -37,7 +38,8 @@ OTHERS = {  # words in a name, unless one of the above stands beside them -> wha
     "a score": "score scores confidence conf prob probs probability probabilities logit logits "
     "quality blur weight similarity distance proba date time",
     "a place in the picture": "bbox bboxes box boxes bounding rect region area facial landmark "
-    "landmarks keypoint keypoints kps eye eyes nose mouth pose yaw pitch roll size width height",
+    "landmarks lm lms keypoint keypoints kps eye eyes nose mouth pose yaw pitch roll size width "
+    "height",
     "a picture": "pixel pixels image images img photo jpeg jpg png thumbnail rgb",
     "a number of the row": "unnamed index year count split fold",
 }
@@ -49,6 +51,9 @@ PRINTED = re.compile(
     r"|,\s*\w+ ?= ?(?:'[^']*'|<[^>]*>|[\w.]+)"
 )
 SEVERAL = re.compile(r"\S[\s,;|]+\S|[\[({]")
+SPACES = str.maketrans("[](){};|", " " * 8)  # all marks but the comma, which may be a decimal one
+WHOLE = re.compile(r"[-+]?\d+")
+TORN = re.compile(r"-0|[-+]?0\d+")  # what a decimal comma leaves, and nobody writes as a number
 EMPTY, BROKEN = np.zeros(0), np.zeros(1)  # no embedding; begins like one and is none
 LONGEST_STEM = 4  # letters before the number of a lone dimension: e, z, pc, dim, feat
 MOST_CLASSES = 10
@@ -221,14 +226,43 @@ def _of_text(text: str) -> Shaped[np.ndarray, " k"] | None:
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             is_json = '"' in plain
             return _numbers(json.loads(plain) if is_json else ast.literal_eval(plain))
-    parts = plain.translate(MARKS).split()
+    parts = _parts(plain)
     try:
         array = np.array(parts, dtype=np.float64)
     except ValueError:
         numeric = sum(part.lstrip("-+.").replace(".", "", 1)[:1].isdigit() for part in parts)
         is_list = plain[:1] in ("[", "{") or "..." in parts
         return BROKEN if is_list and 2 * numeric > len(parts) else None
+    if len(parts) == 1 and parts[0] != plain and "," in plain:
+        return None  # one number, with a decimal comma
     return EMPTY if np.isnan(array).all() else array
+
+
+def _parts(plain: str) -> list[str]:
+    """The numbers of a list as text, with a decimal point; a comma separates if nothing else does.
+
+    Where it may do either, as in "0,05,0,10", none is cut.
+    """
+    spaced = plain.translate(SPACES).split()
+    has_commas = any(map(COMMA.fullmatch, spaced)) and (len(spaced) > 1 or plain == spaced[0])
+    if has_commas and all(COMMA.fullmatch(part) or WHOLE.fullmatch(part) for part in spaced):
+        return [part.replace(",", ".") for part in spaced]
+    parts = plain.translate(MARKS).split()
+    is_torn = all(map(WHOLE.fullmatch, parts)) and any(map(TORN.fullmatch, parts))
+    return spaced if is_torn and "," in plain else parts
+
+
+def likeness(values: Shaped[np.ndarray, "n k"]) -> str:
+    """What dimensions look like, as the first rows tell: probabilities or counts; else empty."""
+    rows = values[:LOOKED_AT]
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    if not len(rows) or rows.shape[1] < 2 or (rows < 0).any():
+        return ""
+    if not (rows % 1).any():
+        return "counts (whole numbers, none below 0)"
+    if np.allclose(rows.sum(axis=1, dtype=np.float64), 1, atol=1e-3):
+        return "probabilities of classes (none below 0, and each row adds up to 1)"
+    return ""
 
 
 def _families(table: pd.DataFrame) -> Iterator[Candidate]:
@@ -257,21 +291,31 @@ def _labels(columns: Sequence[str], stem: str, values: Float[np.ndarray, "n k"])
     if len(columns) == 1:
         alone = len(stem) > LONGEST_STEM and MEANT.isdisjoint(_words(stem))
         return ("a single column of numbers" if alone else ""), ""
-    few = np.array([_is_class(column) for column in values.T])
+    whole = np.array([_kinds(column) for column in values.T])
+    few = (whole > 1) & (whole <= MOST_CLASSES)
     if few.all():
         return CLASSES, ""
-    if not 0 < few.sum() <= FEW_CLASSES:
-        return "", ""
-    name = columns[int(few.argmax())]
-    return "", f"{name!r} among them holds few different whole numbers, as a label does"
+    label, age = (
+        "few different whole numbers, as a label",
+        "whole numbers among fractions, as an age",
+    )
+    for odd, what in ((few, label), (whole > 1, age)):
+        if 0 < odd.sum() <= FEW_CLASSES and not odd.all():
+            return "", f"{columns[int(odd.argmax())]!r} among them holds {what} does"
+    return "", ""
 
 
 def _is_class(column: Float[np.ndarray, " n"]) -> bool:
     """Whether it holds whole numbers only, few of them different, but more than one."""
-    known = column[~np.isnan(column)]
+    return 1 < _kinds(column) <= MOST_CLASSES
+
+
+def _kinds(column: Float[np.ndarray, " n"]) -> int:
+    """How many different numbers a column holds that has whole ones only; 0 for any other."""
+    known = column[np.isfinite(column)]
     if len(known) <= MOST_CLASSES or (known[:MOST_CLASSES] % 1).any() or (known % 1).any():
-        return False
-    return 1 < len(np.unique(known)) <= MOST_CLASSES
+        return 0
+    return len(np.unique(known))
 
 
 def wide(table: pd.DataFrame, columns: Sequence[str]) -> Float[np.ndarray, "n k"]:

@@ -17,7 +17,11 @@ COMPARED = (
 BY_GROUP = "accuracy by group"
 LIMITS = ("_low", "_high")
 # Stages that end in a page, and what its link is called.
-OPENED = {"comparison": ("report", "report.html"), "audit": ("audit", "audit.html")}
+OPENED = {
+    "comparison": ("report", "report.html"),
+    "audit": ("audit", "audit.html"),
+    "study": ("study", "study.html"),
+}
 
 
 def run_page(experiment_id: str, run_id: str) -> str:

@@ -138,3 +138,19 @@ class Batches:
         # Pinned memory is copied to a GPU while the GPU still works on the batch before.
         pinned = pixels.pin_memory() if self.device.type == "cuda" else pixels
         return pinned.to(self.device, non_blocking=True)
+
+
+def of_pictures(
+    pictures: UInt8[np.ndarray, "n H W C"],
+    device: torch.device,
+    told: Float[np.ndarray, "n c"] | None = None,
+    size: int = 256,
+) -> Iterator[Batch]:
+    """Pictures that are in no store, in order; ``told`` is their condition, labels are all 0."""
+    for start in range(0, len(pictures), size):
+        part = torch.from_numpy(pictures[start : start + size]).to(device)
+        rows = torch.arange(start, start + len(part), device=device)
+        condition = None if told is None else torch.from_numpy(told[start : start + size])
+        image = part.permute(0, 3, 1, 2).float().div_(255)
+        given = None if condition is None else condition.to(device)
+        yield Batch(image=image, label=torch.zeros_like(rows), index=rows, condition=given)

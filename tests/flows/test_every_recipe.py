@@ -15,7 +15,8 @@ CONFIGS = ROOT / "configs"
 def test_every_shipped_recipe_completes(tmp_path):
     changes = {name: [*SHORT_RUN, *own] for name, own in changes_by_recipe(tmp_path).items()}
     changes["audit"] = audit_changes(tmp_path)
-    assert set(changes) == {path.stem for path in CONFIGS.glob("*.yaml")}
+    shipped = {path.stem for path in CONFIGS.glob("*.yaml")}
+    assert set(changes) == {name for name in shipped if not name.startswith("study")}
     with station(tmp_path) as at:
         at.typed("prefect", "work-pool", "create", "local", "--type", "process")
         at.typed("prefect", "--no-prompt", "deploy", "--all")

@@ -69,7 +69,7 @@ def test_prefect_finds_the_plugin():
     assert project["tool"]["prefect"]["plugins"]["enabled"] is True
 
 
-@pytest.mark.parametrize("name", ["debias-faces", "audit-faces"])
+@pytest.mark.parametrize("name", ["debias-faces", "audit-faces", "study-latents"])
 def test_a_deployment_is_called_like_its_flow_and_runs_once_at_a_time(name):
     project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert "pull" not in project  # Prefect takes the folder it deploys from

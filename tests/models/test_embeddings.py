@@ -228,7 +228,38 @@ def test_numbers_with_a_decimal_comma_and_words_for_none_are_numbers(tmp_path):
     assert read_embeddings(tmp_path / "e.csv").missing.tolist() == [True] + [False] * 5
 
 
+@pytest.mark.parametrize(
+    "form", ["{:.4f};{:.4f};{:.4f}", "{:.4f} {:.4f}  {:.4f}", "[{:.4f}; {:.4f}; {:.4f}]"]
+)
+def test_a_decimal_comma_in_a_list_is_none_between_numbers(tmp_path, form):
+    texts = [form.format(*row).replace(".", ",") for row in VALUES]
+    pd.DataFrame({"sample_id": IDS, "emb": texts}).to_csv(tmp_path / "e.csv", index=False)
+    np.testing.assert_allclose(read_embeddings(tmp_path / "e.csv").values, VALUES, atol=1e-4)
+
+
+def test_where_a_comma_may_be_either_no_number_is_cut(tmp_path):
+    pd.DataFrame({"emb": ["0,05,0,10,-0,30"] * 6}).to_csv(tmp_path / "e.csv", index=False)
+    with pytest.raises(DataError, match="its values are no lists of numbers, first '0,05,0,10"):
+        read_embeddings(tmp_path / "e.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (np.full((60, 5), 0.2), "look like probabilities of classes"),
+        (np.arange(300).reshape(60, 5), "look like counts"),
+        (np.full((60, 4), -0.25), ""),
+    ],
+)
+def test_probabilities_and_counts_are_named_as_such(tmp_path, values, told):
+    pd.DataFrame({"output": list(values)}).to_parquet(tmp_path / "e.parquet")
+    sentence = read_embeddings(tmp_path / "e.parquet").sentence
+    assert told in sentence
+    assert ("--columns names another" in sentence) == bool(told)
+
+
 ANY = np.linspace(-1, 1, 60)
+AGES = [*range(18, 78)]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +272,8 @@ ANY = np.linspace(-1, 1, 60)
         ({"date": ["2017 01 05"] * 60}, "a score"),
         ({"skin_rgb": ["(1, 2, 3)"] * 60}, "a picture"),
         ({f"Var{i}": ANY + i for i in range(1, 9)} | {"Var9": [0, 1] * 30}, "'Var9' among them"),
+        ({f"V{i}": ANY + i for i in range(1, 9)} | {"V9": AGES}, "'V9' among them holds whole"),
+        ({"lm_0": ANY, "lm_1": -ANY}, "a place in the picture"),
         ({"embedding": ["emb/1.npy"] * 60, "meta": [[0.5, 1.5, 2.5]] * 60}, "first 'emb/1.npy'"),
     ],
 )
@@ -391,6 +424,9 @@ BROKEN = {
     "garbage": (lambda f: broken_csv(f, ""), "cannot be read as a table: Empty"),
     "no numbers": (lambda f: broken_csv(f, "sample_id,name\na,b\n"), "like embeddings: none"),
     "no header": (lambda f: broken_csv(f, "0.5,1.5\n0.1,0.2\n"), "names of columns are expected"),
+    "no header, spaces": (lambda f: broken_csv(f, "0.5 1.5\n0.1 0.2\n"), "names of columns are"),
+    "no header, whole": (lambda f: broken_csv(f, "7,0,9\n1,2,3\n"), "names of columns are"),
+    "no header, names": (lambda f: broken_csv(f, "a,0.5,1.5\nb,0.1,0.2\n"), "names of columns are"),
     "repeated": (
         lambda f: broken_csv(f, "sample_id,x0\na,.5\na,.2\nb,.1\n"),
         r"an id stands for more than one row \(1 of them: a\)",
@@ -442,6 +478,13 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, made, message):
     arguments = made(tmp_path)
     with pytest.raises(DataError, match=message):
         read_embeddings(arguments.pop("path"), **arguments)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_value_is_left_to_whoever_uses_it(tmp_path):
+    columns = {f"e{i}": [np.inf, *range(59)] for i in range(4)}
+    pd.DataFrame(columns).to_csv(tmp_path / "e.csv", index=False)
+    assert np.isinf(read_embeddings(tmp_path / "e.csv").values[0]).all()
 
 
 def test_pickled_objects_are_refused_with_what_to_do(tmp_path):

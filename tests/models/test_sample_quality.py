@@ -87,3 +87,15 @@ def test_intervals_are_as_wide_as_scores_vary_between_sets():
         assert (one.high - one.low) / (2 * 1.96) == pytest.approx(varies, rel=0.6), name
         assert one.low < one.value < one.high
     assert {"fid", "kid", "precision", "recall", "density", "coverage"} == set(found)
+
+
+def test_intervals_stay_in_the_range_of_a_score_and_are_none_where_halves_agree():
+    real = normal(60)
+    apart = with_intervals(all_scores, real, normal(60, 99, seed=1), np.random.default_rng(0), 10)
+    assert apart["precision"].value == 0
+    assert np.isnan(apart["precision"].low)
+    assert np.isnan(apart["precision"].high)
+    near = with_intervals(all_scores, real, normal(60, 0.1, seed=2), np.random.default_rng(0), 10)
+    for name in ("precision", "recall", "coverage"):
+        assert 0 <= near[name].low < near[name].high <= 1
+    assert near["fid"].low >= 0

@@ -314,5 +314,10 @@ def test_weights_that_rest_on_a_model_that_draws_one_face_are_doubted_everywhere
     assert told in "\n".join(line for line in lines(summary(document)) if isinstance(line, str))
     page = Page(quick(document, Pictures())).visible
     assert page.index(told) < page.index("It keeps 7%.") < page.index("What to do: Longer.")
+    del document["fidelity"]["advised"]  # found without a loop: nothing can be trained for longer
+    document["run"]["config"] = {"representation": {"model": {"name": "pca", "latent_dim": 4}}}
+    step = opening(document)["next"][0]
+    assert step["setting"] == "representation.model.latent_dim=8"
+    assert step["why"].startswith("Let the model keep more dimensions")
     document["weights"]["latent"]["uses_latents"] = False
     assert "nearly the same face" not in said(document)[1]

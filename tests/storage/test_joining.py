@@ -109,7 +109,7 @@ def test_images_of_which_only_the_number_agrees_are_others(left, right):
     [
         ("ffhq/{:05d}.png", "{:05d}.png"), ("ffhq/{:05d}.png", "x/FFHQ/{:05d}.jpg"),
         ("ffhq/{:05d}.png", "{:05d}"), ("{:05d}.jpeg", "{:05d}.JPG"),
-        ("a/Ann_{:04d}.png", "b/Ann_{:04d}.jpg"),
+        ("a/Ann_{:04d}.png", "x/a/Ann_{:04d}.jpg"),
     ],
 )  # fmt: skip
 def test_a_number_with_something_beside_it_or_nothing_against_it_is_a_name(left, right):
@@ -117,6 +117,58 @@ def test_a_number_with_something_beside_it_or_nothing_against_it_is_a_name(left,
         pd.DataFrame({"path": [form.format(n) for n in range(50)]}) for form in (left, right)
     )
     assert join(samples, others[::-1]).rows.tolist() == [*range(49, -1, -1)]
+
+
+def test_files_of_one_name_in_other_folders_are_others():
+    samples, others = (
+        pd.DataFrame({"path": [f"{site}/ann_{n}_a.jpg" for n in range(50)]})
+        for site in ("siteA", "siteB")
+    )
+    message = r"'siteA/ann_0_a\.jpg' and 'siteB/.*' would be joined, but their folders differ"
+    with pytest.raises(DataError, match=message):
+        join(samples, others)
+    bare = others.assign(path=[name[6:] for name in others["path"]])
+    assert join(samples, bare[::-1]).rows.tolist() == [*range(49, -1, -1)]
+    assert join(samples, others, by_order=True).rows.tolist() == [*range(50)]
+
+
+@pytest.mark.parametrize(("column", "first"), [("index", 0), ("id", 1), ("ID", 1)])
+def test_numbers_of_the_rows_are_no_names_where_files_are_named(column, first):
+    counts = pd.DataFrame({column: range(first, first + 200)})
+    named = table(lambda name: f"{name[:-4]}_a.png")[["filename"]].assign(id=counts[column])
+    with pytest.raises(DataError, match=r"may only count the rows.*'filename'.*with --by-order"):
+        join(counts, named)
+    assert join(counts, named, by_order=True).rows.tolist() == [*range(200)]
+    assert join(counts, named[["id"]]).rows.tolist() == [*range(200)]
+
+
+def test_columns_of_files_that_match_in_part_are_not_overruled_by_numbers():
+    samples = SAMPLES.assign(id=np.arange(200))
+    lost = table(id=np.arange(200))
+    lost.loc[:9, "filename"] = [f"lost/{n}x.png" for n in range(10)]
+    with pytest.raises(DataError, match=r"190 of 200 rows joined .*filename = path.*5\.0%"):
+        join(samples, lost)
+    with pytest.raises(DataError, match="in another order: leave it out"):
+        join(samples, lost, by_order=True)
+    ids = np.random.default_rng(1).permutation(200) + 7
+    both = r"'id' and 'id' have names in common, and so have 'path' and 'filename', but they join"
+    with pytest.raises(DataError, match=both):
+        join(samples.assign(id=ids), lost.assign(id=ids))
+
+
+@pytest.mark.parametrize("column", ["frame", "unnamed_0"])
+@pytest.mark.parametrize("asked", [{}, {"nameless": True}])
+def test_a_column_that_both_have_is_a_name_and_order_against_it_refused(column, asked):
+    samples, others = pd.DataFrame({column: range(200)}), pd.DataFrame({column: ORDER})
+    assert (ORDER[join(samples, others, **asked).rows] == np.arange(200)).all()
+    with pytest.raises(DataError, match="in another order: leave it out"):
+        join(samples, others, by_order=True)
+    twice = samples // 2
+    with pytest.raises(DataError, match="no names in common"):
+        join(twice, twice)
+    assert join(twice, twice, nameless=True).rows.tolist() == [*range(200)]
+    with pytest.raises(DataError, match="no names in common"):
+        join(samples, samples)  # which only count the rows
 
 
 def test_without_names_in_common_order_must_be_asked_for():

@@ -15,7 +15,11 @@ from scipy.special import ndtri
 Real = Float[np.ndarray, "n d"]
 Drawn = Float[np.ndarray, "m d"]
 NEIGHBOURS = 5  # Naeem et al. 2020
-HALVES = 100  # half-samples behind an interval
+RANGES = {  # within which a score can lie; the unbiased kernel distance may be anything
+    "fid": (0, np.inf), "density": (0, np.inf), "precision": (0, 1), "recall": (0, 1),
+    "coverage": (0, 1),
+}  # fmt: skip
+HALVES = 50  # half-samples behind an interval
 
 
 class Score(NamedTuple):
@@ -110,7 +114,8 @@ def with_intervals(
     The standard error is the standard deviation over random halves of both sets, which varies
     between halves as the score itself does between sets of this size. Drawing with replacement
     would not do: a sample that is there twice is its own nearest neighbour. The interval says how
-    far a score at this number of samples would move with other samples, not what its bias is.
+    far a score at this number of samples would move with other samples, not what its bias is. It is
+    cut at the ends of the range of a score, and NaN where all halves agree: then nothing tells.
 
     Reference:
         Shao & Wu 1989, A General Theory for Jackknife Variance Estimation, Annals of Statistics
@@ -124,8 +129,9 @@ def with_intervals(
     found: dict[str, Score] = {}
     for name, value in scores(real, drawn).items():
         error = float(np.std([one[name] for one in drawn_halves], ddof=1))
-        reach = float(ndtri(0.975)) * error
-        found[name] = Score(value, value - reach, value + reach)
+        reach = float(ndtri(0.975)) * error if error else np.nan
+        least, most = RANGES.get(name, (-np.inf, np.inf))
+        found[name] = Score(value, max(value - reach, least), min(value + reach, most))
     return found
 
 

@@ -35,7 +35,8 @@ from debias.storage.suppressed import CONTENT, SAMPLE, Name, suppressed_in
 
 # Whatever they show, they were made with the person.
 REPORTS = (
-    "report.html", "report.json", "audit.html", "audit.json", "ingest.html", "ingest.json",
+    "report.html", "report.json", "audit.html", "audit.json", "study.html", "study.json",
+    "ingest.html", "ingest.json",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -74,6 +74,27 @@ def maps(
     return drawn
 
 
+def coloured_map(xy: Places, values: Shaped[np.ndarray, " m"], title: str, most: int = 12) -> bytes:
+    """One map, a colour and mark a value, the most frequent first; the others in grey."""
+    names, counts = np.unique(values.astype(str), return_counts=True)
+    kept = sorted(names[np.argsort(-counts, kind="stable")][:most])
+    colours, marks = zip(*ARM_STYLES, strict=True)
+    # A second turn through the colours takes other marks, so that twelve are told apart.
+    turns = ((place, place + place // len(colours)) for place in range(len(kept)))
+    styles = [(colours[a % len(colours)], marks[b % len(marks)]) for a, b in turns]
+
+    def draw(figure: Figure) -> None:
+        axes = _plane(figure)
+        axes.set_title(escape_label(title, 40))
+        _points(axes, xy[~np.isin(values, kept)], OTHERS)
+        for name, style in zip(kept, styles, strict=True):
+            _points(axes, xy[values == name], *style)
+        if len(kept) > 1:
+            _legend(figure, [(n, *style) for n, style in zip(kept, styles, strict=True)])
+
+    return svg(draw, WIDTH, HEIGHT)
+
+
 def map_names(found: AuditMap | None) -> dict[str, str]:
     """Name of the chart of each annotation."""
     if found is None or not len(found.xy):
@@ -81,7 +102,7 @@ def map_names(found: AuditMap | None) -> dict[str, str]:
     return chart_names("map_annotation", list(found.attributes), ANNOTATIONS_DRAWN)
 
 
-def _plane(figure: Figure, found: AuditMap) -> Axes:
+def _plane(figure: Figure) -> Axes:
     """Axes without a scale: the numbers of a map mean nothing."""
     figure.set_dpi(200)  # of what is drawn as pixels
     axes: Axes = figure.subplots()
@@ -100,7 +121,7 @@ def _points(axes: Axes, xy: Places, colour: str | np.ndarray, mark: str = "o") -
 
 
 def _by_density(found: AuditMap, figure: Figure) -> None:
-    axes = _plane(figure, found)
+    axes = _plane(figure)
     # Ranks in [0, 1], the thinnest at 1: any rising scale of density looks alike.
     thinness = (rankdata(-found.density) - 1) / max(len(found.xy) - 1, 1)
     order = np.argsort(thinness, kind="stable")
@@ -128,7 +149,7 @@ def _number(axes: Axes, xy: Places, number: int) -> None:
 
 def _coloured(found: AuditMap, parts: Parts, rest: str, figure: Figure, title: str = "") -> None:
     """The first parts in a colour and mark of their own, small ones on top; the rest in grey."""
-    axes = _plane(figure, found)
+    axes = _plane(figure)
     axes.set_title(title)
     parts = dict(islice(parts.items(), len(ARM_STYLES)))
     other = ~np.logical_or.reduce([np.zeros(len(found.xy), bool), *parts.values()])
@@ -149,7 +170,7 @@ def _legend(figure: Figure, keys: Sequence[tuple[str, Any, str]]) -> None:
 
 
 def _faces(found: AuditMap, figure: Figure) -> None:
-    axes = _plane(figure, found)
+    axes = _plane(figure)
     _points(axes, found.xy, OTHERS)
     assert found.thumbnails is not None  # there are rows of them
     faces = shrink(found.thumbnails, 2 * THUMBNAIL)

@@ -1,0 +1,129 @@
+"""A finished representation, ready to be asked: where images lie, what it draws, what they cost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64, Shaped, UInt8
+
+from debias.density import active_dimensions
+from debias.models import Decodes, Encodes, Explains, Finds, Generates, encoding, galleries
+from debias.models.quality.pictures import squared_error
+from debias.pipeline.job import Study
+from debias.pipeline.representation import encode_store, load_representation
+from debias.pipeline.step import Work
+from debias.seeding import numpy_generator
+from debias.statistics.groupings import group_names
+from debias.storage.artifacts import Artifact, load_latents
+from debias.training.batches import Batch, of_pictures
+from debias.types import FaceStore, Latents
+
+Pictures = UInt8[np.ndarray, "_ _ _ _"]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One representation of a study, and the images that it is asked about.
+
+    Attributes:
+        rows: Held-out images, in the order of every answer.
+        known: Where the training images lie.
+    """
+
+    job: Study
+    space: Artifact
+    store: FaceStore
+    network: Encodes | Finds
+    rows: Int64[np.ndarray, " n"]
+    known: Latents
+
+    @staticmethod
+    def of(work: Work[Study]) -> "Subject":
+        job, store, space = work.job, work.faces, work.inputs["space"]
+        rows = spread(store.rows("test"), job.config.looks.images)
+        network = load_representation(job, space)
+        return Subject(job, space, store, network, rows, load_latents(space))
+
+    @cached_property
+    def placed(self) -> Latents:
+        """Where the held-out images lie."""
+        return encode_store(self.job, self.space, self.store, self.rows, may_repeat=True)
+
+    @cached_property
+    def active(self) -> np.ndarray:
+        """Dimensions that say something about the training images."""
+        return active_dimensions(self.known)
+
+    @cached_property
+    def originals(self) -> Pictures:
+        return self.store.images[self.rows]
+
+    @property
+    def draws(self) -> bool:
+        return isinstance(self.network, Decodes)
+
+    @property
+    def drawn_from(self) -> str:
+        """What samples are made of."""
+        prior = "its prior" if isinstance(self.network, Generates) else ""
+        return prior or "a normal distribution fitted to the training images' places"
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        return numpy_generator(self.job.config.seed, f"study/{purpose}")
+
+    def batches(self, pictures: Pictures) -> Iterator[Batch]:
+        """Pictures in place of the first held-out images, with what a network is told of these."""
+        told = self._told(self.rows[: len(pictures)])
+        return of_pictures(pictures, self.job.compute.device, told)
+
+    def redraw(self, pictures: Pictures) -> Pictures:
+        """decode(encode(x)) of pictures that stand for the first held-out images."""
+        assert isinstance(self.network, Decodes)
+        compute = self.job.compute
+        drawn = [
+            galleries.reconstruct(self.network, one, compute) for one in self.batches(pictures)
+        ]
+        return np.concatenate(drawn)
+
+    def costs(self, pictures: Pictures) -> Float64[np.ndarray, " n"]:
+        """What pictures cost: negative evidence bound in nats, or the mean squared error."""
+        if isinstance(self.network, Explains):
+            return encoding.nats(self.network, self.batches(pictures), self.job.compute)
+        return squared_error(pictures, self.redraw(pictures))
+
+    def decode(self, z: Float[np.ndarray, "n k"]) -> Pictures:
+        """Pictures at places that stand for the first held-out images."""
+        assert isinstance(self.network, Decodes)
+        told = self._told(self.rows[: len(z)])
+        return galleries.decode(self.network, z, self.job.compute, told)
+
+    def samples(self, count: int) -> Pictures:
+        """Pictures drawn from chance; under the conditions of training images, if it takes any."""
+        assert isinstance(self.network, Decodes)
+        generator, mean = self.generator("samples"), np.asarray(self.known.mean)
+        if isinstance(self.network, Generates):
+            z = generator.standard_normal((count, mean.shape[1]))
+        else:
+            covariance = np.atleast_2d(np.cov(mean, rowvar=False))
+            z = generator.multivariate_normal(mean.mean(axis=0), covariance, count, method="eigh")
+        told = self._told(generator.choice(self.store.rows("train"), count))
+        return galleries.decode(self.network, z, self.job.compute, told)
+
+    def _told(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray | None:
+        condition = getattr(self.network, "condition", None)
+        return None if condition is None else condition.of(self.store, rows)
+
+
+def annotation(
+    store: FaceStore, column: str, rows: Int64[np.ndarray, " n"]
+) -> Shaped[np.ndarray, " n"]:
+    """The label or an attribute, in words."""
+    if column == store.label:
+        return np.array(store.classes)[store.labels(rows)]
+    return group_names(store.samples[column].iloc[rows])
+
+
+def spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
+    """At most so many rows, evenly over all of them."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
