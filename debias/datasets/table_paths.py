@@ -23,7 +23,7 @@ from debias.storage.tables import BYTES_TRIED, RECORDS, TEXT, kind_of, read_byte
 
 SPLITS_WRITTEN = SPLIT_NAMES | {"publictest": "validation", "privatetest": "test"}  # FER2013's
 NUMBERED = {"0": "train", "1": "validation", "2": "test"}  # as in CelebA's list
-NESTED = re.compile(r'"annotations"\s*:\s*\[\s*\{')
+NESTED = re.compile(r'"annotations"\s*:\s*\[\s*\{[^{}\[]*"result"')  # of Label Studio, not COCO
 RENAMED = {  # by the tool that renames what is uploaded: with the name before
     "Label Studio": re.compile(r"(?<![0-9a-z])[0-9a-f]{8}-([^\s,;|/\"]+)"),
     "Roboflow": re.compile(r"([^\s,;|/\"]+)_(?:png|jpe?g)\.rf\.\w+\.\w+"),

@@ -34,6 +34,7 @@ from debias.storage.artifacts import (
 from debias.storage.files import locked
 from debias.storage.sealed import read_manifest, sealed_in, write_json
 from debias.storage.suppressed import Suppressed, suppressed_in
+from debias.storage.tables import OURS
 from debias.tracking.tracker import Progress, Silence
 from debias.types import Rejected, ShardedImages
 
@@ -231,12 +232,11 @@ def labelled(samples: pd.DataFrame, recipe: FacesRecipe) -> tuple[pd.DataFrame, 
 
 
 def _require_columns(listed: Listed, recipe: FacesRecipe) -> None:
-    """Fail as :func:`labelled`, with what was not read, where that may hold what is missing."""
+    """Fail as :func:`labelled`; where there is no annotation at all, with what was not read."""
     try:
         labelled(listed.samples, recipe)
     except (LabelError, GroupSchemaError) as error:
-        missing = {recipe.label, *recipe.attributes}.difference(listed.samples, [None])
-        if not (missing and listed.collection.remarks):
+        if not (set(listed.samples) <= set(OURS) and listed.collection.remarks):
             raise
         raise type(error)(f"{error}. {' '.join(listed.collection.remarks)}") from error
 

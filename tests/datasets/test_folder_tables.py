@@ -148,7 +148,7 @@ UNFIT = [
     ('path code who\n"1" "set0/00000.png" "a b"\n', r"blanks separate the columns of .*write\.csv"),
     ("id,image\n1,/data/upload/1/0a1b2c3d-00001.png\n", "'0a1b2c3d-00001.png' for '00001.png'"),
     ("filename,code\n00001_png.rf.0a1b.jpg,1\n", "Roboflow gives .*0a1b.jpg' for '00001'"),
-    ('[{"id": 0, "data": {"image": "a.png"}, "annotations": [{"result": []}]}]', "nested"),
+    ('[{"data": {"image": "a.png"}, "annotations": [{"id": 1, "result": []}]}]', "nested"),
     ("path,code\n set0/00000.png ,1\n", "1 of 1 rows name none there, first ' set0/00000.png '"),
     ("code,who\n1,a\n", "has no column 'path'"),
 ]  # fmt: skip

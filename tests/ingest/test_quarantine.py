@@ -11,6 +11,7 @@ from scipy import stats
 
 import debias
 from debias.errors import EmptyDatasetError, GroupSchemaError, QuarantineLimitExceededError
+from debias.ingesting.account import more_than_usual
 from debias.ingesting.quarantine import (
     QuarantineLimits,
     fisher,
@@ -19,6 +20,7 @@ from debias.ingesting.quarantine import (
     summarise,
     write_quarantine,
 )
+from debias.ingesting.rules import IngestRules
 from debias.statistics.intervals import holm
 from debias.types import Rejected
 
@@ -243,3 +245,18 @@ class TestLimits:
             failed = generator.choice(4000, 30, replace=False)
             refused += self.summary(4000, failed, groups).by_group["flagged"].any()
         assert refused <= 5
+
+
+@pytest.mark.parametrize(("count", "told"), [(2, False), (3, True), (10, True)])
+def test_a_few_beyond_the_share_pass_and_are_told(count, told):
+    listed, rules = table(200), IngestRules()
+    lost = [rejected(f"s{row}") for row in range(count)]
+    require_within(summarise(lost, listed, []), rules)
+    said = more_than_usual({"listed": 200, "rejected": count}, rules)
+    assert bool(said) == told
+    assert not told or said[0].startswith(
+        f"{count} of 200 images ({count / 200:.1%}) were left out"
+    )
+    if told:
+        with pytest.raises(QuarantineLimitExceededError):
+            require_within(summarise(lost, listed, []), IngestRules(few=0))
