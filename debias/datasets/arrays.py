@@ -86,14 +86,15 @@ class OfArrays(Settings):
         left = [*unread]
         tables = [self._table(split, arrays, left) for split, arrays in sorted(parts.items())]
         samples = pd.concat(tables, ignore_index=True)
-        samples = samples.drop(columns="split") if "" in parts else completed_split(samples, seed)
+        samples = samples.drop(columns="split") if "" in parts else samples
         pixels = _Pixels({name: arrays["images"] for name, arrays in parts.items()}, self.threshold)
         remark = f"Beside images and labels there is what is not read: {', '.join(left)}."
         # What changes the images belongs to what identifies them.
-        return Collection(
+        found = Collection(
             samples=samples, draw=pixels, fingerprint=f"{content}-{self.threshold}",
             remarks=(remark,) if left else (),
         )  # fmt: skip
+        return completed_split(found, seed)
 
     def _table(self, split: str, arrays: Arrays, left: list[str]) -> pd.DataFrame:
         """Ids and columns of one split; adds to ``left`` the names of what is no column."""

@@ -39,7 +39,7 @@ from debias.datasets.listing import (
     require_paths,
     sample_ids,
 )
-from debias.datasets.owners_lists import SplitBy, matched, require_one_side
+from debias.datasets.owners_lists import SplitBy, completed_split, matched, require_one_side
 from debias.datasets.people import WithPeople
 from debias.datasets.places import (
     Listing,
@@ -50,6 +50,7 @@ from debias.datasets.places import (
     tables_like,
     tree,
 )
+from debias.datasets.ways import sides_of
 from debias.errors import DataError
 from debias.storage.files import shown
 from debias.storage.tables import (
@@ -75,7 +76,7 @@ PEOPLE, NUMBERS = "identity_CelebA", ("list_bbox_celeba", "list_landmarks_align_
 HQ = "CelebAMask-HQ-attribute-anno", "CelebA-HQ-img"  # CelebA-HQ: its attributes, its images
 NUMBERED = re.compile(r"\d{6}\.(jpe?g|png)", re.ASCII | re.IGNORECASE)
 NAME = re.compile(r"\d{1,6}\.(jpe?g|png)", re.ASCII | re.IGNORECASE)
-UNSPLIT = "The owner's split (list_eval_partition) was not used: another is drawn{}."
+UNSPLIT = "Nothing says of which split an image is: one is drawn{}."
 
 
 class CelebA(WithPeople):
@@ -98,8 +99,8 @@ class CelebA(WithPeople):
     root: Path = Field(description="Folder that holds the tables and img_align_celeba.")
     split: SplitBy = Field(
         default="owner",
-        description="'owner': the owner's partition; 'drawn': a split drawn by selection, by "
-        "person where identity_CelebA.txt is there.",
+        description="'owner': the owner's partition, or folders named train, val, test; 'drawn': "
+        "a split drawn by selection, by person where identity_CelebA.txt is there.",
     )
 
     def collect(self, seed: int) -> Collection:
@@ -113,14 +114,16 @@ class CelebA(WithPeople):
         require_folder(self.root, WHERE)
         place = self.find(tree(self.root)) or Place()
         images, tables = place.images or self.root / IMAGES, dict(place.tables)
-        needed = [ATTRIBUTES, *([PARTITION] if self.split == "owner" else [])]
+        sides = _split_folders(images)
+        owner = self.split == "owner" and (PARTITION in tables or not sides)
+        needed = [ATTRIBUTES, *([PARTITION] if owner else [])]
         absent = [self.root / f"{stem}.txt" for stem in needed if stem not in tables]
         require_paths([*absent, images], WHERE)
         rows, rejected = _attributes(tables[ATTRIBUTES])
         names = rows["file"]
         if PEOPLE in tables:
             rows = _with_people(rows, tables[PEOPLE])
-        if self.split == "owner":
+        if owner:
             rows = _with_split(rows, tables[PARTITION])
         for stem in NUMBERS:
             if stem in tables:
@@ -128,11 +131,13 @@ class CelebA(WithPeople):
                 rows[table.columns] = table.apply(_numbers)
         there = _photographs(images)
         rows["file"] = [there.get(key(name, 1), name) for name in names]
+        if self.split == "owner" and not owner:
+            rows = _with_folders(rows, set(there.values()), sides, images)
         found = matched(rows, set(there.values()), images, rejected, lambda _: sample_ids(names))
-        if self.split == "drawn" and PARTITION not in tables:
+        if self.split == "drawn" and not (sides or PARTITION in tables):
             by = " by person" if PEOPLE in tables else ""
             found = replace(found, remarks=(UNSPLIT.format(by),))
-        return self.with_people(accounted(found, self.root, place, names))
+        return completed_split(self.with_people(accounted(found, self.root, place, names)), seed)
 
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:
@@ -149,7 +154,8 @@ class CelebA(WithPeople):
         if images is None and ATTRIBUTES not in tables:
             return None
         lacks = "" if ATTRIBUTES in tables else f"its attributes, {ATTRIBUTES}.txt (or .csv)"
-        settings = {} if PARTITION in tables else {"split": "drawn"}
+        divided = PARTITION in tables or (images and _split_folders(images))
+        settings = {} if divided else {"split": "drawn"}
         return Place(images=images, tables=tables, settings=settings, lacks=lacks)
 
 
@@ -227,7 +233,25 @@ def _with_split(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     require_columns(table, ["partition"], path)
     rows = rows.assign(split=_texts(_looked_up(table, rows["file"])["partition"], PARTS))
     known = rows["split"].notna().to_numpy()
-    rows = marked(rows, known, path, "no partition 0, 1 or 2 is listed")
+    return _on_one_side(marked(rows, known, path, "no partition 0, 1 or 2 is listed"))
+
+
+def _split_folders(images: Path) -> dict[str, str]:
+    """Split by folder, where the images lie in train and others; else nothing."""
+    sides = sides_of(tree(images, 0)[0].folders)
+    return sides if "train" in sides.values() and len(sides) > 1 else {}
+
+
+def _with_folders(
+    rows: pd.DataFrame, present: set[str], sides: Mapping[str, str], images: Path
+) -> pd.DataFrame:
+    """The split that the folders of the images state; of those that are missing nothing does."""
+    rows = rows.assign(split=rows["file"].str.partition("/")[0].map(sides))
+    known = rows["split"].notna() | ~rows["file"].isin(present)
+    return _on_one_side(marked(rows, known.to_numpy(), images, "in no folder of a split"))
+
+
+def _on_one_side(rows: pd.DataFrame) -> pd.DataFrame:
     if "subject_id" in rows:
         require_one_side(rows[rows[PROBLEM] == ""])
     return rows

@@ -95,8 +95,8 @@ class FairFace(WithPeople):
             found = replace(found, remarks=alone)
         else:
             found = matched(rows, present, images, rejected)
-            found = replace(found, samples=completed_split(found.samples, seed))
-        return self.with_people(accounted(found, self.root, place, names))
+        found = self.with_people(accounted(found, self.root, place, names))
+        return completed_split(found, seed)
 
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:
@@ -111,7 +111,8 @@ class FairFace(WithPeople):
         called = any("fairface" in name.lower() for one in around for name in one.parts[-3:])
         if not tables and not called:
             return None
-        images = max(around, key=around.count, default=None)
+        beside = {path.parent for path in tables.values()}  # not where only the numbers agree
+        images = max(around, key=lambda one: (one in beside, around.count(one)), default=None)
         lacks = "" if tables else "its label files, fairface_label_train.csv and _val.csv"
         there = {one.place.name for one in within if one.place.parent == images} | {*tables}
         settings = {} if there.issuperset(PARTS) else {"split": "drawn"}

@@ -31,7 +31,16 @@ from debias.datasets.listing import (
     unread_tables,
     walked,
 )
-from debias.datasets.notes import LARGEST_SIDECAR, RENAME, USE, NoteColumns, Scalar, flat
+from debias.datasets.notes import (
+    LARGEST_SIDECAR,
+    RENAME,
+    USE,
+    WHOLE,
+    NoteColumns,
+    Scalar,
+    flat,
+    says_nothing,
+)
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -44,11 +53,13 @@ from debias.datasets.owners_lists import (
 )
 from debias.datasets.people import OWNER, WithPeople, person_column, taken
 from debias.datasets.table_paths import (
+    SPLITS_WRITTEN,
     found_below,
     images_below,
     path_column,
     relative,
     split_names,
+    unfit,
 )
 from debias.datasets.ways import (
     named,
@@ -138,9 +149,16 @@ class Folder(Described):
             raise FileNotFoundError(
                 f"the table {shown(self.table.absolute())} does not exist; set data.table"
             )
-        table, files = read_table(self.table), images_below(self.root)
-        samples, (columns, *remarks) = self._named(table, files)
-        found = self._on_the_way(self._placed(samples, files))
+        files = images_below(self.root)
+        try:
+            table = read_table(self.table)
+            samples, (columns, *remarks) = self._named(table, files)
+            placed = self._placed(samples, files)
+        except DataError as error:
+            if cause := unfit(self.table, files):
+                raise DataError(cause) from error
+            raise
+        found = self._on_the_way(placed)
         rows, unlisted = len(table.rows) + len(table.rejected), sum(found.ignored.values())
         told = (
             f"{self.table.name}: {len(files) - unlisted:,} of {rows:,} rows joined with "
@@ -150,7 +168,7 @@ class Folder(Described):
             found, rejected=(*table.rejected, *found.rejected),
             remarks=(told, *remarks, *found.remarks),
         )  # fmt: skip
-        return _completed(self.joined(found), seed)
+        return completed_split(self.joined(found), seed)
 
     def _placed(self, samples: pd.DataFrame, files: Sequence[str]) -> Collection:
         """The rows with the files that their paths mean; what leaves the root is set aside."""
@@ -195,13 +213,14 @@ class Folder(Described):
         if share > self.allow_unjoined:
             rows = (
                 f" {len(strange):,} of {len(names):,} rows name none there, first "
-                f"{shown(strange.iloc[0])}."
+                f"'{shown(strange.iloc[0])}'."
                 if len(strange)
                 else ""
             )
             raise DataError(
                 f"{len(unlisted):,} of {len(files):,} images below {shown(self.root)} stand on no "
-                f"row of {shown(self.table)} ({share:.1%}), first {shown(unlisted.iloc[0])}.{rows} "
+                f"row of {shown(self.table)} ({share:.1%}), first "
+                f"'{shown(unlisted.iloc[0])}'.{rows} "
                 f"Complete the table, or leave these images out with {ALLOW} {above(share)} "
                 "(data.allow_unjoined)"
             )
@@ -275,7 +294,7 @@ def _is_likely_split(column: "pd.Series[Any]") -> bool:
     """Whether a column says train and the like, or is called after it and has few values."""
     values = {str(value).strip().lower() for value in column.dropna().unique()[:MOST_SIDES]}
     called = plain_column(str(column.name)) in (*TRAINED, "set", "subset", "partition", "fold")
-    return 1 < len(values) < MOST_SIDES and (values <= set(SPLIT_NAMES) or called)
+    return 1 < len(values) < MOST_SIDES and (values <= set(SPLITS_WRITTEN) or called)
 
 
 def _of_training(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -297,25 +316,6 @@ def _told_columns(table: Table, named: Mapping[str, str]) -> list[str]:
     parts = {"used": used, "annotations": kept, "not used": out}
     told = [f"{what}: {', '.join(map(shown, some))}" for what, some in parts.items() if some]
     return [f"{len(table.rows.columns) + len(table.odd)} columns of the table; {'; '.join(told)}."]
-
-
-def _completed(found: Collection, seed: int) -> Collection:
-    """With train, validation and test where the table names training images and not all others."""
-    before = found.samples.get("split", pd.Series(dtype=object))
-    if "train" not in set(before):
-        return found
-    samples, told = completed_split(found.samples, seed), []
-    after = samples["split"].value_counts()
-    if not {"test", "validation"}.issubset(before) and "test" in after:
-        if "test" not in set(before):
-            told.append(
-                f"No row says test, so the {after['test']:,} validation images are the test set."
-            )
-        told.append(
-            f"{after.get('validation', 0):,} of {(before == 'train').sum():,} training images were "
-            "drawn for validation, which the table does not name."
-        )
-    return replace(found, samples=samples, remarks=(*found.remarks, *told))
 
 
 def _hint(table: Table, role: str) -> str:
@@ -426,10 +426,12 @@ def _noted(
     columns, count = NoteColumns(), len(problems)
     for note in own:
         said: tuple[dict[str, Scalar], list[tuple[str, str]]] = {}, []
-        if problems.pop(note, "") == NO_IMAGE:
+        if problems.get(note) == NO_IMAGE:
             with suppress(ValueError, RefusedError):  # it stays without what that would say
-                said = {}, [("", "no JSON")]
+                said = {}, [(WHOLE, "no JSON")]
                 said = flat(read(Place(os.fsencode(root / note)), LARGEST_SIDECAR))
+            if not says_nothing(said[1]):
+                del problems[note]
         columns.take(*said)
     found = columns.frame()
     ours = {*OURS} - {*asked, person_column(found)}
@@ -521,10 +523,7 @@ def _finished(
         samples=samples, rejected=all_set_aside(data.root, problems, detail), notes=notes,
         remarks=(*remarks, *noted, *unread_tables(problems)),
     )  # fmt: skip
-    found = data.with_people(found, told=not (silent or folders))
-    if "split" not in samples:
-        return found
-    return replace(found, samples=completed_split(found.samples, seed))
+    return completed_split(data.with_people(found, told=not (silent or folders)), seed)
 
 
 def _images(root: Path, names: list[str]) -> pd.DataFrame:

@@ -15,7 +15,6 @@ Known problems: of columns of lists and objects (boxes, captions) only the names
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -114,10 +113,7 @@ class HuggingFace(WithPeople):
             remarks=(*_unused(tables), *remark), fetch=Contents(shards) if shards else None,
             lost=lost if len(lost) else None,
         )  # fmt: skip
-        found = self.with_people(found, told=True)
-        if "split" not in found.samples:
-            return found
-        return replace(found, samples=completed_split(found.samples, seed))
+        return completed_split(self.with_people(found, told=True), seed)
 
     def _divided(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Without a split that is not wanted, or of which only one side or none is stated."""

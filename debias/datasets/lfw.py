@@ -93,8 +93,8 @@ class LFW(WithPeople):
         rows["split"] = rows["subject_id"].map(sides)
         listed = rows[rows["split"].notna()]
         found = _collected(listed, images, train | test, odd)
-        found = replace(found, samples=completed_split(found.samples, seed))
-        return self.with_people(accounted(found, self.root, place, listed["file"]))
+        found = self.with_people(accounted(found, self.root, place, listed["file"]))
+        return completed_split(found, seed)
 
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:

@@ -109,6 +109,11 @@ def people_of(names: Sequence[str]) -> People | None:
     for people in found:
         if _clear(people.names, stems):
             return people
+    within = [_counted(folder) for folder in last]  # of videos: id3_0012/000.jpg
+    least = FEWEST if all(map(CALLED.fullmatch, within)) else MANY
+    if len(set(within)) < len(set(last)) and _few_each(within, names, least, MOST_IMAGES):
+        way = _pattern(folders, within, above[:-1])
+        return People(within, "parts of folder names", way, clear=False)
     if by_folder in found and _questionable(last, stems):
         return by_folder._replace(clear=False)
     for who, what in ((numbered, "file names"), (_fielded(stems), "parts of file names")):

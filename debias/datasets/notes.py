@@ -20,6 +20,7 @@ USE = {
     "split": "used with --set data.split_column=split",
 }
 RENAME = "a name of ours; rename it"
+WHOLE = ""  # in place of a column: nothing of the note is read
 Scalar = str | int | float | bool | None
 
 
@@ -79,7 +80,7 @@ def flat(content: bytes) -> tuple[dict[str, Scalar], list[tuple[str, str]]]:
     except RecursionError:
         raise ValueError("values within values, too deep to be read") from None
     if not isinstance(read, dict):
-        return {}, [("", "no JSON object")]
+        return {}, [(WHOLE, "no JSON object")]
     row: dict[str, Scalar] = {}
     unused: list[tuple[str, str]] = []
     for name, value in read.items():
@@ -88,6 +89,11 @@ def flat(content: bytes) -> tuple[dict[str, Scalar], list[tuple[str, str]]]:
         else:
             row[name] = None if isinstance(value, float) and math.isnan(value) else value
     return row, unused
+
+
+def says_nothing(unused: Iterable[tuple[str, str]]) -> bool:
+    """Whether of a note, of which this is not used, nothing is."""
+    return any(name == WHOLE for name, _ in unused)
 
 
 def _why_unused(name: str, value: object) -> str:

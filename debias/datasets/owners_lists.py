@@ -6,6 +6,7 @@ name with ``..`` or an absolute path matches no listed file.
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,23 +107,34 @@ def require_one_side(samples: pd.DataFrame) -> None:
         )
 
 
-def completed_split(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Train, validation and test out of what an owner gives.
+def completed_split(found: Collection, seed: int) -> Collection:
+    """Train, validation and test out of what an owner gives, with sentences about what is not.
 
     An owner's validation set without a test set beside it is what others report results on: it
     becomes the test set. Without a validation set, a tenth of the training people (images, where
-    nobody says who is shown) is drawn for it.
+    nobody says who is shown) is drawn for it. Without training images nothing is changed.
     """
+    samples, told = found.samples, list[str]()
+    if "train" not in set(samples.get("split", ())):
+        return found
     split = samples["split"].to_numpy(dtype=object)
-    if "test" not in split:
+    if "test" not in split and "validation" in split:
         split = np.where(split == "validation", "test", split)
+        held = np.count_nonzero(split == "test")
+        told.append(f"No image is called test, so the {held:,} validation images are the test set.")
     if "validation" not in split:
         unit = samples["subject_id"] if "subject_id" in samples else samples["sample_id"]
         codes, people = pd.factorize(unit.where(split == "train"))  # -1 outside the training set
         count = max(1, round(VALIDATION_SHARE * len(people))) if len(people) > 1 else 0
         order = numpy_generator(seed, "data/validation").permutation(len(people))
-        split = np.where(np.isin(codes, order[:count]), "validation", split)
-    return samples.assign(split=split)
+        drawn = np.isin(codes, order[:count])
+        told.append(
+            f"{np.count_nonzero(drawn):,} of {np.count_nonzero(codes >= 0):,} training images were "
+            "drawn for validation."
+        )
+        split = np.where(drawn, "validation", split)
+    samples = samples.assign(split=split)
+    return replace(found, samples=samples, remarks=(*found.remarks, *told))
 
 
 def no_training(sides: Iterable[str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from debias.datasets.ways import SPLIT, only_numbers, other_way, sides_of, versi
 from debias.errors import DataError
 from debias.storage.files import shown
 
+Known = CelebA | FairFace | LFW | UTKFace
 OF = {"table": "folder", "folders": "images"}  # settings that only one layout has
 
 
@@ -110,7 +111,8 @@ def _known(source: Path) -> dict[str, Any] | None:
             f"{shown(source.absolute())} holds several data sets ({named}): name the folder of one"
         )
     if not any(_is_whole(place) for place in found.values()):
-        _require_not_within(source)
+        kinds = {name: KNOWN[name] for name in found} or KNOWN
+        _require_not_within(source, kinds, around=any(place.lacks for place in found.values()))
     for name, place in found.items():
         if not place.lacks:
             return {"name": name, **place.settings}
@@ -130,13 +132,14 @@ def _where(place: Place) -> str:
     return shown(at)
 
 
-def _require_not_within(source: Path) -> None:
-    """Refuse the images of a set whose tables lie one or two folders higher."""
+def _require_not_within(source: Path, kinds: Mapping[str, type[Known]], *, around: bool) -> None:
+    """Refuse images of sets whose tables lie one or two folders higher; or what is ``around``."""
     for folder in source.absolute().parents[:2]:
         listings = tree(folder, 2)
-        for name, kind in KNOWN.items():
+        for name, kind in kinds.items():
             place = kind.find(listings)
-            if place and place.images and _is_within(source, place.images, place.tables.values()):
+            tables = place.tables.values() if place else ()
+            if place and place.images and _is_within(source, place.images, tables, around=around):
                 raise DataError(
                     f"{shown(source.absolute())} holds images of {name}, whose tables lie higher: "
                     f"give {shown(folder)}, or --layout images to read the images without what "
@@ -144,11 +147,11 @@ def _require_not_within(source: Path) -> None:
                 )
 
 
-def _is_within(source: Path, images: Path, tables: Iterable[Path]) -> bool:
-    """Whether a folder is that of the images or below it, and not that of all their tables."""
-    real = source.resolve()
+def _is_within(source: Path, images: Path, tables: Iterable[Path], *, around: bool) -> bool:
+    """Whether a folder is that of the images, ``around`` or in it, and not of all their tables."""
+    real, inner = source.resolve(), images.resolve()
     above = any(real not in table.resolve().parents for table in tables)
-    return above and (real == images.resolve() or images.resolve() in real.parents)
+    return above and (inner in (real, *real.parents) or (around and real in inner.parents))
 
 
 def _unknown(source: Path) -> dict[str, Any]:
@@ -182,11 +185,13 @@ def _has(*patterns: str) -> Callable[[Path], bool]:
 
 
 def _is_tar(folder: Path) -> bool:
-    """Whether archives lie here; with images beside them, one that lies about must not decide."""
+    """Whether archives lie here or one folder deeper; beside images, one must not decide."""
     archive = next(folder.glob("*.tar"), None)
-    if archive is None:
+    if archive is None and next(folder.glob("*/*.tar"), None) is None:
         return False
     image = next((entry.name for entry in walk(folder) if not image_problem(entry)), None)
+    if archive is None:
+        return image is None
     if image is not None:
         raise DataError(
             f"{shown(folder.absolute())} holds archives ({shown(archive.name)}) and images "
@@ -200,6 +205,6 @@ def _is_tar(folder: Path) -> bool:
 FOLDERS: dict[str, Callable[[Path], object]] = {
     "store": _has("store.json"), "tar": _is_tar, "hugging_face": holds_images, "idx": idx_files,
 }  # fmt: skip
-KNOWN: dict[str, type[CelebA | FairFace | LFW | UTKFace]] = {
+KNOWN: dict[str, type[Known]] = {
     "celeba": CelebA, "fairface": FairFace, "lfw": LFW, "utkface": UTKFace,
 }  # fmt: skip

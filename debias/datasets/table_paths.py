@@ -6,23 +6,30 @@ ending.
 """
 
 import os
+import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from debias.datasets.listing import ODD, image_problem, plain_paths, walk
+from debias.datasets.owners_lists import SPLIT_NAMES
 from debias.errors import DataError
 from debias.storage.files import shown
 from debias.storage.joining import Texts, matched, name_columns
+from debias.storage.tables import BYTES_TRIED, RECORDS, TEXT, kind_of, read_bytes
 
-SPLITS_WRITTEN = {
-    "train": "train", "training": "train", "val": "validation", "valid": "validation",
-    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
+SPLITS_WRITTEN = SPLIT_NAMES | {"publictest": "validation", "privatetest": "test"}  # FER2013's
 NUMBERED = {"0": "train", "1": "validation", "2": "test"}  # as in CelebA's list
+NESTED = re.compile(r'"annotations"\s*:\s*\[\s*\{')
+RENAMED = {  # by the tool that renames what is uploaded: with the name before
+    "Label Studio": re.compile(r"(?<![0-9a-z])[0-9a-f]{8}-([^\s,;|/\"]+)"),
+    "Roboflow": re.compile(r"([^\s,;|/\"]+)_(?:png|jpe?g)\.rf\.\w+\.\w+"),
+}
+QUOTED, CELLS = re.compile(r'"[^"\n]*"'), re.compile(r"[,;\t|]")
+LINES = 10  # of a table, that tell what is wrong with it
 MOST = 0.5  # share of the rows that must name files for a column to be taken as the paths
 
 
@@ -120,6 +127,36 @@ def split_names(column: "pd.Series[Any]", table: Path) -> tuple["pd.Series[Any]"
         )
     told = "split: 0, 1 and 2 were read as train, validation and test, as in CelebA's list."
     return text.map(known).astype(object), told if numbered else ""
+
+
+def unfit(table: Path, files: Sequence[str]) -> str:
+    """Why a table that names no file cannot be read, as its first lines tell; empty if unknown."""
+    if kind_of(table) not in (*TEXT, *RECORDS):
+        return ""
+    text, named = read_bytes(table)[:BYTES_TRIED].decode(errors="replace"), shown(table)
+    if NESTED.search(text) and kind_of(table) in RECORDS:
+        return f"annotations in {named} are nested, as Label Studio's: export JSON-MIN or CSV"
+    called = {PurePath(name).stem for name in files}
+    for tool, renamed in RENAMED.items():
+        for one in renamed.finditer(text):
+            if PurePath(one[1]).stem in called:
+                return (
+                    f"names in {named} are those that {tool} gives to uploaded files "
+                    f"('{shown(one[0])}' for '{shown(one[1])}'): write them as they were"
+                )
+    lines = [line for line in QUOTED.sub("Q", text).split("\n")[:LINES] if line.strip()]
+    cells = [len([cell for cell in CELLS.split(line) if cell.strip()]) for line in lines]
+    if kind_of(table) in RECORDS or not lines or cells[0] > 1:
+        return ""
+    if max(cells) > 1:
+        return (
+            f"the first line of {named}, '{shown(lines[0])}', is a title or a comment: delete what "
+            "stands before the line with the names of the columns"
+        )
+    return (
+        f"blanks separate the columns of {named}, and blanks are not read as separators: save it "
+        "with commas (in R: write.csv with row.names = FALSE)"
+    ) * (" " in lines[0].strip())
 
 
 def _given(names: Texts) -> Texts:

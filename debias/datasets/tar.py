@@ -43,7 +43,15 @@ from debias.datasets.listing import (
     set_aside,
     walked,
 )
-from debias.datasets.notes import LARGEST_SIDECAR, RENAME, USE, NoteColumns, Scalar, flat
+from debias.datasets.notes import (
+    LARGEST_SIDECAR,
+    RENAME,
+    USE,
+    NoteColumns,
+    Scalar,
+    flat,
+    says_nothing,
+)
 from debias.datasets.owners_lists import (
     OWNER_SPLIT,
     SPLIT_NAMES,
@@ -134,13 +142,13 @@ class TarShards(WithPeople):
         everyone, alone = self._divided(everyone, np.array(sides)[found.places[::3]], shards)
         kept = ~np.isin(np.arange(len(everyone)), found.lost)
         samples = everyone[kept].reset_index(drop=True)
-        samples = completed_split(samples, seed) if "split" in samples else samples
         lost = everyone[~kept].drop(columns=["path", "offset", "length"]).reset_index(drop=True)
         known = lost if len(lost) else None
-        return self.joined(Collection(
+        collection = Collection(
             samples=samples, rejected=tuple(rejected), lost=known, ignored=found.ignored,
             remarks=(*remarks, *alone), notes=found.noted,
-        ))  # fmt: skip
+        )  # fmt: skip
+        return completed_split(self.joined(collection), seed)
 
     def _divided(
         self, everyone: pd.DataFrame, sides: Shaped[np.ndarray, " n"], shards: list[Path]
@@ -245,6 +253,7 @@ class _Samples:
         self.rejected = rejected  # what was set aside
         self.ignored: Counter[str] = Counter()  # members that are no images, by ending
         self.names: list[str] = []  # key of each sample, after the side that its archive states
+        self.alone: list[str] = []  # keys of notes without an image
         self.lost: list[int] = []  # samples known by their notes alone, their image set aside
         self.places = array("q")  # number of its archive, first byte and bytes of each image
         self.notes, self.noted = NoteColumns(), 0  # and how many files held them
@@ -277,6 +286,7 @@ class _Samples:
                         self.names.append(whole)
                         self.places.extend((number, image.offset_data, image.size))
                 if notes and not images:
+                    self.alone.append(safe_text(f"{side}/{key}" if side else key))
                     detail = f"no image of this key, only .{shown(', .'.join(sorted(notes)))}"
                     self.rejected.append(set_aside(key, f"{path}/{key}", "file missing", detail))
 
@@ -323,6 +333,9 @@ class _Samples:
         wrong, known = _wrong(image), True
         try:
             said, unused = _attributes(notes, path, content)
+            if says_nothing(unused):
+                self._ignore(notes["json"])
+                self.noted -= 1
             known = bool(said) or not wrong
             if known:
                 self.notes.take(said, unused)
@@ -344,7 +357,7 @@ class _Samples:
     ) -> pd.DataFrame:
         """One row a sample, as they were found, with ``attributes``, some ``named`` by role."""
         require_once(
-            pd.Series(self.names),
+            pd.Series([*self.names, *self.alone]),
             lambda count: f"{count} keys stand in more than one place",
             "all members of a key must stand side by side (tar --sort=name), and no key may be "
             "used twice",

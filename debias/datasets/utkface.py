@@ -127,8 +127,7 @@ class UTKFace(WithPeople):
             told = f"Only {sum(map(bool, sides)):,} of {len(sides):,} images lie in folders named "
             told += f"after a split ({', '.join(sorted({*sides} - {''}))}): a split is drawn."
             return replace(found, remarks=(*found.remarks, told))
-        samples = completed_split(found.samples.assign(split=sides), seed)
-        return replace(found, samples=samples)
+        return completed_split(replace(found, samples=found.samples.assign(split=sides)), seed)
 
     @classmethod
     def find(cls, listings: Sequence[Listing]) -> Place | None:

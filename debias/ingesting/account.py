@@ -32,6 +32,7 @@ from debias.ingesting.quarantine import (
     above,
 )
 from debias.ingesting.rules import FacesRecipe, IngestRules
+from debias.ingesting.splitting import DRAWN_INSTEAD
 from debias.types import SPLITS, Rejected
 
 EXAMPLES = 12  # of each reason
@@ -219,6 +220,8 @@ def account(
             *collection.remarks,
             *questions(recipe.data, samples),
             *without_validation(samples, drawn="split" not in collection.samples),
+            *without_test(samples, drawn="split" not in collection.samples),
+            *more_than_usual(found["counts"], rules),
         ],
         "held_back": listed.held_back,
         "concluded": concluded(found, groups),
@@ -410,6 +413,26 @@ def without_validation(samples: pd.DataFrame, *, drawn: bool) -> list[str]:
         "No image is left for validation, without which debias run refuses to train: the images "
         f"of a person are not divided. --set selection.validation_fraction={above(share)} takes "
         "one or more."
+    ]
+
+
+def without_test(samples: pd.DataFrame, *, drawn: bool) -> list[str]:
+    """What to do where nothing is left to test on."""
+    if (samples["split"] == "test").any():
+        return []
+    how = "raise selection.test_fraction" if drawn else DRAWN_INSTEAD
+    return [f"The test set has 0 images, so nothing can be compared on it: {how}."]
+
+
+def more_than_usual(counts: Counts, rules: IngestRules) -> list[str]:
+    """That more was left out than its share allows, and why it passed all the same."""
+    rejected, listed = counts["rejected"], counts["listed"]
+    if not rejected > rules.most_rejected * listed:
+        return []
+    return [
+        f"{rejected:,} of {listed:,} images ({rejected / listed:.1%}) were left out, more than "
+        f"{rules.most_rejected:.1%}. That did not stop the ingest, as up to {rules.few} may be, if "
+        "no more than a tenth: --set ingest.few=0 stops it."
     ]
 
 

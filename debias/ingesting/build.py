@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Int64
 
 from debias.decoding.rules import decoded_by
-from debias.errors import ArtifactCorruptError, DataError
+from debias.errors import ArtifactCorruptError, DataError, GroupSchemaError, LabelError
 from debias.ingesting import decoded as decoding
 from debias.ingesting.account import account
 from debias.ingesting.decoded import Listed
@@ -69,7 +69,7 @@ def ingest_faces(
     """
     progress, start = progress or Silence(), time.monotonic()
     listed = decoding.list_recipe(recipe)
-    labelled(listed.samples, recipe)  # a wrong column should not cost hours of decoding
+    _require_columns(listed, recipe)  # a wrong column should not cost hours of decoding
     stage = place.path / STAGE
     listed, found = _look(recipe, listed, place, retry=retry)
     listed.tell_held_back(progress)
@@ -228,6 +228,17 @@ def labelled(samples: pd.DataFrame, recipe: FacesRecipe) -> tuple[pd.DataFrame, 
     label = recipe.label
     classes = classes_of(samples, label, recipe.positive) if label is not None else UNLABELLED
     return encoded(samples, label, classes, recipe.attributes), classes
+
+
+def _require_columns(listed: Listed, recipe: FacesRecipe) -> None:
+    """Fail as :func:`labelled`, with what was not read, where that may hold what is missing."""
+    try:
+        labelled(listed.samples, recipe)
+    except (LabelError, GroupSchemaError) as error:
+        missing = {recipe.label, *recipe.attributes}.difference(listed.samples, [None])
+        if not (missing and listed.collection.remarks):
+            raise
+        raise type(error)(f"{error}. {' '.join(listed.collection.remarks)}") from error
 
 
 def _named(pairs: pd.DataFrame, samples: pd.DataFrame, annotated: list[str]) -> pd.DataFrame:

@@ -123,16 +123,19 @@ def require_column(
         return
     names = _columns(samples)
     advice = f"; did you mean {like[0]!r}?" if (like := get_close_matches(column, names)) else ""
-    if not like and PLACES.issuperset(names):
+    if names and not like and PLACES.issuperset(names):
         advice = (
             "; image files alone say no more: annotations are columns of a table with one row an "
             "image and its path in the column 'path', named with --table TABLE (data.table)"
         )
-    raise error(f"{setting}: there is no column {column!r}; columns: {', '.join(names)}{advice}")
+    raise error(
+        f"{setting}: there is no column {column!r}; columns: {', '.join(names) or 'none'}{advice}"
+    )
 
 
 def _columns(samples: pd.DataFrame) -> list[str]:
-    return [str(name) for name in samples.columns if name not in {"sample_id", "path"}]
+    hidden = {"sample_id", "path", "offset", "length"}
+    return [str(name) for name in samples.columns if name not in hidden]
 
 
 def classes_of(samples: pd.DataFrame, label: str, positive: str | None) -> tuple[str, ...]:
@@ -273,12 +276,16 @@ def _missing(samples: pd.DataFrame, label: str, rows: Bool[np.ndarray, " n"]) ->
     if not rows.any():
         return []
     return [
-        f"{np.count_nonzero(rows)} samples have no {label!r}, first: {_rows(samples, rows)}; leave "
-        "them out, or, where NA, none and the like are a class, write it otherwise"
+        f"{np.count_nonzero(rows)} samples have no {label!r}, first: {_rows(samples, rows)}; give "
+        "them one or leave them out; where NA, none and the like are a class, write it otherwise"
     ]
 
 
 def _rows(samples: pd.DataFrame, rows: Bool[np.ndarray, " n"]) -> str:
-    """The first ids with their rows, counted from 0 in the list of the data set."""
-    first = samples.loc[rows, "sample_id"].head(SHOWN)
-    return ", ".join(f"{name} (row {row})" for row, name in first.items())
+    """The first, by the ends of their paths; by id and row of the list where there are none."""
+    found = samples.loc[rows]
+    if "path" in found and "offset" not in found:
+        ends = sorted("/".join(path.split("/")[-2:]) for path in found["path"])
+        return ", ".join(map(shown, ends[:SHOWN]))
+    first = found.head(SHOWN)
+    return ", ".join(f"{name} (row {row})" for row, name in first["sample_id"].items())

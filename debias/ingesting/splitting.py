@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from debias.ingesting.labels import (
 )
 from debias.ingesting.selection import Caps, Selection
 from debias.statistics.groupings import UNKNOWN
+from debias.storage.files import shown
 from debias.types import SPLITS, Rejected
 
 COLUMNS = {
@@ -103,11 +105,22 @@ def require_no_leak(samples: pd.DataFrame, advice: str = ADVICE) -> None:
         first = table.head(SHOWN)
         named = ", ".join(first["unit"] + " (" + first["splits"] + ")")
         examples.append(f"{kind} {named}")
+    there = _one_a_side(samples, found.iloc[0]) if "path" in samples else ""
     verb = "stands" if len(found) == 1 else "stand"
     raise SplitLeakageError(
         f"{', '.join(counts)} {verb} on more than one side of the split, first: "
-        f"{'; '.join(examples)}; {advice}"
+        f"{'; '.join(examples)}{there}; {advice}"
     )
+
+
+def _one_a_side(samples: pd.DataFrame, leak: "pd.Series[Any]") -> str:
+    """Where an image of each side lies: its folder may bear another name than the side has."""
+    unit = samples[COLUMNS[str(leak["kind"])]].map(clean_text) == leak["unit"]
+    first = samples[unit].drop_duplicates("split").sort_values("split")
+    named = (
+        f"{side}: {shown(path)}" for side, path in zip(first["split"], first["path"], strict=True)
+    )
+    return f" (the first: {', '.join(named)})"
 
 
 def units(samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
@@ -207,10 +220,13 @@ class Units:
         return np.where(share * images < 1, together, np.arange(len(images)))
 
 
-DRAWN_INSTEAD = "leave out data.split_column (data.split: drawn for a public set) to have it drawn"
+DRAWN_INSTEAD = (
+    "leave out data.split_column, or set data.split to 'drawn' where no column says it, to have it "
+    "drawn"
+)
 GIVEN = (
-    "repair the table, name another column of people with --subject, set selection.leaks to "
-    f"'drop', or {DRAWN_INSTEAD}"
+    "repair the table or the folders, name another column of people with --subject, set "
+    f"selection.leaks to 'drop', or {DRAWN_INSTEAD}"
 )
 
 

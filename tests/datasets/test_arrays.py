@@ -82,7 +82,10 @@ def test_idx_files_are_found_by_their_names_and_read_to_the_last_value(tmp_path,
     }  # fmt: skip
     assert found.samples["class"].tolist()[:4] == ["three", "one", "four", "three"]
     np.testing.assert_array_equal(pixels(found)[..., 0], np.concatenate([GREY[:3], GREY]))
-    assert found.remarks == ("Beside images and labels there is what is not read: notes.txt.",)
+    assert found.remarks == (
+        "Beside images and labels there is what is not read: notes.txt.",
+        "1 of 5 training images were drawn for validation.",
+    )
 
 
 def test_a_file_of_arrays_is_recognised_by_its_ending(tmp_path):

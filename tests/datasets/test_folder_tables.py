@@ -81,7 +81,7 @@ def test_absolute_paths_below_the_folder_are_read_and_others_are_not(place):
     (place / "secret.png").touch()
     mixed = [f"../{NAMES[0]}", "../secret.png", str(place / "secret.png"), *NAMES[3:]]
     table = pd.DataFrame({"path": mixed})  # the others begin at the root
-    message = r"3 of 20 images .* on no row .* 3 of 20 rows name none there, first \.\./set0/00000"
+    message = r"3 of 20 images .* on no row .* 3 of 20 rows name none there, first '\.\./set0/00000"
     with pytest.raises(DataError, match=message):
         collected(place, table)
     found = collected(place, table, allow_unjoined=0.2)
@@ -142,10 +142,30 @@ def test_tables_of_other_kinds_say_the_same(place):
     same(place, collected(place, None, "t.parquet"))
 
 
+UNFIT = [
+    ("# by a tool\npath,code\nset0/00000.png,1\n", "'# by a tool', is a title or a"),
+    ("Annotations,,\n,,\npath,code\nset0/00000.png,1\n", "'Annotations,,', is a title or"),
+    ('path code who\n"1" "set0/00000.png" "a b"\n', r"blanks separate the columns of .*write\.csv"),
+    ("id,image\n1,/data/upload/1/0a1b2c3d-00001.png\n", "'0a1b2c3d-00001.png' for '00001.png'"),
+    ("filename,code\n00001_png.rf.0a1b.jpg,1\n", "Roboflow gives .*0a1b.jpg' for '00001'"),
+    ('[{"id": 0, "data": {"image": "a.png"}, "annotations": [{"result": []}]}]', "nested"),
+    ("path,code\n set0/00000.png ,1\n", "1 of 1 rows name none there, first ' set0/00000.png '"),
+    ("code,who\n1,a\n", "has no column 'path'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), UNFIT)
+def test_a_table_that_does_not_fit_is_refused_with_the_cause(place, text, message):
+    name = "t.json" if text.startswith("[") else "t.csv"
+    (place / name).write_text(text)
+    with pytest.raises(DataError, match=message):
+        collected(place, None, name)
+
+
 def test_columns_and_files_that_are_not_used_are_named(place):
     table = rows(split="train", sample_id="x")[:-1]
     message = (
-        r"1 of 20 images .* on no row of .*\(5\.0%\), first set1/00019\.png\. Comp.*unjoined 0\.05"
+        r"1 of 20 images .* on no row of .*\(5\.0%\), first 'set1/00019\.png'\. C.*unjoined 0\.05"
     )
     with pytest.raises(DataError, match=message):
         collected(place, table)
@@ -227,7 +247,9 @@ def test_a_split_without_validation_or_test_is_completed_with_a_note(place):
     assert found.samples["split"].value_counts().to_dict() == {
         "train": 14, "test": 4, "validation": 2,
     }  # fmt: skip
-    assert "No row says test, so the 4 validation images are the test set" in found.remarks[-2]
+    assert (
+        "No image is called test, so the 4 validation images are the test set" in found.remarks[-2]
+    )
     table["fold"] = "test"
     found = collected(place, table, split_column="fold")
     assert set(found.samples["split"]) == {"test"}
@@ -261,7 +283,9 @@ def test_a_column_called_after_people_says_who_is_shown_and_is_told(place):
 def test_what_may_be_a_split_is_told_and_read_where_it_is_named(place):
     sides = ["train"] * 15 + ["test"] * 5
     flags = [1] * 15 + [0] * 5
-    for name, values in (("set", sides), ("part", sides), ("is_train", flags)):
+    usage = ["Training"] * 15 + ["PrivateTest"] * 5  # FER2013's
+    named = ("set", sides), ("part", sides), ("Usage", usage), ("is_train", flags)
+    for name, values in named:
         found = collected(place, rows(**{name: values}))
         assert f"--set data.split_column={name} uses it" in found.remarks[-1]
         found = collected(place, rows(**{name: values}), split_column=name).samples["split"]

@@ -65,6 +65,8 @@ def test_shards_say_labels_by_name_and_sides_by_their_names(tmp_path):
     assert samples["sample_id"].iloc[10] == "data-train-00001-of-00002-00000001"
     assert found.remarks == (
         "Columns not used (lists, objects, or names that samples need): boxes.",
+        "No image is called test, so the 9 validation images are the test set.",
+        "3 of 18 training images were drawn for validation.",
     )
     assert [item.path for item in found.rejected] == [f"{tmp_path}/README.md"]
     drawn = HuggingFace(root=tmp_path, split="drawn").collect(0).samples

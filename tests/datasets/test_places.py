@@ -36,6 +36,16 @@ def without_partition(root):
     (celeba(root / "celeba") / "list_eval_partition.txt").unlink()
 
 
+def in_split_folders(root):
+    without_partition(root)
+    (root / "celeba/identity_CelebA.txt").unlink()  # some are on two sides
+    images = root / "celeba/img_align_celeba"
+    moved(images, train=["00000"], valid=["00001"], test=["00002"])
+    for part in [*images.iterdir()]:
+        shutil.move(part, root / "celeba")
+    images.rmdir()
+
+
 def with_the_wild_ones(root):
     celeba(root)
     for number in range(1, 21):
@@ -94,9 +104,11 @@ FOUND = [  # written by, name, images, columns, splits, ignored, a word of the r
     (lambda root: parts(root, "part1", "part2", "part3"), "utkface", 12, GENDER, set(), 0, ""),
     (with_crops, "utkface", 12, GENDER, set(), 4, ""),
     (as_sklearn, "lfw", 31, {"subject_id"}, set(), 0, "view 1 are not there"),
-    (as_kaggle_has_it, "lfw", 31, {"subject_id"}, OWN, 0, ""),
-    (in_two_versions, "lfw", 31, {"subject_id"}, OWN, 31, ""),
-    (called_otherwise, "fairface", 50, GENDER | {"annotated_race", "age_range"}, OWN, 0, ""),
+    (as_kaggle_has_it, "lfw", 31, {"subject_id"}, OWN, 0, "drawn for validation"),
+    (in_two_versions, "lfw", 31, {"subject_id"}, OWN, 31, "drawn for validation"),
+    (called_otherwise, "fairface", 50, GENDER | {"annotated_race", "age_range"}, OWN, 0,
+     "of 40 training images were drawn for validation"),
+    (in_split_folders, "celeba", 20, GENDER, OWN, 0, ""),
     (validation_alone, "fairface", 10, GENDER, set(), 0, "Only the part val"),
 ]  # fmt: skip
 
@@ -140,6 +152,7 @@ def among_others(root):
         (lambda root: made(root, "c/img_align_celeba/000001.jpg"), "",
          r"looks like celeba, but it lacks its attributes, list_attr_celeba.txt .*--layout images"),
         (celeba, "img_align_celeba", "holds images of celeba, whose tables lie higher: give"),
+        (as_distributed, "CelebA/Img", "celeba, whose tables lie higher: give {root}/CelebA, or"),
         (lfw, "lfw", "holds images of lfw, whose tables lie higher: give {root}, or"),
         (fairface, "train", "holds images of fairface, whose tables lie higher: give {root}, or"),
         (no_label_files, "", "looks like fairface, but it lacks its label files"),
@@ -152,6 +165,15 @@ def test_what_is_nearly_a_known_set_is_refused_with_what_it_lacks(tmp_path, writ
     with pytest.raises(DataError, match=message.replace("{root}", str(tmp_path))):
         recognised(tmp_path / folder, {})
     assert recognised(tmp_path / folder, {"name": "images"})["name"] == "images"
+
+
+def test_numbers_alone_make_no_images_those_of_a_set_beside_them(tmp_path):
+    fairface(tmp_path / "fairface")
+    made(tmp_path / "mine", "train/1.jpg", "train/2.jpg", "val/3.jpg")
+    in_split_folders(tmp_path)
+    assert recognised(tmp_path / "mine", {})["folders"] == "split"
+    assert recognised(tmp_path / "celeba", {})["name"] == "celeba"
+    assert recognised(tmp_path / "fairface", {})["name"] == "fairface"
 
 
 def test_a_setting_that_a_layout_does_not_have_is_refused_with_those_that_have_it(tmp_path):
@@ -313,10 +335,10 @@ def test_notes_beside_images_are_read_as_columns(tmp_path):
         "A note is left out where it holds no JSON: 1 of 5 samples.",
         "Column 'box' is left out where it holds a list: 1 of 5 samples.",
         "Not read beside the images, for their names: path.",
-        "Not read, though more may stand there: 4 files (.txt). A table with one row an image is "
-        "named with --table, one with a row a person with --people.",
+        "Not read, though more may stand there: 5 files (.json, .txt). A table with one row an "
+        "image is named with --table, one with a row a person with --people.",
     ]
-    assert [item.path[-4:] for item in found.rejected] == [".txt"] * 4
+    assert [item.path[-4:] for item in found.rejected] == [".txt", ".txt", "json", ".txt", ".txt"]
 
 
 STRAY = ("notes.txt", "elsewhere/901.jpg", "elsewhere/more.csv", ".DS_Store", "deep/er/902.png")

@@ -12,13 +12,18 @@ import pytest
 
 from debias.datasets import TarShards, tar
 from debias.datasets.listing import hashed_ids
+from debias.datasets.recognition import recognised
 from debias.errors import (
     DataError,
     DuplicateIdError,
     EmptyDatasetError,
+    LabelError,
     PipelineError,
     UnsafeArchiveError,
 )
+from debias.ingesting.build import ingest_faces
+from debias.ingesting.rules import FacesRecipe
+from debias.storage.artifacts import RunFolder
 
 JPEG = b"\xff\xd8\xff pixels"
 
@@ -235,6 +240,22 @@ def test_notes_without_an_image_are_accounted_for(tmp_path):
     assert reasons(found) == {"file missing": 1}
     assert found.rejected[0].detail == "no image of this key, only .json"
     assert found.ignored == {".md": 1}
+    apart = {"1.jpg": JPEG, "2.jpg": JPEG, "1.json": {"a": 1}, "2.json": {"a": 2}}
+    with pytest.raises(DuplicateIdError, match=r"2 keys .*first: 1, 2; all members of a key must"):
+        listed(archived(tmp_path / "x.tar", apart))
+
+
+def test_notes_that_say_nothing_are_ignored_and_told_where_a_column_is_missing(tmp_path):
+    place = tmp_path / "train" / "x.tar"
+    place.parent.mkdir()
+    archived(place, {"1.jpg": JPEG, "1.json": b"[1]", "2.jpg": JPEG, "2.json": b"[2]"})
+    assert recognised(tmp_path, {})["name"] == "tar"
+    found = listed(tmp_path)
+    assert (found.notes, found.ignored) == (0, {".json": 2})
+    recipe = FacesRecipe(data=TarShards(root=tmp_path), label="smile")
+    message = r"no column 'smile'; columns: split.* it holds no JSON object: 2 of 2 samples"
+    with pytest.raises(LabelError, match=message):
+        ingest_faces(recipe, RunFolder(tmp_path / "run"))
 
 
 def test_columns_with_our_names_decide_nothing_unless_a_setting_names_them(tmp_path):

@@ -127,6 +127,8 @@ ASKED = [
     ([f"{one}/{k}.jpg" for one in ("ann_lee", "Moe, Bo", "Cy Ray", "ida") for k in range(4)] +
      ["jo van_der_x/1.jpg", "jo van_der_x/2.jpg"], "ann_lee", "folders", "person"),
     ([f"{n}/{k}.jpg" for n in range(1, 9) for k in range(4)], "1", "folders", "person"),
+    ([f"{kind}/id{n}_000{k}/{n}{k}.jpg" for kind in ("real", "fake") for n in range(10)
+      for k in range(3)], "id0", "parts of folder names", "group/{person}_*"),  # Celeb-DF
 ]  # fmt: skip
 
 
@@ -205,7 +207,7 @@ def test_a_table_by_person_is_joined_by_person(tmp_path):
     by_person = found.samples.groupby("subject_id")[["Gender", "Name", "Sample_Num"]].first()
     assert by_person.loc["n000003"].tolist() == ["m", "Person_3", "2"]
     assert found.samples["Gender"].value_counts().to_dict() == {"f": 16, "m": 16}
-    _, remark = found.remarks
+    _, remark, *_ = found.remarks
     assert remark.startswith("identity_meta.csv names 16 of 16 people; 4 of its rows name nobody")
     assert remark.endswith("Columns: Name, Sample_Num, Gender.")
 

@@ -126,6 +126,11 @@ class TestLabels:
             classes_of(self.samples[self.samples["smile"] == "yes"], "smile", None)
         with pytest.raises(LabelError, match=r"1 samples have no 'smile', first: b \(row 1\)"):
             classes_of(self.samples.replace({"no": None}), "smile", None)
+        placed = self.samples.replace({"no": None}).assign(path="/faces/set0/1.png")
+        with pytest.raises(
+            LabelError, match=r"'smile', first: set0/1\.png; give them one or leave"
+        ):
+            classes_of(placed, "smile", None)
 
     def test_everything_wrong_is_said_at_once(self):
         samples = pd.DataFrame(

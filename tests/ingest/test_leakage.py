@@ -59,6 +59,11 @@ def test_the_message_counts_and_names_the_first_three_of_each_kind():
         "5 people, 1 file content stand on more than one side of the split, first: person p0 "
         "(test, train), p1 (test, train), p2 (test, train); file content one (test, train); do this"
     )
+    samples["path"] = [f"/x/{('train', 'val')[row % 2]}/{row}.jpg" for row in range(10)]
+    with pytest.raises(
+        SplitLeakageError, match=r" \(the first: test: /x/val/1\.jpg, train: /x/train/0\.jpg\); do"
+    ):
+        require_no_leak(samples, "do this")
 
 
 def test_it_agrees_with_counting_row_by_row():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from debias.errors import DataError, GroupSchemaError, SplitLeakageError
 from debias.ingesting import splitting
-from debias.ingesting.account import without_validation
+from debias.ingesting.account import without_test, without_validation
 from debias.ingesting.quarantine import summarise
 from debias.ingesting.selection import Caps, Selection
 from debias.ingesting.splitting import Units, require_no_leak, units, without_leaks
@@ -373,3 +373,7 @@ def test_where_no_person_is_left_for_validation_the_advice_takes_one(count, advi
     again = split(samples, attributes=[], validation_fraction=float(advice))
     assert again["split"].value_counts()["validation"] == 6
     assert without_validation(again, drawn=True) == without_validation(drawn, drawn=False) == []
+    assert without_test(drawn, drawn=True) == []
+    (told,) = without_test(drawn[drawn["split"] == "train"], drawn=False)
+    assert told.startswith("The test set has 0 images")
+    assert "set data.split to 'drawn'" in told

@@ -1,8 +1,6 @@
 """Every representation that is trained here obeys the same laws; and each its own."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,9 +42,6 @@ SMALL = {
     "kmeans": {"clusters": 6},
 }
 GROUPS = Condition("group", ("a", "b"))
-MNIST = Path(
-    os.environ.get("MNIST", Path(__file__).parents[2].parent / "shared" / "data" / "mnist.npz")
-)
 TRAINED = [name for name, model in REPRESENTATIONS.items() if model.trained]
 
 
@@ -258,15 +253,6 @@ def test_a_linear_autoencoder_spans_the_principal_subspace():
     principal = built(PCA(latent_dim=3), 4)
     settle(principal, lambda _: [batch(PCA(), images)], 0, CPU)
     assert angle(principal.components.T.numpy(), plane) < 5
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not here; name its file in MNIST")
-def test_a_linear_autoencoder_spans_the_principal_subspace_of_mnist():
-    with np.load(MNIST) as arrays:
-        images = torch.from_numpy(arrays["train_images"][:20_000, None]).float() / 255
-    found = linear_against_pca(images.expand(-1, 3, -1, -1), 6, 12, 0.002)
-    assert max(found) < 5
 
 
 def test_components_agree_with_a_decomposition_of_all_images_at_once():
