@@ -345,7 +345,7 @@ def _likened(values: Float[np.ndarray, "n k"], table: pd.DataFrame) -> str:
     if not (what := likeness(values)):
         return ""
     others = " --columns names another column." if len(table.columns) else ""
-    return f" The numbers look like {what} and not like an embedding.{others}"
+    return f" {what}{others}"
 
 
 def _checked(path: Path, values: np.ndarray | None) -> Float[np.ndarray, "n k"]:

@@ -253,16 +253,24 @@ def _parts(plain: str) -> list[str]:
 
 
 def likeness(values: Shaped[np.ndarray, "n k"]) -> str:
-    """What dimensions look like, as the first rows tell: probabilities or counts; else empty."""
+    """A sentence on what the first rows look like, if not like an embedding; else empty."""
     rows = values[:LOOKED_AT]
     rows = rows[np.isfinite(rows).all(axis=1)]
-    if not len(rows) or rows.shape[1] < 2 or (rows < 0).any():
+    if not len(rows) or rows.shape[1] < 2:
         return ""
+    odd = np.array([_kinds(column) > 1 for column in rows.T])
+    if 0 < odd.sum() <= FEW_CLASSES < len(odd):
+        return (
+            f"Number {int(odd.argmax()) + 1} of the {len(odd):,} of each row is always whole, "
+            "unlike the others, as an age or a label is: leave it out if it is one."
+        )
+    what = ""
     if not (rows % 1).any():
-        return "counts (whole numbers, none below 0)"
-    if np.allclose(rows.sum(axis=1, dtype=np.float64), 1, atol=1e-3):
-        return "probabilities of classes (none below 0, and each row adds up to 1)"
-    return ""
+        what = "counts (whole numbers, none below 0)"
+    elif np.allclose(rows.sum(axis=1, dtype=np.float64), 1, atol=1e-3):
+        what = "probabilities of classes (none below 0, and each row adds up to 1)"
+    is_embedding = not what or bool((rows < 0).any())
+    return "" if is_embedding else f"The numbers look like {what} and not like an embedding."
 
 
 def _families(table: pd.DataFrame) -> Iterator[Candidate]:

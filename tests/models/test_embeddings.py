@@ -249,9 +249,10 @@ def test_where_a_comma_may_be_either_no_number_is_cut(tmp_path):
         (np.full((60, 5), 0.2), "look like probabilities of classes"),
         (np.arange(300).reshape(60, 5), "look like counts"),
         (np.full((60, 4), -0.25), ""),
+        (np.c_[np.linspace(-1, 1, 180).reshape(60, 3), np.arange(60)], "Number 4 of the 4 of each"),
     ],
 )
-def test_probabilities_and_counts_are_named_as_such(tmp_path, values, told):
+def test_probabilities_counts_and_ages_are_named_as_such(tmp_path, values, told):
     pd.DataFrame({"output": list(values)}).to_parquet(tmp_path / "e.parquet")
     sentence = read_embeddings(tmp_path / "e.parquet").sentence
     assert told in sentence
