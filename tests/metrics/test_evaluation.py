@@ -328,7 +328,7 @@ REFUSED = [
     ),
     ({"y_true": np.array([0, 1] * 10)}, "for 20 predictions"),
     ({"score": np.full(40, 1.5)}, r"40 of 40 scores are not probabilities"),
-    ({"score": np.array([0.5] * 39 + [np.nan])}, r"1 of 40 scores .* first in row 39"),
+    ({"score": np.array([0.5] * 39 + [np.nan])}, r"1 of 40 scores .* first nan in row 39"),
     ({"score": np.full(40, -0.1)}, "not probabilities"),
     ({"sample_ids": np.array(["same"] * 40)}, "39 predictions repeat a sample id"),
     ({"threshold": float("nan")}, "threshold must be finite"),
