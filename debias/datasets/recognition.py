@@ -148,10 +148,15 @@ def _require_not_within(source: Path, kinds: Mapping[str, type[Known]], *, aroun
 
 
 def _is_within(source: Path, images: Path, tables: Iterable[Path], *, around: bool) -> bool:
-    """Whether a folder is that of the images, ``around`` or in it, and not of all their tables."""
+    """Whether a folder is that of the images, ``around`` or in it, and not of all their tables.
+
+    One that has some of the tables is a set by itself, whatever lies beside it.
+    """
     real, inner = source.resolve(), images.resolve()
-    above = any(real not in table.resolve().parents for table in tables)
-    return above and (inner in (real, *real.parents) or (around and real in inner.parents))
+    folders = {table.resolve().parent for table in tables}
+    own = {folder for folder in folders if folder.is_relative_to(real)}
+    above = (folders - own).intersection(real.parents) if own else folders
+    return bool(above) and (inner in (real, *real.parents) or (around and real in inner.parents))
 
 
 def _unknown(source: Path) -> dict[str, Any]:

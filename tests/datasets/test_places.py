@@ -176,6 +176,13 @@ def test_numbers_alone_make_no_images_those_of_a_set_beside_them(tmp_path):
     assert recognised(tmp_path / "fairface", {})["name"] == "fairface"
 
 
+def test_a_part_with_a_table_of_its_own_is_a_set_whatever_lies_beside_it(tmp_path):
+    fairface(tmp_path / "whole" / "FairFace")
+    shutil.rmtree(fairface(tmp_path / "alone") / "train")
+    (tmp_path / "alone" / "fairface_label_train.csv").unlink()
+    assert recognised(tmp_path / "alone", {})["name"] == "fairface"
+
+
 def test_a_setting_that_a_layout_does_not_have_is_refused_with_those_that_have_it(tmp_path):
     made(tmp_path, "a/1.jpg", "b/1.jpg")
     said = {"name": "image_folder", "folders": "race/person"}
