@@ -381,7 +381,8 @@ def _problem(kind: type[Settings], tree: Mapping[str, Any], detail: ErrorDetails
         return f"{name}: a list is wanted here, so put it in brackets: [{parts}]"
     message = detail["msg"].removeprefix("Value error, ")
     shown = detail["type"] not in {"unknown_name", "missing", "value_error"}
-    return f"{name}: {message}" + (f", got {given!r}" if shown else "")
+    called = f"{name}: " if name else ""  # of a whole recipe, the message names the settings
+    return called + message + (f", got {given!r}" if shown else "")
 
 
 def _written(loc: Sequence[str | int], tree: object) -> Place:

@@ -285,7 +285,7 @@ def test_a_whole_run_and_an_audit_with_each_kind_that_is_learned(drawn, tmp_path
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("image_size=30", "conv_vae needs an image size divisible by 4, got 30"),
+        ("image_size=30", r"(?<!: ): conv_vae needs an image size divisible by 4, got 30"),
         (
             "representation.model.beta=-1",
             "representation.model.beta: .* greater than or equal to 0",
