@@ -96,7 +96,8 @@ def test_columns_without_a_name_are_numbered(tmp_path):
         (b"PK\x03\x04 xl/workbook", "an Excel workbook or .* save the sheet as CSV"),
         (b"\xd0\xcf\x11\xe0 old", "an Excel workbook"),
         (b"PAR1 rows PAR1", "a Parquet file; let its name end in .parquet"),
-        (gzip.compress(b"t.csv" + bytes(252) + b"ustar"), r"an archive of files \(tar\); unpack"),
+        # Without the time: processes that collect tests must give them the same names.
+        (gzip.compress(b"t.csv" + bytes(252) + b"ustar", mtime=0), r"an archive of .* unpack"),
         (b'"a,b\n1,2\n', "the header"),
         (b"", "cannot be read as a table"),
     ],
