@@ -23,10 +23,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Shaped, UInt8
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from debias.datasets.listing import require_regular
-from debias.datasets.owners_lists import SPLIT_NAMES, STATED, Stated, annotated_as, completed_split
+from debias.datasets.owners_lists import (
+    SPLIT_NAMES,
+    STATED,
+    LabelName,
+    Stated,
+    annotated_as,
+    completed_split,
+)
 from debias.datasets.store import fitted
 from debias.errors import DataError
 from debias.plugins import Settings
@@ -42,9 +49,7 @@ Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 class OfArrays(Settings):
     """Settings of a data set whose images are arrays."""
 
-    label_name: str = Field(
-        default="class", min_length=1, description="What the labels say; the name of their column."
-    )
+    label_name: LabelName = "class"
     classes: tuple[str, ...] = Field(
         default=(), description="What the labels 0, 1, ... mean; empty: the numbers themselves."
     )
@@ -56,13 +61,6 @@ class OfArrays(Settings):
         "The file does not say who annotated the labels or how.", "labels"
     )
     source: Stated = STATED
-
-    @field_validator("label_name")
-    @classmethod
-    def _free(cls, name: str) -> str:
-        if name in OURS:
-            raise ValueError(f"{name!r} is a name the samples need for themselves; choose another")
-        return name
 
     def collection(
         self, parts: Mapping[str, Arrays], content: str, seed: int, unread: Sequence[str] = ()

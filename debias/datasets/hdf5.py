@@ -34,12 +34,11 @@ from jaxtyping import Int64, UInt8
 from pydantic import Field, field_validator
 
 from debias.datasets.listing import require_regular
-from debias.datasets.owners_lists import STATED, Stated, annotated_as
+from debias.datasets.owners_lists import STATED, LabelName, Stated, annotated_as
 from debias.datasets.store import fitted
 from debias.errors import DataError
 from debias.plugins import Settings
 from debias.storage.files import mistaken_for, shown
-from debias.storage.tables import OURS
 from debias.types import Collection
 
 WHERE = "https://github.com/aamini/introtodeeplearning (lab 2, train_face.h5)"
@@ -63,9 +62,7 @@ class Hdf5Faces(Settings):
         description="Order of the colours in the file: 'bgr' (blue first) in the lab's, which was "
         "written with OpenCV; faces that look blue were read in the wrong order.",
     )
-    label_name: str = Field(
-        default="face", min_length=1, description="What the labels say; the name of their column."
-    )
+    label_name: LabelName = "face"
     classes: tuple[str, str] = Field(
         default=("no", "yes"), description="What 0 and 1 mean, in this order."
     )
@@ -75,13 +72,6 @@ class Hdf5Faces(Settings):
         "labels",
     )
     source: Stated = STATED
-
-    @field_validator("label_name")
-    @classmethod
-    def _free(cls, name: str) -> str:
-        if name in OURS:
-            raise ValueError(f"{name!r} is a name the samples need for themselves; choose another")
-        return name
 
     @field_validator("classes")
     @classmethod

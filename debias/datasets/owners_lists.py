@@ -8,17 +8,17 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from debias.datasets.listing import sample_ids, set_aside
 from debias.errors import EmptyDatasetError, SplitLeakageError
 from debias.seeding import numpy_generator
 from debias.storage.files import shown
-from debias.storage.tables import PROBLEM, require_unique
+from debias.storage.tables import OURS, PROBLEM, require_unique
 from debias.types import Collection, Rejected
 
 VALIDATION_SHARE = 0.1  # of the training people, where the owner gives no validation set
@@ -37,6 +37,19 @@ Stated = Literal["self-reported", "annotated", "inferred", "not stated"]
 STATED: Any = Field(
     default="not stated", description="The same in a word; machine guesses get a warning."
 )
+
+
+def _free(name: str) -> str:
+    if name in OURS:
+        raise ValueError(f"{name!r} is a name the samples need for themselves; choose another")
+    return name
+
+
+LabelName = Annotated[
+    str,
+    Field(min_length=1, description="What the labels say; the name of their column."),
+    AfterValidator(_free),
+]
 
 
 def annotated_as(default: str, what: str = "attributes") -> Any:  # noqa: ANN401 (as of Field)

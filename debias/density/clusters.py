@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from pydantic import Field
 
-from debias.density.joint import COMPONENTS, FittedJoint
+from debias.density.joint import Directions, FittedJoint
 from debias.density.points import Points
 from debias.plugins import Settings
 
@@ -34,9 +34,7 @@ class ClusterDensity(Settings):
         description="Clusters to look for, or 'nearest': as many as dimensions, each sample in "
         "that of its smallest value, as for the distances of the representation kmeans.",
     )
-    components: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto", description=COMPONENTS
-    )
+    components: Directions = "auto"
     seed: int = Field(default=0, ge=0, description="Of the first centres.")
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:

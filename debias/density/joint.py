@@ -6,10 +6,11 @@ variance 1, so distances and covariances mean the same whatever the scale of the
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
+from pydantic import Field
 
 from debias.density.points import Points, as_points, in_pieces, limits_of
 from debias.density.principal import Components, PrincipalComponents
@@ -17,7 +18,10 @@ from debias.errors import WeightError
 
 ENOUGH_FOR_A_MEDIAN = 20_000
 ROUNDING = 1e-9  # of 1 in the whitened space: a product differs a little in other company
-COMPONENTS = "Leading principal components to look at, or 'auto': those above noise."
+Directions = Annotated[  # a setting of every joint density
+    Annotated[int, Field(ge=1)] | Literal["auto"],
+    Field(description="Leading principal components to look at, or 'auto': those above noise."),
+]
 
 
 @runtime_checkable

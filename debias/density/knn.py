@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import Field
 
-from debias.density.joint import COMPONENTS, FittedJoint
+from debias.density.joint import Directions, FittedJoint
 from debias.density.points import VALUES_AT_ONCE, Points
 from debias.plugins import Settings
 
@@ -38,9 +38,7 @@ class NeighbourDensity(Settings):
     neighbours: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         default="auto", description="Which neighbour's distance is taken, or 'auto': sqrt(n)."
     )
-    components: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto", description=COMPONENTS
-    )
+    components: Directions = "auto"
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:
         """See :meth:`FittedJoint.fit`."""

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 from pydantic import Field
 
-from debias.density.joint import COMPONENTS, FittedJoint
+from debias.density.joint import Directions, FittedJoint
 from debias.density.points import Points
 from debias.plugins import Settings
 
@@ -35,9 +35,7 @@ class MixtureDensity(Settings):
         description="Gaussians in the mixture, or 'auto': 1, 2, 4, ... while the Bayesian "
         "information criterion falls.",
     )
-    components: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto", description=COMPONENTS
-    )
+    components: Directions = "auto"
     seed: int = Field(default=0, ge=0, description="Of the starting points of the fit.")
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:

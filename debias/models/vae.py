@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from debias.density import ACTIVE_VARIANCE
 from debias.errors import DivergedLossError
 from debias.models.convolutions import Intensities, Pyramid, in_channels, require_divisible
+from debias.models.quality.bounds import bits_per_dimension, kl_to_standard_normal
 from debias.models.representation import Representation
 from debias.training.batches import Batch
 
@@ -139,7 +140,7 @@ class ConvVAENetwork(nn.Module):
         posterior = self.encode(batch.image, *batch.told)
         drawn = self.decode(posterior.sample(), *batch.told)
         reconstruction = self.reconstruction(batch.image, drawn).mean()
-        kl = kl_to_standard_normal(posterior).mean()
+        kl = kl_to_standard_normal(*posterior).mean()
         weighed = self._beta() * kl
         whole = {"both": reconstruction + weighed, "reconstruction": reconstruction, "kl": weighed}
         return {
@@ -173,7 +174,7 @@ class ConvVAENetwork(nn.Module):
         """Negative ELBO of each image, with the expectation taken at the posterior mean."""
         posterior = self.encode(images, *told)
         unexplained = self.reconstruction(images, self.decode(posterior.mean, *told))
-        return unexplained + kl_to_standard_normal(posterior)
+        return unexplained + kl_to_standard_normal(*posterior)
 
     def figures(
         self, losses: Mapping[str, float], mean: Float[np.ndarray, "n k"]
@@ -194,26 +195,16 @@ class ConvVAENetwork(nn.Module):
         return whole * (self.steps / warm_up).clamp(max=1)
 
 
-def kl_to_standard_normal(posterior: Posterior) -> Float[Tensor, " B"]:
-    """KL(q(z|x) || N(0, I)) in nats, summed over dimensions (Kingma & Welling 2014, app. B)."""
-    mean, log_var = posterior
-    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
-
-
 def vae_figures(
     losses: Mapping[str, float], mean: Float[np.ndarray, "n k"], values: int, sigma: float | None
 ) -> dict[str, float | int | None]:
-    """What is always reported of a VAE: nats per image, bits per dimension, active units.
-
-    Bits per dimension count 256 grey levels, 8 bits between a density over [0, 1] and a level.
-    """
+    """What is always reported of a VAE: nats per image, bits per dimension, active units."""
     elbo = -(losses["reconstruction"] + losses["kl"])
-    continuous = sigma is not None
     return {
         "elbo": elbo,
         "reconstruction": losses["reconstruction"],
         "kl": losses["kl"],
-        "bits_per_dimension": -elbo / (values * np.log(2)) + (8 if continuous else 0),
+        "bits_per_dimension": bits_per_dimension(-elbo, values, continuous=sigma is not None),
         "active_units": int((np.var(mean, axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum()),
         "latent_dim": mean.shape[1],
         "saturated_log_var": losses["saturated"],

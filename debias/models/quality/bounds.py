@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from debias.models.encoding import require_eval
@@ -100,6 +100,17 @@ def bits_per_dimension(nats: float, pixels: int, *, continuous: bool) -> float:
     return nats / (pixels * np.log(2)) + GREY_LEVELS * continuous
 
 
+def kl_to_standard_normal(
+    mean: Float[Tensor, "B k"], log_var: Float[Tensor, "B k"]
+) -> Float[Tensor, " B"]:
+    """KL(N(mean, diag exp(log_var)) || N(0, I)) in nats, summed over dimensions.
+
+    Reference:
+        Kingma & Welling 2014, Auto-Encoding Variational Bayes, appendix B.
+    """
+    return 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
+
+
 def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
     """KL to the prior of each dimension, mean over the images; None without a spread.
 
@@ -116,7 +127,7 @@ def _parts_of(
     network: Generates, batch: Batch, generator: torch.Generator, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
     posterior = mean, log_var = _posterior(network, batch)
-    kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
+    kl = kl_to_standard_normal(mean, log_var)
     total = torch.zeros(len(mean), dtype=torch.float64, device=mean.device)
     for count in _pieces(samples, len(batch.image)):
         total += _drawn(network, batch, posterior, count, generator)[0].sum(0)
