@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from debias.errors import ConfigError
-from debias.models.convolutions import Intensities, Pyramid, in_channels, require_divisible
+from debias.models.convolutions import Pyramid, in_channels, require_divisible, to_images, to_places
 from debias.models.representation import Representation
 from debias.training.batches import Batch
 
@@ -38,20 +38,8 @@ class Autoencoder(Representation):
         """The untrained network for square RGB images of the given side, pixels."""
         self.require_size(image_size)
         pyramid = Pyramid(self.width, image_size)
-        encoder = nn.Sequential(
-            *pyramid.down(3),
-            nn.Linear(pyramid.flat, self.hidden),
-            nn.ReLU(),
-            nn.Linear(self.hidden, self.latent_dim),
-        )
-        decoder = nn.Sequential(
-            nn.Linear(self.latent_dim, self.hidden),
-            nn.ReLU(),
-            nn.Linear(self.hidden, pyramid.flat),
-            nn.ReLU(),
-            *pyramid.up(3),
-            Intensities(),
-        )
+        encoder = to_places(pyramid, 3, self.hidden, self.latent_dim)
+        decoder = to_images(pyramid, self.latent_dim, self.hidden, 3)
         return AutoencoderNetwork(encoder, decoder)
 
 

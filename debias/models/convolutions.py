@@ -55,6 +55,28 @@ class Pyramid:
         ]
 
 
+def to_places(pyramid: Pyramid, channels: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Images to (B, outputs) by a dense layer of ``hidden`` units."""
+    return nn.Sequential(
+        *pyramid.down(channels),
+        nn.Linear(pyramid.flat, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, outputs),
+    )
+
+
+def to_images(pyramid: Pyramid, inputs: int, hidden: int, channels: int) -> nn.Sequential:
+    """(B, inputs) back to intensities of images."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, pyramid.flat),
+        nn.ReLU(),
+        *pyramid.up(channels),
+        Intensities(),
+    )
+
+
 class Intensities(nn.Module):
     """Any real numbers to [0, 1], in float32: in half precision all near 1 would be 1."""
 

@@ -43,17 +43,23 @@ def redraw(
     network: Decodes, mean: Means, store: FaceStore, rows: Int64[np.ndarray, " n"], compute: Compute
 ) -> Images:
     """Decode the places of rows of a store, with what the network was told of each."""
-    condition = getattr(network, "condition", None)
-    told = None if condition is None else condition.of(store, rows)
-    return decode(network, mean, compute, told)
+    return decode(network, mean, compute, told(network, store, rows))
+
+
+def told(
+    network: object, store: FaceStore, rows: Int64[np.ndarray, " n"]
+) -> Float[np.ndarray, "n c"] | None:
+    """What a network is told of rows of a store; None for one that is told nothing."""
+    condition: Condition | None = getattr(network, "condition", None)
+    return None if condition is None else condition.of(store, rows)
 
 
 def under_conditions(network: Encodes, z: Means, compute: Compute) -> Sheet:
     """A row each: the same place under every value of what the network is told, in their order."""
     condition: Condition = network.condition  # type: ignore[attr-defined]
     every = np.eye(len(condition.values), dtype=np.float32)
-    told = np.tile(every, (len(z), 1))
-    images = decode(network, np.repeat(z, len(every), axis=0), compute, told)
+    given = np.tile(every, (len(z), 1))
+    images = decode(network, np.repeat(z, len(every), axis=0), compute, given)
     return images.reshape(len(z), len(every), *images.shape[1:])
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from debias.density import ACTIVE_VARIANCE
 from debias.errors import DivergedLossError
-from debias.models.convolutions import Intensities, Pyramid, in_channels, require_divisible
+from debias.models.convolutions import Pyramid, in_channels, require_divisible, to_images, to_places
 from debias.models.quality.bounds import bits_per_dimension, kl_to_standard_normal
 from debias.models.representation import Representation
 from debias.training.batches import Batch
@@ -94,20 +94,9 @@ class ConvVAENetwork(nn.Module):
         self.values = self.channels * image_size**2
         self.continuous = settings.likelihood != "bernoulli"
         pyramid = Pyramid(settings.width, image_size)
-        self.encoder = nn.Sequential(
-            *pyramid.down(self.channels + extra),
-            nn.Linear(pyramid.flat, settings.hidden),
-            nn.ReLU(),
-            nn.Linear(settings.hidden, 2 * settings.latent_dim),
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(settings.latent_dim + extra, settings.hidden),
-            nn.ReLU(),
-            nn.Linear(settings.hidden, pyramid.flat),
-            nn.ReLU(),
-            *pyramid.up(self.channels),
-            Intensities(),
-        )
+        k, hidden = settings.latent_dim, settings.hidden
+        self.encoder = to_places(pyramid, self.channels + extra, hidden, 2 * k)
+        self.decoder = to_images(pyramid, k + extra, hidden, self.channels)
         start = settings.sigma**2 if settings.likelihood == "gaussian_fixed" else 1.0
         self.register_buffer("sigma2", torch.tensor(start))
         self.register_buffer("steps", torch.tensor(0))  # of training, for the warm-up

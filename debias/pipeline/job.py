@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,9 +108,7 @@ def open_run(
         StorageError: The folder cannot be written.
         ConfigError: A recipe of another name has finished there, or there is no such device.
     """
-    progress = progress or Silence()
-    _make_room(out, config, REPORT, progress, replace=replace)
-    return Run(config, *_opened(config, out), progress=progress, tags=tags or {})
+    return _open(Run, REPORT, config, out, progress, tags, replace=replace)
 
 
 def open_job(
@@ -122,9 +120,7 @@ def open_job(
     replace: bool = False,
 ) -> Job:
     """Likewise, for a job that trains no classifier: an audit."""
-    progress = progress or Silence()
-    _make_room(out, config, AUDIT, progress, replace=replace)
-    return Job(config, *_opened(config, out), progress=progress, tags=tags or {})
+    return _open(Job, AUDIT, config, out, progress, tags, replace=replace)
 
 
 def open_study(
@@ -136,9 +132,16 @@ def open_study(
     replace: bool = False,
 ) -> Study:
     """Likewise, for a study."""
+    return _open(Study, STUDY, config, out, progress, tags, replace=replace)
+
+
+def _open(  # noqa: PLR0913 (what the functions above are given)
+    kind: Callable[..., J], page: str, config: SpaceRecipe, out: Path,
+    progress: Progress | None, tags: Mapping[str, str] | None, *, replace: bool,
+) -> J:  # fmt: skip
     progress = progress or Silence()
-    _make_room(out, config, STUDY, progress, replace=replace)
-    return Study(config, *_opened(config, out), progress=progress, tags=tags or {})
+    _make_room(out, config, page, progress, replace=replace)
+    return kind(config, *_opened(config, out), progress=progress, tags=tags or {})
 
 
 def _opened(config: SpaceRecipe, out: Path) -> tuple[RunFolder, Compute, str]:

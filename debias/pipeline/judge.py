@@ -3,7 +3,6 @@
 The features of the first one are those in which samples and images are compared.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,16 +10,16 @@ import numpy as np
 
 from debias.models import Classifier, encoding
 from debias.pipeline.job import Study
+from debias.pipeline.representation import shuffled_epochs
 from debias.pipeline.step import Step, Work
 from debias.plugins import dump
-from debias.seeding import numpy_generator, torch_generator, torch_stream
+from debias.seeding import torch_stream
 from debias.statistics.groupings import UNKNOWN, group_names
 from debias.storage.artifacts import Artifact, Files, load_network
 from debias.tracking.tracker import Tracker
-from debias.training.batches import Batch, Batches
+from debias.training.batches import Batches
 from debias.training.loop import EpochMetrics, fit
 from debias.types import FaceStore
-from debias.weighting.sampling import shuffled
 
 STAGE, ABOUT = "judge", "judge.json"
 AT_ONCE = 256
@@ -58,12 +57,8 @@ def _build(work: Work[Study], tracker: Tracker) -> Files:
     job, store = work.job, annotated(work.faces, work.arm)
     recipe, seed, purpose = job.config.judge, job.config.seed, f"judge/{work.arm}"
     batches = Batches(store, recipe.training.batch_size, job.compute.device, recipe.augmentation)
-    train, views = store.rows("train"), torch_generator(seed, f"{purpose}/views", batches.device)
-    advance = work.start(recipe.training.epochs)
-
-    def epoch(number: int) -> Iterable[Batch]:
-        order = shuffled(len(train), numpy_generator(seed, f"{purpose}/order/{number}"))
-        return batches.train(train[order], views)
+    train, advance = store.rows("train"), work.start(recipe.training.epochs)
+    epochs = shuffled_epochs(batches, train, seed, f"{purpose}/order", f"{purpose}/views")
 
     def on_epoch(number: int, means: EpochMetrics) -> None:
         advance(f"accuracy {means['accuracy']:.1%}")
@@ -72,7 +67,7 @@ def _build(work: Work[Study], tracker: Tracker) -> Files:
         network: Classifier = recipe.model.build(len(store.classes))
         job.compute.place(network)
         steps = len(train) // recipe.training.batch_size
-        fit(network, epoch, recipe.training, steps, job.compute, on_epoch)
+        fit(network, epochs, recipe.training, steps, job.compute, on_epoch)
     network.eval()
     return {"network.safetensors": network, ABOUT: _about(job, store, network)}
 

@@ -14,14 +14,14 @@ from debias.models import Generates, encoding
 from debias.models.quality import bounds, disentanglement, groups, pictures, samples, tasks
 from debias.pipeline.job import Study
 from debias.pipeline.judge import load_judge
-from debias.pipeline.representation import batches_for
+from debias.pipeline.representation import batches_for, spread
 from debias.pipeline.step import Shown, Step, Work, arrays, named
 from debias.pipeline.study_pictures import drawn, tried
-from debias.pipeline.subject import Subject, annotation, spread
+from debias.pipeline.subject import Subject, annotation
 from debias.plugins import dump
 from debias.report.study_document import Figure
 from debias.seeding import torch_generator
-from debias.statistics.intervals import Share, seed_limits, share_of
+from debias.statistics.intervals import Share, mean_limits, share_of
 from debias.storage.artifacts import Artifact, Files
 from debias.tracking.tracker import Tracker
 from debias.training.batches import of_pictures
@@ -93,9 +93,10 @@ def _reached(subject: Subject) -> Figures:
 
 
 def _redrawn(subject: Subject) -> Figures:
-    again = subject.redraw(subject.originals)
     found = {"psnr": pictures.psnr, "ssim": pictures.ssim}
-    return {name: _mean(measure(subject.originals, again)) for name, measure in found.items()}
+    return {
+        name: _mean(measure(subject.originals, subject.again)) for name, measure in found.items()
+    }
 
 
 def _bounded(subject: Subject) -> Figures:
@@ -182,8 +183,7 @@ def _found(subject: Subject) -> tuple[pd.DataFrame, list[str]]:
 def _served(subject: Subject) -> pd.DataFrame:
     if not subject.draws:
         return pd.DataFrame()
-    again = subject.redraw(subject.originals)
-    measures = {"squared_error": pictures.squared_error(subject.originals, again)}
+    measures = {"squared_error": pictures.squared_error(subject.originals, subject.again)}
     if isinstance(subject.network, Generates):
         measures["nats"] = subject.costs(subject.originals)
     return groups.served(measures, subject.store.groups(subject.rows))
@@ -204,8 +204,7 @@ def _shares(subject: Subject, judges: Mapping[str, Artifact]) -> pd.DataFrame:
 
 def _mean(values: Float64[np.ndarray, " n"]) -> Figure:
     """Mean over images with Student's t interval."""
-    _, low, high = seed_limits(values[:, None], 0.95)
-    return _figure(float(values.mean()), float(low[0]), float(high[0]))
+    return _figure(*mean_limits(values))
 
 
 def _share(share: Share) -> Figure:

@@ -189,7 +189,9 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
         course = _Course(run, network, batches, tracker, advance)
         if descends:
             train = faces.rows("train")
-            epochs, steps = _epochs(run, batches, train), len(train) // size
+            streams = "representation/order", "representation/augmentation"
+            epochs = shuffled_epochs(batches, train, run.config.seed, *streams)
+            steps = len(train) // size
             fit(network, epochs, recipe.training, steps, run.compute, course.on_epoch)
         _settle(run, faces, network)
         if not descends:
@@ -246,14 +248,15 @@ class _Course:
         return self.batches.store.rows("validation")
 
 
-def _epochs(
-    run: Job, batches: Batches, train: Int64[np.ndarray, " n"]
+def shuffled_epochs(
+    batches: Batches, train: Int64[np.ndarray, " n"], seed: int, order: str, views: str
 ) -> Callable[[int], Iterable[Batch]]:
-    views = torch_generator(run.config.seed, "representation/augmentation", batches.device)
+    """Each epoch of training by its number; ``order`` and ``views`` name its random streams."""
+    changes = torch_generator(seed, views, batches.device)
 
     def epoch(number: int) -> Iterable[Batch]:
-        order = numpy_generator(run.config.seed, f"representation/order/{number}")
-        return batches.train(train[shuffled(len(train), order)], views)
+        rows = shuffled(len(train), numpy_generator(seed, f"{order}/{number}"))
+        return batches.train(train[rows], changes)
 
     return epoch
 
@@ -328,8 +331,8 @@ def fidelity_of(job: Job, artifact: Artifact, store: FaceStore) -> Fidelity | No
     known = load_latents(artifact)  # of the training images
     active = active_dimensions(known)
     held_out, training = store.rows("validation"), store.rows("train")
-    some = _spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
-    rows = _spread(held_out, MOST_HELD_OUT)
+    some = spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
+    rows = spread(held_out, MOST_HELD_OUT)
     latents = encode_store(job, artifact, store, rows)
     found = fidelity(
         Encoded(images=store.images[rows], latents=latents.mean[:, active]),
@@ -342,7 +345,7 @@ def fidelity_of(job: Job, artifact: Artifact, store: FaceStore) -> Fidelity | No
     return of_fidelity({**found, "epochs": epochs, "advised": LONGER * epochs})
 
 
-def _spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
+def spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
     """At most so many rows, evenly over all of them."""
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]
 

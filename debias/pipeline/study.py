@@ -19,7 +19,7 @@ from debias.pipeline.study_pictures import difference
 from debias.plugins import dump
 from debias.report import study_document as doc
 from debias.report.study_page import write_study_page
-from debias.statistics.intervals import seed_limits
+from debias.statistics.intervals import mean_limits
 from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.storage.sealed import write_json
 from debias.types import SPLITS, FaceStore
@@ -121,9 +121,9 @@ def _mean(values: list[doc.Number]) -> doc.Figure:
     known = np.array([value for value in values if value is not None])
     if len(known) < len(values):
         return {"value": None, "low": None, "high": None}
-    _, low, high = seed_limits(known[:, None], 0.95)
-    ends = (float(end[0]) if np.isfinite(end[0]) else None for end in (low, high))
-    return {"value": float(known.mean()), "low": next(ends), "high": next(ends)}
+    mean, *limits = mean_limits(known)
+    low, high = (end if np.isfinite(end) else None for end in limits)
+    return {"value": mean, "low": low, "high": high}
 
 
 def _tables(job: Study, store: FaceStore, made: Mapping[str, Artifact]) -> dict[str, Any]:

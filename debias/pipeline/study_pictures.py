@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float64
 
 from debias.models import Decodes, galleries
 from debias.models.quality import tasks
-from debias.pipeline.subject import Subject, annotation, spread
+from debias.pipeline.representation import spread
+from debias.pipeline.subject import Subject, annotation
 from debias.types import FaceStore
 
 SHOWN, STEPS, WALKS, MOVED = 8, 7, 4, 6

@@ -11,7 +11,7 @@ from debias.density import active_dimensions
 from debias.models import Decodes, Encodes, Explains, Finds, Generates, encoding, galleries
 from debias.models.quality.pictures import squared_error
 from debias.pipeline.job import Study
-from debias.pipeline.representation import encode_store, load_representation
+from debias.pipeline.representation import encode_store, load_representation, spread
 from debias.pipeline.step import Work
 from debias.seeding import numpy_generator
 from debias.statistics.groupings import group_names
@@ -58,6 +58,11 @@ class Subject:
     @cached_property
     def originals(self) -> Pictures:
         return self.store.images[self.rows]
+
+    @cached_property
+    def again(self) -> Pictures:
+        """The held-out images, drawn from their places."""
+        return self.redraw(self.originals)
 
     @property
     def draws(self) -> bool:
@@ -111,8 +116,7 @@ class Subject:
         return galleries.decode(self.network, z, self.job.compute, told)
 
     def _told(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray | None:
-        condition = getattr(self.network, "condition", None)
-        return None if condition is None else condition.of(self.store, rows)
+        return galleries.told(self.network, self.store, rows)
 
 
 def annotation(
@@ -122,8 +126,3 @@ def annotation(
     if column == store.label:
         return np.array(store.classes)[store.labels(rows)]
     return group_names(store.samples[column].iloc[rows])
-
-
-def spread(rows: Int64[np.ndarray, " n"], most: int) -> Int64[np.ndarray, " m"]:
-    """At most so many rows, evenly over all of them."""
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64)]

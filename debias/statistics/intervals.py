@@ -241,6 +241,14 @@ def seed_limits(
     return sd, low, high
 
 
+def mean_limits(
+    values: Float64[np.ndarray, " n"], level: float = 0.95
+) -> tuple[float, float, float]:
+    """Mean of values with Student's t limits, as of :func:`seed_limits`."""
+    _, low, high = seed_limits(values[:, None], level)
+    return float(values.mean()), float(low[0]), float(high[0])
+
+
 def _touching(
     value: Float64[np.ndarray, " both"], size: Float64[np.ndarray, " both"], wider: PerPair
 ) -> PerPair:

@@ -13,7 +13,7 @@ from debias.density import DensityEstimator, rarity
 from debias.metrics.rules import SUPPRESS_BELOW
 from debias.statistics.areas import auc_by_group
 from debias.statistics.groupings import group_names
-from debias.statistics.intervals import clopper_pearson, seed_limits
+from debias.statistics.intervals import clopper_pearson, mean_limits
 from debias.statistics.withholding import hidden_counts
 from debias.types import Latents
 
@@ -115,5 +115,4 @@ def _stacked(tables: list[pd.DataFrame], columns: list[str] | None) -> pd.DataFr
 
 
 def _mean_of(values: Float64[np.ndarray, " m"]) -> dict[str, float]:
-    _, low, high = seed_limits(values[:, None], 0.95)
-    return {"mean": float(values.mean()), "mean_low": float(low[0]), "mean_high": float(high[0])}
+    return dict(zip(("mean", "mean_low", "mean_high"), mean_limits(values), strict=True))
