@@ -114,8 +114,8 @@ class CelebA(WithPeople):
         require_folder(self.root, WHERE)
         place = self.find(tree(self.root)) or Place()
         images, tables = place.images or self.root / IMAGES, dict(place.tables)
-        sides = _split_folders(images)
-        owner = self.split == "owner" and (PARTITION in tables or not sides)
+        sides = {} if PARTITION in tables else _split_folders(images)
+        owner = self.split == "owner" and not sides
         needed = [ATTRIBUTES, *([PARTITION] if owner else [])]
         absent = [self.root / f"{stem}.txt" for stem in needed if stem not in tables]
         require_paths([*absent, images], WHERE)
@@ -130,10 +130,11 @@ class CelebA(WithPeople):
                 table = _looked_up(_read(tables[stem])[0], rows["file"])
                 rows[table.columns] = table.apply(_numbers)
         there = _photographs(images)
+        present = set(there.values())
         rows["file"] = [there.get(key(name, 1), name) for name in names]
         if self.split == "owner" and not owner:
-            rows = _with_folders(rows, set(there.values()), sides, images)
-        found = matched(rows, set(there.values()), images, rejected, lambda _: sample_ids(names))
+            rows = _with_folders(rows, present, sides, images)
+        found = matched(rows, present, images, rejected, lambda _: sample_ids(names))
         if self.split == "drawn" and not (sides or PARTITION in tables):
             by = " by person" if PEOPLE in tables else ""
             found = replace(found, remarks=(UNSPLIT.format(by),))

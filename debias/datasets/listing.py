@@ -79,12 +79,12 @@ def walk(root: Path) -> Iterator[Entry]:
     Of a hidden folder its name is told, and of it and of zip archives every photograph that does
     not lie outside, too: what was unpacked, and small pictures of what is there, are no loss.
     """
-    unseen = list[tuple[Entry, set[str]]]()
+    names, unseen = list[str](), list[tuple[Entry, set[str]]]()
     for entry in _listed(root):
         yield entry
+        names += [] if entry.problem else [entry.name]
         unseen += _inside_of(root, entry)
     if unseen:
-        names = [name for name, problem in _listed(root) if not problem]
         there = {*names, *("/".join(["", *name.split("/")[-2:]]) for name in names)}
         yield from (entry for entry, outside in unseen if not outside & there)
 

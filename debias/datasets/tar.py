@@ -27,7 +27,7 @@ from typing import IO, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 from pydantic import Field
 
 from debias.datasets import utkface
@@ -139,7 +139,9 @@ class TarShards(WithPeople):
             said, told = _said_by_names(found.plain_names(sides))
             everyone, remarks = everyone.join(said), [*remarks, *told]
             found.lose(np.flatnonzero(said.isna().any(axis=1)), shards)
-        everyone, alone = self._divided(everyone, np.array(sides)[found.places[::3]], shards)
+        everyone, alone = self._divided(
+            everyone, found.places[::3], dict(zip(shards, sides, strict=True))
+        )
         kept = ~np.isin(np.arange(len(everyone)), found.lost)
         samples = everyone[kept].reset_index(drop=True)
         lost = everyone[~kept].drop(columns=["path", "offset", "length"]).reset_index(drop=True)
@@ -151,13 +153,20 @@ class TarShards(WithPeople):
         return completed_split(self.joined(collection), seed)
 
     def _divided(
-        self, everyone: pd.DataFrame, sides: Shaped[np.ndarray, " n"], shards: list[Path]
+        self, everyone: pd.DataFrame, numbers: "array[int]", shards: Mapping[Path, str]
     ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-        """With the split that archives (``sides``), names or an attribute state, if it counts."""
+        """With the split that archives, names or an attribute state, if it counts.
+
+        Args:
+            everyone: All images.
+            numbers: Of the archive of each.
+            shards: Archives, with the split that the name of each states.
+        """
+        sides = np.array([*shards.values()])[numbers]
         if self.split_column is not None:
             return everyone, ()  # an attribute says it
         if self.split == "owner" and "train" in sides:
-            _require_sides(shards, [_side(shard, self.root) for shard in shards], self.root)
+            _require_sides([*shards], [*shards.values()], self.root)
             return everyone.assign(split=sides.astype(object)), ()
         if self.split == "owner" and "train" in set(everyone.get("split", ())):
             return everyone, ()

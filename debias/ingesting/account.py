@@ -29,10 +29,10 @@ from debias.ingesting.quarantine import (
     STRANGERS,
     QuarantineSummary,
     Record,
-    above,
 )
 from debias.ingesting.rules import FacesRecipe, IngestRules
 from debias.ingesting.splitting import DRAWN_INSTEAD
+from debias.storage.joining import above
 from debias.types import SPLITS, Rejected
 
 EXAMPLES = 12  # of each reason

@@ -24,6 +24,7 @@ from debias.plugins import Settings
 from debias.statistics.groupings import CROSS, MOST_CELLS, UNKNOWN, held_cells
 from debias.statistics.intervals import holm
 from debias.storage.files import replace_file, safe_text
+from debias.storage.joining import above
 from debias.storage.leftovers import PARTS
 from debias.types import Rejected
 
@@ -228,11 +229,6 @@ def require_within(
         f"first: {worst['example']}{listing}; repair them, or allow it with --set "
         f"ingest.most_group_ratio={math.ceil(hit['times_others'].max())}"
     )
-
-
-def above(share: float) -> str:
-    """A limit with two digits that a share does not pass."""
-    return f"{math.ceil(share * 100) / 100:g}"
 
 
 def _is_hit(by_group: pd.DataFrame, limits: QuarantineLimits) -> Bool[np.ndarray, " g"]:

@@ -114,8 +114,7 @@ class EmbeddingIndex:
 
     def lacks(self, samples: pd.DataFrame) -> Bool[np.ndarray, " n"]:
         """Samples of which the file has no row, or an empty one."""
-        rows = self._rows(samples)
-        return (rows < 0) | self.missing[rows]
+        return self._empty(self._rows(samples))
 
     def find(self, samples: pd.DataFrame) -> Float[np.ndarray, "n k"]:
         """The embeddings of samples with ``sample_id`` and maybe ``path``, in their order.
@@ -124,7 +123,8 @@ class EmbeddingIndex:
             DataError: A sample has none, or one with values that are not finite.
         """
         names = samples["path" if "path" in samples else "sample_id"].to_numpy(dtype=str)
-        lost = names[self.lacks(samples)]
+        rows = self._rows(samples)
+        lost = names[self._empty(rows)]
         if len(lost):
             raise DataError(
                 f"{self.file} holds no embedding for {len(lost)} of {len(names)} samples, first: "
@@ -132,7 +132,7 @@ class EmbeddingIndex:
                 "of images, or sample_id as in samples.parquet of the run's faces, one row per "
                 "sample"
             )
-        values = np.asarray(self.values[self._rows(samples)])
+        values = np.asarray(self.values[rows])
         bad = names[~np.isfinite(values).all(axis=1)]
         if len(bad):
             raise DataError(
@@ -141,6 +141,9 @@ class EmbeddingIndex:
                 "leave the samples out"
             )
         return values
+
+    def _empty(self, rows: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        return (rows < 0) | self.missing[rows]
 
     def _rows(self, samples: pd.DataFrame) -> Int64[np.ndarray, " n"]:
         """Row of each sample, -1 for none, under the naming that finds the most."""

@@ -25,8 +25,8 @@ import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
 from debias.errors import DataError
-from debias.storage.joining import NAMES, name_columns
-from debias.storage.tables import kind_of, plain_column, read_bytes, read_numbers
+from debias.storage.joining import is_called, name_columns
+from debias.storage.tables import kind_of, read_bytes, read_numbers
 from debias.storage.vectors import (
     NUMBERED,
     Candidate,
@@ -225,7 +225,7 @@ def _frame(path: Path, kind: str) -> pd.DataFrame:
             index = table.index.rename(table.index.name or ID_COLUMNS[0])
             table = table.set_axis(index).reset_index()
     else:
-        table = read_numbers(path, lambda name: plain_column(name).replace("_", "") in NAMES)
+        table = read_numbers(path, is_called)
         table = _with_header(path, table.reset_index(drop=True))
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
@@ -338,7 +338,7 @@ def _told(one: Candidate, beside: pd.DataFrame, others: Mapping[str, str], *, as
 
 
 def _as_text(name: str) -> str:
-    return "a name" if plain_column(name).replace("_", "") in NAMES else "no numbers"
+    return "a name" if is_called(name) else "no numbers"
 
 
 def _likened(values: Float[np.ndarray, "n k"], table: pd.DataFrame) -> str:

@@ -47,8 +47,8 @@ NUMBERED = (
     r"(?P<number>\d{1,15})(?P<ending>\.[a-z][a-z0-9]{1,4})?$"
 )
 DENSE = 0.9  # share of the numbers from the first to the last, from which on they seem to count
-SPLIT = r"^(train|val|test|dev)[^/\\]*"
-SIDE = r"^(?:.*[/\\])?(train|val|test|dev)[^/\\]*[/\\]"  # folders of other images
+SPLIT = r"(train|val|test|dev)[^/\\]*"
+SIDE = rf"^(?:.*[/\\])?{SPLIT}[/\\]"  # folders of other images
 SHARED = 0.5  # share of the names that two columns have in common, from which on they say something
 LOOKED_AT = 1000  # rows that tell what a column holds
 DEEPEST = 8  # steps of a path that are compared
@@ -220,7 +220,7 @@ def _numbered(names: Texts) -> pd.DataFrame:
     found = paths.str.extract(NUMBERED)
     found["number"] = pd.to_numeric(found["number"])
     folder = paths.str.extract(FOLDER, expand=False)
-    found["folder"] = folder.fillna("").str.replace(SPLIT, r"\1", regex=True)
+    found["folder"] = folder.fillna("").str.replace(f"^{SPLIT}", r"\1", regex=True)
     return found.assign(ending=found["ending"].fillna("").replace(".jpeg", ".jpg"))
 
 
@@ -292,7 +292,7 @@ def name_columns(frame: pd.DataFrame) -> dict[str, tuple[Texts, int]]:
     found = {}
     for place in sorted(range(len(ranks)), key=lambda place: [*ranks.values()][place]):
         column, name = frame.iloc[:, place], str(frame.columns[place])
-        is_named = ranks[name] < len(NAMES)
+        is_named = is_called(name)
         if not is_named and _look(_texts(column.iloc[:LOOKED_AT])) != FILES:
             continue
         texts = _texts(column)
@@ -328,6 +328,11 @@ def value_column(table: pd.DataFrame, file: Path, wanted: str | None) -> str:
             f"{shown(file)} has the columns {', '.join(names)}; say which one as {file}:COLUMN"
         )
     return values[0]
+
+
+def is_called(column: str) -> bool:
+    """Whether a column has the name of one that names rows."""
+    return _rank(column) < len(NAMES)
 
 
 def _rank(column: str) -> int:

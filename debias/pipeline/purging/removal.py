@@ -91,13 +91,12 @@ class _Purge:
     ) -> None:
         self.folders, self.places, self.traces, self.asked = folders, places, traces, asked
         # Where there is no store, nothing says whether something there is the person's.
-        self.held = [
-            place for place in places if not place.stores or is_held(place, traces[place.root])
-        ]
+        self.known = [place for place in places if is_held(place, traces[place.root])]
+        self.held = [place for place in places if not place.stores or place in self.known]
         self.tracked = {place.root: published(place) for place in self.held}
         self.rebuilt = {place.root: _rebuildings(place, traces[place.root]) for place in self.held}
-        self.known = [place for place in places if is_held(place, traces[place.root])]
         self.runs = [place.root for place in self.held if place.artifacts]
+        self.compared = list(_compared(self.runs))
 
     def result(self, *, dry_run: bool) -> Purged:
         unreached = tuple(self._unreached())
@@ -143,7 +142,7 @@ class _Purge:
                 yield Step(path, None, partial(janitor.delete, [path]))
             for path in _resting_on(place, self.rebuilt[place.root], traces):
                 yield Step(path, None, partial(_discard, path))
-        for path in _compared(self.runs):
+        for path in self.compared:
             yield Step(path, None, partial(janitor.delete, [path]))
         # A store that says by itself who is asked for goes after those that share an image with it.
         for one in sorted(every, key=lambda one: one.store.tells_of(self.asked[1])):
@@ -159,7 +158,7 @@ class _Purge:
             yield from self.tracked[place.root].unreached
             yield from _unreached_in(place, self.traces[place.root])
         named = [run.parent.glob(f"*{escape(run.name)}*-comparison") for run in self.runs]
-        gone = {page.parent for page in _compared(self.runs)}
+        gone = {page.parent for page in self.compared}
         for path in sorted({path for found in named for path in found} - gone):
             yield f"{path}, whose rates may be of these runs: delete it, then compare again"
 
