@@ -38,6 +38,13 @@ def scores(
     return torch.cat(labels).cpu().numpy(), torch.cat(score).cpu().numpy()
 
 
+def class_probabilities(
+    network: nn.Module, batches: Iterable[Batch], compute: Compute
+) -> Float64[np.ndarray, "n classes"]:
+    parts = _each(network, batches, compute, lambda batch: probabilities(network(batch.image)))
+    return torch.cat(parts).cpu().numpy()
+
+
 def predicted(
     network: nn.Module, batches: Iterable[Batch], compute: Compute
 ) -> Int64[np.ndarray, " n"]:
