@@ -4,11 +4,11 @@
 
 PATH is a work tree of https://github.com/YyzHarry/SubpopBench or of
 https://github.com/mever-team/vb-mitigator (`peers.json`: 4d3dbbe and 2f79f09); nothing of them is
-part of this repository. Their class makes an update by its own method, with its own optimiser; ours begins from a copy of its network,
-sees the same batches and takes steps of the same optimiser. After 20 steps (stochastic gradient
-descent with momentum and weight decay) the largest difference between two parameters is reported.
-What they import and these updates never call (data sets, pretrained models, progress bars) is
-replaced by empty modules; `.cuda()` does nothing.
+part of this repository. Their class makes an update by its own method, with its own optimiser; ours
+begins from a copy of its network, sees the same batches and takes steps of the same optimiser.
+After 20 steps (stochastic gradient descent with momentum and weight decay) the largest difference
+between two parameters is reported. What they import and these updates never call (data sets,
+pretrained models, progress bars) is replaced by empty modules; `.cuda()` does nothing.
 
 Where a method differs, `differs` says in what, and the comparison is run with that set alike, so
 that nothing else is left to differ:
