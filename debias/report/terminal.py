@@ -11,6 +11,7 @@ from debias.report.words import shown
 ROWS = 20  # of a table
 LONGEST = 2000  # characters of a sentence
 LONGEST_CELL = 300
+NAME = 12  # characters of a first column that stay on one line
 
 
 def lines(blocks: Iterable[b.Block]) -> Iterator[str | rich_table.Table]:
@@ -39,9 +40,11 @@ def _table(block: b.Table) -> rich_table.Table:
     more = f"{ROWS} of {count}; the page has all" if count > ROWS else None
     table = rich_table.Table(title=_cut(block.title, LONGEST_CELL), caption=more)
     for place, heading in enumerate(block.headings):
-        is_text = place in block.left
+        justify = "left" if place in block.left else "right"
+        names = [_flat(b.cells(row)[0].text) for row in block.rows[:ROWS]] if not place else []
+        least = min(max(map(len, names), default=0), NAME)  # what a row is about is not broken
         table.add_column(
-            _cut(heading, LONGEST_CELL), justify="left" if is_text else "right", overflow="fold"
+            _cut(heading, LONGEST_CELL), justify=justify, overflow="fold", min_width=least
         )
     for row in block.rows[:ROWS]:
         table.add_row(*map(_cell, b.cells(row)))
