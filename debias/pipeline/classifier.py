@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from debias.metrics import Training, each_training
-from debias.models import Classifier, encoding
+from debias.models import encoding
 from debias.pipeline.fairness import arm_outcomes
 from debias.pipeline.job import Run
 from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, predictions_files
@@ -67,7 +68,7 @@ def _train(work: Work[Run], tracker: Tracker) -> Files:
     return {"network.safetensors": network, HISTORY: {"epochs": task.history}, **predictions}
 
 
-def _predict(work: Work[Run], network: Classifier) -> Predictions:
+def _predict(work: Work[Run], network: nn.Module) -> Predictions:
     """The test set as it is: evaluation is never reweighted."""
     rows = work.faces.rows("test")
     batches = Batches(work.faces, 256, work.job.compute.device)

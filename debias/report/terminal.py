@@ -40,12 +40,13 @@ def _table(block: b.Table) -> rich_table.Table:
     more = f"{ROWS} of {count}; the page has all" if count > ROWS else None
     table = rich_table.Table(title=_cut(block.title, LONGEST_CELL), caption=more)
     for place, heading in enumerate(block.headings):
-        justify = "left" if place in block.left else "right"
+        is_text = place in block.left
         names = [_flat(b.cells(row)[0].text) for row in block.rows[:ROWS]] if not place else []
         least = min(max(map(len, names), default=0), NAME)  # what a row is about is not broken
         table.add_column(
-            _cut(heading, LONGEST_CELL), justify=justify, overflow="fold", min_width=least
-        )
+            _cut(heading, LONGEST_CELL), justify="left" if is_text else "right",
+            overflow="fold", min_width=least,
+        )  # fmt: skip
     for row in block.rows[:ROWS]:
         table.add_row(*map(_cell, b.cells(row)))
     return table
