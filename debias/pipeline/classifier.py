@@ -1,14 +1,13 @@
 """Stage 4: one classifier of one arm and seed, trained, predicted and measured."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from debias.metrics import Training, each_training
-from debias.models import encoding
+from debias.models import Classifier, encoding
 from debias.pipeline.fairness import arm_outcomes
 from debias.pipeline.job import Run
 from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, predictions_files
@@ -63,12 +62,12 @@ def _train(work: Work[Run], tracker: Tracker) -> Files:
     advance = work.start(objective.fitted(run.config.classifier.training.epochs))
     task = ClassifierTask(work, objective, tracker, advance)
     with torch_stream(run.config.seed, f"classifier/{work.seed}/network"):
-        network = objective.train(task)
+        network = cast(Classifier, objective.train(task))
     predictions = predictions_files(_predict(work, network))
     return {"network.safetensors": network, HISTORY: {"epochs": task.history}, **predictions}
 
 
-def _predict(work: Work[Run], network: nn.Module) -> Predictions:
+def _predict(work: Work[Run], network: Classifier) -> Predictions:
     """The test set as it is: evaluation is never reweighted."""
     rows = work.faces.rows("test")
     batches = Batches(work.faces, 256, work.job.compute.device)
