@@ -210,7 +210,7 @@ class RunConfig(SpaceRecipe):
 
     def group_labels(self, arm: str) -> GroupUse:
         """Where annotated groups decide on the network of an arm, whatever its weights rest on."""
-        chosen = "selection" if self.classifier.keep == "worst_group" else "no"
+        chosen: GroupUse = "selection" if self.classifier.keep == "worst_group" else "no"
         return max(self.objective(arm).uses_groups, chosen, key=GROUP_USES.index)
 
     @model_validator(mode="before")

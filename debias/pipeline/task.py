@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ class ClassifierTask:
         on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         recipe, compute = self.run.config.classifier, self.run.compute
-        network: nn.Module = model.network
+        network = cast(nn.Module, model.network)
         validation, kept = self.work.faces.rows("validation"), Kept(self._score)
 
         def after(epoch: int, means: EpochMetrics) -> None:
