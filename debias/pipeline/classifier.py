@@ -1,7 +1,7 @@
 """Stage 4: one classifier of one arm and seed, trained, predicted and measured."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,7 @@ def _train(work: Work[Run], tracker: Tracker) -> Files:
     advance = work.start(objective.fitted(run.config.classifier.training.epochs))
     task = ClassifierTask(work, objective, tracker, advance)
     with torch_stream(run.config.seed, f"classifier/{work.seed}/network"):
-        network = objective.train(task)
+        network = cast(Classifier, objective.train(task))
     predictions = predictions_files(_predict(work, network))
     return {"network.safetensors": network, HISTORY: {"epochs": task.history}, **predictions}
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,7 @@ class ClassifierTask:
         multiples: Float64[np.ndarray, " n"] | None = None,
     ) -> nn.Module:
         recipe, compute = self.run.config.classifier, self.run.compute
-        network: nn.Module = model.network
+        network = cast(nn.Module, model.network)
         validation, kept = self.work.faces.rows("validation"), Kept(self._score)
 
         def on_epoch(epoch: int, means: EpochMetrics) -> None:

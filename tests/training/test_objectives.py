@@ -210,8 +210,8 @@ def test_the_worst_mixture_stays_within_its_ball_and_ends_at_the_largest_loss():
     share = losses.grad  # the gradient of the largest mean is the mixture itself
     assert float(share.sum()) == pytest.approx(1)
     assert float((16 * share - 1).square().mean() / 2) == pytest.approx(1, abs=1e-6)
-    assert float(worst_mixture(losses, 100.0)) == pytest.approx(float(losses.max()))
-    assert float(worst_mixture(losses, 0.0)) == pytest.approx(float(losses.mean()))
+    assert worst_mixture(losses, 100.0).item() == pytest.approx(losses.max().item())
+    assert worst_mixture(losses, 0.0).item() == pytest.approx(losses.mean().item())
     same = torch.full((5,), 0.7)
     assert float(worst_mixture(same, 1.0)) == pytest.approx(0.7)
 
