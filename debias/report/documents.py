@@ -186,7 +186,7 @@ class Method(TypedDict):
     gap: Number
     verdict: str  # on the change from plain training
     seconds: float  # of one training
-    relative_seconds: Number  # to those of plain training; None without it
+    relative_seconds: float | None  # to those of plain training; None without it
 
 
 class NextStep(TypedDict):

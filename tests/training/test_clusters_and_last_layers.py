@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -120,6 +121,10 @@ def test_images_of_unknown_groups_take_no_part_in_dfr():
     cells = OBJECTIVES["dfr"]().cells(Lesson(uses="selection", unknown=(0, 5)))
     assert np.flatnonzero(cells < 0).tolist() == [0, 5]
     assert np.bincount(cells[cells >= 0]).tolist() == [18, 5, 17, 6]
+    task = Lesson(uses="selection")
+    task.attributes_of = lambda split: pd.DataFrame(index=range(SIZE))  # the label alone
+    task.groups_of = task.labels_of
+    assert np.array_equal(OBJECTIVES["dfr"]().cells(task), task.labels)
 
 
 def refused(name, task, **settings):
@@ -151,7 +156,9 @@ def test_what_the_data_do_not_hold_is_said_before_anything_is_trained():
         "images of the train split, equally many of every cell, and of class 1 with hat:no" in said
     )
     assert "selection.validation_fraction" not in said
-    assert "none of 48 has all of them" in refused("dfr", Lesson(unknown=tuple(range(SIZE))))
+    assert "annotated (hat), and none of 48 is one" in refused(
+        "dfr", Lesson(unknown=tuple(range(SIZE)))
+    )
 
 
 def test_a_network_without_a_dense_layer_at_its_end_is_refused():

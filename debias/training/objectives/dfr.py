@@ -1,5 +1,6 @@
 """A last layer fitted again where every known group counts alike."""
 
+from collections import Counter
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -46,9 +47,9 @@ class DFR(LastLayer):
         known = (table != UNKNOWN).all(axis=1).to_numpy()
         if not known.any():
             raise DataError(
-                f"{self.name} needs annotated groups ({', '.join(table)}) of images of the "
-                f"{self.split} split, and none of {len(table):,} has all of them: annotate "
-                f"some{ELSE}"
+                f"{self.name} needs images of the {self.split} split whose groups are all "
+                f"annotated ({', '.join(map(str, table))}), and none of {len(table):,} is one: "
+                f"annotate some{ELSE}"
             )
         require_cells(self, _sizes(table[known], labels[known], task.classes), ELSE)
         return np.where(known, task.groups_of(self.split), -1)
@@ -69,17 +70,12 @@ class DFRTrain(DFR):
 
 
 def _sizes(table: pd.DataFrame, labels: Cells, classes: int) -> dict[str, int]:
-    """Images of every class with every value of an attribute, and of every crossing there is."""
-    found: dict[str, int] = {}
-    for column in table:
-        counts = pd.crosstab(table[column].to_numpy(), labels)
-        counts = counts.reindex(columns=range(classes), fill_value=0)
-        found |= {
-            f"class {label} with {column}:{value}": int(size)
-            for (value, label), size in counts.stack().items()
-        }
-    named = CROSS.join
-    for (label, *values), size in table.groupby([labels, *table]).size().items():
-        parts = [f"{c}:{v}" for c, v in zip(table, values, strict=True)]
-        found[f"class {label} with {named(parts)}"] = int(size)
+    """Images of every class, of it with every value of an attribute, and of every crossing."""
+    named = [[f"{column}:{value}" for value in table[column]] for column in table]
+    crossed = [CROSS.join(parts) for parts in zip(*named, strict=True)]
+    every = {value for values in named for value in values}
+    found = {f"class {label}": int((labels == label).sum()) for label in range(classes)}
+    found |= {f"class {label} with {value}": 0 for value in every for label in range(classes)}
+    for values in (*named, crossed):
+        found |= Counter(f"class {y} with {one}" for y, one in zip(labels, values, strict=False))
     return found
