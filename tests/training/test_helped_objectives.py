@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from debias.training.batches import Batch
 from debias.training.objectives import OBJECTIVES
+from debias.training.objectives.clustering import within_classes
 from debias.training.objectives.eiil import environments
 from debias.training.objectives.lff import MovingLosses, Pair, generalised
 from debias.training.objectives.tab import balance, halves
@@ -83,7 +84,7 @@ def test_the_smaller_cluster_of_a_class_counts_as_much_as_the_larger():
     noise = np.random.default_rng(0).normal(size=(19, 4)) * 0.02
     noise[labels == 2] = 0  # all alike
     learned = np.where(slow[:, None], [0.9, 0.8, 0.7, 0.6], [0.6, 0.3, 0.2, 0.1]) + noise
-    half = halves(learned, labels, seed=1)
+    half = within_classes(learned, labels, lambda one: halves(one, seed=1))
     for one in (0, 1):
         member = labels == one
         assert np.array_equal(half[member] == half[member][-1], slow[member] == slow[member][-1])

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from torch import nn
 
+from debias.training.objectives.clustering import within_classes
 from debias.training.objectives.helper import cross_entropies, warn_of_whole_classes
 from debias.training.objectives.objective import Objective, Supervised, Task
 
@@ -34,33 +35,28 @@ class TAB(Objective):
             Supervised(task.network()),
             on_epoch=lambda network: losses.append(cross_entropies(task, network)),
         )
-        labels, seed = task.labels_of("train"), int(task.generator("tab").integers(2**32))
-        half = halves(np.stack(losses, axis=1), labels, seed)
-        warn_of_whole_classes(self.name, labels, half)
-        return task.fit(Supervised(task.network()), multiples=balance(labels, half))
+        labels, seed = task.labels_of("train"), int(task.generator("tab").integers(2**31))
+        clusters = within_classes(np.stack(losses, axis=1), labels, lambda one: halves(one, seed))
+        warn_of_whole_classes(self.name, labels, clusters)
+        return task.fit(Supervised(task.network()), multiples=balance(labels, clusters))
 
     def fitted(self, epochs: int) -> int:
         return 2 * epochs
 
 
-def halves(
-    histories: Float64[np.ndarray, "n epochs"], labels: Int64[np.ndarray, " n"], seed: int
-) -> Int64[np.ndarray, " n"]:
-    """0 or 1 for the cluster of an image in its class; 0 for all of a class that is all alike."""
-    from sklearn.cluster import KMeans  # seconds that other objectives do not need
+def halves(histories: Float64[np.ndarray, "m epochs"], seed: int) -> Int64[np.ndarray, " m"]:
+    """0 or 1 for every image of one class; 0 where all are alike."""
+    from sklearn.cluster import KMeans  # seconds that others do not need
 
-    half = np.zeros(len(labels), dtype=np.int64)
-    for one in np.unique(labels):
-        member = labels == one
-        if (histories[member] != histories[member][0]).any():
-            half[member] = KMeans(2, n_init=10, random_state=seed).fit_predict(histories[member])
-    return half
+    if (histories == histories[0]).all():
+        return np.zeros(len(histories), dtype=np.int64)
+    return KMeans(2, n_init=10, random_state=seed).fit_predict(histories).astype(np.int64)
 
 
 def balance(
-    labels: Int64[np.ndarray, " n"], half: Int64[np.ndarray, " n"]
+    labels: Int64[np.ndarray, " n"], clusters: Int64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
-    """How much more often an image is drawn: its class's larger cluster by its own."""
-    size = np.zeros((labels.max() + 1, 2))
-    np.add.at(size, (labels, half), 1)
-    return size.max(axis=1)[labels] / size[labels, half]
+    """How much more often an image is drawn: the size of its class's larger cluster by its own."""
+    own, largest = np.bincount(clusters)[clusters], np.zeros(labels.max() + 1)
+    np.maximum.at(largest, labels, own)
+    return largest[labels] / own
