@@ -95,6 +95,7 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     tracker.params({"objective": dump(run.config.objective(work.arm))})
     tracker.params({"group_labels": run.config.group_labels(work.arm)})
     tracker.metrics(_metrics(report))
+    tracker.metrics({"time/seconds": artifact.read_json("manifest.json")["seconds"]})
     tracker.table("by_group", side_by_side(report.by_group))
     network = run.config.classifier.model.build(len(faces.classes))
     load_network(artifact, network)
