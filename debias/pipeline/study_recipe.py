@@ -46,7 +46,7 @@ class StudyConfig(SpaceRecipe):
         ),
         description="Classifier of each annotated column; it judges what is drawn.",
     )
-    features: Annotated[Encoder, OneOf("encoder", {"encoder": Encoder})] | None = Field(
+    features: Encoder | None = Field(
         default=None,
         description="Encoder in whose features samples are compared with images (FID and the "
         "like); empty: the judge of the first annotated column.",
