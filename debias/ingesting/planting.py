@@ -77,7 +77,8 @@ class Planting:
         sides = np.array([passes(samples[self.tie.column], rule) for rule in self._rules])  # (2, n)
         own = np.array(self.names)[:, None] == cleaned(samples[self.label]).to_numpy(dtype=str)
         tie = np.where((sides & own).any(axis=0), ALIGNED, CONFLICTING)
-        return samples.assign(**{TIE: tie})[sides.any(axis=0)].reset_index(drop=True)
+        found = np.flatnonzero(sides.any(axis=0))
+        return samples.assign(**{TIE: tie}).iloc[found].reset_index(drop=True)
 
     def thinned(self, samples: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
         """As many images of each split as the tie allows, drawn at random.
