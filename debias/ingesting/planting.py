@@ -17,7 +17,7 @@ from jaxtyping import Int64
 
 from debias.errors import DataError, LabelError
 from debias.ingesting.labels import clean_text, cleaned, coded, place_in_cell, require_column
-from debias.ingesting.selection import Range, Tie, passes
+from debias.ingesting.selection import Range, Rule, Tie, passes
 from debias.types import SPLITS
 
 TIE, ALIGNED, CONFLICTING = "tie", "aligned", "conflicting"
@@ -126,7 +126,7 @@ class Planting:
         )
 
     @property
-    def _rules(self) -> list[list[str] | Range]:
+    def _rules(self) -> list[Rule]:
         return list(self.tie.sides.values())
 
     def _cells(self, samples: pd.DataFrame, label: str) -> Int64[np.ndarray, " n"]:
@@ -151,8 +151,10 @@ class Planting:
         return np.array(wanted)
 
 
-def _said(rule: list[str] | Range) -> str:
-    if isinstance(rule, Range):
-        ends = (("from", rule.min), ("to", rule.max))
-        return " ".join(f"{word} {end:g}" for word, end in ends if end is not None)
-    return " or ".join(map(clean_text, rule))
+def _said(rule: Rule) -> str:
+    if isinstance(rule, list):
+        return " or ".join(
+            _said(one) if isinstance(one, Range) else clean_text(one) for one in rule
+        )
+    ends = (("from", rule.min), ("to", rule.max))
+    return " ".join(f"{word} {end:g}" for word, end in ends if end is not None)

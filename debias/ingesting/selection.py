@@ -27,7 +27,8 @@ class Range(Settings):
     max: float | None = Field(default=None, description="Largest value kept.")
 
 
-Filters = dict[str, list[str] | Range]
+Rule = list[Range] | list[str] | Range
+Filters = dict[str, Rule]
 
 
 class Caps(Settings):
@@ -66,7 +67,7 @@ class Selection(Settings):
     """Filters, then a test set, then caps or a tie on what is left for training."""
 
     filters: Filters = Field(
-        default={}, description="Column: list of values to keep, or {min, max}."
+        default={}, description="Column: list of values to keep, {min, max}, or a list of these."
     )
     test_per_group: int | None = Field(
         default=None,
@@ -123,8 +124,10 @@ def keep(samples: pd.DataFrame, filters: Filters) -> pd.DataFrame:
     return samples[mask]
 
 
-def passes(column: pd.Series, rule: list[str] | Range) -> Bool[np.ndarray, " n"]:
+def passes(column: pd.Series, rule: Rule) -> Bool[np.ndarray, " n"]:
     """(n,) whether each value is one of a list, or a number in a range; an empty cell is not."""
+    if isinstance(rule, list) and any(isinstance(one, Range) for one in rule):
+        return np.any([passes(column, one) for one in rule if isinstance(one, Range)], axis=0)
     if isinstance(rule, Range):
         numbers, low, high = _numbers(column), rule.min, rule.max
         above = numbers >= (-np.inf if low is None else low)

@@ -15,7 +15,7 @@ from debias.errors import (
     SingleClassError,
 )
 from debias.ingesting.labels import classes_of, clean_text, coded, crossed, encoded
-from debias.ingesting.selection import Range, drawn_evenly, keep
+from debias.ingesting.selection import Range, Selection, drawn_evenly, keep
 
 
 def faces(size=400, seed=0) -> pd.DataFrame:
@@ -69,6 +69,13 @@ class TestCleanText:
 
 
 class TestFilters:
+    def test_several_ranges_of_numbers_are_joined(self):
+        filters = Selection.model_validate({"filters": {"age": [{"max": 12}, {"min": 60}]}}).filters
+        table = pd.DataFrame({"age": [3, 12, 13, 59, 60, None]})
+        assert keep(table, filters).index.tolist() == [0, 1, 4]
+        plain = Selection.model_validate({"filters": {"age": ["3", "60"]}}).filters
+        assert keep(table, plain).index.tolist() == [0, 4]
+
     def test_filters_keep_values_and_ranges(self):
         kept = keep(faces(), {"race": ["B"], "age": Range(min=18, max=60)})
         assert set(kept["race"]) == {"B"}
