@@ -16,7 +16,7 @@ from jaxtyping import Int64, Shaped
 
 from debias.statistics.concentration import Association, association
 from debias.statistics.groupings import UNKNOWN
-from debias.statistics.intervals import bonferroni_level, clopper_pearson
+from debias.statistics.intervals import Share, bonferroni_level, clopper_pearson
 from debias.statistics.people import Shares
 
 Reading = Literal["rarity", "correlation", "both", "neither", "cannot_tell"]
@@ -71,14 +71,34 @@ class Prevalence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Errors:
+    """Where a plain model errs, without annotation; shares in [0, 1].
+
+    Attributes:
+        rate: Of its answers that are wrong.
+        images: Share of the images in the clusters that err most, about a tenth at most.
+        share: Part of the errors that these hold, counted on images that did not choose them.
+        chance: What they hold if errors are dealt out anew within classes.
+        against: Part of these errors on images of a class uncommon in their cluster.
+    """
+
+    rate: float
+    images: float
+    share: Share
+    chance: float
+    against: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What one column of a training set says.
+    """What one column of a training set says, or latents without any.
 
     Attributes:
         reason: Why it cannot be told, or what stays open beside the reading; may be empty.
         groups: The rarest first.
         tie: Of label and column; None where it has no groups to compare.
         fewest: Images in the smallest cell of class and group that has any.
+        errors: Of latents alone.
     """
 
     reading: Reading
@@ -86,6 +106,7 @@ class Diagnosis:
     groups: tuple[Prevalence, ...] = ()
     tie: Association | None = None
     fewest: int = 0
+    errors: Errors | None = None
 
     @property
     def rare(self) -> list[str]:

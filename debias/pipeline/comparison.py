@@ -36,7 +36,7 @@ from debias.report import for_whom
 from debias.report.documents import Findings, RunDocument, Weights
 from debias.report.readings import of
 from debias.report.words import arm_name
-from debias.seeding import numpy_generator
+from debias.seeding import numpy_generator, stream_seed
 from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.storage.sealed import write_json
@@ -148,7 +148,14 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "fidelity": fidelity_of(run, stages.representation, faces),
         "weights": weights,
         "refused": dict(stages.refused),
-        "diagnoses": diagnoses(faces, weights, compared, rules.suppress_below),
+        "diagnoses": diagnoses(
+            faces,
+            load_latents(stages.representation),
+            weights,
+            compared,
+            below=rules.suppress_below,
+            seed=stream_seed(run.config.seed, "report/diagnoses"),
+        ),
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in trainings.items()

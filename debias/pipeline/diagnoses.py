@@ -4,16 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from debias.auditing.diagnosis import HALF, METHODS, Diagnosis, diagnose
+from debias.auditing.diagnosis import HALF, METHODS, Diagnosis, Errors, diagnose
+from debias.auditing.unannotated import diagnose_unannotated
+from debias.density import active_dimensions
 from debias.metrics.documents import ComparisonDocument, GroupChange
 from debias.report import documents as doc
 from debias.report import readings as r
 from debias.report.words import TIMES, number, words
 from debias.statistics.groupings import group_names
 from debias.statistics.people import numbered
-from debias.types import FaceStore
+from debias.types import FaceStore, Latents
+from debias.weighting.image_ratio import shrunk
 
+Weights = Mapping[str, doc.Weights]
 Compared = Mapping[str, ComparisonDocument]
+SEARCHED, SIDE = 10_000, 32  # images that are looked at without annotation, and their pixels
 HELPED = "helped a group"
 PLAIN = "erm"
 _WHY = {
@@ -23,25 +28,49 @@ _WHY = {
     "training image tells the two apart",
     "too_few": "there are too few training images",
     "rarity": "whether a group is rare stays open: the limits of a share hold half of an even one",
+    "errs_too_often": "a plain model errs so often that its errors say little",
+    "too_few_errors": "a plain model errs too seldom to see where",
+    "no_latents": "no latent dimension says anything",
     "correlation": "whether the label goes with it stays open: there are too few training images",
 }
 
 
 def diagnoses(
-    faces: FaceStore, weights: Mapping[str, doc.Weights], compared: Compared, below: int
+    faces: FaceStore,
+    latents: Latents,
+    weights: Weights,
+    compared: Compared,
+    *,
+    below: int,
+    seed: int,
 ) -> list[doc.Diagnosis]:
-    """Of every annotated column; numbers that give away a count under ``below`` are left out."""
+    """Of every annotated column, then of the latents of the training faces alone.
+
+    Numbers that give away a count under ``below`` are left out.
+    """
     rows = faces.rows("train")
     labels, groups = faces.labels(rows), faces.groups(rows)
     people = None
     if "subject_id" in faces.samples:
         people = numbered(faces.samples["subject_id"].to_numpy()[rows])
     found = {name: diagnose(labels, group_names(groups[name]), people) for name in groups}
+    found[""] = _unannotated(faces, latents, seed)
     return [
-        told(name, one, label=faces.label, classes=faces.classes, below=below)
-        | {"remedies": [*_remedies(name, one, weights, compared)]}
+        {
+            **told(name, one, label=faces.label, classes=faces.classes, below=below),
+            "remedies": [*_remedies(name, one, weights, compared)],
+        }
         for name, one in found.items()
     ]
+
+
+def _unannotated(faces: FaceStore, latents: Latents, seed: int) -> Diagnosis:
+    """Of training faces drawn at random, if there are many."""
+    rows = faces.rows("train")
+    some = np.sort(np.random.default_rng(seed).permutation(len(rows))[:SEARCHED])
+    known = np.asarray(latents.mean[some])[:, active_dimensions(latents)]
+    pixels = shrunk(faces.images, rows[some], SIDE)
+    return diagnose_unannotated(known, pixels, faces.labels(rows[some]), seed)
 
 
 def told(
@@ -60,7 +89,17 @@ def told(
             )
             for one in found.groups
         ],
-        "cramers_v": v and v.cramers_v, "low": v and v.low, "high": v and v.high, "remedies": [],
+        "cramers_v": v and v.cramers_v, "low": v and v.low, "high": v and v.high,
+        "errors": found.errors and _errors(found.errors), "remedies": [],
+    }  # fmt: skip
+
+
+def _errors(found: Errors) -> doc.Errors:
+    share = found.share
+    return {
+        "rate": found.rate, "images": found.images, "share": share.value, "low": share.low,
+        "high": share.high, "chance": found.chance,
+        "against": None if np.isnan(found.against) else found.against,
     }  # fmt: skip
 
 
@@ -71,6 +110,8 @@ def _sentence(
     parts = [f"{name[0].upper()}{name[1:]}: {words(found.reading)}"]
     if found.reading == "cannot_tell":
         return f"{parts[0]}, because {_WHY[found.reason]}."
+    if found.errors is not None:
+        return f"{parts[0]}. {_of_errors(found.reading, found.errors)}."
     if found.reading == "neither":
         return f"{parts[0]}. No group is rare, and {words(label)} does not go with it."
     if found.rare:
@@ -89,6 +130,25 @@ def _sentence(
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
+def _of_errors(reading: str, found: Errors) -> str:
+    """Where the errors of a plain model of the latents are, without annotation."""
+    images, share, chance = (
+        number(one, "percent") for one in (found.images, found.share.value, found.chance)
+    )
+    told = (
+        f"The {images} of the images where a plain model errs most hold {share} of "
+        f"its errors, {chance} by chance"
+    )
+    if reading == "neither":
+        return f"{told}: no small part stands out that these latents show"
+    if reading == "rarity":
+        return f"{told}: a small part of look-alikes is served worse"
+    return (
+        f"{told}, mostly against the label that goes with their look; whether that look is the "
+        "label itself, latents cannot tell"
+    )
+
+
 def _rare(found: Diagnosis, hidden: bool) -> str:
     """Who is rare, and how rare."""
     rare = [one for one in found.groups if one.rare]
@@ -100,13 +160,18 @@ def _rare(found: Diagnosis, hidden: bool) -> str:
 
 
 def _remedies(
-    attribute: str, found: Diagnosis, weights: Mapping[str, doc.Weights], compared: Compared
+    attribute: str, found: Diagnosis, weights: Weights, compared: Compared
 ) -> Iterator[doc.Remedy]:
     """Methods against what was found, with the arms that used them; then other arms that helped."""
     here = {arm: _here(attribute, one) for arm, one in compared.items()}
     used = {arm: _method(weights[arm]) for arm in here}
     wanted = [one for one in ("rarity", "correlation") if found.reading in (one, "both")]
-    listed = [(one, method) for one in wanted for method in METHODS if getattr(method, one)]
+    listed = [
+        (one, method)
+        for one in wanted
+        for method in METHODS
+        if getattr(method, one) and (attribute or method.group_labels == "no")
+    ]
     for disease, method in listed:
         for arm in [arm for arm, name in used.items() if name == method.name] or [None]:
             yield {
@@ -128,8 +193,8 @@ def _method(weights: doc.Weights) -> str:
 
 
 def _here(attribute: str, compared: ComparisonDocument) -> str:
-    """What an arm did for the groups of a column, beside plain training, on test images."""
-    rows = [row for row in compared["groups"] if row["attribute"] == attribute]
+    """What an arm did for the groups of a column, or of any, beside plain training."""
+    rows = [row for row in compared["groups"] if attribute in ("", row["attribute"])]
     better = [row for row in rows if _is_gain(row, compared)]
     found = any(row["verdict"] == "difference_found" for row in better)
     said = [

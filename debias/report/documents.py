@@ -194,6 +194,18 @@ class Remedy(TypedDict):
     here: str  # what that arm did for the groups of this column; empty without one
 
 
+class Errors(TypedDict):
+    """Where a plain model errs, by clusters of the latents; shares in [0, 1]."""
+
+    rate: float  # of its answers that are wrong
+    images: float  # in the clusters that err most
+    share: float  # of the errors that these hold, and its limits
+    low: float
+    high: float
+    chance: float  # of the errors that chance puts there
+    against: float | None  # of these errors on images of a class uncommon where they lie
+
+
 class Diagnosis(TypedDict):
     """Which kind of trouble one column shows; without annotation ``attribute`` is empty."""
 
@@ -205,6 +217,7 @@ class Diagnosis(TypedDict):
     cramers_v: float | None  # of label and column with groups of equal size, and its limits
     low: float | None
     high: float | None
+    errors: Errors | None  # of latents alone
     remedies: list[Remedy]
 
 

@@ -18,6 +18,7 @@ from debias.report.charts.style import arm_style
 from debias.report.documents import (
     Data,
     Diagnosis,
+    Errors,
     GroupCounts,
     Prevalence,
     Remedy,
@@ -52,6 +53,14 @@ FIGURES = {
     "bits_per_dimension": "bits per pixel value",
     "sigma": "noise the decoder assumes",
     "saturated_log_var": "log-variances at their limit",
+}
+ERRORS: b.Columns[Errors] = {  # of a plain model
+    "without annotation: errors": "{rate:percent}",
+    "images that err most": "{images:percent}",
+    "share of the errors": "{share:percent}",
+    "95% interval": "{low..high:percent}",
+    "by chance": "{chance:percent}",
+    "against the label of their look": "{against:percent}",
 }
 # How notes begin that hold figures of one arm rather than a warning about all of them.
 _FIGURES = ("Over all images", "Of ")
@@ -341,6 +350,7 @@ def _trouble(found: Sequence[Diagnosis]) -> Iterator[b.Block]:
         "rare": lambda row: "cannot tell" if row["rare"] is None else ("no", "yes")[row["rare"]],
     }
     tables = [b.table(one["groups"], shares, left=(0, 3)) for one in found if one["groups"]]
+    tables += [b.table([one["errors"]], ERRORS) for one in found if one["errors"]]
     yield b.Fold("The figures behind this", (b.table(found, ties, left=(0, 1)), *tables))
     helps = [one for one in found if one["remedies"]]
     if helps:

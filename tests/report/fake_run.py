@@ -226,7 +226,8 @@ def diagnosis(attribute):
         "sentence": f"{attribute}: {'rarity' if rare else 'neither'}.",
         "groups": [{"group": f"{attribute}:dark", "share": 0.05, "low": 0.045, "high": 0.056,
                     "rare": True}] if rare else [],
-        "cramers_v": 0.01, "low": 0.0, "high": 0.05, "remedies": [remedy] if rare else [],
+        "cramers_v": 0.01, "low": 0.0, "high": 0.05, "errors": None,
+        "remedies": [remedy] if rare else [],
     }  # fmt: skip
 
 

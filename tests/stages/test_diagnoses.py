@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_store import make_store
+from small_store import make_store, noise
 
 from debias.pipeline.diagnoses import diagnoses
 from debias.report.words import TIMES
+from debias.types import Latents, ShardedImages
 
 FACES = make_store(2000, side=16)  # half of them for training
 ROW, LABEL = FACES.samples.index.to_numpy(), FACES.samples["label"].to_numpy()
@@ -31,8 +32,15 @@ def compared(*rows):
 
 
 def only(faces, weights=None, comparisons=None, below=1):
-    (found,) = diagnoses(faces, weights or {}, comparisons or {}, below)
+    """Of the only column; the latents beside it know nothing."""
+    found, blind = told(faces, np.ones((1000, 2)), weights, comparisons, below)
+    assert (blind["attribute"], blind["reading"]) == ("", "cannot_tell")
     return found
+
+
+def told(faces, points, weights=None, comparisons=None, below=1):
+    latents = Latents(sample_ids=faces.ids(faces.rows("train")), mean=points)
+    return diagnoses(faces, latents, weights or {}, comparisons or {}, below=below, seed=0)
 
 
 RARE = faces_of(group=np.where(ROW % 50 < 2, "a", "b"))
@@ -125,3 +133,21 @@ def test_an_arm_that_helped_here_is_named_though_nobody_else_found_it():
         "arm": "latent", "here": "helped a group",
     }]  # fmt: skip
     assert not remedy(only(TIED, {"latent": LATENT}, {"latent": compared()}), "latent_rarity")
+
+
+def test_latents_are_asked_without_annotation():
+    """A tenth of each class stands with the look of the other, which alone is shown."""
+    generator = np.random.default_rng(0)
+    look = np.where((LABEL == 1) ^ (ROW // 2 % 10 == 0), 4.0, -4.0)[:1000]
+    dark = ShardedImages([noise(np.zeros(2000), 16)])
+    points = np.column_stack([look, np.zeros(1000)]) + generator.standard_normal((1000, 2))
+    arms = {"mine": JTT, "groups": {**JTT, "objective": "group_dro"}}
+    found = told(
+        replace(faces_of(), images=dark), points, arms, dict.fromkeys(arms, compared(change()))
+    )[-1]
+    assert found["attribute"] == ""
+    assert found["reading"] == "correlation"
+    assert found["errors"]["share"] > 3 * found["errors"]["chance"]
+    assert found["sentence"].startswith("Without annotation: correlation. The ")
+    assert remedy(found, "jtt")[0]["here"] == "helped a group"
+    assert {one["group_labels"] for one in found["remedies"]} == {"no"}

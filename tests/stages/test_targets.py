@@ -184,9 +184,10 @@ def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path)
 
 def test_the_report_says_of_every_column_which_trouble_it_shows(finished):
     folder, document, _ = finished
-    (found,) = document["diagnoses"]
+    found, blind = document["diagnoses"]
     assert found["attribute"] == "skin_tone_group"
     assert found["sentence"].startswith("Skin tone group: ")
+    assert blind["sentence"].startswith("Without annotation: ")
     assert (
         found["sentence"]
         in json.loads((folder / "report.json").read_text())["diagnoses"][0].values()
