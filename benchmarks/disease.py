@@ -109,6 +109,7 @@ def asked(kind: str, number: int, n: int) -> dict[str, object]:
         errors = one.errors and {
             "rate": one.errors.rate, "share": one.errors.share.value,
             "chance": one.errors.chance, "against": one.errors.against,
+            "told": one.errors.told and one.errors.told.value,
         }  # fmt: skip
         blind[name] = {"reading": one.reading, "reason": one.reason, "errors": errors}
     return {

@@ -80,6 +80,8 @@ class Errors:
         share: Part of the errors that these hold, counted on images that did not choose them.
         chance: What they hold if errors are dealt out anew within classes.
         against: Part of these errors on images of a class uncommon in their cluster.
+        told: Labels that the latents tell among such images and as many others of their clusters,
+            of which guessing tells half; None where that was not asked or cannot be.
     """
 
     rate: float
@@ -87,6 +89,7 @@ class Errors:
     share: Share
     chance: float
     against: float
+    told: Share | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,26 +7,28 @@ for in clusters of the latents, class by class. If a tenth of the images holds
 several times the errors that chance would put there, most of them are either against the label of
 their cluster, which is correlation, or not, which is rarity.
 
-What the latents do not show is not found. And whether the look that a label goes with is the label
-itself, as the shape of a digit is, no latents can tell.
+What the latents do not show is not found. And where they show the label itself, as a good embedding
+does, errors lie against the label of their cluster whatever the data: then it cannot be told.
 
 ``n`` training images, ``k`` latent dimensions.
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 
-from debias.auditing.diagnosis import HALF, Diagnosis, Errors
+from debias.auditing.diagnosis import HALF, Diagnosis, Errors, Reading
 from debias.statistics.crossfit import cross_fitted
-from debias.statistics.intervals import share_of
+from debias.statistics.intervals import Share, share_of
 
 FOLDS, STARTS = 5, 4
 CLUSTERS = 16
 COMPONENTS = 128  # of the pixels, at most, and a tenth of the images
 PART = 0.1  # most of the images that may explain the errors
 LIFT = 3.0  # times the errors that chance puts there
+TOLD = 0.6  # of the labels that latents may tell among images of one look; guessing tells half
 PERMUTATIONS = 200
 FEWEST = 20  # images of a class
 
@@ -46,26 +48,48 @@ def diagnose_unannotated(latents: Latent, pixels: Pixels, labels: Codes, seed: i
         seed: Of folds, clusters, halves and permutations.
     """
     codes = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    if reason := _too_little(latents, codes):
+        return Diagnosis(reading="cannot_tell", reason=reason)
+    wrong = _wrong(np.hstack([latents, _components(pixels)]), codes, seed)
+    if reason := _uninformative(wrong, codes):
+        return Diagnosis(reading="cannot_tell", reason=reason)
+    clusters, generator = _clusters(latents, seed), np.random.default_rng(seed)
+    errors = explained(clusters, codes, wrong, generator)
+    if errors.against > HALF:
+        rows = matched(clusters, codes, against_the_label(clusters, codes), generator)
+        errors = replace(errors, told=_told(latents[rows], codes[rows], seed))
+    reading, reason = _concluded(errors)
+    return Diagnosis(reading=reading, reason=reason, errors=errors)
+
+
+def _too_little(latents: Latent, codes: Codes) -> str:
+    """Why nothing can be asked; empty where something can."""
     sizes = np.bincount(codes)
     if len(sizes) < 2:
-        return Diagnosis(reading="cannot_tell", reason="single")
+        return "single"
     if sizes.min() < FEWEST:
-        return Diagnosis(reading="cannot_tell", reason="too_few")
-    if not latents.shape[1]:
-        return Diagnosis(reading="cannot_tell", reason="no_latents")
-    wrong = _wrong(np.hstack([latents, _components(pixels)]), codes, seed)
-    if wrong.mean() > min(1 / LIFT, 1 - sizes.max() / len(codes)):
-        return Diagnosis(reading="cannot_tell", reason="errs_too_often")
+        return "too_few"
+    return "" if latents.shape[1] else "no_latents"
+
+
+def _uninformative(wrong: Mask, codes: Codes) -> str:
+    """Why errors say nothing: there are none, as many as by guessing, or too many to stand out."""
     if not wrong.any():
-        return Diagnosis(reading="cannot_tell", reason="too_few_errors")
-    errors = explained(_clusters(latents, seed), codes, wrong, np.random.default_rng(seed))
-    low, high = (limit - LIFT * errors.chance for limit in (errors.share.low, errors.share.high))
-    if low <= 0 <= high:
-        return Diagnosis(reading="cannot_tell", reason="too_few_errors", errors=errors)
-    if high < 0:
-        return Diagnosis(reading="neither", errors=errors)
-    against = errors.against > HALF
-    return Diagnosis(reading="correlation" if against else "rarity", errors=errors)
+        return "too_few_errors"
+    guessed = len(codes) - np.bincount(codes).max()  # wrong, if the largest class is always named
+    return "errs_too_often" if wrong.sum() >= min(len(codes) / LIFT, guessed) else ""
+
+
+def _concluded(errors: Errors) -> tuple[Reading, str]:
+    usual = LIFT * errors.chance
+    if errors.share.high < usual:
+        return "neither", ""
+    if errors.share.low <= usual:
+        return "cannot_tell", "too_few_errors"
+    if errors.against <= HALF:
+        return "rarity", ""
+    is_look = errors.told is not None and errors.told.high <= TOLD
+    return ("correlation", "") if is_look else ("cannot_tell", "shows_the_label")
 
 
 def _components(pixels: Pixels) -> Latent:
@@ -75,6 +99,28 @@ def _components(pixels: Pixels) -> Latent:
     flat = pixels.reshape(len(pixels), -1).astype(np.float32) / 255
     width = min(COMPONENTS, len(flat) // 10, flat.shape[1])
     return PCA(width, svd_solver="randomized", random_state=0).fit_transform(flat)
+
+
+def matched(clusters: Codes, codes: Codes, against: Mask, generator: np.random.Generator) -> Codes:
+    """Rows of images against the label of their cluster, and of as many others of each cluster."""
+    rows = []
+    for cluster in np.unique(clusters[against]):
+        here = clusters == cluster
+        one, other = (
+            generator.permutation(np.flatnonzero(here & of)) for of in (against, ~against)
+        )
+        size = min(len(one), len(other))
+        rows += [one[:size], other[:size]]
+    return np.concatenate(rows).astype(np.int64)
+
+
+def _told(latents: Latent, codes: Codes, seed: int) -> Share | None:
+    """How many labels the latents alone tell among them; None where a class has too few images."""
+    present, codes = np.unique(codes, return_inverse=True)
+    if len(present) < 2 or np.bincount(codes).min() < FEWEST:
+        return None
+    wrong = _wrong(latents, codes.astype(np.int64), seed)
+    return share_of(int((~wrong).sum()), len(wrong))
 
 
 def _wrong(seen: Latent, codes: Codes, seed: int) -> Mask:

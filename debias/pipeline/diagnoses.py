@@ -30,6 +30,8 @@ _WHY = {
     "rarity": "whether a group is rare stays open: the limits of a share hold half of an even one",
     "errs_too_often": "a plain model errs so often that its errors say little",
     "too_few_errors": "a plain model errs too seldom to see where",
+    "shows_the_label": "errors lie against the label that goes with their look, but the latents "
+    "show the label as well, and the look may be the label itself",
     "no_latents": "no latent dimension says anything",
     "correlation": "whether the label goes with it stays open: there are too few training images",
 }
@@ -100,6 +102,7 @@ def _errors(found: Errors) -> doc.Errors:
         "rate": found.rate, "images": found.images, "share": share.value, "low": share.low,
         "high": share.high, "chance": found.chance,
         "against": None if np.isnan(found.against) else found.against,
+        "told": found.told and found.told.value, "told_high": found.told and found.told.high,
     }  # fmt: skip
 
 
@@ -143,10 +146,7 @@ def _of_errors(reading: str, found: Errors) -> str:
         return f"{told}: no small part stands out that these latents show"
     if reading == "rarity":
         return f"{told}: a small part of look-alikes is served worse"
-    return (
-        f"{told}, mostly against the label that goes with their look; whether that look is the "
-        "label itself, latents cannot tell"
-    )
+    return f"{told}, mostly against the label that goes with their look"
 
 
 def _rare(found: Diagnosis, hidden: bool) -> str:

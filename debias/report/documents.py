@@ -204,6 +204,8 @@ class Errors(TypedDict):
     high: float
     chance: float  # of the errors that chance puts there
     against: float | None  # of these errors on images of a class uncommon where they lie
+    told: float | None  # of the labels, by latents, among such images and as many of their likes
+    told_high: float | None
 
 
 class Diagnosis(TypedDict):

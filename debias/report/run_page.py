@@ -60,7 +60,8 @@ ERRORS: b.Columns[Errors] = {  # of a plain model
     "share of the errors": "{share:percent}",
     "95% interval": "{low..high:percent}",
     "by chance": "{chance:percent}",
-    "against the label of their look": "{against:percent}",
+    "against the label of their look": "{against:percent|}",
+    "labels told within a look": "{told:percent|}",
 }
 # How notes begin that hold figures of one arm rather than a warning about all of them.
 _FIGURES = ("Over all images", "Of ")
