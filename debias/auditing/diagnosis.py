@@ -51,6 +51,8 @@ METHODS = (
     Method("george", "no", "", "Sohoni et al. 2020"),
     Method("eiil", "no", "", "Creager et al. 2021"),
     Method("dfr", "selection", "", "Kirichenko et al. 2023"),
+    Method("dfr_train", "training", "", "Kirichenko et al. 2023"),
+    Method("last_layer", "no", "", "LaBonte et al. 2023"),
     Method("pseudo_attributes", "no", "", "Seo et al. 2022"),
     Method("tab", "no", "", "Espinosa Zarlenga et al. 2024"),
 )

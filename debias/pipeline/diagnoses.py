@@ -10,7 +10,7 @@ from debias.density import active_dimensions
 from debias.metrics.documents import ComparisonDocument, GroupChange
 from debias.report import documents as doc
 from debias.report import readings as r
-from debias.report.words import TIMES, number, words
+from debias.report.words import PLAIN, TIMES, number, words
 from debias.statistics.groupings import group_names
 from debias.statistics.people import numbered
 from debias.types import FaceStore, Latents
@@ -20,7 +20,6 @@ Weights = Mapping[str, doc.Weights]
 Compared = Mapping[str, ComparisonDocument]
 SEARCHED, SIDE = 10_000, 32  # images that are looked at without annotation, and their pixels
 HELPED = "helped a group"
-PLAIN = "erm"
 _WHY = {
     "unannotated": "too many training images have no group",
     "single": "the training images show one group or one class alone",
@@ -182,7 +181,7 @@ def _remedies(
         if HELPED in here[arm] and name not in {method.name for _, method in listed}:
             yield {
                 "method": name, "against": "", "source": "", "arm": arm, "here": here[arm],
-                "group_labels": weights[arm].get("group_labels", ""),
+                "group_labels": _group_labels(weights[arm]),
             }  # fmt: skip
 
 
@@ -190,6 +189,12 @@ def _method(weights: doc.Weights) -> str:
     """What an arm is: its objective, or its weighting where that is plain training."""
     objective = weights.get("objective", PLAIN)
     return weights["rule"] if objective == PLAIN else objective
+
+
+def _group_labels(weights: doc.Weights) -> str:
+    """Whether an arm reads annotated groups: for its weights in training, or for its objective."""
+    said = weights.get("group_labels", "no")
+    return "training" if said == "no" and weights.get("uses_groups") else said
 
 
 def _here(attribute: str, compared: ComparisonDocument) -> str:

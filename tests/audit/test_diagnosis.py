@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from debias.auditing.diagnosis import METHODS, diagnose
+from debias.training.objectives import OBJECTIVES
 from debias.weighting import WEIGHTINGS
 
 
@@ -103,4 +104,9 @@ def test_methods_say_of_group_labels_what_the_rules_themselves_say():
         if method.name in WEIGHTINGS:
             needs = WEIGHTINGS[method.name]().needs
             assert method.group_labels == ("training" if "groups" in needs else "no")
+        if method.name in OBJECTIVES:
+            assert method.group_labels == OBJECTIVES[method.name].uses_groups
         assert method.rarity or method.correlation
+    assert {"group_dro", "jtt", "dfr", "last_layer"} <= {one.name for one in METHODS} & set(
+        OBJECTIVES
+    )
