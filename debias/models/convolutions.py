@@ -29,24 +29,27 @@ def require_divisible(side: int, called: str) -> None:
 class Pyramid:
     """Layers that halve a square image two to four times, as often as its side allows, and back.
 
-    ``flat`` is the number of values in between.
+    ``flat`` is the number of values in between. Kernels are named from the image on.
     """
 
-    def __init__(self, width: int, side: int) -> None:
+    def __init__(
+        self, width: int, side: int, down: Sequence[int] = DOWN, up: Sequence[int] = UP
+    ) -> None:
         halvings = next(n for n in range(MOST_HALVINGS, 0, -1) if side % 2**n == 0)
         self.widths = [width * factor for factor in WIDTHS[:halvings]]
         self.side = side >> halvings
         self.flat = self.widths[-1] * self.side**2
+        self.kernels = down[:halvings], up[:halvings]
 
     def down(self, channels: int) -> list[nn.Module]:
         """(B, channels, H, W) to (B, flat)."""
-        steps = zip(pairwise([channels, *self.widths]), DOWN, strict=False)
+        steps = zip(pairwise([channels, *self.widths]), self.kernels[0], strict=True)
         return [*_chained(strided(*pair, kernel) for pair, kernel in steps), nn.Flatten()]
 
     def up(self, channels: int) -> list[nn.Module]:
         """(B, flat) to (B, channels, H, W), any real numbers."""
-        kernels = UP[: len(self.widths)][::-1]
-        *steps, last = zip(pairwise([*self.widths[::-1], channels]), kernels, strict=True)
+        widths = [*self.widths[::-1], channels]
+        *steps, last = zip(pairwise(widths), self.kernels[1][::-1], strict=True)
         (inputs, outputs), kernel = last
         return [
             nn.Unflatten(1, (self.widths[-1], self.side, self.side)),
