@@ -17,4 +17,4 @@ def take_turns(sides: dict[str, Callable[[], object]], turns: int) -> dict[str, 
 
 
 def ratio(slow: list[float], fast: list[float]) -> float:
-    return round(statistics.median(s / f for s, f in zip(slow, fast, strict=True)), 1)
+    return round(statistics.median(s / f for s, f in zip(slow, fast, strict=True)), 2)

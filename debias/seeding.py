@@ -29,5 +29,10 @@ def torch_stream(seed: int, purpose: str) -> Iterator[None]:
     Initialisers and dropout take no generator, so this is the only way to seed them.
     """
     with torch.random.fork_rng():
-        torch.manual_seed(stream_seed(seed, purpose))
+        restart_stream(seed, purpose)
         yield
+
+
+def restart_stream(seed: int, purpose: str) -> None:
+    """Begin a stream of torch's global generator, inside :func:`torch_stream`."""
+    torch.manual_seed(stream_seed(seed, purpose))

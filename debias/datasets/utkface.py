@@ -88,8 +88,10 @@ class UTKFace(WithPeople):
         files = [name for name, why in problems.items() if not why]
         if not files:
             count = sum(why != "not an image file" for why in problems.values())
+            links = sum(why == IRREGULAR for why in problems.values())
+            apart = f" ({links} are links, which are not followed: copy the files)" * bool(links)
             raise EmptyDatasetError(
-                f"{shown(self.root.absolute())} holds {count} images but none named like "
+                f"{shown(self.root.absolute())} holds {count} images{apart} but none named like "
                 f"'23_1_0_20170103.jpg.chip.jpg'; get UTKFace from {WHERE}"
             )
         everyone = pd.DataFrame([_row(name, self.root) for name in _largest_first(files)])

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import nn
 
-from debias.models.classifiers import Classifier, probabilities
+from debias.models.classifiers import probabilities
 from debias.models.representation import Encodes, Explains
 from debias.training.batches import Batch
 from debias.training.device import Compute
@@ -38,6 +38,13 @@ def scores(
     return torch.cat(labels).cpu().numpy(), torch.cat(score).cpu().numpy()
 
 
+def class_probabilities(
+    network: nn.Module, batches: Iterable[Batch], compute: Compute
+) -> Float64[np.ndarray, "n classes"]:
+    parts = _each(network, batches, compute, lambda batch: probabilities(network(batch.image)))
+    return torch.cat(parts).cpu().numpy()
+
+
 def predicted(
     network: nn.Module, batches: Iterable[Batch], compute: Compute
 ) -> Int64[np.ndarray, " n"]:
@@ -47,7 +54,9 @@ def predicted(
 
 
 def features(
-    network: Classifier, batches: Iterable[Batch], compute: Compute
+    network: Any,  # noqa: ANN401 (a classifier that has features)
+    batches: Iterable[Batch],
+    compute: Compute,
 ) -> Float[np.ndarray, "n d"]:
     """What a classifier decides by, float32."""
     parts = _each(network, batches, compute, lambda batch: network.features(batch.image).float())

@@ -1,7 +1,7 @@
 """Stage 4: one classifier of one arm and seed, trained, predicted and measured."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,18 +10,16 @@ from debias.metrics import Training, each_training
 from debias.models import Classifier, encoding
 from debias.pipeline.fairness import arm_outcomes
 from debias.pipeline.job import Run
-from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, named, predictions_files
+from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, predictions_files
+from debias.pipeline.task import ClassifierTask
 from debias.plugins import dump
 from debias.report.for_whom import arm_title
-from debias.seeding import stream_seed, torch_generator, torch_stream
+from debias.seeding import torch_stream
 from debias.storage.artifacts import Artifact, Files, load_network
 from debias.tracking.tracker import Tracker
-from debias.training.batches import Batch, Batches
-from debias.training.loop import EpochMetrics, fit
+from debias.training.batches import Batches
 from debias.types import FaceStore, Predictions
 from debias.weighting import sampling
-from debias.weighting.sampling import WeightedSampler
-from debias.weighting.weights import SamplingWeights
 
 THRESHOLD = 0.5
 DIFFERENCES = (
@@ -32,12 +30,10 @@ DIFFERENCES = (
 
 
 def _settings(work: Work[Run]) -> dict[str, Any]:
-    """Network, steps, order of the draws and augmentation depend on the seed alone.
-
-    So the weights are the only difference between arms of one seed.
-    """
     config = work.job.config
     settings = dump(config.classifier) | {"seed": [config.seed, work.seed], "arm": work.arm}
+    if work.arm in config.objectives:
+        settings["objective"] = dump(config.objectives[work.arm])
     return settings | work.job.compute.identity() | {"sampler": sampling.VERSION}
 
 
@@ -59,45 +55,16 @@ def measure(run: Run, faces: FaceStore, artifact: Artifact) -> Training:
 
 def _train(work: Work[Run], tracker: Tracker) -> Files:
     """Raises TrainingError if training diverged."""
-    run, faces, weights, seed = work.job, work.faces, work.weights, work.seed
-    recipe, compute = run.config.classifier, run.compute
-    batches = Batches(faces, recipe.training.batch_size, compute.device, recipe.augmentation)
-    train, validation = faces.rows("train"), faces.rows("validation")
-    if not np.array_equal(weights.sample_ids, faces.ids(train)):
+    run, faces = work.job, work.faces
+    if not np.array_equal(work.weights.sample_ids, faces.ids(faces.rows("train"))):
         raise ValueError("weights and training faces are not of the same samples")
-    advance = work.start(recipe.training.epochs)
-    history: list[dict[str, float]] = []
-
-    def on_epoch(epoch: int, means: EpochMetrics) -> None:
-        network.eval()
-        held_out = encoding.mean_losses(network, batches.evaluate(validation), compute)
-        history.append(named("train", means) | named("val", held_out))
-        tracker.metrics(history[-1], epoch)
-        advance(f"validation accuracy {held_out['accuracy']:.1%}")
-
-    with torch_stream(run.config.seed, f"classifier/{seed}/network"):
-        network: Classifier = recipe.model.build(len(faces.classes))
-        compute.place(network)
-        epochs = _epochs(run, batches, weights, seed)
-        steps = len(train) // recipe.training.batch_size
-        fit(network, epochs, recipe.training, steps, compute, on_epoch)
-    network.eval()
+    objective = run.config.objective(work.arm)
+    advance = work.start(objective.fitted(run.config.classifier.training.epochs))
+    task = ClassifierTask(work, objective, tracker, advance)
+    with torch_stream(run.config.seed, f"classifier/{work.seed}/network"):
+        network = cast(Classifier, objective.train(task))
     predictions = predictions_files(_predict(work, network))
-    return {"network.safetensors": network, HISTORY: {"epochs": history}, **predictions}
-
-
-def _epochs(
-    run: Run, batches: Batches, weights: SamplingWeights, seed: int
-) -> Callable[[int], Iterable[Batch]]:
-    train = batches.store.rows("train")
-    order = stream_seed(run.config.seed, f"classifier/{seed}/order")
-    sampler = WeightedSampler(weights, len(train), seed=order)
-    views = torch_generator(run.config.seed, f"classifier/{seed}/augmentation", batches.device)
-
-    def epoch(number: int) -> Iterable[Batch]:
-        return batches.train(train[sampler.epoch_rows(number)], views)
-
-    return epoch
+    return {"network.safetensors": network, HISTORY: {"epochs": task.history}, **predictions}
 
 
 def _predict(work: Work[Run], network: Classifier) -> Predictions:
@@ -125,6 +92,8 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     tracker.params({"weighting": dump(rule), "classifier": dump(run.config.classifier)})
     if "density" in rule.needs:
         tracker.params({"density": dump(run.config.density)})
+    tracker.params({"objective": dump(run.config.objective(work.arm))})
+    tracker.params({"group_labels": run.config.group_labels(work.arm)})
     tracker.metrics(_metrics(report))
     tracker.table("by_group", side_by_side(report.by_group))
     network = run.config.classifier.model.build(len(faces.classes))

@@ -131,6 +131,9 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     small = small_training_groups(faces, rules.suppress_below)
     weights = {arm: without(_figures(one), small) for arm, one in stages.weights.items()}
     for arm, figures in weights.items():
+        figures["objective"] = run.config.objective(arm).name
+        figures["group_labels"] = run.config.group_labels(arm)
+        figures["uses_groups"] |= figures["group_labels"] != "no"
         figures["lowered"] = findings.lowered(figures)
         inputs = stages.weights[arm].read_json("manifest.json").get("inputs", {})
         figures["uses_latents"] = stages.representation.key in inputs.values()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import pandas as pd
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -33,7 +33,10 @@ from debias.tracking.tracker import TrackingOptions
 from debias.training.batches import Augmentation
 from debias.training.device import Device, Precision
 from debias.training.loop import Training
-from debias.types import Rejected
+from debias.training.objectives import OBJECTIVES, Objective
+from debias.training.objectives.erm import ERM
+from debias.training.objectives.objective import GROUP_USES, GroupUse
+from debias.types import BASELINE, Rejected
 from debias.weighting import WEIGHTINGS, Weighting
 from debias.weighting.image_ratio import DiscriminatorRecipe
 from debias.weighting.rule import OwnWeighting
@@ -42,6 +45,7 @@ R = TypeVar("R", bound=Settings)
 Place = tuple[str, ...]
 BUILT_IN = "the built-in configuration"
 SUGGESTED = 3  # places named at most
+Keep = Literal["last", "mean", "worst_class", "worst_group"]
 DEMO_ARMS = {"uniform": "uniform", "latent": "latent_rarity", "groups": "group_balance"}
 
 
@@ -68,6 +72,12 @@ class ClassifierRecipe(Settings):
         default=Training(epochs=3, learning_rate=3e-3), description="Its optimisation."
     )
     augmentation: Augmentation = Field(default=Augmentation(flip=True), description="Random views.")
+    keep: Keep = Field(
+        default="last",
+        description="Which epoch's network is kept: the 'last', or that with the best accuracy on "
+        "validation images: the 'mean', of the 'worst_class', or of the 'worst_group' of class and "
+        "annotated attributes, which then decide.",
+    )
 
 
 class ReferenceRecipe(Settings):
@@ -181,6 +191,11 @@ class RunConfig(SpaceRecipe):
         min_length=1,
         description="Weightings to compare, by name; 'uniform' is the baseline.",
     )
+    objectives: dict[str, Annotated[Objective, OneOf("objective", OBJECTIVES)]] = Field(
+        default={},
+        description="What arms are trained for, by name of the arm; others by plain training. One "
+        "that is no arm yet draws every image equally often.",
+    )
     seeds: int = Field(default=5, ge=1, le=100, description="Trainings of every arm.")
     classifier: ClassifierRecipe = ClassifierRecipe()
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
@@ -189,6 +204,46 @@ class RunConfig(SpaceRecipe):
     @property
     def placed(self) -> tuple[str, ...]:
         return ("train",)
+
+    def objective(self, arm: str) -> Objective:
+        return self.objectives.get(arm, ERM())
+
+    def group_labels(self, arm: str) -> GroupUse:
+        """Where annotated groups decide on the network of an arm, whatever its weights rest on."""
+        chosen: GroupUse = "selection" if self.classifier.keep == "worst_group" else "no"
+        return max(self.objective(arm).uses_groups, chosen, key=GROUP_USES.index)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arms_of_objectives(cls, given: object) -> object:
+        if not isinstance(given, Mapping) or not isinstance(given.get("objectives"), Mapping):
+            return given
+        arms = given.get("arms", cls.model_fields["arms"].default)
+        if not isinstance(arms, Mapping):
+            return given
+        more = {arm: BASELINE for arm in given["objectives"] if arm not in arms}
+        return {**given, "arms": {**arms, **more}}
+
+    @model_validator(mode="after")
+    def _baseline_is_plain(self) -> "RunConfig":
+        if self.objective(BASELINE) != ERM():
+            raise ValueError(
+                f"arm {BASELINE!r} is plain training, with which the others are compared, and "
+                f"objectives.{BASELINE} names {self.objective(BASELINE).name!r}: name that by "
+                "another arm"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_named(self) -> "RunConfig":
+        asking = [arm for arm in self.arms if self.group_labels(arm) != "no"]
+        if asking and not self.attributes:
+            raise ValueError(
+                f"arm {asking[0]!r} reads annotated groups (objective "
+                f"{self.objective(asking[0]).name!r}, classifier.keep {self.classifier.keep!r}), "
+                "and attributes names no column: name one, or choose an objective without groups"
+            )
+        return self
 
     @model_validator(mode="after")
     def _reference_given(self) -> "RunConfig":

@@ -45,6 +45,10 @@ def drawn(subject: Subject, trials: Mapping[str, tasks.Trial]) -> dict[str, np.n
     found["samples"] = subject.samples(SAMPLES)
     side = SHEET if mean.shape[1] <= 2 else SIDE
     found["manifold"] = galleries.manifold(network, mean, side, compute)
+    if hasattr(network, "condition"):
+        found["conditions"] = galleries.under_conditions(
+            network, subject.placed.mean[:WALKS], compute
+        )
     order = np.argsort(-mean.var(axis=0), kind="stable")[:MOVED]
     found["traversals"] = galleries.traverse(network, mean, order.tolist(), compute, STEPS)
     ends = subject.placed.mean[: 2 * WALKS].reshape(-1, 2, mean.shape[1])

@@ -156,6 +156,8 @@ class Weights(TypedDict, total=False):
 
     rule: str
     uses_groups: bool
+    objective: str  # what its classifiers are trained for
+    group_labels: str  # where the objective reads annotated groups: no, selection, training
     uses_latents: bool  # so that they are worth what the model is
     estimated: bool
     annotated: int

@@ -19,7 +19,10 @@ from debias.report.study_document import Figure, Found, Space, Study
 from debias.report.words import amount, day, plain_value, shown, words
 
 TEXTS = tomllib.loads(files("debias.report").joinpath("study.toml").read_text(encoding="utf-8"))
-ORDER = ("reconstructions", "samples", "map", "manifold", "traversals", "walks", "arithmetic")
+ORDER = (
+    "reconstructions", "samples", "conditions", "map", "manifold", "traversals", "walks",
+    "arithmetic",
+)  # fmt: skip
 Pictures = Mapping[str, Mapping[str, np.ndarray]]  # by representation, then by name
 NONE = "none"
 
@@ -56,12 +59,16 @@ def summary(document: Study) -> Iterator[b.Block]:
         "FID": ("fid", "auc"), "centre": ("nearest_centroid", "percent"),
         "seconds": ("seconds", "seconds"),
     }  # fmt: skip
+    whom = ("finds the rare",) if best(document) else ()
     rows = tuple(
-        b.Row((space["name"], *(_value(space, *one) for one in columns.values()), _whom(found)))
+        b.Row((
+            space["name"],
+            *(_value(space, *one) for one in columns.values()),
+            *(b.Value(_best_of(document, space["name"]), "auc", NONE) for _ in whom),
+        ))
         for space in document["spaces"]
-        for found in [_best_of(document, space["name"])]
-    )
-    yield b.Table(("representation", *columns, "finds the rare"), rows)
+    )  # fmt: skip
+    yield b.Table(("representation", *columns, *whom), rows)
 
 
 def headline(document: Study) -> str:
@@ -102,10 +109,6 @@ def _best_of(document: Study, space: str) -> float | None:
     return max(
         (area for (name, _), area in _areas(document).items() if name == space), default=None
     )
-
-
-def _whom(area: float | None) -> b.Value:
-    return b.Value(area, "auc", NONE)
 
 
 def _opening(document: Study) -> Iterator[b.Block]:

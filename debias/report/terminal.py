@@ -11,6 +11,7 @@ from debias.report.words import shown
 ROWS = 20  # of a table
 LONGEST = 2000  # characters of a sentence
 LONGEST_CELL = 300
+NAME = 12  # characters of a first column that stay on one line
 
 
 def lines(blocks: Iterable[b.Block]) -> Iterator[str | rich_table.Table]:
@@ -40,9 +41,12 @@ def _table(block: b.Table) -> rich_table.Table:
     table = rich_table.Table(title=_cut(block.title, LONGEST_CELL), caption=more)
     for place, heading in enumerate(block.headings):
         is_text = place in block.left
+        names = [_flat(b.cells(row)[0].text) for row in block.rows[:ROWS]] if not place else []
+        least = min(max(map(len, names), default=0), NAME)  # what a row is about is not broken
         table.add_column(
-            _cut(heading, LONGEST_CELL), justify="left" if is_text else "right", overflow="fold"
-        )
+            _cut(heading, LONGEST_CELL), justify="left" if is_text else "right",
+            overflow="fold", min_width=least,
+        )  # fmt: skip
     for row in block.rows[:ROWS]:
         table.add_row(*map(_cell, b.cells(row)))
     return table

@@ -132,6 +132,14 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+PLAIN = "erm"
+LABELS = {
+    "no": "no group annotation is used",
+    "selection": "group annotations of validation images are used",
+    "training": "uses the group annotations",
+}
+
+
 def arm_name(arm: str) -> str:
     known = {
         "uniform": "Plain training",
@@ -145,6 +153,9 @@ def arm_name(arm: str) -> str:
 
 def arm_meaning(arm: str, weights: Weights) -> str:
     """Say in half a sentence what an arm does, given the figures of its weights."""
+    if weights.get("objective", PLAIN) != PLAIN:
+        drawn = "" if weights["rule"] == "uniform" else " on its weights"
+        return f"trained by {weights['objective']}{drawn}; {LABELS[weights['group_labels']]}"
     if arm == "uniform" or weights.get("rule") == "uniform":
         return "every training image is drawn equally often"
     if weights.get("rule") == "reference_ratio":

@@ -1,0 +1,178 @@
+"""One training of a classifier, as an objective sees it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor, nn
+
+from debias.errors import ConfigError
+from debias.models import encoding
+from debias.pipeline.job import Run
+from debias.pipeline.step import Work, named
+from debias.seeding import numpy_generator, restart_stream, stream_seed, torch_generator
+from debias.statistics.groupings import UNKNOWN
+from debias.tracking.tracker import Advance, Tracker
+from debias.training.batches import Batch, Batches
+from debias.training.loop import EpochMetrics, fit
+from debias.training.objectives.objective import Objective, Split
+from debias.weighting.sampling import WeightedSampler
+from debias.weighting.weights import SamplingWeights
+
+
+@dataclass(frozen=True)
+class ClassifierTask:
+    """The task of one arm and seed (see :class:`debias.training.objectives.objective.Task`).
+
+    Network, order of the draws and augmentation depend on the seed alone, so weights and objective
+    are the only difference between arms of one seed.
+    """
+
+    work: Work[Run]
+    objective: Objective
+    tracker: Tracker
+    advance: Advance
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        return self.work.job
+
+    @property
+    def epochs(self) -> int:
+        return self.run.config.classifier.training.epochs
+
+    @property
+    def classes(self) -> int:
+        return len(self.work.faces.classes)
+
+    @cached_property
+    def rows(self) -> Int64[np.ndarray, " n"]:
+        return self.work.faces.rows("train")
+
+    def labels_of(self, split: Split) -> Int64[np.ndarray, " m"]:
+        return self.work.faces.labels(self.work.faces.rows(split))
+
+    def groups_of(self, split: Split) -> Int64[np.ndarray, " m"]:
+        used = self.objective.uses_groups
+        if used == "no" or (used == "selection" and split == "train"):
+            name = self.objective.name
+            raise ConfigError(f"objective {name!r} asks for groups, but declares {used!r}")
+        return self._cells(split)
+
+    def _cells(self, split: Split) -> Int64[np.ndarray, " m"]:
+        faces = self.work.faces
+        rows = faces.rows(split)
+        cells = faces.groups(rows).assign(label=faces.labels(rows))
+        number = cells.groupby(list(cells.columns), sort=True).ngroup().to_numpy(dtype=np.int64)
+        return np.where((cells == UNKNOWN).any(axis=1), -1, number)
+
+    def positions(self, batch: Batch) -> Int64[Tensor, " B"]:
+        rows = torch.from_numpy(self.rows).to(batch.index.device)
+        return torch.searchsorted(rows, batch.index)
+
+    def network(self) -> nn.Module:
+        config = self.run.config
+        restart_stream(config.seed, f"classifier/{self.work.seed}/network")
+        return self.run.compute.place(config.classifier.model.build(self.classes))
+
+    def fit(
+        self,
+        model: nn.Module,
+        *,
+        epochs: int | None = None,
+        multiples: Float64[np.ndarray, " n"] | None = None,
+    ) -> nn.Module:
+        recipe, compute = self.run.config.classifier, self.run.compute
+        network = cast(nn.Module, model.network)
+        validation, kept = self.work.faces.rows("validation"), Kept(self._score)
+
+        def on_epoch(epoch: int, means: EpochMetrics) -> None:
+            network.eval()
+            held_out = encoding.mean_losses(network, self._plain.evaluate(validation), compute)
+            kept.look(network)
+            self.history.append(named("train", means) | named("val", held_out))
+            self.tracker.metrics(self.history[-1], len(self.history) - 1)
+            self.advance(f"validation accuracy {held_out['accuracy']:.1%}")
+
+        training = recipe.training.model_copy(update={"epochs": epochs or self.epochs})
+        steps = len(self.rows) // training.batch_size
+        draws = self._draws(_multiplied(self.work.weights, multiples))
+        fit(compute.place(model), draws, training, steps, compute, on_epoch)
+        return kept.give(network).eval()
+
+    def probabilities(
+        self, network: nn.Module, split: Split = "train"
+    ) -> Float64[np.ndarray, "m classes"]:
+        batches = self._plain.evaluate(self.work.faces.rows(split))
+        return encoding.class_probabilities(network, batches, self.run.compute)
+
+    def features(self, network: nn.Module, split: Split = "train") -> Float[np.ndarray, "m d"]:
+        batches = self._plain.evaluate(self.work.faces.rows(split))
+        return encoding.features(network, batches, self.run.compute)
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        return numpy_generator(self.run.config.seed, f"classifier/{self.work.seed}/{purpose}")
+
+    def _score(self, network: nn.Module) -> float:
+        """What the best epoch has most of, by the recipe; of 'last', nothing that can be less."""
+        keep = self.run.config.classifier.keep
+        if keep == "last":
+            return 0.0
+        labels = self.labels_of("validation")
+        right = self.probabilities(network, "validation").argmax(1) == labels
+        if keep == "mean":
+            return float(right.mean())
+        cells = labels if keep == "worst_class" else self._cells("validation")
+        return min(float(right[cells == cell].mean()) for cell in np.unique(cells[cells >= 0]))
+
+    @cached_property
+    def _plain(self) -> Batches:
+        size = self.run.config.classifier.training.batch_size
+        return Batches(self.work.faces, size, self.run.compute.device)
+
+    def _draws(self, weights: SamplingWeights) -> Callable[[int], Iterable[Batch]]:
+        recipe, seed, stream = self.run.config.classifier, self.run.config.seed, self.work.seed
+        device = self.run.compute.device
+        batches = Batches(self.work.faces, recipe.training.batch_size, device, recipe.augmentation)
+        order = stream_seed(seed, f"classifier/{stream}/order")
+        sampler = WeightedSampler(weights, len(self.rows), seed=order)
+        views = torch_generator(seed, f"classifier/{stream}/augmentation", device)
+
+        def epoch(number: int) -> Iterable[Batch]:
+            return batches.train(self.rows[sampler.epoch_rows(number)], views)
+
+        return epoch
+
+
+class Kept:
+    """The parameters of the best epoch, the latest of equals."""
+
+    def __init__(self, score: Callable[[nn.Module], float]) -> None:
+        self.score, self.best = score, -np.inf
+        self.parameters: dict[str, Tensor] = {}
+
+    def look(self, network: nn.Module) -> None:
+        score = self.score(network)
+        if score >= self.best:
+            self.best = score
+            self.parameters = {k: v.clone() for k, v in network.state_dict().items()}
+
+    def give(self, network: nn.Module) -> nn.Module:
+        network.load_state_dict(self.parameters)
+        return network
+
+
+def _multiplied(
+    weights: SamplingWeights, multiples: Float64[np.ndarray, " n"] | None
+) -> SamplingWeights:
+    if multiples is None:
+        return weights
+    probability = weights.probability * multiples
+    return SamplingWeights(
+        sample_ids=weights.sample_ids, probability=probability / probability.sum()
+    )

@@ -1,0 +1,26 @@
+"""What a classifier may be trained for: one objective a file."""
+
+from debias.plugins import Registry
+from debias.training.objectives.chi2_dro import Chi2DRO
+from debias.training.objectives.class_balanced import ClassBalanced
+from debias.training.objectives.cvar_dro import CVaRDRO
+from debias.training.objectives.erm import ERM
+from debias.training.objectives.focal import Focal
+from debias.training.objectives.group_dro import GroupDRO
+from debias.training.objectives.objective import Objective
+
+OBJECTIVES = Registry(
+    "objective",
+    {
+        "erm": ERM,
+        "focal": Focal,
+        "class_balanced": ClassBalanced,
+        "group_dro": GroupDRO,
+        "cvar_dro": CVaRDRO,
+        "chi2_dro": Chi2DRO,
+    },
+    group="debias.objectives",
+    asks=("uses_groups", "train", "fitted"),
+)
+
+__all__ = ["OBJECTIVES", "Objective"]

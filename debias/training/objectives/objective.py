@@ -1,0 +1,124 @@
+"""What a classifier is trained for, and what an objective is given to do it with.
+
+``n`` training images in the order of the store, ``B`` images in a batch.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor, nn
+
+from debias.plugins import Settings
+from debias.training.batches import Batch
+
+Split = Literal["train", "validation"]
+GroupUse = Literal["no", "selection", "training"]
+GROUP_USES: tuple[GroupUse, ...] = get_args(GroupUse)
+Criterion = Callable[[Tensor, Batch], Tensor]  # logits (B, classes) and their batch -> the loss
+
+
+class Supervised(nn.Module):
+    """A classifier and what its logits are trained for; without a criterion, its own loss."""
+
+    def __init__(self, network: nn.Module, criterion: Criterion | None = None) -> None:
+        super().__init__()
+        self.network, self.criterion = network, criterion
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The criterion, and accuracy as a mean over the batch."""
+        if self.criterion is None:
+            found: dict[str, Tensor] = self.network.loss(batch)  # type: ignore[operator]
+            return found
+        logits = self.network(batch.image).float()
+        accuracy = (logits.argmax(1) == batch.label).float().mean()
+        return {"loss": self.criterion(logits, batch), "accuracy": accuracy}
+
+
+@runtime_checkable
+class Task(Protocol):
+    """One training of one arm and seed: its images, its network, its steps.
+
+    Every network starts from the initial parameters of the seed, every fit draws the same images
+    in the same order and views: what differs between objectives of one seed is the objective.
+    """
+
+    @property
+    def epochs(self) -> int:
+        """Of the recipe."""
+
+    @property
+    def classes(self) -> int: ...
+
+    def labels_of(self, split: Split) -> Int64[np.ndarray, " m"]:
+        """Class of every image of a split."""
+
+    def groups_of(self, split: Split) -> Int64[np.ndarray, " m"]:
+        """Cell of class and annotated groups of every image, -1 where one is unknown.
+
+        Raises:
+            ConfigError: The objective does not say that it uses them (``uses_groups``:
+                ``selection`` opens those of validation images alone), or no attribute is named.
+        """
+
+    def positions(self, batch: Batch) -> Int64[Tensor, " B"]:
+        """Which of the training images stand in a batch, in [0, n)."""
+
+    def network(self) -> nn.Module:
+        """A classifier with the initial parameters of this seed: images to logits (B, classes)."""
+
+    def fit(
+        self,
+        model: nn.Module,
+        *,
+        epochs: int | None = None,
+        multiples: Float64[np.ndarray, " n"] | None = None,
+    ) -> nn.Module:
+        """Train ``model.loss``, as :class:`Supervised` has it; returns ``model.network``.
+
+        Args:
+            model: What is trained; its ``network`` classifies.
+            epochs: By default those of the recipe.
+            multiples: How much more often than the weighting says an image is drawn.
+        """
+
+    def probabilities(
+        self, network: nn.Module, split: Split = "train"
+    ) -> Float64[np.ndarray, "m classes"]:
+        """Of every image without augmentation, in evaluation mode."""
+
+    def features(self, network: nn.Module, split: Split = "train") -> Float[np.ndarray, "m d"]:
+        """What the last layer decides by, likewise."""
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """A random stream of this training."""
+
+
+class Objective(Settings):
+    """How a classifier is trained on the draws of an arm.
+
+    ``uses_groups`` says whether annotated groups of training images decide (``training``), those
+    of validation images alone (``selection``), or none. One that is a loss of the logits says so
+    in ``criterion``; one that trains in stages, in ``train`` and ``fitted``.
+    """
+
+    uses_groups: ClassVar[GroupUse] = "no"
+
+    name: str
+
+    def criterion(self, task: Task) -> Criterion | None:
+        """The loss of a batch of logits; None for the classifier's own, cross-entropy."""
+        return None
+
+    def train(self, task: Task) -> nn.Module:
+        """The trained classifier.
+
+        Raises:
+            TrainingError: Training diverged, or the data do not hold what the objective needs.
+        """
+        return task.fit(Supervised(task.network(), self.criterion(task)))
+
+    def fitted(self, epochs: int) -> int:
+        """Epochs trained in all stages, where the recipe names ``epochs``."""
+        return epochs
