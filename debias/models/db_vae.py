@@ -13,7 +13,7 @@ from debias.models.vae import LOG_VAR_LIMIT, Posterior, gaussian_nats
 from debias.training.batches import Batch
 from debias.training.objectives.db_vae import DBVAE
 
-DOWN, UP = (5, 5, 5, 5), (6, 6, 6, 6)  # kernels; even ones upwards, against checkerboards
+DOWN, UP = (5, 5, 5, 5), (3, 3, 3, 3)  # kernels; a 3 before shuffled pixels spans 6 of them
 
 
 class DBVAENetwork(nn.Module):
@@ -21,8 +21,8 @@ class DBVAENetwork(nn.Module):
 
     Reference:
         Amini et al. 2019, Uncovering and Mitigating Algorithmic Bias through Learned Latent
-        Structure. Deviations: kernels of the decoder are even, and the pixels are explained by a
-        Gaussian with a learned sigma (Rybkin et al. 2021).
+        Structure. Deviations: kernels of the decoder are 6 pixels wide, and the pixels are
+        explained by a Gaussian with a learned sigma (Rybkin et al. 2021).
     """
 
     sigma2: Tensor

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
-from debias.errors import ConfigError, WeightError
+from debias.errors import AllDimensionsInactiveError, ConfigError, WeightError
 from debias.models import Encodes, encoding
 from debias.models.db_vae import DBVAENetwork
 from debias.pipeline import film
@@ -171,15 +171,20 @@ class ClassifierTask:
         return epoch
 
     def _anew(self, multiples: Callable[[int], Multiples | None], epoch: int) -> Multiples | None:
-        """Weights of one epoch, kept for the film of them."""
+        """Weights of one epoch, kept for the film of them; even ones while no latent varies."""
+        said: list[str] = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
                 given = multiples(epoch)
+            except AllDimensionsInactiveError:
+                given = None
+                said.append("no latent dimension varied, so every image was drawn equally often")
             except WeightError as error:
                 arm = self.work.arm
                 raise type(error)(f"arm {arm!r}, weights of epoch {epoch + 1}: {error}") from error
-        weights, said = _multiplied(self.work.weights, given), [str(one.message) for one in caught]
+        weights = _multiplied(self.work.weights, given)
+        said += [str(one.message) for one in caught]
         self.frames.append(film.frame(weights, self.work.faces, said))
         return given
 

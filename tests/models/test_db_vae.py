@@ -1,5 +1,7 @@
 """The network of the DB-VAE, and each fault that its public versions are known for."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from debias.errors import ConfigError
 from debias.models import encoding
+from debias.models.convolutions import _doubled
 from debias.models.db_vae import DBVAENetwork
 from debias.seeding import torch_stream
 from debias.training.batches import Batch, Batches
@@ -125,7 +128,7 @@ def test_sigma_is_learned_from_positives_alone():
     decoded, plain = [], network.decode
     network.decode = lambda z: decoded.append(plain(z)) or decoded[-1]
     losses(network, given)
-    error = (given.image[[1, 3]] - decoded[0]).square().mean()
+    error = (given.image[[1, 3]] - decoded[0]).square().mean().detach()
     assert float(network.sigma2) == pytest.approx(0.9 + 0.1 * float(error), rel=1e-5)
 
 
@@ -187,3 +190,15 @@ def test_it_learns_the_class_and_a_space_in_which_positives_differ(store):
     assert found["accuracy"] == 1
     assert found["reconstruction"] < -500  # of noise below 60 grey levels; nats, half are explained
     assert float(network.sigma2) ** 0.5 == pytest.approx(60 / 255 / 12**0.5, rel=0.25)
+
+
+def test_pixels_shuffled_after_a_convolution_of_3_are_those_of_one_of_6_transposed():
+    shuffled, _ = _doubled(4, 3, 3, bias=False)
+    (transposed,) = _doubled(4, 3, 6, bias=False)
+    with torch.no_grad():
+        for out, a, b, dy, dx in product(range(3), *[range(2)] * 2, *[(-1, 0, 1)] * 2):
+            # Of output (2 y + a, 2 x + b), the part that comes from input (y + dy, x + dx).
+            found = transposed.weight[:, out, a + 2 - 2 * dy, b + 2 - 2 * dx]
+            shuffled.weight[4 * out + 2 * a + b, :, dy + 1, dx + 1] = found
+    images = torch.rand(2, 4, 8, 8)
+    torch.testing.assert_close(torch.pixel_shuffle(shuffled(images), 2), transposed(images))

@@ -15,7 +15,7 @@ from debias.pipeline.recipe import RunConfig, load
 from debias.report.documents import RunDocument
 from debias.storage.artifacts import Artifact, load_faces
 
-EPOCHS, BATCH = 3, 16
+EPOCHS, BATCH = 3, 8
 SETTINGS = [
     "image_size=32", "seeds=1", "data.n_train=160", "data.n_validation=40", "data.n_test=80",
     "data.population.dark_share=0.2", "density={name: histogram, components: 2}",
@@ -23,7 +23,9 @@ SETTINGS = [
     f"classifier.training={{epochs: {EPOCHS}, batch_size: {BATCH}, learning_rate: 0.003}}",
     "device=cpu", "precision=float32",
 ]  # fmt: skip
-JOINT = ["objectives={db_vae: {name: db_vae, latent_dim: 3, width: 4, hidden: 16}}"]
+JOINT = [
+    "objectives={db_vae: {name: db_vae, latent_dim: 3, width: 4, hidden: 16, c2: 0.01, c3: 0}}"
+]
 
 
 def run_of(folder, *more, tracking=None):
@@ -126,6 +128,14 @@ def test_weights_that_cannot_be_used_name_their_epoch(tmp_path):
         WeightDegeneracyError, match="arm 'db_vae', weights of epoch 2: the weights rest"
     ):
         mitigate(run_of(tmp_path, few))
+
+
+def test_while_no_latent_varies_every_image_is_drawn_equally_often(tmp_path):
+    document = mitigate(run_of(tmp_path, "objectives.db_vae.c2=0", "objectives.db_vae.c3=100"))
+    weights = document["weights"]["db_vae"]
+    assert [epoch["ess"] for epoch in weights["by_epoch"]] == [pytest.approx(1)] * EPOCHS
+    said = "no latent dimension varied, so every image was drawn equally often"
+    assert weights["warnings"] == [f"Epoch {epoch}: {said}" for epoch in (2, 3)]
 
 
 def test_weightings_that_need_more_than_latents_are_refused_with_the_recipe(tmp_path):
