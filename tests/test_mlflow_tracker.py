@@ -496,6 +496,7 @@ class TestPages:
             "b, report": f"{page}/{runs['b', 'comparison']}/artifacts/report.html",
             "b, for whom": f"{page}/{runs['b', 'comparison']}/artifacts/for_whom.html",
             "a, audit": f"{page}/{runs['a', 'audit']}/artifacts/audit.html",
+            "methods": f"{page}?workflowType=machine_learning&viewStateShareKey=methods",
             "by arm": f"{page}?workflowType=machine_learning&{by_arm}",
             "each training": f"{page}?workflowType=machine_learning&"
             "viewStateShareKey=classifier-bias",
@@ -511,10 +512,24 @@ class TestPages:
         for key, arm in (("seed 1", "latent"), ("other", "groups")):  # b: 0.6, then another arm's
             with tracking.open(key, key, {"debias.arm": arm}) as tracker:
                 tracker.metrics({"accuracy by group/race:b": 0.5 if arm == "latent" else 1.0})
-        tracking.provision_views("flow-1", [KEY, "seed 1", "other"])
+        told = {"method": "jtt", "verdict": "cannot tell", "time/relative_to_plain": 2.1}
+        for again in (2.2, 2.1, 2.1):  # the latest is what counts
+            told["time/relative_to_plain"] = again
+            tracking.provision_views("flow-1", {KEY: told, "seed 1": {}, "other": {}, "lost": told})
+        run = client.search_runs(
+            [tracking.experiment_id], "tags.`debias.method` = 'jtt'").pop()  # fmt: skip
+        assert run.data.tags["debias.comparison"] == "flow-1"
+        assert run.data.metrics["time/relative_to_plain"] == 2.1
+        history = client.get_metric_history(run.info.run_id, "time/relative_to_plain")
+        assert [point.value for point in history] == [2.2, 2.1]
         tags = client.get_experiment(tracking.experiment_id).tags
         views = {name: self.unpacked(tags, name) for name in self.linked(tracking)}
-        assert set(views) == {"classifier-bias", "classifier-bias-by-arm"}
+        assert set(views) == {"classifier-bias", "classifier-bias-by-arm", "methods"}
+        state = views["methods"]
+        by = [one["groupByData"] for one in state["groupBy"]["groupByKeys"]]
+        assert by == ["debias.arm_title", "debias.method", "debias.group_labels", "debias.verdict"]
+        assert "metrics.`time/relative_to_plain`" in state["selectedColumns"]
+        assert "tags.`debias.comparison` = 'flow-1'" in state["searchFilter"]
         state = views["classifier-bias-by-arm"]
         assert "tags.`debias.comparison` = 'flow-1'" in state["searchFilter"]
         assert state["orderByKey"] == "metrics.`accuracy/worst_group`"

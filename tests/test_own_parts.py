@@ -48,6 +48,7 @@ HEADER = """
     from debias.density.joint import FittedJoint
     from debias.models import Classifier, Representation
     from debias.plugins import Settings
+    from debias.training.objectives import Objective
     from debias.types import Collection
     from debias.weighting.rule import Rule
     from debias.weighting.weights import SamplingWeights
@@ -159,7 +160,7 @@ class TestEntryPoints:
         recipe = {
             **SMALL, "data": "noise", "attributes": [], "label": "smiling",
             "representation.model": "corner", "classifier.model": "flat", "density": "gauss",
-            "arms": {"uniform": "uniform", "mine": "steep"},
+            "arms": {"uniform": "uniform", "mine": "steep"}, "objectives": {"other": "smooth"},
         }  # fmt: skip
         found = python(
             f"import debias; from debias.pipeline.recipe import RunConfig\n"
@@ -171,7 +172,7 @@ class TestEntryPoints:
         )
         assert found.returncode == 0, found.stderr
         arms, left = found.stdout.splitlines()[-2:]
-        assert arms.startswith("['mine', 'uniform']")
+        assert arms.startswith("['mine', 'other', 'uniform']")
         assert "'trained': False" in arms
         assert left == "[]"
 

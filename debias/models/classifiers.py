@@ -9,6 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from debias.errors import ConfigError
 from debias.models.convolutions import strided
 from debias.plugins import Settings
 from debias.training.batches import Batch
@@ -33,9 +34,22 @@ class Classifier(nn.Module):
         return self.network((images - 0.5) / 0.25)
 
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B d"]:
-        """What the last of its layers decides by."""
-        *layers, _ = self.network.children()
-        return nn.Sequential(*layers)((images - 0.5) / 0.25).flatten(1)
+        """What the last of its layers decides by.
+
+        Raises:
+            ConfigError: The layer that was defined last is not the one that gives the logits.
+        """
+        *_, last = self.network.modules()
+        seen: list[tuple[Tensor, Tensor]] = []
+        with last.register_forward_hook(lambda _, given, made: seen.append((given[0], made))):
+            logits = self.network((images - 0.5) / 0.25)
+        if not seen or seen[-1][1] is not logits:
+            raise ConfigError(
+                f"features of this classifier cannot be told: {last}, its last layer, does not "
+                "give the logits; define the layers in the order in which they are used, and give "
+                "out what the last of them gives"
+            )
+        return seen[-1][0].flatten(1)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy in nats and accuracy, means over the batch."""

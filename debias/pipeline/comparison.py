@@ -46,7 +46,7 @@ STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 EPOCHS_SHOWN = 12
 LEVEL = 0.95
-REVISION = 5  # raised whenever a report of the same artifacts says something else
+REVISION = 6  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -56,15 +56,16 @@ def make_report(run: Run, **made: Artifact | str) -> RunDocument:
     """
     stages = Stages.of(made)
     key = _key(run, stages)
-    _arrange(run, key, stages)
     written = _written(run, key)
     if written is not None:
+        _arrange(run, key, stages, written)
         run.progress.reused("Report")
         return written
     advance = run.progress.start("Report", 1)
     faces = load_faces(stages.faces)
     found = _findings(run, key, stages, faces)
-    document: RunDocument = {**found, "opening": report.opening(found)}
+    methods = report.methods(found, _seconds(stages))
+    document: RunDocument = {**found, "opening": report.opening(found), "methods": methods}
     pictures = _pictures(run, stages, faces)
     try:
         charts = report.write_report(run.folder.path / "report.html", document, pictures)
@@ -73,6 +74,7 @@ def make_report(run: Run, **made: Artifact | str) -> RunDocument:
     except OSError as error:
         raise StorageError(f"cannot write the report: {error}") from error
     _publish(run, key, document, charts)
+    _arrange(run, key, stages, document)
     document["run"]["mlflow"] = _link(run, key)
     advance("")
     return document
@@ -87,13 +89,26 @@ def _key(run: Run, stages: Stages) -> str:
     return content_key(STAGE, settings, inputs)
 
 
-def _arrange(run: Run, key: str, stages: Stages) -> None:
+def _arrange(run: Run, key: str, stages: Stages, document: RunDocument) -> None:
     """Let the saved views show the classifiers of this report, reused ones included."""
-    names = [
-        run.tracking_key("classifier", one.key, classifier_name(arm, seed))
+    told: dict[str, dict[str, str | float]] = {}
+    for row in document["methods"]:
+        told[row["arm"]] = {name: row[name] for name in ("method", "group_labels", "verdict")}
+        if row["relative_seconds"] is not None:
+            told[row["arm"]]["time/relative_to_plain"] = row["relative_seconds"]
+    runs = {
+        run.tracking_key("classifier", one.key, classifier_name(arm, seed)): told[arm]
         for arm, seed, one in _trained(stages)
-    ]
-    run.tracking.provision_views(key, names)
+    }
+    run.tracking.provision_views(key, runs)
+
+
+def _seconds(stages: Stages) -> dict[str, float]:
+    """Of one training of every arm, the mean over its trainings."""
+    return {
+        arm: float(np.mean([one.read_json("manifest.json")["seconds"] for one in made]))
+        for arm, made in stages.classifiers.items()
+    }
 
 
 def _trained(stages: Stages) -> list[tuple[str, int, Artifact]]:
@@ -292,6 +307,7 @@ def _publish(run: Run, key: str, document: RunDocument, charts: Mapping[str, byt
             tracker.metrics({f"{arm}/{k}": v for k, v in values.items() if v is not None})
             tracker.metrics(_counted(arm, document))
             tracker.metrics(_accuracies(arm, document["fairness"][arm]))
+        tracker.table("methods", pd.DataFrame(document["methods"]))
         for name, table in _side_by_side(document).items():
             tracker.table(name, table)
         for name in ("report.html", "report.json"):

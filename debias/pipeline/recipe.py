@@ -213,7 +213,11 @@ class RunConfig(SpaceRecipe):
         return WEIGHTINGS[BASELINE]() if self.objective(arm).joint else self.arms[arm]
 
     def group_labels(self, arm: str) -> GroupUse:
-        """Where annotated groups decide on the network of an arm, whatever its weights rest on."""
+        """Where annotated groups decide on the network of an arm: by weights, objective, choice."""
+        weighed: GroupUse = "training" if "groups" in self.arms[arm].needs else "no"
+        return max(weighed, self._trained_by_groups(arm), key=GROUP_USES.index)
+
+    def _trained_by_groups(self, arm: str) -> GroupUse:
         chosen: GroupUse = "selection" if self.classifier.keep == "worst_group" else "no"
         return max(self.objective(arm).uses_groups, chosen, key=GROUP_USES.index)
 
@@ -244,7 +248,7 @@ class RunConfig(SpaceRecipe):
 
     @model_validator(mode="after")
     def _groups_named(self) -> "RunConfig":
-        asking = [arm for arm in self.arms if self.group_labels(arm) != "no"]
+        asking = [arm for arm in self.arms if self._trained_by_groups(arm) != "no"]
         if asking and not self.attributes:
             raise ValueError(
                 f"arm {asking[0]!r} reads annotated groups (objective "

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import cast
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
@@ -65,11 +66,19 @@ class ClassifierTask:
         return self.work.faces.labels(self.work.faces.rows(split))
 
     def groups_of(self, split: Split) -> Int64[np.ndarray, " m"]:
+        self._declared(split)
+        return self._cells(split)
+
+    def attributes_of(self, split: Split) -> pd.DataFrame:
+        self._declared(split)
+        faces = self.work.faces
+        return faces.groups(faces.rows(split)).drop(columns=faces.label, errors="ignore")
+
+    def _declared(self, split: Split) -> None:
         used = self.objective.uses_groups
         if used == "no" or (used == "selection" and split == "train"):
             name = self.objective.name
             raise ConfigError(f"objective {name!r} asks for groups, but declares {used!r}")
-        return self._cells(split)
 
     def _cells(self, split: Split) -> Int64[np.ndarray, " m"]:
         faces = self.work.faces

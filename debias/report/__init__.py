@@ -8,10 +8,14 @@ from debias.report.charts.style import drawn
 from debias.report.documents import RunDocument
 from debias.report.fairness_charts import comparison_drawings, fairness_drawings, figures
 from debias.report.html import put, render
+from debias.report.methods import methods
 from debias.report.opening import opening
 from debias.report.pictures import Pictures
 
-__all__ = ["Pictures", "figures", "opening", "write_comparison", "write_fairness", "write_report"]
+__all__ = [
+    "Pictures", "figures", "methods", "opening", "write_comparison", "write_fairness",
+    "write_report",
+]  # fmt: skip
 
 
 def write_report(path: Path, document: RunDocument, pictures: Pictures) -> dict[str, bytes]:

@@ -157,7 +157,7 @@ class Weights(TypedDict, total=False):
     rule: str
     uses_groups: bool
     objective: str  # what its classifiers are trained for
-    group_labels: str  # where the objective reads annotated groups: no, selection, training
+    group_labels: str  # where annotated groups decide: no, selection, training
     uses_latents: bool  # so that they are worth what the model is
     estimated: bool
     annotated: int
@@ -183,6 +183,20 @@ class Arm(TypedDict):
     mean: SummaryDocument
 
 
+class Method(TypedDict):
+    """An arm as the literature lists it; figures are means over its trainings."""
+
+    arm: str
+    method: str  # weighting and objective
+    group_labels: str  # where annotated groups decide: no, selection, training
+    accuracy: Number
+    worst_group: Number  # of each training
+    gap: Number
+    verdict: str  # on the change from plain training
+    seconds: float  # of one training
+    relative_seconds: float | None  # to those of plain training; None without it
+
+
 class NextStep(TypedDict):
     why: str
     setting: str  # to change; may be empty
@@ -196,7 +210,7 @@ class Opening(TypedDict):
 
 
 class Findings(TypedDict):
-    """All of a run but the opening, which is read from it."""
+    """All of a run but what is read from it: the opening, and the arms as methods."""
 
     key: str
     schema: int
@@ -221,3 +235,4 @@ class Findings(TypedDict):
 
 class RunDocument(Findings):
     opening: Opening
+    methods: list[Method]

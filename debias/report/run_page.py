@@ -17,6 +17,7 @@ from debias.report import words as w
 from debias.report.charts.style import arm_style
 from debias.report.documents import Data, GroupCounts, RunDocument, SetAside
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
+from debias.report.methods import methods_table
 from debias.report.opening import first_metric, learned, less_often
 from debias.report.pictures import Pictures, contact_sheet, paired_rows, sheets, shrink, webp
 from debias.report.texts import TEXTS, chart, note, sections_of
@@ -185,7 +186,7 @@ def _opening(run: Run) -> Iterator[b.Block]:
             yield from (card for card in cards if card.tone == "harm")
     yield from _steps(document)
     yield from single.cautions(banners(run))
-    boards = (*(_board(run, arm) for arm in run.arms), *_about_the_board(run))
+    boards = (*(_board(run, arm) for arm in run.arms), *_about_the_board(run), *_methods(run))
     yield b.Fold("Accuracy under every arm", boards, "overall, of the worst group, and the gap")
 
 
@@ -231,6 +232,14 @@ def _about_the_board(run: Run) -> Iterator[b.Block]:
     if parts:
         apart = b.joined(parts, " points; ")
         yield note("chance", tone="note", first=w.words(first), parts=apart)
+
+
+def _methods(run: Run) -> Iterator[b.Block]:
+    """The arms as the literature lists methods."""
+    if len(run.arms) > 1:
+        yield b.Heading("The arms as methods")
+        yield methods_table(run.document)
+        yield note("methods", tone="note")
 
 
 def banners(run: Run) -> list[str]:

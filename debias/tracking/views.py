@@ -4,7 +4,7 @@ import base64
 import json
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 NOTE = "mlflow.note.content"
 # What a reader should see after the groups.
@@ -14,6 +14,9 @@ COMPARED = (
     "fairness/equalized_odds_difference",
     "accuracy/overall",
 )
+METHODS = ("accuracy/overall", "accuracy/worst_group", "accuracy/gap", "time/relative_to_plain")
+TITLE = "debias.arm_title"
+ABOUT = ("debias.method", "debias.group_labels", "debias.verdict")
 BY_GROUP = "accuracy by group"
 LIMITS = ("_low", "_high")
 # Stages that end in a page, and what its link is called.
@@ -45,6 +48,7 @@ def links(
                 links[f"{name}, for whom"] = f"{page}/artifacts/for_whom.html"
     runs_page = f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
     return links | {
+        "methods": f"{runs_page}&viewStateShareKey=methods",
         "by arm": f"{runs_page}&viewStateShareKey=classifier-bias-by-arm&compareRunsMode=CHART",
         "each training": f"{runs_page}&viewStateShareKey=classifier-bias",
         "everything": runs_page,
@@ -61,23 +65,35 @@ def saved_views(
     """
     classifiers = {"debias.stage": "classifier"}
     latest = classifiers | ({"debias.comparison": comparison} if comparison else {})
-    by_arm = {
-        "aggregateFunction": "average",
-        "groupByKeys": [{"mode": "tag", "groupByData": "debias.arm_title"}],
-    }
-    charts = _charts(measured or {})
+    by_arm, as_methods = _by(TITLE), _by(TITLE, *ABOUT)
+    every, those, charts = having(classifiers), having(latest), _charts(measured or {})
     return {
-        "classifier-bias": _view("classifier bias, all runs", having(classifiers), None, charts),
-        "classifier-bias-by-arm": _view("classifier bias by arm", having(latest), by_arm, charts),
+        "classifier-bias": _view("classifier bias, all runs", every, None, charts),
+        "classifier-bias-by-arm": _view("classifier bias by arm", those, by_arm, charts),
+        "methods": _view("methods", those, as_methods, charts, METHODS, ABOUT),
     }
 
 
-def _view(name: str, condition: str, group_by: object, charts: Mapping[str, object]) -> str:
-    metrics = [f"metrics.`{metric}`" for metric in COMPARED]
-    arms = ["tags.`debias.arm_title`", "tags.`debias.seed`"]
+def _by(*tags: str) -> dict[str, object]:
+    """Means over the runs that agree in these tags."""
+    keys = [{"mode": "tag", "groupByData": tag} for tag in tags]
+    return {"aggregateFunction": "average", "groupByKeys": keys}
+
+
+def _view(
+    name: str,
+    condition: str,
+    group_by: object,
+    charts: Mapping[str, object],
+    compared: Sequence[str] = COMPARED,
+    about: Sequence[str] = (),
+) -> str:
+    metrics = [f"metrics.`{metric}`" for metric in compared]
+    arms = [f"tags.`{tag}`" for tag in (TITLE, "debias.seed", *about)]
     line = {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""}
     state = {
-        "searchFilter": condition, "orderByKey": metrics[0], "orderByAsc": False,
+        "searchFilter": condition, "orderByAsc": False,
+        "orderByKey": "metrics.`accuracy/worst_group`",
         "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": [*metrics, *arms], "columnOrder": [*metrics, *arms],

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from fake_fairness import fake_comparison, fake_fairness, small
 
-from debias.report import Pictures, opening
+from debias.report import Pictures, methods, opening
 
 TONES = ("dark", "brown", "tan", "light")
 GENDERS = ("feminine", "masculine")
@@ -119,6 +119,7 @@ def weight_record(arm, attributes):
     }
     return {
         "rule": "latent_rarity" if arm == "latent" else "group_balance",
+        "objective": "erm", "group_labels": "training" if arm == "groups" else "no",
         "uses_groups": arm == "groups", "ess": 0.5, "tau": 0.31, "alpha": 0.01,
         "dropped_dimensions": [3, 11], "capped": 0, "unique_per_epoch": 2714.2,
         "top_1_percent": 0.063, "largest": 9.13, "share_by_group": shares,
@@ -213,7 +214,8 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
         "not_concluded": ["Whether the smaller gap under latent weights is more than chance: "
                           "three seeds are too few."],
     }  # fmt: skip
-    return document | {"opening": opening(document)}
+    seconds = {arm: 10.0 + place for place, arm in enumerate(arms)}
+    return document | {"opening": opening(document), "methods": methods(document, seconds)}
 
 
 def skill_record(arm, seeds, at_chance=0):

@@ -91,6 +91,29 @@ def test_the_report_begins_with_an_opening_and_knows_what_each_arm_learned(finis
         assert skill["trainings"] == 2
 
 
+def test_arms_are_listed_as_methods_here_and_where_runs_are_tracked(finished):
+    folder, document, tracking, _ = finished
+    seconds = {arm: [] for arm in document["arms"]}
+    for path in (folder / "classifier").iterdir():
+        one = load_predictions(Artifact("classifier", path.name, path))
+        seconds[one.arm].append(json.loads((path / "manifest.json").read_text())["seconds"])
+    rows = {row["arm"]: row for row in document["methods"]}
+    assert [row["method"] for row in rows.values()] == ["erm", "latent_rarity", "group_balance"]
+    assert [row["group_labels"] for row in rows.values()] == ["no", "no", "training"]
+    for arm, row in rows.items():
+        ratio = np.mean(seconds[arm]) / np.mean(seconds["uniform"])
+        assert row["relative_seconds"] == pytest.approx(ratio, abs=1e-3)
+    (compared,) = (one for one in tracking.runs.values() if "methods" in one.logged_tables)
+    assert compared.logged_tables["methods"].to_dict("records") == document["methods"]
+    for key, tracker in tracking.runs.items():
+        if tracker.logged_tags["debias.stage"] == "classifier":
+            row = rows[tracker.logged_params["arm"]]
+            assert tracking.told[key] == {
+                "method": row["method"], "group_labels": row["group_labels"],
+                "verdict": row["verdict"], "time/relative_to_plain": row["relative_seconds"],
+            }  # fmt: skip
+
+
 def test_figures_agree_with_the_stored_predictions(finished):
     folder, document, _, _ = finished
     for path in (folder / "classifier").glob("*/predictions.json"):

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.optimize import minimize_scalar
@@ -47,7 +48,7 @@ class Lesson:
     uses: str = "training"
     epochs: int = 3
     classes: int = 2
-    attributes: bool = True
+    unknown: tuple = ()  # rows without a group
     fits: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -63,9 +64,15 @@ class Lesson:
         return self.labels.astype(np.int64)
 
     def groups_of(self, split):
+        known = (self.attributes_of(split)["hat"] != "unknown").to_numpy()
+        return np.where(known, 2 * self.labels + self.minority, -1).astype(np.int64)
+
+    def attributes_of(self, split):
         if self.uses == "no" or (self.uses == "selection" and split == "train"):
             raise ConfigError("not declared")
-        return (2 * self.labels + self.minority).astype(np.int64)
+        hat = np.where(self.minority, "yes", "no")
+        hat = np.where(np.isin(np.arange(SIZE), self.unknown), "unknown", hat)
+        return pd.DataFrame({"hat": hat})
 
     def positions(self, batch):
         return batch.index

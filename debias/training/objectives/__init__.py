@@ -5,10 +5,14 @@ from debias.training.objectives.chi2_dro import Chi2DRO
 from debias.training.objectives.class_balanced import ClassBalanced
 from debias.training.objectives.cvar_dro import CVaRDRO
 from debias.training.objectives.db_vae import DBVAE
+from debias.training.objectives.dfr import DFR, DFRTrain
 from debias.training.objectives.erm import ERM
 from debias.training.objectives.focal import Focal
+from debias.training.objectives.george import George
 from debias.training.objectives.group_dro import GroupDRO
+from debias.training.objectives.last_layer import LastLayer
 from debias.training.objectives.objective import Objective
+from debias.training.objectives.pseudo_attributes import PseudoAttributes
 
 OBJECTIVES = Registry(
     "objective",
@@ -20,6 +24,11 @@ OBJECTIVES = Registry(
         "cvar_dro": CVaRDRO,
         "chi2_dro": Chi2DRO,
         "db_vae": DBVAE,
+        "george": George,
+        "pseudo_attributes": PseudoAttributes,
+        "last_layer": LastLayer,
+        "dfr": DFR,
+        "dfr_train": DFRTrain,
     },
     group="debias.objectives",
     asks=("uses_groups", "joint", "train", "fitted"),

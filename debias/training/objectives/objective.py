@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
@@ -61,6 +62,13 @@ class Task(Protocol):
         Raises:
             ConfigError: The objective does not say that it uses them (``uses_groups``:
                 ``selection`` opens those of validation images alone), or no attribute is named.
+        """
+
+    def attributes_of(self, split: Split) -> pd.DataFrame:
+        """Those groups by attribute, one row an image, ``unknown`` where one is; without the label.
+
+        Raises:
+            ConfigError: As ``groups_of``.
         """
 
     def positions(self, batch: Batch) -> Int64[Tensor, " B"]:
