@@ -48,12 +48,15 @@ def weights_by_epoch(document: Findings) -> dict[str, dict[str, list[float]]]:
 
 
 def _film(epochs: Sequence[EpochOfWeights]) -> dict[str, list[float]]:
-    """``group/share of the draws, attribute``, rarest group first; the effective sample size."""
+    """``group/attribute``, rarest first: its share of the draws in multiples of that of the images.
+
+    And the effective sample size.
+    """
     first, curves = epochs[0]["share_by_group"], {}
     for group in sorted(first, key=lambda group: first[group]):
         attribute = group.partition(":")[0]
-        name = f"{group_name(attribute, group)}/share of the draws, {words(attribute)}"
-        curves[name] = [epoch["share_by_group"][group] for epoch in epochs]
+        name = f"{group_name(attribute, group)}/{words(attribute)}"
+        curves[name] = [epoch["share_by_group"][group] / first[group] for epoch in epochs]
     return curves | {"/effective sample size": [epoch["ess"] for epoch in epochs]}
 
 

@@ -141,7 +141,7 @@ def test_every_parameter_receives_a_gradient_and_both_ways_have_their_shapes():
     assert torch.equal(logits[:, 0], torch.zeros(5))
     assert [part.shape for part in places] == [(5, 3), (5, 3)]
     assert network.features(given.image).shape == (5, 16)
-    drawn = network.decode(places.mean)
+    drawn = network.decode(places.mean).detach()
     assert drawn.shape == given.image.shape
     assert 0 <= float(drawn.min()) <= float(drawn.max()) <= 1
     kernels = [layer.kernel_size for layer in network.encoder if isinstance(layer, torch.nn.Conv2d)]
