@@ -83,6 +83,7 @@ class Task(Protocol):
         *,
         epochs: int | None = None,
         multiples: Multiples | Callable[[int], Multiples | None] | None = None,
+        on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         """Train ``model.loss``, as :class:`Supervised` has it; returns ``model.network``.
 
@@ -91,6 +92,7 @@ class Task(Protocol):
             epochs: By default those of the recipe.
             multiples: How much more often than the weighting says an image is drawn; or what says
                 so before every epoch, counted from 0.
+            on_epoch: Is given the network after each epoch, in evaluation mode.
         """
 
     def weigh(self, network: nn.Module, among: Bool[np.ndarray, " n"]) -> Multiples:
