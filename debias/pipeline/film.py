@@ -1,8 +1,8 @@
 """Weights that follow the latents of a classifier in training, and what they were by epoch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NoReturn, TypedDict
+from typing import NoReturn, TypedDict
 
 import numpy as np
 from jaxtyping import Int64
@@ -78,9 +78,9 @@ def film(artifacts: Sequence[Artifact], hidden: frozenset[str]) -> list[EpochOfW
     films = [_frames(one) for one in artifacts]
     return [
         {
-            "ess": _mean(frames, lambda one: one["ess"]),
+            "ess": float(np.mean([one["ess"] for one in frames])),
             "share_by_group": {
-                group: _mean(frames, lambda one, group=group: one["share_by_group"][group])
+                group: float(np.mean([one["share_by_group"][group] for one in frames]))
                 for group in frames[0]["share_by_group"]
                 if group not in hidden
             },
@@ -102,7 +102,3 @@ def warned(artifact: Artifact) -> list[str]:
 def _frames(artifact: Artifact) -> list[Frame]:
     found: list[Frame] = artifact.read_json(HISTORY).get("film", [])
     return found
-
-
-def _mean(frames: Sequence[Frame], of: Callable[[Any], float]) -> float:
-    return float(np.mean([of(one) for one in frames]))
