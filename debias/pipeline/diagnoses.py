@@ -54,7 +54,7 @@ def diagnoses(
     people = None
     if "subject_id" in faces.samples:
         people = numbered(faces.samples["subject_id"].to_numpy()[rows])
-    found = {name: diagnose(labels, group_names(groups[name]), people) for name in groups}
+    found = {str(name): diagnose(labels, group_names(groups[name]), people) for name in groups}
     found[""] = _unannotated(faces, latents, seed)
     return [
         {
@@ -90,8 +90,9 @@ def told(
             )
             for one in found.groups
         ],
-        "cramers_v": v and v.cramers_v, "low": v and v.low, "high": v and v.high,
-        "errors": found.errors and _errors(found.errors), "remedies": [],
+        "cramers_v": v.cramers_v if v else None, "low": v.low if v else None,
+        "high": v.high if v else None,
+        "errors": _errors(found.errors) if found.errors else None, "remedies": [],
     }  # fmt: skip
 
 
@@ -101,7 +102,8 @@ def _errors(found: Errors) -> doc.Errors:
         "rate": found.rate, "images": found.images, "share": share.value, "low": share.low,
         "high": share.high, "chance": found.chance,
         "against": None if np.isnan(found.against) else found.against,
-        "told": found.told and found.told.value, "told_high": found.told and found.told.high,
+        "told": found.told.value if found.told else None,
+        "told_high": found.told.high if found.told else None,
     }  # fmt: skip
 
 
@@ -172,7 +174,8 @@ def _remedies(
         if getattr(method, one) and (attribute or method.group_labels == "no")
     ]
     for disease, method in listed:
-        for arm in [arm for arm, name in used.items() if name == method.name] or [None]:
+        arms: list[str | None] = [arm for arm, name in used.items() if name == method.name]
+        for arm in arms or [None]:
             yield {
                 "method": method.name, "against": disease, "source": getattr(method, disease),
                 "group_labels": method.group_labels, "arm": arm, "here": here[arm] if arm else "",
