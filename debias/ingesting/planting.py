@@ -110,7 +110,7 @@ class Planting:
         """What was planted, and how many images each cell has, in sentences."""
         cells = self._cells(samples, self.columns[0])
         rules = zip(self.names, self._rules, strict=True)
-        sides = " and ".join(f"{name} to {_said(rule)}" for name, rule in rules)
+        sides = ", ".join(f"{name}: {_said(rule)}" for name, rule in rules)
         found = []
         for split in SPLITS:
             held = np.bincount(cells[samples["split"] == split], minlength=4).reshape(2, 2)
@@ -121,8 +121,8 @@ class Planting:
             found.append(f"{split} {', '.join(parts)}")
         return (
             f"A correlation is planted (selection.tie): {100 * self.tie.share:g}% of the training "
-            f"images of each {self.label} are aligned with {self.tie.column}, {sides}. Images "
-            f"aligned and conflicting: {'; '.join(found)}."
+            f"images of each {self.label} are aligned with {self.tie.column} ({sides}). "
+            f"Images aligned and conflicting: {'; '.join(found)}."
         )
 
     @property
@@ -156,5 +156,5 @@ def _said(rule: Rule) -> str:
         return " or ".join(
             _said(one) if isinstance(one, Range) else clean_text(one) for one in rule
         )
-    ends = (("from", rule.min), ("to", rule.max))
-    return " ".join(f"{word} {end:g}" for word, end in ends if end is not None)
+    ends = (("from", rule.min), ("up to", rule.max))
+    return " ".join(f"{word} {end:g}" for word, end in ends if end is not None) or "any number"

@@ -69,7 +69,7 @@ def test_as_many_as_the_share_allows_are_drawn():
     assert counted(few)["validation", "f", "aligned"] == 18
     told = planting().told(thinned)
     assert "90% of the training images of each gender are aligned with race" in told
-    assert "m to White and f to Black or Asian." in told
+    assert "(m: White, f: Black or Asian). Images" in told
     assert "train m 94 and 11, f 36 and 4; validation m 9 and 1, f 27 and 3; test m 3 and" in told
 
 
@@ -106,11 +106,18 @@ def test_a_drawn_split_has_even_test_cells_and_a_tied_rest():
         ({"sides": {"m": ["White"], "x": ["Asian"]}}, LabelError, "but gender holds f, m: give"),
         ({"sides": {"m": ["White"], "f": ["Asian", "White"]}}, DataError, "both sides, first 'Wh"),
         ({"sides": {"m": ["Asian"], "f": ["Blakc"]}}, DataError, "no image is m with race Blakc"),
+        (
+            {"column": "age", "sides": {"m": {"max": 10}, "f": {"min": 12.5, "max": 20}}},
+            DataError,
+            "no image is m with age from 12.5 up to 20 among 8",
+        ),
     ],
 )
 def test_what_cannot_be_tied_is_refused(changed, error, said):
     with pytest.raises(error, match=said):
-        planting(**changed).require(people(m_White=2, m_Asian=2, f_White=2, f_Asian=2))
+        planting(**changed).require(
+            people(m_White=2, m_Asian=2, f_White=2, f_Asian=2).assign(age=9)
+        )
 
 
 @pytest.mark.parametrize(
