@@ -274,9 +274,11 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
 
 def _publish_method(run: Run, key: str, row: Method) -> None:
     """An arm as a run of its own: one row of the view of methods."""
-    about = {name: row[name] for name in ("method", "group_labels", "verdict")}  # type: ignore[literal-required]
-    arm, title = row["arm"], for_whom.arm_title(row["arm"])
-    with run.tracked("method", key, arm, title=title, comparison=key, arm=arm, **about) as tracker:
+    tags = {"arm": row["arm"], "comparison": key, "method": row["method"],
+            "group_labels": row["group_labels"], "verdict": row["verdict"]}  # fmt: skip
+    with run.tracked(
+        "method", key, row["arm"], title=for_whom.arm_title(row["arm"]), **tags
+    ) as tracker:
         values = {
             "accuracy/overall": row["accuracy"],
             "accuracy/worst_group": row["worst_group"],
