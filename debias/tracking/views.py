@@ -16,6 +16,7 @@ COMPARED = (
 )
 ABOUT = ("debias.method", "debias.group_labels", "debias.verdict")
 METHODS = ("accuracy/overall", "accuracy/worst_group", "accuracy/gap", "time/relative_to_plain")
+WIDE = {"tags.`debias.verdict`": 300}
 BY_GROUP = "accuracy by group"
 LIMITS = ("_low", "_high")
 # Stages that end in a page, and what its link is called.
@@ -94,7 +95,7 @@ def _view(
         "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": [*metrics, *arms], "columnOrder": [*metrics, *arms],
-        "columnWidths": dict.fromkeys(metrics, 150) | dict.fromkeys(arms, 130),
+        "columnWidths": dict.fromkeys(metrics, 150) | dict.fromkeys(arms, 130) | WIDE,
         "runsHiddenMode": "FIRST_20_RUNS", "viewMaximized": False, "runListHidden": False,
         "useGroupedValuesInCharts": True, "hideEmptyCharts": True,
         "groupBy": group_by, "groupsExpanded": {}, "globalLineChartConfig": line, **charts,
