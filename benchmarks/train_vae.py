@@ -151,8 +151,10 @@ def main() -> None:
         },
     }
     print(json.dumps(result, indent=2))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    if arguments.out:  # beside what other processors gave
+        known = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+        known[str(result["precision"])] = result
+        arguments.out.write_text(json.dumps(known, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -218,6 +218,7 @@ def account(
         "framing": _framing(rules),
         "remarks": [
             *collection.remarks,
+            *([recipe.planting.told(samples)] if recipe.planting else []),
             *questions(recipe.data, samples),
             *without_validation(samples, drawn="split" not in collection.samples),
             *without_test(samples, drawn="split" not in collection.samples),

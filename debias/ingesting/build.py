@@ -186,7 +186,11 @@ def choose(listed: Listed, decoded: Decoded, recipe: FacesRecipe, progress: Prog
     repair = "split" in samples and drop
     remaining, leaked = without_leaks(samples) if repair else (samples, ())
     generator = numpy_generator(recipe.seed, "split")
-    divided = split(remaining, recipe.selection, recipe.attributes, generator)
+    planting = recipe.planting
+    cells = planting.columns if planting else recipe.attributes
+    divided = split(remaining, recipe.selection, cells, generator)
+    if planting:
+        divided = planting.thinned(divided, numpy_generator(recipe.seed, "tie"))
     require_no_leak(divided)
     place = pd.Index(samples["sample_id"]).get_indexer(divided["sample_id"])
     return Chosen(

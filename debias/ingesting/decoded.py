@@ -31,6 +31,7 @@ from debias.ingesting.parts import (
     decode_parts,
     known,
 )
+from debias.ingesting.planting import Planting
 from debias.ingesting.rules import FacesRecipe, IngestRules, framed
 from debias.ingesting.selection import Filters, keep
 from debias.storage.artifacts import RunFolder
@@ -159,23 +160,27 @@ def list_recipe(recipe: FacesRecipe) -> Listed:
     """List the data set of a recipe, filtered and framed as it says; errors as below."""
     filters = recipe.selection.filters
     listed = list_samples(
-        recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest, recipe.ranges
-    )
+        recipe.data, recipe.seed, filters, recipe.image_size, recipe.ingest, recipe.ranges,
+        recipe.planting,
+    )  # fmt: skip
     return listed.without_unplaced(recipe.unplaced(listed.samples))
 
 
-def list_samples(
+def list_samples(  # noqa: PLR0913 (what is listed, and what becomes of its columns)
     data: Dataset,
     seed: int,
     filters: Filters,
     size: int,
     rules: IngestRules,
     ranges: Mapping[str, Sequence[str]] | None = None,
+    planting: Planting | None = None,
 ) -> Listed:
     """List a data set; columns of numbers that have ``ranges`` hold these after the filters.
 
+    With ``planting``, only what is on a side of it.
+
     Raises:
-        DataError: Its files are not there or cannot be read.
+        DataError: Its files are not there or cannot be read, or nothing can be planted in them.
         EmptyDatasetError: No sample passes the filters.
     """
     try:
@@ -191,6 +196,14 @@ def list_samples(
     if words:
         told = f"{words}: text such as NA, None or nan counts as missing; write a group otherwise."
         collection = replace(collection, remarks=(*collection.remarks, told))
+    if planting is not None:
+        planting.require(samples)
+        before = len(samples)
+        samples, table = (planting.marked(frame) for frame in (samples, table))
+        if left := before - len(samples):
+            told = f"{left:,} images are left out: their {planting.tie.column} is on no side of "
+            told += "selection.tie."
+            collection = replace(collection, remarks=(*collection.remarks, told))
     samples, table = (in_ranges(frame, ranges or {}) for frame in (samples, table))
     if collection.draw is not None and rules.framing.name != "centre":
         raise DataError(

@@ -6,7 +6,7 @@ clockwise). Decoding cuts it out; what lies outside the image becomes black.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from debias.datasets import DATASETS, Dataset
 from debias.errors import DataError
+from debias.ingesting.planting import Planting
 from debias.ingesting.quarantine import QuarantineLimits
 from debias.ingesting.selection import Selection
 from debias.plugins import OneOf, Settings
@@ -208,9 +209,21 @@ class FacesRecipe(Settings):
     ingest: IngestRules = Field(default=IngestRules(), description="Framing, limits, duplicates.")
     report: ReportOptions = ReportOptions()
 
+    @property
+    def planting(self) -> Planting | None:
+        """The correlation to plant, if there is one."""
+        tie, label = self.selection.tie, self.label
+        return Planting(tie=tie, label=label) if tie and label else None
+
     def unplaced(self, samples: pd.DataFrame) -> list[Rejected]:
         """Samples that what follows on this recipe could not use, and why; here none."""
         return []
+
+    @model_validator(mode="after")
+    def _label_to_tie(self) -> Self:
+        if self.selection.tie and self.label is None:
+            raise ValueError("selection.tie ties the label to a column: name it under 'label'")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -1,12 +1,12 @@
-"""Which samples are used: filters, settings of the split, even draws."""
+"""Which samples are used: filters, settings of the split and of a planted tie, even draws."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from debias.errors import DataError, EmptyDatasetError
 from debias.ingesting.labels import (
@@ -39,8 +39,31 @@ class Caps(Settings):
     )
 
 
+class Tie(Settings):
+    """Ties the label to one column in training: a correlation that is planted on purpose."""
+
+    column: str = Field(description="Annotated column that the label is tied to.")
+    sides: Filters = Field(
+        min_length=2,
+        max_length=2,
+        description="Label value: the values of the column, or {min, max}, that go with it; images "
+        "on neither side are left out.",
+    )
+    share: float = Field(
+        gt=0.5,
+        lt=1,
+        description="Share of the training images of each label value that are on its side; the "
+        "others are on the other side.",
+    )
+    most: int | None = Field(
+        default=None,
+        ge=2,
+        description="Most images of each label value in training, and in validation; empty: any.",
+    )
+
+
 class Selection(Settings):
-    """Filters, then a test set, then caps on what is left for training."""
+    """Filters, then a test set, then caps or a tie on what is left for training."""
 
     filters: Filters = Field(
         default={}, description="Column: list of values to keep, or {min, max}."
@@ -48,7 +71,8 @@ class Selection(Settings):
     test_per_group: int | None = Field(
         default=None,
         ge=1,
-        description="Test images in every cell of the crossed attributes; empty: test_fraction.",
+        description="Test images in every cell of the crossed attributes, or of label and tie; "
+        "empty: test_fraction.",
     )
     test_fraction: float = Field(
         default=0.2, gt=0, lt=1, description="Share of the images used for the test."
@@ -62,11 +86,25 @@ class Selection(Settings):
         "the label alone steers it.",
     )
     caps: Caps | None = Field(default=None, description="Most training images per group.")
+    tie: Tie | None = Field(
+        default=None,
+        description="A planted correlation of label and column; the attribute 'tie' says which "
+        "images are aligned with it and which conflict, and the test holds as many of both.",
+    )
     leaks: Literal["refuse", "drop"] = Field(
         default="refuse",
         description="When the data bring their own split and one person or photograph stands on "
         "two sides: 'refuse' the run, or 'drop' the training and validation images concerned.",
     )
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> Self:
+        if self.tie and self.caps:
+            raise ValueError(
+                "selection.caps and selection.tie both say how many training images of a group are "
+                "used; leave one out (selection.tie.most caps each label value)"
+            )
+        return self
 
 
 def keep(samples: pd.DataFrame, filters: Filters) -> pd.DataFrame:
@@ -79,13 +117,14 @@ def keep(samples: pd.DataFrame, filters: Filters) -> pd.DataFrame:
     mask = np.ones(len(samples), dtype=bool)
     for column, rule in filters.items():
         require_column(samples, column, "selection.filters")
-        mask &= _passes(samples[column], rule)
+        mask &= passes(samples[column], rule)
     if not mask.any():
         raise EmptyDatasetError(f"no sample of {len(samples)} passes the filters {filters}")
     return samples[mask]
 
 
-def _passes(column: pd.Series, rule: list[str] | Range) -> Bool[np.ndarray, " n"]:
+def passes(column: pd.Series, rule: list[str] | Range) -> Bool[np.ndarray, " n"]:
+    """(n,) whether each value is one of a list, or a number in a range; an empty cell is not."""
     if isinstance(rule, Range):
         numbers, low, high = _numbers(column), rule.min, rule.max
         above = numbers >= (-np.inf if low is None else low)

@@ -21,6 +21,7 @@ from debias.ingesting.labels import (
     place_in_cell,
     require_column,
 )
+from debias.ingesting.planting import TIE
 from debias.ingesting.selection import Caps, Selection
 from debias.statistics.groupings import UNKNOWN
 from debias.storage.files import shown
@@ -319,7 +320,8 @@ def _stratified_by(samples: pd.DataFrame, selection: Selection) -> list[str]:
     for column in capped:
         require_column(samples, column, "selection.caps")
     label = ["label"] if "label" in samples else []
-    return list(dict.fromkeys([*label, *selection.even_over, *capped]))
+    tied = [TIE] if selection.tie else []
+    return list(dict.fromkeys([*label, *selection.even_over, *capped, *tied]))
 
 
 def _test_rows(

@@ -224,15 +224,16 @@ def make_earlier(job: Job) -> Artifact:
     """Decode the earlier version into a store of the same folder, or find it decoded.
 
     Raises:
-        ConfigError: The data are capped.
+        ConfigError: The data are capped, or a tie is planted in them.
         DataError: It cannot be used; the message says why.
     """
     earlier, config = job.config.earlier, job.config
     assert earlier is not None  # the plan has asked
-    if config.selection.caps is not None:
+    random = [name for name in ("caps", "tie") if getattr(config.selection, name) is not None]
+    if random:
         raise ConfigError(
-            "selection.caps leaves images out at random, so nobody could tell which images were "
-            "removed since the earlier version; leave out one of 'caps' and 'earlier'"
+            f"selection.{random[0]} leaves images out at random, so nobody could tell which images "
+            f"were removed since the earlier version; leave out one of {random[0]!r} and 'earlier'"
         )
     filters = config.selection.filters if earlier.filters is None else earlier.filters
     recipe = FacesRecipe(

@@ -37,6 +37,7 @@ def _settings(work: Work[Study]) -> dict[str, Any]:
         "densities": {name: dump(one) for name, one in config.densities.items()},
         "factors": config.factors,
         "columns": config.columns,
+        "features": config.features and config.features.identity(),
         "seed": config.seed,
         "data": dump(config.data) if config.factors else None,  # draws more of the same
         **work.job.compute.identity(),
@@ -122,19 +123,27 @@ def _bounded(subject: Subject) -> Figures:
 
 
 def _sampled(subject: Subject, judges: Mapping[str, Artifact]) -> Figures:
-    """Samples beside training images, as many, in the features of the first judge."""
-    if not judges:
+    """Samples beside training images, as many, in the features of a declared encoder or judge."""
+    features = _features(subject.job, judges)
+    if features is None:
         return {}
-    network, _ = load_judge(subject.job, next(iter(judges.values())))
-    device, compute = subject.job.compute.device, subject.job.compute
     count = min(subject.job.config.looks.samples, len(subject.store.rows("train")))
     real = subject.store.images[spread(subject.store.rows("train"), count)]
-    seen, made = (
-        encoding.features(network, of_pictures(one, device), compute)
-        for one in (real, subject.samples(count))
-    )
+    seen, made = map(features, (real, subject.samples(count)))
     scored = samples.with_intervals(samples.all_scores, seen, made, subject.generator("halves"))
     return {name: _figure(*score) for name, score in scored.items()}
+
+
+def _features(job: Study, judges: Mapping[str, Artifact]) -> Callable[[np.ndarray], Any] | None:
+    """What describes pictures (n, H, W, C) by (n, d); None where nothing can."""
+    device, compute, declared = job.compute.device, job.compute, job.config.features
+    if declared is not None:
+        encoder = declared.open(device)
+        return lambda some: encoding.posterior(encoder, of_pictures(some, device), compute)[0]
+    if not judges:
+        return None
+    judge, _ = load_judge(job, next(iter(judges.values())))
+    return lambda some: encoding.features(judge, of_pictures(some, device), compute)
 
 
 def _disentangled(subject: Subject) -> Figures:

@@ -21,6 +21,7 @@ from debias.report import study_document as doc
 from debias.report.study_page import write_study_page
 from debias.statistics.intervals import mean_limits
 from debias.storage.artifacts import Artifact, load_array, load_faces
+from debias.storage.files import shown
 from debias.storage.sealed import write_json
 from debias.types import SPLITS, FaceStore
 
@@ -32,6 +33,8 @@ def make_studied_faces(job: Study) -> Artifact:
     """The store of the data set; DataError says why it cannot be used or trained on."""
     faces = ingest_faces(job.config, job.folder, job.progress, about=job.compute.describe())
     store = load_faces(faces)
+    if job.config.features is not None:
+        job.config.features.identity()  # its file is there
     for name, recipe in job.config.spaces.items():
         recipe.model.require_size(job.config.image_size)
         require_trainable(job.of(name, 0), store)
@@ -164,6 +167,8 @@ def _data(job: Study, store: FaceStore) -> doc.Data:
 
 
 def _features(job: Study) -> str:
+    if job.config.features is not None:
+        return f"the encoder {shown(job.config.features.file.name)}"
     if not job.config.columns:
         return ""
     judge = job.config.judge.model.name

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from debias.density import DENSITIES, DensityEstimator
 from debias.models import ConvClassifier
+from debias.models.encoder import Encoder
 from debias.pipeline.recipe import ClassifierRecipe, RepresentationRecipe, SpaceRecipe
 from debias.plugins import OneOf, Settings, unknown
 from debias.training.loop import Training
@@ -44,6 +45,11 @@ class StudyConfig(SpaceRecipe):
             model=ConvClassifier(width=16), training=Training(epochs=5, learning_rate=3e-3)
         ),
         description="Classifier of each annotated column; it judges what is drawn.",
+    )
+    features: Encoder | None = Field(
+        default=None,
+        description="Encoder in whose features samples are compared with images (FID and the "
+        "like); empty: the judge of the first annotated column.",
     )
     looks: Looks = Looks()
 

@@ -95,13 +95,16 @@ class ClassifierTask:
         *,
         epochs: int | None = None,
         multiples: Float64[np.ndarray, " n"] | None = None,
+        on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         recipe, compute = self.run.config.classifier, self.run.compute
         network = cast(nn.Module, model.network)
         validation, kept = self.work.faces.rows("validation"), Kept(self._score)
 
-        def on_epoch(epoch: int, means: EpochMetrics) -> None:
+        def after(epoch: int, means: EpochMetrics) -> None:
             network.eval()
+            if on_epoch:
+                on_epoch(network)
             held_out = encoding.mean_losses(network, self._plain.evaluate(validation), compute)
             kept.look(network)
             self.history.append(named("train", means) | named("val", held_out))
@@ -111,7 +114,7 @@ class ClassifierTask:
         training = recipe.training.model_copy(update={"epochs": epochs or self.epochs})
         steps = len(self.rows) // training.batch_size
         draws = self._draws(_multiplied(self.work.weights, multiples))
-        fit(compute.place(model), draws, training, steps, compute, on_epoch)
+        fit(compute.place(model), draws, training, steps, compute, after)
         return kept.give(network).eval()
 
     def probabilities(

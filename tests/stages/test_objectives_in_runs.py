@@ -26,7 +26,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     run, _ = small_run(
         folder, "tracking.enabled=false", "seeds=1", "arms={uniform: uniform}",
-        "objectives={again: erm, worst: group_dro, held: dfr}",
+        "objectives={again: erm, worst: group_dro, halves: tab, pair: lff, held: dfr}",
     )  # fmt: skip
     return folder, mitigate(run)
 
@@ -34,7 +34,7 @@ def finished(tmp_path_factory):
 def test_the_objective_is_the_only_difference_between_arms(finished):
     folder, _ = finished
     assert np.array_equal(*(scores(folder, arm)[0] for arm in ("uniform", "again")))
-    for other in ("worst", "held"):
+    for other in ("worst", "halves", "pair", "held"):
         assert not np.array_equal(*(scores(folder, arm)[0] for arm in ("uniform", other)))
 
 
@@ -46,6 +46,8 @@ def test_the_report_says_what_arms_are_trained_for_and_who_reads_groups(finished
         "uniform": ("erm", "no", False),
         "again": ("erm", "no", False),
         "worst": ("group_dro", "training", True),
+        "halves": ("tab", "no", False),
+        "pair": ("lff", "no", False),
         "held": ("dfr", "selection", True),
     }
     page = (folder / "report.html").read_text()

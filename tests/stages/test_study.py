@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from recording_tracking import RecordingTracking
 from typer.testing import CliRunner
 
 from debias.commands import app
-from debias.errors import ConfigError
+from debias.errors import ConfigError, DataError
 from debias.pipeline import open_job, open_study, survey
 from debias.pipeline.faces import make_audited_faces
 from debias.pipeline.judge import annotated
@@ -120,6 +121,19 @@ def test_shares_of_samples_stand_beside_those_of_images(made):
     assert total == pytest.approx(1)
     assert [one["column"] for one in document["judges"]] == ["smiling", "skin_tone_group"]
     assert "classifier of 'smiling'" in document["features"]
+
+
+def test_samples_may_be_compared_in_the_features_of_an_encoder_of_the_users_own(made, tmp_path):
+    blocks = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
+    torch.jit.save(torch.jit.trace(blocks, torch.rand(2, 3, 16, 16)), tmp_path / "blocks.pt")
+    encoder = {"name": "encoder", "file": str(tmp_path / "blocks.pt")}
+    changed = recipe(spaces={"pca": RECIPE["spaces"]["pca"]}, seeds=1, factors=[], features=encoder)
+    found = survey(open_study(changed, tmp_path / "declared"))
+    assert found["features"] == "the encoder blocks.pt"
+    by_judge = figures(made[1])["pca"]["fid"]["value"]
+    assert figures(found)["pca"]["fid"]["value"] not in (None, by_judge)
+    with pytest.raises(DataError, match=r"gone\.pt does not exist"):
+        survey(open_study(recipe(features=encoder | {"file": "gone.pt"}), tmp_path / "gone"))
 
 
 def test_the_tracker_hears_the_figures_of_every_training_and_of_the_study(made):

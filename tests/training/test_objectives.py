@@ -21,6 +21,8 @@ from debias.training.objectives.objective import GROUP_USES
 
 SIZE, SIDE = 48, 8
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*the helper tells no images")
+
 
 class Small(nn.Module):
     """A classifier of 8 x 8 pictures by one dense layer on four features."""
@@ -85,17 +87,19 @@ class Lesson:
         label = torch.from_numpy(self.labels[rows].astype(np.int64))
         return Batch(image=self.images[rows], label=label, index=torch.from_numpy(rows))
 
-    def fit(self, model, *, epochs=None, multiples=None):
+    def fit(self, model, *, epochs=None, multiples=None, on_epoch=None):
         self.fits.append((epochs or self.epochs, multiples))
         chance = np.ones(SIZE) if multiples is None else np.asarray(multiples)
         optimizer = torch.optim.AdamW(model.parameters(), 0.01)
         noise = np.random.default_rng(1)
-        for _ in range((epochs or self.epochs) * 4):
+        for step in range((epochs or self.epochs) * 4):
             rows = noise.choice(SIZE, 12, p=chance / chance.sum())
             loss = model.loss(self.batch(rows))["loss"]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            if on_epoch and step % 4 == 3:
+                on_epoch(model.network)
         return model.network
 
     def probabilities(self, network, split="train"):

@@ -5,13 +5,17 @@ from debias.training.objectives.chi2_dro import Chi2DRO
 from debias.training.objectives.class_balanced import ClassBalanced
 from debias.training.objectives.cvar_dro import CVaRDRO
 from debias.training.objectives.dfr import DFR, DFRTrain
+from debias.training.objectives.eiil import EIIL
 from debias.training.objectives.erm import ERM
 from debias.training.objectives.focal import Focal
 from debias.training.objectives.george import George
 from debias.training.objectives.group_dro import GroupDRO
+from debias.training.objectives.jtt import JTT
 from debias.training.objectives.last_layer import LastLayer
+from debias.training.objectives.lff import LfF
 from debias.training.objectives.objective import Objective
 from debias.training.objectives.pseudo_attributes import PseudoAttributes
+from debias.training.objectives.tab import TAB
 
 OBJECTIVES = Registry(
     "objective",
@@ -22,6 +26,10 @@ OBJECTIVES = Registry(
         "group_dro": GroupDRO,
         "cvar_dro": CVaRDRO,
         "chi2_dro": Chi2DRO,
+        "jtt": JTT,
+        "lff": LfF,
+        "eiil": EIIL,
+        "tab": TAB,
         "george": George,
         "pseudo_attributes": PseudoAttributes,
         "last_layer": LastLayer,

@@ -82,6 +82,7 @@ class Task(Protocol):
         *,
         epochs: int | None = None,
         multiples: Float64[np.ndarray, " n"] | None = None,
+        on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         """Train ``model.loss``, as :class:`Supervised` has it; returns ``model.network``.
 
@@ -89,6 +90,7 @@ class Task(Protocol):
             model: What is trained; its ``network`` classifies.
             epochs: By default those of the recipe.
             multiples: How much more often than the weighting says an image is drawn.
+            on_epoch: Is given the network after each epoch, in evaluation mode.
         """
 
     def probabilities(
