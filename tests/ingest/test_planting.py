@@ -68,6 +68,10 @@ def test_as_many_as_the_share_allows_are_drawn():
     assert counted(few)["train", "m", "aligned"] == 18
     assert counted(few)["train", "f", "conflicting"] == 2
     assert counted(few)["validation", "f", "aligned"] == 18
+    # On the side of m are 95 men and 4 women, on that of f 50 women and 11 men.
+    sides = counted(planting(within="column").thinned(samples, np.random.default_rng(0)))
+    assert (sides["train", "m", "aligned"], sides["train", "f", "conflicting"]) == (36, 4)
+    assert (sides["train", "f", "aligned"], sides["train", "m", "conflicting"]) == (50, 5)
     told = planting().told(thinned)
     assert "90% of the training images of each gender are aligned with race" in told
     assert "(m: White, f: Black or Asian). Images" in told
