@@ -18,6 +18,7 @@ from debias.metrics.documents import FairnessDocument, SummaryChange
 from debias.pipeline import findings
 from debias.pipeline.about import Stages, about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
+from debias.pipeline.diagnoses import diagnoses
 from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.fairness import (
     arm_comparisons,
@@ -36,7 +37,7 @@ from debias.report import for_whom
 from debias.report.documents import Findings, RunDocument, Weights
 from debias.report.readings import of
 from debias.report.words import arm_name
-from debias.seeding import numpy_generator
+from debias.seeding import numpy_generator, stream_seed
 from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.storage.sealed import write_json
@@ -46,7 +47,7 @@ STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 EPOCHS_SHOWN = 12
 LEVEL = 0.95
-REVISION = 6  # raised whenever a report of the same artifacts says something else
+REVISION = 7  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -141,6 +142,7 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     rules = run.config.evaluation
     fairness = arm_reports(run, faces, stages.classifiers)
     comparisons = arm_comparisons(fairness, rules)
+    compared = {arm: one.to_dict() for arm, one in comparisons.items()}
     trainings = arm_trainings(run, fairness)
     changes = _changes(trainings)
     skill = {arm: metrics.skill_of(one.outcomes, arm_name(arm)) for arm, one in fairness.items()}
@@ -169,14 +171,21 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "fidelity": fidelity_of(run, stages.representation, faces),
         "weights": weights,
         "refused": dict(stages.refused),
-        "situations": findings.situations(faces, weights, rules.suppress_below),
+        "diagnoses": diagnoses(
+            faces,
+            load_latents(stages.representation),
+            weights,
+            compared,
+            below=rules.suppress_below,
+            seed=stream_seed(run.config.seed, "report/diagnoses"),
+        ),
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in trainings.items()
         },
         "skill": skill,
         "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
-        "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
+        "comparisons": compared,
         "changes": changes,
         "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
         "not_concluded": [
