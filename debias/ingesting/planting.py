@@ -83,8 +83,8 @@ class Planting:
     def thinned(self, samples: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
         """As many images of each split as the tie allows, drawn at random.
 
-        In training and validation ``share`` of the images of each label value are aligned, to half
-        an image; in the test every cell has as many as the smallest.
+        In training and validation ``share`` of the images of each label value (or of each side)
+        are aligned, to half an image; in the test every cell has as many as the smallest.
 
         Raises:
             DataError: A split has images, but too few of a cell.
@@ -110,7 +110,7 @@ class Planting:
         """What was planted, and how many images each cell has, in sentences."""
         cells = self._cells(samples, self.columns[0])
         rules = zip(self.names, self._rules, strict=True)
-        sides = " and ".join(f"{name} to {_said(rule)}" for name, rule in rules)
+        sides = ", ".join(f"{name}: {_said(rule)}" for name, rule in rules)
         found = []
         for split in SPLITS:
             held = np.bincount(cells[samples["split"] == split], minlength=4).reshape(2, 2)
@@ -121,8 +121,9 @@ class Planting:
             found.append(f"{split} {', '.join(parts)}")
         return (
             f"A correlation is planted (selection.tie): {100 * self.tie.share:g}% of the training "
-            f"images of each {self.label} are aligned with {self.tie.column}, {sides}. Images "
-            f"aligned and conflicting: {'; '.join(found)}."
+            f"images of each {self.label if self.tie.within == 'label' else 'side'} are aligned "
+            f"with {self.tie.column} ({sides}). "
+            f"Images aligned and conflicting: {'; '.join(found)}."
         )
 
     @property
@@ -143,16 +144,18 @@ class Planting:
         if split == "test":
             return np.full(4, held.min())
         share = Fraction(str(self.tie.share))  # 1 - 0.95 in floating point loses an image
-        wanted = []
-        for aligned, conflicting in held.reshape(2, 2).tolist():
+        # Who conflicts with one label is on the side of the other.
+        order = [0, 1, 2, 3] if self.tie.within == "label" else [0, 3, 2, 1]
+        wanted = list[int]()
+        for aligned, conflicting in held[order].reshape(2, 2).tolist():
             images = int(min(aligned / share, conflicting / (1 - share)))
             images = min(images, self.tie.most or images)
             wanted += [round(images * share), images - round(images * share)]
-        return np.array(wanted)
+        return np.array(wanted)[order]
 
 
 def _said(rule: list[str] | Range) -> str:
-    if isinstance(rule, Range):
-        ends = (("from", rule.min), ("to", rule.max))
-        return " ".join(f"{word} {end:g}" for word, end in ends if end is not None)
-    return " or ".join(map(clean_text, rule))
+    if not isinstance(rule, Range):
+        return " or ".join(map(clean_text, rule))
+    ends = (("from", rule.min), ("up to", rule.max))
+    return " ".join(f"{word} {end:g}" for word, end in ends if end is not None) or "any number"

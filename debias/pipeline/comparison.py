@@ -18,6 +18,7 @@ from debias.metrics.documents import FairnessDocument, SummaryChange
 from debias.pipeline import findings
 from debias.pipeline.about import Stages, about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
+from debias.pipeline.diagnoses import diagnoses
 from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.fairness import (
     arm_comparisons,
@@ -26,8 +27,9 @@ from debias.pipeline.fairness import (
     small_training_groups,
     without,
 )
+from debias.pipeline.film import film, wanted, warned
 from debias.pipeline.job import Run
-from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of
+from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of, spread
 from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
 from debias.plugins import dump
@@ -35,7 +37,7 @@ from debias.report import for_whom
 from debias.report.documents import Findings, Method, RunDocument, Weights
 from debias.report.readings import of
 from debias.report.words import arm_name
-from debias.seeding import numpy_generator
+from debias.seeding import numpy_generator, stream_seed
 from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.storage.sealed import write_json
@@ -43,8 +45,9 @@ from debias.types import BASELINE, FaceStore
 
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
+EPOCHS_SHOWN = 12
 LEVEL = 0.95
-REVISION = 6  # raised whenever a report of the same artifacts says something else
+REVISION = 7  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -133,6 +136,7 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     rules = run.config.evaluation
     fairness = arm_reports(run, faces, stages.classifiers)
     comparisons = arm_comparisons(fairness, rules)
+    compared = {arm: one.to_dict() for arm, one in comparisons.items()}
     trainings = arm_trainings(run, fairness)
     changes = _changes(trainings)
     skill = {arm: metrics.skill_of(one.outcomes, arm_name(arm)) for arm, one in fairness.items()}
@@ -144,6 +148,9 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         figures["group_labels"] = run.config.group_labels(arm)
         figures["uses_groups"] |= figures["group_labels"] != "no"
         figures["lowered"] = findings.lowered(figures)
+        if epochs := film(stages.classifiers.get(arm, ()), small):
+            figures["by_epoch"] = epochs
+            figures["warnings"] = [*figures["warnings"], *warned(stages.classifiers[arm][0])]
         inputs = stages.weights[arm].read_json("manifest.json").get("inputs", {})
         figures["uses_latents"] = stages.representation.key in inputs.values()
     return {
@@ -158,14 +165,21 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "fidelity": fidelity_of(run, stages.representation, faces),
         "weights": weights,
         "refused": dict(stages.refused),
-        "situations": findings.situations(faces, weights, rules.suppress_below),
+        "diagnoses": diagnoses(
+            faces,
+            load_latents(stages.representation),
+            weights,
+            compared,
+            below=rules.suppress_below,
+            seed=stream_seed(run.config.seed, "report/diagnoses"),
+        ),
         "arms": {
             arm: {"seeds": [one.to_dict() for one in found], "mean": metrics.summarise(found)}
             for arm, found in trainings.items()
         },
         "skill": skill,
         "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
-        "comparisons": {arm: one.to_dict() for arm, one in comparisons.items()},
+        "comparisons": compared,
         "changes": changes,
         "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
         "not_concluded": [
@@ -200,8 +214,10 @@ def _changes(reports: Mapping[str, list[Training]]) -> list[SummaryChange]:
 def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:
     shown = faces_may_be_shown(run)
     latents = load_latents(stages.representation)
-    weights, arms = stages.weights, run.config.arms
-    multiples = {arm: load_multiples(weights[arm]) for arm in weights if arms[arm].name != BASELINE}
+    weights, drawn = stages.weights, run.config.drawn
+    multiples = {
+        arm: load_multiples(weights[arm]) for arm in weights if drawn(arm).name != BASELINE
+    }
     return report.Pictures(
         faces_shown=shown, latent_mean=latents.mean, active=active_dimensions(latents),
         weights=multiples, training_curves=_training_curves(run, stages),
@@ -217,12 +233,25 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": faces.images[some]}
     if drew(stages.representation):
         found |= _drawn_by_the_model(stages.representation, faces)
-    rarity = next((arm for arm in stages.weights if "density" in run.config.arms[arm].needs), None)
+    rarity = next((arm for arm in stages.weights if "density" in run.config.drawn(arm).needs), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]
         found["most_represented"] = faces.images[train[order[::-1][:SHOWN]]]
-    return found | _wanted(run, stages, faces)
+    return found | _wanted(run, stages, faces) | {"film": _film(stages, faces)}
+
+
+def _film(stages: Stages, faces: FaceStore) -> dict[str, dict[int, np.ndarray]]:
+    """What the first training of each arm drew most, for arms that weigh anew every epoch."""
+    ids = pd.Index(faces.samples["sample_id"])
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for arm, (first, *_) in stages.classifiers.items():
+        most = wanted(first)
+        weighed = np.flatnonzero([bool(epoch) for epoch in most])
+        for epoch in spread(weighed, EPOCHS_SHOWN).tolist():
+            rows = ids.get_indexer(most[epoch])
+            found.setdefault(arm, {})[epoch + 1] = faces.images[rows]
+    return found
 
 
 def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
