@@ -89,11 +89,12 @@ class Lesson:
 
     def fit(self, model, *, epochs=None, multiples=None, on_epoch=None):
         self.fits.append((epochs or self.epochs, multiples))
-        chance = np.ones(SIZE) if multiples is None else np.asarray(multiples)
+        size = len(self.labels)
+        chance = np.ones(size) if multiples is None else np.asarray(multiples)
         optimizer = torch.optim.AdamW(model.parameters(), 0.01)
         noise = np.random.default_rng(1)
         for step in range((epochs or self.epochs) * 4):
-            rows = noise.choice(SIZE, 12, p=chance / chance.sum())
+            rows = noise.choice(size, 12, p=chance / chance.sum())
             loss = model.loss(self.batch(rows))["loss"]
             optimizer.zero_grad()
             loss.backward()
