@@ -29,29 +29,32 @@ def require_divisible(side: int, called: str) -> None:
 class Pyramid:
     """Layers that halve a square image two to four times, as often as its side allows, and back.
 
-    ``flat`` is the number of values in between.
+    ``flat`` is the number of values in between. Kernels are named from the image on.
     """
 
-    def __init__(self, width: int, side: int) -> None:
+    def __init__(
+        self, width: int, side: int, down: Sequence[int] = DOWN, up: Sequence[int] = UP
+    ) -> None:
         halvings = next(n for n in range(MOST_HALVINGS, 0, -1) if side % 2**n == 0)
         self.widths = [width * factor for factor in WIDTHS[:halvings]]
         self.side = side >> halvings
         self.flat = self.widths[-1] * self.side**2
+        self.kernels = down[:halvings], up[:halvings]
 
     def down(self, channels: int) -> list[nn.Module]:
         """(B, channels, H, W) to (B, flat)."""
-        steps = zip(pairwise([channels, *self.widths]), DOWN, strict=False)
+        steps = zip(pairwise([channels, *self.widths]), self.kernels[0], strict=True)
         return [*_chained(strided(*pair, kernel) for pair, kernel in steps), nn.Flatten()]
 
     def up(self, channels: int) -> list[nn.Module]:
         """(B, flat) to (B, channels, H, W), any real numbers."""
-        kernels = UP[: len(self.widths)][::-1]
-        *steps, last = zip(pairwise([*self.widths[::-1], channels]), kernels, strict=True)
+        widths = [*self.widths[::-1], channels]
+        *steps, last = zip(pairwise(widths), self.kernels[1][::-1], strict=True)
         (inputs, outputs), kernel = last
         return [
             nn.Unflatten(1, (self.widths[-1], self.side, self.side)),
             *_chained(_expanded(*pair, kernel) for pair, kernel in steps),
-            nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1),
+            *_doubled(inputs, outputs, kernel, bias=True),
         ]
 
 
@@ -99,11 +102,24 @@ def in_channels(images: Float[Tensor, "B _ H W"], channels: int) -> Float[Tensor
 
 
 def _expanded(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
-    # Even kernels: an odd one with stride 2 covers neighbouring pixels unequally (checkerboard).
-    convolution = nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1, bias=False
-    )
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    layers = _doubled(inputs, outputs, kernel, bias=False)
+    return [*layers, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def _doubled(inputs: int, outputs: int, kernel: int, *, bias: bool) -> list[nn.Module]:
+    """Twice the resolution: an even kernel transposed, an odd one before pixels are shuffled.
+
+    An odd kernel transposed with stride 2 would cover neighbouring pixels unequally (checkerboard).
+    One of 3 before shuffled pixels is one of 6 transposed, and much faster on a processor.
+
+    Reference:
+        Shi et al. 2016, Is the deconvolution layer the same as a convolutional layer?
+    """
+    if kernel % 2:
+        convolution = nn.Conv2d(inputs, 4 * outputs, kernel, padding=kernel // 2, bias=bias)
+        return [convolution, nn.PixelShuffle(2)]
+    pad = kernel // 2 - 1
+    return [nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=pad, bias=bias)]
 
 
 def _chained(blocks: Iterable[Sequence[nn.Module]]) -> list[nn.Module]:

@@ -149,13 +149,8 @@ class ConvVAENetwork(nn.Module):
             with torch.autocast(images.device.type, enabled=False):
                 bits = nn.functional.binary_cross_entropy(drawn, images, reduction="none")
             return bits.flatten(1).sum(1)
-        squared = (images - drawn).square().flatten(1)  # (B, C*H*W)
-        if self.training and self.settings.likelihood == "gaussian":
-            # Rybkin et al. 2021, eq. 5: sigma^2 is best at the mean squared error. Deviation: a
-            # moving average over batches, so that training and evaluation use the same sigma.
-            self.sigma2.lerp_(squared.detach().mean(), 0.1).clamp_(min=SMALLEST_VARIANCE)
-        constant = 0.5 * torch.log(2 * math.pi * self.sigma2)
-        return squared.sum(1) / (2 * self.sigma2) + constant * squared.shape[1]
+        moves = self.training and self.settings.likelihood == "gaussian"
+        return gaussian_nats(images, drawn, self.sigma2, moves=moves)
 
     def nats(
         self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]
@@ -182,6 +177,26 @@ class ConvVAENetwork(nn.Module):
             return whole
         self.steps += 1
         return whole * (self.steps / warm_up).clamp(max=1)
+
+
+def gaussian_nats(
+    images: Float[Tensor, "B C H W"],
+    drawn: Float[Tensor, "B C H W"],
+    sigma2: Float[Tensor, ""],
+    *,
+    moves: bool,
+) -> Float[Tensor, " B"]:
+    """-log N(images; drawn, sigma2) in nats, summed over pixels and channels.
+
+    In training sigma2 ``moves`` in place towards the mean squared error of the batch.
+    """
+    squared = (images - drawn).square().flatten(1)  # (B, C*H*W)
+    if moves:
+        # Rybkin et al. 2021, eq. 5: sigma^2 is best at the mean squared error. Deviation: a
+        # moving average over batches, so that training and evaluation use the same sigma.
+        sigma2.lerp_(squared.detach().mean(), 0.1).clamp_(min=SMALLEST_VARIANCE)
+    constant = 0.5 * torch.log(2 * math.pi * sigma2)
+    return squared.sum(1) / (2 * sigma2) + constant * squared.shape[1]
 
 
 def vae_figures(

@@ -8,10 +8,11 @@ import pandas as pd
 
 from debias.metrics import Training, each_training
 from debias.models import Classifier, encoding
-from debias.pipeline.fairness import arm_outcomes
+from debias.pipeline.fairness import arm_outcomes, small_training_groups
+from debias.pipeline.film import film, wanted
 from debias.pipeline.job import Run
 from debias.pipeline.step import HISTORY, Shown, Step, Work, example_batch, predictions_files
-from debias.pipeline.task import ClassifierTask
+from debias.pipeline.task import ClassifierTask, built
 from debias.plugins import dump
 from debias.report.for_whom import arm_title
 from debias.seeding import torch_stream
@@ -34,6 +35,8 @@ def _settings(work: Work[Run]) -> dict[str, Any]:
     settings = dump(config.classifier) | {"seed": [config.seed, work.seed], "arm": work.arm}
     if work.arm in config.objectives:
         settings["objective"] = dump(config.objectives[work.arm])
+    if config.objective(work.arm).joint:
+        settings["weights"] = [dump(config.arms[work.arm]), dump(config.density)]
     return settings | work.job.compute.identity() | {"sampler": sampling.VERSION}
 
 
@@ -64,7 +67,8 @@ def _train(work: Work[Run], tracker: Tracker) -> Files:
     with torch_stream(run.config.seed, f"classifier/{work.seed}/network"):
         network = cast(Classifier, objective.train(task))
     predictions = predictions_files(_predict(work, network))
-    return {"network.safetensors": network, HISTORY: {"epochs": task.history}, **predictions}
+    history = {"epochs": task.history, "film": task.frames}
+    return {"network.safetensors": network, HISTORY: history, **predictions}
 
 
 def _predict(work: Work[Run], network: Classifier) -> Predictions:
@@ -97,9 +101,22 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     tracker.metrics(_metrics(report))
     tracker.metrics({"time/seconds": artifact.read_json("manifest.json")["seconds"]})
     tracker.table("by_group", side_by_side(report.by_group))
-    network = run.config.classifier.model.build(len(faces.classes))
+    _tell_film(run, faces, artifact, tracker)
+    network = built(run.config, work.arm, len(faces.classes))
     load_network(artifact, network)
     tracker.model("classifier", network, example_batch(faces))
+
+
+def _tell_film(run: Run, faces: FaceStore, artifact: Artifact, tracker: Tracker) -> None:
+    hidden = small_training_groups(faces, run.config.evaluation.suppress_below)
+    epochs, rows = film([artifact], hidden), []
+    for number, (epoch, ids) in enumerate(zip(epochs, wanted(artifact), strict=True)):
+        shares = {f"share_after/{group}": share for group, share in epoch["share_by_group"].items()}
+        tracker.metrics({"weights/ess": epoch["ess"], **shares}, number)
+        rows.append({"epoch": number + 1, "ess": epoch["ess"], **epoch["share_by_group"],
+                     "drawn_most": " ".join(ids)})  # fmt: skip
+    if rows:
+        tracker.table("weights_by_epoch", pd.DataFrame(rows))
 
 
 def side_by_side(by_group: pd.DataFrame) -> pd.DataFrame:

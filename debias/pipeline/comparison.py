@@ -26,8 +26,9 @@ from debias.pipeline.fairness import (
     small_training_groups,
     without,
 )
+from debias.pipeline.film import film, wanted, warned
 from debias.pipeline.job import Run
-from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of
+from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of, spread
 from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
 from debias.plugins import dump
@@ -43,6 +44,7 @@ from debias.types import BASELINE, FaceStore
 
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
+EPOCHS_SHOWN = 12
 LEVEL = 0.95
 REVISION = 6  # raised whenever a report of the same artifacts says something else
 
@@ -150,6 +152,9 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         figures["group_labels"] = run.config.group_labels(arm)
         figures["uses_groups"] |= figures["group_labels"] != "no"
         figures["lowered"] = findings.lowered(figures)
+        if epochs := film(stages.classifiers.get(arm, ()), small):
+            figures["by_epoch"] = epochs
+            figures["warnings"] = [*figures["warnings"], *warned(stages.classifiers[arm][0])]
         inputs = stages.weights[arm].read_json("manifest.json").get("inputs", {})
         figures["uses_latents"] = stages.representation.key in inputs.values()
     return {
@@ -206,8 +211,10 @@ def _changes(reports: Mapping[str, list[Training]]) -> list[SummaryChange]:
 def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:
     shown = faces_may_be_shown(run)
     latents = load_latents(stages.representation)
-    weights, arms = stages.weights, run.config.arms
-    multiples = {arm: load_multiples(weights[arm]) for arm in weights if arms[arm].name != BASELINE}
+    weights, drawn = stages.weights, run.config.drawn
+    multiples = {
+        arm: load_multiples(weights[arm]) for arm in weights if drawn(arm).name != BASELINE
+    }
     return report.Pictures(
         faces_shown=shown, latent_mean=latents.mean, active=active_dimensions(latents),
         weights=multiples, training_curves=_training_curves(run, stages),
@@ -223,12 +230,25 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": faces.images[some]}
     if drew(stages.representation):
         found |= _drawn_by_the_model(stages.representation, faces)
-    rarity = next((arm for arm in stages.weights if "density" in run.config.arms[arm].needs), None)
+    rarity = next((arm for arm in stages.weights if "density" in run.config.drawn(arm).needs), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]
         found["most_represented"] = faces.images[train[order[::-1][:SHOWN]]]
-    return found | _wanted(run, stages, faces)
+    return found | _wanted(run, stages, faces) | {"film": _film(stages, faces)}
+
+
+def _film(stages: Stages, faces: FaceStore) -> dict[str, dict[int, np.ndarray]]:
+    """What the first training of each arm drew most, for arms that weigh anew every epoch."""
+    ids = pd.Index(faces.samples["sample_id"])
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for arm, (first, *_) in stages.classifiers.items():
+        most = wanted(first)
+        weighed = np.flatnonzero([bool(epoch) for epoch in most])
+        for epoch in spread(weighed, EPOCHS_SHOWN).tolist():
+            rows = ids.get_indexer(most[epoch])
+            found.setdefault(arm, {})[epoch + 1] = faces.images[rows]
+    return found
 
 
 def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:

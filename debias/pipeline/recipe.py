@@ -208,6 +208,10 @@ class RunConfig(SpaceRecipe):
     def objective(self, arm: str) -> Objective:
         return self.objectives.get(arm, ERM())
 
+    def drawn(self, arm: str) -> Weighting:
+        """By what the images of an arm are drawn until its network says otherwise."""
+        return WEIGHTINGS[BASELINE]() if self.objective(arm).joint else self.arms[arm]
+
     def group_labels(self, arm: str) -> GroupUse:
         """Where annotated groups decide on the network of an arm: by weights, objective, choice."""
         weighed: GroupUse = "training" if "groups" in self.arms[arm].needs else "no"
@@ -225,7 +229,11 @@ class RunConfig(SpaceRecipe):
         arms = given.get("arms", cls.model_fields["arms"].default)
         if not isinstance(arms, Mapping):
             return given
-        more = {arm: BASELINE for arm in given["objectives"] if arm not in arms}
+        more = {
+            arm: _usual_weighting(one)
+            for arm, one in given["objectives"].items()
+            if arm not in arms
+        }
         return {**given, "arms": {**arms, **more}}
 
     @model_validator(mode="after")
@@ -247,6 +255,18 @@ class RunConfig(SpaceRecipe):
                 f"{self.objective(asking[0]).name!r}, classifier.keep {self.classifier.keep!r}), "
                 "and attributes names no column: name one, or choose an objective without groups"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _weighed_by_latents(self) -> "RunConfig":
+        for arm, rule in self.arms.items():
+            if self.objective(arm).joint and not rule.needs <= {"density", "latents"}:
+                asked = ", ".join(sorted(rule.needs))
+                raise ValueError(
+                    f"arm {arm!r} is trained by {self.objective(arm).name!r}, whose weights are "
+                    f"made of its own latents, and {rule.name!r} asks for {asked}: name a "
+                    "weighting that asks for the density alone, such as latent_rarity"
+                )
         return self
 
     @model_validator(mode="after")
@@ -291,6 +311,13 @@ class RunConfig(SpaceRecipe):
         if bad:
             raise ValueError(f"arm names hold letters, digits, '-' and '_' only, got {bad}")
         return arms
+
+
+def _usual_weighting(objective: object) -> str:
+    """Of an arm for which a recipe names an objective and no weighting."""
+    name = objective.get("name") if isinstance(objective, Mapping) else objective
+    kind = OBJECTIVES.own.get(str(getattr(objective, "name", name)))
+    return "latent_rarity" if kind is not None and kind.joint else BASELINE
 
 
 def load(

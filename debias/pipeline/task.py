@@ -1,5 +1,6 @@
 """One training of a classifier, as an objective sees it."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,19 +9,24 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
-from debias.errors import ConfigError
-from debias.models import encoding
+from debias.errors import AllDimensionsInactiveError, ConfigError, WeightError
+from debias.models import Encodes, encoding
+from debias.models.db_vae import DBVAENetwork
+from debias.pipeline import film
 from debias.pipeline.job import Run
+from debias.pipeline.recipe import RunConfig
 from debias.pipeline.step import Work, named
 from debias.seeding import numpy_generator, restart_stream, stream_seed, torch_generator
 from debias.statistics.groupings import UNKNOWN
 from debias.tracking.tracker import Advance, Tracker
 from debias.training.batches import Batch, Batches
 from debias.training.loop import EpochMetrics, fit
-from debias.training.objectives.objective import Objective, Split
+from debias.training.objectives.db_vae import DBVAE
+from debias.training.objectives.objective import Multiples, Objective, Split
+from debias.types import Latents
 from debias.weighting.sampling import WeightedSampler
 from debias.weighting.weights import SamplingWeights
 
@@ -38,6 +44,7 @@ class ClassifierTask:
     tracker: Tracker
     advance: Advance
     history: list[dict[str, float]] = field(default_factory=list)
+    frames: list[film.Frame] = field(default_factory=list)
 
     @property
     def run(self) -> Run:
@@ -87,14 +94,14 @@ class ClassifierTask:
     def network(self) -> nn.Module:
         config = self.run.config
         restart_stream(config.seed, f"classifier/{self.work.seed}/network")
-        return self.run.compute.place(config.classifier.model.build(self.classes))
+        return self.run.compute.place(built(config, self.work.arm, self.classes))
 
     def fit(
         self,
         model: nn.Module,
         *,
         epochs: int | None = None,
-        multiples: Float64[np.ndarray, " n"] | None = None,
+        multiples: Multiples | Callable[[int], Multiples | None] | None = None,
         on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         recipe, compute = self.run.config.classifier, self.run.compute
@@ -113,7 +120,7 @@ class ClassifierTask:
 
         training = recipe.training.model_copy(update={"epochs": epochs or self.epochs})
         steps = len(self.rows) // training.batch_size
-        draws = self._draws(_multiplied(self.work.weights, multiples))
+        draws = self._draws(multiples)
         fit(compute.place(model), draws, training, steps, compute, after)
         return kept.give(network).eval()
 
@@ -147,18 +154,60 @@ class ClassifierTask:
         size = self.run.config.classifier.training.batch_size
         return Batches(self.work.faces, size, self.run.compute.device)
 
-    def _draws(self, weights: SamplingWeights) -> Callable[[int], Iterable[Batch]]:
+    def weigh(self, network: nn.Module, among: Bool[np.ndarray, " n"]) -> Multiples:
+        rows, faces, was_training = self.rows[among], self.work.faces, network.training
+        network.eval()
+        batches = self._plain.evaluate(rows)
+        mean, log_var = encoding.posterior(cast(Encodes, network), batches, self.run.compute)
+        network.train(was_training)  # else all that follows would be trained in evaluation mode
+        latents = Latents(sample_ids=faces.ids(rows), mean=mean, log_var=log_var)
+        multiples = np.ones(len(self.rows))
+        multiples[among] = film.weigh(self.run, self.work.arm, faces, rows, latents).weight
+        return multiples
+
+    def _draws(
+        self, multiples: Multiples | Callable[[int], Multiples | None] | None
+    ) -> Callable[[int], Iterable[Batch]]:
         recipe, seed, stream = self.run.config.classifier, self.run.config.seed, self.work.seed
         device = self.run.compute.device
         batches = Batches(self.work.faces, recipe.training.batch_size, device, recipe.augmentation)
         order = stream_seed(seed, f"classifier/{stream}/order")
-        sampler = WeightedSampler(weights, len(self.rows), seed=order)
         views = torch_generator(seed, f"classifier/{stream}/augmentation", device)
 
         def epoch(number: int) -> Iterable[Batch]:
+            given = self._anew(multiples, number) if callable(multiples) else multiples
+            weights = _multiplied(self.work.weights, given)
+            sampler = WeightedSampler(weights, len(self.rows), seed=order)
             return batches.train(self.rows[sampler.epoch_rows(number)], views)
 
         return epoch
+
+    def _anew(self, multiples: Callable[[int], Multiples | None], epoch: int) -> Multiples | None:
+        """Weights of one epoch, kept for the film of them; even ones while no latent varies."""
+        said: list[str] = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                given = multiples(epoch)
+            except AllDimensionsInactiveError:
+                given = None
+                said.append("no latent dimension varied, so every image was drawn equally often")
+            except WeightError as error:
+                arm = self.work.arm
+                raise type(error)(f"arm {arm!r}, weights of epoch {epoch + 1}: {error}") from error
+        weights = _multiplied(self.work.weights, given)
+        said += [str(one.message) for one in caught]
+        self.frames.append(film.frame(weights, self.work.faces, said))
+        return given
+
+
+def built(config: RunConfig, arm: str, classes: int) -> nn.Module:
+    """The untrained network of an arm: that of the recipe, or that of its objective."""
+    objective = config.objective(arm)
+    if isinstance(objective, DBVAE):
+        return DBVAENetwork(objective, classes, config.image_size)
+    network: nn.Module = config.classifier.model.build(classes)
+    return network
 
 
 class Kept:
@@ -179,9 +228,7 @@ class Kept:
         return network
 
 
-def _multiplied(
-    weights: SamplingWeights, multiples: Float64[np.ndarray, " n"] | None
-) -> SamplingWeights:
+def _multiplied(weights: SamplingWeights, multiples: Multiples | None) -> SamplingWeights:
     if multiples is None:
         return weights
     probability = weights.probability * multiples

@@ -60,7 +60,7 @@ def make_weights(
     Raises:
         WeightError: Weights cannot be built, or rest on too few samples.
     """
-    target = run.config.arms[arm].score(_context(run, faces, representation, reference))
+    target = run.config.drawn(arm).score(_context(run, faces, representation, reference))
     step = Step(
         STAGE,
         settings=lambda work: _settings(work, target),
@@ -74,12 +74,12 @@ def make_weights(
 
 def _settings(work: Work[Run], target: Given) -> dict[str, Any]:
     config = work.job.config
-    settings = {"rule": dump(config.arms[work.arm]), **target.settings}
+    settings = {"rule": dump(config.drawn(work.arm)), **target.settings}
     return settings | {"attributes": config.attributes, "seed": config.seed}
 
 
 def _build(work: Work[Run], target: Given) -> Files:
-    run, rule = work.job, work.job.config.arms[work.arm]
+    run, rule = work.job, work.job.config.drawn(work.arm)
     advance = work.start(1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -139,8 +139,8 @@ def _cells(faces: FaceStore) -> "pd.Series[str]":
 def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     run, faces, arm = work.job, work.faces, work.arm
     figures = artifact.read_json("figures.json")
-    tracker.params({"arm": arm, "weighting": dump(run.config.arms[arm])})
-    if "density" in run.config.arms[arm].needs:
+    tracker.params({"arm": arm, "weighting": dump(run.config.drawn(arm))})
+    if "density" in run.config.drawn(arm).needs:
         tracker.params({"density": dump(run.config.density)})
     if figures.get("ratio"):
         tracker.params({"discriminator": dump(run.config.discriminator)})

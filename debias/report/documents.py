@@ -144,6 +144,13 @@ class Lowered(TypedDict):
     after: float
 
 
+class EpochOfWeights(TypedDict):
+    """Draws of one epoch, means over the trainings of an arm."""
+
+    ess: float
+    share_by_group: dict[str, float]  # of the draws
+
+
 class Weights(TypedDict, total=False):
     """Figures of one arm's weights; what a rule does not have is absent."""
 
@@ -167,6 +174,7 @@ class Weights(TypedDict, total=False):
     auc_by_group: dict[str, Area]
     lowered: list[Lowered]  # small groups drawn less often than by chance
     ratio: ReferenceRatio
+    by_epoch: list[EpochOfWeights]  # of an arm that weighs anew before every epoch
     warnings: list[str]
 
 

@@ -78,12 +78,13 @@ def figures(document: Findings, pictures: Pictures) -> dict[str, bytes]:
     """Every chart of a run for which there is something to draw; the same input, the same bytes.
 
     Returns:
-        Name to SVG: ``weight_share``, ``weight_distribution``, ``latent_dimensions``,
-        ``training_curves``, and those of :func:`run_drawings`.
+        Name to SVG: ``weight_share``, ``weight_distribution``, ``weights_by_epoch``,
+        ``latent_dimensions``, ``training_curves``, and those of :func:`run_drawings`.
     """
     drawings: dict[str, Drawing | None] = {
         "weight_share": weight_share(document),
         "weight_distribution": weight_distribution(r.arms_of(document), pictures.weights),
+        "weights_by_epoch": training_curves(r.weights_by_epoch(document)),
         "latent_dimensions": latent_dimensions(pictures.latent_mean, pictures.active),
         "training_curves": training_curves(pictures.training_curves),
     }

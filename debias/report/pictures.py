@@ -26,6 +26,8 @@ class Pictures:
             ``least_represented`` and ``most_represented``.
         wanted: Arm to the training images its weights favour most and least, for arms that aim at
             a target other than rarity.
+        film: Arm to epoch, counted from 1, to the training images drawn most in it, for arms that
+            weigh anew before every epoch.
         reference: Images of the unlabelled reference.
         reconstructions: In the order of ``originals``.
         traversals: One latent dimension a row, whose number is in ``traversed_dimensions``.
@@ -41,6 +43,7 @@ class Pictures:
     wanted: Mapping[str, tuple[UInt8[np.ndarray, "_ H W 3"], UInt8[np.ndarray, "_ H W 3"]]] = field(
         default_factory=dict
     )
+    film: Mapping[str, Mapping[int, UInt8[np.ndarray, "_ H W 3"]]] = field(default_factory=dict)
     reference: UInt8[np.ndarray, "_ H W 3"] | None = None
     originals: UInt8[np.ndarray, "m H W 3"] | None = None
     reconstructions: UInt8[np.ndarray, "m H W 3"] | None = None

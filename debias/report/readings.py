@@ -1,6 +1,6 @@
 """Rows of a fairness or comparison document: what they are called, and their order."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -8,8 +8,8 @@ from debias.metrics import documents as d
 from debias.metrics.rates import RATES, beside_of, rate_of
 from debias.report.charts.rows import Label
 from debias.report.charts.style import GROUPS_DRAWN, PANELS_DRAWN
-from debias.report.documents import Fidelity, Findings
-from debias.report.words import attribute_name, group_name, is_number, number, words
+from debias.report.documents import EpochOfWeights, Fidelity, Findings
+from debias.report.words import arm_name, attribute_name, group_name, is_number, number, words
 from debias.types import BASELINE, SEEDS_NEEDED
 
 Row = TypeVar("Row", bound=Mapping[str, object])
@@ -39,6 +39,25 @@ def arms_of(document: Findings) -> list[str]:
 def fairness_of(document: Findings) -> dict[str, d.FairnessDocument]:
     """Arm to its fairness document, in the order of :func:`arms_of`."""
     return {arm: document["fairness"][arm] for arm in arms_of(document)}
+
+
+def weights_by_epoch(document: Findings) -> dict[str, dict[str, list[float]]]:
+    """Arm to curve name to one value an epoch, for arms that weigh anew before every epoch."""
+    films = {arm: document["weights"].get(arm, {}).get("by_epoch") for arm in arms_of(document)}
+    return {arm_name(arm): _film(epochs) for arm, epochs in films.items() if epochs}
+
+
+def _film(epochs: Sequence[EpochOfWeights]) -> dict[str, list[float]]:
+    """``group/attribute``, rarest first: its share of the draws in multiples of that of the images.
+
+    And the effective sample size.
+    """
+    first, curves = epochs[0]["share_by_group"], {}
+    for group in sorted(first, key=lambda group: first[group]):
+        attribute = group.partition(":")[0]
+        name = f"{group_name(attribute, group)}/{words(attribute)}"
+        curves[name] = [epoch["share_by_group"][group] / first[group] for epoch in epochs]
+    return curves | {"/effective sample size": [epoch["ess"] for epoch in epochs]}
 
 
 def is_blurred(found: Fidelity | None) -> bool:

@@ -1,15 +1,16 @@
 """What weights do: a part of a run's page, and a small page about weights alone."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from debias.report import blocks as b
 from debias.report.charts.style import arm_style, svg
-from debias.report.documents import Area, Findings, Share, Weights
+from debias.report.documents import Area, EpochOfWeights, Findings, Share, Weights
 from debias.report.html import render
-from debias.report.pictures import Pictures, sheets
+from debias.report.pictures import Pictures, contact_sheet, sheets, shrink, webp
 from debias.report.readings import arms_of
 from debias.report.texts import TEXTS, chart, note, text
 from debias.report.words import arm_name, full_group_name, is_number, words
@@ -58,7 +59,7 @@ def weights_section(
     if not arms:
         return
     yield note("weights")
-    for name in ("weight_share", "weight_distribution"):
+    for name in ("weight_share", "weight_distribution", "weights_by_epoch"):
         if name in drawn:
             yield chart(drawn[name], name)
     if document["situations"]:
@@ -72,6 +73,11 @@ def weights_section(
 def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     facts = document["weights"][arm]
     colour = arm_style(arm, arms_of(document))[0]
+    if epochs := facts.get("by_epoch"):
+        yield b.Heading(b.Marked(arm_name(arm), colour), words(facts["objective"]))
+        yield from _film(arm, epochs, pictures)
+        yield from (b.Sentence(warning, "caution") for warning in facts.get("warnings") or ())
+        return
     yield b.Heading(b.Marked(arm_name(arm), colour), words(str(facts.get("rule"))))
     if said := b.joined(_said(facts, document["data"]["n"].get("train"))):
         yield b.Sentence(said)
@@ -98,6 +104,29 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     if dropped is not None:
         settings.append(("latent dimensions left out", ", ".join(map(str, dropped)) or "none"))
     yield b.Fold("Shares and settings", (*shares, b.Facts(tuple(settings))), arm_name(arm))
+
+
+def _film(arm: str, epochs: Sequence[EpochOfWeights], pictures: Pictures) -> Iterator[b.Block]:
+    """Weights that changed from epoch to epoch."""
+    yield note("film", epochs[-1], epochs=len(epochs))
+    first, last = (epoch["share_by_group"] for epoch in (epochs[0], epochs[-1]))
+    rows: list[_Course] = [
+        {"group": group, "first": share, "last": last[group]}
+        for group, share in sorted(first.items(), key=lambda one: one[1])
+    ]
+    columns: b.Columns[_Course] = {
+        "group": _group,
+        "share of the first draws": "{first:percent}",
+        "of the last": "{last:percent}",
+    }
+    yield b.table(rows, columns, look="tight")
+    if pictures.faces_shown and arm in pictures.film:
+        yield b.Grid(tuple(
+            (b.Faces((webp(contact_sheet(shrink(faces), len(faces))),),
+                     f"The training images drawn most in epoch {epoch}", f"epoch {epoch}"),)
+            for epoch, faces in pictures.film[arm].items()
+        ))  # fmt: skip
+        yield note("film_faces")
 
 
 def _said(weights: Weights, train: object) -> Iterator[b.Text]:
@@ -156,7 +185,13 @@ class _AreaOf(Area):
     group: str
 
 
-def _group(row: _ShareOf | _AreaOf) -> b.Cell:
+class _Course(TypedDict):
+    group: str
+    first: float
+    last: float
+
+
+def _group(row: _ShareOf | _AreaOf | _Course) -> b.Cell:
     return b.Cell(full_group_name(row["group"]), title=row["group"])
 
 

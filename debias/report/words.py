@@ -155,6 +155,7 @@ def arm_meaning(arm: str, weights: Weights) -> str:
     """Say in half a sentence what an arm does, given the figures of its weights."""
     if weights.get("objective", PLAIN) != PLAIN:
         drawn = "" if weights["rule"] == "uniform" else " on its weights"
+        drawn = " on weights that it makes anew every epoch" if "by_epoch" in weights else drawn
         return f"trained by {weights['objective']}{drawn}; {LABELS[weights['group_labels']]}"
     if arm == "uniform" or weights.get("rule") == "uniform":
         return "every training image is drawn equally often"

@@ -92,6 +92,7 @@ def changes_by_recipe(root):
         "celeba": [f"data.root={root}/celeba", "selection.leaks=drop", GROUPS],
         "folder": [f"data.root={root}/folder/images", f"data.table={root}/folder/table.csv"],
         "lab": [f"data.file={root}/lab.h5"],
+        "lab-drawn": FEW,
         "utkface": [
             f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
             "selection.test_per_group=16", "arms.partial.annotated_per_group=16",

@@ -90,10 +90,11 @@ class Lesson:
     def fit(self, model, *, epochs=None, multiples=None, on_epoch=None):
         self.fits.append((epochs or self.epochs, multiples))
         size = len(self.labels)
-        chance = np.ones(size) if multiples is None else np.asarray(multiples)
         optimizer = torch.optim.AdamW(model.parameters(), 0.01)
         noise = np.random.default_rng(1)
         for step in range((epochs or self.epochs) * 4):
+            given = multiples(step // 4) if callable(multiples) else multiples
+            chance = np.ones(size) if given is None else np.asarray(given)
             rows = noise.choice(size, 12, p=chance / chance.sum())
             loss = model.loss(self.batch(rows))["loss"]
             optimizer.zero_grad()
@@ -102,6 +103,11 @@ class Lesson:
             if on_epoch and step % 4 == 3:
                 on_epoch(model.network)
         return model.network
+
+    def weigh(self, network, among):
+        assert among.shape == (SIZE,)
+        assert isinstance(network, Small)
+        return np.ones(SIZE)
 
     def probabilities(self, network, split="train"):
         with torch.no_grad():

@@ -127,9 +127,12 @@ def training_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> Draw
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
+        said: list[str] = []
         for axes, (title, lines) in zip(grid, panels.items(), strict=False):
             _curve_panel(axes, title, lines)
-        grid[0].legend(fontsize=8)
+            if len(lines) > 1 and list(lines) != said:
+                axes.legend(fontsize=8)
+            said = list(lines)
 
     return draw, 0.2 + 1.8 * rows
 

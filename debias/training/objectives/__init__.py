@@ -4,6 +4,7 @@ from debias.plugins import Registry
 from debias.training.objectives.chi2_dro import Chi2DRO
 from debias.training.objectives.class_balanced import ClassBalanced
 from debias.training.objectives.cvar_dro import CVaRDRO
+from debias.training.objectives.db_vae import DBVAE
 from debias.training.objectives.dfr import DFR, DFRTrain
 from debias.training.objectives.eiil import EIIL
 from debias.training.objectives.erm import ERM
@@ -26,6 +27,7 @@ OBJECTIVES = Registry(
         "group_dro": GroupDRO,
         "cvar_dro": CVaRDRO,
         "chi2_dro": Chi2DRO,
+        "db_vae": DBVAE,
         "jtt": JTT,
         "lff": LfF,
         "eiil": EIIL,
@@ -37,7 +39,7 @@ OBJECTIVES = Registry(
         "dfr_train": DFRTrain,
     },
     group="debias.objectives",
-    asks=("uses_groups", "train", "fitted"),
+    asks=("uses_groups", "joint", "train", "fitted"),
 )
 
 __all__ = ["OBJECTIVES", "Objective"]

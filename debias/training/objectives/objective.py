@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
 from debias.plugins import Settings
@@ -17,6 +17,7 @@ from debias.training.batches import Batch
 Split = Literal["train", "validation"]
 GroupUse = Literal["no", "selection", "training"]
 GROUP_USES: tuple[GroupUse, ...] = get_args(GroupUse)
+Multiples = Float64[np.ndarray, " n"]  # how much more often than plainly each image is drawn
 Criterion = Callable[[Tensor, Batch], Tensor]  # logits (B, classes) and their batch -> the loss
 
 
@@ -81,7 +82,7 @@ class Task(Protocol):
         model: nn.Module,
         *,
         epochs: int | None = None,
-        multiples: Float64[np.ndarray, " n"] | None = None,
+        multiples: Multiples | Callable[[int], Multiples | None] | None = None,
         on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         """Train ``model.loss``, as :class:`Supervised` has it; returns ``model.network``.
@@ -89,8 +90,18 @@ class Task(Protocol):
         Args:
             model: What is trained; its ``network`` classifies.
             epochs: By default those of the recipe.
-            multiples: How much more often than the weighting says an image is drawn.
+            multiples: How much more often than the weighting says an image is drawn; or what says
+                so before every epoch, counted from 0.
             on_epoch: Is given the network after each epoch, in evaluation mode.
+        """
+
+    def weigh(self, network: nn.Module, among: Bool[np.ndarray, " n"]) -> Multiples:
+        """What the arm's weighting makes of the places that a network has for some images.
+
+        The others count 1. Of an objective that is ``joint``.
+
+        Raises:
+            WeightError: The weights cannot be built, or rest on too few samples.
         """
 
     def probabilities(
@@ -109,11 +120,13 @@ class Objective(Settings):
     """How a classifier is trained on the draws of an arm.
 
     ``uses_groups`` says whether annotated groups of training images decide (``training``), those
-    of validation images alone (``selection``), or none. One that is a loss of the logits says so
-    in ``criterion``; one that trains in stages, in ``train`` and ``fitted``.
+    of validation images alone (``selection``), or none; ``joint`` whether its network has a latent
+    space of its own, of which the arm's weighting makes weights in training. One that is a loss of
+    the logits says so in ``criterion``; one that trains in stages, in ``train`` and ``fitted``.
     """
 
     uses_groups: ClassVar[GroupUse] = "no"
+    joint: ClassVar[bool] = False
 
     name: str
 
