@@ -8,6 +8,8 @@ Where to look:
   images; two versions of one set)
 - where attributes are annotated: ``shares_file``, ``groups``
 - what comes out: ``audit_report``, and in words ``words`` with ``sentences.toml``
+- before anything is trained: ``diagnosis`` (is a group rare, or the label tied to a column),
+  ``unannotated`` (the same by where a plain model errs)
 - a rebalanced set: ``subsets``, ``before_after``
 
 ``debias.audit(store, latents)`` puts all of it together, in ``audit``.

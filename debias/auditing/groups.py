@@ -118,7 +118,7 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
         GroupSchemaError: Attributes or groups that the declared shares do not fit.
     """
     rules = rules or AuditRules()
-    people = None if subjects is None else _numbered(subjects)
+    people = None if subjects is None else persons.numbered(subjects)
     lost = losses(set_aside, hidden, below=rules.suppress_below, minimum=MINIMUM, level=rules.level)
     listed: list[str] = []  # groups of which images were listed, of whom perhaps none was left
     if set_aside is not None:
@@ -144,14 +144,6 @@ def audit_groups(  # noqa: PLR0913 (the columns of one table, and what was decid
                     for name, of_it in rows.items()],
         comparisons=comparisons, news=news,
     )  # fmt: skip
-
-
-def _numbered(subjects: Shaped[np.ndarray, " n"]) -> Codes:
-    """People numbered from 0; an image of nobody known is one of somebody else."""
-    column = pd.Series(subjects, dtype=object)
-    codes, names = pd.factorize(column.where(column.notna() & (column.astype(str) != "")))
-    others = np.cumsum(codes < 0) - 1
-    return np.where(codes < 0, len(names) + others, codes).astype(np.int64)
 
 
 def losses(

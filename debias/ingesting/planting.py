@@ -83,8 +83,8 @@ class Planting:
     def thinned(self, samples: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
         """As many images of each split as the tie allows, drawn at random.
 
-        In training and validation ``share`` of the images of each label value are aligned, to half
-        an image; in the test every cell has as many as the smallest.
+        In training and validation ``share`` of the images of each label value (or of each side)
+        are aligned, to half an image; in the test every cell has as many as the smallest.
 
         Raises:
             DataError: A split has images, but too few of a cell.
@@ -121,7 +121,8 @@ class Planting:
             found.append(f"{split} {', '.join(parts)}")
         return (
             f"A correlation is planted (selection.tie): {100 * self.tie.share:g}% of the training "
-            f"images of each {self.label} are aligned with {self.tie.column} ({sides}). "
+            f"images of each {self.label if self.tie.within == 'label' else 'side'} are aligned "
+            f"with {self.tie.column} ({sides}). "
             f"Images aligned and conflicting: {'; '.join(found)}."
         )
 
@@ -143,12 +144,14 @@ class Planting:
         if split == "test":
             return np.full(4, held.min())
         share = Fraction(str(self.tie.share))  # 1 - 0.95 in floating point loses an image
-        wanted = []
-        for aligned, conflicting in held.reshape(2, 2).tolist():
+        # Who conflicts with one label is on the side of the other.
+        order = [0, 1, 2, 3] if self.tie.within == "label" else [0, 3, 2, 1]
+        wanted = list[int]()
+        for aligned, conflicting in held[order].reshape(2, 2).tolist():
             images = int(min(aligned / share, conflicting / (1 - share)))
             images = min(images, self.tie.most or images)
             wanted += [round(images * share), images - round(images * share)]
-        return np.array(wanted)
+        return np.array(wanted)[order]
 
 
 def _said(rule: list[str] | Range) -> str:

@@ -55,10 +55,15 @@ class Tie(Settings):
         description="Share of the training images of each label value that are on its side; the "
         "others are on the other side.",
     )
+    within: Literal["label", "column"] = Field(
+        default="label",
+        description="Whether the share holds of each label value, or of each side of the column.",
+    )
     most: int | None = Field(
         default=None,
         ge=2,
-        description="Most images of each label value in training, and in validation; empty: any.",
+        description="Most images of each label value (or side) in training, and in validation; "
+        "empty: any.",
     )
 
 

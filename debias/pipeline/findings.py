@@ -2,19 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from debias.metrics import ComparisonReport, FairnessReport
 from debias.metrics.documents import SummaryChange
-from debias.pipeline.fairness import small_training_groups
 from debias.report.documents import Lowered, ReferenceRatio, Weights
 from debias.report.opening import less_often
-from debias.statistics.concentration import association
 from debias.statistics.groupings import CROSS, UNKNOWN
-from debias.types import BASELINE, SEEDS_NEEDED, FaceStore
+from debias.types import BASELINE, SEEDS_NEEDED
 from debias.weighting.reach import reach, readings
-from debias.weighting.rule import crossed
 
 ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
 
@@ -169,81 +165,3 @@ def _of_ratio(arm: str, ratio: ReferenceRatio | None) -> list[str]:
         "another camera or framing rather than other people. Use a reference of the same kind of "
         "photograph, or set discriminator.style to 'matched' and compare."
     ]
-
-
-def situations(faces: FaceStore, weights: Mapping[str, Weights], below: int = 1) -> list[str]:
-    """Of each annotated attribute: who is rare, whether the label goes with it, what that means.
-
-    Only training faces are looked at; counts from 1 to ``below`` are withheld.
-    """
-    return [_situation(faces, attribute, weights, below) for attribute in faces.attributes]
-
-
-def _situation(faces: FaceStore, attribute: str, weights: Mapping[str, Weights], below: int) -> str:
-    groups = crossed(faces, (attribute,))
-    if not (groups != "").all():
-        return f"Who is rare cannot be told for {attribute}: not every training face is annotated."
-    found = association(faces.labels(faces.rows("train")), groups)
-    if found.nested:
-        return f"Groups of {attribute} say what the label says: neither rarity nor correlation."
-    names, counts = np.unique(groups, return_counts=True)
-    few = counts < 0.5 * len(groups) / len(names)  # half of an even share
-    rare = [f"{attribute}:{name}" for name in names[few]]
-    rarity = rarity_of(attribute, rare, *_reached(attribute, weights))
-    if not found.tied:
-        return rarity
-    label, group = found.rarest_cell
-    is_few = 0 < found.rarest_count < below
-    told = "a few images, number withheld" if is_few else f"{found.rarest_count} images"
-    told = f"{told}, {found.expected_count:.0f} if they were independent"
-    if f"{attribute}:{group}" in small_training_groups(faces, below):  # told nowhere on the page
-        told = "numbers withheld"
-    correlation = (
-        f"Correlation: the label goes with {attribute} (Cramér's V {found.cramers_v:.2f}). What is "
-        f"missing most is a combination, {faces.label}:{faces.classes[int(label)]}{CROSS}"
-        f"{attribute}:{group} ({told}). A correlation is not a rarity: use a reference set or "
-        "annotate some images, and do not expect latent rarity to find it."
-    )
-    return f"{rarity} {correlation}" if rare else correlation
-
-
-def _reached(attribute: str, weights: Mapping[str, Weights]) -> tuple[list[str], list[str] | None]:
-    """Groups that latent weights tell of, and those that they raise beyond chance.
-
-    A group whose numbers are withheld is in neither; the second is None without such weights.
-    """
-    latent = [figures for figures in weights.values() if figures["rule"] == "latent_rarity"]
-    if not latent:
-        return [], None
-    tables = tables_by_attribute(latent[0])
-    measured = [name for table in tables for name in table["group"]]
-    reached = [name for table in tables for name in reach(table).reached["group"]]
-    ours = f"{attribute}:"
-    return [n for n in measured if n.startswith(ours)], [n for n in reached if n.startswith(ours)]
-
-
-def rarity_of(
-    attribute: str, rare: Sequence[str], measured: Sequence[str], reached: Sequence[str] | None
-) -> str:
-    """Whether latent weights find those who are rare, where weights tell of ``measured`` groups."""
-    named = ", ".join(rare)
-    if not rare:
-        return f"Neither: no group of {attribute} is rare, and the label does not go with it."
-    if reached is None:
-        return (
-            f"Rarity: {named} is rare; no arm of this run measures whether latent rarity finds it."
-        )
-    withheld = [name for name in rare if name not in measured]
-    missed = [name for name in rare if name not in {*reached, *withheld}]
-    if missed:
-        return (
-            f"Rarity that latent weights miss: {', '.join(missed)} is rare, but the latent space "
-            "does not set it apart. Use a reference set, annotate some images, or bring embeddings "
-            "that show it."
-        )
-    if withheld:
-        return (
-            f"Rarity: {named} is rare. Whether latent rarity finds {', '.join(withheld)} "
-            "is not told, because the numbers of a few images are withheld."
-        )
-    return f"Rarity: {named} is rare and looks different enough for latent rarity to find it."

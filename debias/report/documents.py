@@ -183,6 +183,56 @@ class Arm(TypedDict):
     mean: SummaryDocument
 
 
+class Prevalence(TypedDict):
+    """How common a group is: the mean over classes of its share, with its limits."""
+
+    group: str
+    share: float | None  # None: withheld, as the other two
+    low: float | None
+    high: float | None
+    rare: bool | None  # under half an even share; None: these images cannot tell
+
+
+class Remedy(TypedDict):
+    """What others found to help against what was found, and what it did here."""
+
+    method: str  # a weighting or an objective
+    against: str  # rarity or correlation
+    source: str  # author and year
+    group_labels: str  # whether it reads annotated groups: no, selection or training
+    arm: str | None  # of this run
+    here: str  # what that arm did for the groups of this column; empty without one
+
+
+class Errors(TypedDict):
+    """Where a plain model errs, by clusters of the latents; shares in [0, 1]."""
+
+    rate: float  # of its answers that are wrong
+    images: float  # in the clusters that err most
+    share: float  # of the errors that these hold, and its limits
+    low: float
+    high: float
+    chance: float  # of the errors that chance puts there
+    against: float | None  # of these errors on images of a class uncommon where they lie
+    told: float | None  # of the labels, by latents, among such images and as many of their likes
+    told_high: float | None
+
+
+class Diagnosis(TypedDict):
+    """Which kind of trouble one column shows; without annotation ``attribute`` is empty."""
+
+    attribute: str
+    reading: str  # rarity, correlation, both, neither or cannot_tell
+    reason: str  # why it cannot be told, or which question is open beside the reading
+    sentence: str
+    groups: list[Prevalence]  # the rarest first
+    cramers_v: float | None  # of label and column with groups of equal size, and its limits
+    low: float | None
+    high: float | None
+    errors: Errors | None  # of latents alone
+    remedies: list[Remedy]
+
+
 class Method(TypedDict):
     """An arm as the literature lists it; figures are means over its trainings."""
 
@@ -223,7 +273,7 @@ class Findings(TypedDict):
     fidelity: NotRequired[Fidelity | None]  # None: nothing that was trained here and draws
     weights: dict[str, Weights]
     refused: dict[str, str]  # arms left out, and why
-    situations: list[str]
+    diagnoses: list[Diagnosis]  # of every annotated column, then without annotation
     arms: dict[str, Arm]
     skill: dict[str, SkillDocument | None]
     fairness: dict[str, FairnessDocument]

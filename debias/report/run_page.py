@@ -15,7 +15,16 @@ from debias.report import fairness_page as single
 from debias.report import readings as r
 from debias.report import words as w
 from debias.report.charts.style import arm_style
-from debias.report.documents import Data, GroupCounts, RunDocument, SetAside
+from debias.report.documents import (
+    Data,
+    Diagnosis,
+    Errors,
+    GroupCounts,
+    Prevalence,
+    Remedy,
+    RunDocument,
+    SetAside,
+)
 from debias.report.fairness_charts import MEASURES_OF_A_RUN, run_change_names
 from debias.report.methods import methods_table
 from debias.report.opening import first_metric, learned, less_often
@@ -45,6 +54,15 @@ FIGURES = {
     "bits_per_dimension": "bits per pixel value",
     "sigma": "noise the decoder assumes",
     "saturated_log_var": "log-variances at their limit",
+}
+ERRORS: b.Columns[Errors] = {  # of a plain model
+    "without annotation: errors": "{rate:percent}",
+    "images that err most": "{images:percent}",
+    "share of the errors": "{share:percent}",
+    "95% interval": "{low..high:percent}",
+    "by chance": "{chance:percent}",
+    "against the label of their look": "{against:percent|}",
+    "labels told within a look": "{told:percent|}",
 }
 # How notes begin that hold figures of one arm rather than a warning about all of them.
 _FIGURES = ("Over all images", "Of ")
@@ -102,7 +120,8 @@ def _sections(run: Run, pictures: Pictures) -> dict[str, Iterable[b.Block]]:
     return {
         "which": single.which(run.first), "many": single.many(run.first, document["run"]["seeds"]),
         "different": _different(run), "sure": _sure(run), "change": _changed(run),
-        "harmed": _harmed(run), "run": _run(document), "data": _data(document["data"], pictures),
+        "harmed": _harmed(run), "trouble": _trouble(document["diagnoses"]),
+        "run": _run(document), "data": _data(document["data"], pictures),
         "latents": _model(document, pictures, drawn),
         "weights": weights_section(document, drawn, pictures), "conclusions": _conclusions(run),
         "numbers": _numbers(run), "read": single.HOW_TO_READ, "provenance": _provenance(document),
@@ -118,7 +137,9 @@ def summary(document: RunDocument) -> Iterator[b.Block]:
     yield _arms_table(Run(document))
     refused = document["refused"].items()
     left_out = [f"Arm {arm!r} was left out: {why}." for arm, why in refused]
-    yield b.Points((*left_out, *(one for one in document["concluded"] if one not in told)))
+    trouble = [one["sentence"] for one in document["diagnoses"]]
+    concluded = [one for one in document["concluded"] if one not in told]
+    yield b.Points((*left_out, *trouble, *concluded))
     yield from _steps(document)
 
 
@@ -318,6 +339,45 @@ def _harmed(run: Run) -> Iterator[b.Block]:
         if said := less_often(arm, run.document["weights"].get(arm, {})):
             yield b.Sentence(said)
         yield from pair.harmed(found, none)
+
+
+def _trouble(found: Sequence[Diagnosis]) -> Iterator[b.Block]:
+    """Rare, or tied to the label: a sentence a column, then its figures and what helps."""
+    if not found:
+        return
+    yield b.Points([one["sentence"] for one in found])
+    yield note("trouble", tone="note")
+    ties: b.Columns[Diagnosis] = {
+        "column": lambda one: w.attribute_name(one["attribute"]) or "without annotation",
+        "reading": lambda one: w.words(one["reading"]),
+        "Cramér's V": "{cramers_v:auc}",
+        "95% interval": "{low..high:auc}",
+    }
+    shares: b.Columns[Prevalence] = {
+        "group": lambda row: b.Cell(w.full_group_name(row["group"]), title=row["group"]),
+        "share of a class": "{share:percent|withheld}",
+        "95% interval": "{low..high:percent|withheld}",
+        "rare": lambda row: "cannot tell" if row["rare"] is None else ("no", "yes")[row["rare"]],
+    }
+    tables = [b.table(one["groups"], shares, left=(0, 3)) for one in found if one["groups"]]
+    tables += [b.table([one["errors"]], ERRORS) for one in found if one["errors"]]
+    yield b.Fold("The figures behind this", (b.table(found, ties, left=(0, 1)), *tables))
+    helps = [one for one in found if one["remedies"]]
+    if helps:
+        tables = [_remedies(one) for one in helps]
+        yield b.Fold("What is known to help", (note("remedies"), *tables), "elsewhere, and here")
+
+
+def _remedies(found: Diagnosis) -> b.Table:
+    columns: b.Columns[Remedy] = {
+        "method": lambda row: w.words(row["method"]),
+        "against": "{against}",
+        "group labels": "{group_labels}",
+        "found by": lambda row: row["source"] or "this run alone",
+        "in this run": lambda row: f"{row['arm']}: {row['here']}" if row["arm"] else "no such arm",
+    }
+    title = w.attribute_name(found["attribute"])
+    return b.table(found["remedies"], columns, title=title, left=(0, 1, 2, 3, 4))
 
 
 def _run(document: RunDocument) -> Iterator[b.Block]:

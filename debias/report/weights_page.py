@@ -62,10 +62,6 @@ def weights_section(
     for name in ("weight_share", "weight_distribution", "weights_by_epoch"):
         if name in drawn:
             yield chart(drawn[name], name)
-    if document["situations"]:
-        yield b.Heading("Rare, or tied to the label?")
-        yield b.Points(document["situations"])
-        yield note("situations")
     for arm in arms:
         yield from _arm(arm, document, pictures)
 

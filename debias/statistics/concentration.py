@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64, Shaped
+from scipy.special import chndtrinc
+
+from debias.statistics.people import NOTHING, Shares
 
 Weights = Float64[np.ndarray, " n"]
 
 PERMUTATIONS = 200
 SLACK = 1e-9  # of a share: rounding must not look like an effect
-TIED = 0.1  # Cramér's V: "small" for two values
-SIGNIFICANT = 0.01
+TIED = 0.2  # Cramér's V above which a label goes with a column: between "small" and "medium"
 
 
 def expected_distinct(probability: Weights, draws: int | None = None) -> float:
@@ -80,52 +82,86 @@ def _dealt(
 
 @dataclass(frozen=True, kw_only=True)
 class Association:
-    """How closely two columns go together."""
+    """How closely a label goes with a column, were all groups of the column equally large.
 
-    cramers_v: float  # in [0, 1]: 0 when one says nothing about the other; NaN for a single value
-    p_value: float  # of independence (chi-square); NaN likewise
-    rarest_cell: tuple[str, str]  # label and group that fall furthest short of independence
-    rarest_count: int  # samples of both
-    expected_count: float  # as many as there would be under independence
-    nested: bool  # whether every group stands with one label only, and says what the label says
+    Attributes:
+        cramers_v: In [0, 1], 0 when one says nothing about the other; with its 95 % limits. NaN
+            for a single class or a single group.
+        rarest_cell: Label and group that fall furthest short of independence.
+        rarest_count: Samples of both; ``expected_count``, as many as independence would give.
+        nested: Whether every group stands with one label only, and says what the label says.
+    """
+
+    cramers_v: float
+    low: float
+    high: float
+    rarest_cell: tuple[str, str]
+    rarest_count: int
+    expected_count: float
+    nested: bool
 
     @property
-    def tied(self) -> bool:
-        """Whether the label counts as going with the group; False where nothing is defined."""
-        return self.cramers_v >= TIED and self.p_value < SIGNIFICANT
+    def tied(self) -> bool | None:
+        """Whether the label goes with the column; None where these samples cannot tell."""
+        if self.low > TIED:
+            return True
+        return False if self.high < TIED else None
 
 
-def association(labels: Int64[np.ndarray, " n"], groups: Shaped[np.ndarray, " n"]) -> Association:
-    """Cramér's V with Bergsma's correction for its upward bias.
+def association(
+    labels: Int64[np.ndarray, " n"],
+    groups: Shaped[np.ndarray, " n"],
+    people: Int64[np.ndarray, " n"] | None = None,
+) -> Association:
+    """Cramér's V without its upward bias, and its limits by the noncentral chi-square distribution.
+
+    Every group counts as having the harmonic mean of the sizes of all: a small group, however
+    closely it goes with the label, would hardly move the ordinary V, and this one says nothing of
+    how large groups are. ``people`` (numbered from 0) who have several samples make the groups
+    worth fewer (Kish).
+
+    Of 1,000 drawn tables of each of six makes, 2.3 to 3.1 % count as tied at a true V of just 0.2,
+    and none without a tie (``benchmarks/disease.py``).
 
     Reference:
-        Bergsma 2013, A bias-correction for Cramér's V and Tschuprow's T, Journal of the Korean
-        Statistical Society 42.
+        Smithson 2003, Confidence Intervals, chapter 4 (noncentral limits). Deviation: groups of
+        one size.
     """
-    from scipy.stats import chi2_contingency
     from scipy.stats.contingency import crosstab
 
     (values, names), counts = crosstab(labels, groups)  # (classes, g)
-    result = chi2_contingency(counts, correction=False)
-    rarest = int(np.argmin(counts / result.expected_freq))
+    sizes = counts.sum(axis=0)
+    expected = counts.sum(axis=1, keepdims=True) * sizes / counts.sum()
+    rarest = int(np.argmin(counts / expected))
     label, group = divmod(rarest, len(names))
-    single = min(counts.shape) < 2
+    worth = sizes.astype(np.float64)
+    if people is not None:
+        codes = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+        worth = Shares(codes, people, len(names)).worth()
+    v, low, high = _cramers_v(counts / sizes, len(worth) / (1 / worth).sum())
     return Association(
-        cramers_v=np.nan if single else _corrected(float(result.statistic), counts),
-        p_value=np.nan if single else float(result.pvalue),
+        cramers_v=v,
+        low=low,
+        high=high,
         rarest_cell=(str(values[label]), str(names[group])),
         rarest_count=int(counts.flat[rarest]),
-        expected_count=float(result.expected_freq.flat[rarest]),
+        expected_count=float(expected.flat[rarest]),
         nested=bool(((counts > 0).sum(axis=0) == 1).all()),
     )
 
 
-def _corrected(statistic: float, counts: Int64[np.ndarray, "classes g"]) -> float:
-    size, (rows, columns) = int(counts.sum()), counts.shape
-    if size < 2:
-        return np.nan
-    phi = max(0.0, statistic / size - (rows - 1) * (columns - 1) / (size - 1))
-    corrected_rows = rows - (rows - 1) ** 2 / (size - 1)
-    corrected_columns = columns - (columns - 1) ** 2 / (size - 1)
-    widest = min(corrected_rows, corrected_columns) - 1
-    return float(np.sqrt(phi / widest)) if widest > 0 else np.nan
+def _cramers_v(shares: Float64[np.ndarray, "classes g"], size: float) -> tuple[float, float, float]:
+    """V and its limits from the shares of the classes in groups of ``size`` samples each."""
+    classes, g = shares.shape
+    if min(classes, g) < 2:
+        return np.nan, np.nan, np.nan
+    even = shares.mean(axis=1, keepdims=True)
+    freedom = (classes - 1) * (g - 1)
+    statistic = float(size * (np.square(shares - even) / even).sum())
+    # The noncentrality at which so large a statistic leaves 2.5 % above it, or below. A table more
+    # even than chance makes them is no proof: ten images that fall evenly say next to nothing.
+    low = chndtrinc(max(statistic, NOTHING), freedom, 0.975)
+    high = chndtrinc(max(statistic, freedom), freedom, 0.025)
+    excess = np.array([max(0.0, statistic - freedom), low, high])
+    v, least, most = np.sqrt(excess / (size * g * (min(classes, g) - 1))).clip(0, 1)
+    return float(v), float(least), float(most)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Real
+import pandas as pd
+from jaxtyping import Bool, Float64, Int64, Real, Shaped
 from scipy import sparse
 from scipy.special import ndtri, stdtrit
 
@@ -30,6 +31,14 @@ REPLICATES = 2_000
 FEW = 20
 NOTHING = 1e-300
 _CELLS_AT_ONCE = 128
+
+
+def numbered(subjects: Shaped[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """People numbered from 0; an image of nobody known is one of somebody else."""
+    column = pd.Series(subjects, dtype=object)
+    codes, names = pd.factorize(column.where(column.notna() & (column.astype(str) != "")))
+    others = np.cumsum(codes < 0) - 1
+    return np.where(codes < 0, len(names) + others, codes).astype(np.int64)
 
 
 def summed(codes: PerUnit, values: Real[np.ndarray, " u"], n_cells: int) -> PerCell:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from debias import evaluate
 from debias.errors import DataError, GroupSchemaError, LabelError
 from debias.ingesting.build import ingest_faces
 from debias.ingesting.decoded import list_recipe
@@ -67,6 +68,10 @@ def test_as_many_as_the_share_allows_are_drawn():
     assert counted(few)["train", "m", "aligned"] == 18
     assert counted(few)["train", "f", "conflicting"] == 2
     assert counted(few)["validation", "f", "aligned"] == 18
+    # On the side of m are 95 men and 4 women, on that of f 50 women and 11 men.
+    sides = counted(planting(within="column").thinned(samples, np.random.default_rng(0)))
+    assert (sides["train", "m", "aligned"], sides["train", "f", "conflicting"]) == (36, 4)
+    assert (sides["train", "f", "aligned"], sides["train", "m", "conflicting"]) == (50, 5)
     told = planting().told(thinned)
     assert "90% of the training images of each gender are aligned with race" in told
     assert "(m: White, f: Black or Asian). Images" in told
@@ -164,6 +169,16 @@ def test_drawn_faces_are_tied_in_the_splits_they_bring(tmp_path):
     assert set(by_tie.loc["test"].to_numpy().ravel()) == {10}
     light = (samples["skin_tone_group"] == "light") == (samples["smiling"] == "smiling")
     assert ((samples["tie"] == "aligned") == light).all()
+    # A classifier that goes by the skin tone in one of two cells: the rare ones are where it fails.
+    faces, rows = load_faces(made), load_faces(made).rows("test")
+    labels, groups = faces.labels(rows), faces.groups(rows)
+    wrong = (groups["tie"] == "conflicting").to_numpy() & (labels == 1)
+    answers = np.where(wrong, 0, labels)
+    found = evaluate(labels, answers, groups=groups, metrics=["accuracy"], suppress_below=1)
+    accuracy = found.by_group.set_index("group")["value"]
+    assert found.overall["value"].tolist() == [0.75]  # mean over the four cells
+    assert accuracy["tie:conflicting"] == 0.5  # over the two rare ones
+    assert accuracy["smiling:smiling x tie:conflicting"] == 0
     (told,) = made.read_json("account.json")["remarks"]
     assert "test smiling 10 and 10, not smiling 10 and 10." in told
 

@@ -208,7 +208,7 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
             arm: only(small(fake_comparison(after=arm, seeds=every)), attributes)
             for arm in arms if arm != "uniform" and "uniform" in arms
         },
-        "situations": [],
+        "diagnoses": [diagnosis(attribute) for attribute in attributes],
         "concluded": ["On this test set, plain training was right less often for the dark group "
                       "than for the light group in every seed."],
         "not_concluded": ["Whether the smaller gap under latent weights is more than chance: "
@@ -216,6 +216,21 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
     }  # fmt: skip
     seconds = {arm: 10.0 + place for place, arm in enumerate(arms)}
     return document | {"opening": opening(document), "methods": methods(document, seconds)}
+
+
+def diagnosis(attribute):
+    """Rare dark skin; of any other column, neither."""
+    rare = attribute == "skin_tone_group"
+    remedy = {"method": "latent_rarity", "against": "rarity", "source": "Amini et al. 2019",
+              "group_labels": "no", "arm": "latent", "here": "perhaps helped a group"}  # fmt: skip
+    return {
+        "attribute": attribute, "reading": "rarity" if rare else "neither", "reason": "",
+        "sentence": f"{attribute}: {'rarity' if rare else 'neither'}.",
+        "groups": [{"group": f"{attribute}:dark", "share": 0.05, "low": 0.045, "high": 0.056,
+                    "rare": True}] if rare else [],
+        "cramers_v": 0.01, "low": 0.0, "high": 0.05, "errors": None,
+        "remedies": [remedy] if rare else [],
+    }  # fmt: skip
 
 
 def skill_record(arm, seeds, at_chance=0):

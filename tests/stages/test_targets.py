@@ -1,19 +1,16 @@
 """Arms that aim at a reference or at partly annotated groups, through the whole job."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from counting import Counting
-from small_store import folder, make_store, noise
+from small_store import folder, noise
 
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
 from debias.pipeline import mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
-from debias.pipeline.fairness import without as without_groups
-from debias.pipeline.findings import situations
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.step import load_weights
 from debias.pipeline.weights import make_weights
@@ -91,8 +88,11 @@ def test_the_report_says_what_the_ratio_keys_on(finished):
     page = (folder / "report.html").read_text()
     assert "rank correlation" in page
     assert "What this arm asks for most" in page
-    assert "Rare, or tied to the label?" in page
     assert "12 annotated" not in page
+    found, blind = document["diagnoses"]
+    assert found["sentence"].startswith("Skin tone group: ")
+    assert blind["sentence"].startswith("Without annotation: ")
+    assert "Which kind of trouble do these data have?" in page
     assert "24 annotated images; other groups estimated" in page
 
 
@@ -184,39 +184,3 @@ def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path)
     )  # fmt: skip
     with pytest.raises(WeightError, match=r"holds 2 images, fewer than the 3 folds"):
         make_weights(run, "groups", faces=faces, representation=faces)
-
-
-def test_situations_tell_a_correlation_from_a_rarity(finished):
-    folder, document, _ = finished
-    run, _ = opened(folder, REFERENCE, ARMS)
-    faces = load_faces(make_faces(run))
-    (said,) = situations(faces, document["weights"])
-    assert "skin_tone_group:dark is rare" in said
-    assert "looks different enough" in said or "weights miss" in said
-    without = {arm: w for arm, w in document["weights"].items() if arm != "latent"}
-    assert "no arm of this run measures" in situations(faces, without)[0]
-    figures = without_groups(document["weights"]["latent"], frozenset({"skin_tone_group:dark"}))
-    (said,) = situations(faces, {"latent": figures})
-    assert "not told, because the numbers of a few images are withheld" in said
-
-
-def test_a_label_that_goes_with_a_group_is_said_beside_the_rarity():
-    """Everyone in the group but a few has one label; then the group is made rare, too."""
-    faces = make_store(attributes=("group",))
-    labels, row = faces.samples["label"], faces.samples.index
-    for rare in (False, True):
-        member = (labels == 1) & (row % 8 == 1) if rare else (labels == 1) ^ (row % 8 < 1)
-        samples = faces.samples.assign(group=np.where(member, "a", "b"))
-        (said,) = situations(replace(faces, samples=samples), {"uniform": {"rule": "uniform"}})
-        assert said.startswith("Rarity: group:a" if rare else "Correlation")
-        assert "A correlation is not a rarity" in said
-
-
-def test_the_label_itself_and_unknown_groups_are_no_situation():
-    faces = make_store(attributes=("group", "same"))
-    samples = faces.samples.assign(same=faces.samples["label"].map({0: "no", 1: "yes"}))
-    weights = {"uniform": {"rule": "uniform"}}
-    said = situations(replace(faces, samples=samples), weights)
-    assert said[1].startswith("Groups of same say what the label says")
-    some = samples.assign(group=samples["group"].where(samples.index % 3 > 0, "unknown"))
-    assert "cannot be told" in situations(replace(faces, samples=some), weights)[0]
