@@ -63,7 +63,6 @@ class RecordingTracking(Tracking):
 
     runs: dict[str, RecordingTracker] = field(default_factory=dict)
     complete: set[str] = field(default_factory=set)
-    told: dict[str, Mapping[str, str | float]] = field(default_factory=dict)
 
     @contextmanager
     def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
@@ -71,9 +70,6 @@ class RecordingTracking(Tracking):
         tracker.tags(tags)
         yield tracker
         self.complete.add(key)
-
-    def provision_views(self, comparison=None, runs=None) -> None:
-        self.told |= runs or {}
 
     def finished(self, key: str) -> bool:
         return key in self.complete

@@ -34,7 +34,7 @@ from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
 from debias.plugins import dump
 from debias.report import for_whom
-from debias.report.documents import Findings, RunDocument, Weights
+from debias.report.documents import Findings, Method, RunDocument, Weights
 from debias.report.readings import of
 from debias.report.words import arm_name
 from debias.seeding import numpy_generator, stream_seed
@@ -57,9 +57,9 @@ def make_report(run: Run, **made: Artifact | str) -> RunDocument:
     """
     stages = Stages.of(made)
     key = _key(run, stages)
+    _arrange(run, key, stages)
     written = _written(run, key)
     if written is not None:
-        _arrange(run, key, stages, written)
         run.progress.reused("Report")
         return written
     advance = run.progress.start("Report", 1)
@@ -75,7 +75,6 @@ def make_report(run: Run, **made: Artifact | str) -> RunDocument:
     except OSError as error:
         raise StorageError(f"cannot write the report: {error}") from error
     _publish(run, key, document, charts)
-    _arrange(run, key, stages, document)
     document["run"]["mlflow"] = _link(run, key)
     advance("")
     return document
@@ -90,18 +89,13 @@ def _key(run: Run, stages: Stages) -> str:
     return content_key(STAGE, settings, inputs)
 
 
-def _arrange(run: Run, key: str, stages: Stages, document: RunDocument) -> None:
+def _arrange(run: Run, key: str, stages: Stages) -> None:
     """Let the saved views show the classifiers of this report, reused ones included."""
-    told: dict[str, dict[str, str | float]] = {}
-    for row in document["methods"]:
-        told[row["arm"]] = {name: row[name] for name in ("method", "group_labels", "verdict")}
-        if row["relative_seconds"] is not None:
-            told[row["arm"]]["time/relative_to_plain"] = row["relative_seconds"]
-    runs = {
-        run.tracking_key("classifier", one.key, classifier_name(arm, seed)): told[arm]
+    names = [
+        run.tracking_key("classifier", one.key, classifier_name(arm, seed))
         for arm, seed, one in _trained(stages)
-    }
-    run.tracking.provision_views(key, runs)
+    ]
+    run.tracking.provision_views(key, names)
 
 
 def _seconds(stages: Stages) -> dict[str, float]:
@@ -307,7 +301,26 @@ def _curves(artifacts: Sequence[Artifact]) -> dict[str, list[float]]:
     return {name: np.mean(values, axis=0).tolist() for name, values in epochs.items()}
 
 
+def _publish_method(run: Run, key: str, row: Method) -> None:
+    """An arm as a run of its own: one row of the view of methods."""
+    tags = {"arm": row["arm"], "comparison": key, "method": row["method"],
+            "group_labels": row["group_labels"], "verdict": row["verdict"]}  # fmt: skip
+    with run.tracked(
+        "method", key, row["arm"], title=for_whom.arm_title(row["arm"]), **tags
+    ) as tracker:
+        values = {
+            "accuracy/overall": row["accuracy"],
+            "accuracy/worst_group": row["worst_group"],
+            "accuracy/gap": row["gap"],
+            "time/seconds": row["seconds"],
+            "time/relative_to_plain": row["relative_seconds"],
+        }
+        tracker.metrics({name: value for name, value in values.items() if value is not None})
+
+
 def _publish(run: Run, key: str, document: RunDocument, charts: Mapping[str, bytes]) -> None:
+    for row in document["methods"]:
+        _publish_method(run, key, row)
     with run.tracked(STAGE, key, "comparison") as tracker:
         tracker.note(for_whom.note(document))
         tracker.dataset(document["data"]["name"], document["run"]["artifacts"]["faces"])

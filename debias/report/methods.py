@@ -62,7 +62,7 @@ def methods_table(document: RunDocument) -> b.Table:
         "method": "{method}",
         "group labels": "{group_labels}",
         "accuracy": "{accuracy:percent}",
-        "worst group of each training": "{worst_group:percent}",
+        "worst group": "{worst_group:percent}",
         "gap, points": "{gap:points}",
         "against plain training": "{verdict}",
         "time": "{relative_seconds:times}",

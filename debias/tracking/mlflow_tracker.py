@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
@@ -41,7 +40,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from debias.errors import TrackingError
 from debias.tracking import views as pages
 from debias.tracking.servers import client_environment, is_alive, local_artifacts, without_password
-from debias.tracking.tracker import Told, Tracker, Tracking
+from debias.tracking.tracker import Tracker, Tracking
 
 log = logging.getLogger(__name__)
 
@@ -328,15 +327,10 @@ class MlflowTracking(Tracking):
             self._do(self._client.set_terminated, run_id, "KILLED")
         return dead
 
-    def provision_views(
-        self, comparison: str | None = None, runs: Mapping[str, Told] = MappingProxyType({})
-    ) -> None:
-        """Save the views of :meth:`links`, best effort; the runs of these keys join ``comparison``.
-
-        Of what is told of a run, words become tags ``debias.NAME``, and numbers metrics.
-        """
-        joined = [self._do(self._join, key, comparison, told) for key, told in runs.items()]
-        measured = _of_first_arm([run for run in joined if run is not None])
+    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
+        """Save the views of :meth:`links`, best effort; runs of ``keys`` join ``comparison``."""
+        runs = [self._do(self._join, key, comparison) for key in keys]
+        measured = _of_first_arm([run for run in runs if run is not None])
         for name, view in pages.saved_views(measured, comparison).items():
             self._set_experiment_tag(f"mlflow.sharedViewState.{name}", view)
 
@@ -359,18 +353,10 @@ class MlflowTracking(Tracking):
             latest.setdefault(run.data.tags.get("debias.name", ""), run.info.run_id)
         return latest
 
-    def _join(self, key: str, comparison: str | None, told: Told) -> e.Run | None:
+    def _join(self, key: str, comparison: str | None) -> e.Run | None:
         run = self._find(key)
-        if run is None:
-            return None
-        words = {f"debias.{name}": one for name, one in told.items() if isinstance(one, str)}
-        numbers = {name: _shown(one) for name, one in told.items() if not isinstance(one, str)}
-        for name, word in {**words, COMPARISON: comparison}.items():
-            if run.data.tags.get(name) != word:
-                self._client.set_tag(run.info.run_id, name, word)
-        for name, number in numbers.items():
-            if run.data.metrics.get(name) != number:  # stamped now, so that the latest counts
-                self._client.log_metric(run.info.run_id, name, number)
+        if run is not None and run.data.tags.get(COMPARISON) != comparison:
+            self._client.set_tag(run.info.run_id, COMPARISON, comparison)
         return run
 
     def _set_experiment_tag(self, name: str, value: str) -> None:

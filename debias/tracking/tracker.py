@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -84,9 +83,6 @@ class Tracker:
         """Log a torch module that maps one float32 batch to one tensor, so that it loads again."""
 
 
-Told = Mapping[str, str | float]
-
-
 class Tracking:
     """Opens tracked runs; the same key continues the same run. This one opens none."""
 
@@ -98,13 +94,8 @@ class Tracking:
         """Whether everything about this run has already been stored."""
         return True
 
-    def provision_views(
-        self, comparison: str | None = None, runs: Mapping[str, Told] = MappingProxyType({})
-    ) -> None:
-        """Save the views in which a reader compares the arms of one comparison, best effort.
-
-        ``runs``: keys of those that it compares, with what it says of each, words and numbers.
-        """
+    def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
+        """Save the views in which a reader compares the arms of one comparison, best effort."""
 
     def link(self, key: str = "") -> str | None:
         """Address of the tracked run of this key or, without one, of all; or path of the store."""

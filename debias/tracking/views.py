@@ -14,9 +14,9 @@ COMPARED = (
     "fairness/equalized_odds_difference",
     "accuracy/overall",
 )
-METHODS = ("accuracy/overall", "accuracy/worst_group", "accuracy/gap", "time/relative_to_plain")
-TITLE = "debias.arm_title"
 ABOUT = ("debias.method", "debias.group_labels", "debias.verdict")
+METHODS = ("accuracy/overall", "accuracy/worst_group", "accuracy/gap", "time/relative_to_plain")
+WIDE = {"tags.`debias.verdict`": 300}
 BY_GROUP = "accuracy by group"
 LIMITS = ("_low", "_high")
 # Stages that end in a page, and what its link is called.
@@ -64,20 +64,18 @@ def saved_views(
     limited to ``comparison``: runs of different settings have no common mean.
     """
     classifiers = {"debias.stage": "classifier"}
-    latest = classifiers | ({"debias.comparison": comparison} if comparison else {})
-    by_arm, as_methods = _by(TITLE), _by(TITLE, *ABOUT)
-    every, those, charts = having(classifiers), having(latest), _charts(measured or {})
-    return {
-        "classifier-bias": _view("classifier bias, all runs", every, None, charts),
-        "classifier-bias-by-arm": _view("classifier bias by arm", those, by_arm, charts),
-        "methods": _view("methods", those, as_methods, charts, METHODS, ABOUT),
+    latest = {"debias.comparison": comparison} if comparison else {}
+    by_arm = {
+        "aggregateFunction": "average",
+        "groupByKeys": [{"mode": "tag", "groupByData": "debias.arm_title"}],
     }
-
-
-def _by(*tags: str) -> dict[str, object]:
-    """Means over the runs that agree in these tags."""
-    keys = [{"mode": "tag", "groupByData": tag} for tag in tags]
-    return {"aggregateFunction": "average", "groupByKeys": keys}
+    charts, those = _charts(measured or {}), having(classifiers | latest)
+    methods = having({"debias.stage": "method"} | latest)
+    return {
+        "classifier-bias": _view("classifier bias, all runs", having(classifiers), None, charts),
+        "classifier-bias-by-arm": _view("classifier bias by arm", those, by_arm, charts),
+        "methods": _view("methods", methods, None, _charts({}), METHODS, ABOUT),
+    }
 
 
 def _view(
@@ -86,10 +84,10 @@ def _view(
     group_by: object,
     charts: Mapping[str, object],
     compared: Sequence[str] = COMPARED,
-    about: Sequence[str] = (),
+    tags: Sequence[str] = ("debias.arm_title", "debias.seed"),
 ) -> str:
     metrics = [f"metrics.`{metric}`" for metric in compared]
-    arms = [f"tags.`{tag}`" for tag in (TITLE, "debias.seed", *about)]
+    arms = [f"tags.`{tag}`" for tag in tags]
     line = {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""}
     state = {
         "searchFilter": condition, "orderByAsc": False,
@@ -97,7 +95,7 @@ def _view(
         "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": [*metrics, *arms], "columnOrder": [*metrics, *arms],
-        "columnWidths": dict.fromkeys(metrics, 150) | dict.fromkeys(arms, 100),
+        "columnWidths": dict.fromkeys(metrics, 150) | dict.fromkeys(arms, 130) | WIDE,
         "runsHiddenMode": "FIRST_20_RUNS", "viewMaximized": False, "runListHidden": False,
         "useGroupedValuesInCharts": True, "hideEmptyCharts": True,
         "groupBy": group_by, "groupsExpanded": {}, "globalLineChartConfig": line, **charts,

@@ -97,7 +97,8 @@ def test_prefect_deployment_run_debias_faces_and_audit_faces(tmp_path, home):
     experiment = client.get_experiment_by_name("debias")
     runs = client.search_runs([experiment.experiment_id])
     stages = sorted(run.data.tags["debias.stage"] for run in runs)
-    made = ["classifier"] * 2 + ["comparison", "representation"] + ["weights"] * 2
+    made = ["classifier"] * 2 + ["comparison", *["method"] * 2, "representation"]
+    made += ["weights"] * 2
     assert stages == ["audit", *made]  # the audit trained nothing of its own
     audit = json.loads((tmp_path / "run" / "audit.json").read_text())
     assert audit["data"]["images"] == 260

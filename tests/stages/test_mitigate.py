@@ -105,13 +105,19 @@ def test_arms_are_listed_as_methods_here_and_where_runs_are_tracked(finished):
         assert row["relative_seconds"] == pytest.approx(ratio, abs=1e-3)
     (compared,) = (one for one in tracking.runs.values() if "methods" in one.logged_tables)
     assert compared.logged_tables["methods"].to_dict("records") == document["methods"]
-    for key, tracker in tracking.runs.items():
-        if tracker.logged_tags["debias.stage"] == "classifier":
-            row = rows[tracker.logged_params["arm"]]
-            assert tracking.told[key] == {
-                "method": row["method"], "group_labels": row["group_labels"],
-                "verdict": row["verdict"], "time/relative_to_plain": row["relative_seconds"],
+    for tracker in tracking.runs.values():
+        tags = tracker.logged_tags
+        if tags["debias.stage"] == "method":
+            row = rows.pop(tags["debias.arm"])
+            for name in ("method", "group_labels", "verdict"):
+                assert tags[f"debias.{name}"] == row[name]
+            assert tags["debias.comparison"] == document["key"]
+            assert {name: value for name, value, _ in tracker.logged_metrics} == {
+                "accuracy/overall": row["accuracy"], "accuracy/worst_group": row["worst_group"],
+                "accuracy/gap": row["gap"], "time/seconds": row["seconds"],
+                "time/relative_to_plain": row["relative_seconds"],
             }  # fmt: skip
+    assert not rows
 
 
 def test_figures_agree_with_the_stored_predictions(finished):
@@ -137,7 +143,8 @@ def test_every_arm_and_seed_is_a_tracked_run_of_its_own(finished):
     for tracker in tracking.runs.values():
         by_stage.setdefault(tracker.logged_tags["debias.stage"], []).append(tracker)
     sizes = {stage: len(trackers) for stage, trackers in by_stage.items()}
-    assert sizes == {"representation": 1, "weights": 3, "classifier": 6, "comparison": 1}
+    assert sizes == {"representation": 1, "weights": 3, "classifier": 6, "method": 3,
+                     "comparison": 1}  # fmt: skip
     for tracker in by_stage["classifier"]:
         names = {name for name, _, _ in tracker.logged_metrics}
         assert {"accuracy/overall", "accuracy/worst_group", "accuracy/gap", "train/loss",

@@ -73,7 +73,7 @@ def _sizes(table: pd.DataFrame, labels: Cells, classes: int) -> dict[str, int]:
     """Images of every class, of it with every value of an attribute, and of every crossing."""
     named = [[f"{column}:{value}" for value in table[column]] for column in table]
     crossed = [CROSS.join(parts) for parts in zip(*named, strict=True)]
-    every = {value for values in named for value in values}
+    every = dict.fromkeys(value for values in named for value in values)  # in order
     found = {f"class {label}": int((labels == label).sum()) for label in range(classes)}
     found |= {f"class {label} with {value}": 0 for value in every for label in range(classes)}
     for values in (*named, crossed):

@@ -25,7 +25,8 @@ class George(Objective):
         Sohoni, Dunnmon, Angus, Gu, Re 2020, No Subclass Left Behind, algorithm 1; mean silhouette
         over clusters, not images, as in the authors' code. Deviations: principal components in
         place of UMAP, no overclustering; clusters are found by at most 2,000 images of a class;
-        the second training draws as the arm's weighting says and adjusts no loss for sizes.
+        the second training draws as the arm's weighting says and adjusts no loss for the sizes of
+        clusters.
     """
 
     name: Literal["george"] = "george"
