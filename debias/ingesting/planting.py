@@ -1,11 +1,11 @@
 """A correlation that is planted on purpose: in training, label and one column go together.
 
 Every image is ``aligned`` (its column is on the side of its label) or ``conflicting``, and the
-attribute ``tie`` says which. The cells are label x tie, two of each. The test set has as many
-images of every cell, so that accuracy over all of it is the mean over the four cells, and accuracy
-over the conflicting ones the mean over the two that are rare in training (the "unbiased" and the
-"conflict" accuracy of Hong and Yang, 2021, Unbiased Classification through Bias-Contrastive and
-Bias-Balanced Learning).
+attribute ``tie`` says which; ``COLUMN_side`` says the side. The cells are label x tie, two of each.
+The test set has as many images of every cell, so that accuracy over all of it is the mean over the
+four cells, and accuracy over the conflicting ones the mean over the two that are rare in training
+(the "unbiased" and the "conflict" accuracy of Hong and Yang, 2021, Unbiased Classification through
+Bias-Contrastive and Bias-Balanced Learning).
 """
 
 from dataclasses import dataclass
@@ -73,12 +73,14 @@ class Planting:
             )
 
     def marked(self, samples: pd.DataFrame) -> pd.DataFrame:
-        """The samples on a side, with the column ``tie``."""
+        """The samples on a side, with the columns ``tie`` and ``COLUMN_side``."""
         sides = np.array([passes(samples[self.tie.column], rule) for rule in self._rules])  # (2, n)
         own = np.array(self.names)[:, None] == cleaned(samples[self.label]).to_numpy(dtype=str)
         tie = np.where((sides & own).any(axis=0), ALIGNED, CONFLICTING)
+        side = np.where(sides[0], *map(_said, self._rules))
         found = np.flatnonzero(sides.any(axis=0))
-        return samples.assign(**{TIE: tie}).iloc[found].reset_index(drop=True)
+        told = samples.assign(**{TIE: tie, f"{self.tie.column}_side": side})
+        return told.iloc[found].reset_index(drop=True)
 
     def thinned(self, samples: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
         """As many images of each split as the tie allows, drawn at random.

@@ -395,7 +395,7 @@ def _shares(document: Findings) -> list[Shares]:
     shares: dict[str, dict[str, Share]] = {}
     for arm, weights in document["weights"].items():
         for group, share in (weights.get("share_by_group") or {}).items():
-            if arm in document["arms"] and arm != BASELINE:
+            if arm in document["arms"] and weights.get("rule", arm) != BASELINE:
                 shares.setdefault(group, {})[arm] = share
     tested = (row for one in r.fairness_of(document).values() for row in one["attributes"])
     known = {group: row["attribute"] for row in tested for group in row["groups"]}

@@ -39,6 +39,7 @@ def test_every_image_on_a_side_is_aligned_or_conflicting():
     marked = planting().marked(samples)
     assert marked["sample_id"].tolist() == ["s0000", "s0001", "s0002", "s0003"]
     assert marked["tie"].tolist() == ["aligned", "conflicting"] * 2
+    assert marked["race_side"].tolist() == ["White", "Black or Asian", "Black or Asian", "White"]
     ages = pd.DataFrame({"gender": ["m", "m", "f", "f", "f"], "age": [20, 10, 10.5, 3, 99]})
     tied = planting(sides={"f": {"max": 10}, "m": {"min": 20}}, column="age").marked(ages)
     assert tied["age"].tolist() == [20, 10, 3, 99]

@@ -76,7 +76,10 @@ def test_a_group_that_only_the_training_images_have_is_drawn():
 
 
 def test_without_weights_no_share_is_drawn():
-    assert weight_share(fake_document(arms=("uniform",), seeds=1)) is None
+    document = fake_document(arms=("uniform", "latent"), seeds=1)
+    assert weight_share(document) is not None
+    document["weights"]["latent"]["rule"] = "uniform"  # its objective is what differs
+    assert weight_share(document) is None
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -151,3 +151,33 @@ def test_the_generalised_cross_entropy_of_one_is_a_share_of_errors():
     assert float(generalised(torch.tensor(-math.log(0.3)), 1.0)) == pytest.approx(0.7)
     nearly = generalised(torch.tensor(1.2, dtype=torch.float64), 1e-9)
     assert float(nearly) == pytest.approx(1.2, rel=1e-6)
+
+
+class Tied(Lesson):
+    """A faint sign of the label, and beside it a plain one that is wrong of the minority."""
+
+    def plant(self, conflicts, size, seed):
+        noise = np.random.default_rng(seed)
+        self.labels, self.minority = np.arange(size) % 2, noise.random(size) < conflicts
+        pixels = noise.normal(0, 1, (size, 3, SIDE, SIDE))
+        for channel, (strength, sign) in enumerate(
+            [(0.2, self.labels), (0.4, self.labels ^ self.minority)]
+        ):
+            pixels[:, channel] += strength * (2 * sign[:, None, None] - 1)
+        self.images = torch.from_numpy(pixels).float()
+        return self
+
+
+def test_more_are_right_who_do_not_follow_a_planted_correlation_without_groups_named():
+    test = Tied().plant(0.5, size=2000, seed=9)
+
+    def accuracy(name):
+        network = OBJECTIVES[name]().train(Tied(uses="no", epochs=10).plant(0.05, 1200, seed=3))
+        right = test.probabilities(network).argmax(1) == test.labels
+        return right[test.minority].mean()
+
+    plain = accuracy("erm")
+    assert plain < 0.45
+    gain = {name: accuracy(name) - plain for name in ("jtt", "eiil", "tab")}
+    assert min(gain.values()) > 0.2, gain
+    assert accuracy("lff") - plain > 0.03

@@ -89,12 +89,13 @@ class Lesson:
 
     def fit(self, model, *, epochs=None, multiples=None, on_epoch=None):
         self.fits.append((epochs or self.epochs, multiples))
+        size = len(self.labels)
         optimizer = torch.optim.AdamW(model.parameters(), 0.01)
         noise = np.random.default_rng(1)
         for step in range((epochs or self.epochs) * 4):
             given = multiples(step // 4) if callable(multiples) else multiples
-            chance = np.ones(SIZE) if given is None else np.asarray(given)
-            rows = noise.choice(SIZE, 12, p=chance / chance.sum())
+            chance = np.ones(size) if given is None else np.asarray(given)
+            rows = noise.choice(size, 12, p=chance / chance.sum())
             loss = model.loss(self.batch(rows))["loss"]
             optimizer.zero_grad()
             loss.backward()
