@@ -54,8 +54,13 @@ def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Kept:
     left = held_out.images.astype(np.float32) / 255 - drawn.astype(np.float32) / 255
     count = min(NEIGHBOURS, len(training.images))
     alike = _nearest(_small(held_out.images), _small(training.images), count)
-    near = _nearest(held_out.latents, training.latents, count)
-    kept = [len(np.intersect1d(one, other)) / count for one, other in zip(alike, near, strict=True)]
+    chance = count / len(training.images)
+    if held_out.latents.shape[1]:
+        near = _nearest(held_out.latents, training.latents, count)
+        pairs = zip(alike, near, strict=True)
+        kept = [len(np.intersect1d(one, other)) / count for one, other in pairs]
+    else:  # all lie at one place, and which are nearest is up to chance
+        kept = [chance]
     detail = _explained(_detail(left), _detail(away))
     verdict = "blurred" if detail is None or detail < LEAST_DETAIL else "tells_apart"
     few = detail is None or len(held_out.images) < FEWEST
@@ -64,7 +69,7 @@ def fidelity(held_out: Encoded, drawn: Images, training: Encoded) -> Kept:
         "explained": _explained(left, away),
         "explained_detail": detail,
         "neighbours_kept": float(np.mean(kept)),
-        "neighbours_by_chance": count / len(training.images),
+        "neighbours_by_chance": chance,
         "verdict": "too_few" if few else verdict,
         "definition": DEFINITION,
     }

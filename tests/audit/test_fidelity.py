@@ -58,6 +58,12 @@ def test_latents_at_random_keep_neighbours_by_chance(faces):
     assert found["neighbours_kept"] == pytest.approx(found["neighbours_by_chance"], abs=0.05)
 
 
+def test_where_no_dimension_is_active_chance_decides_who_is_near(faces):
+    nowhere = [Encoded(images=one.images, latents=one.latents[:, :0]) for one in faces]
+    found = fidelity(nowhere[0], faces[0].images, nowhere[1])
+    assert found["neighbours_kept"] == found["neighbours_by_chance"] == pytest.approx(0.1)
+
+
 def test_of_few_or_equal_images_nothing_is_said(faces):
     held_out, training = faces
     few = Encoded(images=held_out.images[:5], latents=held_out.latents[:5])
