@@ -40,6 +40,7 @@ from debias.types import FaceStore, ShardedImages
 
 Pixels, Latents = UInt8[np.ndarray, "n H W 3"], Float[np.ndarray, "n k"]
 HERE = Path(__file__).parent
+NOTHING = "cannot_tell"  # without annotation nothing is denied
 KINDS = {"even": "neither", "rarity": "rarity", "correlation": "correlation"}  # what is right
 COLUMNS = (COLUMN := "skin_tone_group", "presentation", "glasses")
 SIDE, DIMENSIONS, EPOCHS = 32, 16, 5
@@ -151,10 +152,12 @@ def vae(pixels: Pixels) -> Latents:
 DESCRIBED = {"principal components": (components, 100), "VAE": (vae, 3)}
 
 
-def summary(rows: list[dict[str, object]], said: Callable[[dict[str, object]], object]) -> object:
+def summary(
+    rows: list[dict[str, object]], said: Callable[[dict[str, object]], object], even: str
+) -> object:
     """Readings by what was planted, and how many of them are right."""
     read = {kind: Counter(said(row) for row in rows if row["kind"] == kind) for kind in KINDS}
-    right = {kind: read[kind][wanted] for kind, wanted in KINDS.items()}
+    right = {kind: read[kind][wanted] for kind, wanted in (KINDS | {"even": even}).items()}
     return {"right": right, "read": read}
 
 
@@ -172,11 +175,12 @@ def main() -> None:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": platform.machine(), "faces": given.faces, "plantings": given.plantings,
         "dimensions": DIMENSIONS, "epochs": EPOCHS, "side": SIDE,
-        "annotated": summary(rows, lambda row: row["annotated"][COLUMN]),
+        "annotated": summary(rows, lambda row: row["annotated"][COLUMN], "neither"),
         "unannotated": {
             name: summary(
                 [row for row in rows if name in row["unannotated"]],
                 lambda row, name=name: row["unannotated"][name]["reading"],
+                NOTHING,
             )
             for name in DESCRIBED
         },

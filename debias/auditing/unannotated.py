@@ -7,7 +7,8 @@ for in clusters of the latents, class by class. If a tenth of the images holds
 several times the errors that chance would put there, most of them are either against the label of
 their cluster, which is correlation, or not, which is rarity.
 
-What the latents do not show is not found. And where they show the label itself, as a good embedding
+What the latents do not show is not found, so nothing is ever denied: where no part stands out, it
+cannot be told. And where they show the label itself, as a good embedding
 does, errors lie against the label of their cluster whatever the data: then it cannot be told.
 
 ``n`` training images, ``k`` latent dimensions.
@@ -83,7 +84,7 @@ def _uninformative(wrong: Mask, codes: Codes) -> str:
 def _concluded(errors: Errors) -> tuple[Reading, str]:
     usual = LIFT * errors.chance
     if errors.share.high < usual:
-        return "neither", ""
+        return "cannot_tell", "nothing_stands_out"
     if errors.share.low <= usual:
         return "cannot_tell", "too_few_errors"
     if errors.against <= HALF:

@@ -31,6 +31,8 @@ _WHY = {
     "too_few_errors": "a plain model errs too seldom to see where",
     "shows_the_label": "errors lie against the label that goes with their look, but the latents "
     "show the label as well, and the look may be the label itself",
+    "nothing_stands_out": "no small part of the images that these latents show holds most errors of "
+    "a plain model, and what they do not show is not found",
     "no_latents": "no latent dimension says anything",
     "correlation": "whether the label goes with it stays open: there are too few training images",
 }
@@ -143,8 +145,6 @@ def _of_errors(reading: str, found: Errors) -> str:
         f"The {images} of the images where a plain model errs most hold {share} of "
         f"its errors, {chance} by chance"
     )
-    if reading == "neither":
-        return f"{told}: no small part stands out that these latents show"
     if reading == "rarity":
         return f"{told}: a small part of look-alikes is served worse"
     return f"{told}, mostly against the label that goes with their look"
