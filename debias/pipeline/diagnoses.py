@@ -31,8 +31,8 @@ _WHY = {
     "too_few_errors": "a plain model errs too seldom to see where",
     "shows_the_label": "errors lie against the label that goes with their look, but the latents "
     "show the label as well, and the look may be the label itself",
-    "nothing_stands_out": "no small part of the images that these latents show holds most errors of "
-    "a plain model, and what they do not show is not found",
+    "nothing_stands_out": "no small part of the images that these latents show holds most of the "
+    "errors of a plain model, and what they do not show is not found",
     "no_latents": "no latent dimension says anything",
     "correlation": "whether the label goes with it stays open: there are too few training images",
 }
