@@ -18,7 +18,7 @@ from debias.pipeline.step import named
 from debias.pipeline.study_pictures import difference
 from debias.plugins import dump
 from debias.report import study_document as doc
-from debias.report.study_page import write_study_page
+from debias.report.study_page import TEXTS, write_study_page
 from debias.statistics.intervals import mean_limits
 from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.storage.files import shown
@@ -27,6 +27,9 @@ from debias.types import SPLITS, FaceStore
 
 STAGE, PAGE, NUMBERS = "study", "study.html", "study.json"
 RARE = 0.5  # of an even share
+SHARES = {
+    name for part in TEXTS["parts"] for name, _, kind, *_ in part["figures"] if kind == "percent"
+} | {"anomalies/auc"}
 
 
 def make_studied_faces(job: Study) -> Artifact:
@@ -98,7 +101,10 @@ def _space(job: Study, name: str, made: Mapping[str, Artifact]) -> doc.Space:
     measured = [one.read_json(MEASURED) for _, one in _of(made, "measures", name)]
     trained = [one.read_json("manifest.json")["seconds"] for _, one in _of(made, "space", name)]
     keys = list(dict.fromkeys(key for one in measured for key in one["figures"]))
-    figures = {key: _over_seeds([one["figures"].get(key) for one in measured]) for key in keys}
+    figures = {
+        key: _over_seeds([one["figures"].get(key) for one in measured], is_share=key in SHARES)
+        for key in keys
+    }
     figures["seconds"] = {"value": float(np.mean(trained)), "low": None, "high": None}
     return {
         "name": name,
@@ -111,21 +117,21 @@ def _space(job: Study, name: str, made: Mapping[str, Artifact]) -> doc.Space:
     }
 
 
-def _over_seeds(figures: list[doc.Figure | None]) -> doc.Figure:
+def _over_seeds(figures: list[doc.Figure | None], *, is_share: bool) -> doc.Figure:
     """That of one training as it is; of several the mean, with Student's t interval."""
     if len(figures) == 1 and figures[0] is not None:
         return figures[0]
     values = [None if one is None else one["value"] for one in figures]
-    return _mean(values)
+    return _mean(values, is_share)
 
 
-def _mean(values: list[doc.Number]) -> doc.Figure:
-    """Not defined where one of the trainings gave no number."""
-    known = np.array([value for value in values if value is not None])
-    if len(known) < len(values):
+def _mean(values: list[doc.Number], is_share: bool) -> doc.Figure:
+    """Not defined where one of the trainings gave no number; limits of a share lie in [0, 1]."""
+    if None in values:
         return {"value": None, "low": None, "high": None}
-    mean, *limits = mean_limits(known)
-    low, high = (end if np.isfinite(end) else None for end in limits)
+    mean, *limits = mean_limits(np.array(values))
+    known = [end if np.isfinite(end) else None for end in limits]
+    low, high = (end if end is None or not is_share else min(max(end, 0.0), 1.0) for end in known)
     return {"value": mean, "low": low, "high": high}
 
 
@@ -140,7 +146,7 @@ def _tables(job: Study, store: FaceStore, made: Mapping[str, Artifact]) -> dict[
             found[kind] += [{"space": space, **row} for row in measured[0][kind]]
         by_key = [{_key(row): row for row in one["found"]} for one in measured]
         for key, row in {key: row for rows in by_key for key, row in rows.items()}.items():
-            areas = _over_seeds([_area(rows.get(key)) for rows in by_key])
+            areas = _over_seeds([_area(rows.get(key)) for rows in by_key], is_share=True)
             rare = row["n"] is not None and row["n"] / size < RARE * even[row["attribute"]]
             limits = {"auc": areas["value"], "low": areas["low"], "high": areas["high"]}
             found["found"].append({"space": space, **row, "rare": rare, **limits})

@@ -98,7 +98,14 @@ def test_figures_are_means_over_the_trainings_with_their_interval(made):
 )
 def test_a_figure_that_one_training_lacks_has_no_mean(values, value):
     found = [None if one is None else {"value": one, "low": None, "high": None} for one in values]
-    assert _over_seeds(found)["value"] == value
+    assert _over_seeds(found, is_share=False)["value"] == value
+
+
+def test_limits_of_a_share_over_trainings_lie_between_0_and_1():
+    found = [{"value": one, "low": None, "high": None} for one in (0.9, 1.0, 0.98)]
+    free, share = (_over_seeds(found, is_share=one) for one in (False, True))
+    assert free["high"] > 1
+    assert (share["low"], share["high"], share["value"]) == (free["low"], 1, free["value"])
 
 
 def test_who_is_found_is_told_for_every_representation_density_and_group(made):
