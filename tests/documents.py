@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 def misfits(value, kind, place="") -> list[str]:
     """Where a value is not of a type: fields that are missing, undeclared or of another type."""
     if is_typeddict(kind):
+        if not isinstance(value, dict):
+            return [f"{place}: {value!r}"]
         hints = get_type_hints(kind)
         alone = sorted(set(value) ^ set(hints)) if kind.__total__ else []  # others may stand there
         found = [f"{place}: {name}" for name in alone]

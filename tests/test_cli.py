@@ -196,7 +196,7 @@ def test_the_template_and_shipped_recipes_are_copied_and_listed(tmp_path, monkey
     assert load(RunConfig, tmp_path / "mine.yaml").name == "utkface"
     unknown = debias("init", "nowhere")
     assert unknown.exit_code == 3
-    assert "folder, lab, study-drawn, study-mnist" in " ".join(unknown.output.split())
+    assert "folder, lab-drawn, lab, study-drawn, study-mnist" in " ".join(unknown.output.split())
 
 
 @pytest.mark.parametrize("command", ["run", "audit", "ingest", "init", "purge", "evaluate"])

@@ -63,6 +63,8 @@ def test_arms_keep_their_colours_when_plain_training_is_not_the_first(document):
     turned = {**document, "arms": dict(reversed(document["arms"].items()))}
     names = arms_of(turned)
     assert [arm_style(arm, names)[0] for arm in names] == [c for c, _ in ARM_STYLES[:3]]
+    many = [str(number) for number in range(3 * len(ARM_STYLES))]
+    assert len({arm_style(arm, many) for arm in many}) == len(many)
     assert names[0] == "uniform"
 
 

@@ -27,6 +27,7 @@ from debias.report.charts.style import (
     chart_names,
     fine_percent,
     key_above,
+    style_at,
     svg,
 )
 from debias.report.pictures import AuditMap, shrink
@@ -78,10 +79,7 @@ def coloured_map(xy: Places, values: Shaped[np.ndarray, " m"], title: str, most:
     """One map, a colour and mark a value, the most frequent first; the others in grey."""
     names, counts = np.unique(values.astype(str), return_counts=True)
     kept = sorted(names[np.argsort(-counts, kind="stable")][:most])
-    colours, marks = zip(*ARM_STYLES, strict=True)
-    # A second turn through the colours takes other marks, so that twelve are told apart.
-    turns = ((place, place + place // len(colours)) for place in range(len(kept)))
-    styles = [(colours[a % len(colours)], marks[b % len(marks)]) for a, b in turns]
+    styles = [style_at(place) for place in range(len(kept))]
 
     def draw(figure: Figure) -> None:
         axes = _plane(figure)

@@ -140,7 +140,13 @@ def chart_names(kind: str, metrics: Sequence[str], most: int = MEASURES_DRAWN) -
 
 def arm_style(arm: str, arms: Sequence[str]) -> tuple[str, str]:
     """Colour and mark of an arm, the same in every chart of a page."""
-    return ARM_STYLES[list(arms).index(arm) % len(ARM_STYLES)]
+    return style_at(list(arms).index(arm))
+
+
+def style_at(place: int) -> tuple[str, str]:
+    """Colour and mark number ``place``; a further turn through the colours takes other marks."""
+    turn, column = divmod(place, len(ARM_STYLES))
+    return ARM_STYLES[column][0], ARM_STYLES[(column + turn) % len(ARM_STYLES)][1]
 
 
 def key_above(
