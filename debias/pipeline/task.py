@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
 
-from debias.errors import AllDimensionsInactiveError, ConfigError, WeightError
+from debias.errors import AllDimensionsInactiveError, ConfigError, DataError, WeightError
 from debias.models import Encodes, encoding
 from debias.models.db_vae import DBVAENetwork
 from debias.pipeline import film
@@ -147,6 +147,11 @@ class ClassifierTask:
         if keep == "mean":
             return float(right.mean())
         cells = labels if keep == "worst_class" else self._cells("validation")
+        if (cells < 0).all():
+            raise DataError(
+                f"classifier.keep is 'worst_group', and none of {len(cells):,} validation images has "
+                "all its groups annotated: annotate some, or keep the 'worst_class'"
+            )
         return min(float(right[cells == cell].mean()) for cell in np.unique(cells[cells >= 0]))
 
     @cached_property
