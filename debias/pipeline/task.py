@@ -149,8 +149,8 @@ class ClassifierTask:
         cells = labels if keep == "worst_class" else self._cells("validation")
         if (cells < 0).all():
             raise DataError(
-                f"classifier.keep is 'worst_group', and none of {len(cells):,} validation images has "
-                "all its groups annotated: annotate some, or keep the 'worst_class'"
+                f"classifier.keep is 'worst_group', and none of {len(cells):,} validation images "
+                "has all its groups annotated: annotate some, or keep the 'worst_class'"
             )
         return min(float(right[cells == cell].mean()) for cell in np.unique(cells[cells >= 0]))
 
