@@ -16,6 +16,8 @@ from debias.models.autoencoder import squared_error
 from debias.models.representation import Representation
 from debias.training.batches import Batch
 
+SPARE = 4  # times the wanted components are carried from batch to batch
+
 
 class PCA(Representation):
     """The directions in which images vary most, learned batch by batch, in one pass.
@@ -53,19 +55,22 @@ class PCANetwork(nn.Module):
         """
         from sklearn.decomposition import IncrementalPCA  # seconds that others do not need
 
-        wanted = self.settings.latent_dim
-        found = IncrementalPCA(wanted)
+        wanted, found = self.settings.latent_dim, None
         parts = (batch.image.flatten(1).cpu().numpy() for batch in epoch(0))
         for part in parts:
-            if len(part) >= wanted:
+            if found is None and len(part) >= wanted:
+                # What one batch leaves out the next cannot find: the last components would depend
+                # on the order of the images.
+                found = IncrementalPCA(min(len(part), SPARE * wanted))
+            if found is not None and len(part) >= found.n_components:
                 found.partial_fit(part)
-        if not hasattr(found, "components_"):
+        if found is None:
             raise DataError(
                 f"pca looks for {wanted} components, more than there are training images; set "
                 "representation.model.latent_dim to fewer"
             )
         self.mean.copy_(torch.from_numpy(found.mean_))
-        self.components.copy_(torch.from_numpy(found.components_))
+        self.components.copy_(torch.from_numpy(found.components_[:wanted]))
 
     def encode(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B k"], None]:
         """Places along the components, in intensities; points, without a spread."""

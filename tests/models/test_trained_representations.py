@@ -268,6 +268,17 @@ def test_components_agree_with_a_decomposition_of_all_images_at_once():
         settle(built(PCA(), 4), lambda _: [batch(PCA(), images[:20])], 0, CPU)
 
 
+def test_the_last_components_hardly_depend_on_the_order_of_the_images():
+    images, k = smooth(512, 8), 6
+    centred = images.flatten(1) - images.flatten(1).mean(0)
+    expected = torch.linalg.svd(centred, full_matrices=False)[2][:k].T.numpy()
+    for order in (torch.arange(512), torch.arange(512).flip(0)):
+        network = built(PCA(latent_dim=k), 8)
+        parts = [batch(PCA(), part) for part in torch.split(images[order], 64)]
+        settle(network, lambda _, parts=parts: parts, 0, CPU)
+        assert angle(network.components.T.numpy(), expected) < 20  # 70 and more without spare ones
+
+
 def test_distances_lead_to_the_centres_of_what_is_apart():
     dark, light = 0.2 + 0.01 * smooth(40, 8), 0.8 + 0.01 * smooth(24, 8, seed=1)
     given = batch(KMeans(), torch.cat([dark, light]))
