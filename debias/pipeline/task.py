@@ -113,7 +113,8 @@ class ClassifierTask:
             if on_epoch:
                 on_epoch(network)
             held_out = encoding.mean_losses(network, self._plain.evaluate(validation), compute)
-            kept.look(network)
+            if recipe.keep != "last":
+                kept.look(network)
             self.history.append(named("train", means) | named("val", held_out))
             self.tracker.metrics(self.history[-1], len(self.history) - 1)
             self.advance(f"validation accuracy {held_out['accuracy']:.1%}")
@@ -138,10 +139,8 @@ class ClassifierTask:
         return numpy_generator(self.run.config.seed, f"classifier/{self.work.seed}/{purpose}")
 
     def _score(self, network: nn.Module) -> float:
-        """What the best epoch has most of, by the recipe; of 'last', nothing that can be less."""
+        """What the best epoch has most of, by the recipe."""
         keep = self.run.config.classifier.keep
-        if keep == "last":
-            return 0.0
         labels = self.labels_of("validation")
         right = self.probabilities(network, "validation").argmax(1) == labels
         if keep == "mean":
@@ -180,14 +179,17 @@ class ClassifierTask:
         views = torch_generator(seed, f"classifier/{stream}/augmentation", device)
 
         def epoch(number: int) -> Iterable[Batch]:
-            given = self._anew(multiples, number) if callable(multiples) else multiples
-            weights = _multiplied(self.work.weights, given)
+            weights = (
+                self._anew(multiples, number)
+                if callable(multiples)
+                else _multiplied(self.work.weights, multiples)
+            )
             sampler = WeightedSampler(weights, len(self.rows), seed=order)
             return batches.train(self.rows[sampler.epoch_rows(number)], views)
 
         return epoch
 
-    def _anew(self, multiples: Callable[[int], Multiples | None], epoch: int) -> Multiples | None:
+    def _anew(self, multiples: Callable[[int], Multiples | None], epoch: int) -> SamplingWeights:
         """Weights of one epoch, kept for the film of them; even ones while no latent varies."""
         said: list[str] = []
         with warnings.catch_warnings(record=True) as caught:
@@ -203,7 +205,7 @@ class ClassifierTask:
         weights = _multiplied(self.work.weights, given)
         said += [str(one.message) for one in caught]
         self.frames.append(film.frame(weights, self.work.faces, said))
-        return given
+        return weights
 
 
 def built(config: RunConfig, arm: str, classes: int) -> nn.Module:
@@ -216,7 +218,7 @@ def built(config: RunConfig, arm: str, classes: int) -> nn.Module:
 
 
 class Kept:
-    """The parameters of the best epoch, the latest of equals."""
+    """The parameters of the best epoch looked at, the latest of equals; if of none, the last."""
 
     def __init__(self, score: Callable[[nn.Module], float]) -> None:
         self.score, self.best = score, -np.inf
@@ -229,7 +231,8 @@ class Kept:
             self.parameters = {k: v.clone() for k, v in network.state_dict().items()}
 
     def give(self, network: nn.Module) -> nn.Module:
-        network.load_state_dict(self.parameters)
+        if self.parameters:
+            network.load_state_dict(self.parameters)
         return network
 
 
