@@ -130,7 +130,10 @@ def accuracy(root: str, seeds: int, out: Path) -> dict[str, object]:
     """Arms of the config trained with ``seeds`` seeds; mean, worst group, Black women."""
     run = opened(root, 0, out, f"seeds={seeds}")
     document = mitigate(run)
-    found: dict[str, object] = {"concluded": document["concluded"], "changes": document["changes"]}
+    found: dict[str, object] = {
+        "concluded": document["concluded"],
+        "primary": {arm: one["primary"] for arm, one in document["comparisons"].items()},
+    }
     for arm, figures in document["arms"].items():
         per_seed = [one["accuracy"]["overall"] for one in figures["seeds"]]
         worst = [one["accuracy"]["worst_group"] for one in figures["seeds"]]

@@ -16,7 +16,7 @@ from debias.errors import DataError, EmptyDatasetError, NonFiniteLatentError
 
 ROWS_AT_ONCE = 65_536
 SPLITS = ("train", "validation", "test")
-SEEDS_NEEDED = 5  # fewer seeds give numbers, but no verdict: single runs are noise
+SEEDS_NEEDED = 2  # fewer seeds give numbers, but no verdict: single runs are noise
 BASELINE = "uniform"  # the arm of plain training, which the others are compared with
 # Columns of the square that is cut out of an upright image: centre, side (pixels), angle (degrees).
 CROP = ("crop_x", "crop_y", "crop_side", "crop_angle")

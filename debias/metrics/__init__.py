@@ -6,9 +6,10 @@ Where to look, in the order in which numbers travel:
 - counts: ``rates``; what is withheld, intervals and people who repeat: the room ``statistics``
 - one classifier: ``gaps`` (counts of each group, and differences), ``spread``, ``scores``, put
   together in ``evaluation`` as a ``fairness_report``
-- before and after: ``paired`` (arithmetic), ``changes`` (tables), put together in ``comparison``
+- before and after: ``primary`` (what is asked first), ``paired`` (arithmetic) and ``changes``
+  (tables) of all groups, put together in ``comparison``
 - what may be said of both: ``verdicts``, in English ``words``
-- each training of an arm, and what retraining changes: ``trainings``
+- each training of an arm by itself: ``trainings``
 
 Grow it by one entry: a rate in ``RATES``, a summary over groups in ``DISPARITIES``.
 """
@@ -22,17 +23,14 @@ from debias.metrics.rules import Rules
 from debias.metrics.scores import skill_of
 from debias.metrics.trainings import (
     DISPARITIES,
-    QUANTITIES,
     Training,
     each_training,
-    paired_change,
     summarise,
 )
 from debias.statistics.intervals import detectable_gap, size_needed
 
 __all__ = [
     "DISPARITIES",
-    "QUANTITIES",
     "RATES",
     "ComparisonReport",
     "FairnessReport",
@@ -46,7 +44,6 @@ __all__ = [
     "each_training",
     "evaluate",
     "outcomes_of_trainings",
-    "paired_change",
     "report_on",
     "size_needed",
     "skill_of",

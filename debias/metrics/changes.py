@@ -29,8 +29,9 @@ from debias.metrics.paired import (
 from debias.metrics.rates import measures
 from debias.metrics.rules import Rules
 from debias.metrics.verdicts import read_changes, sign_of
+from debias.statistics.crossed import ADDED, Crossed, crossed_rows
 from debias.statistics.groupings import Grouping
-from debias.statistics.intervals import Measure, ratio, seed_limits
+from debias.statistics.intervals import Measure, ratio
 from debias.statistics.people import people_by_cell, widening
 
 PerCell = Float64[np.ndarray, " cells"]
@@ -41,14 +42,14 @@ Tested = list[tuple[Grouping, Measure]]
 
 GROUP_COLUMNS = (
     "metric", "attribute", "group", "n", "identities", "before", "after", "change", "low", "high",
-    "fixed", "broken", "p_value", "p_adjusted", "seed_low", "seed_high", "state", "verdict",
-    "reason", "harm",
+    "fixed", "broken", "p_value", "p_adjusted", "wide_low", "wide_high", "p_wide", "state",
+    "verdict", "reason", "harm",
 )  # fmt: skip
 GAP_COLUMNS = (
     "metric", "attribute", "group", "other", "before", "after", "change", "low", "high", "p_value",
-    "p_adjusted", "direction", "seed_low", "seed_high", "verdict", "reason", "harm",
+    "p_adjusted", "direction", "wide_low", "wide_high", "p_wide", "verdict", "reason", "harm",
 )  # fmt: skip
-_NUMBERS = GROUP_COLUMNS[3:16]
+_NUMBERS = GROUP_COLUMNS[3:17]
 # The graver first: of two states of one cell, or of two cells, the first in this list counts.
 _STATES = ("suppressed", "not_estimable", "too_small", "unknown")
 
@@ -64,7 +65,9 @@ class ArmChanges:
         first: (gaps,) cell of the group, and ``second`` of the group it is compared with.
         wider: (gaps,) factor of the interval, above 1 where people stand in both cells and one
             gains where the other loses.
-        p_cells: (cells,) NaN where not tested; ``p_gaps`` likewise.
+        wide: (cells,) the changes over images and trainings together; ``wide_gaps`` likewise.
+        p: (cells + gaps,) by images alone, under these trainings; NaN where not tested.
+        p_wide: (cells + gaps,) by both.
 
     Raises:
         EvaluationError: The reports cannot be compared.
@@ -79,15 +82,28 @@ class ArmChanges:
         self.counts = _counts(*self.outcomes, tested)
         self.changes = measured(self.counts, np.random.default_rng(rules.seed))
         self.first, self.second, self.wider = self._gaps(tested)
-        state = self.labels["state"].to_numpy()
-        self.p_cells = np.where(
-            state == "estimated", _p_of_cells(self.counts, self.changes), np.nan
+        few = ratio(np.full(len(self.labels), ADDED), np.square(self.counts.images.astype(float)))
+        self.wide = crossed_rows(
+            self.counts.by_training, self.changes.deviation, self.counts.apart, few,
+            self.changes.freedom,
+        )  # fmt: skip
+        self.wide_gaps = self.wide.apart(
+            self.counts.by_training, self.first, self.second, self.wider
         )
+        state = self.labels["state"].to_numpy()
         self.untested = _graver(state[self.first], state[self.second])
-        both = self.untested == "estimated"
+        self.p = np.concatenate([self._p_cells(state == "estimated"), self._p_gaps()])
+        both = np.concatenate([self.wide.p_value(), self.wide_gaps.p_value()])
+        self.p_wide = np.maximum(self.p, both) if self.seeds else self.p
+
+    def _p_cells(self, tested: Bool[np.ndarray, " cells"]) -> PerCell:
+        return np.where(tested, _p_of_cells(self.counts, self.changes), np.nan)
+
+    def _p_gaps(self) -> PerGap:
+        both, found = self.untested == "estimated", np.full(len(self.first), np.nan)
         first, second = (self.changes.take(one[both]) for one in (self.first, self.second))
-        self.p_gaps = np.full(len(both), np.nan)
-        self.p_gaps[both] = change_limits_p_value(first, second, self.wider[both])
+        found[both] = change_limits_p_value(first, second, self.wider[both])
+        return found
 
     def _gaps(self, tested: Tested) -> tuple[GapCells, GapCells, PerGap]:
         """Cells compared with each other, two of one attribute and one measure, and ``wider``."""
@@ -108,8 +124,8 @@ class ArmChanges:
             start += len(grouping.cells)
         return np.concatenate(first), np.concatenate(second), np.concatenate(wider)
 
-    def group_table(self, adjusted: PerCell, level: float) -> pd.DataFrame:
-        """Every cell, columns ``GROUP_COLUMNS``; p-values ``adjusted``, ``level`` of one change."""
+    def group_table(self, adjusted: PerCell, wide: PerCell, level: float) -> pd.DataFrame:
+        """Every cell, columns ``GROUP_COLUMNS``; p-values adjusted, ``level`` of one change."""
         counts, changes = self.counts, self.changes
         low, high = change_limits(changes, self.rules.level)
         fixed, broken = counts.gained, counts.lost
@@ -124,15 +140,16 @@ class ArmChanges:
             high=high,
             fixed=np.where(is_better, fixed, broken),
             broken=np.where(is_better, broken, fixed),
-            p_value=self.p_cells,
+            p_value=self.p[: len(self.labels)],
             p_adjusted=adjusted,
+            p_wide=wide,
         )
         state, limits = self.labels["state"].to_numpy(), change_limits(changes, level)
-        table = self._read(table, limits, state, counts.by_training, level)
+        table = self._read(table, limits, state, self.wide, level)
         table.loc[table["state"] == "suppressed", list(_NUMBERS)] = np.nan
         return _harm_first(table)[list(GROUP_COLUMNS)]
 
-    def gap_table(self, adjusted: PerGap, level: float) -> pd.DataFrame:
+    def gap_table(self, adjusted: PerGap, wide: PerGap, level: float) -> pd.DataFrame:
         """Every gap, columns ``GAP_COLUMNS``; NaN where one of the two cells is not tested."""
         first, second, counts = self.first, self.second, self.counts
         tested = self.untested == "estimated"
@@ -152,12 +169,12 @@ class ArmChanges:
             change=gap(self.changes.value),
             low=low,
             high=high,
-            p_value=self.p_gaps,
+            p_value=self.p[len(self.labels) :],
             p_adjusted=adjusted,
+            p_wide=wide,
             direction=_direction(before, after),
         )
-        by_training = np.stack([gap(row) for row in counts.by_training])
-        table = self._read(table, (low, high), self.untested, by_training, level)
+        table = self._read(table, (low, high), self.untested, self.wide_gaps, level)
         return _harm_first(table)[list(GAP_COLUMNS)]
 
     def _read(
@@ -165,15 +182,17 @@ class ArmChanges:
         table: pd.DataFrame,
         limits: Limits,
         state: Shaped[np.ndarray, " rows"],
-        by_training: Float64[np.ndarray, "s rows"],
+        wide: Crossed,
         level: float,
     ) -> pd.DataFrame:
-        """The paired interval over seeds, as far as a change can go, and the verdicts."""
-        table = table.assign(seed_low=np.nan, seed_high=np.nan)
-        if self.seeds:
+        """The interval over images and trainings, as far as a change can go, and the verdicts."""
+        table = table.assign(wide_low=np.nan, wide_high=np.nan)
+        if len(self.seeds) > 1:
             least, before = -1.0 if "other" in table else 0.0, table["before"].to_numpy(dtype=float)
-            _, low, high = seed_limits(by_training, level, before, least)
-            table = table.assign(seed_low=low, seed_high=high)
+            low, high = wide.limits(level)
+            table = table.assign(
+                wide_low=np.maximum(low, least - before), wide_high=np.minimum(high, 1 - before)
+            )
         return read_changes(table, limits, state, self.seeds, self.rules)
 
 

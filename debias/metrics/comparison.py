@@ -3,20 +3,22 @@
 ``cells`` and ``gaps`` as in ``changes``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from debias.metrics.changes import ArmChanges, Both, PerCell, PerGap
-from debias.metrics.documents import ChangeVerdict, ComparisonDocument
+from debias.metrics.changes import ArmChanges, Both
+from debias.metrics.documents import ChangeVerdict, ComparisonDocument, PrimaryChange
 from debias.metrics.fairness_report import FairnessReport, Report, rows_of_metric
 from debias.metrics.gaps import Reference
 from debias.metrics.outcomes import Outcomes
+from debias.metrics.primary import answered, answers
 from debias.metrics.rules import decided
 from debias.metrics.scores import quality
+from debias.metrics.verdicts import PerRow, describes
 from debias.metrics.words import change_notes, change_scope, conclude_changes
 from debias.statistics.intervals import bonferroni_level, holm
 
@@ -33,8 +35,8 @@ class ComparisonReport(Report[ComparisonDocument]):
 
     Attributes:
         groups: One row a group and measure, columns of ``GroupChange``. ``low`` and ``high`` hold
-            at ``level`` for other images under these trainings; ``seed_low`` and ``seed_high`` at
-            the adjusted level for other trainings on these images.
+            at ``level`` for other images under these trainings; ``wide_low`` and ``wide_high`` at
+            the adjusted level for other images and other trainings.
         gaps: One row a pair of groups and measure, columns of ``GapChange``; differences are
             ``group`` minus ``other``, ``low`` and ``high`` hold at the adjusted level.
         trade: Columns of ``TradeRow``; ``sizes`` of ``SizeRow``.
@@ -57,6 +59,8 @@ class ComparisonReport(Report[ComparisonDocument]):
     groups: pd.DataFrame
     gaps: pd.DataFrame
     trade: pd.DataFrame
+    primary: list[PrimaryChange]  # what the comparison was made for, in order of priority
+    describes: bool  # groups and gaps only describe: not every primary question was answered
     verdict: ChangeVerdict
     notes: tuple[str, ...]  # what a reader must know before reading any number
     scope: tuple[str, ...]  # what was compared on whom, and what was not
@@ -91,15 +95,18 @@ class ComparisonReport(Report[ComparisonDocument]):
 def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> ComparisonReport:  # noqa: ANN401
     """Compare two classifiers, or two arms over seeds, on the same images.
 
-    Each group's change is tested image against image, or person against person where identities
+    The primary questions (``Rules.primary``) come first and decide the verdict: ``primary``. Then
+    each group's change is tested image against image, or person against person where identities
     are known (``change_p_value``), and so is the change of each gap (``change_limits_p_value``);
-    Holm over all of them. Where the trainings are known, a difference is found only with five seeds
-    or more whose own paired interval leaves out 0, too.
+    Holm over all of them. Where several trainings are known, a difference is found over images and
+    trainings together (``statistics.crossed``). Unless every primary question found a difference,
+    groups and gaps only describe.
 
     Args:
         before: Report with its images, as made by ``evaluate``.
         after: Likewise, of the same images.
-        question: ``reference``, ``margin``, ``level`` and ``seed`` of ``compare_pairs``.
+        question: ``reference``, ``margin``, ``level``, ``primary`` and ``seed`` of
+            ``compare_pairs``.
 
     Raises:
         EvaluationError: Images, labels, groups, classes, people or
@@ -114,6 +121,7 @@ def compare_pairs(
     reference: Reference | None = None,
     margin: float | None = None,
     level: float = 0.95,
+    primary: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, ComparisonReport]:
     """Compare several classifiers with what each was before, as one family of comparisons.
@@ -123,26 +131,40 @@ def compare_pairs(
         reference: As in ``evaluate``; None takes what both reports declared, or all pairs.
         margin: Largest change that does not matter, in (0, 1); None where none was set.
         level: Of the intervals of groups, and of all comparisons together, in (0, 1).
+        primary: As in ``Rules``; None takes what the report before was made with.
         seed: Of the bootstrap.
 
     Raises:
         EvaluationError: As in ``compare``.
     """
-    rules = decided(reference=reference, margin=margin, level=level, seed=seed)
+    rules = decided(reference=reference, margin=margin, level=level, primary=primary, seed=seed)
     found = {name: ArmChanges(*pair, rules) for name, pair in pairs.items()}
-    p = [part for arm in found.values() for part in (arm.p_cells, arm.p_gaps)]
-    adjusted = holm(np.concatenate([*p, np.zeros(0)]))
-    family = int((~np.isnan(adjusted)).sum()), len(pairs)
-    parts = iter(np.split(adjusted, np.cumsum([len(part) for part in p])))
-    return {name: _report(arm, (next(parts), next(parts)), family) for name, arm in found.items()}
+    ends = np.cumsum([len(arm.p) for arm in found.values()])[:-1]
+    p, wide = (
+        np.split(holm(np.concatenate([*parts, np.zeros(0)])), ends)
+        for parts in ([arm.p for arm in found.values()], [arm.p_wide for arm in found.values()])
+    )
+    family = int(sum((~np.isnan(part)).sum() for part in p)), len(pairs)
+    asked = {name: answers(pair, found[name].outcomes, rules) for name, pair in pairs.items()}
+    primaries = answered(asked, rules)
+    return {
+        name: _report(arm, (p[k], wide[k]), primaries[name], family)
+        for k, (name, arm) in enumerate(found.items())
+    }
 
 
 def _report(
-    arm: ArmChanges, adjusted: tuple[PerCell, PerGap], family: tuple[int, int]
+    arm: ArmChanges,
+    adjusted: tuple[PerRow, PerRow],
+    primary: list[PrimaryChange],
+    family: tuple[int, int],
 ) -> ComparisonReport:
     before, after, rules = arm.before, arm.after, arm.rules
     level = bonferroni_level(rules.level, family[0])
-    groups, gaps = arm.group_table(adjusted[0], level), arm.gap_table(adjusted[1], level)
+    cells = len(arm.labels)
+    images, wide = adjusted
+    groups = arm.group_table(images[:cells], wide[:cells], level)
+    gaps = arm.gap_table(images[cells:], wide[cells:], level)
     trade = trade_table(before, after, arm.outcomes)
     metrics = list(dict.fromkeys(arm.labels["metric"]))
     return ComparisonReport(
@@ -161,7 +183,9 @@ def _report(
         groups=groups,
         gaps=gaps,
         trade=trade,
-        verdict=conclude_changes(groups, gaps, arm.seeds, rules),
+        primary=primary,
+        describes=describes(primary),
+        verdict=conclude_changes(primary, groups, gaps, arm.seeds, rules),
         notes=tuple(change_notes((before, after), arm.seeds, groups, trade)),
         scope=tuple(change_scope((before, after), metrics, family, level, rules)),
         sizes=sizes_table(before, after, arm.outcomes[0]),

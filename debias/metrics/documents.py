@@ -190,8 +190,9 @@ class ChangeRow(Tested, OfGroup):
     change: Number
     low: Number  # for other images under these trainings
     high: Number
-    seed_low: Number  # for other trainings on these images
-    seed_high: Number
+    wide_low: Number  # for other images and other trainings
+    wide_high: Number
+    p_wide: Number  # likewise, by Holm
     harm: bool
 
 
@@ -223,6 +224,29 @@ class SizeRow(OfGroup):
     after: Number
 
 
+class PrimaryChange(TypedDict):
+    """Answer to one primary question: the change of one figure from one classifier to the other."""
+
+    quantity: str  # as the recipe names it
+    baseline: str
+    arm: str
+    before: Number  # means over trainings
+    after: Number
+    change: Number
+    low: Number  # at ``level``, for other images and, of several trainings, other trainings
+    high: Number
+    level: float  # 1 less the error that this question was allowed
+    p_value: Number
+    p_adjusted: Number  # allowing for all primary questions of all arms
+    seeds: list[int]  # (s,) ascending; empty for two classifiers of unknown training
+    differences: list[Number]  # by training
+    sd: Number  # of them, divisor s - 1
+    se_trainings: Number  # standard errors of the change: by other trainings
+    se_images: Number  # by other images
+    reading: Reading
+    reason: str  # why it cannot be told; empty otherwise
+
+
 class ChangeVerdict(TypedDict):
     reading: Reading
     reason: str
@@ -252,6 +276,8 @@ class ComparisonDocument(TypedDict):
     groups: list[GroupChange]
     gaps: list[GapChange]
     trade: list[TradeRow]
+    primary: list[PrimaryChange]  # in order of priority
+    describes: bool  # groups and gaps only describe: not every primary question was answered
     verdict: ChangeVerdict
     notes: list[str]
     scope: list[str]
@@ -319,30 +345,3 @@ class SummaryDocument(Found):
     seeds: list[int]
     sd: Scalars
     by_group: list[MeanRate]
-
-
-class SummaryChange(TypedDict):
-    """Change of a summary figure from one arm to another, over seeds.
-
-    The interval is about retraining with other seeds on these test images; it says nothing about
-    other images.
-    """
-
-    quantity: str  # one of ``QUANTITIES``
-    baseline: str
-    arm: str
-    baseline_mean: Number  # over seeds; None when undefined in a seed
-    arm_mean: Number
-    seeds: list[int]  # (s,) ascending
-    differences: list[Number]  # (s,) arm minus baseline, by seed
-    mean: Number  # of them
-    sd: Number  # divisor s - 1
-    low: Number  # of the t-interval of the mean difference at ``level``; ``seed_limits``
-    high: Number
-    level: float
-    n_seeds: int
-    reading: Reading  # ``difference_found`` only with five seeds or more, the interval without 0
-    reason: str  # why it cannot be told; empty when a difference was found
-    sentence: str
-    before: Number  # ``baseline_mean`` once more
-    after: Number

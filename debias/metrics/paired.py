@@ -47,6 +47,7 @@ class PairedCounts:
     gained: PerCell  # images that go from 0 to 1, mean over trainings
     lost: PerCell  # from 1 to 0
     by_training: Float64[np.ndarray, "s cells"]  # change of the share
+    apart: PerCell  # variance of the change by which trainings differ in single units
     cell: PerKind  # of each kind of unit, ascending
     up: PerKind  # steps from 0 to 1, summed over the unit's images and over trainings
     down: PerKind
@@ -99,6 +100,7 @@ def paired_counts(
         gained=summed(codes, (moved > 0).sum(axis=0), n_cells) / s,
         lost=summed(codes, (moved < 0).sum(axis=0), n_cells) / s,
         by_training=np.stack([share(row) for row in moved]),
+        apart=_apart(codes, people, moved, images),
         cell=cell,
         up=up,
         down=down,
@@ -125,6 +127,26 @@ def _kinds(
         key = key * (part.max(initial=0) + 1) + part
     _, first, count = np.unique(key, return_index=True, return_counts=True)
     return cell[first], up[first], down[first], size[first], count
+
+
+def _apart(
+    codes: PerImage,
+    people: PerImage | None,
+    moved: Int64[np.ndarray, "s n"],
+    images: Int64[np.ndarray, " cells"],
+) -> PerCell:
+    """Part of the variance of each cell's change by which trainings differ in single units."""
+    s, n_cells = len(moved), len(images)
+    if s == 1:
+        return np.zeros(n_cells)
+    change = ratio(np.stack([summed(codes, row, n_cells) for row in moved]), images)
+    rest, cell = moved - change[:, codes], codes
+    if people is not None:
+        key = codes * (people.max(initial=0) + 1) + people
+        _, first, unit = np.unique(key, return_index=True, return_inverse=True)
+        rest, cell = np.stack([summed(unit, row, len(first)) for row in rest]), codes[first]
+    squares = np.square(rest - rest.mean(axis=0)).sum(axis=0)
+    return ratio(summed(cell, squares, n_cells), np.square(images) * (s * (s - 1.0)))
 
 
 def stacked(parts: Sequence[PairedCounts]) -> PairedCounts:

@@ -32,6 +32,13 @@ class Rules(Settings):
         min_length=1,
         description="Rates to compare; empty: all. Each one adds comparisons.",
     )
+    primary: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Figures whose change is asked first and decides the verdict, in order of "
+        "priority, such as worst_group_accuracy or accuracy/race:Black; empty: the worst group, "
+        "then all images.",
+    )
     minimum: int = Field(
         default=MINIMUM, ge=1, description="Smaller denominators take no part in a verdict."
     )

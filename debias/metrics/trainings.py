@@ -1,4 +1,4 @@
-"""Each training of an arm by itself, mean and spread over seeds, and what changed between arms.
+"""Each training of an arm by itself, and mean and spread over seeds.
 
 What may be claimed about an arm is in ``evaluation`` and ``comparison``. Here images count as
 independent, and images without a group label are a group like others. ``s`` seeds; all of them are
@@ -14,15 +14,14 @@ import pandas as pd
 from jaxtyping import Float64
 
 from debias.errors import EvaluationError
-from debias.metrics.documents import Scalars, SummaryChange, SummaryDocument, TrainingDocument
+from debias.metrics.documents import Scalars, SummaryDocument, TrainingDocument
 from debias.metrics.evaluation import group_rates, overall_rates
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import RATES, measures
 from debias.metrics.rules import Rules
 from debias.metrics.scores import quality
-from debias.statistics.intervals import seed_limits, spread
+from debias.statistics.intervals import spread
 from debias.storage.documents import plain
-from debias.types import SEEDS_NEEDED
 
 # Rates of the estimated cells, at least two of them -> one number.
 Summary = Callable[[Float64[np.ndarray, " g"]], float]
@@ -50,7 +49,6 @@ _NUMBERS = get_type_hints(Scalars)
 COLUMNS = (
     "attribute", "group", "metric", "value", "numerator", "denominator", "low", "high", "state",
 )  # fmt: skip
-QUANTITIES = ("accuracy", "worst_group_accuracy", "accuracy_gap", "equalized_odds_difference")
 
 
 def disparities(table: pd.DataFrame) -> tuple[dict[str, float], dict[str, str]]:
@@ -227,84 +225,3 @@ def _leafwise(function: Summary, items: Sequence[Any]) -> Any:  # noqa: ANN401 (
     if not isinstance(items[0], Mapping):
         return function(np.array(items, dtype=np.float64))
     return {key: _leafwise(function, [item[key] for item in items]) for key in items[0]}
-
-
-def paired_change(
-    baseline: Sequence[Training], arm: Sequence[Training], quantity: str, level: float = 0.95
-) -> SummaryChange:
-    """Compare two arms by the mean of their differences, seed by seed.
-
-    Whoever looks at several changes passes an adjusted level.
-
-    Raises:
-        EvaluationError: Seeds that differ.
-    """
-    pair = _by_seed(baseline), _by_seed(arm)
-    seeds, others = ([one.seed for one in part] for part in pair)
-    if seeds != others:
-        raise EvaluationError(
-            f"both arms need the same seeds to be paired, got {seeds} and {others}"
-        )
-    before, after = (np.array([_of(one, quantity) for one in part]) for part in pair)
-    differences = after - before
-    means = float(before.mean()), float(after.mean())
-    limits = seed_limits(differences[:, None], level, np.array(means[:1]))
-    sd, low, high = (float(part[0]) for part in limits)
-    reason = _reason(differences, low, high)
-    found: SummaryChange = {
-        "quantity": quantity,
-        "baseline": baseline[0].arm,
-        "arm": arm[0].arm,
-        "baseline_mean": means[0],
-        "arm_mean": means[1],
-        "seeds": seeds,
-        "differences": differences.tolist(),
-        "mean": float(differences.mean()),
-        "sd": sd,
-        "low": low,
-        "high": high,
-        "level": level,
-        "n_seeds": len(seeds),
-        "reading": "cannot_tell" if reason else "difference_found",
-        "reason": reason,
-        "sentence": "",
-        "before": means[0],
-        "after": means[1],
-    }
-    found = plain({**found, "sentence": change_sentence(found)})
-    return found
-
-
-def change_sentence(found: SummaryChange) -> str:
-    """The change in plain English; enough decimals that no non-zero number shows as zero."""
-    because = {
-        "not_estimable": "not estimable in every seed",
-        "single_run": f"single run; at least {SEEDS_NEEDED} seeds are needed",
-        "too_few_seeds": f"{found['n_seeds']} seeds; at least {SEEDS_NEEDED} are needed",
-        "insufficient_evidence": "insufficient evidence",
-    }
-    reason, mean, low, high = found["reason"], found["mean"], found["low"], found["high"]
-    verdict = f"cannot tell ({because[reason]})" if reason else "difference found"
-    told = "undefined,"
-    if np.isfinite(mean):
-        shown = [one for one in (mean, low, high) if np.isfinite(one) and one]
-        decimals = next((d for d in range(3, 9) if all(round(one, d) for one in shown)), 9)
-        told = f"{found['baseline_mean']:.{decimals}f} -> {found['arm_mean']:.{decimals}f}, "
-        told += f"change {mean:+.{decimals}f}"
-        if np.isfinite(low):
-            told += f" [{low:+.{decimals}f}, {high:+.{decimals}f}]"
-    seeds = f"{found['n_seeds']} seed{'s' * (found['n_seeds'] > 1)}"
-    return f"{found['quantity'].replace('_', ' ')}: {told} over {seeds}: {verdict}"
-
-
-def _of(training: Training, quantity: str) -> float:
-    found = training.figures
-    return {"accuracy": found["accuracy"]["overall"], **found["disparities"]}[quantity]
-
-
-def _reason(differences: Float64[np.ndarray, " s"], low: float, high: float) -> str:
-    if not np.isfinite(differences).all():
-        return "not_estimable"
-    if len(differences) < SEEDS_NEEDED:
-        return "single_run" if len(differences) == 1 else "too_few_seeds"
-    return "" if low > 0 or high < 0 else "insufficient_evidence"

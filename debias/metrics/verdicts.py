@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Shaped
 
-from debias.metrics.documents import AttributeVerdict, FairnessVerdict, Reading
+from debias.metrics.documents import (
+    AttributeVerdict,
+    FairnessVerdict,
+    PrimaryChange,
+    Reading,
+)
 from debias.metrics.rates import rate_of
 from debias.metrics.rules import Rules
-from debias.types import SEEDS_NEEDED
 
 PerRow = Float64[np.ndarray, " rows"]
 Limits = tuple[PerRow, PerRow]
@@ -56,16 +60,29 @@ def reading_of(
 
 
 def overall_reading(
-    groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], margin: float | None
+    primary: Sequence[PrimaryChange], rows: pd.DataFrame, seeds: Sequence[int], margin: float | None
 ) -> tuple[Reading, str]:
-    """Reading and reason over all rows; images without a group label take no part."""
-    rows = pd.concat([groups[groups["state"] != "unknown"], gaps], ignore_index=True)
-    if not rows["p_value"].notna().any():
-        return "cannot_tell", "insufficient_evidence"
+    """Reading and reason over the primary questions and all rows.
+
+    Rows count among what is found only once every primary question has found a difference; images
+    without a group label take no part.
+    """
     if too_few(seeds):
         return "cannot_tell", too_few(seeds)
-    obstacle = bool(rows["reason"].isin(["insufficient_evidence", *UNTESTED]).any())
-    return reading_of(rows["verdict"].tolist(), obstacle, margin)
+    found: list[str] = [one["reading"] for one in primary]
+    asked = rows[rows["reason"] != "unknown"]
+    readings = asked["verdict"].tolist()
+    if describes(primary):
+        readings = ["cannot_tell" if one == "difference_found" else one for one in readings]
+    if not (found or asked["p_value"].notna().any()):
+        return "cannot_tell", "insufficient_evidence"
+    obstacle = bool(asked["reason"].isin(["insufficient_evidence", *UNTESTED]).any())
+    return reading_of([*found, *readings], obstacle, margin)
+
+
+def describes(primary: Sequence[PrimaryChange]) -> bool:
+    """Whether groups and gaps only describe: not every primary question found a difference."""
+    return any(one["reading"] != "difference_found" for one in primary)
 
 
 def read_changes(
@@ -77,18 +94,18 @@ def read_changes(
 ) -> pd.DataFrame:
     """Add verdict, reason and harm to each row, on unrounded numbers.
 
-    A change is found when its p-value says so after Holm and, where the trainings are known, five
-    of them or more and their own interval say so, too. It is ruled out beyond the margin when
-    both intervals lie inside of it. Harm is a change for the worse that the p-value finds,
-    whatever the number of trainings: in these trainings it happened. ``limits`` hold at the
-    adjusted level; ``state`` is ``estimated`` where the row was tested, else why not.
+    A change is found when its p-value over images and trainings says so after Holm; of a single
+    training nothing is found that another could turn around. It is ruled out beyond the margin
+    when both intervals lie inside of it. Harm is a change for the worse that the images alone
+    find, whatever the trainings: in these trainings it happened. ``limits`` hold at the adjusted
+    level; ``state`` is ``estimated`` where the row was tested, else why not.
     """
     few, untested, margin = too_few(seeds), state != "estimated", rules.margin
     seen = is_seen(table, rules.level)
-    low, high = (table[end].to_numpy(dtype=float) for end in ("seed_low", "seed_high"))
-    found, inside = seen, within(limits, margin)
-    if seeds:
-        found = seen & ((low > 0) | (high < 0))
+    low, high = (table[end].to_numpy(dtype=float) for end in ("wide_low", "wide_high"))
+    found = seen & (table["p_wide"].to_numpy(dtype=float) <= 1 - rules.level)
+    inside = within(limits, margin)
+    if len(seeds) > 1:
         inside = inside & within((low, high), margin)
     readable = ~untested & (few == "")
     verdict = np.select(
@@ -125,9 +142,7 @@ def is_seen(table: pd.DataFrame, level: float) -> Bool[np.ndarray, " rows"]:
 
 def too_few(seeds: Sequence[int]) -> str:
     """Why there are too few trainings for a verdict; empty when there are enough, or none known."""
-    if not seeds or len(seeds) >= SEEDS_NEEDED:
-        return ""
-    return "single_run" if len(seeds) == 1 else "too_few_seeds"
+    return "single_run" if len(seeds) == 1 else ""
 
 
 def benefit(table: pd.DataFrame) -> PerRow:

@@ -3,10 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from debias.metrics.documents import Attribute, ChangeVerdict, GapChange, GapRow, GroupChange
+from debias.metrics.documents import (
+    Attribute,
+    ChangeVerdict,
+    GapChange,
+    GapRow,
+    GroupChange,
+    PrimaryChange,
+)
 from debias.metrics.fairness_report import FairnessReport
+from debias.metrics.primary import GAP, WORST
 from debias.metrics.rates import beside_of
 from debias.metrics.rules import Rules
 from debias.metrics.verdicts import (
@@ -16,6 +25,7 @@ from debias.metrics.verdicts import (
     is_seen,
     overall_reading,
     reading_of,
+    sign_of,
     too_few,
 )
 from debias.statistics.groupings import is_unknown
@@ -27,6 +37,7 @@ _BACKWARDS = 0.4  # area under the curve below which a score is of the other cla
 _NAMED = 3  # differences, harms and gains named in the verdict's own sentence
 _HERE = ", in these trainings"
 _UNLABELLED = "are of images without a group label"
+DESCRIBES = "they only describe, because not every primary question found a difference"
 _NO_PROOF = "which is not evidence that there is none; no margin was set beforehand"
 _UNMEASURED = (
     "Not measured: groups that are not annotated, other images than these, errors in the true "
@@ -65,10 +76,18 @@ def _largest_first(table: pd.DataFrame, column: str) -> list[Any]:
     return table.loc[order].to_dict("records")
 
 
+def _worst_first(table: pd.DataFrame) -> list[Any]:
+    """Rows of groups by how well they were served before; gaps the largest change first."""
+    if "other" in table:
+        return _largest_first(table, "change")
+    served = sign_of(table["metric"]) * table["before"].to_numpy(dtype=float)
+    return table.iloc[np.argsort(served, kind="stable")].to_dict("records")
+
+
 def _sentence(reading: str, reason: str, told: str, margin: float | None, incomplete: bool) -> str:
     text = f"Cannot tell ({spoken(reason)}): {told}"
     if reading == "difference_found":
-        text = f"Difference found in {told}"
+        text = f"Difference found{told}"
     elif reading == "difference_ruled_out":
         text = f"Difference ruled out beyond the margin of {points(margin or 0.0)}"
     return f"{text}.{' Incomplete: some groups could not be tested.' if incomplete else ''}"
@@ -121,7 +140,7 @@ def _told_gaps(reading: str, reason: str, gaps: pd.DataFrame) -> str:
     if reading == "difference_found":
         found = gaps[gaps["verdict"] == "difference_found"]
         told = [_of_difference(row) for row in _largest_first(found, "difference")[:_NAMED]]
-        return f"{len(found)} of {tested} comparisons: {_first_few(told, len(found))}"
+        return f" in {len(found)} of {tested} comparisons: {_first_few(told, len(found))}"
     if reason == "no_margin":
         return f"none of {tested} comparisons shows a difference, {_NO_PROOF}"
     if not len(gaps):
@@ -264,23 +283,30 @@ def _listed_states(states: pd.Series, what: str, words: Mapping[str, str]) -> li
 
 
 def conclude_changes(
-    groups: pd.DataFrame, gaps: pd.DataFrame, seeds: Sequence[int], rules: Rules
+    primary: Sequence[PrimaryChange],
+    groups: pd.DataFrame,
+    gaps: pd.DataFrame,
+    seeds: Sequence[int],
+    rules: Rules,
 ) -> ChangeVerdict:
-    """The verdict on all groups and gaps together, harms first, then gains.
+    """The verdict on the primary questions, and on groups and gaps as far as these allow it.
 
     Returns:
-        With a sentence for each harm and gain.
+        With a sentence for each harm and gain, of the group that was served worst before first.
     """
-    reading, reason = overall_reading(groups, gaps, seeds, rules.margin)
     rows = pd.concat([groups, gaps])
-    tested = int(rows["p_value"].notna().sum())
-    told = _why(reason, tested, len(seeds))
+    reading, reason = overall_reading(primary, rows, seeds, rules.margin)
+    tested = int(rows["p_value"].notna().sum()) + len(primary)
+    seen = [table[is_seen(table, rules.level)] for table in (groups, gaps)]
+    told = _why(reason, tested)
     if reading == "difference_found":
-        found = int((rows["verdict"] == "difference_found").sum())
-        told = f"{found} of {tested} comparisons"
+        found = [one for one in primary if one["reading"] == reading]
+        told = f": {'; '.join(map(primary_sentence, found))}"
+    elif any(map(len, seen)) and not too_few(seeds):
+        asked = " and ".join(quantity_spoken(one["quantity"]) for one in primary)
+        told = f"whether {asked} changed; what groups show only describes"
     incomplete = bool(rows["reason"].isin(UNTESTED).any())
     sentence = _sentence(reading, reason, told, rules.margin, incomplete)
-    seen = [table[is_seen(table, rules.level)] for table in (groups, gaps)]
     paid = _paid(seen[0], groups)
     better = [table[benefit(table) > 0] for table in (seen[0][~paid], seen[1])]
     harms = _told_changes([table[benefit(table) < 0] for table in seen], seeds)
@@ -288,12 +314,11 @@ def conclude_changes(
     trades = _told_changes([seen[0][paid]], seeds)
     told_as = {"Harm": harms, "Gain": gains, "Trade": trades}  # so that harm stands first
     if too_few(seeds):
-        where = f"seen in {'this training' if len(seeds) == 1 else f'these {len(seeds)} trainings'}"
-        told_as = {f"Harm {where}": harms, f"S{where[1:]}, perhaps chance": [*gains, *trades]}
-    told_as = {  # the lead says it once
-        word: [one.removesuffix(_HERE) for one in all_] if too_few(seeds) else all_
-        for word, all_ in told_as.items()
-    }
+        # Said once, of all alike.
+        told_as = {
+            f"{word} seen in this training": [one.removesuffix(_HERE) for one in every]
+            for word, every in told_as.items()
+        }
     said = [f"{word}: {_first_few(all_, len(all_))}." for word, all_ in told_as.items() if all_]
     return {
         "reading": reading, "reason": reason, "sentence": " ".join([*said, sentence]),
@@ -310,23 +335,45 @@ def _paid(seen: pd.DataFrame, groups: pd.DataFrame) -> pd.Series:
     return pd.Series(alike & (benefit(seen) > 0), index=seen.index, dtype=bool)
 
 
-def _why(reason: str, tested: int, seeds: int) -> str:
+def _why(reason: str, tested: int) -> str:
     if not tested:
         return "no group has enough images to be compared"
-    needed = f"at least {SEEDS_NEEDED}"
     words = {
         "no_margin": f"none of {tested} comparisons shows a change, {_NO_PROOF}",
-        "single_run": f"one training says nothing about retraining; {needed} paired seeds are "
+        "single_run": "one training says nothing about retraining; two paired seeds or more are "
         "needed",
-        "too_few_seeds": f"{seeds} paired seeds; {needed} are needed",
     }
     return words.get(reason, f"{tested} comparisons neither show a change nor rule one out")
 
 
+def primary_sentence(one: PrimaryChange) -> str:
+    """The answer to one primary question, without its reading."""
+    places = decimals(one["low"], one["high"])
+    change = f"[change {100 * one['low']:+.{places}f} to {100 * one['high']:+.{places}f}]"
+    how = "rose" if one["change"] > 0 else "fell" if one["change"] < 0 else "changed"
+    return (
+        f"{quantity_spoken(one['quantity'])} {how} by {points(abs(one['change']))}, "
+        f"{_percent(one['before'])} to {_percent(one['after'])} {change}"
+    )
+
+
+def quantity_spoken(quantity: str) -> str:
+    """A primary question as it is spoken of."""
+    figure, _, group = quantity.partition("/")
+    what = (
+        "worst-group " + spoken(figure.removeprefix(WORST))
+        if figure.startswith(WORST)
+        else (
+            f"gap in {spoken(figure.removesuffix(GAP))}" if figure.endswith(GAP) else spoken(figure)
+        )
+    )
+    return f"{what} of {spoken(group)}" if group else what
+
+
 def _told_changes(tables: Sequence[pd.DataFrame], seeds: Sequence[int]) -> list[str]:
-    """One sentence a row, groups before gaps, the largest change first."""
+    """One sentence a row, groups before gaps, who was served worst before first."""
     sentences = []
-    for row in (row for table in tables for row in _largest_first(table, "change")):
+    for row in (row for table in tables for row in _worst_first(table)):
         limited = bool(seeds) and row["verdict"] != "difference_found"
         sentences.append(_of_change(row) + (_HERE if limited else ""))
     return sentences
@@ -378,19 +425,14 @@ def _of_seeds(seeds: Sequence[int]) -> str:
             "Single run: says nothing about retraining. The verdict is about these two "
             "classifiers, not about the methods behind them."
         )
-    if too_few(seeds) == "single_run":
-        return (
-            "Single run: says nothing about retraining. No verdict; harms and gains are told of "
-            "these trainings."
-        )
     if too_few(seeds):
         return (
-            f"{len(seeds)} paired seeds: numbers, but no verdict, which needs {SEEDS_NEEDED}. "
-            "Harms and gains are told of these trainings."
+            "Single run: says nothing about retraining. No verdict; harms and gains are told of "
+            "this training."
         )
     return (
-        f"Paired over {len(seeds)} seeds. Intervals of groups and gaps are about other images, "
-        "those over seeds about other trainings; a difference is found only where both leave out 0."
+        f"Paired over {len(seeds)} seeds. A difference is found over other images and other "
+        "trainings together; intervals of groups and gaps are about other images alone."
     )
 
 

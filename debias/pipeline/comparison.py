@@ -13,8 +13,7 @@ import pandas as pd
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
 from debias.errors import StorageError
-from debias.metrics import Training
-from debias.metrics.documents import FairnessDocument, SummaryChange
+from debias.metrics.documents import FairnessDocument
 from debias.pipeline import findings
 from debias.pipeline.about import Stages, about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
@@ -38,7 +37,6 @@ from debias.report.documents import Findings, Method, RunDocument, Weights
 from debias.report.readings import of
 from debias.report.words import arm_name
 from debias.seeding import numpy_generator, stream_seed
-from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
 from debias.storage.sealed import write_json
 from debias.types import BASELINE, FaceStore
@@ -46,8 +44,7 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 EPOCHS_SHOWN = 12
-LEVEL = 0.95
-REVISION = 7  # raised whenever a report of the same artifacts says something else
+REVISION = 8  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -138,7 +135,6 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     comparisons = arm_comparisons(fairness, rules)
     compared = {arm: one.to_dict() for arm, one in comparisons.items()}
     trainings = arm_trainings(run, fairness)
-    changes = _changes(trainings)
     skill = {arm: metrics.skill_of(one.outcomes, arm_name(arm)) for arm, one in fairness.items()}
     failed = [arm for arm, one in skill.items() if one is not None and not one["learned"]]
     small = small_training_groups(faces, rules.suppress_below)
@@ -180,11 +176,10 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "skill": skill,
         "fairness": {arm: one.to_dict() for arm, one in fairness.items()},
         "comparisons": compared,
-        "changes": changes,
-        "concluded": findings.concluded(weights, changes, fairness, comparisons, failed),
+        "concluded": findings.concluded(weights, fairness, comparisons, failed),
         "not_concluded": [
             *findings.left_out(stages.refused),
-            *findings.not_concluded(run.config.seeds, changes, comparisons, failed),
+            *findings.not_concluded(run.config.seeds, comparisons, failed),
         ],
     }
 
@@ -192,23 +187,6 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
 def _figures(weights: Artifact) -> Weights:
     found: Weights = weights.read_json("figures.json")
     return found
-
-
-def _changes(reports: Mapping[str, list[Training]]) -> list[SummaryChange]:
-    """The summary figures of every other arm against plain training, over seeds.
-
-    Intervals are widened to the Bonferroni level of everything compared, so that all of them hold
-    together with 95 %.
-    """
-    if BASELINE not in reports:
-        return []
-    arms = [arm for arm in reports if arm != BASELINE]
-    level = bonferroni_level(LEVEL, len(arms) * len(metrics.QUANTITIES))
-    return [
-        metrics.paired_change(reports[BASELINE], reports[arm], quantity, level)
-        for arm in arms
-        for quantity in metrics.QUANTITIES
-    ]
 
 
 def _pictures(run: Run, stages: Stages, faces: FaceStore) -> report.Pictures:

@@ -1,11 +1,11 @@
 """What may be concluded from a comparison of arms, in words, and what may not."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
 from debias.metrics import ComparisonReport, FairnessReport
-from debias.metrics.documents import SummaryChange
+from debias.metrics.words import DESCRIBES, primary_sentence
 from debias.report.documents import Lowered, ReferenceRatio, Weights
 from debias.report.opening import less_often
 from debias.statistics.groupings import CROSS, UNKNOWN
@@ -17,7 +17,6 @@ ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is unde
 
 def concluded(
     weights: Mapping[str, Weights],
-    changes: Sequence[SummaryChange],
     fairness: Mapping[str, FairnessReport],
     comparisons: Mapping[str, ComparisonReport],
     failed: Collection[str] = (),
@@ -26,17 +25,10 @@ def concluded(
 
     What the groups of arms differ in that ``failed``, learning nothing, is no finding.
     """
-    found = [
-        change
-        for change in changes
-        if change["reading"] == "difference_found" and not {change["arm"], BASELINE} & set(failed)
-    ]
     told = {arm: one for arm, one in comparisons.items() if not {arm, BASELINE} & set(failed)}
     told = {arm: one for arm, one in told.items() if _says_something(one)}
     sentences = _of_arms({arm: one for arm, one in told.items() if one.verdict["harms"]})
-    sentences += _of_changes("harm", [change for change in found if _is_harm(change)])
     sentences += _of_arms({arm: one for arm, one in told.items() if not one.verdict["harms"]})
-    sentences += _of_changes("gain", [change for change in found if not _is_harm(change)])
     if BASELINE in fairness and len(fairness[BASELINE].gaps) and BASELINE not in failed:
         sentences.append(f"Plain training: {fairness[BASELINE].verdict.sentence}")
     for arm, figures in weights.items():
@@ -58,15 +50,8 @@ def _of_arms(comparisons: Mapping[str, ComparisonReport]) -> list[str]:
     ]
 
 
-def _of_changes(word: str, changes: Sequence[SummaryChange]) -> list[str]:
-    return [
-        f"Arm {one['arm']!r} against plain training, {word}: {one['sentence']}." for one in changes
-    ]
-
-
 def not_concluded(
     seeds: int,
-    changes: Sequence[SummaryChange],
     comparisons: Mapping[str, ComparisonReport],
     failed: Collection[str] = (),
 ) -> list[str]:
@@ -82,19 +67,24 @@ def not_concluded(
             f"Whether a change would come back in another training: it rests on {runs}, and at "
             f"least {SEEDS_NEEDED} are needed."
         )
-    open_questions = [one for one in changes if one["reason"] == "insufficient_evidence"]
-    sentences += [f"Arm {one['arm']!r}: {one['sentence']}." for one in open_questions]
+    sentences += [
+        f"Arm {arm!r}: {primary_sentence(asked)}: cannot tell."
+        for arm, one in comparisons.items()
+        for asked in one.primary
+        if asked["reason"] == "insufficient_evidence"
+    ]
     sentences += [
         f"Arm {arm!r} against plain training, group by group: {one.verdict['sentence']}"
         for arm, one in comparisons.items()
         if not _says_something(one)
     ]
-    if changes:
-        made = sum(one.comparisons for one in list(comparisons.values())[:1])
+    if comparisons:
+        one = next(iter(comparisons.values()))
+        describes = any(one.describes for one in comparisons.values())
         sentences.append(
-            f"Anything from an unadjusted interval: {made:,} changes of groups and gaps, and "
-            f"{len(changes)} of summary figures ({changes[0]['level']:.2%} each), were looked at; "
-            "intervals and p-values of each family are adjusted to hold together."
+            f"Anything from an unadjusted interval: {one.comparisons:,} changes of groups and gaps "
+            "were looked at, and their p-values are adjusted to hold together"
+            f"{'; ' + DESCRIBES if describes else ''}."
         )
     sentences += [
         "Anything about groups that are not annotated here, about other images, or about people: "
@@ -108,12 +98,6 @@ def left_out(refused: Mapping[str, str]) -> list[str]:
         f"Anything about arm {arm!r}: it was left out, because {reason}."
         for arm, reason in refused.items()
     ]
-
-
-def _is_harm(change: SummaryChange) -> bool:
-    """More of a gap, or less of an accuracy, than before."""
-    is_gap = change["quantity"].endswith(("gap", "difference"))
-    return change["mean"] > 0 if is_gap else change["mean"] < 0
 
 
 def _of_weights(arm: str, figures: Weights) -> list[str]:

@@ -317,7 +317,6 @@ def _change_table(  # noqa: PLR0913 (what rates and gaps differ in)
 
     unit = ", pp" if kind == "change" else ""
     level = w.number(document["level"], "level")
-    alike = "alike in every training" if len(document["seeds"]) > 1 else "one training"
     width = f", {level}, not adjusted" if kind == "percent" else ", adjusted"
     columns: b.Columns[Change] = {
         "measure": single.measure,
@@ -326,7 +325,7 @@ def _change_table(  # noqa: PLR0913 (what rates and gaps differ in)
         f"after{unit}": f"change?{{after:{kind}}}",
         "change, pp": "change?{change:change}",
         f"other images{width}": "change?{low..high:change|not estimable}",
-        "training again": f"change?{{seed_low..seed_high:change|{alike}}}",
+        "training again, too": "change?{wide_low..wide_high:change|one training}",
         **counts,
         **({"p, adjusted": "change?{p_adjusted:p|not tested}"} if full else {}),
         "reading": reading,

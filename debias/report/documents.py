@@ -8,7 +8,6 @@ from debias.metrics.documents import (
     FairnessDocument,
     Number,
     SkillDocument,
-    SummaryChange,
     SummaryDocument,
     TrainingDocument,
 )
@@ -278,7 +277,6 @@ class Findings(TypedDict):
     skill: dict[str, SkillDocument | None]
     fairness: dict[str, FairnessDocument]
     comparisons: dict[str, ComparisonDocument]
-    changes: list[SummaryChange]
     concluded: list[str]
     not_concluded: list[str]
 

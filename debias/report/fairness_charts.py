@@ -290,7 +290,7 @@ def _change(row: d.ChangeRow, look: Look) -> Mark:
         return Mark(value=None)
     interval, band = (
         tuple(100 * end if is_number(end) else None for end in ends)
-        for ends in ((row["low"], row["high"]), (row["seed_low"], row["seed_high"]))
+        for ends in ((row["low"], row["high"]), (row["wide_low"], row["wide_high"]))
     )
     return Mark(value=100 * row["change"], interval=interval, band=band, look=look)
 

@@ -384,9 +384,9 @@ def _set(config: Mapping[str, object], key: str) -> float:
 def _ask_for_seeds(comparison: d.ComparisonDocument) -> int:
     """Changes of groups beyond chance on these images, whose interval over trainings holds 0."""
     return sum(
-        r.is_seen(row, comparison["level"]) and row["seed_low"] <= 0 <= row["seed_high"]
+        r.is_seen(row, comparison["level"]) and row["wide_low"] <= 0 <= row["wide_high"]
         for row in comparison["groups"]
-        if row["reason"] == "insufficient_evidence" and is_number(row["seed_low"])
+        if row["reason"] == "insufficient_evidence" and is_number(row["wide_low"])
     )
 
 

@@ -205,6 +205,7 @@ def _opening(run: Run) -> Iterator[b.Block]:
         if learned(document, run.arms[0]) and learned(document, arm):
             cards = pair.told(found, f" under {w.arm_name(arm).lower()}", *ways)
             yield from (card for card in cards if card.tone == "harm")
+    yield from _primary(run)
     yield from _steps(document)
     yield from single.cautions(banners(run))
     boards = (*(_board(run, arm) for arm in run.arms), *_about_the_board(run), *_methods(run))
@@ -235,11 +236,11 @@ def _board(run: Run, arm: str) -> b.Numbers:
 
 
 def _change(run: Run, arm: str, quantity: str, lead: str) -> Iterator[b.Text]:
-    """The mean of the changes of each training, and whether it was found."""
-    for row in run.document["changes"]:
-        if (row["arm"], row["quantity"]) == (arm, quantity) and w.is_number(row["mean"]):
+    """The change of a primary question, and whether it was found."""
+    for row in run.compared[arm]["primary"] if arm in run.compared else ():
+        if row["quantity"] == quantity:
             found = ", difference found" * (row["reading"] == "difference_found")
-            yield lead, b.Value(row["mean"], "change"), f" points{found}"
+            yield lead, b.Value(row["change"], "change"), f" points{found}"
 
 
 def _about_the_board(run: Run) -> Iterator[b.Block]:
@@ -576,27 +577,24 @@ def _numbers(run: Run) -> Iterator[b.Block]:
             inside = tuple(pair.all_changes(compared, "{}", "Gaps in {}"))
             title = f"Changes under {w.arm_name(arm).lower()}"
             yield b.Fold(title, inside, "every rate and every gap")
-    yield from _summary_changes(run.document["changes"])
     yield _every_seed(run)
 
 
-def _summary_changes(changes: Sequence[d.SummaryChange]) -> Iterator[b.Fold]:
-    """Change of each summary figure from plain training, with its interval and reading."""
-    columns: b.Columns[d.SummaryChange] = {
-        "quantity": lambda row: w.quantity_name(row["quantity"]),
+def _primary(run: Run) -> Iterator[b.Block]:
+    """What this run was made to find out, arm by arm."""
+    rows = [row for one in run.compared.values() for row in one["primary"]]
+    columns: b.Columns[d.PrimaryChange] = {
+        "asked first": lambda row: w.quantity_name(row["quantity"]),
         "arm": lambda row: w.arm_name(row["arm"]),
         "before": "{before:percent}",
         "after": "{after:percent}",
-        "change, points": "{mean:change}",
-        "interval, adjusted": "{low..high:change}",
-        "seeds": "{n_seeds:count}",
+        "change, points": "{change:change}",
+        "other images and trainings": "{low..high:change}",
         "reading": lambda row: r.verdict_name(row["reading"], row["reason"], None),
     }
-    if changes:
-        table = b.table(changes, columns, left=(0, 1, 7))
-        inside = (table, note("summary_changes", tone="note"))
-        title = "against plain training, over seeds"
-        yield b.Fold("Changes of the summary figures", inside, title)
+    if rows:
+        yield b.table(rows, columns, left=(0, 1, 6))
+        yield note("primary", tone="note")
 
 
 def _every_seed(run: Run) -> b.Fold:

@@ -201,7 +201,9 @@ def quantity_name(quantity: str) -> str:
         "accuracy_gap": "accuracy gap, best to worst group",
         "worst_group_accuracy": "accuracy of the worst group",
     }
-    return known.get(quantity, words(quantity))
+    figure, _, group = quantity.partition("/")
+    named = known.get(figure, words(figure))
+    return f"{named} of {full_group_name(group)}" if group else named
 
 
 def plain_value(value: Any) -> Any:  # noqa: ANN401 (raw configuration)

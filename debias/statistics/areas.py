@@ -44,13 +44,19 @@ def area_under_curve(first: Float[np.ndarray, " p"], second: Float[np.ndarray, "
     p, q = len(first), len(second)
     if p == 0 or q == 0:
         return Area(value=np.nan, variance=np.nan, n_first=p, n_second=q)
-    ranks = rankdata(np.concatenate([first, second]))
-    # Share of the other set that each sample beats.
-    above = (ranks[:p] - rankdata(first)) / q
-    below = 1 - (ranks[p:] - rankdata(second)) / p
+    above, below = placements(first, second)
     enough = p > 1 and q > 1
     variance = above.var(ddof=1) / p + below.var(ddof=1) / q if enough else np.nan
     return Area(value=float(above.mean()), variance=float(variance), n_first=p, n_second=q)
+
+
+def placements(
+    first: Float[np.ndarray, " p"], second: Float[np.ndarray, " q"]
+) -> tuple[Float64[np.ndarray, " p"], Float64[np.ndarray, " q"]]:
+    """Share of the other set that each sample of the first beats, and that beats each second."""
+    p, q = len(first), len(second)
+    ranks = rankdata(np.concatenate([first, second]))
+    return (ranks[:p] - rankdata(first)) / q, 1 - (ranks[p:] - rankdata(second)) / p
 
 
 def auc_by_group(

@@ -128,22 +128,6 @@ def weight_record(arm, attributes):
     }  # fmt: skip
 
 
-def change_records(arms):
-    return [
-        {
-            "arm": arm, "baseline": "uniform", "quantity": quantity, "before": before,
-            "after": before + change, "mean": change, "low": change - 0.06, "high": change + 0.05,
-            "n_seeds": 3, "reading": "cannot_tell", "reason": "too_few_seeds",
-            "sentence": f"{arm}: {quantity} moved by {100 * change:+.1f} points in 3 seeds.",
-        }
-        for arm in arms if arm != "uniform"
-        for quantity, before, change in (
-            ("accuracy_gap", 0.193, -0.0978), ("worst_group_accuracy", 0.777, 0.0912),
-            ("accuracy", 0.947, -0.0031),
-        )
-    ]  # fmt: skip
-
-
 ARMS = ("uniform", "latent", "groups")
 ATTRIBUTES = ("skin_tone_group", "perceived_gender")
 
@@ -199,7 +183,6 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
         "weights": {arm: weight_record(arm, attributes) for arm in arms if arm != "uniform"},
         "arms": {arm: arm_record(arm, attributes, seeds, rng) for arm in arms},
         "skill": {arm: skill_record(arm, seeds) for arm in arms},
-        "changes": change_records(arms) if "uniform" in arms else [],
         "fairness": {
             arm: only(small(fake_fairness(arm, better=better[arm], seeds=every)), attributes)
             for arm in arms

@@ -248,7 +248,7 @@ def test_changes_lie_at_before_after_and_in_points(comparison):
     assert {x for x, place in points(left) if place == y} == {row["before"], row["after"]}
     assert (pytest.approx(100 * row["change"]), y) in points(right)
     assert (pytest.approx(100 * row["low"]), pytest.approx(100 * row["high"])) in spans(right)
-    seeds = pytest.approx(100 * row["seed_low"]), pytest.approx(100 * row["seed_high"])
+    seeds = pytest.approx(100 * row["wide_low"]), pytest.approx(100 * row["wide_high"])
     assert seeds in spans(right)
 
 

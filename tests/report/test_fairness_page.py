@@ -131,7 +131,7 @@ def test_differences_on_the_page_equal_those_of_the_document(name, pages):
 def test_changes_on_the_page_equal_those_of_the_document(name, pages):
     document = COMPARISONS[name]
     exact = {number for number, _ in pages[name].numbers}
-    fields = ("before", "after", "change", "low", "high", "seed_low", "seed_high", "p_adjusted")
+    fields = ("before", "after", "change", "low", "high", "wide_low", "wide_high", "p_adjusted")
     parts = (sorted(document[part], key=harm_first) for part in ("groups", "gaps"))
     shown = [row for rows in parts for row in rows[:ROWS_SHOWN]]
     for row in shown:
@@ -381,7 +381,9 @@ def test_gains_and_intervals_of_summary_figures_are_on_the_page(run, run_page):
     for gain in run["comparisons"]["latent"]["verdict"]["gains"]:
         assert gain in run_page.visible
     exact = {number for number, _ in run_page.numbers}
-    assert {one[end] for one in run["changes"] for end in ("low", "high")} <= exact
+    primary = [one for found in run["comparisons"].values() for one in found["primary"]]
+    assert primary
+    assert {one[end] for one in primary for end in ("low", "high")} <= exact
 
 
 def test_charts_of_a_run_are_returned_by_name(tmp_path, run, sketch):

@@ -37,7 +37,7 @@ def change(after, verdict="difference_found", **more):
         **rate("false_positive_rate", "dark", None), "before": 0.46, "after": after,
         "change": after - 0.46, "low": after - 0.51, "high": after - 0.41,
         "verdict": verdict, "harm": False, "p_adjusted": 0.001,
-        "seed_low": -0.5, "seed_high": -0.1,
+        "wide_low": -0.5, "wide_high": -0.1,
         "reason": "" if verdict == "difference_found" else "insufficient_evidence", **more,
     }  # fmt: skip
 
@@ -231,7 +231,7 @@ def test_too_few_seeds_name_the_command_that_reuses_those_that_are_there():
 
 
 def test_a_change_that_other_trainings_could_undo_asks_for_more_of_them():
-    after = change(0.3, "cannot_tell", seed_low=-0.3, seed_high=0.1)
+    after = change(0.3, "cannot_tell", wide_low=-0.3, wide_high=0.1)
     steps = said(small_run([gap("false_positive_rate", 0.456)], after=after))[2]
     assert steps[0]["setting"] == "seeds=10"
     settled = said(small_run([gap("false_positive_rate", 0.456)], after=change(0.05)))[2]
