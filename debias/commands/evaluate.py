@@ -67,6 +67,10 @@ class Places(Options):
 
 
 class Compare(Compared, Places):
+    primary: str | None = option(
+        "Figures whose change is asked first and decides the verdict, in order, such as "
+        "accuracy/race:Black. [default: worst group, then all images]", "NAME,...",
+    )  # fmt: skip
     out: Path | None = option("Folder for the pages and the JSON. [default: NAMES-comparison]")
 
 
@@ -110,7 +114,8 @@ def compare(given: Compare) -> None:
     from debias.report.comparison_page import summary
     from debias.report.terminal import lines
 
-    found = compare_places(given.before, given.after, given.settings())
+    settings = given.settings() | {"primary": listed(given.primary) if given.primary else None}
+    found = compare_places(given.before, given.after, settings)
     folder = given.out or Path(folder_name(given.before, given.after))
     pages = write_comparison(found, folder, given.before, given.after)
     for name, one in found.items():

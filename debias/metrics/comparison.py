@@ -131,7 +131,7 @@ def compare_pairs(
         reference: As in ``evaluate``; None takes what both reports declared, or all pairs.
         margin: Largest change that does not matter, in (0, 1); None where none was set.
         level: Of the intervals of groups, and of all comparisons together, in (0, 1).
-        primary: As in ``Rules``; None takes what the report before was made with.
+        primary: As in ``Rules``.
         seed: Of the bootstrap.
 
     Raises:

@@ -40,7 +40,11 @@ def arm_comparisons(
     plain = reports[BASELINE]
     pairs = {arm: (plain, report) for arm, report in reports.items() if arm != BASELINE}
     return metrics.compare_pairs(
-        pairs, reference=rules.reference, margin=rules.margin, level=rules.level
+        pairs,
+        reference=rules.reference,
+        margin=rules.margin,
+        level=rules.level,
+        primary=rules.primary,
     )
 
 

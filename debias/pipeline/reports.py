@@ -380,6 +380,7 @@ def compare(
     reference: str | Mapping[str, str] | Sequence[str] | None = None,
     margin: float | None = None,
     level: float = 0.95,
+    primary: Sequence[str] | None = None,
 ) -> ComparisonReport:
     """Compare two classifiers, or two arms over seeds, on the same images.
 
@@ -391,6 +392,8 @@ def compare(
         margin: Largest change that does not matter, in (0, 1). Without one, a change can never be
             ruled out.
         level: Of the intervals of groups, and of all comparisons together.
+        primary: Figures whose change is asked first and decides the verdict, in order of priority;
+            by default ``worst_group_accuracy``, then ``accuracy``.
 
     Raises:
         DataError: A folder is not what it should be.
@@ -398,8 +401,9 @@ def compare(
             folder with several arms, none of which was named.
     """
     return compare_reports(
-        _one(before), _one(after), reference=reference, margin=margin, level=level
-    )
+        _one(before), _one(after), reference=reference, margin=margin, level=level,
+        primary=primary,
+    )  # fmt: skip
 
 
 def _one(place: FairnessReport | str | Path) -> FairnessReport:

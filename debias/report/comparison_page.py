@@ -81,13 +81,13 @@ def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
 
 
 def _heading(document: d.ComparisonDocument) -> str:
+    young = f" in {r.trainings(document)}" if r.is_young(document) else ""
     if document["verdict"]["harms"]:
-        young = f" in {r.trainings(document)}" if r.is_young(document) else ""
         return f"{moved(document, better=False)}{young}"
     tested = w.number(document["comparisons"], "count")
     none = f"harm was found in none of {tested} comparisons"
-    if document["verdict"]["gains"] and not r.is_young(document):
-        return f"{moved(document, better=True)}; {none}"
+    if document["verdict"]["gains"]:
+        return f"{moved(document, better=True)}{young}; {none}"
     return none.capitalize()
 
 
@@ -110,10 +110,11 @@ def told(
 ) -> Iterator[b.Card]:
     """Harms, gains and trades, if there are any, in the words of the document.
 
-    A trade is told with what the group paid. Where there are too few trainings for a verdict,
-    harms are told as loudly, and all else without a verdict.
+    A trade is told with what the group paid. Of a single training all three are told alike, as
+    seen in it.
     """
-    found, young = document["verdict"], r.is_young(document)
+    found = document["verdict"]
+    seen = " seen in this training" * r.is_young(document)
     for kind, sentences, where in (
         ("harm", found["harms"], harms),
         ("gain", found["gains"], gains),
@@ -121,16 +122,11 @@ def told(
     ):
         more = len(sentences) - TOLD
         rest = [(f"and {more:,} more: ", where)] if more > 0 else []
-        name, lead, tone = f"{kind.capitalize()}{who}.", LEADS[kind], kind
-        if young and kind == "harm":
-            name = f"Harm seen in these trainings{who}."
-        elif young:
-            name, lead, tone = f"Seen in {r.trainings(document)}{who}, perhaps chance:", "", ""
         if sentences:
             points = b.Points((*sentences[:TOLD], *rest))
             beside = _paid(document) if kind == "trade" else ()
-            heading = name if young and kind != "harm" else (b.Strong(name), " ", lead)
-            yield b.Card((b.Sentence(heading), points, *beside), tone)
+            heading = b.Strong(f"{kind.capitalize()}{seen}{who}."), " ", LEADS[kind]
+            yield b.Card((b.Sentence(heading), points, *beside), kind)
 
 
 def _paid(document: d.ComparisonDocument) -> Iterator[b.Sentence]:
@@ -192,7 +188,7 @@ def counts(document: d.ComparisonDocument) -> str:
     """How many changes beyond chance are for the better and for the worse."""
     found = document["verdict"]
     traded = f", {len(found['trades']):,} traded for another error" if found["trades"] else ""
-    where = " in these trainings" * r.is_young(document)
+    where = " in this training" * r.is_young(document)
     return (
         f"{w.amount(len(found['gains']), 'change')} for the better{traded} and "
         f"{len(found['harms']):,} for the worse are beyond chance{where}"
@@ -231,11 +227,10 @@ def changed(
     """Charts, the changes to look at first, gains, and the first ``traded`` tables of trades."""
     yield from charts
     yield from _first_changes(document)
-    found, chance = document["verdict"], ", perhaps chance" if r.is_young(document) else ""
+    found = document["verdict"]
     for title, listed in (("Gains", found["gains"]), ("Trades", found["trades"])):
         if listed:
-            said = f"Seen{chance}" if chance else title
-            yield b.Fold(said, (b.Points(listed),), f"{len(listed):,}", is_open=True)
+            yield b.Fold(title, (b.Points(listed),), f"{len(listed):,}", is_open=True)
     if document["trade"]:
         yield b.Fold("What was traded for what", tuple(_trades(document, traded)))
 

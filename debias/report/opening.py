@@ -11,11 +11,19 @@ from debias.metrics import documents as d
 from debias.metrics.rates import rate_of
 from debias.report import readings as r
 from debias.report.documents import Fidelity, Findings, NextStep, Opening, Weights
-from debias.report.words import amount, arm_name, full_group_name, is_number, number, words
+from debias.report.words import (
+    arm_name,
+    full_group_name,
+    is_number,
+    number,
+    quantity_name,
+    words,
+)
 from debias.types import SEEDS_NEEDED
 
 BLURRED = "The model draws nearly the same face for every image"
 LONGER = 4  # times as many epochs for a classifier that learned nothing
+SEEDS_ADVISED = 5
 MORE = 2  # times as many test images where there are too few
 # What an arm did, by the rule of its weights.
 _DEEDS = {
@@ -294,7 +302,7 @@ def _sure(change: d.GroupChange, compared: d.ComparisonDocument) -> str:
         return "perhaps chance"
     doubt = ", though other trainings could undo it"
     if r.is_young(compared):
-        doubt = f", unsure after {amount(len(compared['seeds']), 'training')}"
+        doubt = ", unsure after 1 training"
     return f"{'better' if r.is_better(change) else 'worse'}{'' if is_found else doubt}"
 
 
@@ -324,18 +332,8 @@ def _next(
     elif _lacks_images(fairness, compared):
         setting = _more_images(run["config"])
         why = "The groups have too few test images for a verdict; more trainings would not help."
-    elif compared and seeds < SEEDS_NEEDED:
-        setting = f"seeds={SEEDS_NEEDED}"
-        why = (
-            f"A verdict on changes takes {SEEDS_NEEDED} trainings of every arm; the {seeds} "
-            f"finished one{'s are' if seeds > 1 else ' is'} used again."
-        )
-    elif open_ := sum(map(_ask_for_seeds, compared.values())):
-        setting = f"seeds={2 * seeds}"
-        why = (
-            f"{open_} change{'s were' if open_ > 1 else ' was'} seen that other trainings could "
-            "turn around; more of them would tell."
-        )
+    else:
+        setting, why = _for_a_verdict(run["config"], compared, seeds)
     if setting:
         command = changed(run["command"], setting) if run["command"] else None
         yield {"why": why, "setting": setting, "command": command}
@@ -381,12 +379,25 @@ def _set(config: Mapping[str, object], key: str) -> float:
     return float(found) if is_number(found) else math.nan
 
 
-def _ask_for_seeds(comparison: d.ComparisonDocument) -> int:
-    """Changes of groups beyond chance on these images, whose interval over trainings holds 0."""
-    return sum(
-        r.is_seen(row, comparison["level"]) and row["wide_low"] <= 0 <= row["wide_high"]
-        for row in comparison["groups"]
-        if row["reason"] == "insufficient_evidence" and is_number(row["wide_low"])
+def _for_a_verdict(
+    config: Mapping[str, object], compared: Mapping[str, d.ComparisonDocument], seeds: int
+) -> tuple[str, str]:
+    """A setting that may answer a primary question which is open, and why; empty: none is."""
+    if compared and seeds < SEEDS_NEEDED:
+        return f"seeds={SEEDS_ADVISED}", (
+            f"A verdict on changes takes {SEEDS_NEEDED} trainings of every arm or more; the one "
+            "that is finished is used again."
+        )
+    rows = (row for one in compared.values() for row in one["primary"])
+    row = next((row for row in rows if row["reason"] == "insufficient_evidence"), None)
+    if row is None:
+        return "", ""
+    few, many, setting = "trainings", "test images", f"seeds={2 * seeds}"
+    if row["se_images"] > row["se_trainings"]:
+        few, many, setting = many, few, _more_images(config)
+    return setting, (
+        f"Whether {quantity_name(row['quantity'])} changes under {_inside(row['arm'])} stays open, "
+        f"for want of {few} more than of {many}."
     )
 
 

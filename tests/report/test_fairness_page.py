@@ -346,7 +346,7 @@ def test_files_are_written_whole_and_for_their_owner_alone(tmp_path, sketch, mon
 
 def test_a_run_answers_in_order_after_its_harms(run, run_page):
     document, text = run, run_page.visible
-    body = text[text.index("Harm seen in these trainings under latent") :]
+    body = text[text.index("Harm under latent") :]
     assert body.index("fell.") < body.index(document["fairness"]["uniform"]["verdict"]["sentence"])
     places = [body.index(question) for question in (*QUESTIONS, "Who was harmed?")]
     assert places == sorted(places)

@@ -71,7 +71,7 @@ def test_a_difference_without_value_is_withheld_or_undefined():
         ("difference_ruled_out", "", 0.05, "difference ruled out beyond the margin of 5.0 pp"),
         ("difference_ruled_out", "", 0.025, "difference ruled out beyond the margin of 2.5 pp"),
         ("cannot_tell", "insufficient_evidence", 0.05, "cannot tell (insufficient evidence)"),
-        ("cannot_tell", "too_few_seeds", None, "cannot tell (too few seeds)"),
+        ("cannot_tell", "single_run", None, "cannot tell (single run)"),
         ("cannot_tell", "suppressed", None, "cannot tell (withheld)"),
         ("cannot_tell", "unknown", None, "cannot tell (no group label)"),
     ],

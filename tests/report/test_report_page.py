@@ -124,7 +124,7 @@ def test_images_without_a_group_label_are_a_row_in_no_verdict(page):
 @pytest.mark.parametrize("undefined", [None, float("nan")])
 def test_undefined_numbers_are_never_printed_as_zero_or_nan(undefined, quick):
     document = fake_document(arms=("uniform", "latent"), seeds=2)
-    for part in ("arms", "changes", "weights"):
+    for part in ("arms", "comparisons", "weights"):
         document[part] = without_numbers(document[part], undefined)
     source = quick(document, NO_PICTURES)
     text = Page(source).visible
