@@ -111,8 +111,6 @@ class Planting:
     def told(self, samples: pd.DataFrame) -> str:
         """What was planted, and how many images each cell has, in sentences."""
         cells = self._cells(samples, self.columns[0])
-        rules = zip(self.names, self._rules, strict=True)
-        sides = ", ".join(f"{name}: {_said(rule)}" for name, rule in rules)
         found = []
         for split in SPLITS:
             held = np.bincount(cells[samples["split"] == split], minlength=4).reshape(2, 2)
@@ -121,11 +119,17 @@ class Planting:
                 for name, (aligned, conflicting) in zip(self.names, held, strict=True)
             )
             found.append(f"{split} {', '.join(parts)}")
+        return f"{self.sentence} Images aligned and conflicting: {'; '.join(found)}."
+
+    @property
+    def sentence(self) -> str:
+        """What is planted."""
+        rules = zip(self.names, self._rules, strict=True)
+        sides = ", ".join(f"{name}: {_said(rule)}" for name, rule in rules)
         return (
             f"A correlation is planted (selection.tie): {100 * self.tie.share:g}% of the training "
             f"images of each {self.label if self.tie.within == 'label' else 'side'} are aligned "
-            f"with {self.tie.column} ({sides}). "
-            f"Images aligned and conflicting: {'; '.join(found)}."
+            f"with {self.tie.column} ({sides})."
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from debias.ingesting.build import ACCOUNT, QUARANTINE
+from debias.ingesting.planting import Planting
 from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.job import Job, Run
 from debias.pipeline.step import curves
@@ -102,8 +103,10 @@ def about_data(
                     "test": None if name in few else int(test.get(value, 0)),
                 }
             )
+    tie = run.config.selection.tie
     return {
         "name": run.config.data.name,
+        "planted": Planting(tie=tie, label=run.config.label).sentence if tie else "",
         "label": faces.label,
         "classes": list(faces.classes),
         "attributes": list(faces.attributes),

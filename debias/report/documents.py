@@ -58,6 +58,7 @@ class SetAside(TypedDict):
 
 class Data(TypedDict):
     name: str
+    planted: str  # what was tied to the label on purpose, in a sentence; empty for nothing
     label: str
     classes: list[str]
     attributes: list[str]

@@ -271,7 +271,13 @@ def banners(run: Run) -> list[str]:
         alone = ["Only one classifier was trained: there is nothing to compare it with."]
     elif BASELINE not in run.arms:
         alone = ["Plain training is not part of this run, so nothing was compared with it."]
-    return [*alone, *first, *(note for note in _shared(run.compared) if _is_new(note, first))]
+    planted = filter(None, [run.document["data"]["planted"]])
+    return [
+        *planted,
+        *alone,
+        *first,
+        *(note for note in _shared(run.compared) if _is_new(note, first)),
+    ]
 
 
 def arm_notes(run: Run, arm: str) -> list[str]:

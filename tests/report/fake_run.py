@@ -163,7 +163,8 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
             "folder": "runs/demo", "mlflow": "debias ui runs/demo",
         },
         "data": {
-            "name": "synthetic", "label": "smiling", "classes": ["not smiling", "smiling"],
+            "name": "synthetic", "planted": "", "label": "smiling",
+            "classes": ["not smiling", "smiling"],
             "attributes": list(attributes), "image_size": 64,
             "n": {"train": 6000, "validation": 600, "test": 2000},
             "annotation": "The faces are drawn by a program that knows each factor, so the "

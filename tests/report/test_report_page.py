@@ -285,3 +285,10 @@ def test_weights_are_described_for_the_arms_that_have_any(document, quick):
     assert read.visible.count("Does the weight find the group?") == 1
     assert "skin tone group: dark" in read.visible
     assert "4.1% to 6.2%" in read.visible
+
+
+def test_what_was_planted_is_said_before_any_number(quick):
+    document = fake_document(arms=("uniform", "latent"))
+    document["data"]["planted"] = "A correlation is planted."
+    text = Page(quick(document, NO_PICTURES)).visible
+    assert document["data"]["planted"] in text[: text.index("Which groups?", text.index("Means"))]
