@@ -97,7 +97,9 @@ def changes_by_recipe(root):
             f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
             "selection.test_per_group=16", "arms.partial.annotated_per_group=16",
         ],
-        "utkface-biased": [f"data.root={root}/utk", "selection.test_per_group=16"],
+        "utkface-biased": [
+            f"data.root={root}/utk", "selection.test_per_group=16", "objectives={jtt: jtt}",
+        ],
     }  # fmt: skip
 
 
