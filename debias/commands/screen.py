@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from debias.errors import PipelineError
+from debias.errors import PipelineError, memory_explained
 from debias.storage.files import amount
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def exit_codes() -> str:
 def explained() -> Iterator[None]:
     """Turn an expected problem into one paragraph and its exit code."""
     try:
-        yield
+        with memory_explained():
+            yield
     except PipelineError as error:
         errors.print(f"[bold red]{type(error).__name__}[/]: ", end="")
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)

@@ -16,13 +16,20 @@ from prefect.states import Failed
 from prefect.tasks import Task
 from pydantic import ConfigDict, ValidationError, model_validator
 
-from debias.errors import ArtifactCorruptError, ArtifactError, ConfigError, PipelineError
+from debias.errors import (
+    ArtifactCorruptError,
+    ArtifactError,
+    ConfigError,
+    PipelineError,
+    memory_explained,
+)
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline import Job, Stop, open_job, open_run, open_study, plan_of, source, walk
 from debias.pipeline.plans import Made, Which
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load, part_of
 from debias.pipeline.study_recipe import StudyConfig
 from debias.plugins import dump
+from debias.tracking.servers import without_password
 from debias.tracking.tracker import Advance, choose_tracking
 
 P = ParamSpec("P")
@@ -118,6 +125,8 @@ def walked(plan: tuple[Stop, ...], config: SpaceRecipe, out: str) -> Any:  # noq
         return piece(stop.title(which), plan.index(stop), config, out, which, inputs)
 
     document = walk(plan, config, do)
+    if lost := opened(config, out).unpublished():
+        get_run_logger().warning(lost)
     return document
 
 
@@ -155,7 +164,8 @@ def plainly(function: Callable[P, R]) -> Callable[P, R | State[Any]]:
     @functools.wraps(function)
     def run(*args: P.args, **settings: P.kwargs) -> R | State[Any]:
         try:
-            return function(*args, **settings)
+            with memory_explained():
+                return function(*args, **settings)
         except PipelineError as error:
             return Failed(message=f"{type(error).__name__}: {error}", data=error)
 
@@ -196,7 +206,8 @@ def typed() -> str:
 
 
 def flow_tags() -> Mapping[str, str]:
-    return {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": flow_run.ui_url or ""}
+    page = without_password(flow_run.ui_url or "")
+    return {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": page}
 
 
 # Connecting takes seconds, and every task of a flow run asks.

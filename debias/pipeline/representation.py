@@ -13,6 +13,7 @@ from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
 from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
+from debias.models.encoder import Encoder
 from debias.models.representation import Network
 from debias.pipeline.job import Job
 from debias.pipeline.step import (
@@ -30,6 +31,7 @@ from debias.plugins import dump
 from debias.report.documents import Fidelity
 from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
+from debias.storage.files import shown
 from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches
 from debias.training.condition import Condition
@@ -144,6 +146,11 @@ def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = work.start(-(-len(train) // AT_ONCE))
+    if isinstance(run.config.encoder, Encoder):
+        run.progress.note(
+            f"{shown(run.config.encoder.file)} is a program made elsewhere, and is run here: use "
+            "one of people whom you trust."
+        )
     opened = run.config.encoder.open(run.compute.device)
     if sentence := getattr(opened, "sentence", ""):
         run.progress.note(sentence)

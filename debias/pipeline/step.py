@@ -108,7 +108,9 @@ class Step(Generic[J]):
             if self.tell is None or job.published(self.name, key, shown.name):
                 return found
         with self._tracker(work, key, shown) as tracker:
+            found = found or job.folder.find(self.name, key)  # by another process meanwhile
             if found is None:
+                job.require_making(title)
                 found = self._seal(work, key, keys, self.build(work, tracker), start)
             else:
                 replay(found, tracker)
