@@ -3,15 +3,18 @@
 import functools
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from httpx import HTTPError
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import deployment, flow_run
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Failed
 from prefect.tasks import Task
 from pydantic import ConfigDict, ValidationError, model_validator
@@ -170,6 +173,24 @@ def plainly(function: Callable[P, R]) -> Callable[P, R | State[Any]]:
             return Failed(message=f"{type(error).__name__}: {error}", data=error)
 
     return run
+
+
+def main(flow: Callable[..., object]) -> None:
+    """Run a flow as it was typed; an expected problem becomes one paragraph and its exit code."""
+    try:
+        flow(recipe="".join(sys.argv[1:2]))
+    except PipelineError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(error.exit_code)
+    except (HTTPError, RuntimeError) as error:
+        address = without_password(PREFECT_API_URL.value() or "")
+        if not address or not (isinstance(error, HTTPError) or "reach API" in str(error)):
+            raise
+        sys.stderr.write(
+            f"PipelineError: Prefect does not answer at {address}: start it there, or unset "
+            "PREFECT_API_URL to run without a server\n"
+        )
+        sys.exit(PipelineError.exit_code)
 
 
 def artifact_key(flow: str, recipe: str) -> str:

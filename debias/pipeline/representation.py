@@ -186,8 +186,7 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
     run, faces, recipe = work.job, work.faces, work.job.config.representation
     told = [Condition.among(faces, recipe.model.told_column)] if recipe.model.told_column else []
     with torch_stream(run.config.seed, "representation/network"):
-        network = recipe.model.build(run.config.image_size, *told)
-        run.compute.place(network)
+        network = run.compute.build(lambda: recipe.model.build(run.config.image_size, *told))
         size, augmentation = recipe.training.batch_size, recipe.augmentation
         batches = batches_for(run, network, faces)
         batches = replace(batches, batch_size=size, augmentation=augmentation)

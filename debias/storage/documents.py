@@ -52,7 +52,7 @@ class _Real(_Written, float): ...
 
 
 class _YAMLError(yaml.MarkedYAMLError):
-    def __init__(self, problem: str, mark: yaml.Mark) -> None:
+    def __init__(self, problem: str, mark: yaml.Mark | None = None) -> None:
         super().__init__(problem=problem, problem_mark=mark)
 
 
@@ -70,8 +70,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 (untyped)
         self.depth += 1
         if self.depth > DEEPEST:
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise _YAMLError("it is nested too deeply", mark)
+            raise _YAMLError("it is nested too deeply")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

@@ -126,7 +126,7 @@ class TrackingOptions(Settings):
         """Configs are stored in clear by orchestrators and trackers alike."""
         if uri and not uri.startswith("sqlite:") and servers.without_password(uri) != uri:
             raise ValueError(
-                "must not hold a user name, a password or a question (? and what is behind it); "
+                "must not hold a user name or password, nor a question (? and what is behind it); "
                 "give the full address in the environment variable MLFLOW_TRACKING_URI"
             )
         return uri
