@@ -102,6 +102,10 @@ class DivergedLossError(TrainingError):
     """The loss is finite but has left the range in which training means anything."""
 
 
+class CheckpointMismatchError(TrainingError):
+    """An interrupted training was of another network than the one that is trained here."""
+
+
 class WeightError(PipelineError):
     """Weights cannot be built, or are not usable."""
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from debias.errors import PipelineError, memory_explained
+from debias.stopping import Stopped, stoppable
 from debias.storage.files import amount
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def exit_codes() -> str:
     """The exit code of every family of errors, for the help."""
     found = {kind.exit_code: kind.__doc__ or "" for kind in PipelineError.__subclasses__()}
     found[PipelineError.exit_code] = "Anything else that was expected; the message says what."
-    found[130] = "Interrupted; finished stages are kept."
+    found[130] = "Interrupted (Ctrl-C); finished steps are kept."
+    found[143] = "Ended (SIGTERM); finished steps are kept."
     lines = [f"* {code}: {text.strip()}" for code, text in sorted(found.items())]
     return "\n".join(["Exit codes:", "", "* 0: Done.", *lines])
 
@@ -106,12 +108,15 @@ def exit_codes() -> str:
 def explained() -> Iterator[None]:
     """Turn an expected problem into one paragraph and its exit code."""
     try:
-        with memory_explained():
+        with stoppable(), memory_explained():
             yield
     except PipelineError as error:
         errors.print(f"[bold red]{type(error).__name__}[/]: ", end="")
         errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        errors.print("Interrupted. Finished stages are kept: run the same command to continue.")
-        raise typer.Exit(130) from error
+        remark(
+            "Interrupted: finished steps are kept, and so is a training up to its last checkpoint; "
+            "run the same command again to go on."
+        )
+        raise typer.Exit(error.exit_code if isinstance(error, Stopped) else 130) from error

@@ -58,7 +58,7 @@ def _build(work: Work[Study], tracker: Tracker) -> Files:
     recipe, seed, purpose = job.config.judge, job.config.seed, f"judge/{work.arm}"
     batches = Batches(store, recipe.training.batch_size, job.compute.device, recipe.augmentation)
     train, advance = store.rows("train"), work.start(recipe.training.epochs)
-    epochs = shuffled_epochs(batches, train, seed, f"{purpose}/order", f"{purpose}/views")
+    draws = shuffled_epochs(batches, train, seed, f"{purpose}/order", f"{purpose}/views")
 
     def on_epoch(number: int, means: EpochMetrics) -> None:
         advance(f"accuracy {means['accuracy']:.1%}")
@@ -66,7 +66,7 @@ def _build(work: Work[Study], tracker: Tracker) -> Files:
     with torch_stream(seed, purpose):
         network: Classifier = job.compute.build(lambda: recipe.model.build(len(store.classes)))
         steps = len(train) // recipe.training.batch_size
-        fit(network, epochs, recipe.training, steps, job.compute, on_epoch)
+        fit(network, draws, recipe.training, steps, job.compute, on_epoch)
     network.eval()
     return {"network.safetensors": network, ABOUT: _about(job, store, network)}
 

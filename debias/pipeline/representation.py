@@ -26,6 +26,7 @@ from debias.pipeline.step import (
     example_batch,
     latents_files,
     named,
+    take_up,
 )
 from debias.plugins import dump
 from debias.report.documents import Fidelity
@@ -33,7 +34,7 @@ from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
 from debias.storage.files import shown
 from debias.tracking.tracker import Advance, Tracker, silent
-from debias.training.batches import Batch, Batches
+from debias.training.batches import Batch, Batches, Draws
 from debias.training.condition import Condition
 from debias.training.loop import EpochMetrics, fit, settle
 from debias.types import FaceStore, Latents
@@ -196,9 +197,8 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
         if descends:
             train = faces.rows("train")
             streams = "representation/order", "representation/augmentation"
-            epochs = shuffled_epochs(batches, train, run.config.seed, *streams)
-            steps = len(train) // size
-            fit(network, epochs, recipe.training, steps, run.compute, course.on_epoch)
+            draws = shuffled_epochs(batches, train, run.config.seed, *streams)
+            fit(network, draws, recipe.training, len(train) // size, run.compute, course)
         _settle(run, faces, network)
         if not descends:
             course.look()
@@ -232,7 +232,7 @@ class _Course:
     history: list[dict[str, float]] = field(default_factory=list)
     snapshots: list[np.ndarray] = field(default_factory=list)
 
-    def on_epoch(self, epoch: int, means: EpochMetrics) -> None:
+    def __call__(self, epoch: int, means: EpochMetrics) -> None:
         self.network.eval()
         held_out = self.batches.evaluate(self._validation)
         losses = encoding.mean_losses(self.network, held_out, self.run.compute)
@@ -242,6 +242,13 @@ class _Course:
         if (epoch + 1) % max(1, epochs // SNAPSHOTS) == 0 or epoch + 1 == epochs:
             self.look()
         self.advance(f"loss {means['loss']:.4g}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history, "snapshots": self.snapshots}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        take_up(self.history, state["history"], self.tracker, self.advance)
+        self.snapshots[:] = [one.numpy() for one in state["snapshots"]]
 
     def look(self) -> None:
         """One more sheet, of a network that draws."""
@@ -256,15 +263,13 @@ class _Course:
 
 def shuffled_epochs(
     batches: Batches, train: Int64[np.ndarray, " n"], seed: int, order: str, views: str
-) -> Callable[[int], Iterable[Batch]]:
-    """Each epoch of training by its number; ``order`` and ``views`` name its random streams."""
-    changes = torch_generator(seed, views, batches.device)
+) -> Draws:
+    """Every image once an epoch; ``order`` and ``views`` name the random streams."""
 
-    def epoch(number: int) -> Iterable[Batch]:
-        rows = shuffled(len(train), numpy_generator(seed, f"{order}/{number}"))
-        return batches.train(train[rows], changes)
+    def rows(epoch: int) -> Int64[np.ndarray, " n"]:
+        return train[shuffled(len(train), numpy_generator(seed, f"{order}/{epoch}"))]
 
-    return epoch
+    return Draws(batches, rows, torch_generator(seed, views, batches.device))
 
 
 def _learned(run: Job, faces: FaceStore, network: Network) -> Files:

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from debias import stopping
 from debias.pipeline.job import J
 from debias.storage.artifacts import Artifact, Files, content_key, load_faces, load_latents, save
 from debias.tracking.tracker import Advance, Tracker
+from debias.training.checkpoint import checkpoints
 from debias.types import FaceStore, Latents, Predictions
 from debias.weighting.weights import SamplingWeights
 
@@ -97,6 +99,7 @@ class Step(Generic[J]):
 
     def make(self, job: J, *which: str, **inputs: Artifact | None) -> Artifact:
         """Make the result for an arm and a seed, or find it made; then see that it is published."""
+        stopping.check()
         start, title = time.monotonic(), self.title(*which)
         given = {name: one for name, one in inputs.items() if one is not None}
         work = Work(job, which, given, title)
@@ -111,9 +114,13 @@ class Step(Generic[J]):
             found = found or job.folder.find(self.name, key)  # by another process meanwhile
             if found is None:
                 job.require_making(title)
-                found = self._seal(work, key, keys, self.build(work, tracker), start)
+                unfinished = job.folder.checkpoint(self.name, key)
+                with checkpoints(unfinished, job.progress.note):
+                    files = self.build(work, tracker)
+                found = self._seal(work, key, keys, files, start)
+                unfinished.unlink(missing_ok=True)
             else:
-                replay(found, tracker)
+                replay(curves(found), tracker)
             if self.tell is not None:
                 self.tell(work, found, tracker)
         return found
@@ -151,10 +158,22 @@ def curves(artifact: Artifact) -> list[dict[str, float]]:
     return epochs
 
 
-def replay(artifact: Artifact, tracker: Tracker) -> None:
-    """Send the curves of a finished training, as they would have been sent live."""
-    for epoch, metrics in enumerate(curves(artifact)):
+def replay(history: list[dict[str, float]], tracker: Tracker) -> None:
+    """Send the curves of past epochs, as they would have been sent live."""
+    for epoch, metrics in enumerate(history):
         tracker.metrics(metrics, epoch)
+
+
+def take_up(
+    history: list[dict[str, float]],
+    left: list[dict[str, float]],
+    tracker: Tracker,
+    advance: Advance,
+) -> None:
+    """Put the epochs of an interrupted training into ``history``, and tell who follows it."""
+    advance("", len(left) - len(history))
+    history[:] = left
+    replay(history, tracker)
 
 
 def example_batch(faces: FaceStore) -> Float32[np.ndarray, "2 C H W"]:

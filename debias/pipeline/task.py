@@ -1,10 +1,10 @@
 """One training of a classifier, as an objective sees it."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,12 @@ from debias.models.db_vae import DBVAENetwork
 from debias.pipeline import film
 from debias.pipeline.job import Run
 from debias.pipeline.recipe import RunConfig
-from debias.pipeline.step import Work, named
+from debias.pipeline.step import Work, named, take_up
 from debias.seeding import numpy_generator, restart_stream, stream_seed, torch_generator
 from debias.statistics.groupings import UNKNOWN
 from debias.tracking.tracker import Advance, Tracker
-from debias.training.batches import Batch, Batches
+from debias.training.batches import Batch, Batches, Draws
+from debias.training.checkpoint import Remembers
 from debias.training.loop import EpochMetrics, fit
 from debias.training.objectives.db_vae import DBVAE
 from debias.training.objectives.objective import Multiples, Objective, Split
@@ -105,31 +106,22 @@ class ClassifierTask:
         on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         recipe, compute = self.run.config.classifier, self.run.compute
-        network = cast(nn.Module, model.network)
-        validation, kept = self.work.faces.rows("validation"), Kept(self._score)
-
-        def after(epoch: int, means: EpochMetrics) -> None:
-            network.eval()
-            if on_epoch:
-                on_epoch(network)
-            held_out = encoding.mean_losses(network, self._plain.evaluate(validation), compute)
-            if recipe.keep != "last":
-                kept.look(network)
-            self.history.append(named("train", means) | named("val", held_out))
-            self.tracker.metrics(self.history[-1], len(self.history) - 1)
-            self.advance(f"validation accuracy {held_out['accuracy']:.1%}")
-
+        after = _Epochs(self, cast(nn.Module, model.network), Kept(self._score), on_epoch)
         training = recipe.training.model_copy(update={"epochs": epochs or self.epochs})
         steps = len(self.rows) // training.batch_size
-        draws = self._draws(multiples)
-        fit(compute.place(model), draws, training, steps, compute, after)
-        return kept.give(network).eval()
+        fit(compute.place(model), self._draws(multiples), training, steps, compute, after)
+        return after.kept.give(after.network).eval()
 
     def probabilities(
         self, network: nn.Module, split: Split = "train"
     ) -> Float64[np.ndarray, "m classes"]:
         batches = self._plain.evaluate(self.work.faces.rows(split))
         return encoding.class_probabilities(network, batches, self.run.compute)
+
+    def losses(self, network: nn.Module) -> dict[str, float]:
+        """Means over the validation images."""
+        rows = self.work.faces.rows("validation")
+        return encoding.mean_losses(network, self._plain.evaluate(rows), self.run.compute)
 
     def features(self, network: nn.Module, split: Split = "train") -> Float[np.ndarray, "m d"]:
         batches = self._plain.evaluate(self.work.faces.rows(split))
@@ -169,25 +161,23 @@ class ClassifierTask:
         multiples[among] = film.weigh(self.run, self.work.arm, faces, rows, latents).weight
         return multiples
 
-    def _draws(
-        self, multiples: Multiples | Callable[[int], Multiples | None] | None
-    ) -> Callable[[int], Iterable[Batch]]:
+    def _draws(self, multiples: Multiples | Callable[[int], Multiples | None] | None) -> Draws:
         recipe, seed, stream = self.run.config.classifier, self.run.config.seed, self.work.seed
         device = self.run.compute.device
         batches = Batches(self.work.faces, recipe.training.batch_size, device, recipe.augmentation)
         order = stream_seed(seed, f"classifier/{stream}/order")
         views = torch_generator(seed, f"classifier/{stream}/augmentation", device)
 
-        def epoch(number: int) -> Iterable[Batch]:
+        def rows(epoch: int) -> Int64[np.ndarray, " n"]:
             weights = (
-                self._anew(multiples, number)
+                self._anew(multiples, epoch)
                 if callable(multiples)
                 else _multiplied(self.work.weights, multiples)
             )
             sampler = WeightedSampler(weights, len(self.rows), seed=order)
-            return batches.train(self.rows[sampler.epoch_rows(number)], views)
+            return self.rows[sampler.epoch_rows(epoch)]
 
-        return epoch
+        return Draws(batches, rows, views)
 
     def _anew(self, multiples: Callable[[int], Multiples | None], epoch: int) -> SamplingWeights:
         """Weights of one epoch, kept for the film of them; even ones while no latent varies."""
@@ -234,6 +224,49 @@ class Kept:
         if self.parameters:
             network.load_state_dict(self.parameters)
         return network
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "parameters": self.parameters}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+@dataclass(frozen=True)
+class _Epochs:
+    """What is done after every epoch of one fit, and all that was gathered up to there."""
+
+    task: ClassifierTask
+    network: nn.Module
+    kept: Kept
+    on_epoch: Callable[[nn.Module], None] | None
+
+    def __call__(self, epoch: int, means: EpochMetrics) -> None:
+        task, network = self.task, self.network.eval()
+        if self.on_epoch:
+            self.on_epoch(network)
+        held_out = task.losses(network)
+        if task.run.config.classifier.keep != "last":
+            self.kept.look(network)
+        task.history.append(named("train", means) | named("val", held_out))
+        task.tracker.metrics(task.history[-1], len(task.history) - 1)
+        task.advance(f"validation accuracy {held_out['accuracy']:.1%}")
+
+    def state_dict(self) -> dict[str, Any]:
+        task, own = self.task, self.on_epoch
+        gathered = own.state_dict() if isinstance(own, Remembers) else None
+        return {
+            "history": task.history, "frames": task.frames,
+            "kept": self.kept.state_dict(), "on_epoch": gathered,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        task = self.task
+        take_up(task.history, state["history"], task.tracker, task.advance)
+        task.frames[:] = state["frames"]
+        self.kept.load_state_dict(state["kept"])
+        if isinstance(self.on_epoch, Remembers):
+            self.on_epoch.load_state_dict(state["on_epoch"])
 
 
 def _multiplied(weights: SamplingWeights, multiples: Multiples | None) -> SamplingWeights:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from debias.errors import ArtifactCorruptError, StorageError
-from debias.storage.leftovers import STAGES
+from debias.storage.leftovers import CHECKPOINT, STAGES, delete, stale_checkpoints
 from debias.storage.sealed import (
     SCHEMA,
     is_sealed,
@@ -81,6 +81,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             known = self.path / "run.json"
             before = read_checked(known) if known.exists() else {}
+            delete(stale_checkpoints(self.path))
             now = datetime.now(UTC).isoformat(timespec="seconds")
             fresh = {"id": os.urandom(8).hex(), "created": now} | before | dict(run)
             write_checked(known, fresh | {"opened": now})
@@ -111,6 +112,10 @@ class RunFolder:
             verify(path)
             self._verified.add(path)
         return Artifact(stage, path.name, path)
+
+    def checkpoint(self, stage: str, key: str) -> Path:
+        """Where a training that leads to this key keeps how far it is."""
+        return self.path / stage / f"{key}{CHECKPOINT}"
 
     @contextmanager
     def create(self, stage: str, key: str, about: Mapping[str, Any]) -> Iterator[Path]:

@@ -3,19 +3,23 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from debias.processes import PROCESSES
-from debias.storage.files import TEMPORARY, is_abandoned
-from debias.storage.sealed import MANIFEST
+from debias.storage.files import DAY, TEMPORARY, is_abandoned
+from debias.storage.sealed import MANIFEST, is_sealed
 
 KEY = re.compile(r"[0-9a-f]{20}")  # of content, as artifacts are named
 STAGES = ("faces", "reference")  # that read images of people
 POINTER = "store.json"  # says which faces of a folder are the store
 PARTS = ".parts"  # of a build that goes on when the same command is run again
+CHECKPOINT = ".checkpoint"  # ends the name of a file by which a training goes on
+CHECKPOINTS = 4  # of a stage that are kept: one for each process that works there
+WEEK = 7 * DAY
 MOUNTS = PROCESSES / "mounts"
 OVER_A_NETWORK = (
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "gpfs", "9p",
@@ -59,6 +63,31 @@ def parts_below(folder: Path) -> list[Path]:
     """Parts of unfinished builds; ``folder`` may be the stage's own."""
     places = (Path(place) for place, folders, _ in walk(folder) if PARTS in folders)
     return [place / PARTS for place in places if place.resolve().name in STAGES]
+
+
+def checkpoints_below(folder: Path) -> list[Path]:
+    """Checkpoints of unfinished trainings, ``RUN/<stage>/<key>.checkpoint``."""
+    return [file for file in folder.glob(f"*/*{CHECKPOINT}") if KEY.fullmatch(file.stem)]
+
+
+def stale_checkpoints(run: Path) -> list[Path]:
+    """Those of finished trainings, those that nobody went on with, and what dead writers left."""
+    stale = [one.path for one in leftovers_below(run)
+             if one.path.suffix == CHECKPOINT and not one.at_work]  # fmt: skip
+    by_stage: dict[Path, list[Path]] = {}
+    for file in sorted(checkpoints_below(run), key=_written, reverse=True):
+        same = by_stage.setdefault(file.parent, [])
+        if is_sealed(file.with_suffix("")) or time.time() - _written(file) > WEEK:
+            stale.append(file)
+        else:
+            same.append(file)
+    return stale + [file for same in by_stage.values() for file in same[CHECKPOINTS:]]
+
+
+def _written(file: Path) -> float:
+    """When, by the clock; long ago if it is gone."""
+    about = status(file)
+    return about.st_mtime if about is not None else 0.0
 
 
 def status(path: Path) -> os.stat_result | None:

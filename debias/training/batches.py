@@ -1,8 +1,9 @@
 """From the memory-mapped store to float batches on the device."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,6 +139,42 @@ class Batches:
         # Pinned memory is copied to a GPU while the GPU still works on the batch before.
         pinned = pixels.pin_memory() if self.device.type == "cuda" else pixels
         return pinned.to(self.device, non_blocking=True)
+
+
+@dataclass(eq=False)
+class Draws:
+    """Training images, epoch by epoch, in an order that can be left and gone on with.
+
+    Attributes:
+        batches: What cuts them into batches.
+        rows: Of the store, as drawn for an epoch by its number; asked once an epoch.
+        views: Stream of the random views.
+        order: Rows of the epoch at work, of which ``done`` batches were given.
+    """
+
+    batches: Batches
+    rows: Callable[[int], Int64[np.ndarray, " n"]]
+    views: torch.Generator
+    order: Int64[np.ndarray, " n"] | None = None
+    done: int = 0
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch that were not given yet."""
+        if self.order is None:
+            self.order, self.done = self.rows(epoch), 0
+        left = self.order[self.done * self.batches.batch_size :]
+        for batch in self.batches.train(left, self.views):
+            self.done += 1
+            yield batch
+        self.order = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"order": self.order, "done": self.done, "views": self.views.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        order, self.done = state["order"], state["done"]
+        self.order = None if order is None else order.numpy()
+        self.views.set_state(state["views"])
 
 
 def of_pictures(

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from pydantic import Field
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from debias.errors import DivergedLossError, NonFiniteLossError
 from debias.plugins import Settings
+from debias.stopping import by_itself
 from debias.training.batches import Batch
+from debias.training.checkpoint import Checkpoints, Remembers, Streams, current
 from debias.training.device import Compute
 
 
@@ -84,6 +86,31 @@ class LossGuard:
             self.median = median(self.first_epoch)
 
 
+@dataclass
+class Place:
+    """How far a training is."""
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)  # of the batches of this epoch
+    guard: LossGuard = field(default_factory=LossGuard)
+
+    def take(self, metrics: Mapping[str, float]) -> None:
+        self.guard.check(self.step, metrics["loss"], metrics)
+        self.step += 1
+        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in metrics.items()}
+
+    def end_epoch(self) -> None:
+        self.guard.end_epoch()
+        self.epoch, self.sums = self.epoch + 1, {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state | {"guard": LossGuard(**state["guard"])})
+
+
 def fit(
     model: nn.Module,
     epoch_batches: Callable[[int], Iterable[Batch]],
@@ -94,9 +121,13 @@ def fit(
 ) -> None:
     """Minimise ``model.loss(batch)["loss"]``, one call of ``on_epoch`` after each epoch.
 
+    Inside a step, a training whose draws remember where they are goes on where an interrupted one
+    was left; what ``on_epoch`` gathers is brought back, if it remembers, too.
+
     Args:
         model: A :class:`TrainableModel` on ``compute.device``; trained in place.
-        epoch_batches: Batches of a given epoch, counted from 0.
+        epoch_batches: Batches of a given epoch, counted from 0, such as
+            :class:`debias.training.batches.Draws`.
         settings: Epochs and optimiser.
         steps_per_epoch: Batches per epoch, for the learning-rate schedule.
         compute: Device and precision.
@@ -105,6 +136,7 @@ def fit(
     Raises:
         NonFiniteLossError: The loss stopped being finite.
         DivergedLossError: The loss left the range of the first epoch.
+        Stopped: Somebody asked this process to end.
     """
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -114,18 +146,26 @@ def fit(
     )
     total = settings.epochs * steps_per_epoch
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, total))
-    guard, step = LossGuard(), 0
-    for epoch in range(settings.epochs):
-        model.train()
-        sums: dict[str, float] = {}
-        for batch in epoch_batches(epoch):
-            metrics = _step(model, batch, optimizer, compute)
-            guard.check(step, metrics["loss"], metrics)
-            schedule.step()
-            step += 1
-            sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
-        guard.end_epoch()
-        on_epoch(epoch, {name: value / steps_per_epoch for name, value in sums.items()})
+    place = Place()
+    made_of: dict[str, object] = {
+        "model": model, "optimizer": optimizer, "schedule": schedule, "place": place,
+        "draws": epoch_batches, "on_epoch": on_epoch, "streams": Streams(compute.device),
+    }  # fmt: skip
+    parts = {name: part for name, part in made_of.items() if isinstance(part, Remembers)}
+    kept = current() if "draws" in parts else Checkpoints(None)
+    if kept.resume(parts):
+        place.epoch = settings.epochs
+    with by_itself():
+        while place.epoch < settings.epochs:
+            model.train()
+            for batch in epoch_batches(place.epoch):
+                place.take(_step(model, batch, optimizer, compute))
+                schedule.step()
+                kept.look(parts)
+            means = {name: value / steps_per_epoch for name, value in place.sums.items()}
+            on_epoch(place.epoch, means)
+            place.end_epoch()
+    kept.finish(parts)
 
 
 def settle(

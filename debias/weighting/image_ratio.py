@@ -27,7 +27,7 @@ from debias.models import CLASSIFIERS, Classifier, PooledClassifier
 from debias.models.own import OwnClassifier
 from debias.plugins import OneOf, Settings
 from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
-from debias.training.batches import Augmentation, Batch, Batches
+from debias.training.batches import Augmentation, Batch, Batches, Draws
 from debias.training.device import Compute
 from debias.training.loop import Training, fit
 from debias.types import FaceStore, ShardedImages
@@ -192,13 +192,11 @@ def _train(
     size = min(recipe.training.batch_size, len(rows))
     batches = Batches(store, size, compute.device, recipe.augmentation)
 
-    def epoch(number: int) -> Iterable[Batch]:
-        return batches.train(rows[sampler.epoch_rows(number)], views)
-
+    draws = Draws(batches, lambda number: rows[sampler.epoch_rows(number)], views)
     with torch_stream(seed, f"{purpose}/network"):
         network = recipe.model.build(len(store.classes))
         compute.place(network)
-        fit(network, epoch, recipe.training, len(rows) // size, compute)
+        fit(network, draws, recipe.training, len(rows) // size, compute)
     return network.eval()
 
 

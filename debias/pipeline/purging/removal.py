@@ -137,9 +137,11 @@ class _Purge:
             traces = self.traces[place.root]
             yield from (step for path in place.loose_files() for step in _page(path, place, traces))
             yield from _taken_back(self.tracked[place.root])
-            # Parts of unfinished builds and abandoned temporary files hold pixels and tables.
+            # Parts of unfinished builds and abandoned temporary files hold pixels and tables, and
+            # what was learned of images is in checkpoints.
             left = [one.path for one in janitor.leftovers_below(place.root)]
-            for path in [*janitor.parts_below(place.root), *left]:
+            left += [*janitor.parts_below(place.root), *janitor.checkpoints_below(place.root)]
+            for path in left:
                 yield Step(path, None, partial(janitor.delete, [path]))
             for path in _resting_on(place, self.rebuilt[place.root], traces):
                 yield Step(path, None, partial(_discard, path))

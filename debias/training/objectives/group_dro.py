@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from debias.errors import DataError
@@ -14,7 +14,7 @@ from debias.training.batches import Batch
 from debias.training.objectives.objective import Criterion, GroupUse, Objective, Task
 
 
-class WorstGroup:
+class WorstGroup(nn.Module):
     """Criterion that leans on the groups with the largest loss.
 
     q_g <- q_g exp(eta loss_g), normalised; the loss is sum_g q_g loss_g, with loss_g the mean
@@ -26,11 +26,15 @@ class WorstGroup:
         eta: Step size of q.
     """
 
-    def __init__(self, groups: Int64[np.ndarray, " n"], task: Task, eta: float) -> None:
-        self.groups, self.task, self.eta = torch.from_numpy(groups), task, eta
-        self.share = torch.full((int(groups.max()) + 1,), 1 / (int(groups.max()) + 1))
+    share: Tensor
 
-    def __call__(self, logits: Tensor, batch: Batch) -> Tensor:
+    def __init__(self, groups: Int64[np.ndarray, " n"], task: Task, eta: float) -> None:
+        super().__init__()
+        self.groups, self.task, self.eta = torch.from_numpy(groups), task, eta
+        count = int(groups.max()) + 1
+        self.register_buffer("share", torch.full((count,), 1 / count))
+
+    def forward(self, logits: Tensor, batch: Batch) -> Tensor:
         each = functional.cross_entropy(logits, batch.label, reduction="none")
         groups = self.groups.to(each.device)[self.task.positions(batch)]
         share = self.share.to(each.device)

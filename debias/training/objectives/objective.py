@@ -93,6 +93,10 @@ class Task(Protocol):
             multiples: How much more often than the weighting says an image is drawn; or what says
                 so before every epoch, counted from 0.
             on_epoch: Is given the network after each epoch, in evaluation mode.
+
+        A training that was interrupted goes on in the midst, so what changes in it must be in the
+        ``state_dict`` of ``model`` (a criterion with a state is a module), or in that of
+        ``on_epoch``.
         """
 
     def weigh(self, network: nn.Module, among: Bool[np.ndarray, " n"]) -> Multiples:

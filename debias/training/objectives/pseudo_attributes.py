@@ -17,7 +17,7 @@ from debias.training.objectives.objective import Objective, Supervised, Task
 STARTS = 4
 
 
-class ClusterWeights:
+class ClusterWeights(nn.Module):
     """Criterion that weighs images by the mean loss of their cluster over its size.
 
     Whenever an image is drawn, its weight w moves to (1 - m) w + m v / mean v, with v the last
@@ -32,11 +32,12 @@ class ClusterWeights:
     """
 
     def __init__(self, clusters: Int64[np.ndarray, " n"], task: Task, momentum: float) -> None:
+        super().__init__()
         self.clusters, self.task, self.momentum = clusters, task, momentum
         self.weights = np.ones(len(clusters))
         self.losses = np.full(len(clusters), np.nan)  # of every image when it was last drawn
 
-    def __call__(self, logits: Tensor, batch: Batch) -> Tensor:
+    def forward(self, logits: Tensor, batch: Batch) -> Tensor:
         each = functional.cross_entropy(logits, batch.label, reduction="none")
         rows = self.task.positions(batch).cpu().numpy()
         wanted = self.of_clusters()[self.clusters[rows]]
@@ -44,6 +45,13 @@ class ClusterWeights:
         self.weights[rows] = moved / moved.mean()
         self.losses[rows] = each.detach().float().cpu().numpy()
         return (torch.from_numpy(self.weights[rows]).to(each) * each).mean()
+
+    def get_extra_state(self) -> dict[str, Tensor]:
+        """No buffers, as some devices have no numbers of this precision."""
+        return {"weights": torch.from_numpy(self.weights), "losses": torch.from_numpy(self.losses)}
+
+    def set_extra_state(self, state: dict[str, Tensor]) -> None:
+        self.weights, self.losses = state["weights"].numpy(), state["losses"].numpy()
 
     def of_clusters(self) -> Float64[np.ndarray, " K"]:
         """What every cluster counts: v."""

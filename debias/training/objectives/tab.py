@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from torch import nn
+from torch import Tensor, nn
 
 from debias.training.objectives.clustering import within_classes
 from debias.training.objectives.helper import cross_entropies, warn_of_whole_classes
@@ -30,18 +30,32 @@ class TAB(Objective):
     name: Literal["tab"] = "tab"
 
     def train(self, task: Task) -> nn.Module:
-        losses: list[Float64[np.ndarray, " n"]] = []
-        task.fit(
-            Supervised(task.network()),
-            on_epoch=lambda network: losses.append(cross_entropies(task, network)),
-        )
+        learned = Histories(task)
+        task.fit(Supervised(task.network()), on_epoch=learned)
         labels, seed = task.labels_of("train"), int(task.generator("tab").integers(2**31))
-        clusters = within_classes(np.stack(losses, axis=1), labels, lambda one: halves(one, seed))
+        histories = np.stack(learned.losses, axis=1)
+        clusters = within_classes(histories, labels, lambda one: halves(one, seed))
         warn_of_whole_classes(self.name, labels, clusters)
         return task.fit(Supervised(task.network()), multiples=balance(labels, clusters))
 
     def fitted(self, epochs: int) -> int:
         return 2 * epochs
+
+
+class Histories:
+    """Cross-entropies of every training image, one array an epoch."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.losses = task, list[Float64[np.ndarray, " n"]]()
+
+    def __call__(self, network: nn.Module) -> None:
+        self.losses.append(cross_entropies(self.task, network))
+
+    def state_dict(self) -> dict[str, list[Float64[np.ndarray, " n"]]]:
+        return {"losses": self.losses}
+
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
+        self.losses = [one.numpy() for one in state["losses"]]
 
 
 def halves(histories: Float64[np.ndarray, "m epochs"], seed: int) -> Int64[np.ndarray, " m"]:
