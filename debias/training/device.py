@@ -71,7 +71,7 @@ def choose(device: Device = "auto", precision: Precision = "auto") -> Compute:
     return Compute(torch.device(name), torch.bfloat16 if fast else torch.float32)
 
 
-def _memory() -> float:
+def _memory() -> int:
     """Bytes that this machine has, or may use where a container is given less."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):  # none is given, or "max"
