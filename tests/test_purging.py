@@ -466,9 +466,11 @@ def test_what_a_dead_builder_left_goes_too(root):
     (dead / "samples.json").write_text('["img_0000"]')
     half = root / f".debias-999999999-1-{machine()}-abcd1234.json"
     half.write_text('{"ids": ["img_0000"')
+    learned = root / "representation" / f"{'0a' * 10}.checkpoint"  # of images, her own included
+    learned.parent.mkdir(exist_ok=True)
+    learned.touch()
     assert purge("Ann_Lee", [root]).complete
-    assert not dead.exists()
-    assert not half.exists()
+    assert not any(path.exists() for path in (dead, half, learned))
 
 
 @pytest.mark.parametrize(

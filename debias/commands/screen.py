@@ -119,4 +119,6 @@ def explained() -> Iterator[None]:
             "Interrupted: finished steps are kept, and so is a training up to its last checkpoint; "
             "run the same command again to go on."
         )
-        raise typer.Exit(error.exit_code if isinstance(error, Stopped) else 130) from error
+        if isinstance(error, Stopped):
+            error.leave()
+        raise typer.Exit(130) from error
