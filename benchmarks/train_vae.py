@@ -34,7 +34,7 @@ from turns import ratio, take_turns
 from debias.models import ConvVAE
 from debias.models.vae import ConvVAENetwork
 from debias.seeding import torch_generator, torch_stream
-from debias.training.batches import Batch, Batches
+from debias.training.batches import Batch, Batches, Draws
 from debias.training.device import Compute, choose
 from debias.training.loop import Training, fit
 from debias.types import FaceStore, ShardedImages
@@ -64,7 +64,7 @@ def plain(images: torch.Tensor) -> Callable[[], object]:
     return epoch
 
 
-def pipeline(pixels: np.ndarray, compute: Compute) -> Callable[[], object]:
+def pipeline(pixels: np.ndarray, compute: Compute, epochs: int = 1) -> Callable[[], object]:
     """The loop of the pipeline, fed by weighted draws of a store."""
     model, count = compute.place(network()), len(pixels)
     ids = np.array([f"{row:04d}" for row in range(count)])
@@ -77,10 +77,8 @@ def pipeline(pixels: np.ndarray, compute: Compute) -> Callable[[], object]:
     sampler = WeightedSampler(weights, count, seed=0)
     batches, views = Batches(store, BATCH, compute.device), torch_generator(0, "views")
 
-    def draws(number: int) -> object:
-        return batches.train(sampler.epoch_rows(number), views)
-
-    recipe = Training(epochs=1, batch_size=BATCH)
+    draws = Draws(batches, sampler.epoch_rows, views)
+    recipe = Training(epochs=epochs, batch_size=BATCH)
     return lambda: fit(model, draws, recipe, count // BATCH, compute)
 
 

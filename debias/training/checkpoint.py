@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -28,6 +29,7 @@ EVERY = 20.0  # seconds from one checkpoint to the next
 SHARE = 0.02  # of the time that writing may take; what takes long is written less often
 RESULT = ("model", "on_epoch", "streams")  # all that is needed of a finished training
 FORMAT = 1
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError)
 
 State = dict[str, Any]  # arrays (read back as tensors), numbers, texts, lists and dicts of them
 
@@ -69,7 +71,7 @@ class Checkpoints:
     def __init__(self, path: Path | None, say: Callable[[str], None] = lambda text: None) -> None:
         self.path, self.say = path, say
         self.finished: list[State] = []
-        self.left = self._read() if path is not None and path.exists() else []
+        self.left = [] if path is None or not path.exists() else self._read(path)
         self.due = time.monotonic() + EVERY
 
     def resume(self, parts: Parts) -> bool:
@@ -95,8 +97,8 @@ class Checkpoints:
 
     def look(self, parts: Parts) -> None:
         """Between two batches: save if it is time, and stop if somebody asked."""
-        if stopping.asked() or time.monotonic() >= self.due:
-            self._save(parts)
+        if self.path is not None and (stopping.asked() or time.monotonic() >= self.due):
+            self._save(self.path, parts)
         stopping.check()
 
     def finish(self, parts: Parts) -> None:
@@ -105,12 +107,9 @@ class Checkpoints:
                 {name: deepcopy(parts[name].state_dict()) for name in RESULT if name in parts}
             )
 
-    def _save(self, parts: Parts) -> None:
+    def _save(self, path: Path, parts: Parts) -> None:
         """A disk that is full ends no training: it ends when the result cannot be written."""
-        if self.path is None:
-            return
-        begun, path = time.monotonic(), self.path
-        content = io.BytesIO()
+        begun, content = time.monotonic(), io.BytesIO()
         now = {name: part.state_dict() for name, part in parts.items()}
         torch.save(_safe([*self.finished, now]), content)
         about = _written_by(path) | {"sha256": hashlib.sha256(content.getbuffer()).hexdigest()}
@@ -128,20 +127,19 @@ class Checkpoints:
         took = time.monotonic() - begun
         self.due = time.monotonic() + max(EVERY, took / SHARE)
 
-    def _read(self) -> list[State]:
+    def _read(self, path: Path) -> list[State]:
         """The states left by an interrupted process; none if they cannot be gone on with."""
-        assert self.path is not None
         try:
-            line, _, content = self.path.read_bytes().partition(b"\n")
+            line, _, content = path.read_bytes().partition(b"\n")
             about = json.loads(line)
             digest = about.pop("sha256")
             if hashlib.sha256(content).hexdigest() != digest:
                 raise ValueError("its content is not what was written")
-            if changed := [k for k, v in _written_by(self.path).items() if about.get(k) != v]:
+            if changed := [k for k, v in _written_by(path).items() if about.get(k) != v]:
                 raise ValueError(f"written with other {', '.join(changed)}")
             states: list[State] = torch.load(io.BytesIO(content), weights_only=True)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            self.say(f"The checkpoint {self.path} is left aside ({error}): training begins anew.")
+        except UNREADABLE as error:
+            self.say(f"The checkpoint {path} is left aside ({error}): training begins anew.")
             return []
         self.say("An interrupted training goes on from its last checkpoint.")
         return states
