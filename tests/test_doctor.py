@@ -22,7 +22,7 @@ from debias.commands.doctor import examine_folder
 from debias.processes import identity
 from debias.storage import leftovers as janitor
 from debias.storage.leftovers import Leftover
-from debias.storage.sealed import sealing
+from debias.storage.sealed import sealing, write_checked
 from debias.tracking.servers import without_password
 
 KEY = hashlib.sha256(b"content").hexdigest()[:20]
@@ -479,6 +479,15 @@ def test_states_of_runs(root, about, is_done, state):
     if not is_done:
         (root / "report.json").unlink()
     assert texts(examine(root), "runs", "ok") == [f"1 run: 1 {state}"]
+
+
+def test_a_damaged_report_is_a_problem(root):
+    write_checked(root / "report.json", {"accuracy": 0.5})
+    assert texts(examine(root), "integrity", "problem") == []
+    text = (root / "report.json").read_text().replace("0.5", "0.9")
+    (root / "report.json").write_text(text)
+    (found,) = texts(examine(root), "integrity", "problem")
+    assert found.endswith("report.json differs from the checksum in it")
 
 
 def test_a_finished_audit_is_finished(root):

@@ -20,7 +20,7 @@ from debias.storage.sealed import is_sealed, lineages, read_checked, verify
 from debias.tracking.servers import local_store
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
-NUMBERS = ("report.json", "audit.json")  # that a finished run or audit leaves
+NUMBERS = ("report.json", "audit.json", "study.json")  # that a finished run or audit leaves
 PRIVATE = "quarantine.jsonl"  # names people wherever it lies
 NAMED = 3  # examples in a sentence
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -208,6 +208,13 @@ def _runs(folder: Path) -> Iterator[Finding]:
     states: list[str] = []
     for here, _, names in janitor.walk(folder, hidden=False):
         run = Path(here)
+        for name in NUMBERS:
+            try:
+                if name in names:
+                    read_checked(run / name)
+            except (ArtifactCorruptError, OSError) as error:
+                advice = "run its recipe again, which writes it anew"
+                yield problem("integrity", getattr(error, "what", str(error)), advice)
         if "run.json" in names:
             states.append(_state(run))
             if states[-1] == "unreadable":
