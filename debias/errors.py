@@ -1,5 +1,8 @@
 """The errors a user can meet, each with the exit code of its family."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PipelineError(Exception):
     """An expected problem: the message says what was wrong, the value, the limit, what to do."""
@@ -127,6 +130,12 @@ class EvaluationError(PipelineError):
     exit_code = 7
 
 
+class OutOfMemoryError(PipelineError):
+    """There is less memory than the work needs."""
+
+    exit_code = 10
+
+
 class TrackingError(PipelineError):
     """The tracking configuration cannot be used. An outage is never fatal."""
 
@@ -141,3 +150,29 @@ class SecurityError(PipelineError):
 
 class UnsafeArchiveError(SecurityError):
     """An archive is built to exhaust or mislead whoever lists it."""
+
+
+# How libraries say that there is no memory left where they raise no MemoryError: oneDNN, torch, the
+# system.
+NO_MEMORY = (
+    "could not create a primitive",
+    "DefaultCPUAllocator",
+    "out of memory",
+    "Cannot allocate memory",
+)
+
+
+@contextmanager
+def memory_explained() -> Iterator[None]:
+    """OutOfMemoryError for whatever a library raises when there is no memory left."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+            said = str(error).strip()[:200] or "MemoryError"
+            raise OutOfMemoryError(
+                f"there was not enough memory ({said}). Choose a smaller batch_size, image_size or "
+                "network, or end other programs, and run the same command again: finished stages "
+                "are kept"
+            ) from error
+        raise

@@ -20,8 +20,9 @@ class Settings(BaseModel):
     """Values that a person chooses; checked when built, never changed afterwards."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True
-    )
+        frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True,
+        allow_inf_nan=False,
+    )  # fmt: skip
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ import debias
 ROOT = Path(debias.__file__).parent
 # A file imports its own room and lower floors: never a higher one, never a neighbour's room.
 FLOORS = (
-    ("errors", "plugins", "own", "seeding", "stopping", "loops", "shown", "types"),
+    ("errors", "plugins", "own", "processes", "seeding", "stopping", "loops", "shown", "types"),
     ("statistics", "tracking", "storage", "decoding"),
     ("density", "training", "metrics"),
     ("models", "datasets", "report"),

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from debias.pipeline.step import (
     predictions_files,
     weights_files,
 )
+from debias.processes import identity, machine
 from debias.storage.artifacts import (
     RunFolder,
     content_key,
@@ -27,8 +29,8 @@ from debias.storage.artifacts import (
     load_network,
     save,
 )
-from debias.storage.files import TEMPORARY, replace_file
-from debias.storage.sealed import sealing, write_json
+from debias.storage.files import DAY, TEMPORARY, replace_file
+from debias.storage.sealed import read_manifest, sealing, write_checked, write_json
 from debias.types import Latents, Predictions
 from debias.weighting.weights import SamplingWeights
 
@@ -78,6 +80,57 @@ def test_every_value_comes_back_as_it_was(folder):
     )
     for name, tensor in network.state_dict().items():
         np.testing.assert_array_equal(back.state_dict()[name], tensor)
+
+
+def test_a_damaged_manifest_is_noticed_wherever_the_bit_lies(folder):
+    file = saved(folder, lambda path: save(path, arrays(z=np.arange(5.0)))).path / "manifest.json"
+    content, accepted = file.read_bytes(), []
+    for position in range(len(content)):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        file.write_bytes(flipped)
+        try:
+            RunFolder(folder.path).find("stage", "key")
+        except ArtifactCorruptError:
+            continue
+        accepted.append(position)
+    assert accepted == []
+    file.write_bytes(content)
+    assert RunFolder(folder.path).find("stage", "key") is not None
+    # As earlier versions wrote it.
+    write_json(file, read_manifest(file.parent))
+    assert RunFolder(folder.path).find("stage", "key") is not None
+
+
+def altered(artifact, **about):
+    write_checked(artifact.path / "manifest.json", {**artifact.about, **about})
+
+
+def test_what_is_not_the_artifact_that_its_place_says_is_refused(folder):
+    """Each in a sentence with a remedy; after it, the artifact can be made again."""
+    artifact = saved(folder, lambda path: save(path, arrays(z=np.zeros(2))))
+    with pytest.raises(ArtifactCorruptError, match="does not say how long that took; delete"):
+        assert artifact.seconds
+    altered(artifact, seconds=2)
+    assert artifact.seconds == 2
+    for about in ({"key": "other"}, {"stage": "other"}, {"schema": 99}):
+        altered(artifact, **{"stage": "stage", "key": "key", "schema": 1} | about)
+        ((name, value),) = about.items()
+        with pytest.raises(ArtifactCorruptError, match=rf"its {name} is {value!r}, not .*; delete"):
+            RunFolder(folder.path).find("stage", "key")
+    altered(artifact, schema=1)
+    (artifact.path / "more").mkdir()
+    with pytest.raises(ArtifactCorruptError, match=r"key/more does not match .* found no file\)"):
+        RunFolder(folder.path).find("stage", "key")
+    # Without a manifest it counts as nothing, and is no obstacle.
+    (artifact.path / "manifest.json").unlink()
+    assert RunFolder(folder.path).find("stage", "key") is None
+    again = saved(RunFolder(folder.path), lambda path: save(path, arrays(z=np.ones(2))))
+    np.testing.assert_array_equal(load_array(again, "z"), 1)
+    (folder.path / "stage").rename(folder.path / "elsewhere")
+    (folder.path / "stage").symlink_to("elsewhere")
+    with pytest.raises(ArtifactCorruptError, match=r"stage is a link.*delete the link"):
+        RunFolder(folder.path).find("stage", "key")
 
 
 def test_an_unfinished_folder_does_not_exist(folder):
@@ -136,9 +189,13 @@ def test_a_killed_writer_leaves_nothing_that_counts(folder):
 
 
 def test_only_abandoned_folders_of_ours_are_removed(folder):
-    others = [".backup-2024-december", ".a-999999999-abcdefgh", f".debias-{os.getpid()}-abcdefgh"]
-    links = folder.path / "stage" / ".debias-999999998-abcdefgh"
-    dead = folder.path / "stage" / ".debias-999999999-abcdefgh"
+    gone, mine = f"999999999-1-{machine()}", identity()
+    elsewhere = f"999999999-1-{'0' * 8}"  # a container that shares the folder
+    owners = [mine, elsewhere, "999999999"]  # the last as earlier versions wrote it
+    others = [".backup-2024-december", f".a-{gone}-abcdefgh"]
+    others += [f".debias-{owner}-abcdefgh" for owner in owners]
+    links = folder.path / "stage" / f".debias-{gone}-abcd0123"
+    dead = folder.path / "stage" / f".debias-{gone}-abcdefgh"
     for name in others:
         (folder.path / "stage" / name).mkdir(parents=True)
     dead.mkdir()
@@ -146,6 +203,10 @@ def test_only_abandoned_folders_of_ours_are_removed(folder):
     saved(folder, lambda path: save(path, arrays(z=np.zeros(2))))
     left = {path.name for path in (folder.path / "stage").iterdir()}
     assert left == {"key", links.name, *others}
+    silent = folder.path / "stage" / f".debias-{elsewhere}-abcdefgh"
+    os.utime(silent, (0, time.time() - 2 * DAY))
+    saved(folder, lambda path: save(path, arrays(z=np.zeros(2))))
+    assert not silent.exists()
 
 
 def test_temporary_files_and_folders_say_whose_they_are(tmp_path):
@@ -154,7 +215,7 @@ def test_temporary_files_and_folders_say_whose_they_are(tmp_path):
     with sealing(tmp_path / "stage" / "key", {}) as temporary:
         seen.append(temporary)
     names = [TEMPORARY.fullmatch(path.name) for path in seen]
-    assert [int(name["owner"]) for name in names] == [os.getpid()] * 2
+    assert [name["owner"] for name in names] == [identity()] * 2
     assert seen[0].suffix == ".json"
 
 

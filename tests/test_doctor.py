@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from debias import processes
 from debias.commands import app, machine
 from debias.commands.doctor import examine_folder
+from debias.processes import identity
 from debias.storage import leftovers as janitor
 from debias.storage.leftovers import Leftover
-from debias.storage.sealed import sealing
+from debias.storage.sealed import sealing, write_checked
 from debias.tracking.servers import without_password
 
 KEY = hashlib.sha256(b"content").hexdigest()[:20]
-DEAD = 999_999_999
+DEAD = f"999999999-1-{processes.machine()}"
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +42,7 @@ def root(tmp_path):
         np.save(path / "images-00000.npy", np.arange(12))
         (path / "quarantine.jsonl").write_text("{}\n")
         (path / "quarantine.jsonl").chmod(0o600)
-    (tmp_path / "run" / "run.json").write_text(json.dumps({"pid": DEAD}))
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"process": DEAD}))
     (tmp_path / "run" / "report.json").write_text("{}")
     return tmp_path / "run"
 
@@ -307,8 +309,8 @@ def test_an_altered_missing_or_added_file_is_a_problem(root):
 
 def test_leftovers_of_the_dead_are_deleted_on_request_only(root):
     stage = root / "faces"
-    dead, alive = (stage / f".debias-{owner}-abcd_123" for owner in (DEAD, os.getpid()))
-    forgotten, fresh = (root / f".debias-{x}-abcd_456.json" for x in (DEAD, os.getpid()))
+    dead, alive = (stage / f".debias-{owner}-abcd_123" for owner in (DEAD, identity()))
+    forgotten, fresh = (root / f".debias-{x}-abcd_456.json" for x in (DEAD, identity()))
     for folder in (dead, alive):
         folder.mkdir()
         (folder / "images.npy").write_bytes(b"pixels")
@@ -324,19 +326,6 @@ def test_leftovers_of_the_dead_are_deleted_on_request_only(root):
     assert alive.exists()
     assert fresh.exists()
     assert len(texts(examine(root), "integrity", "ok")) == 1
-
-
-def test_on_a_network_a_process_number_says_nothing(tmp_path, monkeypatch):
-    """The process may live on another machine: only a day without a change decides."""
-    folder = tmp_path / f".debias-{DEAD}-abcd_123"
-    folder.mkdir()
-    left = Leftover(folder, DEAD)
-    assert not left.at_work
-    monkeypatch.setattr(janitor, "is_over_a_network", lambda path: True)
-    assert left.at_work
-    old = time.time() - 2 * janitor.DAY
-    os.utime(folder, (old, old))
-    assert not left.at_work
 
 
 def test_unfinished_work_is_named(root):
@@ -412,10 +401,9 @@ def test_links_that_lead_nowhere_stop_nobody(root):
     assert {"integrity", "builds"} <= {area for area, _ in worse(examine(root))}
 
 
-def test_files_that_vanish_meanwhile_stop_nobody(root, monkeypatch):
+def test_files_that_vanish_meanwhile_stop_nobody(root):
     gone = root / f".debias-{DEAD}-abcd_123.json"
-    monkeypatch.setattr(janitor, "is_over_a_network", lambda path: True)
-    assert not Leftover(gone, DEAD).at_work
+    assert not Leftover(gone, f"999999999-1-{'0' * 8}").at_work
     janitor.delete([gone, root / "nowhere"])
     assert janitor.status(gone) is None
 
@@ -478,11 +466,11 @@ def test_artifacts_without_a_manifest_and_folders_without_artifacts_are_said(roo
 @pytest.mark.parametrize(
     ("about", "is_done", "state"),
     [
-        ({"pid": DEAD}, True, "finished"),
-        ({"pid": DEAD}, False, "unfinished"),
-        ({"pid": os.getpid()}, False, "perhaps at work"),
+        ({"process": DEAD}, True, "finished"),
+        ({"process": DEAD}, False, "unfinished"),
+        ({"process": identity()}, False, "perhaps at work"),
         ({}, False, "unfinished"),
-        ({"pid": 10**30}, False, "unfinished"),
+        ({"process": 10**30}, False, "unfinished"),
         ([], False, "unreadable"),
     ],
 )
@@ -493,8 +481,17 @@ def test_states_of_runs(root, about, is_done, state):
     assert texts(examine(root), "runs", "ok") == [f"1 run: 1 {state}"]
 
 
+def test_a_damaged_report_is_a_problem(root):
+    write_checked(root / "report.json", {"accuracy": 0.5})
+    assert texts(examine(root), "integrity", "problem") == []
+    text = (root / "report.json").read_text().replace("0.5", "0.9")
+    (root / "report.json").write_text(text)
+    (found,) = texts(examine(root), "integrity", "problem")
+    assert found.endswith("report.json differs from the checksum in it")
+
+
 def test_a_finished_audit_is_finished(root):
-    (root / "run.json").write_text(json.dumps({"pid": DEAD}))
+    (root / "run.json").write_text(json.dumps({"process": DEAD}))
     (root / "report.json").rename(root / "audit.json")
     assert texts(examine(root), "runs", "ok") == ["1 run: 1 finished"]
 

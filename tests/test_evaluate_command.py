@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,7 @@ def test_compare_reads_two_evaluations_again(evaluations, tmp_path):
     code, said = run("compare", evaluations / "before", evaluations / "after", "--out", out)
     assert code == 0, said
     assert (out / "comparison.html").exists()
+    assert stat.S_IMODE((out / "comparison.json").stat().st_mode) == 0o600
     document = json.loads((out / "comparison.json").read_text())
     (comparison,) = document["comparisons"].values()
     assert comparison["verdict"]["reading"] == "difference_found"

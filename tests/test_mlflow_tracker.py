@@ -2,12 +2,13 @@ import base64
 import json
 import logging
 import multiprocessing
-import os
 import socket
-import subprocess
 import sys
+import threading
 import time
 import zlib
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 
@@ -20,13 +21,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 from recording_tracking import RecordingTracking
 from torch import nn
 
-from debias.errors import TrackingError
-from debias.tracking import servers
-from debias.tracking.mlflow_tracker import FILE_NAMES, NAMES, MlflowTracking, slug
+from debias.commands.doctor import examine_folder
+from debias.errors import ConfigError, TrackingError
+from debias.pipeline.recipe import SpaceRecipe, load
+from debias.processes import identity
+from debias.tracking import mlflow_tracker, servers
+from debias.tracking.mlflow_tracker import (
+    FILE_NAMES,
+    NAMES,
+    MlflowTracker,
+    MlflowTracking,
+    slug,
+)
 from debias.tracking.tracker import NullTracking, Tracking
 
 KEY = "demo-1/classifier/latent/0"
@@ -111,7 +122,7 @@ def test_a_run_holds_what_the_tracker_was_told_once(tracking, client, folder, tm
     assert run.data.params == {"arm": "latent", "optimizer.lr": "0.001", "optimizer.name": "adam"}
     assert run.data.metrics == {"train/loss": 0.333333, "val/loss": 2.0, "accuracy/overall": 0.9}
     assert run.data.tags.items() >= {**TAGS, "note": "synthetic", "debias.run_key": KEY}.items()
-    assert run.data.tags["debias.owner"] == f"{socket.gethostname()}:{os.getpid()}"
+    assert run.data.tags["debias.owner"] == identity()
     losses = client.get_metric_history(run.info.run_id, "train/loss")
     assert [(m.step, m.value) for m in losses] == [(0, 1.0), (1, 0.5), (2, 0.333333)]
     stored = files(client, run.info.run_id)
@@ -335,7 +346,8 @@ class TestOutage:
         assert away.links("http://127.0.0.1:1") == {}
         ours = [r.getMessage() for r in caplog.records if r.name.startswith("debias")]
         assert len(ours) == 1
-        assert "run the same command again when the server is back to publish them" in ours[0]
+        assert "cannot be reached" in ours[0]
+        assert "Connection refused" in away.lost
 
     def test_a_server_that_hangs_costs_two_waits(self, tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
@@ -382,6 +394,112 @@ class TestOutage:
         assert only_run(client, tracking).data.metrics == {"a": 1.0}
         assert "MLflow refused a value, which is left out: not like this" in caplog.text
         assert tracking.finished(KEY)
+        assert tracking.lost == ""
+
+    def test_one_refused_call_is_no_outage_but_the_run_is_not_complete(
+        self, tracking, client, monkeypatch
+    ):
+        """Another process has deleted what this one was about to use."""
+
+        def gone(*arguments, **keywords):
+            raise MlflowException("no such model", error_code=RESOURCE_DOES_NOT_EXIST)
+
+        with tracking.open(KEY, "run", {}) as tracker:
+            with monkeypatch.context() as raced:
+                raced.setattr(MlflowClient, "log_image", gone)
+                tracker.image("face", IMAGE)
+            tracker.metrics({"a": 1.0})
+        assert only_run(client, tracking).data.metrics == {"a": 1.0}
+        assert not tracking.finished(KEY)
+        assert tracking.lost == "no such model"
+        with tracking.open(KEY, "run", {}) as tracker:
+            tracker.image("face", IMAGE)
+        assert tracking.finished(KEY)
+
+    def test_a_run_says_whose_it_is_from_the_moment_it_exists(self, tracking, monkeypatch):
+        """A kill right after its creation leaves nothing that nobody would end."""
+        monkeypatch.setattr(MlflowTracker, "__init__", lambda *arguments: 1 / 0)
+        with tracking.open(KEY, "run", TAGS):
+            pass
+        run = only_run(MlflowClient(tracking.uri), tracking)
+        assert run.data.tags.items() >= {**TAGS, "debias.owner": identity()}.items()
+        assert "division by zero" in tracking.lost
+
+    def test_a_database_without_its_driver_stops_nothing(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pymysql", None)
+        away = MlflowTracking("mysql+pymysql://127.0.0.1/x", "faces")
+        publish(away, tmp_path)
+        assert "pymysql" in away.lost
+
+    @pytest.mark.parametrize(
+        "answer", ["refuse", "hang", "drip", "401", "429", "500", "503", "html"]
+    )
+    def test_no_failing_server_costs_more_than_its_share(self, tmp_path, monkeypatch, answer):
+        """At most 10 s; here with every patience a tenth of that."""
+        monkeypatch.setattr(mlflow_tracker, "PATIENCE", 0.9)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        with failing(answer) as address:
+            begun = time.monotonic()
+            away = MlflowTracking(address, "faces")
+            publish(away, tmp_path)
+            away.provision_views()
+            assert away.reconcile() == []
+        assert time.monotonic() - begun < 2.5
+        assert away.lost
+
+    def test_a_secret_in_the_address_is_told_nowhere(self, tmp_path, caplog):
+        with failing("500") as address:
+            away = MlflowTracking(f"{address}/?token=S3CRET", "faces")
+            publish(away, tmp_path)
+        assert away.lost
+        assert "S3CRET" not in f"{caplog.text}{away.lost}{away.link()}{away.links(address)}"
+        for uri in (f"{address}/?token=S3CRET", f"{address}/#S3CRET", "http://me:S3CRET@host/"):
+            with pytest.raises(ConfigError, match=r"tracking\.uri.*MLFLOW_TRACKING_URI") as raised:
+                load(SpaceRecipe, None, [f"tracking.uri={uri}"])
+            assert "S3CRET" not in str(raised.value)
+
+    def test_warnings_are_heard_after_a_model_was_published(self, tracking, tmp_path):
+        before = logging.root.level
+        publish(tracking, tmp_path)
+        assert logging.root.level == before
+
+
+@contextmanager
+def failing(answer: str):
+    """Address of a server that fails in this way."""
+    if answer == "refuse":
+        yield f"http://127.0.0.1:{servers.free_port()}"
+        return
+    done = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if answer == "hang":
+                done.wait(30)
+                return
+            status = int(answer) if answer.isdecimal() else 200
+            self.send_response(status)
+            self.send_header("Retry-After", "60")
+            self.end_headers()
+            while answer == "drip" and not done.wait(0.2):
+                self.wfile.write(b"{")
+                self.wfile.flush()
+            self.wfile.write(b"<html>Welcome</html>")
+
+        do_POST = do_PUT = do_PATCH = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        done.set()
+        server.shutdown()
+        server.server_close()
 
 
 class TestConfiguration:
@@ -460,22 +578,29 @@ def test_four_processes_may_start_on_an_empty_store_at_once(tmp_path):
     assert all(tracking.finished(f"key/{n}") for n in range(4))
 
 
-def test_runs_of_dead_processes_are_ended(tracking, client):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    host = socket.gethostname()
+def test_runs_of_dead_processes_are_ended(tracking, client, folder):
+    """By number and start: a number is given away again. Strange owners are left alone."""
+    number, start, machine = identity().split("-")
     owners = {
-        "dead": f"{host}:{dead.pid}",
-        "alive": f"{host}:{os.getpid()}",
-        "elsewhere": f"another{host}:{dead.pid}",
+        "dead": f"999999999-1-{machine}",
+        "replaced": f"{number}-{int(start) - 1}-{machine}",
+        "alive": identity(),
+        "elsewhere": f"999999999-1-{'0' * 8}",
+        "strange": f"me:you-{machine}",
     }
     runs = {
         name: client.create_run(tracking.experiment_id, tags={"debias.owner": owner}).info.run_id
         for name, owner in owners.items()
     }
-    assert tracking.reconcile() == [runs["dead"]]
+    gone = {runs["dead"], runs["replaced"]}
+    (found,) = [one for one in examine_folder(folder) if one.area == "tracking"]
+    assert found.state == "warning"
+    assert found.text.startswith("2 tracked runs of dead processes still RUNNING")
+    assert set(tracking.reconcile()) == gone
     status = {name: client.get_run(run_id).info.status for name, run_id in runs.items()}
-    assert status == {"dead": "KILLED", "alive": "RUNNING", "elsewhere": "RUNNING"}
+    assert [name for name in status if status[name] == "KILLED"] == ["dead", "replaced"]
+    assert tracking.reconcile() == []
+    assert tracking.lost == ""
 
 
 class TestPages:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import stat
@@ -20,6 +19,7 @@ from debias.pipeline.purging.published import _local
 from debias.pipeline.purging.removal import purge
 from debias.pipeline.purging.traces import Traces, names_person, paths_of
 from debias.pipeline.step import arrays, latents_files, predictions_files, weights_files
+from debias.processes import identity, machine
 from debias.storage.artifacts import (
     Artifact,
     RunFolder,
@@ -452,7 +452,7 @@ def test_nothing_is_changed_while_somebody_writes(root, monkeypatch):
     before = snapshot(root)
     with locked(root / "faces"), pytest.raises(StorageError, match="has been building"):
         purge("Ann_Lee", [root])
-    busy = root / "weights" / f".debias-{os.getpid()}-abcdefgh"
+    busy = root / "weights" / f".debias-{identity()}-abcdefgh"
     busy.mkdir()
     with pytest.raises(StorageError, match="is writing"):
         purge("Ann_Lee", [root])
@@ -461,10 +461,10 @@ def test_nothing_is_changed_while_somebody_writes(root, monkeypatch):
 
 
 def test_what_a_dead_builder_left_goes_too(root):
-    dead = root / "faces" / ".debias-999999999-abcdefgh"
+    dead = root / "faces" / f".debias-999999999-1-{machine()}-abcdefgh"
     dead.mkdir()
     (dead / "samples.json").write_text('["img_0000"]')
-    half = root / ".debias-999999999-abcd1234.json"
+    half = root / f".debias-999999999-1-{machine()}-abcd1234.json"
     half.write_text('{"ids": ["img_0000"')
     learned = root / "representation" / f"{'0a' * 10}.checkpoint"  # of images, her own included
     learned.parent.mkdir(exist_ok=True)

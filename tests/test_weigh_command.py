@@ -66,6 +66,7 @@ def test_every_format_gives_the_same_weights_under_its_own_ids(embeddings, name)
 
 def test_labels_and_groups_from_columns(embeddings):
     code, said, _ = weigh("z.csv", "--label", "smiles", "--attributes", "skin", "--out", "w.csv")
+    assert Path("w.csv").stat().st_mode & 0o077 == 0
     assert code == 0, said
     found = pd.read_csv("w.csv")
     labels = embeddings["smiles"].to_numpy()

@@ -11,6 +11,7 @@ from debias.commands.evaluate import compare, evaluate
 from debias.commands.export import export
 from debias.commands.ingest import ingest
 from debias.commands.options import Command, Group, renaming
+from debias.commands.publish import publish
 from debias.commands.purge import purge
 from debias.commands.run import init, run
 from debias.commands.schedule import schedule
@@ -39,7 +40,8 @@ RENAMED = {
     purge: renaming(sample="image"),
 }
 for command in (
-    run, init, ingest, audit, study, export, weigh, evaluate, compare, schedule, purge, doctor, ui
+    run, init, ingest, audit, study, export, weigh, evaluate, compare, schedule, publish, purge,
+    doctor, ui,
 ):  # fmt: skip
     app.command(cls=RENAMED.get(command, Command))(command)
 

@@ -12,14 +12,15 @@ import typer
 from debias.commands.machine import Finding, examine_machine, ok, problem, warning
 from debias.commands.options import Options, argument, command, option
 from debias.commands.screen import console, say
-from debias.errors import ArtifactCorruptError
+from debias.errors import ArtifactCorruptError, TrackingError
+from debias.processes import is_gone
 from debias.storage import leftovers as janitor
 from debias.storage.files import amount
-from debias.storage.sealed import is_sealed, lineages, verify
-from debias.tracking.servers import is_alive
+from debias.storage.sealed import is_sealed, lineages, read_checked, verify
+from debias.tracking.servers import local_store
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
-NUMBERS = ("report.json", "audit.json")  # that a finished run or audit leaves
+NUMBERS = ("report.json", "audit.json", "study.json")  # that a finished run or audit leaves
 PRIVATE = "quarantine.jsonl"  # names people wherever it lies
 NAMED = 3  # examples in a sentence
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -30,7 +31,9 @@ class Doctor(Options):
         "Folder of runs or stores, whose files are verified.", default=None
     )
     deep: bool = option("Load torch, too.", default=False)
-    repair: bool = option("Delete what dead processes left behind in FOLDER.", default=False)
+    repair: bool = option(
+        "Delete what dead processes left in FOLDER, and end their tracked runs.", default=False
+    )
     images: int | None = option("Images that are to be put into a store.", min=1)
     size: int = option("Side of these images, pixels.", default=64, min=1)
 
@@ -51,7 +54,8 @@ def doctor(given: Doctor) -> None:
 def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
     """Artifacts against their manifests, what dead processes left, permissions, states of runs.
 
-    ``repair`` deletes temporary files whose owner is gone; everything else stays as it is.
+    ``repair`` deletes temporary files whose owner is gone, and ends its tracked runs; everything
+    else stays as it is.
     """
     if not folder.is_dir():
         yield problem("folder", f"{folder.absolute()} is no folder", "name a run folder or store")
@@ -62,6 +66,7 @@ def examine_folder(folder: Path, *, repair: bool = False) -> Iterator[Finding]:
     yield from _unfinished(folder)
     yield from _permissions(folder)
     yield from _runs(folder)
+    yield from _tracked(folder, repair)
 
 
 def _some(things: Sequence[object]) -> str:
@@ -203,6 +208,13 @@ def _runs(folder: Path) -> Iterator[Finding]:
     states: list[str] = []
     for here, _, names in janitor.walk(folder, hidden=False):
         run = Path(here)
+        for name in NUMBERS:
+            try:
+                if name in names:
+                    read_checked(run / name)
+            except (ArtifactCorruptError, OSError) as error:
+                advice = "run its recipe again, which writes it anew"
+                yield problem("integrity", getattr(error, "what", str(error)), advice)
         if "run.json" in names:
             states.append(_state(run))
             if states[-1] == "unreadable":
@@ -213,11 +225,30 @@ def _runs(folder: Path) -> Iterator[Finding]:
         yield ok("runs", f"{amount(len(states), 'run')}: {counted}")
 
 
+def _tracked(folder: Path, repair: bool) -> Iterator[Finding]:
+    """Runs that the tracker of a folder shows at work although their process is gone."""
+    for place in (folder, folder.parent):
+        if not (place / "mlflow.db").exists():
+            continue
+        from debias.tracking.mlflow_tracker import left_running  # seconds
+
+        try:
+            dead = left_running(local_store(place), end=repair)
+        except TrackingError as error:
+            yield problem("tracking", str(error))
+            continue
+        text = f"{amount(len(dead), 'tracked run')} of dead processes still RUNNING in {place}"
+        if dead and not repair:
+            yield warning("tracking", text, "end them with: debias doctor FOLDER --repair")
+        else:
+            yield ok("tracking", text + (": ended" if dead else ""))
+
+
 def _state(run: Path) -> str:
     try:
-        owner = int(json.loads((run / "run.json").read_text(encoding="utf-8")).get("pid", 0))
-    except UNREADABLE:
+        owner = str(read_checked(run / "run.json").get("process"))
+    except (ArtifactCorruptError, OSError):
         return "unreadable"
     if any((run / name).exists() for name in NUMBERS):
         return "finished"
-    return "perhaps at work" if owner and is_alive(owner) else "unfinished"
+    return "perhaps at work" if is_gone(owner) is False else "unfinished"

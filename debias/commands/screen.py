@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from debias.errors import PipelineError
+from debias.errors import PipelineError, memory_explained
 from debias.stopping import Stopped, stoppable
 from debias.storage.files import amount
 
@@ -108,7 +108,7 @@ def exit_codes() -> str:
 def explained() -> Iterator[None]:
     """Turn an expected problem into one paragraph and its exit code."""
     try:
-        with stoppable():
+        with stoppable(), memory_explained():
             yield
     except PipelineError as error:
         errors.print(f"[bold red]{type(error).__name__}[/]: ", end="")

@@ -6,7 +6,6 @@
 Stages that are finished in the folder are found there by their content; see debias_faces.py.
 """
 
-import sys
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +13,15 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from debias.flows.summary import audit_as_markdown
-from debias.flows.tasks import AuditedRecipe, artifact_key, audit_recipe, named, plainly, walked
+from debias.flows.tasks import (
+    AuditedRecipe,
+    artifact_key,
+    audit_recipe,
+    main,
+    named,
+    plainly,
+    walked,
+)
 from debias.pipeline import AUDIT
 from debias.report.audit_document import Document
 
@@ -43,4 +50,4 @@ def audit_faces(
 
 
 if __name__ == "__main__":
-    audit_faces(recipe="".join(sys.argv[1:2]))
+    main(audit_faces)

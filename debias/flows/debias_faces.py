@@ -7,7 +7,6 @@ A stage that is finished in the run folder is found there by its content, so a r
 flow run continues where the last one stopped; Prefect's own result cache is off.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from debias.flows.summary import as_markdown
-from debias.flows.tasks import artifact_key, named, plainly, run_recipe, walked
+from debias.flows.tasks import artifact_key, main, named, plainly, run_recipe, walked
 from debias.pipeline import RUN
 from debias.pipeline.recipe import RunConfig
 
@@ -41,4 +40,4 @@ def debias_faces(
 
 
 if __name__ == "__main__":
-    debias_faces(recipe="".join(sys.argv[1:2]))
+    main(debias_faces)

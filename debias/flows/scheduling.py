@@ -72,7 +72,7 @@ def schedule(
             work_pool_name=POOL, **_how_it_runs(flow),
         )  # fmt: skip
         workers = client.read_workers_for_work_pool(POOL)
-    page = f"{PREFECT_UI_URL.value()}/deployments/deployment/{found}"
+    page = f"{without_password(PREFECT_UI_URL.value() or '')}/deployments/deployment/{found}"
     online = any(worker.status == WorkerStatus.ONLINE for worker in workers)
     return Deployed(f"{flow.name}/{name}", page, online)
 

@@ -6,7 +6,6 @@
 Stages that are finished in the folder are found there by their content; see debias_faces.py.
 """
 
-import sys
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +13,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from debias.flows.summary import study_as_markdown
-from debias.flows.tasks import artifact_key, named, plainly, study_recipe, walked
+from debias.flows.tasks import artifact_key, main, named, plainly, study_recipe, walked
 from debias.pipeline import STUDY
 from debias.pipeline.study_recipe import StudyConfig
 from debias.report.study_document import Study
@@ -42,4 +41,4 @@ def study_latents(
 
 
 if __name__ == "__main__":
-    study_latents(recipe="".join(sys.argv[1:2]))
+    main(study_latents)

@@ -3,26 +3,36 @@
 import functools
 import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from httpx import HTTPError
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import deployment, flow_run
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Failed
 from prefect.tasks import Task
 from pydantic import ConfigDict, ValidationError, model_validator
 
-from debias.errors import ArtifactCorruptError, ArtifactError, ConfigError, PipelineError
+from debias.errors import (
+    ArtifactCorruptError,
+    ArtifactError,
+    ConfigError,
+    PipelineError,
+    memory_explained,
+)
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline import Job, Stop, open_job, open_run, open_study, plan_of, source, walk
 from debias.pipeline.plans import Made, Which
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load, part_of
 from debias.pipeline.study_recipe import StudyConfig
 from debias.plugins import dump
+from debias.tracking.servers import without_password
 from debias.tracking.tracker import Advance, choose_tracking
 
 P = ParamSpec("P")
@@ -118,6 +128,8 @@ def walked(plan: tuple[Stop, ...], config: SpaceRecipe, out: str) -> Any:  # noq
         return piece(stop.title(which), plan.index(stop), config, out, which, inputs)
 
     document = walk(plan, config, do)
+    if lost := opened(config, out).unpublished():
+        get_run_logger().warning(lost)
     return document
 
 
@@ -155,11 +167,30 @@ def plainly(function: Callable[P, R]) -> Callable[P, R | State[Any]]:
     @functools.wraps(function)
     def run(*args: P.args, **settings: P.kwargs) -> R | State[Any]:
         try:
-            return function(*args, **settings)
+            with memory_explained():
+                return function(*args, **settings)
         except PipelineError as error:
             return Failed(message=f"{type(error).__name__}: {error}", data=error)
 
     return run
+
+
+def main(flow: Callable[..., object]) -> None:
+    """Run a flow as it was typed; an expected problem becomes one paragraph and its exit code."""
+    try:
+        flow(recipe="".join(sys.argv[1:2]))
+    except PipelineError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(error.exit_code)
+    except (HTTPError, RuntimeError) as error:
+        address = without_password(PREFECT_API_URL.value() or "")
+        if not address or not (isinstance(error, HTTPError) or "reach API" in str(error)):
+            raise
+        sys.stderr.write(
+            f"PipelineError: Prefect does not answer at {address}: start it there, or unset "
+            "PREFECT_API_URL to run without a server\n"
+        )
+        sys.exit(PipelineError.exit_code)
 
 
 def artifact_key(flow: str, recipe: str) -> str:
@@ -196,7 +227,8 @@ def typed() -> str:
 
 
 def flow_tags() -> Mapping[str, str]:
-    return {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": flow_run.ui_url or ""}
+    page = without_password(flow_run.ui_url or "")
+    return {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_url": page}
 
 
 # Connecting takes seconds, and every task of a flow run asks.

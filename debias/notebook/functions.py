@@ -5,7 +5,6 @@ mapping or as a value. Stages tell on standard error when they begin;
 ``debias.tracking.tracker.Silence()`` as ``progress`` keeps them quiet.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +29,7 @@ from debias.pipeline.representation import REPRESENTATION, encode_store
 from debias.pipeline.source import AUDIT_EPOCHS, Request, audit_recipe, run_recipe, store_recipe
 from debias.plugins import dump
 from debias.storage.artifacts import RunFolder
+from debias.storage.sealed import read_checked
 from debias.tracking.tracker import Lines, Progress, choose_tracking
 from debias.training.device import choose
 from debias.types import FaceStore, Latents
@@ -283,7 +283,7 @@ def _recipe(
 
 def _job_in(folder: Path, progress: Progress | None) -> Job:
     """The job of a finished folder, whose ``run.json`` stays as it is."""
-    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    about = read_checked(folder / "run.json")
     recipe = load(SpaceRecipe, about["config"])
     return Job(
         config=recipe,

@@ -1,6 +1,5 @@
 """What :mod:`debias.notebook.functions` return: finished folders, opened as values."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -16,6 +15,7 @@ from debias.pipeline.fairness import arm_comparisons, read_run
 from debias.pipeline.step import load_weights
 from debias.shown import Shown
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
+from debias.storage.sealed import read_checked
 from debias.types import FaceStore, Latents
 from debias.weighting.weights import SamplingWeights
 
@@ -61,7 +61,7 @@ def open_faces(folder: Path) -> StoredFaces:
     """
     for name, places in POINTERS.items():
         if (folder / name).exists():
-            key: Any = json.loads((folder / name).read_text(encoding="utf-8"))
+            key: Any = read_checked(folder / name)
             for place in places:
                 key = key[place]
             found = load_faces(_part(folder, "faces", key))

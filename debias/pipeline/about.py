@@ -52,10 +52,7 @@ def about_run(run: Run, stages: Stages) -> About:
         "weights": list(stages.weights.values()),
         "classifiers": [one for found in stages.classifiers.values() for one in found],
     }
-    seconds = {
-        name: round(sum(one.read_json("manifest.json")["seconds"] for one in found), 2)
-        for name, found in made.items()
-    }
+    seconds = {name: round(sum(one.seconds for one in found), 2) for name, found in made.items()}
     found: Any = {
         "config": dump(run.config),
         **run.compute.describe(),
@@ -73,6 +70,7 @@ def about_run(run: Run, stages: Stages) -> About:
         "folder": str(run.folder.path),
         "command": run.command,
         "mlflow": run.tracking.link(),
+        "unpublished": run.unpublished(),
     }
     return found
 

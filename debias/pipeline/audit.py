@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from debias.ingesting.build import ACCOUNT
 from debias.models import Decodes, Explains, encoding
 from debias.pipeline.about import about_representation, about_set_aside
 from debias.pipeline.audit_pictures import drawn_by_the_model, pictures_of
+from debias.pipeline.delivery import deliver
 from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.faces import audited_rows
 from debias.pipeline.job import Job
@@ -33,7 +35,6 @@ from debias.plugins import dump
 from debias.report import audit_document as doc
 from debias.report.audit_page import write_audit_page
 from debias.storage.artifacts import Artifact, Files, load_faces
-from debias.storage.sealed import write_json
 from debias.tracking.tracker import Tracker
 from debias.types import FaceStore
 
@@ -54,15 +55,15 @@ def make_audit(job: Job, **parts: Artifact | None) -> doc.Document:
     sealed: dict[str, Any] = found.read_json(NUMBERS)
     document = cast(doc.Document, sealed | _about(work) | {"run": _about_run(work, found)})
     pictures = pictures_of(work, found, document)
-    folder = job.folder.path
-    (folder / PAGE).unlink(missing_ok=True)  # a page beside other numbers would mislead
-    about = {"key": found.key, "faces": work.inputs["faces"].key}
-    write_json(folder / NUMBERS, document | about, mode=0o600)
-    charts = write_audit_page(document, pictures, folder / PAGE)
     shown = "audit" if faces_may_be_shown(job) else "audit, no faces"
-    if not job.published(STAGE, found.key, shown):
-        with job.tracked(STAGE, found.key, shown) as tracker:
-            _tell(job, document, charts, tracker)
+
+    def tell(charts: Mapping[str, bytes]) -> None:
+        if not job.published(STAGE, found.key, shown):
+            with job.tracked(STAGE, found.key, shown) as tracker:
+                _tell(job, document, charts, tracker)
+
+    keys = {"key": found.key, "faces": work.inputs["faces"].key}
+    deliver(job, STAGE, {**document, **keys}, partial(write_audit_page, document, pictures), tell)
     return document
 
 
@@ -191,10 +192,11 @@ def _about_run(work: Work[Job], found: Artifact) -> doc.Run:
     about = {
         "folder": str(job.folder.path),
         "artifacts": {name: one.key for name, one in made.items()},
-        "seconds": {name: one.read_json("manifest.json")["seconds"] for name, one in made.items()},
+        "seconds": {name: one.seconds for name, one in made.items()},
         **job.compute.describe(),
         "config": dump(job.config),
         "mlflow": job.tracking.link(),
+        "unpublished": job.unpublished(),
     }
     return cast(doc.Run, about)
 

@@ -99,7 +99,7 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     tracker.params({"objective": dump(run.config.objective(work.arm))})
     tracker.params({"group_labels": run.config.group_labels(work.arm)})
     tracker.metrics(_metrics(report))
-    tracker.metrics({"time/seconds": artifact.read_json("manifest.json")["seconds"]})
+    tracker.metrics({"time/seconds": artifact.seconds})
     tracker.table("by_group", side_by_side(report.by_group))
     _tell_film(run, faces, artifact, tracker)
     network = built(run.config, work.arm, len(faces.classes))

@@ -1,23 +1,23 @@
 """Stage 5: the numbers of all arms in one document, the page, and the comparison in the tracker."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
-from debias.errors import StorageError
 from debias.metrics import Training
 from debias.metrics.documents import FairnessDocument, SummaryChange
 from debias.pipeline import findings
 from debias.pipeline.about import Stages, about_data, about_representation, about_run
 from debias.pipeline.classifier import classifier_name
+from debias.pipeline.delivery import deliver, delivered
 from debias.pipeline.diagnoses import diagnoses
 from debias.pipeline.faces import SPLIT as REFERENCE
 from debias.pipeline.fairness import (
@@ -28,7 +28,7 @@ from debias.pipeline.fairness import (
     without,
 )
 from debias.pipeline.film import film, wanted, warned
-from debias.pipeline.job import Run
+from debias.pipeline.job import REPORT, Run
 from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of, spread
 from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
@@ -40,7 +40,6 @@ from debias.report.words import arm_name
 from debias.seeding import numpy_generator, stream_seed
 from debias.statistics.intervals import bonferroni_level
 from debias.storage.artifacts import Artifact, content_key, load_array, load_faces, load_latents
-from debias.storage.sealed import write_json
 from debias.types import BASELINE, FaceStore
 
 STAGE = "comparison"
@@ -68,13 +67,10 @@ def make_report(run: Run, **made: Artifact | str) -> RunDocument:
     methods = report.methods(found, _seconds(stages))
     document: RunDocument = {**found, "opening": report.opening(found), "methods": methods}
     pictures = _pictures(run, stages, faces)
-    try:
-        charts = report.write_report(run.folder.path / "report.html", document, pictures)
-        # Last: its key says both are done. Read by nobody but its owner, as the page.
-        write_json(run.folder.path / "report.json", document, mode=0o600)
-    except OSError as error:
-        raise StorageError(f"cannot write the report: {error}") from error
-    _publish(run, key, document, charts)
+    deliver(
+        run, REPORT, document, partial(report.write_report, document=document, pictures=pictures),
+        partial(_publish, run, key, document),
+    )  # fmt: skip
     document["run"]["mlflow"] = _link(run, key)
     advance("")
     return document
@@ -101,7 +97,7 @@ def _arrange(run: Run, key: str, stages: Stages) -> None:
 def _seconds(stages: Stages) -> dict[str, float]:
     """Of one training of every arm, the mean over its trainings."""
     return {
-        arm: float(np.mean([one.read_json("manifest.json")["seconds"] for one in made]))
+        arm: float(np.mean([one.seconds for one in made]))
         for arm, made in stages.classifiers.items()
     }
 
@@ -116,15 +112,11 @@ def _trained(stages: Stages) -> list[tuple[str, int, Artifact]]:
 
 def _written(run: Run, key: str) -> RunDocument | None:
     """The finished report of this content, if the tracker has it as well."""
-    document = run.folder.path / "report.json"
-    page = run.folder.path / "report.html"
-    if not (document.exists() and page.exists() and run.published(STAGE, key, "comparison")):
-        return None
-    found: RunDocument = json.loads(document.read_text(encoding="utf-8"))
-    if found.get("key") != key:
+    found = delivered(run.folder.path, REPORT)
+    if found is None or found["key"] != key or not run.published(STAGE, key, "comparison"):
         return None
     found["run"].update({"folder": str(run.folder.path), "mlflow": _link(run, key)})
-    return found
+    return cast(RunDocument, found)
 
 
 def _link(run: Run, key: str) -> str | None:
@@ -151,7 +143,7 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         if epochs := film(stages.classifiers.get(arm, ()), small):
             figures["by_epoch"] = epochs
             figures["warnings"] = [*figures["warnings"], *warned(stages.classifiers[arm][0])]
-        inputs = stages.weights[arm].read_json("manifest.json").get("inputs", {})
+        inputs = stages.weights[arm].about.get("inputs", {})
         figures["uses_latents"] = stages.representation.key in inputs.values()
     return {
         "key": key,

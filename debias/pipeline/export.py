@@ -12,7 +12,6 @@ common there would make training images count less.
 ``n`` images that could be chosen, ``m`` lines, ``k`` latent dimensions.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,7 +36,7 @@ from debias.auditing.before_after import (
 )
 from debias.auditing.subsets import even_subset, resample
 from debias.density import DENSITIES, DensityEstimator, HistogramDensity
-from debias.errors import ConfigError, DataError
+from debias.errors import ArtifactCorruptError, ConfigError, DataError
 from debias.plugins import OneOf
 from debias.report.audit_document import every_row
 from debias.report.documents import Fidelity
@@ -47,7 +46,7 @@ from debias.seeding import numpy_generator
 from debias.statistics.groupings import group_names
 from debias.storage.artifacts import Artifact, RunFolder, load_latents
 from debias.storage.files import replace_file, storage_error
-from debias.storage.sealed import fingerprint, sealed_in, write_json
+from debias.storage.sealed import fingerprint, read_checked, sealed_in, write_json
 from debias.types import Latents
 
 STAGE, FACES, NUMBERS = "audit", "faces", "audit.json"
@@ -184,12 +183,12 @@ def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_checked(path)
+    except (OSError, ArtifactCorruptError) as error:
+        said = getattr(error, "what", error)
         raise DataError(
-            f"{path.absolute()} cannot be read ({error}); run the same debias audit command again"
+            f"{path.absolute()} cannot be read ({said}); run the same debias audit command again"
         ) from error
-    return value if isinstance(value, dict) else {}
 
 
 def _samples(faces: Artifact, data: dict[str, Any]) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """The arms of a run -> one report each on how it treats every group, and what changed."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from debias.pipeline.step import load_predictions
 from debias.report.documents import Weights
 from debias.statistics.withholding import hidden_counts
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
+from debias.storage.sealed import read_checked
 from debias.types import BASELINE, FaceStore
 
 
@@ -51,7 +51,7 @@ def read_run(folder: Path) -> dict[str, FairnessReport]:
         DataError: The run was written by another version, which did not name its parts.
         ArtifactCorruptError: A part of it is missing or altered.
     """
-    document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    document = read_checked(folder / "report.json")
     made = document["run"].get("artifacts")
     if made is None:
         raise DataError(f"{folder} was written by an older version; run debias run on it again")

@@ -1,20 +1,29 @@
 """A recipe at work in its folder: what every step needs to know, and how the folder is taken."""
 
-import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from debias.errors import ConfigError, StorageError
+from debias.errors import (
+    ArtifactCorruptError,
+    ArtifactError,
+    ConfigError,
+    DataError,
+    StorageError,
+)
 from debias.ingesting.build import labelled
 from debias.ingesting.decoded import list_recipe
-from debias.pipeline.recipe import RunConfig, SpaceRecipe
+from debias.pipeline.recipe import RunConfig, SpaceRecipe, load
 from debias.pipeline.study_recipe import StudyConfig
 from debias.plugins import dump
-from debias.storage.artifacts import RunFolder
+from debias.processes import identity
+from debias.storage.artifacts import RunFolder, content_key
+from debias.storage.files import alone
+from debias.storage.sealed import read_checked
 from debias.tracking.tracker import NullTracking, Progress, Silence, Tracker, Tracking
 from debias.training.device import Compute, choose
 
@@ -30,6 +39,7 @@ class Job:
         id: Lasting identity of the run folder; tracked runs are found again by it.
         tags: Tags of every tracked run, such as the flow run that started this one.
         command: What was typed to start it, for the next steps that a report names; may be empty.
+        finished_only: Whether it only publishes what is finished, and makes nothing.
     """
 
     config: SpaceRecipe
@@ -40,6 +50,7 @@ class Job:
     progress: Progress = field(default_factory=Silence)
     tags: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    finished_only: bool = False
 
     def with_tracking(self: Own, tracking: Tracking) -> Own:
         return replace(self, tracking=tracking)
@@ -50,19 +61,42 @@ class Job:
     ) -> Iterator[Tracker]:
         """A tracked run of this stage; the same content continues the same tracked run.
 
-        People see it under the name of the recipe and ``title`` or, without one, ``name``.
+        People see it under the name of the recipe and ``title`` or, without one, ``name``. Two
+        processes of one folder would undo each other's work there: the second one waits.
         """
         own = {f"debias.{tag}": value for tag, value in ({"stage": stage} | tags).items()}
         about = {"debias.run": self.id, "debias.name": self.config.name, "debias.key": key}
         shown = f"{self.config.name}: {title or name}"
-        with self.tracking.open(
-            self.tracking_key(stage, key, name), shown, {**about, **own, **self.tags}
-        ) as tracker:
+        tracking_key = self.tracking_key(stage, key, name)
+
+        def waiting(owner: str) -> None:
+            self.progress.note(f"Waiting for process {owner}, which is at the same {stage}.")
+
+        with (
+            alone(self.folder.path, content_key(stage, {}, {"": tracking_key}), waiting),
+            self.tracking.open(tracking_key, shown, {**about, **own, **self.tags}) as tracker,
+        ):
             yield tracker
 
     def published(self, stage: str, key: str, name: str) -> bool:
         """Whether the tracker already has everything about this stage."""
         return self.tracking.finished(self.tracking_key(stage, key, name))
+
+    def require_making(self, title: str) -> None:
+        """ArtifactError if nothing is to be made."""
+        if self.finished_only:
+            raise ArtifactError(
+                f"{title} is not finished in {self.folder.path}, or was made by another version, "
+                "so it cannot be published; run its recipe again"
+            )
+
+    def unpublished(self) -> str:
+        """What the tracker lacks, and how it gets it, in a sentence; empty if it lacks nothing."""
+        why, folder = self.tracking.lost, self.folder.path
+        return why and (
+            f"MLflow has not all of this run ({why}); everything is in {folder}, and goes there "
+            f"with: debias publish {shlex.quote(str(folder))}"
+        )
 
     def tracking_key(self, stage: str, key: str, name: str) -> str:
         return f"{self.id}/{stage}/{name}/{key}"
@@ -87,6 +121,10 @@ class Study(Job):
 
 
 J = TypeVar("J", bound=Job)
+# By the page that each leaves.
+KINDS: Mapping[str, tuple[type[SpaceRecipe], type[Job]]] = {
+    REPORT: (RunConfig, Run), AUDIT: (SpaceRecipe, Job), STUDY: (StudyConfig, Study),
+}  # fmt: skip
 
 
 def open_run(
@@ -135,6 +173,27 @@ def open_study(
     return _open(Study, STUDY, config, out, progress, tags, replace=replace)
 
 
+def reopen(folder: Path, progress: Progress) -> Iterator[Job]:
+    """The finished jobs of a run folder, to be published as they are and not made.
+
+    Raises:
+        DataError: Nothing has finished there.
+        ArtifactCorruptError: The numbers of a job are not what it wrote.
+    """
+    found = [kind for kind in KINDS if (folder / f"{kind}.json").exists()]
+    if not found:
+        raise DataError(
+            f"nothing has finished in {folder.absolute()} (no {', '.join(KINDS)}.json), so there "
+            "is nothing to publish; run its recipe first"
+        )
+    for kind in found:
+        config, job = KINDS[kind]
+        about = read_checked(folder / f"{kind}.json")["run"]
+        recipe = load(config, about["config"])
+        opened = _open(job, kind, recipe, folder, progress, None, replace=False)
+        yield replace(opened, finished_only=True, command=about.get("command", ""))
+
+
 def _open(  # noqa: PLR0913 (what the functions above are given)
     kind: Callable[..., J], page: str, config: SpaceRecipe, out: Path,
     progress: Progress | None, tags: Mapping[str, str] | None, *, replace: bool,
@@ -146,7 +205,8 @@ def _open(  # noqa: PLR0913 (what the functions above are given)
 
 def _opened(config: SpaceRecipe, out: Path) -> tuple[RunFolder, Compute, str]:
     folder, compute = RunFolder(out), choose(config.device, config.precision)
-    about = folder.open({"name": config.name, "config": dump(config), "pid": os.getpid()})
+    process = {"pid": os.getpid(), "process": identity()}
+    about = folder.open({"name": config.name, "config": dump(config)} | process)
     return folder, compute, about["id"]
 
 
@@ -172,7 +232,7 @@ def _make_room(
 def _to_delete(folder: Path, config: SpaceRecipe, page: str, *, replace: bool) -> dict[str, str]:
     """Finished pages of other recipes or settings, and with what they were made."""
     told = {}
-    for kind in (REPORT, AUDIT, STUDY):
+    for kind in KINDS:
         found = _finished(folder, kind)
         if found is None:
             continue
@@ -194,10 +254,10 @@ def _to_delete(folder: Path, config: SpaceRecipe, page: str, *, replace: bool) -
 def _finished(folder: Path, kind: str) -> tuple[str, Mapping[str, Any]] | None:
     """Name and settings of the recipe that wrote the numbers of this kind."""
     try:
-        document = json.loads((folder / f"{kind}.json").read_text(encoding="utf-8"))
+        document = read_checked(folder / f"{kind}.json")
         about = document.get("run", document)
         return str(document["name"]), about["config"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ArtifactCorruptError, OSError, KeyError, TypeError, AttributeError):
         return None  # none was finished, or nobody can read it
 
 

@@ -64,8 +64,7 @@ def _build(work: Work[Study], tracker: Tracker) -> Files:
         advance(f"accuracy {means['accuracy']:.1%}")
 
     with torch_stream(seed, purpose):
-        network: Classifier = recipe.model.build(len(store.classes))
-        job.compute.place(network)
+        network: Classifier = job.compute.build(lambda: recipe.model.build(len(store.classes)))
         steps = len(train) // recipe.training.batch_size
         fit(network, draws, recipe.training, steps, job.compute, on_epoch)
     network.eval()

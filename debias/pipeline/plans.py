@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from debias.errors import WeightError
+from debias.errors import TrackingError, WeightError
 from debias.pipeline.audit import make_audit
 from debias.pipeline.classifier import CLASSIFIER
 from debias.pipeline.comparison import make_report
@@ -142,19 +142,39 @@ def plan_of(config: SpaceRecipe) -> tuple[Stop, ...]:
 
 def mitigate(run: Run) -> RunDocument:
     """Faces, latent space, weights, classifiers, report; returns the document of the report."""
-    document: RunDocument = walk(RUN, run.config, partial(_do, run))
+    document: RunDocument = _walked(RUN, run)
     return document
 
 
 def examine(job: Job) -> Document:
     """Faces, reference, earlier version, latent space, audit; returns its document."""
-    document: Document = walk(AUDIT, job.config, partial(_do, job))
+    document: Document = _walked(AUDIT, job)
     return document
 
 
 def survey(job: Study) -> StudyDocument:
     """Faces, judges, every representation and its measures, the page; returns its document."""
-    document: StudyDocument = walk(STUDY, job.config, partial(_do, job))
+    document: StudyDocument = _walked(STUDY, job)
+    return document
+
+
+def publish(job: Job) -> None:
+    """Send the tracker what it lacks of a job of :func:`debias.pipeline.job.reopen`.
+
+    Raises:
+        ArtifactError: A step is not finished.
+        TrackingError: It has not everything now, either.
+    """
+    walk(plan_of(job.config), job.config, partial(_do, job))
+    if lost := job.unpublished():
+        raise TrackingError(lost)
+
+
+def _walked(plan: Iterable[Stop], job: Job) -> Any:  # noqa: ANN401 (a document)
+    """Walk a plan; in the end, what the tracker lacks is said."""
+    document = walk(plan, job.config, partial(_do, job))
+    if lost := job.unpublished():
+        job.progress.note(lost)
     return document
 
 

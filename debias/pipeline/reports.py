@@ -17,12 +17,12 @@ from typing import Any
 import pandas as pd
 
 from debias import __version__, report
-from debias.errors import DataError, EvaluationError, StorageError
+from debias.errors import DataError, EvaluationError
 from debias.metrics import ComparisonReport, FairnessReport, compare_pairs, evaluate
 from debias.metrics import compare as compare_reports
 from debias.statistics.ranges import ranged, taken_apart
 from debias.storage.documents import json_text
-from debias.storage.files import replace_file
+from debias.storage.files import replace_file, storage_error
 from debias.storage.joining import ALLOWED, join, name_columns, value_column
 from debias.storage.tables import file_and_column, is_missing, place_of, read_whole
 from debias.types import BASELINE
@@ -221,9 +221,9 @@ def _written(out: Path, name: str, kind: str, **parts: object) -> Iterator[None]
     try:
         out.mkdir(parents=True, exist_ok=True)
         yield
-        replace_file(out / name, lambda file: file.write_text(text, encoding="utf-8"))
+        replace_file(out / name, lambda file: file.write_text(text, encoding="utf-8"), mode=0o600)
     except OSError as error:
-        raise StorageError(f"cannot write into {out} ({error}); choose another --out") from error
+        raise storage_error(error, out) from error
 
 
 def _require_shown(found: FairnessReport) -> None:

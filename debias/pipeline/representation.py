@@ -13,6 +13,7 @@ from debias.density import REMEDY, active_dimensions
 from debias.errors import DataError
 from debias.models import Decodes, Encodes, Finds, encoding
 from debias.models import galleries as generation
+from debias.models.encoder import Encoder
 from debias.models.representation import Network
 from debias.pipeline.job import Job
 from debias.pipeline.step import (
@@ -31,6 +32,7 @@ from debias.plugins import dump
 from debias.report.documents import Fidelity
 from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_stream
 from debias.storage.artifacts import Artifact, Files, load_array, load_latents, load_network
+from debias.storage.files import shown
 from debias.tracking.tracker import Advance, Tracker, silent
 from debias.training.batches import Batch, Batches, Draws
 from debias.training.condition import Condition
@@ -145,6 +147,11 @@ def _take(work: Work[Job]) -> Files:
     """Place the training faces with what the user gave."""
     run, faces, train = work.job, work.faces, work.faces.rows("train")
     advance = work.start(-(-len(train) // AT_ONCE))
+    if isinstance(run.config.encoder, Encoder):
+        run.progress.note(
+            f"{shown(run.config.encoder.file)} is a program made elsewhere, and is run here: use "
+            "one of people whom you trust."
+        )
     opened = run.config.encoder.open(run.compute.device)
     if sentence := getattr(opened, "sentence", ""):
         run.progress.note(sentence)
@@ -180,8 +187,7 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
     run, faces, recipe = work.job, work.faces, work.job.config.representation
     told = [Condition.among(faces, recipe.model.told_column)] if recipe.model.told_column else []
     with torch_stream(run.config.seed, "representation/network"):
-        network = recipe.model.build(run.config.image_size, *told)
-        run.compute.place(network)
+        network = run.compute.build(lambda: recipe.model.build(run.config.image_size, *told))
         size, augmentation = recipe.training.batch_size, recipe.augmentation
         batches = batches_for(run, network, faces)
         batches = replace(batches, batch_size=size, augmentation=augmentation)

@@ -111,7 +111,9 @@ class Step(Generic[J]):
             if self.tell is None or job.published(self.name, key, shown.name):
                 return found
         with self._tracker(work, key, shown) as tracker:
+            found = found or job.folder.find(self.name, key)  # by another process meanwhile
             if found is None:
+                job.require_making(title)
                 unfinished = job.folder.checkpoint(self.name, key)
                 with checkpoints(unfinished, job.progress.note):
                     files = self.build(work, tracker)

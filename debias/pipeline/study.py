@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from debias import __version__
 from debias.errors import DatasetSmallerThanBatchError
 from debias.ingesting.build import ingest_faces
+from debias.pipeline.delivery import deliver
 from debias.pipeline.faces import remarks, require_trainable
 from debias.pipeline.job import Study
 from debias.pipeline.judge import ABOUT
@@ -22,7 +24,6 @@ from debias.report.study_page import TEXTS, write_study_page
 from debias.statistics.intervals import mean_limits
 from debias.storage.artifacts import Artifact, load_array, load_faces
 from debias.storage.files import shown
-from debias.storage.sealed import write_json
 from debias.types import SPLITS, FaceStore
 
 STAGE, PAGE, NUMBERS = "study", "study.html", "study.json"
@@ -76,19 +77,23 @@ def make_study(job: Study, *, faces: Artifact, **made: Artifact) -> doc.Study:
         "features": _features(job),
         "run": _run(job),
     }
-    folder = job.folder.path
-    (folder / PAGE).unlink(missing_ok=True)  # a page beside other numbers would mislead
-    write_json(folder / NUMBERS, document, mode=0o600)
-    write_study_page(document, _pictures(job, made), folder / PAGE)
     key = "-".join(one.key for _, one in _of(made, "measures"))
-    with job.tracked(STAGE, key, STAGE) as tracker:
-        tracker.params({"spaces": ", ".join(job.config.spaces), "seeds": job.config.seeds})
-        for space in document["spaces"]:
-            known = {key: one["value"] for key, one in space["figures"].items()}
-            defined = {key: value for key, value in known.items() if value is not None}
-            tracker.metrics(named(space["name"], defined))
-        for file in (PAGE, NUMBERS):
-            tracker.artifact(folder / file)
+
+    def draw(page: Path) -> Mapping[str, bytes]:
+        write_study_page(document, _pictures(job, made), page)
+        return {}
+
+    def tell(charts: Mapping[str, bytes]) -> None:
+        with job.tracked(STAGE, key, STAGE) as tracker:
+            tracker.params({"spaces": ", ".join(job.config.spaces), "seeds": job.config.seeds})
+            for space in document["spaces"]:
+                known = {key: one["value"] for key, one in space["figures"].items()}
+                defined = {key: value for key, value in known.items() if value is not None}
+                tracker.metrics(named(space["name"], defined))
+            for file in (PAGE, NUMBERS):
+                tracker.artifact(job.folder.path / file)
+
+    deliver(job, STAGE, document, draw, tell)
     return document
 
 
@@ -99,7 +104,7 @@ def _of(made: Mapping[str, Artifact], stop: str, *which: str) -> Iterator[tuple[
 
 def _space(job: Study, name: str, made: Mapping[str, Artifact]) -> doc.Space:
     measured = [one.read_json(MEASURED) for _, one in _of(made, "measures", name)]
-    trained = [one.read_json("manifest.json")["seconds"] for _, one in _of(made, "space", name)]
+    trained = [one.seconds for _, one in _of(made, "space", name)]
     keys = list(dict.fromkeys(key for one in measured for key in one["figures"]))
     figures = {
         key: _over_seeds([one["figures"].get(key) for one in measured], is_share=key in SHARES)
@@ -184,6 +189,7 @@ def _features(job: Study) -> str:
 def _run(job: Study) -> doc.Run:
     described = job.compute.describe()
     return {
+        "unpublished": job.unpublished(),
         "folder": str(job.folder.path),
         "config": dump(job.config),
         "device": str(described["device"]),

@@ -95,7 +95,7 @@ class ClassifierTask:
     def network(self) -> nn.Module:
         config = self.run.config
         restart_stream(config.seed, f"classifier/{self.work.seed}/network")
-        return self.run.compute.place(built(config, self.work.arm, self.classes))
+        return self.run.compute.build(lambda: built(config, self.work.arm, self.classes))
 
     def fit(
         self,

@@ -292,7 +292,7 @@ def _list(file: Path) -> pd.DataFrame:
 def _write(path: Path, save: Callable[[Path], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, save)
+        replace_file(path, save, mode=0o600)  # weights name images, and may name people
     except OSError as error:
         raise StorageError(
             f"cannot write {path.absolute()} ({error}); choose another place with --out"

@@ -264,6 +264,7 @@ class Run(TypedDict):
     threads: NotRequired[int]
     config: dict[str, object]
     mlflow: str | None
+    unpublished: NotRequired[str]  # what the tracker lacks, and how it gets it
 
 
 class About(TypedDict):

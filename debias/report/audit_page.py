@@ -239,3 +239,5 @@ def _origin(document: doc.Document) -> Iterator[tuple[str, str]]:
     yield "Time", number(spent, "seconds") if run["seconds"] else "not recorded"
     yield "Folder", shown(run["folder"], 400)
     yield "MLflow", shown(run["mlflow"], 400) if run["mlflow"] else "not recorded"
+    if lost := run.get("unpublished"):
+        yield "Not published", shown(lost, 600)

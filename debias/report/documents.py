@@ -35,6 +35,7 @@ class About(TypedDict):
     folder: str
     command: str
     mlflow: str | None
+    unpublished: NotRequired[str]  # what the tracker lacks, and how it gets it
 
 
 class GroupCounts(TypedDict):

@@ -398,6 +398,8 @@ def _run(document: RunDocument) -> Iterator[b.Block]:
     if place:
         is_address = place.startswith(("http://", "https://"))  # anything else stays text
         facts["Tracked runs"] = b.Link(place, place) if is_address else b.Code(place)
+    if lost := run.get("unpublished"):
+        facts["Not published"] = lost
     yield b.Facts(tuple(facts.items()))
 
 

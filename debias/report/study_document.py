@@ -1,7 +1,7 @@
 """``study.json``: every field of the document that the page of a study reads."""
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 Number = float | None  # None: not defined, or withheld
 
@@ -93,6 +93,7 @@ class Run(TypedDict):
     precision: str
     seeds: int
     mlflow: str | None
+    unpublished: NotRequired[str]  # what the tracker lacks, and how it gets it
     command: str
 
 

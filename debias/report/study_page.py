@@ -338,5 +338,7 @@ def _provenance(document: Study) -> Iterator[b.Block]:
     command = document["run"]["command"]
     yield b.Sentence(b.said("The recipe below repeats this study."))
     yield from [b.Preformatted(command)] * bool(command)
+    if lost := document["run"].get("unpublished"):
+        yield b.Sentence(lost)
     text = json.dumps(document["run"]["config"], indent=2, ensure_ascii=False, default=plain_value)
     yield b.Fold("Recipe", (b.Preformatted(text),))

@@ -234,6 +234,8 @@ def people_by_cell(
 
 def widening(by_person: sparse.csc_array, first: Pairs, second: Pairs) -> Float64[np.ndarray, " p"]:
     """Standard error of each difference over that of independent cells, from 1 to the root of 2."""
+    if not len(first):
+        return np.ones(0)
     together = (by_person.T @ by_person).tocsr()
     apart = -2 * np.asarray(together[first, second]).ravel()
     alone = together.diagonal()

@@ -19,13 +19,22 @@ import pandas as pd
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from debias.errors import StorageError
+from debias.errors import ArtifactCorruptError, StorageError
 from debias.storage.leftovers import CHECKPOINT, STAGES, delete, stale_checkpoints
-from debias.storage.sealed import is_sealed, lineages, sealing, verify, write_json
+from debias.storage.sealed import (
+    SCHEMA,
+    is_sealed,
+    lineages,
+    read_checked,
+    read_manifest,
+    sealing,
+    verify,
+    write_checked,
+    write_json,
+)
 from debias.types import FaceStore, Latents, ShardedImages
 
 Files = Mapping[str, np.ndarray | pd.DataFrame | nn.Module | Mapping[str, Any]]  # by file name
-SCHEMA = 1  # raised whenever a saved value changes its meaning or its layout
 
 
 def content_key(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
@@ -40,6 +49,20 @@ class Artifact:
     stage: str
     key: str
     path: Path
+
+    @property
+    def seconds(self) -> float:
+        """How long it took to make; ArtifactCorruptError if it does not say."""
+        found = self.about.get("seconds")
+        if not isinstance(found, int | float):
+            what = f"the manifest of {self.path} does not say how long that took"
+            raise ArtifactCorruptError(what, "delete the folder and run again to rebuild it")
+        return float(found)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its manifest says."""
+        return read_manifest(self.path)
 
     def read_json(self, name: str) -> Any:  # noqa: ANN401 (JSON)
         return json.loads((self.path / name).read_text(encoding="utf-8"))
@@ -57,12 +80,12 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             known = self.path / "run.json"
-            before = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
+            before = read_checked(known) if known.exists() else {}
             delete(stale_checkpoints(self.path))
             now = datetime.now(UTC).isoformat(timespec="seconds")
             fresh = {"id": os.urandom(8).hex(), "created": now} | before | dict(run)
-            write_json(known, fresh | {"opened": now})
-        except (OSError, ValueError) as error:
+            write_checked(known, fresh | {"opened": now})
+        except OSError as error:
             raise StorageError(
                 f"the run folder {self.path.absolute()} cannot be written ({error}); "
                 "choose another with --out"
@@ -75,6 +98,11 @@ class RunFolder:
         A store from which somebody was taken out stands in the place of the one before.
         """
         path = self.path / stage / key
+        if path.parent.is_symlink():
+            raise ArtifactCorruptError(
+                f"{path.parent} is a link, so what is in it may belong to another run",
+                "delete the link and run again; to keep stages elsewhere, link the run folder",
+            )
         if not is_sealed(path):
             others = lineages(self.path / stage).get(key, []) if stage in STAGES else []
             if not others:

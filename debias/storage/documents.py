@@ -52,10 +52,11 @@ class _Real(_Written, float): ...
 
 
 class _YAMLError(yaml.MarkedYAMLError):
-    def __init__(self, problem: str, mark: yaml.Mark) -> None:
+    def __init__(self, problem: str, mark: yaml.Mark | None = None) -> None:
         super().__init__(problem=problem, problem_mark=mark)
 
 
+DEEPEST = 50  # no recipe comes near, and whoever copies or checks one goes down as deep
 YAML = "tag:yaml.org,2002:"  # begins the tag of every kind of value
 
 
@@ -63,6 +64,16 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.2: yes, no, on, off and dates are text. A key is text, and stands there once."""
 
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 (declared so by its base)
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 (untyped)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise _YAMLError("it is nested too deeply")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 (untyped)
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
@@ -117,7 +128,5 @@ def read_yaml(text: str) -> Any:  # noqa: ANN401 (any nesting of plain values)
         raise ValueError(f"{line}{error.problem}") from error
     except yaml.YAMLError as error:
         raise ValueError(str(error).splitlines()[0]) from error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
     except (ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"a value does not suit its tag ({error})") from error

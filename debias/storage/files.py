@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from debias.errors import StorageError, StorageFullError
+from debias.processes import IDENTITY, identity, is_gone
 
 LONGEST_NAME, LONGEST_PATH = 200, 4096  # characters in a message
 
@@ -61,8 +62,9 @@ def mistaken_for(content: bytes) -> str:
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Of temporary files and folders: nobody else uses such names, so what a dead process left can be
-# told from what belongs to somebody.
-TEMPORARY = re.compile(r"\.debias-(?P<owner>[1-9][0-9]*)-[a-z0-9_]{8}(\.[^.]*)?")
+# told from what belongs to somebody. Earlier versions gave its number alone.
+TEMPORARY = re.compile(rf"\.debias-(?P<owner>{IDENTITY}|[1-9][0-9]*)-[a-z0-9_]{{8}}(\.[^.]*)?")
+DAY = 24 * 3600.0
 HEADROOM = 1.2  # of what is needed must be free: tables and temporary files come on top
 
 
@@ -97,7 +99,22 @@ def link(source: Path, target: Path) -> None:
 
 def temporary_prefix() -> str:
     """How the names of this process's temporary files and folders begin; random letters follow."""
-    return f".debias-{os.getpid()}-"
+    return f".debias-{identity()}-"
+
+
+def is_abandoned(path: Path, owner: str) -> bool:
+    """Whether the process that made a temporary file or folder is gone.
+
+    Where that cannot be told, because it works or worked elsewhere: whether nothing has changed
+    for a day.
+    """
+    gone = is_gone(owner)
+    if gone is not None:
+        return gone
+    try:
+        return time.time() - path.lstat().st_mtime > DAY
+    except OSError:  # gone meanwhile: others work here, too
+        return True
 
 
 def sync(path: Path) -> None:
@@ -131,7 +148,8 @@ def require_space(folder: Path, needed: int) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
+    place = folder.absolute()
+    return shutil.disk_usage(next(one for one in (place, *place.parents) if one.exists())).free
 
 
 # Not the package filelock: it works on without a lock where the file system has none.
@@ -145,8 +163,9 @@ def locked(
     folder: Path,
     patience: float = float("inf"),
     waiting: Callable[[str], None] = lambda owner: None,
-) -> Iterator[None]:
-    """Hold the folder's lock; the kernel gives it back when this process ends, however it ends.
+    name: str = LOCK,
+) -> Iterator[int]:
+    """Hold the folder's lock, whose descriptor comes; the kernel gives it back however we end.
 
     ``patience`` is in seconds; ``waiting`` is called once, with the other process's number.
 
@@ -155,14 +174,29 @@ def locked(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise storage_error(error, folder) from error
     try:
         _acquire(descriptor, folder, patience, waiting)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def alone(folder: Path, name: str, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Likewise a lock of one of many names, whose file goes with it; or StorageError."""
+    file = folder / f".{name}{LOCK}"
+    while True:
+        with locked(folder, waiting=waiting, name=file.name) as descriptor:
+            if not os.fstat(descriptor).st_nlink:  # deleted by the one before, after the wait
+                continue
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
 
 
 def _acquire(

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from debias.storage.files import TEMPORARY
-from debias.storage.sealed import MANIFEST, PROCESSES, is_sealed
+from debias.processes import PROCESSES
+from debias.storage.files import DAY, TEMPORARY, is_abandoned
+from debias.storage.sealed import MANIFEST, is_sealed
 
 KEY = re.compile(r"[0-9a-f]{20}")  # of content, as artifacts are named
 STAGES = ("faces", "reference")  # that read images of people
@@ -18,7 +19,6 @@ POINTER = "store.json"  # says which faces of a folder are the store
 PARTS = ".parts"  # of a build that goes on when the same command is run again
 CHECKPOINT = ".checkpoint"  # ends the name of a file by which a training goes on
 CHECKPOINTS = 4  # of a stage that are kept: one for each process that works there
-DAY = 24 * 3600.0
 WEEK = 7 * DAY
 MOUNTS = PROCESSES / "mounts"
 OVER_A_NETWORK = (
@@ -29,10 +29,10 @@ OVER_A_NETWORK = (
 
 @dataclass(frozen=True)
 class Leftover:
-    """A temporary file or folder, and the number of the process that made it."""
+    """A temporary file or folder, and the process that made it."""
 
     path: Path
-    owner: int
+    owner: str
 
     @property
     def is_folder(self) -> bool:
@@ -40,14 +40,8 @@ class Leftover:
 
     @property
     def at_work(self) -> bool:
-        """Whether the process that made it may still need it.
-
-        Its number says something on its own machine only: elsewhere a day without a change decides.
-        """
-        if is_over_a_network(self.path) or not PROCESSES.exists():
-            about = status(self.path)
-            return about is not None and time.time() - about.st_mtime < DAY
-        return self.owner == os.getpid() or (PROCESSES / str(self.owner)).exists()
+        """Whether the process that made it may still need it."""
+        return not is_abandoned(self.path, self.owner)
 
 
 def artifacts_below(folder: Path) -> list[Path]:
@@ -58,7 +52,7 @@ def artifacts_below(folder: Path) -> list[Path]:
 
 def leftovers_below(folder: Path) -> list[Leftover]:
     return [
-        Leftover(Path(place, name), int(match["owner"]))
+        Leftover(Path(place, name), match["owner"])
         for place, folders, files in walk(folder)
         for name in [*folders, *files]
         if (match := TEMPORARY.fullmatch(name))

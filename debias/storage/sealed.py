@@ -1,11 +1,13 @@
 """Folders that are there whole or not at all: a manifest, written last, lists every file.
 
-A folder without a manifest does not exist; a file that differs from its manifest is refused. Faces
-and names are personal data, so nobody but their owner can read what is sealed.
+A folder without a manifest does not exist; a file that differs from its manifest is refused, and so
+is a manifest, or any other document of a run, that differs from the checksum in it. Faces and names
+are personal data, so nobody but their owner can read what is sealed.
 """
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,11 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from debias.errors import ArtifactCorruptError
-from debias.storage.files import TEMPORARY, replace_file, storage_error, sync, temporary_prefix
+from debias.storage.files import (
+    TEMPORARY,
+    is_abandoned,
+    replace_file,
+    storage_error,
+    sync,
+    temporary_prefix,
+)
 
 MANIFEST = "manifest.json"
+CHECKSUM = "checksum"  # of everything else in a document; those of earlier versions have none
+SCHEMA = 1  # raised whenever a saved value changes its meaning or its layout
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
-PROCESSES = Path("/proc")
 ORIGIN = ("base", "instead_of")  # of a store: keys under which it is looked for beside its own
 
 
@@ -80,19 +90,30 @@ def lineages(stage: Path) -> dict[str, list[Path]]:
 def read_manifest(path: Path) -> dict[str, Any]:
     """What the manifest of a sealed folder says; ArtifactCorruptError if it is none."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_checked(path / MANIFEST)
         manifest["files"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, f"{path / MANIFEST} is damaged ({error})") from error
+    except ArtifactCorruptError as error:
+        raise _damaged(path, error.what) from error
+    except (KeyError, AttributeError) as error:
+        raise _damaged(path, f"{path / MANIFEST} is damaged ({error!r})") from error
     return manifest
 
 
 def verify(path: Path) -> None:
-    """Raise ArtifactCorruptError at a file that differs from its manifest, is missing or is new."""
-    expected = read_manifest(path)["files"]
+    """Raise ArtifactCorruptError at a file that differs from its manifest, is missing or is new.
+
+    Likewise at the folder of another artifact, and at one of a layout that is not known here.
+    """
+    manifest = read_manifest(path)
+    for about, own in (("stage", path.parent.name), ("key", path.name), ("schema", SCHEMA)):
+        if manifest.get(about, own) != own:
+            what = f"{path} says of itself that its {about} is {manifest[about]!r}, not {own!r}"
+            raise _damaged(path, what)
+    expected = manifest["files"]
     present = {file.name for file in path.iterdir()} - {MANIFEST}
     for name in sorted(present | set(expected)):
-        found = fingerprint(path / name) if name in present else "missing"
+        found = fingerprint(path / name) if (path / name).is_file() else "missing"
+        found = "no file" if found == "missing" and name in present else found
         if found != expected.get(name, "no such file"):
             raise _damaged(
                 path,
@@ -110,7 +131,37 @@ def supersede_nothing(path: Path) -> None:
     manifest = read_manifest(path)
     if manifest.keys() & {"instead_of", "purged"}:
         left = {name: value for name, value in manifest.items() if name not in ORIGIN}
-        write_json(path / MANIFEST, left, mode=PRIVATE_FILE)
+        write_checked(path / MANIFEST, left)
+
+
+def write_checked(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON that nobody else reads, with a checksum of it; NaN is refused."""
+    write_json(path, {**value, CHECKSUM: _checksum(value)}, mode=PRIVATE_FILE)
+
+
+def read_checked(path: Path) -> dict[str, Any]:
+    """A document as it was written, without its checksum.
+
+    Raises:
+        ArtifactCorruptError: It is no JSON mapping, or not what was written.
+        OSError: It cannot be read.
+    """
+    remedy = "delete it and run again what wrote it"
+    try:
+        document: dict[str, Any] = {**json.loads(path.read_text(encoding="utf-8"))}
+        known = document.pop(CHECKSUM, None)
+        # A checksum under a damaged name is none of an earlier version.
+        damaged = any(re.fullmatch("[0-9a-f]{64}", str(one)) for one in [*document.values()][-1:])
+        if (known is None and damaged) or known not in (None, _checksum(document)):
+            raise ArtifactCorruptError(f"{path} differs from the checksum in it", remedy)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ArtifactCorruptError(f"{path} is damaged ({error})", remedy) from error
+    return document
+
+
+def _checksum(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, allow_nan=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_json(path: Path, value: Mapping[str, Any], *, mode: int = 0o644) -> None:
@@ -134,7 +185,7 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
         sync(path)
     known = about.get("files", {})
     about["files"] = {path.name: known.get(path.name) or fingerprint(path) for path in files}
-    write_json(folder / MANIFEST, about, mode=PRIVATE_FILE)
+    write_checked(folder / MANIFEST, about)
     sync(folder)
 
 
@@ -143,15 +194,19 @@ def _publish(temporary: Path, final: Path) -> None:
     try:
         temporary.rename(final)
     except OSError:
-        if not is_sealed(final):
+        if is_sealed(final):
+            verify(final)  # somebody finished the same content first: theirs stays
+        elif final.is_dir() and not final.is_symlink():
+            shutil.rmtree(final)  # without a manifest it counts as nothing
+            temporary.rename(final)
+        else:
             raise
-        verify(final)  # somebody finished the same content first: theirs stays
     sync(final.parent)
 
 
 def remove_abandoned(parent: Path) -> None:
     for folder in parent.iterdir():
         name = TEMPORARY.fullmatch(folder.name)
-        if name and PROCESSES.exists() and not (PROCESSES / name["owner"]).exists():
+        if name and is_abandoned(folder, name["owner"]):
             with suppress(OSError):  # a file of this name stays, and so does a link
                 shutil.rmtree(folder)

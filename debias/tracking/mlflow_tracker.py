@@ -2,8 +2,9 @@
 
 Every call names its run; the active run of MLflow's fluent interface is per thread and is not
 used. What is published twice is stored once: metric timestamps depend on the step alone, images,
-tables and models are recognised by name. An outage never stops the pipeline: from the first one
-on nothing more is sent, and the same command publishes everything when the server is back.
+tables and models are recognised by name. Nothing that goes wrong here stops the pipeline: from an
+outage on nothing more is sent. No list is kept of what was left out: it is whatever finished
+artifacts hold of runs that are not FINISHED here, and whoever comes next publishes that.
 """
 
 import copy
@@ -15,11 +16,12 @@ import math
 import os
 import posixpath
 import re
-import socket
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -38,8 +40,9 @@ from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
 from debias.errors import TrackingError
+from debias.processes import identity, is_gone, machine
 from debias.tracking import views as pages
-from debias.tracking.servers import client_environment, is_alive, local_artifacts, without_password
+from debias.tracking.servers import client_environment, local_artifacts, without_password
 from debias.tracking.tracker import Tracker, Tracking
 
 log = logging.getLogger(__name__)
@@ -65,46 +68,109 @@ FAULTS = (MlflowException, SQLAlchemyError, OSError)
 NAMES = re.compile(r"[^A-Za-z0-9_\-. :/]")
 FILE_NAMES = re.compile(r"[^A-Za-z0-9_\-. /]")
 
+PATIENCE = 9.0  # seconds that calls without success may cost a process
+SLOWEST = 1e6  # bytes per second at which a file is expected to be sent
+# What a server that is well says about one call: of a value that it never takes, and of the state
+# that it finds, such as what another process has just deleted.
+VALUES = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+_RESOURCES = ("RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "RESOURCE_CONFLICT")
+STATES = (*_RESOURCES, "INVALID_STATE")
+
 _exporting = threading.Lock()  # torch.export traces through interpreter-wide state
 
 
 class Connection:
-    """Carries out calls until the first outage; from then on every call is skipped."""
+    """Carries out calls until the first outage; from then on every call is skipped.
 
-    def __init__(self) -> None:
-        self.lost = False
+    Attributes:
+        lost: Why nothing more is sent; empty while all is well.
+        refused: What a server that is well said to the first call that it refused.
+        refusals: How many there were.
+    """
+
+    def __init__(self, *, remote: bool = True) -> None:
+        self.lost = self.refused = ""
+        self.refusals = 0
+        self._remote, self._left = remote, PATIENCE
         self._reporting = threading.Lock()
 
     def attempt(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
         """Return what ``action`` returns, or None if MLflow is away or refuses."""
+        return self._carry(0, lambda: action(*arguments, **named))
+
+    def send(self, size: int, action: Callable[..., object], *arguments: object) -> None:
+        """Likewise, of an action that sends so many bytes."""
+        self._carry(size, lambda: action(*arguments))
+
+    def _carry(self, size: int, action: Callable[[], T]) -> T | None:
+        begun = time.monotonic()
         try:
-            return None if self.lost else action(*arguments, **named)
-        except FAULTS as error:
-            if getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
-                log.warning("MLflow refused a value, which is left out: %.300s", error)
-                return None
+            return None if self.lost else self._in_time(self._left + size / SLOWEST, action)
+        except Exception as error:  # whatever it is: no result depends on it
             with self._reporting:
-                first, self.lost = not self.lost, True
-            if first:
-                log.warning(
-                    "MLflow cannot be reached (%.200s). The results are complete in the run "
-                    "folder; run the same command again when the server is back to publish them.",
-                    without_password(str(error)),
-                )
+                self._left -= time.monotonic() - begun
+                self._failed(error)
             return None
+
+    def _in_time(self, limit: float, action: Callable[[], T]) -> T:
+        """A server that sends one byte now and then keeps to every time limit but this one."""
+        if not self._remote:
+            return action()
+        done: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(action())
+            except Exception as error:
+                done.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            return done.result(limit)
+        except TimeoutError:
+            if done.done():  # it was the action's own
+                raise
+            raise TimeoutError(f"no answer within {limit:.0f} s") from None
+
+    def _failed(self, error: Exception) -> None:
+        code = getattr(error, "error_code", "") if self._left > 0 else ""
+        said = _told(error)
+        if code in VALUES:
+            log.warning("MLflow refused a value, which is left out: %s", said)
+        elif code in STATES:
+            self.refusals, self.refused = self.refusals + 1, self.refused or said
+        elif not self.lost:
+            self.lost = _told(_first(error))
+            log.warning("MLflow cannot be reached (%s); nothing more is sent to it.", self.lost)
+
+
+def _told(error: BaseException) -> str:
+    return without_password(str(error) or type(error).__name__)[:200]
+
+
+def _first(error: BaseException) -> BaseException:
+    """What an error began with: that somebody refused a connection, and not who gave up then."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return error if before is None else _first(before)
 
 
 class MlflowTracker(Tracker):
-    def __init__(self, connection: Connection, client: MlflowClient, run: e.Run) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        client: MlflowClient,
+        run: e.Run,
+        stored: Iterable[tuple[str, int]] = (),
+    ) -> None:
         self.run_id: str = run.info.run_id
-        self._do = connection.attempt
+        self._do, self._send = connection.attempt, connection.send
         self._client = client
         self._experiment_id: str = run.info.experiment_id
         self._start: int = run.info.start_time
         self._params: dict[str, str] = dict(run.data.params)
         listed = json.loads(run.data.tags.get("mlflow.loggedArtifacts", "[]"))
         self._tables: list[str] = [entry["path"] for entry in listed]
-        self._images = _images_in(client, self.run_id) if ATTEMPT in run.data.tags else set()
+        self._images = set(stored)
         self._not_estimable: set[str] = set()
         self._renamed: dict[str, str] = {}
 
@@ -134,8 +200,7 @@ class MlflowTracker(Tracker):
             self.tags({NOT_ESTIMABLE: ",".join(sorted(self._not_estimable))})
 
     def tags(self, values: Mapping[str, str]) -> None:
-        tags = [e.RunTag(slug(k, NAMES), str(v)[:TAG_LENGTH]) for k, v in values.items()]
-        self._batch("tags", tags)
+        self._batch("tags", [e.RunTag(*item) for item in _as_tags(values).items()])
 
     def note(self, markdown: str) -> None:
         """Describe the run; the target ``artifact:NAME`` of a link opens that artifact."""
@@ -168,13 +233,14 @@ class MlflowTracker(Tracker):
 
     def figure(self, name: str, svg: bytes) -> None:
         path = f"figures/{slug(name, FILE_NAMES)}.svg"
-        self._do(self._client.log_text, self.run_id, svg.decode(), path)
+        self._send(len(svg), self._client.log_text, self.run_id, svg.decode(), path)
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Store a file or folder below ``folder``; FileNotFoundError if there is none."""
         if not path.exists():
             raise FileNotFoundError(f"cannot publish {path}: there is no such file")
-        self._do(self._client.log_artifact, self.run_id, str(path), folder or None)
+        client = self._client
+        self._send(_size(path), client.log_artifact, self.run_id, str(path), folder or None)
 
     def model(self, name: str, module: object, example: np.ndarray) -> None:
         """Store a torch module that maps one float32 batch to one tensor, so that it loads again.
@@ -193,12 +259,13 @@ class MlflowTracker(Tracker):
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "model"
             self._save_model(plain, example.shape[1:], entry, path)
-            self._do(self._client.log_model_artifacts, entry.model_id, str(path))
+            self._send(_size(path), self._client.log_model_artifacts, entry.model_id, str(path))
         self._do(self._client.finalize_logged_model, entry.model_id, "READY")
 
     def _save_model(
         self, module: object, shape: tuple[int, ...], entry: e.LoggedModel, path: Path
     ) -> None:
+        level = logging.root.level
         with _exporting, warnings.catch_warnings():
             # torch's exporter about itself; nothing a reader could act on.
             warnings.filterwarnings("ignore", "No complete tensor found")
@@ -214,6 +281,7 @@ class MlflowTracker(Tracker):
                 pip_requirements=[_installed(package) for package in ("mlflow", "numpy", "torch")],
                 serialization_format="pt2",
             )  # fmt: skip
+        logging.root.setLevel(level)  # mlflow.pytorch silences the warnings of everybody
 
     def _new_model(self, name: str, digest: str) -> e.LoggedModel:
         entry = self._client.create_logged_model(
@@ -264,11 +332,13 @@ class MlflowTracking(Tracking):
     def __init__(self, uri: str, experiment: str) -> None:
         for name, value in client_environment().items():
             os.environ.setdefault(name, value)
+        # It tells whole addresses, and every single attempt.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         self.uri = _checked(uri)
         self.experiment = experiment
         self.experiment_id = ""
         self._client: MlflowClient
-        self._connection = Connection()
+        self._connection = Connection(remote=not self.uri.startswith("sqlite:"))
         self._do = self._connection.attempt
         if self.uri.startswith("sqlite:"):
             self._connect_to_file()
@@ -281,14 +351,15 @@ class MlflowTracking(Tracking):
 
         The run becomes FINISHED, FAILED on an error, KILLED on an interrupt.
         """
-        tracker = self._do(self._tracker, key, name, tags)
+        known, before = pages.having({KEY: key}), self._connection.refusals
+        tracker = self._do(self._tracker, known, name, {**tags, KEY: key})
         if tracker is None:
             yield Tracker()
             return
         ending = "KILLED"
         try:
             yield tracker
-            ending = "FINISHED"
+            ending = "FINISHED" if self._connection.refusals == before else "FAILED"
         except Exception:
             ending = "FAILED"
             raise
@@ -297,8 +368,12 @@ class MlflowTracking(Tracking):
 
     def finished(self, key: str) -> bool:
         """Whether everything about this run has already been stored."""
-        run = self._do(self._find, key)
+        run = self._do(self._find, pages.having({KEY: key}))
         return run is not None and run.info.status == "FINISHED"
+
+    @property
+    def lost(self) -> str:
+        return self._connection.lost or self._connection.refused
 
     def link(self, key: str = "") -> str | None:
         """Page of the run of this key or, without one, of all arms; or path of the SQLite store.
@@ -312,20 +387,14 @@ class MlflowTracking(Tracking):
             # A page need not tell a home folder.
             path, here = Path(base.removeprefix("sqlite:///")), Path.cwd()
             return str(path.relative_to(here) if path.is_relative_to(here) else path)
-        run = self._do(self._find, key) if key else None
+        run = self._do(self._find, pages.having({KEY: key})) if key else None
         if run is None:
             return pages.links(base, self.experiment_id)["by arm"]
         return f"{base}/{pages.run_page(self.experiment_id, run.info.run_id)}"
 
     def reconcile(self) -> list[str]:
         """End the runs whose process on this machine is gone, and return their ids."""
-        ours = f"attributes.status = 'RUNNING' AND tags.`{OWNER}` LIKE '{socket.gethostname()}:%'"
-        runs = self._do(self._search, ours) or []
-        owners = {run.info.run_id: int(run.data.tags[OWNER].rpartition(":")[2]) for run in runs}
-        dead = [run_id for run_id, owner in owners.items() if not is_alive(owner)]
-        for run_id in dead:
-            self._do(self._client.set_terminated, run_id, "KILLED")
-        return dead
+        return self._do(lambda: _left_running(self._client, [self.experiment_id], end=True)) or []
 
     def provision_views(self, comparison: str | None = None, keys: Sequence[str] = ()) -> None:
         """Save the views of :meth:`links`, best effort; runs of ``keys`` join ``comparison``."""
@@ -354,7 +423,7 @@ class MlflowTracking(Tracking):
         return latest
 
     def _join(self, key: str, comparison: str | None) -> e.Run | None:
-        run = self._find(key)
+        run = self._find(pages.having({KEY: key}))
         if run is not None and run.data.tags.get(COMPARISON) != comparison:
             self._client.set_tag(run.info.run_id, COMPARISON, comparison)
         return run
@@ -374,7 +443,7 @@ class MlflowTracking(Tracking):
                 self._connect(root.as_uri())
         except (*FAULTS, NotImplementedError) as error:  # of a file system without locks
             raise TrackingError(
-                f"the tracking store {path} cannot be used: {str(error)[:300]}; choose another "
+                f"the tracking store {path} cannot be used: {_told(error)}; choose another "
                 "place, or another MLflow version if it was made by a newer one"
             ) from error
 
@@ -416,22 +485,24 @@ class MlflowTracking(Tracking):
                 raise
             return theirs
 
-    def _tracker(self, key: str, name: str, tags: Mapping[str, str]) -> MlflowTracker:
-        run, attempt = self._find(key), 1
+    def _tracker(self, known: str, name: str, tags: Mapping[str, str]) -> MlflowTracker:
+        run, tags = self._find(known), {**tags, OWNER: identity()}
         if run is None:
-            run = self._client.create_run(self.experiment_id, run_name=name)
-        else:
-            attempt += int(run.data.tags.get(ATTEMPT, "0"))
-            self._client.update_run(run.info.run_id, status="RUNNING", name=name)
-            if NOT_ESTIMABLE in run.data.tags:
-                self._client.delete_tag(run.info.run_id, NOT_ESTIMABLE)
-        tracker = MlflowTracker(self._connection, self._client, run)
-        owner = f"{socket.gethostname()}:{os.getpid()}"
-        tracker.tags({**tags, KEY: key, OWNER: owner, ATTEMPT: str(attempt)})
+            # Whose it is stands in it from the start: a process may be killed at any moment.
+            first = _as_tags({**tags, ATTEMPT: "1"})
+            run = self._client.create_run(self.experiment_id, tags=first, run_name=name)
+            return MlflowTracker(self._connection, self._client, run)
+        stored = _images_in(self._client, run.info.run_id)
+        tracker = MlflowTracker(self._connection, self._client, run, stored)
+        before = run.data.tags.get(ATTEMPT, "")
+        tracker.tags({**tags, ATTEMPT: str(int(before) + 1 if before.isdecimal() else 1)})
+        self._client.update_run(run.info.run_id, status="RUNNING", name=name)
+        if NOT_ESTIMABLE in run.data.tags:
+            self._client.delete_tag(run.info.run_id, NOT_ESTIMABLE)
         return tracker
 
-    def _find(self, key: str) -> e.Run | None:
-        return next(iter(self._search(pages.having({KEY: key}))), None)
+    def _find(self, condition: str) -> e.Run | None:
+        return next(iter(self._search(condition)), None)
 
     def _search(self, condition: str) -> list[e.Run]:
         return _runs(self._client, [self.experiment_id], condition)
@@ -512,6 +583,28 @@ def delete_published(uri: str, runs: Iterable[str] = (), models: Iterable[str] =
             client.delete_logged_model(model_id)
 
 
+def left_running(uri: str, *, end: bool = False) -> list[str]:
+    """Ids of runs of this machine that are RUNNING without a process; TrackingError.
+
+    Args:
+        uri: Of a store that exists.
+        end: Whether to end them.
+    """
+    with _explained(uri, "read", ";"):
+        client = MlflowClient(_checked(uri))
+        every = [x.experiment_id for x in client.search_experiments()]
+        return _left_running(client, every, end=end)
+
+
+def _left_running(client: MlflowClient, experiments: list[str], *, end: bool) -> list[str]:
+    condition = f"attributes.status = 'RUNNING' AND tags.`{OWNER}` LIKE '%-{machine()}'"
+    runs = _runs(client, experiments, condition)
+    dead = [run.info.run_id for run in runs if is_gone(run.data.tags[OWNER])]
+    for run_id in dead if end else ():
+        client.set_terminated(run_id, "KILLED")
+    return dead
+
+
 @contextmanager
 def _explained(uri: str, done: str, then: str) -> Iterator[None]:
     try:
@@ -551,8 +644,8 @@ def _checked(uri: str) -> str:
     path, mark, options = uri.removeprefix("sqlite:///").partition("?")
     if not uri.startswith("sqlite:///") or path in ("", ":memory:"):
         raise TrackingError(
-            f"the tracking address {uri!r} names no file, so nothing would be left to look at; "
-            "write sqlite:/// and a path"
+            f"the tracking address {without_password(uri)!r} names no file, so nothing would be "
+            "left to look at; write sqlite:/// and a path"
         )
     return f"sqlite:///{Path(path).resolve()}{mark}{options}"
 
@@ -563,6 +656,16 @@ def _images_in(client: MlflowClient, run_id: str) -> set[tuple[str, int]]:
     # name+step+3+timestamp+1700000000000+id+compressed.webp, written after the image itself.
     parts = [path.split("+") for path in paths if path.endswith("+compressed.webp")]
     return {(name.replace("~", "/"), int(step)) for name, _, step, *_ in parts}
+
+
+def _as_tags(values: Mapping[str, object]) -> dict[str, str]:
+    return {slug(name, NAMES): str(value)[:TAG_LENGTH] for name, value in values.items()}
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all below a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
 
 
 def _flat(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:

@@ -61,7 +61,7 @@ def local_artifacts(folder: Path) -> Path:
 
 
 def client_environment() -> dict[str, str]:
-    """Settings for a process that talks to MLflow: no telemetry, and an outage is noticed soon.
+    """Settings of a process that talks to MLflow: no telemetry, and an outage is noticed soon.
 
     By default one call to a dead server blocks for four minutes; with these for a few seconds.
     """
@@ -72,7 +72,8 @@ def client_environment() -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
         "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # it may ask for a minute
     }
 
 
@@ -98,7 +99,14 @@ def mlflow_command(folder: Path, port: int) -> list[str]:
 
 
 def prefect_command(port: int) -> list[str]:
-    return [sys.executable, "-m", "prefect", "server", "start", *_listening(port)]
+    return [
+        sys.executable,
+        "-m",
+        "debias.flows.prefect_server",
+        "server",
+        "start",
+        *_listening(port),
+    ]
 
 
 def _listening(port: int) -> list[str]:
@@ -167,16 +175,6 @@ def stop(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(patience if number == signal.SIGTERM else None)
-
-
-def is_alive(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, OverflowError):  # gone, or no number of a process
-        return False
-    return True
 
 
 class _Stay(HTTPRedirectHandler):

@@ -86,6 +86,11 @@ class Tracker:
 class Tracking:
     """Opens tracked runs; the same key continues the same run. This one opens none."""
 
+    @property
+    def lost(self) -> str:
+        """Why not all that was told has been stored; empty if it has."""
+        return ""
+
     @contextmanager
     def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
         yield Tracker()
@@ -119,10 +124,10 @@ class TrackingOptions(Settings):
     @classmethod
     def _no_password(cls, uri: str | None) -> str | None:
         """Configs are stored in clear by orchestrators and trackers alike."""
-        if uri and "@" in uri.split("://", 1)[-1].split("/", 1)[0]:
+        if uri and not uri.startswith("sqlite:") and servers.without_password(uri) != uri:
             raise ValueError(
-                "must not hold a user name or password; give the full address in the environment "
-                "variable MLFLOW_TRACKING_URI"
+                "must not hold a user name or password, nor a question (? and what is behind it); "
+                "give the full address in the environment variable MLFLOW_TRACKING_URI"
             )
         return uri
 

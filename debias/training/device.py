@@ -1,15 +1,21 @@
 """The one place that picks the device and the precision, from the config."""
 
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
 import torch
 
-from debias.errors import ConfigError
+from debias.errors import ConfigError, OutOfMemoryError
 
+N = TypeVar("N", bound=torch.nn.Module)
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
+COPIES = 4  # of every parameter in training: itself, its gradient, and two moments of Adam
+GRANTED = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,26 @@ class Compute:
         """Move to the device, channels last: convolutions run faster and batches come that way."""
         return module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def build(self, make: Callable[[], N]) -> N:
+        """The network that ``make`` makes, placed; OutOfMemoryError if it cannot be trained here.
+
+        Systems grant memory that there is not, and end the process that uses it: so a network is
+        counted before it takes any.
+        """
+        needed = 0
+        with torch.random.fork_rng(devices=[]), suppress(Exception), torch.device("meta"):
+            # One of the user's own may not build without values: then it is not counted.
+            needed = COPIES * sum(one.nbytes for one in make().parameters())
+        if self.device.type == "cpu" and needed > (there := _memory()):
+            raise OutOfMemoryError(
+                f"to train this network takes {needed / 2**30:,.0f} GiB and more, and this machine "
+                f"has {there / 2**30:,.0f} GiB of memory: choose a smaller one (model.width, "
+                "model.hidden, model.latent_dim) or a smaller image_size"
+            )
+        network = make()
+        self.place(network)
+        return network
+
     def identity(self) -> dict[str, object]:
         """What changes the numbers of a training, and so belongs to its content key."""
         return {"device": str(self.device), "precision": str(self.dtype).removeprefix("torch.")}
@@ -43,6 +69,14 @@ def choose(device: Device = "auto", precision: Precision = "auto") -> Compute:
     _require(name)
     fast = precision == "bfloat16" or (precision == "auto" and _multiplies_bfloat16(name))
     return Compute(torch.device(name), torch.bfloat16 if fast else torch.float32)
+
+
+def _memory() -> int:
+    """Bytes that this machine has, or may use where a container is given less."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # none is given, or "max"
+        return min(whole, int(GRANTED.read_text()))
+    return whole
 
 
 def _best_device() -> str:

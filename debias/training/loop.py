@@ -23,7 +23,7 @@ class Training(Settings):
 
     epochs: int = Field(default=10, ge=1, description="Passes over as many draws as images.")
     batch_size: int = Field(default=64, ge=2, description="Images per step.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    learning_rate: float = Field(default=1e-3, gt=0, le=1, description="Peak learning rate.")
     weight_decay: float = Field(default=1e-4, ge=0, description="Decoupled weight decay.")
 
 

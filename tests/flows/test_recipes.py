@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import State
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
@@ -145,3 +146,31 @@ def test_a_flow_run_knows_the_command_of_its_deployment(monkeypatch, name, chang
     monkeypatch.setattr(tasks, "flow_run", run)
     monkeypatch.setattr(tasks, "deployment", SimpleNamespace(name=name))
     assert tasks.typed() == command
+
+
+def test_what_is_wrong_is_one_paragraph_where_a_flow_is_typed(tmp_path, monkeypatch, capsys):
+    def typed(error):
+        def flow(recipe):
+            assert recipe == "bad.yaml"
+            raise error
+
+        with pytest.raises(SystemExit) as ended:
+            tasks.main(flow)
+        return ended.value.code, capsys.readouterr().err
+
+    monkeypatch.setattr("sys.argv", ["flow", "bad.yaml"])
+    assert typed(ConfigError("bad.yaml: seeds")) == (2, "ConfigError: bad.yaml: seeds\n")
+    gone = RuntimeError("Failed to reach API at http://127.0.0.1:1/api/")
+    with pytest.raises(RuntimeError):
+        typed(gone)  # no server was named, so none is gone
+    with temporary_settings({PREFECT_API_URL: "http://me:secret@127.0.0.1:1/api"}):
+        code, said = typed(gone)
+    assert code == 1
+    assert "Prefect does not answer at http://127.0.0.1:1/api: start it" in said
+
+    @plainly
+    def short():
+        raise MemoryError
+
+    state = short()
+    assert state.message.startswith("OutOfMemoryError: there was not enough memory")

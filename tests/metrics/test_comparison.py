@@ -393,6 +393,18 @@ def test_people_make_the_comparison_more_careful():
     assert (many.identities, few.identities) == (600, 60)
 
 
+def test_where_there_is_nothing_to_compare_people_are_no_trouble():
+    """An attribute of one group; a crossing of so many cells that none is compared."""
+    people, rng = np.arange(600) // 2, np.random.default_rng(0)
+    many = {name: rng.integers(0, 9, 600).astype(str).tolist() for name in ("one", "other")}
+    for groups, expected in (({"tone": ["dark"] * 600}, set()), (many, {"one", "other"})):
+        found = report(wrong(range(40)), groups=groups, subject_id=people, suppress_below=1)
+        assert set(found.gaps["attribute"]) == expected
+        document = compare(found, found).to_dict()
+        assert misfits(document, ComparisonDocument) == []
+        assert {gap["attribute"] for gap in document["gaps"]} == expected
+
+
 def test_arms_are_one_family():
     arms = {"a": report(wrong(range(10, 40)), "a"), "b": report(wrong(range(8)), "b")}
     together = compare_pairs({name: (BEFORE, one) for name, one in arms.items()})

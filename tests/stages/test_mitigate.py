@@ -14,6 +14,7 @@ from small_store import folder, noise
 from debias.ingesting.decoded import Listed
 from debias.ingesting.rules import IngestRules
 from debias.pipeline import mitigate, open_run
+from debias.pipeline.delivery import delivered
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.step import load_predictions
 from debias.report.documents import RunDocument
@@ -51,7 +52,7 @@ def finished(tmp_path_factory):
 
 def test_the_report_holds_what_it_promises(finished):
     folder, document, _, _ = finished
-    assert json.loads((folder / "report.json").read_text()) == json.loads(json.dumps(document))
+    assert delivered(folder, "report") == json.loads(json.dumps(document))
     assert misfits(document, RunDocument) == []
     for arm in ("uniform", "latent", "groups"):
         found = document["arms"][arm]

@@ -70,7 +70,8 @@ def _locks(folder: Path) -> list[Path]:
 def _require_silence(folder: Path) -> None:
     busy = [one for one in janitor.leftovers_below(folder) if one.at_work]
     if busy:
+        owner = busy[0].owner.partition("-")[0]
         raise StorageError(
-            f"process {busy[0].owner} is writing {busy[0].path}: what it writes could name the "
-            "person again; wait for it or stop it, then run the same command again"
+            f"process {owner} is writing {busy[0].path}: what it writes could name the person "
+            "again; wait for it or stop it, then run the same command again"
         )

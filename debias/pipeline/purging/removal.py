@@ -28,9 +28,10 @@ from debias.pipeline.purging.published import Published, published
 from debias.pipeline.purging.rebuilt import Rebuilding
 from debias.pipeline.purging.result import Purged, Step
 from debias.pipeline.purging.traces import Traces, combined, is_shown_in, names_person
+from debias.processes import PROCESSES
 from debias.storage import leftovers as janitor
 from debias.storage.files import LOCK, amount, replace_file, storage_error, temporary_prefix
-from debias.storage.sealed import PROCESSES, read_manifest, verify
+from debias.storage.sealed import read_manifest, verify
 from debias.storage.suppressed import CONTENT, SAMPLE, Name, suppressed_in
 
 # Whatever they show, they were made with the person.
