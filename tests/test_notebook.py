@@ -185,7 +185,7 @@ class TestShown:
         change = debias.compare(before, after)
         weights = debias.latent_weights(np.random.default_rng(0).normal(size=(3000, 4)))
         for shown in (before, change, weights):
-            assert len(repr(shown)) < 600
+            assert len(repr(shown)) < 700
             page = shown.save_html(tmp_path / "page.html").read_text(encoding="utf-8")
             assert page.startswith("<!doctype html>")
             assert 'srcdoc="&lt;!doctype' in shown._repr_html_()

@@ -37,8 +37,8 @@ def test_gains_without_a_verdict_are_told_and_silence_is_no_conclusion():
     few = {"latent": comparison("cannot_tell", gains=["y"]), "groups": comparison("cannot_tell")}
     assert concluded({}, FAIRNESS, few)[0].startswith("Arm 'latent'")
     left_open = " ".join(not_concluded(1, few))
-    assert "Arm 'groups'" in left_open
-    assert "Arm 'latent'" not in left_open
+    assert "Arm 'groups' against" in left_open
+    assert "Arm 'latent' against" not in left_open
     assert "a single run" in left_open
     assert "Arm 'groups': accuracy changed by 0.0 percentage points" in left_open
 

@@ -17,15 +17,9 @@ from debias.commands import app
 TIMES = max(2, int(os.environ.get("DEBIAS_KILLS", "0")) // 2)  # of each kind of job
 SCRIPT = Path(__file__).with_name("disturbed_runs.py")
 VOLATILE = {
-    "id",
-    "created",
-    "opened",
-    "seconds",
-    "folder",
-    "finished",
-    "mlflow",
-    "relative_seconds",
-}
+    "id", "created", "opened", "seconds", "folder", "finished", "mlflow", "relative_seconds",
+    "process", "page", "checksum",
+}  # fmt: skip
 TRAINING = {"epochs": 6, "batch_size": 16, "learning_rate": 0.005}
 VAE = {"model": {"name": "conv_vae", "latent_dim": 2, "width": 4, "hidden": 32, "beta": 0.01},
        "training": TRAINING}  # fmt: skip

@@ -14,6 +14,7 @@ from torch import nn
 from debias import stopping
 from debias.errors import CheckpointMismatchError
 from debias.models import ConvClassifier, ConvVAE
+from debias.processes import machine
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.storage import files
 from debias.storage.leftovers import stale_checkpoints
@@ -242,7 +243,8 @@ def test_nothing_is_kept_longer_than_it_can_be_of_use(tmp_path):
     old = tmp_path / "faces" / f"{key(9)}.checkpoint"
     old.touch()
     os.utime(old, (time.time() - 8 * 24 * 3600,) * 2)
-    half = stage / ".debias-4194304-abcdefgh.checkpoint"  # no process has this number
+    gone = f"4194304-0-{machine()}"  # no process has this number
+    half = stage / f".debias-{gone}-abcdefgh.checkpoint"
     half.touch()
     (stage / "notes.checkpoint").touch()  # somebody's own
     stale = {path.name for path in stale_checkpoints(tmp_path)}
