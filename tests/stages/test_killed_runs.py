@@ -72,7 +72,7 @@ def contents(folder):
     }
     for name in [name for name in made if name.endswith("manifest.json")] + ["run.json"]:
         del made[name]
-    for name in [name for name in made if "/" not in name]:  # pages name the folder
+    for name in [name for name in made if name.endswith(".json")]:  # some name the folder
         made[name] = scrubbed(json.loads(made[name].replace(bytes(folder), b"")))
     return made
 
