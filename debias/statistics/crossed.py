@@ -11,7 +11,7 @@ Reference:
     "Multireader multicase variance analysis for binary data", JOSA A 24, 2007. Deviation: instead
     of one t-distribution with estimated degrees of freedom (Hillis 2007), each part of the variance
     keeps its own quantile and the two half-widths are joined by their squares, which covers with
-    two trainings, too (there Hillis covers down to 87 %; see ``benchmarks/verdicts.py``).
+    two trainings, too (there Hillis covers down to 84 %; see ``benchmarks/verdicts.py``).
 """
 
 from dataclasses import dataclass
