@@ -273,13 +273,15 @@ def _told(answer: Answer, p: float, adjusted: float, share: float, rules: Rules)
     level = 1 - error * share if share else rules.level
     value = float(answer.change.value[0])
     low, high = (float(end[0]) for end in answer.change.limits(level))
+    before = float(answer.before.values.mean())
+    low, high = max(low, -before), min(high, 1 - before)  # a figure lies in [0, 1]
     reading, reason = _reading(adjusted, (low, high), answer.seeds, rules)
     differences = answer.after.values - answer.before.values
     return {
         "quantity": answer.quantity,
         "baseline": answer.names[0],
         "arm": answer.names[1],
-        "before": float(answer.before.values.mean()),
+        "before": before,
         "after": float(answer.after.values.mean()),
         "change": value,
         "low": low,

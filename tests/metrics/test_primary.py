@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 from debias.errors import EvaluationError
 from debias.metrics import Rules, compare_pairs, outcomes_of_trainings, report_on
 from debias.metrics.documents import PrimaryChange
-from debias.metrics.primary import answered, answers
+from debias.metrics.primary import Answer, Figure, answered, answers
+from debias.statistics.crossed import Crossed
 
 TRUTH = np.tile([0, 1], 300)
 TONES = np.repeat(["dark", "light"], 300)
@@ -143,6 +144,17 @@ def test_a_margin_rules_out_and_few_images_do_not_ask():
     strict = Rules(minimum=301)
     before, after = arm(rules=strict), arm("latent", rules=strict)
     assert [one["quantity"] for one in asked(after, before=before)] == ["accuracy"]
+
+
+def test_an_interval_ends_where_a_figure_can_go_no_further():
+    before, after = (
+        Figure(np.array(values), np.zeros((2, 600)), np.ones(600, dtype=bool), 0.0)
+        for values in ([0.9, 0.8], [0.9, 0.5])
+    )
+    change = Crossed(np.array([-0.15]), np.array([0.0225]), np.array([1e-4]), 2, np.array([599.0]))
+    answer = Answer("accuracy", ("plain", "latent"), (0, 1), before, after, change)
+    ((found,),) = answered({"latent": [answer]}, Rules()).values()
+    assert (found["low"], found["high"]) == pytest.approx((-0.85, 0.15))
 
 
 def test_what_is_withheld_is_not_asked():
