@@ -382,15 +382,22 @@ class TestOutage:
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
         assert len(files(client, run.info.run_id, "images")) == 4
 
-    def test_a_refused_value_is_left_out_alone(self, tracking, client, monkeypatch, caplog):
+    @staticmethod
+    def publish_with_a_refusal(tracking, monkeypatch, refusal):
+        """A picture that is refused, and a number that is not."""
+
         def refuse(*arguments, **keywords):
-            raise MlflowException.invalid_parameter_value("not like this")
+            raise refusal
 
         with tracking.open(KEY, "run", {}) as tracker:
             with monkeypatch.context() as picky:
                 picky.setattr(MlflowClient, "log_image", refuse)
                 tracker.image("face", IMAGE)
             tracker.metrics({"a": 1.0})
+
+    def test_a_refused_value_is_left_out_alone(self, tracking, client, monkeypatch, caplog):
+        refusal = MlflowException.invalid_parameter_value("not like this")
+        self.publish_with_a_refusal(tracking, monkeypatch, refusal)
         assert only_run(client, tracking).data.metrics == {"a": 1.0}
         assert "MLflow refused a value, which is left out: not like this" in caplog.text
         assert tracking.finished(KEY)
@@ -400,15 +407,8 @@ class TestOutage:
         self, tracking, client, monkeypatch
     ):
         """Another process has deleted what this one was about to use."""
-
-        def gone(*arguments, **keywords):
-            raise MlflowException("no such model", error_code=RESOURCE_DOES_NOT_EXIST)
-
-        with tracking.open(KEY, "run", {}) as tracker:
-            with monkeypatch.context() as raced:
-                raced.setattr(MlflowClient, "log_image", gone)
-                tracker.image("face", IMAGE)
-            tracker.metrics({"a": 1.0})
+        gone = MlflowException("no such model", error_code=RESOURCE_DOES_NOT_EXIST)
+        self.publish_with_a_refusal(tracking, monkeypatch, gone)
         assert only_run(client, tracking).data.metrics == {"a": 1.0}
         assert not tracking.finished(KEY)
         assert tracking.lost == "no such model"

@@ -18,11 +18,10 @@ from debias.metrics.comparison import ComparisonReport, compare, compare_pairs
 from debias.metrics.evaluation import evaluate, report_on
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes, outcomes_of_trainings
-from debias.metrics.rates import RATES, Rate
+from debias.metrics.rates import DISPARITIES, RATES, Rate
 from debias.metrics.rules import Rules
 from debias.metrics.scores import skill_of
 from debias.metrics.trainings import (
-    DISPARITIES,
     Training,
     each_training,
     summarise,

@@ -31,7 +31,7 @@ from debias.metrics.rules import Rules
 from debias.metrics.verdicts import read_changes, sign_of
 from debias.statistics.crossed import ADDED, Crossed, crossed_rows
 from debias.statistics.groupings import Grouping
-from debias.statistics.intervals import Measure, ratio
+from debias.statistics.intervals import Measure, cut, ratio
 from debias.statistics.people import people_by_cell, widening
 
 PerCell = Float64[np.ndarray, " cells"]
@@ -189,10 +189,8 @@ class ArmChanges:
         table = table.assign(wide_low=np.nan, wide_high=np.nan)
         if len(self.seeds) > 1:
             least, before = -1.0 if "other" in table else 0.0, table["before"].to_numpy(dtype=float)
-            low, high = wide.limits(level)
-            table = table.assign(
-                wide_low=np.maximum(low, least - before), wide_high=np.minimum(high, 1 - before)
-            )
+            low, high = cut(wide.limits(level), before, least)
+            table = table.assign(wide_low=low, wide_high=high)
         return read_changes(table, limits, state, self.seeds, self.rules)
 
 

@@ -21,20 +21,17 @@ from debias.errors import EvaluationError
 from debias.metrics.documents import PrimaryChange, Reading
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.rates import RATES, measures, rate_of
+from debias.metrics.rates import DISPARITIES, GAP, RATES, WORST, measures, rate_of
 from debias.metrics.rules import Rules
+from debias.metrics.verdicts import too_few
 from debias.statistics.areas import placements
 from debias.statistics.crossed import ADDED, Crossed, crossed
 from debias.statistics.graphs import graphical
-from debias.statistics.intervals import Measure, spread
+from debias.statistics.intervals import Measure, cut, spread
 
-AUROC, WORST, GAP = "auroc", "worst_group_", "_gap"
-# Gaps that fairlearn has names for; of several rates the largest one.
-NAMED = {
-    "demographic_parity_difference": ("selection_rate",),
-    "equal_opportunity_difference": ("true_positive_rate",),
-    "equalized_odds_difference": ("true_positive_rate", "false_positive_rate"),
-}
+AUROC = "auroc"
+# Of several rates the largest gap.
+GAPS = {name: rates for name, (rates, summary) in DISPARITIES.items() if summary is np.ptp}
 Usable = frozenset[tuple[str, str]]  # measure and group (empty: all images) that may be judged
 Pair = tuple[Outcomes, Outcomes]
 
@@ -120,8 +117,8 @@ class _Figures:
 
     def of(self, quantity: str) -> Figure | None:
         name, _, group = quantity.partition("/")
-        if not group and name in NAMED:
-            return _largest([self._gap(rate) for rate in NAMED[name]])
+        if not group and name in GAPS:
+            return _largest([self._gap(rate) for rate in GAPS[name]])
         if not group and name.startswith(WORST):
             return self._worst(name.removeprefix(WORST))
         if not group and name.endswith(GAP):
@@ -209,7 +206,7 @@ def _measure(name: str, outcomes: Outcomes) -> Measure | None:
         raise EvaluationError(
             f"primary question: {name!r} is no figure; known: {', '.join(RATES)}, {AUROC}, each "
             f"also of one group (accuracy/race:Black), as {WORST}accuracy or as accuracy{GAP}, "
-            f"and {', '.join(NAMED)}"
+            f"and {', '.join(GAPS)}"
         )
     every = measures(outcomes.classes, outcomes.positive, [plain])
     return next((one for one in every if one.name == name), None)
@@ -271,19 +268,17 @@ def _graph(asked: Sequence[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
 def _told(answer: Answer, p: float, adjusted: float, share: float, rules: Rules) -> PrimaryChange:
     error = 1 - rules.level
     level = 1 - error * share if share else rules.level
-    value = float(answer.change.value[0])
-    low, high = (float(end[0]) for end in answer.change.limits(level))
-    before = float(answer.before.values.mean())
-    low, high = max(low, -before), min(high, 1 - before)  # a figure lies in [0, 1]
+    before = answer.before.values.mean(keepdims=True)
+    low, high = (float(end[0]) for end in cut(answer.change.limits(level), before))
     reading, reason = _reading(adjusted, (low, high), answer.seeds, rules)
     differences = answer.after.values - answer.before.values
     return {
         "quantity": answer.quantity,
         "baseline": answer.names[0],
         "arm": answer.names[1],
-        "before": before,
+        "before": float(before[0]),
         "after": float(answer.after.values.mean()),
-        "change": value,
+        "change": float(answer.change.value[0]),
         "low": low,
         "high": high,
         "level": level,
@@ -303,8 +298,8 @@ def _reading(
     adjusted: float, limits: tuple[float, float], seeds: Sequence[int], rules: Rules
 ) -> tuple[Reading, str]:
     """Of a single training nothing is said that another could turn around."""
-    if len(seeds) == 1:
-        return "cannot_tell", "single_run"
+    if few := too_few(seeds):
+        return "cannot_tell", few
     if adjusted <= 1 - rules.level:
         return "difference_found", ""
     if rules.margin is not None and -rules.margin < limits[0] and limits[1] < rules.margin:

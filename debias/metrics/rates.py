@@ -3,11 +3,11 @@
 ``n`` samples, ``s`` trainings, ``g`` cells, ``c`` classes, ``m`` measures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from debias.errors import EvaluationError
 from debias.statistics.intervals import Measure
@@ -89,6 +89,29 @@ RATES = {
     ),
 }
 
+# Rates of the estimated cells, at least two of them -> one number.
+Summary = Callable[[Float64[np.ndarray, " g"]], float]
+
+
+def _variance(values: Float64[np.ndarray, " g"]) -> float:
+    """Sum of squared deviations from the unweighted mean over cells, divided by g - 1."""
+    return float(values.var(ddof=1))
+
+
+# Which rates, and how they are summed up; of several rates, the largest one. The three named
+# differences follow fairlearn 0.15 (between groups, aggregated by worst case), except that
+# fairlearn takes a rate without a denominator for 0. Variances are of plain rates in [0, 1], so in
+# squared rates: 0.0001 is (1 percentage point) squared.
+DISPARITIES: dict[str, tuple[tuple[str, ...], Summary]] = {
+    "worst_group_accuracy": (("accuracy",), np.min),
+    "accuracy_gap": (("accuracy",), np.ptp),
+    "accuracy_variance": (("accuracy",), _variance),
+    "true_positive_rate_variance": (("true_positive_rate",), _variance),
+    "demographic_parity_difference": (("selection_rate",), np.ptp),
+    "equal_opportunity_difference": (("true_positive_rate",), np.ptp),
+    "equalized_odds_difference": (("true_positive_rate", "false_positive_rate"), np.ptp),
+}
+WORST, GAP = "worst_group_", "_gap"  # how a summary of any rate may be called
 
 _BESIDE = {"true_positive_rate": "false_positive_rate", "false_positive_rate": "true_positive_rate"}
 

@@ -5,46 +5,23 @@ independent, and images without a group label are a group like others. ``s`` see
 evaluated on the same images, so a seed adds no image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 
 from debias.errors import EvaluationError
 from debias.metrics.documents import Scalars, SummaryDocument, TrainingDocument
 from debias.metrics.evaluation import group_rates, overall_rates
 from debias.metrics.outcomes import Outcomes
-from debias.metrics.rates import RATES, measures
+from debias.metrics.rates import DISPARITIES, RATES, Summary, measures
 from debias.metrics.rules import Rules
 from debias.metrics.scores import quality
 from debias.statistics.intervals import spread
 from debias.storage.documents import plain
 
-# Rates of the estimated cells, at least two of them -> one number.
-Summary = Callable[[Float64[np.ndarray, " g"]], float]
-
-
-def _variance(values: Float64[np.ndarray, " g"]) -> float:
-    """Sum of squared deviations from the unweighted mean over cells, divided by g - 1."""
-    return float(values.var(ddof=1))
-
-
-# Which rates, and how they are summed up; of several rates, the largest one. The three named
-# differences follow fairlearn 0.15 (between groups, aggregated by worst case), except that
-# fairlearn takes a rate without a denominator for 0. Variances are of plain rates in [0, 1], so in
-# squared rates: 0.0001 is (1 percentage point) squared.
-DISPARITIES: dict[str, tuple[tuple[str, ...], Summary]] = {
-    "worst_group_accuracy": (("accuracy",), np.min),
-    "accuracy_gap": (("accuracy",), np.ptp),
-    "accuracy_variance": (("accuracy",), _variance),
-    "true_positive_rate_variance": (("true_positive_rate",), _variance),
-    "demographic_parity_difference": (("selection_rate",), np.ptp),
-    "equal_opportunity_difference": (("true_positive_rate",), np.ptp),
-    "equalized_odds_difference": (("true_positive_rate", "false_positive_rate"), np.ptp),
-}
 _NUMBERS = get_type_hints(Scalars)
 COLUMNS = (
     "attribute", "group", "metric", "value", "numerator", "denominator", "low", "high", "state",

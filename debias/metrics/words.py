@@ -15,8 +15,7 @@ from debias.metrics.documents import (
     PrimaryChange,
 )
 from debias.metrics.fairness_report import FairnessReport
-from debias.metrics.primary import GAP, WORST
-from debias.metrics.rates import beside_of
+from debias.metrics.rates import GAP, WORST, beside_of
 from debias.metrics.rules import Rules
 from debias.metrics.verdicts import (
     UNTESTED,
@@ -29,7 +28,6 @@ from debias.metrics.verdicts import (
     too_few,
 )
 from debias.statistics.groupings import is_unknown
-from debias.types import SEEDS_NEEDED
 
 Both = tuple[FairnessReport, FairnessReport]
 
@@ -253,14 +251,12 @@ def _people(report: FairnessReport, ask: str, allowed: str) -> str:
 
 
 def _of_trainings(count: int) -> str:
-    if count >= SEEDS_NEEDED:
-        return (
-            f"Rates are means over {count} trainings. The intervals are about other images, not "
-            "about further trainings."
-        )
     if count == 1:
         return "Single run: says nothing about how much a retraining would change the figures."
-    return f"{count} trainings: too few to say how much a retraining would change the figures."
+    return (
+        f"Rates are means over {count} trainings. The intervals are about other images, not about "
+        "further trainings."
+    )
 
 
 def _of_sizes(report: FairnessReport) -> list[str]:

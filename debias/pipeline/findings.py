@@ -62,10 +62,9 @@ def not_concluded(
         for arm in failed
     ]
     if seeds < SEEDS_NEEDED:
-        runs = "a single run" if seeds == 1 else f"{seeds} seeds"
         sentences.append(
-            f"Whether a change would come back in another training: it rests on {runs}, and at "
-            f"least {SEEDS_NEEDED} are needed."
+            "Whether a change would come back in another training: it rests on a single run, and "
+            f"at least {SEEDS_NEEDED} are needed."
         )
     sentences += [
         f"Arm {arm!r}: {primary_sentence(asked)}: cannot tell."

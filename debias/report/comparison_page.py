@@ -81,7 +81,7 @@ def summary(name: str, document: d.ComparisonDocument) -> Iterator[b.Block]:
 
 
 def _heading(document: d.ComparisonDocument) -> str:
-    young = f" in {r.trainings(document)}" if r.is_young(document) else ""
+    young = " in this training" * r.is_young(document)
     if document["verdict"]["harms"]:
         return f"{moved(document, better=False)}{young}"
     tested = w.number(document["comparisons"], "count")

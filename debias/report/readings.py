@@ -240,12 +240,6 @@ def is_young(document: d.ComparisonDocument) -> bool:
     return 0 < len(document["seeds"]) < SEEDS_NEEDED
 
 
-def trainings(document: d.ComparisonDocument) -> str:
-    """The trainings that a comparison is of, as they are spoken of."""
-    seeds = len(document["seeds"])
-    return "this training" if seeds == 1 else f"these {seeds} trainings"
-
-
 def reading_of(verdict: d.Verdict | d.ChangeVerdict, margin: float | None) -> str:
     """Print the verdict of a report or of an attribute, with what it leaves out."""
     said = verdict_name(verdict["reading"], verdict["reason"], margin)

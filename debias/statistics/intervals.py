@@ -220,25 +220,31 @@ def spread(values: Float64[np.ndarray, "s rows"]) -> Float64[np.ndarray, " rows"
 
 
 def seed_limits(
-    differences: Float64[np.ndarray, "s rows"],
-    level: float,
-    before: Float64[np.ndarray, " rows"] | None = None,
-    least: float = 0.0,
+    differences: Float64[np.ndarray, "s rows"], level: float
 ) -> tuple[Float64[np.ndarray, " rows"], ...]:
     """Standard deviation over seeds, and Student's t limits of the mean.
 
-    Of what was ``before`` and lies between ``least`` and 1, they end where it cannot go any
-    further. They are NaN for one seed, and when all differences are equal, because then nothing
-    tells how much they would vary.
+    They are NaN for one seed, and when all differences are equal, because then nothing tells how
+    much they would vary.
     """
     s, mean, sd = len(differences), differences.mean(axis=0), spread(differences)
     # Below 1e-12 the differences are equal but for rounding: no interval can be formed.
     known = np.where(sd > 1e-12, sd, np.nan)
     half = stdtrit(max(s - 1, 1), (1 + level) / 2) * known / np.sqrt(s)
-    low, high = mean - half, mean + half
-    if before is not None:
-        low, high = np.maximum(low, least - before), np.minimum(high, 1 - before)
-    return sd, low, high
+    return sd, mean - half, mean + half
+
+
+def cut(
+    limits: tuple[Float64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]],
+    before: Float64[np.ndarray, " rows"],
+    least: float = 0.0,
+) -> tuple[Float64[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]:
+    """Limits of a change of what was ``before`` and lies between ``least`` and 1.
+
+    They end where it cannot go any further.
+    """
+    low, high = limits
+    return np.maximum(low, least - before), np.minimum(high, 1 - before)
 
 
 def mean_limits(

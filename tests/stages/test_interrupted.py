@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from counting import Counting
+from interruption import Killed, save_at_every_batch
 from recording_tracking import RecordingTracking
 
 from debias.pipeline import open_run, open_study
@@ -19,8 +20,7 @@ from debias.pipeline.representation import REPRESENTATION
 from debias.pipeline.study import make_studied_faces
 from debias.pipeline.study_recipe import StudyConfig
 from debias.pipeline.weights import make_arm
-from debias.storage import files
-from debias.training import checkpoint, loop
+from debias.training import loop
 from debias.training.objectives import OBJECTIVES
 
 TRAINING = "{epochs: 2, batch_size: 16, learning_rate: 0.003}"
@@ -45,15 +45,9 @@ JUDGED = {
 }  # fmt: skip
 
 
-class Killed(Exception):
-    """In place of kill -9: nothing is written any more."""
-
-
 @pytest.fixture(autouse=True)
 def _at_every_batch(monkeypatch):
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
-    monkeypatch.setattr(files, "sync", lambda path: None)  # hundreds of them would take minutes
+    save_at_every_batch(monkeypatch)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from interruption import Killed, save_at_every_batch
 from small_store import make_store
 from torch import nn
 
@@ -16,7 +17,6 @@ from debias.errors import CheckpointMismatchError
 from debias.models import ConvClassifier, ConvVAE
 from debias.processes import machine
 from debias.seeding import numpy_generator, torch_generator, torch_stream
-from debias.storage import files
 from debias.storage.leftovers import stale_checkpoints
 from debias.training import checkpoint
 from debias.training.batches import Augmentation, Batches, Draws
@@ -33,15 +33,9 @@ MODELS = {
 }
 
 
-class Killed(Exception):
-    """In place of kill -9: nothing is written any more."""
-
-
 @pytest.fixture(autouse=True)
 def _at_every_batch(monkeypatch):
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
-    monkeypatch.setattr(files, "sync", lambda path: None)  # hundreds of them would take minutes
+    save_at_every_batch(monkeypatch)
 
 
 @pytest.fixture
