@@ -269,7 +269,7 @@ def _changes(
     key = Key(
         before=Look("before", MUTED, "|"),
         interval="interval: other images",
-        band="interval: training again",
+        band="interval: training again, too",
     )
     return rows_chart(_charted(found, line), [axis, change], key, row=0.32)
 
