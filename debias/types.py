@@ -251,7 +251,7 @@ class TrainingTable:
         groups: Text, empty where nobody said. Only given to a weighting that says that it needs
             them.
         membership: Probability of each known group, in sorted order. Needed where some groups are
-            empty.
+            empty; of groups annotated elsewhere for a weighting that says that it needs these.
         latents: Where the samples lie.
     """
 

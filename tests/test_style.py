@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from debias.weighting.image_ratio import match_style, sharpness
+from debias.weighting.matching import match_style, sharpness
 
 
 def photographs(size=40, seed=0) -> np.ndarray:

@@ -29,6 +29,13 @@ class Weigh(Joined):
     reference: Path | None = option(
         "Embeddings, by the same encoder, that the data should look like."
     )
+    elsewhere: Path | None = option(
+        "Embeddings, by the same encoder, of another collection whose groups are annotated "
+        "(--elsewhere-groups): the groups here are estimated from them."
+    )
+    elsewhere_groups: str | None = option(
+        "Groups of --elsewhere: a column of it, or a file as for --attributes.", "COLUMN|FILE"
+    )
     ids: Path | None = option("One sample id a line, for embeddings without ids.")
     columns: str | None = option(
         "Columns of a table that are the dimensions: names, e0-e31, 'e*', or one of lists. "
@@ -37,8 +44,8 @@ class Weigh(Joined):
     beside: str | None = option("Columns that are not, written likewise.", "NAME,...")
     allow_missing: float = option("Samples that may have no embedding.", "SHARE", 0.01)
     target: str | None = option(
-        "uniform, reference, or groups: those of --attributes. [default: uniform, or reference if "
-        "given]"
+        "uniform, reference, groups (those of --attributes) or elsewhere. [default: uniform, or "
+        "reference or elsewhere if given]"
     )
     density: str | None = option(
         "How crowdedness is measured: histogram, knn or mixture; or ratio, with a reference. "
@@ -65,7 +72,8 @@ def weigh(given: Weigh) -> None:
     found = weighing.weigh(
         weighing.Request(
             embeddings=given.embeddings, labels=given.label, groups=given.attributes,
-            reference=given.reference, ids=given.ids, target=given.target, density=given.density,
+            reference=given.reference, elsewhere=given.elsewhere,
+            elsewhere_groups=given.elsewhere_groups, ids=given.ids, target=given.target, density=given.density,
             dimensions=tuple(listed(given.columns or "")),
             beside=tuple(listed(given.beside or "")), by_order=given.by_order,
             allow_unjoined=given.allow_unjoined, allow_missing=given.allow_missing, out=given.out,

@@ -229,7 +229,7 @@ def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     train, found = faces.rows("train"), {}
     for arm, weights in stages.weights.items():
         rule = run.config.arms[arm]
-        if "reference" in rule.needs or weights.read_json("figures.json").get("estimated"):
+        if {"reference", "elsewhere"} & rule.needs or weights.read_json("figures.json").get("estimated"):
             order = np.argsort(-load_multiples(weights), kind="stable")
             ends = order[:SHOWN], order[::-1][:SHOWN]
             found[arm] = tuple(faces.images[train[end]] for end in ends)

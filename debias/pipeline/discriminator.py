@@ -4,16 +4,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Int64, Shaped
 from scipy.stats import spearmanr
 
 from debias.pipeline.faces import SPLIT
 from debias.pipeline.job import Run
 from debias.pipeline.step import Step, Work, arrays
 from debias.plugins import dump
+from debias.seeding import numpy_generator
 from debias.statistics.areas import area_under_curve
+from debias.statistics.groupings import group_names
 from debias.storage.artifacts import Artifact, Files, load_array, load_faces
-from debias.tracking.tracker import Tracker
+from debias.tracking.tracker import Advance, Tracker
+from debias.training.device import Compute
 from debias.types import FaceStore
 from debias.weighting import sampling
 from debias.weighting.image_ratio import (
@@ -21,9 +24,13 @@ from debias.weighting.image_ratio import (
     LogRatios,
     Sets,
     cross_fitted_log_ratios,
-    match_style,
+    cross_fitted_scores,
+    in_every_style,
     shrunk,
 )
+from debias.weighting.label_shift import estimated
+from debias.weighting.matching import match_style
+from debias.weighting.membership import even_membership
 
 STAGE = "discriminator"
 TELLTALE = 0.95  # two sets told apart better than this differ in more than their people
@@ -52,17 +59,27 @@ def make_group_ratio(run: Run, groups: Shaped[np.ndarray, " n"], faces: Artifact
     return step.make(run, faces=faces)
 
 
+def make_elsewhere_scores(run: Run, column: str, **sets: Artifact) -> Artifact:
+    """Chance of every training face of ``faces`` to be of a group of ``elsewhere``, and shares."""
+    step: Step[Run] = Step(
+        STAGE,
+        settings=lambda work: _settings(work) | {"elsewhere": column},
+        build=lambda work, _: _of_elsewhere(work, column),
+        heading="Groups annotated elsewhere",
+    )
+    return step.make(run, **sets)
+
+
 def _to_reference(work: Work[Run], _: Tracker) -> Files:
     run, recipe = work.job, work.job.config.discriminator
-    opposite = "as_is" if recipe.style == "matched" else "matched"
+    opposite = "matched" if recipe.style == "as_is" else "as_is"
     control = recipe.model_copy(update={"repeats": 1, "style": opposite})
     advance = work.start(recipe.folds * (recipe.repeats + 1))
-    as_is = _against_reference(work.faces, load_faces(work.inputs["reference"]), recipe.side)
+    wanted = load_faces(work.inputs["reference"])
+    one = np.zeros(len(wanted.rows(SPLIT)), dtype=np.int64)
+    sets = _against(work.faces, wanted, recipe.side, one)
     used, other = (
-        cross_fitted_log_ratios(
-            _in_style(as_is, one.style), one, run.config.seed, run.compute, advance
-        )
-        for one in (recipe, control)
+        in_style(sets, one, run.config.seed, run.compute, advance) for one in (recipe, control)
     )
     return _files(used) | {"figures.json": _figures(recipe.style, used, other)}
 
@@ -73,6 +90,19 @@ def _to_groups(work: Work[Run], groups: Shaped[np.ndarray, " n"]) -> Files:
     sets = _against_groups(work.faces, groups, recipe)
     found = cross_fitted_log_ratios(sets, recipe, run.config.seed, run.compute, advance)
     return _files(found) | {"figures.json": {}}
+
+
+def _of_elsewhere(work: Work[Run], column: str) -> Files:
+    run, recipe = work.job, in_every_style(work.job.config.discriminator)
+    advance = work.start(recipe.folds)
+    other = load_faces(work.inputs["elsewhere"])
+    names, codes = np.unique(group_names(other.samples[column]), return_inverse=True)
+    sets = _against(work.faces, other, recipe.side, codes.astype(np.int64))
+    scores = cross_fitted_scores(sets, recipe, run.config.seed, run.compute, advance)
+    found = estimated(scores, numpy_generator(run.config.seed, "discriminator/shares"))
+    even = even_membership(scores.averaged, scores.held_out[0], scores.codes)
+    figures = {"column": column, **found.describe(names), "images": len(codes)}
+    return dict(arrays(even=even)) | {"figures.json": figures}
 
 
 def _files(ratios: LogRatios) -> dict[str, Any]:
@@ -91,23 +121,29 @@ def _settings(work: Work[Run]) -> dict[str, Any]:
     return settings | {"sampler": sampling.VERSION} | work.job.compute.identity()
 
 
-def _against_reference(train: FaceStore, wanted: FaceStore, side: int) -> Sets:
-    rows, others = train.rows("train"), wanted.rows(SPLIT)
+def _against(
+    train: FaceStore, other: FaceStore, side: int, target: Int64[np.ndarray, " m"]
+) -> Sets:
+    rows, others = train.rows("train"), other.rows(SPLIT)
     return Sets(
         population=shrunk(train.images, rows, side),
         strata=train.labels(rows),
-        examples=shrunk(wanted.images, others, side),
-        target=np.zeros(len(others), dtype=np.int64),
+        examples=shrunk(other.images, others, side),
+        target=target,
         twin=np.full(len(others), -1, dtype=np.int64),
     )
 
 
-def _in_style(sets: Sets, style: str) -> Sets:
-    """The same images as they are, or with their style matched."""
-    if style == "as_is":
-        return sets
-    population, examples = match_style(sets.population, sets.examples)
-    return replace(sets, population=population, examples=examples)
+def in_style(
+    sets: Sets, recipe: DiscriminatorRecipe, seed: int, compute: Compute, advance: Advance
+) -> LogRatios:
+    """Log ratios of the images as they are, or with their style matched, or of random styles."""
+    if recipe.style != "as_is":
+        population, examples = match_style(sets.population, sets.examples)
+        sets = replace(sets, population=population, examples=examples)
+    if recipe.style == "augmented":
+        recipe = in_every_style(recipe)
+    return cross_fitted_log_ratios(sets, recipe, seed, compute, advance)
 
 
 def _against_groups(

@@ -1,9 +1,11 @@
-"""The stores of a run: its faces, the unlabelled reference, the earlier version of the data."""
+"""The stores of a run: its faces, other sets that it looks at, the earlier version of the data."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +29,15 @@ from debias.ingesting.build import (
     judge,
     seal_store,
 )
+from debias.ingesting.labels import require_column
 from debias.ingesting.quarantine import write_quarantine
 from debias.ingesting.rules import FacesRecipe
 from debias.ingesting.selection import Selection, drawn_evenly
 from debias.pipeline.job import Job, Run
-from debias.pipeline.recipe import ReferenceRecipe, RunConfig, SpaceRecipe
+from debias.pipeline.recipe import ElsewhereRecipe, OtherFaces, RunConfig, SpaceRecipe
 from debias.plugins import dump
 from debias.seeding import numpy_generator, stream_seed
+from debias.statistics.groupings import UNKNOWN, group_names
 from debias.storage.artifacts import Artifact, content_key, load_faces, save_faces
 from debias.storage.files import locked
 from debias.storage.sealed import read_manifest
@@ -41,11 +45,11 @@ from debias.storage.suppressed import suppressed_in
 from debias.training.loop import Training
 from debias.types import BASELINE, SPLITS, FaceStore
 
-STAGE = "reference"
-SPLIT = "reference"
-ABOUT = {"classes": ("unlabelled",), "attributes": (), "label": "none"}
+SPLIT = "reference"  # of every face of another set
+ABOUT = {"classes": ("unlabelled",), "label": "none"}
 FEW = 2000  # training images
 NAMED = 6  # groups
+LEARNABLE = 30  # faces of a group
 
 
 def make_faces(run: Run) -> Artifact:
@@ -131,74 +135,99 @@ def _require_classes(faces: FaceStore, split: str) -> None:
 
 
 def make_reference(run: Job, faces: Artifact) -> Artifact:
-    """List, filter, draw and decode the reference faces, or find them decoded.
+    """The reference faces, see :func:`_make_other`."""
+    assert run.config.reference is not None  # the plan has asked
+    return _make_other(run, _Other("reference", run.config.reference), faces)
+
+
+def make_elsewhere(run: Run, faces: Artifact) -> Artifact:
+    """The faces that are annotated elsewhere, see :func:`_make_other`."""
+    assert run.config.elsewhere is not None  # the plan has asked
+    return _make_other(run, _Other("elsewhere", run.config.elsewhere), faces)
+
+
+@dataclass(frozen=True)
+class _Other:
+    """Another set of faces: where it stands in a recipe and in a folder, and what it is."""
+
+    stage: str
+    recipe: OtherFaces
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Columns that are read."""
+        return (self.recipe.groups,) if isinstance(self.recipe, ElsewhereRecipe) else ()
+
+
+def _make_other(run: Job, other: _Other, faces: Artifact) -> Artifact:
+    """List, filter, draw and decode the faces of another set, or find them decoded.
 
     All of them stand in the split ``reference``. DataError says why they cannot be used.
     """
-    recipe, start = run.config.reference, time.monotonic()
-    assert recipe is not None  # the plan has asked
+    start, stage, recipe = time.monotonic(), other.stage, other.recipe
     # Another seed: drawn faces must not be those of the main set once more.
-    seed = stream_seed(run.config.seed, "reference")
+    seed = stream_seed(run.config.seed, stage)
     size, rules = run.config.image_size, run.config.ingest
     listed = decoding.hashed(decoding.list_samples(recipe.data, seed, recipe.filters, size, rules))
-    purged, stage = suppressed_in(run.folder.path), run.folder.path / STAGE
+    purged, folder = suppressed_in(run.folder.path), run.folder.path / stage
     listed = listed.without(purged)
     listed.tell_held_back(run.progress)
-    with locked(stage):
+    key = partial(_key, run, other, listed, faces)
+    with locked(folder):
         for held_back in (False, True):
-            found = run.folder.find(STAGE, _key(run, listed, faces, [], held_back=held_back))
+            found = run.folder.find(stage, key([], held_back=held_back))
             if found is not None and is_without(purged, found):
-                run.progress.reused("Reference")
+                run.progress.reused(stage.capitalize())
                 return found
-        judge(listed.rejected, listed.table, (), rules, stage)
-        chosen = _chosen(run, recipe, _new(listed.samples, faces))
+        judge(listed.rejected, listed.table, (), rules, folder)
+        chosen = _chosen(run, other, _new(listed.samples, faces, stage))
         drawn = replace(listed, samples=chosen.sort_values("sample_id", ignore_index=True))
-        decoded = decoding.decode(drawn, run.folder, STAGE, run.progress)
-        judge(decoded.rejected, drawn.samples, (), rules, stage)
+        decoded = decoding.decode(drawn, run.folder, stage, run.progress)
+        judge(decoded.rejected, drawn.samples, (), rules, folder)
 
         def fill(folder: Path) -> None:
-            save_faces(folder, decoded.samples, ABOUT)
+            save_faces(folder, decoded.samples, {**ABOUT, "attributes": other.attributes})
             rejected = listed.rejected + decoded.rejected
             write_quarantine(folder / QUARANTINE, rejected, listed.table, ())
 
         # What failed by bad luck is in the key: another time it may be there.
-        key = _key(run, listed, faces, decoding.unlucky(decoded))
         about: dict[str, object] = {**run.compute.describe(), "inputs": {"faces": faces.key}}
-        rows = np.arange(len(decoded.samples))
-        made = seal_store(run.folder, STAGE, key, about, decoded, rows, fill, start)
-        decoding.forget_parts(drawn, run.folder, STAGE)
+        rows, unlucky = np.arange(len(decoded.samples)), decoding.unlucky(decoded)
+        made = seal_store(run.folder, stage, key(unlucky), about, decoded, rows, fill, start)
+        decoding.forget_parts(drawn, run.folder, stage)
     return made
 
 
 def _key(
     run: Job,
+    other: _Other,
     listed: decoding.Listed,
     faces: Artifact,
     unlucky: list[str],
     *,
     held_back: bool = True,
 ) -> str:
-    recipe = run.config.reference
-    assert recipe is not None  # asked before
     settings = {
-        "even_over": recipe.even_over,
-        "most": recipe.most,
+        "even_over": other.recipe.even_over,
+        "most": other.recipe.most,
         "image_size": listed.size,
         "ingest": listed.rules.lasting(),
         "decoded_by": decoded_by(),
         "seed": run.config.seed,
-        "data": dump(recipe.data)["name"],
+        "data": dump(other.recipe.data)["name"],
         "unlucky": unlucky,
     }
+    if other.attributes:
+        settings["attributes"] = other.attributes
     # A purge gives a store another key, and must not lead to its reference being read again.
     known = read_manifest(faces.path).get("instead_of", faces.key)
     inputs = {"content": (listed.whole or listed).content, "faces": known}
     if held_back and listed.held_back:
         inputs["held_back"] = listed.content
-    return content_key(STAGE, settings, inputs)
+    return content_key(other.stage, settings, inputs)
 
 
-def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:
+def _new(samples: pd.DataFrame, faces: Artifact, stage: str) -> pd.DataFrame:
     """Samples that are not in the main data set, and not meant for a test of their own."""
     if "split" in samples:
         samples = samples[samples["split"] == "train"]
@@ -208,16 +237,37 @@ def _new(samples: pd.DataFrame, faces: Artifact) -> pd.DataFrame:
         samples = samples[~samples["sha256"].isin(known) & ~repeated]
     if samples.empty:
         raise EmptyDatasetError(
-            "no reference face is left: every one of them is also in the main data set (or none "
-            "is a training face of its own set); choose another reference"
+            f"no {stage} face is left: every one of them is also in the main data set (or none "
+            f"is a training face of its own set); choose another data set for {stage!r}"
         )
     return samples
 
 
-def _chosen(run: Job, recipe: ReferenceRecipe, samples: pd.DataFrame) -> pd.DataFrame:
-    generator = numpy_generator(run.config.seed, "reference/draw")
-    chosen = drawn_evenly(samples, recipe.even_over, recipe.most, generator)
+def _chosen(run: Job, other: _Other, samples: pd.DataFrame) -> pd.DataFrame:
+    for column in other.attributes:
+        require_column(samples, column, f"{other.stage}.groups")
+        samples = samples[group_names(samples[column]) != UNKNOWN]
+        _require_groups(samples[column], other.stage)
+    generator = numpy_generator(run.config.seed, f"{other.stage}/draw")
+    chosen = drawn_evenly(samples, other.recipe.even_over, other.recipe.most, generator)
     return chosen.assign(split=SPLIT, label=0)
+
+
+def _require_groups(column: "pd.Series[Any]", stage: str) -> None:
+    """Raise DataError unless there are two groups, each large enough to learn it."""
+    counts = pd.Series(group_names(column)).value_counts()
+    if len(counts) < 2:
+        raise DataError(
+            f"{stage}.groups: every annotated face has {column.name} = "
+            f"{', '.join(map(repr, counts.index)) or 'nothing'}; at least 2 groups are needed to "
+            "tell them apart: name another column, or widen the filters"
+        )
+    if counts.min() < LEARNABLE:
+        raise DataError(
+            f"{stage}.groups: {column.name} = {counts.idxmin()!r} has {counts.min()} faces, fewer "
+            f"than the {LEARNABLE} that are needed to learn it; filter it out, or take a larger "
+            "collection"
+        )
 
 
 def make_earlier(job: Job) -> Artifact:

@@ -64,13 +64,14 @@ def weigh(
         reference=_none,
         reference_ratio=_none,
         group_ratio=_none,
+        elsewhere=_none,
     )
     rule = run.config.arms[arm]
     return rule.weights(rule.score(context).table()[0])
 
 
 def _none(*_: object) -> NoReturn:
-    raise ConfigError("weights of the latents of a training know no reference and no group")
+    raise ConfigError("weights of the latents of a training know no other data set and no group")
 
 
 def film(artifacts: Sequence[Artifact], hidden: frozenset[str]) -> list[EpochOfWeights]:

@@ -12,7 +12,7 @@ from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.types import BASELINE, SEEDS_NEEDED
 from debias.weighting.reach import reach, readings
 
-ESTIMATED = ("latent_rarity", "reference_ratio")  # rules that guess who is under-represented
+ESTIMATED = ("latent_rarity", "reference_ratio", "elsewhere")  # rules that guess who is under-represented
 
 
 def concluded(

@@ -12,7 +12,13 @@ from debias.errors import TrackingError, WeightError
 from debias.pipeline.audit import make_audit
 from debias.pipeline.classifier import CLASSIFIER
 from debias.pipeline.comparison import make_report
-from debias.pipeline.faces import make_audited_faces, make_earlier, make_faces, make_reference
+from debias.pipeline.faces import (
+    make_audited_faces,
+    make_earlier,
+    make_elsewhere,
+    make_faces,
+    make_reference,
+)
 from debias.pipeline.job import Job, Run, Study
 from debias.pipeline.judge import JUDGE
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
@@ -108,8 +114,14 @@ REPRESENTATION = Stop("representation", PLACED.make, needs=("faces",))
 RUN = (
     Stop("faces", make_faces),
     REFERENCE,
+    Stop("elsewhere", make_elsewhere, needs=("faces",), each=_if_named("elsewhere")),
     REPRESENTATION,
-    Stop("weights", make_arm, needs=("faces", "representation", "reference"), each=_arms),
+    Stop(
+        "weights",
+        make_arm,
+        needs=("faces", "representation", "reference", "elsewhere"),
+        each=_arms,
+    ),
     Stop("classifier", CLASSIFIER.make, needs=("faces", "weights"), each=_arms_and_seeds),
     Stop(
         "report",

@@ -80,14 +80,14 @@ class ClassifierRecipe(Settings):
     )
 
 
-class ReferenceRecipe(Settings):
-    """An unlabelled set of faces that says what the training set should look like.
+class OtherFaces(Settings):
+    """Faces of a second data set.
 
-    Faces that are also in the main data set (any split) are left out, by content.
+    Those that are also in the main data set (any split) are left out, by content.
     """
 
     data: Annotated[Dataset, OneOf("data set", DATASETS)] = Field(
-        description="Where the reference faces come from; their labels are never read."
+        description="Where the other faces come from; labels are not read."
     )
     filters: Filters = Field(
         default={}, description="Column: list of values to keep, or {min, max}."
@@ -99,6 +99,16 @@ class ReferenceRecipe(Settings):
     most: int | None = Field(
         default=None, ge=20, description="Faces drawn, evenly over those cells; empty: all."
     )
+
+
+class ReferenceRecipe(OtherFaces):
+    """An unlabelled set of faces that says what the training set should look like."""
+
+
+class ElsewhereRecipe(OtherFaces):
+    """Another collection, in which the groups are annotated that here nobody annotated."""
+
+    groups: str = Field(description="Column that holds the group of each face there.")
 
 
 class EarlierRecipe(Settings):
@@ -197,6 +207,10 @@ class RunConfig(SpaceRecipe):
         "that is no arm yet draws every image equally often.",
     )
     seeds: int = Field(default=5, ge=1, le=100, description="Trainings of every arm.")
+    elsewhere: ElsewhereRecipe | None = Field(
+        default=None,
+        description="Another collection in which groups are annotated, for arms 'elsewhere'.",
+    )
     classifier: ClassifierRecipe = ClassifierRecipe()
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
     evaluation: Rules = Rules()
@@ -270,10 +284,11 @@ class RunConfig(SpaceRecipe):
         return self
 
     @model_validator(mode="after")
-    def _reference_given(self) -> "RunConfig":
-        missing = [name for name, rule in self.arms.items() if "reference" in rule.needs]
-        if missing and self.reference is None:
-            raise ValueError(f"arm {missing[0]!r} needs a second data set under 'reference'")
+    def _second_sets_given(self) -> "RunConfig":
+        for part in ("reference", "elsewhere"):
+            missing = [name for name, rule in self.arms.items() if part in rule.needs]
+            if missing and getattr(self, part) is None:
+                raise ValueError(f"arm {missing[0]!r} needs a second data set under {part!r}")
         unknown = [
             (name, column)
             for name, rule in self.arms.items()

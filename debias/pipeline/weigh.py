@@ -1,7 +1,7 @@
 """What ``debias weigh`` does: embeddings in a file become weights in a file, and a picture."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,13 +48,15 @@ class Request:
         groups: Group of each sample, likewise. They enter the weights only with target ``groups``;
             otherwise they show whom the weights reach.
         reference: File of embeddings of the reference set.
+        elsewhere: File of embeddings of a collection in which groups are annotated.
+        elsewhere_groups: Group of each of them, as ``groups``.
         ids: File of one sample id per row, for embeddings that hold none.
         dimensions: Columns of a table that are the embedding; empty for what looks like one.
         beside: Columns that are not.
         by_order: Files go by the order of their rows where no names are in common.
         allow_unjoined: Share of the rows of a file that may belong to no sample.
         allow_missing: Share of the samples that may have no embedding.
-        target: None for ``reference`` where one is given, else ``uniform``.
+        target: None for ``reference`` or ``elsewhere`` where one is given, else ``uniform``.
         density: None for ``ratio``, which ranks best, where a reference is aimed at, else
             ``histogram``.
         settings: The other arguments of :func:`debias.latent_weights`.
@@ -65,6 +67,8 @@ class Request:
     labels: str | None = None
     groups: str | None = None
     reference: Path | None = None
+    elsewhere: Path | None = None
+    elsewhere_groups: str | None = None
     ids: Path | None = None
     dimensions: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
@@ -100,7 +104,9 @@ def weigh(request: Request) -> Outcome:
     table, labels, groups, told = _read(request)
     latents = Latents(sample_ids=table.names, mean=table.values)
     reference, missed = _reference(request, table)
-    weights, notes = _weights(request, latents, reference, labels, groups)
+    elsewhere, learned = _elsewhere(request, table)
+    own = labels, groups
+    weights, notes = _weights(request, latents, own, reference=reference, elsewhere=elsewhere)
     codes = np.zeros(len(table.values)) if labels is None else pd.factorize(labels)[0]
     classes = codes.astype(np.int64)
     names = None if groups is None else _named(groups)
@@ -111,7 +117,7 @@ def weigh(request: Request) -> Outcome:
     frame = pd.DataFrame({"sample_id": weights.sample_ids, **columns})
     _write(request.out, lambda path: WRITERS[path.suffix](frame, path))
     _write(picture, lambda path: path.write_bytes(drawn))
-    sentences = [*told, *missed, *_found(latents, weights, classes), *notes]
+    sentences = [*told, *missed, *learned, *_shares(weights), *_found(latents, weights, classes), *notes]
     if weights.origin["target"] == "groups":
         sentences.append(
             "These annotations made the weights: shares and areas of annotated samples show what "
@@ -163,10 +169,56 @@ def _reference(
     """Embeddings of the reference, dimension by dimension those of the table; what was left out."""
     if request.reference is None:
         return None, []
-    same = table.is_wide and is_table(request.reference)
-    found = read_embeddings(request.reference, columns=table.dimensions if same else ())
-    missed = _left_out(found, None, replace(request, embeddings=request.reference))
-    return found.without_missing().values, [missed] if missed else []
+    found, missed = _alike(request.reference, table, request)
+    return found.without_missing().values, missed
+
+
+def _alike(
+    file: Path, table: EmbeddingTable, request: Request, beside: Sequence[str] = ()
+) -> tuple[EmbeddingTable, list[str]]:
+    """Embeddings with the dimensions of the table, and what is to be left out."""
+    same = table.is_wide and is_table(file)
+    found = read_embeddings(
+        file, columns=table.dimensions if same else (), beside=() if same else beside
+    )
+    missed = _left_out(found, None, replace(request, embeddings=file))
+    return found, [missed] if missed else []
+
+
+def _elsewhere(
+    request: Request, table: EmbeddingTable
+) -> tuple[tuple[Float[np.ndarray, "m k"], Column] | None, list[str]]:
+    """Embeddings of another collection with their groups, and how these were joined."""
+    source = request.elsewhere_groups
+    if request.elsewhere is None:
+        if source is not None:
+            raise ConfigError("--elsewhere-groups is given without --elsewhere FILE: give both")
+        return None, []
+    if source is None:
+        raise ConfigError(
+            "--elsewhere needs the groups of its samples: give --elsewhere-groups COLUMN|FILE"
+        )
+    beside = [] if _file(source)[0] else [source]
+    found, missed = _alike(request.elsewhere, table, request, beside)
+    groups, how = _column(found, source, request)
+    known = _known(groups, missed)
+    assert known is not None  # a source was given
+    return (found.without_missing().values, known[~found.missing]), [*missed, *filter(None, [how])]
+
+
+def _shares(weights: SamplingWeights) -> list[str]:
+    """Shares of groups that were learned in another collection, in words."""
+    found = weights.origin.get("elsewhere")
+    if found is None:
+        return []
+    told = ", ".join(
+        f"{name} {one['share']:.1%} ({one['low']:.1%} to {one['high']:.1%})"
+        for name, one in found["shares"].items()
+    )
+    return [
+        f"Estimated from {found['images']:,} samples annotated elsewhere (95% intervals): {told}. "
+        "No annotation of a sample here was read for it."
+    ]
 
 
 def _left_out(
@@ -210,19 +262,20 @@ def _left_out(
 def _weights(
     request: Request,
     latents: Latents,
-    reference: Float[np.ndarray, "m k"] | None,
-    labels: Shaped[np.ndarray, " n"] | None,
-    groups: Shaped[np.ndarray, " n"] | None,
+    own: tuple[Column | None, Column | None],
+    **others: Any,  # noqa: ANN401 (data of a target)
 ) -> tuple[SamplingWeights, list[str]]:
     """The weights, and what was warned about on the way."""
-    target = request.target or ("uniform" if reference is None else "reference")
+    labels, groups = own
+    given = [name for name, one in others.items() if one is not None]
+    target = request.target or (given[0] if given else "uniform")
     _require_data(target, request)
     density = request.density or ("ratio" if target == "reference" else "histogram")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         weights = latent_weights(
-            latents, labels, density=density, target=target, reference=reference,
-            groups=groups if target == "groups" else None, **request.settings,
+            latents, labels, density=density, target=target,
+            groups=groups if target == "groups" else None, **others, **request.settings,
         )  # fmt: skip
     texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
     return weights, [f"Note: {text}." for text in dict.fromkeys(texts)]
@@ -231,14 +284,16 @@ def _weights(
 def _require_data(target: str, request: Request) -> None:
     """Speak of the command's options where the library would speak of its arguments."""
     given = {"groups": request.groups, "reference": request.reference}
+    given["elsewhere"] = request.elsewhere
     options = {"groups": "--attributes COLUMN|FILE", "reference": "--reference FILE"}
+    options["elsewhere"] = "--elsewhere FILE --elsewhere-groups COLUMN|FILE"
     if target in given and given[target] is None:
         raise ConfigError(f"--target {target} needs its data: give {options[target]}")
-    if target != "reference" and request.reference is not None:
-        raise ConfigError(
-            f"--reference is given, but the target is {target!r}; leave out --target, or the "
-            "reference"
-        )
+    for name in ("reference", "elsewhere"):
+        if target != name and given[name] is not None:
+            raise ConfigError(
+                f"--{name} is given, but the target is {target!r}; leave out --target, or --{name}"
+            )
 
 
 def _file(source: str) -> tuple[Path | None, str | None]:

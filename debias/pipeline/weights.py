@@ -10,7 +10,12 @@ import pandas as pd
 
 from debias.density import seeded
 from debias.errors import ConfigError, WeightError
-from debias.pipeline.discriminator import load_log_ratios, make_group_ratio, make_reference_ratio
+from debias.pipeline.discriminator import (
+    load_log_ratios,
+    make_elsewhere_scores,
+    make_group_ratio,
+    make_reference_ratio,
+)
 from debias.pipeline.faces import SPLIT
 from debias.pipeline.fairness import small_training_groups, without
 from debias.pipeline.job import Run
@@ -19,10 +24,10 @@ from debias.pipeline.step import Shown, Step, Work, load_weights, named, weights
 from debias.plugins import dump
 from debias.seeding import stream_seed
 from debias.statistics.groupings import CROSS
-from debias.storage.artifacts import Artifact, Files, load_faces, load_latents
+from debias.storage.artifacts import Artifact, Files, load_array, load_faces, load_latents
 from debias.tracking.tracker import Tracker
 from debias.types import BASELINE, FaceStore, Latents
-from debias.weighting.rule import Context, Found, Given, Ratio, Reference
+from debias.weighting.rule import Context, Foreign, Found, Given, Ratio, Reference
 from debias.weighting.weights import SamplingWeights, in_an_epoch
 
 STAGE = "weights"
@@ -35,6 +40,7 @@ def make_arm(
     faces: Artifact,
     representation: Artifact,
     reference: Artifact | None = None,
+    elsewhere: Artifact | None = None,
 ) -> Artifact | str:
     """Weights of one arm; those that cannot be used cost their arm and not the run.
 
@@ -42,7 +48,7 @@ def make_arm(
         The weights, or why there are none.
     """
     try:
-        return make_weights(run, arm, faces, representation, reference)
+        return make_weights(run, arm, faces, representation, reference, elsewhere)
     except WeightError as error:
         run.progress.note(f"Arm {arm!r} is left out: {error}.")
         return str(error)
@@ -54,13 +60,16 @@ def make_weights(
     faces: Artifact,
     representation: Artifact,
     reference: Artifact | None = None,
+    elsewhere: Artifact | None = None,
 ) -> Artifact:
     """What the rule of the arm asks for, networks of its own included, and its weights of it.
 
     Raises:
         WeightError: Weights cannot be built, or rest on too few samples.
     """
-    target = run.config.drawn(arm).score(_context(run, faces, representation, reference))
+    sets = {"faces": faces, "representation": representation}
+    sets |= {"reference": reference, "elsewhere": elsewhere}
+    target = run.config.drawn(arm).score(_context(run, **sets))
     step = Step(
         STAGE,
         settings=lambda work: _settings(work, target),
@@ -69,7 +78,7 @@ def make_weights(
         shown=lambda work: Shown(f"weights {work.arm}", tags={"arm": work.arm}),
         keyed=lambda work: {"faces": work.inputs["faces"].key, **target.inputs},
     )
-    return step.make(run, arm, faces=faces, representation=representation, reference=reference)
+    return step.make(run, arm, **sets)
 
 
 def _settings(work: Work[Run], target: Given) -> dict[str, Any]:
@@ -142,6 +151,10 @@ def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
     tracker.params({"arm": arm, "weighting": dump(run.config.drawn(arm))})
     if "density" in run.config.drawn(arm).needs:
         tracker.params({"density": dump(run.config.density)})
+    if found := figures.get("elsewhere"):
+        shares = {name: one["share"] for name, one in found["shares"].items()}
+        tracker.params({"discriminator": dump(run.config.discriminator)})
+        tracker.metrics(named("estimated_share", shares))
     if figures.get("ratio"):
         tracker.params({"discriminator": dump(run.config.discriminator)})
         ratio = {name: float(value) for name, value in figures["ratio"].items() if name != "style"}
@@ -166,7 +179,11 @@ def load_multiples(artifact: Artifact) -> np.ndarray:
 
 
 def _context(
-    run: Run, faces: Artifact, representation: Artifact, reference: Artifact | None
+    run: Run,
+    faces: Artifact,
+    representation: Artifact,
+    reference: Artifact | None,
+    elsewhere: Artifact | None,
 ) -> Context:
     """The training faces, and what is made of them when a rule asks for it."""
     store = load_faces(faces)
@@ -181,6 +198,14 @@ def _context(
         rows = others.rows(SPLIT)
         return Reference(others, lambda: encode_store(run, representation, others, rows))
 
+    def foreign() -> Found[Foreign]:
+        recipe = run.config.elsewhere
+        if recipe is None or elsewhere is None:
+            raise ConfigError("an arm asks for groups elsewhere, but 'elsewhere' names no data set")
+        found = make_elsewhere_scores(run, recipe.groups, faces=faces, elsewhere=elsewhere)
+        figures = found.read_json("figures.json")
+        return Found(found.key, lambda: Foreign(load_array(found, "even"), figures))
+
     return Context(
         faces=store,
         seed=run.config.seed,
@@ -189,6 +214,7 @@ def _context(
         reference=lambda: Found(asked().key, wanted),
         reference_ratio=lambda: _ratio(make_reference_ratio(run, faces=faces, reference=asked())),
         group_ratio=lambda groups: _ratio(make_group_ratio(run, groups, faces)),
+        elsewhere=foreign,
     )
 
 

@@ -137,6 +137,22 @@ class ReferenceRatio(TypedDict):
     style_agreement: Number
 
 
+class EstimatedShare(TypedDict):
+    share: float
+    low: float
+    high: float
+    check: float  # a second estimate
+
+
+class ForeignGroups(TypedDict):
+    """Shares of groups that are annotated in another collection, estimated here."""
+
+    column: str
+    images: int  # annotated ones, there
+    shares: dict[str, EstimatedShare]
+    doubts: list[str]  # why they may not be believed
+
+
 class Lowered(TypedDict):
     """A group whose share of what is drawn is below its share of the training images."""
 
@@ -175,6 +191,7 @@ class Weights(TypedDict, total=False):
     auc_by_group: dict[str, Area]
     lowered: list[Lowered]  # small groups drawn less often than by chance
     ratio: ReferenceRatio
+    elsewhere: ForeignGroups
     by_epoch: list[EpochOfWeights]  # of an arm that weighs anew before every epoch
     warnings: list[str]
 

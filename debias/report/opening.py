@@ -29,6 +29,7 @@ MORE = 2  # times as many test images where there are too few
 _DEEDS = {
     "latent_rarity": "Drawing unusual faces more often",
     "reference_ratio": "Drawing faces like the reference more often",
+    "elsewhere": "Balancing groups learned from another collection",
     "group_balance": "Drawing every group equally often",
 }
 

@@ -8,7 +8,16 @@ from matplotlib.figure import Figure
 
 from debias.report import blocks as b
 from debias.report.charts.style import arm_style, svg
-from debias.report.documents import Area, EpochOfWeights, Findings, Share, Weights
+from debias.report.documents import (
+    Area,
+    EpochOfWeights,
+    EstimatedShare,
+    Findings,
+    ForeignGroups,
+    Number,
+    Share,
+    Weights,
+)
 from debias.report.html import render
 from debias.report.pictures import Pictures, contact_sheet, sheets, shrink, webp
 from debias.report.readings import arms_of
@@ -80,6 +89,8 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     if ratio := facts.get("ratio"):
         kind = "as it is" if ratio["style"] == "matched" else "matched in colour and sharpness"
         yield note("ratio_to_reference", ratio, kind=kind)
+    if found := facts.get("elsewhere"):
+        yield from _foreign(found, facts.get("share_by_group") or {})
     if pictures.faces_shown and arm in pictures.wanted:
         yield from _wanted(arm, bool(facts.get("ratio")), pictures)
     yield from (b.Sentence(warning, "caution") for warning in facts.get("warnings") or ())
@@ -100,6 +111,29 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     if dropped is not None:
         settings.append(("latent dimensions left out", ", ".join(map(str, dropped)) or "none"))
     yield b.Fold("Shares and settings", (*shares, b.Facts(tuple(settings))), arm_name(arm))
+
+
+def _foreign(found: ForeignGroups, here: Mapping[str, Share]) -> Iterator[b.Block]:
+    """Shares of groups that are annotated in another collection; beside them what is known here."""
+    column = found["column"]
+    rows: list[_EstimatedOf] = [
+        {
+            **one,
+            "group": f"{column}:{name}",
+            "before": (here.get(f"{column}:{name}") or {}).get("before"),
+        }
+        for name, one in found["shares"].items()
+    ]
+    yield note("elsewhere", found, called=words(column))
+    columns: b.Columns[_EstimatedOf] = {
+        "group": _group,
+        "estimated share": "{share:percent}",
+        "95% interval": "{low..high:percent}",
+        "second estimate": "{check:percent}",
+    }
+    if any(is_number(row["before"]) for row in rows):
+        columns["annotated here"] = "{before:percent}"
+    yield b.table(rows, columns, look="tight")
 
 
 def _film(arm: str, epochs: Sequence[EpochOfWeights], pictures: Pictures) -> Iterator[b.Block]:
@@ -181,13 +215,18 @@ class _AreaOf(Area):
     group: str
 
 
+class _EstimatedOf(EstimatedShare):
+    group: str
+    before: Number
+
+
 class _Course(TypedDict):
     group: str
     first: float
     last: float
 
 
-def _group(row: _ShareOf | _AreaOf | _Course) -> b.Cell:
+def _group(row: _ShareOf | _AreaOf | _Course | _EstimatedOf) -> b.Cell:
     return b.Cell(full_group_name(row["group"]), title=row["group"])
 
 

@@ -145,6 +145,7 @@ def arm_name(arm: str) -> str:
         "uniform": "Plain training",
         "latent": "Latent weights",
         "reference": "Reference weights",
+        "elsewhere": "Groups annotated elsewhere",
         "partial": "Partial groups",
         "groups": "Group weights",
     }
@@ -161,6 +162,8 @@ def arm_meaning(arm: str, weights: Weights) -> str:
         return "every training image is drawn equally often"
     if weights.get("rule") == "reference_ratio":
         return "drawn to look like an unlabelled reference set; no group annotation is used"
+    if weights.get("rule") == "elsewhere":
+        return "groups are learned from another, annotated collection; no annotation here is used"
     if weights.get("estimated"):
         return f"{number(weights['annotated'], 'count')} annotated images; other groups estimated"
     if weights.get("uses_groups") is None:

@@ -14,7 +14,7 @@ from debias.storage.files import DAY, TEMPORARY, is_abandoned
 from debias.storage.sealed import MANIFEST, is_sealed
 
 KEY = re.compile(r"[0-9a-f]{20}")  # of content, as artifacts are named
-STAGES = ("faces", "reference")  # that read images of people
+STAGES = ("faces", "reference", "elsewhere")  # that read images of people
 POINTER = "store.json"  # says which faces of a folder are the store
 PARTS = ".parts"  # of a build that goes on when the same command is run again
 CHECKPOINT = ".checkpoint"  # ends the name of a file by which a training goes on

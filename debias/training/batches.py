@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from debias.plugins import Settings
 from debias.training.condition import Condition
+from debias.training.styles import restyled
 from debias.types import FaceStore
 
 
@@ -32,11 +33,20 @@ class Augmentation(Settings):
     brightness: float = Field(
         default=0.0, ge=0, lt=1, description="Largest change of brightness, as a share."
     )
+    style: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="How far colour, gamma, contrast, sharpness, noise and compression may change, "
+        "as another camera changes them: a share of the widest range (debias.training.styles).",
+    )
 
     def apply(
         self, images: Float[Tensor, "B C H W"], generator: torch.Generator
     ) -> Float[Tensor, "B C H W"]:
         """Return one random view of each image, intensities kept in [0, 1]."""
+        if self.style:
+            images = restyled(images, self.style, generator)
         if self.flip or self.shift or self.scale or self.rotation:
             images = self._move(images, generator)
         if self.brightness:

@@ -1,6 +1,7 @@
 """Rules that turn what is known about the training samples into sampling weights."""
 
 from debias.plugins import Registry
+from debias.weighting.elsewhere import Elsewhere
 from debias.weighting.group_balance import GroupBalance
 from debias.weighting.latent_rarity import LatentRarity
 from debias.weighting.reference_ratio import ReferenceRatio
@@ -13,6 +14,7 @@ WEIGHTINGS = Registry(
         "uniform": Uniform,
         "latent_rarity": LatentRarity,
         "reference_ratio": ReferenceRatio,
+        "elsewhere": Elsewhere,
         "group_balance": GroupBalance,
     },
     group="debias.weightings",
@@ -21,6 +23,7 @@ WEIGHTINGS = Registry(
 
 __all__ = [
     "WEIGHTINGS",
+    "Elsewhere",
     "GroupBalance",
     "LatentRarity",
     "ReferenceRatio",

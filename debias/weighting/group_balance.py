@@ -81,7 +81,7 @@ class GroupBalance(Rule):
         member = _membership(table)  # (n, g)
         classes = np.unique(table.labels, return_inverse=True)[1].astype(np.int64)
         classes = classes if self.within_class else np.zeros_like(classes)
-        probability = _expected(member, classes)
+        probability = expected_balance(member, classes)
         weights = SamplingWeights(
             sample_ids=table.sample_ids,
             probability=probability / probability.sum(),
@@ -128,7 +128,7 @@ def _membership(table: TrainingTable) -> Float64[np.ndarray, "n g"]:
     return np.where(known[:, None], groups[:, None] == names, table.membership)
 
 
-def _expected(
+def expected_balance(
     member: Float64[np.ndarray, "n g"], classes: Int64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
     """sum_g p(g | i) / n_g within each class; the share of each class is kept."""

@@ -12,15 +12,14 @@ Reference:
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 from pydantic import Field
-from scipy.ndimage import uniform_filter
 
 from debias.errors import WeightError
 from debias.models import CLASSIFIERS, Classifier, PooledClassifier
@@ -30,13 +29,15 @@ from debias.seeding import numpy_generator, stream_seed, torch_generator, torch_
 from debias.training.batches import Augmentation, Batch, Batches, Draws
 from debias.training.device import Compute
 from debias.training.loop import Training, fit
+from debias.training.styles import restyled
 from debias.types import FaceStore, ShardedImages
+from debias.weighting.label_shift import Scores
 from debias.weighting.sampling import WeightedSampler
 from debias.weighting.weights import SamplingWeights
 
 VALUES_AT_ONCE = 2**24  # floats of a piece
-ENOUGH = 2048  # images
-MEAN, SPREAD = 128.0, 56.0  # grey levels; about those of photographs of faces
+STYLES = 12  # cameras by which it is judged how far another one may lead astray
+MILD = 0.5  # of the widest range
 Images = UInt8[np.ndarray, "_ H W 3"]
 
 
@@ -61,11 +62,18 @@ class DiscriminatorRecipe(Settings):
     )
     folds: int = Field(default=4, ge=2, le=20, description="Parts of the cross-fitting.")
     repeats: int = Field(default=3, ge=1, le=50, description="Repetitions of the folds, averaged.")
-    style: Literal["as_is", "matched"] = Field(
+    style: Literal["as_is", "matched", "augmented"] = Field(
         default="as_is",
-        description="'matched' evens out colour, contrast and sharpness between the data and the "
-        "reference first, for a reference from another camera.",
+        description="'matched' evens out framing, colour, contrast and sharpness between the data "
+        "and the reference first, for a reference from another camera; 'augmented' does so and "
+        "then shows both in random styles.",
     )
+
+
+def in_every_style(recipe: DiscriminatorRecipe) -> DiscriminatorRecipe:
+    """With random views that no camera could be told by."""
+    views = recipe.augmentation.model_copy(update={"style": 1.0})
+    return recipe.model_copy(update={"augmentation": views})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,38 +122,91 @@ def cross_fitted_log_ratios(
     Raises:
         WeightError: A target has fewer examples than there are folds.
     """
-    fewest = np.bincount(sets.target).min()
-    if fewest < recipe.folds:
-        raise WeightError(
-            f"a target set holds {fewest} images, fewer than the {recipe.folds} folds; annotate "
-            "more images or lower discriminator.folds"
-        )
+    _require_enough(np.bincount(sets.target), recipe.folds)
     size = len(sets.population)
-    store = _store(sets)
+    labels = np.concatenate([np.zeros_like(sets.strata), 1 + sets.target])
+    store = _store([sets.population, sets.examples], labels)
+    # Half of the draws are population, the targets share the other half.
+    shares = np.array([0.5, *[0.5 / sets.targets] * sets.targets])
     total = np.zeros((size + len(sets.examples), sets.targets))
     for repeat in range(recipe.repeats):
         for fold, held_out in enumerate(_folds(sets, recipe.folds, seed, repeat)):
-            purpose = f"discriminator/{repeat}/{fold}"
-            network = _train(store, np.flatnonzero(~held_out), recipe, (seed, purpose), compute)
+            stream = seed, f"discriminator/{repeat}/{fold}"
+            network = _train(store, np.flatnonzero(~held_out), shares, recipe, stream, compute)
             rows = np.flatnonzero(held_out)
-            batches = Batches(store, 256, compute.device)
-            total[rows] += _log_odds(network, batches.evaluate(rows), compute)
+            logits = _logits(network, Batches(store, 256, compute.device).evaluate(rows), compute)
+            total[rows] += logits[:, 1:] - logits[:, :1]
             advance(f"network {repeat * recipe.folds + fold + 1}")
     mean = total / recipe.repeats
     return LogRatios(population=mean[:size], examples=mean[size:])
 
 
-def _store(sets: Sets) -> FaceStore:
-    """Population and examples one after another; the label says which set a row stands for."""
-    labels = np.concatenate([np.zeros_like(sets.strata), 1 + sets.target])
+def cross_fitted_scores(
+    sets: Sets,
+    recipe: DiscriminatorRecipe,
+    seed: int,
+    compute: Compute,
+    advance: Callable[[str], None],
+) -> Scores:
+    """Train ``folds`` networks to tell the targets apart; what they say of images new to them.
+
+    Every network sees all targets equally often, and no image of the population. ``advance`` is
+    called after every network.
+
+    Raises:
+        WeightError: A target has fewer examples than there are folds.
+    """
+    codes, groups, device = sets.target, sets.targets, compute.device
+    _require_enough(np.bincount(codes), recipe.folds)
+    generator = numpy_generator(seed, "discriminator/folds/elsewhere")
+    fold, turn = (_dealt(one, recipe.folds, generator) for one in (codes, sets.strata))
+    there, here = _store([sets.examples], codes), _store([sets.population], sets.strata)
+    held_out = np.empty((1 + STYLES, len(codes), groups))
+    single, total = (np.zeros((len(turn), groups)) for _ in range(2))
+    even = np.full(groups, 1 / groups)
+    for number in range(recipe.folds):
+        stream = seed, f"discriminator/elsewhere/{number}"
+        network = _train(there, np.flatnonzero(fold != number), even, recipe, stream, compute)
+        rows = np.flatnonzero(fold == number)
+        for style in range(1 + STYLES):
+            batches = Batches(there, 256, device).evaluate(rows)
+            seen = _in_another_style(batches, seed, style, device) if style else batches
+            held_out[style, rows] = _logits(network, seen, compute)
+        every = Batches(here, 256, device).evaluate(np.arange(len(turn)))
+        logits = _logits(network, every, compute)
+        single[turn == number] = logits[turn == number]
+        total += logits
+        advance(f"network {number + 1}")
+    return Scores(held_out=held_out, codes=codes, single=single, averaged=total / recipe.folds)
+
+
+def _in_another_style(
+    batches: Iterable[Batch], seed: int, style: int, device: torch.device
+) -> Iterator[Batch]:
+    """All images as one camera that never was would show them."""
+    for batch in batches:
+        generator = torch_generator(seed, f"discriminator/style/{style}", device)
+        yield replace(batch, image=restyled(batch.image, MILD, generator, together=True))
+
+
+def _store(parts: list[Images], labels: Int64[np.ndarray, " n"]) -> FaceStore:
+    """Images of some sets one after another; the label says for what a row stands."""
     ids = [f"{row:09d}" for row in range(len(labels))]
     return FaceStore(
-        images=ShardedImages([sets.population, sets.examples]),
+        images=ShardedImages(parts),
         samples=pd.DataFrame({"sample_id": ids, "split": "train", "label": labels}),
-        classes=tuple(str(number) for number in range(1 + sets.targets)),
+        classes=tuple(str(number) for number in range(int(labels.max()) + 1)),
         attributes=(),
         label="set",
     )
+
+
+def _require_enough(counts: Int64[np.ndarray, " c"], folds: int) -> None:
+    if counts.min() < folds:
+        raise WeightError(
+            f"a target set holds {counts.min()} images, fewer than the {folds} folds; annotate "
+            "more images or lower discriminator.folds"
+        )
 
 
 def _folds(sets: Sets, folds: int, seed: int, repeat: int) -> Iterator[np.ndarray]:
@@ -174,16 +235,16 @@ def _dealt(
 def _train(
     store: FaceStore,
     rows: Int64[np.ndarray, " r"],
+    shares: Float64[np.ndarray, " c"],
     recipe: DiscriminatorRecipe,
     stream: tuple[int, str],
     compute: Compute,
 ) -> Classifier:
-    """One network on some rows; half of the draws are population, targets share the other half."""
+    """One network on some rows; each kind of row has its share of the draws."""
     seed, purpose = stream
     labels = store.labels(rows)
     count = np.bincount(labels, minlength=len(store.classes))
-    share = np.where(np.arange(len(count)) == 0, 0.5, 0.5 / (len(count) - 1))
-    probability = (share / np.maximum(count, 1))[labels]
+    probability = (shares / np.maximum(count, 1))[labels]
     weights = SamplingWeights(
         sample_ids=store.ids(rows), probability=probability / probability.sum()
     )
@@ -200,17 +261,16 @@ def _train(
     return network.eval()
 
 
-def _log_odds(
+def _logits(
     network: Classifier, batches: Iterable[Batch], compute: Compute
 ) -> Float64[np.ndarray, "r c"]:
-    """Logit of every target minus that of the population, averaged over an image and its mirror."""
+    """Means over an image and its mirror."""
     parts = []
     with torch.inference_mode(), compute.autocast():
         for batch in batches:
             logits = network(batch.image) + network(batch.image.flip(-1))
             parts.append(0.5 * logits.double().cpu().numpy())
-    logits = np.concatenate(parts)
-    return logits[:, 1:] - logits[:, :1]
+    return np.concatenate(parts)
 
 
 def shrunk(images: ShardedImages, rows: Int64[np.ndarray, " n"], side: int) -> Images:
@@ -227,51 +287,3 @@ def shrunk(images: ShardedImages, rows: Int64[np.ndarray, " n"], side: int) -> I
             pixels = small.round().to(torch.uint8)
         parts.append(pixels.permute(0, 2, 3, 1).numpy())
     return np.ascontiguousarray(np.concatenate(parts))
-
-
-def match_style(first: Images, second: Images) -> tuple[Images, Images]:
-    """Bring every image to common channel means and contrasts, and both sets to one sharpness.
-
-    Takes the camera out of a comparison as far as that goes: a classifier between two collections
-    sees lenses and compression as well as people. The sharper set is blurred; nothing can sharpen
-    the other. Skin tone and light change an image's channel means alike, so some of what is taken
-    out is about people: compare the result with the one without matching before trusting either.
-    """
-    sharp = [
-        sharpness(_standardised(images[:: -(-len(images) // ENOUGH)])) for images in (first, second)
-    ]
-    least = min(sharp)
-    return tuple(  # type: ignore[return-value]
-        _matched(images, least / own if own > least else 1.0)
-        for images, own in zip((first, second), sharp, strict=True)
-    )
-
-
-def _matched(images: Images, kept: float) -> Images:
-    """Slab by slab, as floats take several times the memory; ``kept`` of the fine detail."""
-    found = np.empty_like(images)
-    for start in range(0, len(images), ENOUGH):
-        levels = _standardised(images[start : start + ENOUGH])
-        if kept < 1:
-            soft = _blurred(levels)
-            levels = soft + kept * (levels - soft)
-        found[start : start + ENOUGH] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return found
-
-
-def sharpness(images: Float[np.ndarray, "n H W 3"]) -> float:
-    """Typical grey levels between a pixel and the mean of its surroundings: median over images."""
-    detail = np.square(images - _blurred(images)).mean(axis=(1, 2, 3))
-    return float(np.sqrt(np.median(detail)))
-
-
-def _standardised(images: Images) -> Float[np.ndarray, "n H W 3"]:
-    levels = images.astype(np.float32)
-    mean = levels.mean(axis=(1, 2), keepdims=True)
-    spread = levels.std(axis=(1, 2), keepdims=True)
-    # A channel without any contrast stays flat.
-    return MEAN + SPREAD * (levels - mean) / np.maximum(spread, 1.0)
-
-
-def _blurred(images: Float[np.ndarray, "n H W 3"]) -> Float[np.ndarray, "n H W 3"]:
-    return uniform_filter(images, size=(1, 3, 3, 1), mode="nearest")

@@ -20,11 +20,19 @@ from debias.plugins import OneOf, unknown
 from debias.statistics.groupings import group_names
 from debias.statistics.rows import in_one_order, row_labels
 from debias.types import Latents, TrainingTable
-from debias.weighting import WEIGHTINGS
-from debias.weighting.membership import cross_fitted_membership
+from debias.weighting import WEIGHTINGS, Elsewhere
+from debias.weighting.label_shift import estimated, scores_of_latents
+from debias.weighting.membership import cross_fitted_membership, even_membership
+from debias.weighting.rule import Foreign
 from debias.weighting.weights import SamplingWeights
 
-TARGETS = {"uniform": "latent_rarity", "reference": "reference_ratio", "groups": "group_balance"}
+TARGETS = {
+    "uniform": "latent_rarity",
+    "reference": "reference_ratio",
+    "groups": "group_balance",
+    "elsewhere": "elsewhere",
+}
+LEARNABLE = 10  # annotated samples of a group
 FEW = 1000  # effective samples below which a training set is thin
 
 
@@ -36,6 +44,7 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
     target: str = "uniform",
     reference: ArrayLike | Latents | None = None,
     groups: ArrayLike | None = None,
+    elsewhere: tuple[ArrayLike | Latents, ArrayLike] | None = None,
     ess: float | Literal["published"] = 0.5,
     alpha: float = 0.01,
     cap: float = 20.0,
@@ -57,12 +66,16 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
             seconds longer and ranks samples better than two histograms. Not used by ``groups``.
         target: What the weighted data should look like. ``uniform``: every region of the latent
             space as populated as every other. ``reference``: like the reference set. ``groups``:
-            every group the same weight within a class.
+            every group the same weight within a class. ``elsewhere``: likewise, of groups that are
+            annotated in another collection only.
         reference: (m, k), m >= 2, from the same encoder and the same kind of picture, without
             labels; for target ``reference`` only.
         groups: (n,) text or numbers, None, NaN or "" where nobody said; for target ``groups``
             only. Where some are unknown, the known ones are used to estimate them from ``z``.
-        ess: Effective sample size of the weights as a share of n, in (0, 1]; 1 is uniform.
+        elsewhere: (m, k) from the same encoder and (m,) their groups, for target ``elsewhere``
+            only; rows without a group are left out. The estimated shares stand in ``origin``.
+        ess: Effective sample size of the weights as a share of n, in (0, 1]; 1 is uniform. With
+            target ``elsewhere`` the least that is wanted.
             ``published`` takes the score as it is. Not used by ``groups``.
         alpha: Smoothing of the density, > 0, as a share of the samples in a bin.
         cap: Largest weight in multiples of the mean, > 1. Not used by ``groups``.
@@ -85,9 +98,11 @@ def latent_weights(  # noqa: PLR0913 (one call is the point)
     labels, groups = rows["labels"], rows["groups"]
     latents = as_latents(z)
     labels = _class_numbers(labels, len(latents.mean))
-    _check_target(target, {"reference": reference, "groups": groups})
+    _check_target(target, {"reference": reference, "groups": groups, "elsewhere": elsewhere})
     if groups is not None:
         found = _balanced(latents, labels, groups, seed)
+    elif elsewhere is not None:
+        found = _as_elsewhere(latents, labels, elsewhere, {"ess": ess, "cap": cap}, seed)
     else:
         estimator = _estimator(density, seed)
         settings = {"ess": ess, "cap": cap, "alpha": alpha}
@@ -229,3 +244,38 @@ def _balanced(
     rule = WEIGHTINGS[TARGETS["groups"]](allow_degenerate=True, estimate_on="latents")
     found: SamplingWeights = rule.weights(table)
     return found
+
+
+def _as_elsewhere(
+    latents: Latents,
+    labels: Int64[np.ndarray, " n"],
+    elsewhere: tuple[ArrayLike | Latents, ArrayLike],
+    settings: Mapping[str, Any],
+    seed: int,
+) -> SamplingWeights:
+    """Weights by groups that other samples teach."""
+    there = as_latents(elsewhere[0], "annotated samples elsewhere")
+    if there.mean.shape[1] != latents.mean.shape[1]:
+        raise DataError(
+            f"samples elsewhere have {there.mean.shape[1]} dimensions, the latents "
+            f"{latents.mean.shape[1]}; both must come from the same encoder"
+        )
+    groups = group_names(_column(elsewhere[1], "groups elsewhere", len(there.mean)), "")
+    known = groups != ""
+    names, codes, counts = np.unique(groups[known], return_inverse=True, return_counts=True)
+    if len(names) < 2 or counts.min() < LEARNABLE:
+        raise DataError(
+            f"groups elsewhere are {dict(zip(names.tolist(), counts.tolist(), strict=True))}; at "
+            f"least 2 groups of {LEARNABLE} samples or more are needed to learn them"
+        )
+    scores = scores_of_latents(latents.mean, there.mean[known], codes.astype(np.int64), seed=seed)
+    shares = estimated(scores, np.random.default_rng(seed))
+    figures = {"column": "the groups", "images": int(known.sum()), **shares.describe(names)}
+    even = even_membership(scores.averaged, scores.held_out[0], scores.codes)
+    rule = _checked(lambda: Elsewhere(allow_degenerate=True, **settings))
+    member, score = rule.balanced(Foreign(even, figures), labels)
+    table = TrainingTable(
+        sample_ids=latents.sample_ids, labels=labels, score=score, membership=member
+    )
+    found: SamplingWeights = rule.weights(table)
+    return replace(found, origin={"elsewhere": figures, **found.origin})

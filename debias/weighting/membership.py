@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64, Int64, Shaped
 from scipy.special import log_softmax, softmax
 
 from debias.errors import DataError, WeightError
-from debias.statistics.crossfit import cross_fitted
+from debias.statistics.crossfit import CrossFit, cross_fitted
 from debias.types import ROWS_AT_ONCE
 
 STRENGTHS = tuple(np.logspace(-4, 1, 6).tolist())  # inverse penalties, flattest model first
@@ -47,7 +47,6 @@ def cross_fitted_membership(
         DataError: Latents and groups of different lengths.
         WeightError: Fewer than two groups, or a group with a single annotated sample.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
     known = groups != ""
@@ -55,7 +54,21 @@ def cross_fitted_membership(
     scaler = StandardScaler()
     for rows in _pieces(np.arange(len(z))):
         scaler.partial_fit(np.asarray(z[rows], dtype=np.float64))
-    scaled = scaler.transform(z[known])
+    fitted = fitted_groups(scaler.transform(z[known]), codes, folds=folds, seed=seed)
+    logits = np.empty((len(z), len(counts)))
+    logits[known] = fitted.held_out
+    for rows in _pieces(np.flatnonzero(~known)):
+        scaled = scaler.transform(z[rows])
+        logits[rows] = np.mean([m.predict_log_proba(scaled) for m in fitted.models], axis=0)
+    return calibrated_membership(logits, groups, labels, seed=seed)
+
+
+def fitted_groups(
+    scaled: Float[np.ndarray, "m k"], codes: Int64[np.ndarray, " m"], *, folds: int, seed: int
+) -> CrossFit:
+    """Cross-fitted logistic regression, with the penalty that predicts left-out samples best."""
+    from sklearn.linear_model import LogisticRegression
+
     fits = (
         cross_fitted(
             LogisticRegression(C=strength, max_iter=500),
@@ -63,13 +76,7 @@ def cross_fitted_membership(
         )
         for strength in STRENGTHS
     )  # fmt: skip
-    fitted = min(fits, key=lambda one: one.loss(codes))
-    logits = np.empty((len(z), len(counts)))
-    logits[known] = fitted.held_out
-    for rows in _pieces(np.flatnonzero(~known)):
-        scaled = scaler.transform(z[rows])
-        logits[rows] = np.mean([m.predict_log_proba(scaled) for m in fitted.models], axis=0)
-    return calibrated_membership(logits, groups, labels, seed=seed)
+    return min(fits, key=lambda one: one.loss(codes))
 
 
 def calibrated_membership(
@@ -95,18 +102,56 @@ def calibrated_membership(
         and offsets. Deviation: annotated samples count for their own group in the shares.
     """
     known = groups != ""
-    codes, counts = _annotated(logits, groups, known)
-    member = softmax(_calibrated(logits, _calibration(logits[known], codes)), axis=1)
-    even = _under(member, counts, np.ones(len(counts)))
-    whole = np.zeros(len(groups), dtype=np.int64)
+    codes, _ = _annotated(logits, groups, known)
+    even = even_membership(logits, logits[known], codes)
+    return restated(even, labels, known, codes, seed=seed)
+
+
+def even_membership(
+    logits: Float64[np.ndarray, "n g"],
+    held_out: Float64[np.ndarray, "m g"],
+    codes: Int64[np.ndarray, " m"],
+) -> Float64[np.ndarray, "n g"]:
+    """Probability of each group if all were equally common.
+
+    Scores are calibrated by those of the annotated samples, ``held_out``, whose groups are
+    ``codes``.
+    """
+    member = softmax(_calibrated(logits, _calibration(held_out, codes)), axis=1)
+    counts = np.bincount(codes, minlength=logits.shape[1])
+    return _under(member, counts, np.ones(len(counts)))
+
+
+def restated(
+    even: Float64[np.ndarray, "n g"],
+    labels: Int64[np.ndarray, " n"] | None,
+    known: Bool[np.ndarray, " n"] | None = None,
+    codes: Int64[np.ndarray, " m"] | None = None,
+    *,
+    seed: int = 0,
+) -> Float64[np.ndarray, "n g"]:
+    """The same under the shares that the groups have here, in each class where that is better.
+
+    ``known`` marks samples whose groups are ``codes``; None of them by default.
+    """
+    groups, whole = even.shape[1], np.zeros(len(even), dtype=np.int64)
+    known = np.zeros(len(even), dtype=bool) if known is None else known
+    codes = whole[:0] if codes is None else codes
     classes = whole if labels is None else labels
     together, apart = (
         _shares_of_parts(even, known, codes, parts, np.random.default_rng(seed))
         for parts in (whole, classes)
     )
     gain = _log_likelihood(even, apart, ~known) - _log_likelihood(even, together, ~known)
-    own = gain > WORTHWHILE or _lacks_a_group(codes, classes[known], len(counts))
-    return _under(even, np.ones(len(counts)), apart if own else together)
+    own = gain > WORTHWHILE or _lacks_a_group(codes, classes[known], groups)
+    return _under(even, np.ones(groups), apart if own else together)
+
+
+def shares_of(
+    even: Float64[np.ndarray, "n g"], generator: np.random.Generator
+) -> Float64[np.ndarray, " g"]:
+    """Share of each group among samples of which nobody is annotated."""
+    return _shares(even, np.zeros(even.shape[1], dtype=np.int64), generator)
 
 
 def _annotated(
@@ -214,7 +259,7 @@ def _shares(
         even = even[generator.choice(size, SHARE_ROWS, replace=False)]
     scale = size / max(len(even), 1)
     ones = np.ones(len(certain))
-    shares = certain / certain.sum()
+    shares = certain / certain.sum() if certain.any() else ones / len(ones)
     for _ in range(1000):
         counts = certain + scale * _under(even, ones, shares).sum(axis=0)
         before, shares = shares, counts / counts.sum()

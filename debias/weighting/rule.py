@@ -16,9 +16,10 @@ from debias.own import Own, require
 from debias.plugins import Settings, dump
 from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.types import FaceStore, Latents, Rarity, TrainingTable
+from debias.weighting.membership import restated
 from debias.weighting.weights import SamplingWeights, check
 
-Need = Literal["density", "reference", "groups", "latents", "images"]
+Need = Literal["density", "reference", "groups", "elsewhere", "latents", "images"]
 NEEDS = get_args(Need)
 Table = tuple[TrainingTable, dict[str, Any]]
 T = TypeVar("T")
@@ -48,6 +49,14 @@ class Ratio:
     figures: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """Chance (n, g) of groups annotated elsewhere if all were equally common, and figures."""
+
+    even: Float64[np.ndarray, "n g"]
+    figures: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """The training faces of a run, and what can be found out about them.
@@ -60,6 +69,7 @@ class Context:
         reference: The second data set; a ConfigError without one.
         reference_ratio: Of the reference, by networks trained on images.
         group_ratio: Likewise of every annotated group, in sorted order; takes (n,) groups.
+        elsewhere: The groups annotated in another data set; a ConfigError without one.
     """
 
     faces: FaceStore
@@ -69,6 +79,7 @@ class Context:
     reference: Callable[[], Found[Reference]]
     reference_ratio: Callable[[], Found[Ratio]]
     group_ratio: Callable[[Shaped[np.ndarray, " n"]], Found[Ratio]]
+    elsewhere: Callable[[], Found[Foreign]]
 
     @property
     def rows(self) -> Int64[np.ndarray, " n"]:
@@ -100,9 +111,10 @@ class Rule(Settings):
     """A weighting: says what it needs, and makes weights of what it is given.
 
     ``needs`` opens the table's fields: ``density`` the score (how rare a face is), ``reference``
-    the score too (how much more the reference has of its kind), ``groups``, ``latents`` and
-    ``images``. Sample ids and labels are always there. A rule with wishes of its own says in
-    ``estimator`` and ``scored`` how the score is made, or in ``score`` how the whole table is.
+    the score too (how much more the reference has of its kind), ``groups``, ``elsewhere`` the
+    membership in groups annotated in another data set, ``latents`` and ``images``. Sample ids and
+    labels are always there. A rule with wishes of its own says in ``estimator`` and ``scored`` how
+    the score is made, or in ``score`` how the whole table is.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset()
@@ -120,6 +132,8 @@ class Rule(Settings):
         inputs = {"latents": context.latents.key} if scored or "latents" in self.needs else {}
         if "reference" in self.needs:
             inputs["reference"] = context.reference().key
+        if "elsewhere" in self.needs:
+            inputs["elsewhere"] = context.elsewhere().key
         return Given(lambda: self._table(context), settings, inputs)
 
     def _table(self, context: Context) -> Table:
@@ -127,13 +141,17 @@ class Rule(Settings):
         about: dict[str, Any] = {}
         if "groups" in self.needs and context.faces.attributes:
             known["groups"] = crossed(context.faces)
+        if "elsewhere" in self.needs:
+            foreign = context.elsewhere().load()
+            known["membership"] = restated(foreign.even, context.labels)
+            about["elsewhere"] = dict(foreign.figures)
         if "latents" in self.needs:
             known["latents"] = context.latents.load().mean
         if "images" in self.needs:
             known["images"] = context.faces.images[context.rows]
         if self.needs & {"density", "reference"}:
             found = self.scored(context, self.estimator(context))
-            known["score"], about = found.score, dict(found.about)
+            known["score"], about = found.score, about | dict(found.about)
         return context.table(**known), about
 
     def estimator(self, context: Context) -> DensityEstimator:

@@ -61,8 +61,10 @@ class TemperedRule(Rule):
         if self.ess != "published" and not 0 < self.ess <= 1:
             raise ValueError(f"ess must lie in (0, 1] or be 'published', got {self.ess}")
 
-    def tempered(self, table: TrainingTable, origin: Mapping[str, Any]) -> SamplingWeights:
-        """Weights from the scores of the table; ``origin`` is kept beside tau.
+    def tempered(
+        self, table: TrainingTable, origin: Mapping[str, Any], most: float = math.inf
+    ) -> SamplingWeights:
+        """Weights from the scores of the table; ``origin`` is kept beside tau, ``most`` at most.
 
         Raises:
             WeightError: The table has no score, or a score is not finite.
@@ -80,7 +82,7 @@ class TemperedRule(Rule):
         if isinstance(self.ess, str):
             found = apply(table.score, parts, tau=1.0, cap=self.cap)
         else:
-            found = temper(table.score, parts, ess=self.ess, cap=self.cap)
+            found = temper(table.score, parts, ess=self.ess, cap=self.cap, most=most)
         about = {"rule": self.name, **origin, "tau": found.tau, "capped": found.capped}
         weights = SamplingWeights(
             sample_ids=table.sample_ids, probability=found.probability, origin=about
@@ -106,6 +108,7 @@ def temper(
     *,
     ess: float,
     cap: float,
+    most: float = math.inf,
 ) -> Tempered:
     """Solve tau so that the effective sample size is the declared share of n.
 
@@ -118,8 +121,11 @@ def temper(
         parts: Part of each sample, coded 0, 1, ...
         ess: Target, as a share of n in (0, 1].
         cap: Largest weight, as a multiple of the mean; > 1.
+        most: Largest tau; with it the effective sample size may stay larger.
     """
     whole = _Whole(score, parts, cap)
+    if most < math.inf and whole.ess(most * whole.span) >= ess:
+        return whole.at(most * whole.span)
     aim = max(ess, NEARLY * whole.least_ess())
     found = whole.at(_solve(whole, aim) if aim < 1 else 0.0)
     reached = float(1 / (len(score) * np.square(found.probability).sum()))
