@@ -176,7 +176,7 @@ class DRAWNetwork(VAENetwork):
         """Expected intensities in [0, 1] once all steps are drawn; the encoder has no say."""
         with torch.autocast(z.device.type, enabled=False):
             state = self._start(len(z))
-            for part in z.float().unflatten(1, (self.settings.steps, -1)).unbind(1):
+            for part in z.float().chunk(self.settings.steps, dim=1):
                 state = self._written(part, state)
         return self._shown(state.canvas)
 
@@ -211,7 +211,7 @@ class DRAWNetwork(VAENetwork):
             images, parts = in_channels(images, self.channels), []
             states = [self._start(len(images))]
             encoder: Cells = states[0].decoder
-            for eps in noise.unflatten(1, (self.settings.steps, -1)).unbind(1):
+            for eps in noise.chunk(self.settings.steps, dim=1):
                 canvas, (said, _) = states[-1]
                 seen = self.reader(images, images - canvas.sigmoid(), said)
                 encoder = self.encoder(torch.cat([seen, said], dim=1), encoder)
