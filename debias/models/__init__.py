@@ -6,6 +6,7 @@ from debias.models.conditional_vae import ConditionalVAE
 from debias.models.draw import DRAW
 from debias.models.embeddings import Embeddings
 from debias.models.encoder import Encoder
+from debias.models.gan import GAN
 from debias.models.kmeans import KMeans
 from debias.models.pca import PCA
 from debias.models.representation import (
@@ -15,8 +16,10 @@ from debias.models.representation import (
     Finds,
     Generates,
     Representation,
+    Samples,
 )
 from debias.models.vae import ConvVAE
+from debias.models.vae_gan import VAEGAN
 from debias.plugins import Registry
 
 REPRESENTATIONS = Registry(
@@ -25,6 +28,8 @@ REPRESENTATIONS = Registry(
         "conv_vae": ConvVAE,
         "conditional_vae": ConditionalVAE,
         "draw": DRAW,
+        "gan": GAN,
+        "vae_gan": VAEGAN,
         "autoencoder": Autoencoder,
         "lecture_autoencoder": LectureAutoencoder,
         "linear_autoencoder": LinearAutoencoder,
@@ -59,4 +64,5 @@ __all__ = [
     "PooledClassifier",
     "Representation",
     "ResNet18",
+    "Samples",
 ]

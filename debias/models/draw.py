@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from debias.models.convolutions import in_channels
-from debias.models.vae import LOG_VAR_LIMIT, VAE, Posterior, VAENetwork
+from debias.models.vae import VAE, Posterior, VAENetwork, as_posterior
 
 Cells = tuple[Tensor, Tensor]  # output and memory of a recurrent network, each (B, h)
 Boxes = Float[Tensor, "T B 4"]
@@ -163,10 +163,13 @@ class DRAWNetwork(VAENetwork):
         self.writer = Writer(settings, self.channels, image_size)
         self.canvas = nn.Parameter(torch.zeros(self.channels, image_size, image_size))
 
+    @property
+    def latent_dim(self) -> int:
+        return self.settings.steps * self.settings.latent_dim
+
     def encode(self, images: Float[Tensor, "B C H W"], *told: Tensor) -> Posterior:
         """The posterior where every step draws its mean; no draw of it, so the same every time."""
-        k = self.settings.steps * self.settings.latent_dim
-        return self.unfold(images, images.new_zeros(len(images), k))
+        return self.unfold(images, images.new_zeros(len(images), self.latent_dim))
 
     def unfold(self, images: Float[Tensor, "B C H W"], noise: Float[Tensor, "B k"]) -> Posterior:
         """The posterior of every step given the draws before it, mean + exp(log_var / 2) noise."""
@@ -183,8 +186,8 @@ class DRAWNetwork(VAENetwork):
     def inferred(
         self, images: Float[Tensor, "B C H W"], *told: Tensor
     ) -> tuple[Posterior, Float[Tensor, "B C H W"]]:
-        size = len(images), self.settings.steps * self.settings.latent_dim
-        posterior, states = self._drawn(images, torch.randn(size, device=images.device))
+        noise = torch.randn(len(images), self.latent_dim, device=images.device)
+        posterior, states = self._drawn(images, noise)
         return posterior, self._shown(states[-1].canvas)
 
     def course(
@@ -215,10 +218,9 @@ class DRAWNetwork(VAENetwork):
                 canvas, (said, _) = states[-1]
                 seen = self.reader(images, images - canvas.sigmoid(), said)
                 encoder = self.encoder(torch.cat([seen, said], dim=1), encoder)
-                mean, log_var = self.posterior(encoder[0]).chunk(2, dim=1)
-                parts.append(Posterior(mean, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT)))
-                z = mean + (0.5 * parts[-1].log_var).exp() * eps
-                states.append(self._written(z, states[-1]))
+                mean, log_var = as_posterior(self.posterior(encoder[0]))
+                parts.append((mean, log_var))
+                states.append(self._written(mean + (0.5 * log_var).exp() * eps, states[-1]))
             means, log_vars = zip(*parts, strict=True)
             return Posterior(torch.cat(means, dim=1), torch.cat(log_vars, dim=1)), states
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from debias.errors import ConfigError
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes, Encodes, Generates
+from debias.models.representation import Decodes, Encodes, Samples
 from debias.training.batches import Batch
 from debias.training.condition import Condition
 from debias.training.device import Compute
@@ -171,7 +171,7 @@ def manifold(network: Decodes, mean: Means, side: int, compute: Compute) -> Shee
     from scipy.special import ndtri
 
     quantiles = np.linspace(EDGE, 1 - EDGE, side)
-    if mean.shape[1] <= 2 and isinstance(network, Generates):
+    if mean.shape[1] <= 2 and isinstance(network, Samples):
         axes = np.eye(mean.shape[1])
         ticks, origin = [ndtri(quantiles)] * len(axes), np.zeros(len(axes))
     else:

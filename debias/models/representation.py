@@ -28,7 +28,8 @@ class Representation(Settings):
 
     - a posterior: ``encode`` returns a log-variance;
     - :class:`Decodes`: pictures are drawn;
-    - :class:`Generates`: it can be sampled from chance, and the evidence of an image be bounded;
+    - :class:`Samples`: it can be sampled from chance;
+    - :class:`Generates`: the evidence of an image can be bounded;
     - :class:`Explains`: images are ranked by what they cost it;
     - :class:`debias.training.loop.Settles`: something is computed from the training images once
       the loop has ended, or in its place where there is no parameter to descend by;
@@ -51,6 +52,9 @@ class Representation(Settings):
     def told_column(self) -> str:
         """The label or attribute whose value its network is told with every image; often none."""
         return ""
+
+    def require_places(self) -> None:
+        """A ConfigError for what cannot say where an image lies."""
 
     def uses_groups(self, label: str) -> bool:
         """Whether it is told annotations beside the label."""
@@ -92,6 +96,15 @@ class Decodes(Encodes, Protocol):
 
     def decode(self, z: Float[Tensor, "B k"]) -> Float[Tensor, "B C H W"]:
         """Expected intensities in [0, 1]."""
+
+
+@runtime_checkable
+class Samples(Decodes, Protocol):
+    """Draws images from chance, a place being drawn from N(0, I)."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Values k of a place."""
 
 
 @runtime_checkable

@@ -103,6 +103,10 @@ class VAENetwork(nn.Module):
         self.register_buffer("sigma2", torch.tensor(start))
         self.register_buffer("steps", torch.tensor(0))  # of training, for the warm-up
 
+    @property
+    def latent_dim(self) -> int:
+        return self.settings.latent_dim
+
     def encode(self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]) -> Posterior:
         """The posterior of each image; deterministic, the caller decides whether to sample."""
         raise NotImplementedError
@@ -200,9 +204,7 @@ class ConvVAENetwork(VAENetwork):
         """The posterior of each image; deterministic, the caller decides whether to sample."""
         planes = [values[:, :, None, None].expand(-1, -1, *images.shape[2:]) for values in told]
         joined = torch.cat([in_channels(images, self.channels), *planes], dim=1)
-        mean, log_var = self.encoder(joined).float().chunk(2, dim=1)
-        # Bounded so that exp cannot overflow; how often the bound is met is reported and checked.
-        return Posterior(mean, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT))
+        return as_posterior(self.encoder(joined))
 
     def decode(
         self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
@@ -211,14 +213,23 @@ class ConvVAENetwork(VAENetwork):
         return in_channels(self.decoder(torch.cat([z, *told], dim=1)), 3)
 
 
+def as_posterior(outputs: Float[Tensor, "B _"]) -> Posterior:
+    """The first half of what an encoder says is the mean, the second the log-variance.
+
+    Bounded so that exp cannot overflow; how often the bound is met is reported and checked.
+    """
+    mean, log_var = outputs.float().chunk(2, dim=1)
+    return Posterior(mean, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT))
+
+
 def gaussian_nats(
-    images: Float[Tensor, "B C H W"],
-    drawn: Float[Tensor, "B C H W"],
+    images: Float[Tensor, " B *_"],
+    drawn: Float[Tensor, " B *_"],
     sigma2: Float[Tensor, ""],
     *,
     moves: bool,
 ) -> Float[Tensor, " B"]:
-    """-log N(images; drawn, sigma2) in nats, summed over pixels and channels.
+    """-log N(images; drawn, sigma2) in nats, summed over pixels and channels, or over features.
 
     In training sigma2 ``moves`` in place towards the mean squared error of the batch.
     """

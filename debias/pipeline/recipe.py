@@ -69,6 +69,11 @@ class RepresentationRecipe(Settings):
     training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
     augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
 
+    @model_validator(mode="after")
+    def _places(self) -> "RepresentationRecipe":
+        self.model.require_places()
+        return self
+
 
 class ClassifierRecipe(Settings):
     """How every arm's classifier is trained; the same for all arms."""

@@ -19,6 +19,9 @@ class Looks(Settings):
     samples: int = Field(default=1000, ge=50, description="Pictures drawn from chance.")
     bound_images: int = Field(default=100, ge=2, description="Images whose bound is estimated.")
     bound_samples: int = Field(default=500, ge=1, description="Draws of the posterior of each.")
+    gap_images: int = Field(
+        default=30, ge=2, description="Images whose posterior is sampled; about a second each."
+    )
     trials: int = Field(default=100, ge=10, description="Images given to every task.")
     mapped: int = Field(default=1000, ge=50, description="Images on a map.")
     known: int = Field(default=1000, ge=100, description="Drawn faces with known factors.")

@@ -41,8 +41,8 @@ RECIPE = {
     "factors": ["skin_tone", "yaw"],
     "seeds": 2,
     "judge": {"model": {"name": "conv", "width": 2}, "training": TRAINING},
-    "looks": {"images": 24, "samples": 60, "bound_images": 4, "bound_samples": 5, "trials": 10,
-              "mapped": 60, "known": 100, "votes": 20},
+    "looks": {"images": 24, "samples": 60, "bound_images": 4, "bound_samples": 5, "gap_images": 4,
+              "trials": 10, "mapped": 60, "known": 100, "votes": 20},
     "tracking": {"enabled": False},
 }  # fmt: skip
 
