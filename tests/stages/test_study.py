@@ -190,6 +190,10 @@ def test_images_of_which_nobody_said_it_teach_no_judge(made):
     ("changes", "said"),
     [
         ({"factors": ["smlie"]}, "did you mean 'smile'"),
+        (
+            {"factors": ["smile"], "data": {"name": "synthetic", "population": {"smile_share": 1}}},
+            "the factor 'smile' is the same for all images of this population",
+        ),
         ({"data": {"name": "utkface", "root": "x"}}, "does not know the factors of its images"),
         ({"representation": VAE}, "move 'representation' there"),
         ({"spaces": {}}, "at least 1 item"),
