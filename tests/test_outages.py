@@ -86,7 +86,6 @@ def server(tmp_path_factory):
         patch.setenv(constants.ARTIFACTS_DESTINATION_ENV_VAR, artifacts)
         patch.setenv(constants.SERVE_ARTIFACTS_ENV_VAR, "true")
         made = Server(folder)
-        patch.setenv(servers.MLFLOW, f"http://127.0.0.1:{made.port}")
         MlflowClient(made.store).search_experiments()  # makes the database, which takes a while
         with made:
             yield made
@@ -137,7 +136,9 @@ def finished(server, tmp_path_factory):
     """Folder of a run that is published, number of requests that takes, seconds, all it has."""
     folder = tmp_path_factory.mktemp("runs")
     recipe = folder / "small.yaml"
-    recipe.write_text(yaml.safe_dump(RECIPE))
+    # The server names its own store in the environment.
+    tracking = {"uri": f"http://127.0.0.1:{server.port}"}
+    recipe.write_text(yaml.safe_dump(RECIPE | {"tracking": tracking}))
     server.fail("", 10**9)
     typed("run", recipe, "--out", folder / "small")
     requests, whole = server.heard, published(server)

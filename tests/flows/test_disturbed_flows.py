@@ -143,10 +143,15 @@ def killed_and_cancelled(one):
     one.training()
     one.begun, started = time.monotonic(), [one.flow(), *below(one.flow())]
     assert "An interrupted training goes on from its last checkpoint." in one.logged(run)
-    one.at.ask(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
-    assert one.ended("cancelled in a training", run)[0] == "CANCELLED"
-    until(lambda: not set(started) & set(parents()), 60)
+    cancelled(one, "cancelled in a training", run, started)
     cancelled_while_decoding(one)
+
+
+def cancelled(one, what, run, started):
+    one.at.ask(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
+    until(lambda: not set(started) & set(parents()), 60)
+    gone = time.monotonic() - one.begun
+    assert one.ended(f"{what}; gone after {gone:.0f} s", run)[0] == "CANCELLED"
 
 
 def cancelled_while_decoding(one):
@@ -158,9 +163,7 @@ def cancelled_while_decoding(one):
     run = one.submit(changes=images(folder), out=str(one.at.folder / "decoded"))
     started = until(lambda: started_as("debias.decoding", one.flow()))
     one.begun = time.monotonic()
-    one.at.ask(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
-    assert one.ended("cancelled while decoding", run)[0] == "CANCELLED"
-    until(lambda: not set(started) & set(parents()), 60)
+    cancelled(one, "cancelled while decoding", run, [one.flow(), *started])
 
 
 def worker_killed(one):
