@@ -235,9 +235,9 @@ class PrimaryChange(TypedDict):
     change: Number
     low: Number  # at ``level``, for other images and, of several trainings, other trainings
     high: Number
-    level: float  # 1 less the error that this question was allowed
+    level: float  # 1 less the error that this question was allowed, at the last look if several
     p_value: Number
-    p_adjusted: Number  # allowing for all primary questions of all arms
+    p_adjusted: Number  # allowing for all primary questions of all arms, and for all looks
     seeds: list[int]  # (s,) ascending; empty for two classifiers of unknown training
     differences: list[Number]  # by training
     sd: Number  # of them, divisor s - 1

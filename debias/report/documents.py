@@ -23,6 +23,17 @@ class Artifacts(TypedDict):
     classifiers: dict[str, list[str]]
 
 
+class Stopping(TypedDict):
+    """Why so many trainings were made, where their number was left to the answers."""
+
+    least: int  # trainings of every arm before the first look
+    most: int
+    trainings: int  # that were made
+    answered: bool  # every primary question
+    level: float  # up to which a p-value counts after the last, if it may err as all looks may
+    sentence: str
+
+
 class About(TypedDict):
     config: Mapping[str, object]  # the recipe as it was read
     device: str
@@ -30,7 +41,8 @@ class About(TypedDict):
     threads: int
     seconds: dict[str, float]  # by stage
     artifacts: Artifacts
-    seeds: int
+    seeds: int  # trainings of every arm
+    stopping: Stopping | None
     folder: str
     command: str
     mlflow: str | None

@@ -158,7 +158,7 @@ def fake_document(arms=ARMS, attributes=ATTRIBUTES, seeds=3):
             "config": {"dataset": {"name": "synthetic", "n": 6000}, "weighting": {"ess": 0.5},
                        "classifier": {"training": {"epochs": 3}}},
             "command": f"debias run configs/demo.yaml --set seeds={seeds} --out runs/demo",
-            "device": "cpu", "precision": "float32", "threads": 2, "seeds": seeds,
+            "device": "cpu", "precision": "float32", "threads": 2, "seeds": seeds, "stopping": None,
             "seconds": {"ingest": 6.2, "representation": 71.3, "classifiers": 94.0},
             "folder": "runs/demo", "mlflow": "debias ui runs/demo",
         },
