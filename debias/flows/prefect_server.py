@@ -54,5 +54,5 @@ def guarded(create_app: Callable[..., App]) -> Callable[..., App]:
 
 
 if __name__ == "__main__":
-    server.create_app = guarded(server.create_app)  # type: ignore[assignment] (App is enough)
+    server.create_app = guarded(server.create_app)  # type: ignore[assignment]
     app()
