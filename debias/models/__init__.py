@@ -3,6 +3,7 @@
 from debias.models.autoencoder import Autoencoder, LectureAutoencoder, LinearAutoencoder
 from debias.models.classifiers import Classifier, ConvClassifier, PooledClassifier, ResNet18
 from debias.models.conditional_vae import ConditionalVAE
+from debias.models.draw import DRAW
 from debias.models.embeddings import Embeddings
 from debias.models.encoder import Encoder
 from debias.models.kmeans import KMeans
@@ -23,6 +24,7 @@ REPRESENTATIONS = Registry(
     {
         "conv_vae": ConvVAE,
         "conditional_vae": ConditionalVAE,
+        "draw": DRAW,
         "autoencoder": Autoencoder,
         "lecture_autoencoder": LectureAutoencoder,
         "linear_autoencoder": LinearAutoencoder,

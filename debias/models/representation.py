@@ -114,6 +114,16 @@ class Generates(Decodes, Protocol):
 
 
 @runtime_checkable
+class Unfolds(Protocol):
+    """Infers in steps, each of which knows what the steps before it drew."""
+
+    def unfold(
+        self, images: Float[Tensor, "B C H W"], noise: Float[Tensor, "B k"]
+    ) -> tuple[Float[Tensor, "B k"], Float[Tensor, "B k"]]:
+        """Mean and log-variance of each value given those before it, drawn with this noise."""
+
+
+@runtime_checkable
 class Explains(Protocol):
     """Says what each image costs it: the negative ELBO, larger for images it explains worse."""
 

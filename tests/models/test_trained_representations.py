@@ -36,6 +36,7 @@ CPU = choose("cpu", "float32")
 SMALL = {
     "conv_vae": {"latent_dim": 6},
     "conditional_vae": {"latent_dim": 6, "condition": "group"},
+    "draw": {"latent_dim": 2, "steps": 3, "hidden": 64, "read": 5, "write": 7},
     "autoencoder": {"latent_dim": 6},
     "linear_autoencoder": {"latent_dim": 6},
     "pca": {"latent_dim": 6},
