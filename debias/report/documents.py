@@ -306,8 +306,8 @@ class PlanRow(TypedDict):
     trainings: int
     level: float  # at which a question is judged
     needed: int | None  # test images that find the change; None: the most do not
-    found: list[Number]  # smallest change that is found, by ``images`` of the document
-    curve: list[Number]  # likewise, by ``curve_images``
+    found: list[float | None]  # smallest change that is found, by ``images`` of the document
+    curve: list[float | None]  # likewise, by ``curve_images``
 
 
 class Planned(TypedDict):
