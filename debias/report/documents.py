@@ -39,6 +39,8 @@ class About(TypedDict):
     device: str
     precision: str
     threads: int
+    processor: str  # vector instructions that torch uses
+    torch: str  # its version
     seconds: dict[str, float]  # by stage
     artifacts: Artifacts
     seeds: int  # trainings of every arm
