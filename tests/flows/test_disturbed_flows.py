@@ -213,7 +213,7 @@ def server_killed(one):
     until(lambda: flow not in parents())
     lasted = time.monotonic() - made
     print(f"ended {lasted:.0f} s after its report", flush=True)  # noqa: T201
-    assert lasted < 90
+    assert lasted < 180
     restart()
     one.begun = time.monotonic()
     one.ended("server killed until after the end", run)
