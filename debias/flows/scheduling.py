@@ -12,8 +12,6 @@ from prefect.automations import AutomationCore
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import (
-    ConcurrencyLimitStrategy,
-    ConcurrencyOptions,
     StateType,
     WorkerStatus,
 )
@@ -100,11 +98,14 @@ def server(api: str) -> Iterator[SyncPrefectClient]:
 
 def prepare(client: SyncPrefectClient) -> None:
     """Make what every deployment needs, or bring it up to date: work pool and automation."""
-    template = ProcessWorker.get_default_base_job_template()
+    # Two runs would write into the same folder, so the second one waits. A limit of the deployment
+    # would do the same, and end a run whose server is away for four minutes.
+    pool = WorkPoolCreate(
+        name=POOL, type=ProcessWorker.type, concurrency_limit=1,
+        base_job_template=ProcessWorker.get_default_base_job_template(),
+    )  # fmt: skip
     with suppress(ObjectAlreadyExists):
-        client.create_work_pool(
-            WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
-        )
+        client.create_work_pool(pool)
     wanted = crash_silent_runs()
     for known in client.read_automations_by_name(wanted.name):
         return client.update_automation(known.id, wanted)
@@ -154,14 +155,10 @@ def has_worker(client: SyncPrefectClient) -> bool:
 
 def _how_it_runs(flow: Flow[..., Any]) -> dict[str, Any]:
     """What every deployment of a flow has in common, as in prefect.yaml."""
-    queue = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     return {
         "entrypoint": f"{flow.fn.__module__}.{flow.fn.__name__}",
         "parameter_openapi_schema": parameter_schema(flow).model_dump(exclude_unset=True),
         "enforce_parameter_schema": True,
-        # Two runs would write into the same folder: the second one waits.
-        "concurrency_limit": 1,
-        "concurrency_options": queue,
         "job_variables": {"env": ENVIRONMENT},
         # Otherwise Prefect copies the folder, faces included, and works in the copy.
         "pull_steps": [{SET_FOLDER: {"directory": str(Path.cwd())}}],

@@ -153,6 +153,7 @@ def scheduled_in_an_empty_folder(at, tmp_path):
     shown = call([sys.executable, "-c", textwrap.dedent(TYPED), json.dumps(lines)], env, empty)
     assert shown.count("Worker: one is running.") == 2
     assert "prefect deployment run debias-faces/mine" in shown
+    assert at.ask("/work_pools/local")["concurrency_limit"] == 1
     (automation,) = at.ask("/automations/filter", {})
     assert (automation["name"], automation["enabled"]) == ("debias-crash-silent-runs", True)
     found = at.deployment("debias-faces/mine")

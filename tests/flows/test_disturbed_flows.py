@@ -180,8 +180,8 @@ def worker_killed(one):
     one.kill(one.worker.pid, one.flow())
     one.start_worker()
     waiting = one.submit()
-    until(lambda: one.at.ask(f"/flow_runs/{waiting['id']}")["state"]["name"]
-                  == "AwaitingConcurrencySlot")  # fmt: skip
+    time.sleep(60)
+    assert one.at.ask(f"/flow_runs/{waiting['id']}")["state"]["type"] == "SCHEDULED"
     state, said, seconds = one.ended("worker and flow killed", run)
     assert state == "CRASHED"
     assert said.startswith("No heartbeat for 180 s")
@@ -213,7 +213,7 @@ def server_killed(one):
     until(lambda: flow not in parents())
     lasted = time.monotonic() - made
     print(f"ended {lasted:.0f} s after its report", flush=True)  # noqa: T201
-    assert lasted < 90
+    assert lasted < 180
     restart()
     one.begun = time.monotonic()
     one.ended("server killed until after the end", run)
