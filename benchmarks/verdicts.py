@@ -140,8 +140,8 @@ def main() -> None:
         rows.append(covered(trials, seeds, n, ratio, generator) | {"trials": trials})
         print(json.dumps(rows[-1]), flush=True)
     auto = []
-    for n, ratio, rates in product((200, 680), (*RATIOS, 100), CHANGES):
-        auto.append(looked(2 * given.trials, n, ratio, rates, generator))
+    for ratio, rates in product((*RATIOS, 100), CHANGES):
+        auto.append(looked(2 * given.trials, 200, ratio, rates, generator))
         print(json.dumps(auto[-1]), flush=True)
     power = [
         detectable(seeds, n, 0.1, spread)

@@ -44,7 +44,7 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 EPOCHS_SHOWN = 12
-REVISION = 9  # raised whenever a report of the same artifacts says something else
+REVISION = 10  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -319,6 +319,8 @@ def _publish(run: Run, key: str, document: RunDocument, charts: Mapping[str, byt
 def _counted(arm: str, document: RunDocument) -> dict[str, float]:
     gaps = document["fairness"][arm]["gaps"]
     found = {f"{arm}/gaps_found": float(sum(g["verdict"] == "difference_found" for g in gaps))}
+    if primary := document["fairness"][arm]["primary"]:
+        found[f"{arm}/primary_gap_p"] = primary[0]["p_value"]
     if arm in document["comparisons"]:
         verdict = document["comparisons"][arm]["verdict"]
         found[f"{arm}/harms"] = float(len(verdict["harms"]))

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from debias.density import DENSITIES, DensityEstimator
@@ -78,6 +79,13 @@ class StudyConfig(SpaceRecipe):
         strange = [name for name in self.factors if name not in known]
         if strange:
             raise ValueError(unknown("factor", strange[0], known))
+        if self.factors:
+            drawn = self.data.independent(1000, np.random.default_rng(0))  # type: ignore[attr-defined]
+            if still := [name for name in self.factors if drawn[name].nunique() < 2]:
+                raise ValueError(
+                    f"the factor {still[0]!r} is the same for all images of this population, so no "
+                    "dimension can follow it; leave it out of factors, or change data.population"
+                )
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from debias.pipeline import classifier, mitigate, open_run, plans
 from debias.pipeline.fairness import all_answered
 from debias.pipeline.plans import Stop, walk
 from debias.pipeline.recipe import RunConfig, load
+from debias.pipeline.reports import compare_places
 from debias.report.documents import About
 from debias.report.opening import _more_trainings
 from debias.statistics.looks import Looks
@@ -80,6 +81,8 @@ def test_a_run_goes_on_where_it_was_killed_and_says_why_it_stopped(tmp_path, mon
     assert stopping["sentence"] in (tmp_path / "report.html").read_text()
     (compared,) = (one for one in tracking.runs.values() if "methods" in one.logged_tables)
     assert compared.logged_params["trainings"] == 3
+    found = compare_places(str(tmp_path), None, {})["groups"].primary
+    assert [one["level"] for one in found] == [one["level"] for one in asked]
     again, progress = run()
     assert again["key"] == document["key"]
     assert progress.started == []

@@ -190,6 +190,13 @@ def test_images_of_which_nobody_said_it_teach_no_judge(made):
     ("changes", "said"),
     [
         ({"factors": ["smlie"]}, "did you mean 'smile'"),
+        (
+            {
+                "factors": ["eyewear"],
+                "data": {"name": "synthetic", "population": {"glasses_share": 0}},
+            },
+            "the factor 'eyewear' is the same for all images of this population",
+        ),
         ({"data": {"name": "utkface", "root": "x"}}, "does not know the factors of its images"),
         ({"representation": VAE}, "move 'representation' there"),
         ({"spaces": {}}, "at least 1 item"),
