@@ -39,7 +39,16 @@ REPRESENTATIONS = Registry(
         "encoder": Encoder,
     },
     group="debias.representations",
-    asks=("trained", "by_id", "told_column", "require_size", "identity", "build", "open"),
+    asks=(
+        "trained",
+        "by_id",
+        "told_column",
+        "require_size",
+        "require_places",
+        "identity",
+        "build",
+        "open",
+    ),
 )
 CLASSIFIERS = Registry(
     "classifier",
