@@ -73,12 +73,10 @@ def test_r_hat_by_hand_and_effective_size_of_a_known_process():
     assert split_r_hat(independent) == pytest.approx(1, abs=0.01)
 
 
-@pytest.mark.parametrize("from_prior", [False, True])
-def test_annealing_reaches_the_marginal_likelihood(from_prior):
+@pytest.mark.parametrize("start", ["encoder", "prior"])
+def test_annealing_reaches_the_marginal_likelihood(start):
     network, data = LinearGaussian(off=0.3, wide=1.5).eval(), batch(3)
-    found = annealed(
-        network, data, generator(), chains=500, temperatures=1200, from_prior=from_prior
-    )
+    found = annealed(network, data, generator(), chains=500, temperatures=1200, start=start)
     assert found.bound == pytest.approx(network.log_evidence(data.image), abs=0.1)
     assert (found.error < 0.1).all()
 
@@ -92,7 +90,8 @@ def test_all_that_a_displaced_encoder_loses_is_amortisation():
     assert found.inference == pytest.approx(float(terms.sum()), abs=0.35)
     assert found.amortisation == pytest.approx(found.inference, abs=0.2)
     exact = gaps(LinearGaussian().eval(), data, generator(), steps=100)
-    assert np.abs(np.concatenate(exact)).max() < 0.2
+    assert np.abs(exact.inference).max() < 0.35  # of 200 draws
+    assert np.abs(exact.amortisation).max() < 0.1  # of the same for both
 
 
 def test_every_estimator_of_the_gradient_is_unbiased_and_the_score_is_the_noisiest():

@@ -7,7 +7,7 @@ every step decodes an image. Logarithms are in nats.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -118,14 +118,13 @@ def annealed(
     *,
     chains: int = 16,
     temperatures: int = 200,
-    from_prior: bool = False,
-    answer: tuple[Tensor, Tensor] | None = None,
+    start: Literal["encoder", "prior"] | tuple[Tensor, Tensor] = "encoder",
 ) -> Weighted:
     """log p(x) by annealed importance sampling: a lower bound in expectation, tight at the end.
 
     Draws of the encoder's answer, or of the prior, are moved by Metropolis steps towards p(x, z)
-    over q^(1-b) p^b, b rising in equal parts; from the prior, by fifth powers of them. ``answer``,
-    mean and log-variance, stands in place of the encoder's.
+    over q^(1-b) p^b, b rising in equal parts; from the prior, by fifth powers of them. ``start``
+    may be another answer, mean and log-variance.
 
     Reference:
         Neal 2001, Annealed Importance Sampling; of decoders: Wu, Burda, Salakhutdinov, Grosse 2017.
@@ -134,8 +133,8 @@ def annealed(
     """  # noqa: D403
     require_eval(network)
     with torch.inference_mode():
-        mean, log_var = answer or _posterior(network, batch)
-        if from_prior:
+        mean, log_var = _posterior(network, batch) if isinstance(start, str) else start
+        if start == "prior":
             mean, log_var = torch.zeros_like(mean), torch.zeros_like(log_var)
         noise = torch.randn(chains, *mean.shape, generator=generator, device=mean.device)
         spread = (0.5 * log_var).exp()
@@ -145,7 +144,7 @@ def annealed(
             return joint(z) - _normal(z, mean, log_var)
 
         weight = torch.zeros(noise.shape[:2], dtype=torch.float64, device=mean.device)
-        shares = np.linspace(0, 1, temperatures + 1) ** (5 if from_prior else 1)
+        shares = np.linspace(0, 1, temperatures + 1) ** (5 if start == "prior" else 1)
         for step, (before, share) in enumerate(pairwise(shares)):
             weight += ratio(walk.z) * (share - before)
             walk.move(lambda z, share=share: _normal(z, mean, log_var) + share * ratio(z))  # type: ignore[misc]
@@ -166,7 +165,7 @@ def gaps(network: Generates, batch: Batch, generator: torch.Generator, *, steps:
         own = _posterior(network, batch)
     best = _fitted(network, batch, own, generator, steps)
     # From the best answer: from one far off, annealing as short as this would not arrive.
-    truth = annealed(network, batch, generator, answer=best)
+    truth = annealed(network, batch, generator, start=best)
     noise = torch.randn(200, *own[0].shape, generator=generator, device=own[0].device)
     with torch.inference_mode():  # the same draws for both, of which their difference rests
         bounds = [
