@@ -8,6 +8,7 @@ from PIL import Image
 from debias.datasets.synthetic import Population, annotations, render
 
 RACES = 4  # White, Black, Asian, Indian in the file names of UTKFace
+AGES = (30, 8, 65, 40)
 SHORT = [
     "image_size=32", "device=cpu",
     "representation.model={name: conv_vae, latent_dim: 4, width: 4, hidden: 32}",
@@ -74,7 +75,8 @@ def utkface(root, count=800):
     images, about = drawn(count)
     for number, (image, words) in enumerate(zip(images, about["presentation"], strict=True)):
         gender = int(words == "feminine")
-        saved(root / f"30_{gender}_{number % RACES}_{number:017d}.jpg", image)
+        age = AGES[number // RACES % len(AGES)]
+        saved(root / f"{age}_{gender}_{number % RACES}_{number:017d}.jpg", image)
     return root
 
 
@@ -93,10 +95,10 @@ def changes_by_recipe(root):
         "folder": [f"data.root={root}/folder/images", f"data.table={root}/folder/table.csv"],
         "lab": [f"data.file={root}/lab.h5"],
         "lab-drawn": FEW,
-        "utkface": [
+        **dict.fromkeys(("utkface", "utkface-age"), [
             f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
             "selection.test_per_group=16", "arms.partial.annotated_per_group=16",
-        ],
+        ]),
         "utkface-biased": [
             f"data.root={root}/utk", "selection.test_per_group=16", "objectives={jtt: jtt}",
         ],
