@@ -84,6 +84,10 @@ def changes_by_recipe(root):
     """For every shipped recipe but the audit's: what points it at a small drawn set."""
     celeba(root / "celeba"), folder(root / "folder"), lab(root / "lab.h5"), utkface(root / "utk")
     loud = "population: {dark_share: 0.5, background: loud}"
+    skewed = [
+        f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
+        "selection.test_per_group=16", "arms.partial.annotated_per_group=16",
+    ]  # fmt: skip
     return {
         "demo": [*FEW, GROUPS],
         "demo-loud": [
@@ -95,10 +99,8 @@ def changes_by_recipe(root):
         "folder": [f"data.root={root}/folder/images", f"data.table={root}/folder/table.csv"],
         "lab": [f"data.file={root}/lab.h5"],
         "lab-drawn": FEW,
-        **dict.fromkeys(("utkface", "utkface-age"), [
-            f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
-            "selection.test_per_group=16", "arms.partial.annotated_per_group=16",
-        ]),
+        "utkface": skewed,
+        "utkface-age": skewed,
         "utkface-biased": [
             f"data.root={root}/utk", "selection.test_per_group=16", "objectives={jtt: jtt}",
         ],
