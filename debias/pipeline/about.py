@@ -11,7 +11,7 @@ from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.job import Job, Run
 from debias.pipeline.step import curves
 from debias.plugins import dump
-from debias.report.documents import About, Data, GroupCounts, Representation, SetAside
+from debias.report.documents import About, Data, GroupCounts, Representation, SetAside, Stopping
 from debias.storage.artifacts import Artifact
 from debias.types import SPLITS, FaceStore
 
@@ -26,6 +26,11 @@ class Stages:
     weights: Mapping[str, Artifact]
     classifiers: Mapping[str, Sequence[Artifact]]
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def trainings(self) -> int:
+        """Of every arm."""
+        return max(map(len, self.classifiers.values()), default=0)
 
     @classmethod
     def of(cls, made: Mapping[str, Any]) -> "Stages":
@@ -45,7 +50,7 @@ class Stages:
         return cls(**parts, weights=weights, refused=refused, classifiers=trained)
 
 
-def about_run(run: Run, stages: Stages) -> About:
+def about_run(run: Run, stages: Stages, stopping: Stopping | None) -> About:
     made = {
         "faces": [stages.faces],
         "representation": [stages.representation],
@@ -67,7 +72,8 @@ def about_run(run: Run, stages: Stages) -> About:
                 arm: [one.key for one in found] for arm, found in stages.classifiers.items()
             },
         },
-        "seeds": run.config.seeds,
+        "seeds": stages.trainings,
+        "stopping": stopping,
         "folder": str(run.folder.path),
         "command": run.command,
         "mlflow": run.tracking.link(),

@@ -67,7 +67,7 @@ COMMENTS = {
     "reference": "Images that the data should look like; no label of them is read.",
     "arms": "Trainings that are compared. 'uniform' is plain training: without it there is nothing "
     "to\ncompare with. An arm 'groups: group_balance' needs attributes.",
-    "seeds": "Trainings of every arm; a verdict on a change takes 5.",
+    "seeds": "Trainings of every arm; auto: until the primary questions are answered.",
     "classifier": "What every arm trains.",
     "report": "show_faces: true puts photographs of real people into report and tracker.",
 }
