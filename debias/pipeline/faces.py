@@ -140,7 +140,10 @@ def make_reference(run: Job, faces: Artifact) -> Artifact:
     # Another seed: drawn faces must not be those of the main set once more.
     seed = stream_seed(run.config.seed, "reference")
     size, rules = run.config.image_size, run.config.ingest
-    listed = decoding.hashed(decoding.list_samples(recipe.data, seed, recipe.filters, size, rules))
+    ranges = _ranges(run)
+    listed = decoding.hashed(
+        decoding.list_samples(recipe.data, seed, recipe.filters, size, rules, ranges)
+    )
     purged, stage = suppressed_in(run.folder.path), run.folder.path / STAGE
     listed = listed.without(purged)
     listed.tell_held_back(run.progress)
@@ -170,6 +173,12 @@ def make_reference(run: Job, faces: Artifact) -> Artifact:
     return made
 
 
+def _ranges(run: Job) -> dict[str, tuple[str, ...]]:
+    """Of the numbers that the reference is drawn evenly over; the same groups as the data have."""
+    even_over = run.config.reference.even_over if run.config.reference else ()
+    return {name: run.config.ranges[name] for name in even_over if name in run.config.ranges}
+
+
 def _key(
     run: Job,
     listed: decoding.Listed,
@@ -190,6 +199,8 @@ def _key(
         "data": dump(recipe.data)["name"],
         "unlucky": unlucky,
     }
+    if ranges := _ranges(run):
+        settings["ranges"] = ranges
     # A purge gives a store another key, and must not lead to its reference being read again.
     known = read_manifest(faces.path).get("instead_of", faces.key)
     inputs = {"content": (listed.whole or listed).content, "faces": known}
