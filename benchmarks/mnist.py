@@ -25,7 +25,9 @@ from PIL import Image
 
 from debias.datasets.arrays import ArrayFile
 from debias.models import ConvVAE, encoding, galleries
+from debias.models.draw import DRAW
 from debias.models.quality.bounds import bits_per_dimension, evidence, importance_weighted
+from debias.models.vae import VAE
 from debias.seeding import numpy_generator, torch_generator, torch_stream
 from debias.training.batches import Batches
 from debias.training.device import Compute, choose
@@ -48,9 +50,22 @@ def digits(file: Path) -> FaceStore:
     )  # fmt: skip
 
 
-def train(store: FaceStore, k: int, recipe: Training, compute: Compute) -> torch.nn.Module:
+def model_of(kind: str, k: int) -> VAE:
+    """The VAE with ``k`` dimensions; or DRAW, with and without attention, with ``k`` a step."""
+    if kind == "conv_vae":
+        return ConvVAE(latent_dim=k, width=16, grey=True, likelihood="bernoulli")
+    hidden = 256 if kind == "draw" else 128  # about equally many parameters
+    return DRAW(
+        latent_dim=k, steps=10, hidden=hidden, attention=kind == "draw", read=5, write=5,
+        grey=True, likelihood="bernoulli",
+    )  # fmt: skip
+
+
+def train(
+    store: FaceStore, kind: str, k: int, recipe: Training, compute: Compute
+) -> torch.nn.Module:
     """The network for ``k`` dimensions, trained on training and validation images."""
-    model = ConvVAE(latent_dim=k, width=16, grey=True, likelihood="bernoulli")
+    model = model_of(kind, k)
     rows = np.flatnonzero(store.samples["split"] != "test")
     batches, views = Batches(store, recipe.batch_size, compute.device), torch_generator(0, "views")
     with torch_stream(0, f"mnist/{k}"):
@@ -108,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="mnist.npz")
     parser.add_argument("--dimensions", type=int, nargs="+", default=[20, 2], help="One of each.")
+    parser.add_argument("--model", default="conv_vae", choices=["conv_vae", "draw", "draw_whole"])
     parser.add_argument("--epochs", type=int, default=12, help="Of each training.")
     parser.add_argument("--images", type=int, default=1000, help="Test images of the bound.")
     parser.add_argument("--samples", type=int, default=500, help="Draws for each.")
@@ -125,7 +141,7 @@ def main() -> None:
     }
     for k in arguments.dimensions:
         start, spent = time.perf_counter(), time.process_time()
-        network = train(store, k, recipe, compute)
+        network = train(store, arguments.model, k, recipe, compute)
         found = {
             "seconds": round(time.perf_counter() - start),
             "processor_seconds": round(time.process_time() - spent),

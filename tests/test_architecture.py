@@ -30,7 +30,7 @@ MEETINGS = {("commands/schedule.py", "flows")}
 FILES = sorted(ROOT.rglob("*.py"))
 TORCH = {
     "seeding.py", "storage/artifacts.py", "weighting/sampling.py", "weighting/image_ratio.py",
-    "pipeline/task.py",
+    "weighting/matching.py", "pipeline/task.py",
 }  # fmt: skip
 TORCH_ROOMS = {"models", "training"}
 

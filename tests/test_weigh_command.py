@@ -416,3 +416,23 @@ def test_wrong_input_is_explained_in_one_paragraph(embeddings, arguments, code, 
     assert any(part in said for part in message.split("|")), said
     assert not list(Path().glob("weights.*"))
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_groups_of_another_collection_are_learned_there(embeddings):
+    there = embeddings.head(1500).assign(people=embeddings["skin"].head(1500))
+    there.drop(columns=["skin", "smiles", "coin"]).to_csv("there.csv", index=False)
+    given = ["z.csv", "--elsewhere", "there.csv", "--elsewhere-groups", "people"]
+    code, said, _ = weigh(*given, "--attributes", "skin", "--out", "e.csv")
+    assert code == 0, said
+    assert "Estimated from 1,500 samples annotated elsewhere (95% intervals): dark " in said
+    found = pd.read_csv("e.csv").merge(embeddings[["sample_id", "skin"]])
+    assert found["probability"][found["skin"] == "dark"].sum() > 0.2  # of 0.08
+    for wrong, words in (
+        (given[:3], "give --elsewhere-groups COLUMN|FILE"),
+        (["z.csv", *given[3:]], "give both"),
+        ([*given, "--target", "uniform"], "leave out --target, or --elsewhere"),
+        (["z.csv", "--target", "elsewhere"], "--elsewhere FILE --elsewhere-groups"),
+    ):
+        code, said, _ = weigh(*wrong)
+        assert code == 2 or code == 6, said
+        assert words in said

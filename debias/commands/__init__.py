@@ -11,6 +11,7 @@ from debias.commands.evaluate import compare, evaluate
 from debias.commands.export import export
 from debias.commands.ingest import ingest
 from debias.commands.options import Command, Group, renaming
+from debias.commands.plan import plan
 from debias.commands.publish import publish
 from debias.commands.purge import purge
 from debias.commands.run import init, run
@@ -40,8 +41,8 @@ RENAMED = {
     purge: renaming(sample="image"),
 }
 for command in (
-    run, init, ingest, audit, study, export, weigh, evaluate, compare, schedule, publish, purge,
-    doctor, ui,
+    run, init, plan, ingest, audit, study, export, weigh, evaluate, compare, schedule, publish,
+    purge, doctor, ui,
 ):  # fmt: skip
     app.command(cls=RENAMED.get(command, Command))(command)
 

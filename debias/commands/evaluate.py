@@ -46,6 +46,10 @@ class Columns(Options):
 
 class Evaluate(Compared, Joined, Columns):
     metrics: str | None = option("Rates to compare. [default: all]", "NAME,...")
+    primary: str | None = option(
+        "Rates whose gaps are asked first; unless they differ, others only describe. [default: "
+        "the first]", "NAME,...",
+    )  # fmt: skip
     source: str = option(
         "Who says which group: self-reported, annotated, inferred, not stated.",
         default="not stated",
@@ -93,6 +97,7 @@ def evaluate(given: Evaluate) -> None:
         "positive": given.positive,
         "classes": listed(given.classes) if given.classes else None,
         "metrics": listed(given.metrics) if given.metrics else None,
+        "primary": listed(given.primary) if given.primary else None,
         "sources": dict.fromkeys(taken_apart(groups)[0], given.source),
         "declared": {name: values.split("|") for name, values in declared.items()},
     }  # fmt: skip

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from subprocess import Popen
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from debias.commands.options import Options, command, option
 from debias.commands.screen import say
@@ -60,7 +60,10 @@ def serve(place: Ui) -> None:
 
 
 def _serve(place: Ui, stack: ExitStack) -> None:
-    started = [*_mlflow(place, stack), *_prefect(place, stack)]
+    started = [*_mlflow(place, stack)]
+    if place.prefect:
+        api, port = prefect_api(place.prefect_port), place.prefect_port
+        started += prefect_server(api, port, place.folder, stack)
     import_module("debias.tracking.mlflow_tracker")  # seconds, in which the servers start
     for server in started:
         server.wait()
@@ -73,6 +76,11 @@ def _serve(place: Ui, stack: ExitStack) -> None:
     if not started:
         say("All of it was running already and goes on running.")
         return
+    keep(started)
+
+
+def keep(started: "list[Server]") -> NoReturn:
+    """Wait for Ctrl-C; or PipelineError: One of them ended by itself."""
     say(f"Ctrl-C stops {' and '.join(server.name for server in started)} again.")
     while True:
         for server in started:
@@ -119,10 +127,13 @@ def tracked(place: Ui) -> "MlflowTracking":
     return MlflowTracking(servers.local_store(place.folder), place.experiment)
 
 
-def _started(name: str, health: str, command: list[str], folder: Path, stack: ExitStack) -> Server:
+def launch(
+    name: str, command: list[str], folder: Path, stack: ExitStack, health: str = "", **more: str
+) -> Server:
+    """Start it, with more in its environment; the stack stops it."""
     say(f"Starting {name} ...")
     log = folder / f"{name.lower()}.log"
-    process = servers.start(command, servers.server_environment(), log)
+    process = servers.start(command, servers.server_environment() | more, log)
     stack.callback(servers.stop, process)
     return Server(name, health, process, log)
 
@@ -130,7 +141,7 @@ def _started(name: str, health: str, command: list[str], folder: Path, stack: Ex
 def _mlflow(place: Ui, stack: ExitStack) -> Iterator[Server]:
     if not servers.is_taken(place.port):
         command = servers.mlflow_command(place.folder, place.port)
-        yield _started("MLflow", f"{address(place.port)}/health", command, place.folder, stack)
+        yield launch("MLflow", command, place.folder, stack, f"{address(place.port)}/health")
     elif _shows(place):
         say(f"MLflow shows these runs at {address(place.port)} already.")
     else:
@@ -148,12 +159,10 @@ def _shows(place: Ui) -> bool:
     return word.encode() in (servers.answer(f"{address(place.port)}/{question}") or b"")
 
 
-def _prefect(place: Ui, stack: ExitStack) -> Iterator[Server]:
-    port, api = place.prefect_port, prefect_api(place.prefect_port)
-    if not place.prefect:
-        return
+def prefect_server(api: str, port: int, folder: Path, stack: ExitStack) -> Iterator[Server]:
+    """Prefect's server, unless one answers at ``api`` already; its log goes to ``folder``."""
     own, shown = f"{address(port)}/api", without_password(api)
-    if servers.answer(f"{api}/health") == b"true":
+    if answers(api):
         say(f"Prefect answers at {shown} already.")
     elif api != own:
         raise PipelineError(
@@ -166,5 +175,8 @@ def _prefect(place: Ui, stack: ExitStack) -> Iterator[Server]:
             "another port with --prefect-port, or stop it"
         )
     else:
-        command = servers.prefect_command(port)
-        yield _started("Prefect", f"{own}/health", command, place.folder, stack)
+        yield launch("Prefect", servers.prefect_command(port), folder, stack, f"{own}/health")
+
+
+def answers(api: str) -> bool:
+    return servers.answer(f"{api}/health") == b"true"

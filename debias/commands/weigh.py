@@ -73,7 +73,8 @@ def weigh(given: Weigh) -> None:
         weighing.Request(
             embeddings=given.embeddings, labels=given.label, groups=given.attributes,
             reference=given.reference, elsewhere=given.elsewhere,
-            elsewhere_groups=given.elsewhere_groups, ids=given.ids, target=given.target, density=given.density,
+            elsewhere_groups=given.elsewhere_groups, ids=given.ids, target=given.target,
+            density=given.density,
             dimensions=tuple(listed(given.columns or "")),
             beside=tuple(listed(given.beside or "")), by_order=given.by_order,
             allow_unjoined=given.allow_unjoined, allow_missing=given.allow_missing, out=given.out,

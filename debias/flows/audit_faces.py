@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import cast
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 
 from debias.flows.summary import audit_as_markdown
 from debias.flows.tasks import (
     AuditedRecipe,
-    artifact_key,
     audit_recipe,
     main,
     named,
     plainly,
+    show,
     walked,
 )
 from debias.pipeline import AUDIT
@@ -44,8 +43,7 @@ def audit_faces(
     chosen = audit_recipe(recipe, changes, config)
     made = walked(AUDIT, chosen, out or str(Path("runs") / chosen.name))
     document = cast(Document, made)
-    key = artifact_key("audit-faces", chosen.name)
-    create_markdown_artifact(audit_as_markdown(document), key=key, description="Who is missing")
+    show(chosen.name, audit_as_markdown(document), "Who is missing")
     return [verdict["sentence"] for verdict in document["verdicts"]]
 
 

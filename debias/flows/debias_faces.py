@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 
 from debias.flows.summary import as_markdown
-from debias.flows.tasks import artifact_key, main, named, plainly, run_recipe, walked
+from debias.flows.tasks import main, named, plainly, run_recipe, show, walked
 from debias.pipeline import RUN
 from debias.pipeline.recipe import RunConfig
 
@@ -34,8 +33,7 @@ def debias_faces(
     """
     chosen = run_recipe(recipe, changes, config)
     document = walked(RUN, chosen, out or str(Path("runs") / chosen.name))
-    key = artifact_key("debias-faces", chosen.name)
-    create_markdown_artifact(as_markdown(document), key=key, description="Comparison")
+    show(chosen.name, as_markdown(document), "Comparison")
     return {arm: found["mean"]["accuracy"] for arm, found in document["arms"].items()}
 
 

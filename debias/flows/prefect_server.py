@@ -40,15 +40,19 @@ def _named(scope: Any) -> list[str | None]:  # noqa: ANN401
     return [urlsplit(one).hostname for one in (asked, origin) if one is not None]
 
 
-def guarded(create_app: Callable[..., Any]) -> Callable[..., Any]:
-    def create(*args: Any, **named: Any) -> Any:  # noqa: ANN401 (of Prefect)
-        made = create_app(*args, **named)
-        made.add_middleware(OwnNames)
-        return made
+def guarded(create_app: Callable[..., App]) -> Callable[..., App]:
+    """As Prefect's own, but what listens to the outside is guarded.
+
+    The server asks itself, too, under another name: for what automations do.
+    """
+
+    def create(*args: Any, final: bool = False, **named: Any) -> App:  # noqa: ANN401 (of Prefect)
+        made = create_app(*args, final=final, **named)
+        return OwnNames(made) if final else made
 
     return create
 
 
 if __name__ == "__main__":
-    server.create_app = guarded(server.create_app)
+    server.create_app = guarded(server.create_app)  # type: ignore[assignment]
     app()

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import cast
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 
 from debias.flows.summary import study_as_markdown
-from debias.flows.tasks import artifact_key, main, named, plainly, study_recipe, walked
+from debias.flows.tasks import main, named, plainly, show, study_recipe, walked
 from debias.pipeline import STUDY
 from debias.pipeline.study_recipe import StudyConfig
 from debias.report.study_document import Study
@@ -35,8 +34,7 @@ def study_latents(
     """
     chosen = study_recipe(recipe, changes, config)
     document = cast(Study, walked(STUDY, chosen, out or str(Path("runs") / chosen.name)))
-    key = artifact_key("study-latents", chosen.name)
-    create_markdown_artifact(study_as_markdown(document), key=key, description="Side by side")
+    show(chosen.name, study_as_markdown(document), "Side by side")
     return headline(document)
 
 

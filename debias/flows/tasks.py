@@ -1,9 +1,13 @@
 """What flows share: which recipe a run works on, and how a stage becomes a Prefect task."""
 
 import functools
+import os
 import re
 import shlex
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +15,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from httpx import HTTPError
 from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Failed
+from prefect.states import Crashed, Failed
 from prefect.tasks import Task
 from pydantic import ConfigDict, ValidationError, model_validator
 
@@ -38,6 +44,12 @@ from debias.tracking.tracker import Advance, choose_tracking
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound=SpaceRecipe)
+UNANSWERED = (HTTPError, PrefectHTTPStatusError)  # by Prefect's server
+OF_WORKER = "PREFECT__FLOW_RUN_ID"  # set by Prefect in what a worker starts
+LOST_WORKER = (
+    "The worker that started this run is gone, so nobody could watch or cancel it. Finished steps "
+    "are kept, and so is a training up to its last checkpoint; run the deployment again to go on."
+)
 ONLY_RUNS = sorted(set(RunConfig.model_fields) - set(SpaceRecipe.model_fields))
 
 
@@ -162,17 +174,34 @@ def opened(config: SpaceRecipe, out: str) -> Job:
 
 
 def plainly(function: Callable[P, R]) -> Callable[P, R | State[Any]]:
-    """A flow whose failed runs say in their state what was wrong, in the words of the error."""
+    """A flow whose failed runs say in their state what was wrong, in the words of the error.
+
+    Started by a worker, it ends with it.
+    """
 
     @functools.wraps(function)
     def run(*args: P.args, **settings: P.kwargs) -> R | State[Any]:
+        worker = os.getppid() if OF_WORKER in os.environ else None
+        if worker:
+            threading.Thread(target=end_with, args=(worker,), daemon=True).start()
         try:
             with memory_explained():
                 return function(*args, **settings)
         except PipelineError as error:
             return Failed(message=f"{type(error).__name__}: {error}", data=error)
+        except SystemExit:  # what becomes of SIGTERM here
+            if worker in (None, os.getppid()):
+                raise
+            return Crashed(message=LOST_WORKER)
 
     return run
+
+
+def end_with(parent: int) -> None:
+    """End this process, as SIGTERM does, once its parent is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main(flow: Callable[..., object]) -> None:
@@ -196,6 +225,15 @@ def main(flow: Callable[..., object]) -> None:
 def artifact_key(flow: str, recipe: str) -> str:
     """Where Prefect's page collects the artifacts of one recipe; it allows a-z, 0-9 and dashes."""
     return f"{flow}-{re.sub('[^a-z0-9]+', '-', recipe.lower()).strip('-')}"
+
+
+def show(recipe: str, text: str, description: str) -> None:
+    """Put a summary on Prefect's page, if the server is there: what was made lies in the folder."""
+    key = artifact_key(str(flow_run.flow_name), recipe)
+    try:
+        create_markdown_artifact(text, key=key, description=description)
+    except UNANSWERED as error:
+        get_run_logger().warning("Prefect does not show the summary (%s).", error)
 
 
 class Log:

@@ -157,27 +157,29 @@ def drawn_evenly(
     columns: Sequence[str],
     most: int | None,
     generator: np.random.Generator,
+    place: str = "reference",
 ) -> pd.DataFrame:
     """At most ``most`` rows, equally many from every crossed cell of ``columns``.
 
     Without ``most``, as many from every cell as the smallest one has, or all without columns.
+    ``place``: section of the recipe that errors name.
 
     Raises:
         GroupSchemaError: A column does not exist.
         DataError: A cell holds fewer rows than its even share, or the share is none.
     """
     for column in columns:
-        require_column(samples, column, "reference.even_over")
+        require_column(samples, column, f"{place}.even_over")
     shuffled = samples.iloc[generator.permutation(len(samples))]
     cells = crossed(shuffled, columns)
     sizes = np.bincount(cells)
     share = int(sizes.min()) if most is None else most // len(sizes)
     if not share:
-        raise DataError(f"reference.most is {most}, fewer than the {len(sizes)} cells; raise it")
+        raise DataError(f"{place}.most is {most}, fewer than the {len(sizes)} cells; raise it")
     if sizes.min() < share and columns:
         smallest = cell_name(shuffled, columns, int(np.argmax(cells == sizes.argmin())))
         raise DataError(
-            f"reference.most is {most}, {share} for each of {len(sizes)} cells, but "
+            f"{place}.most is {most}, {share} for each of {len(sizes)} cells, but "
             f"{smallest} has only {sizes.min()} faces; lower it or filter that cell out"
         )
     chosen = shuffled[place_in_cell(cells) < share]

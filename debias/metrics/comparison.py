@@ -3,7 +3,7 @@
 ``cells`` and ``gaps`` as in ``changes``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ import pandas as pd
 from debias.metrics.changes import ArmChanges, Both
 from debias.metrics.documents import ChangeVerdict, ComparisonDocument, PrimaryChange
 from debias.metrics.fairness_report import FairnessReport, Report, rows_of_metric
-from debias.metrics.gaps import Reference
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.primary import answered, answers
 from debias.metrics.rules import decided
@@ -21,6 +20,7 @@ from debias.metrics.scores import quality
 from debias.metrics.verdicts import PerRow, describes
 from debias.metrics.words import change_notes, change_scope, conclude_changes
 from debias.statistics.intervals import bonferroni_level, holm
+from debias.statistics.looks import Looks
 
 _KEYS = ["attribute", "group", "metric"]
 TRADE_COLUMNS = (*_KEYS, "before", "after", "change")
@@ -105,8 +105,7 @@ def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> C
     Args:
         before: Report with its images, as made by ``evaluate``.
         after: Likewise, of the same images.
-        question: ``reference``, ``margin``, ``level``, ``primary`` and ``seed`` of
-            ``compare_pairs``.
+        question: As in ``compare_pairs``.
 
     Raises:
         EvaluationError: Images, labels, groups, classes, people or
@@ -118,26 +117,22 @@ def compare(before: FairnessReport, after: FairnessReport, **question: Any) -> C
 def compare_pairs(
     pairs: Mapping[str, tuple[FairnessReport, FairnessReport]],
     *,
-    reference: Reference | None = None,
-    margin: float | None = None,
-    level: float = 0.95,
-    primary: Sequence[str] | None = None,
-    seed: int = 0,
+    looks: Looks | None = None,
+    **question: Any,  # noqa: ANN401
 ) -> dict[str, ComparisonReport]:
     """Compare several classifiers with what each was before, as one family of comparisons.
 
     Args:
         pairs: Before and after, by name.
-        reference: As in ``evaluate``; None takes what both reports declared, or all pairs.
-        margin: Largest change that does not matter, in (0, 1); None where none was set.
-        level: Of the intervals of groups, and of all comparisons together, in (0, 1).
-        primary: As in ``Rules``.
-        seed: Of the bootstrap.
+        looks: After which numbers of trainings the primary questions are judged, where there may
+            be more than one look.
+        question: ``reference`` (as in ``evaluate``; None takes what both reports declared, or all
+            pairs), ``margin``, ``level``, ``primary`` and ``seed`` of ``Rules``.
 
     Raises:
         EvaluationError: As in ``compare``.
     """
-    rules = decided(reference=reference, margin=margin, level=level, primary=primary, seed=seed)
+    rules = decided(**question)
     found = {name: ArmChanges(*pair, rules) for name, pair in pairs.items()}
     ends = np.cumsum([len(arm.p) for arm in found.values()])[:-1]
     p, wide = (
@@ -146,7 +141,7 @@ def compare_pairs(
     )
     family = int(sum((~np.isnan(part)).sum() for part in p)), len(pairs)
     asked = {name: answers(pair, found[name].outcomes, rules) for name, pair in pairs.items()}
-    primaries = answered(asked, rules)
+    primaries = answered(asked, rules, looks)
     return {
         name: _report(arm, (p[k], wide[k]), primaries[name], family)
         for k, (name, arm) in enumerate(found.items())

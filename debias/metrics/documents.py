@@ -69,6 +69,20 @@ class GapRow(Tested, OfGroup):
     detectable: Number  # smallest difference that these sizes would probably show
 
 
+class PrimaryGap(OfMeasure):
+    """Answer to a primary question: whether a rate differs between groups; its clearest pair."""
+
+    other: str
+    difference: Number  # ``group`` minus ``other``
+    low: Number  # at ``level``
+    high: Number
+    level: float  # of one interval, so that all of this rate hold together
+    comparisons: int  # gaps in this rate
+    p_value: Number  # that none of them is a difference
+    reading: Reading
+    reason: str  # why it cannot be told; empty otherwise
+
+
 class SpreadRow(OfAttribute):
     """Highest minus lowest rate, which is biased upwards, with what equal groups would show."""
 
@@ -172,6 +186,8 @@ class FairnessDocument(TypedDict):
     overall: list[Figure]
     quality: dict[str, Number]
     by_group: list[RateRow]
+    primary: list[PrimaryGap]  # in order of priority
+    describes: bool  # other gaps only describe: not every primary question found a difference
     gaps: list[GapRow]
     spread: list[SpreadRow]
     ratios: list[RatioRow]
@@ -235,9 +251,9 @@ class PrimaryChange(TypedDict):
     change: Number
     low: Number  # at ``level``, for other images and, of several trainings, other trainings
     high: Number
-    level: float  # 1 less the error that this question was allowed
+    level: float  # 1 less the error that this question was allowed, at the last look if several
     p_value: Number
-    p_adjusted: Number  # allowing for all primary questions of all arms
+    p_adjusted: Number  # allowing for all primary questions of all arms, and for all looks
     seeds: list[int]  # (s,) ascending; empty for two classifiers of unknown training
     differences: list[Number]  # by training
     sd: Number  # of them, divisor s - 1

@@ -15,9 +15,17 @@ from numpy.typing import ArrayLike
 from debias.errors import EvaluationError
 from debias.metrics.documents import Attribute
 from debias.metrics.fairness_report import FairnessReport
-from debias.metrics.gaps import Cells, Reference, cells_of, gap_table, pairs, references
+from debias.metrics.gaps import (
+    Cells,
+    Reference,
+    cells_of,
+    gap_table,
+    pairs,
+    primary_gaps,
+    references,
+)
 from debias.metrics.outcomes import Outcomes, read_outcomes
-from debias.metrics.rates import measures
+from debias.metrics.rates import GAP, WORST, measures
 from debias.metrics.rules import MINIMUM, SUPPRESS_BELOW, Rules, decided
 from debias.metrics.scores import calibration_table, confusion_table, quality, score_table
 from debias.metrics.spread import noise_table, ratio_table, spread_table
@@ -45,6 +53,7 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
     margin: float | None = None,
     level: float = 0.95,
     metrics: Sequence[str] | None = None,
+    primary: Sequence[str] | None = None,
     classes: Sequence[object] | None = None,
     positive: object | None = None,
     sample_id: ArrayLike | None = None,
@@ -77,6 +86,8 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
         metrics: Of ``accuracy, true_positive_rate, false_positive_rate, selection_rate,
             precision``; every one adds comparisons. With more than two classes all but accuracy
             are formed for each class against the rest.
+        primary: Rates whose gaps between groups are asked first, in order of priority; by default
+            the first of ``metrics``. Unless each of them differs, all other gaps only describe.
         classes: All classes, if some may be absent from ``y_true``.
         positive: Class that the rates are about; by default the last of two.
         sample_id: (n,) names of the images, by which two reports are joined; by default the index
@@ -96,8 +107,8 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
         GroupSchemaError: A group that was not declared.
     """
     rules = decided(
-        reference=reference, margin=margin, level=level, metrics=metrics, minimum=minimum,
-        suppress_below=suppress_below, noise=noise, seed=seed,
+        reference=reference, margin=margin, level=level, metrics=metrics, primary=primary,
+        minimum=minimum, suppress_below=suppress_below, noise=noise, seed=seed,
     )  # fmt: skip
     columns = in_one_order(
         EvaluationError, y_true=y_true, y_pred=y_pred, score=score, groups=groups,
@@ -108,6 +119,12 @@ def evaluate(  # noqa: PLR0913 (the columns of one table, and what was decided b
     outcomes = read_outcomes(
         **columns, classes=classes, positive=positive, sources=sources, declared=declared
     )
+    known = [one.name for one in measures(outcomes.classes, outcomes.positive, rules.metrics)]
+    for one in rules.primary or ():
+        if one not in known:
+            raise EvaluationError(
+                f"primary question {one!r} is no rate that is measured; known: {', '.join(known)}"
+            )
     return report_on(outcomes, rules, name=name)
 
 
@@ -119,7 +136,9 @@ def report_on(
     chosen = references(rules.reference, outcomes.groupings)
     every = _all_cells(outcomes, found, rules)
     compared = [(one, pairs(one.grouping, chosen.get(one.grouping.attribute))) for one in every]
-    gaps, comparisons = gap_table(compared, rules.level, rules.margin)
+    primary = primary_gaps(compared, _asked_first(rules, [one.name for one in found]), rules.level)
+    describes = any(one["reading"] != "difference_found" for one in primary)
+    gaps, comparisons = gap_table(compared, rules.level, rules.margin, describes=describes)
     by_group = _by_group(every, rules)
     attributes = [_attribute(cells, chosen) for cells in every]
     report = FairnessReport(
@@ -141,11 +160,13 @@ def report_on(
         overall=overall_rates(outcomes, found, rules),
         quality=quality(outcomes),
         by_group=by_group,
+        primary=primary,
+        describes=describes,
         gaps=gaps,
         spread=spread_table(every, rules.level),
         ratios=ratio_table(every, rules.level),
         noise=noise_table(every, rules),
-        verdict=conclude(by_group, gaps, attributes, rules.margin),
+        verdict=conclude(by_group, gaps, attributes, rules.margin, primary),
         notes=(),
         scope=(),
         confusion=_curves(confusion_table, outcomes, every),
@@ -154,6 +175,13 @@ def report_on(
         outcomes=outcomes,
     )
     return replace(report, notes=tuple(notes(report)), scope=tuple(scope(report)))
+
+
+def _asked_first(rules: Rules, measured: Sequence[str]) -> list[str]:
+    """Rates of the primary questions, each once; by default the first of all."""
+    names = [one.partition("/")[0] for one in rules.primary or ()]
+    rates = [one.removeprefix(WORST).removesuffix(GAP) for one in names]
+    return [one for one in dict.fromkeys(rates) if one in measured] or list(measured[:1])
 
 
 def _all_cells(outcomes: Outcomes, found: Sequence[Measure], rules: Rules) -> list[Cells]:

@@ -12,6 +12,7 @@ from debias.metrics.documents import (
     CalibrationRow,
     ConfusionRow,
     FairnessDocument,
+    PrimaryGap,
     ScoreRow,
 )
 from debias.metrics.outcomes import Outcomes
@@ -74,6 +75,8 @@ class FairnessReport(Report[FairnessDocument]):
     overall: pd.DataFrame
     quality: Mapping[str, float]  # of the scores over all images, as in ``scores.quality``
     by_group: pd.DataFrame
+    primary: list[PrimaryGap]  # what was asked first, in order of priority
+    describes: bool  # other gaps only describe: not every primary question found a difference
     gaps: pd.DataFrame
     spread: pd.DataFrame
     ratios: pd.DataFrame  # lowest over highest rate, a rule of thumb, with its interval

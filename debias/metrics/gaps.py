@@ -6,12 +6,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64, Int64, Shaped
 
 from debias.errors import EvaluationError
+from debias.metrics.documents import PrimaryGap
 from debias.metrics.outcomes import Outcomes
 from debias.metrics.rates import confusion
 from debias.metrics.verdicts import within
@@ -217,30 +219,89 @@ def pairs(grouping: Grouping, reference: str | None) -> Pairs:
     return members[one], members[two]
 
 
+def primary_gaps(
+    compared: Sequence[tuple[Cells, Pairs]], rates: Sequence[str], level: float
+) -> list[PrimaryGap]:
+    """Whether each rate differs between any two groups, asked one after the other.
+
+    A question is wrong with 1 - ``level``, its intervals being at the Bonferroni level of its rate
+    alone; the next one is asked only if it found a difference, and so are all gaps together (fixed
+    sequence), so that the error of all of them stays the same. Rates without a pair are left out.
+    """
+    answers: list[PrimaryGap] = []
+    for rate in rates:
+        tested = [which & _is_of(cells, rate) for (cells, _), which in _tested(compared)]
+        count = int(sum(part.sum() for part in tested))
+        if not count:
+            continue
+        adjusted, asked = bonferroni_level(level, count), all(map(_is_found, answers))
+        parts = [_rows(*one, which, adjusted) for one, which in zip(compared, tested, strict=True)]
+        table = pd.concat([part[part["metric"] == rate] for part in parts]).dropna(subset="p_value")
+        row = table.sort_values("p_value", kind="stable").iloc[0].to_dict()
+        is_apart = row["low"] > 0 or row["high"] < 0
+        reason = "insufficient_evidence" if asked else "only_describes"
+        names = "metric", "attribute", "group", "other", "difference", "low", "high"
+        found: Any = {name: row[name] for name in names} | {
+            "level": adjusted,
+            "comparisons": count,
+            "p_value": min(row["p_value"] * count, 1.0),
+            "reading": "difference_found" if is_apart and asked else "cannot_tell",
+            "reason": "" if is_apart and asked else reason,
+        }
+        answers.append(found)
+    return answers
+
+
+def _is_found(one: PrimaryGap) -> bool:
+    return one["reading"] == "difference_found"
+
+
+def _is_of(cells: Cells, rate: str) -> Bool[np.ndarray, " m"]:
+    return np.array([one.name == rate for one in cells.found])
+
+
+def _tested(
+    compared: Sequence[tuple[Cells, Pairs]],
+) -> list[tuple[tuple[Cells, Pairs], Bool[np.ndarray, "p m"]]]:
+    """Which pairs and measures can be tested."""
+    found = []
+    for cells, (first, second) in compared:
+        asked = np.array([one.name in cells.compared for one in cells.found])
+        estimated = (cells.state == "estimated") & asked
+        found.append(((cells, (first, second)), estimated[first] & estimated[second]))
+    return found
+
+
 def gap_table(
-    compared: Sequence[tuple[Cells, Pairs]], level: float, margin: float | None
+    compared: Sequence[tuple[Cells, Pairs]],
+    level: float,
+    margin: float | None,
+    *,
+    describes: bool = False,
 ) -> tuple[pd.DataFrame, int]:
     """Every pair and measure with its difference, and the number of comparisons.
 
-    Intervals at the Bonferroni level of everything compared, so that all of them hold
-    together with ``level``; p-values by inverting the interval, adjusted by Holm.
+    Intervals at the Bonferroni level of everything compared, so that all of them hold together
+    with ``level``; p-values by inverting the interval, adjusted by Holm. Where they only describe,
+    none is found.
 
     Returns:
         Columns ``GAP_COLUMNS``, one row a pair and measure; how many rows carry an interval.
     """
     if not compared:
         return pd.DataFrame(columns=list(GAP_COLUMNS)), 0
-    tested = []
-    for cells, (first, second) in compared:
-        asked = np.array([one.name in cells.compared for one in cells.found])
-        estimated = (cells.state == "estimated") & asked
-        tested.append(estimated[first] & estimated[second])  # (p, m)
+    tested = [which for _, which in _tested(compared)]
     comparisons = int(sum(part.sum() for part in tested))
     adjusted = bonferroni_level(level, comparisons)
     parts = [_rows(*one, which, adjusted) for one, which in zip(compared, tested, strict=True)]
     table = pd.concat(parts, ignore_index=True)
     table["p_adjusted"] = holm(table["p_value"].to_numpy(dtype=np.float64))
     verdict, reason = read_gaps(table, margin)
+    silent = (verdict == "difference_found") & describes
+    verdict, reason = (
+        np.where(silent, said, found)
+        for said, found in (("cannot_tell", verdict), ("only_describes", reason))
+    )
     return table.assign(verdict=verdict, reason=reason)[list(GAP_COLUMNS)], comparisons
 
 

@@ -28,6 +28,7 @@ from debias.statistics.areas import placements
 from debias.statistics.crossed import ADDED, Crossed, crossed
 from debias.statistics.graphs import graphical
 from debias.statistics.intervals import Measure, cut, spread
+from debias.statistics.looks import Looks
 
 AUROC = "auroc"
 # Of several rates the largest gap.
@@ -230,16 +231,29 @@ def _largest(figures: Sequence[Figure | None]) -> Figure | None:
     return _picked(known, highest=True) if len(known) == len(figures) else None
 
 
-def answered(found: Mapping[str, list[Answer]], rules: Rules) -> dict[str, list[PrimaryChange]]:
-    """Answers of every arm, all of them together wrong with at most the error of ``rules``."""
+def answered(
+    found: Mapping[str, list[Answer]], rules: Rules, looks: Looks | None = None
+) -> dict[str, list[PrimaryChange]]:
+    """Answers of every arm, all of them together wrong with at most the error of ``rules``.
+
+    So are, with ``looks``, those after each number of trainings together.
+    """
     places = [(arm, one) for arm, every in found.items() for one in every]
     p = np.array([one.change.p_value()[0] for _, one in places])
+    errors = np.array(
+        [
+            looks.error(one.change.trainings, p[k]) if looks else p[k]
+            for k, (_, one) in enumerate(places)
+        ]
+    )
     order = list(dict.fromkeys(one.quantity for _, one in places))
     weights, passed_on = _graph([(arm, order.index(one.quantity)) for arm, one in places])
-    adjusted, allowed = graphical(p, weights, passed_on, 1 - rules.level)
+    adjusted, allowed = graphical(errors, weights, passed_on, 1 - rules.level)
     told: dict[str, list[PrimaryChange]] = {arm: [] for arm in found}
     for (arm, one), alone, together, share in zip(places, p, adjusted, allowed, strict=True):
-        told[arm].append(_told(one, float(alone), float(together), float(share), rules))
+        error = (1 - rules.level) * (float(share) or 1.0)
+        level = 1 - (looks.level(one.change.trainings, error) if looks else error)
+        told[arm].append(_told(one, float(alone), float(together), level, rules))
     return told
 
 
@@ -265,9 +279,7 @@ def _graph(asked: Sequence[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
     return weights, passed_on
 
 
-def _told(answer: Answer, p: float, adjusted: float, share: float, rules: Rules) -> PrimaryChange:
-    error = 1 - rules.level
-    level = 1 - error * share if share else rules.level
+def _told(answer: Answer, p: float, adjusted: float, level: float, rules: Rules) -> PrimaryChange:
     before = answer.before.values.mean(keepdims=True)
     low, high = (float(end[0]) for end in cut(answer.change.limits(level), before))
     reading, reason = _reading(adjusted, (low, high), answer.seeds, rules)

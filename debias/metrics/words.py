@@ -13,6 +13,7 @@ from debias.metrics.documents import (
     GapRow,
     GroupChange,
     PrimaryChange,
+    PrimaryGap,
 )
 from debias.metrics.fairness_report import FairnessReport
 from debias.metrics.rates import GAP, WORST, beside_of
@@ -96,17 +97,21 @@ def conclude(
     gaps: pd.DataFrame,
     attributes: Sequence[Attribute],
     margin: float | None,
+    primary: Sequence[PrimaryGap] = (),
 ) -> Verdict:
-    """The verdict on each attribute, and on all of them.
+    """The verdict on each attribute, and on all of them; primary questions come first.
 
     A group that could not be tested leaves a difference found between others standing, marked
     incomplete.
     """
     parts = tuple(_of_attribute(one, by_group, gaps, margin) for one in attributes)
     lacking = not parts or any(part.reason == "insufficient_evidence" for part in parts)
-    reading, reason = reading_of([part.reading for part in parts], lacking, margin)
+    asked = [one["reading"] for one in primary if one["reading"] == "difference_found"]
+    reading, reason = reading_of([*asked, *(part.reading for part in parts)], lacking, margin)
     incomplete = any(part.incomplete for part in parts)
     told = _told_gaps(reading, reason, gaps) if parts else "no group is annotated"
+    if asked and not (gaps["verdict"] == "difference_found").any():
+        told = f": {'; '.join(primary_gap_sentence(one) for one in primary[: len(asked)])}"
     sentence = _sentence(reading, reason, told, margin, incomplete)
     return Verdict(
         reading=reading, reason=reason, incomplete=incomplete, sentence=sentence, by_attribute=parts
@@ -123,7 +128,8 @@ def _of_attribute(
     gaps = every[every["attribute"] == name]
     untested = by_group.loc[asked & is_group, "state"].isin(UNTESTED).any()
     incomplete = bool(untested) or len(gaps) == 0
-    reading, reason = reading_of(gaps["verdict"].tolist(), incomplete, margin)
+    silent = bool((gaps["reason"] == "only_describes").any())
+    reading, reason = reading_of(gaps["verdict"].tolist(), incomplete or silent, margin)
     return Verdict(
         reading=reading,
         reason=reason,
@@ -139,6 +145,11 @@ def _told_gaps(reading: str, reason: str, gaps: pd.DataFrame) -> str:
         found = gaps[gaps["verdict"] == "difference_found"]
         told = [_of_difference(row) for row in _largest_first(found, "difference")[:_NAMED]]
         return f" in {len(found)} of {tested} comparisons: {_first_few(told, len(found))}"
+    if silent := int((gaps["reason"] == "only_describes").sum()):
+        return (
+            f"what was asked first found no difference; what {silent} of {tested} comparisons show "
+            "only describes"
+        )
     if reason == "no_margin":
         return f"none of {tested} comparisons shows a difference, {_NO_PROOF}"
     if not len(gaps):
@@ -151,6 +162,12 @@ def _told_gaps(reading: str, reason: str, gaps: pd.DataFrame) -> str:
     if tested < len(gaps):
         return f"{tested} of {len(gaps)} comparisons could be made, and none shows a difference"
     return f"none of {tested} comparisons shows a difference, or rules one out"
+
+
+def primary_gap_sentence(one: PrimaryGap) -> str:
+    """The answer to a primary question about a rate, without its reading."""
+    row: Any = one
+    return f"{spoken(one['metric'])} differs between groups; clearest: {_of_difference(row)}"
 
 
 def _of_difference(row: GapRow) -> str:
@@ -180,6 +197,10 @@ def scope(report: FairnessReport) -> list[str]:
             "withheld, with what they follow from; small counts of wrong answers are not. "
             "Figures over all images are shown."
         )
+    first = ", then ".join(
+        f"whether {spoken(one['metric'])} differs between groups ({one['comparisons']:,} gaps)"
+        for one in report.primary
+    )
     return [
         f"Measured: {', '.join(name.replace('_', ' ') for name in report.metrics)} of "
         f"{report.name or 'one classifier'} on {report.n:,} images{split}, classes "
@@ -188,6 +209,11 @@ def scope(report: FairnessReport) -> list[str]:
         f"Compared {against}: {report.comparisons:,} comparisons. Each interval of a gap is "
         f"widened to {100 * report.adjusted_level:.5g}% (Bonferroni), so that all of them hold "
         f"together with {100 * report.level:g}%.",
+        *(
+            [f"Asked first: {first}; unless it does, all other gaps only describe."]
+            if first
+            else []
+        ),
         f"Rates with a denominator below {report.minimum} take no part in a verdict; {withheld}",
         "Images are counted as they are, unweighted.",
         f"{_UNMEASURED} The annotations say how people were labelled, not who they are.",

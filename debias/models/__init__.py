@@ -3,8 +3,10 @@
 from debias.models.autoencoder import Autoencoder, LectureAutoencoder, LinearAutoencoder
 from debias.models.classifiers import Classifier, ConvClassifier, PooledClassifier, ResNet18
 from debias.models.conditional_vae import ConditionalVAE
+from debias.models.draw import DRAW
 from debias.models.embeddings import Embeddings
 from debias.models.encoder import Encoder
+from debias.models.gan import GAN
 from debias.models.kmeans import KMeans
 from debias.models.pca import PCA
 from debias.models.representation import (
@@ -14,8 +16,10 @@ from debias.models.representation import (
     Finds,
     Generates,
     Representation,
+    Samples,
 )
 from debias.models.vae import ConvVAE
+from debias.models.vae_gan import VAEGAN
 from debias.plugins import Registry
 
 REPRESENTATIONS = Registry(
@@ -23,6 +27,9 @@ REPRESENTATIONS = Registry(
     {
         "conv_vae": ConvVAE,
         "conditional_vae": ConditionalVAE,
+        "draw": DRAW,
+        "gan": GAN,
+        "vae_gan": VAEGAN,
         "autoencoder": Autoencoder,
         "lecture_autoencoder": LectureAutoencoder,
         "linear_autoencoder": LinearAutoencoder,
@@ -32,7 +39,16 @@ REPRESENTATIONS = Registry(
         "encoder": Encoder,
     },
     group="debias.representations",
-    asks=("trained", "by_id", "told_column", "require_size", "identity", "build", "open"),
+    asks=(
+        "trained",
+        "by_id",
+        "told_column",
+        "require_size",
+        "require_places",
+        "identity",
+        "build",
+        "open",
+    ),
 )
 CLASSIFIERS = Registry(
     "classifier",
@@ -57,4 +73,5 @@ __all__ = [
     "PooledClassifier",
     "Representation",
     "ResNet18",
+    "Samples",
 ]

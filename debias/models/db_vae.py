@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from debias.models.convolutions import Pyramid, require_divisible, to_images, to_places
 from debias.models.quality.bounds import kl_to_standard_normal
-from debias.models.vae import LOG_VAR_LIMIT, Posterior, gaussian_nats
+from debias.models.vae import Posterior, as_posterior, gaussian_nats
 from debias.training.batches import Batch
 from debias.training.objectives.db_vae import DBVAE
 
@@ -82,10 +82,10 @@ class DBVAENetwork(nn.Module):
     ) -> tuple[Float[Tensor, "B classes"], Posterior]:
         k = self.settings.latent_dim
         outputs = self.encoder(_centred(images)).float()
-        logits, mean, log_var = outputs.split([self.logits, k, k], dim=1)
+        logits, places = outputs.split([self.logits, 2 * k], dim=1)
         if self.logits == 1:
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return logits, Posterior(mean, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT))
+        return logits, as_posterior(places)
 
     def _bound(
         self, images: Float[Tensor, "P C H W"], posterior: Posterior

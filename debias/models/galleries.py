@@ -14,13 +14,14 @@ from torch import Tensor
 
 from debias.errors import ConfigError
 from debias.models.encoding import require_eval
-from debias.models.representation import Decodes, Encodes, Generates
+from debias.models.representation import Decodes, Encodes, Samples
 from debias.training.batches import Batch
 from debias.training.condition import Condition
 from debias.training.device import Compute
 from debias.types import FaceStore, Latents
 
 AT_ONCE = 256  # faces decoded at once
+FRAME = (230, 60, 40)  # red, green, blue
 EDGE = 0.05  # share of the points beyond each edge of the manifold grid
 Means = Float[np.ndarray, "n k"]
 Images = UInt8[np.ndarray, "_ H W C"]
@@ -170,7 +171,7 @@ def manifold(network: Decodes, mean: Means, side: int, compute: Compute) -> Shee
     from scipy.special import ndtri
 
     quantiles = np.linspace(EDGE, 1 - EDGE, side)
-    if mean.shape[1] <= 2 and isinstance(network, Generates):
+    if mean.shape[1] <= 2 and isinstance(network, Samples):
         axes = np.eye(mean.shape[1])
         ticks, origin = [ndtri(quantiles)] * len(axes), np.zeros(len(axes))
     else:
@@ -215,6 +216,31 @@ def shifted(
 ) -> Sheet:
     """Decode each place with multiples of a vector added; strength 0 is the reconstruction."""
     return _sheet(network, mean[:, None] + np.asarray(strengths)[:, None] * vector, compute)
+
+
+def course(network: Encodes, batch: Batch, compute: Compute) -> Sheet:
+    """Two rows an image: where a network that draws in steps looks before each; below its canvas.
+
+    What it looks at and what it draws are framed; without attention nothing is.
+    """
+    require_eval(network)
+    with torch.inference_mode(), compute.autocast():
+        canvases, boxes = network.course(batch.image)  # type: ignore[attr-defined]
+    drawn = np.stack([_pixels(canvas) for canvas in canvases])  # (T, B, H, W, C)
+    seen = np.broadcast_to(_pixels(batch.image), drawn.shape).copy()
+    for of, pictures in zip(boxes or (), (seen, drawn), strict=False):
+        for place in np.ndindex(drawn.shape[:2]):
+            _frame(pictures[place], of[place].tolist())
+    steps, count, *shape = drawn.shape
+    return np.stack([seen, drawn]).transpose(2, 0, 1, 3, 4, 5).reshape(2 * count, steps, *shape)
+
+
+def _frame(picture: UInt8[np.ndarray, "H W C"], box: Sequence[float]) -> None:
+    """Draw a frame: first row, first column, last row, last column, as far as they are inside."""
+    most = np.array(picture.shape[:2] * 2) - 1
+    top, left, bottom, right = np.rint(box).clip(0, most).astype(np.int64)
+    picture[[top, bottom], left : right + 1] = FRAME
+    picture[top : bottom + 1, [left, right]] = FRAME
 
 
 def _decoder(network: Encodes) -> Decodes:

@@ -28,7 +28,8 @@ class Representation(Settings):
 
     - a posterior: ``encode`` returns a log-variance;
     - :class:`Decodes`: pictures are drawn;
-    - :class:`Generates`: it can be sampled from chance, and the evidence of an image be bounded;
+    - :class:`Samples`: it can be sampled from chance;
+    - :class:`Generates`: the evidence of an image can be bounded;
     - :class:`Explains`: images are ranked by what they cost it;
     - :class:`debias.training.loop.Settles`: something is computed from the training images once
       the loop has ended, or in its place where there is no parameter to descend by;
@@ -51,6 +52,9 @@ class Representation(Settings):
     def told_column(self) -> str:
         """The label or attribute whose value its network is told with every image; often none."""
         return ""
+
+    def require_places(self) -> None:
+        """A ConfigError for what cannot say where an image lies."""
 
     def uses_groups(self, label: str) -> bool:
         """Whether it is told annotations beside the label."""
@@ -95,6 +99,15 @@ class Decodes(Encodes, Protocol):
 
 
 @runtime_checkable
+class Samples(Decodes, Protocol):
+    """Draws images from chance, a place being drawn from N(0, I)."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Values k of a place."""
+
+
+@runtime_checkable
 class Generates(Decodes, Protocol):
     """A model of how images arise: z from N(0, I), then an image from p(x|z).
 
@@ -111,6 +124,16 @@ class Generates(Decodes, Protocol):
         self, images: Float[Tensor, "B C H W"], drawn: Float[Tensor, "B C H W"], /
     ) -> Float[Tensor, " B"]:
         """-log p(x|z) in nats, summed over pixels and channels; ``drawn`` is ``decode(z)``."""
+
+
+@runtime_checkable
+class Unfolds(Protocol):
+    """Infers in steps, each of which knows what the steps before it drew."""
+
+    def unfold(
+        self, images: Float[Tensor, "B C H W"], noise: Float[Tensor, "B k"]
+    ) -> tuple[Float[Tensor, "B k"], Float[Tensor, "B k"]]:
+        """Mean and log-variance of each value given those before it, drawn with this noise."""
 
 
 @runtime_checkable

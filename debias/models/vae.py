@@ -36,19 +36,15 @@ class Posterior(NamedTuple):
         return self.mean + torch.exp(0.5 * self.log_var) * torch.randn_like(self.mean)
 
 
-class ConvVAE(Representation):
-    """Settings of the convolutional VAE; the default size is that of the DB-VAE teaching lab.
+class VAE(Representation):
+    """What every variational autoencoder may be told of p(x|z) and of its objective.
 
     Reference:
         Kingma & Welling 2014, Auto-Encoding Variational Bayes; beta as in Higgins et al. 2017;
-        learned sigma as in Rybkin, Daniilidis, Levine 2021. Network: MITDeepLearning/
-        introtodeeplearning, lab 2. Deviation: the lab's class logit is not part of it.
+        learned sigma as in Rybkin, Daniilidis, Levine 2021.
     """
 
-    name: Literal["conv_vae"] = "conv_vae"
     latent_dim: int = Field(default=32, ge=1, le=2048, description="Latent dimensions k.")
-    width: int = Field(default=12, ge=2, description="Filters of the first convolution.")
-    hidden: int = Field(default=512, ge=8, description="Units of the dense layer.")
     grey: bool = Field(
         default=False, description="See and explain one channel, the mean of the three colours."
     )
@@ -69,6 +65,19 @@ class ConvVAE(Representation):
         default="both", description="What is minimised: both parts of the bound, or one alone."
     )
 
+
+class ConvVAE(VAE):
+    """Settings of the convolutional VAE; the default size is that of the DB-VAE teaching lab.
+
+    Reference:
+        Network: MITDeepLearning/introtodeeplearning, lab 2. Deviation: the lab's class logit is not
+        part of it.
+    """
+
+    name: Literal["conv_vae"] = "conv_vae"
+    width: int = Field(default=12, ge=2, description="Filters of the first convolution.")
+    hidden: int = Field(default=512, ge=8, description="Units of the dense layer.")
+
     def require_size(self, image_size: int) -> None:
         """A ConfigError for a side that is not divisible by 4."""
         require_divisible(image_size, self.name)
@@ -79,41 +88,41 @@ class ConvVAE(Representation):
         return ConvVAENetwork(self, image_size)
 
 
-class ConvVAENetwork(nn.Module):
-    """Encoder, decoder and objective of :class:`ConvVAE`.
-
-    ``extra`` values join the input of the encoder, each as a plane, and the places of the decoder.
-    """
+class VAENetwork(nn.Module):
+    """Likelihood, objective and figures of a VAE, whatever it encodes and decodes by."""
 
     sigma2: Tensor
     steps: Tensor
 
-    def __init__(self, settings: ConvVAE, image_size: int, extra: int = 0) -> None:
+    def __init__(self, settings: VAE, image_size: int) -> None:
         super().__init__()
         self.settings, self.channels = settings, 1 if settings.grey else 3
         self.values = self.channels * image_size**2
         self.continuous = settings.likelihood != "bernoulli"
-        pyramid = Pyramid(settings.width, image_size)
-        k, hidden = settings.latent_dim, settings.hidden
-        self.encoder = to_places(pyramid, self.channels + extra, hidden, 2 * k)
-        self.decoder = to_images(pyramid, k + extra, hidden, self.channels)
         start = settings.sigma**2 if settings.likelihood == "gaussian_fixed" else 1.0
         self.register_buffer("sigma2", torch.tensor(start))
         self.register_buffer("steps", torch.tensor(0))  # of training, for the warm-up
 
+    @property
+    def latent_dim(self) -> int:
+        return self.settings.latent_dim
+
     def encode(self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]) -> Posterior:
         """The posterior of each image; deterministic, the caller decides whether to sample."""
-        planes = [values[:, :, None, None].expand(-1, -1, *images.shape[2:]) for values in told]
-        joined = torch.cat([in_channels(images, self.channels), *planes], dim=1)
-        mean, log_var = self.encoder(joined).float().chunk(2, dim=1)
-        # Bounded so that exp cannot overflow; how often the bound is met is reported and checked.
-        return Posterior(mean, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT))
+        raise NotImplementedError
 
     def decode(
         self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
     ) -> Float[Tensor, "B C H W"]:
-        """Expected intensities in [0, 1], in equal colours of a grey image."""
-        return in_channels(self.decoder(torch.cat([z, *told], dim=1)), 3)
+        """Expected intensities in [0, 1]; of a grey network three equal channels."""
+        raise NotImplementedError
+
+    def inferred(
+        self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]
+    ) -> tuple[Posterior, Float[Tensor, "B C H W"]]:
+        """The posterior of each image, and what is decoded from one draw of it."""
+        posterior = self.encode(images, *told)
+        return posterior, self.decode(posterior.sample(), *told)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B k"]:
         """Posterior mean: what a deployed encoder returns."""
@@ -126,8 +135,7 @@ class ConvVAENetwork(nn.Module):
         the part of it that is the objective; ``saturated`` is the share of log-variances at their
         bound.
         """
-        posterior = self.encode(batch.image, *batch.told)
-        drawn = self.decode(posterior.sample(), *batch.told)
+        posterior, drawn = self.inferred(batch.image, *batch.told)
         reconstruction = self.reconstruction(batch.image, drawn).mean()
         kl = kl_to_standard_normal(*posterior).mean()
         weighed = self._beta() * kl
@@ -179,14 +187,49 @@ class ConvVAENetwork(nn.Module):
         return whole * (self.steps / warm_up).clamp(max=1)
 
 
+class ConvVAENetwork(VAENetwork):
+    """Encoder and decoder of :class:`ConvVAE`.
+
+    ``extra`` values join the input of the encoder, each as a plane, and the places of the decoder.
+    """
+
+    def __init__(self, settings: ConvVAE, image_size: int, extra: int = 0) -> None:
+        super().__init__(settings, image_size)
+        pyramid = Pyramid(settings.width, image_size)
+        k, hidden = settings.latent_dim, settings.hidden
+        self.encoder = to_places(pyramid, self.channels + extra, hidden, 2 * k)
+        self.decoder = to_images(pyramid, k + extra, hidden, self.channels)
+
+    def encode(self, images: Float[Tensor, "B C H W"], *told: Float[Tensor, "B c"]) -> Posterior:
+        """The posterior of each image; deterministic, the caller decides whether to sample."""
+        planes = [values[:, :, None, None].expand(-1, -1, *images.shape[2:]) for values in told]
+        joined = torch.cat([in_channels(images, self.channels), *planes], dim=1)
+        return as_posterior(self.encoder(joined))
+
+    def decode(
+        self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
+    ) -> Float[Tensor, "B C H W"]:
+        """Expected intensities in [0, 1], in equal colours of a grey image."""
+        return in_channels(self.decoder(torch.cat([z, *told], dim=1)), 3)
+
+
+def as_posterior(outputs: Float[Tensor, "B _"]) -> Posterior:
+    """The first half of what an encoder says is the mean, the second the log-variance.
+
+    Bounded so that exp cannot overflow; how often the bound is met is reported and checked.
+    """
+    mean, log_var = outputs.float().chunk(2, dim=1)
+    return Posterior(mean, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT))
+
+
 def gaussian_nats(
-    images: Float[Tensor, "B C H W"],
-    drawn: Float[Tensor, "B C H W"],
+    images: Float[Tensor, " B *_"],
+    drawn: Float[Tensor, " B *_"],
     sigma2: Float[Tensor, ""],
     *,
     moves: bool,
 ) -> Float[Tensor, " B"]:
-    """-log N(images; drawn, sigma2) in nats, summed over pixels and channels.
+    """-log N(images; drawn, sigma2) in nats, summed over pixels and channels, or over features.
 
     In training sigma2 ``moves`` in place towards the mean squared error of the batch.
     """

@@ -11,7 +11,7 @@ from debias.ingesting.quarantine import read_quarantine
 from debias.pipeline.job import Job, Run
 from debias.pipeline.step import curves
 from debias.plugins import dump
-from debias.report.documents import About, Data, GroupCounts, Representation, SetAside
+from debias.report.documents import About, Data, GroupCounts, Representation, SetAside, Stopping
 from debias.storage.artifacts import Artifact
 from debias.types import SPLITS, FaceStore
 
@@ -23,9 +23,15 @@ class Stages:
     faces: Artifact
     representation: Artifact
     reference: Artifact | None
+    elsewhere: Artifact | None
     weights: Mapping[str, Artifact]
     classifiers: Mapping[str, Sequence[Artifact]]
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def trainings(self) -> int:
+        """Of every arm."""
+        return max(map(len, self.classifiers.values()), default=0)
 
     @classmethod
     def of(cls, made: Mapping[str, Any]) -> "Stages":
@@ -40,16 +46,17 @@ class Stages:
             elif stop == "classifier":
                 trained.setdefault(which[0], []).append(one)
         parts: dict[str, Any] = {
-            name: made.get(name) for name in ("faces", "representation", "reference")
+            name: made.get(name) for name in ("faces", "representation", "reference", "elsewhere")
         }
         return cls(**parts, weights=weights, refused=refused, classifiers=trained)
 
 
-def about_run(run: Run, stages: Stages) -> About:
+def about_run(run: Run, stages: Stages, stopping: Stopping | None) -> About:
     made = {
         "faces": [stages.faces],
         "representation": [stages.representation],
         "reference": [stages.reference] if stages.reference else [],
+        "elsewhere": [stages.elsewhere] if stages.elsewhere else [],
         "weights": list(stages.weights.values()),
         "classifiers": [one for found in stages.classifiers.values() for one in found],
     }
@@ -62,12 +69,14 @@ def about_run(run: Run, stages: Stages) -> About:
             "faces": stages.faces.key,
             "representation": stages.representation.key,
             "reference": stages.reference.key if stages.reference else None,
+            "elsewhere": stages.elsewhere.key if stages.elsewhere else None,
             "weights": {arm: one.key for arm, one in stages.weights.items()},
             "classifiers": {
                 arm: [one.key for one in found] for arm, found in stages.classifiers.items()
             },
         },
-        "seeds": run.config.seeds,
+        "seeds": stages.trainings,
+        "stopping": stopping,
         "folder": str(run.folder.path),
         "command": run.command,
         "mlflow": run.tracking.link(),

@@ -24,6 +24,7 @@ from debias.pipeline.fairness import (
     arm_reports,
     arm_trainings,
     small_training_groups,
+    stopping_of,
     without,
 )
 from debias.pipeline.film import film, wanted, warned
@@ -43,7 +44,7 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 EPOCHS_SHOWN = 12
-REVISION = 8  # raised whenever a report of the same artifacts says something else
+REVISION = 10  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -124,7 +125,8 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
     """How every arm treats each group, what changed, and what may be said of it."""
     rules = run.config.evaluation
     fairness = arm_reports(run, faces, stages.classifiers)
-    comparisons = arm_comparisons(fairness, rules)
+    comparisons = arm_comparisons(fairness, rules, run.config.looks)
+    stopping = stopping_of(run.config, stages.trainings, comparisons)
     compared = {arm: one.to_dict() for arm, one in comparisons.items()}
     trainings = arm_trainings(run, fairness)
     skill = {arm: metrics.skill_of(one.outcomes, arm_name(arm)) for arm, one in fairness.items()}
@@ -147,7 +149,7 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "name": run.config.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": __version__,
-        "run": about_run(run, stages),
+        "run": about_run(run, stages, stopping),
         "data": about_data(run, stages, faces, small, next(iter(fairness.values())).unsized),
         "representation": about_representation(run, stages.representation),
         "fidelity": fidelity_of(run, stages.representation, faces),
@@ -171,7 +173,7 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         "concluded": findings.concluded(weights, fairness, comparisons, failed),
         "not_concluded": [
             *findings.left_out(stages.refused),
-            *findings.not_concluded(run.config.seeds, comparisons, failed),
+            *findings.not_concluded(stages.trainings, comparisons, failed),
         ],
     }
 
@@ -229,7 +231,9 @@ def _wanted(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     train, found = faces.rows("train"), {}
     for arm, weights in stages.weights.items():
         rule = run.config.arms[arm]
-        if {"reference", "elsewhere"} & rule.needs or weights.read_json("figures.json").get("estimated"):
+        if {"reference", "elsewhere"} & rule.needs or weights.read_json("figures.json").get(
+            "estimated"
+        ):
             order = np.argsort(-load_multiples(weights), kind="stable")
             ends = order[:SHOWN], order[::-1][:SHOWN]
             found[arm] = tuple(faces.images[train[end]] for end in ends)
@@ -293,6 +297,8 @@ def _publish(run: Run, key: str, document: RunDocument, charts: Mapping[str, byt
         _publish_method(run, key, row)
     with run.tracked(STAGE, key, "comparison") as tracker:
         tracker.note(for_whom.note(document))
+        stopping = document["run"]["stopping"]
+        tracker.params({"trainings": document["run"]["seeds"], "stopping": stopping or "fixed"})
         tracker.dataset(document["data"]["name"], document["run"]["artifacts"]["faces"])
         for arm, found in document["arms"].items():
             values: dict[str, Any] = dict(found["mean"]["accuracy"])
@@ -315,6 +321,8 @@ def _publish(run: Run, key: str, document: RunDocument, charts: Mapping[str, byt
 def _counted(arm: str, document: RunDocument) -> dict[str, float]:
     gaps = document["fairness"][arm]["gaps"]
     found = {f"{arm}/gaps_found": float(sum(g["verdict"] == "difference_found" for g in gaps))}
+    if primary := document["fairness"][arm]["primary"]:
+        found[f"{arm}/primary_gap_p"] = primary[0]["p_value"]
     if arm in document["comparisons"]:
         verdict = document["comparisons"][arm]["verdict"]
         found[f"{arm}/harms"] = float(len(verdict["harms"]))

@@ -168,7 +168,10 @@ def _make_other(run: Job, other: _Other, faces: Artifact) -> Artifact:
     # Another seed: drawn faces must not be those of the main set once more.
     seed = stream_seed(run.config.seed, stage)
     size, rules = run.config.image_size, run.config.ingest
-    listed = decoding.hashed(decoding.list_samples(recipe.data, seed, recipe.filters, size, rules))
+    ranges = _ranges(run, other)
+    listed = decoding.hashed(
+        decoding.list_samples(recipe.data, seed, recipe.filters, size, rules, ranges)
+    )
     purged, folder = suppressed_in(run.folder.path), run.folder.path / stage
     listed = listed.without(purged)
     listed.tell_held_back(run.progress)
@@ -198,6 +201,12 @@ def _make_other(run: Job, other: _Other, faces: Artifact) -> Artifact:
     return made
 
 
+def _ranges(run: Job, other: _Other) -> dict[str, tuple[str, ...]]:
+    """Of the numbers among what is read there: the same groups as the data have."""
+    read = dict.fromkeys((*other.recipe.even_over, *other.attributes))
+    return {name: run.config.ranges[name] for name in read if name in run.config.ranges}
+
+
 def _key(
     run: Job,
     other: _Other,
@@ -219,6 +228,8 @@ def _key(
     }
     if other.attributes:
         settings["attributes"] = other.attributes
+    if ranges := _ranges(run, other):
+        settings["ranges"] = ranges
     # A purge gives a store another key, and must not lead to its reference being read again.
     known = read_manifest(faces.path).get("instead_of", faces.key)
     inputs = {"content": (listed.whole or listed).content, "faces": known}
@@ -249,7 +260,8 @@ def _chosen(run: Job, other: _Other, samples: pd.DataFrame) -> pd.DataFrame:
         samples = samples[group_names(samples[column]) != UNKNOWN]
         _require_groups(samples[column], other.stage)
     generator = numpy_generator(run.config.seed, f"{other.stage}/draw")
-    chosen = drawn_evenly(samples, other.recipe.even_over, other.recipe.most, generator)
+    recipe = other.recipe
+    chosen = drawn_evenly(samples, recipe.even_over, recipe.most, generator, other.stage)
     return chosen.assign(split=SPLIT, label=0)
 
 

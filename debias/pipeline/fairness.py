@@ -1,15 +1,19 @@
 """The arms of a run -> one report each on how it treats every group, and what changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from debias import metrics
 from debias.errors import ArtifactCorruptError, DataError
 from debias.metrics import ComparisonReport, FairnessReport, Outcomes, Rules, Training
+from debias.metrics.documents import PrimaryChange
+from debias.pipeline.about import Stages
 from debias.pipeline.job import Run
+from debias.pipeline.recipe import RunConfig
 from debias.pipeline.step import load_predictions
-from debias.report.documents import Weights
+from debias.report.documents import Stopping, Weights
+from debias.statistics.looks import Looks
 from debias.statistics.withholding import hidden_counts
 from debias.storage.artifacts import Artifact, RunFolder, load_faces
 from debias.storage.sealed import read_checked
@@ -32,9 +36,12 @@ def arm_trainings(run: Run, reports: Mapping[str, FairnessReport]) -> dict[str, 
 
 
 def arm_comparisons(
-    reports: Mapping[str, FairnessReport], rules: Rules
+    reports: Mapping[str, FairnessReport], rules: Rules, looks: Looks | None = None
 ) -> dict[str, ComparisonReport]:
-    """Every other arm against plain training, as one family of comparisons."""
+    """Every other arm against plain training, as one family of comparisons.
+
+    ``looks`` where the number of trainings was left to the answers.
+    """
     if BASELINE not in reports:
         return {}
     plain = reports[BASELINE]
@@ -45,7 +52,45 @@ def arm_comparisons(
         margin=rules.margin,
         level=rules.level,
         primary=rules.primary,
+        looks=looks,
     )
+
+
+def enough_trainings(config: RunConfig, stages: Stages) -> bool:
+    """Whether every primary question of every arm is answered by these trainings."""
+    faces = load_faces(stages.faces)
+    reports = _reports(faces, stages.classifiers, config.data.source, config.evaluation)
+    compared = arm_comparisons(reports, config.evaluation, config.looks)
+    return all_answered(row for one in compared.values() for row in one.primary)
+
+
+def all_answered(primary: Iterable[PrimaryChange]) -> bool:
+    """Nothing more would be learned by further trainings; so too where nothing was asked."""
+    return all(one["reading"] != "cannot_tell" for one in primary)
+
+
+def stopping_of(
+    config: RunConfig, trainings: int, comparisons: Mapping[str, ComparisonReport]
+) -> Stopping | None:
+    """Why there are so many trainings; None where a recipe gives their number."""
+    looks, error = config.looks, 1 - config.evaluation.level
+    if looks is None:
+        return None
+    answered = all_answered(row for one in comparisons.values() for row in one.primary)
+    level = looks.level(trainings, error)
+    why = (
+        "then every primary question was answered"
+        if answered
+        else "the most that the recipe allows, and not every primary question was answered"
+    )
+    return {
+        "least": looks.least, "most": looks.most, "trainings": trainings, "answered": answered,
+        "level": level,
+        "sentence": f"{trainings} trainings of every arm, {why}. From {looks.least} to "
+        f"{looks.most} trainings the questions are judged anew after each, so a p-value counts "
+        f"after {trainings} only up to {level:.2g} where {error:.2g} is allowed: all these looks "
+        f"together err no more often than {100 * error:.2g}%.",
+    }  # fmt: skip
 
 
 def read_run(folder: Path) -> dict[str, FairnessReport]:

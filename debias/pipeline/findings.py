@@ -12,7 +12,11 @@ from debias.statistics.groupings import CROSS, UNKNOWN
 from debias.types import BASELINE, SEEDS_NEEDED
 from debias.weighting.reach import reach, readings
 
-ESTIMATED = ("latent_rarity", "reference_ratio", "elsewhere")  # rules that guess who is under-represented
+ESTIMATED = (
+    "latent_rarity",
+    "reference_ratio",
+    "elsewhere",
+)  # rules that guess who is under-represented
 
 
 def concluded(
@@ -146,5 +150,5 @@ def _of_ratio(arm: str, ratio: ReferenceRatio | None) -> list[str]:
         f"Arm {arm!r} cannot be trusted: the reference is told apart from the training faces "
         f"almost perfectly (area under the curve {ratio['separability']:.2f}), so the ratio sees "
         "another camera or framing rather than other people. Use a reference of the same kind of "
-        "photograph, or set discriminator.style to 'matched' and compare."
+        "photograph, or set discriminator.style to 'augmented' and compare."
     ]

@@ -12,6 +12,7 @@ from debias.datasets.synthetic import render
 from debias.errors import PipelineError
 from debias.models import Generates, encoding
 from debias.models.quality import bounds, disentanglement, groups, pictures, samples, tasks
+from debias.models.quality.gradients import gradients
 from debias.pipeline.job import Study
 from debias.pipeline.judge import load_judge
 from debias.pipeline.representation import batches_for, spread
@@ -26,6 +27,7 @@ from debias.storage.artifacts import Artifact, Files
 from debias.tracking.tracker import Tracker
 from debias.training.batches import of_pictures
 
+GRADIENTS = 5  # images at which gradients are compared
 STAGE, MEASURED = "measures", "measures.json"
 Figures = dict[str, Figure]
 
@@ -113,7 +115,13 @@ def _bounded(subject: Subject) -> Figures:
     per_value = partial(
         bounds.bits_per_dimension, pixels=network.values, continuous=network.continuous
     )
+    assert subject.gaps is not None  # as of everything that is bounded
+    slopes = gradients(network, batches.evaluate(rows[:GRADIENTS]), generator)
+    noise = {name: float(one.variance.mean()) for name, one in slopes.items()}
     return {
+        "inference_gap": _mean(subject.gaps.inference),
+        "amortisation_gap": _mean(subject.gaps.amortisation),
+        "gradient_noise": _plain(noise["score_with_baseline"] / noise["reparameterised"]),
         "elbo": _mean(plain.bound),
         "reconstruction": _mean(-plain.reconstruction),
         "kl": _mean(plain.kl),
@@ -195,7 +203,11 @@ def _served(subject: Subject) -> pd.DataFrame:
     measures = {"squared_error": pictures.squared_error(subject.originals, subject.again)}
     if isinstance(subject.network, Generates):
         measures["nats"] = subject.costs(subject.originals)
-    return groups.served(measures, subject.store.groups(subject.rows))
+    tables = [groups.served(measures, subject.store.groups(subject.rows))]
+    if subject.gaps is not None:
+        lost = {f"{name}_gap": gap for name, gap in subject.gaps._asdict().items()}
+        tables.append(groups.served(lost, subject.store.groups(subject.gap_rows)))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _shares(subject: Subject, judges: Mapping[str, Artifact]) -> pd.DataFrame:

@@ -3,12 +3,13 @@
 The command line walks a plan step by step, a flow makes a task of every stop.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from debias.errors import TrackingError, WeightError
+from debias.pipeline.about import Stages
 from debias.pipeline.audit import make_audit
 from debias.pipeline.classifier import CLASSIFIER
 from debias.pipeline.comparison import make_report
@@ -19,6 +20,7 @@ from debias.pipeline.faces import (
     make_faces,
     make_reference,
 )
+from debias.pipeline.fairness import enough_trainings
 from debias.pipeline.job import Job, Run, Study
 from debias.pipeline.judge import JUDGE
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
@@ -85,9 +87,16 @@ def _arms(config: RunConfig, made: Made) -> list[Which]:
     return [(arm,) for arm in config.arms]
 
 
-def _arms_and_seeds(config: RunConfig, made: Made) -> list[Which]:
-    """Every seed of the arms that were not refused."""
-    return [(arm, str(seed)) for arm in usable(made) for seed in range(config.seeds)]
+def _arms_and_seeds(config: RunConfig, made: Made) -> Iterator[Which]:
+    """Seed by seed, the arms that were not refused; with looks, until all questions are answered.
+
+    ``made`` grows while this goes on.
+    """
+    arms, seeds, looks = usable(made), config.seeds, config.looks
+    for seed in range(looks.most if looks else cast(int, seeds)):
+        if looks and seed >= looks.least and enough_trainings(config, Stages.of(made)):
+            return
+        yield from ((arm, str(seed)) for arm in arms)
 
 
 def _columns(config: StudyConfig, made: Made) -> list[Which]:

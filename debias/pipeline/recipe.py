@@ -8,7 +8,14 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import pandas as pd
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -28,6 +35,7 @@ from debias.models import (
 )
 from debias.models.own import OwnClassifier, OwnRepresentation
 from debias.plugins import OneOf, Settings, dump, members
+from debias.statistics.looks import Looks
 from debias.storage.documents import read_yaml
 from debias.tracking.tracker import TrackingOptions
 from debias.training.batches import Augmentation
@@ -60,6 +68,11 @@ class RepresentationRecipe(Settings):
     )
     training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
     augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
+
+    @model_validator(mode="after")
+    def _places(self) -> "RepresentationRecipe":
+        self.model.require_places()
+        return self
 
 
 class ClassifierRecipe(Settings):
@@ -124,6 +137,47 @@ class EarlierRecipe(Settings):
         default=None,
         description="Column: list of values to keep, or {min, max}; empty: those of the data.",
     )
+
+
+class AutoSeeds(Settings):
+    """Trainings are added until every primary question is answered, or there are the most.
+
+    Every number of trainings from the least to the most is a look; together they err no more often
+    than a single one would (see :mod:`debias.statistics.looks`).
+    """
+
+    name: Literal["auto"] = "auto"
+    least: int = Field(default=3, ge=2, description="Trainings of every arm before the first look.")
+    most: int = Field(default=10, ge=3, le=30, description="Trainings of every arm at most.")
+
+    @model_validator(mode="after")
+    def _room_between(self) -> Self:
+        if self.least >= self.most:
+            raise ValueError(
+                f"the least number of trainings, {self.least}, must be below the most, {self.most}"
+            )
+        return self
+
+    @property
+    def looks(self) -> Looks:
+        return Looks(self.least, self.most)
+
+
+_NUMBER = TypeAdapter(Annotated[int, Field(ge=1, le=100)])
+# A number of trainings, `auto`, or `{name: auto, least: 3, most: 10}`.
+Seeds = Annotated[
+    int | AutoSeeds,
+    OneOf("way to choose seeds", {"auto": AutoSeeds}, _NUMBER.validate_python),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _NUMBER.json_schema(),
+                {"type": "string", "enum": ["auto"]},
+                AutoSeeds.model_json_schema(),
+            ]
+        }
+    ),
+]
 
 
 class SpaceRecipe(FacesRecipe):
@@ -206,10 +260,14 @@ class RunConfig(SpaceRecipe):
         description="What arms are trained for, by name of the arm; others by plain training. One "
         "that is no arm yet draws every image equally often.",
     )
-    seeds: int = Field(default=5, ge=1, le=100, description="Trainings of every arm.")
     elsewhere: ElsewhereRecipe | None = Field(
         default=None,
         description="Another collection in which groups are annotated, for arms 'elsewhere'.",
+    )
+    seeds: Seeds = Field(
+        default=5,
+        description="Trainings of every arm, 1 to 100; 'auto' adds some until every primary "
+        "question is answered.",
     )
     classifier: ClassifierRecipe = ClassifierRecipe()
     discriminator: DiscriminatorRecipe = DiscriminatorRecipe()
@@ -218,6 +276,11 @@ class RunConfig(SpaceRecipe):
     @property
     def placed(self) -> tuple[str, ...]:
         return ("train",)
+
+    @property
+    def looks(self) -> Looks | None:
+        """After which trainings questions may be judged; None where their number is fixed."""
+        return self.seeds.looks if isinstance(self.seeds, AutoSeeds) else None
 
     def objective(self, arm: str) -> Objective:
         return self.objectives.get(arm, ERM())

@@ -24,6 +24,7 @@ from debias.statistics.ranges import ranged, taken_apart
 from debias.storage.documents import json_text
 from debias.storage.files import replace_file, storage_error
 from debias.storage.joining import ALLOWED, join, name_columns, value_column
+from debias.storage.sealed import read_checked
 from debias.storage.tables import file_and_column, is_missing, place_of, read_whole
 from debias.types import BASELINE
 
@@ -346,12 +347,45 @@ def compare_places(
     """Compare two classifiers, or every arm that two runs share, or the arms of one run.
 
     ``before`` and ``after`` are ``FOLDER`` or ``FOLDER:ARM``; without ``after`` every arm of a run
-    is compared with its plain training. By name of what changed.
+    is compared with its plain training. By name of what changed. The questions are those of the
+    recipe of ``before`` unless others are asked, which is then remarked.
 
     Raises:
         DataError: A folder is not what it should be.
         EvaluationError: Images that differ, or an arm that is not there.
     """
+    asked, remarks = _asked(before, after, settings)
+    found = _compared(before, after, asked)
+    return {name: replace(one, notes=(*remarks, *one.notes)) for name, one in found.items()}
+
+
+def _asked(
+    before: str, after: str | None, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """What is compared, with the questions of a run; that others were chosen after its report."""
+    folder, chosen = _apart(before)[0], settings.get("primary")
+    if not (folder / "report.json").exists():
+        return dict(settings), []
+    from debias.pipeline.recipe import RunConfig  # loads torch
+
+    document = read_checked(folder / "report.json")
+    config = RunConfig.model_validate(document["run"]["config"])
+    compared = document["comparisons"].values()
+    own = list(dict.fromkeys(row["quantity"] for one in compared for row in one["primary"]))
+    same = after is None or _apart(after)[0].resolve() == folder.resolve()
+    asked = {**settings, "primary": chosen or config.evaluation.primary}
+    if not chosen or list(chosen) == own:
+        return {**asked, "looks": config.looks if same else None}, []
+    return asked, [
+        f"Primary questions chosen after results: {', '.join(chosen)}. The recipe of {folder} "
+        f"asked {', '.join(own) or 'none'}, and its report was there before; take the "
+        "answers as a hint for a new run whose recipe names these questions."
+    ]
+
+
+def _compared(
+    before: str, after: str | None, settings: Mapping[str, Any]
+) -> dict[str, ComparisonReport]:
     first = read_reports(before)
     if after is None:
         if BASELINE not in first or len(first) < 2:
@@ -459,7 +493,7 @@ def read_reports(place: str) -> dict[str, FairnessReport]:
             raise EvaluationError(f"{folder} is an evaluation and has no arms")
         return {"": read_evaluation(folder)}
     if not (folder / "report.json").exists():
-        raise DataError(_no_reports(folder.absolute()))
+        raise DataError(no_reports(folder.absolute()))
     from debias.pipeline.fairness import read_run  # loads torch
 
     arms = read_run(folder)
@@ -474,7 +508,7 @@ def _apart(place: str) -> tuple[Path, str]:
     return (Path(name), arm) if colon else (Path(place), "")
 
 
-def _no_reports(folder: Path) -> str:
+def no_reports(folder: Path) -> str:
     if not folder.exists():
         return f"there is no folder {folder}; name one of debias evaluate or debias run"
     if (folder / "run.json").exists():

@@ -38,6 +38,7 @@ AUDIT_EPOCHS, LEAST_STEPS, BATCH = 12, 320, 64
 TRAINED_ON = 0.85  # share of the images that trains the autoencoder of an audit
 NEIGHBOURS = 60_000  # images beyond which nearest neighbours take too long
 VIEWS = {"flip": True, "shift": 0.05, "scale": 0.1, "rotation": 10, "brightness": 0.2}
+OTHERS = ("reference", "elsewhere", "earlier")  # sections with a data set of their own
 AUDIT_DEMO = {  # few are dark-skinned, beside an even reference and declared shares
     "name": "audit-demo",
     "data": {"name": "synthetic", "population": {"dark_share": 0.05}},
@@ -65,9 +66,10 @@ COMMENTS = {
     "density": "How crowded a place of the latent space is; beyond some 60,000 images:\n"
     "{name: histogram, components: auto}",
     "reference": "Images that the data should look like; no label of them is read.",
+    "elsewhere": "Another collection in which groups are annotated that here are not.",
     "arms": "Trainings that are compared. 'uniform' is plain training: without it there is nothing "
     "to\ncompare with. An arm 'groups: group_balance' needs attributes.",
-    "seeds": "Trainings of every arm; a verdict on a change takes 5.",
+    "seeds": "Trainings of every arm; auto: until the primary questions are answered.",
     "classifier": "What every arm trains.",
     "report": "show_faces: true puts photographs of real people into report and tracker.",
 }
@@ -268,7 +270,7 @@ def _no_label(images: Path, samples: pd.DataFrame) -> str:
 def recipe_text(recipe: RunConfig) -> str:
     """YAML with comments; what stands at its default is left out, and paths are absolute."""
     tree = recipe.model_dump(mode="json", exclude_unset=True, serialize_as_any=True)
-    for part in (tree, *(tree.get(name) or {} for name in ("reference", "earlier"))):
+    for part in (tree, *(tree.get(name) or {} for name in OTHERS)):
         part["data"] = _absolute(part["data"]) if part.get("data") else None
     written = {name: value for name, value in tree.items() if value not in (None, {"data": None})}
     return "".join(["# Recipe of `debias run` (docs/method.md).\n", *_sections(written)])

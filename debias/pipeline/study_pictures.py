@@ -49,6 +49,9 @@ def drawn(subject: Subject, trials: Mapping[str, tasks.Trial]) -> dict[str, np.n
         found["conditions"] = galleries.under_conditions(
             network, subject.placed.mean[:WALKS], compute
         )
+    if hasattr(network, "course"):
+        first = next(subject.batches(subject.originals[:WALKS]))
+        found["course"] = galleries.course(network, first, compute)
     order = np.argsort(-mean.var(axis=0), kind="stable")[:MOVED]
     found["traversals"] = galleries.traverse(network, mean, order.tolist(), compute, STEPS)
     ends = subject.placed.mean[: 2 * WALKS].reshape(-1, 2, mean.shape[1])

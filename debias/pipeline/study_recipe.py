@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from debias.density import DENSITIES, DensityEstimator
@@ -19,6 +20,9 @@ class Looks(Settings):
     samples: int = Field(default=1000, ge=50, description="Pictures drawn from chance.")
     bound_images: int = Field(default=100, ge=2, description="Images whose bound is estimated.")
     bound_samples: int = Field(default=500, ge=1, description="Draws of the posterior of each.")
+    gap_images: int = Field(
+        default=30, ge=2, description="Images whose posterior is sampled; about a second each."
+    )
     trials: int = Field(default=100, ge=10, description="Images given to every task.")
     mapped: int = Field(default=1000, ge=50, description="Images on a map.")
     known: int = Field(default=1000, ge=100, description="Drawn faces with known factors.")
@@ -75,6 +79,13 @@ class StudyConfig(SpaceRecipe):
         strange = [name for name in self.factors if name not in known]
         if strange:
             raise ValueError(unknown("factor", strange[0], known))
+        if self.factors:
+            drawn = self.data.independent(1000, np.random.default_rng(0))  # type: ignore[attr-defined]
+            if still := [name for name in self.factors if drawn[name].nunique() < 2]:
+                raise ValueError(
+                    f"the factor {still[0]!r} is the same for all images of this population, so no "
+                    "dimension can follow it; leave it out of factors, or change data.population"
+                )
         return self
 
     @model_validator(mode="after")

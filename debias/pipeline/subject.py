@@ -1,24 +1,26 @@
 """A finished representation, ready to be asked: where images lie, what it draws, what they cost."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8
 
 from debias.density import active_dimensions
-from debias.models import Decodes, Encodes, Explains, Finds, Generates, encoding, galleries
+from debias.models import Decodes, Encodes, Explains, Finds, Generates, Samples, encoding, galleries
 from debias.models.quality.pictures import squared_error
+from debias.models.quality.posterior import Gaps, gaps
 from debias.pipeline.job import Study
-from debias.pipeline.representation import encode_store, load_representation, spread
+from debias.pipeline.representation import batches_for, encode_store, load_representation, spread
 from debias.pipeline.step import Work
-from debias.seeding import numpy_generator
+from debias.seeding import numpy_generator, torch_generator
 from debias.statistics.groupings import group_names
 from debias.storage.artifacts import Artifact, load_latents
 from debias.training.batches import Batch, of_pictures
 from debias.types import FaceStore, Latents
 
+GAPS_AT_ONCE = 16  # images whose posterior is sampled at once
 Pictures = UInt8[np.ndarray, "_ _ _ _"]
 
 
@@ -64,6 +66,21 @@ class Subject:
         """The held-out images, drawn from their places."""
         return self.redraw(self.originals)
 
+    @cached_property
+    def gap_rows(self) -> Int64[np.ndarray, " m"]:
+        """Held-out images whose posterior is sampled."""
+        return spread(self.rows, self.job.config.looks.gap_images)
+
+    @cached_property
+    def gaps(self) -> Gaps | None:
+        """What the encoder loses at those; None for a model that bounds nothing."""
+        if not isinstance(self.network, Generates):
+            return None
+        batches = replace(batches_for(self.job, self.network, self.store), batch_size=GAPS_AT_ONCE)
+        generator = torch_generator(self.job.config.seed, "study/gaps", self.job.compute.device)
+        parts = [gaps(self.network, batch, generator) for batch in batches.evaluate(self.gap_rows)]
+        return Gaps(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
     @property
     def draws(self) -> bool:
         return isinstance(self.network, Decodes)
@@ -71,7 +88,7 @@ class Subject:
     @property
     def drawn_from(self) -> str:
         """What samples are made of."""
-        prior = "its prior" if isinstance(self.network, Generates) else ""
+        prior = "its prior" if isinstance(self.network, Samples) else ""
         return prior or "a normal distribution fitted to the training images' places"
 
     def generator(self, purpose: str) -> np.random.Generator:
@@ -107,7 +124,7 @@ class Subject:
         """Pictures drawn from chance; under the conditions of training images, if it takes any."""
         assert isinstance(self.network, Decodes)
         generator, mean = self.generator("samples"), np.asarray(self.known.mean)
-        if isinstance(self.network, Generates):
+        if isinstance(self.network, Samples):
             z = generator.standard_normal((count, mean.shape[1]))
         else:
             covariance = np.atleast_2d(np.cov(mean, rowvar=False))

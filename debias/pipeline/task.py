@@ -106,7 +106,7 @@ class ClassifierTask:
         on_epoch: Callable[[nn.Module], None] | None = None,
     ) -> nn.Module:
         recipe, compute = self.run.config.classifier, self.run.compute
-        after = _Epochs(self, cast(nn.Module, model.network), Kept(self._score), on_epoch)
+        after = _Epochs(self, cast(nn.Module, model.network), Kept(self._scorer()), on_epoch)
         training = recipe.training.model_copy(update={"epochs": epochs or self.epochs})
         steps = len(self.rows) // training.batch_size
         fit(compute.place(model), self._draws(multiples), training, steps, compute, after)
@@ -130,20 +130,36 @@ class ClassifierTask:
     def generator(self, purpose: str) -> np.random.Generator:
         return numpy_generator(self.run.config.seed, f"classifier/{self.work.seed}/{purpose}")
 
-    def _score(self, network: nn.Module) -> float:
-        """What the best epoch has most of, by the recipe."""
-        keep = self.run.config.classifier.keep
-        labels = self.labels_of("validation")
-        right = self.probabilities(network, "validation").argmax(1) == labels
-        if keep == "mean":
-            return float(right.mean())
+    def _scorer(self) -> Callable[[nn.Module], float]:
+        """What the best epoch has most of, by the recipe: right answers in the worst cell."""
+        labels, cells = self.labels_of("validation"), self._judged()
+
+        def score(network: nn.Module) -> float:
+            right = self.probabilities(network, "validation").argmax(1) == labels
+            return min(float(right[cells == cell].mean()) for cell in np.unique(cells[cells >= 0]))
+
+        return score
+
+    def _judged(self) -> Int64[np.ndarray, " m"]:
+        """Cell of every validation image, -1 for one that does not say which epoch is best."""
+        keep, labels = self.run.config.classifier.keep, self.labels_of("validation")
+        if keep in ("last", "mean"):
+            return np.zeros_like(labels)
         cells = labels if keep == "worst_class" else self._cells("validation")
         if (cells < 0).all():
             raise DataError(
                 f"classifier.keep is 'worst_group', and none of {len(cells):,} validation images "
                 "has all its groups annotated: annotate some, or keep the 'worst_class'"
             )
-        return min(float(right[cells == cell].mean()) for cell in np.unique(cells[cells >= 0]))
+        count = np.bincount(labels[cells >= 0], minlength=self.classes)
+        if not count.all():
+            faces, known = self.work.faces, " with known groups" * (keep == "worst_group")
+            raise DataError(
+                f"classifier.keep is {keep!r}, and of {count.sum():,} validation images{known} "
+                f"none has {faces.label} = {faces.classes[int(count.argmin())]!r}: give images of "
+                "it, raise selection.validation_fraction, or keep the 'last' epoch"
+            )
+        return cells
 
     @cached_property
     def _plain(self) -> Batches:

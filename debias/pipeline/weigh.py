@@ -117,7 +117,14 @@ def weigh(request: Request) -> Outcome:
     frame = pd.DataFrame({"sample_id": weights.sample_ids, **columns})
     _write(request.out, lambda path: WRITERS[path.suffix](frame, path))
     _write(picture, lambda path: path.write_bytes(drawn))
-    sentences = [*told, *missed, *learned, *_shares(weights), *_found(latents, weights, classes), *notes]
+    sentences = [
+        *told,
+        *missed,
+        *learned,
+        *_shares(weights),
+        *_found(latents, weights, classes),
+        *notes,
+    ]
     if weights.origin["target"] == "groups":
         sentences.append(
             "These annotations made the weights: shares and areas of annotated samples show what "

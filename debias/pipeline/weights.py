@@ -67,9 +67,8 @@ def make_weights(
     Raises:
         WeightError: Weights cannot be built, or rest on too few samples.
     """
-    sets = {"faces": faces, "representation": representation}
-    sets |= {"reference": reference, "elsewhere": elsewhere}
-    target = run.config.drawn(arm).score(_context(run, **sets))
+    others = {"reference": reference, "elsewhere": elsewhere}
+    target = run.config.drawn(arm).score(_context(run, faces, representation, **others))
     step = Step(
         STAGE,
         settings=lambda work: _settings(work, target),
@@ -78,7 +77,7 @@ def make_weights(
         shown=lambda work: Shown(f"weights {work.arm}", tags={"arm": work.arm}),
         keyed=lambda work: {"faces": work.inputs["faces"].key, **target.inputs},
     )
-    return step.make(run, arm, **sets)
+    return step.make(run, arm, faces=faces, representation=representation, **others)
 
 
 def _settings(work: Work[Run], target: Given) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from debias.metrics.documents import ComparisonDocument, FairnessDocument
-from debias.report import comparison_page, fairness_page, run_page
+from debias.report import comparison_page, fairness_page, plan_page, run_page
 from debias.report.charts.style import drawn
-from debias.report.documents import RunDocument
+from debias.report.documents import PlanDocument, RunDocument
 from debias.report.fairness_charts import comparison_drawings, fairness_drawings, figures
 from debias.report.html import put, render
 from debias.report.methods import methods
@@ -14,7 +14,7 @@ from debias.report.pictures import Pictures
 
 __all__ = [
     "Pictures", "figures", "methods", "opening", "write_comparison", "write_fairness",
-    "write_report",
+    "write_plan", "write_report",
 ]  # fmt: skip
 
 
@@ -49,4 +49,11 @@ def write_comparison(path: Path, document: ComparisonDocument) -> dict[str, byte
     """Write the page about two classifiers, harms first, as :func:`write_report`."""
     charts = drawn(comparison_drawings(document))
     put(path, render(comparison_page.page(document, charts)))
+    return charts
+
+
+def write_plan(path: Path, document: PlanDocument) -> dict[str, bytes]:
+    """Write the page of a plan, as :func:`write_report`."""
+    charts = drawn(plan_page.drawings(document))
+    put(path, render(plan_page.page(document, charts)))
     return charts

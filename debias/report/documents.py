@@ -19,8 +19,20 @@ class Artifacts(TypedDict):
     faces: str
     representation: str
     reference: str | None
+    elsewhere: str | None
     weights: dict[str, str]
     classifiers: dict[str, list[str]]
+
+
+class Stopping(TypedDict):
+    """Why so many trainings were made, where their number was left to the answers."""
+
+    least: int  # trainings of every arm before the first look
+    most: int
+    trainings: int  # that were made
+    answered: bool  # every primary question
+    level: float  # up to which a p-value counts after the last, if it may err as all looks may
+    sentence: str
 
 
 class About(TypedDict):
@@ -28,9 +40,12 @@ class About(TypedDict):
     device: str
     precision: str
     threads: int
+    processor: str  # vector instructions that torch uses
+    torch: str  # its version
     seconds: dict[str, float]  # by stage
     artifacts: Artifacts
-    seeds: int
+    seeds: int  # trainings of every arm
+    stopping: Stopping | None
     folder: str
     command: str
     mlflow: str | None
@@ -303,3 +318,45 @@ class Findings(TypedDict):
 class RunDocument(Findings):
     opening: Opening
     methods: list[Method]
+
+
+class PlanRow(TypedDict):
+    """With so many trainings."""
+
+    trainings: int
+    level: float  # at which a question is judged
+    needed: int | None  # test images that find the change; None: the most do not
+    found: list[float | None]  # smallest change that is found, by ``images`` of the document
+    curve: list[float | None]  # likewise, by ``curve_images``
+
+
+class Planned(TypedDict):
+    """What one question takes to be answered, and the variances that this is worked out from."""
+
+    arm: str  # empty: any
+    quantity: str
+    images: int | None  # of the pilot, that the question is about
+    trainings: int | None  # of the pilot
+    sd_trainings: float  # of the change, from one training to the next, for all images alike
+    variance_images: float  # from one image to the next, in all trainings alike
+    variance_both: float  # of single images in single trainings
+    rows: list[PlanRow]
+
+
+class PlanDocument(TypedDict):
+    """``plan.json``. Changes and shares lie in [0, 1]."""
+
+    kind: str
+    schema: int
+    version: str
+    name: str
+    pilot: str | None  # folder of the run that variances were estimated from
+    change: float
+    power: float
+    error: float
+    arms: int  # that share the error
+    looks: bool  # whether trainings are added until questions are answered
+    most_images: int
+    images: list[int]
+    curve_images: list[int]
+    planned: list[Planned]

@@ -71,7 +71,7 @@ def summary(document: d.FairnessDocument) -> Iterator[b.Block]:
     yield b.Sentence(document["verdict"]["sentence"], "verdict")
     positive, classes = document["positive"], ", ".join(document["classes"])
     about = [f"Rates are about class {positive!r} of {classes}."] if positive is not None else []
-    yield b.Points([*about, *document["notes"]])
+    yield b.Points([*map(_asked, document["primary"]), *about, *document["notes"]])
     metric = document["metrics"][0]
     columns: b.Columns[d.RateRow] = {
         "group": r.name,
@@ -351,11 +351,18 @@ def verdicts(document: d.FairnessDocument) -> Iterator[b.Block]:
     """The verdict as a whole and by attribute."""
     found, margin = document["verdict"], document["margin"]
     yield verdict(found, margin)
+    yield from (b.Sentence(_asked(one), "note") for one in document["primary"])
     if len(found["by_attribute"]) > 1:
         parts = ((one["attribute"], *r.opened(one, margin)) for one in found["by_attribute"])
         yield b.Points(tuple(
             (f"{w.attribute_name(who)}: ", b.Strong(first), rest) for who, first, rest in parts
         ))  # fmt: skip
+
+
+def _asked(one: d.PrimaryGap) -> b.Text:
+    """What was asked first, and the answer."""
+    reading = r.verdict_name(one["reading"], one["reason"], None)
+    return text("primary_gap", one, rate=r.metric_name(one["metric"]), reading=reading)
 
 
 def _how_level(document: d.FairnessDocument) -> Iterator[b.Block]:

@@ -24,6 +24,7 @@ from debias.types import SEEDS_NEEDED
 BLURRED = "The model draws nearly the same face for every image"
 LONGER = 4  # times as many epochs for a classifier that learned nothing
 SEEDS_ADVISED = 5
+MOST = 30  # trainings that may be added by answers
 MORE = 2  # times as many test images where there are too few
 # What an arm did, by the rule of its weights.
 _DEEDS = {
@@ -393,13 +394,18 @@ def _for_a_verdict(
     row = next((row for row in rows if row["reason"] == "insufficient_evidence"), None)
     if row is None:
         return "", ""
-    few, many, setting = "trainings", "test images", f"seeds={2 * seeds}"
+    few, many, setting = "trainings", "test images", _more_trainings(config, seeds)
     if row["se_images"] > row["se_trainings"]:
         few, many, setting = many, few, _more_images(config)
     return setting, (
         f"Whether {quantity_name(row['quantity'])} changes under {_inside(row['arm'])} stays open, "
         f"for want of {few} more than of {many}."
     )
+
+
+def _more_trainings(config: Mapping[str, object], seeds: int) -> str:
+    most = _set(config, "seeds.most")
+    return f"seeds.most={min(2 * most, MOST):g}" if is_number(most) else f"seeds={2 * seeds}"
 
 
 def changed(command: str, setting: str) -> str:

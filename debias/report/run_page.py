@@ -140,6 +140,7 @@ def summary(document: RunDocument) -> Iterator[b.Block]:
     trouble = [one["sentence"] for one in document["diagnoses"]]
     concluded = [one for one in document["concluded"] if one not in told]
     yield b.Points((*left_out, *trouble, *concluded))
+    yield from _stopped(Run(document))
     yield from _steps(document)
 
 
@@ -397,7 +398,7 @@ def _run(document: RunDocument) -> Iterator[b.Block]:
         "Task": f"{w.words(data['label'])}: {' or '.join(map(str, data['classes']))}",
         "Attributes": ", ".join(map(w.words, data["attributes"])) or "none annotated",
         "Compared": ", ".join(map(w.arm_name, r.arms_of(document))),
-        "Seeds": f"{run['seeds']} for each",
+        "Seeds": run["stopping"]["sentence"] if run["stopping"] else f"{run['seeds']} for each",
         "Machine": f"{run['device']}, {run['precision']}, {w.amount(run['threads'], 'thread')}",
         "Time": w.number(spent, "seconds") if run["seconds"] else "not recorded",
         "Folder": str(run["folder"]),
@@ -603,6 +604,13 @@ def _primary(run: Run) -> Iterator[b.Block]:
     if rows:
         yield b.table(rows, columns, left=(0, 1, 6))
         yield note("primary", tone="note")
+        yield from _stopped(run)
+
+
+def _stopped(run: Run) -> Iterator[b.Block]:
+    """Why there are so many trainings, where that was left to the answers."""
+    if stopping := run.document["run"]["stopping"]:
+        yield b.Sentence(stopping["sentence"], "note")
 
 
 def _every_seed(run: Run) -> b.Fold:

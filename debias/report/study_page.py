@@ -20,7 +20,7 @@ from debias.report.words import amount, day, plain_value, shown, words
 
 TEXTS = tomllib.loads(files("debias.report").joinpath("study.toml").read_text(encoding="utf-8"))
 ORDER = (
-    "reconstructions", "samples", "conditions", "map", "manifold", "traversals", "walks",
+    "reconstructions", "course", "samples", "conditions", "map", "manifold", "traversals", "walks",
     "arithmetic",
 )  # fmt: skip
 Pictures = Mapping[str, Mapping[str, np.ndarray]]  # by representation, then by name

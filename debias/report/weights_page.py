@@ -1,11 +1,13 @@
 """What weights do: a part of a run's page, and a small page about weights alone."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from debias.metrics.documents import Number
 from debias.report import blocks as b
 from debias.report.charts.style import arm_style, svg
 from debias.report.documents import (
@@ -14,7 +16,6 @@ from debias.report.documents import (
     EstimatedShare,
     Findings,
     ForeignGroups,
-    Number,
     Share,
     Weights,
 )
@@ -87,7 +88,7 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     if said := b.joined(_said(facts, document["data"]["n"].get("train"))):
         yield b.Sentence(said)
     if ratio := facts.get("ratio"):
-        kind = "as it is" if ratio["style"] == "matched" else "matched in colour and sharpness"
+        kind = "matched in colour and sharpness" if ratio["style"] == "as_is" else "as it is"
         yield note("ratio_to_reference", ratio, kind=kind)
     if found := facts.get("elsewhere"):
         yield from _foreign(found, facts.get("share_by_group") or {})
@@ -117,12 +118,8 @@ def _foreign(found: ForeignGroups, here: Mapping[str, Share]) -> Iterator[b.Bloc
     """Shares of groups that are annotated in another collection; beside them what is known here."""
     column = found["column"]
     rows: list[_EstimatedOf] = [
-        {
-            **one,
-            "group": f"{column}:{name}",
-            "before": (here.get(f"{column}:{name}") or {}).get("before"),
-        }
-        for name, one in found["shares"].items()
+        {**one, "group": group, "before": here[group]["before"] if group in here else math.nan}
+        for group, one in ((f"{column}:{name}", one) for name, one in found["shares"].items())
     ]
     yield note("elsewhere", found, called=words(column))
     columns: b.Columns[_EstimatedOf] = {

@@ -39,6 +39,7 @@ class Crossed:
     of_images: PerRow  # that other images would show
     trainings: int
     freedom: PerRow  # degrees of freedom of ``of_images``
+    in_single: float = 0.0  # the part of ``of_trainings`` by single images in single trainings
 
     def limits(self, level: float | PerRow) -> tuple[PerRow, PerRow]:
         """For other images and, of several trainings, other trainings; not cut to any range."""
@@ -103,7 +104,8 @@ def crossed(
     rest = np.square(influence - mean).sum() / max(s * (s - 1), 1)
     within = _less(np.square(mean).sum(keepdims=True), rest) * n / (n - 1)
     value = values[:, None]
-    return Crossed(value.mean(axis=0), _between(value), within + added, s, np.array([n - 1.0]))
+    freedom = np.array([n - 1.0])
+    return Crossed(value.mean(axis=0), _between(value), within + added, s, freedom, float(rest))
 
 
 def crossed_rows(

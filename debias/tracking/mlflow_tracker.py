@@ -21,7 +21,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -42,7 +42,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from debias.errors import TrackingError
 from debias.processes import identity, is_gone, machine
 from debias.tracking import views as pages
-from debias.tracking.servers import client_environment, local_artifacts, without_password
+from debias.tracking.servers import answer, client_environment, local_artifacts, without_password
 from debias.tracking.tracker import Tracker, Tracking
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ NAMES = re.compile(r"[^A-Za-z0-9_\-. :/]")
 FILE_NAMES = re.compile(r"[^A-Za-z0-9_\-. /]")
 
 PATIENCE = 9.0  # seconds that calls without success may cost a process
-SLOWEST = 1e6  # bytes per second at which a file is expected to be sent
+MOMENT = 1.0  # seconds in which one that is well answers a small question
+SLOWEST = 1e6  # bytes per second at which a file is expected to be sent to it
 # What a server that is well says about one call: of a value that it never takes, and of the state
 # that it finds, such as what another process has just deleted.
 VALUES = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
@@ -88,10 +89,10 @@ class Connection:
         refusals: How many there were.
     """
 
-    def __init__(self, *, remote: bool = True) -> None:
+    def __init__(self, address: str) -> None:
         self.lost = self.refused = ""
         self.refusals = 0
-        self._remote, self._left = remote, PATIENCE
+        self._address, self._left = address, PATIENCE
         self._reporting = threading.Lock()
 
     def attempt(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
@@ -105,32 +106,34 @@ class Connection:
     def _carry(self, size: int, action: Callable[[], T]) -> T | None:
         begun = time.monotonic()
         try:
-            return None if self.lost else self._in_time(self._left + size / SLOWEST, action)
+            return None if self.lost else self._in_time(size, action)
         except Exception as error:  # whatever it is: no result depends on it
             with self._reporting:
                 self._left -= time.monotonic() - begun
                 self._failed(error)
             return None
 
-    def _in_time(self, limit: float, action: Callable[[], T]) -> T:
-        """A server that sends one byte now and then keeps to every time limit but this one."""
-        if not self._remote:
+    def _in_time(self, size: int, action: Callable[[], T]) -> T:
+        """A server that sends one byte now and then keeps to every time limit but this one.
+
+        What sends much may take longer while the server answers a small question.
+        """
+        if self._address.startswith("sqlite:"):
             return action()
-        done: Future[T] = Future()
+        begun, done = time.monotonic(), _begun(action)
+        wait([done], self._left)
+        if size and not done.done() and self._is_well():
+            wait([done], size / SLOWEST)
+        if not done.done():
+            raise TimeoutError(f"no answer within {time.monotonic() - begun:.0f} s")
+        return done.result()
 
-        def work() -> None:
-            try:
-                done.set_result(action())
-            except Exception as error:
-                done.set_exception(error)
-
-        threading.Thread(target=work, daemon=True).start()
-        try:
-            return done.result(limit)
-        except TimeoutError:
-            if done.done():  # it was the action's own
-                raise
-            raise TimeoutError(f"no answer within {limit:.0f} s") from None
+    def _is_well(self) -> bool:
+        if not self._address.startswith("http"):  # a database
+            return True
+        health = _begun(lambda: answer(f"{self._address}/health"))
+        wait([health], MOMENT)
+        return health.done() and health.result() is not None
 
     def _failed(self, error: Exception) -> None:
         code = getattr(error, "error_code", "") if self._left > 0 else ""
@@ -142,6 +145,20 @@ class Connection:
         elif not self.lost:
             self.lost = _told(_first(error))
             log.warning("MLflow cannot be reached (%s); nothing more is sent to it.", self.lost)
+
+
+def _begun(action: Callable[[], T]) -> Future[T]:
+    """What an action will return that is carried out meanwhile."""
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(action())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return done
 
 
 def _told(error: BaseException) -> str:
@@ -338,7 +355,7 @@ class MlflowTracking(Tracking):
         self.experiment = experiment
         self.experiment_id = ""
         self._client: MlflowClient
-        self._connection = Connection(remote=not self.uri.startswith("sqlite:"))
+        self._connection = Connection(self.uri)
         self._do = self._connection.attempt
         if self.uri.startswith("sqlite:"):
             self._connect_to_file()

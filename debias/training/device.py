@@ -56,11 +56,20 @@ class Compute:
         return network
 
     def identity(self) -> dict[str, object]:
-        """What changes the numbers of a training, and so belongs to its content key."""
-        return {"device": str(self.device), "precision": str(self.dtype).removeprefix("torch.")}
+        """What changes the numbers of a training, and so belongs to its content key.
+
+        Of torch its first number, beginning with 3: keys that do not say so are of torch 2.
+        """
+        about = {"device": str(self.device), "precision": str(self.dtype).removeprefix("torch.")}
+        major = torch.__version__.split(".")[0]
+        return {**about} if major == "2" else {**about, "torch": major}
 
     def describe(self) -> dict[str, object]:
-        return self.identity() | {"threads": torch.get_num_threads()}
+        """For manifests: on what else the last bits depend, which makes no other result."""
+        return self.identity() | {
+            "threads": torch.get_num_threads(), "torch": torch.__version__,
+            "processor": torch.backends.cpu.get_cpu_capability(),
+        }  # fmt: skip
 
 
 def choose(device: Device = "auto", precision: Precision = "auto") -> Compute:

@@ -35,6 +35,18 @@ class TrainableModel(Protocol):
 
 
 @runtime_checkable
+class Tuned(Protocol):
+    """Wants an optimiser that differs from that of others.
+
+    Who plays against himself needs no second one: a model masks, in its loss, the gradient of each
+    side's part for the other side, and one without a gradient is left alone in that step.
+    """
+
+    def adam(self, training: Training) -> dict[str, Any]:
+        """Arguments of AdamW in place of the usual ones."""
+
+
+@runtime_checkable
 class Settles(Protocol):
     """Has what is computed from the training images rather than descended to."""
 
@@ -138,11 +150,11 @@ def fit(
         DivergedLossError: The loss left the range of the first epoch.
         Stopped: Somebody asked this process to end.
     """
+    usual = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     optimizer = torch.optim.AdamW(
         model.parameters(),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
         fused=compute.device.type in {"cpu", "cuda"},
+        **usual | (model.adam(settings) if isinstance(model, Tuned) else {}),
     )
     total = settings.epochs * steps_per_epoch
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, total))

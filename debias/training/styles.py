@@ -104,7 +104,8 @@ def _compressed(images: Images, draw: _Draws) -> Images:
     turn = torch.tensor(LIGHT, device=images.device)
     waves = _cosines().to(images.device)
     blocks = torch.einsum("ij,bjhw->bihw", turn, images[..., :side, :side])
-    blocks = blocks.unflatten(3, (-1, BLOCK)).unflatten(2, (-1, BLOCK)).transpose(3, 4)
+    many = side // BLOCK
+    blocks = blocks.reshape(*blocks.shape[:2], many, BLOCK, many, BLOCK).transpose(3, 4)
     step = draw.sometimes(0.03)[..., None, None].clamp(min=1e-4)  # (B, 1, 1, 1, 1, 1)
     frequency = torch.arange(1.0, BLOCK + 1, device=images.device)
     step = step * (frequency[:, None] + frequency - 1)

@@ -36,8 +36,8 @@ from debias.weighting.sampling import WeightedSampler
 from debias.weighting.weights import SamplingWeights
 
 VALUES_AT_ONCE = 2**24  # floats of a piece
-STYLES = 12  # cameras by which it is judged how far another one may lead astray
-MILD = 0.5  # of the widest range
+STYLES = 24  # cameras by which it is judged how far another one may lead astray
+WIDE = 1.0  # of the widest range
 Images = UInt8[np.ndarray, "_ H W 3"]
 
 
@@ -61,7 +61,12 @@ class DiscriminatorRecipe(Settings):
         default=32, ge=16, le=256, description="Side to which images are shrunk first, pixels."
     )
     folds: int = Field(default=4, ge=2, le=20, description="Parts of the cross-fitting.")
-    repeats: int = Field(default=3, ge=1, le=50, description="Repetitions of the folds, averaged.")
+    repeats: int = Field(
+        default=3,
+        ge=1,
+        le=50,
+        description="Repetitions of the folds, averaged; groups annotated elsewhere take one.",
+    )
     style: Literal["as_is", "matched", "augmented"] = Field(
         default="as_is",
         description="'matched' evens out framing, colour, contrast and sharpness between the data "
@@ -186,7 +191,7 @@ def _in_another_style(
     """All images as one camera that never was would show them."""
     for batch in batches:
         generator = torch_generator(seed, f"discriminator/style/{style}", device)
-        yield replace(batch, image=restyled(batch.image, MILD, generator, together=True))
+        yield replace(batch, image=restyled(batch.image, WIDE, generator, together=True))
 
 
 def _store(parts: list[Images], labels: Int64[np.ndarray, " n"]) -> FaceStore:

@@ -8,6 +8,7 @@ from PIL import Image
 from debias.datasets.synthetic import Population, annotations, render
 
 RACES = 4  # White, Black, Asian, Indian in the file names of UTKFace
+AGES = (30, 8, 65, 40)
 SHORT = [
     "image_size=32", "device=cpu",
     "representation.model={name: conv_vae, latent_dim: 4, width: 4, hidden: 32}",
@@ -74,7 +75,8 @@ def utkface(root, count=800):
     images, about = drawn(count)
     for number, (image, words) in enumerate(zip(images, about["presentation"], strict=True)):
         gender = int(words == "feminine")
-        saved(root / f"30_{gender}_{number % RACES}_{number:017d}.jpg", image)
+        age = AGES[number // RACES % len(AGES)]
+        saved(root / f"{age}_{gender}_{number % RACES}_{number:017d}.jpg", image)
     return root
 
 
@@ -82,6 +84,10 @@ def changes_by_recipe(root):
     """For every shipped recipe but the audit's: what points it at a small drawn set."""
     celeba(root / "celeba"), folder(root / "folder"), lab(root / "lab.h5"), utkface(root / "utk")
     loud = "population: {dark_share: 0.5, background: loud}"
+    skewed = [
+        f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
+        "selection.test_per_group=16", "arms.partial.annotated_per_group=16",
+    ]  # fmt: skip
     return {
         "demo": [*FEW, GROUPS],
         "demo-loud": [
@@ -93,10 +99,8 @@ def changes_by_recipe(root):
         "folder": [f"data.root={root}/folder/images", f"data.table={root}/folder/table.csv"],
         "lab": [f"data.file={root}/lab.h5"],
         "lab-drawn": FEW,
-        "utkface": [
-            f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
-            "selection.test_per_group=16", "arms.partial.annotated_per_group=16",
-        ],
+        "utkface": skewed,
+        "utkface-age": skewed,
         "utkface-biased": [
             f"data.root={root}/utk", "selection.test_per_group=16", "objectives={jtt: jtt}",
         ],

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -37,6 +37,15 @@ def call(command, env, cwd=ROOT, timeout=300) -> str:
     return done.stdout
 
 
+def until(condition, patience=600):
+    """What a condition is once it holds."""
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.2)
+    return found
+
+
 @dataclass(frozen=True)
 class Station:
     """What runs, where it answers, and in which folder commands are typed."""
@@ -46,6 +55,7 @@ class Station:
     stack: ExitStack
     python: str = sys.executable
     cwd: Path = ROOT
+    processes: dict[str, subprocess.Popen] = field(default_factory=dict)  # by name
 
     def typed(self, module, *arguments) -> str:
         return call([self.python, "-m", module, *map(str, arguments)], self.env, self.cwd)
@@ -53,7 +63,15 @@ class Station:
     def start(self, command, name):
         process = servers.start(command, self.env, self.folder / f"{name}.log")
         self.stack.callback(servers.stop, process)
+        self.processes[name] = process
         return process
+
+    def schedule(self, *arguments):
+        """Type `debias schedule`, which stays with the worker that it starts."""
+        typed = [self.python, "-m", "debias", "schedule", *map(str, arguments)]
+        self.start(["env", "-C", str(self.cwd), *typed], "schedule")
+        log = self.folder / "schedule.log"
+        until(lambda: "Ctrl-C stops Worker" in log.read_text())
 
     def start_worker(self):
         worker = [self.python, "-m", "prefect", "worker", "start", "--pool", "local"]

@@ -3,12 +3,13 @@
 import json
 import sys
 import textwrap
+from dataclasses import replace
 from urllib.error import HTTPError
 
 import pytest
 import yaml
 from mlflow import MlflowClient
-from station import ROOT, call, environment, station
+from station import ROOT, call, environment, station, until
 
 from debias.tracking import servers
 
@@ -76,10 +77,9 @@ def test_the_flow_runs_without_a_server(tmp_path, home):
 def test_prefect_deployment_run_debias_faces_and_audit_faces(tmp_path, home):
     """A Prefect server, an MLflow server and a worker; bare deployment names; both Completed."""
     with station(tmp_path, home) as at:
-        scheduled_in_an_empty_folder(at, tmp_path)  # and makes the pool
+        scheduled_in_an_empty_folder(at, tmp_path)  # and starts the worker
         at.typed("prefect", "--no-prompt", "deploy", "--all")
         accept_a_shipped_recipe(at)
-        at.start_worker()
         parameters = ["--param", f"config={json.dumps(SMALL)}", "--param", f"out={tmp_path}/run"]
         run = ["deployment", "run", "debias-faces", *parameters, "--watch"]
         shown = at.typed("prefect", *run)
@@ -133,21 +133,29 @@ TYPED = """
 
 
 def scheduled_in_an_empty_folder(at, tmp_path):
-    """A recipe becomes a deployment, and the same recipe again replaces its schedule."""
+    """A recipe becomes a deployment, and the same recipe again replaces its schedule.
+
+    The first command makes the pool and stays with the worker that it starts.
+    """
     (tmp_path / "mine.yaml").write_text(json.dumps(SMALL | {"name": "mine"}))
     empty = tmp_path / "empty"
     empty.mkdir()
     (tmp_path / "other.yaml").write_text(json.dumps(SMALL | {"name": "other"}))
     mine = ["../mine.yaml", "--set", "image_size=32"]
+    env = at.env | {"PYTHONPATH": str(ROOT)}
+    replace(at, cwd=empty, env=env).schedule(*mine, "--cron", "0 3 * * *")
+    workers = "/work_pools/local/workers/filter"
+    until(lambda: [one for one in at.ask(workers, {}) if one["status"] == "ONLINE"])
     lines = [
-        [*mine, "--cron", "0 3 * * *"],
         [*mine, "--cron", "30 4 * * 1", "--timezone", "Europe/Berlin"],
         ["../other.yaml", "--audit"],
     ]
-    env = at.env | {"PYTHONPATH": str(ROOT)}
     shown = call([sys.executable, "-c", textwrap.dedent(TYPED), json.dumps(lines)], env, empty)
+    assert shown.count("Worker: one is running.") == 2
     assert "prefect deployment run debias-faces/mine" in shown
-    assert "prefect worker start --pool local" in shown
+    assert at.ask("/work_pools/local")["concurrency_limit"] == 1
+    (automation,) = at.ask("/automations/filter", {})
+    assert (automation["name"], automation["enabled"]) == ("debias-crash-silent-runs", True)
     found = at.deployment("debias-faces/mine")
     assert found["parameters"] == {
         "recipe": str(tmp_path / "mine.yaml"),

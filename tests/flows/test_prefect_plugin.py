@@ -70,13 +70,13 @@ def test_prefect_finds_the_plugin():
 
 
 @pytest.mark.parametrize("name", ["debias-faces", "audit-faces", "study-latents"])
-def test_a_deployment_is_called_like_its_flow_and_runs_once_at_a_time(name):
+def test_a_deployment_is_called_like_its_flow(name):
     project = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert "pull" not in project  # Prefect takes the folder it deploys from
     (deployment,) = [one for one in project["deployments"] if one["name"] == name]
     flow = name.replace("-", "_")
     assert deployment["entrypoint"] == f"flows/{flow}.py:{flow}"
-    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+    assert "concurrency_limit" not in deployment  # its lease ends runs whose server is away
 
 
 def test_the_main_job_runs_every_night():

@@ -152,7 +152,7 @@ def test_mislabelled_groups(data_sets):
     assert widened >= 0.9 * data_sets
 
 
-def _with_percentile_bootstrap(compared, level, margin):
+def _with_percentile_bootstrap(compared, level, margin, **_):
     """The gap procedure, with the interval that never covers a gap of zero in place of its own."""
     table, comparisons = gap_table(compared, level, margin)
     generator = np.random.default_rng(0)

@@ -12,8 +12,8 @@ from scipy.stats import mannwhitneyu, ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from debias.errors import EvaluationError
-from debias.metrics import Rules, compare_pairs, outcomes_of_trainings, report_on
-from debias.metrics.documents import PrimaryChange
+from debias.metrics import Rules, compare_pairs, evaluate, outcomes_of_trainings, report_on
+from debias.metrics.documents import FairnessDocument, PrimaryChange
 from debias.metrics.primary import Answer, Figure, answered, answers
 from debias.statistics.crossed import Crossed
 
@@ -204,3 +204,57 @@ def test_identical_arms_are_rarely_told_apart():
         told = answered(found, Rules())
         wrong += any(one["reading"] == "difference_found" for arm in told.values() for one in arm)
     assert wrong / trials <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+
+
+def rated(right, **options):
+    """Two hundred women and two hundred men, half of each positive; errors by group and class."""
+    y_true, groups = np.tile([0, 1], 200), np.repeat(["w", "m"], 200)
+    y_pred = y_true.copy()
+    for (group, label), wrong in right.items():
+        y_pred[np.flatnonzero((groups == group) & (y_true == label))[:wrong]] = 1 - label
+    return evaluate(y_true, y_pred, groups=pd.DataFrame({"sex": groups}), **options)
+
+
+def test_an_evaluation_asks_first_whether_accuracy_differs():
+    found = rated({("w", 0): 20, ("w", 1): 20})
+    (asked,) = found.primary
+    assert (asked["metric"], asked["comparisons"], asked["level"]) == ("accuracy", 1, 0.95)
+    assert abs(asked["difference"]) == pytest.approx(0.2)
+    row = found.gaps[found.gaps["metric"] == "accuracy"].iloc[0]
+    assert asked["p_value"] == row["p_value"]
+    assert asked["reading"] == found.verdict.reading == "difference_found"
+    assert row["low"] < asked["low"] < asked["high"] < row["high"]  # of five rates
+    assert not found.describes
+    assert misfits(json.loads(found.to_json()), FairnessDocument) == []
+
+
+def test_other_rates_only_describe_where_it_does_not():
+    """Errors of opposite kinds: accuracy is equal, the rates of both classes are not."""
+    wrong = {("w", 0): 30, ("m", 1): 30}
+    found = rated(wrong)
+    assert found.describes
+    assert found.verdict.reading == "cannot_tell"
+    assert "only describes" in found.verdict.sentence
+    silent = found.gaps[found.gaps["reason"] == "only_describes"]
+    assert {"true_positive_rate", "false_positive_rate"} <= set(silent["metric"])
+    assert ((silent["low"] > 0) | (silent["high"] < 0)).all()
+    asked = rated(wrong, primary=["true_positive_rate", "accuracy"])
+    assert [one["reading"] for one in asked.primary] == ["difference_found", "cannot_tell"]
+    assert asked.verdict.sentence.startswith("Difference found: true positive rate differs")
+    backwards = rated(wrong, primary=["accuracy", "true_positive_rate"])
+    assert [one["reason"] for one in backwards.primary] == [
+        "insufficient_evidence",
+        "only_describes",
+    ]
+    with pytest.raises(EvaluationError, match="primary question 'kindness' is no rate"):
+        rated(wrong, primary=["kindness"])
+
+
+def test_equal_groups_rarely_differ_in_what_is_asked_first_or_later():
+    generator, wrong = np.random.default_rng(0), 0
+    for _ in range(200):
+        y_true, groups = np.tile([0, 1], 300), np.repeat(list("abcdef"), 100)
+        y_pred = np.where(generator.random(600) < 0.1, 1 - y_true, y_true)
+        found = evaluate(y_true, y_pred, groups=pd.DataFrame({"g": groups}))
+        wrong += found.verdict.reading == "difference_found"
+    assert wrong / 200 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)

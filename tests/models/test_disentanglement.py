@@ -89,8 +89,10 @@ def test_values_are_sorted_into_tenths_and_equal_ones_stay_together():
     assert len(set(binary[:30])) == len(set(binary[30:])) == 1 < len(set(binary))
 
 
-def test_collapsed_latents_have_no_scores_and_a_constant_factor_is_refused():
+def test_collapsed_latents_and_constant_factors_have_no_scores():
     assert all(math.isnan(value) for value in scored(lambda v: np.ones((len(v), 2))).values())
     constant = d.World(NAMES, lambda n, g: sample(n, g).assign(b=1.0), lambda frame: frame)
-    with pytest.raises(ValueError, match="factor 'b' is the same for all"):
-        d.all_scores(constant, np.random.default_rng(0))
+    assert all(map(math.isnan, d.all_scores(constant, np.random.default_rng(0)).values()))
+    alone = np.zeros(4, dtype=np.int64)  # one factor: nothing to tell apart
+    assert math.isnan(d.beta_vae_score(np.eye(4), alone))
+    assert math.isnan(d.factor_vae_score(np.eye(4), alone))

@@ -255,7 +255,8 @@ def fake_fairness(  # noqa: PLR0913
         "quality": {"auroc": 0.981 if scores and binary else None,
                     "expected_calibration_error": 0.0213 if scores and binary else None,
                     "calibration_bias": -0.0112 if scores and binary else None},
-        "by_group": rows, "gaps": gaps, "spread": spread_rows(rows, metrics),
+        "by_group": rows, "primary": [], "describes": False, "gaps": gaps,
+        "spread": spread_rows(rows, metrics),
         "ratios": [
             {"metric": "selection_rate", "attribute": TONE, "group": f"{TONE}:dark",
              "other": f"{TONE}:light", "ratio": 0.781, "low": 0.655, "high": 0.931, "n_group": 62,

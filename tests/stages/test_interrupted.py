@@ -107,9 +107,9 @@ def require_resumed(opened, make):
     assert not kept.exists()
 
 
-def run_of(folder, objective="erm"):
+def run_of(folder, objective="erm", *more):
     own = f"objectives={{it: {{name: {objective}{OWN.get(objective, '')}}}}}"
-    return open_run(load(RunConfig, None, [*SETTINGS, own]), folder)
+    return open_run(load(RunConfig, None, [*SETTINGS, own, *more]), folder)
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +129,17 @@ def test_a_classifier_of_every_objective(objective, folder):
     )
 
 
-def test_a_representation(tmp_path):
+GAME = "{name: vae_gan, latent_dim: 2, width: 2, hidden: 8, steps: 2}"  # of two who take turns
+
+
+@pytest.mark.parametrize("more", [(), (f"representation.model={GAME}",)], ids=["vae", "game"])
+def test_a_representation(more, tmp_path, monkeypatch):
+    # Ten steps are no game yet, and would be refused as one that is over.
+    monkeypatch.setattr("debias.models.gan.check_game", lambda losses: None)
     faces = make_faces(run_of(tmp_path))
-    require_resumed(lambda: run_of(tmp_path), lambda job: REPRESENTATION.make(job, faces=faces))
+    require_resumed(
+        lambda: run_of(tmp_path, "erm", *more), lambda job: REPRESENTATION.make(job, faces=faces)
+    )
 
 
 def test_networks_that_tell_two_sets_apart(folder):

@@ -1,4 +1,4 @@
-"""Runs and audits that are killed or asked to end, and started again."""
+"""Runs, audits and studies that are killed or asked to end, and started again."""
 
 import json
 import os
@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from small_store import folder, noise
 from typer.testing import CliRunner
 
 from debias.commands import app
 
-TIMES = max(2, int(os.environ.get("DEBIAS_KILLS", "0")) // 2)  # of each kind of job
+TIMES = max(2, int(os.environ.get("DEBIAS_KILLS", "0")) // 3)  # of each kind of job
 SCRIPT = Path(__file__).with_name("disturbed_runs.py")
 VOLATILE = {
     "id", "created", "opened", "seconds", "folder", "finished", "mlflow", "relative_seconds",
@@ -38,6 +39,13 @@ RECIPES = {
         "classifier": {"model": {"name": "conv", "width": 2}, "training": TRAINING},
     },
     "audit": COMMON | {"representation": VAE},
+    "study": COMMON | {
+        "spaces": {"pca": {"model": {"name": "pca", "latent_dim": 2}}, "vae": VAE},
+        "factors": ["yaw", "smile"], "label": "smiling",
+        "judge": {"model": {"name": "conv", "width": 2}, "training": TRAINING},
+        "looks": {"images": 40, "samples": 60, "bound_images": 4, "bound_samples": 4, "trials": 10,
+                  "mapped": 60, "known": 120, "votes": 40},
+    },
 }  # fmt: skip
 # In its fourth batch a training says so, and takes its time.
 SLOWLY = """
@@ -104,7 +112,7 @@ def store_of(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["run", "audit"])
+@pytest.mark.parametrize("kind", sorted(RECIPES))
 def test_killed_at_any_time_it_ends_as_if_undisturbed(kind, tmp_path):
     command = [sys.executable, SCRIPT, written(tmp_path, kind), tmp_path, str(TIMES), "0", kind]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -143,3 +151,37 @@ def test_sigterm_in_a_training_says_what_is_kept_and_the_same_command_goes_on(tm
     assert "An interrupted training goes on from its last checkpoint." in shown.output
     assert contents(out) == contents(tmp_path / "0" / "it")
     assert tracked(store_of(out.parent)) == tracked(store_of(tmp_path / "0"))
+
+
+@pytest.mark.slow
+def test_asked_to_end_while_it_decodes_publishes_or_writes_the_report(tmp_path):
+    """Within seconds, with the exit code of the signal; a second signal does not wait."""
+    for name, light in (("a", 0), ("b", 120)):
+        (tmp_path / "faces").mkdir(exist_ok=True)
+        folder(tmp_path / "faces" / name, noise([light] * 60, 16, light))
+        (tmp_path / "faces" / name / "table.csv").unlink()
+    recipe = tmp_path / "recipe.yaml"
+    images = {"name": "image_folder", "root": str(tmp_path / "faces")}
+    own = {"data": images, "label": "class", "attributes": [], "arms": {"uniform": "uniform"}}
+    recipe.write_text(yaml.safe_dump(RECIPES["run"] | own))
+    out = tmp_path / "runs" / "it"
+    command = [sys.executable, SCRIPT.with_name("stopped_runs.py"), recipe, out]
+    places = os.pathsep.join(map(str, [SCRIPT.parents[1], SCRIPT.parents[2]]))
+    env = {**os.environ, "PYTHONPATH": places}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    codes = {"SIGINT": 130, "SIGTERM": 143}
+    for one in found:
+        first, *second = one["signals"]
+        # The second one ends the process as signals do by themselves.
+        assert one["code"] == (-signal.Signals[second[0]] if second else codes[first]), one
+        assert one["seconds"] < 5, one
+        assert one["decoders"][1] == 0
+        assert (one["decoders"][0] > 0) == (one["place"] == "decoding")
+        assert "RUNNING" not in one["states"]
+    assert [one["states"] for one in found if one["place"] == "publishing"] == [["KILLED"]] * 2
+    assert len(found) == 7
+    shown = CliRunner().invoke(app, ["run", str(recipe), "--out", str(out)])
+    assert shown.exit_code == 0, shown.output
+    assert {state for _, state in tracked(store_of(out.parent))[0]} == {"FINISHED"}

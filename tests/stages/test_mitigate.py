@@ -11,14 +11,17 @@ from documents import misfits
 from recording_tracking import RecordingTracking
 from small_store import folder, noise
 
+from debias.errors import EvaluationError
 from debias.ingesting.decoded import Listed
 from debias.ingesting.rules import IngestRules
-from debias.pipeline import mitigate, open_run
+from debias.pipeline import mitigate, open_run, planning
 from debias.pipeline.delivery import delivered
 from debias.pipeline.recipe import RunConfig, load
+from debias.pipeline.reports import compare_places
 from debias.pipeline.step import load_predictions
-from debias.report.documents import RunDocument
+from debias.report.documents import PlanDocument, RunDocument
 from debias.storage.artifacts import Artifact
+from debias.storage.documents import plain
 from debias.types import Collection
 
 SMALL = [
@@ -90,6 +93,36 @@ def test_the_report_begins_with_an_opening_and_knows_what_each_arm_learned(finis
         assert skill["accuracy"] == pytest.approx(accuracy)
         assert skill["auroc"] == pytest.approx(document["arms"][arm]["mean"]["auroc"])
         assert skill["trainings"] == 2
+
+
+def test_a_finished_run_is_a_pilot_of_the_next(finished, tmp_path):
+    folder, document, _, _ = finished
+    page, numbers = planning.write(planning.plan(planning.recipe_of(folder), folder), tmp_path)
+    planned = json.loads(numbers.read_text())
+    assert misfits(planned, PlanDocument) == []
+    assert f"is estimated from the run {folder}" in page.read_text()
+    assert [one["arm"] for one in planned["planned"]] == ["latent", "groups"]
+    for one in planned["planned"]:
+        asked = document["comparisons"][one["arm"]]["primary"][0]
+        assert (one["quantity"], one["trainings"]) == (asked["quantity"], 2)
+        shown = 2 * asked["se_trainings"] ** 2 - one["variance_both"] / one["images"]
+        assert one["sd_trainings"] ** 2 == pytest.approx(max(shown, 0), abs=1e-9)
+        assert [row["trainings"] for row in one["rows"]] == [2, 3, 5, 10, 20]
+        assert {row["level"] for row in one["rows"]} == {0.975}
+    with pytest.raises(EvaluationError, match="change = 5: must lie between 0 and 1"):
+        planning.plan(planning.recipe_of(folder), folder, change=5)
+
+
+def test_a_comparison_of_a_run_asks_what_its_recipe_asks(finished):
+    folder, document, _, _ = finished
+    again = compare_places(str(folder), None, {})
+    for arm, found in again.items():
+        assert plain(found.primary) == document["comparisons"][arm]["primary"]
+        assert not any("chosen after results" in note for note in found.notes)
+    group = "accuracy/skin_tone_group:dark"
+    for found in compare_places(str(folder), None, {"primary": [group]}).values():
+        assert [one["quantity"] for one in found.primary] == [group]
+        assert found.notes[0].startswith(f"Primary questions chosen after results: {group}.")
 
 
 def test_arms_are_listed_as_methods_here_and_where_runs_are_tracked(finished):

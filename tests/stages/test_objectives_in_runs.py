@@ -1,14 +1,23 @@
 """What arms are trained for: the recipe, the network that is kept, and what the report says."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from small_store import make_store
 from test_mitigate import small_run
+from torch import nn
 
-from debias.errors import ConfigError
+from debias.errors import ConfigError, DataError
 from debias.pipeline import mitigate
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.step import load_predictions
+from debias.pipeline.task import ClassifierTask
+from debias.statistics.groupings import UNKNOWN
 from debias.storage.artifacts import Artifact
+from debias.training.objectives.erm import ERM
+from debias.training.objectives.objective import Supervised
 
 
 def scores(folder, arm):
@@ -76,6 +85,26 @@ def test_the_best_epoch_is_kept(finished, tmp_path):
 def test_what_cannot_be_is_refused_before_anything_is_read(overrides, said):
     with pytest.raises(ConfigError, match=said):
         load(RunConfig, None, [*overrides, "arms={uniform: uniform}"])
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        ("worst_class", "of 24 validation images none has brightness = 'bright': give"),
+        ("worst_group", "of 18 validation images with known groups none has brightness"),
+    ],
+)
+def test_an_epoch_is_chosen_by_every_class_or_not_at_all(keep, said):
+    store = make_store()
+    held_out = store.samples["split"] == "validation"
+    group = np.where(held_out & (store.samples["group"] == "b"), UNKNOWN, store.samples["group"])
+    label = np.where(held_out, 0, store.samples["label"])
+    store = replace(store, samples=store.samples.assign(label=label, group=group))
+    config = load(RunConfig, None, [f"classifier.keep={keep}"])
+    work = SimpleNamespace(faces=store, job=SimpleNamespace(config=config, compute=None))
+    task = ClassifierTask(work, ERM(), tracker=None, advance=None)
+    with pytest.raises(DataError, match=said):
+        task.fit(Supervised(nn.Linear(2, 2)))
 
 
 def test_an_objective_that_is_no_arm_draws_every_image_alike():

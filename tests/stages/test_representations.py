@@ -71,6 +71,9 @@ TINY = {"latent_dim": 3, "width": 4, "hidden": 16}
 MAKERS = {
     "conv_vae": trained("conv_vae", **TINY),
     "conditional_vae": trained("conditional_vae", **TINY, condition="skin_tone_group", beta=0.05),
+    "draw": trained("draw", latent_dim=2, steps=2, hidden=128, beta=0.05),
+    "gan": trained("gan", **TINY, encoder="inverted"),
+    "vae_gan": trained("vae_gan", **TINY),
     "autoencoder": trained("autoencoder", **TINY),
     "lecture_autoencoder": trained("lecture_autoencoder"),
     "linear_autoencoder": trained("linear_autoencoder", latent_dim=3),

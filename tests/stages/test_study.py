@@ -41,8 +41,8 @@ RECIPE = {
     "factors": ["skin_tone", "yaw"],
     "seeds": 2,
     "judge": {"model": {"name": "conv", "width": 2}, "training": TRAINING},
-    "looks": {"images": 24, "samples": 60, "bound_images": 4, "bound_samples": 5, "trials": 10,
-              "mapped": 60, "known": 100, "votes": 20},
+    "looks": {"images": 24, "samples": 60, "bound_images": 4, "bound_samples": 5, "gap_images": 4,
+              "trials": 10, "mapped": 60, "known": 100, "votes": 20},
     "tracking": {"enabled": False},
 }  # fmt: skip
 
@@ -190,6 +190,13 @@ def test_images_of_which_nobody_said_it_teach_no_judge(made):
     ("changes", "said"),
     [
         ({"factors": ["smlie"]}, "did you mean 'smile'"),
+        (
+            {
+                "factors": ["eyewear"],
+                "data": {"name": "synthetic", "population": {"glasses_share": 0}},
+            },
+            "the factor 'eyewear' is the same for all images of this population",
+        ),
         ({"data": {"name": "utkface", "root": "x"}}, "does not know the factors of its images"),
         ({"representation": VAE}, "move 'representation' there"),
         ({"spaces": {}}, "at least 1 item"),

@@ -159,6 +159,10 @@ def test_images_that_are_in_both_sets_leave_the_reference(tmp_path):
     other = folder_of_faces(tmp_path / "other", 40, 1)
     run, _ = opened(tmp_path / "run", *overrides, f"reference={{data: {other}}}")
     assert len(load_faces(make_reference(run, make_faces(run))).samples) == 40
+    ranges = ["ranges={tone: [0-0, 1-2]}", f"reference={{data: {other}, even_over: [tone]}}"]
+    run, _ = opened(tmp_path / "run", *overrides, "attributes=[tone]", *ranges)
+    drawn = load_faces(make_reference(run, make_faces(run))).samples  # of 14 and 26
+    assert drawn["tone"].value_counts().to_dict() == {"0-0": 14, "1-2": 14}
 
 
 def test_groups_with_empty_cells_are_estimated_and_too_few_are_refused(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from test_objectives import LABELS, LOGITS, PICTURES, SIZE, Lesson, Small
@@ -139,6 +140,8 @@ def test_what_the_data_do_not_hold_is_said_before_anything_is_trained():
     said = refused("george", task, most=24)
     assert "24 clusters" in said
     assert "takes 25, and class 0 has 24: set most" in said
+    with pytest.raises(ValidationError, match="less than 2000"):  # images that are looked at
+        OBJECTIVES["george"](most=2000)
     assert "class 0 has 24: set clusters" in refused("pseudo_attributes", task, clusters=25)
     task.labels = np.zeros(SIZE, np.int64)
     assert "of class 1 there are 0, where 2" in refused("last_layer", task)

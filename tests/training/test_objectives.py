@@ -183,6 +183,16 @@ def test_focal_by_hand():
     assert loss_of("focal", gamma=0) == pytest.approx(plain, rel=1e-6)
 
 
+def test_focal_learns_on_where_it_is_sure_and_right():
+    logits = torch.tensor([[0.0, 40.0], [0.0, 0.0]], requires_grad=True)
+    batch = Batch(image=PICTURES[:2], label=torch.tensor([1, 1]), index=torch.arange(2))
+    OBJECTIVES["focal"](gamma=0.5).criterion(Lesson())(logits, batch).backward()
+    # Of sqrt(1 - p) (-log p), of two images: ((1 - p)^1.5 - sqrt(1 - p) p log(p) / 2) / 2.
+    slope = (0.5**1.5 + math.sqrt(0.5) * 0.5 * math.log(2) / 2) / 2
+    assert logits.grad[0].abs().max() < 1e-8
+    assert logits.grad[1].tolist() == pytest.approx([slope, -slope], rel=1e-5)
+
+
 def test_class_balanced_by_hand():
     task = Lesson()
     task.labels = np.array([0] * 12 + [1] * 36)
@@ -246,6 +256,14 @@ def test_a_group_that_no_image_of_the_batch_has_keeps_its_size():
     criterion(LOGITS[:2], batch)
     by_hand = np.array([math.exp(float(loss)), 1.0])
     assert criterion.share.numpy() == pytest.approx(by_hand / by_hand.sum(), rel=1e-5)
+
+
+def test_a_step_of_any_size_goes_to_the_worst_group():
+    criterion = WorstGroup(np.array([0, 1, 2, 2]), Lesson(), eta=1e6)
+    batch = Batch(image=PICTURES, label=LABELS, index=torch.arange(4))
+    worst = functional.cross_entropy(LOGITS[2:], LABELS[2:])
+    assert float(criterion(LOGITS, batch)) == pytest.approx(float(worst), rel=1e-6)
+    assert criterion.share.tolist() == [0.0, 0.0, 1.0]
 
 
 def test_images_without_a_group_are_refused():

@@ -6,6 +6,7 @@ Everything is computed in float32 and added up in float64, whatever the network 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from debias.models.encoding import require_eval
-from debias.models.representation import Generates
+from debias.models.representation import Generates, Unfolds
 from debias.training.batches import Batch
 from debias.types import Latents
 
@@ -126,12 +127,14 @@ def nats_by_dimension(latents: Latents) -> Float64[np.ndarray, " k"] | None:
 def _parts_of(
     network: Generates, batch: Batch, generator: torch.Generator, samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    posterior = mean, log_var = _posterior(network, batch)
-    kl = kl_to_standard_normal(mean, log_var)
-    total = torch.zeros(len(mean), dtype=torch.float64, device=mean.device)
-    for count in _pieces(samples, len(batch.image)):
-        total += _drawn(network, batch, posterior, count, generator)[0].sum(0)
-    return (total / samples).cpu().numpy(), kl.double().cpu().numpy()
+    posterior = _posterior(network, batch)
+    size = len(batch.image)
+    total = torch.zeros(2, size, dtype=torch.float64, device=batch.image.device)
+    for count in _pieces(samples, size):
+        drawn = _drawn(network, batch, posterior, count, generator)
+        total += torch.stack([drawn.reconstruction.sum(0), drawn.kl.sum(0)])
+    reconstruction, kl = (total / samples).cpu().numpy()
+    return reconstruction, kl
 
 
 def _weighted(
@@ -142,8 +145,8 @@ def _weighted(
     total = torch.full((len(batch.image),), -torch.inf, dtype=torch.float64, device=device)
     squares = total.clone()  # log of the sum of squared weights
     for count in _pieces(samples, len(batch.image)):
-        reconstruction, ratio = _drawn(network, batch, posterior, count, generator)
-        log_weight = ratio - reconstruction
+        drawn = _drawn(network, batch, posterior, count, generator)
+        log_weight = drawn.ratio - drawn.reconstruction
         total = torch.logaddexp(total, log_weight.logsumexp(0))
         squares = torch.logaddexp(squares, (2 * log_weight).logsumexp(0))
     bound = total - np.log(samples)
@@ -152,23 +155,42 @@ def _weighted(
     return bound.cpu().numpy(), error.cpu().numpy()
 
 
+class _Draws(NamedTuple):
+    """Of some draws of the posterior of each image, nats.
+
+    Attributes:
+        reconstruction: -log p(x|z).
+        ratio: log p(z) - log q(z|x).
+        kl: KL of the posterior; of one in steps, the sum of the steps' along this draw, whose
+            expectation is the KL.
+    """
+
+    reconstruction: Float64[Tensor, "s B"]
+    ratio: Float64[Tensor, "s B"]
+    kl: Float64[Tensor, "s B"]
+
+
 def _drawn(
     network: Generates,
     batch: Batch,
     posterior: tuple[Tensor, Tensor],
     count: int,
     generator: torch.Generator,
-) -> tuple[Float64[Tensor, "s B"], Float64[Tensor, "s B"]]:
-    """-log p(x|z) and log p(z) - log q(z|x) of ``count`` draws of the posterior of each image."""
-    mean, log_var = posterior
-    noise = torch.randn(count, *mean.shape, generator=generator, device=mean.device)
-    z = mean + (0.5 * log_var).exp() * noise  # (s, B, k)
+) -> _Draws:
+    shape = count, *posterior[0].shape
+    noise = torch.randn(shape, generator=generator, device=batch.image.device).flatten(0, 1)
+    images = batch.image.repeat(count, 1, 1, 1)
+    if isinstance(network, Unfolds):
+        mean, log_var = network.unfold(images, noise)
+    else:
+        mean, log_var = (part.repeat(count, 1) for part in posterior)
+    z = mean + (0.5 * log_var).exp() * noise  # (s * B, k)
     told = [given.repeat(count, 1) for given in batch.told]
-    drawn = network.decode(z.flatten(0, 1), *told)
-    found = network.reconstruction(batch.image.repeat(count, 1, 1, 1), drawn)
+    found = network.reconstruction(images, network.decode(z, *told)).double()
     # Of the two normal densities, the constants cancel.
-    ratio = 0.5 * (noise.square() + log_var - z.square()).double().sum(2)
-    return found.double().reshape(count, -1), ratio
+    ratio = 0.5 * (noise.square() + log_var - z.square()).double().sum(1)
+    kl = kl_to_standard_normal(mean, log_var).double()
+    return _Draws(*(part.reshape(count, -1) for part in (found, ratio, kl)))
 
 
 def _posterior(network: Generates, batch: Batch) -> tuple[Tensor, Tensor]:

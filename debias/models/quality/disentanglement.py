@@ -1,7 +1,8 @@
 """Whether single latent dimensions follow single factors, where the factors are known.
 
 ``n`` samples, ``k`` latent dimensions, ``f`` factors. All factors are numbers; one with two values
-is one, too. Every score lies in [0, 1], or is NaN where no latent dimension varies.
+is one, too. Every score lies in [0, 1], or is NaN where no latent dimension varies, or a factor is
+the same for all.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,16 +43,10 @@ def all_scores(
         generator: Of factors.
         samples: Images for the scores that look at all of them.
         votes: Batches of 32 images that share one factor, for the other two.
-
-    Raises:
-        ValueError: A factor is the same for all.
     """
     drawn = world.sample(samples, generator)
-    still = [name for name in world.names if drawn[name].nunique() < 2]
-    if still:
-        raise ValueError(f"the factor {still[0]!r} is the same for all images; leave it out")
     latent, factors = _varying(world.encode(drawn)), drawn[list(world.names)].to_numpy(np.float64)
-    if not latent.shape[1]:
+    if not latent.shape[1] or not np.ptp(factors, axis=0).all():
         names = ("mig", "sap", "disentanglement", "completeness", "informativeness")
         return dict.fromkeys((*names, "beta_vae", "factor_vae"), np.nan)
     return {
@@ -124,6 +119,8 @@ def beta_vae_score(
 ) -> float:
     """Accuracy with which a linear classifier tells the shared factor, on the second half.
 
+    NaN where the first half knows one factor only: nothing is to be told apart.
+
     Args:
         differences: Mean |z - z'| over pairs of images that share one factor.
         which: That factor. Chance is one over the number of factors.
@@ -136,6 +133,8 @@ def beta_vae_score(
     from sklearn.preprocessing import StandardScaler
 
     half = len(which) // 2
+    if len(set(which[:half])) < 2:
+        return np.nan
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     classifier.fit(differences[:half], which[:half])
     return float(classifier.score(differences[half:], which[half:]))
@@ -146,6 +145,8 @@ def factor_vae_score(
 ) -> float:
     """Accuracy of a majority vote, on the second half: which factor keeps which dimension still.
 
+    NaN where the first half knows one factor only.
+
     Args:
         variances: Of every dimension over images that share one factor, as a share of that over
             all images.
@@ -155,6 +156,8 @@ def factor_vae_score(
         Kim & Mnih 2018, Disentangling by Factorising, section 4.
     """
     still, half = variances.argmin(axis=1), len(which) // 2
+    if len(set(which[:half])) < 2:
+        return np.nan
     votes = np.zeros((variances.shape[1], which.max() + 1), dtype=np.int64)
     np.add.at(votes, (still[:half], which[:half]), 1)
     return float((votes.argmax(axis=1)[still[half:]] == which[half:]).mean())

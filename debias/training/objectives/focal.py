@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
@@ -24,6 +25,8 @@ class Focal(Objective):
     def criterion(self, task: Task) -> Criterion:
         def loss(logits: Tensor, batch: Batch) -> Tensor:
             each = functional.cross_entropy(logits, batch.label, reduction="none")
-            return ((-each).expm1().neg() ** self.gamma * each).mean()
+            # Below gamma 1 the power has no finite slope at 0, where a sure answer is rounded to.
+            wrong = (-each).expm1().neg().clamp(min=torch.finfo(each.dtype).tiny)
+            return (wrong**self.gamma * each).mean()
 
         return loss

@@ -30,7 +30,9 @@ class George(Objective):
     """
 
     name: Literal["george"] = "george"
-    most: int = Field(default=10, ge=2, description="Clusters of a class that are tried, at most.")
+    most: int = Field(
+        default=10, ge=2, lt=LOOKED_AT, description="Clusters of a class that are tried, at most."
+    )
     components: int = Field(default=2, ge=1, description="Principal components looked at.")
     eta: float = Field(default=0.01, gt=0, description="Step size of the clusters' shares.")
 

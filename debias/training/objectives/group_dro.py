@@ -41,8 +41,8 @@ class WorstGroup(nn.Module):
         total = each.new_zeros(len(share)).index_add(0, groups, each)
         size = each.new_zeros(len(share)).index_add(0, groups, torch.ones_like(each))
         losses = total / size.clamp(min=1)
-        grown = share * (self.eta * losses.detach()).exp()
-        self.share = grown / grown.sum()
+        # By logarithms, as exp(eta loss) overflows for a large step.
+        self.share = (share.log() + self.eta * losses.detach()).softmax(0)
         return (self.share * losses).sum()
 
 

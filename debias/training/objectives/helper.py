@@ -45,6 +45,7 @@ def warn_of_whole_classes(
     if whole:
         warnings.warn(
             f"{name}: the helper tells no images of class {', '.join(whole)} apart, so within it "
-            "all count alike; a helper trained for fewer epochs leaves more to tell",
+            "all count alike; a helper that is right about all of them was trained for too long, "
+            "one that is wrong about all not long enough",
             stacklevel=3,
         )
