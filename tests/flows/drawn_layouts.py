@@ -86,6 +86,7 @@ def changes_by_recipe(root):
     loud = "population: {dark_share: 0.5, background: loud}"
     skewed = [
         f"data.root={root}/utk", f"reference.data.root={root}/utk", *SHORT_DISCRIMINATOR,
+        f"elsewhere.data.root={root}/utk", "arms.elsewhere.allow_degenerate=true",
         "selection.test_per_group=16", "arms.partial.annotated_per_group=16",
     ]  # fmt: skip
     return {
