@@ -18,6 +18,10 @@ from debias.training.styles import restyled
 from debias.types import FaceStore
 
 
+def _is_nothing(strength: float) -> bool:
+    return not strength
+
+
 class Augmentation(Settings):
     """How far a training image may be moved, turned and brightened; zero switches a part off.
 
@@ -37,6 +41,7 @@ class Augmentation(Settings):
         default=0.0,
         ge=0,
         le=1,
+        exclude_if=_is_nothing,  # artifacts from before it was there are still found
         description="How far colour, gamma, contrast, sharpness, noise and compression may change, "
         "as another camera changes them: a share of the widest range (debias.training.styles).",
     )
