@@ -246,7 +246,7 @@ class TestInput:
             ({"seed": -1}, ConfigError, "seed must be 0 or more, got -1"),
             ({"density": "histgram"}, ConfigError, "did you mean 'histogram'.*known: .*knn"),
             ({"density": "ratio"}, WeightError, "needs? a reference|reference set and got none"),
-            ({"target": "unifrom"}, ConfigError, "did you mean 'uniform'.*known: groups"),
+            ({"target": "unifrom"}, ConfigError, "did you mean 'uniform'.*known: elsewhere"),
             ({"target": "reference"}, ConfigError, "needs its data: give reference="),
             ({"target": "groups"}, ConfigError, "needs its data: give groups="),
             ({"reference": normal()}, ConfigError, "set target='reference', or leave it out"),
