@@ -91,7 +91,9 @@ def test_values_are_sorted_into_tenths_and_equal_ones_stay_together():
 
 def test_collapsed_latents_and_constant_factors_have_no_scores():
     assert all(math.isnan(value) for value in scored(lambda v: np.ones((len(v), 2))).values())
-    constant = d.World(NAMES, lambda n, g: sample(n, g).assign(b=1.0), lambda frame: frame.to_numpy(float))
+    constant = d.World(
+        NAMES, lambda n, g: sample(n, g).assign(b=1.0), lambda frame: frame.to_numpy(float)
+    )
     assert all(map(math.isnan, d.all_scores(constant, np.random.default_rng(0)).values()))
     alone = np.zeros(4, dtype=np.int64)  # one factor: nothing to tell apart
     assert math.isnan(d.beta_vae_score(np.eye(4), alone))
