@@ -44,7 +44,7 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 EPOCHS_SHOWN = 12
-REVISION = 10  # raised whenever a report of the same artifacts says something else
+REVISION = 11  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:

@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from debias.metrics import documents as d
-from debias.metrics.rates import rate_of
+from debias.metrics.primary import AUROC
+from debias.metrics.rates import WORST, rate_of
 from debias.report import readings as r
 from debias.report.documents import Fidelity, Findings, NextStep, Opening, Weights
 from debias.report.words import (
@@ -262,13 +263,16 @@ def _moves(document: Findings) -> Iterator[tuple[str, str, d.GroupChange, d.Comp
 
 def _helped(document: Findings) -> str:
     """What the first arm did, and whether it helped, to stand behind a difference found."""
-    row = _largest(document["fairness"][r.arms_of(document)[0]])
-    first = next(_moves(document), None)
-    if first is None or row is None or row["verdict"] != "difference_found":
+    row, moves = _largest(document["fairness"][r.arms_of(document)[0]]), list(_moves(document))
+    if not moves or row is None or row["verdict"] != "difference_found":
         return ""
-    _, deed, change, compared = first
+    answered = (move for move in moves if _answered(move[3]))
+    _, deed, change, compared = next(answered, moves[0])
     is_found = change["verdict"] == "difference_found"
-    if r.paid(change, compared["groups"], compared["level"]):
+    if answer := None if is_found else _answered(compared):
+        verb = "raises" if answer["change"] > 0 else "lowers"
+        said = f"{verb} {quantity_name(answer['quantity'])}"
+    elif r.paid(change, compared["groups"], compared["level"]):
         said = "trades it for another error"
     elif not (is_found or r.is_seen(change, compared["level"])):
         said = "makes no sure difference"
@@ -302,10 +306,25 @@ def _sure(change: d.GroupChange, compared: d.ComparisonDocument) -> str:
     is_found = change["verdict"] == "difference_found"
     if not (is_found or r.is_seen(change, compared["level"])):
         return "perhaps chance"
-    doubt = ", though other trainings could undo it"
-    if r.is_young(compared):
-        doubt = ", unsure after 1 training"
-    return f"{'better' if r.is_better(change) else 'worse'}{'' if is_found else doubt}"
+    answer, better = _answered(compared), r.is_better(change)
+    if is_found:
+        doubt = ""
+    elif answer and better:
+        doubt = f" ({quantity_name(answer['quantity'])}: difference found)"
+    else:
+        young = r.is_young(compared)
+        doubt = ", unsure after 1 training" if young else ", though other trainings could undo it"
+    return f"{'better' if better else 'worse'}{doubt}"
+
+
+def _answered(compared: d.ComparisonDocument) -> d.PrimaryChange | None:
+    """The answer to what was asked first, where a difference for the better was found."""
+    row = next(iter(compared["primary"]), None)
+    if row is None or row["reading"] != "difference_found":
+        return None
+    figure = row["quantity"].partition("/")[0].removeprefix(WORST)
+    is_better = (row["change"] > 0) == (figure == AUROC or r.sign_of(figure) > 0)
+    return row if is_better else None
 
 
 def _paid(

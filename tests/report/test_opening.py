@@ -55,7 +55,9 @@ def small_run(gaps, *, after=None, seeds=5):
             for group, value in zip(("dark", "light"), values, strict=True)
         ],
     }
-    document["comparisons"]["latent"] |= {"groups": [after] if after else [], "gaps": []}
+    compared = document["comparisons"]["latent"]
+    compared |= {"groups": [after] if after else [], "gaps": []}
+    compared["primary"][0]["reading"] = "cannot_tell"
     return document
 
 
@@ -122,6 +124,19 @@ def test_a_found_difference_comes_before_a_larger_one_that_was_not_and_before_a_
 )
 def test_what_the_weights_changed_is_told_with_how_sure_it_is(after, words):
     assert words in said(small_run([gap("false_positive_rate", 0.456)], after=after))[1]
+
+
+def test_a_verdict_on_what_was_asked_first_is_not_put_in_doubt():
+    document = small_run([gap("false_positive_rate", 0.456)], after=change(0.3, "cannot_tell"))
+    first = document["comparisons"]["latent"]["primary"][0]
+    first |= {"quantity": "worst_group_accuracy", "reading": "difference_found", "change": 0.1}
+    headline, text, _ = said(document)
+    assert "46, better (accuracy of the worst group: difference found)." in text
+    assert headline.endswith("more often raises accuracy of the worst group")
+    first |= {"quantity": "accuracy_gap", "change": -0.1}
+    assert said(document)[0].endswith("lowers accuracy gap, best to worst group")
+    first["change"] = 0.1  # the gap widened
+    assert "better, though other trainings could undo it." in said(document)[1]
 
 
 @pytest.mark.parametrize(
