@@ -40,7 +40,8 @@ def make_reference_ratio(run: Run, **sets: Artifact) -> Artifact:
     """Log ratio of the ``reference`` to the training ``faces``, image by image.
 
     One more repetition is trained on images whose style is matched (or as they are, if the recipe
-    matches): a ranking that survives the change does not rest on colour and sharpness.
+    changes it): a ranking that survives the change does not rest on colour and sharpness. With
+    style ``auto``, sets that are told apart almost perfectly as they are get random styles.
     """
     return Step(STAGE, _settings, _to_reference, heading="Reference ratio").make(run, **sets)
 
@@ -72,16 +73,24 @@ def make_elsewhere_scores(run: Run, column: str, **sets: Artifact) -> Artifact:
 
 def _to_reference(work: Work[Run], _: Tracker) -> Files:
     run, recipe = work.job, work.job.config.discriminator
-    opposite = "matched" if recipe.style == "as_is" else "as_is"
-    control = recipe.model_copy(update={"repeats": 1, "style": opposite})
-    advance = work.start(recipe.folds * (recipe.repeats + 1))
     wanted = load_faces(work.inputs["reference"])
     one = np.zeros(len(wanted.rows(SPLIT)), dtype=np.int64)
     sets = _against(work.faces, wanted, recipe.side, one)
-    used, other = (
-        in_style(sets, one, run.config.seed, run.compute, advance) for one in (recipe, control)
-    )
-    return _files(used) | {"figures.json": _figures(recipe.style, used, other)}
+
+    def ratios(style: str, repeats: int, advance: Advance) -> LogRatios:
+        styled = recipe.model_copy(update={"style": style, "repeats": repeats})
+        return in_style(sets, styled, run.config.seed, run.compute, advance)
+
+    style = "as_is" if recipe.style == "auto" else recipe.style
+    advance = work.start(recipe.folds * (recipe.repeats + 1))
+    used = ratios(style, recipe.repeats, advance)
+    if recipe.style == "auto" and separability(used) > TELLTALE:
+        advance = work.start(recipe.folds * recipe.repeats)
+        used, other = ratios("augmented", recipe.repeats, advance), used
+        style = "augmented"
+    else:
+        other = ratios("matched" if style == "as_is" else "as_is", 1, advance)
+    return _files(used) | {"figures.json": _figures(style, used, other)}
 
 
 def _to_groups(work: Work[Run], groups: Shaped[np.ndarray, " n"]) -> Files:

@@ -150,5 +150,6 @@ def _of_ratio(arm: str, ratio: ReferenceRatio | None) -> list[str]:
         f"Arm {arm!r} cannot be trusted: the reference is told apart from the training faces "
         f"almost perfectly (area under the curve {ratio['separability']:.2f}), so the ratio sees "
         "another camera or framing rather than other people. Use a reference of the same kind of "
-        "photograph, or set discriminator.style to 'augmented' and compare."
+        "photograph."
+        + (" Or set discriminator.style to 'auto'." if ratio["style"] != "augmented" else "")
     ]

@@ -16,6 +16,7 @@ from debias.report.documents import (
     EstimatedShare,
     Findings,
     ForeignGroups,
+    ReferenceRatio,
     Share,
     Weights,
 )
@@ -88,8 +89,7 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     if said := b.joined(_said(facts, document["data"]["n"].get("train"))):
         yield b.Sentence(said)
     if ratio := facts.get("ratio"):
-        kind = "matched in colour and sharpness" if ratio["style"] == "as_is" else "as it is"
-        yield note("ratio_to_reference", ratio, kind=kind)
+        yield from _ratio(ratio)
     if found := facts.get("elsewhere"):
         yield from _foreign(found, facts.get("share_by_group") or {})
     if pictures.faces_shown and arm in pictures.wanted:
@@ -112,6 +112,14 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     if dropped is not None:
         settings.append(("latent dimensions left out", ", ".join(map(str, dropped)) or "none"))
     yield b.Fold("Shares and settings", (*shares, b.Facts(tuple(settings))), arm_name(arm))
+
+
+def _ratio(ratio: ReferenceRatio) -> Iterator[b.Block]:
+    """How well networks tell the reference from the training images, and by what."""
+    kind = "matched in colour and sharpness" if ratio["style"] == "as_is" else "as it is"
+    yield note("ratio_to_reference", ratio, kind=kind)
+    if ratio["style"] == "augmented":
+        yield note("restyled")
 
 
 def _foreign(found: ForeignGroups, here: Mapping[str, Share]) -> Iterator[b.Block]:

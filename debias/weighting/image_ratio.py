@@ -67,11 +67,12 @@ class DiscriminatorRecipe(Settings):
         le=50,
         description="Repetitions of the folds, averaged; groups annotated elsewhere take one.",
     )
-    style: Literal["as_is", "matched", "augmented"] = Field(
-        default="as_is",
+    style: Literal["auto", "as_is", "matched", "augmented"] = Field(
+        default="auto",
         description="'matched' evens out framing, colour, contrast and sharpness between the data "
         "and the reference first, for a reference from another camera; 'augmented' does so and "
-        "then shows both in random styles.",
+        "then shows both in random styles; 'auto' does that where the two are told apart almost "
+        "perfectly as they are.",
     )
 
 

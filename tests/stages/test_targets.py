@@ -9,7 +9,7 @@ from counting import Counting
 from small_store import folder, noise
 
 from debias.errors import ConfigError, EmptyDatasetError, WeightError
-from debias.pipeline import mitigate, open_run
+from debias.pipeline import discriminator, mitigate, open_run
 from debias.pipeline.faces import make_faces, make_reference
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.step import load_weights
@@ -94,6 +94,20 @@ def test_the_report_says_what_the_ratio_keys_on(finished):
     assert blind["sentence"].startswith("Without annotation: ")
     assert "Which kind of trouble do these data have?" in page
     assert "24 annotated images; other groups estimated" in page
+
+
+def test_sets_that_another_camera_tells_apart_are_shown_in_random_styles(tmp_path, monkeypatch):
+    run = opened(tmp_path, REFERENCE, ARMS)[0]
+    faces = make_faces(run)
+    sets = {"faces": faces, "reference": make_reference(run, faces)}
+    monkeypatch.setattr(discriminator, "TELLTALE", 0.0)  # these two are told apart a little
+    found = discriminator.make_reference_ratio(run, **sets)
+    figures = found.read_json("figures.json")
+    assert figures["style"] == "augmented"
+    as_is = opened(tmp_path, REFERENCE, ARMS, "discriminator.style=as_is")[0]
+    plain = discriminator.make_reference_ratio(as_is, **sets)
+    # What told them apart, with all repetitions, is kept as the other style.
+    assert figures["separability_other_style"] == plain.read_json("figures.json")["separability"]
 
 
 def test_a_second_run_reuses_every_stage(finished):
