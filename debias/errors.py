@@ -88,6 +88,10 @@ class DecodingError(PipelineError):
     """The processes that read image files do not start."""
 
 
+class WorkerError(PipelineError):
+    """A process that worked for this one is gone, again and again."""
+
+
 class TrainingError(PipelineError):
     """Training cannot go on."""
 

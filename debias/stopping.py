@@ -79,6 +79,16 @@ def by_itself() -> Iterator[None]:
         _Asked.waits -= 1
 
 
+def ask() -> None:
+    """Let the work that goes on in another thread of this process end, as a signal would."""
+    _Asked.number = signal.SIGINT
+
+
+def forget() -> None:
+    """That anybody asked: what was to end has ended."""
+    _Asked.number = 0
+
+
 def asked() -> bool:
     """Whether this process shall end."""
     return bool(_Asked.number)

@@ -43,7 +43,7 @@ class Stages:
             stop, *which = name.split("/")
             if stop == "weights":
                 (refused if isinstance(one, str) else weights)[which[0]] = one
-            elif stop == "classifier":
+            elif stop == "classifier" and not isinstance(one, str):
                 trained.setdefault(which[0], []).append(one)
         parts: dict[str, Any] = {
             name: made.get(name) for name in ("faces", "representation", "reference", "elsewhere")

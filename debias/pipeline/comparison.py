@@ -12,6 +12,7 @@ import pandas as pd
 
 from debias import __version__, metrics, report
 from debias.density import active_dimensions
+from debias.errors import WeightError
 from debias.metrics.documents import FairnessDocument
 from debias.pipeline import findings
 from debias.pipeline.about import Stages, about_data, about_representation, about_run
@@ -51,8 +52,14 @@ def make_report(run: Run, **made: Artifact | str) -> RunDocument:
     """Write ``report.json`` and ``report.html`` into the run folder; returns the document.
 
     A report of the same artifacts that is already there is left as it is.
+
+    Raises:
+        WeightError: Every arm was refused.
     """
     stages = Stages.of(made)
+    if not stages.weights:
+        reasons = "; ".join(f"{arm}: {reason}" for arm, reason in stages.refused.items())
+        raise WeightError(f"every arm was refused, so there is nothing to train ({reasons})")
     key = _key(run, stages)
     _arrange(run, key, stages)
     written = _written(run, key)

@@ -180,11 +180,23 @@ Seeds = Annotated[
 ]
 
 
+Workers = (
+    Annotated[int, Field(ge=1, le=256)]
+    | Annotated[str, Field(pattern=r"^(tcp|tls|ws|wss)://[^/]+$")]
+)
+
+
 class SpaceRecipe(FacesRecipe):
     """From a store of faces to its latent space: what a run and an audit share."""
 
     device: Device = Field(default="auto", description="Where to compute.")
     precision: Precision = Field(default="auto", description="How networks multiply.")
+    workers: Workers = Field(
+        default=1,
+        exclude=True,  # it decides no result, so it stands in no key
+        description="Pieces of work done at the same time: 1 in this process, more by so many "
+        "processes, or the address of a Dask scheduler whose workers see the same folders.",
+    )
     representation: RepresentationRecipe = RepresentationRecipe()
     density: Annotated[DensityEstimator, OneOf("density", DENSITIES)] = Field(
         default=HistogramDensity(), description="How the latent space is measured."

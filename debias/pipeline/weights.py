@@ -38,7 +38,7 @@ def make_arm(
     run: Run,
     arm: str,
     faces: Artifact,
-    representation: Artifact,
+    representation: Artifact | None = None,
     reference: Artifact | None = None,
     elsewhere: Artifact | None = None,
 ) -> Artifact | str:
@@ -58,7 +58,7 @@ def make_weights(
     run: Run,
     arm: str,
     faces: Artifact,
-    representation: Artifact,
+    representation: Artifact | None = None,
     reference: Artifact | None = None,
     elsewhere: Artifact | None = None,
 ) -> Artifact:
@@ -67,8 +67,8 @@ def make_weights(
     Raises:
         WeightError: Weights cannot be built, or rest on too few samples.
     """
-    others = {"reference": reference, "elsewhere": elsewhere}
-    target = run.config.drawn(arm).score(_context(run, faces, representation, **others))
+    others = {"representation": representation, "reference": reference, "elsewhere": elsewhere}
+    target = run.config.drawn(arm).score(_context(run, faces, **others))
     step = Step(
         STAGE,
         settings=lambda work: _settings(work, target),
@@ -77,7 +77,7 @@ def make_weights(
         shown=lambda work: Shown(f"weights {work.arm}", tags={"arm": work.arm}),
         keyed=lambda work: {"faces": work.inputs["faces"].key, **target.inputs},
     )
-    return step.make(run, arm, faces=faces, representation=representation, **others)
+    return step.make(run, arm, faces=faces, **others)
 
 
 def _settings(work: Work[Run], target: Given) -> dict[str, Any]:
@@ -180,12 +180,16 @@ def load_multiples(artifact: Artifact) -> np.ndarray:
 def _context(
     run: Run,
     faces: Artifact,
-    representation: Artifact,
+    representation: Artifact | None,
     reference: Artifact | None,
     elsewhere: Artifact | None,
 ) -> Context:
     """The training faces, and what is made of them when a rule asks for it."""
     store = load_faces(faces)
+
+    def placed() -> Artifact:
+        assert representation is not None  # unless the rule said that it is blind
+        return representation
 
     def asked() -> Artifact:
         if reference is None:
@@ -195,7 +199,7 @@ def _context(
     def wanted() -> Reference:
         others = load_faces(asked())
         rows = others.rows(SPLIT)
-        return Reference(others, lambda: encode_store(run, representation, others, rows))
+        return Reference(others, lambda: encode_store(run, placed(), others, rows))
 
     def foreign() -> Found[Foreign]:
         recipe = run.config.elsewhere
@@ -209,7 +213,9 @@ def _context(
         faces=store,
         seed=run.config.seed,
         density=seeded(run.config.density, run.config.seed),
-        latents=Found(representation.key, lambda: _latents(representation, store)),
+        latents=Found(
+            representation.key if representation else "", lambda: _latents(placed(), store)
+        ),
         reference=lambda: Found(asked().key, wanted),
         reference_ratio=lambda: _ratio(make_reference_ratio(run, faces=faces, reference=asked())),
         group_ratio=lambda groups: _ratio(make_group_ratio(run, groups, faces)),

@@ -388,6 +388,9 @@ class MlflowTracking(Tracking):
         run = self._do(self._find, pages.having({KEY: key}))
         return run is not None and run.info.status == "FINISHED"
 
+    def lose(self, why: str) -> None:
+        self._connection.lost = self._connection.lost or why
+
     @property
     def lost(self) -> str:
         return self._connection.lost or self._connection.refused

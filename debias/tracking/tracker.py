@@ -91,6 +91,9 @@ class Tracking:
         """Why not all that was told has been stored; empty if it has."""
         return ""
 
+    def lose(self, why: str) -> None:
+        """Send nothing more, as a process that sends for this one no longer can."""
+
     @contextmanager
     def open(self, key: str, name: str, tags: Mapping[str, str]) -> Iterator[Tracker]:
         yield Tracker()

@@ -48,6 +48,10 @@ class GroupBalance(Rule):
         default=False, description="Go on although the weights rest on very few samples."
     )
 
+    @property
+    def blind(self) -> bool:
+        return self.estimate_on == "images"
+
     def score(self, context: Context) -> Given:
         """The groups and, where some are empty, the probability of each."""
         if not context.faces.attributes:

@@ -121,6 +121,12 @@ class Rule(Settings):
 
     name: str
 
+    @property
+    def blind(self) -> bool:
+        """Whether it never looks at latents, so that its arm need not wait for any."""
+        looks = self.needs & {"density", "reference", "latents"}
+        return not looks and type(self).score is Rule.score
+
     def score(self, context: Context) -> Given:
         """The table of this rule, with what decides it.
 
