@@ -5,7 +5,7 @@ Shape letters, used throughout the project: ``B`` batch, ``n`` samples, ``k`` la
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -118,29 +118,49 @@ class ReadBlock:
 
 @dataclass(frozen=True, eq=False)
 class ShardedImages:
-    """Images in memory-mapped shards, read by row; ``chosen`` rows of them, None for all."""
+    """Images in memory-mapped shards, read by row.
+
+    Attributes:
+        chosen: Rows of them; None for all.
+        shrunk: Every block of so many pixels by so many becomes one, its mean.
+    """
 
     shards: Sequence[UInt8[np.ndarray, "_ H W C"]]
     chosen: Int64[np.ndarray, " n"] | None = None
+    shrunk: int = 1
 
     def __len__(self) -> int:
         return sum(map(len, self.shards)) if self.chosen is None else len(self.chosen)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        return (len(self), *self.shards[0].shape[1:])
+        height, width, channels = self.shards[0].shape[1:]
+        return (len(self), height // self.shrunk, width // self.shrunk, channels)
 
-    def __getitem__(self, rows: Int64[np.ndarray, " B"]) -> UInt8[np.ndarray, "B H W C"]:
+    def __getitem__(self, rows: Int64[np.ndarray, " B"]) -> UInt8[np.ndarray, "B h w C"]:
+        images = self._whole(rows)
+        return images if self.shrunk == 1 else block_means(images, self.shrunk)
+
+    def _whole(self, rows: Int64[np.ndarray, " B"]) -> UInt8[np.ndarray, "B H W C"]:
         rows = rows if self.chosen is None else self.chosen[rows]
         if len(self.shards) == 1:
             return self.shards[0][rows]
         first = np.cumsum([0, *map(len, self.shards)])  # row at which each shard starts
         shard = np.searchsorted(first, rows, side="right") - 1
-        images = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
+        images = np.empty((len(rows), *self.shards[0].shape[1:]), dtype=np.uint8)
         for number in np.unique(shard):
             here = shard == number
             images[here] = self.shards[number][rows[here] - first[number]]
         return images
+
+
+def block_means(images: UInt8[np.ndarray, "B H W C"], block: int) -> UInt8[np.ndarray, "B h w C"]:
+    """Mean of every ``block`` x ``block`` pixels, rounded; sides must be multiples of it."""
+    total = np.zeros_like(images[:, ::block, ::block], dtype=np.uint32)
+    for row in range(block):
+        for column in range(block):
+            total += images[:, row::block, column::block]
+    return ((total + block**2 // 2) // block**2).astype(np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,6 +186,10 @@ class FaceStore:
         if len(self.images) != len(self.samples):
             sizes = len(self.images), len(self.samples)
             raise ValueError(f"images and samples have {sizes} rows; they must agree")
+
+    def seen(self, side: int) -> "FaceStore":
+        """The same with smaller images, ``side`` pixels a side, which must divide theirs."""
+        return replace(self, images=replace(self.images, shrunk=self.images.shape[1] // side))
 
     def rows(self, split: str) -> Int64[np.ndarray, " n"]:
         """Row numbers of one split, ascending."""

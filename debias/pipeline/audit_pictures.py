@@ -45,8 +45,8 @@ def drawn_by_the_model(
     """Every page, and walks along uneven directions and into thin regions."""
     compute, mean = job.compute, placed.latents.mean
     source = LatentPages(
-        network=network, faces=placed.store, rows=placed.rows, latents=placed.latents,
-        compute=compute, seed=job.config.seed, nats=nats,
+        network=network, faces=placed.store.seen(job.config.seen_side), rows=placed.rows,
+        latents=placed.latents, compute=compute, seed=job.config.seed, nats=nats,
     )  # fmt: skip
     pages = source.pages()
     arrays = {f"page-{text['name']}": picture for text, picture in pages}

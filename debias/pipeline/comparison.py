@@ -211,7 +211,7 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
     some = np.sort(generator.choice(train, min(SHOWN, len(train)), replace=False))
     found: dict[str, Any] = {"samples": faces.images[some]}
     if drew(stages.representation):
-        found |= _drawn_by_the_model(stages.representation, faces)
+        found |= _drawn_by_the_model(stages.representation, faces.seen(run.config.seen_side))
     rarity = next((arm for arm in stages.weights if "density" in run.config.drawn(arm).needs), None)
     if rarity is not None:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")

@@ -68,6 +68,13 @@ class RepresentationRecipe(Settings):
     )
     training: Training = Field(default=Training(epochs=8), description="Its optimisation.")
     augmentation: Augmentation = Field(default=Augmentation(), description="Random views.")
+    side: int | None = Field(
+        default=None,
+        ge=8,
+        exclude_if=lambda side: side is None,  # artifacts from before it was there are still found
+        description="Side of the images as it sees them, a divisor of image_size: fewer pixels "
+        "take less time, and what tells people apart is often larger than them. Empty: image_size.",
+    )
 
     @model_validator(mode="after")
     def _places(self) -> "RepresentationRecipe":
@@ -214,8 +221,13 @@ class SpaceRecipe(FacesRecipe):
     def _model_suits(self) -> Self:
         """Said before an image is read, not once all are."""
         model, known = self.representation.model, [self.label, *self.attributes]
+        if self.image_size % self.seen_side:
+            raise ValueError(
+                f"representation.side is {self.seen_side}, which does not divide image_size, "
+                f"{self.image_size}; take {self.image_size // 2}, or leave it empty"
+            )
         try:
-            model.require_size(self.image_size)
+            model.require_size(self.seen_side)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         if model.told_column and model.told_column not in known:
@@ -225,6 +237,11 @@ class SpaceRecipe(FacesRecipe):
                 "it to attributes"
             )
         return self
+
+    @property
+    def seen_side(self) -> int:
+        """Pixels a side of the images as the representation sees them."""
+        return self.representation.side or self.image_size
 
     @property
     def encoder(self) -> Representation:

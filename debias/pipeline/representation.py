@@ -93,7 +93,7 @@ def load_representation(run: Job, artifact: Artifact) -> Encodes | Finds:
     if not model.trained:
         return model.open(run.compute.device)
     told = _saved_condition(artifact) if model.told_column else ()
-    placed = run.compute.place(load_network(artifact, model.build(run.config.image_size, *told)))
+    placed = run.compute.place(load_network(artifact, model.build(run.config.seen_side, *told)))
     assert isinstance(placed, Encodes)  # as everything that is trained here
     return placed
 
@@ -104,8 +104,9 @@ def _saved_condition(artifact: Artifact) -> Iterator[Condition]:
 
 
 def batches_for(run: Job, network: object, faces: FaceStore) -> Batches:
-    """Images of a store as a network takes them, with what it is told."""
+    """Images of a store as a representation takes them, with what it is told."""
     condition = getattr(network, "condition", None)
+    faces = faces.seen(run.config.seen_side)
     return Batches(faces, AT_ONCE, run.compute.device, condition=condition)
 
 
@@ -187,7 +188,7 @@ def _train(work: Work[Job], tracker: Tracker) -> Files:
     run, faces, recipe = work.job, work.faces, work.job.config.representation
     told = [Condition.among(faces, recipe.model.told_column)] if recipe.model.told_column else []
     with torch_stream(run.config.seed, "representation/network"):
-        network = run.compute.build(lambda: recipe.model.build(run.config.image_size, *told))
+        network = run.compute.build(lambda: recipe.model.build(run.config.seen_side, *told))
         size, augmentation = recipe.training.batch_size, recipe.augmentation
         batches = batches_for(run, network, faces)
         batches = replace(batches, batch_size=size, augmentation=augmentation)
@@ -320,10 +321,11 @@ def _tell(work: Work[Job], artifact: Artifact, tracker: Tracker) -> None:
         return
     tracker.params(recipe)
     if faces_may_be_shown(run) and drew(artifact):
-        _publish_pictures(artifact, faces, tracker)
+        _publish_pictures(artifact, faces.seen(run.config.seen_side), tracker)
     tracker.artifact(artifact.path / "network.safetensors", "network")
+    example = example_batch(faces.seen(run.config.seen_side))
     if not run.config.representation.model.told_column:  # a logged model takes images alone
-        tracker.model("encoder", load_representation(run, artifact), example_batch(faces))
+        tracker.model("encoder", load_representation(run, artifact), example)
 
 
 def drew(artifact: Artifact) -> bool:
@@ -345,6 +347,7 @@ def fidelity_of(job: Job, artifact: Artifact, store: FaceStore) -> Fidelity | No
     some = spread(np.arange(len(training), dtype=np.int64), MOST_TRAINING)
     rows = spread(held_out, MOST_HELD_OUT)
     latents = encode_store(job, artifact, store, rows)
+    store = store.seen(job.config.seen_side)
     found = fidelity(
         Encoded(images=store.images[rows], latents=latents.mean[:, active]),
         generation.redraw(network, latents.mean, store, rows, job.compute),

@@ -93,6 +93,12 @@ class StudyConfig(SpaceRecipe):
         for name in (*self.spaces, *self.densities):
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"names hold letters, digits, '-' and '_' only, got {name!r}")
+        reduced = [name for name, space in self.spaces.items() if space.side is not None]
+        if reduced:
+            raise ValueError(
+                f"spaces.{reduced[0]}.side is {self.spaces[reduced[0]].side}: a study compares "
+                "representations of the same images; set image_size instead"
+            )
         if self.representation != RepresentationRecipe():  # that of a run, and of no study
             raise ValueError("a study trains its 'spaces'; move 'representation' there, by a name")
         return self
