@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: demo test test-slow fuzz chaos lint bench constraints clean
 
 demo: $(READY)
-	$(BIN)/debias run
+	$(BIN)/debias run --workers 2
 
 test: $(READY)
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -38,7 +38,8 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; set PYTHON=...')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(UV) || $(BIN)/python -m pip install --quiet uv
-	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	    --compile-bytecode --editable ".[dev]"
 	touch $(READY)
 
 # Run after a range in pyproject.toml changed; the file names versions and no host.

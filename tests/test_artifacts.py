@@ -281,3 +281,13 @@ def test_the_content_key_depends_on_settings_inputs_and_nothing_else():
     assert content_key("stage", {"a": 1, "b": 3}, {"in": "x"}) != base
     assert content_key("stage", {"a": 1, "b": 2}, {"in": "y"}) != base
     assert content_key("other", {"a": 1, "b": 2}, {"in": "x"}) != base
+
+
+def test_a_store_seen_smaller_holds_the_mean_of_every_block():
+    store = make_store(size=8, side=32)
+    rows = np.array([5, 2])
+    seen = store.seen(8)
+    assert seen.images.shape == (8, 8, 8, 3)
+    exact = store.images[rows].reshape(2, 8, 4, 8, 4, 3).mean(axis=(2, 4))
+    assert np.abs(seen.images[rows] - exact).max() <= 0.5
+    np.testing.assert_array_equal(store.seen(32).images[rows], store.images[rows])

@@ -19,6 +19,15 @@ def test_every_shipped_recipe_is_valid_and_survives_a_round_trip(path):
     assert kind.model_validate(dump(config)) == config
 
 
+@pytest.mark.parametrize(
+    ("image_size", "side", "seen"),
+    [(64, None, 64), (64, 32, 32), (96, 32, 32), (48, 32, 48), (16, 32, 16), (100, 32, 50)],
+)
+def test_a_representation_sees_whole_blocks_while_enough_pixels_are_left(image_size, side, seen):
+    recipe = {"model": {"name": "pca"}, "side": side}
+    assert RunConfig(image_size=image_size, representation=recipe).seen_side == seen
+
+
 def test_the_defaults_are_the_demo():
     assert load(RunConfig, CONFIGS[0].parent / "demo.yaml") == RunConfig()
 

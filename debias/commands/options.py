@@ -116,6 +116,13 @@ class InFolder(Options):
     )
 
 
+class Shared(InFolder):
+    workers: str | None = option(
+        "Trainings at the same time: so many processes, or a Dask scheduler's address. "
+        "[default: 1]", "N|ADDRESS",
+    )  # fmt: skip
+
+
 class Group(TyperGroup):
     """The command with its subcommands."""
 

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from debias.commands.options import InFolder, Referenced, argument, command, option
+from debias.commands.options import Referenced, Shared, argument, command, option
 from debias.commands.screen import Bars, say, show
 
 if TYPE_CHECKING:
     from debias.report.documents import RunDocument
 
 
-class Run(InFolder, Referenced):
+class Run(Shared, Referenced):
     source: Path | None = argument(
         "Recipe (.yaml), or your images: a folder, a store of `debias ingest`, a public data set, "
         ".tar shards or an .h5 file. Without one: the demo.", "SOURCE", None,

@@ -6,11 +6,11 @@ import shlex
 import sys
 from pathlib import Path
 
-from debias.commands.options import Images, InFolder, argument, command
+from debias.commands.options import Images, Shared, argument, command
 from debias.commands.screen import Bars, say, show
 
 
-class Study(InFolder):
+class Study(Shared):
     recipe: Path = argument("Recipe with `spaces`, such as a copy of study-drawn.", "RECIPE")
     set_: list[str] | None = Images.set_
 
@@ -28,7 +28,8 @@ def study(given: Study) -> None:
     from debias.report.terminal import lines
     from debias.tracking.tracker import choose_tracking
 
-    recipe = study_recipe(Request(source=given.recipe, overrides=given.set_ or []))
+    workers = [f"workers={given.workers}"] if given.workers else []
+    recipe = study_recipe(Request(source=given.recipe, overrides=[*(given.set_ or []), *workers]))
     folder = given.out or Path("runs") / recipe.name
     with Bars() as bars:
         job = open_study(recipe, folder, progress=bars, replace=given.replace)

@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from httpx import HTTPError
 from prefect import get_run_logger, task
@@ -19,10 +20,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Crashed, Failed
 from prefect.tasks import Task
+from prefect.utilities.annotations import quote
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from debias.errors import (
@@ -34,9 +37,10 @@ from debias.errors import (
 )
 from debias.ingesting.rules import FacesRecipe
 from debias.pipeline import Job, Stop, open_job, open_run, open_study, plan_of, source, walk
-from debias.pipeline.plans import Made, Which
+from debias.pipeline.plans import Made, Which, make_piece
 from debias.pipeline.recipe import RunConfig, SpaceRecipe, load, part_of
 from debias.pipeline.study_recipe import StudyConfig
+from debias.pipeline.workers import Alone, Hands, Pool, hired
 from debias.plugins import dump
 from debias.tracking.servers import without_password
 from debias.tracking.tracker import Advance, choose_tracking
@@ -108,7 +112,8 @@ def _recipe(
         raise ConfigError(
             f"both recipe ({recipe}) and config, a whole recipe, are given; leave one of them empty"
         )
-    return load(kind, dump(config), lines, called="the recipe in 'config'")
+    tree = dump(config) | {"workers": config.workers}
+    return load(kind, tree, lines, called="the recipe in 'config'")
 
 
 def named(chosen: Callable[..., FacesRecipe], kind: type[FacesRecipe]) -> Callable[[], str]:
@@ -134,15 +139,23 @@ def worth_a_retry(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
 
 
 def walked(plan: tuple[Stop, ...], config: SpaceRecipe, out: str) -> Any:  # noqa: ANN401 (a document)
-    """All stops of a plan in their order, each a task; what the last one made."""
+    """All stops of a plan, each a task; what the last one made."""
+    with hired(opened(config, out)) as hands:
 
-    def do(stop: Stop, which: Which, inputs: Made) -> object:
-        return piece(stop.title(which), plan.index(stop), config, out, which, inputs)
+        def do(stop: Stop, which: Which, inputs: Made) -> object:
+            begin = piece if stop.here or isinstance(hands, Alone) else piece.submit
+            title, place = stop.title(which), plan.index(stop)
+            lent = cast(Hands, quote(hands))  # handed on as it is, not searched for results
+            return begin(title, place, which, inputs, lent, config, out)
 
-    document = walk(plan, config, do)
+        document = walk(plan, config, do, waited_for)
     if lost := opened(config, out).unpublished():
         get_run_logger().warning(lost)
     return document
+
+
+def waited_for(made: Any) -> Any:  # noqa: ANN401 (an artifact, a document)
+    return made.result() if isinstance(made, PrefectFuture) else made
 
 
 # No cache of Prefect's own: the run folder knows what is finished. Arguments are a recipe, a folder
@@ -155,11 +168,14 @@ def walked(plan: tuple[Stop, ...], config: SpaceRecipe, out: str) -> Any:  # noq
     retry_delay_seconds=5,
     retry_condition_fn=worth_a_retry,
 )
-def piece(
-    title: str, place: int, config: SpaceRecipe, out: str, which: Which, inputs: Made
+def piece(  # noqa: PLR0913 (what a task of Prefect is shown with)
+    title: str, place: int, which: Which, inputs: Made, hands: Hands, config: SpaceRecipe, out: str
 ) -> object:
     """One piece of work of the stop at this place of the plan of a recipe."""
-    return plan_of(config)[place].make(opened(config, out), *which, **inputs)
+    make = partial(make_piece, place, which)
+    if isinstance(hands, Pool) and not plan_of(config)[place].here:
+        return hands.alone(hands.do(make, title, inputs))
+    return make(opened(config, out), **inputs)
 
 
 def opened(config: SpaceRecipe, out: str) -> Job:
@@ -237,8 +253,13 @@ def show(recipe: str, text: str, description: str) -> None:
 
 
 class Log:
+    """Says what goes on in the log of the run in which it is made, from whichever thread."""
+
+    def __init__(self) -> None:
+        self.logger = get_run_logger()
+
     def start(self, title: str, total: int) -> Advance:
-        logger, left = get_run_logger(), [total]
+        logger, left = self.logger, [total]
 
         def advance(note: str, steps: int = 1) -> None:
             left[0] -= steps
@@ -248,10 +269,10 @@ class Log:
         return advance
 
     def reused(self, title: str) -> None:
-        get_run_logger().info("%s reused: finished before with the same content", title)
+        self.logger.info("%s reused: finished before with the same content", title)
 
     def note(self, text: str) -> None:
-        get_run_logger().warning(text)
+        self.logger.warning(text)
 
 
 def typed() -> str:

@@ -72,8 +72,9 @@ class RepresentationRecipe(Settings):
         default=None,
         ge=8,
         exclude_if=lambda side: side is None,  # artifacts from before it was there are still found
-        description="Side of the images as it sees them, a divisor of image_size: fewer pixels "
-        "take less time, and what tells people apart is often larger than them. Empty: image_size.",
+        description="Side of the images as it sees them: blocks of pixels are averaged as long as "
+        "so many are left. Fewer take less time, and what tells people apart is often larger than "
+        "a pixel. Empty: image_size.",
     )
 
     @model_validator(mode="after")
@@ -221,11 +222,6 @@ class SpaceRecipe(FacesRecipe):
     def _model_suits(self) -> Self:
         """Said before an image is read, not once all are."""
         model, known = self.representation.model, [self.label, *self.attributes]
-        if self.image_size % self.seen_side:
-            raise ValueError(
-                f"representation.side is {self.seen_side}, which does not divide image_size, "
-                f"{self.image_size}; take {self.image_size // 2}, or leave it empty"
-            )
         try:
             model.require_size(self.seen_side)
         except ConfigError as error:
@@ -241,7 +237,9 @@ class SpaceRecipe(FacesRecipe):
     @property
     def seen_side(self) -> int:
         """Pixels a side of the images as the representation sees them."""
-        return self.representation.side or self.image_size
+        whole = self.image_size
+        least = self.representation.side or whole
+        return next((side for side in range(least, whole) if whole % side == 0), whole)
 
     @property
     def encoder(self) -> Representation:
@@ -273,6 +271,7 @@ class RunConfig(SpaceRecipe):
         default=SyntheticFaces(population=Population(dark_share=0.05)),
         description="Where the faces come from.",
     )
+    representation: RepresentationRecipe = RepresentationRecipe(side=32, training=Training(epochs=5))
     label: str = Field(default="smiling", description="Column that the classifier predicts.")
     attributes: tuple[str, ...] = Field(
         default=("skin_tone_group",),

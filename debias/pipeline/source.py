@@ -109,6 +109,7 @@ def options(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "label": said.get("label"),
         "attributes": names(said["attributes"]) if "attributes" in said else None,
         "image_size": said.get("size"),
+        "workers": said.get("workers"),
         "ingest.most_rejected": said.get("most_rejected"),
         "audit.shares": {} if shares else None,
         "audit.shares_file": shares,

@@ -6,27 +6,32 @@ Independent trainings in threads of one process would draw from one stream of ra
 worker does one piece at a time.
 """
 
+import atexit
 import functools
+import importlib
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
+from uuid import uuid4
 
 from debias import stopping
 from debias.errors import ConfigError, WorkerError
 from debias.pipeline.job import Job
 from debias.storage.artifacts import RunFolder
 from debias.tracking.tracker import Advance, NullTracking, Silence, choose_tracking
+from debias.training.device import threads
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
 
 Piece = Callable[..., Any]  # of a job, the inputs as keywords
+Inputs = Mapping[str, Any]
 BEGUN = 2  # times that a piece may lose its worker before the run ends
 POLL = 0.1  # seconds
 PATIENCE = 10  # seconds that an address has to answer
@@ -42,11 +47,11 @@ LACKING = (
 class Hands(Protocol):
     """Does pieces of work; what it returns stands for what they make, and is what they take."""
 
-    def do(self, piece: Piece, title: str, inputs: Mapping[str, Any], *, here: bool) -> Any:  # noqa: ANN401
+    def do(self, piece: Piece, title: str, inputs: Inputs, *, here: bool = False) -> Any:  # noqa: ANN401
         """Begin a piece of work; ``here``: in this process, and now."""
 
     def result(self, made: Any) -> Any:  # noqa: ANN401
-        """What a piece made, waited for; raises what ended it."""
+        """What a piece made, waited for; raises what ended it, or any other."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Alone:
 
     job: Job
 
-    def do(self, piece: Piece, title: str, inputs: Mapping[str, Any], *, here: bool) -> Any:  # noqa: ANN401
+    def do(self, piece: Piece, title: str, inputs: Inputs, *, here: bool = False) -> Any:  # noqa: ANN401
         return piece(self.job, **inputs)
 
     def result(self, made: Any) -> Any:  # noqa: ANN401
@@ -87,7 +92,7 @@ class Pool:
         bare = replace(job, tracking=NullTracking(), progress=Silence())
         self._sent = replace(bare, folder=RunFolder(job.folder.path.absolute()))
         self._name = os.urandom(8).hex()
-        self._futures: dict[str, Future] = {}
+        self._futures: list[Future] = []
         self._heard = [TOPIC + self._name, "all"]
         self._lent = ThreadPoolExecutor(1).submit(
             _client, job.config.workers, dict.fromkeys(self._heard, _Told(job).hear)
@@ -96,45 +101,48 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def do(self, piece: Piece, title: str, inputs: Mapping[str, Any], *, here: bool) -> Any:  # noqa: ANN401
+    def do(self, piece: Piece, title: str, inputs: Inputs, *, here: bool = False) -> Any:  # noqa: ANN401
         if here:
             return piece(self.job, **{name: self.result(one) for name, one in inputs.items()})
         future = self._lent.result().submit(
-            _work, piece, self._sent, title, inputs, self._name, key=f"{title} {self._name}"
+            _work, piece, self._sent, title, inputs, self._name, key=f"{title} {uuid4().hex}"
         )
-        self._futures[title] = future
+        self._futures.append(future)
         return future
 
     def result(self, made: Any) -> Any:  # noqa: ANN401
-        """Waits for a future, and for the first failure of any other."""
-        from distributed import Future
-
-        if not isinstance(made, Future):
-            return made
-        while True:
-            for title, future in self._futures.items():
-                if future.status == "error":
-                    raise _explained(title, future)
-            if made.done():
-                return made.result()
+        while getattr(made, "status", "") == "pending":
+            for other in self._futures:
+                if other.status == "error":
+                    self.alone(other)
             time.sleep(POLL)
+        return self.alone(made)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def alone(self, made: Any) -> Any:  # noqa: ANN401
+        """Likewise, whatever becomes of others."""
+        from distributed import Future, KilledWorker
+
+        try:
+            return made.result() if isinstance(made, Future) else made
+        except KilledWorker as error:
+            raise WorkerError(
+                f"{made.key.rpartition(' ')[0]} was begun {BEGUN} times, and its worker was gone "
+                "each time, most often for want of memory; what is finished is kept: run again "
+                "with fewer workers"
+            ) from error
+
+    def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None:
         client = self._lent.result()
         if kind is not None:
             client.run(_ask, self._name)
             self._wait(stopping.PATIENCE)
         for topic in self._heard:
             client.unsubscribe_topic(topic)
-        client.cancel(list(self._futures.values()), force=True)
-        client.close()
+        client.cancel(self._futures, force=True)
         if client.cluster is not None:
+            client.run(atexit.register, os._exit, 0)  # tidying up an interpreter takes seconds
             client.cluster.close()
+        client.close()
 
     def _wait(self, seconds: float) -> None:
         """For trainings that keep how far they are."""
@@ -261,31 +269,25 @@ def _local(workers: int) -> "LocalCluster":
     behind a certificate that only this process has.
     """
     import dask
-    import torch
     from distributed import LocalCluster
 
-    threads = max(1, torch.get_num_threads() // workers)
+    each = max(1, threads() // workers)
     dask.config.set({
         "distributed.scheduler.allowed-failures": BEGUN - 1,
         # In place of what Dask sets there: to give back every page at once, a third of the time.
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, threads),
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, each),
     })  # fmt: skip
     return LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, security=True,
-        dashboard_address=None, silence_logs=logging.CRITICAL, preload=["debias.pipeline.plans"],
+        dashboard_address=None, silence_logs=logging.CRITICAL, preload=["debias.pipeline.workers"],
     )  # fmt: skip
 
 
-def _explained(title: str, future: "Future") -> BaseException:
-    from distributed import KilledWorker
-
-    error = future.exception()
-    if not isinstance(error, KilledWorker):
-        return error
-    return WorkerError(
-        f"{title} was begun {BEGUN} times, and its worker was gone each time, most often for want "
-        "of memory; what is finished is kept: run again with fewer workers"
-    )
+def dask_setup(worker: object) -> None:
+    """What Dask calls in a worker that starts; who started it hears what is asked of both."""
+    importlib.import_module("debias.pipeline.plans")  # seconds, for which no piece shall wait
+    for one in stopping.SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
 
 
 def _ask(name: str) -> None:

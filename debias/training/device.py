@@ -80,6 +80,11 @@ def choose(device: Device = "auto", precision: Precision = "auto") -> Compute:
     return Compute(torch.device(name), torch.bfloat16 if fast else torch.float32)
 
 
+def threads() -> int:
+    """On how many threads networks multiply in this process."""
+    return torch.get_num_threads()
+
+
 def _memory() -> int:
     """Bytes that this machine has, or may use where a container is given less."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -26,6 +26,10 @@ class Elsewhere(TemperedRule):
 
     name: Literal["elsewhere"] = "elsewhere"
 
+    @property
+    def blind(self) -> bool:
+        return True
+
     def score(self, context: Context) -> Given:
         """Log of the expected 1 / n_g."""
         found = context.elsewhere()
