@@ -87,7 +87,7 @@ def _shown(work: Work[Run]) -> Shown:
 
 
 def _tell(work: Work[Run], artifact: Artifact, tracker: Tracker) -> None:
-    rule, images = work.job.config.generating[work.arm], len(table_of(artifact))
+    rule, images = work.job.config.generating[work.arm], float(len(table_of(artifact)))
     tracker.params({"arm": work.arm, "weighting": dump(rule)})
     tracker.metrics({"generated/images": images, "generated/share": rule.share})
     tracker.artifact(artifact.path / TABLE, STAGE)

@@ -154,8 +154,8 @@ def arm_name(arm: str) -> str:
 
 
 MEANINGS = {
-    "reference_ratio": "drawn to look like an unlabelled reference set; no group annotation is used",
-    "elsewhere": "groups are learned from another, annotated collection; no annotation here is used",
+    "reference_ratio": "drawn to look like an unlabelled reference; no group annotation is used",
+    "elsewhere": "groups are learned from another collection; no annotation here is used",
 }
 
 
