@@ -87,9 +87,13 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
         yield from (b.Sentence(warning, "caution") for warning in facts.get("warnings") or ())
         return
     yield b.Heading(b.Marked(arm_name(arm), colour), words(str(facts.get("rule"))))
+    yield from _generated(arm, facts.get("generated"), pictures)
     if said := b.joined(_said(facts, document["data"]["n"].get("train"))):
         yield b.Sentence(said)
-    yield from _rests_on(arm, facts, pictures)
+    if ratio := facts.get("ratio"):
+        yield from _ratio(ratio)
+    if found := facts.get("elsewhere"):
+        yield from _foreign(found, facts.get("share_by_group") or {})
     if pictures.faces_shown and arm in pictures.wanted:
         yield from _wanted(arm, bool(facts.get("ratio")), pictures)
     yield from (b.Sentence(warning, "caution") for warning in facts.get("warnings") or ())
@@ -112,18 +116,10 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     yield b.Fold("Shares and settings", (*shares, b.Facts(tuple(settings))), arm_name(arm))
 
 
-def _rests_on(arm: str, facts: Weights, pictures: Pictures) -> Iterator[b.Block]:
-    """What an arm has beside the training images and their annotation."""
-    if made := facts.get("generated"):
-        yield from _generated(arm, made, pictures)
-    if ratio := facts.get("ratio"):
-        yield from _ratio(ratio)
-    if found := facts.get("elsewhere"):
-        yield from _foreign(found, facts.get("share_by_group") or {})
-
-
-def _generated(arm: str, made: Generated, pictures: Pictures) -> Iterator[b.Block]:
-    """How many images were generated, and some of them between their parents."""
+def _generated(arm: str, made: Generated | None, pictures: Pictures) -> Iterator[b.Block]:
+    """How many images were generated, if any, and some of them between their parents."""
+    if made is None:
+        return
     yield note("generated", made, tone="caution")
     if pictures.faces_shown and arm in pictures.generated:
         rows = shrink(np.concatenate(pictures.generated[arm]))
@@ -131,7 +127,7 @@ def _generated(arm: str, made: Generated, pictures: Pictures) -> Iterator[b.Bloc
         yield b.Faces(
             (webp(contact_sheet(rows, columns)),),
             "In the middle row images that were generated, each between its two parents",
-            "first parent, generated, second parent",
+            "top: first parents; middle: generated, nobody is shown; bottom: second parents",
         )
         yield note("generated_faces")
 

@@ -107,7 +107,7 @@ def test_page_and_tracker_say_so(finished):
     assert made == {"images": 160, "share": 0.4, "neighbours": 5}
     page = re.sub(r"</?data[^>]*>", "", (folder / "report.html").read_text())
     assert "This arm trains with 160 generated images, 40.0% of its training set" in page
-    assert "first parent, generated, second parent" in page
+    assert "middle: generated, nobody is shown" in page
     assert "trained with 160 generated images beside the real ones" in page
     tags = [run.logged_tags for run in tracking.runs.values()]
     stages = {
