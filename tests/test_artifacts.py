@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from small_store import make_store
 
 from debias.errors import ArtifactCorruptError, StorageError
 from debias.models import ConvClassifier

@@ -29,6 +29,7 @@ from debias.pipeline.fairness import (
     without,
 )
 from debias.pipeline.film import film, wanted, warned
+from debias.pipeline.generated import families
 from debias.pipeline.job import REPORT, Run
 from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of, spread
 from debias.pipeline.step import curves
@@ -217,6 +218,9 @@ def _faces(run: Run, stages: Stages, faces: FaceStore) -> dict[str, Any]:
         order = np.argsort(-load_multiples(stages.weights[rarity]), kind="stable")
         found["least_represented"] = faces.images[train[order[:SHOWN]]]
         found["most_represented"] = faces.images[train[order[::-1][:SHOWN]]]
+    found["generated"] = {
+        arm: families(made, faces, EPOCHS_SHOWN) for arm, made in stages.generated.items()
+    }
     return found | _wanted(run, stages, faces) | {"film": _film(stages, faces)}
 
 

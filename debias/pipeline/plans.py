@@ -21,10 +21,12 @@ from debias.pipeline.faces import (
     make_reference,
 )
 from debias.pipeline.fairness import enough_trainings
+from debias.pipeline.generated import GENERATED
 from debias.pipeline.job import Job, Run, Study
 from debias.pipeline.judge import JUDGE
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
 from debias.pipeline.representation import REPRESENTATION as PLACED
+from debias.pipeline.step import Step
 from debias.pipeline.study import make_measures, make_space, make_studied_faces, make_study
 from debias.pipeline.study_recipe import StudyConfig
 from debias.pipeline.weights import make_arm
@@ -130,6 +132,10 @@ def _blind(config: RunConfig, which: Which) -> Collection[str]:
     return ["representation"] if config.drawn(which[0]).blind else []
 
 
+def _generating(config: RunConfig, made: Made) -> list[Which]:
+    return [(arm,) for arm in config.generating]
+
+
 def _arms_and_seeds(config: RunConfig, made: Made) -> Iterator[Which]:
     """Seed by seed, all arms; with looks, until all questions are answered.
 
@@ -150,11 +156,15 @@ def _spaces_and_seeds(config: StudyConfig, made: Made) -> list[Which]:
     return [(space, str(seed)) for space in config.spaces for seed in range(config.seeds)]
 
 
-def _classifier(job: Run, arm: str, seed: str, faces: Artifact, weights: Artifact | str) -> Any:  # noqa: ANN401
-    """One training of an arm; of one that was refused, why it was."""
-    if isinstance(weights, str):
-        return weights
-    return CLASSIFIER.make(job, arm, seed, faces=faces, weights=weights)
+def _unless_refused(step: Step[Run]) -> Callable[..., Any]:
+    """A step of an arm; of one whose weights were refused, why they were."""
+
+    def make(job: Run, *which: str, weights: Artifact | str, **inputs: Artifact) -> Any:  # noqa: ANN401
+        if isinstance(weights, str):
+            return weights
+        return step.make(job, *which, weights=weights, **inputs)
+
+    return make
 
 
 # The reference comes before what takes long: it can fail, and takes seconds.
@@ -172,11 +182,22 @@ RUN = (
         each=_arms,
         spared=_blind,
     ),
-    Stop("classifier", _classifier, needs=("faces", "weights"), each=_arms_and_seeds),
+    Stop(
+        "generated",
+        _unless_refused(GENERATED),
+        needs=("faces", "representation", "weights"),
+        each=_generating,
+    ),
+    Stop(
+        "classifier",
+        _unless_refused(CLASSIFIER),
+        needs=("faces", "weights", "generated"),
+        each=_arms_and_seeds,
+    ),
     Stop(
         "report",
         make_report,
-        needs=("faces", "representation", "reference", "weights*", "classifier*"),
+        needs=("faces", "representation", "reference", "weights*", "generated*", "classifier*"),
         here=True,
     ),
 )
