@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar, no_type_check
 
 import numba
@@ -33,12 +34,18 @@ NUDGE = 1e-6
 EACH, SUM, LARGEST = 0, 1, 2
 
 
-def compiled(loop: Callable[P, R]) -> Callable[P, R]:
-    """Compile on the first call, and keep the result where a folder can be written."""
+def compiled(loop: Callable[P, R], *, any_order: bool = False) -> Callable[P, R]:
+    """Compile on the first call, and keep the result where a folder can be written.
+
+    ``any_order`` allows sums to be taken in any order: for sums of whole numbers.
+    """
+    compiler = partial(
+        numba.njit, nogil=True, error_model="numpy", fastmath={"reassoc"} if any_order else False
+    )
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(loop)
+        return compiler(cache=True)(loop)
     except RuntimeError:  # neither the folder of the package nor the user's
-        return numba.njit(nogil=True, error_model="numpy")(loop)
+        return compiler()(loop)
 
 
 def in_threads(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:

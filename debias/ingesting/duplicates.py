@@ -6,14 +6,19 @@ perceptual hashes differ) and ``correlation`` (in [-1, 1], of the details).
 """
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int8, Int64, Shaped, UInt64
 
+from debias.ingesting.cells import Cells
 from debias.ingesting.labels import coded
 from debias.statistics.groupings import UNKNOWN
 from debias.types import Rejected, ShardedImages
+
+if TYPE_CHECKING:
+    from debias.ingesting.lookalikes import Images, Lists
 
 
 def exact_pairs(sha256: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
@@ -221,19 +226,38 @@ def _searched(
     from debias.ingesting.lookalikes import find
     from debias.loops import in_threads
 
-    total = len(images)
-    words, details = np.ascontiguousarray(perceptual.T), read_details(images)
+    cells, known, lists = _sorted(read_details(images), perceptual)
 
     def search(start: int) -> tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]:
-        rows = start, min(start + ROWS, total)
-        count, found, correlation = find(words, details, rows, (MOST_BITS, LEAST_CORRELATION))
-        taken = np.arange(found.shape[1]) < count[:, None]  # (rows, 16)
-        second = np.repeat(np.arange(*rows), count)
-        return np.insert(found[taken], 1, second, axis=1), correlation[taken]
+        near = cells.near(known.details[start : start + ROWS])
+        found = find(known, lists, near, start, (MOST_BITS, LEAST_CORRELATION))
+        taken = np.arange(found.pairs.shape[1]) < found.count[:, None]  # (rows, 16)
+        second = np.repeat(known.row[start : start + ROWS], found.count)
+        return np.insert(found.pairs[taken], 1, second, axis=1), found.correlation[taken]
 
     pieces = []
-    starts = range(0, total, ROWS)
+    starts = range(0, len(images), ROWS)
     for start, piece in zip(starts, in_threads(search, starts), strict=True):
         pieces.append(piece)
-        advance(min(ROWS, total - start))
+        advance(min(ROWS, len(images) - start))
     return pieces
+
+
+def _sorted(
+    details: Int8[np.ndarray, "n side side"], perceptual: UInt64[np.ndarray, "n 4"]
+) -> tuple[Cells, "Images", "Lists"]:
+    """Images in the order of their cells, where neighbours are compared with about the same."""
+    from debias.ingesting.lookalikes import Images, Lists, sums
+    from debias.loops import in_threads
+
+    cells, starts = Cells.among(details), range(0, len(details), ROWS)
+    homes = np.concatenate(
+        [*in_threads(lambda start: cells.homes(details[start : start + ROWS]), starts)]
+    )
+    row = np.argsort(homes[:, 0], kind="stable").astype(np.int64)
+    homes, details, words = homes[row], details[row], np.ascontiguousarray(perceptual[row].T)
+    listed = np.repeat(np.arange(len(row)), homes.shape[1])
+    order = np.lexsort((row[listed], homes.ravel()))
+    members, ends = listed[order], np.cumsum(np.bincount(homes.ravel(), minlength=cells.count))
+    known = Images(words, details, *sums(details), row, homes[:, 0].copy())
+    return cells, known, Lists(members, words[:, members], np.append(0, ends))

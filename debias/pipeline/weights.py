@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.density import seeded
+from debias.density import seeded, sized
 from debias.errors import ConfigError, WeightError
 from debias.pipeline.discriminator import (
     load_log_ratios,
@@ -208,7 +208,7 @@ def _context(
     return Context(
         faces=store,
         seed=run.config.seed,
-        density=seeded(run.config.density, run.config.seed),
+        density=sized(seeded(run.config.density, run.config.seed), len(store.rows("train"))),
         latents=Found(representation.key, lambda: _latents(representation, store)),
         reference=lambda: Found(asked().key, wanted),
         reference_ratio=lambda: _ratio(make_reference_ratio(run, faces=faces, reference=asked())),
