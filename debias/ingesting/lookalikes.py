@@ -4,7 +4,6 @@
 file inside the function that needs it, as :mod:`debias.loops`.
 """
 
-import functools
 from typing import NamedTuple, no_type_check
 
 import numba
@@ -14,7 +13,7 @@ from numba.extending import intrinsic
 
 from debias.ingesting.cells import BLANK, BORDER
 from debias.ingesting.duplicates import SIDE
-from debias.loops import compiled
+from debias.loops import adding, compiled
 
 INNER = SIDE - 2 * BORDER
 BLANK_BITS = 8
@@ -69,13 +68,13 @@ class Found(NamedTuple):
     """Of some images the first 16 earlier ones that look like each, by rising row.
 
     Attributes:
-        count: (m,), how many were found.
+        number: (m,), how many were found.
         pairs: (m, 16, 3), the row of each, whether it is mirrored, the bits that differ.
         correlation: (m, 16).
         before: (m,), a row must lie before this one to be among the first 16.
     """
 
-    count: Int64[np.ndarray, " m"]
+    number: Int64[np.ndarray, " m"]
     pairs: Int64[np.ndarray, "m 16 3"]
     correlation: Float64[np.ndarray, "m 16"]
     before: Int64[np.ndarray, " m"]
@@ -95,9 +94,6 @@ class Asked(NamedTuple):
     near: Bool[np.ndarray, "m c"]
     plain: Inside
     turned: Inside
-
-
-adding = functools.partial(compiled, any_order=True)
 
 
 @intrinsic
@@ -171,15 +167,15 @@ def search(
 @no_type_check
 def add(found: Found, k: int, pair: tuple[int, int, int], agreed: float) -> None:
     """Put a pair in its place by row; of 17 the last one goes."""
-    place = min(found.count[k], MOST_FOUND - 1)
+    place = min(found.number[k], MOST_FOUND - 1)
     while place > 0 and found.pairs[k, place - 1, 0] > pair[0]:
         found.pairs[k, place] = found.pairs[k, place - 1]
         found.correlation[k, place] = found.correlation[k, place - 1]
         place -= 1
     found.pairs[k, place, 0], found.pairs[k, place, 1], found.pairs[k, place, 2] = pair
     found.correlation[k, place] = agreed
-    found.count[k] = min(found.count[k] + 1, MOST_FOUND)
-    if found.count[k] == MOST_FOUND:
+    found.number[k] = min(found.number[k] + 1, MOST_FOUND)
+    if found.number[k] == MOST_FOUND:
         found.before[k] = found.pairs[k, MOST_FOUND - 1, 0]
 
 
