@@ -262,4 +262,4 @@ def _sorted(
     members, ends = listed[order], np.cumsum(np.bincount(homes.ravel(), minlength=cells.count))
     total, square = sums(details)
     known = Images(words, details, total, square, row, homes[:, 0].copy())
-    return cells, known, Lists(members, words[:, members], np.append(0, ends))
+    return cells, known, Lists(members, np.ascontiguousarray(words[:, members]), np.append(0, ends))

@@ -128,15 +128,15 @@ def find(
     pairs, correlation = np.empty((size, MOST_FOUND, 3), np.int64), np.empty((size, MOST_FOUND))
     before = images.row[start : start + size].copy()
     found = Found(np.zeros(size, np.int64), pairs, correlation, before)
+    # Taken out of their tuples, whose parts are counted anew for every call.
+    words, own, row, members = lists.words, images.words, images.row, lists.members
     for cell in range(near.shape[1]):
         there = np.flatnonzero(near[:, cell])
         for low in range(lists.start[cell], lists.start[cell + 1], TILE):
-            high = min(low + TILE, lists.start[cell + 1])
-            first = images.row[lists.members[low]]
+            tile, first = (low, min(low + TILE, lists.start[cell + 1])), row[members[low]]
             for k in there:
-                word = images.words[:, start + k]
-                if first < before[k] and closest(lists.words, (low, high), word) <= limits[0]:
-                    search(images, lists.members[low:high], asked, (k, cell), limits, found)
+                if first < before[k] and closest(words, tile, own, start + k) <= limits[0]:
+                    search(images, lists, asked, (k, cell, *tile), limits, found)
     return found
 
 
@@ -144,15 +144,20 @@ def find(
 @no_type_check
 def search(
     images: Images,
-    members: Int64[np.ndarray, " l"],
+    lists: Lists,
     asked: Asked,
-    which: tuple[int, int],
+    where: tuple[int, int, int, int],
     limits: tuple[int, float],
     found: Found,
 ) -> None:
-    """Add what looks like the ``k``-th of those asked about among some members of a cell."""
-    k, cell = which
-    for i in members:
+    """Add what looks like the ``k``-th of those asked about in a range of the list of a cell."""
+    k, cell, low, high = where
+    words, own, j = lists.words, images.words, asked.start + k
+    for place in range(low, high):
+        even, odd = apart(words, place, own, j)
+        if even + min(odd, INVERTED - odd) > limits[0]:
+            continue
+        i = lists.members[place]
         if images.row[i] >= found.before[k]:
             break
         home = images.home[i]
@@ -181,18 +186,27 @@ def add(found: Found, k: int, pair: tuple[int, int, int], agreed: float) -> None
 
 @compiled
 @no_type_check
-def closest(words: Words, rows: tuple[int, int], word: UInt64[np.ndarray, "4"]) -> int:
-    """Fewest bits in which a range of hashes differs from another one, mirrored or not."""
+def closest(words: Words, rows: tuple[int, int], own: Words, j: int) -> int:
+    """Fewest bits in which a range of hashes differs from that of image ``j``, mirrored or not."""
     low, high = rows
     # Arrays without gaps, or the compiler does not compare eight hashes at a time.
     a, b, c, d = words[0, low:high], words[1, low:high], words[2, low:high], words[3, low:high]
-    first, second, third, last = word[0], word[1], word[2], word[3]
+    first, second, third, last = own[0, j], own[1, j], own[2, j], own[3, j]
     least = 256
     for i in range(high - low):
         odd = np.int64(count_ones(a[i] ^ first) + count_ones(b[i] ^ second))
         even = np.int64(count_ones(c[i] ^ third) + count_ones(d[i] ^ last))
         least = min(least, even + min(odd, INVERTED - odd))
     return least
+
+
+@compiled
+@no_type_check
+def apart(words: Words, i: int, own: Words, j: int) -> tuple[int, int]:
+    """In how many bits two hashes differ: among those that mirroring keeps, and inverts."""
+    even = count_ones(words[2, i] ^ own[2, j]) + count_ones(words[3, i] ^ own[3, j])
+    odd = count_ones(words[0, i] ^ own[0, j]) + count_ones(words[1, i] ^ own[1, j])
+    return np.int64(even), np.int64(odd)
 
 
 @compiled
@@ -206,10 +220,7 @@ def compare(
     """
     i, k = pair
     j = asked.start + k
-    odd = even = np.int64(0)
-    for word in range(2):
-        odd += np.int64(count_ones(images.words[word, i] ^ images.words[word, j]))
-        even += np.int64(count_ones(images.words[word + 2, i] ^ images.words[word + 2, j]))
+    even, odd = apart(images.words, i, images.words, j)
     mirrored, bits, agreed = 0, even + odd, -2.0
     if bits <= most:
         agreed = correlation(images, (i, j), asked.plain[k], False, bits)
