@@ -13,7 +13,7 @@ BLANK = 1.0  # mean square of the details below which there is nothing to compar
 FEATURES = 13  # along each axis
 LENGTH = 256.0
 SPREAD = 1.3  # standard deviation, in pixels of the details: a little moved is nearly the same
-FEW = 50_000  # images of which every pair is looked at
+FEW = 100_000  # images of which every pair is looked at
 CELLS = 512
 LEARNED = 16_384  # images that the cells are learned from
 ROUNDS = 8
@@ -26,13 +26,13 @@ class Cells:
 
     An inverted file: an image is listed in the two cells whose middles it resembles most, and its
     lookalikes are looked for in the 32 that it resembles most itself, and in as many for its mirror
-    image. Up to 50,000 images there is one cell, and every pair is looked at.
+    image. Up to 100,000 images there is one cell, and every pair is looked at.
 
     No exact index of the hashes would help. Two of a pair may differ in 80 of 256 bits, so that of
     16 pieces of 16 bits one differs in at most 5 (the pigeonhole principle of multi-index hashing,
     Norouzi, Punjani, Fleet 2014): 6,885 of 65,536 values in each of 16 tables, more than all pairs.
 
-    Measured: ``benchmarks/lookalikes.py``.
+    Measured in ``benchmarks/lookalikes.py``; nothing guarantees that no pair is missed.
 
     Reference:
         Sivic and Zisserman 2003, Video Google; multiple assignment: Jegou, Douze, Schmid 2010,
