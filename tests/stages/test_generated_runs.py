@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from recording_tracking import RecordingTracking
 from test_mitigate import small_run
+from torch import nn
 
 from debias.errors import ConfigError
 from debias.models import galleries
@@ -129,6 +130,34 @@ def test_page_and_tracker_say_so(finished):
 def test_what_does_not_fit_is_refused_with_the_recipe(settings, said):
     with pytest.raises(ConfigError, match=said):
         load(RunConfig, None, [ARMS, *settings])
+
+
+class Blind(nn.Module):
+    """Places images, and draws none."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def encode(self, images):
+        return self.layer(images.mean(dim=(2, 3)))
+
+    def loss(self, batch):
+        return self.encode(batch.image).square().mean()
+
+
+class Drawing(Blind):
+    def decode(self, z):
+        return z.sum(dim=1).sigmoid()[:, None, None, None].expand(-1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("form", [lambda kind: kind, lambda kind: kind()], ids=["class", "object"])
+def test_a_module_of_the_users_must_decode(form):
+    recipe = {"arms": {"new": "generated"}}
+    with pytest.raises(ConfigError, match="'own' draws none"):
+        load(RunConfig, {**recipe, "representation": {"model": form(Blind)}})
+    kept = load(RunConfig, {**recipe, "representation": {"model": form(Drawing)}})
+    assert list(kept.generating) == ["new"]
 
 
 def test_a_model_that_is_told_something_draws_under_the_first_parents_value(tmp_path):
