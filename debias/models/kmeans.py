@@ -29,6 +29,10 @@ class KMeans(Representation):
     clusters: int = Field(default=32, ge=2, le=256, description="Centres k.")
     passes: int = Field(default=5, ge=1, description="Times that every image is looked at.")
 
+    @property
+    def draws(self) -> bool:
+        return False
+
     def build(self, image_size: int) -> "KMeansNetwork":
         """Centres that are all zero, for square RGB images of the given side, pixels."""
         return KMeansNetwork(self, 3 * image_size**2)

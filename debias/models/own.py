@@ -25,6 +25,12 @@ class OwnRepresentation(Own, Representation):  # type: ignore[misc]
     batch means with the key ``loss``; ``decode(z)`` returns intensities in [0, 1].
     """
 
+    @property
+    def draws(self) -> bool:
+        """Of a function, that is not known before it is called: then it may."""
+        given = self.given
+        return hasattr(given, "decode") or not isinstance(given, nn.Module | type)
+
     def build(self, image_size: int) -> nn.Module:
         """A copy for one training; a ConfigError if it lacks what is needed or has lazy layers."""
         return _Placing(_module(self, "encode", "loss"), self.called)

@@ -49,6 +49,11 @@ class Representation(Settings):
     name: str
 
     @property
+    def draws(self) -> bool:
+        """Whether it leads to something that decodes places to images."""
+        return self.trained
+
+    @property
     def told_column(self) -> str:
         """The label or attribute whose value its network is told with every image; often none."""
         return ""

@@ -26,6 +26,7 @@ class Stages:
     elsewhere: Artifact | None
     weights: Mapping[str, Artifact]
     classifiers: Mapping[str, Sequence[Artifact]]
+    generated: Mapping[str, Artifact] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -37,18 +38,23 @@ class Stages:
     def of(cls, made: Mapping[str, Any]) -> "Stages":
         """What the steps of a run made, by stop, arm and seed: "weights/latent"."""
         weights: dict[str, Artifact] = {}
+        generated: dict[str, Artifact] = {}
         refused: dict[str, str] = {}
         trained: dict[str, list[Artifact]] = {}
         for name, one in made.items():
             stop, *which = name.split("/")
             if stop == "weights":
                 (refused if isinstance(one, str) else weights)[which[0]] = one
+            elif stop == "generated":
+                generated[which[0]] = one
             elif stop == "classifier":
                 trained.setdefault(which[0], []).append(one)
         parts: dict[str, Any] = {
             name: made.get(name) for name in ("faces", "representation", "reference", "elsewhere")
         }
-        return cls(**parts, weights=weights, refused=refused, classifiers=trained)
+        return cls(
+            **parts, weights=weights, generated=generated, refused=refused, classifiers=trained
+        )
 
 
 def about_run(run: Run, stages: Stages, stopping: Stopping | None) -> About:
@@ -58,6 +64,7 @@ def about_run(run: Run, stages: Stages, stopping: Stopping | None) -> About:
         "reference": [stages.reference] if stages.reference else [],
         "elsewhere": [stages.elsewhere] if stages.elsewhere else [],
         "weights": list(stages.weights.values()),
+        "generated": list(stages.generated.values()),
         "classifiers": [one for found in stages.classifiers.values() for one in found],
     }
     seconds = {name: round(sum(one.seconds for one in found), 2) for name, found in made.items()}
@@ -71,6 +78,7 @@ def about_run(run: Run, stages: Stages, stopping: Stopping | None) -> About:
             "reference": stages.reference.key if stages.reference else None,
             "elsewhere": stages.elsewhere.key if stages.elsewhere else None,
             "weights": {arm: one.key for arm, one in stages.weights.items()},
+            "generated": {arm: one.key for arm, one in stages.generated.items()},
             "classifiers": {
                 arm: [one.key for one in found] for arm, found in stages.classifiers.items()
             },

@@ -43,6 +43,7 @@ def _settings(work: Work[Run]) -> dict[str, Any]:
 def _shown(work: Work[Run]) -> Shown:
     arm, seed = work.which
     tags = {"arm": arm, "arm_title": arm_title(arm), "seed": seed}
+    tags |= {"generated": "true"} if arm in work.job.config.generating else {}
     return Shown(classifier_name(arm, work.seed), f"{arm_title(arm)}, seed {seed}", tags)
 
 

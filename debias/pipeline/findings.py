@@ -14,6 +14,7 @@ from debias.weighting.reach import reach, readings
 
 ESTIMATED = (
     "latent_rarity",
+    "generated",
     "reference_ratio",
     "elsewhere",
 )  # rules that guess who is under-represented

@@ -117,11 +117,12 @@ def _bounded(subject: Subject) -> Figures:
         bounds.bits_per_dimension, pixels=network.values, continuous=network.continuous
     )
     assert subject.gaps is not None  # as of everything that is bounded
+    drawn_evenly = subject.job.config.looks.gap_images  # behind these are more of small groups
     slopes = gradients(network, batches.evaluate(rows[:GRADIENTS]), generator)
     noise = {name: float(one.variance.mean()) for name, one in slopes.items()}
     return {
-        "inference_gap": _mean(subject.gaps.inference),
-        "amortisation_gap": _mean(subject.gaps.amortisation),
+        "inference_gap": _mean(subject.gaps.inference[:drawn_evenly]),
+        "amortisation_gap": _mean(subject.gaps.amortisation[:drawn_evenly]),
         "gradient_noise": _plain(noise["score_with_baseline"] / noise["reparameterised"]),
         "elbo": _mean(plain.bound),
         "reconstruction": _mean(-plain.reconstruction),

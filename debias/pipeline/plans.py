@@ -21,6 +21,7 @@ from debias.pipeline.faces import (
     make_reference,
 )
 from debias.pipeline.fairness import enough_trainings
+from debias.pipeline.generated import GENERATED
 from debias.pipeline.job import Job, Run, Study
 from debias.pipeline.judge import JUDGE
 from debias.pipeline.recipe import RunConfig, SpaceRecipe
@@ -87,6 +88,10 @@ def _arms(config: RunConfig, made: Made) -> list[Which]:
     return [(arm,) for arm in config.arms]
 
 
+def _generating(config: RunConfig, made: Made) -> list[Which]:
+    return [(arm,) for arm in config.generating if not isinstance(made[f"weights/{arm}"], str)]
+
+
 def _arms_and_seeds(config: RunConfig, made: Made) -> Iterator[Which]:
     """Seed by seed, the arms that were not refused; with looks, until all questions are answered.
 
@@ -131,11 +136,22 @@ RUN = (
         needs=("faces", "representation", "reference", "elsewhere"),
         each=_arms,
     ),
-    Stop("classifier", CLASSIFIER.make, needs=("faces", "weights"), each=_arms_and_seeds),
+    Stop(
+        "generated",
+        GENERATED.make,
+        needs=("faces", "representation", "weights"),
+        each=_generating,
+    ),
+    Stop(
+        "classifier",
+        CLASSIFIER.make,
+        needs=("faces", "weights", "generated"),
+        each=_arms_and_seeds,
+    ),
     Stop(
         "report",
         make_report,
-        needs=("faces", "representation", "reference", "weights*", "classifier*"),
+        needs=("faces", "representation", "reference", "weights*", "generated*", "classifier*"),
     ),
 )
 AUDIT = (

@@ -45,7 +45,7 @@ from debias.training.objectives import OBJECTIVES, Objective
 from debias.training.objectives.erm import ERM
 from debias.training.objectives.objective import GROUP_USES, GroupUse
 from debias.types import BASELINE, Rejected
-from debias.weighting import WEIGHTINGS, Weighting
+from debias.weighting import WEIGHTINGS, Generated, Weighting
 from debias.weighting.image_ratio import DiscriminatorRecipe
 from debias.weighting.rule import OwnWeighting
 
@@ -289,6 +289,11 @@ class RunConfig(SpaceRecipe):
         """By what the images of an arm are drawn until its network says otherwise."""
         return WEIGHTINGS[BASELINE]() if self.objective(arm).joint else self.arms[arm]
 
+    @property
+    def generating(self) -> dict[str, Generated]:
+        """The arms whose training sets are filled with generated images."""
+        return {arm: rule for arm, rule in self.arms.items() if isinstance(rule, Generated)}
+
     def group_labels(self, arm: str) -> GroupUse:
         """Where annotated groups decide on the network of an arm: by weights, objective, choice."""
         weighed: GroupUse = "training" if "groups" in self.arms[arm].needs else "no"
@@ -343,6 +348,25 @@ class RunConfig(SpaceRecipe):
                     f"arm {arm!r} is trained by {self.objective(arm).name!r}, whose weights are "
                     f"made of its own latents, and {rule.name!r} asks for {asked}: name a "
                     "weighting that asks for the density alone, such as latent_rarity"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _images_generated(self) -> "RunConfig":
+        model = self.representation.model
+        for arm in self.generating:
+            if not model.draws:
+                raise ValueError(
+                    f"arm {arm!r} fills its training set with images that the representation "
+                    f"draws, and {model.name!r} draws none: set representation.model to one with a "
+                    "decoder, such as conv_vae, conditional_vae, vae_gan, or gan with encoder "
+                    "inverted"
+                )
+            if self.objective(arm) != ERM():
+                raise ValueError(
+                    f"arm {arm!r} trains with generated images, which only plain training takes, "
+                    f"and objectives.{arm} names {self.objective(arm).name!r}: name that by "
+                    "another arm"
                 )
         return self
 

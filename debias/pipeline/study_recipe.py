@@ -23,6 +23,9 @@ class Looks(Settings):
     gap_images: int = Field(
         default=30, ge=2, description="Images whose posterior is sampled; about a second each."
     )
+    gap_members: int = Field(
+        default=12, ge=0, description="Of these, or beside them, so many of each annotated group."
+    )
     trials: int = Field(default=100, ge=10, description="Images given to every task.")
     mapped: int = Field(default=1000, ge=50, description="Images on a map.")
     known: int = Field(default=1000, ge=100, description="Drawn faces with known factors.")

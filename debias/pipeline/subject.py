@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Float64, Int64, Shaped, UInt8
 
 from debias.density import active_dimensions
@@ -15,7 +16,7 @@ from debias.pipeline.job import Study
 from debias.pipeline.representation import batches_for, encode_store, load_representation, spread
 from debias.pipeline.step import Work
 from debias.seeding import numpy_generator, torch_generator
-from debias.statistics.groupings import group_names
+from debias.statistics.groupings import UNKNOWN, group_names
 from debias.storage.artifacts import Artifact, load_latents
 from debias.training.batches import Batch, of_pictures
 from debias.types import FaceStore, Latents
@@ -68,8 +69,10 @@ class Subject:
 
     @cached_property
     def gap_rows(self) -> Int64[np.ndarray, " m"]:
-        """Held-out images whose posterior is sampled."""
-        return spread(self.rows, self.job.config.looks.gap_images)
+        """Held-out images whose posterior is sampled: some of all, then more of small groups."""
+        looks, test = self.job.config.looks, self.store.rows("test")
+        some = spread(self.rows, looks.gap_images)
+        return topped_up(some, test, self.store.groups(test), looks.gap_members)
 
     @cached_property
     def gaps(self) -> Gaps | None:
@@ -134,6 +137,26 @@ class Subject:
 
     def _told(self, rows: Int64[np.ndarray, " n"]) -> np.ndarray | None:
         return galleries.told(self.network, self.store, rows)
+
+
+def topped_up(
+    rows: Int64[np.ndarray, " m"],
+    others: Int64[np.ndarray, " n"],
+    groups: pd.DataFrame,
+    least: int,
+) -> Int64[np.ndarray, " _"]:
+    """Rows and, behind them, as many more that each group has ``least``, or all there are.
+
+    ``groups``: of each of ``others``, by attribute; those that nobody knows are no group.
+    """
+    for _, column in groups.items():
+        names = group_names(column)
+        for name in sorted(set(names) - {UNKNOWN}):
+            members = others[names == name]
+            left = members[~np.isin(members, rows)]
+            lacking = least - (len(members) - len(left))
+            rows = np.concatenate([rows, spread(left, max(lacking, 0))])
+    return rows
 
 
 def annotation(

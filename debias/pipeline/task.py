@@ -16,6 +16,8 @@ from debias.errors import AllDimensionsInactiveError, ConfigError, DataError, We
 from debias.models import Encodes, encoding
 from debias.models.db_vae import DBVAENetwork
 from debias.pipeline import film
+from debias.pipeline.generated import SPLIT as GENERATED
+from debias.pipeline.generated import enlarged
 from debias.pipeline.job import Run
 from debias.pipeline.recipe import RunConfig
 from debias.pipeline.step import Work, named, take_up
@@ -27,7 +29,7 @@ from debias.training.checkpoint import Remembers
 from debias.training.loop import EpochMetrics, fit
 from debias.training.objectives.db_vae import DBVAE
 from debias.training.objectives.objective import Multiples, Objective, Split
-from debias.types import Latents
+from debias.types import FaceStore, Latents
 from debias.weighting.sampling import WeightedSampler
 from debias.weighting.weights import SamplingWeights
 
@@ -177,10 +179,22 @@ class ClassifierTask:
         multiples[among] = film.weigh(self.run, self.work.arm, faces, rows, latents).weight
         return multiples
 
+    @property
+    def _shown(self) -> tuple[FaceStore, Int64[np.ndarray, " m"], SamplingWeights]:
+        """The store that is drawn from, its rows, and their weights; generated images included."""
+        faces, made = self.work.faces, self.work.inputs.get("generated")
+        if made is None:
+            return faces, self.rows, self.work.weights
+        faces = enlarged(faces, made)
+        rows = np.concatenate([self.rows, faces.rows(GENERATED)])
+        even = np.full(len(rows), 1 / len(rows))  # the arm's weights made the images
+        return faces, rows, SamplingWeights(sample_ids=faces.ids(rows), probability=even)
+
     def _draws(self, multiples: Multiples | Callable[[int], Multiples | None] | None) -> Draws:
         recipe, seed, stream = self.run.config.classifier, self.run.config.seed, self.work.seed
         device = self.run.compute.device
-        batches = Batches(self.work.faces, recipe.training.batch_size, device, recipe.augmentation)
+        faces, shown, given = self._shown
+        batches = Batches(faces, recipe.training.batch_size, device, recipe.augmentation)
         order = stream_seed(seed, f"classifier/{stream}/order")
         views = torch_generator(seed, f"classifier/{stream}/augmentation", device)
 
@@ -188,10 +202,10 @@ class ClassifierTask:
             weights = (
                 self._anew(multiples, epoch)
                 if callable(multiples)
-                else _multiplied(self.work.weights, multiples)
+                else _multiplied(given, multiples)
             )
             sampler = WeightedSampler(weights, len(self.rows), seed=order)
-            return self.rows[sampler.epoch_rows(epoch)]
+            return shown[sampler.epoch_rows(epoch)]
 
         return Draws(batches, rows, views)
 

@@ -21,6 +21,7 @@ class Artifacts(TypedDict):
     reference: str | None
     elsewhere: str | None
     weights: dict[str, str]
+    generated: dict[str, str]
     classifiers: dict[str, list[str]]
 
 
@@ -183,6 +184,24 @@ class EpochOfWeights(TypedDict):
     share_by_group: dict[str, float]  # of the draws
 
 
+class Legible(TypedDict):
+    """How often plain training names the class of images, shares in [0, 1] over trainings."""
+
+    right: float  # of generated images
+    low: float | None
+    high: float | None
+    parents: float  # of their first parents
+
+
+class Generated(TypedDict):
+    """Images that an arm's training set is filled with; no real one, and none is evaluated."""
+
+    images: int
+    share: float  # of the training set
+    neighbours: int  # of which the second parent is one
+    legible: NotRequired[Legible | None]  # None: without plain training
+
+
 class Weights(TypedDict, total=False):
     """Figures of one arm's weights; what a rule does not have is absent."""
 
@@ -207,6 +226,7 @@ class Weights(TypedDict, total=False):
     lowered: list[Lowered]  # small groups drawn less often than by chance
     ratio: ReferenceRatio
     elsewhere: ForeignGroups
+    generated: Generated
     by_epoch: list[EpochOfWeights]  # of an arm that weighs anew before every epoch
     warnings: list[str]
 

@@ -30,6 +30,7 @@ MORE = 2  # times as many test images where there are too few
 # What an arm did, by the rule of its weights.
 _DEEDS = {
     "latent_rarity": "Drawing unusual faces more often",
+    "generated": "Adding generated faces between unusual ones",
     "reference_ratio": "Drawing faces like the reference more often",
     "elsewhere": "Balancing groups learned from another collection",
     "group_balance": "Drawing every group equally often",

@@ -28,6 +28,8 @@ class Pictures:
             a target other than rarity.
         film: Arm to epoch, counted from 1, to the training images drawn most in it, for arms that
             weigh anew before every epoch.
+        generated: Arm to first parents, generated images and second parents, for arms whose
+            training sets are filled with generated images.
         reference: Images of the unlabelled reference.
         reconstructions: In the order of ``originals``.
         traversals: One latent dimension a row, whose number is in ``traversed_dimensions``.
@@ -44,6 +46,7 @@ class Pictures:
         default_factory=dict
     )
     film: Mapping[str, Mapping[int, UInt8[np.ndarray, "_ H W 3"]]] = field(default_factory=dict)
+    generated: Mapping[str, UInt8[np.ndarray, "3 _ H W 3"]] = field(default_factory=dict)
     reference: UInt8[np.ndarray, "_ H W 3"] | None = None
     originals: UInt8[np.ndarray, "m H W 3"] | None = None
     reconstructions: UInt8[np.ndarray, "m H W 3"] | None = None

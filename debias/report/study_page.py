@@ -15,7 +15,7 @@ from debias.report import blocks as b
 from debias.report.charts.maps import coloured_map
 from debias.report.html import put, render
 from debias.report.pictures import contact_sheet, webp
-from debias.report.study_document import Figure, Found, Space, Study
+from debias.report.study_document import Figure, Found, Served, Space, Study
 from debias.report.words import amount, day, plain_value, shown, words
 
 TEXTS = tomllib.loads(files("debias.report").joinpath("study.toml").read_text(encoding="utf-8"))
@@ -281,10 +281,36 @@ def _left_out(document: Study) -> list[str]:
 def _served(document: Study) -> Iterator[b.Block]:
     if document["served"]:
         yield b.Sentence(b.said(TEXTS["notes"]["served"]))
-        figures = ("{worse:auc|none}", "mean {mean:plain|none}")
+        if answers := informed(document):
+            yield b.Points(answers)
+        figures = ("{worse:auc|none}", "mean {mean:plain|none}, {mean_low..mean_high:plain|none}")
         for measure in dict.fromkeys(row["measure"] for row in document["served"]):
             rows = [row for row in document["served"] if row["measure"] == measure]
             yield _crossed(rows, _group_of, figures, words(measure))
+
+
+def informed(document: Study) -> list[str]:
+    """Is the encoder worse informed about rare people? A sentence a representation and group."""
+    rare = {(row["attribute"], row["group"]) for row in document["found"] if row["rare"]}
+    return [
+        f"{row['space']}: is the encoder worse informed about {_group_of(row)}, which is rare? "
+        f"{_answer(row)}"
+        for row in document["served"]
+        if row["measure"] == "inference_gap" and (row["attribute"], row["group"]) in rare
+    ]
+
+
+def _answer(row: Served) -> str:
+    """By the share of pairs in which the encoder's answer for a member is farther off."""
+    worse, low, high = row["worse"], row["worse_low"], row["worse_high"]
+    if worse is None or low is None or high is None:
+        return "Cannot tell: too few of its images are held out."
+    found = "Yes" if low > 0.5 else "No, it is better informed" if high < 0.5 else "Cannot tell"
+    mean = f", mean {row['mean']:.3g} nats" if row["mean"] is not None else ""
+    return (
+        f"{found}: its answer is farther from the sampled posterior than for somebody else in "
+        f"{worse:.0%} of pairs ({low:.0%} to {high:.0%}){mean}."
+    )
 
 
 def _shares(document: Study) -> Iterator[b.Block]:

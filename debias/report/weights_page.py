@@ -16,6 +16,7 @@ from debias.report.documents import (
     EstimatedShare,
     Findings,
     ForeignGroups,
+    Generated,
     ReferenceRatio,
     Share,
     Weights,
@@ -86,6 +87,7 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
         yield from (b.Sentence(warning, "caution") for warning in facts.get("warnings") or ())
         return
     yield b.Heading(b.Marked(arm_name(arm), colour), words(str(facts.get("rule"))))
+    yield from _generated(arm, facts.get("generated"), pictures)
     if said := b.joined(_said(facts, document["data"]["n"].get("train"))):
         yield b.Sentence(said)
     if ratio := facts.get("ratio"):
@@ -112,6 +114,24 @@ def _arm(arm: str, document: Findings, pictures: Pictures) -> Iterator[b.Block]:
     if dropped is not None:
         settings.append(("latent dimensions left out", ", ".join(map(str, dropped)) or "none"))
     yield b.Fold("Shares and settings", (*shares, b.Facts(tuple(settings))), arm_name(arm))
+
+
+def _generated(arm: str, made: Generated | None, pictures: Pictures) -> Iterator[b.Block]:
+    """How many images were generated, if any, and some of them between their parents."""
+    if made is None:
+        return
+    yield note("generated", made, tone="caution")
+    if found := made.get("legible"):
+        yield note("legible", found)
+    if pictures.faces_shown and arm in pictures.generated:
+        rows = shrink(np.concatenate(pictures.generated[arm]))
+        columns = len(rows) // 3
+        yield b.Faces(
+            (webp(contact_sheet(rows, columns)),),
+            "In the middle row images that were generated, each between its two parents",
+            "top: first parents; middle: generated, nobody is shown; bottom: second parents",
+        )
+        yield note("generated_faces")
 
 
 def _ratio(ratio: ReferenceRatio) -> Iterator[b.Block]:

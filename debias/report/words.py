@@ -144,12 +144,19 @@ def arm_name(arm: str) -> str:
     known = {
         "uniform": "Plain training",
         "latent": "Latent weights",
+        "generated": "Generated images",
         "reference": "Reference weights",
         "elsewhere": "Groups annotated elsewhere",
         "partial": "Partial groups",
         "groups": "Group weights",
     }
     return known.get(arm, arm)
+
+
+MEANINGS = {
+    "reference_ratio": "drawn to look like an unlabelled reference; no group annotation is used",
+    "elsewhere": "groups are learned from another collection; no annotation here is used",
+}
 
 
 def arm_meaning(arm: str, weights: Weights) -> str:
@@ -160,10 +167,11 @@ def arm_meaning(arm: str, weights: Weights) -> str:
         return f"trained by {weights['objective']}{drawn}; {LABELS[weights['group_labels']]}"
     if arm == "uniform" or weights.get("rule") == "uniform":
         return "every training image is drawn equally often"
-    if weights.get("rule") == "reference_ratio":
-        return "drawn to look like an unlabelled reference set; no group annotation is used"
-    if weights.get("rule") == "elsewhere":
-        return "groups are learned from another, annotated collection; no annotation here is used"
+    if made := weights.get("generated"):
+        images = f"{number(made['images'], 'count')} generated images beside the real ones"
+        return f"trained with {images}; {LABELS['training' if weights['uses_groups'] else 'no']}"
+    if meaning := MEANINGS.get(weights.get("rule", "")):
+        return meaning
     if weights.get("estimated"):
         return f"{number(weights['annotated'], 'count')} annotated images; other groups estimated"
     if weights.get("uses_groups") is None:

@@ -2,6 +2,7 @@
 
 from debias.plugins import Registry
 from debias.weighting.elsewhere import Elsewhere
+from debias.weighting.generated import Generated
 from debias.weighting.group_balance import GroupBalance
 from debias.weighting.latent_rarity import LatentRarity
 from debias.weighting.reference_ratio import ReferenceRatio
@@ -13,6 +14,7 @@ WEIGHTINGS = Registry(
     {
         "uniform": Uniform,
         "latent_rarity": LatentRarity,
+        "generated": Generated,
         "reference_ratio": ReferenceRatio,
         "elsewhere": Elsewhere,
         "group_balance": GroupBalance,
@@ -24,6 +26,7 @@ WEIGHTINGS = Registry(
 __all__ = [
     "WEIGHTINGS",
     "Elsewhere",
+    "Generated",
     "GroupBalance",
     "LatentRarity",
     "ReferenceRatio",

@@ -1,5 +1,6 @@
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,6 +225,21 @@ def test_faces_that_must_not_be_shown_are_not_in_the_file(pictures, document, pa
     assert "image/webp" in page
     assert "image/webp" not in hidden
     assert "does not allow faces" in Page(hidden).visible
+
+
+def test_generated_images_are_marked_and_shown_only_where_faces_are(pictures, document, quick):
+    made = {"images": 2571, "share": 0.3, "neighbours": 5}
+    weights = {
+        **document["weights"],
+        "latent": {**document["weights"]["latent"], "generated": made},
+    }
+    some = {"latent": np.stack([pictures.samples[:4]] * 3)}
+    told = {**document, "weights": weights}
+    for shown in (True, False):
+        page = quick(told, replace(pictures, generated=some, faces_shown=shown))
+        assert "trained with 2,571 generated images beside the real ones" in page
+        assert "pictures of nobody" in page
+        assert ("middle: generated, nobody is shown" in page) == shown
 
 
 def test_many_groups_are_paged_and_all_listed(quick):

@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from recording_tracking import RecordingTracking
@@ -19,8 +21,10 @@ from debias.pipeline.representation import REPRESENTATION
 from debias.pipeline.source import Request, study_recipe
 from debias.pipeline.study import _over_seeds
 from debias.pipeline.study_recipe import StudyConfig
-from debias.report.study_page import best, headline, page, summary
+from debias.pipeline.subject import topped_up
+from debias.report.study_page import best, headline, informed, page, summary
 from debias.report.terminal import lines
+from debias.statistics.groupings import UNKNOWN
 from debias.storage.artifacts import load_faces
 
 TRAINING = {"epochs": 3, "batch_size": 16, "learning_rate": 0.005}
@@ -118,6 +122,49 @@ def test_who_is_found_is_told_for_every_representation_density_and_group(made):
     assert density == "histogram"
     assert area == max(row["auc"] for row in rows if row["rare"])
     assert headline(made[1]).startswith(f"Of 3 representations, {space} finds the rare groups best")
+
+
+def test_every_group_has_enough_images_whose_posterior_is_sampled(made):
+    rows = [row for row in made[1]["served"] if row["measure"] == "inference_gap"]
+    assert {(row["space"], row["group"]) for row in rows} == {("vae", "dark"), ("vae", "light")}
+    for row in rows:
+        assert row["n"] == 12
+        assert row["mean_low"] < row["mean"] < row["mean_high"]
+        assert 0 <= row["worse_low"] <= row["worse"] <= row["worse_high"] <= 1
+    (said,) = informed(made[1])
+    assert said.startswith("vae: is the encoder worse informed about skin tone group: dark")
+    page = (Path(made[1]["run"]["folder"]) / "study.html").read_text()
+    assert "is the encoder worse informed about skin tone group: dark" in page
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ((0.6, 0.9), "Yes: its answer is farther from the sampled posterior than for somebody"),
+        ((0.4, 0.9), "Cannot tell: its answer"),
+        ((0.1, 0.4), "No, it is better informed: its answer"),
+        ((None, None), "Cannot tell: too few of its images"),
+    ],
+)
+def test_whether_the_encoder_is_worse_informed_is_said_no_louder_than_measured(made, limits, said):
+    low, high = limits
+    row = next(one for one in made[1]["served"] if one["group"] == "dark")
+    limits = {"worse": low and (low + high) / 2, "worse_low": low, "worse_high": high}
+    told = {**made[1], "served": [{**row, "measure": "inference_gap", **limits}]}
+    (found,) = informed(told)
+    assert found.partition("? ")[2].startswith(said)
+
+
+def test_rows_are_topped_up_to_so_many_of_each_group():
+    groups = pd.DataFrame({"tone": ["a"] * 8 + ["b"] * 3 + [UNKNOWN], "sex": ["x", "y"] * 6})
+    rows = topped_up(np.array([0, 2]), np.arange(12), groups, 4)
+    assert rows[:2].tolist() == [0, 2]
+    assert len(set(rows)) == len(rows)
+    assert (groups["tone"][rows] == "a").sum() >= 4
+    assert (groups["tone"][rows] == "b").sum() == 3  # all there are
+    assert (groups["sex"][rows] == "x").sum() >= 4
+    assert (groups["sex"][rows] == "y").sum() == 4
+    np.testing.assert_array_equal(topped_up(np.array([5]), np.arange(12), groups, 0), [5])
 
 
 def test_shares_of_samples_stand_beside_those_of_images(made):
