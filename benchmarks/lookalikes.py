@@ -6,10 +6,11 @@ FOLDER holds photographs of faces, such as UTKFace. The images, 64 x 64 in one m
 are blends of three of them, of random shares: about as alike as aligned faces are. With
 `--evenness 1`, where one of the three often dominates, many are lookalikes at the edge of the rule;
 with 5 hardly any is. One in a hundred is instead a copy of an earlier one: encoded again at quality
-70, mirrored, or shifted by one pixel with one of three kinds of edge and encoded again. "seconds" is `near_pairs`: details read, cells
-learned, pairs found. Each size runs in a process of its own. "peak" is its memory, "anonymous" the
-part of it that is not the mapped file of images, which the system drops when it needs the room.
-Among the first 100,000 all pairs are looked at, too.
+70, mirrored, or shifted by one pixel with one of three kinds of edge and encoded again.
+
+"seconds" is `near_pairs`: details read, cells learned, pairs found. Each size runs in a process of
+its own. "peak" is its memory, "anonymous" the part of it that is not the mapped file of images,
+which the system drops when it needs the room. Among the first 100,000 all pairs are looked at, too.
 """
 
 import argparse
