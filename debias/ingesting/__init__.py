@@ -2,6 +2,6 @@
 
 ``build`` makes a store, in the order in which samples travel: ``decoded`` (listed, filtered, read)
 with ``parts`` on disk; ``quarantine`` (what was set aside, and for whom); ``duplicates`` with
-``cells`` and ``lookalikes``; ``labels``; ``splitting``; ``account``. ``rules`` and ``selection``
-are what a user decides.
+``lookalikes``; ``labels``; ``splitting``; ``account``. ``rules`` and ``selection`` are what a user
+decides.
 """

@@ -6,19 +6,14 @@ perceptual hashes differ) and ``correlation`` (in [-1, 1], of the details).
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Float64, Int8, Int64, Shaped, UInt64
 
-from debias.ingesting.cells import Cells
 from debias.ingesting.labels import coded
 from debias.statistics.groupings import UNKNOWN
 from debias.types import Rejected, ShardedImages
-
-if TYPE_CHECKING:
-    from debias.ingesting.lookalikes import Images, Lists
 
 
 def exact_pairs(sha256: Shaped[np.ndarray, " n"]) -> pd.DataFrame:
@@ -184,11 +179,15 @@ def near_pairs(
     them mirrored, and the partial correlation of their details, given what a small shift, zoom or
     turn would change, is at least 0.92. An image that looks like very many is joined to 16.
 
-    Up to 100,000 images all pairs of hashes are looked at, so none is missed. Of more an image is
-    compared with those of the cells near by, up to a third of all
-    (:mod:`debias.ingesting.cells`): none of the 60,268 pairs of 17,926 faces and 8,400 copies is
-    missed so, and 30 of 58,136 among 100,000 blends of faces that are made to lie at the edge of
-    the rule. Memory grows with n (2 KB an image), whatever the number of pairs.
+    All pairs of hashes are looked at, so none is missed: time grows with n^2 (LATER),
+    memory with n (1 KB an image).
+
+    No index does better. Two of a pair may differ in 80 of 256 bits, so that of 16 pieces of 16
+    bits one differs in at most 5 (the pigeonhole principle of multi-index hashing, Norouzi,
+    Punjani, Fleet 2014): 6,885 of 65,536 values in each of 16 tables, more than all pairs. Lists of
+    what has similar coarse details (an inverted file of 512 cells, two for each image, 64 looked
+    in) missed 4 of 4,854 pairs and were hardly faster: what takes the time is to compare the
+    details of faces whose hashes are near, and these are in the same cells.
 
     Measured on the 17,926 aligned faces of UTKFace, stored at 64 x 64: all of 200 copies each are
     found of those encoded at quality 70, mirrored, and shifted by 2 pixels of 128 in four
@@ -226,42 +225,23 @@ def _searched(
     advance: Callable[[int], object],
 ) -> list[tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]]:
     """First row, second row, whether mirrored and bits of every pair; and its correlation."""
-    from debias.ingesting.lookalikes import find
+    from debias.ingesting.lookalikes import Images, find, sums
     from debias.loops import in_threads
 
-    cells, known, lists = _sorted(read_details(images), perceptual)
+    total, details = len(images), read_details(images)
+    sum_of, square = sums(details)
+    known = Images(np.ascontiguousarray(perceptual.T), details, sum_of, square)
 
     def search(start: int) -> tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]:
-        near = cells.near(known.details[start : start + ROWS])
-        found = find(known, lists, near, start, (MOST_BITS, LEAST_CORRELATION))
+        rows = start, min(start + ROWS, total)
+        found = find(known, rows, (MOST_BITS, LEAST_CORRELATION))
         taken = np.arange(found.pairs.shape[1]) < found.number[:, None]  # (rows, 16)
-        second = np.repeat(known.row[start : start + ROWS], found.number)
+        second = np.repeat(np.arange(*rows), found.number)
         return np.insert(found.pairs[taken], 1, second, axis=1), found.correlation[taken]
 
     pieces = []
-    starts = range(0, len(images), ROWS)
+    starts = range(0, total, ROWS)
     for start, piece in zip(starts, in_threads(search, starts), strict=True):
         pieces.append(piece)
-        advance(min(ROWS, len(images) - start))
+        advance(min(ROWS, total - start))
     return pieces
-
-
-def _sorted(
-    details: Int8[np.ndarray, "n side side"], perceptual: UInt64[np.ndarray, "n 4"]
-) -> tuple[Cells, "Images", "Lists"]:
-    """Images in the order of their cells, where neighbours are compared with about the same."""
-    from debias.ingesting.lookalikes import Images, Lists, sums
-    from debias.loops import in_threads
-
-    cells, starts = Cells.among(details), range(0, len(details), ROWS)
-    homes = np.concatenate(
-        [*in_threads(lambda start: cells.homes(details[start : start + ROWS]), starts)]
-    )
-    row = np.argsort(homes[:, 0], kind="stable").astype(np.int64)
-    homes, details, words = homes[row], details[row], np.ascontiguousarray(perceptual[row].T)
-    listed = np.repeat(np.arange(len(row)), homes.shape[1])
-    order = np.lexsort((row[listed], homes.ravel()))
-    members, ends = listed[order], np.cumsum(np.bincount(homes.ravel(), minlength=cells.count))
-    total, square = sums(details)
-    known = Images(words, details, total, square, row, homes[:, 0].copy())
-    return cells, known, Lists(members, np.ascontiguousarray(words[:, members]), np.append(0, ends))

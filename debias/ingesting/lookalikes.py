@@ -1,21 +1,22 @@
-"""Compiled loops that compare images with earlier ones.
+"""Compiled loops that compare images with every earlier one.
 
-``n`` images, ``m`` whose lookalikes are wanted, ``c`` cells, ``l`` members of cells. Import this
-file inside the function that needs it, as :mod:`debias.loops`.
+``n`` images, ``m`` whose lookalikes are wanted. Import this file inside the function that needs it,
+as :mod:`debias.loops`.
 """
 
 from typing import NamedTuple, no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Bool, Float64, Int8, Int64, UInt64
+from jaxtyping import Float64, Int8, Int64, UInt64
 from numba.extending import intrinsic
 
-from debias.ingesting.cells import BLANK, BORDER
 from debias.ingesting.duplicates import SIDE
 from debias.loops import adding, compiled
 
+BORDER = 3  # left out: what a shift brings in there, the other image does not have
 INNER = SIDE - 2 * BORDER
+BLANK = 1.0  # mean square of the details below which there is nothing to compare
 BLANK_BITS = 8
 ROUGH = 0.7  # correlation without movement below which none is looked for
 INVERTED = 128  # bits that mirroring inverts: the first two words
@@ -31,69 +32,47 @@ Inside = Int8[np.ndarray, "m stretch"]  # a flat picture, 0 at the border
 
 
 class Images(NamedTuple):
-    """What is known of each image, in the order of the cells.
+    """What is known of each image.
 
     Attributes:
         words: (4, n), hashes.
         details: (n, 32, 32).
         sums: (n,), of the details without their border.
         squares: (n,), of the same, centred.
-        row: (n,), number of the image.
-        home: (n,), the first of the cells that list it.
     """
 
     words: Words
     details: Details
     sums: Int64[np.ndarray, " n"]
     squares: Float64[np.ndarray, " n"]
-    row: Int64[np.ndarray, " n"]
-    home: Int64[np.ndarray, " n"]
-
-
-class Lists(NamedTuple):
-    """What the cells list, one after the other, each by rising row.
-
-    Attributes:
-        members: (l,), positions among the images.
-        words: (4, l), their hashes.
-        start: (c + 1,), where each list starts, and where the last one ends.
-    """
-
-    members: Int64[np.ndarray, " l"]
-    words: UInt64[np.ndarray, "4 l"]
-    start: Int64[np.ndarray, " c+1"]
-
-
-class Found(NamedTuple):
-    """Of some images the first 16 earlier ones that look like each, by rising row.
-
-    Attributes:
-        number: (m,), how many were found.
-        pairs: (m, 16, 3), the row of each, whether it is mirrored, the bits that differ.
-        correlation: (m, 16).
-        before: (m,), a row must lie before this one to be among the first 16.
-    """
-
-    number: Int64[np.ndarray, " m"]
-    pairs: Int64[np.ndarray, "m 16 3"]
-    correlation: Float64[np.ndarray, "m 16"]
-    before: Int64[np.ndarray, " m"]
 
 
 class Asked(NamedTuple):
     """Images whose lookalikes are wanted.
 
     Attributes:
-        start: Position of the first.
-        near: (m, c), whether to look in a cell.
+        start: Row of the first.
         plain: (m, stretch), their details from the first inner pixel on, 0 at the border.
         turned: (m, stretch), the same of the mirrored images.
     """
 
     start: int
-    near: Bool[np.ndarray, "m c"]
     plain: Inside
     turned: Inside
+
+
+class Found(NamedTuple):
+    """Of some images the first 16 earlier ones that look like each.
+
+    Attributes:
+        number: (m,), how many were found.
+        pairs: (m, 16, 3), the row of each, whether it is mirrored, the bits that differ.
+        correlation: (m, 16).
+    """
+
+    number: Int64[np.ndarray, " m"]
+    pairs: Int64[np.ndarray, "m 16 3"]
+    correlation: Float64[np.ndarray, "m 16"]
 
 
 @intrinsic
@@ -106,37 +85,27 @@ def count_ones(context, word):  # noqa: ANN001, ANN201
 
 @compiled
 @no_type_check
-def find(
-    images: Images,
-    lists: Lists,
-    near: Bool[np.ndarray, "m c"],
-    start: int,
-    limits: tuple[int, float],
-) -> Found:
-    """The first 16 earlier images that look like each of ``m`` images from position ``start`` on.
+def find(images: Images, rows: tuple[int, int], limits: tuple[int, float]) -> Found:
+    """The first 16 earlier images that look like each image of a range.
 
     Sixteen, because a million pictures of one object would be 5e11 pairs; each joined to sixteen
-    earlier ones, they are one cluster all the same. No image waits for another, so that they can
+    earlier ones, they are one cluster all the same. No image waits for another, so the ranges can
     be searched in any order.
 
-    ``near`` says in which cells to look, ``limits`` are the most bits that differ and the least
-    correlation.
+    ``rows`` are the first one to look at and the one after the last, ``limits`` the most bits that
+    differ and the least correlation.
     """
-    size = near.shape[0]
-    details = images.details[start : start + size]
-    asked = Asked(start, near, inside(details), inside(details[:, :, ::-1]))
-    pairs, correlation = np.empty((size, MOST_FOUND, 3), np.int64), np.empty((size, MOST_FOUND))
-    before = images.row[start : start + size].copy()
-    found = Found(np.zeros(size, np.int64), pairs, correlation, before)
-    # Taken out of their tuples, whose parts are counted anew for every call.
-    words, own, row, members = lists.words, images.words, images.row, lists.members
-    for cell in range(near.shape[1]):
-        there = np.flatnonzero(near[:, cell])
-        for low in range(lists.start[cell], lists.start[cell + 1], TILE):
-            tile, first = (low, min(low + TILE, lists.start[cell + 1])), row[members[low]]
-            for k in there:
-                if first < before[k] and closest(words, tile, own, start + k) <= limits[0]:
-                    search(images, lists, asked, (k, cell, *tile), limits, found)
+    start, stop = rows
+    size, details = stop - start, images.details[start:stop]
+    asked = Asked(start, inside(details), inside(details[:, :, ::-1]))
+    number, pairs = np.zeros(size, np.int64), np.empty((size, MOST_FOUND, 3), np.int64)
+    found = Found(number, pairs, np.empty((size, MOST_FOUND)))
+    words = images.words  # taken out of its tuple, whose parts are counted anew for every call
+    for low in range(0, stop, TILE):
+        for j in range(max(start, low + 1), stop):
+            tile = low, min(low + TILE, j)
+            if number[j - start] < MOST_FOUND and closest(words, tile, j) <= limits[0]:
+                search(images, asked, (j - start, *tile), limits, found)
     return found
 
 
@@ -144,54 +113,34 @@ def find(
 @no_type_check
 def search(
     images: Images,
-    lists: Lists,
     asked: Asked,
-    where: tuple[int, int, int, int],
+    where: tuple[int, int, int],
     limits: tuple[int, float],
     found: Found,
 ) -> None:
-    """Add what looks like the ``k``-th of those asked about in a range of the list of a cell."""
-    k, cell, low, high = where
-    words, own, j = lists.words, images.words, asked.start + k
-    for place in range(low, high):
-        even, odd = apart(words, place, own, j)
+    """Add what looks like the ``k``-th of those asked about in a range of rows."""
+    k, low, high = where
+    words, j = images.words, asked.start + k
+    for i in range(low, high):
+        even, odd = apart(words, i, j)
         if even + min(odd, INVERTED - odd) > limits[0]:
             continue
-        i = lists.members[place]
-        if images.row[i] >= found.before[k]:
-            break
-        home = images.home[i]
-        if home != cell and asked.near[k, home]:
-            continue  # compared there
         mirrored, bits, agreed = compare(images, asked, (i, k), limits[0])
-        if agreed >= limits[1]:
-            add(found, k, (images.row[i], mirrored, bits), agreed)
+        if agreed >= limits[1] and found.number[k] < MOST_FOUND:
+            place = found.number[k]
+            found.correlation[k, place] = agreed
+            found.pairs[k, place] = i, mirrored, bits
+            found.number[k] += 1
 
 
 @compiled
 @no_type_check
-def add(found: Found, k: int, pair: tuple[int, int, int], agreed: float) -> None:
-    """Put a pair in its place by row; of 17 the last one goes."""
-    place = min(found.number[k], MOST_FOUND - 1)
-    while place > 0 and found.pairs[k, place - 1, 0] > pair[0]:
-        found.pairs[k, place] = found.pairs[k, place - 1]
-        found.correlation[k, place] = found.correlation[k, place - 1]
-        place -= 1
-    found.pairs[k, place, 0], found.pairs[k, place, 1], found.pairs[k, place, 2] = pair
-    found.correlation[k, place] = agreed
-    found.number[k] = min(found.number[k] + 1, MOST_FOUND)
-    if found.number[k] == MOST_FOUND:
-        found.before[k] = found.pairs[k, MOST_FOUND - 1, 0]
-
-
-@compiled
-@no_type_check
-def closest(words: Words, rows: tuple[int, int], own: Words, j: int) -> int:
+def closest(words: Words, rows: tuple[int, int], j: int) -> int:
     """Fewest bits in which a range of hashes differs from that of image ``j``, mirrored or not."""
     low, high = rows
     # Arrays without gaps, or the compiler does not compare eight hashes at a time.
     a, b, c, d = words[0, low:high], words[1, low:high], words[2, low:high], words[3, low:high]
-    first, second, third, last = own[0, j], own[1, j], own[2, j], own[3, j]
+    first, second, third, last = words[0, j], words[1, j], words[2, j], words[3, j]
     least = 256
     for i in range(high - low):
         odd = np.int64(count_ones(a[i] ^ first) + count_ones(b[i] ^ second))
@@ -202,10 +151,10 @@ def closest(words: Words, rows: tuple[int, int], own: Words, j: int) -> int:
 
 @compiled
 @no_type_check
-def apart(words: Words, i: int, own: Words, j: int) -> tuple[int, int]:
+def apart(words: Words, i: int, j: int) -> tuple[int, int]:
     """In how many bits two hashes differ: among those that mirroring keeps, and inverts."""
-    even = count_ones(words[2, i] ^ own[2, j]) + count_ones(words[3, i] ^ own[3, j])
-    odd = count_ones(words[0, i] ^ own[0, j]) + count_ones(words[1, i] ^ own[1, j])
+    even = count_ones(words[2, i] ^ words[2, j]) + count_ones(words[3, i] ^ words[3, j])
+    odd = count_ones(words[0, i] ^ words[0, j]) + count_ones(words[1, i] ^ words[1, j])
     return np.int64(even), np.int64(odd)
 
 
@@ -220,7 +169,7 @@ def compare(
     """
     i, k = pair
     j = asked.start + k
-    even, odd = apart(images.words, i, images.words, j)
+    even, odd = apart(images.words, i, j)
     mirrored, bits, agreed = 0, even + odd, -2.0
     if bits <= most:
         agreed = correlation(images, (i, j), asked.plain[k], False, bits)

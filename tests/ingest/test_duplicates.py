@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from debias.decoding.perceptual import perceptual_hash
-from debias.ingesting.cells import Cells, features
 from debias.ingesting.duplicates import (
     clusters,
     conflicts,
@@ -186,7 +185,7 @@ def test_hashes_of_another_number_are_refused():
 
 def test_planted_hashes_are_found_among_many():
     """One bit in five differs, in hashes of 6,000 images."""
-    from debias.ingesting.lookalikes import Images, Lists, find, sums
+    from debias.ingesting.lookalikes import Images, find, sums
 
     generator = np.random.default_rng(0)
     count, planted = 6_000, 200
@@ -198,10 +197,8 @@ def test_planted_hashes_are_found_among_many():
     bits[rows[1], 100:150] ^= True
     details[rows[1]] = details[rows[0]]
     words = np.packbits(bits, axis=1).view(">u8").astype(np.uint64).T.copy()
-    every, start = np.arange(count), np.array([0, count])
-    images = Images(words, details, *sums(details), every, np.zeros(count, dtype=np.int64))
-    lists, everywhere = Lists(every, words, start), np.ones((count, 1), dtype=bool)
-    number, which, correlation, _ = find(images, lists, everywhere, 0, (80, 0.92))
+    images = Images(words, details, *sums(details))
+    number, which, correlation = find(images, (0, count), (80, 0.92))
     assert number.sum() == planted
     second = np.flatnonzero(number)
     pairs = set(zip(which[second, 0, 0].tolist(), second.tolist(), strict=True))
@@ -210,32 +207,8 @@ def test_planted_hashes_are_found_among_many():
     np.testing.assert_allclose(correlation[second, 0], 1.0)
 
 
-@settings(max_examples=5, deadline=None)
-@given(seed=st.integers(0, 2**16))
-def test_by_cells_the_pairs_are_those_of_all_pairs(seed):
-    """Also where many images are one, few are different, and some are blank."""
-    generator = np.random.default_rng(seed)
-    images = scenes(400, size=32, seed=seed)
-    clump = np.repeat(images[:2], [300, 40], axis=0)
-    blank = np.full((30, 32, 32, 3), 7, dtype=np.uint8)
-    turned, again = images[50:150, :, ::-1], np.stack([encoded(one) for one in images[100:200]])
-    images = np.concatenate([images, clump, blank, turned, again])
-    images = images[generator.permutation(len(images))]
-    expected = found(images)
-    with pytest.MonkeyPatch.context() as patch:
-        few_cells(patch)
-        pd.testing.assert_frame_equal(found(images), expected)
-    assert set(expected["kind"]) == {"near", "mirrored"}
-
-
-def few_cells(patch):
-    for name, value in {"FEW": 100, "CELLS": 32, "NEAR": 4}.items():
-        patch.setattr(f"debias.ingesting.cells.{name}", value)
-
-
 @pytest.mark.parametrize("different", [1, 500])
-def test_memory_does_not_grow_with_the_number_of_pairs(different, monkeypatch):
-    few_cells(monkeypatch)
+def test_memory_does_not_grow_with_the_number_of_pairs(different):
     images = np.concatenate(
         [np.repeat(scenes(1, size=32), 4000, axis=0), scenes(different, size=32, seed=1)]
     )
@@ -246,22 +219,6 @@ def test_memory_does_not_grow_with_the_number_of_pairs(different, monkeypatch):
     tracemalloc.stop()
     assert len(pairs) == 16 * 4000 - 16 * 17 // 2
     assert peak < 40 * 2**20  # of all 8,000,000 pairs, 5 bytes each
-
-
-def test_an_image_is_at_home_in_two_cells_and_looked_for_in_both(monkeypatch):
-    few_cells(monkeypatch)
-    images = scenes(300)
-    images[7] = 100
-    details = read_details(ShardedImages([images]))
-    cells = Cells.among(details)
-    homes, near = cells.homes(details), cells.near(details)
-    assert near.shape == (300, 32)
-    assert (homes[:, 0] != homes[:, 1]).all()
-    assert np.take_along_axis(near, homes, axis=1).all()
-    assert near.sum(axis=1).max() <= 8  # of the image and of its mirror image
-    np.testing.assert_array_equal(near, cells.near(details[:, :, ::-1]))
-    np.testing.assert_array_equal(features(details)[7], 0)
-    np.testing.assert_array_equal(homes[7], [0, 1])
 
 
 def test_each_copy_is_paired_with_the_first_of_its_content():
