@@ -179,15 +179,16 @@ def near_pairs(
     them mirrored, and the partial correlation of their details, given what a small shift, zoom or
     turn would change, is at least 0.92. An image that looks like very many is joined to 16.
 
-    All pairs of hashes are looked at, so none is missed: time grows with n^2 (3 s for 100,000 images and
-    208 s for a million on two cores, ``benchmarks/lookalikes.py``), memory with n (2 KB an image).
+    All pairs of hashes are looked at, so none is missed: time grows with n^2 (3 s for 100,000
+    images and 208 s for a million on two cores, ``benchmarks/lookalikes.py``), memory with n (2 KB
+    an image).
 
-    No index does better. Two of a pair may differ in 80 of 256 bits, so that of 16 pieces of 16
-    bits one differs in at most 5 (the pigeonhole principle of multi-index hashing, Norouzi,
-    Punjani, Fleet 2014): 6,885 of 65,536 values in each of 16 tables, more than all pairs. Lists of
-    what has similar coarse details (an inverted file of 512 cells, two for each image, 64 looked
-    in) missed 347 of 362,406 pairs among a million and took 198 s: what takes the time is to compare the
-    details of faces whose hashes are near, and these are in the same cells.
+    No index that was tried does better. Two of a pair may differ in 80 of 256 bits, so that of 16
+    pieces of 16 bits one differs in at most 5 (the pigeonhole principle of multi-index hashing,
+    Norouzi, Punjani, Fleet 2014): 6,885 of 65,536 values in each of 16 tables, more than all pairs.
+    Lists of what has similar coarse details (an inverted file of 512 cells, two for each image, 64
+    looked in) missed 347 of 362,406 pairs among a million and took 198 s: what takes the time is to
+    compare the details of faces whose hashes are near, and these are in the same cells.
 
     Measured on the 17,926 aligned faces of UTKFace, stored at 64 x 64: all of 200 copies each are
     found of those encoded at quality 70, mirrored, and shifted by 2 pixels of 128 in four
