@@ -33,7 +33,7 @@ class NeighbourDensity(Settings):
     chance. The time grows with n R. Nothing is drawn at random: equal input, equal result.
 
     Measured on a million normal points, m = 1000: the rank correlation of the distance with that
-    of all pairs is 0.996 in 32 directions and 0.993 in 6 (``benchmarks/neighbours.py``). An index
+    of all pairs is 0.997 in 32 directions and 0.994 in 6 (``benchmarks/neighbours.py``). An index
     of all points finds the neighbours themselves, which nobody asks for here: at m = 1000 and a
     recall of 0.96 HNSW (hnswlib 0.8) takes 22 minutes on two cores, FAISS's inverted lists longer.
 
