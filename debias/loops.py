@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar, no_type_check
 
 import numba
@@ -31,14 +32,24 @@ T = TypeVar("T")
 # numbers stay in their bins whatever their unit.
 NUDGE = 1e-6
 EACH, SUM, LARGEST = 0, 1, 2
+IN_CACHE = 64  # rows
 
 
-def compiled(loop: Callable[P, R]) -> Callable[P, R]:
-    """Compile on the first call, and keep the result where a folder can be written."""
+def compiled(loop: Callable[P, R], *, any_order: bool = False) -> Callable[P, R]:
+    """Compile on the first call, and keep the result where a folder can be written.
+
+    ``any_order`` allows sums to be taken in any order, several terms at a time.
+    """
+    compiler = partial(
+        numba.njit, nogil=True, error_model="numpy", fastmath={"reassoc"} if any_order else False
+    )
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(loop)
+        return compiler(cache=True)(loop)
     except RuntimeError:  # neither the folder of the package nor the user's
-        return numba.njit(nogil=True, error_model="numpy")(loop)
+        return compiler()(loop)
+
+
+adding = partial(compiled, any_order=True)
 
 
 def in_threads(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
@@ -132,6 +143,83 @@ def look_up(
             for j in range(z.shape[1]):
                 largest = max(largest, table[np.uint32(found[j])])
             out[i, 0] = largest
+
+
+@adding
+@no_type_check
+def project(
+    z: Float[np.ndarray, "m k"],
+    scale: Float64[np.ndarray, "2 k"],
+    directions: Float64[np.ndarray, "f k"],
+    origin: Float64[np.ndarray, " f"],
+    out: Float64[np.ndarray, "m f"],
+) -> None:
+    """Write what lies along each direction, from its origin, for z times scale[0] less scale[1]."""
+    x = np.empty(z.shape[1])
+    for i in range(z.shape[0]):
+        for c in range(x.shape[0]):
+            x[c] = z[i, c] * scale[0, c] - scale[1, c]
+        for j in range(directions.shape[0]):
+            total = 0.0
+            for c in range(x.shape[0]):
+                total += x[c] * directions[j, c]
+            out[i, j] = total - origin[j]
+
+
+@adding
+@no_type_check
+def gather_moments(
+    z: Float[np.ndarray, "m k"],
+    scale: Float64[np.ndarray, "2 k"],
+    weight: Float64[np.ndarray, " m"],
+    mean: Float64[np.ndarray, " k"],
+    scatter: Float64[np.ndarray, "k k"],
+) -> None:
+    """Mean (k,) and, below the diagonal and on it, scatter of z times scale[0] less scale[1].
+
+    Some rows at a time that stay in the cache, each group merged as shards are (Chan, Golub,
+    LeVeque 1983). The rows have a positive weight.
+    """
+    width, total = z.shape[1], 0.0
+    x, own = np.empty((width, IN_CACHE)), np.empty(width)
+    for first in range(0, z.shape[0], IN_CACHE):
+        heavy = weight[first : first + IN_CACHE]
+        group = heavy.sum()
+        share = group / (total + group)
+        deviate(z[first : first + IN_CACHE], scale, heavy / group, own, x)
+        for r in range(width):
+            between = total * share * (own[r] - mean[r])
+            for c in range(r + 1):
+                product = 0.0
+                for i in range(IN_CACHE):
+                    product += x[r, i] * x[c, i]
+                scatter[r, c] += group * product + between * (own[c] - mean[c])
+        for c in range(width):
+            mean[c] += share * (own[c] - mean[c])
+        total += group
+
+
+@adding
+@no_type_check
+def deviate(
+    z: Float[np.ndarray, "m k"],
+    scale: Float64[np.ndarray, "2 k"],
+    share: Float64[np.ndarray, " m"],
+    mean: Float64[np.ndarray, " k"],
+    x: Float64[np.ndarray, "k rows"],
+) -> None:
+    """Mean, and columns of deviations from it times the root of the shares, 0 after row ``m``."""
+    x[:] = 0.0
+    for i in range(z.shape[0]):
+        for c in range(z.shape[1]):
+            x[c, i] = z[i, c] * scale[0, c] - scale[1, c]
+    root = np.sqrt(share)
+    for c in range(z.shape[1]):
+        mean[c] = 0.0
+        for i in range(z.shape[0]):
+            mean[c] += x[c, i] * share[i]
+        for i in range(z.shape[0]):
+            x[c, i] = (x[c, i] - mean[c]) * root[i]
 
 
 @compiled

@@ -61,6 +61,7 @@ __all__ = [
     "log_ratio",
     "rarity",
     "seeded",
+    "sized",
 ]
 
 
@@ -113,6 +114,11 @@ def seeded(estimator: DensityEstimator, seed: int) -> DensityEstimator:
     if "seed" not in type(estimator).model_fields or "seed" in estimator.model_fields_set:
         return estimator
     return estimator.model_copy(update={"seed": seed})
+
+
+def sized(estimator: DensityEstimator, samples: int) -> DensityEstimator:
+    """One that looks at many samples in another way than at few has that among its settings."""
+    return estimator.sized(samples) if isinstance(estimator, NeighbourDensity) else estimator
 
 
 def active_dimensions(latents: Latents) -> Bool[np.ndarray, " k"]:

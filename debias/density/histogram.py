@@ -27,6 +27,7 @@ from debias.density.points import (
     limits_of,
     plain,
     rows_at_once,
+    unit_of,
     with_weight,
 )
 from debias.density.principal import Moments, PrincipalComponents
@@ -273,14 +274,10 @@ class FittedHistogram:
         return plain(piece.mean if self.projection is None else self.projection(piece.mean))
 
     def _grid(self) -> Float64[np.ndarray, "5 f"]:
-        """Where a value falls, see :mod:`debias.loops`.
-
-        ``unit`` is a power of 2 near 1 / range, by which numbers of any size are multiplied
-        without rounding and without leaving the range of floats.
-        """
+        """Where a value falls, see :mod:`debias.loops`."""
         bins = np.array([*map(len, self.counts)])
         span = self.limits.span
-        unit = np.ldexp(1.0, np.clip(-np.frexp(span)[1], -1022, 1022))
+        unit = unit_of(span)
         density = np.where(self.limits.varies, bins / (span * unit), 0.0)
         return np.stack([unit, self.limits.low * unit, density, bins - 1, np.cumsum(bins) - bins])
 

@@ -19,13 +19,23 @@ SAME = 1e-6  # share of the m-th distance below which the nearest neighbour is t
 CLOSEST = 1e-3  # share of the typical distance below which points count as that far apart
 SEEN_FOR_TYPICAL = 1000
 TREE_DIRECTIONS = 5  # measured, 20,000 points: a tree is as fast as brute force at 6
+ENOUGH = 50_000  # samples that can stand for more
+LEAST = 50  # of the neighbours that are left among these; fewer make the distance a matter of luck
 
 
 class NeighbourDensity(Settings):
     """Density q(w) = m / (n * volume of the ball that reaches the m-th neighbour of w).
 
     Taken over whitened principal components, few enough for distances to differ. Beyond five
-    directions every sample is compared with all others: the time grows with n^2.
+    directions every sample is compared with all others up to 50,000 samples, and beyond that with
+    50,000 evenly drawn ones, or as many as hold 50 of the neighbours: among R of n samples the
+    ball around w that holds m R / n reaches as far as the one that holds m among all, up to
+    chance. The time grows with n R. Nothing is drawn at random: equal input, equal result.
+
+    Measured on a million normal points, m = 1000: the rank correlation of the distance with that
+    of all pairs is 0.997 in 32 directions and 0.994 in 6 (``benchmarks/neighbours.py``). An index
+    of all points finds the neighbours themselves, which nobody asks for here: at m = 1000 and a
+    recall of 0.96 HNSW (hnswlib 0.8) takes 22 minutes on two cores, FAISS's inverted lists longer.
 
     Reference:
         Loftsgaarden and Quesenberry 1965, A Nonparametric Estimate of a Multivariate Density
@@ -39,6 +49,18 @@ class NeighbourDensity(Settings):
         default="auto", description="Which neighbour's distance is taken, or 'auto': sqrt(n)."
     )
     components: Directions = "auto"
+    among: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Beyond five directions: how many evenly drawn samples each is compared with "
+        "at least; empty: 50,000.",
+        exclude_if=lambda given: given is None,  # artifacts from before it was there are found
+    )
+
+    def sized(self, samples: int) -> "NeighbourDensity":
+        """The same; that only some samples are compared with is said, so that keys tell it."""
+        return (
+            self if self.among or samples <= ENOUGH else self.model_copy(update={"among": ENOUGH})
+        )
 
     def fit(self, z: Points | Float[np.ndarray, "n k"]) -> FittedJoint:
         """See :meth:`FittedJoint.fit`."""
@@ -46,54 +68,67 @@ class NeighbourDensity(Settings):
 
     def _learn(self, w: Float64[np.ndarray, "n f"]) -> "Neighbours":
         wanted = ceil(sqrt(len(w))) if self.neighbours == "auto" else self.neighbours
-        return Neighbours.around(w, wanted)
+        return Neighbours.around(w, min(wanted, len(w) - 1), self.among or ENOUGH)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Neighbours:
     """Fitted points, searchable.
 
-    The ``m``-th is looked at, and none counts as closer than ``closest``.
+    Attributes:
+        index: The points that others are compared with.
+        m: Which of the neighbours among all points is meant.
+        nearest: Which neighbour that is among the points of the index.
+        among: How many points the index holds at least, where there are so many.
+        closest: None counts as closer than that.
     """
 
     index: "NearestNeighbors"
     m: int
+    nearest: int
+    among: int
     closest: float = 0.0
 
     @staticmethod
-    def around(w: Float64[np.ndarray, "n f"], wanted: int) -> "Neighbours":
+    def around(w: Float64[np.ndarray, "n f"], m: int, among: int) -> "Neighbours":
         from sklearn.neighbors import NearestNeighbors  # seconds that a histogram does not need
 
-        search = "kd_tree" if w.shape[1] <= TREE_DIRECTIONS else "brute"
-        index = NearestNeighbors(algorithm=search).fit(w)
-        found = Neighbours(index=index, m=min(wanted, len(w) - 1))
+        tree, size = w.shape[1] <= TREE_DIRECTIONS, len(w)
+        held = size if tree else min(size, max(among, ceil(LEAST * size / m)))
         # Evenly spaced in the canonical order in which the rows come.
-        distance = found._distance(w[:: ceil(len(w) / SEEN_FOR_TYPICAL)])[0]
+        points = w[np.arange(held) * size // held]
+        index = NearestNeighbors(algorithm="kd_tree" if tree else "brute").fit(points)
+        nearest = min(max(1, round(m * held / size)), held - 1)
+        found = Neighbours(index=index, m=m, nearest=nearest, among=among)
+        distance = found._distance(w[:: ceil(size / SEEN_FOR_TYPICAL)])[0]
         apart = distance[distance > 0]
         return replace(found, closest=CLOSEST * float(np.median(apart)) if len(apart) else 1.0)
 
     @property
     def about(self) -> dict[str, object]:
-        return {"neighbours": self.m}
+        return {"neighbours": self.m, "compared_with": self.index.n_samples_fit_}
 
     def refit(self, w: Float64[np.ndarray, "m f"]) -> "Neighbours":
-        return replace(Neighbours.around(w, self.m), closest=self.closest)
+        found = Neighbours.around(w, min(self.m, len(w) - 1), self.among)
+        return replace(found, closest=self.closest)
 
     def log_density(self, w: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, " n"]:
         distance, others = self._distance(w)
         radius = np.maximum(distance, self.closest)
-        return log(self.m) - np.log(others) - _log_ball(w.shape[1]) - w.shape[1] * np.log(radius)
+        return (
+            log(self.nearest) - np.log(others) - _log_ball(w.shape[1]) - w.shape[1] * np.log(radius)
+        )
 
     def _distance(
         self, w: Float64[np.ndarray, "n f"]
     ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-        """Distance to the m-th neighbour, and among how many others it was looked for."""
-        distances, others = [], []
-        for slab in np.array_split(w, ceil(len(w) * (self.m + 1) / VALUES_AT_ONCE)):
-            distance = self.index.kneighbors(slab, self.m + 1)[0]  # (n, m + 1)
+        """Distance to the wanted neighbour, and among how many others it was looked for."""
+        distances, others, m = [], [], self.nearest
+        for slab in np.array_split(w, ceil(len(w) * (m + 1) / VALUES_AT_ONCE)):
+            distance = self.index.kneighbors(slab, m + 1)[0]  # (n, m + 1)
             # A place can be told from a sample only by its distance, which is rounded.
             itself = distance[:, 0] <= SAME * distance[:, -1]
-            distances.append(np.where(itself, distance[:, self.m], distance[:, self.m - 1]))
+            distances.append(np.where(itself, distance[:, m], distance[:, m - 1]))
             others.append(self.index.n_samples_fit_ - itself.astype(float))
         return np.concatenate(distances), np.concatenate(others)
 

@@ -99,6 +99,15 @@ class Limits:
         return np.where(self.varies, self.high - self.low, 1.0)
 
 
+def unit_of(span: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
+    """Powers of 2 near 1 / span.
+
+    Numbers of any size are multiplied by these without rounding and without leaving the range of
+    floats.
+    """
+    return np.ldexp(1.0, np.clip(-np.frexp(span)[1], -1022, 1022))
+
+
 def limits_of(points: Points, project: Project | None = None) -> Limits:
     """Limits of the points that have a weight, or of what they are projected to."""
     from debias.loops import extend_limits, in_threads

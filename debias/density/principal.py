@@ -11,7 +11,15 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float64
 
-from debias.density.points import Limits, Points, limits_of, rows_at_once, with_weight
+from debias.density.points import (
+    Limits,
+    Points,
+    limits_of,
+    plain,
+    rows_at_once,
+    unit_of,
+    with_weight,
+)
 from debias.errors import AllDimensionsInactiveError, WeightError
 
 NO_VARIANCE = 1e-10  # of the largest: what rounding leaves of a direction without any
@@ -44,13 +52,18 @@ class Moments:
     @staticmethod
     def of(points: Points, limits: Limits) -> "Moments":
         """Moments of some points, at least one with a weight; ``limits`` enclose every shard."""
-        from debias.loops import in_threads
+        from debias.loops import gather_moments, in_threads
 
         rows = max(rows_at_once(points), 2 * points.width)  # or the matrices outweigh the rows
+        low, span, unit = limits.low, limits.span, unit_of(limits.span)
 
         def of_chunk(chunk: Points) -> Moments:
-            total, mean, x = _deviations(chunk, limits)
-            return Moments(limits.low, limits.span, total, mean, x.T @ x)
+            mean, below = np.zeros(points.width), np.zeros((points.width, points.width))
+            weight = np.ones(len(chunk)) if chunk.weight is None else chunk.weight
+            gather_moments(plain(chunk.mean), np.stack([unit, low * unit]), weight, mean, below)
+            scatter = np.tril(below) + np.tril(below, -1).T
+            size = span * unit
+            return Moments(low, span, chunk.total, mean / size, scatter / np.outer(size, size))
 
         return reduce(Moments.merge, in_threads(of_chunk, with_weight(points, rows)))
 
@@ -123,9 +136,12 @@ class PrincipalComponents:
 
     def __call__(self, z: Float[np.ndarray, "n k"]) -> Float64[np.ndarray, "n f"]:
         """Whitened components of latents."""
-        x = np.subtract(z, self.low, dtype=np.float64)
-        x /= self.span
-        return x @ self.directions - self.origin
+        from debias.loops import project
+
+        unit, found = unit_of(self.span), np.empty((len(z), len(self.origin)))
+        directions = np.ascontiguousarray((self.directions / (self.span * unit)[:, None]).T)
+        project(plain(z), np.stack([unit, self.low * unit]), directions, self.origin, found)
+        return found
 
 
 def noise_edge(samples: float, dimensions: int) -> float:

@@ -179,8 +179,16 @@ def near_pairs(
     them mirrored, and the partial correlation of their details, given what a small shift, zoom or
     turn would change, is at least 0.92. An image that looks like very many is joined to 16.
 
-    All pairs of hashes are looked at, so none is missed: time grows with n^2 (a million hashes
-    take about four minutes of one core, and all cores are used), memory with n (1 KB an image).
+    All pairs of hashes are looked at, so none is missed: time grows with n^2 (3 s for 100,000
+    images and 208 s for a million on two cores, ``benchmarks/lookalikes.py``), memory with n (2 KB
+    an image).
+
+    No index that was tried does better. Two of a pair may differ in 80 of 256 bits, so that of 16
+    pieces of 16 bits one differs in at most 5 (the pigeonhole principle of multi-index hashing,
+    Norouzi, Punjani, Fleet 2014): 6,885 of 65,536 values in each of 16 tables, more than all pairs.
+    Lists of what has similar coarse details (an inverted file of 512 cells, two for each image, 64
+    looked in) missed 347 of 362,406 pairs among a million and took 198 s: what takes the time is to
+    compare the details of faces whose hashes are near, and these are in the same cells.
 
     Measured on the 17,926 aligned faces of UTKFace, stored at 64 x 64: all of 200 copies each are
     found of those encoded at quality 70, mirrored, and shifted by 2 pixels of 128 in four
@@ -218,18 +226,19 @@ def _searched(
     advance: Callable[[int], object],
 ) -> list[tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]]:
     """First row, second row, whether mirrored and bits of every pair; and its correlation."""
-    from debias.ingesting.lookalikes import find
+    from debias.ingesting.lookalikes import Images, find, sums
     from debias.loops import in_threads
 
-    total = len(images)
-    words, details = np.ascontiguousarray(perceptual.T), read_details(images)
+    total, details = len(images), read_details(images)
+    sum_of, square = sums(details)
+    known = Images(np.ascontiguousarray(perceptual.T), details, sum_of, square)
 
     def search(start: int) -> tuple[Int64[np.ndarray, "p 4"], Float64[np.ndarray, " p"]]:
         rows = start, min(start + ROWS, total)
-        count, found, correlation = find(words, details, rows, (MOST_BITS, LEAST_CORRELATION))
-        taken = np.arange(found.shape[1]) < count[:, None]  # (rows, 16)
-        second = np.repeat(np.arange(*rows), count)
-        return np.insert(found[taken], 1, second, axis=1), correlation[taken]
+        found = find(known, rows, (MOST_BITS, LEAST_CORRELATION))
+        taken = np.arange(found.pairs.shape[1]) < found.number[:, None]  # (rows, 16)
+        second = np.repeat(np.arange(*rows), found.number)
+        return np.insert(found.pairs[taken], 1, second, axis=1), found.correlation[taken]
 
     pieces = []
     starts = range(0, total, ROWS)

@@ -14,7 +14,7 @@ from debias import __version__
 from debias.auditing.audit import PARTS, Placed, Question, answer, declared_shares
 from debias.auditing.galleries import anomalies
 from debias.datasets.recognition import known_groups
-from debias.density import DensityEstimator, HistogramDensity, compares
+from debias.density import DensityEstimator, HistogramDensity, compares, sized
 from debias.ingesting.build import ACCOUNT
 from debias.models import Decodes, Explains, encoding
 from debias.pipeline.about import about_representation, about_set_aside
@@ -72,7 +72,7 @@ def _settings(work: Work[Job]) -> dict[str, Any]:
     rules = job.config.audit
     return {
         "rules": dump(rules) | {"shares_file": None, "shares": declared_shares(rules)},
-        "density": dump(_density(job)),
+        "density": dump(sized(_density(job), len(work.faces.samples))),
         "seed": job.config.seed,
     }
 

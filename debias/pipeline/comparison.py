@@ -31,6 +31,7 @@ from debias.pipeline.fairness import (
 from debias.pipeline.film import film, wanted, warned
 from debias.pipeline.generated import families
 from debias.pipeline.job import REPORT, Run
+from debias.pipeline.legible import legible
 from debias.pipeline.representation import drew, faces_may_be_shown, fidelity_of, spread
 from debias.pipeline.step import curves
 from debias.pipeline.weights import load_multiples
@@ -46,7 +47,7 @@ from debias.types import BASELINE, FaceStore
 STAGE = "comparison"
 SHOWN = 24  # faces per contact sheet
 EPOCHS_SHOWN = 12
-REVISION = 11  # raised whenever a report of the same artifacts says something else
+REVISION = 12  # raised whenever a report of the same artifacts says something else
 
 
 def make_report(run: Run, **made: Artifact | str) -> RunDocument:
@@ -149,6 +150,9 @@ def _findings(run: Run, key: str, stages: Stages, faces: FaceStore) -> Findings:
         if epochs := film(stages.classifiers.get(arm, ()), small):
             figures["by_epoch"] = epochs
             figures["warnings"] = [*figures["warnings"], *warned(stages.classifiers[arm][0])]
+        if made := stages.generated.get(arm):
+            plain = stages.classifiers.get(BASELINE, ())
+            figures["generated"]["legible"] = legible(run, faces, made, plain)
         inputs = stages.weights[arm].about.get("inputs", {})
         figures["uses_latents"] = stages.representation.key in inputs.values()
     return {

@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Float64
 
 from debias.datasets.synthetic import render
+from debias.density import sized
 from debias.errors import PipelineError
 from debias.models import Generates, encoding
 from debias.models.quality import bounds, disentanglement, groups, pictures, samples, tasks
@@ -33,10 +34,10 @@ Figures = dict[str, Figure]
 
 
 def _settings(work: Work[Study]) -> dict[str, Any]:
-    config = work.job.config
+    config, size = work.job.config, len(work.faces.samples)
     return {
         "looks": dump(config.looks),
-        "densities": {name: dump(one) for name, one in config.densities.items()},
+        "densities": {name: dump(sized(one, size)) for name, one in config.densities.items()},
         "factors": config.factors,
         "columns": config.columns,
         "features": config.features and config.features.identity(),

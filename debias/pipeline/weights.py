@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from debias.density import seeded
+from debias.density import seeded, sized
 from debias.errors import ConfigError, WeightError
 from debias.pipeline.discriminator import (
     load_log_ratios,
@@ -212,7 +212,7 @@ def _context(
     return Context(
         faces=store,
         seed=run.config.seed,
-        density=seeded(run.config.density, run.config.seed),
+        density=sized(seeded(run.config.density, run.config.seed), len(store.rows("train"))),
         latents=Found(
             representation.key if representation else "", lambda: _latents(placed(), store)
         ),

@@ -184,12 +184,22 @@ class EpochOfWeights(TypedDict):
     share_by_group: dict[str, float]  # of the draws
 
 
+class Legible(TypedDict):
+    """How often plain training names the class of images, shares in [0, 1] over trainings."""
+
+    right: float  # of generated images
+    low: float | None
+    high: float | None
+    parents: float  # of their first parents
+
+
 class Generated(TypedDict):
     """Images that an arm's training set is filled with; no real one, and none is evaluated."""
 
     images: int
     share: float  # of the training set
     neighbours: int  # of which the second parent is one
+    legible: NotRequired[Legible | None]  # None: without plain training
 
 
 class Weights(TypedDict, total=False):

@@ -306,7 +306,7 @@ def _answer(row: Served) -> str:
     if worse is None or low is None or high is None:
         return "Cannot tell: too few of its images are held out."
     found = "Yes" if low > 0.5 else "No, it is better informed" if high < 0.5 else "Cannot tell"
-    mean = f", mean {row['mean']:.2f} nats" if row["mean"] is not None else ""
+    mean = f", mean {row['mean']:.3g} nats" if row["mean"] is not None else ""
     return (
         f"{found}: its answer is farther from the sampled posterior than for somebody else in "
         f"{worse:.0%} of pairs ({low:.0%} to {high:.0%}){mean}."

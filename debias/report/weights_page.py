@@ -121,6 +121,8 @@ def _generated(arm: str, made: Generated | None, pictures: Pictures) -> Iterator
     if made is None:
         return
     yield note("generated", made, tone="caution")
+    if found := made.get("legible"):
+        yield note("legible", found)
     if pictures.faces_shown and arm in pictures.generated:
         rows = shrink(np.concatenate(pictures.generated[arm]))
         columns = len(rows) // 3

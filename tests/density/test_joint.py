@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, spearmanr
 
-from debias.density import ClusterDensity, MixtureDensity, NeighbourDensity, Points
+from debias.density import ClusterDensity, MixtureDensity, NeighbourDensity, Points, sized
 from debias.density.joint import canonical_order
 from debias.errors import AllDimensionsInactiveError, WeightError
+from debias.plugins import dump
 
 GENERATOR = np.random.default_rng(0)
 COVARIANCE = np.array([[1.0, 0.6], [0.6, 2.0]])
@@ -125,6 +126,47 @@ def test_neighbours_are_looked_up_piece_by_piece(monkeypatch):
 def test_more_neighbours_than_others_are_lowered():
     assert NeighbourDensity(neighbours=50).fit(CLOUD[:10]).about["neighbours"] == 9
     assert NeighbourDensity().fit(CLOUD[:100]).about["neighbours"] == 10
+
+
+@pytest.mark.parametrize("shape", ["one cloud", "clusters"])
+def test_some_of_many_samples_stand_for_all(shape, monkeypatch):
+    generator = np.random.default_rng(5)
+    z = generator.normal(size=(6000, 8))
+    if shape == "clusters":
+        of = generator.integers(0, 10, 6000)
+        z = generator.normal(size=(10, 8))[of] + z * np.linspace(0.2, 1, 10)[of, None]
+    every = NeighbourDensity(neighbours=300, components=8)
+    exact = every.fit(z)
+    monkeypatch.setattr("debias.density.knn.ENOUGH", 2000)
+    some = every.fit(z)
+    assert exact.about["compared_with"] == 6000
+    assert some.about == {"directions": 8, "neighbours": 300, "compared_with": 2000}
+    found, expected = some.log_factors(z)[:, 0], exact.log_factors(z)[:, 0]
+    assert spearmanr(found, expected).statistic > 0.99
+    assert np.median(found - expected) == pytest.approx(0, abs=0.05)
+    np.testing.assert_array_equal(every.fit(z).log_factors(z)[:, 0], found)
+
+
+def test_fifty_of_the_neighbours_are_left_among_the_samples_compared_with(monkeypatch):
+    monkeypatch.setattr("debias.density.knn.ENOUGH", 500)
+    z = np.random.default_rng(6).normal(size=(3000, 8))
+
+    def compared_with(**given):
+        return NeighbourDensity(components=8, **given).fit(z).about["compared_with"]
+
+    assert compared_with(neighbours=100) == 1500
+    assert compared_with(neighbours=1000) == 500
+    assert compared_with(neighbours=1000, among=2000) == 2000
+    assert compared_with(neighbours=10) == 3000
+    assert NeighbourDensity(components=5).fit(z).about["compared_with"] == 3000
+
+
+def test_only_settings_for_many_samples_say_that_some_stand_for_all():
+    few = {"name": "knn", "neighbours": "auto", "components": "auto"}
+    assert dump(sized(NeighbourDensity(), 50_000)) == few
+    assert dump(sized(NeighbourDensity(), 50_001)) == few | {"among": 50_000}
+    assert dump(sized(NeighbourDensity(among=9), 50_001)) == few | {"among": 9}
+    assert sized(MixtureDensity(), 50_001) == MixtureDensity()
 
 
 @pytest.mark.parametrize("estimator", BOTH, ids=lambda chosen: chosen.name)

@@ -1,5 +1,6 @@
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def test_bits_and_correlation_are_what_they_say():
 
 
 def test_the_partial_correlation_agrees_with_a_regression_on_the_slopes():
-    from debias.ingesting.lookalikes import correlation
+    from debias.ingesting.lookalikes import partial, products
 
     a, b = read_details(ShardedImages([scenes(2)]))
     b = (0.8 * a + 0.3 * b).astype(np.int8)
@@ -131,8 +132,8 @@ def test_the_partial_correlation_agrees_with_a_regression_on_the_slopes():
     given, pictures = inner[:5].reshape(5, -1).T, inner[5:].reshape(2, -1).T
     left = pictures - given @ np.linalg.lstsq(given, pictures, rcond=None)[0]
     expected = left[:, 0] @ left[:, 1] / np.sqrt((left**2).sum(axis=0).prod())
-    assert correlation(a, b, 50) == pytest.approx(expected, abs=1e-9)
-    assert correlation(b, a, 50) == correlation(a, b, 50)
+    assert partial(products(a, b)) == pytest.approx(expected, abs=1e-9)
+    assert partial(products(b, a)) == pytest.approx(expected, abs=1e-9)
 
 
 @settings(max_examples=10, deadline=None)
@@ -184,7 +185,7 @@ def test_hashes_of_another_number_are_refused():
 
 def test_planted_hashes_are_found_among_many():
     """One bit in five differs, in hashes of 6,000 images."""
-    from debias.ingesting.lookalikes import find
+    from debias.ingesting.lookalikes import Images, find, sums
 
     generator = np.random.default_rng(0)
     count, planted = 6_000, 200
@@ -196,13 +197,28 @@ def test_planted_hashes_are_found_among_many():
     bits[rows[1], 100:150] ^= True
     details[rows[1]] = details[rows[0]]
     words = np.packbits(bits, axis=1).view(">u8").astype(np.uint64).T.copy()
-    number, which, correlation = find(words, details, (0, count), (80, 0.92))
+    images = Images(words, details, *sums(details))
+    number, which, correlation = find(images, (0, count), (80, 0.92))
     assert number.sum() == planted
     second = np.flatnonzero(number)
     pairs = set(zip(which[second, 0, 0].tolist(), second.tolist(), strict=True))
     assert pairs == set(map(tuple, np.sort(rows.T, axis=1).tolist()))
     assert (which[second, 0, 2] == 50).all()
     np.testing.assert_allclose(correlation[second, 0], 1.0)
+
+
+@pytest.mark.parametrize("different", [1, 500])
+def test_memory_does_not_grow_with_the_number_of_pairs(different):
+    images = np.concatenate(
+        [np.repeat(scenes(1, size=32), 4000, axis=0), scenes(different, size=32, seed=1)]
+    )
+    found(images[:200])  # compile
+    tracemalloc.start()
+    pairs = found(images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(pairs) == 16 * 4000 - 16 * 17 // 2
+    assert peak < 40 * 2**20  # of all 8,000,000 pairs, 5 bytes each
 
 
 def test_each_copy_is_paired_with_the_first_of_its_content():

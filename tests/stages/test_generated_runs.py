@@ -5,19 +5,22 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from recording_tracking import RecordingTracking
 from test_mitigate import small_run
+from torch import nn
 
 from debias.errors import ConfigError
 from debias.models import galleries
 from debias.pipeline import mitigate
 from debias.pipeline.generated import enlarged, families, table_of
+from debias.pipeline.legible import legible
 from debias.pipeline.purging.removal import purge
 from debias.pipeline.recipe import RunConfig, load
 from debias.pipeline.representation import load_representation
 from debias.pipeline.step import Work, load_predictions, load_weights
-from debias.pipeline.task import ClassifierTask
-from debias.storage.artifacts import Artifact, load_faces, load_latents
+from debias.pipeline.task import ClassifierTask, built
+from debias.storage.artifacts import Artifact, load_faces, load_latents, load_network
 from debias.tracking.tracker import Tracker
 from debias.training.objectives.erm import ERM
 
@@ -104,10 +107,14 @@ def test_they_join_the_training_of_their_arm_and_nothing_else(finished, parts):
 def test_page_and_tracker_say_so(finished):
     folder, document, _, tracking = finished
     made = document["weights"]["new"]["generated"]
+    made = dict(made)
+    found = made.pop("legible")
     assert made == {"images": 160, "share": 0.4, "neighbours": 5}
+    assert (found["low"], found["high"]) == (None, None)  # of a single training
     page = re.sub(r"</?data[^>]*>", "", (folder / "report.html").read_text())
     assert "This arm trains with 160 generated images, 40.0% of its training set" in page
     assert "middle: generated, nobody is shown" in page
+    assert f"names that of {found['right']:.1%} of the generated images" in page
     assert "trained with 160 generated images beside the real ones" in page
     tags = [run.logged_tags for run in tracking.runs.values()]
     stages = {
@@ -115,6 +122,26 @@ def test_page_and_tracker_say_so(finished):
     }
     assert stages["generated", "new"] == stages["classifier", "new"] == "true"
     assert stages["classifier", "uniform"] is None
+
+
+def test_whether_their_class_can_be_read_off_them(finished, parts):
+    """By hand: the answers of plain training to the generated images, and to their parents."""
+    folder, document, run, _ = finished
+    (key,) = document["run"]["artifacts"]["classifiers"]["uniform"]
+    trained = Artifact("classifier", key, folder / "classifier" / key)
+    network = load_network(trained, built(run.config, "uniform", 2))
+    table, faces = table_of(parts[0]), load_faces(parts[1])
+    rows = pd.Index(faces.samples["sample_id"]).get_indexer(table["parent_id"])
+    for images, kind in ((np.load(parts[0].path / "images.npy"), "right"),
+                         (faces.images[rows], "parents")):  # fmt: skip
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode():
+            answers = network(pixels).argmax(1).numpy()
+        found = legible(run, faces, parts[0], [trained])
+        assert found[kind] == pytest.approx((answers == table["label"]).mean())
+    assert legible(run, faces, parts[0], []) is None
+    two = legible(run, faces, parts[0], [trained, trained])
+    assert (two["right"], two["low"]) == (found["right"], None)  # nothing varies
 
 
 @pytest.mark.parametrize(
@@ -129,6 +156,34 @@ def test_page_and_tracker_say_so(finished):
 def test_what_does_not_fit_is_refused_with_the_recipe(settings, said):
     with pytest.raises(ConfigError, match=said):
         load(RunConfig, None, [ARMS, *settings])
+
+
+class Blind(nn.Module):
+    """Places images, and draws none."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def encode(self, images):
+        return self.layer(images.mean(dim=(2, 3)))
+
+    def loss(self, batch):
+        return self.encode(batch.image).square().mean()
+
+
+class Drawing(Blind):
+    def decode(self, z):
+        return z.sum(dim=1).sigmoid()[:, None, None, None].expand(-1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("form", [lambda kind: kind, lambda kind: kind()], ids=["class", "object"])
+def test_a_module_of_the_users_must_decode(form):
+    recipe = {"arms": {"new": "generated"}}
+    with pytest.raises(ConfigError, match="'own' draws none"):
+        load(RunConfig, {**recipe, "representation": {"model": form(Blind)}})
+    kept = load(RunConfig, {**recipe, "representation": {"model": form(Drawing)}})
+    assert list(kept.generating) == ["new"]
 
 
 def test_a_model_that_is_told_something_draws_under_the_first_parents_value(tmp_path):
