@@ -93,9 +93,9 @@ class Pool:
         self._sent = replace(bare, folder=RunFolder(job.folder.path.absolute()))
         self._name = os.urandom(8).hex()
         self._futures: list[Future] = []
-        self._heard = [TOPIC + self._name, "all"]
+        self._heard, self._told = [TOPIC + self._name, "all"], _Told(job)
         self._lent = ThreadPoolExecutor(1).submit(
-            _client, job.config.workers, dict.fromkeys(self._heard, _Told(job).hear)
+            _client, job.config.workers, dict.fromkeys(self._heard, self._told.hear)
         )
 
     def __enter__(self) -> Self:
@@ -136,6 +136,7 @@ class Pool:
         if kind is not None:
             client.run(_ask, self._name)
             self._wait(stopping.PATIENCE)
+        self._told.listens = False
         for topic in self._heard:
             client.unsubscribe_topic(topic)
         client.cancel(self._futures, force=True)
@@ -157,6 +158,7 @@ class _Told:
 
     job: Job
     bars: dict[str, tuple[Advance, list[int]]] = field(default_factory=dict)
+    listens: bool = True
 
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         _, said = event
@@ -174,7 +176,7 @@ class _Told:
                 progress.note(text)
             case {"lost": why}:
                 self.job.tracking.lose(why)
-            case {"action": "remove-worker", "expected": False}:
+            case {"action": "remove-worker", "expected": False} if self.listens:
                 progress.note("A worker is gone; what it was at begins again elsewhere.")
 
     def _start(self, title: str, total: int) -> None:
@@ -271,6 +273,7 @@ def _local(workers: int) -> "LocalCluster":
     import dask
     from distributed import LocalCluster
 
+    _quiet()
     each = max(1, threads() // workers)
     dask.config.set({
         "distributed.scheduler.allowed-failures": BEGUN - 1,
@@ -283,9 +286,15 @@ def _local(workers: int) -> "LocalCluster":
     )  # fmt: skip
 
 
+def _quiet() -> None:
+    """What is worth a word is said by this file; Prefect would show all that Dask logs."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+
+
 def dask_setup(worker: object) -> None:
     """What Dask calls in a worker that starts; who started it hears what is asked of both."""
     importlib.import_module("debias.pipeline.plans")  # seconds, for which no piece shall wait
+    _quiet()
     for one in stopping.SIGNALS:
         signal.signal(one, signal.SIG_IGN)
 
