@@ -1,6 +1,8 @@
 """How often the whole demo ends with a verdict: drawn, trained and judged anew with other seeds.
 
-python benchmarks/demo_verdicts.py --seeds 10 --folder runs/verdicts
+python benchmarks/demo_verdicts.py --seeds 10 --folder runs/verdicts --set workers=2 --set seeds=8
+
+The same folder again with fewer seeds judges trainings that are there.
 """
 
 import argparse

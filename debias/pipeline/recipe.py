@@ -295,7 +295,7 @@ class RunConfig(SpaceRecipe):
         description="Another collection in which groups are annotated, for arms 'elsewhere'.",
     )
     seeds: Seeds = Field(
-        default=5,
+        default=8,
         description="Trainings of every arm, 1 to 100; 'auto' adds some until every primary "
         "question is answered.",
     )

@@ -38,6 +38,7 @@ PATIENCE = 10  # seconds that an address has to answer
 TOPIC = "debias "
 TALK = 0.2  # seconds between two words of a worker about one piece
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+LEFT = ("PYTHONHASHSEED", "__DASK_PARENT_PID")  # in the environment, by Dask
 LACKING = (
     "workers need the package distributed, which is not installed: pip install 'debias[workers]', "
     "or set workers=1"
@@ -94,6 +95,7 @@ class Pool:
         self._name = os.urandom(8).hex()
         self._futures: list[Future] = []
         self._heard, self._told = [TOPIC + self._name, "all"], _Told(job)
+        self._environment = {name: os.environ.get(name) for name in (*THREADS, *LEFT)}
         self._lent = ThreadPoolExecutor(1).submit(
             _client, job.config.workers, dict.fromkeys(self._heard, self._told.hear)
         )
@@ -144,6 +146,14 @@ class Pool:
             client.run(atexit.register, os._exit, 0)  # tidying up an interpreter takes seconds
             client.cluster.close()
         client.close()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """What Dask sets for its workers it sets in this process, too, and leaves there."""
+        for name, was in self._environment.items():
+            os.environ.pop(name, None)
+            if was is not None:
+                os.environ[name] = was
 
     def _wait(self, seconds: float) -> None:
         """For trainings that keep how far they are."""

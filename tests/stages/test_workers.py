@@ -107,7 +107,9 @@ class Killing(Counting):
 def test_two_workers_of_which_one_is_killed_make_what_one_process_makes(tmp_path, undisturbed):
     """To the last byte: its piece begins again elsewhere, and is tracked once."""
     progress = Killing()
+    environment = dict(os.environ)
     assert made(run(tmp_path, "workers=2", progress=progress)) == made(undisturbed)
+    assert dict(os.environ) == environment
     assert progress.killed
     assert sum("A worker is gone" in note for note in progress.notes) == 1
 
