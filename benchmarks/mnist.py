@@ -35,6 +35,7 @@ from debias.training.loop import Training, fit
 from debias.types import FaceStore, ShardedImages
 
 SIDE, THRESHOLD, PLACES = 28, 128, 20
+WIDTHS = {"conv_vae": 16, "small_vae": 8}  # the small one has about as many parameters as DRAW
 
 
 def digits(file: Path) -> FaceStore:
@@ -51,9 +52,9 @@ def digits(file: Path) -> FaceStore:
 
 
 def model_of(kind: str, k: int) -> VAE:
-    """The VAE with ``k`` dimensions; or DRAW, with and without attention, with ``k`` a step."""
-    if kind == "conv_vae":
-        return ConvVAE(latent_dim=k, width=16, grey=True, likelihood="bernoulli")
+    """A VAE with ``k`` dimensions; or DRAW, with and without attention, with ``k`` a step."""
+    if kind in WIDTHS:
+        return ConvVAE(latent_dim=k, width=WIDTHS[kind], grey=True, likelihood="bernoulli")
     hidden = 256 if kind == "draw" else 128  # about equally many parameters
     return DRAW(
         latent_dim=k, steps=10, hidden=hidden, attention=kind == "draw", read=5, write=5,
@@ -123,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="mnist.npz")
     parser.add_argument("--dimensions", type=int, nargs="+", default=[20, 2], help="One of each.")
-    parser.add_argument("--model", default="conv_vae", choices=["conv_vae", "draw", "draw_whole"])
+    parser.add_argument("--model", default="conv_vae", choices=[*WIDTHS, "draw", "draw_whole"])
     parser.add_argument("--epochs", type=int, default=12, help="Of each training.")
     parser.add_argument("--images", type=int, default=1000, help="Test images of the bound.")
     parser.add_argument("--samples", type=int, default=500, help="Draws for each.")
@@ -137,12 +138,14 @@ def main() -> None:
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "torch": torch.__version__,
         **compute.describe(),
+        "model": arguments.model,
         "epochs": arguments.epochs,
     }
     for k in arguments.dimensions:
         start, spent = time.perf_counter(), time.process_time()
         network = train(store, arguments.model, k, recipe, compute)
         found = {
+            "parameters": sum(one.numel() for one in network.parameters()),
             "seconds": round(time.perf_counter() - start),
             "processor_seconds": round(time.process_time() - spent),
         }
