@@ -22,7 +22,7 @@ fuzz: $(READY)
 	DEBIAS_FUZZ=200000 $(BIN)/pytest tests/decoding/test_fuzz.py
 
 chaos: $(READY)
-	DEBIAS_KILLS=200 $(BIN)/pytest tests/ingest/test_chaos.py tests/stages/test_killed_runs.py
+	DEBIAS_KILLS=200 $(BIN)/pytest tests/ingest/test_chaos.py tests/stages/test_killed_runs.py tests/stages/test_workers.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -80,7 +80,7 @@ class Lines:
 
     def start(self, title: str, total: int) -> Advance:
         print(f"  {title} ({total})", flush=True)
-        return lambda note: None
+        return lambda note, steps=1: None
 
     def reused(self, title: str) -> None: ...
     def note(self, text: str) -> None: ...

@@ -1,12 +1,16 @@
 """The same run by this process and by Dask workers, some of which die."""
 
+import itertools
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from hashlib import sha256
 
 import psutil
@@ -24,6 +28,7 @@ from debias.weighting import WEIGHTINGS
 
 pytest.importorskip("distributed", reason="the extra debias[workers] is not installed")
 
+KILLS = max(2, int(os.environ.get("DEBIAS_KILLS", "0")) // 20)  # of workers here, and elsewhere
 TRAINING = "{epochs: 4, batch_size: 16, learning_rate: 0.003}"
 SETTINGS = [
     "image_size=16", "seeds=2", "data.n_train=160", "data.n_validation=24", "data.n_test=80",
@@ -46,7 +51,6 @@ def one_thread(monkeypatch):
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-    assert workers_of_this_process() == []
 
 
 def workers_of_this_process():
@@ -109,6 +113,7 @@ def test_two_workers_of_which_one_is_killed_make_what_one_process_makes(tmp_path
     progress = Killing()
     environment = dict(os.environ)
     assert made(run(tmp_path, "workers=2", progress=progress)) == made(undisturbed)
+    assert workers_of_this_process() == []
     assert dict(os.environ) == environment
     assert progress.killed
     assert sum("A worker is gone" in note for note in progress.notes) == 1
@@ -137,20 +142,62 @@ def test_what_ends_a_piece_ends_the_run_and_says_so(tmp_path):
         assert refused.status == "error"
 
 
-@pytest.mark.slow
-def test_workers_behind_an_address_are_used_and_left_alone(tmp_path, undisturbed):
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers that somebody else started."""
+    import dask
     from distributed import LocalCluster
 
     threads = {"distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1}}
-    import dask
-
     with (
         dask.config.set(threads),
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
     ):
-        address = cluster.scheduler_address
-        assert made(run(tmp_path, f"workers={address}")) == made(undisturbed)
-        assert len(cluster.scheduler.workers) == 1
+        yield cluster
+
+
+@pytest.mark.slow
+def test_workers_behind_an_address_are_used_and_left_alone(tmp_path, undisturbed, cluster):
+    address = cluster.scheduler_address
+    assert made(run(tmp_path, f"workers={address}")) == made(undisturbed)
+    assert len(cluster.scheduler.workers) == 2
+
+
+@contextmanager
+def killing(chance, longest):
+    """Kills a worker at some time of a run; yields what it killed."""
+    killed, over = [], threading.Event()
+
+    def kill():
+        over.wait(chance.uniform(0, longest))
+        while not over.is_set():
+            if there := workers_of_this_process():
+                killed.append(chance.choice(there).pid)
+                os.kill(killed[0], signal.SIGKILL)
+                return
+            over.wait(0.05)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["here", "behind an address"])
+def test_workers_that_are_killed_at_any_time_change_nothing(where, tmp_path, undisturbed, request):
+    workers = "2" if where == "here" else request.getfixturevalue("cluster").scheduler_address
+    chance, longest, kills, expected = random.Random(where), 20.0, 0, made(undisturbed)
+    for number in itertools.count():
+        begun = time.monotonic()
+        with killing(chance, longest) as killed:
+            assert made(run(tmp_path / str(number), f"workers={workers}")) == expected
+        longest, kills = min(longest, time.monotonic() - begun), kills + len(killed)
+        if kills >= KILLS:
+            break
 
 
 @pytest.mark.parametrize(
