@@ -289,10 +289,12 @@ def _local(workers: int) -> "LocalCluster":
         "distributed.scheduler.allowed-failures": BEGUN - 1,
         # In place of what Dask sets there: to give back every page at once, a third of the time.
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREADS, each),
+        "distributed.scheduler.http.routes": [],  # nothing to be read without the certificate
     })  # fmt: skip
     return LocalCluster(
         n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, security=True,
-        dashboard_address=None, silence_logs=logging.CRITICAL, preload=["debias.pipeline.workers"],
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        silence_logs=logging.CRITICAL, preload=["debias.pipeline.workers"],
     )  # fmt: skip
 
 

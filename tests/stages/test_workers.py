@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import contextmanager
 from hashlib import sha256
 
@@ -131,11 +132,21 @@ def sleeps(job, **inputs):
     time.sleep(60)
 
 
+def assert_tells_nobody(connections):
+    """Who has no certificate is told nothing, and only on this machine."""
+    at = {one.laddr for one in connections if one.status == psutil.CONN_LISTEN}
+    assert {host for host, _ in at} == {"127.0.0.1"}
+    for _, port in at:
+        with pytest.raises(OSError, match=r"404|disconnected|reset|closed|EOF|timed out"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/info/main/workers.html", timeout=2)
+
+
 def test_what_ends_a_piece_ends_the_run_and_says_so(tmp_path):
     with Pool(opened(tmp_path, "workers=2")) as pool:
         refused, waiting = pool.do(refuses, "faces", {}), pool.do(sleeps, "weights groups", {})
         with pytest.raises(ArtifactCorruptError, match="a file is not as sealed; delete it"):
             pool.result(waiting)
+        assert_tells_nobody(psutil.Process().net_connections("tcp"))
         died = pool.do(dies, "weights latent", {})
         with pytest.raises(WorkerError, match="weights latent was begun 2 times, and its worker"):
             pool.alone(died)
