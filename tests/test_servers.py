@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -237,6 +237,20 @@ class TestUi:
         ui.serve(place(folder, 1, 1 if named else stranger))
         assert f"Its flows find it with: export PREFECT_API_URL={address}" in said
         assert said[-1] == "All of it was running already and goes on running."
+
+    def test_the_page_of_a_prefect_that_is_started_asks_that_one(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(servers, "start", lambda command, env, log: env)
+        monkeypatch.setattr(servers, "stop", lambda process: None)
+        port = servers.free_port()
+        api = f"http://127.0.0.1:{port}/api"
+        with ExitStack() as stack:
+            (started,) = ui.prefect_server(api, port, tmp_path, stack)
+        # By itself it would ask port 4200, as Prefect 3.8.8 does whatever --port says.
+        for name, value in started.process.items():
+            monkeypatch.setenv(name, value)
+        from prefect.settings import Settings  # takes seconds
+
+        assert Settings().server.ui.api_url == api
 
     def test_a_folder_without_runs_is_refused(self, tmp_path):
         with pytest.raises(TrackingError, match="no recorded runs"):

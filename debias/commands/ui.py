@@ -175,7 +175,10 @@ def prefect_server(api: str, port: int, folder: Path, stack: ExitStack) -> Itera
             "another port with --prefect-port, or stop it"
         )
     else:
-        yield launch("Prefect", servers.prefect_command(port), folder, stack, f"{own}/health")
+        # Its page asks port 4200 unless it is told.
+        told = {"PREFECT_SERVER_UI_API_URL": own}
+        command = servers.prefect_command(port)
+        yield launch("Prefect", command, folder, stack, f"{own}/health", **told)
 
 
 def answers(api: str) -> bool:
