@@ -124,7 +124,7 @@ def temper(
         cap: Largest weight, as a multiple of the mean; > 1.
         most: Largest tau; with it the effective sample size may stay larger.
     """
-    whole = _Whole(score, parts, cap)
+    whole = Whole(score, parts, cap)
     if most < math.inf and whole.ess(most * whole.span) >= ess:
         return whole.at(most * whole.span)
     found = whole.at(whole.solve(ess))
@@ -136,7 +136,7 @@ def apply(
     score: Float64[np.ndarray, " n"], parts: Int64[np.ndarray, " n"], *, tau: float, cap: float
 ) -> Tempered:
     """Weights for a given tau; tau = 1 is the published formula."""
-    whole = _Whole(score, parts, cap)
+    whole = Whole(score, parts, cap)
     return whole.at(tau * whole.span)
 
 
@@ -230,7 +230,7 @@ class Tempering:
         return self.size / sum(part.size**2 * square for part, square in pairs)
 
 
-class _Whole(Tempering):
+class Whole(Tempering):
     """Weights of all samples, in the memory of this process."""
 
     def __init__(
@@ -242,11 +242,11 @@ class _Whole(Tempering):
         self.rows = [np.flatnonzero(parts == code) if several else slice(None) for code in codes]
         super().__init__([Held(score[rows]) for rows in self.rows], cap)
 
-    def some(self) -> "_Whole | None":
+    def some(self) -> "Whole | None":
         every = len(self.score) // ENOUGH_FOR_A_GUESS
         if every < 2:
             return None
-        return _Whole(self.score[::every], self.labels[::every], self.cap)
+        return Whole(self.score[::every], self.labels[::every], self.cap)
 
     def at(self, tau: float) -> Tempered:
         """Weights for a tau per span; each part has its share of the samples."""
