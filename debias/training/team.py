@@ -67,7 +67,7 @@ class Team:
 
     def send(self, piece: object) -> None:
         """Give the helpers a piece of work, None for the last; to be called by who leads."""
-        self.store.set(f"{SENT} {self.pieces}", pickle.dumps(piece))
+        self.store.set(f"{SENT} {self.pieces}", pickle.dumps(piece))  # type: ignore[arg-type]
         self.pieces += 1
 
     def receive(self) -> Any:  # noqa: ANN401 (what was sent)
