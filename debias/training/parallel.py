@@ -55,7 +55,7 @@ def by_row(
         whole: The same in every process.
     """
     team = _Now.team
-    if team is None or _Now.total is not None:
+    if team is None or _Now.total is not None or not team.shares(len(whole)):
         return part(whole)
     _Now.total = len(whole)
     try:
@@ -160,9 +160,8 @@ def _average(tensors: list[Tensor], team: Team) -> None:
         flat = torch.cat([one.reshape(-1) for one in parts])
         team.add(flat)
         flat /= team.size
-        for part, mean in zip(
-            parts, torch.split(flat, [one.numel() for one in parts]), strict=True
-        ):
+        means = torch.split(flat, [one.numel() for one in parts])
+        for part, mean in zip(parts, means, strict=True):
             part.copy_(mean.view(part.shape))
 
 

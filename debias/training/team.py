@@ -8,6 +8,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,6 +66,10 @@ class Team:
         start = most * (self.rank if rank is None else rank)
         return slice(min(start, total), min(start + most, total))
 
+    def shares(self, total: int) -> bool:
+        """Whether no process goes without a row; else each may do all of them."""
+        return self.rows(total, self.size - 1).start < total
+
     def send(self, piece: object) -> None:
         """Give the helpers a piece of work, None for the last; to be called by who leads."""
         self.store.set(f"{SENT} {self.pieces}", pickle.dumps(piece))  # type: ignore[arg-type]
@@ -79,11 +84,14 @@ class Team:
 
     def tell(self, why: str) -> None:
         """Why this process ends before the work does."""
-        self.store.set(ENDED, f"process {self.rank + 1} of {self.size}: {why}")
+        with suppress(RuntimeError):  # where messages lay is gone as well
+            self.store.set(ENDED, f"process {self.rank + 1} of {self.size}: {why}")
 
     def told(self) -> str:
         """Why a helper ended, as far as one has said so."""
-        return self.store.get(ENDED).decode() if self.store.check([ENDED]) else ""
+        with suppress(RuntimeError):
+            return self.store.get(ENDED).decode() if self.store.check([ENDED]) else ""
+        return ""
 
     def add(self, tensor: Tensor) -> None:
         """In place of a tensor its sum over the processes, which is the same in all of them."""
