@@ -1,6 +1,7 @@
 """The recipe of a run: one frozen tree, read from one YAML file, unknown keys refused."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import pandas as pd
 from pydantic import (
+    AfterValidator,
     Field,
     TypeAdapter,
     ValidationError,
@@ -188,10 +190,20 @@ Seeds = Annotated[
 ]
 
 
-Workers = (
-    Annotated[int, Field(ge=1, le=256)]
-    | Annotated[str, Field(pattern=r"^(tcp|tls|ws|wss)://[^/]+$")]
-)
+def _at_work(value: int | str) -> int | str:
+    if str(value).isdecimal() and 1 <= int(value) <= MOST_WORKERS:
+        return int(value)
+    if isinstance(value, str) and _SCHEDULER.fullmatch(value):
+        return value
+    raise ValueError(
+        f"a number of workers, 1 to {MOST_WORKERS}, or the address of a Dask scheduler, as "
+        f"tcp://host:8786, is needed, got {value!r}"
+    )
+
+
+MOST_WORKERS = 256
+_SCHEDULER = re.compile(r"(tcp|tls|ws|wss)://(\[[0-9A-Fa-f:.]+\]|[^\s/:]+)(:\d{1,5})?")
+Workers = Annotated[int | str, AfterValidator(_at_work)]
 
 
 class SpaceRecipe(FacesRecipe):

@@ -259,13 +259,18 @@ def _work(piece: Piece, job: Job, title: str, inputs: dict[str, Any], name: str)
 def _client(workers: int | str, heard: dict[str, Callable[[Any], None]]) -> "Client":
     """Of workers that are started here, or of those behind an address."""
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError as error:
         raise ConfigError(LACKING) from error
+    if str(workers).startswith(("tls:", "wss:")) and not Security().tls_client_cert:
+        raise ConfigError(
+            f"workers={workers!r} wants a certificate, and Dask was given none: name its files in "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..__CLIENT__CERT and ..__CLIENT__KEY"
+        )
     try:
         whom = workers if isinstance(workers, str) else _local(workers)
         client = Client(whom, timeout=PATIENCE, set_as_default=False)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, ValueError) as error:
         raise ConfigError(
             f"no Dask scheduler answers at workers={workers!r} ({error}): start one there, or name "
             "a number of workers to start here"

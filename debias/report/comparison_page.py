@@ -188,7 +188,8 @@ def counts(document: d.ComparisonDocument) -> str:
     """How many changes beyond chance are for the better and for the worse."""
     found = document["verdict"]
     traded = f", {len(found['trades']):,} traded for another error" if found["trades"] else ""
-    where = " in this training" * r.is_young(document)
+    several = len(document["seeds"]) > 1
+    where = " in these trainings" if several else " in this training" * r.is_young(document)
     return (
         f"{w.amount(len(found['gains']), 'change')} for the better{traded} and "
         f"{len(found['harms']):,} for the worse are beyond chance{where}"

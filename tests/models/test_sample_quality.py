@@ -46,6 +46,19 @@ def test_kernel_distance_is_unbiased_around_zero_for_equal_sets():
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(len(found))
 
 
+@pytest.mark.parametrize("kept", [1, 4, 6, 8])
+def test_every_mode_that_is_lost_lowers_coverage_by_its_share(kept):
+    """Of eight that lie on a ring; whoever draws the others well has full precision."""
+    angles = np.arange(8) * np.pi / 4
+    centres = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
+    real = np.repeat(centres, 100, axis=0) + normal(800, spread=0.1)
+    drawn = np.repeat(centres[:kept], 800 // kept, axis=0)
+    drawn = drawn + normal(len(drawn), spread=0.1, seed=1)
+    found = neighbour_scores(real, drawn)
+    assert found["coverage"] == pytest.approx(kept / 8, abs=0.04)
+    assert found["precision"] > 0.9
+
+
 def test_neighbour_scores_counted_by_hand():
     # k = 1. Radii of the real ones: 1, 1, 2, 6; of the drawn ones: 1.5, 1.5, 98.
     real, drawn = column(0, 1, 3, 9), column(0.5, 2, 100)

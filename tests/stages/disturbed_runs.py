@@ -67,7 +67,7 @@ def disturbed(command: str, recipe: str, out: Path, times: int, seed: int) -> di
         slowest = max(slowest, time.monotonic() - begun)
         if code == 0:
             place, longest = place + 1, min(longest, begun - started)
-        else:
+        elif code != -signal.SIGTERM:  # by which a program ends that has not begun
             done += 1
             codes.add(code)
     undisturbed(command, recipe, out / str(place) / "it")

@@ -214,7 +214,10 @@ def test_workers_that_are_killed_at_any_time_change_nothing(where, tmp_path, und
 @pytest.mark.parametrize(
     ("workers", "said"),
     [("tcp://127.0.0.1:9", "no Dask scheduler answers at workers='tcp://127.0.0.1:9'"),
-     ("0", "workers"), ("many", "workers")],
+     ("tls://127.0.0.1:9", "wants a certificate, and Dask was given none"),
+     ("0", "workers: a number of workers, 1 to 256, or the address .* is needed, got 0"),
+     ("many", "is needed, got 'many'"), ("tcp://here:port", "is needed"),
+     ("tcp://here/x", "is needed"), ("-1", "is needed"), ("257", "is needed")],
 )  # fmt: skip
 def test_a_wrong_number_or_address_is_one_paragraph(tmp_path, workers, said, monkeypatch):
     monkeypatch.setattr("debias.pipeline.workers.PATIENCE", 1)
