@@ -35,10 +35,10 @@ def before_batch(number, do):
 
 def test_a_training_that_one_is_asked_to_end_is_ended_and_gone_on_with_by_both(tmp_path):
     """In the midst of the second of two epochs, after those of the representation."""
-    with led():
+    with led() as helper, pytest.raises(stopping.Stopped):
         expected = classifier(tmp_path / "first", "erm")
-    with led() as helper, before_batch(17, stopping.ask), pytest.raises(stopping.Stopped):
-        classifier(tmp_path / "second", "erm")
+        with before_batch(17, stopping.ask):
+            classifier(tmp_path / "second", "erm")
     stopping.forget()
     assert helper.wait(timeout=10) == 130
     with led(), before_batch(-1, None) as count:
@@ -58,11 +58,9 @@ def signals():
 
 
 def test_a_helper_that_is_killed_ends_the_training_and_is_told_of(tmp_path, signals):
-    with led() as helper, before_batch(12, lambda: helper.kill()):
-        with pytest.raises(
-            WorkerError, match=r"one of 2 .* is gone \(it said nothing, as one that"
-        ):
-            classifier(tmp_path, "erm")
+    said = r"one of 2 .* is gone \(it said nothing, as one that is killed"
+    with led() as helper, before_batch(12, helper.kill), pytest.raises(WorkerError, match=said):
+        classifier(tmp_path, "erm")
     assert list((tmp_path / "representation").glob("*/manifest.json"))
 
 
