@@ -33,11 +33,12 @@ def before_batch(number, do):
         yield count
 
 
+@pytest.mark.slow
 def test_a_training_that_one_is_asked_to_end_is_ended_and_gone_on_with_by_both(tmp_path):
     """In the midst of the second of two epochs, after those of the representation."""
-    with led() as helper, pytest.raises(stopping.Stopped):
+    with led() as helper:
         expected = classifier(tmp_path / "first", "erm")
-        with before_batch(17, stopping.ask):
+        with before_batch(17, stopping.ask), pytest.raises(stopping.Stopped):
             classifier(tmp_path / "second", "erm")
     stopping.forget()
     assert helper.wait(timeout=10) == 130
