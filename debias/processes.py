@@ -12,6 +12,11 @@ PROCESSES = Path("/proc")
 IDENTITY = r"[1-9][0-9]*-[0-9]+-[0-9a-f]{8}"
 
 
+def several() -> bool:
+    """Whether ``torchrun`` has started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
+
+
 @cache
 def machine() -> str:
     """Eight digits for this start of this machine or container, where numbers of processes count.

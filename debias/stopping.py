@@ -84,6 +84,15 @@ def ask() -> None:
     _Asked.number = signal.SIGINT
 
 
+def ignore() -> None:
+    """Whoever asks from now on: this process ends anyway, and shall say why."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+
+
 def forget() -> None:
     """That anybody asked: what was to end has ended."""
     _Asked.number = 0

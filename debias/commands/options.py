@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from debias.commands.screen import explained, remark
+from debias.processes import several
 
 if TYPE_CHECKING:
     from debias.pipeline.source import Request
@@ -54,12 +56,22 @@ def command(function: Callable[[T], None]) -> Callable[..., None]:
 
     @wraps(function)
     def run(**given: Any) -> None:  # noqa: ANN401
-        with explained():
-            function(kind(**given))
+        with explained(), _leading() as leads:
+            if leads:
+                function(kind(**given))
 
     run.__annotations__ = hints
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
+
+
+def _leading() -> AbstractContextManager[bool]:
+    """Whether this process does the work; of several that train together, one does."""
+    if not several():
+        return nullcontext(True)
+    from debias.pipeline.ranks import leading
+
+    return leading()
 
 
 class Images(Options):

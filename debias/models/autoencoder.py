@@ -14,6 +14,7 @@ from debias.errors import ConfigError
 from debias.models.convolutions import Pyramid, in_channels, require_divisible, to_images, to_places
 from debias.models.representation import Representation
 from debias.training.batches import Batch
+from debias.training.parallel import by_row
 
 LECTURE_SIDE = 28
 
@@ -123,11 +124,11 @@ class AutoencoderNetwork(nn.Module):
 
     def encode(self, images: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B k"], None]:
         """Points, without a spread."""
-        return self.encoder(images).float(), None
+        return by_row(self.encoder, images).float(), None
 
     def decode(self, z: Float[Tensor, "B k"]) -> Float[Tensor, "B C H W"]:
         """Intensities, in [0, 1] up to what a linear decoder makes beyond."""
-        return in_channels(self.decoder(z).float(), 3)
+        return in_channels(by_row(self.decoder, z).float(), 3)
 
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B k"]:
         """Points: what a deployed encoder returns."""

@@ -13,12 +13,13 @@ from debias.errors import ConfigError
 from debias.models.convolutions import strided
 from debias.plugins import Settings
 from debias.training.batches import Batch
+from debias.training.parallel import BatchNorm2d, Dropout, by_row
 
 
 def pooled(inputs: int, outputs: int) -> list[nn.Module]:
     """Halve the resolution: convolution, batch norm, ReLU, maximum of 2 x 2 pixels."""
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+    return [convolution, BatchNorm2d(outputs), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
 
 
 class Classifier(nn.Module):
@@ -31,7 +32,7 @@ class Classifier(nn.Module):
     def forward(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B classes"]:
         """Logits."""
         # Centred intensities: the first layer should not have to learn the offset.
-        return self.network((images - 0.5) / 0.25)
+        return by_row(self.network, (images - 0.5) / 0.25)
 
     def features(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B d"]:
         """What the last of its layers decides by.
@@ -102,13 +103,13 @@ class ResNet18(Settings):
     def build(self, classes: int) -> Classifier:
         from torchvision.models import resnet18  # four seconds that only this model needs
 
-        return Classifier(resnet18(weights=None, num_classes=classes))
+        return Classifier(resnet18(weights=None, num_classes=classes, norm_layer=BatchNorm2d))
 
 
 def _headed(blocks: Iterable[nn.Module], filters: int, dropout: float, classes: int) -> Classifier:
     """Convolutions and, on averages over quarters of their ``filters`` maps, one dense layer."""
     pooling, flatten = nn.AdaptiveAvgPool2d(2), nn.Flatten()
-    head = nn.Dropout(dropout), nn.Linear(4 * filters, classes)
+    head = Dropout(dropout), nn.Linear(4 * filters, classes)
     return Classifier(nn.Sequential(*blocks, pooling, flatten, *head))
 
 

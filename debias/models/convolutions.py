@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from debias.errors import ConfigError
+from debias.training.parallel import BatchNorm2d
 
 MOST_HALVINGS = 4
 WIDTHS = (1, 2, 4, 6)  # filters after each halving, in multiples of the first
@@ -91,7 +92,7 @@ def strided(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
     """Halve the resolution: convolution with stride 2, batch norm, ReLU."""
     # Batch norm subtracts the mean, so a bias before it would do nothing.
     convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return [convolution, BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 def in_channels(images: Float[Tensor, "B _ H W"], channels: int) -> Float[Tensor, "B C H W"]:
@@ -103,7 +104,7 @@ def in_channels(images: Float[Tensor, "B _ H W"], channels: int) -> Float[Tensor
 
 def _expanded(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
     layers = _doubled(inputs, outputs, kernel, bias=False)
-    return [*layers, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return [*layers, BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 def _doubled(inputs: int, outputs: int, kernel: int, *, bias: bool) -> list[nn.Module]:

@@ -12,6 +12,7 @@ from debias.models.quality.bounds import kl_to_standard_normal
 from debias.models.vae import Posterior, as_posterior, gaussian_nats
 from debias.training.batches import Batch
 from debias.training.objectives.db_vae import DBVAE
+from debias.training.parallel import by_row
 
 DOWN, UP = (5, 5, 5, 5), (3, 3, 3, 3)  # kernels; a 3 before shuffled pixels spans 6 of them
 
@@ -54,7 +55,7 @@ class DBVAENetwork(nn.Module):
 
     def decode(self, z: Float[Tensor, "B k"]) -> Float[Tensor, "B C H W"]:
         """Expected intensities in [0, 1]."""
-        return self.decoder(z)
+        return by_row(self.decoder, z)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """c1 * cross-entropy + c2 * reconstruction + c3 * KL, in nats, and the accuracy.
@@ -81,8 +82,8 @@ class DBVAENetwork(nn.Module):
         self, images: Float[Tensor, "B C H W"]
     ) -> tuple[Float[Tensor, "B classes"], Posterior]:
         k = self.settings.latent_dim
-        outputs = self.encoder(_centred(images)).float()
-        logits, places = outputs.split([self.logits, 2 * k], dim=1)
+        outputs = by_row(self.encoder, _centred(images)).float()
+        logits, places = torch.split(outputs, [self.logits, 2 * k], dim=1)
         if self.logits == 1:
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         return logits, as_posterior(places)

@@ -19,6 +19,7 @@ from debias.models.convolutions import Pyramid, in_channels, require_divisible, 
 from debias.models.quality.bounds import bits_per_dimension, kl_to_standard_normal
 from debias.models.representation import Representation
 from debias.training.batches import Batch
+from debias.training.parallel import by_row
 
 LOG_VAR_LIMIT = 15.0
 MOST_SATURATED = 0.05
@@ -204,13 +205,13 @@ class ConvVAENetwork(VAENetwork):
         """The posterior of each image; deterministic, the caller decides whether to sample."""
         planes = [values[:, :, None, None].expand(-1, -1, *images.shape[2:]) for values in told]
         joined = torch.cat([in_channels(images, self.channels), *planes], dim=1)
-        return as_posterior(self.encoder(joined))
+        return as_posterior(by_row(self.encoder, joined))
 
     def decode(
         self, z: Float[Tensor, "B k"], *told: Float[Tensor, "B c"]
     ) -> Float[Tensor, "B C H W"]:
         """Expected intensities in [0, 1], in equal colours of a grey image."""
-        return in_channels(self.decoder(torch.cat([z, *told], dim=1)), 3)
+        return in_channels(by_row(self.decoder, torch.cat([z, *told], dim=1)), 3)
 
 
 def as_posterior(outputs: Float[Tensor, "B _"]) -> Posterior:

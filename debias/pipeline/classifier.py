@@ -166,4 +166,6 @@ def _metrics(report: Training) -> dict[str, float]:
     return values
 
 
-CLASSIFIER = Step("classifier", settings=_settings, build=_train, tell=_tell, shown=_shown)
+CLASSIFIER = Step(
+    "classifier", settings=_settings, build=_train, tell=_tell, shown=_shown, trains=True
+)

@@ -55,6 +55,11 @@ class Job:
     def with_tracking(self: Own, tracking: Tracking) -> Own:
         return replace(self, tracking=tracking)
 
+    def sent(self: Own) -> Own:
+        """As another process is given it: tracked and watched by nobody there."""
+        folder = RunFolder(self.folder.path.absolute())
+        return replace(self, folder=folder, tracking=NullTracking(), progress=Silence())
+
     @contextmanager
     def tracked(
         self, stage: str, key: str, name: str, *, title: str = "", **tags: str

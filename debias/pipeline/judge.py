@@ -93,4 +93,4 @@ def _about(job: Study, store: FaceStore, network: Classifier) -> dict[str, Any]:
     }
 
 
-JUDGE = Step(STAGE, settings=_settings, build=_build)
+JUDGE = Step(STAGE, settings=_settings, build=_build, trains=True)

@@ -381,4 +381,6 @@ def _tiled(images: np.ndarray, rows: int) -> np.ndarray:
     return np.concatenate([np.concatenate(list(row), axis=1) for row in grid])
 
 
-REPRESENTATION = Step(STAGE, settings=_settings, build=_build, tell=_tell, shown=_shown)
+REPRESENTATION = Step(
+    STAGE, settings=_settings, build=_build, tell=_tell, shown=_shown, trains=True
+)

@@ -16,6 +16,7 @@ from jaxtyping import Float32
 
 from debias import stopping
 from debias.pipeline.job import J
+from debias.pipeline.ranks import together
 from debias.storage.artifacts import Artifact, Files, content_key, load_faces, load_latents, save
 from debias.tracking.tracker import Advance, Tracker
 from debias.training.checkpoint import checkpoints
@@ -87,6 +88,7 @@ class Step(Generic[J]):
         shown: As what.
         keyed: Content keys of the inputs that decide the result; by default of all.
         heading: What people read while it is made; by default its name.
+        trains: Whether processes that train together all build it; then a module can name it.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Step(Generic[J]):
     shown: Callable[[Work[J]], Shown] = lambda work: Shown("")
     keyed: Callable[[Work[J]], Mapping[str, str]] = lambda work: work.keys
     heading: str = ""
+    trains: bool = False
 
     def make(self, job: J, *which: str, **inputs: Artifact | None) -> Artifact:
         """Make the result for an arm and a seed, or find it made; then see that it is published."""
@@ -115,7 +118,8 @@ class Step(Generic[J]):
             if found is None:
                 job.require_making(title)
                 unfinished = job.folder.checkpoint(self.name, key)
-                with checkpoints(unfinished, job.progress.note):
+                others = together(self.build, work) if self.trains else nullcontext()
+                with others, checkpoints(unfinished, job.progress.note):
                     files = self.build(work, tracker)
                 found = self._seal(work, key, keys, files, start)
                 unfinished.unlink(missing_ok=True)

@@ -23,8 +23,8 @@ from uuid import uuid4
 from debias import stopping
 from debias.errors import ConfigError, WorkerError
 from debias.pipeline.job import Job
-from debias.storage.artifacts import RunFolder
-from debias.tracking.tracker import Advance, NullTracking, Silence, choose_tracking
+from debias.pipeline.ranks import refuse_workers
+from debias.tracking.tracker import Advance, choose_tracking
 from debias.training.device import threads
 
 if TYPE_CHECKING:
@@ -73,8 +73,10 @@ def hired(job: Job) -> Iterator[Hands]:
     """As many workers as the recipe asks for; none is left running.
 
     Raises:
-        ConfigError: Nobody answers at the address, or the package is not installed.
+        ConfigError: Nobody answers at the address, or the package is not installed, or this is one
+            of several processes already.
     """
+    refuse_workers(job.config.workers)
     if job.config.workers == 1:
         yield Alone(job)
         return
@@ -90,8 +92,7 @@ class Pool:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        bare = replace(job, tracking=NullTracking(), progress=Silence())
-        self._sent = replace(bare, folder=RunFolder(job.folder.path.absolute()))
+        self._sent = job.sent()
         self._name = os.urandom(8).hex()
         self._futures: list[Future] = []
         self._heard, self._told = [TOPIC + self._name, "all"], _Told(job)

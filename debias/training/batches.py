@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from debias.plugins import Settings
 from debias.training.condition import Condition
+from debias.training.parallel import same
 from debias.training.styles import restyled
 from debias.types import FaceStore
 
@@ -176,7 +177,7 @@ class Draws:
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch that were not given yet."""
         if self.order is None:
-            self.order, self.done = self.rows(epoch), 0
+            self.order, self.done = same(lambda: self.rows(epoch)), 0
         left = self.order[self.done * self.batches.batch_size :]
         for batch in self.batches.train(left, self.views):
             self.done += 1

@@ -24,6 +24,7 @@ from debias import __version__, stopping
 from debias.errors import CheckpointMismatchError
 from debias.storage.files import replace_file, storage_error
 from debias.storage.sealed import PRIVATE_FILE
+from debias.training import parallel
 
 EVERY = 20.0  # seconds from one checkpoint to the next
 SHARE = 0.02  # of the time that writing may take; what takes long is written less often
@@ -87,8 +88,8 @@ class Checkpoints:
             for name in state:
                 parts[name].load_state_dict(state[name])
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            assert self.path is not None  # where else was it read from
-            self.path.unlink(missing_ok=True)
+            if self.path is not None:  # else it was read by another process
+                self.path.unlink(missing_ok=True)
             raise CheckpointMismatchError(
                 f"{self.path} does not fit what is trained here ({error}), perhaps because code "
                 "has changed; it is deleted: run the same command again to train from the start"
@@ -97,9 +98,11 @@ class Checkpoints:
 
     def look(self, parts: Parts) -> None:
         """Between two batches: save if it is time, and stop if somebody asked."""
-        if self.path is not None and (stopping.asked() or time.monotonic() >= self.due):
+        asked = parallel.stop_asked()
+        if self.path is not None and (asked or time.monotonic() >= self.due):
             self._save(self.path, parts)
-        stopping.check()
+        if asked:
+            stopping.check()
 
     def finish(self, parts: Parts) -> None:
         if self.path is not None:
@@ -159,6 +162,7 @@ def _written_by(path: Path) -> dict[str, str | int]:
     return {
         "format": FORMAT, "key": path.stem, "debias": __version__, "torch": torch.__version__,
         "threads": torch.get_num_threads(), "processor": torch.backends.cpu.get_cpu_capability(),
+        "processes": parallel.processes(),
     }  # fmt: skip
 
 
@@ -166,9 +170,16 @@ _CURRENT: ContextVar[Checkpoints | None] = ContextVar("checkpoints", default=Non
 
 
 @contextmanager
-def checkpoints(path: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Keep the trainings of a step in this file; see :class:`Checkpoints`."""
-    before = _CURRENT.set(Checkpoints(path, say))
+def checkpoints(
+    path: Path | None, say: Callable[[str], None] = lambda text: None
+) -> Iterator[None]:
+    """Keep the trainings of a step in this file; see :class:`Checkpoints`.
+
+    Of several processes, the first one has a path, and all go on from what it finds.
+    """
+    kept = Checkpoints(path, say)
+    kept.left = parallel.same(lambda: kept.left)
+    before = _CURRENT.set(kept)
     try:
         yield
     finally:

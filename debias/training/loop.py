@@ -16,6 +16,7 @@ from debias.stopping import by_itself
 from debias.training.batches import Batch
 from debias.training.checkpoint import Checkpoints, Remembers, Streams, current
 from debias.training.device import Compute
+from debias.training.parallel import averaged
 
 
 class Training(Settings):
@@ -205,7 +206,8 @@ def _step(
         losses: dict[str, Tensor] = model.loss(batch)  # type: ignore[operator]
     optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()  # type: ignore[no-untyped-call]
+    values = torch.stack([value.detach().float() for value in losses.values()])
+    values = averaged(model.parameters(), values)
     optimizer.step()
     # One transfer for all numbers: each .item() waits for the device.
-    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
-    return dict(zip(losses, values, strict=True))
+    return dict(zip(losses, values.tolist(), strict=True))
