@@ -99,7 +99,9 @@ def measured(folder: Path, turns: int) -> dict[str, object]:
             most[name] = max(most[name], *found)
             if turn:
                 seconds[name].append(once_here)
-            apart = max(apart, float(np.abs(client.compute(made.weight).result() / weight - 1).max()))
+            apart = max(
+                apart, float(np.abs(client.compute(made.weight).result() / weight - 1).max())
+            )
         if turn:
             seconds["one_process"].append(once)
     for cluster, client in clusters.values():

@@ -121,6 +121,8 @@ def find_shards(addresses: Sequence[str | Path], columns: Sequence[str] = ()) ->
         ending = _ending(address)
         with _explained(address):
             opened = _KINDS[ending][0](address, shards[0].columns if shards else tuple(columns))
+        if not opened.rows:
+            raise DataError(f"{address} holds no row; leave it out")
         if opened.name in known:
             raise DataError(
                 f"two shards are called {opened.name}: {known[opened.name]} and {address}. Their "

@@ -9,7 +9,7 @@ changes weights by about 1e-15 of their size.
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import accumulate
@@ -29,10 +29,10 @@ from debias.errors import (
     DataError,
     NonFiniteLatentError,
     StorageError,
-    WorkerError,
 )
 from debias.storage.sealed import sealing
-from debias.storage.shards import Shard, Span, find_shards, spans
+from debias.storage.shards import Shard
+from debias.weighting.blocks import Crew, DaskRows, Files, Work, current_client, results
 from debias.weighting.latent_rarity import LatentRarity
 from debias.weighting.latent_weights import FEW, checked, estimator_of
 from debias.weighting.tempering import ENOUGH_FOR_A_GUESS, Score, Tempering, Whole
@@ -44,12 +44,6 @@ if TYPE_CHECKING:
 
 VALUES_AT_ONCE = 2**25  # of a piece of work: 128 MiB of float32
 EACH_WORKER = 4  # pieces of work, at least, so that none waits long for the last
-Work = Callable[[Any], Any]
-Columns = Int64[np.ndarray, " k"] | None
-LACKING = (
-    "shards are weighed by Dask: give client=distributed.Client(...), or start one before; "
-    "pip install 'debias[workers]' if distributed is not installed"
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,7 +107,7 @@ class ShardWeights:
                 delayed(_write)(block, temporary / f"{shard.name}.npy")
                 for block, shard in zip(blocks, self.shards, strict=True)
             ]
-            deque(_results(self.client.compute(work)), maxlen=0)
+            deque(results(self.client.compute(work)), maxlen=0)
 
 
 def shard_weights(  # noqa: PLR0913 (one call is the point)
@@ -156,10 +150,10 @@ def shard_weights(  # noqa: PLR0913 (one call is the point)
     rule = checked(lambda: LatentRarity(ess=ess, alpha=alpha, cap=cap, allow_degenerate=True))
     if not np.isfinite(rule.alpha):
         raise ConfigError(f"alpha must be finite, got {rule.alpha}; ess=1 gives uniform weights")
-    source = _Array(z) if hasattr(z, "to_delayed") else _Files.found(z, columns)
+    source = DaskRows(z) if hasattr(z, "to_delayed") else Files.found(z, columns)
     if source.size < 2:
         raise DataError("there is 1 row of latents: nothing to compare it with; give at least 2")
-    crew = _Crew(_client() if client is None else client)
+    crew = Crew(current_client() if client is None else client)
     blocks, dropped = _active(source, crew)
     fitted = _fitted(estimator, blocks, crew)
     scored = crew.begin(partial(_score, fitted, rule.alpha), blocks)
@@ -175,133 +169,6 @@ def shard_weights(  # noqa: PLR0913 (one call is the point)
         weight=found.weight, masses=found.masses, ess=found.ess, largest=found.largest,
         origin=origin, shards=source.shards, client=crew.client,
     )  # fmt: skip
-
-
-def _client() -> "Client":
-    try:
-        from distributed import get_client
-
-        return get_client()
-    except (ImportError, ValueError) as error:
-        raise ConfigError(LACKING) from error
-
-
-@dataclass(frozen=True)
-class _Crew:
-    """Dask workers; every piece of work has one thread."""
-
-    client: "Client"
-
-    @property
-    def size(self) -> int:
-        return max(1, sum(self.client.nthreads().values()))
-
-    def begin(self, work: Work, blocks: Sequence[Any]) -> "list[Future]":
-        """A function of an array done for each block: a span, a future, or one of a Dask array."""
-        from dask import delayed
-
-        if blocks and hasattr(blocks[0], "dask"):
-            return self.client.compute([delayed(_on)(work, block) for block in blocks])
-        return self.client.map(partial(_on, work), blocks, pure=False)
-
-    def each(self, work: Work, blocks: Sequence[Any]) -> Iterator[Any]:
-        """What it finds, in order."""
-        return _results(self.begin(work, blocks))
-
-    def each_points(self, work: Work, blocks: Sequence[Any]) -> Iterator[Any]:
-        """Likewise of a function of points."""
-        return self.each(partial(_of_points, work), blocks)
-
-
-def _results(futures: "list[Future]") -> Iterator[Any]:
-    """In order; each is forgotten once it is here."""
-    from distributed import KilledWorker
-
-    waiting = deque(futures)
-    futures.clear()
-    while waiting:
-        try:
-            yield waiting.popleft().result()
-        except KilledWorker as error:
-            raise WorkerError(
-                "a worker was lost again and again at the same shards, most often for want of "
-                "memory: give workers more of it, or start fewer"
-            ) from error
-
-
-def _on(work: Work, block: Any) -> Any:  # noqa: ANN401
-    """In a worker."""
-    from debias.loops import one_thread
-
-    with one_thread():
-        found = work(block.read() if isinstance(block, Span) else block)
-        return [*found] if isinstance(found, Iterator) else found
-
-
-def _of_points(work: Work, array: Float[np.ndarray, "m k"]) -> Any:  # noqa: ANN401
-    found = work(Points(mean=array))
-    return [*found] if isinstance(found, Iterator) else found
-
-
-@dataclass(frozen=True, eq=False)
-class _Files:
-    """Latents in shards."""
-
-    shards: tuple[Shard, ...]
-
-    @staticmethod
-    def found(given: Sequence[str | Path] | str | Path, columns: Sequence[str]) -> "_Files":
-        addresses = [given] if isinstance(given, str | Path) else [*given]
-        return _Files(tuple(find_shards(addresses, columns)))
-
-    @property
-    def size(self) -> int:
-        return sum(shard.rows for shard in self.shards)
-
-    @property
-    def width(self) -> int:
-        return self.shards[0].width
-
-    def blocks(self, rows: int, columns: Columns = None) -> list[Span]:
-        return spans(self.shards, rows, columns)
-
-    def place(self, row: int) -> str:
-        return spans(self.shards, self.size)[0].place(row)
-
-
-@dataclass(frozen=True, eq=False)
-class _Array:
-    """Latents in a Dask array."""
-
-    array: "Array"
-    shards: tuple[Shard, ...] = ()
-
-    def __post_init__(self) -> None:
-        shape, kind = self.array.shape, self.array.dtype
-        if len(shape) != 2 or kind.kind not in "fiub" or any(size != size for size in shape):
-            raise DataError(
-                f"a Dask array of latents is (samples, dimensions) of real numbers, of known size "
-                f"(array.compute_chunk_sizes()), got shape {shape} of {kind}"
-            )
-
-    @property
-    def size(self) -> int:
-        return int(self.array.shape[0])
-
-    @property
-    def width(self) -> int:
-        return int(self.array.shape[1])
-
-    def blocks(self, rows: int, columns: Columns = None) -> list[Any]:
-        kind = self.array.dtype
-        if kind not in (np.float32, np.float64):  # as of one array: debias.latent_weights
-            kind = np.dtype(np.float32 if kind == np.float16 else np.float64)
-        array = self.array.astype(kind)
-        array = array if columns is None else array[:, columns]
-        return [*array.rechunk({0: rows, 1: -1}).to_delayed().ravel()]
-
-    def place(self, row: int) -> str:
-        return f"row {row:,} of the array"
 
 
 class _Seen(NamedTuple):
@@ -322,7 +189,7 @@ def _look(array: Float[np.ndarray, "m k"]) -> _Seen:
     return _Seen(limits_of(Points(mean=array)), len(array), len(bad), first)
 
 
-def _active(source: _Files | _Array, crew: _Crew) -> tuple[list[Any], list[int]]:
+def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], list[int]]:
     """Blocks of the columns that vary, and which do not; a DataError for rows with a gap."""
     blocks = source.blocks(_rows(source.size, source.width, crew.size))
     seen = [*crew.each(_look, blocks)]
@@ -351,7 +218,7 @@ def _rows(size: int, width: int, workers: int) -> int:
     return piece * max(1, min(most, wanted))
 
 
-def _fitted(density: HistogramDensity, blocks: Sequence[Any], crew: _Crew) -> FittedHistogram:
+def _fitted(density: HistogramDensity, blocks: Sequence[Any], crew: Crew) -> FittedHistogram:
     empty = density.suited(blocks, crew.each_points)
     return reduce(FittedHistogram.merge, crew.each_points(empty.partial_fit, blocks))
 
@@ -363,7 +230,7 @@ def _score(fitted: FittedHistogram, alpha: float, array: Float[np.ndarray, "m k"
 class _Scores:
     """Scores that workers keep."""
 
-    def __init__(self, crew: _Crew, blocks: "list[Future]", sizes: Sequence[int]) -> None:
+    def __init__(self, crew: Crew, blocks: "list[Future]", sizes: Sequence[int]) -> None:
         self.crew, self.blocks, self.sizes = crew, blocks, sizes
 
     def __len__(self) -> int:
@@ -375,7 +242,7 @@ class _Scores:
     def every(self, step: int) -> Score:
         starts = [-start % step for start in accumulate(self.sizes, initial=0)]
         found = self.crew.client.map(_every, self.blocks, starts[:-1], step=step, pure=False)
-        return np.concatenate([*_results(found)])
+        return np.concatenate([*results(found)])
 
     def at_least(self, least: float) -> Score:
         # Scores of histograms repeat: each comes once, with how often it is there.
