@@ -13,6 +13,7 @@ efficiency is that of neighbouring turns. "start" is how long a cluster takes to
 
 import argparse
 import json
+import logging
 import os
 import platform
 import shutil
@@ -33,15 +34,15 @@ from distributed import Client, LocalCluster
 
 import debias
 
-WIDTH, SHARDS, LIMIT = 32, 16, "2GiB"
+WIDTH, DIRECTIONS, SHARDS, LIMIT = 32, 4, 16, "2GiB"
 
 
 def piece(generator: np.random.Generator, rows: int) -> np.ndarray:
-    """Most samples in one cloud, some in a small one, four directions that stand out."""
-    z = generator.standard_normal((rows, WIDTH), dtype=np.float32)
-    z[:, :4] *= np.array([4, 3, 2.5, 2], dtype=np.float32)
-    z[: rows // 20, :4] += 6
-    return z
+    """Four directions above noise, and a twentieth of the samples apart from the others."""
+    hidden = generator.standard_normal((rows, DIRECTIONS), dtype=np.float32)
+    hidden[: rows // 20] += 3
+    loadings = np.random.default_rng(1).standard_normal((DIRECTIONS, WIDTH), dtype=np.float32)
+    return hidden @ loadings + generator.standard_normal((rows, WIDTH), dtype=np.float32)
 
 
 def write(folder: Path, rows: int) -> None:
@@ -85,7 +86,11 @@ def measured(folder: Path, turns: int) -> dict[str, object]:
     for number, name in ((1, "one_worker"), (2, "two_workers")):
         begun = time.perf_counter()
         cluster = LocalCluster(
-            n_workers=number, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None
+            n_workers=number,
+            threads_per_worker=1,
+            memory_limit=LIMIT,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
         )
         clusters[name] = cluster, Client(cluster, set_as_default=False)
         started[name] = round(time.perf_counter() - begun, 1)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from debias.errors import ConfigError, StorageError
 from debias.pipeline.recipe import Workers
 from debias.pipeline.workers import lent
+from debias.storage.shards import find_shards
 from debias.weighting.shards import ShardWeights, shard_weights
 
 
@@ -31,9 +32,10 @@ def weigh_shards(
         raise ConfigError(str(error.errors()[0]["ctx"]["error"])) from error
     if out.exists():  # before any work is done
         raise StorageError(f"{out.absolute()} is there already; choose another place with --out")
+    shards = find_shards(addresses, columns)
     with lent(whom) as client, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        found = shard_weights(addresses, client=client, columns=columns, **settings)
+        found = shard_weights(shards, client=client, **settings)
         found.save(out)
     texts = [str(warning.message) for warning in caught if warning.category is UserWarning]
     return [*_sentences(found), *(f"Note: {text}." for text in dict.fromkeys(texts))]

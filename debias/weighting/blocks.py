@@ -102,9 +102,11 @@ class Files:
     shards: tuple[Shard, ...]
 
     @staticmethod
-    def found(given: Sequence[str | Path] | str | Path, columns: Sequence[str]) -> "Files":
-        addresses = [given] if isinstance(given, str | Path) else [*given]
-        return Files(tuple(find_shards(addresses, columns)))
+    def found(given: Sequence[Any] | str | Path, columns: Sequence[str]) -> "Files":
+        """Shards, or what is found behind addresses."""
+        each = [given] if isinstance(given, str | Path) else [*given]
+        known = [one for one in each if isinstance(one, Shard)]
+        return Files(tuple(known if len(known) == len(each) else find_shards(each, columns)))
 
     @property
     def size(self) -> int:

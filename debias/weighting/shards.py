@@ -111,7 +111,7 @@ class ShardWeights:
 
 
 def shard_weights(  # noqa: PLR0913 (one call is the point)
-    z: "Array | Sequence[str | Path] | str | Path",
+    z: "Array | Sequence[str | Path | Shard] | str | Path",
     *,
     client: "Client | None" = None,
     columns: Sequence[str] = (),
