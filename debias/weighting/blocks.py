@@ -18,8 +18,9 @@ from debias.errors import ConfigError, DataError, WorkerError
 from debias.storage.shards import Shard, Span, find_shards, spans
 
 if TYPE_CHECKING:
-    from dask.array import Array
-    from distributed import Client, Future
+    from dask.array import Array as Array
+    from distributed import Client as Client
+    from distributed import Future as Future
 
 Work = Callable[[Any], Any]
 Columns = Int64[np.ndarray, " k"] | None
@@ -50,10 +51,8 @@ class Crew:
 
     def begin(self, work: Work, blocks: Sequence[Any]) -> "list[Future]":
         """A function of an array done for each block: a span, a future, or one of a Dask array."""
-        from dask import delayed
-
         if blocks and hasattr(blocks[0], "dask"):
-            return self.client.compute([delayed(_on)(work, block) for block in blocks])
+            return self.client.compute([later(_on, work, block) for block in blocks])
         return self.client.map(partial(_on, work), blocks, pure=False)
 
     def each(self, work: Work, blocks: Sequence[Any]) -> Iterator[Any]:
@@ -63,6 +62,21 @@ class Crew:
     def each_points(self, work: Work, blocks: Sequence[Any]) -> Iterator[Any]:
         """Likewise of a function of points."""
         return self.each(partial(_of_points, work), blocks)
+
+
+def later(work: Callable[..., Any], *given: Any) -> Any:  # noqa: ANN401 (of Dask)
+    """Work on parts of a Dask array that is done when somebody asks for it."""
+    from dask import delayed
+
+    return delayed(work)(*given)
+
+
+def joined(parts: Sequence[Any], sizes: Sequence[int], kind: type[np.generic]) -> "Array":
+    """A Dask array (n,) of parts of these sizes: futures, or what is done later."""
+    import dask.array as da
+
+    found = zip(parts, sizes, strict=True)
+    return da.concatenate([da.from_delayed(part, (size,), kind) for part, size in found])
 
 
 def results(futures: "list[Future]") -> Iterator[Any]:

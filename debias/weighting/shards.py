@@ -32,15 +32,23 @@ from debias.errors import (
 )
 from debias.storage.sealed import sealing
 from debias.storage.shards import Shard
-from debias.weighting.blocks import Crew, DaskRows, Files, Work, current_client, results
+from debias.weighting.blocks import (
+    Crew,
+    DaskRows,
+    Files,
+    Work,
+    current_client,
+    joined,
+    later,
+    results,
+)
 from debias.weighting.latent_rarity import LatentRarity
 from debias.weighting.latent_weights import FEW, checked, estimator_of
 from debias.weighting.tempering import ENOUGH_FOR_A_GUESS, Score, Tempering, Whole
 from debias.weighting.weights import WARN_SHARE
 
 if TYPE_CHECKING:
-    from dask.array import Array
-    from distributed import Client, Future
+    from debias.weighting.blocks import Array, Client, Future
 
 VALUES_AT_ONCE = 2**25  # of a piece of work: 128 MiB of float32
 EACH_WORKER = 4  # pieces of work, at least, so that none waits long for the last
@@ -76,18 +84,15 @@ class ShardWeights:
         How many fall on each block is drawn first, then which they are: the numbers are
         distributed as independent draws are, and come block by block, in random order within each.
         """
-        import dask.array as da
-        from dask import delayed
-
         shares = self.masses / self.masses.sum()
         counts = np.random.default_rng([seed, 0]).multinomial(size, shares).tolist()
         starts = [*accumulate(self.weight.chunks[0], initial=0)]
         blocks = zip(self.weight.to_delayed(), counts, starts, strict=False)
         found = [
-            da.from_delayed(delayed(_drawn)(block, count, start, [seed, place]), (count,), np.int64)
+            later(_drawn, block, count, start, [seed, place])
             for place, (block, count, start) in enumerate(blocks, 1)
         ]
-        return self.client.persist(da.concatenate(found))
+        return self.client.persist(joined(found, counts, np.int64))
 
     def save(self, folder: Path) -> None:
         """Write ``NAME.npy`` (rows,) for each shard; the folder is there once all of it is.
@@ -96,15 +101,13 @@ class ShardWeights:
             StorageError: It is there already, or cannot be written.
             WorkerError: A worker was lost again and again.
         """
-        from dask import delayed
-
         if folder.exists():
             raise StorageError(f"{folder.absolute()} is there already; choose another place")
         sizes = tuple(shard.rows for shard in self.shards)
         blocks = self.weight.rechunk((sizes,)).to_delayed()
         with sealing(folder.absolute(), {"weights": {**self.origin}}) as temporary:
             work = [
-                delayed(_write)(block, temporary / f"{shard.name}.npy")
+                later(_write, block, temporary / f"{shard.name}.npy")
                 for block, shard in zip(blocks, self.shards, strict=True)
             ]
             deque(results(self.client.compute(work)), maxlen=0)
@@ -295,8 +298,6 @@ class _Tempered(NamedTuple):
     @staticmethod
     def of(tempering: _Tempering, ess: float | Literal["published"]) -> "_Tempered":
         """Weights of mean 1; warns where they are more uneven than is good."""
-        import dask.array as da
-
         crew, size = tempering.scores.crew, tempering.size
         tau = tempering.span if isinstance(ess, str) else tempering.solve(ess)
         (part,) = tempering.parts
@@ -309,12 +310,9 @@ class _Tempered(NamedTuple):
             tempering.warn(ess, reached)
         _warn(reached, size)
         weights = crew.begin(partial(np.multiply, size / total), blocks)
-        found = [
-            da.from_delayed(block, (rows,), np.float64)
-            for block, rows in zip(weights, tempering.scores.sizes, strict=True)
-        ]
+        weight = joined(weights, tempering.scores.sizes, np.float64)
         return _Tempered(
-            weight=da.concatenate(found), ess=reached, tau=tempering.tau(tau),
+            weight=weight, ess=reached, tau=tempering.tau(tau),
             masses=np.array([one.total for one in figures]) * (size / total),
             largest=max(one.largest for one in figures) * size / total, capped=level.capped,
         )  # fmt: skip
