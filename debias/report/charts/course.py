@@ -89,5 +89,9 @@ def _key(colours: Mapping[str, str]) -> list[Patch]:
     named = {one: f"worker {place + 1}" for place, one in enumerate(workers)}
     here = "in this process" if workers else "a step"
     steps = [Patch(color=colour, label=named.get(one, here)) for one, colour in colours.items()]
-    rest = Patch(color=ARM_STYLES[0][0], alpha=0.25, label="sealed, published; read for the next")
+    rest = Patch(
+        color=ARM_STYLES[0][0],
+        alpha=0.25,
+        label="then, to the next: sealing, publishing, reading, waiting",
+    )
     return [*steps, rest]
