@@ -56,11 +56,35 @@ def _is_alive(number: int) -> bool:
 
 def _start(number: int) -> str:
     """Ticks between the start of the machine and that of a process; 0 where nobody says."""
-    fields = _read(f"{number}/stat").rpartition(")")[2].split()  # a name may hold anything
+    fields = _fields(number)
     return fields[19] if len(fields) > 19 else "0"
+
+
+def _fields(number: int) -> list[str]:
+    """What the system says of a process from its state on, as in proc(5)."""
+    return _read(f"{number}/stat").rpartition(")")[2].split()  # a name may hold anything
 
 
 def _read(name: str) -> str:
     with suppress(OSError):
         return (PROCESSES / name).read_text(errors="replace")
     return ""
+
+
+def resident() -> int | None:
+    """Bytes of memory that this process and all below it hold; None where the system says nothing.
+
+    What several of them share is counted for each.
+    """
+    if not (PROCESSES / "self" / "stat").exists():
+        return None
+    parents, pages = {}, {}
+    for place in PROCESSES.glob("[0-9]*"):
+        fields = _fields(int(place.name))
+        if len(fields) > 21:
+            parents[int(place.name)], pages[int(place.name)] = int(fields[1]), int(fields[21])
+    below, found = {os.getpid()}, {os.getpid()}
+    while below:
+        below = {number for number, parent in parents.items() if parent in below} - found
+        found |= below
+    return os.sysconf("SC_PAGE_SIZE") * sum(pages.get(number, 0) for number in found)

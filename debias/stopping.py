@@ -64,8 +64,9 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        ignored = [one for one in before if signal.getsignal(one) == signal.SIG_IGN]
+        for one in before.keys() - ignored:
+            signal.signal(one, before[one])
         _Asked.number = 0
 
 

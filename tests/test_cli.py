@@ -138,10 +138,16 @@ def test_a_folder_will_do_and_a_refused_arm_costs_that_arm_alone(faces):
     assert any(
         "from one training to the next" in w for w in document["weights"]["latent"]["warnings"]
     )
-    # The recipe that was made is there to be edited, and is the same.
-    again = debias("run", out / "recipe.yaml", "--out", out)
+    # The recipe that was made is there to be edited, and is the same; a profile changes nothing.
+    before = {file: file.read_bytes() for file in out.glob("*/*/*")}
+    again = debias("run", out / "recipe.yaml", "--out", out, "--profile")
     assert again.exit_code == 0, again.output
     assert "Reused" in again.output
+    assert f"Profile: {out / 'profile.svg'}" in again.output
+    reused = (out / "profile.svg").read_text().count(">reused<")
+    assert f"Reused {reused} finished stages" in again.output
+    assert {file: file.read_bytes() for file in out.glob("*/*/*")} == before
+    assert json.loads((out / "report.json").read_text())["arms"] == document["arms"]
     assert "is deleted" not in again.output
     # init writes the same.
     made = debias("init", *source, *sets(SMALL), "--out", faces / "my.yaml")

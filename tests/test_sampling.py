@@ -1,8 +1,10 @@
 import json
+from itertools import chain
 
 import numpy as np
 import pytest
 from scipy.stats import chisquare, kstest
+from torch.utils.data import DataLoader
 
 from debias.errors import ArtifactError
 from debias.weighting.sampling import WeightedSampler, draw
@@ -134,3 +136,14 @@ def test_impossible_settings_are_refused():
         WeightedSampler(weights([1.0]), 0, seed=0)
     with pytest.raises(ValueError, match=r"rank must lie in \[0, 2\), got 2"):
         WeightedSampler(weights([1.0]), 1, seed=0, rank=2, world_size=2)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_batches_of_all_ranks_are_those_of_one_process(ranks):
+    def batches(size, **of):
+        loader = DataLoader(range(10), size, sampler=WeightedSampler(EVEN, 64, seed=2, **of))
+        return [sorted(batch.tolist()) for _ in range(2) for batch in loader]
+
+    shares = [batches(8 // ranks, rank=rank, world_size=ranks) for rank in range(ranks)]
+    together = [sorted(chain(*parts)) for parts in zip(*shares, strict=True)]
+    assert together == batches(8)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ from debias.commands.screen import Bars, say, show
 
 if TYPE_CHECKING:
     from debias.report.documents import RunDocument
+    from debias.tracking.profile import Profile
+
+
+PROFILE = "profile.svg"
 
 
 class Run(Shared, Referenced):
@@ -19,6 +24,9 @@ class Run(Shared, Referenced):
         "Recipe (.yaml), or your images: a folder, a store of `debias ingest`, a public data set, "
         ".tar shards or an .h5 file. Without one: the demo.", "SOURCE", None,
     )  # fmt: skip
+    profile: bool = option(
+        f"Write {PROFILE}, a picture of steps by time and memory.", default=False
+    )
 
 
 class Init(Referenced):
@@ -40,23 +48,41 @@ def run(given: Run) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from debias.pipeline import mitigate, open_run
     from debias.pipeline.source import RECIPE, recipe_text, run_recipe
+    from debias.tracking.profile import Profile
     from debias.tracking.tracker import choose_tracking
 
     request = given.request(given.source)
     recipe = run_recipe(request)
     folder = given.out or Path("runs") / recipe.name
-    with Bars() as bars:
-        opened = open_run(recipe, folder, progress=bars, replace=given.replace)
+    with Bars() as bars, Profile(bars) if given.profile else nullcontext(bars) as watched:
+        opened = open_run(recipe, folder, progress=watched, replace=given.replace)
         if request.images is not None:
             (folder / RECIPE).write_text(recipe_text(recipe), encoding="utf-8")
         tracking = choose_tracking(recipe.tracking, folder.parent)
-        typed = shlex.join(["debias", *sys.argv[1:]])
+        typed = shlex.join(["debias", *(one for one in sys.argv[1:] if one != "--profile")])
         document = mitigate(dataclasses.replace(opened, command=typed).with_tracking(tracking))
     bars.tell_kept()
     _show(document, folder, recipe.tracking.experiment)
     if request.images is not None:
         say(f"Recipe: {folder / RECIPE} (edit it, and: debias run {folder / RECIPE})")
+    if isinstance(watched, Profile):
+        say(f"Profile: {_drawn(watched, folder)}")
     say("Next: open the report.")
+
+
+def _drawn(profile: "Profile", folder: Path) -> Path:
+    """The picture of when each step worked, beside the report."""
+    import numpy as np
+
+    from debias.report.charts.course import WIDTH, course_chart
+    from debias.report.charts.style import svg
+    from debias.storage.files import replace_file
+
+    memory = np.array(profile.memory, dtype=np.float64).reshape(-1, 2)
+    draw, height = course_chart(profile.spans, memory, profile.took)
+    picture = svg(draw, WIDTH, height)
+    replace_file(folder / PROFILE, lambda file: file.write_bytes(picture))
+    return folder / PROFILE
 
 
 def _show(document: "RunDocument", folder: Path, experiment: str) -> None:

@@ -78,6 +78,7 @@ def refuse_workers(workers: int | str) -> None:
 
 def _help(team: "Team") -> None:
     """Do every piece of work with the one who leads, and say nothing but why it cannot be done."""
+    from debias.pipeline import plans  # noqa: F401 (seconds, for which no piece shall wait)
     from debias.training import parallel
     from debias.training.checkpoint import checkpoints
     from debias.training.team import STOPPED

@@ -24,6 +24,7 @@ from debias import stopping
 from debias.errors import ConfigError, WorkerError
 from debias.pipeline.job import Job
 from debias.pipeline.ranks import refuse_workers
+from debias.tracking.profile import Seats
 from debias.tracking.tracker import Advance, choose_tracking
 from debias.training.device import threads
 
@@ -179,8 +180,10 @@ class _Told:
         _, said = event
         progress = self.job.progress
         match said:
-            case {"started": title, "total": total}:
+            case {"started": title, "total": total, "worker": worker}:
                 self._start(title, total)
+                if isinstance(progress, Seats):
+                    progress.by(title, worker)
             case {"advanced": title, "note": note, "steps": steps}:
                 advance, done = self.bars[title]
                 done[0] += steps
@@ -216,7 +219,7 @@ class _Says:
         self._worker.log_event(self._topic, what)
 
     def start(self, title: str, total: int) -> Advance:
-        self._say(started=title, total=total)
+        self._say(started=title, total=total, worker=str(self._worker.name))
         done, kept, said = 0, 0, 0.0
 
         def advance(note: str, steps: int = 1) -> None:

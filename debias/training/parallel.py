@@ -78,13 +78,12 @@ class BatchNorm2d(nn.BatchNorm2d):
         if team is None or _Now.total is None or not self.training:
             return super().forward(images)
         x = images if images.dtype == torch.float64 else images.float()
+        variance, mean = _moments(x, _Now.total, team)
         count = _Now.total * x.shape[2] * x.shape[3]
-        mean = _over_all(x.sum((0, 2, 3)), team) / count
-        off = x - mean[:, None, None]
-        variance = _over_all(off.square().sum((0, 2, 3)), team) / count
         self._follow(mean.detach(), variance.detach() * count / max(count - 1, 1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (off * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
+        off = self.bias - mean * scale
+        return (x * scale[:, None, None] + off[:, None, None]).to(images.dtype)
 
     def _follow(self, mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]) -> None:
         """Move what is used in evaluation."""
@@ -151,6 +150,21 @@ def same(make: Callable[[], T]) -> T:
     """What ``make`` makes; in a team, what it makes for the one who leads."""
     own = make()
     return own if _Now.team is None else _Now.team.same(own)
+
+
+def _moments(x: Float[Tensor, "b C H W"], total: int, team: Team) -> tuple[Tensor, Tensor]:
+    """Variance and mean of each channel over ``total`` images, of which ``x`` are this process's.
+
+    Those of each process in one message, merged as shards are (Chan, Golub, LeVeque 1983).
+    """
+    own = torch.stack(torch.var_mean(x, (0, 2, 3), correction=0))  # (2, C)
+    ranks = range(team.size)
+    slots = torch.stack([own if rank == team.rank else torch.zeros_like(own) for rank in ranks])
+    variances, means = _over_all(slots, team).unbind(1)  # (size, C)
+    counts = [team.rows(total, rank).stop - team.rows(total, rank).start for rank in ranks]
+    share = x.new_tensor(counts)[:, None] / total
+    mean = (share * means).sum(0)
+    return (share * (variances + (means - mean).square())).sum(0), mean
 
 
 def _average(tensors: list[Tensor], team: Team) -> None:

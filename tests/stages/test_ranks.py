@@ -1,22 +1,30 @@
 """What two processes train together is what one trains, up to rounding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from led import both, led
 from safetensors.numpy import load_file
-from test_interrupted import run_of
+from test_interrupted import JUDGED, run_of
 
 from debias.models import ConvClassifier, ConvVAE
 from debias.models.autoencoder import Autoencoder
 from debias.models.classifiers import PooledClassifier
 from debias.models.db_vae import DBVAENetwork
 from debias.models.gan import GAN
+from debias.pipeline import open_study
 from debias.pipeline.classifier import CLASSIFIER
 from debias.pipeline.faces import make_faces
+from debias.pipeline.judge import JUDGE
+from debias.pipeline.recipe import load
 from debias.pipeline.representation import REPRESENTATION
 from debias.pipeline.step import load_predictions
+from debias.pipeline.study import make_studied_faces
+from debias.pipeline.study_recipe import StudyConfig
 from debias.pipeline.weights import make_arm
+from debias.storage.artifacts import RunFolder
 from debias.training import parallel
 from debias.training.batches import Batch
 from debias.training.objectives import OBJECTIVES
@@ -110,4 +118,16 @@ def test_a_representation(more, tmp_path, helped, prepared):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("debias.pipeline.ranks._At.team", None)
         alone = REPRESENTATION.make(run_of(prepared[0], "erm", *more), faces=faces)
+    require_alike(alone, together)
+
+
+def test_a_judge_of_a_study(tmp_path, helped):
+    job = open_study(load(StudyConfig, JUDGED), tmp_path / "together")
+    faces = make_studied_faces(job)
+    together = JUDGE.make(job, "smiling", faces=faces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("debias.pipeline.ranks._At.team", None)
+        alone = JUDGE.make(
+            replace(job, folder=RunFolder(tmp_path / "alone")), "smiling", faces=faces
+        )
     require_alike(alone, together)
