@@ -157,8 +157,9 @@ def shard_weights(  # noqa: PLR0913 (one call is the point)
     if source.size < 2:
         raise DataError("there is 1 row of latents: nothing to compare it with; give at least 2")
     crew = Crew(current_client() if client is None else client)
-    blocks, dropped = _active(source, crew)
-    fitted = _fitted(estimator, blocks, crew)
+    blocks, limits, dropped = _active(source, crew)
+    empty = estimator.suited(blocks, crew.each_points, limits)
+    fitted = reduce(FittedHistogram.merge, crew.each_points(empty.partial_fit, blocks))
     scored = crew.begin(partial(_score, fitted, rule.alpha), blocks)
     scores = _Scores(crew, scored, [*crew.each(len, scored)])
     found = _Tempered.of(_Tempering(scores, rule.cap), rule.ess)
@@ -192,8 +193,13 @@ def _look(array: Float[np.ndarray, "m k"]) -> _Seen:
     return _Seen(limits_of(Points(mean=array)), len(array), len(bad), first)
 
 
-def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], list[int]]:
-    """Blocks of the columns that vary, and which do not; a DataError for rows with a gap."""
+def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], Limits, list[int]]:
+    """Blocks of the columns that vary, their limits, and which columns do not.
+
+    Raises:
+        NonFiniteLatentError: Of some rows, of which the first is named.
+        AllDimensionsInactiveError: None varies.
+    """
     blocks = source.blocks(_rows(source.size, source.width, crew.size))
     seen = [*crew.each(_look, blocks)]
     if bad := sum(one.bad for one in seen):
@@ -202,7 +208,8 @@ def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], list[int]]
         raise NonFiniteLatentError(
             f"{bad} of {source.size} latents are not finite, first {source.place(row)}"
         )
-    varies = reduce(Limits.merge, (one.limits for one in seen)).varies
+    limits = reduce(Limits.merge, (one.limits for one in seen))
+    varies = limits.varies
     if not varies.any():
         raise AllDimensionsInactiveError(
             f"none of {len(varies)} latent dimensions varies over the {source.size} samples: there "
@@ -210,8 +217,9 @@ def _active(source: Files | DaskRows, crew: Crew) -> tuple[list[Any], list[int]]
         )
     if not varies.all():
         columns = np.flatnonzero(varies)
+        limits = Limits(low=limits.low[columns], high=limits.high[columns])
         blocks = source.blocks(_rows(source.size, len(columns), crew.size), columns)
-    return blocks, np.flatnonzero(~varies).tolist()
+    return blocks, limits, np.flatnonzero(~varies).tolist()
 
 
 def _rows(size: int, width: int, workers: int) -> int:
@@ -219,11 +227,6 @@ def _rows(size: int, width: int, workers: int) -> int:
     piece = rows_of_moments(width)
     most, wanted = VALUES_AT_ONCE // (piece * width), size // (piece * EACH_WORKER * workers)
     return piece * max(1, min(most, wanted))
-
-
-def _fitted(density: HistogramDensity, blocks: Sequence[Any], crew: Crew) -> FittedHistogram:
-    empty = density.suited(blocks, crew.each_points)
-    return reduce(FittedHistogram.merge, crew.each_points(empty.partial_fit, blocks))
 
 
 def _score(fitted: FittedHistogram, alpha: float, array: Float[np.ndarray, "m k"]) -> Score:

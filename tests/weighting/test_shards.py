@@ -14,6 +14,7 @@ import pytest
 import debias
 from debias.density import HistogramDensity, Points
 from debias.density.histogram import FittedHistogram
+from debias.density.points import Limits, limits_of
 from debias.errors import ConfigError, DataError, NonFiniteLatentError, StorageError, WeightError
 from debias.storage.sealed import is_sealed, read_manifest, verify
 from debias.weighting import blocks, shards
@@ -94,7 +95,8 @@ def test_counts_and_directions_are_those_of_one_process_to_the_last_bit(client, 
     columns = np.arange(1, WIDTH)
     lies = source.blocks(2 * shards.rows_of_moments(WIDTH - 1), columns)
     assert len(lies) == 5
-    empty = density.suited(lies, crew.each_points)
+    limits = reduce(Limits.merge, crew.each_points(limits_of, lies))
+    empty = density.suited(lies, crew.each_points, limits)
     found = reduce(FittedHistogram.merge, crew.each_points(empty.partial_fit, lies))
     whole = density.fit(Points(mean=z, columns=columns))
     assert [*map(len, found.counts)] == [*map(len, whole.counts)]
