@@ -79,23 +79,25 @@ class HistogramDensity(Settings):
         shards = [shard for shard in shards if shard.total > 0]
         if not shards:
             raise EmptyDatasetError("there is no sample to estimate a density from")
-        known = reduce(Limits.merge, map(limits_of, shards))
-        return self.suited(shards, map, known, standardise=shards[0].log_var is None)
+        return self.suited(shards, map, standardise=shards[0].log_var is None)
 
     def suited(
-        self, shards: Sequence[Any], each: Each, known: Limits, *, standardise: bool = True
+        self,
+        shards: Sequence[Any],
+        each: Each,
+        known: Limits | None = None,
+        *,
+        standardise: bool = True,
     ) -> "FittedHistogram":
-        """Likewise of shards that may lie elsewhere, of ``known`` limits.
+        """Likewise of shards that may lie elsewhere, whose limits may be known.
 
         ``each`` does a piece of work, a function of :class:`Points`, for each of them, like
         ``map``.
         """
         projection = self._projection(shards, each, known, standardise=standardise)
-        limits = (
-            known
-            if projection is None
-            else reduce(Limits.merge, each(partial(limits_of, project=projection), shards))
-        )
+        limits = known
+        if limits is None or projection is not None:
+            limits = reduce(Limits.merge, each(partial(limits_of, project=projection), shards))
         if not limits.varies.any():
             raise AllDimensionsInactiveError(
                 f"all {len(limits.low)} dimensions are constant over {sum(each(len, shards))} "
@@ -109,13 +111,14 @@ class HistogramDensity(Settings):
         return replace(found, spread=self.needs_spread)
 
     def _projection(
-        self, shards: Sequence[Any], each: Each, limits: Limits, *, standardise: bool
+        self, shards: Sequence[Any], each: Each, known: Limits | None, *, standardise: bool
     ) -> PrincipalComponents | None:
         if self.components is None:
             return None
         if len(shards) == 1:
             fit = partial(PrincipalComponents.fit, components=self.components)
             return next(iter(each(fit, shards)))
+        limits = known or reduce(Limits.merge, each(limits_of, shards))
         # One sum over all pieces in their order: to the last bit that of one array, if shards are
         # of whole pieces.
         pieces = chain.from_iterable(each(partial(Moments.pieces, limits=limits), shards))
