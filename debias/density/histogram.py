@@ -10,10 +10,9 @@ their size is kept; shards are counted anywhere and merged:
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -31,7 +30,7 @@ from debias.density.points import (
     unit_of,
     with_weight,
 )
-from debias.density.principal import Moments, PrincipalComponents
+from debias.density.principal import Each, PrincipalComponents
 from debias.errors import AllDimensionsInactiveError, EmptyDatasetError, WeightError
 from debias.plugins import Settings
 
@@ -43,7 +42,6 @@ COMPONENTS = (
     "every dimension by itself."
 )
 Components = Annotated[int, Field(ge=1)] | Literal["auto"] | None
-Each = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
 
 class HistogramDensity(Settings):
@@ -115,15 +113,9 @@ class HistogramDensity(Settings):
     ) -> PrincipalComponents | None:
         if self.components is None:
             return None
-        if len(shards) == 1:
-            fit = partial(PrincipalComponents.fit, components=self.components)
-            return next(iter(each(fit, shards)))
-        limits = known or reduce(Limits.merge, each(limits_of, shards))
-        # One sum over all pieces in their order: to the last bit that of one array, if shards are
-        # of whole pieces.
-        pieces = chain.from_iterable(each(partial(Moments.pieces, limits=limits), shards))
-        moments = reduce(Moments.merge, pieces)
-        return PrincipalComponents.of_moments(moments, self.components, standardise=standardise)
+        return PrincipalComponents.of_shards(
+            shards, self.components, each, known, standardise=standardise
+        )
 
 
 class AggregateDensity(HistogramDensity):

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from scipy.stats import spearmanr
 
 import debias
-from debias.density import HistogramDensity, Points
+from debias.density import HistogramDensity, NeighbourDensity, Points
 from debias.density.histogram import FittedHistogram
 from debias.density.points import Limits, limits_of
 from debias.errors import ConfigError, DataError, NonFiniteLatentError, StorageError, WeightError
@@ -130,6 +131,19 @@ def test_a_dask_array_of_any_chunks_and_parquet_shards(client, z, tmp_path):
     assert relative(found.weight.compute(scheduler=client), expected) < 1e-12
 
 
+def test_neighbours_are_nearly_those_of_one_process(client, z, folder, tmp_path):
+    """Of both, 3,000 evenly drawn samples stand for all 80,000, but not the same ones."""
+    density, few = NeighbourDensity(components=6, among=3000, neighbours=2000), z[:80_000]
+    for number, part in enumerate(np.split(few, [30_000])):
+        np.save(tmp_path / f"{number}.npy", part)
+    found = debias.shard_weights(tmp_path, client=client, density=density)
+    expected = debias.latent_weights(few, density=density)
+    assert found.origin["compared_with"] == expected.origin["compared_with"] == [3000]
+    weight = found.weight.compute(scheduler=client)
+    assert spearmanr(weight, expected.weight).statistic > 0.95
+    assert found.ess == pytest.approx(0.5, rel=1e-6)
+
+
 def test_draws_go_by_the_weights(client, folder):
     found = debias.shard_weights(folder, client=client)
     rows = found.draw(200_000, seed=3).compute(scheduler=client)
@@ -204,8 +218,8 @@ def test_what_cannot_be_used_is_named(client, z, tmp_path):
     array = da.from_array(z[:50])
     with pytest.raises(DataError, match="compute_chunk_sizes"):
         debias.shard_weights(array[array[:, 1] > 0], client=client)
-    with pytest.raises(ConfigError, match="histogram"):
-        debias.shard_weights(first, client=client, density="knn")
+    with pytest.raises(ConfigError, match="'histogram' or 'knn', got 'mixture'"):
+        debias.shard_weights(first, client=client, density="mixture")
     with pytest.raises(ConfigError, match="alpha"):
         debias.shard_weights(first, client=client, alpha=float("inf"))
     with pytest.raises(ConfigError, match="client="):
